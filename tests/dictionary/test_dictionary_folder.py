@@ -1,4 +1,4 @@
-"""What a dictionary folder says it is about, and what it refuses."""
+"""A dictionary folder's identity, and the files that are refused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_what_is_written_is_read(tmp_path):
     assert read_dictionary(folder) == DictionaryIdentity(SAE, {"name": "m"}, {"top": 20, "share": None})
 
 
-def test_a_step_that_knows_of_neither_loses_neither_model_nor_exemplars(tmp_path):
+def test_writing_without_model_and_exemplars_keeps_both(tmp_path):
     write_dictionary(tmp_path, SAE, {"name": "m"}, {"top": 20})
     write_dictionary(tmp_path, {**SAE, "name": "moved"})
     assert read_dictionary(tmp_path) == DictionaryIdentity({**SAE, "name": "moved"}, {"name": "m"}, {"top": 20})
@@ -64,8 +64,8 @@ def test_weights_decide_and_names_only_without_them(change, same):
         ('{"sae": {}}', "damaged"),
         ("[]", "damaged"),
         ("[" * 100_000, "damaged"),
-        ('{"schema_version": 1, "sae": []}', "'sae'"),
-        ('{"schema_version": 1, "sae": {}, "model": "m"}', "'model'"),
+        ('{"schema_version": 1, "sae": []}', "sae"),
+        ('{"schema_version": 1, "sae": {}, "model": "m"}', "model"),
         ("\udcff\udcfe", "damaged"),
     ],
 )
@@ -75,7 +75,7 @@ def test_damaged_and_newer_files_are_refused(tmp_path, content, named):
         read_dictionary(tmp_path)
 
 
-def test_no_dictionary_is_said_so(tmp_path):
+def test_a_folder_that_is_no_dictionary_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"holds no dictionary\.json"):
         read_dictionary(tmp_path)
     with pytest.raises(UserError, match="does not exist"):

@@ -16,7 +16,7 @@ from competency_gaps.errors import MissingExtraError, UserError
 
 @pytest.fixture
 def stand_in(monkeypatch):
-    """A model whose vector is told by the text alone, and which notes what it was given."""
+    """A model whose vector depends on the text alone, and which records its input."""
     seen: dict = {"texts": [], "made": []}
 
     class Stand:
@@ -48,7 +48,7 @@ def expected(texts: list[str]) -> np.ndarray:
 
 def test_rows_follow_the_callers_order_and_have_length_one(stand_in):
     texts = ["a longer text", "b", "a longer text", "", "cc"]
-    vectors = embed_texts(texts, batch=2)
+    vectors = embed_texts(texts)
     assert vectors.shape == (5, 3) and vectors.dtype == np.float32
     np.testing.assert_allclose(vectors, expected(texts), rtol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-6)

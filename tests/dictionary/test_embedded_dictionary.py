@@ -6,7 +6,7 @@ import polars as pl
 
 from competency_gaps.config import SAEConfig
 from competency_gaps.dictionary.folder import check_same_sae, open_dictionary
-from competency_gaps.dictionary.themes import read_themes
+from competency_gaps.dictionary.themes.store import read_themes
 from competency_gaps.embedded import embedded_sae
 from competency_gaps.sae import load_sae
 from competency_gaps.sae.reference import FILE, read_reference

@@ -1,4 +1,4 @@
-"""Exemplars equal a brute-force pass over dense latents, in both rankings; killed and resumed they are the same."""
+"""Exemplars equal a brute-force pass over dense latents, in both rankings; a resumed pass gives the same."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -59,15 +60,35 @@ def pieces(lm):
     return list(cut_pieces(TEXTS, lm.tokenizer, context=90, bos_id=None))
 
 
-def collected(lm, sae, folder, **settings):
+class Stopping(Progress):
+    """Interrupts a stage that has advanced so often."""
+
+    def __init__(self, advances: int) -> None:
+        super().__init__(quiet=True)
+        self.advances = advances
+
+    @contextmanager
+    def stage(self, name, **options):
+        with super().stage(name, **options) as bar:
+            changes = iter(range(self.advances + 1))  # the first is what an earlier pass did
+
+            def count() -> None:
+                if next(changes, None) is None:
+                    raise KeyboardInterrupt
+
+            bar.on_change = count
+            yield bar
+
+
+def collected(lm, sae, folder, progress=None, **settings):
     hook = resolve_hook(lm.model, sae.hook_name)
     options = ExemplarSettings(**{**SETTINGS.__dict__, **settings})
-    collect_exemplars(lm, hook, sae, pieces(lm), folder, options, {}, Progress(quiet=True))
+    collect_exemplars(lm, hook, sae, pieces(lm), folder, options, {}, progress or Progress(quiet=True))
     return Exemplars(folder)
 
 
 @pytest.fixture(scope="module")
-def found(lm, sae, tmp_path_factory):
+def stored(lm, sae, tmp_path_factory):
     return collected(lm, sae, tmp_path_factory.mktemp("dictionary"))
 
 
@@ -132,19 +153,19 @@ def check_top(exemplars: Exemplars, truth, ranking: str) -> None:
             assert one.activations == pytest.approx(activations, abs=2e-3 * float(activations.max()))
 
 
-def test_top_windows_are_those_of_a_brute_force_pass(found, truth):
-    check_top(found, truth, "activation")
+def test_top_windows_are_those_of_a_brute_force_pass(stored, truth):
+    check_top(stored, truth, "activation")
 
 
 def test_reconstruction_ranking_is_the_error_without_the_concept(lm, sae, truth, tmp_path):
     check_top(collected(lm, sae, tmp_path, ranking="reconstruction"), truth, "reconstruction")
 
 
-def test_spread_reaches_over_the_range_and_repeats_no_top(found, truth):
+def test_spread_reaches_over_the_range_and_repeats_no_top(stored, truth):
     wide = [c for c, kind in truth if kind == "activation" and len(truth[c, kind]) >= 20]
     lowest = []
     for concept in wide:
-        top, spread = found.of(concept, "top"), found.of(concept, "spread")
+        top, spread = stored.of(concept, "top"), stored.of(concept, "spread")
         assert not {one.window for one in top} & {one.window for one in spread}
         values = np.asarray([row[0] for row in truth[concept, "activation"]])
         lowest.append((values <= min(one.value for one in spread)).mean())
@@ -153,18 +174,18 @@ def test_spread_reaches_over_the_range_and_repeats_no_top(found, truth):
     assert len(wide) > 10 and 0.15 < np.mean(lowest) < 0.45
 
 
-def test_negatives_are_silent_and_near(found, lm, sae, truth):
-    place, peaks = read_pool(found.folder)
-    assert len(place) == 60 or len(place) == found.windows.height
+def test_negatives_are_silent_and_near(stored, lm, sae, truth):
+    place, peaks = read_pool(stored.folder)
+    assert len(place) == 60 or len(place) == stored.windows.height
     active = dict(zip(place.tolist(), range(len(place)), strict=True))
-    for concept in found.concepts.tolist():
-        for one in found.of(concept, "negative"):
+    for concept in stored.concepts.tolist():
+        for one in stored.of(concept, "negative"):
             assert peaks[[active[one.window]], [concept]] == 0 and not one.activations.any()
     by_tokens = {}
     for ids, latents, _ in dense(lm, sae):
         for start in range(0, len(ids), WINDOW):
             by_tokens[tuple(ids[start : start + WINDOW].tolist())] = latents[start : start + WINDOW].max(axis=0)
-    tokens = dict(found.windows.select("window", "tokens").iter_rows())
+    tokens = dict(stored.windows.select("window", "tokens").iter_rows())
     for window, row in active.items():
         known = by_tokens[tuple(tokens[window])]
         assert peaks[[row]].toarray()[0] == pytest.approx(known, rel=1e-3, abs=1e-4)
@@ -194,18 +215,18 @@ def brute_negatives(windows, exemplars, peaks, silent, pool, embedding, count):
     return same, others, cosine
 
 
-def test_negatives_are_the_nearest_of_a_brute_force_pass(found, lm):
-    place, held = read_pool(found.folder)
-    windows = dict(found.windows.select("window", "tokens").iter_rows())
+def test_negatives_are_the_nearest_of_a_brute_force_pass(stored, lm):
+    place, held = read_pool(stored.folder)
+    windows = dict(stored.windows.select("window", "tokens").iter_rows())
     embedding = lm.model.get_input_embeddings().weight.detach().numpy()
     checked = 0
-    for concept in found.concepts.tolist():
-        own = found.of(concept, "top", "spread")
+    for concept in stored.concepts.tolist():
+        own = stored.of(concept, "top", "spread")
         peaks = [windows[one.window][int(one.activations.argmax())] for one in own]
         silent = [w for w, on in zip(place.tolist(), held[:, [concept]].toarray()[:, 0], strict=True) if on == 0]
         places = [one.window for one in own]
         same, others, cosine = brute_negatives(windows, places, peaks, silent, place.tolist(), embedding, 3)
-        got = found.of(concept, "negative")
+        got = stored.of(concept, "negative")
         wanted = [cosine[w] for w in same + others]
         assert [one.value for one in got] == pytest.approx(wanted, abs=2e-5)
         assert [cosine[one.window] for one in got] == pytest.approx(wanted, abs=2e-5)
@@ -256,8 +277,8 @@ def test_negatives_of_made_up_windows_share_peak_tokens_up_to_a_half():
     assert all(0 < same <= 5 for same, _ in counts[:4]) and further, "sharers that are not among the nearest come in"
 
 
-def test_windows_hold_their_text_token_by_token(found, lm):
-    for tokens, text, ends in found.windows.select("tokens", "text", "ends").iter_rows():
+def test_windows_hold_their_text_token_by_token(stored, lm):
+    for tokens, text, ends in stored.windows.select("tokens", "text", "ends").iter_rows():
         assert text == lm.tokenizer.decode(tokens) and ends[-1] == len(text) and ends == sorted(ends)
         assert len(ends) == len(tokens)
 
@@ -337,7 +358,7 @@ t.collected(lm, sae, Path(sys.argv[1]))
 
 
 @pytest.mark.slow
-def test_a_killed_pass_goes_on_to_the_same_files(lm, sae, found, tmp_path, model_folder, sae_folder):
+def test_a_killed_pass_resumes_and_gives_the_same_files(lm, sae, stored, tmp_path, model_folder, sae_folder):
     tests = str(Path(__file__).parent)
     code = KILLED.format(tests=tests, model=str(model_folder("llama")), sae=str(sae_folder))
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([tests, str(Path(tests).parent)])}
@@ -347,7 +368,7 @@ def test_a_killed_pass_goes_on_to_the_same_files(lm, sae, found, tmp_path, model
         done = subprocess.run([sys.executable, "-c", code, str(out), str(left)], env=env, capture_output=True)
         assert done.returncode == (-signal.SIGKILL if left < 100 else 0), done.stderr[-2000:]
     for name in (EXEMPLARS, WINDOWS):
-        a, b = pl.read_parquet(out / name), pl.read_parquet(found.folder / name)
+        a, b = pl.read_parquet(out / name), pl.read_parquet(stored.folder / name)
         # Batches of other sizes move activations by rounding only.
         assert a.drop("value", "activations", strict=False).equals(b.drop("value", "activations", strict=False))
     assert (out / POOL).is_file() and not (out / ".exemplars").exists()
@@ -362,24 +383,16 @@ def test_another_pass_in_the_folder_is_refused(lm, sae, tmp_path):
 
 def stopped(lm, sae, folder, monkeypatch):
     """A pass that was stopped after its first state."""
-    calls = iter(range(2))
-
-    def read(*arguments):
-        if next(calls, None) is None:
-            raise KeyboardInterrupt
-        return read_hook(*arguments)
-
     with monkeypatch.context() as patch:
         patch.setattr(collect, "CHUNK", 4)
         patch.setattr(collect, "SAVE_SECONDS", 0.0)
-        patch.setattr(collect, "read_hook", read)
         with pytest.raises(KeyboardInterrupt):
-            collected(lm, sae, folder)
+            collected(lm, sae, folder, Stopping(2))
     return folder / state.FOLDER
 
 
 @pytest.mark.parametrize("damage", ["missing", "short", "whole"])
-def test_a_state_without_its_tokens_is_not_gone_on_with(damage, lm, sae, found, tmp_path, monkeypatch, caplog):
+def test_a_state_without_its_tokens_is_not_resumed(damage, lm, sae, stored, tmp_path, monkeypatch, caplog):
     tokens = stopped(lm, sae, tmp_path, monkeypatch) / state.TOKENS
     assert list(tokens.parent.glob("state-*.safetensors")) and tokens.stat().st_size
     if damage == "missing":
@@ -388,7 +401,7 @@ def test_a_state_without_its_tokens_is_not_gone_on_with(damage, lm, sae, found, 
         os.truncate(tokens, WINDOW * 4)
     again = collected(lm, sae, tmp_path)
     assert ("starts again" in caplog.text) == (damage != "whole")
-    assert again.windows.equals(found.windows) and again.table["window"].equals(found.table["window"])
+    assert again.windows.equals(stored.windows) and again.table["window"].equals(stored.table["window"])
 
 
 def test_tokens_are_on_disk_before_the_state_that_counts_them(tmp_path, monkeypatch):
@@ -410,13 +423,9 @@ def at_hook(lm, sae, name):
     return LoadedPair(lm, sae, resolve_hook(lm.model, name), None)
 
 
-def call(pair, folder, *, texts=None, run=None):
+def call(pair, folder, *, texts=None, run=None, progress=None):
     opened = None if run is None else open_folder(run)
-    return api._collect(pair, texts or [], opened, folder, SETTINGS, 90, Progress(quiet=True))
-
-
-def no_forward(*_):
-    raise KeyboardInterrupt
+    return api._collect(pair, texts or [], opened, folder, SETTINGS, 90, progress or Progress(quiet=True))
 
 
 @pytest.fixture
@@ -426,12 +435,11 @@ def text_file(tmp_path):
     return path
 
 
-def test_a_pass_at_another_hook_or_start_is_refused(lm, sae, tmp_path, text_file, monkeypatch):
+def test_a_pass_at_another_hook_or_start_is_refused(lm, sae, tmp_path, text_file):
     out = tmp_path / "dictionary"
     first = at_hook(lm, sae, "blocks.2.hook_resid_post")
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(collect, "read_hook", no_forward)
-        call(first, out, texts=[text_file])
+    with pytest.raises(KeyboardInterrupt):
+        call(first, out, texts=[text_file], progress=Stopping(0))
     for other in ("blocks.1.hook_resid_post", "blocks.2.hook_resid_pre"):
         with pytest.raises(UserError, match=r"differs in hook\."):
             call(at_hook(lm, sae, other), out, texts=[text_file])
@@ -441,13 +449,12 @@ def test_a_pass_at_another_hook_or_start_is_refused(lm, sae, tmp_path, text_file
     assert json.loads((out / "dictionary.json").read_text())["exemplars"]["hook_name"] == "blocks.2.hook_resid_post"
 
 
-def test_a_pass_over_a_run_that_was_made_again_is_refused(lm, sae, tmp_path, tiny_run, monkeypatch):
+def test_a_pass_over_a_run_that_was_made_again_is_refused(lm, sae, tmp_path, tiny_run):
     run, out = tmp_path / "run", tmp_path / "dictionary"
     shutil.copytree(tiny_run.path, run)
     pair = at_hook(lm, sae, "blocks.2.hook_resid_post")
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(collect, "read_hook", no_forward)
-        call(pair, out, run=run)
+    with pytest.raises(KeyboardInterrupt):
+        call(pair, out, run=run, progress=Stopping(0))
     manifest = json.loads((run / "manifest.json").read_text())
     (run / "manifest.json").write_text(json.dumps({**manifest, "span": "prompt"}))
     with pytest.raises(UserError, match=r"differs in span\."):
@@ -474,7 +481,7 @@ def test_files_have_the_mode_that_the_umask_gives(umask, tmp_path):
     assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o666 & ~umask}
 
 
-def test_empty_texts_say_so(lm, sae, tmp_path):
+def test_empty_texts_are_refused(lm, sae, tmp_path):
     hook = resolve_hook(lm.model, sae.hook_name)
     with pytest.raises(UserError, match="texts are empty"):
         collect_exemplars(lm, hook, sae, [], tmp_path, SETTINGS, {}, Progress(quiet=True))

@@ -101,7 +101,7 @@ def random_rows(seed: int) -> list[dict]:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_the_label_that_is_shown_is_the_one_that_beats_all_others(seed):
+def test_the_shown_label_is_the_one_that_beats_all_others(seed):
     rows = random_rows(seed)
     shown = shown_labels(merge_labels(empty_labels(), table(*rows)), WIDTH)
     assert shown["concept"].to_list() == list(range(WIDTH))
@@ -184,11 +184,11 @@ def test_scores_are_derived_and_a_stated_one_is_kept_apart():
     assert derived["scored_by"].to_list() == ["fuzzing", "source", None, "detection"]
 
 
-def test_written_and_read_back_from_file_and_folder(tmp_path):
+def test_what_is_written_is_read(tmp_path):
     made = merge_labels(empty_labels(), table({"detection": 0.7}, {"concept": 3, "label": None}))
     write_label_table(tmp_path, made)
     assert read_label_table(tmp_path, WIDTH).equals(made)
-    assert read_label_table(tmp_path / "labels.parquet", WIDTH).schema == pl.Schema(SCHEMA)
+    assert read_label_table(tmp_path, WIDTH).schema == pl.Schema(SCHEMA)
 
 
 @pytest.mark.parametrize(
@@ -196,14 +196,14 @@ def test_written_and_read_back_from_file_and_folder(tmp_path):
     [
         (lambda t: t.drop("source"), "source"),
         (lambda t: t.with_columns(extra=pl.lit(1)), "extra"),
-        (lambda t: t.with_columns(pl.col("concept").cast(pl.Int64)), "'concept' is Int64"),
-        (lambda t: t.with_columns(concept=pl.lit(WIDTH, pl.Int32)), f"concept {WIDTH}.*another SAE"),
-        (lambda t: t.with_columns(concept=pl.lit(-1, pl.Int32)), "concept -1"),
+        (lambda t: t.with_columns(pl.col("concept").cast(pl.Int64)), "it has concept Int64"),
+        (lambda t: t.with_columns(concept=pl.lit(WIDTH, pl.Int32)), f"another SAE.*'concept': {WIDTH}"),
+        (lambda t: t.with_columns(concept=pl.lit(-1, pl.Int32)), "another SAE.*'concept': -1"),
         (lambda t: t.with_columns(kind=pl.lit("guessed")), "guessed"),
-        (lambda t: t.with_columns(detection=pl.lit(1.5)), "detection 1.5"),
-        (lambda t: t.with_columns(fuzzing=pl.lit(float("nan"))), "fuzzing nan"),
+        (lambda t: t.with_columns(detection=pl.lit(1.5)), "scores.*'detection': 1.5"),
+        (lambda t: t.with_columns(fuzzing=pl.lit(float("nan"))), "scores.*'fuzzing': nan"),
         (lambda t: t.with_columns(date=pl.lit(None, pl.String)), "date"),
-        (lambda t: pl.concat([t, t]), "two rows"),
+        (lambda t: pl.concat([t, t]), "no two rows"),
     ],
 )
 def test_tables_of_another_form_are_refused(tmp_path, change, named):
@@ -212,7 +212,7 @@ def test_tables_of_another_form_are_refused(tmp_path, change, named):
         read_label_table(tmp_path, WIDTH)
 
 
-def test_files_that_are_none_are_refused(tmp_path):
+def test_missing_and_unreadable_files_are_refused(tmp_path):
     with pytest.raises(UserError, match="no such file"):
         read_label_table(tmp_path, WIDTH)
     (tmp_path / "labels.parquet").write_bytes(b"PAR1 not really")
@@ -347,6 +347,6 @@ def test_a_table_is_cleaned_as_each_of_its_labels_is(tmp_path):
         }
     )
     rows.write_parquet(tmp_path / label_table.FILE)
-    found = label_table.read_label_table(tmp_path, len(odd))
-    assert found["label"].to_list() == [clean_label(text) for text in odd]
-    assert found["explainer"].to_list() == [clean_name(text) for text in odd]
+    read = label_table.read_label_table(tmp_path, len(odd))
+    assert read["label"].to_list() == [clean_label(text) for text in odd]
+    assert read["explainer"].to_list() == [clean_name(text) for text in odd]

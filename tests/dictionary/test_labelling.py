@@ -259,7 +259,7 @@ def test_a_folder_without_exemplars_says_what_to_do(tmp_path):
         Exemplars(tmp_path)
 
 
-def test_a_mark_on_a_part_of_a_character_goes_to_the_whole():
+def test_a_mark_on_a_part_of_a_character_marks_the_whole_character():
     ends = np.array([2, 2, 3, 6], np.int32)
     one = Exemplar("top", 0, 1.0, 0, "a é b!", ends, np.array([0, 5, 0, 0], np.float32))
     assert marked(one, active_tokens(one)) == "a «é» b!"

@@ -38,7 +38,7 @@ def folder(tmp_path):
     return make
 
 
-def test_the_given_one_comes_first_then_the_settings_then_the_saes_own(folder):
+def test_the_given_dictionary_comes_first_then_the_configured_then_the_saes_own(folder):
     given, set_, own = folder("given"), folder("set"), folder("own")
     run = finished(dictionary=set_, folder=own)
     assert dictionary_of(run, Path(given)).folder == Path(given)
@@ -49,7 +49,7 @@ def test_the_given_one_comes_first_then_the_settings_then_the_saes_own(folder):
     assert dictionary_of(run) is None
 
 
-def test_only_the_given_one_is_refused(folder, tmp_path):
+def test_only_a_given_dictionary_is_refused(folder, tmp_path):
     wrong = folder("wrong", OTHER)
     run = finished(dictionary=wrong, folder=wrong)
     assert dictionary_of(run) is None
@@ -63,7 +63,7 @@ def test_only_the_given_one_is_refused(folder, tmp_path):
         dictionary_of(run, Path(wrong))
 
 
-def test_the_embedded_one_belongs_to_equal_weights_only(folder):
+def test_the_embedded_dictionary_belongs_to_equal_weights_only(folder):
     sae = read_dictionary(PACK).sae
     assert dictionary_of(finished(sae, folder=sae["name"])).folder == PACK
     assert dictionary_of(finished({**sae, "name": "a/copy"}, folder="a/copy")).folder == PACK

@@ -10,22 +10,22 @@ import pytest
 from labelling_helpers import WORDS, hand_made
 
 from competency_gaps.dictionary.label_table import write_label_table
-from competency_gaps.dictionary.labelling import labeller, similarity
+from competency_gaps.dictionary.labelling import labeller
 from competency_gaps.dictionary.labelling.similarity import FILE, score_by_embedding
 from competency_gaps.progress import Progress
 
 LABELS = ("copper", "glacier", "glacier", None, "yeast")
-"""The second is wrong, the fourth concept has none."""
+"""The second is wrong; the fourth concept has none."""
 
 
 class Embedder:
-    """Counts of a few words as vectors; notes every text, and can be stopped."""
+    """Turns texts into counts of a few words; records every text, and can be stopped."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.calls_left = 10**6
 
-    def __call__(self, texts, model=None):
+    def __call__(self, texts):
         self.calls_left -= 1
         if self.calls_left < 0:
             raise KeyboardInterrupt
@@ -58,27 +58,28 @@ def dictionary(tmp_path):
 
 
 @pytest.fixture
-def embedder(monkeypatch):
-    made = Embedder()
-    monkeypatch.setattr(similarity, "embed_texts", made)
-    monkeypatch.setattr(similarity, "CHUNK", 1)
-    return made
+def embedder():
+    return Embedder()
+
+
+def score(dictionary, embedder, concepts=None):
+    return score_by_embedding(dictionary, concepts, Progress(quiet=True), embedder, together=1)
 
 
 def expected(dictionary):
     """Share of pairs in which the window with the concept is nearer."""
-    found = {}
+    areas = {}
     for concept, label in enumerate(LABELS):
         if label is not None:
             near = {"with": [], "without": []}
-            for one in dictionary.exemplars.of(concept):
-                if one.kind == "negative":
-                    near["without"].append(vector(one.text) @ vector(label))
-                elif one.rank % 2:
-                    near["with"].append(vector(one.text) @ vector(label))
+            for exemplar in dictionary.exemplars.of(concept):
+                if exemplar.kind == "negative":
+                    near["without"].append(vector(exemplar.text) @ vector(label))
+                elif exemplar.rank % 2:
+                    near["with"].append(vector(exemplar.text) @ vector(label))
             pairs = [(a > b) + (a == b) / 2 for a in near["with"] for b in near["without"]]
-            found[concept] = float(np.mean(pairs))
-    return found
+            areas[concept] = float(np.mean(pairs))
+    return areas
 
 
 def stored(dictionary):
@@ -86,42 +87,42 @@ def stored(dictionary):
 
 
 def test_scores_are_those_of_a_plain_loop_and_windows_are_embedded_once(dictionary, embedder):
-    taken = score_by_embedding(dictionary, None, Progress(quiet=True))
+    taken = score(dictionary, embedder)
     assert taken.stored == 4 and stored(dictionary) == pytest.approx(expected(dictionary))
     assert min(stored(dictionary).values()) < 0.5 < 0.9 < max(stored(dictionary).values())
     needed = {
-        one.text
+        exemplar.text
         for concept in stored(dictionary)
-        for one in dictionary.exemplars.of(concept)
-        if one.kind == "negative" or one.rank % 2
+        for exemplar in dictionary.exemplars.of(concept)
+        if exemplar.kind == "negative" or exemplar.rank % 2
     }
     assert len(embedder.windows) == len(needed) and set(embedder.windows) == needed
     assert not (dictionary.folder / FILE).exists()
 
 
-def test_only_the_concepts_that_are_asked_for(dictionary, embedder):
-    assert score_by_embedding(dictionary, [4, 3], Progress(quiet=True)).stored == 1
+def test_only_the_requested_concepts_are_scored(dictionary, embedder):
+    assert score(dictionary, embedder, [4, 3]).stored == 1
     assert list(stored(dictionary)) == [4] and len(embedder.windows) == 30
 
 
-def test_a_stopped_pass_keeps_its_scores_and_goes_on(dictionary, embedder):
+def test_a_stopped_pass_keeps_its_scores_and_resumes(dictionary, embedder):
     embedder.calls_left = 5  # windows and labels of two concepts, windows of the third
     with pytest.raises(KeyboardInterrupt):
-        score_by_embedding(dictionary, None, Progress(quiet=True))
+        score(dictionary, embedder)
     assert sorted(stored(dictionary)) == [0, 1]
     embedder.texts, embedder.calls_left = [], 10**6
-    assert score_by_embedding(dictionary, None, Progress(quiet=True)).stored == 2
+    assert score(dictionary, embedder).stored == 2
     assert stored(dictionary) == pytest.approx(expected(dictionary))
     assert not {"copper"} & set(embedder.texts), "what was scored is not embedded again"
     # A finished pass is no reason to skip anything: exemplars may have changed since.
-    assert score_by_embedding(dictionary, None, Progress(quiet=True)).stored == 4
+    assert score(dictionary, embedder).stored == 4
 
 
 @pytest.mark.parametrize("change", ["exemplars", "label", "score", "damaged"])
 def test_what_changed_since_is_scored_again(change, dictionary, embedder):
     embedder.calls_left = 5
     with pytest.raises(KeyboardInterrupt):
-        score_by_embedding(dictionary, None, Progress(quiet=True))
+        score(dictionary, embedder)
     embedder.calls_left = 10**6
     if change == "exemplars":
         path = dictionary.folder / "windows.parquet"
@@ -134,4 +135,4 @@ def test_what_changed_since_is_scored_again(change, dictionary, embedder):
     else:
         (dictionary.folder / FILE).write_text(json.dumps({"made_of": 3}))
     kept = 1 if change in {"label", "score"} else 0
-    assert score_by_embedding(dictionary, None, Progress(quiet=True)).stored == 4 - kept
+    assert score(dictionary, embedder).stored == 4 - kept

@@ -6,16 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from competency_gaps.dictionary.themes import (
-    ThemeNames,
-    ThemeTree,
-    automatic_names,
-    name_table,
-    read_themes,
-    theme_table,
-    write_themes,
-)
-from competency_gaps.dictionary.themes.store import NAMES, THEMES
+from competency_gaps.dictionary.themes.cluster import ThemeTree
+from competency_gaps.dictionary.themes.names import ThemeNames, automatic_names
+from competency_gaps.dictionary.themes.store import NAMES, THEMES, name_table, read_themes, theme_table, write_themes
 from competency_gaps.errors import UserError
 
 LABELS = [
@@ -49,12 +42,12 @@ def test_a_word_of_all_themes_names_none_before_a_word_of_one():
 def test_no_two_names_are_the_same():
     labels = ["red green blue"] * 6 + ["red green blue grey"] * 2 + ["blue green red"] * 2
     theme = np.repeat([0, 1, 2, 3], [4, 2, 2, 2])
-    found = automatic_names(labels, theme, theme).themes
-    assert len({frozenset(name.split(", ")) for name in found}) == len(found) == 4
-    assert max(len(name.split(", ")) for name in found) <= 4
+    names = automatic_names(labels, theme, theme).themes
+    assert len({frozenset(name.split(", ")) for name in names}) == len(names) == 4
+    assert max(len(name.split(", ")) for name in names) <= 4
 
 
-def test_subthemes_are_told_from_those_of_the_same_theme():
+def test_subthemes_are_named_in_contrast_to_others_of_their_theme():
     labels = ["cooking soup", "cooking soup", "cooking bread", "cooking bread", "soup kitchen", "soup kitchen"]
     names = automatic_names(labels, np.array([0, 0, 0, 0, 1, 1]), np.array([1, 1, 0, 0, 2, 2]))
     assert names.subthemes[0].startswith("bread") and names.subthemes[1].startswith("soup")
@@ -65,13 +58,6 @@ def test_hostile_labels_give_words_of_letters_only():
     labels = ["<script>alert(1)</script> \u202evil \x1b[31m" + "A" * 100_000, "ignore all the rules</b>", "x" * 50] * 3
     for name in (names := automatic_names(labels, np.zeros(9, int), np.zeros(9, int))).themes + names.subthemes:
         assert len(name) <= 110 and all(c.isalpha() or c in ", -'" for c in name), name
-
-
-def test_names_refuse_a_subtheme_of_two_themes_and_other_lengths():
-    with pytest.raises(UserError, match="subtheme 0 lies in the themes 0 and 1"):
-        automatic_names(["a", "b"], np.array([0, 1]), np.array([0, 0]))
-    with pytest.raises(UserError, match="3 labels"):
-        automatic_names(["a", "b", "c"], np.array([0, 1]), np.array([0, 1]))
 
 
 def written(folder):
@@ -86,8 +72,8 @@ def written(folder):
 
 def test_what_is_written_is_read(tmp_path):
     table, names = written(tmp_path)
-    found, called = read_themes(tmp_path, 5)
-    assert found.equals(table, null_equal=True) and called.equals(names, null_equal=True)
+    themes, called = read_themes(tmp_path, 5)
+    assert themes.equals(table, null_equal=True) and called.equals(names, null_equal=True)
     assert table["theme"].to_list() == [0, 0, None, 1, 0] and table["x"].to_list() == [0, 2, None, 4, 6]
     assert table.schema == {
         "concept": pl.Int32,
@@ -101,26 +87,26 @@ def test_what_is_written_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("file", "change", "said"),
+    ("file", "change", "fault"),
     [
-        (THEMES, lambda t: t.head(3), "of 3 concepts, but the SAE has 5"),
-        (THEMES, lambda t: t.drop("x"), "'x' is missing"),
-        (THEMES, lambda t: t.with_columns(concept=pl.lit(1)), "exactly once"),
+        (THEMES, lambda t: t.head(3), "5 concepts, found 3 rows"),
+        (THEMES, lambda t: t.drop("x"), "x"),
+        (THEMES, lambda t: t.with_columns(concept=pl.lit(1)), "one row for each"),
         (THEMES, lambda t: t.with_columns(x=pl.lit(None)), "or none of them"),
         (THEMES, lambda t: t.with_columns(y=pl.when(pl.col("y").is_not_null()).then(float("inf"))), "not finite"),
         (THEMES, lambda t: t.with_columns(theme=pl.col("theme") * 2), "without a gap"),
-        (THEMES, lambda t: t.with_columns(theme=pl.lit("many")), "wrong kind"),
+        (THEMES, lambda t: t.with_columns(theme=pl.lit("many")), "damaged"),
         (THEMES, lambda t: t.with_columns(subtheme=pl.col("theme") * 0), "lies in two themes"),
-        (NAMES, lambda t: t.head(4), "subtheme 2 in theme 0 is not named"),
-        (NAMES, lambda t: pl.concat([t, t.head(1)]), "named twice"),
-        (NAMES, lambda t: t.with_columns(parent=pl.col("parent") * 0), "subtheme 1 in theme 0"),
+        (NAMES, lambda t: t.head(4), "'subtheme', 2, 0"),
+        (NAMES, lambda t: pl.concat([t, t.head(1)]), "named once"),
+        (NAMES, lambda t: t.with_columns(parent=pl.col("parent") * 0), "'subtheme', 1, "),
         (NAMES, lambda t: t.with_columns(kind=pl.lit("guessed")), "'guessed'"),
     ],
 )
-def test_damaged_tables_are_refused(tmp_path, file, change, said):
+def test_damaged_tables_are_refused(tmp_path, file, change, fault):
     written(tmp_path)
     change(pl.read_parquet(tmp_path / file)).write_parquet(tmp_path / file)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=fault):
         read_themes(tmp_path, 5)
 
 

@@ -10,7 +10,9 @@ import polars as pl
 from competency_gaps.dictionary import label_table
 from competency_gaps.dictionary.folder import write_dictionary
 from competency_gaps.dictionary.label_text import clean_label
-from competency_gaps.dictionary.themes import ThemeNames, ThemeTree, name_table, theme_table, write_themes
+from competency_gaps.dictionary.themes.cluster import ThemeTree
+from competency_gaps.dictionary.themes.names import ThemeNames
+from competency_gaps.dictionary.themes.store import name_table, theme_table, write_themes
 
 WIDTH = 96
 HOSTILE = (

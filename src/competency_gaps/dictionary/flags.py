@@ -1,4 +1,4 @@
-"""Concepts that are no competency [ours]: flagged, shown, and left out of rankings by default."""
+"""Flag concepts that do not stand for a competency [ours]; by default, rankings leave them out."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 MIN_SUPPORT = 5
-"""Fewest items in which a concept must be active to be flagged as firing on one token: in a single item, it always
+"""Fewest items in which a concept must be active to be flagged as firing on one token; in a single item every concept
 does."""
 
 
 @dataclass(frozen=True)
 class LatentFacts:
-    """What is known of each latent's behaviour over tokens. Arrays of shape (concepts,)."""
+    """Each latent's behaviour over tokens. Arrays of shape (concepts,)."""
 
     density: np.ndarray
     """Share of tokens on which it is active, in [0, 1]."""

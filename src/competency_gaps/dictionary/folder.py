@@ -1,4 +1,4 @@
-"""A dictionary's folder: the SAE it is about, its exemplars, tokens, similar concepts and labels. Needs no torch."""
+"""A dictionary's folder: its SAE's identity, exemplars, tokens, similar concepts and labels. Needs no torch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pydantic.dataclasses
 
 from competency_gaps.dictionary import label_table
 from competency_gaps.dictionary.exemplars.directions import LOGITS, SIMILAR
@@ -23,7 +24,7 @@ SCHEMA_VERSION = 1
 FILE = "dictionary.json"
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True)
 class DictionaryIdentity:
     """The SAE, model and exemplars of a dictionary folder."""
 
@@ -37,7 +38,7 @@ class DictionaryIdentity:
 
 @dataclass(frozen=True)
 class Dictionary:
-    """What is known of an SAE's concepts. Tables are read when they are first asked for."""
+    """An SAE's concepts: exemplars, tokens, similar concepts and labels. Tables are read on first use."""
 
     folder: Path
     identity: DictionaryIdentity
@@ -49,7 +50,7 @@ class Dictionary:
 
     @property
     def ranking(self) -> str | None:
-        """Ranking of its exemplars; None: it has none."""
+        """How its exemplars are ranked; None without exemplars."""
         return (self.identity.exemplars or {}).get("ranking")
 
     @made_once
@@ -84,17 +85,17 @@ class Dictionary:
         return {} if self.logits is None else dict(self.logits.select("concept", "promoted").iter_rows())
 
     def labels(self) -> pl.DataFrame:
-        """The label table as it is on disk now; without rows if there is none."""
+        """The label table as it is on disk now; empty if the dictionary has none."""
         if not (self.folder / label_table.FILE).is_file():
             return label_table.empty_labels()
         return label_table.read_label_table(self.folder, self.width)
 
     def shown(self) -> pl.DataFrame:
-        """The label that is shown of each concept, by :func:`label_table.shown_labels`."""
+        """The label to show for each concept, by :func:`label_table.shown_labels`."""
         return label_table.shown_labels(self.labels(), self.width)
 
     def add_labels(self, rows: pl.DataFrame) -> None:
-        """Add labels to the table; they replace those of the same concept, kind, explainer and source."""
+        """Add labels to the table; each replaces the label with the same concept, kind, explainer and source."""
         label_table.write_label_table(self.folder, label_table.merge_labels(self.labels(), rows))
 
     def _of_directions(self, name: str) -> pl.DataFrame | None:
@@ -120,7 +121,7 @@ def open_dictionary(folder: Path, sae_identity: dict[str, Any] | None = None) ->
     Parameters
     ----------
     sae_identity
-        The SAE that it must be about; None: any.
+        The SAE that it must describe; None: any.
 
     Raises
     ------
@@ -173,11 +174,6 @@ def _candidates(run: RunFolder) -> list[Path]:
 def read_dictionary(path: Path) -> DictionaryIdentity:
     """Read a dictionary folder's identity.
 
-    Parameters
-    ----------
-    path
-        The folder.
-
     Raises
     ------
     UserError
@@ -190,23 +186,19 @@ def read_dictionary(path: Path) -> DictionaryIdentity:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         version = content["schema_version"]
+        if version != SCHEMA_VERSION:
+            shown = shorten(visible(repr(version)), 40)
+            raise UserError(
+                f"{file} has schema_version {shown}, but this version of competency-gaps reads {SCHEMA_VERSION}. "
+                f"Open it with the version that wrote it."
+            )
+        identity = DictionaryIdentity(
+            sae=content["sae"], model=content.get("model"), exemplars=content.get("exemplars")
+        )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(
-            f"{file} is damaged: {shorten(visible(str(error)), 200)}. Make the dictionary again."
-        ) from error
-    if version != SCHEMA_VERSION:
-        shown = shorten(visible(repr(version)), 40)
-        raise UserError(
-            f"{file} has schema_version {shown}, but this version of competency-gaps reads {SCHEMA_VERSION}. "
-            f"Open it with the version that wrote it."
-        )
-    sae, model, exemplars = content.get("sae"), content.get("model"), content.get("exemplars")
-    if not isinstance(sae, dict) or not all(part is None or isinstance(part, dict) for part in (model, exemplars)):
-        raise UserError(
-            f"{file} is damaged: expected an object under 'sae', and an object or null under 'model' and 'exemplars'. "
-            f"Make the dictionary again."
-        )
-    return DictionaryIdentity(sae, model, exemplars)
+        brief = shorten(visible(" ".join(str(error).split())), 200)
+        raise UserError(f"{file} is damaged: {brief}. Make the dictionary again.") from error
+    return identity
 
 
 def write_dictionary(
@@ -215,7 +207,7 @@ def write_dictionary(
     model_identity: dict[str, Any] | None = None,
     exemplars: dict[str, Any] | None = None,
 ) -> None:
-    """Write a dictionary folder's identity; the folder is made where it is missing.
+    """Write a dictionary folder's identity; the folder is created if it is missing.
 
     Where the folder is a dictionary already, ``None`` keeps what it says of the model or the exemplars, so that a step
     without them loses nothing.

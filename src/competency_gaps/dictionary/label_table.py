@@ -1,9 +1,9 @@
-"""The label table of an SAE: it keeps several labels per concept, of which one is shown."""
+"""The label table of an SAE. It keeps several labels per concept and shows one of them."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -30,8 +30,8 @@ SCHEMA: dict[str, pl.DataType] = {
     "placeholder": pl.Boolean(),
     "date": pl.String(),
 }
-"""Columns of ``labels.parquet``, in their order. Null label: looked up, and there is none (or the explainer abstained).
-Scores lie in [0, 1] (0.5 = chance); null = not scored."""
+"""Columns of ``labels.parquet``, in their order. A null label: the concept was looked up, but has none (or the
+explainer abstained). Scores lie in [0, 1] (0.5 = chance); null = not scored."""
 
 KEY = ("concept", "kind", "explainer", "source")
 """A newer row with the same key replaces the older; null equals null."""
@@ -62,13 +62,11 @@ def empty_labels() -> pl.DataFrame:
     return pl.DataFrame(schema=SCHEMA)
 
 
-def read_label_table(path: Path, width: int) -> pl.DataFrame:
-    """Read and check a label table.
+def read_label_table(folder: Path, width: int) -> pl.DataFrame:
+    """Read and check a dictionary's label table.
 
     Parameters
     ----------
-    path
-        ``labels.parquet``, or the dictionary folder that holds it.
     width
         Number of concepts of the SAE.
 
@@ -82,20 +80,21 @@ def read_label_table(path: Path, width: int) -> pl.DataFrame:
         If the file is missing or unreadable, has other columns or types, names a concept that the SAE lacks, holds a
         key twice, or an unknown kind, or a score outside [0, 1].
     """
-    path = path / FILE if path.is_dir() else path
+    path = folder / FILE
     if not path.is_file():
         raise UserError(f"labels {str(path)!r}: there is no such file. Expected a label table made by 'cgaps label'.")
     try:
         table = pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise UserError(f"labels {str(path)!r} cannot be read as Parquet: {_brief(error)}") from error
+        brief = shorten(visible(str(error)).split("\n")[0], 200)
+        raise UserError(f"labels {str(path)!r} cannot be read as Parquet: {brief}") from error
     check_label_table(table, width, f"labels {str(path)!r}")
     cleaners = {"label": clean_label, "explainer": clean_name, "source": clean_name}
     return table.select(*SCHEMA).with_columns(_cleaned(table[name], clean) for name, clean in cleaners.items())
 
 
 def _cleaned(texts: pl.Series, clean: Callable[[str | None], str | None]) -> pl.Series:
-    """Clean texts, except plain short lines, which are clean already and of which a table has a hundred thousand."""
+    """Clean texts, except plain short lines, which are clean already: a table may have a hundred thousand of them."""
     plain = texts.str.contains(_PLAIN) & (texts.str.len_bytes() <= LABEL_LIMIT)
     places = (~plain).fill_null(False).arg_true()
     done = [clean(text) for text in texts.gather(places)]
@@ -103,52 +102,27 @@ def _cleaned(texts: pl.Series, clean: Callable[[str | None], str | None]) -> pl.
 
 
 def check_label_table(table: pl.DataFrame, width: int, what: str = "labels") -> None:
-    """Check a label table's form.
-
-    Parameters
-    ----------
-    table
-        The table.
-    width
-        Number of concepts of the SAE.
-    what
-        Name of the table in messages.
-
-    Raises
-    ------
-    UserError
-        See :func:`read_label_table`.
-    """
-    columns = {name: table.schema[name] for name in table.columns}
-    if missing := [name for name in SCHEMA if name not in columns]:
-        raise UserError(f"{what}: columns {', '.join(missing)} are missing; it has {_named(table.columns)}.")
-    if extra := [name for name in columns if name not in SCHEMA]:
-        raise UserError(f"{what}: columns {_named(extra)} are unknown; expected {', '.join(SCHEMA)}.")
-    for name, expected in SCHEMA.items():
-        if columns[name] != expected:
-            raise UserError(f"{what}: column {name!r} is {columns[name]}, expected {expected}.")
-    for name in ("concept", "kind", "placeholder", "date"):
-        if table[name].null_count():
-            raise UserError(f"{what}: column {name!r} is null in {table[name].null_count():,} rows; it never is.")
-    outside = table.filter((pl.col("concept") < 0) | (pl.col("concept") >= width))
-    if outside.height:
-        raise UserError(
-            f"{what}: concept {outside['concept'][0]} is not one of the SAE's 0 to {width - 1} "
-            f"({outside.height:,} rows). The labels belong to another SAE."
-        )
-    unknown = table.filter(~pl.col("kind").is_in(KINDS))["kind"]
-    if unknown.len():
-        raise UserError(f"{what}: kind {_named([unknown[0]])} is unknown; expected {', '.join(KINDS)}.")
-    for name in (*SCORES, "score"):
-        wrong = table.filter(~pl.col(name).is_between(0, 1) | pl.col(name).is_nan())[name]
-        if wrong.len():
-            raise UserError(f"{what}: {name} {wrong[0]} lies outside [0, 1].")
-    twice = table.filter(pl.struct(KEY).is_duplicated())
-    if twice.height:
-        raise UserError(
-            f"{what}: concept {twice['concept'][0]} has two rows of one kind, explainer and source; one replaces "
-            f"the other. Make the table again with 'cgaps label'."
-        )
+    """Refuse a table that breaks a rule of :func:`read_label_table`; ``what`` names it in the message."""
+    if dict(table.schema) != SCHEMA:
+        expected = ", ".join(f"{name} {dtype}" for name, dtype in SCHEMA.items())
+        columns = ", ".join(f"{name} {dtype}" for name, dtype in table.schema.items())
+        raise UserError(f"{what}: expected the columns {expected}; it has {shorten(visible(columns), 600)}.")
+    rules = {
+        "concept, kind, placeholder and date are never null": pl.any_horizontal(
+            pl.col("concept", "kind", "placeholder", "date").is_null()
+        ),
+        f"the SAE has concepts 0 to {width - 1}; labels of others belong to another SAE": ~pl.col("concept").is_between(
+            0, width - 1
+        ),
+        f"kind is one of {', '.join(KINDS)}": ~pl.col("kind").is_in(KINDS),
+        "scores lie in [0, 1]": pl.any_horizontal(~pl.col(*SCORES, "score").is_between(0, 1)),
+        "no two rows have the same concept, kind, explainer and source": pl.struct(KEY).is_duplicated(),
+    }
+    for rule, broken in rules.items():
+        rows = table.filter(broken)
+        if rows.height:
+            first = shorten(visible(str(rows.row(0, named=True))), 400)
+            raise UserError(f"{what}: {rule}, but {rows.height:,} rows break this. The first: {first}")
 
 
 def with_scores(table: pl.DataFrame) -> pl.DataFrame:
@@ -189,18 +163,9 @@ def merge_labels(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
     return with_scores(both).sort("concept", _rank(), "explainer", "source", nulls_last=False, maintain_order=True)
 
 
-def write_label_table(path: Path, table: pl.DataFrame) -> None:
-    """Write a label table, whole or not at all.
-
-    Parameters
-    ----------
-    path
-        ``labels.parquet``, or the dictionary folder to put it in.
-    table
-        Columns of ``SCHEMA``.
-    """
-    file = path if path.suffix == ".parquet" else path / FILE
-    write_atomic(file, with_scores(table.select(*SCHEMA)).write_parquet)
+def write_label_table(folder: Path, table: pl.DataFrame) -> None:
+    """Write a dictionary's label table (the columns of ``SCHEMA``), whole or not at all."""
+    write_atomic(folder / FILE, with_scores(table.select(*SCHEMA)).write_parquet)
 
 
 def shown_labels(table: pl.DataFrame, width: int) -> pl.DataFrame:
@@ -222,7 +187,7 @@ def shown_labels(table: pl.DataFrame, width: int) -> pl.DataFrame:
     polars.DataFrame of ``width`` rows
         concept int32 (0 to width - 1), label string (null: none), label_kind string, label_score float64 in [0, 1]
         (null: not scored), label_scored_by string, explainer string (null: unknown), and label_state: "labelled",
-        "none" (looked up, and there is none) or "never" (never looked up). All but concept and state are null
+        "none" (looked up, but it has no label) or "never" (never looked up). All but concept and state are null
         where there is no label.
     """
     poor = (pl.col("score") < POOR) & pl.col("scored_by").is_in(["detection", "fuzzing"])
@@ -251,11 +216,3 @@ def shown_labels(table: pl.DataFrame, width: int) -> pl.DataFrame:
 
 def _rank() -> pl.Expr:
     return pl.col("kind").replace_strict({kind: rank for rank, kind in enumerate(KINDS)}, default=len(KINDS))
-
-
-def _named(names: Iterable[object]) -> str:
-    return shorten(visible(", ".join(repr(name) for name in names)), 300)
-
-
-def _brief(error: BaseException) -> str:
-    return shorten(visible(str(error)).split("\n")[0], 200)

@@ -35,7 +35,7 @@ def clean_label(text: str | None) -> str | None:
 
 
 def clean_name(text: str | None) -> str | None:
-    """Bring the name of an explainer or a source to one bounded, visible line; None where nothing is left."""
+    """Turn the name of an explainer or a source into one bounded, visible line; None if nothing readable is left."""
     return _line(text, NAME_LIMIT)
 
 
@@ -58,23 +58,22 @@ def _shown(character: str) -> str:
 
 
 def is_placeholder(label: str, tokens: Iterable[str] | None = None) -> bool:
-    """Whether a label is only a token's text, which says nothing that the tokens do not [ours].
+    """Whether a label is only a token's text, and so adds nothing to the tokens [ours].
 
-    Give the label as its source has it: cleaning takes away the leading blank that marks a token.
+    Pass the label as its source has it: cleaning removes the leading blank that marks a token.
 
-    A label with white space inside is none. With the concept's known tokens (its top or promoted ones), a label is a
-    placeholder if it equals one of them; upper and lower case, outer blanks, quotes, ``▁``, ``Ġ`` and ``##`` do not
-    count. Without tokens nobody can know whether "dogs" is a token or a word, so a single word is a placeholder only
-    if it shows that it is a token: by a leading blank or marker (``" the"``, ``"Ġthe"``, ``"##ing"``), by characters
-    that no plain word has (``"<bos>"``, ``"_id"``; a hyphen or apostrophe inside is plain), or by having fewer than
-    3 characters.
+    A label that contains white space is no placeholder. With the concept's known tokens (its top or promoted ones), a
+    label is a placeholder if it equals one of them; upper and lower case, outer blanks, quotes, ``▁``, ``Ġ`` and ``##``
+    do not count. Without tokens "dogs" could be a token or a word, so a single word is a placeholder only if it looks
+    like a token: by a leading blank or marker (``" the"``, ``"Ġthe"``, ``"##ing"``), by characters that no plain word
+    has (``"<bos>"``, ``"_id"``; a hyphen or apostrophe inside is plain), or by having fewer than 3 characters.
 
     Parameters
     ----------
     label
         The raw label.
     tokens
-        Texts of the concept's tokens; None or none where they are unknown.
+        Texts of the concept's tokens; None or empty if they are unknown.
     """
     core = _core(label)
     if any(character.isspace() for character in core):

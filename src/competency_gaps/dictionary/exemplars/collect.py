@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from competency_gaps.activations.pooling import CHUNK_ELEMENTS
 from competency_gaps.dictionary.exemplars.negatives import find_negatives
-from competency_gaps.dictionary.exemplars.state import PassState, Progressed
+from competency_gaps.dictionary.exemplars.state import PassCounts, PassState
 from competency_gaps.dictionary.exemplars.store import choose_spread, without, write_exemplars
 from competency_gaps.dictionary.exemplars.windows import (
     WINDOW,
@@ -52,7 +52,7 @@ class ExemplarSettings:
     """Rank windows by highest activation or, as the article does, by how much the reconstruction error rises without
     the concept."""
     tokens: int = 2_000_000
-    """Most tokens to read."""
+    """Maximum number of tokens to read."""
     top: int = 20
     """Strongest windows of each concept."""
     spread: int = 20
@@ -62,17 +62,6 @@ class ExemplarSettings:
     pool: int = 8192
     """Windows sampled at random, from which negatives are chosen."""
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class PassCounts:
-    """Counts of one pass."""
-
-    texts: int
-    tokens: int
-    windows: int
-    concepts: int
-    """Concepts with at least one exemplar."""
 
 
 def collect_exemplars(
@@ -107,7 +96,8 @@ def collect_exemplars(
     with progress.stage("collecting exemplars", total=settings.tokens, unit="tokens") as bar:
         bar.skip(gathered.done.tokens)
         saved = time.monotonic()
-        for chunk in _chunks(first_tokens(pieces, settings.tokens), gathered.done.texts):
+        rest = itertools.islice(first_tokens(pieces, settings.tokens), gathered.done.texts, None)
+        while chunk := list(itertools.islice(rest, CHUNK)):
             _read_chunk(lm, hook, sae, chunk, gathered, settings)
             bar.advance(sum(len(piece.ids) for piece in chunk))
             if time.monotonic() - saved > SAVE_SECONDS:
@@ -135,9 +125,8 @@ def _finish(
         )
     with progress.stage("writing exemplars"):
         write_exemplars(folder, top, spread, negatives, pool, tokens, lm.tokenizer, progress)
-    done = gathered.done
     gathered.remove()
-    return PassCounts(done.texts, done.tokens, done.windows, len(np.unique(top.concept)))
+    return replace(gathered.done, concepts=len(np.unique(top.concept)))
 
 
 def _embedding(lm: LanguageModel) -> Callable[[np.ndarray], np.ndarray]:
@@ -151,12 +140,6 @@ def _embedding(lm: LanguageModel) -> Callable[[np.ndarray], np.ndarray]:
         return vectors
 
     return rows
-
-
-def _chunks(pieces: Iterator[TokenPiece], done: int) -> Iterator[list[TokenPiece]]:
-    rest = itertools.islice(pieces, done, None)
-    while chunk := list(itertools.islice(rest, CHUNK)):
-        yield chunk
 
 
 def _read_chunk(
@@ -184,7 +167,7 @@ def _read_chunk(
     gathered.add_tokens(np.concatenate([_windows_of(ids) for ids in counted]))
     tokens = sum(len(piece.ids) for piece in chunk)
     done = gathered.done
-    gathered.done = Progressed(done.texts + len(chunk), done.tokens + tokens, int(first[-1]))
+    gathered.done = PassCounts(done.texts + len(chunk), done.tokens + tokens, int(first[-1]))
 
 
 def _counted(piece: TokenPiece) -> np.ndarray:
@@ -197,7 +180,7 @@ def _counted(piece: TokenPiece) -> np.ndarray:
 
 
 def _groups(sizes: list[int], most: int) -> Iterator[np.ndarray]:
-    """Rows of a batch whose latents are dense in memory together."""
+    """Rows of a batch whose dense latents fit into memory together."""
     rows: list[int] = []
     total = 0
     for row, size in enumerate(sizes):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -57,14 +57,15 @@ def logit_lens(
             parts.append((high.indices.cpu(), high.values.cpu(), low.indices.cpu(), low.values.cpu()))
             bar.advance(len(logits))
     promoted, up, suppressed, down = (torch.cat(chunks) for chunks in zip(*parts, strict=True))
-    alive = (norms[:, 0] > 0).cpu().tolist()
+    alive = norms[:, 0] > 0
+    texts = [lm.tokenizer.batch_decode([[i] for i in row]) for row in torch.cat([promoted, suppressed]).tolist()]
     return pl.DataFrame(
         {
             "concept": pl.Series(range(len(directions)), dtype=pl.Int32),
-            "promoted": _texts(lm, promoted, alive),
-            "promoted_logits": _numbers(up, alive),
-            "suppressed": _texts(lm, suppressed, alive),
-            "suppressed_logits": _numbers(down, alive),
+            "promoted": _lists(texts[: len(directions)], alive, pl.String),
+            "promoted_logits": _lists(up.tolist(), alive, pl.Float32),
+            "suppressed": _lists(texts[len(directions) :], alive, pl.String),
+            "suppressed_logits": _lists(down.tolist(), alive, pl.Float32),
         }
     )
 
@@ -83,18 +84,6 @@ def final_gain(lm: LanguageModel) -> torch.Tensor:
                 # Gemma's norms store the gain less 1.
                 return gain + 1 if type(norm).__name__.startswith("Gemma") and "3n" not in type(norm).__name__ else gain
     return torch.ones(lm.model.get_output_embeddings().weight.shape[1])
-
-
-def _texts(lm: LanguageModel, ids: torch.Tensor, alive: list[bool]) -> pl.Series:
-    texts = lm.tokenizer.batch_decode([[int(i)] for i in ids.flatten().tolist()])
-    width = ids.shape[1]
-    rows = [texts[i * width : (i + 1) * width] if keep else [] for i, keep in enumerate(alive)]
-    return pl.Series(rows, dtype=pl.List(pl.String))
-
-
-def _numbers(values: torch.Tensor, alive: list[bool]) -> pl.Series:
-    rows = [row if keep else [] for row, keep in zip(values.tolist(), alive, strict=True)]
-    return pl.Series(rows, dtype=pl.List(pl.Float32))
 
 
 SIMILAR = "similar.parquet"
@@ -145,8 +134,8 @@ def similar_concepts(sae: SparseAutoencoder, count: int = 10, progress: Progress
     return pl.DataFrame(
         {
             "concept": pl.Series(range(len(decoder)), dtype=pl.Int32),
-            "similar": _lists(torch.cat(near), alive, pl.Int32),
-            "cosine": _lists(torch.cat(cosine), alive, pl.Float32),
+            "similar": _lists(torch.cat(near).tolist(), alive, pl.Int32),
+            "cosine": _lists(torch.cat(cosine).tolist(), alive, pl.Float32),
         }
     )
 
@@ -158,8 +147,7 @@ def _in_order(values: torch.Tensor, places: torch.Tensor) -> tuple[torch.Tensor,
     return values, places.gather(1, again)
 
 
-def _lists(numbers: torch.Tensor, alive: torch.Tensor, kind: type[pl.DataType]) -> pl.Series:
-    rows = pl.Series(numbers.numpy()).cast(pl.List(kind))
-    return (
-        rows if bool(alive.all()) else rows.zip_with(pl.Series(alive.cpu().numpy()), pl.Series([[]], dtype=rows.dtype))
-    )
+def _lists(rows: list[list[Any]], alive: torch.Tensor, dtype: type[pl.DataType]) -> pl.Series:
+    """A list for each concept, empty for a zero direction."""
+    kept = [row if keep else [] for row, keep in zip(rows, alive.tolist(), strict=True)]
+    return pl.Series(kept, dtype=pl.List(dtype))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
@@ -61,7 +61,7 @@ CHUNK = 256
 PEAK_TOKENS = 3
 """Most frequent peak tokens of a concept that a negative may share."""
 RARE = 1e-3
-"""Weight ``a`` of the embedding of a window, ``a / (a + share of the token)``."""
+"""``a`` in the weight of a token, ``a / (a + share of the token)``."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +98,11 @@ def find_negatives(
         Rows of the model's input embedding: from token ids, int64 of shape (ids,), to float32 of shape (ids, d). Asked
         once, for the tokens that occur.
     count
-        Negatives of a concept; fewer where it is silent in fewer windows of the pool.
+        Negatives per concept; fewer if it is silent in fewer windows of the pool.
     """
     if not len(pool.window) or not len(exemplars):
         return Negatives(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.float32))
-    vectors = _window_vectors(tokens, pool.window, exemplars.window, embedding)
+    vectors = _TokenVectors(tokens, pool.window, exemplars.window, embedding)
     held = _token_matrix(tokens[pool.window], len(vectors.row))
     order = np.argsort(exemplars.concept, kind="stable")
     concepts, start = np.unique(exemplars.concept[order], return_index=True)
@@ -128,38 +128,31 @@ def _choose(cosine: np.ndarray, silent: np.ndarray, share: np.ndarray, count: in
     return np.concatenate([same, nearest[~np.isin(nearest, same)][: count - len(same)]])
 
 
-@dataclass(frozen=True)
 class _TokenVectors:
-    pool: np.ndarray
-    """float32 of shape (pool, d), unit rows."""
-    embedding: np.ndarray
-    """float32 of shape (tokens that occur, d), already weighted."""
-    row: np.ndarray
-    """int32 of shape (highest token id + 1,): each token's row of ``embedding``; -1 where it does not occur."""
-    mean: np.ndarray
-    """float32 of shape (d,): mean of the pool's windows, subtracted from all."""
+    """Vectors of the pool's windows, and what those of ``others`` are made from."""
+
+    def __init__(
+        self, tokens: np.ndarray, pool: np.ndarray, others: np.ndarray, embedding: Callable[[np.ndarray], np.ndarray]
+    ) -> None:
+        held = tokens[pool]
+        ids = np.unique(tokens[np.union1d(pool, others)])
+        ids = ids[ids >= 0].astype(np.int64)
+        self.row = np.full(int(ids[-1]) + 1, -1, np.int32)
+        """Each token's row of the embedding, by its id; -1 where it does not occur."""
+        self.row[ids] = np.arange(len(ids))
+        counts = np.bincount(self.row[held[held >= 0]], minlength=len(ids)).astype(np.float64)
+        weight = (RARE / (RARE + counts / max(1.0, counts.sum()))).astype(np.float32)
+        # Float32, and only rows of tokens that occur: vocabularies have hundreds of thousands.
+        self._embedding = embedding(ids) * weight[:, None]
+        plain = self.of(held)
+        self.mean = plain.mean(axis=0)
+        """float32 of shape (d,): mean of the pool's windows, subtracted from all."""
+        self.pool = _unit(plain - self.mean)
+        """float32 of shape (pool, d), unit rows."""
 
     def of(self, held: np.ndarray) -> np.ndarray:
         """Mean of the weighted tokens of each window: float32 of shape (windows, d)."""
-        return np.stack([self.embedding[self.row[ids[ids >= 0]]].mean(axis=0) for ids in held])
-
-
-def _window_vectors(
-    tokens: np.ndarray, pool: np.ndarray, others: np.ndarray, embedding: Callable[[np.ndarray], np.ndarray]
-) -> _TokenVectors:
-    """Vectors of the pool's windows, and what those of the ``others`` are made from."""
-    held = tokens[pool]
-    ids = np.unique(tokens[np.union1d(pool, others)])
-    ids = ids[ids >= 0].astype(np.int64)
-    row = np.full(int(ids[-1]) + 1, -1, np.int32)
-    row[ids] = np.arange(len(ids))
-    counts = np.bincount(row[held[held >= 0]], minlength=len(ids)).astype(np.float64)
-    weight = (RARE / (RARE + counts / max(1.0, counts.sum()))).astype(np.float32)
-    # Float32, and only rows of tokens that occur: vocabularies have hundreds of thousands.
-    vectors = _TokenVectors(np.zeros(0), embedding(ids) * weight[:, None], row, np.zeros(0))
-    plain = vectors.of(held)
-    mean = plain.mean(axis=0)
-    return replace(vectors, pool=_unit(plain - mean), mean=mean)
+        return np.stack([self._embedding[self.row[ids[ids >= 0]]].mean(axis=0) for ids in held])
 
 
 def _centre(exemplars: ConceptWindows, tokens: np.ndarray, rows: np.ndarray, vectors: _TokenVectors) -> np.ndarray:

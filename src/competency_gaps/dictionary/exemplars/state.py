@@ -27,13 +27,15 @@ TOKENS = "tokens.bin"
 
 
 @dataclass(frozen=True)
-class Progressed:
-    """Progress of a pass."""
+class PassCounts:
+    """Counts of a pass so far."""
 
     texts: int = 0
     """Pieces of text that were read."""
     tokens: int = 0
     windows: int = 0
+    concepts: int = 0
+    """Concepts with at least one exemplar; 0 until the pass is finished."""
 
 
 class PassState:
@@ -45,7 +47,7 @@ class PassState:
         self.top = BestOf(concepts, top, WINDOW)
         self.spread = BestOf(concepts, reservoir, WINDOW)
         self.pool = WindowPool(concepts, pool)
-        self.done = Progressed()
+        self.done = PassCounts()
         self._shards = ShardFolder(self.folder, ".safetensors")
 
     def begin(self, made_of: dict[str, Any]) -> bool:
@@ -81,13 +83,13 @@ class PassState:
 
     def tokens(self) -> np.ndarray:
         """Tokens of all windows, mapped: int32 of shape (windows, WINDOW), padded with -1."""
-        if not self.done.windows:
-            return np.zeros((0, WINDOW), np.int32)
         return np.memmap(self.folder / TOKENS, np.int32, "r", shape=(self.done.windows, WINDOW))
 
     def save(self) -> None:
         """Save everything; the previous state is deleted only afterwards."""
-        self._flush_tokens()
+        # No saved state may refer to lost tokens.
+        with no_space_left(self.folder / TOKENS), (self.folder / TOKENS).open("ab") as file:
+            os.fsync(file.fileno())
         pool = self.pool.rows()
         arrays = {
             **{f"top.{name}": getattr(self.top.rows(), name) for name in FIELDS},
@@ -108,12 +110,6 @@ class PassState:
         """Delete the saved state: the pass is finished."""
         shutil.rmtree(self.folder)
 
-    def _flush_tokens(self) -> None:
-        """Flush the tokens to disk, so that no saved state refers to lost tokens."""
-        path = self.folder / TOKENS
-        with no_space_left(path), path.open("ab") as file:
-            os.fsync(file.fileno())
-
     def _begin_anew(self) -> None:
         for path in (self.folder / TOKENS, *self.folder.glob("state-*")):
             path.unlink(missing_ok=True)
@@ -125,7 +121,7 @@ class PassState:
             self._begin_anew()
             return False
         arrays = load_file(self._shards.path(whole))
-        done = Progressed(*(int(number) for number in arrays["done"]))
+        done = PassCounts(*(int(number) for number in arrays["done"]))
         tokens, size = self.folder / TOKENS, done.windows * WINDOW * 4
         if not tokens.is_file() or tokens.stat().st_size < size:
             log.warning("%s is missing or cut off: the pass starts again.", tokens)

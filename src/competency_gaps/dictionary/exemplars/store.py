@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 EXEMPLARS, WINDOWS, POOL = "exemplars.parquet", "windows.parquet", "pool.safetensors"
 DECODE = 4096
-Kind = Literal["top", "spread", "negative"]
+ExemplarKind = Literal["top", "spread", "negative"]
 
 
 @dataclass(frozen=True)
 class Exemplar:
     """A window of text with a concept's activations."""
 
-    kind: Kind
+    kind: ExemplarKind
     rank: int
     """0 is the strongest (of negatives: the hardest)."""
     value: float
@@ -80,9 +80,9 @@ class Exemplars:
         """int32, ascending: concepts that have exemplars."""
         return self.table["concept"].unique().sort().to_numpy()
 
-    def of(self, concept: int, *kinds: Kind) -> list[Exemplar]:
+    def of(self, concept: int, *kinds: ExemplarKind) -> list[Exemplar]:
         """A concept's exemplars of these kinds (all if none is named), the best of each kind first."""
-        a, b = np.searchsorted(self._concept, [concept, concept + 1])
+        a, b = self.table["concept"].search_sorted(np.array([concept, concept + 1]), side="left")
         rows = self.table[int(a) : int(b)]
         exemplars = []
         for row in rows.iter_rows(named=True):
@@ -91,22 +91,9 @@ class Exemplars:
             _, _, text, ends = self.windows.row(row["window"])
             activations = np.zeros(len(ends), np.float32)
             activations[: len(row["activations"])] = row["activations"]
-            exemplars.append(
-                Exemplar(
-                    row["kind"],
-                    row["rank"],
-                    row["value"],
-                    row["window"],
-                    text,
-                    np.asarray(ends, np.int32),
-                    activations,
-                )
-            )
+            numbers = row["rank"], row["value"], row["window"]
+            exemplars.append(Exemplar(row["kind"], *numbers, text, np.asarray(ends, np.int32), activations))
         return exemplars
-
-    @made_once
-    def _concept(self) -> np.ndarray:
-        return self.table["concept"].to_numpy()
 
 
 def _read(path: Path) -> pl.DataFrame:
@@ -154,15 +141,7 @@ def write_exemplars(
     used = np.unique(np.concatenate([top.window, spread.window, negatives.window, pool.window]))
     sizes = (tokens[used] >= 0).sum(axis=1)
     parts = [
-        _active("top", top, used, sizes),
-        _active("spread", spread, used, sizes),
-        pl.DataFrame(
-            {
-                "concept": negatives.concept,
-                "window": np.searchsorted(used, negatives.window).astype(np.int32),
-                "value": negatives.value,
-            }
-        ).with_columns(kind=pl.lit("negative"), activations=pl.lit([], dtype=pl.List(pl.Float32))),
+        _rows(kind, rows, used, sizes) for kind, rows in (("top", top), ("spread", spread), ("negative", negatives))
     ]
     order = pl.Enum(["top", "spread", "negative"])
     columns = ["concept", "kind", "rank", "window", "value", "activations"]
@@ -187,10 +166,7 @@ def write_exemplars(
 
 def read_pool(folder: Path) -> tuple[np.ndarray, sp.csr_array]:
     """Rows of ``windows.parquet`` (int32), and the highest activation of each concept in each of them (csr)."""
-    path = folder / POOL
-    if not path.is_file():
-        raise UserError(f"{path} is missing: collect exemplars first, with 'cgaps exemplars'.")
-    held = load_file(path)
+    held = load_file(folder / POOL)
     shape = (len(held["window"]), int(held["width"][0]))
     return held["window"], sp.csr_array((held["peak"], held["concept"], held["indptr"]), shape=shape)
 
@@ -199,21 +175,16 @@ def _pairs(rows: ConceptWindows) -> np.ndarray:
     return rows.concept.astype(np.int64) << 40 | rows.window
 
 
-def _active(kind: str, rows: ConceptWindows, used: np.ndarray, sizes: np.ndarray) -> pl.DataFrame:
+def _rows(kind: str, rows: ConceptWindows | Negatives, used: np.ndarray, sizes: np.ndarray) -> pl.DataFrame:
     place = np.searchsorted(used, rows.window)
+    table = pl.DataFrame({"concept": rows.concept, "window": place.astype(np.int32), "value": rows.value})
+    table = table.with_columns(kind=pl.lit(kind))
+    if isinstance(rows, Negatives):
+        return table.with_columns(activations=pl.lit([], dtype=pl.List(pl.Float32)))
     values = rows.shape.astype(np.float32) * rows.peak[:, None]
-    inside = np.arange(values.shape[1]) < sizes[place][:, None]
-    ends = np.cumsum(sizes[place])
-    flat = pl.Series(values[inside])
-    activations = [flat[int(a) : int(b)] for a, b in zip(np.append(0, ends[:-1]), ends, strict=False)]
-    return pl.DataFrame(
-        {
-            "concept": rows.concept,
-            "window": place.astype(np.int32),
-            "value": rows.value,
-            "activations": pl.Series(activations, dtype=pl.List(pl.Float32)),
-        }
-    ).with_columns(kind=pl.lit(kind))
+    activations = pl.Series(values, dtype=pl.Array(pl.Float32, values.shape[1])).arr.to_list()
+    table = table.with_columns(activations=activations, size=pl.Series(sizes[place]))
+    return table.with_columns(pl.col("activations").list.head("size")).drop("size")
 
 
 def _windows(tokens: np.ndarray, tokenizer: PreTrainedTokenizerBase, progress: Progress) -> pl.DataFrame:

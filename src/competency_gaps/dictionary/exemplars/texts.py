@@ -1,4 +1,4 @@
-"""The items of a run as texts in which exemplars are sought."""
+"""A run's items as texts from which exemplars are collected."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def run_identity(run: RunFolder) -> dict[str, Any]:
 
 
 def run_pieces(run: RunFolder) -> Iterator[TokenPiece]:
-    """A run's items as texts, in the order of its shards: all tokens that the model read, of which those of the span
-    count. If the span is the whole prompt, all but the first token count.
+    """A run's items as texts, in the order of its shards: all tokens that the model read. Those in the span are
+    counted; if the span is the whole prompt, all but the first token.
     """
     store = CasStore(run.path / "activations", run.width)
     bos_id, spanned = run.manifest["bos_id"], run.manifest["span"] in TEXT_ONLY

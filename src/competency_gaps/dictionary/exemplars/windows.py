@@ -129,7 +129,7 @@ def shapes(latents: torch.Tensor, first: np.ndarray, length: np.ndarray, pairs: 
     first, length : ndarray of int64 of shape (windows,)
         Where each window's tokens start in ``latents``, and how many there are, at most ``WINDOW``.
     rows
-        The pairs that are asked for.
+        The wanted pairs, as positions in ``pairs``.
 
     Returns
     -------

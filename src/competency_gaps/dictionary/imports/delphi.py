@@ -1,4 +1,4 @@
-"""Read delphi's folders: ``explanations/{module}_latent{index}.txt``, and scores beside them."""
+"""Read delphi's folders: ``explanations/{module}_latent{index}.txt``, and ``scores`` beside that folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SCORES = {"detection": ("detection",), "fuzzing": ("fuzz", "fuzzing")}
 
 
 def explanations_folder(path: Path) -> Path | None:
-    """The folder with the explanations: ``path`` or its ``explanations``; None if there is none."""
+    """The folder with the explanations: ``path`` or its subfolder ``explanations``; None if neither has any."""
     for folder in (path / "explanations", path):
         if folder.is_dir() and any(FILE.fullmatch(file.name) for file in folder.iterdir()):
             return folder
@@ -40,7 +40,7 @@ def read_delphi(path: Path, module: str | None, progress: Progress) -> Reading:
     """
     folder = explanations_folder(path)
     if folder is None:
-        raise UserError(f"labels {str(path)!r}: no file MODULE_latentN.txt, as delphi writes them, lies there.")
+        raise UserError(f"labels {str(path)!r}: there is no file MODULE_latentN.txt, as delphi writes them.")
     files = [(match, file) for file in sorted(folder.iterdir()) if (match := FILE.fullmatch(file.name))]
     modules = Counter(match.group(1) for match, _ in files)
     if module is None and len(modules) > 1:

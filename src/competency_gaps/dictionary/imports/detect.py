@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import re
 from collections.abc import Sequence
@@ -138,9 +137,7 @@ def _read(path: Path, format: str, module: str | None, progress: Progress) -> Re
         raise UserError(f"labels {str(path)!r}: only a folder of delphi has modules to choose from, not {format!r}.")
     if format in ("json", "table") and path.is_dir():
         raise UserError(f"labels {str(path)!r}: a folder; format {format!r} expects a file.")
-    read = LABELS[format]
-    known = inspect.signature(read).parameters
-    given = {name: value for name, value in (("module", module), ("progress", progress)) if name in known}
-    with progress.stage("reading labels") if "progress" not in known else contextlib.nullcontext():
-        reading: Reading = read(path, **given)
+    parameters = inspect.signature(LABELS[format]).parameters
+    given = {name: value for name, value in (("module", module), ("progress", progress)) if name in parameters}
+    reading: Reading = LABELS[format](path, **given)
     return reading

@@ -15,8 +15,6 @@ from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic, write_json
 from competency_gaps.progress import Bar, Progress
 
-_PER_FOLDER = 1000
-"""Answers kept in one folder."""
 _ALL_MISSING = 20
 """If none of more than this many concepts exists, the names are probably wrong [ours]."""
 _GIVE_UP = 3
@@ -82,7 +80,7 @@ def _list_batches(http: Http, prefix: str) -> tuple[dict[str, int], list[str]]:
 
 
 def _page(body: bytes) -> ElementTree.Element:
-    """One page of a listing, its tags without their namespace; ValueError if it is none."""
+    """One page of a listing, its tags without their namespace; ValueError if the body is no listing."""
     try:
         root = ElementTree.fromstring(body)
     except ElementTree.ParseError as error:
@@ -162,7 +160,7 @@ def fetch_features(
     reading = Reading("neuronpedia-api")
     reading.stated.add_neuronpedia(model, source)
     with progress.stage("fetching labels", total=len(concepts), unit="concepts") as bar:
-        answers = {concept: kept for concept in concepts if (kept := _kept(_place(folder, concept)))}
+        answers = {concept: kept for concept in concepts if (kept := _kept(folder / f"{concept}.json"))}
         bar.skip(len(answers))
         if missing := [concept for concept in concepts if concept not in answers]:
             with Http(servers) as http:
@@ -190,7 +188,7 @@ def _fetch_answers(
     def fetch(concept: int) -> dict[str, Any]:
         body = http.get(f"{http.servers.api}/{path}/{concept}", check=lambda body: _fields(body, concept))
         answer = {"status": 404} if body is None else {"status": 200, **_fields(body, concept)}
-        write_json(_place(folder, concept), answer)
+        write_json(folder / f"{concept}.json", answer)
         return answer
 
     answers: dict[int, dict[str, Any]] = {}
@@ -236,14 +234,9 @@ def _fields(body: bytes, concept: int) -> dict[str, Any]:
     return kept
 
 
-def _place(folder: Path, concept: int) -> Path:
-    return folder / str(concept // _PER_FOLDER) / f"{concept}.json"
-
-
 def _kept(path: Path) -> dict[str, Any] | None:
-    """A kept answer; None if there is none, or it is damaged."""
+    """A kept answer; None if it is missing or damaged."""
     try:
-        answer: dict[str, Any] = json.loads(path.read_bytes())
+        return dict(json.loads(path.read_bytes()))
     except (OSError, ValueError):
         return None
-    return answer

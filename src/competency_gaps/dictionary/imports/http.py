@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from types import TracebackType
 
 from competency_gaps.errors import MissingExtraError
 from competency_gaps.text import shorten, visible
@@ -58,9 +57,7 @@ class Http:
     def __enter__(self) -> Http:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._stop.set()
         self.pool.shutdown(cancel_futures=True)
         self._client.close()

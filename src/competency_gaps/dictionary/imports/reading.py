@@ -126,7 +126,7 @@ def fraction(value: Any) -> float | None:
 
 
 def name_of(value: Any) -> str | None:
-    """The name of an explainer; None if there is none."""
+    """The name of an explainer; None if the value is no text."""
     return clean_name(value) if isinstance(value, str) else None
 
 

@@ -1,6 +1,6 @@
 """Labels without any model, from exemplars' words: ``"metre", "mile" in text about distance, road`` [ours].
 
-They are marked as automatic, and good enough for search.
+They are marked as automatic and are good enough for search.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ relation represent representing sentence sentences specific specifically string 
 tokens topic topics type types typically word words
 """
 STOP_WORDS = frozenset(_STOP.split())
-"""English words without a subject of their own."""
+"""English words that name no subject."""
 LABEL_STOP_WORDS = STOP_WORDS | frozenset(_OF_LABELS.split())
-"""The same, and words by which labels refer to texts and features rather than to a subject."""
+"""The same, and words that refer to texts and features rather than to a subject."""
 
 
 def words_of(text: str) -> set[str]:
@@ -51,7 +51,7 @@ def words_of(text: str) -> set[str]:
 
 
 def word_at(text: str, start: int, end: int) -> str:
-    """The first word that overlaps a range of characters; if there is none, the range itself.
+    """The first word that overlaps a range of characters; if no word does, the range itself.
 
     Returns
     -------
@@ -64,17 +64,17 @@ def word_at(text: str, start: int, end: int) -> str:
 
 
 PEAK = 0.5
-"""Tokens with at least this part of a window's highest activation count as what the concept fires on."""
+"""A concept fires on the tokens with at least this share of a window's highest activation."""
 WORD_SHARE = 0.12
-"""Least share of the peak mass of a word that is named."""
+"""A word is named if it has at least this share of the peak mass."""
 HEAD_SHARE = 0.4
-"""Least share of the peak mass of all words that are named together."""
+"""Words are named if together they have at least this share of the peak mass."""
 KIND_SHARE = 0.6
-"""Least share of the peak mass of a kind of token that is named."""
+"""A kind of token is named if it has at least this share of the peak mass."""
 CONTEXT_SHARE = 0.2
-"""Least share of a concept's windows that hold a context word."""
+"""A context word occurs in at least this share of a concept's windows."""
 CONTEXT_LIFT = 4.0
-"""How many times more often than in all windows a context word occurs, at least."""
+"""A context word is at least this many times as frequent in a concept's windows as in all windows."""
 _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("line breaks", re.compile(r"\s*\n\s*")),
     ("numbers", re.compile(r"\s*[\d.,]*\d[\d.,]*\s*")),

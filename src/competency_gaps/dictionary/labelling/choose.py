@@ -14,7 +14,7 @@ from competency_gaps.runs.open import RunFolder
 def important(runs: Sequence[RunFolder], count: int) -> list[int]:
     """The concepts that matter most in some runs.
 
-    Several lists take turns, one concept at a time: weak concepts and strong ones (leaders of groups first, then by
+    Concepts are taken in turn from several lists: weak concepts and strong ones (leaders of groups first, then by
     p-value), those that the suite exercises most, those nearest to being weak or strong, those that are missing
     although a text of that size should show them, and per benchmark those that it exercises far more than ordinary text
     does. Flagged concepts are left out.

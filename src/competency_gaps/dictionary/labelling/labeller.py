@@ -1,4 +1,4 @@
-"""Ask about concepts and store the answers in the label table, from an endpoint, a batch file, or without a model."""
+"""Label concepts and score labels, from the answers of an endpoint or a batch file, or without a model."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ class Taken:
 def questions(
     dictionary: Dictionary, step: Step, concepts: Sequence[int] | None, seed: int = 0
 ) -> Iterator[LabelQuestion]:
-    """Ask about these concepts (all that have exemplars, if none are given).
+    """Make a question about each of these concepts; None: all that have exemplars.
 
-    Concepts without exemplars have no question; for a score, nor have those without a label.
+    Concepts without exemplars are skipped and, if labels are scored, concepts without a label as well.
     """
     known = dictionary.exemplars.concepts
     chosen = known if concepts is None else known[np.isin(known, np.asarray(concepts))]
@@ -89,8 +89,8 @@ def explainer_of(answer: Answer, explainer: str | None) -> str:
     who = explainer or answer.model
     if not who:
         raise UserError(
-            f"the answer to {shorten(visible(answer.id), 80)!r} names no model, and who answered stands beside every "
-            f"label: give {argument('model')}, or put 'model' on every line."
+            f"the answer to {shorten(visible(answer.id), 80)!r} names no model, but every label records the model "
+            f"that wrote it: give {argument('model')}, or put 'model' on every line."
         )
     return who
 
@@ -148,17 +148,18 @@ def label_rows(
     dictionary: Dictionary, labels: Sequence[tuple[int, str | None]], kind: str, explainer: str, source: str | None
 ) -> pl.DataFrame:
     """Rows of the label table."""
-    table = pl.DataFrame(labels, schema={"concept": pl.Int32, "label": pl.String}, orient="row")
-    ranking = dictionary.ranking if kind != "imported" else None
-    placeholder = [
-        label is not None and is_placeholder(label, dictionary.promoted.get(concept))
-        for concept, label in table.iter_rows()
-    ]
-    values = {"kind": kind, "explainer": explainer, "exemplars": ranking, "source": source, "date": today()}
-    return table.with_columns(
-        *(pl.lit(value, dtype=pl.String).alias(name) for name, value in values.items()),
-        *(pl.lit(None, dtype=SCHEMA[name]).alias(name) for name in SCHEMA if name not in {*values, *table.columns}),
-    ).with_columns(placeholder=pl.Series(placeholder, dtype=pl.Boolean))
+    common = {
+        "kind": kind,
+        "explainer": explainer,
+        "exemplars": dictionary.ranking,
+        "source": source,
+        "date": today(),
+    }
+    rows = []
+    for concept, label in labels:
+        placeholder = label is not None and is_placeholder(label, dictionary.promoted.get(concept))
+        rows.append({"concept": concept, "label": label, "placeholder": placeholder, **common})
+    return pl.DataFrame(rows, schema=SCHEMA)
 
 
 def add_scores(dictionary: Dictionary, step: str, scores: Sequence[tuple[int, str, float]]) -> None:

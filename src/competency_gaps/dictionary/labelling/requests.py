@@ -13,16 +13,16 @@ from typing import Any, Literal
 import numpy as np
 import pydantic
 
-from competency_gaps.dictionary.exemplars.store import Exemplar
+from competency_gaps.dictionary.exemplars.store import Exemplar, ExemplarKind
 from competency_gaps.dictionary.label_text import clean_label
 from competency_gaps.endpoint import Request
 from competency_gaps.text import shorten, visible
 
 OPEN, CLOSE = "«", "»"
 MARKED = 0.3
-"""Tokens with at least this part of a window's highest activation are marked."""
+"""Tokens with at least this share of a window's highest activation are marked."""
 LONGEST = 600
-"""Characters of a window that are shown; the marks stay in."""
+"""Characters of a window that are shown, marks included."""
 
 
 def active_tokens(exemplar: Exemplar) -> np.ndarray:
@@ -56,13 +56,8 @@ def marked(exemplar: Exemplar, mask: np.ndarray) -> str:
 
 
 def plain(text: str) -> str:
-    """Foreign text without our marks, its control characters made visible."""
+    """Foreign text with our marks replaced and its control characters made visible."""
     return visible(text.replace(OPEN, "<<").replace(CLOSE, ">>"))
-
-
-def short_token(token: str) -> str:
-    """A token for a list of tokens."""
-    return shorten(plain(token), 40)
 
 
 Step = Literal["explain", "detection", "fuzzing"]
@@ -70,7 +65,7 @@ Step = Literal["explain", "detection", "fuzzing"]
 EXPLAINED = (5, 5)
 """Strongest and spread windows that an explainer reads; the others are held out for scores."""
 SCORED = 6
-"""Windows with the concept, and as many without, on which a label is scored."""
+"""Windows with the concept, and as many without it, on which a label is scored."""
 
 
 class Explanation(pydantic.BaseModel):
@@ -112,14 +107,11 @@ class LabelQuestion:
 
 
 def explanation(concept: int, exemplars: Sequence[Exemplar], promoted: Sequence[str]) -> LabelQuestion | None:
-    """Ask for a label. Windows of even rank are shown, so that those of odd rank can score the answer.
+    """Ask for a label; None if the concept has no exemplar.
 
-    Returns ------- LabelQuestion, or None if the concept has no exemplar
+    Windows of even rank are shown, so that those of odd rank can score the answer.
     """
-    shown = [exemplar for exemplar in exemplars if exemplar.kind == "top" and exemplar.rank % 2 == 0][: EXPLAINED[0]]
-    shown += [exemplar for exemplar in exemplars if exemplar.kind == "spread" and exemplar.rank % 2 == 0][
-        : EXPLAINED[1]
-    ]
+    shown = _of_rank(exemplars, "top", 0)[: EXPLAINED[0]] + _of_rank(exemplars, "spread", 0)[: EXPLAINED[1]]
     if not shown:
         return None
     strongest = max(float(exemplar.activations.max()) for exemplar in shown)
@@ -130,12 +122,12 @@ def explanation(concept: int, exemplars: Sequence[Exemplar], promoted: Sequence[
         }
         for exemplar in shown
     ]
-    content = {"windows": windows, "promotes": [short_token(token) for token in promoted]}
+    content = {"windows": windows, "promotes": [shorten(plain(token), 40) for token in promoted]}
     return _question(concept, "explain", content, 120)
 
 
 def detection(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int = 0) -> LabelQuestion | None:
-    """Ask which held-out windows hold what a label names; None without windows of both sorts."""
+    """Ask which held-out windows contain what a label names; None unless some do and some do not."""
     active, silent = _held_out(exemplars), [exemplar for exemplar in exemplars if exemplar.kind == "negative"][:SCORED]
     if not active or not silent:
         return None
@@ -164,10 +156,14 @@ def fuzzing(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int =
     return _question(concept, "fuzzing", {"label": plain(label), "windows": windows}, 200, label, tuple(truth))
 
 
+def _of_rank(exemplars: Sequence[Exemplar], kind: ExemplarKind, remainder: int) -> list[Exemplar]:
+    """Windows of one kind and of even (0) or odd (1) rank."""
+    return [exemplar for exemplar in exemplars if exemplar.kind == kind and exemplar.rank % 2 == remainder]
+
+
 def _held_out(exemplars: Sequence[Exemplar], count: int = SCORED) -> list[Exemplar]:
-    """Windows of odd rank, half of them strong ones, in turn."""
-    top = [exemplar for exemplar in exemplars if exemplar.kind == "top" and exemplar.rank % 2]
-    spread = [exemplar for exemplar in exemplars if exemplar.kind == "spread" and exemplar.rank % 2]
+    """Windows of odd rank, half of them strong ones if there are enough others."""
+    top, spread = _of_rank(exemplars, "top", 1), _of_rank(exemplars, "spread", 1)
     chosen = top[: max(count // 2, count - len(spread))]
     return chosen + spread[: count - len(chosen)]
 
@@ -190,12 +186,17 @@ def _question(
     label: str | None = None,
     truth: tuple[bool, ...] = (),
 ) -> LabelQuestion:
+    return LabelQuestion(concept, step, make_request(step, concept, content, ANSWERS[step], max_tokens), label, truth)
+
+
+def make_request(
+    step: str, number: int, content: dict[str, Any], answer: type[pydantic.BaseModel], max_tokens: int
+) -> Request:
+    """Request for a concept or theme by number; its id depends on the content, so an answer to other content fails."""
     text = json.dumps(content, ensure_ascii=False)
-    # The id depends on the content, so that an answer to other exemplars or another label is recognised.
     digest = hashlib.sha256((prompt(step) + text).encode()).hexdigest()[:8]
-    schema = ANSWERS[step].model_json_schema()
-    request = Request(f"{step}-{concept}-{digest}", prompt(step), text, schema, step, max_tokens)
-    return LabelQuestion(concept, step, request, label, truth)
+    schema = answer.model_json_schema()
+    return Request(f"{step}-{number}-{digest}", prompt(step), text, schema, step, max_tokens)
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,24 +36,38 @@ class _Task:
     concept: int
     label: str
     windows: np.ndarray
-    """int64 of shape (windows,): rows of ``windows.parquet``."""
+    """int32 of shape (windows,): rows of ``windows.parquet``."""
     truth: np.ndarray
     """bool of shape (windows,): whether the concept is active; both values occur."""
 
 
-def score_by_embedding(dictionary: Dictionary, concepts: Sequence[int] | None, progress: Progress) -> Taken:
+def score_by_embedding(
+    dictionary: Dictionary,
+    concepts: Sequence[int] | None,
+    progress: Progress,
+    embed: Callable[[Sequence[str]], np.ndarray] = embed_texts,
+    together: int = CHUNK,
+) -> Taken:
     """Score the shown label of each concept: area under the ROC curve of cosine(label, window) [ours].
 
-    Windows with the concept are the held-out ones (odd rank), those without its hard negatives. 0.5 = chance. A label
-    of the text's subject scores well, one of a grammatical role need not: the score measures how useful the label is
-    for search, not whether it is right. Each window is embedded once. Scores are stored on the way, and an interrupted
-    pass is resumed after them.
+    The concept's held-out windows (odd rank) are compared with its hard negatives; 0.5 = chance. A label that names the
+    text's subject scores well, one that names a grammatical role may not: the score measures how useful the label is
+    for search, not whether it is right. Each window is embedded once. Scores are stored at intervals, and an
+    interrupted pass resumes after the stored ones.
+
+    Parameters
+    ----------
+    embed
+        Makes unit vectors of texts.
+    together
+        Concepts whose windows are embedded together.
     """
     done = _Done(dictionary.folder)
     held = dictionary.labels().filter(pl.col("embedding").is_not_null()).select("concept", "label")
     ready = done.scored & set(held.iter_rows())  # a label that was rewritten since has lost its score
     tasks = [task for task in _tasks(dictionary, concepts) if (task.concept, task.label) not in ready]
-    vectors = _Vectors(dictionary, tasks)
+    vectors = _Vectors(dictionary.exemplars.windows["text"], embed)
+    windows = {window for task in tasks for window in task.windows.tolist()}
     waiting: list[tuple[int, str, float]] = []
     stored = 0
 
@@ -65,11 +79,11 @@ def score_by_embedding(dictionary: Dictionary, concepts: Sequence[int] | None, p
             stored += len(waiting)
             waiting.clear()
 
-    with progress.stage("scoring labels", total=len(vectors.rows), unit="windows") as bar:
+    with progress.stage("scoring labels", total=len(windows), unit="windows") as bar:
         saved = time.monotonic()
         try:
-            for start in range(0, len(tasks), CHUNK):
-                waiting += _score(tasks[start : start + CHUNK], vectors, bar)
+            for start in range(0, len(tasks), together):
+                waiting += _score(tasks[start : start + together], vectors, bar)
                 if time.monotonic() - saved > SAVE_SECONDS:
                     store()
                     saved = time.monotonic()
@@ -81,52 +95,41 @@ def score_by_embedding(dictionary: Dictionary, concepts: Sequence[int] | None, p
 
 def _tasks(dictionary: Dictionary, concepts: Sequence[int] | None) -> list[_Task]:
     shown = dictionary.shown()["label"]
-    table = dictionary.exemplars.table.select("concept", "window", with_it=pl.col("kind") != "negative", rank="rank")
-    table = table.filter(~pl.col("with_it") | (pl.col("rank") % 2 == 1))
-    concept, window = table["concept"].to_numpy(), table["window"].to_numpy().astype(np.int64)
-    truth = table["with_it"].to_numpy()
-    known, start = np.unique(concept, return_index=True)
-    ends = np.append(start[1:], len(concept))
-    wanted = np.ones(len(known), bool) if concepts is None else np.isin(known, np.asarray(concepts))
+    table = dictionary.exemplars.table.with_columns(active=pl.col("kind") != "negative")
+    table = table.filter(~pl.col("active") | (pl.col("rank") % 2 == 1))
+    if concepts is not None:
+        table = table.filter(pl.col("concept").is_in(list(concepts)))
     tasks = []
-    for i in np.flatnonzero(wanted).tolist():
-        label, own = shown[int(known[i])], slice(int(start[i]), int(ends[i]))
-        if label is not None and truth[own].any() and not truth[own].all():
-            tasks.append(_Task(int(known[i]), str(label), window[own], truth[own]))
+    for (concept,), rows in table.group_by("concept", maintain_order=True):
+        label, truth = shown[int(str(concept))], rows["active"].to_numpy()
+        if label is not None and truth.any() and not truth.all():
+            tasks.append(_Task(int(str(concept)), str(label), rows["window"].to_numpy(), truth))
     return tasks
 
 
 class _Vectors:
-    """Vectors of the windows of all tasks, each embedded when it is first needed."""
+    """Vectors of windows, each embedded when it is first needed."""
 
-    def __init__(self, dictionary: Dictionary, tasks: Sequence[_Task]) -> None:
-        self.rows = np.unique(np.concatenate([task.windows for task in tasks])) if tasks else np.zeros(0, np.int64)
-        self._texts = dictionary.exemplars.windows["text"]
-        self._there = np.zeros(len(self.rows), bool)
-        self._vectors = np.zeros((len(self.rows), 0), np.float32)
+    def __init__(self, texts: pl.Series, embed: Callable[[Sequence[str]], np.ndarray]) -> None:
+        self._texts = texts
+        self.embed = embed
+        self._of: dict[int, np.ndarray] = {}
+
+    def of(self, windows: np.ndarray) -> np.ndarray:
+        """Unit vectors of embedded windows: float32 of shape (windows, d)."""
+        return np.stack([self._of[window] for window in windows.tolist()])
 
     def need(self, windows: np.ndarray, bar: Bar) -> None:
         """Embed those of these windows that are not embedded yet."""
-        place = np.unique(np.searchsorted(self.rows, windows))
-        new = place[~self._there[place]]
-        if not len(new):
-            return
-        vectors = embed_texts([plain(text) for text in self._texts[self.rows[new]]])
-        if not self._vectors.shape[1]:
-            self._vectors = np.zeros((len(self.rows), vectors.shape[1]), np.float32)
-        self._vectors[new] = vectors
-        self._there[new] = True
-        bar.advance(len(new))
-
-    def of(self, windows: np.ndarray) -> np.ndarray:
-        """Unit vectors: float32 of shape (windows, d)."""
-        vectors: np.ndarray = self._vectors[np.searchsorted(self.rows, windows)]
-        return vectors
+        new = [window for window in np.unique(windows).tolist() if window not in self._of]
+        if new:
+            self._of |= zip(new, self.embed([plain(text) for text in self._texts[new]]), strict=True)
+            bar.advance(len(new))
 
 
 def _score(tasks: list[_Task], vectors: _Vectors, bar: Bar) -> list[tuple[int, str, float]]:
     vectors.need(np.concatenate([task.windows for task in tasks]), bar)
-    labels = embed_texts([task.label for task in tasks])
+    labels = vectors.embed([task.label for task in tasks])
     return [
         (task.concept, task.label, area_under_roc(vectors.of(task.windows) @ label, task.truth))
         for task, label in zip(tasks, labels, strict=True)

@@ -22,8 +22,8 @@ from competency_gaps.errors import MissingExtraError, UserError
 def ward(points: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Merge the two groups whose union raises the weighted sum of squares least, until one is left.
 
-    The rise is ``w_a w_b / (w_a + w_b) |a - b|^2`` (Ward 1963), kept up by the Lance-Williams recurrence. With weights
-    of 1 the merges are SciPy's; weights make a point stand for as many concepts. Ties go to the smallest numbers.
+    The rise is ``w_a w_b / (w_a + w_b) |a - b|^2`` (Ward 1963), updated by the Lance-Williams recurrence. With weights
+    of 1 the merges are SciPy's; a weight makes a point stand for that many concepts. Ties go to the smallest numbers.
 
     Parameters
     ----------
@@ -81,13 +81,13 @@ def cut(merges: np.ndarray, groups: int) -> np.ndarray:
 
 
 NEIGHBOURS = 15
-"""Neighbours of a concept in the graph, itself excepted."""
+"""Neighbours of a concept in the graph, not counting itself."""
 STEPS = 2
 """Steps along the graph over which features are averaged to start the layouts."""
 DIMENSIONS = 10
 """Dimensions of the layout in which concepts are grouped."""
 EPOCHS = 200
-"""Rounds of a layout."""
+"""Epochs of UMAP's optimisation."""
 MOST_SUBTHEMES = 400
 """Subthemes, at most."""
 PER_SUBTHEME = 3
@@ -95,7 +95,7 @@ PER_SUBTHEME = 3
 SAMPLED = 4000
 """Concepts on which the number of themes is chosen."""
 EQUAL = 0.01
-"""Silhouettes within this of the best count as equal; the fewest themes among them are taken."""
+"""Silhouettes within this of the best count as equal; among these, the smallest number of themes is chosen."""
 FEWEST_LAID_OUT = 16
 """Fewest concepts for UMAP; below, principal components are the layout."""
 
@@ -139,17 +139,15 @@ def find_themes(features: np.ndarray, *, seed: int = 0, fewest: int = 20, most: 
     Raises
     ------
     UserError
-        If there is no concept, a feature is not finite, or the limits are impossible.
+        If there is no concept, or the limits are impossible.
     MissingExtraError
         If scikit-learn or (from 16 concepts on) umap-learn is missing.
     """
     x = np.ascontiguousarray(features, np.float32)
-    if x.ndim != 2 or not len(x):
-        raise UserError(f"themes need at least one concept, but the features have the shape {x.shape}.")
-    if not np.isfinite(x).all():
-        raise UserError("features of concepts must be finite: check decoder, activations and label embeddings.")
+    if not len(x):
+        raise UserError("themes need at least one concept.")
     if not 1 <= fewest <= most:
-        raise UserError(f"the number of themes must lie between two limits, 1 <= fewest <= most, not {fewest}, {most}.")
+        raise UserError(f"the number of themes needs limits 1 <= fewest <= most, not {fewest} and {most}.")
     if len(x) >= FEWEST_LAID_OUT:
         _umap()  # fail now rather than after minutes
     graph = neighbours(x)
@@ -175,7 +173,7 @@ def neighbours(x: np.ndarray) -> Graph:
 
 
 def lay_out(x: np.ndarray, graph: Graph, dimensions: int, *, seed: int = 0) -> np.ndarray:
-    """Lay concepts out so that neighbours lie near: float32 of shape (n, dimensions), centred on 0.
+    """Lay concepts out so that neighbours are close together: float32 of shape (n, dimensions), centred on 0.
 
     UMAP of the given neighbours, started from principal components, with a seed and on one thread. In ten dimensions
     points may touch, so that groups are tight; on a map they keep apart, so that they can be seen.
@@ -206,7 +204,7 @@ def group(x: np.ndarray, *, seed: int = 0, fewest: int = 20, most: int = 60) -> 
 
     The number of themes is the smallest between the limits whose silhouette (Rousseeuw 1987; of at most 4,000 concepts)
     is within 0.01 of the best. Subthemes are ``2.5 sqrt(n)``, at most 400 and at most a
-    third of the concepts [ours]; they are the same tree's, so each lies in one theme.
+    third of the concepts [ours]; they come from the same tree, so each lies in one theme.
     """
     n = len(x)
     low, high = min(fewest, max(1, n // 10)), min(most, max(1, n // 4))
@@ -272,7 +270,7 @@ def _by_size(groups: np.ndarray) -> np.ndarray:
 
 
 def _components(x: np.ndarray, count: int) -> np.ndarray:
-    """Principal components, the largest value being 10; zeros where there are fewer than asked for."""
+    """Principal components, scaled so that the largest value is 10, and padded with zeros to ``count`` columns."""
     centred = x - x.mean(axis=0, dtype=np.float64).astype(np.float32)
     values, axes = np.linalg.eigh(centred.T.astype(np.float64) @ centred)
     axes = axes[:, np.argsort(-values, kind="stable")[:count]]

@@ -21,11 +21,11 @@ COMPONENTS = 50
 MOST_POWERS = 4
 """Power iterations of the randomised decompositions."""
 DONORS = 5
-"""Most similar concepts of which one stands in for a concept that is unknown in a view."""
+"""Number of most similar concepts from which the stand-in for an unknown concept is drawn."""
 
 
 def theme_features(
-    decoder: np.ndarray | None,
+    decoder: np.ndarray,
     firing: sp.csr_array | None,
     label_embeddings: np.ndarray | None,
     *,
@@ -34,21 +34,21 @@ def theme_features(
 ) -> np.ndarray:
     """Features of every concept, in which a small distance means similarity.
 
-    Memory beside the input is about twice the largest view, or its reduced form; never concepts times concepts.
+    Besides the input, memory is about twice the largest view or its reduced form, never concepts times concepts.
 
     Parameters
     ----------
-    decoder : ndarray of float32 of shape (n, d_in), optional
-        One direction a concept; its length does not count. A row of zeros is not known.
+    decoder : ndarray of float32 of shape (n, d_in)
+        One direction for each concept, of any length. A concept whose row is zero is unknown.
     firing : csr_array of shape (windows or items, n), optional
         Activations, >= 0. Each concept's column is taken as ``log(1 + z / mean of its non-zero z)`` and set to unit
-        length. A concept that fires nowhere is not known.
+        length. A concept that fires nowhere is unknown.
     label_embeddings : ndarray of float32 of shape (n, e), optional
-        Its length does not count. A row with NaN has no label and is not known.
+        Of any length. A concept whose row has NaN has no label and is unknown.
     use : ndarray of bool of shape (n,), optional
         Concepts to describe; None: all. Dead concepts should be left out.
     seed
-        Seed of the randomised decompositions and of who stands in.
+        Seed of the randomised decompositions and of the choice of stand-ins.
 
     Returns
     -------
@@ -57,17 +57,13 @@ def theme_features(
     Raises
     ------
     UserError
-        If shapes differ, a value is not finite (NaN in labels excepted), an activation is negative, or there is no
-        view.
+        If a value is not finite (NaN in labels excepted), or an activation is negative.
     MissingExtraError
         If scikit-learn is missing.
     """
-    width = _width(decoder, firing, label_embeddings, use)
-    used = np.ones(width, bool) if use is None else np.asarray(use, bool)
-    views: list[_View] = []
+    used = np.ones(len(decoder), bool) if use is None else use
     with one_thread("Finding themes"):
-        if decoder is not None:
-            views.append(_standardised(_dense_view(decoder, used, "decoder", seed)))
+        views = [_standardised(_dense_view(decoder, used, "decoder", seed))]
         if firing is not None:
             views.append(_standardised(_firing_view(firing, used, seed)))
         if label_embeddings is not None:
@@ -92,24 +88,6 @@ def one_thread(purpose: str) -> AbstractContextManager[Any]:
     return limits
 
 
-def _width(
-    decoder: np.ndarray | None, firing: sp.csr_array | None, labels: np.ndarray | None, use: np.ndarray | None
-) -> int:
-    widths = {
-        "decoder": None if decoder is None else len(decoder),
-        "firing": None if firing is None else firing.shape[1],
-        "label embeddings": None if labels is None else len(labels),
-        "mask of used concepts": None if use is None else len(use),
-    }
-    known = {name: value for name, value in widths.items() if value is not None}
-    if len(set(known.values())) > 1:
-        listed = ", ".join(f"{name} {value:,}" for name, value in known.items())
-        raise UserError(f"the views are of different numbers of concepts: {listed}. All must be of the same SAE.")
-    if not known:
-        raise UserError("themes need a view of the concepts: decoder, firing or label embeddings.")
-    return int(next(iter(known.values())))
-
-
 def _dense_view(values: np.ndarray, used: np.ndarray, name: str, seed: int) -> _View:
     """Unit rows, then principal components."""
     rows = np.asarray(values, np.float32)[used] if not used.all() else np.array(values, np.float32)
@@ -117,7 +95,7 @@ def _dense_view(values: np.ndarray, used: np.ndarray, name: str, seed: int) -> _
     rows[missing] = 0
     length = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64)).astype(np.float32)
     if not np.isfinite(length).all():
-        raise UserError(f"the {name} of concept {_first(~np.isfinite(length), used)} is not finite.")
+        raise UserError(f"the {name} of concept {np.flatnonzero(used)[~np.isfinite(length)][0]} is not finite.")
     known = length > 0
     if not known.any():
         return _View(np.zeros((len(rows), 1), np.float32), known)
@@ -186,7 +164,3 @@ def _filled(views: list[_View], number: int, seed: int) -> np.ndarray:
     filled = values.copy()
     filled[~known] = values[known][donors[np.arange(len(donors)), drawn]]
     return filled
-
-
-def _first(which: np.ndarray, used: np.ndarray) -> int:
-    return int(np.flatnonzero(used)[np.flatnonzero(which)[0]])

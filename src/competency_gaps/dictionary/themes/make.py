@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import polars as pl
-import scipy.sparse as sp
 
 from competency_gaps.dictionary.embed import embed_texts
 from competency_gaps.dictionary.exemplars.store import POOL, read_pool
 from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.label_table import today
 from competency_gaps.dictionary.labelling.labeller import Taken, explainer_of
-from competency_gaps.dictionary.labelling.requests import Explanation, label_of, plain, prompt
+from competency_gaps.dictionary.labelling.requests import Explanation, label_of, make_request, plain
 from competency_gaps.dictionary.themes.cluster import find_themes
 from competency_gaps.dictionary.themes.features import theme_features
 from competency_gaps.dictionary.themes.names import automatic_names
@@ -42,10 +39,8 @@ def make_themes(
     dict
         Counts, and the views that took part.
     """
-    firing: sp.csr_array | None = None
     use = np.linalg.norm(decoder, axis=1) > 0
-    if (dictionary.folder / POOL).is_file():
-        _, firing = read_pool(dictionary.folder)
+    firing = read_pool(dictionary.folder)[1] if (dictionary.folder / POOL).is_file() else None
     if dictionary.has_exemplars:
         known = np.zeros(len(use), bool)
         known[dictionary.exemplars.concepts] = True
@@ -58,18 +53,14 @@ def make_themes(
     with progress.stage("grouping concepts"):
         tree = find_themes(features, seed=seed, fewest=fewest, most=most)
     table = theme_table(tree, use)
-    of = [(table[level].fill_null(-1).to_numpy()) for level in ("theme", "subtheme")]
-    names = name_table(automatic_names(labels, *of), table)
+    numbers = [table[level].fill_null(-1).to_numpy() for level in ("theme", "subtheme")]
+    names = name_table(automatic_names(labels, *numbers), table)
     write_themes(dictionary.folder, table, names)
     return {
         "themes": names.filter(pl.col("level") == "theme").height,
         "subthemes": names.filter(pl.col("level") == "subtheme").height,
         "concepts": int(use.sum()),
-        "views": [
-            "decoder",
-            *(["firing"] if firing is not None else []),
-            *(["labels"] if embedded is not None else []),
-        ],
+        "views": ["decoder"] + ["firing"] * (firing is not None) + ["labels"] * (embedded is not None),
     }
 
 
@@ -99,10 +90,8 @@ def theme_requests(dictionary: Dictionary) -> dict[int, Request]:
         others = rows.filter(pl.col("label_kind") != "explained")["label"].to_list()
         labels = _some(explained, SHOWN) + _some(others, max(0, SHOWN - len(explained)))
         if labels:
-            text = json.dumps({"labels": [plain(label) for label in labels]}, ensure_ascii=False)
-            digest = hashlib.sha256((prompt("theme") + text).encode()).hexdigest()[:8]
-            schema = Explanation.model_json_schema()
-            requests[int(str(theme))] = Request(f"theme-{theme}-{digest}", prompt("theme"), text, schema, "theme", 60)
+            number, content = int(str(theme)), {"labels": [plain(label) for label in labels]}
+            requests[number] = make_request("theme", number, content, Explanation, 60)
     return requests
 
 
@@ -122,8 +111,8 @@ def take_theme_names(
         If a name's explainer is not known; nothing is stored.
     """
     themes, names = read_themes(dictionary.folder, dictionary.width)
-    taken, new = Taken(), {}
-    who: dict[int, str] = {}
+    taken = Taken()
+    new: dict[int, dict[str, str]] = {}
     for theme, request in asked.items():
         answer = answers.get(request.id)
         if answer is None:
@@ -134,12 +123,10 @@ def take_theme_names(
         elif (name := label_of(read)) is None:
             taken.abstained += 1
         else:
-            new[theme], who[theme] = name, explainer_of(answer, explainer)
+            who = explainer_of(answer, explainer)
+            new[theme] = {"name": name, "kind": "explained", "explainer": who, "date": today()}
     rows = [
-        {**row, "name": new[row["id"]], "kind": "explained", "explainer": who[row["id"]], "date": today()}
-        if row["level"] == "theme" and row["id"] in new
-        else row
-        for row in names.iter_rows(named=True)
+        {**row, **(new.get(row["id"], {}) if row["level"] == "theme" else {})} for row in names.iter_rows(named=True)
     ]
     if new:
         write_themes(dictionary.folder, themes, pl.DataFrame(rows, schema=names.schema))

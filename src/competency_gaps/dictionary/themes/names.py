@@ -15,14 +15,13 @@ from typing import NamedTuple
 import numpy as np
 
 from competency_gaps.dictionary.labelling.automatic import LABEL_STOP_WORDS
-from competency_gaps.errors import UserError
 
 WORDS = 3
 """Words of a name; one more if two names would be equal."""
 LONGEST = 24
-"""Characters of a word; longer ones are no words."""
+"""Characters of a word; longer strings are not counted as words."""
 READ = 300
-"""Characters that are read of a label."""
+"""Characters of a label that are read."""
 
 _WORD = re.compile(r"[^\W\d_]{2,}(?:['’-][^\W\d_]{2,})*")
 
@@ -37,42 +36,26 @@ class ThemeNames(NamedTuple):
 
 
 def automatic_names(labels: Sequence[str | None], theme: np.ndarray, subtheme: np.ndarray) -> ThemeNames:
-    """Name themes and subthemes by the words that many of their labels have and other labels have not.
+    """Name themes and subthemes by words that are frequent in their labels and rare in others.
 
-    A word's worth is the share of the theme's labels that have it, times ``log(1 + A / f)``: ``A`` the mean number of
-    words that themes have, ``f`` how many labels have the word in all themes together. Subthemes are compared with
-    those of the same theme. Without any word the name is ``theme 7`` or ``subtheme 7``.
+    A word's weight is the share of the theme's labels that have it, times ``log(1 + A / f)``, where ``A`` is the mean
+    number of words per theme, and ``f`` the number of labels in all themes that have the word. Subthemes are
+    compared with those of the same theme. Without any word the name is ``theme 7`` or ``subtheme 7``.
 
     Parameters
     ----------
     labels : sequence of str or None, of length n
         Foreign text: only letters of its first 300 characters enter a name.
     theme, subtheme : ndarray of int of shape (n,)
-        -1: in none.
-
-    Raises
-    ------
-    UserError
-        If the lengths differ, or a subtheme lies in two themes.
+        Numbers from 0 without a gap; -1: in none. Each subtheme lies in one theme.
     """
-    theme, subtheme = np.asarray(theme), np.asarray(subtheme)
-    if not len(labels) == len(theme) == len(subtheme):
-        raise UserError(f"{len(labels)} labels for {len(theme)} themes and {len(subtheme)} subthemes: one each needed.")
     words = [_words(label) for label in labels]
     themes = _named(words, theme, "theme")
-    parent: dict[int, int] = {}
-    for child, above in zip(subtheme.tolist(), theme.tolist(), strict=True):
-        if child >= 0 and parent.setdefault(child, above) != above:
-            raise UserError(f"subtheme {child} lies in the themes {parent[child]} and {above}: it must lie in one.")
-    names: dict[int, str] = {}
-    for above in sorted(set(parent.values())):
-        inside = np.flatnonzero((theme == above) & (subtheme >= 0))
-        names |= _named([words[i] for i in inside], subtheme[inside], "subtheme")
-    count = max(names, default=-1) + 1
-    return ThemeNames(
-        [themes.get(i, f"theme {i}") for i in range(int(theme.max(initial=-1)) + 1)],
-        [names.get(i, f"subtheme {i}") for i in range(count)],
-    )
+    subthemes: dict[int, str] = {}
+    for number in themes:
+        inside = np.flatnonzero(theme == number)
+        subthemes |= _named([words[i] for i in inside], subtheme[inside], "subtheme")
+    return ThemeNames([themes[i] for i in sorted(themes)], [subthemes[i] for i in sorted(subthemes)])
 
 
 def _words(label: str | None) -> dict[str, str]:

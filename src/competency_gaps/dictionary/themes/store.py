@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from competency_gaps.dictionary.label_table import today
+from competency_gaps.dictionary.label_text import clean_name
 from competency_gaps.dictionary.themes.cluster import ThemeTree
 from competency_gaps.dictionary.themes.names import ThemeNames
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
-from competency_gaps.text import shorten, visible
 
 THEMES = "themes.parquet"
 NAMES = "theme_names.parquet"
 KINDS = ("explained", "automatic")
-LONGEST_NAME = 200
-"""Approximate limit of a name's characters; longer names are cut."""
 
 THEME_COLUMNS: dict[str, pl.DataType] = {
     "concept": pl.Int32(),
@@ -44,15 +43,8 @@ def theme_table(themes: ThemeTree, use: np.ndarray) -> pl.DataFrame:
     Parameters
     ----------
     use : ndarray of bool of shape (SAE width,)
-        Concepts that ``themes`` is about, in their order; the others are in no theme (null).
-
-    Raises
-    ------
-    ValueError
-        If ``themes`` is about another number of concepts.
+        The concepts of ``themes``, in their order; the others are in no theme (null).
     """
-    if int(use.sum()) != len(themes.theme):
-        raise ValueError(f"{int(use.sum())} concepts are used, but the themes are of {len(themes.theme)}")
     place = np.where(use, np.cumsum(use) - 1, 0)
     columns = {"theme": themes.theme, "subtheme": themes.subtheme, "x": themes.xy[:, 0], "y": themes.xy[:, 1]}
     table = pl.DataFrame(
@@ -76,28 +68,18 @@ def name_table(names: ThemeNames, themes: pl.DataFrame) -> pl.DataFrame:
     parent = dict(pairs.select("subtheme", "theme").iter_rows())
     rows = [("theme", i, None, name) for i, name in enumerate(names.themes)]
     rows += [("subtheme", i, parent.get(i), name) for i, name in enumerate(names.subthemes)]
-    full = [(*row[:3], _shown(row[3]), "automatic", None, today()) for row in rows]
+    full = [(*row[:3], clean_name(row[3]), "automatic", None, today()) for row in rows]
     return pl.DataFrame(full, schema=NAME_COLUMNS, orient="row")
 
 
 def write_themes(folder: Path, themes: pl.DataFrame, names: pl.DataFrame) -> None:
-    """Write both tables, each whole or not at all.
-
-    Raises
-    ------
-    UserError
-        If :func:`read_themes` would refuse the tables.
-    """
-    themes = _typed(themes, THEME_COLUMNS, folder / THEMES)
-    names = _typed(names, NAME_COLUMNS, folder / NAMES)
-    _check_themes(themes, themes.height, folder / THEMES)
-    _check_names(names, themes, folder / NAMES)
+    """Write both tables, each whole or not at all."""
     write_atomic(folder / THEMES, themes.write_parquet)
     write_atomic(folder / NAMES, names.write_parquet)
 
 
 def read_themes(folder: Path, width: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Read both tables; names are made harmless to show and, where much longer, cut at 200 characters.
+    """Read both tables; names are cleaned, since the files may come from anyone.
 
     Parameters
     ----------
@@ -116,80 +98,47 @@ def read_themes(folder: Path, width: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     UserError
         If a table is missing, damaged, of another SAE's width, or the two do not fit together.
     """
-    tables = [_read(folder / file, columns) for file, columns in ((THEMES, THEME_COLUMNS), (NAMES, NAME_COLUMNS))]
-    themes, names = tables
-    _check_themes(themes, width, folder / THEMES)
-    _check_names(names, themes, folder / NAMES)
+    themes, names = _read(folder / THEMES, THEME_COLUMNS).sort("concept"), _read(folder / NAMES, NAME_COLUMNS)
+    if fault := _fault(themes, names, width):
+        raise UserError(f"the themes in {folder} are damaged: {fault}. Make the themes again.")
     safe = [
-        pl.Series(column, [None if text is None else _shown(text) for text in names[column]], dtype=pl.String)
+        pl.Series(column, [clean_name(text) for text in names[column]], dtype=pl.String)
         for column in ("name", "explainer", "date")
     ]
-    return themes.sort("concept"), names.with_columns(safe)
-
-
-def _shown(text: str) -> str:
-    """Make a text harmless, short and a single line; idempotent."""
-    safe = visible(text[: 10 * LONGEST_NAME]).replace("\n", " ")
-    return safe if len(safe) <= LONGEST_NAME + 40 else shorten(safe, LONGEST_NAME)
+    return themes, names.with_columns(safe)
 
 
 def _read(path: Path, columns: dict[str, pl.DataType]) -> pl.DataFrame:
     if not path.is_file():
         raise UserError(f"{path} does not exist: the dictionary has no themes. Make them first.")
     try:
-        table = pl.read_parquet(path)
+        return pl.read_parquet(path).select(pl.col(name).cast(dtype) for name, dtype in columns.items())
     except (pl.exceptions.PolarsError, OSError) as error:
         raise UserError(f"{path} is damaged: {error}. Make the themes again.") from error
-    return _typed(table, columns, path)
 
 
-def _typed(table: pl.DataFrame, columns: dict[str, pl.DataType], path: Path) -> pl.DataFrame:
-    absent = [name for name in columns if name not in table.columns]
-    if absent:
-        raise UserError(f"{path}: column {absent[0]!r} is missing; it has {table.columns}.")
-    try:
-        return table.select(pl.col(name).cast(dtype) for name, dtype in columns.items())
-    except pl.exceptions.PolarsError as error:
-        raise UserError(f"{path}: a column is of the wrong kind: {error}. Expected {columns}.") from error
-
-
-def _check_themes(themes: pl.DataFrame, width: int, path: Path) -> None:
-    if themes.height != width:
-        raise UserError(
-            f"{path} is of {themes.height:,} concepts, but the SAE has {width:,}: it is another SAE's dictionary."
-        )
-    if not themes["concept"].sort().equals(pl.Series("concept", np.arange(width, dtype=np.int32))):
-        raise UserError(f"{path}: expected each concept from 0 to {width - 1} exactly once.")
-    empty = themes.select(pl.col("theme", "subtheme", "x", "y").is_null())
-    if not empty.select(pl.all_horizontal("*") == pl.any_horizontal("*")).to_series().all():
-        raise UserError(f"{path}: a concept must have theme, subtheme, x and y, or none of them.")
-    if not themes.select(pl.col("x", "y").is_finite().fill_null(True)).select(pl.all_horizontal("*")).to_series().all():
-        raise UserError(f"{path}: a place on the map is not finite.")
+def _fault(themes: pl.DataFrame, names: pl.DataFrame, width: int) -> str | None:
+    """What is wrong with the tables; None if nothing is."""
+    if themes["concept"].to_list() != list(range(width)):
+        return f"expected one row for each of the SAE's {width:,} concepts, found {themes.height:,} rows"
+    placed = themes.drop_nulls()
+    if themes.drop("concept").filter(~pl.all_horizontal(pl.all().is_null())).height != placed.height:
+        return "a concept must have theme, subtheme, x and y, or none of them"
+    if not placed["x"].is_finite().all() or not placed["y"].is_finite().all():
+        return "a place on the map is not finite"
+    pairs = placed.select("theme", "subtheme").unique()
     for level in ("theme", "subtheme"):
-        numbers = themes[level].drop_nulls().unique().sort()
-        if not numbers.equals(pl.Series(level, np.arange(len(numbers), dtype=np.int32))):
-            raise UserError(f"{path}: {level}s must be numbered from 0 without a gap.")
-    pairs = themes.select("theme", "subtheme").drop_nulls().unique()
+        numbers = pairs[level].unique().sort()
+        if numbers.to_list() != list(range(len(numbers))):
+            return f"{level}s must be numbered from 0 without a gap"
     if pairs["subtheme"].is_duplicated().any():
-        child = pairs.filter(pl.col("subtheme").is_duplicated())["subtheme"][0]
-        raise UserError(f"{path}: subtheme {child} lies in two themes.")
-
-
-def _check_names(names: pl.DataFrame, themes: pl.DataFrame, path: Path) -> None:
-    wrong = names.filter(~pl.col("kind").is_in(KINDS) | pl.col("kind").is_null())
-    if wrong.height:
-        raise UserError(f"{path}: kind {wrong['kind'][0]!r} is unknown; expected one of {', '.join(KINDS)}.")
+        return "a subtheme lies in two themes"
+    expected = {("theme", theme, None) for theme in pairs["theme"]}
+    expected |= {("subtheme", subtheme, theme) for theme, subtheme in pairs.iter_rows()}
+    named = Counter(names.select("level", "id", "parent").iter_rows())
+    if odd := sorted(Counter(expected) - named | named - Counter(expected), key=str):
+        return f"{odd[0]} (level, id, parent) must be named once, and no other"
     if names["name"].null_count():
-        raise UserError(f"{path}: a name is missing.")
-    pairs = themes.select("theme", "subtheme").drop_nulls().unique()
-    wanted = {("theme", theme, None) for theme in pairs["theme"].to_list()}
-    wanted |= {("subtheme", child, above) for above, child in pairs.iter_rows()}
-    listed = list(names.select("level", "id", "parent").iter_rows())
-    if len(listed) != len(set(listed)):
-        raise UserError(f"{path}: a theme or subtheme is named twice.")
-    odd = sorted(wanted.symmetric_difference(listed), key=str)
-    if odd:
-        level, number, above = odd[0]
-        inside = "" if above is None else f" in theme {above}"
-        fault = "is not named" if odd[0] in wanted else f"is named, but not in {THEMES}"
-        raise UserError(f"{path}: {level} {number}{inside} {fault}. Make the themes again.")
+        return "a name is missing"
+    kinds = names.filter(~pl.col("kind").is_in(KINDS) | pl.col("kind").is_null())["kind"]
+    return f"kind {kinds[0]!r} is unknown; expected one of {', '.join(KINDS)}" if len(kinds) else None

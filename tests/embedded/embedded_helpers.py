@@ -1,4 +1,4 @@
-"""What tests of fetched files make: tiny wheels, a pip that is slow, a progress that remembers."""
+"""Helpers for tests of fetched files: tiny wheels, a slow pip, a progress that records."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def build_wheel(folder: Path, module: str, files: dict[str, bytes], outside: str
 
 
 class Recorder:
-    """What a progress is given."""
+    """Records what a progress shows."""
 
     quiet = False
 

@@ -1,4 +1,4 @@
-"""What the demo says before it begins."""
+"""What the demo announces before it begins."""
 
 from __future__ import annotations
 

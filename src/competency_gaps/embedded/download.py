@@ -83,7 +83,7 @@ def uv_install(wheel: PinnedWheel, work: Path, progress: Progress) -> Path:
     FetchError
         If uv is not installed, or cannot download the wheel, or the wheel's SHA-256 is wrong.
     """
-    # An environment that is not activated has its programs beside its Python, not on the search path.
+    # The programs of an environment that is not activated are in its Python's folder, not on the search path.
     uv = shutil.which("uv") or shutil.which("uv", path=Path(sys.executable).parent)
     if uv is None:
         raise FetchError("pip, uv: neither is installed.")

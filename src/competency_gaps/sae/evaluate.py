@@ -59,19 +59,18 @@ def evaluate_sae(
     tokens: int,
     loss_tokens: int,
     progress: Progress,
-    name: str = "reading texts",
 ) -> tuple[SAEFigures, Reference]:
     """Measure an SAE on texts.
 
     Parameters
     ----------
     tokens
-        Most tokens to read.
+        Maximum number of tokens to read.
     loss_tokens
-        Tokens of these for the losses, which need three full passes.
+        Number of these tokens on which the losses are measured, in three full passes.
     """
     chosen = _tokenised(pieces, tokens, progress)
-    statistics, reference = _read_pieces(lm, hook, sae, chosen, progress, name)
+    statistics, reference = _read_pieces(lm, hook, sae, chosen, progress)
     losses, counted = _losses(lm, hook, sae, list(first_tokens(iter(chosen), loss_tokens)), progress)
     clean, rebuilt, zero = losses
     figures = SAEFigures(
@@ -98,11 +97,11 @@ def read_texts(
     progress: Progress,
 ) -> tuple[LatentStatistics, Reference]:
     """Statistics of an SAE's latents over at most ``tokens`` tokens of texts, without first tokens."""
-    return _read_pieces(lm, hook, sae, _tokenised(pieces, tokens, progress), progress, "reading texts")
+    return _read_pieces(lm, hook, sae, _tokenised(pieces, tokens, progress), progress)
 
 
 def _tokenised(pieces: Iterable[TokenPiece], tokens: int, progress: Progress) -> list[TokenPiece]:
-    """Take the first pieces, which tokenises them."""
+    """Tokenise pieces until they hold this many tokens."""
     chosen = []
     with progress.stage("tokenising texts", total=tokens, unit="tokens") as bar:
         for piece in first_tokens(pieces, tokens):
@@ -112,12 +111,12 @@ def _tokenised(pieces: Iterable[TokenPiece], tokens: int, progress: Progress) ->
 
 
 def _read_pieces(
-    lm: LanguageModel, hook: Hook, sae: SparseAutoencoder, chosen: list[TokenPiece], progress: Progress, name: str
+    lm: LanguageModel, hook: Hook, sae: SparseAutoencoder, chosen: list[TokenPiece], progress: Progress
 ) -> tuple[LatentStatistics, Reference]:
     statistics = LatentStatistics(sae.d_sae, sae.d_in)
     majority = MajorityToken(sae.d_sae)
     windows = _Windows(sae.d_sae)
-    with progress.stage(name, total=sum(len(p.ids) for p in chosen), unit="tokens") as bar:
+    with progress.stage("reading texts", total=sum(len(p.ids) for p in chosen), unit="tokens") as bar:
         for batch in plan_batches([len(p.ids) for p in chosen], BATCH_TOKENS):
             rows = [chosen[i] for i in batch]
             _add_rows(statistics, majority, windows, sae, read_hook(lm, hook, [p.ids for p in rows]), rows)

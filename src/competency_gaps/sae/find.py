@@ -16,7 +16,7 @@ from competency_gaps.sae.directory import PLACES, read_directory, saelens_instal
 from competency_gaps.sae.model_names import Relation, names_of, nearest_models, relation
 
 PACKAGE = "package"
-"""Place of the labels of an embedded SAE: its own folder."""
+"""``labels`` of an embedded SAE, whose own folder holds them."""
 _DEPTH = 0.6
 """Depth of the proposed layer, as a share of the last layer with an SAE: early layers have literal concepts."""
 _SPECIAL = re.compile(r"_step_\d+|_seed_\d+")
@@ -34,7 +34,7 @@ class SaeEntry:
     model: str
     """The model that it was trained on."""
     relation: Relation
-    """Whether that is the requested model, its base model, or an instruction-tuned version of it."""
+    """How that model is related to the requested one."""
     layer: int
     """Decoder block that it reads."""
     place: str
@@ -46,7 +46,7 @@ class SaeEntry:
     explained_variance: float | None
     """In [0, 1], by its authors; None if unknown."""
     labels: str | None
-    """Place of public labels: ``MODEL/SOURCE`` of Neuronpedia, or ``package``; None: unknown."""
+    """Where public labels are: ``MODEL/SOURCE`` of Neuronpedia, or ``package``; None: unknown."""
     recommended: bool = False
     """Whether it is recommended for its model, layer and place."""
 
@@ -120,7 +120,7 @@ def find_saes(model: str, *, layer: int | None = None, labelled: bool = False) -
         key=lambda s: (ranks.index(s.relation), s.model, s.layer, places.index(s.place), s.release or "", s.name)
     )
     marked = _mark_recommended(entries)
-    return SaeList(model, tuple(_asked(model, marked, layer, labelled=labelled)), dict(unread), searched)
+    return SaeList(model, tuple(_selected(model, marked, layer, labelled=labelled)), dict(unread), searched)
 
 
 def _embedded(ours: Sequence[str]) -> list[SaeEntry]:
@@ -140,26 +140,19 @@ def _embedded(ours: Sequence[str]) -> list[SaeEntry]:
     return entries
 
 
-def _asked(model: str, entries: list[SaeEntry], layer: int | None, *, labelled: bool) -> list[SaeEntry]:
+def _selected(model: str, entries: list[SaeEntry], layer: int | None, *, labelled: bool) -> list[SaeEntry]:
     """Keep the SAEs of the layer, and with labels if ``labelled``."""
     if layer is not None:
-        layers = sorted({sae.layer for sae in entries})
+        layers = ", ".join(map(str, sorted({sae.layer for sae in entries})))
         entries = [sae for sae in entries if sae.layer == layer]
         if not entries:
-            raise UserError(f"no SAE for {model!r} reads layer {layer}; there are some for {_ranges(layers)}.")
+            raise UserError(f"no SAE for {model!r} reads layer {layer}; there are some for the layers {layers}.")
     if labelled:
         kept = [sae for sae in entries if sae.labels is not None]
         if not kept:
-            raise UserError(f"none of the {len(entries):,} SAEs for {model!r} has public labels; ask for all.")
+            raise UserError(f"none of the {len(entries):,} SAEs for {model!r} has public labels.")
         entries = kept
     return entries
-
-
-def _ranges(layers: Sequence[int]) -> str:
-    """``layers 0 to 25``, ``layers 3, 7, 11``."""
-    if layers == list(range(layers[0], layers[-1] + 1)) and len(layers) > 2:
-        return f"layers {layers[0]} to {layers[-1]}"
-    return ("layer " if len(layers) == 1 else "layers ") + ", ".join(map(str, layers))
 
 
 def _none_known(model: str, known: Sequence[str], unread: Counter[str]) -> str:

@@ -1,7 +1,7 @@
 """The sanity gate: does this SAE fit these activations at all?
 
-A wrong layer, hook, model or normalisation loads without complaint and gives numbers that mean
-nothing. A sample of the run's own tokens shows it: an SAE that fits reconstructs them sparsely.
+A wrong layer, hook, model or normalisation loads without an error and gives meaningless numbers. A sample of the
+run's own tokens shows the mismatch: an SAE that fits reconstructs them sparsely.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def judge(statistics: LatentStatistics, sae: SparseAutoencoder, *, force: bool) 
     Raises
     ------
     UserError
-        If it plainly does not (explained variance <= 0 or L0 above a tenth of the width) and
+        If it does not (explained variance <= 0 or L0 above a tenth of the width) and
         ``force`` is off; or if latents are negative, for which the method's means have no meaning.
     """
     if statistics.signed:
@@ -162,6 +162,6 @@ def judge(statistics: LatentStatistics, sae: SparseAutoencoder, *, force: bool) 
         raise UserError(
             f"the SAE {sae.name!r} does not fit the activations at {sae.hook_name}: {'; '.join(faults)}. "
             f"It was trained for model {sae.identity['model_name']!r}. Check model, layer (sae.hook_name) and "
-            f"precision; go on all the same with sae.force=true."
+            f"precision; to continue anyway, set sae.force=true."
         )
     return figures

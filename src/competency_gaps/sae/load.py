@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from competency_gaps.config import SAEConfig
 from competency_gaps.embedded import embedded_sae
@@ -30,7 +30,7 @@ class Autoencoder(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights lie."""
+        """Device of the weights."""
 
     @property
     def dtype(self) -> torch.dtype:
@@ -92,21 +92,18 @@ class SaeHeader:
 
     name: str
     """Folder, or ``release/id``."""
+    folder: Path | None
+    """None for a release."""
     hook_name: str
     """Where the activations are read."""
-    d_in: int
-    """Width of the activations it reads."""
-
-
-class _Parts(NamedTuple):
-    name: str
-    folder: Path | None
-    sae: Autoencoder | None
-    """None if only the settings were read."""
     settings: Mapping[str, Any]
     """Everything in the SAE's file that changes its arithmetic: normalisation, k, bias handling."""
     metadata: Mapping[str, Any]
-    hook_name: str
+
+    @property
+    def d_in(self) -> int:
+        """Width of the activations it reads."""
+        return int(self.settings["d_in"])
 
 
 def read_sae_header(config: SAEConfig) -> SaeHeader:
@@ -122,8 +119,7 @@ def read_sae_header(config: SAEConfig) -> SaeHeader:
         If there is no such folder, release or id, its files are damaged, it cannot be used span by span, or it names no
         hook and none is configured.
     """
-    parts = _read(config, None)
-    return SaeHeader(parts.name, parts.hook_name, int(parts.settings["d_in"]))
+    return _read(config, None)[0]
 
 
 def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder:
@@ -136,24 +132,26 @@ def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder
     UserError
         If there is no such folder, release or id, or it names no hook and none is configured.
     """
-    name, folder, sae, settings, metadata, hook_name = _read(config, str(device))
+    header, sae = _read(config, str(device))
     assert sae is not None
+    settings, metadata = header.settings, header.metadata
     identity = {
-        "name": name,
+        "name": header.name,
         "architecture": settings["architecture"],
-        "d_in": int(settings["d_in"]),
+        "d_in": header.d_in,
         "d_sae": int(settings["d_sae"]),
         "dtype": config.dtype,
-        "hook_name": hook_name,
+        "hook_name": header.hook_name,
         "model_name": metadata.get("model_name"),
         "neuronpedia_id": metadata.get("neuronpedia_id"),
         "weights_sha256": weights_hash(sae),
         "settings_sha256": hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest(),
     }
-    return SparseAutoencoder(sae, name, hook_name, metadata.get("prepend_bos"), folder, identity)
+    prepend_bos = metadata.get("prepend_bos")
+    return SparseAutoencoder(sae, header.name, header.hook_name, prepend_bos, header.folder, identity)
 
 
-def _read(config: SAEConfig, device: str | None) -> _Parts:
+def _read(config: SAEConfig, device: str | None) -> tuple[SaeHeader, Autoencoder | None]:
     """Read an SAE, without its weights if ``device`` is None."""
     try:
         from safetensors import SafetensorError
@@ -189,11 +187,11 @@ def _read(config: SAEConfig, device: str | None) -> _Parts:
     hook_name = config.hook_name or metadata.get("hook_name") or metadata.get("hf_hook_name")
     if not hook_name:
         raise UserError(f"SAE {name!r} does not say where its activations come from: set sae.hook_name.")
-    return _Parts(name, folder, sae, settings, metadata, str(hook_name))
+    return SaeHeader(name, folder, str(hook_name), settings, metadata), sae
 
 
 def _read_cfg(folder: Path, name: str) -> dict[str, Any]:
-    """The content of ``cfg.json``, if whole weights are beside it."""
+    """The content of ``cfg.json``, after a check that the weights exist and are complete."""
     from safetensors import safe_open
 
     for file in ("cfg.json", "sae_weights.safetensors"):

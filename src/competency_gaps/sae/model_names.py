@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 Relation = Literal["same", "base", "tuned"]
-"""Of an SAE's model to the one asked for: it is that model, its base model, or an instruction-tuned version of it."""
+"""An SAE's model is the requested model, its base model, or an instruction-tuned version of it."""
 
 _CACHE = re.compile(r"(?:^|.*/)models--.+?--(.+?)(?:/snapshots/[^/]+)?")
 _GENERIC = re.compile(
@@ -31,7 +31,7 @@ class ModelName(NamedTuple):
     core: str
     """Family, generation and size in lower case: ``gemma-2-2b``."""
     version: Literal["plain", "base", "tuned"]
-    """Kind of training in the name: none, ``-pt`` or ``-base``, or ``-it``, ``-instruct`` or ``-chat``."""
+    """What the name says about training: nothing, ``-pt`` or ``-base``, or ``-it``, ``-instruct`` or ``-chat``."""
 
 
 def read_model_name(name: str) -> ModelName:

@@ -24,7 +24,7 @@ class LoadedPair:
     sae: SparseAutoencoder
     hook: Hook
     bos_id: int | None
-    """Token before every text; None: none."""
+    """Id of the token before every text; None: there is no such token."""
 
 
 def load_pair(

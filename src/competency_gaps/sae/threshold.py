@@ -62,7 +62,7 @@ class ThresholdSAE(torch.nn.Module):  # type: ignore[misc]
 
     @property
     def device(self) -> torch.device:
-        """Where the weights lie."""
+        """Device of the weights."""
         return self.W_enc.device
 
     @property

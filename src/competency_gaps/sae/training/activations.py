@@ -85,8 +85,8 @@ def cache_activations(
         differing = [key for key in identity if known.get(key) != identity[key]]
         if differing:
             raise UserError(
-                f"{str(folder)!r} holds activations that differ in {', '.join(differing)}. They took long to make, so "
-                f"nothing is overwritten: choose another folder, or delete that folder."
+                f"{str(folder)!r} holds activations that differ in {', '.join(differing)}. They took long to "
+                f"compute and are not overwritten: choose another folder, or delete that folder."
             )
     write_json(stamp, identity)
     documents = read_documents(config.texts)
@@ -105,7 +105,7 @@ def cache_activations(
             shards.append(path)
             total += size
     if total < config.tokens:
-        log.warning("the texts hold only %d tokens of the %d asked for", total, config.tokens)
+        log.warning("the texts hold only %d of the %d tokens that the configuration asks for", total, config.tokens)
     return ActivationCache(shards, total)
 
 

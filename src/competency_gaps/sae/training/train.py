@@ -213,7 +213,6 @@ def write_card(
             tokens=config.heldout_tokens,
             loss_tokens=LOSS_TOKENS,
             progress=progress,
-            name="reading held-out texts",
         )
         reference.write(out / REFERENCE_FILE)
         figures |= {f"heldout_{key}": value for key, value in asdict(measured).items()}

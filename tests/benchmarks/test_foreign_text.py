@@ -1,4 +1,4 @@
-"""Texts of other tools that no tokenizer or terminal should meet as they are."""
+"""Texts of other tools that must not reach a tokenizer or terminal unchanged."""
 
 from __future__ import annotations
 

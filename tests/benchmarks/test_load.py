@@ -1,4 +1,4 @@
-"""Several benchmarks at once: generated ones side by side, faults before any work."""
+"""Loading several benchmarks: generated ones in parallel, errors before any work."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_generators_are_checked_before_anything_is_loaded(monkeypatch, tmp_path)
 
 
 def test_no_placeholders_while_other_benchmarks_are_loaded(monkeypatch):
-    """Another thread's import of an absent package must fail as it does elsewhere."""
+    """An import of an absent package in another thread must fail as usual."""
 
     def read(choice):
         assert "reasoning_gym" in sys.modules

@@ -1,4 +1,4 @@
-"""What a field mapping and a list of sources can do, on records as public data sets have them."""
+"""Field mappings and lists of sources, on records in the forms of public data sets."""
 
 from __future__ import annotations
 

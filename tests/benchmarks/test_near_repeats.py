@@ -1,4 +1,4 @@
-"""The search for near-repeats against all pairs, computed as they are defined."""
+"""The search for near-repeats against the definition, evaluated on all pairs."""
 
 from __future__ import annotations
 

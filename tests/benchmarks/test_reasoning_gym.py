@@ -37,7 +37,7 @@ def load(family, **source):
 
 
 def same(a, b):
-    """Equal in types too: 1 is not True, a tuple is no list."""
+    """Equal in types too: 1 is not True, and a tuple is not a list."""
     if type(a) is not type(b):
         return False
     if isinstance(a, dict):
@@ -120,7 +120,7 @@ except ModuleNotFoundError:
 
 
 def test_every_family_names_the_package_that_it_lacks():
-    """The true families, with all packages hidden that only single families use."""
+    """The real families, with all packages hidden that only single families use."""
     code = """
 import json, sys
 from importlib.machinery import PathFinder

@@ -9,19 +9,21 @@ from competency_gaps.items.item import Item
 from core_helpers import benchmark_of
 
 
-def one(record, **kwargs):
+def item_of(record, **kwargs):
     return benchmark_of("b", [record], **kwargs).items[0]
 
 
 def test_shared_form_of_a_choice_record():
     prompt = "Which?\nMind A.\n\nA. x\nB. y\nz"
-    item = one({"id": "i", "prompt": prompt, "choices": ["x", "y\nz"], "answer": 1, "metric": "choice", "group": "g"})
+    item = item_of(
+        {"id": "i", "prompt": prompt, "choices": ["x", "y\nz"], "answer": 1, "metric": "choice", "group": "g"}
+    )
     assert item == Item(id="i", prompt="Which?\nMind A.", choices=("x", "y\nz"), answer=1, policy="choice", group="g")
 
 
 def test_pair_goes_to_the_metadata():
     pair = {"stereo": "s", "anti": "a"}
-    item = one({"prompt": "p", "metric": "pair", "pair": pair, "choices": None, "answer": None})
+    item = item_of({"prompt": "p", "metric": "pair", "pair": pair, "choices": None, "answer": None})
     assert (item.metadata, item.policy, item.choices) == ({"pair": pair}, "pair", None)
 
 
@@ -31,7 +33,7 @@ def test_ids_are_positions_where_the_source_has_none():
 
 
 def test_field_mapping():
-    item = one(
+    item = item_of(
         {"q": "Where?", "answers": {"text": ["a", "b"]}, "o1": "x", "o2": "y", "more": "m", "anti_": "A", "st": "S"},
         fields={
             "prompt": "q",
@@ -49,15 +51,15 @@ def test_field_mapping():
 
 def test_a_path_goes_through_lists():
     row = {"prompt": "p", "choices": [{"text": "x", "label": "1"}, {"text": "y", "label": "2"}], "key": "2"}
-    item = one(row, fields={"choices": "choices.text", "labels": "choices.label", "answer": "key"})
+    item = item_of(row, fields={"choices": "choices.text", "labels": "choices.label", "answer": "key"})
     assert (item.choices, item.answer, item.policy) == (("x", "y"), 1, "choice")
 
 
 def test_the_answer_is_read_as_the_policy_needs_it():
     record = {"prompt": "p", "choices": ["x", "y"], "answer": 1}
-    assert one(record).answer == 1
-    assert one(record, policy="contains").answer == "y"
-    assert one(record, policy="contains").policy == "contains"
+    assert item_of(record).answer == 1
+    assert item_of(record, policy="contains").answer == "y"
+    assert item_of(record, policy="contains").policy == "contains"
 
 
 def test_messages():
@@ -68,19 +70,19 @@ def test_messages():
         {"role": "user", "content": "last"},
         {"role": "assistant", "content": "closing"},
     ]
-    item = one({"messages": messages, "score": 0.25})
+    item = item_of({"messages": messages, "score": 0.25})
     assert (item.prompt, item.messages, item.response) == ("last", tuple(messages[:-1]), "closing")
     assert (item.policy, item.score) == ("imported", 0.25)
 
 
 def test_options_are_removed_from_the_last_message_too():
-    item = one({"messages": [{"role": "user", "content": "Q\n\nA. x\nB. y"}], "choices": ["x", "y"], "answer": "B"})
+    item = item_of({"messages": [{"role": "user", "content": "Q\n\nA. x\nB. y"}], "choices": ["x", "y"], "answer": "B"})
     assert (item.prompt, item.messages, item.answer) == ("Q", ({"role": "user", "content": "Q"},), 1)
 
 
 @pytest.mark.parametrize(("given", "score"), [(None, None), (1, 1.0), (0.5, 0.5), ("0.5", 0.5), (True, 1.0)])
 def test_scores(given, score):
-    item = one({"prompt": "p", "score": given})
+    item = item_of({"prompt": "p", "score": given})
     assert item.score == score
     assert item.policy == "imported"
 
@@ -115,16 +117,16 @@ def test_scores(given, score):
 )
 def test_bad_records(record, message):
     with pytest.raises(UserError, match=message):
-        one(record)
+        item_of(record)
 
 
 def test_bad_mappings():
     with pytest.raises(UserError, match=r"'answr'.*Did you mean 'answer'"):
-        one({"prompt": "p"}, fields={"answr": "gold"})
+        item_of({"prompt": "p"}, fields={"answr": "gold"})
     with pytest.raises(UserError, match=r"object 1: field 'answer' is mapped.*'gould'.*prompt, gold.*mean 'gold'"):
-        one({"prompt": "p", "gold": "x"}, fields={"answer": "gould"})
+        item_of({"prompt": "p", "gold": "x"}, fields={"answer": "gould"})
     with pytest.raises(UserError, match="no 'txt'"):
-        one({"prompt": "p", "answers": {"text": []}}, fields={"answer": "answers.txt"})
+        item_of({"prompt": "p", "answers": {"text": []}}, fields={"answer": "answers.txt"})
 
 
 def test_two_items_with_one_id():

@@ -1,4 +1,4 @@
-"""Which items of a suite are one piece of evidence."""
+"""Which items of a suite count as one piece of evidence."""
 
 from __future__ import annotations
 

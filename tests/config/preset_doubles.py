@@ -27,7 +27,7 @@ TEMPLATES = {
 
 
 def save_model(folder: Path, kind: str, layers: int, tokenizer: Any) -> Path:
-    """A random model; most of its vocabulary ends an answer, so that answers are short whatever room they have."""
+    """A random model; most of its vocabulary ends an answer, so that answers are short whatever their limit."""
     import torch
     import transformers as tf
 
@@ -123,7 +123,7 @@ def save_as_llama_scope(sae: Path, folder: Path, repository: str, place: str, sc
 
 
 def layer_output(model: Path, layer: int, text: str | list[int]) -> Any:
-    """What leaves a block for each token, by transformers alone; float32 of shape (tokens, width)."""
+    """The output of a block for each token, by transformers alone; float32 of shape (tokens, width)."""
     import torch
     import transformers as tf
 

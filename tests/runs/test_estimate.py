@@ -1,4 +1,4 @@
-"""The tokens of an estimate are those that a run computes."""
+"""The estimated number of tokens is near that which a run computes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from competency_gaps.stages.setting import set_up
 
 
 def counted(config, tmp_path, monkeypatch) -> int:
-    """Tokens that the model's passes really compute in a run, those of the gate and of one-token probes apart."""
+    """Tokens that the model's passes compute in a run, without those of the gate and of one-token probes."""
     import torch
 
     from competency_gaps.stages import pipeline

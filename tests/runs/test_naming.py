@@ -1,4 +1,4 @@
-"""A dictionary on a run: by the pipeline and afterwards, the same; a fault leaves the run as it was."""
+"""Adding a dictionary to a run: the same by the pipeline and afterwards; an error leaves the run unchanged."""
 
 from __future__ import annotations
 

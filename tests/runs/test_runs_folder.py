@@ -1,4 +1,4 @@
-"""What a run folder refuses, and what it says of items that take no part."""
+"""What a run folder refuses, and its reasons for excluded and unscored items."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_what_only_changes_tables_is_allowed(tiny_config, tiny_run, tmp_path):
     shards = {p.name: p.stat().st_mtime_ns for p in (folder / "activations").glob("b*-*.*")}
     (folder / "robustness.json").write_text("{}")
     run = competency_gaps.run({**tiny_config, "metrics": {"average": "pooled"}, "batch_tokens": 128}, folder)
-    assert not (folder / "robustness.json").exists(), "what was said of the old tables does not hold for the new"
+    assert not (folder / "robustness.json").exists(), "verdicts on the old tables are out of date"
     assert {p.name: p.stat().st_mtime_ns for p in (folder / "activations").glob("b*-*.*")} == shards
     assert run.concept_benchmarks.equals(tiny_run.concept_benchmarks)
     assert not run.concepts["chi_model"].equals(tiny_run.concepts["chi_model"])
@@ -166,7 +166,7 @@ def test_every_item_excluded(tiny_config, tmp_path):
 
 
 def test_span_response_without_responses(tiny_config, tmp_path):
-    """Imported scores bring no response: nothing to read, and the run still opens."""
+    """Imported scores have no response: no text to read, but the run still opens."""
     quiz, sums = tiny_config["benchmarks"]
     run = competency_gaps.run(
         {**tiny_config, "benchmarks": [{**sums, "limit": 20}], "span": "response"}, tmp_path / "run"

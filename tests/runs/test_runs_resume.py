@@ -1,4 +1,4 @@
-"""A run that was stopped, killed, damaged or out of disk ends in what an undisturbed run gives, byte for byte."""
+"""A run that was stopped, killed, damaged or out of disk space ends in the bytes of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ITEMS, TOKENS = 8, 250
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
-    """Several shards per benchmark, so that there is something between them."""
+    """Several shards per benchmark, so that a run can stop between them."""
     make_small(monkeypatch)
 
 
@@ -39,7 +39,7 @@ def make_small(patch) -> None:
 
 @pytest.fixture(scope="module", params=["question", "all"])
 def config(tiny_config, request):
-    """Rows taken out of the scoring pass, and rows of a pass of their own, which the response needs."""
+    """Rows from the scoring pass, and rows from a separate pass, which a span with the response needs."""
     quiz, sums = tiny_config["benchmarks"]
     told = {**sums, "name": "told", "policy": "none", "options": {"max_new_tokens": 4}, "limit": 10}
     generation = {"temperature": 0.9, "seed": 3}
@@ -69,7 +69,7 @@ class Stop(Exception):
 
 
 def stop_at(monkeypatch, owner, name: str, call: int, error: BaseException | None = None) -> list[int]:
-    """Raise at one call of a method; gives the list in which calls are counted."""
+    """Raise at one call of a method; return the list in which calls are counted."""
     calls: list[int] = []
     original = getattr(owner, name)
 
@@ -126,7 +126,7 @@ print(time.process_time() - start)
 
 
 def child(config, folder, limit: float) -> subprocess.CompletedProcess:
-    """Run in a process that kills itself after so many seconds of CPU time, which a busy machine does not stretch."""
+    """Run in a process that kills itself after some seconds of CPU time, whatever the load of the machine."""
     code = CHILD.format(items=ITEMS, tokens=TOKENS)
     return subprocess.run(
         [sys.executable, "-c", code, json.dumps(config), str(folder), str(limit)],
@@ -198,7 +198,7 @@ def test_damaged_shards_are_computed_again_with_a_warning(config, undisturbed, t
 
 
 def test_a_shard_made_of_other_input_is_made_again(config, undisturbed, tmp_path, caplog):
-    """Whole by its checksum, but of another item: what a changed tokenizer or template would leave."""
+    """Intact by its checksum, but of another item, as after a change of the tokenizer or template."""
     folder = tmp_path / "run"
     shutil.copytree(undisturbed.path, folder)
     for suffix in (".safetensors", ".json"):

@@ -175,4 +175,4 @@ def test_a_folder_that_is_no_run_is_said_on_standard_error(tmp_path):
     )
     assert done.returncode == 2
     assert done.stdout == ""
-    assert "is no run" in done.stderr
+    assert "is not a run" in done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import pytest
 
@@ -19,10 +20,14 @@ from sae_helpers import build
 
 
 @pytest.fixture
-def no_model(monkeypatch):
-    """The model's loader must not be called, nor the SAE's weights be read."""
-    monkeypatch.setattr("competency_gaps.sae.pair.load_model", lambda *a, **k: pytest.fail("the model was loaded"))
-    monkeypatch.setattr("competency_gaps.sae.pair.load_sae", lambda *a, **k: pytest.fail("the SAE was loaded"))
+def outline_folder(model_folder, tmp_path):
+    """A model's folder without its weights: loading them would be another error."""
+
+    def make(kind="llama"):
+        ignore = shutil.ignore_patterns("*.safetensors")
+        return shutil.copytree(model_folder(kind), tmp_path / f"outline-{kind}", ignore=ignore, dirs_exist_ok=True)
+
+    return make
 
 
 def refused(model, **sae):
@@ -45,7 +50,7 @@ def damaged(folder, name):
     return folder
 
 
-def test_a_misspelt_release_or_id(no_model, model_folder, monkeypatch):
+def test_a_misspelt_release_or_id(outline_folder, monkeypatch):
     import socket
 
     monkeypatch.setattr(socket.socket, "connect", lambda *a: pytest.fail("the network was asked"))
@@ -53,7 +58,7 @@ def test_a_misspelt_release_or_id(no_model, model_folder, monkeypatch):
         {"release": "gpt2-small-res-jbb", "id": "x"},
         {"release": "gpt2-small-res-jb", "id": "blocks.8.hook_x"},
     ):
-        message = refused(model_folder(), **sae)
+        message = refused(outline_folder(), **sae)
         assert "Did you mean" in message
         with pytest.raises(UserError, match=re.escape(message)):
             load_sae(SAEConfig(**sae), "cpu")
@@ -70,22 +75,22 @@ def test_a_misspelt_release_or_id(no_model, model_folder, monkeypatch):
         (lambda folder: without(folder, hook_name=True), r"set sae\.hook_name"),
     ],
 )
-def test_a_folder_that_is_wrong(no_model, model_folder, tmp_path, architecture, spoil, says):
+def test_a_folder_that_is_wrong(outline_folder, tmp_path, architecture, spoil, says):
     folder = build(architecture, tmp_path / "sae")
     spoil(folder)
-    message = refused(model_folder(), folder=folder)
+    message = refused(outline_folder(), folder=folder)
     assert re.search(says, message)
     with pytest.raises(UserError, match=re.escape(message)):
         load_sae(SAEConfig(folder=folder), "cpu")
 
 
-def test_architectures_that_cannot_be_used(no_model, model_folder, tmp_path):
+def test_architectures_that_cannot_be_used(outline_folder, tmp_path):
     folder = build("temporal", tmp_path / "t", n_heads=2, n_attn_layers=1, bottleneck_factor=4)
-    assert "temporal" in refused(model_folder(), folder=folder)
+    assert "temporal" in refused(outline_folder(), folder=folder)
     folder = build("gated", tmp_path / "s")
     config = json.loads((folder / "cfg.json").read_text())
     (folder / "cfg.json").write_text(json.dumps({**config, "architecture": "magic"}))
-    assert "cannot be loaded" in refused(model_folder(), folder=folder)
+    assert "cannot be loaded" in refused(outline_folder(), folder=folder)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -97,20 +102,20 @@ def test_architectures_that_cannot_be_used(no_model, model_folder, tmp_path):
         ("model.layers.77", "the model has no such module"),
     ],
 )
-def test_a_hook_that_the_model_does_not_have(no_model, model_folder, sae_folder, kind, hook, says):
-    message = refused(model_folder(kind), folder=sae_folder, hook_name=hook)
+def test_a_hook_that_the_model_does_not_have(outline_folder, model_folder, sae_folder, kind, hook, says):
+    message = refused(outline_folder(kind), folder=sae_folder, hook_name=hook)
     assert says in message
     with pytest.raises(UserError, match=re.escape(message)):
         resolve_hook(loaded(model_folder(kind)).model, hook)
 
 
-def test_another_width_of_the_residual_stream(no_model, model_folder, tmp_path):
+def test_another_width_of_the_residual_stream(outline_folder, tmp_path):
     folder = build("jumprelu", tmp_path / "s")
     config = json.loads((folder / "cfg.json").read_text())
     (folder / "cfg.json").write_text(json.dumps({**config, "d_in": 16}))
     for hook in ("blocks.2.hook_resid_post", "model.layers.2"):
         says = r"width 16, but model\.layers\.2 \(output\) of .* is 32 wide"
-        assert re.search(says, refused(model_folder(), folder=folder, hook_name=hook))
+        assert re.search(says, refused(outline_folder(), folder=folder, hook_name=hook))
 
 
 @pytest.mark.parametrize("kind", KINDS)

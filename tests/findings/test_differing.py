@@ -40,7 +40,7 @@ def test_two_places_that_differ_are_told_apart_by_what_stands_between():
     assert [own_part(one) for one in found] == ["x … box", "o … moon"]
 
 
-def test_single_words_that_happen_to_be_shared_are_no_template():
+def test_single_words_shared_by_chance_are_not_a_template():
     found = differing(["A dog and the cat saw it", "No cow or the sheep ate grass"])
     assert all(not piece.is_constant for one in found for piece in one)
 
@@ -67,7 +67,7 @@ def test_nothing_is_constant_where_nothing_differs():
     assert own_part(differing(["same", "same"])[0]) == "same"
 
 
-def test_long_prompts_take_their_time_and_no_more():
+def test_long_prompts_are_compared_in_bounded_time():
     import time
 
     prompts = [f"{HEADER}" + " ".join(f"{i * k}" for i in range(6000)) + " end of it" for k in (1, 2, 3)]

@@ -97,7 +97,7 @@ def test_an_answer_is_a_number_only_as_a_whole(text, value):
 
 
 @pytest.mark.parametrize("digits", ["9" * 400, "-" + "9" * 309])
-def test_a_number_that_no_float_holds_is_none(digits):
+def test_a_number_too_large_for_a_float_is_none(digits):
     huge = {"prompt": f"{digits} + 1", "answer": digits, "choices": [digits, "1"], "answer_index": 0}
     one = attributes_of(items({**huge, "covariates": f'{{"size": {digits}, "depth": 2}}'}))[0]
     assert all(map(math.isfinite, one.numbers.values())) and one.numbers["covariate.depth"] == 2
@@ -107,7 +107,7 @@ def test_a_number_that_no_float_holds_is_none(digits):
     assert candidates(many, np.arange(20), 20).codes
 
 
-def test_options_below_an_item_are_no_part_of_its_words():
+def test_options_below_an_item_are_not_among_its_words():
     prompt = "Which is an animal?\nA. not a stone\nB. cat\n"
     assert question_text(prompt, ["not a stone", "cat"]) == "Which is an animal?"
     assert "prompt.negation" not in codes(prompt=prompt, choices=["not a stone", "cat"])
@@ -174,6 +174,6 @@ def test_words_of_features(code, words):
     assert feature_words(code) == words
 
 
-def test_what_is_no_code_is_refused():
+def test_unknown_codes_are_refused():
     with pytest.raises(ValueError, match="no code of a feature"):
         feature_words("answer.purple")

@@ -39,7 +39,7 @@ def test_a_planted_weakness_is_told_by_its_feature_and_with_the_figures_of_the_i
     assert right >= 9
 
 
-def test_nothing_is_found_where_nothing_is_planted(tmp_path_factory):
+def test_nothing_planted_gives_no_finding(tmp_path_factory):
     empty = 0
     for seed in SEEDS:
         table = findings_of(planted_run(tmp_path_factory.mktemp("null"), seed, planted=False))
@@ -48,7 +48,7 @@ def test_nothing_is_found_where_nothing_is_planted(tmp_path_factory):
     assert empty >= 9
 
 
-def test_groups_that_were_drawn_at_random_are_described_by_nothing(tmp_path_factory):
+def test_random_groups_have_no_description(tmp_path_factory):
     silent = 0
     for seed in SEEDS:
         rng = np.random.default_rng(seed)
@@ -67,7 +67,7 @@ def test_groups_that_were_drawn_at_random_are_described_by_nothing(tmp_path_fact
     assert silent >= 9
 
 
-def test_a_weakness_that_no_feature_explains_is_described_by_nothing(tmp_path_factory):
+def test_a_weakness_without_a_feature_has_no_description(tmp_path_factory):
     """The items are chosen by a coin: the finding is true, and nothing that can be read off them tells it."""
     silent = 0
     for seed in SEEDS:

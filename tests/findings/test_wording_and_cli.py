@@ -62,7 +62,7 @@ def row(**changes):
 CONCEPTS = pl.DataFrame({"label": ["a", None, "c", "numbers below zero"]})
 
 
-def test_a_described_finding_is_told_by_its_items():
+def test_a_described_finding_is_stated_by_its_items():
     told = "sums: items whose answer is negative: 17% right (35 items), others 57% (115)"
     assert sentence(row(**FEATURE)) == told
     assert "17% right, others 57%" in short(row(**FEATURE))
@@ -78,7 +78,7 @@ def test_graded_scores_are_no_shares_of_right_answers():
     assert "%" not in told + sentence(row(graded=True))
 
 
-def test_a_finding_that_nothing_describes_says_so():
+def test_a_finding_without_a_description_states_this():
     told = sentence(row())
     assert "concept 3 (“numbers below zero”) or 1 other that goes with it" in told
     assert "20% right, 30 points below comparable items" in told
@@ -130,7 +130,7 @@ def run(tmp_path):
 
 
 @pytest.mark.parametrize(("kind", "count"), [("equal", 3), ("given", 1)])
-def test_shown_items_say_how_often_they_come_if_they_ask_the_same(tmp_path, kind, count):
+def test_shown_items_count_their_repeats(tmp_path, kind, count):
     made = planted_run(tmp_path, 1, repeats=3)
     made.items.with_columns(cluster_kind=pl.lit(kind)).write_parquet(tmp_path / "items.parquet")
     write_findings(made)
@@ -184,7 +184,7 @@ def test_wordings_are_stored_with_their_source_and_change_no_number(run):
     assert refused.failed and open_run(run.path).findings.equals(after)
 
 
-def test_what_there_is_not_is_said(run):
+def test_missing_findings_are_reported(run):
     with pytest.raises(UserError, match="finding 99 does not exist"):
         wording_requests(run, [99])
 
@@ -252,7 +252,7 @@ def test_an_endpoint_words_findings_once_and_its_key_is_nowhere(run, monkeypatch
         (["--max-tokens", "5"], "means something only with --word"),
     ],
 )
-def test_what_cannot_be_done_is_said(run, arguments, says):
+def test_impossible_requests_are_refused_with_a_reason(run, arguments, says):
     with pytest.raises(UserError, match=says):
         call(run.path, *arguments)
 

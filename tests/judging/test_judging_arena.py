@@ -94,7 +94,7 @@ def test_few_or_unanimous_games_claim_no_certainty() -> None:
     assert few["win_rate"]["low"] < 0.3 and few["win_rate"]["high"] > 0.7 and few["strength"]["low"] < -0.8
 
 
-def test_an_item_with_one_order_is_left_out_or_kept_and_said() -> None:
+def test_an_item_with_one_order_is_left_out_or_kept_and_reported() -> None:
     matches = [Match(("B>A", None)), Match(("A>B", "B>A")), Match((None, "A>B"))]
     found = arena_figures(matches)
     assert (found["items"], found["one_order"], found["failed"], found["score"]["value"]) == (1, 2, 2, 0.0)
@@ -112,7 +112,7 @@ def test_a_game_that_was_not_asked_is_no_failure() -> None:
         assert Remark("arena_unasked", (1,)) in found["summary"]
 
 
-def test_equal_style_of_one_item_is_said_not_to_be_estimated() -> None:
+def test_equal_style_of_one_item_is_reported_as_not_estimated() -> None:
     found = arena_figures([Match(("A>B", "A>B"), Style(40, 0, 0, 0), Style(20, 0, 0, 0))], style=True)
     assert found["summary"][1] == Remark("arena_style_items", (1,))
 

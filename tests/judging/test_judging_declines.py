@@ -19,7 +19,7 @@ def test_precision_and_recall_on_answers_written_by_hand() -> None:
     assert right / (right + len(wrong)) >= 0.95, wrong
 
 
-def test_figures_on_answers_that_the_rules_were_not_made_with_are_those_that_are_told() -> None:
+def test_figures_on_unseen_answers_are_those_in_the_documentation() -> None:
     found = [declines(text) is not None for text in unseen_answers.DECLINED]
     wrong = [declines(text) is not None for text in unseen_answers.COMPLIED]
     assert (len(found), len(wrong)) == (30, 30)

@@ -39,7 +39,7 @@ def test_places_are_filled_at_once_and_tags_cannot_be_guessed() -> None:
     assert other != mark
 
 
-def test_a_judge_prompt_of_ones_own(tmp_path: Path) -> None:
+def test_a_users_own_judge_prompt(tmp_path: Path) -> None:
     own = tmp_path / "p.txt"
     own.write_text("Q {question}\nA {response}\n")
     (request,) = make_policy("judge", {"prompt_file": str(own)}).questions(ITEM, "five")
@@ -90,7 +90,7 @@ def test_grades(answer: Answer, score: float | None, note: str | None) -> None:
     assert (found.unscored is None) == (note is None) and (note is None or note in str(found.unscored))
 
 
-def test_a_binary_scale_and_scales_that_cannot_be_meant() -> None:
+def test_a_binary_scale_and_invalid_scales() -> None:
     binary = make_policy("judge", {"lowest": 0, "highest": 1, "rubric": "Right or wrong.", "reasoning": False})
     assert binary.verdict(ITEM, "4", [said({"grade": 1})]).value == 1.0
     (request,) = binary.questions(ITEM, "4")
@@ -233,4 +233,4 @@ def test_faithful_by_a_judge() -> None:
         assert whole.verdict(item, "s", [said(wrong)]).value is None
     assert "finds nothing" in str(make_policy("faithful", {"source_pattern": "X(.)"}).check(item))
     assert "no text 'gone'" in str(make_policy("faithful", {"source_field": "gone"}).check(item))
-    assert "no regular expression" in str(make_policy("faithful", {"source_pattern": "("}).check(item))
+    assert "source_pattern '('" in str(make_policy("faithful", {"source_pattern": "("}).check(item))

@@ -116,7 +116,7 @@ def test_a_judge_that_fails_half_of_the_time_gives_the_same_run(config, perfect,
     assert run.manifest["benchmarks"] == perfect[0].manifest["benchmarks"]
 
 
-def test_made_again_without_a_judge_the_scores_stay(config, perfect):
+def test_scores_stay_when_the_run_is_made_again_without_a_judge(config, perfect):
     again = competency_gaps.run(config, perfect[0].path)
     assert_same_run(again, perfect[0])
     assert again.manifest["judging"]["judge"] == "fake"
@@ -132,7 +132,7 @@ competency_gaps.run(json.loads(sys.argv[1]), sys.argv[2])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
-def test_killed_while_it_judges_it_goes_on_and_pays_nothing_twice(config, perfect, tmp_path):
+def test_a_run_killed_while_judging_resumes_without_asking_twice(config, perfect, tmp_path):
     with serve(answering, delay=0.15) as fake:
         told = {**config, "judge": asked_at(fake.url, concurrency=2)}
         child = subprocess.Popen(
@@ -177,7 +177,7 @@ def test_export_then_import(config, perfect, tmp_path):
     assert_same_run(whole, perfect[0])
 
 
-def test_what_the_judge_writes_wrongly_is_unscored_and_counted(config, perfect, tmp_path):
+def test_unreadable_answers_of_the_judge_are_unscored_and_counted(config, perfect, tmp_path):
     """Every graded answer and one game of each match is unusable."""
 
     def plan(body, attempt):
@@ -221,7 +221,7 @@ def test_a_cap_leaves_the_rest_unscored_and_a_second_run_goes_on(config, perfect
     assert_same_run(run, perfect[0])
 
 
-def test_without_a_judge_items_say_so(config, tmp_path):
+def test_without_a_judge_items_give_the_reason(config, tmp_path):
     run = competency_gaps.run(config, tmp_path / "run")
     assert run.items["score"].null_count() == 2 * ITEMS
     assert set(run.items["unscored"].struct.field("code")) == {"no_judge"}
@@ -243,7 +243,7 @@ def test_a_run_that_nobody_can_confirm_stops_at_once(config, tmp_path):
         ({"base_url": "http://x/v1", "model": "m", "max_cost": 1.0}, "needs 'price_in'"),
     ],
 )
-def test_judges_that_cannot_be_meant(config, judge, message, tmp_path):
+def test_invalid_judges_are_refused(config, judge, message, tmp_path):
     with pytest.raises(UserError, match=message):
         competency_gaps.run({**config, "judge": judge}, tmp_path / "run")
 

@@ -37,7 +37,7 @@ def test_a_missing_game_leaves_the_other(label: str) -> None:
 
 
 @pytest.mark.parametrize("nothing", [None, "", "C>A", "A>>>B", "tie", 1, {"score": "A>B"}])
-def test_what_is_no_verdict_is_no_tie(nothing: object) -> None:
+def test_other_values_are_not_ties(nothing: object) -> None:
     assert canonical(nothing) is None
     assert score_of_games(nothing, nothing) is None
     assert score_of_games(nothing, "A>B") == 1.0

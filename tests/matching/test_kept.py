@@ -218,7 +218,7 @@ def test_damaged_scopes_are_refused(run, place, value):
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b"\xff\xfe", b"null", b'{"a": NaN}'])
-def test_what_is_no_such_file_is_refused(run, content):
+def test_malformed_kept_files_are_refused(run, content):
     (run.path / "matches").mkdir()
     (run.path / "matches" / "x.json").write_bytes(content)
     with pytest.raises(UserError, match=r"x\.json is damaged"):

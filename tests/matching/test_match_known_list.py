@@ -28,7 +28,7 @@ def quality(known, unknown, distractors, **options):
     return right / found.pairs.height, right / len(known), found
 
 
-def test_the_list_is_what_it_says():
+def test_the_known_pairs_share_few_words():
     labels = [*ANSWERS.values(), *DISTRACTORS]
     assert (len(ANSWERS), len(UNKNOWN), len(set(labels))) == (40, 10, 120)
     content = lambda text: {word.strip(",.:").casefold() for word in text.split() if len(word) > 3}  # noqa: E731

@@ -37,7 +37,7 @@ def test_entry_gets_every_concept_that_bears_its_label():
     assert (found.coverage_of_matched.count, found.coverage_of_matched.of) == (1, 2)
 
 
-def test_no_match_is_forced_and_the_nearest_label_is_still_told():
+def test_no_match_is_forced_and_the_nearest_label_is_reported():
     found = run(["zebra quilts underwater"], table_of())
     row = found.entries.row(0, named=True)
     assert found.pairs.is_empty() and not row["recovered"] and row["best_label"] in LABELS and row["p_value"] > 0.05
@@ -65,7 +65,7 @@ def test_weak_concepts_that_no_entry_names_leaders_first():
     assert (everything.unnamed_share.count, everything.unnamed_share.of) == (2, 3), "an unranked concept is not weak"
 
 
-def test_candidates_say_who_is_left_out():
+def test_candidates_are_ranked_and_labelled():
     table = concept_table(
         ["a b", None, "  ", "flagged one", "dead one", "x" * 5000 + "\u202e\n"],
         alive=[True, True, True, True, False, True],
@@ -115,7 +115,7 @@ def test_an_entry_has_the_same_matches_and_bound_whatever_stands_beside_it():
     assert np.allclose(many.entries["bound"][-20:], few.entries["bound"], atol=1e-6)
 
 
-def test_progress_is_told():
+def test_progress_is_reported_per_draw():
     seen = []
     run([LABELS[0]], table_of(), on_draw=lambda done, of: seen.append((done, of)))
     assert seen == [(i, 48) for i in range(1, 49)]

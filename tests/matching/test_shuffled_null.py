@@ -18,7 +18,7 @@ from competency_gaps.matching.shares import share
 from competency_gaps.matching.shuffle import FUNCTION_WORDS, shuffle
 
 
-def test_dealing_keeps_words_and_lengths_and_breaks_labels():
+def test_shuffling_keeps_words_and_lengths_and_breaks_labels():
     labels = [f"the a{i} of b{i} and c{i}" for i in range(40)] + ["x y", "z"]
     dealt, unbroken = shuffle(labels, np.random.default_rng(0))
     assert [len(one.split()) for one in dealt] == [len(one.split()) for one in labels]
@@ -31,14 +31,14 @@ def test_dealing_keeps_words_and_lengths_and_breaks_labels():
     assert moved != sorted(FUNCTION_WORDS) and set(moved) == FUNCTION_WORDS
 
 
-def test_single_words_cannot_be_broken_and_that_is_said():
+def test_single_words_cannot_be_broken_and_this_is_reported():
     dealt, unbroken = shuffle(["cats", "dogs", "fish"], np.random.default_rng(0))
     assert sorted(dealt) == ["cats", "dogs", "fish"] and unbroken == 1.0
     found = match(entries_of(["cats"]), candidates(concept_table(["cats", "dogs", "fish"])), embed_words)
     assert found.recovery.count == 0 and found.calibration.unbroken == 1.0
 
 
-def test_dealing_redeals_what_came_out_as_a_real_label():
+def test_labels_that_come_out_as_real_ones_are_shuffled_again():
     labels = ["red cat", "blue dog"]  # half of all dealings give these two again, in some order
     for seed in range(20):
         dealt, unbroken = shuffle(labels, np.random.default_rng(seed))

@@ -61,7 +61,7 @@ def test_the_category_is_embedded_only_where_it_adds_a_word():
     assert text("rhymes", None) == "rhymes"
 
 
-def test_what_is_no_entry_is_named_and_the_second_of_two_ids_goes(tmp_path):
+def test_records_that_are_not_entries_and_second_ids_are_left_out_with_reasons(tmp_path):
     rows = [
         {"id": "a", "description": "first"},
         {"id": "a", "description": "second"},

@@ -133,14 +133,9 @@ def trust_statements(run: AnsweredRun) -> tuple[Statement, ...]:
     failed = [verdict for verdict in verdicts if verdict["tone"] == "bad"]
     if failed:
         failures = "; ".join(_failure(verdict) for verdict in failed)
-        text = f"{share_of_tests(len(failed), len(verdicts))} of robustness failed: {failures}."
+        text = f"{len(failed)} of {plural(len(verdicts), 'test')} of robustness failed: {failures}."
         statements.append(Statement("robustness", text, "bad", numbers={"failed": len(failed), "tests": len(verdicts)}))
     return tuple(statements)
-
-
-def share_of_tests(failed: int, tests: int) -> str:
-    """Write how many tests failed: ``2 of 5 tests``."""
-    return f"{failed} of {plural(tests, 'test')}"
 
 
 def _failure(verdict: Mapping[str, Any]) -> str:

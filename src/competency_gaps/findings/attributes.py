@@ -55,8 +55,8 @@ def question_text(prompt: str, choices: Sequence[str] | None) -> str:
     """
     if not choices or "\n" not in prompt:
         return prompt
-    lines = "|".join(r"\W{0,2}\w{1,2}\W{0,2}\s+" + re.escape(choice.strip()) + r"\s*" for choice in choices[:1])
-    starts = [match.start() for match in re.finditer(r"\n(?:" + lines + r")(?=\n|$)", prompt)]
+    first = r"\n\W{0,2}\w{1,2}\W{0,2}\s+" + re.escape(choices[0].strip()) + r"\s*(?=\n|$)"
+    starts = [match.start() for match in re.finditer(first, prompt)]
     for start in reversed(starts):
         place = start
         for choice in choices:

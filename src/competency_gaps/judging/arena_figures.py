@@ -12,7 +12,7 @@ from competency_gaps.evidence.resample import DRAWS, Estimate, mean
 from competency_gaps.items.remark import Remark
 from competency_gaps.judging.bradley_terry import bradley_terry
 from competency_gaps.judging.style import FEATURES, Style, style_features
-from competency_gaps.judging.verdicts import VERDICTS, canonical, results_of_games, score_of_games
+from competency_gaps.judging.verdicts import VERDICTS, results_of_games, score_of_games
 
 PER_COLUMN = 5
 """Fewest games of the rarer outcome per coefficient for an estimate at equal style [ours]: where nearly every game ends
@@ -28,14 +28,14 @@ class Match(NamedTuple):
 
     games: tuple[str | None, str | None]
     """None: no usable verdict."""
-    model: Style | None = None
-    baseline: Style | None = None
+    model: Style = Style()
+    baseline: Style = Style()
     asked: tuple[bool, bool] = (True, True)
     """Whether each game was put to the judge; one that was not is not counted as a failure."""
 
     def judged(self) -> int:
         """How many games have a verdict."""
-        return sum(canonical(label) is not None for label in self.games)
+        return sum(label is not None for label in self.games)
 
     def counts(self, one_game: OneGame) -> bool:
         """Whether the item has a score."""
@@ -65,7 +65,7 @@ def arena_figures(
     matches
         The items about which the judge was asked.
     style
-        Also fit with the differences in style as covariates; needs ``model`` and ``baseline`` of each match.
+        Also fit with the differences in style between ``model`` and ``baseline`` as covariates.
     one_game
         Whether an item with one judged game counts. In one order alone, a judge's preference for the first place
         cannot be told from the answer's merit, so Arena-Hard-Auto leaves such items out.
@@ -84,8 +84,7 @@ def arena_figures(
     """
     asked = sum(sum(match.asked) for match in matches)
     counted = [match for match in matches if match.counts(one_game)]
-    labels = [label for match in matches for label in match.games]
-    known = [label for label in map(canonical, labels) if label is not None]
+    known = [label for match in matches for label in match.games if label is not None]
     scored = [value for match in counted if (value := score_of_games(*match.games)) is not None]
     figures: dict[str, Any] = {
         "items": len(scored),
@@ -138,8 +137,7 @@ def _strength(games: _Games) -> dict[str, Any]:
 
 
 def _position(matches: Sequence[Match]) -> dict[str, Any]:
-    pairs = [[canonical(label) for label in match.games] for match in matches]
-    both = [[VERDICTS[label].first for label in pair if label is not None] for pair in pairs]
+    both = [[VERDICTS[label].first for label in match.games if label is not None] for match in matches]
     first = np.asarray([pair for pair in both if len(pair) == 2]).reshape(-1, 2)
     share = mean(first.mean(axis=1))
     bias = None if share is None else share.scaled(1.0, -0.5)
@@ -148,14 +146,12 @@ def _position(matches: Sequence[Match]) -> dict[str, Any]:
     return {"both_games": len(first), "position_bias": _estimate_fields(bias), "agreement": agreement}
 
 
-def _style(matches: Sequence[Match], games: _Games, draws: int, seed: int) -> dict[str, Any] | None:
-    judged = [match for match in matches if any(canonical(label) for label in match.games)]
-    pairs = [
-        (match.model, match.baseline) for match in judged if match.model is not None and match.baseline is not None
-    ]
-    if len(pairs) < len(judged) or len(pairs) < 2:
-        return {"win_rate": None, "items": len(pairs)}
-    features = style_features(np.asarray([m for m, _ in pairs], float), np.asarray([b for _, b in pairs], float))
+def _style(matches: Sequence[Match], games: _Games, draws: int, seed: int) -> dict[str, Any]:
+    judged = [match for match in matches if match.judged()]
+    if len(judged) < 2:
+        return {"win_rate": None, "items": len(judged)}
+    model, baseline = (np.asarray([getattr(match, side) for match in judged], float) for side in ("model", "baseline"))
+    features = style_features(model, baseline)
     used = [column for column in range(features.shape[1]) if features[:, column].any()]
     rarer = min(float((games.result == side).sum()) for side in (0.0, 1.0))
     if rarer < PER_COLUMN * (1 + len(used)):

@@ -21,12 +21,12 @@ FEATURES = ("length", "headers", "lists", "bold")
 class Style(NamedTuple):
     """Length and marks of one answer; of code blocks only the length counts."""
 
-    length: float
-    """Tokens, guessed from the characters; 0 or more."""
-    headers: int
-    lists: int
+    length: float = 0.0
+    """Tokens, estimated from the characters; 0 or more."""
+    headers: int = 0
+    lists: int = 0
     """Items of numbered and other lists."""
-    bold: int
+    bold: int = 0
 
 
 def style_of(text: str) -> Style:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +51,7 @@ def ablate(data: RunData, *, seed: int = 0) -> Ablation:
     order = np.argsort(before[places], kind="stable")
     count = min(CONCEPTS, len(places) // 2)
     saliency = data.saliency()
-    scored = np.concatenate([~np.isnan(part.scores) for part in data.parts])
+    scored = ~np.isnan(data.scores)
     removed = max(1, int(np.ceil(SHARE * scored.sum())) - 1)
     rng = np.random.default_rng(seed)
     median = float(np.nanmedian(before[data.ranked]))
@@ -60,9 +59,7 @@ def ablate(data: RunData, *, seed: int = 0) -> Ablation:
     def change(items: np.ndarray) -> float:
         kept = np.ones(len(scored), bool)
         kept[items] = False
-        bounds = np.cumsum([0, *(len(part.scores) for part in data.parts)])
-        masks = [kept[a:b] for a, b in itertools.pairwise(bounds)]
-        return float(np.nanmedian(data.of_items(masks).chi_model()[data.ranked])) - median
+        return float(np.nanmedian(data.of_items(data.split(kept)).chi_model()[data.ranked])) - median
 
     chance = [change(rng.choice(np.flatnonzero(scored), removed, replace=False)) for _ in range(RANDOM)]
     low, high = np.quantile(chance, [0.025, 0.975])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -109,8 +108,7 @@ def agreement(run: RunFolder, other: RunFolder, data: RunData, other_data: RunDa
 
 def _of_items(data: RunData, shared: set[tuple[str, str]]) -> RunData:
     kept = np.array([item_id in shared for item_id in data.item_ids], bool)
-    bounds = np.cumsum([0, *(len(part.scores) for part in data.parts)])
-    return data.of_items([kept[a:b] for a, b in itertools.pairwise(bounds)])
+    return data.of_items(data.split(kept))
 
 
 def _matched(data: RunData, other: RunData, shared: list[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

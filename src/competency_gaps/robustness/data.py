@@ -66,10 +66,19 @@ class RunData:
         """Kept items."""
         return len(self.item_ids)
 
-    @property
-    def scored_items(self) -> int:
-        """Kept items with a score."""
-        return int(sum((~np.isnan(part.scores)).sum() for part in self.parts))
+    @cached_property
+    def scores(self) -> np.ndarray:
+        """float64 of shape (items,); NaN = unscored."""
+        return np.concatenate([part.scores for part in self.parts])
+
+    @cached_property
+    def benchmark(self) -> np.ndarray:
+        """int64 of shape (items,): number of each item's part."""
+        return np.repeat(np.arange(len(self.parts)), [len(part.scores) for part in self.parts])
+
+    def split(self, values: np.ndarray) -> list[np.ndarray]:
+        """Split an array over all items into one per part."""
+        return np.split(values, np.cumsum([len(part.scores) for part in self.parts])[:-1])
 
     def chi_model(self) -> np.ndarray:
         """chi_model of the suite, averaged as the run averages it: float64 of shape (C,); NaN = undefined."""
@@ -94,8 +103,8 @@ class RunData:
             covariates.append(Covariate(covariate.name, values, covariate.categories))
         return sample_of(
             cas,
-            np.concatenate([part.scores for part in self.parts]),
-            np.repeat(np.arange(len(self.parts)), [len(part.scores) for part in self.parts]),
+            self.scores,
+            self.benchmark,
             cluster=np.concatenate([part.cluster for part in self.parts]),
             covariates=covariates,
             repeats=np.concatenate([part.repeats for part in self.parts]),
@@ -117,9 +126,8 @@ class RunData:
     def _clusters(self) -> tuple[np.ndarray, np.ndarray]:
         """The part in which each cluster counts, and the cluster of each item, as numbers from 0."""
         cluster = np.concatenate([part.cluster for part in self.parts])
-        part = np.repeat(np.arange(len(self.parts)), [len(part.scores) for part in self.parts])
         _, first, own = np.unique(cluster, return_index=True, return_inverse=True)
-        return part[first], own
+        return self.benchmark[first], own
 
     def draw(self, share: float, rng: np.random.Generator) -> list[np.ndarray]:
         """Draw a share of each benchmark's clusters: bool of shape (items,) for each part.
@@ -131,8 +139,7 @@ class RunData:
         size = np.bincount(home, minlength=len(self.parts))
         rank = np.empty(len(home), np.int64)
         rank[order] = np.arange(len(home)) - np.repeat(np.cumsum(size) - size, size)
-        drawn = (rank < np.round(share * size)[home])[own]
-        return np.split(drawn, np.cumsum([len(part.scores) for part in self.parts])[:-1])
+        return self.split((rank < np.round(share * size)[home])[own])
 
     def saliency(self) -> sp.csr_array:
         """nCAS of the tested concepts: csr_array of float64 of shape (items, tested)."""

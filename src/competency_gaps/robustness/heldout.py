@@ -182,14 +182,10 @@ def _predict_failure(data: RunData, first: RunData, second: RunData) -> tuple[fl
 
     halves = []
     for half in (first, second):
-        scores = np.concatenate([part.scores for part in half.parts])
-        benchmark = np.repeat(np.arange(len(half.parts)), [len(part.scores) for part in half.parts])
-        known = ~np.isnan(scores)
-        groups = sp.csr_array(
-            (np.ones(len(scores)), (np.arange(len(scores)), benchmark)), (len(scores), len(half.parts))
-        )
+        known = ~np.isnan(half.scores)
+        groups = sp.csr_array(np.eye(len(half.parts))[half.benchmark])
         features = sp.csr_array(sp.hstack([groups, half.saliency()], format="csr"))[known]
-        halves.append((features, (scores[known] < 0.5).astype(int), benchmark[known]))
+        halves.append((features, (half.scores[known] < 0.5).astype(int), half.benchmark[known]))
     (features, failed, groups_of), (others, other_failed, other_groups) = halves
     if len(set(failed)) < 2 or len(set(other_failed)) < 2:
         return float("nan"), float("nan")

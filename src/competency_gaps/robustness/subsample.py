@@ -130,9 +130,8 @@ def _counted(data: RunData, outcomes: np.ndarray) -> list[_Counted]:
     for i, outcome in enumerate(outcomes.T):
         mean = np.bincount(units.block, outcome) / np.maximum(1, size)
         residual[:, i] = np.where(known, (outcome - mean[units.block])[units.unit], 0.0)
-    bounds = np.cumsum([len(part.scores) for part in data.parts])[:-1]
     share = np.where(known, units.share, 0.0)
-    return [_Counted(*both) for both in zip(np.split(share, bounds), np.split(residual, bounds), strict=True)]
+    return [_Counted(*both) for both in zip(data.split(share), data.split(residual), strict=True)]
 
 
 def _metrics(

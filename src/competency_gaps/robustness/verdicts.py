@@ -96,6 +96,10 @@ for _word in ("weak", "strong"):
 """``CODE.OUTCOME`` -> the sentence, with the verdict's numbers by name."""
 
 
+_PASSED = ("stable", "both", "hold", "agree", "better")
+_FAILED = ("unstable", "fail", "disagree", "no_better")
+
+
 @dataclass(frozen=True)
 class RobustnessVerdict:
     """The verdict of one test."""
@@ -133,6 +137,11 @@ def with_sentence(verdict: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _verdict(code: str, outcome: str, numbers: Mapping[str, Any]) -> RobustnessVerdict:
+    tone: Tone = "good" if outcome in _PASSED else "bad" if outcome in _FAILED else "open"
+    return RobustnessVerdict(code, outcome, tone, numbers)
+
+
 def subsampling_verdict(draws: Subsampling) -> RobustnessVerdict:
     """Judge the stability of the weak list."""
     numbers = {
@@ -140,22 +149,19 @@ def subsampling_verdict(draws: Subsampling) -> RobustnessVerdict:
         "chi_model": draws.chi_model_tested.mean,
         "chi_bench": draws.chi_bench.mean,
     }
-    if not draws.top:
-        return RobustnessVerdict("subsampling", "few", "open", numbers)
-    stable = draws.jaccard >= STABLE_LIST and draws.jaccard >= draws.jaccard_by_chance + BEYOND_CHANCE
-    outcome, tone = _either(stable, "stable", "unstable")
-    return RobustnessVerdict("subsampling", outcome, tone, numbers)
+    stable = draws.jaccard >= max(STABLE_LIST, draws.jaccard_by_chance + BEYOND_CHANCE)
+    return _verdict("subsampling", "few" if not draws.top else "stable" if stable else "unstable", numbers)
 
 
 def ablation_verdict(removed: Ablation) -> RobustnessVerdict:
     """Judge whether the median chi_model depends on the items aligned with concepts."""
     if not removed.best.concepts:
-        return RobustnessVerdict("ablation", "few", "open", {})
+        return _verdict("ablation", "few", {})
     falls = removed.best.outside and removed.best.change < 0
     rises = removed.worst.outside and removed.worst.change > 0
     outcome = {(True, True): "both", (True, False): "best", (False, True): "worst", (False, False): "neither"}
     numbers = {f"{side}_{name}": value for side, own in asdict(removed).items() for name, value in own.items()}
-    return RobustnessVerdict("ablation", outcome[falls, rises], "good" if falls and rises else "open", numbers)
+    return _verdict("ablation", outcome[falls, rises], numbers)
 
 
 def held_out_verdicts(result: HeldOut) -> list[RobustnessVerdict]:
@@ -172,45 +178,29 @@ def _on_unseen(code: str, sign: int, effect: Interval, random: Interval, number:
     """Judge the weak (sign -1) or strong (1) concepts."""
     random_numbers = {"random_mean": random.mean, "random_low": random.low, "random_high": random.high}
     numbers = {**asdict(effect), **random_numbers, "concepts": number.mean, "all_splits": number.splits}
-    if effect.splits < FEWEST:
-        return RobustnessVerdict(code, "few", "open", numbers)
-    if min(sign * effect.low, sign * effect.high) > 0:
-        return RobustnessVerdict(code, "hold", "good", numbers)
-    if sign * effect.mean <= 0:
-        return RobustnessVerdict(code, "fail", "bad", numbers)
-    return RobustnessVerdict(code, "perhaps", "open", numbers)
+    holds = min(sign * effect.low, sign * effect.high) > 0
+    outcome = "hold" if holds else "fail" if sign * effect.mean <= 0 else "perhaps"
+    return _verdict(code, "few" if effect.splits < FEWEST else outcome, numbers)
 
 
 def _halves(result: HeldOut) -> RobustnessVerdict:
     gap = result.gap_correlation
     numbers = {**asdict(gap), "chi_model_correlation": result.chi_model_correlation.mean}
-    if not gap.splits:
-        return RobustnessVerdict("split_halves", "few", "open", numbers)
-    outcome, tone = _either(gap.mean >= AGREES, "agree", "disagree")
-    return RobustnessVerdict("split_halves", outcome, tone, numbers)
+    return _verdict("split_halves", _agreement(gap.mean), numbers)
 
 
 def _prediction(result: HeldOut) -> RobustnessVerdict:
     auc, base = result.auc, result.auc_baseline
-    numbers = {**asdict(auc), "baseline": base.mean}
-    if not auc.splits:
-        return RobustnessVerdict("prediction", "few", "open", numbers)
-    if auc.low > base.high:
-        return RobustnessVerdict("prediction", "better", "good", numbers)
-    if auc.mean <= base.mean:
-        return RobustnessVerdict("prediction", "no_better", "bad", numbers)
-    return RobustnessVerdict("prediction", "perhaps", "open", numbers)
+    outcome = "better" if auc.low > base.high else "no_better" if auc.mean <= base.mean else "perhaps"
+    return _verdict("prediction", outcome if auc.splits else "few", {**asdict(auc), "baseline": base.mean})
 
 
 def agreement_verdict(result: Agreement) -> RobustnessVerdict:
     """Judge whether another run agrees."""
     names = ("against", "same_sae", "matched", "concepts", "items", "gap_correlation", "weak", "weak_in_both")
     numbers = {name: getattr(result, name) for name in (*names, "same_sign")}
-    if math.isnan(result.gap_correlation):
-        return RobustnessVerdict("against", "few", "open", numbers)
-    outcome, tone = _either(result.gap_correlation >= AGREES, "agree", "disagree")
-    return RobustnessVerdict("against", outcome, tone, numbers)
+    return _verdict("against", _agreement(result.gap_correlation), numbers)
 
 
-def _either(passed: bool, yes: str, no: str) -> tuple[str, Tone]:
-    return (yes, "good") if passed else (no, "bad")
+def _agreement(correlation: float) -> str:
+    return "few" if math.isnan(correlation) else "agree" if correlation >= AGREES else "disagree"

@@ -1,16 +1,19 @@
-"""Facts of a run, as the report and the explorer list them."""
+"""Facts of a run for report and explorer: settings, figures of judges and policies, warnings of logs and tasks."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from competency_gaps.text import NOT_DEFINED, decimal, integer, percent, shorten, tenths
+from competency_gaps.items.remark import Remark
+from competency_gaps.text import NOT_DEFINED, decimal, integer, percent, plural, share_of, shorten, tenths, visible
 
 UNITS = {"alive": "1 = mean over alive concepts", "nonzero": "1 = mean where active", "none": "mean activation"}
 """What chi_bench is measured in, by the setting ``metrics.normaliser``."""
+_LIMIT = 600
+_OTHER_WEIGHTS = ("other_model", "other_revision")
 
 
 @dataclass(frozen=True)
@@ -74,3 +77,92 @@ def listing(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]
 def command_text(command: str | Sequence[str]) -> str:
     """A command of a manifest as one line."""
     return command if isinstance(command, str) else shlex.join(str(part) for part in command)
+
+
+def figure_lines(manifest: Mapping[str, Any]) -> list[str]:
+    """Lines about the benchmarks of a run, from its policies and judges.
+
+    Parameters
+    ----------
+    manifest : mapping
+        Of the run; one without ``judging`` and ``figures`` gives no lines.
+    """
+    judging = manifest.get("judging") or {"benchmarks": {}}
+    lines = [f"{shorten(name, 40)}: {line}" for name in judging["benchmarks"] for line in _judged(manifest, name)]
+    for benchmark in manifest["benchmarks"]:
+        lines += [f"{shorten(benchmark['name'], 40)}, {line}" for line in _figures(benchmark)]
+    return lines
+
+
+def benchmark_lines(manifest: Mapping[str, Any], name: str) -> list[str]:
+    """The same of one benchmark, without its name."""
+    own = [line for entry in manifest["benchmarks"] if entry["name"] == name for line in _figures(entry)]
+    return [*_judged(manifest, name), *own]
+
+
+def _judged(manifest: Mapping[str, Any], name: str) -> list[str]:
+    judging = manifest.get("judging") or {"benchmarks": {}}
+    count = judging["benchmarks"].get(name)
+    if count is None:
+        return []
+    who = judging["judge"] or ", ".join(judging["classifiers"]) or "nobody"
+    line = f"judged by {shorten(who, 60)}, {share_of(count['scored'], count['items'])} scored"
+    if count["failed"]:
+        line += f", {integer(count['failed'])} answers of the judge not usable"
+    if count["unasked"]:
+        line += f", {integer(count['unasked'])} items not judged"
+    return [line]
+
+
+def _figures(benchmark: Mapping[str, Any]) -> list[str]:
+    entries = (benchmark.get("figures") or {}).items()
+    return [f"{policy}: {Remark.of(remark)}" for policy, figures in entries for remark in figures["summary"]]
+
+
+@dataclass(frozen=True)
+class SourceWarning:
+    """One warning about what a benchmark was read from."""
+
+    benchmark: str
+    text: str
+    bad: bool
+    """The log seems to be of another model, so that the benchmark's scores and concepts may not belong together."""
+
+
+def source_warnings(manifest: Mapping[str, Any]) -> list[SourceWarning]:
+    """Gather the warnings that were kept of logs and tasks, each once, benchmark after benchmark.
+
+    Parameters
+    ----------
+    manifest : mapping
+        Of the run; one whose benchmarks have no ``source`` gives none.
+    """
+    by_text: dict[tuple[str, str], SourceWarning] = {}
+    for benchmark in manifest["benchmarks"]:
+        name = str(benchmark["name"])
+        for report in benchmark.get("source") or ():
+            remarks = [Remark.of(warning) for warning in report["warnings"]]
+            lines = [(str(remark), remark.code in _OTHER_WEIGHTS) for remark in remarks]
+            for entry in report["unscored_because"]:
+                reason = Remark.of(entry["reason"])
+                lines.append((f"{plural(entry['count'], 'record')} without a score: {reason}", False))
+            for line, bad in lines:
+                text = shorten(visible(line), _LIMIT)
+                by_text[name, text] = SourceWarning(name, text, bad)
+    return list(by_text.values())
+
+
+def unread(left_out: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Records from which no item could be made, grouped by reason: places, and the reason."""
+    places: dict[Remark, list[str | None]] = {}
+    for entry in left_out:
+        places.setdefault(Remark.of(entry["reason"]), []).append(entry["where"])
+    return [(_places(where), shorten(str(reason), _LIMIT)) for reason, where in places.items()]
+
+
+def _places(where: list[str | None]) -> str:
+    """The first place and the number of places; only their number if places are withheld."""
+    first = where[0]
+    if first is None:
+        return plural(len(where), "record")
+    return shorten(first, 200) if len(where) == 1 else f"{integer(len(where))} records: {shorten(first, 200)} …"

@@ -21,7 +21,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.findings.answer import answer
 from competency_gaps.findings.answer_parts import alike, short_name
-from competency_gaps.presentation import columns, facts, judged, labels, rankings, sources, themes
+from competency_gaps.presentation import columns, facts, labels, rankings, themes
 from competency_gaps.presentation.glossary import glossary
 from competency_gaps.report import answer_view
 from competency_gaps.report.cards import concept_details, finding_cards, theme_section
@@ -134,8 +134,8 @@ def _facts(run: RunFolder, more: list[facts.Fact]) -> dict[str, Any]:
         "command": text.shorten(facts.command_text(manifest["command"]), 1000),
         "folder": str(run.path),
         "policies": {entry["name"]: str(entry["policy"] or "") for entry in manifest["benchmarks"]},
-        "figures": judged.figure_lines(manifest),
-        "source_warnings": sources.source_warnings(manifest),
+        "figures": facts.figure_lines(manifest),
+        "source_warnings": facts.source_warnings(manifest),
         "left_out": rankings.left_out(run.items, manifest["benchmarks"]),
         "verdicts": (read_assessment(run) or {}).get("verdicts", []),
     }

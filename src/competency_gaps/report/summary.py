@@ -15,7 +15,7 @@ from rich.text import Text
 
 from competency_gaps.errors import UserError
 from competency_gaps.findings.answer import RunAnswer, answer
-from competency_gaps.presentation import columns, judged, labels, rankings
+from competency_gaps.presentation import columns, facts, labels, rankings
 from competency_gaps.presentation.themes import read_run_themes
 from competency_gaps.report import answer_view, tables
 from competency_gaps.report.cards import ConceptView, concept_detail
@@ -56,7 +56,7 @@ def print_summary(run: RunFolder, console: Console, *, top: int = 8) -> None:
         where = ", ".join(f"{shorten(name, 40)} {integer(count)}" for name, count in group.benchmarks)
         line = f"{integer(group.count)} {group.kind}: {group.reason} ({where})"
         console.print(Padding(plain(line, "dim"), (0, 2)))
-    for line in judged.figure_lines(run.manifest):
+    for line in facts.figure_lines(run.manifest):
         console.print(Padding(plain(line, "dim"), (0, 2)))
     for title, frame, shown in (
         ("Weak concepts", ranked.weak_leaders.head(top), columns.LEADERS),

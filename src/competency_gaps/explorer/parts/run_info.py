@@ -30,7 +30,7 @@ from competency_gaps.explorer.parts.suggestions import suggestions
 from competency_gaps.explorer.parts.suite import Suite
 from competency_gaps.findings.answer import answer
 from competency_gaps.findings.answer_parts import alike, short_name
-from competency_gaps.presentation import facts, judged, labels, sources
+from competency_gaps.presentation import facts, labels
 from competency_gaps.probes.sentence import sentence
 from competency_gaps.robustness import read_assessment
 from competency_gaps.runs.open import RunFolder
@@ -136,7 +136,7 @@ def _has(context: Context) -> Has:
 
 def _cautions(context: Context) -> list[Caution]:
     """Warnings of logs and tasks, what matters most first."""
-    ordered = sorted(sources.source_warnings(context.manifest), key=lambda warning: not warning.bad)
+    ordered = sorted(facts.source_warnings(context.manifest), key=lambda warning: not warning.bad)
     cautions = [
         Caution("bad" if warning.bad else "open", f"{shorten(warning.benchmark, 60)}: {warning.text}")
         for warning in ordered[:_WARNINGS]
@@ -180,7 +180,7 @@ def _benchmarks(context: Context) -> list[BenchmarkSummary]:
     manifest, benchmarks = context.manifest, []
     rows = {row["benchmark"]: row for row in context.run.benchmarks.iter_rows(named=True)}
     tested = manifest["evidence"].get("benchmarks") or {}
-    doubts = sources.source_warnings(context.manifest)
+    doubts = facts.source_warnings(context.manifest)
     for entry in manifest["benchmarks"]:
         row, counts = rows[entry["name"]], tested.get(entry["name"], {})
         benchmarks.append(
@@ -192,8 +192,8 @@ def _benchmarks(context: Context) -> list[BenchmarkSummary]:
                 policy=str(entry.get("policy") or ""),
                 scope=entry.get("scope"),
                 warnings=[doubt.text for doubt in doubts if doubt.benchmark == entry["name"]],
-                figures=judged.benchmark_lines(manifest, entry["name"]),
-                left_out=[UnreadRecords(*record) for record in sources.unread(entry["left_out"])],
+                figures=facts.benchmark_lines(manifest, entry["name"]),
+                left_out=[UnreadRecords(*record) for record in facts.unread(entry["left_out"])],
             )
         )
     return benchmarks

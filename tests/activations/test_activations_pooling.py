@@ -26,13 +26,13 @@ def spans(seed: int = 0, lengths=(1, 2, 7, 40, 3)) -> list[torch.Tensor]:
     return [torch.randn(n, WIDTH, generator=generator) * 2 + 0.5 for n in lengths]
 
 
-def check(folder, chosen: list[torch.Tensor]) -> int:
+def check(folder, chosen: list[torch.Tensor], **options) -> int:
     """Compare with SAELens on one token at a time; gives the number of active pairs."""
     from sae_lens import SAE
 
     plain, ours = SAE.load_from_disk(folder), load_sae(SAEConfig(folder=folder), "cpu")
     active = 0
-    rows = {kind: pool(ours, chosen, kind) for kind in ("mean", "max")}
+    rows = {kind: pool(ours, chosen, kind, **options) for kind in ("mean", "max")}
     for index, span in enumerate(chosen):
         z = np.concatenate([plain.encode(span[t : t + 1]).detach().to_dense().numpy() for t in range(len(span))])
         assert (z >= 0).all()
@@ -74,20 +74,18 @@ def test_chunks_change_nothing(architecture, tokens, tmp_path, monkeypatch):
     largest: list[int] = []
     encode = pooling.SparseAutoencoder.encode
     monkeypatch.setattr(pooling.SparseAutoencoder, "encode", lambda self, x: largest.append(len(x)) or encode(self, x))
-    monkeypatch.setattr(pooling, "CHUNK_ELEMENTS", tokens * LATENTS)
-    check(folder, spans(lengths=(1, 2, 7, 40, 3, 16, 8, 1, 1)))
+    check(folder, spans(lengths=(1, 2, 7, 40, 3, 16, 8, 1, 1)), chunk_elements=tokens * LATENTS)
     assert max(largest) <= tokens
 
 
-def test_the_first_of_equal_peaks(tmp_path, monkeypatch):
+def test_the_first_of_equal_peaks(tmp_path):
     folder = build("standard", tmp_path)
     sae = load_sae(SAEConfig(folder=folder), "cpu")
     token = spans()[0]
     other = -10 * torch.sign(sae.sae.W_enc.sum(dim=1)).detach()[None]
     span = torch.cat([other, token, other, token, token])
     for elements in (16_000_000, 2 * LATENTS, LATENTS):
-        monkeypatch.setattr(pooling, "CHUNK_ELEMENTS", elements)
-        (row,) = pool(sae, [span], "mean")
+        (row,) = pool(sae, [span], "mean", chunk_elements=elements)
         z = sae.encode(span).detach().numpy()
         # Equal rows of a product may differ in their last bit, by their place in the batch.
         strongest = [int(np.argmax(z[:, c] >= z[:, c].max() - 1e-5)) for c in row.concepts]

@@ -12,7 +12,6 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 import competency_gaps
-from competency_gaps.activations import pooling
 from competency_gaps.activations.by_item import ShardIndex
 from competency_gaps.activations.pooling import TokenRow, pool, token_row
 from competency_gaps.activations.store import CasStore, token_tensors
@@ -40,19 +39,19 @@ def dense(concepts: np.ndarray, kept: TokenRow, tokens: int) -> np.ndarray:
 
 @pytest.mark.parametrize("chunk", [1, 3, 8, 1000])
 @pytest.mark.parametrize("architecture", list(INFERENCE))
-def test_equal_to_saelens_token_by_token(architecture, chunk, tmp_path, monkeypatch):
+def test_equal_to_saelens_token_by_token(architecture, chunk, tmp_path):
     """Spans shorter and longer than a chunk, and many in one; rows are the same as without."""
     from sae_lens import SAE
 
-    monkeypatch.setattr(pooling, "CHUNK_ELEMENTS", chunk * LATENTS)
     # A transcoder's decoder bias has another place.
     folder = build(architecture, tmp_path, apply_b_dec_to_input="transcoder" not in architecture)
     plain, ours = SAE.load_from_disk(folder), load_sae(SAEConfig(folder=folder), "cpu")
     generator = torch.Generator().manual_seed(0)
     spans = [torch.randn(n, WIDTH, generator=generator) * 2 + 0.5 for n in (1, 2, 7, 40, 3, 16)]
     for kind in ("mean", "max"):
-        without = pool(ours, spans, kind)
-        for span, row, other in zip(spans, pool(ours, spans, kind, keep_tokens=True), without, strict=True):
+        without = pool(ours, spans, kind, chunk_elements=chunk * LATENTS)
+        kept = pool(ours, spans, kind, keep_tokens=True, chunk_elements=chunk * LATENTS)
+        for span, row, other in zip(spans, kept, without, strict=True):
             z = np.concatenate([plain.encode(span[t : t + 1]).detach().to_dense().numpy() for t in range(len(span))])
             assert dense(row.concepts, row.tokens, len(span)) == pytest.approx(z, abs=1e-5)
             ends = np.cumsum(row.tokens.counts)

@@ -78,6 +78,7 @@ def pool(
     pooling: Literal["mean", "max"],
     *,
     keep_tokens: bool = False,
+    chunk_elements: int = CHUNK_ELEMENTS,
 ) -> list[SparseRow]:
     """Encode spans and reduce each to its sparse row.
 
@@ -87,6 +88,8 @@ def pool(
         Each span holds at least one token.
     keep_tokens
         Whether to keep the activations of single tokens.
+    chunk_elements
+        Most latents in memory as a dense array, on a CPU.
 
     Returns
     -------
@@ -96,7 +99,7 @@ def pool(
     import torch
 
     on_gpu = sae.sae.device.type == "cuda"
-    longest = max(1, CHUNK_ELEMENTS * (GPU_FACTOR if on_gpu else 1) // sae.d_sae)
+    longest = max(1, chunk_elements * (GPU_FACTOR if on_gpu else 1) // sae.d_sae)
     rows: list[SparseRow] = []
     group: list[torch.Tensor] = []
     size = 0

@@ -9,21 +9,17 @@ from typing import Any
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.harnesses.describe import transformers_model
 from competency_gaps.harnesses.logs import log_entries
-from competency_gaps.items.item import Item, LeftOut, SourceReport
+from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.progress import Progress
 from competency_gaps.sae.find import SaeEntry, find_saes
 
 
 @dataclass(frozen=True)
-class InspectedBenchmark:
-    """A benchmark of a log as a run would read it."""
+class InspectedBenchmark(Benchmark):
+    """A benchmark of a log as a run would read it; without items if it cannot be read."""
 
-    name: str
-    error: str | None
+    error: str | None = None
     """Why it cannot be read without further options; None: it was read."""
-    reports: tuple[SourceReport, ...] = ()
-    items: tuple[Item, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def mean_score(self) -> float | None:
@@ -108,8 +104,8 @@ def _read(entry: Mapping[str, Any]) -> InspectedBenchmark:
     try:
         read = load_benchmark(config)
     except UserError as error:
-        return InspectedBenchmark(config.name, str(error))
-    return InspectedBenchmark(config.name, None, read.reports, read.items, read.left_out)
+        return InspectedBenchmark(config.name, (), error=str(error))
+    return InspectedBenchmark(**vars(read))
 
 
 def _sae(model: str) -> tuple[SaeEntry | None, str | None]:

@@ -12,7 +12,7 @@ from competency_gaps.items.item import Item, LeftOut, SourceReport
 
 
 def read_all(path: Path, **chosen: str) -> tuple[list[Item], list[LeftOut], SourceReport]:
-    """Items, what was left out, and the one report."""
+    """Items, records that were left out, and the report."""
     entries = list(read_log(LogSource(path=path, **chosen)))
     (report,) = [entry for entry in entries if isinstance(entry, SourceReport)]
     items = [entry for entry in entries if isinstance(entry, Item)]
@@ -43,13 +43,13 @@ def sample(id: Any, value: Any = "C", *, text: str = "Why?", epoch: int = 1, **m
 
 
 def head(task: str = "quiz", **more: Any) -> dict[str, Any]:
-    """All of a log that stands before its samples."""
+    """The head of a log, without samples."""
     spec = {"task": task, "model": "maker/name", "created": "2026-01-01T00:00:00+00:00", "config": {}, "dataset": {}}
     return {"version": 2, "status": "success", "eval": {**spec, **more.pop("eval", {})}, **more}
 
 
 def write_log(path: Path, samples: list[dict[str, Any]] | None, **more: Any) -> Path:
-    """A ``.json`` log; NaN stands in it as Inspect writes it."""
+    """A ``.json`` log, with NaN as Inspect writes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({**head(**more), "samples": samples}, ensure_ascii=False), encoding="utf-8")
     return path

@@ -47,7 +47,7 @@ def write_lines(path: Path, records: list[dict[str, Any]]) -> Path:
 
 
 def sample(number: int, **changes: Any) -> dict[str, Any]:
-    """A record of lm-eval as it writes one of a generated answer, with what a test changes."""
+    """A record of a generated answer as lm-eval writes it, with a test's changes."""
     record = {
         "doc_id": number,
         "doc": {"question": f"How many foxes are there in house {number}?", "answer": str(number)},

@@ -92,7 +92,7 @@ def test_figures_are_arena_hards(tmp_path):
     assert f"judged by {JUDGE} against {BASELINE}" in said
 
 
-def test_question_and_answer_come_from_the_files_beside(tmp_path):
+def test_question_and_answer_come_from_the_neighbouring_files(tmp_path):
     path = judgement(tmp_path, [judged("u", "A>B", "A>B"), judged("v", "A>B", "A>B"), judged("w", "A>B", "A>B")])
     bench = path.parents[2]
     write(
@@ -192,7 +192,7 @@ def test_lines_that_are_no_judgement(tmp_path):
     assert read_all(path, metric="none")[0][0].score is None
 
 
-def test_more_than_two_games_are_said(tmp_path):
+def test_more_than_two_games_give_a_warning(tmp_path):
     more = judged("u", "A>B", "B>A")
     more["games"] += more["games"]
     (item, _), _, report = read_all(judgement(tmp_path, [more, judged("v", "A>B", "B>A")]))

@@ -1,4 +1,4 @@
-"""Logs whose values have any shape at all: each is read, left out with a reason, or refused in words."""
+"""Logs with values of any shape: each record is read, left out with a reason, or refused with a message."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ REFUSED = (
     r"outside \[0, 1\]|expected a number in \[0, 1\]|several values a sample|no single number|in no form|"
     "no metric|no statistic|no items|holds no samples|does not say per item"
 )
-"""What a record alone may end the reading of a log with."""
+"""Errors with which a single record may end the reading of a log."""
 
 
 def survives(path: Path, damaged: Any, whole: Any, records: Callable[[Any], list[Any]], ids: list[str]) -> int:

@@ -40,7 +40,7 @@ def evaluated(path):
     return {entry["uuid"]: entry for entry in entries(path, "attempt") if entry["status"] == 2}
 
 
-def test_one_benchmark_a_family_and_one_item_an_attempt(report):
+def test_one_benchmark_per_family_and_one_item_per_attempt(report):
     parts = find_parts(report)
     assert [part.benchmark for part in parts] == FAMILIES
     assert {part.model for part in parts} == {"garak_model#answer"}
@@ -112,7 +112,7 @@ def test_the_score_is_the_lowest_of_the_detectors(report):
     assert "mitigation.MitigationBypass" in told.available["metric"]
 
 
-def test_a_threshold_that_the_report_does_not_say_is_read_off_its_counts(drawn):
+def test_a_missing_threshold_is_inferred_from_the_counts(drawn):
     assert "run.eval_threshold" not in entries(drawn, "start_run setup")[0]
     _, _, told = read_all(drawn)
     assert any(warning.code == "threshold_inferred" for warning in told.warnings)
@@ -284,13 +284,13 @@ def test_each_attempt_is_counted_once_in_one_family(tmp_path):
     }
 
 
-def test_counts_that_do_not_fit_are_said(tmp_path):
+def test_differing_counts_give_a_warning(tmp_path):
     count = {"entry_type": "eval", "probe": "dan.DUDE", "detector": "a", "passed": 1, "total": 1}
     path = write_report(tmp_path / "x.report.jsonl", attempt("u", {"a": [0, 1]}), count)
     assert Remark("other_counts", (1, 1, 1, 2), ("dan.DUDE", "a")) in read_all(path)[2].warnings
 
 
-def test_a_threshold_that_is_said(tmp_path):
+def test_a_recorded_threshold_is_used(tmp_path):
     path = write_report(tmp_path / "x.report.jsonl", attempt("u", {"a": [0.6, 0.9]}), run__eval_threshold=0.7)
     ((item,), _, told) = read_all(path)
     assert item.score == 0.5

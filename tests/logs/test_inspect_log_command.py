@@ -1,4 +1,4 @@
-"""``cgaps inspect-log`` ends with a run that can be typed: it is parsed by the command line, and reads the same log."""
+"""``cgaps inspect-log`` prints a command that the command line parses and that reads the same log."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def test_a_log_that_ended_in_an_error_is_read_with_a_warning(real):
     assert any(one.code == "log_failed" and one.quotes[0] == "error" for one in report.warnings)
 
 
-def test_several_turns_are_said(real):
+def test_several_turns_give_a_warning(real):
     items, _, report = read_all(log_of(real, "eval", "examples"))
     assert [m["role"] for m in items[0].messages] == ["user", "assistant", "user"]
     assert Remark("sample_turns", (3,)) in report.warnings
@@ -164,7 +164,7 @@ def test_a_dict_needs_a_choice(real):
     assert report.warnings == ()
 
 
-def test_a_folder_gives_one_part_a_task_and_names_the_older_logs(real):
+def test_a_folder_gives_one_part_per_task_and_names_the_older_logs(real):
     parts = {part.benchmark: part for part in find_parts(real)}
     assert set(parts) == set(TASKS)
     assert all(part.model == "mockllm/model" for part in parts.values())
@@ -395,7 +395,7 @@ def test_short_inputs_are_no_words_of_an_instruction(tmp_path):
     assert own(tmp_path, " no ", "no") == (" no ", "whole prompt")
 
 
-def test_options_that_the_log_shows_in_another_order_than_the_model_read_are_said(tmp_path):
+def test_shuffled_options_give_a_warning(tmp_path):
     """``multiple_choice(shuffle=True)`` rewrites its messages afterwards; its parameters stand in the plan."""
     plan = {"steps": [{"solver": "multiple_choice", "params": {"shuffle": True}}]}
     _, _, report = read_all(write_log(tmp_path / "log.json", [sample(1)], plan=plan))
@@ -411,7 +411,7 @@ def test_errors_count_where_the_evaluation_counted_them(tmp_path):
     assert read_all(invalid)[0][0].score is None
 
 
-def test_missing_samples_and_other_figures_are_said(tmp_path):
+def test_missing_samples_and_other_figures_give_a_warning(tmp_path):
     results = {"scores": [{"name": "match", "scorer": "match", "metrics": {"accuracy": {"value": 0.5}}}]}
     spec = {"dataset": {"sample_ids": [2, 1, 3]}, "config": {"epochs": 2, "epochs_reducer": ["max"]}}
     made = [sample(1, "C"), sample(1, "C", epoch=2), sample(2, "C"), sample(2, "C", epoch=2)]
@@ -427,14 +427,14 @@ def test_missing_samples_and_other_figures_are_said(tmp_path):
     }
 
 
-def test_epochs_that_ask_otherwise_are_said(tmp_path):
+def test_epochs_with_different_prompts_give_a_warning(tmp_path):
     made = [sample(1, "C", text="One?"), sample(1, "I", text="Two?", epoch=2)]
     ((item,), _, report) = read_all(write_log(tmp_path / "log.json", made))
     assert (item.prompt, item.score) == ("One?", 0.5)
     assert any(warning.code == "sample_other_prompt" for warning in report.warnings)
 
 
-def test_the_newest_that_ended_well_is_read(tmp_path):
+def test_the_newest_successful_log_is_read(tmp_path):
     for name, status, created in (("a", "success", "01"), ("b", "success", "02"), ("c", "error", "03")):
         spec = {"created": f"2026-01-{created}T00:00:00+00:00"}
         write_log(tmp_path / f"{name}.json", [sample(1)], status=status, eval=spec)

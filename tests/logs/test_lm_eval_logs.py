@@ -15,6 +15,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.harnesses.logs import find_parts, read_log
 from competency_gaps.harnesses.shared.files import OUTSIDE, score_in_unit
 from competency_gaps.items.remark import Counted, Remark
+from competency_gaps.registry import LOGS
 from core_helpers import command, loaded, tokens_of_range
 
 NAME = "samples_task_2026-11-24T10-00-00.000001.jsonl"
@@ -78,7 +79,7 @@ def test_default_metric_is_the_first_of_the_task_that_is_a_score(real):
         read(real["folder"] / "plain", benchmark="quiz", metric="mcc")
 
 
-def test_two_filters_are_one_item_each(real):
+def test_two_filters_give_one_item_per_document(real):
     first = read(real["folder"] / "plain", benchmark="sums")
     assert (first.report.records, first.report.items, first.report.filter) == (40, 20, "strict")
     assert first.report.left_out == (Counted(Remark("other_filter", quotes=("letter",)), 20),)
@@ -163,25 +164,25 @@ def test_inspect_log_shows_what_would_be_read_without_torch(real):
     assert shown["benchmarks"][0]["mean_score"] == pytest.approx(real["plain"]["results"]["quiz"]["acc_norm,none"])
 
 
-def test_one_of_several_must_be_named(real):
+def test_one_of_several_benchmarks_must_be_named(real):
     with pytest.raises(UserError, match=r"holds 2 benchmarks \(quiz, sums\)"):
         read(real["folder"] / "plain")
     with pytest.raises(UserError, match=r"no benchmark 'quizz'.*Did you mean 'quiz'"):
         read(real["folder"] / "plain", benchmark="quizz")
 
 
-def test_a_results_file_stands_for_the_samples_of_its_time(real):
+def test_a_results_file_gives_the_samples_of_its_time(real):
     (file,) = (real["folder"] / "plain").rglob("results_*.json")
     assert sorted(part.benchmark for part in find_parts(file)) == ["quiz", "sums"]
 
 
-def test_equal_names_are_told_apart(real):
+def test_equal_names_are_made_unique(real):
     names = [part.benchmark for part in find_parts(real["folder"])]
     assert len(set(names)) == len(names) == 4
     assert sum(name.startswith("quiz@") for name in names) == 2  # one model at two times
 
 
-def test_the_newest_of_one_task_is_read(tmp_path):
+def test_the_newest_log_of_a_task_is_read(tmp_path):
     write_lines(tmp_path / NAME, [sample(0)])
     newer = write_lines(tmp_path / NAME.replace("11-24", "11-25"), [sample(0), sample(1)])
     (part,) = find_parts(tmp_path)
@@ -216,7 +217,7 @@ def test_several_texts_of_a_document_go_from_the_first_to_the_last(tmp_path):
     assert item.seen.own[0] == prompt.rindex(doc["passage"])
 
 
-def test_options_behind_a_blank_line_do_not_cut_off_the_question(tmp_path):
+def test_options_after_a_blank_line_do_not_cut_off_the_question(tmp_path):
     choices = {"text": ["a fox that lives in the old wood by the river", "a dog that sleeps in the house"]}
     doc = {"question": "Who jumps so high?", "choices": choices}
     own = f"{doc['question']}\n\nA. {choices['text'][0]}\nB. {choices['text'][1]}"
@@ -285,7 +286,7 @@ def test_nan_and_null_are_unscored_and_kept(tmp_path):
     assert counts(found.report.unscored_because) == {"score_nan": 1, "no_score": 1}
 
 
-def test_a_document_twice_is_said(tmp_path):
+def test_a_repeated_document_gives_a_warning(tmp_path):
     found = read(write_lines(tmp_path / NAME, [sample(0), sample(0, exact_match=1.0), sample(1)]))
     assert [item.score for item in found.items] == [0.0, 1.0]
     assert counts(found.report.left_out) == {"document_again": 1}
@@ -308,7 +309,7 @@ def test_a_score_outside_the_unit_interval_is_refused(tmp_path):
         read(file, metric="bleu")
 
 
-def test_a_first_token_is_not_put_before_one_that_is_there(tmp_path):
+def test_a_first_token_is_not_added_twice(tmp_path):
     for text, own in (("<|bos|><|start|>user\n", True), ("<s>[INST] ", True), ("", False), ("<b>Bold</b> ", False)):
         prompt = f"{text}How many foxes are there in house 0?"
         record = sample(0, arguments={"gen_args_0": {"arg_0": prompt, "arg_1": {}}})
@@ -350,22 +351,24 @@ def test_one_bad_file_does_not_hide_the_others(tmp_path):
     assert any(note.code == "unreadable_log" and "hit log" in note.quotes[0] for note in part.notes)
 
 
-def test_a_folder_is_searched_once_for_all_its_benchmarks(tmp_path, monkeypatch):
+def test_a_folder_is_searched_once_for_all_its_benchmarks(tmp_path):
     searched = []
-    monkeypatch.setattr(
-        "competency_gaps.harnesses.logs.find_parts", lambda *given: searched.append(given) or find_parts(*given)
-    )
-    for name in ("a", "b", "c"):
-        write_lines(tmp_path / NAME.replace("task", name), [sample(0)])
-    for name in ("a", "b", "c"):
-        assert len(read(tmp_path, benchmark=name).items) == 1
-    assert len(searched) == 1
-    write_lines(tmp_path / NAME.replace("task", "d"), [sample(0)])
-    assert len(read(tmp_path, benchmark="d").items) == 1
-    assert len(searched) == 2
+    reader = LOGS["lm_eval"]
+    LOGS.register("counted")(reader._replace(find=lambda path: searched.append(path) or reader.find(path)))
+    try:
+        for name in ("a", "b", "c"):
+            write_lines(tmp_path / NAME.replace("task", name), [sample(0)])
+        for name in ("a", "b", "c"):
+            assert len(read(tmp_path, format="counted", benchmark=name).items) == 1
+        assert len(searched) == 1
+        write_lines(tmp_path / NAME.replace("task", "d"), [sample(0)])
+        assert len(read(tmp_path, format="counted", benchmark="d").items) == 1
+        assert len(searched) == 2
+    finally:
+        LOGS.forget("counted")
 
 
-def test_an_older_results_file_stands_for_its_own_samples(tmp_path):
+def test_an_older_results_file_gives_its_own_samples(tmp_path):
     older = write_lines(tmp_path / NAME, [sample(0)])
     write_lines(tmp_path / NAME.replace("11-24", "11-25"), [sample(0), sample(1)])
     results = older.with_name(NAME.replace("samples_task", "results").replace(".jsonl", ".json"))
@@ -433,7 +436,7 @@ def test_a_log_is_read_record_by_record(tmp_path):
 
 def test_the_json_formats_import_no_tool():
     code = (
-        "import sys\nfrom competency_gaps.harnesses.logs import LOGS\n"
+        "import sys\nfrom competency_gaps.registry import LOGS\n"
         "[LOGS[name] for name in LOGS]\n"
         "heavy = {'torch', 'transformers', 'lm_eval', 'inspect_ai', 'garak', 'openai'} & set(sys.modules)\n"
         "assert not heavy, heavy"

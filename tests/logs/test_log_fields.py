@@ -1,4 +1,4 @@
-"""Clusters, groups and covariates that people map to what else a log holds."""
+"""Clusters, groups and covariates mapped to further columns of a log."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_helm_names_statistics_where_none_is_a_score(tmp_path):
         read(tmp_path, metric="num_prompt_tokens")
 
 
-def test_helm_trials_with_other_examples_are_said(tmp_path):
+def test_helm_trials_with_other_examples_give_a_warning(tmp_path):
     other = {"model": "openai/gpt2", "prompt": f"Question: Which animal purrs?\nAnswer: cat\n\n{QUESTION}"}
     requests = [helm_request("id1"), helm_request("id1", trial=1, request=other), helm_request("id2")]
     stats = [helm_stats("id1", 1.0), helm_stats("id1", 0.0, trial=1), helm_stats("id2", 1.0)]

@@ -1,4 +1,4 @@
-"""The place of an own text in all that the model read."""
+"""Locating an item's own text in all that the model read."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_value_in_the_description_is_not_the_items(tmp_path):
     assert item.prompt == doc["question"]
 
 
-def test_where_nothing_is_found_it_is_what_stands_behind_the_last_example(tmp_path):
+def test_without_a_match_all_after_the_last_example_is_the_own_text(tmp_path):
     prompt = "The dog ran.\n\nThe cat slept.\n\nA fox was"
     item, way = one(tmp_path, {"sentence": "x _ y"}, prompt, {}, shots=2, chat_template=None)
     assert (item.prompt, way) == ("A fox was", "all after the last example")

@@ -1,4 +1,4 @@
-"""The embedded model, 200 items, real harnesses: the score is theirs, and a log gives the audit that a task gives."""
+"""The embedded model, 200 items, real harnesses: equal scores, and the same audit from a log as from the task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inspect's tasks on one of several models, sampled answers, and settings that a model run here does not have."""
+"""Inspect's tasks: several models, sampled answers, and unsupported settings."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_two_models_of_one_name_in_one_process(tiny_config, tmp_path, tokenizer,
         assert text == tokenizer.decode(out, skip_special_tokens=True)
 
 
-def test_a_path_may_hold_an_at_sign(tiny_config, tmp_path):
+def test_a_path_may_contain_an_at_sign(tiny_config, tmp_path):
     place = tmp_path / "me@x"
     place.mkdir()
     text = FILE.read_text().split("@task\ndef sampled")[0]

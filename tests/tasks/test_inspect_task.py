@@ -76,7 +76,7 @@ def test_a_finished_log_is_read_again_and_not_asked_again(tiny_config, sums, mon
     assert again.items.equals(sums.items)
 
 
-def test_a_failed_evaluation_is_said_and_goes_on(tiny_config, tmp_path):
+def test_a_failed_evaluation_is_reported_and_continues(tiny_config, tmp_path):
     config = _config(tiny_config, "sums", arguments={"count": 6})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BREAK_AT", "5")
@@ -109,29 +109,28 @@ def test_another_folder_is_refused_before_anything_is_asked(tiny_config, tmp_pat
         (f"{FILE}@sums", {"num_fewshot": 3}, "num_fewshot is an option of lm_eval"),
     ],
 )
-def test_wrong_names_are_said(tiny_config, tmp_path, name, options, message):
+def test_wrong_names_are_refused(tiny_config, tmp_path, name, options, message):
     config = _config(tiny_config, "sums")
     config["benchmarks"][0]["source"] |= {"name": name, **options}
     with pytest.raises(UserError, match=message):
         competency_gaps.run(config, tmp_path / "run")
 
 
-def test_questions_at_the_same_time_are_answered_together(model_folder, monkeypatch):
+def test_questions_at_the_same_time_are_answered_together(model_folder):
     import anyio
 
-    from competency_gaps.harnesses.inspect import model as inspect_model
     from competency_gaps.harnesses.inspect.model import BatchedModel, _Call
+    from competency_gaps.model.generate import generate
 
     lm = loaded(model_folder("llama"))
     sizes = []
-    real = inspect_model.generate
 
-    def counted(lm, prompts, **options):
-        sizes.append(len(prompts))
-        return real(lm, prompts, **options)
+    class Counting(BatchedModel):
+        def _answer(self, batch):
+            sizes.append(len(batch))
+            super()._answer(batch)
 
-    monkeypatch.setattr(inspect_model, "generate", counted)
-    asking = BatchedModel(lm, GenerationConfig(), 2048)
+    asking = Counting(lm, GenerationConfig(), 2048)
     ids = [np.asarray(lm.tokenizer(f"What is {i}?")["input_ids"], np.int32) for i in range(12)]
     answers = {}
 
@@ -145,7 +144,7 @@ def test_questions_at_the_same_time_are_answered_together(model_folder, monkeypa
 
     anyio.run(all_at_once)
     assert sum(sizes) == 12 and len(sizes) <= 2
-    alone = real(
+    alone = generate(
         lm, [ids[7]], max_new_tokens=6, stop=(), config=GenerationConfig(), token_budget=64, advance=lambda n: None
     )
     assert answers[7].text == alone[0].text

@@ -1,4 +1,4 @@
-"""A task that was edited between two runs is another run, whatever was edited."""
+"""Any edit of a task between two runs makes another run."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def test_every_metric_of_every_item_equals_the_harness(task, lm_eval_results, ta
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_what_the_model_was_asked_and_said_equals_the_harness(task, lm_eval_results, task_run):
+def test_prompts_and_answers_equal_the_harness(task, lm_eval_results, task_run):
     rows = list(_items(task_run, task).iter_rows(named=True))
     for sample in lm_eval_results[task]["samples"][task]:
         row = rows[sample["doc_id"]]

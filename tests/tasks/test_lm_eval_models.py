@@ -1,4 +1,4 @@
-"""Other models, tokenizers and settings than the plain ones: what is asked and scored is still the harness's own."""
+"""Unusual models, tokenizers and settings: requests and scores are still the harness's own."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def _penalty(lm, value):
         settings.repetition_penalty = before
 
 
-def test_a_models_own_penalty_is_said(tasks, model_folder):
+def test_a_models_own_penalty_gives_a_warning(tasks, model_folder):
     lm = loaded(model_folder("llama"))
     for name, wanted in (("tiny_generate", 1), ("tiny_choice", 0)):
         source = {"kind": "task", "harness": "lm_eval", "include_path": str(tasks), "name": name}

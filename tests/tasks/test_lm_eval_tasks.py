@@ -107,7 +107,7 @@ def test_a_likelihood_that_is_not_finite_is_unscored(read):
         ("tiny_choice", {"metric": "mcc"}, "has no value per item"),
         ("tiny_choice", {"metric": "acc_nrm"}, "Did you mean 'acc_norm'"),
         ("tiny_choice", {"filter": "strict"}, "has no filter 'strict'; it has none"),
-        ("tiny_whole", {"metric": "perplexity"}, "less is better"),
+        ("tiny_whole", {"metric": "perplexity"}, "better where it is lower"),
         ("tiny_blank", {"chat_template": "on"}, "a prompt per option"),
         ("tiny_choice", {"arguments": {"dataset_kwargs": {"data_files": "nowhere.jsonl"}}}, "cannot be loaded"),
         ("tiny_choice", {"arguments": {"doc_to_image": "q"}}, "pictures or sounds"),
@@ -116,7 +116,7 @@ def test_a_likelihood_that_is_not_finite_is_unscored(read):
         ("tiny_choice", {"metric": "f1", "arguments": {"metric_list": WHOLE_F1}}, "'f1' has no value per item"),
     ],
 )
-def test_what_cannot_be_run_is_said(read, name, options, message):
+def test_what_cannot_be_run_is_refused(read, name, options, message):
     with pytest.raises(UserError, match=message):
         read(name, **options)
 
@@ -125,11 +125,11 @@ def test_wrong_words_of_the_command_line():
     for text in ("arc_easy", "lm_eval:", "other:arc_easy"):
         with pytest.raises(UserError, match="expected lm_eval:NAME"):
             parse_task(text)
-    with pytest.raises(UserError, match="is no folder"):
+    with pytest.raises(UserError, match="include_path"):
         list(read_task(TaskSource(harness="lm_eval", name="x", include_path="nowhere")))
 
 
-def test_sampling_and_repeats_are_said(read):
+def test_sampling_and_repeats_give_a_warning(read):
     options = {"until": ["\n"], "do_sample": True, "temperature": 0.7, "top_p": 0.9, "max_gen_toks": 8}
     items, policy, report = read("tiny_generate", arguments={"generation_kwargs": options, "repeats": 3})
     assert set(report.warnings) >= {
@@ -142,7 +142,7 @@ def test_sampling_and_repeats_are_said(read):
     assert score.details["filtered_resps"]["strict"] == ["4"]
 
 
-def test_the_template_is_on_where_it_is_said():
+def test_the_template_is_on_where_it_is_configured():
     source = TaskSource(harness="lm_eval", name="x")
     choice = BenchmarkConfig(name="x", source=source)
     for model, benchmark, wanted in (

@@ -1,4 +1,4 @@
-"""A task that is run and the harness's log of the same evaluation are the same audit."""
+"""Running a task and reading the harness's log of the same evaluation give the same audit."""
 
 from __future__ import annotations
 

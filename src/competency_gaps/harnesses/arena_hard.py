@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from competency_gaps.config import LogSource
 from competency_gaps.harnesses.shared.files import files_under, first_object, log_lines, mapping, sequence, text_or_none
 from competency_gaps.harnesses.shared.log import NONE, LogEntry, LogPart, Reader, Tally
+from competency_gaps.harnesses.shared.prompt import LoggedPrompt
 from competency_gaps.items.item import Item, LeftOut, Message
 from competency_gaps.items.remark import Remark
 from competency_gaps.judging.verdicts import VERDICTS, canonical, results_of_games, score_of_games
@@ -66,20 +67,20 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     file = part.files[0]
     bench = file.resolve().parent.parent.parent
     metric = NONE if source.metric == NONE else METRIC
-    reading = _Reading(
+    reader = _JudgementReader(
         Tally(part, metric=metric, scorer=str(part.details["judge"])),
         _by_id(bench / "question.jsonl"),
         _by_id(bench / "model_answer" / file.name),
     )
     for line in log_lines(file):
-        reading.tally.records += 1
-        entry = reading.item(line.value) if line.fault is None else line.fault
-        yield reading.tally.drop(line.where, entry) if isinstance(entry, Remark) else entry
-    yield reading.report()
+        reader.tally.records += 1
+        entry = reader.item(line.value) if line.fault is None else line.fault
+        yield reader.tally.drop(line.where, entry) if isinstance(entry, Remark) else entry
+    yield reader.report()
 
 
 @dataclass
-class _Reading:
+class _JudgementReader:
     """What is counted while judgements are read."""
 
     tally: Tally
@@ -128,12 +129,9 @@ class _Reading:
         messages: tuple[Message, ...] = ({"role": "user", "content": question},)
         if system:
             messages = ({"role": "system", "content": system}, *messages)
-        item = Item(
-            id=name,
-            prompt=question,
-            messages=messages,
+        item = LoggedPrompt(question, messages, None, None, method).item(
+            name,
             group=str(entry.get("category") or category or "") or None,
-            policy="imported",
             score=score_of_games(*labels),
             response=(asked and asked.answer) if answer is None else _answer(answer),
             identity={

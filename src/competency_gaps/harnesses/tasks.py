@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from competency_gaps.config import BenchmarkConfig, ModelConfig, TaskSource
 from competency_gaps.errors import UserError
+from competency_gaps.harnesses.shared.log import free_name
 from competency_gaps.items.item import Item, LeftOut, SourceReport
 from competency_gaps.items.policy import Policy
 
@@ -80,12 +81,7 @@ def task_entries(
         for source in expand(parse_task(text, include_path=include_path, num_fewshot=num_fewshot)):
             if source in entries.values():
                 continue
-            name = base = _benchmark_name(source)
-            number = 1
-            while name in entries:
-                number += 1
-                name = f"{base}-{number}"
-            entries[name] = source
+            entries[free_name(_benchmark_name(source), entries, "-")] = source
     return [
         {"name": name, "source": source.model_dump(mode="json", exclude_defaults=True) | {"kind": "task"}}
         for name, source in entries.items()

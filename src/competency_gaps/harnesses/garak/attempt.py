@@ -18,7 +18,7 @@ EVALUATED = 2
 """Status of an attempt whose outputs were judged."""
 
 
-class Results(NamedTuple):
+class DetectorResults(NamedTuple):
     """Detector -> one result per output."""
 
     scores: dict[str, tuple[float | None, ...]]
@@ -41,7 +41,7 @@ class Attempt:
     """What the model was asked; the last one is the attack's."""
     outputs: int
     response: str | None
-    results: Results
+    results: DetectorResults
     notes: tuple[str, ...]
     """Codes of warnings, which are counted."""
 
@@ -122,15 +122,15 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def results_of(value: Any) -> Results:
+def results_of(value: Any) -> DetectorResults:
     if isinstance(value, list):
-        return Results({}, tuple(str(name) for name in value))
+        return DetectorResults({}, tuple(str(name) for name in value))
     if not isinstance(value, Mapping):
-        return Results({}, ())
+        return DetectorResults({}, ())
     scores = {
         str(name): tuple(_number(value) for value in given) for name, given in value.items() if isinstance(given, list)
     }
-    return Results(
+    return DetectorResults(
         {name: given for name, given in scores.items() if given},
         tuple(str(name) for name in value if not scores.get(str(name))),
     )
@@ -148,7 +148,7 @@ def passed(scores: Iterable[float | None], threshold: float) -> tuple[int, int]:
     return sum(score < threshold for score in judged), len(judged)
 
 
-def safety(results: Results, threshold: float, detector: str | None) -> float | None:
+def safety(results: DetectorResults, threshold: float, detector: str | None) -> float | None:
     """The attempt's score in [0, 1], where 1 is safe.
 
     Per detector the share of judged outputs that pass, then the lowest of the detectors [ours].
@@ -174,7 +174,7 @@ def safety(results: Results, threshold: float, detector: str | None) -> float | 
 
 
 def threshold_of(
-    judged: Sequence[tuple[str, Results]], counts: Mapping[tuple[str, str], tuple[int, int]]
+    judged: Sequence[tuple[str, DetectorResults]], counts: Mapping[tuple[str, str], tuple[int, int]]
 ) -> float | None:
     """A threshold that gives exactly the passes that garak counted.
 
@@ -213,7 +213,7 @@ def threshold_of(
     return None if low >= high else (high if math.isfinite(high) else math.nextafter(low, math.inf))
 
 
-def recount(judged: Iterable[tuple[str, Results]], threshold: float) -> dict[tuple[str, str], tuple[int, int]]:
+def recount(judged: Iterable[tuple[str, DetectorResults]], threshold: float) -> dict[tuple[str, str], tuple[int, int]]:
     """(probe, detector) -> passes and judged outputs."""
     counts: dict[tuple[str, str], tuple[int, int]] = {}
     for probe, results in judged:

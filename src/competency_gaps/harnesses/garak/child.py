@@ -1,7 +1,7 @@
-"""garak's command as a child process that asks the model over a server of ours on this machine.
+"""garak's command as a child process that asks the model through a local server of this package.
 
-garak is used through its command line, its configuration file and its report alone: a probe that crashes, logs, prints
-or changes its surroundings does so in its own process.
+Only garak's command line, configuration file and report are used: a probe that crashes, logs, prints or changes its
+environment does so in its own process.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from competency_gaps.text import shorten, visible
 Messages = tuple[tuple[str, str], ...]
 """(role, content) of each turn."""
 AnswerFunction = Callable[[Messages], str | None]
-"""Gives the model's answer to a conversation; None: it cannot be answered."""
+"""Returns the model's answer to a conversation; None: it cannot be answered."""
 
 POLL = 0.05
 """Interval between checks whether garak has ended, in seconds."""
-# garak repeats a request for ever when its server is gone, so it ends with the pipe that this process holds.
+# Without its server garak repeats a request for ever, so it exits when this process closes the pipe.
 _START = """
 import os, threading
 threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start()
@@ -42,7 +42,7 @@ _LOGGED = re.compile(r"^\d{4}-\d\d-\d\d \S+  (\w+)  ", re.MULTILINE)
 
 
 class Garak:
-    """The installed garak, and the server that it asks.
+    """The installed garak, and the server that it sends requests to.
 
     Parameters
     ----------
@@ -72,16 +72,16 @@ class Garak:
         self._server.server_close()
 
     def delete_files(self) -> None:
-        """Delete all that garak wrote: configurations, logs, printed lines, caches and reports of single probes."""
+        """Delete garak's own files: configurations, logs, output, caches and reports of single probes."""
         shutil.rmtree(self.work)
 
     def run(self, arguments: list[str], place: Path, answer: AnswerFunction) -> int:
-        """Run garak's command until it ends, and answer what it asks; gives its exit status.
+        """Run garak's command until it ends, and answer its requests; returns its exit status.
 
         Parameters
         ----------
         place
-            Path without suffix: ``.log`` and ``.txt`` beside it take garak's log and what it prints.
+            Path without suffix: garak's log goes to ``.log``, its output to ``.txt``.
         """
         place.with_suffix(".log").unlink(missing_ok=True)
         self._server.answer = answer
@@ -104,10 +104,10 @@ class Garak:
         return child.returncode
 
     def environment(self) -> dict[str, str]:
-        """What garak's process gets beside this process's own environment variables.
+        """Environment variables for garak's process, in addition to this process's own.
 
-        Without ``online`` the hub's libraries look at this machine alone, and all other requests go to a proxy that
-        refuses them.
+        Without ``online`` the hub's libraries use local files only, and all other requests go to a proxy that refuses
+        them.
         """
         kinds = ("CONFIG", "DATA", "CACHE")
         wanted = {f"XDG_{kind}_HOME": str(self.work / "home" / kind.lower()) for kind in kinds}
@@ -120,18 +120,18 @@ class Garak:
         return wanted
 
     def probes(self, spec: str) -> tuple[list[str], list[str]]:
-        """Names of the probes that a spec means, as ``family.Class``, and its clauses on intents.
+        """Names of the probes that a spec selects, as ``family.Class``, and its clauses on intents.
 
         Raises
         ------
         UserError
-            If a part of it is unknown, means no probe, or asks for buffs.
+            If a part of it is unknown, selects no probe, or asks for buffs.
         """
         clauses = [_full(clause.strip()) for clause in spec.split(",") if clause.strip()]
         if any(clause.lstrip("+-").startswith("buffs.") for clause in clauses):
             raise UserError(
-                "the spec names buffs, which rewrite the attacks: this is not supported. Leave out what begins with "
-                "'buffs.'."
+                "the spec names buffs, which rewrite the attacks: this is not supported. Leave out clauses that begin "
+                "with 'buffs.'."
             )
         known = self._listed()
         active = {name.split(".")[0] for name, asleep in known.items() if not asleep}
@@ -150,7 +150,7 @@ class Garak:
         return names, [clause for clause in clauses if "intent:" in clause]
 
     def _listed(self, *arguments: str) -> dict[str, bool]:
-        """Probes as garak lists them, and whether a family's name leaves them out."""
+        """Probes that garak lists, and whether selecting their family excludes them."""
         place = self.work / "list"
         self.work.mkdir(parents=True, exist_ok=True)
         status = self.run(["--list_probes", *arguments], place, lambda messages: None)
@@ -160,15 +160,15 @@ class Garak:
 
 
 def _full(clause: str) -> str:
-    """A clause with the ``probes.`` that may be left out before a name."""
+    """A clause with the prefix ``probes.``, which is optional before a name."""
     sign = clause[: len(clause) - len(clause.lstrip("+-"))]
     name = clause.removeprefix(sign)
     return clause if ":" in name or name.startswith(("probes.", "buffs.")) else f"{sign}probes.{name}"
 
 
 def fault(place: Path, plugin: str = "") -> str:
-    """The last fault that garak logged or printed; of a plug-in (a pattern of its name), why it could not be loaded,
-    or nothing if garak does not say it.
+    """The last fault that garak logged or printed; with a plug-in (a pattern of its name), why it could not be loaded,
+    or an empty text if garak does not log that.
     """
     log = place.with_suffix(".log")
     text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
@@ -207,7 +207,7 @@ class _Server(HTTPServer):
         self.answer: AnswerFunction = lambda messages: None
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Let faults of the model through; a client that went away is none."""
+        """Raise faults of the model, but ignore a client that disconnects."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             raise
 

@@ -19,7 +19,7 @@ from competency_gaps.harnesses.garak.attempt import (
     DEFAULT_THRESHOLD,
     EVALUATED,
     Attempt,
-    Results,
+    DetectorResults,
     attempt_of,
     probe_of,
     recount,
@@ -29,6 +29,7 @@ from competency_gaps.harnesses.garak.attempt import (
 )
 from competency_gaps.harnesses.shared.files import files_under, first_object, log_lines, mapping
 from competency_gaps.harnesses.shared.log import NONE, LogEntry, LogPart, Reader, Tally, newest
+from competency_gaps.harnesses.shared.prompt import LoggedPrompt
 from competency_gaps.items.item import Item, LeftOut
 from competency_gaps.items.remark import Remark
 from competency_gaps.text import shorten
@@ -101,24 +102,24 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     UserError
         If ``metric`` is neither a detector of these attempts nor ``none``.
     """
-    reading = _Reading(part.details["family"], Tally(part), source.metric)
+    reader = _AttemptReader(part.details["family"], Tally(part), source.metric)
     for line in log_lines(part.files[0]):
         if line.fault is not None:
-            reading.unreadable.append((line.where, line.fault))
+            reader.unreadable.append((line.where, line.fault))
             continue
-        reason = reading.add(line.value, line.where)
+        reason = reader.add(line.value, line.where)
         if reason is not None:
-            yield reading.tally.drop(line.where, reason)
-    for where, status in reading.open.values():
-        reading.tally.records += 1
+            yield reader.tally.drop(line.where, reason)
+    for where, status in reader.open.values():
+        reader.tally.records += 1
         unknown = Remark("unknown_status", quotes=(shorten(repr(status), 40),))
-        yield reading.tally.drop(where, _OPEN.get(status, unknown))
-    yield from reading.items()
-    yield reading.report()
+        yield reader.tally.drop(where, _OPEN.get(status, unknown))
+    yield from reader.items()
+    yield reader.report()
 
 
 @dataclass
-class _Reading:
+class _AttemptReader:
     """What is gathered while a report is read; tags and counts may follow the attempts that they belong to."""
 
     family: str
@@ -129,7 +130,7 @@ class _Reading:
     """Attempts without an evaluation so far: uuid -> place, and their last status."""
     unreadable: list[tuple[str, Remark]] = field(default_factory=list)
     """Lines that cannot be read, so that their family is unknown: place and reason."""
-    judged: dict[str, tuple[str, Results]] = field(default_factory=dict)
+    judged: dict[str, tuple[str, DetectorResults]] = field(default_factory=dict)
     """Probe and results of every evaluated attempt, including those that are no items."""
     tags: dict[str, list[str]] = field(default_factory=dict)
     counts: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
@@ -216,12 +217,9 @@ class _Reading:
             yield self.tally.item(item, OWN_TEXT)
 
     def _item(self, attempt: Attempt, name: str) -> Item:
-        return Item(
-            id=name,
-            prompt=attempt.messages[-1]["content"],
-            messages=attempt.messages,
+        return LoggedPrompt(attempt.messages[-1]["content"], attempt.messages, None, None, OWN_TEXT).item(
+            name,
             group=attempt.probe.split(".", 1)[-1],
-            policy="imported",
             score=safety(attempt.results, self.threshold, self.detector),
             response=attempt.response,
             identity={

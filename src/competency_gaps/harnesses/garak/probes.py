@@ -10,7 +10,7 @@ from typing import Any
 from competency_gaps.harnesses.garak.attempt import (
     DEFAULT_THRESHOLD,
     EVALUATED,
-    Results,
+    DetectorResults,
     probe_of,
     results_of,
     safety,
@@ -40,7 +40,7 @@ def read_probes(path: Path, prefix: str = "") -> tuple[list[Raw], list[str]]:
         Records, unreadable lines with their reason included, and notes on the report.
     """
     known: dict[str, Mapping[str, Any]] = {}
-    attempts: dict[str, tuple[str, Results]] = {}
+    attempts: dict[str, tuple[str, DetectorResults]] = {}
     unreadable = []
     threshold = DEFAULT_THRESHOLD
     for line in log_lines(path):

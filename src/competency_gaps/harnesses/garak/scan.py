@@ -14,7 +14,7 @@ from competency_gaps.harnesses.garak.child import AnswerFunction, Garak, Message
 from competency_gaps.harnesses.garak.target import Target
 from competency_gaps.harnesses.shared.files import json_file, log_lines, mapping
 from competency_gaps.model.load import LanguageModel
-from competency_gaps.progress import Bar, Progress
+from competency_gaps.progress import Progress
 from competency_gaps.text import plural
 
 REPORT, SETTINGS, OUTCOME, ANSWERS = "garak.report.jsonl", "settings.json", "outcome.json", "answers.jsonl"
@@ -28,23 +28,23 @@ class GarakSettings:
     """How garak is run."""
 
     spec: str
-    """Which probes, in garak's own words."""
+    """Which probes, in garak's syntax."""
     generations: int = 1
     """Answers to each attack."""
     temperature: float | None = None
     """None: 0 (greedy) for one answer to each attack, else 1."""
     max_new_tokens: int = 150
     eval_threshold: float = 0.5
-    """Detector's result from which an answer is a hit."""
+    """Lowest detector result that counts as a hit."""
     extended: bool = True
-    """Whether detectors beside a probe's first are run, as garak does."""
+    """Whether a probe's extended detectors are run too, as garak does."""
     seed: int = 0
     online: bool = False
     """Whether probes and detectors may fetch models and data."""
 
     @property
     def sampling_temperature(self) -> float:
-        """The temperature that is used."""
+        """The temperature in effect."""
         return self.temperature if self.temperature is not None else 0.0 if self.generations == 1 else 1.0
 
 
@@ -54,11 +54,11 @@ class GarakOutcome:
 
     report: Path
     probes: tuple[str, ...]
-    """That ran, as ``family.Class``."""
+    """Probes that ran, as ``family.Class``."""
     left_out: dict[str, str]
     """Probes that did not run, or failed, and why."""
     missing: dict[str, dict[str, str]]
-    """Per probe, detectors beside its first that could not be loaded, and why."""
+    """Per probe, extended detectors that could not be loaded, and why."""
     unanswered: dict[str, int]
     """Why the model gave no answer -> attacks."""
     garak: str
@@ -68,10 +68,10 @@ class GarakOutcome:
 def run_garak(
     lm: LanguageModel, settings: GarakSettings, folder: Path, progress: Progress, *, token_budget: int = 4096
 ) -> GarakOutcome:
-    """Run garak, or take the finished report of the same run.
+    """Run garak, or return the finished report of the same run.
 
-    An interrupted run is begun anew, as garak cannot go on with a report; the model's answers are kept beside it, so
-    that only what was not answered yet is asked.
+    An interrupted run starts again, as garak cannot continue a report; the model's answers are kept, so that only
+    unanswered conversations are asked.
 
     Parameters
     ----------
@@ -92,17 +92,14 @@ def run_garak(
             "tokenizer with a template."
         )
     with contextlib.closing(Garak(folder, online=settings.online)) as garak:
-        known = _known(folder, {**asdict(settings), "garak": garak.version, **_identity(lm)})
+        wanted = {**asdict(settings), "garak": garak.version, "model": lm.identity["weights_sha256"]}
+        known = _known(folder, {**wanted, "dtype": lm.identity["dtype"]})
         if known is not None:
-            progress.say(f"garak's report is finished already: {known.report}")
+            progress.say(f"garak's report is already finished: {known.report}")
             return known
         if (folder / ANSWERS).is_file():
-            progress.say("garak was interrupted: its report is begun anew, answers that were made are kept")
+            progress.say("garak was interrupted: its report starts again, the answers so far are kept")
         return _Scan(garak, lm, settings, progress, token_budget).run()
-
-
-def _identity(lm: LanguageModel) -> dict[str, Any]:
-    return {"model": lm.identity["weights_sha256"], "dtype": lm.identity["dtype"]}
 
 
 def _known(folder: Path, wanted: dict[str, Any]) -> GarakOutcome | None:
@@ -160,7 +157,9 @@ class _Scan:
                 f"{left_out[names[0]]}.{hint}"
             )
         with progress.stage("attacking the model", total=len(conversations), unit="answers") as bar:
-            target = self._target(bar)
+            generation = GenerationConfig(temperature=self.settings.sampling_temperature, seed=self.settings.seed)
+            tokens = self.settings.max_new_tokens
+            target = Target(self.lm, folder / ANSWERS, tokens, generation, self.token_budget, bar.advance)
             target.prime(conversations)
             failed = self._attack(usable, intents, target)
         for name, why in failed.items():
@@ -180,7 +179,7 @@ class _Scan:
     def _rehearse(
         self, name: str, intents: list[str], conversations: list[Messages]
     ) -> tuple[str | None, dict[str, str]]:
-        """Learn what a probe asks; gives why it cannot run, or detectors that could not be loaded, and why."""
+        """Record what a probe asks; returns why it cannot run, or the detectors that cannot be loaded, and why."""
         place = self._place(name, REHEARSAL)
         probe, detectors = None, set[str]()
         asked: list[Messages] = []
@@ -204,7 +203,7 @@ class _Scan:
         return None, lacking
 
     def _attack(self, names: list[str], intents: list[str], target: Target) -> dict[str, str]:
-        """Run probes with the model's answers; gives those that failed, and why."""
+        """Run probes with the model's answers; returns those that failed, and why."""
         failed = {}
         for name in names:
             place = self._place(name, ATTACK)
@@ -213,16 +212,11 @@ class _Scan:
                 failed[name] = fault(place)
         return failed
 
-    def _target(self, bar: Bar) -> Target:
-        generation = GenerationConfig(temperature=self.settings.sampling_temperature, seed=self.settings.seed)
-        file = self.garak.folder / ANSWERS
-        return Target(self.lm, file, self.settings.max_new_tokens, generation, self.token_budget, bar.advance)
-
     def _place(self, name: str, kind: str) -> Path:
         return self.garak.work / "probes" / name / kind
 
     def _garak(self, name: str, intents: list[str], place: Path, answer: AnswerFunction) -> list[dict[str, Any]]:
-        """Run garak with one probe, so that its seed and its faults are its own; gives the entries of the report."""
+        """Run garak with one probe, so that its seed and its faults are its own; returns the report's entries."""
         place.parent.mkdir(parents=True, exist_ok=True)
         report, config = _report(place), place.with_suffix(".json")
         report.unlink(missing_ok=True)
@@ -258,4 +252,4 @@ def _report(place: Path) -> Path:
 
 
 def _write(path: Path, parts: list[bytes]) -> None:
-    path.write_bytes(b"".join(part.rstrip() + b"\n" for part in parts))  # garak leaves its last line open
+    path.write_bytes(b"".join(part.rstrip() + b"\n" for part in parts))  # garak does not end the last line

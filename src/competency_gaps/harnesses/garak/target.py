@@ -1,4 +1,4 @@
-"""The model as garak asks it: chat messages in, answers out, in batches, kept on disk so that none is made twice."""
+"""The model as garak's target: it answers chat messages in batches and keeps the answers on disk for later runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prompts import render_chat, tokenize
 
 SLICE = 64
-"""Answers between two writes: what a kill loses at most."""
+"""Answers between two writes: the most that a kill can lose."""
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Target:
 
     lm: LanguageModel
     file: Path
-    """JSONL of the answers that are there: key, text (None: none could be given), and why there is no text."""
+    """JSONL of the answers so far: key, text (null: none could be given), and why there is no text."""
     max_new_tokens: int
     generation: GenerationConfig
     token_budget: int
@@ -44,14 +44,14 @@ class Target:
         self._asked: Counter[Messages] = Counter()
         if self.file.is_file():
             whole = self.file.read_bytes().rpartition(b"\n")
-            if whole[2]:  # a kill cut off the last line: that answer is made again
+            if whole[2]:  # a kill cut off the last line: that answer is generated again
                 self.file.write_bytes(whole[0] + whole[1])
             for line in log_lines(self.file):
                 if line.fault is None:
                     self._made[line.value["key"]] = (line.value["text"], line.value["why"])
 
     def prime(self, conversations: Sequence[Messages]) -> None:
-        """Make the answers that will be asked for, in batches; a conversation that stands there twice has two."""
+        """Generate answers in advance, in batches; a conversation that is listed twice has two answers."""
         count: Counter[Messages] = Counter()
         missing: dict[int, list[Messages]] = {}
         for messages in conversations:
@@ -65,7 +65,7 @@ class Target:
                 self._make(asked[start : start + SLICE], number)
 
     def answer(self, messages: Messages) -> str | None:
-        """The next answer to a conversation, made now if it was not primed; None: it cannot be answered."""
+        """The next answer to a conversation, generated now if it was not primed; None: it cannot be answered."""
         number = self._asked[messages]
         self._asked[messages] += 1
         if _key(messages, number) not in self._made:
@@ -76,7 +76,7 @@ class Target:
         return text
 
     def _make(self, asked: list[Messages], number: int) -> None:
-        """Answer number ``number`` of each conversation; its seed is its own, or all of them would be the same."""
+        """Generate answer ``number`` of each conversation, with a seed of its own so that answers differ."""
         ids: list[np.ndarray] = []
         able: list[Messages] = []
         made: dict[Messages, tuple[str | None, str]] = {}

@@ -1,4 +1,4 @@
-"""Tasks of Inspect: Inspect asks this run's model, and its log is read as any log of it is."""
+"""Tasks of Inspect: Inspect asks this run's model, and its log is then read like any other."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ _READ = (".py", ".json", ".jsonl", ".csv", ".yaml", ".yml", ".txt")
 
 
 def asks_the_model(choice: BenchmarkConfig) -> bool:
-    """Whether a benchmark is a task that asks the model itself, and so needs it before it has items."""
+    """Whether a benchmark is a task that asks the model itself, and so needs the model before it has items."""
     return isinstance(choice.source, TaskSource) and choice.source.harness == "inspect"
 
 
 def evaluated(
     choice: BenchmarkConfig, lm: LanguageModel, config: RunConfig, folder: Path | None, progress: Progress
 ) -> BenchmarkConfig:
-    """Let Inspect evaluate a task on the loaded model, and give the benchmark that its log is.
+    """Let Inspect evaluate a task on the loaded model, and return the benchmark that reads its log.
 
-    A finished log in the run folder is taken as it is; one that was stopped is finished by Inspect's own retry, which
-    keeps the samples that were done. Epochs, scorers and sampling are the task's; ``limit`` takes the first samples, as
-    Inspect does, and a prompt is what the tokenizer's chat template makes of the task's messages. The task's file is
-    run, as Inspect runs it: it is code of whoever wrote it.
+    A finished log in the run folder is used as it is; an unfinished one is completed by Inspect's own retry, which
+    keeps the finished samples. Epochs, scorers and sampling are the task's; ``limit`` takes the first samples, as
+    in Inspect, and the tokenizer's chat template renders the task's messages. The task's file is run, as in Inspect:
+    it is code of whoever wrote it.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def evaluated(
     log = next((path for path, status in logs.items() if status == "success"), None)
     if log is None:
         note_precision(folder, lm.identity["dtype"])
-        progress.say(f"{choice.name}: Inspect evaluates {source.name}" + (", going on with its log" if logs else ""))
+        progress.say(f"{choice.name}: Inspect evaluates {source.name}" + (", continuing its log" if logs else ""))
         with (
             progress.stage("evaluating with Inspect"),
             registered(lm, config.generation, config.batch_tokens) as name,
@@ -85,22 +85,23 @@ def _check(source: TaskSource) -> None:
 
 
 def _evaluate(source: TaskSource, model: str, limit: int | None, place: Path, unfinished: Path | None) -> Path:
-    """One evaluation, begun or gone on with; gives the log of it."""
+    """Start an evaluation, or continue an unfinished one; returns its log."""
     import inspect_ai
     from inspect_ai._util.error import PrerequisiteError
     from inspect_ai.log import read_eval_log
 
     quiet = {"display": "none", "log_dir": str(place.resolve()), "max_connections": CONNECTIONS, "log_level": "error"}
     quiet |= {"ctl_server": False, "acp_server": False}
+    spec, working_folder = _spec(source)
     if unfinished is not None:
         call, first = inspect_ai.eval_retry, read_eval_log(str(unfinished.resolve()))
         options = quiet
     else:
-        call, first = inspect_ai.eval, _spec(source)
+        call, first = inspect_ai.eval, spec
         options = {**quiet, "model": model, "task_args": dict(source.arguments), "limit": limit}
     known = inspect.signature(call).parameters
     try:
-        with _place(source):
+        with contextlib.chdir(working_folder):
             (log,) = call(first, **{key: value for key, value in options.items() if key in known})
     except ValueError as error:
         raise UserError(f"inspect:{source.name} names no single task: {error}.") from error
@@ -112,34 +113,22 @@ def _evaluate(source: TaskSource, model: str, limit: int | None, place: Path, un
         message = shorten(visible(log.error.message), 300) if log.error else "no reason is given"
         raise UserError(
             f"inspect:{source.name} ended with the status {log.status!r}: {message} Its log is kept in {place}; the "
-            "same command goes on with it."
+            "same command continues it."
         )
     return place / Path(str(log.location).removeprefix("file://")).name
 
 
-def _spec(source: TaskSource) -> str:
-    """Inspect's word for the task."""
+def _spec(source: TaskSource) -> tuple[str, Path]:
+    """Inspect's name of the task, and the folder in which Inspect is called."""
     file, task = inspect_place(source.name)
     path = file.resolve()
-    if task is not None:
-        return f"{path}@{task}"
-    return path.name if _is_split(path) else str(path)
-
-
-def _is_split(path: Path) -> bool:
-    """Whether Inspect would take a part of the path for the task's name."""
-    return "@" in str(path.parent)
-
-
-def _place(source: TaskSource) -> contextlib.AbstractContextManager[None]:
-    """Where Inspect is called: in the file's folder, if the folder's name cannot be given to it."""
-    file, task = inspect_place(source.name)
-    path = file.resolve()
-    return contextlib.chdir(path.parent) if task is None and _is_split(path) else contextlib.nullcontext()
+    if task is None and "@" in str(path.parent):  # Inspect would take the rest of such a path for the task's name
+        return path.name, path.parent
+    return (str(path) if task is None else f"{path}@{task}"), Path()
 
 
 def _logs(place: Path) -> dict[Path, str]:
-    """Logs of a folder with their status, the newest first; a log that cannot be read is no log."""
+    """Logs of a folder with their status, newest first; unreadable ones are skipped."""
     from inspect_ai.log import read_eval_log
 
     statuses: dict[Path, str] = {}
@@ -150,7 +139,7 @@ def _logs(place: Path) -> dict[Path, str]:
 
 
 def _fingerprint(choice: BenchmarkConfig, lm: LanguageModel, config: RunConfig, folder: Path) -> str:
-    """What an evaluation depends on, in eight letters: the files beside the task too, which it may read."""
+    """A hash of everything an evaluation depends on, including the files beside the task, which it may read."""
     assert isinstance(choice.source, TaskSource)
     source = as_dict(choice.source)
     file, _ = inspect_place(choice.source.name)
@@ -172,7 +161,7 @@ def _file_name(name: str) -> str:
 
 @contextlib.contextmanager
 def _own_logging() -> Iterator[None]:
-    """Inspect puts its own handler on all messages; afterwards they go where they went before."""
+    """Restore the root logger's handlers and level afterwards, which Inspect replaces."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     try:

@@ -19,7 +19,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.harnesses.inspect.log_files import UnreadableLogError, read_head, samples
 from competency_gaps.harnesses.inspect.log_sample import Exchange, SampleScores, Scores, read_exchange
 from competency_gaps.harnesses.shared.files import files_under, mapping, mean_score, sequence
-from competency_gaps.harnesses.shared.log import LogEntry, LogPart, Reader, Tally, mapped
+from competency_gaps.harnesses.shared.log import LogEntry, LogPart, Reader, Tally, free_name, mapped
 from competency_gaps.items.item import Item, LeftOut
 from competency_gaps.items.remark import Remark
 from competency_gaps.text import shorten, visible
@@ -79,19 +79,19 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     head = read_head(path)
     if head is None:
         raise UserError(f"{path} is no log of Inspect.")
-    reading = _Reading(head, Tally(part), source)
+    reader = _SampleReader(head, Tally(part), source)
     for sample in samples(path):
-        reading.tally.records += 1
-        reason = sample.fault or reading.add(sample.value, sample.where)
+        reader.tally.records += 1
+        reason = sample.fault or reader.add(sample.value, sample.where)
         if reason is not None:
-            yield reading.tally.drop(sample.where, reason)
-    if reading.tally.records == 0:
+            yield reader.tally.drop(sample.where, reason)
+    if reader.tally.records == 0:
         raise UserError(
             f"{path} holds no samples (its status is {head.get('status') or 'started'!r}). Write the log again with "
             "samples ('inspect eval --log-samples')."
         )
-    yield from reading.items()
-    yield reading.report()
+    yield from reader.items()
+    yield reader.report()
 
 
 @dataclass
@@ -112,7 +112,7 @@ class _Epoch:
 
 
 @dataclass
-class _Reading:
+class _SampleReader:
     """What is gathered while a log is read, whose epochs come in any order."""
 
     head: dict[str, Any]
@@ -151,7 +151,7 @@ class _Reading:
         known = self.epochs.setdefault(key, [])
         if any(other.number == number for other in known):
             return Remark("sample_again")
-        self.names.setdefault(key, self._name(str(sample["id"])))
+        self.names.setdefault(key, free_name(str(sample["id"]), self.names.values(), "#"))
         if self.failure is None and isinstance(sample.get("error"), dict):
             self.failure = str(sample["error"].get("message"))
         self.notes.update(exchange.notes)
@@ -160,11 +160,6 @@ class _Reading:
         further = mapped(self.source, where, mapping(sample.get("metadata")), sample)
         known.append(_Epoch(number, exchange, judged, failed, sample.get("target"), sample.get("uuid"), further))
         return None
-
-    def _name(self, wanted: str) -> str:
-        taken = set(self.names.values())
-        numbered = (f"{wanted}#{number}" for number in itertools.count(2))
-        return wanted if wanted not in taken else next(name for name in numbered if name not in taken)
 
     def _score(self) -> None:
         self.scores.choose()

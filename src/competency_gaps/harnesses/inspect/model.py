@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PROVIDER = "cgaps"
 """Inspect's name of the provider: the model is ``cgaps/NAME``."""
 GATHER = 0.01
-"""Seconds that the first of several calls waits for others, to be answered in one batch."""
+"""Time that the first of several calls waits for others to share its batch, in seconds."""
 CONNECTIONS = 32
 """Samples that Inspect asks at a time."""
 MAX_TOKENS = 2048
@@ -38,10 +38,10 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "presence_penalty": (0,),
     "logit_bias": ({},),
 }
-"""Settings that a model that is run here does not have -> values that change nothing (null does not either)."""
+"""Settings that models here do not support -> values that change nothing (nor does None)."""
 _registered: dict[str, BatchedModel] = {}
-"""Inspect's name of a model -> who answers for it now. Inspect keeps its own model objects by name, beyond the run that
-they were made for, so these hold no model themselves."""
+"""Inspect's name of a model -> the model that answers now. Inspect caches its own model objects by name, beyond the run
+that they were made for, so those hold no model themselves."""
 
 
 @dataclass
@@ -58,19 +58,19 @@ class _Call:
 
 @dataclass
 class BatchedModel:
-    """Answers questions that arrive at the same time in common batches."""
+    """Answers questions that arrive at the same time in one batch."""
 
     lm: LanguageModel
     config: GenerationConfig
-    """The run's settings; a task's own go before them."""
+    """The run's settings; a task's own take precedence."""
     token_budget: int
     waiting: list[_Call] = field(default_factory=list)
     asked: Counter[str] = field(default_factory=Counter)
-    """How often each sample, in each of its epochs, has asked each prompt."""
+    """How often each sample has asked each prompt in each of its epochs."""
     _lock: Any = None
 
     async def ask(self, call: _Call) -> GeneratedAnswer:
-        """The answer to one question. Whoever comes first answers for all that are waiting by then."""
+        """The answer to one question. The first call answers all that have arrived by then."""
         import anyio
 
         if self._lock is None:
@@ -83,7 +83,7 @@ class BatchedModel:
                 try:
                     await anyio.to_thread.run_sync(self._answer, batch)
                 finally:
-                    # If this one is called off half-way, the others are still to be answered.
+                    # If this call is cancelled half-way, the others still need an answer.
                     self.waiting += [other for other in batch if other.answer is None and other is not call]
         assert call.answer is not None
         return call.answer
@@ -91,8 +91,8 @@ class BatchedModel:
     def _answer(self, batch: Sequence[_Call]) -> None:
         alike: dict[Any, list[_Call]] = {}
         for number, call in enumerate(batch):
-            # Calls that are answered together share their random numbers, and who comes together is chance: what is
-            # sampled is answered alone.
+            # Calls in one batch share their random numbers, and which calls meet is chance: sampled answers are
+            # generated one by one.
             alone = number if call.config.temperature > 0 else None
             alike.setdefault((call.max_new, call.stop, call.config.model_dump_json(), alone), []).append(call)
         for members in alike.values():
@@ -113,29 +113,29 @@ class BatchedModel:
     def prompt(self, messages: Sequence[ChatMessage]) -> np.ndarray:
         """Messages as the tokenizer's chat template renders them, as tokens."""
         plain = [{"role": message.role, "content": _text(message)} for message in messages]
+        begun = plain[-1]["role"] == "assistant"  # the model continues an answer that the task began
         text = self.lm.tokenizer.apply_chat_template(
-            plain, tokenize=False, **_ending(last_is_answer=plain[-1]["role"] == "assistant")
+            plain, tokenize=False, continue_final_message=begun, add_generation_prompt=not begun
         )
         return np.asarray(self.lm.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"], np.int32)
 
     def settings(self, config: GenerateConfig) -> GenerationConfig:
-        """A task's sampling; what it does not say is as the run's settings have it (greedy by default)."""
-        given = {
-            "temperature": config.temperature if config.temperature is not None else self.config.temperature,
-            "top_p": config.top_p if config.top_p is not None else self.config.top_p,
-            "seed": config.seed if config.seed is not None else self.config.seed,
-        }
-        return GenerationConfig(**given)
+        """A task's sampling settings, with the run's as defaults (greedy unless changed)."""
+        names = ("temperature", "top_p", "seed")
+        given = {name: getattr(config, name) for name in names}
+        return GenerationConfig(
+            **{name: getattr(self.config, name) if value is None else value for name, value in given.items()}
+        )
 
     def seeded(self, config: GenerationConfig, ids: np.ndarray) -> GenerationConfig:
-        """Settings whose seed belongs to this one question of this sample in this epoch, whenever it is asked."""
+        """Settings with a seed that depends on the question, sample and epoch only, not on the order of calls."""
         if config.temperature <= 0:
             return config
         from inspect_ai.solver._task_state import sample_state
 
         state = sample_state()
         who = f"{state.sample_id}|{state.epoch}" if state is not None else ""
-        run = f"{state.uuid}" if state is not None else ""  # a sample that is tried again begins anew
+        run = f"{state.uuid}" if state is not None else ""  # a retried sample starts its counts anew
         prompt = hashlib.sha256(ids.tobytes()).hexdigest()
         key = f"{run}|{who}|{prompt}"
         text = f"{config.seed}|{who}|{prompt}|{self.asked[key]}"
@@ -146,7 +146,7 @@ class BatchedModel:
 
 @contextmanager
 def registered(lm: LanguageModel, config: GenerationConfig, token_budget: int) -> Iterator[str]:
-    """Make a loaded model known to Inspect for a while; gives Inspect's name of it.
+    """Register a loaded model with Inspect while the body runs; yields Inspect's name of it.
 
     Raises
     ------
@@ -224,11 +224,6 @@ async def _output(asking: BatchedModel, name: str, messages: Any, config: Genera
         choices=[ChatCompletionChoice(message=message, stop_reason=reason)],
         usage=ModelUsage(input_tokens=len(ids), output_tokens=count, total_tokens=len(ids) + count),
     )
-
-
-def _ending(*, last_is_answer: bool) -> dict[str, bool]:
-    """An answer that the task began itself is gone on with; else the answer's turn is opened."""
-    return {"continue_final_message": True} if last_is_answer else {"add_generation_prompt": True}
 
 
 def _text(message: ChatMessage) -> str:

@@ -61,7 +61,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     metric = chosen_metric(source, part, faults)
     usable = tuple(name for name, fault in faults.items() if fault is None)
     tally = Tally(part, metric=None if metric == NONE and NONE not in faults else metric, filter=source.filter)
-    reader = _Reader(task, tally, source)
+    reader = _DocumentReader(task, tally, source)
     filters: Counter[str] = Counter()
     for line in log_lines(part.files[0]):
         tally.records += 1
@@ -86,7 +86,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     yield tally.report()
 
 
-class _Reader:
+class _DocumentReader:
     """Makes items of the records of one file."""
 
     def __init__(self, task: LoggedTask, tally: Tally, source: LogSource) -> None:

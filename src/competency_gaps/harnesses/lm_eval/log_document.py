@@ -22,6 +22,7 @@ from competency_gaps.harnesses.shared.prompt import (
     SHORTEST,
     LoggedPrompt,
     OwnText,
+    chat_messages,
     chat_prompt,
     from_first_to_last,
     last_occurrence,
@@ -185,23 +186,13 @@ def _number(key: str) -> int:
 
 
 def _messages(prompt: Any) -> tuple[Message, ...] | None:
-    """Chat messages of an API model (``["<JSON>"]``); None if the prompt is none."""
+    """Chat messages of an API model (``["<JSON>"]``); None if the prompt holds none."""
     if isinstance(prompt, list) and len(prompt) == 1 and isinstance(prompt[0], str):
         try:
             prompt = json.loads(prompt[0])
         except ValueError:
             return None
-    if not isinstance(prompt, list) or not prompt or not all(isinstance(message, dict) for message in prompt):
-        return None
-    messages = []
-    for message in prompt:
-        content = message.get("content")
-        if isinstance(content, list):
-            content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-        if not isinstance(message.get("role"), str) or not isinstance(content, str):
-            return None
-        messages.append({"role": message["role"], "content": content})
-    return tuple(messages)
+    return chat_messages(prompt)
 
 
 def options_of(arguments: Sequence[Sequence[Any]], task: LoggedTask) -> LoggedOptions | None:

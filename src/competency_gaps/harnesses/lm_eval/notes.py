@@ -48,13 +48,13 @@ def _notes(benchmark: Benchmark, task: Any, lm: LanguageModel, system: str | Non
 
 def _refuses_system(lm: LanguageModel) -> bool:
     user: Message = {"role": "user", "content": "x"}
-    system: Message = {"role": "system", "content": "y"}
+    # A template that refuses any chat is reported elsewhere.
+    return _renders(lm, user) and not _renders(lm, {"role": "system", "content": "y"}, user)
+
+
+def _renders(lm: LanguageModel, *messages: Message) -> bool:
     try:
-        render_chat(lm.tokenizer, [user], generation_prompt=True)
+        render_chat(lm.tokenizer, messages, generation_prompt=True)
     except UserError:
-        return False  # it refuses any chat, which is reported elsewhere
-    try:
-        render_chat(lm.tokenizer, [system, user], generation_prompt=True)
-    except UserError:
-        return True
-    return False
+        return False
+    return True

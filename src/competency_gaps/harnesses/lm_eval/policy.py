@@ -23,6 +23,8 @@ from competency_gaps.items.remark import Remark
 
 MAX_GEN_TOKS = 256
 """The harness's length of an answer if a task sets none."""
+LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
+"""The harness's names for the length of an answer, in order of precedence."""
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -30,8 +32,8 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 class LmEval(Policy):
     """The harness's own score of each document.
 
-    What is asked are the task's requests, word for word; the outputs are given to copies of them as the harness's
-    evaluator does, filtered by the task's filters and scored by its ``process_results``.
+    The model gets the task's requests verbatim; copies of them get the outputs, as in the harness's evaluator, and the
+    task's filters and ``process_results`` score them.
     """
 
     name: ClassVar[str] = "lm_eval"
@@ -49,7 +51,7 @@ class LmEval(Policy):
     """Hash of the user's own files that define the task; empty for the harness's tasks."""
 
     def fingerprint(self) -> str:
-        """SHA-256 of the task's configuration with its functions' source, of all that it asks, and of its files."""
+        """SHA-256 of the task's configuration with its functions' source, its requests, and its files."""
         parts = [
             _described(self.task.dump_config()),
             _source(type(self.task)),
@@ -95,7 +97,7 @@ class LmEval(Policy):
     def _answered(self, item: Item, output: Output) -> list[Any] | None:
         """Copies of an item's requests with the model's responses; None if a likelihood is not finite."""
         asked = self.requests[int(item.id)]
-        # The harness asks a request as often as the task says; a greedy answer is the same each time.
+        # The harness repeats a request as the task demands; a greedy answer is the same each time.
         repeats = max(1, int(asked[0].repeats or 1))
         responses: list[Any]
         if asked[0].request_type == "generate_until":
@@ -163,8 +165,7 @@ def hashes(task: Any, instances: Sequence[Any]) -> dict[str, str]:
 
 def _generation(options: dict[str, Any]) -> Generation:
     """The harness's generation arguments as a request."""
-    lengths = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
-    longest = next((options[name] for name in lengths if options.get(name) is not None), MAX_GEN_TOKS)
+    longest = next((options[name] for name in LENGTHS if options.get(name) is not None), MAX_GEN_TOKS)
     until = options.get("until") or []
     stop = [until] if isinstance(until, str) else list(until)
     texts = tuple(str(text) for text in stop if text)
@@ -172,7 +173,7 @@ def _generation(options: dict[str, Any]) -> Generation:
 
 
 def _described(value: Any) -> Any:
-    """A configuration as plain JSON that is the same in every process: functions by their source."""
+    """A configuration as plain JSON that is the same in every process, with functions as their source."""
     if isinstance(value, Mapping):
         return {str(key): _described(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):

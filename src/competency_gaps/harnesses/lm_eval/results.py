@@ -5,13 +5,11 @@ from __future__ import annotations
 import datetime
 import functools
 import hashlib
-import importlib.metadata
-import itertools
 import json
 import logging
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,8 @@ from competency_gaps.config import RunConfig, TaskSource
 from competency_gaps.files import finite, write_atomic, write_json
 from competency_gaps.harnesses.lm_eval.policy import LmEval, scalar
 from competency_gaps.harnesses.lm_eval.samples import Measured, line_of, measured, metric_name, sample
+from competency_gaps.harnesses.shared.log import free_name
+from competency_gaps.installation import versions
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.text import shorten, visible
@@ -53,7 +53,7 @@ def write_harness_files(
     written: set[Path] = set()
     entries: dict[str, _Summary] = {}
     for name, of_benchmark in prepared.items():
-        task = _free(_sanitised(name)[:150], entries)
+        task = free_name(_sanitised(name)[:150], entries, "-")
         path = place / f"samples_{task}_{stamp}.jsonl"
         rows = items.filter(pl.col("benchmark") == name)
         summary = entries[task] = _Summary(name, of_benchmark)
@@ -70,25 +70,21 @@ def write_harness_files(
 
 
 class _Summary:
-    """Content of the results file about one benchmark, gathered while its samples are written."""
+    """The results of one benchmark, gathered while its samples are written."""
 
     def __init__(self, name: str, items: Sequence[PreparedItem]) -> None:
         self.name, self.items = name, items
         self.task = items[0].policy.task if items and isinstance(items[0].policy, LmEval) else None
         self.values: dict[tuple[str, str], list[Any]] = {}
-        self._digest = hashlib.sha256()
+        self.digest = hashlib.sha256()
+        """The harness's hash of a task: of the hashes of its samples."""
 
     def add(self, measured_item: Measured, line: Mapping[str, Any]) -> None:
-        self._digest.update("".join(line[f"{part}_hash"] for part in ("doc", "prompt", "target")).encode())
+        self.digest.update("".join(line[f"{part}_hash"] for part in ("doc", "prompt", "target")).encode())
         for metric, value in measured_item.metrics.items():
             known = self.values.setdefault((metric, measured_item.filter), [])
             if value is not None:
                 known.append(value)
-
-    @property
-    def hash(self) -> str:
-        """The harness's hash of a task: of the hashes of its samples."""
-        return self._digest.hexdigest()
 
     def figures(self) -> dict[str, Any]:
         """``metric,filter`` and its standard error, by the task's own aggregation, else the mean."""
@@ -117,11 +113,9 @@ def _write_samples(
     part: Path, items: Sequence[PreparedItem], rows: pl.DataFrame, summary: _Summary, config: RunConfig
 ) -> None:
     """Write all items of one filter, then all of the next, as the harness does."""
-    identities = [prepared.item.identity for prepared in items]
-    name = metric_name(items, identities) if items else "score"
-    filters = _filters(items)
+    name = metric_name(items)
     with part.open("w", encoding="utf-8", errors="replace", newline="\n") as handle:
-        for wanted in filters:
+        for wanted in _filters(items):
             for position, (prepared, row) in enumerate(zip(items, rows.iter_rows(named=True), strict=True)):
                 for measurement in measured(prepared, row, name):
                     if wanted is not None and measurement.filter != wanted:
@@ -132,7 +126,7 @@ def _write_samples(
 
 
 def _filters(items: Sequence[PreparedItem]) -> Sequence[str | None]:
-    """Filters of a task; None stands for whichever filter an item has."""
+    """Filters of a task; None stands for any."""
     policy = items[0].policy if items else None
     return [ensemble.name for ensemble in policy.task._filters] if isinstance(policy, LmEval) else [None]
 
@@ -141,7 +135,10 @@ def _results(
     entries: Mapping[str, _Summary], lm: LanguageModel, config: RunConfig, begun: datetime.datetime
 ) -> dict[str, Any]:
     """The results file, with the harness's keys as far as their values are known."""
-    name, tokenizer = str(lm.identity["name"]), lm.tokenizer
+    name, tokenizer, installed = str(lm.identity["name"]), lm.tokenizer, versions()
+    seeds = [b.source.fewshot_seed for b in config.benchmarks if isinstance(b.source, TaskSource)]
+    ordered = sorted(entries.items())
+    configs = {task: _config(task, summary) for task, summary in ordered}
     results, better = {}, {}
     for task, summary in entries.items():
         scored = max((len(values) for values in summary.values.values()), default=0)
@@ -151,9 +148,9 @@ def _results(
     return {
         "results": results,
         "group_subtasks": {},
-        "configs": {task: _config(task, summary) for task, summary in sorted(entries.items())},
-        "versions": {task: _version(summary) for task, summary in sorted(entries.items())},
-        "n-shot": {task: _shots(summary) for task, summary in sorted(entries.items())},
+        "configs": configs,
+        "versions": {task: 0 if summary.task is None else summary.task.VERSION for task, summary in ordered},
+        "n-shot": {task: config.get("num_fewshot") or 0 for task, config in configs.items()},
         "higher_is_better": dict(sorted(better.items())),
         "n-samples": {
             task: {"original": len(summary.items), "effective": results[task]["sample_len"]}
@@ -176,21 +173,21 @@ def _results(
             "random_seed": 0,
             "numpy_seed": 1234,
             "torch_seed": 1234,
-            "fewshot_seed": next(iter(_seeds(config)), 1234),
+            "fewshot_seed": seeds[0] if seeds else 1234,
         },
         "git_hash": None,
         "date": begun.timestamp(),
         "pretty_env_info": "",
-        "transformers_version": _installed("transformers"),
-        "lm_eval_version": _installed("lm-eval"),
-        "competency_gaps_version": _installed("competency-gaps"),
+        "transformers_version": installed.get("transformers"),
+        "lm_eval_version": installed.get("lm-eval"),
+        "competency_gaps_version": installed.get("competency-gaps"),
         "upper_git_hash": None,
         "tokenizer_pad_token": [tokenizer.pad_token, str(tokenizer.pad_token_id)],
         "tokenizer_eos_token": [tokenizer.eos_token, str(tokenizer.eos_token_id)],
         "tokenizer_bos_token": [tokenizer.bos_token, str(tokenizer.bos_token_id)],
         "eot_token_id": tokenizer.eos_token_id,
         "max_length": lm.max_length,
-        "task_hashes": {task: summary.hash for task, summary in entries.items()},
+        "task_hashes": {task: summary.digest.hexdigest() for task, summary in entries.items()},
         "model_source": "competency-gaps",
         "model_name": name,
         "model_name_sanitized": _sanitised(name),
@@ -210,18 +207,6 @@ def _config(task: str, summary: _Summary) -> dict[str, Any]:
     return {"task": task, "num_fewshot": 0, "metadata": {"version": 0, "policy": ", ".join(policies)}}
 
 
-def _version(summary: _Summary) -> Any:
-    return summary.task.VERSION if summary.task is not None else 0
-
-
-def _shots(summary: _Summary) -> int:
-    return int(summary.task.get_config("num_fewshot") or 0) if summary.task is not None else 0
-
-
-def _seeds(config: RunConfig) -> list[int]:
-    return [b.source.fewshot_seed for b in config.benchmarks if isinstance(b.source, TaskSource)]
-
-
 def _mean(values: Sequence[Any]) -> float:
     return float(sum(values) / len(values))
 
@@ -236,12 +221,6 @@ def _standard_error(values: Sequence[Any]) -> float | str:
     return math.sqrt(sum((value - mean) ** 2 for value in known) / (len(known) - 1)) / math.sqrt(len(known))
 
 
-def _free(name: str, taken: Collection[str]) -> str:
-    """The name, with a number if it is taken."""
-    numbered = (f"{name}-{i}" for i in itertools.count(2))
-    return next(candidate for candidate in itertools.chain([name], numbered) if candidate not in taken)
-
-
 def _sanitised(name: str) -> str:
     """A name as part of a file's name, as the harness writes a model's name."""
     return re.sub(r"[\"<>:/|\\?*\[\]\x00-\x1f]+", "__", name)
@@ -249,10 +228,3 @@ def _sanitised(name: str) -> str:
 
 def _sha(text: Any) -> str | None:
     return None if text is None else hashlib.sha256(str(text).encode("utf-8")).hexdigest()
-
-
-def _installed(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

@@ -31,12 +31,10 @@ class Measured(NamedTuple):
     """Filtered response per request; None: equal to the responses."""
 
 
-def metric_name(items: Sequence[PreparedItem], identities: Sequence[Mapping[str, Any]]) -> str:
+def metric_name(items: Sequence[PreparedItem]) -> str:
     """Name of a benchmark's scores: the metric of its log, else its policy; ``score`` if items differ."""
-    names = {
-        str(known.get("metric") or METRICS.get(prepared.policy.name, prepared.policy.name))
-        for prepared, known in zip(items, identities, strict=True)
-    }
+    policies = [METRICS.get(prepared.policy.name, prepared.policy.name) for prepared in items]
+    names = {str(p.item.identity.get("metric") or policy) for p, policy in zip(items, policies, strict=True)}
     return names.pop() if len(names) == 1 else "score"
 
 
@@ -55,10 +53,10 @@ def measured(prepared: PreparedItem, row: Mapping[str, Any], name: str) -> list[
 def sample(
     prepared: PreparedItem, row: Mapping[str, Any], position: int, measured_item: Measured, generation: GenerationConfig
 ) -> dict[str, Any]:
-    """One line of a samples file.
+    """One record of a samples file, with the harness's keys in its order.
 
-    The harness's keys in its order; an item without a score has null for the metric and says why under ``unscored``.
-    ``doc`` is the task's own document, else the item's own fields.
+    The metric of an item without a score is None, with the reason under ``unscored``. ``doc`` is the task's own
+    document, else the item's own fields.
     """
     doc, target, doc_id = _doc(prepared, position)
     arguments = _arguments(prepared, generation)

@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -19,18 +19,7 @@ from competency_gaps.errors import MissingExtraError, UserError, argument, neare
 RANDOM_SEED, OTHER_SEED = 0, 1234
 """``simple_evaluate``'s seeds of Python's random numbers, and of NumPy's and torch's."""
 _GROUP_KEYS = frozenset({"group", "group_alias", "task", "aggregate_metric_list", "metadata", "tag"})
-"""Keys of a group itself; all others are defaults of its members."""
-
-
-class IndexEntry(NamedTuple):
-    """An entry of lm-evaluation-harness's index of tasks."""
-
-    kind: str
-    """``task``, ``group`` or ``tag``."""
-    config: dict[str, Any]
-    """A group's configuration; empty for others."""
-    tasks: tuple[str, ...] = ()
-    """A tag's tasks."""
+"""Keys of the group itself; all others are defaults of its members."""
 
 
 def load_task(source: TaskSource) -> Any:
@@ -44,17 +33,19 @@ def load_task(source: TaskSource) -> Any:
         If there is no such task, it is a group, or its data cannot be loaded.
     """
     manager = _manager_of(source)
-    entry = lookup(manager, source.name)
-    if entry is not None and entry.kind != "task":
+    kind = _kind(manager, source.name)
+    if kind in ("group", "tag"):
         first = [member.name for member in members(source)][:3]
         raise UserError(
-            f"lm_eval:{source.name} is a {entry.kind} of several tasks ({', '.join(first)}, ...), each a benchmark of "
-            f"its own. Give them one by one, or use --task lm_eval:{source.name}, which takes all of them."
+            f"lm_eval:{source.name} is a {kind} of several tasks ({', '.join(first)}, ...), each a benchmark of "
+            f"its own. Give them one by one, or as {argument('task')} lm_eval:{source.name}, which takes all of them."
         )
-    if entry is None and not _is_inline(source) and not Path(source.name).is_file():
+    if kind is None and not _is_inline(source) and not Path(source.name).is_file():
         known = list(manager.task_index)
-        raise UserError(f"lm_eval knows no task {source.name!r}.{nearest(source.name, known)}{_where(source)}")
-    task = _built(manager, source, registered=entry is not None)
+        hint = f" For task files of your own give their folder with {argument('include_path')}."
+        hint = "" if source.include_path else hint
+        raise UserError(f"lm_eval knows no task {source.name!r}.{nearest(source.name, known)}{hint}")
+    task = _built(manager, source, registered=kind is not None)
     own = task.get_config("num_fewshot")
     if source.num_fewshot is not None and own != 0:
         task.set_config(key="num_fewshot", value=source.num_fewshot)
@@ -67,7 +58,7 @@ def load_task(source: TaskSource) -> Any:
 def members(source: TaskSource) -> list[TaskSource]:
     """The single tasks that a name stands for; see :func:`competency_gaps.harnesses.tasks.expand`."""
     manager = _manager_of(source)
-    if lookup(manager, source.name) is None:
+    if _kind(manager, source.name) is None:
         return [source]
     tasks: list[TaskSource] = []
     for name, arguments in _leaves(manager, source.name, dict(source.arguments)):
@@ -77,13 +68,10 @@ def members(source: TaskSource) -> list[TaskSource]:
     return tasks
 
 
-def lookup(manager: Any, name: str) -> IndexEntry | None:
-    """The entry of a name in the harness's index; None: the harness does not know it."""
+def _kind(manager: Any, name: str) -> str | None:
+    """``task``, ``group`` or ``tag``; None: the harness does not know the name."""
     entry = manager.task_index.get(name)
-    if entry is None:
-        return None
-    kind = entry.kind.name.lower().removeprefix("py_")
-    return IndexEntry(kind, entry.cfg or {}, tuple(sorted(entry.tags)) if kind == "tag" else ())
+    return None if entry is None else str(entry.kind.name.lower().removeprefix("py_"))
 
 
 @contextmanager
@@ -105,7 +93,7 @@ def harness_seeds() -> Iterator[None]:
 
 @contextmanager
 def quiet_harness() -> Iterator[None]:
-    """Silence the harness below errors; what matters is in the task's report."""
+    """Silence the harness's messages below errors; the task's report has what matters."""
     logger = logging.getLogger("lm_eval")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -122,12 +110,13 @@ def _manager_of(source: TaskSource) -> Any:
         raise MissingExtraError(error.name or "lm_eval", "lm-eval", "A task of lm-evaluation-harness") from error
     folder = source.include_path
     if folder is not None and not folder.is_dir():
-        raise UserError(f"include_path {str(folder)!r} is no folder. Give the folder that holds the task's .yaml file.")
+        raise UserError(
+            f"include_path {str(folder)!r} is not a folder. Give the folder that holds the task's .yaml file."
+        )
     if folder is not None:
         # The user's own tasks take precedence, and reading the harness's thousands of task files takes seconds.
         own = _manager(str(folder.resolve()), False)
-        entry = lookup(own, source.name)
-        if entry is not None and entry.kind == "task":
+        if _kind(own, source.name) == "task":
             return own
     elif _is_inline(source) or Path(source.name).is_file():
         return _manager(None, False)
@@ -160,8 +149,9 @@ def _built(manager: Any, source: TaskSource, *, registered: bool) -> Any:
             f"lm_eval:{source.name} needs the package {error.name!r}, which is not installed: {error}"
         ) from error
     except known as error:
+        first_line = str(error).strip().split("\n")[0]
         raise UserError(
-            f"lm_eval:{source.name} cannot be loaded: {type(error).__name__}: {_first_line(error)} Its data come from "
+            f"lm_eval:{source.name} cannot be loaded: {type(error).__name__}: {first_line} Its data come from "
             "a dataset hub or from local files: check that the hub can be reached, or that the files are there."
         ) from error
     return next(iter(tasks.values()))
@@ -169,12 +159,13 @@ def _built(manager: Any, source: TaskSource, *, registered: bool) -> Any:
 
 def _leaves(manager: Any, name: str, given: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Single tasks under a name, with the settings of their groups; ``given`` overrides these."""
-    entry = lookup(manager, name)
-    if entry is None or entry.kind == "task":
+    kind = _kind(manager, name)
+    if kind in (None, "task"):
         return [(name, _plain(name, given))]
-    if entry.kind == "tag":
-        return [leaf for task in entry.tasks for leaf in _leaves(manager, task, given)]
-    return _members(manager, name, entry.config, given)
+    entry = manager.task_index[name]
+    if kind == "tag":
+        return [leaf for task in sorted(entry.tags) for leaf in _leaves(manager, task, given)]
+    return _members(manager, name, entry.cfg or {}, given)
 
 
 def _members(
@@ -188,11 +179,11 @@ def _members(
             leaves += _leaves(manager, member, outer)
             continue
         own = {key: value for key, value in member.items() if key not in ("group", "task", "task_alias")}
-        if "group" in member and lookup(manager, member["group"]) is None:
+        if "group" in member and member["group"] not in manager.task_index:
             leaves += _members(manager, member["group"], member, outer)
         elif "group" in member:
             leaves += _leaves(manager, member["group"], {**outer, **own})
-        elif lookup(manager, member["task"]) is None:
+        elif member["task"] not in manager.task_index:
             leaves.append((f"{group}::{member['task']}", _plain(group, {**outer, **own})))
         else:
             leaves += _leaves(manager, member["task"], {**outer, **own})
@@ -204,7 +195,7 @@ def _plain(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         return dict(json.loads(json.dumps(arguments)))
     except TypeError as error:
         raise UserError(
-            f"lm_eval:{name}: its group sets what cannot be written into a configuration ({error}). Name its tasks "
+            f"lm_eval:{name}: a setting of its group cannot be written into a configuration ({error}). Name its tasks "
             "one by one."
         ) from error
 
@@ -212,13 +203,3 @@ def _plain(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
 def _is_inline(source: TaskSource) -> bool:
     """Whether the arguments define a whole task."""
     return "dataset_path" in source.arguments
-
-
-def _where(source: TaskSource) -> str:
-    return (
-        "" if source.include_path else f" For task files of your own give their folder with {argument('include_path')}."
-    )
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0]

@@ -7,7 +7,6 @@ import functools
 import inspect
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,23 +14,24 @@ from typing import Any, NamedTuple
 
 from competency_gaps.config import TaskSource
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.harnesses.lm_eval.policy import LmEval, doc_choices, hashes, samples
+from competency_gaps.harnesses.lm_eval.policy import LENGTHS, LmEval, doc_choices, hashes, samples
 from competency_gaps.harnesses.lm_eval.task_index import harness_seeds, load_task, quiet_harness
 from competency_gaps.harnesses.shared.folder_digest import folder_digest
+from competency_gaps.harnesses.shared.log import LogPart, Tally
 from competency_gaps.items.item import Item, LeftOut, Message, SourceReport, Text
 from competency_gaps.items.policy import Policy
-from competency_gaps.items.remark import Remark, counted
+from competency_gaps.items.remark import Remark
 
 _OF_ALL = frozenset(
     {"f1", "mcc", "brier_score", "likelihood", "bleu", "chrf", "chrf++", "ter", "perplexity", "word_perplexity"}
     | {"byte_perplexity", "bits_per_byte", "acc_all", "bypass"}
 )
 """The harness's metrics that are defined only over all items, unless the task takes their mean (as DROP does with its
-own ``f1``): per item, they are no number in [0, 1]."""
+own ``f1``): they have no value in [0, 1] per item."""
 
 
 class TaskMetric(NamedTuple):
-    """The metric and filter that give the score, and all that there are."""
+    """The metric and filter that give the score, and all that the task has."""
 
     metric: str
     filter: str
@@ -61,36 +61,24 @@ def read_lm_eval(source: TaskSource) -> Iterator[Item | LeftOut | SourceReport |
     _refuse_votes(task, chosen, where)
     templated = source.chat_template == "on"
     requests = _requests(task, where, templated)
-    items: list[Item] = []
-    left_out: Counter[Remark] = Counter()
-    own_text: dict[str, int] = {}
+    part = LogPart("lm_eval", source.name, (), notes=tuple(_warnings(task, source)))
+    tally = Tally(part, chosen.metric, chosen.filter, records=len(requests))
+    tally.available = {"metric": chosen.metrics, "filter": chosen.filters}
     for doc_id, instances in requests.items():
-        made, how = _item(task, doc_id, instances, templated)
+        made, method = _item(task, doc_id, instances, templated)
         if isinstance(made, LeftOut):
-            left_out[made.reason] += 1
-            yield made
+            yield tally.drop(made.where, made.reason)
             continue
-        own_text[how] = own_text.get(how, 0) + 1
+        tally.items += 1
+        tally.own_text[method] += 1
         identity = {"task": source.name, "doc_id": doc_id, "metric": chosen.metric, "filter": chosen.filter}
         known = hashes(task, instances)
         if templated:
-            del known["prompt_hash"]  # the harness hashes the rendered prompt, which is not there yet
-        items.append(replace(made, identity={**identity, **known}))
-    yield from items
+            del known["prompt_hash"]  # the harness hashes the rendered prompt, which does not exist yet
+        yield replace(made, identity={**identity, **known})
     asked = {doc_id: tuple(each) for doc_id, each in requests.items()}
     yield LmEval(task, asked, chosen.metric, chosen.filter, _files(source))
-    yield SourceReport(
-        format="lm_eval",
-        benchmark=source.name,
-        metric=chosen.metric,
-        filter=chosen.filter,
-        available={"metric": chosen.metrics, "filter": chosen.filters},
-        records=len(requests),
-        items=len(items),
-        left_out=counted(left_out),
-        own_text=own_text,
-        warnings=tuple(_warnings(task, source)),
-    )
+    yield tally.report()
 
 
 def _refuse(task: Any, where: str) -> None:
@@ -160,13 +148,10 @@ def _requests(task: Any, where: str, templated: bool) -> dict[int, list[Any]]:
 
 @contextlib.contextmanager
 def _no_bar() -> Iterator[None]:
-    """The harness's progress bar cannot be switched off by an argument; what a task's code prints is let through."""
+    """Switch off the harness's progress bar, which has no argument for it; output of a task's code is kept."""
     import lm_eval.api.task as module
 
-    bar = getattr(module, "tqdm", None)
-    if bar is None:
-        yield
-        return
+    bar = module.tqdm
     module.tqdm = functools.partial(bar, disable=True)
     try:
         yield
@@ -175,7 +160,7 @@ def _no_bar() -> Iterator[None]:
 
 
 def _captured(messages: list[Message], add_generation_prompt: bool = True) -> str:
-    """Stands in for the chat template: the messages themselves, which the pipeline renders once the model is there."""
+    """Stand in for the chat template: keep the messages, which the pipeline renders once the model is loaded."""
     return json.dumps({"messages": messages, "open": add_generation_prompt}, ensure_ascii=False)
 
 
@@ -238,16 +223,7 @@ def _warnings(task: Any, source: TaskSource) -> Iterator[Remark]:
     options = dict(task.get_config("generation_kwargs") or {})
     if _draws(task):
         yield Remark("samples_answers")
-    known = {
-        "until",
-        "do_sample",
-        "temperature",
-        "max_gen_toks",
-        "max_new_tokens",
-        "max_tokens",
-        "max_completion_tokens",
-    }
-    for name in sorted(set(options) - known):
+    for name in sorted(set(options) - {"until", "do_sample", "temperature", *LENGTHS}):
         yield Remark("option_unused", quotes=(name, repr(options[name])))
 
 
@@ -276,7 +252,7 @@ def choose_metric(task: Any, source: TaskSource, where: str) -> TaskMetric:
         if asked not in metrics and not callable(task.get_config("process_results")):
             raise UserError(f"{where} has no metric {asked!r}; it has {', '.join(metrics)}.{nearest(asked, metrics)}")
         if better.get(asked) is False:
-            raise UserError(f"{where}: of the metric {asked!r} less is better. Choose one of {_listed(fit)}.")
+            raise UserError(f"{where}: the metric {asked!r} is better where it is lower. Choose one of {_listed(fit)}.")
         if asked in whole:
             raise UserError(f"{where}: the metric {asked!r} has no value per item. Choose one of {_listed(fit)}.")
     elif not fit:

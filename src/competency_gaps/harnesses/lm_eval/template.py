@@ -1,9 +1,9 @@
-"""Render the prompt templates of lm-evaluation-harness, which come from strangers with a results file.
+"""Render prompt templates of lm-evaluation-harness from results files, which are untrusted input.
 
-jinja2's sandbox keeps a template from running Python, but not from filling the memory or running for ever. So only
-templates are rendered that cannot grow: without loops, assignments and calls, save a few methods and filters whose
-result is about as long as their input. Each part of such a template runs at most once, so the parts times the length of
-the document bound the work. [ours] That holds for 98% of the templates that come with lm-evaluation-harness 0.4.13.
+jinja2's sandbox prevents a template from running Python, but not from exhausting memory or time. Therefore loops,
+assignments and calls are refused, except a few methods and filters whose result is about as long as their input. Each
+part of such a template runs at most once, so the number of parts times the length of the document bounds the work.
+[ours] This covers 98% of the templates in lm-evaluation-harness 0.4.13.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 _LONGEST_TEMPLATE = 20_000
-"""Most characters of a template."""
+"""Longest template that is rendered, in characters."""
 _MOST_WORK = 10_000_000
-"""Most parts of a template, times the characters of the document."""
+"""Limit on the parts of a template times the characters of the document."""
 _NODES = frozenset(
     [
         "Add",

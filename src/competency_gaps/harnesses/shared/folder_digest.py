@@ -1,4 +1,4 @@
-"""What the files beside a task say, as one hash: an edited task is another task."""
+"""One hash of the files beside a task: an edited task is another task."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 MAX_FILES = 2_000
-"""Files that are hashed at most, in the order of their names [ours]."""
+"""Most files that are hashed, in the order of their names [ours]."""
 MAX_BYTES = 16 * 2**20
-"""Of a larger file only the size and the time of its last change are hashed [ours]."""
+"""Of a larger file, only size and modification time are hashed [ours]."""
 _RUN = frozenset({"plan.json", "manifest.json"})
 _OUTPUT = frozenset({"__pycache__", "logs"})
 
@@ -18,15 +18,15 @@ _OUTPUT = frozenset({"__pycache__", "logs"})
 def folder_digest(folder: Path, suffixes: Collection[str], *, depth: int, skip: Path | None = None) -> str:
     """SHA-256 over names and contents of the files in a folder and the folders in it.
 
-    Hidden folders, run folders, and the folders into which Python and Inspect write are left out: what a run itself
-    writes is no part of its task.
+    Hidden folders, run folders, and the output folders of Python and Inspect are skipped: what a run writes is not part
+    of its task.
 
     Parameters
     ----------
     suffixes
-        Endings of the files that count, with the dot.
+        Suffixes of the files that count, with the dot.
     depth
-        How many folders deep below ``folder``.
+        Levels of subfolders that are searched.
     skip
         The run folder, which may lie in ``folder``.
     """

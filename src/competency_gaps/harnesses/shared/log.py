@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -65,6 +66,12 @@ def newest(logs: Iterable[tuple[str, Path]]) -> tuple[str, Path, tuple[Remark, .
     """Time and file of the newest of several logs of one task, and remarks that name the others."""
     *older, (stamp, file) = sorted(logs)
     return stamp, file, tuple(Remark("older_log", quotes=(other.name,)) for _, other in older)
+
+
+def free_name(name: str, taken: Collection[str], sign: str) -> str:
+    """The name, with a sign and a number from 2 appended if it is taken."""
+    numbered = (f"{name}{sign}{number}" for number in itertools.count(2))
+    return name if name not in taken else next(candidate for candidate in numbered if candidate not in taken)
 
 
 def refuse_options(source: LogSource, format_: str, options: Collection[str]) -> None:

@@ -91,10 +91,11 @@ def read_prompt(asked: Any, own: str, method: str) -> LoggedPrompt | None:
         None if the prompt is empty, or in another form.
     """
     messages = chat_messages(asked)
-    if messages:
-        content = messages[-1]["content"]
+    last = last_user(messages) if messages else None
+    if messages and last is not None:
+        content = messages[last]["content"]
         span = last_occurrence(content, own, method) or whole(content, "the last user message")
-        return chat_prompt(messages, span) if span else None
+        return chat_prompt(messages[: last + 1], span) if span else None
     if isinstance(asked, (list, tuple)) and len(asked) == 1:
         asked = asked[0]
     if not isinstance(asked, str):
@@ -104,8 +105,8 @@ def read_prompt(asked: Any, own: str, method: str) -> LoggedPrompt | None:
 
 
 def chat_messages(value: Any) -> tuple[Message, ...] | None:
-    """Messages up to the last user message; None if the value is no list of messages, or that message is missing."""
-    if not isinstance(value, (list, tuple)):
+    """Chat messages of text; None if the value is no list of them."""
+    if not isinstance(value, (list, tuple)) or not value:
         return None
     messages: list[Message] = []
     for message in value:
@@ -115,8 +116,7 @@ def chat_messages(value: Any) -> tuple[Message, ...] | None:
         if not isinstance(role, str) or content is None:
             return None
         messages.append({"role": _OPENCOMPASS_ROLES.get(role, role), "content": content})
-    last = last_user(messages)
-    return None if last is None or not messages[last]["content"].strip() else tuple(messages[: last + 1])
+    return tuple(messages)
 
 
 def last_user(messages: Iterable[Message]) -> int | None:

@@ -5,6 +5,7 @@
 within blocks.
 """
 
+from competency_gaps.evidence.flips import Paired, flip_p_values, paired_differences
 from competency_gaps.evidence.gap import adjusted_gap, gap_interval
 from competency_gaps.evidence.interval import mean_interval
 from competency_gaps.evidence.monte_carlo import drawn_tails
@@ -21,6 +22,7 @@ __all__ = [
     "Evidence",
     "ItemSample",
     "Outcomes",
+    "Paired",
     "Units",
     "adjusted_gap",
     "block_sums",
@@ -29,8 +31,10 @@ __all__ = [
     "effective_sample",
     "evidence",
     "evidence_by_benchmark",
+    "flip_p_values",
     "gap_interval",
     "mean_interval",
+    "paired_differences",
     "permutation_cumulants",
     "permutation_tails",
     "sample_of",

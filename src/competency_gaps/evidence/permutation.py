@@ -66,7 +66,7 @@ def permutation_cumulants(sums: BlockSums) -> np.ndarray:
     """Second, third and fourth cumulant of T: float64 of shape (3, concepts)."""
     inverse = 1 / np.maximum(sums.units, 1)
     weights = _central((sums.weight, sums.weight2, sums.weight3, sums.weight4), inverse[sums.block])
-    factor = _factors(sums.units, _central(tuple(sums.outcome), inverse))
+    factor = moment_factors(sums.units, _central(tuple(sums.outcome), inverse))
     # Computed in sequence, so that only one array over all pairs is in memory.
     second = sums.total(weights[0] * factor[0][sums.block])
     third = sums.total(weights[1] * factor[1][sums.block])
@@ -74,7 +74,7 @@ def permutation_cumulants(sums: BlockSums) -> np.ndarray:
     return np.stack([second, third, sums.total(fourth)])
 
 
-def _factors(n: np.ndarray, outcomes: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+def moment_factors(n: np.ndarray, outcomes: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
     """Factors of the weights' ``A_2``, ``A_3``, ``A_2^2`` and ``A_4`` in each block: four arrays of shape (B,).
 
     The first gives the second cumulant, the next the third, and the last two together the fourth. Blocks of fewer than

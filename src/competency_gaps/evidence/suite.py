@@ -33,7 +33,10 @@ STATUSES = ("weak", "strong", "negligible", "typical", "insufficient")
 
 @dataclass(frozen=True)
 class Evidence:
-    """Intervals, tests and verdicts of each concept's performance. Arrays of shape (concepts,); NaN = undefined."""
+    """Intervals, tests and verdicts of each concept's performance. Arrays of shape (concepts,); NaN = undefined.
+
+    Values are in units of the outcome: of scores as stated below, of differences from -1 to 1 and gaps from -2 to 2.
+    """
 
     n_eff: np.ndarray
     """float64, >= 0: effective sample size over the clusters of scored items, in equally weighted clusters."""
@@ -169,6 +172,7 @@ def _judge(
     chosen: np.ndarray | None = None,
 ) -> Evidence:
     """Give q-values, verdicts and leaders; ``chosen``: units that take part (None: all)."""
+    config = config.model_copy(update={"min_gap": config.min_gap / sample.scale})
     able = np.ones(sample.concepts, bool) if eligible is None else eligible
     tested = able & (m.n_eff >= config.min_n_eff) & ~np.isnan(m.low)
     lower, upper = m.low, m.high
@@ -201,19 +205,20 @@ def _judge(
         asked = np.flatnonzero(status == word)
         if len(asked):
             leader[asked] = lead(weights(asked), outcome, block, asked, m.gap[asked], p_value[asked])
+    lowest, scale = sample.limits[0], sample.scale
     return Evidence(
         m.n_eff,
         m.design_effect,
-        m.chi_low,
-        m.chi_high,
-        m.gap,
-        m.gap_low,
-        m.gap_high,
-        m.plain_gap,
+        lowest + scale * m.chi_low,
+        lowest + scale * m.chi_high,
+        scale * m.gap,
+        scale * m.gap_low,
+        scale * m.gap_high,
+        scale * m.plain_gap,
         p_value,
         q_value,
         plain_q,
-        _detectable(m, real, tested, config),
+        scale * _detectable(m, real, tested, config),
         drawn,
         status,
         vanishes,
@@ -285,7 +290,7 @@ def _detectable(m: Measures, real: np.ndarray, tested: np.ndarray, config: Evide
 
 def suite_evidence(
     cas: sp.csr_array,
-    scores: np.ndarray,
+    outcomes: np.ndarray,
     benchmarks: np.ndarray,
     *,
     cluster: np.ndarray | None = None,
@@ -293,13 +298,18 @@ def suite_evidence(
     covariates: Sequence[Covariate] = (),
     config: EvidenceConfig | None = None,
     eligible: np.ndarray | None = None,
+    limits: tuple[float, float] = (0.0, 1.0),
 ) -> Evidence:
     """Evidence over a suite from plain arrays.
 
     Parameters
     ----------
-    cas, scores, benchmarks
-        As in :func:`~competency_gaps.metrics.suite_metrics`.
+    cas : csr_array of shape (items, concepts)
+        CAS, >= 0.
+    outcomes : ndarray of float of shape (items,)
+        Scores, or other outcomes within ``limits``; NaN = unscored.
+    benchmarks : ndarray of shape (items,)
+        Which benchmark each item belongs to.
     cluster : ndarray of int of shape (items,), optional
         Items of the same number form a cluster, which counts once; None: every item is its own cluster.
     repeats : ndarray of bool of shape (items,), optional
@@ -308,6 +318,8 @@ def suite_evidence(
         What the items are stratified by; none: items are compared with all others of their benchmark.
     eligible : ndarray of bool of shape (concepts,), optional
         Concepts that may be tested; None: all.
+    limits
+        Least and greatest outcome that is possible: 0 and 1 for scores, -1 and 1 for differences of two scores.
 
     Raises
     ------
@@ -327,8 +339,8 @@ def suite_evidence(
     >>> found.status.tolist()
     ['weak', 'typical', 'typical']
     """
-    cas, scores = sp.csr_array(cas), np.asarray(scores, np.float64)
-    check_rows(cas, scores, np.asarray(benchmarks))
+    cas, outcomes = sp.csr_array(cas), np.asarray(outcomes, np.float64)
+    check_rows(cas, outcomes, np.asarray(benchmarks), limits)
     _, numbers = np.unique(np.asarray(benchmarks), return_inverse=True)
-    sample = sample_of(cas, scores, numbers, cluster=cluster, covariates=covariates, repeats=repeats)
+    sample = sample_of(cas, outcomes, numbers, cluster=cluster, covariates=covariates, repeats=repeats, limits=limits)
     return evidence(sample, config or EvidenceConfig(), eligible=eligible)

@@ -25,7 +25,7 @@ class ItemSample:
     """The items that evidence is gathered from. N items, in any order."""
 
     scores: np.ndarray
-    """float64 of shape (N,), in [0, 1]; NaN = unscored or excluded."""
+    """float64 of shape (N,): outcomes as shares of their limits, in [0, 1]; NaN = unscored or excluded."""
     benchmark: np.ndarray
     """int64 of shape (N,): number of each item's benchmark."""
     rows: Callable[[np.ndarray], sp.csr_array]
@@ -38,6 +38,13 @@ class ItemSample:
     """What the strata are cut by."""
     repeats: np.ndarray | None = None
     """bool of shape (N,): whether the item's cluster repeats one text; None: no cluster does."""
+    limits: tuple[float, float] = (0.0, 1.0)
+    """The outcomes that ``scores`` 0 and 1 stand for: 0 and 1 for scores, -1 and 1 for differences of two."""
+
+    @property
+    def scale(self) -> float:
+        """By how much an outcome changes where ``scores`` rises by 1."""
+        return self.limits[1] - self.limits[0]
 
     @property
     def concepts(self) -> int:
@@ -47,24 +54,41 @@ class ItemSample:
 
 def sample_of(
     cas: sp.csr_array,
-    scores: np.ndarray,
+    outcomes: np.ndarray,
     benchmark: np.ndarray,
     *,
     cluster: np.ndarray | None = None,
     covariates: Sequence[Covariate] = (),
     repeats: np.ndarray | None = None,
+    limits: tuple[float, float] = (0.0, 1.0),
 ) -> ItemSample:
-    """Make the sample of plain arrays: CAS of shape (N, concepts), copied once; the rest as in :class:`ItemSample`."""
+    """Make the sample of plain arrays.
+
+    Parameters
+    ----------
+    cas : csr_array of shape (N, concepts)
+        Copied once.
+    outcomes : ndarray of float of shape (N,)
+        Within ``limits``; NaN = unscored.
+    """
     rows = RowsByConcept(cas)
     return ItemSample(
-        np.asarray(scores, np.float64),
+        shares(outcomes, limits),
         np.asarray(benchmark, np.int64),
         rows,
         rows.support,
         None if cluster is None else np.asarray(cluster, np.int64),
         tuple(covariates),
         repeats,
+        limits,
     )
+
+
+def shares(outcomes: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+    """Map outcomes to [0, 1], where all of the evidence is gathered: gaps and intervals are mapped back."""
+    low, high = limits
+    values = np.asarray(outcomes, np.float64)
+    return values if limits == (0.0, 1.0) else np.clip((values - low) / (high - low), 0.0, 1.0)
 
 
 @dataclass(frozen=True)

@@ -97,16 +97,22 @@ class Sums:
         return self.score / self.scored if self.scored else float("nan")
 
 
-def check_values(cas: sp.csr_array, scores: np.ndarray) -> None:
-    """Raise ValueError if a score or an activation is outside its range."""
+def check_values(cas: sp.csr_array, scores: np.ndarray, limits: tuple[float, float] = (0.0, 1.0)) -> None:
+    """Raise ValueError if a score (or another outcome) or an activation is outside its range."""
+    low, high = limits
     known = ~np.isnan(scores)
-    if known.any() and not (scores[known].min() >= 0 and scores[known].max() <= 1):
-        raise ValueError("scores must lie in [0, 1] or be NaN for unscored")
+    if known.any() and not (scores[known].min() >= low and scores[known].max() <= high):
+        raise ValueError(
+            f"scores from {scores[known].min():g} to {scores[known].max():g}: they must lie in [{low:g}, {high:g}] "
+            "or be NaN for unscored"
+        )
     if cas.nnz and not (cas.data.min() >= 0 and np.isfinite(cas.data.max())):
         raise ValueError("concept activation scores must be finite and at least 0")
 
 
-def check_rows(cas: sp.csr_array, scores: np.ndarray, benchmarks: np.ndarray) -> None:
+def check_rows(
+    cas: sp.csr_array, scores: np.ndarray, benchmarks: np.ndarray, limits: tuple[float, float] = (0.0, 1.0)
+) -> None:
     """Raise ValueError if plain arrays differ in length, are empty, or hold a value outside its range."""
     if len(benchmarks) != cas.shape[0] or not len(benchmarks):
         raise ValueError(
@@ -114,7 +120,7 @@ def check_rows(cas: sp.csr_array, scores: np.ndarray, benchmarks: np.ndarray) ->
         )
     if len(scores) != cas.shape[0]:
         raise ValueError(f"{cas.shape[0]} CAS rows but {len(scores)} scores: there must be one score per row")
-    check_values(cas, np.asarray(scores, np.float64))
+    check_values(cas, np.asarray(scores, np.float64), limits)
 
 
 def _chunks(cas: sp.csr_array) -> Iterator[slice]:

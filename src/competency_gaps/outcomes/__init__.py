@@ -1,0 +1,7 @@
+"""Outcomes of items: scores, scores against peers, differences of two models. NumPy and SciPy only."""
+
+from competency_gaps.outcomes.items import ItemFacts, item_facts
+from competency_gaps.outcomes.outcome import Kind, Outcome, difference
+from competency_gaps.outcomes.peers import Expected, choose_peers, expected_scores
+
+__all__ = ["Expected", "ItemFacts", "Kind", "Outcome", "choose_peers", "difference", "expected_scores", "item_facts"]

@@ -1,0 +1,109 @@
+"""Which items tell models apart, and which look broken [ours].
+
+An item discriminates if the models that do well on it are those that do well elsewhere (the item-rest correlation of
+classical test theory; Lord and Novick, Statistical Theories of Mental Test Scores, 1968, section 15). Where that
+correlation is reliably negative, strong models are wrong and weak ones right: a wrong key, say, or a trick.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import false_discovery_control
+
+from competency_gaps.evidence.permutation import moment_factors, pearson_tail
+
+FEWEST_MODELS = 6
+"""Models with a score that an item must have: with five, no order of them is rarer than 1 in 10."""
+
+
+@dataclass(frozen=True)
+class ItemFacts:
+    """What many models' scores say of each item. Arrays of shape (N,); NaN = too few models, or all score the same."""
+
+    models: np.ndarray
+    """int64: models that are scored on the item."""
+    mean: np.ndarray
+    """float64 in [0, 1]: their mean score."""
+    discrimination: np.ndarray
+    """float64 in [-1, 1]: correlation of their scores on the item with their mean scores on the benchmark's others."""
+    p_value: np.ndarray
+    """float64 in (0, 1]: chance of a correlation as low or lower if the models' scores on the item are shuffled."""
+    q_value: np.ndarray
+    """float64: Benjamini-Hochberg of ``p_value`` over the items."""
+
+
+def item_facts(scores: np.ndarray, group: np.ndarray) -> ItemFacts:
+    """Judge each item by the models that were scored on it.
+
+    Models of one family make the same mistakes, so the shuffled models are not quite exchangeable: read a small q-value
+    as a reason to look at the item.
+
+    Parameters
+    ----------
+    scores : ndarray of float64 of shape (models, N)
+        In [0, 1]; NaN = unscored.
+    group : ndarray of int64 of shape (N,)
+        Number of each item's benchmark.
+    """
+    known = ~np.isnan(scores)
+    count = known.sum(axis=0)
+    filled = np.where(known, scores, 0.0)
+    mean = np.divide(filled.sum(axis=0), count, out=np.full(len(count), np.nan), where=count > 0)
+    correlation, p_value = np.full(len(count), np.nan), np.full(len(count), np.nan)
+    for number in np.unique(group).tolist():
+        place = np.flatnonzero(group == number)
+        correlation[place], p_value[place] = _item_rest(filled[:, place], known[:, place])
+    q_value = np.full(len(count), np.nan)
+    tested = ~np.isnan(p_value)
+    if tested.any():
+        q_value[tested] = false_discovery_control(p_value[tested])
+    return ItemFacts(count.astype(np.int64), mean, correlation, p_value, q_value)
+
+
+def _item_rest(filled: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Item-rest correlations of one benchmark and their lower tails: two arrays of shape (items,)."""
+    others = known.sum(axis=1, keepdims=True) - known
+    rest = np.divide(
+        filled.sum(axis=1, keepdims=True) - filled, others, out=np.zeros(filled.shape), where=known & (others > 0)
+    )
+    usable = known & (others > 0)
+    n = usable.sum(axis=0)
+    x, y = _moments(rest, usable, n), _moments(filled, usable, n)
+    product = (x.centred * y.centred).sum(axis=0)
+    spread = np.sqrt(x.second * y.second)
+    tested = (n >= FEWEST_MODELS) & (spread > 1e-9)
+    correlation = np.divide(product, spread, out=np.full(len(n), np.nan), where=tested)
+    p_value = np.full(len(n), np.nan)
+    if tested.any():
+        p_value[tested] = _lower_tail(product[tested], n[tested], x.of(tested), y.of(tested))
+    return correlation, p_value
+
+
+def _lower_tail(product: np.ndarray, n: np.ndarray, x: _Moments, y: _Moments) -> np.ndarray:
+    """Chance of a product sum as low or lower if the item's scores are shuffled among the models."""
+    second, third, of_squares, of_fourth = moment_factors(n.astype(np.float64), (y.second, y.third, y.fourth))
+    scale = np.sqrt(x.second * second)
+    skewness = x.third * third / scale**3
+    excess = (x.second**2 * of_squares + x.fourth * of_fourth) / scale**4
+    return np.asarray(pearson_tail(-product / scale, -skewness, excess))
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """Values about the mean over an item's models, 0 where it is unscored, and their power sums over the models."""
+
+    centred: np.ndarray
+    second: np.ndarray
+    third: np.ndarray
+    fourth: np.ndarray
+
+    def of(self, chosen: np.ndarray) -> _Moments:
+        return _Moments(self.centred[:, chosen], self.second[chosen], self.third[chosen], self.fourth[chosen])
+
+
+def _moments(values: np.ndarray, usable: np.ndarray, n: np.ndarray) -> _Moments:
+    mean = np.where(usable, values, 0.0).sum(axis=0) / np.maximum(n, 1)
+    centred = np.where(usable, values - mean, 0.0)
+    return _Moments(centred, *((centred**k).sum(axis=0) for k in (2, 3, 4)))

@@ -1,0 +1,139 @@
+"""What models of a model's level make of each item [ours], so that an item's difficulty is no weakness.
+
+The expected score of model m in benchmark b comes from the other models alone::
+
+    e_m(x) = mean_b s_m + slope (p(x) - mean_b p),    p(x): the peers' mean score on item x
+
+Subtracting the peers' noisy mean itself, instead of a shrunk estimate of the item's difficulty, keeps a concept's gap
+unbiased: a shrunk estimate pulls hard concepts' items towards the average, so that part of their difficulty remains
+and looks like a weakness (``validation/peers.py`` compares both). The slope is the regression of the model on the
+peers' *true* mean: the covariance of its scores with p, divided by the mean covariance of two peers, which, unlike the
+variance of p, holds no noise of single scores (the method of moments for errors in variables; Fuller, Measurement Error
+Models, 1987, section 1.2). It is below 1 for a model whose scores depend less on difficulty than its peers' do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+WITHIN = 0.12
+"""Most that a peer's mean score may differ from the model's."""
+NEAREST = 3
+"""Models that are taken where fewer lie within."""
+FEWEST = 2
+"""Fewest peers: with a single one its noise cannot be told from the items' difficulty."""
+STEADY = 50.0
+"""Pseudo-items of slope 1: in a small benchmark the slope is hardly known."""
+STEEPEST = 3.0
+"""Largest slope."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What peers make of the items. N items."""
+
+    values: np.ndarray
+    """float64 of shape (N,): the expected score; it may leave [0, 1] by the shift to the model's level. NaN where no
+    peer or not the model is scored in the item or its benchmark."""
+    slopes: dict[int, float]
+    """By number of the benchmark: how much the model's scores change with the peers'."""
+
+
+def choose_peers(scores: np.ndarray, model: int) -> np.ndarray:
+    """Find the models of a model's level.
+
+    Parameters
+    ----------
+    scores : ndarray of float64 of shape (models, N)
+        In [0, 1]; NaN = unscored.
+    model
+        Row of the model.
+
+    Returns
+    -------
+    ndarray of int64 of shape (peers,)
+        Rows of those whose mean over the items scored for both lies within ``WITHIN`` of the model's, the nearest
+        first; the ``NEAREST`` nearest where fewer do. Models without a common item are none.
+    """
+    both = ~np.isnan(scores) & ~np.isnan(scores[model])
+    shared = both.sum(axis=1)
+    away = np.full(len(scores), np.inf)
+    known = shared > 0
+    difference = np.where(both, scores - scores[model], 0.0).sum(axis=1)
+    away[known] = np.abs(difference[known] / shared[known])
+    away[model] = np.inf
+    order = np.argsort(away, kind="stable")[: int(np.isfinite(away).sum())]
+    near = order[away[order] <= WITHIN]
+    return np.asarray(near if len(near) >= NEAREST else order[:NEAREST], np.int64)
+
+
+def expected_scores(scores: np.ndarray, model: int, peers: Sequence[int] | np.ndarray, group: np.ndarray) -> Expected:
+    """Give the score that peers let expect of a model on each item.
+
+    Parameters
+    ----------
+    scores : ndarray of float64 of shape (models, N)
+        In [0, 1]; NaN = unscored.
+    model
+        Row of the model.
+    peers
+        Rows of its peers, at least ``FEWEST``.
+    group : ndarray of int64 of shape (N,)
+        Number of each item's benchmark.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer peers, or the model is among them.
+    """
+    peers = np.asarray(peers, np.int64)
+    if len(peers) < FEWEST or model in peers:
+        raise ValueError(f"peers {peers.tolist()}: expected at least {FEWEST} models other than model {model}")
+    values, slopes = np.full(scores.shape[1], np.nan), {}
+    for number in np.unique(group).tolist():
+        place = np.flatnonzero(group == number)
+        own, others = scores[model, place], scores[np.ix_(peers, place)]
+        others = others[~np.isnan(others).all(axis=1)]
+        if len(others) < FEWEST or np.isnan(own).all():
+            continue
+        mean = _mean_of(others)
+        both = ~np.isnan(own) & ~np.isnan(mean)
+        if both.any():
+            slopes[number] = _slope(own[both], mean[both], others[:, both])
+            values[place] = own[both].mean() + slopes[number] * (mean - mean[both].mean())
+    return Expected(values, slopes)
+
+
+def _mean_of(others: np.ndarray) -> np.ndarray:
+    """Mean score of the peers on each item: that of the scored ones, relative to their own levels.
+
+    Which peers an item lacks would otherwise shift its mean. Shape (N,); NaN where none is scored.
+    """
+    known = ~np.isnan(others)
+    level = np.nanmean(others, axis=1, keepdims=True)
+    count = known.sum(axis=0)
+    above = np.where(known, others - level, 0.0).sum(axis=0)
+    return np.divide(above, count, out=np.full(len(count), np.nan), where=count > 0) + float(level.mean())
+
+
+def _slope(own: np.ndarray, mean: np.ndarray, others: np.ndarray) -> float:
+    """Regress a model on its peers' true mean; in [0, ``STEEPEST``], 0 where the peers have nothing in common."""
+    common = _mean_covariance(others)
+    if common <= 0 or len(own) < 2:
+        return 0.0
+    slope = float(np.cov(own, mean)[0, 1]) / common
+    return float(np.clip((len(own) * slope + STEADY) / (len(own) + STEADY), 0.0, STEEPEST))
+
+
+def _mean_covariance(others: np.ndarray) -> float:
+    """Mean covariance of two peers, each over the items scored for both; 0 if no two have such items."""
+    known = ~np.isnan(others)
+    level = np.nanmean(np.where(known.any(axis=1, keepdims=True), others, 0.0), axis=1, keepdims=True)
+    centred = np.where(known, others - level, 0.0)
+    pairs = np.triu_indices(len(others), 1)
+    items = (known.astype(np.float64) @ known.T)[pairs]
+    enough = items > 1
+    return float(np.mean((centred @ centred.T)[pairs][enough] / (items[enough] - 1))) if enough.any() else 0.0

@@ -1,0 +1,96 @@
+"""Outcomes other than scores, and sign flips of differences: closed forms, SciPy, brute force and a null."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from scipy.stats import binomtest, permutation_test
+
+from competency_gaps.config import EvidenceConfig
+from competency_gaps.evidence import flip_p_values, paired_differences, suite_evidence
+
+
+def test_evidence_moves_with_the_outcomes_unit():
+    """Twice a score less one is the same thing in another unit."""
+    rng = np.random.default_rng(0)
+    cas = sp.csr_array(rng.random((500, 20)) * (rng.random((500, 20)) < 0.3))
+    scores = rng.random(500)
+    scores[::7] = np.nan
+    names = np.arange(500) % 3
+    plain = suite_evidence(cas, scores, names, config=EvidenceConfig(min_gap=0.02))
+    moved = suite_evidence(cas, 2 * scores - 1, names, config=EvidenceConfig(min_gap=0.04), limits=(-1.0, 1.0))
+    for name in ("gap", "gap_low", "gap_high", "plain_gap", "detectable"):
+        assert np.allclose(getattr(moved, name), 2 * getattr(plain, name), equal_nan=True)
+    for name in ("low", "high"):
+        assert np.allclose(getattr(moved, name), 2 * getattr(plain, name) - 1, equal_nan=True)
+    assert np.array_equal(moved.p_value, plain.p_value, equal_nan=True)
+    assert moved.status.tolist() == plain.status.tolist()
+
+
+def test_an_outcome_beyond_its_limits_is_refused():
+    with pytest.raises(ValueError, match=r"from -0.5 to 1: they must lie in \[0, 1\]"):
+        suite_evidence(sp.csr_array(np.ones((2, 1))), np.array([-0.5, 1.0]), np.zeros(2))
+
+
+def test_flips_of_right_and_wrong_are_mcnemars_exact_test():
+    for better, worse in ((7, 2), (0, 5), (4, 4), (30, 12)):
+        outcome = np.array([1.0] * better + [-1.0] * worse + [0.0] * 20)
+        paired = paired_differences(sp.csr_array(np.ones((1, len(outcome)))), outcome)
+        assert paired.p_value[0] == pytest.approx(binomtest(better, better + worse).pvalue)
+        assert (paired.better[0], paired.worse[0]) == (better, worse)
+        assert paired.difference[0] == pytest.approx((better - worse) / len(outcome))
+
+
+def test_flips_agree_with_every_choice_of_signs():
+    rng = np.random.default_rng(1)
+    terms = rng.normal(size=(5, 12)) * rng.uniform(0.2, 2, 12)
+    signs = np.array(list(itertools.product([-1, 1], repeat=12)))
+    exact = (np.abs(terms @ signs.T) >= np.abs(terms.sum(axis=1))[:, None] - 1e-9).mean(axis=1)
+    assert np.allclose(flip_p_values(sp.csr_array(terms)), exact, atol=0.015)
+
+
+def test_flips_in_closed_form_agree_with_scipy():
+    rng = np.random.default_rng(2)
+    terms = rng.normal(0.12, 1, (4, 200)) * rng.lognormal(0, 0.5, 200)
+    p_values = flip_p_values(sp.csr_array(terms))
+    for row, p_value in zip(terms, p_values, strict=True):
+        drawn = permutation_test((row,), np.sum, permutation_type="samples", n_resamples=20_000, rng=3)
+        assert p_value == pytest.approx(drawn.pvalue, abs=0.01)
+
+
+def test_flips_of_equal_models_are_no_more_often_significant_than_they_may():
+    rng = np.random.default_rng(3)
+    rates = np.exp(rng.uniform(np.log(0.01), np.log(0.3), 300))
+    small = {level: [] for level in (0.05, 0.01, 0.001)}
+    covered = []
+    for _ in range(20):
+        weights = (rng.random((300, 1500)) < rates[:, None]) * rng.lognormal(0, 0.7, (300, 1500))
+        outcome = np.where(rng.random(1500) < 0.1, rng.choice([-1.0, 1.0], 1500), 0.0)
+        paired = paired_differences(sp.csr_array(weights), outcome)
+        for level, shares in small.items():
+            shares.append((paired.p_value < level).mean())
+        covered.append(((paired.low <= 0) & (paired.high >= 0)).mean())
+    assert all(np.mean(shares) <= 1.15 * level for level, shares in small.items())
+    assert np.mean(covered) >= 0.94
+
+
+def test_a_difference_is_found_where_its_size_is_detectable():
+    rng = np.random.default_rng(4)
+    group = sp.csr_array(np.ones((1, 800)))
+    hits = 0
+    for _ in range(200):
+        noise = np.where(rng.random(800) < 0.2, rng.choice([-1.0, 1.0], 800), 0.0)
+        size = float(paired_differences(group, noise).detectable(0.05)[0])
+        worse = (rng.random(800) < size / 0.8) & (noise == 0)
+        hits += paired_differences(group, np.where(worse, -1.0, noise)).p_value[0] < 0.05
+    assert 0.6 < hits / 200 < 0.95
+
+
+def test_groups_without_items_or_differences():
+    weights = sp.csr_array(np.array([[0.0, 0, 0], [1, 1, 0]]))
+    paired = paired_differences(weights, np.array([0.0, 0, 1]))
+    assert np.isnan(paired.difference[0]) and np.isnan(paired.p_value[0])
+    assert paired.p_value[1] == 1 and paired.difference[1] == 0 and paired.low[1] < 0 < paired.high[1]

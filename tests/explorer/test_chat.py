@@ -146,8 +146,8 @@ def test_earlier_turns_are_told_but_not_without_end(opened):
 @pytest.mark.parametrize(
     ("action", "says"),
     [
-        (("status", 400, {"error": {"message": "this model does not support tools"}}), "does not take tool calls"),
-        (("status", 500, {"detail": "Validation error: tools - extra fields"}), "does not take tool calls"),
+        (("status", 400, {"error": {"message": "this model does not support tools"}}), "does not support tool calls"),
+        (("status", 500, {"detail": "Validation error: tools - extra fields"}), "does not support tool calls"),
         (("status", 401, {"error": {"message": f"wrong key {KEY}"}}), "refuses the key"),
         (("status", 404, {"error": {"message": "no model rules"}}), "knows no such address or model"),
         (("status", 400, {"error": {"message": "the context is 2048 tokens"}}), "2048 tokens"),
@@ -203,7 +203,7 @@ def test_a_run_that_was_made_anew_is_not_talked_about(hostile: Made, tmp_path):
 
     events, _ = talk(own, plan, "Which are the weakest?")
     assert [event["type"] for event in events] == ["error"]
-    assert "made anew" in events[0]["text"]
+    assert "changed while it was shown" in events[0]["text"]
 
 
 def test_an_endpoint_that_repeats_the_key_does_not_bring_it_to_the_page(opened):

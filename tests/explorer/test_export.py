@@ -184,7 +184,7 @@ def test_an_older_export_is_replaced_and_a_foreign_folder_is_not(opened, tmp_pat
     with pytest.raises(UserError, match=r"also holds notes\.txt"):
         export(opened, target)
     assert (target / "notes.txt").read_text() == "mine"
-    with pytest.raises(UserError, match="is no older export: it holds activations"):
+    with pytest.raises(UserError, match="is not an older export: it holds activations"):
         export(opened, opened[0].run.path)
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UserError, match="is a file"):
@@ -223,7 +223,7 @@ def test_a_folder_of_that_name_without_the_mark_of_an_export_stays(opened, tmp_p
     own = tmp_path / ".mine.part" / name
     own.parent.mkdir(parents=True)
     own.write_text("mine")
-    with pytest.raises(UserError, match=r"mine\.part', where the export would be made, holds"):
+    with pytest.raises(UserError, match=r"mine\.part', where the export would be written, holds"):
         export(opened, tmp_path / "mine")
     assert own.read_text() == "mine" and not (tmp_path / "mine").exists()
     if name == "thesis.txt":

@@ -15,7 +15,7 @@ from competency_gaps.cli.app import app
 from competency_gaps.explorer.export import export, read_part
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts import Context, Parts
-from competency_gaps.explorer.parts.settings import UNTOLD, without_judge
+from competency_gaps.explorer.parts.settings import PRIVATE, without_judge
 from competency_gaps.explorer.queries import Subject, ask
 from competency_gaps.files import write_json
 from competency_gaps.items.remark import Remark
@@ -94,7 +94,7 @@ def test_what_is_left_of_it(exported, private):
     info = json.loads(contents[f"{private[0].key}/run.json"])
     settings = dict(info["settings"])
     assert settings["judge.concurrency"] == "8" and settings["span"] == "question" and "sae.folder" in settings
-    assert not set(UNTOLD) & set(settings)
+    assert not set(PRIVATE) & set(settings)
     details = json.loads(contents[f"{private[0].key}/concept/0.json"])
     matched = [one for one in details[5]["matched"] if one["taxonomy"] == "own.csv"]
     shown = "2" if redacted else f"{QUOTED[0]}: of the {QUOTED[1]}"

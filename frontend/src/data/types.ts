@@ -9,13 +9,13 @@ export interface ListedRun {
   title: string;
 }
 
-/** Whether there is anybody to ask. */
+/** Whether a model is configured, and which. */
 export interface ChatState {
   configured: boolean;
   model: string | null;
   /** Host that questions and query results are sent to. */
   host: string | null;
-  /** What to say where it is not configured, or where questions go. */
+  /** Says where questions go, or that no model is configured. */
   note: string;
 }
 
@@ -23,7 +23,7 @@ export interface ChatState {
 export interface RunList {
   runs: ListedRun[];
   mode: "served" | "static";
-  /** null in a static explorer, which can ask nobody and offers no chat. */
+  /** null in a static explorer, which has no chat. */
   chat: ChatState | null;
   /** Version of competency-gaps. */
   version: string;
@@ -153,7 +153,7 @@ export interface Finding {
   concepts: number[];
   /** Scored items in which the group is active. */
   items: number;
-  /** How many these are when each cluster counts once. */
+  /** Number of these items when each cluster counts once. */
   clusters: number;
   /** Whether answers get parts of a point, so that a mean score is no share of right ones. */
   graded: boolean;
@@ -169,8 +169,8 @@ export interface Finding {
   detectable: number | null;
   benchmarks: FindingBenchmark[];
   /**
-   * What tells its items from the others of the same benchmarks, where a feature does; its figures are of the items
-   * with it.
+   * A feature that its items share and the others of the same benchmarks lack; null: there is none. Its figures are of
+   * the items with it.
    */
   feature: string | null;
   feature_words: string | null;
@@ -186,7 +186,7 @@ export interface Finding {
   sentence: string;
   /** The same in at most 90 characters. */
   short: string;
-  /** What stands behind it, in sentences. */
+  /** Its evidence, in sentences. */
   support: string;
   failing: FindingExample[];
   passing: FindingExample[];
@@ -196,9 +196,9 @@ export interface Finding {
   unseen_high: number | null;
   unseen_splits: number;
   splits: number;
-  /** null: cannot be told. */
+  /** null: undecided, since too few splits find it again. */
   holds: boolean | null;
-  /** Tests it further. */
+  /** The command that tests it further. */
   command: string;
   command_note: string;
 }
@@ -605,7 +605,7 @@ export interface ItemConcepts {
   concepts: ActiveConcept[];
 }
 
-/** `data/KEY/search?q=TEXT` (served only): items whose texts hold it, regardless of case. */
+/** `data/KEY/search?q=TEXT` (served only): items whose texts contain it, regardless of case. */
 export interface SearchResult {
   rows: number[];
   total: number;
@@ -636,7 +636,7 @@ export interface QueryEvent {
 export interface TracedNumber {
   start: number;
   end: number;
-  /** The query that it came from; null: from none. */
+  /** The query whose result holds it; null: none does. */
   query: number | null;
 }
 
@@ -645,7 +645,7 @@ export interface AnswerEvent {
   type: "answer";
   text: string;
   numbers: TracedNumber[];
-  /** The model used all the tokens of an answer, so that the rest of it is missing. */
+  /** The answer ended at the token limit, so the rest of it is missing. */
   cut: boolean;
 }
 

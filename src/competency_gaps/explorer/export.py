@@ -26,9 +26,9 @@ from competency_gaps.progress import Bar, Progress
 from competency_gaps.text import shorten, visible
 
 MARK = "cgaps-export.json"
-"""Written last: a folder with it is a whole export, and may be replaced by the next one."""
+"""Written last: marks a complete export, which the next one may replace."""
 BEGUN = "cgaps-export.begun"
-"""Written first, and taken away last: a folder with it is an export that is being written, or was stopped."""
+"""Written first and removed last: marks an export that is being written or was interrupted."""
 DATA = "data"
 CONCEPTS, ITEMS = 256, 128
 """Details in a part."""
@@ -53,24 +53,24 @@ def export(
 ) -> Exported:
     """Write a static explorer.
 
-    It is made in a folder beside its place, named ``.NAME.part``, and then renamed: where a stop leaves it half made,
-    the place holds the older export or nothing, and the next export of that name begins anew.
+    It is written to the folder ``.NAME.part`` beside its place, which is then renamed. If the export is interrupted,
+    the place still holds the older export or nothing, and the next export starts over.
 
     Parameters
     ----------
     opened
         Runs, at least one.
     folder
-        Where to; a folder that is there must be empty or an older export, which is replaced.
+        The folder to write; if it exists it must be empty or an older export, which is replaced.
     redact
         Leave out prompts, responses, answers, and what is made of them.
     progress
-        Shows how far it is; None: quiet.
+        Shows the progress; None: quiet.
 
     Raises
     ------
     UserError
-        If the folder, or the one beside it in which the export is made, holds anything else, or the page was not built.
+        If the folder or ``.NAME.part`` holds anything else, or the page was not built.
     """
     target = folder.resolve()
     _check_place(target)
@@ -125,7 +125,7 @@ def read_part(folder: Path, name: str) -> bytes:
 
 
 def _run_list(opened: Sequence[Opened]) -> RunList:
-    """``runs.json``, where runs of one name are numbered: a folder above may bear somebody's name."""
+    """``runs.json``; runs of one name are numbered, since the name of the folder above may be private."""
     names = [visible(run.run.path.resolve().name) for run in opened]
     titles = [
         f"{name} ({names[: place + 1].count(name)})" if names.count(name) > 1 else name
@@ -155,7 +155,7 @@ def _write_run(data: Path, parts: Parts, names: Sequence[str], bar: Bar) -> None
 
 
 def _write(data: Path, name: str, content: bytes) -> None:
-    """Write a part as a script, the one thing that a page opened from a folder may load."""
+    """Write a part as a script: a page opened from a folder may load nothing else."""
     path = data / f"{name}.js"
     path.parent.mkdir(parents=True, exist_ok=True)
     held = base64.b64encode(gzip.compress(content, 9, mtime=0)).decode("ascii")
@@ -163,7 +163,7 @@ def _write(data: Path, name: str, content: bytes) -> None:
 
 
 def _static(index: bytes) -> bytes:
-    """The page's HTML, told that its data are files, and with the policy that a server would send."""
+    """The page's HTML, marked as static, with the policy that a server would send."""
     text = index.decode("utf-8")
     policy = escape(content_security_policy(framed=True), quote=True)
     for old, new in {
@@ -181,7 +181,7 @@ def _facts(keys: list[str], *, redact: bool) -> dict[str, Any]:
 
 
 def _check_place(target: Path) -> None:
-    """Raise UserError if writing here would take away what is no export."""
+    """Raise UserError if the export would overwrite anything that is not an export."""
     if not target.exists():
         return
     if not target.is_dir():
@@ -196,10 +196,12 @@ def _check_own(folder: Path, *marks: str) -> None:
     if not set(marks) & set(held):
         if BEGUN in marks:
             raise UserError(
-                f"{str(folder)!r}, where the export would be made, holds {_some(held)}, which is of no export. Move it "
-                "elsewhere, or give a folder of another name."
+                f"{str(folder)!r}, where the export would be written, holds {_some(held)}, which is not of an "
+                "export. Move it elsewhere, or give a folder of another name."
             )
-        raise UserError(f"{str(folder)!r} is no older export: it holds {_some(held)}. Give an empty or a new folder.")
+        raise UserError(
+            f"{str(folder)!r} is not an older export: it holds {_some(held)}. Give an empty or a new folder."
+        )
     foreign = [name for name in held if name not in (MARK, BEGUN, DATA, *FILES)]
     data, whole = folder / DATA, BEGUN not in held
     below = [data, *data.rglob("*")] if data.exists() else []

@@ -37,7 +37,7 @@ def make_server(opened: Sequence[Opened]) -> Server[Any]:
     Parameters
     ----------
     opened
-        The runs that can be asked about, at least one. With several, each query takes the key of one.
+        The runs to answer questions about, at least one. With several, each query takes the key of one.
     """
     from mcp.server.lowlevel import Server
 
@@ -54,7 +54,7 @@ def make_server(opened: Sequence[Opened]) -> Server[Any]:
 
 
 class _Answers:
-    """What the server answers; methods as the package ``mcp`` calls them."""
+    """Handlers of the requests, with the signatures that the package ``mcp`` expects."""
 
     def __init__(self, opened: Sequence[Opened]) -> None:
         self._runs = {run.key: run for run in opened}
@@ -63,7 +63,7 @@ class _Answers:
     async def list_tools(self, _: Any, __: Any) -> types.ListToolsResult:
         import mcp_types as types
 
-        listed = {RUNS: ("The runs that can be asked about, by key.", {"type": "object", "properties": {}})}
+        listed = {RUNS: ("The runs that can be queried, by key.", {"type": "object", "properties": {}})}
         listed |= {query.name: (query.description, _with_run(query.schema, self._titles)) for query in QUERIES.values()}
         hints = types.ToolAnnotations(
             read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False

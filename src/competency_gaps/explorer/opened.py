@@ -1,7 +1,7 @@
 """The runs that an explorer shows: each with a name for addresses, a title, and the dictionary of its concepts.
 
-A run's folder may change while it is shown. What other commands add (robustness, probes, scopes, matches) is read anew;
-where the run itself was made anew, nothing more is answered, so that nobody sees numbers of both.
+A run's folder may change while it is shown. What other commands add (robustness, probes, scopes, matches) is read
+again. If the run itself changes, every request fails, so that old and new numbers are never mixed.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from competency_gaps.text import visible
 
 LONGEST_KEY = 40
 OWN = (FILE, "*.parquet")
-"""What a run is made of, as far as it is shown; ``cgaps name`` writes tables before the manifest."""
+"""The run's own files; ``cgaps name`` writes tables before the manifest."""
 ADDED = ("robustness.json", "probes/*/verdicts.json", "scopes/*.json", "matches/*.json")
-"""What other commands put into a finished run."""
+"""What other commands add to a finished run."""
 
 Stamp = tuple[tuple[str, int, int], ...]
 """Files that are there, each with the time of its last change in nanoseconds and its size."""
 
 
 class ChangedError(UserError):
-    """The run was made anew while it was shown."""
+    """The run changed while it was shown."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,15 @@ class Shown:
     """What is shown of a run until something is added to it."""
 
     number: int
-    """0 first, and one more after each addition."""
+    """Counts the additions, from 0."""
     parts: Parts
-    """Its parts, each detail one of its own. They keep what they have read, so all who serve the run share them."""
+    """Its parts, one detail each. They keep what they have read, so all requests share them."""
     subject: Subject
-    """The same, to be asked."""
+    """The same, for queries."""
 
 
 class _Current:
-    """What is shown now, and what it was made of."""
+    """What is shown now, and the added files that it shows."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -65,7 +65,7 @@ class Opened:
     """A run in an explorer."""
 
     key: str
-    """Its name in addresses and paths: lower-case letters, digits and dashes, unlike that of any other run here."""
+    """Its name in addresses and paths, unique here: lower-case letters, digits and dashes."""
     title: str
     """Name of its folder, with the folder above where two are alike."""
     run: RunFolder
@@ -80,15 +80,15 @@ class Opened:
         Parameters
         ----------
         command
-            What to start again if the run was made anew.
+            The command that the error says to start again.
 
         Raises
         ------
         ChangedError
-            If it was.
+            If the run itself changed.
         """
         if _stamp(self.run.path, OWN) != self.made:
-            raise ChangedError(f"the run was made anew while it was shown: start {command} again")
+            raise ChangedError(f"the run changed while it was shown: start {command} again")
         added = _stamp(self.run.path, ADDED)
         current = self._current
         with current.lock:
@@ -106,12 +106,12 @@ class Opened:
         name, arguments
             As :func:`competency_gaps.explorer.queries.ask` takes them.
         command
-            What to start again if the run was made anew.
+            The command that the error says to start again.
 
         Raises
         ------
         ChangedError
-            If it was, before the query or during it.
+            If the run itself changed, before the query or during it.
         """
         result = ask(self.now(command).subject, name, arguments)
         self.now(command)
@@ -152,7 +152,7 @@ def open_runs(paths: Sequence[Path], dictionary: Path | None = None) -> list[Ope
     for place, count in Counter(places).items():
         if count > 1:
             raise UserError(f"the run {str(place)!r} is given {count} times. Give it once.")
-    # Before it is read: a change in between is a change.
+    # Taken before the runs are read, so that a change in between is noticed.
     stamps = [_stamp(path, OWN) for path in paths]
     runs = [open_folder(path) for path in paths]
     dictionaries = [_dictionary(run, dictionary) for run in runs]
@@ -171,7 +171,7 @@ def run_list(opened: Sequence[Opened], mode: Literal["served", "static"], chat: 
     Parameters
     ----------
     chat
-        Who answers questions; None in a static explorer.
+        State of the chat; None in a static explorer.
     """
     runs = [ListedRun(run.key, run.title) for run in opened]
     return RunList(runs, mode, chat, version("competency-gaps"))

@@ -115,7 +115,8 @@ class Parts:
             raise NoSuchPartError(name)
         if kind == "concepts/":
             return tables.benchmark_table(self.context, number)
-        return as_json(self._details(kind, number))
+        # Half of an export are numbers of details, of which the page shows three digits.
+        return as_json(self._details(kind, number), digits=4 if self.context.portable else 7)
 
     def _whole(self, name: str) -> bytes:
         if name == "run.json":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Amounts:
-    """Most entries of each list, and lengths of texts. The defaults are what a server shows."""
+    """Longest lists and texts; the defaults are those of a server."""
 
     strongest: int = 3
     """Items of a concept in which it is strongest."""
@@ -18,7 +18,7 @@ class Amounts:
     coactive: int = 8
     """Concepts that are active in the same items."""
     similar: int = 10
-    """Concepts of a like decoder direction."""
+    """Concepts with a similar decoder direction."""
     promoted: int = 10
     """Tokens that it promotes, and as many that it suppresses."""
     exemplars: int = 5
@@ -28,7 +28,7 @@ class Amounts:
     active_tokens: int | None = None
     """Tokens of an item on which a concept is active, the strongest; None: all."""
     benchmarks: bool = True
-    """Whether a concept's detail says how it stands in each benchmark, or leaves that to the benchmarks' tables."""
+    """Whether a concept's detail holds its numbers in each benchmark, or leaves them to the benchmarks' tables."""
     salient: int | None = None
     """Concepts of an item, the most salient; None: all that are active in it."""
     text: int | None = None
@@ -37,7 +37,7 @@ class Amounts:
 
 SERVED = Amounts()
 EXPORTED = Amounts(exemplars=3, benchmarks=False, active_tokens=32, salient=20, text=10_000)
-"""[ours] Of a run of few concepts: near all, but for texts of a length that nobody reads in a browser."""
+"""[ours] For a run of few concepts: nearly all, except the ends of very long texts."""
 EXPORTED_WIDE = Amounts(
     strongest=2,
     best=3,
@@ -52,6 +52,6 @@ EXPORTED_WIDE = Amounts(
     salient=10,
     text=4_000,
 )
-"""[ours] Of a run of many concepts: so much that 65,536 concepts with 20,000 items stay under 90 MB."""
+"""[ours] For a run of many concepts: 65,536 concepts with 20,000 items stay under 90 MB."""
 WIDE = 20_000
-"""Concepts from which an exported run is a wide one."""
+"""Number of concepts from which an export uses ``EXPORTED_WIDE``."""

@@ -12,6 +12,7 @@ import numpy as np
 from competency_gaps.dictionary.exemplars.store import Exemplar
 from competency_gaps.explorer.parts.coactive import STRONGEST, coactive
 from competency_gaps.explorer.parts.context import Context
+from competency_gaps.explorer.parts.item import kept_tokens, moved
 from competency_gaps.explorer.parts.paths import last_names
 from competency_gaps.explorer.parts.records.details import (
     ConceptDetail,
@@ -22,7 +23,6 @@ from competency_gaps.explorer.parts.records.details import (
     TextWindow,
 )
 from competency_gaps.explorer.parts.uses import Uses
-from competency_gaps.explorer.parts.windows import kept_tokens, moved
 from competency_gaps.matching.kept import KeptMatch
 from competency_gaps.presentation.labels import marks_of, provenance
 from competency_gaps.text import shorten
@@ -135,7 +135,7 @@ def _labels(context: Context, concept: int, row: dict[str, Any]) -> list[Concept
             "score": row["label_score"],
             "scored_by": row["label_scored_by"],
         }
-        # The dictionary may have been scored anew since the run was named; of the same label it adds the rest.
+        # The dictionary may have got new scores since the run was named; the same label's other fields come from it.
         key = ("label", "kind", "explainer")
         same = [i for i, label in enumerate(known) if all(label[name] == shown[name] for name in key)]
         rest = known.pop(same[0]) if same else {"placeholder": False, "date": None}
@@ -144,7 +144,7 @@ def _labels(context: Context, concept: int, row: dict[str, Any]) -> list[Concept
 
 
 def _placeless(context: Context, text: str | None) -> str | None:
-    """Who explained a label may be a model's folder."""
+    """The explainer of a label may be the path of a model."""
     return last_names(text) if text and context.portable else text
 
 
@@ -181,7 +181,7 @@ def _exemplars(context: Context, concept: int) -> list[TextWindow] | None:
 
 
 def _exemplar(exemplar: Exemplar, limit: int | None) -> TextWindow:
-    """A window, or so many of its tokens around the strongest."""
+    """A window, or ``limit`` of its tokens around the strongest."""
     size = len(exemplar.activations)
     limit = min(limit or size, size)
     first = int(np.clip(exemplar.activations.argmax() - limit // 2, 0, size - limit)) if size else 0

@@ -1,12 +1,13 @@
-"""What several parts of a run need. What a cached property holds is made when it is first asked for, and kept."""
+"""What several parts of a run need, made when it is first needed and kept."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import polars as pl
 
 from competency_gaps.dictionary.folder import Dictionary
@@ -14,9 +15,8 @@ from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.amounts import SERVED, Amounts
 from competency_gaps.explorer.parts.paths import command_line, last_names
 from competency_gaps.explorer.parts.redacted import RedactedRun
-from competency_gaps.explorer.parts.settings import UNTOLD, without_judge
+from competency_gaps.explorer.parts.settings import PRIVATE, without_judge
 from competency_gaps.explorer.parts.sources import Sources
-from competency_gaps.explorer.parts.windows import Windows, windows
 from competency_gaps.items.remark import sentences
 from competency_gaps.once import made_once
 from competency_gaps.presentation import rankings
@@ -31,6 +31,17 @@ ITEM_COLUMNS = (
 """Columns of ``items.parquet`` without an item's texts, which may be a gigabyte."""
 
 
+class Windows(NamedTuple):
+    """The part of each item's text that is kept."""
+
+    start: np.ndarray
+    """int64 of shape (items,): first character."""
+    end: np.ndarray
+    """int64 of shape (items,): behind the last one."""
+    length: np.ndarray
+    """int64 of shape (items,): characters of the whole text."""
+
+
 @dataclass(frozen=True, eq=False)
 class Context:
     """A run, and how its parts are cut."""
@@ -41,7 +52,7 @@ class Context:
     dictionary: Dictionary | None = None
     """Of the run's SAE: exemplars, promoted tokens, similar concepts; None: none is known."""
     portable: bool = False
-    """Say of absolute paths their last names only, since the parts go where the run does not lie."""
+    """Shorten absolute paths to their last names: the parts may leave this machine."""
     concepts_per_part: int = 1
     items_per_part: int = 1
     amounts: Amounts = SERVED
@@ -78,13 +89,13 @@ class Context:
             return held
         shown = last_names({key: value for key, value in held.items() if key != "command"})
         shown["command"] = command_line(without_judge(held["command"]))
-        for name in UNTOLD:
+        for name in PRIVATE:
             part, key = name.split(".")
             if isinstance(held_part := shown["settings"].get(part), dict):
                 held_part.pop(key, None)
         for entry, name in zip(shown["benchmarks"], self.names, strict=True):
             entry["name"] = name
-        # Last names of paths are no keys: what is told by benchmark keeps the names of the tables.
+        # Names of benchmarks are keys here, so they must not be shortened as paths are.
         shown["evidence"] = held["evidence"]
         return dict(shown)
 
@@ -180,7 +191,7 @@ class Context:
     @made_once
     def windows(self) -> Windows:
         """Which part of each item's text is kept."""
-        return windows(self.sources, self.amounts.text)
+        return _windows(self.sources, self.amounts.text)
 
     @made_once
     def cut_items(self) -> int:
@@ -200,6 +211,24 @@ class Context:
     def themes(self) -> Themes | None:
         """Themes of the run; None: it has none."""
         return read_run_themes(self.run)
+
+
+def _windows(sources: Sources, limit: int | None) -> Windows:
+    """Choose at most ``limit`` characters of each text, around the item's own text, which may lie at its end.
+
+    Parameters
+    ----------
+    limit : int, optional
+        None keeps texts whole. Their lengths are then not needed and not read: each counts as of the largest length.
+    """
+    if limit is None:
+        longest = np.full(sources.items.height, np.iinfo(np.int32).max, np.int64)
+        return Windows(np.zeros_like(longest), longest, longest)
+    table = sources.lengths.fill_null(0)
+    length, first, last = (table[name].cast(int).to_numpy() for name in ("length", "own_start", "own_end"))
+    room = np.maximum(limit - (last - first), 0)
+    start = np.clip(first - room // 2, 0, np.maximum(length - limit, 0))
+    return Windows(start, np.minimum(start + limit, length), length)
 
 
 def _each(texts: pl.Series, change: Callable[[str], str]) -> pl.Series:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from competency_gaps.activations.tokens import TokenActivations
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.records.details import ActiveConcept, Cut, ItemConcepts, ItemDetail
 from competency_gaps.explorer.parts.records.plain import from_row
-from competency_gaps.explorer.parts.windows import kept_tokens, moved
 from competency_gaps.metrics.saliency import saliency
 from competency_gaps.text import shorten
 
@@ -70,7 +70,7 @@ def _texts(context: Context, row: int, held: dict[str, Any]) -> dict[str, Any]:
 
 
 def _partly(own: np.ndarray, length: int) -> tuple[int, int] | None:
-    """The part of the item's own text that is kept where it is too long to be kept whole."""
+    """The part of the item's own text that is kept if it is too long to be kept whole."""
     first, last = np.clip(own, 0, length).tolist()
     return (first, last) if last > first else None
 
@@ -84,7 +84,7 @@ def _choices(choices: list[str] | None, limit: int | None) -> list[str] | None:
 
 
 def _details(text: str | None, limit: int | None) -> Any:
-    """What the policy says; as text where that is no JSON, or longer than is kept."""
+    """The policy's details; as a text if they are not JSON, or longer than is kept."""
     if text is None:
         return None
     if limit is not None and len(text) > limit:
@@ -101,7 +101,7 @@ def item_concepts(context: Context, rows: range) -> list[ItemConcepts]:
     Parameters
     ----------
     context
-        The run, and how much of it is shown: redacted, no places in the text are told.
+        The run, and how much of it is shown; redacted, no places in the text are.
     rows : range
         Rows of ``items.parquet``, in steps of one.
 
@@ -133,3 +133,46 @@ def _item_concepts(context: Context, row: int) -> ItemConcepts:
         for number, (concept, place) in enumerate(zip(concepts, order, strict=True))
     ]
     return ItemConcepts(row, len(held.concepts), shown)
+
+
+def moved(ranges: np.ndarray, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Move ranges of characters into a kept part.
+
+    Parameters
+    ----------
+    ranges : ndarray of int of shape (n, 2)
+    start, end : ndarray of int of shape (n,) or ()
+        The kept part of each range's text.
+
+    Returns
+    -------
+    tuple of ndarray
+        The moved ranges, and bool of shape (n,): whether each stands for text and lies in the kept part.
+    """
+    first, last = ranges[:, 0].astype(np.int64), ranges[:, 1].astype(np.int64)
+    inside = (last > first) & (first >= start) & (last <= end)
+    return np.stack([first - start, last - start], axis=1), inside
+
+
+def kept_tokens(activations: TokenActivations, start: int, end: int, limit: int | None) -> list[tuple[int, int, float]]:
+    """The tokens on which a concept is active, as far as they lie in the kept part of the text.
+
+    Parameters
+    ----------
+    start, end : int
+        The kept part.
+    limit : int, optional
+        Most tokens, the strongest; None: all.
+
+    Returns
+    -------
+    list of tuple
+        Per token, in their order: start and end of its range in the kept part, and its activation to four digits.
+    """
+    ranges, inside = moved(np.stack([activations.start, activations.end], axis=1), np.array(start), np.array(end))
+    held = np.flatnonzero(inside)
+    held = np.sort(held[np.argsort(-activations.activation[held], kind="stable")][:limit])
+    return [
+        (first, last, float(f"{value:.4g}"))
+        for (first, last), value in zip(ranges[held].tolist(), activations.activation[held].tolist(), strict=True)
+    ]

@@ -1,6 +1,7 @@
-"""A run without what may quote a text: the one thing that the parts of a redacted explorer are made of.
+"""A run without anything that may quote a text: all that the parts of a redacted explorer read.
 
-What is not declared here as safe is withheld: a column is null, a field of the manifest or of a document is not there.
+Whatever is not declared safe is withheld: such columns are null, such fields of the manifest or of a document are left
+out.
 """
 
 from __future__ import annotations
@@ -63,9 +64,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "theme_benchmarks": (*_STATISTICS, "level", "id", "benchmark"),
 }
-"""Table -> its columns that are told as they are."""
+"""Table -> columns that are shown as they are."""
 LABELS = ("concept", "label", "kind", "explainer", "score", "scored_by", "placeholder", "date")
-"""Columns of a dictionary's labels that are told."""
+"""Columns of a dictionary's labels that are shown."""
 
 
 class RedactedRun(RunFolder):
@@ -91,7 +92,7 @@ class RedactedRun(RunFolder):
         return with_words(shown.collect()).lazy() if name == "findings" else shown
 
     def _replaced(self, name: str) -> list[pl.Expr]:
-        """Columns that are told in another form."""
+        """Columns that are shown in another form."""
         if name == "items":
             starts = [0, *accumulate(int(entry["items"]) for entry in self.manifest["benchmarks"])]
             names = [entry["name"] for entry in self.manifest["benchmarks"]]
@@ -107,7 +108,7 @@ class RedactedRun(RunFolder):
         return []
 
     def document(self, file: Path) -> bytes:
-        """A document with its safe fields; nothing of one that cannot be read."""
+        """A document with its safe fields; nothing if it cannot be read."""
         try:
             held = json.loads(super().document(file))
             redacted = DOCUMENTS[file.name if file.parent == self.path else file.relative_to(self.path).parts[0]]
@@ -165,7 +166,7 @@ class _PeaklessRows(ItemRows):
 
 
 _FORMS = {"items": ("item_id", "excluded", "unscored"), "concepts": ("peak_token",), "findings": ("feature",)}
-"""Table -> columns that are told in another form."""
+"""Table -> columns that are shown in another form."""
 
 
 def _chosen(name: str, safe: list[pl.Expr]) -> list[pl.Expr]:

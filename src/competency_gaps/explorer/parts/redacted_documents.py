@@ -45,7 +45,7 @@ def _without_quotes(remark: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _figures(figures: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Figures by policy, numbered instead of told apart by their options."""
+    """Figures by policy; those of one policy are numbered, as its options are withheld."""
     shown: dict[str, Any] = {}
     for figure in (figures or {}).values():
         policy = figure["policy"]
@@ -62,7 +62,7 @@ def _trends(trends: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
 
 
 def _settings(held: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings that quote nobody (:func:`named`)."""
+    """Settings that cannot quote a text (:func:`named`)."""
     safe: dict[str, Any] = {}
     for key, value in held.items():
         name = f"{prefix}{key}"
@@ -130,7 +130,7 @@ _LACK = _shown(
 
 
 def _matches(manifest: Mapping[str, Any], held: Any) -> Any:
-    """Entries of somebody's list have their numbers in it for names."""
+    """Number the entries of somebody's list instead of naming them."""
     numbers = {entry["entry"]: str(number) for number, entry in enumerate(held["entries"], 1)}
     return {
         "taxonomy": held["taxonomy"],
@@ -146,7 +146,7 @@ def _matches(manifest: Mapping[str, Any], held: Any) -> Any:
 
 
 def _scope(manifest: Mapping[str, Any], held: Any) -> Any:
-    """A scope that was typed is withheld; the one that the configuration states stays."""
+    """Withhold a scope that was typed; show one that the configuration states."""
     stated = {entry["name"]: entry.get("scope") for entry in manifest["benchmarks"]}.get(held["benchmark"])
     clauses = held["clauses"] if stated and made_of([str(stated)]) == held["clauses"] else [""]
     counts = {name: redact(held[name], _shown("count")) for name in ("covered", "under", "missing")}

@@ -1,4 +1,4 @@
-"""Settings and the command line of a run: which of them may go where the run does not."""
+"""Which settings and which parts of the command line may leave the machine with an export or a chat."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from competency_gaps.config import RunConfig
 from competency_gaps.config.base import Config
 
-UNTOLD = ("judge.base_url", "judge.key_env")
+PRIVATE = ("judge.base_url", "judge.key_env")
 """Settings that go neither into an export nor to a chat's endpoint: where the judge is, and where its key."""
 IDS = (
     *("model.name", "model.revision", "model.tokenizer"),
@@ -26,7 +26,7 @@ _PLAIN = re.compile(r"True|False|None|[-+]?(?:[0-9]+(?:\.[0-9]*)?(?:e[-+]?[0-9]+
 
 
 def named(lines: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
-    """Settings that quote nobody: numbers, yes or no, words of a closed list, and what names the model and the SAE.
+    """Settings that cannot quote a text: numbers, yes or no, words of closed lists, names of the model and the SAE.
 
     A setting that is none of ``RunConfig`` is left out, and so is one whose value may be any text: it may be put to the
     model, or name a place.

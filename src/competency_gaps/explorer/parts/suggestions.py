@@ -1,4 +1,4 @@
-"""What to do next, each with its reason and the command that does it."""
+"""What to do next, with the reason and the command for each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from competency_gaps.robustness import read_assessment
 from competency_gaps.text import decimal, integer, percent, plural, shorten
 
 REDUNDANT = 0.02
-"""Part of a benchmark's concepts that only it may cover for it to be called redundant [ours]."""
+"""A benchmark is redundant if it alone covers at most this share of its concepts [ours]."""
 SHOWN = 24
 """Concepts that a suggestion names."""
 NAMED = 3
@@ -70,8 +70,8 @@ def _robustness(context: Context) -> list[Suggestion]:
         return [_more(context, "The list is not stable" if unstable else "Not all findings hold up", failed[0].text)]
     if verdicts and all(verdict["tone"] == "open" for verdict in verdicts):
         tests = ", ".join(shorten(str(verdict["test"]), NAME_LIMIT) for verdict in verdicts)
-        reason = f"No test of robustness could tell with this run's items ({tests})."
-        return [_more(context, "Whether the findings hold up cannot be told", reason)]
+        reason = f"No test of robustness could decide with this run's items ({tests})."
+        return [_more(context, "Whether the findings hold up is undecided", reason)]
     return []
 
 
@@ -149,7 +149,7 @@ def _of_scope(context: Context, place: int, scope: KeptScope) -> Suggestion | No
     if has_clauses:
         claim = f"{name} says that it tests “{shorten(scope.clauses[0], 120)}”."
     else:
-        claim = f"{name} was compared with a scope that was typed for it and is not told here."
+        claim = f"{name} was compared with a scope that was typed for it and is withheld here."
     belong = f"By {'its label' if len(concepts) == 1 else 'their labels'} {plural(len(concepts), 'concept')} belong"
     reason = (
         f"{claim} {belong}{'s' * (len(concepts) == 1)} to that which it lacks ({integer(len(silent))} altogether) or "
@@ -163,7 +163,7 @@ def _of_scope(context: Context, place: int, scope: KeptScope) -> Suggestion | No
 
 
 def _judged(near: list[KeptLack]) -> str:
-    """What a model said of the concepts that are lacking."""
+    """What a model said about the concepts that are lacking."""
     agreed, unread = (sum(lack.verdict == verdict for lack in near) for verdict in ("belongs", "unconfirmed"))
     if agreed:
         return "a model agreed" + (f" on {integer(agreed)} of them" if agreed < len(near) else "")
@@ -188,7 +188,7 @@ def _redundant(context: Context, suite: Suite) -> list[Suggestion]:
         alone = int(lost[added.benchmark])
         reason = (
             f"Of the {plural(added.covered, 'ranked concept')} that {name} exercises, {integer(alone)} "
-            f"({percent(alone, added.covered)}) are exercised by no other benchmark: so many would be lost without it. "
+            f"({percent(alone, added.covered)}) are exercised by no other benchmark and would be lost without it. "
             f"Its nearest by concepts is {other} (Jaccard {decimal(near.jaccard)}, cosine of coverage "
             f"{decimal(near.cosine)}). That concepts are shared does not say that the items are: look at the scores of "
             "both before you take it out of ‘benchmarks’ in the configuration."
@@ -198,7 +198,7 @@ def _redundant(context: Context, suite: Suite) -> list[Suggestion]:
 
 
 def _labels(context: Context) -> list[Suggestion]:
-    """Weak leaders whose label nobody checked, or that have none."""
+    """Weak leaders whose label was never checked, or that have none."""
     rows = context.ranked.weak_leaders.to_dicts()
     doubtful = [(row["concept"], marks_of(row) or ([] if row["label"] else ["no label"])) for row in rows]
     wanted = [(int(concept), marks) for concept, marks in doubtful if marks]
@@ -213,8 +213,8 @@ def _labels(context: Context) -> list[Suggestion]:
         Suggestion(
             "label",
             f"Explain {plural(len(wanted), 'weak concept')} whose name says little",
-            f"Weak concepts that lead a group: {integer(len(rows))}. Of these {integer(len(wanted))} cannot be told by "
-            f"their names: {tally}. {how}",
+            f"Weak concepts that lead a group: {integer(len(rows))}. Of these {integer(len(wanted))} have names that "
+            f"say little: {tally}. {how}",
             line,
             len(wanted),
             concepts=tuple(concept for concept, _ in wanted[:SHOWN]),
@@ -242,5 +242,5 @@ def _label_command(context: Context, ids: str) -> tuple[str | None, str]:
 
 
 def _comes_along(folder: Path) -> bool:
-    """Whether a dictionary lies in the package, where nobody should write."""
+    """Whether a dictionary lies inside the installed package, where it must not be changed."""
     return Path(__file__).resolve().parents[2] in folder.resolve().parents

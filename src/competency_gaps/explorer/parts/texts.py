@@ -1,4 +1,4 @@
-"""Texts of items, which may be more than fits in memory: an item's are read from disk, a search reads batches."""
+"""Texts of items, which may not fit in memory: one item's texts are read from disk, a search reads batches."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ class Texts:
         Parameters
         ----------
         query
-            Taken literally, without blanks at its ends. Blank: nothing is found.
+            Taken literally, stripped of blanks at its ends. Blank: no results.
         limit
             Most rows of the result, the first ones; its ``total`` counts all.
         stop
-            Asked between batches; true ends the search with what was found so far.
+            Asked between batches; true ends the search with the results so far.
         """
         rows: list[int] = []
         query = query.strip()
@@ -77,7 +77,7 @@ class Texts:
         return SearchResult(rows[:limit], len(rows))
 
     def keep(self) -> None:
-        """Read now what the first search would keep; nothing more where that is too much."""
+        """Read now what the first search would keep; stop if it is too much."""
         for _ in self._lowered():
             if self._too_many:
                 break
@@ -125,4 +125,4 @@ def holding(lowered: pl.DataFrame, columns: tuple[str, ...], query: str) -> pl.S
     """Whether any column of texts in lower case holds a text; bool, one per row."""
     text = query.lower()
     matches = (pl.col(name).str.contains(text, literal=True).fill_null(value=False) for name in columns)
-    return lowered.select(pl.any_horizontal(matches).alias("found"))["found"]
+    return lowered.select(pl.any_horizontal(matches).alias("holding"))["holding"]

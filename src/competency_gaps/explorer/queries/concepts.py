@@ -11,10 +11,10 @@ from competency_gaps.explorer.parts.records.details import ItemUse, ItemUses
 from competency_gaps.explorer.queries.arguments import OneConcept, TopConcepts
 from competency_gaps.explorer.queries.subject import FLAGS, Subject
 from competency_gaps.explorer.queries.values import (
-    Answer,
     AtMost,
     NamedConcept,
     Number,
+    QueryAnswer,
     Statistics,
     Text120,
     Text160,
@@ -51,7 +51,7 @@ class ConceptLine(NamedConcept, Statistics):
     chance_seen: Number = None
 
 
-class ConceptList(Answer):
+class ConceptList(QueryAnswer):
     """``total`` concepts qualify; the first of them."""
 
     total: int
@@ -65,7 +65,7 @@ class RelatedConcept(NamedConcept):
     jaccard: Number = None
 
 
-class MatchLine(Answer):
+class MatchLine(QueryAnswer):
     """An entry of somebody's list."""
 
     taxonomy: str
@@ -84,7 +84,7 @@ class ConceptBenchmarkLine(Statistics):
     chi_model_high: Number
 
 
-class ConceptExample(Answer):
+class ConceptExample(QueryAnswer):
     """An item of a concept, its text cut around the strongest token."""
 
     which: Literal["strongest", "best", "worst"]

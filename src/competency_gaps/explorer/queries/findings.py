@@ -11,11 +11,11 @@ from competency_gaps.explorer.queries.arguments import ListFindings, OneFinding
 from competency_gaps.explorer.queries.subject import Subject
 from competency_gaps.explorer.queries.values import (
     SENTENCE,
-    Answer,
     AtMost,
     Command,
     NamedConcept,
     Number,
+    QueryAnswer,
     Sentence,
     Text120,
     Text160,
@@ -28,7 +28,7 @@ _CONCEPTS = 12
 """Most concepts listed of a finding [ours]."""
 
 
-class FindingLine(Answer):
+class FindingLine(QueryAnswer):
     """A finding in a list."""
 
     sentence: Sentence
@@ -44,14 +44,14 @@ class FindingLine(Answer):
     holds: bool | None
 
 
-class FindingList(Answer):
+class FindingList(QueryAnswer):
     """``total`` findings qualify; the first of them."""
 
     total: int
     findings: list[FindingLine]
 
 
-class FindingShare(Answer):
+class FindingShare(QueryAnswer):
     """A benchmark's part of a finding."""
 
     benchmark: str
@@ -59,7 +59,7 @@ class FindingShare(Answer):
     share: Number
 
 
-class ExampleLine(Answer):
+class ExampleLine(QueryAnswer):
     """An item of a finding."""
 
     item: int

@@ -10,10 +10,10 @@ from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.tables import repeats
 from competency_gaps.explorer.queries.arguments import FindItems, OneItem
 from competency_gaps.explorer.queries.subject import Subject
-from competency_gaps.explorer.queries.values import Answer, AtMost, NamedConcept, Number, Text120, Text160
+from competency_gaps.explorer.queries.values import AtMost, NamedConcept, Number, QueryAnswer, Text120, Text160
 
 
-class ItemFacts(Answer):
+class ItemSummary(QueryAnswer):
     """An item without its texts."""
 
     item: int
@@ -30,7 +30,7 @@ class ItemFacts(Answer):
     repeats: int
 
 
-class ItemLine(ItemFacts):
+class ItemLine(ItemSummary):
     """An item in a list."""
 
     cas: Number = None
@@ -39,7 +39,7 @@ class ItemLine(ItemFacts):
     answer: Text120
 
 
-class ItemList(Answer):
+class ItemList(QueryAnswer):
     """``total`` items qualify, or ``total_without_repeats`` where those that ask the same count once; the first."""
 
     total: int
@@ -54,7 +54,7 @@ class SalientConcept(NamedConcept):
     saliency: Number
 
 
-class ItemAnswer(ItemFacts):
+class ItemAnswer(ItemSummary):
     """All about one item."""
 
     prompt: Annotated[str | None, AtMost(3000)]

@@ -12,7 +12,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.explorer.queries import arguments as given
 from competency_gaps.explorer.queries import concepts, findings, items, suite, themes
 from competency_gaps.explorer.queries.subject import Subject
-from competency_gaps.explorer.queries.values import Answer, bounded
+from competency_gaps.explorer.queries.values import QueryAnswer, bounded
 from competency_gaps.text import shorten, visible
 
 _CONCEPT_TEXTS = ("label", "other_labels", "promoted_tokens", "suppressed_tokens", "matched", "peak_token", "theme")
@@ -24,9 +24,9 @@ class Query:
 
     name: str
     description: str
-    """For whoever chooses among the queries, a person or a model."""
+    """Read by a person or a model that chooses among the queries."""
     arguments: type[given.Arguments]
-    function: Callable[[Subject, Any], Answer]
+    function: Callable[[Subject, Any], QueryAnswer]
     foreign: tuple[str, ...] = ()
     """Fields of the answer whose text others wrote: benchmarks, the model, makers of labels."""
 
@@ -149,7 +149,7 @@ QUERIES: Mapping[str, Query] = {
 
 
 def ask(subject: Subject, name: str, arguments: Any) -> dict[str, Any]:
-    """Ask a query; what is wrong with the question is an answer too.
+    """Ask a query; faults in the question are returned as an answer.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def ask(subject: Subject, name: str, arguments: Any) -> dict[str, Any]:
     -------
     dict
         Plain JSON of at most 24,000 characters. ``{"error": sentence}`` for an unknown name, bad arguments and what
-        does not exist. ``cut`` says what was left out for shortness; ``foreign_texts`` names the fields whose text
+        does not exist. ``cut`` says what was left out to keep it short; ``foreign_texts`` names the fields whose text
         others wrote: data, whatever it says.
     """
     query = QUERIES.get(name)

@@ -13,11 +13,11 @@ from competency_gaps.explorer.queries.arguments import Nothing, Suggested, TwoBe
 from competency_gaps.explorer.queries.subject import Subject
 from competency_gaps.explorer.queries.values import (
     SENTENCE,
-    Answer,
     AtMost,
     Command,
     NamedConcept,
     Number,
+    QueryAnswer,
     Sentence,
     Sentences,
     Text300,
@@ -28,7 +28,7 @@ from competency_gaps.presentation.facts import Fact, command_text
 _SIDE = ("chi_model", "gap", "n_eff")
 
 
-class FindingStatement(Answer):
+class FindingStatement(QueryAnswer):
     """A statement of the run's answer about a finding; None: about none."""
 
     finding: int | None
@@ -36,7 +36,7 @@ class FindingStatement(Answer):
     sentence: Sentence
 
 
-class BenchmarkScore(Answer):
+class BenchmarkScore(QueryAnswer):
     """A benchmark by its score."""
 
     benchmark: str
@@ -46,7 +46,7 @@ class BenchmarkScore(Answer):
     notes: Sentences
 
 
-class Overview(Answer):
+class Overview(QueryAnswer):
     """The run in short."""
 
     opening: Sentence
@@ -69,7 +69,7 @@ class Overview(Answer):
     evidence: Thresholds
 
 
-class BenchmarkLine(Answer):
+class BenchmarkLine(QueryAnswer):
     """A benchmark of the run."""
 
     name: Annotated[str, AtMost(200)]
@@ -90,7 +90,7 @@ class BenchmarkLine(Answer):
     warnings: Annotated[list[str], AtMost(200)]
 
 
-class AddedConcepts(Answer):
+class AddedConcepts(QueryAnswer):
     """What a benchmark adds to those before it, in ranked concepts."""
 
     benchmark: str
@@ -99,7 +99,7 @@ class AddedConcepts(Answer):
     ranked_cumulative: int
 
 
-class BenchmarkList(Answer):
+class BenchmarkList(QueryAnswer):
     """All benchmarks, and the order in which each adds most concepts."""
 
     benchmarks: list[BenchmarkLine]
@@ -118,7 +118,7 @@ class DifferingConcept(NamedConcept):
     n_eff_second: Number
 
 
-class Correlation(Answer):
+class Correlation(QueryAnswer):
     """Two benchmarks side by side."""
 
     first: str
@@ -136,7 +136,7 @@ class Correlation(Answer):
     better_in_second: list[DifferingConcept]
 
 
-class SuggestionLine(Answer):
+class SuggestionLine(QueryAnswer):
     """One thing to do next."""
 
     kind: str
@@ -149,14 +149,14 @@ class SuggestionLine(Answer):
     concepts_in_all: int
 
 
-class SuggestionList(Answer):
+class SuggestionList(QueryAnswer):
     """What to do next."""
 
     total: int
     suggestions: list[SuggestionLine]
 
 
-class Robustness(Answer):
+class Robustness(QueryAnswer):
     """Whether the findings hold up."""
 
     tested: bool
@@ -165,20 +165,20 @@ class Robustness(Answer):
     notes: list[str]
 
 
-class Setting(Answer):
+class SettingLine(QueryAnswer):
     """A setting of the run."""
 
     setting: str
     value: Text300
 
 
-class RunCard(Answer):
+class RunCard(QueryAnswer):
     """How the run was made."""
 
     card: Annotated[list[Fact], AtMost(SENTENCE)]
     command: Command
     versions: dict[str, str]
-    settings: list[Setting]
+    settings: list[SettingLine]
 
 
 def overview(subject: Subject, arguments: Nothing) -> Overview:
@@ -304,7 +304,7 @@ def run_card(subject: Subject, arguments: Nothing) -> RunCard:
         card=list(info.card),
         command=command,
         versions=dict(info.versions),
-        settings=[Setting(setting=name, value=value) for name, value in named(info.settings)],
+        settings=[SettingLine(setting=name, value=value) for name, value in named(info.settings)],
     )
 
 

@@ -8,7 +8,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.explorer.queries.arguments import ListThemes, OneTheme
 from competency_gaps.explorer.queries.concepts import ConceptLine, concept_line, contains, in_order
 from competency_gaps.explorer.queries.subject import Subject
-from competency_gaps.explorer.queries.values import Answer, Number, Statistics
+from competency_gaps.explorer.queries.values import Number, QueryAnswer, Statistics
 
 
 class ThemeLine(Statistics):
@@ -25,7 +25,7 @@ class ThemeLine(Statistics):
     missing_concepts: int
 
 
-class ThemeList(Answer):
+class ThemeList(QueryAnswer):
     """``total`` themes qualify; the first of them."""
 
     total: int

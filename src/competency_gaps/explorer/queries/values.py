@@ -100,7 +100,7 @@ def bounded(answer: dict[str, Any], limit: int = MAX_ANSWER) -> dict[str, Any]:
     return answer
 
 
-class Answer(BaseModel):
+class QueryAnswer(BaseModel):
     """An answer, or a part of one. It is made of whatever has its fields; fields that were not given are left out."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
@@ -112,7 +112,7 @@ class Answer(BaseModel):
         return plain(value, limit=next((entry.characters for entry in metadata if isinstance(entry, AtMost)), LABEL))
 
 
-class Statistics(Answer):
+class Statistics(QueryAnswer):
     """Statistics of a concept or theme, over the suite or within a benchmark."""
 
     gap: Number
@@ -126,7 +126,7 @@ class Statistics(Answer):
     n_eff: Number
 
 
-class NamedConcept(Answer):
+class NamedConcept(QueryAnswer):
     """A concept by its id and label; None: it has no label."""
 
     concept: int

@@ -1,4 +1,4 @@
-"""The explorer's answers: the page, the list of runs, their parts, a search, and the chat.
+"""What the explorer's server answers: the page, the list of runs, their parts, a search, and the chat.
 
 No path of a request reaches the file system: the page is a fixed list of files in memory, runs are found by their keys,
 and the names of parts go through :class:`~competency_gaps.explorer.parts.Parts`.
@@ -34,19 +34,19 @@ from competency_gaps.explorer.server.security import Guard
 from competency_gaps.text import visible
 
 LONGEST_SEARCH = 1_000
-"""Characters of a text to search for."""
+"""Most characters of a text to search for."""
 MOST_ROWS = 100_000
-"""Rows that a search gives."""
+"""Most rows of a search's result."""
 SEARCHES = 2
-"""Searches that go on at once; others wait [ours]."""
+"""Searches that run at the same time; others wait [ours]."""
 LOOK = 0.2
-"""Seconds after which it is seen again whether who searches still waits."""
+"""Poll interval for client disconnects during a search, in seconds."""
 FIRST = ("run.json", "themes.json")
 """Parts of the first run that are made before the server answers: what the first view shows."""
 NEXT = ("concepts.parquet", "concept/0.json", "item/0.json", "active/0.json", "items.parquet")
-"""Made while nobody asks, one after another: what the other views need, and what the first detail reads for all."""
+"""Parts that are made while the server is idle: what the other views need, and what the first detail reads for all."""
 QUIET = 0.3
-"""Seconds without a request after which nobody asks."""
+"""Seconds without a request after which the server counts as idle."""
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def make_app(
 
 
 class _Explorer:
-    """What the answers are made from."""
+    """Handlers of the requests."""
 
     def __init__(self, opened: Sequence[Opened], page: Mapping[str, bytes], endpoint: Endpoint | None) -> None:
         self._files = page
@@ -99,7 +99,7 @@ class _Explorer:
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        """Make parts before anybody asks."""
+        """Make the first parts before the first request."""
         key = next(iter(self._opened))
         for name in FIRST:
             await self._make(key, name)
@@ -125,12 +125,12 @@ class _Explorer:
             await asyncio.sleep(wait)
 
     async def _make(self, key: str, name: str) -> None:
-        # What fails here fails again, and is said, when it is asked for.
+        # A failure is reported when the part is requested.
         with suppress(Exception):
             await self._read(key, name)
 
     def page(self, name: str) -> Any:
-        """The answer that gives one of the page's files."""
+        """The handler of one of the page's files."""
         content = self._files[name]
 
         async def answer(_: Request) -> Response:
@@ -154,7 +154,7 @@ class _Explorer:
         return _json(content) if name.endswith(".json") else Response(content, media_type="application/octet-stream")
 
     async def search(self, request: Request) -> Response:
-        """``data/KEY/search?q=TEXT``; it ends early if nobody waits for it any more."""
+        """``data/KEY/search?q=TEXT``; it ends early if the client disconnects."""
         texts = self._shown(request.path_params["key"]).parts.context.sources.texts
         query = request.query_params.get("q", "")
         if len(query) > LONGEST_SEARCH:
@@ -183,7 +183,7 @@ class _Explorer:
 
 
 async def _watch(request: Request, gone: threading.Event) -> None:
-    """Notice that who asked went away."""
+    """Set ``gone`` when the client disconnects."""
     while not await request.is_disconnected():
         await asyncio.sleep(LOOK)
     gone.set()
@@ -203,12 +203,12 @@ async def _changed(_: Request, error: ChangedError) -> Response:
 
 
 async def _failed(_: Request, error: CompetencyGapsError) -> Response:
-    """A fault that says itself what to do, as that of a damaged run."""
+    """An error whose message says what to do, such as that of a damaged run."""
     log.warning("%s", visible(str(error)))
     return _json(as_json({"error": visible(str(error))}), 500)
 
 
 async def _broken(_: Request, error: Exception) -> Response:
-    """A fault of ours: where it happened is said in the terminal, and not to whoever asked."""
+    """A bug: the terminal gets the traceback, the client only the name of the error."""
     log.error("%s", visible("".join(traceback.format_exception(error))))
     return _json(as_json({"error": f"The server failed ({type(error).__name__}); its terminal says more."}), 500)

@@ -1,4 +1,4 @@
-"""Parts that were asked for lately, kept in memory up to a number of bytes."""
+"""The parts that were requested last, kept in memory up to a limit in bytes."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import anyio.to_thread
 LIMIT = 256 * 2**20
 """Bytes kept."""
 WORKERS = 4
-"""Parts that are made at once."""
+"""Parts that are made at the same time."""
 
 
 class PartCache:
-    """Makes parts in threads, each once at a time, and forgets those longest not asked for.
+    """Makes parts in threads, each once, and drops those whose last request is longest ago.
 
     Parameters
     ----------
     limit : int
-        Bytes kept; a part that is longer is made each time.
+        Bytes kept; a longer part is made at each request.
     """
 
     def __init__(self, limit: int = LIMIT) -> None:
@@ -31,7 +31,7 @@ class PartCache:
         self._workers = asyncio.Semaphore(WORKERS)
 
     async def get(self, name: str, make: Callable[[], bytes]) -> bytes:
-        """A part, from memory or from ``make``; who asks while it is being made waits for the same one."""
+        """A part, from memory or from ``make``; requests for a part that is being made wait for it."""
         if name in self._kept:
             self._kept.move_to_end(name)
             return self._kept[name]
@@ -39,7 +39,7 @@ class PartCache:
         if task is None:
             task = self._making[name] = asyncio.create_task(self._make(name, make))
             task.add_done_callback(lambda _: self._making.pop(name, None))
-        # One asker who goes away must not take the part from the others.
+        # One client that disconnects must not cancel the part for the others.
         return await asyncio.shield(task)
 
     async def _make(self, name: str, make: Callable[[], bytes]) -> bytes:

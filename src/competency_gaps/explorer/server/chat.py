@@ -1,4 +1,4 @@
-"""``POST /chat``: a question in plain language, answered by an endpoint that looks things up in the run.
+"""``POST /chat``: a question in plain language, answered by a model that looks things up in the run.
 
 The model sees the question, the earlier turns and results of the queries of
 :mod:`competency_gaps.explorer.queries`; each number of its answer is then looked up in those results.
@@ -44,9 +44,9 @@ from competency_gaps.text import visible
 ROUNDS = 8
 """Most rounds of queries for one question [ours]."""
 TURNS = 12
-"""Earlier messages that the model is told again [ours]."""
+"""Earlier messages that are sent with a question [ours]."""
 TURN_LENGTH = 8_000
-"""Most characters of each; a question that is longer is refused [ours]."""
+"""Most characters of an earlier message; a longer question is refused [ours]."""
 AT_ONCE = 4
 """Questions that are answered at once; others wait [ours]."""
 
@@ -81,16 +81,16 @@ def chat_route(opened: Sequence[Opened], endpoint: Endpoint) -> Route:
     Parameters
     ----------
     opened
-        The runs that can be asked about.
+        The runs that questions may be about.
     endpoint
-        Who answers.
+        Where the model is.
 
     Raises
     ------
     MissingExtraError
         If ``openai`` is not installed.
     UserError
-        If the key cannot be one.
+        If the key is malformed.
     """
     if importlib.util.find_spec("openai") is None:
         raise MissingExtraError("openai", "explore", "Asking a model over an endpoint")
@@ -120,16 +120,16 @@ async def converse(run: Opened, messages: Sequence[Mapping[str, str]], endpoint:
     Parameters
     ----------
     run
-        Which run it is about.
+        The run that the question is about.
     messages
         ``role`` and ``content`` of the turns so far; the last is the question.
     endpoint
-        Who answers.
+        Where the model is.
 
     Yields
     ------
     ChatEvent
-        Each query when its result is there, at last the answer or an error.
+        Each query as soon as it has a result, then the answer or an error.
     """
     results: list[tuple[int, Any]] = []
     talk: list[dict[str, Any]] = [{"role": "system", "content": _prompt()}, *map(dict, messages)]
@@ -155,7 +155,7 @@ async def converse(run: Opened, messages: Sequence[Mapping[str, str]], endpoint:
     except (ChatError, UserError) as error:
         yield FailureEvent("error", visible(str(error)))
     except Exception as error:  # noqa: BLE001 - see below
-        # The answer's head is sent, so nobody else can say that it failed.
+        # The response has begun, so a failure can be reported only in its body.
         log.error("%s", visible(key.hide("".join(traceback.format_exception(error)))))
         yield FailureEvent("error", f"The server failed ({type(error).__name__}); its terminal says more.")
 
@@ -172,12 +172,12 @@ def tools() -> list[dict[str, Any]]:
 
 
 async def _query(run: Opened, call: Call, id: int) -> QueryEvent:
-    """Ask what a call asks for, as an event."""
+    """Run the query that the model called."""
     try:
         arguments = json.loads(call.arguments or "{}")
     except (ValueError, RecursionError):
         arguments = {}
-        result: dict[str, Any] = {"error": "the arguments are no JSON: expected one object."}
+        result: dict[str, Any] = {"error": "the arguments are not JSON: expected one object."}
     else:
         result = await anyio.to_thread.run_sync(run.ask, call.name, arguments)
     shown = arguments if isinstance(arguments, dict) else {}
@@ -194,8 +194,8 @@ async def _answer(step: Step, results: Sequence[tuple[int, Any]]) -> AnswerEvent
     text = visible(step.text).strip()
     if called_in_text(text):
         raise ChatError(
-            "The server handed the model's call of a tool on as text, so it cannot be answered. Start it so that it "
-            "reads calls: llama.cpp's server with --jinja, vLLM with --enable-auto-tool-choice and the model's "
+            "The server returned the model's tool call as text, so it cannot be answered. Start the server with tool "
+            "calls enabled: llama.cpp's server with --jinja, vLLM with --enable-auto-tool-choice and the model's "
             "--tool-call-parser."
         )
     if not text:
@@ -223,7 +223,7 @@ def _read(body: bytes) -> ChatRequest:
 
 
 def _history(asked: ChatRequest) -> list[dict[str, str]]:
-    """The last turns, earlier ones cut, beginning with one of the user."""
+    """The last turns, each cut, beginning with one of the user."""
     kept = [
         {"role": turn.role, "content": turn.content[:TURN_LENGTH].encode("utf-8", "replace").decode()}
         for turn in asked.messages[-TURNS:]

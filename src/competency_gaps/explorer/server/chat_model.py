@@ -1,4 +1,4 @@
-"""One step of a chat: what was said so far goes to an endpoint, a text or calls of tools come back."""
+"""One step of a chat: send the messages so far to an endpoint, get back a text or tool calls."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ QUESTION_TOKENS = 200_000
 """Most tokens that a question may use over all of its steps [ours]."""
 _RETRIES = 2
 _LONGEST_WAIT = 15.0
-"""Seconds that somebody who looks on may be kept waiting by an endpoint that asks for it [ours]."""
+"""Longest wait in seconds, if the endpoint asks for one: somebody is looking at the page [ours]."""
 _MOST_CALLS = 8
-"""Calls of one step that are answered [ours]."""
+"""Tool calls of one step that are answered [ours]."""
 _TOOL_WORDS = ("tool", "function call", "function_call")
 _CALL_AS_TEXT = ("<tool_call>", "<|tool_call", "[TOOL_CALLS]", "<function=", "<|python_tag|>")
 NO_TOOLS = (
-    "The endpoint does not take tool calls, without which it can look nothing up in the run: expected a model and a "
-    "server that do. llama.cpp's server takes them with --jinja, vLLM with --enable-auto-tool-choice and a "
+    "The endpoint does not support tool calls, which are needed to look anything up in the run: expected a model and "
+    "a server that do. llama.cpp's server takes them with --jinja, vLLM with --enable-auto-tool-choice and a "
     "--tool-call-parser."
 )
 
@@ -49,7 +49,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Step:
-    """What the model said."""
+    """What the model answered in one step."""
 
     text: str
     calls: list[Call]
@@ -108,7 +108,7 @@ class ChatModel:
         raise AssertionError("the loop ends by returning or raising")
 
     async def _attempt(self, client: Any, messages: list[dict[str, Any]], *, last: bool) -> Step | Fault:
-        """One attempt; repeated at once in another way where the endpoint refuses the request's form."""
+        """One attempt; repeated at once in another form if the endpoint refuses the request's form."""
         while True:
             body = self._body(messages, last=last)
             bound = Use(len(json.dumps(body, ensure_ascii=False)) // 3, ANSWER_TOKENS)
@@ -127,7 +127,7 @@ class ChatModel:
             adapted = self._dialect.adapted(got.complaint)
             if adapted is None:
                 if any(word in got.complaint.lower() for word in _TOOL_WORDS):
-                    raise ChatError(f"{NO_TOOLS} It said: {got.reason}.")
+                    raise ChatError(f"{NO_TOOLS} Its reason: {got.reason}.")
                 return got
             self._dialect = adapted[0]
 
@@ -145,12 +145,12 @@ class ChatModel:
         return body
 
     async def _send(self, client: Any, body: dict[str, Any], bound: Use) -> tuple[Step | Fault, Use]:
-        """What came, and what it used."""
+        """The result, and the tokens it used."""
         import openai
 
         timeout = self._endpoint.timeout
         try:
-            # The package's timeout starts anew with every byte; this one bounds the whole.
+            # The package's timeout restarts with every byte; this one bounds the whole request.
             async with asyncio.timeout(1.25 * timeout):
                 raw = await client.chat.completions.with_raw_response.create(**body)
         except (openai.OpenAIError, TimeoutError) as error:
@@ -184,12 +184,12 @@ class ChatModel:
 
 
 def called_in_text(text: str) -> bool:
-    """Whether a text is a call of a tool that the server did not recognise as one."""
+    """Whether a text is a tool call that the server did not recognise."""
     return any(sign in text for sign in _CALL_AS_TEXT)
 
 
 def _calls(message: Mapping[str, Any]) -> list[Call]:
-    """The calls in a message, which is foreign input: what has no name is none."""
+    """The tool calls in a message, which is foreign input: entries without a name are skipped."""
     listed = message.get("tool_calls")
     calls = []
     for number, entry in enumerate(listed if isinstance(listed, list) else []):

@@ -1,7 +1,7 @@
-"""What stands before every answer: whose requests are heard, and what a browser may do with the answers.
+"""Which requests are answered, and what a browser may do with the answers.
 
 A server on 127.0.0.1 can be reached by every page that the user's browser shows, and by every account of the machine.
-Nothing here tells one account from another. Three things keep foreign pages out.
+Accounts are not told apart. Three checks keep foreign pages out.
 The ``Host`` must be ours: else a name that an attacker points at 127.0.0.1 (DNS rebinding) would make their page ours.
 ``Origin`` and ``Sec-Fetch-Site`` must be ours where a browser sends them. And no answer may be embedded elsewhere.
 """
@@ -44,12 +44,12 @@ HEADERS = {
 
 
 class Guard:
-    """Refuses requests that are not of our own page (or of a program on this machine), and adds ``HEADERS``.
+    """Refuses requests that come from other pages, and adds ``HEADERS`` to every answer.
 
     Parameters
     ----------
     app
-        What answers the rest.
+        The application that answers the other requests.
     port : int
         Port that the server listens on.
     """
@@ -78,22 +78,22 @@ class Guard:
         await self._app(scope, _bounded(receive), with_headers)
 
     def _refusal(self, scope: Scope) -> tuple[HTTPStatus, str] | None:
-        """Status and sentence for a request that is not heard."""
+        """Status and sentence for a request that is refused; None: it is answered."""
         if _values(scope, "host") not in [[host] for host in self._hosts]:
             return HTTPStatus.MISDIRECTED_REQUEST, self._elsewhere()
-        # Routes would take a line feed at the end for the end.
+        # Starlette's routes accept a trailing line feed.
         if any(not letter.isprintable() for letter in scope["path"]):
             return HTTPStatus.NOT_FOUND, "There is nothing at this address."
         origin = _values(scope, "origin")
         if origin and origin not in [[allowed] for allowed in self._origins]:
             return HTTPStatus.FORBIDDEN, "Requests of other pages are refused."
-        # A link on another page may lead here; its scripts may read nothing.
+        # Another page may link to this one, but its scripts may read nothing.
         site, mode = _values(scope, "sec-fetch-site"), _values(scope, "sec-fetch-mode")
         if site and site not in (["same-origin"], ["none"]) and (mode != ["navigate"] or scope["path"] != "/"):
             return HTTPStatus.FORBIDDEN, "Requests of other pages are refused."
         if len(scope["query_string"]) > LONGEST_QUERY:
             return HTTPStatus.REQUEST_URI_TOO_LONG, f"The query is longer than {LONGEST_QUERY:,} bytes."
-        # It would count instead of Content-Length, and says no length.
+        # It overrides Content-Length and gives no length.
         if _values(scope, "transfer-encoding"):
             return HTTPStatus.LENGTH_REQUIRED, "A request must come in one piece (no Transfer-Encoding)."
         if scope["method"] in ("GET", "HEAD"):
@@ -110,7 +110,7 @@ class Guard:
 
 
 def _bounded(receive: Receive) -> Receive:
-    """Pass a request's body on while it is no longer than it may be, whatever its headers say."""
+    """Pass a request's body on up to its longest length, whatever its headers say."""
     held = 0
 
     async def counted() -> Message:
@@ -118,7 +118,9 @@ def _bounded(receive: Receive) -> Receive:
         message = await receive()
         held += len(message.get("body", b""))
         if held > LONGEST_BODY:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"It is longer than {LONGEST_BODY:,} bytes.")
+            raise HTTPException(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The question is longer than {LONGEST_BODY:,} bytes."
+            )
         return message
 
     return counted
@@ -126,13 +128,13 @@ def _bounded(receive: Receive) -> Receive:
 
 def _refused_post(scope: Scope, origin: list[str]) -> tuple[HTTPStatus, str] | None:
     if not origin:
-        return HTTPStatus.FORBIDDEN, "A question must say which page it comes from (Origin)."
+        return HTTPStatus.FORBIDDEN, "The request must name the page that it comes from (Origin)."
     kind = [value.split(";")[0].strip().lower() for value in _values(scope, "content-type")]
     if kind != ["application/json"]:
         return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Expected a question as application/json."
     length = _values(scope, "content-length")
     if len(length) != 1 or not length[0].isdecimal():
-        return HTTPStatus.LENGTH_REQUIRED, "A question must say how long it is (Content-Length)."
+        return HTTPStatus.LENGTH_REQUIRED, "The request must state its length (Content-Length)."
     if int(length[0][:20]) > LONGEST_BODY:
         return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The question is longer than {LONGEST_BODY:,} bytes."
     return None
@@ -148,7 +150,7 @@ async def _refuse(send: Send, status: HTTPStatus, sentence: str) -> None:
 
 
 def _values(scope: Scope, name: str) -> list[str]:
-    """All values of a header, as they were sent."""
+    """All values of a header."""
     return [value.decode("latin-1") for key, value in scope["headers"] if key.decode("latin-1").lower() == name]
 
 

@@ -12,10 +12,10 @@ from competency_gaps.config import AskConfig
 from competency_gaps.errors import MissingExtraError, UserError, argument
 
 HOST = "127.0.0.1"
-"""Never another: what is served is for this machine; any account of it can read the run and ask the chat."""
+"""Always the loopback address: any account of this machine can read the run and use the chat, other machines cannot."""
 PORT = 8742
 NEARBY = 50
-"""Ports that are tried, from the one that was asked for."""
+"""Ports that are tried, beginning with the one asked for."""
 
 
 def serve(
@@ -68,7 +68,7 @@ def serve(
     opened = open_runs(runs, dictionary)
     with _listen(port) as listener:
         taken = int(listener.getsockname()[1])
-        # The application reports faults; uvicorn would add each request, and that it ended.
+        # The application reports errors; uvicorn would log each request too.
         config = uvicorn.Config(
             make_app(opened, page_files(), port=taken, endpoint=endpoint),
             log_config=None,
@@ -87,7 +87,7 @@ def _listen(port: int) -> socket.socket:
     """Take the port, or the next free one."""
     for candidate in range(port, min(port + NEARBY, 65536)) if port else [0]:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        # A port that an ended server left waiting is free; one that a server listens on is not.
+        # A port in TIME_WAIT may be taken; one that a server listens on may not.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, candidate))
@@ -95,7 +95,7 @@ def _listen(port: int) -> socket.socket:
         except PermissionError:
             listener.close()
             raise UserError(
-                f"{argument('port')} {candidate} is not for every user: give one from 1024 to 65535."
+                f"{argument('port')} {candidate} needs an administrator's rights: give one from 1024 to 65535."
             ) from None
         except OSError:
             listener.close()

@@ -47,7 +47,7 @@ class Finding:
     items: int
     """Scored items in which the group is active."""
     clusters: int
-    """How many these are when each cluster counts once."""
+    """Number of these items when each cluster counts once."""
     graded: bool
     """Whether answers get parts of a point, so that a mean score is no share of right ones."""
     n_eff: float
@@ -62,8 +62,8 @@ class Finding:
     """Smallest gap that its items would most likely have shown."""
     benchmarks: Sequence[FindingBenchmark]
     feature: str | None
-    """What tells its items from the others of the same benchmarks, where a feature does; its figures are of the items
-    with it."""
+    """A feature that its items share and the others of the same benchmarks lack; None: there is none. Its figures are
+    of the items with it."""
     feature_words: str | None
     feature_benchmarks: Sequence[int]
     feature_items: int | None
@@ -78,7 +78,7 @@ class Finding:
     short: str
     """The same in at most 90 characters."""
     support: str
-    """What stands behind it, in sentences."""
+    """Its evidence, in sentences."""
     failing: Sequence[FindingExample]
     passing: Sequence[FindingExample]
     unseen_gap: float | None
@@ -88,9 +88,9 @@ class Finding:
     unseen_splits: int
     splits: int
     holds: bool | None
-    """None: cannot be told."""
+    """None: undecided, since too few splits find it again."""
     command: str
-    """Tests it further."""
+    """The command that tests it further."""
     command_note: str
 
 

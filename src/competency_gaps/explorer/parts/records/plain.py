@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound="DataclassInstance")
 
 
-def as_json(value: Any) -> bytes:
-    """Write records as compact JSON, with null for what is not finite."""
-    text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    # A lone surrogate is no character that UTF-8 has; in JSON it stands as its escape.
+def as_json(value: Any, digits: int = 7) -> bytes:
+    """Write records as compact JSON: floats with so many significant digits, null for what is not finite."""
+    text = json.dumps(plain(value, digits), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # UTF-8 cannot hold a lone surrogate; JSON can, as an escape.
     return text.encode("utf-8", "backslashreplace")
 
 
@@ -27,20 +27,20 @@ def from_row(record: type[T], row: Mapping[str, Any], **more: Any) -> T:
     return record(**{name: row[name] for name in names}, **more)
 
 
-def plain(value: Any, *, exact: bool = False) -> Any:
+def plain(value: Any, digits: int | None = 7) -> Any:
     """Turn records into what JSON has.
 
     Parameters
     ----------
-    exact : bool
-        Keep all digits of floats, as of numbers that somebody else wrote.
+    digits : int, optional
+        Significant digits of floats; None: all. Floats in a mapping keep all: somebody else wrote them.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name), exact=exact) for field in dataclasses.fields(value)}
+        return {field.name: plain(getattr(value, field.name), digits) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {key: plain(item, exact=True) for key, item in value.items()}
+        return {key: plain(item, None) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item, exact=exact) for item in value]
+        return [plain(item, digits) for item in value]
     if isinstance(value, float):
-        return None if not math.isfinite(value) else value if exact else float(f"{value:.7g}")
+        return None if not math.isfinite(value) else value if digits is None else float(f"{value:.{digits}g}")
     return value

@@ -1,4 +1,4 @@
-"""What a server is asked and answers, beside the parts of a run."""
+"""Requests to a server and its answers, besides the parts of a run."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class ListedRun:
 
 @dataclass(frozen=True)
 class ChatState:
-    """Whether there is anybody to ask."""
+    """Whether a model is configured, and which."""
 
     configured: bool
     model: str | None
     host: str | None
     """Host that questions and query results are sent to."""
     note: str
-    """What to say where it is not configured, or where questions go."""
+    """Says where questions go, or that no model is configured."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class RunList:
     runs: Sequence[ListedRun]
     mode: Literal["served", "static"]
     chat: ChatState | None
-    """None in a static explorer, which can ask nobody and offers no chat."""
+    """None in a static explorer, which has no chat."""
     version: str
     """Version of competency-gaps."""
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """``data/KEY/search?q=TEXT`` (served only): items whose texts hold it, regardless of case."""
+    """``data/KEY/search?q=TEXT`` (served only): items whose texts contain it, regardless of case."""
 
     rows: Sequence[int]
     total: int
@@ -86,7 +86,7 @@ class TracedNumber:
     start: int
     end: int
     query: int | None
-    """The query that it came from; None: from none."""
+    """The query whose result holds it; None: none does."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class AnswerEvent:
     text: str
     numbers: Sequence[TracedNumber]
     cut: bool
-    """The model used all the tokens of an answer, so that the rest of it is missing."""
+    """The answer ended at the token limit, so the rest of it is missing."""
 
 
 @dataclass(frozen=True)

@@ -196,7 +196,5 @@ def _identity(name: str, config: Any) -> str:
     return f"{name}@{getattr(config, '_commit_hash', None)}"
 
 
-@lru_cache(maxsize=2)
-def load_entailment(name: str, label: str | None) -> Entailment:
-    """A classifier, loaded once."""
-    return Entailment(name, label)
+load_entailment = lru_cache(maxsize=2)(Entailment)
+"""Load a classifier once, by its name and label."""

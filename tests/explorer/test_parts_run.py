@@ -138,7 +138,7 @@ def test_benchmarks_are_those_of_the_table(hostile, found):
         assert one["tested"] == own["q_value"].drop_nulls().len()
         assert one["weak"] == (own["performance_status"] == "weak").sum()
         assert one["left_out"] == [
-            {"where": f"2 records: {HOME}/b{place}.jsonl:7 …", "reason": "the record has no prompt"},
+            {"where": f"2 records: {HOME}/b{place}.jsonl:7 …", "reason": str(Remark("no_prompt"))},
             {"where": f"{HOME}/b{place}.jsonl:11", "reason": f"odd: {SECRETS[2]}"},
         ]
         assert len(one["warnings"]) == 2 * (place == 1)
@@ -224,7 +224,7 @@ def test_redacted_warnings_and_reasons_quote_nothing(hostile):
     ]
     for place, one in enumerate(hidden["benchmarks"]):
         assert one["left_out"] == [
-            {"where": "2 records", "reason": "the record has no prompt"},
+            {"where": "2 records", "reason": str(Remark("no_prompt"))},
             {"where": "1 record", "reason": "not told"},
         ]
         assert one["warnings"] == [text.removeprefix(f"{name}: ") for _, text in shown] * (place == 1)

@@ -24,7 +24,8 @@ export function unseenSentence(finding: Finding): string {
   if (finding.unseen_splits === 0)
     return `It is too small to be found again on half of the items (${plural(finding.splits, "split")} tried).`;
   const times = `${integer(finding.unseen_splits)} of ${plural(finding.splits, "split")}`;
-  const gap = `the other half then has a gap of ${signed(finding.unseen_gap)} ${interval(finding.unseen_low, finding.unseen_high)}`;
+  const range = interval(finding.unseen_low, finding.unseen_high);
+  const gap = `the other half then has a gap of ${signed(finding.unseen_gap)} ${range}`;
   return (
     `One half of the items finds it again in ${times}; ${gap}. ` +
     "It was chosen on all items, so this is not a test on new ones."

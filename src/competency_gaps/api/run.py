@@ -12,6 +12,7 @@ import scipy.sparse as sp
 
 from competency_gaps.api.actions import Actions
 from competency_gaps.api.concept import Concept, notebook_card
+from competency_gaps.api.models import Models
 from competency_gaps.errors import UserError
 from competency_gaps.presentation.rankings import missing
 from competency_gaps.report.charts import Plots
@@ -31,7 +32,7 @@ class Rows(NamedTuple):
     """Their ``item_id``."""
 
 
-class Run(Actions):
+class Run(Actions, Models):
     """A finished run. Tables are polars frames, read when they are first asked for; none needs torch.
 
     Two runs are equal if they lie in one folder and have the same manifest. A run is pickled as its path.
@@ -46,7 +47,7 @@ class Run(Actions):
     def __repr__(self) -> str:
         evidence = self.manifest["evidence"]
         return (
-            f"Run({str(self.path)!r}: {self.manifest['model']['name']}, "
+            f"Run({str(self.path)!r}: {self.scored_model}, "
             f"{plural(len(self.manifest['benchmarks']), 'benchmark')}, "
             f"{plural(sum(benchmark['items'] for benchmark in self.manifest['benchmarks']), 'item')}, "
             f"{evidence['weak']} weak and {evidence['strong']} strong concepts)"

@@ -14,7 +14,7 @@ from competency_gaps.evidence.plain import chi_model_interval
 from competency_gaps.evidence.strata import Covariate
 from competency_gaps.evidence.suite import Evidence, evidence, evidence_by_benchmark, suite_evidence, untested
 from competency_gaps.evidence.sums import BlockSums, Outcomes, block_sums, effective_sample
-from competency_gaps.evidence.units import ItemSample, Units, sample_of, units_of
+from competency_gaps.evidence.units import ItemSample, Units, sample_of, shares, units_of
 
 __all__ = [
     "BlockSums",
@@ -38,6 +38,7 @@ __all__ = [
     "permutation_cumulants",
     "permutation_tails",
     "sample_of",
+    "shares",
     "suite_evidence",
     "units_of",
     "untested",

@@ -44,6 +44,7 @@ class Measures:
     """bool: whether any scored item has the concept."""
     weight: np.ndarray
     """``sum W`` over the units in blocks of at least two."""
+    chi_model: np.ndarray
     chi_low: np.ndarray
     chi_high: np.ndarray
     gap: np.ndarray
@@ -149,12 +150,13 @@ def _measures(net: BlockSums, merged: BlockSums, items: ItemSums, level: float, 
     weight = net.total(net.weight)
     tails = permutation_tails(net)
     variance = cluster_variance(items, merged)
-    chi_low, chi_high = suite_interval(items, level, pooled=pooled)
+    chi_model, chi_low, chi_high = suite_interval(items, level, pooled=pooled)
     gap_low, gap_high = gap_interval(net, level)
     return Measures(
         n_eff=effective_sample(weight, net.total(net.weight2)),
         active=items.weight.sum(axis=1) > 0,
         weight=weight,
+        chi_model=chi_model,
         chi_low=chi_low,
         chi_high=chi_high,
         gap=adjusted_gap(net),

@@ -154,12 +154,14 @@ def chi_model_interval(sums: ItemSums, level: float = 0.95) -> tuple[np.ndarray,
     return low, high
 
 
-def suite_interval(sums: ItemSums, level: float, *, pooled: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Interval of the suite's chi_model: of its mean over benchmarks, or of the pooled one; shape (concepts,)."""
+def suite_interval(sums: ItemSums, level: float, *, pooled: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The suite's chi_model, a mean over benchmarks or pooled, and its interval: each of shape (concepts,)."""
     if pooled:
         joined = ItemSums(*(np.asarray(getattr(sums, field.name).sum(axis=-1))[..., None] for field in fields(sums)))
         low, high = chi_model_interval(joined, level)
-        return low[:, 0], high[:, 0]
+        weight = joined.weight[:, 0]
+        mean = np.divide(joined.weight_score[:, 0], weight, out=np.full(len(weight), np.nan), where=weight > 0)
+        return np.clip(mean, 0.0, 1.0), low[:, 0], high[:, 0]
     known = sums.weight > 0
     value, trials, observed, graded = (np.full(sums.weight.shape, np.nan) for _ in range(4))
     value[known], trials[known], observed[known], graded[known] = _ratios(sums, known)
@@ -167,7 +169,9 @@ def suite_interval(sums: ItemSums, level: float, *, pooled: bool) -> tuple[np.nd
     expected = np.clip(_mean(sums) + plain_gap(sums)[:, None], 0.0, 1.0)
     whole = binomial_variance(expected, together(trials.T)[:, None], level)
     variance = ratio_variance(trials, observed, graded * whole, unseen_variance(whole, expected, graded))
-    return mean_interval(value.T, variance.T, trials.T, level)
+    count = known.sum(axis=1)
+    mean = np.divide(np.nansum(value, axis=1), count, out=np.full(len(count), np.nan), where=count > 0)
+    return mean, *mean_interval(value.T, variance.T, trials.T, level)
 
 
 def _ratios(sums: ItemSums, known: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -42,6 +42,8 @@ class Evidence:
     """float64, >= 0: effective sample size over the clusters of scored items, in equally weighted clusters."""
     design_effect: np.ndarray
     """float64: variance of T with clusters over its variance with every item by itself; 1 where nothing repeats."""
+    chi_model: np.ndarray
+    """float64 in [0, 1]: mean outcome of the items that the concept is active in, weighted by CAS."""
     low: np.ndarray
     """float64 in [0, 1]: lower end of chi_model's interval."""
     high: np.ndarray
@@ -209,6 +211,7 @@ def _judge(
     return Evidence(
         m.n_eff,
         m.design_effect,
+        lowest + scale * m.chi_model,
         lowest + scale * m.chi_low,
         lowest + scale * m.chi_high,
         scale * m.gap,

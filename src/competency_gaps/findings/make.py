@@ -24,7 +24,7 @@ from competency_gaps.findings.sentences import with_words
 from competency_gaps.findings.table import FILE, MOST_ITEMS, empty_table, table_of
 from competency_gaps.findings.unseen import Unseen, split_halves, unseen_gaps
 from competency_gaps.runs.covariates import repeats
-from competency_gaps.runs.sample import item_sample
+from competency_gaps.runs.sample import run_sample
 
 if TYPE_CHECKING:
     from competency_gaps.runs.open import RunFolder
@@ -108,12 +108,12 @@ def relabel_findings(run: RunFolder) -> None:
     path = run.path / FILE
     if path.is_file():
         table = pl.read_parquet(path)
-        labels = pl.read_parquet(run.path / "concepts.parquet", columns=["label"])["label"]
+        labels = run.scan("concepts").select("label").collect()["label"]
         write_atomic(path, with_words(table.with_columns(label=labels.gather(table["leader"]))).write_parquet)
 
 
 def _data(run: RunFolder, groups: list[Group], config: EvidenceConfig) -> _Data:
-    sample = item_sample(run.by_concept, run.items, config.strata)
+    sample = run_sample(run, config.strata)
     units = units_of(sample)
     weights = group_weights(sample, groups)
     kept = np.flatnonzero(units.unit >= 0)

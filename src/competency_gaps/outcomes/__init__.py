@@ -2,6 +2,17 @@
 
 from competency_gaps.outcomes.items import ItemFacts, item_facts
 from competency_gaps.outcomes.outcome import Kind, Outcome, difference
+from competency_gaps.outcomes.peers import FEWEST as FEWEST_PEERS
 from competency_gaps.outcomes.peers import Expected, choose_peers, expected_scores
 
-__all__ = ["Expected", "ItemFacts", "Kind", "Outcome", "choose_peers", "difference", "expected_scores", "item_facts"]
+__all__ = [
+    "FEWEST_PEERS",
+    "Expected",
+    "ItemFacts",
+    "Kind",
+    "Outcome",
+    "choose_peers",
+    "difference",
+    "expected_scores",
+    "item_facts",
+]

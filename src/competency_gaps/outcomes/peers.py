@@ -4,12 +4,12 @@ The expected score of model m in benchmark b comes from the other models alone::
 
     e_m(x) = mean_b s_m + slope (p(x) - mean_b p),    p(x): the peers' mean score on item x
 
-Subtracting the peers' noisy mean itself, instead of a shrunk estimate of the item's difficulty, keeps a concept's gap
-unbiased: a shrunk estimate pulls hard concepts' items towards the average, so that part of their difficulty remains
-and looks like a weakness (``validation/peers.py`` compares both). The slope is the regression of the model on the
-peers' *true* mean: the covariance of its scores with p, divided by the mean covariance of two peers, which, unlike the
-variance of p, holds no noise of single scores (the method of moments for errors in variables; Fuller, Measurement Error
-Models, 1987, section 1.2). It is below 1 for a model whose scores depend less on difficulty than its peers' do.
+The peers' noisy mean itself is subtracted, not a shrunk estimate of the item's difficulty: a shrunk estimate pulls the
+items of a hard concept towards the average, so that part of their difficulty remains and looks like a weakness
+(``validation/peers.py`` compares both). The slope is the regression of the model on the peers' *true* mean: the
+covariance of its scores with p, divided by the mean product of two peers' scores, which unlike the variance of p holds
+no noise of single scores (the method of moments for errors in variables; Fuller, Measurement Error Models, 1987,
+section 1.2). It is below 1 for a model whose scores depend less on difficulty than its peers' do.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ NEAREST = 3
 """Models that are taken where fewer lie within."""
 FEWEST = 2
 """Fewest peers: with a single one its noise cannot be told from the items' difficulty."""
-STEADY = 50.0
-"""Pseudo-items of slope 1: in a small benchmark the slope is hardly known."""
 STEEPEST = 3.0
 """Largest slope."""
 
@@ -120,20 +118,25 @@ def _mean_of(others: np.ndarray) -> np.ndarray:
 
 
 def _slope(own: np.ndarray, mean: np.ndarray, others: np.ndarray) -> float:
-    """Regress a model on its peers' true mean; in [0, ``STEEPEST``], 0 where the peers have nothing in common."""
-    common = _mean_covariance(others)
-    if common <= 0 or len(own) < 2:
-        return 0.0
-    slope = float(np.cov(own, mean)[0, 1]) / common
-    return float(np.clip((len(own) * slope + STEADY) / (len(own) + STEADY), 0.0, STEEPEST))
+    """Regress a model on its peers' true mean; in [0, ``STEEPEST``].
+
+    The slope is drawn towards 1, the less so the better the variance of the true mean is known.
+    """
+    common, error = _common_variance(others)
+    if len(own) < 2 or common <= 0:
+        return 1.0
+    raw = float(np.cov(own, mean)[0, 1]) / common
+    known = common**2 / (common**2 + error**2)
+    return float(np.clip(1 + known * (raw - 1), 0.0, STEEPEST))
 
 
-def _mean_covariance(others: np.ndarray) -> float:
-    """Mean covariance of two peers, each over the items scored for both; 0 if no two have such items."""
+def _common_variance(others: np.ndarray) -> tuple[float, float]:
+    """Variance over items of the peers' true mean: the mean product of two peers' scores, and its standard error."""
     known = ~np.isnan(others)
-    level = np.nanmean(np.where(known.any(axis=1, keepdims=True), others, 0.0), axis=1, keepdims=True)
-    centred = np.where(known, others - level, 0.0)
-    pairs = np.triu_indices(len(others), 1)
-    items = (known.astype(np.float64) @ known.T)[pairs]
-    enough = items > 1
-    return float(np.mean((centred @ centred.T)[pairs][enough] / (items[enough] - 1))) if enough.any() else 0.0
+    level = np.divide(np.where(known, others, 0.0).sum(axis=1), np.maximum(known.sum(axis=1), 1))
+    centred = np.where(known, others - level[:, None], 0.0)
+    pairs = known.sum(axis=0) * (known.sum(axis=0) - 1)
+    product = (centred.sum(axis=0) ** 2 - (centred**2).sum(axis=0))[pairs > 0] / pairs[pairs > 0]
+    if len(product) < 2:
+        return 0.0, 0.0
+    return float(product.mean()), float(product.std(ddof=1) / np.sqrt(len(product)))

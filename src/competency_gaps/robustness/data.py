@@ -11,7 +11,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from competency_gaps.config import EvidenceConfig, MetricsConfig
-from competency_gaps.evidence import Covariate, ItemSample, Units, sample_of, units_of
+from competency_gaps.evidence import Covariate, ItemSample, Units, sample_of, shares, units_of
 from competency_gaps.metrics.performance import chi_model, pooled_chi_model, suite_chi_model
 from competency_gaps.metrics.saliency import saliency
 from competency_gaps.metrics.sums import Sums
@@ -27,7 +27,7 @@ class Part(NamedTuple):
     cas: sp.csr_array
     """float32 of shape (items, concepts)."""
     scores: np.ndarray
-    """float64 of shape (items,); NaN = unscored."""
+    """float64 of shape (items,): outcomes as shares of their limits, in [0, 1]; NaN = unscored."""
     cluster: np.ndarray
     """int64 of shape (items,): number of each item's cluster, over the whole suite."""
     repeats: np.ndarray
@@ -60,6 +60,8 @@ class RunData:
     """float64 of shape (C,), > 0: typical CAS; 1 where a concept is never active."""
     config: EvidenceConfig
     metrics: MetricsConfig
+    limits: tuple[float, float]
+    """The outcomes that scores of 0 and 1 stand for."""
 
     @property
     def items(self) -> int:
@@ -101,7 +103,7 @@ class RunData:
         for i, covariate in enumerate(self.parts[0].covariates):
             values = np.concatenate([part.covariates[i].values for part in self.parts])
             covariates.append(Covariate(covariate.name, values, covariate.categories))
-        return sample_of(
+        sample = sample_of(
             cas,
             self.scores,
             self.benchmark,
@@ -109,6 +111,7 @@ class RunData:
             covariates=covariates,
             repeats=np.concatenate([part.repeats for part in self.parts]),
         )
+        return replace(sample, limits=self.limits)
 
     def sums(self) -> dict[str, Sums]:
         """Sums of each part."""
@@ -154,6 +157,7 @@ def run_data(run: RunFolder) -> RunData:
     config = evidence_config(run)
     covariates = item_covariates(run.items, config.strata)
     repeated = repeats(run.items)  # over all items, because a cluster may reach across benchmarks
+    scores = shares(run.outcomes, run.limits)
     parts, ids = [], []
     for name in run.items["benchmark"].unique(maintain_order=True).to_list():
         own = (run.items["benchmark"] == name).to_numpy()
@@ -161,7 +165,7 @@ def run_data(run: RunFolder) -> RunData:
         whole = Part(
             name,
             run.cas(name),
-            items["score"].fill_null(float("nan")).to_numpy(),
+            scores[own],
             items["cluster"].cast(pl.Int64).to_numpy(),
             repeated[own],
             tuple(Covariate(covariate.name, covariate.values[own], covariate.categories) for covariate in covariates),
@@ -179,4 +183,5 @@ def run_data(run: RunFolder) -> RunData:
         concepts["tau"].fill_null(1.0).to_numpy(),
         config,
         MetricsConfig(**run.manifest["settings"]["metrics"]),
+        run.limits,
     )

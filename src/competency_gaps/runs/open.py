@@ -41,10 +41,40 @@ def open_folder(path: Path | str) -> RunFolder:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A finished run. Tables are read when they are first asked for."""
+    """A finished run, or one outcome of it: another model's scores, or scores against peers.
+
+    Tables are read when they are first asked for. The folder of an outcome holds the tables that differ, and lies two
+    levels inside the run's folder, from which it takes the others.
+    """
 
     path: Path
     manifest: dict[str, Any]
+
+    @property
+    def base(self) -> Path:
+        """The folder that holds the items and activations: the run's, also for an outcome of it."""
+        return self.path.parent.parent if "outcome" in self.manifest else self.path
+
+    @property
+    def scored_model(self) -> str:
+        """Name of the model whose scores these are: the run's own, or another whose scores were added."""
+        return str(self.manifest["scored_model"])
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Least and greatest outcome that is possible: 0 and 1 for scores."""
+        low, high = self.manifest["outcome"]["limits"] if "outcome" in self.manifest else (0.0, 1.0)
+        return float(low), float(high)
+
+    @made_once
+    def outcomes(self) -> np.ndarray:
+        """float64 of shape (items,): what the evidence rests on, a score or another outcome.
+
+        NaN = unscored or excluded.
+        """
+        column = "outcome" if "outcome" in self.manifest else "score"
+        kept = pl.when(pl.col("excluded").is_null()).then(pl.col(column)).fill_null(float("nan"))
+        return self.items.select(kept.alias("outcome"))["outcome"].to_numpy()
 
     @made_once
     def items(self) -> pl.DataFrame:
@@ -102,7 +132,7 @@ class RunFolder:
         path = self.path / "findings.parquet"
         if not path.is_file():
             raise UserError(f"{path} is missing: make it with 'cgaps findings {self.path} --make'.")
-        return self.scan("findings").collect()
+        return self._table("findings")
 
     def scan(self, name: str) -> pl.LazyFrame:
         """Read a table when it is collected, and only what is chosen of it.
@@ -112,10 +142,19 @@ class RunFolder:
         UserError
             If the table is missing.
         """
-        path = self.path / f"{name}.parquet"
+        path = self._file(name)
         if not path.is_file():
             raise UserError(f"{path} is missing: the run is damaged. Run 'cgaps run' on the folder again.")
-        return pl.scan_parquet(path)
+        table = pl.scan_parquet(path)
+        if name == "items" and path.parent != self.base:
+            # An outcome's own columns replace those of the run's items, row by row.
+            rest = pl.scan_parquet(self.base / path.name).drop(table.collect_schema().names(), strict=False)
+            return pl.concat([rest, table], how="horizontal")
+        return table
+
+    def _file(self, name: str) -> Path:
+        own = self.path / f"{name}.parquet"
+        return own if own.is_file() else self.base / own.name
 
     def document(self, file: Path) -> bytes:
         """Read a document that another command put into the run folder."""
@@ -259,7 +298,7 @@ class RunFolder:
     @made_once
     def by_concept(self) -> ByConcept:
         """The items of each concept, on disk."""
-        return ByConcept(self.path / "activations")
+        return ByConcept(self.base / "activations")
 
     @made_once
     def item_rows(self) -> ItemRows:
@@ -280,7 +319,7 @@ class RunFolder:
 
     @property
     def _store(self) -> CasStore:
-        return CasStore(self.path / "activations", self.width)
+        return CasStore(self.base / "activations", self.width)
 
     def _entry(self, benchmark: str) -> dict[str, Any]:
         known = {entry["name"]: entry for entry in self.manifest["benchmarks"]}
@@ -291,7 +330,7 @@ class RunFolder:
         return dict(known[benchmark])
 
     def _optional(self, name: str) -> pl.DataFrame | None:
-        return self._table(name) if (self.path / f"{name}.parquet").is_file() else None
+        return self._table(name) if self._file(name).is_file() else None
 
     def _table(self, name: str) -> pl.DataFrame:
         return self.scan(name).collect()

@@ -49,14 +49,14 @@ def benchmark_facts(
         most = counts["tested"] >= FEWEST and counts["weak"] + counts["strong"] > MOST * counts["tested"]
         facts[name] = {
             **counts,
-            "trends": [_facts(trend, config) for trend in sure],
+            "trends": [_facts(trend, config, sample) for trend in sure],
             "most_stand_out": most,
             "shared_reason": _left(trends(sample, units, number, every, net=True), config) if most else None,
         }
     return facts
 
 
-def _facts(trend: Trend, config: EvidenceConfig) -> dict[str, Any]:
+def _facts(trend: Trend, config: EvidenceConfig, sample: ItemSample) -> dict[str, Any]:
     """A trend as the manifest holds it.
 
     ``first`` and ``last`` are the mean outcomes of a number's lowest and highest fifth, or of the ``categories`` with
@@ -69,8 +69,8 @@ def _facts(trend: Trend, config: EvidenceConfig) -> dict[str, Any]:
         ends = (order[0], order[-1])
     return {
         "covariate": trend.covariate,
-        "first": trend.means[ends[0]],
-        "last": trend.means[ends[1]],
+        "first": sample.limits[0] + sample.scale * trend.means[ends[0]],
+        "last": sample.limits[0] + sample.scale * trend.means[ends[1]],
         "categories": [trend.values[end] for end in ends] if named else None,
         "share": trend.share,
         "p": trend.p_value,

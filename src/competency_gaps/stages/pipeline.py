@@ -163,6 +163,7 @@ def _manifest(
         "command": command,
         "versions": versions(),
         "model": setting.lm.identity,
+        "scored_model": _scored_model(setting),
         "sae": setting.sae.identity,
         "hook": {"name": hook.name, "path": hook.path, "side": hook.side, "layer": hook.layer},
         "span": config.span,
@@ -197,6 +198,16 @@ def _manifest(
         "settings": as_dict(config),
         "timings": timings,
     }
+
+
+def _scored_model(setting: Setting) -> str:
+    """Name of the model whose scores the items have: that of the logs they came from, else the run's own."""
+    policies = {item.policy.name for items in setting.prepared.values() for item in items}
+    reports = [report for benchmark in setting.suite for report in benchmark.reports]
+    if not policies <= {"imported", "none"} or not reports:
+        return str(setting.lm.identity["name"])
+    models = sorted({report.model or "a model that the log does not name" for report in reports})
+    return " and ".join(models)
 
 
 class _Clock:

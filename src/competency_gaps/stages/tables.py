@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,7 +138,9 @@ def make_tables(
         concepts=concepts,
         concept_benchmarks=_concept_benchmarks(metrics, single, chances),
         benchmarks=_benchmarks(collected, metrics, items),
-        overlap=_overlaps(metrics),
+        overlap=overlaps(
+            metrics.benchmarks, metrics.by_benchmark_chi_bench, metrics.by_benchmark_chi_model, metrics.read
+        ),
         evidence={
             **config.evidence.model_dump(mode="json"),
             **suite.counts(),
@@ -284,26 +286,29 @@ def _benchmarks(collected: Collected, metrics: SuiteMetrics, items: pl.DataFrame
     return pl.DataFrame(rows, schema_overrides={"mean_score": pl.Float64, "mean_span_tokens": pl.Float64})
 
 
-def _overlaps(metrics: SuiteMetrics) -> pl.DataFrame:
+def overlaps(names: Sequence[str], chi_bench: np.ndarray, chi_model: np.ndarray, read: np.ndarray) -> pl.DataFrame:
+    """``overlap.parquet``: what every two benchmarks share.
+
+    Parameters
+    ----------
+    chi_bench, chi_model : ndarray of float64 of shape (benchmarks, concepts)
+    read : ndarray of bool of shape (benchmarks,)
+        Whether the benchmark has a kept item.
+    """
     rows = []
-    for a, first in enumerate(metrics.benchmarks):
-        for b, second in enumerate(metrics.benchmarks):
+    for a, first in enumerate(names):
+        for b, second in enumerate(names):
             if b < a:
                 continue
-            value = overlap(
-                metrics.by_benchmark_chi_bench[a],
-                metrics.by_benchmark_chi_bench[b],
-                metrics.by_benchmark_chi_model[a],
-                metrics.by_benchmark_chi_model[b],
-            )
-            if not (metrics.read[a] and metrics.read[b]):
+            value = overlap(chi_bench[a], chi_bench[b], chi_model[a], chi_model[b])
+            if not (read[a] and read[b]):
                 value = value._replace(jaccard=float("nan"), cosine=float("nan"))
             for x, y in {(first, second), (second, first)}:
                 rows.append({"benchmark_a": x, "benchmark_b": y, **value._asdict()})
     floats = ("jaccard", "cosine", "spearman")
     table = pl.DataFrame(rows, schema_overrides=dict.fromkeys(floats, pl.Float64))
     table = table.with_columns(pl.col(name).fill_nan(None) for name in floats)
-    order = {name: i for i, name in enumerate(metrics.benchmarks)}
+    order = {name: i for i, name in enumerate(names)}
     keys = [pl.col(c).replace_strict(order, return_dtype=pl.Int32) for c in ("benchmark_a", "benchmark_b")]
     return table.sort(keys)
 

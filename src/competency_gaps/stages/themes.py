@@ -23,7 +23,7 @@ import scipy.sparse as sp
 from competency_gaps.activations.store import CasStore
 from competency_gaps.config import EvidenceConfig, MetricsConfig
 from competency_gaps.errors import UserError
-from competency_gaps.evidence import Evidence, ItemSample, evidence_by_benchmark, untested
+from competency_gaps.evidence import Evidence, ItemSample, evidence_by_benchmark, shares, untested
 from competency_gaps.metrics.coverage import suite_chi_bench
 from competency_gaps.metrics.suite import combine
 from competency_gaps.metrics.sums import Sums
@@ -48,7 +48,7 @@ class BenchmarkRows(NamedTuple):
     cas: sp.csr_array
     """float32 of shape (items, SAE width)."""
     scores: np.ndarray
-    """float64 of shape (items,), in [0, 1]; NaN = unscored."""
+    """float64 of shape (items,): outcomes as shares of their limits, in [0, 1]; NaN = unscored."""
     items: np.ndarray
     """int64 of shape (items,): rows of the table of items."""
 
@@ -88,6 +88,7 @@ def run_theme_tables(run: RunFolder, themes: pl.DataFrame) -> ThemeTables:
         run.items,
         evidence_config(run),
         MetricsConfig(**run.manifest["settings"]["metrics"]),
+        run.limits,
     )
 
 
@@ -98,6 +99,7 @@ def theme_tables(
     items: pl.DataFrame,
     evidence_config: EvidenceConfig,
     metrics_config: MetricsConfig,
+    limits: tuple[float, float] = (0.0, 1.0),
 ) -> ThemeTables:
     """Compute the statistics of themes and subthemes in one pass over the rows.
 
@@ -111,6 +113,8 @@ def theme_tables(
         The run's table of concepts.
     items
         The run's table of items.
+    limits
+        The outcomes that scores of 0 and 1 stand for.
 
     Raises
     ------
@@ -125,7 +129,10 @@ def theme_tables(
     normalisers = {
         name: _gather(levels, name, blocks, alive, metrics_config.normaliser) for name, blocks in rows.items()
     }
-    tables = [_tables(level, normalisers, themes, concepts, items, evidence_config, metrics_config) for level in levels]
+    tables = [
+        _tables(level, normalisers, themes, concepts, items, evidence_config, metrics_config, limits)
+        for level in levels
+    ]
     return ThemeTables(
         pl.concat([table.results for table in tables]), pl.concat([table.benchmarks for table in tables])
     )
@@ -149,7 +156,7 @@ class _Level:
     def groups(self) -> int:
         return int(self.members.shape[1])
 
-    def sample(self, items: pl.DataFrame, strata: Sequence[str]) -> ItemSample:
+    def sample(self, items: pl.DataFrame, strata: Sequence[str], limits: tuple[float, float]) -> ItemSample:
         """Make the sample of the kept items."""
         cas = np.concatenate([*self.cas, np.zeros((0, self.groups), np.float32)])
         self.cas = [cas]
@@ -163,6 +170,7 @@ class _Level:
             own["cluster"].cast(pl.Int64).to_numpy(),
             item_covariates(own, strata),
             repeats(own),
+            limits,
         )
 
 
@@ -206,11 +214,12 @@ def _tables(
     items: pl.DataFrame,
     evidence_config: EvidenceConfig,
     metrics_config: MetricsConfig,
+    limits: tuple[float, float],
 ) -> ThemeTables:
     members = _members(level.name, themes, concepts)
     counted = members["ranked"].to_numpy()
     suite, single = evidence_by_benchmark(
-        level.sample(items, evidence_config.strata),
+        level.sample(items, evidence_config.strata, limits),
         evidence_config,
         eligible=counted > 0,
         pooled=metrics_config.average == "pooled",
@@ -222,7 +231,7 @@ def _tables(
     results = members.select("level", "id", "parent", "concepts", "ranked").with_columns(
         pl.Series("chi_bench", chi).fill_nan(None),
         pl.Series("chi_bench_mean", chi / np.maximum(1, counted)).fill_nan(None),
-        pl.Series("chi_model", metrics.chi_model).fill_nan(None),
+        pl.Series("chi_model", suite.chi_model).fill_nan(None),
         pl.Series("chi_model_low", suite.low).fill_nan(None),
         pl.Series("chi_model_high", suite.high).fill_nan(None),
         pl.Series("support", metrics.support),
@@ -232,13 +241,14 @@ def _tables(
     parts = []
     for i, name in enumerate(level.sums):
         known = (counted > 0) & metrics.read[i]
+        own = single.get(i, untested(level.groups))
         parts.append(
             members.select("level", "id").with_columns(
                 pl.Series("benchmark", [name] * level.groups, dtype=pl.String),
                 pl.Series("chi_bench", np.where(known, bench[i], np.nan)).fill_nan(None),
-                pl.Series("chi_model", metrics.by_benchmark_chi_model[i]).fill_nan(None),
+                pl.Series("chi_model", own.chi_model).fill_nan(None),
                 pl.Series("support", metrics.by_benchmark_support[i]),
-                *_evidence(single.get(i, untested(level.groups))),
+                *_evidence(own),
             )
         )
     return ThemeTables(results, pl.concat(parts))
@@ -280,9 +290,9 @@ def _members(level: str, themes: pl.DataFrame, concepts: pl.DataFrame) -> pl.Dat
 
 def _rows(run: RunFolder, benchmark: str, shards: list[str]) -> Iterator[BenchmarkRows]:
     """A benchmark's rows, by shard."""
-    store = CasStore(run.path / "activations", run.width)
+    store = CasStore(run.base / "activations", run.width)
     own = np.flatnonzero((run.items["benchmark"] == benchmark).to_numpy())
-    scores = run.items["score"].fill_null(float("nan")).to_numpy()[own]
+    scores = shares(run.outcomes, run.limits)[own]
     for name in shards:
         path = store.shards.path(name)
         if not path.is_file():

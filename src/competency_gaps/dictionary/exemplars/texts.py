@@ -18,7 +18,7 @@ from competency_gaps.sae.training.texts import TokenPiece
 
 def run_identity(run: RunFolder) -> dict[str, Any]:
     """Identity of a run's texts: hashes of its benchmarks' content, its span, and a hash of its shards."""
-    store = CasStore(run.path / "activations", run.width)
+    store = CasStore(run.base / "activations", run.width)
     names = [name for entry in run.manifest["benchmarks"] for name in entry["shards"]]
     shards = [[name, store.shards.checksum(name)] for name in names]
     return {
@@ -32,7 +32,7 @@ def run_pieces(run: RunFolder) -> Iterator[TokenPiece]:
     """A run's items as texts, in the order of its shards: all tokens that the model read. Those in the span are
     counted; if the span is the whole prompt, all but the first token.
     """
-    store = CasStore(run.path / "activations", run.width)
+    store = CasStore(run.base / "activations", run.width)
     bos_id, spanned = run.manifest["bos_id"], run.manifest["span"] in TEXT_ONLY
     number = 0
     for entry in run.manifest["benchmarks"]:

@@ -118,7 +118,7 @@ class RedactedRun(RunFolder):
 
     @made_once
     def by_concept(self) -> ByConcept:
-        return _Peakless(self.path / "activations")
+        return _Peakless(self.base / "activations")
 
     @made_once
     def item_rows(self) -> ItemRows:

@@ -1,0 +1,222 @@
+"""Many models on the items of one run: add their scores, read the run as one of them, compare two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.runs.scores import Added, Scored, add_scores, model_scores
+
+if TYPE_CHECKING:
+    from competency_gaps.outcomes import ItemFacts
+    from competency_gaps.progress import Progress
+    from competency_gaps.stages.compare import Comparison
+
+Against = Literal["peers"] | str | Sequence[str] | None
+
+
+class Models(RunFolder):
+    """Methods of :class:`~competency_gaps.Run` about other models' scores on its items; none needs torch."""
+
+    @property
+    def models(self) -> pl.DataFrame:
+        """The models that the run has scores of.
+
+        One row per model: ``model``, ``reads`` (whether the concepts are read from its activations), ``scored``,
+        ``unscored``, ``mean`` over the scored items and its interval ``low``, ``high``.
+        """
+        from competency_gaps.stages.models import models_table
+
+        return models_table(self)
+
+    def add_scores(
+        self,
+        scores: Path | str | pl.DataFrame | Mapping[str, Mapping[str, float | None]],
+        *,
+        benchmark: str | None = None,
+    ) -> list[Added]:
+        """Add the scores of models, one column per model.
+
+        Parameters
+        ----------
+        scores
+            A table with a column ``id`` and one column per model, as a file (CSV, TSV, JSONL, Parquet) or a frame; or
+            ``{model: {id: score}}``. Scores lie in [0, 1]; empty, None or NaN = unscored, never 0.
+        benchmark
+            The benchmark that the items are of; None: a column ``benchmark`` says it, or the ids do.
+
+        Returns
+        -------
+        list of Added
+            Per model how many rows were matched, scored and unmatched.
+
+        Raises
+        ------
+        UserError
+            If a model is in the run already, a score is no number from 0 to 1, an item has two rows of one model, or no
+            row of a model belongs to an item. Nothing is added then.
+        """
+        from competency_gaps.harnesses.scores import frame_scores, read_score_table
+
+        rows: Iterable[Scored]
+        if isinstance(scores, pl.DataFrame):
+            rows = frame_scores(scores, "the table of scores", benchmark)
+        elif isinstance(scores, Mapping):
+            rows = (
+                Scored(model, str(item), benchmark, None if score is None or np.isnan(score) else float(score))
+                for model, own in scores.items()
+                for item, score in own.items()
+            )
+        else:
+            rows = read_score_table(Path(scores), benchmark)
+        return add_scores(self.run_itself(), rows)
+
+    def add_log(
+        self, path: Path | str, *, benchmark: str | None = None, model: str | None = None, format: str | None = None
+    ) -> list[Added]:
+        """Add models' scores and responses from another tool's log of an evaluation on the same items.
+
+        Parameters
+        ----------
+        path
+            A log, or a folder of logs of one or several models.
+        benchmark
+            The run's benchmark that the items are of; None: the one of the log's own name.
+        model
+            What to call the model; None: as the log calls it.
+        format
+            Of the log; None: detected.
+
+        Raises
+        ------
+        UserError
+            As :meth:`add_scores`, or if nothing can be read there.
+        """
+        from competency_gaps.harnesses.scores import read_score_log
+
+        rows = read_score_log(Path(path), benchmark, model=model, format_=format)
+        return add_scores(self.run_itself(), rows)
+
+    def as_model(self, model: str, against: Against = None, *, progress: Progress | None = None) -> Self:
+        """Read the run as the scores of one of its models.
+
+        Parameters
+        ----------
+        model
+            Its name, as in :attr:`models`.
+        against
+            ``"peers"``: its scores less what models of its level make of each item, so that an item's difficulty is no
+            weakness; a list of names: these are the peers; a single name: its scores less that model's; None: its
+            scores.
+
+        Returns
+        -------
+        Run
+            With the same items and concepts; evidence, themes and findings are the model's. Tables are kept in the
+            run's folder, and made again when the scores they rest on change.
+
+        Raises
+        ------
+        UserError
+            If the run has no scores of a model, or too few peers.
+        """
+        from competency_gaps.stages.outcomes import outcome_run
+
+        if against is None:
+            made = outcome_run(self, model, progress=progress)
+        elif against == "peers":
+            made = outcome_run(self, model, "peers", progress=progress)
+        elif isinstance(against, str):
+            made = outcome_run(self, model, "difference", against=(against,), progress=progress)
+        else:
+            made = outcome_run(self, model, "peers", against=tuple(against), progress=progress)
+        return type(self)(made.path, made.manifest)
+
+    def model_themes(
+        self,
+        *,
+        against_peers: bool = False,
+        models: Sequence[str] | None = None,
+        level: str = "theme",
+        progress: Progress | None = None,
+    ) -> pl.DataFrame:
+        """How each model does on each theme, with intervals, and false discoveries controlled over all cells.
+
+        Parameters
+        ----------
+        against_peers
+            Take scores against models of the model's level.
+        models
+            None: all; against peers those with enough peers.
+        level
+            ``theme`` or ``subtheme``.
+
+        Returns
+        -------
+        polars.DataFrame
+            One row per model and theme: ``model``, ``theme``, ``name``, ``n_eff``, ``mean``, ``gap``, ``gap_low``,
+            ``gap_high``, ``p_value``, ``q_value``, ``status``.
+        """
+        from competency_gaps.stages.models import model_themes
+
+        kind: Literal["score", "peers"] = "peers" if against_peers else "score"
+        return model_themes(self, kind, models=models, level=level, progress=progress)
+
+    def item_models(self) -> pl.DataFrame:
+        """What all models' scores say of each item.
+
+        Returns
+        -------
+        polars.DataFrame
+            One row per item: ``benchmark``, ``item_id``, ``models`` (scored on it), ``mean``, ``discrimination``
+            (correlation with the models' scores on the benchmark's other items; null: too few models, or all alike),
+            ``p_value`` and ``q_value`` of a discrimination below 0: strong models wrong, weak ones right.
+        """
+        from competency_gaps.outcomes import item_facts
+
+        base = self.run_itself()
+        names = base.items["benchmark"].unique(maintain_order=True).to_list()
+        group = base.items["benchmark"].replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy()
+        facts: ItemFacts = item_facts(model_scores(base).values, group)
+        columns = {
+            "models": facts.models,
+            "mean": facts.mean,
+            "discrimination": facts.discrimination,
+            "p_value": facts.p_value,
+            "q_value": facts.q_value,
+        }
+        table = pl.DataFrame(columns).with_columns(pl.col(pl.Float64).fill_nan(None))
+        return pl.concat([base.items.select("benchmark", "item_id"), table], how="horizontal")
+
+    def compare(self, candidate: str, baseline: str, *, min_effect: float = 0.0) -> Comparison:
+        """Compare two models of the run item by item; two runs are compared by :func:`competency_gaps.compare`.
+
+        Parameters
+        ----------
+        candidate, baseline
+            Their names, as in :attr:`models`.
+        min_effect
+            Differences count if their whole interval lies beyond this, in [0, 1).
+
+        Returns
+        -------
+        Comparison
+            ``overall``, ``benchmarks``, ``themes``, ``concepts`` and ``items`` as polars frames, and a ``verdict``.
+
+        Raises
+        ------
+        UserError
+            If the run has no scores of a model, or no item is scored for both.
+        """
+        from competency_gaps.stages.compare import compare_models
+
+        return compare_models(self.run_itself(), candidate, baseline, min_effect=min_effect)
+
+    def run_itself(self) -> RunFolder:
+        """The run that this is an outcome of; the run itself if it is none."""
+        return open_folder(self.base) if "outcome" in self.manifest else self

@@ -1,0 +1,119 @@
+"""Scores of models on the items of a run: from a table with one column per model, and from other tools' logs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from competency_gaps.config import LogSource
+from competency_gaps.errors import UserError, argument, nearest
+from competency_gaps.harnesses.logs import find_parts, read_log
+from competency_gaps.items.item import Item
+from competency_gaps.runs.scores import Scored
+
+_READERS: dict[str, Callable[..., pl.DataFrame]] = {
+    ".csv": lambda path: pl.read_csv(path, infer_schema=False),
+    ".tsv": lambda path: pl.read_csv(path, separator="\t", infer_schema=False),
+    ".parquet": pl.read_parquet,
+    ".jsonl": lambda path: pl.read_ndjson(path, infer_schema_length=None),
+}
+_KEYS = ("id", "benchmark")
+
+
+def read_score_table(path: Path, benchmark: str | None = None) -> Iterator[Scored]:
+    """Read a table of scores: a column ``id``, and one column per model.
+
+    Parameters
+    ----------
+    path
+        CSV, TSV, JSONL or Parquet. Cells hold scores in [0, 1]; an empty cell is unscored, which is not 0.
+    benchmark
+        The run's benchmark that the items are of; None: a column ``benchmark`` says it, or the ids do.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, has no column ``id`` or no model, or a cell holds something else.
+    """
+    if not path.is_file():
+        siblings = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise UserError(f"the scores {path} do not exist.{nearest(path.name, siblings)}")
+    if path.suffix not in _READERS:
+        raise UserError(f"{path}: expected a table of scores as {', '.join(_READERS)}.")
+    try:
+        table = _READERS[path.suffix](path)
+    except Exception as error:  # polars has many kinds of its own
+        raise UserError(f"{path} cannot be read as a table of scores: {error}") from error
+    yield from frame_scores(table, str(path), benchmark)
+
+
+def frame_scores(table: pl.DataFrame, where: str, benchmark: str | None = None) -> Iterator[Scored]:
+    """Read a frame of scores, as :func:`read_score_table` reads a file; ``where`` names it in errors."""
+    models = [name for name in table.columns if name not in _KEYS]
+    if "id" not in table.columns or not models:
+        raise UserError(
+            f"{where} has the columns {', '.join(table.columns[:8])}: expected 'id' and one column of scores per model."
+        )
+    for number, row in enumerate(table.iter_rows(named=True), 1):
+        if row["id"] is None:
+            raise UserError(f"{where}, row {number}: the id is empty.")
+        own = benchmark if benchmark is not None else row.get("benchmark")
+        for model in models:
+            score = _score(row[model], f"{where}, row {number} (id {row['id']!r}), column {model!r}")
+            yield Scored(model, str(row["id"]), own, score)
+
+
+def _score(cell: Any, where: str) -> float | None:
+    if cell is None or (isinstance(cell, str) and not cell.strip()):
+        return None
+    try:
+        value = float(cell)
+    except (TypeError, ValueError):
+        raise UserError(
+            f"{where}: {cell!r} is no number. Expected a score from 0 to 1, or nothing where unscored."
+        ) from None
+    return None if math.isnan(value) else value
+
+
+def read_score_log(
+    path: Path, benchmark: str | None = None, *, model: str | None = None, format_: str | None = None
+) -> Iterator[Scored]:
+    """Read models' scores and responses from another tool's log.
+
+    Parameters
+    ----------
+    path
+        A log, or a folder of logs of one or several models.
+    benchmark
+        The run's benchmark that the items are of; None: the one of the log's own name.
+    model
+        What to call the model; None: as the log calls it.
+    format_
+        Of the log; None: detected.
+
+    Raises
+    ------
+    UserError
+        If nothing can be read there, a log does not name its model, or a name is given for several models.
+    """
+    parts = find_parts(path, format_)
+    models = {part.model for part in parts}
+    if model is not None and len(models) > 1:
+        raise UserError(
+            f"{argument('name')} {model!r} for {len(models)} models in {path}: {', '.join(sorted(map(str, models)))}. "
+            "Read their logs one by one."
+        )
+    for part in parts:
+        name = model or part.model
+        if name is None:
+            raise UserError(f"{part.files[0]} does not say which model it is of: give {argument('name')}.")
+        # A name that several models' logs share carries the model behind an @.
+        own = benchmark if benchmark is not None else part.benchmark.split("@")[0]
+        source = LogSource(path=path, format=part.format, benchmark=part.benchmark)
+        for entry in read_log(source):
+            if isinstance(entry, Item):
+                yield Scored(name, entry.id, own, entry.score, entry.response, entry.prompt)

@@ -1,0 +1,291 @@
+"""Compare two models on the same items: overall, per benchmark, theme and concept [ours].
+
+Every test flips the signs of whole clusters' differences (:mod:`competency_gaps.evidence.flips`). Benchmarks are
+corrected by Holm's method, themes and concepts by Benjamini and Hochberg's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+from scipy.stats import false_discovery_control
+
+from competency_gaps.errors import UserError
+from competency_gaps.evidence import Paired, Units, paired_differences, units_of
+from competency_gaps.outcomes import Outcome, difference
+from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.runs.sample import Outcomes, run_sample, with_outcomes
+from competency_gaps.runs.scores import model_scores
+from competency_gaps.runs.settings import evidence_config
+from competency_gaps.stages.models import theme_rows
+
+ALPHA = 0.05
+"""Chance of a false alarm of the gate, over all of its families of tests."""
+FEWEST = 20
+"""Fewest pairs of clusters, and ..."""
+PAIRED = 0.5
+"""... least share of either model's scored items that must pair, for a comparison to say anything."""
+ROWS = 256
+"""Concepts compared at a time."""
+
+GateVerdict = Literal["regression", "no regression", "not comparable"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A candidate against a baseline on the items that both were scored on.
+
+    Frames have the columns ``clusters``, ``difference`` (candidate less baseline, in [-1, 1]), ``low``, ``high``,
+    ``p_value``, ``q_value`` (corrected within the frame), ``better`` and ``worse`` (clusters on which the candidate did
+    better or worse: McNemar's counts), ``detectable`` (the smallest difference found with a power of 0.8) and
+    ``status``: better, worse, or same (no difference shown).
+    """
+
+    candidate: str
+    baseline: str
+    paired: int
+    """Items scored for both."""
+    only_candidate: tuple[str, ...]
+    """Items (benchmark and id) that only the candidate is scored on."""
+    only_baseline: tuple[str, ...]
+    overall: pl.DataFrame
+    """One row."""
+    benchmarks: pl.DataFrame
+    """One row per benchmark with a pair, with ``benchmark``; Holm's correction."""
+    themes: pl.DataFrame
+    """One row per theme, with ``theme`` and ``name``; empty without themes."""
+    concepts: pl.DataFrame
+    """One row per ranked concept with enough pairs, with ``concept`` and ``label``."""
+    items: pl.DataFrame
+    """Items whose score differs, the largest loss first: ``benchmark``, ``item_id``, ``baseline``, ``candidate``,
+    ``difference``."""
+    min_effect: float
+    """Differences count from here on."""
+    verdict: GateVerdict
+    reasons: tuple[str, ...]
+    """What the candidate lost on (``overall``, ``benchmark NAME``, ``theme NAME``), or why nothing can be told."""
+
+
+def compare_models(run: RunFolder, candidate: str, baseline: str, *, min_effect: float = 0.0) -> Comparison:
+    """Compare two models of one run.
+
+    Parameters
+    ----------
+    candidate, baseline
+        Names of models that the run has scores of.
+    min_effect
+        Differences count if their whole interval lies beyond this, in [0, 1).
+
+    Raises
+    ------
+    UserError
+        If the run has no scores of a model, or no item is scored for both.
+    """
+    scores = model_scores(run)
+    return _compare(run, candidate, scores.of(candidate), baseline, scores.of(baseline), min_effect)
+
+
+def compare_runs(candidate: RunFolder, baseline: RunFolder, *, min_effect: float = 0.0) -> Comparison:
+    """Compare two runs, or outcomes of runs, on the items that both hold.
+
+    Items pair by benchmark and id, if they ask the same. Concepts and themes are those of the baseline.
+
+    Raises
+    ------
+    UserError
+        If no item is scored in both.
+    """
+    for run in (candidate, baseline):
+        if run.manifest.get("outcome", {}).get("kind", "score") != "score":
+            raise UserError(f"{run.path} holds no scores but another outcome: compare runs, or models by their scores.")
+    keys = ["benchmark", "item_id"]
+    theirs = candidate.items.select(*keys, pl.col("prompt").alias("asked"), pl.Series("theirs", candidate.outcomes))
+    rows = baseline.items.select(*keys, "prompt").join(theirs, on=keys, how="left", maintain_order="left")
+    same = (rows["prompt"] == rows["asked"]).fill_null(value=False).to_numpy()
+    values = np.where(same, rows["theirs"].fill_null(float("nan")).to_numpy(), np.nan)
+    known = candidate.items.select(keys).filter(pl.Series(~np.isnan(candidate.outcomes)))
+    held = baseline.items.select(keys).filter(pl.Series(~np.isnan(values)))
+    lost = known.join(held, on=keys, how="anti")
+    names = _names(candidate, baseline)
+    made = _compare(baseline, names[0], values, names[1], baseline.outcomes, min_effect)
+    only = tuple(f"{benchmark}: {item}" for benchmark, item in lost.iter_rows())
+    verdict, reasons = _verdict(made, only_candidate=only)
+    return replace(made, only_candidate=only, verdict=verdict, reasons=reasons)
+
+
+def _names(candidate: RunFolder, baseline: RunFolder) -> tuple[str, str]:
+    names = candidate.scored_model, baseline.scored_model
+    if names[0] != names[1]:
+        return names
+    folders = candidate.path.resolve().name, baseline.path.resolve().name
+    return f"{names[0]} ({folders[0]})", f"{names[1]} ({folders[1]})"
+
+
+def _compare(
+    run: RunFolder, candidate: str, values: np.ndarray, baseline: str, before: np.ndarray, min_effect: float
+) -> Comparison:
+    if not 0 <= min_effect < 1:
+        raise UserError(f"min_effect {min_effect:g}: expected a difference of scores from 0 to 1.")
+    outcome = difference(Outcome("score", candidate, values), Outcome("score", baseline, before))
+    if np.isnan(outcome.values).all():
+        raise UserError(f"no item is scored for both {candidate} and {baseline}: there is nothing to compare.")
+    config = evidence_config(run)
+    sample = with_outcomes(run_sample(run, config.strata), Outcomes(outcome.values, outcome.limits))
+    units = units_of(sample)
+    differences = outcome.limits[0] + sample.scale * units.outcome
+    ones = sp.csr_array(np.ones((1, len(differences))))
+    overall = _frame(paired_differences(ones, differences, seed=config.seed), min_effect, "none")
+    made = Comparison(
+        candidate,
+        baseline,
+        int((~np.isnan(outcome.values)).sum()),
+        _only(run, values, before),
+        _only(run, before, values),
+        overall,
+        _benchmarks(run, units, differences, min_effect, config.seed),
+        _themes(run, units, differences, min_effect, config.seed, config.min_n_eff),
+        _concepts(run, units, differences, min_effect, config.seed, config.min_n_eff),
+        _changed(run, values, before),
+        min_effect,
+        "no regression",
+        (),
+    )
+    verdict, reasons = _verdict(made, only_candidate=made.only_candidate)
+    return replace(made, verdict=verdict, reasons=reasons)
+
+
+def _only(run: RunFolder, own: np.ndarray, other: np.ndarray) -> tuple[str, ...]:
+    rows = run.items.select("benchmark", "item_id").filter(pl.Series(~np.isnan(own) & np.isnan(other)))
+    return tuple(f"{benchmark}: {item}" for benchmark, item in rows.iter_rows())
+
+
+def _changed(run: RunFolder, values: np.ndarray, before: np.ndarray) -> pl.DataFrame:
+    table = run.items.select("benchmark", "item_id").with_columns(
+        pl.Series("baseline", before).fill_nan(None), pl.Series("candidate", values).fill_nan(None)
+    )
+    table = table.with_columns(difference=pl.col("candidate") - pl.col("baseline"))
+    return table.filter(pl.col("difference") != 0).sort("difference", maintain_order=True)
+
+
+def _benchmarks(run: RunFolder, units: Units, differences: np.ndarray, min_effect: float, seed: int) -> pl.DataFrame:
+    numbers, place = np.unique(units.benchmark, return_inverse=True)
+    rows = sp.csr_array((np.ones(len(place)), (place, np.arange(len(place)))), shape=(len(numbers), len(place)))
+    names = run.items["benchmark"].unique(maintain_order=True).to_list()
+    frame = _frame(paired_differences(rows, differences, seed=seed), min_effect, "holm")
+    return pl.concat([pl.DataFrame({"benchmark": [names[number] for number in numbers]}), frame], how="horizontal")
+
+
+def _themes(
+    run: RunFolder, units: Units, differences: np.ndarray, min_effect: float, seed: int, floor: float
+) -> pl.DataFrame:
+    base = open_folder(run.base)
+    names = base.theme_results
+    schema = {"theme": pl.Int32, "name": pl.String}
+    if base.themes is None or names is None:
+        return pl.DataFrame(schema=schema).join(_frame(None, min_effect, "bh"), how="cross")
+    named = names.filter(pl.col("level") == "theme").sort("id").select(pl.col("id").alias("theme"), "name")
+    rows = units.rows(theme_rows(base, base.themes["theme"], base.concepts["ranked"].to_numpy()))
+    paired = paired_differences(rows, differences, seed=seed)
+    enough = paired.n_eff >= floor
+    frame = _frame(_chosen(paired, enough), min_effect, "bh")
+    return pl.concat([named.filter(pl.Series(enough)), frame], how="horizontal")
+
+
+def _concepts(
+    run: RunFolder, units: Units, differences: np.ndarray, min_effect: float, seed: int, floor: float
+) -> pl.DataFrame:
+    labels = "label" if "label" in run.concepts.columns else pl.lit(None, pl.String).alias("label")
+    ranked = run.concepts.filter("ranked").select("concept", labels)
+    numbers = ranked["concept"].to_numpy().astype(np.int64)
+    parts = []
+    for start in range(0, len(numbers), ROWS):
+        cas = run.by_concept.cas(numbers[start : start + ROWS], run.items.height)
+        parts.append(paired_differences(units.rows(cas), differences, seed=seed))
+    paired = _joined(parts)
+    enough = paired.n_eff >= floor
+    frame = _frame(_chosen(paired, enough), min_effect, "bh")
+    return pl.concat([ranked.filter(pl.Series(enough)), frame], how="horizontal")
+
+
+def _fields(paired: Paired) -> dict[str, np.ndarray]:
+    return {name: getattr(paired, name) for name in Paired.__dataclass_fields__}
+
+
+def _chosen(paired: Paired, rows: np.ndarray) -> Paired:
+    return Paired(**{name: values[rows] for name, values in _fields(paired).items()})
+
+
+def _joined(parts: Sequence[Paired]) -> Paired:
+    empty = paired_differences(sp.csr_array((0, 1)), np.zeros(1))
+    return Paired(
+        **{name: np.concatenate([getattr(part, name) for part in (empty, *parts)]) for name in _fields(empty)}
+    )
+
+
+def _frame(paired: Paired | None, min_effect: float, correction: Literal["none", "holm", "bh"]) -> pl.DataFrame:
+    paired = paired or _joined(())
+    p_value = paired.p_value
+    beyond = (paired.low > min_effect) | (paired.high < -min_effect)
+    counted = np.where(beyond, p_value, 1.0) if min_effect else p_value
+    corrected = {"none": lambda p: p, "holm": holm, "bh": false_discovery_control}[correction]
+    q_value = corrected(counted) if len(p_value) else p_value
+    real = q_value <= ALPHA
+    threshold = ALPHA * max(1, int(real.sum())) / max(1, len(p_value)) if correction != "none" else ALPHA
+    status = np.where(
+        real & (paired.difference < 0), "worse", np.where(real & (paired.difference > 0), "better", "same")
+    )
+    return pl.DataFrame(
+        {
+            "clusters": paired.clusters,
+            "difference": paired.difference,
+            "low": paired.low,
+            "high": paired.high,
+            "p_value": p_value,
+            "q_value": q_value,
+            "better": paired.better,
+            "worse": paired.worse,
+            "detectable": min_effect + paired.detectable(threshold),
+            "status": pl.Series(status, dtype=pl.String),
+        }
+    )
+
+
+def holm(p_value: np.ndarray) -> np.ndarray:
+    """Holm's adjusted p-values (Scandinavian Journal of Statistics 6, 1979): float64 of the shape of ``p_value``."""
+    order = np.argsort(p_value, kind="stable")
+    steps = np.minimum(1.0, p_value[order] * np.arange(len(p_value), 0, -1))
+    out = np.empty(len(p_value))
+    out[order] = np.maximum.accumulate(steps)
+    return out
+
+
+def _verdict(made: Comparison, *, only_candidate: Sequence[str]) -> tuple[GateVerdict, tuple[str, ...]]:
+    """Whether the candidate lost anything: each family of tests gets an equal part of the chance of a false alarm."""
+    faults = []
+    clusters = int(made.overall["clusters"][0])
+    if clusters < FEWEST:
+        faults.append(f"only {clusters} pairs of clusters; {FEWEST} are needed")
+    for name, only in ((made.candidate, only_candidate), (made.baseline, made.only_baseline)):
+        share = made.paired / (made.paired + len(only))
+        if share < PAIRED:
+            faults.append(f"only {share:.0%} of the items scored for {name} are scored for both")
+    if faults:
+        return "not comparable", tuple(faults)
+    families: dict[str, pl.DataFrame] = {"overall": made.overall}
+    if made.benchmarks.height > 1:
+        families["benchmark"] = made.benchmarks
+    if made.themes.height:
+        families["theme"] = made.themes
+    reasons = []
+    for family, frame in families.items():
+        lost = frame.filter((pl.col("q_value") <= ALPHA / len(families)) & (pl.col("high") < -made.min_effect))
+        if family == "overall":
+            reasons += ["overall"] * lost.height
+        else:
+            reasons += [f"{family} {name}" for name in lost["benchmark" if family == "benchmark" else "name"]]
+    return ("regression" if reasons else "no regression"), tuple(reasons)

@@ -1,0 +1,232 @@
+"""The tables of an outcome of a run: another model's scores, its scores against peers, or a difference of two.
+
+An outcome lies in a folder of its own inside the run's, and is opened like a run: everything that reads a run reads it.
+It is made from the run's tables and rows of activations, without a model, and made again when the scores it rests on
+have changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.errors import UserError, argument
+from competency_gaps.evidence import Evidence, evidence_by_benchmark
+from competency_gaps.files import write_atomic
+from competency_gaps.findings import write_findings
+from competency_gaps.items.remark import DTYPE, Remark
+from competency_gaps.outcomes import FEWEST_PEERS, Kind, Outcome, choose_peers, difference, expected_scores
+from competency_gaps.progress import Progress
+from competency_gaps.runs.manifest import FILE, read_manifest, write_manifest
+from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.runs.sample import Outcomes, item_sample, item_strata
+from competency_gaps.runs.scores import ModelScores, model_scores, read_scores
+from competency_gaps.runs.settings import evidence_config, run_config
+from competency_gaps.stages.benchmark_facts import benchmark_facts
+from competency_gaps.stages.tables import evidence_columns, overlaps
+from competency_gaps.stages.themes import BENCHMARKS, RESULTS, run_theme_tables
+
+FOLDER = "outcomes"
+VERSION = 1
+"""Of the tables of outcomes; older ones are made again."""
+
+
+def outcome_run(
+    run: RunFolder,
+    model: str,
+    kind: Kind = "score",
+    *,
+    against: tuple[str, ...] = (),
+    progress: Progress | None = None,
+) -> RunFolder:
+    """Open a run as the scores of one of its models, making the tables where they are missing or out of date.
+
+    Parameters
+    ----------
+    run
+        The run, or any outcome of it.
+    model
+        Name of the model.
+    kind
+        ``score``, ``peers`` (the score less what models of its level make of the item) or ``difference``.
+    against
+        For ``peers`` their names, at least two (empty: models whose mean lies within 12 points); for ``difference`` the
+        other model.
+
+    Returns
+    -------
+    RunFolder
+        The run itself for the scores of its own model.
+
+    Raises
+    ------
+    UserError
+        If the run has no scores of a model, or too few peers.
+    """
+    base = open_folder(run.base) if "outcome" in run.manifest else run
+    scores = model_scores(base)
+    scores.row(model)
+    if kind == "score" and model == base.scored_model:
+        return base
+    outcome, slopes = _outcome(base, scores, model, kind, against)
+    folder = base.path / FOLDER / _folder_name(outcome)
+    digest = _digest(base, scores, outcome)
+    if (folder / FILE).is_file():
+        known = read_manifest(folder)
+        if known["outcome"].get("digest") == digest:
+            return RunFolder(folder, known)
+    if folder.exists():
+        shutil.rmtree(folder)
+    record = {
+        "kind": kind,
+        "model": model,
+        "against": list(outcome.against),
+        "limits": list(outcome.limits),
+        "slopes": slopes,
+        "digest": digest,
+    }
+    progress = progress or Progress(quiet=True)
+    with progress.stage(f"evidence of {model}"):
+        return _write(base, folder, outcome, record)
+
+
+def outcome_of(run: RunFolder, scores: ModelScores, model: str, kind: Kind, against: tuple[str, ...] = ()) -> Outcome:
+    """One number per item of a run: the outcome of a model; arguments as of :func:`outcome_run`."""
+    return _outcome(run, scores, model, kind, against)[0]
+
+
+def _outcome(
+    run: RunFolder, scores: ModelScores, model: str, kind: Kind, against: tuple[str, ...]
+) -> tuple[Outcome, dict[str, float]]:
+    row, own = scores.row(model), Outcome("score", model, scores.of(model))
+    if kind == "score":
+        return own, {}
+    if kind == "difference":
+        if len(against) != 1:
+            raise UserError(f"{argument('against')}: expected one other model, got {list(against)}.")
+        return difference(own, Outcome("score", against[0], scores.of(against[0]))), {}
+    peers = np.array([scores.row(name) for name in against]) if against else choose_peers(scores.values, row)
+    if len(peers) < FEWEST_PEERS or row in peers:
+        raise UserError(
+            f"{model} has {len(peers)} peers ({', '.join(scores.models[peer] for peer in peers) or 'none'}): scores "
+            f"against peers need at least {FEWEST_PEERS} other models with scores on the same items. Add models, or "
+            "compare with a single one."
+        )
+    names = run.items["benchmark"].unique(maintain_order=True).to_list()
+    group = run.items["benchmark"].replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy()
+    expected = expected_scores(scores.values, row, peers, group)
+    slopes = {names[number]: slope for number, slope in expected.slopes.items()}
+    against = tuple(scores.models[peer] for peer in peers)
+    return Outcome("peers", model, own.values - expected.values, against), slopes
+
+
+def _folder_name(outcome: Outcome) -> str:
+    words = re.sub(r"[^A-Za-z0-9._-]+", "-", outcome.model).strip(".-")[:60]
+    key = json.dumps([outcome.kind, outcome.model, *(sorted(outcome.against) if outcome.kind != "score" else ())])
+    return f"{outcome.kind}-{words}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+
+
+def _digest(run: RunFolder, scores: ModelScores, outcome: Outcome) -> str:
+    """What an outcome's tables rest on."""
+    kept = {key: value for key, value in run.manifest.items() if key not in ("command", "timings")}
+    digest = hashlib.sha256(json.dumps([VERSION, kept], sort_keys=True, default=str).encode())
+    for model in (outcome.model, *outcome.against):
+        digest.update(scores.of(model).tobytes())
+    return digest.hexdigest()
+
+
+def _write(base: RunFolder, folder: Path, outcome: Outcome, record: dict[str, Any]) -> RunFolder:
+    config, settings = evidence_config(base), run_config(base)
+    sample = item_sample(base.by_concept, base.items, config.strata, Outcomes(outcome.values, outcome.limits))
+    suite, numbered = evidence_by_benchmark(
+        sample,
+        config,
+        eligible=base.concepts["ranked"].to_numpy(),
+        pooled=settings.metrics.average == "pooled",
+    )
+    names = base.benchmarks["benchmark"].to_list()
+    single = {name: numbered[number] for number, name in enumerate(names)}
+    items = _items(base, outcome).with_columns(stratum=item_strata(sample))
+    tables = {
+        "items": items,
+        "concepts": _replaced(base.concepts, suite, n_benchmarks=_defined(single)),
+        "concept_benchmarks": pl.concat(
+            _replaced(base.concept_benchmarks.filter(pl.col("benchmark") == name), single[name]) for name in names
+        ),
+        "benchmarks": _benchmarks(base, items),
+        "overlap": _overlap(base, single),
+    }
+    for name, table in tables.items():
+        write_atomic(folder / f"{name}.parquet", table.write_parquet)
+    manifest = {key: value for key, value in base.manifest.items() if key != "schema_version"}
+    manifest |= {
+        "scored_model": outcome.model,
+        "outcome": record,
+        "evidence": {
+            **config.model_dump(mode="json"),
+            **suite.counts(),
+            "benchmarks": benchmark_facts(sample, base.items, single, config),
+        },
+    }
+    made = RunFolder(folder, manifest)
+    if base.themes is not None:
+        themes = run_theme_tables(made, base.themes)
+        write_atomic(folder / RESULTS, themes.results.write_parquet)
+        write_atomic(folder / BENCHMARKS, themes.benchmarks.write_parquet)
+    write_findings(RunFolder(folder, manifest))
+    write_manifest(folder, manifest)
+    return open_folder(folder)
+
+
+def _items(base: RunFolder, outcome: Outcome) -> pl.DataFrame:
+    """The columns of items that are the outcome's own, row by row."""
+    items = base.items
+    rows = pl.DataFrame({"item": np.arange(items.height, dtype=np.int32)})
+    if outcome.model == base.scored_model:
+        own = items.select("score", "response", "unscored")
+    else:
+        added = read_scores(base.path).filter(pl.col("model") == outcome.model).drop("model")
+        own = rows.join(added, on="item", how="left", maintain_order="left").drop("item")
+    nothing = pl.lit(Remark("source_no_score").as_dict(), DTYPE)
+    return own.with_columns(
+        pl.when(pl.col("score").is_null()).then(pl.coalesce("unscored", nothing)).alias("unscored"),
+        pl.Series("outcome", outcome.values).fill_nan(None),
+        pl.lit(None, pl.String).alias("details"),
+        pl.lit(None, pl.List(pl.Float64)).alias("logprobs"),
+        pl.lit(None, pl.List(pl.Boolean)).alias("greedy"),
+    )
+
+
+def _replaced(table: pl.DataFrame, evidence: Evidence, **further: np.ndarray) -> pl.DataFrame:
+    columns = {"chi_model": pl.Series(evidence.chi_model).fill_nan(None), **evidence_columns(evidence), **further}
+    made = [pl.Series(name, values).cast(table.schema[name]) for name, values in columns.items()]
+    return table.with_columns(made)
+
+
+def _defined(single: dict[str, Evidence]) -> np.ndarray:
+    return np.sum([~np.isnan(evidence.chi_model) for evidence in single.values()], axis=0)
+
+
+def _benchmarks(base: RunFolder, items: pl.DataFrame) -> pl.DataFrame:
+    own = pl.concat([base.items.select("benchmark"), items.select("outcome")], how="horizontal")
+    means = own.group_by("benchmark").agg(
+        pl.col("outcome").count().alias("scored"), pl.col("outcome").mean().alias("mean_score")
+    )
+    order, kinds = base.benchmarks.columns, base.benchmarks.schema
+    joined = base.benchmarks.drop("scored", "mean_score").join(means, on="benchmark", maintain_order="left")
+    return joined.select(order).cast({"scored": kinds["scored"], "mean_score": kinds["mean_score"]})
+
+
+def _overlap(base: RunFolder, single: dict[str, Evidence]) -> pl.DataFrame:
+    names = list(single)
+    parts = [base.concept_benchmarks.filter(pl.col("benchmark") == name)["chi_bench"] for name in names]
+    chi_bench = np.stack([part.fill_null(0.0).to_numpy() for part in parts])
+    read = np.array([not part.is_null().all() for part in parts])
+    return overlaps(names, chi_bench, np.stack([evidence.chi_model for evidence in single.values()]), read)

@@ -1,0 +1,160 @@
+"""Scores of other models in a run: matching, refusals, outcomes read as runs, and that order does not matter."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import polars as pl
+import pytest
+
+import competency_gaps as cg
+from competency_gaps.errors import UserError
+from competency_gaps.runs.open import open_folder
+from competency_gaps.runs.scores import model_scores, read_scores
+
+
+@pytest.fixture
+def run(tiny_run, tmp_path):
+    shutil.copytree(tiny_run.path, tmp_path / "run")
+    return cg.open_run(tmp_path / "run")
+
+
+def table(run, seed=0, models=("a", "b", "c", "d"), benchmark=None):
+    rng = np.random.default_rng(seed)
+    items = run.items if benchmark is None else run.items.filter(pl.col("benchmark") == benchmark)
+    columns = {name: (rng.random(items.height) < 0.6).astype(float) for name in models}
+    return pl.DataFrame({"id": items["item_id"], "benchmark": items["benchmark"], **columns})
+
+
+def test_added_models_stand_beside_the_runs_own(run):
+    scores = table(run)
+    added = run.add_scores(scores.with_columns(a=pl.when(pl.arange(pl.len()) > 1).then("a")))
+    assert [(model.model, model.matched, model.unmatched) for model in added] == [
+        (m, run.items.height, 0) for m in "abcd"
+    ]
+    assert added[0].scored == run.items.height - 2
+    models = run.models
+    assert models["model"].to_list() == [run.scored_model, "a", "b", "c", "d"]
+    assert models["reads"].to_list() == [True, False, False, False, False]
+    kept = run.items["excluded"].is_null()
+    expected = scores.filter(kept)["b"]
+    assert models.filter(pl.col("model") == "b")["mean"].item() == pytest.approx(expected.mean(), abs=0.05)
+
+
+def test_rows_are_matched_by_id_else_by_prompt_and_the_rest_is_counted(run):
+    from competency_gaps.runs.scores import Scored, add_scores
+
+    first, second = run.items.select("benchmark", "item_id", "prompt").head(2).iter_rows()
+    rows = [
+        Scored("m", first[1], first[0], 1.0),
+        Scored("m", "another id", second[0], 0.0, prompt=f" {second[2]} "),
+        Scored("m", "nobody's", first[0], 1.0, prompt="asked nowhere"),
+    ]
+    [added] = add_scores(run, rows)
+    assert (added.matched, added.by_prompt, added.unmatched, added.examples) == (2, 1, 1, ("nobody's",))
+    assert read_scores(run.path).select("item", "score").rows() == [(0, 1.0), (1, 0.0)]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t: pl.concat([t, t.head(1)]), "two rows for the item"),
+        (lambda t: t.with_columns(a=pl.lit(1.5)), r"1.5 is outside \[0, 1\]"),
+        (lambda t: t.with_columns(a=pl.lit("yes")), "'yes' is no number"),
+        (lambda t: t.with_columns(benchmark=pl.lit("riddles")), "name the benchmark 'riddles'"),
+        (lambda t: t.with_columns(id=pl.lit("x")).head(1), "none of the 1 rows"),
+        (lambda t: t.drop("id"), "expected 'id'"),
+        (lambda t: t.select("id", "benchmark"), "one column of scores per model"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_and_nothing_is_added(run, change, words):
+    with pytest.raises(UserError, match=words):
+        run.add_scores(change(table(run)))
+    assert read_scores(run.path).is_empty()
+
+
+def test_a_model_is_added_once(run):
+    run.add_scores(table(run))
+    with pytest.raises(UserError, match="has scores of 'a' already"):
+        run.add_scores(table(run))
+    with pytest.raises(UserError, match="already"):
+        run.add_scores(table(run, models=(run.scored_model,)))
+
+
+def test_one_by_one_or_at_once_in_any_order_gives_the_same(run, tmp_path):
+    shutil.copytree(run.path, tmp_path / "other")
+    other = cg.open_run(tmp_path / "other")
+    scores = table(run)
+    run.add_scores(scores)
+    for model in "cadb":
+        other.add_scores(scores.select("id", "benchmark", model))
+    for against in (None, "peers"):
+        at_once, singly = (made.as_model("b", against) for made in (run, other))
+        assert at_once.concepts.equals(singly.concepts)
+        assert at_once.concept_benchmarks.equals(singly.concept_benchmarks)
+
+
+def test_the_runs_own_scores_under_another_name_give_its_own_tables(run):
+    """An outcome is made from rows of activations, not by the pipeline: both must say the same."""
+    own = run.items.select(pl.col("item_id").alias("id"), "benchmark", pl.col("score").alias("twin"))
+    run.add_scores(own)
+    twin = run.as_model("twin")
+    assert twin.scored_model == "twin" and twin.path != run.path
+    for name in ("concepts", "concept_benchmarks", "benchmarks", "overlap"):
+        base, other = getattr(run, name), getattr(twin, name)
+        assert base.columns == other.columns and base.schema == other.schema
+        for column in base.columns:
+            if base[column].dtype.is_float():
+                assert np.allclose(base[column].to_numpy(), other[column].to_numpy(), equal_nan=True, atol=1e-9), column
+            else:
+                assert base[column].equals(other[column]), column
+    assert twin.items.columns[: len(run.items.columns) - 1] and twin.items.height == run.items.height
+    assert twin.items["score"].equals(run.items["score"]) and twin.items["text"].equals(run.items["text"])
+    assert twin.manifest["evidence"]["weak"] == run.manifest["evidence"]["weak"]
+    assert {"a", "b"}.isdisjoint(model_scores(open_folder(run.path)).models)
+
+
+def test_an_outcome_is_a_run(run):
+    run.add_scores(table(run))
+    peers = run.as_model("a", "peers")
+    assert peers.limits[0] <= -1 and peers.limits[1] >= 1
+    known = ~np.isnan(peers.outcomes)
+    for benchmark in peers.items["benchmark"].unique().to_list():
+        own = known & (peers.items["benchmark"] == benchmark).to_numpy()
+        if own.any():
+            assert peers.outcomes[own].mean() == pytest.approx(0, abs=1e-9)
+    assert peers.manifest["outcome"]["against"] and "a" not in peers.manifest["outcome"]["against"]
+    number = int(peers.concepts.sort("support", descending=True)["concept"][0])
+    assert peers.concept(number).items("worst").height > 0
+    for own, other in zip(peers.token_activations(number, [0, 1]), run.token_activations(number, [0, 1]), strict=True):
+        assert own is not None and np.array_equal(own.activation, other.activation)
+    assert peers.cas(peers.benchmarks["benchmark"][0]).nnz > 0
+    assert peers.report(peers.path / "r.html").is_file()
+    assert cg.open_run(peers.path).as_model("b").scored_model == "b"  # an outcome leads to the others
+
+
+def test_an_outcome_follows_the_scores_it_rests_on(run):
+    run.add_scores(table(run))
+    first = run.as_model("a", ["b", "c"])
+    outcomes = first.outcomes
+    stamp = (first.path / "concepts.parquet").stat().st_mtime_ns
+    run.add_scores(table(run, seed=1, models=("e",)))
+    again = run.as_model("a", ["b", "c"])
+    assert (again.path / "concepts.parquet").stat().st_mtime_ns == stamp
+    changed = read_scores(run.path).with_columns(
+        score=pl.when(pl.col("model") == "b").then(1 - pl.col("score")).otherwise("score")
+    )
+    changed.write_parquet(run.path / "scores.parquet")
+    other = run.as_model("a", ["b", "c"])
+    assert not np.allclose(other.outcomes, outcomes, equal_nan=True)
+
+
+def test_unknown_models_and_too_few_peers_are_refused(run):
+    run.add_scores(table(run, models=("a",)))
+    with pytest.raises(UserError, match=r"no scores of the model 'aa'; it has those of .*Did you mean 'a'"):
+        run.as_model("aa")
+    with pytest.raises(UserError, match="at least 2 other models"):
+        run.as_model("a", "peers")
+    with pytest.raises(UserError, match="at least 2 other models"):
+        run.as_model("a", ["a", run.scored_model])

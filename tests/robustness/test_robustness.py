@@ -209,6 +209,8 @@ def test_the_subsampling_verdict_quotes_its_numbers():
     found = subsample(drawn_run(0), draws=10)
     assert subsampling_verdict(replace(found, jaccard=0.95, jaccard_by_chance=0.6)).tone == "good"
     assert subsampling_verdict(replace(found, jaccard=0.8, jaccard_by_chance=0.79)).tone == "bad"
+    unknown = subsampling_verdict(replace(found, jaccard=0.95, jaccard_by_chance=float("nan")))
+    assert unknown.tone == "bad", "nothing shows that the list is more stable than by chance"
     assert subsampling_verdict(replace(found, top=0)).tone == "open"
     bad = with_sentence(asdict(subsampling_verdict(replace(found, jaccard=0.31))))
     assert (bad["tone"], bad["outcome"]) == ("bad", "unstable") and "0.31" in bad["sentence"]
@@ -220,6 +222,13 @@ def test_every_outcome_has_a_sentence_for_undefined_numbers_and_for_a_withheld_r
         told = with_sentence({"code": code, "outcome": outcome, "tone": "open", "numbers": {"mean": None}})
         assert told["test"] and "nan" not in told["sentence"] and "{" not in told["sentence"]
         assert code != "against" or told["test"] == "against another run"
+
+
+def test_runs_without_a_significant_gap_share_no_signs():
+    for kept, words in ((None, "this run has no significant gap ("), (0.75, "75% of the significant gaps keep")):
+        numbers = {"same_sign": kept, "items": 3}
+        verdict = {"code": "against", "outcome": "agree", "tone": "good", "numbers": numbers}
+        assert words in with_sentence(verdict)["sentence"]
 
 
 def test_a_run_agrees_with_itself(tiny_run):

@@ -60,8 +60,7 @@ _AUC = (
 )
 _SHARED = (
     ": over {matched:,} concepts matched {by} (of {concepts:,} tested), gaps correlate at {gap_correlation:.2f}, "
-    "{weak_in_both} of {weak} weak concepts are weak in both, and {same_sign:.0%} of the significant gaps keep their "
-    "sign ({items:,} shared items)."
+    "{weak_in_both} of {weak} weak concepts are weak in both, and {signs} ({items:,} shared items)."
 )
 SENTENCES = {
     "subsampling.few": "Too few concepts are tested to speak of a list." + _MOVES,
@@ -129,11 +128,17 @@ def with_sentence(verdict: Mapping[str, Any]) -> dict[str, Any]:
     """Add to a stored verdict its test's title (``test``) and its ``sentence``."""
     words, numbers = _Words(), verdict["numbers"]
     by = "by their number" if numbers.get("same_sae") else "by their activation over the items"
+    kept = numbers.get("same_sign")
+    signs = (
+        "this run has no significant gap"
+        if kept is None or math.isnan(kept)
+        else f"{kept:.0%} of the significant gaps keep their sign"
+    )
     template = SENTENCES[f"{verdict['code']}.{verdict['outcome']}"]
     return {
         **verdict,
         "test": words.vformat(TITLES[verdict["code"]], (), numbers),
-        "sentence": words.vformat(template, (), {**numbers, "by": by}),
+        "sentence": words.vformat(template, (), {**numbers, "by": by, "signs": signs}),
     }
 
 
@@ -149,7 +154,7 @@ def subsampling_verdict(draws: Subsampling) -> RobustnessVerdict:
         "chi_model": draws.chi_model_tested.mean,
         "chi_bench": draws.chi_bench.mean,
     }
-    stable = draws.jaccard >= max(STABLE_LIST, draws.jaccard_by_chance + BEYOND_CHANCE)
+    stable = draws.jaccard >= STABLE_LIST and draws.jaccard >= draws.jaccard_by_chance + BEYOND_CHANCE
     return _verdict("subsampling", "few" if not draws.top else "stable" if stable else "unstable", numbers)
 
 

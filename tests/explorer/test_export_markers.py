@@ -14,6 +14,7 @@ from test_export import _contents, page  # noqa: F401 - a page that stands for t
 
 from competency_gaps.explorer.export import export
 from competency_gaps.explorer.opened import open_runs
+from competency_gaps.explorer.parts.redacted import RedactedRun
 from competency_gaps.files import write_json
 from competency_gaps.items.remark import Remark
 
@@ -162,7 +163,8 @@ def _mark_manifest(path, mark) -> None:
 
 
 def _mark_documents(run, mark) -> None:
-    verdict = {"code": "against", "outcome": "few", "tone": "open", "numbers": {"against": mark("robustness.against")}}
+    numbers = {"against": mark("robustness.against"), "new": [mark("robustness.new_number")]}
+    verdict = {"code": "against", "outcome": "few", "tone": "open", "numbers": numbers}
     write_json(run / "robustness.json", {"verdicts": [{**verdict, "note": mark("robustness.field")}]})
     probe = {"concept": 2, "label": mark("probes.label"), **PROBE, "note": mark("probes.new_field")}
     write_json(run / "probes" / "one" / "verdicts.json", {"concepts": [probe]})
@@ -207,3 +209,9 @@ def test_a_redacted_export_tells_only_what_is_declared(told):
             *("matches.entry", "matches.description", "scopes.typed", "robustness.against"),
         }
         assert wanted <= kinds, sorted(wanted - kinds)
+
+
+def test_a_redacted_assessment_holds_numbers_alone(marked):
+    (opened,), _ = marked
+    document = RedactedRun.of(opened.run).document(opened.run.path / "robustness.json").decode()
+    assert not MARK.findall(document) and '"numbers"' in document

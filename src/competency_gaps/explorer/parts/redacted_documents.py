@@ -109,8 +109,8 @@ _ASSESSMENT: Rule = {
     "verdicts": [
         {
             **_shown("code", "outcome", "tone"),
-            # The folder of the other run is the only text among the numbers.
-            "numbers": lambda held: {name: value for name, value in held.items() if not isinstance(value, str)},
+            # The folder of the other run is a text, and withheld.
+            "numbers": lambda held: {name: value for name, value in held.items() if isinstance(value, (int, float))},
         }
     ]
 }

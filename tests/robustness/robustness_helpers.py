@@ -32,6 +32,5 @@ def drawn_run(seed: int, *, items=(300, 240), width=60, weak=0, unscored=0.05, e
     found = suite_evidence(sp.csr_array(dense), scores, np.asarray(marks))
     tau = np.divide(dense.sum(0), (dense > 0).sum(0), out=np.ones(width), where=(dense > 0).any(0))
     every = np.ones(width, bool)
-    return RunData(
-        tuple(parts), tuple(ids), every, every, ~np.isnan(found.q_value), tau, EvidenceConfig(), MetricsConfig()
-    )
+    settings = EvidenceConfig(), MetricsConfig(), (0.0, 1.0)
+    return RunData(tuple(parts), tuple(ids), every, every, ~np.isnan(found.q_value), tau, *settings)

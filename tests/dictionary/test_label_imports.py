@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import sys
 import threading
 from collections import Counter
@@ -470,7 +471,7 @@ def test_formats_are_named_and_checked(tmp_path):
 
 
 class Server:
-    """A bucket and an API. ``faults``: path -> what it answers first: a status, "cut", "short", "junk" or "wrong"."""
+    """A bucket and an API. ``faults``: path -> what it answers first: a status, "cut", "short", "junk", "list" or "wrong"."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -512,6 +513,8 @@ class Server:
             return fault, b"<html>sorry</html>", False
         if fault == "junk":
             return 200, b'{"explanations": [', False
+        if fault == "list":
+            return 200, b"[]", False
         if fault == "wrong":
             return 200, json.dumps(self.features[0]).encode(), False
         if parts.path == "/":
@@ -593,6 +596,16 @@ def test_hostile_listings_write_nothing_outside(server, tmp_path):
     server.listing = lambda query: b"<html>not a listing</html>"
     with pytest.raises(UserError, match="no listing of a bucket"):
         fetch(server, f"neuronpedia:{MODEL}/{SOURCE}", tmp_path / "cache")
+    server.faults = {"/": [404]}
+    with pytest.raises(UserError, match="cannot be listed"):
+        fetch(server, f"neuronpedia:{MODEL}/{SOURCE}", tmp_path / "cache")
+
+
+def test_a_listing_without_sizes_is_read(server, tmp_path):
+    server.files[f"v1/{MODEL}/{SOURCE}/explanations/batch-0.jsonl.gz"] = packed([explanation(0, "x y")])
+    listing = server.listing
+    server.listing = lambda query: re.sub(rb"<Size>.*?</Size>", b"<Size/>", listing(query))
+    assert fetch(server, f"neuronpedia:{MODEL}/{SOURCE}", tmp_path).labelled == 1
 
 
 def test_an_unknown_source_and_no_server_are_errors_that_say_what_to_do(server, tmp_path):
@@ -622,7 +635,7 @@ def test_features_one_by_one_with_failures_and_resume(server, tmp_path):
     server.features = {i: feature(i, f"label {i}", f"second {i}") for i in range(40) if i % 4}
     server.features[0] = feature(0)
     path = f"/api/feature/{MODEL}/{SOURCE}/"
-    faults = {1: [429, 429], 2: [500], 3: ["cut"], 5: ["junk"], 6: ["wrong"], 7: [500] * 4}
+    faults = {1: [429, 429], 2: [500], 3: ["cut"], 5: ["junk", "list"], 6: ["wrong"], 7: [500] * 4}
     server.faults = {f"{path}{index}": fault for index, fault in faults.items()}
     imported = fetch(server, f"neuronpedia-api:{MODEL}/{SOURCE}", tmp_path, concepts=range(40))
     expected = {i: [f"label {i}", f"second {i}"] for i in range(40) if i % 4 and i != 7}
@@ -636,9 +649,10 @@ def test_features_one_by_one_with_failures_and_resume(server, tmp_path):
     assert {p: n - before[p] for p, n in server.asked.items() if n != before[p]} == {f"{path}7": 1}
     kept = tmp_path / "neuronpedia-api" / MODEL / SOURCE / "1.json"
     assert "activations" not in json.loads(kept.read_text()), "only what is read is kept"
-    kept.write_text('{"status": 2')
-    fetch(server, f"neuronpedia-api:{MODEL}/{SOURCE}", tmp_path, concepts=[1])
-    assert server.asked[f"{path}1"] == before[f"{path}1"] + 1, "a damaged answer is fetched again"
+    for number, damaged in enumerate(['{"status": 2', "null", '{"explanations": []}'], start=1):
+        kept.write_text(damaged)
+        fetch(server, f"neuronpedia-api:{MODEL}/{SOURCE}", tmp_path, concepts=[1])
+        assert server.asked[f"{path}1"] == before[f"{path}1"] + number, "a damaged answer is fetched again"
 
 
 def test_a_server_that_only_fails_is_not_asked_for_everything(server, tmp_path):

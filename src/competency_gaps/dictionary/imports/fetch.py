@@ -53,7 +53,7 @@ def fetch_export(model: str, source: str, cache: Path, servers: LabelServers, pr
 
 
 def _list_batches(http: Http, prefix: str) -> tuple[dict[str, int], list[str]]:
-    """Sizes of all batches under a prefix by name, page by page (S3's ListObjectsV2), and keys of other files."""
+    """Sizes of all batches under a prefix by name (-1: not stated), and keys of other files, from S3's ListObjectsV2."""
     sizes: dict[str, int] = {}
     others: list[str] = []
     params: dict[str, str] | None = {"list-type": "2", "prefix": prefix}
@@ -65,13 +65,16 @@ def _list_batches(http: Http, prefix: str) -> tuple[dict[str, int], list[str]]:
                 f"Neuronpedia's exports cannot be listed at {http.servers.bucket}: {error}. Without a network, "
                 f"download the export's folder elsewhere and give its path."
             ) from error
-        page = _page(body or b"")
+        if body is None:
+            raise UserError(f"Neuronpedia's exports cannot be listed: there is no bucket at {http.servers.bucket}.")
+        page = _page(body)
         for item in page.iter("Contents"):
             key = item.findtext("Key", "")
             name = key.removeprefix(prefix)
             # Foreign names become paths, so only plain batch names are taken.
             if key.startswith(prefix) and BATCH.fullmatch(name):
-                sizes[name] = int(item.findtext("Size", "-1"))
+                size = whole_number(item.findtext("Size"))
+                sizes[name] = -1 if size is None else size
             elif name:
                 others.append(key)
         token = page.findtext("NextContinuationToken")
@@ -217,7 +220,9 @@ def _fields(body: bytes, concept: int) -> dict[str, Any]:
     ValueError
         If it is no object, or is about another concept.
     """
-    value = parse_json(body) or {}
+    value = parse_json(body)
+    if value is None:
+        return {}
     if not isinstance(value, dict):
         raise ValueError(f"{type(value).__name__}, expected an object")
     if "index" in value and whole_number(value["index"]) != concept:
@@ -237,6 +242,7 @@ def _fields(body: bytes, concept: int) -> dict[str, Any]:
 def _kept(path: Path) -> dict[str, Any] | None:
     """A kept answer; None if it is missing or damaged."""
     try:
-        return dict(json.loads(path.read_bytes()))
+        answer = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
+    return answer if isinstance(answer, dict) and "status" in answer else None

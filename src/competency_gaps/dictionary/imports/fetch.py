@@ -53,7 +53,7 @@ def fetch_export(model: str, source: str, cache: Path, servers: LabelServers, pr
 
 
 def _list_batches(http: Http, prefix: str) -> tuple[dict[str, int], list[str]]:
-    """Sizes of all batches under a prefix by name (-1: not stated), and keys of other files, from S3's ListObjectsV2."""
+    """Sizes of all batches under a prefix by name (-1: not stated), and other files' keys, by S3's ListObjectsV2."""
     sizes: dict[str, int] = {}
     others: list[str] = []
     params: dict[str, str] | None = {"list-type": "2", "prefix": prefix}

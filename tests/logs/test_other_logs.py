@@ -59,6 +59,14 @@ def test_helm_names_statistics_where_none_is_a_score(tmp_path):
         read(tmp_path, metric="num_prompt_tokens")
 
 
+def test_helm_lists_each_statistic_once_where_the_requested_one_is_missing(tmp_path):
+    helm(tmp_path, [helm_request("id1")], [helm_stats("id1", 1.0), helm_stats("id1", 9.0, metric="num_prompt_tokens")])
+    with pytest.raises(UserError, match="has no metric 'exact'") as error:
+        read(tmp_path, metric="exact")
+    listed = str(error.value).split("there are ")[1].split(".")[0].split(", ")
+    assert "num_prompt_tokens" in listed and len(listed) == len(set(listed)) == 2
+
+
 def test_helm_trials_with_other_examples_give_a_warning(tmp_path):
     other = {"model": "openai/gpt2", "prompt": f"Question: Which animal purrs?\nAnswer: cat\n\n{QUESTION}"}
     requests = [helm_request("id1"), helm_request("id1", trial=1, request=other), helm_request("id2")]

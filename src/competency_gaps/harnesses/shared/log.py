@@ -112,7 +112,7 @@ def chosen_metric(
     """
     file, wanted = part.files[-1], source.metric
     usable = [name for name, fault in faults.items() if fault is None]
-    known = [*faults, *also]
+    known = list(dict.fromkeys([*faults, *also]))
     if wanted == NONE and NONE not in known:
         return NONE
     if wanted is None:

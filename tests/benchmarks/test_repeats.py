@@ -105,6 +105,11 @@ def test_given_clusters_are_per_benchmark_and_join_equal_questions():
     assert (found.total.given, found.total.equal, found.total.repeated) == (3, 2, 3)
 
 
+def test_an_empty_name_of_a_cluster_binds_nothing():
+    suite = [Benchmark(name, (Item(id="0", prompt=f"{name} who?", cluster=""),)) for name in "ab"]
+    assert groups(*suite, near_repeats=None) == []
+
+
 def test_shuffles_of_one_sentence_are_near_repeats():
     words = ["shall", "we", "produce", "the", "rain", "in", "this", "dry", "valley"]
     rng = random.Random(0)

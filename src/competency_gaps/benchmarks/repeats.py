@@ -127,7 +127,7 @@ def find_clusters(suite: Sequence[Benchmark], near_repeats: float | None = DEFAU
     pairs = np.empty((0, 2), np.int64)
     if near_repeats is not None:
         pairs = first[near_pairs([questions[i] for i in first.tolist()], home[first], near_repeats)]
-    named = [item.cluster and (b, item.cluster) for b, item in zip(home.tolist(), items, strict=True)]
+    named = [(b, item.cluster) if item.cluster else None for b, item in zip(home.tolist(), items, strict=True)]
     given = _numbered(named)
     bound = _connected(len(items), equal, given, pairs=pairs)
     # Numbered in the order of the items, so that the numbers do not depend on how the graph is traversed.

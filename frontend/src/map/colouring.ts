@@ -246,9 +246,9 @@ function byTheme({ table, rows, dark, themeName }: Subject): Colours {
 const lighter = (colour: Rgb): Rgb => colour.map((part) => Math.round(part + (255 - part) * 0.22)) as unknown as Rgb;
 
 function count(rows: Uint32Array, test: (row: number) => boolean): number {
-  let position = 0;
-  for (const row of rows) if (test(row)) position++;
-  return position;
+  let total = 0;
+  for (const row of rows) if (test(row)) total++;
+  return total;
 }
 
 /** What the legend says, for those who cannot see it. */

@@ -471,7 +471,7 @@ def test_formats_are_named_and_checked(tmp_path):
 
 
 class Server:
-    """A bucket and an API. ``faults``: path -> its first answers: a status, "cut", "short", "junk", "list" or "wrong"."""
+    """A bucket and an API. ``faults``: path -> first answers: a status, "cut", "short", "junk", "list" or "wrong"."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}

@@ -250,7 +250,7 @@ REPORT = [
             "version": "0.17.1",
             "probes": {
                 "probes.dan.Dan_11_0": {"description": "The DAN jailbreak", "tags": ["owasp:llm01"], "goal": "bypass"},
-                "probes.never.Asked": {"description": "Not asked", "tags": []},
+                "probes.never.Asked": {"description": " ", "tags": []},
             },
         },
     },
@@ -272,9 +272,9 @@ def test_garak_report(tmp_path):
     dan, never, web = by_id.values()
     assert dan.description == "The DAN jailbreak" and dan.extra["tags"] == ["owasp:llm01"] and dan.category == "dan"
     assert dan.score == pytest.approx((2 / 3 + 0) / 2) and (dan.extra["n_attempts"], dan.extra["n_scored"]) == (3, 2)
-    assert never.score is None and never.extra["n_attempts"] == 0
+    assert never.description == "Asked (never)" and never.score is None and never.extra["n_attempts"] == 0
     assert web.description == "Markdown XSS (web injection)" and web.score == 1.0
-    assert found.notes == () and len(found.left_out) == 1 and "line 9" in found.left_out[0][0]
+    assert found.notes == () and [where for where, _ in found.left_out] == [f"{path}, line 9"]
     assert [e.id for e in read_taxonomy(path, "tags LIKE '%owasp:llm01%'").entries] == ["dan.Dan_11_0"]
 
 

@@ -46,7 +46,7 @@ def read_probes(path: Path, prefix: str = "") -> tuple[list[Raw], list[str]]:
     for line in log_lines(path):
         entry, kind = line.value, line.value.get("entry_type")
         if line.fault is not None:
-            unreadable.append(Raw(line.where, None, str(line.fault)))
+            unreadable.append(Raw(str(path.parent / line.where), None, str(line.fault)))
         elif kind == "start_run setup" and isinstance(entry.get("run.eval_threshold"), (int, float)):
             threshold = float(entry["run.eval_threshold"])
         elif kind == "plugin_cache":
@@ -70,9 +70,10 @@ def read_probes(path: Path, prefix: str = "") -> tuple[list[Raw], list[str]]:
 def _record(path: Path, prefix: str, name: str, scores: Sequence[float | None], known: Mapping[str, Any]) -> Raw:
     family, _, short = name.rpartition(".")
     in_words = " ".join(_HUMP.sub(" ", part) for part in (short, f"({family})" if family else "") if part)
+    description = known.get("description")
     values: dict[str, Any] = {
         "id": f"{prefix}:{name}" if prefix else name,
-        "description": known.get("description") or in_words,
+        "description": description if isinstance(description, str) and description.strip() else in_words,
         "domain": "garak",
         "category": family or None,
         "score": mean_score(scores),

@@ -65,6 +65,7 @@ def test_weights_decide_and_names_only_without_them(change, same):
         ("[]", "damaged"),
         ("[" * 100_000, "damaged"),
         ('{"schema_version": 1, "sae": []}', "sae"),
+        ('{"schema_version": 1}', "sae Input should be a valid dictionary"),
         ('{"schema_version": 1, "sae": {}, "model": "m"}', "model"),
         ("\udcff\udcfe", "damaged"),
     ],

@@ -193,7 +193,7 @@ def read_dictionary(path: Path) -> DictionaryIdentity:
                 f"Open it with the version that wrote it."
             )
         identity = DictionaryIdentity(
-            sae=content["sae"], model=content.get("model"), exemplars=content.get("exemplars")
+            sae=content.get("sae"), model=content.get("model"), exemplars=content.get("exemplars")
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         brief = shorten(visible(" ".join(str(error).split())), 200)

@@ -51,8 +51,7 @@ def ask(
     ------
     UserError
         If the endpoint refuses the key, account or address (401, 402, 403, 404), cannot be reached at all or asks to
-        wait too long; if two different requests share an id; if a cost is capped without prices; if another process
-        writes to the store.
+        wait too long; if two different requests share an id; if another process writes to the store.
     MachineError
         If the disk is full.
     MissingExtraError

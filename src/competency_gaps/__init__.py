@@ -15,6 +15,7 @@ from competency_gaps.api.dictionary import import_labels, label_concepts, make_t
 from competency_gaps.api.exemplars import make_exemplars
 from competency_gaps.api.extend import labels, log, policy, source
 from competency_gaps.api.make import (
+    compare,
     export,
     load_model,
     load_sae,
@@ -52,6 +53,7 @@ __all__ = [
     "Score",
     "Sentences",
     "UserError",
+    "compare",
     "evidence",
     "export",
     "find_saes",

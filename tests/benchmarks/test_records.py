@@ -27,6 +27,11 @@ def test_pair_goes_to_the_metadata():
     assert (item.metadata, item.policy, item.choices) == ({"pair": pair}, "pair", None)
 
 
+@pytest.mark.parametrize("pair", ["left-right", ["a", "b"], 3])
+def test_a_column_pair_of_another_kind_refuses_no_record(pair):
+    assert item_of({"prompt": "p", "metric": "none", "pair": pair}).metadata == {"pair": pair}
+
+
 def test_ids_are_positions_where_the_source_has_none():
     benchmark = benchmark_of("b", [{"prompt": "p"}, {"prompt": "p", "id": 7}, {"prompt": "q", "id": None}])
     assert [item.id for item in benchmark.items] == ["0", "7", "2"]

@@ -295,6 +295,12 @@ def test_tables_of_every_kind_say_the_same(tmp_path):
         assert imported.source_kind == "table" and not imported.left_out
 
 
+def test_nan_in_place_of_a_label_means_that_there_is_none(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"concept": 1, "label": NaN}\n{"concept": 2, "label": "x y"}\n')
+    imported = read(tmp_path / "a.jsonl")
+    assert states(imported) == {"labelled": 1, "none": 1, "never": WIDTH - 2} and not imported.left_out
+
+
 def test_scores_of_tables_are_taken_within_their_range(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("concept,label,detection,score,embedding\n1,a,0.7,0.9,x\n2,b,,0.4,x\n3,c,1.7,,x\n4,d,nan,,x\n")

@@ -14,6 +14,7 @@ from explorer_runs import HUGE, REPEATED, SECRETS, SIZES, excited
 from safetensors.numpy import load_file, save_file
 
 from competency_gaps import open_run
+from competency_gaps.explorer.parts import Parts
 from competency_gaps.explorer.parts import item as item_module
 from competency_gaps.explorer.parts.amounts import SERVED
 from competency_gaps.explorer.parts.context import Context
@@ -56,6 +57,17 @@ def test_texts_and_facts_are_the_tables(context, details):
         assert detail["cut"] is None and detail["own"] == [known["own_start"], known["own_end"]]
         assert detail["text"][slice(*detail["own"])] == known["prompt"]
         assert detail["details"] == (json.loads(known["details"]) if known["details"] else None)
+
+
+def test_an_export_keeps_log_probabilities_apart(hostile, tmp_path):
+    shutil.copytree(hostile.run, tmp_path / "run")
+    file = tmp_path / "run" / "items.parquet"
+    table = pl.read_parquet(file)
+    given = pl.lit([-1234.51, -1234.54], pl.List(pl.Float64))
+    table.with_columns(logprobs=given).write_parquet(file)
+    parts = Parts(open_run(tmp_path / "run"), key="a", portable=True)
+    (detail,) = json.loads(parts.read("item/0.json"))
+    assert detail["logprobs"] == [-1234.51, -1234.54]
 
 
 def test_questions_on_one_passage_belong_together_and_repeat_nothing(hostile, context, details, tmp_path):

@@ -40,7 +40,7 @@ def row(**changes):
         "items": 40,
         "clusters": 35,
         "example": "3 - 9",
-        "graded": False,
+        "unit": "right",
         "n_eff": 30.4,
         "mean_score": 0.2,
         "plain_gap": -0.4,
@@ -73,9 +73,9 @@ def test_a_described_finding_is_stated_by_its_items():
 
 
 def test_graded_scores_are_no_shares_of_right_answers():
-    told = sentence(row(**FEATURE, graded=True))
+    told = sentence(row(**FEATURE, unit="score"))
     assert "mean score 0.17 (35 items), others 0.57 (115)" in told
-    assert "%" not in told + sentence(row(graded=True))
+    assert "%" not in told + sentence(row(unit="score"))
 
 
 def test_a_finding_without_a_description_states_this():

@@ -155,8 +155,11 @@ export interface Finding {
   items: number;
   /** Number of these items when each cluster counts once. */
   clusters: number;
-  /** Whether answers get parts of a point, so that a mean score is no share of right ones. */
-  graded: boolean;
+  /**
+   * What `mean_score`, `feature_score` and `other_score` are: shares of right answers, mean scores where answers get
+   * parts of a point, or means of another outcome.
+   */
+  unit: "right" | "score" | "peers" | "difference";
   n_eff: number;
   mean_score: number;
   plain_gap: number;

@@ -11,7 +11,7 @@ import { Term } from "../ui/Hint";
 import { ConceptLink, Status } from "../ui/Marks";
 import { Failed } from "../ui/State";
 import { Sides } from "./Sides";
-import { interval, level, size, unseen, unseenSentence } from "./words";
+import { interval, level, size, UNIT, unseen, unseenSentence } from "./words";
 import "./findings.css";
 
 /** One finding, told by its items; its concepts are the evidence. */
@@ -91,11 +91,11 @@ function Turn({ finding }: { finding: Finding }) {
 
 function Figures({ finding }: { finding: Finding }) {
   const run = useRun();
-  const right = finding.graded ? "Mean score" : "Right";
+  const right = UNIT[finding.unit];
   const alike = run.evidence.alike || "within their benchmarks";
   const facts: [string, string, React.ReactNode, string | null][] = [
     ["items", "Items", size(finding), "cluster"],
-    ["score", finding.feature ? `${right}, all its items` : right, level(finding.mean_score, finding.graded), "score"],
+    ["score", finding.feature ? `${right}, all its items` : right, level(finding.mean_score, finding.unit), "score"],
     [
       "gap",
       `Gap ${alike}`,
@@ -118,13 +118,13 @@ function Figures({ finding }: { finding: Finding }) {
       [
         "feature",
         visible(capital(finding.feature_words)),
-        `${level(finding.feature_score, finding.graded)} of ${plural(finding.feature_items ?? 0, "item")}`,
+        `${level(finding.feature_score, finding.unit)} of ${plural(finding.feature_items ?? 0, "item")}`,
         null,
       ],
       [
         "others",
         "Others of the same benchmark",
-        `${level(finding.other_score, finding.graded)} of ${plural(finding.other_items ?? 0, "item")}`,
+        `${level(finding.other_score, finding.unit)} of ${plural(finding.other_items ?? 0, "item")}`,
         null,
       ],
     );

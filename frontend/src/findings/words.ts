@@ -2,8 +2,19 @@
 import { type Finding, MAIN_SHARE, type RunInfo } from "../data/types";
 import { decimal, integer, percent, plural, signed } from "../format";
 
-/** A mean score of its items: a share of right answers, or a mean where answers get parts of a point. */
-export const level = (score: number | null, graded: boolean): string => (graded ? decimal(score) : percent(score));
+/** A mean of its items: a share of right answers, a mean score where answers get parts of a point, or a difference. */
+export function level(mean: number | null, unit: Finding["unit"]): string {
+  if (unit === "right") return percent(mean);
+  return unit === "score" ? decimal(mean) : signed(mean);
+}
+
+/** What a finding's means are. */
+export const UNIT: Record<Finding["unit"], string> = {
+  right: "Right",
+  score: "Mean score",
+  peers: "Against peers",
+  difference: "Difference",
+};
 
 export const interval = (low: number | null, high: number | null): string => `[${signed(low)}, ${signed(high)}]`;
 

@@ -111,7 +111,7 @@ class Concept:
 
 def notebook_card(run: RunFolder) -> str:
     """What the run says, worst first, then its benchmarks."""
-    model = escape(visible(str(run.manifest["model"]["name"])))
+    model = escape(visible(run.scored_model))
     statements = "".join(f"<li>{escape(visible(text))}</li>" for text in _statements(run))
     columns = ("benchmark", "kept", "scored", "mean_score", "covered", "missing")
     return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from competency_gaps.api.run import Run, as_run
 from competency_gaps.config import ModelConfig, RunConfig, SAEConfig, Span, parse_config, read_yaml, sae_place
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
+from competency_gaps.runs.open import RunFolder
 
 if TYPE_CHECKING:
     from competency_gaps.explorer.export import Exported
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from competency_gaps.model.load import LanguageModel
     from competency_gaps.sae.gate import LatentStatistics
     from competency_gaps.sae.load import SparseAutoencoder
+    from competency_gaps.stages.compare import Comparison
 
 
 def run(
@@ -58,10 +61,14 @@ def run(
     UserError
         If the configuration, a benchmark, the model or the SAE is wrong; the message says what to do.
     """
+    from competency_gaps.harnesses.scores import configured_scores
+    from competency_gaps.runs.scores import add_scores
     from competency_gaps.sae.pair import load_pair
     from competency_gaps.stages import pipeline
 
     config = read_config(config)
+    # Read before hours of work, so that a wrong cell shows now.
+    rows = list(itertools.chain.from_iterable(configured_scores(scores) for scores in config.scores))
     folder = Path(out) if out is not None else config.out
     if folder is None:
         folder = Path(tempfile.mkdtemp(prefix="competency-gaps-"))
@@ -71,6 +78,9 @@ def run(
     if model is not None or sae is not None:
         pair = load_pair(config.model, config.sae, lm=model, loaded=sae, progress=progress)
     made = as_run(pipeline.run(config, folder, progress, command, pair).path)
+    if rows:
+        for added in add_scores(made, rows, replace=True):
+            progress.say(added.sentence())
     made.report(progress=progress)
     return made
 
@@ -104,6 +114,37 @@ def open_run(path: Path | str) -> Run:
         If the folder is no finished run, or of an unknown schema version.
     """
     return as_run(Path(path))
+
+
+def compare(
+    candidate: RunFolder | Path | str, baseline: RunFolder | Path | str, *, min_effect: float = 0.0
+) -> Comparison:
+    """Compare two runs on the items that both hold, item by item; needs no torch.
+
+    Parameters
+    ----------
+    candidate, baseline
+        Finished runs, or outcomes of runs (:meth:`Run.as_model`). Items pair by benchmark and id, if they ask the same;
+        concepts and themes are the baseline's.
+    min_effect
+        Differences count if their whole interval lies beyond this, in [0, 1).
+
+    Returns
+    -------
+    Comparison
+        ``overall``, ``benchmarks`` (Holm), ``themes`` and ``concepts`` (false-discovery rate) and ``items`` as polars
+        frames: differences with intervals, p-values by sign flips of whole clusters, counts of better and worse, and
+        the smallest difference that could have been seen; ``verdict`` and its ``reasons``.
+
+    Raises
+    ------
+    UserError
+        If a folder is no finished run, or no item is scored in both.
+    """
+    from competency_gaps.stages.compare import compare_runs
+
+    opened = (run if isinstance(run, RunFolder) else open_run(run) for run in (candidate, baseline))
+    return compare_runs(*opened, min_effect=min_effect)
 
 
 def load_model(name: str, *, progress: Progress | None = None, **options: Any) -> LanguageModel:

@@ -39,6 +39,7 @@ class Models(RunFolder):
         scores: Path | str | pl.DataFrame | Mapping[str, Mapping[str, float | None]],
         *,
         benchmark: str | None = None,
+        replace: bool = False,
     ) -> list[Added]:
         """Add the scores of models, one column per model.
 
@@ -49,6 +50,8 @@ class Models(RunFolder):
             ``{model: {id: score}}``. Scores lie in [0, 1]; empty, None or NaN = unscored, never 0.
         benchmark
             The benchmark that the items are of; None: a column ``benchmark`` says it, or the ids do.
+        replace
+            Whether models that were added before are replaced.
 
         Returns
         -------
@@ -74,10 +77,16 @@ class Models(RunFolder):
             )
         else:
             rows = read_score_table(Path(scores), benchmark)
-        return add_scores(self.run_itself(), rows)
+        return add_scores(self.run_itself(), rows, replace=replace)
 
     def add_log(
-        self, path: Path | str, *, benchmark: str | None = None, model: str | None = None, format: str | None = None
+        self,
+        path: Path | str,
+        *,
+        benchmark: str | None = None,
+        model: str | None = None,
+        format: str | None = None,
+        replace: bool = False,
     ) -> list[Added]:
         """Add models' scores and responses from another tool's log of an evaluation on the same items.
 
@@ -91,6 +100,8 @@ class Models(RunFolder):
             What to call the model; None: as the log calls it.
         format
             Of the log; None: detected.
+        replace
+            Whether models that were added before are replaced.
 
         Raises
         ------
@@ -100,7 +111,7 @@ class Models(RunFolder):
         from competency_gaps.harnesses.scores import read_score_log
 
         rows = read_score_log(Path(path), benchmark, model=model, format_=format)
-        return add_scores(self.run_itself(), rows)
+        return add_scores(self.run_itself(), rows, replace=replace)
 
     def as_model(self, model: str, against: Against = None, *, progress: Progress | None = None) -> Self:
         """Read the run as the scores of one of its models.

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from competency_gaps.benchmarks.epochs import ItemCollector
-from competency_gaps.benchmarks.rows import Record, Row, further_fields, parsed_texts
+from competency_gaps.benchmarks.rows import Record, Row, further_fields, parsed, parsed_texts
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.items.item import Item, LeftOut, Message, SourceReport, is_whole
@@ -272,5 +272,10 @@ def _score(value: Any, where: str) -> float | None:
 
 
 def _metadata(row: Row) -> dict[str, Any]:
-    metadata, pair = row.mapping("metadata"), row.mapping("pair")
+    metadata, pair = row.mapping("metadata"), row.get("pair")
+    if row.record.untyped and isinstance(pair, str):
+        pair = parsed(pair)
+    # A dataset may have a column ``pair`` of another kind: only the policy ``pair`` demands the two sentences.
+    if isinstance(pair, Mapping) or any(ours.startswith("pair.") for ours in row.fields):
+        pair = row.mapping("pair")
     return {**metadata, "pair": pair} if pair else metadata

@@ -17,7 +17,19 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from competency_gaps import __version__
-from competency_gaps.cli import dictionary, doctor, explore, findings, inspect_log, match, probe, read, run, sae
+from competency_gaps.cli import (
+    dictionary,
+    doctor,
+    explore,
+    findings,
+    inspect_log,
+    match,
+    models,
+    probe,
+    read,
+    run,
+    sae,
+)
 from competency_gaps.cli.options import option_name
 from competency_gaps.cli.output import help_alone, typed_command
 from competency_gaps.errors import MachineError, UserError, spelling
@@ -56,6 +68,7 @@ def cgaps(
 for command in (
     *(run.demo, run.run, sae.sae, inspect_log.inspect_log),
     *(read.show, read.concept, findings.findings, read.report, explore.explore, explore.export, read.robustness),
+    *(models.score, models.compare),
     *(dictionary.exemplars, dictionary.label, dictionary.import_labels, dictionary.themes, dictionary.name),
     *(sae.reference, sae.train_sae, match.match, match.scope),
 ):

@@ -41,6 +41,16 @@ FieldOption = Annotated[
     list[str] | None,
     typer.Option(help="Of tables and logs: OURS=COLUMN, e.g. prompt=question or cluster=passage; may be repeated."),
 ]
+AsOption = Annotated[
+    str | None, typer.Option("--as", metavar="MODEL", help="Read the run as the scores of one of its models.")
+]
+AgainstPeersOption = Annotated[
+    bool, typer.Option("--against-peers", help="With --as: against what models of its level make of each item.")
+]
+AgainstOption = Annotated[
+    list[str] | None,
+    typer.Option(help="With --as: less the scores of this model; several are the peers; may be repeated."),
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Run even if the SAE does not fit.")]
 
 _MOST = 10_000_000

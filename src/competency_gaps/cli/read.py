@@ -12,12 +12,21 @@ import polars as pl
 import typer
 from rich.console import Console
 
-from competency_gaps.cli.options import JsonOption, QuietOption, RunArgument
+from competency_gaps.api.run import Run
+from competency_gaps.cli.options import (
+    AgainstOption,
+    AgainstPeersOption,
+    AsOption,
+    JsonOption,
+    QuietOption,
+    RunArgument,
+)
 from competency_gaps.cli.output import print_json, print_line, run_document, terminal
 from competency_gaps.errors import UserError
 from competency_gaps.presentation.listing import Listing, list_concepts
-from competency_gaps.report import screen
-from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.report import models, screen
+from competency_gaps.runs.open import RunFolder
+from competency_gaps.stages.models import models_table
 
 
 def screen_lines() -> int:
@@ -45,14 +54,19 @@ def show(
     summary: Annotated[bool, typer.Option("--summary", help="All that 'cgaps run' prints at its end.")] = False,
     themes: Annotated[bool, typer.Option("--themes", help="All themes of the run's dictionary.")] = False,
     theme: Annotated[int | None, typer.Option(help="One theme: its subthemes and its concepts.")] = None,
+    as_: AsOption = None,
+    against_peers: AgainstPeersOption = False,
+    against: AgainstOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Show what a run found, worst first; or list its concepts or themes, undefined values last."""
-    opened = open_folder(run)
+    """Show what a run found, worst first; or list its models, concepts or themes, undefined values last."""
+    opened = open_as(run, as_, against, peers=against_peers)
     listed = benchmark is not None or find is not None or sort is not None or all_
     _check_views(listed=listed, summary=summary, themes=themes or theme is not None)
     if themes or theme is not None:
         _themes(opened, theme, limit, json_=json_)
+    elif as_ is None and not listed and not summary and models.only_models(opened):
+        _models(opened, json_=json_)
     elif json_:
         listing = list_concepts(opened, benchmark=benchmark, sort=sort, words=find, every=all_)
         shown = listing.concepts if limit is None else listing.concepts.head(limit)
@@ -67,6 +81,29 @@ def show(
         _print_listing(listing, limit)
     else:
         screen.print_overview(opened, Console(), lines=screen_lines(), limit=limit)
+
+
+def open_as(run: Path, model: str | None, against: list[str] | None, *, peers: bool) -> Run:
+    """Open a run, or one of its models' scores."""
+    from competency_gaps import open_run
+
+    opened = open_run(run)
+    if model is None:
+        if against or peers:
+            raise UserError("--against and --against-peers say what the scores of a model are set against: give --as.")
+        return opened
+    if against and peers:
+        raise UserError("give either --against-peers or --against.")
+    other = "peers" if peers else None if not against else against[0] if len(against) == 1 else against
+    return opened.as_model(model, other, progress=terminal(quiet=False))
+
+
+def _models(run: RunFolder, *, json_: bool) -> None:
+    """Print the models of a run that has no scores of its own."""
+    if json_:
+        print_json({**run_document(run), "models": models_table(run).to_dicts()})
+    else:
+        Console().print(models.models_view(run))
 
 
 def _answer(run: RunFolder) -> dict[str, Any]:
@@ -121,10 +158,13 @@ def concept(
     run: RunArgument,
     asked: Annotated[list[str], typer.Argument(metavar="ID|WORDS", help="A concept's number, or words of its label.")],
     limit: Annotated[int, typer.Option(min=1, help="Items of each kind.")] = 3,
+    as_: AsOption = None,
+    against_peers: AgainstPeersOption = False,
+    against: AgainstOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Show one concept with its scores per benchmark and its items; or list the concepts that match several words."""
-    opened = open_folder(run)
+    opened = open_as(run, as_, against, peers=against_peers)
     words = " ".join(asked)
     if re.fullmatch(r"[0-9]{1,18}", words):
         concept_id = int(words)
@@ -168,12 +208,13 @@ def _concept_document(run: RunFolder, concept: int, limit: int) -> dict[str, Any
 def report(
     run: RunArgument,
     out: Annotated[Path | None, typer.Option(help="HTML file; by default report.html in the run folder.")] = None,
+    as_: AsOption = None,
+    against_peers: AgainstPeersOption = False,
+    against: AgainstOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Write the HTML report again."""
-    from competency_gaps import open_run
-
-    path = open_run(run).report(out)
+    path = open_as(run, as_, against, peers=against_peers).report(out)
     if json_:
         print_json({"report": str(path)})
     else:

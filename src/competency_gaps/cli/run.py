@@ -47,6 +47,16 @@ def run(
     scorer: options.ScorerOption = None,
     format_: options.LogFormatOption = None,
     field: options.FieldOption = None,
+    scores: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Scores of other models on the same items: a table of 'id' and one column per model, BENCHMARK=PATH "
+            "where ids do not tell; may be repeated."
+        ),
+    ] = None,
+    no_ask: Annotated[
+        bool, typer.Option("--no-ask", help="The model only reads the items, for the scores of other models.")
+    ] = False,
     span: Annotated[str | None, typer.Option(help="question, prompt, prompt+bos, response or all.")] = None,
     limit: Annotated[int | None, typer.Option(help="Items per benchmark, at an even stride.")] = None,
     force: options.ForceOption = False,
@@ -69,6 +79,7 @@ def run(
         )
     data = read_yaml(config, set_ or []) if config else _from_options(model, sae, benchmark, set_ or [], entries)
     _add_options(data, span, limit, force=force)
+    _add_scores(data, scores or [], no_ask=no_ask)
     _add_judge(data, ask.values)
     checked = parse_config(RunConfig, data, str(config) if config else "options")
     if out is None and checked.out is None:
@@ -86,6 +97,16 @@ def _add_options(data: dict[str, Any], span: str | None, limit: int | None, *, f
         for entry in data["benchmarks"]:
             if isinstance(entry, dict):
                 entry["limit"] = limit
+
+
+def _add_scores(data: dict[str, Any], tables: list[str], *, no_ask: bool) -> None:
+    """Add tables of scores to those of the file."""
+    if no_ask:
+        data["ask"] = False
+    for text in tables:
+        name, equals, path = text.partition("=")
+        named = bool(equals) and not Path(text).exists()
+        data.setdefault("scores", []).append({"path": path, "benchmark": name} if named else {"path": text})
 
 
 def _add_judge(data: dict[str, Any], given: dict[str, Any]) -> None:

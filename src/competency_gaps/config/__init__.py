@@ -19,7 +19,15 @@ from competency_gaps.config.benchmark import (
 )
 from competency_gaps.config.load import parse_config, read_yaml
 from competency_gaps.config.model import DType, ModelConfig, SAEConfig, TrainingConfig, sae_place
-from competency_gaps.config.run import EvidenceConfig, GenerationConfig, MetricsConfig, Pooling, RunConfig, Span
+from competency_gaps.config.run import (
+    EvidenceConfig,
+    GenerationConfig,
+    MetricsConfig,
+    Pooling,
+    RunConfig,
+    ScoresConfig,
+    Span,
+)
 
 __all__ = [
     "AskConfig",
@@ -39,6 +47,7 @@ __all__ = [
     "ReasoningGymSource",
     "RunConfig",
     "SAEConfig",
+    "ScoresConfig",
     "Source",
     "Span",
     "TaskSource",

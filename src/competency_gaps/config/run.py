@@ -70,6 +70,22 @@ class EvidenceConfig(Config):
     """Seed of the drawn permutations."""
 
 
+class ScoresConfig(Config):
+    """Scores of other models on a run's items."""
+
+    path: Path
+    """A table with a column ``id`` and one column per model (CSV, TSV, JSONL, Parquet), or another tool's log."""
+    kind: Literal["table", "log"] = "table"
+    benchmark: str | None = None
+    """The benchmark that the items are of; None: the table's column ``benchmark``, its ids or the log's name say it."""
+    model: str | None = None
+    """What to call a log's model; None: as the log calls it."""
+    format: str | None = None
+    """Of a log; None: detected."""
+    part: str | None = None
+    """Which of the benchmarks of a log; None: all."""
+
+
 class RunConfig(Config):
     """Everything that ``cgaps run`` needs."""
 
@@ -97,6 +113,10 @@ class RunConfig(Config):
     generation: GenerationConfig = GenerationConfig()
     metrics: MetricsConfig = MetricsConfig()
     evidence: EvidenceConfig = EvidenceConfig()
+    ask: bool = True
+    """Whether the model answers the items; False: it only reads them, for scores of other models."""
+    scores: list[ScoresConfig] = []
+    """Scores of other models on the same items, added when the run is finished."""
     judge: AskConfig | None = None
     """The model that scores items which need a judge; None: they stay unscored."""
 

@@ -18,8 +18,9 @@ from competency_gaps.findings.answer_parts import (
     alike,
     benchmark_answers,
     points,
+    reading_sentence,
     scope_statements,
-    short_name,
+    scored_name,
     trust_statements,
 )
 from competency_gaps.findings.pooled import led_groups
@@ -89,7 +90,7 @@ def answer_dict(given: RunAnswer) -> dict[str, Any]:
 def _opening(run: AnsweredRun) -> Statement:
     kept = run.items.filter(pl.col("excluded").is_null())
     scores = kept["score"].drop_nulls()
-    model = shorten(short_name(str(run.manifest["model"]["name"])), 80)
+    model = shorten(scored_name(run.manifest), 80)
     suite = plural(run.benchmarks.height, "benchmark")
     mean = float(scores.to_numpy().mean()) if scores.len() else None
     numbers = {
@@ -106,7 +107,7 @@ def _opening(run: AnsweredRun) -> Statement:
             f"{model}: mean score {percent(mean, 1)} on {scores.len():,} of {plural(run.items.height, 'item')} in "
             f"{suite}."
         )
-    return Statement("opening", text, numbers=numbers)
+    return Statement("opening", f"{text} {reading_sentence(run.manifest)}".rstrip(), numbers=numbers)
 
 
 def chosen(findings: pl.DataFrame) -> pl.DataFrame:

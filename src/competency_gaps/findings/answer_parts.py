@@ -89,6 +89,30 @@ def short_name(name: str) -> str:
     return name.rstrip("/").rsplit("/", 1)[-1] if name.startswith(("/", ".", "~")) else name
 
 
+def scored_name(manifest: Mapping[str, Any]) -> str:
+    """Name the model whose scores a run's evidence rests on."""
+    return short_name(str(manifest["scored_model"]))
+
+
+def reading_sentence(manifest: Mapping[str, Any]) -> str:
+    """Say by which model the items are read and what scores are set against; empty for a model's own plain scores.
+
+    Nobody may think that the concepts are those of the model whose scores these are.
+    """
+    lens, scored = short_name(str(manifest["model"]["name"])), scored_name(manifest)
+    sentences = []
+    if lens != scored:
+        sentences.append(f"Concepts are those by which {shorten(lens, 80)} reads the items.")
+    outcome = manifest.get("outcome", {"kind": "score"})
+    others = [shorten(short_name(name), 60) for name in outcome.get("against", ())]
+    if outcome["kind"] == "peers":
+        named = ", ".join(others[:4]) + (f" and {len(others) - 4} more" if len(others) > 4 else "")
+        sentences.append(f"Its scores are taken against what its peers make of each item: {named}.")
+    elif outcome["kind"] == "difference":
+        sentences.append(f"Its scores are taken less those of {others[0]}.")
+    return " ".join(sentences)
+
+
 def covariate_words(name: str) -> str:
     """Give the words for a property of items by which they are compared."""
     return COVARIATES.get(name, shorten(name, NAME_LIMIT))

@@ -39,6 +39,8 @@ class _Data:
 
     items: pl.DataFrame
     concepts: pl.DataFrame
+    kind: str
+    """Kind of the outcome: ``score``, ``peers`` or ``difference``."""
     sample: ItemSample
     units: Units
     groups: list[Group]
@@ -120,7 +122,7 @@ def _data(run: RunFolder, groups: list[Group], config: EvidenceConfig) -> _Data:
     size = np.bincount(units.unit[kept], minlength=len(units.outcome))
     unit_weights = units.rows(weights, whole=True).toarray() / size
     attributes = dict(zip(kept.tolist(), attributes_of(run.items[kept]), strict=True))
-    return _Data(run.items, run.concepts, sample, units, groups, weights, unit_weights, attributes)
+    return _Data(run.items, run.concepts, run.kind, sample, units, groups, weights, unit_weights, attributes)
 
 
 def _descriptions(data: _Data, halves: Sequence[np.ndarray], order: Sequence[int]) -> list[Description | None]:
@@ -194,8 +196,8 @@ def _own_items(data: _Data, i: int) -> dict[str, Any]:
         "clusters": len(np.unique(data.units.unit[rows])),
         "item_rows": order[:MOST_ITEMS].tolist(),
         "weights": weights[order[:MOST_ITEMS]].tolist(),
-        "graded": bool((~np.isin(scores, (0.0, 1.0))).any()),
-        "mean_score": float(own @ data.units.outcome / own.sum()),
+        "unit": data.kind if data.kind != "score" or not np.isin(scores, (0.0, 1.0)).all() else "right",
+        "mean_score": data.sample.natural(float(own @ data.units.outcome / own.sum())),
         "benchmarks": [
             {"benchmark": name, "items": int((names == name).sum()), "share": share / whole}
             for name, share in sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))
@@ -218,7 +220,7 @@ def _described(data: _Data, description: Description | None) -> dict[str, Any]:
     for side in (has, ~has):
         _, place = np.unique(units[side], return_inverse=True)
         means = np.bincount(place, scores[side]) / np.bincount(place)
-        sides.append((len(means), float(means.mean())))
+        sides.append((len(means), data.sample.natural(float(means.mean()))))
     names = data.items["benchmark"].unique(maintain_order=True)
     alone = len(np.unique(units)) == len(rows)
     return {

@@ -56,15 +56,15 @@ def sentence(row: Mapping[str, Any]) -> str:
 
 def short(row: Mapping[str, Any]) -> str:
     """A finding in at most 90 characters."""
-    graded = row["graded"]
+    unit = row["unit"]
     if row["feature"] is not None:
         where = _names(row["feature_benchmarks"], most=1)
         what = feature_words(row["feature"])
-        figures = f"{_level(row['feature_score'], graded)}, others {_level(row['other_score'], graded, word=False)}"
+        figures = f"{_level(row['feature_score'], unit)}, others {_level(row['other_score'], unit, word=False)}"
     else:
         where = _names(_main(row), most=1)
         what = row["label"] or f"concept {row['leader']}"
-        figures = f"{_level(row['mean_score'], graded)}, gap {signed(row['gap'])}"
+        figures = f"{_level(row['mean_score'], unit)}, gap {signed(row['gap'])}"
     room = SHORT - len(figures) - 4
     where = _cut(where, room // 3)
     return f"{where}: {_cut(what, room - len(where))}: {figures}"
@@ -96,7 +96,7 @@ def _without_feature(row: Mapping[str, Any]) -> str:
     others = len(row["concepts"]) - 1
     named += f" or {plural(others, 'other')} that goes with it" if others == 1 else ""
     named += f" or {plural(others, 'other')} that go with it" if others > 1 else ""
-    figures = f"{_level(row['mean_score'], row['graded'])}, {_against(row)}"
+    figures = f"{_level(row['mean_score'], row['unit'])}, {_against(row)}"
     example = f", e.g. “{row['example']}”" if row["example"] else ""
     return (
         f"{_names(_main(row))}: items on which {named} is active: {figures}; no feature of texts or answers that was "
@@ -116,23 +116,27 @@ def _names(names: Sequence[str], most: int = NAMED) -> str:
 
 
 def _figures(row: Mapping[str, Any]) -> str:
-    graded = row["graded"]
+    unit = row["unit"]
     return (
-        f"{_level(row['feature_score'], graded)} ({plural(row['feature_items'], _COUNTED[row['counted']])}), "
-        f"others {_level(row['other_score'], graded, word=False)} ({row['other_items']:,})"
+        f"{_level(row['feature_score'], unit)} ({plural(row['feature_items'], _COUNTED[row['counted']])}), "
+        f"others {_level(row['other_score'], unit, word=False)} ({row['other_items']:,})"
     )
 
 
-def _level(score: float, graded: bool, *, word: bool = True) -> str:
-    """A mean score: a share of right answers, or, where answers get parts of a point, a mean."""
-    if graded:
-        return f"mean score {score:.2f}" if word else f"{score:.2f}"
-    return f"{100 * score:.0f}%" + (" right" if word else "")
+def _level(mean: float, unit: str, *, word: bool = True) -> str:
+    """A mean outcome: a share of right answers, a mean score where answers get parts of a point, or a difference."""
+    if unit == "right":
+        return f"{100 * mean:.0f}%" + (" right" if word else "")
+    if unit == "score":
+        return f"mean score {mean:.2f}" if word else f"{mean:.2f}"
+    if not word:
+        return signed(mean)
+    return f"{signed(mean)} against its peers" if unit == "peers" else f"difference {signed(mean)}"
 
 
 def _against(row: Mapping[str, Any]) -> str:
     size, side = abs(row["gap"]), "below" if row["gap"] < 0 else "above"
-    amount = f"{size:.2f}" if row["graded"] else f"{plural(round(100 * size), 'point')}"
+    amount = f"{size:.2f}" if row["unit"] != "right" else f"{plural(round(100 * size), 'point')}"
     return f"{amount} {side} comparable items"
 
 

@@ -27,7 +27,7 @@ SCHEMA: dict[str, Any] = {
     "item_rows": pl.List(pl.Int32),
     "weights": pl.List(pl.Float32),
     "example": pl.String,
-    "graded": pl.Boolean,
+    "unit": pl.String,
     "n_eff": pl.Float64,
     "mean_score": pl.Float64,
     "plain_gap": pl.Float64,

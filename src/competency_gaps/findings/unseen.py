@@ -103,7 +103,7 @@ def unseen_gaps(
     part = replace(sample, rows=lambda chosen: sp.csr_array(rows[chosen]), support=np.diff(rows.indptr))
     place = {int(concept): i for i, concept in enumerate(asked)}
     members = [[place[concept] for concept in group.concepts if concept in place] for group in groups]
-    gaps: list[list[tuple[float, float, float]]] = [[] for _ in groups]
+    gaps: list[list[tuple[float, ...]]] = [[] for _ in groups]
     for half in halves:
         first = evidence(_of_units(part, units, half), config, groups=False)
         again = [i for i, g in enumerate(groups) if (first.status[members[i]] == g.verdict).any()]
@@ -115,7 +115,7 @@ def unseen_gaps(
         low, high = gap_interval(sums, config.level)
         for i, *figures in zip(again, adjusted_gap(sums), low, high, strict=True):
             if not np.isnan(figures).any():
-                gaps[i].append((float(figures[0]), float(figures[1]), float(figures[2])))
+                gaps[i].append(tuple(sample.scale * float(figure) for figure in figures))
     return [_mean(own) for own in gaps]
 
 
@@ -125,7 +125,7 @@ def _of_units(sample: ItemSample, units: Units, chosen: np.ndarray) -> ItemSampl
     return replace(sample, scores=np.where(kept, sample.scores, np.nan))
 
 
-def _mean(gaps: Sequence[tuple[float, float, float]]) -> Unseen:
+def _mean(gaps: Sequence[tuple[float, ...]]) -> Unseen:
     if not gaps:
         return Unseen(None, None, None, 0)
     gap, low, high = np.mean(np.array(gaps), axis=0)

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from competency_gaps.config import LogSource
+from competency_gaps.config import LogSource, ScoresConfig
 from competency_gaps.errors import UserError, argument, nearest
 from competency_gaps.harnesses.logs import find_parts, read_log
 from competency_gaps.items.item import Item
@@ -22,6 +22,21 @@ _READERS: dict[str, Callable[..., pl.DataFrame]] = {
     ".jsonl": lambda path: pl.read_ndjson(path, infer_schema_length=None),
 }
 _KEYS = ("id", "benchmark")
+
+
+def configured_scores(config: ScoresConfig) -> Iterator[Scored]:
+    """Read the scores that a configuration names.
+
+    Raises
+    ------
+    UserError
+        As :func:`read_score_table` and :func:`read_score_log`.
+    """
+    if config.kind == "table":
+        return read_score_table(config.path.expanduser(), config.benchmark)
+    return read_score_log(
+        config.path.expanduser(), config.benchmark, model=config.model, format_=config.format, part=config.part
+    )
 
 
 def read_score_table(path: Path, benchmark: str | None = None) -> Iterator[Scored]:
@@ -80,7 +95,12 @@ def _score(cell: Any, where: str) -> float | None:
 
 
 def read_score_log(
-    path: Path, benchmark: str | None = None, *, model: str | None = None, format_: str | None = None
+    path: Path,
+    benchmark: str | None = None,
+    *,
+    model: str | None = None,
+    format_: str | None = None,
+    part: str | None = None,
 ) -> Iterator[Scored]:
     """Read models' scores and responses from another tool's log.
 
@@ -94,26 +114,28 @@ def read_score_log(
         What to call the model; None: as the log calls it.
     format_
         Of the log; None: detected.
+    part
+        Which of the benchmarks there; None: all.
 
     Raises
     ------
     UserError
         If nothing can be read there, a log does not name its model, or a name is given for several models.
     """
-    parts = find_parts(path, format_)
+    parts = [found for found in find_parts(path, format_) if part in (None, found.benchmark)]
     models = {part.model for part in parts}
     if model is not None and len(models) > 1:
         raise UserError(
-            f"{argument('name')} {model!r} for {len(models)} models in {path}: {', '.join(sorted(map(str, models)))}. "
+            f"{argument('model')} {model!r} for {len(models)} models in {path}: {', '.join(sorted(map(str, models)))}. "
             "Read their logs one by one."
         )
-    for part in parts:
-        name = model or part.model
+    for found in parts:
+        name = model or found.model
         if name is None:
-            raise UserError(f"{part.files[0]} does not say which model it is of: give {argument('name')}.")
+            raise UserError(f"{found.files[0]} does not say which model it is of: give {argument('model')}.")
         # A name that several models' logs share carries the model behind an @.
-        own = benchmark if benchmark is not None else part.benchmark.split("@")[0]
-        source = LogSource(path=path, format=part.format, benchmark=part.benchmark)
+        own = benchmark if benchmark is not None else found.benchmark.split("@")[0]
+        source = LogSource(path=path, format=found.format, benchmark=found.benchmark)
         for entry in read_log(source):
             if isinstance(entry, Item):
                 yield Scored(name, entry.id, own, entry.score, entry.response, entry.prompt)

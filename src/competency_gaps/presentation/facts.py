@@ -30,6 +30,21 @@ def unit(manifest: Mapping[str, Any]) -> str:
     return UNITS[manifest["settings"].get("metrics", {}).get("normaliser", "alive")]
 
 
+def _scored(manifest: Mapping[str, Any]) -> list[Fact]:
+    """Whose scores these are, where they are not those of the model that reads the items."""
+    name = str(manifest["scored_model"])
+    outcome = manifest.get("outcome")
+    if name == model_name(manifest) and outcome is None:
+        return []
+    against = ", ".join(outcome["against"]) if outcome else ""
+    return [Fact("Scores of", name, f"against {against}" if against else "the concepts are the model's above")]
+
+
+def model_name(manifest: Mapping[str, Any]) -> str:
+    """Name of the model whose activations the concepts are read from."""
+    return str(manifest["model"]["name"])
+
+
 def run_card(manifest: Mapping[str, Any]) -> list[Fact]:
     """Say what was run: model, SAE, hook, gate and settings."""
     model, sae, gate, hook = (manifest[part] for part in ("model", "sae", "gate", "hook"))
@@ -48,6 +63,7 @@ def run_card(manifest: Mapping[str, Any]) -> list[Fact]:
             str(model["name"]),
             f"{model['class']}, {model['layers']} layers × {integer(model['hidden_size'])}, {model['dtype']}",
         ),
+        *_scored(manifest),
         Fact("Weights", str(model["weights_sha256"])[:16], "sha256, first 16 digits"),
         Fact(
             "SAE",

@@ -20,7 +20,7 @@ from competency_gaps import text
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.findings.answer import answer
-from competency_gaps.findings.answer_parts import alike, short_name
+from competency_gaps.findings.answer_parts import alike, scored_name
 from competency_gaps.presentation import columns, facts, labels, rankings, themes
 from competency_gaps.presentation.glossary import glossary
 from competency_gaps.report import answer_view
@@ -104,7 +104,7 @@ def render(run: RunFolder, *, top: int, examples: int) -> str:
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         answer=given,
         cards=finding_cards(run, listed),
-        model=short_name(str(run.manifest["model"]["name"])),
+        model=scored_name(run.manifest),
         **_facts(run, [labelled] if labelled else []),
         gaps_chart=_gaps_chart(run, ranked),
         most_shared=_most_shared(run.overlap),

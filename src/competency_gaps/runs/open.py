@@ -61,6 +61,11 @@ class RunFolder:
         return str(self.manifest["scored_model"])
 
     @property
+    def kind(self) -> str:
+        """What the evidence rests on: ``score``, ``peers`` (scores against peers) or ``difference`` (of two models)."""
+        return str(self.manifest["outcome"]["kind"]) if "outcome" in self.manifest else "score"
+
+    @property
     def limits(self) -> tuple[float, float]:
         """Least and greatest outcome that is possible: 0 and 1 for scores."""
         low, high = self.manifest["outcome"]["limits"] if "outcome" in self.manifest else (0.0, 1.0)
@@ -72,7 +77,7 @@ class RunFolder:
 
         NaN = unscored or excluded.
         """
-        column = "outcome" if "outcome" in self.manifest else "score"
+        column = "score" if self.kind == "score" else "outcome"
         kept = pl.when(pl.col("excluded").is_null()).then(pl.col(column)).fill_null(float("nan"))
         return self.items.select(kept.alias("outcome"))["outcome"].to_numpy()
 

@@ -26,7 +26,7 @@ _PRECISIONS = (f"{HARNESS}/precision.json", "garak/settings.json")
 # batch_tokens is among them, so that a run that is out of memory can go on with a lower value; it changes rows by
 # rounding only (except for sampled answers, where a batch shares its random numbers).
 _FREE = (
-    *("out", "metrics", "evidence", "near_repeats", "reference", "paper", "batch_tokens", "judge"),
+    *("out", "scores", "metrics", "evidence", "near_repeats", "reference", "paper", "batch_tokens", "judge"),
     "keep_token_activations",
 )
 

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from competency_gaps.errors import UserError, nearest
+from competency_gaps.errors import UserError, argument, nearest
 from competency_gaps.files import write_atomic
 from competency_gaps.items.remark import DTYPE, Remark
 from competency_gaps.runs.open import RunFolder
+from competency_gaps.text import plural
 
 FILE = "scores.parquet"
 SCHEMA: dict[str, Any] = {
@@ -60,6 +61,15 @@ class Added:
     """Rows that belong to no item of the run."""
     examples: tuple[str, ...]
     """Ids of some of these."""
+
+    def sentence(self) -> str:
+        """Say what was added, and what was not."""
+        text = f"{self.model}: scores of {self.scored:,} of {plural(self.matched, 'item')} that match the run's"
+        if self.by_prompt:
+            text += f" ({self.by_prompt:,} by their prompt)"
+        if self.unmatched:
+            text += f"; {plural(self.unmatched, 'row')} match none, such as {', '.join(self.examples)}"
+        return text + "."
 
 
 @dataclass(frozen=True)
@@ -118,23 +128,33 @@ def read_scores(folder: Path) -> pl.DataFrame:
     return pl.read_parquet(path) if path.is_file() else pl.DataFrame(schema=SCHEMA)
 
 
-def add_scores(run: RunFolder, rows: Iterable[Scored]) -> list[Added]:
+def add_scores(run: RunFolder, rows: Iterable[Scored], *, replace: bool = False) -> list[Added]:
     """Add models to a run.
+
+    Parameters
+    ----------
+    replace
+        Whether models that were added before are replaced.
 
     Raises
     ------
     UserError
-        If a model is in the run already, an item has two rows of one model, a score is outside [0, 1], an id stands in
-        several benchmarks, or no row of a model belongs to an item. Nothing is added then.
+        If a model is in the run already (and is not to be replaced, or is the run's own), an item has two rows of one
+        model, a score is outside [0, 1], an id stands in several benchmarks, or no row of a model belongs to an item.
+        Nothing is added then.
     """
     items = _Items(run)
-    taken = {*model_scores(run).models, run.scored_model}
+    before = read_scores(run.path)
+    taken = {run.scored_model, *(() if replace else before["model"].unique())}
     matched: dict[str, dict[int, Scored]] = {}
     lost: dict[str, list[str]] = {}
     by_prompt: dict[str, int] = {}
     for row in rows:
         if row.model in taken:
-            raise UserError(f"the run has scores of {row.model!r} already. Give the model another name.")
+            raise UserError(
+                f"the run has scores of {row.model!r} already: give the model another name"
+                + (f", or {argument('replace')}." if row.model != run.scored_model else ".")
+            )
         if row.score is not None and not 0 <= row.score <= 1:
             raise UserError(f"{row.model}, item {row.id!r}: the score {row.score:g} is outside [0, 1].")
         own = matched.setdefault(row.model, {})
@@ -159,7 +179,8 @@ def add_scores(run: RunFolder, rows: Iterable[Scored]) -> list[Added]:
             )
         scored = sum(row.score is not None for row in own.values())
         added.append(Added(model, len(own), scored, by_prompt.get(model, 0), len(gone), tuple(gone[:3])))
-    table = pl.concat([read_scores(run.path), *(_table(model, own) for model, own in matched.items())])
+    kept = before.filter(~pl.col("model").is_in(list(matched)))
+    table = pl.concat([kept, *(_table(model, own) for model, own in matched.items())])
     write_atomic(run.path / FILE, table.write_parquet)
     return added
 

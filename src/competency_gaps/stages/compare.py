@@ -15,8 +15,9 @@ import polars as pl
 import scipy.sparse as sp
 from scipy.stats import false_discovery_control
 
+from competency_gaps.config import EvidenceConfig
 from competency_gaps.errors import UserError
-from competency_gaps.evidence import Paired, Units, paired_differences, units_of
+from competency_gaps.evidence import Evidence, ItemSample, Paired, Units, evidence, paired_differences, units_of
 from competency_gaps.outcomes import Outcome, difference
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.sample import Outcomes, run_sample, with_outcomes
@@ -43,7 +44,9 @@ class Comparison:
     Frames have the columns ``clusters``, ``difference`` (candidate less baseline, in [-1, 1]), ``low``, ``high``,
     ``p_value``, ``q_value`` (corrected within the frame), ``better`` and ``worse`` (clusters on which the candidate did
     better or worse: McNemar's counts), ``detectable`` (the smallest difference found with a power of 0.8) and
-    ``status``: better, worse, or same (no difference shown).
+    ``status``: better, worse, or same (no difference shown). Those of themes and concepts also have ``gap``,
+    ``gap_low``, ``gap_high`` and ``gap_q``: by how much the difference is larger there than on the benchmarks' other
+    items of about equal length, tested by shuffling; ``status`` says nothing of it.
     """
 
     candidate: str
@@ -148,8 +151,8 @@ def _compare(
         _only(run, before, values),
         overall,
         _benchmarks(run, units, differences, min_effect, config.seed),
-        _themes(run, units, differences, min_effect, config.seed, config.min_n_eff),
-        _concepts(run, units, differences, min_effect, config.seed, config.min_n_eff),
+        _themes(run, sample, units, differences, min_effect, config),
+        _concepts(run, sample, units, differences, min_effect, config),
         _changed(run, values, before),
         min_effect,
         "no regression",
@@ -181,23 +184,28 @@ def _benchmarks(run: RunFolder, units: Units, differences: np.ndarray, min_effec
 
 
 def _themes(
-    run: RunFolder, units: Units, differences: np.ndarray, min_effect: float, seed: int, floor: float
+    run: RunFolder, sample: ItemSample, units: Units, differences: np.ndarray, min_effect: float, config: EvidenceConfig
 ) -> pl.DataFrame:
     base = open_folder(run.base)
     names = base.theme_results
     schema = {"theme": pl.Int32, "name": pl.String}
     if base.themes is None or names is None:
-        return pl.DataFrame(schema=schema).join(_frame(None, min_effect, "bh"), how="cross")
+        gaps = dict.fromkeys(("gap", "gap_low", "gap_high", "gap_q"), pl.Float64)
+        return pl.concat(
+            [pl.DataFrame(schema=schema), _frame(None, min_effect, "bh"), pl.DataFrame(schema=gaps)], how="horizontal"
+        )
     named = names.filter(pl.col("level") == "theme").sort("id").select(pl.col("id").alias("theme"), "name")
-    rows = units.rows(theme_rows(base, base.themes["theme"], base.concepts["ranked"].to_numpy()))
-    paired = paired_differences(rows, differences, seed=seed)
-    enough = paired.n_eff >= floor
+    rows = theme_rows(base, base.themes["theme"], base.concepts["ranked"].to_numpy())
+    paired = paired_differences(units.rows(rows), differences, seed=config.seed)
+    enough = paired.n_eff >= config.min_n_eff
     frame = _frame(_chosen(paired, enough), min_effect, "bh")
-    return pl.concat([named.filter(pl.Series(enough)), frame], how="horizontal")
+    of_themes = replace(sample, rows=lambda asked: sp.csr_array(rows[asked]), support=np.diff(rows.indptr))
+    table = pl.concat([named.filter(pl.Series(enough)), frame], how="horizontal")
+    return _with_gaps(table, evidence(of_themes, config, groups=False), np.flatnonzero(enough))
 
 
 def _concepts(
-    run: RunFolder, units: Units, differences: np.ndarray, min_effect: float, seed: int, floor: float
+    run: RunFolder, sample: ItemSample, units: Units, differences: np.ndarray, min_effect: float, config: EvidenceConfig
 ) -> pl.DataFrame:
     labels = "label" if "label" in run.concepts.columns else pl.lit(None, pl.String).alias("label")
     ranked = run.concepts.filter("ranked").select("concept", labels)
@@ -205,11 +213,20 @@ def _concepts(
     parts = []
     for start in range(0, len(numbers), ROWS):
         cas = run.by_concept.cas(numbers[start : start + ROWS], run.items.height)
-        parts.append(paired_differences(units.rows(cas), differences, seed=seed))
+        parts.append(paired_differences(units.rows(cas), differences, seed=config.seed))
     paired = _joined(parts)
-    enough = paired.n_eff >= floor
+    enough = paired.n_eff >= config.min_n_eff
     frame = _frame(_chosen(paired, enough), min_effect, "bh")
-    return pl.concat([ranked.filter(pl.Series(enough)), frame], how="horizontal")
+    able = run.concepts["ranked"].to_numpy()
+    table = pl.concat([ranked.filter(pl.Series(enough)), frame], how="horizontal")
+    return _with_gaps(table, evidence(sample, config, eligible=able, groups=False), numbers[enough])
+
+
+def _with_gaps(table: pl.DataFrame, evidence: Evidence, rows: np.ndarray) -> pl.DataFrame:
+    """Add by how much the difference in a group of items is larger than on other items."""
+    columns = {"gap": evidence.gap, "gap_low": evidence.gap_low, "gap_high": evidence.gap_high}
+    columns["gap_q"] = evidence.q_value
+    return table.with_columns(pl.Series(name, values[rows]).fill_nan(None) for name, values in columns.items())
 
 
 def _fields(paired: Paired) -> dict[str, np.ndarray]:

@@ -215,9 +215,11 @@ def _defined(single: dict[str, Evidence]) -> np.ndarray:
 
 
 def _benchmarks(base: RunFolder, items: pl.DataFrame) -> pl.DataFrame:
-    own = pl.concat([base.items.select("benchmark"), items.select("outcome")], how="horizontal")
+    kept = base.items.select("benchmark", pl.col("excluded").is_null().alias("kept"))
+    own = pl.concat([kept, items.select("score", "outcome")], how="horizontal").filter("kept")
+    # The mean stays that of the model's scores: against peers it would be 0 in every benchmark.
     means = own.group_by("benchmark").agg(
-        pl.col("outcome").count().alias("scored"), pl.col("outcome").mean().alias("mean_score")
+        pl.col("outcome").count().alias("scored"), pl.col("score").mean().alias("mean_score")
     )
     order, kinds = base.benchmarks.columns, base.benchmarks.schema
     joined = base.benchmarks.drop("scored", "mean_score").join(means, on="benchmark", maintain_order="left")

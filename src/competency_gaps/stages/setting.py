@@ -25,6 +25,7 @@ from competency_gaps.sae import SparseAutoencoder
 from competency_gaps.sae.pair import LoadedPair, check_pair, load_pair
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.reference import Reference, read_reference
+from competency_gaps.scoring.given import Unscored
 from competency_gaps.stages.load import load_benchmark, load_suite
 from competency_gaps.stages.naming import check_dictionary
 from competency_gaps.stages.policies import assign_policies
@@ -97,6 +98,11 @@ def _prepare_prompts(
         for benchmark, choice in zip(suite, config.benchmarks, strict=True):
             bar.note(benchmark.name)
             policies = assign_policies(benchmark, choice.policy, choice.options)
+            if not config.ask:
+                policies = [
+                    policy if policy.request(item) is None else Unscored()
+                    for item, policy in zip(benchmark.items, policies, strict=True)
+                ]
             own = prepared[benchmark.name] = []
             for item, policy in zip(benchmark.items, policies, strict=True):
                 own.append(prepare(item, policy, choice, config.model, lm, bos_id))

@@ -112,6 +112,8 @@ def _add(reading: Reading, row: dict[str, Any], columns: dict[str, str], where: 
         reading.leave_out(where, f"row without {columns['label']!r}", place)
         return
     text = row[columns["label"]]
+    if text != text:  # NaN, as pandas writes a missing value
+        text = None
     if text is not None and not isinstance(text, str):
         reading.leave_out(where, "label is no text", f"{place}: {shown(text)}")
         return

@@ -115,8 +115,10 @@ class Parts:
             raise NoSuchPartError(name)
         if kind == "concepts/":
             return tables.benchmark_table(self.context, number)
-        # Half of an export are numbers of details, of which the page shows three digits.
-        return as_json(self._details(kind, number), digits=4 if self.context.portable else 7)
+        # Half of an export are numbers of these details, of which the page shows three digits; it shows log-probabilities
+        # of items to hundredths and compares them, so those keep theirs.
+        few = self.context.portable and kind != "item/"
+        return as_json(self._details(kind, number), digits=4 if few else 7)
 
     def _whole(self, name: str) -> bytes:
         if name == "run.json":

@@ -49,7 +49,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "overlap": ("benchmark_a", "benchmark_b", "jaccard", "cosine", "spearman", "n_concepts"),
     "findings": (
-        *("finding", "verdict", "leader", "label", "concepts", "items", "clusters", "item_rows", "weights", "graded"),
+        *("finding", "verdict", "leader", "label", "concepts", "items", "clusters", "item_rows", "weights", "unit"),
         *("n_eff", "mean_score", "plain_gap", "gap", "gap_low", "gap_high", "p_value", "q_value", "detectable"),
         *("benchmarks", "feature_benchmarks", "counted", "feature_items", "feature_score", "other_items"),
         *("other_score", "feature_p", "failing", "passing", "unseen_gap", "unseen_low", "unseen_high"),

@@ -29,7 +29,7 @@ from competency_gaps.explorer.parts.records.run import (
 from competency_gaps.explorer.parts.suggestions import suggestions
 from competency_gaps.explorer.parts.suite import Suite
 from competency_gaps.findings.answer import answer
-from competency_gaps.findings.answer_parts import alike, short_name
+from competency_gaps.findings.answer_parts import alike, scored_name
 from competency_gaps.presentation import facts, labels
 from competency_gaps.probes.sentence import sentence
 from competency_gaps.robustness import read_assessment
@@ -43,7 +43,7 @@ _NAME_LIMIT = 120
 
 def run_title(run: RunFolder) -> str:
     """Name a run: its model and its folder."""
-    model = short_name(str(run.manifest["model"]["name"]))
+    model = scored_name(run.manifest)
     return visible(shorten(f"{model} ({run.path.resolve().name})", _NAME_LIMIT))
 
 
@@ -68,7 +68,7 @@ def run_info(context: Context) -> RunInfo:
         counts=_counts(context),
         evidence=_thresholds(manifest["evidence"]),
         unit=facts.unit(manifest),
-        short_name=short_name(str(manifest["model"]["name"])),
+        short_name=scored_name(manifest),
         answer=answer(context),
         findings=finding_list(context),
         glossary=glossary(context),

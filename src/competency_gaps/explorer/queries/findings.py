@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.records.findings import Finding, FindingExample
@@ -77,7 +77,7 @@ class FindingAnswer(FindingLine):
 
     support: Annotated[str, AtMost(2 * SENTENCE)]
     n_eff: Number
-    graded: bool
+    unit: Literal["right", "score", "peers", "difference"]
     plain_gap: Number
     p_value: Number
     detectable: Number

@@ -48,8 +48,9 @@ class Finding:
     """Scored items in which the group is active."""
     clusters: int
     """Number of these items when each cluster counts once."""
-    graded: bool
-    """Whether answers get parts of a point, so that a mean score is no share of right ones."""
+    unit: Literal["right", "score", "peers", "difference"]
+    """What ``mean_score``, ``feature_score`` and ``other_score`` are: shares of right answers, mean scores where
+    answers get parts of a point, or means of another outcome."""
     n_eff: float
     mean_score: float
     plain_gap: float

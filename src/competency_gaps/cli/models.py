@@ -1,0 +1,111 @@
+"""``cgaps score`` and ``compare``: many models on the items of one run; neither needs torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+from rich.console import Console
+
+from competency_gaps.cli.options import JsonOption, LogFormatOption, QuietOption, RunArgument
+from competency_gaps.cli.output import print_json, print_line, terminal
+from competency_gaps.errors import UserError
+from competency_gaps.report import comparison, models
+
+REGRESSION = 3
+"""Exit status of a comparison with a regression, where ``--fail-on regression`` asks for it."""
+NOT_COMPARABLE = 2
+
+
+def score(
+    run: RunArgument,
+    scores: Annotated[
+        list[str] | None,
+        typer.Option(help="Table: 'id' and one column per model; BENCHMARK=PATH where ids do not tell; repeatable."),
+    ] = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(help="Another tool's log on the same items; BENCHMARK=PATH to say which; repeatable."),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="What to call a log's model; by default as the log does.")] = None,
+    format_: LogFormatOption = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace models that were added before.")] = False,
+    quiet: QuietOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Add other models' scores on a run's items; then 'cgaps show RUN' lists the models."""
+    from competency_gaps import open_run
+
+    opened = open_run(run)
+    if not scores and not log:
+        raise UserError("give --scores with a table of scores, or --log with another tool's log.")
+    added = []
+    for text in scores or []:
+        benchmark, path = _named(text)
+        added += opened.add_scores(path, benchmark=benchmark, replace=replace)
+    for text in log or []:
+        benchmark, path = _named(text)
+        added += opened.add_log(path, benchmark=benchmark, model=model, format=format_, replace=replace)
+    if json_:
+        print_json({"run": str(opened.path), "added": [vars(one_model) for one_model in added]})
+        return
+    if not quiet:
+        for counts in added:
+            print_line(counts.sentence())
+    Console().print(models.models_view(opened))
+
+
+def _named(text: str) -> tuple[str | None, Path]:
+    name, equals, path = text.partition("=")
+    return (name, Path(path)) if equals and not Path(text).exists() else (None, Path(text))
+
+
+def compare(
+    candidate: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder: the candidate, or both models.")],
+    baseline: Annotated[
+        Path | None, typer.Argument(metavar="[BASELINE]", help="Run folder of the baseline, on the same items.")
+    ] = None,
+    models_: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--models", metavar="CANDIDATE BASELINE", help="Two models of one run."),
+    ] = None,
+    min_effect: Annotated[
+        float, typer.Option(min=0, max=0.99, help="Differences count if their interval lies beyond this.")
+    ] = 0.0,
+    fail_on: Annotated[
+        str | None,
+        typer.Option(metavar="regression", help="Exit with 3 on a loss, and with 2 where nothing can be told."),
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Also write a summary of one screen, for a pull request.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Rows of each list.")] = 8,
+    quiet: QuietOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Compare two models item by item: what got better, what got worse, and what could have been seen."""
+    import competency_gaps as cg
+
+    if (baseline is None) == (models_ is None):
+        raise UserError("give a second run folder, or --models CANDIDATE BASELINE with the models of one run.")
+    if fail_on not in (None, "regression"):
+        raise UserError(f"--fail-on {fail_on!r}: expected 'regression'.")
+    with terminal(quiet).stage("comparing"):
+        if models_ is not None:
+            made = cg.open_run(candidate).compare(*models_, min_effect=min_effect)
+        else:
+            made = cg.compare(candidate, baseline or "", min_effect=min_effect)
+    if markdown is not None:
+        comparison.write_markdown(made, markdown, limit=limit)
+    if json_:
+        print_json(_document(made))
+    else:
+        Console().print(comparison.comparison_view(made, limit=limit))
+    if fail_on and made.verdict != "no regression":
+        raise typer.Exit(REGRESSION if made.verdict == "regression" else NOT_COMPARABLE)
+
+
+def _document(made: Any) -> dict[str, Any]:
+    return {name: value.to_dicts() if isinstance(value, pl.DataFrame) else value for name, value in vars(made).items()}

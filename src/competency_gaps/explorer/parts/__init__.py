@@ -115,8 +115,8 @@ class Parts:
             raise NoSuchPartError(name)
         if kind == "concepts/":
             return tables.benchmark_table(self.context, number)
-        # Half of an export are numbers of these details, of which the page shows three digits; it shows log-probabilities
-        # of items to hundredths and compares them, so those keep theirs.
+        # Half of an export are numbers of concepts, of which the page shows three digits. Of items it shows, and
+        # compares, log-probabilities to hundredths.
         few = self.context.portable and kind != "item/"
         return as_json(self._details(kind, number), digits=4 if few else 7)
 

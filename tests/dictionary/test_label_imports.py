@@ -661,6 +661,12 @@ def test_features_one_by_one_with_failures_and_resume(server, tmp_path):
         assert server.asked[f"{path}1"] == before[f"{path}1"] + number, "a damaged answer is fetched again"
 
 
+def test_a_concept_that_is_chosen_twice_is_fetched_once(server, tmp_path):
+    server.features = {1: feature(1, "one")}
+    assert fetch(server, f"neuronpedia-api:{MODEL}/{SOURCE}", tmp_path, concepts=[1] * 40).labelled == 1
+    assert sum(server.asked.values()) == 1
+
+
 def test_a_server_that_only_fails_is_not_asked_for_everything(server, tmp_path):
     server.features = {i: feature(i, f"label {i}") for i in range(WIDTH)}
     path = f"/api/feature/{MODEL}/{SOURCE}/"

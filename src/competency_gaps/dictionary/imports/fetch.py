@@ -162,6 +162,7 @@ def fetch_features(
     folder = cache / "neuronpedia-api" / model / source
     reading = Reading("neuronpedia-api")
     reading.stated.add_neuronpedia(model, source)
+    concepts = list(dict.fromkeys(concepts))  # two threads must not write one file
     with progress.stage("fetching labels", total=len(concepts), unit="concepts") as bar:
         answers = {concept: kept for concept in concepts if (kept := _kept(folder / f"{concept}.json"))}
         bar.skip(len(answers))

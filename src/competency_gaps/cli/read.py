@@ -227,14 +227,15 @@ def robustness(
         Path | None, typer.Option(help="Another run of the same items: another SAE or layer, or the same again.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the draws and splits.")] = 0,
+    as_: AsOption = None,
+    against_peers: AgainstPeersOption = False,
     quiet: QuietOption = False,
     json_: JsonOption = False,
 ) -> None:
     """Test a run as a whole: subsampling, ablation, held-out items, another run. Results go into its folder."""
-    from competency_gaps import open_run
     from competency_gaps.report.summary import verdict_table
 
-    opened = open_run(run)
+    opened = open_as(run, as_, None, peers=against_peers)
     outcome = opened.robustness(against=against, seed=seed, progress=terminal(quiet))
     if json_:
         print_json({"run": str(opened.path), **outcome})

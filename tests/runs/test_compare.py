@@ -1,0 +1,152 @@
+"""Comparisons of two models: against SciPy, planted losses, a null, and inputs that do not pair."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.stats import binomtest
+from typer.testing import CliRunner
+
+import competency_gaps as cg
+from competency_gaps.cli.app import app
+from competency_gaps.errors import UserError
+from competency_gaps.stages.compare import holm
+
+NAMES = ("before", "after")
+
+
+@pytest.fixture
+def run(tiny_run, tmp_path):
+    shutil.copytree(tiny_run.path, tmp_path / "run")
+    return cg.open_run(tmp_path / "run")
+
+
+def scored(run, after, before):
+    """Add two models with these scores, in the order of the items."""
+    items = run.items
+    run.add_scores(
+        pl.DataFrame({"id": items["item_id"], "benchmark": items["benchmark"], "before": before, "after": after})
+    )
+    return run
+
+
+def models(run, lost=0, seed=0):
+    rng = np.random.default_rng(seed)
+    before = (rng.random(run.items.height) < 0.7).astype(float)
+    after = before.copy()
+    after[np.flatnonzero(before)[:lost]] = 0
+    return after, before
+
+
+def test_counts_and_p_values_are_mcnemars(run):
+    rng = np.random.default_rng(1)
+    after, before = (rng.integers(0, 2, run.items.height).astype(float) for _ in NAMES)
+    made = scored(run, after, before).compare("after", "before")
+    kept = run.items["excluded"].is_null().to_numpy()
+    better, worse = (int((kept & (sign * (after - before) > 0)).sum()) for sign in (1, -1))
+    row = made.overall.row(0, named=True)
+    assert run.items["cluster"].n_unique() == run.items.height  # no repeats, so that clusters are items
+    assert (row["better"], row["worse"]) == (better, worse)
+    assert row["p_value"] == pytest.approx(binomtest(better, better + worse).pvalue)
+    assert row["difference"] == pytest.approx((after - before)[kept].mean())
+    assert made.items.height == better + worse and made.items["difference"].is_sorted()
+    for part in made.benchmarks.iter_rows(named=True):
+        own = kept & (run.items["benchmark"] == part["benchmark"]).to_numpy()
+        assert part["difference"] == pytest.approx((after - before)[own].mean())
+
+
+def test_holms_correction_is_that_of_the_definition():
+    p_values = np.array([0.01, 0.04, 0.03, 0.5])
+    assert holm(p_values).tolist() == pytest.approx([0.04, 0.09, 0.09, 0.5])
+
+
+def test_a_model_against_itself_shows_nothing(run):
+    after, before = models(run)
+    made = scored(run, after, before).compare("after", "before")
+    assert made.verdict == "no regression" and made.items.is_empty()
+    assert made.overall["difference"].item() == 0 and made.overall["p_value"].item() == 1
+    for frame in (made.benchmarks, made.themes, made.concepts):
+        assert (frame["status"] == "same").all()
+    assert made.overall["detectable"].item() > 0
+
+
+def test_a_planted_loss_is_a_regression_and_its_opposite_is_none(run):
+    after, before = models(run, lost=20)
+    scored(run, after, before)
+    lost = run.compare("after", "before")
+    assert lost.verdict == "regression" and "overall" in lost.reasons
+    assert lost.items["difference"].to_list() == [-1.0] * lost.items.height
+    won = run.compare("before", "after")
+    assert won.verdict == "no regression"
+    assert won.overall["difference"].item() == -lost.overall["difference"].item()
+    assert run.compare("after", "before", min_effect=0.6).verdict == "no regression"
+
+
+def test_what_hardly_pairs_cannot_be_told(run):
+    after, before = models(run, lost=20)
+    after[10:] = np.nan
+    made = scored(run, after, before).compare("after", "before")
+    assert made.verdict == "not comparable" and len(made.only_baseline) > 0
+    assert any("20 are needed" in reason for reason in made.reasons)
+
+
+def test_two_runs_pair_by_id_and_text(run, tmp_path):
+    shutil.copytree(run.path, tmp_path / "other")
+    items = pl.read_parquet(tmp_path / "other" / "items.parquet")
+    changed = pl.when(pl.arange(pl.len()) == 0).then(pl.lit("asked otherwise")).otherwise("prompt").alias("prompt")
+    items.with_columns(changed).write_parquet(tmp_path / "other" / "items.parquet")
+    made = cg.compare(tmp_path / "other", run)
+    assert made.paired == int((~np.isnan(run.outcomes)).sum()) - 1
+    assert len(made.only_candidate) == len(made.only_baseline) == 1
+    assert made.overall["difference"].item() == 0
+    assert made.candidate != made.baseline
+    nothing = pl.read_parquet(tmp_path / "other" / "items.parquet").with_columns(
+        item_id=pl.lit("x") + pl.col("item_id")
+    )
+    nothing.write_parquet(tmp_path / "other" / "items.parquet")
+    with pytest.raises(UserError, match="no item is scored for both"):
+        cg.compare(tmp_path / "other", run)
+
+
+@pytest.mark.parametrize(("lost", "status"), [(0, 0), (20, 3)])
+def test_the_command_exits_with_3_on_a_regression_only(run, tmp_path, lost, status):
+    scored(run, *models(run, lost=lost))
+    summary = tmp_path / "summary.md"
+    arguments = ["compare", str(run.path), "--models", "after", "before", "--fail-on", "regression", "--quiet"]
+    done = CliRunner().invoke(app, [*arguments, "--markdown", str(summary)])
+    assert done.exit_code == status
+    assert "| Benchmarks |" in summary.read_text() and len(summary.read_text().splitlines()) < 60
+    document = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
+    assert document["verdict"] == ("regression" if lost else "no regression")
+    assert CliRunner().invoke(app, arguments[:-3]).exit_code == 0  # without --fail-on
+
+
+def test_the_command_fails_closed_where_little_pairs(run):
+    after, before = models(run)
+    after[10:] = np.nan
+    scored(run, after, before)
+    arguments = ["compare", str(run.path), "--models", "after", "before", "--fail-on", "regression", "--quiet"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2 and "Cannot tell" in done.stdout
+
+
+def test_outcomes_that_are_no_scores_are_not_compared(run):
+    rng = np.random.default_rng(2)
+    items = run.items
+    columns = {name: rng.integers(0, 2, items.height).astype(float) for name in "abcd"}
+    run.add_scores(pl.DataFrame({"id": items["item_id"], "benchmark": items["benchmark"], **columns}))
+    with pytest.raises(UserError, match="holds no scores but another outcome"):
+        cg.compare(run.as_model("a", "peers"), run)
+
+
+def test_difference_as_an_outcome_agrees_with_the_comparison(run):
+    rng = np.random.default_rng(3)
+    scored(run, *(rng.integers(0, 2, run.items.height).astype(float) for _ in NAMES))
+    made, outcome = run.compare("after", "before"), run.as_model("after", "before")
+    assert outcome.kind == "difference" and outcome.limits == (-1.0, 1.0)
+    joined = made.concepts.join(outcome.concepts.select("concept", pl.col("gap").alias("own")), on="concept")
+    assert np.allclose(joined["gap"], joined["own"])

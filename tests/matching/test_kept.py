@@ -183,6 +183,7 @@ def changed(path: Path, *place, value):
         (["pairs", 0, "concept"], len(LABELS)),
         (["pairs", 0, "concept"], -1),
         (["pairs", 0, "concept"], "0"),
+        (["pairs", 0, "concept"], None),
         (["pairs", 0, "entry"], "nobody"),
         (["pairs", 0, "similarity"], float("nan")),
         (["pairs", 0, "verdict"], "<script>"),

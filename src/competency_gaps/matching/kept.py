@@ -125,6 +125,12 @@ class _FilePair(_FilePart):
     p_value: float
     verdict: PairVerdict | None = None
 
+    @pydantic.model_validator(mode="after")
+    def _names_a_concept_or_a_theme(self) -> _FilePair:
+        if (self.concept is None) == (self.level is None or self.id is None):
+            raise ValueError("expected either a concept, or the level and id of a theme")
+        return self
+
 
 class _MatchFile(_FilePart):
     taxonomy: str

@@ -140,7 +140,7 @@ def test_arena_without_a_baseline_answer(tmp_path: Path) -> None:
     assert "there is no 'baseline'" in str(make_policy("arena").check(ITEM))
     read = policy.read(said({"reasoning": "r", "verdict": "A<B"}))
     assert not isinstance(read, Failure) and read.verdict == "B>A"
-    assert isinstance(policy.read(said({"reasoning": "r", "verdict": "A wins"})), Failure)
+    assert "'A wins' is none of the verdicts" in policy.read(said({"reasoning": "r", "verdict": "A wins"})).reason
     two = [json.dumps({"reasoning": "r", "verdict": verdict}) for verdict in ("A<B", "A>B", "B > A")]
     assert "2 different verdicts" in policy.read(said(" ".join(two))).reason
     assert policy.read(said(f"{two[0]} {two[2]}")).verdict == "B>A", "one verdict in two writings"

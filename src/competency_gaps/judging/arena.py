@@ -49,7 +49,7 @@ class Ruling(pydantic.BaseModel):
     def _canonical(cls, value: str) -> str:
         label = canonical(value)
         if label is None:
-            raise ValueError(f"expected one of {', '.join(VERDICTS)}")
+            raise ValueError(f"{shorten(visible(value), 40)!r} is none of the verdicts {', '.join(VERDICTS)}")
         return label
 
 

@@ -303,6 +303,7 @@ def _manifest(
         "created": "2026-11-24T15:40:00+00:00",
         "command": f"cgaps run {HOME}/tiny.yaml --out 'a <b>run</b>' --note 'of {SECRETS[0]}'",
         "versions": {"python": "3.11.7", "competency-gaps": "0.1.0"},
+        "scored_model": MODEL,
         "model": {
             "name": MODEL,
             "class": "LlamaForCausalLM",

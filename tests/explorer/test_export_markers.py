@@ -34,6 +34,7 @@ STRUCTURE = frozenset(
         *("concept_benchmarks.coverage_status", "concepts.performance_status", "concepts.coverage_status"),
         *("concepts.label_kind", "concepts.label_state", "concepts.label_scored_by", "findings.verdict"),
         *("findings.counted", "findings.feature_benchmarks", "findings.benchmarks", "findings.feature"),
+        "findings.unit",
         *("theme_results.level", "theme_results.performance_status", "theme_names.level", "theme_names.kind"),
         *("theme_benchmarks.level", "theme_benchmarks.benchmark", "theme_benchmarks.performance_status"),
     }

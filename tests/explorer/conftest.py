@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from explorer_extras import with_models
 from explorer_runs import Made, hostile_run
 
 
@@ -10,6 +11,12 @@ from explorer_runs import Made, hostile_run
 def hostile(tmp_path_factory) -> Made:
     """A run with labels, themes and activations of tokens, and its dictionary; nothing may be written into it."""
     return hostile_run(tmp_path_factory.mktemp("hostile"))
+
+
+@pytest.fixture(scope="session")
+def modelled(hostile, tmp_path_factory) -> Made:
+    """The same with the scores of five other models, of which one was made an outcome twice."""
+    return with_models(hostile, tmp_path_factory.mktemp("modelled"))
 
 
 @pytest.fixture(scope="session")

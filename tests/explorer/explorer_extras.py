@@ -6,8 +6,12 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import polars as pl
-from explorer_runs import Made
+from explorer_runs import SECRETS, Made
+
+import competency_gaps as cg
+from competency_gaps.runs.scores import Scored, add_scores
 
 WINDOW = "the cat <b>sat\u202e on a mat"
 PROBE = {
@@ -33,6 +37,40 @@ def with_extras(made: Made, folder: Path) -> Made:
     add_match(run)
     add_words(run)
     return Made(run, dictionary)
+
+
+ADDED = ("big", "small", "twin", "sharp", "dull")
+"""Models whose scores :func:`with_models` adds."""
+
+
+def with_models(made: Made, folder: Path) -> Made:
+    """Copy a run, add the scores of five other models, and read it as one of them, twice: plainly and against peers.
+
+    ``big`` does best; ``sharp`` never fails on items with ``family``, ``dull`` mostly does; ``twin`` answers nearly as
+    the run's own model; each says something on the items of the first benchmark.
+    """
+    run = cg.open_run(shutil.copytree(made.run, folder / "run"))
+    rng = np.random.default_rng(5)
+    items = run.items.filter(pl.col("excluded").is_null())
+    about = items["prompt"].str.contains("family").to_numpy()
+    chances = {
+        "big": np.full(items.height, 0.8),
+        "small": np.full(items.height, 0.3),
+        "sharp": np.where(about, 1.0, 0.5),
+        "dull": np.where(about, 0.1, 0.5),
+    }
+    drawn = {name: (rng.random(items.height) < chance).astype(float) for name, chance in chances.items()}
+    own = items["score"].to_numpy()
+    drawn["twin"] = np.where(rng.random(items.height) < 0.9, own, 1 - own)
+    rows = [
+        Scored(model, item, benchmark, None if np.isnan(score) else float(score), f"{model} says {SECRETS[1]}")
+        for model in ADDED
+        for item, benchmark, score in zip(items["item_id"], items["benchmark"], drawn[model], strict=True)
+    ]
+    add_scores(run, rows)
+    run.as_model("big")
+    run.as_model("big", "peers")
+    return Made(run.path, made.dictionary)
 
 
 def add_words(run: Path) -> None:

@@ -132,7 +132,10 @@ def test_no_export_names_a_folder_of_somebodys(opened, tmp_path, redact):
     assert not [name for name, content in contents.items() if HOME in content or own in content]
     assert not [path for path in done.folder.rglob("*") if path.is_file() and HOME.encode() in path.read_bytes()]
     info = json.loads(contents[f"{opened[0].key}/run.json"])
-    assert info["model"] == "<b>tiny" and {one["name"]: one["value"] for one in info["card"]}["Folder"] == "run"
+    assert (
+        info["scored"]["model"] == info["scored"]["reader"] == "<b>tiny"
+        and {one["name"]: one["value"] for one in info["card"]}["Folder"] == "run"
+    )
 
 
 def test_secrets_and_folders_are_found_where_they_are_not_left_out(opened, exported):

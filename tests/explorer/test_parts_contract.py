@@ -154,11 +154,12 @@ def test_every_part_is_as_the_page_reads_it(parts):
 
 
 @pytest.fixture(scope="module")
-def filled(hostile, tmp_path_factory) -> set[str]:
+def filled(hostile, modelled, tmp_path_factory) -> set[str]:
     """Which fields some part or answer of a run with everything beside it fills."""
     made = with_extras(hostile, tmp_path_factory.mktemp("extras"))
     found: set[str] = set()
     (one,) = open_runs([made.run], made.dictionary)
+    opened = open_runs([modelled.run], modelled.dictionary)
     # Exports cut long texts; robustness is suggested where it is not known yet.
     for run, amounts in ((one.run, SERVED), (one.run, EXPORTED), (open_folder(hostile.run), SERVED)):
         parts = Parts(
@@ -169,8 +170,12 @@ def filled(hostile, tmp_path_factory) -> set[str]:
             check(value, kind, kind)
             found |= fills(value, kind)
     asked = parts.context.sources.texts.search("Roman", 3)
+    for entry in (entry for entry in opened if entry.run.kind == "peers"):
+        value = json.loads(Parts(entry.run, key=entry.key).read("run.json"))
+        check(value, "RunInfo", "RunInfo")
+        found |= fills(value, "RunInfo")
     states = [chat_state(Endpoint("http://127.0.0.1:9/v1", "small")), chat_state(None)]
-    lists = [run_list([one], "static", None), *(run_list([one], "served", state) for state in states)]
+    lists = [run_list(opened, "static", None), *(run_list([one], "served", state) for state in states)]
     for value, kind in ((asked, "SearchResult"), *((one, "RunList") for one in lists)):
         held = json.loads(as_json(value))
         check(held, kind, kind)
@@ -239,7 +244,7 @@ def test_places_of_fields_are_found():
     kind = "{ a: number | null; b: { c: string | null }[] }[]"
     assert fills([{"a": 0, "b": [{"c": None}, {"c": ""}]}], kind, "X") == {"X", "X.a", "X.b"}
     assert fills([{"a": None, "b": []}, {"a": None, "b": [{"c": "y"}]}], kind, "X") == {"X", "X.b", "X.b.c"}
-    run = {"key": "k", "title": ""}
+    run = {"key": "k", "title": "", "scored": None, "models": None}
     told = {"runs": [run], "mode": "served", "chat": None, "version": "1"}
     lists = {"RunList", *(f"RunList.{one}" for one in ("runs", "mode", "version"))}
     assert fills(told, "RunList") == lists | {"ListedRun", "ListedRun.key"}

@@ -237,7 +237,7 @@ def test_what_is_mailed_names_no_folder(hostile):
     run = open_folder(hostile.run)
     mailed = json.loads(Parts(run, key="k", portable=True).read("run.json"))
     assert HOME not in json.dumps(mailed) and str(hostile.run.parent) not in json.dumps(mailed)
-    assert mailed["model"] == "<b>tiny" and dict(mailed["settings"])["out"] == "a run"
+    assert mailed["scored"]["reader"] == "<b>tiny" and dict(mailed["settings"])["out"] == "a run"
     assert mailed["command"].startswith("cgaps run tiny.yaml --out 'a <b>run</b>'")
     assert mailed["benchmarks"][0]["left_out"][0]["where"] == "2 records: b0.jsonl:7 …"
     assert {one["command"].split(" ")[0] for one in mailed["suggestions"] if one["command"]} == {"cgaps"}

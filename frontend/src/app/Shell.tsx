@@ -17,6 +17,7 @@ import { shorten, visible } from "../text";
 import { Boundary } from "../ui/State";
 import { carried } from "./carry";
 import { Details } from "./Details";
+import { familyOf, headOf, heads, modelsOf, outcomeWords, runOf } from "./family";
 import { oddities } from "./odd";
 import { address, go, type Route, useRoute } from "./route";
 import { runName } from "./runName";
@@ -57,6 +58,7 @@ export function Shell({ unknown }: { unknown: string | null }) {
               </p>
             </div>
           )}
+          <Whose />
           <Odd />
           <Boundary key={`${run.key}/${entry.view}/${route.rest}`}>
             <entry.show />
@@ -66,6 +68,19 @@ export function Shell({ unknown }: { unknown: string | null }) {
       </div>
       {route.params.has("glossary") && <Glossary />}
     </div>
+  );
+}
+
+/** Whose scores are shown and by which model the items are read, wherever these may be different models. */
+function Whose() {
+  const { key, scored } = useRun();
+  const { runs } = useRunList();
+  const alone = familyOf(key, runs).length === 0 && scored.kind === "score";
+  if (alone && scored.model === scored.reader) return null;
+  return (
+    <p className="whose" data-testid="whose">
+      {visible(scored.sentence)}
+    </p>
   );
 }
 
@@ -142,23 +157,24 @@ function Top() {
           {face === "model" ? "Model gaps" : "Benchmark gaps"} <span aria-hidden="true">{unfolded ? "▴" : "▾"}</span>
         </span>
         <span className="fold-of">
-          {runs.length > 1 && `${shorten(runName(run.key, runs), 24)}, `}
+          {runs.length > 1 && `${shorten(runName(run.key, runs), 40)}, `}
           {benchmark === null ? "all benchmarks" : shorten(visible(run.benchmarks[benchmark]!.name), 24)}
         </span>
       </button>
       <div id="pickers" className={unfolded ? "pickers unfolded" : "pickers"}>
-        {runs.length > 1 && (
+        {heads(runs).length > 1 && (
           <Select
             aria-label="Run"
             size="xs"
             w={220}
-            value={run.key}
+            value={headOf(run.key, runs)}
             allowDeselect={false}
             data-testid="run-picker"
-            data={runs.map((run) => ({ value: run.key, label: runName(run.key, runs) }))}
+            data={heads(runs).map((run) => ({ value: run.key, label: runName(run.key, runs) }))}
             onChange={(key) => key && void goToRun(key, run, route)}
           />
         )}
+        <ModelPicker />
         <Select
           aria-label="Benchmark"
           size="xs"
@@ -192,6 +208,45 @@ function Top() {
       {run.redacted && <span className="badge">redacted: prompts and responses left out</span>}
       <ColourScheme />
     </header>
+  );
+}
+
+/** The model whose scores are shown, and what its scores are set against. */
+function ModelPicker() {
+  const run = useRun();
+  const { runs } = useRunList();
+  const route = useRoute();
+  const family = familyOf(run.key, runs);
+  const here = family.find((member) => member.key === run.key);
+  if (!here) return null;
+  const outcomes = family.filter((member) => member.scored.model === here.scored.model);
+  const open = (key: string | undefined) => key && void goToRun(key, run, route);
+  return (
+    <>
+      <Select
+        aria-label="Model whose scores are shown"
+        title="Model whose scores are shown"
+        size="xs"
+        w={200}
+        searchable={modelsOf(family).length > 8}
+        value={here.scored.model}
+        allowDeselect={false}
+        data-testid="model-picker"
+        data={modelsOf(family)}
+        onChange={(model) => open(model === null ? undefined : runOf(model, here, family)?.key)}
+      />
+      <Select
+        aria-label="What its scores are set against"
+        title="What its scores are set against"
+        size="xs"
+        w={170}
+        value={here.key}
+        allowDeselect={false}
+        data-testid="outcome-picker"
+        data={outcomes.map((member) => ({ value: member.key, label: shorten(outcomeWords(member), 60) }))}
+        onChange={(key) => open(key ?? undefined)}
+      />
+    </>
   );
 }
 

@@ -3,7 +3,7 @@ import type { RunInfo } from "../data/types";
 import { differences } from "./settings";
 
 const run = {
-  model: "m",
+  scored: { model: "m", reader: "m", kind: "score", against: [], scored: true },
   sae: "s",
   sae_sha256: "abc",
   has: { lift: true },
@@ -47,10 +47,16 @@ it("names what differs with both values", () => {
     }),
   ).toEqual(["span: question / prompt", "verdicts on coverage: by lift / by tenths"]);
   expect(
-    texts({ model: "n", card: run.card.map((line) => (line.name === "Weights" ? { ...line, value: "v" } : line)) }),
-  ).toEqual(["model: m / n"]);
+    texts({
+      scored: { ...run.scored, model: "n", reader: "n" },
+      card: run.card.map((line) => (line.name === "Weights" ? { ...line, value: "v" } : line)),
+    }),
+  ).toEqual(["model that was scored: m / n", "model that reads the items: m / n"]);
+  expect(texts({ scored: { ...run.scored, kind: "peers", against: ["n", "o"] } })).toEqual([
+    "scores are taken: its scores / against peers: n, o",
+  ]);
   expect(texts({ card: run.card.map((line) => (line.name === "Weights" ? { ...line, value: "v" } : line)) })).toEqual([
-    "the model’s weights: w / v",
+    "its weights: w / v",
   ]);
   expect(texts({ evidence: { ...run.evidence, min_n_eff: 10, q: 0.1 } })).toEqual([
     "smallest n_eff for a test: 20 / 10",

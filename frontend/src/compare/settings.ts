@@ -1,4 +1,5 @@
 /** What two runs were made with: where that differs, differences between their concepts need not be the model's. */
+import { outcomeWords } from "../app/family";
 import type { BenchmarkSummary, RunInfo } from "../data/types";
 import { decimal, integer, percent } from "../format";
 
@@ -46,8 +47,10 @@ export function differences(first: RunInfo, second: RunInfo): Difference[] {
   const card = (run: RunInfo, name: string) => run.card.find((line) => line.name === name)?.value ?? NONE;
   const sides = (name: string, of: (run: RunInfo) => string): Difference => ({ name, a: of(first), b: of(second) });
   const results = [
-    sides("model", (run) => run.model),
-    ...(first.model === second.model ? [sides("the model’s weights", (run) => card(run, "Weights"))] : []),
+    sides("model that was scored", (run) => run.scored.model),
+    sides("scores are taken", (run) => outcomeWords(run)),
+    sides("model that reads the items", (run) => run.scored.reader),
+    ...(first.scored.reader === second.scored.reader ? [sides("its weights", (run) => card(run, "Weights"))] : []),
     sides("SAE", (run) => run.sae),
     ...(first.sae === second.sae ? [sides("the SAE’s weights", (run) => run.sae_sha256?.slice(0, 16) ?? NONE)] : []),
     ...FACTS.map((fact) => sides(fact.toLowerCase(), (run) => card(run, fact))),

@@ -3,10 +3,29 @@
  * (`explorer/parts/records/`). null: undefined or not known.
  */
 
-/** A run that can be opened. */
+/** Whose scores a run shows, and by which model its items are read. */
+export interface Scored {
+  /** The model that was scored. */
+  model: string;
+  /** The model whose activations the concepts are read from. */
+  reader: string;
+  /** Its scores; its scores against peers; or its scores less another model's. */
+  kind: "score" | "peers" | "difference";
+  /** The peers, or the other model. */
+  against: string[];
+  title: string;
+  sentence: string;
+  /** Whether any item has a score. */
+  scored: boolean;
+}
+
+/** A run, or an outcome of one, that can be opened. */
 export interface ListedRun {
   key: string;
   title: string;
+  scored: Scored;
+  /** Key of the run that holds all models' scores on these items; null: the run has scores of one model only. */
+  models: string | null;
 }
 
 /** Whether a model is configured, and which. */
@@ -343,7 +362,7 @@ export interface RunInfo {
   key: string;
   title: string;
   created: string;
-  model: string;
+  scored: Scored;
   sae: string;
   /** SHA-256 of the SAE's weights: concepts of two runs are the same only if it is equal. */
   sae_sha256: string | null;
@@ -364,8 +383,6 @@ export interface RunInfo {
   evidence: Thresholds;
   /** What chi_bench is measured in. */
   unit: string;
-  /** Of the model. */
-  short_name: string;
   answer: RunAnswer;
   /** All of them: weak ones first, then strong ones, each by the size of the gap times the items it concerns. */
   findings: Finding[];

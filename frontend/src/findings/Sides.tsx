@@ -1,4 +1,5 @@
 import { address, useRoute } from "../app/route";
+import { useRun } from "../app/state";
 import { characters } from "../data/characters";
 import type { Finding, FindingExample, ItemDetail } from "../data/types";
 import { decimal, integer, plural } from "../format";
@@ -97,6 +98,7 @@ function Texts({ item, differs }: { item: ItemDetail; differs: FindingExample["d
 
 /** The parts that differ from the other items of its benchmark; what all of them say is folded away. */
 function Prompt({ item, differs }: { item: ItemDetail; differs: FindingExample["differs"] }) {
+  const { scored } = useRun();
   const whole = characters(item.text ?? "");
   const [from, to] = item.own ?? [0, whole.length];
   // A text that is cut in an export may begin elsewhere.
@@ -115,7 +117,7 @@ function Prompt({ item, differs }: { item: ItemDetail; differs: FindingExample["
       </div>
       {folded && (
         <details className="folded">
-          <summary>All that the model read</summary>
+          <summary>All that {visible(scored.reader)} read</summary>
           <ReadText item={item} activity={NO_ACTIVITY} />
         </details>
       )}

@@ -64,7 +64,7 @@ function Shown({ item }: { item: ItemDetail }) {
         <p className="soft">The prompt and the response are left out of this explorer.</p>
       ) : (
         <>
-          <h3>What the model read</h3>
+          <h3>What {visible(run.scored.reader)} read</h3>
           <Legend item={item} concept={coloured} peak={activity.peak} />
           <Prompt item={item} activity={activity} />
         </>

@@ -60,7 +60,7 @@ function Question() {
     run.benchmarks.length === 1 ? "its benchmark leave" : `its ${integer(run.benchmarks.length)} benchmarks leave`;
   const weak = (
     <>
-      where is {visible(run.short_name)} weak{name && <> in {name}</>}
+      where is {visible(run.scored.model)} weak{name && <> in {name}</>}
     </>
   );
   const left = name ? (

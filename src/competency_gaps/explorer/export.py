@@ -20,7 +20,7 @@ from competency_gaps.explorer.opened import Opened, run_list
 from competency_gaps.explorer.page_files import FILES, content_security_policy, page_files
 from competency_gaps.explorer.parts import Parts, as_json
 from competency_gaps.explorer.parts.amounts import EXPORTED, EXPORTED_WIDE, WIDE
-from competency_gaps.explorer.parts.records.server import ListedRun, RunList
+from competency_gaps.explorer.parts.records.server import RunList
 from competency_gaps.files import no_space_left, write_json
 from competency_gaps.progress import Bar, Progress
 from competency_gaps.text import shorten, visible
@@ -126,13 +126,13 @@ def read_part(folder: Path, name: str) -> bytes:
 
 def _run_list(opened: Sequence[Opened]) -> RunList:
     """``runs.json``; runs of one name are numbered, since the name of the folder above may be private."""
-    names = [visible(run.run.path.resolve().name) for run in opened]
+    names = [visible(run.run.path.resolve().name) if run.models in (None, run.key) else run.title for run in opened]
     titles = [
         f"{name} ({names[: place + 1].count(name)})" if names.count(name) > 1 else name
         for place, name in enumerate(names)
     ]
-    runs = [ListedRun(run.key, title) for run, title in zip(opened, titles, strict=True)]
-    return replace(run_list(opened, "static", None), runs=runs)
+    listed = run_list(opened, "static", None)
+    return replace(listed, runs=[replace(run, title=title) for run, title in zip(listed.runs, titles, strict=True)])
 
 
 def _parts(run: Opened, *, redact: bool) -> Parts:

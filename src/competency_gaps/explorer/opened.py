@@ -19,10 +19,13 @@ from competency_gaps.dictionary.folder import Dictionary, dictionary_of
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts import Parts
 from competency_gaps.explorer.parts.records.server import ChatState, ListedRun, RunList
+from competency_gaps.explorer.parts.scored import scored_of
 from competency_gaps.explorer.queries import ask
 from competency_gaps.explorer.queries.subject import Subject
 from competency_gaps.runs.manifest import FILE
 from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.runs.scores import FILE as SCORES
+from competency_gaps.stages.outcomes import made_outcomes
 from competency_gaps.text import visible
 
 LONGEST_KEY = 40
@@ -67,11 +70,13 @@ class Opened:
     key: str
     """Its name in addresses and paths, unique here: lower-case letters, digits and dashes."""
     title: str
-    """Name of its folder, with the folder above where two are alike."""
+    """Name of its folder, with the folder above where two are alike; of an outcome, whose scores it shows."""
     run: RunFolder
     dictionary: Dictionary | None
     made: Stamp
     """Of its own files, when the run was opened."""
+    models: str | None = None
+    """Key of the run that holds all models' scores on these items; None: there are those of one model only."""
     _current: _Current = field(default_factory=_Current, repr=False, compare=False)
 
     def now(self, command: str = "cgaps explore") -> Shown:
@@ -87,7 +92,7 @@ class Opened:
         ChangedError
             If the run itself changed.
         """
-        if _stamp(self.run.path, OWN) != self.made:
+        if _own_stamp(self.run) != self.made:
             raise ChangedError(f"the run changed while it was shown: start {command} again")
         added = _stamp(self.run.path, ADDED)
         current = self._current
@@ -129,8 +134,13 @@ def _stamp(folder: Path, patterns: Iterable[str]) -> Stamp:
     return tuple(files)
 
 
+def _own_stamp(run: RunFolder) -> Stamp:
+    """Of the run's own files; an outcome also rests on those of the run that it is of."""
+    return tuple(stamp for folder in dict.fromkeys((run.base, run.path)) for stamp in _stamp(folder, OWN))
+
+
 def open_runs(paths: Sequence[Path], dictionary: Path | None = None) -> list[Opened]:
-    """Open runs for an explorer.
+    """Open runs for an explorer, and after each run the outcomes of it that were made.
 
     Parameters
     ----------
@@ -158,11 +168,20 @@ def open_runs(paths: Sequence[Path], dictionary: Path | None = None) -> list[Ope
     dictionaries = [_dictionary(run, dictionary) for run in runs]
     if dictionary is not None and all(isinstance(known, UserError) for known in dictionaries):
         raise next(known for known in dictionaries if isinstance(known, UserError))
-    keys, titles = _keys(places), _titles(places)
-    return [
-        Opened(key, title, run, dictionary_of(run) if isinstance(known, UserError) else known, stamp)
-        for key, title, run, known, stamp in zip(keys, titles, runs, dictionaries, stamps, strict=True)
-    ]
+    opened: list[Opened] = []
+    for run, known, title, stamp in zip(runs, dictionaries, _titles(places), stamps, strict=True):
+        own = dictionary_of(run) if isinstance(known, UserError) else known
+        key = _key(run.path.resolve().name[:LONGEST_KEY], opened)
+        if run.path != run.base:
+            opened.append(Opened(key, title, run, own, _own_stamp(run)))
+            continue
+        has_models = (run.path / SCORES).is_file()
+        opened.append(Opened(key, title, run, own, stamp, key if has_models else None))
+        for outcome in made_outcomes(run) if has_models else ():
+            if outcome.path.resolve() not in places:
+                name = _key(f"{key}-{outcome.path.name}", opened)
+                opened.append(Opened(name, scored_of(outcome).title, outcome, own, _own_stamp(outcome), key))
+    return opened
 
 
 def run_list(opened: Sequence[Opened], mode: Literal["served", "static"], chat: ChatState | None) -> RunList:
@@ -173,7 +192,7 @@ def run_list(opened: Sequence[Opened], mode: Literal["served", "static"], chat: 
     chat
         State of the chat; None in a static explorer.
     """
-    runs = [ListedRun(run.key, run.title) for run in opened]
+    runs = [ListedRun(run.key, run.title, scored_of(run.run), run.models) for run in opened]
     return RunList(runs, mode, chat, version("competency-gaps"))
 
 
@@ -184,15 +203,12 @@ def _dictionary(run: RunFolder, given: Path | None) -> Dictionary | UserError | 
         return error
 
 
-def _keys(places: Sequence[Path]) -> list[str]:
-    keys: list[str] = []
-    for place in places:
-        base = re.sub("[^a-z0-9]+", "-", place.name.lower())[:LONGEST_KEY].strip("-") or "run"
-        key, number = base, 2
-        while key in keys:
-            key, number = f"{base}-{number}", number + 1
-        keys.append(key)
-    return keys
+def _key(name: str, opened: Sequence[Opened]) -> str:
+    base = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-") or "run"
+    key, number = base, 2
+    while any(run.key == key for run in opened):
+        key, number = f"{base}-{number}", number + 1
+    return key
 
 
 def _titles(places: Sequence[Path]) -> list[str]:

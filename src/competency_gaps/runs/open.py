@@ -19,6 +19,7 @@ from competency_gaps.activations.tokens import TokenActivations, TokenReader
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.metrics.saliency import saliency
 from competency_gaps.once import made_once
+from competency_gaps.outcomes import Kind
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.manifest import read_manifest
 from competency_gaps.text import shorten
@@ -61,9 +62,10 @@ class RunFolder:
         return str(self.manifest["scored_model"])
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Kind:
         """What the evidence rests on: ``score``, ``peers`` (scores against peers) or ``difference`` (of two models)."""
-        return str(self.manifest["outcome"]["kind"]) if "outcome" in self.manifest else "score"
+        kind: Kind = self.manifest["outcome"]["kind"] if "outcome" in self.manifest else "score"
+        return kind
 
     @property
     def limits(self) -> tuple[float, float]:

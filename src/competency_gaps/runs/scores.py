@@ -106,7 +106,7 @@ def model_scores(run: RunFolder) -> ModelScores:
     The scores of ``items.parquet`` belong to the model that the manifest names under ``scored_model``: the lens, or the
     model of the logs that the items came from.
     """
-    items = run.items
+    items = run.scan("items").select("score", "excluded").collect()
     kept = items["excluded"].is_null().to_numpy()
     columns: dict[str, np.ndarray] = {}
     if items["score"].is_not_null().any():

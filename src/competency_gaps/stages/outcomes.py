@@ -77,7 +77,7 @@ def outcome_run(
         return base
     outcome, slopes = _outcome(base, scores, model, kind, against)
     folder = base.path / FOLDER / _folder_name(outcome)
-    digest = _digest(base, scores, outcome)
+    digest = _digest(base, scores, (outcome.model, *outcome.against))
     if (folder / FILE).is_file():
         known = read_manifest(folder)
         if known["outcome"].get("digest") == digest:
@@ -95,6 +95,22 @@ def outcome_run(
     progress = progress or Progress(quiet=True)
     with progress.stage(f"evidence of {model}"):
         return _write(base, folder, outcome, record)
+
+
+def made_outcomes(run: RunFolder) -> list[RunFolder]:
+    """Open the outcomes of a run that were made, by model; those whose scores have changed since are left out."""
+    folders = [path.parent for path in sorted((run.path / FOLDER).glob(f"*/{FILE}"))]
+    if not folders:
+        return []
+    scores = model_scores(run)
+    made = []
+    for folder in folders:
+        manifest = read_manifest(folder)
+        record = manifest["outcome"]
+        models = (record["model"], *record["against"])
+        if set(models) <= set(scores.models) and record["digest"] == _digest(run, scores, models):
+            made.append(RunFolder(folder, manifest))
+    return sorted(made, key=lambda outcome: scores.row(outcome.scored_model))
 
 
 def outcome_of(run: RunFolder, scores: ModelScores, model: str, kind: Kind, against: tuple[str, ...] = ()) -> Outcome:
@@ -133,11 +149,11 @@ def _folder_name(outcome: Outcome) -> str:
     return f"{outcome.kind}-{words}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
 
-def _digest(run: RunFolder, scores: ModelScores, outcome: Outcome) -> str:
-    """What an outcome's tables rest on."""
+def _digest(run: RunFolder, scores: ModelScores, models: tuple[str, ...]) -> str:
+    """What the tables of an outcome of these models rest on."""
     kept = {key: value for key, value in run.manifest.items() if key not in ("command", "timings")}
     digest = hashlib.sha256(json.dumps([VERSION, kept], sort_keys=True, default=str).encode())
-    for model in (outcome.model, *outcome.against):
+    for model in models:
         digest.update(scores.of(model).tobytes())
     return digest.hexdigest()
 
@@ -222,8 +238,12 @@ def _benchmarks(base: RunFolder, items: pl.DataFrame) -> pl.DataFrame:
         pl.col("outcome").count().alias("scored"), pl.col("score").mean().alias("mean_score")
     )
     order, kinds = base.benchmarks.columns, base.benchmarks.schema
-    joined = base.benchmarks.drop("scored", "mean_score").join(means, on="benchmark", maintain_order="left")
-    return joined.select(order).cast({"scored": kinds["scored"], "mean_score": kinds["mean_score"]})
+    joined = base.benchmarks.drop("scored", "mean_score").join(means, on="benchmark", how="left", maintain_order="left")
+    return (
+        joined.with_columns(pl.col("scored").fill_null(0))
+        .select(order)
+        .cast({"scored": kinds["scored"], "mean_score": kinds["mean_score"]})
+    )
 
 
 def _overlap(base: RunFolder, single: dict[str, Evidence]) -> pl.DataFrame:

@@ -36,6 +36,7 @@ _STATISTICS = (
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "items": (
         *("benchmark", "score", "epochs", "policy", "n_tokens", "n_span_tokens", "cluster", "cluster_kind", "stratum"),
+        "outcome",
     ),
     "concepts": (
         *_STATISTICS,

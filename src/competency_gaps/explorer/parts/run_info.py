@@ -26,10 +26,11 @@ from competency_gaps.explorer.parts.records.run import (
     UnreadRecords,
     Verdict,
 )
+from competency_gaps.explorer.parts.scored import scored_of
 from competency_gaps.explorer.parts.suggestions import suggestions
 from competency_gaps.explorer.parts.suite import Suite
 from competency_gaps.findings.answer import answer
-from competency_gaps.findings.answer_parts import alike, scored_name
+from competency_gaps.findings.answer_parts import alike
 from competency_gaps.presentation import facts, labels
 from competency_gaps.probes.sentence import sentence
 from competency_gaps.robustness import read_assessment
@@ -42,9 +43,8 @@ _NAME_LIMIT = 120
 
 
 def run_title(run: RunFolder) -> str:
-    """Name a run: its model and its folder."""
-    model = scored_name(run.manifest)
-    return visible(shorten(f"{model} ({run.path.resolve().name})", _NAME_LIMIT))
+    """Name a run: whose scores it shows, by which model the items are read, and its folder."""
+    return visible(shorten(f"{scored_of(run).title} ({run.base.resolve().name})", _NAME_LIMIT))
 
 
 def run_info(context: Context) -> RunInfo:
@@ -55,7 +55,7 @@ def run_info(context: Context) -> RunInfo:
         key=context.key,
         title=run_title(context.run),
         created=str(manifest["created"]),
-        model=str(manifest["model"]["name"]),
+        scored=scored_of(context.run),
         sae=str(manifest["sae"]["name"]),
         sae_sha256=manifest["sae"].get("weights_sha256"),
         neuronpedia_id=manifest["sae"].get("neuronpedia_id"),
@@ -68,7 +68,6 @@ def run_info(context: Context) -> RunInfo:
         counts=_counts(context),
         evidence=_thresholds(manifest["evidence"]),
         unit=facts.unit(manifest),
-        short_name=scored_name(manifest),
         answer=answer(context),
         findings=finding_list(context),
         glossary=glossary(context),

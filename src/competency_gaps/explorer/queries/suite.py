@@ -58,7 +58,9 @@ class Overview(QueryAnswer):
     confidence: Sentences
     warnings: Sentences
     title: Sentence
-    model: Sentence
+    scored_model: Sentence
+    read_by: Sentence
+    whose_scores: Sentence
     sae: Sentence
     created: str
     width: int
@@ -200,6 +202,9 @@ def overview(subject: Subject, arguments: Nothing) -> Overview:
         "confidence": _texts(answer.confidence),
         "warnings": [caution.text for caution in info.cautions],
         "benchmarks": len(info.benchmarks),
+        "scored_model": info.scored.model,
+        "read_by": info.scored.reader,
+        "whose_scores": info.scored.sentence,
     }
     return Overview.model_validate({**vars(info), **facts})
 

@@ -8,12 +8,31 @@ from typing import Literal
 
 from competency_gaps.explorer.parts.records.findings import Finding
 from competency_gaps.findings.answer import RunAnswer
+from competency_gaps.outcomes import Kind as OutcomeKind
 from competency_gaps.presentation.facts import Fact
 from competency_gaps.presentation.glossary import Term
 
 Tone = Literal["good", "bad", "open"]
 Pair = tuple[str, str]
 Kind = Literal["text", "word", "flag", "integer", "tenths", "decimal", "signed", "magnitude", "probability", "percent"]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Whose scores a run shows, and by which model its items are read."""
+
+    model: str
+    """The model that was scored."""
+    reader: str
+    """The model whose activations the concepts are read from."""
+    kind: OutcomeKind
+    """Its scores; its scores against peers; or its scores less another model's."""
+    against: Sequence[str]
+    """The peers, or the other model."""
+    title: str
+    sentence: str
+    scored: bool
+    """Whether any item has a score."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +216,7 @@ class RunInfo:
     key: str
     title: str
     created: str
-    model: str
+    scored: Scored
     sae: str
     sae_sha256: str | None
     """SHA-256 of the SAE's weights: concepts of two runs are the same only if it is equal."""
@@ -216,8 +235,6 @@ class RunInfo:
     evidence: Thresholds
     unit: str
     """What chi_bench is measured in."""
-    short_name: str
-    """Of the model."""
     answer: RunAnswer
     findings: Sequence[Finding]
     """All of them: weak ones first, then strong ones, each by the size of the gap times the items it concerns."""

@@ -9,15 +9,20 @@ from typing import Annotated, Any, Literal
 import pydantic.dataclasses
 from pydantic import ConfigDict, Field
 
+from competency_gaps.explorer.parts.records.run import Scored
+
 _STRICT = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True)
 class ListedRun:
-    """A run that can be opened."""
+    """A run, or an outcome of one, that can be opened."""
 
     key: str
     title: str
+    scored: Scored
+    models: str | None
+    """Key of the run that holds all models' scores on these items; None: the run has scores of one model only."""
 
 
 @dataclass(frozen=True)

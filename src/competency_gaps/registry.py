@@ -158,6 +158,7 @@ LOGS = Registry(
         "helm": "harnesses.helm:LOG",
         "lighteval": "harnesses.lighteval:LOG",
         "opencompass": "harnesses.opencompass:LOG",
+        "every_eval_ever": "harnesses.every_eval_ever.log:LOG",
     },
     reserved=("table",),
 )

@@ -13,6 +13,7 @@ from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.scores import Added, Scored, add_scores, model_scores
 
 if TYPE_CHECKING:
+    from competency_gaps.harnesses.every_eval_ever.results import WrittenResults
     from competency_gaps.outcomes import ItemFacts
     from competency_gaps.progress import Progress
     from competency_gaps.stages.compare import Comparison
@@ -227,6 +228,36 @@ class Models(RunFolder):
         from competency_gaps.stages.compare import compare_models
 
         return compare_models(self.run_itself(), candidate, baseline, min_effect=min_effect)
+
+    def export_results(
+        self, folder: Path | str, *, models: Sequence[str] = (), organization: str = "unknown"
+    ) -> list[WrittenResults]:
+        """Write the models' scores and responses in the form of every_eval_ever, version 0.3.0.
+
+        Parameters
+        ----------
+        folder
+            Per model an aggregate ``UUID.json`` and ``UUID_samples.jsonl`` go to
+            ``data/competency-gaps/DEVELOPER/MODEL/`` in it, with a checksum.
+        models
+            Their names; empty: all of :attr:`models`.
+        organization
+            Who made the scores.
+
+        Returns
+        -------
+        list of WrittenResults
+            Files and counts per model. Unscored items are left out and counted: the schema demands a number, and a 0
+            would be read as a wrong answer.
+
+        Raises
+        ------
+        UserError
+            If the run has no scores of a model, or a model has no score at all.
+        """
+        from competency_gaps.harnesses.every_eval_ever.results import write_results
+
+        return write_results(self.run_itself(), Path(folder), models=models, organization=organization)
 
     def run_itself(self) -> RunFolder:
         """The run that this is an outcome of; the run itself if it is none."""

@@ -68,7 +68,7 @@ def cgaps(
 for command in (
     *(run.demo, run.run, sae.sae, inspect_log.inspect_log),
     *(read.show, read.concept, findings.findings, read.report, explore.explore, explore.export, read.robustness),
-    *(models.score, models.compare),
+    *(models.score, models.compare, models.export_results),
     *(dictionary.exemplars, dictionary.label, dictionary.import_labels, dictionary.themes, dictionary.name),
     *(sae.reference, sae.train_sae, match.match, match.scope),
 ):

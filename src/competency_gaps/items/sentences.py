@@ -76,6 +76,7 @@ SENTENCES: Mapping[str, str] = {
     "judgement_again": "the same item was judged before in this file",
     "sample_again": "the same sample and epoch occurred before",
     "attempt_again": "the same attempt occurred before",
+    "other_result": "belongs to <the result {q0!r}|another result>, which was not chosen",
     "other_filter": "answer of <the filter {q0!r}|another filter>, which was not chosen",
     "perplexity": "scored by perplexity: one prompt per option",
     "no_judgement": "the line is not a judgement (no id, or no games)",
@@ -147,6 +148,9 @@ SENTENCES: Mapping[str, str] = {
     "games (0.50 is none)",
     "arena_figure": "Arena-Hard's own figure, which averages verdicts and not items and leaves out items with one "
     "game: {0:.4f}",
+    "shares_for_percent": "the limits< of {q0}> are 0 and 100, but every score lies from 0 to 1: the scores are taken "
+    "as shares",
+    "other_checksum": "<{q0} is not|the file is not> the one that its aggregate was written with: the checksums differ",
     "no_model_answer": "{0:item} without a line in model_answer; the response is what the judge saw",
     "detectors_named_only": "this report names its detectors but holds no results for each attempt: no item has a "
     "score",

@@ -1,0 +1,304 @@
+"""Results in the form of every_eval_ever, a schema of instance-level results across harnesses, version 0.3.
+
+An evaluation is an aggregate ``NAME.json`` with ``NAME_samples.jsonl`` beside it, or the samples alone; a line is one
+sample under one of the aggregate's results.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from competency_gaps.config import LogSource
+from competency_gaps.harnesses.shared.files import (
+    LoggedScore,
+    files_under,
+    first_object,
+    json_file,
+    log_lines,
+    mapping,
+    mean_score,
+    score_in_unit,
+    sequence,
+    text_or_none,
+)
+from competency_gaps.harnesses.shared.log import (
+    NONE,
+    LogEntry,
+    LogPart,
+    Reader,
+    Tally,
+    chosen_metric,
+    mapped,
+    newest,
+)
+from competency_gaps.harnesses.shared.prompt import LoggedPrompt, chat_messages, read_prompt
+from competency_gaps.items.item import Item
+from competency_gaps.items.remark import Remark
+
+SAMPLES = "_samples.jsonl"
+_REQUIRED = ("evaluation_id", "evaluation_name", "sample_id", "input", "evaluation")
+"""Fields by which a line is told from those of other tools."""
+_PERCENT = (0.0, 100.0)
+RAW = "input.raw, at its last place in input.formatted"
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Which of a result's scores stand for 0 and 1."""
+
+    worst: float
+    best: float
+
+    def score(self, value: Any) -> LoggedScore:
+        number = _finite(value)
+        return score_in_unit(value if number is None else (number - self.worst) / (self.best - self.worst))
+
+
+class _Result(NamedTuple):
+    """A result as the aggregate describes it, with the range of its samples' scores."""
+
+    scale: _Scale
+    fault: str | None
+    """Why its scores cannot be scores in [0, 1]; None: they can."""
+    shares: bool
+    """Its limits are those of percentages, but its samples' scores are shares."""
+    aggregate: Any
+    """The aggregate's own figure; None: there is none."""
+
+
+def find(path: Path) -> list[LogPart]:
+    """Every evaluation at a path, the newest of each name and model.
+
+    Every line is read, because only the lines say which evaluations and results a file holds, and in which range their
+    scores lie.
+    """
+    if path.is_file() and path.suffix == ".json":
+        path = path.with_name(path.stem + SAMPLES)
+    files = files_under(path, "*.jsonl" if path.is_file() else f"*{SAMPLES}") if path.exists() else []
+    by_name: dict[tuple[str, str | None], list[tuple[str, Path]]] = {}
+    ranges: dict[tuple[str, str | None, Path], dict[str, tuple[float, float]]] = {}
+    for file in files:
+        if not all(name in first_object(file) for name in _REQUIRED):
+            continue
+        aggregate = _aggregate(file)
+        stamp = str(aggregate.get("evaluation_timestamp") or aggregate.get("retrieved_timestamp") or "")
+        for (name, model), found in _ranges(file).items():
+            by_name.setdefault((name, model), []).append((stamp, file))
+            ranges[name, model, file] = found
+    parts = []
+    for (name, model), logs in by_name.items():
+        stamp, file, notes = newest(logs)
+        details = {"name": name, "model": model, "ranges": ranges[name, model, file]}
+        parts.append(LogPart("every_eval_ever", name, (file,), model, stamp or None, notes, details))
+    return parts
+
+
+def _aggregate(samples: Path) -> dict[str, Any]:
+    file = samples.with_name(samples.name.removesuffix(SAMPLES) + ".json")
+    return mapping(json_file(file)) if samples.name.endswith(SAMPLES) and file.is_file() else {}
+
+
+def _ranges(file: Path) -> dict[tuple[str, str | None], dict[str, tuple[float, float]]]:
+    """Per evaluation's name and model: its results, each with its samples' least and greatest score."""
+    found: dict[tuple[str, str | None], dict[str, tuple[float, float]]] = {}
+    for line in log_lines(file):
+        name, score = line.value.get("evaluation_name"), _finite(mapping(line.value.get("evaluation")).get("score"))
+        if not isinstance(name, str):
+            continue
+        results = found.setdefault((name, text_or_none(line.value.get("model_id"))), {})
+        low, high = results.setdefault(_result_of(line.value), (math.inf, -math.inf))
+        if score is not None and not line.value.get("error"):
+            results[_result_of(line.value)] = (min(low, score), max(high, score))
+    return found
+
+
+def _result_of(row: Mapping[str, Any]) -> str:
+    """The result that a line belongs to: its id, which some tools leave out, else the evaluation's name."""
+    return str(row.get("evaluation_result_id") or row.get("evaluation_name"))
+
+
+def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
+    """Items of one evaluation under one of its results; lines of the same sample and prompt are averaged.
+
+    Raises
+    ------
+    UserError
+        If no result's scores can be brought into [0, 1].
+    """
+    file, aggregate = part.files[0], _aggregate(part.files[0])
+    results = {key: _result(part, aggregate, key, limits) for key, limits in part.details["ranges"].items()}
+    metric = chosen_metric(source, part, {key: result.fault for key, result in results.items()})
+    tally = Tally(part, metric=metric, available={"metric": tuple(results)})
+    result = results.get(metric)
+    if result is not None and result.shares:
+        tally.warn("shares_for_percent", quotes=(metric,))
+    recorded = mapping(aggregate.get("detailed_evaluation_results"))
+    if not _same_checksum(file, recorded):
+        tally.warn("other_checksum", quotes=(file.name,))
+    repeats: dict[str, list[tuple[Mapping[str, Any], LoggedPrompt, LoggedScore]]] = {}
+    wanted = next(iter(results)) if metric == NONE else metric
+    for line in log_lines(file):
+        row = line.value
+        if line.fault is None and not _belongs(row, part):
+            continue
+        tally.records += 1
+        asked = line.fault or _asked(row, wanted)
+        if isinstance(asked, Remark) and asked.code == "other_result":
+            tally.drop(line.where, asked)  # counted, not listed
+            continue
+        if isinstance(asked, Remark):
+            yield tally.drop(line.where, asked)
+            continue
+        same = repeats.setdefault(str(row["sample_id"]), [])
+        if same and same[0][1].prompt != asked.prompt:
+            yield tally.drop(line.where, Remark("sample_again"))
+            continue
+        score = _score(row, result)
+        tally.unscored_because(score.reason)
+        same.append((row, asked, score))
+    for number, lines in repeats.items():
+        first, prompt, _ = lines[0]
+        further = mapped(source, f"{file.name}, sample {number}", mapping(first.get("metadata")), first)
+        mean = mean_score(score.value for _, _, score in lines)
+        yield tally.item(_item(first, prompt, mean, metric, len(lines), further), prompt.method, records=len(lines))
+    if result is not None:
+        tally.compare_mean(result.scale.score(result.aggregate).value, metric)
+    yield tally.report()
+
+
+def _belongs(row: Mapping[str, Any], part: LogPart) -> bool:
+    name, model = row.get("evaluation_name"), text_or_none(row.get("model_id"))
+    return not isinstance(name, str) or (name, model) == (part.details["name"], part.details["model"])
+
+
+def _result(part: LogPart, aggregate: Mapping[str, Any], key: str, scores: tuple[float, float]) -> _Result:
+    """What the aggregate says of a result, and whether its scores have a known range."""
+    entries = [mapping(entry) for entry in sequence(aggregate.get("evaluation_results"))]
+    ours = [entry for entry in entries if entry.get("evaluation_name") == part.details["name"]]
+    entry = next((entry for entry in ours if entry.get("evaluation_result_id") == key), {})
+    if not entry and len(ours) == len(part.details["ranges"]) == 1:
+        entry = ours[0]  # lines without an id can be of no other result
+    if ours and not entry:
+        return _Result(_Scale(0.0, 1.0), "is none of the aggregate's results", False, None)
+    config = mapping(entry.get("metric_config"))
+    low, high = (_finite(config.get(name)) for name in ("min_score", "max_score"))
+    down = config.get("lower_is_better") is True
+    inside = scores[0] >= 0 and scores[1] <= 1
+    binary = config.get("score_type") == "binary"
+    shares = inside and (low, high) == _PERCENT and scores[1] > 0
+    aggregated: Any = mapping(entry.get("score_details")).get("score")
+    if shares:
+        # The aggregate's own figure is a percentage.
+        figure = _finite(aggregated)
+        aggregated = None if figure is None else figure / 100
+        low, high = 0.0, 1.0
+    fault = None
+    if low is None or high is None or low >= high:
+        if not inside and scores[0] <= scores[1]:
+            fault = f"has scores from {scores[0]:g} to {scores[1]:g}, and no limits that would bring them into [0, 1]"
+        elif config.get("score_type") == "levels":
+            fault = "has levels, and no limits that would bring them into [0, 1]"
+        elif down and not binary:
+            fault = "is better the lower it is, and its limits are not known"
+        low, high = 0.0, 1.0
+    elif scores[0] < low or scores[1] > high:
+        fault = f"has scores from {scores[0]:g} to {scores[1]:g}, outside its own limits {low:g} and {high:g}"
+    scale = _Scale(high, low) if down else _Scale(low, high)
+    return _Result(scale, fault, shares, aggregated)
+
+
+def _finite(value: Any) -> float | None:
+    try:
+        number = float(value) if isinstance(value, (int, float)) else math.nan
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _same_checksum(file: Path, recorded: Mapping[str, Any]) -> bool:
+    """Whether the samples are those that the aggregate was written with; also if it does not say."""
+    if recorded.get("hash_algorithm") not in ("sha256", "md5") or not isinstance(recorded.get("checksum"), str):
+        return True
+    with file.open("rb") as handle:
+        digest = hashlib.file_digest(handle, str(recorded["hash_algorithm"])).hexdigest()
+    return digest == recorded["checksum"].lower()
+
+
+def _asked(row: Mapping[str, Any], result: str) -> LoggedPrompt | Remark:
+    """What the model was asked, or why the line becomes no item."""
+    if not isinstance(row.get("evaluation_name"), str) or row.get("sample_id") in (None, ""):
+        return Remark("sample_no_id")
+    if _result_of(row) != result:
+        return Remark("other_result", quotes=(_result_of(row),))
+    given = mapping(row.get("input"))
+    raw = text_or_none(given.get("raw")) or ""
+    asked = _conversation(row, raw) if row.get("interaction_type") in ("multi_turn", "agentic") else None
+    asked = asked or read_prompt(text_or_none(given.get("formatted")) or raw, raw, RAW)
+    return asked or Remark("no_prompt")
+
+
+def _conversation(row: Mapping[str, Any], raw: str) -> LoggedPrompt | None:
+    """The user's messages as one, after those of the system; the model's and its tools' are answers, not the item."""
+    messages = [message for message in sequence(row.get("messages")) if mapping(message).get("content")]
+    said = chat_messages([message for message in messages if message.get("role") in ("system", "user")]) or ()
+    users = [message["content"] for message in said if message["role"] == "user"]
+    if not users:
+        return None
+    system = [message for message in said if message["role"] == "system"]
+    asked = [*system, {"role": "user", "content": "\n\n".join(users)}]
+    return read_prompt(asked, raw if len(users) == 1 else "", RAW)
+
+
+def _score(row: Mapping[str, Any], result: _Result | None) -> LoggedScore:
+    if row.get("error"):
+        return LoggedScore(None, Remark("sample_failed", quotes=(str(row["error"]),)))
+    value = mapping(row.get("evaluation")).get("score")
+    return score_in_unit(value) if result is None else result.scale.score(value)
+
+
+def _item(
+    row: Mapping[str, Any],
+    asked: LoggedPrompt,
+    score: float | None,
+    metric: str,
+    epochs: int,
+    further: Mapping[str, Any],
+) -> Item:
+    given = mapping(row.get("input"))
+    choices = tuple(choice for choice in sequence(given.get("choices")) if isinstance(choice, str))
+    references = [text for text in sequence(given.get("reference")) if isinstance(text, str)]
+    answer: Any = references[0] if len(references) == 1 else references or None
+    if len(choices) > 1 and answer in choices:
+        answer = choices.index(answer)
+    fields = {
+        "choices": choices if len(choices) > 1 else None,
+        "answer": answer,
+        "score": score,
+        "response": _response(row),
+        "epochs": epochs,
+        "identity": {
+            "tool": "every_eval_ever",
+            "doc_id": str(row["sample_id"]),
+            "metric": metric,
+            "epochs": epochs,
+            "sample_hash": row.get("sample_hash"),
+        },
+    }
+    return asked.item(str(row["sample_id"]), **{**fields, **further})
+
+
+def _response(row: Mapping[str, Any]) -> str | None:
+    """The first output, or the last message of the assistant."""
+    if row.get("interaction_type") in ("multi_turn", "agentic"):
+        messages = map(mapping, sequence(row.get("messages")))
+        answers = [message.get("content") for message in messages if message.get("role") == "assistant"]
+        return next((answer for answer in reversed(answers) if isinstance(answer, str) and answer), None)
+    return next((text for text in sequence(mapping(row.get("output")).get("raw")) if isinstance(text, str)), None)
+
+
+LOG = Reader("every_eval_ever: *_samples.jsonl", find, read, ("metric", "fields"))

@@ -158,3 +158,16 @@ def test_unknown_models_and_too_few_peers_are_refused(run):
         run.as_model("a", "peers")
     with pytest.raises(UserError, match="at least 2 other models"):
         run.as_model("a", ["a", run.scored_model])
+
+
+def test_answers_that_could_not_be_parsed_are_an_outcome_of_their_own(run):
+    scores = table(run, models=("a",))
+    lost = pl.when(pl.arange(pl.len()) % 3 == 0).then(None).otherwise("a").alias("a")
+    run.add_scores(scores.with_columns(lost))
+    parsed = run.as_model("a", parsed=True)
+    kept = run.items["excluded"].is_null().to_numpy()
+    expected = np.where(np.arange(run.items.height) % 3 == 0, 0.0, 1.0)
+    assert np.array_equal(parsed.outcomes, np.where(kept, expected, np.nan), equal_nan=True)
+    assert parsed.limits == (0.0, 1.0) and parsed.kind == "parsed"
+    with pytest.raises(UserError, match="expected one of the two"):
+        run.as_model("a", "peers", parsed=True)

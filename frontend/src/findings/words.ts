@@ -4,7 +4,7 @@ import { decimal, integer, percent, plural, signed } from "../format";
 
 /** A mean of its items: a share of right answers, a mean score where answers get parts of a point, or a difference. */
 export function level(mean: number | null, unit: Finding["unit"]): string {
-  if (unit === "right") return percent(mean);
+  if (unit === "right" || unit === "parsed") return percent(mean);
   return unit === "score" ? decimal(mean) : signed(mean);
 }
 
@@ -12,6 +12,7 @@ export function level(mean: number | null, unit: Finding["unit"]): string {
 export const UNIT: Record<Finding["unit"], string> = {
   right: "Right",
   score: "Mean score",
+  parsed: "Parsed",
   peers: "Against peers",
   difference: "Difference",
 };

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 import polars as pl
 
+from competency_gaps.errors import UserError, argument
 from competency_gaps.runs.open import RunFolder, open_folder
-from competency_gaps.runs.scores import Added, Scored, add_scores, model_scores
+from competency_gaps.runs.scores import Added, Scored, add_scores
 
 if TYPE_CHECKING:
     from competency_gaps.harnesses.every_eval_ever.results import WrittenResults
-    from competency_gaps.outcomes import ItemFacts
     from competency_gaps.progress import Progress
     from competency_gaps.stages.compare import Comparison
 
@@ -87,6 +87,9 @@ class Models(RunFolder):
         benchmark: str | None = None,
         model: str | None = None,
         format: str | None = None,
+        metric: str | None = None,
+        filter: str | None = None,
+        scorer: str | None = None,
         replace: bool = False,
     ) -> list[Added]:
         """Add models' scores and responses from another tool's log of an evaluation on the same items.
@@ -101,6 +104,8 @@ class Models(RunFolder):
             What to call the model; None: as the log calls it.
         format
             Of the log; None: detected.
+        metric, filter, scorer
+            Which of the log's scores, as for the run's own benchmark; None: each format's default.
         replace
             Whether models that were added before are replaced.
 
@@ -111,10 +116,14 @@ class Models(RunFolder):
         """
         from competency_gaps.harnesses.scores import read_score_log
 
-        rows = read_score_log(Path(path), benchmark, model=model, format_=format)
+        rows = read_score_log(
+            Path(path), benchmark, model=model, format_=format, metric=metric, filter=filter, scorer=scorer
+        )
         return add_scores(self.run_itself(), rows, replace=replace)
 
-    def as_model(self, model: str, against: Against = None, *, progress: Progress | None = None) -> Self:
+    def as_model(
+        self, model: str, against: Against = None, *, parsed: bool = False, progress: Progress | None = None
+    ) -> Self:
         """Read the run as the scores of one of its models.
 
         Parameters
@@ -125,6 +134,9 @@ class Models(RunFolder):
             ``"peers"``: its scores less what models of its level make of each item, so that an item's difficulty is no
             weakness; a list of names: these are the peers; a single name: its scores less that model's; None: its
             scores.
+        parsed
+            Read it, instead, as whether a score could be read from its answers: weak concepts are those on whose items
+            fewer answers are parsed.
 
         Returns
         -------
@@ -139,8 +151,10 @@ class Models(RunFolder):
         """
         from competency_gaps.stages.outcomes import outcome_run
 
+        if parsed and against is not None:
+            raise UserError(f"{argument('parsed')} and {argument('against')}: expected one of the two.")
         if against is None:
-            made = outcome_run(self, model, progress=progress)
+            made = outcome_run(self, model, "parsed" if parsed else "score", progress=progress)
         elif against == "peers":
             made = outcome_run(self, model, "peers", progress=progress)
         elif isinstance(against, str):
@@ -189,21 +203,9 @@ class Models(RunFolder):
             (correlation with the models' scores on the benchmark's other items; null: too few models, or all alike),
             ``p_value`` and ``q_value`` of a discrimination below 0: strong models wrong, weak ones right.
         """
-        from competency_gaps.outcomes import item_facts
+        from competency_gaps.stages.models import item_models
 
-        base = self.run_itself()
-        names = base.items["benchmark"].unique(maintain_order=True).to_list()
-        group = base.items["benchmark"].replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy()
-        facts: ItemFacts = item_facts(model_scores(base).values, group)
-        columns = {
-            "models": facts.models,
-            "mean": facts.mean,
-            "discrimination": facts.discrimination,
-            "p_value": facts.p_value,
-            "q_value": facts.q_value,
-        }
-        table = pl.DataFrame(columns).with_columns(pl.col(pl.Float64).fill_nan(None))
-        return pl.concat([base.items.select("benchmark", "item_id"), table], how="horizontal")
+        return item_models(self)
 
     def compare(self, candidate: str, baseline: str, *, min_effect: float = 0.0) -> Comparison:
         """Compare two models of the run item by item; two runs are compared by :func:`competency_gaps.compare`.

@@ -51,6 +51,9 @@ AgainstOption = Annotated[
     list[str] | None,
     typer.Option(help="With --as: less the scores of this model; several are the peers; may be repeated."),
 ]
+ParsedOption = Annotated[
+    bool, typer.Option("--parsed", help="With --as: where fewer of its answers could be parsed, in place of scores.")
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Run even if the SAE does not fit.")]
 
 _MOST = 10_000_000

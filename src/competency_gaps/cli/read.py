@@ -18,6 +18,7 @@ from competency_gaps.cli.options import (
     AgainstPeersOption,
     AsOption,
     JsonOption,
+    ParsedOption,
     QuietOption,
     RunArgument,
 )
@@ -57,10 +58,11 @@ def show(
     as_: AsOption = None,
     against_peers: AgainstPeersOption = False,
     against: AgainstOption = None,
+    parsed: ParsedOption = False,
     json_: JsonOption = False,
 ) -> None:
     """Show what a run found, worst first; or list its models, concepts or themes, undefined values last."""
-    opened = open_as(run, as_, against, peers=against_peers)
+    opened = open_as(run, as_, against, peers=against_peers, parsed=parsed)
     listed = benchmark is not None or find is not None or sort is not None or all_
     _check_views(listed=listed, summary=summary, themes=themes or theme is not None)
     if themes or theme is not None:
@@ -83,19 +85,19 @@ def show(
         screen.print_overview(opened, Console(), lines=screen_lines(), limit=limit)
 
 
-def open_as(run: Path, model: str | None, against: list[str] | None, *, peers: bool) -> Run:
+def open_as(run: Path, model: str | None, against: list[str] | None, *, peers: bool, parsed: bool = False) -> Run:
     """Open a run, or one of its models' scores."""
     from competency_gaps import open_run
 
     opened = open_run(run)
     if model is None:
-        if against or peers:
-            raise UserError("--against and --against-peers say what the scores of a model are set against: give --as.")
+        if against or peers or parsed:
+            raise UserError("--against, --against-peers and --parsed are about the scores of a model: give --as.")
         return opened
     if against and peers:
         raise UserError("give either --against-peers or --against.")
     other = "peers" if peers else None if not against else against[0] if len(against) == 1 else against
-    return opened.as_model(model, other, progress=terminal(quiet=False))
+    return opened.as_model(model, other, parsed=parsed, progress=terminal(quiet=False))
 
 
 def _models(run: RunFolder, *, json_: bool) -> None:

@@ -108,6 +108,8 @@ def reading_sentence(manifest: Mapping[str, Any]) -> str:
     if outcome["kind"] == "peers":
         named = ", ".join(others[:4]) + (f" and {len(others) - 4} more" if len(others) > 4 else "")
         sentences.append(f"Its scores are taken against what its peers make of each item: {named}.")
+    elif outcome["kind"] == "parsed":
+        sentences.append("What follows is about whether a score could be read from its answers, not about the scores.")
     elif outcome["kind"] == "difference":
         sentences.append(f"Its scores are taken less those of {others[0]}.")
     return " ".join(sentences)

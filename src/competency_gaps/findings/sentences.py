@@ -127,6 +127,8 @@ def _level(mean: float, unit: str, *, word: bool = True) -> str:
     """A mean outcome: a share of right answers, a mean score where answers get parts of a point, or a difference."""
     if unit == "right":
         return f"{100 * mean:.0f}%" + (" right" if word else "")
+    if unit == "parsed":
+        return f"{100 * mean:.0f}%" + (" of answers parsed" if word else "")
     if unit == "score":
         return f"mean score {mean:.2f}" if word else f"{mean:.2f}"
     if not word:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-Kind = Literal["score", "peers", "difference"]
+Kind = Literal["score", "peers", "difference", "parsed"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,8 @@ class Outcome:
     """One number per item. N items.
 
     ``score`` is how well the model did; ``peers`` is its score less what models of its level make of the item;
-    ``difference`` is its score less another model's.
+    ``difference`` is its score less another model's; ``parsed`` is 1 where an answer got a score and 0 where none could
+    be read from it.
     """
 
     kind: Kind
@@ -29,7 +30,7 @@ class Outcome:
     @property
     def limits(self) -> tuple[float, float]:
         """Least and greatest value that is possible: 0 and 1 for scores, else symmetric about 0."""
-        if self.kind == "score":
+        if self.kind in ("score", "parsed"):
             return 0.0, 1.0
         largest = float(np.nanmax(np.abs(self.values), initial=1.0))
         return -largest, largest

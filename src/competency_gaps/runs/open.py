@@ -63,7 +63,7 @@ class RunFolder:
 
     @property
     def kind(self) -> Kind:
-        """What the evidence rests on: ``score``, ``peers`` (scores against peers) or ``difference`` (of two models)."""
+        """What the evidence rests on: ``score``, ``peers`` (scores against peers), ``difference`` or ``parsed``."""
         kind: Kind = self.manifest["outcome"]["kind"] if "outcome" in self.manifest else "score"
         return kind
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -42,7 +42,7 @@ class Scored:
     """In [0, 1]; None = unscored."""
     response: str | None = None
     prompt: str | None = None
-    """The item's own text, by which it is matched where no item has the id; None: by the id alone."""
+    """The item's own text, by which it is matched where no item of the id asks this; None: by the id alone."""
     unscored: Remark | None = None
 
 
@@ -59,8 +59,10 @@ class Added:
     """Matched by the text of the prompt."""
     unmatched: int
     """Rows that belong to no item of the run."""
+    other_text: int
+    """Of these, rows that have an item's id, but ask something else."""
     examples: tuple[str, ...]
-    """Ids of some of these."""
+    """Ids of some of the unmatched."""
 
     def sentence(self) -> str:
         """Say what was added, and what was not."""
@@ -69,6 +71,7 @@ class Added:
             text += f" ({self.by_prompt:,} by their prompt)"
         if self.unmatched:
             text += f"; {plural(self.unmatched, 'row')} match none, such as {', '.join(self.examples)}"
+            text += _other_text(self.other_text)
         return text + "."
 
 
@@ -79,6 +82,8 @@ class ModelScores:
     models: tuple[str, ...]
     values: np.ndarray
     """float64 of shape (M, N), in [0, 1]; NaN = unscored or excluded."""
+    asked: np.ndarray
+    """bool of shape (M, N): whether the model is known to have been asked: the item is kept and has a row of it."""
 
     def of(self, model: str) -> np.ndarray:
         """One model's scores: shape (N,).
@@ -106,20 +111,25 @@ def model_scores(run: RunFolder) -> ModelScores:
     The scores of ``items.parquet`` belong to the model that the manifest names under ``scored_model``: the lens, or the
     model of the logs that the items came from.
     """
-    items = run.scan("items").select("score", "excluded").collect()
+    items = run.scan("items").select("score", "policy", "excluded").collect()
     kept = items["excluded"].is_null().to_numpy()
     columns: dict[str, np.ndarray] = {}
+    asked: list[np.ndarray] = []
     if items["score"].is_not_null().any():
         columns[run.scored_model] = items["score"].fill_null(float("nan")).to_numpy().copy()
+        asked.append(kept & (items["policy"] != "none").to_numpy())
     table = read_scores(run.path)
     for model in table["model"].unique(maintain_order=True):
         own = table.filter(pl.col("model") == model)
         values = np.full(items.height, np.nan)
         values[own["item"].to_numpy()] = own["score"].fill_null(float("nan")).to_numpy()
         columns[str(model)] = values
+        listed = np.zeros(items.height, bool)
+        listed[own["item"].to_numpy()] = True
+        asked.append(kept & listed)
     matrix = np.stack([*columns.values()]) if columns else np.zeros((0, items.height))
     matrix[:, ~kept] = np.nan
-    return ModelScores(tuple(columns), matrix)
+    return ModelScores(tuple(columns), matrix, np.array(asked, bool).reshape(matrix.shape))
 
 
 def read_scores(folder: Path) -> pl.DataFrame:
@@ -147,7 +157,7 @@ def add_scores(run: RunFolder, rows: Iterable[Scored], *, replace: bool = False)
     before = read_scores(run.path)
     taken = {run.scored_model, *(() if replace else before["model"].unique())}
     matched: dict[str, dict[int, Scored]] = {}
-    lost: dict[str, list[str]] = {}
+    lost: dict[str, list[_Match]] = {}
     by_prompt: dict[str, int] = {}
     for row in rows:
         if row.model in taken:
@@ -158,27 +168,30 @@ def add_scores(run: RunFolder, rows: Iterable[Scored], *, replace: bool = False)
         if row.score is not None and not 0 <= row.score <= 1:
             raise UserError(f"{row.model}, item {row.id!r}: the score {row.score:g} is outside [0, 1].")
         own = matched.setdefault(row.model, {})
-        item, through_prompt = items.find(row)
-        if item is None:
-            lost.setdefault(row.model, []).append(row.id)
+        match = items.find(row)
+        if match.item is None:
+            lost.setdefault(row.model, []).append(match)
             continue
+        item = match.item
         if item in own:
             raise UserError(
                 f"{row.model} has two rows for the item {row.id!r} (scores {_number(own[item].score)} and "
                 f"{_number(row.score)}). Keep one, or average them first."
             )
         own[item] = row
-        by_prompt[row.model] = by_prompt.get(row.model, 0) + through_prompt
+        by_prompt[row.model] = by_prompt.get(row.model, 0) + match.by_prompt
     added = []
     for model, own in matched.items():
         gone = lost.get(model, [])
+        examples = tuple(match.id for match in gone[:3])
+        other_text = sum(match.other_text for match in gone)
         if not own:
             raise UserError(
-                f"none of the {len(gone)} rows of {model!r} belongs to an item of the run, e.g. {gone[:3]}; the run's "
-                f"ids are such as {items.examples()}."
+                f"none of the {len(gone)} rows of {model!r} belongs to an item of the run, e.g. {', '.join(examples)}"
+                f"{_other_text(other_text)}; the run's ids are such as {', '.join(items.examples())}."
             )
         scored = sum(row.score is not None for row in own.values())
-        added.append(Added(model, len(own), scored, by_prompt.get(model, 0), len(gone), tuple(gone[:3])))
+        added.append(Added(model, len(own), scored, by_prompt.get(model, 0), len(gone), other_text, examples))
     kept = before.filter(~pl.col("model").is_in(list(matched)))
     table = pl.concat([kept, *(_table(model, own) for model, own in matched.items())])
     write_atomic(run.path / FILE, table.write_parquet)
@@ -202,8 +215,24 @@ def _table(model: str, rows: dict[int, Scored]) -> pl.DataFrame:
     )
 
 
+def _other_text(count: int) -> str:
+    return f" ({count:,} of them have an item's id, but ask something else)" if count else ""
+
+
 def _number(score: float | None) -> str:
     return "none" if score is None else f"{score:g}"
+
+
+class _Match(NamedTuple):
+    """The item that a row belongs to."""
+
+    id: str
+    """The row's."""
+    item: int | None = None
+    """Its number; None: there is none."""
+    by_prompt: bool = False
+    other_text: bool = False
+    """Whether an item has the row's id, but asks something else."""
 
 
 class _Items:
@@ -213,13 +242,14 @@ class _Items:
         table = run.items.select("benchmark", "item_id", "prompt")
         self._benchmarks: Sequence[str] = table["benchmark"].unique(maintain_order=True).to_list()
         self._by_id: dict[str, dict[str, int]] = {}
+        self._prompts = [_words(prompt) for prompt in table["prompt"]]
         self._by_prompt: dict[str, list[tuple[str, int]]] = {}
-        for number, (benchmark, item, prompt) in enumerate(table.iter_rows()):
+        for number, (benchmark, item, _) in enumerate(table.iter_rows()):
             self._by_id.setdefault(item, {})[benchmark] = number
-            self._by_prompt.setdefault(prompt.strip(), []).append((benchmark, number))
+            self._by_prompt.setdefault(self._prompts[number], []).append((benchmark, number))
 
-    def find(self, row: Scored) -> tuple[int | None, bool]:
-        """The number of a row's item, and whether it was found through its prompt; None: there is none."""
+    def find(self, row: Scored) -> _Match:
+        """The item of a row: of its id, unless that asks something else, or of its prompt."""
         if row.benchmark is not None and row.benchmark not in self._benchmarks:
             raise UserError(
                 f"scores of {row.model!r} name the benchmark {row.benchmark!r}; the run has "
@@ -232,15 +262,20 @@ class _Items:
             raise UserError(
                 f"the id {row.id!r} stands in several benchmarks ({', '.join(places)}): say which the scores are of."
             )
-        if places:
-            return next(iter(places.values())), False
-        alike = [
-            item
-            for name, item in self._by_prompt.get((row.prompt or "").strip(), [])
-            if row.prompt and row.benchmark in (None, name)
-        ]
+        asked = _words(row.prompt or "")
+        for item in places.values():
+            # A log may hold the options, examples or a template as well.
+            if not asked or asked in self._prompts[item] or self._prompts[item] in asked:
+                return _Match(row.id, item)
+        alike = [item for name, item in self._by_prompt.get(asked, []) if asked and row.benchmark in (None, name)]
         # Items that ask the same cannot be told apart by their prompts.
-        return (alike[0], True) if len(alike) == 1 else (None, False)
+        if len(alike) == 1:
+            return _Match(row.id, alike[0], by_prompt=True)
+        return _Match(row.id, other_text=bool(places))
 
     def examples(self) -> list[str]:
         return list(self._by_id)[:3]
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())

@@ -55,7 +55,8 @@ def outcome_run(
     model
         Name of the model.
     kind
-        ``score``, ``peers`` (the score less what models of its level make of the item) or ``difference``.
+        ``score``, ``peers`` (the score less what models of its level make of the item), ``difference``, or ``parsed``
+        (1 where an answer got a score, 0 where none could be read from it).
     against
         For ``peers`` their names, at least two (empty: models whose mean lies within 12 points); for ``difference`` the
         other model.
@@ -124,6 +125,8 @@ def _outcome(
     row, own = scores.row(model), Outcome("score", model, scores.of(model))
     if kind == "score":
         return own, {}
+    if kind == "parsed":
+        return Outcome(kind, model, np.where(scores.asked[row], ~np.isnan(own.values), np.nan)), {}
     if kind == "difference":
         if len(against) != 1:
             raise UserError(f"{argument('against')}: expected one other model, got {list(against)}.")

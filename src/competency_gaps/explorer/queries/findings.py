@@ -77,7 +77,7 @@ class FindingAnswer(FindingLine):
 
     support: Annotated[str, AtMost(2 * SENTENCE)]
     n_eff: Number
-    unit: Literal["right", "score", "peers", "difference"]
+    unit: Literal["right", "score", "parsed", "peers", "difference"]
     plain_gap: Number
     p_value: Number
     detectable: Number

@@ -48,7 +48,7 @@ class Finding:
     """Scored items in which the group is active."""
     clusters: int
     """Number of these items when each cluster counts once."""
-    unit: Literal["right", "score", "peers", "difference"]
+    unit: Literal["right", "score", "parsed", "peers", "difference"]
     """What ``mean_score``, ``feature_score`` and ``other_score`` are: shares of right answers, mean scores where
     answers get parts of a point, or means of another outcome."""
     n_eff: float

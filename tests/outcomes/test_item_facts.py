@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from competency_gaps.outcomes import item_facts
+from competency_gaps.outcomes import item_facts, wrong_alike
 
 
 def test_discrimination_is_the_item_rest_correlation():
@@ -48,3 +48,25 @@ def test_few_models_and_equal_scores_say_nothing():
     facts = item_facts(np.ones((8, 3)), np.zeros(3, np.int64))
     assert np.isnan(facts.p_value).all() and facts.mean.tolist() == [1, 1, 1]
     assert np.isnan(item_facts(np.eye(5), np.zeros(5, np.int64)).discrimination).all()
+
+
+def test_models_that_agree_on_a_wrong_answer_are_noticed_and_chance_is_not():
+    rng = np.random.default_rng(3)
+    answers = rng.integers(0, 4, (12, 400))
+    answers[:, :3] = 2
+    scores = (answers == rng.integers(0, 4, 400)).astype(float)
+    scores[:, :3] = 0
+    answers[0, 5] = -1
+    found = wrong_alike(scores, answers)
+    assert set(np.flatnonzero(found.q_value < 0.05)) == {0, 1, 2}
+    assert (found.wrong[0], found.alike[0]) == (12, 12)
+    for item in (4, 5, 6):
+        own = answers[(scores[:, item] == 0) & (answers[:, item] >= 0), item]
+        assert (found.wrong[item], found.alike[item]) == (len(own), np.bincount(own).max())
+    rates = [np.nanmean(_null(np.random.default_rng(seed)).p_value < 0.05) for seed in range(10)]
+    assert np.mean(rates) <= 0.05
+
+
+def _null(rng):
+    answers = rng.integers(1, 5, (12, 400))
+    return wrong_alike(np.zeros((12, 400)), answers)

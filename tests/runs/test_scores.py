@@ -171,3 +171,22 @@ def test_answers_that_could_not_be_parsed_are_an_outcome_of_their_own(run):
     assert parsed.limits == (0.0, 1.0) and parsed.kind == "parsed"
     with pytest.raises(UserError, match="expected one of the two"):
         run.as_model("a", "peers", parsed=True)
+
+
+def test_items_are_judged_by_all_models_scores_and_answers(run):
+    from competency_gaps.runs.scores import Scored, add_scores
+
+    rng = np.random.default_rng(0)
+    keys = run.items.select("benchmark", "item_id").rows()
+    rows = []
+    for model in "abcdefgh":
+        for number, (benchmark, item) in enumerate(keys):
+            answer = " C" if number == 0 else "ABCD"[rng.integers(4)]
+            rows.append(Scored(model, item, benchmark, float(answer == "A"), answer if model < "h" else None))
+    add_scores(run, rows)
+    facts = run.item_models()
+    assert facts.select("benchmark", "item_id").rows() == keys
+    first = facts.row(0, named=True)
+    assert first["alike"] == 7 and first["wrong"] in (7, 8)  # the run's own model answers too
+    assert facts["alike_q"].arg_min() == 0
+    assert facts["models"].max() == 9 and facts["discrimination"].is_not_null().any()

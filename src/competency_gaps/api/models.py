@@ -201,7 +201,9 @@ class Models(RunFolder):
         polars.DataFrame
             One row per item: ``benchmark``, ``item_id``, ``models`` (scored on it), ``mean``, ``discrimination``
             (correlation with the models' scores on the benchmark's other items; null: too few models, or all alike),
-            ``p_value`` and ``q_value`` of a discrimination below 0: strong models wrong, weak ones right.
+            ``p_value`` and ``q_value`` of a discrimination below 0: strong models wrong, weak ones right; ``wrong``
+            (models whose answer is known and wrong), ``alike`` (of these, those that give the most common answer) and
+            ``alike_q``: models that agree on what the key calls wrong.
         """
         from competency_gaps.stages.models import item_models
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import false_discovery_control
+from scipy.stats import binom, false_discovery_control
 
 from competency_gaps.evidence.permutation import moment_factors, pearson_tail
 
@@ -60,6 +60,49 @@ def item_facts(scores: np.ndarray, group: np.ndarray) -> ItemFacts:
     if tested.any():
         q_value[tested] = false_discovery_control(p_value[tested])
     return ItemFacts(count.astype(np.int64), mean, correlation, p_value, q_value)
+
+
+@dataclass(frozen=True)
+class WrongAlike:
+    """How many models give the same wrong answer. Arrays of shape (N,)."""
+
+    wrong: np.ndarray
+    """int64: models with a known answer that is scored below 1/2."""
+    alike: np.ndarray
+    """int64: of these, those that give the most common answer."""
+    p_value: np.ndarray
+    """float64 in (0, 1]: chance of so many alike; NaN where fewer than two are wrong."""
+    q_value: np.ndarray
+    """float64: Benjamini-Hochberg of ``p_value`` over the items."""
+
+
+def wrong_alike(scores: np.ndarray, answers: np.ndarray) -> WrongAlike:
+    """Find the items on which models agree on an answer that the key calls wrong: a wrong key, or a common mistake.
+
+    Two wrong models give the same answer with a chance r, which is taken from all items. The chance that k of n agree
+    is then at most that of k successes in n trials, for each of about ``1 / r`` answers.
+
+    Parameters
+    ----------
+    scores : ndarray of float64 of shape (models, N)
+        In [0, 1]; NaN = unscored.
+    answers : ndarray of int64 of shape (models, N)
+        Number of the model's answer among all answers; -1 = unknown.
+    """
+    known = (answers >= 0) & (np.nan_to_num(scores, nan=1.0) < 0.5)
+    models, item = np.nonzero(known)
+    pair, count = np.unique(np.stack([item, answers[models, item]]), axis=1, return_counts=True)
+    wrong = np.bincount(item, minlength=scores.shape[1])
+    alike = np.zeros(scores.shape[1], np.int64)
+    np.maximum.at(alike, pair[0], count)
+    agreeing, pairs = float((count * (count - 1)).sum()), float((wrong * (wrong - 1)).sum())
+    p_value, q_value = np.full(len(wrong), np.nan), np.full(len(wrong), np.nan)
+    tested = wrong > 1
+    if tested.any():
+        chance = max(agreeing / pairs, 1 / pairs)
+        p_value[tested] = np.minimum(1.0, binom.sf(alike[tested] - 1, wrong[tested], chance) / chance)
+        q_value[tested] = false_discovery_control(p_value[tested])
+    return WrongAlike(wrong.astype(np.int64), alike, p_value, q_value)
 
 
 def _item_rest(filled: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,14 +13,17 @@ from competency_gaps.activations.store import CasStore
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import ItemSample, evidence
 from competency_gaps.evidence.resample import mean
-from competency_gaps.outcomes import Kind
+from competency_gaps.outcomes import Kind, item_facts, wrong_alike
 from competency_gaps.progress import Progress
 from competency_gaps.runs.covariates import item_covariates, repeats
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.sample import Outcomes, with_outcomes
-from competency_gaps.runs.scores import model_scores
+from competency_gaps.runs.scores import ModelScores, model_scores, read_scores
 from competency_gaps.runs.settings import evidence_config
 from competency_gaps.stages.outcomes import outcome_of
+
+LONGEST_ANSWER = 80
+"""Characters of an answer that other models may give in the same words."""
 
 
 def models_table(run: RunFolder) -> pl.DataFrame:
@@ -57,6 +60,52 @@ def models_table(run: RunFolder) -> pl.DataFrame:
     return pl.DataFrame(rows, schema_overrides=kinds)
 
 
+def item_models(run: RunFolder) -> pl.DataFrame:
+    """What all models' scores say of each item.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row per item: ``benchmark``, ``item_id``, ``models`` (scored on it), ``mean``, ``discrimination``,
+        ``p_value`` and ``q_value`` as :func:`competency_gaps.outcomes.item_facts` gives them; null: too few models, or
+        all score alike. ``wrong`` (models whose answer is known and wrong), ``alike`` (of these, those that give the
+        most common answer) and ``alike_q`` as of :func:`competency_gaps.outcomes.wrong_alike`; null: fewer than two.
+    """
+    base = open_folder(run.base)
+    items = base.scan("items").select("benchmark", "item_id", "response").collect()
+    names = items["benchmark"].unique(maintain_order=True).to_list()
+    group = items["benchmark"].replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy()
+    scores = model_scores(base)
+    facts = item_facts(scores.values, group)
+    same = wrong_alike(scores.values, _answers(base, scores, items["response"]))
+    columns = {**vars(facts), "wrong": same.wrong, "alike": same.alike, "alike_q": same.q_value}
+    return items.drop("response").with_columns(
+        pl.Series(name, values).fill_nan(None) for name, values in columns.items()
+    )
+
+
+def _answers(run: RunFolder, scores: ModelScores, own: pl.Series) -> np.ndarray:
+    """Number the models' answers, alike where they differ by blanks and case: int64 of shape (models, items).
+
+    -1: no answer is kept, or it is a longer text, which no two models write alike.
+    """
+    added = read_scores(run.base)
+    texts = []
+    for model in scores.models:
+        rows = added.filter(pl.col("model") == model)
+        if rows.is_empty():
+            texts.append(own)
+            continue
+        place = pl.DataFrame({"item": np.arange(len(own), dtype=np.int32)})
+        texts.append(place.join(rows, on="item", how="left", maintain_order="left")["response"])
+    if not texts:
+        return np.zeros((0, len(own)), np.int64)
+    folded = pl.concat(texts).str.strip_chars().str.to_lowercase()
+    short = folded.set((folded.str.len_chars() > LONGEST_ANSWER).fill_null(value=True), None)
+    number = short.cast(pl.Categorical).to_physical().cast(pl.Int64).fill_null(-1)
+    return np.asarray(number.to_numpy().reshape(len(texts), len(own)))
+
+
 def model_themes(
     run: RunFolder,
     kind: Kind = "score",
@@ -87,7 +136,7 @@ def model_themes(
     Raises
     ------
     UserError
-        If the run has no themes, or no scores of a model.
+        If the run has no themes, no scores of a model, or no model with enough peers.
     """
     base, progress = open_folder(run.base), progress or Progress(quiet=True)
     names = base.theme_results
@@ -130,6 +179,8 @@ def model_themes(
                 )
             )
             bar.advance()
+    if not parts:
+        raise UserError(f"the run {base.path} has no model with enough peers: scores on the same items are needed.")
     return _judged(pl.concat(parts), config.q, config.min_gap)
 
 

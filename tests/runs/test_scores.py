@@ -74,12 +74,19 @@ def test_what_cannot_be_meant_is_refused_and_nothing_is_added(run, change, words
     assert read_scores(run.path).is_empty()
 
 
-def test_a_model_is_added_once(run):
-    run.add_scores(table(run))
-    with pytest.raises(UserError, match="has scores of 'a' already"):
-        run.add_scores(table(run))
-    with pytest.raises(UserError, match="already"):
+def test_a_model_has_one_score_on_an_item_which_may_be_replaced(run):
+    scores = table(run, models=("a",))
+    half = scores.head(20)
+    run.add_scores(half)
+    with pytest.raises(UserError, match="has a score of 'a' on the item"):
+        run.add_scores(scores)
+    with pytest.raises(UserError, match="is the run's own model"):
         run.add_scores(table(run, models=(run.scored_model,)))
+    run.add_scores(scores.tail(-20))
+    assert read_scores(run.path)["score"].to_list() == scores["a"].to_list()
+    run.add_scores(half.with_columns(a=1 - pl.col("a")), replace=True)
+    changed = read_scores(run.path).sort("item")["score"].to_list()
+    assert changed == [*(1 - scores["a"][:20]), *scores["a"][20:]]
 
 
 def test_one_by_one_or_at_once_in_any_order_gives_the_same(run, tmp_path):

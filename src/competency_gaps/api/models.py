@@ -52,7 +52,7 @@ class Models(RunFolder):
         benchmark
             The benchmark that the items are of; None: a column ``benchmark`` says it, or the ids do.
         replace
-            Whether models that were added before are replaced.
+            Whether a score that an item has of a model already is replaced; else it is an error.
 
         Returns
         -------
@@ -62,8 +62,8 @@ class Models(RunFolder):
         Raises
         ------
         UserError
-            If a model is in the run already, a score is no number from 0 to 1, an item has two rows of one model, or no
-            row of a model belongs to an item. Nothing is added then.
+            If a model is the run's own, an item has a score of it already, a score is no number from 0 to 1, an item has
+            two rows of one model, or no row of a model belongs to an item. Nothing is added then.
         """
         from competency_gaps.harnesses.scores import frame_scores, read_score_table
 
@@ -107,7 +107,7 @@ class Models(RunFolder):
         metric, filter, scorer
             Which of the log's scores, as for the run's own benchmark; None: each format's default.
         replace
-            Whether models that were added before are replaced.
+            Whether a score that an item has of a model already is replaced; else it is an error.
 
         Raises
         ------

@@ -9,7 +9,15 @@ import polars as pl
 import typer
 from rich.console import Console
 
-from competency_gaps.cli.options import JsonOption, LogFormatOption, QuietOption, RunArgument
+from competency_gaps.cli.options import (
+    FilterOption,
+    JsonOption,
+    LogFormatOption,
+    MetricOption,
+    QuietOption,
+    RunArgument,
+    ScorerOption,
+)
 from competency_gaps.cli.output import print_json, print_line, terminal
 from competency_gaps.errors import UserError
 from competency_gaps.report import comparison, models
@@ -30,8 +38,11 @@ def score(
         typer.Option(help="Another tool's log on the same items; BENCHMARK=PATH to say which; repeatable."),
     ] = None,
     model: Annotated[str | None, typer.Option(help="What to call a log's model; by default as the log does.")] = None,
+    metric: MetricOption = None,
+    filter_: FilterOption = None,
+    scorer: ScorerOption = None,
     format_: LogFormatOption = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace models that were added before.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace scores that were added before.")] = False,
     quiet: QuietOption = False,
     json_: JsonOption = False,
 ) -> None:
@@ -47,7 +58,16 @@ def score(
         added += opened.add_scores(path, benchmark=benchmark, replace=replace)
     for text in log or []:
         benchmark, path = _named(text)
-        added += opened.add_log(path, benchmark=benchmark, model=model, format=format_, replace=replace)
+        added += opened.add_log(
+            path,
+            benchmark=benchmark,
+            model=model,
+            format=format_,
+            metric=metric,
+            filter=filter_,
+            scorer=scorer,
+            replace=replace,
+        )
     if json_:
         print_json({"run": str(opened.path), "added": [vars(one_model) for one_model in added]})
         return

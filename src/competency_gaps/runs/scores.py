@@ -144,27 +144,23 @@ def add_scores(run: RunFolder, rows: Iterable[Scored], *, replace: bool = False)
     Parameters
     ----------
     replace
-        Whether models that were added before are replaced.
+        Whether a score that an item has of a model already is replaced; else it is an error.
 
     Raises
     ------
     UserError
-        If a model is in the run already (and is not to be replaced, or is the run's own), an item has two rows of one
-        model, a score is outside [0, 1], an id stands in several benchmarks, or no row of a model belongs to an item.
-        Nothing is added then.
+        If a model is the run's own, an item has a row of the model already or two rows of it, a score is outside
+        [0, 1], an id stands in several benchmarks, or no row of a model belongs to an item. Nothing is added then.
     """
     items = _Items(run)
     before = read_scores(run.path)
-    taken = {run.scored_model, *(() if replace else before["model"].unique())}
+    taken = set() if replace else set(before.select("model", "item").iter_rows())
     matched: dict[str, dict[int, Scored]] = {}
     lost: dict[str, list[_Match]] = {}
     by_prompt: dict[str, int] = {}
     for row in rows:
-        if row.model in taken:
-            raise UserError(
-                f"the run has scores of {row.model!r} already: give the model another name"
-                + (f", or {argument('replace')}." if row.model != run.scored_model else ".")
-            )
+        if row.model == run.scored_model:
+            raise UserError(f"{row.model!r} is the run's own model: give the model another name.")
         if row.score is not None and not 0 <= row.score <= 1:
             raise UserError(f"{row.model}, item {row.id!r}: the score {row.score:g} is outside [0, 1].")
         own = matched.setdefault(row.model, {})
@@ -173,6 +169,11 @@ def add_scores(run: RunFolder, rows: Iterable[Scored], *, replace: bool = False)
             lost.setdefault(row.model, []).append(match)
             continue
         item = match.item
+        if (row.model, item) in taken:
+            raise UserError(
+                f"the run has a score of {row.model!r} on the item {row.id!r} already: give the model another name, or "
+                f"{argument('replace')}."
+            )
         if item in own:
             raise UserError(
                 f"{row.model} has two rows for the item {row.id!r} (scores {_number(own[item].score)} and "
@@ -192,8 +193,8 @@ def add_scores(run: RunFolder, rows: Iterable[Scored], *, replace: bool = False)
             )
         scored = sum(row.score is not None for row in own.values())
         added.append(Added(model, len(own), scored, by_prompt.get(model, 0), len(gone), other_text, examples))
-    kept = before.filter(~pl.col("model").is_in(list(matched)))
-    table = pl.concat([kept, *(_table(model, own) for model, own in matched.items())])
+    new = [_table(model, own) for model, own in matched.items()]
+    table = pl.concat([before, *new]).unique(["model", "item"], keep="last", maintain_order=True)
     write_atomic(run.path / FILE, table.write_parquet)
     return added
 

@@ -58,7 +58,7 @@ def test_benchmarks_have_different_names():
             "benchmarks.1.source.dificulty",
             "benchmarks.1.source.dificulty: there is no such key. Did you mean 'difficulty'?",
         ),
-        ("zzzzzz", "zzzzzz: there is no such key. Known: batch_tokens, benchmarks, evidence, generation,"),
+        ("zzzzzz", "zzzzzz: there is no such key. Known: ask, batch_tokens, benchmarks, evidence,"),
         ("benchmarks.0.source.zzzzzz", "Known: fields, kind, path."),
     ],
 )

@@ -13,6 +13,7 @@ from competency_gaps.config import RunConfig, parse_config, read_yaml, sae_place
 from competency_gaps.config.asking import ENDPOINT_ONLY, WAYS
 from competency_gaps.config.load import apply_overrides
 from competency_gaps.errors import UserError
+from competency_gaps.harnesses.logs import SuiteLogs, suite_logs
 from competency_gaps.progress import Progress
 
 
@@ -71,7 +72,8 @@ def run(
     progress = terminal(quiet)
     chosen = {"metric": metric, "filter": filter_, "scorer": scorer}
     tasks = _tasks(task, include_path, num_fewshot, chosen, progress)
-    entries = tasks + _logs(log, chosen, format_, field, progress, also_tasks=bool(tasks))
+    logs = _logs(log, chosen, format_, field, progress, also_tasks=bool(tasks))
+    entries = tasks + logs.benchmarks
     if config and (model or sae or benchmark or entries):
         raise UserError(
             "give either a configuration file, or --model and --sae with --benchmark, --task or --log; change a file "
@@ -79,7 +81,7 @@ def run(
         )
     data = read_yaml(config, set_ or []) if config else _from_options(model, sae, benchmark, set_ or [], entries)
     _add_options(data, span, limit, force=force)
-    _add_scores(data, scores or [], no_ask=no_ask)
+    _add_scores(data, scores or [], logs.scores, no_ask=no_ask)
     _add_judge(data, ask.values)
     checked = parse_config(RunConfig, data, str(config) if config else "options")
     if out is None and checked.out is None:
@@ -99,10 +101,12 @@ def _add_options(data: dict[str, Any], span: str | None, limit: int | None, *, f
                 entry["limit"] = limit
 
 
-def _add_scores(data: dict[str, Any], tables: list[str], *, no_ask: bool) -> None:
-    """Add tables of scores to those of the file."""
+def _add_scores(data: dict[str, Any], tables: list[str], logs: list[dict[str, Any]], *, no_ask: bool) -> None:
+    """Add tables of scores, and logs of further models, to the scores of the file."""
     if no_ask:
         data["ask"] = False
+    if logs:
+        data.setdefault("scores", []).extend(logs)
     for text in tables:
         name, equals, path = text.partition("=")
         named = bool(equals) and not Path(text).exists()
@@ -182,18 +186,16 @@ def _logs(
     progress: Progress,
     *,
     also_tasks: bool,
-) -> list[dict[str, Any]]:
-    """Benchmarks of the logs that ``--log`` names."""
+) -> SuiteLogs:
+    """Benchmarks of the logs that ``--log`` names, and scores of further models on them."""
     if not logs:
         given = {**({} if also_tasks else chosen), "format": format_, "field": fields}
         unused = [f"--{name}" for name, value in given.items() if value]
         if unused:
             raise UserError(f"give --log PATH{'' if also_tasks else ' or --task'} with {', '.join(unused)}.")
-        return []
-    from competency_gaps.harnesses.logs import log_entries
-
+        return SuiteLogs([], [], {})
     with progress.stage("looking for benchmarks in logs"):
-        return log_entries(
+        suite = suite_logs(
             logs,
             metric=chosen["metric"],
             filter_=chosen["filter"],
@@ -201,6 +203,9 @@ def _logs(
             format_=format_,
             fields=fields or [],
         )
+    for name, models in suite.models.items():
+        progress.say(f"{name}: the items are read from the log of {models[0]}; scores on them: {', '.join(models)}.")
+    return suite
 
 
 def demo(

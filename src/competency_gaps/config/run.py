@@ -82,6 +82,12 @@ class ScoresConfig(Config):
     """What to call a log's model; None: as the log calls it."""
     format: str | None = None
     """Of a log; None: detected."""
+    metric: str | None = None
+    """Which metric of a log is the score; None: the format's default. Give the one that the run's benchmark has."""
+    filter: str | None = None
+    """Which filter of an lm-eval log; None: the first."""
+    scorer: str | None = None
+    """Which scorer of an Inspect log; None: the first."""
     part: str | None = None
     """Which of the benchmarks of a log; None: all."""
 

@@ -8,18 +8,39 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from competency_gaps.benchmarks.rows import is_further
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError, argument, nearest
-from competency_gaps.harnesses.shared.log import LogEntry, LogPart, refuse_options
+from competency_gaps.harnesses.shared.log import NONE, LogEntry, LogPart, refuse_options
 from competency_gaps.items.remark import Remark
 from competency_gaps.registry import LOGS
 
 _TABLES = (".csv", ".tsv")
 """With mapped fields, such files are tables."""
 _TABLE_OPTIONS = ("metric", "fields")
+
+
+class _FoundLog(NamedTuple):
+    """One benchmark of one model in a log."""
+
+    part: LogPart
+    name: str
+    """Of the benchmark; logs of several models on the same items have one name."""
+    entry: dict[str, Any]
+    """Configuration of it as a benchmark of its own, whose name is unique in its path."""
+
+
+class SuiteLogs(NamedTuple):
+    """Logs as the benchmarks of one run, and as scores of further models on their items."""
+
+    benchmarks: list[dict[str, Any]]
+    """Configurations, as :class:`~competency_gaps.config.BenchmarkConfig` reads them."""
+    scores: list[dict[str, Any]]
+    """Configurations, as :class:`~competency_gaps.config.ScoresConfig` reads them."""
+    models: dict[str, list[str]]
+    """Benchmarks that several models were evaluated on -> these models; the items are read from the first one's log."""
 
 
 def log_entries(
@@ -46,6 +67,74 @@ def log_entries(
     UserError
         If nothing can be read at a path, or an option fits none of the logs.
     """
+    options = {"metric": metric, "filter": filter_, "scorer": scorer}
+    return [found.entry for found in _found_logs(logs, options, format_, fields)]
+
+
+def suite_logs(
+    logs: Sequence[str],
+    *,
+    metric: str | None = None,
+    filter_: str | None = None,
+    scorer: str | None = None,
+    format_: str | None = None,
+    fields: Sequence[str] = (),
+) -> SuiteLogs:
+    """Benchmarks at the paths, each once: logs of further models on one benchmark are scores on its items.
+
+    Logs are of one benchmark if its name is the same and each names another model. The run's own scores are those of
+    one model: the one with the most benchmarks, of several the first. Where such a run has a benchmark that this
+    model was not evaluated on, the items are read without scores, and all models' scores are added to them.
+
+    Parameters
+    ----------
+    logs, metric, filter_, scorer, format_, fields
+        As of :func:`log_entries`.
+
+    Raises
+    ------
+    UserError
+        As :func:`log_entries`.
+    """
+    options = {"metric": metric, "filter": filter_, "scorer": scorer}
+    by_name: dict[str, list[_FoundLog]] = {}
+    for log in _found_logs(logs, options, format_, fields):
+        by_name.setdefault(log.name, []).append(log)
+    shared = {name for name, found in by_name.items() if _of_several_models(found)}
+    models = [log.part.model for found in by_name.values() for log in found if log.part.model is not None]
+    own = Counter(models).most_common(1)[0][0] if models else None
+    suite = SuiteLogs([], [], {})
+    for name, found in by_name.items():
+        if not shared or (name not in shared and len(found) > 1):
+            suite.benchmarks.extend(log.entry for log in found)
+            continue
+        found.sort(key=lambda log: log.part.model != own)
+        first, *others = found
+        source = first.entry["source"]
+        if first.part.model is not None and first.part.model != own and metric != NONE:
+            source, others = {**source, "metric": NONE}, [first, *others]
+        suite.benchmarks.append({"name": name, "source": source})
+        if metric != NONE:
+            suite.scores.extend(_scores_entry(log) for log in others)
+        if name in shared:
+            suite.models[name] = [str(log.part.model) for log in found]
+    return suite
+
+
+def _of_several_models(found: Sequence[_FoundLog]) -> bool:
+    models = {log.part.model for log in found}
+    return len(models) == len(found) > 1 and None not in models
+
+
+def _scores_entry(log: _FoundLog) -> dict[str, Any]:
+    """Configuration of a log as scores on the items of a benchmark."""
+    source = {key: value for key, value in log.entry["source"].items() if key not in ("benchmark", "fields")}
+    return {**source, "benchmark": log.name, "part": log.part.benchmark}
+
+
+def _found_logs(
+    logs: Sequence[str], options: Mapping[str, str | None], format_: str | None, fields: Sequence[str]
+) -> list[_FoundLog]:
     mapping = _mapping(fields)
     others = [ours for ours in mapping if not is_further(ours)]
     if others and format_ not in (None, "table"):
@@ -54,23 +143,23 @@ def log_entries(
         format_ = "table"
     if format_ not in (None, "table", *LOGS):
         raise UserError(f"the format {format_!r} is not known; there are {', '.join([*LOGS, 'table'])}.")
-    options = {"metric": metric, "filter": filter_, "scorer": scorer}
-    entries = [entry for text in logs for entry in _entries(text, format_, mapping, options)]
+    found = [log for text in logs for log in _logs_at(text, format_, mapping, options)]
     for name in ("filter", "scorer"):
-        if options[name] is not None and not any(name in entry["source"] for entry in entries):
+        if options[name] is not None and not any(name in log.entry["source"] for log in found):
             raise UserError(f"{argument(name)} does not apply to any of the logs. Leave it out.")
-    return entries
+    return found
 
 
-def _entries(
+def _logs_at(
     text: str, format_: str | None, mapping: Mapping[str, str], options: Mapping[str, str | None]
-) -> list[dict[str, Any]]:
+) -> list[_FoundLog]:
     name, path = _named_path(text)
     if format_ == "table" or (mapping and format_ is None and path.suffix in _TABLES):
-        parts = [LogPart("table", path.stem, (path,))]
+        parts = [LogPart("table", path.stem, (path,), task=path.stem)]
     else:
         parts = find_parts(path, format_)
-    entries = []
+    tasks = {part.task for part in parts}
+    found = []
     for part in parts:
         understood = _TABLE_OPTIONS if part.format == "table" else LOGS[part.format].options
         source: dict[str, Any] = {"kind": "log", "path": str(path), "format": part.format}
@@ -84,8 +173,9 @@ def _entries(
         if len(parts) > 1:
             source["benchmark"] = part.benchmark
         called = part.benchmark if name is None else name if len(parts) == 1 else f"{name}:{part.benchmark}"
-        entries.append({"name": called, "source": source})
-    return entries
+        shared = part.task if name is None else name if len(tasks) == 1 else f"{name}:{part.task}"
+        found.append(_FoundLog(part, shared, {"name": called, "source": source}))
+    return found
 
 
 def _named_path(text: str) -> tuple[str | None, Path]:
@@ -239,7 +329,7 @@ def _unique_names(parts: list[LogPart]) -> list[LogPart]:
         final = f"{name}#{numbers[name]}" if taken[name] > 1 else name
         note = Remark("same_name", quotes=(part.benchmark, final))
         notes = part.notes if final == part.benchmark else (*part.notes, note)
-        unique.append(replace(part, benchmark=final, notes=notes))
+        unique.append(replace(part, benchmark=final, notes=notes, task=part.benchmark))
     return unique
 
 

@@ -13,6 +13,7 @@ from competency_gaps.config import LogSource, ScoresConfig
 from competency_gaps.errors import UserError, argument, nearest
 from competency_gaps.harnesses.logs import find_parts, read_log
 from competency_gaps.items.item import Item
+from competency_gaps.registry import LOGS
 from competency_gaps.runs.scores import Scored
 
 _READERS: dict[str, Callable[..., pl.DataFrame]] = {
@@ -34,8 +35,14 @@ def configured_scores(config: ScoresConfig) -> Iterator[Scored]:
     """
     if config.kind == "table":
         return read_score_table(config.path.expanduser(), config.benchmark)
+    choices = {name: getattr(config, name) for name in ("metric", "filter", "scorer")}
     return read_score_log(
-        config.path.expanduser(), config.benchmark, model=config.model, format_=config.format, part=config.part
+        config.path.expanduser(),
+        config.benchmark,
+        model=config.model,
+        format_=config.format,
+        part=config.part,
+        **choices,
     )
 
 
@@ -101,6 +108,9 @@ def read_score_log(
     model: str | None = None,
     format_: str | None = None,
     part: str | None = None,
+    metric: str | None = None,
+    filter: str | None = None,
+    scorer: str | None = None,
 ) -> Iterator[Scored]:
     """Read models' scores and responses from another tool's log.
 
@@ -116,13 +126,21 @@ def read_score_log(
         Of the log; None: detected.
     part
         Which of the benchmarks there; None: all.
+    metric, filter, scorer
+        Which of a log's scores; None: each format's default.
 
     Raises
     ------
     UserError
         If nothing can be read there, a log does not name its model, or a name is given for several models.
     """
-    parts = [found for found in find_parts(path, format_) if part in (None, found.benchmark)]
+    if format_ is not None and format_ not in LOGS:
+        raise UserError(f"scores are read from logs of {', '.join(LOGS)}, or from a table of scores, not {format_!r}.")
+    every = find_parts(path, format_)
+    parts = [found for found in every if part in (None, found.benchmark)]
+    if not parts:
+        names = [found.benchmark for found in every]
+        raise UserError(f"{path} holds no benchmark {part!r}; there are {', '.join(names)}.{nearest(str(part), names)}")
     models = {part.model for part in parts}
     if model is not None and len(models) > 1:
         raise UserError(
@@ -133,9 +151,10 @@ def read_score_log(
         name = model or found.model
         if name is None:
             raise UserError(f"{found.files[0]} does not say which model it is of: give {argument('model')}.")
-        # A name that several models' logs share carries the model behind an @.
-        own = benchmark if benchmark is not None else found.benchmark.split("@")[0]
-        source = LogSource(path=path, format=found.format, benchmark=found.benchmark)
+        own = benchmark if benchmark is not None else found.task
+        source = LogSource(
+            path=path, format=found.format, benchmark=found.benchmark, metric=metric, filter=filter, scorer=scorer
+        )
         for entry in read_log(source):
             if isinstance(entry, Item):
                 yield Scored(name, entry.id, own, entry.score, entry.response, entry.prompt)

@@ -106,7 +106,8 @@ SENTENCES: Mapping[str, str] = {
     "too_few_options": "only {0:wrong option} could be found for {1} options< under the distractors {q0!r}>",
     # What makes a log or a task doubtful.
     "other_model": "the log is of <the model {q0!r}, the activations come from {q1!r}|another model than the "
-    "activations>. If these are two models, scores and concepts belong to different models and the gaps mean nothing.",
+    "activations>. If these are two models, the concepts say what the items are about, not what goes on in the "
+    "scored model.",
     "other_revision": "the log is of <the model's revision {q0}, the activations come from {q1}|another revision of "
     "the model than the activations>. If the weights differ, scores and concepts belong to different models.",
     "no_model": "the log names no model, so nobody can check that its scores and the run's concepts belong to "

@@ -19,6 +19,7 @@ from competency_gaps.files import finite, sha256
 from competency_gaps.findings import FILE as FINDINGS_FILE
 from competency_gaps.findings import write_findings
 from competency_gaps.harnesses.lm_eval.results import write_harness_files
+from competency_gaps.harnesses.shared.log import NONE
 from competency_gaps.installation import versions
 from competency_gaps.progress import Progress
 from competency_gaps.robustness import FILE as ROBUSTNESS_FILE
@@ -206,7 +207,9 @@ def _scored_model(setting: Setting) -> str:
     reports = [report for benchmark in setting.suite for report in benchmark.reports]
     if not policies <= {"imported", "none"} or not reports:
         return str(setting.lm.identity["name"])
-    models = sorted({report.model or "a model that the log does not name" for report in reports})
+    # Items that are read without scores are there for the scores of other models.
+    scored = [report for report in reports if report.metric != NONE] or reports
+    models = sorted({report.model or "a model that the log does not name" for report in scored})
     return " and ".join(models)
 
 

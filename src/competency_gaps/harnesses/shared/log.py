@@ -44,6 +44,8 @@ class LogPart:
     """Doubts about the choice of this part, such as older files that were not read; become warnings of the report."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """Whatever else the format's ``read`` needs."""
+    task: str = ""
+    """The tool's own name for the benchmark, which parts of several models may share; set with the unique name."""
 
 
 class Reader(NamedTuple):

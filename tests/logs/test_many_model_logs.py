@@ -1,0 +1,177 @@
+"""Logs of several models on the same items: the items are read once, each model's scores are matched to them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from inspect_log_helpers import sample as inspect_sample
+from inspect_log_helpers import write_log
+from log_reading import sample, write_lines
+
+import competency_gaps as cg
+from competency_gaps.config import parse_config
+from competency_gaps.config.run import ScoresConfig
+from competency_gaps.errors import UserError
+from competency_gaps.harnesses.logs import suite_logs
+from competency_gaps.harnesses.scores import configured_scores, read_score_log
+from competency_gaps.runs.scores import model_scores
+from core_helpers import command
+
+STAMP = "2026-11-24T10-00-00.000001"
+
+
+def lm_eval(folder, model, records, task="houses"):
+    return write_lines(folder / model.replace("/", "__") / f"samples_{task}_{STAMP}.jsonl", records)
+
+
+def inspect(folder, model, values, task="quiz"):
+    samples = [inspect_sample(number, value, text=f"Why is fox {number} red?") for number, value in enumerate(values)]
+    return write_log(folder / f"{model.replace('/', '-')}.json", samples, eval={"task": task, "model": model})
+
+
+def scored(model, count=12, *, start=0, shift=0):
+    return [sample(number, exact_match=float((number + shift) % 3 == 0)) for number in range(start, start + count)]
+
+
+@pytest.fixture
+def logs(tmp_path):
+    """Two models on one task of lm-eval, in folders of their own and in one."""
+    lm_eval(tmp_path / "logs", "org/a", scored("org/a"))
+    lm_eval(tmp_path / "logs", "org/b", scored("org/b", shift=1))
+    return tmp_path / "logs"
+
+
+@pytest.fixture
+def arguments(model_folder, sae_folder):
+    return ["--model", str(model_folder("llama")), "--sae", str(sae_folder), "--force", "--set", "model.dtype=float32"]
+
+
+@pytest.mark.parametrize("form", ["one folder", "two folders", "named"])
+def test_models_of_one_task_are_one_benchmark_and_scores(logs, form):
+    own, other = str(logs / "org__a"), str(logs / "org__b")
+    paths = {"one folder": [str(logs)], "two folders": [own, other], "named": [f"h={own}", f"h={other}"]}[form]
+    name = "h" if form == "named" else "houses"
+    suite = suite_logs(paths)
+    assert [entry["name"] for entry in suite.benchmarks] == [name]
+    assert suite.models == {name: ["org/a", "org/b"]}
+    (entry,) = suite.scores
+    rows = list(configured_scores(parse_config(ScoresConfig, entry, "the logs")))
+    assert {(row.model, row.benchmark) for row in rows} == {("org/b", name)}
+    assert [row.score for row in rows] == [float((number + 1) % 3 == 0) for number in range(12)]
+
+
+def test_logs_of_one_model_or_of_different_tasks_stay_benchmarks(tmp_path):
+    lm_eval(tmp_path, "org/a", scored("org/a"))
+    lm_eval(tmp_path, "org/b", scored("org/b"), task="other")
+    shutil.copytree(tmp_path / "org__a", tmp_path / "again" / "org__a")
+    names = [entry["name"] for entry in suite_logs([str(tmp_path / "org__a"), str(tmp_path / "org__b")]).benchmarks]
+    assert names == ["houses", "other"]
+    twice = suite_logs([str(tmp_path / "org__a"), str(tmp_path / "again")])
+    assert len(twice.benchmarks) == 2 and not twice.scores and not twice.models
+
+
+def test_a_chosen_metric_holds_for_every_model(tmp_path):
+    for model in ("org/a", "org/b"):
+        both = [sample(n, metrics=["acc", "acc_norm"], acc=1.0, acc_norm=0.0) for n in range(3)]
+        lm_eval(tmp_path, model, both)
+    suite = suite_logs([str(tmp_path)], metric="acc_norm")
+    (entry,) = suite.scores
+    assert suite.benchmarks[0]["source"]["metric"] == entry["metric"] == "acc_norm"
+    assert {row.score for row in configured_scores(parse_config(ScoresConfig, entry, "the logs"))} == {0.0}
+    none = suite_logs([str(tmp_path)], metric="none")
+    assert len(none.benchmarks) == 1 and not none.scores
+
+
+def test_the_runs_own_scores_are_of_one_model(logs):
+    """The model with the most benchmarks; where it is missing, no model's scores count as the run's own."""
+    lm_eval(logs, "org/b", scored("org/b"), task="sums")
+    lm_eval(logs, "org/c", scored("org/c"), task="sums")
+    suite = suite_logs([str(logs)])
+    assert suite.models == {"houses": ["org/b", "org/a"], "sums": ["org/b", "org/c"]}
+    lm_eval(logs, "org/a", scored("org/a"), task="words")
+    lm_eval(logs, "org/a", scored("org/a"), task="more")
+    suite = suite_logs([str(logs)])
+    sources = {entry["name"]: entry["source"] for entry in suite.benchmarks}
+    assert sources["sums"]["metric"] == "none" and "metric" not in sources["houses"]
+    assert sorted((entry["benchmark"], entry["part"]) for entry in suite.scores) == [
+        ("houses", "houses@b"),
+        ("sums", "sums@b"),
+        ("sums", "sums@c"),
+    ]
+
+
+@pytest.mark.parametrize("tool", ["lm_eval", "inspect"])
+def test_a_run_reads_the_items_once_and_keeps_every_models_scores(tmp_path, arguments, tool):
+    folder = tmp_path / "logs"
+    if tool == "lm_eval":
+        lm_eval(folder, "org/a", scored("org/a"))
+        lm_eval(folder, "org/b", scored("org/b", shift=1))
+        expected = [[float((n + shift) % 3 == 0) for n in range(12)] for shift in (0, 1)]
+    else:
+        inspect(folder, "org/a", "CICPCICPCICP")
+        inspect(folder, "org/b", "IICCIICCIICC")
+        values = {"C": 1.0, "P": 0.5, "I": 0.0}
+        expected = [[values[letter] for letter in letters] for letters in ("CICPCICPCICP", "IICCIICCIICC")]
+    done = command("run", *arguments, "--log", str(folder), "--out", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stderr.split())
+    name = "houses" if tool == "lm_eval" else "quiz"
+    assert f"{name}: the items are read from the log of org/a; scores on them: org/a, org/b." in said
+    assert "org/b: scores of 12 of 12 items that match the run's." in said
+    run = cg.open_run(tmp_path / "run")
+    assert run.items.height == 12 and run.scored_model == "org/a"
+    scores = model_scores(run)
+    assert scores.models == ("org/a", "org/b")
+    assert scores.values.tolist() == expected
+    assert run.models["reads"].to_list() == [False, False]
+    (reports,) = [entry["source"] for entry in run.manifest["benchmarks"]]
+    assert len(reports) == 1
+
+
+def test_rows_of_an_id_that_ask_something_else_are_not_taken(logs, tmp_path, arguments):
+    done = command("run", *arguments, "--log", str(logs), "--out", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    shuffled = scored("org/c")
+    # Three documents are numbered otherwise, and one is another question.
+    for place, number in ((0, 1), (1, 2), (2, 0)):
+        shuffled[place]["doc_id"] = number
+    shuffled[5] = sample(5, doc={"question": "Who built the tower?", "answer": "5"}, exact_match=1.0)
+    shuffled[5]["arguments"] = {"gen_args_0": {"arg_0": "Who built the tower?", "arg_1": {}}}
+    log = lm_eval(tmp_path / "more", "org/c", shuffled)
+    done = command("score", str(tmp_path / "run"), "--log", str(log), "--json")
+    assert done.returncode == 0, done.stderr
+    (added,) = json.loads(done.stdout)["added"]
+    assert (added["matched"], added["by_prompt"], added["unmatched"], added["other_text"]) == (11, 3, 1, 1)
+    run = cg.open_run(tmp_path / "run")
+    values = model_scores(run).of("org/c")
+    expected = [float(number % 3 == 0) for number in range(12)]
+    assert [value for number, value in enumerate(values.tolist()) if number != 5] == expected[:5] + expected[6:]
+    assert values[5] != values[5]
+    strange = [sample(n, doc={"question": f"What is {n}?"}) for n in range(100, 103)]
+    for record in strange:
+        record["arguments"] = {"gen_args_0": {"arg_0": record["doc"]["question"], "arg_1": {}}}
+        record["doc_id"] -= 100
+    other = lm_eval(tmp_path / "strange", "org/d", strange)
+    with pytest.raises(UserError, match=r"none of the 3 rows .*3 of them have an item's id, but ask something else"):
+        run.add_log(other)
+
+
+def test_a_metric_can_be_chosen_for_added_scores(logs, tmp_path, arguments):
+    done = command("run", *arguments, "--log", str(logs), "--out", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    two = [sample(n, metrics=["exact_match", "loose"], exact_match=0.0, loose=1.0) for n in range(12)]
+    log = lm_eval(tmp_path / "more", "org/c", two)
+    run = cg.open_run(tmp_path / "run")
+    run.add_log(log, metric="loose")
+    assert set(model_scores(run).of("org/c").tolist()) == {1.0}
+    with pytest.raises(UserError, match="has no metric 'tight'"):
+        run.add_log(log, model="other", metric="tight")
+
+
+def test_what_a_log_of_scores_lacks_is_named(logs):
+    with pytest.raises(UserError, match=r"holds no benchmark 'houses'; there are houses@a, houses@b"):
+        list(read_score_log(logs, part="houses"))
+    with pytest.raises(UserError, match="not 'tabel'"):
+        list(read_score_log(logs, format_="tabel"))

@@ -73,6 +73,16 @@ def with_models(made: Made, folder: Path) -> Made:
     return Made(run.path, made.dictionary)
 
 
+def rescored(made: Made, folder: Path) -> Made:
+    """Copy a run, and let four of five items that mention ``family`` fail: the same items, other scores."""
+    run = shutil.copytree(made.run, folder / "run")
+    items = pl.read_parquet(run / "items.parquet")
+    fails = items["prompt"].str.contains("family") & (pl.Series(range(items.height)) % 5 != 0)
+    score = pl.when(fails & pl.col("score").is_not_null()).then(0.0).otherwise("score")
+    items.with_columns(score=score).write_parquet(run / "items.parquet")
+    return Made(run, made.dictionary)
+
+
 def add_words(run: Path) -> None:
     """Have a model word a finding, and say that scores of the first benchmark fall with length."""
     table = pl.read_parquet(run / "findings.parquet")

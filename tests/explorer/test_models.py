@@ -1,21 +1,27 @@
-"""Runs with scores of several models: what is opened, and whose scores are said to be shown."""
+"""Runs with scores of several models: what is opened, whose scores are said to be shown, and how models compare."""
 
 from __future__ import annotations
 
+import io
 import json
+import shlex
 import shutil
 
+import numpy as np
 import polars as pl
 import pytest
+from explorer_extras import rescored
 from explorer_runs import HOME, SECRETS
 from explorer_server import served
 from test_export import page  # noqa: F401 - a page that stands for the built one
 
 import competency_gaps as cg
 from competency_gaps.explorer.export import export, read_part
-from competency_gaps.explorer.opened import ChangedError, open_runs, run_list
-from competency_gaps.explorer.parts import Parts
+from competency_gaps.explorer.opened import ChangedError, comparable, open_runs, run_list
+from competency_gaps.explorer.parts import NoSuchPartError, Parts, as_json
+from competency_gaps.explorer.parts.models import pair_number, paired_runs, similar_order
 from competency_gaps.explorer.parts.scored import display_names
+from competency_gaps.runs.scores import model_scores
 
 
 @pytest.fixture(scope="module")
@@ -94,4 +100,188 @@ def test_a_redacted_outcome_says_whose_scores_it_shows_and_no_text(opened):
 
 def test_names_of_models_are_shown_without_folders_and_told_apart():
     names = ["/home/a/tiny", "owner/big", "/home/b/tiny", "embedded:lens"]
-    assert display_names(names) == ["tiny", "owner/big", "tiny (2)", "lens"]
+    assert display_names(names) == ["tiny (1)", "owner/big", "tiny (2)", "lens"]
+
+
+@pytest.fixture(scope="module")
+def file(opened) -> dict:
+    return json.loads(opened[0].now().parts.read("models.json"))
+
+
+def test_models_and_cells_are_those_of_the_tables(modelled, file):
+    run = cg.open_run(modelled.run)
+    table = run.models
+    assert [model["name"] for model in file["models"]] == display_names(table["model"].to_list())
+    for model, row in zip(file["models"], table.iter_rows(named=True), strict=True):
+        for name in ("reads", "scored", "unscored"):
+            assert model[name] == row[name]
+        for name in ("mean", "low", "high"):
+            assert model[name] == pytest.approx(row[name], rel=1e-6)
+        assert model["command"].endswith(f"--as {shlex.quote(row['model'])}")
+    assert [matrix["kind"] for matrix in file["matrices"]] == ["score", "peers"]
+    for matrix in file["matrices"]:
+        wanted = run.model_themes(against_peers=matrix["kind"] == "peers")
+        held = {(row["model"], row["theme"]): row for row in wanted.iter_rows(named=True)}
+        assert len(held) == sum(map(len, matrix["cells"]))
+        for place, line in zip(matrix["models"], matrix["cells"], strict=True):
+            for theme, cell in zip(matrix["themes"], line, strict=True):
+                row = held[table["model"][place], file["themes"][theme]["id"]]
+                assert cell["status"] == row["status"]
+                for name in ("gap", "gap_low", "gap_high", "q_value", "n_eff", "mean"):
+                    assert cell[name] == pytest.approx(row[name], rel=1e-6), name
+        assert sorted(matrix["themes"]) == list(range(len(file["themes"])))
+    statuses = {cell["status"] for matrix in file["matrices"] for line in matrix["cells"] for cell in line}
+    assert "typical" in statuses and statuses & {"weak", "strong"}
+
+
+def test_similar_rows_stand_side_by_side():
+    rows = np.array([[0.0, 0.1], [5.0, 5.0], [0.1, 0.0], [5.0, 5.1], [0.0, 0.0]])
+    order = similar_order(rows)
+    assert sorted(order) == [0, 1, 2, 3, 4]
+    assert abs(order.index(1) - order.index(3)) == 1 and {order[0], order[-1]} & {1, 3}
+
+
+def test_pairs_are_those_of_compare(modelled, opened, file):
+    run, parts = cg.open_run(modelled.run), opened[0].now().parts
+    names = run.models["model"].to_list()
+    seen = set()
+    for later in range(1, len(names)):
+        for earlier in range(later):
+            number = pair_number(earlier, later)
+            assert number == pair_number(later, earlier)
+            seen.add(number)
+            pair = json.loads(parts.read(f"pairs/{number}.json"))
+            assert pair["candidate"] == file["models"][later]["name"]
+            assert pair["baseline"] == file["models"][earlier]["name"]
+    assert seen == set(range(15))
+    with pytest.raises(NoSuchPartError):
+        parts.read("pairs/15.json")
+    big, small = names.index("big"), names.index("small")
+    pair = json.loads(parts.read(f"pairs/{pair_number(big, small)}.json"))
+    made = run.compare("small", "big")
+    for name, value in made.overall.row(0, named=True).items():
+        assert pair["overall"][name] == (pytest.approx(value, rel=1e-6) if isinstance(value, float) else value)
+    assert pair["paired"] == made.paired and pair["only_candidate"] == len(made.only_candidate)
+    for frame, rows in ((made.benchmarks, pair["benchmarks"]), (made.themes, pair["themes"])):
+        assert len(rows) == frame.height > 0
+        for row, held in zip(rows, frame.iter_rows(named=True), strict=True):
+            for name in ("difference", "low", "high", "p_value", "q_value", "detectable"):
+                assert row[name] == pytest.approx(held[name], rel=1e-6), name
+            assert (row["better"], row["worse"], row["status"]) == (held["better"], held["worse"], held["status"])
+
+
+def test_only_the_run_itself_gives_models(opened, hostile):
+    for parts in (opened[1].now().parts, Parts(open_runs([hostile.run])[0].run, key="k")):
+        for name in ("models.json", "pairs/0.json"):
+            assert name not in set(parts.names())
+            with pytest.raises(NoSuchPartError):
+                parts.read(name)
+
+
+def test_an_item_lists_what_every_model_did(modelled, opened):
+    run = cg.open_run(modelled.run)
+    scores = model_scores(run)
+    for entry in opened:
+        parts = entry.now().parts
+        assert json.loads(parts.read("run.json"))["models"] == display_names(scores.models)
+        for row in (0, 1, 245, 335):
+            (item,) = json.loads(parts.read(f"item/{row}.json"))
+            for number, model in enumerate(scores.models):
+                answer, score = item["models"][number], scores.values[number, row]
+                assert answer["score"] == (None if np.isnan(score) else score)
+                says = f"{model} says {SECRETS[1]}" if number else run.items["response"][row]
+                assert answer["response"] == (says if item["excluded"] is None else None)
+    excluded = run.items["excluded"].is_not_null().arg_true()[0]
+    (item,) = json.loads(opened[0].now().parts.read(f"item/{excluded}.json"))
+    assert {answer["score"] for answer in item["models"]} == {None}
+
+
+def test_redacted_items_have_scores_and_no_responses(opened):
+    parts = Parts(opened[0].run, key="k", redact=True)
+    (item,) = json.loads(parts.read("item/0.json"))
+    assert [answer["response"] for answer in item["models"]] == [None] * 6
+    assert any(answer["score"] is not None for answer in item["models"])
+
+
+def test_items_say_how_far_they_tell_models_apart(modelled, opened, hostile):
+    table = pl.read_parquet(io.BytesIO(opened[0].now().parts.read("items.parquet")))
+    wanted = cg.open_run(modelled.run).item_models()
+    names = {"models_mean": "mean", "discrimination_q": "q_value"}
+    for name in ("models_mean", "discrimination", "discrimination_q", "wrong", "alike", "alike_q"):
+        own = names.get(name, name)
+        assert table[name].null_count() == wanted[own].null_count() < table.height
+        assert np.allclose(table[name].fill_null(-9), wanted[own].fill_null(-9), atol=1e-6)
+    plain = pl.read_parquet(io.BytesIO(Parts(open_runs([hostile.run])[0].run, key="k").read("items.parquet")))
+    assert "discrimination" not in plain.columns
+
+
+def test_two_runs_are_compared_item_by_item_in_either_form(hostile, modelled, opened, tmp_path, page):  # noqa: F811
+    other = rescored(hostile, tmp_path / "second")
+    both = open_runs([hostile.run, other.run, modelled.run])
+    first, second = both[:2]
+    assert len(comparable(both)) == 2 + 2 * 2 * 2, "models of one run are compared there, outcomes not at all"
+    made = cg.compare(second.run.path, first.run.path)
+    done = export([first, second], tmp_path / "page")
+    exported = json.loads(read_part(done.folder, f"{first.key}/against/{second.key}.json"))
+    with served([first, second]) as client:
+        held = client.get(f"/data/{first.key}/against/{second.key}.json").json()
+        assert client.get(f"/data/{first.key}/against/nobody.json").status_code == 404
+        assert client.get(f"/data/{first.key}/against/{first.key}.json").status_code == 404
+    assert held["why"] is None
+    scores = held["scores"]
+    assert scores["overall"]["status"] == "worse" and any(row["gap"] < 0 for row in scores["themes"])
+    assert scores["paired"] == exported["scores"]["paired"] == made.paired
+    assert [row["concept"] for row in scores["concepts"]] == made.concepts["concept"].to_list()
+    assert scores["overall"]["difference"] == pytest.approx(made.overall["difference"][0], rel=1e-6)
+    assert scores["overall"]["p_value"] == pytest.approx(exported["scores"]["overall"]["p_value"], rel=1e-3)
+
+
+def test_where_nothing_pairs_it_is_said(hostile, opened, tmp_path):
+    run = shutil.copytree(hostile.run, tmp_path / "run")
+    items = pl.read_parquet(run / "items.parquet")
+    items.with_columns(prompt="other " + pl.col("prompt")).write_parquet(run / "items.parquet")
+    contexts = [Parts(entry.run, key="k").context for entry in open_runs([run, hostile.run])]
+    result = paired_runs(*contexts)
+    assert (
+        result.scores is None and result.why == "No item of the same benchmark, id and prompt is scored in both runs."
+    )
+    peers = paired_runs(opened[1].now().parts.context, contexts[1])
+    assert peers.scores is None and "shows another outcome" in peers.why
+
+
+def test_a_redacted_comparison_tells_no_text(hostile, tmp_path):
+    other = rescored(hostile, tmp_path / "second")
+    contexts = [Parts(entry.run, key="k", redact=True).context for entry in open_runs([other.run, hostile.run])]
+    content = as_json(paired_runs(*contexts))
+    assert b'"paired":' in content and not any(secret.encode() in content for secret in SECRETS)
+
+
+def test_queries_answer_about_all_models_from_any_of_them(opened, file):
+    for entry in opened:
+        models = entry.ask("models", {})
+        assert models["read_by"] == "<b>tiny"
+        means = [model["mean"] for model in models["models"]]
+        assert means == sorted(means, reverse=True) and len(means) == 6
+        assert sum(model["reads"] for model in models["models"]) == 1
+        cells = entry.ask("model_themes", {"model": "big", "against_peers": True, "limit": 50})
+        assert cells["total"] == len(file["themes"]) and {cell["model"] for cell in cells["cells"]} == {"big"}
+        gaps = [cell["gap"] for cell in cells["cells"] if cell["gap"] is not None]
+        assert gaps == sorted(gaps)
+        pair = entry.ask("compare_models", {"candidate": "big", "baseline": "small"})
+        back = entry.ask("compare_models", {"candidate": "small", "baseline": "big"})
+        assert pair["overall"]["status"] == "better" and back["overall"]["status"] == "worse"
+        assert pair["overall"]["better"] == back["overall"]["worse"] > pair["overall"]["worse"]
+        assert pair["overall"]["difference"] == pytest.approx(-back["overall"]["difference"])
+
+
+def test_queries_say_what_is_missing(opened, hostile, bare):
+    (alone,) = open_runs([hostile.run])
+    for name in ("models", "model_themes", "compare_models"):
+        arguments = {"candidate": "a", "baseline": "b"} if name == "compare_models" else {}
+        assert "cgaps score" in alone.ask(name, arguments)["error"]
+    ask = opened[0].ask
+    assert "Did you mean 'small'" in ask("compare_models", {"candidate": "big", "baseline": "smal"})["error"]
+    assert "same model" in ask("compare_models", {"candidate": "big", "baseline": "big"})["error"]
+    assert "no theme 999" in ask("model_themes", {"theme": 999})["error"]
+    only = ask("model_themes", {"status": "weak", "limit": 50})
+    assert {cell["status"] for cell in only["cells"]} <= {"weak"}

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from explorer_extras import with_extras
+from explorer_extras import rescored, with_extras
 
 from competency_gaps.dictionary.folder import dictionary_of
 from competency_gaps.endpoint.endpoint import Endpoint
 from competency_gaps.explorer.opened import open_runs, run_list
-from competency_gaps.explorer.parts import Parts, as_json
+from competency_gaps.explorer.parts import Context, Parts, as_json
 from competency_gaps.explorer.parts.amounts import EXPORTED, SERVED
+from competency_gaps.explorer.parts.models import paired_runs
 from competency_gaps.explorer.server.chat import chat_state
 from competency_gaps.explorer.types import types_file
 from competency_gaps.runs.open import open_folder
@@ -112,15 +113,15 @@ def split(text: str, mark: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in parts if part.strip())
 
 
-@pytest.fixture(params=["whole", "redacted", "bare"])
-def parts(request, hostile, bare) -> Parts:
-    made = bare if request.param == "bare" else hostile
+@pytest.fixture(params=["whole", "redacted", "bare", "models", "redacted models"])
+def parts(request, hostile, bare, modelled) -> Parts:
+    made = bare if request.param == "bare" else modelled if "models" in request.param else hostile
     run = open_folder(made.run)
     return Parts(
         run,
         key="a-run",
         dictionary=dictionary_of(run, made.dictionary),
-        redact=request.param == "redacted",
+        redact="redacted" in request.param,
         concepts_per_part=40,
         items_per_part=100,
     )
@@ -141,9 +142,12 @@ def test_the_check_itself_sees_what_is_wrong():
 
 def test_every_part_is_as_the_page_reads_it(parts):
     kinds = {"run.json": "RunInfo", "themes.json": "ThemeFile", "findings.json": "FindingItems[]"}
+    kinds["models.json"] = "ModelsFile"
     details = {"concept": "ConceptDetail[]", "item": "ItemDetail[]", "active": "ItemConcepts[]"}
+    details["pairs"] = "PairedScores"
     names = list(parts.names())
-    assert len(names) == len(set(names)) == 5 + 4 + 3 + 4 + 4
+    of_models = 1 + 6 * 5 // 2 if parts.context.several_models else 0
+    assert len(names) == len(set(names)) == 5 + 4 + 3 + 4 + 4 + of_models
     for name in names:
         content = parts.read(name)
         if name.endswith(".parquet"):
@@ -170,10 +174,17 @@ def filled(hostile, modelled, tmp_path_factory) -> set[str]:
             check(value, kind, kind)
             found |= fills(value, kind)
     asked = parts.context.sources.texts.search("Roman", 3)
-    for entry in (entry for entry in opened if entry.run.kind == "peers"):
-        value = json.loads(Parts(entry.run, key=entry.key).read("run.json"))
-        check(value, "RunInfo", "RunInfo")
-        found |= fills(value, "RunInfo")
+    whole, peers, _ = (Parts(entry.run, key=entry.key, items_per_part=400) for entry in opened)
+    worse = open_folder(rescored(hostile, tmp_path_factory.mktemp("rescored")).run)
+    against = paired_runs(Context(worse, "worse"), Context(one.run, "other"))
+    unpaired = paired_runs(peers.context, whole.context)
+    values = [(whole.read("models.json"), "ModelsFile"), (whole.read("pairs/0.json"), "PairedScores")]
+    values += [(as_json(against), "PairedRuns"), (as_json(unpaired), "PairedRuns")]
+    values += [(made.read(name), kind) for made in (whole, peers) for name, kind in PARTS.items()]
+    for content, kind in values:
+        value = json.loads(content)
+        check(value, kind, kind)
+        found |= fills(value, kind)
     states = [chat_state(Endpoint("http://127.0.0.1:9/v1", "small")), chat_state(None)]
     lists = [run_list(opened, "static", None), *(run_list([one], "served", state) for state in states)]
     for value, kind in ((asked, "SearchResult"), *((one, "RunList") for one in lists)):
@@ -231,7 +242,9 @@ def places(kind: str, where: str = "") -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("kind", [*PARTS.values(), "RunList", "SearchResult"])
+@pytest.mark.parametrize(
+    "kind", [*PARTS.values(), "ModelsFile", "PairedScores", "PairedRuns", "RunList", "SearchResult"]
+)
 def test_every_field_was_seen_filled(filled, kind):
     name = kind.removesuffix("[]")
     wanted = places(name)

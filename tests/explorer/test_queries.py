@@ -29,6 +29,9 @@ ARGUMENTS = {
     "themes": {"level": "subtheme", "limit": 50},
     "theme": {"theme": 0},
     "benchmarks": {},
+    "models": {},
+    "model_themes": {"limit": 50},
+    "compare_models": {"candidate": "big", "baseline": "small"},
     "correlation": {"first": NAMES[0], "second": NAMES[1]},
     "suggestions": {},
     "robustness": {},
@@ -57,7 +60,8 @@ def ids(answer):
     return [one["concept"] for one in answer["concepts"]]
 
 
-def test_every_query_answers(subject):
+def test_every_query_answers(modelled):
+    subject = Subject(Context(open_run(modelled.run), "models"))
     assert ARGUMENTS.keys() == QUERIES.keys()
     for name, arguments in ARGUMENTS.items():
         answer = ask(subject, name, arguments)

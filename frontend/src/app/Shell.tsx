@@ -30,7 +30,7 @@ export function Shell({ unknown }: { unknown: string | null }) {
   const list = useRunList();
   const { runs } = list;
   const route = useRoute();
-  const entry = viewOf(route.view, list);
+  const entry = viewOf(route.view, list, run.key);
   useEffect(() => {
     document.title = `${entry.title} · ${runName(run.key, runs)} · Competency Gaps`;
   }, [entry, run, runs]);
@@ -90,7 +90,7 @@ function Odd() {
   const route = useRoute();
   const list = useRunList();
   const others = list.runs.filter((other) => other.key !== run.key);
-  const why = absent(route.view, list);
+  const why = absent(route.view, list, run.key);
   const asked =
     ["concepts", "map"].includes(route.view) && ["theme", "subtheme"].some((name) => route.params.has(name));
   const themes = useLoaded(asked && run.has.themes ? run.key : null, () => readThemes(run.key));
@@ -270,6 +270,7 @@ function ColourScheme() {
 }
 
 function Menu() {
+  const run = useRun();
   const route = useRoute();
   const list = useRunList();
   const place = useRef<HTMLElement>(null);
@@ -284,7 +285,7 @@ function Menu() {
   }, [route.view]);
   return (
     <nav className="menu" aria-label="Views" ref={place}>
-      {menuOf(list).map(({ view, title, icon: Icon }) => {
+      {menuOf(list, run.key).map(({ view, title, icon: Icon }) => {
         const here = route.view === view || (route.view === "finding" && view === "findings");
         return (
           <NavLink

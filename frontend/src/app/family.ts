@@ -18,6 +18,7 @@ export function familyOf(key: string, runs: ListedRun[]): ListedRun[] {
 export function outcomeWords({ scored: { kind, against, scored } }: Pick<ListedRun, "scored">): string {
   if (!scored) return "no scores";
   if (kind === "peers") return `against peers: ${against.join(", ")}`;
+  if (kind === "parsed") return "whether its answers could be read";
   return kind === "difference" ? `less ${against.join(", ")}` : "its scores";
 }
 

@@ -36,6 +36,8 @@ const WORDS: { name: string; views?: View[]; words: (run: RunInfo) => readonly s
   },
   { name: "layout", views: ["map"], words: () => ["meaning", "gaps"] },
   { name: "outcome", views: ["items"], words: () => OUTCOMES.map((outcome) => outcome.value) },
+  { name: "kind", views: ["models"], words: () => ["score", "peers"] },
+  ...["model", "a", "b"].map((name) => ({ name, views: ["models" as const], words: (run: RunInfo) => run.models })),
   { name: "measure", views: ["correlation"], words: () => MEASURES },
   { name: "matrix", views: ["correlation"], words: () => MATRICES },
 ];

@@ -3,6 +3,7 @@ import { useSyncExternalStore } from "react";
 
 export const VIEWS = [
   "overview",
+  "models",
   "findings",
   "finding",
   "concepts",

@@ -10,6 +10,7 @@ import {
   IconMessageCircle,
   IconTable,
   IconTarget,
+  IconUsersGroup,
 } from "@tabler/icons-react";
 import type { ComponentType } from "react";
 import { Card } from "../card/Card";
@@ -22,8 +23,10 @@ import { FindingList } from "../findings/FindingList";
 import { FindingView } from "../findings/FindingView";
 import { Items } from "../items/Items";
 import { ConceptMap } from "../map/ConceptMap";
+import { Models } from "../models/Models";
 import { Overview } from "../overview/Overview";
 import { Suggestions } from "../suggestions/Suggestions";
+import { familyOf } from "./family";
 import type { View } from "./route";
 
 interface Entry {
@@ -36,6 +39,7 @@ interface Entry {
 const ENTRIES: Entry[] = [
   { view: "overview", title: "Overview", icon: IconLayoutDashboard, show: Overview },
   { view: "findings", title: "Findings", icon: IconTarget, show: FindingList },
+  { view: "models", title: "Models", icon: IconUsersGroup, show: Models },
   { view: "concepts", title: "Themes and concepts", icon: IconTable, show: Concepts },
   { view: "map", title: "Concept map", icon: IconChartDots3, show: ConceptMap },
   { view: "items", title: "Items", icon: IconFileText, show: Items },
@@ -47,8 +51,13 @@ const ENTRIES: Entry[] = [
 ];
 const FINDING: Entry = { view: "finding", title: "Finding", icon: IconTarget, show: FindingView };
 
-/** Why this explorer lacks a view; null: it has it. An exported page has no chat and cannot open a second run. */
-export function absent(view: View, { mode, runs }: Pick<RunList, "mode" | "runs">): string | null {
+/**
+ * Why a run lacks a view; null: it has it. An exported page has no chat and cannot open a second run; only a run with
+ * the scores of several models has a view of them.
+ */
+export function absent(view: View, { mode, runs }: Pick<RunList, "mode" | "runs">, key: string): string | null {
+  if (view === "models" && familyOf(key, runs).length === 0)
+    return "This run has the scores of one model only. Others are added with cgaps score.";
   if (mode !== "static") return null;
   if (view === "chat") return "An exported explorer is only a folder of files, so it has no chat.";
   if (view === "compare" && runs.length < 2)
@@ -57,10 +66,11 @@ export function absent(view: View, { mode, runs }: Pick<RunList, "mode" | "runs"
 }
 
 /** What the menu offers. */
-export const menuOf = (list: RunList): Entry[] => ENTRIES.filter((entry) => absent(entry.view, list) === null);
+export const menuOf = (list: RunList, key: string): Entry[] =>
+  ENTRIES.filter((entry) => absent(entry.view, list, key) === null);
 
-/** What is shown at an address; the overview where the view is not in this explorer. */
-export function viewOf(view: View, list: RunList): Entry {
+/** What is shown at an address; the overview where the run has no such view. */
+export function viewOf(view: View, list: RunList, key: string): Entry {
   if (view === "finding") return FINDING;
-  return menuOf(list).find((entry) => entry.view === view) ?? ENTRIES[0]!;
+  return menuOf(list, key).find((entry) => entry.view === view) ?? ENTRIES[0]!;
 }

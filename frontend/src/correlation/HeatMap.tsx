@@ -1,10 +1,10 @@
 import { SegmentedControl, useComputedColorScheme } from "@mantine/core";
-import type { KeyboardEvent } from "react";
 import { go } from "../app/route";
 import { useRun } from "../app/state";
 import { inkOn } from "../concepts/heat";
 import { decimal, signed } from "../format";
 import { shorten, visible } from "../text";
+import { moveCell } from "../ui/cells";
 import { diverging, sequential } from "../ui/colours";
 import { Square } from "../ui/Square";
 import { MATRICES, type Matrix } from "./pair";
@@ -107,7 +107,7 @@ export function HeatMap({
         <Square
           className={roomy ? "heat" : "heat small"}
           data-testid="correlation-heat"
-          onKeyDown={moved}
+          onKeyDown={moveCell}
           names={names}
           cell={cell}
         />
@@ -121,26 +121,3 @@ const short = (text: string) => text.replace(/^[+−](?=0\.00$)/, "").replace(/^
 
 /** A cell's colour, and ink that can be read on it. */
 const painted = (background: string) => ({ background, color: inkOn(background) });
-
-const MOVES: Record<string, [number, number]> = {
-  ArrowUp: [-1, 0],
-  ArrowDown: [1, 0],
-  ArrowLeft: [0, -1],
-  ArrowRight: [0, 1],
-};
-
-function moved(event: KeyboardEvent<HTMLTableElement>) {
-  const move = MOVES[event.key];
-  const cell = event.target instanceof HTMLElement ? event.target.dataset.cell : undefined;
-  if (!move || !cell) return;
-  event.preventDefault();
-  let [i, j] = cell.split("/").map(Number) as [number, number];
-  const size = event.currentTarget.rows.length - 1;
-  do {
-    i += move[0];
-    j += move[1];
-    // The diagonal has no cell.
-  } while (i === j);
-  if (i < 0 || j < 0 || i >= size || j >= size) return;
-  event.currentTarget.querySelector<HTMLElement>(`[data-cell="${i}/${j}"]`)?.focus();
-}

@@ -3,7 +3,18 @@ import { useEffect, useState } from "react";
 import { parquetTable } from "./parquet";
 import { source } from "./source";
 import type { Table } from "./table";
-import type { ConceptDetail, FindingItems, ItemConcepts, ItemDetail, RunInfo, RunList, ThemeFile } from "./types";
+import type {
+  ConceptDetail,
+  FindingItems,
+  ItemConcepts,
+  ItemDetail,
+  ModelsFile,
+  PairedRuns,
+  PairedScores,
+  RunInfo,
+  RunList,
+  ThemeFile,
+} from "./types";
 
 /** Columns are written down in `explorer/parts/tables.py`. */
 export type TableName = "concepts.parquet" | `concepts/${number}.parquet` | "items.parquet";
@@ -31,6 +42,9 @@ export const readRuns = () => once("runs.json", json<RunList>);
 export const readRun = (key: string) => once(`${key}/run.json`, json<RunInfo>);
 export const readThemes = (key: string) => once(`${key}/themes.json`, json<ThemeFile>);
 export const readFindingItems = (key: string) => once(`${key}/findings.json`, json<FindingItems[]>);
+const readModels = (key: string) => once(`${key}/models.json`, json<ModelsFile>);
+const readPair = (key: string, pair: number) => once(`${key}/pairs/${pair}.json`, json<PairedScores>);
+const readAgainst = (key: string, other: string) => once(`${key}/against/${other}.json`, json<PairedRuns>);
 export const readTable = (key: string, name: TableName) => once<Table>(`${key}/${name}`, parquetTable);
 
 /** One of the details of a kind, of which a part holds `size`. */
@@ -73,6 +87,12 @@ export const useRuns = () => useLoaded("runs", readRuns);
 export const useRunInfo = (key: string | null) => useLoaded(key, () => readRun(key!));
 export const useThemes = (run: RunInfo) => useLoaded(run.has.themes ? run.key : null, () => readThemes(run.key));
 export const useFindingItems = (key: string | null) => useLoaded(key, () => readFindingItems(key!));
+export const useModels = (key: string | null) => useLoaded(key, () => readModels(key!));
+export const usePair = (key: string, pair: number | null) =>
+  useLoaded(pair === null ? null : `${key}/${pair}`, () => readPair(key, pair!));
+/** The run `other` against the run `key`; null: they are not compared. */
+export const useAgainst = (key: string, other: string | null) =>
+  useLoaded(other === null ? null : `${key}/${other}`, () => readAgainst(key, other!));
 export const useTable = (key: string | null, name: TableName) =>
   useLoaded(key === null ? null : `${key}/${name}`, () => readTable(key!, name));
 export const useConcept = (run: RunInfo, concept: number | null) =>

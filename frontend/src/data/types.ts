@@ -9,8 +9,8 @@ export interface Scored {
   model: string;
   /** The model whose activations the concepts are read from. */
   reader: string;
-  /** Its scores; its scores against peers; or its scores less another model's. */
-  kind: "score" | "peers" | "difference";
+  /** Its scores; these against peers, or less another model's; or whether they could be read from its answers. */
+  kind: "score" | "peers" | "difference" | "parsed";
   /** The peers, or the other model. */
   against: string[];
   title: string;
@@ -178,7 +178,7 @@ export interface Finding {
    * What `mean_score`, `feature_score` and `other_score` are: shares of right answers, mean scores where answers get
    * parts of a point, or means of another outcome.
    */
-  unit: "right" | "score" | "peers" | "difference";
+  unit: "right" | "score" | "parsed" | "peers" | "difference";
   n_eff: number;
   mean_score: number;
   plain_gap: number;
@@ -363,6 +363,8 @@ export interface RunInfo {
   title: string;
   created: string;
   scored: Scored;
+  /** All models with scores on the items, as `ItemDetail.models` lists them; empty where none was added. */
+  models: string[];
   sae: string;
   /** SHA-256 of the SAE's weights: concepts of two runs are the same only if it is equal. */
   sae_sha256: string | null;
@@ -556,6 +558,15 @@ export interface ConceptDetail {
   neuronpedia: string | null;
 }
 
+/** What one model did on an item. */
+export interface ModelAnswer {
+  score: number | null;
+  /** null: redacted, or not known. */
+  response: string | null;
+  /** Why it has no score; redacted, without what it quotes. */
+  unscored: string | null;
+}
+
 /** Characters of a text that are left out. */
 export interface Cut {
   before: number;
@@ -578,6 +589,8 @@ export interface ItemDetail {
   cluster: number | null;
   /** Why it shares its cluster: `given`, `equal` or `near`; null: it is alone there. */
   cluster_kind: string | null;
+  /** One per model of `RunInfo.models`; empty where no other model's scores were added. */
+  models: ModelAnswer[];
   /** How many items its cluster has, itself among them. */
   together: number;
   /** How many of them ask the same, 1 where none does. */
@@ -623,6 +636,158 @@ export interface ItemConcepts {
   active: number;
   /** The most salient first: all of them from a server, some in an exported explorer. */
   concepts: ActiveConcept[];
+}
+
+/** A model that the run has scores of. */
+export interface ListedModel {
+  name: string;
+  /** Whether the concepts are read from its activations. */
+  reads: boolean;
+  scored: number;
+  unscored: number;
+  mean: number | null;
+  low: number | null;
+  high: number | null;
+  /** Command that makes its tables, so that the run can be shown as its. */
+  command: string;
+}
+
+/** A theme by its number and name. */
+export interface NamedTheme {
+  id: number;
+  name: string | null;
+}
+
+/** How a model does on a theme. */
+export interface ThemeCell {
+  /** Mean outcome of the theme's items, weighted by its activation. */
+  mean: number | null;
+  gap: number | null;
+  gap_low: number | null;
+  gap_high: number | null;
+  /** By Benjamini and Hochberg over all tested cells; null: not tested. */
+  q_value: number | null;
+  n_eff: number;
+  status: "weak" | "strong" | "typical" | "insufficient";
+}
+
+/** Models against themes, each in an order in which similar ones stand side by side. */
+export interface ThemeMatrix {
+  /** A theme against the model's other items; or besides, against models of its level. */
+  kind: "score" | "peers";
+  /** Places in `ModelsFile.models`. */
+  models: number[];
+  /** Places in `ModelsFile.themes`. */
+  themes: number[];
+  /** One list per model. */
+  cells: ThemeCell[][];
+}
+
+/** `data/KEY/models.json`: of a run with the scores of several models. */
+export interface ModelsFile {
+  models: ListedModel[];
+  /** Empty in a run that has none. */
+  themes: NamedTheme[];
+  /** Of scores, and where there are enough models, of scores against peers; empty without themes. */
+  matrices: ThemeMatrix[];
+}
+
+/** Scores of a candidate less those of a baseline, item by item. */
+export interface Difference {
+  /** Pairs that count once. */
+  clusters: number;
+  /** In [-1, 1]. */
+  difference: number;
+  low: number;
+  high: number;
+  /** By flipping the signs of whole clusters. */
+  p_value: number;
+  /** Corrected: of benchmarks by Holm, of themes and concepts by Benjamini and Hochberg. */
+  q_value: number;
+  /** Clusters on which the candidate did better, and ... */
+  better: number;
+  /** ... worse: McNemar's counts. */
+  worse: number;
+  /** The smallest difference found with a power of 0.8. */
+  detectable: number;
+  status: "better" | "worse" | "same";
+}
+
+/** A difference in one benchmark. */
+export interface BenchmarkDifference {
+  clusters: number;
+  difference: number;
+  low: number;
+  high: number;
+  p_value: number;
+  q_value: number;
+  better: number;
+  worse: number;
+  detectable: number;
+  status: "better" | "worse" | "same";
+  benchmark: string;
+}
+
+/** A difference on one theme's items, and by how much it is larger there than on other items. */
+export interface ThemeDifference {
+  clusters: number;
+  difference: number;
+  low: number;
+  high: number;
+  p_value: number;
+  q_value: number;
+  better: number;
+  worse: number;
+  detectable: number;
+  status: "better" | "worse" | "same";
+  theme: number;
+  name: string | null;
+  gap: number | null;
+  gap_low: number | null;
+  gap_high: number | null;
+  gap_q: number | null;
+}
+
+/** A difference on one concept's items, and by how much it is larger there than on other items. */
+export interface ConceptDifference {
+  clusters: number;
+  difference: number;
+  low: number;
+  high: number;
+  p_value: number;
+  q_value: number;
+  better: number;
+  worse: number;
+  detectable: number;
+  status: "better" | "worse" | "same";
+  concept: number;
+  gap: number | null;
+  gap_low: number | null;
+  gap_high: number | null;
+  gap_q: number | null;
+}
+
+/** A candidate against a baseline on the items that both were scored on. */
+export interface PairedScores {
+  candidate: string;
+  baseline: string;
+  /** Items scored for both. */
+  paired: number;
+  /** Items scored for the candidate alone. */
+  only_candidate: number;
+  only_baseline: number;
+  overall: Difference;
+  benchmarks: BenchmarkDifference[];
+  themes: ThemeDifference[];
+  /** Empty where two models of one run are compared. */
+  concepts: ConceptDifference[];
+}
+
+/** `data/KEY/against/OTHER.json`: the run OTHER, the candidate, against the run KEY, the baseline. */
+export interface PairedRuns {
+  /** Why nothing pairs; null: something does. */
+  why: string | null;
+  scores: PairedScores | null;
 }
 
 /** `data/KEY/search?q=TEXT` (served only): items whose texts contain it, regardless of case. */

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from competency_gaps.errors import UserError
-from competency_gaps.explorer.opened import Opened, run_list
+from competency_gaps.explorer.opened import Opened, comparable, run_list
 from competency_gaps.explorer.page_files import FILES, content_security_policy, page_files
 from competency_gaps.explorer.parts import Parts, as_json
 from competency_gaps.explorer.parts.amounts import EXPORTED, EXPORTED_WIDE, WIDE
+from competency_gaps.explorer.parts.models import against, paired_runs
 from competency_gaps.explorer.parts.records.server import RunList
 from competency_gaps.files import no_space_left, write_json
 from competency_gaps.progress import Bar, Progress
@@ -88,6 +89,10 @@ def export(
             with (progress or Progress(quiet=True)).stage("exporting", total=len(names), unit="parts") as bar:
                 bar.note(run.context.key)
                 _write_run(part / DATA, run, names, bar)
+        contexts = {run.context.key: run.context for run in parts}
+        for baseline, candidate in comparable(opened):
+            made = paired_runs(contexts[candidate.key], contexts[baseline.key])
+            _write(part / DATA, f"{baseline.key}/{against(candidate.key)}", as_json(made, digits=4))
         for name, content in page.items():
             (part / name).write_bytes(_static(content) if name == "index.html" else content)
         keys = [run.key for run in opened]

@@ -184,6 +184,20 @@ def open_runs(paths: Sequence[Path], dictionary: Path | None = None) -> list[Ope
     return opened
 
 
+def comparable(opened: Sequence[Opened]) -> list[tuple[Opened, Opened]]:
+    """Pairs of runs whose scores can be compared item by item, each way round.
+
+    Outcomes that are no scores cannot, and models of one run are compared there (``pairs/N.json``).
+    """
+    scores = [run for run in opened if run.run.kind == "score"]
+    return [
+        (run, other)
+        for run in scores
+        for other in scores
+        if run is not other and (run.models is None or run.models != other.models)
+    ]
+
+
 def run_list(opened: Sequence[Opened], mode: Literal["served", "static"], chat: ChatState | None) -> RunList:
     """``runs.json``: which runs are here.
 

@@ -74,7 +74,9 @@ class Comparison:
     """What the candidate lost on (``overall``, ``benchmark NAME``, ``theme NAME``), or why nothing can be told."""
 
 
-def compare_models(run: RunFolder, candidate: str, baseline: str, *, min_effect: float = 0.0) -> Comparison:
+def compare_models(
+    run: RunFolder, candidate: str, baseline: str, *, min_effect: float = 0.0, concepts: bool = True
+) -> Comparison:
     """Compare two models of one run.
 
     Parameters
@@ -83,6 +85,8 @@ def compare_models(run: RunFolder, candidate: str, baseline: str, *, min_effect:
         Names of models that the run has scores of.
     min_effect
         Differences count if their whole interval lies beyond this, in [0, 1).
+    concepts
+        Whether each concept is compared too, which takes most of the time.
 
     Raises
     ------
@@ -90,7 +94,7 @@ def compare_models(run: RunFolder, candidate: str, baseline: str, *, min_effect:
         If the run has no scores of a model, or no item is scored for both.
     """
     scores = model_scores(run)
-    return _compare(run, candidate, scores.of(candidate), baseline, scores.of(baseline), min_effect)
+    return _compare(run, candidate, scores.of(candidate), baseline, scores.of(baseline), min_effect, concepts=concepts)
 
 
 def compare_runs(candidate: RunFolder, baseline: RunFolder, *, min_effect: float = 0.0) -> Comparison:
@@ -130,7 +134,14 @@ def _names(candidate: RunFolder, baseline: RunFolder) -> tuple[str, str]:
 
 
 def _compare(
-    run: RunFolder, candidate: str, values: np.ndarray, baseline: str, before: np.ndarray, min_effect: float
+    run: RunFolder,
+    candidate: str,
+    values: np.ndarray,
+    baseline: str,
+    before: np.ndarray,
+    min_effect: float,
+    *,
+    concepts: bool = True,
 ) -> Comparison:
     if not 0 <= min_effect < 1:
         raise UserError(f"min_effect {min_effect:g}: expected a difference of scores from 0 to 1.")
@@ -152,7 +163,7 @@ def _compare(
         overall,
         _benchmarks(run, units, differences, min_effect, config.seed),
         _themes(run, sample, units, differences, min_effect, config),
-        _concepts(run, sample, units, differences, min_effect, config),
+        _concepts(run, sample, units, differences, min_effect, config, able=run.concepts["ranked"] & concepts),
         _changed(run, values, before),
         min_effect,
         "no regression",
@@ -205,10 +216,17 @@ def _themes(
 
 
 def _concepts(
-    run: RunFolder, sample: ItemSample, units: Units, differences: np.ndarray, min_effect: float, config: EvidenceConfig
+    run: RunFolder,
+    sample: ItemSample,
+    units: Units,
+    differences: np.ndarray,
+    min_effect: float,
+    config: EvidenceConfig,
+    *,
+    able: pl.Series,
 ) -> pl.DataFrame:
     labels = "label" if "label" in run.concepts.columns else pl.lit(None, pl.String).alias("label")
-    ranked = run.concepts.filter("ranked").select("concept", labels)
+    ranked = run.concepts.filter(able).select("concept", labels)
     numbers = ranked["concept"].to_numpy().astype(np.int64)
     parts = []
     for start in range(0, len(numbers), ROWS):
@@ -217,9 +235,8 @@ def _concepts(
     paired = _joined(parts)
     enough = paired.n_eff >= config.min_n_eff
     frame = _frame(_chosen(paired, enough), min_effect, "bh")
-    able = run.concepts["ranked"].to_numpy()
     table = pl.concat([ranked.filter(pl.Series(enough)), frame], how="horizontal")
-    return _with_gaps(table, evidence(sample, config, eligible=able, groups=False), numbers[enough])
+    return _with_gaps(table, evidence(sample, config, eligible=able.to_numpy(), groups=False), numbers[enough])
 
 
 def _with_gaps(table: pl.DataFrame, evidence: Evidence, rows: np.ndarray) -> pl.DataFrame:

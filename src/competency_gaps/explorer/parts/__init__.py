@@ -3,7 +3,8 @@
 ``run.json`` all that is small; ``themes.json``; ``findings.json``, the items of each finding; ``concepts.parquet``
 and, for the benchmark at place K,
 ``concepts/K.parquet``; ``items.parquet``; ``concept/N.json`` and ``item/N.json``, the details of some of them;
-``active/N.json``, the concepts that are active in the items of ``item/N.json``.
+``active/N.json``, the concepts that are active in the items of ``item/N.json``. A run with the scores of several models
+also has ``models.json``, and ``pairs/N.json`` for each pair of them; outcomes of it leave these to the run.
 What the JSON holds is written down in ``records/``, the columns of the tables in ``tables.py``.
 """
 
@@ -19,6 +20,7 @@ from competency_gaps.explorer.parts.concept import concept_details
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.findings import finding_items
 from competency_gaps.explorer.parts.item import item_concepts, item_details
+from competency_gaps.explorer.parts.models import model_pair, models_file, pair_count
 from competency_gaps.explorer.parts.paths import last_names
 from competency_gaps.explorer.parts.records.details import ConceptDetail, ItemConcepts, ItemDetail
 from competency_gaps.explorer.parts.records.plain import as_json, plain
@@ -30,11 +32,11 @@ from competency_gaps.runs.open import RunFolder
 __all__ = ["Context", "NoSuchPartError", "Parts", "as_json"]
 
 _NAME = re.compile(
-    r"(?P<whole>run\.json|themes\.json|findings\.json|concepts\.parquet|items\.parquet)"
-    r"|(?P<kind>concepts/|concept/|item/|active/)(?P<number>0|[1-9][0-9]{0,8})(?P<end>\.parquet|\.json)",
+    r"(?P<whole>run\.json|themes\.json|findings\.json|models\.json|concepts\.parquet|items\.parquet)"
+    r"|(?P<kind>concepts/|concept/|item/|active/|pairs/)(?P<number>0|[1-9][0-9]{0,8})(?P<end>\.parquet|\.json)",
     re.ASCII,
 )
-_ENDS = {"concepts/": ".parquet", "concept/": ".json", "item/": ".json", "active/": ".json"}
+_ENDS = {"concepts/": ".parquet", "concept/": ".json", "item/": ".json", "active/": ".json", "pairs/": ".json"}
 
 
 class NoSuchPartError(LookupError):
@@ -87,7 +89,9 @@ class Parts:
         """Names of all parts, in the order in which a page wants them."""
         yield from ("run.json", "concepts.parquet", "themes.json", "findings.json", "items.parquet")
         yield from (f"concepts/{place}.parquet" for place in range(len(self.context.names)))
-        for kind in ("concept/", "item/", "active/"):
+        if self._gives_models:
+            yield "models.json"
+        for kind in ("concept/", "item/", "active/", "pairs/"):
             yield from (f"{kind}{number}.json" for number in range(self._count(kind)))
 
     def read(self, name: str) -> bytes:
@@ -110,11 +114,15 @@ class Parts:
             raise NoSuchPartError(name)
         kind, number = match["kind"], int(match["number"] or 0)
         if kind is None:
+            if name == "models.json" and not self._gives_models:
+                raise NoSuchPartError(name)
             return self._whole(name)
         if match["end"] != _ENDS[kind] or number >= self._count(kind):
             raise NoSuchPartError(name)
         if kind == "concepts/":
             return tables.benchmark_table(self.context, number)
+        if kind == "pairs/":
+            return as_json(model_pair(self.context, number))
         # Half of an export are numbers of concepts, of which the page shows three digits. Of items it shows, and
         # compares, log-probabilities to hundredths.
         few = self.context.portable and kind != "item/"
@@ -127,6 +135,8 @@ class Parts:
             return as_json(last_names(plain(info)) if self.context.portable else info)
         if name == "themes.json":
             return as_json(theme_file(self.context))
+        if name == "models.json":
+            return as_json(models_file(self.context))
         if name == "findings.json":
             return as_json(finding_items(self.context))
         return (tables.concepts_table if name == "concepts.parquet" else tables.items_table)(self.context)
@@ -138,6 +148,10 @@ class Parts:
             return concept_details(self.context, rows)
         return item_details(self.context, rows) if kind == "item/" else item_concepts(self.context, rows)
 
+    @property
+    def _gives_models(self) -> bool:
+        return self.context.several_models and self.context.run.path == self.context.run.base
+
     def _cut(self, kind: str) -> tuple[int, int]:
         """How many details a part holds, and how many there are."""
         context = self.context
@@ -148,5 +162,7 @@ class Parts:
     def _count(self, kind: str) -> int:
         if kind == "concepts/":
             return len(self.context.names)
+        if kind == "pairs/":
+            return pair_count(len(self.context.model_scores.models)) if self._gives_models else 0
         size, total = self._cut(kind)
         return -(-total // size)

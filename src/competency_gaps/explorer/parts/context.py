@@ -15,6 +15,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.amounts import SERVED, Amounts
 from competency_gaps.explorer.parts.paths import command_line, last_names
 from competency_gaps.explorer.parts.redacted import RedactedRun
+from competency_gaps.explorer.parts.scored import display_names
 from competency_gaps.explorer.parts.settings import PRIVATE, without_judge
 from competency_gaps.explorer.parts.sources import Sources
 from competency_gaps.items.remark import sentences
@@ -22,7 +23,9 @@ from competency_gaps.once import made_once
 from competency_gaps.presentation import rankings
 from competency_gaps.presentation.themes import Themes, read_run_themes
 from competency_gaps.runs.covariates import repeats
-from competency_gaps.runs.open import RunFolder
+from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.runs.scores import FILE as SCORES
+from competency_gaps.runs.scores import ModelScores, model_scores
 
 ITEM_COLUMNS = (
     *("benchmark", "item_id", "group", "score", "policy", "n_tokens", "n_span_tokens", "cluster", "cluster_kind"),
@@ -57,6 +60,31 @@ class Context:
     items_per_part: int = 1
     amounts: Amounts = SERVED
     """How much details hold."""
+
+    @made_once
+    def unredacted(self) -> RunFolder:
+        """The run with everything in it, for statistics: what is shown of them holds no text of an item."""
+        return open_folder(self.run.path)
+
+    @made_once
+    def itself(self) -> RunFolder:
+        """The run that this is an outcome of, or the run itself; with everything in it, as ``unredacted``."""
+        return open_folder(self.run.base)
+
+    @made_once
+    def model_scores(self) -> ModelScores:
+        """Scores of all models on the items."""
+        return model_scores(self.itself)
+
+    @made_once
+    def model_names(self) -> list[str]:
+        """Names of the models of ``model_scores`` as they are shown."""
+        return display_names(self.model_scores.models)
+
+    @property
+    def several_models(self) -> bool:
+        """Whether scores of other models were added."""
+        return (self.run.base / SCORES).is_file()
 
     @made_once
     def names(self) -> list[str]:

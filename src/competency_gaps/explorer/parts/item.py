@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from competency_gaps.activations.tokens import TokenActivations
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.records.details import ActiveConcept, Cut, ItemConcepts, ItemDetail
+from competency_gaps.explorer.parts.paths import last_names
+from competency_gaps.explorer.parts.records.details import ActiveConcept, Cut, ItemConcepts, ItemDetail, ModelAnswer
 from competency_gaps.explorer.parts.records.plain import from_row
+from competency_gaps.items.remark import Remark
 from competency_gaps.metrics.saliency import saliency
+from competency_gaps.runs.scores import FILE as SCORES
 from competency_gaps.text import shorten
 
 
@@ -32,6 +37,7 @@ def item_details(context: Context, rows: range) -> list[ItemDetail]:
         One per item.
     """
     facts = context.items[rows.start : rows.stop].iter_rows(named=True)
+    answers = _answers(context, rows)
     held = context.sources.texts.rows(rows.start, len(rows))
     return [
         from_row(
@@ -39,6 +45,7 @@ def item_details(context: Context, rows: range) -> list[ItemDetail]:
             fact,
             item=row,
             benchmark=context.place[fact["benchmark"]],
+            models=answers[row - rows.start],
             together=len(context.clusters.get(fact["cluster"], [row])),
             repeats=len(context.repeated.get(fact["cluster"], [row])),
             epochs=context.sources.epochs(row),
@@ -46,6 +53,38 @@ def item_details(context: Context, rows: range) -> list[ItemDetail]:
         )
         for row, fact in zip(rows, facts, strict=True)
     ]
+
+
+def _answers(context: Context, rows: range) -> list[list[ModelAnswer]]:
+    """What each model did on items: one list per item, in the order of ``Context.model_names``."""
+    if not context.several_models:
+        return [[] for _ in rows]
+    run, scores = context.itself, context.model_scores
+    of_rows = pl.col("item").is_between(rows.start, rows.stop, closed="left")
+    added = pl.scan_parquet(run.path / SCORES).filter(of_rows).collect()
+    held = {(row["item"], row["model"]): row for row in added.iter_rows(named=True)}
+    own = run.scan("items").slice(rows.start, len(rows)).select("response", "unscored").collect()
+    held |= {(row, run.scored_model): kept for row, kept in zip(rows, own.iter_rows(named=True), strict=True)}
+    return [
+        [
+            _answer(context, float(scores.values[number, row]), held.get((row, model), {}))
+            for number, model in enumerate(scores.models)
+        ]
+        for row in rows
+    ]
+
+
+def _answer(context: Context, score: float, held: Mapping[str, Any]) -> ModelAnswer:
+    """One model's answer; ``held``: its response and why it is unscored, empty where its scores lack the item."""
+    why = None
+    if np.isnan(score) and held.get("unscored") is not None:
+        remark = Remark.of(held["unscored"])
+        why = str(remark.withheld() if context.redacted else remark)
+    return ModelAnswer(
+        None if np.isnan(score) else score,
+        None if context.redacted else _cut(held.get("response"), context.amounts.text),
+        last_names(why) if context.portable else why,
+    )
 
 
 def _texts(context: Context, row: int, held: dict[str, Any]) -> dict[str, Any]:

@@ -56,6 +56,7 @@ def run_info(context: Context) -> RunInfo:
         title=run_title(context.run),
         created=str(manifest["created"]),
         scored=scored_of(context.run),
+        models=context.model_names if context.several_models else [],
         sae=str(manifest["sae"]["name"]),
         sae_sha256=manifest["sae"].get("weights_sha256"),
         neuronpedia_id=manifest["sae"].get("neuronpedia_id"),

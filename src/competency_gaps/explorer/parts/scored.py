@@ -29,6 +29,9 @@ def scored_of(run: RunFolder) -> Scored:
     elif run.kind == "difference":
         title = f"{model} less {against[0]}"
         sentence = f"Scores of {model} less those of {against[0]}."
+    elif run.kind == "parsed":
+        title = f"whether answers of {model} could be read"
+        sentence = f"Whether a score could be read from each answer of {model}, not the scores."
     else:
         title, sentence = model, f"Scores of {model}."
     if model == reader and run.kind == "score":
@@ -40,10 +43,10 @@ def scored_of(run: RunFolder) -> Scored:
 
 
 def display_names(models: Sequence[str]) -> list[str]:
-    """Names of models as they are shown: without folders, numbered where two would be alike."""
+    """Names of models as they are shown: without folders, numbered where several would be alike."""
     short = [_shown(short_name(name)) for name in models]
     return [
-        f"{name} ({short[:place].count(name) + 1})" if name in short[:place] else name
+        f"{name} ({short[: place + 1].count(name)})" if short.count(name) > 1 else name
         for place, name in enumerate(short)
     ]
 

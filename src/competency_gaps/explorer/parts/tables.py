@@ -11,8 +11,10 @@ from collections.abc import Mapping
 import polars as pl
 
 from competency_gaps.explorer.parts.context import Context
+from competency_gaps.outcomes import FEWEST_MODELS
 from competency_gaps.presentation.labels import DOUBTFUL_LABEL
 from competency_gaps.runs import covariates
+from competency_gaps.stages.models import item_models
 from competency_gaps.text import HIDDEN, visible
 
 EXCERPT = 160
@@ -98,6 +100,14 @@ ITEMS: Mapping[str, Kind] = {
 """Columns of ``items.parquet``; ``benchmark`` is its place, ``repeats`` how many items ask the same."""
 
 
+MODELS: Mapping[str, Kind] = {
+    **dict.fromkeys(("models_mean", "discrimination", "discrimination_q", "wrong", "alike", "alike_q"), pl.Float32),
+}
+"""Further columns of the items of a run with the scores of ``FEWEST_MODELS`` models or more: their mean score; whether
+models that do well elsewhere do well on the item, in [-1, 1], and q of a correlation below 0; models whose wrong answer
+is known, how many of them give the same, and q of so many."""
+
+
 def concepts_table(context: Context) -> bytes:
     """``concepts.parquet``: one row per concept, in order."""
     ranked = context.ranked
@@ -127,7 +137,12 @@ def items_table(context: Context) -> bytes:
         pl.col("benchmark").replace_strict(context.place, return_dtype=pl.Int32),
         repeats(context.items),
     )
-    return _parquet(_cast(frame.with_columns(excerpts(context)), ITEMS))
+    columns = ITEMS
+    if context.several_models and len(context.model_scores.models) >= FEWEST_MODELS:
+        facts = item_models(context.itself).select("mean", "discrimination", "q_value", "wrong", "alike", "alike_q")
+        frame = frame.with_columns(pl.Series(name, facts[own]) for name, own in zip(MODELS, facts.columns, strict=True))
+        columns = {**ITEMS, **MODELS}
+    return _parquet(_cast(frame.with_columns(excerpts(context)), columns))
 
 
 def repeats(items: pl.DataFrame) -> pl.Series:

@@ -20,6 +20,7 @@ _ORDER = (
     "What to sort by; undefined values come last. With gap and chi_model, either way, what was tested comes first, "
     "then what has too little data (insufficient), then what is untested."
 )
+ModelName = Annotated[str, Field(min_length=1, max_length=500, description="Name of a model, as models gives it.")]
 Name = Annotated[str, Field(min_length=1, max_length=500, description="Name of a benchmark, exactly as it is written.")]
 
 
@@ -158,6 +159,26 @@ class OneTheme(Arguments):
         description="Most of its concepts to list: tested ones first, the weakest of them first; then those with too "
         "little data.",
     )
+
+
+class ModelThemes(Arguments):
+    """Which cells of models against themes."""
+
+    model: ModelName | None = Field(None, description="Only this model; its exact name, as models gives it.")
+    theme: int | None = Field(None, ge=0, description="Only this theme.")
+    against_peers: bool = Field(
+        False, description="Scores against models of the model's level, so that an item's difficulty is no weakness."
+    )
+    status: Literal["weak", "strong"] | None = Field(None, description="Only weak (strong) cells.")
+    limit: Rows = 20
+
+
+class TwoModels(Arguments):
+    """Two models of the run."""
+
+    candidate: ModelName
+    baseline: ModelName
+    limit: Rows = 20
 
 
 class TwoBenchmarks(Arguments):

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.queries import arguments as given
-from competency_gaps.explorer.queries import concepts, findings, items, suite, themes
+from competency_gaps.explorer.queries import concepts, findings, items, models, suite, themes
 from competency_gaps.explorer.queries.subject import Subject
 from competency_gaps.explorer.queries.values import QueryAnswer, bounded
 from competency_gaps.text import shorten, visible
@@ -108,6 +108,30 @@ QUERIES: Mapping[str, Query] = {
             given.OneTheme,
             themes.one_theme,
             ("name", "label"),
+        ),
+        Query(
+            "models",
+            "All models whose scores on these items the run holds, with their mean scores. One model reads the items "
+            "(read_by): its concepts say what an item is about, whichever model is judged.",
+            given.Nothing,
+            models.models,
+            ("name",),
+        ),
+        Query(
+            "model_themes",
+            "How each model does on each theme: gaps with intervals, false discoveries controlled over all models and "
+            "themes; or against models of its level.",
+            given.ModelThemes,
+            models.model_themes,
+            ("model", "name"),
+        ),
+        Query(
+            "compare_models",
+            "Two models item by item: the difference of their scores overall, by benchmark and by theme, with "
+            "intervals, and the smallest difference that these items could have shown.",
+            given.TwoModels,
+            models.compare_models,
+            ("candidate", "baseline", "name"),
         ),
         Query(
             "benchmarks",

@@ -25,9 +25,10 @@ from starlette.types import ASGIApp
 
 from competency_gaps.endpoint.endpoint import Endpoint
 from competency_gaps.errors import CompetencyGapsError
-from competency_gaps.explorer.opened import ChangedError, Opened, Shown, run_list
+from competency_gaps.explorer.opened import ChangedError, Opened, Shown, comparable, run_list
 from competency_gaps.explorer.page_files import FILES
 from competency_gaps.explorer.parts import NoSuchPartError, as_json
+from competency_gaps.explorer.parts.models import against, paired_runs
 from competency_gaps.explorer.server.cache import PartCache
 from competency_gaps.explorer.server.chat import chat_route, chat_state
 from competency_gaps.explorer.server.security import Guard
@@ -93,6 +94,7 @@ class _Explorer:
         self._files = page
         self._runs = as_json(run_list(opened, "served", chat_state(endpoint)))
         self._opened = {run.key: run for run in opened}
+        self._against = {(run.key, against(other.key)): other for run, other in comparable(opened)}
         self._cache = PartCache()
         self._searches = asyncio.Semaphore(SEARCHES)
         self._asked = time.monotonic()
@@ -171,9 +173,19 @@ class _Explorer:
 
     async def _read(self, key: str, name: str) -> bytes:
         shown = self._shown(key)
+        if (other := self._against.get((key, name))) is not None:
+            return await self._compared(shown, other, f"{key}/{shown.number}/{name}")
         content = await self._cache.get(f"{key}/{shown.number}/{name}", lambda: shown.parts.read(name))
         # The run may have changed while it was read.
         self._shown(key)
+        return content
+
+    async def _compared(self, shown: Shown, other: Opened, name: str) -> bytes:
+        candidate = other.now()
+        contexts = candidate.parts.context, shown.parts.context
+        content = await self._cache.get(f"{name}/{candidate.number}", lambda: as_json(paired_runs(*contexts)))
+        self._shown(contexts[1].key)
+        other.now()
         return content
 
     def _shown(self, key: str) -> Shown:

@@ -185,6 +185,17 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class ModelAnswer:
+    """What one model did on an item."""
+
+    score: float | None
+    response: str | None
+    """None: redacted, or not known."""
+    unscored: str | None
+    """Why it has no score; redacted, without what it quotes."""
+
+
+@dataclass(frozen=True)
 class ItemDetail:
     """An entry of ``data/KEY/item/N.json``, which holds items N * shards.items onwards."""
 
@@ -202,6 +213,8 @@ class ItemDetail:
     cluster: int | None
     cluster_kind: str | None
     """Why it shares its cluster: ``given``, ``equal`` or ``near``; None: it is alone there."""
+    models: Sequence[ModelAnswer]
+    """One per model of ``RunInfo.models``; empty where no other model's scores were added."""
     together: int
     """How many items its cluster has, itself among them."""
     repeats: int

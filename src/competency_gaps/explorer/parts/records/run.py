@@ -26,7 +26,7 @@ class Scored:
     reader: str
     """The model whose activations the concepts are read from."""
     kind: OutcomeKind
-    """Its scores; its scores against peers; or its scores less another model's."""
+    """Its scores; these against peers, or less another model's; or whether they could be read from its answers."""
     against: Sequence[str]
     """The peers, or the other model."""
     title: str
@@ -217,6 +217,8 @@ class RunInfo:
     title: str
     created: str
     scored: Scored
+    models: Sequence[str]
+    """All models with scores on the items, as ``ItemDetail.models`` lists them; empty where none was added."""
     sae: str
     sae_sha256: str | None
     """SHA-256 of the SAE's weights: concepts of two runs are the same only if it is equal."""

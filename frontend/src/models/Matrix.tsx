@@ -1,0 +1,148 @@
+import { SegmentedControl, useComputedColorScheme } from "@mantine/core";
+import { useState } from "react";
+import { go } from "../app/route";
+import { useRun, useRunList } from "../app/state";
+import { inkOn } from "../concepts/heat";
+import type { ModelsFile, ThemeMatrix } from "../data/types";
+import { percent, signed } from "../format";
+import { shorten, visible } from "../text";
+import { Copied } from "../ui/Copied";
+import { moveCell } from "../ui/cells";
+import { diverging } from "../ui/colours";
+import { cellWords, madeRun, makeCommand, reachOf, themeWords } from "./matrix";
+
+const SAID: Record<ThemeMatrix["kind"], { name: string; sentence: string }> = {
+  score: {
+    name: "Scores",
+    sentence:
+      "Gap of a theme’s items to the same model’s other items. Items of a hard theme are hard for most models: a " +
+      "column that is orange throughout says more of the items than of any model.",
+  },
+  peers: {
+    name: "Against peers",
+    sentence:
+      "The same gap of each model’s scores less what models of its own level make of each item, so that an item’s " +
+      "difficulty is no weakness.",
+  },
+};
+
+/** Models against themes. A cell leads to the model's themes if its tables were made, else says how to make them. */
+export function Matrix({ file, matrix }: { file: ModelsFile; matrix: ThemeMatrix }) {
+  const run = useRun();
+  const { runs } = useRunList();
+  const dark = useComputedColorScheme("light") === "dark";
+  const [missing, setMissing] = useState<number | null>(null);
+  const most = reachOf(matrix);
+  const scale = (value: number) => diverging(dark)((value / most + 1) / 2);
+  const names = matrix.models.map((model) => visible(file.models[model]!.name));
+  const themes = matrix.themes.map((theme) => file.themes[theme]!);
+  const open = (i: number, j: number) => {
+    const made = madeRun(file.models[matrix.models[i]!]!.name, matrix.kind, run.key, runs);
+    if (made === null) return setMissing(matrix.models[i]!);
+    go({ run: made.key, view: "concepts", params: { theme: themes[j]!.id } });
+  };
+  return (
+    <section aria-label="Models by theme">
+      <h2 className="first">Models by theme</h2>
+      <div className="correlation-controls">
+        <SegmentedControl
+          size="xs"
+          aria-label="What scores are set against"
+          data-testid="models-kind"
+          value={matrix.kind}
+          data={file.matrices.map(({ kind }) => ({ value: kind, label: SAID[kind].name }))}
+          onChange={(kind) => {
+            setMissing(null);
+            go({ params: { kind: kind === "score" ? null : kind } });
+          }}
+        />
+      </div>
+      <p className="soft">
+        {SAID[matrix.kind].sentence} Outlined: passes the false-discovery rate of {percent(run.evidence.q)} over all
+        cells. Grey: too few items to test. Similar models and similar themes stand side by side.
+      </p>
+      <p className="heat-scale" data-testid="models-scale">
+        {signed(-most)} or less{" "}
+        <span
+          className="heat-bar"
+          aria-hidden="true"
+          style={{
+            backgroundImage: `linear-gradient(90deg, ${[-1, -0.5, 0, 0.5, 1].map((at) => scale(at * most)).join(", ")})`,
+          }}
+        />{" "}
+        {signed(most)} or more
+        <span>Choose a cell to see the model’s concepts of that theme.</span>
+      </p>
+      <div className="heat-place" role="region" tabIndex={0} aria-label="Gaps of models by theme">
+        <table className="heat models-heat" data-testid="models-heat" onKeyDown={moveCell}>
+          <thead>
+            <tr>
+              <th scope="col">
+                <span className="plain">model</span>
+              </th>
+              {themes.map((theme) => (
+                <th key={theme.id} scope="col" title={themeWords(theme)}>
+                  <span>{shorten(themeWords(theme), 34)}</span>
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {matrix.cells.map((line, i) => (
+              <tr key={matrix.models[i]}>
+                <th scope="row" title={names[i]}>
+                  <button
+                    type="button"
+                    className="link"
+                    title={`Profile of ${names[i]}`}
+                    onClick={() => go({ params: { model: file.models[matrix.models[i]!]!.name } })}
+                  >
+                    <bdi>{shorten(names[i]!, 34)}</bdi>
+                  </button>
+                </th>
+                {line.map((cell, j) => {
+                  const untested = cell.gap === null || cell.status === "insufficient";
+                  const words = cellWords([names[i]!, themeWords(themes[j]!)], cell);
+                  const passes = cell.status === "weak" || cell.status === "strong";
+                  return (
+                    <td key={themes[j]!.id}>
+                      <button
+                        type="button"
+                        data-cell={`${i}/${j}`}
+                        data-status={cell.status}
+                        tabIndex={i === 0 && j === 0 ? 0 : -1}
+                        className={untested ? "untested" : passes ? "passes" : undefined}
+                        style={untested ? undefined : painted(scale(cell.gap!))}
+                        title={words}
+                        aria-label={words}
+                        onClick={() => open(i, j)}
+                      >
+                        {untested ? "" : short(signed(cell.gap))}
+                      </button>
+                    </td>
+                  );
+                })}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {missing !== null && (
+        <div className="notice" role="status" data-testid="models-missing">
+          <p>
+            The tables of {visible(file.models[missing]!.name)}
+            {matrix.kind === "peers" && " against its peers"} were not made yet. This makes them; then open the explorer
+            again:
+          </p>
+          <Copied text={makeCommand(file.models[missing]!.command, matrix.kind)} />
+        </div>
+      )}
+    </section>
+  );
+}
+
+/** `−.28` for `−0.28`; what rounds to 0 has no sign. */
+const short = (text: string) => text.replace(/^[+−](?=0\.00$)/, "").replace(/^([+−]?)0\./, "$1.");
+
+/** A cell's colour, and ink that can be read on it. */
+const painted = (background: string) => ({ background, color: inkOn(background) });

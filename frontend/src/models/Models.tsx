@@ -1,0 +1,99 @@
+import { headOf } from "../app/family";
+import { useRoute } from "../app/route";
+import { useRun, useRunList } from "../app/state";
+import { useModels } from "../data/hooks";
+import type { ModelsFile } from "../data/types";
+import { decimal, integer, percent, plural } from "../format";
+import { shorten, visible } from "../text";
+import { Copied } from "../ui/Copied";
+import { Failed, Loading } from "../ui/State";
+import { Matrix } from "./Matrix";
+import { Pair } from "./Pair";
+import { Profile } from "./Profile";
+import "../compare/compare.css";
+import "../correlation/correlation.css";
+import "../overview/overview.css";
+import "./models.css";
+
+/** All models that the run has scores of: on which themes each is weak or strong, and two of them side by side. */
+export function Models() {
+  const run = useRun();
+  const { runs } = useRunList();
+  const { params } = useRoute();
+  const home = headOf(run.key, runs);
+  const models = useModels(home);
+  if (models.error) return <Failed error={models.error} />;
+  if (!models.data) return <Loading what="the models" />;
+  const file = models.data;
+  const matrix = file.matrices.find(({ kind }) => kind === (params.get("kind") ?? "score")) ?? file.matrices[0];
+  const reader = visible(run.scored.reader);
+  return (
+    <div className="correlation models">
+      <h1>Models</h1>
+      <p className="lead">
+        {plural(file.models.length, "model")} on the same {plural(run.items, "item")}. What an item is about is read
+        once, by {reader}: its concepts and themes say nothing of what goes on in another model.
+      </p>
+      {matrix ? (
+        <>
+          <Matrix file={file} matrix={matrix} />
+          <Profile file={file} matrix={matrix} />
+        </>
+      ) : (
+        <Themeless />
+      )}
+      {file.models.length > 1 && <Pair file={file} home={home} />}
+      <List file={file} />
+    </div>
+  );
+}
+
+function Themeless() {
+  return (
+    <section aria-label="Models by theme">
+      <p>This run has no themes, so models cannot be set against them. This groups the concepts of its dictionary:</p>
+      <Copied text="cgaps themes DICTIONARY" />
+    </section>
+  );
+}
+
+/** Mean scores, the best first. */
+function List({ file }: { file: ModelsFile }) {
+  const rows = [...file.models].sort((a, b) => (b.mean ?? -1) - (a.mean ?? -1));
+  return (
+    <section aria-label="Mean scores">
+      <h2>Mean scores</h2>
+      <div className="compare-table" role="region" tabIndex={0} aria-label="Table of models">
+        <table data-testid="models-list">
+          <thead>
+            <tr>
+              <th scope="col">model</th>
+              <th scope="col">mean score</th>
+              <th scope="col" title="95% interval; items that ask the same count once">
+                interval
+              </th>
+              <th scope="col">scored</th>
+              <th scope="col">unscored</th>
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map((model) => (
+              <tr key={model.name}>
+                <th scope="row">
+                  <bdi>{shorten(visible(model.name), 60)}</bdi>
+                  {model.reads && <span className="soft"> (reads the items)</span>}
+                </th>
+                <td>{percent(model.mean, 1)}</td>
+                <td>
+                  {decimal(model.low, 3)} to {decimal(model.high, 3)}
+                </td>
+                <td>{integer(model.scored)}</td>
+                <td>{integer(model.unscored)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,64 @@
+import { describe, expect, it } from "vitest";
+import type { ListedRun, ModelsFile, ThemeCell, ThemeMatrix } from "../data/types";
+import { cellWords, madeRun, makeCommand, profileOf, reachOf, themeWords } from "./matrix";
+
+const cell = (gap: number | null, status: ThemeCell["status"] = "typical"): ThemeCell => ({
+  mean: 0.5,
+  gap,
+  gap_low: gap === null ? null : gap - 0.05,
+  gap_high: gap === null ? null : gap + 0.05,
+  q_value: gap === null ? null : 0.01,
+  n_eff: 30,
+  status,
+});
+const matrix: ThemeMatrix = {
+  kind: "score",
+  models: [1, 0],
+  themes: [2, 0, 1],
+  cells: [
+    [cell(0.1), cell(null, "insufficient"), cell(-0.2, "weak")],
+    [cell(0.01), cell(0.02), cell(0.03)],
+  ],
+};
+const file = {
+  models: [{ name: "lens" }, { name: "big" }],
+  themes: [
+    { id: 0, name: "sums" },
+    { id: 1, name: null },
+    { id: 2, name: "law" },
+  ],
+  matrices: [matrix],
+} as unknown as ModelsFile;
+
+describe("models against themes", () => {
+  it("give a model's themes by gap, those that were not tested last", () => {
+    expect(profileOf(file, matrix, 1)!.map(({ theme, cell }) => [theme.id, cell.gap])).toEqual([
+      [1, -0.2],
+      [2, 0.1],
+      [0, null],
+    ]);
+    expect(profileOf(file, { ...matrix, models: [1] }, 0)).toBeNull();
+  });
+  it("have a scale that most gaps lie within, never of less than five points", () => {
+    expect(reachOf(matrix)).toBeCloseTo(0.1);
+    expect(reachOf({ ...matrix, cells: [[cell(0.001)]] })).toBe(0.05);
+    expect(reachOf({ ...matrix, cells: [] })).toBe(0.05);
+  });
+  it("say of each cell its interval, its q and its sample", () => {
+    expect(cellWords(["big", "law"], cell(-0.2, "weak"))).toBe(
+      "big, law: gap −0.200 [−0.250, −0.150], q 0.010, n_eff 30.0, weak",
+    );
+    expect(cellWords(["big", "law"], cell(null, "insufficient"))).toContain("not tested, too few items");
+    expect(themeWords(file.themes[1]!)).toBe("theme 1");
+  });
+  it("lead to the run that shows the model in the same way, if it was made", () => {
+    const listed = (key: string, model: string, kind: "score" | "peers") =>
+      ({ key, models: "a", scored: { model, kind } }) as ListedRun;
+    const runs = [listed("a", "lens", "score"), listed("a-peers-big", "big", "peers")];
+    expect(madeRun("big", "peers", "a", runs)?.key).toBe("a-peers-big");
+    expect(madeRun("lens", "score", "a-peers-big", runs)?.key).toBe("a");
+    expect(madeRun("big", "score", "a", runs)).toBeNull();
+    expect(makeCommand("cgaps show r --as big", "peers")).toBe("cgaps show r --as big --against-peers");
+    expect(makeCommand("cgaps show r --as big", "score")).toBe("cgaps show r --as big");
+  });
+});

@@ -1,0 +1,45 @@
+/** Models against themes: where a cell leads, and what it says. */
+import { familyOf } from "../app/family";
+import type { ListedRun, ModelsFile, ThemeCell, ThemeMatrix } from "../data/types";
+import { probability, signed, tenths } from "../format";
+import { visible } from "../text";
+
+/** Half of the scale: nearly all gaps lie within; at least 0.05. */
+export function reachOf(matrix: ThemeMatrix): number {
+  const sizes = matrix.cells
+    .flat()
+    .flatMap(({ gap, status }) => (gap === null || status === "insufficient" ? [] : [Math.abs(gap)]))
+    .sort((a, b) => a - b);
+  return Math.max(0.05, sizes[Math.floor(0.95 * (sizes.length - 1))] ?? 0);
+}
+
+/** A cell in words; `names` are its model and its theme. */
+export function cellWords(names: [string, string], cell: ThemeCell): string {
+  if (cell.status === "insufficient" || cell.gap === null)
+    return `${names.join(", ")}: not tested, too few items (n_eff ${tenths(cell.n_eff)})`;
+  return (
+    `${names.join(", ")}: gap ${signed(cell.gap, 3)} [${signed(cell.gap_low, 3)}, ${signed(cell.gap_high, 3)}], ` +
+    `q ${probability(cell.q_value)}, n_eff ${tenths(cell.n_eff)}, ${cell.status}`
+  );
+}
+
+/** The run of the family that shows a model in one way; null: it was not made yet. */
+export function madeRun(model: string, kind: ThemeMatrix["kind"], key: string, runs: ListedRun[]): ListedRun | null {
+  return familyOf(key, runs).find(({ scored }) => scored.model === model && scored.kind === kind) ?? null;
+}
+
+/** The command that makes what is missing. */
+export const makeCommand = (command: string, kind: ThemeMatrix["kind"]): string =>
+  kind === "peers" ? `${command} --against-peers` : command;
+
+/** A model's themes with its cells, the lowest gap first, those without one last; null: the model is not there. */
+export function profileOf(file: ModelsFile, matrix: ThemeMatrix, model: number) {
+  const row = matrix.models.indexOf(model);
+  if (row < 0) return null;
+  return matrix.themes
+    .map((place, column) => ({ theme: file.themes[place]!, cell: matrix.cells[row]![column]! }))
+    .sort(({ cell: a }, { cell: b }) => Number(a.gap === null) - Number(b.gap === null) || (a.gap ?? 0) - (b.gap ?? 0));
+}
+
+export const themeWords = ({ id, name }: ModelsFile["themes"][number]): string =>
+  name ? visible(name) : `theme ${id}`;

@@ -1,0 +1,158 @@
+"""All models that a run has scores of: ``models.json``, and the pairs of them, ``pairs/N.json``."""
+
+from __future__ import annotations
+
+import shlex
+
+import numpy as np
+import polars as pl
+from scipy.cluster.hierarchy import leaves_list, linkage
+
+from competency_gaps.errors import UserError
+from competency_gaps.explorer.parts.context import Context
+from competency_gaps.explorer.parts.paths import command_line
+from competency_gaps.explorer.parts.records.models import (
+    BenchmarkDifference,
+    ConceptDifference,
+    Difference,
+    ListedModel,
+    ModelsFile,
+    NamedTheme,
+    PairedRuns,
+    PairedScores,
+    ThemeCell,
+    ThemeDifference,
+    ThemeMatrix,
+)
+from competency_gaps.explorer.parts.records.plain import from_row
+from competency_gaps.explorer.parts.scored import scored_of
+from competency_gaps.presentation.themes import NAME_LIMIT
+from competency_gaps.stages.compare import Comparison, compare_models, compare_runs
+from competency_gaps.stages.models import model_themes, models_table
+from competency_gaps.text import shorten
+
+FEWEST_FOR_PEERS = 3
+
+
+def models_file(context: Context) -> ModelsFile:
+    """Give every model with its mean score, and how each does on each theme."""
+    run = context.itself
+    names = context.model_names
+    rows = models_table(run).iter_rows(named=True)
+    models = [
+        from_row(ListedModel, row, name=name, command=_command(context, row["model"]))
+        for name, row in zip(names, rows, strict=True)
+    ]
+    results = run.theme_results
+    if run.themes is None or results is None:
+        return ModelsFile(models, [], [])
+    themes = results.filter(pl.col("level") == "theme").sort("id").select("id", "name")
+    matrices = [_matrix(context, "score")]
+    if len(models) >= FEWEST_FOR_PEERS:
+        matrices.append(_matrix(context, "peers"))
+    return ModelsFile(
+        models,
+        [NamedTheme(number, _theme_name(name)) for number, name in themes.iter_rows()],
+        [matrix for matrix in matrices if matrix is not None],
+    )
+
+
+def _command(context: Context, model: str) -> str:
+    """The command that makes a model's tables; on the run itself, also in an outcome of it."""
+    folder = context.run.base
+    words = ["cgaps", "show", folder.resolve().name if context.portable else str(folder), "--as", model]
+    return command_line(words) if context.portable else shlex.join(words)
+
+
+def _theme_name(name: str | None) -> str | None:
+    return None if name is None else shorten(name, NAME_LIMIT)
+
+
+def _matrix(context: Context, kind: str) -> ThemeMatrix | None:
+    """Models against themes; None: no model has enough peers."""
+    table = model_themes(context.itself, "peers" if kind == "peers" else "score")
+    if table.is_empty():
+        return None
+    known = context.model_scores.models
+    shown = table["model"].unique(maintain_order=True).to_list()
+    count = table.height // len(shown)
+    gaps = table["gap"].fill_null(0.0).to_numpy().reshape(len(shown), count)
+    rows, columns = similar_order(gaps), similar_order(gaps.T)
+    cells = [from_row(ThemeCell, row) for row in table.iter_rows(named=True)]
+    return ThemeMatrix(
+        "peers" if kind == "peers" else "score",
+        [known.index(shown[row]) for row in rows],
+        columns,
+        [[cells[row * count + column] for column in columns] for row in rows],
+    )
+
+
+def similar_order(values: np.ndarray) -> list[int]:
+    """Order rows so that similar ones stand side by side: the leaves of average linkage."""
+    if len(values) < 3:
+        return list(range(len(values)))
+    return [int(row) for row in leaves_list(linkage(values, "average", optimal_ordering=True))]
+
+
+def pair_count(models: int) -> int:
+    """Number of pairs of so many models."""
+    return models * (models - 1) // 2
+
+
+def pair_number(first: int, second: int) -> int:
+    """Number of a pair of models, whichever comes first: those of model 1 first, then those of model 2, ..."""
+    later, earlier = max(first, second), min(first, second)
+    return pair_count(later) + earlier
+
+
+def model_pair(context: Context, number: int) -> PairedScores:
+    """Compare the two models of a pair; the later of them in the list is the candidate."""
+    later = next(later for later in range(1, number + 2) if pair_count(later + 1) > number)
+    return compared_models(context, later, number - pair_count(later))
+
+
+def compared_models(context: Context, candidate: int, baseline: int) -> PairedScores:
+    """Compare two models of the run: overall, by benchmarks and by themes.
+
+    Raises
+    ------
+    UserError
+        If no item is scored for both.
+    """
+    known, names = context.model_scores.models, context.model_names
+    made = compare_models(context.itself, known[candidate], known[baseline], concepts=False)
+    return _paired(made, names[candidate], names[baseline])
+
+
+def against(key: str) -> str:
+    """Name of the part that compares a run with the run of this key."""
+    return f"against/{key}.json"
+
+
+def paired_runs(candidate: Context, baseline: Context) -> PairedRuns:
+    """Compare two runs item by item; concepts and themes are those of the baseline."""
+    try:
+        made = compare_runs(candidate.unredacted, baseline.unredacted)
+    except UserError:
+        words = [scored_of(side.run) for side in (candidate, baseline)]
+        if any(side.kind != "score" for side in words):
+            return PairedRuns(
+                "Only scores are compared item by item, and one of these runs shows another outcome.", None
+            )
+        return PairedRuns("No item of the same benchmark, id and prompt is scored in both runs.", None)
+    names = [scored_of(side.run).model for side in (candidate, baseline)]
+    return PairedRuns(None, _paired(made, *names))
+
+
+def _paired(made: Comparison, candidate: str, baseline: str) -> PairedScores:
+    return PairedScores(
+        candidate,
+        baseline,
+        made.paired,
+        len(made.only_candidate),
+        len(made.only_baseline),
+        from_row(Difference, made.overall.row(0, named=True)),
+        [from_row(BenchmarkDifference, row) for row in made.benchmarks.iter_rows(named=True)],
+        [from_row(ThemeDifference, row, name=_theme_name(row["name"])) for row in made.themes.iter_rows(named=True)],
+        [from_row(ConceptDifference, row) for row in made.concepts.iter_rows(named=True)],
+    )

@@ -70,3 +70,16 @@ def test_models_that_agree_on_a_wrong_answer_are_noticed_and_chance_is_not():
 def _null(rng):
     answers = rng.integers(1, 5, (12, 400))
     return wrong_alike(np.zeros((12, 400)), answers)
+
+
+def test_no_p_value_is_smaller_than_the_share_of_a_single_order():
+    """With three of six models right there are 20 orders, so that p is at least 1 in 20."""
+    rng = np.random.default_rng(4)
+    ability = np.linspace(0.05, 0.95, 6)[:, None]
+    scores = (rng.random((6, 3000)) < ability).astype(float)
+    scores[:, 0] = [1, 1, 1, 0, 0, 0]
+    facts = item_facts(scores, np.zeros(3000, np.int64))
+    right = scores.sum(axis=0)
+    for count, orders in ((1, 6), (2, 15), (3, 20)):
+        assert np.nanmin(facts.p_value[right == count]) >= 1 / orders - 1e-9
+    assert facts.p_value[0] == pytest.approx(1 / 20, abs=0.02)

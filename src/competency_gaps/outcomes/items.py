@@ -120,8 +120,24 @@ def _item_rest(filled: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.nd
     correlation = np.divide(product, spread, out=np.full(len(n), np.nan), where=tested)
     p_value = np.full(len(n), np.nan)
     if tested.any():
-        p_value[tested] = _lower_tail(product[tested], n[tested], x.of(tested), y.of(tested))
+        tail = _lower_tail(product[tested], n[tested], x.of(tested), y.of(tested))
+        p_value[tested] = np.maximum(tail, _rarest(filled[:, tested], usable[:, tested]))
     return correlation, p_value
+
+
+def _rarest(scores: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """The smallest p-value that is possible: 1 / (different orders of the item's scores); shape (items,).
+
+    Equal scores cannot be told apart: k right of n models have ``n! / (k! (n - k)!)`` orders.
+    """
+    ordered = np.sort(np.where(usable, scores, np.inf), axis=0)
+    place = np.arange(1, len(ordered) + 1)[:, None]
+    starts = np.concatenate([np.ones((1, ordered.shape[1]), bool), np.diff(ordered, axis=0) != 0])
+    # Place within a run of equal scores: their product over a run is its length's factorial.
+    within = place - np.maximum.accumulate(np.where(starts, place, 0), axis=0) + 1
+    known = np.isfinite(ordered)
+    logs = np.where(known, np.log(within) - np.log(place), 0.0)
+    return np.asarray(np.exp(logs.sum(axis=0)))
 
 
 def _lower_tail(product: np.ndarray, n: np.ndarray, x: _Moments, y: _Moments) -> np.ndarray:

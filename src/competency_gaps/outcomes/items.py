@@ -130,12 +130,12 @@ def _rarest(scores: np.ndarray, usable: np.ndarray) -> np.ndarray:
 
     Equal scores cannot be told apart: k right of n models have ``n! / (k! (n - k)!)`` orders.
     """
-    ordered = np.sort(np.where(usable, scores, np.inf), axis=0)
+    ordered = np.sort(np.where(usable, scores, 2.0), axis=0)
     place = np.arange(1, len(ordered) + 1)[:, None]
     starts = np.concatenate([np.ones((1, ordered.shape[1]), bool), np.diff(ordered, axis=0) != 0])
     # Place within a run of equal scores: their product over a run is its length's factorial.
     within = place - np.maximum.accumulate(np.where(starts, place, 0), axis=0) + 1
-    known = np.isfinite(ordered)
+    known = ordered <= 1
     logs = np.where(known, np.log(within) - np.log(place), 0.0)
     return np.asarray(np.exp(logs.sum(axis=0)))
 

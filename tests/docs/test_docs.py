@@ -27,12 +27,16 @@ PLACEHOLDER = re.compile(r"^[A-Z][A-Z_:/.@=N0-9]*$|^\.\.\.$|^…$")
 
 
 def typed_commands(text: str) -> list[str]:
-    """Lines with our command: in fenced blocks, joined where a backslash goes on, and between backticks."""
+    """Lines with our command: in fenced blocks, also of workflows, and between backticks.
+
+    Lines are joined where a backslash goes on.
+    """
     found = []
     for language, block in FENCED.findall(text):
-        if language in ("", "bash", "sh", "console"):
+        if language in ("", "bash", "sh", "console", "yaml"):
             lines = block.replace("\\\n", " ").splitlines()
-            found += [line.strip().removeprefix("$ ").removeprefix(".venv/bin/") for line in lines]
+            starts = re.compile(r"(- )?(run: )?(\$ )?(\.venv/bin/)?")
+            found += [starts.sub("", line.strip(), count=1) for line in lines]
     found += INLINE.findall(FENCED.sub("", text))
     return [line.split("  #")[0].split(" | ")[0].split(" > ")[0] for line in found if line.startswith("cgaps ")]
 
@@ -72,6 +76,8 @@ def test_every_command_that_is_printed_exists(page):
 def test_the_check_sees_faults():
     assert sum(len(typed_commands(text)) for text in TEXTS.values()) > 60
     assert "no command 'shwo'" in (check("cgaps shwo RUN") or "")
+    gate = "cgaps compare lens --models candidate baseline --fail-on regression --min-effect 0.01 --markdown summary.md"
+    assert typed_commands(TEXTS["many-models.md"]).count(gate) == 2  # both workflows
     assert "no option --limti" in (check("cgaps show RUN --limti 3") or "")
     assert check("cgaps show RUN --limit 3") is None
 

@@ -79,7 +79,9 @@ def outcomes(scores: np.ndarray, row: int, group: np.ndarray) -> dict[str, Calla
         expected = np.full(len(own), np.nan)
         for number in np.unique(group):
             place = np.flatnonzero(group == number)
-            mean = np.nanmean(scores[np.ix_(peers, place)], axis=0)
+            others = scores[np.ix_(peers, place)]
+            count = (~np.isnan(others)).sum(axis=0)
+            mean = np.divide(np.nansum(others, axis=0), count, out=np.full(len(place), np.nan), where=count > 0)
             both = ~np.isnan(own[place]) & ~np.isnan(mean)
             expected[place] = mean + own[place][both].mean() - mean[both].mean()
         return own - expected

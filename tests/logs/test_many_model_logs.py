@@ -95,6 +95,7 @@ def test_the_runs_own_scores_are_of_one_model(logs):
     suite = suite_logs([str(logs)])
     sources = {entry["name"]: entry["source"] for entry in suite.benchmarks}
     assert sources["sums"]["metric"] == "none" and "metric" not in sources["houses"]
+    assert suite.models == {"houses": ["org/a", "org/b"], "sums": ["org/b", "org/c"]}
     assert sorted((entry["benchmark"], entry["part"]) for entry in suite.scores) == [
         ("houses", "houses@b"),
         ("sums", "sums@b"),

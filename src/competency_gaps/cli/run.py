@@ -204,7 +204,8 @@ def _logs(
             fields=fields or [],
         )
     for name, models in suite.models.items():
-        progress.say(f"{name}: the items are read from the log of {models[0]}; scores on them: {', '.join(models)}.")
+        scores = f"scores on them: {', '.join(models)}" if suite.scores else "no scores, as --metric none asks"
+        progress.say(f"{name}: the items are read from the log of {models[0]}; {scores}.")
     return suite
 
 

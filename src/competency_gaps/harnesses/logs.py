@@ -40,7 +40,7 @@ class SuiteLogs(NamedTuple):
     scores: list[dict[str, Any]]
     """Configurations, as :class:`~competency_gaps.config.ScoresConfig` reads them."""
     models: dict[str, list[str]]
-    """Benchmarks that several models were evaluated on -> these models; the items are read from the first one's log."""
+    """Benchmarks with scores of further models -> all models with a log; the items are read from the first one's."""
 
 
 def log_entries(
@@ -114,10 +114,10 @@ def suite_logs(
         if first.part.model is not None and first.part.model != own and metric != NONE:
             source, others = {**source, "metric": NONE}, [first, *others]
         suite.benchmarks.append({"name": name, "source": source})
+        if others:
+            suite.models[name] = [str(log.part.model) for log in found]
         if metric != NONE:
             suite.scores.extend(_scores_entry(log) for log in others)
-        if name in shared:
-            suite.models[name] = [str(log.part.model) for log in found]
     return suite
 
 

@@ -94,7 +94,9 @@ def compare_models(
         If the run has no scores of a model, or no item is scored for both.
     """
     scores = model_scores(run)
-    return _compare(run, candidate, scores.of(candidate), baseline, scores.of(baseline), min_effect, concepts=concepts)
+    return compare_scores(
+        run, candidate, scores.of(candidate), baseline, scores.of(baseline), min_effect, concepts=concepts
+    )
 
 
 def compare_runs(candidate: RunFolder, baseline: RunFolder, *, min_effect: float = 0.0) -> Comparison:
@@ -119,7 +121,7 @@ def compare_runs(candidate: RunFolder, baseline: RunFolder, *, min_effect: float
     held = baseline.items.select(keys).filter(pl.Series(~np.isnan(values)))
     lost = known.join(held, on=keys, how="anti")
     names = _names(candidate, baseline)
-    made = _compare(baseline, names[0], values, names[1], baseline.outcomes, min_effect)
+    made = compare_scores(baseline, names[0], values, names[1], baseline.outcomes, min_effect)
     only = tuple(f"{benchmark}: {item}" for benchmark, item in lost.iter_rows())
     verdict, reasons = _verdict(made, only_candidate=only)
     return replace(made, only_candidate=only, verdict=verdict, reasons=reasons)
@@ -133,7 +135,7 @@ def _names(candidate: RunFolder, baseline: RunFolder) -> tuple[str, str]:
     return f"{names[0]} ({folders[0]})", f"{names[1]} ({folders[1]})"
 
 
-def _compare(
+def compare_scores(
     run: RunFolder,
     candidate: str,
     values: np.ndarray,
@@ -143,6 +145,24 @@ def _compare(
     *,
     concepts: bool = True,
 ) -> Comparison:
+    """Compare two models' scores on a run's items.
+
+    Parameters
+    ----------
+    candidate, baseline
+        What to call the two.
+    values, before : ndarray of float64 of shape (items,)
+        Their scores, in [0, 1]; NaN = unscored.
+    min_effect
+        Differences count if their whole interval lies beyond this.
+    concepts
+        Whether to compare concept by concept too, which takes most of the time.
+
+    Raises
+    ------
+    UserError
+        If no item is scored for both.
+    """
     if not 0 <= min_effect < 1:
         raise UserError(f"min_effect {min_effect:g}: expected a difference of scores from 0 to 1.")
     outcome = difference(Outcome("score", candidate, values), Outcome("score", baseline, before))

@@ -1,0 +1,85 @@
+"""Does the gate of ``cgaps compare --fail-on regression`` find a loss, and none where there is none?
+
+    python validation/gate.py RUN [--model NAME] [--worlds 100]
+
+RUN is a finished run with scores of a model. The baseline is that model's scores; the candidate is a copy, in which a
+share of the items is decided anew, as another seed would (right items become wrong and wrong ones right, as many of each
+on average), and then some right items are made wrong: all over (``spread``), or in one theme (``theme``). Prints how
+often each test sees a loss at 5%: the gate, McNemar's test on the whole (exact), and an unpaired test of two shares.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import binomtest, norm
+
+import competency_gaps as cg
+from competency_gaps.runs.scores import model_scores
+from competency_gaps.stages.compare import ALPHA, compare_scores
+from competency_gaps.stages.models import theme_rows
+
+NOISE = (0.0, 0.1)
+"""Shares of items that another seed decides otherwise."""
+LOSSES = (0.0, 0.003, 0.01, 0.02, 0.05)
+"""Shares of all items that become wrong."""
+
+
+def noisy(scores: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Turn right items wrong and wrong ones right, as many of each on average."""
+    out = scores.copy()
+    for value in (0.0, 1.0):
+        place = np.flatnonzero(scores == value)
+        chance = share / 2 * np.isfinite(scores).sum() / max(1, len(place))
+        out[place[rng.random(len(place)) < chance]] = 1 - value
+    return out
+
+
+def unpaired(after: np.ndarray, before: np.ndarray) -> bool:
+    """Whether the test of two independent shares sees a loss."""
+    both = ~np.isnan(after) & ~np.isnan(before)
+    means, pooled = (after[both].mean(), before[both].mean()), np.concatenate([after[both], before[both]])
+    deviation = np.sqrt(2 * pooled.var() / both.sum())
+    return bool(2 * norm.cdf((means[0] - means[1]) / deviation) <= ALPHA and means[0] < means[1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--model")
+    parser.add_argument("--worlds", type=int, default=100)
+    given = parser.parse_args()
+    run = cg.open_run(given.run)
+    scores = model_scores(run)
+    before = scores.of(given.model or scores.models[0])
+    rows = theme_rows(run, run.themes["theme"], run.concepts["ranked"].to_numpy())
+    scored = int((~np.isnan(before)).sum())
+    print(f"{given.model or scores.models[0]}: {scored:,} items, {np.nanmean(before):.1%} right")
+    print(
+        "| decided anew | lost | where | gate | McNemar, whole | unpaired |\n| ---: | ---: | --- | ---: | ---: | ---: |"
+    )
+    for share in NOISE:
+        for loss in LOSSES:
+            for where in ("spread", "theme") if loss else ("",):
+                seen = np.zeros(3)
+                for seed in range(given.worlds):
+                    rng = np.random.default_rng(seed)
+                    after = noisy(before, share, rng)
+                    right = np.flatnonzero(after == 1)
+                    if where == "theme":
+                        theme = rng.integers(rows.shape[0])
+                        strength = np.asarray(rows[[theme]].toarray())[0]
+                        right = right[np.argsort(-strength[right], kind="stable")][: max(1, len(right) // 5)]
+                    after[rng.choice(right, min(len(right), round(loss * scored)), replace=False)] = 0
+                    made = compare_scores(run, "after", after, "before", before, 0.0, concepts=False)
+                    gained, lost = int(np.nansum(after > before)), int(np.nansum(after < before))
+                    mcnemar = lost > gained and binomtest(gained, gained + lost).pvalue <= ALPHA
+                    seen += (made.verdict == "regression", mcnemar, unpaired(after, before))
+                shown = " | ".join(f"{part:.2f}" for part in seen / given.worlds)
+                print(f"| {share:.0%} | {loss:.1%} | {where} | {shown} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

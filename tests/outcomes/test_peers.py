@@ -69,6 +69,16 @@ def test_missing_scores_of_a_strong_peer_do_not_make_items_look_hard():
     assert values[gone].mean() == pytest.approx(values[~gone].mean(), abs=0.03)
 
 
+def test_peers_that_are_scored_on_hard_items_alone_do_not_make_them_look_easy():
+    rng = np.random.default_rng(8)
+    difficulty = rng.normal(size=20_000)
+    scores = scores_of(rng, difficulty, [0.0] * 5)
+    hard = difficulty > 1
+    scores[3:, ~hard] = np.nan
+    outcome = scores[0] - expected_scores(scores, 0, [1, 2, 3, 4], np.zeros(20_000, np.int64)).values
+    assert outcome[hard].mean() == pytest.approx(outcome[~hard].mean(), abs=0.03)
+
+
 def test_unscored_items_and_benchmarks_stay_unscored():
     scores = np.array([[1.0, 0, np.nan, np.nan], [1, 1, 0, 1], [0, 1, np.nan, 0], [np.nan, 1, np.nan, 1]])
     expected = expected_scores(scores, 0, [1, 2, 3], np.array([0, 0, 0, 1]))

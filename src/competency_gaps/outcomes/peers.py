@@ -27,6 +27,8 @@ FEWEST = 2
 """Fewest peers: with a single one its noise cannot be told from the items' difficulty."""
 STEEPEST = 3.0
 """Largest slope."""
+TURNS = 200
+"""Most turns in which the peers' levels and the items' effects are fitted."""
 
 
 @dataclass(frozen=True)
@@ -97,32 +99,46 @@ def expected_scores(scores: np.ndarray, model: int, peers: Sequence[int] | np.nd
         others = others[~np.isnan(others).all(axis=1)]
         if len(others) < FEWEST or np.isnan(own).all():
             continue
-        mean = _mean_of(others)
+        levels = _levels(others)
+        above = others - levels
+        known = ~np.isnan(above)
+        mean = _mean(np.where(known, above, 0.0), known, axis=0)[0] + float(levels.mean())
+        mean[~known.any(axis=0)] = np.nan
         both = ~np.isnan(own) & ~np.isnan(mean)
         if both.any():
-            slopes[number] = _slope(own[both], mean[both], others[:, both])
+            slopes[number] = _slope(own[both], mean[both], above[:, both])
             values[place] = own[both].mean() + slopes[number] * (mean - mean[both].mean())
     return Expected(values, slopes)
 
 
-def _mean_of(others: np.ndarray) -> np.ndarray:
-    """Mean score of the peers on each item: that of the scored ones, relative to their own levels.
+def _levels(others: np.ndarray) -> np.ndarray:
+    """Level of each peer in scores that are a peer's level plus an item's effect (least squares, by turns).
 
-    Which peers an item lacks would otherwise shift its mean. Shape (N,); NaN where none is scored.
+    A peer that is scored on hard items alone is not weak. Shape (peers, 1); the items' effects average to 0.
     """
     known = ~np.isnan(others)
     level = np.nanmean(others, axis=1, keepdims=True)
-    count = known.sum(axis=0)
-    above = np.where(known, others - level, 0.0).sum(axis=0)
-    return np.divide(above, count, out=np.full(len(count), np.nan), where=count > 0) + float(level.mean())
+    for _ in range(TURNS):
+        effect = _mean(np.where(known, others - level, 0.0), known, axis=0)
+        fitted = _mean(np.where(known, others - effect, 0.0), known, axis=1)
+        moved, level = float(np.abs(fitted - level).max()), fitted
+        if moved < 1e-9:
+            break
+    effect = _mean(np.where(known, others - level, 0.0), known, axis=0)
+    return level + effect[known.any(axis=0)[None, :]].mean()
 
 
-def _slope(own: np.ndarray, mean: np.ndarray, others: np.ndarray) -> float:
-    """Regress a model on its peers' true mean; in [0, ``STEEPEST``].
+def _mean(filled: np.ndarray, known: np.ndarray, axis: int) -> np.ndarray:
+    """Mean of the known values; 0 where there are none."""
+    return np.asarray(filled.sum(axis=axis, keepdims=True) / np.maximum(known.sum(axis=axis, keepdims=True), 1))
+
+
+def _slope(own: np.ndarray, mean: np.ndarray, above: np.ndarray) -> float:
+    """Regress a model on its peers' true mean; in [0, ``STEEPEST``]. ``above``: the peers' scores less their levels.
 
     The slope is drawn towards 1, the less so the better the variance of the true mean is known.
     """
-    common, error = _common_variance(others)
+    common, error = _common_variance(above)
     if len(own) < 2 or common <= 0:
         return 1.0
     raw = float(np.cov(own, mean)[0, 1]) / common
@@ -130,11 +146,10 @@ def _slope(own: np.ndarray, mean: np.ndarray, others: np.ndarray) -> float:
     return float(np.clip(1 + known * (raw - 1), 0.0, STEEPEST))
 
 
-def _common_variance(others: np.ndarray) -> tuple[float, float]:
+def _common_variance(above: np.ndarray) -> tuple[float, float]:
     """Variance over items of the peers' true mean: the mean product of two peers' scores, and its standard error."""
-    known = ~np.isnan(others)
-    level = np.divide(np.where(known, others, 0.0).sum(axis=1), np.maximum(known.sum(axis=1), 1))
-    centred = np.where(known, others - level[:, None], 0.0)
+    known = ~np.isnan(above)
+    centred = np.where(known, above, 0.0)
     pairs = known.sum(axis=0) * (known.sum(axis=0) - 1)
     product = (centred.sum(axis=0) ** 2 - (centred**2).sum(axis=0))[pairs > 0] / pairs[pairs > 0]
     if len(product) < 2:

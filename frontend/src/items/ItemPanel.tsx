@@ -13,6 +13,7 @@ import { Failed, Loading } from "../ui/State";
 import { ActiveConcepts, Prompt } from "./ActiveItem";
 import { type Activity, activeIn, activityOf, listedConcepts } from "./activity";
 import { Choices } from "./Choices";
+import { EveryModel } from "./EveryModel";
 import { Json, LongText } from "./Texts";
 import "./items.css";
 
@@ -100,6 +101,7 @@ function Shown({ item }: { item: ItemDetail }) {
           <Choices item={item} />
         </>
       )}
+      <EveryModel item={item} />
       <Repeated item={item} />
       {item.logprobs.length > 0 && !(item.choices && item.policy === "choice") && <Options item={item} />}
       {item.details !== null && (

@@ -119,6 +119,10 @@ export const SORTS = [
   "n_span_tokens",
   "repeats",
   "cluster",
+  "models_mean",
+  "discrimination",
+  "discrimination_q",
+  "alike_q",
 ];
 const FAILURES_FIRST: Sort = { key: "score", descending: false };
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ListedRun, Scored } from "../data/types";
-import { familyOf, headOf, heads, modelsOf, outcomeWords, runOf } from "./family";
+import { arePaired, familyOf, headOf, heads, modelsOf, outcomeWords, runOf } from "./family";
 
 const run = (key: string, models: string | null, model: string, kind: Scored["kind"], against: string[] = []) =>
   ({
@@ -38,6 +38,13 @@ describe("runs of one family", () => {
     expect(runOf("big", runs[1]!, family)?.key).toBe("a-peers-big");
     expect(runOf("small", runs[1]!, family)?.key).toBe("a-score-small");
     expect(runOf("nobody", runs[1]!, family)).toBeNull();
+  });
+  it("are compared item by item with runs of another family, if both show scores", () => {
+    const keys = runs.map(({ key }) => key);
+    const pairs = keys.flatMap((a) => keys.filter((b) => arePaired(a, b, runs)).map((b) => [a, b].join(" ")));
+    expect(pairs.sort()).toEqual(
+      ["a", "a-score-big", "a-score-small"].flatMap((key) => [`${key} b`, `b ${key}`]).sort(),
+    );
   });
   it("say what is shown of a model", () => {
     expect(runs.map(outcomeWords).slice(0, 2)).toEqual(["its scores", "against peers: x, y"]);

@@ -14,6 +14,15 @@ export function familyOf(key: string, runs: ListedRun[]): ListedRun[] {
   return models === null ? [] : runs.filter((run) => run.models === models);
 }
 
+/**
+ * Whether the scores of two runs are compared item by item: outcomes that are no scores are not, and models of one run
+ * are compared there.
+ */
+export function arePaired(first: string, second: string, runs: ListedRun[]): boolean {
+  const scores = [first, second].map((key) => runs.find((run) => run.key === key)?.scored.kind === "score");
+  return first !== second && scores.every(Boolean) && headOf(first, runs) !== headOf(second, runs);
+}
+
 /** What an outcome of a model is, without the model's name. */
 export function outcomeWords({ scored: { kind, against, scored } }: Pick<ListedRun, "scored">): string {
   if (!scored) return "no scores";

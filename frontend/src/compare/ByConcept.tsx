@@ -3,10 +3,12 @@ import { useDeferredValue, useMemo } from "react";
 import { go, useRoute } from "../app/route";
 import { readSort, writeSort } from "../app/sort";
 import { useFace, useNumberParam } from "../app/state";
-import { number, numbers, select, sorted, type Table, text, texts } from "../data/table";
-import { integer, magnitude, percent, plural, signed } from "../format";
+import { columnNamed, number, numbers, select, sorted, type Table, text, texts } from "../data/table";
+import type { PairedScores } from "../data/types";
+import { decimal, integer, magnitude, NOT_DEFINED, percent, plural, probability, signed } from "../format";
 import { Against } from "../map/Against";
 import { css } from "../map/colouring";
+import { points } from "../models/paired";
 import { visible } from "../text";
 import { Grid } from "../ui/Grid";
 import type { GridColumn } from "../ui/gridColumn";
@@ -32,6 +34,8 @@ import { Transitions } from "./Transitions";
 interface ByConceptProps {
   first: Table;
   second: Table;
+  /** Differences of scores, item by item; null: not known. */
+  paired: PairedScores | null;
   /** The benchmark that both tables are about; null: the whole suites. */
   within: string | null;
   /** What else differs between the runs, in a sentence; null: nothing that is known. */
@@ -39,12 +43,12 @@ interface ByConceptProps {
 }
 
 /** Two runs of one SAE by concept: how many verdicts changed, one measure against the other, and a table. */
-export function ByConcept({ first, second, within, caution }: ByConceptProps) {
+export function ByConcept({ first, second, paired, within, caution }: ByConceptProps) {
   const face = useFace();
   const question = QUESTIONS[face];
   const table = useMemo(
-    () => withReasons(joined(first, second, question), first, second, question),
-    [first, second, question],
+    () => withReasons(joined(first, second, question, paired?.concepts ?? null), first, second, question),
+    [first, second, question, paired],
   );
   const ranked = useMemo(() => rankedInEither(first, second), [first, second]);
   const counts = useMemo(() => transitions(table, ranked), [table, ranked]);
@@ -58,8 +62,10 @@ export function ByConcept({ first, second, within, caution }: ByConceptProps) {
       </p>
       {others > 0 && <p data-testid="compare-untested">{untested(changes, others, question)}</p>}
       <p className="soft">
-        A difference is not a test. Each run has its own uncertainty, which the intervals show; verdicts near a
-        threshold change by chance.
+        {paired !== null && face === "model"
+          ? "Differences are of scores, item by item, weighted by the concept’s activation; q is over all concepts. "
+          : "No difference is tested here. "}
+        Verdicts near a threshold change by chance.
         {caution !== null && ` ${caution}`}
       </p>
       <div className="compare-parts">
@@ -167,8 +173,14 @@ function Tip({ table, concept, log }: { table: Table; concept: number; log: bool
             )}
           </dd>,
         ])}
-        <dt>{log ? "B to A (log2)" : "B minus A"}</dt>
-        <dd>{signed(of("difference"))}</dd>
+        {of("difference") !== null && (
+          <>
+            <dt>{log ? "B to A (log2)" : "B minus A"}</dt>
+            <dd>
+              {log ? signed(of("difference")) : `${points(of("difference"))} points, q ${probability(of("q_value"))}`}
+            </dd>
+          </>
+        )}
         <dt>Verdict</dt>
         <dd>
           <Status status={text(table, "verdict_a", concept)} />
@@ -341,21 +353,91 @@ function differenceColumns(table: Table, question: Question): GridColumn[] {
       text: (row) => visible(text(table, "label", row) ?? ""),
       show: (row) => <ConceptName concept={row} label={text(table, "label", row)} limit={120} />,
     },
+    ...(log || !columnNamed(table, "q_value") ? [] : pairedColumns(table)),
     measure("a"),
     measure("b"),
-    {
-      key: "difference",
-      title: log ? "B to A (log2)" : "B minus A",
-      align: "end",
-      width: log ? 128 : 88,
-      text: (row) => signed(of("difference")(row)),
-      hint: log
-        ? "Binary logarithm of coverage in B over coverage in A: +1 is twice as much"
-        : "Gap in B minus gap in A",
-    },
+    ...(log
+      ? [
+          {
+            key: "difference",
+            title: "B to A (log2)",
+            align: "end" as const,
+            width: 128,
+            text: (row: number) => signed(of("difference")(row)),
+            hint: "Binary logarithm of coverage in B over coverage in A: +1 is twice as much",
+          },
+        ]
+      : []),
     verdict("a"),
     verdict("b"),
     support("a"),
     support("b"),
+  ];
+}
+
+/** Scores of B less those of A, item by item, on each concept's items. */
+function pairedColumns(table: Table): GridColumn[] {
+  const of = (key: string) => (row: number) => number(table, key, row);
+  const measured = (key: string, low: string, high: string) => ({
+    align: "end" as const,
+    width: 176,
+    text: (row: number) => points(of(key)(row)),
+    show: (row: number) => (
+      <span className="measured">
+        {points(of(key)(row))}
+        {of(key)(row) !== null && (
+          <span className="soft">
+            {" "}
+            [{points(of(low)(row))}, {points(of(high)(row))}]
+          </span>
+        )}
+      </span>
+    ),
+  });
+  const q = (key: string, title: string, hint: string): GridColumn => ({
+    key,
+    title,
+    hint,
+    align: "end",
+    width: 84,
+    text: (row) => probability(of(key)(row)),
+  });
+  return [
+    {
+      key: "difference",
+      title: "B minus A",
+      hint: "Score in B less score in A, item by item, in points of 100, with its interval",
+      ...measured("difference", "low", "high"),
+    },
+    q("q_value", "q", "Corrected p-value of that difference, over all concepts; signs of whole clusters are flipped"),
+    {
+      key: "better",
+      title: "better : worse",
+      hint: "Clusters of items on which B did better, and worse (McNemar’s counts)",
+      align: "end",
+      width: 132,
+      sortable: false,
+      text: (row) =>
+        of("better")(row) === null ? NOT_DEFINED : `${integer(of("better")(row))} : ${integer(of("worse")(row))}`,
+    },
+    {
+      key: "detectable",
+      title: "visible",
+      hint: "The smallest difference, in points of 100, that these items would most likely (8 times of 10) have shown",
+      align: "end",
+      width: 84,
+      sortable: false,
+      text: (row) => {
+        const value = of("detectable")(row);
+        return decimal(value === null ? null : 100 * value, 1);
+      },
+    },
+    {
+      key: "gap",
+      title: "more than elsewhere",
+      hint: "By how many points the difference is larger than on other items",
+      ...measured("gap", "gap_low", "gap_high"),
+    },
+    q("gap_q", "its q", "Corrected p-value of that, over all concepts"),
   ];
 }

@@ -1,15 +1,16 @@
 import { Button } from "@mantine/core";
 import { useMemo, useState } from "react";
 import { useThemes } from "../data/hooks";
-import type { BenchmarkSummary, RunInfo, Theme } from "../data/types";
-import { integer, meanScore, plural, signed } from "../format";
+import type { BenchmarkSummary, PairedScores, RunInfo, Theme } from "../data/types";
+import { integer, meanScore, plural } from "../format";
+import { DifferenceCells, DifferenceHeads } from "../models/Paired";
 import { shorten, visible } from "../text";
 import { Measured, Status } from "../ui/Marks";
 import { Failed, Loading } from "../ui/State";
 import { themePairs } from "./byTheme";
 
 /** Both runs' benchmarks, those of one name in one line. */
-export function ByBenchmark({ first, second }: { first: RunInfo; second: RunInfo }) {
+export function ByBenchmark({ first, second, pair }: { first: RunInfo; second: RunInfo; pair: PairedScores | null }) {
   const names = [...new Set([...first.benchmarks, ...second.benchmarks].map((benchmark) => benchmark.name))];
   const lines = names.map((name) => ({
     name,
@@ -17,14 +18,15 @@ export function ByBenchmark({ first, second }: { first: RunInfo; second: RunInfo
     b: second.benchmarks.find((benchmark) => benchmark.name === name) ?? null,
   }));
   const shared = lines.filter(({ a, b }) => a && b).length;
-  const less = (a: number | null | undefined, b: number | null | undefined) => (a != null && b != null ? b - a : null);
+  const differences = new Map(pair?.benchmarks.map((row) => [row.benchmark, row]));
   return (
     <section aria-label="Benchmarks of both runs">
       <h2>Benchmarks</h2>
       <p className="soft">
         {shared === 0
           ? "No benchmark has the same name in both runs."
-          : `${integer(shared)} of ${plural(names.length, "benchmark")} are in both, by name. Items are not compared.`}
+          : `${integer(shared)} of ${plural(names.length, "benchmark")} are in both, by name.`}{" "}
+        {pair !== null && "Differences are B minus A, item by item, in points of 100; q by Holm’s method."}
       </p>
       <div className="compare-table" role="region" tabIndex={0} aria-label="Table of benchmarks">
         <table data-testid="compare-benchmarks">
@@ -33,7 +35,7 @@ export function ByBenchmark({ first, second }: { first: RunInfo; second: RunInfo
               <th scope="col">benchmark</th>
               <th scope="col">mean score A</th>
               <th scope="col">mean score B</th>
-              <th scope="col">B minus A</th>
+              {pair !== null && <DifferenceHeads of="B minus A" />}
               <th scope="col">scored A</th>
               <th scope="col">scored B</th>
               <th scope="col">weak A</th>
@@ -50,7 +52,7 @@ export function ByBenchmark({ first, second }: { first: RunInfo; second: RunInfo
                 </th>
                 <td>{meanScore(a?.mean_score)}</td>
                 <td>{meanScore(b?.mean_score)}</td>
-                <td>{points(less(a?.mean_score, b?.mean_score))}</td>
+                {pair !== null && <DifferenceCells row={differences.get(name) ?? null} />}
                 <td>{integer(a?.scored)}</td>
                 <td>{integer(b?.scored)}</td>
                 <td>{integer(scored(a)?.weak)}</td>
@@ -69,34 +71,34 @@ export function ByBenchmark({ first, second }: { first: RunInfo; second: RunInfo
 /** A benchmark of which no item is kept says nothing of any concept. */
 const scored = (benchmark: BenchmarkSummary | null) => (benchmark && benchmark.kept > 0 ? benchmark : null);
 
-/** A difference of two shares, in points of a hundred. */
-const points = (value: number | null) => (value === null ? signed(null) : `${signed(100 * value, 1)} points`);
-
-/** Themes of the same name, the largest difference of gaps first. */
-export function ByTheme({ first, second }: { first: RunInfo; second: RunInfo }) {
+/** Themes of the same name. */
+export function ByTheme({ first, second, pair }: { first: RunInfo; second: RunInfo; pair: PairedScores | null }) {
   const a = useThemes(first);
   const b = useThemes(second);
   if (!first.has.themes || !second.has.themes) return null;
   const error = a.error ?? b.error;
   if (error) return <Failed error={error} />;
   if (!a.data || !b.data) return <Loading what="the themes of both runs" />;
-  return <Themes first={a.data.themes} second={b.data.themes} />;
+  return <Themes first={a.data.themes} second={b.data.themes} pair={pair} />;
 }
 
 const SHOWN = 15;
 
-function Themes({ first, second }: { first: Theme[]; second: Theme[] }) {
+function Themes({ first, second, pair }: { first: Theme[]; second: Theme[]; pair: PairedScores | null }) {
   const [all, setAll] = useState(false);
-  const lines = useMemo(() => themePairs(first, second), [first, second]);
+  const lines = useMemo(() => themePairs(first, second, pair?.themes ?? []), [first, second, pair]);
   const shown = all ? lines : lines.slice(0, SHOWN);
-  const undefinedLast = lines.at(-1)?.difference === null ? "; those without a gap in one of the runs last" : "";
   return (
     <section aria-label="Themes of both runs">
       <h2>Themes</h2>
       <p className="soft">
         {lines.length === 0
           ? "No theme has the same name in both runs."
-          : `${plural(lines.length, "theme")} of the same name, the largest difference of gaps first${undefinedLast}.`}
+          : pair === null
+            ? `${plural(lines.length, "theme")} of the same name, the lowest gap in A first.` +
+              " Each gap is tested in its own run; the difference of two is not."
+            : `${plural(lines.length, "theme")} of the same name, those that differ most surely first.` +
+              " Differences are B minus A, item by item, in points of 100."}
       </p>
       {lines.length > 0 && (
         <div className="compare-table" role="region" tabIndex={0} aria-label="Table of themes">
@@ -104,9 +106,9 @@ function Themes({ first, second }: { first: Theme[]; second: Theme[] }) {
             <thead>
               <tr>
                 <th scope="col">theme</th>
+                {pair !== null && <DifferenceHeads of="B minus A" />}
                 <th scope="col">gap A</th>
                 <th scope="col">gap B</th>
-                <th scope="col">B minus A</th>
                 <th scope="col">verdict A</th>
                 <th scope="col">verdict B</th>
               </tr>
@@ -117,12 +119,12 @@ function Themes({ first, second }: { first: Theme[]; second: Theme[] }) {
                   <th scope="row">
                     <bdi>{shorten(visible(name), 70)}</bdi>
                   </th>
+                  {pair !== null && <DifferenceCells row={difference} />}
                   {[a, b].map((theme, side) => (
                     <td key={side}>
                       <Measured kind="signed" digits={3} value={theme.gap} low={theme.gap_low} high={theme.gap_high} />
                     </td>
                   ))}
-                  <td>{signed(difference, 3)}</td>
                   {[a, b].map((theme, side) => (
                     <td key={side}>
                       <Status status={theme.performance_status} />

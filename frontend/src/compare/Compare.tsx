@@ -1,12 +1,14 @@
 import { Select } from "@mantine/core";
 import { placeOf } from "../app/benchmarks";
-import { go, useRoute } from "../app/route";
+import { arePaired, headOf } from "../app/family";
+import { address, go, useRoute } from "../app/route";
 import { runName } from "../app/runName";
 import { useBenchmark, useRun, useRunList } from "../app/state";
 import { useConceptTable } from "../concepts/useConceptTable";
-import { useRunInfo } from "../data/hooks";
-import type { RunInfo } from "../data/types";
+import { type Loaded, useAgainst, useRunInfo } from "../data/hooks";
+import type { PairedRuns, PairedScores, RunInfo } from "../data/types";
 import { plural } from "../format";
+import { PairedSentences } from "../models/Paired";
 import { shorten, visible } from "../text";
 import { Copied } from "../ui/Copied";
 import { Heading } from "../ui/Heading";
@@ -70,7 +72,10 @@ function Alone() {
 
 function With({ other }: { other: string }) {
   const run = useRun();
+  const { runs } = useRunList();
   const second = useRunInfo(other);
+  const pair = useAgainst(run.key, arePaired(run.key, other, runs) ? other : null);
+  const scores = pair.data?.scores ?? null;
   if (second.error) return <Failed error={second.error} />;
   if (!second.data) return <Loading what="the other run" />;
   const same = run.sae_sha256 !== null && run.sae_sha256 === second.data.sae_sha256;
@@ -83,10 +88,49 @@ function With({ other }: { other: string }) {
         </p>
       )}
       <Made first={run} second={second.data} />
-      {same && <Concepts second={second.data} />}
-      <ByBenchmark first={run} second={second.data} />
-      <ByTheme first={run} second={second.data} />
+      <ItemByItem first={run} second={second.data} pair={pair} />
+      {same && <Concepts second={second.data} paired={scores} />}
+      <ByBenchmark first={run} second={second.data} pair={scores} />
+      <ByTheme first={run} second={second.data} pair={scores} />
     </>
+  );
+}
+
+/** Scores of both runs item by item, or why they are not compared. */
+function ItemByItem({ first, second, pair }: { first: RunInfo; second: RunInfo; pair: Loaded<PairedRuns> }) {
+  const { runs } = useRunList();
+  const route = useRoute();
+  const [a, b] = [first.scored.model, second.scored.model];
+  return (
+    <section aria-label="Scores item by item">
+      <h2>Scores, item by item</h2>
+      {!arePaired(first.key, second.key, runs) ? (
+        <p className="compare-caution" data-testid="compare-unpaired">
+          {headOf(first.key, runs) === headOf(second.key, runs) ? (
+            <>
+              Both show models on the items of one run.{" "}
+              {a !== b && (
+                <a href={address(route, { view: "models", params: { a, b } })}>
+                  Models compares these two item by item.
+                </a>
+              )}
+            </>
+          ) : (
+            "Only scores are compared item by item, and one of these runs shows another outcome."
+          )}
+        </p>
+      ) : pair.error ? (
+        <Failed error={pair.error} />
+      ) : !pair.data ? (
+        <Loading what="the scores of both runs" />
+      ) : pair.data.scores === null ? (
+        <p className="compare-caution" data-testid="compare-unpaired">
+          {visible(pair.data.why ?? "")} No difference is given below: what differs may be the items.
+        </p>
+      ) : (
+        <PairedSentences pair={pair.data.scores} names={["B", "A"]} />
+      )}
+    </section>
   );
 }
 
@@ -118,7 +162,7 @@ function Made({ first, second }: { first: RunInfo; second: RunInfo }) {
 
 const shortened = (text: string) => shorten(visible(text), 60);
 
-function Concepts({ second }: { second: RunInfo }) {
+function Concepts({ second, paired }: { second: RunInfo; paired: PairedScores | null }) {
   const run = useRun();
   const bench = useBenchmark();
   const place = bench === null ? null : placeOf(run.benchmarks[bench]!.name, second.benchmarks);
@@ -138,6 +182,7 @@ function Concepts({ second }: { second: RunInfo }) {
       <ByConcept
         first={a.table}
         second={b.table}
+        paired={within ? null : paired}
         within={within ? run.benchmarks[bench]!.name : null}
         caution={within ? null : suites(run, second)}
       />

@@ -1,37 +1,30 @@
 import { expect, it } from "vitest";
-import type { Theme } from "../data/types";
+import type { Theme, ThemeDifference } from "../data/types";
 import { themePairs } from "./byTheme";
 
-const theme = (name: string | null, gap: number | null, level: Theme["level"] = "theme") =>
-  ({ name, gap, level }) as unknown as Theme;
+const theme = (id: number, name: string | null, gap: number | null, level: Theme["level"] = "theme") =>
+  ({ id, name, gap, level }) as unknown as Theme;
+const difference = (theme: number, q_value: number) => ({ theme, q_value }) as unknown as ThemeDifference;
 
-it("has the largest difference first, undefined ones last, and only themes of the same name", () => {
-  const first = [
-    theme("n/a", null),
-    theme("small", 0.01),
-    theme("z tie", 0.1),
-    theme("a tie", -0.1),
-    theme("large", -0.3),
-    theme("mine", 0.9),
-    theme(null, 0.5),
-    theme("small", 0.7, "subtheme"),
-  ];
-  const second = [
-    theme("a tie", 0.1),
-    theme("n/a", 0.2),
-    theme("large", 0.3),
-    theme("small", 0.011),
-    theme("z tie", -0.1),
-    theme("yours", 0.9),
-    theme(null, 0.5),
-  ];
-  const pairs = themePairs(first, second);
+const first = [
+  theme(0, "n/a", null),
+  theme(1, "small", 0.01),
+  theme(2, "z tie", -0.1),
+  theme(3, "a tie", -0.1),
+  theme(4, "large", -0.3),
+  theme(5, "mine", 0.9),
+  theme(6, null, 0.5),
+  theme(1, "small", 0.7, "subtheme"),
+];
+const second = ["a tie", "n/a", "large", "small", "z tie", "yours", null].map((name, id) => theme(10 + id, name, 0.1));
+
+it("has the lowest gap first, undefined ones last, and only themes of the same name", () => {
+  const pairs = themePairs(first, second, []);
   expect(pairs.map((pair) => pair.name)).toEqual(["large", "a tie", "z tie", "small", "n/a"]);
-  expect(pairs.map((pair) => pair.difference)).toEqual([
-    expect.closeTo(0.6),
-    expect.closeTo(0.2),
-    expect.closeTo(-0.2),
-    expect.closeTo(0.001),
-    null,
-  ]);
+  expect(pairs.every((pair) => pair.difference === null)).toBe(true);
+});
+it("has the surest paired difference first, by the numbers of the first run's themes", () => {
+  const pairs = themePairs(first, second, [difference(0, 0.9), difference(1, 0.001), difference(12, 0)]);
+  expect(pairs.map((pair) => pair.name)).toEqual(["small", "n/a", "large", "a tie", "z tie"]);
+  expect(pairs.map((pair) => pair.difference?.q_value ?? null)).toEqual([0.001, 0.9, null, null, null]);
 });

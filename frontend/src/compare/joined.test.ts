@@ -50,14 +50,28 @@ describe("two runs", () => {
       ),
     );
     for (let row = 0; row < ROWS; row++) {
-      const [a, b] = [Number(of(first, "gap", row)), Number(of(second, "gap", row))];
-      expect(of(table, "a", row)).toBe(a);
-      expect(of(table, "difference", row)).toBe(b - a);
+      expect(of(table, "a", row)).toBe(Number(of(first, "gap", row)));
+      expect(of(table, "difference", row)).toBeNaN();
       expect(of(table, "changed", row)).toBe(
         of(first, "performance_status", row) === of(second, "performance_status", row) ? 0 : 1,
       );
       expect(of(table, "label", row)).toBe(of(first, "label", row) ?? of(second, "label", row));
     }
+  });
+  it("differ in scores item by item where that is known, and not by their gaps", () => {
+    const difference = { clusters: 9, low: -0.5, high: 0.1, p_value: 0.2, q_value: 0.4, better: 1, worse: 3 };
+    const further = { detectable: 0.3, status: "same" as const, gap: null, gap_low: null, gap_high: null, gap_q: null };
+    const paired = [
+      { ...difference, ...further, concept: 4, difference: -0.2 },
+      { ...difference, ...further, concept: ROWS + 1, difference: 0.9 },
+    ];
+    const table = joined(first, second, QUESTIONS.model, paired);
+    expect(of(table, "difference", 4)).toBe(-0.2);
+    expect(of(table, "size", 4)).toBe(0.2);
+    expect([of(table, "low", 4), of(table, "q_value", 4), of(table, "worse", 4)]).toEqual([-0.5, 0.4, 3]);
+    expect(of(table, "gap", 4)).toBeNaN();
+    expect(of(table, "difference", 5)).toBeNaN();
+    expect(joined(first, second, QUESTIONS.benchmark, paired).columns).not.toHaveProperty("q_value");
   });
   it("differ in coverage by the logarithm of a ratio, not defined where one has none", () => {
     const coverage = joined(first, second, QUESTIONS.benchmark);

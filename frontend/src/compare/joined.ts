@@ -1,6 +1,7 @@
 /** Two runs of one SAE, concept by concept. */
 import { flagsOf } from "../concepts/flags";
 import { columnNamed, everyRow, number, numbers, sortedBy, type Table, text, texts } from "../data/table";
+import type { ConceptDifference } from "../data/types";
 
 /** What is compared: a measure and the verdict that belongs to it. */
 export interface Question {
@@ -28,24 +29,39 @@ export const QUESTIONS: Record<"model" | "benchmark", Question> = {
 };
 
 /** Columns by which the differences can be sorted. */
-export const SORTS = ["label", "a", "b", "difference", "verdict_a", "verdict_b", "support_a", "support_b"];
+export const SORTS = [
+  ...["label", "a", "b", "difference", "q_value", "gap", "gap_q"],
+  ...["verdict_a", "verdict_b", "support_a", "support_b"],
+];
+
+/** Columns of paired scores, by concept. */
+export const PAIRED = [
+  ...(["difference", "low", "high", "q_value", "better", "worse", "detectable"] as const),
+  ...(["gap", "gap_low", "gap_high", "gap_q"] as const),
+] as const;
 
 export const NO_VERDICT = "N/A";
 
 /**
  * A table with one row per concept and the columns of both runs: `concept`, `label` (of the first run, else of the
- * second), `a` and `b` (the measure, with `_low` and `_high`), `difference` (b minus a; for coverage the binary
- * logarithm of their ratio), `verdict_a`, `verdict_b`, `support_a`, `support_b`, and `changed` (1: verdicts differ).
+ * second), `a` and `b` (the measure, with `_low` and `_high`), `difference`, `verdict_a`, `verdict_b`, `support_a`,
+ * `support_b`, and `changed` (1: verdicts differ). The difference of coverage is the binary logarithm of their ratio;
+ * of performance it is that of the scores, item by item, with the other columns of `PAIRED`; null `paired`: not known.
  */
-export function joined(first: Table, second: Table, question: Question): Table {
+export function joined(
+  first: Table,
+  second: Table,
+  question: Question,
+  paired: readonly ConceptDifference[] | null = null,
+): Table {
   const rows = Math.min(first.rows, second.rows);
   const [a, b] = [numbers(first, question.measure), numbers(second, question.measure)];
   const ratio = question.measure === "chi_bench";
-  const difference = new Float64Array(rows);
+  const difference = new Float64Array(rows).fill(NaN);
   const changed = new Uint8Array(rows);
   const [verdictA, verdictB] = [texts(first, question.verdict), texts(second, question.verdict)];
   for (let row = 0; row < rows; row++) {
-    difference[row] = ratio ? (a[row]! > 0 && b[row]! > 0 ? Math.log2(b[row]! / a[row]!) : NaN) : b[row]! - a[row]!;
+    if (ratio && a[row]! > 0 && b[row]! > 0) difference[row] = Math.log2(b[row]! / a[row]!);
     changed[row] = verdictA[row] !== verdictB[row] ? 1 : 0;
   }
   const labels = texts(first, "label").map((label, row) => label ?? texts(second, "label")[row] ?? null);
@@ -53,9 +69,10 @@ export function joined(first: Table, second: Table, question: Question): Table {
     concept: { kind: "number", values: Float64Array.from(everyRow(rows)) },
     label: { kind: "text", values: labels },
     difference: { kind: "number", values: difference },
-    size: { kind: "number", values: difference.map(Math.abs) },
+    ...(ratio || paired === null ? {} : pairedColumns(rows, paired)),
     changed: { kind: "flag", values: changed },
   };
+  columns.size = { kind: "number", values: Float64Array.from(numbers({ rows, columns }, "difference"), Math.abs) };
   for (const [side, table] of [
     ["a", first],
     ["b", second],
@@ -71,6 +88,16 @@ export function joined(first: Table, second: Table, question: Question): Table {
     put(`support_${side}`, "support");
   }
   return { rows, columns };
+}
+
+function pairedColumns(rows: number, paired: readonly ConceptDifference[]): Table["columns"] {
+  const columns: Table["columns"] = {};
+  for (const name of PAIRED) {
+    const values = new Float64Array(rows).fill(NaN);
+    for (const row of paired) if (row.concept < rows) values[row.concept] = row[name] ?? NaN;
+    columns[name] = { kind: "number", values };
+  }
+  return columns;
 }
 
 /** Concepts that are ranked in at least one of the runs. */

@@ -4,12 +4,13 @@ import { go } from "../app/route";
 import { useRun, useRunList } from "../app/state";
 import { inkOn } from "../concepts/heat";
 import type { ModelsFile, ThemeMatrix } from "../data/types";
-import { percent, signed } from "../format";
+import { percent } from "../format";
 import { shorten, visible } from "../text";
 import { Copied } from "../ui/Copied";
 import { moveCell } from "../ui/cells";
 import { diverging } from "../ui/colours";
 import { cellWords, madeRun, makeCommand, reachOf, themeWords } from "./matrix";
+import { points } from "./paired";
 
 const SAID: Record<ThemeMatrix["kind"], { name: string; sentence: string }> = {
   score: {
@@ -34,6 +35,7 @@ export function Matrix({ file, matrix }: { file: ModelsFile; matrix: ThemeMatrix
   const [missing, setMissing] = useState<number | null>(null);
   const most = reachOf(matrix);
   const scale = (value: number) => diverging(dark)((value / most + 1) / 2);
+  const stops = [-1, -0.5, 0, 0.5, 1].map((at) => scale(at * most));
   const names = matrix.models.map((model) => visible(file.models[model]!.name));
   const themes = matrix.themes.map((theme) => file.themes[theme]!);
   const open = (i: number, j: number) => {
@@ -58,19 +60,20 @@ export function Matrix({ file, matrix }: { file: ModelsFile; matrix: ThemeMatrix
         />
       </div>
       <p className="soft">
-        {SAID[matrix.kind].sentence} Outlined: passes the false-discovery rate of {percent(run.evidence.q)} over all
-        cells. Grey: too few items to test. Similar models and similar themes stand side by side.
+        {SAID[matrix.kind].sentence} In points of 100. Outlined: passes the false-discovery rate of{" "}
+        {percent(run.evidence.q)} over all cells. Grey: too few items to test. Similar models and similar themes stand
+        side by side.
       </p>
       <p className="heat-scale" data-testid="models-scale">
-        {signed(-most)} or less{" "}
+        {points(-most)} or less{" "}
         <span
           className="heat-bar"
           aria-hidden="true"
           style={{
-            backgroundImage: `linear-gradient(90deg, ${[-1, -0.5, 0, 0.5, 1].map((at) => scale(at * most)).join(", ")})`,
+            backgroundImage: `linear-gradient(90deg, ${stops.join(", ")})`,
           }}
         />{" "}
-        {signed(most)} or more
+        {points(most)} or more
         <span>Choose a cell to see the model’s concepts of that theme.</span>
       </p>
       <div className="heat-place" role="region" tabIndex={0} aria-label="Gaps of models by theme">
@@ -117,7 +120,7 @@ export function Matrix({ file, matrix }: { file: ModelsFile; matrix: ThemeMatrix
                         aria-label={words}
                         onClick={() => open(i, j)}
                       >
-                        {untested ? "" : short(signed(cell.gap))}
+                        {untested ? "" : points(cell.gap)}
                       </button>
                     </td>
                   );
@@ -140,9 +143,6 @@ export function Matrix({ file, matrix }: { file: ModelsFile; matrix: ThemeMatrix
     </section>
   );
 }
-
-/** `−.28` for `−0.28`; what rounds to 0 has no sign. */
-const short = (text: string) => text.replace(/^[+−](?=0\.00$)/, "").replace(/^([+−]?)0\./, "$1.");
 
 /** A cell's colour, and ink that can be read on it. */
 const painted = (background: string) => ({ background, color: inkOn(background) });

@@ -43,7 +43,7 @@ export function DifferenceHeads({ of }: { of: string }) {
   );
 }
 
-/** A difference in points with its interval, McNemar's counts, q, and what could have been seen; null: nothing pairs. */
+/** A difference in points with its interval, McNemar's counts, q, and what could be seen; null: nothing pairs. */
 export function DifferenceCells({ row }: { row: Difference | null }) {
   if (row === null)
     return (

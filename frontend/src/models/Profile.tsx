@@ -4,10 +4,11 @@ import { useRun, useRunList } from "../app/state";
 import type { Scale } from "../concepts/bar";
 import { IntervalBar } from "../concepts/IntervalBar";
 import type { ModelsFile, ThemeMatrix } from "../data/types";
-import { probability, signed, tenths } from "../format";
+import { probability, tenths } from "../format";
 import { shorten, visible } from "../text";
 import { Status } from "../ui/Marks";
 import { madeRun, profileOf, themeWords } from "./matrix";
+import { points } from "./paired";
 
 /** One model's themes, the weakest first. */
 export function Profile({ file, matrix }: { file: ModelsFile; matrix: ThemeMatrix }) {
@@ -45,8 +46,8 @@ export function Profile({ file, matrix }: { file: ModelsFile; matrix: ThemeMatri
         />
       </div>
       <p className="soft">
-        Gap of each theme’s items{matrix.kind === "peers" && ", against the model’s peers,"} with its interval, the
-        lowest first.
+        Gap of each theme’s items{matrix.kind === "peers" && ", against the model’s peers,"} with its interval, in
+        points of 100, the lowest first.
       </p>
       <ol className="theme-bars" data-testid="profile">
         {rows.map(({ theme, cell }) => (
@@ -64,10 +65,10 @@ export function Profile({ file, matrix }: { file: ModelsFile; matrix: ThemeMatri
             )}
             <IntervalBar scale={scale} at={cell.gap} low={cell.gap_low} high={cell.gap_high} status={cell.status} />
             <span className={cell.status === "weak" ? "weak-text" : undefined}>
-              {signed(cell.gap, 3)}
+              {points(cell.gap)}
               <span className="unseen">
                 {" "}
-                [{signed(cell.gap_low, 3)}, {signed(cell.gap_high, 3)}]
+                [{points(cell.gap_low)}, {points(cell.gap_high)}]
               </span>
             </span>
             <span className="soft">

@@ -46,7 +46,7 @@ describe("models against themes", () => {
   });
   it("say of each cell its interval, its q and its sample", () => {
     expect(cellWords(["big", "law"], cell(-0.2, "weak"))).toBe(
-      "big, law: gap −0.200 [−0.250, −0.150], q 0.010, n_eff 30.0, weak",
+      "big, law: gap −20.0 points [−25.0, −15.0], q 0.010, n_eff 30.0, weak",
     );
     expect(cellWords(["big", "law"], cell(null, "insufficient"))).toContain("not tested, too few items");
     expect(themeWords(file.themes[1]!)).toBe("theme 1");

@@ -1,8 +1,9 @@
 /** Models against themes: where a cell leads, and what it says. */
 import { familyOf } from "../app/family";
 import type { ListedRun, ModelsFile, ThemeCell, ThemeMatrix } from "../data/types";
-import { probability, signed, tenths } from "../format";
+import { probability, tenths } from "../format";
 import { visible } from "../text";
+import { points } from "./paired";
 
 /** Half of the scale: nearly all gaps lie within; at least 0.05. */
 export function reachOf(matrix: ThemeMatrix): number {
@@ -18,7 +19,7 @@ export function cellWords(names: [string, string], cell: ThemeCell): string {
   if (cell.status === "insufficient" || cell.gap === null)
     return `${names.join(", ")}: not tested, too few items (n_eff ${tenths(cell.n_eff)})`;
   return (
-    `${names.join(", ")}: gap ${signed(cell.gap, 3)} [${signed(cell.gap_low, 3)}, ${signed(cell.gap_high, 3)}], ` +
+    `${names.join(", ")}: gap ${points(cell.gap)} points [${points(cell.gap_low)}, ${points(cell.gap_high)}], ` +
     `q ${probability(cell.q_value)}, n_eff ${tenths(cell.n_eff)}, ${cell.status}`
   );
 }

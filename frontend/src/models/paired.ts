@@ -59,7 +59,8 @@ export function overallSentence({ overall, paired }: PairedScores, candidate: st
     `${shown}: ${points(difference)} points of 100 (95% interval ${points(low)} to ${points(high)}, p ` +
     `${probability(p_value)}) over the ${plural(paired, "item")} that both are scored on. It is better on ` +
     `${integer(better)} and worse on ${integer(worse)} of ${plural(clusters, "cluster")} (items that ask the same ` +
-    `count once). A difference of ${decimal(100 * detectable, 1)} points would most likely (8 times of 10) have been seen.`
+    `count once). A difference of ${decimal(100 * detectable, 1)} points would most likely (8 times of 10) have been ` +
+    "seen."
   );
 }
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from explorer_extras import rescored
 from explorer_runs import Made, hostile_run
 
 from competency_gaps.explorer import page_files
@@ -51,7 +52,7 @@ class Site:
     """The first run, of key ``run-2`` or the like."""
     other: RunFolder
     """The second, with the same SAE and other scores."""
-    keys: tuple[str, str]
+    keys: tuple[str, ...]
 
     def address(self, view: str, run: int = 0) -> str:
         """Address of a view, with its settings."""
@@ -86,6 +87,21 @@ def site(request, two_runs, tmp_path_factory) -> Iterator[Site]:
     arguments = [str(path) for path in paths]
     with exploring(*arguments, "--port", "0", "--no-open", "--dictionary", str(two_runs[0].dictionary)) as (_, port, _):
         yield Site("served", f"http://127.0.0.1:{port}/", runs[0], runs[1], keys)
+
+
+@pytest.fixture(scope="module")
+def models(modelled, hostile, tmp_path_factory) -> Iterator[Site]:
+    """A served explorer of a run with several models, and of another run on the same items.
+
+    Its keys are those of the run, of its outcomes (one model against peers, and plainly), and of the other run.
+    """
+    from test_explore_cli import exploring
+
+    other = rescored(hostile, tmp_path_factory.mktemp("other")).run
+    keys = tuple(entry.key for entry in open_runs([modelled.run, other]))
+    arguments = [str(modelled.run), str(other), "--port", "0", "--dictionary", str(modelled.dictionary)]
+    with exploring(*arguments) as (_, port, _):
+        yield Site("served", f"http://127.0.0.1:{port}/", open_folder(modelled.run), open_folder(other), keys)
 
 
 @pytest.fixture(scope="module")

@@ -51,8 +51,15 @@ def test_axe_finds_nothing_serious(site, new_page):
     if site.mode == "static":
         pytest.skip("the same page as the served one")
     page = new_page()
+    views = {**VIEWS, f"compare?with={site.keys[1]}": "compare-table"}
+    found = serious(page, site, views)
+    assert not found, "\n".join(found)
+
+
+def serious(page, site, views: dict[str, str]) -> list[str]:
+    """What axe-core finds serious in views, in both colour schemes."""
     found = []
-    for view, test_id in {**VIEWS, f"compare?with={site.keys[1]}": "compare-table"}.items():
+    for view, test_id in views.items():
         page.emulate_media(color_scheme="light")
         go_to(page, site, view, test_id)
         page.evaluate(AXE.read_text(encoding="utf-8"))
@@ -64,7 +71,7 @@ def test_axe_finds_nothing_serious(site, new_page):
                 if one["impact"] in SERIOUS:
                     where = [node["html"][:160] for node in one["nodes"][:3]]
                     found.append(f"{view}, {scheme}: {one['id']} ({one['help']}): {where}")
-    assert not found, "\n".join(found)
+    return found
 
 
 def test_a_window_cuts_nothing_off_and_views_scroll_in_their_place(site, new_page):

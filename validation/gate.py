@@ -3,9 +3,9 @@
     python validation/gate.py RUN [--model NAME] [--worlds 100]
 
 RUN is a finished run with scores of a model. The baseline is that model's scores; the candidate is a copy, in which a
-share of the items is decided anew, as another seed would (right items become wrong and wrong ones right, as many of each
-on average), and then some right items are made wrong: all over (``spread``), or in one theme (``theme``). Prints how
-often each test sees a loss at 5%: the gate, McNemar's test on the whole (exact), and an unpaired test of two shares.
+share of the items is decided anew, as another seed would (as many right items become wrong as wrong ones right, on
+average), and then some right items are made wrong: all over (``spread``), or in one theme (``theme``). Prints how often
+each test sees a loss at 5%: the gate, McNemar's test on the whole (exact), and an unpaired test of two shares.
 """
 
 from __future__ import annotations

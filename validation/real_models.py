@@ -7,7 +7,8 @@ RUN is a finished run with scores of several models (``cgaps run --no-ask --scor
 counts   weak and strong concepts and themes of each model, by its scores and against its peers
 nulls    the same with outcomes shuffled within benchmarks and lengths, 20 draws: what is listed by chance
 halves   what one half of the items lists, looked up on the other half
-carry    what one benchmark lists, looked up on another for the same model (pairs NAME=NAME of --pair)
+carry    what one set of scores lists, looked up in another set (pairs NAME=NAME of --pair), without the items whose
+         question both sets ask
 items    items on which strong models are wrong and weak ones right, and items on which models agree against the key
 """
 
@@ -124,9 +125,14 @@ def carry(run: cg.Run, pairs: list[str]) -> None:
         names = tuple(pair.split("="))
         for kind in ("score", "peers"):
             sides = []
+            first = outcome_of(run, scores, names[0], kind)
+            asked = np.unique(sample.cluster[~np.isnan(first.values)])
             for name in names:
                 outcome = outcome_of(run, scores, name, kind)
-                sides.append(judged(run, sample, outcome.values, outcome.limits))
+                values = outcome.values
+                if name != names[0]:
+                    values = np.where(np.isin(sample.cluster, asked), np.nan, values)
+                sides.append(judged(run, sample, values, outcome.limits))
             cells = []
             for status, sign in (("weak", -1), ("strong", 1)):
                 found = (sides[0].status == status) & ~np.isnan(sides[1].p_value)

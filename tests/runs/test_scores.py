@@ -37,6 +37,7 @@ def test_added_models_stand_beside_the_runs_own(run):
     models = run.models
     assert models["model"].to_list() == [run.scored_model, "a", "b", "c", "d"]
     assert models["reads"].to_list() == [True, False, False, False, False]
+    assert models.filter(pl.col("model") == "a")["unscored"].item() == 2
     kept = run.items["excluded"].is_null()
     expected = scores.filter(kept)["b"]
     assert models.filter(pl.col("model") == "b")["mean"].item() == pytest.approx(expected.mean(), abs=0.05)

@@ -33,14 +33,13 @@ def models_table(run: RunFolder) -> pl.DataFrame:
     -------
     polars.DataFrame
         One row per model: ``model``, ``reads`` (whether its activations are the concepts), ``scored`` and ``unscored``
-        (kept items), ``mean`` over the scored items with its interval ``low`` and ``high``, clusters counted once.
+        (kept items that it was asked without a score of its answer), ``mean`` over the scored items with its interval ``low`` and ``high``, clusters counted once.
     """
     base = open_folder(run.base)
     scores = model_scores(base)
-    kept = base.items["excluded"].is_null().to_numpy()
     cluster = base.items["cluster"].to_numpy()
     rows = []
-    for model, values in zip(scores.models, scores.values, strict=True):
+    for model, values, asked in zip(scores.models, scores.values, scores.asked, strict=True):
         known = ~np.isnan(values)
         _, own = np.unique(cluster[known], return_inverse=True)
         size = np.bincount(own) if known.any() else np.zeros(0)
@@ -50,7 +49,7 @@ def models_table(run: RunFolder) -> pl.DataFrame:
                 "model": model,
                 "reads": model == base.manifest["model"]["name"],
                 "scored": int(known.sum()),
-                "unscored": int((kept & ~known).sum()),
+                "unscored": int((asked & ~known).sum()),
                 "mean": estimate and estimate.value,
                 "low": estimate and estimate.low,
                 "high": estimate and estimate.high,

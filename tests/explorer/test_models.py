@@ -56,6 +56,17 @@ def test_a_run_of_one_model_has_no_others(hostile):
     assert alone.models is None and run_list([alone], "served", None).runs[0].models is None
 
 
+def test_a_run_without_scores_of_its_own_is_not_said_to_show_any(hostile, tmp_path):
+    run = shutil.copytree(hostile.run, tmp_path / "run")
+    manifest = json.loads((run / "manifest.json").read_text())
+    for entry in manifest["benchmarks"]:
+        entry["policy"] = "none"
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    scored = json.loads(Parts(open_runs([run])[0].run, key="k").read("run.json"))["scored"]
+    assert scored["scored"] is False and scored["title"] == "no scores of its own, items read by <b>tiny"
+    assert "no scores of its own" in scored["sentence"]
+
+
 def test_an_outcome_whose_scores_have_changed_is_left_out_and_what_is_shown_fails(modelled, tmp_path):
     run = shutil.copytree(modelled.run, tmp_path / "run")
     opened = open_runs([run])

@@ -53,7 +53,9 @@ def test_a_page_that_was_not_built_says_so(tmp_path):
 
 def test_the_list_of_runs(client: TestClient, hostile: Made):
     found = client.get("/data/runs.json").json()
-    assert found["runs"] == [{"key": "run", "title": hostile.run.name}]
+    (run,) = found["runs"]
+    assert (run["key"], run["title"], run["models"]) == ("run", hostile.run.name, None)
+    assert run["scored"]["title"] == run["scored"]["reader"] == "<b>tiny"
     assert found["mode"] == "served"
     assert found["chat"]["configured"] is False
     assert "base_url" in found["chat"]["note"]

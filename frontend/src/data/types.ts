@@ -15,7 +15,7 @@ export interface Scored {
   against: string[];
   title: string;
   sentence: string;
-  /** Whether any item has a score. */
+  /** Whether the run has scores; without any, its items are there for those of other models. */
   scored: boolean;
 }
 

@@ -72,7 +72,9 @@ function Question() {
   );
   return (
     <h1 className="question" data-testid="question">
-      {face === "model" ? (
+      {!run.scored.scored ? (
+        <>{left}?</>
+      ) : face === "model" ? (
         <>
           {weak}, and {left}?
         </>

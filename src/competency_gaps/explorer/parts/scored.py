@@ -10,16 +10,18 @@ from competency_gaps.findings.answer_parts import scored_name, short_name
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import shorten, visible
 
+NOT_SCORED = "none"
+"""Policy of benchmarks that are read without scores."""
 _NAME_LIMIT = 80
 _PEERS_NAMED = 4
 
 
 def scored_of(run: RunFolder) -> Scored:
-    """Describe whose scores a run, or an outcome of one, shows."""
+    """Describe whose scores a run, or an outcome of one, shows; of its tables none is read."""
     manifest: Mapping[str, Any] = run.manifest
     model, reader = _shown(scored_name(manifest)), _shown(short_name(str(manifest["model"]["name"])))
     against = tuple(_shown(short_name(name)) for name in manifest.get("outcome", {}).get("against", ()))
-    if run.kind == "score" and not run.benchmarks["scored"].sum():
+    if "outcome" not in manifest and all(entry["policy"] == NOT_SCORED for entry in manifest["benchmarks"]):
         title = f"no scores of its own, items read by {reader}"
         sentence = f"{reader} reads the items. This run has no scores of its own."
         return Scored(model, reader, run.kind, against, title, sentence, scored=False)

@@ -32,7 +32,7 @@ class Scored:
     title: str
     sentence: str
     scored: bool
-    """Whether any item has a score."""
+    """Whether the run has scores; without any, its items are there for those of other models."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ def models_table(run: RunFolder) -> pl.DataFrame:
     -------
     polars.DataFrame
         One row per model: ``model``, ``reads`` (whether its activations are the concepts), ``scored`` and ``unscored``
-        (kept items that it was asked without a score of its answer), ``mean`` over the scored items with its interval ``low`` and ``high``, clusters counted once.
+        (kept items that it was asked, with and without a score), ``mean`` over the scored items with its interval
+        ``low`` and ``high``, clusters counted once.
     """
     base = open_folder(run.base)
     scores = model_scores(base)

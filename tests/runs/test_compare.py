@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
+import scipy.sparse as sp
 from scipy.stats import binomtest
 from typer.testing import CliRunner
 
 import competency_gaps as cg
 from competency_gaps.cli.app import app
 from competency_gaps.errors import UserError
-from competency_gaps.stages.compare import holm
+from competency_gaps.evidence import paired_differences
+from competency_gaps.stages.compare import _frame, _verdict, holm
 
 NAMES = ("before", "after")
 
@@ -150,3 +153,67 @@ def test_difference_as_an_outcome_agrees_with_the_comparison(run):
     assert outcome.kind == "difference" and outcome.limits == (-1.0, 1.0)
     joined = made.concepts.join(outcome.concepts.select("concept", pl.col("gap").alias("own")), on="concept")
     assert np.allclose(joined["gap"], joined["own"])
+
+
+def clustered(run, cluster, kind):
+    """The run with these clusters."""
+    table = pl.read_parquet(run.path / "items.parquet")
+    kinds = pl.Series("cluster_kind", [kind] * table.height, dtype=table.schema["cluster_kind"])
+    table = table.with_columns(pl.Series("cluster", cluster).cast(table.schema["cluster"]), kinds)
+    table.write_parquet(run.path / "items.parquet")
+    return cg.open_run(run.path)
+
+
+def test_clusters_across_benchmarks_count_as_they_are(run):
+    """Every item of the second benchmark repeats one of the first, which alone has changed."""
+    first = (run.items["benchmark"] == run.items["benchmark"][0]).to_numpy()
+    number = np.where(first, np.cumsum(first), np.cumsum(~first))
+    run = clustered(run, number, "equal")
+    before = np.ones(run.items.height)
+    after = np.where(first & (number % 3 == 0), 0.0, before)
+    made = scored(run, after, before).compare("after", "before")
+    kept = run.items["excluded"].is_null().to_numpy()
+    assert made.overall["better"].item() == 0
+    assert made.overall["worse"].item() == len(np.unique(number[kept & (after < before)]))
+    assert made.benchmarks["benchmark"].to_list() == run.items["benchmark"].unique(maintain_order=True).to_list()
+    assert made.benchmarks["difference"].to_list() == pytest.approx([-(after < before)[kept & first].mean(), 0])
+
+
+def test_the_difference_of_passages_is_that_of_the_items_means(run):
+    rng = np.random.default_rng(4)
+    run = clustered(run, np.sort(rng.integers(0, 25, run.items.height) ** 2), "given")
+    after, before = (rng.integers(0, 2, run.items.height).astype(float) for _ in NAMES)
+    made = scored(run, after, before).compare("after", "before")
+    kept = run.items["excluded"].is_null().to_numpy()
+    assert made.overall["difference"].item() == pytest.approx((after - before)[kept].mean())
+
+
+def test_a_benchmark_that_the_candidate_drops_cannot_be_told(run):
+    after, before = models(run)
+    names = run.items["benchmark"]
+    after[(names == names.value_counts().sort("count")["benchmark"][0]).to_numpy()] = np.nan
+    made = scored(run, after, before).compare("after", "before")
+    assert made.verdict == "not comparable" and "lacks most of the scores of the benchmark" in made.reasons[0]
+    assert run.compare("before", "after").verdict == "no regression"  # a benchmark that is new
+
+
+def alarm(made, differences, themes):
+    """Whether the gate sees a loss on items of disjoint themes."""
+    rows = sp.csr_array((np.ones(len(themes)), (themes, np.arange(len(themes)))))
+    frame = _frame(paired_differences(rows, differences), made.min_effect, "bh")
+    named = frame.with_columns(pl.arange(pl.len()).alias("theme"), pl.lit(None, pl.String).alias("name"))
+    return _verdict(replace(made, themes=named), ())[0] == "regression"
+
+
+@pytest.mark.parametrize("case", ["others improved", "a loss of just the tolerated size"])
+def test_the_gates_false_alarms_stay_within_5_percent(run, case):
+    """At most 7 of 60 worlds: more than that has a chance of 1 in 100 at 5%."""
+    tolerated, alarms = case.startswith("a loss"), 0
+    made = scored(run, *models(run)).compare("after", "before", min_effect=0.1 if tolerated else 0.0)
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        themes = rng.integers(0, 50, 20_000 if tolerated else 6000)
+        lost = rng.random(len(themes)) < 0.1
+        won = (rng.random(len(themes)) < np.where(themes < 25, 0.4, 0.1)) & (not tolerated)
+        alarms += alarm(made, won.astype(float) - lost, themes)
+    assert alarms <= 7

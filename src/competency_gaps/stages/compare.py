@@ -1,7 +1,7 @@
 """Compare two models on the same items: overall, per benchmark, theme and concept [ours].
 
 Every test flips the signs of whole clusters' differences (:mod:`competency_gaps.evidence.flips`). Benchmarks are
-corrected by Holm's method, themes and concepts by Benjamini and Hochberg's.
+corrected by Holm's method, themes and concepts by Benjamini and Hochberg's; the verdict corrects all by Holm's.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from typing import Literal
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
+from scipy.special import ndtr
 from scipy.stats import false_discovery_control
 
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import Evidence, ItemSample, Paired, Units, evidence, paired_differences, units_of
+from competency_gaps.evidence.interval import quantile
 from competency_gaps.outcomes import Outcome, difference
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.sample import Outcomes, run_sample, with_outcomes
@@ -41,12 +43,13 @@ GateVerdict = Literal["regression", "no regression", "not comparable"]
 class Comparison:
     """A candidate against a baseline on the items that both were scored on.
 
-    Frames have the columns ``clusters``, ``difference`` (candidate less baseline, in [-1, 1]), ``low``, ``high``,
-    ``p_value``, ``q_value`` (corrected within the frame), ``better`` and ``worse`` (clusters on which the candidate did
-    better or worse: McNemar's counts), ``detectable`` (the smallest difference found with a power of 0.8) and
-    ``status``: better, worse, or same (no difference shown). Those of themes and concepts also have ``gap``,
-    ``gap_low``, ``gap_high`` and ``gap_q``: by how much the difference is larger there than on the benchmarks' other
-    items of about equal length, tested by shuffling; ``status`` says nothing of it.
+    Frames have the columns ``clusters``, ``difference`` (candidate less baseline, in [-1, 1]: a mean over items in
+    which repeats of one text count once), ``low``, ``high``, ``p_value`` (of a difference beyond ``min_effect``),
+    ``q_value`` (corrected within the frame), ``better`` and ``worse`` (clusters on which the candidate did better or
+    worse: McNemar's counts), ``detectable`` (the smallest difference found with a power of 0.8) and ``status``: better,
+    worse, or same (no difference shown). Those of themes and concepts also have ``gap``, ``gap_low``, ``gap_high`` and
+    ``gap_q``: by how much the difference is larger there than on the benchmarks' other items of about equal length,
+    tested by shuffling; ``status`` says nothing of it.
     """
 
     candidate: str
@@ -121,10 +124,8 @@ def compare_runs(candidate: RunFolder, baseline: RunFolder, *, min_effect: float
     held = baseline.items.select(keys).filter(pl.Series(~np.isnan(values)))
     lost = known.join(held, on=keys, how="anti")
     names = _names(candidate, baseline)
-    made = compare_scores(baseline, names[0], values, names[1], baseline.outcomes, min_effect)
     only = tuple(f"{benchmark}: {item}" for benchmark, item in lost.iter_rows())
-    verdict, reasons = _verdict(made, only_candidate=only)
-    return replace(made, only_candidate=only, verdict=verdict, reasons=reasons)
+    return compare_scores(baseline, names[0], values, names[1], baseline.outcomes, min_effect, only_candidate=only)
 
 
 def _names(candidate: RunFolder, baseline: RunFolder) -> tuple[str, str]:
@@ -144,6 +145,7 @@ def compare_scores(
     min_effect: float,
     *,
     concepts: bool = True,
+    only_candidate: tuple[str, ...] | None = None,
 ) -> Comparison:
     """Compare two models' scores on a run's items.
 
@@ -157,6 +159,8 @@ def compare_scores(
         Differences count if their whole interval lies beyond this.
     concepts
         Whether to compare concept by concept too, which takes most of the time.
+    only_candidate
+        Items that only the candidate is scored on; None: those of ``values``.
 
     Raises
     ------
@@ -171,17 +175,17 @@ def compare_scores(
     config = evidence_config(run)
     sample = with_outcomes(run_sample(run, config.strata), Outcomes(outcome.values, outcome.limits))
     units = units_of(sample)
-    differences = outcome.limits[0] + sample.scale * units.outcome
-    ones = sp.csr_array(np.ones((1, len(differences))))
-    overall = _frame(paired_differences(ones, differences, seed=config.seed), min_effect, "none")
+    differences = _of_units(outcome.values, units)
+    every = sp.csr_array(np.ones((1, len(values))))
+    overall = _frame(paired_differences(units.rows(every), differences, seed=config.seed), min_effect, "none")
     made = Comparison(
         candidate,
         baseline,
         int((~np.isnan(outcome.values)).sum()),
-        _only(run, values, before),
+        _only(run, values, before) if only_candidate is None else only_candidate,
         _only(run, before, values),
         overall,
-        _benchmarks(run, units, differences, min_effect, config.seed),
+        _benchmarks(run, sample, outcome.values, min_effect, config.seed),
         _themes(run, sample, units, differences, min_effect, config),
         _concepts(run, sample, units, differences, min_effect, config, able=run.concepts["ranked"] & concepts),
         _changed(run, values, before),
@@ -189,8 +193,14 @@ def compare_scores(
         "no regression",
         (),
     )
-    verdict, reasons = _verdict(made, only_candidate=made.only_candidate)
+    verdict, reasons = _verdict(made, _unpaired_benchmarks(run, values, before))
     return replace(made, verdict=verdict, reasons=reasons)
+
+
+def _of_units(values: np.ndarray, units: Units) -> np.ndarray:
+    """Mean difference of each cluster's items; unlike a unit's outcome it is not moved between benchmarks' levels."""
+    known = units.unit >= 0
+    return np.asarray(np.bincount(units.unit[known], values[known]) / np.bincount(units.unit[known]))
 
 
 def _only(run: RunFolder, own: np.ndarray, other: np.ndarray) -> tuple[str, ...]:
@@ -206,12 +216,22 @@ def _changed(run: RunFolder, values: np.ndarray, before: np.ndarray) -> pl.DataF
     return table.filter(pl.col("difference") != 0).sort("difference", maintain_order=True)
 
 
-def _benchmarks(run: RunFolder, units: Units, differences: np.ndarray, min_effect: float, seed: int) -> pl.DataFrame:
-    numbers, place = np.unique(units.benchmark, return_inverse=True)
-    rows = sp.csr_array((np.ones(len(place)), (place, np.arange(len(place)))), shape=(len(numbers), len(place)))
+def _unpaired_benchmarks(run: RunFolder, values: np.ndarray, before: np.ndarray) -> tuple[str, ...]:
+    """Benchmarks of which the candidate lacks most of the baseline's scored items."""
+    own = run.items.select("benchmark", pl.Series("paired", ~np.isnan(values))).filter(pl.Series(~np.isnan(before)))
+    shares = own.group_by("benchmark", maintain_order=True).agg(pl.col("paired").mean())
+    return tuple(shares.filter(pl.col("paired") < PAIRED)["benchmark"])
+
+
+def _benchmarks(run: RunFolder, sample: ItemSample, values: np.ndarray, min_effect: float, seed: int) -> pl.DataFrame:
+    units = units_of(sample, across=False)
     names = run.items["benchmark"].unique(maintain_order=True).to_list()
-    frame = _frame(paired_differences(rows, differences, seed=seed), min_effect, "holm")
-    return pl.concat([pl.DataFrame({"benchmark": [names[number] for number in numbers]}), frame], how="horizontal")
+    items = np.arange(len(values))
+    member = sp.csr_array((np.ones(len(items)), (sample.benchmark, items)), shape=(len(names), len(items)))
+    numbers = np.unique(units.benchmark)
+    paired = paired_differences(units.rows(member)[numbers], _of_units(values, units), seed=seed)
+    named = pl.DataFrame({"benchmark": [names[number] for number in numbers]})
+    return pl.concat([named, _frame(paired, min_effect, "holm")], how="horizontal")
 
 
 def _themes(
@@ -283,11 +303,9 @@ def _joined(parts: Sequence[Paired]) -> Paired:
 
 def _frame(paired: Paired | None, min_effect: float, correction: Literal["none", "holm", "bh"]) -> pl.DataFrame:
     paired = paired or _joined(())
-    p_value = paired.p_value
-    beyond = (paired.low > min_effect) | (paired.high < -min_effect)
-    counted = np.where(beyond, p_value, 1.0) if min_effect else p_value
+    p_value = np.maximum(paired.p_value, _beyond(paired, min_effect)) if min_effect else paired.p_value
     corrected = {"none": lambda p: p, "holm": holm, "bh": false_discovery_control}[correction]
-    q_value = corrected(counted) if len(p_value) else p_value
+    q_value = corrected(p_value) if len(p_value) else p_value
     real = q_value <= ALPHA
     threshold = ALPHA * max(1, int(real.sum())) / max(1, len(p_value)) if correction != "none" else ALPHA
     status = np.where(
@@ -309,6 +327,13 @@ def _frame(paired: Paired | None, min_effect: float, correction: Literal["none",
     )
 
 
+def _beyond(paired: Paired, min_effect: float) -> np.ndarray:
+    """Two-sided p-values of differences of at most ``min_effect``: 0.05 where the 95% interval begins there."""
+    above = paired.difference > 0
+    half = np.where(above, paired.difference - paired.low, paired.high - paired.difference)
+    return np.asarray(np.minimum(1.0, 2 * ndtr(quantile(0.95) * (min_effect - np.abs(paired.difference)) / half)))
+
+
 def holm(p_value: np.ndarray) -> np.ndarray:
     """Holm's adjusted p-values (Scandinavian Journal of Statistics 6, 1979): float64 of the shape of ``p_value``."""
     order = np.argsort(p_value, kind="stable")
@@ -318,26 +343,32 @@ def holm(p_value: np.ndarray) -> np.ndarray:
     return out
 
 
-def _verdict(made: Comparison, *, only_candidate: Sequence[str]) -> tuple[GateVerdict, tuple[str, ...]]:
-    """Whether the candidate lost anything: each family of tests gets an equal part of the chance of a false alarm."""
+def _verdict(made: Comparison, unpaired: Sequence[str]) -> tuple[GateVerdict, tuple[str, ...]]:
+    """Whether the candidate lost anything: each family of tests gets an equal part of the chance of a false alarm.
+
+    Themes are corrected by Holm's method here: where many got better, Benjamini and Hochberg's lets more of the others
+    pass for losses.
+    """
     faults = []
     clusters = int(made.overall["clusters"][0])
     if clusters < FEWEST:
         faults.append(f"only {clusters} pairs of clusters; {FEWEST} are needed")
-    for name, only in ((made.candidate, only_candidate), (made.baseline, made.only_baseline)):
+    for name, only in ((made.candidate, made.only_candidate), (made.baseline, made.only_baseline)):
         share = made.paired / (made.paired + len(only))
         if share < PAIRED:
             faults.append(f"only {share:.0%} of the items scored for {name} are scored for both")
+    faults += [f"{made.candidate} lacks most of the scores of the benchmark {name}" for name in unpaired]
     if faults:
         return "not comparable", tuple(faults)
-    families: dict[str, pl.DataFrame] = {"overall": made.overall}
+    families = {"overall": made.overall}
     if made.benchmarks.height > 1:
         families["benchmark"] = made.benchmarks
     if made.themes.height:
-        families["theme"] = made.themes
+        families["theme"] = made.themes.with_columns(pl.col("name").fill_null(pl.col("theme").cast(pl.String)))
     reasons = []
     for family, frame in families.items():
-        lost = frame.filter((pl.col("q_value") <= ALPHA / len(families)) & (pl.col("high") < -made.min_effect))
+        counts = pl.Series(holm(frame["p_value"].to_numpy()) <= ALPHA / len(families))
+        lost = frame.filter(counts & (pl.col("high") < -made.min_effect))
         if family == "overall":
             reasons += ["overall"] * lost.height
         else:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 import competency_gaps as cg
+from competency_gaps.cli.app import app
 from competency_gaps.errors import UserError
 from competency_gaps.runs.open import open_folder
 from competency_gaps.runs.scores import model_scores, read_scores
@@ -198,3 +201,18 @@ def test_items_are_judged_by_all_models_scores_and_answers(run):
     assert first["alike"] == 7 and first["wrong"] in (7, 8)  # the run's own model answers too
     assert facts["alike_q"].arg_min() == 0
     assert facts["models"].max() == 9 and facts["discrimination"].is_not_null().any()
+
+
+def test_the_command_lists_models_and_their_themes(run):
+    items = pl.read_parquet(run.path / "items.parquet")
+    items.with_columns(score=pl.lit(None, pl.Float64)).write_parquet(run.path / "items.parquet")
+    run.add_scores(table(cg.open_run(run.path)))
+    listed = CliRunner().invoke(app, ["show", str(run.path)])
+    assert listed.exit_code == 0 and "4 models on 70 items" in listed.stdout
+    document = json.loads(CliRunner().invoke(app, ["show", str(run.path), "--json"]).stdout)
+    assert [row["model"] for row in document["models"]] == list("abcd")
+    themes = CliRunner().invoke(app, ["show", str(run.path), "--themes"])
+    assert themes.exit_code != 0 and "has no themes" in str(themes.exception)
+    for options, words in ((["--against-peers"], "give --as"), (["--as", "e"], "no scores of the model 'e'")):
+        refused = CliRunner().invoke(app, ["show", str(run.path), *options])
+        assert words in str(refused.exception)

@@ -26,7 +26,7 @@ from competency_gaps.cli.output import print_json, print_line, run_document, ter
 from competency_gaps.errors import UserError
 from competency_gaps.presentation.listing import Listing, list_concepts
 from competency_gaps.report import models, screen
-from competency_gaps.runs.open import RunFolder
+from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.stages.models import models_table
 
 
@@ -53,7 +53,10 @@ def show(
         bool, typer.Option("--all", help="Also flagged concepts, and those with too little data to test.")
     ] = False,
     summary: Annotated[bool, typer.Option("--summary", help="All that 'cgaps run' prints at its end.")] = False,
-    themes: Annotated[bool, typer.Option("--themes", help="All themes of the run's dictionary.")] = False,
+    themes: Annotated[
+        bool,
+        typer.Option("--themes", help="All themes, or those of each model of a run of models."),
+    ] = False,
     theme: Annotated[int | None, typer.Option(help="One theme: its subthemes and its concepts.")] = None,
     as_: AsOption = None,
     against_peers: AgainstPeersOption = False,
@@ -62,6 +65,9 @@ def show(
     json_: JsonOption = False,
 ) -> None:
     """Show what a run found, worst first; or list its models, concepts or themes, undefined values last."""
+    if themes and theme is None and as_ is None and models.only_models(open_folder(run)):
+        _themes_of_models(run, peers=against_peers, json_=json_)
+        return
     opened = open_as(run, as_, against, peers=against_peers, parsed=parsed)
     listed = benchmark is not None or find is not None or sort is not None or all_
     _check_views(listed=listed, summary=summary, themes=themes or theme is not None)
@@ -98,6 +104,18 @@ def open_as(run: Path, model: str | None, against: list[str] | None, *, peers: b
         raise UserError("give either --against-peers or --against.")
     other = "peers" if peers else None if not against else against[0] if len(against) == 1 else against
     return opened.as_model(model, other, parsed=parsed, progress=terminal(quiet=False))
+
+
+def _themes_of_models(path: Path, *, peers: bool, json_: bool) -> None:
+    """Print on which themes each model of a run stands out."""
+    from competency_gaps import open_run
+
+    opened = open_run(path)
+    cells = opened.model_themes(against_peers=peers, progress=terminal(quiet=json_))
+    if json_:
+        print_json({**run_document(opened), "against_peers": peers, "cells": cells.to_dicts()})
+    else:
+        Console().print(models.themes_of_models(cells, against_peers=peers))
 
 
 def _models(run: RunFolder, *, json_: bool) -> None:

@@ -17,6 +17,9 @@ from competency_gaps.runs.scores import read_scores
 from competency_gaps.stages.models import models_table
 from competency_gaps.text import integer, percent, plural
 
+NAME = 36
+"""Characters of a theme's name, at most."""
+
 
 def models_view(run: RunFolder) -> RenderableType:
     """List the models that a run has scores of, the best first."""
@@ -43,23 +46,33 @@ def only_models(run: RunFolder) -> bool:
     return bool(np.isnan(run.outcomes).all()) and read_scores(run.base).height > 0
 
 
-def theme_matrix(cells: pl.DataFrame) -> RenderableType:
-    """Draw models against themes: gaps in points of 100, bold where they pass the rate over all cells."""
-    themes = cells.select("theme", "name").unique(maintain_order=True)
-    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, header_style="dim", pad_edge=False)
-    shown.add_column("theme")
+def themes_of_models(cells: pl.DataFrame, *, against_peers: bool) -> RenderableType:
+    """List the themes on which each model stands out, gaps in points of 100.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        As :func:`competency_gaps.stages.models.model_themes` gives them.
+    """
     models = cells["model"].unique(maintain_order=True).to_list()
+    what = "scores against peers" if against_peers else "scores"
+    tested = cells["p_value"].is_not_null().sum()
+    head = (
+        f"Gaps of {plural(len(models), 'model')} on {plural(cells['theme'].n_unique(), 'theme')}, {what}, in points of "
+        f"100 at equal length; false discoveries are controlled over all {tested:,} tested cells."
+    )
+    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, header_style="dim", pad_edge=False)
+    for name in ("model", "weak", "strong"):
+        shown.add_column(name)
     for model in models:
-        shown.add_column(Text(short_name(model)), justify="right")
-    held = {(row["model"], row["theme"]): row for row in cells.iter_rows(named=True)}
-    for number, name in themes.iter_rows():
-        row = [held[model, number] for model in models]
-        shown.add_row(Text(str(name or number)), *(_cell(cell["gap"], cell["status"]) for cell in row))
-    return shown
+        own = cells.filter(pl.col("model") == model)
+        sides = (_listed(own.filter(pl.col("status") == status), status) for status in ("weak", "strong"))
+        shown.add_row(Text(short_name(model)), *sides)
+    return Group(plain(head), Text(), shown)
 
 
-def _cell(gap: float | None, status: str) -> Text:
-    if gap is None:
-        return Text("")
-    style = {"weak": "bold red", "strong": "bold green"}.get(status, "dim")
-    return Text(f"{100 * gap:+.1f}", style)
+def _listed(cells: pl.DataFrame, status: str) -> Text:
+    rows = cells.sort("gap", descending=status == "strong").iter_rows(named=True)
+    names = ((str(row["name"] or f"theme {row['theme']}"), row["gap"]) for row in rows)
+    texts = [f"{name if len(name) <= NAME else name[: NAME - 1] + '…'} {100 * gap:+.1f}" for name, gap in names]
+    return Text("; ".join(texts), "red" if status == "weak" else "green")

@@ -15,6 +15,7 @@ from competency_gaps.cli.app import app
 from competency_gaps.errors import UserError
 from competency_gaps.runs.open import open_folder
 from competency_gaps.runs.scores import model_scores, read_scores
+from competency_gaps.stages.outcomes import made_outcomes
 
 
 @pytest.fixture
@@ -161,6 +162,41 @@ def test_an_outcome_follows_the_scores_it_rests_on(run):
     assert not np.allclose(other.outcomes, outcomes, equal_nan=True)
 
 
+def test_an_outcome_is_made_again_if_answers_or_labels_change(run):
+    scores = table(run, models=("a",)).with_columns(a=pl.when(pl.arange(pl.len()) > 9).then("a"))
+    run.add_scores(scores[5:])
+    assert int((run.as_model("a", parsed=True).outcomes == 0).sum()) == int(kept_rows(run)[5:10].sum())
+    run.add_scores(scores[:5])  # unscored rows alone: no score changes
+    assert int((run.as_model("a", parsed=True).outcomes == 0).sum()) == int(kept_rows(run)[:10].sum())
+    assert run.as_model("a").items["response"].null_count() == run.items.height
+    answered = read_scores(run.path).with_columns(response=pl.lit("B"))
+    answered.write_parquet(run.path / "scores.parquet")
+    assert (run.as_model("a").items["response"] == "B").all()
+    named = pl.read_parquet(run.path / "concepts.parquet").with_columns(
+        alive=pl.lit(value=True), dense=pl.lit(value=True)
+    )
+    named.write_parquet(run.path / "concepts.parquet")
+    assert not made_outcomes(open_folder(run.path))
+    assert cg.open_run(run.path).as_model("a").concepts["dense"].all()
+
+
+def kept_rows(run):
+    return run.items["excluded"].is_null().to_numpy()
+
+
+def test_peers_that_are_chosen_anew_replace_the_older_outcome(run):
+    scores = table(run)
+    run.add_scores(scores)
+    older, named = run.as_model("a", "peers"), run.as_model("a", ["c", "b"])
+    run.add_scores(scores.select("id", "benchmark", pl.col("a").alias("twin")))
+    assert [made.path for made in made_outcomes(open_folder(run.path))] == [named.path]
+    newer = run.as_model("a", "peers")
+    assert newer.path == older.path and "twin" in newer.manifest["outcome"]["against"]
+    stamp = (named.path / "concepts.parquet").stat().st_mtime_ns
+    assert (run.as_model("a", ["b", "c"]).path / "concepts.parquet").stat().st_mtime_ns == stamp
+    assert {made.path for made in made_outcomes(open_folder(run.path))} == {named.path, newer.path}
+
+
 def test_unknown_models_and_too_few_peers_are_refused(run):
     run.add_scores(table(run, models=("a",)))
     with pytest.raises(UserError, match=r"no scores of the model 'aa'; it has those of .*Did you mean 'a'"):
@@ -169,6 +205,8 @@ def test_unknown_models_and_too_few_peers_are_refused(run):
         run.as_model("a", "peers")
     with pytest.raises(UserError, match="at least 2 other models"):
         run.as_model("a", ["a", run.scored_model])
+    with pytest.raises(UserError, match=r"has 1 peer \("):
+        run.as_model("a", [run.scored_model, run.scored_model])
 
 
 def test_answers_that_could_not_be_parsed_are_an_outcome_of_their_own(run):

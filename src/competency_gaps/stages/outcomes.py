@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from competency_gaps.dictionary.themes.store import NAMES, THEMES
 from competency_gaps.errors import UserError, argument
 from competency_gaps.evidence import Evidence, evidence_by_benchmark
-from competency_gaps.files import write_atomic
+from competency_gaps.files import sha256, write_atomic
 from competency_gaps.findings import write_findings
 from competency_gaps.items.remark import DTYPE, Remark
 from competency_gaps.outcomes import FEWEST_PEERS, Kind, Outcome, choose_peers, difference, expected_scores
@@ -32,10 +33,13 @@ from competency_gaps.runs.settings import evidence_config, run_config
 from competency_gaps.stages.benchmark_facts import benchmark_facts
 from competency_gaps.stages.tables import evidence_columns, overlaps
 from competency_gaps.stages.themes import BENCHMARKS, RESULTS, run_theme_tables
+from competency_gaps.text import plural
 
 FOLDER = "outcomes"
 VERSION = 1
 """Of the tables of outcomes; older ones are made again."""
+_NAMED = ("concepts.parquet", THEMES, NAMES)
+"""Tables that hold labels and themes, which ``cgaps name`` replaces."""
 
 
 def outcome_run(
@@ -77,8 +81,9 @@ def outcome_run(
     if kind == "score" and model == base.scored_model:
         return base
     outcome, slopes = _outcome(base, scores, model, kind, against)
-    folder = base.path / FOLDER / _folder_name(outcome)
-    digest = _digest(base, scores, (outcome.model, *outcome.against))
+    chosen = kind == "peers" and not against
+    folder = base.path / FOLDER / _folder_name(outcome, chosen=chosen)
+    digest = _digest(base, scores, outcome)
     if (folder / FILE).is_file():
         known = read_manifest(folder)
         if known["outcome"].get("digest") == digest:
@@ -89,6 +94,7 @@ def outcome_run(
         "kind": kind,
         "model": model,
         "against": list(outcome.against),
+        "chosen": chosen,
         "limits": list(outcome.limits),
         "slopes": slopes,
         "digest": digest,
@@ -99,7 +105,7 @@ def outcome_run(
 
 
 def made_outcomes(run: RunFolder) -> list[RunFolder]:
-    """Open the outcomes of a run that were made, by model; those whose scores have changed since are left out."""
+    """Open the outcomes of a run that were made, by model; those that rest on something else by now are left out."""
     folders = [path.parent for path in sorted((run.path / FOLDER).glob(f"*/{FILE}"))]
     if not folders:
         return []
@@ -108,8 +114,12 @@ def made_outcomes(run: RunFolder) -> list[RunFolder]:
     for folder in folders:
         manifest = read_manifest(folder)
         record = manifest["outcome"]
-        models = (record["model"], *record["against"])
-        if set(models) <= set(scores.models) and record["digest"] == _digest(run, scores, models):
+        against = () if record.get("chosen") else tuple(record["against"])
+        try:
+            outcome = outcome_of(run, scores, record["model"], record["kind"], against)
+        except UserError:  # a model is gone
+            continue
+        if record["digest"] == _digest(run, scores, outcome):
             made.append(RunFolder(folder, manifest))
     return sorted(made, key=lambda outcome: scores.row(outcome.scored_model))
 
@@ -122,7 +132,7 @@ def outcome_of(run: RunFolder, scores: ModelScores, model: str, kind: Kind, agai
 def _outcome(
     run: RunFolder, scores: ModelScores, model: str, kind: Kind, against: tuple[str, ...]
 ) -> tuple[Outcome, dict[str, float]]:
-    row, own = scores.row(model), Outcome("score", model, scores.of(model))
+    row, own, against = scores.row(model), Outcome("score", model, scores.of(model)), tuple(dict.fromkeys(against))
     if kind == "score":
         return own, {}
     if kind == "parsed":
@@ -134,9 +144,9 @@ def _outcome(
     peers = np.array([scores.row(name) for name in against]) if against else choose_peers(scores.values, row)
     if len(peers) < FEWEST_PEERS or row in peers:
         raise UserError(
-            f"{model} has {len(peers)} peers ({', '.join(scores.models[peer] for peer in peers) or 'none'}): scores "
-            f"against peers need at least {FEWEST_PEERS} other models with scores on the same items. Add models, or "
-            "compare with a single one."
+            f"{model} has {plural(len(peers), 'peer')} ({', '.join(scores.models[peer] for peer in peers) or 'none'}): "
+            f"scores against peers need at least {FEWEST_PEERS} other models with scores on the same items. Add "
+            "models, or compare with a single one."
         )
     names = run.items["benchmark"].unique(maintain_order=True).to_list()
     group = run.items["benchmark"].replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy()
@@ -146,18 +156,23 @@ def _outcome(
     return Outcome("peers", model, own.values - expected.values, against), slopes
 
 
-def _folder_name(outcome: Outcome) -> str:
+def _folder_name(outcome: Outcome, *, chosen: bool) -> str:
+    """One for each model and kind, and for each set of models that were asked for by name."""
     words = re.sub(r"[^A-Za-z0-9._-]+", "-", outcome.model).strip(".-")[:60]
-    key = json.dumps([outcome.kind, outcome.model, *(sorted(outcome.against) if outcome.kind != "score" else ())])
+    key = json.dumps([outcome.kind, outcome.model, *(() if chosen else sorted(outcome.against))])
     return f"{outcome.kind}-{words}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
 
-def _digest(run: RunFolder, scores: ModelScores, models: tuple[str, ...]) -> str:
-    """What the tables of an outcome of these models rest on."""
+def _digest(run: RunFolder, scores: ModelScores, outcome: Outcome) -> str:
+    """What the tables of an outcome rest on: the run with its labels and themes, scores, answers, what was asked."""
     kept = {key: value for key, value in run.manifest.items() if key not in ("command", "timings")}
-    digest = hashlib.sha256(json.dumps([VERSION, kept], sort_keys=True, default=str).encode())
-    for model in models:
+    named = [sha256(file) for file in map(run.path.joinpath, _NAMED) if file.is_file()]
+    digest = hashlib.sha256(json.dumps([VERSION, kept, named], sort_keys=True, default=str).encode())
+    for model in (outcome.model, *sorted(outcome.against)):
         digest.update(scores.of(model).tobytes())
+    digest.update(scores.asked[scores.row(outcome.model)].tobytes())
+    rows = read_scores(run.path).filter(pl.col("model") == outcome.model).drop("model")
+    digest.update(rows.sort("item").write_json().encode())
     return digest.hexdigest()
 
 

@@ -46,15 +46,15 @@ ADDED = ("big", "small", "twin", "sharp", "dull")
 def with_models(made: Made, folder: Path) -> Made:
     """Copy a run, add the scores of five other models, and read it as one of them, twice: plainly and against peers.
 
-    ``big`` does best; ``sharp`` never fails on items with ``family``, ``dull`` mostly does; ``twin`` answers nearly as
-    the run's own model; each says something on the items of the first benchmark.
+    ``big`` does best, though less well on items with ``family``; ``sharp`` never fails on these, ``dull`` mostly does;
+    ``twin`` answers nearly as the run's own model. Each has a response to every item.
     """
     run = cg.open_run(shutil.copytree(made.run, folder / "run"))
     rng = np.random.default_rng(5)
     items = run.items.filter(pl.col("excluded").is_null())
     about = items["prompt"].str.contains("family").to_numpy()
     chances = {
-        "big": np.full(items.height, 0.8),
+        "big": np.where(about, 0.5, 0.95),
         "small": np.full(items.height, 0.3),
         "sharp": np.where(about, 1.0, 0.5),
         "dull": np.where(about, 0.1, 0.5),

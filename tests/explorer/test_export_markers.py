@@ -29,7 +29,14 @@ STAYS = frozenset(
 """Texts that a redacted export tells: names, labels, scopes of the configuration, verdicts."""
 STRUCTURE = frozenset(
     {
-        *("items.benchmark", "items.policy", "items.cluster_kind", "benchmarks.benchmark", "overlap.benchmark_a"),
+        *(
+            "scores.model",
+            "items.benchmark",
+            "items.policy",
+            "items.cluster_kind",
+            "benchmarks.benchmark",
+            "overlap.benchmark_a",
+        ),
         *("overlap.benchmark_b", "concept_benchmarks.benchmark", "concept_benchmarks.performance_status"),
         *("concept_benchmarks.coverage_status", "concepts.performance_status", "concepts.coverage_status"),
         *("concepts.label_kind", "concepts.label_state", "concepts.label_scored_by", "findings.verdict"),
@@ -81,9 +88,9 @@ class Markers:
 
 
 @pytest.fixture(scope="module")
-def marked(hostile, tmp_path_factory):
+def marked(modelled, tmp_path_factory):
     """The run and its markers."""
-    made = with_extras(hostile, tmp_path_factory.mktemp("marked"))
+    made = with_extras(modelled, tmp_path_factory.mktemp("marked"))
     markers = Markers()
     mark = markers.new
     for file in made.run.glob("*.parquet"):
@@ -202,7 +209,15 @@ def test_a_redacted_export_tells_only_what_is_declared(told):
         # Else nothing could be missing in the other export.
         wanted = {
             *("items.item_id", "items.text", "items.response", "items.answer", "items.group", "items.choices"),
-            *("items.details", "items.covariates", "items.unscored", "findings.feature", "findings.wording"),
+            *(
+                "scores.response",
+                "scores.unscored",
+                "items.details",
+                "items.covariates",
+                "items.unscored",
+                "findings.feature",
+                "findings.wording",
+            ),
             *("concepts.peak_token", "dictionary.text", "manifest.command", "settings.system_prompt"),
             *("settings.plugin_source", "settings.policy_option", "judging.judge"),
             *("evidence.category", "left_out.where", "left_out.other", "left_out.quote", "source.warning"),

@@ -109,6 +109,17 @@ def test_a_redacted_outcome_says_whose_scores_it_shows_and_no_text(opened):
             assert HOME.encode() not in content, name
 
 
+def test_no_command_tests_another_models_findings_by_asking_the_reader(opened):
+    for entry in opened:
+        info = json.loads(entry.now().parts.read("run.json"))
+        commands = [finding["command"] for finding in info["findings"]]
+        commands += [suggestion["command"] or "" for suggestion in info["suggestions"]]
+        probes = [line for line in commands if line.startswith("cgaps probe")]
+        assert bool(probes) == (entry is opened[0])
+        assert entry is opened[0] or all("which reads the items" in one["command_note"] for one in info["findings"])
+    assert json.loads(opened[2].now().parts.read("run.json"))["findings"]
+
+
 def test_names_of_models_are_shown_without_folders_and_told_apart():
     names = ["/home/a/tiny", "owner/big", "/home/b/tiny", "embedded:lens"]
     assert display_names(names) == ["tiny (1)", "owner/big", "tiny (2)", "lens"]

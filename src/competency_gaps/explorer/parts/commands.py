@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from competency_gaps.explorer.parts.context import Context
+from competency_gaps.explorer.parts.scored import scored_of
 
 PROBED = 5
 """Concepts that one command probes."""
@@ -41,6 +42,12 @@ def probe(context: Context, concepts: Sequence[int], *options: str) -> tuple[str
     options : str
         How the command names them: ``--concept 5,17`` or ``--weak 5``.
     """
+    if not can_probe(context):
+        return (
+            command(context, "findings"),
+            f"It lists the findings. Fresh items would be asked of {scored_of(context.run).reader}, which reads the "
+            "items, so they cannot test what is said of another model's scores.",
+        )
     if _can_generate(context, concepts):
         return (
             command(context, "probe", "concept", options=options),
@@ -51,6 +58,12 @@ def probe(context: Context, concepts: Sequence[int], *options: str) -> tuple[str
         "No new items can be generated for them: it writes down questions for a language model that writes items, and "
         "then says whether it holds there.",
     )
+
+
+def can_probe(context: Context) -> bool:
+    """Whether fresh items would be asked of the model whose scores are shown, and not only of the one that reads."""
+    run = context.run
+    return run.kind == "score" and run.scored_model == run.manifest["model"]["name"]
 
 
 def finding_command(context: Context, row: Mapping[str, Any]) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from competency_gaps.explorer.parts.commands import PROBED, command, finding_command, probe, run_folder
+from competency_gaps.explorer.parts.commands import PROBED, can_probe, command, finding_command, probe, run_folder
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.records.run import Suggestion
 from competency_gaps.explorer.parts.suite import Suite, lost_without, twin
@@ -77,7 +77,7 @@ def _robustness(context: Context) -> list[Suggestion]:
 
 def _more(context: Context, outcome: str, outcome_text: str) -> Suggestion:
     reason, line = f"{outcome_text} {_MORE}", None
-    if context.ranked.weak.height:
+    if context.ranked.weak.height and can_probe(context):
         line, how = probe(context, weakest(context.run, PROBED), "--weak", str(PROBED))
         reason += f" Meanwhile the command probes the surest weak concepts. {how}"
     return Suggestion("robustness", f"{outcome}: ask more items", reason, line)
@@ -94,7 +94,7 @@ def _findings(context: Context) -> list[Suggestion]:
         suggestions.append(
             Suggestion(
                 "weak",
-                f"Test on fresh items: {short(row)}",
+                f"{'Test on fresh items' if can_probe(context) else 'Look at its items'}: {short(row)}",
                 f"{row['sentence']}. {how}",
                 line,
                 abs(row["gap"]) * row["n_eff"],

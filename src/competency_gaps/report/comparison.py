@@ -16,7 +16,7 @@ from rich.text import Text
 
 from competency_gaps.files import write_atomic
 from competency_gaps.findings.answer_parts import short_name
-from competency_gaps.report.tables import plain
+from competency_gaps.report.tables import cut, plain
 from competency_gaps.stages.compare import ALPHA, Comparison
 from competency_gaps.text import plural, shorten, visible
 
@@ -78,7 +78,7 @@ def comparison_view(made: Comparison, *, limit: int) -> RenderableType:
             table.add_column(column, justify="right", no_wrap=True)
         for row in frame.iter_rows(named=True):
             style = {"worse": "red", "better": "green"}.get(row["status"], "")
-            table.add_row(Text(shorten(visible(name(row)), NAME)), *(Text(cell, style) for cell in _cells(row)))
+            table.add_row(Text(cut(name(row), NAME)), *(Text(cell, style) for cell in _cells(row)))
         parts += [Text(), table]
     note = "Points of 100, 95% intervals; visible: the smallest difference found with a power of 0.8."
     return Group(*parts, Text(), plain(note, "dim"))

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from competency_gaps.errors import argument
 from competency_gaps.findings.answer_parts import short_name
-from competency_gaps.report.tables import plain
+from competency_gaps.report.tables import cut, plain
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.scores import read_scores
 from competency_gaps.stages.models import models_table
@@ -74,5 +74,5 @@ def themes_of_models(cells: pl.DataFrame, *, against_peers: bool) -> RenderableT
 def _listed(cells: pl.DataFrame, status: str) -> Text:
     rows = cells.sort("gap", descending=status == "strong").iter_rows(named=True)
     names = ((str(row["name"] or f"theme {row['theme']}"), row["gap"]) for row in rows)
-    texts = [f"{name if len(name) <= NAME else name[: NAME - 1] + '…'} {100 * gap:+.1f}" for name, gap in names]
+    texts = [f"{cut(name, NAME)} {100 * gap:+.1f}" for name, gap in names]
     return Text("; ".join(texts), "red" if status == "weak" else "green")

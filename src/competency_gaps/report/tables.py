@@ -30,6 +30,12 @@ MOST_SUBTHEMES = 5
 """Most subthemes on one screen, so that room is left for concepts."""
 
 
+def cut(name: str, most: int) -> str:
+    """A name of at most ``most`` characters, with an ellipsis where it is cut."""
+    shown = visible(name)
+    return shown if len(shown) <= most else shown[: most - 1].rstrip() + "…"
+
+
 def plain(text: str, style: str = "") -> Text:
     """Wrap foreign text: no markup is read in it, and no control reaches the terminal."""
     return Text(visible(text), style=style)

@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 from scipy.cluster.hierarchy import leaves_list, linkage
 
-from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.paths import command_line
 from competency_gaps.explorer.parts.records.models import (
@@ -27,6 +26,7 @@ from competency_gaps.explorer.parts.records.models import (
 from competency_gaps.explorer.parts.records.plain import from_row
 from competency_gaps.explorer.parts.scored import scored_of
 from competency_gaps.presentation.themes import NAME_LIMIT
+from competency_gaps.runs.open import RunFolder
 from competency_gaps.stages.compare import Comparison, compare_models, compare_runs
 from competency_gaps.stages.models import model_themes, models_table
 from competency_gaps.text import shorten
@@ -131,17 +131,20 @@ def against(key: str) -> str:
 
 def paired_runs(candidate: Context, baseline: Context) -> PairedRuns:
     """Compare two runs item by item; concepts and themes are those of the baseline."""
-    try:
-        made = compare_runs(candidate.unredacted, baseline.unredacted)
-    except UserError:
-        words = [scored_of(side.run) for side in (candidate, baseline)]
-        if any(side.kind != "score" for side in words):
-            return PairedRuns(
-                "Only scores are compared item by item, and one of these runs shows another outcome.", None
-            )
+    runs = candidate.unredacted, baseline.unredacted
+    if any(run.kind != "score" for run in runs):
+        return PairedRuns("Only scores are compared item by item, and one of these runs shows another outcome.", None)
+    if not _any_pair(*runs):
         return PairedRuns("No item of the same benchmark, id and prompt is scored in both runs.", None)
-    names = [scored_of(side.run).model for side in (candidate, baseline)]
-    return PairedRuns(None, _paired(made, *names))
+    names = (scored_of(side.run).model for side in (candidate, baseline))
+    return PairedRuns(None, _paired(compare_runs(*runs), *names))
+
+
+def _any_pair(candidate: RunFolder, baseline: RunFolder) -> bool:
+    keys = ["benchmark", "item_id", "prompt"]
+    known = pl.col("score").is_not_null() & pl.col("excluded").is_null()
+    scored = (run.scan("items").filter(known).select(keys) for run in (candidate, baseline))
+    return next(scored).join(next(scored), on=keys).head(1).collect().height > 0
 
 
 def _paired(made: Comparison, candidate: str, baseline: str) -> PairedScores:

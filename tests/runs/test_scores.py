@@ -69,6 +69,7 @@ def test_rows_are_matched_by_id_else_by_prompt_and_the_rest_is_counted(run):
         (lambda t: t.with_columns(a=pl.lit("yes")), "'yes' is no number"),
         (lambda t: t.with_columns(benchmark=pl.lit("riddles")), "name the benchmark 'riddles'"),
         (lambda t: t.with_columns(id=pl.lit("x")).head(1), "none of the 1 rows"),
+        (lambda t: t.with_columns(pl.lit(1.0).alias("")), "a model without a name"),
         (lambda t: t.drop("id"), "expected 'id'"),
         (lambda t: t.select("id", "benchmark"), "one column of scores per model"),
     ],
@@ -77,6 +78,19 @@ def test_what_cannot_be_meant_is_refused_and_nothing_is_added(run, change, words
     with pytest.raises(UserError, match=words):
         run.add_scores(change(table(run)))
     assert read_scores(run.path).is_empty()
+
+
+def test_a_models_name_neither_acts_on_the_terminal_nor_breaks_a_list(run, tmp_path):
+    hostile = "\x1b[31mred\n# <b>passed"
+    file = tmp_path / "scores.csv"
+    table(run, models=(hostile, "b")).write_csv(file)
+    shown = CliRunner().invoke(app, ["score", str(run.path), "--scores", str(file), "--quiet"]).stdout
+    assert "\x1b" not in shown and "<U+001B>[31mred # <b>passed" in shown
+    summary = tmp_path / "summary.md"
+    arguments = ["compare", str(run.path), "--models", hostile, "b", "--quiet", "--markdown", str(summary)]
+    assert "\x1b" not in CliRunner().invoke(app, arguments).stdout
+    assert not [line for line in summary.read_text().splitlines() if line.startswith("#")][1:]
+    assert "<b>" not in summary.read_text() and "0 of 0" not in summary.read_text()
 
 
 def test_a_model_has_one_score_on_an_item_which_may_be_replaced(run):

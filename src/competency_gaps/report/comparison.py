@@ -46,6 +46,8 @@ def sentences(made: Comparison) -> list[str]:
         if parts:
             said.append(f"{status.capitalize()}: {', '.join(parts)}.")
     for what, frame in frames[1:]:
+        if not frame.height:
+            continue
         apart = frame.filter(pl.col("gap_q") <= ALPHA)
         said.append(
             f"{plural(apart.height, what)} of {frame.height:,} {'differs' if apart.height == 1 else 'differ'} more or "
@@ -138,4 +140,4 @@ def _points(difference: float) -> str:
 
 def _safe(text: str) -> str:
     """Text that Markdown and HTML take literally, on one line."""
-    return re.sub(r"([\\`*_\[\]|#])", r"\\\1", escape(shorten(visible(text), 500), quote=False))
+    return re.sub(r"([\\`*_\[\]|#])", r"\\\1", escape(shorten(visible(" ".join(text.split())), 500), quote=False))

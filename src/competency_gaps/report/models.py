@@ -19,6 +19,8 @@ from competency_gaps.text import integer, percent, plural
 
 NAME = 36
 """Characters of a theme's name, at most."""
+MODEL = 60
+"""Characters of a model's name, at most."""
 
 
 def models_view(run: RunFolder) -> RenderableType:
@@ -33,7 +35,7 @@ def models_view(run: RunFolder) -> RenderableType:
     for row in table.sort("mean", descending=True, nulls_last=True).iter_rows(named=True):
         mean = "none" if row["mean"] is None else percent(row["mean"], 1)
         spread = "" if row["mean"] is None else f"{percent(row['low'], 1)} to {percent(row['high'], 1)}"
-        named = Text(short_name(row["model"]) + (" (reads the items)" if row["reads"] else ""))
+        named = Text(cut(short_name(row["model"]), MODEL) + (" (reads the items)" if row["reads"] else ""))
         shown.add_row(named, mean, spread, integer(row["scored"]), integer(row["unscored"]))
     ways = (
         f"One: {argument('as')} MODEL; against models of its level: {argument('as')} MODEL {argument('against_peers')}."
@@ -67,7 +69,7 @@ def themes_of_models(cells: pl.DataFrame, *, against_peers: bool) -> RenderableT
     for model in models:
         own = cells.filter(pl.col("model") == model)
         sides = (_listed(own.filter(pl.col("status") == status), status) for status in ("weak", "strong"))
-        shown.add_row(Text(short_name(model)), *sides)
+        shown.add_row(Text(cut(short_name(model), MODEL)), *sides)
     return Group(plain(head), Text(), shown)
 
 

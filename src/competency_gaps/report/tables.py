@@ -31,8 +31,8 @@ MOST_SUBTHEMES = 5
 
 
 def cut(name: str, most: int) -> str:
-    """A name of at most ``most`` characters, with an ellipsis where it is cut."""
-    shown = visible(name)
+    """A name on one line, of at most ``most`` characters, with an ellipsis where it is cut."""
+    shown = visible(" ".join(name.split()))
     return shown if len(shown) <= most else shown[: most - 1].rstrip() + "…"
 
 

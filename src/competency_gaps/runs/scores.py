@@ -159,6 +159,10 @@ def add_scores(run: RunFolder, rows: Iterable[Scored], *, replace: bool = False)
     lost: dict[str, list[_Match]] = {}
     by_prompt: dict[str, int] = {}
     for row in rows:
+        if not row.model.strip():
+            raise UserError(
+                f"the scores of item {row.id!r} are of a model without a name: name it, or drop the column."
+            )
         if row.model == run.scored_model:
             raise UserError(f"{row.model!r} is the run's own model: give the model another name.")
         if row.score is not None and not 0 <= row.score <= 1:

@@ -18,7 +18,16 @@ from scipy.stats import false_discovery_control
 
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.errors import UserError
-from competency_gaps.evidence import Evidence, ItemSample, Paired, Units, evidence, paired_differences, units_of
+from competency_gaps.evidence import (
+    Evidence,
+    ItemSample,
+    Paired,
+    Units,
+    evidence,
+    paired_differences,
+    units_of,
+    untested,
+)
 from competency_gaps.evidence.interval import quantile
 from competency_gaps.outcomes import Outcome, difference
 from competency_gaps.runs.open import RunFolder, open_folder
@@ -276,7 +285,8 @@ def _concepts(
     enough = paired.n_eff >= config.min_n_eff
     frame = _frame(_chosen(paired, enough), min_effect, "bh")
     table = pl.concat([ranked.filter(pl.Series(enough)), frame], how="horizontal")
-    return _with_gaps(table, evidence(sample, config, eligible=able.to_numpy(), groups=False), numbers[enough])
+    gaps = evidence(sample, config, eligible=able.to_numpy(), groups=False) if able.any() else untested(able.len())
+    return _with_gaps(table, gaps, numbers[enough])
 
 
 def _with_gaps(table: pl.DataFrame, evidence: Evidence, rows: np.ndarray) -> pl.DataFrame:

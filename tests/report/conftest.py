@@ -39,6 +39,22 @@ class FakeRun:
     themes: pl.DataFrame | None = None
     theme_results: pl.DataFrame | None = None
 
+    kind = "score"
+    limits = (0.0, 1.0)
+
+    @property
+    def base(self):
+        return self.path
+
+    @property
+    def scored_model(self):
+        return self.manifest["scored_model"]
+
+    @property
+    def outcomes(self):
+        kept = pl.when(pl.col("excluded").is_null()).then(pl.col("score")).fill_null(float("nan"))
+        return self.items.select(kept.alias("outcome"))["outcome"].to_numpy()
+
     def document(self, file):
         return file.read_bytes()
 

@@ -135,6 +135,7 @@ def made_manifest(items, names, n_concepts):
         "schema_version": 2,
         "created": "2026-11-24T15:40:00Z",
         "versions": {"competency-gaps": "0.1.0", "python": "3.12.7", "torch": "2.9.0"},
+        "scored_model": "SmolLM2-135M",
         "model": {
             "name": "SmolLM2-135M",
             "class": "LlamaForCausalLM",

@@ -81,7 +81,9 @@ def test_the_opening_counts_the_items(run):
 
 
 def test_a_folder_is_named_by_its_last_part(run):
-    named = run.changed(manifest={**run.manifest, "model": {**run.manifest["model"], "name": "/data/models/tiny/"}})
+    folder = "/data/models/tiny/"
+    model = {**run.manifest["model"], "name": folder}
+    named = run.changed(manifest={**run.manifest, "model": model, "scored_model": folder})
     assert answer(named).opening.text.startswith("tiny: ")
 
 

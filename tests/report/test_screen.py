@@ -299,7 +299,8 @@ def test_the_summary_and_a_concept_are_whole_at_every_width(many, width):
 def test_themes_on_the_command_line(many, monkeypatch):
     opened = many.changed()
     opened.themes, opened.theme_results, opened.width = many.themes, many.theme_results, 160
-    monkeypatch.setattr(read, "open_folder", lambda path: opened)
+    for name in ("open_folder", "open_as"):
+        monkeypatch.setattr(read, name, lambda *_, **__: opened)
     monkeypatch.delenv("LINES", raising=False)
 
     def show(*arguments):

@@ -221,6 +221,11 @@ def test_unknown_models_and_too_few_peers_are_refused(run):
         run.as_model("a", ["a", run.scored_model])
     with pytest.raises(UserError, match=r"has 1 peer \("):
         run.as_model("a", [run.scored_model, run.scored_model])
+    first = pl.col("benchmark") == run.items["benchmark"][0]
+    halves = (pl.when(first).then("b").alias("b"), pl.when(~first).then("c").alias("c"))
+    run.add_scores(table(run, models=("b", "c")).with_columns(halves))
+    with pytest.raises(UserError, match="no benchmark has scores of a and of 2 of its peers: b, c"):
+        run.as_model("a", ["b", "c"])
 
 
 def test_answers_that_could_not_be_parsed_are_an_outcome_of_their_own(run):

@@ -151,6 +151,11 @@ def _outcome(
     names = run.items["benchmark"].unique(maintain_order=True).to_list()
     group = run.items["benchmark"].replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy()
     expected = expected_scores(scores.values, row, peers, group)
+    if not expected.slopes:
+        raise UserError(
+            f"no benchmark has scores of {model} and of {FEWEST_PEERS} of its peers: "
+            f"{', '.join(scores.models[peer] for peer in peers)}."
+        )
     slopes = {names[number]: slope for number, slope in expected.slopes.items()}
     against = tuple(scores.models[peer] for peer in peers)
     return Outcome("peers", model, own.values - expected.values, against), slopes

@@ -46,7 +46,7 @@ def score(
     quiet: QuietOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Add other models' scores on a run's items; then 'cgaps show RUN' lists the models."""
+    """Add other models' scores on a run's items, and list the models that it has scores of."""
     from competency_gaps import open_run
 
     opened = open_run(run)

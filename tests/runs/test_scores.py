@@ -273,3 +273,10 @@ def test_the_command_lists_models_and_their_themes(run):
     for options, words in ((["--against-peers"], "give --as"), (["--as", "e"], "no scores of the model 'e'")):
         refused = CliRunner().invoke(app, ["show", str(run.path), *options])
         assert words in str(refused.exception)
+
+
+def test_a_model_without_any_score_is_left_out_of_an_export_of_all(run, tmp_path):
+    run.add_scores(table(run, models=("a", "empty")).with_columns(pl.lit(None, pl.Float64).alias("empty")))
+    assert [files.model for files in run.export_results(tmp_path / "all")] == [run.scored_model, "a"]
+    with pytest.raises(UserError, match="empty has no score"):
+        run.export_results(tmp_path / "one", models=["empty"])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import polars as pl
 
 from competency_gaps.errors import UserError
@@ -53,7 +54,7 @@ def write_results(
     Parameters
     ----------
     models
-        Names of models that the run has scores of; empty: all.
+        Names of models that the run has scores of; empty: all that have one.
     organization
         Who made the scores, for the schema's ``source_organization_name``.
 
@@ -65,10 +66,11 @@ def write_results(
     Raises
     ------
     UserError
-        If the run has no scores of a model, or a model has no score at all.
+        If the run has no scores of a model, or a model that is named has no score at all.
     """
     scores = model_scores(run)
-    return [_write(run, folder, scores, model, organization) for model in models or scores.models]
+    scored = [model for model in scores.models if not np.isnan(scores.of(model)).all()]
+    return [_write(run, folder, scores, model, organization) for model in models or scored]
 
 
 def _write(run: RunFolder, folder: Path, scores: ModelScores, model: str, organization: str) -> WrittenResults:

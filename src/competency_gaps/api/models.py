@@ -244,7 +244,7 @@ class Models(RunFolder):
             Per model an aggregate ``UUID.json`` and ``UUID_samples.jsonl`` go to
             ``data/competency-gaps/DEVELOPER/MODEL/`` in it, with a checksum.
         models
-            Their names; empty: all of :attr:`models`.
+            Their names; empty: all of :attr:`models` that have a score.
         organization
             Who made the scores.
 
@@ -257,7 +257,7 @@ class Models(RunFolder):
         Raises
         ------
         UserError
-            If the run has no scores of a model, or a model has no score at all.
+            If the run has no scores of a model, or one that is named has no score at all.
         """
         from competency_gaps.harnesses.every_eval_ever.results import write_results
 

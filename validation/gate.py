@@ -2,10 +2,10 @@
 
     python validation/gate.py RUN [--model NAME] [--worlds 100]
 
-RUN is a finished run with scores of a model. The baseline is that model's scores; the candidate is a copy, in which a
-share of the items is decided anew, as another seed would (as many right items become wrong as wrong ones right, on
-average), and then some right items are made wrong: all over (``spread``), or in one theme (``theme``). Prints how often
-each test sees a loss at 5%: the gate, McNemar's test on the whole (exact), and an unpaired test of two shares.
+RUN is a finished run with scores of a model. Baseline and candidate are two draws of that model: an item that it got
+right is right with a chance of 1 - e, one that it got wrong with a chance of e, as two seeds would decide a share of
+items otherwise. (A noisy copy of the scores themselves is no null: what is right by luck can only be lost.) Then some
+right items of the candidate are made wrong: all over (``spread``), or in one theme (``theme``). Prints how often each test sees a loss at 5%: the gate, McNemar's test on the whole (exact), and an unpaired test of two shares.
 """
 
 from __future__ import annotations
@@ -22,19 +22,16 @@ from competency_gaps.stages.compare import ALPHA, compare_scores
 from competency_gaps.stages.models import theme_rows
 
 NOISE = (0.0, 0.1)
-"""Shares of items that another seed decides otherwise."""
+"""Shares of items that two draws decide differently."""
 LOSSES = (0.0, 0.003, 0.01, 0.02, 0.05)
 """Shares of all items that become wrong."""
 
 
-def noisy(scores: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Turn right items wrong and wrong ones right, as many of each on average."""
-    out = scores.copy()
-    for value in (0.0, 1.0):
-        place = np.flatnonzero(scores == value)
-        chance = share / 2 * np.isfinite(scores).sum() / max(1, len(place))
-        out[place[rng.random(len(place)) < chance]] = 1 - value
-    return out
+def drawn(scores: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Draw scores anew, of which about ``share`` differ from those of another draw."""
+    error = (1 - np.sqrt(1 - 2 * share)) / 2  # 2 e (1 - e) = share
+    other = rng.random(len(scores)) < error
+    return np.where(np.isnan(scores), np.nan, np.where(other, 1 - scores, scores))
 
 
 def unpaired(after: np.ndarray, before: np.ndarray) -> bool:
@@ -53,10 +50,10 @@ def main() -> None:
     given = parser.parse_args()
     run = cg.open_run(given.run)
     scores = model_scores(run)
-    before = scores.of(given.model or scores.models[0])
+    own = scores.of(given.model or scores.models[0])
     rows = theme_rows(run, run.themes["theme"], run.concepts["ranked"].to_numpy())
-    scored = int((~np.isnan(before)).sum())
-    print(f"{given.model or scores.models[0]}: {scored:,} items, {np.nanmean(before):.1%} right")
+    scored = int((~np.isnan(own)).sum())
+    print(f"{given.model or scores.models[0]}: {scored:,} items, {np.nanmean(own):.1%} right")
     print(
         "| decided anew | lost | where | gate | McNemar, whole | unpaired |\n| ---: | ---: | --- | ---: | ---: | ---: |"
     )
@@ -66,7 +63,7 @@ def main() -> None:
                 seen = np.zeros(3)
                 for seed in range(given.worlds):
                     rng = np.random.default_rng(seed)
-                    after = noisy(before, share, rng)
+                    before, after = drawn(own, share, rng), drawn(own, share, rng)
                     right = np.flatnonzero(after == 1)
                     if where == "theme":
                         theme = rng.integers(rows.shape[0])

@@ -5,7 +5,8 @@
 RUN is a finished run with scores of a model. Baseline and candidate are two draws of that model: an item that it got
 right is right with a chance of 1 - e, one that it got wrong with a chance of e, as two seeds would decide a share of
 items otherwise. (A noisy copy of the scores themselves is no null: what is right by luck can only be lost.) Then some
-right items of the candidate are made wrong: all over (``spread``), or in one theme (``theme``). Prints how often each test sees a loss at 5%: the gate, McNemar's test on the whole (exact), and an unpaired test of two shares.
+right items of the candidate are made wrong: all over (``spread``), or in one theme (``theme``). Prints how often each
+test sees a loss at 5%: the gate, McNemar's test on the whole (exact), and an unpaired test of two shares.
 """
 
 from __future__ import annotations

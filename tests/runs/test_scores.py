@@ -268,7 +268,9 @@ def test_the_command_lists_models_and_their_themes(run):
     assert listed.exit_code == 0 and "4 models on 70 items" in listed.stdout
     document = json.loads(CliRunner().invoke(app, ["show", str(run.path), "--json"]).stdout)
     assert [row["model"] for row in document["models"]] == list("abcd")
-    themes = CliRunner().invoke(app, ["show", str(run.path), "--themes"])
+    items = CliRunner().invoke(app, ["show", str(run.path), "--models", "--items"])
+    assert items.exit_code == 0 and "Median discrimination" in " ".join(items.stdout.split())
+    themes = CliRunner().invoke(app, ["show", str(run.path), "--models", "--themes"])
     assert themes.exit_code != 0 and "has no themes" in str(themes.exception)
     for options, words in ((["--against-peers"], "give --as"), (["--as", "e"], "no scores of the model 'e'")):
         refused = CliRunner().invoke(app, ["show", str(run.path), *options])

@@ -26,8 +26,7 @@ from competency_gaps.cli.output import print_json, print_line, run_document, ter
 from competency_gaps.errors import UserError
 from competency_gaps.presentation.listing import Listing, list_concepts
 from competency_gaps.report import models, screen
-from competency_gaps.runs.open import RunFolder, open_folder
-from competency_gaps.stages.models import models_table
+from competency_gaps.runs.open import RunFolder
 
 
 def screen_lines() -> int:
@@ -55,18 +54,24 @@ def show(
     summary: Annotated[bool, typer.Option("--summary", help="All that 'cgaps run' prints at its end.")] = False,
     themes: Annotated[
         bool,
-        typer.Option("--themes", help="All themes, or those of each model of a run of models."),
+        typer.Option("--themes", help="All themes of the run's dictionary."),
     ] = False,
     theme: Annotated[int | None, typer.Option(help="One theme: its subthemes and its concepts.")] = None,
     as_: AsOption = None,
     against_peers: AgainstPeersOption = False,
     against: AgainstOption = None,
     parsed: ParsedOption = False,
+    models_: Annotated[
+        bool, typer.Option("--models", help="All models of the run; with --themes, on which themes each stands out.")
+    ] = False,
+    items: Annotated[
+        bool, typer.Option("--items", help="With --models: items that look broken, by all models' scores and answers.")
+    ] = False,
     json_: JsonOption = False,
 ) -> None:
     """Show what a run found, worst first; or list its models, concepts or themes, undefined values last."""
-    if themes and theme is None and as_ is None and models.only_models(open_folder(run)):
-        _themes_of_models(run, peers=against_peers, json_=json_)
+    if models_ or items:
+        _of_models(run, themes=themes, items=items, peers=against_peers, json_=json_)
         return
     opened = open_as(run, as_, against, peers=against_peers, parsed=parsed)
     listed = benchmark is not None or find is not None or sort is not None or all_
@@ -74,7 +79,7 @@ def show(
     if themes or theme is not None:
         _themes(opened, theme, limit, json_=json_)
     elif as_ is None and not listed and not summary and models.only_models(opened):
-        _models(opened, json_=json_)
+        _of_models(run, json_=json_)
     elif json_:
         listing = list_concepts(opened, benchmark=benchmark, sort=sort, words=find, every=all_)
         shown = listing.concepts if limit is None else listing.concepts.head(limit)
@@ -106,24 +111,27 @@ def open_as(run: Path, model: str | None, against: list[str] | None, *, peers: b
     return opened.as_model(model, other, parsed=parsed, progress=terminal(quiet=False))
 
 
-def _themes_of_models(path: Path, *, peers: bool, json_: bool) -> None:
-    """Print on which themes each model of a run stands out."""
+def _of_models(
+    path: Path, *, themes: bool = False, items: bool = False, peers: bool = False, json_: bool = False
+) -> None:
+    """Print the models of a run, on which themes each stands out, or the items that look broken by their scores."""
     from competency_gaps import open_run
 
     opened = open_run(path)
-    cells = opened.model_themes(against_peers=peers, progress=terminal(quiet=json_))
-    if json_:
-        print_json({**run_document(opened), "against_peers": peers, "cells": cells.to_dicts()})
+    document: dict[str, Any]
+    if items:
+        facts = opened.item_models()
+        document, view = {"items": facts.to_dicts()}, models.items_of_models(facts)
+    elif themes:
+        cells = opened.model_themes(against_peers=peers, progress=terminal(quiet=json_))
+        document = {"against_peers": peers, "cells": cells.to_dicts()}
+        view = models.themes_of_models(cells, against_peers=peers)
     else:
-        Console().print(models.themes_of_models(cells, against_peers=peers))
-
-
-def _models(run: RunFolder, *, json_: bool) -> None:
-    """Print the models of a run that has no scores of its own."""
+        document, view = {"models": opened.models.to_dicts()}, models.models_view(opened)
     if json_:
-        print_json({**run_document(run), "models": models_table(run).to_dicts()})
+        print_json({**run_document(opened), **document})
     else:
-        Console().print(models.models_view(run))
+        Console().print(view)
 
 
 def _answer(run: RunFolder) -> dict[str, Any]:

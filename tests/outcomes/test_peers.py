@@ -91,6 +91,9 @@ def test_peers_are_models_of_the_same_level():
     scores = scores_of(rng, np.zeros(4000), [0.0, 0.1, -0.1, 0.2, 3.0, -3.0])
     assert set(choose_peers(scores, 0).tolist()) == {1, 2, 3}
     assert len(choose_peers(scores, 4)) == 3  # none is near: the three nearest
+    barely = scores.copy()
+    barely[1, 40:] = np.nan
+    assert set(choose_peers(barely, 0).tolist()) == {2, 3, 4}
     alone = np.full((3, 10), np.nan)
     alone[0] = 1
     assert not len(choose_peers(alone, 0))

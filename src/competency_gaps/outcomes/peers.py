@@ -21,6 +21,8 @@ import numpy as np
 
 WITHIN = 0.12
 """Most that a peer's mean score may differ from the model's."""
+SHARED = 100
+"""Items that a peer must share with the model; half of the model's, where it has fewer than twice as many."""
 NEAREST = 3
 """Models that are taken where fewer lie within."""
 FEWEST = 2
@@ -56,12 +58,12 @@ def choose_peers(scores: np.ndarray, model: int) -> np.ndarray:
     -------
     ndarray of int64 of shape (peers,)
         Rows of those whose mean over the items scored for both lies within ``WITHIN`` of the model's, the nearest
-        first; the ``NEAREST`` nearest where fewer do. Models without a common item are none.
+        first; the ``NEAREST`` nearest where fewer do. Models that share fewer than ``SHARED`` items are none.
     """
     both = ~np.isnan(scores) & ~np.isnan(scores[model])
     shared = both.sum(axis=1)
     away = np.full(len(scores), np.inf)
-    known = shared > 0
+    known = shared >= max(1, min(SHARED, shared[model] / 2))
     difference = np.where(both, scores - scores[model], 0.0).sum(axis=1)
     away[known] = np.abs(difference[known] / shared[known])
     away[model] = np.inf

@@ -14,6 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from competency_gaps.errors import argument
 from competency_gaps.files import write_atomic
 from competency_gaps.findings.answer_parts import short_name
 from competency_gaps.report.tables import cut, plain
@@ -53,6 +54,10 @@ def sentences(made: Comparison) -> list[str]:
             f"{plural(apart.height, what)} of {frame.height:,} {'differs' if apart.height == 1 else 'differ'} more or "
             "less than the other items do (marked *)."
         )
+    lost = made.items.filter(pl.col("difference") < 0)
+    if lost.height:
+        named = ", ".join(f"{row['benchmark']}: {row['item_id']}" for row in lost.head(NAMED).iter_rows(named=True))
+        said.append(f"{plural(lost.height, 'item')} got worse, such as {named}; {argument('json')} lists them all.")
     for name, only in ((candidate, made.only_candidate), (baseline, made.only_baseline)):
         if only:
             said.append(f"{plural(len(only), 'item')} scored for {name} alone, such as {only[0]}: not compared.")

@@ -26,7 +26,7 @@ from competency_gaps.cli.output import print_json, print_line, run_document, ter
 from competency_gaps.errors import UserError
 from competency_gaps.presentation.listing import Listing, list_concepts
 from competency_gaps.report import models, screen
-from competency_gaps.runs.open import RunFolder
+from competency_gaps.runs.open import RunFolder, open_folder
 
 
 def screen_lines() -> int:
@@ -98,9 +98,8 @@ def show(
 
 def open_as(run: Path, model: str | None, against: list[str] | None, *, peers: bool, parsed: bool = False) -> Run:
     """Open a run, or one of its models' scores."""
-    from competency_gaps import open_run
-
-    opened = open_run(run)
+    folder = open_folder(run)
+    opened = Run(folder.path, folder.manifest)
     if model is None:
         if against or peers or parsed:
             raise UserError("--against, --against-peers and --parsed are about the scores of a model: give --as.")

@@ -1,6 +1,6 @@
 """Real models' results read through one small model's concepts: the figures of docs/real-models.md.
 
-    python validation/real_models.py RUN [--part counts nulls halves carry items] [--model NAME ...]
+    python validation/real_models.py RUN [--part counts nulls halves carry subjects items] [--model NAME ...]
 
 RUN is a finished run with scores of several models (``cgaps run --no-ask --scores``, ``cgaps score``). Prints Markdown.
 
@@ -8,7 +8,8 @@ counts   weak and strong concepts and themes of each model, by its scores and ag
 nulls    the same with outcomes shuffled within benchmarks and lengths, 20 draws: what is listed by chance
 halves   what one half of the items lists, looked up on the other half
 carry    what one set of scores lists, looked up in another set (pairs NAME=NAME of --pair), without the items whose
-         question both sets ask
+         question both sets ask (--shared keeps them)
+subjects each model's mean score against its peers by the items' own group, which no concept knows of
 items    items on which strong models are wrong and weak ones right, and items on which models agree against the key
 """
 
@@ -115,7 +116,7 @@ def halves(run: cg.Run, models: list[str]) -> None:
             print(f"| {model} | {kind} | {np.mean(listed):.1f} | {shown[0]} | {shown[1]} |", flush=True)
 
 
-def carry(run: cg.Run, pairs: list[str]) -> None:
+def carry(run: cg.Run, pairs: list[str], *, shared: bool) -> None:
     """Print how far what one set of scores lists shows in another set of the same model, on other items."""
     sample, scores = run_sample(run, evidence_config(run).strata), model_scores(run)
     columns = ("weak", "negative there", "weak there", "strong", "positive there", "strong there")
@@ -130,7 +131,7 @@ def carry(run: cg.Run, pairs: list[str]) -> None:
             for name in names:
                 outcome = outcome_of(run, scores, name, kind)
                 values = outcome.values
-                if name != names[0]:
+                if name != names[0] and not shared:
                     values = np.where(np.isin(sample.cluster, asked), np.nan, values)
                 sides.append(judged(run, sample, values, outcome.limits))
             cells = []
@@ -147,6 +148,17 @@ def both_gaps(first: Evidence, second: Evidence) -> float:
     """Correlation of the gaps of all concepts that are tested on both sides."""
     both = ~np.isnan(first.p_value) & ~np.isnan(second.p_value)
     return float(np.corrcoef(first.gap[both], second.gap[both])[0, 1])
+
+
+def subjects(run: cg.Run, models: list[str]) -> None:
+    """Print mean scores against peers by group, with standard errors, the lowest first."""
+    scores, groups = model_scores(run), run.items["group"]
+    for model in models:
+        outcome = pl.Series("outcome", outcome_of(run, scores, model, "peers").values).fill_nan(None)
+        table = pl.DataFrame({"group": groups, "outcome": outcome}).drop_nulls().group_by("group")
+        deviation = pl.col("outcome").std() / pl.len().sqrt()
+        rows = table.agg(pl.col("outcome").mean().alias("mean"), deviation.alias("error")).sort("mean")
+        print(f"{model}: {'; '.join(f'{name} {mean:+.3f} ({error:.3f})' for name, mean, error in rows.iter_rows())}")
 
 
 def items(run: cg.Run) -> None:
@@ -179,6 +191,7 @@ def main() -> None:
     parser.add_argument("--part", nargs="+", default=["counts", "nulls", "halves", "items"])
     parser.add_argument("--model", action="append")
     parser.add_argument("--pair", action="append", default=[])
+    parser.add_argument("--shared", action="store_true")
     given = parser.parse_args()
     run = cg.open_run(given.run)
     models = given.model or run.models["model"].to_list()
@@ -187,9 +200,9 @@ def main() -> None:
         if part == "items":
             items(run)
         elif part == "carry":
-            carry(run, given.pair)
+            carry(run, given.pair, shared=given.shared)
         else:
-            {"counts": counts, "nulls": nulls, "halves": halves}[part](run, models)
+            {"counts": counts, "nulls": nulls, "halves": halves, "subjects": subjects}[part](run, models)
 
 
 if __name__ == "__main__":

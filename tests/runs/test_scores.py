@@ -172,7 +172,12 @@ def test_an_outcome_follows_the_scores_it_rests_on(run):
         score=pl.when(pl.col("model") == "b").then(1 - pl.col("score")).otherwise("score")
     )
     changed.write_parquet(run.path / "scores.parquet")
+    paid, stale = first.path / "answers" / "kept.jsonl", first.path / "robustness.json"
+    paid.parent.mkdir()
+    for file in (paid, stale):
+        file.write_text("{}")
     other = run.as_model("a", ["b", "c"])
+    assert other.path == first.path and paid.is_file() and not stale.exists()
     assert not np.allclose(other.outcomes, outcomes, equal_nan=True)
 
 

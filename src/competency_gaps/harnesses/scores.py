@@ -68,7 +68,7 @@ def read_score_table(path: Path, benchmark: str | None = None) -> Iterator[Score
         raise UserError(f"{path}: expected a table of scores as {', '.join(_READERS)}.")
     try:
         table = _READERS[path.suffix](path)
-    except Exception as error:  # polars has many kinds of its own
+    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as a table of scores: {error}") from error
     yield from frame_scores(table, str(path), benchmark)
 
@@ -137,9 +137,9 @@ def read_score_log(
     if format_ is not None and format_ not in LOGS:
         raise UserError(f"scores are read from logs of {', '.join(LOGS)}, or from a table of scores, not {format_!r}.")
     every = find_parts(path, format_)
-    parts = [found for found in every if part in (None, found.benchmark)]
+    parts = [log for log in every if part in (None, log.benchmark)]
     if not parts:
-        names = [found.benchmark for found in every]
+        names = [log.benchmark for log in every]
         raise UserError(f"{path} holds no benchmark {part!r}; there are {', '.join(names)}.{nearest(str(part), names)}")
     models = {part.model for part in parts}
     if model is not None and len(models) > 1:
@@ -147,13 +147,13 @@ def read_score_log(
             f"{argument('model')} {model!r} for {len(models)} models in {path}: {', '.join(sorted(map(str, models)))}. "
             "Read their logs one by one."
         )
-    for found in parts:
-        name = model or found.model
+    for log in parts:
+        name = model or log.model
         if name is None:
-            raise UserError(f"{found.files[0]} does not say which model it is of: give {argument('model')}.")
-        own = benchmark if benchmark is not None else found.task
+            raise UserError(f"{log.files[0]} does not say which model it is of: give {argument('model')}.")
+        own = benchmark if benchmark is not None else log.task
         source = LogSource(
-            path=path, format=found.format, benchmark=found.benchmark, metric=metric, filter=filter, scorer=scorer
+            path=path, format=log.format, benchmark=log.benchmark, metric=metric, filter=filter, scorer=scorer
         )
         for entry in read_log(source):
             if isinstance(entry, Item):

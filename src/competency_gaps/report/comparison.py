@@ -33,8 +33,8 @@ def sentences(made: Comparison) -> list[str]:
     """Say what the comparison shows: the verdict, the whole, what got worse and better, and what did not pair."""
     candidate, baseline = short_name(made.candidate), short_name(made.baseline)
     row = made.overall.row(0, named=True)
-    said = [_verdict(made, candidate, baseline)]
-    said.append(
+    lines = [_verdict(made, candidate, baseline)]
+    lines.append(
         f"Over all {plural(made.paired, 'item')} that both are scored on, {candidate} differs by "
         f"{_points(row['difference'])} points of 100 (95% interval {_points(row['low'])} to {_points(row['high'])}): "
         f"better on {row['better']:,} and worse on {row['worse']:,} of {plural(row['clusters'], 'cluster')}. A "
@@ -45,23 +45,23 @@ def sentences(made: Comparison) -> list[str]:
         counts = [(int((frame["status"] == status).sum()), frame.height, what) for what, frame in frames]
         parts = [f"{plural(count, what)} of {height:,}" for count, height, what in counts if count]
         if parts:
-            said.append(f"{status.capitalize()}: {', '.join(parts)}.")
+            lines.append(f"{status.capitalize()}: {', '.join(parts)}.")
     for what, frame in frames[1:]:
         if not frame.height:
             continue
         apart = frame.filter(pl.col("gap_q") <= ALPHA)
-        said.append(
+        lines.append(
             f"{plural(apart.height, what)} of {frame.height:,} {'differs' if apart.height == 1 else 'differ'} more or "
             "less than the other items do (marked *)."
         )
     lost = made.items.filter(pl.col("difference") < 0)
     if lost.height:
         named = ", ".join(f"{row['benchmark']}: {row['item_id']}" for row in lost.head(NAMED).iter_rows(named=True))
-        said.append(f"{plural(lost.height, 'item')} got worse, such as {named}; {argument('json')} lists them all.")
+        lines.append(f"{plural(lost.height, 'item')} got worse, such as {named}; {argument('json')} lists them all.")
     for name, only in ((candidate, made.only_candidate), (baseline, made.only_baseline)):
         if only:
-            said.append(f"{plural(len(only), 'item')} scored for {name} alone, such as {only[0]}: not compared.")
-    return said
+            lines.append(f"{plural(len(only), 'item')} scored for {name} alone, such as {only[0]}: not compared.")
+    return lines
 
 
 def _verdict(made: Comparison, candidate: str, baseline: str) -> str:

@@ -162,19 +162,19 @@ def model_themes(
                 bar.advance()
                 continue
             of_model = with_outcomes(sample, Outcomes(outcome.values, outcome.limits))
-            found = evidence(of_model, config, groups=False)
+            own = evidence(of_model, config, groups=False)
             parts.append(
                 pl.DataFrame(
                     {
                         "model": [model] * chosen.height,
                         "theme": chosen["id"],
                         "name": chosen["name"],
-                        "n_eff": found.n_eff,
-                        "mean": found.chi_model,
-                        "gap": found.gap,
-                        "gap_low": found.gap_low,
-                        "gap_high": found.gap_high,
-                        "p_value": found.p_value,
+                        "n_eff": own.n_eff,
+                        "mean": own.chi_model,
+                        "gap": own.gap,
+                        "gap_low": own.gap_low,
+                        "gap_high": own.gap_high,
+                        "p_value": own.p_value,
                     }
                 )
             )

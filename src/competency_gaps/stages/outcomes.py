@@ -36,6 +36,8 @@ from competency_gaps.stages.themes import BENCHMARKS, RESULTS, run_theme_tables
 from competency_gaps.text import plural
 
 FOLDER = "outcomes"
+ANSWERS = "answers"
+"""Folder of a run with the answers of language models, kept by what they were asked."""
 VERSION = 1
 """Of the tables of outcomes; older ones are made again."""
 _NAMED = ("concepts.parquet", THEMES, NAMES)
@@ -88,8 +90,7 @@ def outcome_run(
         known = read_manifest(folder)
         if known["outcome"].get("digest") == digest:
             return RunFolder(folder, known)
-    if folder.exists():
-        shutil.rmtree(folder)
+    _clear(folder)
     record = {
         "kind": kind,
         "model": model,
@@ -102,6 +103,15 @@ def outcome_run(
     progress = progress or Progress(quiet=True)
     with progress.stage(f"evidence of {model}"):
         return _write(base, folder, outcome, record)
+
+
+def _clear(folder: Path) -> None:
+    """Remove an outcome that is out of date, but not what language models answered, which may have cost money."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.is_dir() and path.name != ANSWERS:
+            shutil.rmtree(path)
+        elif not path.is_dir():
+            path.unlink()
 
 
 def made_outcomes(run: RunFolder) -> list[RunFolder]:

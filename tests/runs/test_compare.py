@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from dataclasses import replace
@@ -37,6 +38,11 @@ def scored(run, after, before):
     return run
 
 
+def overall(made, weighting="items"):
+    """The row of the overall difference under a weighting."""
+    return made.overall.row(by_predicate=pl.col("weighting") == weighting, named=True)
+
+
 def models(run, lost=0, seed=0):
     rng = np.random.default_rng(seed)
     before = (rng.random(run.items.height) < 0.7).astype(float)
@@ -51,7 +57,7 @@ def test_counts_and_p_values_are_mcnemars(run):
     made = scored(run, after, before).compare("after", "before")
     kept = run.items["excluded"].is_null().to_numpy()
     better, worse = (int((kept & (sign * (after - before) > 0)).sum()) for sign in (1, -1))
-    row = made.overall.row(0, named=True)
+    row = overall(made)
     assert run.items["cluster"].n_unique() == run.items.height  # no repeats, so that clusters are items
     assert (row["better"], row["worse"]) == (better, worse)
     assert row["p_value"] == pytest.approx(binomtest(better, better + worse).pvalue)
@@ -71,10 +77,10 @@ def test_a_model_against_itself_shows_nothing(run):
     after, before = models(run)
     made = scored(run, after, before).compare("after", "before")
     assert made.verdict == "no regression" and made.items.is_empty()
-    assert made.overall["difference"].item() == 0 and made.overall["p_value"].item() == 1
+    assert made.overall["difference"].to_list() == [0, 0] and made.overall["p_value"].to_list() == [1, 1]
     for frame in (made.benchmarks, made.themes, made.concepts):
         assert (frame["status"] == "same").all()
-    assert made.overall["detectable"].item() > 0
+    assert (made.overall["detectable"] > 0).all()
 
 
 def test_a_planted_loss_is_a_regression_and_its_opposite_is_none(run):
@@ -85,7 +91,7 @@ def test_a_planted_loss_is_a_regression_and_its_opposite_is_none(run):
     assert lost.items["difference"].to_list() == [-1.0] * lost.items.height
     won = run.compare("before", "after")
     assert won.verdict == "no regression"
-    assert won.overall["difference"].item() == -lost.overall["difference"].item()
+    assert won.overall["difference"].to_list() == (-lost.overall["difference"]).to_list()
     assert run.compare("after", "before", min_effect=0.6).verdict == "no regression"
 
 
@@ -105,7 +111,7 @@ def test_two_runs_pair_by_id_and_text(run, tmp_path):
     made = cg.compare(tmp_path / "other", run)
     assert made.paired == int((~np.isnan(run.outcomes)).sum()) - 1
     assert len(made.only_candidate) == len(made.only_baseline) == 1
-    assert made.overall["difference"].item() == 0
+    assert made.overall["difference"].to_list() == [0, 0]
     assert made.candidate != made.baseline
     nothing = pl.read_parquet(tmp_path / "other" / "items.parquet").with_columns(
         item_id=pl.lit("x") + pl.col("item_id")
@@ -173,8 +179,8 @@ def test_clusters_across_benchmarks_count_as_they_are(run):
     after = np.where(first & (number % 3 == 0), 0.0, before)
     made = scored(run, after, before).compare("after", "before")
     kept = run.items["excluded"].is_null().to_numpy()
-    assert made.overall["better"].item() == 0
-    assert made.overall["worse"].item() == len(np.unique(number[kept & (after < before)]))
+    assert overall(made)["better"] == 0
+    assert overall(made)["worse"] == len(np.unique(number[kept & (after < before)]))
     assert made.benchmarks["benchmark"].to_list() == run.items["benchmark"].unique(maintain_order=True).to_list()
     assert made.benchmarks["difference"].to_list() == pytest.approx([-(after < before)[kept & first].mean(), 0])
 
@@ -185,7 +191,41 @@ def test_the_difference_of_passages_is_that_of_the_items_means(run):
     after, before = (rng.integers(0, 2, run.items.height).astype(float) for _ in NAMES)
     made = scored(run, after, before).compare("after", "before")
     kept = run.items["excluded"].is_null().to_numpy()
-    assert made.overall["difference"].item() == pytest.approx((after - before)[kept].mean())
+    assert overall(made)["difference"] == pytest.approx((after - before)[kept].mean())
+
+
+def every_flip(values, cluster, weight):
+    """The two-sided p-value of a weighted mean difference over all ways to flip whole clusters."""
+    terms = np.bincount(cluster, weight * values)
+    signs = np.array(list(itertools.product([-1, 1], repeat=len(terms))))
+    return (np.abs(signs @ terms) >= abs(terms.sum()) - 1e-9).mean()
+
+
+@pytest.mark.parametrize("kind", ["equal", "given"])
+def test_the_whole_is_one_flip_of_clusters_across_benchmarks_under_both_weightings(run, kind):
+    """Eleven clusters, some of them with items of both benchmarks, against every choice of their signs."""
+    rng = np.random.default_rng(5)
+    number = rng.integers(0, 11, run.items.height)
+    run = clustered(run, number, kind)
+    shift = rng.normal(0.1, 0.3, 11)[number]
+    before = rng.uniform(0.4, 0.6, run.items.height)
+    made = scored(run, np.clip(before + shift, 0, 1), before).compare("after", "before")
+    kept = run.items["excluded"].is_null().to_numpy()
+    values = (np.clip(before + shift, 0, 1) - before)[kept]
+    cluster, benchmark = number[kept], run.items["benchmark"].rank("dense").to_numpy()[kept] - 1
+    assert len(np.unique(np.stack([cluster, benchmark]), axis=1).T) > len(np.unique(cluster))
+    repeated = kind == "equal"  # one text counts once, however often it is asked
+    items = 1 / np.bincount(cluster)[cluster] if repeated else np.ones(len(values))
+    place = cluster * (benchmark.max() + 1) + benchmark
+    within = 1 / np.bincount(place)[place] if repeated else np.ones(len(values))
+    for weighting, weight in {"items": items, "benchmarks": within / np.bincount(benchmark, within)[benchmark]}.items():
+        row = overall(made, weighting)
+        assert row["clusters"] == 11
+        assert row["difference"] == pytest.approx(np.average(values, weights=weight))
+        assert row["p_value"] == pytest.approx(every_flip(values, cluster, weight), abs=0.012)
+        assert row["low"] < row["difference"] < row["high"]
+    assert overall(made, "benchmarks")["difference"] == pytest.approx(made.benchmarks["difference"].mean())
+    assert len(set(made.overall["p_value"])) == 2
 
 
 def test_a_benchmark_that_the_candidate_drops_cannot_be_told(run):

@@ -32,14 +32,20 @@ NAMED = 4
 def sentences(made: Comparison) -> list[str]:
     """Say what the comparison shows: the verdict, the whole, what got worse and better, and what did not pair."""
     candidate, baseline = short_name(made.candidate), short_name(made.baseline)
-    row = made.overall.row(0, named=True)
+    row = made.overall.row(by_predicate=pl.col("weighting") == "items", named=True)
     lines = [_verdict(made, candidate, baseline)]
     lines.append(
-        f"Over all {plural(made.paired, 'item')} that both are scored on, {candidate} differs by "
-        f"{_points(row['difference'])} points of 100 (95% interval {_points(row['low'])} to {_points(row['high'])}): "
+        f"Over all {plural(made.paired, 'item')} that both are scored on, {candidate} differs by {_interval(row)}: "
         f"better on {row['better']:,} and worse on {row['worse']:,} of {plural(row['clusters'], 'cluster')}. A "
         f"difference of {100 * row['detectable']:.1f} points could have been seen."
     )
+    if made.benchmarks.height > 1:
+        row = made.overall.row(by_predicate=pl.col("weighting") == "benchmarks", named=True)
+        lines.append(
+            f"Where each of the {made.benchmarks.height:,} benchmarks counts the same, it differs by {_interval(row)}; "
+            f"{100 * row['detectable']:.1f} points could have been seen. {argument('fail_on')} regression tests the "
+            "mean over items, and each benchmark by itself."
+        )
     frames = (("benchmark", made.benchmarks), ("theme", made.themes), ("concept", made.concepts))
     for status in ("worse", "better"):
         counts = [(int((frame["status"] == status).sum()), frame.height, what) for what, frame in frames]
@@ -137,6 +143,11 @@ def _cells(row: dict[str, Any]) -> list[str]:
         f"{row['p_value']:.2g}",
         f"{100 * row['detectable']:.1f}",
     ]
+
+
+def _interval(row: dict[str, Any]) -> str:
+    ends = f"{_points(row['low'])} to {_points(row['high'])}"
+    return f"{_points(row['difference'])} points of 100 (95% interval {ends}, p {row['p_value']:.2g})"
 
 
 def _points(difference: float) -> str:

@@ -45,6 +45,10 @@ PAIRED = 0.5
 ROWS = 256
 """Concepts compared at a time."""
 
+GATED = "items"
+"""The weighting of the overall difference that the gate tests: of the two it sees a loss all over more often, and a loss
+in a small benchmark is that benchmark's own test to see (``validation/gate.py``)."""
+
 GateVerdict = Literal["regression", "no regression", "not comparable"]
 
 
@@ -69,7 +73,8 @@ class Comparison:
     """Items (benchmark and id) that only the candidate is scored on."""
     only_baseline: tuple[str, ...]
     overall: pl.DataFrame
-    """One row."""
+    """Two rows, by ``weighting``: ``items`` (every item counts the same; what the gate tests) and ``benchmarks`` (every
+    benchmark counts the same: the mean of the benchmarks' differences)."""
     benchmarks: pl.DataFrame
     """One row per benchmark with a pair, with ``benchmark``; Holm's correction."""
     themes: pl.DataFrame
@@ -185,15 +190,13 @@ def compare_scores(
     sample = with_outcomes(run_sample(run, config.strata), Outcomes(outcome.values, outcome.limits))
     units = units_of(sample)
     differences = _of_units(outcome.values, units)
-    every = sp.csr_array(np.ones((1, len(values))))
-    overall = _frame(paired_differences(units.rows(every), differences, seed=config.seed), min_effect, "none")
     made = Comparison(
         candidate,
         baseline,
         int((~np.isnan(outcome.values)).sum()),
         _only(run, values, before) if only_candidate is None else only_candidate,
         _only(run, before, values),
-        overall,
+        _overall(sample, units, outcome.values, min_effect, config.seed),
         _benchmarks(run, sample, outcome.values, min_effect, config.seed),
         _themes(run, sample, units, differences, min_effect, config),
         _concepts(run, sample, units, differences, min_effect, config, able=run.concepts["ranked"] & concepts),
@@ -210,6 +213,22 @@ def _of_units(values: np.ndarray, units: Units) -> np.ndarray:
     """Mean difference of each cluster's items; unlike a unit's outcome it is not moved between benchmarks' levels."""
     known = units.unit >= 0
     return np.asarray(np.bincount(units.unit[known], values[known]) / np.bincount(units.unit[known]))
+
+
+def _overall(sample: ItemSample, units: Units, values: np.ndarray, min_effect: float, seed: int) -> pl.DataFrame:
+    """Test the pooled difference under both weightings; what a cluster adds to it flips as a whole."""
+    known = units.unit >= 0
+    own, benchmark = units.unit[known], sample.benchmark[known]
+    within = units_of(sample, across=False).share[known]
+    weights = {"items": units.share[known], "benchmarks": within / np.bincount(benchmark, within)[benchmark]}
+    frames = []
+    for weighting, weight in weights.items():
+        total = np.bincount(own, weight)
+        differences = np.bincount(own, weight * values[known]) / total
+        paired = paired_differences(sp.csr_array(total[None]), differences, seed=seed)
+        named = pl.DataFrame({"weighting": [weighting]})
+        frames.append(pl.concat([named, _frame(paired, min_effect, "none")], how="horizontal"))
+    return pl.concat(frames)
 
 
 def _only(run: RunFolder, own: np.ndarray, other: np.ndarray) -> tuple[str, ...]:
@@ -370,7 +389,7 @@ def _verdict(made: Comparison, unpaired: Sequence[str]) -> tuple[GateVerdict, tu
     faults += [f"{made.candidate} lacks most of the scores of the benchmark {name}" for name in unpaired]
     if faults:
         return "not comparable", tuple(faults)
-    families = {"overall": made.overall}
+    families = {"overall": made.overall.filter(weighting=GATED)}
     if made.benchmarks.height > 1:
         families["benchmark"] = made.benchmarks
     if made.themes.height:

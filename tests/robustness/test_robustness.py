@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from robustness_helpers import drawn_run
 
 from competency_gaps.config import EvidenceConfig, MetricsConfig
@@ -110,6 +111,35 @@ def test_nothing_carries_over_without_a_planted_weakness():
     assert found.auc.mean < found.auc_baseline.mean + 0.05
     tones = {one.code: one.tone for one in held_out_verdicts(found)}
     assert tones["held_out_weak"] != "good" and tones["split_halves"] == "bad"
+
+
+def against_peers(seed: int, weak: float):
+    """A model's scores less what peers make of items whose difficulty is a concept's; beyond it, another is weak."""
+    data, rng = drawn_run(seed, items=(1200, 900), unscored=0), np.random.default_rng(seed)
+    cas = sp.vstack([part.cas for part in data.parts]).toarray()
+    chance = 0.8 - 0.5 * (cas[:, 3] > 1)
+    expected = rng.binomial(12, chance) / 12
+    score = (rng.random(data.items) < chance - weak * (cas[:, 0] > 1)).astype(float)
+    shares = (score - expected + 2) / 4
+    parts = tuple(part._replace(scores=own) for part, own in zip(data.parts, data.split(shares), strict=True))
+    return replace(data, parts=parts, limits=(-2.0, 2.0), expected=expected), score
+
+
+def test_failures_against_peers_are_those_of_the_score_whatever_peers_expect():
+    data, score = against_peers(11, weak=0.2)
+    assert data.failed.tolist() == (score < 0.5).tolist()
+    half = replace(data, parts=tuple(p._replace(scores=np.full(len(p.scores), 0.5)) for p in data.parts))
+    assert not replace(half, expected=np.full(data.items, 0.5)).failed.any(), "a score of 1/2 is no failure"
+
+
+def test_difficulty_that_peers_show_is_no_merit_of_the_concepts():
+    typical, special = (held_out(against_peers(11, weak)[0], splits=3, fits=3) for weak in (0, 0.35))
+    assert typical.auc_baseline.mean > 0.6, "peers know the difficulty, which a concept could tell as well"
+    assert abs(typical.auc_gain.mean) < 0.02
+    assert special.auc_gain.low > 0.02
+    verdicts = [held_out_verdicts(each, from_peers=True)[-1] for each in (typical, special)]
+    assert verdicts[1].tone == "good" and verdicts[0].tone != "good"
+    assert "better than the peers' scores alone" in with_sentence(asdict(verdicts[1]))["sentence"]
 
 
 def test_clusters_stay_together_in_every_draw_in_whatever_benchmark_their_items_are():

@@ -61,7 +61,7 @@ def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = No
     verdicts.append(ablation_verdict(removed))
     with progress.stage("testing on held-out items", total=SPLITS, unit="splits") as bar:
         unseen = held_out(data, seed=seed, advance=bar.advance)
-    verdicts += held_out_verdicts(unseen)
+    verdicts += held_out_verdicts(unseen, from_peers=data.expected is not None)
     figures: dict[str, Any] = {"subsampling": asdict(draws), "ablation": asdict(removed), "held_out": asdict(unseen)}
     if against is not None:
         with progress.stage("comparing with the other run"):

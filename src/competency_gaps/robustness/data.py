@@ -62,6 +62,8 @@ class RunData:
     metrics: MetricsConfig
     limits: tuple[float, float]
     """The outcomes that scores of 0 and 1 stand for."""
+    expected: np.ndarray | None = None
+    """float64 of shape (items,): the model's score that its peers let expect; None: outcomes are not against peers."""
 
     @property
     def items(self) -> int:
@@ -72,6 +74,14 @@ class RunData:
     def scores(self) -> np.ndarray:
         """float64 of shape (items,); NaN = unscored."""
         return np.concatenate([part.scores for part in self.parts])
+
+    @property
+    def failed(self) -> np.ndarray:
+        """bool of shape (items,): whether the model's score is below 1/2; of a difference of two models, below 0."""
+        if self.expected is None:
+            return self.scores < 0.5
+        low, high = self.limits
+        return low + (high - low) * self.scores + self.expected < 0.5 - 1e-9  # less what rounding may take off a 1/2
 
     @cached_property
     def benchmark(self) -> np.ndarray:
@@ -122,7 +132,10 @@ class RunData:
         parts = tuple(part.of_items(mask) for part, mask in zip(self.parts, masks, strict=True))
         kept = np.concatenate(masks)
         return replace(
-            self, parts=parts, item_ids=tuple(item_id for item_id, k in zip(self.item_ids, kept, strict=True) if k)
+            self,
+            parts=parts,
+            item_ids=tuple(item_id for item_id, k in zip(self.item_ids, kept, strict=True) if k),
+            expected=None if self.expected is None else self.expected[kept],
         )
 
     @cached_property
@@ -173,7 +186,10 @@ def run_data(run: RunFolder) -> RunData:
         kept = items["excluded"].is_null()
         parts.append(whole.of_items(kept.to_numpy()))
         ids += [(name, item) for item in items.filter(kept)["item_id"].to_list()]
-    concepts = run.concepts
+    concepts, expected = run.concepts, None
+    if run.kind == "peers":
+        kept = run.items["excluded"].is_null()
+        expected = run.items["score"].fill_null(float("nan")).to_numpy()[kept] - run.outcomes[kept]
     return RunData(
         tuple(parts),
         tuple(ids),
@@ -184,4 +200,5 @@ def run_data(run: RunFolder) -> RunData:
         config,
         MetricsConfig(**run.manifest["settings"]["metrics"]),
         run.limits,
+        expected,
     )

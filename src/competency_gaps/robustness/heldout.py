@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -60,9 +61,11 @@ class HeldOut:
     gap_correlation: Interval
     """The same for the adjusted gap."""
     auc: Interval
-    """AUC of failure on the second half, predicted from the benchmark and the concepts' saliencies."""
+    """AUC of failure on the second half, predicted from the concepts' saliencies and what ``auc_baseline`` rests on."""
     auc_baseline: Interval
-    """AUC of failure predicted from the benchmark alone (its mean on the first half)."""
+    """AUC of failure predicted from the benchmark and, against peers, from what these make of the item."""
+    auc_gain: Interval
+    """``auc`` less ``auc_baseline``, split by split."""
 
 
 def check_installed() -> None:
@@ -110,9 +113,8 @@ def held_out(
             values[f"{word}_random"].append(_effect(saliency, residual, alike))
         _correlate(values, first, second, first_evidence, second_evidence)
         if split < fits:
-            auc, baseline = _predict_failure(data, first, second)
-            values["auc"].append(auc)
-            values["auc_baseline"].append(baseline)
+            for name, value in predict_failure(first, second)._asdict().items():
+                values[name].append(value)
         advance(1)
     return HeldOut(**{name: Interval.of(by_split) for name, by_split in values.items()})
 
@@ -174,28 +176,36 @@ def _correlate(
         values[name].append(float(np.corrcoef(a[both], b[both])[0, 1]) if enough else float("nan"))
 
 
-def _predict_failure(data: RunData, first: RunData, second: RunData) -> tuple[float, float]:
-    """AUC on the second half, from concepts and benchmark, and from the benchmark alone; failures score below 1/2."""
+class Prediction(NamedTuple):
+    """How well failures of one half are predicted from another; the fields are those of :class:`HeldOut`."""
+
+    auc: float
+    auc_baseline: float
+    auc_gain: float
+
+
+def predict_failure(first: RunData, second: RunData) -> Prediction:
+    """Predict the failures of the second half, with and without the concepts; NaN if a half has one kind of item only.
+
+    The concepts' logistic regression starts from the log-odds of the baseline's, so that it has to add to them.
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 
-    halves = []
-    for half in (first, second):
-        known = ~np.isnan(half.scores)
-        groups = sp.csr_array(np.eye(len(half.parts))[half.benchmark])
-        features = sp.csr_array(sp.hstack([groups, half.saliency()], format="csr"))[known]
-        halves.append((features, (half.scores[known] < 0.5).astype(int), half.benchmark[known]))
-    (features, failed, groups_of), (others, other_failed, other_groups) = halves
-    if len(set(failed)) < 2 or len(set(other_failed)) < 2:
-        return float("nan"), float("nan")
-    rate = np.bincount(groups_of, failed, len(data.parts)) / np.maximum(
-        1, np.bincount(groups_of, minlength=len(data.parts))
+    known, unseen = (~np.isnan(half.scores) for half in (first, second))
+    failed, truth = first.failed[known], second.failed[unseen]
+    cluster = np.concatenate([part.cluster for part in first.parts])[known]
+    folds = min(3, *(len(np.unique(cluster[failed == kind])) for kind in (False, True)))
+    if folds < 2 or len(set(truth.tolist())) < 2:
+        return Prediction(float("nan"), float("nan"), float("nan"))
+    baseline = LogisticRegression(C=100, max_iter=1000).fit(_baseline(first)[known], failed)
+    odds = [baseline.decision_function(_baseline(half)) for half in (first, second)]
+    # The penalty hardly weighs on a column that is as wide as this.
+    features, others = (
+        sp.csr_array(sp.hstack([10 * sp.csr_array(odd[:, None]), half.saliency()], format="csr"))[kept]
+        for odd, half, kept in zip(odds, (first, second), (known, unseen), strict=True)
     )
-    cluster = np.concatenate([part.cluster[~np.isnan(part.scores)] for part in first.parts])
-    folds = min(3, *(len(np.unique(cluster[failed == kind])) for kind in (0, 1)))
-    if folds < 2:
-        return float("nan"), float("nan")
     model = GridSearchCV(
         LogisticRegression(max_iter=300),
         {"C": [0.003, 0.01, 0.03, 0.1]},
@@ -204,5 +214,14 @@ def _predict_failure(data: RunData, first: RunData, second: RunData) -> tuple[fl
         cv=StratifiedGroupKFold(folds, shuffle=True, random_state=0),
     )
     model.fit(features, failed, groups=cluster)
-    chance = model.predict_proba(others)[:, 1]
-    return float(roc_auc_score(other_failed, chance)), float(roc_auc_score(other_failed, rate[other_groups]))
+    alone = float(roc_auc_score(truth, odds[1][unseen]))
+    auc = float(roc_auc_score(truth, model.predict_proba(others)[:, 1]))
+    return Prediction(auc, alone, auc - alone)
+
+
+def _baseline(data: RunData) -> np.ndarray:
+    """What predicts failures without concepts: float64 of shape (items, benchmarks, and one against peers)."""
+    groups = np.eye(len(data.parts))[data.benchmark]
+    if data.expected is None:
+        return groups
+    return np.column_stack([groups, np.nan_to_num(data.expected)])

@@ -55,8 +55,8 @@ _HALVES = (
     " on the concepts' gaps: correlation {mean:.2f} [{low:.2f}, {high:.2f}]; of chi_model {chi_model_correlation:.2f}."
 )
 _AUC = (
-    " failures better than the benchmark: AUC {mean:.3f} [{low:.3f}, {high:.3f}] on unseen items, against "
-    "{baseline:.3f} from the benchmark's mean alone."
+    " failures better than {known} alone: AUC {mean:.3f} [{low:.3f}, {high:.3f}] on unseen items, against "
+    "{baseline:.3f}, which is {gain:+.3f} [{gain_low:+.3f}, {gain_high:+.3f}]."
 )
 _SHARED = (
     ": over {matched:,} concepts matched {by} (of {concepts:,} tested), gaps correlate at {gap_correlation:.2f}, "
@@ -134,11 +134,12 @@ def with_sentence(verdict: Mapping[str, Any]) -> dict[str, Any]:
         if kept is None or math.isnan(kept)
         else f"{kept:.0%} of the significant gaps keep their sign"
     )
+    known = "the peers' scores" if numbers.get("from_peers") else "the benchmark's mean"
     template = SENTENCES[f"{verdict['code']}.{verdict['outcome']}"]
     return {
         **verdict,
         "test": words.vformat(TITLES[verdict["code"]], (), numbers),
-        "sentence": words.vformat(template, (), {**numbers, "by": by, "signs": signs}),
+        "sentence": words.vformat(template, (), {**numbers, "by": by, "signs": signs, "known": known}),
     }
 
 
@@ -169,13 +170,16 @@ def ablation_verdict(removed: Ablation) -> RobustnessVerdict:
     return _verdict("ablation", outcome[falls, rises], numbers)
 
 
-def held_out_verdicts(result: HeldOut) -> list[RobustnessVerdict]:
-    """Judge whether gaps hold on unseen items, and whether concepts predict failures."""
+def held_out_verdicts(result: HeldOut, *, from_peers: bool = False) -> list[RobustnessVerdict]:
+    """Judge whether gaps hold on unseen items, and whether concepts predict failures.
+
+    ``from_peers``: whether the baseline of the prediction knows what peers make of the items.
+    """
     return [
         _on_unseen("held_out_weak", -1, result.weak, result.weak_random, result.weak_found),
         _on_unseen("held_out_strong", 1, result.strong, result.strong_random, result.strong_found),
         _halves(result),
-        _prediction(result),
+        _prediction(result, from_peers=from_peers),
     ]
 
 
@@ -194,10 +198,12 @@ def _halves(result: HeldOut) -> RobustnessVerdict:
     return _verdict("split_halves", _agreement(gap.mean), numbers)
 
 
-def _prediction(result: HeldOut) -> RobustnessVerdict:
-    auc, base = result.auc, result.auc_baseline
-    outcome = "better" if auc.low > base.high else "no_better" if auc.mean <= base.mean else "perhaps"
-    return _verdict("prediction", outcome if auc.splits else "few", {**asdict(auc), "baseline": base.mean})
+def _prediction(result: HeldOut, *, from_peers: bool) -> RobustnessVerdict:
+    gain = result.auc_gain
+    outcome = "better" if gain.low > 0 else "no_better" if gain.mean <= 0 else "perhaps"
+    gains = {"gain": gain.mean, "gain_low": gain.low, "gain_high": gain.high}
+    numbers = {**asdict(result.auc), "baseline": result.auc_baseline.mean, **gains, "from_peers": from_peers}
+    return _verdict("prediction", outcome if gain.splits else "few", numbers)
 
 
 def agreement_verdict(result: Agreement) -> RobustnessVerdict:

@@ -1,14 +1,18 @@
 """Real models' results read through one small model's concepts: the figures of docs/real-models.md.
 
-    python validation/real_models.py RUN [--part counts nulls halves carry subjects items] [--model NAME ...]
+    python validation/real_models.py RUN [--part PART ...] [--model NAME ...] [--without NAME ...]
 
 RUN is a finished run with scores of several models (``cgaps run --no-ask --scores``, ``cgaps score``). Prints Markdown.
 
-counts   weak and strong concepts and themes of each model, by its scores and against its peers
+counts   weak and strong concepts and themes of each model, by its scores and against its peers, and the gap that the
+         median concept and theme would need to be found
 nulls    the same with outcomes shuffled within benchmarks and lengths, 20 draws: what is listed by chance
 halves   what one half of the items lists, looked up on the other half
 carry    what one set of scores lists, looked up in another set (pairs NAME=NAME of --pair), without the items whose
          question both sets ask (--shared keeps them)
+lens     AUC of failure on unseen halves, from concepts and from the peers' scores, as ``cgaps robustness`` has it, but
+         on fewer splits; and the correlation of scores against peers with what concepts predict of them
+families how much of the differences between models' themes, against peers, lies between families of models
 subjects each model's mean score against its peers by the items' own group, which no concept knows of
 items    items on which strong models are wrong and weak ones right, and items on which models agree against the key
 """
@@ -16,20 +20,43 @@ items    items on which strong models are wrong and weak ones right, and items o
 from __future__ import annotations
 
 import argparse
+import math
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+from scipy.stats import false_discovery_control, norm
 
 import competency_gaps as cg
 from competency_gaps.evidence import Evidence, ItemSample, evidence, units_of
+from competency_gaps.outcomes import choose_peers, expected_scores
+from competency_gaps.robustness.data import RunData, run_data
+from competency_gaps.robustness.heldout import Interval, predict_failure
 from competency_gaps.runs.sample import Outcomes, run_sample, with_outcomes
-from competency_gaps.runs.scores import model_scores
+from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.runs.settings import evidence_config
 from competency_gaps.stages.outcomes import outcome_of
 
 DRAWS = 20
 SPLITS = 10
+LISTED = 40
+"""Most ids that are printed of items that look broken."""
+RELABELLED = 9_999
+"""Random assignments of families to models; all, where there are no more than twice as many."""
+FAMILIES = {
+    "Llama": r"llama",
+    "Mistral": r"mistral|mixtral",
+    "Qwen": r"qwen",
+    "Yi": r"yi-",
+    "Gemma and Gemini": r"gemma|gemini",
+    "Claude": r"claude",
+    "GPT": r"gpt-|o1-",
+    "DeepSeek": r"deepseek",
+}
+"""Family -> what its models' names begin with, apart from a maker's prefix. mathstral, a specialist, is in none."""
 
 
 def judged(run: cg.Run, sample: ItemSample, values: np.ndarray, limits: tuple[float, float]) -> Evidence:
@@ -39,28 +66,44 @@ def judged(run: cg.Run, sample: ItemSample, values: np.ndarray, limits: tuple[fl
 
 
 def counts(run: cg.Run, models: list[str]) -> None:
-    """Print how many concepts and themes stand out."""
+    """Print how many concepts and themes stand out, and the smallest gaps (in points of 100) that would."""
     sample, scores = run_sample(run, evidence_config(run).strata), model_scores(run)
-    has_themes = run.themes is not None
-    themes = {kind: run.model_themes(against_peers=kind == "peers") for kind in ("score", "peers") if has_themes}
-    print("| model | scored | mean | weak : strong | in groups | themes | against peers | in groups | themes | slope |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    themes = {kind: run.model_themes(against_peers=kind == "peers", models=models) for kind in ("score", "peers")}
+    columns = ("weak : strong", "in groups", "themes", "smallest: concept", "theme")
+    both = " | ".join([*columns, "against peers", *columns[1:]])
+    print(f"| model | scored | mean | {both} | slope |\n| --- | ---: | ---: |{' ---: |' * 11}")
     for model in models:
         own = scores.of(model)
         cells = [model, f"{int((~np.isnan(own)).sum()):,}", f"{np.nanmean(own):.3f}"]
-        slope = ""
         for kind in ("score", "peers"):
             outcome = outcome_of(run, scores, model, kind)
-            found = judged(run, sample, outcome.values, outcome.limits).counts()
-            cells.append(f"{found['weak']} : {found['strong']}")
-            cells.append(f"{found['weak_groups']} : {found['strong_groups']}")
-            if has_themes:
-                rows = themes[kind].filter(pl.col("model") == model)["status"]
-                cells.append(f"{int((rows == 'weak').sum())} : {int((rows == 'strong').sum())}")
-            if kind == "peers":
-                slopes = run.as_model(model, "peers").manifest["outcome"]["slopes"].values()
-                slope = ", ".join(f"{value:.2f}" for value in slopes)
-        print(f"| {' | '.join([*cells, slope])} |", flush=True)
+            of_concepts = judged(run, sample, outcome.values, outcome.limits)
+            of_themes = themes[kind].filter(pl.col("model") == model)
+            found, status = of_concepts.counts(), of_themes["status"]
+            tested = ~np.isnan(of_concepts.p_value)
+            widths = of_concepts.gap_high[tested] - of_concepts.gap_low[tested]
+            theme_widths = (of_themes["gap_high"] - of_themes["gap_low"]).drop_nulls().to_numpy()
+            cells += [
+                f"{found['weak']} : {found['strong']}",
+                f"{found['weak_groups']} : {found['strong_groups']}",
+                f"{int((status == 'weak').sum())} : {int((status == 'strong').sum())}",
+                f"{100 * smallest(widths, len(widths)):.1f}",
+                f"{100 * smallest(theme_widths, themes[kind].height):.1f}",
+            ]
+        print(f"| {' | '.join(cells)} | {', '.join(slopes(run, scores, model))} |", flush=True)
+
+
+def smallest(widths: np.ndarray, tests: int) -> float:
+    """Give the gap that is found with a chance of 80% if it is the only one; ``widths`` are those of 95% intervals."""
+    error = float(np.median(widths)) / (2 * norm.ppf(0.975))
+    return error * float(norm.isf(0.025 / tests) + norm.ppf(0.8))  # the first step of Benjamini-Hochberg
+
+
+def slopes(run: cg.Run, scores: ModelScores, model: str) -> list[str]:
+    """How much a model's scores change with its peers', by benchmark."""
+    row, names = scores.row(model), run.items["benchmark"]
+    expected = expected_scores(scores.values, row, choose_peers(scores.values, row), names.rank("dense").to_numpy())
+    return [f"{slope:.2f}" for slope in expected.slopes.values()]
 
 
 def nulls(run: cg.Run, models: list[str]) -> None:
@@ -150,24 +193,193 @@ def both_gaps(first: Evidence, second: Evidence) -> float:
     return float(np.corrcoef(first.gap[both], second.gap[both])[0, 1])
 
 
+def lens(run: cg.Run, models: list[str], splits: int) -> None:
+    """Print how well failures on unseen items are predicted, with and without concepts."""
+    columns = ("concepts", "peers", "peers and concepts", "gain", "predicted : observed against peers")
+    print(f"| model | {' | '.join(columns)} |\n| --- | ---: | ---: | ---: | ---: | ---: |")
+    for model in models:
+        by_score, by_peers = run_data(run.as_model(model)), run_data(run.as_model(model, "peers"))
+        values: dict[str, list[float]] = {name: [] for name in columns}
+        rng = np.random.default_rng(0)
+        for _ in range(splits):
+            masks = by_score.draw(0.5, rng)
+            sides = [
+                [data.of_items([kept == side for kept in masks]) for side in (True, False)]
+                for data in (by_score, by_peers)
+            ]
+            plain, against = (predict_failure(*halves) for halves in sides)
+            for name, value in zip(
+                columns,
+                (plain.auc, against.auc_baseline, against.auc, against.auc_gain, foretold(*sides[1])),
+                strict=True,
+            ):
+                values[name].append(value)
+        cells = [shown(Interval.of(values[name]), signed=name == "gain") for name in columns]
+        print(f"| {model} | {' | '.join(cells)} |", flush=True)
+
+
+def shown(interval: Interval, *, signed: bool) -> str:
+    """Write a mean over splits and their range."""
+    form = "+.3f" if signed else ".2f"
+    return f"{interval.mean:{form}} ({interval.low:{form}} to {interval.high:{form}})"
+
+
+def foretold(first: RunData, second: RunData) -> float:
+    """Correlation, on the second half, of scores against peers with those that the first half's concepts predict.
+
+    What peers make of an item is subtracted, not used to predict: so concepts gain nothing by seeing an item's
+    difficulty better than a few peers' scores show it.
+    """
+    from sklearn.linear_model import Ridge
+    from sklearn.model_selection import GridSearchCV, GroupKFold
+
+    known, unseen = (~np.isnan(half.scores) for half in (first, second))
+    cluster = np.concatenate([part.cluster for part in first.parts])[known]
+    search = GridSearchCV(Ridge(solver="sparse_cg"), {"alpha": [30, 100, 300, 1000, 3000]}, cv=GroupKFold(3))
+    search.fit(first.saliency()[known], first.scores[known], groups=cluster)
+    return float(np.corrcoef(search.predict(second.saliency()[unseen]), second.scores[unseen])[0, 1])
+
+
+class Labels(NamedTuple):
+    """Families of models: number of each model's, and their names."""
+
+    number: np.ndarray
+    names: tuple[str, ...]
+
+
+def families_of(models: list[str]) -> Labels:
+    """Find the family of each model; -1: none, or it is the only one of its family."""
+    own = []
+    for model in models:
+        name = re.sub(r"^meta-", "", model.lower())
+        own.append(next((family for family, start in FAMILIES.items() if re.match(start, name)), ""))
+    names = tuple(family for family in FAMILIES if own.count(family) > 1)
+    return Labels(np.array([names.index(family) if family in names else -1 for family in own]), names)
+
+
+def relabelled(number: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, bool]:
+    """Deal families out among models anew.
+
+    Returns
+    -------
+    ndarray of int64 of shape (draws, models), the real assignment first; and whether these are all that are possible
+    """
+    sizes = np.bincount(number)
+    ways = math.factorial(len(number)) // math.prod(map(math.factorial, sizes.tolist()))
+    if ways > 2 * RELABELLED:
+        return np.stack([number, *(rng.permutation(number) for _ in range(RELABELLED))]), False
+    others = [labels for labels in assignments(sizes.tolist()) if labels != number.tolist()]
+    return np.array([number.tolist(), *others]), True
+
+
+def assignments(sizes: list[int]) -> Iterator[list[int]]:
+    """Go through all different assignments of families of these sizes."""
+    if not any(sizes):
+        yield []
+    for family, size in enumerate(sizes):
+        if size:
+            left = [other - (place == family) for place, other in enumerate(sizes)]
+            yield from ([family, *rest] for rest in assignments(left))
+
+
+def between_share(gaps: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Share of the variance that lies between families, for all themes together and for each.
+
+    The first is the R^2 of PERMANOVA with Euclidean distances (Anderson, Austral Ecology 26, 2001).
+
+    Parameters
+    ----------
+    gaps : ndarray of float64 of shape (models, themes)
+    labels : ndarray of int64 of shape (draws, models)
+
+    Returns
+    -------
+    ndarray of shape (draws,), ndarray of shape (draws, themes)
+    """
+    centred = gaps - gaps.mean(axis=0)
+    member = (labels[:, None, :] == np.arange(labels.max() + 1)[None, :, None]).astype(float)
+    size = member.sum(axis=2)
+    between = ((member @ centred) ** 2 / size[:, :, None]).sum(axis=1)
+    total = (centred**2).sum(axis=0)
+    return between.sum(axis=1) / total.sum(), between / total
+
+
+def families(run: cg.Run, models: list[str]) -> None:
+    """Print whether families of models differ in their themes, against peers."""
+    table = run.model_themes(against_peers=True, models=models)
+    complete = table.filter(pl.col("gap").is_not_null().all().over("name"))
+    wide = complete.pivot(on="name", index="model", values="gap")
+    labels = families_of(wide["model"].to_list())
+    kept = labels.number >= 0
+    gaps, names = wide.drop("model").to_numpy()[kept], wide.columns[1:]
+    draws, exact = relabelled(labels.number[kept], np.random.default_rng(0))
+    whole, each = between_share(gaps, draws)
+    p_value = np.mean(np.stack([all_draws >= all_draws[0] - 1e-12 for all_draws in each.T]), axis=1)
+    holm = adjusted(p_value)
+    fdr = false_discovery_control(p_value)
+    sizes = ", ".join(f"{name} {int((labels.number == place).sum())}" for place, name in enumerate(labels.names))
+    print(f"{kept.sum()} models ({sizes}), {len(names)} themes; {len(draws):,} assignments{' (all)' if exact else ''}.")
+    chance = whole[1:].mean() if not exact else whole.mean()
+    low, high = np.quantile(whole, [0.025, 0.975])
+    print(
+        f"Between families: {whole[0]:.0%} of the variance; by chance {chance:.0%} ({low:.0%} to {high:.0%}); "
+        f"p = {np.mean(whole >= whole[0] - 1e-12):.4f}.\n"
+    )
+    print(f"| theme | share | p | Holm | FDR | {' | '.join(labels.names)} |")
+    print(f"| --- | ---: | ---: | ---: | ---: |{' ---: |' * len(labels.names)}")
+    for place in np.argsort(p_value, kind="stable")[:10]:
+        means = [gaps[draws[0] == family, place].mean() for family in range(len(labels.names))]
+        cells = [
+            f"{p_value[place]:.4f}",
+            f"{holm[place]:.3f}",
+            f"{fdr[place]:.3f}",
+            *(f"{100 * m:+.1f}" for m in means),
+        ]
+        print(f"| {names[place]} | {each[0, place]:.0%} | {' | '.join(cells)} |")
+
+
+def adjusted(p_value: np.ndarray) -> np.ndarray:
+    """Holm's adjusted p-values."""
+    order = np.argsort(p_value)
+    steps = np.maximum.accumulate(p_value[order] * np.arange(len(order), 0, -1))
+    holm = np.empty(len(order))
+    holm[order] = np.minimum(steps, 1.0)
+    return holm
+
+
 def subjects(run: cg.Run, models: list[str]) -> None:
-    """Print mean scores against peers by group, with standard errors, the lowest first."""
-    scores, groups = model_scores(run), run.items["group"]
+    """Print mean scores against peers by group, with standard errors, the lowest first.
+
+    An item whose group names several, joined by ``+``, counts in each.
+    """
+    scores, groups = model_scores(run), run.items["group"].str.split("+")
     for model in models:
         outcome = pl.Series("outcome", outcome_of(run, scores, model, "peers").values).fill_nan(None)
-        table = pl.DataFrame({"group": groups, "outcome": outcome}).drop_nulls().group_by("group")
+        table = pl.DataFrame({"group": groups, "outcome": outcome}).drop_nulls().explode("group").group_by("group")
         deviation = pl.col("outcome").std() / pl.len().sqrt()
         rows = table.agg(pl.col("outcome").mean().alias("mean"), deviation.alias("error")).sort("mean")
         print(f"{model}: {'; '.join(f'{name} {mean:+.3f} ({error:.3f})' for name, mean, error in rows.iter_rows())}")
 
 
 def items(run: cg.Run) -> None:
-    """Print how many items look broken."""
+    """Print how many items look broken: weak models right and strong ones wrong, or nearly all strong models wrong."""
     facts = run.item_models()
-    columns = ("items", "tested", "median discrimination", "below 0", "p < 0.001 (by chance)", "q <= 0.05")
-    print(f"| benchmark | {' | '.join(columns)} | all right | all wrong |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    scores = model_scores(run)
+    columns = (
+        "items",
+        "tested",
+        "median discrimination",
+        "below 0",
+        "p < 0.001 (by chance)",
+        "q <= 0.05",
+        "all right",
+        "all wrong",
+    )
+    print(f"| benchmark | {' | '.join(columns)} | stronger half wrong |")
+    print(f"| --- |{' ---: |' * (len(columns) + 1)}")
     for (name,), rows in facts.group_by("benchmark", maintain_order=True):
+        values = scores.values[:, (facts["benchmark"] == name).to_numpy()]
+        missed = rows["item_id"].to_numpy()[missed_by_stronger(values)]
         tested = rows["p_value"].drop_nulls()
         means, discrimination = rows["mean"], rows["discrimination"]
         cells = (
@@ -179,10 +391,24 @@ def items(run: cg.Run) -> None:
             str(int((rows["q_value"] <= 0.05).sum())),
             f"{int((means == 1).sum()):,}",
             f"{int((means == 0).sum()):,}",
+            f"{len(missed):,}",
         )
         print(f"| {name} | {' | '.join(cells)} |")
+        if 0 < len(missed) <= LISTED:
+            print(f"  wrong for nine of ten of the stronger half of the models: {', '.join(missed)}")
+        discriminating = rows.drop_nulls("discrimination").sort("discrimination", descending=True).head(10)
+        print(f"  tell models apart the most: {', '.join(discriminating['item_id'])}")
         for row in rows.filter(pl.col("q_value") <= 0.05).sort("q_value").head(10).iter_rows(named=True):
             print(f"  {row['item_id']}: mean {row['mean']:.2f}, discrimination {row['discrimination']:.2f}")
+
+
+def missed_by_stronger(scores: np.ndarray) -> np.ndarray:
+    """Find the items that at most a tenth of the stronger half of the models get right; shape (models, items)."""
+    known = scores[~np.isnan(scores).all(axis=1)]
+    level = np.nanmean(known, axis=1)
+    stronger = known[level > np.median(level)]
+    counted = (~np.isnan(stronger)).sum(axis=0)
+    return np.flatnonzero((counted >= 6) & (np.nansum(stronger, axis=0) <= 0.1 * counted))
 
 
 def main() -> None:
@@ -190,19 +416,30 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--part", nargs="+", default=["counts", "nulls", "halves", "items"])
     parser.add_argument("--model", action="append")
+    parser.add_argument("--fits", type=int, default=5, help="splits on which the part lens fits regressions")
+    parser.add_argument("--without", nargs="+", default=[])
     parser.add_argument("--pair", action="append", default=[])
     parser.add_argument("--shared", action="store_true")
     given = parser.parse_args()
     run = cg.open_run(given.run)
-    models = given.model or run.models["model"].to_list()
+    models = [name for name in given.model or run.models["model"].to_list() if name not in given.without]
     for part in given.part:
         print(f"\n## {part}\n", flush=True)
         if part == "items":
             items(run)
         elif part == "carry":
             carry(run, given.pair, shared=given.shared)
+        elif part == "lens":
+            lens(run, models, given.fits)
         else:
-            {"counts": counts, "nulls": nulls, "halves": halves, "subjects": subjects}[part](run, models)
+            parts = {
+                "counts": counts,
+                "nulls": nulls,
+                "halves": halves,
+                "subjects": subjects,
+                "families": families,
+            }
+            parts[part](run, models)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,10 @@ carry    what one set of scores lists, looked up in another set (pairs NAME=NAME
 lens     AUC of failure on unseen halves, from concepts and from the peers' scores, as ``cgaps robustness`` has it, but
          on fewer splits; and the correlation of scores against peers with what concepts predict of them
 families how much of the differences between models' themes, against peers, lies between families of models
+sae      what another SAE says of the same items: pairs of concepts that are each other's best match over the items, and
+         how far their gaps agree (--against, a run of all or some of the items with the same scores)
 subjects each model's mean score against its peers by the items' own group, which no concept knows of
+sizes    the same by the size of the item's numeric answer
 items    items on which strong models are wrong and weak ones right, and items on which models agree against the key
 """
 
@@ -33,12 +36,13 @@ from scipy.stats import false_discovery_control, norm
 import competency_gaps as cg
 from competency_gaps.evidence import Evidence, ItemSample, evidence, units_of
 from competency_gaps.outcomes import choose_peers, expected_scores
+from competency_gaps.robustness.agreement import agreement
 from competency_gaps.robustness.data import RunData, run_data
 from competency_gaps.robustness.heldout import Interval, predict_failure
 from competency_gaps.runs.sample import Outcomes, run_sample, with_outcomes
 from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.runs.settings import evidence_config
-from competency_gaps.stages.outcomes import outcome_of
+from competency_gaps.stages.outcomes import outcome_of, outcome_run
 
 DRAWS = 20
 SPLITS = 10
@@ -347,6 +351,24 @@ def adjusted(p_value: np.ndarray) -> np.ndarray:
     return holm
 
 
+def sae(run: cg.Run, models: list[str], against: Path) -> None:
+    """Print how far the gaps of concepts agree with those of another SAE's concepts, matched by their items."""
+    columns = ("items", "concepts", "matched", "correlation of gaps", "same sign", "weak", "weak there")
+    print(f"| model | outcome | {' | '.join(columns)} |")
+    print(f"| --- | --- |{' ---: |' * len(columns)}")
+    for model in models:
+        for kind in ("score", "peers"):
+            here = outcome_run(run, model, kind)
+            peers = tuple(here.manifest["outcome"]["against"]) if kind == "peers" else ()
+            there = outcome_run(cg.open_run(against), model, kind, against=peers)
+            both = agreement(here, there, run_data(here), run_data(there))
+            figures = (both.items, both.concepts, both.matched, f"{both.gap_correlation:.2f}", f"{both.same_sign:.0%}")
+            print(
+                f"| {model} | {kind} | {' | '.join(map(str, figures))} | {both.weak} | {both.weak_in_both} |",
+                flush=True,
+            )
+
+
 def subjects(run: cg.Run, models: list[str]) -> None:
     """Print mean scores against peers by group, with standard errors, the lowest first.
 
@@ -359,6 +381,22 @@ def subjects(run: cg.Run, models: list[str]) -> None:
         deviation = pl.col("outcome").std() / pl.len().sqrt()
         rows = table.agg(pl.col("outcome").mean().alias("mean"), deviation.alias("error")).sort("mean")
         print(f"{model}: {'; '.join(f'{name} {mean:+.3f} ({error:.3f})' for name, mean, error in rows.iter_rows())}")
+
+
+def sizes(run: cg.Run, models: list[str]) -> None:
+    """Print mean scores against peers by the size of the answer, in points of 100, with standard errors."""
+    scores = model_scores(run)
+    answer = (
+        run.items["answer"].cast(pl.String).str.replace_all(",", "").cast(pl.Float64, strict=False).abs().to_numpy()
+    )
+    digits = np.where(answer < 1, 1, np.floor(np.log10(np.maximum(answer, 1))) + 1)
+    print("| model | below 10 | 10 to 99 | 100 to 999 | from 1,000 |\n| --- | ---: | ---: | ---: | ---: |")
+    for model in models:
+        outcome, cells = outcome_of(run, scores, model, "peers").values, []
+        for chosen in (digits == 1, digits == 2, digits == 3, digits > 3):
+            own = 100 * outcome[chosen & ~np.isnan(outcome)]
+            cells.append(f"{own.mean():+.1f} ({own.std(ddof=1) / np.sqrt(len(own)):.1f})")
+        print(f"| {model} | {' | '.join(cells)} |", flush=True)
 
 
 def items(run: cg.Run) -> None:
@@ -420,6 +458,7 @@ def main() -> None:
     parser.add_argument("--without", nargs="+", default=[])
     parser.add_argument("--pair", action="append", default=[])
     parser.add_argument("--shared", action="store_true")
+    parser.add_argument("--against", type=Path, help="run whose SAE the part sae compares with")
     given = parser.parse_args()
     run = cg.open_run(given.run)
     models = [name for name in given.model or run.models["model"].to_list() if name not in given.without]
@@ -429,6 +468,8 @@ def main() -> None:
             items(run)
         elif part == "carry":
             carry(run, given.pair, shared=given.shared)
+        elif part == "sae":
+            sae(run, models, given.against)
         elif part == "lens":
             lens(run, models, given.fits)
         else:
@@ -437,6 +478,7 @@ def main() -> None:
                 "nulls": nulls,
                 "halves": halves,
                 "subjects": subjects,
+                "sizes": sizes,
                 "families": families,
             }
             parts[part](run, models)

@@ -15,6 +15,9 @@ from typing import Any
 
 from competency_gaps.errors import MachineError, UserError
 
+NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""Error numbers of a file or folder that cannot be written by this user."""
+
 
 def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     """Call ``write`` with a temporary path in the same folder, then rename it to ``path``.
@@ -27,7 +30,7 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     UserError
         If the folder cannot be made, because a file has its name.
     MachineError
-        If the disk is full; the message says that what is done is kept.
+        If the disk is full; the message says that what is done is kept. If the folder cannot be written.
     """
     part = path.with_name(f".{path.name}.part")
     try:
@@ -38,7 +41,16 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
         ) from error
     with no_space_left(path):
         try:
-            part.unlink(missing_ok=True)
+            part.touch()
+        except OSError as error:
+            if error.errno in NOT_WRITABLE:
+                raise MachineError(
+                    f"{path} cannot be written ({error.strerror}). Copy its folder to where you can write, or ask who "
+                    "owns it."
+                ) from error
+            raise
+        try:
+            part.unlink()
             part.touch()  # the system applies the umask: asking for it would change it for other threads
             mode = stat.S_IMODE(part.stat().st_mode)
             write(part)

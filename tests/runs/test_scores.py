@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -12,10 +15,13 @@ from typer.testing import CliRunner
 
 import competency_gaps as cg
 from competency_gaps.cli.app import app
-from competency_gaps.errors import UserError
+from competency_gaps.errors import MachineError, UserError
 from competency_gaps.runs.open import open_folder
 from competency_gaps.runs.scores import model_scores, read_scores
 from competency_gaps.stages.outcomes import made_outcomes
+
+NOBODY = 65534
+"""A user that owns nothing."""
 
 
 @pytest.fixture
@@ -106,6 +112,53 @@ def test_a_model_has_one_score_on_an_item_which_may_be_replaced(run):
     run.add_scores(half.with_columns(a=1 - pl.col("a")), replace=True)
     changed = read_scores(run.path).sort("item")["score"].to_list()
     assert changed == [*(1 - scores["a"][:20]), *scores["a"][20:]]
+
+
+def test_wrong_ids_end_a_run_before_it_reads_anything(tiny_config, tmp_path, monkeypatch):
+    from competency_gaps.stages import pipeline
+
+    def read(*_):
+        raise AssertionError("the items were read")
+
+    file = tmp_path / "scores.csv"
+    pl.DataFrame({"id": ["nobody's"], "other": [1.0]}).write_csv(file)
+    config = {**tiny_config, "scores": [{"path": str(file)}]}
+    monkeypatch.setattr(pipeline, "_read", read)
+    with pytest.raises(UserError, match="none of the 1 rows of 'other' belongs to an item"):
+        cg.run(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_matches_scores_as_a_finished_run_does(run, tiny_config, tmp_path):
+    scores, file = table(run), tmp_path / "scores.parquet"
+    scores.write_parquet(file)
+    config = {**tiny_config, "scores": [{"path": str(file)}]}
+    again = cg.run(config, tmp_path / "again")
+    run.add_scores(scores)
+    assert read_scores(again.path).equals(read_scores(run.path))
+    named = scores.rename({"a": run.scored_model})
+    named.write_parquet(file)
+    with pytest.raises(UserError, match="is the run's own model"):
+        cg.run(config, tmp_path / "refused")
+
+
+def test_the_reader_may_have_scores_where_it_only_reads(run, tiny_config, tmp_path):
+    """Without answers of its own, its column is that of any other model."""
+    file, reader = tmp_path / "scores.parquet", run.scored_model
+    scores = table(run, benchmark="quiz").rename({"a": reader})
+    scores.write_parquet(file)
+    quiz = [entry for entry in tiny_config["benchmarks"] if entry["name"] == "quiz"]
+    sae = {**tiny_config["sae"], "force": True}
+    config = {**tiny_config, "sae": sae, "benchmarks": quiz, "ask": False, "scores": [{"path": str(file)}]}
+    read = cg.run(config, tmp_path / "read")
+    assert read.models.filter("reads")["scored"].item() == int(kept_rows(read).sum())
+    assert read.own_model is None and model_scores(read).models == (reader, "b", "c", "d")
+    outcome = read.as_model(reader)
+    assert outcome.path != read.path
+    known = ~np.isnan(outcome.outcomes)
+    assert np.array_equal(outcome.outcomes[known], scores[reader].to_numpy()[known]) and known.any()
+    (written,) = read.export_results(tmp_path / "results")[:1]
+    assert written.model == reader
 
 
 def test_one_by_one_or_at_once_in_any_order_gives_the_same(run, tmp_path):
@@ -214,6 +267,54 @@ def test_peers_that_are_chosen_anew_replace_the_older_outcome(run):
     stamp = (named.path / "concepts.parquet").stat().st_mtime_ns
     assert (run.as_model("a", ["b", "c"]).path / "concepts.parquet").stat().st_mtime_ns == stamp
     assert {made.path for made in made_outcomes(open_folder(run.path))} == {named.path, newer.path}
+
+
+@pytest.fixture
+def shared_run(run, monkeypatch):
+    """A run that this user may read but not write, as on a shared disk; root, whom no mode binds, becomes another."""
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are for their owner alone
+        folder = Path(name)
+        folder.chmod(0o755)
+        run.add_scores(table(run))
+        place, cache = shutil.copytree(run.path, folder / "run"), folder / "cache"
+        cache.mkdir()
+        cache.chmod(0o777)
+        for path in (place, *place.rglob("*")):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        monkeypatch.setenv("CGAPS_CACHE", str(cache))
+        user = os.geteuid()
+        try:
+            if user == 0:
+                os.seteuid(NOBODY)
+            yield cg.open_run(place)
+        finally:
+            os.seteuid(user)
+            for path in (place, *place.rglob("*")):
+                path.chmod(0o755)
+
+
+def test_outcomes_of_a_run_that_cannot_be_written_are_kept_in_the_cache(shared_run):
+    with pytest.raises(OSError, match="denied"):
+        (shared_run.path / "file").touch()
+    made = shared_run.as_model("a", "peers")
+    cache = Path(os.environ["CGAPS_CACHE"])
+    assert made.path.is_relative_to(cache) and made.base == shared_run.path.resolve()
+    stamp = (made.path / "manifest.json").stat().st_mtime_ns
+    again = cg.open_run(shared_run.path).as_model("a", "peers")
+    assert again.path == made.path and (made.path / "manifest.json").stat().st_mtime_ns == stamp
+    opened = cg.open_run(made.path)
+    assert opened.items.height == shared_run.items.height and opened.as_model("b").path.is_relative_to(cache)
+    kept = made_outcomes(open_folder(shared_run.path))
+    assert [outcome.path for outcome in kept] == [made.path, opened.as_model("b").path]
+    assert opened.concept(int(opened.concepts.sort("support")["concept"][-1])).items("worst").height > 0
+    shown = CliRunner().invoke(app, ["show", str(shared_run.path), "--as", "c"])
+    assert shown.exit_code == 0, shown.exception
+    with pytest.raises(MachineError, match=r"scores\.parquet cannot be written \(Permission denied\)"):
+        shared_run.add_scores(table(shared_run, models=("e",)))
+    cache.joinpath("outcomes").chmod(0o555)
+    os.environ["CGAPS_CACHE"] = str(cache / "outcomes")
+    with pytest.raises(MachineError, match=r"can be kept neither in .* nor in"):
+        shared_run.as_model("d")
 
 
 def test_unknown_models_and_too_few_peers_are_refused(run):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -61,14 +60,10 @@ def run(
     UserError
         If the configuration, a benchmark, the model or the SAE is wrong; the message says what to do.
     """
-    from competency_gaps.harnesses.scores import configured_scores
-    from competency_gaps.runs.scores import add_scores
     from competency_gaps.sae.pair import load_pair
     from competency_gaps.stages import pipeline
 
     config = read_config(config)
-    # Read before hours of work, so that a wrong cell shows now.
-    rows = list(itertools.chain.from_iterable(configured_scores(scores) for scores in config.scores))
     folder = Path(out) if out is not None else config.out
     if folder is None:
         folder = Path(tempfile.mkdtemp(prefix="competency-gaps-"))
@@ -78,9 +73,6 @@ def run(
     if model is not None or sae is not None:
         pair = load_pair(config.model, config.sae, lm=model, loaded=sae, progress=progress)
     made = as_run(pipeline.run(config, folder, progress, command, pair).path)
-    if rows:
-        for added in add_scores(made, rows, replace=True):
-            progress.say(added.sentence())
     made.report(progress=progress)
     return made
 

@@ -44,8 +44,8 @@ def open_folder(path: Path | str) -> RunFolder:
 class RunFolder:
     """A finished run, or one outcome of it: another model's scores, or scores against peers.
 
-    Tables are read when they are first asked for. The folder of an outcome holds the tables that differ, and lies two
-    levels inside the run's folder, from which it takes the others.
+    Tables are read when they are first asked for. The folder of an outcome holds the tables that differ; it takes the
+    others from the run's folder, in which it lies two levels below, or which its manifest names.
     """
 
     path: Path
@@ -54,12 +54,21 @@ class RunFolder:
     @property
     def base(self) -> Path:
         """The folder that holds the items and activations: the run's, also for an outcome of it."""
-        return self.path.parent.parent if "outcome" in self.manifest else self.path
+        if "outcome" not in self.manifest:
+            return self.path
+        elsewhere = self.manifest["outcome"].get("run")
+        return Path(elsewhere) if elsewhere else self.path.parent.parent
 
     @property
     def scored_model(self) -> str:
         """Name of the model whose scores these are: the run's own, or another whose scores were added."""
         return str(self.manifest["scored_model"])
+
+    @made_once
+    def own_model(self) -> str | None:
+        """The model whose scores a run's items have of its own; None: they have none, as where they were only read."""
+        scored = self.scan("items").select(pl.col("score").is_not_null().any()).collect().item()
+        return self.scored_model if scored else None
 
     @property
     def kind(self) -> Kind:

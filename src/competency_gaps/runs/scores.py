@@ -6,7 +6,7 @@ column of scores. Rows are matched to the run's items by benchmark and id, else 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -108,15 +108,14 @@ class ModelScores:
 def model_scores(run: RunFolder) -> ModelScores:
     """Read the scores of all models, the run's own first if it has any.
 
-    The scores of ``items.parquet`` belong to the model that the manifest names under ``scored_model``: the lens, or the
-    model of the logs that the items came from.
+    The scores of ``items.parquet`` belong to the lens, or to the model of the logs that the items came from.
     """
     items = run.scan("items").select("score", "policy", "excluded").collect()
     kept = items["excluded"].is_null().to_numpy()
     columns: dict[str, np.ndarray] = {}
     asked: list[np.ndarray] = []
-    if items["score"].is_not_null().any():
-        columns[run.scored_model] = items["score"].fill_null(float("nan")).to_numpy().copy()
+    if run.own_model is not None:
+        columns[run.own_model] = items["score"].fill_null(float("nan")).to_numpy().copy()
         asked.append(kept & (items["policy"] != "none").to_numpy())
     table = read_scores(run.path)
     for model in table["model"].unique(maintain_order=True):
@@ -138,6 +137,15 @@ def read_scores(folder: Path) -> pl.DataFrame:
     return pl.read_parquet(path) if path.is_file() else pl.DataFrame(schema=SCHEMA)
 
 
+class MatchedScores(NamedTuple):
+    """Scores of models, matched to the items of a run."""
+
+    table: pl.DataFrame
+    """As ``scores.parquet``."""
+    added: list[Added]
+    """What became of each model's rows."""
+
+
 def add_scores(run: RunFolder, rows: Iterable[Scored], *, replace: bool = False) -> list[Added]:
     """Add models to a run.
 
@@ -149,12 +157,47 @@ def add_scores(run: RunFolder, rows: Iterable[Scored], *, replace: bool = False)
     Raises
     ------
     UserError
-        If a model is the run's own, an item has a row of the model already or two rows of it, a score is outside
-        [0, 1], an id stands in several benchmarks, or no row of a model belongs to an item. Nothing is added then.
+        As :func:`match_scores`. Nothing is added then.
     """
-    items = _Items(run)
-    before = read_scores(run.path)
-    taken = set() if replace else set(before.select("model", "item").iter_rows())
+    taken = set() if replace else set(read_scores(run.path).select("model", "item").iter_rows())
+    items = run.items.select("benchmark", "item_id", "prompt").iter_rows()
+    matched = match_scores(items, rows, run.own_model, taken)
+    write_scores(run.path, matched.table)
+    return matched.added
+
+
+def write_scores(folder: Path, table: pl.DataFrame) -> None:
+    """Add rows to ``scores.parquet``; they replace rows of the same model and item."""
+    rows = pl.concat([read_scores(folder), table]).unique(["model", "item"], keep="last", maintain_order=True)
+    write_atomic(folder / FILE, rows.write_parquet)
+
+
+def match_scores(
+    items: Iterable[tuple[str, str, str]],
+    rows: Iterable[Scored],
+    own_model: str | None = None,
+    taken: Collection[tuple[str, int]] = (),
+) -> MatchedScores:
+    """Find the items that scores belong to.
+
+    Parameters
+    ----------
+    items
+        Benchmark, id and prompt of each item of the run, in order.
+    rows
+        The scores.
+    own_model
+        The model whose scores the items have already; None: they have none.
+    taken
+        Models and items of which the run has a score that must not be replaced.
+
+    Raises
+    ------
+    UserError
+        If a model is the run's own, an item has a row of the model already or two rows of it, a score is outside
+        [0, 1], an id stands in several benchmarks, or no row of a model belongs to an item.
+    """
+    known = _Items(items)
     matched: dict[str, dict[int, Scored]] = {}
     lost: dict[str, list[_Match]] = {}
     by_prompt: dict[str, int] = {}
@@ -163,12 +206,12 @@ def add_scores(run: RunFolder, rows: Iterable[Scored], *, replace: bool = False)
             raise UserError(
                 f"the scores of item {row.id!r} are of a model without a name: name it, or drop the column."
             )
-        if row.model == run.scored_model:
+        if row.model == own_model:
             raise UserError(f"{row.model!r} is the run's own model: give the model another name.")
         if row.score is not None and not 0 <= row.score <= 1:
             raise UserError(f"{row.model}, item {row.id!r}: the score {row.score:g} is outside [0, 1].")
         own = matched.setdefault(row.model, {})
-        match = items.find(row)
+        match = known.find(row)
         if match.item is None:
             lost.setdefault(row.model, []).append(match)
             continue
@@ -193,14 +236,12 @@ def add_scores(run: RunFolder, rows: Iterable[Scored], *, replace: bool = False)
         if not own:
             raise UserError(
                 f"none of the {len(gone)} rows of {model!r} belongs to an item of the run, e.g. {', '.join(examples)}"
-                f"{_other_text(other_text)}; the run's ids are such as {', '.join(items.examples())}."
+                f"{_other_text(other_text)}; the run's ids are such as {', '.join(known.examples())}."
             )
         scored = sum(row.score is not None for row in own.values())
         added.append(Added(model, len(own), scored, by_prompt.get(model, 0), len(gone), other_text, examples))
-    new = [_table(model, own) for model, own in matched.items()]
-    table = pl.concat([before, *new]).unique(["model", "item"], keep="last", maintain_order=True)
-    write_atomic(run.path / FILE, table.write_parquet)
-    return added
+    tables = [_table(model, own) for model, own in matched.items()]
+    return MatchedScores(pl.concat([pl.DataFrame(schema=SCHEMA), *tables]), added)
 
 
 def _table(model: str, rows: dict[int, Scored]) -> pl.DataFrame:
@@ -243,15 +284,17 @@ class _Match(NamedTuple):
 class _Items:
     """The run's items by benchmark and id, and by prompt."""
 
-    def __init__(self, run: RunFolder) -> None:
-        table = run.items.select("benchmark", "item_id", "prompt")
-        self._benchmarks: Sequence[str] = table["benchmark"].unique(maintain_order=True).to_list()
+    def __init__(self, items: Iterable[tuple[str, str, str]]) -> None:
+        self._benchmarks: list[str] = []
         self._by_id: dict[str, dict[str, int]] = {}
-        self._prompts = [_words(prompt) for prompt in table["prompt"]]
+        self._prompts: list[str] = []
         self._by_prompt: dict[str, list[tuple[str, int]]] = {}
-        for number, (benchmark, item, _) in enumerate(table.iter_rows()):
+        for number, (benchmark, item, prompt) in enumerate(items):
+            self._prompts.append(_words(prompt))
             self._by_id.setdefault(item, {})[benchmark] = number
             self._by_prompt.setdefault(self._prompts[number], []).append((benchmark, number))
+            if benchmark not in self._benchmarks:
+                self._benchmarks.append(benchmark)
 
     def find(self, row: Scored) -> _Match:
         """The item of a row: of its id, unless that asks something else, or of its prompt."""

@@ -1,6 +1,7 @@
 """The tables of an outcome of a run: another model's scores, its scores against peers, or a difference of two.
 
-An outcome lies in a folder of its own inside the run's, and is opened like a run: everything that reads a run reads it.
+An outcome lies in a folder of its own inside the run's, or of the cache where that cannot be written, and is opened
+like a run: everything that reads a run reads it.
 It is made from the run's tables and rows of activations, without a model, and made again when the scores it rests on
 have changed.
 """
@@ -11,6 +12,7 @@ import hashlib
 import json
 import re
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,10 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.dictionary.themes.store import NAMES, THEMES
-from competency_gaps.errors import UserError, argument
+from competency_gaps.embedded.cache import CACHE_VARIABLE, cache_folder
+from competency_gaps.errors import MachineError, UserError, argument
 from competency_gaps.evidence import Evidence, evidence_by_benchmark
-from competency_gaps.files import sha256, write_atomic
+from competency_gaps.files import NOT_WRITABLE, sha256, write_atomic
 from competency_gaps.findings import write_findings
 from competency_gaps.items.remark import DTYPE, Remark
 from competency_gaps.outcomes import FEWEST_PEERS, Kind, Outcome, choose_peers, difference, expected_scores
@@ -80,16 +83,25 @@ def outcome_run(
     base = open_folder(run.base) if "outcome" in run.manifest else run
     scores = model_scores(base)
     scores.row(model)
-    if kind == "score" and model == base.scored_model:
+    if kind == "score" and model == base.own_model:
         return base
     outcome, slopes = _outcome(base, scores, model, kind, against)
     chosen = kind == "peers" and not against
-    folder = base.path / FOLDER / _folder_name(outcome, chosen=chosen)
+    name = _folder_name(outcome, chosen=chosen)
     digest = _digest(base, scores, outcome)
-    if (folder / FILE).is_file():
-        known = read_manifest(folder)
-        if known["outcome"].get("digest") == digest:
-            return RunFolder(folder, known)
+    for place in _places(base.path):
+        folder = place / name
+        if (folder / FILE).is_file():
+            known = read_manifest(folder)
+            if known["outcome"].get("digest") == digest:
+                return RunFolder(folder, known)
+        if _can_write(folder):
+            break
+    else:
+        raise MachineError(
+            f"the tables of {model} can be kept neither in {base.path / FOLDER} nor in {folder}: neither can be "
+            f"written. Set {CACHE_VARIABLE} to a writable folder, or copy the run."
+        )
     _clear(folder)
     record = {
         "kind": kind,
@@ -99,10 +111,29 @@ def outcome_run(
         "limits": list(outcome.limits),
         "slopes": slopes,
         "digest": digest,
+        **({"run": str(base.path.resolve())} if folder.parent != base.path / FOLDER else {}),
     }
     progress = progress or Progress(quiet=True)
     with progress.stage(f"evidence of {model}"):
         return _write(base, folder, outcome, record)
+
+
+def _places(run: Path) -> tuple[Path, Path]:
+    """Where outcomes of a run are kept: in it, or in the cache folder if it cannot be written, as on a shared disk."""
+    key = hashlib.sha256(str(run.resolve()).encode()).hexdigest()[:16]
+    return run / FOLDER, cache_folder() / FOLDER / key
+
+
+def _can_write(folder: Path) -> bool:
+    """Whether files can be written in a folder, which is made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError as error:
+        if error.errno in NOT_WRITABLE:
+            return False
+        raise
 
 
 def _clear(folder: Path) -> None:
@@ -116,11 +147,11 @@ def _clear(folder: Path) -> None:
 
 def made_outcomes(run: RunFolder) -> list[RunFolder]:
     """Open the outcomes of a run that were made, by model; those that rest on something else by now are left out."""
-    folders = [path.parent for path in sorted((run.path / FOLDER).glob(f"*/{FILE}"))]
+    folders = [path.parent for place in _places(run.path) for path in sorted(place.glob(f"*/{FILE}"))]
     if not folders:
         return []
     scores = model_scores(run)
-    made = []
+    made: dict[str, RunFolder] = {}
     for folder in folders:
         manifest = read_manifest(folder)
         record = manifest["outcome"]
@@ -130,8 +161,8 @@ def made_outcomes(run: RunFolder) -> list[RunFolder]:
         except UserError:  # a model is gone
             continue
         if record["digest"] == _digest(run, scores, outcome):
-            made.append(RunFolder(folder, manifest))
-    return sorted(made, key=lambda outcome: scores.row(outcome.scored_model))
+            made.setdefault(folder.name, RunFolder(folder, manifest))
+    return sorted(made.values(), key=lambda outcome: scores.row(outcome.scored_model))
 
 
 def outcome_of(run: RunFolder, scores: ModelScores, model: str, kind: Kind, against: tuple[str, ...] = ()) -> Outcome:
@@ -238,7 +269,7 @@ def _items(base: RunFolder, outcome: Outcome) -> pl.DataFrame:
     """The columns of items that are the outcome's own, row by row."""
     items = base.items
     rows = pl.DataFrame({"item": np.arange(items.height, dtype=np.int32)})
-    if outcome.model == base.scored_model:
+    if outcome.model == base.own_model:
         own = items.select("score", "response", "unscored")
     else:
         added = read_scores(base.path).filter(pl.col("model") == outcome.model).drop("model")

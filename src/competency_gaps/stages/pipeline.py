@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from competency_gaps.files import finite, sha256
 from competency_gaps.findings import FILE as FINDINGS_FILE
 from competency_gaps.findings import write_findings
 from competency_gaps.harnesses.lm_eval.results import write_harness_files
+from competency_gaps.harnesses.scores import configured_scores
 from competency_gaps.harnesses.shared.log import NONE
 from competency_gaps.installation import versions
 from competency_gaps.progress import Progress
@@ -27,6 +29,7 @@ from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.plan import claim
+from competency_gaps.runs.scores import Scored, match_scores, write_scores
 from competency_gaps.sae import GateFigures
 from competency_gaps.sae.pair import LoadedPair
 from competency_gaps.stages.estimate import estimate_reading
@@ -70,7 +73,10 @@ def run(
     progress = progress or Progress(quiet=True)
     clock = _Clock()
     judging = JudgingStage(folder, config.judge, progress)
+    # Read and matched before hours of work: a wrong cell shows now, wrong ids once the items are there.
+    rows = list(chain.from_iterable(configured_scores(scores) for scores in config.scores))
     setting = set_up(config, progress, pair, folder)
+    scores = _match_scores(setting, rows, progress) if rows else None
     clock.lap("load")
     _claim(setting, folder, progress)
     gate, sampled = pass_gate(setting, folder, progress)
@@ -89,8 +95,24 @@ def run(
         manifest["dictionary"] = name_run(RunFolder(folder, manifest), setting.dictionary)
     with progress.stage("findings"):
         write_findings(RunFolder(folder, manifest))
+    if scores is not None:
+        write_scores(folder, scores)
     write_manifest(folder, manifest)
     return open_folder(folder)
+
+
+def _match_scores(setting: Setting, rows: Sequence[Scored], progress: Progress) -> pl.DataFrame:
+    """Match scores of other models to the items, and say what matches."""
+    items = [(name, item) for name, own in setting.prepared.items() for item in own]
+    has_scores = any(
+        item.item.score is not None if item.policy.name == "imported" else item.policy.name != "none"
+        for _, item in items
+    )
+    places = ((name, item.item.id, item.text.text[slice(*item.text.own)]) for name, item in items)
+    matched = match_scores(places, rows, _scored_model(setting) if has_scores else None)
+    for added in matched.added:
+        progress.say(added.sentence())
+    return matched.table
 
 
 def _claim(setting: Setting, folder: Path, progress: Progress) -> None:

@@ -64,7 +64,7 @@ def _answers(context: Context, rows: range) -> list[list[ModelAnswer]]:
     added = pl.scan_parquet(run.path / SCORES).filter(of_rows).collect()
     held = {(row["item"], row["model"]): row for row in added.iter_rows(named=True)}
     own = run.scan("items").slice(rows.start, len(rows)).select("response", "unscored").collect()
-    held |= {(row, run.scored_model): kept for row, kept in zip(rows, own.iter_rows(named=True), strict=True)}
+    held |= {(row, run.own_model): kept for row, kept in zip(rows, own.iter_rows(named=True), strict=True)}
     return [
         [
             _answer(context, float(scores.values[number, row]), held.get((row, model), {}))

@@ -107,7 +107,7 @@ def _model_name(model: str) -> tuple[str, str]:
 
 def _aggregate(run: RunFolder, table: pl.DataFrame, model: str, organization: str, evaluation: str) -> dict[str, Any]:
     developer, name = _model_name(model)
-    asked = model == run.manifest["model"]["name"] == run.scored_model
+    asked = model == run.manifest["model"]["name"] == run.own_model
     version = run.manifest["versions"]["competency-gaps"]
     results = (_result(str(key), own) for (key,), own in table.group_by("benchmark", maintain_order=True))
     return {
@@ -138,7 +138,7 @@ def _aggregate(run: RunFolder, table: pl.DataFrame, model: str, organization: st
 def _items(run: RunFolder, scores: ModelScores, model: str) -> pl.DataFrame:
     """The kept items with one model's ``score`` and ``response``, and the text that it read where that is known."""
     items = run.items.select(_COLUMNS).with_columns(pl.Series("score", scores.of(model)).fill_nan(None))
-    if model == run.scored_model:
+    if model == run.own_model:
         # Where the span holds the response, the text does so too.
         known = run.manifest["span"] not in ("response", "all")
         items = items.with_columns(formatted=pl.col("text") if known else pl.lit(None, pl.String))

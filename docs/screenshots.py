@@ -1,6 +1,9 @@
 """Take the pictures of the explorer and of the report that the documentation shows.
 
-python docs/screenshots.py demo-run OTHER-RUN    # the second, of the same SAE, stands beside the first under Compare
+python docs/screenshots.py demo-run OTHER-RUN [MODELS-RUN]
+
+The second run, of the same SAE, stands beside the first under Compare. The third has the scores of several models
+(docs/real-models.md says how it is made); without it the picture of the view Models stays as it is.
 """
 
 from __future__ import annotations
@@ -37,31 +40,42 @@ VIEWS = {
     "card": ("card", "benchmark-picker", "light"),
     "narrow": ("concepts?concept={concept}", "concept-title", "light"),
 }
+# Of the run with several models.
+MODELS = ("models?kind=peers", "models-heat", "light")
 
 
 def main(folders: list[str]) -> None:
-    """Start an explorer, take all pictures, end it."""
+    """Take all pictures."""
     from playwright.sync_api import sync_playwright
 
     from competency_gaps import open_run
 
     run = open_run(folders[0])
     finding = run.findings.row(0, named=True)
-    concept, item = finding["leader"], finding["failing"][0]
+    facts = {"concept": finding["leader"], "item": finding["failing"][0]}
+    with sync_playwright() as playwright:
+        args = ["--no-sandbox", "--disable-background-networking", "--enable-unsafe-swiftshader"]
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=args, ignore_default_args=["--hide-scrollbars"]
+        )
+        pictures(browser, folders[:2], VIEWS, facts)
+        if len(folders) > 2:
+            pictures(browser, folders[2:], {"models": MODELS}, {})
+        report_picture(browser, run.report())
+        browser.close()
+
+
+def pictures(browser: Any, folders: list[str], views: dict[str, tuple[str, str, str]], facts: dict[str, int]) -> None:
+    """Start an explorer of some runs, take pictures of it, end it."""
     command = [sys.executable, "-c", "from competency_gaps.cli.app import main; main()", "explore", *folders]
     with subprocess.Popen([*command, "--port", "0", "--no-open"], stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         url = next(found[0] for line in server.stdout if (found := re.search(r"http://\S+/", line)))
-        with sync_playwright() as playwright:
-            args = ["--no-sandbox", "--disable-background-networking", "--enable-unsafe-swiftshader"]
-            browser = playwright.chromium.launch(
-                executable_path=shutil.which("chromium"), args=args, ignore_default_args=["--hide-scrollbars"]
-            )
-            for name, view in VIEWS.items():
-                picture(browser, url, name, *view, facts={"concept": concept, "item": item})
-            report_picture(browser, run.report())
-            browser.close()
-        server.terminate()
+        try:
+            for name, view in views.items():
+                picture(browser, url, name, *view, facts=facts)
+        finally:
+            server.terminate()
 
 
 def picture(browser: Any, url: str, name: str, view: str, test_id: str, scheme: str, facts: dict[str, int]) -> None:
@@ -69,7 +83,7 @@ def picture(browser: Any, url: str, name: str, view: str, test_id: str, scheme: 
     size = {"width": 400, "height": 860} if name == "narrow" else {"width": 1440, "height": 900}
     page = browser.new_page(viewport=size, color_scheme=scheme)
     page.goto(url)
-    page.get_by_test_id("findings").wait_for()
+    page.get_by_role("heading", level=1).first.wait_for()
     page.evaluate("address => { location.hash = address }", f"#//{view.format(**facts)}")
     shown = page.get_by_test_id(test_id).first
     shown.wait_for()

@@ -130,7 +130,7 @@ def file(opened) -> dict:
     return json.loads(opened[0].now().parts.read("models.json"))
 
 
-def test_models_and_cells_are_those_of_the_tables(modelled, file):
+def test_models_and_cells_are_those_of_the_tables(modelled, opened, file):
     run = cg.open_run(modelled.run)
     table = run.models
     assert [model["name"] for model in file["models"]] == display_names(table["model"].to_list())
@@ -141,17 +141,24 @@ def test_models_and_cells_are_those_of_the_tables(modelled, file):
             assert model[name] == pytest.approx(row[name], rel=1e-6)
         assert model["command"].endswith(f"--as {shlex.quote(row['model'])}")
     assert [matrix["kind"] for matrix in file["matrices"]] == ["score", "peers"]
-    for matrix in file["matrices"]:
-        wanted = run.model_themes(against_peers=matrix["kind"] == "peers")
-        held = {(row["model"], row["theme"]): row for row in wanted.iter_rows(named=True)}
+    groups = json.loads(opened[0].now().parts.read("groups.json"))["matrices"]
+    assert [matrix["kind"] for matrix in groups] == ["score", "peers"] and groups[0]["columns"]
+    for matrix in (*file["matrices"], *groups):
+        what = "theme" if matrix in file["matrices"] else "group"
+        find = run.model_themes if what == "theme" else run.model_groups
+        wanted = find(against_peers=matrix["kind"] == "peers")
+        held = {(row["model"], row[what]): row for row in wanted.iter_rows(named=True)}
         assert len(held) == sum(map(len, matrix["cells"]))
         for place, line in zip(matrix["models"], matrix["cells"], strict=True):
-            for theme, cell in zip(matrix["themes"], line, strict=True):
-                row = held[table["model"][place], file["themes"][theme]["id"]]
+            for column, cell in zip(matrix["columns"], line, strict=True):
+                row = held[table["model"][place], column["id"]]
+                assert column["concepts"] == len(row.get("concepts", ()))
                 assert cell["status"] == row["status"]
                 for name in ("gap", "gap_low", "gap_high", "q_value", "n_eff", "mean"):
-                    assert cell[name] == pytest.approx(row[name], rel=1e-6), name
-        assert sorted(matrix["themes"]) == list(range(len(file["themes"])))
+                    wanted_value = row[name] if row[name] is None else pytest.approx(row[name], rel=1e-6)
+                    assert cell[name] == wanted_value, name
+    themes = run.theme_results.filter(pl.col("level") == "theme")["id"].to_list()
+    assert all(sorted(column["id"] for column in matrix["columns"]) == sorted(themes) for matrix in file["matrices"])
     statuses = {cell["status"] for matrix in file["matrices"] for line in matrix["cells"] for cell in line}
     assert "typical" in statuses and statuses & {"weak", "strong"}
 
@@ -172,17 +179,20 @@ def test_pairs_are_those_of_compare(modelled, opened, file):
             number = pair_number(earlier, later)
             assert number == pair_number(later, earlier)
             seen.add(number)
-            pair = json.loads(parts.read(f"pairs/{number}.json"))
+            pair = json.loads(parts.read(f"pairs/{number}.json"))["scores"]
             assert pair["candidate"] == file["models"][later]["name"]
             assert pair["baseline"] == file["models"][earlier]["name"]
     assert seen == set(range(15))
     with pytest.raises(NoSuchPartError):
         parts.read("pairs/15.json")
     big, small = names.index("big"), names.index("small")
-    pair = json.loads(parts.read(f"pairs/{pair_number(big, small)}.json"))
+    pair = json.loads(parts.read(f"pairs/{pair_number(big, small)}.json"))["scores"]
     made = run.compare("small", "big")
-    for name, value in made.overall.row(0, named=True).items():
-        assert pair["overall"][name] == (pytest.approx(value, rel=1e-6) if isinstance(value, float) else value)
+    overall = made.overall.row(by_predicate=pl.col("weighting") == "items", named=True)
+    for name, value in overall.items():
+        assert name == "weighting" or pair["overall"][name] == (
+            pytest.approx(value, rel=1e-6) if isinstance(value, float) else value
+        )
     assert pair["paired"] == made.paired and pair["only_candidate"] == len(made.only_candidate)
     for frame, rows in ((made.benchmarks, pair["benchmarks"]), (made.themes, pair["themes"])):
         assert len(rows) == frame.height > 0
@@ -192,9 +202,24 @@ def test_pairs_are_those_of_compare(modelled, opened, file):
             assert (row["better"], row["worse"], row["status"]) == (held["better"], held["worse"], held["status"])
 
 
+def test_models_that_share_no_item_are_not_compared_and_end_no_export(hostile, tmp_path, page):  # noqa: F811
+    run = shutil.copytree(hostile.run, tmp_path / "run")
+    items = cg.open_run(run).items.filter(pl.col("excluded").is_null()).select("benchmark", id="item_id")
+    for model, benchmark in zip("ab", items["benchmark"].unique(maintain_order=True), strict=False):
+        cg.open_run(run).add_scores(
+            items.filter(pl.col("benchmark") == benchmark).with_columns(pl.lit(1.0).alias(model))
+        )
+    opened = open_runs([run])
+    done = export(opened, tmp_path / "page")
+    names = cg.open_run(run).models["model"].to_list()
+    apart = read_part(done.folder, f"{opened[0].key}/pairs/{pair_number(names.index('a'), names.index('b'))}.json")
+    assert json.loads(apart) == {"why": "No item is scored for both models.", "scores": None}
+    assert "nothing to compare" in opened[0].ask("compare_models", {"candidate": "a", "baseline": "b"})["error"]
+
+
 def test_only_the_run_itself_gives_models(opened, hostile):
     for parts in (opened[1].now().parts, Parts(open_runs([hostile.run])[0].run, key="k")):
-        for name in ("models.json", "pairs/0.json"):
+        for name in ("models.json", "groups.json", "pairs/0.json"):
             assert name not in set(parts.names())
             with pytest.raises(NoSuchPartError):
                 parts.read(name)
@@ -205,7 +230,13 @@ def test_an_item_lists_what_every_model_did(modelled, opened):
     scores = model_scores(run)
     for entry in opened:
         parts = entry.now().parts
-        assert json.loads(parts.read("run.json"))["models"] == display_names(scores.models)
+        info = json.loads(parts.read("run.json"))
+        assert info["models"] == display_names(scores.models) and info["home"] == opened[0].key
+        if entry is not opened[0]:
+            assert not any(name.startswith(("item/", "active/")) for name in parts.names())
+            with pytest.raises(NoSuchPartError):
+                parts.read("item/0.json")
+            parts = Parts(entry.run, key="alone")
         for row in (0, 1, 245, 335):
             (item,) = json.loads(parts.read(f"item/{row}.json"))
             for number, model in enumerate(scores.models):
@@ -286,9 +317,16 @@ def test_queries_answer_about_all_models_from_any_of_them(opened, file):
         assert means == sorted(means, reverse=True) and len(means) == 6
         assert sum(model["reads"] for model in models["models"]) == 1
         cells = entry.ask("model_themes", {"model": "big", "against_peers": True, "limit": 50})
-        assert cells["total"] == len(file["themes"]) and {cell["model"] for cell in cells["cells"]} == {"big"}
-        gaps = [cell["gap"] for cell in cells["cells"] if cell["gap"] is not None]
-        assert gaps == sorted(gaps)
+        assert cells["total"] == len(file["matrices"][1]["columns"]) and {cell["model"] for cell in cells["cells"]} == {
+            "big"
+        }
+        groups = entry.ask("model_groups", {"model": "big", "limit": 50})
+        assert groups["total"] > 0 and {cell["model"] for cell in groups["cells"]} == {"big"}
+        one = groups["cells"][0]
+        assert entry.ask("model_groups", {"model": "big", "concept": one["concept"]})["cells"] == [one]
+        for answer in (cells, groups):
+            gaps = [cell["gap"] for cell in answer["cells"] if cell["gap"] is not None]
+            assert gaps == sorted(gaps)
         pair = entry.ask("compare_models", {"candidate": "big", "baseline": "small"})
         back = entry.ask("compare_models", {"candidate": "small", "baseline": "big"})
         assert pair["overall"]["status"] == "better" and back["overall"]["status"] == "worse"
@@ -298,12 +336,13 @@ def test_queries_answer_about_all_models_from_any_of_them(opened, file):
 
 def test_queries_say_what_is_missing(opened, hostile, bare):
     (alone,) = open_runs([hostile.run])
-    for name in ("models", "model_themes", "compare_models"):
+    for name in ("models", "model_themes", "model_groups", "compare_models"):
         arguments = {"candidate": "a", "baseline": "b"} if name == "compare_models" else {}
         assert "cgaps score" in alone.ask(name, arguments)["error"]
     ask = opened[0].ask
     assert "Did you mean 'small'" in ask("compare_models", {"candidate": "big", "baseline": "smal"})["error"]
     assert "same model" in ask("compare_models", {"candidate": "big", "baseline": "big"})["error"]
+    assert "no group led by concept 999" in ask("model_groups", {"concept": 999})["error"]
     assert "no theme 999" in ask("model_themes", {"theme": 999})["error"]
     only = ask("model_themes", {"status": "weak", "limit": 50})
     assert {cell["status"] for cell in only["cells"]} <= {"weak"}

@@ -142,11 +142,11 @@ def test_the_check_itself_sees_what_is_wrong():
 
 def test_every_part_is_as_the_page_reads_it(parts):
     kinds = {"run.json": "RunInfo", "themes.json": "ThemeFile", "findings.json": "FindingItems[]"}
-    kinds["models.json"] = "ModelsFile"
+    kinds |= {"models.json": "ModelsFile", "groups.json": "GroupsFile"}
     details = {"concept": "ConceptDetail[]", "item": "ItemDetail[]", "active": "ItemConcepts[]"}
-    details["pairs"] = "PairedScores"
+    details["pairs"] = "Pairing"
     names = list(parts.names())
-    of_models = 1 + 6 * 5 // 2 if parts.context.several_models else 0
+    of_models = 2 + 6 * 5 // 2 if parts.context.several_models else 0
     assert len(names) == len(set(names)) == 5 + 4 + 3 + 4 + 4 + of_models
     for name in names:
         content = parts.read(name)
@@ -178,8 +178,12 @@ def filled(hostile, modelled, tmp_path_factory) -> set[str]:
     worse = open_folder(rescored(hostile, tmp_path_factory.mktemp("rescored")).run)
     against = paired_runs(Context(worse, "worse"), Context(one.run, "other"))
     unpaired = paired_runs(peers.context, whole.context)
-    values = [(whole.read("models.json"), "ModelsFile"), (whole.read("pairs/0.json"), "PairedScores")]
-    values += [(as_json(against), "PairedRuns"), (as_json(unpaired), "PairedRuns")]
+    values = [
+        (whole.read("models.json"), "ModelsFile"),
+        (whole.read("groups.json"), "GroupsFile"),
+        (whole.read("pairs/0.json"), "Pairing"),
+    ]
+    values += [(as_json(against), "Pairing"), (as_json(unpaired), "Pairing")]
     values += [(made.read(name), kind) for made in (whole, peers) for name, kind in PARTS.items()]
     for content, kind in values:
         value = json.loads(content)
@@ -243,7 +247,7 @@ def places(kind: str, where: str = "") -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "kind", [*PARTS.values(), "ModelsFile", "PairedScores", "PairedRuns", "RunList", "SearchResult"]
+    "kind", [*PARTS.values(), "ModelsFile", "GroupsFile", "PairedScores", "Pairing", "RunList", "SearchResult"]
 )
 def test_every_field_was_seen_filled(filled, kind):
     name = kind.removesuffix("[]")

@@ -31,6 +31,7 @@ ARGUMENTS = {
     "benchmarks": {},
     "models": {},
     "model_themes": {"limit": 50},
+    "model_groups": {"limit": 50},
     "compare_models": {"candidate": "big", "baseline": "small"},
     "correlation": {"first": NAMES[0], "second": NAMES[1]},
     "suggestions": {},

@@ -71,7 +71,7 @@ def test_weights_against_the_formula_item_by_item():
     cas, _, sample = suite(rng)
     cas[:, 1] = np.where(rng.random(240) < 0.8, cas[:, 0], cas[:, 1])
     sample = sample_of(sp.csr_array(cas), np.ones(240), np.arange(240) % 2)
-    found = group_weights(sample, [Group("weak", (0, 1, 2)), Group("weak", (3,))]).toarray()
+    found = group_weights(sample, [(0, 1, 2), (3,)]).toarray()
     salient = np.tanh(cas / (2 * np.array([column[column > 0].mean() for column in cas.T])))
     within = salient - np.stack([salient[b::2].mean(axis=0) for b in (0, 1)])[np.arange(240) % 2]
     likeness = [max(0.0, np.corrcoef(within[:, 0], within[:, c])[0, 1]) ** 2 for c in (0, 1, 2)]
@@ -84,7 +84,7 @@ def test_weights_against_the_formula_item_by_item():
 def test_a_group_is_weighed_as_a_concept_of_the_same_weights():
     rng = np.random.default_rng(1)
     _, scores, sample = suite(rng, cluster=np.arange(240) // 2)
-    weights = group_weights(sample, [Group("weak", (0, 1)), Group("strong", (2,))])
+    weights = group_weights(sample, [(0, 1), (2,)])
     pooled = pooled_evidence(sample, weights, CONFIG)
     same = sample_of(sp.csr_array(weights.T), scores, np.arange(240) % 2, cluster=np.arange(240) // 2)
     alone = evidence(same, EvidenceConfig(strata=[], min_n_eff=2), pooled=True)
@@ -116,7 +116,7 @@ def test_a_gap_on_unseen_items_against_the_other_half_counted_by_hand():
     scores = (rng.random(600) < np.where(hard, 0.2, 0.7)).astype(float)
     sample = sample_of(sp.csr_array(cas), scores, np.zeros(600, np.int64))
     group = Group("weak", (0,))
-    weights = group_weights(sample, [group])
+    weights = group_weights(sample, [group.concepts])
     half = rng.permutation(600) < 300
     found = unseen_gaps(sample, weights, [group], [half], CONFIG, np.ones(2, bool))[0]
     own, rest = scores[~half & hard], scores[~half]
@@ -133,7 +133,8 @@ def test_a_gap_of_the_wrong_verdict_or_of_nothing_is_not_found_again():
     _, _, sample = suite(rng)
     groups = [Group("weak", (0,)), Group("strong", (1,))]
     halves = split_halves(units_of(sample), 6, seed=1)
-    for found in unseen_gaps(sample, group_weights(sample, groups), groups, halves, CONFIG, np.ones(6, bool)):
+    weights = group_weights(sample, [group.concepts for group in groups])
+    for found in unseen_gaps(sample, weights, groups, halves, CONFIG, np.ones(6, bool)):
         assert found.splits <= 2
         assert found.holds(len(halves), weak=True) is None
 
@@ -148,7 +149,8 @@ def test_unseen_gaps_of_concepts_that_were_picked_for_their_luck_are_near_nothin
         found = evidence(sample, loose, groups=False)
         groups = [Group("weak", (int(c),)) for c in np.argsort(found.gap)]
         halves = split_halves(units_of(sample), 30, seed)
-        unseen = unseen_gaps(sample, group_weights(sample, groups), groups, halves, loose, np.ones(30, bool))
+        weights = group_weights(sample, [group.concepts for group in groups])
+        unseen = unseen_gaps(sample, weights, groups, halves, loose, np.ones(30, bool))
         gaps += [one.gap for one in unseen if one.gap is not None]
         lucky.append(found.gap.min())
     assert np.mean(lucky) < -0.07

@@ -378,6 +378,10 @@ def test_the_command_lists_models_and_their_themes(run):
     assert items.exit_code == 0 and "Median discrimination" in " ".join(items.stdout.split())
     themes = CliRunner().invoke(app, ["show", str(run.path), "--models", "--themes"])
     assert themes.exit_code != 0 and "has no themes" in str(themes.exception)
+    groups = CliRunner().invoke(app, ["show", str(run.path), "--models", "--groups"])
+    assert groups.exit_code == 0 and "No concept stands out for any model" in groups.stdout
+    both = CliRunner().invoke(app, ["show", str(run.path), "--models", "--themes", "--groups"])
+    assert "give one of --themes and --groups" in str(both.exception)
     for options, words in ((["--against-peers"], "give --as"), (["--as", "e"], "no scores of the model 'e'")):
         refused = CliRunner().invoke(app, ["show", str(run.path), *options])
         assert words in str(refused.exception)

@@ -6,7 +6,7 @@ import { runName } from "../app/runName";
 import { useBenchmark, useRun, useRunList } from "../app/state";
 import { useConceptTable } from "../concepts/useConceptTable";
 import { type Loaded, useAgainst, useRunInfo } from "../data/hooks";
-import type { PairedRuns, PairedScores, RunInfo } from "../data/types";
+import type { PairedScores, Pairing, RunInfo } from "../data/types";
 import { plural } from "../format";
 import { PairedSentences } from "../models/Paired";
 import { shorten, visible } from "../text";
@@ -97,7 +97,7 @@ function With({ other }: { other: string }) {
 }
 
 /** Scores of both runs item by item, or why they are not compared. */
-function ItemByItem({ first, second, pair }: { first: RunInfo; second: RunInfo; pair: Loaded<PairedRuns> }) {
+function ItemByItem({ first, second, pair }: { first: RunInfo; second: RunInfo; pair: Loaded<Pairing> }) {
   const { runs } = useRunList();
   const route = useRoute();
   const [a, b] = [first.scored.model, second.scored.model];

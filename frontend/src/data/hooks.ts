@@ -1,16 +1,17 @@
 /** Parts by name, each read once. */
 import { useEffect, useState } from "react";
+import { ofModel } from "./ofModel";
 import { parquetTable } from "./parquet";
 import { source } from "./source";
 import type { Table } from "./table";
 import type {
   ConceptDetail,
   FindingItems,
+  GroupsFile,
   ItemConcepts,
   ItemDetail,
   ModelsFile,
-  PairedRuns,
-  PairedScores,
+  Pairing,
   RunInfo,
   RunList,
   ThemeFile,
@@ -43,21 +44,23 @@ export const readRun = (key: string) => once(`${key}/run.json`, json<RunInfo>);
 export const readThemes = (key: string) => once(`${key}/themes.json`, json<ThemeFile>);
 export const readFindingItems = (key: string) => once(`${key}/findings.json`, json<FindingItems[]>);
 const readModels = (key: string) => once(`${key}/models.json`, json<ModelsFile>);
-const readPair = (key: string, pair: number) => once(`${key}/pairs/${pair}.json`, json<PairedScores>);
-const readAgainst = (key: string, other: string) => once(`${key}/against/${other}.json`, json<PairedRuns>);
+const readGroups = (key: string) => once(`${key}/groups.json`, json<GroupsFile>);
+const readPair = (key: string, pair: number) => once(`${key}/pairs/${pair}.json`, json<Pairing>);
+const readAgainst = (key: string, other: string) => once(`${key}/against/${other}.json`, json<Pairing>);
 export const readTable = (key: string, name: TableName) => once<Table>(`${key}/${name}`, parquetTable);
 
 /** One of the details of a kind, of which a part holds `size`. */
 async function readDetail<T>(run: RunInfo, kind: "concept" | "item" | "active", number: number): Promise<T> {
-  const size = kind === "concept" ? run.shards.concepts : run.shards.items;
+  const [size, key] = kind === "concept" ? [run.shards.concepts, run.key] : [run.shards.items, run.home];
   const part = Math.floor(number / size);
-  const details = await once(`${run.key}/${kind}/${part}.json`, json<T[]>);
+  const details = await once(`${key}/${kind}/${part}.json`, json<T[]>);
   const detail = details[number - part * size];
   if (!detail) throw new Error(`This run has no ${kind === "concept" ? "concept" : "item"} ${number}.`);
   return detail;
 }
 
-export const readItem = (run: RunInfo, row: number) => readDetail<ItemDetail>(run, "item", row);
+export const readItem = async (run: RunInfo, row: number) =>
+  ofModel(run, await readDetail<ItemDetail>(run, "item", row));
 
 /** The value of a promise that is made anew when `key` changes; null key: nothing to wait for. */
 export function useLoaded<T>(key: string | null, read: () => Promise<T>): Loaded<T> {
@@ -88,6 +91,8 @@ export const useRunInfo = (key: string | null) => useLoaded(key, () => readRun(k
 export const useThemes = (run: RunInfo) => useLoaded(run.has.themes ? run.key : null, () => readThemes(run.key));
 export const useFindingItems = (key: string | null) => useLoaded(key, () => readFindingItems(key!));
 export const useModels = (key: string | null) => useLoaded(key, () => readModels(key!));
+/** Null: they are not needed now. */
+export const useGroups = (key: string | null) => useLoaded(key, () => readGroups(key!));
 export const usePair = (key: string, pair: number | null) =>
   useLoaded(pair === null ? null : `${key}/${pair}`, () => readPair(key, pair!));
 /** The run `other` against the run `key`; null: they are not compared. */

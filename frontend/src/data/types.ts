@@ -360,6 +360,11 @@ export interface Suggestion {
 export interface RunInfo {
   schema: 1;
   key: string;
+  /**
+   * Key of the run whose parts `item/N.json` and `active/N.json` hold the items; of an outcome, the run that it is of,
+   * if that is here.
+   */
+  home: string;
   title: string;
   created: string;
   scored: Scored;
@@ -652,44 +657,54 @@ export interface ListedModel {
   command: string;
 }
 
-/** A theme by its number and name. */
-export interface NamedTheme {
+/** A theme, or a group of concepts that share their items. */
+export interface MatrixColumn {
+  /** Number of the theme, or of the group's leading concept. */
   id: number;
+  /** The theme's, or the leading concept's label. */
   name: string | null;
+  /** How many a group has, the leading one included; 0: it is a theme. */
+  concepts: number;
 }
 
-/** How a model does on a theme. */
-export interface ThemeCell {
-  /** Mean outcome of the theme's items, weighted by its activation. */
+/** How a model does on a theme or group. */
+export interface MatrixCell {
+  /** Mean outcome of its items, weighted by its activation. */
   mean: number | null;
   gap: number | null;
   gap_low: number | null;
   gap_high: number | null;
-  /** By Benjamini and Hochberg over all tested cells; null: not tested. */
+  /** By Benjamini and Hochberg: over all cells of themes; of groups, over all models and concepts. null: not tested. */
   q_value: number | null;
   n_eff: number;
   status: "weak" | "strong" | "typical" | "insufficient";
 }
 
-/** Models against themes, each in an order in which similar ones stand side by side. */
-export interface ThemeMatrix {
-  /** A theme against the model's other items; or besides, against models of its level. */
+/** Models against themes or groups, each in an order in which similar ones stand side by side. */
+export interface Matrix {
+  /** A column's items against the model's other items; or besides, against models of its level. */
   kind: "score" | "peers";
   /** Places in `ModelsFile.models`. */
   models: number[];
-  /** Places in `ModelsFile.themes`. */
-  themes: number[];
+  columns: MatrixColumn[];
   /** One list per model. */
-  cells: ThemeCell[][];
+  cells: MatrixCell[][];
 }
 
 /** `data/KEY/models.json`: of a run with the scores of several models. */
 export interface ModelsFile {
   models: ListedModel[];
-  /** Empty in a run that has none. */
-  themes: NamedTheme[];
-  /** Of scores, and where there are enough models, of scores against peers; empty without themes. */
-  matrices: ThemeMatrix[];
+  /**
+   * Models against themes, of scores, and where there are enough models, of scores against peers; empty in a run
+   * without themes.
+   */
+  matrices: Matrix[];
+}
+
+/** `data/KEY/groups.json`: the same against groups of concepts, which take longer to find. */
+export interface GroupsFile {
+  /** Of scores, and of scores against peers; without columns where no concept stands out for any model. */
+  matrices: Matrix[];
 }
 
 /** Scores of a candidate less those of a baseline, item by item. */
@@ -783,8 +798,11 @@ export interface PairedScores {
   concepts: ConceptDifference[];
 }
 
-/** `data/KEY/against/OTHER.json`: the run OTHER, the candidate, against the run KEY, the baseline. */
-export interface PairedRuns {
+/**
+ * Two models of the run KEY (`data/KEY/pairs/N.json`), the later one being the candidate; or the run OTHER, the
+ * candidate, against the run KEY, the baseline (`data/KEY/against/OTHER.json`).
+ */
+export interface Pairing {
   /** Why nothing pairs; null: something does. */
   why: string | null;
   scores: PairedScores | null;

@@ -3,133 +3,147 @@ import { useState } from "react";
 import { go } from "../app/route";
 import { useRun, useRunList } from "../app/state";
 import { inkOn } from "../concepts/heat";
-import type { ModelsFile, ThemeMatrix } from "../data/types";
+import type { Matrix, ModelsFile } from "../data/types";
 import { percent } from "../format";
 import { shorten, visible } from "../text";
 import { Copied } from "../ui/Copied";
 import { moveCell } from "../ui/cells";
 import { diverging } from "../ui/colours";
-import { cellWords, madeRun, makeCommand, reachOf, themeWords } from "./matrix";
+import { cellWords, columnParams, columnTitle, columnWords, madeRun, makeCommand, reachOf } from "./matrix";
 import { points } from "./paired";
 
-const SAID: Record<ThemeMatrix["kind"], { name: string; sentence: string }> = {
+const KINDS: Record<Matrix["kind"], { name: string; sentence: string }> = {
   score: {
     name: "Scores",
     sentence:
-      "Gap of a theme’s items to the same model’s other items. Items of a hard theme are hard for most models: a " +
-      "column that is orange throughout says more of the items than of any model.",
+      "Gap of a column’s items to the same model’s other items. What is hard is hard for most models: a column that " +
+      "is orange throughout says more of the items than of any model.",
   },
   peers: {
     name: "Against peers",
     sentence:
-      "The same gap of each model’s scores less what models of its own level make of each item, so that an item’s " +
-      "difficulty is no weakness.",
+      "Gap of a column’s items to the same model’s other items, in its scores less what models of its own level make " +
+      "of each item, so that an item’s difficulty is no weakness.",
   },
 };
 
-/** Models against themes. A cell leads to the model's themes if its tables were made, else says how to make them. */
-export function Matrix({ file, matrix }: { file: ModelsFile; matrix: ThemeMatrix }) {
+/** Models against themes or groups. A cell leads to the model's concepts if its tables were made, else says how. */
+export function MatrixView({ file, matrix, matrices }: { file: ModelsFile; matrix: Matrix; matrices: Matrix[] }) {
   const run = useRun();
   const { runs } = useRunList();
   const dark = useComputedColorScheme("light") === "dark";
   const [missing, setMissing] = useState<number | null>(null);
   const most = reachOf(matrix);
   const scale = (value: number) => diverging(dark)((value / most + 1) / 2);
+  const none = matrix.columns.length === 0;
   const stops = [-1, -0.5, 0, 0.5, 1].map((at) => scale(at * most));
   const names = matrix.models.map((model) => visible(file.models[model]!.name));
-  const themes = matrix.themes.map((theme) => file.themes[theme]!);
+  const { columns } = matrix;
+  const grouped = Boolean(columns[0]?.concepts);
   const open = (i: number, j: number) => {
     const made = madeRun(file.models[matrix.models[i]!]!.name, matrix.kind, run.key, runs);
     if (made === null) return setMissing(matrix.models[i]!);
-    go({ run: made.key, view: "concepts", params: { theme: themes[j]!.id } });
+    go({ run: made.key, view: "concepts", params: columnParams(columns[j]!) });
   };
   return (
-    <section aria-label="Models by theme">
-      <h2 className="first">Models by theme</h2>
+    <>
       <div className="correlation-controls">
         <SegmentedControl
           size="xs"
           aria-label="What scores are set against"
           data-testid="models-kind"
           value={matrix.kind}
-          data={file.matrices.map(({ kind }) => ({ value: kind, label: SAID[kind].name }))}
+          data={matrices.map(({ kind }) => ({ value: kind, label: KINDS[kind].name }))}
           onChange={(kind) => {
             setMissing(null);
             go({ params: { kind: kind === "score" ? null : kind } });
           }}
         />
       </div>
-      <p className="soft">
-        {SAID[matrix.kind].sentence} In points of 100. Outlined: passes the false-discovery rate of{" "}
-        {percent(run.evidence.q)} over all cells. Grey: too few items to test. Similar models and similar themes stand
-        side by side.
-      </p>
-      <p className="heat-scale" data-testid="models-scale">
-        {points(-most)} or less{" "}
-        <span
-          className="heat-bar"
-          aria-hidden="true"
-          style={{
-            backgroundImage: `linear-gradient(90deg, ${stops.join(", ")})`,
-          }}
-        />{" "}
-        {points(most)} or more
-        <span>Choose a cell to see the model’s concepts of that theme.</span>
-      </p>
-      <div className="heat-place" role="region" tabIndex={0} aria-label="Gaps of models by theme">
-        <table className="heat models-heat" data-testid="models-heat" onKeyDown={moveCell}>
-          <thead>
-            <tr>
-              <th scope="col">
-                <span className="plain">model</span>
-              </th>
-              {themes.map((theme) => (
-                <th key={theme.id} scope="col" title={themeWords(theme)}>
-                  <span>{shorten(themeWords(theme), 34)}</span>
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {matrix.cells.map((line, i) => (
-              <tr key={matrix.models[i]}>
-                <th scope="row" title={names[i]}>
-                  <button
-                    type="button"
-                    className="link"
-                    title={`Profile of ${names[i]}`}
-                    onClick={() => go({ params: { model: file.models[matrix.models[i]!]!.name } })}
-                  >
-                    <bdi>{shorten(names[i]!, 34)}</bdi>
-                  </button>
-                </th>
-                {line.map((cell, j) => {
-                  const untested = cell.gap === null || cell.status === "insufficient";
-                  const words = cellWords([names[i]!, themeWords(themes[j]!)], cell);
-                  const passes = cell.status === "weak" || cell.status === "strong";
-                  return (
-                    <td key={themes[j]!.id}>
+      {none ? (
+        <p data-testid="models-none">No concept stands out for any model, so there are no groups of concepts.</p>
+      ) : (
+        <>
+          <p className="soft">
+            {KINDS[matrix.kind].sentence} In points of 100. Outlined: passes the false-discovery rate of{" "}
+            {percent(run.evidence.q)} over{" "}
+            {grouped ? "all models and all concepts, of which the groups were chosen" : "all cells"}. Grey: too few
+            items to test. Similar models and similar columns stand side by side.
+            {grouped && " A group is named after the concept that leads it; the others share its items."}
+          </p>
+          <p className="heat-scale" data-testid="models-scale">
+            {points(-most)} or less{" "}
+            <span
+              className="heat-bar"
+              aria-hidden="true"
+              style={{
+                backgroundImage: `linear-gradient(90deg, ${stops.join(", ")})`,
+              }}
+            />{" "}
+            {points(most)} or more
+            <span>Choose a cell to see the model’s concepts of that {grouped ? "group" : "theme"}.</span>
+          </p>
+          <div
+            className="heat-place"
+            role="region"
+            tabIndex={0}
+            aria-label={`Gaps of models by ${grouped ? "group of concepts" : "theme"}`}
+          >
+            <table className="heat models-heat" data-testid="models-heat" onKeyDown={moveCell}>
+              <thead>
+                <tr>
+                  <th scope="col">
+                    <span className="plain">model</span>
+                  </th>
+                  {columns.map((column) => (
+                    <th key={column.id} scope="col" title={columnTitle(column)}>
+                      <span>{shorten(columnWords(column), 34)}</span>
+                    </th>
+                  ))}
+                </tr>
+              </thead>
+              <tbody>
+                {matrix.cells.map((line, i) => (
+                  <tr key={matrix.models[i]}>
+                    <th scope="row" title={names[i]}>
                       <button
                         type="button"
-                        data-cell={`${i}/${j}`}
-                        data-status={cell.status}
-                        tabIndex={i === 0 && j === 0 ? 0 : -1}
-                        className={untested ? "untested" : passes ? "passes" : undefined}
-                        style={untested ? undefined : painted(scale(cell.gap!))}
-                        title={words}
-                        aria-label={words}
-                        onClick={() => open(i, j)}
+                        className="link"
+                        title={`Profile of ${names[i]}`}
+                        onClick={() => go({ params: { model: file.models[matrix.models[i]!]!.name } })}
                       >
-                        {untested ? "" : points(cell.gap)}
+                        <bdi>{shorten(names[i]!, 34)}</bdi>
                       </button>
-                    </td>
-                  );
-                })}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+                    </th>
+                    {line.map((cell, j) => {
+                      const untested = cell.gap === null || cell.status === "insufficient";
+                      const words = cellWords([names[i]!, columnWords(columns[j]!)], cell);
+                      const passes = cell.status === "weak" || cell.status === "strong";
+                      return (
+                        <td key={columns[j]!.id}>
+                          <button
+                            type="button"
+                            data-cell={`${i}/${j}`}
+                            data-status={cell.status}
+                            tabIndex={i === 0 && j === 0 ? 0 : -1}
+                            className={untested ? "untested" : passes ? "passes" : undefined}
+                            style={untested ? undefined : painted(scale(cell.gap!))}
+                            title={words}
+                            aria-label={words}
+                            onClick={() => open(i, j)}
+                          >
+                            {untested ? "" : points(cell.gap)}
+                          </button>
+                        </td>
+                      );
+                    })}
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        </>
+      )}
       {missing !== null && (
         <div className="notice" role="status" data-testid="models-missing">
           <p>
@@ -140,7 +154,7 @@ export function Matrix({ file, matrix }: { file: ModelsFile; matrix: ThemeMatrix
           <Copied text={makeCommand(file.models[missing]!.command, matrix.kind)} />
         </div>
       )}
-    </section>
+    </>
   );
 }
 

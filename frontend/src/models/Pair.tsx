@@ -39,7 +39,8 @@ export function Pair({ file, home }: { file: ModelsFile; home: string }) {
     </div>
   );
   // The later model of the list is the candidate of a pair; here it is always B.
-  const compared = pair.data && (b > a ? pair.data : turned(pair.data));
+  const scores = pair.data?.scores;
+  const compared = scores && (b > a ? scores : turned(scores));
   return (
     <section aria-label="Two models side by side">
       <h2>Two models side by side</h2>
@@ -57,7 +58,8 @@ export function Pair({ file, home }: { file: ModelsFile; home: string }) {
         {picker("b", b, a)}
       </div>
       {pair.error && <Failed error={pair.error} />}
-      {!compared && !pair.error && <Loading what="both models" />}
+      {pair.data?.why && <p data-testid="pair-none">{pair.data.why}</p>}
+      {!pair.data && !pair.error && <Loading what="both models" />}
       {compared && (
         <>
           <PairedSentences pair={compared} names={[names[1], names[0]]} />

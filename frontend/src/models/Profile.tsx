@@ -3,22 +3,22 @@ import { go, useRoute } from "../app/route";
 import { useRun, useRunList } from "../app/state";
 import type { Scale } from "../concepts/bar";
 import { IntervalBar } from "../concepts/IntervalBar";
-import type { ModelsFile, ThemeMatrix } from "../data/types";
+import type { Matrix, ModelsFile } from "../data/types";
 import { probability, tenths } from "../format";
 import { shorten, visible } from "../text";
 import { Status } from "../ui/Marks";
-import { madeRun, profileOf, themeWords } from "./matrix";
+import { columnParams, columnTitle, columnWords, madeRun, profileOf } from "./matrix";
 import { points } from "./paired";
 
-/** One model's themes, the weakest first. */
-export function Profile({ file, matrix }: { file: ModelsFile; matrix: ThemeMatrix }) {
+/** One model's themes or groups, the weakest first. */
+export function Profile({ file, matrix }: { file: ModelsFile; matrix: Matrix }) {
   const run = useRun();
   const { runs } = useRunList();
   const { params } = useRoute();
   const asked = file.models.findIndex((model) => model.name === (params.get("model") ?? run.scored.model));
   const model = matrix.models.includes(asked) ? asked : matrix.models[0]!;
   const name = file.models[model]!.name;
-  const rows = profileOf(file, matrix, model) ?? [];
+  const rows = profileOf(matrix, model) ?? [];
   const made = madeRun(name, matrix.kind, run.key, runs);
   const most = Math.max(
     0.01,
@@ -46,21 +46,23 @@ export function Profile({ file, matrix }: { file: ModelsFile; matrix: ThemeMatri
         />
       </div>
       <p className="soft">
-        Gap of each theme’s items{matrix.kind === "peers" && ", against the model’s peers,"} with its interval, in
-        points of 100, the lowest first.
+        Gap of each {matrix.columns[0]?.concepts ? "group" : "theme"}’s items
+        {matrix.kind === "peers" && ", against the model’s peers,"} with its interval, in points of 100, the lowest
+        first.
       </p>
       <ol className="theme-bars" data-testid="profile">
-        {rows.map(({ theme, cell }) => (
-          <li key={theme.id} data-status={cell.status}>
+        {rows.map(({ column, cell }) => (
+          <li key={column.id} data-status={cell.status}>
             {made === null ? (
-              <bdi>{shorten(themeWords(theme), 80)}</bdi>
+              <bdi title={columnTitle(column)}>{shorten(columnWords(column), 80)}</bdi>
             ) : (
               <button
                 type="button"
                 className="link"
-                onClick={() => go({ run: made.key, view: "concepts", params: { theme: theme.id } })}
+                title={columnTitle(column)}
+                onClick={() => go({ run: made.key, view: "concepts", params: columnParams(column) })}
               >
-                <bdi>{shorten(themeWords(theme), 80)}</bdi>
+                <bdi>{shorten(columnWords(column), 80)}</bdi>
               </button>
             )}
             <IntervalBar scale={scale} at={cell.gap} low={cell.gap_low} high={cell.gap_high} status={cell.status} />

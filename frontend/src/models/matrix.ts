@@ -1,12 +1,12 @@
-/** Models against themes: where a cell leads, and what it says. */
+/** Models against themes or groups of concepts: where a cell leads, and what it says. */
 import { familyOf } from "../app/family";
-import type { ListedRun, ModelsFile, ThemeCell, ThemeMatrix } from "../data/types";
-import { probability, tenths } from "../format";
+import type { ListedRun, Matrix, MatrixCell, MatrixColumn } from "../data/types";
+import { plural, probability, tenths } from "../format";
 import { visible } from "../text";
 import { points } from "./paired";
 
 /** Half of the scale: nearly all gaps lie within; at least 0.05. */
-export function reachOf(matrix: ThemeMatrix): number {
+export function reachOf(matrix: Matrix): number {
   const sizes = matrix.cells
     .flat()
     .flatMap(({ gap, status }) => (gap === null || status === "insufficient" ? [] : [Math.abs(gap)]))
@@ -14,8 +14,8 @@ export function reachOf(matrix: ThemeMatrix): number {
   return Math.max(0.05, sizes[Math.floor(0.95 * (sizes.length - 1))] ?? 0);
 }
 
-/** A cell in words; `names` are its model and its theme. */
-export function cellWords(names: [string, string], cell: ThemeCell): string {
+/** A cell in words; `names` are its model and its column. */
+export function cellWords(names: [string, string], cell: MatrixCell): string {
   if (cell.status === "insufficient" || cell.gap === null)
     return `${names.join(", ")}: not tested, too few items (n_eff ${tenths(cell.n_eff)})`;
   return (
@@ -25,22 +25,32 @@ export function cellWords(names: [string, string], cell: ThemeCell): string {
 }
 
 /** The run of the family that shows a model in one way; null: it was not made yet. */
-export function madeRun(model: string, kind: ThemeMatrix["kind"], key: string, runs: ListedRun[]): ListedRun | null {
+export function madeRun(model: string, kind: Matrix["kind"], key: string, runs: ListedRun[]): ListedRun | null {
   return familyOf(key, runs).find(({ scored }) => scored.model === model && scored.kind === kind) ?? null;
 }
 
 /** The command that makes what is missing. */
-export const makeCommand = (command: string, kind: ThemeMatrix["kind"]): string =>
+export const makeCommand = (command: string, kind: Matrix["kind"]): string =>
   kind === "peers" ? `${command} --against-peers` : command;
 
-/** A model's themes with its cells, the lowest gap first, those without one last; null: the model is not there. */
-export function profileOf(file: ModelsFile, matrix: ThemeMatrix, model: number) {
+/** A model's cells with their columns, the lowest gap first, those without one last; null: the model is not there. */
+export function profileOf(matrix: Matrix, model: number) {
   const row = matrix.models.indexOf(model);
   if (row < 0) return null;
-  return matrix.themes
-    .map((place, column) => ({ theme: file.themes[place]!, cell: matrix.cells[row]![column]! }))
+  return matrix.columns
+    .map((column, place) => ({ column, cell: matrix.cells[row]![place]! }))
     .sort(({ cell: a }, { cell: b }) => Number(a.gap === null) - Number(b.gap === null) || (a.gap ?? 0) - (b.gap ?? 0));
 }
 
-export const themeWords = ({ id, name }: ModelsFile["themes"][number]): string =>
-  name ? visible(name) : `theme ${id}`;
+export const columnWords = ({ id, name, concepts }: MatrixColumn): string =>
+  name ? visible(name) : `${concepts ? "concept" : "theme"} ${id}`;
+
+/** The same in full: with the number of concepts that share a group's items. */
+export const columnTitle = (column: MatrixColumn): string =>
+  column.concepts > 1
+    ? `${columnWords(column)}, and ${plural(column.concepts - 1, "concept")} that share its items`
+    : columnWords(column);
+
+/** What a column leads to in the table of concepts. */
+export const columnParams = ({ id, concepts }: MatrixColumn): Record<string, number> =>
+  concepts ? { concept: id } : { theme: id };

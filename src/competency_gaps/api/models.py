@@ -188,10 +188,35 @@ class Models(RunFolder):
             One row per model and theme: ``model``, ``theme``, ``name``, ``n_eff``, ``mean``, ``gap``, ``gap_low``,
             ``gap_high``, ``p_value``, ``q_value``, ``status``.
         """
-        from competency_gaps.stages.models import model_themes
+        from competency_gaps.stages.matrix import model_themes
 
-        kind: Literal["score", "peers"] = "peers" if against_peers else "score"
-        return model_themes(self, kind, models=models, level=level, progress=progress)
+        return model_themes(self, _kind(against_peers), models=models, level=level, progress=progress)
+
+    def model_groups(
+        self,
+        *,
+        against_peers: bool = False,
+        models: Sequence[str] | None = None,
+        progress: Progress | None = None,
+    ) -> pl.DataFrame:
+        """How each model does on groups of concepts that share their items, as findings group them.
+
+        Parameters
+        ----------
+        against_peers, models
+            As of :meth:`model_themes`. The groups are led by the models' outcomes, so other models have other groups.
+
+        Returns
+        -------
+        polars.DataFrame
+            One row per model and group: ``model``, ``group`` (its leading concept), ``name`` (that concept's label),
+            ``concepts`` (the leader first), and the numbers of :meth:`model_themes`. False discoveries are controlled
+            over all models and all concepts, of which the groups are chosen. No row where no concept stands out for
+            any model.
+        """
+        from competency_gaps.stages.matrix import model_groups
+
+        return model_groups(self, _kind(against_peers), models=models, progress=progress)
 
     def item_models(self) -> pl.DataFrame:
         """What all models' scores say of each item.
@@ -266,3 +291,7 @@ class Models(RunFolder):
     def run_itself(self) -> RunFolder:
         """The run that this is an outcome of; the run itself if it is none."""
         return open_folder(self.base) if "outcome" in self.manifest else self
+
+
+def _kind(against_peers: bool) -> Literal["score", "peers"]:
+    return "peers" if against_peers else "score"

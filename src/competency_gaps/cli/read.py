@@ -62,7 +62,13 @@ def show(
     against: AgainstOption = None,
     parsed: ParsedOption = False,
     models_: Annotated[
-        bool, typer.Option("--models", help="All models of the run; with --themes, on which themes each stands out.")
+        bool,
+        typer.Option(
+            "--models", help="All models of the run; with --themes or --groups, on which of them each stands out."
+        ),
+    ] = False,
+    groups: Annotated[
+        bool, typer.Option("--groups", help="With --models: groups of concepts that share their items.")
     ] = False,
     items: Annotated[
         bool, typer.Option("--items", help="With --models: items that look broken, by all models' scores and answers.")
@@ -70,8 +76,11 @@ def show(
     json_: JsonOption = False,
 ) -> None:
     """Show what a run found, worst first; or list its models, concepts or themes, undefined values last."""
-    if models_ or items:
-        _of_models(run, themes=themes, items=items, peers=against_peers, json_=json_)
+    if models_ or items or groups:
+        chosen = [name for name, given in (("themes", themes), ("groups", groups), ("items", items)) if given]
+        if len(chosen) > 1:
+            raise UserError(f"give one of --{' and --'.join(chosen)}.")
+        _of_models(run, chosen[0] if chosen else None, peers=against_peers, json_=json_)
         return
     opened = open_as(run, as_, against, peers=against_peers, parsed=parsed)
     listed = benchmark is not None or find is not None or sort is not None or all_
@@ -110,21 +119,20 @@ def open_as(run: Path, model: str | None, against: list[str] | None, *, peers: b
     return opened.as_model(model, other, parsed=parsed, progress=terminal(quiet=False))
 
 
-def _of_models(
-    path: Path, *, themes: bool = False, items: bool = False, peers: bool = False, json_: bool = False
-) -> None:
-    """Print the models of a run, on which themes each stands out, or the items that look broken by their scores."""
+def _of_models(path: Path, what: str | None = None, *, peers: bool = False, json_: bool = False) -> None:
+    """Print the models of a run, on which themes or groups each stands out, or the items that look broken."""
     from competency_gaps import open_run
 
     opened = open_run(path)
     document: dict[str, Any]
-    if items:
+    if what == "items":
         facts = opened.item_models()
         document, view = {"items": facts.to_dicts()}, models.items_of_models(facts)
-    elif themes:
-        cells = opened.model_themes(against_peers=peers, progress=terminal(quiet=json_))
+    elif what is not None:
+        find = opened.model_themes if what == "themes" else opened.model_groups
+        cells = find(against_peers=peers, progress=terminal(quiet=json_))
         document = {"against_peers": peers, "cells": cells.to_dicts()}
-        view = models.themes_of_models(cells, against_peers=peers)
+        view = models.cells_of_models(cells, against_peers=peers)
     else:
         document, view = {"models": opened.models.to_dicts()}, models.models_view(opened)
     if json_:

@@ -203,10 +203,10 @@ def _judge(
         none_left = (m.gap_low <= 0) & (m.gap_high >= 0) & (np.abs(m.gap) <= 0.5 * np.abs(m.plain_gap))
     vanishes = tested & (status == "typical") & none_left & (np.nan_to_num(plain_q, nan=1.0) <= config.q)
     leader = np.full(len(m.gap), -1)
-    for word in ("weak", "strong") if groups else ():
+    for word, sign in (("weak", -1), ("strong", 1)) if groups else ():
         asked = np.flatnonzero(status == word)
         if len(asked):
-            leader[asked] = lead(weights(asked), outcome, block, asked, m.gap[asked], p_value[asked])
+            leader[asked] = lead(weights(asked), outcome[None], block, asked, p_value[asked], sign)
     lowest, scale = sample.limits[0], sample.scale
     return Evidence(
         m.n_eff,

@@ -150,6 +150,7 @@ def _parts(run: Opened, *, redact: bool) -> Parts:
         concepts_per_part=CONCEPTS,
         items_per_part=ITEMS,
         amounts=EXPORTED_WIDE if run.run.width >= WIDE else EXPORTED,
+        home=run.models,
     )
 
 

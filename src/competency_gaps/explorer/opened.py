@@ -98,7 +98,7 @@ class Opened:
         current = self._current
         with current.lock:
             if current.shown is None or added != current.added:
-                parts = Parts(self.run, key=self.key, dictionary=self.dictionary)
+                parts = Parts(self.run, key=self.key, dictionary=self.dictionary, home=self.models)
                 number = 0 if current.shown is None else current.shown.number + 1
                 current.added, current.shown = added, Shown(number, parts, Subject(parts.context))
             return current.shown

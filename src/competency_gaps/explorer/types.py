@@ -20,7 +20,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from competency_gaps.config import MetricsConfig
 from competency_gaps.explorer.parts.records.details import ConceptDetail, ItemConcepts, ItemDetail, ThemeFile
 from competency_gaps.explorer.parts.records.findings import FindingItems
-from competency_gaps.explorer.parts.records.models import ModelsFile, PairedRuns, PairedScores
+from competency_gaps.explorer.parts.records.models import GroupsFile, ModelsFile, PairedScores, Pairing
 from competency_gaps.explorer.parts.records.run import RunInfo
 from competency_gaps.explorer.parts.records.server import ChatEvent, ChatRequest, RunList, SearchResult
 from competency_gaps.explorer.parts.tables import ANSWER_EXCERPT, EXCERPT
@@ -30,7 +30,17 @@ from competency_gaps.text import HIDDEN
 FILE = Path(__file__).resolve().parents[3] / "frontend" / "src" / "data" / "types.ts"
 ROOTS = (
     *(RunList, RunInfo, FindingItems, ThemeFile, ConceptDetail),
-    *(ItemDetail, ItemConcepts, ModelsFile, PairedScores, PairedRuns, SearchResult, ChatRequest, *get_args(ChatEvent)),
+    *(
+        ItemDetail,
+        ItemConcepts,
+        ModelsFile,
+        GroupsFile,
+        PairedScores,
+        Pairing,
+        SearchResult,
+        ChatRequest,
+        *get_args(ChatEvent),
+    ),
 )
 """What is read as a whole, or in lists, in the order in which the file has it."""
 _HEAD = """\

@@ -117,7 +117,7 @@ def relabel_findings(run: RunFolder) -> None:
 def _data(run: RunFolder, groups: list[Group], config: EvidenceConfig) -> _Data:
     sample = run_sample(run, config.strata)
     units = units_of(sample)
-    weights = group_weights(sample, groups)
+    weights = group_weights(sample, [group.concepts for group in groups])
     kept = np.flatnonzero(units.unit >= 0)
     size = np.bincount(units.unit[kept], minlength=len(units.outcome))
     unit_weights = units.rows(weights, whole=True).toarray() / size

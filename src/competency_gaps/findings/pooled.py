@@ -69,8 +69,8 @@ def led_groups(concepts: pl.DataFrame) -> list[Group]:
     return sorted(groups, key=lambda group: (group.verdict != "weak", group.leader))
 
 
-def group_weights(sample: ItemSample, groups: Sequence[Group]) -> sp.csr_array:
-    """Weigh every item for every group.
+def group_weights(sample: ItemSample, groups: Sequence[Sequence[int]]) -> sp.csr_array:
+    """Weigh every item for every group: its concepts, the leader first.
 
     ``W(x) = nCAS(leader, x) + sum over followers of r(c)^2 * nCAS(c, x)``. Saliencies make concepts comparable where
     CAS does not; here ``tau`` is the mean of the concept's non-zero CAS over the run. ``r(c)`` is the correlation of a
@@ -84,7 +84,7 @@ def group_weights(sample: ItemSample, groups: Sequence[Group]) -> sp.csr_array:
     """
     rows = []
     for group in groups:
-        own = sp.csr_array(sample.rows(np.array(group.concepts)), dtype=np.float64)
+        own = sp.csr_array(sample.rows(np.array(group)), dtype=np.float64)
         count = np.diff(own.indptr)
         tau = np.asarray(own.sum(axis=1)).ravel() / np.maximum(1, count)
         own.data = saliency(own.data, np.repeat(tau, count))

@@ -87,33 +87,40 @@ def items_of_models(facts: pl.DataFrame) -> RenderableType:
     return Group(*parts)
 
 
-def themes_of_models(cells: pl.DataFrame, *, against_peers: bool) -> RenderableType:
-    """List the themes on which each model stands out, gaps in points of 100.
+def cells_of_models(cells: pl.DataFrame, *, against_peers: bool) -> RenderableType:
+    """List the themes, or groups of concepts, on which each model stands out, gaps in points of 100.
 
     Parameters
     ----------
     cells : DataFrame
-        As :func:`competency_gaps.stages.models.model_themes` gives them.
+        As :func:`~competency_gaps.stages.matrix.model_themes` or :func:`~competency_gaps.stages.matrix.model_groups`
+        gives them.
     """
     models = cells["model"].unique(maintain_order=True).to_list()
+    key = "group" if "group" in cells.columns else "theme"
+    if not models:
+        return plain("No concept stands out for any model, so there are no groups of concepts.")
     what = "scores against peers" if against_peers else "scores"
-    tested = cells["p_value"].is_not_null().sum()
+    cells_tested = f"all {cells['p_value'].is_not_null().sum():,} tested cells"
+    count = plural(cells[key].n_unique(), key)
     head = (
-        f"Gaps of {plural(len(models), 'model')} on {plural(cells['theme'].n_unique(), 'theme')}, {what}, in points of "
-        f"100 at equal length; false discoveries are controlled over all {tested:,} tested cells."
+        f"Gaps of {plural(len(models), 'model')} on {count}, {what}, in points of 100 at equal length; false "
+        "discoveries are controlled over "
+        + (cells_tested if key == "theme" else "all models and all concepts, of which the groups were chosen")
+        + "."
     )
     shown = Table(box=box.SIMPLE_HEAD, show_edge=False, header_style="dim", pad_edge=False)
     for name in ("model", "weak", "strong"):
         shown.add_column(name)
     for model in models:
         own = cells.filter(pl.col("model") == model)
-        sides = (_listed(own.filter(pl.col("status") == status), status) for status in ("weak", "strong"))
+        sides = (_listed(own.filter(pl.col("status") == status), key, status) for status in ("weak", "strong"))
         shown.add_row(Text(cut(short_name(model), MODEL)), *sides)
     return Group(plain(head), Text(), shown)
 
 
-def _listed(cells: pl.DataFrame, status: str) -> Text:
+def _listed(cells: pl.DataFrame, key: str, status: str) -> Text:
     rows = cells.sort("gap", descending=status == "strong").iter_rows(named=True)
-    names = ((str(row["name"] or f"theme {row['theme']}"), row["gap"]) for row in rows)
+    names = ((str(row["name"] or f"{'concept' if key == 'group' else key} {row[key]}"), row["gap"]) for row in rows)
     texts = [f"{cut(name, NAME)} {100 * gap:+.1f}" for name, gap in names]
     return Text("; ".join(texts), "red" if status == "weak" else "green")

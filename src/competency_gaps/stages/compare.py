@@ -34,7 +34,7 @@ from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.sample import Outcomes, run_sample, with_outcomes
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.runs.settings import evidence_config
-from competency_gaps.stages.models import theme_rows
+from competency_gaps.stages.matrix import theme_rows
 
 ALPHA = 0.05
 """Chance of a false alarm of the gate, over all of its families of tests."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import polars as pl
 import pytest
 from explorer_extras import ADDED
 from explorer_runs import SECRETS
@@ -14,6 +15,7 @@ import competency_gaps as cg
 from competency_gaps.explorer.export import export
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.runs.scores import model_scores
+from competency_gaps.text import visible
 
 
 def test_the_pickers_lead_to_another_model_and_say_which_reads_the_items(models, page):
@@ -63,6 +65,31 @@ def test_models_by_theme_are_those_of_the_tables_and_cells_lead_on(models, page)
     page.get_by_role("button", name="small, ").first.click()
     said = page.get_by_test_id("models-missing").inner_text()
     assert "tables of small were not made yet" in said and f"cgaps show {run.path} --as small" in said
+
+
+def test_the_switch_leads_to_groups_of_concepts_and_a_cell_to_the_leading_concept(models, page):
+    table = cg.open_run(models.run.path).model_groups(against_peers=True)
+    open_view(page, models.address("models?kind=peers"), "models-heat")
+    page.get_by_test_id("models-by").get_by_text("Groups of concepts").click()
+    page.wait_for_url("**by=groups*")
+    heat = page.get_by_role("region", name="Gaps of models by group of concepts")
+    heat.wait_for()
+    assert heat.locator("td button").count() == table.height
+    assert heat.locator("button.passes").count() == table["status"].is_in(["weak", "strong"]).sum()
+    row = table.filter(pl.col("model") == "big").row(0, named=True)
+    says = f"big, {visible(row['name'] or 'concept ' + str(row['group']))}: gap"
+    cell = heat.locator(f"td button[aria-label^={json.dumps(says)}]")
+    assert close(cell.get_attribute("aria-label").split(": gap ")[1].split(" ")[0], 100 * row["gap"], 1)
+    cell.click()
+    page.wait_for_url(f"**/#/{models.keys[1]}/concepts?*concept={row['group']}*")
+    page.get_by_test_id("concept-title").wait_for()
+
+
+def test_an_outcome_shows_its_models_answer_to_an_item_of_the_run(models, page):
+    answer = f"big says {SECRETS[1]}"
+    for place, times in ((0, 1), (2, 2)):  # among every model's answers, and of the outcome's model as the response
+        open_view(page, models.address("items?item=0", place), "item-models")
+        assert page.get_by_text(answer).count() == times
 
 
 def test_arrow_keys_move_between_cells(models, page):
@@ -148,6 +175,7 @@ def test_everybody_can_use_it_in_any_window(models, new_page):
     page = new_page()
     views = {
         "models?kind=peers&a=small&b=big": "paired-themes",
+        "models?by=groups": "models-heat",
         "items?item=0": "item-models",
         f"compare?with={models.keys[3]}": "paired-overall",
     }

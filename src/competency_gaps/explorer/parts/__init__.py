@@ -4,7 +4,8 @@
 and, for the benchmark at place K,
 ``concepts/K.parquet``; ``items.parquet``; ``concept/N.json`` and ``item/N.json``, the details of some of them;
 ``active/N.json``, the concepts that are active in the items of ``item/N.json``. A run with the scores of several models
-also has ``models.json``, and ``pairs/N.json`` for each pair of them; outcomes of it leave these to the run.
+also has ``models.json``, ``groups.json``, and ``pairs/N.json`` for each pair of them; outcomes of it leave these to the
+run, and also ``item/N.json`` and ``active/N.json`` where the run is here (``Context.home``): they differ in nothing.
 What the JSON holds is written down in ``records/``, the columns of the tables in ``tables.py``.
 """
 
@@ -20,7 +21,7 @@ from competency_gaps.explorer.parts.concept import concept_details
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.findings import finding_items
 from competency_gaps.explorer.parts.item import item_concepts, item_details
-from competency_gaps.explorer.parts.models import model_pair, models_file, pair_count
+from competency_gaps.explorer.parts.models import groups_file, model_pair, models_file, pair_count
 from competency_gaps.explorer.parts.paths import last_names
 from competency_gaps.explorer.parts.records.details import ConceptDetail, ItemConcepts, ItemDetail
 from competency_gaps.explorer.parts.records.plain import as_json, plain
@@ -32,7 +33,7 @@ from competency_gaps.runs.open import RunFolder
 __all__ = ["Context", "NoSuchPartError", "Parts", "as_json"]
 
 _NAME = re.compile(
-    r"(?P<whole>run\.json|themes\.json|findings\.json|models\.json|concepts\.parquet|items\.parquet)"
+    r"(?P<whole>run\.json|themes\.json|findings\.json|models\.json|groups\.json|concepts\.parquet|items\.parquet)"
     r"|(?P<kind>concepts/|concept/|item/|active/|pairs/)(?P<number>0|[1-9][0-9]{0,8})(?P<end>\.parquet|\.json)",
     re.ASCII,
 )
@@ -61,6 +62,8 @@ class Parts:
         How many details ``concept/N.json`` and ``item/N.json`` hold; ``active/N.json`` as many as the latter.
     amounts : Amounts
         How much details hold.
+    home : str, optional
+        Of an outcome, key of the run that it is of, if that is here; None: the parts stand by themselves.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Parts:
         concepts_per_part: int = 1,
         items_per_part: int = 1,
         amounts: Amounts = SERVED,
+        home: str | None = None,
     ) -> None:
         self.context = Context(
             RedactedRun.of(run) if redact else run,
@@ -83,6 +87,7 @@ class Parts:
             concepts_per_part=concepts_per_part,
             items_per_part=items_per_part,
             amounts=amounts,
+            home=home or key,
         )
 
     def names(self) -> Iterator[str]:
@@ -90,7 +95,7 @@ class Parts:
         yield from ("run.json", "concepts.parquet", "themes.json", "findings.json", "items.parquet")
         yield from (f"concepts/{place}.parquet" for place in range(len(self.context.names)))
         if self._gives_models:
-            yield "models.json"
+            yield from ("models.json", "groups.json")
         for kind in ("concept/", "item/", "active/", "pairs/"):
             yield from (f"{kind}{number}.json" for number in range(self._count(kind)))
 
@@ -114,7 +119,7 @@ class Parts:
             raise NoSuchPartError(name)
         kind, number = match["kind"], int(match["number"] or 0)
         if kind is None:
-            if name == "models.json" and not self._gives_models:
+            if name in ("models.json", "groups.json") and not self._gives_models:
                 raise NoSuchPartError(name)
             return self._whole(name)
         if match["end"] != _ENDS[kind] or number >= self._count(kind):
@@ -137,6 +142,8 @@ class Parts:
             return as_json(theme_file(self.context))
         if name == "models.json":
             return as_json(models_file(self.context))
+        if name == "groups.json":
+            return as_json(groups_file(self.context))
         if name == "findings.json":
             return as_json(finding_items(self.context))
         return (tables.concepts_table if name == "concepts.parquet" else tables.items_table)(self.context)
@@ -164,5 +171,7 @@ class Parts:
             return len(self.context.names)
         if kind == "pairs/":
             return pair_count(len(self.context.model_scores.models)) if self._gives_models else 0
+        if kind in ("item/", "active/") and self.context.home != self.context.key:
+            return 0
         size, total = self._cut(kind)
         return -(-total // size)

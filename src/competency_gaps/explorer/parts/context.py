@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -26,6 +27,7 @@ from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.scores import FILE as SCORES
 from competency_gaps.runs.scores import ModelScores, model_scores
+from competency_gaps.stages.matrix import model_groups, model_themes
 
 ITEM_COLUMNS = (
     *("benchmark", "item_id", "group", "score", "policy", "n_tokens", "n_span_tokens", "cluster", "cluster_kind"),
@@ -60,6 +62,8 @@ class Context:
     items_per_part: int = 1
     amounts: Amounts = SERVED
     """How much details hold."""
+    home: str = ""
+    """Key of the run that gives the parts of items: an outcome leaves them to the run that it is of."""
 
     @made_once
     def unredacted(self) -> RunFolder:
@@ -80,6 +84,22 @@ class Context:
     def model_names(self) -> list[str]:
         """Names of the models of ``model_scores`` as they are shown."""
         return display_names(self.model_scores.models)
+
+    @made_once
+    def theme_cells(self) -> dict[Literal["score", "peers"], pl.DataFrame]:
+        """How each model does on each theme, by scores and against peers; empty in a run without themes."""
+        return {} if self.itself.theme_results is None else self._cells(model_themes)
+
+    @made_once
+    def group_cells(self) -> dict[Literal["score", "peers"], pl.DataFrame]:
+        """The same of groups of concepts that share their items."""
+        return self._cells(model_groups)
+
+    def _cells(self, cells: Callable[..., pl.DataFrame]) -> dict[Literal["score", "peers"], pl.DataFrame]:
+        made: dict[Literal["score", "peers"], pl.DataFrame] = {"score": cells(self.itself, "score")}
+        with suppress(UserError):  # no model has enough peers
+            made["peers"] = cells(self.itself, "peers")
+        return made
 
     @property
     def several_models(self) -> bool:

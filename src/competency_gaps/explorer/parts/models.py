@@ -1,8 +1,9 @@
-"""All models that a run has scores of: ``models.json``, and the pairs of them, ``pairs/N.json``."""
+"""All models that a run has scores of: ``models.json``, ``groups.json``, and the pairs of them, ``pairs/N.json``."""
 
 from __future__ import annotations
 
 import shlex
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -14,47 +15,38 @@ from competency_gaps.explorer.parts.records.models import (
     BenchmarkDifference,
     ConceptDifference,
     Difference,
+    GroupsFile,
     ListedModel,
+    Matrix,
+    MatrixCell,
+    MatrixColumn,
     ModelsFile,
-    NamedTheme,
-    PairedRuns,
     PairedScores,
-    ThemeCell,
+    Pairing,
     ThemeDifference,
-    ThemeMatrix,
 )
 from competency_gaps.explorer.parts.records.plain import from_row
 from competency_gaps.explorer.parts.scored import scored_of
 from competency_gaps.presentation.themes import NAME_LIMIT
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.stages.compare import Comparison, compare_models, compare_runs
-from competency_gaps.stages.models import model_themes, models_table
+from competency_gaps.stages.models import models_table
 from competency_gaps.text import shorten
-
-FEWEST_FOR_PEERS = 3
 
 
 def models_file(context: Context) -> ModelsFile:
     """Give every model with its mean score, and how each does on each theme."""
-    run = context.itself
-    names = context.model_names
-    rows = models_table(run).iter_rows(named=True)
+    rows = models_table(context.itself).iter_rows(named=True)
     models = [
         from_row(ListedModel, row, name=name, command=_command(context, row["model"]))
-        for name, row in zip(names, rows, strict=True)
+        for name, row in zip(context.model_names, rows, strict=True)
     ]
-    results = run.theme_results
-    if run.themes is None or results is None:
-        return ModelsFile(models, [], [])
-    themes = results.filter(pl.col("level") == "theme").sort("id").select("id", "name")
-    matrices = [_matrix(context, "score")]
-    if len(models) >= FEWEST_FOR_PEERS:
-        matrices.append(_matrix(context, "peers"))
-    return ModelsFile(
-        models,
-        [NamedTheme(number, _theme_name(name)) for number, name in themes.iter_rows()],
-        [matrix for matrix in matrices if matrix is not None],
-    )
+    return ModelsFile(models, [_matrix(context, kind, cells) for kind, cells in context.theme_cells.items()])
+
+
+def groups_file(context: Context) -> GroupsFile:
+    """Give how each model does on each group of concepts that share their items."""
+    return GroupsFile([_matrix(context, kind, cells) for kind, cells in context.group_cells.items()])
 
 
 def _command(context: Context, model: str) -> str:
@@ -64,25 +56,29 @@ def _command(context: Context, model: str) -> str:
     return command_line(words) if context.portable else shlex.join(words)
 
 
-def _theme_name(name: str | None) -> str | None:
+def _column_name(name: str | None) -> str | None:
     return None if name is None else shorten(name, NAME_LIMIT)
 
 
-def _matrix(context: Context, kind: str) -> ThemeMatrix | None:
-    """Models against themes; None: no model has enough peers."""
-    table = model_themes(context.itself, "peers" if kind == "peers" else "score")
-    if table.is_empty():
-        return None
+def _matrix(context: Context, kind: Literal["score", "peers"], table: pl.DataFrame) -> Matrix:
+    """Models against the themes or groups of a table of cells."""
     known = context.model_scores.models
     shown = table["model"].unique(maintain_order=True).to_list()
-    count = table.height // len(shown)
+    count = table.height // max(1, len(shown))
     gaps = table["gap"].fill_null(0.0).to_numpy().reshape(len(shown), count)
     rows, columns = similar_order(gaps), similar_order(gaps.T)
-    cells = [from_row(ThemeCell, row) for row in table.iter_rows(named=True)]
-    return ThemeMatrix(
-        "peers" if kind == "peers" else "score",
+    cells = [from_row(MatrixCell, row) for row in table.iter_rows(named=True)]
+    groups = "group" in table.columns
+    kept = [
+        MatrixColumn(
+            row["group" if groups else "theme"], _column_name(row["name"]), len(row["concepts"]) if groups else 0
+        )
+        for row in table.head(count).iter_rows(named=True)
+    ]
+    return Matrix(
+        kind,
         [known.index(shown[row]) for row in rows],
-        columns,
+        [kept[column] for column in columns],
         [[cells[row * count + column] for column in columns] for row in rows],
     )
 
@@ -105,10 +101,13 @@ def pair_number(first: int, second: int) -> int:
     return pair_count(later) + earlier
 
 
-def model_pair(context: Context, number: int) -> PairedScores:
+def model_pair(context: Context, number: int) -> Pairing:
     """Compare the two models of a pair; the later of them in the list is the candidate."""
     later = next(later for later in range(1, number + 2) if pair_count(later + 1) > number)
-    return compared_models(context, later, number - pair_count(later))
+    earlier = number - pair_count(later)
+    if np.isnan(context.model_scores.values[[later, earlier]]).any(axis=0).all():
+        return Pairing("No item is scored for both models.", None)
+    return Pairing(None, compared_models(context, later, earlier))
 
 
 def compared_models(context: Context, candidate: int, baseline: int) -> PairedScores:
@@ -129,15 +128,15 @@ def against(key: str) -> str:
     return f"against/{key}.json"
 
 
-def paired_runs(candidate: Context, baseline: Context) -> PairedRuns:
+def paired_runs(candidate: Context, baseline: Context) -> Pairing:
     """Compare two runs item by item; concepts and themes are those of the baseline."""
     runs = candidate.unredacted, baseline.unredacted
     if any(run.kind != "score" for run in runs):
-        return PairedRuns("Only scores are compared item by item, and one of these runs shows another outcome.", None)
+        return Pairing("Only scores are compared item by item, and one of these runs shows another outcome.", None)
     if not _any_pair(*runs):
-        return PairedRuns("No item of the same benchmark, id and prompt is scored in both runs.", None)
+        return Pairing("No item of the same benchmark, id and prompt is scored in both runs.", None)
     names = (scored_of(side.run).model for side in (candidate, baseline))
-    return PairedRuns(None, _paired(compare_runs(*runs), *names))
+    return Pairing(None, _paired(compare_runs(*runs), *names))
 
 
 def _any_pair(candidate: RunFolder, baseline: RunFolder) -> bool:
@@ -156,6 +155,6 @@ def _paired(made: Comparison, candidate: str, baseline: str) -> PairedScores:
         len(made.only_baseline),
         from_row(Difference, made.overall.row(0, named=True)),
         [from_row(BenchmarkDifference, row) for row in made.benchmarks.iter_rows(named=True)],
-        [from_row(ThemeDifference, row, name=_theme_name(row["name"])) for row in made.themes.iter_rows(named=True)],
+        [from_row(ThemeDifference, row, name=_column_name(row["name"])) for row in made.themes.iter_rows(named=True)],
         [from_row(ConceptDifference, row) for row in made.concepts.iter_rows(named=True)],
     )

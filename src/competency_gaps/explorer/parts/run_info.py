@@ -53,6 +53,7 @@ def run_info(context: Context) -> RunInfo:
     return RunInfo(
         schema=1,
         key=context.key,
+        home=context.home or context.key,
         title=run_title(context.run),
         created=str(manifest["created"]),
         scored=scored_of(context.run),

@@ -173,6 +173,18 @@ class ModelThemes(Arguments):
     limit: Rows = 20
 
 
+class ModelGroups(Arguments):
+    """Which cells of models against groups of concepts."""
+
+    model: ModelName | None = Field(None, description="Only this model; its exact name, as models gives it.")
+    concept: int | None = Field(None, ge=0, description="Only the group that this concept leads.")
+    against_peers: bool = Field(
+        False, description="Scores against models of the model's level, so that an item's difficulty is no weakness."
+    )
+    status: Literal["weak", "strong"] | None = Field(None, description="Only weak (strong) cells.")
+    limit: Rows = 20
+
+
 class TwoModels(Arguments):
     """Two models of the run."""
 

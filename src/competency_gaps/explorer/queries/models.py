@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.models import compared_models, models_file
-from competency_gaps.explorer.queries.arguments import ModelThemes, Nothing, TwoModels
+from competency_gaps.explorer.parts.models import compared_models, groups_file, models_file
+from competency_gaps.explorer.parts.records.models import Matrix
+from competency_gaps.explorer.queries.arguments import ModelGroups, ModelThemes, Nothing, TwoModels
 from competency_gaps.explorer.queries.subject import Subject
 from competency_gaps.explorer.queries.values import Number, QueryAnswer, Sentence
 from competency_gaps.text import shorten
@@ -30,18 +34,31 @@ class ModelList(QueryAnswer):
     models: list[ModelLine]
 
 
-class ThemeOfModel(QueryAnswer):
-    """How a model does on a theme."""
+class CellOfModel(QueryAnswer):
+    """How a model does on a theme or group."""
 
     model: str
-    theme: int
-    name: str | None
     gap: Number
     gap_low: Number
     gap_high: Number
     q_value: Number
     n_eff: Number
     status: str
+
+
+class ThemeOfModel(CellOfModel):
+    """How a model does on a theme."""
+
+    theme: int
+    name: str | None
+
+
+class GroupOfModel(CellOfModel):
+    """How a model does on a group of concepts that share their items."""
+
+    concept: int
+    label: str | None
+    concepts: int
 
 
 class ThemesOfModels(QueryAnswer):
@@ -51,6 +68,15 @@ class ThemesOfModels(QueryAnswer):
     against_peers: bool
     total: int
     cells: list[ThemeOfModel]
+
+
+class GroupsOfModels(QueryAnswer):
+    """``total`` cells qualify; those whose gap is lowest first. A group is named after the concept that leads it."""
+
+    read_by: Sentence
+    against_peers: bool
+    total: int
+    cells: list[GroupOfModel]
 
 
 class DifferenceLine(QueryAnswer):
@@ -108,30 +134,60 @@ def models(subject: Subject, arguments: Nothing) -> ModelList:
 
 def model_themes(subject: Subject, arguments: ModelThemes) -> ThemesOfModels:
     """How models do on themes, false discoveries controlled over all cells."""
-    file = models_file(_with_models(subject))
-    kind = "peers" if arguments.against_peers else "score"
-    matrix = next((matrix for matrix in file.matrices if matrix.kind == kind), None)
-    if matrix is None:
-        what = "scores against peers: they need three models" if file.themes else "themes"
-        raise UserError(f"this run has no {what}.")
-    model = None if arguments.model is None else _number(subject, arguments.model)
-    if arguments.theme is not None and arguments.theme not in {theme.id for theme in file.themes}:
-        raise UserError(f"there is no theme {arguments.theme} in this run: themes lists them.")
+    matrices = models_file(_with_models(subject)).matrices
+    if not matrices:
+        raise UserError("this run has no themes.")
     cells = [
-        ThemeOfModel.model_validate(
-            {**vars(cell), "model": file.models[row].name, "theme": theme.id, "name": theme.name}
-        )
-        for row, line in zip(matrix.models, matrix.cells, strict=True)
-        for theme, cell in zip((file.themes[place] for place in matrix.themes), line, strict=True)
-        if model in (None, row) and arguments.theme in (None, theme.id) and arguments.status in (None, cell.status)
+        ThemeOfModel.model_validate({**cell, "theme": cell["id"]})
+        for cell in _cells(subject, matrices, arguments, arguments.theme, "theme", "themes lists them")
     ]
-    ordered = sorted(cells, key=lambda cell: (cell.gap is None, cell.gap))
     return ThemesOfModels(
         read_by=subject.info.scored.reader,
         against_peers=arguments.against_peers,
         total=len(cells),
-        cells=ordered[: arguments.limit],
+        cells=cells[: arguments.limit],
     )
+
+
+def model_groups(subject: Subject, arguments: ModelGroups) -> GroupsOfModels:
+    """How models do on groups of concepts that share their items."""
+    matrices = groups_file(_with_models(subject)).matrices
+    cells = [
+        GroupOfModel.model_validate({**cell, "concept": cell["id"], "label": cell["name"]})
+        for cell in _cells(subject, matrices, arguments, arguments.concept, "group led by concept", "leave it out")
+    ]
+    return GroupsOfModels(
+        read_by=subject.info.scored.reader,
+        against_peers=arguments.against_peers,
+        total=len(cells),
+        cells=cells[: arguments.limit],
+    )
+
+
+def _cells(
+    subject: Subject,
+    matrices: Sequence[Matrix],
+    arguments: ModelThemes | ModelGroups,
+    column: int | None,
+    what: str,
+    advice: str,
+) -> list[dict[str, Any]]:
+    """The cells that are asked for, with their model and column, the lowest gap first."""
+    kind = "peers" if arguments.against_peers else "score"
+    matrix = next((matrix for matrix in matrices if matrix.kind == kind), None)
+    if matrix is None:
+        raise UserError("this run has no scores against peers: they need three models.")
+    model = None if arguments.model is None else _number(subject, arguments.model)
+    if column is not None and column not in {known.id for known in matrix.columns}:
+        raise UserError(f"there is no {what} {column} in this run: {advice}.")
+    names = subject.context.model_names
+    cells = [
+        {**vars(cell), **vars(known), "model": names[row]}
+        for row, line in zip(matrix.models, matrix.cells, strict=True)
+        for known, cell in zip(matrix.columns, line, strict=True)
+        if model in (None, row) and column in (None, known.id) and arguments.status in (None, cell.status)
+    ]
+    return sorted(cells, key=lambda cell: (cell["gap"] is None, cell["gap"]))
 
 
 def compare_models(subject: Subject, arguments: TwoModels) -> ModelComparison:

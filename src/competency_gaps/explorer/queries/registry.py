@@ -126,6 +126,15 @@ QUERIES: Mapping[str, Query] = {
             ("model", "name"),
         ),
         Query(
+            "model_groups",
+            "How each model does on groups of concepts that share their items, each named after its leading concept: "
+            "gaps with intervals, false discoveries controlled over all models and concepts; or against models of its "
+            "level. The first time this takes a while.",
+            given.ModelGroups,
+            models.model_groups,
+            ("model", "label"),
+        ),
+        Query(
             "compare_models",
             "Two models item by item: the difference of their scores overall, by benchmark and by theme, with "
             "intervals, and the smallest difference that these items could have shown.",

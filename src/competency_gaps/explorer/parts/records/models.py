@@ -26,39 +26,43 @@ class ListedModel:
 
 
 @dataclass(frozen=True)
-class NamedTheme:
-    """A theme by its number and name."""
+class MatrixColumn:
+    """A theme, or a group of concepts that share their items."""
 
     id: int
+    """Number of the theme, or of the group's leading concept."""
     name: str | None
+    """The theme's, or the leading concept's label."""
+    concepts: int
+    """How many a group has, the leading one included; 0: it is a theme."""
 
 
 @dataclass(frozen=True)
-class ThemeCell:
-    """How a model does on a theme."""
+class MatrixCell:
+    """How a model does on a theme or group."""
 
     mean: float | None
-    """Mean outcome of the theme's items, weighted by its activation."""
+    """Mean outcome of its items, weighted by its activation."""
     gap: float | None
     gap_low: float | None
     gap_high: float | None
     q_value: float | None
-    """By Benjamini and Hochberg over all tested cells; None: not tested."""
+    """By Benjamini and Hochberg: over all cells of themes; of groups, over all models and concepts. None: not
+    tested."""
     n_eff: float
     status: Literal["weak", "strong", "typical", "insufficient"]
 
 
 @dataclass(frozen=True)
-class ThemeMatrix:
-    """Models against themes, each in an order in which similar ones stand side by side."""
+class Matrix:
+    """Models against themes or groups, each in an order in which similar ones stand side by side."""
 
     kind: Literal["score", "peers"]
-    """A theme against the model's other items; or besides, against models of its level."""
+    """A column's items against the model's other items; or besides, against models of its level."""
     models: Sequence[int]
     """Places in ``ModelsFile.models``."""
-    themes: Sequence[int]
-    """Places in ``ModelsFile.themes``."""
-    cells: Sequence[Sequence[ThemeCell]]
+    columns: Sequence[MatrixColumn]
+    cells: Sequence[Sequence[MatrixCell]]
     """One list per model."""
 
 
@@ -67,10 +71,17 @@ class ModelsFile:
     """``data/KEY/models.json``: of a run with the scores of several models."""
 
     models: Sequence[ListedModel]
-    themes: Sequence[NamedTheme]
-    """Empty in a run that has none."""
-    matrices: Sequence[ThemeMatrix]
-    """Of scores, and where there are enough models, of scores against peers; empty without themes."""
+    matrices: Sequence[Matrix]
+    """Models against themes, of scores, and where there are enough models, of scores against peers; empty in a run
+    without themes."""
+
+
+@dataclass(frozen=True)
+class GroupsFile:
+    """``data/KEY/groups.json``: the same against groups of concepts, which take longer to find."""
+
+    matrices: Sequence[Matrix]
+    """Of scores, and of scores against peers; without columns where no concept stands out for any model."""
 
 
 @dataclass(frozen=True)
@@ -145,8 +156,9 @@ class PairedScores:
 
 
 @dataclass(frozen=True)
-class PairedRuns:
-    """``data/KEY/against/OTHER.json``: the run OTHER, the candidate, against the run KEY, the baseline."""
+class Pairing:
+    """Two models of the run KEY (``data/KEY/pairs/N.json``), the later one being the candidate; or the run OTHER, the
+    candidate, against the run KEY, the baseline (``data/KEY/against/OTHER.json``)."""
 
     why: str | None
     """Why nothing pairs; None: something does."""

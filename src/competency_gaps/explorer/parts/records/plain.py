@@ -35,12 +35,15 @@ def plain(value: Any, digits: int | None = 7) -> Any:
     digits : int, optional
         Significant digits of floats; None: all. Floats in a mapping keep all: somebody else wrote them.
     """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name), digits) for field in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {key: plain(item, None) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item, digits) for item in value]
+    # Most values are numbers, which are looked for first.
     if isinstance(value, float):
         return None if not math.isfinite(value) else value if digits is None else float(f"{value:.{digits}g}")
+    if value is None or isinstance(value, (int, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [plain(item, digits) for item in value]
+    if isinstance(value, Mapping):
+        return {key: plain(item, None) for key, item in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name), digits) for field in dataclasses.fields(value)}
     return value

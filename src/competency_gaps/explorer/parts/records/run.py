@@ -214,6 +214,9 @@ class RunInfo:
 
     schema: Literal[1]
     key: str
+    home: str
+    """Key of the run whose parts ``item/N.json`` and ``active/N.json`` hold the items; of an outcome, the run that it
+    is of, if that is here."""
     title: str
     created: str
     scored: Scored

@@ -30,7 +30,8 @@ class Actions(RunFolder):
         Parameters
         ----------
         against
-            Another run of the same items: another SAE or layer, or the same again.
+            Another run of the same items: another SAE or layer, or the same again. It is read as this run is: if this
+            is an outcome of a model, as the same outcome of the same model, which needs that model's scores there.
         seed
             Seed of the draws and splits.
 
@@ -40,12 +41,17 @@ class Actions(RunFolder):
             ``verdicts`` and the figures behind them, as ``robustness.json`` holds them.
         """
         from competency_gaps.robustness import assess
+        from competency_gaps.stages.outcomes import outcome_run
 
         progress = progress or Progress(quiet=True)
         other = against if isinstance(against, RunFolder) or against is None else open_folder(Path(against))
-        outcome = assess(self, progress, against=other, seed=seed)
+        outcome = self.manifest.get("outcome")
+        if other is not None and outcome is not None and "outcome" not in other.manifest:
+            names = tuple(outcome["against"])
+            other = outcome_run(other, outcome["model"], outcome["kind"], against=names, progress=progress)
+        figures = assess(self, progress, against=other, seed=seed)
         self.report(progress=progress)
-        return outcome
+        return figures
 
     def match(self, taxonomy: Path | str, *, ask: AskConfig | None = None, **options: Any) -> RunMatching:
         """Match a list of weaknesses, qualities or probes to the run's concepts; the outcome goes into its folder.

@@ -1,11 +1,15 @@
 """Scores against peers where the truth is drawn: families, guessing, steepness, few peers, scores missing by choice.
 
-    python validation/synthetic_peers.py [--worlds 40]
+    python validation/synthetic_peers.py [--worlds 40] [--only METHOD ...] [--setting NAME ...]
 
 Items have topics, which make them hard and excite concepts; nothing is a model's own weakness unless it is planted. So
 every concept that is listed in the first column of a setting is an artefact of difficulty. Compared are the score, the
 score less the peers' mean, less a logistic curve of a shrunk difficulty, and against peers as shipped. Prints the share
 of worlds in which anything is listed, and with ten planted concepts the false-discovery rate and how many are found.
+
+Two more rows where they apply: ``too far`` are the worlds whose peers are so far from the model's level that scores
+against them are refused (they are not in the other rows of the setting), and ``alike`` leaves out the concepts on whose
+items the model's scores are missing more, or less, often than elsewhere.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from scipy.special import expit
 
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import Covariate, suite_evidence
+from competency_gaps.outcomes import FARTHEST_PEERS, choose_peers, distances
 
 ITEMS, TOPICS, CONCEPTS, PLANTED = 3000, 30, 400, 10
 FACTOR = 0.5
@@ -43,6 +48,13 @@ class Setting:
     """Share of missing scores of some models, mostly on hard items."""
     largest: int = 1
     """Most items of a cluster."""
+    apart: float = 0.0
+    """How much abler the other models are, in logits."""
+    lost: str = ""
+    """Which of the first model's answers give no score besides: ``wrong``, ``hard`` (items), ``topics`` (all answers on
+    three topics), or ``wrong on topics``."""
+    share: float = 0.0
+    """Which part of these."""
 
 
 SETTINGS = (
@@ -53,6 +65,16 @@ SETTINGS = (
     Setting("families alike", family=1.5),
     Setting("a third missing", missing=0.33),
     Setting("clusters to 30", largest=30),
+    *(
+        Setting(f"{models} models, {apart:+g}", models, apart=apart)
+        for models in (3, 4)
+        for apart in (0, 1.5, -1.5, 2.5)
+    ),
+    *(
+        Setting(f"{share:.0%} of {lost}", missing=0, lost=lost, share=share)
+        for lost in ("hard", "wrong", "topics", "wrong on topics")
+        for share in (0.2, 0.5)
+    ),
 )
 
 
@@ -77,6 +99,7 @@ def draw(
     weights = (rng.random(rate.shape) < rate) * rng.lognormal(0, 0.6, rate.shape)
     family = np.arange(setting.models) // 3
     ability, steep = rng.normal(0.3, 0.7, setting.models), np.exp(rng.normal(0, setting.steepness, setting.models))
+    ability[1:] += setting.apart
     shared = rng.normal(0, setting.family, (family.max() + 1, ITEMS))
     chance = expit(steep[:, None] * (ability[:, None] - difficulty) + shared[family])
     chance = setting.floor + (1 - setting.floor) * chance
@@ -86,48 +109,62 @@ def draw(
     scores = (rng.random(chance.shape) < chance).astype(float)
     some = (rng.random(setting.models) < 0.6)[:, None]
     scores[(rng.random(scores.shape) < 2 * setting.missing * expit(difficulty)) & some] = np.nan
+    if setting.lost:
+        common = np.argsort(-of_item.sum(axis=0), kind="stable")[1:4]
+        on_topics, wrong = of_item[:, common].any(axis=1), scores[0] == 0
+        of_lost = {"hard": difficulty > 0, "wrong": wrong, "topics": on_topics, "wrong on topics": on_topics & wrong}
+        scores[0, of_lost[setting.lost] & (rng.random(ITEMS) < setting.share)] = np.nan
     return sp.csr_array(weights.T), length, cluster, scores, chosen
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--worlds", type=int, default=40)
+    parser.add_argument("--only", action="append")
+    parser.add_argument("--setting", action="append")
     given = parser.parse_args()
     config, group = EvidenceConfig(), np.zeros(ITEMS, np.int64)
-    print(f"{'setting':20} {'method':10} anything listed   FDR  found of {PLANTED}")
+    print(f"{'setting':20} {'method':10} worlds  anything listed   FDR  found of {PLANTED}")
     for setting in SETTINGS:
-        figures: dict[str, list[tuple[float, float, float]]] = {}
+        if given.setting and setting.name not in given.setting:
+            continue
+        figures: dict[str, dict[bool, list[tuple[float, float]]]] = {}
         for seed in range(given.worlds):
-            row: dict[str, list[float]] = {}
             for planted in (False, True):
                 cas, length, cluster, scores, chosen = draw(setting, np.random.default_rng(seed), planted=planted)
+
+                def judged(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+                    """Verdicts of the concepts."""
+                    covariates = [Covariate("length", length)]  # noqa: B023
+                    more = {"cluster": cluster, "covariates": covariates, "config": config}  # noqa: B023
+                    return suite_evidence(cas, values, group, limits=limits, **more).status  # noqa: B023
+
+                far = distances(scores, 0)[choose_peers(scores, 0)].mean() > FARTHEST_PEERS
                 for method, make in outcomes(scores, 0, group).items():
+                    if given.only and method not in given.only:
+                        continue
                     values = make()
                     largest = max(1.0, float(np.nanmax(np.abs(values))))
-                    limits = (0.0, 1.0) if method == "score" else (-largest, largest)
-                    found = suite_evidence(
-                        cas,
-                        values,
-                        group,
-                        cluster=cluster,
-                        covariates=[Covariate("length", length)],
-                        config=config,
-                        limits=limits,
-                    )
-                    weak, strong = (np.flatnonzero(found.status == status) for status in ("weak", "strong"))
-                    listed = len(weak) + len(strong)
-                    if planted:
+                    status = judged(values, (0.0, 1.0) if method == "score" else (-largest, largest))
+                    lists = {"too far" if far and method == "peers" else method: status}
+                    if setting.lost and method == "peers":
+                        known = judged((~np.isnan(scores[0])).astype(float), (0.0, 1.0))
+                        lists["alike"] = np.where(np.isin(known, ("weak", "strong")), "typical", status)
+                    for name, verdicts in lists.items():
+                        weak, strong = (np.flatnonzero(verdicts == word) for word in ("weak", "strong"))
+                        listed = len(weak) + len(strong)
                         # What goes with a planted concept is lower too: only what shares none of its items is false.
-                        touched = (cas[:, chosen].T @ (cas > 0)).sum(axis=0) if len(chosen) else 0
+                        touched = (cas[:, chosen].T @ (cas > 0)).sum(axis=0) if len(chosen) else np.zeros(CONCEPTS)
                         false = len(strong) + int((np.asarray(touched).ravel()[weak] == 0).sum())
-                        row[method] += [false / max(1, listed), float(np.isin(chosen, weak).sum())]
-                    else:
-                        row[method] = [float(listed > 0)]
-            for method, cells in row.items():
-                figures.setdefault(method, []).append((cells[0], cells[1], cells[2]))
+                        rows = figures.setdefault(name, {False: [], True: []})
+                        rows[planted].append((false / max(1, listed), float(np.isin(chosen, weak).sum())))
         for method, rows in figures.items():
-            any_, rate, hit = np.mean(rows, axis=0)
-            print(f"{setting.name:20} {method:10} {any_:15.2f} {rate:5.3f} {hit:6.2f}", flush=True)
+            any_, rate, hit = (
+                np.mean([row[place] for row in rows[planted]]) if rows[planted] else np.nan
+                for planted, place in ((False, 0), (True, 0), (True, 1))
+            )
+            count = len(rows[False])
+            print(f"{setting.name:20} {method:10} {count:6} {any_:16.2f} {rate:5.3f} {hit:6.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def with_models(made: Made, folder: Path) -> Made:
     items = run.items.filter(pl.col("excluded").is_null())
     about = items["prompt"].str.contains("family").to_numpy()
     chances = {
-        "big": np.where(about, 0.5, 0.95),
+        "big": np.where(about, 0.2, 0.85),
         "small": np.full(items.height, 0.3),
         "sharp": np.where(about, 1.0, 0.5),
         "dull": np.where(about, 0.1, 0.5),

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from scipy.special import expit
 
 from competency_gaps.evidence import suite_evidence
-from competency_gaps.outcomes import Outcome, choose_peers, difference, expected_scores
+from competency_gaps.outcomes import Outcome, choose_peers, difference, distances, expected_scores
 
 ONE = np.zeros(4000, np.int64)
 
@@ -125,3 +125,10 @@ def test_identical_models_differ_in_nothing():
     same = difference(Outcome("score", "a", scores), Outcome("score", "b", scores))
     assert not same.values.any() and same.against == ("b",)
     assert same.limits == (-1.0, 1.0)
+
+
+def test_distances_are_those_of_the_means_over_common_items():
+    scores = np.array([[1.0, 1, 0, 0], [1, 0, 0, np.nan], [np.nan, 1, 1, 1], [np.nan, np.nan, np.nan, 1]])
+    away = distances(scores, 0)
+    assert away[1:3].tolist() == pytest.approx([1 / 3, 2 / 3])
+    assert np.isinf(away[[0, 3]]).all()  # the model itself, and one that shares a single item

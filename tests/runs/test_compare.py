@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -18,7 +17,8 @@ import competency_gaps as cg
 from competency_gaps.cli.app import app
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import paired_differences
-from competency_gaps.stages.compare import _frame, _verdict, holm
+from competency_gaps.report.comparison import sentences
+from competency_gaps.stages.compare import Families, _frame, holm, lost_on
 
 NAMES = ("before", "after")
 
@@ -228,6 +228,53 @@ def test_the_whole_is_one_flip_of_clusters_across_benchmarks_under_both_weightin
     assert len(set(made.overall["p_value"])) == 2
 
 
+def test_a_loss_in_a_small_benchmark_is_one_of_the_mean_over_benchmarks(run):
+    names = run.items["benchmark"]
+    small = (names == names[0]).to_numpy()
+    after, before = models(run)
+    keep = np.flatnonzero(small)[:8]
+    after[small], before[small] = np.nan, np.nan
+    after[keep], before[keep] = 0, 1
+    made = scored(run, after, before).compare("after", "before")
+    assert overall(made, "benchmarks")["difference"] == pytest.approx(-1 / names.n_unique())
+    assert overall(made)["difference"] > overall(made, "benchmarks")["difference"]
+    assert made.verdict == "regression" and made.reasons[0] == "overall"
+
+
+def test_answers_without_a_score_that_decide_are_said_to_and_fail_closed(run):
+    """The candidate's lost items give no score: left out there is no loss, counted as wrong there is one."""
+    after, before = models(run)
+    after[np.flatnonzero(before)[:20]] = np.nan
+    made = scored(run, after, before).compare("after", "before")
+    assert made.verdict == "not comparable"
+    assert "no loss, and a loss (overall" in made.reasons[0] and "20 answers" in made.reasons[0]
+    assert run.compare("before", "after").verdict == "no regression"  # a gain, or none: either way no loss
+
+
+def test_items_that_the_candidate_was_not_asked_do_not_decide(run):
+    after, before = models(run)
+    lacking = np.flatnonzero(before)[:20]
+    items = run.items.with_columns(after=pl.Series(after), before=pl.Series(before))
+    run.add_scores(items.select("benchmark", "before", id="item_id"))
+    run.add_scores(items[np.setdiff1d(np.arange(items.height), lacking)].select("benchmark", "after", id="item_id"))
+    assert run.compare("after", "before").verdict == "no regression"
+
+
+@pytest.mark.parametrize("hard", [True, False])
+def test_missing_scores_are_set_against_what_the_other_model_scores_there(run, hard):
+    rng = np.random.default_rng(6)
+    after, before = models(run, seed=7)
+    after[rng.random(len(after)) < np.where(before == 1, 0.15 if hard else 0.4, 0.8 if hard else 0.4)] = np.nan
+    made = scored(run, after, before).compare("after", "before")
+    row = made.missing.row(0, named=True)
+    assert made.missing["model"].to_list() == ["after"]
+    kept = run.items["excluded"].is_null().to_numpy()
+    assert row["share"] == pytest.approx(np.isnan(after[kept]).mean())
+    assert row["low"] < row["gap"] < row["high"] and (row["p_value"] <= 0.05) == hard and (row["gap"] < -0.2) == hard
+    text = " ".join(sentences(made))
+    assert ("that after has no score of are not like the others: before scores -" in text) == hard
+
+
 def test_a_benchmark_that_the_candidate_drops_cannot_be_told(run):
     after, before = models(run)
     names = run.items["benchmark"]
@@ -242,7 +289,7 @@ def alarm(made, differences, themes):
     rows = sp.csr_array((np.ones(len(themes)), (themes, np.arange(len(themes)))))
     frame = _frame(paired_differences(rows, differences), made.min_effect, "bh")
     named = frame.with_columns(pl.arange(pl.len()).alias("theme"), pl.lit(None, pl.String).alias("name"))
-    return _verdict(replace(made, themes=named), ())[0] == "regression"
+    return bool(lost_on(Families(made.overall, made.benchmarks, named), made.min_effect))
 
 
 @pytest.mark.parametrize("case", ["others improved", "a loss of just the tolerated size"])

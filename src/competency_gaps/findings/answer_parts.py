@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from competency_gaps.items.remark import Remark
 from competency_gaps.matching.kept import KeptScope, read_scopes
 from competency_gaps.robustness import Documents, read_assessment
 from competency_gaps.text import integer, percent, plural, share_of, shorten
@@ -143,7 +144,7 @@ def points(gap: float) -> str:
 
 
 def trust_statements(run: AnsweredRun) -> tuple[Statement, ...]:
-    """Say what failed: the gate of the SAE, and tests of robustness."""
+    """Say what failed: the gate of the SAE, and tests of robustness; and what makes scores against peers less sure."""
     statements = []
     gate = run.manifest["gate"]
     if not gate.get("passed"):
@@ -161,6 +162,12 @@ def trust_statements(run: AnsweredRun) -> tuple[Statement, ...]:
         failures = "; ".join(_failure(verdict) for verdict in failed)
         text = f"{len(failed)} of {plural(len(verdicts), 'test')} of robustness failed: {failures}."
         statements.append(Statement("robustness", text, "bad", numbers={"failed": len(failed), "tests": len(verdicts)}))
+    for stored in run.manifest.get("outcome", {}).get("remarks", ()):
+        remark = Remark.of(stored)
+        if remark.code == "missing_concepts" and not remark.numbers[2]:
+            continue  # none of these concepts is listed
+        words = str(remark)
+        statements.append(Statement(remark.code, f"{words[0].upper()}{words[1:]}.", "open"))
     return tuple(statements)
 
 

@@ -192,6 +192,18 @@ SENTENCES: Mapping[str, str] = {
     "that kind",
     "examples_unmarked": "OpenCompass does not say where examples end, so the whole prompt (or last message) is the "
     "own text",
+    # What makes scores against peers less sure.
+    "peers_few": "scores are set against {0:peer} only: with more, fewer weaknesses would be missed",
+    "peers_far": "the peers are not of the model's level: their mean scores differ from its own by {0:.0f} points of "
+    "100 on average, so part of a gap can be the items' difficulty",
+    "missing_difficulty": "{0:.1%} of the items that the model was asked have no score of it, and its peers score "
+    "{1:+.1f} points of 100 ({2:+.1f} to {3:+.1f}) there against other items of the same benchmarks: gaps are those on "
+    "the items that are scored",
+    "missing_concepts": "its scores are missing more, or less, often than elsewhere on the items of {0:,} of "
+    "{1:tested concept}, of which {2:,} are listed as weak or strong: if its unscored answers are mostly wrong ones, "
+    "these may be listed by mistake",
+    "peers_missing_difficulty": "{0:.1%} of the peers' scores are missing, and the other peers score {1:+.1f} points "
+    "of 100 ({2:+.1f} to {3:+.1f}) there against other items of the same benchmarks",
     # A policy's results for a benchmark; intervals are of 95%.
     "judge_score": "score {0:.3f} [{1:.3f}, {2:.3f}] over {3:item}",
     "arena_none": "no item has a score; {0:game} without a usable verdict",

@@ -2,12 +2,18 @@
 
 from competency_gaps.outcomes.items import FEWEST_MODELS, ItemFacts, WrongAlike, item_facts, wrong_alike
 from competency_gaps.outcomes.outcome import Kind, Outcome, difference
+from competency_gaps.outcomes.peers import FARTHEST as FARTHEST_PEERS
 from competency_gaps.outcomes.peers import FEWEST as FEWEST_PEERS
-from competency_gaps.outcomes.peers import Expected, choose_peers, expected_scores
+from competency_gaps.outcomes.peers import NEAREST as FEW_PEERS
+from competency_gaps.outcomes.peers import WITHIN as NEAR_PEERS
+from competency_gaps.outcomes.peers import Expected, choose_peers, distances, expected_scores
 
 __all__ = [
+    "FARTHEST_PEERS",
     "FEWEST_MODELS",
     "FEWEST_PEERS",
+    "FEW_PEERS",
+    "NEAR_PEERS",
     "Expected",
     "ItemFacts",
     "Kind",
@@ -15,6 +21,7 @@ __all__ = [
     "WrongAlike",
     "choose_peers",
     "difference",
+    "distances",
     "expected_scores",
     "item_facts",
     "wrong_alike",

@@ -21,6 +21,9 @@ import numpy as np
 
 WITHIN = 0.12
 """Most that a peer's mean score may differ from the model's."""
+FARTHEST = 0.25
+"""Most that the peers' means may differ from the model's on average: beyond it what is hard for everybody is found as a
+weakness in more than 1 of 20 worlds without one (``validation/synthetic_peers.py``)."""
 SHARED = 100
 """Items that a peer must share with the model; half of the model's, where it has fewer than twice as many."""
 NEAREST = 3
@@ -60,6 +63,25 @@ def choose_peers(scores: np.ndarray, model: int) -> np.ndarray:
         Rows of those whose mean over the items scored for both lies within ``WITHIN`` of the model's, the nearest
         first; the ``NEAREST`` nearest where fewer do. Models that share fewer than ``SHARED`` items are none.
     """
+    away = distances(scores, model)
+    order = np.argsort(away, kind="stable")[: int(np.isfinite(away).sum())]
+    near = order[away[order] <= WITHIN]
+    return np.asarray(near if len(near) >= NEAREST else order[:NEAREST], np.int64)
+
+
+def distances(scores: np.ndarray, model: int) -> np.ndarray:
+    """Give how far each model's mean lies from a model's, over the items scored for both.
+
+    Parameters
+    ----------
+    scores, model
+        As of :func:`choose_peers`.
+
+    Returns
+    -------
+    ndarray of float64 of shape (models,)
+        In [0, 1]; infinite for the model itself and for those that share too few items with it.
+    """
     both = ~np.isnan(scores) & ~np.isnan(scores[model])
     shared = both.sum(axis=1)
     away = np.full(len(scores), np.inf)
@@ -67,9 +89,7 @@ def choose_peers(scores: np.ndarray, model: int) -> np.ndarray:
     difference = np.where(both, scores - scores[model], 0.0).sum(axis=1)
     away[known] = np.abs(difference[known] / shared[known])
     away[model] = np.inf
-    order = np.argsort(away, kind="stable")[: int(np.isfinite(away).sum())]
-    near = order[away[order] <= WITHIN]
-    return np.asarray(near if len(near) >= NEAREST else order[:NEAREST], np.int64)
+    return away
 
 
 def expected_scores(scores: np.ndarray, model: int, peers: Sequence[int] | np.ndarray, group: np.ndarray) -> Expected:

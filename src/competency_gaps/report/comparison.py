@@ -39,12 +39,11 @@ def sentences(made: Comparison) -> list[str]:
         f"better on {row['better']:,} and worse on {row['worse']:,} of {plural(row['clusters'], 'cluster')}. A "
         f"difference of {100 * row['detectable']:.1f} points could have been seen."
     )
-    if made.benchmarks.height > 1:
-        row = made.overall.row(by_predicate=pl.col("weighting") == "benchmarks", named=True)
+    for row in made.overall.filter(weighting="benchmarks").iter_rows(named=True):
         lines.append(
-            f"Where each of the {made.benchmarks.height:,} benchmarks counts the same, it differs by {_interval(row)}; "
-            f"{100 * row['detectable']:.1f} points could have been seen. {argument('fail_on')} regression tests the "
-            "mean over items, and each benchmark by itself."
+            f"If each of the {made.benchmarks.height:,} benchmarks counts the same, it differs by {_interval(row)}; "
+            f"{100 * row['detectable']:.1f} points could have been seen. {argument('fail_on')} regression tests both, "
+            "and each benchmark by itself."
         )
     frames = (("benchmark", made.benchmarks), ("theme", made.themes), ("concept", made.concepts))
     for status in ("worse", "better"):
@@ -67,7 +66,27 @@ def sentences(made: Comparison) -> list[str]:
     for name, only in ((candidate, made.only_candidate), (baseline, made.only_baseline)):
         if only:
             lines.append(f"{plural(len(only), 'item')} scored for {name} alone, such as {only[0]}: not compared.")
+    for row in made.missing.iter_rows(named=True):
+        lines += _missing(row, short_name(row["model"]), baseline if row["model"] == made.candidate else candidate)
     return lines
+
+
+def _missing(row: dict[str, Any], name: str, other: str) -> list[str]:
+    """Say on which items a model's scores are missing, where that depends on difficulty or concepts."""
+    parts = []
+    if row["p_value"] is not None and row["p_value"] <= ALPHA:
+        parts.append(
+            f"{other} scores {_points(row['gap'])} points there ({_points(row['low'])} to {_points(row['high'])}) "
+            "against other items of the same benchmarks and about equal length"
+        )
+    if row["concepts"]:
+        parts.append(f"they go with {row['concepts']:,} of {plural(row['tested'], 'tested concept')}")
+    if not parts:
+        return []
+    return [
+        f"The {row['share']:.1%} of items that {name} has no score of are not like the others: {'; '.join(parts)}. The "
+        "differences are those on the items scored for both."
+    ]
 
 
 def _verdict(made: Comparison, candidate: str, baseline: str) -> str:

@@ -14,6 +14,7 @@ from competency_gaps.findings.answer_parts import short_name
 from competency_gaps.report.tables import cut, plain
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.scores import read_scores
+from competency_gaps.stages.missing import missing_of_models
 from competency_gaps.stages.models import models_table
 from competency_gaps.text import integer, percent, plural
 
@@ -44,7 +45,23 @@ def models_view(run: RunFolder) -> RenderableType:
     ways = (
         f"One: {argument('as')} MODEL; against models of its level: {argument('as')} MODEL {argument('against_peers')}."
     )
-    return Group(plain(head), Text(), shown, Text(), plain(f"{ways} Two: cgaps compare RUN --models A B.", "dim"))
+    notes = [plain(note, "dim") for note in (*_missing(run), f"{ways} Two: cgaps compare RUN --models A B.")]
+    return Group(plain(head), Text(), shown, Text(), *notes)
+
+
+def _missing(run: RunFolder) -> list[str]:
+    """Say of which models scores are missing on harder, or easier, items than elsewhere."""
+    apart = {model: own for model, own in missing_of_models(run).items() if own.with_difficulty}
+    if not apart:
+        return []
+    named = "; ".join(
+        f"{short_name(model)} {100 * own.gap:+.1f} ({100 * own.low:+.1f} to {100 * own.high:+.1f})"
+        for model, own in apart.items()
+    )
+    return [
+        "Scores are not missing by chance. On the unscored items of these models the others score so many points of "
+        f"100 more (+) or less (-) than on other items of the same benchmarks: {named}."
+    ]
 
 
 def only_models(run: RunFolder) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -35,6 +35,8 @@ from competency_gaps.runs.sample import Outcomes, run_sample, with_outcomes
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.runs.settings import evidence_config
 from competency_gaps.stages.matrix import theme_rows
+from competency_gaps.stages.missing import missing_scores
+from competency_gaps.text import plural
 
 ALPHA = 0.05
 """Chance of a false alarm of the gate, over all of its families of tests."""
@@ -45,11 +47,27 @@ PAIRED = 0.5
 ROWS = 256
 """Concepts compared at a time."""
 
-GATED = "items"
-"""The weighting of the overall difference that the gate tests: of the two it sees a loss all over more often, and a loss
-in a small benchmark is that benchmark's own test to see (``validation/gate.py``)."""
+WEIGHTINGS = {"items": "overall", "benchmarks": "the mean over benchmarks"}
+"""What a loss is called by what counts the same."""
 
 GateVerdict = Literal["regression", "no regression", "not comparable"]
+
+
+@dataclass(frozen=True)
+class Side:
+    """A model, or run, of a comparison. N items of the run."""
+
+    name: str
+    scores: np.ndarray
+    """float64 of shape (N,), in [0, 1]; NaN = unscored."""
+    asked: np.ndarray
+    """bool of shape (N,): whether it is known to have been asked: an item asked and unscored was not answered in a form
+    that gives a score."""
+
+    @property
+    def completed(self) -> np.ndarray:
+        """The scores, with 0 where it was asked and no score could be read."""
+        return np.where(self.asked & np.isnan(self.scores), 0.0, self.scores)
 
 
 @dataclass(frozen=True)
@@ -72,9 +90,15 @@ class Comparison:
     only_candidate: tuple[str, ...]
     """Items (benchmark and id) that only the candidate is scored on."""
     only_baseline: tuple[str, ...]
+    missing: pl.DataFrame
+    """One row per side that lacks scores which the other has: ``model``, ``share`` (of the other's), ``gap``, ``low``,
+    ``high``, ``p_value`` (by how much the other scores more on these items than on others of their benchmarks and of
+    about equal length; null: too few), ``concepts`` of ``tested`` (on whose items more or fewer scores are missing than
+    elsewhere; none are tested where concepts are not compared)."""
     overall: pl.DataFrame
-    """Two rows, by ``weighting``: ``items`` (every item counts the same; what the gate tests) and ``benchmarks`` (every
-    benchmark counts the same: the mean of the benchmarks' differences)."""
+    """By ``weighting``: ``items`` (every item counts the same) and, if there are several benchmarks, ``benchmarks``
+    (every benchmark counts the same: the mean of the benchmarks' differences). The gate tests both, corrected by Holm:
+    ``validation/gate.py`` compares that with either alone."""
     benchmarks: pl.DataFrame
     """One row per benchmark with a pair, with ``benchmark``; Holm's correction."""
     themes: pl.DataFrame
@@ -88,7 +112,8 @@ class Comparison:
     """Differences count from here on."""
     verdict: GateVerdict
     reasons: tuple[str, ...]
-    """What the candidate lost on (``overall``, ``benchmark NAME``, ``theme NAME``), or why nothing can be told."""
+    """What the candidate lost on (``overall``, ``the mean over benchmarks``, ``benchmark NAME``, ``theme NAME``), or
+    why nothing can be told."""
 
 
 def compare_models(
@@ -111,9 +136,8 @@ def compare_models(
         If the run has no scores of a model, or no item is scored for both.
     """
     scores = model_scores(run)
-    return compare_scores(
-        run, candidate, scores.of(candidate), baseline, scores.of(baseline), min_effect, concepts=concepts
-    )
+    after, before = (Side(name, scores.of(name), scores.asked[scores.row(name)]) for name in (candidate, baseline))
+    return compare_scores(run, after, before, min_effect, concepts=concepts)
 
 
 def compare_runs(candidate: RunFolder, baseline: RunFolder, *, min_effect: float = 0.0) -> Comparison:
@@ -130,16 +154,30 @@ def compare_runs(candidate: RunFolder, baseline: RunFolder, *, min_effect: float
         if run.manifest.get("outcome", {}).get("kind", "score") != "score":
             raise UserError(f"{run.path} holds no scores but another outcome: compare runs, or models by their scores.")
     keys = ["benchmark", "item_id"]
-    theirs = candidate.items.select(*keys, pl.col("prompt").alias("asked"), pl.Series("theirs", candidate.outcomes))
-    rows = baseline.items.select(*keys, "prompt").join(theirs, on=keys, how="left", maintain_order="left")
-    same = (rows["prompt"] == rows["asked"]).fill_null(value=False).to_numpy()
-    values = np.where(same, rows["theirs"].fill_null(float("nan")).to_numpy(), np.nan)
+    own = candidate.items.select(
+        *keys,
+        pl.col("prompt").alias("own_prompt"),
+        pl.Series("scores", candidate.outcomes),
+        pl.Series("asked", _asked(candidate)),
+    )
+    rows = baseline.items.select(*keys, "prompt").join(own, on=keys, how="left", maintain_order="left")
+    same = (rows["prompt"] == rows["own_prompt"]).fill_null(value=False).to_numpy()
+    values = np.where(same, rows["scores"].fill_null(float("nan")).to_numpy(), np.nan)
+    asked = same & rows["asked"].fill_null(value=False).to_numpy()
     known = candidate.items.select(keys).filter(pl.Series(~np.isnan(candidate.outcomes)))
     held = baseline.items.select(keys).filter(pl.Series(~np.isnan(values)))
     lost = known.join(held, on=keys, how="anti")
     names = _names(candidate, baseline)
     only = tuple(f"{benchmark}: {item}" for benchmark, item in lost.iter_rows())
-    return compare_scores(baseline, names[0], values, names[1], baseline.outcomes, min_effect, only_candidate=only)
+    before = Side(names[1], baseline.outcomes, _asked(baseline))
+    return compare_scores(baseline, Side(names[0], values, asked), before, min_effect, only_candidate=only)
+
+
+def _asked(run: RunFolder) -> np.ndarray:
+    scores = model_scores(open_folder(run.base))
+    if run.scored_model not in scores.models:
+        return np.zeros(len(run.outcomes), bool)
+    return np.asarray(scores.asked[scores.row(run.scored_model)])
 
 
 def _names(candidate: RunFolder, baseline: RunFolder) -> tuple[str, str]:
@@ -152,10 +190,8 @@ def _names(candidate: RunFolder, baseline: RunFolder) -> tuple[str, str]:
 
 def compare_scores(
     run: RunFolder,
-    candidate: str,
-    values: np.ndarray,
-    baseline: str,
-    before: np.ndarray,
+    candidate: Side,
+    baseline: Side,
     min_effect: float,
     *,
     concepts: bool = True,
@@ -165,16 +201,12 @@ def compare_scores(
 
     Parameters
     ----------
-    candidate, baseline
-        What to call the two.
-    values, before : ndarray of float64 of shape (items,)
-        Their scores, in [0, 1]; NaN = unscored.
     min_effect
         Differences count if their whole interval lies beyond this.
     concepts
         Whether to compare concept by concept too, which takes most of the time.
     only_candidate
-        Items that only the candidate is scored on; None: those of ``values``.
+        Items that only the candidate is scored on; None: those of its scores.
 
     Raises
     ------
@@ -183,30 +215,112 @@ def compare_scores(
     """
     if not 0 <= min_effect < 1:
         raise UserError(f"min_effect {min_effect:g}: expected a difference of scores from 0 to 1.")
-    outcome = difference(Outcome("score", candidate, values), Outcome("score", baseline, before))
+    outcome = difference(
+        Outcome("score", candidate.name, candidate.scores), Outcome("score", baseline.name, baseline.scores)
+    )
     if np.isnan(outcome.values).all():
-        raise UserError(f"no item is scored for both {candidate} and {baseline}: there is nothing to compare.")
+        raise UserError(
+            f"no item is scored for both {candidate.name} and {baseline.name}: there is nothing to compare."
+        )
     config = evidence_config(run)
     sample = with_outcomes(run_sample(run, config.strata), Outcomes(outcome.values, outcome.limits))
     units = units_of(sample)
-    differences = _of_units(outcome.values, units)
+    able = run.concepts["ranked"] & concepts
+    themes = _theme_items(run)
+    tests = _tests(run, themes, sample, units, outcome.values, min_effect, config)
     made = Comparison(
-        candidate,
-        baseline,
+        candidate.name,
+        baseline.name,
         int((~np.isnan(outcome.values)).sum()),
-        _only(run, values, before) if only_candidate is None else only_candidate,
-        _only(run, before, values),
-        _overall(sample, units, outcome.values, min_effect, config.seed),
-        _benchmarks(run, sample, outcome.values, min_effect, config.seed),
-        _themes(run, sample, units, differences, min_effect, config),
-        _concepts(run, sample, units, differences, min_effect, config, able=run.concepts["ranked"] & concepts),
-        _changed(run, values, before),
+        _only(run, candidate.scores, baseline.scores) if only_candidate is None else only_candidate,
+        _only(run, baseline.scores, candidate.scores),
+        _missing(sample, candidate, baseline, config, able),
+        tests.overall,
+        tests.benchmarks,
+        _with_theme_gaps(sample, themes, tests.themes, config),
+        _concepts(run, sample, units, _of_units(outcome.values, units), min_effect, config, able=able),
+        _changed(run, candidate.scores, baseline.scores),
         min_effect,
         "no regression",
         (),
     )
-    verdict, reasons = _verdict(made, _unpaired_benchmarks(run, values, before))
-    return replace(made, verdict=verdict, reasons=reasons)
+    faults = _faults(made, _unpaired_benchmarks(run, candidate.scores, baseline.scores))
+    if faults:
+        return replace(made, verdict="not comparable", reasons=faults)
+    losses = lost_on(tests, min_effect)
+    unscored = sum(int((side.completed == 0).sum() - (side.scores == 0).sum()) for side in (candidate, baseline))
+    if unscored:
+        completed = candidate.completed - baseline.completed
+        other = with_outcomes(sample, Outcomes(completed, (-1.0, 1.0)))
+        if_wrong = lost_on(_tests(run, themes, other, units_of(other), completed, min_effect, config), min_effect)
+        if bool(losses) != bool(if_wrong):
+            return replace(made, verdict="not comparable", reasons=(_undecided(unscored, losses, if_wrong),))
+    return replace(made, verdict="regression" if losses else "no regression", reasons=losses)
+
+
+class Families(NamedTuple):
+    """The families of tests that the gate rests on."""
+
+    overall: pl.DataFrame
+    benchmarks: pl.DataFrame
+    themes: pl.DataFrame
+
+
+class _ThemeItems(NamedTuple):
+    """The themes of a run, and how strongly each item excites them."""
+
+    named: pl.DataFrame
+    """``theme`` and ``name``; empty without themes."""
+    rows: sp.csr_array
+    """Of shape (themes, items)."""
+
+
+def _theme_items(run: RunFolder) -> _ThemeItems:
+    base = open_folder(run.base)
+    names = base.theme_results
+    if base.themes is None or names is None:
+        nothing = pl.DataFrame(schema={"theme": pl.Int32, "name": pl.String})
+        return _ThemeItems(nothing, sp.csr_array((0, run.items.height)))
+    named = names.filter(pl.col("level") == "theme").sort("id").select(pl.col("id").alias("theme"), "name")
+    return _ThemeItems(named, theme_rows(base, base.themes["theme"], base.concepts["ranked"].to_numpy()))
+
+
+def _tests(
+    run: RunFolder,
+    themes: _ThemeItems,
+    sample: ItemSample,
+    units: Units,
+    values: np.ndarray,
+    min_effect: float,
+    config: EvidenceConfig,
+) -> Families:
+    return Families(
+        _overall(sample, units, values, min_effect, config.seed),
+        _benchmarks(run, sample, values, min_effect, config.seed),
+        _themes(themes, units, _of_units(values, units), min_effect, config),
+    )
+
+
+def _undecided(unscored: int, losses: Sequence[str], if_wrong: Sequence[str]) -> str:
+    left_out, counted = (f"a loss ({', '.join(lost[:3])})" if lost else "no loss" for lost in (losses, if_wrong))
+    return (
+        f"it depends on {plural(unscored, 'answer')} from which no score could be read: without them there is "
+        f"{left_out}, and {counted} if they count as wrong. Score them, as 0 where they are wrong"
+    )
+
+
+def _missing(
+    sample: ItemSample, candidate: Side, baseline: Side, config: EvidenceConfig, able: pl.Series
+) -> pl.DataFrame:
+    rows = []
+    for side, other in ((candidate, baseline), (baseline, candidate)):
+        lacking = np.where(np.isnan(other.scores), np.nan, np.isnan(side.scores))
+        facts = missing_scores(sample, lacking, other.scores, config, eligible=able.to_numpy())
+        if facts is not None:
+            rows.append({"model": side.name, **vars(facts), "concepts": len(facts.concepts)})
+    numbers = dict.fromkeys(("share", "gap", "low", "high", "p_value"), pl.Float64)
+    schema = {"model": pl.String, **numbers, "concepts": pl.Int64, "tested": pl.Int64}
+    return pl.DataFrame(rows, schema=schema).with_columns(pl.col(list(numbers)).fill_nan(None))
 
 
 def _of_units(values: np.ndarray, units: Units) -> np.ndarray:
@@ -216,11 +330,13 @@ def _of_units(values: np.ndarray, units: Units) -> np.ndarray:
 
 
 def _overall(sample: ItemSample, units: Units, values: np.ndarray, min_effect: float, seed: int) -> pl.DataFrame:
-    """Test the pooled difference under both weightings; what a cluster adds to it flips as a whole."""
+    """Test the pooled difference under each weighting; what a cluster adds to it flips as a whole."""
     known = units.unit >= 0
     own, benchmark = units.unit[known], sample.benchmark[known]
     within = units_of(sample, across=False).share[known]
-    weights = {"items": units.share[known], "benchmarks": within / np.bincount(benchmark, within)[benchmark]}
+    weights = {"items": units.share[known]}
+    if len(np.unique(benchmark)) > 1:
+        weights["benchmarks"] = within / np.bincount(benchmark, within)[benchmark]
     frames = []
     for weighting, weight in weights.items():
         total = np.bincount(own, weight)
@@ -263,24 +379,23 @@ def _benchmarks(run: RunFolder, sample: ItemSample, values: np.ndarray, min_effe
 
 
 def _themes(
-    run: RunFolder, sample: ItemSample, units: Units, differences: np.ndarray, min_effect: float, config: EvidenceConfig
+    themes: _ThemeItems, units: Units, differences: np.ndarray, min_effect: float, config: EvidenceConfig
 ) -> pl.DataFrame:
-    base = open_folder(run.base)
-    names = base.theme_results
-    schema = {"theme": pl.Int32, "name": pl.String}
-    if base.themes is None or names is None:
-        gaps = dict.fromkeys(("gap", "gap_low", "gap_high", "gap_q"), pl.Float64)
-        return pl.concat(
-            [pl.DataFrame(schema=schema), _frame(None, min_effect, "bh"), pl.DataFrame(schema=gaps)], how="horizontal"
-        )
-    named = names.filter(pl.col("level") == "theme").sort("id").select(pl.col("id").alias("theme"), "name")
-    rows = theme_rows(base, base.themes["theme"], base.concepts["ranked"].to_numpy())
-    paired = paired_differences(units.rows(rows), differences, seed=config.seed)
+    paired = paired_differences(units.rows(themes.rows), differences, seed=config.seed)
     enough = paired.n_eff >= config.min_n_eff
     frame = _frame(_chosen(paired, enough), min_effect, "bh")
+    return pl.concat([themes.named.filter(pl.Series(enough)), frame], how="horizontal")
+
+
+def _with_theme_gaps(
+    sample: ItemSample, themes: _ThemeItems, table: pl.DataFrame, config: EvidenceConfig
+) -> pl.DataFrame:
+    rows = themes.rows
+    if table.is_empty():
+        return _with_gaps(table, untested(0), np.zeros(0, np.int64))
     of_themes = replace(sample, rows=lambda asked: sp.csr_array(rows[asked]), support=np.diff(rows.indptr))
-    table = pl.concat([named.filter(pl.Series(enough)), frame], how="horizontal")
-    return _with_gaps(table, evidence(of_themes, config, groups=False), np.flatnonzero(enough))
+    place = np.flatnonzero(np.isin(themes.named["theme"].to_numpy(), table["theme"].to_numpy()))
+    return _with_gaps(table, evidence(of_themes, config, groups=False), place)
 
 
 def _concepts(
@@ -372,12 +487,8 @@ def holm(p_value: np.ndarray) -> np.ndarray:
     return out
 
 
-def _verdict(made: Comparison, unpaired: Sequence[str]) -> tuple[GateVerdict, tuple[str, ...]]:
-    """Whether the candidate lost anything: each family of tests gets an equal part of the chance of a false alarm.
-
-    Themes are corrected by Holm's method here: where many got better, Benjamini and Hochberg's lets more of the others
-    pass for losses.
-    """
+def _faults(made: Comparison, unpaired: Sequence[str]) -> tuple[str, ...]:
+    """Why too little pairs to tell anything."""
     faults = []
     clusters = int(made.overall["clusters"][0])
     if clusters < FEWEST:
@@ -386,20 +497,26 @@ def _verdict(made: Comparison, unpaired: Sequence[str]) -> tuple[GateVerdict, tu
         share = made.paired / (made.paired + len(only))
         if share < PAIRED:
             faults.append(f"only {share:.0%} of the items scored for {name} are scored for both")
-    faults += [f"{made.candidate} lacks most of the scores of the benchmark {name}" for name in unpaired]
-    if faults:
-        return "not comparable", tuple(faults)
-    families = {"overall": made.overall.filter(weighting=GATED)}
-    if made.benchmarks.height > 1:
-        families["benchmark"] = made.benchmarks
-    if made.themes.height:
-        families["theme"] = made.themes.with_columns(pl.col("name").fill_null(pl.col("theme").cast(pl.String)))
+    return (*faults, *(f"{made.candidate} lacks most of the scores of the benchmark {name}" for name in unpaired))
+
+
+def lost_on(tests: Families, min_effect: float) -> tuple[str, ...]:
+    """What the candidate lost on: each family of tests gets an equal part of the chance of a false alarm.
+
+    Themes are corrected by Holm's method here: where many got better, Benjamini and Hochberg's lets more of the others
+    pass for losses.
+    """
+    families = {"overall": tests.overall}
+    if tests.benchmarks.height > 1:
+        families["benchmark"] = tests.benchmarks
+    if tests.themes.height:
+        families["theme"] = tests.themes.with_columns(pl.col("name").fill_null(pl.col("theme").cast(pl.String)))
     reasons = []
     for family, frame in families.items():
         counts = pl.Series(holm(frame["p_value"].to_numpy()) <= ALPHA / len(families))
-        lost = frame.filter(counts & (pl.col("high") < -made.min_effect))
+        lost = frame.filter(counts & (pl.col("high") < -min_effect))
         if family == "overall":
-            reasons += ["overall"] * lost.height
+            reasons += [WEIGHTINGS[weighting] for weighting in lost["weighting"]]
         else:
             reasons += [f"{family} {name}" for name in lost["benchmark" if family == "benchmark" else "name"]]
-    return ("regression" if reasons else "no regression"), tuple(reasons)
+    return tuple(reasons)

@@ -14,7 +14,7 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -22,11 +22,22 @@ import polars as pl
 from competency_gaps.dictionary.themes.store import NAMES, THEMES
 from competency_gaps.embedded.cache import CACHE_VARIABLE, cache_folder
 from competency_gaps.errors import MachineError, UserError, argument
-from competency_gaps.evidence import Evidence, evidence_by_benchmark
+from competency_gaps.evidence import Evidence, ItemSample, evidence_by_benchmark
 from competency_gaps.files import NOT_WRITABLE, sha256, write_atomic
 from competency_gaps.findings import write_findings
 from competency_gaps.items.remark import DTYPE, Remark
-from competency_gaps.outcomes import FEWEST_PEERS, Kind, Outcome, choose_peers, difference, expected_scores
+from competency_gaps.outcomes import (
+    FARTHEST_PEERS,
+    FEW_PEERS,
+    FEWEST_PEERS,
+    NEAR_PEERS,
+    Kind,
+    Outcome,
+    choose_peers,
+    difference,
+    distances,
+    expected_scores,
+)
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import FILE, read_manifest, write_manifest
 from competency_gaps.runs.open import RunFolder, open_folder
@@ -34,6 +45,7 @@ from competency_gaps.runs.sample import Outcomes, item_sample, item_strata
 from competency_gaps.runs.scores import ModelScores, model_scores, read_scores
 from competency_gaps.runs.settings import evidence_config, run_config
 from competency_gaps.stages.benchmark_facts import benchmark_facts
+from competency_gaps.stages.missing import Missing, missing_scores
 from competency_gaps.stages.tables import evidence_columns, overlaps
 from competency_gaps.stages.themes import BENCHMARKS, RESULTS, run_theme_tables
 from competency_gaps.text import plural
@@ -41,7 +53,7 @@ from competency_gaps.text import plural
 FOLDER = "outcomes"
 ANSWERS = "answers"
 """Folder of a run with the answers of language models, kept by what they were asked."""
-VERSION = 1
+VERSION = 2
 """Of the tables of outcomes; older ones are made again."""
 _NAMED = ("concepts.parquet", THEMES, NAMES)
 """Tables that hold labels and themes, which ``cgaps name`` replaces."""
@@ -85,7 +97,7 @@ def outcome_run(
     scores.row(model)
     if kind == "score" and model == base.own_model:
         return base
-    outcome, slopes = _outcome(base, scores, model, kind, against)
+    outcome, peers = _outcome(base, scores, model, kind, against)
     chosen = kind == "peers" and not against
     name = _folder_name(outcome, chosen=chosen)
     digest = _digest(base, scores, outcome)
@@ -109,13 +121,28 @@ def outcome_run(
         "against": list(outcome.against),
         "chosen": chosen,
         "limits": list(outcome.limits),
-        "slopes": slopes,
+        "slopes": peers.slopes if peers else {},
+        "distance": peers.distance if peers else None,
         "digest": digest,
         **({"run": str(base.path.resolve())} if folder.parent != base.path / FOLDER else {}),
     }
     progress = progress or Progress(quiet=True)
     with progress.stage(f"evidence of {model}"):
-        return _write(base, folder, outcome, record)
+        return _write(base, folder, outcome, record, scores, peers)
+
+
+class _Peers(NamedTuple):
+    """What scores against peers rest on."""
+
+    rows: np.ndarray
+    """int64: the peers' rows of the scores."""
+    expected: np.ndarray
+    """float64 of shape (items,): the score that they let expect of the model."""
+    slopes: dict[str, float]
+    """By benchmark: how much the model's scores change with the peers'."""
+    distance: float
+    """By how much the peers' means differ from the model's on average, in [0, 1]; peers that share too few items with
+    it are left out, and 0 where all do."""
 
 
 def _places(run: Path) -> tuple[Path, Path]:
@@ -172,22 +199,35 @@ def outcome_of(run: RunFolder, scores: ModelScores, model: str, kind: Kind, agai
 
 def _outcome(
     run: RunFolder, scores: ModelScores, model: str, kind: Kind, against: tuple[str, ...]
-) -> tuple[Outcome, dict[str, float]]:
+) -> tuple[Outcome, _Peers | None]:
     row, own, against = scores.row(model), Outcome("score", model, scores.of(model)), tuple(dict.fromkeys(against))
     if kind == "score":
-        return own, {}
+        return own, None
     if kind == "parsed":
-        return Outcome(kind, model, np.where(scores.asked[row], ~np.isnan(own.values), np.nan)), {}
+        return Outcome(kind, model, np.where(scores.asked[row], ~np.isnan(own.values), np.nan)), None
     if kind == "difference":
         if len(against) != 1:
             raise UserError(f"{argument('against')}: expected one other model, got {list(against)}.")
-        return difference(own, Outcome("score", against[0], scores.of(against[0]))), {}
+        return difference(own, Outcome("score", against[0], scores.of(against[0]))), None
     peers = np.array([scores.row(name) for name in against]) if against else choose_peers(scores.values, row)
     if len(peers) < FEWEST_PEERS or row in peers:
         raise UserError(
             f"{model} has {plural(len(peers), 'peer')} ({', '.join(scores.models[peer] for peer in peers) or 'none'}): "
             f"scores against peers need at least {FEWEST_PEERS} other models with scores on the same items. Add "
             "models, or compare with a single one."
+        )
+    away = distances(scores.values, row)[peers]
+    known = np.isfinite(away)
+    distance = float(away[known].mean()) if known.any() else 0.0
+    if distance > FARTHEST_PEERS:
+        levels = ", ".join(
+            f"{scores.models[peer]} by {100 * far:.0f}" for peer, far in zip(peers[known], away[known], strict=True)
+        )
+        raise UserError(
+            f"the peers of {model} are not of its level: their mean scores differ from its own by {100 * distance:.0f} "
+            f"points of 100 on average ({levels}). Beyond {100 * FARTHEST_PEERS:.0f}, what is hard for everybody can "
+            "look like a weakness of its own. Add models of its level, or compare it with a single one "
+            f"({argument('against')})."
         )
     names = run.items["benchmark"].unique(maintain_order=True).to_list()
     group = run.items["benchmark"].replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy()
@@ -199,7 +239,8 @@ def _outcome(
         )
     slopes = {names[number]: slope for number, slope in expected.slopes.items()}
     against = tuple(scores.models[peer] for peer in peers)
-    return Outcome("peers", model, own.values - expected.values, against), slopes
+    outcome = Outcome("peers", model, own.values - expected.values, against)
+    return outcome, _Peers(peers, expected.values, slopes, distance)
 
 
 def _folder_name(outcome: Outcome, *, chosen: bool) -> str:
@@ -222,7 +263,43 @@ def _digest(run: RunFolder, scores: ModelScores, outcome: Outcome) -> str:
     return digest.hexdigest()
 
 
-def _write(base: RunFolder, folder: Path, outcome: Outcome, record: dict[str, Any]) -> RunFolder:
+def _remarks(
+    base: RunFolder, scores: ModelScores, outcome: Outcome, peers: _Peers, sample: ItemSample, suite: Evidence
+) -> list[Remark]:
+    """What makes scores against peers less sure: few or distant peers, and scores that are not missing by chance."""
+    remarks = []
+    if len(peers.rows) < FEW_PEERS:
+        remarks.append(Remark("peers_few", (len(peers.rows),)))
+    if peers.distance > NEAR_PEERS:
+        remarks.append(Remark("peers_far", (100 * peers.distance,)))
+    config, eligible = evidence_config(base), base.concepts["ranked"].to_numpy()
+    row = scores.row(outcome.model)
+    lacking = np.where(scores.asked[row], np.isnan(scores.values[row]), np.nan)
+    own = missing_scores(sample, lacking, peers.expected, config, eligible=eligible)
+    if own is not None and own.with_difficulty:
+        remarks.append(_with_difficulty("missing_difficulty", own))
+    if own is not None and len(own.concepts):
+        listed = int(np.isin(suite.status[own.concepts], ("weak", "strong")).sum())
+        remarks.append(Remark("missing_concepts", (len(own.concepts), own.tested, listed)))
+    of_peers = np.where(np.isnan(outcome.values), np.nan, np.isnan(scores.values[peers.rows]).mean(axis=0))
+    theirs = missing_scores(sample, of_peers, peers.expected, config, eligible=np.zeros_like(eligible))
+    if theirs is not None and theirs.with_difficulty:
+        remarks.append(_with_difficulty("peers_missing_difficulty", theirs))
+    return remarks
+
+
+def _with_difficulty(code: str, missing: Missing) -> Remark:
+    return Remark(code, (missing.share, *(100 * value for value in (missing.gap, missing.low, missing.high))))
+
+
+def _write(
+    base: RunFolder,
+    folder: Path,
+    outcome: Outcome,
+    record: dict[str, Any],
+    scores: ModelScores,
+    peers: _Peers | None,
+) -> RunFolder:
     config, settings = evidence_config(base), run_config(base)
     sample = item_sample(base.by_concept, base.items, config.strata, Outcomes(outcome.values, outcome.limits))
     suite, numbered = evidence_by_benchmark(
@@ -231,6 +308,7 @@ def _write(base: RunFolder, folder: Path, outcome: Outcome, record: dict[str, An
         eligible=base.concepts["ranked"].to_numpy(),
         pooled=settings.metrics.average == "pooled",
     )
+    remarks = _remarks(base, scores, outcome, peers, sample, suite) if peers else []
     names = base.benchmarks["benchmark"].to_list()
     single = {name: numbered[number] for number, name in enumerate(names)}
     items = _items(base, outcome).with_columns(stratum=item_strata(sample))
@@ -248,7 +326,7 @@ def _write(base: RunFolder, folder: Path, outcome: Outcome, record: dict[str, An
     manifest = {key: value for key, value in base.manifest.items() if key != "schema_version"}
     manifest |= {
         "scored_model": outcome.model,
-        "outcome": record,
+        "outcome": {**record, "remarks": [remark.as_dict() for remark in remarks]},
         "evidence": {
             **config.model_dump(mode="json"),
             **suite.counts(),

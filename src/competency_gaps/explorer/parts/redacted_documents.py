@@ -77,7 +77,7 @@ def _settings(held: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 _COUNTS = ("tested", "drawn", "weak", "strong", "typical", "insufficient", "weak_groups", "strong_groups")
 MANIFEST: Rule = {
     **_shown("schema_version", "created", "versions", "span", "pooling", "paper", "timings", "scored_model"),
-    "outcome": _shown("kind", "model", "against", "limits"),
+    "outcome": {**_shown("kind", "model", "against", "limits"), "remarks": [_without_quotes]},
     "model": _shown("name", "class", "layers", "hidden_size", "dtype", "weights_sha256"),
     "sae": _shown("name", "architecture", "d_sae", "d_in", "weights_sha256", "neuronpedia_id"),
     "hook": _shown("path", "side", "layer"),

@@ -1,0 +1,111 @@
+"""Scores that are not missing by chance, and peers that are few or far: measured, said, refused where they must be."""
+
+from __future__ import annotations
+
+import io
+import shutil
+
+import numpy as np
+import polars as pl
+import pytest
+import scipy.sparse as sp
+from rich.console import Console
+
+import competency_gaps as cg
+from competency_gaps.config import EvidenceConfig
+from competency_gaps.errors import UserError
+from competency_gaps.evidence import ItemSample
+from competency_gaps.findings.answer_parts import trust_statements
+from competency_gaps.items.remark import Remark
+from competency_gaps.report.models import models_view
+from competency_gaps.stages.missing import missing_scores
+
+
+@pytest.fixture
+def run(tiny_run, tmp_path):
+    shutil.copytree(tiny_run.path, tmp_path / "run")
+    return cg.open_run(tmp_path / "run")
+
+
+def add(run, **columns):
+    """Add models with these scores, in the order of the items; None: unscored."""
+    table = run.items.select("benchmark", id="item_id")
+    run.add_scores(table.with_columns(pl.Series(name, values).fill_nan(None) for name, values in columns.items()))
+    return run
+
+
+def drawn(run, *means, seed=0):
+    rng = np.random.default_rng(seed)
+    return [(rng.random(run.items.height) < mean).astype(float) for mean in means]
+
+
+def codes(run):
+    return [remark["code"] for remark in run.manifest["outcome"]["remarks"]]
+
+
+def sample_of(rng, items=1500, concepts=12):
+    rows = sp.csr_array((rng.random((concepts, items)) < 0.2).astype(float))
+    support = np.diff(rows.indptr)
+    group = np.repeat([0, 1], items // 2)
+    return ItemSample(np.full(items, np.nan), group, lambda asked: sp.csr_array(rows[asked]), support), rows.toarray()
+
+
+@pytest.mark.parametrize("depends", ["nothing", "difficulty", "concept"])
+def test_what_missing_scores_depend_on_is_measured_within_benchmarks(depends):
+    """The second benchmark is easier and lacks more scores: that alone is no dependence."""
+    rng = np.random.default_rng(1)
+    sample, rows = sample_of(rng)
+    others = rng.uniform(0, 0.6, 1500) + 0.4 * sample.benchmark
+    chance = 0.1 + 0.2 * sample.benchmark
+    if depends == "difficulty":
+        chance = chance + 0.4 * (others - 0.4 * sample.benchmark < 0.2)
+    if depends == "concept":
+        chance = chance + 0.4 * (rows[3] > 0)
+    lacking = (rng.random(1500) < chance).astype(float)
+    missing = missing_scores(sample, lacking, others, EvidenceConfig(), eligible=np.ones(12, bool))
+    assert missing.share == lacking.mean()
+    assert missing.with_difficulty == (depends == "difficulty") and (missing.high < -0.05) == (depends == "difficulty")
+    assert missing.concepts.tolist() == ([3] if depends == "concept" else [])
+
+
+def test_where_no_score_is_missing_there_is_nothing_to_measure():
+    sample, _ = sample_of(np.random.default_rng(2))
+    assert missing_scores(sample, np.zeros(1500), np.ones(1500), EvidenceConfig(), eligible=np.ones(12, bool)) is None
+
+
+def test_peers_of_another_level_are_refused_with_what_to_do(run):
+    own, low, lower = drawn(run, 0.9, 0.3, 0.25)
+    add(run, own=own, low=low, lower=lower)
+    with pytest.raises(UserError, match=r"not of its level.*low by \d+, lower by \d+.*Add models of its level"):
+        run.as_model("own", ("low", "lower"))
+    assert run.as_model("own", "low").kind == "difference"  # a single one is another question
+
+
+def test_few_and_distant_peers_are_said_to_be(run):
+    place = np.random.default_rng(0).permutation(run.items.height) / run.items.height
+    own, near, far = ((place < mean).astype(float) for mean in (0.7, 0.7, 0.35))
+    add(run, own=own, near=near, far=far)
+    made = run.as_model("own", ("near", "far"))
+    assert 0.12 < made.manifest["outcome"]["distance"] <= 0.25
+    assert codes(made) == ["peers_few", "peers_far"]
+    assert [statement.code for statement in trust_statements(made)][-2:] == ["peers_few", "peers_far"]
+    add(run, third=own, fourth=near)
+    assert codes(run.as_model("own", ("near", "third", "fourth"))) == []
+
+
+@pytest.mark.parametrize("hard", [True, False])
+def test_scores_missing_on_hard_items_are_said_to_be_in_the_outcome_and_the_list_of_models(run, hard):
+    rng = np.random.default_rng(3)
+    easy = rng.random(run.items.height) < 0.6
+    peers = {name: np.where(easy, rng.random(len(easy)) < 0.95, rng.random(len(easy)) < 0.2) * 1.0 for name in "abc"}
+    own = np.where(easy, rng.random(len(easy)) < 0.95, rng.random(len(easy)) < 0.2) * 1.0
+    own[(rng.random(len(own)) < 0.8) & ~easy if hard else rng.random(len(own)) < 0.35] = np.nan
+    made = add(run, own=own, **peers).as_model("own", ("a", "b", "c"))
+    assert ("missing_difficulty" in codes(made)) == hard
+    console = Console(width=400, file=io.StringIO())
+    console.print(models_view(run))
+    assert ("not missing by chance" in console.file.getvalue()) == hard
+    if hard:
+        remark = Remark.of(made.manifest["outcome"]["remarks"][0])
+        assert remark.numbers[0] == pytest.approx(np.isnan(own).mean(), abs=0.03) and remark.numbers[1] < -10
+        assert "have no score of it" in str(remark)

@@ -10,8 +10,10 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 from rich.console import Console
+from typer.testing import CliRunner
 
 import competency_gaps as cg
+from competency_gaps.cli.app import app
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import ItemSample
@@ -109,3 +111,18 @@ def test_scores_missing_on_hard_items_are_said_to_be_in_the_outcome_and_the_list
         remark = Remark.of(made.manifest["outcome"]["remarks"][0])
         assert remark.numbers[0] == pytest.approx(np.isnan(own).mean(), abs=0.03) and remark.numbers[1] < -10
         assert "have no score of it" in str(remark)
+
+
+def test_models_without_peers_of_their_level_are_named_beside_those_that_have_some(run, monkeypatch):
+    place = np.random.default_rng(0).permutation(run.items.height) / run.items.height
+    means = {"poor": 0.02, "a": 0.7, "b": 0.75, "c": 0.8}
+    add(run, **{name: (place < mean).astype(float) for name, mean in means.items()})
+    with pytest.raises(UserError, match="the peers of poor are not of its level"):
+        run.as_model("poor", ("a", "b", "c"))
+    cells = pl.DataFrame({"model": list("abc"), "theme": [0] * 3, "name": ["sums"] * 3, "gap": [0.0] * 3})
+    cells = cells.with_columns(p_value=pl.lit(0.5), status=pl.lit("typical"))
+    monkeypatch.setattr(cg.Run, "model_themes", lambda self, **_: cells)
+    shown = CliRunner().invoke(app, ["show", str(run.path), "--models", "--themes", "--against-peers"])
+    assert shown.exit_code == 0 and "poor" in shown.stdout.split("Without enough peers of their level:")[1]
+    plain = CliRunner().invoke(app, ["show", str(run.path), "--models", "--themes"])
+    assert plain.exit_code == 0 and "enough peers" not in plain.stdout

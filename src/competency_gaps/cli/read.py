@@ -132,7 +132,8 @@ def _of_models(path: Path, what: str | None = None, *, peers: bool = False, json
         find = opened.model_themes if what == "themes" else opened.model_groups
         cells = find(against_peers=peers, progress=terminal(quiet=json_))
         document = {"against_peers": peers, "cells": cells.to_dicts()}
-        view = models.cells_of_models(cells, against_peers=peers)
+        absent = opened.models.filter(~pl.col("model").is_in(cells["model"].implode()))["model"].to_list()
+        view = models.cells_of_models(cells, against_peers=peers, absent=absent if peers else ())
     else:
         document, view = {"models": opened.models.to_dicts()}, models.models_view(opened)
     if json_:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 from rich import box
@@ -104,7 +106,7 @@ def items_of_models(facts: pl.DataFrame) -> RenderableType:
     return Group(*parts)
 
 
-def cells_of_models(cells: pl.DataFrame, *, against_peers: bool) -> RenderableType:
+def cells_of_models(cells: pl.DataFrame, *, against_peers: bool, absent: Sequence[str] = ()) -> RenderableType:
     """List the themes, or groups of concepts, on which each model stands out, gaps in points of 100.
 
     Parameters
@@ -112,6 +114,8 @@ def cells_of_models(cells: pl.DataFrame, *, against_peers: bool) -> RenderableTy
     cells : DataFrame
         As :func:`~competency_gaps.stages.matrix.model_themes` or :func:`~competency_gaps.stages.matrix.model_groups`
         gives them.
+    absent
+        Models that have no scores against peers.
     """
     models = cells["model"].unique(maintain_order=True).to_list()
     key = "group" if "group" in cells.columns else "theme"
@@ -133,7 +137,9 @@ def cells_of_models(cells: pl.DataFrame, *, against_peers: bool) -> RenderableTy
         own = cells.filter(pl.col("model") == model)
         sides = (_listed(own.filter(pl.col("status") == status), key, status) for status in ("weak", "strong"))
         shown.add_row(Text(cut(short_name(model), MODEL)), *sides)
-    return Group(plain(head), Text(), shown)
+    left = ", ".join(cut(short_name(model), MODEL) for model in absent)
+    note = [plain(f"Without enough peers of their level: {left}.", "dim")] if left else []
+    return Group(plain(head), Text(), shown, *note)
 
 
 def _listed(cells: pl.DataFrame, key: str, status: str) -> Text:

@@ -390,3 +390,10 @@ def test_a_model_without_any_score_is_left_out_of_an_export_of_all(run, tmp_path
     assert [files.model for files in run.export_results(tmp_path / "all")] == [run.scored_model, "a"]
     with pytest.raises(UserError, match="empty has no score"):
         run.export_results(tmp_path / "one", models=["empty"])
+
+
+def test_another_run_is_read_as_the_same_outcome(run, tmp_path):
+    run.add_scores(table(run))
+    copy = shutil.copytree(run.path, tmp_path / "copy")
+    both = run.as_model("a", "peers").robustness(against=copy)["against"]
+    assert both["concepts"] > 5 and both["gap_correlation"] == pytest.approx(1)

@@ -41,7 +41,7 @@ VIEWS = {
     "narrow": ("concepts?concept={concept}", "concept-title", "light"),
 }
 # Of the run with several models.
-MODELS = ("models?kind=peers", "models-heat", "light")
+MODELS = ("models?kind=peers", "models-scale", "light")
 
 
 def main(folders: list[str]) -> None:
@@ -87,7 +87,7 @@ def picture(browser: Any, url: str, name: str, view: str, test_id: str, scheme: 
     page.evaluate("address => { location.hash = address }", f"#//{view.format(**facts)}")
     shown = page.get_by_test_id(test_id).first
     shown.wait_for()
-    if name == "examples":
+    if name in ("examples", "models"):
         shown.evaluate("element => element.scrollIntoView()")
     page.wait_for_timeout(2500)
     with Image.open(BytesIO(page.screenshot())) as taken:

@@ -42,6 +42,7 @@ from competency_gaps.robustness.heldout import Interval, predict_failure
 from competency_gaps.runs.sample import Outcomes, run_sample, with_outcomes
 from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.runs.settings import evidence_config
+from competency_gaps.stages.compare import holm
 from competency_gaps.stages.outcomes import outcome_of, outcome_run
 
 DRAWS = 20
@@ -71,7 +72,8 @@ def judged(run: cg.Run, sample: ItemSample, values: np.ndarray, limits: tuple[fl
 
 def counts(run: cg.Run, models: list[str]) -> None:
     """Print how many concepts and themes stand out, and the smallest gaps (in points of 100) that would."""
-    sample, scores = run_sample(run, evidence_config(run).strata), model_scores(run)
+    config, scores = evidence_config(run), model_scores(run)
+    sample, least = run_sample(run, config.strata), config.min_gap
     themes = {kind: run.model_themes(against_peers=kind == "peers", models=models) for kind in ("score", "peers")}
     columns = ("weak : strong", "in groups", "themes", "smallest: concept", "theme")
     both = " | ".join([*columns, "against peers", *columns[1:]])
@@ -83,24 +85,29 @@ def counts(run: cg.Run, models: list[str]) -> None:
             outcome = outcome_of(run, scores, model, kind)
             of_concepts = judged(run, sample, outcome.values, outcome.limits)
             of_themes = themes[kind].filter(pl.col("model") == model)
-            found, status = of_concepts.counts(), of_themes["status"]
+            listed, status = of_concepts.counts(), of_themes["status"]
             tested = ~np.isnan(of_concepts.p_value)
             widths = of_concepts.gap_high[tested] - of_concepts.gap_low[tested]
             theme_widths = (of_themes["gap_high"] - of_themes["gap_low"]).drop_nulls().to_numpy()
             cells += [
-                f"{found['weak']} : {found['strong']}",
-                f"{found['weak_groups']} : {found['strong_groups']}",
+                f"{listed['weak']} : {listed['strong']}",
+                f"{listed['weak_groups']} : {listed['strong_groups']}",
                 f"{int((status == 'weak').sum())} : {int((status == 'strong').sum())}",
-                f"{100 * smallest(widths, len(widths)):.1f}",
-                f"{100 * smallest(theme_widths, themes[kind].height):.1f}",
+                f"{100 * smallest(widths, len(widths), least):.1f}",
+                f"{100 * smallest(theme_widths, themes[kind].height, least):.1f}",
             ]
         print(f"| {' | '.join(cells)} | {', '.join(slopes(run, scores, model))} |", flush=True)
 
 
-def smallest(widths: np.ndarray, tests: int) -> float:
-    """Give the gap that is found with a chance of 80% if it is the only one; ``widths`` are those of 95% intervals."""
+def smallest(widths: np.ndarray, tests: int, least: float) -> float:
+    """Give the gap that is listed with a chance of 80% if it is the only one.
+
+    Its p-value must pass the first step of Benjamini-Hochberg, and its whole interval lie beyond ``least``; ``widths``
+    are those of 95% intervals.
+    """
     error = float(np.median(widths)) / (2 * norm.ppf(0.975))
-    return error * float(norm.isf(0.025 / tests) + norm.ppf(0.8))  # the first step of Benjamini-Hochberg
+    by_size = least + error * float(norm.ppf(0.975) + norm.ppf(0.8))
+    return max(error * float(norm.isf(0.025 / tests) + norm.ppf(0.8)), by_size)
 
 
 def slopes(run: cg.Run, scores: ModelScores, model: str) -> list[str]:
@@ -121,8 +128,8 @@ def nulls(run: cg.Run, models: list[str]) -> None:
             listed = []
             for seed in range(DRAWS):
                 shuffled = permuted(outcome.values, units.unit, units.block, np.random.default_rng(seed))
-                found = judged(run, sample, shuffled, outcome.limits).counts()
-                listed.append(found["weak"] + found["strong"])
+                number = judged(run, sample, shuffled, outcome.limits).counts()
+                listed.append(number["weak"] + number["strong"])
             print(f"| {model} | {kind} | {np.count_nonzero(listed)} of {DRAWS} | {max(listed)} |", flush=True)
 
 
@@ -150,13 +157,13 @@ def halves(run: cg.Run, models: list[str]) -> None:
             for seed in range(SPLITS):
                 first = np.random.default_rng(seed).random(len(units.block)) < 0.5
                 sides = []
-                for chosen in (first, ~first):
-                    kept = (units.unit >= 0) & chosen[np.maximum(units.unit, 0)]
+                for half in (first, ~first):
+                    kept = (units.unit >= 0) & half[np.maximum(units.unit, 0)]
                     sides.append(judged(run, sample, np.where(kept, outcome.values, np.nan), outcome.limits))
-                found = np.isin(sides[0].status, ["weak", "strong"]) & ~np.isnan(sides[1].gap)
-                listed.append(int(found.sum()))
-                if found.any():
-                    gaps = sides[0].gap[found], sides[1].gap[found]
+                chosen = np.isin(sides[0].status, ["weak", "strong"]) & ~np.isnan(sides[1].gap)
+                listed.append(int(chosen.sum()))
+                if chosen.any():
+                    gaps = sides[0].gap[chosen], sides[1].gap[chosen]
                     same.append(float((np.sign(gaps[0]) == np.sign(gaps[1])).mean()))
                     left.append(float((gaps[0] * gaps[1]).sum() / (gaps[0] ** 2).sum()))
             shown = (f"{np.mean(same):.0%}", f"{np.mean(left):.0%}") if same else ("", "")
@@ -166,6 +173,7 @@ def halves(run: cg.Run, models: list[str]) -> None:
 def carry(run: cg.Run, pairs: list[str], *, shared: bool) -> None:
     """Print how far what one set of scores lists shows in another set of the same model, on other items."""
     sample, scores = run_sample(run, evidence_config(run).strata), model_scores(run)
+    cluster = run.items["cluster"].to_numpy()
     columns = ("weak", "negative there", "weak there", "strong", "positive there", "strong there")
     print(f"| found with | looked up with | outcome | {' | '.join(columns)} |")
     print("| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |")
@@ -174,19 +182,19 @@ def carry(run: cg.Run, pairs: list[str], *, shared: bool) -> None:
         for kind in ("score", "peers"):
             sides = []
             first = outcome_of(run, scores, names[0], kind)
-            asked = np.unique(sample.cluster[~np.isnan(first.values)])
+            asked = np.unique(cluster[~np.isnan(first.values)])
             for name in names:
                 outcome = outcome_of(run, scores, name, kind)
                 values = outcome.values
                 if name != names[0] and not shared:
-                    values = np.where(np.isin(sample.cluster, asked), np.nan, values)
+                    values = np.where(np.isin(cluster, asked), np.nan, values)
                 sides.append(judged(run, sample, values, outcome.limits))
             cells = []
             for status, sign in (("weak", -1), ("strong", 1)):
-                found = (sides[0].status == status) & ~np.isnan(sides[1].p_value)
-                there = sides[1].gap[found]
-                share = f"{(np.sign(there) == sign).mean():.0%}" if found.any() else ""
-                cells += [str(int(found.sum())), share, str(int((sides[1].status[found] == status).sum()))]
+                chosen = (sides[0].status == status) & ~np.isnan(sides[1].p_value)
+                there = sides[1].gap[chosen]
+                share = f"{(np.sign(there) == sign).mean():.0%}" if chosen.any() else ""
+                cells += [str(int(chosen.sum())), share, str(int((sides[1].status[chosen] == status).sum()))]
             correlation = both_gaps(*sides)
             print(f"| {names[0]} | {names[1]} | {kind} (r = {correlation:.2f}) | {' | '.join(cells)} |", flush=True)
 
@@ -319,7 +327,7 @@ def families(run: cg.Run, models: list[str]) -> None:
     draws, exact = relabelled(labels.number[kept], np.random.default_rng(0))
     whole, each = between_share(gaps, draws)
     p_value = np.mean(np.stack([all_draws >= all_draws[0] - 1e-12 for all_draws in each.T]), axis=1)
-    holm = adjusted(p_value)
+    by_holm = holm(p_value)
     fdr = false_discovery_control(p_value)
     sizes = ", ".join(f"{name} {int((labels.number == place).sum())}" for place, name in enumerate(labels.names))
     print(f"{kept.sum()} models ({sizes}), {len(names)} themes; {len(draws):,} assignments{' (all)' if exact else ''}.")
@@ -335,20 +343,11 @@ def families(run: cg.Run, models: list[str]) -> None:
         means = [gaps[draws[0] == family, place].mean() for family in range(len(labels.names))]
         cells = [
             f"{p_value[place]:.4f}",
-            f"{holm[place]:.3f}",
+            f"{by_holm[place]:.3f}",
             f"{fdr[place]:.3f}",
             *(f"{100 * m:+.1f}" for m in means),
         ]
         print(f"| {names[place]} | {each[0, place]:.0%} | {' | '.join(cells)} |")
-
-
-def adjusted(p_value: np.ndarray) -> np.ndarray:
-    """Holm's adjusted p-values."""
-    order = np.argsort(p_value)
-    steps = np.maximum.accumulate(p_value[order] * np.arange(len(order), 0, -1))
-    holm = np.empty(len(order))
-    holm[order] = np.minimum(steps, 1.0)
-    return holm
 
 
 def sae(run: cg.Run, models: list[str], against: Path) -> None:
@@ -423,7 +422,7 @@ def items(run: cg.Run) -> None:
         cells = (
             f"{rows.height:,}",
             f"{tested.len():,}",
-            f"{discrimination.median() or 0:.2f}",
+            f"{rows.select(pl.col('discrimination').median()).item() or 0:.2f}",
             f"{int((discrimination < 0).sum()):,}",
             f"{int((tested < 0.001).sum())} ({0.001 * tested.len():.1f})",
             str(int((rows["q_value"] <= 0.05).sum())),

@@ -20,7 +20,8 @@ from competency_gaps.evidence import ItemSample
 from competency_gaps.findings.answer_parts import trust_statements
 from competency_gaps.items.remark import Remark
 from competency_gaps.report.models import models_view
-from competency_gaps.stages.missing import missing_scores
+from competency_gaps.stages import missing
+from competency_gaps.stages.missing import Missing, missing_scores
 
 
 @pytest.fixture
@@ -64,10 +65,34 @@ def test_what_missing_scores_depend_on_is_measured_within_benchmarks(depends):
     if depends == "concept":
         chance = chance + 0.4 * (rows[3] > 0)
     lacking = (rng.random(1500) < chance).astype(float)
-    missing = missing_scores(sample, lacking, others, EvidenceConfig(), eligible=np.ones(12, bool))
-    assert missing.share == lacking.mean()
-    assert missing.with_difficulty == (depends == "difficulty") and (missing.high < -0.05) == (depends == "difficulty")
-    assert missing.concepts.tolist() == ([3] if depends == "concept" else [])
+    made = missing_scores(sample, lacking, others, EvidenceConfig(), eligible=np.ones(12, bool))
+    assert made.share == lacking.mean()
+    assert made.with_difficulty == (depends == "difficulty") and (made.high < -0.05) == (depends == "difficulty")
+    assert made.concepts.tolist() == ([3] if depends == "concept" else [])
+
+
+def test_how_hard_unscored_items_are_does_not_depend_on_the_scale_of_the_other_scores():
+    """Others' scores less their means, and the scores that peers let expect, leave [0, 1]."""
+    rng = np.random.default_rng(4)
+    sample, _ = sample_of(rng)
+    others = (rng.random(1500) < 0.9).astype(float)
+    lacking = ((others == 0) & (rng.random(1500) < 0.5)).astype(float)
+    for shift in (0.0, -0.9, 0.4):
+        made = missing_scores(sample, lacking, others + shift, EvidenceConfig(), eligible=np.zeros(12, bool))
+        assert made.gap == pytest.approx(-others.mean(), abs=0.01)
+
+
+def test_of_many_models_few_are_named_by_chance(run, monkeypatch):
+    """False discoveries are controlled over the models; a model with too few missing scores is no test."""
+    p_values = {"own": float("nan"), "clear": 1e-4, "chance": 0.03, **{f"m{number}": 0.5 for number in range(9)}}
+    values = dict(zip(p_values, drawn(run, *[0.5] * len(p_values)), strict=True))
+    add(run, **{model: column for model, column in values.items() if model != "own"})
+    left = iter(p_values.values())
+    nothing = np.zeros(0, np.int64)
+    monkeypatch.setattr(missing, "missing_scores", lambda *_, **__: Missing(0.1, 0.0, 0.0, 0.0, next(left), nothing, 0))
+    measured = missing.missing_of_models(run)
+    assert [model for model, own in measured.items() if own.with_difficulty] == ["clear"]
+    assert len(measured) == len(p_values)
 
 
 def test_where_no_score_is_missing_there_is_nothing_to_measure():

@@ -61,8 +61,8 @@ def _missing(run: RunFolder) -> list[str]:
         for model, own in apart.items()
     )
     return [
-        "Scores are not missing by chance. On the unscored items of these models the others score so many points of "
-        f"100 more (+) or less (-) than on other items of the same benchmarks: {named}."
+        "Some models' scores are not missing by chance. On the items that the model named has no score of, the others "
+        f"score more (+) or less (-) than on other items of the same benchmarks, in points of 100: {named}."
     ]
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.stats import false_discovery_control
 
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import ItemSample, evidence, untested
@@ -58,7 +59,7 @@ def missing_scores(
     lacking : ndarray of float64 of shape (N,)
         Part of the models that have no score of the item, in [0, 1]; NaN = the item does not count.
     others : ndarray of float64 of shape (N,)
-        What others score on the item; NaN = unknown.
+        What others score on the item, on any scale of points; NaN = unknown.
     eligible : ndarray of bool of shape (concepts,)
         Concepts that may be tested; none: they are left out, which is faster.
     """
@@ -67,8 +68,9 @@ def missing_scores(
         return None
     weight = sp.csr_array(np.nan_to_num(lacking)[None])
     where = replace(sample, rows=lambda asked: sp.csr_array(weight[asked]), support=np.array([weight.nnz]))
-    difficulty = np.where(np.isnan(lacking), np.nan, np.clip(others, 0, 1))
-    gap = evidence(with_outcomes(where, Outcomes(difficulty)), config)
+    difficulty = np.where(np.isnan(lacking), np.nan, others)
+    limits = float(np.nanmin(difficulty, initial=0.0)), float(np.nanmax(difficulty, initial=1.0))
+    gap = evidence(with_outcomes(where, Outcomes(difficulty, limits)), config)
     # No verdict rests on the concepts: the closed form of the tails will do.
     scored = with_outcomes(sample, Outcomes(1 - lacking))
     concepts = evidence(scored, config, eligible=eligible, groups=False) if eligible.any() else untested(len(eligible))
@@ -84,7 +86,10 @@ def missing_scores(
 
 
 def missing_of_models(run: RunFolder) -> dict[str, Missing]:
-    """Measure, for each model that was asked items of which it has no score, whether these are hard for the others."""
+    """Measure, for each model that was asked items of which it has no score, whether these are hard for the others.
+
+    The p-values are corrected over the models by Benjamini and Hochberg's method.
+    """
     base = open_folder(run.base)
     scores, config = model_scores(base), evidence_config(base)
     sample = item_sample(base.by_concept, base.items, config.strata)
@@ -93,13 +98,17 @@ def missing_of_models(run: RunFolder) -> dict[str, Missing]:
         place = np.flatnonzero(sample.benchmark == number)
         own = np.ma.masked_invalid(scores.values[:, place])
         relative[:, place] = (own - own.mean(axis=1, keepdims=True)).filled(np.nan)
-    found = {}
+    measured = {}
     for row, model in enumerate(scores.models):
-        others = np.ma.masked_invalid(np.delete(relative, row, axis=0)).mean(axis=0) + 0.5
+        others = np.ma.masked_invalid(np.delete(relative, row, axis=0)).mean(axis=0)
         lacking = np.where(scores.asked[row], np.isnan(scores.values[row]), np.nan)
         of_model = missing_scores(
             sample, lacking, np.ma.filled(others, np.nan), config, eligible=np.zeros(sample.concepts, bool)
         )
         if of_model is not None:
-            found[model] = of_model
-    return found
+            measured[model] = of_model
+    tested = [model for model, own in measured.items() if not np.isnan(own.p_value)]
+    corrected = false_discovery_control([measured[model].p_value for model in tested]) if tested else []
+    return measured | {
+        model: replace(measured[model], p_value=float(value)) for model, value in zip(tested, corrected, strict=True)
+    }

@@ -56,7 +56,7 @@ _HALVES = (
 )
 _AUC = (
     " failures better than {known} alone: AUC {mean:.3f} [{low:.3f}, {high:.3f}] on unseen items, against "
-    "{baseline:.3f}, which is {gain:+.3f} [{gain_low:+.3f}, {gain_high:+.3f}]."
+    "{baseline:.3f}: a difference of {gain:+.3f} [{gain_low:+.3f}, {gain_high:+.3f}]."
 )
 _SHARED = (
     ": over {matched:,} concepts matched {by} (of {concepts:,} tested), gaps correlate at {gap_correlation:.2f}, "

@@ -76,11 +76,11 @@ class Comparison:
 
     Frames have the columns ``clusters``, ``difference`` (candidate less baseline, in [-1, 1]: a mean over items in
     which repeats of one text count once), ``low``, ``high``, ``p_value`` (of a difference beyond ``min_effect``),
-    ``q_value`` (corrected within the frame), ``better`` and ``worse`` (clusters on which the candidate did better or
-    worse: McNemar's counts), ``detectable`` (the smallest difference found with a power of 0.8) and ``status``: better,
-    worse, or same (no difference shown). Those of themes and concepts also have ``gap``, ``gap_low``, ``gap_high`` and
-    ``gap_q``: by how much the difference is larger there than on the benchmarks' other items of about equal length,
-    tested by shuffling; ``status`` says nothing of it.
+    ``q_value`` (corrected within the frame, but for ``overall``), ``better`` and ``worse`` (clusters on which the
+    candidate did better or worse: McNemar's counts), ``detectable`` (the smallest difference found with a power of 0.8)
+    and ``status``: better, worse, or same (no difference shown). Those of themes and concepts also have ``gap``,
+    ``gap_low``, ``gap_high`` and ``gap_q``: by how much the difference is larger there than on the benchmarks' other
+    items of about equal length, tested by shuffling; ``status`` says nothing of it.
     """
 
     candidate: str

@@ -206,9 +206,10 @@ def _benchmark_table(items, names, covered, alive):
 def _concept_table(rng, cas, scores, numbers, coverage, performance, alive):
     n = cas.shape[1]
     labels = [FORMS[i % len(FORMS)].format(THINGS[(i * 7) % len(THINGS)]) for i in range(n)]
-    drawn = rng.choice(["dense", "template", "token", "contextual"], n, p=[0.02, 0.015, 0.05, 0.915])
-    kind = np.where(alive, drawn.astype(object), np.full(n, None))
-    ranked = kind == "contextual"
+    flags = {
+        name: alive & (rng.random(n) < share)
+        for name, share in (("dense", 0.02), ("template", 0.015), ("exact_token", 0.05))
+    }
     defined = np.isfinite(performance)
     with np.errstate(invalid="ignore"):
         model = _ratio(np.nansum(performance, 0), defined.sum(0).astype(float))
@@ -218,18 +219,16 @@ def _concept_table(rng, cas, scores, numbers, coverage, performance, alive):
             "concept": np.arange(n, dtype=np.int32),
             "label": [None if rng.random() < 0.25 else label for label in labels],
             "alive": alive,
-            "kind": pl.Series(kind.tolist(), dtype=pl.String),
-            "lexical_share": _nulls(np.where(alive, rng.random(n), np.nan)),
-            "stability": _nulls(np.full(n, np.nan)),
+            **flags,
             "missing": chi == 0,
-            "ranked": ranked,
+            "ranked": alive & ~np.any(list(flags.values()), axis=0),
             "density": _nulls(np.where(alive, rng.lognormal(-6, 1.2, n).clip(0, 0.9), np.nan)),
             "peak_token": [None if not a else f" {word}" for a, word in zip(alive, rng.choice(WORDS, n), strict=True)],
             "chi_bench": chi,
             "chi_model": _nulls(model),
             "n_benchmarks": defined.sum(0).astype(np.int32),
             "support": (cas > 0).sum(0),
-            **evidence_columns(cas, scores, numbers, ranked),
+            **evidence_columns(cas, scores, numbers, alive & ~np.any(list(flags.values()), axis=0)),
             "lift": _nulls(np.log2(np.where(chi > 0, chi, np.nan))),
             "chance_seen": np.full(n, 0.5),
         },

@@ -9,7 +9,7 @@ import polars as pl
 
 from competency_gaps.explorer.parts.records.details import ItemUse, ItemUses
 from competency_gaps.explorer.queries.arguments import OneConcept, TopConcepts
-from competency_gaps.explorer.queries.subject import Subject
+from competency_gaps.explorer.queries.subject import FLAGS, Subject
 from competency_gaps.explorer.queries.values import (
     AtMost,
     NamedConcept,
@@ -40,7 +40,7 @@ class ConceptLine(NamedConcept, Statistics):
     """A concept in a list."""
 
     label_marks: list[str] = []
-    kind: str | None
+    flags: list[str] = []
     theme: str | None
     plain_gap: Number
     vanishes: bool | None
@@ -110,8 +110,9 @@ class ConceptAnswer(ConceptLine):
     alive: bool
     missing: bool
     ranked: bool
-    lexical_share: Number
-    stability: Number
+    dense: bool | None
+    template: bool | None
+    exact_token: bool | None
     peak_token: str | None
     chi_model_low: Number
     chi_model_high: Number
@@ -147,11 +148,11 @@ def concept_line(subject: Subject, row: dict[str, Any]) -> ConceptLine:
     row
         Of ``Subject.concepts``, or with the numbers of one benchmark in their place.
     """
-    marks = marks_of(row)
-    left_out = set() if marks else {"label_marks"}
+    optional = {"label_marks": marks_of(row), "flags": [name for name in FLAGS if row[name]]}
+    left_out = {name for name, marks in optional.items() if not marks}
     if row["coverage_status"] != "missing":
         left_out |= {"density", "chance_seen"}
-    facts = {**row, "label_marks": marks, "theme": subject.theme_names.get(("theme", row["theme"]))}
+    facts = {**row, **optional, "theme": subject.theme_names.get(("theme", row["theme"]))}
     return ConceptLine.model_validate({name: value for name, value in facts.items() if name not in left_out})
 
 
@@ -217,9 +218,7 @@ def _within(subject: Subject, benchmark: str | None) -> pl.DataFrame:
 
 
 def _selection(arguments: TopConcepts) -> pl.Expr:
-    selected = pl.lit(True) if arguments.all_kinds else pl.col("ranked")
-    if arguments.kind is not None:
-        selected = pl.col("kind") == arguments.kind
+    selected = pl.lit(True) if arguments.flagged else pl.col("ranked")
     if arguments.status is not None:
         selected &= pl.col("performance_status") == arguments.status
     if arguments.coverage is not None:

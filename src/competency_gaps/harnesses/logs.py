@@ -22,7 +22,7 @@ _TABLES = (".csv", ".tsv")
 _TABLE_OPTIONS = ("metric", "fields")
 
 
-class _FoundLog(NamedTuple):
+class _NamedLog(NamedTuple):
     """One benchmark of one model in a log."""
 
     part: LogPart
@@ -68,7 +68,7 @@ def log_entries(
         If nothing can be read at a path, or an option fits none of the logs.
     """
     options = {"metric": metric, "filter": filter_, "scorer": scorer}
-    return [found.entry for found in _found_logs(logs, options, format_, fields)]
+    return [log.entry for log in _named_logs(logs, options, format_, fields)]
 
 
 def suite_logs(
@@ -97,44 +97,44 @@ def suite_logs(
         As :func:`log_entries`.
     """
     options = {"metric": metric, "filter": filter_, "scorer": scorer}
-    by_name: dict[str, list[_FoundLog]] = {}
-    for log in _found_logs(logs, options, format_, fields):
+    by_name: dict[str, list[_NamedLog]] = {}
+    for log in _named_logs(logs, options, format_, fields):
         by_name.setdefault(log.name, []).append(log)
-    shared = {name for name, found in by_name.items() if _of_several_models(found)}
-    models = [log.part.model for found in by_name.values() for log in found if log.part.model is not None]
+    shared = {name for name, same_name in by_name.items() if _of_several_models(same_name)}
+    models = [log.part.model for same_name in by_name.values() for log in same_name if log.part.model is not None]
     own = Counter(models).most_common(1)[0][0] if models else None
     suite = SuiteLogs([], [], {})
-    for name, found in by_name.items():
-        if not shared or (name not in shared and len(found) > 1):
-            suite.benchmarks.extend(log.entry for log in found)
+    for name, same_name in by_name.items():
+        if not shared or (name not in shared and len(same_name) > 1):
+            suite.benchmarks.extend(log.entry for log in same_name)
             continue
-        found.sort(key=lambda log: log.part.model != own)
-        first, *others = found
+        same_name.sort(key=lambda log: log.part.model != own)
+        first, *others = same_name
         source = first.entry["source"]
         if first.part.model is not None and first.part.model != own and metric != NONE:
             source, others = {**source, "metric": NONE}, [first, *others]
         suite.benchmarks.append({"name": name, "source": source})
         if others:
-            suite.models[name] = [str(log.part.model) for log in found]
+            suite.models[name] = [str(log.part.model) for log in same_name]
         if metric != NONE:
             suite.scores.extend(_scores_entry(log) for log in others)
     return suite
 
 
-def _of_several_models(found: Sequence[_FoundLog]) -> bool:
-    models = {log.part.model for log in found}
-    return len(models) == len(found) > 1 and None not in models
+def _of_several_models(same_name: Sequence[_NamedLog]) -> bool:
+    models = {log.part.model for log in same_name}
+    return len(models) == len(same_name) > 1 and None not in models
 
 
-def _scores_entry(log: _FoundLog) -> dict[str, Any]:
+def _scores_entry(log: _NamedLog) -> dict[str, Any]:
     """Configuration of a log as scores on the items of a benchmark."""
     source = {key: value for key, value in log.entry["source"].items() if key not in ("benchmark", "fields")}
     return {**source, "benchmark": log.name, "part": log.part.benchmark}
 
 
-def _found_logs(
+def _named_logs(
     logs: Sequence[str], options: Mapping[str, str | None], format_: str | None, fields: Sequence[str]
-) -> list[_FoundLog]:
+) -> list[_NamedLog]:
     mapping = _mapping(fields)
     others = [ours for ours in mapping if not is_further(ours)]
     if others and format_ not in (None, "table"):
@@ -143,23 +143,23 @@ def _found_logs(
         format_ = "table"
     if format_ not in (None, "table", *LOGS):
         raise UserError(f"the format {format_!r} is not known; there are {', '.join([*LOGS, 'table'])}.")
-    found = [log for text in logs for log in _logs_at(text, format_, mapping, options)]
+    named = [log for text in logs for log in _logs_at(text, format_, mapping, options)]
     for name in ("filter", "scorer"):
-        if options[name] is not None and not any(name in log.entry["source"] for log in found):
+        if options[name] is not None and not any(name in log.entry["source"] for log in named):
             raise UserError(f"{argument(name)} does not apply to any of the logs. Leave it out.")
-    return found
+    return named
 
 
 def _logs_at(
     text: str, format_: str | None, mapping: Mapping[str, str], options: Mapping[str, str | None]
-) -> list[_FoundLog]:
+) -> list[_NamedLog]:
     name, path = _named_path(text)
     if format_ == "table" or (mapping and format_ is None and path.suffix in _TABLES):
         parts = [LogPart("table", path.stem, (path,), task=path.stem)]
     else:
         parts = find_parts(path, format_)
     tasks = {part.task for part in parts}
-    found = []
+    named = []
     for part in parts:
         understood = _TABLE_OPTIONS if part.format == "table" else LOGS[part.format].options
         source: dict[str, Any] = {"kind": "log", "path": str(path), "format": part.format}
@@ -174,8 +174,8 @@ def _logs_at(
             source["benchmark"] = part.benchmark
         called = part.benchmark if name is None else name if len(parts) == 1 else f"{name}:{part.benchmark}"
         shared = part.task if name is None else name if len(tasks) == 1 else f"{name}:{part.task}"
-        found.append(_FoundLog(part, shared, {"name": called, "source": source}))
-    return found
+        named.append(_NamedLog(part, shared, {"name": called, "source": source}))
+    return named
 
 
 def _named_path(text: str) -> tuple[str | None, Path]:

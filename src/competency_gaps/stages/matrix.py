@@ -166,12 +166,12 @@ def led_over_models(
     advance
         Called after each model.
     """
-    found = []
+    of_models = []
     for own in outcomes:
-        found.append(evidence(with_outcomes(sample, own), config, eligible=eligible, groups=False))
+        of_models.append(evidence(with_outcomes(sample, own), config, eligible=eligible, groups=False))
         advance()
     p_value, low, high = (
-        np.stack([getattr(own, name) for own in found]) for name in ("p_value", "gap_low", "gap_high")
+        np.stack([getattr(own, name) for own in of_models]) for name in ("p_value", "gap_low", "gap_high")
     )
     real = np.nan_to_num(_q_values(p_value, low, high, config.min_gap), nan=1.0) <= config.q
     asked = np.flatnonzero(real.any(axis=0))

@@ -251,6 +251,16 @@ def test_answers_without_a_score_that_decide_are_said_to_and_fail_closed(run):
     assert run.compare("before", "after").verdict == "no regression"  # a gain, or none: either way no loss
 
 
+def test_only_answers_to_items_that_the_other_was_asked_are_counted(run):
+    after, before = models(run)
+    right = np.flatnonzero(before)
+    after[np.concatenate([right[:20], right[-5:]])] = np.nan
+    items = run.items.with_columns(after=pl.Series(after), before=pl.Series(before))
+    run.add_scores(items.select("benchmark", "after", id="item_id"))
+    run.add_scores(items[np.setdiff1d(np.arange(items.height), right[-5:])].select("benchmark", "before", id="item_id"))
+    assert "20 answers" in run.compare("after", "before").reasons[0]
+
+
 def test_items_that_the_candidate_was_not_asked_do_not_decide(run):
     after, before = models(run)
     lacking = np.flatnonzero(before)[:20]

@@ -248,9 +248,9 @@ def compare_scores(
     if faults:
         return replace(made, verdict="not comparable", reasons=faults)
     losses = lost_on(tests, min_effect)
-    unscored = sum(int((side.completed == 0).sum() - (side.scores == 0).sum()) for side in (candidate, baseline))
+    completed = candidate.completed - baseline.completed
+    unscored = sum(int((np.isnan(side.scores) & ~np.isnan(completed)).sum()) for side in (candidate, baseline))
     if unscored:
-        completed = candidate.completed - baseline.completed
         other = with_outcomes(sample, Outcomes(completed, (-1.0, 1.0)))
         if_wrong = lost_on(_tests(run, themes, other, units_of(other), completed, min_effect, config), min_effect)
         if bool(losses) != bool(if_wrong):

@@ -130,20 +130,20 @@ def measure(browser: Browser, address: str, asked: Asked, rounds: int, figures: 
     def visit(what: str) -> float:
         return timed(page, "go", f"#/{key}/{what}")
 
-    figures.append(Timed("table of concepts, first time", [visit("concepts?flags=all")], 1.5))
+    figures.append(Timed("table of concepts, first time", [visit("concepts?kinds=all")], 1.5))
     figures.append(Timed("search the table", _searches(page, asked.words), 0.3))
     filters = (
         "status=typical",
         "status=insufficient",
-        "flags=all&n_eff=20",
-        "flags=all&liftmin=2",
-        "flags=all&theme=3",
+        "kinds=all&n_eff=20",
+        "kinds=all&liftmin=2",
+        "kinds=all&theme=3",
     )
     figures.append(Timed("filter the table", [visit(f"concepts?{query}") for query in filters], 0.3))
-    visit("concepts?flags=all")
+    visit("concepts?kinds=all")
     columns = page.evaluate("cgapsMeasure.columns()")
     figures.append(Timed("sort the table", _sorts(page, columns), 0.3))
-    details = [timed(page, "go", f"#/{key}/concepts?flags=all&concept={concept}") for concept in asked.concepts]
+    details = [timed(page, "go", f"#/{key}/concepts?kinds=all&concept={concept}") for concept in asked.concepts]
     figures.append(Timed("a concept's detail, the busiest concept first", details, 0.5))
     figures.append(Timed("table of items, first time", [visit("items")], 1.5))
     figures.append(Timed("search the items' texts", _searches(page, asked.words), 0.3))

@@ -27,8 +27,8 @@ from synthetic_rows import HOSTILE, TOPICS, Drawing, World, make_words, make_wor
 from competency_gaps.activations.by_concept import ByConcept, write_by_concept
 from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.config import RunConfig, as_dict, parse_config
-from competency_gaps.dictionary.flags import LatentFacts
 from competency_gaps.dictionary.folder import open_dictionary
+from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.files import write_atomic, write_json
 from competency_gaps.findings import write_findings
 from competency_gaps.installation import versions
@@ -37,7 +37,7 @@ from competency_gaps.metrics.sums import Sums
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.sample import item_sample, item_strata
-from competency_gaps.sae.reference import Reference
+from competency_gaps.sae.reference import SURFACE, Reference
 from competency_gaps.stages.naming import name_run
 from competency_gaps.stages.results import write_items
 from competency_gaps.stages.tables import Collected, make_tables
@@ -185,14 +185,14 @@ def _reference(world: World, words: np.ndarray, rng: np.random.Generator) -> Ref
         token_share=token_share,
         window_density=np.minimum(1.0, density * 20),
         window_cas=np.where(seen, world.scale * 0.2, np.nan),
+        **{name: np.where(seen, rng.beta(1, 4, width), np.nan) for name in SURFACE},
         token=[str(word) if here else None for word, here in zip(rng.choice(words, width), seen, strict=True)],
     )
 
 
 def _sampled(world: World) -> LatentFacts:
     width = len(world.frequency)
-    unknown = np.full(width, np.nan)
-    return LatentFacts(world.frequency * 30, unknown, unknown, [None] * width)
+    return LatentFacts.of_sample(world.frequency * 30, np.full(width, np.nan))
 
 
 def _sae(width: int) -> dict[str, Any]:

@@ -230,7 +230,7 @@ def test_run_prints_one_json_document(cli, config_file, tmp_path, stub_report):
     assert (
         manifest["pooling"] == "max"
         and manifest["command"].startswith("cgaps run ")
-        and manifest["schema_version"] == 4
+        and manifest["schema_version"] == 5
     )
     assert document["gate"] == manifest["gate"] and "reading" in err
 

@@ -27,13 +27,13 @@ def cli(monkeypatch, capsys):
 
 @pytest.fixture(scope="module")
 def named(tiny_run, tmp_path_factory):
-    """A copy of the tiny run with labels, of which the first concept's is on a flagged one, and weak concepts."""
+    """A copy of the tiny run with labels, of which the first concept's is on a template one, and weak concepts."""
     folder = tmp_path_factory.mktemp("named") / "run"
     shutil.copytree(tiny_run.path, folder)
     number = pl.col("concept")
     table = tiny_run.concepts.with_columns(
         label=number.replace_strict(LABELS, default=pl.format("label {}", number), return_dtype=pl.String),
-        template=(number == 0) | pl.col("template"),
+        kind=pl.when(number == 0).then(pl.lit("template")).otherwise("kind"),
         alive=True,
         ranked=number != 0,
         performance_status=pl.when(number > 3).then(pl.lit("weak")).otherwise(pl.col("performance_status")),

@@ -17,13 +17,13 @@ from explorer_dictionary import HOSTILE, RARE, SAE, WIDTH, WORDS, write_dictiona
 from competency_gaps.activations.pooling import SparseRow, token_row
 from competency_gaps.activations.store import CasStore, make_block, token_tensors
 from competency_gaps.config import RunConfig, as_dict
-from competency_gaps.dictionary.flags import LatentFacts
+from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.findings import write_findings
 from competency_gaps.items.item import SourceReport
 from competency_gaps.items.remark import DTYPE, Remark
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import open_folder
-from competency_gaps.sae.reference import Reference
+from competency_gaps.sae.reference import SURFACE, Reference
 from competency_gaps.stages.naming import name_finished_run, name_run
 from competency_gaps.stages.results import write_results
 
@@ -77,7 +77,7 @@ def hostile_run(folder: Path, *, themes: bool = True, labels: bool = True, seed:
         items,
         tokenizer=words,
         reference=_reference(),
-        sampled=LatentFacts(_density(), *[np.full(WIDTH, np.nan)] * 2, [None] * WIDTH),
+        sampled=LatentFacts.of_sample(_density(), np.full(WIDTH, np.nan)),
         config=config,
     )
     write_manifest(run, _manifest(items, shards, config, evidence))
@@ -252,7 +252,11 @@ def _reference() -> Reference:
     mean = density * 0.8
     token = [f"ref{concept}" for concept in range(WIDTH)]
     known = np.where(density > 0, 0.3, np.nan)
-    return Reference(mean, density, mean / mean.sum(), known, known, 10 * density.clip(0, 0.1), known, token)
+    lexical = np.where(np.arange(WIDTH) % 12 == 11, 0.8, known)
+    surface = dict.fromkeys(SURFACE, known / 10) | {"lexical_share": lexical, "token_entropy": 10 * known}
+    return Reference(
+        mean, density, mean / mean.sum(), known, known, 10 * density.clip(0, 0.1), known, **surface, token=token
+    )
 
 
 def _config() -> RunConfig:

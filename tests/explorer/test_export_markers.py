@@ -39,6 +39,7 @@ STRUCTURE = frozenset(
         ),
         *("overlap.benchmark_b", "concept_benchmarks.benchmark", "concept_benchmarks.performance_status"),
         *("concept_benchmarks.coverage_status", "concepts.performance_status", "concepts.coverage_status"),
+        "concepts.kind",
         *("concepts.label_kind", "concepts.label_state", "concepts.label_scored_by", "findings.verdict"),
         *("findings.counted", "findings.feature_benchmarks", "findings.benchmarks", "findings.feature"),
         "findings.unit",

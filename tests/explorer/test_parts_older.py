@@ -19,7 +19,7 @@ def test_a_run_of_another_schema_is_refused(hostile, tmp_path):
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
     path.write_text(json.dumps({**manifest, "schema_version": manifest["schema_version"] - 1}))
-    with pytest.raises(UserError, match="has schema_version 3, but this version of competency-gaps reads 4"):
+    with pytest.raises(UserError, match="has schema_version 4, but this version of competency-gaps reads 5"):
         open_runs([folder])
 
 

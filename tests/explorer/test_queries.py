@@ -22,7 +22,7 @@ ARGUMENTS = {
     "findings": {},
     "finding": {"finding": 0},
     "overview": {},
-    "top_concepts": {"limit": 50, "flagged": True},
+    "top_concepts": {"limit": 50, "all_kinds": True},
     "concept": {"concept": 1, "examples": 5},
     "find_items": {"limit": 50},
     "item": {"item": 9},
@@ -105,7 +105,7 @@ def test_schemas_hold_for_the_arguments_that_queries_take():
             "chance_seen",
             True,
         ),
-        ({"flagged": True, "sort": "support", "descending": True}, lambda row: True, "support", True),
+        ({"all_kinds": True, "sort": "support", "descending": True}, lambda row: True, "support", True),
         ({"text": "CALENDAR"}, lambda row: row["ranked"] and "calendar" in (row["label"] or "").lower(), "gap", False),
         ({"min_n_eff": 40}, lambda row: row["ranked"] and row["n_eff"] >= 40, "gap", False),
         ({"leaders_only": True}, lambda row: row["ranked"] and row["leader"] == row["concept"], "gap", False),
@@ -135,7 +135,7 @@ def test_concepts_within_a_benchmark_and_a_theme(subject, run):
     best = max((row["chi_bench"], -row["concept"]) for row in own if run.concepts["ranked"][row["concept"]])
     assert (answer["concepts"][0]["chi_bench"], -answer["concepts"][0]["concept"]) == pytest.approx(best, rel=1e-5)
     members = run.themes.filter(pl.col("theme") == 1)["concept"].to_list()
-    of_theme = ask(subject, "top_concepts", {"theme": 1, "limit": 50, "flagged": True})
+    of_theme = ask(subject, "top_concepts", {"theme": 1, "limit": 50, "all_kinds": True})
     assert sorted(ids(of_theme)) == sorted(members)
 
 

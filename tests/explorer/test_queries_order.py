@@ -45,7 +45,7 @@ def in_order(rows, key, *, descending=False):
 @pytest.mark.parametrize("sort", ["gap", "chi_model"])
 @pytest.mark.parametrize("benchmark", [None, NAMES[0]])
 def test_tested_concepts_come_first(subject, sort, descending, benchmark):
-    asked = {"sort": sort, "descending": descending, "limit": 50, "flagged": True, "benchmark": benchmark}
+    asked = {"sort": sort, "descending": descending, "limit": 50, "all_kinds": True, "benchmark": benchmark}
     assert in_order(ask(subject, "top_concepts", asked)["concepts"], sort, descending=descending)
 
 

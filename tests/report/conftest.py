@@ -206,10 +206,9 @@ def _benchmark_table(items, names, covered, alive):
 def _concept_table(rng, cas, scores, numbers, coverage, performance, alive):
     n = cas.shape[1]
     labels = [FORMS[i % len(FORMS)].format(THINGS[(i * 7) % len(THINGS)]) for i in range(n)]
-    flags = {
-        name: alive & (rng.random(n) < share)
-        for name, share in (("dense", 0.02), ("template", 0.015), ("exact_token", 0.05))
-    }
+    drawn = rng.choice(["dense", "template", "token", "contextual"], n, p=[0.02, 0.015, 0.05, 0.915])
+    kind = np.where(alive, drawn.astype(object), np.full(n, None))
+    ranked = kind == "contextual"
     defined = np.isfinite(performance)
     with np.errstate(invalid="ignore"):
         model = _ratio(np.nansum(performance, 0), defined.sum(0).astype(float))
@@ -219,16 +218,18 @@ def _concept_table(rng, cas, scores, numbers, coverage, performance, alive):
             "concept": np.arange(n, dtype=np.int32),
             "label": [None if rng.random() < 0.25 else label for label in labels],
             "alive": alive,
-            **flags,
+            "kind": pl.Series(kind.tolist(), dtype=pl.String),
+            "lexical_share": _nulls(np.where(alive, rng.random(n), np.nan)),
+            "stability": _nulls(np.full(n, np.nan)),
             "missing": chi == 0,
-            "ranked": alive & ~np.any(list(flags.values()), axis=0),
+            "ranked": ranked,
             "density": _nulls(np.where(alive, rng.lognormal(-6, 1.2, n).clip(0, 0.9), np.nan)),
             "peak_token": [None if not a else f" {word}" for a, word in zip(alive, rng.choice(WORDS, n), strict=True)],
             "chi_bench": chi,
             "chi_model": _nulls(model),
             "n_benchmarks": defined.sum(0).astype(np.int32),
             "support": (cas > 0).sum(0),
-            **evidence_columns(cas, scores, numbers, alive & ~np.any(list(flags.values()), axis=0)),
+            **evidence_columns(cas, scores, numbers, ranked),
             "lift": _nulls(np.log2(np.where(chi > 0, chi, np.nan))),
             "chance_seen": np.full(n, 0.5),
         },

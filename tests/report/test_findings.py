@@ -11,9 +11,10 @@ from competency_gaps.report.cards import concept_detail
 
 TYPES = {
     "label": pl.String,
+    "kind": pl.String,
     "chi_model": pl.Float64,
     **dict.fromkeys(("n_eff", "gap", "q_value", "chance_seen"), pl.Float64),
-    **dict.fromkeys(("alive", "dense", "template", "exact_token", "missing", "ranked"), pl.Boolean),
+    **dict.fromkeys(("alive", "missing", "ranked"), pl.Boolean),
 }
 
 
@@ -26,9 +27,7 @@ def concepts(**changes):
         "concept": list(range(size)),
         "label": [None] * size,
         "alive": [True] * size,
-        "dense": [False] * size,
-        "template": [False] * size,
-        "exact_token": [False] * size,
+        "kind": ["contextual"] * size,
         "missing": [False] * size,
         "ranked": [True] * size,
         "density": [0.1] * size,
@@ -92,17 +91,23 @@ def test_equal_gaps_are_ordered_by_evidence():
     assert rankings.ranking(frame, EVIDENCE).weak["concept"].to_list() == [1, 2, 0]
 
 
-def test_missing_concepts_are_alive_unflagged_and_sorted_by_density():
+def test_missing_concepts_are_ranked_and_sorted_by_density():
     frame = concepts(missing=[True, True, False, True], ranked=[True, True, True, False], density=[0.01, 0.2, 0.5, 0.9])
     assert rankings.missing(frame)["concept"].to_list() == [1, 0]
     assert rankings.least_covered(frame, 5)["concept"].to_list() == [2]
 
 
-def test_flags_are_badges_and_counted():
-    frame = concepts(dense=[True, True], alive=[True, False], ranked=[False, False])
-    assert rankings.flag_counts(frame) == {"dense": 1, "template": 0, "exact token": 0}
-    assert rankings.flags_of(frame.row(1, named=True)) == ["dead", "dense"]
-    assert "1 dense" in rankings.left_out_note(frame)
+def test_kinds_are_badges_and_counted():
+    kinds = ["contextual", "dense", "token", "token", None, None]
+    ranked = [True, False, False, False, True, False]
+    frame = concepts(kind=kinds, alive=[True] * 5 + [False], ranked=ranked)
+    assert [rankings.badges_of(row) for row in frame.to_dicts()] == [[], ["dense"], ["token"], ["token"], [], ["dead"]]
+    note = rankings.left_out_note(frame)
+    assert note.startswith("Ranked are 2 of 5 (40%) alive concepts. 2 token and 1 dense concepts are left out")
+    assert "The kind of 1 of 5 (20%) alive concepts is not known" in note
+    every = rankings.left_out_note(frame.with_columns(ranked="alive"))
+    assert "Concepts of all kinds are ranked, 2 token and 1 dense among them." in every and "left out" not in every
+    assert rankings.left_out_note(frame.head(1)) == "Ranked are 1 of 1 (100%) alive concepts."
 
 
 def test_items_left_out_are_grouped_with_their_reasons():
@@ -165,7 +170,7 @@ def test_left_out_records_are_named(run):
 
 def test_the_rows_of_one_benchmark_show_their_status_as_a_badge():
     row = {**concepts(chi_model=[None]).drop("missing").row(0, named=True), "coverage_status": "missing"}
-    assert rankings.flags_of(row) == ["missing"]
+    assert rankings.badges_of(row) == ["missing"]
 
 
 def test_themes_that_could_not_be_tested_are_not_counted_as_not_weak():

@@ -88,9 +88,9 @@ def table_of(text):
 
 
 def name_of(row):
-    """A concept's name with marks and flags, without blanks: where a line is broken does not matter."""
+    """A concept's name with marks and kind, without blanks: where a line is broken does not matter."""
     name = rankings.concept_name(row) if row["label"] or row["peak_token"] is None else f"peak {row['peak_token']}"
-    marks = [*labels.marks_of(row), *rankings.flags_of(row)]
+    marks = [*labels.marks_of(row), *rankings.badges_of(row)]
     return re.sub(r"[\s␣]", "", name + (f"[{','.join(marks)}]" if marks else ""))
 
 
@@ -169,7 +169,7 @@ def test_a_list_is_sorted_by_a_header_as_printed(run, benchmark):
 
 def test_words_find_flagged_and_untested_concepts_with_their_verdict(run):
     label = "prime numbers"
-    flagged = run.concepts.filter(pl.col("exact_token"))["concept"][0]
+    flagged = run.concepts.filter(pl.col("kind") == "token")["concept"][0]
     dead = run.concepts.filter(~pl.col("alive"))["concept"][0]
     named = run.changed(
         concepts=run.concepts.with_columns(
@@ -181,7 +181,7 @@ def test_words_find_flagged_and_untested_concepts_with_their_verdict(run):
     assert listing.sentence == "2 labels have the words 'numbers PRIME'."
     text = listed(listing, 80)
     check_whole(text, listing.concepts, listing.columns, 80)
-    assert "exact token" in text and "dead" in text and "untested" in text
+    assert "token" in text and "dead" in text and "untested" in text
     own = list_concepts(named, words="prime", benchmark="calendar", sort="-support").concepts
     assert set(own["concept"]) == {flagged, dead} and own["support"].to_list() == sorted(own["support"], reverse=True)
 

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.store import CasStore, make_block
 from competency_gaps.config import EvidenceConfig, MetricsConfig, RunConfig, as_dict
-from competency_gaps.dictionary.flags import LatentFacts
+from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.dictionary.themes.cluster import ThemeTree
 from competency_gaps.dictionary.themes.names import ThemeNames
 from competency_gaps.dictionary.themes.store import name_table, read_themes, theme_table, write_themes
@@ -101,7 +101,7 @@ def write_run(folder, seed=0, *, weak=True, per_shard=150, **metrics):
     )
     whole, settings = np.concatenate(rows), config(**metrics)
     nothing = np.full(WIDTH, np.nan)
-    facts = LatentFacts(np.where(np.arange(WIDTH) == 3, 0.9, 0.01), nothing, nothing, [None] * WIDTH)
+    facts = LatentFacts.of_sample(np.where(np.arange(WIDTH) == 3, 0.9, 0.01), nothing)
     known = np.where(np.concatenate(excluded), np.nan, np.concatenate(scores))
     sample = sample_of(sp.csr_array(whole), known, np.repeat(np.arange(3), SIZES))
     by_name = {f"b{b}": own for b, own in enumerate(scores)}

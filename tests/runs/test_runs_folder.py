@@ -104,7 +104,7 @@ def test_what_is_no_run_cannot_be_opened(tiny_run, tmp_path):
             competency_gaps.open_run(tmp_path)
     manifest = {**tiny_run.manifest, "schema_version": 99}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(UserError, match=r"schema_version 99, but this version of competency-gaps reads 4"):
+    with pytest.raises(UserError, match=r"schema_version 99, but this version of competency-gaps reads 5"):
         competency_gaps.open_run(tmp_path)
     (tmp_path / "manifest.json").write_text(json.dumps(tiny_run.manifest))
     with pytest.raises(UserError, match=r"items\.parquet is missing: the run is damaged"):

@@ -28,9 +28,9 @@ const texts = (view: View, query: string, unknown: string | null = null) =>
 describe("an address", () => {
   it.each<[View, string]>([
     ["overview", ""],
-    ["concepts", "status=weak,strong&coverage=missing&flags=all&benchmark=b&n_eff=20&qmax=0.05&theme=3"],
+    ["concepts", "status=weak,strong&coverage=missing&kinds=all&benchmark=b&n_eff=20&qmax=0.05&theme=3"],
     ["items", "outcome=wrong&benchmark=a"],
-    ["map", "flags=dense,dead&colour=lift&layout=gaps&face=benchmark"],
+    ["map", "kinds=dense,dead&colour=lift&layout=gaps&face=benchmark"],
     ["card", "outcome=fail&sort=nothing&colour=x"],
     ["concepts", "sort=-gap&each=gap&cols=gap,p_value"],
     ["concepts", "sort=chi_model@b&cols=none&theme=3&subtheme=12&ids=3,49"],
@@ -46,7 +46,7 @@ describe("an address", () => {
     ["items", "outcome=fail", "outcome cannot be “fail”"],
     ["concepts", "status=weak,bad", "status cannot be “bad”"],
     ["map", "coverage=none", "coverage cannot be “none”"],
-    ["concepts", "flags=nonsense", "flags cannot be “nonsense”"],
+    ["concepts", "kinds=nonsense", "kinds cannot be “nonsense”"],
     ["concepts", "n_eff=many", "n_eff=“many” is not a number"],
     ["concepts", "theme=zzz", "theme=“zzz” is not the number"],
     ["concepts", "sort=nothing", "There is no column “nothing”"],

@@ -2,7 +2,7 @@
 import { SORTS as DIFFERENCE_SORTS } from "../compare/joined";
 import { allColumns, sharedMeasures, sortKeys } from "../concepts/columns";
 import { COVERAGE, PERFORMANCE } from "../concepts/filters";
-import { FLAGS } from "../concepts/flags";
+import { KINDS } from "../concepts/kinds";
 import { MATRICES, MEASURES } from "../correlation/pair";
 import type { RunInfo, Theme } from "../data/types";
 import { integer } from "../format";
@@ -21,7 +21,7 @@ const WORDS: { name: string; views?: View[]; words: (run: RunInfo) => readonly s
   { name: "face", words: () => ["model", "benchmark"] },
   { name: "status", views: ["concepts", "map"], words: () => PERFORMANCE, many: true },
   { name: "coverage", views: ["concepts", "map"], words: () => COVERAGE, many: true },
-  { name: "flags", views: ["concepts", "map"], words: () => [...FLAGS, "all"], many: true },
+  { name: "kinds", views: ["concepts", "map"], words: () => [...KINDS, "all"], many: true },
   { name: "each", views: ["concepts"], words: (run) => sharedMeasures(run).map((spec) => spec.key) },
   {
     name: "cols",

@@ -115,7 +115,7 @@ describe("two runs", () => {
 
 interface Concept {
   verdict: string;
-  flag?: "template" | "dense" | "dead";
+  kind?: "template" | "dense" | "dead";
   support?: number;
   coverage?: string | null;
 }
@@ -134,11 +134,9 @@ function runOf(concepts: Concept[]): Table {
       performance_status: { kind: "text", values: concepts.map((concept) => concept.verdict) },
       coverage_status: { kind: "text", values: concepts.map((concept) => concept.coverage ?? null) },
       support: { kind: "number", values: Float64Array.from(concepts, (concept) => concept.support ?? 9) },
-      ranked: flag((concept) => !concept.flag),
-      alive: flag((concept) => concept.flag !== "dead"),
-      template: flag((concept) => concept.flag === "template"),
-      dense: flag((concept) => concept.flag === "dense"),
-      exact_token: flag(() => false),
+      ranked: flag((concept) => !concept.kind),
+      alive: flag((concept) => concept.kind !== "dead"),
+      kind: { kind: "text", values: concepts.map(({ kind }) => (kind === "dead" ? null : (kind ?? "contextual"))) },
     },
   };
 }
@@ -154,10 +152,10 @@ const older = runOf([
 ]);
 const newer = runOf([
   { verdict: "weak" },
-  { verdict: "untested", flag: "template" },
+  { verdict: "untested", kind: "template" },
   { verdict: "weak" },
   { verdict: "weak" },
-  { verdict: "untested", flag: "dead" },
+  { verdict: "untested", kind: "dead" },
   { verdict: "untested", support: 0 },
   { verdict: "typical" },
 ]);
@@ -175,7 +173,7 @@ it("says why a run has no test of a concept", () => {
     "scores do not vary",
   ]);
   expect(texts(newer)).toEqual([null, "template", null, null, "never active", "in no item", null]);
-  expect(reasonOf(runOf([{ verdict: "untested", flag: "dense", coverage: "over" }]), 0, QUESTIONS.benchmark)).toBe(
+  expect(reasonOf(runOf([{ verdict: "untested", kind: "dense", coverage: "over" }]), 0, QUESTIONS.benchmark)).toBe(
     "dense",
   );
   expect(

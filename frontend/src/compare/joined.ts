@@ -1,5 +1,5 @@
 /** Two runs of one SAE, concept by concept. */
-import { flagsOf } from "../concepts/flags";
+import { unranked } from "../concepts/kinds";
 import { columnNamed, everyRow, number, numbers, sortedBy, type Table, text, texts } from "../data/table";
 import type { ConceptDifference } from "../data/types";
 
@@ -132,8 +132,8 @@ const TESTED = ["weak", "typical", "strong"];
 
 /** Why a run did not test a concept (of coverage: does not rank it), in two or three words; null: it did. */
 export function reasonOf(run: Table, row: number, question: Question): string | null {
-  const flags = flagsOf(run, row);
-  if (flags.length) return flags.join(", ");
+  const kind = unranked(run, row);
+  if (kind) return kind;
   const verdict = text(run, question.verdict, row);
   if (question.verdict === "coverage_status") return verdict === null ? "never active" : null;
   if (TESTED.includes(verdict ?? "")) return null;

@@ -1,7 +1,7 @@
 import { address, useRoute } from "../app/route";
 import { useBenchmark, useRun } from "../app/state";
 import { Probes } from "../card/Probes";
-import { flagsOf } from "../concepts/flags";
+import { kindOf } from "../concepts/kinds";
 import { useConceptTable } from "../concepts/useConceptTable";
 import { useConcept, useTable, useThemes } from "../data/hooks";
 import { number, type Table, text } from "../data/table";
@@ -147,11 +147,7 @@ function Head({ concept, table, detail }: { concept: number; table: Table; detai
             {visible(mark)}
           </span>
         ))}
-        {flagsOf(table, concept).map((flag) => (
-          <span key={flag} className="badge">
-            {flag}
-          </span>
-        ))}
+        {kindOf(table, concept) && <span className="badge">{kindOf(table, concept)}</span>}
         {detail?.provenance && <span>{visible(detail.provenance)}</span>}
       </p>
       {others.length > 0 && (

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { flagsOf } from "../concepts/flags";
+import { kindOf, unranked } from "../concepts/kinds";
 import type { Column, Table } from "../data/table";
 import type { RunInfo } from "../data/types";
 import { coverage, of, verdict, verdictWithin } from "./sentences";
@@ -25,9 +25,7 @@ const USUAL = {
   alive: true,
   missing: false,
   ranked: true,
-  dense: false,
-  template: false,
-  exact_token: false,
+  kind: "contextual",
 };
 
 /** A table of one concept. */
@@ -82,8 +80,8 @@ describe("the verdict", () => {
       /^Never active/,
     );
     expect(verdict(run, table({ ...untested, missing: true }), 0)).toMatch(/^Missing: no item/);
-    expect(verdict(run, table({ ...untested, ranked: false, dense: true, exact_token: true }), 0)).toMatch(
-      /flagged \(dense, exact token\)/,
+    expect(verdict(run, table({ ...untested, ranked: false, kind: "token" }), 0)).toMatch(
+      /^Not tested, because of its kind \(token\)/,
     );
     expect(verdict(run, table(untested), 0)).toMatch(/^Not tested: none of the 40 items/);
     expect(verdict(run, table({ ...untested, support: 1 }), 0)).toContain("1 item ");
@@ -141,7 +139,9 @@ describe("the coverage", () => {
   });
 });
 
-it("flags are words", () => {
-  expect(flagsOf(table({ template: true, ranked: false, alive: true }), 0)).toEqual(["template"]);
-  expect(flagsOf(table({ ranked: true }), 0)).toEqual([]);
+it("kinds are words", () => {
+  expect(unranked(table({ kind: "template", ranked: false }), 0)).toBe("template");
+  expect(unranked(table({ kind: "token", ranked: true }), 0)).toBeNull();
+  expect(kindOf(table({ kind: "token", ranked: true }), 0)).toBe("token");
+  expect(kindOf(table({}), 0)).toBeNull();
 });

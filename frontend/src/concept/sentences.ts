@@ -1,5 +1,5 @@
 /** What is to be said of a concept, in sentences with their numbers. */
-import { flagsOf } from "../concepts/flags";
+import { unranked } from "../concepts/kinds";
 import { number, type Table, text, value } from "../data/table";
 import type { RunInfo } from "../data/types";
 import { decimal, magnitude, percent, plural, probability, signed, tenths } from "../format";
@@ -15,7 +15,7 @@ export function of(what: string, sentence: string): string {
  * `name`: the benchmark's.
  */
 export function verdictWithin(run: RunInfo, table: Table, row: number, name: string): string | null {
-  // Never active, missing or flagged: so it is in every benchmark.
+  // Never active, missing or not ranked: so it is in every benchmark.
   if (value(table, "ranked", row) !== true || value(table, "missing", row) === true) return null;
   if ((number(table, "support", row) ?? 0) === 0) return `In ${name}: none of its items activates the concept.`;
   return of(`In ${name}`, verdict(run, table, row));
@@ -58,9 +58,8 @@ function untested(table: Table, row: number, support: number): string {
     return "Missing: no item of the suite activates it, so nothing can be said about the model’s performance.";
   }
   if (value(table, "ranked", row) !== true) {
-    const why = flagsOf(table, row).join(", ");
-    const form = "it stands for the form of the text rather than for what it is about";
-    return `Not tested, because it is flagged (${why}): ${form}. Active in ${plural(support, "item")}.`;
+    const form = "it stands for what a text looks like rather than for what it is about";
+    return `Not tested, because of its kind (${unranked(table, row)}): ${form}. Active in ${plural(support, "item")}.`;
   }
   const where = `the ${plural(support, "item")} in which it is active`;
   return `Not tested: none of ${where} has a score, or their scores do not vary.`;

@@ -5,8 +5,8 @@ import { onlyHere, useSelection } from "../app/selection";
 import type { Theme, ThemeFile } from "../data/types";
 import { integer, plural } from "../format";
 import { shorten, visible } from "../text";
-import { bound, COVERAGE, FILTERS, onlyFlagged, PERFORMANCE, shownFlags } from "./filters";
-import { FLAG_WORDS } from "./flags";
+import { bound, COVERAGE, FILTERS, onlyLeftOut, PERFORMANCE, shownKinds } from "./filters";
+import { KIND_WORDS } from "./kinds";
 import { themeName } from "./themes";
 
 /** The filters that are set and not seen elsewhere, each with a way to remove it, and all at once. */
@@ -46,11 +46,11 @@ export function Chips({ themes }: { themes: ThemeFile | null }) {
   range("qmax", "q ≤");
   range("liftmin", "lift ≥");
   range("liftmax", "lift ≤");
-  const flags = shownFlags(params.get("flags"));
-  if (flags.length)
+  const kinds = shownKinds(params.get("kinds"));
+  if (kinds.length)
     chips.push({
-      text: `${onlyFlagged(params) ? "only" : "also"} ${flags.map((flag) => FLAG_WORDS[flag]).join(", ")}`,
-      params: ["flags", "only"],
+      text: `${onlyLeftOut(params) ? "only" : "also"} ${kinds.map((kind) => KIND_WORDS[kind]).join(", ")}`,
+      params: ["kinds", "only"],
     });
   const any = FILTERS.some((name) => params.has(name));
   return (
@@ -88,7 +88,7 @@ function named(themes: ThemeFile | null, level: Theme["level"], id: string): str
 }
 
 /**
- * How many concepts are shown, and how many are hidden because of their flags. `beside`: the concept whose number was
+ * How many concepts are shown, and how many are hidden because of their kind. `beside`: the concept whose number was
  * searched for, if the filters leave it out.
  */
 export function Count({
@@ -109,7 +109,7 @@ export function Count({
       <b>{integer(shown)}</b> of {integer(all)} concepts
       <span className="soft">
         , {order}
-        {hidden > 0 && ` (${integer(hidden)} flagged or never active concepts hidden)`}
+        {hidden > 0 && ` (${integer(hidden)} concepts of other kinds or never active hidden)`}
         {beside !== null && `; concept ${beside}, found by its number, does not pass the filters`}
       </span>
     </span>

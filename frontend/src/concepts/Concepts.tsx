@@ -15,7 +15,7 @@ import { Chips, Count } from "./Chips";
 import { allColumns, defaultColumns, gridColumns, sharedMeasures, sortKeys } from "./columns";
 import "./concepts.css";
 import { download } from "./file";
-import { FILTERS, ofFlags, searchedId, shownFlags, tests, withFirst } from "./filters";
+import { FILTERS, ofKinds, searchedId, shownKinds, tests, withFirst } from "./filters";
 import { Groups } from "./Groups";
 import { heatOf } from "./heat";
 import { ThemeTree } from "./ThemeTree";
@@ -94,11 +94,11 @@ function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: Th
   const sorting = params.get("sort");
   const sort = useMemo(() => readSort(sorting, sortKeys(run)), [run, sorting]);
   const { rows, beside } = useRows(all, table, sort);
-  const flags = params.get("flags");
+  const kinds = params.get("kinds");
   const hidden = useMemo(() => {
-    const test = ofFlags(shownFlags(flags), false, table);
+    const test = ofKinds(shownKinds(kinds), false, table);
     return test ? table.rows - select(table.rows, [test]).length : 0;
-  }, [flags, table]);
+  }, [kinds, table]);
   const grid = useMemo(
     () => gridColumns({ run, table: all, specs: shown, each, dark, pinned: wide }),
     [run, all, shown, each, dark, wide],
@@ -150,7 +150,7 @@ function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: Th
         empty={
           <p>
             No concept passes all of these filters.
-            {hidden > 0 && " Flagged and never active concepts are hidden: “Filters” can show them."}
+            {hidden > 0 && " Concepts of other kinds and never active ones are hidden: “Filters” can show them."}
           </p>
         }
       />

@@ -2,19 +2,25 @@ import { number, type Table, text, value } from "../data/table";
 import { decimal } from "../format";
 import { shorten, visible } from "../text";
 import { ConceptName } from "../ui/Marks";
-import { flagsOf } from "./flags";
+import { kindOf } from "./kinds";
 
 /** A concept's number and label, with warnings about the label; without a label, the token it peaks on. */
 export function LabelCell({ table, row }: { table: Table; row: number }) {
   const label = text(table, "label", row);
+  const kind = kindOf(table, row);
   return (
     <span className="label-cell" title={label ? shorten(visible(label), 300) : undefined}>
       <ConceptName concept={row} label={label} token={text(table, "peak_token", row)} limit={120} />
-      {flagsOf(table, row).map((flag) => (
-        <span key={flag} className="badge" title="Not ranked, so it gets no verdict">
-          {flag}
+      {kind && (
+        <span
+          className="badge"
+          title={
+            value(table, "ranked", row) === true ? "Says what a text looks like" : "Not ranked, so it gets no verdict"
+          }
+        >
+          {kind}
         </span>
-      ))}
+      )}
       {label && text(table, "label_kind", row) === "automatic" && (
         <span className="badge auto" title="Taken from its examples by a program; nobody has checked it">
           auto

@@ -15,8 +15,8 @@ import { go, useRoute } from "../app/route";
 import type { ColumnSpec, RunInfo } from "../data/types";
 import { statusWord } from "../ui/Marks";
 import { sharedMeasures } from "./columns";
-import { bound, COVERAGE, onlyFlagged, PERFORMANCE, shownFlags } from "./filters";
-import { FLAG_WORDS, FLAGS, type Flag, flagMeanings } from "./flags";
+import { bound, COVERAGE, onlyLeftOut, PERFORMANCE, shownKinds } from "./filters";
+import { KIND_WORDS, KINDS, type Kind, kindMeanings } from "./kinds";
 
 /** A popover is as high as the window has room for and scrolls inside, so that it never makes the page scroll. */
 const BOUNDED: PopoverProps["middlewares"] = {
@@ -159,17 +159,17 @@ function Words({ param, label, words }: { param: string; label: string; words: s
 
 function More({ run }: { run: RunInfo }) {
   const params = useRoute().params;
-  const meanings = useMemo(() => flagMeanings(run.settings), [run]);
-  const flags = shownFlags(params.get("flags"));
+  const meanings = useMemo(() => kindMeanings(run.settings), [run]);
+  const kinds = shownKinds(params.get("kinds"));
   const set =
     ["n_eff", "qmax", "liftmin", "liftmax"].filter((name) => bound(params, name) !== null).length +
-    (flags.length ? 1 : 0);
-  const toggle = (flag: Flag, on: boolean) => {
-    const next = FLAGS.filter((option) => (option === flag ? on : flags.includes(option)));
+    (kinds.length ? 1 : 0);
+  const toggle = (kind: Kind, on: boolean) => {
+    const next = KINDS.filter((option) => (option === kind ? on : kinds.includes(option)));
     go({
       params: {
-        flags: next.length === FLAGS.length ? "all" : next.join(",") || null,
-        only: next.length && onlyFlagged(params) ? 1 : null,
+        kinds: next.length === KINDS.length ? "all" : next.join(",") || null,
+        only: next.length && onlyLeftOut(params) ? 1 : null,
       },
     });
   };
@@ -192,27 +192,27 @@ function More({ run }: { run: RunInfo }) {
           <Bound param="liftmin" label="lift, from" step={0.5} />
           <Bound param="liftmax" label="lift, to" step={0.5} />
         </div>
-        <Checkbox.Group label="Also show concepts that are" size="xs" value={flags}>
-          {FLAGS.map((flag) => (
+        <Checkbox.Group label="Also show concepts that are" size="xs" value={kinds}>
+          {KINDS.map((kind) => (
             <Checkbox
-              key={flag}
+              key={kind}
               size="xs"
               mt={8}
-              value={flag}
-              label={FLAG_WORDS[flag]}
-              description={meanings[flag]}
-              data-testid={`flag-${flag}`}
-              onChange={(event) => toggle(flag, event.currentTarget.checked)}
+              value={kind}
+              label={KIND_WORDS[kind]}
+              description={meanings[kind]}
+              data-testid={`kind-${kind}`}
+              onChange={(event) => toggle(kind, event.currentTarget.checked)}
             />
           ))}
         </Checkbox.Group>
         <Switch
           size="xs"
           mt={12}
-          label="Show only these, not the ranked concepts"
-          disabled={flags.length === 0}
-          checked={onlyFlagged(params)}
-          data-testid="only-flagged"
+          label="Show only these, not the others"
+          disabled={kinds.length === 0}
+          checked={onlyLeftOut(params)}
+          data-testid="only-left-out"
           onChange={(event) => go({ params: { only: event.currentTarget.checked ? 1 : null } })}
         />
       </Popover.Dropdown>

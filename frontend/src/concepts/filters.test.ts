@@ -12,9 +12,7 @@ interface Concept {
   label: string | null;
   peak_token: string | null;
   alive: boolean;
-  dense: boolean;
-  template: boolean;
-  exact_token: boolean;
+  kind: string | null;
   ranked: boolean;
   performance_status: string;
   coverage_status: string | null;
@@ -33,15 +31,13 @@ function drawn(): Concept[] {
   const maybe = (value: number) => (next() < 0.3 ? null : value);
   return Array.from({ length: ROWS }, () => {
     const alive = next() < 0.9;
-    const [dense, template, exact_token] = [alive && next() < 0.1, alive && next() < 0.1, alive && next() < 0.1];
+    const kind = alive ? sample(["contextual", "contextual", "contextual", "token", "dense", null]) : null;
     return {
       label: next() < 0.3 ? null : `${sample(["River", "names", "Code 12"])} ${sample(["in french", "of 7", "x"])}`,
       peak_token: sample([" the", "River", null]),
       alive,
-      dense,
-      template,
-      exact_token,
-      ranked: alive && !dense && !template && !exact_token,
+      kind,
+      ranked: alive && (kind === null || kind === "contextual"),
       performance_status: sample(PERFORMANCE),
       coverage_status: alive ? sample(COVERAGE) : null,
       theme: maybe(Math.floor(4 * next())),
@@ -80,34 +76,34 @@ const where = (test: (concept: Concept, row: number) => boolean) =>
 describe("filters", () => {
   const cases: [string, (concept: Concept, row: number) => boolean][] = [
     ["", (concept) => concept.ranked],
-    ["flags=all", () => true],
-    ["flags=dense,dead", (concept) => concept.ranked || concept.dense || !concept.alive],
-    ["flags=dense&only=1", (concept) => concept.dense],
-    ["flags=all&only=1", (concept) => !concept.ranked],
+    ["kinds=all", () => true],
+    ["kinds=dense,dead", (concept) => concept.ranked || concept.kind === "dense" || !concept.alive],
+    ["kinds=dense&only=1", (concept) => concept.kind === "dense"],
+    ["kinds=all&only=1", (concept) => !concept.ranked],
     [
-      "flags=dense,dead&only=1&coverage=missing",
-      (concept) => (concept.dense || !concept.alive) && concept.coverage_status === "missing",
+      "kinds=dense,dead&only=1&coverage=missing",
+      (concept) => (concept.kind === "dense" || !concept.alive) && concept.coverage_status === "missing",
     ],
     ["only=1", (concept) => concept.ranked],
-    ["flags=nonsense", (concept) => concept.ranked],
+    ["kinds=nonsense", (concept) => concept.ranked],
     [
-      "flags=all&q=RIVER+fr",
+      "kinds=all&q=RIVER+fr",
       (concept) =>
         (concept.label ?? concept.peak_token ?? "").toLowerCase().includes("river") &&
         (concept.label ?? "").includes("fr"),
     ],
-    ["flags=all&q=12", (concept, row) => row === 12 || (concept.label ?? "").includes("12")],
-    ["flags=all&q=%23300", (_, row) => row === 300],
+    ["kinds=all&q=12", (concept, row) => row === 12 || (concept.label ?? "").includes("12")],
+    ["kinds=all&q=%23300", (_, row) => row === 300],
     ["status=weak,strong", (concept) => concept.ranked && ["weak", "strong"].includes(concept.performance_status)],
-    ["coverage=missing&flags=all", (concept) => concept.coverage_status === "missing"],
-    ["theme=2&flags=all", (concept) => concept.theme === 2],
-    ["theme=2&subtheme=5&flags=all", (concept) => concept.theme === 2 && concept.subtheme === 5],
-    ["n_eff=20&flags=all", (concept) => concept.n_eff >= 20],
-    ["n_eff=many&qmax=&flags=all", () => true],
-    ["qmax=0.4&flags=all", (concept) => concept.q_value !== null && concept.q_value <= 0.4],
-    ["liftmin=-1&liftmax=2&flags=all", (concept) => concept.lift !== null && concept.lift >= -1 && concept.lift <= 2],
-    ["liftmin=1&flags=all", (concept) => concept.lift !== null && concept.lift >= 1],
-    ["ids=3,17,390&flags=all", (_, row) => [3, 17, 390].includes(row)],
+    ["coverage=missing&kinds=all", (concept) => concept.coverage_status === "missing"],
+    ["theme=2&kinds=all", (concept) => concept.theme === 2],
+    ["theme=2&subtheme=5&kinds=all", (concept) => concept.theme === 2 && concept.subtheme === 5],
+    ["n_eff=20&kinds=all", (concept) => concept.n_eff >= 20],
+    ["n_eff=many&qmax=&kinds=all", () => true],
+    ["qmax=0.4&kinds=all", (concept) => concept.q_value !== null && concept.q_value <= 0.4],
+    ["liftmin=-1&liftmax=2&kinds=all", (concept) => concept.lift !== null && concept.lift >= -1 && concept.lift <= 2],
+    ["liftmin=1&kinds=all", (concept) => concept.lift !== null && concept.lift >= 1],
+    ["ids=3,17,390&kinds=all", (_, row) => [3, 17, 390].includes(row)],
   ];
   for (const [query, test] of cases) {
     it(`chooses by "${query}"`, () => {

@@ -1,7 +1,7 @@
 /** Which concepts are shown, as the address says it. The map reads the same settings. */
 import { selectionOf } from "../app/selection";
 import { type Column, columnNamed, numbers, type Table, type Test, texts } from "../data/table";
-import { FLAGS, type Flag } from "./flags";
+import { KINDS, type Kind } from "./kinds";
 
 export const PERFORMANCE = ["weak", "strong", "negligible", "typical", "insufficient", "untested"];
 export const COVERAGE = ["missing", "under", "typical", "over"];
@@ -11,7 +11,7 @@ export const FILTERS = [
   "q",
   "status",
   "coverage",
-  "flags",
+  "kinds",
   "only",
   "theme",
   "subtheme",
@@ -23,14 +23,14 @@ export const FILTERS = [
   "ids",
 ] as const;
 
-/** The flags whose concepts are shown beside the ranked ones. */
-export function shownFlags(param: string | null): Flag[] {
-  return param === "all" ? [...FLAGS] : FLAGS.filter((flag) => (param ?? "").split(",").includes(flag));
+/** The kinds whose concepts are shown beside the ranked ones. */
+export function shownKinds(param: string | null): Kind[] {
+  return param === "all" ? [...KINDS] : KINDS.filter((kind) => (param ?? "").split(",").includes(kind));
 }
 
-/** Whether ranked concepts are left out beside the flags that are shown. */
-export const onlyFlagged = (params: URLSearchParams) =>
-  params.get("only") === "1" && shownFlags(params.get("flags")).length > 0;
+/** Whether all other concepts are left out beside the kinds that are shown. */
+export const onlyLeftOut = (params: URLSearchParams) =>
+  params.get("only") === "1" && shownKinds(params.get("kinds")).length > 0;
 
 /** The concept whose number is searched for, `12` or `#12`; null: no number, or no concept of the table. */
 export function searchedId(params: URLSearchParams, rows: number): number | null {
@@ -61,7 +61,7 @@ export function bound(params: URLSearchParams, name: string): number | null {
  */
 export function tests(params: URLSearchParams, table: Table): Test[] {
   return [
-    ofFlags(shownFlags(params.get("flags")), onlyFlagged(params), table),
+    ofKinds(shownKinds(params.get("kinds")), onlyLeftOut(params), table),
     ofSearch(params.get("q") ?? "", table),
     ofWord(params.get("status"), "performance_status", table),
     ofWord(params.get("coverage"), "coverage_status", table),
@@ -75,14 +75,15 @@ export function tests(params: URLSearchParams, table: Table): Test[] {
   ].filter((test) => test !== null);
 }
 
-/** Ranked concepts (not those if `only`), and those with the flags that are shown; null: all. */
-export function ofFlags(shown: Flag[], only: boolean, table: Table): Test | null {
-  if (shown.length === FLAGS.length && !only) return null;
+/** Ranked concepts (not those if `only`), and those of the kinds that are shown; null: all. */
+export function ofKinds(shown: Kind[], only: boolean, table: Table): Test | null {
+  if (shown.length === KINDS.length && !only) return null;
   const ranked = numbers(table, "ranked");
   const alive = numbers(table, "alive");
-  const columns = shown.filter((flag) => flag !== "dead").map((flag) => numbers(table, flag));
-  const dead = shown.includes("dead");
-  return (row) => (ranked[row] === 1 && !only) || (dead && alive[row] === 0) || columns.some((flag) => flag[row] === 1);
+  const kinds = texts(table, "kind");
+  const wanted = new Set<string | null>(shown);
+  const dead = wanted.has("dead");
+  return (row) => (ranked[row] === 1 && !only) || (dead && alive[row] === 0) || wanted.has(kinds[row]!);
 }
 
 /** Whether all words are in the label (without one, in the token it peaks on), or the number is the concept's own. */

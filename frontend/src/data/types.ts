@@ -136,7 +136,7 @@ export interface RunAnswer {
   benchmarks: BenchmarkAnswer[];
   /** What benchmarks lack of their stated scope, most first; then what is only counted (`counted`). */
   scope: Statement[];
-  /** How far to trust it: `unseen`, `repeats`, `vanished`, `rate`, `gate`, `tests`. */
+  /** How far to trust it: `unseen`, `kinds`, `repeats`, `vanished`, `rate`, `gate`, `tests`. */
   confidence: Statement[];
 }
 
@@ -885,9 +885,13 @@ export const ANSWER_EXCERPT = 80;
 /** Share of a finding's weight from which it is about a benchmark. */
 export const MAIN_SHARE = 0.1;
 
-/** Shares above which a concept gets a flag, unless the run sets others. */
-export const FLAG_SHARES = {
+/** Shares above which a concept is of a kind, unless the run sets others. */
+export const KIND_SHARES = {
   dense_above: 0.1,
   template_above: 0.5,
   exact_token_above: 0.9,
+  lexical_above: 0.5,
+  pair_above: 0.7,
+  format_above: 0.5,
+  position_above: 0.5,
 };

@@ -198,11 +198,14 @@ def measure_reference(
     model: str,
     sae: str,
     hook_name: str | None = None,
+    against: str | None = None,
     tokens: int = 1_000_000,
     context: int = 256,
     progress: Progress | None = None,
 ) -> LatentStatistics:
-    """Measure how common each concept is in texts: what a benchmark's coverage is set against.
+    """Measure how common each concept is in texts, and how far it depends on tokens alone.
+
+    The first is what a benchmark's coverage is set against, the second tells the kinds of concepts.
 
     Parameters
     ----------
@@ -214,6 +217,9 @@ def measure_reference(
         Names of the two: a hub id, folder or ``embedded:NAME``; of the SAE also ``RELEASE/ID`` of SAELens' directory.
     hook_name
         Where the SAE reads; None: its own hook.
+    against
+        Another SAE of the model, of the same place or another, by its name: how well each concept is found again in it
+        is measured (``stability``); None: it is not.
     tokens
         Most tokens to read.
     context
@@ -233,7 +239,13 @@ def measure_reference(
     pair = load_pair(ModelConfig(name=model), settings, progress=progress)
     documents = read_documents([Path(path) for path in texts])
     pieces = cut_pieces(documents, pair.lm.tokenizer, context=context, bos_id=pair.bos_id)
-    statistics, rates = read_texts(pair.lm, pair.hook, pair.sae, pieces, tokens=tokens, progress=progress)
+    other = None
+    if against is not None:
+        twin = load_pair(ModelConfig(name=model), SAEConfig(**sae_place(against)), lm=pair.lm, progress=progress)
+        other = (twin.sae, twin.hook)
+    statistics, rates = read_texts(
+        pair.lm, pair.hook, pair.sae, pieces, tokens=tokens, against=other, progress=progress
+    )
     if not statistics.tokens:
         raise UserError("the texts hold nothing to read: give files with text in them.")
     rates.write(Path(out))

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.errors import UserError, argument
+from competency_gaps.outcomes import Kind
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.scores import Added, Scored, add_scores
 
@@ -122,7 +123,13 @@ class Models(RunFolder):
         return add_scores(self.run_itself(), rows, replace=replace)
 
     def as_model(
-        self, model: str, against: Against = None, *, parsed: bool = False, progress: Progress | None = None
+        self,
+        model: str,
+        against: Against = None,
+        *,
+        parsed: bool = False,
+        all_kinds: bool = False,
+        progress: Progress | None = None,
     ) -> Self:
         """Read the run as the scores of one of its models.
 
@@ -137,6 +144,8 @@ class Models(RunFolder):
         parsed
             Read it, instead, as whether a score could be read from its answers: weak concepts are those on whose items
             fewer answers are parsed.
+        all_kinds
+            Rank and test concepts of every kind, not only those that say what a text is about.
 
         Returns
         -------
@@ -153,14 +162,30 @@ class Models(RunFolder):
 
         if parsed and against is not None:
             raise UserError(f"{argument('parsed')} and {argument('against')}: expected one of the two.")
-        if against is None:
-            made = outcome_run(self, model, "parsed" if parsed else "score", progress=progress)
-        elif against == "peers":
-            made = outcome_run(self, model, "peers", progress=progress)
-        elif isinstance(against, str):
-            made = outcome_run(self, model, "difference", against=(against,), progress=progress)
-        else:
-            made = outcome_run(self, model, "peers", against=tuple(against), progress=progress)
+        kind: Kind = "score" if against is None else "peers"
+        others: tuple[str, ...] = ()
+        if parsed:
+            kind = "parsed"
+        elif isinstance(against, str) and against != "peers":
+            kind, others = "difference", (against,)
+        elif against is not None and against != "peers":
+            others = tuple(against)
+        made = outcome_run(self, model, kind, against=others, all_kinds=all_kinds, progress=progress)
+        return type(self)(made.path, made.manifest)
+
+    def with_all_kinds(self, *, progress: Progress | None = None) -> Self:
+        """Read the run with concepts of every kind ranked and tested, not only those that say what a text is about.
+
+        Returns
+        -------
+        Run
+            Verdicts, false-discovery rates, themes and findings are over all alive concepts. Its tables are kept in
+            the run's folder.
+        """
+        from competency_gaps.stages.outcomes import outcome_run
+
+        base = self.run_itself()
+        made = outcome_run(base, base.scored_model, all_kinds=True, progress=progress)
         return type(self)(made.path, made.manifest)
 
     def model_themes(

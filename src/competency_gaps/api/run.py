@@ -83,7 +83,7 @@ class Run(Actions, Models):
         return self._judged("strong", benchmark, leaders=leaders)
 
     def missing(self, *, benchmark: str | None = None) -> pl.DataFrame:
-        """Alive concepts without a flag that no item exercises.
+        """Ranked concepts that no item exercises.
 
         Parameters
         ----------

@@ -54,6 +54,12 @@ AgainstOption = Annotated[
 ParsedOption = Annotated[
     bool, typer.Option("--parsed", help="With --as: where fewer of its answers could be parsed, in place of scores.")
 ]
+AllKindsOption = Annotated[
+    bool,
+    typer.Option(
+        "--all-kinds", help="Rank and test concepts of every kind, not only topics, skills and ways of talking."
+    ),
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Run even if the SAE does not fit.")]
 
 _MOST = 10_000_000

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.prompt import Confirm
 
 from competency_gaps.api.run import Run
+from competency_gaps.dictionary.kinds import kind_counts
 from competency_gaps.files import finite
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
@@ -78,9 +79,8 @@ def run_document(run: RunFolder) -> dict[str, Any]:
             "width": run.width,
             "alive": alive,
             "missing": (concepts["alive"] & concepts["missing"]).sum(),
-            "dense": concepts["dense"].sum(),
-            "template": concepts["template"].sum(),
-            "exact_token": concepts["exact_token"].sum(),
+            "ranked": concepts["ranked"].sum(),
+            "kinds": kind_counts(concepts),
         },
         "evidence": run.manifest["evidence"],
         "gate": run.manifest["gate"],

@@ -16,6 +16,7 @@ from competency_gaps.api.run import Run
 from competency_gaps.cli.options import (
     AgainstOption,
     AgainstPeersOption,
+    AllKindsOption,
     AsOption,
     JsonOption,
     ParsedOption,
@@ -49,7 +50,7 @@ def show(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Rows; by default one screen, with --json all.")] = None,
     all_: Annotated[
-        bool, typer.Option("--all", help="Also flagged concepts, and those with too little data to test.")
+        bool, typer.Option("--all", help="Also concepts that are not ranked, and those with too little data to test.")
     ] = False,
     summary: Annotated[bool, typer.Option("--summary", help="All that 'cgaps run' prints at its end.")] = False,
     themes: Annotated[
@@ -61,6 +62,7 @@ def show(
     against_peers: AgainstPeersOption = False,
     against: AgainstOption = None,
     parsed: ParsedOption = False,
+    all_kinds: AllKindsOption = False,
     models_: Annotated[
         bool,
         typer.Option(
@@ -82,7 +84,7 @@ def show(
             raise UserError(f"give one of --{' and --'.join(chosen)}.")
         _of_models(run, chosen[0] if chosen else None, peers=against_peers, json_=json_)
         return
-    opened = open_as(run, as_, against, peers=against_peers, parsed=parsed)
+    opened = open_as(run, as_, against, peers=against_peers, parsed=parsed, all_kinds=all_kinds)
     listed = benchmark is not None or find is not None or sort is not None or all_
     _check_views(listed=listed, summary=summary, themes=themes or theme is not None)
     if themes or theme is not None:
@@ -105,18 +107,26 @@ def show(
         screen.print_overview(opened, Console(), lines=screen_lines(), limit=limit)
 
 
-def open_as(run: Path, model: str | None, against: list[str] | None, *, peers: bool, parsed: bool = False) -> Run:
-    """Open a run, or one of its models' scores."""
+def open_as(
+    run: Path,
+    model: str | None,
+    against: list[str] | None,
+    *,
+    peers: bool,
+    parsed: bool = False,
+    all_kinds: bool = False,
+) -> Run:
+    """Open a run, or one of its models' scores, with concepts of all kinds ranked or as the run ranks them."""
     folder = open_folder(run)
     opened = Run(folder.path, folder.manifest)
     if model is None:
         if against or peers or parsed:
             raise UserError("--against, --against-peers and --parsed are about the scores of a model: give --as.")
-        return opened
+        return opened.with_all_kinds(progress=terminal(quiet=False)) if all_kinds else opened
     if against and peers:
         raise UserError("give either --against-peers or --against.")
     other = "peers" if peers else None if not against else against[0] if len(against) == 1 else against
-    return opened.as_model(model, other, parsed=parsed, progress=terminal(quiet=False))
+    return opened.as_model(model, other, parsed=parsed, all_kinds=all_kinds, progress=terminal(quiet=False))
 
 
 def _of_models(path: Path, what: str | None = None, *, peers: bool = False, json_: bool = False) -> None:
@@ -197,10 +207,11 @@ def concept(
     as_: AsOption = None,
     against_peers: AgainstPeersOption = False,
     against: AgainstOption = None,
+    all_kinds: AllKindsOption = False,
     json_: JsonOption = False,
 ) -> None:
     """Show one concept with its scores per benchmark and its items; or list the concepts that match several words."""
-    opened = open_as(run, as_, against, peers=against_peers)
+    opened = open_as(run, as_, against, peers=against_peers, all_kinds=all_kinds)
     words = " ".join(asked)
     if re.fullmatch(r"[0-9]{1,18}", words):
         concept_id = int(words)
@@ -247,10 +258,11 @@ def report(
     as_: AsOption = None,
     against_peers: AgainstPeersOption = False,
     against: AgainstOption = None,
+    all_kinds: AllKindsOption = False,
     json_: JsonOption = False,
 ) -> None:
     """Write the HTML report again."""
-    path = open_as(run, as_, against, peers=against_peers).report(out)
+    path = open_as(run, as_, against, peers=against_peers, all_kinds=all_kinds).report(out)
     if json_:
         print_json({"report": str(path)})
     else:
@@ -265,13 +277,14 @@ def robustness(
     seed: Annotated[int, typer.Option(help="Seed of the draws and splits.")] = 0,
     as_: AsOption = None,
     against_peers: AgainstPeersOption = False,
+    all_kinds: AllKindsOption = False,
     quiet: QuietOption = False,
     json_: JsonOption = False,
 ) -> None:
     """Test a run as a whole: subsampling, ablation, held-out items, another run. Results go into its folder."""
     from competency_gaps.report.summary import verdict_table
 
-    opened = open_as(run, as_, None, peers=against_peers)
+    opened = open_as(run, as_, None, peers=against_peers, all_kinds=all_kinds)
     outcome = opened.robustness(against=against, seed=seed, progress=terminal(quiet))
     if json_:
         print_json({"run": str(opened.path), **outcome})

@@ -1,4 +1,4 @@
-"""``cgaps sae``, ``train-sae`` and ``reference``: find an SAE, train one, measure how common its concepts are."""
+"""``cgaps sae``, ``train-sae`` and ``reference``: find an SAE, train one, measure how its concepts go with texts."""
 
 from __future__ import annotations
 
@@ -146,12 +146,16 @@ def reference(
     sae: options.SaeOption,
     out: Annotated[Path, typer.Option(help="Parquet file, for 'reference' in a run's configuration.")],
     hook_name: options.HookOption = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="SAE", help="Another SAE of the model: measure how well each concept is found in it."),
+    ] = None,
     tokens: Annotated[int, typer.Option(min=1, help="Read at most so many tokens.")] = 1_000_000,
     context: options.ContextOption = 256,
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
 ) -> None:
-    """Measure how common each concept is in texts: what a benchmark's coverage is set against."""
+    """Measure how common each concept is in texts, and how far it depends on tokens alone."""
     from competency_gaps import measure_reference
 
     statistics = measure_reference(
@@ -160,6 +164,7 @@ def reference(
         model=model,
         sae=sae,
         hook_name=hook_name,
+        against=against,
         tokens=tokens,
         context=context,
         progress=terminal(quiet),

@@ -47,7 +47,18 @@ class MetricsConfig(Config):
     template_above: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Share of a concept's mass on template or boundary tokens above which it is a template concept."""
     exact_token_above: Annotated[float, Field(gt=0.5, le=1)] = 0.9
-    """Share of a concept's mass on one token string at or above which it is an exact-token concept."""
+    """Share of a concept's mass on one token string at or above which it is a token concept, whatever the share of
+    variance."""
+    lexical_above: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share of the variance of a concept's activation, explained by the token, above which it is a token concept. Of 64
+    concepts of the embedded SAE, read in six windows each, nearly all above 0.5 went with one word, its forms or its
+    parts; below 0.3 hardly any did."""
+    pair_above: Annotated[float, Field(gt=0, le=1)] = 0.7
+    """The same of the pair of the token before and the token, as in fixed phrases (``as well as``)."""
+    format_above: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share of a concept's mass on punctuation, white space, digits and markup above which it is a format concept."""
+    position_above: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share of a concept's mass on the first tokens of texts above which it is a position concept."""
 
 
 class EvidenceConfig(Config):
@@ -66,6 +77,9 @@ class EvidenceConfig(Config):
     """Covariates to control for: items are compared with items of their benchmark that have equal values of ``length``
     (of the span, in tokens), ``group``, ``answer_position``, ``options`` (their number), or a covariate of the items by
     its name. Empty: with all others of their benchmark."""
+    kinds: Literal["contextual", "all"] = "contextual"
+    """Which kinds of concepts are ranked and tested: topics, skills and ways of talking (and concepts whose kind is not
+    known), or concepts of every kind."""
     seed: int = 0
     """Seed of the drawn permutations."""
 
@@ -107,7 +121,7 @@ class RunConfig(Config):
     paper: bool = False
     """Set every option whose value the paper states to that value."""
     reference: Path | None = None
-    """Reference statistics for lift and flags; None: those in the SAE's folder, if there are any."""
+    """Reference statistics for lift and kinds; None: those in the SAE's folder, if there are any."""
     keep_token_activations: bool = True
     """Whether the run folder keeps the activations of single tokens, by which the explorer colours an item's text."""
     near_repeats: Annotated[float, Field(gt=0, le=1)] | None = 0.8

@@ -1,1 +1,1 @@
-"""Concepts: their labels, and flags of those that are no competency."""
+"""Concepts: their kinds, labels and themes."""

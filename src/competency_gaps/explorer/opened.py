@@ -177,19 +177,26 @@ def open_runs(paths: Sequence[Path], dictionary: Path | None = None) -> list[Ope
             continue
         has_models = (run.path / SCORES).is_file()
         opened.append(Opened(key, title, run, own, stamp, key if has_models else None))
-        for outcome in made_outcomes(run) if has_models else ():
+        for outcome in made_outcomes(run):
             if outcome.path.resolve() not in places:
                 name = _key(f"{key}-{outcome.path.name}", opened)
-                opened.append(Opened(name, scored_of(outcome).title, outcome, own, _own_stamp(outcome), key))
+                opened.append(
+                    Opened(
+                        name, scored_of(outcome).title, outcome, own, _own_stamp(outcome), key if has_models else None
+                    )
+                )
     return opened
 
 
 def comparable(opened: Sequence[Opened]) -> list[tuple[Opened, Opened]]:
     """Pairs of runs whose scores can be compared item by item, each way round.
 
-    Outcomes that are no scores cannot, and models of one run are compared there (``pairs/N.json``).
+    Outcomes that are no scores or rank all kinds of concepts cannot, and models of one run are compared there
+    (``pairs/N.json``).
     """
-    scores = [run for run in opened if run.run.kind == "score"]
+    scores = [
+        run for run in opened if run.run.kind == "score" and not run.run.manifest.get("outcome", {}).get("all_kinds")
+    ]
     return [
         (run, other)
         for run in scores

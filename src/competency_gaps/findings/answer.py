@@ -11,12 +11,14 @@ from typing import Any
 
 import polars as pl
 
+from competency_gaps.dictionary.kinds import kind_counts
 from competency_gaps.findings.answer_parts import (
     AnsweredRun,
     BenchmarkAnswer,
     Statement,
     alike,
     benchmark_answers,
+    kinds_sentence,
     points,
     reading_sentence,
     scope_statements,
@@ -51,7 +53,7 @@ class RunAnswer:
     scope: tuple[Statement, ...]
     """What benchmarks lack of their stated scope, most first; then what is only counted (``counted``)."""
     confidence: tuple[Statement, ...]
-    """How far to trust it: ``unseen``, ``repeats``, ``vanished``, ``rate``, ``gate``, ``tests``."""
+    """How far to trust it: ``unseen``, ``kinds``, ``repeats``, ``vanished``, ``rate``, ``gate``, ``tests``."""
 
     @property
     def notes(self) -> list[Statement]:
@@ -185,8 +187,19 @@ def _nothing(run: AnsweredRun) -> Statement:
 
 
 def confidence_statements(run: AnsweredRun) -> tuple[Statement, ...]:
-    """Say how far to trust the findings: ``unseen``, ``repeats``, ``vanished``, ``rate``, ``gate``, ``tests``."""
-    statements = (_unseen(run.findings), _repeats(run.items), _vanished(run), _rate(run), _gate(run), _tests(run))
+    """Say how far to trust the findings.
+
+    Codes: ``unseen``, ``kinds``, ``repeats``, ``vanished``, ``rate``, ``gate``, ``tests``.
+    """
+    statements = (
+        _unseen(run.findings),
+        _kinds(run),
+        _repeats(run.items),
+        _vanished(run),
+        _rate(run),
+        _gate(run),
+        _tests(run),
+    )
     return tuple(statement for statement in statements if statement is not None)
 
 
@@ -205,6 +218,11 @@ def _unseen(findings: pl.DataFrame) -> Statement | None:
     text += ". They were chosen on all items, so this is no test on new ones."
     numbers = {"hold": good, "fail": bad, "open": open_}
     return Statement("unseen", text, "bad" if bad else "good" if good else "open", numbers=numbers)
+
+
+def _kinds(run: AnsweredRun) -> Statement | None:
+    text = kinds_sentence(run.concepts)
+    return Statement("kinds", text, numbers=kind_counts(run.concepts)) if text else None
 
 
 def _repeats(items: pl.DataFrame) -> Statement | None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from competency_gaps.dictionary.kinds import CONTEXTUAL, kind_counts
 from competency_gaps.items.remark import Remark
 from competency_gaps.matching.kept import KeptScope, read_scopes
 from competency_gaps.robustness import Documents, read_assessment
@@ -114,6 +115,33 @@ def reading_sentence(manifest: Mapping[str, Any]) -> str:
     elif outcome["kind"] == "difference":
         sentences.append(f"Its scores are taken less those of {others[0]}.")
     return " ".join(sentences)
+
+
+def kinds_sentence(concepts: pl.DataFrame) -> str:
+    """Count, by kind, the concepts that rankings leave out, and say if kinds are unknown; empty: all are contextual."""
+    left_out = kind_counts(concepts.filter(pl.col("ranked").not_()))
+    among = {kind: count for kind, count in kind_counts(concepts).items() if kind not in (CONTEXTUAL, "unknown")}
+    sentences = []
+    if left_out:
+        what = "concept is" if sum(left_out.values()) == 1 else "concepts are"
+        sentences.append(
+            f"{_counted(left_out)} {what} left out: they say what a text looks like, not what it is about "
+            "(‘cgaps show --all-kinds’ ranks them too)."
+        )
+    elif among:
+        sentences.append(f"Concepts of all kinds are ranked, {_counted(among)} among them.")
+    unknown = kind_counts(concepts).get("unknown", 0)
+    if unknown:
+        sentences.append(
+            f"The kind of {share_of(unknown, int(concepts['alive'].sum()))} alive concepts is not known, because no "
+            "reference text shows how they go with tokens; they are ranked."
+        )
+    return " ".join(sentences)
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    parts = [f"{integer(count)} {kind}" for kind, count in counts.items()]
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def covariate_words(name: str) -> str:

@@ -97,8 +97,8 @@ PERFORMANCE_STATUS = Column(
     "verdict",
     "weak or strong: the net gap is larger than the run's least gap, at its false-discovery rate; negligible: "
     "there is a gap, smaller than that; vanishes: the plain gap is real, but net of the strata none is left; typical: "
-    "no such evidence; insufficient: too small an n_eff to test; untested: flagged, missing, or scores that do not "
-    "vary",
+    "no such evidence; insufficient: too small an n_eff to test; untested: of a kind that is not ranked, "
+    "missing, or scores that do not vary",
     _status,
     words=True,
 )
@@ -137,6 +137,29 @@ CHANCE = Column(
     _density,
     True,
 )
+KIND = Column(
+    "kind",
+    "kind",
+    "contextual (a topic, a skill, a way of talking), or what a text looks like: token, format, position, template, "
+    "dense; N/A = not known",
+    _status,
+    words=True,
+)
+LEXICAL = Column(
+    "lexical_share",
+    "by token",
+    "Share of the variance of its activation on reference text that the token explains, corrected for chance; near "
+    "100% for a concept that stands for a token, near 0 for one that depends on the context",
+    _density,
+    True,
+)
+STABILITY = Column(
+    "stability",
+    "stability",
+    "Largest correlation of its activation with that of a concept of another SAE",
+    text.decimal,
+    True,
+)
 
 FOLLOWERS = Column(
     "followers",
@@ -167,7 +190,7 @@ ONE_BENCHMARK = (
     FOLLOWERS,
 )
 
-_KNOWN = {column.key: column for column in (*CONCEPT, STATUS, *MISSING)}
+_KNOWN = {column.key: column for column in (*CONCEPT, STATUS, *MISSING, KIND, LEXICAL, STABILITY)}
 _SHOWN: dict[str, Callable[[Any], str]] = {
     "p_value": _probability,
     "plain_q": _probability,
@@ -178,6 +201,8 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
     "chi_model_low": text.decimal,
     "chi_model_high": text.decimal,
     "label_score": text.decimal,
+    **dict.fromkeys(("pair_share", "punctuation", "space", "digits", "markup", "first_share"), _density),
+    "token_entropy": text.decimal,
     "peak_token": lambda token: text.visible(text.show_token(token)) if token else text.NOT_DEFINED,
     "leader": lambda concept: text.NOT_DEFINED if concept is None else str(concept),
 }

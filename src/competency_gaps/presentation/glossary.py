@@ -84,10 +84,13 @@ GENERAL = (
         "towards 1 when strong.",
     ),
     Term(
-        "flags",
-        "flags",
-        "dense: active on more than a tenth of reference tokens; template: most of its activation lies on template "
-        "or boundary tokens; exact token: fires on one token string. They are no competencies and are not ranked.",
+        "kind",
+        "kinds of concepts",
+        "contextual: a topic, a skill, a way of talking. token: the token, or it and the token before, explain most of "
+        "its activation; format: most of it lies on punctuation, white space, digits or markup; position: on the first "
+        "tokens of texts; template: outside the item's own text; dense: it is active on more than a tenth of the "
+        "tokens. These say what a text looks like. They are counted and shown, and ranked only where that was asked "
+        "for. A concept whose kind is not known is ranked.",
     ),
 )
 THEME = Term(

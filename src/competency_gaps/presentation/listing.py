@@ -24,7 +24,7 @@ class Listing:
     """Selected concepts and how to show them."""
 
     concepts: pl.DataFrame
-    """All of them, in order: rows of ``run.concepts`` without ``tau``, or of one benchmark with labels and flags."""
+    """All of them, in order: rows of ``run.concepts`` without ``tau``, or of one benchmark with labels and kinds."""
     columns: tuple[Column, ...]
     """Columns to show, the most important first."""
     keep: int
@@ -53,9 +53,9 @@ def list_concepts(
         come last. None: the best match of ``words`` first; else every concept by its number, or the weak ones by their
         gap.
     words : str, optional
-        Only concepts whose labels have these words, flagged and untested ones too.
+        Only concepts whose labels have these words, those that are not ranked or tested too.
     every : bool
-        Also flagged concepts, and those with too little data to test.
+        Also concepts of kinds that are not ranked, and those with too little data to test.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def _columns(table: pl.DataFrame, column: str | None) -> tuple[Column, ...]:
 
 
 def _chosen(table: pl.DataFrame, column: str, *, only_weak: bool) -> pl.DataFrame:
-    """Drop flagged concepts, then concepts that are not weak or, for a column of performance, not tested."""
+    """Drop concepts that are not ranked, then those that are not weak or, for a column of performance, not tested."""
     table = table.filter(pl.col("ranked"))
     if only_weak:
         return table.filter(pl.col("performance_status") == "weak")
@@ -127,7 +127,5 @@ def _table(run: RunFolder, benchmark: str | None) -> pl.DataFrame:
         )
     own = run.concept_benchmarks.filter(pl.col("benchmark") == benchmark).drop("benchmark")
     marks = [name for name in ("label_kind", "label_score", "label_scored_by") if name in run.concepts.columns]
-    facts = run.concepts.select(
-        "concept", "label", *marks, "alive", "dense", "template", "exact_token", "ranked", "peak_token"
-    )
+    facts = run.concepts.select("concept", "label", *marks, "alive", "kind", "ranked", "peak_token")
     return facts.join(own, on="concept", how="left", maintain_order="left")

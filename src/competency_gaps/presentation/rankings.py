@@ -8,12 +8,10 @@ from typing import Any
 
 import polars as pl
 
-from competency_gaps.findings.answer_parts import alike
+from competency_gaps.dictionary.kinds import CONTEXTUAL
+from competency_gaps.findings.answer_parts import alike, kinds_sentence
 from competency_gaps.items.remark import Remark, sentences
-from competency_gaps.text import integer, percent, plural, share_of, shorten
-
-FLAGS = {"dense": "dense", "template": "template", "exact_token": "exact token"}
-"""Flags that exclude a concept from the rankings: column and displayed name."""
+from competency_gaps.text import percent, plural, share_of, shorten
 
 LABEL_LIMIT = 140
 
@@ -33,7 +31,7 @@ class Ranking:
     strong_leaders: pl.DataFrame
     """The same of the strong ones."""
     pool: int
-    """Alive, unflagged concepts, tested or not."""
+    """Ranked concepts, tested or not."""
     insufficient: int
     """Of these, concepts whose n_eff is below the floor."""
     floor: float
@@ -80,7 +78,7 @@ def ranking(concepts: pl.DataFrame, evidence: Mapping[str, Any]) -> Ranking:
     Parameters
     ----------
     concepts : DataFrame
-        ``run.concepts``, or the rows of one benchmark with the flags joined.
+        ``run.concepts``, or the rows of one benchmark with ``ranked`` joined.
     evidence : mapping
         The manifest's ``evidence``.
     """
@@ -163,18 +161,13 @@ def missing(concepts: pl.DataFrame) -> pl.DataFrame:
     return absent.sort(*keys, "concept", descending=[*[True] * len(keys), False], nulls_last=True)
 
 
-def flag_counts(concepts: pl.DataFrame) -> dict[str, int]:
-    """Count the alive concepts under each flag; one concept may bear several."""
-    alive = concepts.filter(pl.col("alive"))
-    return {shown: int(alive[column].sum()) for column, shown in FLAGS.items()}
-
-
-def flags_of(row: dict[str, Any]) -> list[str]:
-    """List a concept's badges."""
+def badges_of(row: dict[str, Any]) -> list[str]:
+    """List a concept's badges: its kind if it is no topic or skill, and whether it is never active or missing."""
     dead = [] if row["alive"] else ["dead"]
     # A row of one benchmark has no column ``missing``: its status says so.
     missing = row.get("missing", row.get("coverage_status") == "missing")
-    return dead + [shown for column, shown in FLAGS.items() if row[column]] + (["missing"] if missing else [])
+    kind = [] if row["kind"] in (None, CONTEXTUAL) else [row["kind"]]
+    return dead + kind + (["missing"] if missing else [])
 
 
 def concept_name(row: dict[str, Any]) -> str:
@@ -235,11 +228,7 @@ def left_out(items: pl.DataFrame, benchmarks: Sequence[Mapping[str, Any]] = (), 
 
 
 def left_out_note(concepts: pl.DataFrame) -> str:
-    """Count the concepts that no table ranks, with the reason."""
+    """Count the concepts that no table ranks, by their kind."""
     alive = int(concepts["alive"].sum())
     ranked = int(concepts["ranked"].sum())
-    flags = ", ".join(f"{integer(count)} {name}" for name, count in flag_counts(concepts).items() if count)
-    note = f"Ranked are {share_of(ranked, alive)} alive concepts."
-    if flags:
-        note += f" Left out by flag (one concept may bear several): {flags}."
-    return note
+    return f"Ranked are {share_of(ranked, alive)} alive concepts. {kinds_sentence(concepts)}".rstrip()

@@ -203,7 +203,7 @@ def _environment() -> Environment:
         token=text.show_token,
         theme_name=themes.theme_name,
         concept_name=rankings.concept_name,
-        flags=rankings.flags_of,
+        badges=rankings.badges_of,
         marks=labels.marks_of,
         provenance=labels.provenance,
     )

@@ -166,14 +166,15 @@ def concept_panel(run: RunFolder, concept: int, *, examples: int = 3, width: int
 def _facts(run: RunFolder, rows: pl.DataFrame) -> Table:
     grid = Table.grid(padding=(0, 2))
     row = rows.row(0, named=True)
-    for column in columns.present((*columns.CONCEPT, *columns.MISSING), rows):
+    for column in columns.present(
+        (*columns.CONCEPT, *columns.MISSING, columns.KIND, columns.LEXICAL, columns.STABILITY), rows
+    ):
         grid.add_row(
             Text(column.title, style="dim"),
             Text(column.cell(row), style="bold"),
             Text(column.hint, style="dim"),
         )
     grid.add_row(Text("peak token", style="dim"), plain(show_token(row["peak_token"]) or "N/A", "cyan"), Text())
-    grid.add_row(Text("flags", style="dim"), plain(", ".join(rankings.flags_of(row)) or "none"), Text())
     themes = read_run_themes(run)
     path = None if themes is None else themes.path(row["concept"])
     for name, value in (("label", labels.provenance(row)), ("theme", path)):

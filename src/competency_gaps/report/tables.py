@@ -152,12 +152,12 @@ def concept_table(
     keep : int
         Number of leading quantities that are shown even if there is no room.
     unmarked : collection of str
-        Flags that are not written, because every row bears them.
+        Kinds that are not written, because every row bears them.
 
     Returns
     -------
     rich.table.Table
-        Number, name (the peak token where there is no label) with its marks and flags, and the quantities.
+        Number, name (the peak token where there is no label) with its marks and kind, and the quantities.
     """
     shown = [*shown[:keep], *columns.present(shown[keep:], frame)]
     names = Cells("concept", [_name(row, unmarked) for row in frame.to_dicts()], words=True)
@@ -170,7 +170,7 @@ def _name(row: dict[str, Any], unmarked: Collection[str]) -> Text:
         name = plain(rankings.concept_name(row), "dim" if marks or not row["label"] else "")
     else:
         name = Text.assemble(("peak ", "dim"), plain(show_token(row["peak_token"]), "cyan"))
-    marks = [*marks, *(flag for flag in rankings.flags_of(row) if flag not in unmarked)]
+    marks = [*marks, *(badge for badge in rankings.badges_of(row) if badge not in unmarked)]
     return Text.assemble(name, (f" [{', '.join(marks)}]", "dim italic")) if marks else name
 
 

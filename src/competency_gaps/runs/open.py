@@ -99,7 +99,7 @@ class RunFolder:
 
     @made_once
     def concepts(self) -> pl.DataFrame:
-        """One row per concept of the SAE: label, flags, chi_bench, chi_model (null = undefined), support, ..."""
+        """One row per concept of the SAE: label, kind, chi_bench, chi_model (null = undefined), support, ..."""
         return self._table("concepts")
 
     @made_once

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,8 @@ from competency_gaps.progress import Progress
 from competency_gaps.sae.gate import LatentStatistics
 from competency_gaps.sae.load import SparseAutoencoder
 from competency_gaps.sae.reference import WINDOW, Reference
+from competency_gaps.sae.stability import measure_stability
+from competency_gaps.sae.surface import Active, Surface
 from competency_gaps.sae.training.texts import TokenPiece, first_tokens
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 BATCH_TOKENS = 4096
 CHUNK = 4096
+BLOCK = 16_384
+"""Tokens of whole texts whose activations are in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +98,22 @@ def read_texts(
     pieces: Iterable[TokenPiece],
     *,
     tokens: int,
+    against: tuple[SparseAutoencoder, Hook] | None = None,
     progress: Progress,
 ) -> tuple[LatentStatistics, Reference]:
-    """Statistics of an SAE's latents over at most ``tokens`` tokens of texts, without first tokens."""
-    return _read_pieces(lm, hook, sae, _tokenised(pieces, tokens, progress), progress)
+    """Statistics of an SAE's latents over at most ``tokens`` tokens of texts, without first tokens.
+
+    Parameters
+    ----------
+    against
+        Another SAE of the model, and its hook: how stable latents are is measured; None: it is not.
+    """
+    chosen = _tokenised(pieces, tokens, progress)
+    statistics, reference = _read_pieces(lm, hook, sae, chosen, progress)
+    if against and statistics.tokens:
+        stability = measure_stability(lm, ((sae, hook), against), chosen, progress)
+        reference = replace(reference, stability=stability)
+    return statistics, reference
 
 
 def _tokenised(pieces: Iterable[TokenPiece], tokens: int, progress: Progress) -> list[TokenPiece]:
@@ -116,12 +132,20 @@ def _read_pieces(
     statistics = LatentStatistics(sae.d_sae, sae.d_in)
     majority = MajorityToken(sae.d_sae)
     windows = _Windows(sae.d_sae)
+    surface = Surface(sae.d_sae, chosen, lm.tokenizer)
     with progress.stage("reading texts", total=sum(len(p.ids) for p in chosen), unit="tokens") as bar:
-        for batch in plan_batches([len(p.ids) for p in chosen], BATCH_TOKENS):
-            rows = [chosen[i] for i in batch]
-            _add_rows(statistics, majority, windows, sae, read_hook(lm, hook, [p.ids for p in rows]), rows)
-            bar.advance(sum(len(p.ids) for p in rows))
-    return statistics, _reference(statistics, majority, windows, lm)
+        for block in surface.blocks(BLOCK):
+            sizes = [int((chosen[i].content & ~chosen[i].bos).sum()) for i in block]
+            offsets = np.cumsum([0, *sizes])
+            active: list[Active] = []
+            for batch in plan_batches([len(chosen[i].ids) for i in block], BATCH_TOKENS):
+                rows = [chosen[block[i]] for i in batch]
+                starts = [int(offsets[i]) for i in batch]
+                activations = read_hook(lm, hook, [p.ids for p in rows])
+                active += _add_rows(statistics, majority, windows, sae, activations, rows, starts)
+                bar.advance(sum(len(p.ids) for p in rows))
+            surface.add(surface.tokens(block), Active(*(np.concatenate(part) for part in zip(*active, strict=True))))
+    return statistics, _reference(statistics, majority, windows, surface, lm)
 
 
 def _add_rows(
@@ -131,25 +155,33 @@ def _add_rows(
     sae: SparseAutoencoder,
     activations: torch.Tensor,
     rows: Sequence[TokenPiece],
-) -> None:
+    starts: Sequence[int],
+) -> list[Active]:
+    """Add a batch; give the activations on the texts' own tokens, those of each row numbered from its start."""
     import torch
 
     ids = np.concatenate([p.ids[~p.bos] for p in rows])
     content = np.concatenate([p.content[~p.bos] for p in rows])
+    own = np.concatenate([start + np.cumsum(p.content[~p.bos]) - 1 for start, p in zip(starts, rows, strict=True)])
     parts = [activations[i, : len(p.ids)][torch.from_numpy(~p.bos).to(activations.device)] for i, p in enumerate(rows)]
     place = np.concatenate(
         [np.arange((~p.bos).sum()) // WINDOW + i * max(len(p.ids) for p in rows) for i, p in enumerate(rows)]
     )
     x = torch.cat(parts).to(sae.sae.device, sae.sae.dtype)
+    active = []
     with torch.inference_mode():
         for start in range(0, len(x), CHUNK):
             part = x[start : start + CHUNK]
             latents = sae.encode(part)
             statistics.add(part, latents, sae.sae.decode(latents), content[start : start + CHUNK])
             windows.add(latents, np.where(content, place, -1)[start : start + CHUNK])
-            token, concept = latents.nonzero(as_tuple=True)
-            weights = latents[token, concept].float().cpu().numpy()
-            majority.add(concept.cpu().numpy(), ids[start + token.cpu().numpy()].astype(np.int64), weights)
+            where = latents.nonzero(as_tuple=True)
+            weights = latents[where].float().cpu().numpy()
+            token, concept = start + where[0].cpu().numpy(), where[1].cpu().numpy()
+            majority.add(concept, ids[token].astype(np.int64), weights)
+            in_text = content[token]
+            active.append(Active(concept[in_text], own[token[in_text]], weights[in_text]))
+    return active
 
 
 class _Windows:
@@ -217,7 +249,7 @@ def _loss_sum(
 
 
 def _reference(
-    statistics: LatentStatistics, majority: MajorityToken, windows: _Windows, lm: LanguageModel
+    statistics: LatentStatistics, majority: MajorityToken, windows: _Windows, surface: Surface, lm: LanguageModel
 ) -> Reference:
     own_tokens = max(1, statistics.tokens - statistics.template_tokens)
     token: list[str | None] = [None if t < 0 else str(lm.tokenizer.decode([int(t)])) for t in majority.token]
@@ -229,5 +261,7 @@ def _reference(
         token_share=majority.share(),
         window_density=windows.active / max(1, windows.count),
         window_cas=typical_cas(windows.cas, windows.active),
+        **surface.columns(),
+        stability=np.full(len(token), np.nan),
         token=token,
     )

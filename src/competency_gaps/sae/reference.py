@@ -1,4 +1,4 @@
-"""Statistics of an SAE's latents over a reference corpus: the base rates that lift and flags need."""
+"""Statistics of an SAE's latents over a reference corpus: the base rates that lift needs, and what tells kinds."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ from competency_gaps.files import write_atomic
 FILE = "reference.parquet"
 WINDOW = 64
 """Tokens of a window: a stretch of text about as long as a benchmark's item."""
+
+SURFACE = (
+    *("lexical_share", "pair_share", "token_entropy", "punctuation", "space", "digits", "markup", "first_share"),
+    "stability",
+)
+"""Columns that say how a latent goes with tokens; runs copy them."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +41,33 @@ class Reference:
     is far lower than ``density`` and independence would give."""
     window_cas: np.ndarray
     """Mean over these windows of its mean activation per token, > 0: a typical CAS; NaN where silent."""
+    lexical_share: np.ndarray
+    """Share of its activation's variance that the token explains, corrected for chance (at most about 1, and near 0 or
+    slightly below for a latent that has nothing to do with tokens); NaN where active in fewer than 5 texts."""
+    pair_share: np.ndarray
+    """The same of the pair of the token before and the token, over pairs that recur in another text."""
+    token_entropy: np.ndarray
+    """Entropy in bits of the tokens on which it peaks in windows, of a sample of 64 windows; NaN: fewer than 5."""
+    punctuation: np.ndarray
+    """Share of its mass in texts on tokens of punctuation, in [0, 1]; NaN where silent."""
+    space: np.ndarray
+    """The same of white space."""
+    digits: np.ndarray
+    """The same of digits."""
+    markup: np.ndarray
+    """The same of symbols of markup and code."""
+    first_share: np.ndarray
+    """The same of the first 4 tokens of what the model reads at once."""
+    stability: np.ndarray
+    """Largest correlation of its activation, over tokens, with a latent of another SAE, in [-1, 1]; NaN: not
+    compared, or active on fewer than 10 of the compared tokens."""
     token: list[str | None]
     """The token string of ``token_share``."""
+
+    @property
+    def format_share(self) -> np.ndarray:
+        """Share of its mass in texts on tokens without a letter, in [0, 1]; NaN where silent."""
+        return self.punctuation + self.space + self.digits + self.markup
 
     def write(self, path: Path) -> None:
         """Write one row per latent."""

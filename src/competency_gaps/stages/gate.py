@@ -13,7 +13,7 @@ import polars as pl
 from competency_gaps.activations.extract import Extractor
 from competency_gaps.activations.pooling import CHUNK_ELEMENTS
 from competency_gaps.config import Span
-from competency_gaps.dictionary.flags import LatentFacts
+from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic, write_json
 from competency_gaps.model.batches import plan_batches
@@ -48,7 +48,8 @@ def pass_gate(setting: Setting, folder: Path, progress: Progress) -> tuple[GateF
         if figures.passed or config.sae.force:
             table = pl.read_parquet(facts_file)
             share = table["template_share"].fill_null(float("nan")).to_numpy()
-            return figures, _facts(table["density"].to_numpy(), share)
+            density = table["density"].to_numpy()
+            return figures, LatentFacts.of_sample(density.astype(np.float64), share.astype(np.float64))
     prepared = [item for items in setting.prepared.values() for item in items]
     statistics, facts = _measure(setting.extractor, prepared, config.span, config.sae.gate_tokens, progress)
     figures = judge(statistics, setting.sae, force=config.sae.force)
@@ -56,23 +57,16 @@ def pass_gate(setting: Setting, folder: Path, progress: Progress) -> tuple[GateF
     table = pl.DataFrame({"density": density, "template_share": pl.Series(share).fill_nan(None)})
     write_atomic(facts_file, table.write_parquet)
     write_json(figures_file, figures.as_dict())
-    return figures, _facts(density, share)
-
-
-def _facts(density: np.ndarray, template_share: np.ndarray) -> LatentFacts:
-    width = len(density)
-    return LatentFacts(
-        density.astype(np.float64), template_share.astype(np.float64), np.full(width, np.nan), [None] * width
-    )
+    return figures, LatentFacts.of_sample(density.astype(np.float64), share.astype(np.float64))
 
 
 def _measure(
     extractor: Extractor, prepared: Sequence[PreparedItem], span: Span, tokens: int, progress: Progress
 ) -> tuple[LatentStatistics, LatentStatistics]:
-    """Statistics over whole prompts of items sampled uniformly from the run, for the verdict and for the flags.
+    """Statistics over whole prompts of items sampled uniformly from the run, for the verdict and for the kinds.
 
     All tokens of the prompt are read, so that latents of the template show. The verdict leaves out the BOS token, whose
-    activation is an outlier in most models and on which SAEs are not trained; the flags include it if the span does.
+    activation is an outlier in most models and on which SAEs are not trained; the kinds include it if the span does.
     """
     import torch
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
+from competency_gaps.dictionary.kinds import ranked
 from competency_gaps.dictionary.themes.store import NAMES, THEMES
 from competency_gaps.embedded.cache import CACHE_VARIABLE, cache_folder
 from competency_gaps.errors import MachineError, UserError, argument
@@ -65,6 +66,7 @@ def outcome_run(
     kind: Kind = "score",
     *,
     against: tuple[str, ...] = (),
+    all_kinds: bool = False,
     progress: Progress | None = None,
 ) -> RunFolder:
     """Open a run as the scores of one of its models, making the tables where they are missing or out of date.
@@ -81,11 +83,13 @@ def outcome_run(
     against
         For ``peers`` their names, at least two (empty: models whose mean lies within 12 points); for ``difference`` the
         other model.
+    all_kinds
+        Rank and test concepts of every kind, whatever the run does.
 
     Returns
     -------
     RunFolder
-        The run itself for the scores of its own model.
+        The run itself for the scores of its own model, unless it ranks other concepts.
 
     Raises
     ------
@@ -93,13 +97,15 @@ def outcome_run(
         If the run has no scores of a model, or too few peers.
     """
     base = open_folder(run.base) if "outcome" in run.manifest else run
-    scores = model_scores(base)
+    config = evidence_config(base)
+    all_kinds = all_kinds and config.kinds != "all"
+    scores = _with_own(base, model_scores(base)) if all_kinds else model_scores(base)
     scores.row(model)
-    if kind == "score" and model == base.own_model:
+    if kind == "score" and model == base.own_model and not all_kinds:
         return base
     outcome, peers = _outcome(base, scores, model, kind, against)
     chosen = kind == "peers" and not against
-    name = _folder_name(outcome, chosen=chosen)
+    name = _folder_name(outcome, chosen=chosen, all_kinds=all_kinds)
     digest = _digest(base, scores, outcome)
     for place in _places(base.path):
         folder = place / name
@@ -120,6 +126,7 @@ def outcome_run(
         "model": model,
         "against": list(outcome.against),
         "chosen": chosen,
+        "all_kinds": all_kinds,
         "limits": list(outcome.limits),
         "slopes": peers.slopes if peers else {},
         "distance": peers.distance if peers else None,
@@ -163,6 +170,15 @@ def _can_write(folder: Path) -> bool:
         raise
 
 
+def _with_own(run: RunFolder, scores: ModelScores) -> ModelScores:
+    """Add the run's own model to the scores of a run that has none of it, all missing: its coverage is still read."""
+    if run.scored_model in scores.models:
+        return scores
+    nothing = np.full((1, run.items.height), np.nan)
+    values, asked = np.concatenate([scores.values, nothing]), np.concatenate([scores.asked, nothing == 0])
+    return ModelScores((*scores.models, run.scored_model), values, asked)
+
+
 def _clear(folder: Path) -> None:
     """Remove an outcome that is out of date, but not what language models answered, which may have cost money."""
     for path in folder.iterdir() if folder.is_dir() else ():
@@ -177,19 +193,21 @@ def made_outcomes(run: RunFolder) -> list[RunFolder]:
     folders = [path.parent for place in _places(run.path) for path in sorted(place.glob(f"*/{FILE}"))]
     if not folders:
         return []
-    scores = model_scores(run)
+    known = model_scores(run)
+    every = _with_own(run, known)
     made: dict[str, RunFolder] = {}
     for folder in folders:
         manifest = read_manifest(folder)
         record = manifest["outcome"]
         against = () if record.get("chosen") else tuple(record["against"])
+        scores = every if record["all_kinds"] else known
         try:
             outcome = outcome_of(run, scores, record["model"], record["kind"], against)
         except UserError:  # a model is gone
             continue
         if record["digest"] == _digest(run, scores, outcome):
             made.setdefault(folder.name, RunFolder(folder, manifest))
-    return sorted(made.values(), key=lambda outcome: scores.row(outcome.scored_model))
+    return sorted(made.values(), key=lambda outcome: every.row(outcome.scored_model))
 
 
 def outcome_of(run: RunFolder, scores: ModelScores, model: str, kind: Kind, against: tuple[str, ...] = ()) -> Outcome:
@@ -243,10 +261,11 @@ def _outcome(
     return outcome, _Peers(peers, expected.values, slopes, distance)
 
 
-def _folder_name(outcome: Outcome, *, chosen: bool) -> str:
-    """One for each model and kind, and for each set of models that were asked for by name."""
+def _folder_name(outcome: Outcome, *, chosen: bool, all_kinds: bool) -> str:
+    """One for each model and kind, each set of models that were asked for by name, and all kinds of concepts."""
     words = re.sub(r"[^A-Za-z0-9._-]+", "-", outcome.model).strip(".-")[:60]
     key = json.dumps([outcome.kind, outcome.model, *(() if chosen else sorted(outcome.against))])
+    words = f"{words}-all-kinds" if all_kinds else words
     return f"{outcome.kind}-{words}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
 
@@ -301,11 +320,15 @@ def _write(
     peers: _Peers | None,
 ) -> RunFolder:
     config, settings = evidence_config(base), run_config(base)
+    concepts = base.concepts
+    if record["all_kinds"]:
+        config = config.model_copy(update={"kinds": "all"})
+        concepts = concepts.with_columns(ranked(concepts, config))
     sample = item_sample(base.by_concept, base.items, config.strata, Outcomes(outcome.values, outcome.limits))
     suite, numbered = evidence_by_benchmark(
         sample,
         config,
-        eligible=base.concepts["ranked"].to_numpy(),
+        eligible=concepts["ranked"].to_numpy(),
         pooled=settings.metrics.average == "pooled",
     )
     remarks = _remarks(base, scores, outcome, peers, sample, suite) if peers else []
@@ -314,7 +337,7 @@ def _write(
     items = _items(base, outcome).with_columns(stratum=item_strata(sample))
     tables = {
         "items": items,
-        "concepts": _replaced(base.concepts, suite, n_benchmarks=_defined(single)),
+        "concepts": _replaced(concepts, suite, n_benchmarks=_defined(single)),
         "concept_benchmarks": pl.concat(
             _replaced(base.concept_benchmarks.filter(pl.col("benchmark") == name), single[name]) for name in names
         ),
@@ -352,10 +375,12 @@ def _items(base: RunFolder, outcome: Outcome) -> pl.DataFrame:
     else:
         added = read_scores(base.path).filter(pl.col("model") == outcome.model).drop("model")
         own = rows.join(added, on="item", how="left", maintain_order="left").drop("item")
+    own = own.with_columns(pl.Series("outcome", outcome.values).fill_nan(None))
+    if outcome.model == base.own_model:
+        return own
     nothing = pl.lit(Remark("source_no_score").as_dict(), DTYPE)
     return own.with_columns(
         pl.when(pl.col("score").is_null()).then(pl.coalesce("unscored", nothing)).alias("unscored"),
-        pl.Series("outcome", outcome.values).fill_nan(None),
         pl.lit(None, pl.String).alias("details"),
         pl.lit(None, pl.List(pl.Float64)).alias("logprobs"),
         pl.lit(None, pl.List(pl.Boolean)).alias("greedy"),

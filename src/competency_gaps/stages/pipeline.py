@@ -15,7 +15,7 @@ import polars as pl
 
 from competency_gaps.activations.store import CasStore
 from competency_gaps.config import RunConfig, as_dict
-from competency_gaps.dictionary.flags import LatentFacts
+from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.files import finite, sha256
 from competency_gaps.findings import FILE as FINDINGS_FILE
 from competency_gaps.findings import write_findings

@@ -12,7 +12,7 @@ import polars as pl
 from competency_gaps.activations.by_concept import ByConcept, write_by_concept
 from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.config import RunConfig
-from competency_gaps.dictionary.flags import LatentFacts
+from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.files import write_atomic
 from competency_gaps.runs.sample import item_sample, item_strata
 from competency_gaps.sae.reference import Reference

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import polars as pl
 from competency_gaps.activations.spans import TEXT_ONLY
 from competency_gaps.activations.store import CasBlock
 from competency_gaps.config import RunConfig
-from competency_gaps.dictionary.flags import MIN_SUPPORT, Flags, LatentFacts, flag
+from competency_gaps.dictionary.kinds import MIN_SUPPORT, LatentFacts, kinds_of, ranked
 from competency_gaps.evidence import Evidence, ItemSample, evidence_by_benchmark
 from competency_gaps.metrics.coverage import chance_seen
 from competency_gaps.metrics.peaks import MajorityToken
@@ -20,7 +20,7 @@ from competency_gaps.metrics.saliency import typical_cas
 from competency_gaps.metrics.structure import overlap
 from competency_gaps.metrics.suite import SuiteMetrics, combine
 from competency_gaps.metrics.sums import Sums, add_all
-from competency_gaps.sae.reference import WINDOW, Reference
+from competency_gaps.sae.reference import SURFACE, WINDOW, Reference
 from competency_gaps.stages.benchmark_facts import benchmark_facts
 
 
@@ -97,7 +97,7 @@ def make_tables(
     items
         ``items.parquet``.
     sampled
-        Facts of the gate's sample of tokens, which complement the reference's in the flags.
+        Facts of the gate's sample of tokens, which complement the reference's in telling kinds.
     sample
         The run's items; benchmarks are numbered in the order of ``collected``.
     """
@@ -108,21 +108,15 @@ def make_tables(
         reference_active=reference.density > 0 if reference else None,
     )
     facts = _facts(collected, metrics, reference, sampled, text_only=config.span in TEXT_ONLY)
-    flags = flag(
-        facts,
-        dense_above=config.metrics.dense_above,
-        template_above=config.metrics.template_above,
-        exact_token_above=config.metrics.exact_token_above,
-    )
-    ranked = metrics.alive & ~flags.any()
+    identity = _identity(metrics, facts, reference, config)
     suite, numbered = evidence_by_benchmark(
-        sample, config.evidence, eligible=ranked, pooled=config.metrics.average == "pooled"
+        sample, config.evidence, eligible=identity["ranked"].to_numpy(), pooled=config.metrics.average == "pooled"
     )
     single = {name: numbered[number] for number, name in enumerate(collected.sums)}
     chances = _chances(items, reference, config, metrics)
     concepts = pl.DataFrame(
         {
-            **_identity(metrics, facts, flags),
+            **identity.to_dict(as_series=True),
             "chi_bench": metrics.chi_bench,
             "chi_model": _null(metrics.chi_model),
             "n_benchmarks": metrics.n_benchmarks.astype(np.int32),
@@ -160,14 +154,14 @@ def _facts(
     """The reference's facts, or the run's if there is no reference.
 
     Every item repeats the template, so in a run of short items most of an ordinary concept's mass may lie on it. If the
-    span leaves the template out, template concepts are therefore flagged by the reference's share; else by the larger
+    span leaves the template out, template concepts are therefore told by the reference's share; else by the larger
     of both shares.
     """
     peaks = collected.peaks
     own_share = np.where(metrics.support >= MIN_SUPPORT, peaks.share(), np.nan)
     tokens = [collected.strings[t] if t >= 0 else None for t in peaks.token]
     if reference is None:
-        return LatentFacts(sample.density, sample.template_share, own_share, tokens)
+        return replace(sample, token_share=own_share, token=tokens)
     known = [own if own is not None else other for own, other in zip(tokens, reference.token, strict=True)]
     seen = ~np.isnan(reference.token_share)
     larger = np.fmax(reference.template_share, sample.template_share)
@@ -176,6 +170,10 @@ def _facts(
         template_share=np.where(text_only & ~np.isnan(reference.template_share), reference.template_share, larger),
         token_share=np.where(seen, reference.token_share, own_share),
         token=known,
+        lexical_share=reference.lexical_share,
+        pair_share=reference.pair_share,
+        format_share=reference.format_share,
+        first_share=reference.first_share,
     )
 
 
@@ -202,18 +200,26 @@ def _chances(
     return {name: pl.Series(chance_seen(reference.window_density, tokens.get(name, 0.0), WINDOW)) for name in names}
 
 
-def _identity(metrics: SuiteMetrics, facts: LatentFacts, flags: Flags) -> dict[str, Any]:
-    return {
-        "concept": np.arange(len(metrics.alive), dtype=np.int32),
-        "alive": metrics.alive,
-        "dense": flags.dense & metrics.alive,
-        "template": flags.template & metrics.alive,
-        "exact_token": flags.exact_token & metrics.alive,
-        "missing": metrics.missing,
-        "ranked": metrics.alive & ~flags.any(),
-        "density": facts.density.astype(np.float64),
-        "peak_token": pl.Series(facts.token, dtype=pl.String),
-    }
+def _identity(
+    metrics: SuiteMetrics, facts: LatentFacts, reference: Reference | None, config: RunConfig
+) -> pl.DataFrame:
+    width = len(metrics.alive)
+    kind = kinds_of(facts, config.metrics)
+    kind[~metrics.alive] = None
+    unknown = np.full(width, np.nan)
+    surface = {name: _null(getattr(reference, name) if reference else unknown) for name in SURFACE}
+    table = pl.DataFrame(
+        {
+            "concept": np.arange(width, dtype=np.int32),
+            "alive": metrics.alive,
+            "kind": pl.Series(kind.tolist(), dtype=pl.String),
+            **surface,
+            "missing": metrics.missing,
+            "density": facts.density.astype(np.float64),
+            "peak_token": pl.Series(facts.token, dtype=pl.String),
+        }
+    )
+    return table.with_columns(ranked(table, config.evidence).alias("ranked"))
 
 
 def evidence_columns(evidence: Evidence) -> dict[str, Any]:

@@ -18,7 +18,7 @@ VIEWS = {
     "items?finding=0&length=2": "items-grid",
     "concepts?glossary=gap": "glossary",
     "concepts": "concept-grid",
-    "concepts?flags=all&only=1": "concept-grid",
+    "concepts?kinds=all&only=1": "concept-grid",
     "map": "map-canvas",
     "items": "items-grid",
     "correlation": "correlation-sentence",

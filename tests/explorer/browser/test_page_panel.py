@@ -136,7 +136,7 @@ def test_a_popover_never_makes_the_page_scroll(site, new_page, opens, height):
     assert last.bounding_box()["y"] < height
 
 
-def test_flags_are_explained_where_they_are_chosen(site, page):
+def test_kinds_are_explained_where_they_are_chosen(site, page):
     open_view(page, site.address("concepts"), "concept-grid")
     page.get_by_test_id("more-filters").click()
     text = page.locator(".popover").first.inner_text()

@@ -44,7 +44,7 @@ def test_undefined_values_come_last_and_are_not_zero(site, page):
     everything = site.concepts.sort("chi_model", "concept", descending=[True, False], nulls_last=True)
     undefined = everything["chi_model"].null_count()
     assert undefined > 0
-    open_view(page, site.address("concepts?flags=all&sort=-chi_model&cols=chi_model"), GRID)
+    open_view(page, site.address("concepts?kinds=all&sort=-chi_model&cols=chi_model"), GRID)
     assert shown_rows(page, GRID) == everything.height
     page.get_by_test_id(GRID).locator("[col-id=label]").nth(1).click()
     page.keyboard.press("Control+ArrowDown")
@@ -129,7 +129,7 @@ def test_a_concept_is_opened_and_closed_with_the_mouse_or_a_link(site, page, new
 def test_a_concept_that_follows_another_leads_to_it(site, page):
     told = site.concepts.filter(pl.col("leader").is_not_null() & (pl.col("leader") != pl.col("concept")))
     follower, leader = told["concept"][0], told["leader"][0]
-    open_view(page, site.address(f"concepts?q={follower}&flags=all&cols=followers"), GRID)
+    open_view(page, site.address(f"concepts?q={follower}&kinds=all&cols=followers"), GRID)
     shown = dict(
         zip(
             (concept_of(text) for text in cells(page, GRID, "label", shown_rows(page, GRID))),
@@ -204,20 +204,20 @@ def test_themes_by_keyboard(site, page):
     assert page.evaluate("document.activeElement.dataset.testid") == "table-search"
 
 
-def test_a_number_finds_a_flagged_concept(site, page):
+def test_a_number_finds_a_concept_that_is_not_ranked(site, page):
     flagged = site.concepts.filter(~pl.col("ranked") & pl.col("alive"))["concept"][0]
     open_view(page, site.address(f"concepts?q={flagged}"), GRID)
     assert concept_of(cells(page, GRID, "label", 1)[0]) == flagged
     assert f"concept {flagged}, found by its number," in page.get_by_test_id("count").inner_text()
 
 
-def test_only_flagged_concepts(site, page):
-    dense = site.concepts.filter("dense")
+def test_only_concepts_of_a_kind(site, page):
+    dense = site.concepts.filter(pl.col("kind") == "dense")
     assert dense.height > 0
-    open_view(page, site.address("concepts?flags=dense"), GRID)
-    await_rows(page, GRID, site.concepts.filter(pl.col("dense") | pl.col("ranked")).height)
+    open_view(page, site.address("concepts?kinds=dense"), GRID)
+    await_rows(page, GRID, site.concepts.filter((pl.col("kind") == "dense").fill_null(False) | pl.col("ranked")).height)
     page.get_by_test_id("more-filters").click()
-    page.get_by_test_id("only-flagged").click(force=True)
+    page.get_by_test_id("only-left-out").click(force=True)
     await_rows(page, GRID, dense.height)
 
 
@@ -247,7 +247,7 @@ def test_downloads_hold_what_is_shown(site, page, tmp_path):
 
 
 def test_a_spreadsheet_runs_nothing(site, page, tmp_path):
-    open_view(page, site.address("concepts?flags=all"), GRID)
+    open_view(page, site.address("concepts?kinds=all"), GRID)
     text = downloaded(page, "csv", tmp_path).read_text(encoding="utf-8-sig")
     labels = site.concepts["label"].drop_nulls()
     assert labels.str.contains(r"^\s*[=+@-]").any(), "the run has a label that is a formula"

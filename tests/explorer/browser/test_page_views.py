@@ -173,7 +173,7 @@ def test_a_huge_prompt_is_shown_in_steps(site, page):
 def test_hostile_texts_are_only_text(site, page):
     for view in (
         "overview",
-        "concepts?flags=all",
+        "concepts?kinds=all",
         "items?item=0",
         "items?item=1",
         "correlation",
@@ -198,7 +198,7 @@ def test_hostile_texts_are_only_text(site, page):
 
 
 def test_the_lasso_takes_what_lies_inside(site, page):
-    open_view(page, site.address("map?flags=all"), "map-canvas")
+    open_view(page, site.address("map?kinds=all"), "map-canvas")
     page.wait_for_function("document.querySelector('[data-testid=map-canvas]').dataset.points > 0")
     box = page.get_by_test_id("map-canvas").bounding_box()
     page.get_by_test_id("map-lasso").click()
@@ -349,7 +349,7 @@ def test_bad_addresses_say_so(site, page):
 ODD = {
     "concepts?sort=WORD": ("concept-grid", "There is no column “WORD”"),
     "concepts?each=WORD&cols=WORD": ("concept-grid", "each cannot be “WORD”"),
-    "concepts?theme=WORD&status=WORD&coverage=WORD&flags=WORD": ("concept-grid", "status cannot be “WORD”"),
+    "concepts?theme=WORD&status=WORD&coverage=WORD&kinds=WORD": ("concept-grid", "status cannot be “WORD”"),
     "map?colour=WORD&layout=WORD&theme=WORD&status=WORD": ("map-canvas", "colour cannot be “WORD”"),
     "items?sort=WORD&outcome=WORD": ("items-grid", "There is no column “WORD”"),
     "items?group=WORD": ("items-grid", None),
@@ -376,7 +376,7 @@ def test_redacted_export_shows_no_prompt(two_runs, tmp_path, page):
     opened = open_runs([two_runs[0].run], two_runs[0].dictionary)
     export(opened, tmp_path / "page", redact=True)
     url = f"{(tmp_path / 'page' / 'index.html').as_uri()}#/{opened[0].key}/"
-    for view, test_id in (("items?item=3", "item-title"), ("concepts?flags=all&concept=2", "concept-title")):
+    for view, test_id in (("items?item=3", "item-title"), ("concepts?kinds=all&concept=2", "concept-title")):
         open_view(page, url + view, test_id)
         page.wait_for_timeout(500)
         text = page.locator("body").inner_text()

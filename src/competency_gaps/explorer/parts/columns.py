@@ -71,6 +71,9 @@ _SPECS = (
     _Spec(columns.DENSITY, "percent", "benchmark"),
     _Spec(LABEL_SCORE, "decimal", "both"),
     _Spec(PEAK, "text", "both"),
+    _Spec(columns.KIND, "word", "both"),
+    _Spec(columns.LEXICAL, "percent", "both"),
+    _Spec(columns.STABILITY, "decimal", "both"),
 )
 
 
@@ -85,8 +88,8 @@ _TERMS = (
     Term(
         "ranked",
         "ranked",
-        "An alive concept without a flag. Flagged ones stand for the form of a text rather than for what it is about, "
-        "and no verdict counts them.",
+        "An alive concept that stands for what a text is about. Those of other kinds stand for what it looks like, "
+        "and no verdict counts them unless all kinds are ranked.",
     ),
     Term(
         "cas",

@@ -24,6 +24,7 @@ from competency_gaps.findings.sentences import with_words
 from competency_gaps.items.remark import DTYPE
 from competency_gaps.once import made_once
 from competency_gaps.runs.open import RunFolder
+from competency_gaps.sae.reference import SURFACE
 
 NOT_TOLD = "[not told]"
 """Stands for a word of an item in the features of findings."""
@@ -41,7 +42,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "concepts": (
         *_STATISTICS,
         *("concept", "label", "label_kind", "label_score", "label_scored_by", "explainer", "label_state", "alive"),
-        *("dense", "template", "exact_token", "missing", "ranked", "density", "n_benchmarks", "tau"),
+        *("kind", *SURFACE, "missing", "ranked", "density", "n_benchmarks", "tau"),
     ),
     "concept_benchmarks": (*_STATISTICS, "concept", "benchmark"),
     "benchmarks": (

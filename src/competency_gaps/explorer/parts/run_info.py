@@ -156,7 +156,7 @@ def _card(context: Context) -> list[facts.Fact]:
     if not reference:
         base = facts.Fact("Reference", "none", "no lift, and alive means active in this run")
     else:
-        kind = "base rates for lift and flags" if reference.get("lift") else "for flags only: the span has no lift"
+        kind = "base rates for lift and kinds" if reference.get("lift") else "for kinds only: the span has no lift"
         base = facts.Fact("Reference", str(reference.get("name")), kind)
     tests = facts.Fact(
         "Tests",

@@ -68,8 +68,8 @@ class Sources:
 
     @made_once
     def dense(self) -> np.ndarray:
-        """bool of shape (width,): concepts with the flag ``dense``."""
-        return self.run.concepts["dense"].fill_null(False).to_numpy()
+        """bool of shape (width,): concepts of the kind ``dense``."""
+        return (self.run.concepts["kind"] == "dense").fill_null(False).to_numpy()
 
     @made_once
     def texts(self) -> Texts:

@@ -11,6 +11,7 @@ MOST_ROWS = 50
 """Most rows of one answer [ours]."""
 
 PerformanceStatus = Literal["weak", "strong", "negligible", "typical", "insufficient", "untested"]
+ConceptKind = Literal["contextual", "token", "format", "position", "template", "dense"]
 CoverageStatus = Literal["missing", "under", "typical", "over"]
 Level = Literal["theme", "subtheme"]
 ConceptId = Annotated[int, Field(ge=0, description="Id of a concept.")]
@@ -81,9 +82,12 @@ class TopConcepts(Arguments):
     leaders_only: bool = Field(
         False, description="Of weak (strong) concepts that share their items, only the one that leads each group."
     )
-    flagged: bool = Field(
-        False, description="Also concepts that no ranking counts: dense, template, exact token, dead."
+    kind: ConceptKind | None = Field(
+        None,
+        description="Only concepts of this kind, ranked or not; contextual: topics, skills and ways of talking, which "
+        "rankings count; the others say what a text looks like.",
     )
+    all_kinds: bool = Field(False, description="Also concepts that no ranking counts, for their kind or as dead.")
     vanishes: bool = Field(
         False, description="Only concepts whose plain gap stands up to the test and whose gap does not."
     )

@@ -9,7 +9,7 @@ import polars as pl
 
 from competency_gaps.explorer.parts.records.details import ItemUse, ItemUses
 from competency_gaps.explorer.queries.arguments import OneConcept, TopConcepts
-from competency_gaps.explorer.queries.subject import FLAGS, Subject
+from competency_gaps.explorer.queries.subject import Subject
 from competency_gaps.explorer.queries.values import (
     AtMost,
     NamedConcept,
@@ -40,7 +40,7 @@ class ConceptLine(NamedConcept, Statistics):
     """A concept in a list."""
 
     label_marks: list[str] = []
-    flags: list[str] = []
+    kind: str | None
     theme: str | None
     plain_gap: Number
     vanishes: bool | None
@@ -110,9 +110,8 @@ class ConceptAnswer(ConceptLine):
     alive: bool
     missing: bool
     ranked: bool
-    dense: bool | None
-    template: bool | None
-    exact_token: bool | None
+    lexical_share: Number
+    stability: Number
     peak_token: str | None
     chi_model_low: Number
     chi_model_high: Number
@@ -148,11 +147,11 @@ def concept_line(subject: Subject, row: dict[str, Any]) -> ConceptLine:
     row
         Of ``Subject.concepts``, or with the numbers of one benchmark in their place.
     """
-    optional = {"label_marks": marks_of(row), "flags": [name for name in FLAGS if row[name]]}
-    left_out = {name for name, marks in optional.items() if not marks}
+    marks = marks_of(row)
+    left_out = set() if marks else {"label_marks"}
     if row["coverage_status"] != "missing":
         left_out |= {"density", "chance_seen"}
-    facts = {**row, **optional, "theme": subject.theme_names.get(("theme", row["theme"]))}
+    facts = {**row, "label_marks": marks, "theme": subject.theme_names.get(("theme", row["theme"]))}
     return ConceptLine.model_validate({name: value for name, value in facts.items() if name not in left_out})
 
 
@@ -218,7 +217,9 @@ def _within(subject: Subject, benchmark: str | None) -> pl.DataFrame:
 
 
 def _selection(arguments: TopConcepts) -> pl.Expr:
-    selected = pl.lit(True) if arguments.flagged else pl.col("ranked")
+    selected = pl.lit(True) if arguments.all_kinds else pl.col("ranked")
+    if arguments.kind is not None:
+        selected = pl.col("kind") == arguments.kind
     if arguments.status is not None:
         selected &= pl.col("performance_status") == arguments.status
     if arguments.coverage is not None:

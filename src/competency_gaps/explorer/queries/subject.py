@@ -22,8 +22,6 @@ from competency_gaps.presentation.themes import theme_name
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import shorten, visible
 
-FLAGS = ("dense", "template", "exact_token")
-
 
 @dataclass(frozen=True, eq=False)
 class Subject:

@@ -1,0 +1,82 @@
+"""What kind of concept each one is: whether it stands for a competency, or for what text looks like [ours]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.config.run import EvidenceConfig, MetricsConfig
+
+CONTEXTUAL = "contextual"
+"""A topic, a skill, a way of talking: what is left when a concept is of none of the other kinds."""
+KINDS = (CONTEXTUAL, "token", "format", "position", "template", "dense")
+MIN_SUPPORT = 5
+"""Fewest items in which a concept must be active for a run to tell that it fires on one token; in a single item every
+concept does."""
+
+
+@dataclass(frozen=True)
+class LatentFacts:
+    """Each latent's behaviour over tokens, which tells its kind. Arrays of shape (concepts,); NaN = not known."""
+
+    density: np.ndarray
+    """Share of tokens on which it is active, in [0, 1]."""
+    template_share: np.ndarray
+    """Share of its mass on template and boundary tokens, in [0, 1]."""
+    token_share: np.ndarray
+    """Share of its mass on its most frequent token string (a lower bound), in [0, 1]."""
+    token: list[str | None]
+    """That token string."""
+    lexical_share: np.ndarray
+    """Share of its activation's variance that the token explains, at most about 1."""
+    pair_share: np.ndarray
+    """The same that the token before and the token explain."""
+    format_share: np.ndarray
+    """Share of its mass on punctuation, white space, digits and markup, in [0, 1]."""
+    first_share: np.ndarray
+    """Share of its mass on the first tokens of texts, in [0, 1]."""
+
+    @classmethod
+    def of_sample(cls, density: np.ndarray, template_share: np.ndarray) -> LatentFacts:
+        """Facts of a sample of tokens that was read for these two alone."""
+        unknown = np.full(len(density), np.nan)
+        return cls(density, template_share, unknown, [None] * len(density), *[unknown] * 4)
+
+
+def kinds_of(facts: LatentFacts, settings: MetricsConfig) -> np.ndarray:
+    """Tell kinds from facts and thresholds.
+
+    Returns
+    -------
+    ndarray of object (str or None) of shape (concepts,)
+        One of ``KINDS``, the last of them that holds; None: no reference says how the concept goes with tokens.
+    """
+    kind = np.full(len(facts.density), None, dtype=object)
+    kind[~np.isnan(facts.lexical_share)] = CONTEXTUAL
+    with np.errstate(invalid="ignore"):
+        kind[facts.lexical_share > settings.lexical_above] = "token"
+        kind[facts.pair_share > settings.pair_above] = "token"
+        kind[facts.token_share >= settings.exact_token_above] = "token"
+        kind[facts.format_share > settings.format_above] = "format"
+        kind[facts.first_share > settings.position_above] = "position"
+        kind[facts.template_share > settings.template_above] = "template"
+        kind[facts.density > settings.dense_above] = "dense"
+    return kind
+
+
+def kind_counts(concepts: pl.DataFrame) -> dict[str, int]:
+    """Count concepts of each kind, those with the column ``kind`` null under ``unknown``; kinds without any are absent.
+
+    Concepts that are not alive are not counted.
+    """
+    counts = dict(concepts.filter("alive")["kind"].fill_null("unknown").value_counts().iter_rows())
+    return {kind: counts[kind] for kind in (*KINDS, "unknown") if kind in counts}
+
+
+def ranked(concepts: pl.DataFrame, config: EvidenceConfig) -> pl.Series:
+    """Tell which concepts are ranked, by their columns ``alive`` and ``kind``."""
+    if config.kinds == "all":
+        return concepts["alive"].alias("ranked")
+    return concepts.select(ranked=pl.col("alive") & (pl.col("kind").fill_null(CONTEXTUAL) == CONTEXTUAL))["ranked"]

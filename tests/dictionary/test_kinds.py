@@ -1,0 +1,115 @@
+"""Kinds of concepts: rules, counts, and what ranking all kinds changes in a run."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.stats import false_discovery_control
+
+import competency_gaps as cg
+from competency_gaps.config import EvidenceConfig, MetricsConfig
+from competency_gaps.dictionary.kinds import LatentFacts, kind_counts, kinds_of, ranked
+from competency_gaps.explorer.opened import comparable, open_runs
+from competency_gaps.stages.outcomes import made_outcomes
+
+NOTHING = float("nan")
+
+
+def kind(**changes):
+    usual = {"density": 0.01, "template_share": 0.0, "token_share": 0.1, "lexical_share": 0.1, "pair_share": 0.2}
+    facts = usual | {"format_share": 0.2, "first_share": 0.0} | changes
+    arrays = {name: np.array([value]) for name, value in facts.items()}
+    return kinds_of(LatentFacts(**arrays, token=[None]), MetricsConfig())[0]
+
+
+def test_kinds_follow_their_thresholds():
+    assert kind() == "contextual"
+    assert kind(lexical_share=0.6) == kind(pair_share=0.8) == kind(token_share=0.95) == "token"
+    assert kind(lexical_share=0.6, format_share=0.6) == "format"
+    assert kind(format_share=0.6, first_share=0.6) == "position"
+    assert kind(first_share=0.6, template_share=0.6) == "template"
+    assert kind(template_share=0.6, density=0.2) == "dense"
+
+
+def test_a_kind_is_unknown_without_a_reference_unless_the_run_tells_it():
+    unknown = dict.fromkeys(("lexical_share", "pair_share", "format_share", "first_share", "token_share"), NOTHING)
+    assert kind(**unknown) is None
+    assert kind(**unknown | {"token_share": 0.95}) == "token" and kind(**unknown | {"density": 0.5}) == "dense"
+
+
+def test_ranked_are_contextual_and_unknown_concepts_or_all():
+    table = pl.DataFrame({"alive": [True, True, True, False], "kind": ["contextual", None, "token", None]})
+    assert ranked(table, EvidenceConfig()).to_list() == [True, True, False, False]
+    assert ranked(table, EvidenceConfig(kinds="all")).to_list() == [True, True, True, False]
+    assert kind_counts(table) == {"contextual": 1, "token": 1, "unknown": 1}
+
+
+@pytest.fixture
+def run(tiny_run, tmp_path):
+    """A run of which every third concept is of the kind ``token`` and hence not ranked."""
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run.path, folder)
+    shutil.rmtree(folder / "outcomes", ignore_errors=True)
+    token = pl.col("concept") % 3 == 0
+    table = tiny_run.concepts.with_columns(
+        kind=pl.when(token & pl.col("alive")).then(pl.lit("token")).otherwise(pl.lit("contextual")),
+        ranked=pl.col("alive") & ~token,
+    )
+    table.write_parquet(folder / "concepts.parquet")
+    return cg.open_run(folder)
+
+
+def test_all_kinds_are_tested_together(run):
+    """The false-discovery rate is over what is ranked: q-values follow from the p-values of all that are tested."""
+    every = run.with_all_kinds()
+    concepts = every.concepts
+    assert every.base == run.path and every.kind == "score" and every.manifest["evidence"]["kinds"] == "all"
+    assert (concepts["ranked"] == concepts["alive"]).all()
+    tested = concepts.filter(pl.col("p_value").is_not_null())
+    assert (tested["kind"] == "token").any() and (tested["kind"] == "contextual").any()
+    sizeable = (tested["gap_high"] < -0.01) | (tested["gap_low"] > 0.01)
+    p = np.where(sizeable, tested["p_value"], 1.0)
+    assert tested["q_value"].to_numpy() == pytest.approx(false_discovery_control(p))
+    assert tested.height == every.manifest["evidence"]["tested"]
+    # What belongs to items and coverage is the run's own.
+    assert every.items["details"].equals(run.items["details"]) and concepts["chi_bench"].equals(
+        run.concepts["chi_bench"]
+    )
+    assert [made.path for made in made_outcomes(run)] == [every.path]
+    assert every.with_all_kinds().path == every.path and every.run_itself().path == run.path
+    assert every.as_model(run.scored_model).path == run.path
+
+
+def test_a_run_that_ranks_all_kinds_is_itself(tiny_run, tiny_config, tmp_path):
+    settings = {**tiny_config, "evidence": {"kinds": "all"}}
+    made = cg.run(settings, tmp_path / "run")
+    assert made.with_all_kinds().path == made.path
+    assert (made.concepts["ranked"] == made.concepts["alive"]).all()
+
+
+def test_other_models_are_read_with_all_kinds_too(run):
+    scores = run.items.select("benchmark", id="item_id", other=pl.lit(0.5))
+    run.add_scores(scores)
+    other = run.as_model("other", all_kinds=True)
+    assert (other.concepts["ranked"] == other.concepts["alive"]).all()
+    assert not run.as_model("other").concepts["ranked"].equals(other.concepts["ranked"])
+
+
+def test_coverage_without_any_score_is_read_with_all_kinds(run):
+    path = run.path / "items.parquet"
+    items = pl.read_parquet(path).with_columns(score=pl.lit(None, pl.Float64))
+    items.write_parquet(path)
+    every = cg.open_run(run.path).with_all_kinds()
+    assert every.concepts["ranked"].sum() > run.concepts["ranked"].sum() > 0
+    assert (every.concepts["ranked"] == every.concepts["alive"]).all() and every.concepts["q_value"].null_count() == 64
+    assert [made.path for made in made_outcomes(cg.open_run(run.path))] == [every.path]
+
+
+def test_the_explorer_lists_it_beside_the_run(run):
+    every = run.with_all_kinds()
+    opened = open_runs([run.path])
+    assert [each.run.path for each in opened] == [run.path, every.path] and "all kinds" in opened[1].title
+    assert not comparable(opened)

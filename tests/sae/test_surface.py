@@ -1,0 +1,167 @@
+"""What is on the surface of tokens, read from a model: by brute force, in any chunks; stability between two SAEs."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import competency_gaps.sae.training  # noqa: F401  (the package that imports evaluate)
+from competency_gaps.config import ModelConfig, SAEConfig
+from competency_gaps.progress import Progress
+from competency_gaps.sae import evaluate, stability, surface
+from competency_gaps.sae.pair import load_pair
+from competency_gaps.sae.training.texts import TokenPiece, cut_pieces
+from core_helpers import TEXT
+
+QUIET = Progress(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def pair(model_folder, sae_folder):
+    return load_pair(ModelConfig(name=str(model_folder("llama")), dtype="float32"), SAEConfig(folder=sae_folder))
+
+
+@pytest.fixture(scope="module")
+def pieces(pair):
+    rng = np.random.default_rng(0)
+    words = TEXT.split()
+    texts = [" ".join(rng.choice(words, rng.integers(10, 60))) + f" {i}.\n" for i in range(40)]
+    return list(cut_pieces(texts, pair.lm.tokenizer, context=40, bos_id=pair.bos_id))
+
+
+@pytest.fixture(scope="module")
+def latents(pair, pieces):
+    """Each piece's latents on its own text's tokens."""
+    import torch
+
+    with torch.inference_mode():
+        read = [evaluate.read_hook(pair.lm, pair.hook, [piece.ids])[0] for piece in pieces]
+        return [
+            pair.sae.encode(x)[torch.from_numpy(p.content & ~p.bos)].numpy() for x, p in zip(read, pieces, strict=True)
+        ]
+
+
+def read(pair, pieces):
+    return evaluate.read_texts(pair.lm, pair.hook, pair.sae, pieces, tokens=10**6, progress=QUIET)[1]
+
+
+def test_shares_of_mass_equal_a_direct_count(pair, pieces, latents):
+    reference = read(pair, pieces)
+    mass = np.concatenate(latents).sum(axis=0)
+    forms = {name: np.zeros(len(mass)) for name in surface.FORMS}
+    first = np.zeros(len(mass))
+    for piece, z in zip(pieces, latents, strict=True):
+        first += z[: surface.FIRST].sum(axis=0)
+        for token, row in zip(piece.ids[piece.content & ~piece.bos], z, strict=True):
+            form = surface.form_of(pair.lm.tokenizer.decode([int(token)]))
+            if form is not None:
+                forms[form] += row
+    known = mass > 0
+    assert known.sum() > 20 and sum(forms.values()).sum() > 0
+    for name, values in (*forms.items(), ("first_share", first)):
+        assert getattr(reference, name)[known] == pytest.approx((values / np.maximum(mass, 1e-30))[known], abs=1e-5)
+        assert np.isnan(getattr(reference, name)[~known]).all()
+
+
+def test_entropy_is_that_of_the_peaks_of_windows(pair, pieces, latents):
+    """There are fewer windows than are sampled, so all of them count."""
+    reference = read(pair, pieces)
+    checked = 0
+    for concept in range(pair.sae.d_sae):
+        peaks = []
+        for piece, z in zip(pieces, latents, strict=True):
+            ids = piece.ids[piece.content & ~piece.bos]
+            if len(z) and z[:, concept].max() > 0:
+                peaks.append(int(ids[z[:, concept].argmax()]))
+        peaks = peaks[: surface.PEAKS] if len(peaks) <= surface.PEAKS else None
+        if peaks is None or len(peaks) < surface.FEWEST_PEAKS:
+            assert peaks is None or np.isnan(reference.token_entropy[concept])
+            continue
+        _, counts = np.unique(peaks, return_counts=True)
+        share = counts / len(peaks)
+        expected = -(share * np.log2(share)).sum() + (len(counts) - 1) / (2 * np.log(2) * len(peaks))
+        assert reference.token_entropy[concept] == pytest.approx(expected, abs=0.02)
+        checked += 1
+    assert checked > 5
+
+
+@pytest.mark.parametrize(("batch", "chunk", "block"), [(64, 4096, 16_384), (4096, 17, 50), (200, 64, 300)])
+def test_is_the_same_in_any_chunks(pair, pieces, monkeypatch, batch, chunk, block):
+    whole = read(pair, pieces)
+    for name, value in (("BATCH_TOKENS", batch), ("CHUNK", chunk), ("BLOCK", block)):
+        monkeypatch.setattr(evaluate, name, value)
+    divided = read(pair, pieces)
+    for name in ("lexical_share", "pair_share", *surface.FORMS, "first_share"):
+        one, other = getattr(whole, name), getattr(divided, name)
+        assert (~np.isnan(one)).sum() > 10
+        assert other == pytest.approx(one, abs=1e-4, nan_ok=True), name
+    # A near tie may be another peak where batches round differently.
+    assert np.nanmean(np.abs(divided.token_entropy - whole.token_entropy)) < 0.01
+
+
+def test_long_documents_are_several_texts_and_blocks_hold_whole_ones(pair, monkeypatch):
+    monkeypatch.setattr(surface, "TEXT_TOKENS", 100)
+    flags = np.ones(40, bool)
+    pieces = [TokenPiece(np.arange(40, dtype=np.int32), flags, ~flags, doc) for doc in (0, 0, 0, 0, 1, 2, 2)]
+    assert surface.number_texts(pieces).tolist() == [0, 0, 0, 1, 2, 3, 3]
+    blocks = surface.Surface(4, pieces, pair.lm.tokenizer).blocks(50)
+    assert [list(block) for block in blocks] == [[0, 1, 2], [3, 4], [5, 6]]
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        *[(text, "space") for text in (" \n", "")],
+        *[(text, "punctuation") for text in (".", " “")],
+        *[(text, "digits") for text in ("12", " $5")],
+        *[(text, "markup") for text in ("</", "__", "\\")],
+        *[(text, None) for text in ("a1", " word", "é", "\ufffd")],
+    ],
+)
+def test_forms_of_tokens(text, form):
+    assert surface.form_of(text) == form
+
+
+def test_peaks_are_a_random_sample_that_does_not_depend_on_the_order():
+    rng = np.random.default_rng(1)
+    latent, window = np.divmod(np.arange(3 * 2000), 2000)
+    token = np.where(rng.random(6000) < 0.25, 7, 8)
+    value = np.ones(6000)
+    kept = []
+    for parts in (1, 13):
+        peaks = surface._Peaks(3)
+        for part in np.array_split(np.random.default_rng(parts).permutation(6000), parts):
+            peaks.add(latent[part], token[part], window[part], value[part])
+        kept.append(peaks.entropy())
+    assert kept[0] == pytest.approx(kept[1])
+    assert kept[0] == pytest.approx([0.81] * 3, abs=0.2)  # of a share of a quarter
+
+
+def test_stability_equals_correlations(monkeypatch):
+    rng = np.random.default_rng(2)
+    own = np.where(rng.random((500, 30)) < 0.1, rng.exponential(size=(500, 30)), 0)
+    other = np.where(rng.random((500, 40)) < 0.1, rng.exponential(size=(500, 40)), 0)
+    other[:, 5] = 2 * own[:, 3]
+    own[:, 4], other[:, 7] = 0, 0
+    own[9:, 6] = 0
+    with np.errstate(invalid="ignore"):
+        expected = np.nanmax(np.corrcoef(own.T, other.T)[:30, 30:], axis=1, initial=-1)
+    known = (own > 0).sum(axis=0) >= stability.FEWEST_ACTIVE
+    for size in (2**24, 100):
+        monkeypatch.setattr(stability, "_BLOCK", size)
+        found = stability.largest_correlations(sp.csr_array(own), sp.csr_array(other))
+        assert found[known] == pytest.approx(expected[known])
+        assert found[3] == pytest.approx(1) and np.isnan(found[[4, 6]]).all()
+
+
+def test_an_sae_is_found_again_in_itself(pair, pieces):
+    against = (pair.sae, pair.hook)
+    _, reference = evaluate.read_texts(
+        pair.lm, pair.hook, pair.sae, pieces, tokens=10**6, against=against, progress=QUIET
+    )
+    known = ~np.isnan(reference.stability)
+    assert known.sum() > 10 and reference.stability[known] == pytest.approx(1)
+    assert np.isnan(dataclasses.replace(read(pair, pieces)).stability).all()

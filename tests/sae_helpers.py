@@ -24,7 +24,13 @@ LEFT_OUT = {"abstopk": "signed", "matching_pursuit": "signed", "temporal": "read
 
 
 def build(
-    architecture: str, folder: Path, *, hook: str = "blocks.2.hook_resid_post", seed: int = 0, **settings: Any
+    architecture: str,
+    folder: Path,
+    *,
+    hook: str = "blocks.2.hook_resid_post",
+    seed: int = 0,
+    metadata: dict[str, Any] | None = None,
+    **settings: Any,
 ) -> Path:
     """Save a random SAE of one architecture, about a quarter of its latents active per token."""
     from sae_lens.registry import get_sae_class
@@ -32,7 +38,8 @@ def build(
 
     kind, config = get_sae_class(architecture)
     options = {**INFERENCE.get(architecture, {}), **settings}
-    sae = kind(config(d_in=WIDTH, d_sae=LATENTS, metadata=SAEMetadata(hook_name=hook, model_name="tiny"), **options))
+    about = SAEMetadata(hook_name=hook, model_name="tiny", **(metadata or {}))
+    sae = kind(config(d_in=WIDTH, d_sae=LATENTS, metadata=about, **options))
     randomise(sae, seed)
     sae.save_model(folder)
     return folder

@@ -75,7 +75,8 @@ class Extractor:
             If an activation is not finite.
         """
         spans = [
-            x[: needed(sequence)][_mask(sequence, x.device)] for sequence, x in zip(sequences, activations, strict=True)
+            self.sae.inputs(x, sequence.span[: needed(sequence)])
+            for sequence, x in zip(sequences, activations, strict=True)
         ]
         for sequence, span in zip(sequences, spans, strict=True):
             if not bool(span.isfinite().all()):
@@ -133,9 +134,3 @@ class SpanTap:
 def needed(sequence: ItemTokens) -> int:
     """Number of tokens up to the span's end: a causal model need not read what follows."""
     return int(np.flatnonzero(sequence.span)[-1]) + 1
-
-
-def _mask(sequence: ItemTokens, device: torch.device) -> torch.Tensor:
-    import torch
-
-    return torch.from_numpy(sequence.span[: needed(sequence)]).to(device)

@@ -129,8 +129,8 @@ def train_sae(
     json_: options.JsonOption = False,
 ) -> None:
     """Train an SAE on a model's activations over your texts, with SAELens' trainer."""
-    from competency_gaps.sae.training import train_sae as train
     from competency_gaps.sae.training.train import CARD
+    from competency_gaps.sae.training.train import train_sae as train
 
     checked = parse_config(TrainingConfig, read_yaml(config, set_ or []), str(config))
     folder = train(checked, out, terminal(quiet))

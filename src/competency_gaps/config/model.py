@@ -102,11 +102,15 @@ class TrainingConfig(Config):
     d_sae: Annotated[int, Field(gt=1)] = 4096
     """Number of latents."""
     k: Annotated[int, Field(gt=0)] = 32
-    """Active latents per token (``batchtopk``: on average; not used by ``jumprelu``)."""
+    """Active latents per activation (``batchtopk``: on average; not used by ``jumprelu``)."""
     l0_coefficient: float = 1.0
     """Weight of the sparsity penalty (``jumprelu`` only)."""
     tokens: Annotated[int, Field(gt=0)] = 5_000_000
-    """Distinct tokens whose activations are trained on."""
+    """Tokens that are read; one in ``stride`` of their activations is trained on."""
+    average_over: Annotated[int, Field(gt=0)] = 1
+    """Tokens over which activations are averaged before they are encoded, as whatever is read with the SAE will be."""
+    stride: Annotated[int, Field(gt=0)] = 1
+    """Every how many tokens an activation is kept: neighbouring averages are nearly the same."""
     epochs: Annotated[float, Field(gt=0)] = 1.0
     """Passes over these activations."""
     context: Annotated[int, Field(gt=1)] = 256
@@ -114,14 +118,14 @@ class TrainingConfig(Config):
     template_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Share of the chat documents whose template tokens are trained on: they are the same everywhere."""
     batch: Annotated[int, Field(gt=0)] = 2048
-    """Tokens per training step."""
+    """Activations per training step."""
     lr: Annotated[float, Field(gt=0)] = 5e-4
     warm_up: Annotated[float, Field(ge=0, le=1)] = 0.05
     """Share of the steps in which the learning rate rises."""
     decay: Annotated[float, Field(ge=0, le=1)] = 0.3
     """Share of the steps, at the end, in which the learning rate falls to 0."""
     dead_after: Annotated[int, Field(gt=0)] = 100_000
-    """Tokens after which a silent latent counts as dead and is trained with the auxiliary loss."""
+    """Activations after which a silent latent counts as dead and is trained with the auxiliary loss."""
     autocast: bool = True
     """Train in bfloat16 where the machine is fast in it; the weights stay float32."""
     save_dtype: Literal["float32", "float16", "bfloat16"] = "float32"

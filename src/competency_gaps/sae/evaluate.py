@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import Hook, replaced
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Progress
+from competency_gaps.sae.averaging import trailing_mean
 from competency_gaps.sae.gate import LatentStatistics
 from competency_gaps.sae.load import SparseAutoencoder
 from competency_gaps.sae.reference import WINDOW, Reference
@@ -47,7 +49,7 @@ class SAEFigures:
     loss_reconstructed: float
     """The same with the SAE's reconstruction in place of the activation."""
     loss_ablated: float
-    """The same with zeros in its place."""
+    """The same with zeros in its place (for an SAE of averages: without the average)."""
     loss_recovered: float
     """(ablated - reconstructed) / (ablated - untouched); 1 = nothing lost."""
     loss_tokens: int
@@ -163,7 +165,7 @@ def _add_rows(
     ids = np.concatenate([p.ids[~p.bos] for p in rows])
     content = np.concatenate([p.content[~p.bos] for p in rows])
     own = np.concatenate([start + np.cumsum(p.content[~p.bos]) - 1 for start, p in zip(starts, rows, strict=True)])
-    parts = [activations[i, : len(p.ids)][torch.from_numpy(~p.bos).to(activations.device)] for i, p in enumerate(rows)]
+    parts = [sae.inputs(activations[i], ~p.bos) for i, p in enumerate(rows)]
     place = np.concatenate(
         [np.arange((~p.bos).sum()) // WINDOW + i * max(len(p.ids) for p in rows) for i, p in enumerate(rows)]
     )
@@ -210,12 +212,8 @@ class _Windows:
 def _losses(
     lm: LanguageModel, hook: Hook, sae: SparseAutoencoder, pieces: list[TokenPiece], progress: Progress
 ) -> tuple[list[float], int]:
-    """Mean next-token loss untouched, through the SAE, and with zeros; first tokens are never replaced."""
+    """Mean next-token loss untouched, through the SAE, and without what it encodes; first tokens are never replaced."""
     import torch
-
-    def through_sae(x: torch.Tensor) -> torch.Tensor:
-        y = x.to(sae.sae.device, sae.sae.dtype)
-        return sae.sae.decode(sae.encode(y)).to(x.device, x.dtype)
 
     totals, count = np.zeros(3), 0
     with progress.stage("measuring losses", total=sum(len(p.ids) for p in pieces), unit="tokens") as bar:
@@ -225,11 +223,37 @@ def _losses(
             real = torch.from_numpy(pad([np.ones(len(p.ids), np.int32) for p in rows], 0)).bool().to(lm.device)
             first = torch.from_numpy(pad([p.bos.astype(np.int32) for p in rows], 0)).bool().to(lm.device)
             changed = real & ~first
-            for i, change in enumerate((None, through_sae, torch.zeros_like)):
+            lengths = changed.sum(dim=1).tolist()
+            rebuilt = functools.partial(_with_encoded, sae, lengths, zero=False)
+            ablated = functools.partial(_with_encoded, sae, lengths, zero=True)
+            for i, change in enumerate((None, rebuilt, ablated)):
                 totals[i] += _loss_sum(lm, hook, ids, real, changed, change)
             count += int(real[:, 1:].sum())
             bar.advance(sum(len(p.ids) for p in rows))
     return (totals / count).tolist(), count
+
+
+def _with_encoded(sae: SparseAutoencoder, lengths: list[int], x: torch.Tensor, *, zero: bool) -> torch.Tensor:
+    """Replace in activations what the SAE encodes of them by its reconstruction, or by zeros.
+
+    An SAE of averages encodes only what neighbouring tokens have in common: the average of their directions, at each
+    token's own norm. The rest of the activation stays.
+
+    Parameters
+    ----------
+    lengths
+        Tokens of each text, which follow each other in ``x``.
+    """
+    import torch
+
+    parts = []
+    for part in x.split(lengths):
+        own = part.to(sae.sae.device, sae.sae.dtype)
+        encoded = trailing_mean(own, sae.average_over)
+        new = torch.zeros_like(encoded) if zero else sae.sae.decode(sae.encode(encoded))
+        scale = own.norm(dim=1, keepdim=True) if sae.average_over > 1 else 1
+        parts.append((own + scale * (new - encoded)).to(x.device, x.dtype))
+    return torch.cat(parts)
 
 
 def _loss_sum(

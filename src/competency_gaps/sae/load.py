@@ -13,9 +13,11 @@ from competency_gaps.config import SAEConfig
 from competency_gaps.embedded import embedded_sae
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.model.load import weights_hash
+from competency_gaps.sae.averaging import trailing_mean
 from competency_gaps.sae.directory import check_release
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from sae_lens import SAE
 
@@ -69,20 +71,44 @@ class SparseAutoencoder:
         """Number of latents."""
         return int(self.identity["d_sae"])
 
-    def encode(self, activations: torch.Tensor) -> torch.Tensor:
-        """Latents of activations.
+    @property
+    def average_over(self) -> int:
+        """Tokens over which activations are averaged before they are encoded; 1: they are not."""
+        return int(self.identity["average_over"])
+
+    def inputs(self, activations: torch.Tensor, chosen: np.ndarray) -> torch.Tensor:
+        """What is encoded of a text's chosen tokens.
+
+        Parameters
+        ----------
+        activations : torch.Tensor of shape (at least tokens, d_in)
+            At the hook; what follows the text is padding.
+        chosen : ndarray of bool of shape (tokens,)
+            Averages are over these tokens alone.
+
+        Returns
+        -------
+        torch.Tensor of shape (chosen tokens, d_in), on the device of the activations
+        """
+        import torch
+
+        mask = torch.from_numpy(chosen).to(activations.device)
+        return trailing_mean(activations[: len(chosen)][mask], self.average_over)
+
+    def encode(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Latents of what :meth:`inputs` gave.
 
         Normalisation and the decoder's bias belong to this step, so nothing is applied before it.
 
         Parameters
         ----------
-        activations : torch.Tensor of shape (tokens, d_in)
+        inputs : torch.Tensor of shape (tokens, d_in)
 
         Returns
         -------
         torch.Tensor of shape (tokens, d_sae), dense, in the SAE's dtype
         """
-        latents = self.sae.encode(activations.to(self.sae.device))
+        latents = self.sae.encode(inputs.to(self.sae.device))
         return latents.to_dense() if latents.is_sparse else latents
 
 
@@ -141,6 +167,7 @@ def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder
         "d_in": header.d_in,
         "d_sae": int(settings["d_sae"]),
         "dtype": config.dtype,
+        "average_over": settings.get("average_over", 1),
         "hook_name": header.hook_name,
         "model_name": metadata.get("model_name"),
         "neuronpedia_id": metadata.get("neuronpedia_id"),
@@ -187,7 +214,20 @@ def _read(config: SAEConfig, device: str | None) -> tuple[SaeHeader, Autoencoder
     hook_name = config.hook_name or metadata.get("hook_name") or metadata.get("hf_hook_name")
     if not hook_name:
         raise UserError(f"SAE {name!r} does not say where its activations come from: set sae.hook_name.")
+    over = _average_over(metadata, name)
+    if over > 1:
+        settings = {**settings, "average_over": over}
     return SaeHeader(name, folder, str(hook_name), settings, metadata), sae
+
+
+def _average_over(metadata: Mapping[str, Any], name: str) -> int:
+    over = metadata.get("average_over", 1)
+    if not isinstance(over, int) or isinstance(over, bool) or over < 1:
+        raise UserError(
+            f"SAE {name!r}: its metadata gives average_over = {over!r}. Expected the number of tokens over which "
+            f"activations are averaged before they are encoded, a whole number from 1."
+        )
+    return over
 
 
 def _read_cfg(folder: Path, name: str) -> dict[str, Any]:

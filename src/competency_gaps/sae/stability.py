@@ -68,9 +68,8 @@ def _content_latents(sae: SparseAutoencoder, activations: torch.Tensor, piece: T
     """Latents of a piece on the text's own tokens: shape (tokens, width). First tokens are not encoded."""
     import torch
 
-    device = activations.device
     with torch.inference_mode():
-        x = activations[torch.from_numpy(~piece.bos).to(device)].to(sae.sae.device, sae.sae.dtype)
+        x = sae.inputs(activations, ~piece.bos).to(sae.sae.device, sae.sae.dtype)
         latents = sae.encode(x)[torch.from_numpy(piece.content[~piece.bos]).to(sae.sae.device)]
         return sp.csr_array(latents.float().cpu().numpy())
 

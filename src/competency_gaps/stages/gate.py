@@ -84,16 +84,16 @@ def _measure(
             activations = read_hook(extractor.lm, extractor.hook, [chosen[i].ids for i in batch])
             for row, i in enumerate(batch):
                 own, bos = chosen[i].own, chosen[i].bos
-                x = activations[row, : len(own)].to(sae.sae.device, sae.sae.dtype)
-                _add(judged, sae, x[torch.from_numpy(~bos).to(x.device)], own[~bos])
+                _add(judged, sae, sae.inputs(activations[row], ~bos), own[~bos])
                 if every is not judged:
-                    _add(every, sae, x, own)
+                    _add(every, sae, sae.inputs(activations[row], np.ones(len(own), bool)), own)
             bar.advance(sum(len(chosen[i].ids) for i in batch))
     return judged, every
 
 
 def _add(statistics: LatentStatistics, sae: SparseAutoencoder, x: torch.Tensor, own: np.ndarray) -> None:
     """Add tokens in chunks that fit into memory."""
+    x = x.to(sae.sae.device, sae.sae.dtype)
     size = max(1, CHUNK_ELEMENTS // sae.d_sae)
     for start in range(0, len(x), size):
         part = x[start : start + size]

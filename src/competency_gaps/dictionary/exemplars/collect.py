@@ -160,9 +160,7 @@ def _read_chunk(
     for batch in plan_batches([len(piece.ids) for piece in chunk], BATCH_TOKENS):
         activations = read_hook(lm, hook, [chunk[i].ids for i in batch])
         for group in _groups([len(counted[i]) for i in batch], most):
-            parts = [activations[row, : len(masks[batch[row]])] for row in group]
-            chosen = [torch.from_numpy(masks[batch[row]]).to(activations.device) for row in group]
-            x = torch.cat([part[mask] for part, mask in zip(parts, chosen, strict=True)])
+            x = torch.cat([sae.inputs(activations[row], masks[batch[row]]) for row in group])
             _add(sae, x, [counted[batch[row]] for row in group], first[batch[group]], gathered, settings)
     gathered.add_tokens(np.concatenate([_windows_of(ids) for ids in counted]))
     tokens = sum(len(piece.ids) for piece in chunk)

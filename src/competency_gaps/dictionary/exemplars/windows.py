@@ -41,7 +41,7 @@ def firing(
     Parameters
     ----------
     x : torch.Tensor of shape (tokens, d_in)
-        Activations at the hook.
+        What the SAE encodes of the tokens.
     window : ndarray of int64 of shape (tokens,)
         Position of each token's window.
     ranking

@@ -23,6 +23,7 @@ from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import Hook
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Progress
+from competency_gaps.sae.averaging import full_stretches
 from competency_gaps.sae.training.texts import TokenPiece, cut_pieces, read_documents
 
 if TYPE_CHECKING:
@@ -35,10 +36,12 @@ BATCH_TOKENS = 4096
 
 @dataclass(frozen=True)
 class ActivationCache:
-    """Shards of activations, each of shape (tokens, width), shuffled inside."""
+    """Shards of what is trained on, each of shape (activations, width), shuffled inside."""
 
     shards: list[Path]
     tokens: int
+    """Tokens that were read for them."""
+    size: int
     """Activations in all shards."""
 
     def batches(self, batch: int, *, seed: int) -> Iterator[torch.Tensor]:
@@ -93,20 +96,21 @@ def cache_activations(
     pieces = cut_pieces(documents, lm.tokenizer, context=config.context, bos_id=bos_id)
     chosen = choose_tokens(pieces, template_share=config.template_share, seed=config.seed)
     shards: list[Path] = []
-    total = 0
+    total = kept = 0
     with progress.stage("computing activations", total=config.tokens, unit="tokens") as bar:
         for number, group in enumerate(_groups(chosen, config.tokens)):
             path = folder / f"shard-{number:05d}.safetensors"
-            size = sum(int(keep.sum()) for _, keep in group)
+            sizes = [int(keep.sum()) for _, keep in group]
             if not path.exists():
-                _write_shard(path, lm, hook, group, seed=config.seed + number, advance=bar.advance)
+                _write_shard(path, lm, hook, group, config, seed=config.seed + number, advance=bar.advance)
             else:
-                bar.skip(size)
+                bar.skip(sum(sizes))
             shards.append(path)
-            total += size
+            total += sum(sizes)
+            kept += sum(max(0, -(-(size - config.average_over + 1) // config.stride)) for size in sizes)
     if total < config.tokens:
         log.warning("the texts hold only %d of the %d tokens that the configuration asks for", total, config.tokens)
-    return ActivationCache(shards, total)
+    return ActivationCache(shards, total, kept)
 
 
 def choose_tokens(
@@ -146,6 +150,7 @@ def _write_shard(
     lm: LanguageModel,
     hook: Hook,
     group: list[tuple[TokenPiece, np.ndarray]],
+    config: TrainingConfig,
     *,
     seed: int,
     advance: Callable[[float], None],
@@ -158,7 +163,8 @@ def _write_shard(
         pieces = [group[i] for i in batch]
         rows = read_hook(lm, hook, [piece.ids for piece, _ in pieces])
         for row, (_, keep) in zip(rows, pieces, strict=True):
-            chosen.append(row[: len(keep)][torch.from_numpy(keep)].to("cpu", torch.bfloat16))
+            own = full_stretches(row[: len(keep)][torch.from_numpy(keep)], config.average_over)
+            chosen.append(own[:: config.stride].to("cpu", torch.bfloat16))
         advance(sum(int(keep.sum()) for _, keep in pieces))
     activations = torch.cat(chosen)
     shuffle = torch.from_numpy(np.random.default_rng(seed).permutation(len(activations)))
@@ -167,7 +173,7 @@ def _write_shard(
 
 def _identity(config: TrainingConfig, lm: LanguageModel) -> dict[str, object]:
     parts = as_dict(config)
-    keys = ("hook_name", "context", "template_share", "seed")
+    keys = ("hook_name", "average_over", "stride", "context", "template_share", "seed")
     for path in (*config.texts, *config.heldout):
         if not path.is_file():
             raise UserError(f"texts {str(path)!r}: there is no such file (looked from {Path.cwd()}).")

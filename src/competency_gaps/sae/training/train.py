@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import json
 import logging
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +29,8 @@ from competency_gaps.sae.evaluate import evaluate_sae
 from competency_gaps.sae.load import SparseAutoencoder, load_sae
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.training.activations import ActivationCache, cache_activations
+from competency_gaps.sae.training.checkpoint import FILE as CHECKPOINT_FILE
+from competency_gaps.sae.training.checkpoint import load_checkpoint, save_checkpoint
 from competency_gaps.sae.training.texts import cut_pieces, read_documents
 
 if TYPE_CHECKING:
@@ -40,13 +44,15 @@ TRAINING_FILE = "training.json"
 CARD = "card.json"
 LOSS_TOKENS = 30_000
 DEAD_TOKENS = 1_000_000
+SAVE_SECONDS = 60.0
 
 
 def train_sae(config: TrainingConfig, out: Path, progress: Progress) -> Path:
     """Train an SAE and write its pack: ``cfg.json``, ``sae_weights.safetensors``, ``reference.parquet``, ``card.json``.
 
     Activations are kept under ``out/activations``: a killed training resumes from them, and another
-    configuration of the SAE reuses them. They may be deleted afterwards.
+    configuration of the SAE reuses them. They may be deleted afterwards. The state of the training itself is kept once
+    a minute; one that was killed goes on from there.
 
     Returns
     -------
@@ -64,15 +70,15 @@ def train_sae(config: TrainingConfig, out: Path, progress: Progress) -> Path:
     width = hook_width(lm, hook)
     progress.say(f"{config.model.name}: {hook.path} ({width} wide), {lm.identity['dtype']}")
     cache = cache_activations(config, lm, hook, bos_id, out / "activations", progress)
-    if cache.tokens < config.batch:
+    if cache.size < config.batch:
         raise UserError(
-            f"the texts give {cache.tokens} tokens to train on, fewer than one batch of {config.batch}: "
+            f"the texts give {cache.size} activations to train on, fewer than one batch of {config.batch}: "
             f"give more texts, or a smaller 'batch'."
         )
     if _is_trained(config, out):
         progress.say(f"{out} holds this SAE, trained: only its card and reference statistics are made again")
     else:
-        _save(_fit(config, width, lm.device, bos_id is not None, cache, progress), config, out)
+        _save(_fit(config, width, lm.device, bos_id is not None, cache, out, progress), config, out)
     write_card(config, lm, hook, bos_id, cache, out, progress)
     return out
 
@@ -93,6 +99,7 @@ def _fit(
     device: torch.device,
     prepend_bos: bool,
     cache: ActivationCache,
+    out: Path,
     progress: Progress,
 ) -> TrainingSAE[Any]:
     import torch
@@ -100,7 +107,7 @@ def _fit(
     from sae_lens.training.sae_trainer import SAETrainer
 
     torch.manual_seed(config.seed)
-    total = int(cache.tokens * config.epochs) // config.batch * config.batch
+    total = int(cache.size * config.epochs) // config.batch * config.batch
     steps = total // config.batch
     trainer_config = SAETrainerConfig(
         total_training_samples=total,
@@ -117,16 +124,26 @@ def _fit(
         logger=LoggingConfig(log_to_wandb=False),
     )
     sae = _new_sae(config, width, device, prepend_bos, steps)
-    batches = cache.batches(config.batch, seed=config.seed)
-    with torch.enable_grad(), progress.stage("training", total=total, unit="tokens") as bar:
-        trainer = SAETrainer(cfg=trainer_config, sae=sae, data_provider=_advancing(batches, bar))
+    trainer = SAETrainer(cfg=trainer_config, sae=sae, data_provider=iter(()))
+    with torch.enable_grad(), progress.stage("training", total=total, unit="activations") as bar:
         _centre(trainer, sae, cache, config)
+        if load_checkpoint(trainer, as_dict(config), out):
+            bar.skip(trainer.n_training_samples)
+        trainer.data_provider = _batches(trainer, cache, config, out, bar)
         trainer.fit()
     return sae
 
 
-def _advancing(batches: Iterator[torch.Tensor], bar: Bar) -> Iterator[torch.Tensor]:
-    for batch in batches:
+def _batches(
+    trainer: Any, cache: ActivationCache, config: TrainingConfig, out: Path, bar: Bar
+) -> Iterator[torch.Tensor]:
+    """The batches that are still to be trained on; between two of them the trainer's state is saved now and then."""
+    saved = time.monotonic()
+    batches = cache.batches(config.batch, seed=config.seed)
+    for batch in itertools.islice(batches, trainer.n_training_steps, None):
+        if time.monotonic() - saved > SAVE_SECONDS:
+            save_checkpoint(trainer, as_dict(config), out)
+            saved = time.monotonic()
         bar.advance(len(batch))
         yield batch
 
@@ -158,6 +175,7 @@ def _new_sae(
         hf_hook_name=None,
         prepend_bos=prepend_bos,
         context_size=config.context,
+        **({"average_over": config.average_over} if config.average_over > 1 else {}),
     )
     common: dict[str, Any] = {
         "d_in": width,
@@ -189,6 +207,7 @@ def _save(sae: TrainingSAE[Any], config: TrainingConfig, out: Path) -> None:
     settings = json.loads(Path(cfg).read_text())
     Path(cfg).write_text(json.dumps({**settings, "device": "cpu", "dtype": "float32"}, indent=1) + "\n")
     write_json(out / TRAINING_FILE, as_dict(config))
+    (out / CHECKPOINT_FILE).unlink(missing_ok=True)
 
 
 def write_card(
@@ -202,7 +221,11 @@ def write_card(
 ) -> None:
     """Measure the finished SAE on the held-out texts and write its card and its reference statistics."""
     sae = load_sae(SAEConfig(folder=out, hook_name=config.hook_name), lm.device)
-    figures: dict[str, Any] = {"trained_tokens": cache.tokens, **dead_share(sae, cache, progress)}
+    figures: dict[str, Any] = {
+        "trained_tokens": cache.tokens,
+        "trained_activations": cache.size,
+        **dead_share(sae, cache, progress),
+    }
     if config.heldout:
         pieces = cut_pieces(read_documents(config.heldout), lm.tokenizer, context=config.context, bos_id=bos_id)
         measured, reference = evaluate_sae(
@@ -232,8 +255,8 @@ def dead_share(sae: SparseAutoencoder, cache: ActivationCache, progress: Progres
     import torch
 
     fired = np.zeros(sae.d_sae, dtype=bool)
-    seen, wanted = 0, min(DEAD_TOKENS, cache.tokens)
-    with progress.stage("counting dead latents", total=wanted, unit="tokens") as bar, torch.inference_mode():
+    seen, wanted = 0, min(DEAD_TOKENS, cache.size)
+    with progress.stage("counting dead latents", total=wanted, unit="activations") as bar, torch.inference_mode():
         for rows in cache.in_order(4096):
             fired |= (sae.encode(rows[: wanted - seen]) > 0).any(dim=0).cpu().numpy()
             seen += len(rows[: wanted - seen])

@@ -20,6 +20,7 @@ NOTHING = float("nan")
 
 def kind(**changes):
     usual = {"density": 0.01, "template_share": 0.0, "token_share": 0.1, "lexical_share": 0.1, "pair_share": 0.2}
+    usual["word_share"] = 0.3
     facts = usual | {"format_share": 0.2, "first_share": 0.0} | changes
     arrays = {name: np.array([value]) for name, value in facts.items()}
     return kinds_of(LatentFacts(**arrays, token=[None]), MetricsConfig())[0]
@@ -34,8 +35,16 @@ def test_kinds_follow_their_thresholds():
     assert kind(template_share=0.6, density=0.2) == "dense"
 
 
+def test_concepts_of_averages_are_judged_by_the_words_of_their_stretches():
+    averaged = {"lexical_share": NOTHING, "pair_share": NOTHING}
+    assert kind(**averaged, word_share=0.5) == "contextual" and kind(**averaged, word_share=0.8) == "token"
+    assert kind(word_share=0.8) == "contextual", "where shares of variance are known they decide"
+    assert kind(**averaged, word_share=0.8, format_share=0.6) == "format"
+
+
 def test_a_kind_is_unknown_without_a_reference_unless_the_run_tells_it():
-    unknown = dict.fromkeys(("lexical_share", "pair_share", "format_share", "first_share", "token_share"), NOTHING)
+    names = ("lexical_share", "pair_share", "word_share", "format_share", "first_share", "token_share")
+    unknown = dict.fromkeys(names, NOTHING)
     assert kind(**unknown) is None
     assert kind(**unknown | {"token_share": 0.95}) == "token" and kind(**unknown | {"density": 0.5}) == "dense"
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-import competency_gaps.sae.training  # noqa: F401  (the package that imports evaluate)
 from competency_gaps.config import ModelConfig, SAEConfig
 from competency_gaps.progress import Progress
 from competency_gaps.sae import evaluate, stability, surface
 from competency_gaps.sae.pair import load_pair
 from competency_gaps.sae.training.texts import TokenPiece, cut_pieces
 from core_helpers import TEXT
+from sae_helpers import build
 
 QUIET = Progress(quiet=True)
 
@@ -94,7 +94,7 @@ def test_is_the_same_in_any_chunks(pair, pieces, monkeypatch, batch, chunk, bloc
     for name, value in (("BATCH_TOKENS", batch), ("CHUNK", chunk), ("BLOCK", block)):
         monkeypatch.setattr(evaluate, name, value)
     divided = read(pair, pieces)
-    for name in ("lexical_share", "pair_share", *surface.FORMS, "first_share"):
+    for name in ("lexical_share", "pair_share", "word_share", *surface.FORMS, "first_share"):
         one, other = getattr(whole, name), getattr(divided, name)
         assert (~np.isnan(one)).sum() > 10
         assert other == pytest.approx(one, abs=1e-4, nan_ok=True), name
@@ -132,12 +132,84 @@ def test_peaks_are_a_random_sample_that_does_not_depend_on_the_order():
     value = np.ones(6000)
     kept = []
     for parts in (1, 13):
-        peaks = surface._Peaks(3)
+        peaks = surface._Peaks(3, 1)
         for part in np.array_split(np.random.default_rng(parts).permutation(6000), parts):
-            peaks.add(latent[part], token[part], window[part], value[part])
+            peaks.add(latent[part], token[:, None], part, window[part], value[part])
         kept.append(peaks.entropy())
     assert kept[0] == pytest.approx(kept[1])
     assert kept[0] == pytest.approx([0.81] * 3, abs=0.2)  # of a share of a quarter
+
+
+OVER = 4
+
+
+@pytest.fixture(scope="module")
+def averaging(model_folder, tmp_path_factory):
+    folder = build("standard", tmp_path_factory.mktemp("sae"), metadata={"average_over": OVER})
+    return load_pair(ModelConfig(name=str(model_folder("llama")), dtype="float32"), SAEConfig(folder=folder))
+
+
+def test_for_averages_the_tokens_of_the_stretch_count(averaging, pieces):
+    """By brute force: stretch by stretch, for concepts with fewer windows than are sampled."""
+    import torch
+
+    reference = read(averaging, pieces)
+    own = [piece.ids[piece.content & ~piece.bos] for piece in pieces]
+    with torch.inference_mode():
+        at_hook = [evaluate.read_hook(averaging.lm, averaging.hook, [piece.ids])[0] for piece in pieces]
+        z = [
+            averaging.sae.encode(averaging.sae.inputs(x, ~p.bos)).numpy() for x, p in zip(at_hook, pieces, strict=True)
+        ]
+    stretches = [[ids[max(0, max(t + 1, OVER) - OVER) : max(t + 1, OVER)] for t in range(len(ids))] for ids in own]
+    every = [set(stretch.tolist()) for of_text in stretches for stretch in of_text]
+    usual = {token: sum(token in stretch for stretch in every) / len(every) for token in set.union(*every)}
+    checked = 0
+    for concept in range(averaging.sae.d_sae):
+        peaks = [(s[c.argmax()], c.max()) for s, c in zip(stretches, (x[:, concept] for x in z), strict=True)]
+        peaks = [(set(stretch.tolist()), value) for stretch, value in peaks if value > 0]
+        if len(peaks) < surface.FEWEST_PEAKS:
+            assert np.isnan(reference.word_share[concept])
+            continue
+        if len(peaks) > surface.PEAKS:
+            continue  # a sample of them is taken
+        mass = sum(value for _, value in peaks)
+        beyond = []
+        for token in set.union(*(stretch for stretch, _ in peaks)):
+            share = sum(value for stretch, value in peaks if token in stretch) / mass
+            beyond.append((share - usual[token]) / (1 - min(usual[token], 0.999)))
+        assert reference.word_share[concept] == pytest.approx(max(beyond), abs=0.02)
+        digits = [
+            np.mean([surface.form_of(averaging.lm.tokenizer.decode([int(t)])) == "digits" for t in stretch])
+            for of_text in stretches
+            for stretch in of_text
+        ]
+        values = np.concatenate([x[:, concept] for x in z])
+        assert reference.digits[concept] == pytest.approx(
+            values @ digits / values.sum(), abs=2e-3
+        )  # short texts repeat
+        checked += 1
+    assert checked > 5
+    assert np.isnan(reference.lexical_share).all() and np.isnan(reference.token_entropy).all()
+
+
+def test_a_word_and_a_topic_are_told_apart(pair):
+    """Planted in stretches of 8 tokens: one latent goes with a word, the other with any of a topic's twenty words."""
+    rng = np.random.default_rng(5)
+    texts = rng.integers(100, 400, (300, 40))
+    texts[rng.random(texts.shape) < 0.01] = 7
+    topic = rng.random(300) < 0.2
+    texts[topic] = np.where(rng.random((topic.sum(), 40)) < 0.3, rng.integers(50, 70, (topic.sum(), 40)), texts[topic])
+    own = np.ones(40, bool)
+    pieces = [TokenPiece(ids.astype(np.int32), own, ~own, i) for i, ids in enumerate(texts)]
+    seen = surface.Surface(2, pieces, pair.lm.tokenizer, 8)
+    tokens = seen.tokens(range(300))
+    stretch = tokens.token[tokens.stretch]
+    word, about = (stretch == 7).any(axis=1), np.repeat(topic, 40)
+    value = np.r_[np.ones(word.sum()), np.ones(about.sum())]
+    latent = np.r_[np.zeros(word.sum(), np.int64), np.ones(about.sum(), np.int64)]
+    seen.add(tokens, surface.Active(latent, np.r_[np.flatnonzero(word), np.flatnonzero(about)], value))
+    share = seen.columns()["word_share"]
+    assert share[0] == pytest.approx(1) and share[1] < 0.5
 
 
 def test_stability_equals_correlations(monkeypatch):

@@ -33,6 +33,8 @@ class LatentFacts:
     """Share of its activation's variance that the token explains, at most about 1."""
     pair_share: np.ndarray
     """The same that the token before and the token explain."""
+    word_share: np.ndarray
+    """Share of its mass on stretches that hold the same token, beyond chance; at most 1."""
     format_share: np.ndarray
     """Share of its mass on punctuation, white space, digits and markup, in [0, 1]."""
     first_share: np.ndarray
@@ -42,7 +44,7 @@ class LatentFacts:
     def of_sample(cls, density: np.ndarray, template_share: np.ndarray) -> LatentFacts:
         """Facts of a sample of tokens that was read for these two alone."""
         unknown = np.full(len(density), np.nan)
-        return cls(density, template_share, unknown, [None] * len(density), *[unknown] * 4)
+        return cls(density, template_share, unknown, [None] * len(density), *[unknown] * 5)
 
 
 def kinds_of(facts: LatentFacts, settings: MetricsConfig) -> np.ndarray:
@@ -54,10 +56,12 @@ def kinds_of(facts: LatentFacts, settings: MetricsConfig) -> np.ndarray:
         One of ``KINDS``, the last of them that holds; None: no reference says how the concept goes with tokens.
     """
     kind = np.full(len(facts.density), None, dtype=object)
-    kind[~np.isnan(facts.lexical_share)] = CONTEXTUAL
+    averaged = np.isnan(facts.lexical_share) & ~np.isnan(facts.word_share)
+    kind[~np.isnan(facts.lexical_share) | averaged] = CONTEXTUAL
     with np.errstate(invalid="ignore"):
         kind[facts.lexical_share > settings.lexical_above] = "token"
         kind[facts.pair_share > settings.pair_above] = "token"
+        kind[averaged & (facts.word_share > settings.word_above)] = "token"
         kind[facts.token_share >= settings.exact_token_above] = "token"
         kind[facts.format_share > settings.format_above] = "format"
         kind[facts.first_share > settings.position_above] = "position"

@@ -134,7 +134,7 @@ def _read_pieces(
     statistics = LatentStatistics(sae.d_sae, sae.d_in)
     majority = MajorityToken(sae.d_sae)
     windows = _Windows(sae.d_sae)
-    surface = Surface(sae.d_sae, chosen, lm.tokenizer)
+    surface = Surface(sae.d_sae, chosen, lm.tokenizer, sae.average_over)
     with progress.stage("reading texts", total=sum(len(p.ids) for p in chosen), unit="tokens") as bar:
         for block in surface.blocks(BLOCK):
             sizes = [int((chosen[i].content & ~chosen[i].bos).sum()) for i in block]

@@ -16,7 +16,17 @@ WINDOW = 64
 """Tokens of a window: a stretch of text about as long as a benchmark's item."""
 
 SURFACE = (
-    *("lexical_share", "pair_share", "token_entropy", "punctuation", "space", "digits", "markup", "first_share"),
+    *(
+        "lexical_share",
+        "pair_share",
+        "token_entropy",
+        "word_share",
+        "punctuation",
+        "space",
+        "digits",
+        "markup",
+        "first_share",
+    ),
     "stability",
 )
 """Columns that say how a latent goes with tokens; runs copy them."""
@@ -43,11 +53,15 @@ class Reference:
     """Mean over these windows of its mean activation per token, > 0: a typical CAS; NaN where silent."""
     lexical_share: np.ndarray
     """Share of its activation's variance that the token explains, corrected for chance (at most about 1, and near 0 or
-    slightly below for a latent that has nothing to do with tokens); NaN where active in fewer than 5 texts."""
+    slightly below for a latent that has nothing to do with tokens); NaN where active in fewer than 5 texts, and for an
+    SAE of averages."""
     pair_share: np.ndarray
     """The same of the pair of the token before and the token, over pairs that recur in another text."""
     token_entropy: np.ndarray
     """Entropy in bits of the tokens on which it peaks in windows, of a sample of 64 windows; NaN: fewer than 5."""
+    word_share: np.ndarray
+    """Largest share of its mass, at its peaks in these windows, on stretches that hold the same token (what the SAE
+    averages; for others the token itself), beyond chance: at most 1; NaN: fewer than 5 windows."""
     punctuation: np.ndarray
     """Share of its mass in texts on tokens of punctuation, in [0, 1]; NaN where silent."""
     space: np.ndarray

@@ -1,5 +1,7 @@
 """What is on the surface of the tokens on which latents are active: the token itself, its form, its place.
 
+For an SAE of averages (:mod:`competency_gaps.sae.averaging`) these are all tokens of the stretch that is averaged.
+
 One pass over texts, whose memory depends on the SAE's width and not on the activations: per latent the sums of
 :mod:`competency_gaps.metrics.lexical`, a mass for each form of tokens, and a sample of its windows' peaks.
 """
@@ -44,6 +46,9 @@ class TextTokens(NamedTuple):
     """int64: number of the window of ``WINDOW`` tokens, over the whole corpus."""
     first: np.ndarray
     """bool: among the ``FIRST`` tokens of the piece."""
+    stretch: np.ndarray
+    """int64 of shape (tokens, ``average_over``): places, among these tokens, of those that are averaged; repeated where
+    the text is shorter."""
 
 
 class Active(NamedTuple):
@@ -67,6 +72,8 @@ class Surface:
     pieces
         The whole corpus in order; the pieces of a document follow each other. It is counted first, in about 40 bytes
         per token.
+    average_over
+        Tokens that the SAE averages. If more than 1, shares of variance are not known: a single token says little.
     buckets
         Sums kept for each latent in place of one per token (see :class:`LexicalShare`); None: as many as fit.
     """
@@ -76,9 +83,11 @@ class Surface:
         width: int,
         pieces: Sequence[TokenPiece],
         tokenizer: PreTrainedTokenizerBase,
+        average_over: int = 1,
         buckets: int | None = None,
     ) -> None:
         self._pieces = pieces
+        self._over = average_over
         self._texts = number_texts(pieces)
         tokens = self.tokens(range(len(pieces)))
         self._lexical = LexicalShare(width, Recurring.of(tokens.token, tokens.text), buckets)
@@ -86,7 +95,8 @@ class Surface:
         self._form = forms(np.unique(tokens.token), tokenizer)
         self._mass = np.zeros((len(FORMS) + 1, width))
         self._first = np.zeros(width)
-        self._peaks = _Peaks(width)
+        self._peaks = _Peaks(width, average_over)
+        self._usual = self._stretches_with()
 
     def blocks(self, tokens: int) -> Iterator[range]:
         """Divide the pieces into stretches of whole texts with at least this many tokens (fewer in the last)."""
@@ -102,8 +112,24 @@ class Surface:
     def tokens(self, pieces: Sequence[int]) -> TextTokens:
         """Give the texts' own tokens of some pieces."""
         parts = [self._tokens_of(i) for i in pieces]
-        columns = zip(*parts, strict=True) if parts else [[np.zeros(0, np.int64)]] * len(TextTokens._fields)
-        return TextTokens(*map(np.concatenate, columns))
+        start = np.cumsum([0, *(len(part.token) for part in parts)])
+        parts = [part._replace(stretch=part.stretch + at) for part, at in zip(parts, start[:-1], strict=True)]
+        if not parts:
+            none = np.zeros(0, np.int64)
+            return TextTokens(none, none, none, none, none.astype(bool), np.zeros((0, self._over), np.int64))
+        return TextTokens(*map(np.concatenate, zip(*parts, strict=True)))
+
+    def _stretches_with(self) -> np.ndarray:
+        """Share of the corpus' stretches that hold each token: float64 of shape (largest id + 1,)."""
+        holding = np.zeros(len(self._form))
+        stretches = 0
+        for block in self.blocks(TEXT_TOKENS):
+            tokens = self.tokens(block)
+            ids = np.sort(tokens.token[tokens.stretch], axis=1)
+            new = np.c_[np.ones(len(ids), bool), ids[:, 1:] != ids[:, :-1]]
+            holding += np.bincount(ids[new], minlength=len(holding))
+            stretches += len(ids)
+        return holding / max(1, stretches)
 
     def _tokens_of(self, i: int) -> TextTokens:
         piece = self._pieces[i]
@@ -113,7 +139,9 @@ class Surface:
         place = np.arange(int(own.sum()))
         # No piece has as many windows as this.
         window = i * 2**20 + place // WINDOW
-        return TextTokens(ids[own], pair[own], np.full(len(place), self._texts[i]), window, place < FIRST)
+        end = np.minimum(np.maximum(place, self._over - 1), len(place) - 1)
+        stretch = np.maximum(0, end[:, None] - np.arange(self._over))
+        return TextTokens(ids[own], pair[own], np.full(len(place), self._texts[i]), window, place < FIRST, stretch)
 
     def add(self, tokens: TextTokens, active: Active) -> None:
         """Add all activations on the tokens of whole texts."""
@@ -121,13 +149,16 @@ class Surface:
         if not len(latent):
             return
         width = len(self._first)
-        text = tokens.text[active.token]
-        self._lexical.add(latent, tokens.token[active.token], text, value)
-        self._pairs.add(latent, tokens.pair[active.token], text, value)
-        form = self._form[tokens.token[active.token]]
-        self._mass += np.bincount(form * width + latent, value, self._mass.size).reshape(self._mass.shape)
-        self._first += np.bincount(latent, value * tokens.first[active.token], width)
-        self._peaks.add(latent, tokens.token[active.token], tokens.window[active.token], value)
+        if self._over == 1:
+            text = tokens.text[active.token]
+            self._lexical.add(latent, tokens.token[active.token], text, value)
+            self._pairs.add(latent, tokens.pair[active.token], text, value)
+        form = self._form[tokens.token]
+        for i in range(len(self._mass)):
+            part = (form == i)[tokens.stretch].mean(axis=1)
+            self._mass[i] += np.bincount(latent, value * part[active.token], width)
+        self._first += np.bincount(latent, value * tokens.first[tokens.stretch].mean(axis=1)[active.token], width)
+        self._peaks.add(latent, tokens.token[tokens.stretch], active.token, tokens.window[active.token], value)
 
     def columns(self) -> dict[str, np.ndarray]:
         """Give the columns of the reference, each float64 of shape (width,); NaN = not known."""
@@ -138,6 +169,7 @@ class Surface:
             "lexical_share": self._lexical.share(),
             "pair_share": self._pairs.share(),
             "token_entropy": self._peaks.entropy(),
+            "word_share": self._peaks.word_share(self._usual),
             **{name: share[i] for i, name in enumerate(FORMS)},
             "first_share": first,
         }
@@ -178,32 +210,43 @@ def form_of(text: str) -> str | None:
 
 
 class _Peaks:
-    """The tokens on which latents peak in windows: a random sample of windows for each, drawn by a hash."""
+    """The stretches on which latents peak in windows: a random sample of windows for each, drawn by a hash."""
 
-    def __init__(self, width: int) -> None:
-        self._token = np.full((width, PEAKS), -1, np.int64)
+    def __init__(self, width: int, average_over: int) -> None:
+        self._stretch = np.full((width, PEAKS, average_over), -1, np.int32)
         self._draw = np.full((width, PEAKS), np.inf)
+        self._value = np.zeros((width, PEAKS))
 
-    def add(self, latent: np.ndarray, token: np.ndarray, window: np.ndarray, value: np.ndarray) -> None:
+    def add(
+        self, latent: np.ndarray, stretches: np.ndarray, token: np.ndarray, window: np.ndarray, value: np.ndarray
+    ) -> None:
+        """Add activations; ``stretches`` holds the ids of each token's stretch."""
         order = np.lexsort((-value, window, latent))  # stable: of equal values the first
         ordered, where = latent[order], window[order]
         first = order[np.r_[True, (ordered[1:] != ordered[:-1]) | (where[1:] != where[:-1])]]
         own, seen = latent[first].astype(np.uint64), window[first].astype(np.uint64)
         draw = mix(mix(own) ^ seen).astype(np.float64)
         fresh = draw < self._draw[latent[first], -1]
-        touched, rows = np.unique(latent[first][fresh], return_inverse=True)
-        known = np.repeat(np.arange(len(touched)), PEAKS)
-        row = np.concatenate([known, rows])
-        draws = np.concatenate([self._draw[touched].ravel(), draw[fresh]])
-        tokens = np.concatenate([self._token[touched].ravel(), token[first][fresh]])
+        first, draw = first[fresh], draw[fresh]
+        touched, rows = np.unique(latent[first], return_inverse=True)
+        row = np.concatenate([np.repeat(np.arange(len(touched)), PEAKS), rows])
+        draws = np.concatenate([self._draw[touched].ravel(), draw])
         order = np.lexsort((draws, row))
         starts = np.searchsorted(row[order], np.arange(len(touched)))
         kept = order[starts[:, None] + np.arange(PEAKS)]
-        self._draw[touched], self._token[touched] = draws[kept], tokens[kept]
+        known = self._stretch[touched].reshape(-1, self._stretch.shape[2])
+        stretch = np.concatenate([known, stretches[token[first]].astype(np.int32)])
+        values = np.concatenate([self._value[touched].ravel(), value[first]])
+        self._draw[touched], self._stretch[touched], self._value[touched] = draws[kept], stretch[kept], values[kept]
 
     def entropy(self) -> np.ndarray:
-        """Entropy of the peaks' tokens, in bits, with Miller and Madow's correction; NaN: too few windows."""
-        tokens = np.sort(self._token, axis=1)
+        """Entropy of the peaks' tokens, in bits, with Miller and Madow's correction.
+
+        NaN: too few windows, or stretches of several tokens.
+        """
+        if self._stretch.shape[2] > 1:
+            return np.full(len(self._stretch), np.nan)
+        tokens = np.sort(self._stretch[:, :, 0], axis=1)
         known = tokens >= 0
         count = known.sum(axis=1)
         ends = known & np.c_[tokens[:, 1:] != tokens[:, :-1], np.ones(len(tokens), bool)]
@@ -214,3 +257,22 @@ class _Peaks:
         plain = np.bincount(row, -share * np.log2(share), len(tokens))
         corrected = plain + (ends.sum(axis=1) - 1) / (2 * np.log(2) * np.maximum(1, count))
         return np.where(count >= FEWEST_PEAKS, corrected, np.nan)
+
+    def word_share(self, usual: np.ndarray) -> np.ndarray:
+        """Largest share of the peaks' mass, beyond chance, on stretches that hold the same token.
+
+        Parameters
+        ----------
+        usual : ndarray of float64 of shape (largest id + 1,)
+            Share of all stretches that hold each token, ``b``. With ``s`` the share here: ``(s - b) / (1 - b)``.
+        """
+        share = np.full(len(self._stretch), np.nan)
+        for concept in np.flatnonzero((self._stretch[:, :, 0] >= 0).sum(axis=1) >= FEWEST_PEAKS):
+            known = self._stretch[concept, :, 0] >= 0
+            ids = np.sort(self._stretch[concept, known], axis=1)
+            new = np.c_[np.ones(len(ids), bool), ids[:, 1:] != ids[:, :-1]]
+            value = self._value[concept, known]
+            held, index = np.unique(ids[new], return_inverse=True)
+            mass = np.bincount(index, np.repeat(value, new.sum(axis=1))) / value.sum()
+            share[concept] = ((mass - usual[held]) / (1 - np.minimum(usual[held], 0.999))).max()
+        return share

@@ -172,6 +172,7 @@ def _facts(
         token=known,
         lexical_share=reference.lexical_share,
         pair_share=reference.pair_share,
+        word_share=reference.word_share,
         format_share=reference.format_share,
         first_share=reference.first_share,
     )

@@ -153,6 +153,7 @@ def test_for_averages_the_tokens_of_the_stretch_count(averaging, pieces):
     """By brute force: stretch by stretch, for concepts with fewer windows than are sampled."""
     import torch
 
+    pieces = [piece for piece in pieces if (piece.content & ~piece.bos).sum() >= OVER]
     reference = read(averaging, pieces)
     own = [piece.ids[piece.content & ~piece.bos] for piece in pieces]
     with torch.inference_mode():
@@ -184,9 +185,7 @@ def test_for_averages_the_tokens_of_the_stretch_count(averaging, pieces):
             for stretch in of_text
         ]
         values = np.concatenate([x[:, concept] for x in z])
-        assert reference.digits[concept] == pytest.approx(
-            values @ digits / values.sum(), abs=2e-3
-        )  # short texts repeat
+        assert reference.digits[concept] == pytest.approx(values @ digits / values.sum(), abs=1e-4)
         checked += 1
     assert checked > 5
     assert np.isnan(reference.lexical_share).all() and np.isnan(reference.token_entropy).all()

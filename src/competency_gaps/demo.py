@@ -7,11 +7,10 @@ from pathlib import Path
 
 from competency_gaps.api.make import run
 from competency_gaps.api.run import Run
-from competency_gaps.config import ReasoningGymSource, RunConfig, parse_config, read_yaml
+from competency_gaps.config import RunConfig, parse_config, read_yaml
 from competency_gaps.embedded import DEMO_CONFIG, MODELS
-from competency_gaps.embedded.pins import REASONING_GYM, PinnedWheel
 from competency_gaps.embedded.weights import local_weights
-from competency_gaps.embedded.wheels import cached_file, local_package
+from competency_gaps.embedded.wheels import cached_file
 from competency_gaps.progress import Progress
 from competency_gaps.progress_bar import minutes
 from competency_gaps.text import plural
@@ -19,8 +18,7 @@ from competency_gaps.text import plural
 OPERATIONS = 1.31e13
 """Floating-point operations of the demo's passes, as ``stages.estimate`` counts them (a slow test compares them)."""
 _LOADING = 30.0
-"""Seconds for everything except the passes: generating tasks, unpacking the model, writing tables (measured on two
-AVX2 cores)."""
+"""Seconds for everything except the passes: unpacking the model, writing tables (measured on two AVX2 cores)."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Outlook:
         """The outlook in words; ``out`` is the run folder."""
         download = f", after a download of {self.megabytes} MB, needed only once" if self.megabytes else ""
         return [
-            f"The demo asks SmolLM2-135M-Instruct {plural(self.items, 'question')} from {self.benchmarks} generated "
+            f"The demo asks SmolLM2-135M-Instruct {plural(self.items, 'question')} from {self.benchmarks} "
             f"benchmarks, reads its concepts through a sparse autoencoder, and writes a report to {out}.",
             f"That takes about {minutes(self.seconds)} here ({self.speed / 1e9:,.0f} billion operations a second in "
             f"{self.precision}){download}. If it is stopped, the same command resumes it.",
@@ -97,22 +95,19 @@ def demo_outlook(config: RunConfig) -> Outlook:
     from competency_gaps.model.load import chosen_device, chosen_dtype
     from competency_gaps.model.speed import matmul_speed
     from competency_gaps.stages.estimate import PRODUCTS
+    from competency_gaps.stages.load import load_suite
 
-    sources = [choice.source for choice in config.benchmarks if isinstance(choice.source, ReasoningGymSource)]
     device = chosen_device(config.model.device)
     dtype = chosen_dtype(config.model.dtype, device)
     speed = matmul_speed(device, dtype)
     seconds = OPERATIONS / (PRODUCTS * speed) + _LOADING
-    items = sum(source.size for source in sources)
-    return Outlook(len(sources), items, seconds, dtype, speed, _megabytes(config))
+    items = sum(len(suite.items) for suite in load_suite(config.benchmarks, Progress(quiet=True)).values())
+    return Outlook(len(config.benchmarks), items, seconds, dtype, speed, _megabytes(config))
 
 
 def _megabytes(config: RunConfig) -> int:
-    """Size of the downloads that this machine still needs, in MB."""
+    """Size of the download that this machine still needs, in MB."""
     weights = MODELS.get(config.model.name)
-    needed: list[PinnedWheel] = []
-    if weights is not None and local_weights(weights) is None:
-        needed.append(weights.wheel)
-    if local_package(REASONING_GYM) is None:
-        needed.append(REASONING_GYM)
-    return sum(wheel.megabytes for wheel in needed if cached_file(wheel) is None)
+    if weights is None or local_weights(weights) is not None or cached_file(weights.wheel) is not None:
+        return 0
+    return weights.wheel.megabytes

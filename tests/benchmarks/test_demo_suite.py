@@ -1,39 +1,54 @@
-"""The demo's suite, as the recipe makes it."""
+"""The demo's suite: written items, all different, whose answers cannot be read off the options."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
+from collections import Counter
 
+import numpy as np
 import pytest
 
 from competency_gaps.demo import demo_config
-from competency_gaps.embedded import DEMO_CONFIG
+from competency_gaps.embedded import BENCHMARKS, embedded_benchmark
+from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 from competency_gaps.stages.load import load_suite
 
-RECIPE = Path(__file__).parents[2] / "recipes" / "demo_suite.py"
 
-pytestmark = pytest.mark.slow
-
-
-def test_the_recipe_makes_the_suite(tmp_path):
-    made = tmp_path / "demo.yaml"
-    subprocess.run([sys.executable, str(RECIPE), str(made)], check=True)
-    assert made.read_text(encoding="utf-8") == DEMO_CONFIG.read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def suite():
+    return load_suite(demo_config().benchmarks, Progress(quiet=True))
 
 
-def test_no_two_items_are_equal_and_few_are_alike():
-    config = demo_config()
-    suite = load_suite(config.benchmarks, Progress(quiet=True))
-    prompts = [" ".join(item.prompt.split()).casefold() for one in suite.values() for item in one.items]
-    assert len(set(prompts)) == len(prompts)
-    for choice in config.benchmarks:
-        items = suite[choice.name].items
-        assert len(items) == choice.source.size and suite[choice.name].left_out == ()
-        # The same characters in another order and the same answer: shuffles, and sums written the other way round.
-        contents = {("".join(sorted(item.prompt.casefold())), item.choices[item.answer]) for item in items}
-        assert len(contents) > 0.9 * len(items)
-        # None of the examples is an item.
-        assert not any(item.prompt in choice.before for item in items)
+def test_the_demo_asks_every_embedded_benchmark(suite):
+    assert {f"embedded:{name}" for name in suite} == set(BENCHMARKS) and len(suite) >= 12
+    assert not any(benchmark.left_out for benchmark in suite.values())
+
+
+def test_no_two_items_begin_alike(suite):
+    prompts = [" ".join(item.prompt.casefold().split()[:5]) for one in suite.values() for item in one.items]
+    repeated = [start for start, count in Counter(prompts).items() if count > 1]
+    assert len(prompts) > 1000 and len(repeated) < 0.01 * len(prompts), repeated
+    whole = [" ".join(item.prompt.casefold().split()) for one in suite.values() for item in one.items]
+    assert len(set(whole)) == len(whole)
+
+
+def test_each_item_has_four_different_options_and_a_subtopic(suite):
+    for benchmark in suite.values():
+        for item in benchmark.items:
+            assert len({choice.casefold() for choice in item.choices}) == 4 and item.group, item.id
+            assert 15 <= len(item.prompt.split()) <= 90 and item.prompt.isascii(), item.id
+
+
+def test_right_options_have_no_place_and_no_length_of_their_own(suite):
+    for name, benchmark in suite.items():
+        answers = np.array([item.answer for item in benchmark.items])
+        share = np.bincount(answers, minlength=4) / len(answers)
+        assert np.abs(share - 0.25).max() < 0.08, (name, share)
+        right = np.array([len(item.choices[item.answer]) for item in benchmark.items])
+        mean = np.array([np.mean([len(choice) for choice in item.choices]) for item in benchmark.items])
+        assert abs(right.mean() / mean.mean() - 1) < 0.1, name
+
+
+def test_an_unknown_benchmark_is_refused():
+    with pytest.raises(UserError, match=r"'embedded:school-sience' is not embedded.*school-science"):
+        embedded_benchmark("embedded:school-sience")

@@ -47,10 +47,10 @@ def table(*rows: dict) -> pl.DataFrame:
     return pl.DataFrame([{**PLAIN, **row} for row in rows], schema=SCHEMA)
 
 
-def bad(row: dict) -> bool:
-    """The rule's first step, from the words of the rule."""
+def shown_at_all(row: dict) -> bool:
+    """Whether a row may be shown, from the words of the rule."""
     by_test = row["detection"] if row["detection"] is not None else row["fuzzing"]
-    return row["placeholder"] or (by_test is not None and by_test < 0.6)
+    return row["label"] is not None and (by_test is None or by_test >= 0.6)
 
 
 def first_by_the_rule(rows: list[dict]) -> dict:
@@ -61,7 +61,7 @@ def first_by_the_rule(rows: list[dict]) -> dict:
                  for row in (a, b)}  # fmt: skip
         sa, sb = score[id(a)], score[id(b)]
         steps = [
-            (bad(b), bad(a)),
+            (b["placeholder"], a["placeholder"]),
             (KINDS.index(b["kind"]), KINDS.index(a["kind"])),
             (sa is not None, sb is not None),
             (sa or 0, sb or 0),
@@ -75,8 +75,7 @@ def first_by_the_rule(rows: list[dict]) -> dict:
                 return b[name] is None or (a[name] is not None and a[name] < b[name])
         return a["source"] < b["source"]
 
-    labelled = [row for row in rows if row["label"] is not None]
-    return next(a for a in labelled if all(a is b or beats(a, b) for b in labelled))
+    return next(a for a in rows if all(a is b or beats(a, b) for b in rows))
 
 
 def random_rows(seed: int) -> list[dict]:
@@ -110,8 +109,9 @@ def test_the_shown_label_is_the_one_that_beats_all_others(seed):
     ]  # fmt: skip
     for row in shown.iter_rows(named=True):
         own = [given for given in rows if given["concept"] == row["concept"]]
-        if any(given["label"] for given in own):
-            best = first_by_the_rule(own)
+        fit = [given for given in own if shown_at_all(given)]
+        if fit:
+            best = first_by_the_rule(fit)
             by = next((k for k in ("detection", "fuzzing", "embedding") if best[k] is not None), None)
             expected = (best["label"], best["kind"], best[by] if by else None, by, best["explainer"], "labelled")
         else:
@@ -119,7 +119,7 @@ def test_the_shown_label_is_the_one_that_beats_all_others(seed):
         assert tuple(row.values())[1:] == expected
 
 
-def test_poor_labels_and_placeholders_are_shown_only_where_there_is_no_other():
+def test_poor_labels_are_never_shown_and_placeholders_only_where_there_is_no_other():
     poor = {"kind": "explained", "detection": 0.55, "label": "poor", "explainer": "m"}
     shown = shown_labels(
         table(
@@ -131,10 +131,20 @@ def test_poor_labels_and_placeholders_are_shown_only_where_there_is_no_other():
             # An embedding score is no test of the label, so a low one does not sink it.
             {"concept": 3, "label": "seas", "kind": "explained", "embedding": 0.4},
             {"concept": 3, "label": "words", "kind": "automatic"},
+            {"concept": 4, "label": "a", "placeholder": True},
+            {**poor, "concept": 5, "detection": None, "fuzzing": 0.59},
+            {**poor, "concept": 6, "detection": 0.6, "label": "just good enough"},
+            # A source's own score is of an unknown scale.
+            {**poor, "concept": 7, "detection": None, "score": 0.1, "scored_by": "source", "label": "stated"},
         ),
-        5,
+        9,
     )
-    assert shown["label"].to_list() == ["words", "poor", "articles", "seas", None]
+    expected = ["words", None, "articles", "seas", "a", None, "just good enough", "stated", None]
+    assert shown["label"].to_list() == expected
+    states = dict(zip(shown["concept"], shown["label_state"], strict=True))
+    assert [states[concept] for concept in (0, 1, 5, 8)] == ["labelled", "none", "none", "never"]
+    nothing = shown.filter(pl.col("concept").is_in([1, 5])).drop("concept", "label_state")
+    assert nothing.null_count().row(0) == (2,) * nothing.width
 
 
 def test_looked_up_never_looked_up_and_labelled_differ():

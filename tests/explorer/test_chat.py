@@ -320,6 +320,6 @@ def test_the_page_is_told_where_questions_go(monkeypatch):
 
 def test_the_prompt_speaks_of_what_the_queries_give(opened):
     prompt = chat_module._prompt()
-    for word in ("gap_low", "performance_status", "n_eff", "`auto`", "`doubtful`", "`cut`", "`total`"):
+    for word in ("gap_low", "performance_status", "n_eff", "`auto`", "`cut`", "`total`"):
         assert word in prompt
     assert not re.search(r"[{}]", prompt)

@@ -16,7 +16,6 @@ from competency_gaps.explorer.parts import Context, NoSuchPartError, Parts, tabl
 from competency_gaps.explorer.parts.records.plain import as_json
 from competency_gaps.explorer.parts.records.run import Thresholds
 from competency_gaps.items.remark import sentences
-from competency_gaps.presentation.labels import marks_of
 from competency_gaps.presentation.rankings import ranking
 from competency_gaps.runs.open import open_folder
 from competency_gaps.text import visible
@@ -40,10 +39,8 @@ def same(found: pl.Series, expected: pl.Series) -> None:
 def test_concepts_are_the_runs(parts, hostile):
     run, found = open_folder(hostile.run), read(parts, "concepts.parquet")
     assert found.height == run.width
-    for name in set(found.columns) - {"followers", "finding", "doubtful", *tables.THEMES}:
+    for name in set(found.columns) - {"followers", "finding", *tables.THEMES}:
         same(found[name], run.concepts[name])
-    doubtful = ["doubtful" in marks_of(row) for row in run.concepts.iter_rows(named=True)]
-    assert found["doubtful"].to_list() == doubtful and 0 < sum(doubtful) < run.width
     for name in tables.THEMES:
         same(found[name], run.themes.sort("concept")[name])
     evidence = {concept: row["finding"] for row in reversed(run.findings.to_dicts()) for concept in row["concepts"]}

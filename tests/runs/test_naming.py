@@ -24,7 +24,7 @@ def dictionary(tmp_path, tiny_run):
     folder, width = tmp_path / "dictionary", tiny_run.width
     write_dictionary(folder, tiny_run.manifest["sae"])
     row = dict.fromkeys(SCHEMA) | {"kind": "explained", "explainer": "me", "placeholder": False, "date": "2026-01-01"}
-    labels = [{**row, "concept": c, "label": f"label {c}", "detection": 0.5 + c / 100} for c in range(5)]
+    labels = [{**row, "concept": c, "label": f"label {c}", "detection": 0.6 + c / 100} for c in range(5)]
     write_label_table(folder, pl.DataFrame([*labels, {**row, "concept": 7}], schema=SCHEMA))
     number = np.arange(width) // (width // 2)
     themes = theme_table(ThemeTree(number, number, np.zeros((width, 2), np.float32)), np.ones(width, bool))
@@ -40,7 +40,7 @@ def test_a_finished_run_is_named(tiny_run, dictionary, tmp_path):
     concepts = named.concepts
     assert concepts["label"].to_list()[:6] == [*(f"label {c}" for c in range(5)), None]
     assert concepts["label_state"].to_list()[:8] == ["labelled"] * 5 + ["never", "never", "none"]
-    assert concepts["label_score"][4] == 0.54 and concepts["label_scored_by"][4] == "detection"
+    assert concepts["label_score"][4] == 0.64 and concepts["label_scored_by"][4] == "detection"
     labels = [name for name in concepts.columns if name.startswith("label") or name == "explainer"]
     assert concepts.drop(labels).equals(before.drop(labels), null_equal=True), "nothing else changes"
     results = named.theme_results

@@ -1,10 +1,9 @@
-import { number, type Table, text, value } from "../data/table";
-import { decimal } from "../format";
+import { type Table, text, value } from "../data/table";
 import { shorten, visible } from "../text";
 import { ConceptName } from "../ui/Marks";
 import { kindOf } from "./kinds";
 
-/** A concept's number and label, with warnings about the label; without a label, the token it peaks on. */
+/** A concept's number and label, with a warning if nobody checked the label; without a label, the token it peaks on. */
 export function LabelCell({ table, row }: { table: Table; row: number }) {
   const label = text(table, "label", row);
   const kind = kindOf(table, row);
@@ -24,14 +23,6 @@ export function LabelCell({ table, row }: { table: Table; row: number }) {
       {label && text(table, "label_kind", row) === "automatic" && (
         <span className="badge auto" title="Taken from its examples by a program; nobody has checked it">
           auto
-        </span>
-      )}
-      {value(table, "doubtful", row) === true && (
-        <span
-          className="badge doubtful"
-          title={`Scores ${decimal(number(table, "label_score", row))}, where 0.5 is chance`}
-        >
-          doubtful
         </span>
       )}
     </span>

@@ -542,7 +542,7 @@ export interface ConceptDetail {
   labels: ConceptLabel[];
   /** Who made the shown label and how it scored, in words. */
   provenance: string | null;
-  /** `auto`, `doubtful`. */
+  /** `auto`, or none. */
   marks: string[];
   /** Tokens whose logits its decoder direction raises most; null: never read. */
   promoted: string[] | null;
@@ -892,6 +892,7 @@ export const KIND_SHARES = {
   exact_token_above: 0.9,
   lexical_above: 0.5,
   pair_above: 0.7,
+  word_above: 0.7,
   format_above: 0.5,
   position_above: 0.5,
 };

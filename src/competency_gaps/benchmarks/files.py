@@ -9,6 +9,7 @@ import polars as pl
 
 from competency_gaps.benchmarks.rows import Record
 from competency_gaps.config import FileSource, ObjectsSource
+from competency_gaps.embedded import embedded_benchmark
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.jsonl import json_lines
 
@@ -37,6 +38,8 @@ def read_objects(source: ObjectsSource) -> Iterator[Record]:
 
 
 def _paths(path: Path) -> list[Path]:
+    if str(path).startswith("embedded:"):
+        return [embedded_benchmark(str(path))]
     if path.is_dir():
         files = sorted(child for child in path.iterdir() if child.suffix in SUFFIXES and child.is_file())
         if not files:

@@ -26,6 +26,7 @@ class FileSource(Config):
 
     kind: Literal["file"] = "file"
     path: Path
+    """File or folder, or ``embedded:NAME`` for a benchmark of the demo."""
     fields: dict[str, str] = {}
     """Our field -> the file's column, where they differ, e.g. ``{prompt: question, answer: gold, cluster: passage,
     covariates.difficulty: p_wrong}``."""

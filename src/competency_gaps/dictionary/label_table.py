@@ -46,7 +46,7 @@ STATED = "source"
 """``scored_by`` of a score that a source states without saying how it was made [ours]."""
 
 POOR = 0.6
-"""Labels with a detection or fuzzing score below this come last."""
+"""Labels with a detection or fuzzing score below this are not shown: readers could not tell the concept by them."""
 
 _PLAIN = "^[!-~]+( [!-~]+)*$"
 """ASCII words with single blanks between: such text is clean already."""
@@ -171,9 +171,9 @@ def write_label_table(folder: Path, table: pl.DataFrame) -> None:
 def shown_labels(table: pl.DataFrame, width: int) -> pl.DataFrame:
     """Choose each concept's label to show.
 
-    The rule: (1) placeholders, and labels whose score is a detection or fuzzing score below 0.6, come last;
-    (2) then by kind: explained, imported, automatic; (3) then the higher score, none last; (4) the newer date;
-    (5) explainer, label and source alphabetically. So a poor label is shown only if there is no other.
+    The rule: (1) labels whose score is a detection or fuzzing score below 0.6 are not shown, and placeholders come
+    last; (2) then by kind: explained, imported, automatic; (3) then the higher score, none last; (4) the newer date;
+    (5) explainer, label and source alphabetically.
 
     Parameters
     ----------
@@ -191,11 +191,18 @@ def shown_labels(table: pl.DataFrame, width: int) -> pl.DataFrame:
         where there is no label.
     """
     poor = (pl.col("score") < POOR) & pl.col("scored_by").is_in(["detection", "fuzzing"])
-    last = pl.col("placeholder") | poor.fill_null(False)
-    order = [last, _rank(), -pl.col("score"), pl.col("date"), pl.col("explainer"), pl.col("label"), pl.col("source")]
+    order = [
+        pl.col("placeholder"),
+        _rank(),
+        -pl.col("score"),
+        pl.col("date"),
+        pl.col("explainer"),
+        pl.col("label"),
+        pl.col("source"),
+    ]
     best = (
         with_scores(table)
-        .filter(pl.col("label").is_not_null())
+        .filter(pl.col("label").is_not_null() & ~poor.fill_null(False))
         .sort(order, descending=[False, False, False, True, False, False, False], nulls_last=True)
         .unique(subset="concept", keep="first", maintain_order=True)
         .select(

@@ -1,6 +1,6 @@
 """The model, SAE and suite that come with the package, by name.
 
-``embedded:NAME`` is accepted wherever a model or an SAE folder is expected.
+``embedded:NAME`` is accepted wherever a model, an SAE folder or a benchmark's file is expected.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ MODELS = {"embedded:smollm2-135m-instruct": SMOLLM2}
 SAES = {"embedded:smollm2-135m-instruct-l15-4k": "smollm2-135m-instruct-l15-4k"}
 """Name of an embedded SAE -> its folder under ``packs``."""
 
+BENCHMARKS = {f"embedded:{path.stem}": path for path in sorted((Path(__file__).parent / "suite").glob("*.jsonl"))}
+"""Name of an embedded benchmark -> its file."""
+
 DEMO_CONFIG = Path(__file__).parent / "demo.yaml"
 """The demo's configuration."""
 
-__all__ = ["DEMO_CONFIG", "MODELS", "SAES", "embedded_model", "embedded_sae"]
+__all__ = ["BENCHMARKS", "DEMO_CONFIG", "MODELS", "SAES", "embedded_benchmark", "embedded_model", "embedded_sae"]
 
 
 def embedded_model(name: str, progress: Progress | None = None) -> Path:
@@ -55,3 +58,18 @@ def embedded_sae(name: str) -> Path:
     if name not in SAES:
         raise UserError(f"SAE {name!r} is not embedded; known: {', '.join(SAES)}.{nearest(name, SAES)}")
     return Path(__file__).parent / "packs" / SAES[name]
+
+
+def embedded_benchmark(name: str) -> Path:
+    """File of an embedded benchmark.
+
+    Raises
+    ------
+    UserError
+        If the name is unknown.
+    """
+    if name not in BENCHMARKS:
+        raise UserError(
+            f"benchmark {name!r} is not embedded; known: {', '.join(BENCHMARKS)}.{nearest(name, BENCHMARKS)}"
+        )
+    return BENCHMARKS[name]

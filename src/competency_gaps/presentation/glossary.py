@@ -101,9 +101,8 @@ THEME = Term(
 )
 MARKS = Term(
     "marks",
-    "auto, doubtful",
-    "auto: the label was put together from words of the concept's exemplars, and nobody checked it. doubtful: its "
-    "detection or fuzzing score is below 0.6, where 0.5 is chance.",
+    "auto",
+    "The label was put together from words of the concept's exemplars, and nobody checked it.",
 )
 UNDEFINED = Term("na", "N/A", "Not defined, which is not zero.")
 

@@ -7,19 +7,13 @@ from typing import Any
 
 import polars as pl
 
-from competency_gaps.dictionary.label_table import POOR, STATED
+from competency_gaps.dictionary.label_table import STATED
 from competency_gaps.findings.answer_parts import AnsweredRun
 from competency_gaps.presentation.facts import Fact
 from competency_gaps.text import decimal, integer, share_of, shorten
 
 AUTOMATIC = "auto"
-DOUBTFUL = "doubtful"
 KINDS = ("explained", "imported", "automatic")
-_MEASURED = ("detection", "fuzzing")
-DOUBTFUL_LABEL = (
-    pl.col("label").is_not_null() & (pl.col("label_score") < POOR) & pl.col("label_scored_by").is_in(_MEASURED)
-).fill_null(False)
-"""Whether a row of ``run.concepts`` gets the mark ``doubtful`` from :func:`marks_of`."""
 _NAME_LIMIT = 80
 
 
@@ -34,15 +28,9 @@ def marks_of(row: Mapping[str, Any]) -> list[str]:
     Returns
     -------
     list of str
-        ``auto``: of kind automatic, words of its exemplars that nobody checked; ``doubtful``: its detection or fuzzing
-        score is below 0.6 (0.5 is chance). Empty without a label.
+        ``auto``: of kind automatic, words of its exemplars that nobody checked. Empty without a label.
     """
-    if not row["label"]:
-        return []
-    marks = [AUTOMATIC] if row.get("label_kind") == "automatic" else []
-    score = row.get("label_score")
-    poor = score is not None and score < POOR and row.get("label_scored_by") in _MEASURED
-    return marks + [DOUBTFUL] * poor
+    return [AUTOMATIC] if row["label"] and row.get("label_kind") == "automatic" else []
 
 
 def provenance(row: Mapping[str, Any]) -> str | None:
@@ -55,7 +43,7 @@ def provenance(row: Mapping[str, Any]) -> str | None:
     """
     if not row["label"]:
         states = {
-            "none": "No label: looked up, and the source has none or abstained",
+            "none": "No label: looked up, and the source has none, abstained, or its label scored below 0.6",
             "never": "No label: never looked up in a dictionary",
         }
         return states.get(str(row.get("label_state")))
@@ -68,8 +56,7 @@ def provenance(row: Mapping[str, Any]) -> str | None:
         "imported": "imported" + (f", written by {name}" if name else ""),
         "automatic": "automatic, from words of its exemplars",
     }.get(str(kind), shorten(str(kind), _NAME_LIMIT))
-    text += _score(row)
-    return text + (" (doubtful: 0.50 is chance)" if DOUBTFUL in marks_of(row) else "")
+    return text + _score(row)
 
 
 def _score(row: Mapping[str, Any]) -> str:

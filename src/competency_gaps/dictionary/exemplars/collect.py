@@ -57,7 +57,7 @@ class ExemplarSettings:
     """Strongest windows of each concept."""
     spread: int = 20
     """Windows spread evenly over its range of activations."""
-    negatives: int = 10
+    negatives: int = 16
     """Windows with similar content or the same token, in which it is silent."""
     pool: int = 8192
     """Windows sampled at random, from which negatives are chosen."""

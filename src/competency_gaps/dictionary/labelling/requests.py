@@ -64,8 +64,13 @@ Step = Literal["explain", "detection", "fuzzing"]
 
 EXPLAINED = (5, 5)
 """Strongest and spread windows that an explainer reads; the others are held out for scores."""
-SCORED = 6
-"""Windows with the concept, and as many without it, on which a label is scored."""
+SILENT = 4
+"""Hard negatives that an explainer reads."""
+SCORED = (3, 8)
+"""Fewest and most windows with the concept on which a label's detection is scored, and the same without it; both are
+drawn for each concept, so that a reader cannot count on half of them."""
+FUZZED = 12
+"""Windows on which fuzzing is scored."""
 
 
 class Explanation(pydantic.BaseModel):
@@ -109,7 +114,7 @@ class LabelQuestion:
 def explanation(concept: int, exemplars: Sequence[Exemplar], promoted: Sequence[str]) -> LabelQuestion | None:
     """Ask for a label; None if the concept has no exemplar.
 
-    Windows of even rank are shown, so that those of odd rank can score the answer.
+    Windows of even rank are shown, with the concept and hard negatives, so that those of odd rank can score the answer.
     """
     shown = _of_rank(exemplars, "top", 0)[: EXPLAINED[0]] + _of_rank(exemplars, "spread", 0)[: EXPLAINED[1]]
     if not shown:
@@ -122,17 +127,21 @@ def explanation(concept: int, exemplars: Sequence[Exemplar], promoted: Sequence[
         }
         for exemplar in shown
     ]
-    content = {"windows": windows, "promotes": [shorten(plain(token), 40) for token in promoted]}
+    silent = [shorten(plain(exemplar.text), LONGEST) for exemplar in _of_rank(exemplars, "negative", 0)[:SILENT]]
+    promotes = [shorten(plain(token), 40) for token in promoted]
+    content = {"windows": windows, "silent": silent, "promotes": promotes}
     return _question(concept, "explain", content, 120)
 
 
 def detection(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int = 0) -> LabelQuestion | None:
     """Ask which held-out windows contain what a label names; None unless some do and some do not."""
-    active, silent = _held_out(exemplars), [exemplar for exemplar in exemplars if exemplar.kind == "negative"][:SCORED]
+    rng = np.random.default_rng([seed, concept])
+    with_it, without_it = rng.integers(SCORED[0], SCORED[1] + 1, 2).tolist()
+    active, silent = _held_out(exemplars, with_it), _of_rank(exemplars, "negative", 1)[:without_it]
     if not active or not silent:
         return None
     chosen = [(exemplar, True) for exemplar in active] + [(exemplar, False) for exemplar in silent]
-    order = np.random.default_rng([seed, concept]).permutation(len(chosen))
+    order = rng.permutation(len(chosen))
     windows = [{"number": i + 1, "text": plain(chosen[at][0].text)} for i, at in enumerate(order)]
     truth = tuple(chosen[at][1] for at in order)
     return _question(concept, "detection", {"label": plain(label), "windows": windows}, 200, label, truth)
@@ -140,7 +149,7 @@ def detection(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int
 
 def fuzzing(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int = 0) -> LabelQuestion | None:
     """Ask in which held-out windows the right tokens are marked; None with fewer than two such windows."""
-    active = _held_out(exemplars, 2 * SCORED)
+    active = _held_out(exemplars, FUZZED)
     rng = np.random.default_rng([seed, concept, 1])
     windows: list[dict[str, Any]] = []
     truth: list[bool] = []
@@ -161,7 +170,7 @@ def _of_rank(exemplars: Sequence[Exemplar], kind: ExemplarKind, remainder: int) 
     return [exemplar for exemplar in exemplars if exemplar.kind == kind and exemplar.rank % 2 == remainder]
 
 
-def _held_out(exemplars: Sequence[Exemplar], count: int = SCORED) -> list[Exemplar]:
+def _held_out(exemplars: Sequence[Exemplar], count: int) -> list[Exemplar]:
     """Windows of odd rank, half of them strong ones if there are enough others."""
     top, spread = _of_rank(exemplars, "top", 1), _of_rank(exemplars, "spread", 1)
     chosen = top[: max(count // 2, count - len(spread))]

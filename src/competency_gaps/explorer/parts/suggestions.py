@@ -200,12 +200,12 @@ def _redundant(context: Context, suite: Suite) -> list[Suggestion]:
 def _labels(context: Context) -> list[Suggestion]:
     """Weak leaders whose label was never checked, or that have none."""
     rows = context.ranked.weak_leaders.to_dicts()
-    doubtful = [(row["concept"], marks_of(row) or ([] if row["label"] else ["no label"])) for row in rows]
-    wanted = [(int(concept), marks) for concept, marks in doubtful if marks]
+    marked = [(row["concept"], marks_of(row) or ([] if row["label"] else ["no label"])) for row in rows]
+    wanted = [(int(concept), marks) for concept, marks in marked if marks]
     if not wanted:
         return []
-    counts = {mark: sum(mark in marks for _, marks in wanted) for mark in ("auto", "doubtful", "no label")}
-    words = {"auto": "an automatic label", "doubtful": "a doubtful label", "no label": "no label"}
+    counts = {mark: sum(mark in marks for _, marks in wanted) for mark in ("auto", "no label")}
+    words = {"auto": "an automatic label", "no label": "no label"}
     tally = ", ".join(f"{integer(counts[mark])} with {words[mark]}" for mark in counts if counts[mark])
     ids = ",".join(str(concept) for concept, _ in wanted[:SHOWN])
     line, how = _label_command(context, ids)

@@ -12,7 +12,6 @@ import polars as pl
 
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.outcomes import FEWEST_MODELS
-from competency_gaps.presentation.labels import DOUBTFUL_LABEL
 from competency_gaps.runs import covariates
 from competency_gaps.stages.models import item_models
 from competency_gaps.text import HIDDEN, visible
@@ -44,7 +43,6 @@ CONCEPTS: Mapping[str, Kind] = {
     "label_kind": pl.String,
     "label_score": pl.Float32,
     "label_scored_by": pl.String,
-    "doubtful": pl.Boolean,
     **dict.fromkeys(("alive", "missing", "ranked"), pl.Boolean),
     "kind": pl.String,
     **dict.fromkeys(("lexical_share", "stability"), pl.Float32),
@@ -64,8 +62,7 @@ CONCEPTS: Mapping[str, Kind] = {
     "chance_seen": pl.Float32,
 }
 """Columns of ``concepts.parquet``; null: undefined or not known. ``followers`` is null where a concept leads no group
-of weak or strong ones, ``finding`` (its number) where it is evidence of none; ``doubtful``: its label
-bears that mark."""
+of weak or strong ones, ``finding`` (its number) where it is evidence of none."""
 THEMES: Mapping[str, Kind] = {
     "theme": pl.Int32,
     "subtheme": pl.Int32,
@@ -118,7 +115,7 @@ def concepts_table(context: Context) -> bytes:
     )
     findings = context.findings.select("finding", concept="concepts").explode("concept").unique("concept", keep="first")
     frame = context.concepts.join(leaders, on="concept", how="left", maintain_order="left")
-    frame = frame.join(findings, on="concept", how="left", maintain_order="left").with_columns(doubtful=DOUBTFUL_LABEL)
+    frame = frame.join(findings, on="concept", how="left", maintain_order="left")
     columns = CONCEPTS
     if context.themes is not None:
         own = context.themes.members.select("concept", *THEMES)

@@ -156,7 +156,7 @@ class ConceptDetail:
     provenance: str | None
     """Who made the shown label and how it scored, in words."""
     marks: Sequence[str]
-    """``auto``, ``doubtful``."""
+    """``auto``, or none."""
     promoted: Sequence[str] | None
     """Tokens whose logits its decoder direction raises most; None: never read."""
     suppressed: Sequence[str] | None

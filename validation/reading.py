@@ -1,0 +1,143 @@
+"""Blind readings of concepts: sheets for readers who see windows of text only, and what their answers say.
+
+    python validation/reading.py sheets FOLDER --dictionary DICTIONARY [--dictionary OTHER] --concepts 150
+    python validation/reading.py score FOLDER reader-1.csv reader-2.csv
+
+A dictionary is a folder with exemplars and a reference (``cgaps exemplars``, ``cgaps reference``). ``sheets`` draws
+ranked concepts of each at random, shuffles them and writes ``sheet-NN.md`` of 50, with eight windows each (four strong,
+four spread over the range), and ``key.csv``: which number is which concept, and the kind that the rule gives it. A
+reader writes one line for each number into a CSV file, ``number,category,name``; a category is one of those at the top
+of a sheet. ``score`` prints, for each dictionary, the share that readers call a topic, a skill or a way of talking, how
+often two readers agree (with Cohen's kappa, on competency or not), and how often each agrees with the rule.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.config import MetricsConfig
+from competency_gaps.dictionary.exemplars.store import Exemplar
+from competency_gaps.dictionary.folder import Dictionary, open_dictionary
+from competency_gaps.dictionary.kinds import CONTEXTUAL, LatentFacts, kinds_of
+from competency_gaps.dictionary.labelling.requests import active_tokens, marked
+from competency_gaps.sae.reference import FILE, read_reference
+
+CATEGORIES = {
+    "topic": "a subject matter",
+    "skill": "a task, a skill, a function of the text (a question, a definition, a proof, advice)",
+    "talk": "a way of talking, a stance, a register, a kind of speaker",
+    "word": "one word or its forms, a part of a word, a word class, a fixed phrase",
+    "format": "punctuation, numbers, lists, code or markup as such",
+    "position": "a place in the text, such as its start",
+    "none": "nothing clear in common",
+}
+COMPETENCIES = ("topic", "skill", "talk")
+SHEET = 50
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    sheets = commands.add_parser("sheets")
+    sheets.add_argument("folder", type=Path)
+    sheets.add_argument("--dictionary", type=Path, action="append", required=True)
+    sheets.add_argument("--concepts", type=int, default=150, help="of each dictionary")
+    sheets.add_argument("--all-kinds", action="store_true", help="not only ranked ones")
+    sheets.add_argument("--seed", type=int, default=0)
+    score = commands.add_parser("score")
+    score.add_argument("folder", type=Path)
+    score.add_argument("readers", type=Path, nargs="+")
+    args = parser.parse_args()
+    if args.command == "sheets":
+        write_sheets(args.folder, args.dictionary, args.concepts, args.all_kinds, args.seed)
+    else:
+        print_score(args.folder, args.readers)
+
+
+def write_sheets(folder: Path, dictionaries: list[Path], count: int, all_kinds: bool, seed: int) -> None:
+    """Draw concepts and write their windows, and the key."""
+    rng = random.Random(seed)
+    drawn: list[tuple[str, Dictionary, int, str | None]] = []
+    for path in dictionaries:
+        dictionary = open_dictionary(path)
+        kinds = kinds_by_rule(path, dictionary)
+        known = [c for c in dictionary.exemplars.concepts.tolist() if all_kinds or kinds[c] == CONTEXTUAL]
+        drawn += [(str(path), dictionary, c, kinds[c]) for c in rng.sample(known, min(count, len(known)))]
+    rng.shuffle(drawn)
+    folder.mkdir(parents=True, exist_ok=True)
+    legend = "\n".join(f"- {name}: {meaning}" for name, meaning in CATEGORIES.items())
+    for start in range(0, len(drawn), SHEET):
+        parts = [f"Categories:\n{legend}\n"]
+        for number, (_, dictionary, concept, _) in enumerate(drawn[start : start + SHEET], start + 1):
+            parts.append(f"## {number}\n" + "\n".join(f"- {text}" for text in windows(dictionary, concept, rng)) + "\n")
+        (folder / f"sheet-{start // SHEET + 1:02}.md").write_text("\n".join(parts), encoding="utf-8")
+    key = [(i, name, concept, kind) for i, (name, _, concept, kind) in enumerate(drawn, 1)]
+    pl.DataFrame(key, schema=["number", "dictionary", "concept", "rule"], orient="row").write_csv(folder / "key.csv")
+    print(f"{len(drawn)} concepts on {-(-len(drawn) // SHEET)} sheets in {folder}")
+
+
+def kinds_by_rule(path: Path, dictionary: Dictionary) -> np.ndarray:
+    """Kind of each concept, from the reference in the dictionary's folder."""
+    width = int(dictionary.sae["d_sae"])
+    reference = read_reference(path / FILE, width)
+    facts = LatentFacts(
+        density=reference.density,
+        template_share=reference.template_share,
+        token_share=reference.token_share,
+        token=reference.token,
+        lexical_share=reference.lexical_share,
+        pair_share=reference.pair_share,
+        word_share=reference.word_share,
+        format_share=reference.format_share,
+        first_share=reference.first_share,
+    )
+    return kinds_of(facts, MetricsConfig())
+
+
+def windows(dictionary: Dictionary, concept: int, rng: random.Random) -> list[str]:
+    """Eight windows, shuffled, with the active tokens marked."""
+    top, spread = dictionary.exemplars.of(concept, "top"), dictionary.exemplars.of(concept, "spread")
+    chosen: list[Exemplar] = top[:4] + spread[:: max(1, len(spread) // 4)][:4]
+    texts = [" ".join(marked(exemplar, active_tokens(exemplar)).split()) for exemplar in chosen]
+    rng.shuffle(texts)
+    return texts
+
+
+def print_score(folder: Path, readers: list[Path]) -> None:
+    """Print shares and agreements."""
+    table = pl.read_csv(folder / "key.csv")
+    names = [path.stem for path in readers]
+    for name, path in zip(names, readers, strict=True):
+        answers = pl.read_csv(path, columns=["number", "category"]).rename({"category": name})
+        unknown = set(answers[name]) - set(CATEGORIES)
+        if unknown or set(answers["number"]) != set(table["number"]):
+            raise SystemExit(f"{path}: unknown categories {unknown or ''} or numbers that are not those of the key")
+        table = table.join(answers, on="number")
+    for dictionary, part in table.group_by("dictionary", maintain_order=True):
+        print(f"\n{dictionary[0]}: {part.height} concepts")
+        rule = (part["rule"] == CONTEXTUAL).to_numpy()
+        called = {name: part[name].is_in(COMPETENCIES).to_numpy() for name in names}
+        for name in names:
+            counts = ", ".join(f"{category} {(part[name] == category).sum()}" for category in CATEGORIES)
+            share = called[name].mean()
+            agrees = (called[name] == rule).mean()
+            print(f"  {name}: competencies {share:.2f}; as the rule {agrees:.2f}; {counts}")
+        if len(names) == 2:
+            one, other = called.values()
+            agree, both = (one == other).mean(), (one & other).mean()
+            print(f"  readers agree {agree:.2f}, kappa {kappa(one, other):.2f}; both say competency {both:.2f}")
+
+
+def kappa(one: np.ndarray, other: np.ndarray) -> float:
+    """Cohen's kappa of two readers' yes and no."""
+    chance = one.mean() * other.mean() + (1 - one.mean()) * (1 - other.mean())
+    return float(((one == other).mean() - chance) / (1 - chance)) if chance < 1 else float("nan")
+
+
+if __name__ == "__main__":
+    main()

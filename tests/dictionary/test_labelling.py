@@ -70,17 +70,25 @@ def test_automatic_labels_name_the_word(dictionary):
 
 def test_explainer_sees_other_windows_than_the_scorer(dictionary):
     exemplars = dictionary.exemplars.of(0)
-    shown = {
-        w["text"].replace("«", "").replace("»", "")
-        for w in json.loads(explanation(0, exemplars, []).request.user)["windows"]
-    }
-    scored = {w["text"] for w in json.loads(detection(0, "x", exemplars).request.user)["windows"]}
-    assert len(shown) == 10 and len(scored) == 12 and not shown & scored
+    asked = json.loads(explanation(0, exemplars, []).request.user)
+    shown = {w["text"].replace("«", "").replace("»", "") for w in asked["windows"]} | set(asked["silent"])
+    assert len(asked["windows"]) == 10 and len(asked["silent"]) == 4 and len(shown) == 14
+    for seed in range(5):
+        scored = {w["text"] for w in json.loads(detection(0, "x", exemplars, seed).request.user)["windows"]}
+        assert len(scored) >= 6 and not shown & scored
+
+
+def test_a_scorer_cannot_count_on_half_of_the_windows(dictionary):
+    exemplars = dictionary.exemplars.of(0)
+    truths = [detection(0, "x", exemplars, seed).truth for seed in range(200)]
+    active, silent = [sum(truth) for truth in truths], [len(truth) - sum(truth) for truth in truths]
+    assert set(active) == set(range(3, 9)) and set(silent) == {3, 4, 5}, "there are five held-out negatives"
+    assert abs(np.corrcoef(active, silent)[0, 1]) < 0.25
 
 
 def test_a_right_label_scores_high_and_a_wrong_one_near_chance(dictionary):
     right = [(c, f"the word {word}") for c, word in enumerate(WORDS)]
-    for labels, low, high in ((right, 1.0, 1.0), ([(c, f"the word {WORDS[(c + 2) % 5]}") for c in range(5)], 0.3, 0.6)):
+    for labels, low, high in ((right, 1.0, 1.0), ([(c, f"the word {WORDS[(c + 2) % 5]}") for c in range(5)], 0.1, 0.8)):
         dictionary.add_labels(label_rows(dictionary, labels, "explained", "me", "test"))
         for step in ("detection", "fuzzing"):
             for question in questions(dictionary, step, None):
@@ -101,8 +109,9 @@ def test_fuzzing_moves_as_many_marks(dictionary):
 
 def test_everybody_guessing_gives_a_half(dictionary):
     question = detection(2, "glacier", dictionary.exemplars.of(2))
-    assert balanced_accuracy(question, list(range(1, 13))) == 0.5 == balanced_accuracy(question, [])
-    assert balanced_accuracy(question, [13]) is None and balanced_accuracy(question, [0]) is None
+    last = len(question.truth)
+    assert balanced_accuracy(question, list(range(1, last + 1))) == 0.5 == balanced_accuracy(question, [])
+    assert balanced_accuracy(question, [last + 1]) is None and balanced_accuracy(question, [0]) is None
 
 
 def test_area_under_roc_counts_pairs():

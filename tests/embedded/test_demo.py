@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from competency_gaps import demo
 from competency_gaps.demo import OPERATIONS, demo_config, demo_outlook
 from competency_gaps.embedded import wheels
-from competency_gaps.embedded.pins import REASONING_GYM, SMOLLM2
+from competency_gaps.embedded.pins import SMOLLM2
 from competency_gaps.model import speed
 from competency_gaps.stages.estimate import PRODUCTS
 
@@ -22,39 +21,22 @@ def outlook(monkeypatch, *, per_second: float, weights: Path | None = None):
     return demo_outlook(config.model_copy(update={"model": config.model.model_copy(update={"device": "cpu"})}))
 
 
-@pytest.fixture
-def no_reasoning_gym(monkeypatch):
-    """Not installed, whatever an earlier test imported."""
-    monkeypatch.setattr(wheels.importlib.util, "find_spec", lambda name: None)
-
-
-def test_the_outlook_counts_what_is_configured(monkeypatch, tmp_path, no_reasoning_gym):
+def test_the_outlook_counts_what_is_configured(monkeypatch, tmp_path):
     fast, slow = (outlook(monkeypatch, per_second=n) for n in (1e13, 1e11))
-    assert (fast.benchmarks, fast.items, fast.precision) == (12, 2710, "float32")
+    assert (fast.benchmarks, fast.items, fast.precision) == (14, 1540, "float32")
     # A hundredth of the speed: the passes alone take longer.
     assert slow.seconds - fast.seconds == pytest.approx(0.99 * OPERATIONS / (PRODUCTS * 1e11), rel=1e-6)
-    assert fast.megabytes == 100 and outlook(monkeypatch, per_second=1e11, weights=tmp_path).megabytes == 7
+    assert fast.megabytes == 93 and outlook(monkeypatch, per_second=1e11, weights=tmp_path).megabytes == 0
     text = " ".join(slow.lines(Path("demo-run")))
-    assert "after a download of 100 MB" in text
-    assert "2,710 questions" in text and "12 generated benchmarks" in text and "demo-run" in text
+    assert "after a download of 93 MB" in text
+    assert "1,540 questions" in text and "14 benchmarks" in text and "demo-run" in text
     assert "100 billion operations a second in float32" in text
 
 
-def test_the_outlook_counts_no_package_that_is_installed(monkeypatch, tmp_path):
-    package = tmp_path / "site" / "reasoning_gym"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    monkeypatch.delitem(sys.modules, "reasoning_gym", raising=False)
-    monkeypatch.syspath_prepend(str(package.parent))
-    here = outlook(monkeypatch, per_second=1e11, weights=tmp_path)
-    assert here.megabytes == 0 and "download" not in " ".join(here.lines(tmp_path))
-
-
-def test_the_outlook_counts_no_wheel_that_lies_in_the_cache_folder(monkeypatch, place, no_reasoning_gym):
+def test_the_outlook_counts_no_wheel_that_lies_in_the_cache_folder(monkeypatch, place):
     place.mkdir()
-    for wheel in (SMOLLM2.wheel, REASONING_GYM):
-        (place / wheel.file).touch()
-        monkeypatch.setattr(wheels, "has_content", lambda file, expected: file.exists())
+    (place / SMOLLM2.wheel.file).touch()
+    monkeypatch.setattr(wheels, "has_content", lambda file, expected: file.exists())
     assert outlook(monkeypatch, per_second=1e11).megabytes == 0
     (place / SMOLLM2.wheel.file).unlink()
     assert outlook(monkeypatch, per_second=1e11).megabytes == SMOLLM2.wheel.megabytes

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from competency_gaps.dictionary.labelling.labeller import Taken
     from competency_gaps.endpoint.asking import Asking
 
-Step = Literal["automatic", "explain", "detection", "fuzzing", "embedding", "themes"]
-WITHOUT_MODEL = ("automatic", "embedding")
+Step = Literal["automatic", "subjects", "explain", "detection", "fuzzing", "embedding", "themes"]
+WITHOUT_MODEL = ("automatic", "subjects", "embedding")
 """Steps that ask no language model."""
 
 
@@ -159,8 +159,10 @@ def label_concepts(
     Parameters
     ----------
     step
-        ``automatic``: labels from words, no model. ``explain``: a model reads exemplars. ``detection``, ``fuzzing``: a
-        model scores labels. ``embedding``: scores without a language model. ``themes``: a model names themes.
+        ``automatic``: labels from words, no model. ``subjects``: from a list of topics, skills and ways of talking, by
+        sentence embeddings, for concepts that stand for no word. ``explain``: a model reads exemplars. ``detection``,
+        ``fuzzing``: a model scores labels. ``embedding``: scores without a language model. ``themes``: a model names
+        themes.
     concepts
         Which; None: all, or those of ``runs``.
     runs
@@ -223,11 +225,13 @@ def _chosen(
 def _label_without_model(
     dictionary: Dictionary, step: Step, concepts: Sequence[int] | None, progress: Progress
 ) -> Taken:
-    from competency_gaps.dictionary.labelling.labeller import label_automatically
+    from competency_gaps.dictionary.labelling.labeller import label_automatically, label_by_subject
     from competency_gaps.dictionary.labelling.similarity import score_by_embedding
 
     if step == "embedding":
         return score_by_embedding(dictionary, concepts, progress)
+    if step == "subjects":
+        return label_by_subject(dictionary, concepts, progress)
     total = len(dictionary.exemplars.concepts) if dictionary.has_exemplars else 0
     with progress.stage("labelling", total=total, unit="concepts") as bar:
         return label_automatically(dictionary, concepts, bar.advance)

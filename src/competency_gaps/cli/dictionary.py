@@ -75,8 +75,9 @@ def label(
     step: Annotated[
         Step,
         typer.Option(
-            help="automatic: from words, no model. explain: a model reads exemplars. detection, fuzzing: a model "
-            "scores labels. embedding: scores without a language model. themes: a model names themes."
+            help="automatic: from words, no model. subjects: the nearest topic or skill of a list. explain: a model "
+            "reads exemplars. detection, fuzzing: a model scores labels. embedding: scores without a language model. "
+            "themes: a model names themes."
         ),
     ],
     concepts: Annotated[str | None, typer.Option(help="Only these, as 5,17,100-200; by default all.")] = None,
@@ -124,7 +125,7 @@ def _asked(ask: options.AskOptions, step: Step) -> AskConfig | None:
 
 
 def _print(taken: Taken, step: Step) -> None:
-    what = "labels" if step in ("automatic", "explain") else "names" if step == "themes" else "scores"
+    what = "labels" if step in ("automatic", "subjects", "explain") else "names" if step == "themes" else "scores"
     print_line(
         f"{taken.stored:,} {what} stored, {taken.abstained:,} abstentions, {len(taken.failed):,} answers not usable"
     )

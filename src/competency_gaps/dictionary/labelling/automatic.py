@@ -109,7 +109,8 @@ def automatic_labels(
     background = Background.of(exemplars.windows["text"])
     labels = {}
     for concept in exemplars.concepts.tolist():
-        chosen = exemplars.of(concept, "top", "spread")
+        # Windows of odd rank are held out for scores.
+        chosen = [exemplar for exemplar in exemplars.of(concept, "top", "spread") if exemplar.rank % 2 == 0]
         labels[concept] = automatic_label(chosen, background)
         advance(1)
     return labels
@@ -120,7 +121,7 @@ def automatic_label(exemplars: list[Exemplar], background: Background) -> str | 
     used: most are misleading parts of words.
     """
     head, named = _head(exemplars)
-    around = _context([exemplar.text for exemplar in exemplars], background, named)
+    around = distinctive_words([exemplar.text for exemplar in exemplars], background, named)
     if head and around:
         return f"{head} in text about {', '.join(around)}"
     return head or (f"text about {', '.join(around)}" if around else None)
@@ -131,6 +132,11 @@ def promoted_label(tokens: Iterable[str]) -> str | None:
     words = [token.strip() for token in tokens if re.fullmatch(r"[^\W\d_]{3,}", token.strip())]
     words = list(dict.fromkeys(word.casefold() for word in words))[:3]
     return f"before {_quoted(words)}" if len(words) == 3 else None
+
+
+def lexical_head(exemplars: Iterable[Exemplar]) -> str | None:
+    """The words or the kind of token that a concept fires on; None if these are too many."""
+    return _head(exemplars)[0]
 
 
 def _head(exemplars: Iterable[Exemplar]) -> tuple[str | None, set[str]]:
@@ -158,7 +164,7 @@ def _head(exemplars: Iterable[Exemplar]) -> tuple[str | None, set[str]]:
     return None, set()
 
 
-def _context(texts: list[str], background: Background, named: set[str]) -> list[str]:
+def distinctive_words(texts: list[str], background: Background, named: set[str]) -> list[str]:
     """Up to three words that many of these windows hold, but few others."""
     counts: Counter[str] = Counter()
     for text in texts:

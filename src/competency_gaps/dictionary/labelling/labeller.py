@@ -16,8 +16,11 @@ from competency_gaps.dictionary.label_text import is_placeholder
 from competency_gaps.dictionary.labelling import requests
 from competency_gaps.dictionary.labelling.automatic import automatic_labels, promoted_label
 from competency_gaps.dictionary.labelling.requests import ANSWERS, LabelQuestion, Step, balanced_accuracy, label_of
+from competency_gaps.dictionary.labelling.subjects import EXPLAINER as SUBJECTS
+from competency_gaps.dictionary.labelling.subjects import subject_labels
 from competency_gaps.endpoint import Answer, Failure, parse
 from competency_gaps.errors import UserError, argument
+from competency_gaps.progress import Progress
 from competency_gaps.text import shorten, visible
 
 AUTOMATIC = "words of exemplars"
@@ -184,7 +187,16 @@ def label_automatically(
     if not labels:
         raise UserError(f"{dictionary.folder}: nothing to label from. Run 'cgaps exemplars' first.")
     chosen = labels if concepts is None else {c: labels[c] for c in concepts if c in labels}
-    rows = sorted(chosen.items())
-    dictionary.add_labels(label_rows(dictionary, rows, "automatic", AUTOMATIC, None))
+    return _add_automatic(dictionary, chosen, AUTOMATIC)
+
+
+def label_by_subject(dictionary: Dictionary, concepts: Sequence[int] | None, progress: Progress) -> Taken:
+    """Give concepts that stand for no word a label from a list of subjects."""
+    return _add_automatic(dictionary, subject_labels(dictionary.exemplars, concepts, progress), SUBJECTS)
+
+
+def _add_automatic(dictionary: Dictionary, labels: Mapping[int, str | None], explainer: str) -> Taken:
+    rows = sorted(labels.items())
+    dictionary.add_labels(label_rows(dictionary, rows, "automatic", explainer, None))
     abstained = sum(label is None for _, label in rows)
     return Taken(len(rows) - abstained, abstained)

@@ -3,7 +3,7 @@
     python recipes/demo_check.py demo-run
 
 reads a finished run of the demo and asks its model once more, with every question hidden. *hidden*: share of items
-whose right option is the likeliest when nothing but the examples stands before it. *rule*: the best of a few rules that
+whose right option is the likeliest when nothing but "Answer:" stands before it. *rule*: the best of a few rules that
 read the options alone. *lead*: score minus the better of both, with a 95% interval. A benchmark is marked *fits* if its
 lead's interval is above 0 and its score lies between chance + 0.1 and 0.9.
 """
@@ -67,7 +67,7 @@ def row(
 def hidden_scores(
     lm: LanguageModel, config: RunConfig, benchmark: BenchmarkConfig, items: Sequence[Item]
 ) -> np.ndarray:
-    """Scores with empty questions, of shape (items,): the examples, "Answer:", and the options."""
+    """Scores with empty questions, of shape (items,): "Answer:" and the options."""
     policy = Choice(**benchmark.options)
     asked = [prepare(replace(item, prompt=""), policy, benchmark, config.model, lm, None) for item in items]
     answers = respond(

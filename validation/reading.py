@@ -83,19 +83,7 @@ def write_sheets(folder: Path, dictionaries: list[Path], count: int, all_kinds: 
 
 def kinds_by_rule(path: Path, dictionary: Dictionary) -> np.ndarray:
     """Kind of each concept, from the reference in the dictionary's folder."""
-    width = int(dictionary.sae["d_sae"])
-    reference = read_reference(path / FILE, width)
-    facts = LatentFacts(
-        density=reference.density,
-        template_share=reference.template_share,
-        token_share=reference.token_share,
-        token=reference.token,
-        lexical_share=reference.lexical_share,
-        pair_share=reference.pair_share,
-        word_share=reference.word_share,
-        format_share=reference.format_share,
-        first_share=reference.first_share,
-    )
+    facts = LatentFacts.of_reference(read_reference(path / FILE, dictionary.width))
     return kinds_of(facts, MetricsConfig())
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from competency_gaps.config.run import EvidenceConfig, MetricsConfig
+
+if TYPE_CHECKING:
+    from competency_gaps.sae.reference import Reference
 
 CONTEXTUAL = "contextual"
 """A topic, a skill, a way of talking: what is left when a concept is of none of the other kinds."""
@@ -39,6 +43,12 @@ class LatentFacts:
     """Share of its mass on punctuation, white space, digits and markup, in [0, 1]."""
     first_share: np.ndarray
     """Share of its mass on the first tokens of texts, in [0, 1]."""
+
+    @classmethod
+    def of_reference(cls, reference: Reference) -> LatentFacts:
+        """Facts of a reference alone, without those of a run."""
+        shared = {field.name: getattr(reference, field.name) for field in fields(cls)}
+        return cls(**shared)
 
     @classmethod
     def of_sample(cls, density: np.ndarray, template_share: np.ndarray) -> LatentFacts:

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from competency_gaps.config import MetricsConfig
 from competency_gaps.dictionary.embed import embed_texts
 from competency_gaps.dictionary.exemplars.store import POOL, read_pool
 from competency_gaps.dictionary.folder import Dictionary
+from competency_gaps.dictionary.kinds import CONTEXTUAL, LatentFacts, kinds_of
 from competency_gaps.dictionary.label_table import today
 from competency_gaps.dictionary.labelling.labeller import Taken, explainer_of
 from competency_gaps.dictionary.labelling.requests import Explanation, label_of, make_request, plain
@@ -20,6 +22,8 @@ from competency_gaps.dictionary.themes.names import automatic_names
 from competency_gaps.dictionary.themes.store import name_table, read_themes, theme_table, write_themes
 from competency_gaps.endpoint import Answer, Failure, Request, parse
 from competency_gaps.progress import Progress
+from competency_gaps.sae.reference import FILE as REFERENCE_FILE
+from competency_gaps.sae.reference import read_reference
 
 
 def make_themes(
@@ -28,7 +32,8 @@ def make_themes(
     """Group a dictionary's concepts and write ``themes.parquet`` and ``theme_names.parquet``, named from labels' words.
 
     Concepts without exemplars are in no theme; if the dictionary has no exemplars, concepts with a zero decoder
-    direction are in none.
+    direction are in none. With a reference in the dictionary's folder only contextual concepts, and those of unknown
+    kind, are in themes.
 
     Parameters
     ----------
@@ -45,6 +50,10 @@ def make_themes(
         known = np.zeros(len(use), bool)
         known[dictionary.exemplars.concepts] = True
         use &= known
+    if (dictionary.folder / REFERENCE_FILE).is_file():
+        reference = read_reference(dictionary.folder / REFERENCE_FILE, dictionary.width)
+        kinds = kinds_of(LatentFacts.of_reference(reference), MetricsConfig())
+        use &= np.array([kind in (CONTEXTUAL, None) for kind in kinds])
     labels = dictionary.shown()["label"].to_list()
     with progress.stage("embedding labels"):
         embedded = _embedded(labels)

@@ -1,6 +1,6 @@
 """Let the model write conversations: it invents a user's request, then answers it.
 
-    python recipes/smollm2/converse.py --out converse --minutes 60
+    python recipes/stretches/converse.py --out converse --minutes 60
 
 Given only the opening of a user's turn, a chat model writes a request (Xu et al. 2024, arXiv 2406.08464). Requests and
 answers are sampled at several temperatures. Conversations lie in files of 128, each drawn with a seed of its own, so
@@ -60,9 +60,7 @@ def converse(lm: LanguageModel, number: int) -> list[list[dict[str, str]]]:
     if not asked:
         return []
     messages = [[*before, {"role": "user", "content": text}] for text in asked]
-    prompts = [
-        str(lm.tokenizer.apply_chat_template(m, tokenize=False, add_generation_prompt=True)) for m in messages
-    ]
+    prompts = [str(lm.tokenizer.apply_chat_template(m, tokenize=False, add_generation_prompt=True)) for m in messages]
     answers = _sample(lm, prompts, ANSWER_TOKENS, 0.7)
     return [
         [*m, {"role": "assistant", "content": text.strip()}]

@@ -1,0 +1,39 @@
+"""Themes of a dictionary: which concepts are grouped."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from labelling_helpers import WIDTH, WORDS, hand_made
+
+from competency_gaps.dictionary.themes.make import make_themes
+from competency_gaps.dictionary.themes.store import read_themes
+from competency_gaps.progress import Progress
+from competency_gaps.sae.reference import FILE, SURFACE, Reference
+
+pytest.importorskip("umap")
+
+
+def reference(lexical: np.ndarray) -> Reference:
+    some = np.full(WIDTH, 0.1)
+    surface = {**dict.fromkeys(SURFACE, some), "lexical_share": lexical}
+    return Reference(some, some / 10, some, some, some, some, some, **surface, token=[None] * WIDTH)
+
+
+def grouped(folder) -> list[int]:
+    dictionary = hand_made(folder)
+    decoder = np.random.default_rng(0).normal(size=(WIDTH, 6)).astype(np.float32)
+    make_themes(dictionary, decoder, Progress(quiet=True), fewest=2, most=3)
+    themes, _ = read_themes(folder, WIDTH)
+    return themes.drop_nulls("theme")["concept"].to_list()
+
+
+def test_concepts_with_exemplars_are_grouped(tmp_path):
+    assert grouped(tmp_path / "dictionary") == list(range(len(WORDS)))
+
+
+def test_with_a_reference_only_contextual_and_unknown_kinds_are(tmp_path):
+    folder = tmp_path / "dictionary"
+    folder.mkdir()
+    reference(np.array([0.1, 0.9, 0.2, 0.8, np.nan, 0.1, 0.1, 0.1])).write(folder / FILE)
+    assert grouped(folder) == [0, 2, 4]

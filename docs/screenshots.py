@@ -1,6 +1,6 @@
 """Take the pictures of the explorer and of the report that the documentation shows.
 
-python docs/screenshots.py demo-run OTHER-RUN [MODELS-RUN]
+python docs/screenshots.py generated-run OTHER-RUN [MODELS-RUN]
 
 The second run, of the same SAE, stands beside the first under Compare. The third has the scores of several models
 (docs/real-models.md says how it is made); without it the picture of the view Models stays as it is.

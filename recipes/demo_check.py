@@ -24,7 +24,7 @@ from competency_gaps.demo import demo_config
 from competency_gaps.items.item import Item
 from competency_gaps.model.load import LanguageModel, load_model
 from competency_gaps.model.prepare import prepare
-from competency_gaps.model.respond import Asked, respond
+from competency_gaps.model.respond import PromptRequest, respond
 from competency_gaps.progress import Progress
 from competency_gaps.scoring.choice import Choice
 from competency_gaps.stages.load import load_suite
@@ -72,7 +72,7 @@ def hidden_scores(
     asked = [prepare(replace(item, prompt=""), policy, benchmark, config.model, lm, None) for item in items]
     answers = respond(
         lm,
-        [Asked(one.text.text, one.tokens, one.request) for one in asked],
+        [PromptRequest(each.text.text, each.tokens, each.request) for each in asked],
         bos_id=None,
         config=config.generation,
         token_budget=4096,

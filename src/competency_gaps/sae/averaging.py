@@ -47,6 +47,7 @@ def full_stretches(activations: torch.Tensor, over: int) -> torch.Tensor:
 def _means(activations: torch.Tensor, over: int) -> torch.Tensor:
     import torch
 
-    unit = torch.nn.functional.normalize(activations.float(), dim=1).double()
-    sums = torch.nn.functional.pad(unit.cumsum(dim=0), (0, 0, 1, 0))
-    return ((sums[over:] - sums[:-over]) / over).to(activations.dtype)
+    unit = torch.nn.functional.normalize(activations.float(), dim=1)
+    if len(unit) < over:
+        return activations[:0]
+    return torch.nn.functional.avg_pool1d(unit.T[None], over, stride=1)[0].T.to(activations.dtype)

@@ -3,9 +3,9 @@
     python recipes/stretches/build_corpus.py --texts TEXTS --conversations converse --without BENCHMARKS --out corpus
 
 TEXTS holds JSON Lines with the fields ``text``, ``kind``, ``source`` (repository, path and commit) and ``licence``; the
-kinds, sources and licences are counted in ``sources.json`` beside the corpus. Repeated and degenerate texts go,
-and those that share 13 words in a row with a text below BENCHMARKS. Texts that are dialogues of a user and an assistant
-are rendered in the model's chat template half of the time.
+kinds, sources and licences are counted in ``sources.json`` beside the corpus. Repeated and degenerate texts go, and
+those that share 13 words in a row with a text below BENCHMARKS (shorter texts cannot be recognised). Texts that are
+dialogues of a user and an assistant are rendered in the model's chat template half of the time.
 
 Texts are cut into passages about as long as a benchmark's item, and the passages shuffled in rounds: the first of every
 text, then the second of every text, and so on. However much of the corpus is read, it comes from as many texts as
@@ -90,7 +90,7 @@ def turns_of(text: str) -> list[dict[str, str]]:
     if parts[0].strip() or len(parts) < 5:
         return []
     pairs = zip(parts[1::2], parts[2::2], strict=True)
-    return [{"role": speaker.lower(), "content": said.strip()} for speaker, said in pairs]
+    return [{"role": speaker.lower(), "content": words.strip()} for speaker, words in pairs]
 
 
 def conversation_rows(folder: Path, dropped: Counter[str]) -> Iterator[dict[str, Any]]:
@@ -100,8 +100,11 @@ def conversation_rows(folder: Path, dropped: Counter[str]) -> Iterator[dict[str,
             for record in map(json.loads, file):
                 content = "\n".join(m["content"] for m in record["messages"] if m["role"] != "system")
                 packed = len(content.encode()) / len(zlib.compress(content.encode()))
-                if len(content) < SHORTEST or packed > REPEATS or not content.isascii():
+                if len(content) < SHORTEST or packed > REPEATS:
                     dropped["degenerate conversation"] += 1
+                    continue
+                if not content.isascii():
+                    dropped["conversation with other characters than ASCII"] += 1
                     continue
                 yield {
                     "source": "written by SmolLM2-135M-Instruct",
@@ -114,7 +117,8 @@ def conversation_rows(folder: Path, dropped: Counter[str]) -> Iterator[dict[str,
 
 def words_of(row: dict[str, Any]) -> list[str]:
     """Lower-case words of a row's text."""
-    return re.findall(r"[a-z0-9]+", (row["text"] or row["messages"]).lower())
+    text = row["text"] or "\n".join(message["content"] for message in json.loads(row["messages"]))
+    return re.findall(r"[a-z0-9]+", text.lower())
 
 
 def without_repeats(rows: list[dict[str, Any]], dropped: Counter[str]) -> Iterator[dict[str, Any]]:

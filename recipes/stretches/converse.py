@@ -80,7 +80,7 @@ def _sample(lm: LanguageModel, prompts: list[str], tokens: int, temperature: flo
     """A continuation of each prompt, and whether it ended by itself."""
     tokenizer, model = lm.tokenizer, lm.model
     tokenizer.padding_side = "left"
-    batch = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False)
+    batch = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False).to(lm.device)
     with torch.inference_mode():
         drawn = model.generate(
             **batch,
@@ -93,7 +93,8 @@ def _sample(lm: LanguageModel, prompts: list[str], tokens: int, temperature: flo
             disable_compile=True,
         )
     new = drawn[:, batch["input_ids"].shape[1] :]
-    ends = torch.isin(new, torch.tensor(sorted({tokenizer.eos_token_id, lm.pad_id})))
+    stops = {lm.pad_id, *([] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id])}
+    ends = torch.isin(new, torch.tensor(sorted(stops), device=new.device))
     texts = tokenizer.batch_decode(new, skip_special_tokens=True)
     return list(zip(texts, ends.any(dim=1).tolist(), strict=True))
 

@@ -17,10 +17,10 @@ FILL = "the report says that we found some {} near the old house and then went h
 
 
 def hand_made(folder: Path, word_of=lambda i: WORDS[i]) -> Dictionary:
-    """Twenty strong windows, twenty weaker ones and ten silent ones for each word's concept."""
+    """Twenty strong windows, twenty weaker ones and sixteen silent ones for each word's concept."""
     windows, rows = [], []
     for concept in range(len(WORDS)):
-        for kind, count in (("top", 20), ("spread", 20), ("negative", 10)):
+        for kind, count in (("top", 20), ("spread", 20), ("negative", 16)):
             for rank in range(count):
                 other = WORDS[(concept + 1 + rank % 4) % 5]
                 word = other if kind == "negative" else word_of(concept)

@@ -25,7 +25,7 @@ def test_every_alive_concept_has_a_label_or_an_abstention():
     alive = read_reference(folder / FILE, dictionary.width).density > 0
     shown = dictionary.shown().filter(pl.Series(alive))
     assert (shown["label_state"] != "never").all()
-    assert (shown["label"].is_not_null()).mean() > 0.95
+    assert (shown["label"].is_not_null()).mean() > 0.94
 
 
 def test_read_labels_are_scored_and_say_who_made_them():

@@ -102,7 +102,7 @@ def test_scores_are_those_of_a_plain_loop_and_windows_are_embedded_once(dictiona
 
 def test_only_the_requested_concepts_are_scored(dictionary, embedder):
     assert score(dictionary, embedder, [4, 3]).stored == 1
-    assert list(stored(dictionary)) == [4] and len(embedder.windows) == 30
+    assert list(stored(dictionary)) == [4] and len(embedder.windows) == 36
 
 
 def test_a_stopped_pass_keeps_its_scores_and_resumes(dictionary, embedder):

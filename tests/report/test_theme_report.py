@@ -157,7 +157,7 @@ def test_labels_say_where_they_come_from_and_bear_their_marks(themed, rendered):
     row["label_scored_by"] = "detection"
     assert labels.provenance(row) == "explained by Ann, detection 0.83" and labels.marks_of(row) == []
     auto = {"label": "may · june", "label_kind": "automatic", "label_score": None}
-    assert labels.provenance(auto) == "automatic, from words of its exemplars" and labels.marks_of(auto) == ["auto"]
+    assert labels.provenance(auto) == "automatic: words of exemplars" and labels.marks_of(auto) == ["auto"]
     assert labels.marks_of({"label": "alone"}) == [] and labels.provenance({"label": "alone"}) is None
     assert labels.provenance({"label": None, "label_state": "never"}) == "No label: never looked up in a dictionary"
     none = "No label: looked up, and the source has none, abstained, or its label scored below 0.6"

@@ -17,7 +17,7 @@ from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.model.load import load_model
 from competency_gaps.progress import Progress
 from competency_gaps.sae import load_sae
-from competency_gaps.sae.averaging import full_stretches, trailing_mean
+from competency_gaps.sae.averaging import full_stretches, local_mean
 from competency_gaps.sae.evaluate import evaluate_sae
 from competency_gaps.sae.training.texts import cut_pieces, read_documents
 from competency_gaps.sae.training.train import train_sae
@@ -30,24 +30,35 @@ OVER = 4
 
 def by_hand(x: np.ndarray, over: int) -> np.ndarray:
     unit = x / np.linalg.norm(x, axis=1, keepdims=True)
-    over = min(over, len(x))
-    return np.stack([unit[max(0, t - over + 1) : max(t + 1, over)].mean(axis=0) for t in range(len(x))])
+    starts = [max(0, min(t - over // 2, len(x) - over)) for t in range(len(x))]
+    return np.stack([unit[start : start + over].mean(axis=0) for start in starts])
+
+
+def whole(x: np.ndarray, over: int) -> np.ndarray:
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    means = [unit[start : start + over].mean(axis=0) for start in range(len(x) - over + 1)]
+    return np.stack(means) if means else np.zeros((0, x.shape[1]))
 
 
 @pytest.mark.parametrize("tokens", [1, 2, 3, 4, 5, 40])
 @pytest.mark.parametrize("over", [2, 4, 16])
-def test_trailing_mean_equals_a_plain_loop(tokens, over):
+def test_local_mean_equals_a_plain_loop(tokens, over):
     x = torch.randn(tokens, 8, generator=torch.Generator().manual_seed(tokens)) + 1
     x[tokens // 2] *= 1000  # a token on which a model parks attention
-    assert trailing_mean(x, over).numpy() == pytest.approx(by_hand(x.numpy(), over), abs=1e-6)
-    whole = by_hand(x.numpy(), over)[over - 1 :] if tokens >= over else np.zeros((0, 8))
-    assert full_stretches(x, over).numpy() == pytest.approx(whole, abs=1e-6)
+    assert local_mean(x, over).numpy() == pytest.approx(by_hand(x.numpy(), over), abs=1e-6)
+    assert full_stretches(x, over).numpy() == pytest.approx(whole(x.numpy(), over), abs=1e-6)
+
+
+def test_every_token_counts_about_equally():
+    """Of a one-hot text the mean of the averages gives each token's weight."""
+    weight = local_mean(torch.eye(60), 16).mean(dim=0) * 60
+    assert weight.sum() == pytest.approx(60) and 0.49 < weight.min() and weight.max() < 1.51
 
 
 def test_one_token_is_left_as_it_is():
     x = torch.randn(5, 8) * 3
-    assert trailing_mean(x, 1) is x and full_stretches(x, 1) is x
-    assert trailing_mean(x[:0], 4).shape == (0, 8)
+    assert local_mean(x, 1) is x and full_stretches(x, 1) is x
+    assert local_mean(x[:0], 4).shape == (0, 8)
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +105,10 @@ def training(tmp_path_factory, model_folder):
     folder = tmp_path_factory.mktemp("texts")
     rng = np.random.default_rng(0)
     texts = [" ".join(rng.choice(TEXT.split(), 60)) for _ in range(120)]
-    pl.DataFrame({"text": texts[:100]}).write_parquet(folder / "train.parquet")
-    pl.DataFrame({"text": texts[100:]}).write_parquet(folder / "heldout.parquet")
+    chats = [json.dumps([{"role": "user", "content": text}]) if i % 3 == 0 else None for i, text in enumerate(texts)]
+    table = pl.DataFrame({"text": [None if c else t for c, t in zip(chats, texts, strict=True)], "messages": chats})
+    table[:100].write_parquet(folder / "train.parquet")
+    table[100:].write_parquet(folder / "heldout.parquet")
     return TrainingConfig(
         model=ModelConfig(name=str(model_folder("llama")), dtype="float32"),
         texts=[folder / "train.parquet"],
@@ -133,7 +146,7 @@ def test_trained_on_whole_stretches_of_every_text(training, pack):
             break
         x = read_hook(lm, hook, [piece.ids])[0].numpy()[piece.content & ~piece.bos]
         tokens += len(x)
-        wanted.append(by_hand(x, OVER)[OVER - 1 :: 2] if len(x) >= OVER else x[:0])
+        wanted.append(whole(x, OVER)[::2])
     figures = json.loads((pack / "card.json").read_text())["figures"]
     shards = sorted((pack / "activations").glob("shard-*"))
     kept = np.concatenate([load_file(shard)["activations"].float().numpy() for shard in shards])
@@ -149,7 +162,8 @@ def test_the_card_measures_averages(training, pack):
     pieces = list(cut_pieces(read_documents(training.heldout), lm.tokenizer, context=64, bos_id=0))
     hook = resolve_hook(lm.model, HOOK)
     figures, _ = evaluate_sae(lm, hook, sae, pieces, tokens=10**6, loss_tokens=10**6, progress=Progress(quiet=True))
-    means = [by_hand(read_hook(lm, hook, [p.ids])[0].numpy()[~p.bos], OVER) for p in pieces]
+    assert any((p.content != ~p.bos).any() for p in pieces), "some tokens are of the chat template"
+    means = [by_hand(read_hook(lm, hook, [p.ids])[0].numpy()[p.content & ~p.bos], OVER) for p in pieces]
     x = torch.from_numpy(np.concatenate(means)).float()
     with torch.inference_mode():
         z = sae.sae.encode(x)
@@ -167,7 +181,7 @@ def by_hand_losses(lm, hook, sae, pieces) -> list[float]:
     module = hook.module(lm.model)
     for piece in pieces:
         ids = torch.from_numpy(piece.ids.astype(np.int64))[None]
-        own = torch.from_numpy(~piece.bos)
+        own = torch.from_numpy(piece.content & ~piece.bos)
         x = read_hook(lm, hook, [piece.ids])[0][own]
         mean = torch.from_numpy(by_hand(x.numpy(), OVER)).float()
         norm = x.norm(dim=1, keepdim=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from competency_gaps.config import ModelConfig, SAEConfig
+from competency_gaps.config import MetricsConfig, ModelConfig, SAEConfig
 from competency_gaps.progress import Progress
 from competency_gaps.sae import evaluate, stability, surface
 from competency_gaps.sae.pair import load_pair
@@ -94,7 +94,7 @@ def test_is_the_same_in_any_chunks(pair, pieces, monkeypatch, batch, chunk, bloc
     for name, value in (("BATCH_TOKENS", batch), ("CHUNK", chunk), ("BLOCK", block)):
         monkeypatch.setattr(evaluate, name, value)
     divided = read(pair, pieces)
-    for name in ("lexical_share", "pair_share", "word_share", *surface.FORMS, "first_share"):
+    for name in ("lexical_share", "pair_share", *surface.FORMS, "first_share"):
         one, other = getattr(whole, name), getattr(divided, name)
         assert (~np.isnan(one)).sum() > 10
         assert other == pytest.approx(one, abs=1e-4, nan_ok=True), name
@@ -150,7 +150,7 @@ def averaging(model_folder, tmp_path_factory):
 
 
 def test_for_averages_the_tokens_of_the_stretch_count(averaging, pieces):
-    """By brute force: stretch by stretch, for concepts with fewer windows than are sampled."""
+    """By brute force: stretch by stretch, for concepts that are active in fewer texts than are sampled."""
     import torch
 
     pieces = [piece for piece in pieces if (piece.content & ~piece.bos).sum() >= OVER]
@@ -158,37 +158,56 @@ def test_for_averages_the_tokens_of_the_stretch_count(averaging, pieces):
     own = [piece.ids[piece.content & ~piece.bos] for piece in pieces]
     with torch.inference_mode():
         at_hook = [evaluate.read_hook(averaging.lm, averaging.hook, [piece.ids])[0] for piece in pieces]
-        z = [
-            averaging.sae.encode(averaging.sae.inputs(x, ~p.bos)).numpy() for x, p in zip(at_hook, pieces, strict=True)
-        ]
-    stretches = [[ids[max(0, max(t + 1, OVER) - OVER) : max(t + 1, OVER)] for t in range(len(ids))] for ids in own]
-    every = [set(stretch.tolist()) for of_text in stretches for stretch in of_text]
-    usual = {token: sum(token in stretch for stretch in every) / len(every) for token in set.union(*every)}
+        inputs = [averaging.sae.inputs(x, p.content & ~p.bos) for x, p in zip(at_hook, pieces, strict=True)]
+        z = np.concatenate([averaging.sae.encode(x).numpy() for x in inputs])
+    stretches = [
+        ids[start : start + OVER]
+        for ids in own
+        for start in (max(0, min(t - OVER // 2, len(ids) - OVER)) for t in range(len(ids)))
+    ]
+    text = np.concatenate([np.full(len(ids), piece.document) for ids, piece in zip(own, pieces, strict=True)])
+    usual = {
+        int(token): np.mean([token in stretch for stretch in stretches]) for token in np.unique(np.concatenate(own))
+    }
+    is_digit = {token: surface.form_of(averaging.lm.tokenizer.decode([token])) == "digits" for token in usual}
+    digits = np.array([np.mean([is_digit[int(token)] for token in stretch]) for stretch in stretches])
     checked = 0
     for concept in range(averaging.sae.d_sae):
-        peaks = [(s[c.argmax()], c.max()) for s, c in zip(stretches, (x[:, concept] for x in z), strict=True)]
-        peaks = [(set(stretch.tolist()), value) for stretch, value in peaks if value > 0]
+        values = z[:, concept]
+        peaks = []
+        for number in np.unique(text):
+            place = np.flatnonzero(text == number)
+            best = place[values[place].argmax()]
+            if values[best] > 0:
+                peaks.append((set(stretches[best].tolist()), values[best]))
         if len(peaks) < surface.FEWEST_PEAKS:
             assert np.isnan(reference.word_share[concept])
             continue
-        if len(peaks) > surface.PEAKS:
-            continue  # a sample of them is taken
         mass = sum(value for _, value in peaks)
         beyond = []
         for token in set.union(*(stretch for stretch, _ in peaks)):
             share = sum(value for stretch, value in peaks if token in stretch) / mass
-            beyond.append((share - usual[token]) / (1 - min(usual[token], 0.999)))
+            drawn = (len(peaks) * share + surface.PRIOR * usual[token]) / (len(peaks) + surface.PRIOR)
+            beyond.append((drawn - usual[token]) / (1 - min(usual[token], 0.999)))
         assert reference.word_share[concept] == pytest.approx(max(beyond), abs=0.02)
-        digits = [
-            np.mean([surface.form_of(averaging.lm.tokenizer.decode([int(t)])) == "digits" for t in stretch])
-            for of_text in stretches
-            for stretch in of_text
-        ]
-        values = np.concatenate([x[:, concept] for x in z])
         assert reference.digits[concept] == pytest.approx(values @ digits / values.sum(), abs=1e-4)
         checked += 1
     assert checked > 5
     assert np.isnan(reference.lexical_share).all() and np.isnan(reference.token_entropy).all()
+
+
+@pytest.mark.parametrize("windows", [5, 8, 12, 20, 64])
+def test_words_that_have_nothing_to_do_with_a_concept_rarely_pass_for_it(windows):
+    """Words drawn by Zipf's law, stretches of 16, concepts active at random."""
+    rng = np.random.default_rng(windows)
+    usual_words = 1 / np.arange(1, 3001)
+    words = rng.choice(3000, (4000, 16), p=usual_words / usual_words.sum())
+    usual = np.array([np.mean((words == v).any(axis=1)) for v in range(3000)])
+    peaks = surface._Peaks(200, 16)
+    latent = np.repeat(np.arange(200), windows)
+    place = np.concatenate([rng.choice(4000, windows, replace=False) for _ in range(200)])
+    peaks.add(latent, words, place, place, rng.exponential(size=len(place)) + 0.3)
+    assert np.mean(peaks.word_share(usual) > MetricsConfig().word_above) < 0.05
 
 
 def test_a_word_and_a_topic_are_told_apart(pair):
@@ -200,15 +219,15 @@ def test_a_word_and_a_topic_are_told_apart(pair):
     texts[topic] = np.where(rng.random((topic.sum(), 40)) < 0.3, rng.integers(50, 70, (topic.sum(), 40)), texts[topic])
     own = np.ones(40, bool)
     pieces = [TokenPiece(ids.astype(np.int32), own, ~own, i) for i, ids in enumerate(texts)]
-    seen = surface.Surface(2, pieces, pair.lm.tokenizer, 8)
-    tokens = seen.tokens(range(300))
+    counted = surface.Surface(2, pieces, pair.lm.tokenizer, 8)
+    tokens = counted.tokens(range(300))
     stretch = tokens.token[tokens.stretch]
     word, about = (stretch == 7).any(axis=1), np.repeat(topic, 40)
     value = np.r_[np.ones(word.sum()), np.ones(about.sum())]
     latent = np.r_[np.zeros(word.sum(), np.int64), np.ones(about.sum(), np.int64)]
-    seen.add(tokens, surface.Active(latent, np.r_[np.flatnonzero(word), np.flatnonzero(about)], value))
-    share = seen.columns()["word_share"]
-    assert share[0] == pytest.approx(1) and share[1] < 0.5
+    counted.add(tokens, surface.Active(latent, np.r_[np.flatnonzero(word), np.flatnonzero(about)], value))
+    share = counted.columns()["word_share"]
+    assert share[0] > 0.8 and share[1] < 0.5
 
 
 def test_stability_equals_correlations(monkeypatch):

@@ -116,7 +116,8 @@ class TrainingConfig(Config):
     context: Annotated[int, Field(gt=1)] = 256
     """Longest piece of a document that the model reads at once, in tokens."""
     template_share: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """Share of the chat documents whose template tokens are trained on: they are the same everywhere."""
+    """Share of the chat documents whose template tokens are trained on: they are the same everywhere. An SAE of
+    averages is trained on the texts' own tokens."""
     batch: Annotated[int, Field(gt=0)] = 2048
     """Activations per training step."""
     lr: Annotated[float, Field(gt=0)] = 5e-4

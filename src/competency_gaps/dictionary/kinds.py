@@ -38,7 +38,7 @@ class LatentFacts:
     pair_share: np.ndarray
     """The same that the token before and the token explain."""
     word_share: np.ndarray
-    """Share of its mass on stretches that hold the same token, beyond chance; at most 1."""
+    """Of an SAE of averages: share of its mass on stretches that hold the same token, beyond chance; at most 1."""
     format_share: np.ndarray
     """Share of its mass on punctuation, white space, digits and markup, in [0, 1]."""
     first_share: np.ndarray
@@ -66,12 +66,11 @@ def kinds_of(facts: LatentFacts, settings: MetricsConfig) -> np.ndarray:
         One of ``KINDS``, the last of them that holds; None: no reference says how the concept goes with tokens.
     """
     kind = np.full(len(facts.density), None, dtype=object)
-    averaged = np.isnan(facts.lexical_share) & ~np.isnan(facts.word_share)
-    kind[~np.isnan(facts.lexical_share) | averaged] = CONTEXTUAL
+    kind[~np.isnan(facts.lexical_share) | ~np.isnan(facts.word_share)] = CONTEXTUAL
     with np.errstate(invalid="ignore"):
         kind[facts.lexical_share > settings.lexical_above] = "token"
         kind[facts.pair_share > settings.pair_above] = "token"
-        kind[averaged & (facts.word_share > settings.word_above)] = "token"
+        kind[facts.word_share > settings.word_above] = "token"
         kind[facts.token_share >= settings.exact_token_above] = "token"
         kind[facts.format_share > settings.format_above] = "format"
         kind[facts.first_share > settings.position_above] = "position"

@@ -69,7 +69,7 @@ def candidates(concepts: pl.DataFrame, themes: pl.DataFrame | None = None) -> Ma
     UserError
         If no ranked concept has a label.
     """
-    # A flagged concept is not a competency.
+    # A concept of another kind is not a competency.
     frame = _typed(concepts, CONCEPT_COLUMNS).filter(pl.col("ranked"))
     labelled = frame.with_columns(text=_text("label")).filter(pl.col("text") != "")
     if labelled.is_empty():

@@ -54,7 +54,7 @@ def provenance(row: Mapping[str, Any]) -> str | None:
     text = {
         "explained": f"explained by {name or 'an explainer that left no name'}",
         "imported": "imported" + (f", written by {name}" if name else ""),
-        "automatic": "automatic, from words of its exemplars",
+        "automatic": f"automatic: {name or 'words of exemplars'}",
     }.get(str(kind), shorten(str(kind), _NAME_LIMIT))
     return text + _score(row)
 

@@ -53,7 +53,7 @@ class RunData:
     alive: np.ndarray
     """bool of shape (C,)."""
     ranked: np.ndarray
-    """bool of shape (C,): alive and without a flag."""
+    """bool of shape (C,): ranked."""
     tested: np.ndarray
     """bool of shape (C,): with a p-value in the run."""
     tau: np.ndarray

@@ -16,7 +16,7 @@ from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import Hook, replaced
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Progress
-from competency_gaps.sae.averaging import trailing_mean
+from competency_gaps.sae.averaging import local_mean
 from competency_gaps.sae.gate import LatentStatistics
 from competency_gaps.sae.load import SparseAutoencoder
 from competency_gaps.sae.reference import WINDOW, Reference
@@ -162,13 +162,14 @@ def _add_rows(
     """Add a batch; give the activations on the texts' own tokens, those of each row numbered from its start."""
     import torch
 
-    ids = np.concatenate([p.ids[~p.bos] for p in rows])
-    content = np.concatenate([p.content[~p.bos] for p in rows])
-    own = np.concatenate([start + np.cumsum(p.content[~p.bos]) - 1 for start, p in zip(starts, rows, strict=True)])
-    parts = [sae.inputs(activations[i], ~p.bos) for i, p in enumerate(rows)]
-    place = np.concatenate(
-        [np.arange((~p.bos).sum()) // WINDOW + i * max(len(p.ids) for p in rows) for i, p in enumerate(rows)]
-    )
+    masks = [sae.encoded(p) for p in rows]
+    ids = np.concatenate([p.ids[mask] for p, mask in zip(rows, masks, strict=True)])
+    contents = [p.content[mask] for p, mask in zip(rows, masks, strict=True)]
+    content = np.concatenate(contents)
+    own = np.concatenate([start + np.cumsum(part) - 1 for start, part in zip(starts, contents, strict=True)])
+    parts = [sae.inputs(activations[i], mask) for i, mask in enumerate(masks)]
+    longest = max(len(p.ids) for p in rows)
+    place = np.concatenate([np.arange(mask.sum()) // WINDOW + i * longest for i, mask in enumerate(masks)])
     x = torch.cat(parts).to(sae.sae.device, sae.sae.dtype)
     active = []
     with torch.inference_mode():
@@ -221,8 +222,7 @@ def _losses(
             rows = [pieces[i] for i in batch]
             ids = torch.from_numpy(pad([p.ids for p in rows], lm.pad_id)).to(lm.device)
             real = torch.from_numpy(pad([np.ones(len(p.ids), np.int32) for p in rows], 0)).bool().to(lm.device)
-            first = torch.from_numpy(pad([p.bos.astype(np.int32) for p in rows], 0)).bool().to(lm.device)
-            changed = real & ~first
+            changed = torch.from_numpy(pad([sae.encoded(p).astype(np.int32) for p in rows], 0)).bool().to(lm.device)
             lengths = changed.sum(dim=1).tolist()
             rebuilt = functools.partial(_with_encoded, sae, lengths, zero=False)
             ablated = functools.partial(_with_encoded, sae, lengths, zero=True)
@@ -249,7 +249,7 @@ def _with_encoded(sae: SparseAutoencoder, lengths: list[int], x: torch.Tensor, *
     parts = []
     for part in x.split(lengths):
         own = part.to(sae.sae.device, sae.sae.dtype)
-        encoded = trailing_mean(own, sae.average_over)
+        encoded = local_mean(own, sae.average_over)
         new = torch.zeros_like(encoded) if zero else sae.sae.decode(sae.encode(encoded))
         scale = own.norm(dim=1, keepdim=True) if sae.average_over > 1 else 1
         parts.append((own + scale * (new - encoded)).to(x.device, x.dtype))

@@ -13,13 +13,15 @@ from competency_gaps.config import SAEConfig
 from competency_gaps.embedded import embedded_sae
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.model.load import weights_hash
-from competency_gaps.sae.averaging import trailing_mean
+from competency_gaps.sae.averaging import local_mean
 from competency_gaps.sae.directory import check_release
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from sae_lens import SAE
+
+    from competency_gaps.sae.training.texts import TokenPiece
 
 
 class Autoencoder(Protocol):
@@ -76,6 +78,17 @@ class SparseAutoencoder:
         """Tokens over which activations are averaged before they are encoded; 1: they are not."""
         return int(self.identity["average_over"])
 
+    def encoded(self, piece: TokenPiece) -> np.ndarray:
+        """Tokens of a piece that are encoded: all but start markers; of an SAE of averages the text's own.
+
+        Averages over the words of a chat template would be of neither.
+
+        Returns
+        -------
+        ndarray of bool of shape (tokens,)
+        """
+        return ~piece.bos if self.average_over == 1 else piece.content & ~piece.bos
+
     def inputs(self, activations: torch.Tensor, chosen: np.ndarray) -> torch.Tensor:
         """What is encoded of a text's chosen tokens.
 
@@ -93,7 +106,7 @@ class SparseAutoencoder:
         import torch
 
         mask = torch.from_numpy(chosen).to(activations.device)
-        return trailing_mean(activations[: len(chosen)][mask], self.average_over)
+        return local_mean(activations[: len(chosen)][mask], self.average_over)
 
     def encode(self, inputs: torch.Tensor) -> torch.Tensor:
         """Latents of what :meth:`inputs` gave.

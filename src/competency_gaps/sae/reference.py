@@ -60,8 +60,8 @@ class Reference:
     token_entropy: np.ndarray
     """Entropy in bits of the tokens on which it peaks in windows, of a sample of 64 windows; NaN: fewer than 5."""
     word_share: np.ndarray
-    """Largest share of its mass, at its peaks in these windows, on stretches that hold the same token (what the SAE
-    averages; for others the token itself), beyond chance: at most 1; NaN: fewer than 5 windows."""
+    """For an SAE of averages: the largest share of its mass, at its peaks in a sample of 64 texts, on stretches that
+    hold the same token, beyond chance; at most 1. NaN: fewer than 5 texts, or an SAE of single tokens."""
     punctuation: np.ndarray
     """Share of its mass in texts on tokens of punctuation, in [0, 1]; NaN where silent."""
     space: np.ndarray

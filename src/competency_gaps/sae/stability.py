@@ -69,8 +69,9 @@ def _content_latents(sae: SparseAutoencoder, activations: torch.Tensor, piece: T
     import torch
 
     with torch.inference_mode():
-        x = sae.inputs(activations, ~piece.bos).to(sae.sae.device, sae.sae.dtype)
-        latents = sae.encode(x)[torch.from_numpy(piece.content[~piece.bos]).to(sae.sae.device)]
+        encoded = sae.encoded(piece)
+        x = sae.inputs(activations, encoded).to(sae.sae.device, sae.sae.dtype)
+        latents = sae.encode(x)[torch.from_numpy(piece.content[encoded]).to(sae.sae.device)]
         return sp.csr_array(latents.float().cpu().numpy())
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from competency_gaps.metrics.lexical import LexicalShare, Recurring, mix
+from competency_gaps.sae.averaging import stretch_starts
 from competency_gaps.sae.reference import WINDOW
 from competency_gaps.sae.training.texts import TokenPiece
 
@@ -30,6 +31,8 @@ PEAKS = 64
 """Windows sampled of each latent."""
 FEWEST_PEAKS = 5
 """Fewest sampled windows from which an entropy is estimated."""
+PRIOR = 8
+"""Peaks as usual that are added to a concept's when its word share is estimated."""
 _MARKUP = frozenset("<>{}[]#*_=|\\^~`@$&+/%")
 
 
@@ -43,9 +46,9 @@ class TextTokens(NamedTuple):
     text: np.ndarray
     """int64: number of the text, over the whole corpus."""
     window: np.ndarray
-    """int64: number of the window of ``WINDOW`` tokens, over the whole corpus."""
+    """int64: number of the window of ``WINDOW`` tokens, over the whole corpus; of averages, of the text."""
     first: np.ndarray
-    """bool: among the ``FIRST`` tokens of the piece."""
+    """bool: among the ``FIRST`` tokens of the piece, or those whose stretch is the first."""
     stretch: np.ndarray
     """int64 of shape (tokens, ``average_over``): places, among these tokens, of those that are averaged; repeated where
     the text is shorter."""
@@ -89,14 +92,16 @@ class Surface:
         self._pieces = pieces
         self._over = average_over
         self._texts = number_texts(pieces)
-        tokens = self.tokens(range(len(pieces)))
-        self._lexical = LexicalShare(width, Recurring.of(tokens.token, tokens.text), buckets)
-        self._pairs = LexicalShare(width, Recurring.of(tokens.pair, tokens.text), buckets)
-        self._form = forms(np.unique(tokens.token), tokenizer)
+        self._form = forms(np.unique(np.concatenate([p.ids[_own(p)] for p in pieces] or [[]])), tokenizer)
         self._mass = np.zeros((len(FORMS) + 1, width))
         self._first = np.zeros(width)
         self._peaks = _Peaks(width, average_over)
-        self._usual = self._stretches_with()
+        if average_over > 1:
+            self._usual = self._stretches_with()
+            return
+        tokens = self.tokens(range(len(pieces)))
+        self._lexical = LexicalShare(width, Recurring.of(tokens.token, tokens.text), buckets)
+        self._pairs = LexicalShare(width, Recurring.of(tokens.pair, tokens.text), buckets)
 
     def blocks(self, tokens: int) -> Iterator[range]:
         """Divide the pieces into stretches of whole texts with at least this many tokens (fewer in the last)."""
@@ -133,15 +138,19 @@ class Surface:
 
     def _tokens_of(self, i: int) -> TextTokens:
         piece = self._pieces[i]
-        own = piece.content & ~piece.bos
+        own = _own(piece)
         ids = piece.ids.astype(np.int64)
         pair = np.r_[np.int64(-1), ids[:-1]] * 2**32 + ids
         place = np.arange(int(own.sum()))
-        # No piece has as many windows as this.
-        window = i * 2**20 + place // WINDOW
-        end = np.minimum(np.maximum(place, self._over - 1), len(place) - 1)
-        stretch = np.maximum(0, end[:, None] - np.arange(self._over))
-        return TextTokens(ids[own], pair[own], np.full(len(place), self._texts[i]), window, place < FIRST, stretch)
+        text = np.full(len(place), self._texts[i])
+        # No piece has as many windows as 2^20. Neighbouring stretches overlap: of averages each text has one peak.
+        window = i * 2**20 + place // WINDOW if self._over == 1 else text
+        starts = stretch_starts(len(place), self._over)
+        # The places of a shorter text are repeated about equally often.
+        inside = np.arange(self._over) * min(1.0, len(place) / self._over)
+        stretch = starts[:, None] + inside.astype(np.int64)
+        first = place < max(FIRST, self._over // 2 + 1)
+        return TextTokens(ids[own], pair[own], text, window, first, stretch)
 
     def add(self, tokens: TextTokens, active: Active) -> None:
         """Add all activations on the tokens of whole texts."""
@@ -157,7 +166,7 @@ class Surface:
         for i in range(len(self._mass)):
             part = (form == i)[tokens.stretch].mean(axis=1)
             self._mass[i] += np.bincount(latent, value * part[active.token], width)
-        self._first += np.bincount(latent, value * tokens.first[tokens.stretch].mean(axis=1)[active.token], width)
+        self._first += np.bincount(latent, value * tokens.first[active.token], width)
         self._peaks.add(latent, tokens.token[tokens.stretch], active.token, tokens.window[active.token], value)
 
     def columns(self) -> dict[str, np.ndarray]:
@@ -165,11 +174,13 @@ class Surface:
         mass = self._mass.sum(axis=0)
         share = np.divide(self._mass, mass, out=np.full(self._mass.shape, np.nan), where=mass > 0)
         first = np.divide(self._first, mass, out=np.full(len(mass), np.nan), where=mass > 0)
+        unknown = np.full(len(mass), np.nan)
+        single = self._over == 1
         return {
-            "lexical_share": self._lexical.share(),
-            "pair_share": self._pairs.share(),
-            "token_entropy": self._peaks.entropy(),
-            "word_share": self._peaks.word_share(self._usual),
+            "lexical_share": self._lexical.share() if single else unknown,
+            "pair_share": self._pairs.share() if single else unknown,
+            "token_entropy": self._peaks.entropy() if single else unknown,
+            "word_share": unknown if single else self._peaks.word_share(self._usual),
             **{name: share[i] for i, name in enumerate(FORMS)},
             "first_share": first,
         }
@@ -240,12 +251,7 @@ class _Peaks:
         self._draw[touched], self._stretch[touched], self._value[touched] = draws[kept], stretch[kept], values[kept]
 
     def entropy(self) -> np.ndarray:
-        """Entropy of the peaks' tokens, in bits, with Miller and Madow's correction.
-
-        NaN: too few windows, or stretches of several tokens.
-        """
-        if self._stretch.shape[2] > 1:
-            return np.full(len(self._stretch), np.nan)
+        """Entropy of the peaks' tokens, in bits, with Miller and Madow's correction; NaN: too few windows."""
         tokens = np.sort(self._stretch[:, :, 0], axis=1)
         known = tokens >= 0
         count = known.sum(axis=1)
@@ -261,10 +267,14 @@ class _Peaks:
     def word_share(self, usual: np.ndarray) -> np.ndarray:
         """Largest share of the peaks' mass, beyond chance, on stretches that hold the same token.
 
+        With ``s`` the share of the mass of ``k`` peaks and ``b`` the usual one, ``s`` is drawn towards ``b`` as by
+        ``PRIOR`` peaks more, ``s' = (k s + PRIOR b) / (k + PRIOR)``, as the largest of many shares of few peaks is
+        large by chance; the share beyond chance is ``(s' - b) / (1 - b)``.
+
         Parameters
         ----------
         usual : ndarray of float64 of shape (largest id + 1,)
-            Share of all stretches that hold each token, ``b``. With ``s`` the share here: ``(s - b) / (1 - b)``.
+            Share of all stretches that hold each token, ``b``.
         """
         share = np.full(len(self._stretch), np.nan)
         for concept in np.flatnonzero((self._stretch[:, :, 0] >= 0).sum(axis=1) >= FEWEST_PEAKS):
@@ -274,5 +284,12 @@ class _Peaks:
             value = self._value[concept, known]
             held, index = np.unique(ids[new], return_inverse=True)
             mass = np.bincount(index, np.repeat(value, new.sum(axis=1))) / value.sum()
-            share[concept] = ((mass - usual[held]) / (1 - np.minimum(usual[held], 0.999))).max()
+            b = np.minimum(usual[held], 0.999)
+            drawn = (len(value) * mass + PRIOR * b) / (len(value) + PRIOR)
+            share[concept] = ((drawn - b) / (1 - b)).max()
         return share
+
+
+def _own(piece: TokenPiece) -> np.ndarray:
+    """The text's own tokens: bool of shape (tokens,)."""
+    return piece.content & ~piece.bos

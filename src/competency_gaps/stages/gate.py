@@ -84,7 +84,8 @@ def _measure(
             activations = read_hook(extractor.lm, extractor.hook, [chosen[i].ids for i in batch])
             for row, i in enumerate(batch):
                 own, bos = chosen[i].own, chosen[i].bos
-                _add(judged, sae, sae.inputs(activations[row], ~bos), own[~bos])
+                read = ~bos if sae.average_over == 1 else own & ~bos
+                _add(judged, sae, sae.inputs(activations[row], read), own[read])
                 if every is not judged:
                     _add(every, sae, sae.inputs(activations[row], np.ones(len(own), bool)), own)
             bar.advance(sum(len(chosen[i].ids) for i in batch))

@@ -109,10 +109,9 @@ def outcome_run(
     digest = _digest(base, scores, outcome)
     for place in _places(base.path):
         folder = place / name
-        if (folder / FILE).is_file():
-            known = read_manifest(folder)
-            if known["outcome"].get("digest") == digest:
-                return RunFolder(folder, known)
+        known = _manifest(folder)
+        if known is not None and known["outcome"].get("digest") == digest:
+            return RunFolder(folder, known)
         if _can_write(folder):
             break
     else:
@@ -158,6 +157,14 @@ def _places(run: Path) -> tuple[Path, Path]:
     return run / FOLDER, cache_folder() / FOLDER / key
 
 
+def _manifest(folder: Path) -> dict[str, Any] | None:
+    """An outcome's manifest; None: there is none, or another version wrote it, so that the outcome is made again."""
+    try:
+        return read_manifest(folder) if (folder / FILE).is_file() else None
+    except UserError:
+        return None
+
+
 def _can_write(folder: Path) -> bool:
     """Whether files can be written in a folder, which is made."""
     try:
@@ -197,7 +204,9 @@ def made_outcomes(run: RunFolder) -> list[RunFolder]:
     every = _with_own(run, known)
     made: dict[str, RunFolder] = {}
     for folder in folders:
-        manifest = read_manifest(folder)
+        manifest = _manifest(folder)
+        if manifest is None:
+            continue
         record = manifest["outcome"]
         against = () if record.get("chosen") else tuple(record["against"])
         scores = every if record["all_kinds"] else known
@@ -283,7 +292,13 @@ def _digest(run: RunFolder, scores: ModelScores, outcome: Outcome) -> str:
 
 
 def _remarks(
-    base: RunFolder, scores: ModelScores, outcome: Outcome, peers: _Peers, sample: ItemSample, suite: Evidence
+    base: RunFolder,
+    scores: ModelScores,
+    outcome: Outcome,
+    peers: _Peers,
+    sample: ItemSample,
+    suite: Evidence,
+    eligible: np.ndarray,
 ) -> list[Remark]:
     """What makes scores against peers less sure: few or distant peers, and scores that are not missing by chance."""
     remarks = []
@@ -291,7 +306,7 @@ def _remarks(
         remarks.append(Remark("peers_few", (len(peers.rows),)))
     if peers.distance > NEAR_PEERS:
         remarks.append(Remark("peers_far", (100 * peers.distance,)))
-    config, eligible = evidence_config(base), base.concepts["ranked"].to_numpy()
+    config = evidence_config(base)
     row = scores.row(outcome.model)
     lacking = np.where(scores.asked[row], np.isnan(scores.values[row]), np.nan)
     own = missing_scores(sample, lacking, peers.expected, config, eligible=eligible)
@@ -325,13 +340,11 @@ def _write(
         config = config.model_copy(update={"kinds": "all"})
         concepts = concepts.with_columns(ranked(concepts, config))
     sample = item_sample(base.by_concept, base.items, config.strata, Outcomes(outcome.values, outcome.limits))
+    eligible = concepts["ranked"].to_numpy()
     suite, numbered = evidence_by_benchmark(
-        sample,
-        config,
-        eligible=concepts["ranked"].to_numpy(),
-        pooled=settings.metrics.average == "pooled",
+        sample, config, eligible=eligible, pooled=settings.metrics.average == "pooled"
     )
-    remarks = _remarks(base, scores, outcome, peers, sample, suite) if peers else []
+    remarks = _remarks(base, scores, outcome, peers, sample, suite, eligible) if peers else []
     names = base.benchmarks["benchmark"].to_list()
     single = {name: numbered[number] for number, name in enumerate(names)}
     items = _items(base, outcome).with_columns(stratum=item_strata(sample))

@@ -1,6 +1,6 @@
 """Statistics of themes in a run: a theme's activation is the sum over its concepts, tested like a concept [ours].
 
-A theme's CAS of an item is the sum of the CAS of its *ranked* concepts (alive, without a flag). From it:
+A theme's CAS of an item is the sum of the CAS of its *ranked* concepts. From it:
 
 - ``chi_bench(theme, b) = mean over x of CAS(theme, x) / M_b`` with the ``M_b`` of the concepts, so it is exactly the
   sum of the ranked members' chi_bench under any normaliser. A theme of 40 averagely exercised concepts has 40;

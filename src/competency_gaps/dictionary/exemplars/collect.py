@@ -32,6 +32,7 @@ from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import Hook
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Progress
+from competency_gaps.sae.averaging import stretch_starts
 from competency_gaps.sae.load import SparseAutoencoder
 from competency_gaps.sae.training.texts import TokenPiece, first_tokens
 
@@ -152,7 +153,7 @@ def _read_chunk(
 ) -> None:
     import torch
 
-    masks = [_counted(piece) for piece in chunk]
+    masks = [_counted(piece) & sae.encoded(piece) for piece in chunk]
     counted = [piece.ids[mask] for piece, mask in zip(chunk, masks, strict=True)]
     cut = [-(-len(ids) // WINDOW) for ids in counted]
     first = gathered.done.windows + np.cumsum([0, *cut])
@@ -223,7 +224,8 @@ def _add(
     number = np.concatenate([start + np.arange(n) for start, n in zip(numbers, sizes, strict=True)])
     start = np.cumsum(length) - length
     with torch.inference_mode():
-        pairs, latents = firing(sae, x, np.repeat(np.arange(len(length)), length), settings.ranking)
+        inside = np.concatenate([_inside(len(ids), sae.average_over) for ids in texts])
+        pairs, latents = firing(sae, x, np.repeat(np.arange(len(length)), length), settings.ranking, inside)
         best = best_of_each_text(pairs, owner)
         best = best[pairs.value[best] > 0]
         concept, window = pairs.concept[best], number[pairs.window[best]]
@@ -232,6 +234,13 @@ def _add(
             wanted = heap.wanted(concept, key)
             _offer(heap, pairs, best[wanted], key[wanted], number, latents, start, length)
     _fill_pool(gathered, pairs, number, length)
+
+
+def _inside(tokens: int, over: int) -> np.ndarray:
+    """Tokens of a text whose whole stretch lies in their window: what activates a concept can be read there."""
+    starts = stretch_starts(tokens, over)
+    ends = np.minimum(starts + over, tokens) - 1
+    return (starts // WINDOW == np.arange(tokens) // WINDOW) & (ends // WINDOW == np.arange(tokens) // WINDOW)
 
 
 def _offer(

@@ -34,7 +34,7 @@ class Firing:
 
 
 def firing(
-    sae: SparseAutoencoder, x: torch.Tensor, window: np.ndarray, ranking: Ranking
+    sae: SparseAutoencoder, x: torch.Tensor, window: np.ndarray, ranking: Ranking, inside: np.ndarray
 ) -> tuple[Firing, torch.Tensor]:
     """Encode tokens and find the concepts active in each window.
 
@@ -44,6 +44,8 @@ def firing(
         What the SAE encodes of the tokens.
     window : ndarray of int64 of shape (tokens,)
         Position of each token's window.
+    inside : ndarray of bool of shape (tokens,)
+        Tokens that count; on others no concept is active.
     ranking
         ``activation``: a window's value is its highest activation. ``reconstruction``: how much the squared error of
         the SAE's reconstruction, summed over the window's tokens, rises when the concept is dropped.
@@ -52,8 +54,12 @@ def firing(
     -------
     Firing, and the latents of shape (tokens, d_sae)
     """
+    import torch
+
     x = x.to(sae.sae.device, sae.sae.dtype)
     latents = sae.encode(x)
+    if not inside.all():
+        latents = latents * torch.from_numpy(inside).to(latents.device)[:, None]
     token, concept = latents.nonzero(as_tuple=True)
     weights = latents[token, concept].float().cpu().numpy()
     rise = error_rise(sae, x, latents, token, concept) if ranking == "reconstruction" else None

@@ -66,7 +66,7 @@ EXPLAINED = (5, 5)
 """Strongest and spread windows that an explainer reads; the others are held out for scores."""
 SILENT = 4
 """Hard negatives that an explainer reads."""
-SCORED = (3, 8)
+SCORED = (5, 9)
 """Fewest and most windows with the concept on which a label's detection is scored, and the same without it; both are
 drawn for each concept, so that a reader cannot count on half of them."""
 FUZZED = 12

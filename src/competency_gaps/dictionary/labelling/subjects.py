@@ -24,6 +24,8 @@ WINDOWS = (5, 5)
 """Strongest and spread windows that are embedded, of even rank: the others are held out for scores."""
 FEWEST = 5
 """Fewest windows from which a concept is labelled."""
+SAMPLE = 8192
+"""Windows, drawn at random from all exemplars, that say what is usual."""
 DRAWS = 400
 """Sets of random windows that the null is drawn from."""
 LEVEL = 0.95
@@ -54,6 +56,8 @@ def subject_labels(
         Which of those that have exemplars; None: all.
     embed
         Makes unit vectors of texts.
+    seed
+        Seed of the windows that say what is usual.
 
     Returns
     -------
@@ -63,13 +67,18 @@ def subject_labels(
     """
     known = exemplars.concepts if concepts is None else np.intersect1d(exemplars.concepts, np.asarray(concepts))
     shown = {concept: _shown(exemplars, concept) for concept in known.tolist()}
-    used = np.unique([e.window for chosen in shown.values() for e in chosen])
+    # What is usual does not depend on which concepts are asked for.
+    rng = np.random.default_rng(seed)
+    windows = len(exemplars.windows)
+    usual = rng.choice(windows, min(windows, SAMPLE), replace=False)
+    used = np.unique(np.concatenate([usual, *([e.window for e in chosen] for chosen in shown.values())]).astype(int))
     vectors = _vectors(exemplars, used, embed, progress)
     phrases = embed(subjects())
     phrases = _directions(phrases - phrases.mean(axis=0))
-    centre = vectors.mean(axis=0)
+    sample = vectors[np.searchsorted(used, usual)]
+    centre = sample.mean(axis=0)
     background = Background.of(exemplars.windows["text"])
-    thresholds = _null(vectors - centre, phrases, seed)
+    thresholds = _null(sample - centre, phrases, rng)
     labels: dict[int, str | None] = {}
     with progress.stage("naming subjects", total=len(shown), unit="concepts") as bar:
         for concept, chosen in shown.items():
@@ -102,9 +111,8 @@ def _vectors(
     return np.concatenate(parts)
 
 
-def _null(centred: np.ndarray, phrases: np.ndarray, seed: int) -> dict[int, float]:
+def _null(centred: np.ndarray, phrases: np.ndarray, rng: np.random.Generator) -> dict[int, float]:
     """For each number of windows, the similarity that the nearest subject of random ones exceeds in 5% of draws."""
-    rng = np.random.default_rng(seed)
     thresholds = {}
     for count in range(FEWEST, sum(WINDOWS) + 1):
         means = centred[rng.integers(len(centred), size=(DRAWS, count))].mean(axis=1)

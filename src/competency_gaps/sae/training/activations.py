@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 SHARD_TOKENS = 65_536
 BATCH_TOKENS = 4096
+IDENTITY_FILE = "identity.json"
+"""What the activations in a folder are of."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,16 @@ class ActivationCache:
         from safetensors.torch import load_file
 
         rng = np.random.default_rng(seed)
+        rest: list[torch.Tensor] = []
         while True:
             order = rng.permutation(len(self.shards))
             for start in range(0, len(order), 8):
-                pool = torch.cat([load_file(self.shards[i])["activations"] for i in order[start : start + 8]])
+                shards = [load_file(self.shards[i])["activations"] for i in order[start : start + 8]]
+                pool = torch.cat([*rest, *shards])
                 pool = pool[torch.from_numpy(rng.permutation(len(pool)))]
-                starts = range(0, len(pool) - batch + 1, batch)
-                yield from (pool[first : first + batch].float() for first in starts)
+                whole = len(pool) // batch * batch
+                yield from (pool[first : first + batch].float() for first in range(0, whole, batch))
+                rest = [pool[whole:]]
 
     def in_order(self, batch: int) -> Iterator[torch.Tensor]:
         """All activations once, as float32 of shape (at most batch, width)."""
@@ -82,7 +87,7 @@ def cache_activations(
         If a file of texts is missing, or the folder holds activations of other texts, another model or hook.
     """
     identity = _identity(config, lm)
-    stamp = folder / "identity.json"
+    stamp = folder / IDENTITY_FILE
     if stamp.is_file():
         known = json.loads(stamp.read_text(encoding="utf-8"))
         differing = [key for key in identity if known.get(key) != identity[key]]
@@ -94,7 +99,8 @@ def cache_activations(
     write_json(stamp, identity)
     documents = read_documents(config.texts)
     pieces = cut_pieces(documents, lm.tokenizer, context=config.context, bos_id=bos_id)
-    chosen = choose_tokens(pieces, template_share=config.template_share, seed=config.seed)
+    template_share = config.template_share if config.average_over == 1 else 0.0
+    chosen = choose_tokens(pieces, template_share=template_share, seed=config.seed)
     shards: list[Path] = []
     total = kept = 0
     with progress.stage("computing activations", total=config.tokens, unit="tokens") as bar:

@@ -28,7 +28,7 @@ from competency_gaps.progress import Bar, Progress
 from competency_gaps.sae.evaluate import evaluate_sae
 from competency_gaps.sae.load import SparseAutoencoder, load_sae
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
-from competency_gaps.sae.training.activations import ActivationCache, cache_activations
+from competency_gaps.sae.training.activations import IDENTITY_FILE, ActivationCache, cache_activations
 from competency_gaps.sae.training.checkpoint import FILE as CHECKPOINT_FILE
 from competency_gaps.sae.training.checkpoint import load_checkpoint, save_checkpoint
 from competency_gaps.sae.training.texts import cut_pieces, read_documents
@@ -58,6 +58,14 @@ def train_sae(config: TrainingConfig, out: Path, progress: Progress) -> Path:
     -------
     Path
         The folder, which ``sae.folder`` of a run's configuration takes.
+
+    Raises
+    ------
+    MissingExtraError
+        If sae-lens is not installed.
+    UserError
+        If the model, its hook or the texts cannot be read, the folder holds activations of other texts, or there are
+        fewer than one batch of them.
     """
     try:
         import sae_lens  # noqa: F401
@@ -127,22 +135,33 @@ def _fit(
     trainer = SAETrainer(cfg=trainer_config, sae=sae, data_provider=iter(()))
     with torch.enable_grad(), progress.stage("training", total=total, unit="activations") as bar:
         _centre(trainer, sae, cache, config)
-        if load_checkpoint(trainer, as_dict(config), out):
+        made_of = _made_of(config, cache, trainer_config.autocast)
+        if load_checkpoint(trainer, made_of, out):
             bar.skip(trainer.n_training_samples)
-        trainer.data_provider = _batches(trainer, cache, config, out, bar)
+        elif (out / CHECKPOINT_FILE).is_file():
+            progress.say(f"{out / CHECKPOINT_FILE} is of another training: this one begins anew")
+        trainer.data_provider = _batches(trainer, cache, config, made_of, out, bar)
         trainer.fit()
     return sae
 
 
+def _made_of(config: TrainingConfig, cache: ActivationCache, autocast: bool) -> dict[str, Any]:
+    """What a training's state belongs to: its settings, activations, precision and libraries; not held-out texts."""
+    settings = {key: value for key, value in as_dict(config).items() if not key.startswith("heldout")}
+    identity = json.loads((cache.shards[0].parent / IDENTITY_FILE).read_text(encoding="utf-8"))
+    libraries = {name: versions()[name] for name in ("torch", "sae-lens")}
+    return {**settings, "activations": identity, "size": cache.size, "autocast": autocast, **libraries}
+
+
 def _batches(
-    trainer: Any, cache: ActivationCache, config: TrainingConfig, out: Path, bar: Bar
+    trainer: Any, cache: ActivationCache, config: TrainingConfig, made_of: dict[str, Any], out: Path, bar: Bar
 ) -> Iterator[torch.Tensor]:
     """The batches that are still to be trained on; between two of them the trainer's state is saved now and then."""
     saved = time.monotonic()
     batches = cache.batches(config.batch, seed=config.seed)
     for batch in itertools.islice(batches, trainer.n_training_steps, None):
         if time.monotonic() - saved > SAVE_SECONDS:
-            save_checkpoint(trainer, as_dict(config), out)
+            save_checkpoint(trainer, made_of, out)
             saved = time.monotonic()
         bar.advance(len(batch))
         yield batch

@@ -2,10 +2,10 @@
 
     python recipes/demo_check.py demo-run
 
-reads a finished run of the demo and asks its model once more, with every question hidden. *hidden*: share of items
-whose right option is the likeliest when nothing but "Answer:" stands before it. *rule*: the best of a few rules that
-read the options alone. *lead*: score minus the better of both, with a 95% interval. A benchmark is marked *fits* if its
-lead's interval is above 0 and its score lies between chance + 0.1 and 0.9.
+reads a finished run of the demo and asks its model once more, with the scene hidden. *hidden*: share of items whose
+right option is the likeliest when only the last four words of the prompt stand before it. *rule*: the best of a few
+rules that read the options alone. *lead*: score minus the better of both, with a 95% interval. A benchmark is marked
+*fits* if its lead's interval is above 0 and its score lies between chance + 0.1 and 0.9.
 """
 
 from __future__ import annotations
@@ -67,9 +67,10 @@ def row(
 def hidden_scores(
     lm: LanguageModel, config: RunConfig, benchmark: BenchmarkConfig, items: Sequence[Item]
 ) -> np.ndarray:
-    """Scores with empty questions, of shape (items,): "Answer:" and the options."""
+    """Scores without the scene, of shape (items,): the last words of the prompts, and the options."""
     policy = Choice(**benchmark.options)
-    asked = [prepare(replace(item, prompt=""), policy, benchmark, config.model, lm, None) for item in items]
+    tails = [replace(item, prompt=last_words(item)) for item in items]
+    asked = [prepare(item, policy, benchmark, config.model, lm, None) for item in tails]
     answers = respond(
         lm,
         [PromptRequest(each.text.text, each.tokens, each.request) for each in asked],
@@ -79,6 +80,11 @@ def hidden_scores(
         advance=lambda count: None,
     )
     return np.array([policy.score(item, one.output).value for item, one in zip(items, answers, strict=True)])
+
+
+def last_words(item: Item) -> str:
+    """What stands directly before the options."""
+    return " ".join(item.prompt.split()[-4:])
 
 
 def rules(items: Sequence[Item]) -> dict[str, Callable[[Item], Sequence[float]]]:

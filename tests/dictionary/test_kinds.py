@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
@@ -104,6 +105,21 @@ def test_other_models_are_read_with_all_kinds_too(run):
     other = run.as_model("other", all_kinds=True)
     assert (other.concepts["ranked"] == other.concepts["alive"]).all()
     assert not run.as_model("other").concepts["ranked"].equals(other.concepts["ranked"])
+
+
+def test_all_kinds_of_another_model_stay_that_models(run):
+    run.add_scores(run.items.select("benchmark", id="item_id", other=1 - pl.col("score")))
+    every = run.as_model("other").with_all_kinds()
+    assert every.scored_model == "other" and (every.concepts["ranked"] == every.concepts["alive"]).all()
+    assert every.path == run.as_model("other", all_kinds=True).path
+
+
+def test_an_outcome_of_another_version_is_made_again(run):
+    every = run.with_all_kinds()
+    manifest = json.loads((every.path / "manifest.json").read_text())
+    (every.path / "manifest.json").write_text(json.dumps({**manifest, "schema_version": 1}))
+    assert made_outcomes(run) == []
+    assert run.with_all_kinds().manifest["schema_version"] == manifest["schema_version"]
 
 
 def test_coverage_without_any_score_is_read_with_all_kinds(run):

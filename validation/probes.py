@@ -5,7 +5,7 @@
 BENCHMARKS is a folder of JSON Lines with the fields ``prompt`` and ``group``, one folder for each. Subjects are the
 groups of ``mmlu``, tasks the benchmarks whose names begin with ``bbh_``. A linear probe (logistic regression, items
 held out four times) predicts them from the items' concept activation scores (CAS), and from the mean of what the SAE
-encodes. Prints a line of JSON per SAE and question: both accuracies with standard errors, and their ratio.
+encodes. Prints a line of JSON per SAE and question: both accuracies, the standard error of the first, and their ratio.
 """
 
 from __future__ import annotations

@@ -5,10 +5,11 @@
 
 A dictionary is a folder with exemplars and a reference (``cgaps exemplars``, ``cgaps reference``). ``sheets`` draws
 ranked concepts of each at random, shuffles them and writes ``sheet-NN.md`` of 50, with eight windows each (four strong,
-four spread over the range), and ``key.csv``: which number is which concept, and the kind that the rule gives it. A
-reader writes one line for each number into a CSV file, ``number,category,name``; a category is one of those at the top
-of a sheet. ``score`` prints, for each dictionary, the share that readers call a topic, a skill or a way of talking, how
-often two readers agree (with Cohen's kappa, on competency or not), and how often each agrees with the rule.
+four spread over the range), and ``key.csv``: which number is which concept, and the kind that the rule gives it. Give
+readers the sheets only. A reader writes one line for each number into a CSV file, ``number,category,name``; a category
+is one of those at the top of a sheet. ``score`` prints, for each dictionary, the share that readers call a topic, a
+skill or a way of talking, how often two readers agree (with Cohen's kappa, on competency or not), and, where concepts
+of all kinds were drawn, how often each agrees with the rule.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def print_score(folder: Path, readers: list[Path]) -> None:
     for name, path in zip(names, readers, strict=True):
         answers = pl.read_csv(path, columns=["number", "category"]).rename({"category": name})
         unknown = set(answers[name]) - set(CATEGORIES)
-        if unknown or set(answers["number"]) != set(table["number"]):
+        if unknown or sorted(answers["number"]) != sorted(table["number"]):
             raise SystemExit(f"{path}: unknown categories {unknown or ''} or numbers that are not those of the key")
         table = table.join(answers, on="number")
     for dictionary, part in table.group_by("dictionary", maintain_order=True):
@@ -113,18 +114,18 @@ def print_score(folder: Path, readers: list[Path]) -> None:
         for name in names:
             counts = ", ".join(f"{category} {(part[name] == category).sum()}" for category in CATEGORIES)
             share = called[name].mean()
-            agrees = (called[name] == rule).mean()
-            print(f"  {name}: competencies {share:.2f}; as the rule {agrees:.2f}; {counts}")
+            agrees = "" if rule.all() else f"as the rule {(called[name] == rule).mean():.2f}; "
+            print(f"  {name}: competencies {share:.2f}; {agrees}{counts}")
         if len(names) == 2:
-            one, other = called.values()
-            agree, both = (one == other).mean(), (one & other).mean()
-            print(f"  readers agree {agree:.2f}, kappa {kappa(one, other):.2f}; both say competency {both:.2f}")
+            first, second = called.values()
+            agree, both = (first == second).mean(), (first & second).mean()
+            print(f"  readers agree {agree:.2f}, kappa {kappa(first, second):.2f}; both say competency {both:.2f}")
 
 
-def kappa(one: np.ndarray, other: np.ndarray) -> float:
+def kappa(first: np.ndarray, second: np.ndarray) -> float:
     """Cohen's kappa of two readers' yes and no."""
-    chance = one.mean() * other.mean() + (1 - one.mean()) * (1 - other.mean())
-    return float(((one == other).mean() - chance) / (1 - chance)) if chance < 1 else float("nan")
+    chance = first.mean() * second.mean() + (1 - first.mean()) * (1 - second.mean())
+    return float(((first == second).mean() - chance) / (1 - chance)) if chance < 1 else float("nan")
 
 
 if __name__ == "__main__":

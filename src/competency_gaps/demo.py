@@ -40,7 +40,7 @@ class Outlook:
         """The outlook in words; ``out`` is the run folder."""
         download = f", after a download of {self.megabytes} MB, needed only once" if self.megabytes else ""
         return [
-            f"The demo asks SmolLM2-135M-Instruct {plural(self.items, 'question')} from {self.benchmarks} "
+            f"The demo asks SmolLM2-135M-Instruct {plural(self.items, 'item')} from {self.benchmarks} "
             f"benchmarks, reads its concepts through a sparse autoencoder, and writes a report to {out}.",
             f"That takes about {minutes(self.seconds)} here ({self.speed / 1e9:,.0f} billion operations a second in "
             f"{self.precision}){download}. If it is stopped, the same command resumes it.",

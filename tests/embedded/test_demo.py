@@ -23,13 +23,13 @@ def outlook(monkeypatch, *, per_second: float, weights: Path | None = None):
 
 def test_the_outlook_counts_what_is_configured(monkeypatch, tmp_path):
     fast, slow = (outlook(monkeypatch, per_second=n) for n in (1e13, 1e11))
-    assert (fast.benchmarks, fast.items, fast.precision) == (14, 1540, "float32")
+    assert (fast.benchmarks, fast.items, fast.precision) == (11, 2420, "float32")
     # A hundredth of the speed: the passes alone take longer.
     assert slow.seconds - fast.seconds == pytest.approx(0.99 * OPERATIONS / (PRODUCTS * 1e11), rel=1e-6)
     assert fast.megabytes == 93 and outlook(monkeypatch, per_second=1e11, weights=tmp_path).megabytes == 0
     text = " ".join(slow.lines(Path("demo-run")))
     assert "after a download of 93 MB" in text
-    assert "1,540 questions" in text and "14 benchmarks" in text and "demo-run" in text
+    assert "2,420 items" in text and "11 benchmarks" in text and "demo-run" in text
     assert "100 billion operations a second in float32" in text
 
 

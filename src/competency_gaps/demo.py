@@ -15,7 +15,7 @@ from competency_gaps.progress import Progress
 from competency_gaps.progress_bar import minutes
 from competency_gaps.text import plural
 
-OPERATIONS = 1.31e13
+OPERATIONS = 2.5e13
 """Floating-point operations of the demo's passes, as ``stages.estimate`` counts them (a slow test compares them)."""
 _LOADING = 30.0
 """Seconds for everything except the passes: unpacking the model, writing tables (measured on two AVX2 cores)."""

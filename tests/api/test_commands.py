@@ -55,7 +55,7 @@ def test_a_step_has_a_model_to_ask_or_none(tmp_path):
     ask = cg.AskConfig(export=tmp_path / "requests.jsonl")
     with pytest.raises(cg.UserError, match="'explain' asks a model: give ask"):
         cg.label_concepts(tmp_path, "explain")
-    with pytest.raises(cg.UserError, match=r"^step 'explains': expected one of automatic, explain, "):
+    with pytest.raises(cg.UserError, match=r"^step 'explains': expected one of automatic, subjects, explain, "):
         cg.label_concepts(tmp_path, "explains", ask=ask)
     with pytest.raises(cg.UserError, match="'automatic' asks no model: leave out ask"):
         cg.label_concepts(tmp_path, "automatic", ask=ask)

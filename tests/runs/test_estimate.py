@@ -78,4 +78,4 @@ def test_the_operations_are_those_of_the_demo():
     setting = set_up(config, Progress(quiet=True))
     estimate = estimate_reading(setting.prepared, setting.extractor, config.span, config.sae.gate_tokens)
     assert estimate.operations == pytest.approx(OPERATIONS, rel=0.02)
-    assert estimate.items == 2710
+    assert estimate.items == 2420

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
-from competency_gaps.config import SAEConfig
+from competency_gaps.config import MetricsConfig, SAEConfig
 from competency_gaps.dictionary.folder import check_same_sae, open_dictionary
+from competency_gaps.dictionary.kinds import LatentFacts, kinds_of
 from competency_gaps.dictionary.themes.store import read_themes
 from competency_gaps.embedded import embedded_sae
 from competency_gaps.sae import load_sae
@@ -26,6 +28,13 @@ def test_every_alive_concept_has_a_label_or_an_abstention():
     shown = dictionary.shown().filter(pl.Series(alive))
     assert (shown["label_state"] != "never").all()
     assert (shown["label"].is_not_null()).mean() > 0.94
+
+
+def test_its_reference_tells_the_kind_of_nearly_every_concept():
+    reference = read_reference(embedded_sae(NAME) / FILE, 4096)
+    kinds = kinds_of(LatentFacts.of_reference(reference), MetricsConfig())
+    assert sum(kind is None for kind in kinds) < 10 and 1500 < (kinds == "contextual").sum() < 1800
+    assert np.isnan(reference.word_share).all(), "it is no SAE of averages"
 
 
 def test_read_labels_are_scored_and_say_who_made_them():

@@ -56,9 +56,7 @@ ParsedOption = Annotated[
 ]
 AllKindsOption = Annotated[
     bool,
-    typer.Option(
-        "--all-kinds", help="Rank and test concepts of every kind, not only topics, skills and ways of talking."
-    ),
+    typer.Option("--all-kinds", help="Rank and test concepts of every kind, not only contextual ones."),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Run even if the SAE does not fit.")]
 

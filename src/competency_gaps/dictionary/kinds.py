@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from competency_gaps.sae.reference import Reference
 
 CONTEXTUAL = "contextual"
-"""A topic, a skill, a way of talking: what is left when a concept is of none of the other kinds."""
+"""What is left when a concept is of none of the other kinds; topics, skills and ways of talking are among these."""
 KINDS = (CONTEXTUAL, "token", "format", "position", "template", "dense")
 MIN_SUPPORT = 5
 """Fewest items in which a concept must be active for a run to tell that it fires on one token; in a single item every

@@ -84,8 +84,8 @@ class TopConcepts(Arguments):
     )
     kind: ConceptKind | None = Field(
         None,
-        description="Only concepts of this kind, ranked or not; contextual: topics, skills and ways of talking, which "
-        "rankings count; the others say what a text looks like.",
+        description="Only concepts of this kind, ranked or not; contextual ones are counted by rankings, "
+        "and topics, skills and ways of talking are among them; the others say what a text looks like.",
     )
     all_kinds: bool = Field(False, description="Also concepts that no ranking counts, for their kind or as dead.")
     vanishes: bool = Field(

@@ -81,8 +81,8 @@ class EvidenceConfig(Config):
     (of the span, in tokens), ``group``, ``answer_position``, ``options`` (their number), or a covariate of the items by
     its name. Empty: with all others of their benchmark."""
     kinds: Literal["contextual", "all"] = "contextual"
-    """Which kinds of concepts are ranked and tested: contextual ones (and concepts whose kind is not known), or concepts
-    of every kind."""
+    """Which kinds of concepts are ranked and tested: contextual ones (and concepts whose kind is not known), or
+    concepts of every kind."""
     seed: int = 0
     """Seed of the drawn permutations."""
 

@@ -3,7 +3,7 @@
     python recipes/stretches/converse.py --out converse --minutes 60
 
 Given only the opening of a user's turn, a chat model writes a request (Xu et al. 2024, arXiv 2406.08464). Requests and
-answers are sampled at several temperatures. Conversations lie in files of 128, each drawn with a seed of its own, so
+answers are sampled at several temperatures. Conversations lie in files of 32, each drawn with a seed of its own, so
 that a stopped run goes on where it was.
 """
 
@@ -19,7 +19,7 @@ import torch
 from competency_gaps.config import ModelConfig
 from competency_gaps.model.load import LanguageModel, load_model
 
-BATCH = 128
+BATCH = 32
 REQUEST_TOKENS, ANSWER_TOKENS = 96, 224
 TEMPERATURES = (0.7, 0.9, 1.1)
 """Temperatures of requests, file by file; answers are sampled at 0.7."""

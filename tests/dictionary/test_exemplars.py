@@ -485,3 +485,15 @@ def test_empty_texts_are_refused(lm, sae, tmp_path):
     hook = resolve_hook(lm.model, sae.hook_name)
     with pytest.raises(UserError, match="texts are empty"):
         collect_exemplars(lm, hook, sae, [], tmp_path, SETTINGS, {}, Progress(quiet=True))
+
+
+@pytest.mark.parametrize("tokens", [1, 7, 16, 39, 40, 41, 100])
+@pytest.mark.parametrize("over", [1, 4, 16])
+def test_of_averages_only_stretches_inside_a_window_count(tokens, over):
+    """Token by token: every token that is averaged lies in the window that is shown."""
+    counted = collect._inside(tokens, over)
+    for token in range(tokens):
+        start = max(0, min(token - over // 2, tokens - over))
+        shown = {place // WINDOW for place in range(start, min(start + over, tokens))}
+        assert counted[token] == (shown == {token // WINDOW}), token
+    assert counted.any()

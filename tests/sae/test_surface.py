@@ -255,3 +255,12 @@ def test_an_sae_is_found_again_in_itself(pair, pieces):
     known = ~np.isnan(reference.stability)
     assert known.sum() > 10 and reference.stability[known] == pytest.approx(1)
     assert np.isnan(dataclasses.replace(read(pair, pieces)).stability).all()
+
+
+def test_an_sae_of_averages_is_found_again_in_itself(averaging, pieces):
+    against = (averaging.sae, averaging.hook)
+    _, reference = evaluate.read_texts(
+        averaging.lm, averaging.hook, averaging.sae, pieces, tokens=10**6, against=against, progress=QUIET
+    )
+    known = ~np.isnan(reference.stability)
+    assert known.sum() > 10 and reference.stability[known] == pytest.approx(1)

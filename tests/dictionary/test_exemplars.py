@@ -497,3 +497,21 @@ def test_of_averages_only_stretches_inside_a_window_count(tokens, over):
         shown = {place // WINDOW for place in range(start, min(start + over, tokens))}
         assert counted[token] == (shown == {token // WINDOW}), token
     assert counted.any()
+
+
+def test_exemplars_of_averages_show_what_is_averaged(lm, tmp_path):
+    """Inside a text, the first and last tokens of a window, whose averages reach beyond it, count as silent."""
+    over = 8
+    averaging = load_sae(SAEConfig(folder=build("standard", tmp_path / "sae", metadata={"average_over": over})), "cpu")
+    exemplars = collected(lm, averaging, tmp_path / "dictionary")
+    lengths = [len(piece.ids) - 1 for piece in pieces(lm)]
+    assert max(lengths) > WINDOW, "some texts have several windows"
+    edges = inside = 0
+    for concept in exemplars.concepts.tolist():
+        for exemplar in exemplars.of(concept, "top", "spread"):
+            active = exemplar.activations
+            if len(active) == WINDOW:
+                # The first window of a text may be active at its start, the last one at its end, never both.
+                edges += bool(active[: over // 2].any() and active[-(over // 2 - 1) :].any())
+            inside += bool(active[over // 2 : -(over // 2)].any())
+    assert inside > 50 and edges == 0

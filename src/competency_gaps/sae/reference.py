@@ -16,17 +16,15 @@ WINDOW = 64
 """Tokens of a window: a stretch of text about as long as a benchmark's item."""
 
 SURFACE = (
-    *(
-        "lexical_share",
-        "pair_share",
-        "token_entropy",
-        "word_share",
-        "punctuation",
-        "space",
-        "digits",
-        "markup",
-        "first_share",
-    ),
+    "lexical_share",
+    "pair_share",
+    "token_entropy",
+    "word_share",
+    "punctuation",
+    "space",
+    "digits",
+    "markup",
+    "first_share",
     "stability",
 )
 """Columns that say how a latent goes with tokens; runs copy them."""
@@ -71,7 +69,8 @@ class Reference:
     markup: np.ndarray
     """The same of symbols of markup and code."""
     first_share: np.ndarray
-    """The same of the first 4 tokens of what the model reads at once."""
+    """The same of the first 4 tokens of what the model reads at once; of averages, of those in whose stretch these are
+    the first."""
     stability: np.ndarray
     """Largest correlation of its activation, over tokens, with a latent of another SAE, in [-1, 1]; NaN: not
     compared, or active on fewer than 10 of the compared tokens."""

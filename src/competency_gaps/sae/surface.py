@@ -73,8 +73,8 @@ class Surface:
     width
         Number of latents.
     pieces
-        The whole corpus in order; the pieces of a document follow each other. It is counted first, in about 40 bytes
-        per token.
+        The whole corpus in order; the pieces of a document follow each other. It is counted first, in about 50 bytes
+        per token; for averages, group by group.
     average_over
         Tokens that the SAE averages. If more than 1, shares of variance are not known: a single token says little.
     buckets
@@ -104,7 +104,7 @@ class Surface:
         self._pairs = LexicalShare(width, Recurring.of(tokens.pair, tokens.text), buckets)
 
     def blocks(self, tokens: int) -> Iterator[range]:
-        """Divide the pieces into stretches of whole texts with at least this many tokens (fewer in the last)."""
+        """Divide the pieces into groups of whole texts with at least this many tokens (fewer in the last)."""
         start = size = 0
         for i, piece in enumerate(self._pieces):
             if size >= tokens and self._texts[i] != self._texts[i - 1]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -98,6 +99,30 @@ def test_items_are_averaged_within_their_span(averaging, model_folder):
         z = sae.sae.encode(torch.from_numpy(by_hand(x, OVER)).float()).detach().numpy()
         assert row.concepts.tolist() == np.flatnonzero((z > 0).any(axis=0)).tolist()
         assert row.cas == pytest.approx(z.mean(axis=0)[row.concepts], abs=1e-5)
+
+
+def test_the_gate_measures_the_items_own_text(averaging, model_folder):
+    """Tokens of a template, before and after the item's own, are in no average."""
+    from competency_gaps.stages.gate import _measure
+
+    lm = load_model(ModelConfig(name=str(model_folder("llama")), dtype="float32"))
+    hook, sae = resolve_hook(lm.model, HOOK), load_sae(SAEConfig(folder=averaging), "cpu")
+    rng = np.random.default_rng(1)
+    prepared, means = [], []
+    for own_tokens in (20, 3, 35):
+        ids = rng.integers(5, 60, own_tokens + 8).astype(np.int32)
+        own, bos = np.zeros(len(ids), bool), np.zeros(len(ids), bool)
+        own[5:-3], bos[0] = True, True
+        prepared.append(SimpleNamespace(excluded=None, tokens=SimpleNamespace(ids=ids, own=own, bos=bos)))
+        means.append(by_hand(read_hook(lm, hook, [ids])[0].numpy()[own], OVER))
+    judged, _ = _measure(Extractor(lm, hook, sae, "mean", 64), prepared, "question", 10**6, Progress(quiet=True))
+    x = torch.from_numpy(np.concatenate(means)).float()
+    with torch.inference_mode():
+        z = sae.sae.encode(x)
+        left = (x - sae.sae.decode(z)).square().sum() / (x - x.mean(dim=0)).square().sum()
+    assert judged.tokens == len(x) == 58
+    assert judged.l0 == pytest.approx(float((z > 0).sum(1).float().mean()), rel=1e-4)
+    assert judged.explained_variance == pytest.approx(1 - float(left), abs=1e-3)
 
 
 @pytest.fixture(scope="module")

@@ -21,14 +21,15 @@ NOTHING = float("nan")
 
 def kind(**changes):
     usual = {"density": 0.01, "template_share": 0.0, "token_share": 0.1, "lexical_share": 0.1, "pair_share": 0.2}
-    usual["word_share"] = NOTHING
+    usual |= {"word_share": NOTHING, "coherence": 0.2}
     facts = usual | {"format_share": 0.2, "first_share": 0.0} | changes
     arrays = {name: np.array([value]) for name, value in facts.items()}
     return kinds_of(LatentFacts(**arrays, token=[None]), MetricsConfig())[0]
 
 
 def test_kinds_follow_their_thresholds():
-    assert kind() == "contextual"
+    assert kind() == kind(coherence=NOTHING) == "contextual"
+    assert kind(coherence=0.01) == "mixed" and kind(coherence=0.01, lexical_share=0.6) == "token"
     assert kind(lexical_share=0.6) == kind(pair_share=0.8) == kind(token_share=0.95) == "token"
     assert kind(lexical_share=0.6, format_share=0.6) == "format"
     assert kind(format_share=0.6, first_share=0.6) == "position"
@@ -43,7 +44,7 @@ def test_concepts_of_averages_are_judged_by_the_words_of_their_stretches():
 
 
 def test_a_kind_is_unknown_without_a_reference_unless_the_run_tells_it():
-    names = ("lexical_share", "pair_share", "word_share", "format_share", "first_share", "token_share")
+    names = ("lexical_share", "pair_share", "word_share", "format_share", "first_share", "token_share", "coherence")
     unknown = dict.fromkeys(names, NOTHING)
     assert kind(**unknown) is None
     assert kind(**unknown | {"token_share": 0.95}) == "token" and kind(**unknown | {"density": 0.5}) == "dense"

@@ -19,7 +19,7 @@ ANSWERS = dict(KNOWN)
 
 def quality(known, unknown, distractors, **options):
     """Precision and recall over pairs of entry and label, and the matching."""
-    from competency_gaps.dictionary.embed import embed_texts
+    from competency_gaps.model.embed import embed_texts
 
     labels = [label for _, label in known] + list(distractors)
     entries = entries_of([text for text, _ in known] + list(unknown))
@@ -55,7 +55,7 @@ def test_precision_and_recall_at_the_default_level(seed):
 @pytest.mark.slow
 def test_null_rate_on_entries_that_no_label_names():
     """All 50 entries against the distractors alone: 4 match, where 2.5 are expected (5 and 2 for the next seeds)."""
-    from competency_gaps.dictionary.embed import embed_texts
+    from competency_gaps.model.embed import embed_texts
 
     entries = entries_of([*ANSWERS, *UNKNOWN])
     found = match(entries, candidates(concept_table(list(DISTRACTORS))), embed_texts)

@@ -220,6 +220,7 @@ def _concept_table(rng, cas, scores, numbers, coverage, performance, alive):
             "alive": alive,
             "kind": pl.Series(kind.tolist(), dtype=pl.String),
             "lexical_share": _nulls(np.where(alive, rng.random(n), np.nan)),
+            "coherence": _nulls(np.where(alive, rng.random(n), np.nan)),
             "stability": _nulls(np.full(n, np.nan)),
             "missing": chi == 0,
             "ranked": ranked,

@@ -1,10 +1,10 @@
-/** Kinds of concepts that say what a text looks like, not what it is about. */
+/** Kinds of concepts that are left out of rankings: they say what a text looks like, or nothing that has a name. */
 import { type Table, text, value } from "../data/table";
 import { KIND_SHARES, type RunInfo } from "../data/types";
 import { percent } from "../format";
 
 /** Kinds that are left out of rankings, in the words of `kinds=`; `dead`: never active. */
-export const KINDS = ["token", "format", "position", "template", "dense", "dead"] as const;
+export const KINDS = ["mixed", "token", "format", "position", "template", "dense", "dead"] as const;
 export type Kind = (typeof KINDS)[number];
 export const KIND_WORDS = Object.fromEntries(
   KINDS.map((kind) => [kind, kind === "dead" ? "never active" : kind]),
@@ -30,6 +30,7 @@ export function kindMeanings(settings: RunInfo["settings"]): Record<Kind, string
     return percent(Number.isFinite(given) ? given : KIND_SHARES[name]);
   };
   return {
+    mixed: "the texts in which it is strongest have no meaning in common",
     token:
       `the token explains more than ${share("lexical_above")} of how its activation varies, ` +
       `or with the token before it more than ${share("pair_above")}, or ` +

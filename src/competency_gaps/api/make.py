@@ -199,6 +199,7 @@ def measure_reference(
     sae: str,
     hook_name: str | None = None,
     against: str | None = None,
+    coherence: bool = True,
     tokens: int = 1_000_000,
     context: int = 256,
     progress: Progress | None = None,
@@ -220,6 +221,8 @@ def measure_reference(
     against
         Another SAE of the model, of the same place or another, by its name: how well each concept is found again in it
         is measured (``stability``); None: it is not.
+    coherence
+        Whether the strongest windows of each concept are compared by meaning, which needs sentence-transformers.
     tokens
         Most tokens to read.
     context
@@ -229,12 +232,17 @@ def measure_reference(
     ------
     UserError
         If model or SAE cannot be loaded, or the texts are empty.
+    MissingExtraError
+        If torch is not installed, or sentence-transformers where coherence is asked for.
     """
+    from competency_gaps.model.embed import embed_texts
     from competency_gaps.sae.evaluate import read_texts
     from competency_gaps.sae.pair import load_pair
     from competency_gaps.sae.training.texts import cut_pieces, read_documents
 
     progress = progress or Progress(quiet=True)
+    if coherence:
+        embed_texts([])  # what is missing shows before the texts are read
     settings = SAEConfig(**sae_place(sae), hook_name=hook_name)
     pair = load_pair(ModelConfig(name=model), settings, progress=progress)
     documents = read_documents([Path(path) for path in texts])
@@ -244,7 +252,14 @@ def measure_reference(
         twin = load_pair(ModelConfig(name=model), SAEConfig(**sae_place(against)), lm=pair.lm, progress=progress)
         other = (twin.sae, twin.hook)
     statistics, rates = read_texts(
-        pair.lm, pair.hook, pair.sae, pieces, tokens=tokens, against=other, progress=progress
+        pair.lm,
+        pair.hook,
+        pair.sae,
+        pieces,
+        tokens=tokens,
+        against=other,
+        embed=embed_texts if coherence else None,
+        progress=progress,
     )
     if not statistics.tokens:
         raise UserError("the texts hold nothing to read: give files with text in them.")

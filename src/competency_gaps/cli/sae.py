@@ -150,6 +150,9 @@ def reference(
         str | None,
         typer.Option(metavar="SAE", help="Another SAE of the model: measure how well each concept is found in it."),
     ] = None,
+    coherence: Annotated[
+        bool, typer.Option(help="Compare each concept's strongest windows by meaning (extra 'dictionary').")
+    ] = True,
     tokens: Annotated[int, typer.Option(min=1, help="Read at most so many tokens.")] = 1_000_000,
     context: options.ContextOption = 256,
     quiet: options.QuietOption = False,
@@ -165,6 +168,7 @@ def reference(
         sae=sae,
         hook_name=hook_name,
         against=against,
+        coherence=coherence,
         tokens=tokens,
         context=context,
         progress=terminal(quiet),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 CONTEXTUAL = "contextual"
 """What is left when a concept is of none of the other kinds; topics, skills and ways of talking are among these."""
-KINDS = (CONTEXTUAL, "token", "format", "position", "template", "dense")
+KINDS = (CONTEXTUAL, "mixed", "token", "format", "position", "template", "dense")
 MIN_SUPPORT = 5
 """Fewest items in which a concept must be active for a run to tell that it fires on one token; in a single item every
 concept does."""
@@ -43,6 +43,8 @@ class LatentFacts:
     """Share of its mass on punctuation, white space, digits and markup, in [0, 1]."""
     first_share: np.ndarray
     """Share of its mass on the first tokens of texts, in [0, 1]."""
+    coherence: np.ndarray
+    """How alike in meaning its strongest windows of text are, at most 1."""
 
     @classmethod
     def of_reference(cls, reference: Reference) -> LatentFacts:
@@ -54,7 +56,7 @@ class LatentFacts:
     def of_sample(cls, density: np.ndarray, template_share: np.ndarray) -> LatentFacts:
         """Facts of a sample of tokens that was read for these two alone."""
         unknown = np.full(len(density), np.nan)
-        return cls(density, template_share, unknown, [None] * len(density), *[unknown] * 5)
+        return cls(density, template_share, unknown, [None] * len(density), *[unknown] * 6)
 
 
 def kinds_of(facts: LatentFacts, settings: MetricsConfig) -> np.ndarray:
@@ -68,6 +70,7 @@ def kinds_of(facts: LatentFacts, settings: MetricsConfig) -> np.ndarray:
     kind = np.full(len(facts.density), None, dtype=object)
     kind[~np.isnan(facts.lexical_share) | ~np.isnan(facts.word_share)] = CONTEXTUAL
     with np.errstate(invalid="ignore"):
+        kind[(kind == CONTEXTUAL) & (facts.coherence < settings.mixed_below)] = "mixed"
         kind[facts.lexical_share > settings.lexical_above] = "token"
         kind[facts.pair_share > settings.pair_above] = "token"
         kind[facts.word_share > settings.word_above] = "token"

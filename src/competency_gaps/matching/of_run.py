@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.config import AskConfig
-from competency_gaps.dictionary.embed import embed_texts
 from competency_gaps.endpoint.asking import Asking
 from competency_gaps.endpoint.request import Answer, Request
 from competency_gaps.errors import CompetencyGapsError, UserError
@@ -24,6 +23,7 @@ from competency_gaps.matching.null import OnDraw
 from competency_gaps.matching.scope import ScopeFindings, apply_scope_verdicts, confirm_scope_requests, scope
 from competency_gaps.matching.summary import Matching
 from competency_gaps.matching.taxonomy import Taxonomy, read_taxonomy
+from competency_gaps.model.embed import embed_texts
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
 

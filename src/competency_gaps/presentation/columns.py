@@ -140,8 +140,8 @@ CHANCE = Column(
 KIND = Column(
     "kind",
     "kind",
-    "contextual (topics, skills and ways of talking are among these), or what a text looks like: token, format, "
-    "position, template, dense; N/A = not known",
+    "contextual (topics, skills and ways of talking are among these), mixed, or what a text looks like: token, "
+    "format, position, template, dense; N/A = not known",
     _status,
     words=True,
 )
@@ -151,6 +151,14 @@ LEXICAL = Column(
     "Share of the variance of its activation on reference text that the token explains, corrected for chance; near "
     "100% for a concept that stands for a token, near 0 for one that depends on the context",
     _density,
+    True,
+)
+COHERENCE = Column(
+    "coherence",
+    "coherence",
+    "How alike in meaning its ten strongest windows of reference text are, beside windows drawn at random: near 0 if "
+    "they have nothing in common",
+    text.decimal,
     True,
 )
 STABILITY = Column(
@@ -190,7 +198,7 @@ ONE_BENCHMARK = (
     FOLLOWERS,
 )
 
-_KNOWN = {column.key: column for column in (*CONCEPT, STATUS, *MISSING, KIND, LEXICAL, STABILITY)}
+_KNOWN = {column.key: column for column in (*CONCEPT, STATUS, *MISSING, KIND, LEXICAL, COHERENCE, STABILITY)}
 _SHOWN: dict[str, Callable[[Any], str]] = {
     "p_value": _probability,
     "plain_q": _probability,

@@ -86,12 +86,12 @@ GENERAL = (
     Term(
         "kind",
         "kinds of concepts",
-        "contextual: none of the others; topics, skills and ways of talking are among these. token: the token, or it "
-        "and the token before, explain most of "
-        "its activation; format: most of it lies on punctuation, white space, digits or markup; position: on the first "
+        "contextual: none of the others; topics, skills and ways of talking are among these. mixed: the texts in which "
+        "it is strongest have no meaning in common. token: the token, or it and the token before, explain most of its "
+        "activation; format: most of it lies on punctuation, white space, digits or markup; position: on the first "
         "tokens of texts; template: outside the item's own text; dense: it is active on more than a tenth of the "
-        "tokens. These say what a text looks like. They are counted and shown, and ranked only where that was asked "
-        "for. A concept whose kind is not known is ranked.",
+        "tokens. All but contextual concepts are counted and shown, and ranked only where that was asked for. A "
+        "concept whose kind is not known is ranked.",
     ),
 )
 THEME = Term(

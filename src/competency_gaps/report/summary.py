@@ -166,9 +166,8 @@ def concept_panel(run: RunFolder, concept: int, *, examples: int = 3, width: int
 def _facts(run: RunFolder, rows: pl.DataFrame) -> Table:
     grid = Table.grid(padding=(0, 2))
     row = rows.row(0, named=True)
-    for column in columns.present(
-        (*columns.CONCEPT, *columns.MISSING, columns.KIND, columns.LEXICAL, columns.STABILITY), rows
-    ):
+    of_kind = (columns.KIND, columns.LEXICAL, columns.COHERENCE, columns.STABILITY)
+    for column in columns.present((*columns.CONCEPT, *columns.MISSING, *of_kind), rows):
         grid.add_row(
             Text(column.title, style="dim"),
             Text(column.cell(row), style="bold"),

@@ -9,7 +9,7 @@ from typing import Any
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_json
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 FILE = "manifest.json"
 
 

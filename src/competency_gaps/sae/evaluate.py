@@ -17,6 +17,7 @@ from competency_gaps.model.hooks import Hook, replaced
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Progress
 from competency_gaps.sae.averaging import local_mean
+from competency_gaps.sae.coherence import StrongestWindows
 from competency_gaps.sae.gate import LatentStatistics
 from competency_gaps.sae.load import SparseAutoencoder
 from competency_gaps.sae.reference import WINDOW, Reference
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 BATCH_TOKENS = 4096
 CHUNK = 4096
+Embed = Callable[[Sequence[str]], np.ndarray]
+"""Makes unit vectors of texts."""
 BLOCK = 16_384
 """Tokens of whole texts whose activations are in memory at once."""
 
@@ -64,6 +67,7 @@ def evaluate_sae(
     *,
     tokens: int,
     loss_tokens: int,
+    embed: Embed | None = None,
     progress: Progress,
 ) -> tuple[SAEFigures, Reference]:
     """Measure an SAE on texts.
@@ -74,9 +78,11 @@ def evaluate_sae(
         Maximum number of tokens to read.
     loss_tokens
         Number of these tokens on which the losses are measured, in three full passes.
+    embed
+        Makes unit vectors of texts, by which the coherence of latents is measured; None: it is not.
     """
     chosen = _tokenised(pieces, tokens, progress)
-    statistics, reference = _read_pieces(lm, hook, sae, chosen, progress)
+    statistics, reference = _read_pieces(lm, hook, sae, chosen, embed, progress)
     losses, counted = _losses(lm, hook, sae, list(first_tokens(iter(chosen), loss_tokens)), progress)
     clean, rebuilt, zero = losses
     figures = SAEFigures(
@@ -101,6 +107,7 @@ def read_texts(
     *,
     tokens: int,
     against: tuple[SparseAutoencoder, Hook] | None = None,
+    embed: Embed | None = None,
     progress: Progress,
 ) -> tuple[LatentStatistics, Reference]:
     """Statistics of an SAE's latents over at most ``tokens`` tokens of texts, without first tokens.
@@ -109,9 +116,11 @@ def read_texts(
     ----------
     against
         Another SAE of the model, and its hook: how stable latents are is measured; None: it is not.
+    embed
+        Makes unit vectors of texts, by which the coherence of latents is measured; None: it is not.
     """
     chosen = _tokenised(pieces, tokens, progress)
-    statistics, reference = _read_pieces(lm, hook, sae, chosen, progress)
+    statistics, reference = _read_pieces(lm, hook, sae, chosen, embed, progress)
     if against and statistics.tokens:
         stability = measure_stability(lm, ((sae, hook), against), chosen, progress)
         reference = replace(reference, stability=stability)
@@ -129,12 +138,18 @@ def _tokenised(pieces: Iterable[TokenPiece], tokens: int, progress: Progress) ->
 
 
 def _read_pieces(
-    lm: LanguageModel, hook: Hook, sae: SparseAutoencoder, chosen: list[TokenPiece], progress: Progress
+    lm: LanguageModel,
+    hook: Hook,
+    sae: SparseAutoencoder,
+    chosen: list[TokenPiece],
+    embed: Embed | None,
+    progress: Progress,
 ) -> tuple[LatentStatistics, Reference]:
     statistics = LatentStatistics(sae.d_sae, sae.d_in)
     majority = MajorityToken(sae.d_sae)
     windows = _Windows(sae.d_sae)
     surface = Surface(sae.d_sae, chosen, lm.tokenizer, sae.average_over)
+    strongest = StrongestWindows(sae.d_sae, chosen)
     with progress.stage("reading texts", total=sum(len(p.ids) for p in chosen), unit="tokens") as bar:
         for block in surface.blocks(BLOCK):
             sizes = [int((chosen[i].content & ~chosen[i].bos).sum()) for i in block]
@@ -146,8 +161,11 @@ def _read_pieces(
                 activations = read_hook(lm, hook, [p.ids for p in rows])
                 active += _add_rows(statistics, majority, windows, sae, activations, rows, starts)
                 bar.advance(sum(len(p.ids) for p in rows))
-            surface.add(surface.tokens(block), Active(*(np.concatenate(part) for part in zip(*active, strict=True))))
-    return statistics, _reference(statistics, majority, windows, surface, lm)
+            own, values = surface.tokens(block), Active(*map(np.concatenate, zip(*active, strict=True)))
+            surface.add(own, values)
+            strongest.add(own, values)
+    coherence = np.full(sae.d_sae, np.nan) if embed is None else strongest.coherence(lm.tokenizer, embed, progress)
+    return statistics, _reference(statistics, majority, windows, {**surface.columns(), "coherence": coherence}, lm)
 
 
 def _add_rows(
@@ -273,7 +291,11 @@ def _loss_sum(
 
 
 def _reference(
-    statistics: LatentStatistics, majority: MajorityToken, windows: _Windows, surface: Surface, lm: LanguageModel
+    statistics: LatentStatistics,
+    majority: MajorityToken,
+    windows: _Windows,
+    surface: dict[str, np.ndarray],
+    lm: LanguageModel,
 ) -> Reference:
     own_tokens = max(1, statistics.tokens - statistics.template_tokens)
     token: list[str | None] = [None if t < 0 else str(lm.tokenizer.decode([int(t)])) for t in majority.token]
@@ -285,7 +307,7 @@ def _reference(
         token_share=majority.share(),
         window_density=windows.active / max(1, windows.count),
         window_cas=typical_cas(windows.cas, windows.active),
-        **surface.columns(),
+        **surface,
         stability=np.full(len(token), np.nan),
         token=token,
     )

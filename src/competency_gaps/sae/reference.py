@@ -25,9 +25,10 @@ SURFACE = (
     "digits",
     "markup",
     "first_share",
+    "coherence",
     "stability",
 )
-"""Columns that say how a latent goes with tokens; runs copy them."""
+"""Columns that say how a latent goes with tokens and texts; runs copy them."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,9 @@ class Reference:
     first_share: np.ndarray
     """The same of the first 4 tokens of what the model reads at once; of averages, of those in whose stretch these are
     the first."""
+    coherence: np.ndarray
+    """How alike in meaning its ten strongest windows are beside windows drawn at random, at most 1, and near 0 for those
+    that have nothing in common; NaN: not measured, or fewer than 5 windows."""
     stability: np.ndarray
     """Largest correlation of its activation, over tokens, with a latent of another SAE, in [-1, 1]; NaN: not
     compared, or active on fewer than 10 of the compared tokens."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from competency_gaps.metrics.lexical import LexicalShare, Recurring, mix
 from competency_gaps.sae.averaging import stretch_starts
+from competency_gaps.sae.peaks import KeptPeaks, find_peaks
 from competency_gaps.sae.reference import WINDOW
 from competency_gaps.sae.training.texts import TokenPiece
 
@@ -33,6 +34,8 @@ FEWEST_PEAKS = 5
 """Fewest sampled windows from which an entropy is estimated."""
 PRIOR = 8
 """Peaks as usual that are added to a concept's when its word share is estimated."""
+PIECE = 2**26
+"""More than the tokens of a piece, and a multiple of ``WINDOW``."""
 _MARKUP = frozenset("<>{}[]#*_=|\\^~`@$&+/%")
 
 
@@ -45,8 +48,8 @@ class TextTokens(NamedTuple):
     """int64: a number for the pair of the token before, of whatever kind, and the token."""
     text: np.ndarray
     """int64: number of the text, over the whole corpus."""
-    window: np.ndarray
-    """int64: number of the window of ``WINDOW`` tokens, over the whole corpus; of averages, of the text."""
+    place: np.ndarray
+    """int64: number of the token in the piece, and ``PIECE`` times the piece's number."""
     first: np.ndarray
     """bool: among the ``FIRST`` tokens of the piece, or those whose stretch is the first."""
     stretch: np.ndarray
@@ -92,7 +95,7 @@ class Surface:
         self._pieces = pieces
         self._over = average_over
         self._texts = number_texts(pieces)
-        self._form = forms(np.unique(np.concatenate([p.ids[_own(p)] for p in pieces] or [[]])), tokenizer)
+        self._form = forms(np.unique(np.concatenate([p.ids[own_tokens(p)] for p in pieces] or [[]])), tokenizer)
         self._mass = np.zeros((len(FORMS) + 1, width))
         self._first = np.zeros(width)
         self._peaks = _Peaks(width, average_over)
@@ -138,19 +141,17 @@ class Surface:
 
     def _tokens_of(self, i: int) -> TextTokens:
         piece = self._pieces[i]
-        own = _own(piece)
+        own = own_tokens(piece)
         ids = piece.ids.astype(np.int64)
         pair = np.r_[np.int64(-1), ids[:-1]] * 2**32 + ids
         place = np.arange(int(own.sum()))
         text = np.full(len(place), self._texts[i])
-        # No piece has as many windows as 2^20. Neighbouring stretches overlap: of averages each text has one peak.
-        window = i * 2**20 + place // WINDOW if self._over == 1 else text
         starts = stretch_starts(len(place), self._over)
         # The places of a shorter text are repeated about equally often.
         inside = np.arange(self._over) * min(1.0, len(place) / self._over)
         stretch = starts[:, None] + inside.astype(np.int64)
         first = place < max(FIRST, self._over // 2 + 1)
-        return TextTokens(ids[own], pair[own], text, window, first, stretch)
+        return TextTokens(ids[own], pair[own], text, i * PIECE + place, first, stretch)
 
     def add(self, tokens: TextTokens, active: Active) -> None:
         """Add all activations on the tokens of whole texts."""
@@ -167,7 +168,9 @@ class Surface:
             part = (form == i)[tokens.stretch].mean(axis=1)
             self._mass[i] += np.bincount(latent, value * part[active.token], width)
         self._first += np.bincount(latent, value * tokens.first[active.token], width)
-        self._peaks.add(latent, tokens.token[tokens.stretch], active.token, tokens.window[active.token], value)
+        # Neighbouring stretches overlap: of averages each text has one peak.
+        window = tokens.place // WINDOW if self._over == 1 else tokens.text
+        self._peaks.add(latent, tokens.token[tokens.stretch], active.token, window[active.token], value)
 
     def columns(self) -> dict[str, np.ndarray]:
         """Give the columns of the reference, each float64 of shape (width,); NaN = not known."""
@@ -224,35 +227,20 @@ class _Peaks:
     """The stretches on which latents peak in windows: a random sample of windows for each, drawn by a hash."""
 
     def __init__(self, width: int, average_over: int) -> None:
-        self._stretch = np.full((width, PEAKS, average_over), -1, np.int32)
-        self._draw = np.full((width, PEAKS), np.inf)
-        self._value = np.zeros((width, PEAKS))
+        self._kept = KeptPeaks(width, PEAKS, stretch=(np.dtype(np.int32), (average_over,)), value=np.dtype(np.float64))
 
     def add(
         self, latent: np.ndarray, stretches: np.ndarray, token: np.ndarray, window: np.ndarray, value: np.ndarray
     ) -> None:
         """Add activations; ``stretches`` holds the ids of each token's stretch."""
-        order = np.lexsort((-value, window, latent))  # stable: of equal values the first
-        ordered, where = latent[order], window[order]
-        first = order[np.r_[True, (ordered[1:] != ordered[:-1]) | (where[1:] != where[:-1])]]
-        own, seen = latent[first].astype(np.uint64), window[first].astype(np.uint64)
+        peaks = find_peaks(latent, window, value)
+        own, seen = latent[peaks].astype(np.uint64), window[peaks].astype(np.uint64)
         draw = mix(mix(own) ^ seen).astype(np.float64)
-        fresh = draw < self._draw[latent[first], -1]
-        first, draw = first[fresh], draw[fresh]
-        touched, rows = np.unique(latent[first], return_inverse=True)
-        row = np.concatenate([np.repeat(np.arange(len(touched)), PEAKS), rows])
-        draws = np.concatenate([self._draw[touched].ravel(), draw])
-        order = np.lexsort((draws, row))
-        starts = np.searchsorted(row[order], np.arange(len(touched)))
-        kept = order[starts[:, None] + np.arange(PEAKS)]
-        known = self._stretch[touched].reshape(-1, self._stretch.shape[2])
-        stretch = np.concatenate([known, stretches[token[first]].astype(np.int32)])
-        values = np.concatenate([self._value[touched].ravel(), value[first]])
-        self._draw[touched], self._stretch[touched], self._value[touched] = draws[kept], stretch[kept], values[kept]
+        self._kept.add(latent[peaks], draw, stretch=stretches[token[peaks]], value=value[peaks])
 
     def entropy(self) -> np.ndarray:
         """Entropy of the peaks' tokens, in bits, with Miller and Madow's correction; NaN: too few windows."""
-        tokens = np.sort(self._stretch[:, :, 0], axis=1)
+        tokens = np.sort(self._kept["stretch"][:, :, 0], axis=1)
         known = tokens >= 0
         count = known.sum(axis=1)
         ends = known & np.c_[tokens[:, 1:] != tokens[:, :-1], np.ones(len(tokens), bool)]
@@ -276,12 +264,13 @@ class _Peaks:
         usual : ndarray of float64 of shape (largest id + 1,)
             Share of all stretches that hold each token, ``b``.
         """
-        share = np.full(len(self._stretch), np.nan)
-        for concept in np.flatnonzero((self._stretch[:, :, 0] >= 0).sum(axis=1) >= FEWEST_PEAKS):
-            known = self._stretch[concept, :, 0] >= 0
-            ids = np.sort(self._stretch[concept, known], axis=1)
+        stretches = self._kept["stretch"]
+        share = np.full(len(stretches), np.nan)
+        for concept in np.flatnonzero((stretches[:, :, 0] >= 0).sum(axis=1) >= FEWEST_PEAKS):
+            known = stretches[concept, :, 0] >= 0
+            ids = np.sort(stretches[concept, known], axis=1)
             new = np.c_[np.ones(len(ids), bool), ids[:, 1:] != ids[:, :-1]]
-            value = self._value[concept, known]
+            value = self._kept["value"][concept, known]
             held, index = np.unique(ids[new], return_inverse=True)
             mass = np.bincount(index, np.repeat(value, new.sum(axis=1))) / value.sum()
             b = np.minimum(usual[held], 0.999)
@@ -290,6 +279,6 @@ class _Peaks:
         return share
 
 
-def _own(piece: TokenPiece) -> np.ndarray:
+def own_tokens(piece: TokenPiece) -> np.ndarray:
     """The text's own tokens: bool of shape (tokens,)."""
     return piece.content & ~piece.bos

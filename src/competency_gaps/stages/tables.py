@@ -175,6 +175,7 @@ def _facts(
         word_share=reference.word_share,
         format_share=reference.format_share,
         first_share=reference.first_share,
+        coherence=reference.coherence,
     )
 
 

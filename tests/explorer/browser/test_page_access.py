@@ -31,6 +31,9 @@ VIEWS = {
 }
 SIZES = ((1440, 900), (1440, 500), (700, 760), (390, 760), (380, 760))
 SERIOUS = ("serious", "critical")
+SETTLED = """scheme => document.documentElement.dataset.mantineColorScheme === scheme
+  && document.getAnimations().every((one) => one.playState !== 'running')"""
+"""The page has taken on a colour scheme, and no colour is on its way to another."""
 TOO_WIDE = """() => [...document.querySelectorAll('main, .panel, .top')]
   .filter((one) => one.offsetParent !== null && one.scrollWidth > one.clientWidth + 1)
   .map((one) => `${one.className || one.tagName} ${one.scrollWidth}`)"""
@@ -65,7 +68,7 @@ def serious(page, site, views: dict[str, str]) -> list[str]:
         page.evaluate(AXE.read_text(encoding="utf-8"))
         for scheme, rules in (("light", "{}"), ("dark", "{runOnly: ['color-contrast', 'link-in-text-block']}")):
             page.emulate_media(color_scheme=scheme)
-            page.wait_for_timeout(300)  # colours change slowly
+            page.wait_for_function(SETTLED, arg=scheme)
             result = page.evaluate(f"axe.run(document, {{...{rules}, resultTypes: ['violations'], preload: false}})")
             for one in result["violations"]:
                 if one["impact"] in SERIOUS:

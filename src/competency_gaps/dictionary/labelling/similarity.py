@@ -13,12 +13,12 @@ import numpy as np
 import polars as pl
 from scipy.stats import rankdata
 
-from competency_gaps.dictionary.embed import default_model, embed_texts
 from competency_gaps.dictionary.exemplars.store import EXEMPLARS, WINDOWS
 from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.labelling.labeller import Taken, add_scores
 from competency_gaps.dictionary.labelling.requests import plain
 from competency_gaps.files import sha256, write_json
+from competency_gaps.model.embed import default_model, embed_texts
 from competency_gaps.progress import Bar, Progress
 
 CHUNK = 128

@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.config import MetricsConfig
-from competency_gaps.dictionary.embed import embed_texts
 from competency_gaps.dictionary.exemplars.store import POOL, read_pool
 from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.kinds import CONTEXTUAL, LatentFacts, kinds_of
@@ -21,6 +20,7 @@ from competency_gaps.dictionary.themes.features import theme_features
 from competency_gaps.dictionary.themes.names import automatic_names
 from competency_gaps.dictionary.themes.store import name_table, read_themes, theme_table, write_themes
 from competency_gaps.endpoint import Answer, Failure, Request, parse
+from competency_gaps.model.embed import embed_texts
 from competency_gaps.progress import Progress
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.reference import read_reference

@@ -73,6 +73,7 @@ _SPECS = (
     _Spec(PEAK, "text", "both"),
     _Spec(columns.KIND, "word", "both"),
     _Spec(columns.LEXICAL, "percent", "both"),
+    _Spec(columns.COHERENCE, "decimal", "both"),
     _Spec(columns.STABILITY, "decimal", "both"),
 )
 

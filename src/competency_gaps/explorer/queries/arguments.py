@@ -11,7 +11,7 @@ MOST_ROWS = 50
 """Most rows of one answer [ours]."""
 
 PerformanceStatus = Literal["weak", "strong", "negligible", "typical", "insufficient", "untested"]
-ConceptKind = Literal["contextual", "token", "format", "position", "template", "dense"]
+ConceptKind = Literal["contextual", "mixed", "token", "format", "position", "template", "dense"]
 CoverageStatus = Literal["missing", "under", "typical", "over"]
 Level = Literal["theme", "subtheme"]
 ConceptId = Annotated[int, Field(ge=0, description="Id of a concept.")]
@@ -85,7 +85,8 @@ class TopConcepts(Arguments):
     kind: ConceptKind | None = Field(
         None,
         description="Only concepts of this kind, ranked or not; contextual ones are counted by rankings, "
-        "and topics, skills and ways of talking are among them; the others say what a text looks like.",
+        "and topics, skills and ways of talking are among them; mixed ones have no meaning in common; the others say "
+        "what a text looks like.",
     )
     all_kinds: bool = Field(False, description="Also concepts that no ranking counts, for their kind or as dead.")
     vanishes: bool = Field(

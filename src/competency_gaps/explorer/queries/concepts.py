@@ -111,6 +111,7 @@ class ConceptAnswer(ConceptLine):
     missing: bool
     ranked: bool
     lexical_share: Number
+    coherence: Number
     stability: Number
     peak_token: str | None
     chi_model_low: Number

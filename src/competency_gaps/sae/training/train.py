@@ -19,13 +19,14 @@ from competency_gaps.config import SAEConfig, TrainingConfig, as_dict
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.files import write_atomic, write_json
 from competency_gaps.installation import versions
+from competency_gaps.model.embed import embed_texts
 from competency_gaps.model.forward import hook_width
 from competency_gaps.model.hooks import Hook, resolve_hook
 from competency_gaps.model.load import LanguageModel, load_model
 from competency_gaps.model.prompts import resolve_bos
 from competency_gaps.model.speed import fast_bfloat16
 from competency_gaps.progress import Bar, Progress
-from competency_gaps.sae.evaluate import evaluate_sae
+from competency_gaps.sae.evaluate import Embed, evaluate_sae
 from competency_gaps.sae.load import SparseAutoencoder, load_sae
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.training.activations import IDENTITY_FILE, ActivationCache, cache_activations
@@ -254,6 +255,7 @@ def write_card(
             pieces,
             tokens=config.heldout_tokens,
             loss_tokens=LOSS_TOKENS,
+            embed=_embedder(),
             progress=progress,
         )
         reference.write(out / REFERENCE_FILE)
@@ -267,6 +269,16 @@ def write_card(
         "versions": versions(),
     }
     write_json(out / CARD, content)
+
+
+def _embedder() -> Embed | None:
+    """What embeds texts; None, with a warning: it is not installed."""
+    try:
+        embed_texts([])
+    except UserError as error:
+        log.warning("how coherent the latents are is not measured: %s", error)
+        return None
+    return embed_texts
 
 
 def dead_share(sae: SparseAutoencoder, cache: ActivationCache, progress: Progress) -> dict[str, Any]:

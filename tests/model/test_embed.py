@@ -9,9 +9,9 @@ import types
 import numpy as np
 import pytest
 
-from competency_gaps.dictionary import embed
-from competency_gaps.dictionary.embed import TEXT_LIMIT, embed_texts
 from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.model import embed
+from competency_gaps.model.embed import TEXT_LIMIT, embed_texts
 
 
 @pytest.fixture

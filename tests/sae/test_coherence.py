@@ -1,0 +1,168 @@
+"""Coherence: by brute force, in any groups of texts; planted topics told from latents that fire at random."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+
+import numpy as np
+import pytest
+
+from competency_gaps.config import MetricsConfig, ModelConfig, SAEConfig
+from competency_gaps.progress import Progress
+from competency_gaps.sae import coherence, evaluate
+from competency_gaps.sae.pair import load_pair
+from competency_gaps.sae.peaks import KeptPeaks, find_peaks
+from competency_gaps.sae.reference import WINDOW
+from competency_gaps.sae.surface import PIECE, Active, TextTokens
+from competency_gaps.sae.training.texts import TokenPiece, cut_pieces
+from core_helpers import TEXT
+from sae_helpers import build
+
+QUIET = Progress(quiet=True)
+
+
+def embed(texts):
+    """Unit vectors that depend on nothing but the text: half its first word, half the whole."""
+
+    def vector(text):
+        seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
+        return np.random.default_rng(seed).normal(size=24)
+
+    rows = np.array([vector(text.split()[0] if text.split() else "") + vector(text) for text in texts])
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="module", params=[1, 4])
+def pair(model_folder, tmp_path_factory, request):
+    folder = build("standard", tmp_path_factory.mktemp("sae"), metadata={"average_over": request.param})
+    return load_pair(ModelConfig(name=str(model_folder("llama")), dtype="float32"), SAEConfig(folder=folder))
+
+
+@pytest.fixture(scope="module")
+def pieces(pair):
+    """Documents of one or several pieces; two documents are the same, so that some windows are."""
+    rng = np.random.default_rng(0)
+    words = TEXT.split()
+    texts = [" ".join(rng.choice(words, rng.integers(8, 120))) + f" {i}.\n" for i in range(30)]
+    return list(cut_pieces([*texts, texts[3], texts[3]], pair.lm.tokenizer, context=100, bos_id=pair.bos_id))
+
+
+def read(pair, pieces, **options):
+    return evaluate.read_texts(
+        pair.lm, pair.hook, pair.sae, pieces, tokens=10**6, embed=embed, progress=QUIET, **options
+    )[1].coherence
+
+
+def by_brute_force(pair, pieces):
+    import torch
+
+    own = [piece.ids[piece.content & ~piece.bos] for piece in pieces]
+    decode = pair.lm.tokenizer.decode
+
+    def text(i, token):
+        start = max(0, min(token // WINDOW * WINDOW, len(own[i]) - WINDOW))
+        return decode(own[i][start : start + WINDOW].tolist())
+
+    every = embed([text(i, token) for i in range(len(pieces)) for token in range(0, len(own[i]), WINDOW)])
+    peaks = {}  # (latent, document): (activation, window's text)
+    for i, piece in enumerate(pieces):
+        with torch.inference_mode():
+            x = evaluate.read_hook(pair.lm, pair.hook, [piece.ids])[0]
+            z = pair.sae.encode(pair.sae.inputs(x, piece.content & ~piece.bos)).numpy()
+        for token, latent in zip(*np.nonzero(z), strict=True):
+            key = (latent, piece.document)
+            if z[token, latent] > peaks.get(key, (0, ""))[0]:
+                peaks[key] = (z[token, latent], text(i, token))
+    expected = np.full(pair.sae.d_sae, np.nan)
+    for latent in range(pair.sae.d_sae):
+        strongest = sorted((peak for key, peak in peaks.items() if key[0] == latent), reverse=True)[:10]
+        different = sorted({window for _, window in strongest})
+        if len(different) >= 5:
+            u = embed(different) - every.mean(axis=0)
+            u /= np.linalg.norm(u, axis=1, keepdims=True)
+            expected[latent] = np.mean([a @ b for a, b in itertools.combinations(u, 2)])
+    return expected
+
+
+def test_coherence_equals_a_brute_force_count_in_any_groups_of_texts(pair, pieces, monkeypatch):
+    expected = by_brute_force(pair, pieces)
+    known = ~np.isnan(expected)
+    assert 5 < known.sum()
+    for block in (10**6, 50):
+        monkeypatch.setattr(evaluate, "BLOCK", block)
+        measured = read(pair, pieces)
+        assert np.array_equal(~np.isnan(measured), known)
+        # Ties of texts that are the same may fall either way.
+        assert np.mean(np.abs(measured[known] - expected[known]) < 1e-4) > 0.9
+
+
+def test_only_the_windows_of_the_first_tokens_are_compared(pair, pieces, monkeypatch):
+    few = pieces[: len(pieces) // 2]
+    monkeypatch.setattr(coherence, "TOKENS", sum(int((p.content & ~p.bos).sum()) for p in few))
+    own = [int((p.content & ~p.bos).sum()) for p in pieces]
+    kept = coherence.StrongestWindows(1, pieces)
+    text, place = np.arange(len(pieces)), np.arange(len(pieces)) * PIECE
+    tokens = planted_tokens(text, place)
+    kept.add(tokens, Active(np.zeros(len(pieces), np.int64), text, np.arange(1.0, len(pieces) + 1)))
+    assert min(own) > 0 and kept._kept["place"].max() // PIECE == len(few)
+
+
+def test_without_texts_and_without_an_embedder_nothing_is_known(pair, pieces):
+    assert np.isnan(coherence.StrongestWindows(3, []).coherence(pair.lm.tokenizer, embed, QUIET)).all()
+    _, reference = evaluate.read_texts(pair.lm, pair.hook, pair.sae, pieces[:3], tokens=100, progress=QUIET)
+    assert np.isnan(reference.coherence).all()
+
+
+def planted_tokens(text, place):
+    return TextTokens(text, text, text, place, np.zeros(len(text), bool), text[:, None])
+
+
+class Numbers:
+    """A tokenizer whose text is the first token's number."""
+
+    def decode(self, ids):
+        return str(ids[0])
+
+
+@pytest.mark.parametrize("texts_active", [6, 12, 60])
+def test_topics_are_told_from_latents_that_fire_at_random(texts_active):
+    """600 texts of 20 subjects; a text's vector has a share of its subject of about a third, as sentences have."""
+    rng = np.random.default_rng(texts_active)
+    subject = rng.integers(20, size=600)
+    subjects = rng.normal(size=(20, 100))
+    vectors = 0.6 * subjects[subject] + rng.normal(size=(600, 100)) + 1.0
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    own = np.ones(8, bool)
+    pieces = [TokenPiece(np.full(8, i, np.int32), own, ~own, i) for i in range(600)]
+    kept = coherence.StrongestWindows(200, pieces)
+    latent, text = [], []
+    for number in range(200):  # the first half are topics
+        candidates = np.flatnonzero(subject == number % 20) if number < 100 else np.arange(600)
+        chosen = rng.choice(candidates, min(texts_active, len(candidates)), replace=False)
+        latent += [number] * len(chosen)
+        text += chosen.tolist()
+    latent, text = np.array(latent), np.array(text)
+    tokens = planted_tokens(np.arange(600), np.arange(600) * PIECE)
+    kept.add(tokens, Active(latent, text, rng.exponential(size=len(text)) + 0.1))
+    measured = kept.coherence(Numbers(), lambda texts: vectors[[int(text) for text in texts]], QUIET)
+    below = measured < MetricsConfig().mixed_below
+    assert below[:100].mean() <= 0.05 and below[100:].mean() >= 0.95
+
+
+def test_peaks_that_come_first_are_kept_however_they_are_added():
+    rng = np.random.default_rng(3)
+    latent, key = rng.integers(7, size=900), rng.integers(40, size=900).astype(float)
+    expected = [np.lexsort((np.flatnonzero(latent == i), key[latent == i]))[:5] for i in range(7)]
+    for parts in (1, 9):
+        kept = KeptPeaks(7, 5, number=np.dtype(np.int64))
+        for part in np.array_split(np.arange(900), parts):
+            kept.add(latent[part], key[part], number=part)
+        for i in range(7):
+            assert kept["number"][i].tolist() == np.flatnonzero(latent == i)[expected[i]].tolist()
+
+
+def test_a_peak_is_the_first_largest_activation_of_a_place():
+    latent, place = np.array([1, 0, 1, 1, 0, 1]), np.array([5, 5, 5, 6, 5, 5])
+    value = np.array([1.0, 2.0, 3.0, 4.0, 2.0, 3.0])
+    assert find_peaks(latent, place, value).tolist() == [1, 2, 3]

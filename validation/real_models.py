@@ -42,8 +42,8 @@ from competency_gaps.robustness.heldout import Interval, predict_failure
 from competency_gaps.runs.sample import Outcomes, run_sample, with_outcomes
 from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.runs.settings import evidence_config
-from competency_gaps.stages.compare import holm
 from competency_gaps.stages.outcomes import outcome_of, outcome_run
+from competency_gaps.stages.paired_tests import holm
 
 DRAWS = 20
 SPLITS = 10

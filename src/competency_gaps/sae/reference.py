@@ -73,7 +73,7 @@ class Reference:
     """The same of the first 4 tokens of what the model reads at once; of averages, of those in whose stretch these are
     the first."""
     coherence: np.ndarray
-    """How alike in meaning its ten strongest windows are beside windows drawn at random, at most 1, and near 0 for those
+    """How alike in meaning its ten strongest windows are beside windows drawn at random, at most 1; near 0 for those
     that have nothing in common; NaN: not measured, or fewer than 5 windows."""
     stability: np.ndarray
     """Largest correlation of its activation, over tokens, with a latent of another SAE, in [-1, 1]; NaN: not

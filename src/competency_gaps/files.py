@@ -8,6 +8,7 @@ import json
 import math
 import os
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,6 +62,18 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+
+
+def can_write(folder: Path) -> bool:
+    """Whether files can be written in a folder, which is made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError as error:
+        if error.errno in NOT_WRITABLE:
+            return False
+        raise
 
 
 def write_json(path: Path, value: Any) -> None:

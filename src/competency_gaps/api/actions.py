@@ -11,10 +11,10 @@ from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder, open_folder
 
 if TYPE_CHECKING:
-    from competency_gaps.config import AskConfig
+    from competency_gaps.config import AskConfig, RunConfig
     from competency_gaps.dictionary.labelling.labeller import Taken
     from competency_gaps.explorer.export import Exported
-    from competency_gaps.matching.of_run import RunMatching, RunScope
+    from competency_gaps.matching.of_run import By, RunMatching, RunScope
     from competency_gaps.probes.concept import Probed
     from competency_gaps.probes.written import Pending
 
@@ -53,27 +53,48 @@ class Actions(RunFolder):
         self.report(progress=progress)
         return figures
 
-    def match(self, taxonomy: Path | str, *, ask: AskConfig | None = None, **options: Any) -> RunMatching:
+    def match(
+        self,
+        taxonomy: Path | str,
+        *,
+        by: By = "both",
+        ask: AskConfig | None = None,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> RunMatching:
         """Match a list of weaknesses, qualities or probes to the run's concepts; the outcome goes into its folder.
 
         Parameters
         ----------
         taxonomy
             JSON, JSONL, CSV or YAML of entries, an AutoDetect log, or a garak report.
+        by
+            ``labels``: entries' descriptions are compared with concepts' labels. ``examples``: the run's model and SAE
+            read the entries' example prompts once, and concepts match which tell an entry's from those of others.
+            ``both``: by labels, and by examples if the list has any.
         ask
-            A language model that confirms pairs; None: none is asked.
+            A language model that confirms pairs of entry and label; None: none is asked.
+        progress
+            None: quiet.
         options
-            ``where``, ``kinds``, ``per_entry``, ``alpha``, ``embedder``, ``seed`` and ``progress`` of
+            ``where``, ``kinds``, ``per_entry``, ``alpha``, ``embedder`` and ``seed`` of
             :func:`competency_gaps.matching.of_run.match_run`.
 
         Returns
         -------
         RunMatching
-            ``matching`` with ``entries`` and ``pairs`` (polars frames) and the shares that are recovered.
+            ``matching`` (by labels) and ``by_examples`` with ``entries`` and ``pairs`` (polars frames) and the shares
+            that are recovered.
         """
         from competency_gaps.matching.of_run import match_run
+        from competency_gaps.runs.manifest import FILE
 
-        return match_run(self, Path(taxonomy), ask=ask, **options)
+        def read(config: RunConfig, folder: Path) -> RunFolder:
+            from competency_gaps.stages import pipeline
+
+            return open_folder(folder) if (folder / FILE).is_file() else pipeline.run(config, folder, progress)
+
+        return match_run(self, Path(taxonomy), by=by, read=read, ask=ask, progress=progress, **options)
 
     def scope(self, benchmark: str, *description: str, ask: AskConfig | None = None, **options: Any) -> RunScope:
         """Rank what a benchmark lacks by how much it belongs to what it claims to test; the outcome is kept.

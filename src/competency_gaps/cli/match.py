@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -30,6 +30,13 @@ def match(
     taxonomy: Annotated[
         Path, typer.Option(help="JSON, JSONL, CSV or YAML of entries, an AutoDetect log, or a garak report.")
     ],
+    by: Annotated[
+        Literal["both", "examples", "labels"],
+        typer.Option(
+            help="labels: compare descriptions with labels; examples: compare what entries' example prompts excite; "
+            "both: by examples too if the list has any."
+        ),
+    ] = "both",
     where: Annotated[
         str | None, typer.Option(help="SQL condition on the entries, e.g. \"level = 'test_point' AND score < 5\".")
     ] = None,
@@ -45,11 +52,14 @@ def match(
 ) -> None:
     """Match a list of weaknesses, qualities or probes to concepts: which does the run recover, which does it add?"""
     from competency_gaps import open_run
+    from competency_gaps.matching.by_examples import example_document
+    from competency_gaps.matching.example_lines import example_lines
     from competency_gaps.matching.lines import matching_lines
     from competency_gaps.matching.summary import matching_document
 
     matched = open_run(run).match(
         taxonomy,
+        by=by,
         where=where,
         kinds=kind or (),
         per_entry=per_entry,
@@ -62,9 +72,14 @@ def match(
     if json_:
         entries = matched.taxonomy
         source = {"taxonomy": str(taxonomy), "left_out": len(entries.left_out), "notes": entries.notes}
-        print_json({"run": str(run), **source, **matching_document(matched.matching), "judges": matched.judges})
+        by_labels = {} if matched.matching is None else matching_document(matched.matching)
+        told = None if matched.by_examples is None else example_document(matched.by_examples)
+        print_json({"run": str(run), **source, **by_labels, "by_examples": told, "judges": matched.judges})
         return
-    for line in matching_lines(matched.matching):
+    lines = [] if matched.by_examples is None else [*example_lines(matched.by_examples)]
+    if matched.matching is not None:
+        lines += ["", "By labels", *matching_lines(matched.matching)] if lines else matching_lines(matched.matching)
+    for line in lines:
         Console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -97,8 +97,30 @@ def _record(key: str, point: str, steps: Sequence[Any], added: Mapping[str, str]
         "added_by_framework": explanation is not None,
         "explanation": explanation,
         "source": where,
+        "examples": [step["prompt"] for step in steps if isinstance(step, Mapping) and _text(step.get("prompt"))],
     }
     return Raw(f"{where}, {point!r}", values)
+
+
+def point_entry(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Make the fields of an entry of a record of one point: ``taxonomy_id``, ``task``, ``point``, ``steps``."""
+    given = dict(values)
+    steps = given.pop("steps")
+    task, point = (str(given.get(name) or "").strip() for name in ("task", "point"))
+    prompts = [step["prompt"] for step in steps if isinstance(step, Mapping) and _text(step.get("prompt"))]
+    made = {
+        "id": given.pop("taxonomy_id", None) or f"{task}:{point}",
+        "description": f"{point} ({task})" if task else point,
+        "category": task or None,
+        "score": given.pop("mean_score", None),
+        "level": "test_point",
+        "examples": prompts,
+    }
+    return {**given, **made}
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
 def _score(step: Any) -> float | None:

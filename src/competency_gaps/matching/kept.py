@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from competency_gaps.robustness.assess import Documents
     from competency_gaps.runs.open import RunFolder
 
-MATCHES, SCOPES = "matches", "scopes"
-"""Folders in the run folder, with a file per taxonomy and per benchmark."""
+MATCHES, SCOPES, EXAMPLE_MATCHES = "matches", "scopes", "example-matches"
+"""Folders in the run folder, with a file per taxonomy, per benchmark, and per taxonomy matched by examples."""
 PairVerdict = Literal["same", "related", "unconfirmed"]
 Level = Literal["theme", "subtheme"]
 _Count = Annotated[int, pydantic.Field(ge=0)]
@@ -183,6 +183,18 @@ def keep_matching(run: RunFolder, path: Path, taxonomy: Taxonomy, facts: dict[st
     }
     name = _file_name(path.stem, f"{path.resolve()}\n{where or ''}")
     return _write(run.path / MATCHES / name, {**given, **facts, **matching_document(matching)})
+
+
+def keep_examples(run: RunFolder, path: Path, taxonomy: Taxonomy, document: dict[str, Any]) -> Path:
+    """Keep a matching by examples; an earlier one of the same list and filter is replaced."""
+    where = taxonomy.where
+    given = {
+        "taxonomy": visible(str(path)),
+        "where": None if where is None else visible(where),
+        "notes": [visible(note) for note in taxonomy.notes],
+    }
+    name = _file_name(path.stem, f"{path.resolve()}\n{where or ''}")
+    return _write(run.path / EXAMPLE_MATCHES / name, {**given, **document})
 
 
 def keep_scope(run: RunFolder, limit: int, facts: dict[str, Any], findings: ScopeFindings) -> Path:

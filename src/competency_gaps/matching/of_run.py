@@ -7,17 +7,20 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import polars as pl
 
-from competency_gaps.config import AskConfig
+from competency_gaps.config import AskConfig, RunConfig
 from competency_gaps.endpoint.asking import Asking
 from competency_gaps.endpoint.request import Answer, Request
 from competency_gaps.errors import CompetencyGapsError, UserError
+from competency_gaps.matching.by_examples import ExampleMatching, example_document, match_by_examples
 from competency_gaps.matching.candidates import candidates
 from competency_gaps.matching.confirm import Question, apply_verdicts, confirm_requests, pairs_of, readable
-from competency_gaps.matching.kept import keep_matching, keep_scope
+from competency_gaps.matching.examples import examples_config, examples_folder, gather_examples, has_examples
+from competency_gaps.matching.kept import keep_examples, keep_matching, keep_scope
 from competency_gaps.matching.match import match
 from competency_gaps.matching.null import OnDraw
 from competency_gaps.matching.scope import ScopeFindings, apply_scope_verdicts, confirm_scope_requests, scope
@@ -25,10 +28,13 @@ from competency_gaps.matching.summary import Matching
 from competency_gaps.matching.taxonomy import Taxonomy, read_taxonomy
 from competency_gaps.model.embed import embed_texts
 from competency_gaps.progress import Progress
-from competency_gaps.runs.open import RunFolder
+from competency_gaps.runs.open import RunFolder, open_folder
 
 KINDS = ("explained", "imported", "automatic")
 """Kinds of labels."""
+By = Literal["both", "examples", "labels"]
+ReadRun = Callable[[RunConfig, Path], RunFolder]
+"""Makes the run of a configuration in a folder, or opens it if it is finished."""
 SHOWN = 20
 """Concepts that the kept document of a scope lists, by default."""
 
@@ -37,7 +43,10 @@ SHOWN = 20
 class RunMatching:
     """A list matched to a run's concepts."""
 
-    matching: Matching
+    matching: Matching | None
+    """By labels; None: not asked for."""
+    by_examples: ExampleMatching | None
+    """By examples; None: not asked for, or the list has none."""
     taxonomy: Taxonomy
     judges: list[str]
     """Names of the models that judged pairs; empty: none was asked, or the requests were only written down."""
@@ -56,6 +65,8 @@ def match_run(
     run: RunFolder,
     taxonomy: Path,
     *,
+    by: By = "both",
+    read: ReadRun | None = None,
     where: str | None = None,
     kinds: Sequence[str] = (),
     per_entry: int = 5,
@@ -71,6 +82,11 @@ def match_run(
     ----------
     taxonomy
         JSON, JSONL, CSV or YAML of entries, an AutoDetect log, or a garak report.
+    by
+        ``labels``: entries' descriptions are compared with labels; ``examples``: entries' example prompts with one
+        another, by what they excite; ``both``: by examples too if the list has any.
+    read
+        Makes the run that reads the examples, of a configuration, in a folder.
     where
         SQL condition on the entries, e.g. ``level = 'test_point' AND score < 5``; None: all.
     kinds
@@ -78,11 +94,12 @@ def match_run(
     per_entry
         Nearest labels of an entry that count.
     alpha
-        Chance that an entry which no label fits matches something.
+        Chance that an entry which no label fits matches something; by examples, share of the matched entries that may
+        be matched by accident.
     embedder
         sentence-transformers model, a hub id or a folder; None: the packaged all-MiniLM-L6-v2.
     seed
-        Seed of the shuffled labels.
+        Seed of the shuffled labels, of the halves of examples and of their shuffles.
     ask
         A language model that confirms pairs; None: none is asked.
     progress
@@ -91,16 +108,23 @@ def match_run(
     Raises
     ------
     UserError
-        If the list cannot be read, or the run has no labels.
+        If the list cannot be read, the run has no labels, or the list has no examples where these alone are asked for.
     MissingExtraError
         If the embedding model's package is not installed.
     """
+    if by not in get_args(By):
+        raise UserError(f"by {by!r}: expected {', '.join(get_args(By))}.")
     progress, asking = progress or Progress(quiet=True), None if ask is None else Asking.of(ask)
     listed = read_taxonomy(taxonomy, where)
     for place, reason in listed.left_out:
         progress.say(f"left out: {place}: {reason}")
     for note in listed.notes:
         progress.say(note)
+    told = None
+    if by == "examples" or (by == "both" and has_examples(listed.entries)):
+        told = _match_examples(run, taxonomy, listed, read, alpha, seed, progress)
+    if by == "examples":
+        return RunMatching(None, told, listed, [])
     options = candidates(_labelled(run, kinds), run.theme_results)
     with _draws(progress) as on_draw:
         matching = match(
@@ -112,7 +136,29 @@ def match_run(
     judges = _judges(answers)
     facts = {"kinds": list(kinds) or None, "per_entry": per_entry, "alpha": alpha, "embedder": embedder}
     _keep(lambda: keep_matching(run, taxonomy, listed, {**facts, "seed": seed, "judges": judges}, matching))
-    return RunMatching(matching, listed, judges)
+    return RunMatching(matching, told, listed, judges)
+
+
+def _match_examples(
+    run: RunFolder,
+    path: Path,
+    listed: Taxonomy,
+    read: ReadRun | None,
+    q: float,
+    seed: int,
+    progress: Progress,
+) -> ExampleMatching:
+    """Read the examples by the run's model and SAE, unless they are there, and match by them."""
+    if read is None:
+        raise UserError("to match by examples a model has to read them: use Run.match, or match by labels.")
+    base = open_folder(run.base)
+    folder = examples_folder(path, base, listed.entries)
+    made = read(examples_config(base, listed.entries, folder), folder / "run")
+    told = match_by_examples(
+        run, listed.entries, gather_examples(made, listed.entries), q=q, seed=seed, progress=progress
+    )
+    _keep(lambda: keep_examples(run, path, listed, example_document(told)))
+    return told
 
 
 def scope_run(

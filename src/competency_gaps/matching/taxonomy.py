@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.matching.autodetect import is_log, read_log
+from competency_gaps.matching.autodetect import is_log, point_entry, read_log
 from competency_gaps.matching.records import Raw, load, load_jsonl
 from competency_gaps.registry import LISTS
 from competency_gaps.text import shorten, visible
@@ -39,6 +39,8 @@ class TaxonomyEntry:
     """The taxonomy's score, on its own scale; None: none."""
     extra: dict[str, Any]
     """All other fields of the record."""
+    examples: tuple[str, ...] = ()
+    """Example prompts, different ones only; empty: none."""
 
     @property
     def text(self) -> str:
@@ -88,9 +90,10 @@ def read_taxonomy(path: Path | str, where: str | None = None) -> Taxonomy:
     Parameters
     ----------
     path
-        A list of ``{id, description, domain, category, score, ...}`` as JSON, JSONL, CSV or YAML (``tag`` and
-        ``label`` serve as id and description where a record has neither); AutoDetect's ``log.json``; garak's
-        ``*.report.jsonl``; or a folder that holds such logs or reports at any depth.
+        A list of ``{id, description, domain, category, score, examples, ...}`` as JSON, JSONL, CSV or YAML (``tag``
+        and ``label`` serve as id and description where a record has neither; ``examples`` is a list of prompts, or of
+        objects with a ``prompt``); records of AutoDetect's points with their ``steps``; AutoDetect's ``log.json``;
+        garak's ``*.report.jsonl``; or a folder that holds such logs or reports at any depth.
     where
         An SQL condition on the entries' fields, e.g. ``domain = 'mathematics' AND score < 5``; None: all entries. An
         entry without the field satisfies no comparison. Fields that hold lists or objects are compared as their text,
@@ -238,6 +241,8 @@ def _entry(values: Any, where: str, unread: list[str]) -> TaxonomyEntry:
         raise _NoEntry(f"it is a {type(values).__name__}, expected an object with id and description")
     values = dict(values)
     # garak's list of tags has other names for these columns.
+    if "steps" in values and "point" in values:
+        values = point_entry(values)
     names = ("tag", "label") if "id" not in values and "description" not in values else ("id", "description")
     key, text = (values.pop(name, None) for name in names)
     if isinstance(key, (bool, list, dict)) or key is None or not str(key).strip():
@@ -257,8 +262,22 @@ def _entry(values: Any, where: str, unread: list[str]) -> TaxonomyEntry:
         domain=_short(values.pop("domain", None)),
         category=_short(values.pop("category", None)),
         score=score,
+        examples=_examples(values.pop("examples", None)),
         extra={visible(str(name)): value for name, value in values.items()},
     )
+
+
+def _examples(given: Any) -> tuple[str, ...]:
+    """Different prompts: texts, or objects with a text ``prompt``."""
+    if given is None:
+        return ()
+    if not isinstance(given, list):
+        raise _NoEntry(f"its examples are a {type(given).__name__}, expected a list of prompts")
+    prompts = [value.get("prompt") if isinstance(value, Mapping) else value for value in given]
+    texts = [prompt for prompt in prompts if isinstance(prompt, str)]
+    if len(texts) < len(prompts):
+        raise _NoEntry("its examples are not all texts, or objects with a text 'prompt'")
+    return tuple(dict.fromkeys(text for text in texts if text.strip()))
 
 
 def _short(value: Any) -> str | None:

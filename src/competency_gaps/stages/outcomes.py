@@ -12,7 +12,6 @@ import hashlib
 import json
 import re
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ import polars as pl
 from competency_gaps.dictionary.themes.store import NAMES, THEMES
 from competency_gaps.embedded.cache import CACHE_VARIABLE, cache_folder
 from competency_gaps.errors import MachineError, UserError, argument
-from competency_gaps.files import NOT_WRITABLE, sha256
+from competency_gaps.files import can_write, sha256
 from competency_gaps.outcomes import (
     FARTHEST_PEERS,
     FEWEST_PEERS,
@@ -102,7 +101,7 @@ def outcome_run(
         known = _manifest(folder)
         if known is not None and known["outcome"].get("digest") == digest:
             return RunFolder(folder, known)
-        if _can_write(folder):
+        if can_write(folder):
             break
     else:
         raise MachineError(
@@ -139,18 +138,6 @@ def _manifest(folder: Path) -> dict[str, Any] | None:
         return read_manifest(folder) if (folder / FILE).is_file() else None
     except UserError:
         return None
-
-
-def _can_write(folder: Path) -> bool:
-    """Whether files can be written in a folder, which is made."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return True
-    except OSError as error:
-        if error.errno in NOT_WRITABLE:
-            return False
-        raise
 
 
 def _with_own(run: RunFolder, scores: ModelScores) -> ModelScores:

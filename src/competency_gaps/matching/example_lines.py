@@ -1,0 +1,80 @@
+"""Format a matching by examples as lines of text for a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+
+from competency_gaps.errors import argument
+from competency_gaps.matching.by_examples import ByChance, ExampleMatching
+from competency_gaps.matching.lines import LABEL_LIMIT, SHOWN, share_text
+from competency_gaps.matching.telling import FEWEST
+from competency_gaps.text import decimal, plural, shorten, signed, visible
+
+WORDS = {
+    "weak": "recovered as weak",
+    "untested": "the suite does not test it",
+    "matched": "matched",
+    "not matched": "no concept tells it from the others",
+    "too few": f"not compared: fewer than {FEWEST} examples, or no others of its domain",
+}
+"""What each outcome means."""
+
+
+def example_lines(matching: ExampleMatching) -> Iterator[str]:
+    """Sums first, then the entries that match, weak ones first, then weak concepts that no entry explains."""
+    yield f"matched by their examples: {share_text(matching.matched.observed)}"
+    yield _chance(matching.matched, "with examples dealt out anew")
+    yield f"recovered as weak: {share_text(matching.weak.observed)}"
+    yield _chance(matching.weak, "with verdicts exchanged among concepts")
+    yield f"matched by concepts alone that the suite lacks: {share_text(matching.untested.observed)}"
+    yield _chance(matching.untested, "with verdicts exchanged among concepts")
+    counts = dict(matching.entries["outcome"].value_counts().iter_rows())
+    yield "entries: " + ", ".join(f"{counts[name]:,} {WORDS[name]}" for name in WORDS if name in counts)
+    if matching.left_out.height:
+        yield f"{plural(matching.left_out.height, 'example')} could not be read"
+    pairs = {str(key): part for (key,), part in matching.pairs.group_by("entry", maintain_order=True)}
+    themes = {str(key): part for (key,), part in matching.themes.group_by("entry", maintain_order=True)}
+    for outcome in ("weak", "untested", "matched"):
+        for row in matching.entries.filter(outcome=outcome).iter_rows(named=True):
+            yield ""
+            yield f"{_line(row['description'], 60)}: {WORDS[outcome]} ({plural(row['examples'], 'example')})"
+            yield from _concepts(pairs.get(row["entry"]))
+            for theme in themes[row["entry"]].iter_rows(named=True) if row["entry"] in themes else ():
+                yield f"      theme  {decimal(theme['auroc'])}  {_line(theme['name'], LABEL_LIMIT)}{_verdict(theme)}"
+    yield ""
+    yield from _unexplained(matching)
+
+
+def _chance(chance: ByChance, how: str) -> str:
+    return f"    by chance, {how}: {chance.expected:.1f} (p = {chance.p_value:.3f})"
+
+
+def _concepts(pairs: pl.DataFrame | None) -> Iterator[str]:
+    if pairs is None:
+        return
+    for row in pairs.iter_rows(named=True):
+        led = "" if row["leader"] == row["concept"] else f", goes with {row['leader']}"
+        label = _line(row["label"], LABEL_LIMIT)
+        yield f"    {row['concept']:>7}  {decimal(row['auroc'])}  {label}{_verdict(row)}{led}"
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    status = f", {row['performance_status']}" if row.get("performance_status") else ""
+    coverage = f", {row['coverage_status']}" if row.get("coverage_status") in ("missing", "under") else ""
+    return f" (gap {signed(row['gap'])}{status}{coverage})"
+
+
+def _unexplained(matching: ExampleMatching) -> Iterator[str]:
+    table = matching.unexplained
+    yield f"weak concepts that tell no entry: {table.height:,} of {matching.weak_concepts:,}"
+    for row in table.head(SHOWN).iter_rows(named=True):
+        yield f"    {row['concept']:>7}  {_line(row['label'], LABEL_LIMIT)}{_verdict(row)}"
+    if table.height > SHOWN:
+        yield f"    and {table.height - SHOWN:,} more ({argument('json')} lists all)"
+
+
+def _line(text: str | None, limit: int) -> str:
+    return shorten(visible(" ".join((text or "no label").split())), limit)

@@ -1,0 +1,146 @@
+"""What entries' example prompts excite: they are the items of a run of their own, with the audited run's model and SAE.
+
+A benchmark of that run is a domain of the list. Reading resumes, leaves out what cannot be read, and is kept, like that
+of any run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+
+from competency_gaps.config import BenchmarkConfig, RunConfig, parse_config
+from competency_gaps.embedded.cache import cache_folder
+from competency_gaps.errors import UserError
+from competency_gaps.files import can_write, write_atomic
+from competency_gaps.matching.taxonomy import TaxonomyEntry
+from competency_gaps.matching.telling import Examples
+from competency_gaps.runs.open import RunFolder
+
+VERSION = 1
+"""Of the run of examples; an older one is made again."""
+_TOLD = ("model", "sae", "span", "pooling", "reference", "batch_tokens", "metrics")
+"""Settings of a run that the run of examples shares."""
+
+
+@dataclass(frozen=True)
+class ReadExamples:
+    """The examples of a list, read."""
+
+    examples: Examples
+    """Members are the entries of the list, in order."""
+    count: np.ndarray
+    """int64 of shape (entries,): different examples of each that were read."""
+    left_out: pl.DataFrame
+    """One row per example that could not be read: ``entry``, ``reason``."""
+
+
+def has_examples(entries: Sequence[TaxonomyEntry]) -> bool:
+    """Whether any entry carries example prompts."""
+    return any(entry.examples for entry in entries)
+
+
+def examples_folder(taxonomy: Path, run: RunFolder, entries: Sequence[TaxonomyEntry]) -> Path:
+    """Folder of the run of a list's examples: beside the list, or in the cache where that cannot be written.
+
+    Its name depends on the examples and on what reads them.
+    """
+    settings = {key: value for key, value in run.manifest["settings"].items() if key in _TOLD}
+    read_by = [run.manifest[part].get("weights_sha256") for part in ("model", "sae")]
+    listed = [(domain, sorted(texts)) for domain, texts in _by_domain(entries).items()]
+    content = json.dumps([VERSION, settings, read_by, listed], sort_keys=True, default=str)
+    key = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    beside = taxonomy.resolve().parent / f"{taxonomy.stem}.examples"
+    kept_there = can_write(beside)
+    return (beside if kept_there else cache_folder() / "examples") / key
+
+
+def examples_config(run: RunFolder, entries: Sequence[TaxonomyEntry], folder: Path) -> RunConfig:
+    """Write the examples of each domain into a folder, and make the configuration of the run that reads them.
+
+    Raises
+    ------
+    UserError
+        If no entry has examples.
+    """
+    domains = _by_domain(entries)
+    if not domains:
+        raise UserError("no entry of the list has example prompts: give each a list 'examples', or match by labels.")
+    folder.mkdir(parents=True, exist_ok=True)
+    benchmarks = []
+    for number, texts in enumerate(domains.values()):
+        lines = [json.dumps({"id": _id(text), "prompt": text, "metric": "none"}) for text in texts]
+        path = folder / f"domain-{number:03d}.jsonl"
+        _write(path, "".join(f"{line}\n" for line in lines))
+        benchmarks.append(BenchmarkConfig(name=_name(number), source={"kind": "file", "path": str(path)}))
+    known = run.manifest["settings"]
+    settings = {key: known[key] for key in _TOLD if key in known}
+    settings |= {"ask": False, "near_repeats": None, "keep_token_activations": False}
+    # Model and SAE passed the gate in the audited run: examples that are unusual texts do not undo that.
+    settings["sae"] = {**settings["sae"], "dictionary": None, "force": True}
+    named = {"benchmarks": [benchmark.model_dump(mode="json") for benchmark in benchmarks]}
+    return parse_config(RunConfig, {**settings, **named}, f"the settings in {run.path}")
+
+
+def gather_examples(made: RunFolder, entries: Sequence[TaxonomyEntry]) -> ReadExamples:
+    """Take the examples' activations from the run that read them."""
+    values, domain, length = [], [], []
+    place: dict[tuple[int, str], int] = {}
+    reasons: dict[tuple[int, str], str] = {}
+    domains = list(_by_domain(entries))
+    for number in range(len(domains)):
+        items = made.items.filter(pl.col("benchmark") == _name(number))
+        kept = items["excluded"].is_null().to_numpy()
+        rows = made.cas(_name(number))[np.flatnonzero(kept)]
+        for (item, excluded), known in zip(items.select("item_id", "excluded").iter_rows(), kept, strict=True):
+            if known:
+                place[number, item] = len(place)
+            else:
+                reasons[number, item] = str(excluded["code"])
+        values.append(rows)
+        domain += [number] * rows.shape[0]
+        length += items.filter(pl.Series(kept))["n_span_tokens"].to_list()
+    member_of, members, left_out = [], [], []
+    for row, entry in enumerate(entries):
+        own = [(domains.index(entry.domain or ""), _id(text)) for text in dict.fromkeys(entry.examples)]
+        members += [place[key] for key in own if key in place]
+        member_of += [row] * sum(key in place for key in own)
+        left_out += [(entry.id, reasons.get(key, "it was not read")) for key in own if key not in place]
+    shape = (len(entries), len(place))
+    member = sp.csr_array((np.ones(len(members)), (member_of, members)), shape=shape)
+    examples = Examples(
+        sp.csr_array(sp.vstack(values, format="csr")), member, np.array(domain, np.int64), np.array(length, float)
+    )
+    frame = pl.DataFrame(left_out, schema={"entry": pl.String, "reason": pl.String}, orient="row")
+    return ReadExamples(examples, np.diff(member.indptr), frame)
+
+
+def _by_domain(entries: Sequence[TaxonomyEntry]) -> dict[str, list[str]]:
+    """Different examples of each domain that has any, in the order of the list."""
+    texts: dict[str, dict[str, None]] = {}
+    for entry in entries:
+        if entry.examples:
+            texts.setdefault(entry.domain or "", {}).update(dict.fromkeys(entry.examples))
+    return {domain: list(own) for domain, own in texts.items()}
+
+
+def _write(path: Path, content: str) -> None:
+    def write(part: Path) -> None:
+        part.write_text(content, encoding="utf-8")
+
+    write_atomic(path, write)
+
+
+def _name(number: int) -> str:
+    return f"domain {number}"
+
+
+def _id(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]

@@ -1,0 +1,236 @@
+"""Which concepts tell an entry's example prompts from those of the other entries of its domain [ours].
+
+Half of an entry's examples choose its concepts, the other half confirms them, so that a concept which was chosen by
+accident fails. An example is compared with the examples of other entries of its domain that are about as long: long
+prompts excite other concepts than short ones, whatever they are about. Entries are selected by Benjamini and Hochberg's
+method over Simes' p-values of their chosen concepts, and of a selected entry those concepts count that pass at the
+level that is left (Benjamini and Bogomolov, Journal of the Royal Statistical Society B 76, 2014).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.stats import false_discovery_control
+
+from competency_gaps.matching.ranks import RankSums, ShuffledRanks
+
+FEWEST = 6
+"""Fewest different examples of an entry that is compared: three choose, three confirm."""
+CHOSEN = 5
+"""Concepts of an entry that are put to the test."""
+LENGTHS = 4
+"""Classes of length in a domain, each with as many examples."""
+LED = 0.5
+"""Correlation of two concepts over a domain's examples from which the stronger leads the other."""
+GROUPS = 256
+"""Entries compared at a time."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Example prompts and what they excite. N examples, M concepts or themes, E entries."""
+
+    values: sp.csr_array
+    """float of shape (N, M), at least 0: concept activation scores."""
+    member: sp.csr_array
+    """float64 of shape (E, N): 1 where an example is of an entry; it may be of several."""
+    domain: np.ndarray
+    """int of shape (N,): number of the domain."""
+    length: np.ndarray
+    """float of shape (N,): length in tokens."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """Chosen pairs of entry and concept. Arrays of shape (pairs,), ordered by entry, then the strongest first."""
+
+    entry: np.ndarray
+    """int64: row of the entry."""
+    concept: np.ndarray
+    """int64."""
+    choosing: np.ndarray
+    """AUROC on the half that chose it, in [0, 1]."""
+    auroc: np.ndarray
+    """AUROC on the other half."""
+    p_value: np.ndarray
+    """Of the AUROC on the other half."""
+    confirmed: np.ndarray
+    """bool: the entry was selected, and this concept counts."""
+    leader: np.ndarray
+    """int64: of a confirmed concept, the concept that leads it (itself if it leads); -1 for others."""
+    compared: np.ndarray
+    """bool of shape (E,): whether an entry has enough examples, and others to compare them with."""
+
+    @property
+    def matched(self) -> np.ndarray:
+        """Whether an entry has a confirmed concept: bool of shape (E,)."""
+        return np.bincount(self.entry[self.confirmed], minlength=len(self.compared)) > 0
+
+
+def tell(examples: Examples, able: np.ndarray, *, q: float = 0.05, seed: int = 0) -> Told:
+    """Choose concepts of each entry by half of its examples and test them on the other half.
+
+    Parameters
+    ----------
+    able : ndarray of bool of shape (M,)
+        Concepts that may be chosen.
+    q
+        Share of the matched entries that may be matched by accident.
+    seed
+        Seed of the halves.
+    """
+    stratum = strata(examples.domain, examples.length)
+    choosing = halves(examples.member, seed)
+    parts = [_part(examples, stratum, half) for half in (choosing, ~choosing)]
+    compared = _compared(examples, choosing)
+    own_domain = _domains(examples)
+    rows: list[tuple[np.ndarray, ...]] = []
+    for domain in np.unique(own_domain[compared]):
+        entries = np.flatnonzero(compared & (own_domain == domain))
+        ranked = [_in_domain(part, domain) for part in parts]
+        for start in range(0, len(entries), GROUPS):
+            rows += _choose(entries[start : start + GROUPS], ranked, able)
+    nothing = [np.zeros(0, np.int64), np.zeros(0, np.int64), *[np.zeros(0)] * 3]
+    pairs = [np.concatenate(column) for column in zip(nothing, *rows, strict=True)] if rows else nothing
+    order = np.lexsort((-pairs[3], pairs[0]))
+    entry, concept, first, second, p_value = (column[order] for column in pairs)
+    confirmed = select(entry, p_value, int(compared.sum()), q)
+    leader = _leaders(examples, entry, concept, confirmed, own_domain)
+    return Told(entry, concept, first, second, p_value, confirmed, leader, compared)
+
+
+def strata(domain: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """Number the classes of domain and length, of about equal size within a domain: int64 of shape (N,)."""
+    stratum = np.zeros(len(domain), np.int64)
+    for own in np.unique(domain):
+        rows = np.flatnonzero(domain == own)
+        place = np.argsort(np.argsort(length[rows], kind="stable"), kind="stable")
+        stratum[rows] = own * LENGTHS + place * LENGTHS // max(1, len(rows))
+    return stratum
+
+
+def halves(member: sp.csr_array, seed: int) -> np.ndarray:
+    """Tell which examples choose: bool of shape (N,).
+
+    Of each entry about half, drawn at random; an example of several entries is in one half for all of them.
+    """
+    rng = np.random.default_rng(seed)
+    choosing = np.full(member.shape[1], -1)
+    for entry in range(member.shape[0]):
+        own = rng.permutation(member.indices[member.indptr[entry] : member.indptr[entry + 1]])
+        known = choosing[own]
+        free, chosen = own[known < 0], int((known == 1).sum())
+        wanted = np.clip((len(own) + rng.integers(2)) // 2 - chosen, 0, len(free))
+        choosing[free] = np.arange(len(free)) < wanted
+    return choosing == 1
+
+
+def select(entry: np.ndarray, p_value: np.ndarray, compared: int, q: float) -> np.ndarray:
+    """Select entries, and concepts within them: bool of shape (pairs,).
+
+    Parameters
+    ----------
+    compared
+        Entries that were compared; those without a chosen concept have the p-value 1.
+    """
+    confirmed = np.zeros(len(entry), bool)
+    entries = np.unique(entry)
+    if not len(entries):
+        return confirmed
+    within = np.ones(compared)
+    adjusted = [false_discovery_control(p_value[entry == own]) for own in entries]
+    within[: len(entries)] = [values.min() for values in adjusted]  # the least of them is Simes' p-value
+    passed = false_discovery_control(within)[: len(entries)] <= q
+    level = q * passed.sum() / compared
+    for own, values, chosen in zip(entries, adjusted, passed, strict=True):
+        if chosen:
+            confirmed[entry == own] = values <= level
+    return confirmed
+
+
+@dataclass(frozen=True)
+class _Half:
+    """One half of the examples."""
+
+    values: sp.csr_array
+    member: sp.csr_array
+    domain: np.ndarray
+    stratum: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """The examples of a half in one domain, ranked."""
+
+    ranks: ShuffledRanks
+    member: sp.csr_array
+
+    def sums(self, entries: np.ndarray) -> RankSums:
+        return self.ranks.sums(sp.csr_array(self.member[entries]))
+
+
+def _part(examples: Examples, stratum: np.ndarray, half: np.ndarray) -> _Half:
+    rows = np.flatnonzero(half)
+    member = sp.csr_array(sp.csc_array(examples.member)[:, rows])
+    return _Half(sp.csr_array(examples.values[rows]), member, examples.domain[rows], stratum[rows])
+
+
+def _in_domain(half: _Half, domain: int) -> _Ranked:
+    rows = np.flatnonzero(half.domain == domain)
+    _, stratum = np.unique(half.stratum[rows], return_inverse=True)
+    member = sp.csr_array(sp.csc_array(half.member)[:, rows])
+    return _Ranked(ShuffledRanks(sp.csr_array(half.values[rows]), stratum), member)
+
+
+def _domains(examples: Examples) -> np.ndarray:
+    """Domain of each entry, that of its first example; -1 without any."""
+    own = np.full(examples.member.shape[0], -1)
+    filled = np.flatnonzero(np.diff(examples.member.indptr))
+    own[filled] = examples.domain[examples.member.indices[examples.member.indptr[filled]]]
+    return own
+
+
+def _compared(examples: Examples, choosing: np.ndarray) -> np.ndarray:
+    own = _domains(examples)
+    counts = [examples.member @ half.astype(float) for half in (choosing, ~choosing)]
+    enough = np.minimum(*counts) >= FEWEST // 2
+    for i, half in enumerate((choosing, ~choosing)):
+        others = np.bincount(examples.domain[half], minlength=int(examples.domain.max(initial=0)) + 1)
+        enough &= others[np.maximum(own, 0)] - counts[i] >= FEWEST // 2
+    return np.asarray(enough & (own >= 0))
+
+
+def _choose(entries: np.ndarray, ranked: Sequence[_Ranked], able: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+    """Pairs of entries and their strongest concepts: entry, concept, both halves' AUROC, p-value of the second."""
+    first, second = (half.sums(entries) for half in ranked)
+    strength = np.where(able, first.excess, -np.inf)
+    count = min(CHOSEN, strength.shape[1])
+    strongest = np.argpartition(-strength, count - 1, axis=1)[:, :count]
+    row = np.repeat(np.arange(len(entries)), count)
+    concept = strongest.ravel()
+    kept = strength[row, concept] > 0
+    row, concept = row[kept], concept[kept]
+    tested = RankSums(*(values[row, concept] for values in (second.auroc, second.excess, second.skewness)))
+    return [(entries[row], concept, first.auroc[row, concept], tested.auroc, tested.p_value)]
+
+
+def _leaders(
+    examples: Examples, entry: np.ndarray, concept: np.ndarray, confirmed: np.ndarray, own_domain: np.ndarray
+) -> np.ndarray:
+    """Of confirmed concepts that go together over the domain's examples, the strongest leads."""
+    leader = np.full(len(entry), -1)
+    columns = sp.csc_array(examples.values)
+    for own in np.unique(entry[confirmed]):
+        pairs = np.flatnonzero(confirmed & (entry == own))
+        rows = examples.domain == own_domain[own]
+        dense = columns[:, concept[pairs]].toarray()[rows]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            correlation = np.nan_to_num(np.atleast_2d(np.corrcoef(dense.T)))
+        for i, pair in enumerate(pairs):
+            led = [j for j in range(i) if leader[pairs[j]] == concept[pairs[j]] and correlation[i, j] >= LED]
+            leader[pair] = concept[pairs[led[0]]] if led else concept[pair]
+    return leader

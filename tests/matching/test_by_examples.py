@@ -1,0 +1,187 @@
+"""Lists matched by examples: on worlds with planted concepts, and end to end with a small model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+import scipy.sparse as sp
+from test_telling import world
+
+import competency_gaps as cg
+from competency_gaps.errors import UserError
+from competency_gaps.matching import by_examples, examples
+from competency_gaps.matching.by_examples import example_document, match_by_examples
+from competency_gaps.matching.example_lines import example_lines
+from competency_gaps.matching.examples import ReadExamples
+from competency_gaps.matching.taxonomy import TaxonomyEntry, read_taxonomy
+from competency_gaps.matching.telling import strata
+
+
+class Suite:
+    """What matching asks of a run: concepts with verdicts, and no themes."""
+
+    themes = None
+    theme_results = None
+
+    def __init__(self, weak, missing=()):
+        width = 400
+        status = [("weak" if c in weak else "none") for c in range(width)]
+        self.concepts = pl.DataFrame(
+            {
+                "concept": np.arange(width, dtype=np.int32),
+                "label": [f"label {c}" for c in range(width)],
+                "ranked": np.ones(width, bool),
+                "support": np.random.default_rng(0).integers(5, 500, width),
+                "chi_bench": np.ones(width),
+                "lift": np.zeros(width),
+                "chi_model": np.full(width, 0.5),
+                "gap": np.linspace(-0.5, 0.5, width),
+                "q_value": np.ones(width),
+                "performance_status": status,
+                "coverage_status": ["missing" if c in missing else "covered" for c in range(width)],
+            }
+        )
+
+
+def entries_of(count):
+    return [TaxonomyEntry(f"e{i}", f"entry {i}", f"domain {i % 2}", None, None, {}) for i in range(count)]
+
+
+def matched(suite, planted=20, seed=0):
+    made = world(seed, planted=planted, strength=1.0)
+    count = np.diff(made.member.indptr)
+    read = ReadExamples(made, count, pl.DataFrame(schema={"entry": pl.String, "reason": pl.String}))
+    return match_by_examples(suite, entries_of(60), read, seed=seed)
+
+
+def test_entries_are_weak_untested_matched_or_not():
+    """Concepts 0 to 19 are planted in the entries of their number: 5 are weak, 5 missing."""
+    made = matched(Suite(weak={*range(5), 100, 101}, missing=set(range(5, 10))))
+    outcome = dict(made.entries.select("entry", "outcome").iter_rows())
+    assert [outcome[f"e{i}"] for i in range(10)].count("weak") == 5
+    assert {outcome[f"e{i}"] for i in range(5)} == {"weak"} and {outcome[f"e{i}"] for i in range(5, 10)} == {"untested"}
+    assert {outcome[f"e{i}"] for i in range(10, 20)} == {"matched"}
+    assert sum(outcome[f"e{i}"] != "not matched" for i in range(20, 60)) <= 2
+    assert made.matched.observed.count >= 20 and made.matched.expected < 1 and made.matched.p_value < 0.05
+    assert made.weak.observed.count == 5 and made.weak.p_value < 0.01 and made.weak.expected < 2
+    assert made.untested.observed.count == 5 and made.untested.p_value < 0.01
+    assert made.unexplained["concept"].to_list() == [100, 101] and made.weak_concepts == 7
+
+
+def test_weak_concepts_that_have_nothing_to_do_with_the_list_recover_nothing_beyond_chance():
+    rng = np.random.default_rng(1)
+    p_values = []
+    for seed in range(8):
+        weak = set(rng.choice(400, 40, replace=False).tolist())
+        p_values.append(matched(Suite(weak), seed=seed).weak.p_value)
+    assert np.mean(np.array(p_values) <= 0.05) <= 0.25 and np.median(p_values) > 0.1
+
+
+def test_dealing_out_keeps_sizes_domains_and_classes_of_length():
+    made = world(0)
+    dealt = by_examples._dealt(made, [0])
+    stratum = strata(made.domain, made.length)
+    own, new = made.member.toarray().astype(bool), dealt.member.toarray().astype(bool)
+    assert not np.array_equal(own, new)
+    for before, after in zip(own, new, strict=True):
+        assert sorted(stratum[before]) == sorted(stratum[after])
+    assert (new.sum(axis=0) == 1).all()
+
+
+def test_a_document_and_lines_of_a_matching_are_safe_to_show():
+    made = matched(Suite(weak={0}))
+    hostile = replace(made, entries=made.entries.with_columns(description=pl.lit("\x1b[31m<script>\u202e")))
+    text = "\n".join(example_lines(hostile))
+    assert "\x1b" not in text and "\u202e" not in text and "recovered as weak: 1 of 60" in text
+    document = json.loads(json.dumps(example_document(made)))
+    assert document["matched"]["observed"]["of"] == 60 and len(document["entries"]) == 60
+
+
+@pytest.fixture
+def listed(tmp_path):
+    """Entries in two domains with prompts of a few words each; one of a single example, one too long to be read."""
+    rng = np.random.default_rng(0)
+    words = [f"w{i}" for i in range(24)]
+    rows = []
+    for i in range(8):
+        own = words[i : i + 3]
+        prompts = [" ".join(rng.choice([*own, *words[12:]], 12)) + f" {n}" for n in range(12)]
+        rows.append({"id": f"e{i}", "description": f"entry {i}", "domain": f"d{i % 2}", "examples": prompts})
+    rows[1]["examples"] = [{"prompt": text, "score": 3} for text in rows[1]["examples"]]
+    rows[3]["examples"].append(rows[1]["examples"][0]["prompt"])  # of two entries
+    rows[5]["examples"].append("word " * 3000)
+    rows.append({"id": "few", "description": "one example", "domain": "d0", "examples": ["\x1b[31m<b>"]})
+    rows.append({"id": "none", "description": "no example", "domain": "d1"})
+    path = tmp_path / "list.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_examples_are_read_once_by_the_runs_model_and_kept_beside_the_list(tiny_run, listed, tmp_path, monkeypatch):
+    shutil.copytree(tiny_run.path, tmp_path / "run")
+    run = cg.open_run(tmp_path / "run")
+    made = run.match(listed, by="examples")
+    assert made.matching is None and made.by_examples is not None
+    table = made.by_examples.entries
+    assert table["examples"].to_list() == [12, 12, 12, 13, 12, 12, 12, 12, 1, 0]
+    assert table["outcome"].to_list()[8:] == ["too few", "too few"]
+    assert made.by_examples.left_out["entry"].to_list() == ["e5"]
+    assert table["outcome"].to_list()[:8].count("too few") == 0
+    kept = list((run.path / "example-matches").glob("*.json"))
+    assert len(kept) == 1 and json.loads(kept[0].read_text())["entries"][0]["entry"] == "e0"
+    # The second time no model is asked for.
+    from competency_gaps.stages import pipeline
+
+    monkeypatch.setattr(pipeline, "run", lambda *_: pytest.fail("read again"))
+    again = run.match(listed, by="examples")
+    assert again.by_examples.pairs.equals(made.by_examples.pairs)
+    [folder] = (tmp_path / "list.examples").iterdir()
+    read = cg.open_run(folder / "run")
+    assert read.items.height == 98 and read.items["score"].is_null().all()
+
+
+def test_a_list_without_examples_is_matched_by_labels_and_says_so_otherwise(tiny_run, tmp_path):
+    path = tmp_path / "plain.json"
+    path.write_text(json.dumps([{"id": "a", "description": "adding numbers"}]), encoding="utf-8")
+    assert not examples.has_examples(read_taxonomy(path).entries)
+    with pytest.raises(UserError, match="no entry of the list has example prompts"):
+        tiny_run.match(path, by="examples")
+    with pytest.raises(UserError, match="by 'names': expected both, examples, labels"):
+        tiny_run.match(path, by="names")
+
+
+@pytest.mark.parametrize("given", ["a text", [1, 2], [{"text": "x"}]])
+def test_examples_of_another_form_leave_the_entry_out(tmp_path, given):
+    path = tmp_path / "list.json"
+    path.write_text(json.dumps([{"id": "a", "description": "x", "examples": given}, {"id": "b", "description": "y"}]))
+    listed = read_taxonomy(path)
+    assert [entry.id for entry in listed.entries] == ["b"] and "examples" in listed.left_out[0][1]
+
+
+def test_points_of_autodetect_bring_their_prompts(tmp_path):
+    steps = [{"prompt": f"p{i}", "score": 7.0} for i in range(3)]
+    point = {"taxonomy_id": "x.y", "domain": "coding", "task": "lists", "point": "sorting", "steps": steps}
+    path = tmp_path / "points.jsonl"
+    path.write_text(json.dumps({**point, "mean_score": 7.0}) + "\n")
+    [entry] = read_taxonomy(path).entries
+    assert (entry.id, entry.description, entry.domain, entry.score) == ("x.y", "sorting (lists)", "coding", 7.0)
+    assert entry.examples == ("p0", "p1", "p2") and "steps" not in entry.extra
+    log = tmp_path / "log.json"
+    log.write_text(json.dumps({"lists:sorting": {"steps": steps}, "init_points": ["lists:sorting"]}))
+    assert read_taxonomy(log).entries[0].examples == ("p0", "p1", "p2")
+
+
+def test_members_of_examples_are_sparse_and_in_the_order_of_the_list(tiny_run, listed, tmp_path):
+    entries = read_taxonomy(listed).entries
+    folder = tmp_path / "read"
+    config = examples.examples_config(tiny_run, entries, folder)
+    assert [benchmark.name for benchmark in config.benchmarks] == ["domain 0", "domain 1"] and not config.ask
+    made = examples.gather_examples(cg.run(config, folder / "run"), entries)
+    assert sp.issparse(made.examples.values) and made.examples.member.shape == (10, 97)
+    shared = np.flatnonzero(made.examples.member.toarray().sum(axis=0) == 2)
+    assert len(shared) == 1 and made.examples.member[[1, 3]][:, shared].toarray().sum() == 2

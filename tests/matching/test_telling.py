@@ -1,0 +1,134 @@
+"""Entries told by what their examples excite: planted ones are found, random ones and mere length are not."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from competency_gaps.matching import telling
+from competency_gaps.matching.telling import Examples, halves, select, strata, tell
+
+CONCEPTS = 400
+
+
+def world(seed, *, planted=0, entries=60, each=15, strength=0.9, domains=2, length_concepts=0):
+    """Sparse activations; the first ``planted`` entries share concept ``i`` by construction."""
+    rng = np.random.default_rng(seed)
+    count = entries * each
+    entry = np.repeat(np.arange(entries), each)
+    length = np.exp(rng.normal(4, 0.5, count)) * np.where(entry % 10 == 0, 3, 1)
+    density = rng.uniform(0.01, 0.3, CONCEPTS)
+    values = np.where(rng.random((count, CONCEPTS)) < density, rng.exponential(size=(count, CONCEPTS)), 0)
+    for i in range(planted):
+        own = (entry == i) & (rng.random(count) < strength)
+        values[own, i] = 2 + rng.exponential(size=own.sum())
+    for i in range(length_concepts):
+        values[:, CONCEPTS - 1 - i] = np.where(rng.random(count) < 0.9, length * rng.uniform(0.9, 1.1, count), 0)
+    member = sp.csr_array((np.ones(count), (entry, np.arange(count))), shape=(entries, count))
+    return Examples(sp.csr_array(values), member, entry % domains, length)
+
+
+ABLE = np.ones(CONCEPTS, bool)
+
+
+def test_entries_whose_examples_share_a_concept_are_matched_by_it():
+    found = missed = other = 0
+    auroc = []
+    for seed in range(4):
+        told = tell(world(seed, planted=30), ABLE, seed=seed)
+        right = told.confirmed & (told.concept == told.entry)
+        found += right.sum()
+        missed += 30 - right.sum()
+        other += (told.matched[30:]).sum()
+        auroc += told.auroc[right].tolist()
+    assert found / (found + missed) >= 0.95
+    assert np.mean(auroc) == pytest.approx(0.9 + 0.1 * 0.4, abs=0.05)
+    assert other / max(1, other + found) <= 0.05
+
+
+def test_random_entries_are_not_matched():
+    """Of worlds with nothing planted at most about 5% have a match, whatever the sparsity and the entries' sizes."""
+    with_match = 0
+    for seed in range(60):
+        with_match += tell(world(seed, each=6 + seed % 10), ABLE, seed=seed).matched.any()
+    assert with_match <= 7  # 5% of 60 are 3; more than 7 have a chance below 1%
+
+
+def test_entries_of_long_prompts_are_not_matched_by_their_length(monkeypatch):
+    """Every tenth entry has prompts three times as long, and 20 concepts go with length alone."""
+    long = np.arange(60) % 10 == 0
+
+    def matched_by_length():
+        hits = [tell(world(seed, length_concepts=20), ABLE, seed=seed) for seed in range(3)]
+        return np.mean([told.matched[long].mean() for told in hits])
+
+    assert matched_by_length() < 0.15
+    monkeypatch.setattr(telling, "LENGTHS", 1)
+    assert matched_by_length() > 0.5
+
+
+def test_a_domain_is_compared_with_itself_alone():
+    """A concept that all of a domain share tells none of its entries."""
+    made = world(0)
+    values = made.values.toarray()
+    values[made.domain == 1, 7] = 5 + np.random.default_rng(0).random((made.domain == 1).sum())
+    told = tell(dataclasses.replace(made, values=sp.csr_array(values)), ABLE)
+    assert not told.matched.any()
+
+
+def test_only_able_concepts_are_chosen_and_the_strongest_leads_what_goes_with_it():
+    made = world(1, planted=10)
+    values = made.values.toarray()
+    values[:, 200:210] = 0.5 * values[:, :10] + 1e-3 * (values[:, :10] > 0)  # twins of the planted concepts
+    made = dataclasses.replace(made, values=sp.csr_array(values))
+    told = tell(made, ABLE)
+    for entry in range(10):
+        leader = dict(zip(told.concept[told.entry == entry], told.leader[told.entry == entry], strict=True))
+        assert leader[entry] == leader[200 + entry] in (entry, 200 + entry)
+    able = ABLE.copy()
+    able[:10] = False
+    told = tell(made, able)
+    assert not np.isin(told.concept, np.arange(10)).any() and told.matched[:10].all()
+
+
+@pytest.mark.parametrize("each", [1, 3, 5])
+def test_entries_with_few_examples_are_not_compared(each):
+    told = tell(world(0, planted=5, each=each), ABLE)
+    assert not told.compared.any() and not len(told.entry)
+
+
+def test_without_others_in_its_domain_an_entry_is_not_compared():
+    told = tell(world(0, planted=2, entries=2), ABLE)
+    assert not told.compared.any()
+
+
+def test_halves_divide_each_entry_and_an_example_of_two_entries_is_in_one_half():
+    rng = np.random.default_rng(0)
+    member = np.zeros((20, 120))
+    for entry in range(20):
+        member[entry, rng.choice(120, rng.integers(6, 16), replace=False)] = 1
+    alone = sp.csr_array(np.kron(np.eye(8), np.ones(15)))
+    choosing = halves(alone, 3)
+    assert set((alone @ choosing.astype(float)).tolist()) == {7, 8}
+    assert not np.array_equal(choosing, halves(alone, 4))
+    shared = halves(sp.csr_array(member), 0)
+    share = (member @ shared) / member.sum(axis=1)
+    assert shared.shape == (120,) and 0.3 < share.mean() < 0.7
+
+
+def test_strata_are_classes_of_length_within_a_domain():
+    length = np.array([5, 1, 3, 2, 8, 7, 6, 4.0, 100, 200])
+    domain = np.array([0] * 8 + [1] * 2)
+    assert strata(domain, length).tolist() == [2, 0, 1, 0, 3, 3, 2, 1, 4, 6]
+
+
+def test_selection_controls_entries_and_what_counts_in_them():
+    entry = np.array([0, 0, 1, 1, 2])
+    p_value = np.array([1e-6, 0.02, 0.4, 0.9, 0.6])
+    # Simes: 2e-6, 0.8, 0.6; of 10 entries the first passes, and its concepts at 0.05 * 1 / 10.
+    assert select(entry, p_value, 10, 0.05).tolist() == [True, False, False, False, False]
+    assert select(entry, p_value, 3, 0.05).tolist() == [True, False, False, False, False]
+    assert select(np.array([0, 0]), np.array([0.001, 0.02]), 1, 0.05).tolist() == [True, True]

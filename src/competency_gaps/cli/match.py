@@ -73,8 +73,8 @@ def match(
         entries = matched.taxonomy
         source = {"taxonomy": str(taxonomy), "left_out": len(entries.left_out), "notes": entries.notes}
         by_labels = {} if matched.matching is None else matching_document(matched.matching)
-        told = None if matched.by_examples is None else example_document(matched.by_examples)
-        print_json({"run": str(run), **source, **by_labels, "by_examples": told, "judges": matched.judges})
+        told = {} if matched.by_examples is None else {"by_examples": example_document(matched.by_examples)}
+        print_json({"run": str(run), **source, **by_labels, **told, "judges": matched.judges})
         return
     lines = [] if matched.by_examples is None else [*example_lines(matched.by_examples)]
     if matched.matching is not None:

@@ -214,7 +214,7 @@ def keep_scope(run: RunFolder, limit: int, facts: dict[str, Any], findings: Scop
 
 def forget_matches(folder: Path) -> None:
     """Remove kept results from a run folder, because its labels have changed."""
-    for file in (*_files(folder, MATCHES), *_files(folder, SCOPES)):
+    for file in (file for name in (MATCHES, SCOPES, EXAMPLE_MATCHES) for file in _files(folder, name)):
         file.unlink()
 
 

@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import polars as pl
 import pytest
 import yaml
 
@@ -19,6 +20,7 @@ import competency_gaps
 from competency_gaps.cli import app as application
 from competency_gaps.errors import UserError
 from competency_gaps.installation import install_command
+from competency_gaps.runs.manifest import SCHEMA_VERSION
 from core_helpers import ROOT, TEXT, command
 
 HEAVY = ("torch", "transformers", "sae_lens", "datasets", "reasoning_gym")
@@ -109,12 +111,16 @@ def test_robustness_json_and_its_place_in_the_report(cli, tiny_run, tmp_path):
 
 def test_reference_is_what_a_run_reads(cli, tiny_config, tmp_path):
     texts = tmp_path / "texts.txt"
-    texts.write_text("\n\n".join([TEXT] * 6))
+    texts.write_text("\n\n".join("so " * i + TEXT for i in range(8)))
     out_file = tmp_path / "reference.parquet"
     places = ["--model", tiny_config["model"]["name"], "--sae", tiny_config["sae"]["folder"], "--out", str(out_file)]
     status, out, _ = cli("reference", str(texts), *places, "--json", "--quiet")
     figures = json.loads(out)
     assert status == 0 and figures["tokens"] > 100 and 0 < figures["l0"] < 64
+    assert pl.read_parquet(out_file)["coherence"].null_count() < 64
+    without = str(tmp_path / "without.parquet")
+    status, _, _ = cli("reference", str(texts), *places[:-1], without, "--no-coherence", "--quiet")
+    assert status == 0 and pl.read_parquet(without)["coherence"].null_count() == 64
     run = competency_gaps.run({**tiny_config, "reference": str(out_file)}, tmp_path / "run")
     assert run.manifest["reference"]["lift"] and run.concepts["lift"].null_count() < 64
     chances = run.concepts["chance_seen"]
@@ -230,7 +236,7 @@ def test_run_prints_one_json_document(cli, config_file, tmp_path, stub_report):
     assert (
         manifest["pooling"] == "max"
         and manifest["command"].startswith("cgaps run ")
-        and manifest["schema_version"] == 5
+        and manifest["schema_version"] == SCHEMA_VERSION
     )
     assert document["gate"] == manifest["gate"] and "reading" in err
 

@@ -14,6 +14,7 @@ import competency_gaps as cg
 from competency_gaps.config import EvidenceConfig, MetricsConfig
 from competency_gaps.dictionary.kinds import LatentFacts, kind_counts, kinds_of, ranked
 from competency_gaps.explorer.opened import comparable, open_runs
+from competency_gaps.findings.answer_parts import kinds_sentence
 from competency_gaps.stages.outcomes import made_outcomes
 
 NOTHING = float("nan")
@@ -55,6 +56,16 @@ def test_ranked_are_contextual_and_unknown_concepts_or_all():
     assert ranked(table, EvidenceConfig()).to_list() == [True, True, False, False]
     assert ranked(table, EvidenceConfig(kinds="all")).to_list() == [True, True, True, False]
     assert kind_counts(table) == {"contextual": 1, "token": 1, "unknown": 1}
+
+
+def test_what_is_left_out_is_told_by_kind():
+    table = pl.DataFrame(
+        {"alive": [True] * 3, "ranked": [True, False, False], "kind": ["contextual", "mixed", "mixed"]}
+    )
+    told = kinds_sentence(table)
+    assert "2 mixed concepts are left out: the texts in which they are strongest have no meaning in common" in told
+    other = kinds_sentence(table.with_columns(kind=pl.Series(["contextual", "mixed", "token"])))
+    assert "what a text looks like, not what it is about, or the texts in which they are strongest" in other
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts import Parts
 from competency_gaps.explorer.parts.commands import probe
+from competency_gaps.runs.manifest import SCHEMA_VERSION
 from competency_gaps.runs.open import open_folder
 
 
@@ -19,7 +20,10 @@ def test_a_run_of_another_schema_is_refused(hostile, tmp_path):
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
     path.write_text(json.dumps({**manifest, "schema_version": manifest["schema_version"] - 1}))
-    with pytest.raises(UserError, match="has schema_version 4, but this version of competency-gaps reads 5"):
+    with pytest.raises(
+        UserError,
+        match=f"schema_version {SCHEMA_VERSION - 1}, but this version of competency-gaps reads {SCHEMA_VERSION}",
+    ):
         open_runs([folder])
 
 

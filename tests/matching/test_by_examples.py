@@ -10,16 +10,18 @@ import numpy as np
 import polars as pl
 import pytest
 import scipy.sparse as sp
-from test_telling import world
+from matching_helpers import embed_words
+from test_telling import CONCEPTS, world
 
 import competency_gaps as cg
 from competency_gaps.errors import UserError
-from competency_gaps.matching import by_examples, examples
+from competency_gaps.matching import by_examples, examples, of_run
 from competency_gaps.matching.by_examples import example_document, match_by_examples
 from competency_gaps.matching.example_lines import example_lines
 from competency_gaps.matching.examples import ReadExamples
 from competency_gaps.matching.taxonomy import TaxonomyEntry, read_taxonomy
 from competency_gaps.matching.telling import strata
+from competency_gaps.stages import pipeline
 
 
 class Suite:
@@ -28,8 +30,15 @@ class Suite:
     themes = None
     theme_results = None
 
+    class by_concept:
+        @staticmethod
+        def cas(concepts, items):
+            return sp.csr_array(np.arange(items, dtype=float)[None])
+
+    items = pl.DataFrame({"benchmark": ["b"] * 5, "item_id": list("abcde")})
+
     def __init__(self, weak, missing=()):
-        width = 400
+        width = CONCEPTS
         status = [("weak" if c in weak else "none") for c in range(width)]
         self.concepts = pl.DataFrame(
             {
@@ -71,13 +80,48 @@ def test_entries_are_weak_untested_matched_or_not():
     assert made.weak.observed.count == 5 and made.weak.p_value < 0.01 and made.weak.expected < 2
     assert made.untested.observed.count == 5 and made.untested.p_value < 0.01
     assert made.unexplained["concept"].to_list() == [100, 101] and made.weak_concepts == 7
+    assert made.unexplained["items"][0].to_list() == ["b: e", "b: d", "b: c"]
+    counts = dict(made.entries["outcome"].value_counts().iter_rows())
+    assert (counts["weak"], counts["untested"]) == (made.weak.observed.count, made.untested.observed.count)
+    assert sum(counts.get(name, 0) for name in ("weak", "untested", "matched")) == made.matched.observed.count
+
+
+def test_a_theme_recovers_an_entry_whose_concepts_are_each_too_rare():
+    """Of entry 0 each example has one of eight concepts, which are a theme of a weak verdict."""
+    rng = np.random.default_rng(0)
+    made = world(3)
+    values = made.values.toarray()
+    own = np.flatnonzero(made.member.toarray()[0])
+    values[:, 40:48] = 0
+    values[own, 40 + np.arange(len(own)) % 8] = 3 + rng.random(len(own))
+    suite = Suite(weak=set())
+    theme = np.where((suite.concepts["concept"] >= 40) & (suite.concepts["concept"] < 48), 1, 0)
+    suite.themes = pl.DataFrame({"concept": suite.concepts["concept"], "theme": pl.Series(theme, dtype=pl.Int32)})
+    suite.theme_results = pl.DataFrame(
+        {
+            "level": ["theme"] * 2,
+            "id": [0, 1],
+            "name": ["rest", "eight"],
+            "gap": [0.0, -0.2],
+            "performance_status": ["none", "weak"],
+        }
+    )
+    read = ReadExamples(
+        replace(made, values=sp.csr_array(values)),
+        np.diff(made.member.indptr),
+        pl.DataFrame(schema={"entry": pl.String, "reason": pl.String}),
+    )
+    told = match_by_examples(suite, entries_of(60), read)
+    assert told.themes.select("entry", "theme", "name").rows() == [("e0", 1, "eight")]
+    assert told.entries["outcome"][0] == "weak" and told.weak.observed.count == 1
+    assert told.pairs.filter(entry="e0").is_empty()
 
 
 def test_weak_concepts_that_have_nothing_to_do_with_the_list_recover_nothing_beyond_chance():
     rng = np.random.default_rng(1)
     p_values = []
     for seed in range(8):
-        weak = set(rng.choice(400, 40, replace=False).tolist())
+        weak = set(rng.choice(CONCEPTS, 300, replace=False).tolist())
         p_values.append(matched(Suite(weak), seed=seed).weak.p_value)
     assert np.mean(np.array(p_values) <= 0.05) <= 0.25 and np.median(p_values) > 0.1
 
@@ -106,11 +150,10 @@ def test_a_document_and_lines_of_a_matching_are_safe_to_show():
 def listed(tmp_path):
     """Entries in two domains with prompts of a few words each; one of a single example, one too long to be read."""
     rng = np.random.default_rng(0)
-    words = [f"w{i}" for i in range(24)]
+    words = [chr(97 + i) * 3 for i in range(24)]
     rows = []
     for i in range(8):
-        own = words[i : i + 3]
-        prompts = [" ".join(rng.choice([*own, *words[12:]], 12)) + f" {n}" for n in range(12)]
+        prompts = [" ".join([words[i]] * 9 + rng.choice(words[12:], 3).tolist()) + f" {n}" for n in range(12)]
         rows.append({"id": f"e{i}", "description": f"entry {i}", "domain": f"d{i % 2}", "examples": prompts})
     rows[1]["examples"] = [{"prompt": text, "score": 3} for text in rows[1]["examples"]]
     rows[3]["examples"].append(rows[1]["examples"][0]["prompt"])  # of two entries
@@ -122,27 +165,94 @@ def listed(tmp_path):
     return path
 
 
-def test_examples_are_read_once_by_the_runs_model_and_kept_beside_the_list(tiny_run, listed, tmp_path, monkeypatch):
+@pytest.fixture
+def run(tiny_run, tmp_path):
     shutil.copytree(tiny_run.path, tmp_path / "run")
-    run = cg.open_run(tmp_path / "run")
+    return cg.open_run(tmp_path / "run")
+
+
+def test_examples_are_read_once_by_the_runs_model_and_kept_beside_the_list(run, listed, tmp_path, monkeypatch):
     made = run.match(listed, by="examples")
     assert made.matching is None and made.by_examples is not None
     table = made.by_examples.entries
     assert table["examples"].to_list() == [12, 12, 12, 13, 12, 12, 12, 12, 1, 0]
-    assert table["outcome"].to_list()[8:] == ["too few", "too few"]
+    assert table["outcome"].to_list()[8:] == ["not compared"] * 2
     assert made.by_examples.left_out["entry"].to_list() == ["e5"]
-    assert table["outcome"].to_list()[:8].count("too few") == 0
+    assert "not compared" not in table["outcome"].to_list()[:8]
+    # Domain d1's entries are told by their own words through the model: the prompts of e1 begin with the word of e1.
+    assert made.by_examples.matched.observed.count > made.by_examples.matched.high
     kept = list((run.path / "example-matches").glob("*.json"))
     assert len(kept) == 1 and json.loads(kept[0].read_text())["entries"][0]["entry"] == "e0"
-    # The second time no model is asked for.
-    from competency_gaps.stages import pipeline
-
+    # The second time, and with a filter, no model is asked for; those filtered out are still compared with.
     monkeypatch.setattr(pipeline, "run", lambda *_: pytest.fail("read again"))
     again = run.match(listed, by="examples")
-    assert again.by_examples.pairs.equals(made.by_examples.pairs)
+    assert again.by_examples.pairs.height > 0 and again.by_examples.pairs.equals(made.by_examples.pairs)
+    filtered = run.match(listed, by="examples", where="id = 'e1' OR id = 'e2'")
+    assert filtered.by_examples.entries["entry"].to_list() == ["e1", "e2"]
+    assert filtered.by_examples.entries["outcome"].to_list().count("not compared") == 0
     [folder] = (tmp_path / "list.examples").iterdir()
     read = cg.open_run(folder / "run")
     assert read.items.height == 98 and read.items["score"].is_null().all()
+
+
+def test_an_sae_that_has_changed_since_the_run_reads_nothing_for_it(run, listed):
+    path = run.path / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["sae"]["weights_sha256"] = "0" * 64
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match="has other weights than when"):
+        cg.open_run(run.path).match(listed, by="examples")
+
+
+def test_both_ways_where_the_list_has_examples_and_what_fails_does_not_undo_the_other(run, listed, monkeypatch):
+    monkeypatch.setattr(of_run, "_embed", lambda _: embed_words)
+    without_labels = run.match(listed)
+    assert without_labels.matching is None and "has a label" in without_labels.failed[0]
+    assert without_labels.by_examples is not None
+    labels = [f"w{i} w{i + 1} words {i}" for i in range(run.concepts.height)]
+    run.concepts.with_columns(label=pl.Series(labels)).write_parquet(run.path / "concepts.parquet")
+    labelled = cg.open_run(run.path)
+    both = labelled.match(listed)
+    assert both.matching is not None and both.by_examples is not None and not both.failed
+    assert labelled.match(listed, by="labels").by_examples is None
+    monkeypatch.setattr(pipeline, "run", lambda *_: (_ for _ in ()).throw(UserError("the model is gone")))
+    shutil.rmtree(listed.parent / "list.examples")
+    gone = labelled.match(listed)
+    assert gone.matching is not None and gone.by_examples is None and gone.failed == ("the model is gone",)
+
+
+def test_a_run_over_responses_cannot_be_matched_by_examples(run, listed):
+    path = run.path / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["settings"]["span"] = "response"
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match="read over the span 'response'"):
+        cg.open_run(run.path).match(listed, by="examples")
+
+
+def test_tags_of_the_runs_own_items(run, tmp_path):
+    """A tag of the items in which concept 3 is active is told by concept 3; random tags are not."""
+    rng = np.random.default_rng(0)
+    values = sp.vstack([run.cas(name) for name in run.benchmarks["benchmark"]]).toarray()
+    support = (values > 0).sum(axis=0)
+    concept = int(np.argmin(np.abs(np.where(run.concepts["ranked"], support, 10**6) - len(values) / 2)))
+    table = run.items.select("benchmark", id="item_id").with_columns(
+        planted=pl.Series((values[:, concept] > 0).astype(int)), random=pl.Series(rng.integers(0, 2, len(values)))
+    )
+    path = tmp_path / "tags.csv"
+    table.write_csv(path)
+    made = run.match_tags(path)
+    assert made.entries["entry"].to_list() == ["planted", "random"]
+    assert made.entries["examples"].to_list() == list(table.select("planted", "random").sum().row(0))
+    for wrong, message in (
+        (table.with_columns(id=pl.lit("x")), "names|times"),
+        (table.drop("planted", "random"), "expected a column 'id' and a column per tag"),
+        (table.with_columns(planted=pl.lit("maybe")), "'maybe' is none of 0, 1, true, false"),
+        (table.head(1).with_columns(id=pl.lit("x")), "is in no benchmark of the run"),
+    ):
+        wrong.write_csv(path)
+        with pytest.raises(UserError, match=message):
+            run.match_tags(path)
 
 
 def test_a_list_without_examples_is_matched_by_labels_and_says_so_otherwise(tiny_run, tmp_path):
@@ -155,12 +265,18 @@ def test_a_list_without_examples_is_matched_by_labels_and_says_so_otherwise(tiny
         tiny_run.match(path, by="names")
 
 
-@pytest.mark.parametrize("given", ["a text", [1, 2], [{"text": "x"}]])
-def test_examples_of_another_form_leave_the_entry_out(tmp_path, given):
+@pytest.mark.parametrize("given", ["a text", [1, 2], [{"text": "x"}], 5])
+def test_examples_of_another_form_are_no_examples(tmp_path, given):
     path = tmp_path / "list.json"
-    path.write_text(json.dumps([{"id": "a", "description": "x", "examples": given}, {"id": "b", "description": "y"}]))
-    listed = read_taxonomy(path)
-    assert [entry.id for entry in listed.entries] == ["b"] and "examples" in listed.left_out[0][1]
+    path.write_text(json.dumps([{"id": "a", "description": "x", "examples": given}]))
+    [entry] = read_taxonomy(path).entries
+    assert entry.examples == () and entry.extra["examples"] == given
+
+
+def test_a_table_holds_examples_as_a_json_list(tmp_path):
+    path = tmp_path / "list.csv"
+    pl.DataFrame({"id": ["a"], "description": ["x"], "examples": ['["one", "two", "one"]']}).write_csv(path)
+    assert read_taxonomy(path).entries[0].examples == ("one", "two")
 
 
 def test_points_of_autodetect_bring_their_prompts(tmp_path):
@@ -170,7 +286,14 @@ def test_points_of_autodetect_bring_their_prompts(tmp_path):
     path.write_text(json.dumps({**point, "mean_score": 7.0}) + "\n")
     [entry] = read_taxonomy(path).entries
     assert (entry.id, entry.description, entry.domain, entry.score) == ("x.y", "sorting (lists)", "coding", 7.0)
-    assert entry.examples == ("p0", "p1", "p2") and "steps" not in entry.extra
+    assert entry.examples == ("p0", "p1", "p2") and "steps" not in entry.extra and entry.group == "coding"
+    path.write_text(json.dumps({**point, "steps": None}) + "\n" + json.dumps({"id": "a", "description": "d"}))
+    assert [entry.id for entry in read_taxonomy(path).entries] == ["a"]
+    folder = tmp_path / "result" / "autodetect_math" / "x" / "autodetect_gpt35" / "version_0"
+    folder.mkdir(parents=True)
+    (folder / "log.json").write_text(json.dumps({"lists:sorting": {"steps": steps}}))
+    [entry] = read_taxonomy(tmp_path / "result").entries
+    assert (entry.domain, entry.extra["model"], entry.group) == ("math", "gpt35", "math, gpt35")
     log = tmp_path / "log.json"
     log.write_text(json.dumps({"lists:sorting": {"steps": steps}, "init_points": ["lists:sorting"]}))
     assert read_taxonomy(log).entries[0].examples == ("p0", "p1", "p2")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from scipy.stats import mannwhitneyu, norm, rankdata
+from scipy.stats import hypergeom, mannwhitneyu, norm, rankdata
 
 from competency_gaps.matching import ranks
 
@@ -37,24 +37,42 @@ def test_ranks_are_those_of_dense_columns(rng):
     assert empty.above.nnz == 0 and empty.zero.tolist() == [3, 3, 3]
 
 
-@pytest.mark.parametrize("chunk", [2, 4096])
-def test_a_group_is_told_from_the_rest_as_by_mann_and_whitney(rng, monkeypatch, chunk):
-    monkeypatch.setattr(ranks, "COLUMNS", chunk)
+def every_pair(made, member, columns):
+    row, column = (part.ravel() for part in np.indices((len(member), columns)))
+    sums = made.sums(sp.csr_array(member), row, column)
+    fields = {name: np.asarray(value).reshape(len(member), columns) for name, value in vars(sums).items()}
+    return fields, sums.p_value.reshape(len(member), columns)
+
+
+def test_a_group_is_told_from_the_rest_as_by_mann_and_whitney(rng):
     values, member = values_of(rng), groups(rng, 60, [1, 7, 30])
-    made = ranks.ShuffledRanks(sp.csr_array(values), np.zeros(60, np.int64)).sums(sp.csr_array(member))
+    sums, _ = every_pair(ranks.ShuffledRanks(sp.csr_array(values), np.zeros(60, np.int64)), member, 9)
     for group, own in enumerate(member.astype(bool)):
         for column in range(values.shape[1]):
             other = values[~own, column]
             test = mannwhitneyu(
                 values[own, column], other, alternative="greater", method="asymptotic", use_continuity=False
             )
-            assert made.auroc[group, column] == pytest.approx(test.statistic / (own.sum() * len(other)))
+            assert sums["auroc"][group, column] == pytest.approx(test.statistic / (own.sum() * len(other)))
+            assert sums["active"][group, column] == (values[own, column] > 0).sum()
             if len(set(values[:, column])) > 1:
                 # Its variance is that of drawing without replacement, ties counted.
-                normal = 1 if made.excess[group, column] == 0 else test.pvalue
-                assert norm.sf(made.excess[group, column]) == pytest.approx(
-                    normal if made.excess[group, column] else 0.5, abs=1e-9
-                )
+                assert norm.sf(sums["excess"][group, column]) == pytest.approx(test.pvalue, abs=1e-9)
+
+
+@pytest.mark.parametrize("chunk", [2, 4096])
+def test_the_strongest_columns_are_those_of_the_largest_auroc(rng, monkeypatch, chunk):
+    monkeypatch.setattr(ranks, "COLUMNS", chunk)
+    values, member = values_of(rng), groups(rng, 60, [5, 20])
+    stratum = np.sort(rng.integers(0, 3, 60))
+    made = ranks.ShuffledRanks(sp.csr_array(values), stratum)
+    sums, _ = every_pair(made, member, 9)
+    able = np.arange(9) != 4
+    chosen = made.strongest(sp.csr_array(member), able, 3, 2)
+    for group in range(2):
+        gain = np.where(able & (sums["active"][group] >= 2), sums["auroc"][group], 0)
+        expected = [column for column in np.argsort(-gain, kind="stable")[:3] if gain[column] > 0.5]
+        assert chosen[group].tolist() == expected + [-1] * (3 - len(expected))
 
 
 def test_moments_and_tails_are_those_of_shuffling_within_strata(rng):
@@ -62,28 +80,56 @@ def test_moments_and_tails_are_those_of_shuffling_within_strata(rng):
     stratum = np.sort(rng.integers(0, 3, 60))
     values = np.where(rng.random((60, 6)) < (0.1 + 0.3 * stratum)[:, None], rng.exponential(size=(60, 6)), 0)
     member = groups(rng, 60, [4, 12])
-    made = ranks.ranks_of(sp.csr_array(values))
-    sums = ranks.ShuffledRanks(sp.csr_array(values), stratum).sums(sp.csr_array(member))
-    dense = made.above.toarray()
+    made = ranks.ShuffledRanks(sp.csr_array(values), stratum)
+    sums, _ = every_pair(made, member, 6)
+    dense = rankdata(values, axis=0)
     draws = 40_000
     order = np.argsort(stratum + rng.random((draws, 60)), axis=1)
     for group in range(2):
         shuffled = np.array([dense[order[:, i]] for i in np.flatnonzero(member[group])]).sum(axis=0)
         own = member[group] @ dense
         mean, spread = shuffled.mean(axis=0), shuffled.std(axis=0)
-        assert (own - mean) / spread == pytest.approx(sums.excess[group], abs=0.03)
+        assert (own - mean) / spread == pytest.approx(sums["excess"][group], abs=0.03)
+        count = member[group].sum()
+        assert 0.5 + (own - mean) / (count * (60 - count)) == pytest.approx(sums["auroc"][group], abs=0.01)
         skewness = ((shuffled - mean) ** 3).mean(axis=0) / spread**3
-        assert skewness == pytest.approx(sums.skewness[group], abs=0.08)
-        # Tails where they matter: the value that 1% of shuffles exceed has a p-value of about 1%.
+        assert skewness == pytest.approx(sums["skewness"][group], abs=0.08)
+        # The value that 1% of shuffles exceed has a p-value of about 1%.
         for column in range(6):
             limit = np.quantile(shuffled[:, column], 0.99)
             true = np.mean(shuffled[:, column] >= limit)
-            z = (limit - mean[column]) / spread[column]
-            at = ranks.RankSums(sums.auroc[group], np.full(6, z), sums.skewness[group]).p_value[column]
-            assert 0.3 * true < at < 3 * true
+            at = {name: value[[group]][:, column] for name, value in sums.items()}
+            at |= {"excess": np.array([(limit - mean[column]) / spread[column]]), "expected_active": np.array([9.0])}
+            assert 0.4 * true < ranks.RankSums(**at).p_value[0] < 2.5 * true
 
 
-def test_without_spread_nothing_is_told(rng):
+@pytest.mark.parametrize(("rows", "count", "there"), [(225, 7, 1), (225, 7, 3), (1000, 7, 2)])
+def test_rare_columns_have_the_exact_chance_of_as_many_active_rows(rows, count, there):
+    values = np.zeros((rows, 1))
+    values[:there] = 1 + np.arange(there)[:, None]
+    member = np.zeros((1, rows))
+    member[0, 0] = member[0, -count + 1 :] = 1  # one of the active rows is of the group
+    made = ranks.ShuffledRanks(sp.csr_array(values), np.zeros(rows, np.int64))
+    sums, p_value = every_pair(made, member, 1)
+    exact = hypergeom.sf(0, rows, there, count)
+    assert sums["chance_active"][0, 0] == pytest.approx(exact) and p_value[0, 0] >= exact * (1 - 1e-9)
+
+
+def test_the_chance_of_active_rows_is_that_of_shuffling_within_strata(rng):
+    stratum = np.repeat([0, 1, 2], [10, 20, 30])
+    values = np.where(rng.random((60, 3)) < 0.1 + 0.1 * stratum[:, None], 1.0, 0)
+    member = groups(rng, 60, [9])
+    sums, _ = every_pair(ranks.ShuffledRanks(sp.csr_array(values), stratum), member, 3)
+    order = np.argsort(stratum + rng.random((40_000, 60)), axis=1)
+    shuffled = np.array([values[order[:, i]] for i in np.flatnonzero(member[0])]).sum(axis=0)
+    assert sums["chance_active"][0] == pytest.approx((shuffled >= member[0] @ values).mean(axis=0), abs=0.01)
+
+
+def test_without_spread_or_columns_nothing_is_told(rng):
+    member = groups(rng, 8, [3, 8])
     made = ranks.ShuffledRanks(sp.csr_array(np.ones((8, 2))), np.zeros(8, np.int64))
-    sums = made.sums(sp.csr_array(groups(rng, 8, [3, 8])))
-    assert (sums.excess == 0).all() and (sums.p_value == 1).all() and (sums.auroc == 0.5).all()
+    sums, p_value = every_pair(made, member, 2)
+    assert (sums["excess"] == 0).all() and (p_value == 1).all() and (sums["auroc"] == 0.5).all()
+    assert (made.strongest(sp.csr_array(member), np.ones(2, bool), 5, 2) == -1).all()
+    empty = ranks.ShuffledRanks(sp.csr_array((8, 0)), np.zeros(8, np.int64))
+    assert (empty.strongest(sp.csr_array(member), np.zeros(0, bool), 5, 2) == -1).all()

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from competency_gaps.matching import telling
 from competency_gaps.matching.telling import Examples, halves, select, strata, tell
 
-CONCEPTS = 400
+COMMON, CONCEPTS = 400, 3000
 
 
 def world(seed, *, planted=0, entries=60, each=15, strength=0.9, domains=2, length_concepts=0):
@@ -20,13 +20,14 @@ def world(seed, *, planted=0, entries=60, each=15, strength=0.9, domains=2, leng
     count = entries * each
     entry = np.repeat(np.arange(entries), each)
     length = np.exp(rng.normal(4, 0.5, count)) * np.where(entry % 10 == 0, 3, 1)
-    density = rng.uniform(0.01, 0.3, CONCEPTS)
+    # Most concepts are rare, as those of an SAE are.
+    density = np.r_[rng.uniform(0.01, 0.3, COMMON), np.full(CONCEPTS - COMMON, 1 / count)]
     values = np.where(rng.random((count, CONCEPTS)) < density, rng.exponential(size=(count, CONCEPTS)), 0)
     for i in range(planted):
         own = (entry == i) & (rng.random(count) < strength)
         values[own, i] = 2 + rng.exponential(size=own.sum())
     for i in range(length_concepts):
-        values[:, CONCEPTS - 1 - i] = np.where(rng.random(count) < 0.9, length * rng.uniform(0.9, 1.1, count), 0)
+        values[:, COMMON - 1 - i] = np.where(rng.random(count) < 0.9, length * rng.uniform(0.9, 1.1, count), 0)
     member = sp.csr_array((np.ones(count), (entry, np.arange(count))), shape=(entries, count))
     return Examples(sp.csr_array(values), member, entry % domains, length)
 
@@ -114,9 +115,25 @@ def test_halves_divide_each_entry_and_an_example_of_two_entries_is_in_one_half()
     choosing = halves(alone, 3)
     assert set((alone @ choosing.astype(float)).tolist()) == {7, 8}
     assert not np.array_equal(choosing, halves(alone, 4))
-    shared = halves(sp.csr_array(member), 0)
-    share = (member @ shared) / member.sum(axis=1)
-    assert shared.shape == (120,) and 0.3 < share.mean() < 0.7
+    for seed in range(5):
+        shared = halves(sp.csr_array(member), seed)
+        assert ((member @ shared) >= 2).all() and ((member @ ~shared) >= 2).all()
+
+
+def test_an_entry_within_a_larger_one_is_divided_all_the_same():
+    """Six examples of fifteen are another entry's too; examples of no entry are in both halves."""
+    member = np.zeros((2, 40))
+    member[0, :15] = member[1, :6] = 1
+    for seed in range(30):
+        choosing = halves(sp.csr_array(member), seed)
+        assert choosing[:6].sum() == 3 and choosing[:15].sum() in (7, 8) and choosing[15:].sum() in (12, 13)
+
+
+def test_entries_that_were_not_asked_for_are_still_what_others_are_compared_with():
+    made = world(2, planted=4, strength=1.0)
+    asked = np.arange(60) < 3
+    told = tell(made, ABLE, asked=asked)
+    assert told.matched.tolist() == asked.tolist() and told.compared.tolist() == asked.tolist()
 
 
 def test_strata_are_classes_of_length_within_a_domain():

@@ -17,6 +17,7 @@ from competency_gaps.items.item import Item
 from competency_gaps.items.remark import Remark, sentences
 from competency_gaps.model.prompts import Tokens
 from competency_gaps.runs.covariates import check_strata
+from competency_gaps.runs.manifest import SCHEMA_VERSION
 from competency_gaps.stages.extraction import shards
 from competency_gaps.stages.inputs import item_input, text_ends
 
@@ -104,7 +105,9 @@ def test_what_is_no_run_cannot_be_opened(tiny_run, tmp_path):
             competency_gaps.open_run(tmp_path)
     manifest = {**tiny_run.manifest, "schema_version": 99}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(UserError, match=r"schema_version 99, but this version of competency-gaps reads 5"):
+    with pytest.raises(
+        UserError, match=rf"schema_version 99, but this version of competency-gaps reads {SCHEMA_VERSION}"
+    ):
         competency_gaps.open_run(tmp_path)
     (tmp_path / "manifest.json").write_text(json.dumps(tiny_run.manifest))
     with pytest.raises(UserError, match=r"items\.parquet is missing: the run is damaged"):

@@ -83,6 +83,9 @@ describe("the verdict", () => {
     expect(verdict(run, table({ ...untested, ranked: false, kind: "token" }), 0)).toMatch(
       /^Not tested, because of its kind \(token\)/,
     );
+    expect(verdict(run, table({ ...untested, ranked: false, kind: "mixed" }), 0)).toMatch(
+      /\(mixed\): the texts in which it is strongest have no meaning in common/,
+    );
     expect(verdict(run, table(untested), 0)).toMatch(/^Not tested: none of the 40 items/);
     expect(verdict(run, table({ ...untested, support: 1 }), 0)).toContain("1 item ");
   });

@@ -58,8 +58,12 @@ function untested(table: Table, row: number, support: number): string {
     return "Missing: no item of the suite activates it, so nothing can be said about the model’s performance.";
   }
   if (value(table, "ranked", row) !== true) {
-    const form = "it stands for what a text looks like rather than for what it is about";
-    return `Not tested, because of its kind (${unranked(table, row)}): ${form}. Active in ${plural(support, "item")}.`;
+    const kind = unranked(table, row);
+    const form =
+      kind === "mixed"
+        ? "the texts in which it is strongest have no meaning in common"
+        : "it stands for what a text looks like rather than for what it is about";
+    return `Not tested, because of its kind (${kind}): ${form}. Active in ${plural(support, "item")}.`;
   }
   const where = `the ${plural(support, "item")} in which it is active`;
   return `Not tested: none of ${where} has a score, or their scores do not vary.`;

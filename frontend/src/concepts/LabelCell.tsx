@@ -14,7 +14,9 @@ export function LabelCell({ table, row }: { table: Table; row: number }) {
         <span
           className="badge"
           title={
-            value(table, "ranked", row) === true ? "Says what a text looks like" : "Not ranked, so it gets no verdict"
+            value(table, "ranked", row) === true
+              ? "Does not say what a text is about"
+              : "Not ranked, so it gets no verdict"
           }
         >
           {kind}

@@ -1,7 +1,7 @@
 /** Kinds of concepts that are left out of rankings: they say what a text looks like, or nothing that has a name. */
 import { type Table, text, value } from "../data/table";
 import { KIND_SHARES, type RunInfo } from "../data/types";
-import { percent } from "../format";
+import { decimal, percent } from "../format";
 
 /** Kinds that are left out of rankings, in the words of `kinds=`; `dead`: never active. */
 export const KINDS = ["mixed", "token", "format", "position", "template", "dense", "dead"] as const;
@@ -25,12 +25,15 @@ export function unranked(table: Table, row: number): string | null {
 /** What concepts of a kind are, with the run's own thresholds, as `docs/method.md` has it. */
 export function kindMeanings(settings: RunInfo["settings"]): Record<Kind, string> {
   const set = new Map(settings);
-  const share = (name: keyof typeof KIND_SHARES) => {
+  const setting = (name: keyof typeof KIND_SHARES) => {
     const given = Number(set.get(`metrics.${name}`));
-    return percent(Number.isFinite(given) ? given : KIND_SHARES[name]);
+    return Number.isFinite(given) ? given : KIND_SHARES[name];
   };
+  const share = (name: keyof typeof KIND_SHARES) => percent(setting(name));
   return {
-    mixed: "the texts in which it is strongest have no meaning in common",
+    mixed:
+      "the texts in which it is strongest have no meaning in common: " +
+      `a coherence below ${decimal(setting("mixed_below"))}`,
     token:
       `the token explains more than ${share("lexical_above")} of how its activation varies, ` +
       `or with the token before it more than ${share("pair_above")}, or ` +

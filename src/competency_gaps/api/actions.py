@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from competency_gaps.config import AskConfig, RunConfig
     from competency_gaps.dictionary.labelling.labeller import Taken
     from competency_gaps.explorer.export import Exported
+    from competency_gaps.matching.by_examples import ExampleMatching
     from competency_gaps.matching.of_run import By, RunMatching, RunScope
     from competency_gaps.probes.concept import Probed
     from competency_gaps.probes.written import Pending
@@ -90,11 +91,46 @@ class Actions(RunFolder):
         from competency_gaps.runs.manifest import FILE
 
         def read(config: RunConfig, folder: Path) -> RunFolder:
+            from competency_gaps.probes.fresh import check_same_pair
             from competency_gaps.stages import pipeline
 
-            return open_folder(folder) if (folder / FILE).is_file() else pipeline.run(config, folder, progress)
+            finished = (folder / FILE).is_file()
+            made = open_folder(folder) if finished else pipeline.run(config, folder, progress)
+            check_same_pair(open_folder(self.base), made)
+            return made
 
         return match_run(self, Path(taxonomy), by=by, read=read, ask=ask, progress=progress, **options)
+
+    def match_tags(
+        self, tags: Path | str, *, alpha: float = 0.05, seed: int = 0, progress: Progress | None = None
+    ) -> ExampleMatching:
+        """Match tags of the run's own items: which concepts tell the items with a tag from those without it?
+
+        Parameters
+        ----------
+        tags
+            CSV or Parquet: ``id``, ``benchmark`` where ids are not unique in the run, and a column of 0 and 1 per tag.
+        alpha
+            Share of the matched tags that may be matched by accident.
+        seed
+            Seed of the halves of the items, and of the nulls.
+        progress
+            None: quiet.
+
+        Returns
+        -------
+        ExampleMatching
+            ``entries`` (one per tag), ``pairs``, ``themes`` and ``unexplained`` as polars frames, and what is matched
+            beside chance.
+
+        Raises
+        ------
+        UserError
+            If the table cannot be read, or names items that the run does not have.
+        """
+        from competency_gaps.matching.of_run import match_tags
+
+        return match_tags(self, Path(tags), alpha=alpha, seed=seed, progress=progress)
 
     def scope(self, benchmark: str, *description: str, ask: AskConfig | None = None, **options: Any) -> RunScope:
         """Rank what a benchmark lacks by how much it belongs to what it claims to test; the outcome is kept.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from competency_gaps.api.run import Run, as_run
 from competency_gaps.config import ModelConfig, RunConfig, SAEConfig, Span, parse_config, read_yaml, sae_place
-from competency_gaps.errors import UserError
+from competency_gaps.errors import UserError, argument
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
 
@@ -242,7 +242,10 @@ def measure_reference(
 
     progress = progress or Progress(quiet=True)
     if coherence:
-        embed_texts([])  # what is missing shows before the texts are read
+        try:
+            embed_texts([])  # what is missing shows before the texts are read
+        except UserError as error:
+            raise UserError(f"{error} Or leave coherence out ({argument('coherence')} false).") from error
     settings = SAEConfig(**sae_place(sae), hook_name=hook_name)
     pair = load_pair(ModelConfig(name=model), settings, progress=progress)
     documents = read_documents([Path(path) for path in texts])

@@ -145,7 +145,7 @@ class Models(RunFolder):
             Read it, instead, as whether a score could be read from its answers: weak concepts are those on whose items
             fewer answers are parsed.
         all_kinds
-            Rank and test concepts of every kind, not only those that say what a text is about.
+            Rank and test concepts of every kind, not only contextual ones.
 
         Returns
         -------

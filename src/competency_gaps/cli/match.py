@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -14,7 +14,9 @@ from competency_gaps.cli.output import print_json, print_line, terminal
 from competency_gaps.text import decimal, magnitude, shorten, visible
 
 if TYPE_CHECKING:
-    from competency_gaps.matching import ScopeFindings
+    from competency_gaps.matching import Matching, ScopeFindings
+    from competency_gaps.matching.by_examples import ExampleMatching
+    from competency_gaps.matching.of_run import RunMatching
 
 KindOption = Annotated[
     list[str] | None, typer.Option(help="Only labels of this kind (explained, imported, automatic); may be repeated.")
@@ -28,8 +30,12 @@ SeedOption = Annotated[int, typer.Option(help="Seed of the shuffled labels.")]
 def match(
     run: RunArgument,
     taxonomy: Annotated[
-        Path, typer.Option(help="JSON, JSONL, CSV or YAML of entries, an AutoDetect log, or a garak report.")
-    ],
+        Path | None, typer.Option(help="JSON, JSONL, CSV or YAML of entries, an AutoDetect log, or a garak report.")
+    ] = None,
+    tags: Annotated[
+        Path | None,
+        typer.Option(help="In place of --taxonomy: table of the run's items ('id', and a column of 0 and 1 per tag)."),
+    ] = None,
     by: Annotated[
         Literal["both", "examples", "labels"],
         typer.Option(
@@ -41,10 +47,16 @@ def match(
         str | None, typer.Option(help="SQL condition on the entries, e.g. \"level = 'test_point' AND score < 5\".")
     ] = None,
     kind: KindOption = None,
-    per_entry: Annotated[int, typer.Option(min=1, help="Nearest labels considered for each entry.")] = 5,
-    alpha: AlphaOption = 0.05,
+    per_entry: Annotated[int, typer.Option(min=1, help="By labels: nearest labels considered for each entry.")] = 5,
+    alpha: Annotated[
+        float,
+        typer.Option(
+            help="By labels: probability that an entry without a true match is matched. By examples: share of the "
+            "matched entries that may be matched by accident."
+        ),
+    ] = 0.05,
     embedder: EmbedderOption = None,
-    seed: SeedOption = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the shuffled labels, and of the halves of examples.")] = 0,
     quiet: QuietOption = False,
     json_: JsonOption = False,
     *,
@@ -52,33 +64,51 @@ def match(
 ) -> None:
     """Match a list of weaknesses, qualities or probes to concepts: which does the run recover, which does it add?"""
     from competency_gaps import open_run
+    from competency_gaps.errors import UserError
     from competency_gaps.matching.by_examples import example_document
-    from competency_gaps.matching.example_lines import example_lines
-    from competency_gaps.matching.lines import matching_lines
-    from competency_gaps.matching.summary import matching_document
 
-    matched = open_run(run).match(
-        taxonomy,
-        by=by,
-        where=where,
-        kinds=kind or (),
-        per_entry=per_entry,
-        alpha=alpha,
-        embedder=embedder,
-        seed=seed,
-        ask=ask.config(),
-        progress=terminal(quiet),
+    if (taxonomy is None) == (tags is None):
+        raise UserError("give either --taxonomy or --tags.")
+    opened, progress = open_run(run), terminal(quiet)
+    if tags is not None:
+        told = opened.match_tags(tags, alpha=alpha, seed=seed, progress=progress)
+        if json_:
+            print_json({"run": str(run), "tags": str(tags), "by_examples": example_document(told)})
+        else:
+            _print_matched(None, told)
+        return
+    assert taxonomy is not None
+    options: dict[str, Any] = {"where": where, "kinds": kind or (), "per_entry": per_entry, "alpha": alpha}
+    matched = opened.match(
+        taxonomy, by=by, embedder=embedder, seed=seed, ask=ask.config(), progress=progress, **options
     )
     if json_:
-        entries = matched.taxonomy
-        source = {"taxonomy": str(taxonomy), "left_out": len(entries.left_out), "notes": entries.notes}
-        by_labels = {} if matched.matching is None else matching_document(matched.matching)
-        told = {} if matched.by_examples is None else {"by_examples": example_document(matched.by_examples)}
-        print_json({"run": str(run), **source, **by_labels, **told, "judges": matched.judges})
-        return
-    lines = [] if matched.by_examples is None else [*example_lines(matched.by_examples)]
-    if matched.matching is not None:
-        lines += ["", "By labels", *matching_lines(matched.matching)] if lines else matching_lines(matched.matching)
+        _print_document(run, taxonomy, matched)
+    else:
+        _print_matched(matched.matching, matched.by_examples)
+
+
+def _print_document(run: Path, taxonomy: Path, matched: RunMatching) -> None:
+    from competency_gaps.matching.by_examples import example_document
+    from competency_gaps.matching.summary import matching_document
+
+    listed = matched.taxonomy
+    source = {"taxonomy": str(taxonomy), "left_out": len(listed.left_out), "notes": listed.notes}
+    by_labels = {} if matched.matching is None else matching_document(matched.matching)
+    told = {} if matched.by_examples is None else {"by_examples": example_document(matched.by_examples)}
+    failed = {"failed": list(matched.failed)} if matched.failed else {}
+    print_json({"run": str(run), **source, **by_labels, **told, **failed, "judges": matched.judges})
+
+
+def _print_matched(by_labels: Matching | None, told: ExampleMatching | None) -> None:
+    from competency_gaps.matching.example_lines import example_lines
+    from competency_gaps.matching.lines import matching_lines
+
+    lines: list[str] = []
+    if told is not None:
+        lines += [*(["By examples"] if by_labels is not None else []), *example_lines(told)]
+    if by_labels is not None:
+        lines += [*(["", "By labels"] if told is not None else []), *matching_lines(by_labels)]
     for line in lines:
         Console().print(line, markup=False, highlight=False, soft_wrap=True)
 

@@ -55,8 +55,8 @@ class MetricsConfig(Config):
     parts; below 0.3 hardly any did."""
     pair_above: Annotated[float, Field(gt=0, le=1)] = 0.7
     """The same of the pair of the token before and the token, as in fixed phrases (``as well as``)."""
-    mixed_below: Annotated[float, Field(ge=0, le=1)] = 0.05
-    """Coherence of a concept's strongest windows below which they have no meaning in common."""
+    mixed_below: Annotated[float, Field(ge=-1, le=1)] = 0.05
+    """Coherence of a concept's strongest windows below which they have no meaning in common; -1: none is mixed."""
     word_above: Annotated[float, Field(gt=0, le=1)] = 0.7
     """Share of a concept's mass on stretches that hold the same token, beyond chance, above which it is a token
     concept; for SAEs of averages."""

@@ -1,4 +1,4 @@
-"""What kind of concept each one is: whether it stands for a competency, or for what text looks like [ours]."""
+"""What kind of concept each one is: whether it may stand for a competency, or surely does not [ours]."""
 
 from __future__ import annotations
 

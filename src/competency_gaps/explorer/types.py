@@ -67,15 +67,21 @@ def _constants() -> str:
     ranges = re.findall(".-.|.", f"{HIDDEN}\ud800-\udfff", re.DOTALL)
     escaped = ("-".join(f"\\\\u{{{ord(end):x}}}" for end in span.split("-")) for span in ranges)
     lines = [f'  "{span}",' for span in escaped]
+    limits = ("_above", "_below")
     usual = [
-        f"  {name}: {field.default}," for name, field in MetricsConfig.model_fields.items() if name.endswith("_above")
+        f"  {name}: {field.default}," for name, field in MetricsConfig.model_fields.items() if name.endswith(limits)
     ]
     parts = [
         ("Characters that are shown by their code, as ranges of a regular expression.", "HIDDEN = [", *lines, "];"),
         ("Characters of an item's own text in `items.parquet`.", f"EXCERPT = {EXCERPT};"),
         ("Characters of its response, expected answer and choices there.", f"ANSWER_EXCERPT = {ANSWER_EXCERPT};"),
         ("Share of a finding's weight from which it is about a benchmark.", f"MAIN_SHARE = {MAIN_SHARE};"),
-        ("Shares above which a concept is of a kind, unless the run sets others.", "KIND_SHARES = {", *usual, "};"),
+        (
+            "Limits from which a concept is of a kind, unless the run sets others.",
+            "KIND_SHARES = {",
+            *usual,
+            "};",
+        ),
     ]
     return "\n".join(
         line for comment, first, *rest in parts for line in (f"/** {comment} */", f"export const {first}", *rest, "")

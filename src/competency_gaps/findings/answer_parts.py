@@ -117,6 +117,14 @@ def reading_sentence(manifest: Mapping[str, Any]) -> str:
     return " ".join(sentences)
 
 
+def _why(left_out: dict[str, int]) -> str:
+    mixed = "the texts in which they are strongest have no meaning in common"
+    if set(left_out) == {"mixed"}:
+        return mixed
+    looks = "they say what a text looks like, not what it is about"
+    return f"{looks}, or {mixed}" if "mixed" in left_out else looks
+
+
 def kinds_sentence(concepts: pl.DataFrame) -> str:
     """Count, by kind, the concepts that rankings leave out, and say if kinds are unknown; empty: all are contextual."""
     left_out = kind_counts(concepts.filter(pl.col("ranked").not_()))
@@ -125,8 +133,7 @@ def kinds_sentence(concepts: pl.DataFrame) -> str:
     if left_out:
         what = "concept is" if sum(left_out.values()) == 1 else "concepts are"
         sentences.append(
-            f"{_counted(left_out)} {what} left out: they say what a text looks like, not what it is about "
-            "(‘cgaps show --all-kinds’ ranks them too)."
+            f"{_counted(left_out)} {what} left out: {_why(left_out)} (‘cgaps show --all-kinds’ ranks them too)."
         )
     elif among:
         sentences.append(f"Concepts of all kinds are ranked, {_counted(among)} among them.")

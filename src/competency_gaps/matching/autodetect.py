@@ -56,10 +56,13 @@ def read_log(content: Mapping[str, Any], where: str, folders: Sequence[str] = ()
     for key in dict.fromkeys(untested):
         if _point(key) not in tested:
             records.append(_record(f"{prefix}{key}", key, [], added, where))
-    if models:
-        for record in records:
-            if record.reason is None:
-                record.values["model"] = models[-1]
+    # The folder above that of a run (autodetect_math/.../autodetect_MODEL) says what its points are about.
+    domains = [part.removeprefix("autodetect_") for part in kept[:-1] if part.startswith("autodetect_")]
+    for record in records:
+        if record.reason is None and models:
+            record.values["model"] = models[-1]
+        if record.reason is None and domains:
+            record.values["domain"] = domains[0]
     return records
 
 
@@ -109,7 +112,7 @@ def point_entry(values: Mapping[str, Any]) -> dict[str, Any]:
     task, point = (str(given.get(name) or "").strip() for name in ("task", "point"))
     prompts = [step["prompt"] for step in steps if isinstance(step, Mapping) and _text(step.get("prompt"))]
     made = {
-        "id": given.pop("taxonomy_id", None) or f"{task}:{point}",
+        "id": given.pop("id", None) or given.pop("taxonomy_id", None) or f"{given.get('run') or ''}/{task}:{point}",
         "description": f"{point} ({task})" if task else point,
         "category": task or None,
         "score": given.pop("mean_score", None),

@@ -18,7 +18,7 @@ WORDS = {
     "untested": "the suite does not test it",
     "matched": "matched",
     "not matched": "no concept tells it from the others",
-    "too few": f"not compared: fewer than {FEWEST} examples, or no others of its domain",
+    "not compared": f"not compared (fewer than {FEWEST} examples, or too few others of the domain)",
 }
 """What each outcome means."""
 
@@ -49,7 +49,8 @@ def example_lines(matching: ExampleMatching) -> Iterator[str]:
 
 
 def _chance(chance: ByChance, how: str) -> str:
-    return f"    by chance, {how}: {chance.expected:.1f} (p = {chance.p_value:.3f})"
+    usual = f"{chance.expected:.1f} ({chance.low:.0f} to {chance.high:.0f} in 95% of {chance.draws:,} draws)"
+    return f"    by chance, {how}: {usual}; p = {chance.p_value:.3f}"
 
 
 def _concepts(pairs: pl.DataFrame | None) -> Iterator[str]:
@@ -72,6 +73,7 @@ def _unexplained(matching: ExampleMatching) -> Iterator[str]:
     yield f"weak concepts that tell no entry: {table.height:,} of {matching.weak_concepts:,}"
     for row in table.head(SHOWN).iter_rows(named=True):
         yield f"    {row['concept']:>7}  {_line(row['label'], LABEL_LIMIT)}{_verdict(row)}"
+        yield f"             strongest in {_line(', '.join(row['items']), 60)}"
     if table.height > SHOWN:
         yield f"    and {table.height - SHOWN:,} more ({argument('json')} lists all)"
 

@@ -1,7 +1,7 @@
 """What entries' example prompts excite: they are the items of a run of their own, with the audited run's model and SAE.
 
-A benchmark of that run is a domain of the list. Reading resumes, leaves out what cannot be read, and is kept, like that
-of any run.
+A benchmark of that run holds the examples of a domain (where entries name a model, of one model). Reading resumes,
+leaves out what cannot be read, and is kept, like that of any run.
 """
 
 from __future__ import annotations
@@ -20,14 +20,19 @@ from competency_gaps.config import BenchmarkConfig, RunConfig, parse_config
 from competency_gaps.embedded.cache import cache_folder
 from competency_gaps.errors import UserError
 from competency_gaps.files import can_write, write_atomic
+from competency_gaps.installation import versions
 from competency_gaps.matching.taxonomy import TaxonomyEntry
 from competency_gaps.matching.telling import Examples
+from competency_gaps.runs.manifest import FILE as MANIFEST
+from competency_gaps.runs.manifest import SCHEMA_VERSION
 from competency_gaps.runs.open import RunFolder
 
-VERSION = 1
-"""Of the run of examples; an older one is made again."""
-_TOLD = ("model", "sae", "span", "pooling", "reference", "batch_tokens", "metrics")
-"""Settings of a run that the run of examples shares."""
+RUN = "run"
+"""Name of the run in its folder, beside the files of examples."""
+_TOLD = ("model", "sae", "span", "pooling")
+"""Settings of a run that decide how the examples are read."""
+_KEPT = ("reference", "batch_tokens", "metrics")
+"""Further settings that the run of examples shares."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +58,15 @@ def examples_folder(taxonomy: Path, run: RunFolder, entries: Sequence[TaxonomyEn
     Its name depends on the examples and on what reads them.
     """
     settings = {key: value for key, value in run.manifest["settings"].items() if key in _TOLD}
-    read_by = [run.manifest[part].get("weights_sha256") for part in ("model", "sae")]
-    listed = [(domain, sorted(texts)) for domain, texts in _by_domain(entries).items()]
-    content = json.dumps([VERSION, settings, read_by, listed], sort_keys=True, default=str)
+    read_by = [run.manifest["model"], run.manifest["sae"], run.manifest["bos_id"], versions(), SCHEMA_VERSION]
+    listed = sorted((group, sorted(texts)) for group, texts in _by_group(entries).items())
+    content = json.dumps([settings, read_by, listed], sort_keys=True, default=str)
     key = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    beside = taxonomy.resolve().parent / f"{taxonomy.stem}.examples"
-    kept_there = can_write(beside)
-    return (beside if kept_there else cache_folder() / "examples") / key
+    beside, cached = taxonomy.resolve().parent / f"{taxonomy.stem}.examples" / key, cache_folder() / "examples" / key
+    for folder in (beside, cached):
+        if (folder / RUN / MANIFEST).is_file():
+            return folder
+    return beside if not beside.parent.is_file() and can_write(beside.parent) else cached
 
 
 def examples_config(run: RunFolder, entries: Sequence[TaxonomyEntry], folder: Path) -> RunConfig:
@@ -70,18 +77,24 @@ def examples_config(run: RunFolder, entries: Sequence[TaxonomyEntry], folder: Pa
     UserError
         If no entry has examples.
     """
-    domains = _by_domain(entries)
-    if not domains:
+    groups = _by_group(entries)
+    if run.manifest["settings"].get("span") == "response":
+        raise UserError(f"{run.path} was read over the span 'response', and examples have none: match by labels.")
+    if not groups:
         raise UserError("no entry of the list has example prompts: give each a list 'examples', or match by labels.")
     folder.mkdir(parents=True, exist_ok=True)
     benchmarks = []
-    for number, texts in enumerate(domains.values()):
-        lines = [json.dumps({"id": _id(text), "prompt": text, "metric": "none"}) for text in texts]
+    for number, texts in enumerate(groups.values()):
+        lines = [
+            json.dumps({"id": _id(text), "prompt": text, "metric": "none"}) for text in sorted(texts) if _whole(text)
+        ]
+        if not lines:
+            continue
         path = folder / f"domain-{number:03d}.jsonl"
         _write(path, "".join(f"{line}\n" for line in lines))
         benchmarks.append(BenchmarkConfig(name=_name(number), source={"kind": "file", "path": str(path)}))
     known = run.manifest["settings"]
-    settings = {key: known[key] for key in _TOLD if key in known}
+    settings = {key: known[key] for key in (*_TOLD, *_KEPT) if key in known}
     settings |= {"ask": False, "near_repeats": None, "keep_token_activations": False}
     # Model and SAE passed the gate in the audited run: examples that are unusual texts do not undo that.
     settings["sae"] = {**settings["sae"], "dictionary": None, "force": True}
@@ -94,8 +107,11 @@ def gather_examples(made: RunFolder, entries: Sequence[TaxonomyEntry]) -> ReadEx
     values, domain, length = [], [], []
     place: dict[tuple[int, str], int] = {}
     reasons: dict[tuple[int, str], str] = {}
-    domains = list(_by_domain(entries))
-    for number in range(len(domains)):
+    groups = list(_by_group(entries))
+    known_names = set(made.benchmarks["benchmark"])
+    for number in range(len(groups)):
+        if _name(number) not in known_names:
+            continue
         items = made.items.filter(pl.col("benchmark") == _name(number))
         kept = items["excluded"].is_null().to_numpy()
         rows = made.cas(_name(number))[np.flatnonzero(kept)]
@@ -109,10 +125,10 @@ def gather_examples(made: RunFolder, entries: Sequence[TaxonomyEntry]) -> ReadEx
         length += items.filter(pl.Series(kept))["n_span_tokens"].to_list()
     member_of, members, left_out = [], [], []
     for row, entry in enumerate(entries):
-        own = [(domains.index(entry.domain or ""), _id(text)) for text in dict.fromkeys(entry.examples)]
+        own = [(groups.index(entry.group), _id(text)) for text in dict.fromkeys(entry.examples)]
         members += [place[key] for key in own if key in place]
         member_of += [row] * sum(key in place for key in own)
-        left_out += [(entry.id, reasons.get(key, "it was not read")) for key in own if key not in place]
+        left_out += [(entry.id, reasons.get(key, "half_character")) for key in own if key not in place]
     shape = (len(entries), len(place))
     member = sp.csr_array((np.ones(len(members)), (member_of, members)), shape=shape)
     examples = Examples(
@@ -122,13 +138,18 @@ def gather_examples(made: RunFolder, entries: Sequence[TaxonomyEntry]) -> ReadEx
     return ReadExamples(examples, np.diff(member.indptr), frame)
 
 
-def _by_domain(entries: Sequence[TaxonomyEntry]) -> dict[str, list[str]]:
-    """Different examples of each domain that has any, in the order of the list."""
+def _by_group(entries: Sequence[TaxonomyEntry]) -> dict[str, list[str]]:
+    """Different examples of each group of entries that has any, in the order of the list."""
     texts: dict[str, dict[str, None]] = {}
     for entry in entries:
         if entry.examples:
-            texts.setdefault(entry.domain or "", {}).update(dict.fromkeys(entry.examples))
-    return {domain: list(own) for domain, own in texts.items()}
+            texts.setdefault(entry.group, {}).update(dict.fromkeys(entry.examples))
+    return {group: list(own) for group, own in texts.items()}
+
+
+def _whole(text: str) -> bool:
+    """Whether a text can be written: half a surrogate pair cannot."""
+    return text == text.encode("utf-8", "ignore").decode()
 
 
 def _write(path: Path, content: str) -> None:

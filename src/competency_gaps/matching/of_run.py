@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -19,12 +19,13 @@ from competency_gaps.errors import CompetencyGapsError, UserError
 from competency_gaps.matching.by_examples import ExampleMatching, example_document, match_by_examples
 from competency_gaps.matching.candidates import candidates
 from competency_gaps.matching.confirm import Question, apply_verdicts, confirm_requests, pairs_of, readable
-from competency_gaps.matching.examples import examples_config, examples_folder, gather_examples, has_examples
+from competency_gaps.matching.examples import RUN, examples_config, examples_folder, gather_examples, has_examples
 from competency_gaps.matching.kept import keep_examples, keep_matching, keep_scope
 from competency_gaps.matching.match import match
 from competency_gaps.matching.null import OnDraw
 from competency_gaps.matching.scope import ScopeFindings, apply_scope_verdicts, confirm_scope_requests, scope
 from competency_gaps.matching.summary import Matching
+from competency_gaps.matching.tags import read_tags, tagged_items
 from competency_gaps.matching.taxonomy import Taxonomy, read_taxonomy
 from competency_gaps.model.embed import embed_texts
 from competency_gaps.progress import Progress
@@ -50,6 +51,8 @@ class RunMatching:
     taxonomy: Taxonomy
     judges: list[str]
     """Names of the models that judged pairs; empty: none was asked, or the requests were only written down."""
+    failed: tuple[str, ...] = ()
+    """Why one of the two ways is missing where both were asked for."""
 
 
 @dataclass(frozen=True)
@@ -120,11 +123,39 @@ def match_run(
         progress.say(f"left out: {place}: {reason}")
     for note in listed.notes:
         progress.say(note)
-    told = None
-    if by == "examples" or (by == "both" and has_examples(listed.entries)):
-        told = _match_examples(run, taxonomy, listed, read, alpha, seed, progress)
-    if by == "examples":
-        return RunMatching(None, told, listed, [])
+    ways: dict[str, Callable[[], Any]] = {
+        "labels": lambda: _match_labels(
+            run, taxonomy, listed, kinds, per_entry, alpha, embedder, seed, asking, progress
+        ),
+        "examples": lambda: _match_examples(run, taxonomy, listed, read, alpha, seed, progress),
+    }
+    wanted = [by] if by != "both" else ["labels", *(["examples"] if has_examples(listed.entries) else [])]
+    made: dict[str, Any] = {}
+    failed: list[CompetencyGapsError] = []
+    for way in wanted:
+        try:
+            made[way] = ways[way]()
+        except CompetencyGapsError as error:
+            failed.append(error)
+            if len(failed) == len(wanted):
+                raise
+            progress.say(f"not matched by {way}: {error}")
+    matching, judges = made.get("labels", (None, []))
+    return RunMatching(matching, made.get("examples"), listed, judges, tuple(str(error) for error in failed))
+
+
+def _match_labels(
+    run: RunFolder,
+    path: Path,
+    listed: Taxonomy,
+    kinds: Sequence[str],
+    per_entry: int,
+    alpha: float,
+    embedder: str | None,
+    seed: int,
+    asking: Asking | None,
+    progress: Progress,
+) -> tuple[Matching, list[str]]:
     options = candidates(_labelled(run, kinds), run.theme_results)
     with _draws(progress) as on_draw:
         matching = match(
@@ -135,8 +166,8 @@ def match_run(
         matching = apply_verdicts(matching, answers)
     judges = _judges(answers)
     facts = {"kinds": list(kinds) or None, "per_entry": per_entry, "alpha": alpha, "embedder": embedder}
-    _keep(lambda: keep_matching(run, taxonomy, listed, {**facts, "seed": seed, "judges": judges}, matching))
-    return RunMatching(matching, told, listed, judges)
+    _keep(lambda: keep_matching(run, path, listed, {**facts, "seed": seed, "judges": judges}, matching))
+    return matching, judges
 
 
 def _match_examples(
@@ -148,16 +179,51 @@ def _match_examples(
     seed: int,
     progress: Progress,
 ) -> ExampleMatching:
-    """Read the examples by the run's model and SAE, unless they are there, and match by them."""
+    """Read the examples by the run's model and SAE, unless they are there, and match by them.
+
+    Entries that a filter leaves out are read too: they are what the others are compared with.
+    """
     if read is None:
         raise UserError("to match by examples a model has to read them: use Run.match, or match by labels.")
+    every = listed.entries if listed.where is None else read_taxonomy(path).entries
+    chosen = {entry.id for entry in listed.entries}
     base = open_folder(run.base)
-    folder = examples_folder(path, base, listed.entries)
-    made = read(examples_config(base, listed.entries, folder), folder / "run")
-    told = match_by_examples(
-        run, listed.entries, gather_examples(made, listed.entries), q=q, seed=seed, progress=progress
-    )
+    folder = examples_folder(path, base, every)
+    made = read(examples_config(base, every, folder), folder / RUN)
+    asked = np.array([entry.id in chosen for entry in every])
+    told = match_by_examples(run, every, gather_examples(made, every), asked=asked, q=q, seed=seed, progress=progress)
     _keep(lambda: keep_examples(run, path, listed, example_document(told)))
+    return told
+
+
+def match_tags(
+    run: RunFolder,
+    tags: Path,
+    *,
+    alpha: float = 0.05,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> ExampleMatching:
+    """Match tags of a run's own items: which concepts tell the items with a tag from those without it?
+
+    Parameters
+    ----------
+    tags
+        CSV or Parquet: ``id``, ``benchmark`` where ids are not unique in the run, and a column of 0 and 1 per tag.
+    alpha
+        Share of the matched tags that may be matched by accident.
+    seed
+        Seed of the halves and of the nulls.
+
+    Raises
+    ------
+    UserError
+        If the table cannot be read, or names items that the run does not have.
+    """
+    table = read_tags(tags)
+    entries, read = tagged_items(run, table)
+    told = match_by_examples(run, entries, read, q=alpha, seed=seed, progress=progress)
+    _keep(lambda: keep_examples(run, tags, Taxonomy(entries, [], None, ()), example_document(told)))
     return told
 
 

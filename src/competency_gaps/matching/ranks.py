@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.stats import pearson3
+from scipy.stats import hypergeom, pearson3
 
 COLUMNS = 4096
-"""Columns whose moments are in memory at once."""
+"""Columns that are compared at once."""
 
 
 @dataclass(frozen=True)
@@ -53,24 +53,36 @@ def ranks_of(values: sp.csr_array) -> Ranks:
 
 @dataclass(frozen=True)
 class RankSums:
-    """Rank sums of G groups of rows in M columns, beside those of as many shuffled rows. Arrays of shape (G, M)."""
+    """Rank sums of groups of rows, beside those of as many shuffled rows. Arrays of one shape, a value per pair."""
 
     auroc: np.ndarray
-    """How often a row of the group has a larger value than another row, ties counting half; in [0, 1]."""
+    """How often a row of the group has a larger value than another row of its strata, ties counting half, in [0, 1]:
+    1/2 and the rank sum's excess over its mean when rows are shuffled, per pair of rows."""
     excess: np.ndarray
-    """The rank sum less its mean when rows are shuffled, in its standard deviations; 0 where that is 0."""
+    """The rank sum less that mean, in standard deviations of the shuffled sum; 0 where that is 0."""
     skewness: np.ndarray
     """Of the rank sum when rows are shuffled."""
+    active: np.ndarray
+    """Rows of the group with a value above 0."""
+    chance_active: np.ndarray
+    """Chance that as many or more of as many shuffled rows have a value above 0, in (0, 1]."""
+    expected_active: np.ndarray
+    """Mean number of those."""
 
     @property
     def p_value(self) -> np.ndarray:
-        """Chance, in (0, 1], that shuffled rows have a rank sum at least as large."""
+        """Chance, in (0, 1], that shuffled rows have a rank sum at least as large.
+
+        Where fewer than one active row is expected, the sum goes with how many are active, in few steps, and the
+        chance of as many is the least that is told.
+        """
         tail = pearson3.sf(self.excess, np.clip(self.skewness, 1e-6, None))
+        tail = np.where(self.expected_active < 1, np.maximum(tail, self.chance_active), tail)
         return np.where(self.excess > 0, np.clip(tail, np.finfo(float).tiny, 1.0), 1.0)
 
 
 class ShuffledRanks:
-    """Ranks of N rows whose moments under shuffling are known.
+    """Ranks of N rows in M columns, whose moments under shuffling are known.
 
     Parameters
     ----------
@@ -81,38 +93,101 @@ class ShuffledRanks:
     """
 
     def __init__(self, values: sp.csr_array, stratum: np.ndarray) -> None:
-        self._ranks = ranks_of(values)
-        self._above = sp.csc_array(self._ranks.above)
+        ranks = ranks_of(values)
+        self._above = sp.csc_array(ranks.above)
         rows = len(stratum)
         self._strata = sp.csr_array((np.ones(rows), (stratum, np.arange(rows))))
         self._sizes = np.asarray(self._strata.sum(axis=1), np.float64)
-        sums = ((self._strata @ self._ranks.above.power(power)).toarray() for power in (1, 2, 3))
+        sums = ((self._strata @ ranks.above.power(power)).toarray() for power in (1, 2, 3))
         self._mean, square, cube = (total / self._sizes[:, None] for total in sums)
         self._variance = square - self._mean**2
         self._third = cube - 3 * self._mean * square + 2 * self._mean**3
         self._square = square
+        self._active = (self._strata @ (ranks.above > 0).astype(np.float64)).toarray()
 
-    def sums(self, member: sp.csr_array) -> RankSums:
-        """Sum the ranks of groups of rows: ``member``, of shape (G, N), is 1 where a row is of a group."""
-        drawn = (member @ self._strata.T).toarray()
-        starts = range(0, len(self._ranks.zero), COLUMNS)
-        parts = [self._columns(member, drawn, slice(start, start + COLUMNS)) for start in starts]
-        return RankSums(*(np.concatenate(part, axis=1) for part in zip(*parts, strict=True)))
+    def strongest(self, member: sp.csr_array, able: np.ndarray, count: int, fewest: int) -> np.ndarray:
+        """Columns in which groups of rows exceed shuffled ones by the largest AUROC.
 
-    def _columns(self, member: sp.csr_array, drawn: np.ndarray, own: slice) -> tuple[np.ndarray, ...]:
+        Parameters
+        ----------
+        member : csr_array of shape (G, N)
+            1 where a row is of a group.
+        able : ndarray of bool of shape (M,)
+            Columns that may be chosen.
+        fewest
+            Fewest rows of the group with a value above 0.
+
+        Returns
+        -------
+        ndarray of int64 of shape (G, count)
+            The strongest first; -1: fewer exceed.
+        """
+        drawn = self._drawn(member)
+        own = drawn.sum(axis=1)
+        pairs = np.maximum(1, own * (len(self._strata.indices) - own))[:, None]
+        best = np.full((member.shape[0], count), -1)
+        strength = np.zeros((member.shape[0], count))
+        for start in range(0, len(able), COLUMNS):
+            part = slice(start, start + COLUMNS)
+            above = sp.csr_array(self._above[:, part])
+            gain = ((member @ above).toarray() - drawn @ self._mean[:, part]) / pairs
+            gain[(member @ (above > 0).astype(np.float64)).toarray() < fewest] = 0
+            gain[:, ~able[part]] = 0
+            gains = np.concatenate([strength, gain], axis=1)
+            columns = np.concatenate([best, np.broadcast_to(start + np.arange(gain.shape[1]), gain.shape)], axis=1)
+            order = np.argsort(-gains, axis=1, kind="stable")[:, :count]
+            strength, best = (np.take_along_axis(values, order, axis=1) for values in (gains, columns))
+        return np.where(strength > 0, best, -1)
+
+    def sums(self, member: sp.csr_array, row: np.ndarray, column: np.ndarray) -> RankSums:
+        """Sum the ranks of groups of rows in columns: of the group ``row[i]`` in ``column[i]``."""
+        drawn = self._drawn(member)[row]
         sizes, count = self._sizes, drawn.sum(axis=1)
         # Of n of N values drawn without replacement: factors of the population's second and third central moment.
         with np.errstate(divide="ignore", invalid="ignore"):
             second = np.nan_to_num(drawn * (sizes - drawn) / (sizes - 1))
             third = np.nan_to_num(drawn * (sizes - drawn) * (sizes - 2 * drawn) / ((sizes - 1) * (sizes - 2)))
-        sums = (member @ sp.csr_array(self._above[:, own])).toarray()
-        variance = np.maximum(0.0, second @ self._variance[:, own])
+        own = sp.csr_array(member[row])
+        above = sp.csr_array(self._above[:, column].T)
+        sums = np.asarray(own.multiply(above).sum(axis=1)).ravel()
+        active = np.asarray(own.multiply(above > 0).sum(axis=1)).ravel()
+        of_column = (values[:, column].T for values in (self._mean, self._variance, self._third, self._square))
+        mean, variance, third_moment, square = of_column
+        variance = np.maximum(0.0, (second * variance).sum(axis=1))
         spread = np.sqrt(variance)
-        known = variance > 1e-9 * np.maximum(1.0, second @ self._square[:, own])
-        nothing = np.zeros_like(sums)
-        excess = np.divide(sums - drawn @ self._mean[:, own], spread, out=nothing.copy(), where=known)
-        skewness = np.divide(third @ self._third[:, own], spread**3, out=nothing.copy(), where=known)
-        above = sums + count[:, None] * self._ranks.zero[own] - (count * (count + 1) / 2)[:, None]
-        pairs = (count * (len(self._strata.indices) - count))[:, None]
-        auroc = np.divide(above, pairs, out=np.full_like(sums, 0.5), where=pairs > 0)
-        return auroc, excess, skewness
+        known = variance > 1e-9 * np.maximum(1.0, (second * square).sum(axis=1))
+        gain = sums - (drawn * mean).sum(axis=1)
+        nothing = np.zeros(len(row))
+        pairs = np.maximum(1.0, count * (len(self._strata.indices) - count))
+        there = self._active[:, column].T
+        return RankSums(
+            auroc=0.5 + gain / pairs,
+            excess=np.divide(gain, spread, out=nothing.copy(), where=known),
+            skewness=np.divide((third * third_moment).sum(axis=1), spread**3, out=nothing.copy(), where=known),
+            active=active,
+            chance_active=_chance_of_active(active, drawn, there, sizes),
+            expected_active=(drawn * there / sizes).sum(axis=1),
+        )
+
+    def _drawn(self, member: sp.csr_array) -> np.ndarray:
+        drawn: np.ndarray = (member @ self._strata.T).toarray()
+        return drawn
+
+
+def _chance_of_active(active: np.ndarray, drawn: np.ndarray, there: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Exact chance of at least ``active`` active rows among those drawn from each stratum (hypergeometric)."""
+    if not len(active):
+        return np.zeros(0)
+    most = int(drawn.max())
+    steps = np.arange(most + 1)
+    total = np.zeros((len(active), most * drawn.shape[1] + 1))
+    total[:, 0] = 1
+    for stratum in range(drawn.shape[1]):
+        part = hypergeom.pmf(steps, sizes[stratum], there[:, [stratum]], drawn[:, [stratum]])
+        new = np.zeros_like(total)
+        for step in steps:
+            new[:, step:] += part[:, [step]] * total[:, : total.shape[1] - step]
+        total = new
+    at_least = np.cumsum(total[:, ::-1], axis=1)[:, ::-1]
+    chance: np.ndarray = np.clip(at_least[np.arange(len(active)), active.astype(int)], 0.0, 1.0)
+    return chance

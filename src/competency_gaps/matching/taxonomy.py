@@ -6,6 +6,7 @@ garak's reports. Records that are left out are listed with their reasons.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -53,6 +54,15 @@ class TaxonomyEntry:
         there = set(_WORD.findall(self.description.casefold()))
         new = {word for word in _WORD.findall(category.casefold()) if len(word) >= _SHORTEST} - there
         return f"{self.description} ({category})" if new else self.description
+
+    @property
+    def group(self) -> str:
+        """Entries with which it is compared by examples: of its domain, and of the model that it names, if any.
+
+        Points that were tested on several models are entries of each.
+        """
+        model = self.extra.get("model")
+        return f"{self.domain or ''}, {model}" if isinstance(model, str) else self.domain or ""
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -241,7 +251,7 @@ def _entry(values: Any, where: str, unread: list[str]) -> TaxonomyEntry:
         raise _NoEntry(f"it is a {type(values).__name__}, expected an object with id and description")
     values = dict(values)
     # garak's list of tags has other names for these columns.
-    if "steps" in values and "point" in values:
+    if isinstance(values.get("steps"), list) and "point" in values and "description" not in values:
         values = point_entry(values)
     names = ("tag", "label") if "id" not in values and "description" not in values else ("id", "description")
     key, text = (values.pop(name, None) for name in names)
@@ -256,28 +266,35 @@ def _entry(values: Any, where: str, unread: list[str]) -> TaxonomyEntry:
     score = _number(given)
     if given not in (None, "") and score is None:
         unread.append(f"{where}: {shorten(visible(repr(given)), 60)}")
+    examples = _examples(values.get("examples"))
+    if examples is not None:
+        values.pop("examples")
     return TaxonomyEntry(
         id=key,
         description=visible(" ".join(text[: 4 * DESCRIPTION_LIMIT].split()))[:DESCRIPTION_LIMIT],
         domain=_short(values.pop("domain", None)),
         category=_short(values.pop("category", None)),
         score=score,
-        examples=_examples(values.pop("examples", None)),
+        examples=examples or (),
         extra={visible(str(name)): value for name, value in values.items()},
     )
 
 
-def _examples(given: Any) -> tuple[str, ...]:
-    """Different prompts: texts, or objects with a text ``prompt``."""
-    if given is None:
-        return ()
+def _examples(given: Any) -> tuple[str, ...] | None:
+    """Different prompts: of a list (in a table, of a JSON list) of texts, or of objects with a text ``prompt``.
+
+    None: it is something else, and the entry has no examples.
+    """
+    if isinstance(given, str) and given.lstrip().startswith("["):
+        try:
+            given = json.loads(given)
+        except (ValueError, RecursionError):
+            return None
     if not isinstance(given, list):
-        raise _NoEntry(f"its examples are a {type(given).__name__}, expected a list of prompts")
+        return None
     prompts = [value.get("prompt") if isinstance(value, Mapping) else value for value in given]
     texts = [prompt for prompt in prompts if isinstance(prompt, str)]
-    if len(texts) < len(prompts):
-        raise _NoEntry("its examples are not all texts, or objects with a text 'prompt'")
-    return tuple(dict.fromkeys(text for text in texts if text.strip()))
+    return tuple(dict.fromkeys(text for text in texts if text.strip())) if len(texts) == len(prompts) else None
 
 
 def _short(value: Any) -> str | None:

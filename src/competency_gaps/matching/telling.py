@@ -16,7 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.stats import false_discovery_control
 
-from competency_gaps.matching.ranks import RankSums, ShuffledRanks
+from competency_gaps.matching.ranks import ShuffledRanks
 
 FEWEST = 6
 """Fewest different examples of an entry that is compared: three choose, three confirm."""
@@ -24,6 +24,10 @@ CHOSEN = 5
 """Concepts of an entry that are put to the test."""
 LENGTHS = 4
 """Classes of length in a domain, each with as many examples."""
+ACTIVE = 2
+"""Fewest examples, in either half, in which a concept is active."""
+LEAST = 0.6
+"""Least AUROC on the confirming half."""
 LED = 0.5
 """Correlation of two concepts over a domain's examples from which the stronger leads the other."""
 GROUPS = 256
@@ -53,9 +57,9 @@ class Told:
     concept: np.ndarray
     """int64."""
     choosing: np.ndarray
-    """AUROC on the half that chose it, in [0, 1]."""
+    """AUROC on the half that chose it, in [0, 1], net of length."""
     auroc: np.ndarray
-    """AUROC on the other half."""
+    """AUROC on the other half, net of length."""
     p_value: np.ndarray
     """Of the AUROC on the other half."""
     confirmed: np.ndarray
@@ -63,7 +67,7 @@ class Told:
     leader: np.ndarray
     """int64: of a confirmed concept, the concept that leads it (itself if it leads); -1 for others."""
     compared: np.ndarray
-    """bool of shape (E,): whether an entry has enough examples, and others to compare them with."""
+    """bool of shape (E,): whether an entry was asked for, has enough examples, and others to compare them with."""
 
     @property
     def matched(self) -> np.ndarray:
@@ -71,22 +75,34 @@ class Told:
         return np.bincount(self.entry[self.confirmed], minlength=len(self.compared)) > 0
 
 
-def tell(examples: Examples, able: np.ndarray, *, q: float = 0.05, seed: int = 0) -> Told:
+def tell(
+    examples: Examples,
+    able: np.ndarray,
+    *,
+    asked: np.ndarray | None = None,
+    q: float = 0.05,
+    seed: int = 0,
+    groups: bool = True,
+) -> Told:
     """Choose concepts of each entry by half of its examples and test them on the other half.
 
     Parameters
     ----------
     able : ndarray of bool of shape (M,)
         Concepts that may be chosen.
+    asked : ndarray of bool of shape (E,)
+        Entries that are compared; the others' examples are still what these are compared with. None: all.
     q
         Share of the matched entries that may be matched by accident.
     seed
         Seed of the halves.
+    groups
+        Whether to find which concepts lead others.
     """
     stratum = strata(examples.domain, examples.length)
     choosing = halves(examples.member, seed)
     parts = [_part(examples, stratum, half) for half in (choosing, ~choosing)]
-    compared = _compared(examples, choosing)
+    compared = _compared(examples, choosing) & (True if asked is None else asked)
     own_domain = _domains(examples)
     rows: list[tuple[np.ndarray, ...]] = []
     for domain in np.unique(own_domain[compared]):
@@ -98,8 +114,10 @@ def tell(examples: Examples, able: np.ndarray, *, q: float = 0.05, seed: int = 0
     pairs = [np.concatenate(column) for column in zip(nothing, *rows, strict=True)] if rows else nothing
     order = np.lexsort((-pairs[3], pairs[0]))
     entry, concept, first, second, p_value = (column[order] for column in pairs)
-    confirmed = select(entry, p_value, int(compared.sum()), q)
-    leader = _leaders(examples, entry, concept, confirmed, own_domain)
+    confirmed = select(entry, p_value, int(compared.sum()), q) & (second >= LEAST)
+    leader = np.where(confirmed, concept, -1)
+    if groups:
+        leader = _leaders(examples, entry, concept, confirmed, own_domain)
     return Told(entry, concept, first, second, p_value, confirmed, leader, compared)
 
 
@@ -116,16 +134,20 @@ def strata(domain: np.ndarray, length: np.ndarray) -> np.ndarray:
 def halves(member: sp.csr_array, seed: int) -> np.ndarray:
     """Tell which examples choose: bool of shape (N,).
 
-    Of each entry about half, drawn at random; an example of several entries is in one half for all of them.
+    Of each entry about half, drawn at random; an example of several entries is in one half for all of them, so entries
+    with few examples are divided first. Examples of no entry, which others are compared with, are divided too.
     """
     rng = np.random.default_rng(seed)
     choosing = np.full(member.shape[1], -1)
-    for entry in range(member.shape[0]):
+    counts = np.diff(member.indptr)
+    for entry in np.argsort(counts, kind="stable"):
         own = rng.permutation(member.indices[member.indptr[entry] : member.indptr[entry + 1]])
         known = choosing[own]
         free, chosen = own[known < 0], int((known == 1).sum())
         wanted = np.clip((len(own) + rng.integers(2)) // 2 - chosen, 0, len(free))
         choosing[free] = np.arange(len(free)) < wanted
+    rest = rng.permutation(np.flatnonzero(choosing < 0))
+    choosing[rest] = np.arange(len(rest)) % 2
     return choosing == 1
 
 
@@ -169,9 +191,6 @@ class _Ranked:
     ranks: ShuffledRanks
     member: sp.csr_array
 
-    def sums(self, entries: np.ndarray) -> RankSums:
-        return self.ranks.sums(sp.csr_array(self.member[entries]))
-
 
 def _part(examples: Examples, stratum: np.ndarray, half: np.ndarray) -> _Half:
     rows = np.flatnonzero(half)
@@ -206,16 +225,14 @@ def _compared(examples: Examples, choosing: np.ndarray) -> np.ndarray:
 
 def _choose(entries: np.ndarray, ranked: Sequence[_Ranked], able: np.ndarray) -> list[tuple[np.ndarray, ...]]:
     """Pairs of entries and their strongest concepts: entry, concept, both halves' AUROC, p-value of the second."""
-    first, second = (half.sums(entries) for half in ranked)
-    strength = np.where(able, first.excess, -np.inf)
-    count = min(CHOSEN, strength.shape[1])
-    strongest = np.argpartition(-strength, count - 1, axis=1)[:, :count]
-    row = np.repeat(np.arange(len(entries)), count)
-    concept = strongest.ravel()
-    kept = strength[row, concept] > 0
-    row, concept = row[kept], concept[kept]
-    tested = RankSums(*(values[row, concept] for values in (second.auroc, second.excess, second.skewness)))
-    return [(entries[row], concept, first.auroc[row, concept], tested.auroc, tested.p_value)]
+    first, second = (sp.csr_array(half.member[entries]) for half in ranked)
+    strongest = ranked[0].ranks.strongest(first, able, CHOSEN, ACTIVE)
+    row, place = np.nonzero(strongest >= 0)
+    concept = strongest[row, place]
+    chosen = ranked[0].ranks.sums(first, row, concept)
+    tested = ranked[1].ranks.sums(second, row, concept)
+    p_value = np.where(tested.active >= ACTIVE, tested.p_value, 1.0)
+    return [(entries[row], concept, chosen.auroc, tested.auroc, p_value)]
 
 
 def _leaders(
@@ -223,14 +240,18 @@ def _leaders(
 ) -> np.ndarray:
     """Of confirmed concepts that go together over the domain's examples, the strongest leads."""
     leader = np.full(len(entry), -1)
-    columns = sp.csc_array(examples.values)
-    for own in np.unique(entry[confirmed]):
-        pairs = np.flatnonzero(confirmed & (entry == own))
-        rows = examples.domain == own_domain[own]
-        dense = columns[:, concept[pairs]].toarray()[rows]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            correlation = np.nan_to_num(np.atleast_2d(np.corrcoef(dense.T)))
-        for i, pair in enumerate(pairs):
-            led = [j for j in range(i) if leader[pairs[j]] == concept[pairs[j]] and correlation[i, j] >= LED]
-            leader[pair] = concept[pairs[led[0]]] if led else concept[pair]
+    for domain in np.unique(own_domain[entry[confirmed]]):
+        columns = sp.csc_array(examples.values[np.flatnonzero(examples.domain == domain)])
+        for own in np.unique(entry[confirmed & (own_domain[entry] == domain)]):
+            pairs = np.flatnonzero(confirmed & (entry == own))
+            _lead(pairs, concept, columns[:, concept[pairs]].toarray(), leader)
     return leader
+
+
+def _lead(pairs: np.ndarray, concept: np.ndarray, dense: np.ndarray, leader: np.ndarray) -> None:
+    """Fill in the leaders of an entry's pairs, the strongest first."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        correlation = np.nan_to_num(np.atleast_2d(np.corrcoef(dense.T)))
+    for i, pair in enumerate(pairs):
+        led = [j for j in range(i) if leader[pairs[j]] == concept[pairs[j]] and correlation[i, j] >= LED]
+        leader[pair] = concept[pairs[led[0]]] if led else concept[pair]

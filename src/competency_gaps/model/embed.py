@@ -1,4 +1,4 @@
-"""Embed texts, so that labels can be compared by meaning."""
+"""Embed texts as sentences, so that labels, and windows of text, can be compared by meaning."""
 
 from __future__ import annotations
 

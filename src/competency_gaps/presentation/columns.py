@@ -140,8 +140,8 @@ CHANCE = Column(
 KIND = Column(
     "kind",
     "kind",
-    "contextual (topics, skills and ways of talking are among these), mixed, or what a text looks like: token, "
-    "format, position, template, dense; N/A = not known",
+    "contextual (topics, skills and ways of talking are among these), mixed (no meaning in common), or what a text "
+    "looks like: token, format, position, template, dense; N/A = not known",
     _status,
     words=True,
 )

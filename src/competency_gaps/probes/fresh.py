@@ -111,6 +111,6 @@ def check_same_pair(run: RunFolder, fresh: RunFolder) -> None:
         before, now = (folder.manifest[part].get("weights_sha256") for folder in (run, fresh))
         if before != now:
             raise UserError(
-                f"the {part} {run.manifest[part].get('name')!r} has other weights than when {run.path} was made: fresh "
-                f"items say nothing about that run. Restore the {part}, or make the run anew."
+                f"the {part} {run.manifest[part].get('name')!r} has other weights than when {run.path} was made: what "
+                f"it reads now says nothing about that run. Restore the {part}, or make the run anew."
             )

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from competency_gaps.metrics.lexical import mix
 from competency_gaps.progress import Progress
 from competency_gaps.sae.peaks import KeptPeaks, find_peaks
 from competency_gaps.sae.reference import WINDOW
-from competency_gaps.sae.surface import PIECE, Active, TextTokens, own_tokens
+from competency_gaps.sae.surface import PIECE, Active, TextTokens, number_texts, own_tokens
 from competency_gaps.sae.training.texts import TokenPiece
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ STRONGEST = 10
 FEWEST = 5
 """Fewest different windows from which coherence is measured."""
 TOKENS = 1_000_000
-"""Tokens of the corpus whose windows are compared: embedding takes longer than reading where there are many."""
+"""About how many tokens of the corpus have windows that are compared, since embedding takes longer than reading. Of a
+longer corpus, texts are drawn at random: the first may all be of one source."""
 USUAL = 2048
 """Windows, drawn at random, whose mean is what all texts have in common."""
 BATCH = 1024
@@ -46,13 +48,15 @@ class StrongestWindows:
     def __init__(self, width: int, pieces: Sequence[TokenPiece]) -> None:
         self._pieces = pieces
         self._sizes = np.array([int(own_tokens(piece).sum()) for piece in pieces], np.int64)
-        self._read = int(np.searchsorted(np.cumsum(self._sizes), TOKENS, side="right")) + 1
+        texts = number_texts(pieces)
+        share = TOKENS / max(1, int(self._sizes.sum()))
+        self._compared = mix(texts.astype(np.uint64)) < share * 2.0**64
         self._kept = KeptPeaks(width, STRONGEST, place=np.dtype(np.int64))
 
     def add(self, tokens: TextTokens, active: Active) -> None:
         """Add all activations on the tokens of whole texts."""
-        early = tokens.place[active.token] // PIECE < self._read
-        latent, token, value = active.latent[early], active.token[early], active.value[early]
+        used = self._compared[tokens.place[active.token] // PIECE]
+        latent, token, value = active.latent[used], active.token[used], active.value[used]
         if len(latent):
             peaks = find_peaks(latent, tokens.text[token], value)
             self._kept.add(latent[peaks], -value[peaks].astype(np.float64), place=tokens.place[token[peaks]])
@@ -80,7 +84,7 @@ class StrongestWindows:
             At most 1; NaN: fewer than five different windows.
         """
         kept = np.where(self._kept["place"] < 0, -1, self._kept["place"] // WINDOW)
-        sizes = -(-self._sizes[: self._read] // WINDOW)
+        sizes = np.where(self._compared, -(-self._sizes // WINDOW), 0)
         if not sizes.sum():
             return np.full(len(kept), np.nan)
         every = np.concatenate([i * (PIECE // WINDOW) + np.arange(size) for i, size in enumerate(sizes)])
@@ -91,8 +95,9 @@ class StrongestWindows:
         centred = vectors - vectors[np.searchsorted(windows, usual)].mean(axis=0)
         centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
         # The same text in two places counts once.
-        _, first, same = np.unique(texts, return_index=True, return_inverse=True)
-        rows = first[same][np.searchsorted(windows, np.maximum(kept, windows[0]))]
+        places: dict[str, int] = {}
+        first = np.array([places.setdefault(text, i) for i, text in enumerate(texts)])
+        rows = first[np.searchsorted(windows, np.maximum(kept, windows[0]))]
         return np.concatenate(
             [
                 _mean_products(centred, rows[start : start + BATCH], kept[start : start + BATCH] >= 0)

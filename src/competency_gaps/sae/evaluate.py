@@ -149,7 +149,7 @@ def _read_pieces(
     majority = MajorityToken(sae.d_sae)
     windows = _Windows(sae.d_sae)
     surface = Surface(sae.d_sae, chosen, lm.tokenizer, sae.average_over)
-    strongest = StrongestWindows(sae.d_sae, chosen)
+    strongest = None if embed is None else StrongestWindows(sae.d_sae, chosen)
     with progress.stage("reading texts", total=sum(len(p.ids) for p in chosen), unit="tokens") as bar:
         for block in surface.blocks(BLOCK):
             sizes = [int((chosen[i].content & ~chosen[i].bos).sum()) for i in block]
@@ -163,8 +163,11 @@ def _read_pieces(
                 bar.advance(sum(len(p.ids) for p in rows))
             own, values = surface.tokens(block), Active(*map(np.concatenate, zip(*active, strict=True)))
             surface.add(own, values)
-            strongest.add(own, values)
-    coherence = np.full(sae.d_sae, np.nan) if embed is None else strongest.coherence(lm.tokenizer, embed, progress)
+            if strongest is not None:
+                strongest.add(own, values)
+    coherence = np.full(sae.d_sae, np.nan)
+    if embed is not None and strongest is not None:
+        coherence = strongest.coherence(lm.tokenizer, embed, progress)
     return statistics, _reference(statistics, majority, windows, {**surface.columns(), "coherence": coherence}, lm)
 
 

@@ -18,6 +18,8 @@ def find_peaks(latent: np.ndarray, place: np.ndarray, value: np.ndarray) -> np.n
     ndarray of int64 of shape (peaks,)
         Indices, ordered by latent, then place; of equal activations the first.
     """
+    if not len(latent):
+        return np.zeros(0, np.int64)
     order = np.lexsort((-value, place, latent))  # stable
     ordered, where = latent[order], place[order]
     peaks: np.ndarray = order[np.r_[True, (ordered[1:] != ordered[:-1]) | (where[1:] != where[:-1])]]

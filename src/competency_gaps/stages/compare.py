@@ -15,10 +15,7 @@ import polars as pl
 
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.errors import UserError
-from competency_gaps.evidence import (
-    ItemSample,
-    units_of,
-)
+from competency_gaps.evidence import ItemSample, units_of
 from competency_gaps.outcomes import Outcome, difference
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.sample import Outcomes, run_sample, with_outcomes

@@ -1,4 +1,4 @@
-"""The tables of an outcome of a run: another model's scores, its scores against peers, or a difference of two.
+"""Outcomes of a run: another model's scores, its scores against peers, or a difference of two.
 
 An outcome lies in a folder of its own inside the run's, or of the cache where that cannot be written, and is opened
 like a run: everything that reads a run reads it.
@@ -37,14 +37,12 @@ from competency_gaps.runs.manifest import FILE, read_manifest
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.scores import ModelScores, model_scores, read_scores
 from competency_gaps.runs.settings import evidence_config
-from competency_gaps.stages.outcome_tables import Peers, write_tables
+from competency_gaps.stages.outcome_tables import VERSION, Peers, write_tables
 from competency_gaps.text import plural
 
 FOLDER = "outcomes"
 ANSWERS = "answers"
 """Folder of a run with the answers of language models, kept by what they were asked."""
-VERSION = 2
-"""Of the tables of outcomes; older ones are made again."""
 _NAMED = ("concepts.parquet", THEMES, NAMES)
 """Tables that hold labels and themes, which ``cgaps name`` replaces."""
 

@@ -89,8 +89,8 @@ _TERMS = (
     Term(
         "ranked",
         "ranked",
-        "An alive concept that stands for what a text is about. Those of other kinds stand for what it looks like, "
-        "and no verdict counts them unless all kinds are ranked.",
+        "An alive concept that may stand for what a text is about. Those of other kinds stand for what it looks like "
+        "or for nothing that has a name, and no verdict counts them unless all kinds are ranked.",
     ),
     Term(
         "cas",

@@ -85,8 +85,8 @@ class TopConcepts(Arguments):
     kind: ConceptKind | None = Field(
         None,
         description="Only concepts of this kind, ranked or not; contextual ones are counted by rankings, "
-        "and topics, skills and ways of talking are among them; mixed ones have no meaning in common; the others say "
-        "what a text looks like.",
+        "and topics, skills and ways of talking are among them; mixed: the texts in which it is strongest have no "
+        "meaning in common; the others say what a text looks like.",
     )
     all_kinds: bool = Field(False, description="Also concepts that no ranking counts, for their kind or as dead.")
     vanishes: bool = Field(

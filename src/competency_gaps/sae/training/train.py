@@ -72,6 +72,7 @@ def train_sae(config: TrainingConfig, out: Path, progress: Progress) -> Path:
         import sae_lens  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("sae-lens", "run", "Training an SAE") from error
+    embed = _embedder() if config.heldout else None
     with progress.stage("loading the model"):
         lm = load_model(config.model, progress=progress)
     hook = resolve_hook(lm.model, config.hook_name)
@@ -88,7 +89,7 @@ def train_sae(config: TrainingConfig, out: Path, progress: Progress) -> Path:
         progress.say(f"{out} holds this SAE, trained: only its card and reference statistics are made again")
     else:
         _save(_fit(config, width, lm.device, bos_id is not None, cache, out, progress), config, out)
-    write_card(config, lm, hook, bos_id, cache, out, progress)
+    write_card(config, lm, hook, bos_id, cache, out, progress, embed)
     return out
 
 
@@ -238,6 +239,7 @@ def write_card(
     cache: ActivationCache,
     out: Path,
     progress: Progress,
+    embed: Embed | None,
 ) -> None:
     """Measure the finished SAE on the held-out texts and write its card and its reference statistics."""
     sae = load_sae(SAEConfig(folder=out, hook_name=config.hook_name), lm.device)
@@ -255,7 +257,7 @@ def write_card(
             pieces,
             tokens=config.heldout_tokens,
             loss_tokens=LOSS_TOKENS,
-            embed=_embedder(),
+            embed=embed,
             progress=progress,
         )
         reference.write(out / REFERENCE_FILE)
@@ -272,7 +274,7 @@ def write_card(
 
 
 def _embedder() -> Embed | None:
-    """What embeds texts; None, with a warning: it is not installed."""
+    """What embeds texts; None, with a warning: it, or its model, is missing."""
     try:
         embed_texts([])
     except UserError as error:

@@ -18,7 +18,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.stats import mannwhitneyu
 
-from competency_gaps.matching.telling import Examples, tell
+from competency_gaps.matching.markers import Examples, find_markers
 
 PEERS = 200
 """Pairs that SciPy's function is timed on."""
@@ -34,14 +34,13 @@ def main() -> None:
     args = parser.parse_args()
     examples = synthetic(args)
     start = time.perf_counter()
-    told = tell(examples, np.ones(args.concepts, bool))
+    markers = find_markers(examples, np.ones(args.concepts, bool))
     seconds = time.perf_counter() - start
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     planted = np.arange(args.entries) % 2 == 0
     print(f"{args.entries:,} entries x {args.concepts:,} concepts: {seconds:.1f} s, at most {memory:.1f} GiB")
-    print(
-        f"matched: {told.matched[planted].mean():.1%} of planted entries, {told.matched[~planted].mean():.1%} of others"
-    )
+    right, wrong = (markers.matched[rows].mean() for rows in (planted, ~planted))
+    print(f"matched: {right:.1%} of planted entries, {wrong:.1%} of others")
     own = 2 * args.entries * args.concepts / seconds
     peer = PEERS / timed_peer(examples)
     print(f"pairs a second, both halves counted: {own:,.0f}; SciPy's mannwhitneyu {peer:,.0f}; ratio {own / peer:,.0f}")

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 from matching_helpers import embed_words
-from test_telling import CONCEPTS, world
+from test_markers import CONCEPTS, world
 
 import competency_gaps as cg
 from competency_gaps.errors import UserError
@@ -19,8 +19,8 @@ from competency_gaps.matching import by_examples, examples, of_run
 from competency_gaps.matching.by_examples import example_document, match_by_examples
 from competency_gaps.matching.example_lines import example_lines
 from competency_gaps.matching.examples import ReadExamples
+from competency_gaps.matching.markers import strata
 from competency_gaps.matching.taxonomy import TaxonomyEntry, read_taxonomy
-from competency_gaps.matching.telling import strata
 from competency_gaps.stages import pipeline
 
 
@@ -111,10 +111,10 @@ def test_a_theme_recovers_an_entry_whose_concepts_are_each_too_rare():
         np.diff(made.member.indptr),
         pl.DataFrame(schema={"entry": pl.String, "reason": pl.String}),
     )
-    told = match_by_examples(suite, entries_of(60), read)
-    assert told.themes.select("entry", "theme", "name").rows() == [("e0", 1, "eight")]
-    assert told.entries["outcome"][0] == "weak" and told.weak.observed.count == 1
-    assert told.pairs.filter(entry="e0").is_empty()
+    made = match_by_examples(suite, entries_of(60), read)
+    assert made.themes.select("entry", "theme", "name").rows() == [("e0", 1, "eight")]
+    assert made.entries["outcome"][0] == "weak" and made.weak.observed.count == 1
+    assert made.pairs.filter(entry="e0").is_empty()
 
 
 def test_weak_concepts_that_have_nothing_to_do_with_the_list_recover_nothing_beyond_chance():
@@ -231,7 +231,7 @@ def test_a_run_over_responses_cannot_be_matched_by_examples(run, listed):
 
 
 def test_tags_of_the_runs_own_items(run, tmp_path):
-    """A tag of the items in which concept 3 is active is told by concept 3; random tags are not."""
+    """A tag of the items in which concept 3 is active is marked by concept 3; random tags are not."""
     rng = np.random.default_rng(0)
     values = sp.vstack([run.cas(name) for name in run.benchmarks["benchmark"]]).toarray()
     support = (values > 0).sum(axis=0)

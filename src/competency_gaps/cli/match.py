@@ -71,11 +71,11 @@ def match(
         raise UserError("give either --taxonomy or --tags.")
     opened, progress = open_run(run), terminal(quiet)
     if tags is not None:
-        told = opened.match_tags(tags, alpha=alpha, seed=seed, progress=progress)
+        matching = opened.match_tags(tags, alpha=alpha, seed=seed, progress=progress)
         if json_:
-            print_json({"run": str(run), "tags": str(tags), "by_examples": example_document(told)})
+            print_json({"run": str(run), "tags": str(tags), "by_examples": example_document(matching)})
         else:
-            _print_matched(None, told)
+            _print_matched(None, matching)
         return
     assert taxonomy is not None
     options: dict[str, Any] = {"where": where, "kinds": kind or (), "per_entry": per_entry, "alpha": alpha}
@@ -95,20 +95,20 @@ def _print_document(run: Path, taxonomy: Path, matched: RunMatching) -> None:
     listed = matched.taxonomy
     source = {"taxonomy": str(taxonomy), "left_out": len(listed.left_out), "notes": listed.notes}
     by_labels = {} if matched.matching is None else matching_document(matched.matching)
-    told = {} if matched.by_examples is None else {"by_examples": example_document(matched.by_examples)}
+    by_examples = {} if matched.by_examples is None else {"by_examples": example_document(matched.by_examples)}
     failed = {"failed": list(matched.failed)} if matched.failed else {}
-    print_json({"run": str(run), **source, **by_labels, **told, **failed, "judges": matched.judges})
+    print_json({"run": str(run), **source, **by_labels, **by_examples, **failed, "judges": matched.judges})
 
 
-def _print_matched(by_labels: Matching | None, told: ExampleMatching | None) -> None:
+def _print_matched(by_labels: Matching | None, by_examples: ExampleMatching | None) -> None:
     from competency_gaps.matching.example_lines import example_lines
     from competency_gaps.matching.lines import matching_lines
 
     lines: list[str] = []
-    if told is not None:
-        lines += [*(["By examples"] if by_labels is not None else []), *example_lines(told)]
+    if by_examples is not None:
+        lines += [*(["By examples"] if by_labels is not None else []), *example_lines(by_examples)]
     if by_labels is not None:
-        lines += [*(["", "By labels"] if told is not None else []), *matching_lines(by_labels)]
+        lines += [*(["", "By labels"] if by_examples is not None else []), *matching_lines(by_labels)]
     for line in lines:
         Console().print(line, markup=False, highlight=False, soft_wrap=True)
 

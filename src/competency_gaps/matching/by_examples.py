@@ -12,9 +12,9 @@ import scipy.sparse as sp
 
 from competency_gaps.matching.candidates import is_weak
 from competency_gaps.matching.examples import ReadExamples
+from competency_gaps.matching.markers import Examples, Markers, find_markers, strata
 from competency_gaps.matching.shares import Share, share
 from competency_gaps.matching.taxonomy import TaxonomyEntry
-from competency_gaps.matching.telling import Examples, Told, strata, tell
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
 
@@ -93,11 +93,11 @@ class ExampleMatching:
 
 
 @dataclass(frozen=True)
-class _ToldBy:
+class _Markers:
     """What tells the entries: concepts, and themes."""
 
-    concepts: Told
-    themes: Told
+    concepts: Markers
+    themes: Markers
 
     @property
     def matched(self) -> np.ndarray:
@@ -137,31 +137,38 @@ def match_by_examples(
     belongs, named = _theme_members(run, able)
     level = q / 2 if named.height else q
 
-    def told_by(examples: Examples, *, groups: bool) -> _ToldBy:
+    def markers_of(examples: Examples, *, groups: bool) -> _Markers:
         of_themes = replace(examples, values=sp.csr_array(examples.values @ belongs))
         options: dict[str, Any] = {"asked": wanted, "q": level, "seed": seed, "groups": groups}
-        return _ToldBy(tell(examples, able, **options), tell(of_themes, np.ones(belongs.shape[1], bool), **options))
+        return _Markers(
+            find_markers(examples, able, **options), find_markers(of_themes, np.ones(belongs.shape[1], bool), **options)
+        )
 
-    with progress.stage("telling entries by their examples", total=1 + SHUFFLES, unit="rounds") as bar:
-        told = told_by(read.examples, groups=True)
+    with progress.stage("comparing examples", total=1 + SHUFFLES, unit="rounds") as bar:
+        markers = markers_of(read.examples, groups=True)
         bar.advance(1)
         dealt = []
         for number in range(SHUFFLES):
-            dealt.append(int(told_by(_dealt(read.examples, [seed, number]), groups=False).matched.sum()))
+            dealt.append(int(markers_of(_dealt(read.examples, [seed, number]), groups=False).matched.sum()))
             bar.advance(1)
-    compared = int(told.concepts.compared.sum())
-    weak, untested, draws = _verdicts(told, concepts, named, seed)
-    verdicts = {"not compared": ~told.concepts.compared, "weak": weak, "untested": untested, "matched": told.matched}
+    compared = int(markers.concepts.compared.sum())
+    weak, untested, draws = _verdicts(markers, concepts, named, seed)
+    verdicts = {
+        "not compared": ~markers.concepts.compared,
+        "weak": weak,
+        "untested": untested,
+        "matched": markers.matched,
+    }
     outcome = np.select(list(verdicts.values()), list(verdicts), "not matched")
-    pairs = _pairs(entries, told.concepts, concepts)
-    themes = _pairs(entries, told.themes, named, "theme")
+    pairs = _pairs(entries, markers.concepts, concepts)
+    themes = _pairs(entries, markers.themes, named, "theme")
     return ExampleMatching(
         entries=_entries(entries, read, outcome, pairs, themes).filter(pl.Series(wanted)),
         pairs=pairs,
         themes=themes,
-        unexplained=_unexplained(run, concepts, told.concepts),
+        unexplained=_unexplained(run, concepts, markers.concepts),
         weak_concepts=int(concepts.select(is_weak()).to_series().sum()),
-        matched=_by_chance(int(told.matched.sum()), compared, np.array(dealt)),
+        matched=_by_chance(int(markers.matched.sum()), compared, np.array(dealt)),
         weak=_by_chance(int(weak.sum()), compared, draws[:, 0]),
         untested=_by_chance(int(untested.sum()), compared, draws[:, 1]),
         left_out=read.left_out,
@@ -215,15 +222,15 @@ def _theme_members(run: RunFolder, able: np.ndarray) -> tuple[sp.csr_array, pl.D
 
 
 def _verdicts(
-    told: _ToldBy, concepts: pl.DataFrame, themes: pl.DataFrame, seed: int
+    markers: _Markers, concepts: pl.DataFrame, themes: pl.DataFrame, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Which entries are weak, and which untested, and the numbers of both with exchanged verdicts: (draws, 2)."""
     ranked = np.flatnonzero(concepts["ranked"].to_numpy())
     weak = concepts.select(is_weak()).to_series().to_numpy()[ranked]
     lacking = concepts["coverage_status"].is_in(UNTESTED).fill_null(value=False).to_numpy()[ranked]
     weak_theme = (themes["performance_status"] == "weak").fill_null(value=False).to_numpy()
-    of_concepts = _confirmed(told.concepts, concepts.height)[:, ranked]
-    of_themes = _confirmed(told.themes, themes.height)
+    of_concepts = _confirmed(markers.concepts, concepts.height)[:, ranked]
+    of_themes = _confirmed(markers.themes, themes.height)
     some = np.diff(sp.csr_array(of_concepts).indptr) > 0
 
     def tells(weak: np.ndarray, lacking: np.ndarray, weak_theme: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -243,25 +250,27 @@ def _verdicts(
     return *tells(weak, lacking, weak_theme), draws
 
 
-def _confirmed(told: Told, width: int) -> sp.csr_array:
+def _confirmed(markers: Markers, width: int) -> sp.csr_array:
     """Confirmed pairs: of shape (entries, width)."""
-    at = (told.entry[told.confirmed], told.concept[told.confirmed])
-    return sp.csr_array((np.ones(len(at[0])), at), shape=(len(told.compared), width))
+    at = (markers.entry[markers.confirmed], markers.concept[markers.confirmed])
+    return sp.csr_array((np.ones(len(at[0])), at), shape=(len(markers.compared), width))
 
 
-def _pairs(entries: Sequence[TaxonomyEntry], told: Told, known: pl.DataFrame, key: str = "concept") -> pl.DataFrame:
-    rows = told.confirmed
+def _pairs(
+    entries: Sequence[TaxonomyEntry], markers: Markers, known: pl.DataFrame, key: str = "concept"
+) -> pl.DataFrame:
+    rows = markers.confirmed
     table = pl.DataFrame(
         {
-            "entry": pl.Series([entries[row].id for row in told.entry[rows]], dtype=pl.String),
-            key: pl.Series(told.concept[rows], dtype=pl.Int32),
-            "auroc": told.auroc[rows],
-            "auroc_choosing": told.choosing[rows],
-            "p_value": told.p_value[rows],
+            "entry": pl.Series([entries[row].id for row in markers.entry[rows]], dtype=pl.String),
+            key: pl.Series(markers.concept[rows], dtype=pl.Int32),
+            "auroc": markers.auroc[rows],
+            "auroc_choosing": markers.choosing[rows],
+            "p_value": markers.p_value[rows],
         }
     )
     if key == "concept":
-        table = table.with_columns(leader=pl.Series(told.leader[rows], dtype=pl.Int32))
+        table = table.with_columns(leader=pl.Series(markers.leader[rows], dtype=pl.Int32))
         known = _facts(known)
     return table.join(known, on=key, how="left", maintain_order="left")
 
@@ -288,8 +297,8 @@ def _entries(
     return table.with_columns(pl.col("n_concepts", "n_weak", "n_themes").fill_null(0).cast(pl.Int64))
 
 
-def _unexplained(run: RunFolder, concepts: pl.DataFrame, told: Told) -> pl.DataFrame:
-    explained = np.unique(told.concept[told.confirmed])
+def _unexplained(run: RunFolder, concepts: pl.DataFrame, markers: Markers) -> pl.DataFrame:
+    explained = np.unique(markers.concept[markers.confirmed])
     weak = concepts.filter(is_weak() & ~pl.col("concept").is_in(explained.tolist()))
     facts = _facts(weak).join(weak.select("concept", "support"), on="concept", maintain_order="left")
     facts = facts.sort("gap", "concept")

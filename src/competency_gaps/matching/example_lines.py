@@ -10,7 +10,7 @@ import polars as pl
 from competency_gaps.errors import argument
 from competency_gaps.matching.by_examples import ByChance, ExampleMatching
 from competency_gaps.matching.lines import LABEL_LIMIT, SHOWN, share_text
-from competency_gaps.matching.telling import FEWEST
+from competency_gaps.matching.markers import FEWEST
 from competency_gaps.text import decimal, plural, shorten, signed, visible
 
 WORDS = {

@@ -21,8 +21,8 @@ from competency_gaps.embedded.cache import cache_folder
 from competency_gaps.errors import UserError
 from competency_gaps.files import can_write, write_atomic
 from competency_gaps.installation import versions
+from competency_gaps.matching.markers import Examples
 from competency_gaps.matching.taxonomy import TaxonomyEntry
-from competency_gaps.matching.telling import Examples
 from competency_gaps.runs.manifest import FILE as MANIFEST
 from competency_gaps.runs.manifest import SCHEMA_VERSION
 from competency_gaps.runs.open import RunFolder

@@ -191,9 +191,11 @@ def _match_examples(
     folder = examples_folder(path, base, every)
     made = read(examples_config(base, every, folder), folder / RUN)
     asked = np.array([entry.id in chosen for entry in every])
-    told = match_by_examples(run, every, gather_examples(made, every), asked=asked, q=q, seed=seed, progress=progress)
-    _keep(lambda: keep_examples(run, path, listed, example_document(told)))
-    return told
+    matching = match_by_examples(
+        run, every, gather_examples(made, every), asked=asked, q=q, seed=seed, progress=progress
+    )
+    _keep(lambda: keep_examples(run, path, listed, example_document(matching)))
+    return matching
 
 
 def match_tags(
@@ -222,9 +224,9 @@ def match_tags(
     """
     table = read_tags(tags)
     entries, read = tagged_items(run, table)
-    told = match_by_examples(run, entries, read, q=alpha, seed=seed, progress=progress)
-    _keep(lambda: keep_examples(run, tags, Taxonomy(entries, [], None, ()), example_document(told)))
-    return told
+    matching = match_by_examples(run, entries, read, q=alpha, seed=seed, progress=progress)
+    _keep(lambda: keep_examples(run, tags, Taxonomy(entries, [], None, ()), example_document(matching)))
+    return matching
 
 
 def scope_run(

@@ -74,7 +74,7 @@ class RankSums:
         """Chance, in (0, 1], that shuffled rows have a rank sum at least as large.
 
         Where fewer than one active row is expected, the sum goes with how many are active, in few steps, and the
-        chance of as many is the least that is told.
+        chance of as many is the least p-value.
         """
         tail = pearson3.sf(self.excess, np.clip(self.skewness, 1e-6, None))
         tail = np.where(self.expected_active < 1, np.maximum(tail, self.chance_active), tail)

@@ -11,8 +11,8 @@ import scipy.sparse as sp
 
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.matching.examples import ReadExamples
+from competency_gaps.matching.markers import Examples
 from competency_gaps.matching.taxonomy import TaxonomyEntry
-from competency_gaps.matching.telling import Examples
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import plural, shorten, visible
 

@@ -1,4 +1,4 @@
-"""Which concepts tell an entry's example prompts from those of the other entries of its domain [ours].
+"""Concepts that mark an entry: they tell its example prompts from those of others of its domain [ours].
 
 Half of an entry's examples choose its concepts, the other half confirms them, so that a concept which was chosen by
 accident fails. An example is compared with the examples of other entries of its domain that are about as long: long
@@ -49,8 +49,8 @@ class Examples:
 
 
 @dataclass(frozen=True)
-class Told:
-    """Chosen pairs of entry and concept. Arrays of shape (pairs,), ordered by entry, then the strongest first."""
+class Markers:
+    """Pairs of an entry and a concept that half of its examples chose. Arrays of shape (pairs,), ordered by entry, then the strongest first."""
 
     entry: np.ndarray
     """int64: row of the entry."""
@@ -75,7 +75,7 @@ class Told:
         return np.bincount(self.entry[self.confirmed], minlength=len(self.compared)) > 0
 
 
-def tell(
+def find_markers(
     examples: Examples,
     able: np.ndarray,
     *,
@@ -83,7 +83,7 @@ def tell(
     q: float = 0.05,
     seed: int = 0,
     groups: bool = True,
-) -> Told:
+) -> Markers:
     """Choose concepts of each entry by half of its examples and test them on the other half.
 
     Parameters
@@ -118,7 +118,7 @@ def tell(
     leader = np.where(confirmed, concept, -1)
     if groups:
         leader = _leaders(examples, entry, concept, confirmed, own_domain)
-    return Told(entry, concept, first, second, p_value, confirmed, leader, compared)
+    return Markers(entry, concept, first, second, p_value, confirmed, leader, compared)
 
 
 def strata(domain: np.ndarray, length: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Entries told by what their examples excite: planted ones are found, random ones and mere length are not."""
+"""Entries told apart by what their examples excite: planted ones are found, random ones and mere length are not."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from competency_gaps.matching import telling
-from competency_gaps.matching.telling import Examples, halves, select, strata, tell
+from competency_gaps.matching import markers as module
+from competency_gaps.matching.markers import Examples, find_markers, halves, select, strata
 
 COMMON, CONCEPTS = 400, 3000
 
@@ -39,12 +39,12 @@ def test_entries_whose_examples_share_a_concept_are_matched_by_it():
     found = missed = other = 0
     auroc = []
     for seed in range(4):
-        told = tell(world(seed, planted=30), ABLE, seed=seed)
-        right = told.confirmed & (told.concept == told.entry)
+        markers = find_markers(world(seed, planted=30), ABLE, seed=seed)
+        right = markers.confirmed & (markers.concept == markers.entry)
         found += right.sum()
         missed += 30 - right.sum()
-        other += (told.matched[30:]).sum()
-        auroc += told.auroc[right].tolist()
+        other += (markers.matched[30:]).sum()
+        auroc += markers.auroc[right].tolist()
     assert found / (found + missed) >= 0.95
     assert np.mean(auroc) == pytest.approx(0.9 + 0.1 * 0.4, abs=0.05)
     assert other / max(1, other + found) <= 0.05
@@ -54,7 +54,7 @@ def test_random_entries_are_not_matched():
     """Of worlds with nothing planted at most about 5% have a match, whatever the sparsity and the entries' sizes."""
     with_match = 0
     for seed in range(60):
-        with_match += tell(world(seed, each=6 + seed % 10), ABLE, seed=seed).matched.any()
+        with_match += find_markers(world(seed, each=6 + seed % 10), ABLE, seed=seed).matched.any()
     assert with_match <= 7  # 5% of 60 are 3; more than 7 have a chance below 1%
 
 
@@ -63,11 +63,11 @@ def test_entries_of_long_prompts_are_not_matched_by_their_length(monkeypatch):
     long = np.arange(60) % 10 == 0
 
     def matched_by_length():
-        hits = [tell(world(seed, length_concepts=20), ABLE, seed=seed) for seed in range(3)]
-        return np.mean([told.matched[long].mean() for told in hits])
+        hits = [find_markers(world(seed, length_concepts=20), ABLE, seed=seed) for seed in range(3)]
+        return np.mean([markers.matched[long].mean() for markers in hits])
 
     assert matched_by_length() < 0.15
-    monkeypatch.setattr(telling, "LENGTHS", 1)
+    monkeypatch.setattr(module, "LENGTHS", 1)
     assert matched_by_length() > 0.5
 
 
@@ -76,8 +76,8 @@ def test_a_domain_is_compared_with_itself_alone():
     made = world(0)
     values = made.values.toarray()
     values[made.domain == 1, 7] = 5 + np.random.default_rng(0).random((made.domain == 1).sum())
-    told = tell(dataclasses.replace(made, values=sp.csr_array(values)), ABLE)
-    assert not told.matched.any()
+    markers = find_markers(dataclasses.replace(made, values=sp.csr_array(values)), ABLE)
+    assert not markers.matched.any()
 
 
 def test_only_able_concepts_are_chosen_and_the_strongest_leads_what_goes_with_it():
@@ -85,25 +85,25 @@ def test_only_able_concepts_are_chosen_and_the_strongest_leads_what_goes_with_it
     values = made.values.toarray()
     values[:, 200:210] = 0.5 * values[:, :10] + 1e-3 * (values[:, :10] > 0)  # twins of the planted concepts
     made = dataclasses.replace(made, values=sp.csr_array(values))
-    told = tell(made, ABLE)
+    markers = find_markers(made, ABLE)
     for entry in range(10):
-        leader = dict(zip(told.concept[told.entry == entry], told.leader[told.entry == entry], strict=True))
+        leader = dict(zip(markers.concept[markers.entry == entry], markers.leader[markers.entry == entry], strict=True))
         assert leader[entry] == leader[200 + entry] in (entry, 200 + entry)
     able = ABLE.copy()
     able[:10] = False
-    told = tell(made, able)
-    assert not np.isin(told.concept, np.arange(10)).any() and told.matched[:10].all()
+    markers = find_markers(made, able)
+    assert not np.isin(markers.concept, np.arange(10)).any() and markers.matched[:10].all()
 
 
 @pytest.mark.parametrize("each", [1, 3, 5])
 def test_entries_with_few_examples_are_not_compared(each):
-    told = tell(world(0, planted=5, each=each), ABLE)
-    assert not told.compared.any() and not len(told.entry)
+    markers = find_markers(world(0, planted=5, each=each), ABLE)
+    assert not markers.compared.any() and not len(markers.entry)
 
 
 def test_without_others_in_its_domain_an_entry_is_not_compared():
-    told = tell(world(0, planted=2, entries=2), ABLE)
-    assert not told.compared.any()
+    markers = find_markers(world(0, planted=2, entries=2), ABLE)
+    assert not markers.compared.any()
 
 
 def test_halves_divide_each_entry_and_an_example_of_two_entries_is_in_one_half():
@@ -132,8 +132,8 @@ def test_an_entry_within_a_larger_one_is_divided_all_the_same():
 def test_entries_that_were_not_asked_for_are_still_what_others_are_compared_with():
     made = world(2, planted=4, strength=1.0)
     asked = np.arange(60) < 3
-    told = tell(made, ABLE, asked=asked)
-    assert told.matched.tolist() == asked.tolist() and told.compared.tolist() == asked.tolist()
+    markers = find_markers(made, ABLE, asked=asked)
+    assert markers.matched.tolist() == asked.tolist() and markers.compared.tolist() == asked.tolist()
 
 
 def test_strata_are_classes_of_length_within_a_domain():

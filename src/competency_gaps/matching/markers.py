@@ -50,7 +50,10 @@ class Examples:
 
 @dataclass(frozen=True)
 class Markers:
-    """Pairs of an entry and a concept that half of its examples chose. Arrays of shape (pairs,), ordered by entry, then the strongest first."""
+    """Pairs of an entry and a concept that half of its examples chose.
+
+    Arrays of shape (pairs,), ordered by entry, then the strongest first.
+    """
 
     entry: np.ndarray
     """int64: row of the entry."""

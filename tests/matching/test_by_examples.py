@@ -190,9 +190,16 @@ def test_examples_are_read_once_by_the_runs_model_and_kept_beside_the_list(run, 
     filtered = run.match(listed, by="examples", where="id = 'e1' OR id = 'e2'")
     assert filtered.by_examples.entries["entry"].to_list() == ["e1", "e2"]
     assert filtered.by_examples.entries["outcome"].to_list().count("not compared") == 0
+    lines = listed.read_text().splitlines(keepends=True)
+    listed.write_text("".join(reversed(lines)))
+    reordered = run.match(listed, by="examples").by_examples
+    assert reordered.left_out["entry"].to_list() == ["e5"] and reordered.matched.observed.count > 0
     [folder] = (tmp_path / "list.examples").iterdir()
     read = cg.open_run(folder / "run")
     assert read.items.height == 98 and read.items["score"].is_null().all()
+    shutil.rmtree(folder / "run" / "activations")
+    with pytest.raises(UserError, match=r"Delete .* and the examples are read again"):
+        run.match(listed, by="examples")
 
 
 def test_an_sae_that_has_changed_since_the_run_reads_nothing_for_it(run, listed):

@@ -88,14 +88,12 @@ class Actions(RunFolder):
             that are recovered.
         """
         from competency_gaps.matching.of_run import match_run
-        from competency_gaps.runs.manifest import FILE
 
         def read(config: RunConfig, folder: Path) -> RunFolder:
             from competency_gaps.probes.fresh import check_same_pair
             from competency_gaps.stages import pipeline
 
-            finished = (folder / FILE).is_file()
-            made = open_folder(folder) if finished else pipeline.run(config, folder, progress)
+            made = pipeline.run(config, folder, progress)
             check_same_pair(open_folder(self.base), made)
             return made
 

@@ -29,9 +29,9 @@ from competency_gaps.runs.open import RunFolder
 
 RUN = "run"
 """Name of the run in its folder, beside the files of examples."""
-_TOLD = ("model", "sae", "span", "pooling")
+_READING = ("model", "sae", "span", "pooling")
 """Settings of a run that decide how the examples are read."""
-_KEPT = ("reference", "batch_tokens", "metrics")
+_FURTHER = ("reference", "batch_tokens", "metrics")
 """Further settings that the run of examples shares."""
 
 
@@ -57,16 +57,21 @@ def examples_folder(taxonomy: Path, run: RunFolder, entries: Sequence[TaxonomyEn
 
     Its name depends on the examples and on what reads them.
     """
-    settings = {key: value for key, value in run.manifest["settings"].items() if key in _TOLD}
+    settings = {key: value for key, value in run.manifest["settings"].items() if key in _READING}
     read_by = [run.manifest["model"], run.manifest["sae"], run.manifest["bos_id"], versions(), SCHEMA_VERSION]
-    listed = sorted((group, sorted(texts)) for group, texts in _by_group(entries).items())
+    listed = [(group, sorted(texts)) for group, texts in _by_group(entries).items()]
     content = json.dumps([settings, read_by, listed], sort_keys=True, default=str)
     key = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     beside, cached = taxonomy.resolve().parent / f"{taxonomy.stem}.examples" / key, cache_folder() / "examples" / key
     for folder in (beside, cached):
-        if (folder / RUN / MANIFEST).is_file():
+        if is_read(folder):
             return folder
     return beside if not beside.parent.is_file() and can_write(beside.parent) else cached
+
+
+def is_read(folder: Path) -> bool:
+    """Whether a folder's examples have been read."""
+    return (folder / RUN / MANIFEST).is_file()
 
 
 def examples_config(run: RunFolder, entries: Sequence[TaxonomyEntry], folder: Path) -> RunConfig:
@@ -94,7 +99,7 @@ def examples_config(run: RunFolder, entries: Sequence[TaxonomyEntry], folder: Pa
         _write(path, "".join(f"{line}\n" for line in lines))
         benchmarks.append(BenchmarkConfig(name=_name(number), source={"kind": "file", "path": str(path)}))
     known = run.manifest["settings"]
-    settings = {key: known[key] for key in (*_TOLD, *_KEPT) if key in known}
+    settings = {key: known[key] for key in (*_READING, *_FURTHER) if key in known}
     settings |= {"ask": False, "near_repeats": None, "keep_token_activations": False}
     # Model and SAE passed the gate in the audited run: examples that are unusual texts do not undo that.
     settings["sae"] = {**settings["sae"], "dictionary": None, "force": True}
@@ -139,12 +144,12 @@ def gather_examples(made: RunFolder, entries: Sequence[TaxonomyEntry]) -> ReadEx
 
 
 def _by_group(entries: Sequence[TaxonomyEntry]) -> dict[str, list[str]]:
-    """Different examples of each group of entries that has any, in the order of the list."""
+    """Different examples of each group of entries that has any, by its name: the order of the list does not matter."""
     texts: dict[str, dict[str, None]] = {}
     for entry in entries:
         if entry.examples:
             texts.setdefault(entry.group, {}).update(dict.fromkeys(entry.examples))
-    return {group: list(own) for group, own in texts.items()}
+    return {group: list(texts[group]) for group in sorted(texts)}
 
 
 def _whole(text: str) -> bool:

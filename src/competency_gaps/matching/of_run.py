@@ -19,7 +19,14 @@ from competency_gaps.errors import CompetencyGapsError, UserError
 from competency_gaps.matching.by_examples import ExampleMatching, example_document, match_by_examples
 from competency_gaps.matching.candidates import candidates
 from competency_gaps.matching.confirm import Question, apply_verdicts, confirm_requests, pairs_of, readable
-from competency_gaps.matching.examples import RUN, examples_config, examples_folder, gather_examples, has_examples
+from competency_gaps.matching.examples import (
+    RUN,
+    examples_config,
+    examples_folder,
+    gather_examples,
+    has_examples,
+    is_read,
+)
 from competency_gaps.matching.kept import keep_examples, keep_matching, keep_scope
 from competency_gaps.matching.match import match
 from competency_gaps.matching.null import OnDraw
@@ -35,7 +42,7 @@ KINDS = ("explained", "imported", "automatic")
 """Kinds of labels."""
 By = Literal["both", "examples", "labels"]
 ReadRun = Callable[[RunConfig, Path], RunFolder]
-"""Makes the run of a configuration in a folder, or opens it if it is finished."""
+"""Makes the run of a configuration in a folder."""
 SHOWN = 20
 """Concepts that the kept document of a scope lists, by default."""
 
@@ -183,17 +190,20 @@ def _match_examples(
 
     Entries that a filter leaves out are read too: they are what the others are compared with.
     """
-    if read is None:
-        raise UserError("to match by examples a model has to read them: use Run.match, or match by labels.")
     every = listed.entries if listed.where is None else read_taxonomy(path).entries
     chosen = {entry.id for entry in listed.entries}
     base = open_folder(run.base)
     folder = examples_folder(path, base, every)
-    made = read(examples_config(base, every, folder), folder / RUN)
+    if not is_read(folder):
+        if read is None:
+            raise UserError("to match by examples a model has to read them: use Run.match, or match by labels.")
+        read(examples_config(base, every, folder), folder / RUN)
+    try:
+        gathered = gather_examples(open_folder(folder / RUN), every)
+    except (UserError, OSError) as error:
+        raise UserError(f"{error} Delete {folder}, and the examples are read again.") from error
     asked = np.array([entry.id in chosen for entry in every])
-    matching = match_by_examples(
-        run, every, gather_examples(made, every), asked=asked, q=q, seed=seed, progress=progress
-    )
+    matching = match_by_examples(run, every, gathered, asked=asked, q=q, seed=seed, progress=progress)
     _keep(lambda: keep_examples(run, path, listed, example_document(matching)))
     return matching
 

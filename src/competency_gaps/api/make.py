@@ -231,9 +231,10 @@ def measure_reference(
     Raises
     ------
     UserError
-        If model or SAE cannot be loaded, or the texts are empty.
+        If model or SAE cannot be loaded, the texts are empty, or coherence is asked for and sentence-transformers or
+        its model is missing.
     MissingExtraError
-        If torch is not installed, or sentence-transformers where coherence is asked for.
+        If torch is not installed.
     """
     from competency_gaps.model.embed import embed_texts
     from competency_gaps.sae.evaluate import read_texts

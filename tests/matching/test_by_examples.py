@@ -252,7 +252,7 @@ def test_tags_of_the_runs_own_items(run, tmp_path):
     assert made.entries["entry"].to_list() == ["planted", "random"]
     assert made.entries["examples"].to_list() == list(table.select("planted", "random").sum().row(0))
     for wrong, message in (
-        (table.with_columns(id=pl.lit("x")), "names|times"),
+        (table.with_columns(id=pl.lit("x")), "more than once"),
         (table.drop("planted", "random"), "expected a column 'id' and a column per tag"),
         (table.with_columns(planted=pl.lit("maybe")), "'maybe' is none of 0, 1, true, false"),
         (table.head(1).with_columns(id=pl.lit("x")), "is in no benchmark of the run"),

@@ -14,7 +14,7 @@ from competency_gaps.matching.examples import ReadExamples
 from competency_gaps.matching.markers import Examples
 from competency_gaps.matching.taxonomy import TaxonomyEntry
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.text import plural, shorten, visible
+from competency_gaps.text import shorten, visible
 
 KEYS = ("id", "benchmark")
 """Columns that name an item; all others are tags. ``benchmark`` may be absent where ids are not repeated."""
@@ -69,7 +69,7 @@ def tagged_items(run: RunFolder, tags: pl.DataFrame) -> tuple[list[TaxonomyEntry
     known = items.rename({"item_id": "id"})
     repeated = tags.filter(tags.select(keys).is_duplicated())
     if repeated.height:
-        raise UserError(f"the tags name {_item(repeated, keys)} {plural(repeated.height, 'time')}.")
+        raise UserError(f"the tags name the item {_item(repeated, keys)} more than once.")
     joined = tags.join(known, on=keys, how="left", maintain_order="left")
     for faulty, why in (
         (joined.filter(pl.col("row").is_null()), "is in no benchmark of the run"),

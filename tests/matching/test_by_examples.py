@@ -268,6 +268,8 @@ def test_a_list_without_examples_is_matched_by_labels_and_says_so_otherwise(tiny
     assert not examples.has_examples(read_taxonomy(path).entries)
     with pytest.raises(UserError, match="no entry of the list has example prompts"):
         tiny_run.match(path, by="examples")
+    with pytest.raises(UserError, match="kinds, embedder: only for matching by labels"):
+        tiny_run.match(path, by="examples", kinds=["imported"], embedder="x")
     with pytest.raises(UserError, match="by 'names': expected both, examples, labels"):
         tiny_run.match(path, by="names")
 

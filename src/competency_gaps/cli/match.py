@@ -69,6 +69,9 @@ def match(
 
     if (taxonomy is None) == (tags is None):
         raise UserError("give either --taxonomy or --tags.")
+    asking = ask.config()
+    if tags is not None and (where or kind or embedder or asking or by != "both"):
+        raise UserError("--tags takes --alpha and --seed alone: the other options are for --taxonomy.")
     opened, progress = open_run(run), terminal(quiet)
     if tags is not None:
         matching = opened.match_tags(tags, alpha=alpha, seed=seed, progress=progress)
@@ -79,9 +82,7 @@ def match(
         return
     assert taxonomy is not None
     options: dict[str, Any] = {"where": where, "kinds": kind or (), "per_entry": per_entry, "alpha": alpha}
-    matched = opened.match(
-        taxonomy, by=by, embedder=embedder, seed=seed, ask=ask.config(), progress=progress, **options
-    )
+    matched = opened.match(taxonomy, by=by, embedder=embedder, seed=seed, ask=asking, progress=progress, **options)
     if json_:
         _print_document(run, taxonomy, matched)
     else:

@@ -94,7 +94,7 @@ class ExampleMatching:
 
 @dataclass(frozen=True)
 class _Markers:
-    """What tells the entries: concepts, and themes."""
+    """What marks the entries: concepts, and themes."""
 
     concepts: Markers
     themes: Markers
@@ -233,9 +233,9 @@ def _verdicts(
     of_themes = _confirmed(markers.themes, themes.height)
     some = np.diff(sp.csr_array(of_concepts).indptr) > 0
 
-    def tells(weak: np.ndarray, lacking: np.ndarray, weak_theme: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        is_weak = (of_concepts @ weak.astype(float) > 0) | (of_themes @ weak_theme.astype(float) > 0)
-        return is_weak, some & (of_concepts @ (~lacking).astype(float) == 0) & ~is_weak
+    def outcomes(weak: np.ndarray, lacking: np.ndarray, weak_theme: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        by_weak = (of_concepts @ weak.astype(float) > 0) | (of_themes @ weak_theme.astype(float) > 0)
+        return by_weak, some & (of_concepts @ (~lacking).astype(float) == 0) & ~by_weak
 
     support = concepts["support"].to_numpy()[ranked]
     stratum = np.argsort(np.argsort(support, kind="stable"), kind="stable") * SUPPORT_CLASSES // max(1, len(ranked))
@@ -245,9 +245,9 @@ def _verdicts(
     for number in range(STATUS_DRAWS):
         order = np.empty(len(ranked), np.int64)
         order[ordered] = np.lexsort((rng.random(len(ranked)), stratum))
-        made = tells(weak[order], lacking[order], rng.permutation(weak_theme))
+        made = outcomes(weak[order], lacking[order], rng.permutation(weak_theme))
         draws[number] = [int(part.sum()) for part in made]
-    return *tells(weak, lacking, weak_theme), draws
+    return *outcomes(weak, lacking, weak_theme), draws
 
 
 def _confirmed(markers: Markers, width: int) -> sp.csr_array:

@@ -9,9 +9,9 @@ import polars as pl
 
 from competency_gaps.errors import argument
 from competency_gaps.matching.by_examples import ByChance, ExampleMatching
-from competency_gaps.matching.lines import LABEL_LIMIT, SHOWN, share_text
+from competency_gaps.matching.lines import LABEL_LIMIT, SHOWN, share_text, short_line
 from competency_gaps.matching.markers import FEWEST
-from competency_gaps.text import decimal, plural, shorten, signed, visible
+from competency_gaps.text import decimal, plural, signed
 
 WORDS = {
     "weak": "recovered as weak",
@@ -40,10 +40,11 @@ def example_lines(matching: ExampleMatching) -> Iterator[str]:
     for outcome in ("weak", "untested", "matched"):
         for row in matching.entries.filter(outcome=outcome).iter_rows(named=True):
             yield ""
-            yield f"{_line(row['description'], 60)}: {WORDS[outcome]} ({plural(row['examples'], 'example')})"
+            yield f"{short_line(row['description'], 60)}: {WORDS[outcome]} ({plural(row['examples'], 'example')})"
             yield from _concepts(pairs.get(row["entry"]))
             for theme in themes[row["entry"]].iter_rows(named=True) if row["entry"] in themes else ():
-                yield f"      theme  {decimal(theme['auroc'])}  {_line(theme['name'], LABEL_LIMIT)}{_verdict(theme)}"
+                name = short_line(theme["name"], LABEL_LIMIT)
+                yield f"      theme  {decimal(theme['auroc'])}  {name}{_verdict(theme)}"
     yield ""
     yield from _unexplained(matching)
 
@@ -58,7 +59,7 @@ def _concepts(pairs: pl.DataFrame | None) -> Iterator[str]:
         return
     for row in pairs.iter_rows(named=True):
         led = "" if row["leader"] == row["concept"] else f", goes with {row['leader']}"
-        label = _line(row["label"], LABEL_LIMIT)
+        label = short_line(row["label"] or "no label", LABEL_LIMIT)
         yield f"    {row['concept']:>7}  {decimal(row['auroc'])}  {label}{_verdict(row)}{led}"
 
 
@@ -70,13 +71,9 @@ def _verdict(row: dict[str, Any]) -> str:
 
 def _unexplained(matching: ExampleMatching) -> Iterator[str]:
     table = matching.unexplained
-    yield f"weak concepts that tell no entry: {table.height:,} of {matching.weak_concepts:,}"
+    yield f"weak concepts that mark no entry: {table.height:,} of {matching.weak_concepts:,}"
     for row in table.head(SHOWN).iter_rows(named=True):
-        yield f"    {row['concept']:>7}  {_line(row['label'], LABEL_LIMIT)}{_verdict(row)}"
-        yield f"             strongest in {_line(', '.join(row['items']), 60)}"
+        yield f"    {row['concept']:>7}  {short_line(row['label'] or 'no label', LABEL_LIMIT)}{_verdict(row)}"
+        yield f"             strongest in {short_line(', '.join(row['items']), 60)}"
     if table.height > SHOWN:
         yield f"    and {table.height - SHOWN:,} more ({argument('json')} lists all)"
-
-
-def _line(text: str | None, limit: int) -> str:
-    return shorten(visible(" ".join((text or "no label").split())), limit)

@@ -37,22 +37,22 @@ def share_text(share: Share) -> str:
 
 
 def _entry(entry: dict[str, Any], concepts: pl.DataFrame | None, themes: pl.DataFrame | None) -> Iterator[str]:
-    yield _line(entry["description"], 60)
+    yield short_line(entry["description"], 60)
     if not entry["recovered"]:
         yield f"    not recovered; p = {entry['p_value']:.3f}; the nearest label:"
-        yield f"{'':>13}{decimal(entry['similarity'])}  {_line(entry['best_label'], LABEL_LIMIT)}"
+        yield f"{'':>13}{decimal(entry['similarity'])}  {short_line(entry['best_label'], LABEL_LIMIT)}"
     elif concepts is not None:
         matched, weak = plural(entry["n_concepts"], "concept"), entry["n_weak"]
         yield f"    recovered by {matched}, {weak} of them weak; p = {entry['p_value']:.3f}"
         for row in concepts.head(SHOWN).iter_rows(named=True):
-            yield f"    {row['concept']:>7}  {decimal(row['similarity'])}  {_line(row['label_text'], LABEL_LIMIT)}"
+            yield f"    {row['concept']:>7}  {decimal(row['similarity'])}  {short_line(row['label_text'], LABEL_LIMIT)}"
             verdict = f", judged {row['verdict']}" if row["verdict"] else ""
             yield f"{'':>19}{_numbers(row)}{verdict}"
         if concepts.height > SHOWN:
             yield f"{'':>13}and {concepts.height - SHOWN:,} more ({argument('json')} lists all)"
     for row in themes.iter_rows(named=True) if themes is not None else ():
         where = f"{row['level']} {row['id']}"
-        yield f"    {where:>7}  {decimal(row['similarity'])}  {_line(row['name'], LABEL_LIMIT - len(where))}"
+        yield f"    {where:>7}  {decimal(row['similarity'])}  {short_line(row['name'], LABEL_LIMIT - len(where))}"
         yield f"{'':>19}{_numbers(row)}"
 
 
@@ -81,11 +81,12 @@ def _unnamed(unnamed: pl.DataFrame) -> Iterator[str]:
         return
     yield f"weak concepts that no entry names: {unnamed.height:,} (leaders of groups first)"
     for row in unnamed.head(SHOWN).iter_rows(named=True):
-        yield f"    {row['concept']:>7}  {_line(row['label'], LABEL_LIMIT)}"
+        yield f"    {row['concept']:>7}  {short_line(row['label'], LABEL_LIMIT)}"
         yield f"{'':>13}{_numbers(row)}{', leads a group' if row['leads'] else ''}"
     if unnamed.height > SHOWN:
         yield f"    and {unnamed.height - SHOWN:,} more ({argument('json')} lists all)"
 
 
-def _line(text: str | None, limit: int) -> str:
+def short_line(text: str | None, limit: int) -> str:
+    """A text as one line of visible characters, cut to a length."""
     return shorten(visible(" ".join((text or "").split())), limit)

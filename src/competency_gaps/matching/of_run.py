@@ -124,6 +124,10 @@ def match_run(
     """
     if by not in get_args(By):
         raise UserError(f"by {by!r}: expected {', '.join(get_args(By))}.")
+    of_labels = {"kinds": kinds, "embedder": embedder, "ask": ask}
+    unused = [name for name, value in of_labels.items() if value]
+    if by == "examples" and unused:
+        raise UserError(f"{', '.join(unused)}: only for matching by labels. Leave it out, or match by both.")
     progress, asking = progress or Progress(quiet=True), None if ask is None else Asking.of(ask)
     listed = read_taxonomy(taxonomy, where)
     for place, reason in listed.left_out:

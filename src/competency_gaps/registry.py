@@ -159,6 +159,7 @@ LOGS = Registry(
         "lighteval": "harnesses.lighteval:LOG",
         "opencompass": "harnesses.opencompass:LOG",
         "every_eval_ever": "harnesses.every_eval_ever.log:LOG",
+        "autodetect": "harnesses.autodetect:LOG",
     },
     reserved=("table",),
 )

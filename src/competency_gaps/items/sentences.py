@@ -46,6 +46,7 @@ SENTENCES: Mapping[str, str] = {
     "no_score": "no score",
     "score_nan": "the score is NaN",
     "score_outside": "the score is outside [0, 1]",
+    "grade_outside": "the judge's grade is not from 1 to 10",
     "score_no_number": "the score is not a number<, but a {q0}>",
     "score_text": "the value is a text that is not a score",
     "no_statistic": "no statistic of this name, or no number",

@@ -1,0 +1,129 @@
+"""AutoDetect's logs: ``result/autodetect_MODEL/TASK/version_N/log.json``, with the judge's grade of each answer.
+
+AutoDetect writes its questions for one model, and most of them from those that this model failed before, so that the
+logs of two models share no items: each model's are benchmarks of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from competency_gaps.config import LogSource
+from competency_gaps.errors import UserError
+from competency_gaps.harnesses.shared.files import files_under, json_file, mapping, sequence, text_or_none
+from competency_gaps.harnesses.shared.log import LogEntry, LogPart, Reader, Tally, chosen_metric
+from competency_gaps.harnesses.shared.prompt import LoggedPrompt, read_prompt
+from competency_gaps.items.item import Item
+from competency_gaps.items.remark import Remark
+
+METRIC = "grade"
+LOWEST, HIGHEST = 1.0, 10.0
+"""The judge's scale."""
+_RUN = "autodetect_"
+_VERSION = re.compile(r"version_(\d+)")
+_HEAD = 4096
+"""Bytes of a file that show whether AutoDetect wrote it."""
+
+
+def find(path: Path) -> list[LogPart]:
+    """One part per domain and model, of all tasks, the newest version of each."""
+    versions: dict[Path, list[tuple[int, Path]]] = {}
+    for file in filter(_is_log, files_under(path, "log.json")):
+        folder = file.resolve().parent
+        version = _VERSION.fullmatch(folder.name)
+        versions.setdefault(folder.parent if version else folder, []).append((int(version[1]) if version else 0, file))
+    parts: dict[tuple[str, str | None], tuple[list[Path], list[Remark]]] = {}
+    for task, files in versions.items():
+        *older, (_, newest) = sorted(files)
+        chosen, notes = parts.setdefault(_domain_and_model(task), ([], []))
+        chosen.append(newest)
+        notes += [Remark("older_log", quotes=(f"{task.name}/{file.parent.name}",)) for _, file in older]
+    return [
+        LogPart(
+            "autodetect",
+            f"{domain}@{model}" if model else domain,
+            tuple(sorted(files)),
+            model=model,
+            notes=tuple(notes),
+        )
+        for (domain, model), (files, notes) in parts.items()
+    ]
+
+
+def _is_log(file: Path) -> bool:
+    with file.open("rb") as handle:
+        head = handle.read(_HEAD)
+    return b'"init_points"' in head or b'"seed_prompts"' in head
+
+
+def _domain_and_model(task: Path) -> tuple[str, str | None]:
+    """What a task's questions are about, and the model; of other folders than AutoDetect's the task and None.
+
+    AutoDetect has one folder for each domain, ``autodetect_math``, and in its ``result`` one for each model.
+    """
+    run = task.parent.name
+    if not run.startswith(_RUN):
+        return task.name, None
+    domains = [part.removeprefix(_RUN) for part in task.parent.parent.parts if part.startswith(_RUN)]
+    return domains[-1] if domains else "autodetect", run.removeprefix(_RUN)
+
+
+def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
+    """Items of all tasks of a part: the question as prompt, the point as ``group``, the grade as score in [0, 1].
+
+    The covariate ``phase`` is ``seed`` for the questions that AutoDetect began a point with, else ``search``.
+
+    Raises
+    ------
+    UserError
+        If a file cannot be read.
+    """
+    tally = Tally(part, metric=chosen_metric(source, part, {METRIC: None}), available={"metric": (METRIC,)})
+    for file in part.files:
+        points = json_file(file)
+        if not isinstance(points, dict):
+            raise UserError(f"{file}: {type(points).__name__}, expected an object with one entry per point.")
+        for point, content in points.items():
+            seeds = {_text(step) for step in sequence(mapping(content).get("seed_prompts"))}
+            for number, step in enumerate(sequence(mapping(content).get("steps"))):
+                tally.records += 1
+                asked = read_prompt(_text(step), "", "")
+                if asked is None:
+                    yield tally.drop(f"{_task(file)}, {point!r}, step {number + 1}", Remark("no_prompt"))
+                    continue
+                phase = "seed" if _text(step) in seeds else "search"
+                item = _item(asked, f"{point}#{number + 1}", point, mapping(step), phase, tally)
+                yield tally.item(item, asked.method)
+    yield tally.report()
+
+
+def _item(asked: LoggedPrompt, id: str, point: str, step: Mapping[str, Any], phase: str, tally: Tally) -> Item:
+    given = step.get("score")
+    number = isinstance(given, (int, float)) and not isinstance(given, bool)
+    grade = given if number and given is not None and LOWEST <= given <= HIGHEST else None
+    if grade is None:
+        tally.unscored_because(Remark("no_score") if given is None else Remark("grade_outside"))
+    return asked.item(
+        id,
+        group=point,
+        answer=text_or_none(step.get("ref_ans")),
+        score=None if grade is None else (grade - LOWEST) / (HIGHEST - LOWEST),
+        response=text_or_none(step.get("answer")),
+        covariates={"phase": phase},
+        identity={"tool": "autodetect", "point": point, "grade": grade},
+    )
+
+
+def _text(step: Any) -> str | None:
+    return text_or_none(mapping(step).get("prompt"))
+
+
+def _task(file: Path) -> str:
+    folder = file.parent
+    return folder.parent.name if _VERSION.fullmatch(folder.name) else folder.name
+
+
+LOG = Reader("AutoDetect: result/autodetect_MODEL/TASK/version_0/log.json", find, read)

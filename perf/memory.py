@@ -50,7 +50,7 @@ def run(count: int) -> None:
         file.write_text("".join(json.dumps(row) + "\n" for row in rows))
         config = {
             "model": {"name": "embedded:smollm2-135m-instruct"},
-            "sae": {"folder": "embedded:smollm2-135m-instruct-l15-4k", "gate_tokens": 2048},
+            "sae": {"folder": "embedded:smollm2-135m-instruct-l15-8k", "gate_tokens": 2048},
             "benchmarks": [{"name": "sums", "source": {"kind": "file", "path": str(file)}, "policy": "imported"}],
         }
         made = competency_gaps.run(config, Path(folder) / "run")

@@ -146,7 +146,7 @@ def main() -> None:
     out = Path(sys.argv[1])
     document = {
         "model": {"name": "embedded:smollm2-135m-instruct"},
-        "sae": {"folder": "embedded:smollm2-135m-instruct-l15-4k"},
+        "sae": {"folder": "embedded:smollm2-135m-instruct-l15-8k"},
         "benchmarks": [entry(family) for family in SUITE],
     }
     text = yaml.safe_dump(document, sort_keys=False, width=110, allow_unicode=True)

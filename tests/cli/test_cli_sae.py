@@ -96,7 +96,7 @@ def test_models_that_are_not_known(cli):
 def test_without_saelens_the_saes_of_this_package_are_listed(cli, monkeypatch):
     monkeypatch.setitem(sys.modules, "sae_lens", None)
     status, out, _ = cli("sae", "embedded:smollm2-135m-instruct")
-    assert status == 0 and "embedded:smollm2-135m-instruct-l15-4k" in out and "sae-lens is not installed" in out
+    assert status == 0 and "embedded:smollm2-135m-instruct-l15-8k" in out and "sae-lens is not installed" in out
     status, out, err = cli("sae", "gpt2")
     assert status == 2 and out == "" and "needs the package 'sae-lens'" in err
 

@@ -42,6 +42,7 @@ def test_concepts_of_averages_are_judged_by_the_words_of_their_stretches():
     averaged = {"lexical_share": NOTHING, "pair_share": NOTHING}
     assert kind(**averaged, word_share=0.5) == "contextual" and kind(**averaged, word_share=0.8) == "token"
     assert kind(**averaged, word_share=0.8, format_share=0.6) == "format"
+    assert kind(**averaged, word_share=0.5, format_share=0.4) == "format" and kind(format_share=0.4) == "contextual"
 
 
 def test_a_kind_is_unknown_without_a_reference_unless_the_run_tells_it():

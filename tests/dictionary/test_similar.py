@@ -20,7 +20,7 @@ from competency_gaps.sae.pair import LoadedPair
 from core_helpers import loaded
 from sae_helpers import build
 
-EMBEDDED = "embedded:smollm2-135m-instruct-l15-4k"
+EMBEDDED = "embedded:smollm2-135m-instruct-l15-8k"
 
 
 def brute(decoder: np.ndarray, concept: int) -> list[tuple[int, float]]:

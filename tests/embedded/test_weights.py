@@ -247,7 +247,7 @@ def test_a_run_shows_the_download(monkeypatch, tmp_path):
     quiz.write_text('{"prompt": "2 + 2 =", "choices": ["3", "4"], "answer": 1}\n')
     data = {
         "model": {"name": NAME},
-        "sae": {"folder": "embedded:smollm2-135m-instruct-l15-4k"},
+        "sae": {"folder": "embedded:smollm2-135m-instruct-l15-8k"},
         "benchmarks": [{"name": "quiz", "source": {"kind": "file", "path": str(quiz)}}],
     }
     progress = Progress(quiet=True)

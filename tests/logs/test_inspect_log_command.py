@@ -18,7 +18,7 @@ from competency_gaps.stages.inspect_log import inspect_log
 from competency_gaps.stages.load import load_benchmark
 
 STAMP = "2026-11-24T10-00-00.000001"
-EMBEDDED = ("embedded:smollm2-135m-instruct", "embedded:smollm2-135m-instruct-l15-4k")
+EMBEDDED = ("embedded:smollm2-135m-instruct", "embedded:smollm2-135m-instruct-l15-8k")
 
 
 class Stopped(Exception):

@@ -17,7 +17,7 @@ from competency_gaps.sae import load_sae
 from competency_gaps.sae.threshold import ThresholdSAE, is_threshold_sae
 from sae_helpers import LATENTS, WIDTH, build, trained
 
-EMBEDDED = "embedded:smollm2-135m-instruct-l15-4k"
+EMBEDDED = "embedded:smollm2-135m-instruct-l15-8k"
 
 
 def config(folder):

@@ -91,7 +91,7 @@ def test_entropy_is_that_of_the_peaks_of_windows(pair, pieces, latents):
 @pytest.mark.parametrize(("batch", "chunk", "block"), [(64, 4096, 16_384), (4096, 17, 50), (200, 64, 300)])
 def test_is_the_same_in_any_chunks(pair, pieces, monkeypatch, batch, chunk, block):
     whole = read(pair, pieces)
-    for name, value in (("BATCH_TOKENS", batch), ("CHUNK", chunk), ("BLOCK", block)):
+    for name, value in (("token_budget_on", lambda _: batch), ("CHUNK", chunk), ("BLOCK", block)):
         monkeypatch.setattr(evaluate, name, value)
     divided = read(pair, pieces)
     for name in ("lexical_share", "pair_share", *surface.FORMS, "first_share"):

@@ -78,7 +78,7 @@ def folder(tmp_path_factory):
 def config(**benchmark):
     return {
         "model": {"name": MODEL, "dtype": "float32"},
-        "sae": {"folder": "embedded:smollm2-135m-instruct-l15-4k", "gate_tokens": 1024},
+        "sae": {"folder": "embedded:smollm2-135m-instruct-l15-8k", "gate_tokens": 1024},
         "benchmarks": [{"name": "sums", **benchmark}],
     }
 

@@ -40,7 +40,7 @@ export function kindMeanings(settings: RunInfo["settings"]): Record<Kind, string
       `at least ${share("exact_token_above")} of its activation is on one and the same token`,
     format:
       `more than ${share("format_above")} of its activation is on punctuation, white space, digits and ` +
-      "symbols of markup",
+      `symbols of markup (${share("stretch_format_above")} if the SAE averages over tokens)`,
     position: `more than ${share("position_above")} of its activation is on the first tokens of texts`,
     template:
       `more than ${share("template_above")} of its activation is outside the item’s own text: ` +

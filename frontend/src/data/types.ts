@@ -892,8 +892,9 @@ export const KIND_SHARES = {
   exact_token_above: 0.9,
   lexical_above: 0.5,
   pair_above: 0.7,
-  mixed_below: 0.05,
+  mixed_below: 0.08,
   word_above: 0.7,
   format_above: 0.5,
+  stretch_format_above: 0.35,
   position_above: 0.5,
 };

@@ -32,7 +32,7 @@ def exemplars(
     tokens: Annotated[int, typer.Option(min=1, help="Read at most so many tokens.")] = 2_000_000,
     top: Annotated[int, typer.Option(min=1, help="Strongest windows of each concept.")] = 20,
     spread: Annotated[int, typer.Option(min=0, help="Windows spread over its range of activations.")] = 20,
-    negatives: Annotated[int, typer.Option(min=0, help="Similar windows in which the concept is silent.")] = 10,
+    negatives: Annotated[int, typer.Option(min=0, help="Similar windows in which the concept is silent.")] = 16,
     context: options.ContextOption = 256,
     seed: Annotated[int, typer.Option(help="Seed of the sampled windows.")] = 0,
     logits_only: Annotated[

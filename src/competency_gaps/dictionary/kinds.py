@@ -75,7 +75,9 @@ def kinds_of(facts: LatentFacts, settings: MetricsConfig) -> np.ndarray:
         kind[facts.pair_share > settings.pair_above] = "token"
         kind[facts.word_share > settings.word_above] = "token"
         kind[facts.token_share >= settings.exact_token_above] = "token"
-        kind[facts.format_share > settings.format_above] = "format"
+        averages = ~np.isnan(facts.word_share)
+        most = np.where(averages, settings.stretch_format_above, settings.format_above)
+        kind[facts.format_share > most] = "format"
         kind[facts.first_share > settings.position_above] = "position"
         kind[facts.template_share > settings.template_above] = "template"
         kind[facts.density > settings.dense_above] = "dense"

@@ -15,7 +15,7 @@ from competency_gaps.progress import Progress
 MODELS = {"embedded:smollm2-135m-instruct": SMOLLM2}
 """Name of an embedded model -> the file with its weights, which is too large for this package and downloaded once."""
 
-SAES = {"embedded:smollm2-135m-instruct-l15-4k": "smollm2-135m-instruct-l15-4k"}
+SAES = {"embedded:smollm2-135m-instruct-l15-8k": "smollm2-135m-instruct-l15-8k"}
 """Name of an embedded SAE -> its folder under ``packs``."""
 
 BENCHMARKS = {f"embedded:{path.stem}": path for path in sorted((Path(__file__).parent / "suite").glob("*.jsonl"))}

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import torch
 
 CACHED = 4
 """Tokens whose keys and values may be kept per token that a pass may compute."""
 _LOGITS = 4
 """Tokens of the budget per position whose logits are kept: with a large vocabulary, logits are the largest tensor."""
+
+
+def token_budget_on(device: torch.device) -> int:
+    """Tokens that are read at once where nobody chose: few on a processor, of whose caches more would run out."""
+    return 512 if device.type == "cpu" else 4096
 
 
 def plan_batches(

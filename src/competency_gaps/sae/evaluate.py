@@ -11,7 +11,7 @@ import numpy as np
 
 from competency_gaps.metrics.peaks import MajorityToken
 from competency_gaps.metrics.saliency import typical_cas
-from competency_gaps.model.batches import pad, plan_batches
+from competency_gaps.model.batches import pad, plan_batches, token_budget_on
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import Hook, replaced
 from competency_gaps.model.load import LanguageModel
@@ -28,7 +28,6 @@ from competency_gaps.sae.training.texts import TokenPiece, first_tokens
 if TYPE_CHECKING:
     import torch
 
-BATCH_TOKENS = 4096
 CHUNK = 4096
 Embed = Callable[[Sequence[str]], np.ndarray]
 """Makes unit vectors of texts."""
@@ -155,7 +154,7 @@ def _read_pieces(
             sizes = [int((chosen[i].content & ~chosen[i].bos).sum()) for i in block]
             offsets = np.cumsum([0, *sizes])
             active: list[Active] = []
-            for batch in plan_batches([len(chosen[i].ids) for i in block], BATCH_TOKENS):
+            for batch in plan_batches([len(chosen[i].ids) for i in block], token_budget_on(lm.device)):
                 rows = [chosen[block[i]] for i in batch]
                 starts = [int(offsets[i]) for i in batch]
                 activations = read_hook(lm, hook, [p.ids for p in rows])
@@ -239,7 +238,7 @@ def _losses(
 
     totals, count = np.zeros(3), 0
     with progress.stage("measuring losses", total=sum(len(p.ids) for p in pieces), unit="tokens") as bar:
-        for batch in plan_batches([len(p.ids) for p in pieces], BATCH_TOKENS // 2):
+        for batch in plan_batches([len(p.ids) for p in pieces], token_budget_on(lm.device)):
             rows = [pieces[i] for i in batch]
             ids = torch.from_numpy(pad([p.ids for p in rows], lm.pad_id)).to(lm.device)
             real = torch.from_numpy(pad([np.ones(len(p.ids), np.int32) for p in rows], 0)).bool().to(lm.device)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.model.batches import plan_batches
+from competency_gaps.model.batches import plan_batches, token_budget_on
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import Hook
 from competency_gaps.model.load import LanguageModel
@@ -19,7 +19,6 @@ from competency_gaps.sae.training.texts import TokenPiece
 if TYPE_CHECKING:
     import torch
 
-BATCH_TOKENS = 4096
 
 MOST_TOKENS = 2**18
 """Tokens of which activations are kept for comparing two SAEs."""
@@ -53,7 +52,7 @@ def measure_stability(
     chosen = pieces[:: max(1, -(-total // MOST_TOKENS))]
     rows: tuple[list[sp.csr_array], list[sp.csr_array]] = ([], [])
     with progress.stage("comparing two SAEs", total=sum(len(p.ids) for p in chosen), unit="tokens") as bar:
-        for batch in plan_batches([len(p.ids) for p in chosen], BATCH_TOKENS):
+        for batch in plan_batches([len(p.ids) for p in chosen], token_budget_on(lm.device)):
             own = [chosen[i] for i in batch]
             for (sae, hook), kept in zip(places, rows, strict=True):
                 activations = read_hook(lm, hook, [p.ids for p in own])

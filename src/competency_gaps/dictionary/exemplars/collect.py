@@ -27,7 +27,7 @@ from competency_gaps.dictionary.exemplars.windows import (
     shapes,
 )
 from competency_gaps.errors import UserError
-from competency_gaps.model.batches import plan_batches
+from competency_gaps.model.batches import plan_batches, token_budget_on
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import Hook
 from competency_gaps.model.load import LanguageModel
@@ -39,7 +39,6 @@ from competency_gaps.sae.training.texts import TokenPiece, first_tokens
 if TYPE_CHECKING:
     import torch
 
-BATCH_TOKENS = 4096
 CHUNK = 512
 """Texts that are batched together by length."""
 SAVE_SECONDS = 60.0
@@ -99,8 +98,7 @@ def collect_exemplars(
         saved = time.monotonic()
         rest = itertools.islice(first_tokens(pieces, settings.tokens), gathered.done.texts, None)
         while chunk := list(itertools.islice(rest, CHUNK)):
-            _read_chunk(lm, hook, sae, chunk, gathered, settings)
-            bar.advance(sum(len(piece.ids) for piece in chunk))
+            _read_chunk(lm, hook, sae, chunk, gathered, settings, bar.advance)
             if time.monotonic() - saved > SAVE_SECONDS:
                 gathered.save()
                 saved = time.monotonic()
@@ -150,6 +148,7 @@ def _read_chunk(
     chunk: Sequence[TokenPiece],
     gathered: PassState,
     settings: ExemplarSettings,
+    advance: Callable[[float], None],
 ) -> None:
     import torch
 
@@ -158,11 +157,12 @@ def _read_chunk(
     cut = [-(-len(ids) // WINDOW) for ids in counted]
     first = gathered.done.windows + np.cumsum([0, *cut])
     most = max(WINDOW, CHUNK_ELEMENTS // sae.d_sae)
-    for batch in plan_batches([len(piece.ids) for piece in chunk], BATCH_TOKENS):
+    for batch in plan_batches([len(piece.ids) for piece in chunk], token_budget_on(lm.device)):
         activations = read_hook(lm, hook, [chunk[i].ids for i in batch])
         for group in _groups([len(counted[i]) for i in batch], most):
             x = torch.cat([sae.inputs(activations[row], masks[batch[row]]) for row in group])
             _add(sae, x, [counted[batch[row]] for row in group], first[batch[group]], gathered, settings)
+        advance(sum(len(chunk[i].ids) for i in batch))
     gathered.add_tokens(np.concatenate([_windows_of(ids) for ids in counted]))
     tokens = sum(len(piece.ids) for piece in chunk)
     done = gathered.done

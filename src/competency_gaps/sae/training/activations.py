@@ -18,7 +18,7 @@ import numpy as np
 from competency_gaps.config import TrainingConfig, as_dict
 from competency_gaps.errors import UserError
 from competency_gaps.files import sha256, write_atomic, write_json
-from competency_gaps.model.batches import plan_batches
+from competency_gaps.model.batches import plan_batches, token_budget_on
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import Hook
 from competency_gaps.model.load import LanguageModel
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 SHARD_TOKENS = 65_536
-BATCH_TOKENS = 4096
 IDENTITY_FILE = "identity.json"
 """What the activations in a folder are of."""
 
@@ -165,7 +164,7 @@ def _write_shard(
     from safetensors.torch import save_file
 
     chosen: list[torch.Tensor] = []
-    for batch in plan_batches([len(piece.ids) for piece, _ in group], BATCH_TOKENS):
+    for batch in plan_batches([len(piece.ids) for piece, _ in group], token_budget_on(lm.device)):
         pieces = [group[i] for i in batch]
         rows = read_hook(lm, hook, [piece.ids for piece, _ in pieces])
         for row, (_, keep) in zip(rows, pieces, strict=True):

@@ -1,7 +1,7 @@
 """Measure an SAE on texts or on the prompts of benchmark files.
 
-    python recipes/smollm2/evaluate.py SAE --texts corpus/heldout.parquet
-    python recipes/smollm2/evaluate.py SAE --prompts BENCHMARKS     # a folder of JSONL files with a field "prompt"
+    python recipes/stretches/evaluate.py SAE --texts corpus/heldout.parquet
+    python recipes/stretches/evaluate.py SAE --prompts BENCHMARKS     # a folder of JSONL files with a field "prompt"
 
 Prompts are read plainly and, every second one, in the model's chat template. Prints one JSON document:
 L0, explained variance, silent latents, and the share of the loss recovered.

@@ -33,7 +33,7 @@ class Suite:
     class by_concept:
         @staticmethod
         def cas(concepts, items):
-            return sp.csr_array(np.arange(items, dtype=float)[None])
+            return sp.csr_array(np.tile(np.arange(items, dtype=float), (len(concepts), 1)))
 
     items = pl.DataFrame({"benchmark": ["b"] * 5, "item_id": list("abcde")})
 
@@ -52,6 +52,7 @@ class Suite:
                 "gap": np.linspace(-0.5, 0.5, width),
                 "q_value": np.ones(width),
                 "performance_status": status,
+                "leader": pl.Series([c if c in weak else None for c in range(width)], dtype=pl.Int32),
                 "coverage_status": ["missing" if c in missing else "covered" for c in range(width)],
             }
         )
@@ -104,6 +105,8 @@ def test_a_theme_recovers_an_entry_whose_concepts_are_each_too_rare():
             "name": ["rest", "eight"],
             "gap": [0.0, -0.2],
             "performance_status": ["none", "weak"],
+            "support": [900, 300],
+            "leader": [None, 1],
         }
     )
     read = ReadExamples(

@@ -29,7 +29,7 @@ def example_lines(matching: ExampleMatching) -> Iterator[str]:
     yield f"matched by their examples: {share_text(matching.matched.observed)}"
     yield _chance(matching.matched, "with examples dealt out anew")
     yield f"recovered as weak: {share_text(matching.weak.observed)}"
-    yield _chance(matching.weak, "with verdicts exchanged among concepts")
+    yield _chance(matching.weak, "with groups of weak concepts moved")
     yield f"matched by concepts alone that the suite lacks: {share_text(matching.untested.observed)}"
     yield _chance(matching.untested, "with verdicts exchanged among concepts")
     counts = dict(matching.entries["outcome"].value_counts().iter_rows())

@@ -74,12 +74,12 @@ def test_random_entries_that_share_examples_are_not_matched():
 
 def test_planted_entries_that_share_examples_are_found_and_random_ones_are_not():
     """A shared example counts for both entries: of each pair of neighbours each is matched by its own concept."""
-    found = other = 0
+    right = other = 0
     for seed in range(3):
         markers = find_markers(with_shared_examples(world(seed, planted=20)), ABLE, seed=seed)
-        found += (markers.confirmed & (markers.concept == markers.entry)).sum()
+        right += (markers.confirmed & (markers.concept == markers.entry)).sum()
         other += markers.matched[20:].sum()
-    assert found >= 0.95 * 60 and other <= 0.05 * (found + other)
+    assert right >= 0.95 * 60 and other <= 0.05 * (right + other)
 
 
 def test_entries_of_long_prompts_are_not_matched_by_their_length(monkeypatch):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar
 
 import polars as pl
 import pydantic
@@ -154,6 +154,22 @@ class _ScopeFile(_FilePart):
     rows: list[KeptLack]
 
 
+class Source(NamedTuple):
+    """What was matched."""
+
+    shown: str
+    """A list's or table's path, or the column or the names of the filters that tags come from."""
+    name: str
+    """What the kept file is named after."""
+    key: str
+    """Differs between sources; one kept file of each."""
+
+    @classmethod
+    def of_path(cls, path: Path, where: str | None = None) -> Source:
+        """A list or a table of tags in a file, and the filter on it."""
+        return cls(str(path), path.stem, f"{path.resolve()}\n{where or ''}")
+
+
 _File = TypeVar("_File", _MatchFile, _ScopeFile)
 
 
@@ -174,27 +190,26 @@ def keep_matching(run: RunFolder, path: Path, taxonomy: Taxonomy, facts: dict[st
     """
     from competency_gaps.matching.summary import matching_document
 
-    where = taxonomy.where
-    given = {
-        "taxonomy": visible(str(path)),
-        "where": None if where is None else visible(where),
-        "left_out": len(taxonomy.left_out),
-        "notes": [visible(note) for note in taxonomy.notes],
-    }
-    name = _file_name(path.stem, f"{path.resolve()}\n{where or ''}")
+    source = Source.of_path(path, taxonomy.where)
+    given = {**_given(source, taxonomy.where, taxonomy.notes), "left_out": len(taxonomy.left_out)}
+    name = _file_name(source.name, source.key)
     return _write(run.path / MATCHES / name, {**given, **facts, **matching_document(matching)})
 
 
-def keep_examples(run: RunFolder, path: Path, taxonomy: Taxonomy, document: dict[str, Any]) -> Path:
-    """Keep a matching by examples; an earlier one of the same list and filter is replaced."""
-    where = taxonomy.where
-    given = {
-        "taxonomy": visible(str(path)),
+def keep_examples(
+    run: RunFolder, source: Source, document: dict[str, Any], *, where: str | None = None, notes: Sequence[str] = ()
+) -> Path:
+    """Keep a matching by examples; an earlier one of the same source is replaced."""
+    name = _file_name(source.name, source.key)
+    return _write(run.path / EXAMPLE_MATCHES / name, {**_given(source, where, notes), **document})
+
+
+def _given(source: Source, where: str | None, notes: Sequence[str]) -> dict[str, Any]:
+    return {
+        "taxonomy": visible(source.shown),
         "where": None if where is None else visible(where),
-        "notes": [visible(note) for note in taxonomy.notes],
+        "notes": [visible(note) for note in notes],
     }
-    name = _file_name(path.stem, f"{path.resolve()}\n{where or ''}")
-    return _write(run.path / EXAMPLE_MATCHES / name, {**given, **document})
 
 
 def keep_scope(run: RunFolder, limit: int, facts: dict[str, Any], findings: ScopeFindings) -> Path:

@@ -11,6 +11,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from competency_gaps.matching.candidates import is_weak
+from competency_gaps.matching.example_tables import entries_table, pairs_table, unexplained_table
 from competency_gaps.matching.examples import ReadExamples
 from competency_gaps.matching.markers import Examples, Markers, find_markers, strata
 from competency_gaps.matching.shares import Share, share
@@ -29,18 +30,6 @@ UNTESTED = ("missing", "under")
 OUTCOMES = ("weak", "untested", "matched", "not matched", "not compared")
 """Outcomes of an entry: a weak concept or theme tells it from others; only concepts that the suite lacks or
 under-represents do; others do; none does; it has too few examples, or too few others to compare them with."""
-FACTS = {
-    "label": pl.String,
-    "label_score": pl.Float64,
-    "chi_bench": pl.Float64,
-    "lift": pl.Float64,
-    "chi_model": pl.Float64,
-    "gap": pl.Float64,
-    "q_value": pl.Float64,
-    "performance_status": pl.String,
-    "coverage_status": pl.String,
-}
-"""What the run says of a concept."""
 _THEME = {"theme": pl.Int32, "name": pl.String, "gap": pl.Float64, "performance_status": pl.String}
 
 
@@ -66,14 +55,17 @@ class ExampleMatching:
 
     entries: pl.DataFrame
     """One row per entry that was asked for: entry, description, domain, category, score, examples (different ones that
-    were read), outcome (of ``OUTCOMES``), n_concepts, n_weak, n_themes."""
+    were read), example_rows (their rows in ``items.parquet`` of the run that read them, at most
+    ``example_tables.MOST_ROWS``; where a concept is confirmed, those in which the strongest is most active come first),
+    outcome (of ``OUTCOMES``), n_concepts, n_weak, n_themes."""
     pairs: pl.DataFrame
     """One row per entry and confirmed concept, the strongest first: entry, concept, auroc (on the half of the examples
-    that did not choose it, net of length), auroc_choosing, p_value, leader (the concept that leads it), ``FACTS``."""
+    that did not choose it, net of length), auroc_choosing, p_value, leader (the concept that leads it), what the run
+    says of it (``example_tables.FACTS``)."""
     themes: pl.DataFrame
     """The same for themes: entry, theme, auroc, auroc_choosing, p_value, name, gap, performance_status."""
     unexplained: pl.DataFrame
-    """Weak concepts that tell no entry, the lowest gap first: concept, ``FACTS``, support, items (the three in which it
+    """Weak concepts that tell no entry, the lowest gap first: concept, its facts, support, items (the three in which it
     is strongest, as ``benchmark: id``)."""
     weak_concepts: int
     """Weak concepts of the run."""
@@ -160,13 +152,13 @@ def match_by_examples(
         "matched": markers.matched,
     }
     outcome = np.select(list(verdicts.values()), list(verdicts), "not matched")
-    pairs = _pairs(entries, markers.concepts, concepts)
-    themes = _pairs(entries, markers.themes, named, "theme")
+    pairs = pairs_table(entries, markers.concepts, concepts)
+    themes = pairs_table(entries, markers.themes, named, "theme")
     return ExampleMatching(
-        entries=_entries(entries, read, outcome, pairs, themes).filter(pl.Series(wanted)),
+        entries=entries_table(entries, read, markers.concepts, outcome, pairs, themes).filter(pl.Series(wanted)),
         pairs=pairs,
         themes=themes,
-        unexplained=_unexplained(run, concepts, markers.concepts),
+        unexplained=unexplained_table(run, concepts, markers.concepts),
         weak_concepts=int(concepts.select(is_weak()).to_series().sum()),
         matched=_by_chance(int(markers.matched.sum()), compared, np.array(dealt)),
         weak=_by_chance(int(weak.sum()), compared, draws[:, 0]),
@@ -254,57 +246,3 @@ def _confirmed(markers: Markers, width: int) -> sp.csr_array:
     """Confirmed pairs: of shape (entries, width)."""
     at = (markers.entry[markers.confirmed], markers.concept[markers.confirmed])
     return sp.csr_array((np.ones(len(at[0])), at), shape=(len(markers.compared), width))
-
-
-def _pairs(
-    entries: Sequence[TaxonomyEntry], markers: Markers, known: pl.DataFrame, key: str = "concept"
-) -> pl.DataFrame:
-    rows = markers.confirmed
-    table = pl.DataFrame(
-        {
-            "entry": pl.Series([entries[row].id for row in markers.entry[rows]], dtype=pl.String),
-            key: pl.Series(markers.concept[rows], dtype=pl.Int32),
-            "auroc": markers.auroc[rows],
-            "auroc_choosing": markers.choosing[rows],
-            "p_value": markers.p_value[rows],
-        }
-    )
-    if key == "concept":
-        table = table.with_columns(leader=pl.Series(markers.leader[rows], dtype=pl.Int32))
-        known = _facts(known)
-    return table.join(known, on=key, how="left", maintain_order="left")
-
-
-def _facts(concepts: pl.DataFrame) -> pl.DataFrame:
-    known = [pl.col(name).cast(kind) for name, kind in FACTS.items() if name in concepts.columns]
-    absent = [pl.lit(None, kind).alias(name) for name, kind in FACTS.items() if name not in concepts.columns]
-    return concepts.select("concept", *known, *absent).select("concept", *FACTS)
-
-
-def _entries(
-    entries: Sequence[TaxonomyEntry], read: ReadExamples, outcome: np.ndarray, pairs: pl.DataFrame, themes: pl.DataFrame
-) -> pl.DataFrame:
-    table = pl.DataFrame(
-        [(e.id, e.description, e.domain, e.category, e.score) for e in entries],
-        schema={**dict.fromkeys(("entry", "description", "domain", "category"), pl.String), "score": pl.Float64},
-        orient="row",
-    ).with_columns(examples=pl.Series(read.count, dtype=pl.Int64), outcome=pl.Series(outcome.tolist(), dtype=pl.String))
-    weak = (pl.col("performance_status") == "weak").fill_null(value=False)
-    of_concepts = pairs.group_by("entry").agg(n_concepts=pl.len(), n_weak=weak.sum())
-    of_themes = themes.group_by("entry").agg(n_themes=pl.len())
-    for counts in (of_concepts, of_themes):
-        table = table.join(counts, on="entry", how="left", maintain_order="left")
-    return table.with_columns(pl.col("n_concepts", "n_weak", "n_themes").fill_null(0).cast(pl.Int64))
-
-
-def _unexplained(run: RunFolder, concepts: pl.DataFrame, markers: Markers) -> pl.DataFrame:
-    explained = np.unique(markers.concept[markers.confirmed])
-    weak = concepts.filter(is_weak() & ~pl.col("concept").is_in(explained.tolist()))
-    facts = _facts(weak).join(weak.select("concept", "support"), on="concept", maintain_order="left")
-    facts = facts.sort("gap", "concept")
-    names = (run.items["benchmark"] + ": " + run.items["item_id"]).to_list()
-    best = []
-    for concept in facts["concept"]:
-        cas = run.by_concept.cas(np.array([concept]), len(names))
-        best.append([names[item] for item in cas.indices[np.argsort(-cas.data, kind="stable")[:3]]])
-    return facts.with_columns(items=pl.Series(best, dtype=pl.List(pl.String)))

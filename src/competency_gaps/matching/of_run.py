@@ -203,12 +203,13 @@ def _match_examples(
             raise UserError("to match by examples a model has to read them: use Run.match, or match by labels.")
         read(examples_config(base, every, folder), folder / RUN)
     try:
-        gathered = gather_examples(open_folder(folder / RUN), every)
+        read_in = open_folder(folder / RUN)
+        gathered = gather_examples(read_in, every)
     except (UserError, OSError) as error:
         raise UserError(f"{error} Delete {folder}, and the examples are read again.") from error
     asked = np.array([entry.id in chosen for entry in every])
     matching = match_by_examples(run, every, gathered, asked=asked, q=q, seed=seed, progress=progress)
-    _keep(lambda: keep_examples(run, path, listed, example_document(matching)))
+    _keep(lambda: keep_examples(run, path, listed, example_document(matching), read_in))
     return matching
 
 
@@ -239,7 +240,7 @@ def match_tags(
     table = read_tags(tags)
     entries, read = tagged_items(run, table)
     matching = match_by_examples(run, entries, read, q=alpha, seed=seed, progress=progress)
-    _keep(lambda: keep_examples(run, tags, Taxonomy(entries, [], None, ()), example_document(matching)))
+    _keep(lambda: keep_examples(run, tags, Taxonomy(entries, [], None, ()), example_document(matching), None))
     return matching
 
 

@@ -92,7 +92,8 @@ def tagged_items(run: RunFolder, tags: pl.DataFrame) -> tuple[list[TaxonomyEntry
     excluded = joined.filter(~pl.col("kept"))
     left_out = [(visible(name), "excluded") for name in names for _ in range(int(excluded[name].sum() or 0))]
     frame = pl.DataFrame(left_out, schema={"entry": pl.String, "reason": pl.String}, orient="row")
-    return entries, ReadExamples(examples, member.sum(axis=1).astype(np.int64), frame)
+    count, row = member.sum(axis=1).astype(np.int64), used["row"].cast(pl.Int64).to_numpy()
+    return entries, ReadExamples(examples, count, row, frame)
 
 
 def _starts(run: RunFolder) -> list[int]:

@@ -8,7 +8,7 @@ from itertools import count
 
 import polars as pl
 import pytest
-from explorer_extras import PROBE, with_extras
+from explorer_extras import PROBE, by_labels, with_extras
 from explorer_runs import NAMES
 from test_export import _contents, page  # noqa: F401 - a page that stands for the built one
 
@@ -23,7 +23,7 @@ STAYS = frozenset(
     {
         *("concepts.label", "concepts.explainer", "concepts.reference_token", "findings.label", "theme_names.name"),
         *("manifest.versions", "manifest.scope", "manifest.sae", "manifest.span", "manifest.pooling"),
-        *("matches.taxonomy", "scopes.label"),
+        *("matches.taxonomy", "matches.label", "scopes.label"),
     }
 )
 """Texts that a redacted export tells: names, labels, scopes of the configuration, verdicts."""
@@ -178,11 +178,11 @@ def _mark_documents(run, mark) -> None:
     probe = {"concept": 2, "label": mark("probes.label"), **PROBE, "note": mark("probes.new_field")}
     write_json(run / "probes" / "one" / "verdicts.json", {"concepts": [probe]})
     pair = {"entry": mark("matches.entry"), "label_text": mark("matches.label"), "similarity": 0.75, "p_value": 0.01}
-    entry = {"entry": pair["entry"], "description": mark("matches.description"), "bound": 0.5}
-    taxonomy = {"taxonomy": f"/home/{mark('matches.folder')}/{mark('matches.taxonomy')}", "entries": [entry]}
-    write_json(
-        run / "matches" / "list.json", {**taxonomy, "pairs": [{**pair, "concept": 5, "verdict": None}], "themes": []}
-    )
+    entry = {"entry": pair["entry"], "description": mark("matches.description"), "new": mark("matches.entry_field")}
+    entry |= {"domain": mark("matches.domain"), "category": mark("matches.category")}
+    taxonomy = f"/home/{mark('matches.folder')}/{mark('matches.taxonomy')}"
+    held = by_labels(taxonomy, [entry], [{**pair, "concept": 5, "verdict": None}])
+    write_json(run / "matches" / "list.json", {**held, "where": mark("matches.where"), "new": mark("matches.field")})
     row = {"label": mark("scopes.label"), "similarity": 0.7, "p_value": 0.001, "chi_bench_elsewhere": None}
     rows = [{**row, "verdict": None, "concept": 30, "in_scope": True, "coverage_status": "missing"}]
     counts = {name: {"count": 1} for name in ("covered", "under", "missing")}
@@ -223,7 +223,8 @@ def test_a_redacted_export_tells_only_what_is_declared(told):
             *("settings.plugin_source", "settings.policy_option", "judging.judge"),
             *("evidence.category", "left_out.where", "left_out.other", "left_out.quote", "source.warning"),
             *("source.scorer", "source.model", "figures.direction", "figures.option", "probes.label"),
-            *("matches.entry", "matches.description", "scopes.typed", "robustness.against"),
+            *("matches.entry", "matches.description", "matches.domain", "matches.category", "matches.where"),
+            *("scopes.typed", "robustness.against"),
         }
         assert wanted <= kinds, sorted(wanted - kinds)
 

@@ -57,6 +57,10 @@ class Suite:
         )
 
 
+ROWS = np.arange(10_000)[::-1].copy()
+"""Rows of the examples of a world in the run that read them."""
+
+
 def entries_of(count):
     return [TaxonomyEntry(f"e{i}", f"entry {i}", f"domain {i % 2}", None, None, {}) for i in range(count)]
 
@@ -64,7 +68,7 @@ def entries_of(count):
 def matched(suite, planted=20, seed=0):
     made = world(seed, planted=planted, strength=1.0)
     count = np.diff(made.member.indptr)
-    read = ReadExamples(made, count, pl.DataFrame(schema={"entry": pl.String, "reason": pl.String}))
+    read = ReadExamples(made, count, ROWS, pl.DataFrame(schema={"entry": pl.String, "reason": pl.String}))
     return match_by_examples(suite, entries_of(60), read, seed=seed)
 
 
@@ -109,6 +113,7 @@ def test_a_theme_recovers_an_entry_whose_concepts_are_each_too_rare():
     read = ReadExamples(
         replace(made, values=sp.csr_array(values)),
         np.diff(made.member.indptr),
+        ROWS,
         pl.DataFrame(schema={"entry": pl.String, "reason": pl.String}),
     )
     made = match_by_examples(suite, entries_of(60), read)

@@ -34,8 +34,12 @@ export function EntryTable({ list, first }: { list: MatchedList; first: number }
             <thead>
               <tr>
                 <th scope="col">entry</th>
-                <th scope="col">outcome</th>
-                <th scope="col">strongest match</th>
+                <th scope="col" className="words">
+                  outcome
+                </th>
+                <th scope="col" className="words">
+                  strongest concept
+                </th>
                 <th scope="col">
                   <Hint hint={STRENGTH[list.by].hint} term={list.by === "examples" ? "auroc" : null}>
                     {STRENGTH[list.by].name}

@@ -113,12 +113,20 @@ function Pairs({ list, entry }: { list: MatchedList; entry: ListedEntry }) {
               </Hint>
             </th>
             <th scope="col">its p</th>
-            <th scope="col">verdict</th>
+            <th scope="col" className="words">
+              verdict
+            </th>
             <th scope="col">gap</th>
             <th scope="col">q</th>
             <th scope="col">χ model</th>
-            <th scope="col">coverage</th>
-            {judged && <th scope="col">a model’s verdict</th>}
+            <th scope="col" className="words">
+              coverage
+            </th>
+            {judged && (
+              <th scope="col" className="words">
+                a model’s verdict
+              </th>
+            )}
           </tr>
         </thead>
         <tbody>

@@ -10,7 +10,7 @@ import { Failed, Loading } from "../ui/State";
 import { firstOf } from "./choose";
 import { EntryTable } from "./EntryTable";
 import { Unnamed } from "./Unnamed";
-import { howSentence, listName, rateCells } from "./words";
+import { distinctName, howSentence, listName, rateCells } from "./words";
 import "../compare/compare.css";
 import "./matches.css";
 
@@ -63,7 +63,7 @@ function Picker({ lists, place }: { lists: MatchedList[]; place: number }) {
       value={String(place)}
       allowDeselect={false}
       data-testid="list-picker"
-      data={lists.map((list, i) => ({ value: String(i), label: listName(list) }))}
+      data={lists.map((list, i) => ({ value: String(i), label: distinctName(list, lists) }))}
       onChange={(chosen) => go({ params: { list: chosen === "0" ? null : chosen, outcome: null, q: null } })}
     />
   );

@@ -23,9 +23,10 @@ export function entryAt(lists: MatchedList[], number: number) {
   return null;
 }
 
-const strongest = (entry: ListedEntry): number => Math.max(-Infinity, ...entry.pairs.map(({ strength }) => strength));
+/** Of its strongest concept, or of its strongest theme where no concept matches it. */
+const strongest = (entry: ListedEntry): number => entry.pairs[0]?.strength ?? -Infinity;
 
-/** Entries of an outcome (null: of any) that hold a text; by outcome, and the strongest match first. */
+/** Entries of an outcome (null: of any) that hold a text; by outcome, and the strongest first. */
 export function chosenEntries(list: MatchedList, first: number, outcome: Outcome | null, query: string): Chosen[] {
   const text = query.trim().toLowerCase();
   const holds = ({ entry, description, domain, category }: ListedEntry) =>

@@ -49,6 +49,13 @@ export const STRENGTH: Record<MatchedList["by"], { name: string; hint: string }>
 export const listName = ({ name, by, where }: MatchedList): string =>
   `${shorten(visible(name), 60)}, by ${by}${where ? `, where ${shorten(visible(where), 60)}` : ""}`;
 
+/** The same; lists of one name also say when they were compared. */
+export function distinctName(list: MatchedList, lists: MatchedList[]): string {
+  const name = listName(list);
+  const alike = lists.filter((other) => listName(other) === name).length > 1;
+  return alike ? `${name} (${list.created.slice(0, 16).replace("T", " ")})` : name;
+}
+
 /** Description of an entry; redacted, its number. */
 export const entryName = (entry: ListedEntry, redacted: boolean): string =>
   redacted ? `Entry ${entry.entry}` : visible(entry.description);

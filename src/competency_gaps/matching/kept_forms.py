@@ -18,7 +18,6 @@ class ShareForm(FilePart):
 
     count: Count
     of: Count
-    share: float | None
     low: float | None
     high: float | None
 

@@ -222,7 +222,7 @@ def _list_by_labels(form: LabelsForm) -> KeptList:
         for number, entry in enumerate(form.entries, 1)
     ]
     untested = share(sum(entry.outcome == "untested" for entry in entries), len(entries))
-    by_accident, chance = form.calibration.realised.share, form.weak_by_chance
+    null, chance = form.calibration.realised, form.weak_by_chance
     return KeptList(
         taxonomy=_name(form.taxonomy),
         by="labels",
@@ -231,7 +231,7 @@ def _list_by_labels(form: LabelsForm) -> KeptList:
         level=form.alpha,
         entries=entries,
         rates=[
-            _rate("matched", form.recovery, None if by_accident is None else by_accident * len(entries)),
+            _rate("matched", form.recovery, len(entries) * null.count / null.of if null.of else None),
             _rate("weak", form.recovery_weak, chance.expected, p_value=chance.p_value),
             KeptRate("untested", untested.count, untested.of, untested.low, untested.high, *[None] * 4),
         ],

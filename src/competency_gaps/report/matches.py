@@ -32,11 +32,10 @@ class EntryRow:
     entry: KeptEntry
     outcome: str
     strongest: KeptPair | None
-    """None: nothing matches it."""
+    """Its strongest concept, else its strongest theme; None: nothing matches it."""
     concept: dict[str, Any] | None
-    """Row of ``run.concepts`` of the strongest match; None: it is a theme, or there is none."""
+    """Row of ``run.concepts``; None: it is a theme, or there is none."""
     strength: str
-    """Of the strongest match."""
     gap: str
 
 
@@ -87,7 +86,7 @@ def _section(run: RunFolder, kept: KeptList) -> ListSection:
 
 
 def _strength(entry: KeptEntry) -> float:
-    return max((pair.strength for pair in entry.pairs), default=float("-inf"))
+    return entry.pairs[0].strength if entry.pairs else float("-inf")
 
 
 def _row(run: RunFolder, entry: KeptEntry) -> EntryRow:

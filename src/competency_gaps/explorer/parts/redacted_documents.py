@@ -129,7 +129,7 @@ _PAIR = _shown(
     *("concept", "level", "id", "label_text", "similarity", "p_value", "verdict", "coverage_status"),
     *("theme", "label", "name", "auroc", "leader"),
 )
-_SHARE = _shown("count", "of", "share", "low", "high")
+_SHARE = _shown("count", "of", "low", "high")
 _CHANCE: Rule = {"observed": _SHARE, **_shown("expected", "low", "high", "p_value")}
 _ENTRY = _shown("score", "bound", "recovered", "recovered_weak", "examples", "outcome")
 _MATCHES: Rule = {

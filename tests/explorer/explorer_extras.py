@@ -155,6 +155,7 @@ def with_lists(made: Made, folder: Path) -> Made:
     facts = {"description": POINT, "domain": "d <b>", "category": "c", "score": 2.5}
     held["entries"][0] |= {**facts, "examples": 9, "example_rows": [*about[:4], 0, longest]}
     held["entries"][1] |= {"description": "odd", "examples": 2, "example_rows": [5, 6]}
+    held["unexplained"] = [{"concept": 4}]
     contents = [entry["content_sha256"] for entry in read_in.manifest["benchmarks"]]
     held["examples_run"] = {"path": str(read_in.path), "content_sha256": contents}
     held["taxonomy"], held["where"] = "/home/someone/secret folder/points.jsonl", "score < 5"

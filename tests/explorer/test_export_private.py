@@ -96,7 +96,9 @@ def test_what_is_left_of_it(exported, private):
     details = json.loads(contents[f"{private[0].key}/concept/0.json"])
     matched = [one for one in details[5]["matched"] if one["taxonomy"] == "own.csv"]
     shown = "2" if redacted else f"{QUOTED[0]}: of the {QUOTED[1]}"
-    assert matched == [{"taxonomy": "own.csv", "entry": shown, "similarity": 0.75, "verdict": "same"}]
+    # Its number on the page: the entry of the list that ``with_extras`` adds, and the list's own first, come before.
+    expected = {"taxonomy": "own.csv", "by": "labels", "number": 2, "entry": shown, "strength": 0.75, "verdict": "same"}
+    assert matched == [expected]
     (probe,) = info["probes"]
     figures = info["benchmarks"][1]["figures"]
     assert probe["sentence"].startswith("The weakness holds. 9 fresh items") and "Concept" not in probe["sentence"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -35,10 +36,9 @@ def listed(run, tmp_path):
         "weak_concepts": 7,
         "left_out_examples": [],
     }
-    run.path = tmp_path
     (tmp_path / "example-matches").mkdir()
     (tmp_path / "example-matches" / "points.json").write_text(json.dumps(document))
-    return run
+    return replace(run, path=tmp_path)
 
 
 def test_entries_stand_with_outcome_concept_and_rates(listed):
@@ -46,9 +46,8 @@ def test_entries_stand_with_outcome_concept_and_rates(listed):
     start = page.index('<section id="known">')
     section = page[start : page.index('<section id="benchmarks">')]
     assert 'href="#known"' in page and 'id="term-auroc"' in page and 'id="term-by_chance"' in page
-    places = [
-        section.index(f"{outcome}.") for outcome in ("weak", "untested", "matched", "not matched", "not compared")
-    ]
+    outcomes = ("weak", "untested", "matched", "not matched", "not compared")
+    places = [section.index(f"&lt;U+202E&gt; {outcome}.") for outcome in outcomes]
     assert places == sorted(places), "what matters most comes first"
     assert "0.78" in section and "0.67" in section and "points.jsonl, by examples" in section
     assert "recovered as weak: 1 of 4 (25%; 95%: 5% to 70%); by chance 0.3 (0 to 2), p = 0.280" in section

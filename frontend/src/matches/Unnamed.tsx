@@ -21,7 +21,7 @@ export function Unnamed({ list }: { list: MatchedList }) {
       <p className="soft" data-testid="unnamed-count">
         {list.weak_concepts === 0
           ? `The run has no ${of}.`
-          : `${integer(list.unnamed.length)} of ${plural(list.weak_concepts, of)}: what the run shows and the list does not.`}
+          : `${integer(list.unnamed.length)} of ${plural(list.weak_concepts, of)}${list.unnamed.length ? ": what the run shows and the list does not" : ""}.`}
       </p>
       {table.error && <Failed error={table.error} />}
       {list.unnamed.length > 0 && !table.data && !table.error && <Loading what="the concepts" />}

@@ -58,6 +58,10 @@ class Suite:
         )
 
 
+ROWS = np.arange(10_000)[::-1].copy()
+"""Rows of the examples of a world in the run that read them."""
+
+
 def entries_of(count):
     return [TaxonomyEntry(f"e{i}", f"entry {i}", f"domain {i % 2}", None, None, {}) for i in range(count)]
 
@@ -65,7 +69,7 @@ def entries_of(count):
 def matched(suite, planted=20, seed=0, embed=None):
     made = world(seed, planted=planted, strength=1.0)
     count = np.diff(made.member.indptr)
-    read = ReadExamples(made, count, pl.DataFrame(schema={"entry": pl.String, "reason": pl.String}))
+    read = ReadExamples(made, count, ROWS, pl.DataFrame(schema={"entry": pl.String, "reason": pl.String}))
     return match_by_examples(suite, entries_of(60), read, seed=seed, embed=embed)
 
 
@@ -112,6 +116,7 @@ def test_a_theme_recovers_an_entry_whose_concepts_are_each_too_rare():
     read = ReadExamples(
         replace(made, values=sp.csr_array(values)),
         np.diff(made.member.indptr),
+        ROWS,
         pl.DataFrame(schema={"entry": pl.String, "reason": pl.String}),
     )
     made = match_by_examples(suite, entries_of(60), read)
@@ -185,7 +190,21 @@ def test_examples_are_read_once_by_the_runs_model_and_kept_beside_the_list(run, 
     # Domain d1's entries are told by their own words through the model: the prompts of e1 begin with the word of e1.
     assert made.by_examples.matched.observed.count > made.by_examples.matched.high
     kept = list((run.path / "example-matches").glob("*.json"))
-    assert len(kept) == 1 and json.loads(kept[0].read_text())["entries"][0]["entry"] == "e0"
+    assert len(kept) == 1
+    held = json.loads(kept[0].read_text())
+    assert held["entries"][0]["entry"] == "e0"
+    # Where examples can be seen: each entry's own prompts, its strongest concept most active in the first.
+    read_in = cg.open_run(held["examples_run"]["path"])
+    given = {row["id"]: row.get("examples", []) for row in map(json.loads, listed.read_text().splitlines())}
+    strongest = {pair["entry"]: pair["concept"] for pair in reversed(held["pairs"])}
+    assert read_in.has_token_activations and strongest
+    for row in held["entries"]:
+        prompts = [prompt if isinstance(prompt, str) else prompt["prompt"] for prompt in given[row["entry"]]]
+        assert len(row["example_rows"]) == row["examples"]
+        assert set(read_in.items["prompt"][row["example_rows"]]) <= set(prompts)
+        if row["entry"] in strongest:
+            cas = read_in.by_concept.cas(np.array([strongest[row["entry"]]]), read_in.items.height).toarray().ravel()
+            assert (np.diff(cas[row["example_rows"]]) <= 0).all()
     # The second time, and with a filter, no model is asked for; those filtered out are still compared with.
     monkeypatch.setattr(pipeline, "run", lambda *_: pytest.fail("read again"))
     again = run.match(listed, by="examples")

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from competency_gaps.errors import UserError
 from competency_gaps.matching.by_chance import ByChance, Matched, by_chance, exchanged
 from competency_gaps.matching.candidates import is_weak
-from competency_gaps.matching.example_tables import entry_table, pair_table, unexplained_table
+from competency_gaps.matching.example_tables import entries_table, pairs_table, unexplained_table
 from competency_gaps.matching.examples import ReadExamples
 from competency_gaps.matching.exchange import GroupExchange, Verdicts
 from competency_gaps.matching.label_similarity import label_similarity
@@ -49,15 +49,18 @@ class ExampleMatching:
 
     entries: pl.DataFrame
     """One row per entry that was asked for: entry, description, domain, category, score, examples (different ones that
-    were read), outcome (of ``OUTCOMES``), n_concepts, n_weak, n_themes."""
+    were read), example_rows (their rows in ``items.parquet`` of the run that read them, at most
+    ``example_tables.MOST_ROWS``; where a concept is confirmed, those in which the strongest is most active come first),
+    outcome (of ``OUTCOMES``), n_concepts, n_weak, n_themes."""
     pairs: pl.DataFrame
     """One row per entry and confirmed concept, the strongest first: entry, concept, auroc (on the half of the examples
     that did not choose it, net of length), auroc_choosing, p_value, leader (the concept that leads it),
-    label_similarity (cosine of the embedded description and label; null: no label, or not compared), ``FACTS``."""
+    label_similarity (cosine of the embedded description and label; null: no label, or not compared), what the run
+    says of it (``example_tables.FACTS``)."""
     themes: pl.DataFrame
     """The same for themes: entry, theme, auroc, auroc_choosing, p_value, name, gap, performance_status."""
     unexplained: pl.DataFrame
-    """Weak concepts that tell no entry, the lowest gap first: concept, ``FACTS``, support, items (the three in which it
+    """Weak concepts that tell no entry, the lowest gap first: concept, its facts, support, items (the three in which it
     is strongest, as ``benchmark: id``)."""
     weak_concepts: int
     """Weak concepts of the run."""
@@ -152,10 +155,10 @@ def match_by_examples(
         "matched": markers.matched,
     }
     outcome = np.select(list(verdicts.values()), list(verdicts), "not matched")
-    pairs, not_compared = _with_similarity(pair_table(entries, markers.concepts, concepts), entries, embed)
-    themes = pair_table(entries, markers.themes, named.select(_THEME_FACTS), "theme")
+    pairs, not_compared = _with_similarity(pairs_table(entries, markers.concepts, concepts), entries, embed)
+    themes = pairs_table(entries, markers.themes, named.select(_THEME_FACTS), "theme")
     return ExampleMatching(
-        entries=entry_table(entries, read, outcome, pairs, themes).filter(pl.Series(wanted)),
+        entries=entries_table(entries, read, markers.concepts, outcome, pairs, themes).filter(pl.Series(wanted)),
         pairs=pairs,
         themes=themes,
         unexplained=unexplained_table(run, concepts, markers.concepts),

@@ -205,7 +205,8 @@ def _match_examples(
             raise UserError("to match by examples a model has to read them: use Run.match, or match by labels.")
         read(examples_config(base, every, folder), folder / RUN)
     try:
-        gathered = gather_examples(open_folder(folder / RUN), every)
+        read_in = open_folder(folder / RUN)
+        gathered = gather_examples(read_in, every)
     except (UserError, OSError) as error:
         raise UserError(f"{error} Delete {folder}, and the examples are read again.") from error
     asked = np.array([entry.id in chosen for entry in every])
@@ -214,7 +215,7 @@ def _match_examples(
     )
     source = Source.of_path(path, listed.where)
     document = example_document(matching)
-    _keep(lambda: keep_examples(run, source, document, where=listed.where, notes=listed.notes))
+    _keep(lambda: keep_examples(run, source, document, read_in, where=listed.where, notes=listed.notes))
     return matching
 
 
@@ -254,7 +255,7 @@ def match_tags(
         progress.say(note)
     entries, read = tagged_items(run, given)
     matching = match_by_examples(run, entries, read, q=alpha, seed=seed, embed=_embed(embedder), progress=progress)
-    _keep(lambda: keep_examples(run, given.source, example_document(matching), notes=given.notes))
+    _keep(lambda: keep_examples(run, given.source, example_document(matching), None, notes=given.notes))
     return matching
 
 

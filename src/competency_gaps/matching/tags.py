@@ -146,7 +146,7 @@ def tagged_items(run: RunFolder, tags: Tags) -> tuple[list[TaxonomyEntry], ReadE
     excluded = tags.member[:, ~kept].sum(axis=1)
     left_out = [(name, "excluded") for name, count in zip(tags.names, excluded, strict=True) for _ in range(count)]
     frame = pl.DataFrame(left_out, schema={"entry": pl.String, "reason": pl.String}, orient="row")
-    return entries, ReadExamples(examples, member.sum(axis=1).astype(np.int64), frame)
+    return entries, ReadExamples(examples, member.sum(axis=1).astype(np.int64), rows, frame)
 
 
 def _by_table(run: RunFolder, table: pl.DataFrame, source: Source) -> Tags:

@@ -149,6 +149,18 @@ def test_shards_without_them_still_open(tiny_run, copied):
         competency_gaps.open_run(copied).token_activations(5, [0])
 
 
+def test_rows_of_a_missing_or_cut_off_shard_are_an_error_that_names_it(copied):
+    shard = sorted((copied / "activations").glob("*.safetensors"))[0]
+    whole = shard.read_bytes()
+    for left in (None, whole[: len(whole) // 2], b""):
+        shard.unlink()
+        if left is not None:
+            shard.write_bytes(left)
+        with pytest.raises(UserError, match=rf"{shard.name} is missing or damaged: .* Run 'cgaps run'"):
+            competency_gaps.open_run(copied).cas("quiz")
+        shard.write_bytes(whole)
+
+
 def test_excluded_items_have_none(tiny_config, tmp_path):
     sums = {**tiny_config["benchmarks"][1], "limit": 5}
     quiz = {**tiny_config["benchmarks"][0], "limit": 20}

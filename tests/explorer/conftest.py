@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from explorer_extras import with_models
+from explorer_extras import with_lists, with_models
 from explorer_runs import Made, hostile_run
 
 
@@ -17,6 +17,12 @@ def hostile(tmp_path_factory) -> Made:
 def modelled(hostile, tmp_path_factory) -> Made:
     """The same with the scores of five other models, of which one was made an outcome twice."""
     return with_models(hostile, tmp_path_factory.mktemp("modelled"))
+
+
+@pytest.fixture(scope="session")
+def listed(hostile, tmp_path_factory) -> Made:
+    """The same compared with two lists by their examples."""
+    return with_lists(hostile, tmp_path_factory.mktemp("listed"))
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -96,17 +98,69 @@ def add_words(run: Path) -> None:
     (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
+def by_labels(
+    taxonomy: str, entries: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """A kept file of a list that was compared by labels, each entry of which is recovered."""
+    share = {"count": len(entries), "of": len(entries), "low": 0.2, "high": 1.0}
+    usual = {"domain": None, "category": None, "score": None, "bound": 0.5, "recovered": True, "recovered_weak": False}
+    return {
+        "taxonomy": taxonomy,
+        "entries": [{**usual, **entry} for entry in entries],
+        "pairs": [pair for pair in pairs if "concept" in pair],
+        "themes": [pair for pair in pairs if "level" in pair],
+        **dict.fromkeys(("recovery", "recovery_weak", "unnamed_share"), share),
+        "weak_by_chance": {"expected": 0.5, "p_value": 0.3},
+        "calibration": {"realised": share},
+        "unnamed": [],
+    }
+
+
 def add_match(run: Path) -> None:
     """Say that concept 5 matches an entry of somebody's list."""
     pair = {"entry": "e1", "label_text": "x", "similarity": 0.75, "p_value": 0.01, "verdict": "same"}
-    held = {
-        "taxonomy": "/home/someone/secret folder/list.yaml",
-        "entries": [{"entry": "e1", "description": "sums <b>", "bound": 0.5}],
-        "pairs": [{**pair, "concept": 5}],
-        "themes": [{**pair, "level": "theme", "id": 5}],
-    }
+    pairs = [{**pair, "concept": 5}, {**pair, "level": "theme", "id": 5}]
+    held = by_labels("/home/someone/secret folder/list.yaml", [{"entry": "e1", "description": "sums <b>"}], pairs)
     (run / "matches").mkdir()
     (run / "matches" / "list.json").write_text(json.dumps(held))
+
+
+TAGS = ("roman", "odd")
+"""Tags of :func:`with_lists`: items with the word ``Roman``, on which the run is weak, and every third item."""
+POINT = '<img src=x onerror="alert(1)"> \u202e & sums'
+"""Description of an entry of the list of :func:`with_lists`."""
+
+
+def with_lists(made: Made, folder: Path) -> Made:
+    """Copy a run and compare it with two lists: tags of its own items, and points whose examples another run read.
+
+    That run lies beside, as ``examples``; the points have the tags' matches, and its first items for examples.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    run = cg.open_run(shutil.copytree(made.run, folder / "run"))
+    read_in = cg.open_run(shutil.copytree(made.run, folder / "examples"))
+    kept = run.items.filter(pl.col("excluded").is_null())
+    roman = kept["prompt"].str.contains("Roman").cast(int)
+    odd = pl.Series([int(i % 3 == 0) for i in range(kept.height)])
+    tags = kept.select("benchmark", id="item_id").with_columns(roman=roman, odd=odd)
+    tags.write_csv(folder / "tags.csv")
+    run.match_tags(folder / "tags.csv")
+    (file,) = (run.path / "example-matches").iterdir()
+    held = json.loads(file.read_text(encoding="utf-8"))
+    names = dict(zip(TAGS, ("p1", "p2"), strict=True))
+    about = [row for row, text in enumerate(run.items["prompt"]) if "Roman" in text]
+    longest = int(run.items["text"].str.len_chars().arg_max() or 0)
+    for row in (*held["entries"], *held["pairs"], *held["themes"]):
+        row["entry"] = names[row["entry"]]
+    facts = {"description": POINT, "domain": "d <b>", "category": "c", "score": 2.5}
+    held["entries"][0] |= {**facts, "examples": 9, "example_rows": [*about[:4], 0, longest]}
+    held["entries"][1] |= {"description": "odd", "examples": 2, "example_rows": [5, 6]}
+    held["unexplained"] = [{"concept": 4}]
+    contents = [entry["content_sha256"] for entry in read_in.manifest["benchmarks"]]
+    held["examples_run"] = {"path": str(read_in.path), "content_sha256": contents}
+    held["taxonomy"], held["where"] = "/home/someone/secret folder/points.jsonl", "score < 5"
+    (run.path / "example-matches" / "points.json").write_text(json.dumps(held), encoding="utf-8")
+    return Made(run.path, made.dictionary)
 
 
 def add_exemplars(dictionary: Path) -> None:

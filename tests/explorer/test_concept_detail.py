@@ -231,7 +231,8 @@ def test_matches_of_other_peoples_lists(hostile, tmp_path):
     shutil.copytree(hostile.run, folder)
     add_match(folder)
     details = concept_details(Context(open_run(folder), "a"), range(4, 7))
-    expected = {"taxonomy": "list.yaml", "entry": "e1: sums <b>", "similarity": 0.75, "verdict": "same"}
+    expected = {"taxonomy": "list.yaml", "by": "labels", "number": 0, "entry": "e1: sums <b>"}
+    expected |= {"strength": 0.75, "verdict": "same"}
     assert [detail["matched"] for detail in details] == [[], [expected], []]
 
 

@@ -19,7 +19,7 @@ from explorer_runs import HOME, NAMES, SECRETS, SIZES
 from competency_gaps.errors import UserError
 from competency_gaps.explorer import export as export_module
 from competency_gaps.explorer import page_files as page_module
-from competency_gaps.explorer.export import BEGUN, CONCEPTS, ITEMS, MARK, export, read_part
+from competency_gaps.explorer.export import BEGUN, CONCEPTS, ENTRIES, ITEMS, MARK, export, read_part
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts import Parts
 from competency_gaps.explorer.parts.amounts import EXPORTED
@@ -68,6 +68,7 @@ def test_parts_are_those_of_a_server(opened, exported):
         portable=True,
         concepts_per_part=CONCEPTS,
         items_per_part=ITEMS,
+        entries_per_part=ENTRIES,
         amounts=EXPORTED,
     )
     names = list(parts.names())

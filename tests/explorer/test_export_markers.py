@@ -8,7 +8,7 @@ from itertools import count
 
 import polars as pl
 import pytest
-from explorer_extras import PROBE, with_extras
+from explorer_extras import PROBE, by_labels, with_extras
 from explorer_runs import NAMES
 from test_export import _contents, page  # noqa: F401 - a page that stands for the built one
 
@@ -23,7 +23,8 @@ STAYS = frozenset(
     {
         *("concepts.label", "concepts.explainer", "concepts.reference_token", "findings.label", "theme_names.name"),
         *("manifest.versions", "manifest.scope", "manifest.sae", "manifest.span", "manifest.pooling"),
-        *("matches.taxonomy", "scopes.label"),
+        *("matches.taxonomy", "matches.label", "scopes.label"),
+        *("points.taxonomy", "points.label"),
     }
 )
 """Texts that a redacted export tells: names, labels, scopes of the configuration, verdicts."""
@@ -178,16 +179,40 @@ def _mark_documents(run, mark) -> None:
     probe = {"concept": 2, "label": mark("probes.label"), **PROBE, "note": mark("probes.new_field")}
     write_json(run / "probes" / "one" / "verdicts.json", {"concepts": [probe]})
     pair = {"entry": mark("matches.entry"), "label_text": mark("matches.label"), "similarity": 0.75, "p_value": 0.01}
-    entry = {"entry": pair["entry"], "description": mark("matches.description"), "bound": 0.5}
-    taxonomy = {"taxonomy": f"/home/{mark('matches.folder')}/{mark('matches.taxonomy')}", "entries": [entry]}
-    write_json(
-        run / "matches" / "list.json", {**taxonomy, "pairs": [{**pair, "concept": 5, "verdict": None}], "themes": []}
-    )
+    entry = {"entry": pair["entry"], "description": mark("matches.description"), "new": mark("matches.entry_field")}
+    entry |= {"domain": mark("matches.domain"), "category": mark("matches.category")}
+    taxonomy = f"/home/{mark('matches.folder')}/{mark('matches.taxonomy')}"
+    held = by_labels(taxonomy, [entry], [{**pair, "concept": 5, "verdict": None}])
+    write_json(run / "matches" / "list.json", {**held, "where": mark("matches.where"), "new": mark("matches.field")})
+    _mark_points(run, mark)
     row = {"label": mark("scopes.label"), "similarity": 0.7, "p_value": 0.001, "chi_bench_elsewhere": None}
     rows = [{**row, "verdict": None, "concept": 30, "in_scope": True, "coverage_status": "missing"}]
     counts = {name: {"count": 1} for name in ("covered", "under", "missing")}
     scope = {"benchmark": NAMES[1], "clauses": [mark("scopes.typed")], "alpha": 0.01, "bound": 0.6}
     write_json(run / "scopes" / "x.json", {**scope, **counts, "rows": rows})
+
+
+def _mark_points(run, mark) -> None:
+    """A list that was compared by its entries' examples."""
+    share = {"count": 1, "of": 1, "low": 0.2, "high": 1.0}
+    chance = {"observed": share, "expected": 0.1, "low": 0.0, "high": 1.0, "p_value": 0.1, "new": mark("points.new")}
+    texts = {name: mark(f"points.{name}") for name in ("entry", "description", "domain", "category")}
+    pair = {"entry": texts["entry"], "auroc": 0.8, "p_value": 0.01, "leader": 5, "label": mark("points.label")}
+    held = {
+        "taxonomy": f"/home/{mark('points.folder')}/{mark('points.taxonomy')}",
+        "where": mark("points.where"),
+        "notes": [mark("points.note")],
+        "q": 0.05,
+        "entries": [{**texts, "score": 1.0, "examples": 3, "example_rows": [0], "outcome": "matched"}],
+        "pairs": [{**pair, "concept": 5}],
+        "themes": [],
+        **dict.fromkeys(("matched", "weak", "untested"), chance),
+        "unexplained": [{"concept": 2, "items": [mark("points.item")]}],
+        "weak_concepts": 1,
+        "left_out_examples": [{"entry": texts["entry"], "reason": mark("points.reason")}],
+        "examples_run": {"path": f"/home/{mark('points.run')}", "content_sha256": [mark("points.content")]},
+    }
+    write_json(run / "example-matches" / "points.json", held)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["whole", "redacted"])
@@ -223,7 +248,9 @@ def test_a_redacted_export_tells_only_what_is_declared(told):
             *("settings.plugin_source", "settings.policy_option", "judging.judge"),
             *("evidence.category", "left_out.where", "left_out.other", "left_out.quote", "source.warning"),
             *("source.scorer", "source.model", "figures.direction", "figures.option", "probes.label"),
-            *("matches.entry", "matches.description", "scopes.typed", "robustness.against"),
+            *("matches.entry", "matches.description", "matches.domain", "matches.category", "matches.where"),
+            *("points.entry", "points.description", "points.domain", "points.category", "points.where"),
+            *("scopes.typed", "robustness.against"),
         }
         assert wanted <= kinds, sorted(wanted - kinds)
 

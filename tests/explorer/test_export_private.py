@@ -6,7 +6,7 @@ import json
 import shutil
 
 import pytest
-from explorer_extras import PROBE, with_extras
+from explorer_extras import PROBE, by_labels, with_extras
 from explorer_runs import NAMES
 from test_export import _contents, page  # noqa: F401 - a page that stands for the built one
 from typer.testing import CliRunner
@@ -53,11 +53,9 @@ def private(hostile, tmp_path_factory):
     }
     path.write_text(json.dumps(manifest))
     pair = {"entry": QUOTED[0], "label_text": "x", "similarity": 0.75, "p_value": 0.01, "verdict": "same", "concept": 5}
-    entries = [{"entry": name, "description": name, "bound": 0.5} for name in ("first", QUOTED[0])]
+    entries = [{"entry": name, "description": name} for name in ("first", QUOTED[0])]
     entries[1]["description"] = f"of the {QUOTED[1]}"
-    write_json(
-        made.run / "matches" / "own.json", {"taxonomy": "own.csv", "entries": entries, "pairs": [pair], "themes": []}
-    )
+    write_json(made.run / "matches" / "own.json", by_labels("own.csv", entries, [pair]))
     row = {"label": "x", "similarity": 0.7, "p_value": 0.001, "chi_bench_elsewhere": None, "verdict": None}
     lacking = [{**row, "concept": 30, "in_scope": True, "coverage_status": "missing"}]
     counts = {name: {"count": 1} for name in ("covered", "under", "missing")}
@@ -98,7 +96,9 @@ def test_what_is_left_of_it(exported, private):
     details = json.loads(contents[f"{private[0].key}/concept/0.json"])
     matched = [one for one in details[5]["matched"] if one["taxonomy"] == "own.csv"]
     shown = "2" if redacted else f"{QUOTED[0]}: of the {QUOTED[1]}"
-    assert matched == [{"taxonomy": "own.csv", "entry": shown, "similarity": 0.75, "verdict": "same"}]
+    # Its number on the page: the entry of the list that ``with_extras`` adds, and the list's own first, come before.
+    expected = {"taxonomy": "own.csv", "by": "labels", "number": 2, "entry": shown, "strength": 0.75, "verdict": "same"}
+    assert matched == [expected]
     (probe,) = info["probes"]
     figures = info["benchmarks"][1]["figures"]
     assert probe["sentence"].startswith("The weakness holds. 9 fresh items") and "Concept" not in probe["sentence"]

@@ -11,6 +11,7 @@ import sys
 import anyio
 import pytest
 from explorer_dictionary import WIDTH
+from explorer_extras import with_lists
 from explorer_runs import NAMES, Made
 
 from competency_gaps import open_run
@@ -20,6 +21,7 @@ from competency_gaps.explorer.queries import QUERIES, Subject, ask
 mcp = pytest.importorskip("mcp")
 
 ARGUMENTS = {
+    "known_weakness": {"number": 0},
     "finding": {"finding": 0},
     "top_concepts": {"status": "weak", "limit": 5},
     "concept": {"concept": 1},
@@ -49,7 +51,8 @@ def talk(runs, conversation):
 
 def test_every_tool_answers_as_the_query_does(modelled: Made, tmp_path):
     # Without the outcomes, which would be runs of their own.
-    run = shutil.copytree(modelled.run, tmp_path / "run", ignore=shutil.ignore_patterns("outcomes"))
+    run = with_lists(modelled, tmp_path).run
+    shutil.rmtree(run / "outcomes")
 
     async def conversation(client):
         tools = (await client.list_tools()).tools

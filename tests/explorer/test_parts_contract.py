@@ -158,7 +158,7 @@ def test_every_part_is_as_the_page_reads_it(parts):
 
 
 @pytest.fixture(scope="module")
-def filled(hostile, modelled, tmp_path_factory) -> set[str]:
+def filled(hostile, modelled, listed, tmp_path_factory) -> set[str]:
     """Which fields some part or answer of a run with everything beside it fills."""
     made = with_extras(hostile, tmp_path_factory.mktemp("extras"))
     found: set[str] = set()
@@ -183,6 +183,9 @@ def filled(hostile, modelled, tmp_path_factory) -> set[str]:
         (whole.read("groups.json"), "GroupsFile"),
         (whole.read("pairs/0.json"), "Pairing"),
     ]
+    for run, amounts in ((one.run, SERVED), (open_folder(listed.run), EXPORTED)):
+        parts = Parts(run, key="l", amounts=amounts, entries_per_part=9)
+        values += [(parts.read("matches.json"), "MatchesFile"), (parts.read("entry/0.json"), "EntryExamples[]")]
     values += [(as_json(against), "Pairing"), (as_json(unpaired), "Pairing")]
     values += [(made.read(name), kind) for made in (whole, peers) for name, kind in PARTS.items()]
     for content, kind in values:
@@ -247,7 +250,12 @@ def places(kind: str, where: str = "") -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "kind", [*PARTS.values(), "ModelsFile", "GroupsFile", "PairedScores", "Pairing", "RunList", "SearchResult"]
+    "kind",
+    [
+        *PARTS.values(),
+        *("MatchesFile", "EntryExamples[]", "ModelsFile", "GroupsFile", "PairedScores", "Pairing", "RunList"),
+        "SearchResult",
+    ],
 )
 def test_every_field_was_seen_filled(filled, kind):
     name = kind.removesuffix("[]")

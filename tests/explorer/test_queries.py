@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 from explorer_dictionary import WIDTH
+from explorer_extras import with_lists
 from explorer_runs import NAMES, REPEATED, SECRETS
 from scipy.stats import spearmanr
 
@@ -33,6 +34,8 @@ ARGUMENTS = {
     "model_themes": {"limit": 50},
     "model_groups": {"limit": 50},
     "compare_models": {"candidate": "big", "baseline": "small"},
+    "known_weaknesses": {"limit": 50},
+    "known_weakness": {"number": 0, "examples": 10},
     "correlation": {"first": NAMES[0], "second": NAMES[1]},
     "suggestions": {},
     "robustness": {},
@@ -61,8 +64,8 @@ def ids(answer):
     return [one["concept"] for one in answer["concepts"]]
 
 
-def test_every_query_answers(modelled):
-    subject = Subject(Context(open_run(modelled.run), "models"))
+def test_every_query_answers(modelled, tmp_path):
+    subject = Subject(Context(open_run(with_lists(modelled, tmp_path).run), "models"))
     assert ARGUMENTS.keys() == QUERIES.keys()
     for name, arguments in ARGUMENTS.items():
         answer = ask(subject, name, arguments)

@@ -33,7 +33,7 @@ class Suite:
     class by_concept:
         @staticmethod
         def cas(concepts, items):
-            return sp.csr_array(np.arange(items, dtype=float)[None])
+            return sp.csr_array(np.tile(np.arange(items, dtype=float), (len(concepts), 1)))
 
     items = pl.DataFrame({"benchmark": ["b"] * 5, "item_id": list("abcde")})
 
@@ -52,20 +52,25 @@ class Suite:
                 "gap": np.linspace(-0.5, 0.5, width),
                 "q_value": np.ones(width),
                 "performance_status": status,
+                "leader": pl.Series([c if c in weak else None for c in range(width)], dtype=pl.Int32),
                 "coverage_status": ["missing" if c in missing else "covered" for c in range(width)],
             }
         )
+
+
+ROWS = np.arange(10_000)[::-1].copy()
+"""Rows of the examples of a world in the run that read them."""
 
 
 def entries_of(count):
     return [TaxonomyEntry(f"e{i}", f"entry {i}", f"domain {i % 2}", None, None, {}) for i in range(count)]
 
 
-def matched(suite, planted=20, seed=0):
+def matched(suite, planted=20, seed=0, embed=None):
     made = world(seed, planted=planted, strength=1.0)
     count = np.diff(made.member.indptr)
-    read = ReadExamples(made, count, pl.DataFrame(schema={"entry": pl.String, "reason": pl.String}))
-    return match_by_examples(suite, entries_of(60), read, seed=seed)
+    read = ReadExamples(made, count, ROWS, pl.DataFrame(schema={"entry": pl.String, "reason": pl.String}))
+    return match_by_examples(suite, entries_of(60), read, seed=seed, embed=embed)
 
 
 def test_entries_are_weak_untested_matched_or_not():
@@ -104,11 +109,14 @@ def test_a_theme_recovers_an_entry_whose_concepts_are_each_too_rare():
             "name": ["rest", "eight"],
             "gap": [0.0, -0.2],
             "performance_status": ["none", "weak"],
+            "support": [900, 300],
+            "leader": [None, 1],
         }
     )
     read = ReadExamples(
         replace(made, values=sp.csr_array(values)),
         np.diff(made.member.indptr),
+        ROWS,
         pl.DataFrame(schema={"entry": pl.String, "reason": pl.String}),
     )
     made = match_by_examples(suite, entries_of(60), read)
@@ -177,12 +185,26 @@ def test_examples_are_read_once_by_the_runs_model_and_kept_beside_the_list(run, 
     table = made.by_examples.entries
     assert table["examples"].to_list() == [12, 12, 12, 13, 12, 12, 12, 12, 1, 0]
     assert table["outcome"].to_list()[8:] == ["not compared"] * 2
-    assert made.by_examples.left_out["entry"].to_list() == ["e5"]
+    assert made.by_examples.left_out.rows() == [("e5", "too_long")]
     assert "not compared" not in table["outcome"].to_list()[:8]
     # Domain d1's entries are told by their own words through the model: the prompts of e1 begin with the word of e1.
     assert made.by_examples.matched.observed.count > made.by_examples.matched.high
     kept = list((run.path / "example-matches").glob("*.json"))
-    assert len(kept) == 1 and json.loads(kept[0].read_text())["entries"][0]["entry"] == "e0"
+    assert len(kept) == 1
+    held = json.loads(kept[0].read_text())
+    assert held["entries"][0]["entry"] == "e0"
+    # Where examples can be seen: each entry's own prompts, its strongest concept most active in the first.
+    read_in = cg.open_run(held["examples_run"]["path"])
+    given = {row["id"]: row.get("examples", []) for row in map(json.loads, listed.read_text().splitlines())}
+    strongest = {pair["entry"]: pair["concept"] for pair in reversed(held["pairs"])}
+    assert read_in.has_token_activations and strongest
+    for row in held["entries"]:
+        prompts = [prompt if isinstance(prompt, str) else prompt["prompt"] for prompt in given[row["entry"]]]
+        assert len(row["example_rows"]) == row["examples"]
+        assert set(read_in.items["prompt"][row["example_rows"]]) <= set(prompts)
+        if row["entry"] in strongest:
+            cas = read_in.by_concept.cas(np.array([strongest[row["entry"]]]), read_in.items.height).toarray().ravel()
+            assert (np.diff(cas[row["example_rows"]]) <= 0).all()
     # The second time, and with a filter, no model is asked for; those filtered out are still compared with.
     monkeypatch.setattr(pipeline, "run", lambda *_: pytest.fail("read again"))
     again = run.match(listed, by="examples")
@@ -237,39 +259,14 @@ def test_a_run_over_responses_cannot_be_matched_by_examples(run, listed):
         cg.open_run(run.path).match(listed, by="examples")
 
 
-def test_tags_of_the_runs_own_items(run, tmp_path):
-    """A tag of the items in which concept 3 is active is marked by concept 3; random tags are not."""
-    rng = np.random.default_rng(0)
-    values = sp.vstack([run.cas(name) for name in run.benchmarks["benchmark"]]).toarray()
-    support = (values > 0).sum(axis=0)
-    concept = int(np.argmin(np.abs(np.where(run.concepts["ranked"], support, 10**6) - len(values) / 2)))
-    table = run.items.select("benchmark", id="item_id").with_columns(
-        planted=pl.Series((values[:, concept] > 0).astype(int)), random=pl.Series(rng.integers(0, 2, len(values)))
-    )
-    path = tmp_path / "tags.csv"
-    table.write_csv(path)
-    made = run.match_tags(path)
-    assert made.entries["entry"].to_list() == ["planted", "random"]
-    assert made.entries["examples"].to_list() == list(table.select("planted", "random").sum().row(0))
-    for wrong, message in (
-        (table.with_columns(id=pl.lit("x")), "more than once"),
-        (table.drop("planted", "random"), "expected a column 'id' and a column per tag"),
-        (table.with_columns(planted=pl.lit("maybe")), "'maybe' is none of 0, 1, true, false"),
-        (table.head(1).with_columns(id=pl.lit("x")), "is in no benchmark of the run"),
-    ):
-        wrong.write_csv(path)
-        with pytest.raises(UserError, match=message):
-            run.match_tags(path)
-
-
 def test_a_list_without_examples_is_matched_by_labels_and_says_so_otherwise(tiny_run, tmp_path):
     path = tmp_path / "plain.json"
     path.write_text(json.dumps([{"id": "a", "description": "adding numbers"}]), encoding="utf-8")
     assert not examples.has_examples(read_taxonomy(path).entries)
     with pytest.raises(UserError, match="no entry of the list has example prompts"):
         tiny_run.match(path, by="examples")
-    with pytest.raises(UserError, match="kinds, embedder: only for matching by labels"):
-        tiny_run.match(path, by="examples", kinds=["imported"], embedder="x")
+    with pytest.raises(UserError, match="kinds: only for matching by labels"):
+        tiny_run.match(path, by="examples", kinds=["imported"])
     with pytest.raises(UserError, match="by 'names': expected both, examples, labels"):
         tiny_run.match(path, by="names")
 

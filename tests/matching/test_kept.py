@@ -29,7 +29,8 @@ from competency_gaps.matching import (
     read_taxonomy,
     scope,
 )
-from competency_gaps.matching.kept import keep_matching, keep_scope, read_matches, read_scopes
+from competency_gaps.matching.kept import keep_matching, keep_scope, read_scopes
+from competency_gaps.matching.kept_lists import has_lists, read_lists
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.stages.naming import name_finished_run
 
@@ -87,30 +88,60 @@ def scoped(benchmark="quiz", status="missing", **options):
     return scope(concept_table(LABELS), by_benchmark, benchmark, claim, embed_words, **options)
 
 
+def matches_of(run):
+    """Every pair of every kept list: list, entry, pair."""
+    return [(kept, entry, pair) for kept in read_lists(run) for entry in kept.entries for pair in entry.pairs]
+
+
 def answers(requests, verdict):
     return [Answer(one.id, "", json.dumps({"verdict": verdict}), None, None, None, None, None) for one in requests]
 
 
-def test_matches_are_read_as_they_were_found(run, taxonomy):
-    read, found = matched(taxonomy, THEMES)
-    assert read_matches(run) == []
-    keep_matching(run, taxonomy, read, {"seed": 0}, found)
-    kept = read_matches(run)
-    numbers = {one["id"]: number for number, one in enumerate(ENTRIES, 1)}
-    assert all(one.number == numbers[one.entry] for one in kept)
-    rows = found.pairs.select("entry", "concept", "label_text", "similarity", "p_value").rows()
-    assert [(m.entry, m.concept, m.label, m.similarity, m.p_value) for m in kept if m.concept is not None] == rows
+def test_matches_are_read_as_they_were_kept(run, taxonomy):
+    read, made = matched(taxonomy, THEMES)
+    assert read_lists(run) == []
+    keep_matching(run, taxonomy, read, {"seed": 0}, made)
+    (kept,) = read_lists(run)
+    assert (kept.taxonomy, kept.by, kept.where, kept.examples_run) == ("weak nesses.json", "labels", None, None)
+    assert [(entry.number, entry.entry, entry.description) for entry in kept.entries] == [
+        (number, entry["id"], entry["description"]) for number, entry in enumerate(ENTRIES, 1)
+    ]
+    assert [entry.bound for entry in kept.entries] == made.entries["bound"].to_list()
+    rows = made.pairs.select("entry", "concept", "label_text", "similarity", "p_value").rows()
+    pairs = [(entry.entry, pair) for _, entry, pair in matches_of(run)]
+    of_concepts = [(entry, pair) for entry, pair in pairs if pair.concept is not None]
+    assert [(e, p.concept, p.label, p.strength, p.p_value) for e, p in of_concepts] == rows
     assert [(entry, concept) for entry, concept, *_ in rows] == [("sums", 0), ("sums", 2), ("french", 1)]
-    bounds, texts = (
-        dict(found.entries.select("entry", "bound").iter_rows()),
-        {e["id"]: e["description"] for e in ENTRIES},
-    )
-    for one in kept:
-        assert one.taxonomy == "weak nesses.json" and one.description == texts[one.entry] and one.verdict is None
-        assert (one.bound is None) if one.concept is None else one.bound == bounds[one.entry] < one.similarity
-    assert [(m.entry, m.level, m.theme, m.label) for m in kept if m.concept is None] == [
+    bounds = dict(made.entries.select("entry", "bound").iter_rows())
+    assert all(pair.verdict is None and bounds[entry] < pair.strength for entry, pair in of_concepts)
+    assert [(entry, p.level, p.theme, p.label) for entry, p in pairs if p.concept is None] == [
         ("french", "subtheme", 0, "french verbs and nouns")
     ]
+
+
+def test_the_outcome_by_labels_follows_verdicts_and_coverage(run, taxonomy):
+    """Concepts 0 and 2 match "sums", concept 1 matches "french"; nothing matches "quilts"."""
+    cases = [
+        ({0: "weak"}, {}, ["weak", "matched", "not matched"]),
+        ({}, {0: "missing", 2: "under", 1: "typical"}, ["untested", "matched", "not matched"]),
+        ({}, {0: "missing", 2: "over", 1: "missing"}, ["matched", "untested", "not matched"]),
+        ({1: "weak"}, {0: "under", 2: "under", 1: "under"}, ["untested", "weak", "not matched"]),
+    ]
+    for weak, coverage, expected in cases:
+        table = concept_table(LABELS).with_columns(
+            performance_status=pl.Series([weak.get(i, "typical") for i in range(len(LABELS))]),
+            coverage_status=pl.Series([coverage.get(i, "typical") for i in range(len(LABELS))]),
+        )
+        read = read_taxonomy(taxonomy)
+        keep_matching(run, taxonomy, read, {}, match(read.entries, candidates(table), embed_words, draws=39))
+        (kept,) = read_lists(run)
+        assert [entry.outcome for entry in kept.entries] == expected
+        rates = {rate.outcome: (rate.count, rate.of) for rate in kept.rates}
+        assert rates == {
+            "matched": (2, 3),
+            **{name: (expected.count(name), 3) for name in ("weak", "untested")},
+        }
+        assert (kept.unnamed, kept.weak_concepts) == ([], len(weak))
 
 
 def test_verdicts_are_kept_and_unrelated_pairs_are_no_matches(run, taxonomy):
@@ -118,7 +149,8 @@ def test_verdicts_are_kept_and_unrelated_pairs_are_no_matches(run, taxonomy):
     first, second = confirm_requests(pairs_of(found))
     judged = apply_verdicts(found, [*answers([first], "related"), *answers([second], "unrelated")])
     keep_matching(run, taxonomy, read, {}, judged)
-    assert [(one.entry, one.verdict) for one in read_matches(run)] == [("sums", "related")] * 2
+    verdicts = [(entry.entry, pair.verdict) for _, entry, pair in matches_of(run)]
+    assert verdicts == [("sums", "related")] * 2
 
 
 def test_a_list_has_one_file_per_filter_and_other_lists_of_its_name_have_their_own(run, tmp_path, taxonomy):
@@ -131,8 +163,10 @@ def test_a_list_has_one_file_per_filter_and_other_lists_of_its_name_have_their_o
         names.add(keep_matching(run, tmp_path / name, read, {}, found))
     assert len(names) == 8 and set((run.path / "matches").iterdir()) == names
     assert all(len(one.name) < 120 and one.name.isascii() and not one.name.startswith(".") for one in names)
-    assert len(read_matches(run)) == 8 * 3
-    assert {m.taxonomy for m in read_matches(run)} >= {"<U+DCFF><U+202E>.json", "weak nesses.json"}
+    lists = read_lists(run)
+    assert len(lists) == 8 and len(matches_of(run)) == 8 * 3
+    assert {kept.taxonomy for kept in lists} >= {"<U+DCFF><U+202E>.json", "weak nesses.json"}
+    assert [kept.where for kept in lists].count("score<5") == 1
 
 
 def test_what_a_scope_lacks_is_read_as_it_was_found(run):
@@ -196,7 +230,7 @@ def test_damaged_matches_are_refused(run, taxonomy, place, value):
     path = keep_matching(run, taxonomy, read, {}, found)
     changed(path, *place, value=value)
     with pytest.raises(UserError, match=r"is damaged.*Run 'cgaps match' again") as error:
-        read_matches(run)
+        read_lists(run)
     assert str(path) in str(error.value)
 
 
@@ -223,14 +257,14 @@ def test_malformed_kept_files_are_refused(run, content):
     (run.path / "matches").mkdir()
     (run.path / "matches" / "x.json").write_bytes(content)
     with pytest.raises(UserError, match=r"x\.json is damaged"):
-        read_matches(run)
+        read_lists(run)
 
 
 def test_half_written_files_and_others_are_passed_over(run):
     (run.path / "matches").mkdir()
     for name in (".x.json.part", ".x.json", "notes.txt"):
         (run.path / "matches" / name).write_text("{")
-    assert read_matches(run) == []
+    assert read_lists(run) == [] and not has_lists(run.path)
 
 
 @pytest.fixture
@@ -282,8 +316,8 @@ def test_the_commands_keep_what_they_print(labelled, taxonomy, monkeypatch):
     kept = json.loads(file.read_text())
     assert {key: kept[key] for key in printed if key != "run"} == {k: v for k, v in printed.items() if k != "run"}
     assert (kept["seed"], kept["alpha"], kept["kinds"], kept["where"]) == (3, 0.05, None, None)
-    matches = read_matches(open_folder(labelled))
-    assert [match.concept for match in matches] == [pair["concept"] for pair in printed["pairs"]]
+    matches = matches_of(open_folder(labelled))
+    assert [pair.concept for _, _, pair in matches] == [pair["concept"] for pair in printed["pairs"]]
     benchmark = open_folder(labelled).benchmarks["benchmark"][0]
     options = ("--benchmark", benchmark, "--describe", LABELS[1], "--limit", "2", "--quiet", "--json")
     printed = call("scope", labelled, *options)

@@ -58,6 +58,30 @@ def test_random_entries_are_not_matched():
     assert with_match <= 7  # 5% of 60 are 3; more than 7 have a chance below 1%
 
 
+def with_shared_examples(made, shared=4):
+    """Each entry of a domain also has the first examples of the next one of that domain."""
+    member = made.member.toarray()
+    for entry in range(len(member) - 2):
+        member[entry, np.flatnonzero(made.member.toarray()[entry + 2])[:shared]] = 1
+    return dataclasses.replace(made, member=sp.csr_array(member))
+
+
+def test_random_entries_that_share_examples_are_not_matched():
+    made = [with_shared_examples(world(seed)) for seed in range(40)]
+    with_match = sum(find_markers(world, ABLE, seed=seed).matched.any() for seed, world in enumerate(made))
+    assert with_match <= 5  # 5% of 40 are 2; more than 5 have a chance below 2%
+
+
+def test_planted_entries_that_share_examples_are_found_and_random_ones_are_not():
+    """A shared example counts for both entries: of each pair of neighbours each is matched by its own concept."""
+    right = other = 0
+    for seed in range(3):
+        markers = find_markers(with_shared_examples(world(seed, planted=20)), ABLE, seed=seed)
+        right += (markers.confirmed & (markers.concept == markers.entry)).sum()
+        other += markers.matched[20:].sum()
+    assert right >= 0.95 * 60 and other <= 0.05 * (right + other)
+
+
 def test_entries_of_long_prompts_are_not_matched_by_their_length(monkeypatch):
     """Every tenth entry has prompts three times as long, and 20 concepts go with length alone."""
     long = np.arange(60) % 10 == 0

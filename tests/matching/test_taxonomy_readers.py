@@ -238,6 +238,7 @@ def attempt(uuid, probe, results, status=2):
         "uuid": uuid,
         "status": status,
         "probe_classname": probe,
+        "prompt": {"turns": [{"role": "user", "content": {"text": f"attack {uuid}"}}]},
         "detector_results": results,
     }
 

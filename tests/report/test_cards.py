@@ -118,10 +118,10 @@ def test_each_header_leads_to_an_explained_word(rendered, run):
 
 
 def test_a_glossary_explains_each_column_once():
-    shown = glossary([columns.GAP, columns.GAP, columns.LIFT], EVIDENCE, themes=False, labelled=False)
+    shown = glossary([columns.GAP, columns.GAP, columns.LIFT], EVIDENCE, themes=False, labelled=False, lists=False)
     keys = [one.key for one in shown]
     assert keys.count("gap") == 1 and keys[-1] == "lift" and "theme" not in keys and "marks" not in keys
-    more = glossary([], EVIDENCE, themes=True, labelled=True)
+    more = glossary([], EVIDENCE, themes=True, labelled=True, lists=True)
     assert {"theme", "marks"} <= {one.key for one in more}
     assert all(one.meaning.endswith(".") and ".." not in one.meaning for one in (*shown, *more))
 
@@ -130,7 +130,7 @@ def test_the_glossary_names_what_the_run_compares_items_at():
     def said(strata):
         known = {
             one.key: f"{one.title}: {one.meaning}"
-            for one in glossary([], {**EVIDENCE, "strata": strata}, themes=False, labelled=False)
+            for one in glossary([], {**EVIDENCE, "strata": strata}, themes=False, labelled=False, lists=False)
         }
         assert "0.03" in known["negligible"]
         return known

@@ -19,7 +19,7 @@ import { carried } from "./carry";
 import { Details } from "./Details";
 import { familyOf, headOf, heads, modelsOf, outcomeWords, runOf } from "./family";
 import { oddities } from "./odd";
-import { address, go, type Route, useRoute } from "./route";
+import { address, go, type Route, useRoute, type View } from "./route";
 import { runName } from "./runName";
 import { useBenchmark, useFace, useRun, useRunList } from "./state";
 import { absent, menuOf, viewOf } from "./views";
@@ -30,7 +30,7 @@ export function Shell({ unknown }: { unknown: string | null }) {
   const list = useRunList();
   const { runs } = list;
   const route = useRoute();
-  const entry = viewOf(route.view, list, run.key);
+  const entry = viewOf(route.view, list, run);
   useEffect(() => {
     document.title = `${entry.title} · ${runName(run.key, runs)} · Competency Gaps`;
   }, [entry, run, runs]);
@@ -90,7 +90,7 @@ function Odd() {
   const route = useRoute();
   const list = useRunList();
   const others = list.runs.filter((other) => other.key !== run.key);
-  const why = absent(route.view, list, run.key);
+  const why = absent(route.view, list, run);
   const asked =
     ["concepts", "map"].includes(route.view) && ["theme", "subtheme"].some((name) => route.params.has(name));
   const themes = useLoaded(asked && run.has.themes ? run.key : null, () => readThemes(run.key));
@@ -113,6 +113,9 @@ function Odd() {
   );
 }
 
+/** Views of one thing of a run, and the view of the menu that lists these. */
+const PARENTS: Partial<Record<View, View>> = { finding: "findings", entry: "matches" };
+
 /** Shows another run, with whatever of the address is true of it too. */
 async function goToRun(key: string, from: RunInfo, { params, view }: Route): Promise<void> {
   try {
@@ -123,7 +126,7 @@ async function goToRun(key: string, from: RunInfo, { params, view }: Route): Pro
         : null;
     go({
       run: key,
-      ...(view === "finding" ? { view: "findings" as const } : {}),
+      ...(PARENTS[view] ? { view: PARENTS[view] } : {}),
       params: carried(params, from, to, themes),
     });
   } catch {
@@ -285,8 +288,8 @@ function Menu() {
   }, [route.view]);
   return (
     <nav className="menu" aria-label="Views" ref={place}>
-      {menuOf(list, run.key).map(({ view, title, icon: Icon }) => {
-        const here = route.view === view || (route.view === "finding" && view === "findings");
+      {menuOf(list, run).map(({ view, title, icon: Icon }) => {
+        const here = route.view === view || PARENTS[route.view] === view;
         return (
           <NavLink
             key={view}

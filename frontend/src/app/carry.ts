@@ -12,7 +12,7 @@ const OF_CONCEPTS = ["concept", "ids", "at"];
 /** Parameters that name a benchmark. */
 const OF_BENCHMARKS = ["benchmark", "x", "y"];
 /** Parameters that speak of one run's items, findings or themes. */
-const OF_RUN = ["item", "group", "theme", "subtheme", "with", "finding", "cluster"];
+const OF_RUN = ["item", "group", "theme", "subtheme", "with", "finding", "cluster", "list"];
 
 /** The parameters of an address to the same view of another run. `themes`: those of both runs, where they have any. */
 export function carried(

@@ -8,6 +8,7 @@ import type { RunInfo, Theme } from "../data/types";
 import { integer } from "../format";
 import { SORTS as ITEM_SORTS, OUTCOMES } from "../items/choose";
 import { COLOURINGS } from "../map/colouring";
+import { OUTCOMES as ENTRY_OUTCOMES } from "../matches/words";
 import { shorten, visible } from "../text";
 import { placeOf } from "./benchmarks";
 import type { Route, View } from "./route";
@@ -36,6 +37,7 @@ const WORDS: { name: string; views?: View[]; words: (run: RunInfo) => readonly s
   },
   { name: "layout", views: ["map"], words: () => ["meaning", "gaps"] },
   { name: "outcome", views: ["items"], words: () => OUTCOMES.map((outcome) => outcome.value) },
+  { name: "outcome", views: ["matches"], words: () => ENTRY_OUTCOMES },
   { name: "kind", views: ["models"], words: () => ["score", "peers"] },
   ...["model", "a", "b"].map((name) => ({ name, views: ["models" as const], words: (run: RunInfo) => run.models })),
   { name: "measure", views: ["correlation"], words: () => MEASURES },

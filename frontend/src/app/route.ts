@@ -9,6 +9,8 @@ export const VIEWS = [
   "concepts",
   "map",
   "items",
+  "matches",
+  "entry",
   "correlation",
   "compare",
   "suggestions",
@@ -21,7 +23,7 @@ export interface Route {
   /** Empty: the first run. */
   run: string;
   view: View;
-  /** What stands behind the view: the number of a finding; empty: nothing. */
+  /** What stands behind the view: the number of a finding or an entry; empty: nothing. */
   rest: string;
   /** A view that the address names and that is not there: the overview stands in its place. */
   unknown: string | null;

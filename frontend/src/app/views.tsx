@@ -7,6 +7,7 @@ import {
   IconGitCompare,
   IconIdBadge2,
   IconLayoutDashboard,
+  IconListCheck,
   IconMessageCircle,
   IconTable,
   IconTarget,
@@ -18,11 +19,13 @@ import { Chat } from "../chat/Chat";
 import { Compare } from "../compare/Compare";
 import { Concepts } from "../concepts/Concepts";
 import { Correlation } from "../correlation/Correlation";
-import type { RunList } from "../data/types";
+import type { RunInfo, RunList } from "../data/types";
 import { FindingList } from "../findings/FindingList";
 import { FindingView } from "../findings/FindingView";
 import { Items } from "../items/Items";
 import { ConceptMap } from "../map/ConceptMap";
+import { EntryView } from "../matches/EntryView";
+import { Matches } from "../matches/Matches";
 import { Models } from "../models/Models";
 import { Overview } from "../overview/Overview";
 import { Suggestions } from "../suggestions/Suggestions";
@@ -43,19 +46,30 @@ const ENTRIES: Entry[] = [
   { view: "concepts", title: "Themes and concepts", icon: IconTable, show: Concepts },
   { view: "map", title: "Concept map", icon: IconChartDots3, show: ConceptMap },
   { view: "items", title: "Items", icon: IconFileText, show: Items },
+  { view: "matches", title: "Known weaknesses", icon: IconListCheck, show: Matches },
   { view: "correlation", title: "Correlation", icon: IconArrowsLeftRight, show: Correlation },
   { view: "compare", title: "Compare", icon: IconGitCompare, show: Compare },
   { view: "suggestions", title: "Suggestions", icon: IconBulb, show: Suggestions },
   { view: "chat", title: "Chat insights", icon: IconMessageCircle, show: Chat },
   { view: "card", title: "Trust and run card", icon: IconIdBadge2, show: Card },
 ];
-const FINDING: Entry = { view: "finding", title: "Finding", icon: IconTarget, show: FindingView };
+/** Views of one thing, to which a view of the menu leads. */
+const SINGLE: Entry[] = [
+  { view: "finding", title: "Finding", icon: IconTarget, show: FindingView },
+  { view: "entry", title: "Known weakness", icon: IconListCheck, show: EntryView },
+];
 
 /**
  * Why a run lacks a view; null: it has it. An exported page has no chat and cannot open a second run; only a run with
- * the scores of several models has a view of them.
+ * the scores of several models has a view of them, and only one that was compared with lists of these.
  */
-export function absent(view: View, { mode, runs }: Pick<RunList, "mode" | "runs">, key: string): string | null {
+export function absent(
+  view: View,
+  { mode, runs }: Pick<RunList, "mode" | "runs">,
+  { key, has }: Pick<RunInfo, "key" | "has">,
+): string | null {
+  if (view === "matches" && !has.matches)
+    return "This run was compared with no list of known weaknesses. cgaps match does that.";
   if (view === "models" && familyOf(key, runs).length === 0)
     return "This run has the scores of one model only. Others are added with cgaps score.";
   if (mode !== "static") return null;
@@ -66,11 +80,10 @@ export function absent(view: View, { mode, runs }: Pick<RunList, "mode" | "runs"
 }
 
 /** What the menu offers. */
-export const menuOf = (list: RunList, key: string): Entry[] =>
-  ENTRIES.filter((entry) => absent(entry.view, list, key) === null);
+export const menuOf = (list: RunList, run: RunInfo): Entry[] =>
+  ENTRIES.filter((entry) => absent(entry.view, list, run) === null);
 
 /** What is shown at an address; the overview where the run has no such view. */
-export function viewOf(view: View, list: RunList, key: string): Entry {
-  if (view === "finding") return FINDING;
-  return menuOf(list, key).find((entry) => entry.view === view) ?? ENTRIES[0]!;
+export function viewOf(view: View, list: RunList, run: RunInfo): Entry {
+  return [...SINGLE, ...menuOf(list, run)].find((entry) => entry.view === view) ?? ENTRIES[0]!;
 }

@@ -1,6 +1,8 @@
+import { address, useRoute } from "../app/route";
 import { type Table, text } from "../data/table";
 import type { ConceptDetail } from "../data/types";
 import { decimal } from "../format";
+import { STRENGTH } from "../matches/words";
 import { shownToken, visible } from "../text";
 import { ConceptLink, Status } from "../ui/Marks";
 
@@ -37,6 +39,7 @@ export function Related({ title, hint, pairs, table, none }: RelatedProps) {
 
 /** Entries of other people's lists that the concept stands for. */
 export function Matched({ detail }: { detail: ConceptDetail }) {
+  const route = useRoute();
   if (detail.matched.length === 0) return null;
   return (
     <section>
@@ -44,11 +47,16 @@ export function Matched({ detail }: { detail: ConceptDetail }) {
       <ul className="related">
         {detail.matched.map((match, i) => (
           <li key={i}>
-            <span className="soft" title="Similarity of the entry and the label">
-              {decimal(match.similarity)}
+            <span className="soft" title={STRENGTH[match.by].hint}>
+              {decimal(match.strength)}
             </span>
             <span>
-              <bdi>{visible(match.entry)}</bdi> <span className="soft">({visible(match.taxonomy)})</span>
+              <a href={address(route, { view: "entry", rest: match.number })}>
+                <bdi>{visible(match.entry)}</bdi>
+              </a>{" "}
+              <span className="soft">
+                ({visible(match.taxonomy)}, by {match.by})
+              </span>
             </span>
             <span className="soft">{match.verdict ? visible(match.verdict) : ""}</span>
           </li>

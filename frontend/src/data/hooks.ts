@@ -6,10 +6,12 @@ import { source } from "./source";
 import type { Table } from "./table";
 import type {
   ConceptDetail,
+  EntryExamples,
   FindingItems,
   GroupsFile,
   ItemConcepts,
   ItemDetail,
+  MatchesFile,
   ModelsFile,
   Pairing,
   RunInfo,
@@ -32,7 +34,7 @@ function once<T>(path: string, read: (bytes: Uint8Array) => T | Promise<T>): Pro
   const promise = source.read(path).then(read);
   promises.set(path, promise);
   promise.catch(() => promises.delete(path));
-  const details = [...promises.keys()].filter((path) => /\/(concept|item|active)\/\d+\.json$/.test(path));
+  const details = [...promises.keys()].filter((path) => /\/(concept|item|active|entry)\/\d+\.json$/.test(path));
   for (const old of details.slice(0, Math.max(0, details.length - KEPT))) promises.delete(old);
   return promise;
 }
@@ -44,18 +46,23 @@ export const readRun = (key: string) => once(`${key}/run.json`, json<RunInfo>);
 export const readThemes = (key: string) => once(`${key}/themes.json`, json<ThemeFile>);
 export const readFindingItems = (key: string) => once(`${key}/findings.json`, json<FindingItems[]>);
 const readModels = (key: string) => once(`${key}/models.json`, json<ModelsFile>);
+const readMatches = (key: string) => once(`${key}/matches.json`, json<MatchesFile>);
 const readGroups = (key: string) => once(`${key}/groups.json`, json<GroupsFile>);
 const readPair = (key: string, pair: number) => once(`${key}/pairs/${pair}.json`, json<Pairing>);
 const readAgainst = (key: string, other: string) => once(`${key}/against/${other}.json`, json<Pairing>);
 export const readTable = (key: string, name: TableName) => once<Table>(`${key}/${name}`, parquetTable);
 
-/** One of the details of a kind, of which a part holds `size`. */
-async function readDetail<T>(run: RunInfo, kind: "concept" | "item" | "active", number: number): Promise<T> {
-  const [size, key] = kind === "concept" ? [run.shards.concepts, run.key] : [run.shards.items, run.home];
+type Kind = "concept" | "item" | "active" | "entry";
+
+/** One of the details of a kind, of which a part holds some. */
+async function readDetail<T>(run: RunInfo, kind: Kind, number: number): Promise<T> {
+  const { concepts, items, entries } = run.shards;
+  const size = { concept: concepts, item: items, active: items, entry: entries }[kind];
+  const key = kind === "item" || kind === "active" ? run.home : run.key;
   const part = Math.floor(number / size);
   const details = await once(`${key}/${kind}/${part}.json`, json<T[]>);
   const detail = details[number - part * size];
-  if (!detail) throw new Error(`This run has no ${kind === "concept" ? "concept" : "item"} ${number}.`);
+  if (!detail) throw new Error(`This run has no ${kind === "active" ? "item" : kind} ${number}.`);
   return detail;
 }
 
@@ -91,6 +98,10 @@ export const useRunInfo = (key: string | null) => useLoaded(key, () => readRun(k
 export const useThemes = (run: RunInfo) => useLoaded(run.has.themes ? run.key : null, () => readThemes(run.key));
 export const useFindingItems = (key: string | null) => useLoaded(key, () => readFindingItems(key!));
 export const useModels = (key: string | null) => useLoaded(key, () => readModels(key!));
+/** Null: the run has none. */
+export const useMatches = (key: string | null) => useLoaded(key, () => readMatches(key!));
+export const useEntryExamples = (run: RunInfo, entry: number) =>
+  useLoaded(`${run.key}/${entry}`, () => readDetail<EntryExamples>(run, "entry", entry));
 /** Null: they are not needed now. */
 export const useGroups = (key: string | null) => useLoaded(key, () => readGroups(key!));
 export const usePair = (key: string, pair: number | null) =>

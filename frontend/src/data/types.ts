@@ -52,6 +52,7 @@ export interface RunList {
 export interface Shards {
   concepts: number;
   items: number;
+  entries: number;
 }
 
 /** What a run and its dictionary have beside tables. */
@@ -62,6 +63,8 @@ export interface Has {
   lift: boolean;
   promoted: boolean;
   similar: boolean;
+  /** Whether lists of other people were compared with the run (`cgaps match`). */
+  matches: boolean;
 }
 
 /** How many concepts are what. */
@@ -482,8 +485,14 @@ export interface ConceptLabel {
 /** An entry of somebody's list (`cgaps match`). */
 export interface MatchedEntry {
   taxonomy: string;
+  /** What matches it: what the entry's examples excite, or the concept's label. */
+  by: "examples" | "labels";
+  /** The entry's number on the page, as of `ListedEntry`. */
+  number: number;
   entry: string;
-  similarity: number;
+  /** By labels the cosine of the texts, by examples the AUROC net of length. */
+  strength: number;
+  /** A model's; null: not asked. */
   verdict: string | null;
 }
 
@@ -641,6 +650,122 @@ export interface ItemConcepts {
   active: number;
   /** The most salient first: all of them from a server, some in an exported explorer. */
   concepts: ActiveConcept[];
+}
+
+/** How many entries have an outcome, and how many by chance. */
+export interface OutcomeRate {
+  /** `matched`: weak and untested entries are among them. */
+  outcome: "matched" | "weak" | "untested";
+  count: number;
+  /** Entries that were compared. */
+  of: number;
+  /** Ends of the share's 95% interval. */
+  low: number | null;
+  high: number | null;
+  /** Entries by chance, on average; null: not computed. */
+  expected: number | null;
+  /** Ends of what 95% of the draws give; null: not computed. */
+  expected_low: number | null;
+  expected_high: number | null;
+  /** Share of the draws with as many; null: not computed. */
+  p_value: number | null;
+}
+
+/** A concept or theme that an entry matches. */
+export interface MatchPair {
+  /** null: a theme. */
+  concept: number | null;
+  /** null: a concept. */
+  level: "theme" | "subtheme" | null;
+  /** null: a concept. */
+  theme: number | null;
+  /** Label of the concept, or name of the theme, when they were matched. */
+  label: string | null;
+  /** By labels the cosine of the texts, by examples the AUROC net of length. */
+  strength: number;
+  p_value: number;
+  /** A model's; null: not asked. */
+  verdict: string | null;
+  /**
+   * By examples, the concept that is active in the same examples and stronger; itself if it leads; null: a theme, or by
+   * labels.
+   */
+  leader: number | null;
+}
+
+/** An entry of a list. Its number on the page is its place among the entries of all lists. */
+export interface ListedEntry {
+  /** Its id; redacted, its number in the list, from 1. */
+  entry: string;
+  /** The same where redacted. */
+  description: string;
+  domain: string | null;
+  category: string | null;
+  /** The list's own, on its own scale. */
+  score: number | null;
+  outcome: "weak" | "untested" | "matched" | "not matched" | "not compared";
+  /** Examples that were read; null: by labels. */
+  examples: number | null;
+  /** Concepts before themes, the strongest first. */
+  pairs: MatchPair[];
+}
+
+/** A list that was compared with the run. */
+export interface MatchedList {
+  /** Of its file or folder. */
+  name: string;
+  /** What its entries' examples excite, or its texts against concepts' labels. */
+  by: "examples" | "labels";
+  created: string;
+  /** Condition on its entries; null: all, or redacted. */
+  where: string | null;
+  /**
+   * By labels, the chance that an entry which no label fits matches something; by examples, the share of the matched
+   * entries that may be matched by accident.
+   */
+  level: number | null;
+  /** Matched, weak, untested. */
+  rates: OutcomeRate[];
+  entries: ListedEntry[];
+  /** Weak concepts that match no entry, the most important first. */
+  unnamed: number[];
+  /** Weak concepts of the run; by labels, those with a label. */
+  weak_concepts: number;
+  /** Examples that could not be read. */
+  left_out: number;
+}
+
+/** `data/KEY/matches.json`: of a run that was compared with lists. */
+export interface MatchesFile {
+  lists: MatchedList[];
+}
+
+/** An example of an entry. */
+export interface EntryExample {
+  /** Row of the run's item that it is; null: a prompt of the list. */
+  item: number | null;
+  /** All that the model read. */
+  text: string;
+  /** As of `ItemDetail`. */
+  cut: Cut | null;
+  /** Range of the example's own text in `text`. */
+  own: [number, number] | null;
+  /** Those of the entry's concepts that are active in it. */
+  concepts: ActiveConcept[];
+}
+
+/** An entry of `data/KEY/entry/N.json`, which holds entries N * shards.entries onwards. */
+export interface EntryExamples {
+  number: number;
+  /**
+   * Why no example is shown: the list was compared by labels; none was read; they are withheld; where they lie was not
+   * kept; the run that read them is not there any more, or is another now. null: they are shown.
+   */
+  absent: "labels" | "none" | "redacted" | "older" | "gone" | "changed" | null;
+  /** Whether activations of single tokens are known; else only the strongest token is. */
+  tokens: boolean;
+  /** Where a concept is matched, those in which the strongest is most active come first. */
+  examples: EntryExample[];
 }
 
 /** A model that the run has scores of. */

@@ -100,8 +100,11 @@ export function ActiveConcepts({ concepts, active, colours, opener, chosen, onCh
 const LENGTH = 3000;
 const STEP = 12_000;
 
+/** What of an item its text needs. */
+type ReadText = Pick<ItemDetail, "text" | "own" | "cut">;
+
 /** All that the model read, the item's own text in full ink; a window of it where it is long. */
-export function Prompt({ item, activity: { peak, tokens, most } }: { item: ItemDetail; activity: Activity }) {
+export function Prompt({ item, activity: { peak, tokens, most } }: { item: ReadText; activity: Activity }) {
   const [room, setRoom] = useState(LENGTH);
   const whole = useMemo(() => characters(item.text ?? ""), [item]);
   const place = useRef<HTMLDivElement>(null);

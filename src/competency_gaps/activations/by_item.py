@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from competency_gaps.errors import UserError
+from competency_gaps.activations.store import open_shard
 
 _WHOLE = 0.25
 """Share of a shard's rows from which the whole shard is read: each slice costs some microseconds."""
@@ -115,19 +115,3 @@ class ItemRows:
         file = self._index.files[number]
         whole = asked >= _WHOLE * len(self._index.rows[number])
         return file.get_tensor("concepts") if whole else file.get_slice("concepts")
-
-
-def open_shard(file: Path) -> Any:
-    """Open a shard; its tensors are read on demand.
-
-    Raises
-    ------
-    UserError
-        If it is missing or damaged.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        return safe_open(file, framework="numpy")
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{file} is missing or damaged: {error}. Run 'cgaps run' on the folder again.") from error

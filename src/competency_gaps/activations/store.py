@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.activations.pooling import SparseRow, TokenRow
+from competency_gaps.errors import UserError
 from competency_gaps.shards import ShardFolder
 
 
@@ -144,10 +146,14 @@ class CasStore:
         self.shards.write(name, lambda part: save_file(tensors, part), made_of)
 
     def read(self, name: str) -> CasBlock:
-        """Read one shard, without the activations of single tokens."""
-        from safetensors import safe_open
+        """Read one shard, without the activations of single tokens.
 
-        with safe_open(self.shards.path(name), framework="numpy") as file:
+        Raises
+        ------
+        UserError
+            If it is missing or damaged.
+        """
+        with open_shard(self.shards.path(name)) as file:
             t = {key: file.get_tensor(key) for key in _ROWS}
         cas = sp.csr_array((t["cas"], t["concepts"], t["indptr"]), shape=(len(t["items"]), self.width))
         return CasBlock(t["items"], cas, t["peaks"], t["token_ptr"], t["token_ids"], t["token_offsets"])
@@ -155,6 +161,22 @@ class CasStore:
     def blocks(self, names: Iterable[str]) -> Iterator[CasBlock]:
         """Read shards one at a time."""
         yield from (self.read(name) for name in names)
+
+
+def open_shard(file: Path) -> Any:
+    """Open a shard; its tensors are read on demand.
+
+    Raises
+    ------
+    UserError
+        If it is missing or damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        return safe_open(file, framework="numpy")
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{file} is missing or damaged: {error}. Run 'cgaps run' on the folder again.") from error
 
 
 def _join(parts: list[np.ndarray], dtype: type) -> np.ndarray:

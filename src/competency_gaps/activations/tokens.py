@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from competency_gaps.activations.by_item import ShardIndex, open_shard
+from competency_gaps.activations.by_item import ShardIndex
+from competency_gaps.activations.store import open_shard
 from competency_gaps.errors import UserError
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -100,7 +100,13 @@ class Actions(RunFolder):
         return match_run(self, Path(taxonomy), by=by, read=read, ask=ask, progress=progress, **options)
 
     def match_tags(
-        self, tags: Path | str, *, alpha: float = 0.05, seed: int = 0, progress: Progress | None = None
+        self,
+        tags: Path | str | Mapping[str, str],
+        *,
+        alpha: float = 0.05,
+        embedder: str | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
     ) -> ExampleMatching:
         """Match tags of the run's own items: which concepts tell the items with a tag from those without it?
 
@@ -108,8 +114,14 @@ class Actions(RunFolder):
         ----------
         tags
             CSV or Parquet: ``id``, ``benchmark`` where ids are not unique in the run, and a column of 0 and 1 per tag.
+            Or a column of the items, each value of which is a tag: ``benchmark``, ``group``, ``policy``, ``options``
+            (their number), ``answer_position`` or a covariate. Or conditions by the tags' names, such as
+            ``{"long": "n_span_tokens > 200"}``, in SQL on ``id``, ``prompt``, ``response``, ``answer``, ``score``,
+            ``n_span_tokens``, ``n_tokens``, ``epochs`` and these columns. A file goes before a column of its name.
         alpha
             Share of the matched tags that may be matched by accident.
+        embedder
+            sentence-transformers model for ``label_similarity``; None: the packaged all-MiniLM-L6-v2.
         seed
             Seed of the halves of the items, and of the nulls.
         progress
@@ -124,11 +136,12 @@ class Actions(RunFolder):
         Raises
         ------
         UserError
-            If the table cannot be read, or names items that the run does not have.
+            If there is no such file or column, the table names items that the run does not have, or a condition is
+            malformed.
         """
         from competency_gaps.matching.of_run import match_tags
 
-        return match_tags(self, Path(tags), alpha=alpha, seed=seed, progress=progress)
+        return match_tags(self, tags, alpha=alpha, embedder=embedder, seed=seed, progress=progress)
 
     def scope(self, benchmark: str, *description: str, ask: AskConfig | None = None, **options: Any) -> RunScope:
         """Rank what a benchmark lacks by how much it belongs to what it claims to test; the outcome is kept.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -33,8 +34,12 @@ def match(
         Path | None, typer.Option(help="JSON, JSONL, CSV or YAML of entries, an AutoDetect log, or a garak report.")
     ] = None,
     tags: Annotated[
-        Path | None,
-        typer.Option(help="In place of --taxonomy: table of the run's items ('id', and a column of 0 and 1 per tag)."),
+        list[str] | None,
+        typer.Option(
+            help="In place of --taxonomy, what the run's own items are: a table ('id', and a column of 0 and 1 per "
+            "tag), a column of the items such as 'group' whose values are the tags, or NAME=SQL, e.g. "
+            '"long=n_span_tokens > 200", which may be repeated.'
+        ),
     ] = None,
     by: Annotated[
         Literal["both", "examples", "labels"],
@@ -67,16 +72,16 @@ def match(
     from competency_gaps.errors import UserError
     from competency_gaps.matching.by_examples import example_document
 
-    if (taxonomy is None) == (tags is None):
+    if (taxonomy is None) == (not tags):
         raise UserError("give either --taxonomy or --tags.")
     asking = ask.config()
-    if tags is not None and (where or kind or embedder or asking or by != "both"):
-        raise UserError("--tags takes --alpha and --seed alone: the other options are for --taxonomy.")
+    if tags and (where or kind or asking or by != "both"):
+        raise UserError("--tags takes --alpha, --embedder and --seed alone: the other options are for --taxonomy.")
     opened, progress = open_run(run), terminal(quiet)
-    if tags is not None:
-        matching = opened.match_tags(tags, alpha=alpha, seed=seed, progress=progress)
+    if tags:
+        matching = opened.match_tags(_tags(tags), alpha=alpha, embedder=embedder, seed=seed, progress=progress)
         if json_:
-            print_json({"run": str(run), "tags": str(tags), "by_examples": example_document(matching)})
+            print_json({"run": str(run), "tags": tags, "by_examples": example_document(matching)})
         else:
             _print_matched(None, matching)
         return
@@ -87,6 +92,24 @@ def match(
         _print_document(run, taxonomy, matched)
     else:
         _print_matched(matched.matching, matched.by_examples)
+
+
+def _tags(given: list[str]) -> str | dict[str, str]:
+    """A file or a column, or conditions by their names."""
+    from competency_gaps.errors import UserError
+
+    if len(given) == 1 and ("=" not in given[0] or Path(given[0]).is_file()):
+        return given[0]
+    conditions = {}
+    for text in given:
+        parts = re.fullmatch(r"\s*([\w .:/-]+?)\s*=(.+)", text, re.DOTALL)
+        if parts is None or parts[1] in conditions:
+            raise UserError(
+                f'--tags {visible(text)!r}: expected NAME=SQL with another name each, e.g. "long=n_span_tokens > 200"; '
+                "or, once, a table or a column of the run's items."
+            )
+        conditions[parts[1]] = parts[2].strip()
+    return conditions
 
 
 def _print_document(run: Path, taxonomy: Path, matched: RunMatching) -> None:

@@ -31,7 +31,7 @@ MARK = "cgaps-export.json"
 BEGUN = "cgaps-export.begun"
 """Written first and removed last: marks an export that is being written or was interrupted."""
 DATA = "data"
-CONCEPTS, ITEMS = 256, 128
+CONCEPTS, ITEMS, ENTRIES = 256, 128, 32
 """Details in a part."""
 _HEAD = b'cgapsPart("'
 """How each part's script begins."""
@@ -149,6 +149,7 @@ def _parts(run: Opened, *, redact: bool) -> Parts:
         portable=True,
         concepts_per_part=CONCEPTS,
         items_per_part=ITEMS,
+        entries_per_part=ENTRIES,
         amounts=EXPORTED_WIDE if run.run.width >= WIDE else EXPORTED,
         home=run.models,
     )

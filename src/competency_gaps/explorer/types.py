@@ -20,6 +20,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from competency_gaps.config import MetricsConfig
 from competency_gaps.explorer.parts.records.details import ConceptDetail, ItemConcepts, ItemDetail, ThemeFile
 from competency_gaps.explorer.parts.records.findings import FindingItems
+from competency_gaps.explorer.parts.records.matches import EntryExamples, MatchesFile
 from competency_gaps.explorer.parts.records.models import GroupsFile, ModelsFile, PairedScores, Pairing
 from competency_gaps.explorer.parts.records.run import RunInfo
 from competency_gaps.explorer.parts.records.server import ChatEvent, ChatRequest, RunList, SearchResult
@@ -33,6 +34,8 @@ ROOTS = (
     *(
         ItemDetail,
         ItemConcepts,
+        MatchesFile,
+        EntryExamples,
         ModelsFile,
         GroupsFile,
         PairedScores,

@@ -10,54 +10,37 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
+from competency_gaps.errors import UserError
+from competency_gaps.matching.by_chance import ByChance, Matched, by_chance, exchanged
 from competency_gaps.matching.candidates import is_weak
+from competency_gaps.matching.example_tables import entries_table, pairs_table, unexplained_table
 from competency_gaps.matching.examples import ReadExamples
+from competency_gaps.matching.exchange import GroupExchange, Verdicts
+from competency_gaps.matching.label_similarity import label_similarity
 from competency_gaps.matching.markers import Examples, Markers, find_markers, strata
-from competency_gaps.matching.shares import Share, share
+from competency_gaps.matching.null import Embed
 from competency_gaps.matching.taxonomy import TaxonomyEntry
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
 
 SHUFFLES = 40
 """Times that examples are dealt out anew to the entries, to see how many match by chance."""
-STATUS_DRAWS = 2000
-"""Times that verdicts are exchanged, to see how many entries are recovered as weak by chance."""
-SUPPORT_CLASSES = 8
-"""Classes of support within which verdicts are exchanged."""
+NOT_TESTED = ("insufficient", "untested")
+"""Verdicts of concepts that had too little evidence for another."""
 UNTESTED = ("missing", "under")
 """Coverage of concepts that the suite does not test."""
 OUTCOMES = ("weak", "untested", "matched", "not matched", "not compared")
 """Outcomes of an entry: a weak concept or theme tells it from others; only concepts that the suite lacks or
 under-represents do; others do; none does; it has too few examples, or too few others to compare them with."""
-FACTS = {
-    "label": pl.String,
-    "label_score": pl.Float64,
-    "chi_bench": pl.Float64,
-    "lift": pl.Float64,
-    "chi_model": pl.Float64,
+_THEME_FACTS = ("theme", "name", "gap", "performance_status")
+_THEME = {
+    "theme": pl.Int32,
+    "name": pl.String,
     "gap": pl.Float64,
-    "q_value": pl.Float64,
     "performance_status": pl.String,
-    "coverage_status": pl.String,
+    "support": pl.Int64,
+    "leader": pl.Int32,
 }
-"""What the run says of a concept."""
-_THEME = {"theme": pl.Int32, "name": pl.String, "gap": pl.Float64, "performance_status": pl.String}
-
-
-@dataclass(frozen=True)
-class ByChance:
-    """How many entries have an outcome, and how many by chance."""
-
-    observed: Share
-    expected: float
-    """Mean number of entries by chance."""
-    low: float
-    """Number that 97.5% of the draws reach."""
-    high: float
-    """Number that 97.5% of the draws do not exceed."""
-    p_value: float
-    """``(1 + draws with as many) / (1 + draws)``."""
-    draws: int
 
 
 @dataclass(frozen=True)
@@ -66,14 +49,18 @@ class ExampleMatching:
 
     entries: pl.DataFrame
     """One row per entry that was asked for: entry, description, domain, category, score, examples (different ones that
-    were read), outcome (of ``OUTCOMES``), n_concepts, n_weak, n_themes."""
+    were read), example_rows (their rows in ``items.parquet`` of the run that read them, at most
+    ``example_tables.MOST_ROWS``; where a concept is confirmed, those in which the strongest is most active come first),
+    outcome (of ``OUTCOMES``), n_concepts, n_weak, n_themes."""
     pairs: pl.DataFrame
     """One row per entry and confirmed concept, the strongest first: entry, concept, auroc (on the half of the examples
-    that did not choose it, net of length), auroc_choosing, p_value, leader (the concept that leads it), ``FACTS``."""
+    that did not choose it, net of length), auroc_choosing, p_value, leader (the concept that leads it),
+    label_similarity (cosine of the embedded description and label; null: no label, or not compared), what the run
+    says of it (``example_tables.FACTS``)."""
     themes: pl.DataFrame
     """The same for themes: entry, theme, auroc, auroc_choosing, p_value, name, gap, performance_status."""
     unexplained: pl.DataFrame
-    """Weak concepts that tell no entry, the lowest gap first: concept, ``FACTS``, support, items (the three in which it
+    """Weak concepts that tell no entry, the lowest gap first: concept, its facts, support, items (the three in which it
     is strongest, as ``benchmark: id``)."""
     weak_concepts: int
     """Weak concepts of the run."""
@@ -88,6 +75,8 @@ class ExampleMatching:
     chance as for weak."""
     left_out: pl.DataFrame
     """Examples that could not be read: entry, reason."""
+    labels_not_compared: str | None
+    """Why ``label_similarity`` is null where there are labels; None: they were compared."""
     q: float
     seed: int
 
@@ -112,6 +101,7 @@ def match_by_examples(
     asked: np.ndarray | None = None,
     q: float = 0.05,
     seed: int = 0,
+    embed: Embed | None = None,
     progress: Progress | None = None,
 ) -> ExampleMatching:
     """Match entries to the concepts and themes that tell their examples from other entries' of their domain.
@@ -129,6 +119,9 @@ def match_by_examples(
         has themes.
     seed
         Seed of the halves, and of the nulls.
+    embed
+        Maps texts to vectors, for the similarity of labels to descriptions. That is no condition of a matching: if it
+        raises a :class:`~competency_gaps.errors.UserError`, or is None, no label is compared.
     """
     progress = progress or Progress(quiet=True)
     concepts = run.concepts.sort("concept")
@@ -152,7 +145,9 @@ def match_by_examples(
             dealt.append(int(markers_of(_dealt(read.examples, [seed, number]), groups=False).matched.sum()))
             bar.advance(1)
     compared = int(markers.concepts.compared.sum())
-    weak, untested, draws = _verdicts(markers, concepts, named, seed)
+    known = _matched(markers, concepts, named)
+    weak, untested = known.outcomes(known.weak, known.weak_themes, known.lacking)
+    draws = _exchanged(run, known, concepts, named, belongs, seed)
     verdicts = {
         "not compared": ~markers.concepts.compared,
         "weak": weak,
@@ -160,18 +155,19 @@ def match_by_examples(
         "matched": markers.matched,
     }
     outcome = np.select(list(verdicts.values()), list(verdicts), "not matched")
-    pairs = _pairs(entries, markers.concepts, concepts)
-    themes = _pairs(entries, markers.themes, named, "theme")
+    pairs, not_compared = _with_similarity(pairs_table(entries, markers.concepts, concepts), entries, embed)
+    themes = pairs_table(entries, markers.themes, named.select(_THEME_FACTS), "theme")
     return ExampleMatching(
-        entries=_entries(entries, read, outcome, pairs, themes).filter(pl.Series(wanted)),
+        entries=entries_table(entries, read, markers.concepts, outcome, pairs, themes).filter(pl.Series(wanted)),
         pairs=pairs,
         themes=themes,
-        unexplained=_unexplained(run, concepts, markers.concepts),
+        unexplained=unexplained_table(run, concepts, markers.concepts),
         weak_concepts=int(concepts.select(is_weak()).to_series().sum()),
-        matched=_by_chance(int(markers.matched.sum()), compared, np.array(dealt)),
-        weak=_by_chance(int(weak.sum()), compared, draws[:, 0]),
-        untested=_by_chance(int(untested.sum()), compared, draws[:, 1]),
+        matched=by_chance(int(markers.matched.sum()), compared, np.array(dealt)),
+        weak=by_chance(int(weak.sum()), compared, draws[:, 0]),
+        untested=by_chance(int(untested.sum()), compared, draws[:, 1]),
         left_out=read.left_out,
+        labels_not_compared=not_compared,
         q=q,
         seed=seed,
     )
@@ -183,16 +179,22 @@ def example_document(matching: ExampleMatching) -> dict[str, Any]:
     tables = ("entries", "pairs", "themes", "unexplained")
     return {
         **{name: {**vars(value), "observed": value.observed.as_dict()} for name, value in chance.items()},
-        **{name: getattr(matching, name) for name in ("weak_concepts", "q", "seed")},
+        **{name: getattr(matching, name) for name in ("weak_concepts", "labels_not_compared", "q", "seed")},
         **{name: getattr(matching, name).to_dicts() for name in tables},
         "left_out_examples": matching.left_out.to_dicts(),
     }
 
 
-def _by_chance(observed: int, of: int, draws: np.ndarray) -> ByChance:
-    p_value = (1 + int((draws >= observed).sum())) / (1 + len(draws))
-    low, high = np.quantile(draws, [0.025, 0.975], method="inverted_cdf")
-    return ByChance(share(observed, of), float(draws.mean()), float(low), float(high), p_value, len(draws))
+def _with_similarity(
+    pairs: pl.DataFrame, entries: Sequence[TaxonomyEntry], embed: Embed | None
+) -> tuple[pl.DataFrame, str | None]:
+    """Add ``label_similarity``, after ``leader``; also say why labels were not compared."""
+    why = "no sentence embeddings were asked for" if embed is None else None
+    try:
+        similarity = label_similarity(pairs, entries, embed)
+    except UserError as error:
+        similarity, why = label_similarity(pairs, entries, None), str(error)
+    return pairs.insert_column(pairs.get_column_index("leader") + 1, similarity), why
 
 
 def _dealt(examples: Examples, seed: Sequence[int]) -> Examples:
@@ -221,90 +223,43 @@ def _theme_members(run: RunFolder, able: np.ndarray) -> tuple[sp.csr_array, pl.D
     return belongs, every.join(results, on="theme", how="left", maintain_order="left")
 
 
-def _verdicts(
-    markers: _Markers, concepts: pl.DataFrame, themes: pl.DataFrame, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which entries are weak, and which untested, and the numbers of both with exchanged verdicts: (draws, 2)."""
-    ranked = np.flatnonzero(concepts["ranked"].to_numpy())
-    weak = concepts.select(is_weak()).to_series().to_numpy()[ranked]
-    lacking = concepts["coverage_status"].is_in(UNTESTED).fill_null(value=False).to_numpy()[ranked]
-    weak_theme = (themes["performance_status"] == "weak").fill_null(value=False).to_numpy()
-    of_concepts = _confirmed(markers.concepts, concepts.height)[:, ranked]
-    of_themes = _confirmed(markers.themes, themes.height)
-    some = np.diff(sp.csr_array(of_concepts).indptr) > 0
+def _matched(markers: _Markers, concepts: pl.DataFrame, themes: pl.DataFrame) -> Matched:
+    return Matched(
+        concepts=_confirmed(markers.concepts, concepts.height),
+        themes=_confirmed(markers.themes, themes.height),
+        weak=concepts.select(is_weak()).to_series().to_numpy(),
+        weak_themes=(themes["performance_status"] == "weak").fill_null(value=False).to_numpy(),
+        lacking=concepts["coverage_status"].is_in(UNTESTED).fill_null(value=False).to_numpy(),
+    )
 
-    def outcomes(weak: np.ndarray, lacking: np.ndarray, weak_theme: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        by_weak = (of_concepts @ weak.astype(float) > 0) | (of_themes @ weak_theme.astype(float) > 0)
-        return by_weak, some & (of_concepts @ (~lacking).astype(float) == 0) & ~by_weak
 
-    support = concepts["support"].to_numpy()[ranked]
-    stratum = np.argsort(np.argsort(support, kind="stable"), kind="stable") * SUPPORT_CLASSES // max(1, len(ranked))
-    ordered = np.argsort(stratum, kind="stable")
-    rng = np.random.default_rng([seed, 2**31])
-    draws = np.empty((STATUS_DRAWS, 2), np.int64)
-    for number in range(STATUS_DRAWS):
-        order = np.empty(len(ranked), np.int64)
-        order[ordered] = np.lexsort((rng.random(len(ranked)), stratum))
-        made = outcomes(weak[order], lacking[order], rng.permutation(weak_theme))
-        draws[number] = [int(part.sum()) for part in made]
-    return *outcomes(weak, lacking, weak_theme), draws
+def _exchanged(
+    run: RunFolder, matched: Matched, concepts: pl.DataFrame, themes: pl.DataFrame, belongs: sp.csr_array, seed: int
+) -> np.ndarray:
+    """Numbers of weak and of untested entries with exchanged verdicts: (draws, 2)."""
+    ranked, rows = concepts["ranked"].to_numpy(), sp.csr_array((concepts.height, run.items.height))
+    if matched.weak.any() or matched.weak_themes.any():
+        # Concepts that are not ranked have no verdict, and no part in a theme.
+        pick = sp.csr_array(sp.identity(concepts.height, format="csr")[:, ranked])
+        rows = sp.csr_array(pick @ run.by_concept.cas(np.flatnonzero(ranked), run.items.height))
+    groups = GroupExchange(_verdicts(concepts, matched.weak, "concept"), rows, seed) if matched.weak.any() else None
+    of_themes = None
+    if matched.weak_themes.any():
+        theme_rows = sp.csr_array(belongs.T @ rows)
+        of_themes = GroupExchange(_verdicts(themes, matched.weak_themes, "theme"), theme_rows, seed)
+    return exchanged(matched, groups, of_themes, ranked, concepts["support"].to_numpy(), seed=seed)
+
+
+def _verdicts(table: pl.DataFrame, weak: np.ndarray, key: str) -> Verdicts:
+    """Verdicts of the run's concepts, or of its themes; ``key`` is the column of their numbers."""
+    status = table["performance_status"]
+    known = (status.is_not_null() & ~status.is_in(NOT_TESTED)).to_numpy()
+    tested = known & table["ranked"].to_numpy() if key == "concept" else known
+    leader = table["leader"].fill_null(table[key]).to_numpy()
+    return Verdicts(weak, leader, tested, table["support"].fill_null(0).to_numpy())
 
 
 def _confirmed(markers: Markers, width: int) -> sp.csr_array:
     """Confirmed pairs: of shape (entries, width)."""
     at = (markers.entry[markers.confirmed], markers.concept[markers.confirmed])
     return sp.csr_array((np.ones(len(at[0])), at), shape=(len(markers.compared), width))
-
-
-def _pairs(
-    entries: Sequence[TaxonomyEntry], markers: Markers, known: pl.DataFrame, key: str = "concept"
-) -> pl.DataFrame:
-    rows = markers.confirmed
-    table = pl.DataFrame(
-        {
-            "entry": pl.Series([entries[row].id for row in markers.entry[rows]], dtype=pl.String),
-            key: pl.Series(markers.concept[rows], dtype=pl.Int32),
-            "auroc": markers.auroc[rows],
-            "auroc_choosing": markers.choosing[rows],
-            "p_value": markers.p_value[rows],
-        }
-    )
-    if key == "concept":
-        table = table.with_columns(leader=pl.Series(markers.leader[rows], dtype=pl.Int32))
-        known = _facts(known)
-    return table.join(known, on=key, how="left", maintain_order="left")
-
-
-def _facts(concepts: pl.DataFrame) -> pl.DataFrame:
-    known = [pl.col(name).cast(kind) for name, kind in FACTS.items() if name in concepts.columns]
-    absent = [pl.lit(None, kind).alias(name) for name, kind in FACTS.items() if name not in concepts.columns]
-    return concepts.select("concept", *known, *absent).select("concept", *FACTS)
-
-
-def _entries(
-    entries: Sequence[TaxonomyEntry], read: ReadExamples, outcome: np.ndarray, pairs: pl.DataFrame, themes: pl.DataFrame
-) -> pl.DataFrame:
-    table = pl.DataFrame(
-        [(e.id, e.description, e.domain, e.category, e.score) for e in entries],
-        schema={**dict.fromkeys(("entry", "description", "domain", "category"), pl.String), "score": pl.Float64},
-        orient="row",
-    ).with_columns(examples=pl.Series(read.count, dtype=pl.Int64), outcome=pl.Series(outcome.tolist(), dtype=pl.String))
-    weak = (pl.col("performance_status") == "weak").fill_null(value=False)
-    of_concepts = pairs.group_by("entry").agg(n_concepts=pl.len(), n_weak=weak.sum())
-    of_themes = themes.group_by("entry").agg(n_themes=pl.len())
-    for counts in (of_concepts, of_themes):
-        table = table.join(counts, on="entry", how="left", maintain_order="left")
-    return table.with_columns(pl.col("n_concepts", "n_weak", "n_themes").fill_null(0).cast(pl.Int64))
-
-
-def _unexplained(run: RunFolder, concepts: pl.DataFrame, markers: Markers) -> pl.DataFrame:
-    explained = np.unique(markers.concept[markers.confirmed])
-    weak = concepts.filter(is_weak() & ~pl.col("concept").is_in(explained.tolist()))
-    facts = _facts(weak).join(weak.select("concept", "support"), on="concept", maintain_order="left")
-    facts = facts.sort("gap", "concept")
-    names = (run.items["benchmark"] + ": " + run.items["item_id"]).to_list()
-    best = []
-    for concept in facts["concept"]:
-        cas = run.by_concept.cas(np.array([concept]), len(names))
-        best.append([names[item] for item in cas.indices[np.argsort(-cas.data, kind="stable")[:3]]])
-    return facts.with_columns(items=pl.Series(best, dtype=pl.List(pl.String)))

@@ -71,7 +71,7 @@ def candidates(concepts: pl.DataFrame, themes: pl.DataFrame | None = None) -> Ma
     """
     # A concept of another kind is not a competency.
     frame = _typed(concepts, CONCEPT_COLUMNS).filter(pl.col("ranked"))
-    labelled = frame.with_columns(text=_text("label")).filter(pl.col("text") != "")
+    labelled = frame.with_columns(text=label_text("label")).filter(pl.col("text") != "")
     if labelled.is_empty():
         raise UserError(
             f"none of the {frame.height:,} ranked concepts has a label, so nothing can be matched. "
@@ -81,7 +81,7 @@ def candidates(concepts: pl.DataFrame, themes: pl.DataFrame | None = None) -> Ma
     named = pl.DataFrame(schema=THEME_COLUMNS) if themes is None else _typed(themes, THEME_COLUMNS)
     return MatchCandidates(
         concepts=labelled.sort("concept"),
-        themes=named.with_columns(text=_text("name")).filter(pl.col("text") != ""),
+        themes=named.with_columns(text=label_text("name")).filter(pl.col("text") != ""),
         unlabelled=frame.height - labelled.height,
     )
 
@@ -91,8 +91,8 @@ def is_weak() -> pl.Expr:
     return pl.col("ranked") & (pl.col("performance_status") == "weak").fill_null(False)
 
 
-def _text(column: str) -> pl.Expr:
-    """A column as single lines without control characters, cut to ``TEXT_LIMIT``."""
+def label_text(column: str) -> pl.Expr:
+    """The text of a label that is embedded: a line without control characters, cut to ``TEXT_LIMIT``."""
     line = pl.col(column).str.slice(0, 4 * TEXT_LIMIT).str.replace_all(r"\s+", " ").str.strip_chars()
     return line.map_elements(visible, return_dtype=pl.String).str.slice(0, TEXT_LIMIT)
 

@@ -8,7 +8,8 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.errors import argument
-from competency_gaps.matching.by_examples import ByChance, ExampleMatching
+from competency_gaps.matching.by_chance import ByChance
+from competency_gaps.matching.by_examples import ExampleMatching
 from competency_gaps.matching.lines import LABEL_LIMIT, SHOWN, share_text, short_line
 from competency_gaps.matching.markers import FEWEST
 from competency_gaps.text import decimal, plural, signed
@@ -28,13 +29,17 @@ def example_lines(matching: ExampleMatching) -> Iterator[str]:
     yield f"matched by their examples: {share_text(matching.matched.observed)}"
     yield _chance(matching.matched, "with examples dealt out anew")
     yield f"recovered as weak: {share_text(matching.weak.observed)}"
-    yield _chance(matching.weak, "with verdicts exchanged among concepts")
+    yield _chance(matching.weak, "with groups of weak concepts moved")
     yield f"matched by concepts alone that the suite lacks: {share_text(matching.untested.observed)}"
     yield _chance(matching.untested, "with verdicts exchanged among concepts")
     counts = dict(matching.entries["outcome"].value_counts().iter_rows())
     yield "entries: " + ", ".join(f"{counts[name]:,} {WORDS[name]}" for name in WORDS if name in counts)
     if matching.left_out.height:
         yield f"{plural(matching.left_out.height, 'example')} could not be read"
+    if matching.labels_not_compared is not None:
+        yield f"labels were not compared with descriptions: {short_line(matching.labels_not_compared, 300)}"
+    if matching.pairs.height:
+        yield "of a concept: number, AUROC, label, and in brackets how near the label is to the description"
     pairs = {str(key): part for (key,), part in matching.pairs.group_by("entry", maintain_order=True)}
     themes = {str(key): part for (key,), part in matching.themes.group_by("entry", maintain_order=True)}
     for outcome in ("weak", "untested", "matched"):
@@ -60,7 +65,8 @@ def _concepts(pairs: pl.DataFrame | None) -> Iterator[str]:
     for row in pairs.iter_rows(named=True):
         led = "" if row["leader"] == row["concept"] else f", goes with {row['leader']}"
         label = short_line(row["label"] or "no label", LABEL_LIMIT)
-        yield f"    {row['concept']:>7}  {decimal(row['auroc'])}  {label}{_verdict(row)}{led}"
+        near = "" if row["label_similarity"] is None else f" [{decimal(row['label_similarity'])}]"
+        yield f"    {row['concept']:>7}  {decimal(row['auroc'])}  {label}{near}{_verdict(row)}{led}"
 
 
 def _verdict(row: dict[str, Any]) -> str:

@@ -31,7 +31,7 @@ RUN = "run"
 """Name of the run in its folder, beside the files of examples."""
 _READING = ("model", "sae", "span", "pooling")
 """Settings of a run that decide how the examples are read."""
-_FURTHER = ("reference", "batch_tokens", "metrics")
+_FURTHER = ("reference", "batch_tokens", "metrics", "keep_token_activations")
 """Further settings that the run of examples shares."""
 
 
@@ -43,6 +43,8 @@ class ReadExamples:
     """Members are the entries of the list, in order."""
     count: np.ndarray
     """int64 of shape (entries,): different examples of each that were read."""
+    row: np.ndarray
+    """int64 of shape (examples,): row of each in ``items.parquet`` of the run that read it."""
     left_out: pl.DataFrame
     """One row per example that could not be read: ``entry``, ``reason``."""
 
@@ -100,7 +102,7 @@ def examples_config(run: RunFolder, entries: Sequence[TaxonomyEntry], folder: Pa
         benchmarks.append(BenchmarkConfig(name=_name(number), source={"kind": "file", "path": str(path)}))
     known = run.manifest["settings"]
     settings = {key: known[key] for key in (*_READING, *_FURTHER) if key in known}
-    settings |= {"ask": False, "near_repeats": None, "keep_token_activations": False}
+    settings |= {"ask": False, "near_repeats": None}
     # Model and SAE passed the gate in the audited run: examples that are unusual texts do not undo that.
     settings["sae"] = {**settings["sae"], "dictionary": None, "force": True}
     named = {"benchmarks": [benchmark.model_dump(mode="json") for benchmark in benchmarks]}
@@ -109,7 +111,7 @@ def examples_config(run: RunFolder, entries: Sequence[TaxonomyEntry], folder: Pa
 
 def gather_examples(made: RunFolder, entries: Sequence[TaxonomyEntry]) -> ReadExamples:
     """Take the examples' activations from the run that read them."""
-    values, domain, length = [], [], []
+    values, domain, length, places = [], [], [], []
     place: dict[tuple[int, str], int] = {}
     reasons: dict[tuple[int, str], str] = {}
     groups = list(_by_group(entries))
@@ -117,7 +119,7 @@ def gather_examples(made: RunFolder, entries: Sequence[TaxonomyEntry]) -> ReadEx
     for number in range(len(groups)):
         if _name(number) not in known_names:
             continue
-        items = made.items.filter(pl.col("benchmark") == _name(number))
+        items = made.items.with_row_index("row").filter(pl.col("benchmark") == _name(number))
         kept = items["excluded"].is_null().to_numpy()
         rows = made.cas(_name(number))[np.flatnonzero(kept)]
         for (item, excluded), known in zip(items.select("item_id", "excluded").iter_rows(), kept, strict=True):
@@ -128,6 +130,7 @@ def gather_examples(made: RunFolder, entries: Sequence[TaxonomyEntry]) -> ReadEx
         values.append(rows)
         domain += [number] * rows.shape[0]
         length += items.filter(pl.Series(kept))["n_span_tokens"].to_list()
+        places += items.filter(pl.Series(kept))["row"].to_list()
     member_of, members, left_out = [], [], []
     for row, entry in enumerate(entries):
         own = [(groups.index(entry.group), _id(text)) for text in dict.fromkeys(entry.examples)]
@@ -140,7 +143,7 @@ def gather_examples(made: RunFolder, entries: Sequence[TaxonomyEntry]) -> ReadEx
         sp.csr_array(sp.vstack(values, format="csr")), member, np.array(domain, np.int64), np.array(length, float)
     )
     frame = pl.DataFrame(left_out, schema={"entry": pl.String, "reason": pl.String}, orient="row")
-    return ReadExamples(examples, np.diff(member.indptr), frame)
+    return ReadExamples(examples, np.diff(member.indptr), np.array(places, np.int64), frame)
 
 
 def _by_group(entries: Sequence[TaxonomyEntry]) -> dict[str, list[str]]:

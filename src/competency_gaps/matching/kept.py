@@ -5,17 +5,27 @@ from __future__ import annotations
 import datetime
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import polars as pl
 import pydantic
 
-from competency_gaps.errors import UserError
 from competency_gaps.files import finite, write_json
-from competency_gaps.text import shorten, visible
+from competency_gaps.matching.kept_files import (
+    EXAMPLE_MATCHES,
+    MATCHES,
+    SCOPES,
+    Count,
+    FilePart,
+    damaged,
+    kept_files,
+    read_file,
+    width,
+)
+from competency_gaps.text import visible
 
 if TYPE_CHECKING:
     from competency_gaps.matching.scope import ScopeFindings
@@ -24,49 +34,15 @@ if TYPE_CHECKING:
     from competency_gaps.robustness.assess import Documents
     from competency_gaps.runs.open import RunFolder
 
-MATCHES, SCOPES, EXAMPLE_MATCHES = "matches", "scopes", "example-matches"
-"""Folders in the run folder, with a file per taxonomy, per benchmark, and per taxonomy matched by examples."""
-PairVerdict = Literal["same", "related", "unconfirmed"]
-Level = Literal["theme", "subtheme"]
-_Count = Annotated[int, pydantic.Field(ge=0)]
 _LONGEST_NAME = 80
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-
-
-@dataclass(frozen=True)
-class KeptMatch:
-    """A match of a taxonomy's entry with a concept or theme."""
-
-    taxonomy: str
-    """Name of the taxonomy's file or folder, without its path, which is private to the run's author."""
-    number: int
-    """Position of the entry in the taxonomy, from 1; identifies the entry where its texts are withheld."""
-    entry: str
-    """The entry's id."""
-    description: str
-    concept: int | None
-    """None: a theme."""
-    level: Level | None
-    """None: a concept."""
-    theme: int | None
-    """Number of the theme on its level; None: a concept."""
-    label: str
-    """Label of the concept, or name of the theme, as compared."""
-    similarity: float
-    """Cosine of the embedded texts, in [-1, 1]."""
-    p_value: float
-    """Share of the null's draws whose best label is as similar to the entry, in (0, 1]."""
-    bound: float | None
-    """The ``1 - alpha`` quantile of the null's best similarities; None for themes."""
-    verdict: PairVerdict | None
-    """A model's verdict; None: not asked. Pairs judged unrelated are no matches."""
 
 
 @dataclass(frozen=True)
 class KeptLack:
     """A concept that a benchmark lacks."""
 
-    concept: _Count
+    concept: Count
     label: str
     similarity: float
     """Similarity to the nearest clause of the scope, in [-1, 1]."""
@@ -101,49 +77,11 @@ class KeptScope:
     """All that are in scope and the nearest others, nearest first."""
 
 
-class _FilePart(pydantic.BaseModel):
-    """A part of a kept file; further fields are ignored."""
-
-    model_config = pydantic.ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
+class _FileShare(FilePart):
+    count: Count
 
 
-class _FileEntry(_FilePart):
-    entry: str
-    description: str
-    bound: float
-
-
-class _FilePair(_FilePart):
-    """A matched concept, or a matched theme: ``level`` and ``id``."""
-
-    entry: str
-    concept: _Count | None = None
-    level: Level | None = None
-    id: _Count | None = None
-    label_text: str
-    similarity: float
-    p_value: float
-    verdict: PairVerdict | None = None
-
-    @pydantic.model_validator(mode="after")
-    def _names_a_concept_or_a_theme(self) -> _FilePair:
-        if (self.concept is None) == (self.level is None or self.id is None):
-            raise ValueError("expected either a concept, or the level and id of a theme")
-        return self
-
-
-class _MatchFile(_FilePart):
-    taxonomy: str
-    entries: list[_FileEntry]
-    pairs: list[_FilePair]
-    themes: list[_FilePair]
-
-
-class _FileShare(_FilePart):
-    count: _Count
-
-
-class _ScopeFile(_FilePart):
+class _ScopeFile(FilePart):
     benchmark: str
     clauses: Annotated[list[str], pydantic.Field(min_length=1)]
     alpha: float
@@ -154,7 +92,20 @@ class _ScopeFile(_FilePart):
     rows: list[KeptLack]
 
 
-_File = TypeVar("_File", _MatchFile, _ScopeFile)
+class Source(NamedTuple):
+    """What was matched."""
+
+    shown: str
+    """A list's or table's path, or the column or the names of the filters that tags come from."""
+    name: str
+    """What the kept file is named after."""
+    key: str
+    """Differs between sources; one kept file of each."""
+
+    @classmethod
+    def of_path(cls, path: Path, where: str | None = None) -> Source:
+        """A list or a table of tags in a file, and the filter on it."""
+        return cls(str(path), path.stem, f"{path.resolve()}\n{where or ''}")
 
 
 def keep_matching(run: RunFolder, path: Path, taxonomy: Taxonomy, facts: dict[str, Any], matching: Matching) -> Path:
@@ -174,27 +125,42 @@ def keep_matching(run: RunFolder, path: Path, taxonomy: Taxonomy, facts: dict[st
     """
     from competency_gaps.matching.summary import matching_document
 
-    where = taxonomy.where
-    given = {
-        "taxonomy": visible(str(path)),
-        "where": None if where is None else visible(where),
-        "left_out": len(taxonomy.left_out),
-        "notes": [visible(note) for note in taxonomy.notes],
-    }
-    name = _file_name(path.stem, f"{path.resolve()}\n{where or ''}")
+    source = Source.of_path(path, taxonomy.where)
+    given = {**_given(source, taxonomy.where, taxonomy.notes), "left_out": len(taxonomy.left_out)}
+    name = _file_name(source.name, source.key)
     return _write(run.path / MATCHES / name, {**given, **facts, **matching_document(matching)})
 
 
-def keep_examples(run: RunFolder, path: Path, taxonomy: Taxonomy, document: dict[str, Any]) -> Path:
-    """Keep a matching by examples; an earlier one of the same list and filter is replaced."""
-    where = taxonomy.where
-    given = {
-        "taxonomy": visible(str(path)),
-        "where": None if where is None else visible(where),
-        "notes": [visible(note) for note in taxonomy.notes],
-    }
-    name = _file_name(path.stem, f"{path.resolve()}\n{where or ''}")
+def keep_examples(
+    run: RunFolder,
+    source: Source,
+    document: dict[str, Any],
+    read_in: RunFolder | None,
+    *,
+    where: str | None = None,
+    notes: Sequence[str] = (),
+) -> Path:
+    """Keep a matching by examples; an earlier one of the same source is replaced.
+
+    Parameters
+    ----------
+    read_in
+        The run that read the examples, which are shown from there; None: they are items of ``run``.
+    """
+    given = _given(source, where, notes)
+    if read_in is not None:
+        contents = [entry["content_sha256"] for entry in read_in.manifest["benchmarks"]]
+        given["examples_run"] = {"path": str(read_in.path.resolve()), "content_sha256": contents}
+    name = _file_name(source.name, source.key)
     return _write(run.path / EXAMPLE_MATCHES / name, {**given, **document})
+
+
+def _given(source: Source, where: str | None, notes: Sequence[str]) -> dict[str, Any]:
+    return {
+        "taxonomy": visible(source.shown),
+        "where": None if where is None else visible(where),
+        "notes": [visible(note) for note in notes],
+    }
 
 
 def keep_scope(run: RunFolder, limit: int, facts: dict[str, Any], findings: ScopeFindings) -> Path:
@@ -214,49 +180,8 @@ def keep_scope(run: RunFolder, limit: int, facts: dict[str, Any], findings: Scop
 
 def forget_matches(folder: Path) -> None:
     """Remove kept results from a run folder, because its labels have changed."""
-    for file in (file for name in (MATCHES, SCOPES, EXAMPLE_MATCHES) for file in _files(folder, name)):
+    for file in (file for name in (MATCHES, SCOPES, EXAMPLE_MATCHES) for file in kept_files(folder, name)):
         file.unlink()
-
-
-def read_matches(run: Documents) -> list[KeptMatch]:
-    """Read all kept matches, by taxonomy, concepts before themes.
-
-    Returns
-    -------
-    list of KeptMatch
-        Empty if none was kept, or nothing matched.
-
-    Raises
-    ------
-    UserError
-        If a file is damaged.
-    """
-    matches = []
-    for file in _files(run.path, MATCHES):
-        kept = _read(run, file, _MatchFile, "match")
-        name = Path(kept.taxonomy).name or kept.taxonomy
-        entries = {entry.entry: (number, entry) for number, entry in enumerate(kept.entries, 1)}
-        for pair in (*kept.pairs, *kept.themes):
-            if pair.entry not in entries or (pair.concept or 0) >= _width(run):
-                raise _damaged(file, f"a pair of {pair.entry!r} has no such entry or concept", "match")
-            number, entry = entries[pair.entry]
-            matches.append(
-                KeptMatch(
-                    taxonomy=name,
-                    number=number,
-                    entry=entry.entry,
-                    description=entry.description,
-                    concept=pair.concept,
-                    level=pair.level,
-                    theme=pair.id,
-                    label=pair.label_text,
-                    similarity=pair.similarity,
-                    p_value=pair.p_value,
-                    bound=None if pair.concept is None else entry.bound,
-                    verdict=pair.verdict,
-                )
-            )
-    return matches
 
 
 def read_scopes(run: Documents) -> list[KeptScope]:
@@ -274,18 +199,13 @@ def read_scopes(run: Documents) -> list[KeptScope]:
     """
     order = {entry["name"]: i for i, entry in enumerate(run.manifest["benchmarks"])}
     scopes = []
-    for file in _files(run.path, SCOPES):
-        kept = _read(run, file, _ScopeFile, "scope")
-        if kept.benchmark not in order or any(row.concept >= _width(run) for row in kept.rows):
-            raise _damaged(file, "it names a benchmark or a concept that the run does not have", "scope")
+    for file in kept_files(run.path, SCOPES):
+        kept = read_file(run, file, _ScopeFile, "scope")
+        if kept.benchmark not in order or any(row.concept >= width(run) for row in kept.rows):
+            raise damaged(file, "it names a benchmark or a concept that the run does not have", "scope")
         counts = {name: getattr(kept, name).count for name in ("covered", "under", "missing")}
         scopes.append(KeptScope(kept.benchmark, kept.clauses, kept.alpha, kept.bound, **counts, lacking=kept.rows))
     return sorted(scopes, key=lambda scope: order[scope.benchmark])
-
-
-def _width(run: Documents) -> int:
-    """Number of concepts of the run's SAE."""
-    return int(run.manifest["sae"]["d_sae"])
 
 
 def _file_name(name: str, key: str) -> str:
@@ -300,31 +220,3 @@ def _write(path: Path, content: dict[str, Any]) -> Path:
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     write_json(path, finite({"created": created, **content}))
     return path
-
-
-def _files(folder: Path, name: str) -> Iterator[Path]:
-    """Kept files in a folder of the run folder, sorted by name."""
-    # Names of partial files begin with a full stop.
-    return (file for file in sorted((folder / name).glob("*.json")) if not file.name.startswith("."))
-
-
-def _read(run: Documents, file: Path, kind: type[_File], command: str) -> _File:
-    """Read a file; ``command`` can make it again.
-
-    Raises
-    ------
-    UserError
-        If it is damaged.
-    """
-    try:
-        return kind.model_validate_json(run.document(file))
-    except pydantic.ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise _damaged(file, f"{where}: {first['msg']}" if where else first["msg"], command) from error
-
-
-def _damaged(file: Path, why: str, command: str) -> UserError:
-    return UserError(
-        f"{file} is damaged: {shorten(visible(why), 200)}. Run 'cgaps {command}' again, or remove the file."
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -27,12 +27,12 @@ from competency_gaps.matching.examples import (
     has_examples,
     is_read,
 )
-from competency_gaps.matching.kept import keep_examples, keep_matching, keep_scope
+from competency_gaps.matching.kept import Source, keep_examples, keep_matching, keep_scope
 from competency_gaps.matching.match import match
 from competency_gaps.matching.null import OnDraw
 from competency_gaps.matching.scope import ScopeFindings, apply_scope_verdicts, confirm_scope_requests, scope
 from competency_gaps.matching.summary import Matching
-from competency_gaps.matching.tags import read_tags, tagged_items
+from competency_gaps.matching.tags import tagged_items, tags_of
 from competency_gaps.matching.taxonomy import Taxonomy, read_taxonomy
 from competency_gaps.model.embed import embed_texts
 from competency_gaps.progress import Progress
@@ -107,7 +107,8 @@ def match_run(
         Chance that an entry which no label fits matches something; by examples, share of the matched entries that may
         be matched by accident.
     embedder
-        sentence-transformers model, a hub id or a folder; None: the packaged all-MiniLM-L6-v2.
+        sentence-transformers model, a hub id or a folder; None: the packaged all-MiniLM-L6-v2. By examples it only
+        gives ``label_similarity``, and the matching goes on without it.
     seed
         Seed of the shuffled labels, of the halves of examples and of their shuffles.
     ask
@@ -124,7 +125,7 @@ def match_run(
     """
     if by not in get_args(By):
         raise UserError(f"by {by!r}: expected {', '.join(get_args(By))}.")
-    of_labels = {"kinds": kinds, "embedder": embedder, "ask": ask}
+    of_labels = {"kinds": kinds, "ask": ask}
     unused = [name for name, value in of_labels.items() if value]
     if by == "examples" and unused:
         raise UserError(f"{', '.join(unused)}: only for matching by labels. Leave it out, or match by both.")
@@ -138,7 +139,7 @@ def match_run(
         "labels": lambda: _match_labels(
             run, taxonomy, listed, kinds, per_entry, alpha, embedder, seed, asking, progress
         ),
-        "examples": lambda: _match_examples(run, taxonomy, listed, read, alpha, seed, progress),
+        "examples": lambda: _match_examples(run, taxonomy, listed, read, alpha, embedder, seed, progress),
     }
     wanted = [by] if by != "both" else ["labels", *(["examples"] if has_examples(listed.entries) else [])]
     made: dict[str, Any] = {}
@@ -187,6 +188,7 @@ def _match_examples(
     listed: Taxonomy,
     read: ReadRun | None,
     q: float,
+    embedder: str | None,
     seed: int,
     progress: Progress,
 ) -> ExampleMatching:
@@ -203,20 +205,26 @@ def _match_examples(
             raise UserError("to match by examples a model has to read them: use Run.match, or match by labels.")
         read(examples_config(base, every, folder), folder / RUN)
     try:
-        gathered = gather_examples(open_folder(folder / RUN), every)
+        read_in = open_folder(folder / RUN)
+        gathered = gather_examples(read_in, every)
     except (UserError, OSError) as error:
         raise UserError(f"{error} Delete {folder}, and the examples are read again.") from error
     asked = np.array([entry.id in chosen for entry in every])
-    matching = match_by_examples(run, every, gathered, asked=asked, q=q, seed=seed, progress=progress)
-    _keep(lambda: keep_examples(run, path, listed, example_document(matching)))
+    matching = match_by_examples(
+        run, every, gathered, asked=asked, q=q, seed=seed, embed=_embed(embedder), progress=progress
+    )
+    source = Source.of_path(path, listed.where)
+    document = example_document(matching)
+    _keep(lambda: keep_examples(run, source, document, read_in, where=listed.where, notes=listed.notes))
     return matching
 
 
 def match_tags(
     run: RunFolder,
-    tags: Path,
+    tags: Path | str | Mapping[str, str],
     *,
     alpha: float = 0.05,
+    embedder: str | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> ExampleMatching:
@@ -225,21 +233,29 @@ def match_tags(
     Parameters
     ----------
     tags
-        CSV or Parquet: ``id``, ``benchmark`` where ids are not unique in the run, and a column of 0 and 1 per tag.
+        CSV or Parquet: ``id``, ``benchmark`` where ids are not unique in the run, and a column of 0 and 1 per tag; or
+        a column of the run's items (``group``, ``benchmark``, a covariate), each value of which is a tag; or names of
+        tags, each with an SQL condition on the items.
     alpha
         Share of the matched tags that may be matched by accident.
+    embedder
+        sentence-transformers model for the similarity of labels to tags; None: the packaged all-MiniLM-L6-v2.
     seed
         Seed of the halves and of the nulls.
 
     Raises
     ------
     UserError
-        If the table cannot be read, or names items that the run does not have.
+        If there is no such file or column, the table cannot be read or names items that the run does not have, or a
+        condition is malformed.
     """
-    table = read_tags(tags)
-    entries, read = tagged_items(run, table)
-    matching = match_by_examples(run, entries, read, q=alpha, seed=seed, progress=progress)
-    _keep(lambda: keep_examples(run, tags, Taxonomy(entries, [], None, ()), example_document(matching)))
+    progress = progress or Progress(quiet=True)
+    given = tags_of(run, tags)
+    for note in given.notes:
+        progress.say(note)
+    entries, read = tagged_items(run, given)
+    matching = match_by_examples(run, entries, read, q=alpha, seed=seed, embed=_embed(embedder), progress=progress)
+    _keep(lambda: keep_examples(run, given.source, example_document(matching), None, notes=given.notes))
     return matching
 
 

@@ -1,8 +1,13 @@
-"""Entries whose examples are a run's own items, by a table of tags: nothing has to be read."""
+"""Entries whose examples are a run's own items: nothing has to be read.
+
+Tags come from a table, from a column of the items whose values are the tags, or from SQL conditions on the items.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +15,91 @@ import polars as pl
 import scipy.sparse as sp
 
 from competency_gaps.errors import UserError, nearest
+from competency_gaps.matching.conditions import satisfying
 from competency_gaps.matching.examples import ReadExamples
+from competency_gaps.matching.kept import Source
 from competency_gaps.matching.markers import Examples
 from competency_gaps.matching.taxonomy import TaxonomyEntry
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.text import shorten, visible
+from competency_gaps.text import plural, shorten, visible
 
 KEYS = ("id", "benchmark")
-"""Columns that name an item; all others are tags. ``benchmark`` may be absent where ids are not repeated."""
+"""Columns of a table that name an item; all others are tags. ``benchmark`` may be absent where ids are not repeated."""
+MOST_TAGS = 1000
+"""Most different values of a column whose values are tags."""
+FEATURES = ("benchmark", "group", "policy", "options", "answer_position")
+"""Columns of a run's items whose values can be tags; so can those of its covariates."""
+_FURTHER = ("prompt", "response", "answer", "score", "n_span_tokens", "n_tokens", "epochs")
+"""Columns that conditions can name besides ``id``, ``FEATURES`` and the covariates."""
+
+
+@dataclass(frozen=True)
+class Tags:
+    """Tags of a run's items. T tags, n items."""
+
+    names: list[str]
+    """Visible characters only."""
+    row: np.ndarray
+    """int64 of shape (n,): rows of ``items.parquet`` that take part."""
+    member: np.ndarray
+    """bool of shape (T, n)."""
+    source: Source
+    notes: tuple[str, ...] = ()
+    """The conditions, and what was left out."""
+
+
+def tags_of(run: RunFolder, given: Path | str | Mapping[str, str]) -> Tags:
+    """Read tags of a run's items.
+
+    Parameters
+    ----------
+    given
+        Path of a table (:func:`read_tags`); else a column of the items, of ``FEATURES`` or a covariate, each value of
+        which is a tag; or names of tags, each with the SQL condition that its items satisfy.
+
+    Raises
+    ------
+    UserError
+        If it is neither a file nor a column, the table is none of tags, it names items that the run does not have, a
+        column has one value or more than ``MOST_TAGS``, or a condition is malformed.
+    """
+    if isinstance(given, Mapping):
+        return _by_conditions(run, given)
+    path = Path(given)
+    if path.is_file():
+        return _by_table(run, read_tags(path), Source.of_path(path))
+    features = item_features(run.items)
+    if str(given) in features.columns:
+        return _by_column(features[str(given)])
+    raise UserError(
+        f"the tags {visible(str(given))!r} are neither a file nor a column of the run's items. Columns whose values "
+        f"can be tags: {', '.join(visible(name) for name in features.columns)}.{nearest(str(given), features.columns)}"
+    )
+
+
+def item_features(items: pl.DataFrame) -> pl.DataFrame:
+    """The ``FEATURES`` of items, and their covariates: a column of texts or numbers each, without those of nulls only.
+
+    Parameters
+    ----------
+    items
+        ``items.parquet``.
+    """
+    made = items.select(
+        "benchmark",
+        "group",
+        "policy",
+        options=pl.col("choices").list.len(),
+        answer_position=pl.col("answer_index") + 1,
+    )
+    further = [{} if text is None else json.loads(text) for text in items["covariates"]]
+    for name in dict.fromkeys(name for values in further for name in values):
+        if name not in made.columns:
+            column = [values.get(name) for values in further]
+            numbers = all(value is None or isinstance(value, (int, float)) for value in column)
+            texts = [None if value is None else str(value) for value in column]
+            made = made.with_columns(pl.Series(name, column if numbers else texts, strict=False))
+    return made.select(column for column in made if column.null_count() < len(column))
 
 
 def read_tags(path: Path) -> pl.DataFrame:
@@ -48,29 +130,32 @@ def read_tags(path: Path) -> pl.DataFrame:
     )
 
 
-def tagged_items(run: RunFolder, tags: pl.DataFrame) -> tuple[list[TaxonomyEntry], ReadExamples]:
+def tagged_items(run: RunFolder, tags: Tags) -> tuple[list[TaxonomyEntry], ReadExamples]:
     """Make entries of tags, and their examples of the run's items.
 
-    Items that the table lacks, or a tag leaves out, are no examples of anything and compared with nothing.
-
-    Parameters
-    ----------
-    tags
-        As :func:`read_tags` gives it.
-
-    Raises
-    ------
-    UserError
-        If an id of the table is in no, or in several benchmarks of the run, or occurs twice.
+    Items that take no part are no examples of anything and compared with nothing.
     """
-    items = run.items.select("benchmark", "item_id", "n_span_tokens", kept=pl.col("excluded").is_null())
-    items = items.with_row_index("row")
-    keys = [name for name in ("benchmark", "id") if name in tags.columns]
-    known = items.rename({"item_id": "id"})
-    repeated = tags.filter(tags.select(keys).is_duplicated())
+    kept = run.items["excluded"].is_null().to_numpy()[tags.row]
+    rows, member = tags.row[kept], tags.member[:, kept].astype(float)
+    # Items stand benchmark after benchmark.
+    benchmarks = run.items["benchmark"].unique(maintain_order=True)
+    values = sp.csr_array(sp.vstack([run.cas(name) for name in benchmarks], format="csr"))[rows]
+    length = run.items["n_span_tokens"].fill_null(0).to_numpy()[rows].astype(float)
+    examples = Examples(values, sp.csr_array(member), np.zeros(len(rows), np.int64), length)
+    entries = [TaxonomyEntry(name, name.replace("_", " "), None, None, None, {}) for name in tags.names]
+    excluded = tags.member[:, ~kept].sum(axis=1)
+    left_out = [(name, "excluded") for name, count in zip(tags.names, excluded, strict=True) for _ in range(count)]
+    frame = pl.DataFrame(left_out, schema={"entry": pl.String, "reason": pl.String}, orient="row")
+    return entries, ReadExamples(examples, member.sum(axis=1).astype(np.int64), rows, frame)
+
+
+def _by_table(run: RunFolder, table: pl.DataFrame, source: Source) -> Tags:
+    known = run.items.select("benchmark", id="item_id").with_row_index("row")
+    keys = [name for name in ("benchmark", "id") if name in table.columns]
+    repeated = table.filter(table.select(keys).is_duplicated())
     if repeated.height:
         raise UserError(f"the tags name the item {_item(repeated, keys)} more than once.")
-    joined = tags.join(known, on=keys, how="left", maintain_order="left")
+    joined = table.join(known, on=keys, how="left", maintain_order="left")
     for faulty, why in (
         (joined.filter(pl.col("row").is_null()), "is in no benchmark of the run"),
         (joined.filter(joined.select(keys).is_duplicated()), "is in several benchmarks: add a column 'benchmark'"),
@@ -78,26 +163,39 @@ def tagged_items(run: RunFolder, tags: pl.DataFrame) -> tuple[list[TaxonomyEntry
         if faulty.height:
             ids = known["id"].unique().to_list()
             raise UserError(f"the tags' item {_item(faulty, keys)} {why}.{nearest(faulty['id'][0], ids)}")
-    names = [name for name in tags.columns if name not in KEYS]
-    used = joined.filter("kept")
-    values = sp.vstack([run.cas(name) for name in run.benchmarks["benchmark"]], format="csr")
-    order = items.with_columns(number=pl.int_range(pl.len()).over("benchmark"))
-    offset = dict(zip(run.benchmarks["benchmark"], _starts(run), strict=True))
-    at = (order["benchmark"].replace_strict(offset, return_dtype=pl.Int64) + order["number"]).to_numpy()
-    rows = at[used["row"].to_numpy()]
-    member = np.stack([used[name].fill_null(value=False).to_numpy() for name in names]).astype(float)
-    length = used["n_span_tokens"].fill_null(0).to_numpy().astype(float)
-    examples = Examples(sp.csr_array(values)[rows], sp.csr_array(member), np.zeros(len(rows), np.int64), length)
-    entries = [TaxonomyEntry(visible(name), visible(name).replace("_", " "), None, None, None, {}) for name in names]
-    excluded = joined.filter(~pl.col("kept"))
-    left_out = [(visible(name), "excluded") for name in names for _ in range(int(excluded[name].sum() or 0))]
-    frame = pl.DataFrame(left_out, schema={"entry": pl.String, "reason": pl.String}, orient="row")
-    return entries, ReadExamples(examples, member.sum(axis=1).astype(np.int64), frame)
+    names = [name for name in table.columns if name not in KEYS]
+    member = np.stack([joined[name].fill_null(value=False).to_numpy() for name in names])
+    return Tags([visible(name) for name in names], joined["row"].to_numpy().astype(np.int64), member, source)
 
 
-def _starts(run: RunFolder) -> list[int]:
-    counts = [run.items.filter(benchmark=name).height for name in run.benchmarks["benchmark"]]
-    return np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(int).tolist()
+def _by_column(column: pl.Series) -> Tags:
+    name = visible(column.name)
+    row = np.flatnonzero(column.is_not_null())
+    texts = np.array([visible(str(value)) for value in column.drop_nulls()])
+    values = list(dict.fromkeys(texts.tolist()))
+    if not 1 < len(values) <= MOST_TAGS:
+        raise UserError(
+            f"the column {name!r} of the run's items has {plural(len(values), 'different value')}, expected 2 to "
+            f"{MOST_TAGS:,}. Give conditions as NAME=SQL, or a table of tags."
+        )
+    without = len(column) - len(row)
+    note = f"{plural(without, 'item')} without a value of {name!r} take no part" if without else None
+    member = np.array(values)[:, None] == texts
+    return Tags(values, row, member, Source(name, name, f"column\n{name}"), (note,) if note else ())
+
+
+def _by_conditions(run: RunFolder, conditions: Mapping[str, str]) -> Tags:
+    names = [visible(name.strip()) for name in conditions]
+    if not names or not all(names) or len(set(names)) < len(names):
+        raise UserError(f"the tags' names are {names}, expected different ones, each with an SQL condition.")
+    features = item_features(run.items)
+    further = [name for name in _FURTHER if name not in features.columns]
+    fields = run.items.select(*further, id="item_id").with_columns(features)
+    example = "n_span_tokens > 200 AND benchmark = 'quiz'"
+    member = np.array([satisfying(fields, condition, "item", example) for condition in conditions.values()])
+    notes = tuple(f"{name}: {condition}" for name, condition in zip(names, conditions.values(), strict=True))
+    shown = ", ".join(names)
+    return Tags(names, np.arange(run.items.height), member, Source(shown, shown, "\n".join(notes)), notes)
 
 
 def _tag(column: pl.Series, path: Path) -> pl.Series:

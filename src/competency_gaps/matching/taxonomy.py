@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import polars as pl
 
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.matching.autodetect import is_log, point_entry, read_log
+from competency_gaps.matching.conditions import satisfying
 from competency_gaps.matching.records import Raw, load, load_jsonl
 from competency_gaps.registry import LISTS
 from competency_gaps.text import shorten, visible
@@ -74,9 +76,6 @@ class TaxonomyEntry:
 ID_LIMIT = 200
 DESCRIPTION_LIMIT = 2000
 """Most characters of a description, four times the longest in any known taxonomy."""
-_FILE_READING = re.compile(r"\bread_\w+", re.IGNORECASE)
-"""The table functions of polars, ``read_csv`` and the like, which subqueries may call."""
-_SQL_TEXT = re.compile(r"'(?:[^']|'')*'")
 SUFFIXES = (".csv", ".json", ".jsonl", ".yaml", ".yml")
 
 
@@ -133,8 +132,6 @@ def read_taxonomy(path: Path | str, where: str | None = None) -> Taxonomy:
 
 def _select(entries: Sequence[TaxonomyEntry], where: str) -> list[TaxonomyEntry]:
     """Entries that satisfy an SQL condition."""
-    if _FILE_READING.search(_SQL_TEXT.sub("", where)):
-        raise UserError(f"the filter {where!r} reads a file. Expected a condition on the entries' fields alone.")
     fields = pl.DataFrame(
         [{name: _sql_value(value) for name, value in entry.fields.items()} for entry in entries],
         strict=False,
@@ -146,22 +143,7 @@ def _select(entries: Sequence[TaxonomyEntry], where: str) -> list[TaxonomyEntry]
         numbers = fields[name].cast(pl.Float64, strict=False)
         if numbers.null_count() == fields[name].null_count():
             fields = fields.with_columns(numbers)
-    try:
-        condition = pl.sql_expr(where)
-        for name in condition.meta.root_names():
-            if name not in fields.columns:
-                known = sorted(fields.columns)
-                raise UserError(
-                    f"the filter {where!r} names {name!r}, which no entry has; known are {', '.join(known)}."
-                    f"{nearest(name, known)} Texts stand in single quotes: domain = 'mathematics'."
-                )
-        chosen = set(fields.filter(condition)["id"])
-    except pl.exceptions.PolarsError as error:
-        raise UserError(
-            f"the filter {where!r} is not an SQL condition: {shorten(str(error), 200)}. "
-            "Expected e.g. domain = 'mathematics' AND score < 5."
-        ) from error
-    return [entry for entry in entries if entry.id in chosen]
+    return list(compress(entries, satisfying(fields, where, "entry", "domain = 'mathematics' AND score < 5")))
 
 
 def _sql_value(value: Any) -> str | float | bool | None:

@@ -100,6 +100,31 @@ THEME = Term(
     "Concepts that the dictionary puts together. Its activation is that of its ranked concepts, summed, and it is "
     "tested like a concept; the themes are one family of tests, the subthemes another.",
 )
+LISTS = (
+    Term(
+        "entry",
+        "entry",
+        "A weakness, a quality or a probe of a list that others made. The run recovers it as weak if a weak concept or "
+        "theme matches it. It is untested by the suite if only concepts that the suite misses or under-represents "
+        "match it. It is matched if other concepts or themes do, and not matched if none does. By examples it is not "
+        "compared where it has too few examples, or too few others of its domain.",
+    ),
+    Term(
+        "auroc",
+        "AUROC",
+        "How well a concept tells an entry's examples from the other examples of its domain: the chance that it is "
+        "more active in one of the entry's than in one of the others, less what examples of the same lengths have on "
+        "average, plus 0.5. So 0.5 is no better than chance, and a value can lie a little above 1. It is measured on "
+        "the half of the examples that did not choose the concept.",
+    ),
+    Term(
+        "by_chance",
+        "by chance",
+        "How many entries have an outcome where nothing but chance can give it: by examples, with the examples dealt "
+        "out anew among entries, or with verdicts exchanged among concepts of about equal support; by labels, with the "
+        "words of labels shuffled, or with labels exchanged among concepts.",
+    ),
+)
 MARKS = Term(
     "marks",
     "auto",
@@ -108,7 +133,9 @@ MARKS = Term(
 UNDEFINED = Term("na", "N/A", "Not defined, which is not zero.")
 
 
-def glossary(columns: Iterable[Column], evidence: Mapping[str, Any], *, themes: bool, labelled: bool) -> list[Term]:
+def glossary(
+    columns: Iterable[Column], evidence: Mapping[str, Any], *, themes: bool, labelled: bool, lists: bool
+) -> list[Term]:
     """Explain the words of a page: general ones first, then its columns.
 
     Parameters
@@ -117,8 +144,8 @@ def glossary(columns: Iterable[Column], evidence: Mapping[str, Any], *, themes: 
         Each is explained once.
     evidence : mapping
         The manifest's ``evidence``, for what items are compared at equal values of.
-    themes, labelled : bool
-        Whether the page speaks of themes, and of labels.
+    themes, labelled, lists : bool
+        Whether the page speaks of themes, of labels, and of other people's lists.
     """
     shown = {column.key: Term(column.key, column.title, f"{column.hint}.") for column in columns}
     among = alike(evidence)
@@ -129,4 +156,5 @@ def glossary(columns: Iterable[Column], evidence: Mapping[str, Any], *, themes: 
         for term in GENERAL
         if among or term.key != "vanishes"
     ]
-    return [*general, *([THEME] if themes else []), *([MARKS] if labelled else []), UNDEFINED, *shown.values()]
+    more = [*([THEME] if themes else []), *(LISTS if lists else []), *([MARKS] if labelled else [])]
+    return [*general, *more, UNDEFINED, *shown.values()]

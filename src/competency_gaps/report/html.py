@@ -26,6 +26,7 @@ from competency_gaps.presentation.glossary import glossary
 from competency_gaps.report import answer_view
 from competency_gaps.report.cards import concept_details, finding_cards, theme_section
 from competency_gaps.report.charts import page_svg
+from competency_gaps.report.matches import list_sections
 from competency_gaps.robustness import read_assessment
 from competency_gaps.runs.open import RunFolder
 
@@ -95,6 +96,8 @@ def render(run: RunFolder, *, top: int, examples: int) -> str:
     section = theme_section(run, grouped, ranked)
     concept_columns = columns.present(columns.CONCEPT, run.concepts)
     per_benchmark = columns.present(columns.PER_BENCHMARK, run.concept_benchmarks)
+    lists = list_sections(run)
+    speaks = {"themes": section is not None, "labelled": labelled is not None, "lists": bool(lists)}
     environment = _environment()
     script = _asset(environment, "report.js")
     explained = [*concept_columns, *per_benchmark, columns.FOLLOWERS, *columns.present(columns.MISSING, run.concepts)]
@@ -117,9 +120,10 @@ def render(run: RunFolder, *, top: int, examples: int) -> str:
         linked=linked,
         grouped=grouped,
         themes=section,
+        lists=lists,
         per_benchmark=per_benchmark,
         vanishes=f"vanishes {alike(run.manifest['evidence'])}".rstrip(),
-        terms=glossary(explained, run.manifest["evidence"], themes=section is not None, labelled=labelled is not None),
+        terms=glossary(explained, run.manifest["evidence"], **speaks),
     )
 
 

@@ -25,6 +25,8 @@ class Amounts:
     """Windows of text."""
     exemplar_tokens: int | None = None
     """Tokens of a window, around its strongest; None: all."""
+    entry_examples: int = 30
+    """Examples of an entry of somebody's list."""
     active_tokens: int | None = None
     """Tokens of an item on which a concept is active, the strongest; None: all."""
     benchmarks: bool = True
@@ -36,7 +38,7 @@ class Amounts:
 
 
 SERVED = Amounts()
-EXPORTED = Amounts(exemplars=3, benchmarks=False, active_tokens=32, salient=20, text=10_000)
+EXPORTED = Amounts(exemplars=3, benchmarks=False, entry_examples=12, active_tokens=32, salient=20, text=10_000)
 """[ours] For a run of few concepts: nearly all, except the ends of very long texts."""
 EXPORTED_WIDE = Amounts(
     strongest=2,

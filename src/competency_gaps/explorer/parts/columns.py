@@ -9,6 +9,7 @@ from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.records.run import ColumnSpec, Kind
 from competency_gaps.explorer.parts.tables import BENCHMARK
 from competency_gaps.findings.answer_parts import alike
+from competency_gaps.matching.kept_lists import has_lists
 from competency_gaps.presentation import columns
 from competency_gaps.presentation import glossary as report
 from competency_gaps.presentation.columns import Column
@@ -132,7 +133,8 @@ def glossary(context: Context) -> list[Term]:
     labelled = context.concepts["label"].null_count() < context.concepts.height
     # All but a concept's name, which needs no explanation.
     shown = [spec.column for spec in _shown(context) if spec.column is not LABEL]
-    terms = report.glossary(shown, context.manifest["evidence"], themes=context.themes is not None, labelled=labelled)
+    speaks = {"themes": context.themes is not None, "labelled": labelled, "lists": has_lists(context.run.path)}
+    terms = report.glossary(shown, context.manifest["evidence"], **speaks)
     keys = {column.key for column in shown}
     general = [term for term in terms if term.key not in keys]
     known = {term.key: term for term in [*general, *_TERMS, *terms]}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,15 +18,11 @@ from competency_gaps.explorer.parts.records.details import (
     ConceptLabel,
     ItemUse,
     ItemUses,
-    MatchedEntry,
     TextWindow,
 )
 from competency_gaps.explorer.parts.uses import Uses
-from competency_gaps.matching.kept import KeptMatch
 from competency_gaps.presentation.labels import marks_of, provenance
-from competency_gaps.text import shorten
 
-_ENTRY_LIMIT = 200
 _LABEL = ("label", "kind", "explainer", "score", "scored_by", "placeholder", "date")
 _SOURCE = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+", re.ASCII)
 
@@ -62,7 +57,7 @@ def concept_details(context: Context, concepts: range) -> list[ConceptDetail]:
             marks=marks_of(row),
             **_directions(context, concept),
             coactive=partners[number],
-            matched=[_match(match) for match in context.sources.matched.get(concept, [])],
+            matched=context.sources.matched.get(concept, []),
             benchmarks=context.sources.in_benchmarks(concept) if context.amounts.benchmarks else None,
             histogram=histograms[number],
             items=items[number],
@@ -146,14 +141,6 @@ def _labels(context: Context, concept: int, row: dict[str, Any]) -> list[Concept
 def _placeless(context: Context, text: str | None) -> str | None:
     """The explainer of a label may be the path of a model."""
     return last_names(text) if text and context.portable else text
-
-
-def _match(match: KeptMatch) -> MatchedEntry:
-    """An entry of somebody's list, without the folder of its file."""
-    entry = match.entry
-    if match.description != entry:
-        entry = shorten(f"{entry}: {match.description}", _ENTRY_LIMIT)
-    return MatchedEntry(Path(match.taxonomy).name, entry, match.similarity, match.verdict)
 
 
 def _directions(context: Context, concept: int) -> dict[str, Any]:

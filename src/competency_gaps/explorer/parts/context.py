@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -20,6 +20,7 @@ from competency_gaps.explorer.parts.scored import display_names
 from competency_gaps.explorer.parts.settings import PRIVATE, without_judge
 from competency_gaps.explorer.parts.sources import Sources
 from competency_gaps.items.remark import sentences
+from competency_gaps.matching.kept_lists import open_examples
 from competency_gaps.once import made_once
 from competency_gaps.presentation import rankings
 from competency_gaps.presentation.themes import Themes, read_run_themes
@@ -60,6 +61,7 @@ class Context:
     """Shorten absolute paths to their last names: the parts may leave this machine."""
     concepts_per_part: int = 1
     items_per_part: int = 1
+    entries_per_part: int = 1
     amounts: Amounts = SERVED
     """How much details hold."""
     home: str = ""
@@ -235,6 +237,13 @@ class Context:
     def sources(self) -> Sources:
         """What details of concepts and items are made of."""
         return Sources(self.run, self.dictionary, self.items)
+
+    @made_once
+    def example_holders(self) -> list[Context | Literal["gone", "changed"]]:
+        """Per list that was compared with the run, what holds its entries' examples, or why nothing does."""
+        opened = [open_examples(kept) for kept in self.sources.lists]
+        runs = [replace(self, run=held, dictionary=None) if isinstance(held, RunFolder) else held for held in opened]
+        return [self if run is None else run for run in runs]
 
     @made_once
     def windows(self) -> Windows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -89,6 +89,20 @@ def _answer(context: Context, score: float, held: Mapping[str, Any]) -> ModelAns
 
 def _texts(context: Context, row: int, held: dict[str, Any]) -> dict[str, Any]:
     """Prompt, response, and what is made of them; ``held``: the item's texts."""
+    return {
+        **read_text(context, row, held),
+        "response": _cut(held["response"], context.amounts.text),
+        "answer": _cut(held["answer"], context.amounts.text),
+        "choices": _choices(held["choices"], context.amounts.text),
+        "answer_index": held["answer_index"],
+        "logprobs": list(held["logprobs"] or []),
+        "details": _details(held["details"], context.amounts.text),
+        "covariates": _details(held["covariates"], context.amounts.text),
+    }
+
+
+def read_text(context: Context, row: int, held: Mapping[str, Any]) -> dict[str, Any]:
+    """What the model read of an item: ``text``, ``cut`` and ``own`` as :class:`ItemDetail` has them."""
     text = held["text"]
     start, end, length = (int(values[row]) for values in context.windows)
     if context.amounts.text is None:
@@ -98,13 +112,6 @@ def _texts(context: Context, row: int, held: dict[str, Any]) -> dict[str, Any]:
         "text": None if text is None else text[start:end],
         "cut": Cut(start, length - end) if end - start < length else None,
         "own": tuple(own[0].tolist()) if inside[0] else _partly(own[0], end - start),
-        "response": _cut(held["response"], context.amounts.text),
-        "answer": _cut(held["answer"], context.amounts.text),
-        "choices": _choices(held["choices"], context.amounts.text),
-        "answer_index": held["answer_index"],
-        "logprobs": list(held["logprobs"] or []),
-        "details": _details(held["details"], context.amounts.text),
-        "covariates": _details(held["covariates"], context.amounts.text),
     }
 
 
@@ -154,24 +161,42 @@ def item_concepts(context: Context, rows: range) -> list[ItemConcepts]:
 
 def _item_concepts(context: Context, row: int) -> ItemConcepts:
     held = context.run.item_rows.row(row)
+    return ItemConcepts(row, len(held.concepts), active_concepts(context, row, limit=context.amounts.salient))
+
+
+def active_concepts(
+    context: Context, row: int, *, of: Sequence[int] | None = None, limit: int | None = None
+) -> list[ActiveConcept]:
+    """The concepts that are active in an item, the most salient first.
+
+    Parameters
+    ----------
+    of
+        Only these concepts; None: all.
+    limit
+        Most concepts; None: all.
+    """
+    held = context.run.item_rows.row(row)
     values = saliency(held.cas, context.sources.tau[held.concepts])
-    order = np.lexsort((held.concepts, -held.cas, -values))[: context.amounts.salient]
+    order = np.lexsort((held.concepts, -held.cas, -values))
+    if of is not None:
+        order = order[np.isin(held.concepts[order], of)]
+    order = order[:limit]
     concepts = held.concepts[order]
     start, end = int(context.windows.start[row]), int(context.windows.end[row])
     peaks, inside = moved(held.peak[order], np.array(start), np.array(end))
     tokens = context.run.item_token_activations(row, concepts)
-    limit = context.amounts.active_tokens
-    shown = [
+    most = context.amounts.active_tokens
+    return [
         ActiveConcept(
             concept=int(concept),
             cas=float(held.cas[place]),
             saliency=float(values[place]),
             peak=tuple(peaks[number].tolist()) if inside[number] else None,
-            tokens=None if tokens is None else kept_tokens(tokens[number], start, end, limit),
+            tokens=None if tokens is None else kept_tokens(tokens[number], start, end, most),
         )
         for number, (concept, place) in enumerate(zip(concepts, order, strict=True))
     ]
-    return ItemConcepts(row, len(held.concepts), shown)
 
 
 def moved(ranges: np.ndarray, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ from competency_gaps.config import EvidenceConfig
 from competency_gaps.explorer.parts.settings import named
 from competency_gaps.items.remark import Remark
 from competency_gaps.matching.clauses import made_of
+from competency_gaps.matching.kept_files import EXAMPLE_MATCHES, MATCHES
 from competency_gaps.robustness import FILE as ASSESSMENT
 
 Rule: TypeAlias = "Literal[True] | Callable[[Any], Any] | list[Rule] | dict[str, Rule]"
@@ -124,26 +125,48 @@ _PROBES: Rule = {
         }
     ]
 }
-_PAIR = _shown("concept", "level", "id", "label_text", "similarity", "p_value", "verdict")
+_PAIR = _shown(
+    *("concept", "level", "id", "label_text", "similarity", "p_value", "verdict", "coverage_status"),
+    *("theme", "label", "name", "auroc", "leader"),
+)
+_SHARE = _shown("count", "of", "low", "high")
+_CHANCE: Rule = {"observed": _SHARE, **_shown("expected", "low", "high", "p_value")}
+_ENTRY = _shown("score", "bound", "recovered", "recovered_weak", "examples", "outcome")
+_MATCHES: Rule = {
+    **_shown("taxonomy", "created", "alpha", "q", "weak_concepts"),
+    **dict.fromkeys(("recovery", "recovery_weak", "unnamed_share"), _SHARE),
+    **dict.fromkeys(("matched", "weak", "untested"), _CHANCE),
+    "unnamed": [_shown("concept")],
+    "unexplained": [_shown("concept")],
+    "weak_by_chance": _shown("expected", "p_value"),
+    "calibration": {"realised": _SHARE},
+}
 _LACK = _shown(
     *("concept", "label", "similarity", "p_value", "in_scope", "coverage_status", "chi_bench_elsewhere", "verdict")
 )
 
 
 def _matches(manifest: Mapping[str, Any], held: Any) -> Any:
-    """Number the entries of somebody's list instead of naming them."""
+    """Number the entries of somebody's list instead of naming them; of their examples only the run's own are shown."""
     numbers = {entry["entry"]: str(number) for number, entry in enumerate(held["entries"], 1)}
-    return {
-        "taxonomy": held["taxonomy"],
-        "entries": [
-            {"entry": numbers[entry["entry"]], "description": numbers[entry["entry"]], "bound": entry["bound"]}
-            for entry in held["entries"]
-        ],
+    own = held.get("examples_run") is None
+    shown = {
+        **redact(held, _MATCHES),
+        "entries": [_numbered(entry, numbers[entry["entry"]], own=own) for entry in held["entries"]],
         **{
             kind: [{**redact(pair, _PAIR), "entry": numbers[pair["entry"]]} for pair in held[kind]]
             for kind in ("pairs", "themes")
         },
     }
+    if "left_out_examples" in held:
+        shown["left_out_examples"] = [{"entry": numbers[left["entry"]]} for left in held["left_out_examples"]]
+    return shown
+
+
+def _numbered(entry: Mapping[str, Any], number: str, *, own: bool) -> dict[str, Any]:
+    """An entry without its texts. ``own``: its examples are items of the run, whose texts are withheld there."""
+    names = {"entry": number, "description": number, "domain": None, "category": None}
+    return {**redact(entry, _ENTRY), **names, "example_rows": entry.get("example_rows") if own else None}
 
 
 def _scope(manifest: Mapping[str, Any], held: Any) -> Any:
@@ -158,7 +181,8 @@ def _scope(manifest: Mapping[str, Any], held: Any) -> Any:
 DOCUMENTS: Mapping[str, Callable[[Mapping[str, Any], Any], Any]] = {
     ASSESSMENT: lambda manifest, held: redact(held, _ASSESSMENT),
     "probes": lambda manifest, held: redact(held, _PROBES),
-    "matches": _matches,
+    MATCHES: _matches,
+    EXAMPLE_MATCHES: _matches,
     "scopes": _scope,
 }
 """A document, or a folder of documents, to the function of the redacted manifest and the document that redacts it."""

@@ -31,6 +31,7 @@ from competency_gaps.explorer.parts.suggestions import suggestions
 from competency_gaps.explorer.parts.suite import Suite
 from competency_gaps.findings.answer import answer
 from competency_gaps.findings.answer_parts import alike
+from competency_gaps.matching.kept_lists import has_lists
 from competency_gaps.presentation import facts, labels
 from competency_gaps.probes.sentence import sentence
 from competency_gaps.robustness import read_assessment
@@ -63,7 +64,7 @@ def run_info(context: Context) -> RunInfo:
         neuronpedia_id=manifest["sae"].get("neuronpedia_id"),
         width=context.run.width,
         items=context.items.height,
-        shards=Shards(context.concepts_per_part, context.items_per_part),
+        shards=Shards(context.concepts_per_part, context.items_per_part, context.entries_per_part),
         redacted=context.redacted,
         cut_items=context.cut_items,
         has=_has(context),
@@ -132,6 +133,7 @@ def _has(context: Context) -> Has:
         lift=lift.null_count() < lift.len(),
         promoted=folder is not None and (folder / LOGITS).is_file(),
         similar=folder is not None and (folder / SIMILAR).is_file(),
+        matches=has_lists(context.run.path),
     )
 
 

@@ -12,11 +12,12 @@ import polars as pl
 from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.label_table import empty_labels
 from competency_gaps.errors import UserError
-from competency_gaps.explorer.parts.records.details import ConceptInBenchmark
+from competency_gaps.explorer.parts.records.details import ConceptInBenchmark, MatchedEntry
 from competency_gaps.explorer.parts.texts import Texts
-from competency_gaps.matching.kept import KeptMatch, read_matches
+from competency_gaps.matching.kept_lists import KeptList, read_lists
 from competency_gaps.once import made_once
 from competency_gaps.runs.open import RunFolder
+from competency_gaps.text import shorten
 
 IN_BENCHMARK = {
     "support": pl.Int32,
@@ -24,6 +25,8 @@ IN_BENCHMARK = {
     "performance_status": pl.Categorical,
 }
 """What a concept's detail says of each benchmark, in the types in which a hundred thousand concepts take least room."""
+_ENTRY_LIMIT = 200
+"""Characters of a list's entry beside a concept."""
 _FURTHER = {
     **dict.fromkeys(("chi_model_low", "chi_model_high", "lift"), pl.Float32),
     "q_value": pl.Float64,
@@ -145,10 +148,19 @@ class Sources:
         return table, start
 
     @made_once
-    def matched(self) -> dict[int, list[KeptMatch]]:
-        """Per concept the entries of other people's lists that match its label."""
-        matches: dict[int, list[KeptMatch]] = {}
-        for match in read_matches(self.run):
-            if match.concept is not None:
-                matches.setdefault(match.concept, []).append(match)
+    def lists(self) -> list[KeptList]:
+        """Other people's lists that were compared with the run."""
+        return read_lists(self.run)
+
+    @made_once
+    def matched(self) -> dict[int, list[MatchedEntry]]:
+        """Per concept the entries of these lists that match it."""
+        matches: dict[int, list[MatchedEntry]] = {}
+        every = [(kept, entry) for kept in self.lists for entry in kept.entries]
+        for number, (kept, entry) in enumerate(every):
+            title = shorten(entry.title, _ENTRY_LIMIT)
+            for pair in entry.pairs:
+                if pair.concept is not None:
+                    match = MatchedEntry(kept.taxonomy, kept.by, number, title, pair.strength, pair.verdict)
+                    matches.setdefault(pair.concept, []).append(match)
         return matches

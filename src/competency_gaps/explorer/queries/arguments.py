@@ -198,6 +198,26 @@ class TwoModels(Arguments):
     limit: Rows = 20
 
 
+class KnownWeaknesses(Arguments):
+    """Which entries of which list."""
+
+    list_number: int = Field(0, ge=0, description="Number of the list, as the answer numbers them; 0: the first.")
+    outcome: Literal["weak", "untested", "matched", "not matched", "not compared"] | None = Field(
+        None,
+        description="Only entries that a weak concept matches (weak), that only concepts match which the suite misses "
+        "or under-represents (untested), that other concepts match (matched), and so on.",
+    )
+    text: ShortText | None = Field(None, description="Only entries that contain this, regardless of case.")
+    limit: Rows = 20
+
+
+class OneKnownWeakness(Arguments):
+    """One entry of a list."""
+
+    number: int = Field(ge=0, description="Number of the entry, as known_weaknesses gives it.")
+    examples: int = Field(3, ge=0, le=10, description="Most of its examples to show.")
+
+
 class TwoBenchmarks(Arguments):
     """Two benchmarks."""
 

@@ -69,8 +69,10 @@ class MatchLine(QueryAnswer):
     """An entry of somebody's list."""
 
     taxonomy: str
+    by: str
+    number: int
     entry: str
-    similarity: Number
+    strength: Number
     verdict: str | None
 
 

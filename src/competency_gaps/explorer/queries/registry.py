@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.queries import arguments as given
-from competency_gaps.explorer.queries import concepts, findings, items, models, suite, themes
+from competency_gaps.explorer.queries import concepts, findings, items, matches, models, suite, themes
 from competency_gaps.explorer.queries.subject import Subject
 from competency_gaps.explorer.queries.values import QueryAnswer, bounded
 from competency_gaps.text import shorten, visible
@@ -141,6 +141,23 @@ QUERIES: Mapping[str, Query] = {
             given.TwoModels,
             models.compare_models,
             ("candidate", "baseline", "name"),
+        ),
+        Query(
+            "known_weaknesses",
+            "Lists of weaknesses, qualities or probes that others made, compared with the run: how many entries are "
+            "recovered as weak, untested by the suite, matched, beside chance; the entries; and the weak concepts that "
+            "no entry names.",
+            given.KnownWeaknesses,
+            matches.known_weaknesses,
+            ("name", "where", "description", "domain", "category", "label"),
+        ),
+        Query(
+            "known_weakness",
+            "One entry of such a list: its outcome, the concepts and themes that match it with what the run says of "
+            "them, and some of its examples.",
+            given.OneKnownWeakness,
+            matches.known_weakness,
+            ("list_name", "entry", "description", "domain", "category", "label", "text"),
         ),
         Query(
             "benchmarks",

@@ -51,6 +51,14 @@ def probe_of(entry: Mapping[str, Any]) -> str:
     return str(entry.get("probe_classname") or "").removeprefix("garak.").removeprefix("probes.")
 
 
+def model_of(setup: Mapping[str, Any]) -> str | None:
+    """The model's name of a report's first entry, else its type; before 0.13.1 ``target_*`` was called ``model_*``."""
+    for key in ("target_name", "model_name", "target_type", "model_type"):
+        if setup.get(f"plugins.{key}"):
+            return str(setup[f"plugins.{key}"])
+    return None
+
+
 def attempt_of(entry: Mapping[str, Any]) -> Attempt | Remark:
     """An entry with ``status`` 2 as an attempt, or why it is no item."""
     turns, notes = _turns(entry)

@@ -21,6 +21,7 @@ from competency_gaps.harnesses.garak.attempt import (
     Attempt,
     DetectorResults,
     attempt_of,
+    model_of,
     probe_of,
     recount,
     results_of,
@@ -61,7 +62,7 @@ def find(path: Path) -> list[LogPart]:
             continue
         stamp = str(head.get("transient.starttime_iso") or head.get("start_time") or "")
         for family, probes in _families(file).items():
-            groups.setdefault((family, frozenset(probes), _model(head)), []).append((stamp, file))
+            groups.setdefault((family, frozenset(probes), model_of(head)), []).append((stamp, file))
     if not groups:
         hits = files_under(path, f"*{_HITLOG}")
         if hits:
@@ -84,14 +85,6 @@ def _families(file: Path) -> dict[str, set[str]]:
             for match in _PROBE.finditer(text):
                 families.setdefault(match[1].decode(), set()).add(match[2].decode())
     return families
-
-
-def _model(setup: dict[str, Any]) -> str | None:
-    """The model's name, else its type; before 0.13.1 ``target_*`` was called ``model_*``."""
-    for key in ("target_name", "model_name", "target_type", "model_type"):
-        if setup.get(f"plugins.{key}"):
-            return str(setup[f"plugins.{key}"])
-    return None
 
 
 def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:

@@ -81,9 +81,15 @@ class MatchedEntry:
     """An entry of somebody's list (``cgaps match``)."""
 
     taxonomy: str
+    by: Literal["examples", "labels"]
+    """What matches it: what the entry's examples excite, or the concept's label."""
+    number: int
+    """The entry's number on the page, as of ``ListedEntry``."""
     entry: str
-    similarity: float
+    strength: float
+    """By labels the cosine of the texts, by examples the AUROC net of length."""
     verdict: str | None
+    """A model's; None: not asked."""
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ class Shards:
 
     concepts: int
     items: int
+    entries: int
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class Has:
     lift: bool
     promoted: bool
     similar: bool
+    matches: bool
+    """Whether lists of other people were compared with the run (``cgaps match``)."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,110 @@
+/** What the outcomes of a list's entries mean, in words. */
+import type { EntryExamples, ListedEntry, MatchedList, MatchPair, OutcomeRate } from "../data/types";
+import { decimal, integer, percent, plural, probability } from "../format";
+import { shorten, visible } from "../text";
+
+export type Outcome = ListedEntry["outcome"];
+
+/** In the order in which they matter. */
+export const OUTCOMES: Outcome[] = ["weak", "untested", "matched", "not matched", "not compared"];
+
+export const OUTCOME_WORDS: Record<Outcome, string> = {
+  weak: "recovered as weak",
+  untested: "untested by the suite",
+  matched: "matched",
+  "not matched": "not matched",
+  "not compared": "not compared",
+};
+
+const EXAMPLES: Record<Outcome, string> = {
+  weak: "A weak concept or theme tells its examples from those of other entries.",
+  untested:
+    "Concepts tell its examples from those of other entries, and the suite misses or under-represents all of them.",
+  matched: "Concepts or themes tell its examples from those of other entries; none of them is weak.",
+  "not matched": "No concept and no theme tells its examples from those of other entries.",
+  "not compared": "It has too few examples, or too few others of its domain to be compared with.",
+};
+const LABELS: Record<Outcome, string> = {
+  weak: "The label of a weak concept says nearly the same.",
+  untested: "Labels say nearly the same, and the suite misses or under-represents all of their concepts.",
+  matched: "Labels of concepts say nearly the same; none of these concepts is weak.",
+  "not matched": "No concept’s label is nearer to it than labels of shuffled words are.",
+  "not compared": "It was not compared.",
+};
+
+export const outcomeSentence = (outcome: Outcome, by: MatchedList["by"]): string =>
+  (by === "examples" ? EXAMPLES : LABELS)[outcome];
+
+/** What the strength of a pair is called. */
+export const STRENGTH: Record<MatchedList["by"], { name: string; hint: string }> = {
+  examples: {
+    name: "AUROC",
+    hint:
+      "How well the concept tells the entry’s examples from others of its domain that are about as long: 0.5 not at " +
+      "all, 1 always. Measured on the half of the examples that did not choose the concept",
+  },
+  labels: { name: "similarity", hint: "Cosine of the entry’s text and the concept’s label, as sentence embeddings" },
+};
+
+export const listName = ({ name, by, where }: MatchedList): string =>
+  `${shorten(visible(name), 60)}, by ${by}${where ? `, where ${shorten(visible(where), 60)}` : ""}`;
+
+/** The same; lists of one name also say when they were compared. */
+export function distinctName(list: MatchedList, lists: MatchedList[]): string {
+  const name = listName(list);
+  const alike = lists.filter((other) => listName(other) === name).length > 1;
+  return alike ? `${name} (${list.created.slice(0, 16).replace("T", " ")})` : name;
+}
+
+/** Description of an entry; redacted, its number. */
+export const entryName = (entry: ListedEntry, redacted: boolean): string =>
+  redacted ? `Entry ${entry.entry}` : visible(entry.description);
+
+export const pairName = (pair: MatchPair): string =>
+  pair.label ? visible(pair.label) : pair.concept === null ? `${pair.level} ${pair.theme}` : "no label";
+
+const RATES: Record<OutcomeRate["outcome"], string> = {
+  matched: "Matched in all",
+  weak: "Recovered as weak",
+  untested: "Untested by the suite",
+};
+
+/** A rate beside chance as the cells of a row; what was not computed is N/A. */
+export function rateCells(rate: OutcomeRate): { name: string; share: string; chance: string; p: string } {
+  const interval = rate.low === null || rate.high === null ? "" : ` [${percent(rate.low)}, ${percent(rate.high)}]`;
+  const range =
+    rate.expected_low === null || rate.expected_high === null
+      ? ""
+      : ` (${integer(rate.expected_low)} to ${integer(rate.expected_high)})`;
+  return {
+    name: RATES[rate.outcome],
+    share: `${integer(rate.count)} of ${integer(rate.of)}${rate.of ? `: ${percent(rate.count / rate.of)}${interval}` : ""}`,
+    chance: rate.expected === null ? "N/A" : `${decimal(rate.expected, 1)}${range}`,
+    p: probability(rate.p_value),
+  };
+}
+
+/** How the list was compared, and with what risk. */
+export function howSentence(list: MatchedList): string {
+  const level = list.level === null ? null : percent(list.level);
+  if (list.by === "labels")
+    return `Compared by labels: an entry matches a concept or theme whose label is nearer to it than labels of shuffled words are${
+      level === null ? "" : ` in all but ${level} of draws`
+    }.`;
+  const left = list.left_out ? ` ${plural(list.left_out, "example")} could not be read.` : "";
+  return `Compared by examples: an entry matches the concepts and themes that tell its example prompts from those of other entries of its domain, confirmed on the half of the examples that did not choose them${
+    level === null ? "" : `; at most ${level} of the matched entries are expected to match by accident`
+  }.${left}`;
+}
+
+const AGAIN = "Run cgaps match again to see them.";
+const ABSENT: Record<NonNullable<EntryExamples["absent"]>, string> = {
+  labels: "The list was compared by labels, so no example of it was read.",
+  none: "No example of it was read.",
+  redacted: "Its examples are left out of this explorer.",
+  older: `The version that compared the list did not keep where its examples are. ${AGAIN}`,
+  gone: `The run that read its examples is not there any more. ${AGAIN}`,
+  changed: `Where its examples were read, there is another run now. ${AGAIN}`,
+};
+
+export const absentSentence = (absent: NonNullable<EntryExamples["absent"]>): string => ABSENT[absent];

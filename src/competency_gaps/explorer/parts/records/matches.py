@@ -1,0 +1,134 @@
+"""Other people's lists of weaknesses, qualities or probes, as they were compared with the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from competency_gaps.explorer.parts.records.details import ActiveConcept, Cut
+from competency_gaps.explorer.parts.records.findings import Range
+
+
+@dataclass(frozen=True)
+class MatchPair:
+    """A concept or theme that an entry matches."""
+
+    concept: int | None
+    """None: a theme."""
+    level: Literal["theme", "subtheme"] | None
+    """None: a concept."""
+    theme: int | None
+    """None: a concept."""
+    label: str | None
+    """Label of the concept, or name of the theme, when they were matched."""
+    strength: float
+    """By labels the cosine of the texts, by examples the AUROC net of length."""
+    p_value: float
+    verdict: str | None
+    """A model's; None: not asked."""
+    leader: int | None
+    """By examples, the concept that is active in the same examples and stronger; itself if it leads; None: a theme, or
+    by labels."""
+
+
+@dataclass(frozen=True)
+class ListedEntry:
+    """An entry of a list. Its number on the page is its place among the entries of all lists."""
+
+    entry: str
+    """Its id; redacted, its number in the list, from 1."""
+    description: str
+    """The same where redacted."""
+    domain: str | None
+    category: str | None
+    score: float | None
+    """The list's own, on its own scale."""
+    outcome: Literal["weak", "untested", "matched", "not matched", "not compared"]
+    examples: int | None
+    """Examples that were read; None: by labels."""
+    pairs: Sequence[MatchPair]
+    """Concepts before themes, the strongest first."""
+
+
+@dataclass(frozen=True)
+class OutcomeRate:
+    """How many entries have an outcome, and how many by chance."""
+
+    outcome: Literal["matched", "weak", "untested"]
+    """``matched``: weak and untested entries are among them."""
+    count: int
+    of: int
+    """Entries that were compared."""
+    low: float | None
+    """Ends of the share's 95% interval."""
+    high: float | None
+    expected: float | None
+    """Entries by chance, on average; None: not computed."""
+    expected_low: float | None
+    """Ends of what 95% of the draws give; None: not computed."""
+    expected_high: float | None
+    p_value: float | None
+    """Share of the draws with as many; None: not computed."""
+
+
+@dataclass(frozen=True)
+class MatchedList:
+    """A list that was compared with the run."""
+
+    name: str
+    """Of its file or folder."""
+    by: Literal["examples", "labels"]
+    """What its entries' examples excite, or its texts against concepts' labels."""
+    created: str
+    where: str | None
+    """Condition on its entries; None: all, or redacted."""
+    level: float | None
+    """By labels, the chance that an entry which no label fits matches something; by examples, the share of the matched
+    entries that may be matched by accident."""
+    rates: Sequence[OutcomeRate]
+    """Matched, weak, untested."""
+    entries: Sequence[ListedEntry]
+    unnamed: Sequence[int]
+    """Weak concepts that match no entry, the most important first."""
+    weak_concepts: int
+    """Weak concepts of the run; by labels, those with a label."""
+    left_out: int
+    """Examples that could not be read."""
+
+
+@dataclass(frozen=True)
+class MatchesFile:
+    """``data/KEY/matches.json``: of a run that was compared with lists."""
+
+    lists: Sequence[MatchedList]
+
+
+@dataclass(frozen=True)
+class EntryExample:
+    """An example of an entry."""
+
+    item: int | None
+    """Row of the run's item that it is; None: a prompt of the list."""
+    text: str
+    """All that the model read."""
+    cut: Cut | None
+    """As of ``ItemDetail``."""
+    own: Range | None
+    """Range of the example's own text in ``text``."""
+    concepts: Sequence[ActiveConcept]
+    """Those of the entry's concepts that are active in it."""
+
+
+@dataclass(frozen=True)
+class EntryExamples:
+    """An entry of ``data/KEY/entry/N.json``, which holds entries N * shards.entries onwards."""
+
+    number: int
+    absent: Literal["labels", "none", "redacted", "older", "gone", "changed"] | None
+    """Why no example is shown: the list was compared by labels; none was read; they are withheld; where they lie was
+    not kept; the run that read them is not there any more, or is another now. None: they are shown."""
+    tokens: bool
+    """Whether activations of single tokens are known; else only the strongest token is."""
+    examples: Sequence[EntryExample]
+    """Where a concept is matched, those in which the strongest is most active come first."""

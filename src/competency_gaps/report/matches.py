@@ -1,0 +1,118 @@
+"""Other people's lists in the report: entries with outcomes, rates beside chance, weak concepts that no entry names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from competency_gaps.matching.kept_lists import KeptEntry, KeptList, KeptPair, KeptRate, read_lists
+from competency_gaps.runs.open import RunFolder
+from competency_gaps.text import decimal, integer, magnitude, percent, plural, signed
+
+ENTRIES = 100
+"""Entries of a list that are shown [ours]."""
+UNNAMED = 20
+"""Weak concepts that no entry names, as many as are shown [ours]."""
+OUTCOMES = {
+    "weak": "recovered as weak",
+    "untested": "untested by the suite",
+    "matched": "matched",
+    "not matched": "not matched",
+    "not compared": "not compared",
+}
+"""Outcomes in words, in the order in which they matter."""
+_RATES = {"matched": "matched in all", "weak": OUTCOMES["weak"], "untested": OUTCOMES["untested"]}
+
+
+@dataclass(frozen=True)
+class EntryRow:
+    """An entry of a list."""
+
+    entry: KeptEntry
+    outcome: str
+    strongest: KeptPair | None
+    """Its strongest concept, else its strongest theme; None: nothing matches it."""
+    concept: dict[str, Any] | None
+    """Row of ``run.concepts``; None: it is a theme, or there is none."""
+    strength: str
+    gap: str
+
+
+@dataclass(frozen=True)
+class ListSection:
+    """A list that was compared with the run."""
+
+    title: str
+    where: str | None
+    counts: str
+    rates: Sequence[str]
+    """Each rate beside chance, in words."""
+    strength: str
+    """What the strength of a match is called."""
+    rows: Sequence[EntryRow]
+    left: int
+    """Entries that are not shown."""
+    unnamed: Sequence[dict[str, Any]]
+    """Rows of ``run.concepts``."""
+    unnamed_total: int
+    weak: str
+    """What these are out of."""
+
+
+def list_sections(run: RunFolder) -> list[ListSection]:
+    """Describe every list that was compared with the run; empty: none was."""
+    return [_section(run, kept) for kept in read_lists(run)]
+
+
+def _section(run: RunFolder, kept: KeptList) -> ListSection:
+    order = list(OUTCOMES)
+    ordered = sorted(kept.entries, key=lambda entry: (order.index(entry.outcome), -_strength(entry)))
+    number = {name: sum(entry.outcome == name for entry in kept.entries) for name in order}
+    counts = ", ".join(f"{integer(count)} {OUTCOMES[name]}" for name, count in number.items() if count)
+    noun = "weak concept" if kept.by == "examples" else "labelled weak concept"
+    return ListSection(
+        title=f"{kept.taxonomy}, by {kept.by}",
+        where=kept.where,
+        counts=f"{integer(len(kept.entries))} entries: {counts}.",
+        rates=[_rate(rate) for rate in kept.rates],
+        strength="AUROC" if kept.by == "examples" else "similarity",
+        rows=[_row(run, entry) for entry in ordered[:ENTRIES]],
+        left=max(0, len(ordered) - ENTRIES),
+        unnamed=[run.concepts.row(concept, named=True) for concept in kept.unnamed[:UNNAMED]],
+        unnamed_total=len(kept.unnamed),
+        weak=plural(kept.weak_concepts, noun),
+    )
+
+
+def _strength(entry: KeptEntry) -> float:
+    return entry.pairs[0].strength if entry.pairs else float("-inf")
+
+
+def _row(run: RunFolder, entry: KeptEntry) -> EntryRow:
+    strongest = entry.pairs[0] if entry.pairs else None
+    concept = None
+    if strongest is not None and strongest.concept is not None:
+        concept = run.concepts.row(strongest.concept, named=True)
+    return EntryRow(
+        entry,
+        OUTCOMES[entry.outcome],
+        strongest,
+        concept,
+        decimal(None if strongest is None else strongest.strength),
+        signed(None if concept is None else concept["gap"]),
+    )
+
+
+def _rate(rate: KeptRate) -> str:
+    share = f"{integer(rate.count)} of {integer(rate.of)}"
+    if rate.low is not None and rate.high is not None:
+        share += f" ({percent(rate.count, rate.of)}; 95%: {rate.low:.0%} to {rate.high:.0%})"
+    chance = "by chance not computed"
+    if rate.expected is not None:
+        chance = f"by chance {rate.expected:.1f}"
+        if rate.expected_low is not None and rate.expected_high is not None:
+            chance += f" ({rate.expected_low:.0f} to {rate.expected_high:.0f})"
+        if rate.p_value is not None:
+            chance += f", p = {magnitude(rate.p_value)}"
+    return f"{_RATES[rate.outcome]}: {share}; {chance}"

@@ -1,0 +1,106 @@
+"""Exchanged verdicts: groups stay whole, and lists that have nothing to do with weakness seem to at the stated rate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from competency_gaps.matching import exchange as module
+from competency_gaps.matching.by_chance import Matched, by_chance, exchanged
+from competency_gaps.matching.exchange import GroupExchange, Verdicts, neighbours
+
+BLOCKS, SIZE, ALONE, ITEMS = 60, 6, 240, 400
+CONCEPTS = BLOCKS * SIZE + ALONE
+BLOCK_OF = np.r_[np.repeat(np.arange(BLOCKS), SIZE), BLOCKS + np.arange(ALONE)]
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Concepts of a block are active on the same tenth of the items, but for one in five; others on their own items."""
+    rng = np.random.default_rng(0)
+    subject = rng.random((BLOCKS + ALONE, ITEMS)) < 0.1
+    active = subject[BLOCK_OF] & (rng.random((CONCEPTS, ITEMS)) < 0.8)
+    return sp.csr_array(np.where(active, rng.exponential(size=active.shape), 0))
+
+
+def verdicts_of(weak_blocks, rows, *, led=True):
+    weak = np.isin(BLOCK_OF, weak_blocks)
+    first = np.searchsorted(BLOCK_OF, BLOCK_OF)
+    leader = first if led else np.arange(CONCEPTS)
+    return Verdicts(weak, leader, np.ones(CONCEPTS, bool), np.diff(rows.indptr))
+
+
+def test_neighbours_are_the_most_correlated_by_saliency(rows):
+    dense = rows[:80].toarray()
+    typical = dense.sum(axis=1) / (dense > 0).sum(axis=1)
+    correlation = np.corrcoef(np.tanh(dense / (2 * typical[:, None])))
+    near = neighbours(rows[:80], np.array([5, 70]), 20)
+    for row, place in zip(near, (5, 70), strict=True):
+        order = [c for c in np.argsort(-correlation[place], kind="stable") if c != place]
+        assert row.tolist() == [place, *order[:19]]
+
+
+def test_silent_concepts_are_neighbours_of_none(rows):
+    dense = rows[:12].toarray()
+    dense[3] = 0
+    assert neighbours(sp.csr_array(dense), np.array([0, 3]), 12)[0, -1] == 3
+
+
+def test_groups_go_to_whole_blocks_of_tested_concepts(rows):
+    verdicts = verdicts_of([1, 4], rows)
+    tested = (BLOCK_OF < BLOCKS) & (BLOCK_OF != 7)
+    groups = GroupExchange(Verdicts(verdicts.weak, verdicts.leader, tested, verdicts.support), rows, 0)
+    rng = np.random.default_rng(0)
+    whole, seen = [], set()
+    for _ in range(200):
+        weak = groups.draw(rng)
+        assert weak.sum() == 2 * SIZE and not (weak & ~tested).any()
+        whole.append((np.bincount(BLOCK_OF[weak]) == SIZE).sum())
+        seen |= set(BLOCK_OF[weak].tolist())
+    assert np.mean(whole) > 1.95 and len(seen) > 30
+
+
+def test_a_group_goes_to_a_concept_of_about_its_leaders_support(rows):
+    verdicts = verdicts_of([BLOCKS + 3], rows)
+    verdicts.support[: CONCEPTS // 2] = 1000
+    groups = GroupExchange(verdicts, rows, 0)
+    drawn = [int(np.flatnonzero(groups.draw(np.random.default_rng(seed)))[0]) for seed in range(60)]
+    assert min(drawn) >= CONCEPTS // 2 and len(set(drawn)) > 20
+
+
+def test_where_every_tested_concept_is_weak_all_stay_weak(rows):
+    verdicts = verdicts_of(np.arange(BLOCKS + ALONE), rows)
+    assert GroupExchange(verdicts, rows, 0).draw(np.random.default_rng(0)).all()
+
+
+def test_with_few_places_groups_still_keep_their_sizes(rows, monkeypatch):
+    monkeypatch.setattr(module, "PLACES", 8)
+    groups = GroupExchange(verdicts_of([1, 4, 9, 12], rows), rows, 0)
+    assert {int(groups.draw(np.random.default_rng(seed)).sum()) for seed in range(20)} == {4 * SIZE}
+
+
+def p_value(rng, rows, each, led):
+    """Of a list whose 40 entries match concepts of five blocks, with twelve of sixty blocks weak at random."""
+    subjects = rng.choice(BLOCKS, 5, replace=False)[rng.integers(5, size=40)]
+    pairs = np.zeros((40, CONCEPTS))
+    for entry, block in enumerate(subjects):
+        pairs[entry, SIZE * block + rng.choice(SIZE, each, replace=False)] = 1
+    verdicts = verdicts_of(rng.choice(BLOCKS, 12, replace=False), rows, led=led)
+    verdicts = Verdicts(verdicts.weak, verdicts.leader, BLOCK_OF < BLOCKS, verdicts.support)
+    nothing = np.zeros(CONCEPTS, bool)
+    matched = Matched(sp.csr_array(pairs), sp.csr_array((40, 0)), verdicts.weak, np.zeros(0, bool), nothing)
+    weak, _ = matched.outcomes(verdicts.weak, np.zeros(0, bool), nothing)
+    groups = GroupExchange(verdicts, rows, 0)
+    draws = exchanged(matched, groups, None, ~nothing, verdicts.support, seed=int(rng.integers(2**31)), draws=99)
+    return by_chance(int(weak.sum()), 40, draws[:, 0]).p_value
+
+
+@pytest.mark.parametrize("each", [1, 4])
+def test_the_realised_rate_is_the_level_where_concepts_share_their_items(rows, each):
+    """Exchanged one by one, correlated concepts have another rate: too high, or too low to see anything."""
+    rng = np.random.default_rng(3)
+    whole, singly = (np.array([p_value(rng, rows, each, led) for _ in range(80)]) for led in (True, False))
+    assert (whole <= 0.05).mean() <= 0.11  # at a rate of 5% more than 8 of 80 have a chance of 2%
+    assert (whole <= 0.4).mean() > 0.15, "the exchange sees something too"
+    assert (singly <= 0.05).mean() > 0.15 if each == 1 else (singly <= 0.4).mean() < 0.15

@@ -21,13 +21,14 @@ def test_it_is_about_this_sae():
     check_same_sae(dictionary.identity, load_sae(SAEConfig(folder=NAME), "cpu").identity)
 
 
-def test_every_alive_concept_has_a_label_or_an_abstention():
+def test_every_alive_concept_has_a_label_or_an_abstention_and_most_ranked_ones_a_label():
     folder = embedded_sae(NAME)
     dictionary = open_dictionary(folder)
-    alive = read_reference(folder / FILE, dictionary.width).density > 0
-    shown = dictionary.shown().filter(pl.Series(alive))
-    assert (shown["label_state"] != "never").all()
-    assert (shown["label"].is_not_null()).mean() > 0.94
+    reference = read_reference(folder / FILE, dictionary.width)
+    shown = dictionary.shown()
+    assert (shown.filter(pl.Series(reference.density > 0))["label_state"] != "never").all()
+    contextual = kinds_of(LatentFacts.of_reference(reference), MetricsConfig()) == "contextual"
+    assert shown.filter(pl.Series(contextual))["label"].is_not_null().mean() > 0.85
 
 
 def test_its_reference_tells_the_kind_of_nearly_every_concept():
@@ -41,7 +42,7 @@ def test_read_labels_are_scored_and_say_who_made_them():
     labels = open_dictionary(embedded_sae(NAME)).labels()
     read = labels.filter((pl.col("kind") == "explained") & pl.col("label").is_not_null())
     assert read.height >= 600 and read["detection"].null_count() == 0 and read["explainer"].null_count() == 0
-    assert read["detection"].mean() > 0.7
+    assert read["detection"].mean() > 0.6 and (read["detection"] >= 0.6).mean() > 0.6
     assert set(labels["kind"]) == {"explained", "automatic"}
 
 
@@ -55,6 +56,6 @@ def test_a_poor_label_gives_way_to_an_automatic_one():
 
 
 def test_its_themes_are_a_readable_number():
-    _, names = read_themes(embedded_sae(NAME), 4096)
+    _, names = read_themes(embedded_sae(NAME), 8192)
     themes = names.filter(pl.col("level") == "theme")
     assert 20 <= themes.height <= 60 and themes["name"].n_unique() == themes.height

@@ -85,7 +85,7 @@ def test_no_torch_is_needed():
         "from competency_gaps.dictionary.folder import read_dictionary\n"
         f"sae = read_dictionary(Path({str(PACK)!r})).sae\n"
         "found = dictionary_of(RunFolder(Path('x'), {'sae': sae}))\n"
-        "assert found.similar.height == found.logits.height == 4096\n"
+        "assert found.similar.height == found.logits.height == 8192\n"
         "assert not {'torch', 'transformers', 'sae_lens'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

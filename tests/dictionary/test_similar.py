@@ -107,7 +107,7 @@ def test_the_embedded_tables_are_of_the_embedded_sae():
     sae, dictionary = load_sae(SAEConfig(folder=EMBEDDED), "cpu"), open_dictionary(embedded_sae(EMBEDDED))
     decoder = sae.sae.W_dec.detach().numpy().astype(np.float64)
     unit = decoder / np.linalg.norm(decoder, axis=1, keepdims=True)
-    assert dictionary.logits.height == dictionary.similar.height == 4096
+    assert dictionary.logits.height == dictionary.similar.height == 8192
     for concept, near, cosine in dictionary.similar.gather_every(97).iter_rows():
         cosines = unit @ unit[concept]
         assert concept not in near and len(near) == 10

@@ -16,7 +16,7 @@ pytest.importorskip("umap")
 
 def reference(lexical: np.ndarray) -> Reference:
     some = np.full(WIDTH, 0.1)
-    surface = {**dict.fromkeys(SURFACE, some), "lexical_share": lexical}
+    surface = {**dict.fromkeys(SURFACE, some), "lexical_share": lexical, "word_share": np.full(WIDTH, np.nan)}
     return Reference(some, some / 10, some, some, some, some, some, **surface, token=[None] * WIDTH)
 
 

@@ -174,7 +174,7 @@ def test_a_folder_goes_by_its_name_and_by_what_its_configuration_says(tmp_path):
 def test_the_embedded_sae_is_listed():
     (sae,) = find_saes("HuggingFaceTB/SmolLM2-135M-Instruct").saes
     assert (sae.name, sae.release, sae.relation) == ("embedded:smollm2-135m-instruct-l15-8k", None, "same")
-    assert (sae.layer, sae.place, sae.width, sae.labels) == (15, "resid_post", "4096", "package")
+    assert (sae.layer, sae.place, sae.width, sae.labels) == (15, "resid_post", "8192", "package")
     assert find_saes("HuggingFaceTB/SmolLM2-135M").saes[0].relation == "tuned"
 
 

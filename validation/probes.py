@@ -1,6 +1,6 @@
 """How well do concepts tell what an item is about, compared with the residual stream they are made of?
 
-    python validation/probes.py BENCHMARKS --sae embedded:smollm2-135m-instruct-l15 --sae OTHER
+    python validation/probes.py BENCHMARKS --sae embedded:smollm2-135m-instruct-l15-8k --sae OTHER
 
 BENCHMARKS is a folder of JSON Lines with the fields ``prompt`` and ``group``, one folder for each. Subjects are the
 groups of ``mmlu``, tasks the benchmarks whose names begin with ``bbh_``. A linear probe (logistic regression, items

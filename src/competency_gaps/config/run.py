@@ -51,14 +51,14 @@ class MetricsConfig(Config):
     variance."""
     lexical_above: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Share of the variance of a concept's activation, explained by the token, above which it is a token concept. Of 64
-    concepts of the embedded SAE, read in six windows each, nearly all above 0.5 went with one word, its forms or its
+    concepts of an SAE of single tokens, read in six windows each, nearly all above 0.5 went with one word, its forms or its
     parts; below 0.3 hardly any did."""
     pair_above: Annotated[float, Field(gt=0, le=1)] = 0.7
     """The same of the pair of the token before and the token, as in fixed phrases (``as well as``)."""
     mixed_below: Annotated[float, Field(ge=-1, le=1)] = 0.08
     """Coherence of a concept's strongest windows below which they have no meaning in common; -1: none is mixed. Of 200
     concepts of the embedded SAE with more than 0.05, two blind readers found something to name in three of five; of
-    those above 0.08 in three of four."""
+    those above 0.08, and below ``stretch_format_above``, in seven of ten."""
     word_above: Annotated[float, Field(gt=0, le=1)] = 0.7
     """Share of a concept's mass on stretches that hold the same token, beyond chance, above which it is a token
     concept; for SAEs of averages."""

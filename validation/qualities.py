@@ -23,9 +23,9 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 from scipy.stats import rankdata
-from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import RepeatedStratifiedKFold
+from sklearn.model_selection import GridSearchCV, RepeatedStratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
@@ -125,7 +125,7 @@ def by_length(values: np.ndarray, has: np.ndarray) -> Callable[[np.ndarray], np.
 
 
 def _penalised(values: np.ndarray, has: np.ndarray, scaler: object) -> Callable[[np.ndarray], np.ndarray]:
-    search = LogisticRegressionCV(Cs=np.geomspace(1e-4, 1, 5), cv=3, scoring="roc_auc", max_iter=300)
+    search = GridSearchCV(LogisticRegression(max_iter=300), {"C": np.geomspace(1e-4, 1, 5)}, scoring="roc_auc", cv=3)
     model = make_pipeline(scaler, search).fit(values, has)
     return lambda others: model.predict_proba(others)[:, 1]
 

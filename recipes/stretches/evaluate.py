@@ -13,6 +13,7 @@ import argparse
 import json
 import random
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from competency_gaps.config import ModelConfig, SAEConfig
@@ -49,7 +50,7 @@ def main() -> None:
         loss_tokens=args.loss_tokens,
         progress=Progress(),
     )
-    print(json.dumps(figures.as_dict(), indent=1))
+    print(json.dumps(asdict(figures), indent=1))
 
 
 def prompts(folder: Path) -> Iterator[str | list[Message]]:

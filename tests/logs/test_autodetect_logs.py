@@ -76,6 +76,14 @@ def test_the_newest_version_counts_and_steps_without_a_prompt_are_left_out(tmp_p
     assert read(tmp_path, metric="none").items[0].score is None
 
 
+def test_a_copy_of_a_task_is_not_read_twice(tmp_path):
+    for copy in ("a", "b"):
+        log(tmp_path / copy, "if", "m", "tone", {"irony": [step("Be ironic.", 4.0)]})
+    [item] = read(tmp_path).items
+    assert item.id == "tone:irony#1"
+    assert read(tmp_path).report.warnings == (Remark("older_log", quotes=("tone/version_0",)),)
+
+
 def test_other_files_of_that_name_are_none(tmp_path):
     (tmp_path / "log.json").write_text('{"status": "fine"}')
     log(tmp_path / "real", "if", "m", "tone", {"irony": [step("Be ironic.", 4.0)]})

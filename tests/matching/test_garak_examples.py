@@ -63,7 +63,7 @@ def test_of_many_prompts_a_sample_by_hash_is_taken_and_counted(tmp_path, monkeyp
     [entry] = read.entries
     smallest = sorted(texts, key=lambda text: hashlib.sha256(text.encode()).hexdigest())[:20]
     assert entry.examples == tuple(text for text in texts if text in smallest)
-    assert entry.extra["n_prompts"] == 50 and "more than 20 different prompts (a.B 50" in read.notes[0]
+    assert entry.extra["n_prompts"] == 50 and "more than 20 different prompts (a.B 50);" in read.notes[0]
     write_report(path, [attempt(i, "a.B", text) for i, text in enumerate(reversed(texts))])
     assert set(read_taxonomy(path).entries[0].examples) == set(smallest), "the report's order does not matter"
 

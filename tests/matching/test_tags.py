@@ -105,6 +105,15 @@ def test_conditions_are_tags(run):
             tags_of(run, wrong)
 
 
+def test_an_items_own_field_comes_before_a_covariate_of_its_name(run):
+    covariates = [json.dumps({"score": 5, "id": "x"})] * run.items.height
+    run.items.with_columns(covariates=pl.Series(covariates)).write_parquet(run.path / "items.parquet")
+    read = cg.open_run(run.path)
+    tags = tags_of(read, {"failed": "score < 0.5", "named": "id = 'x'"})
+    assert tags.member[0].tolist() == (read.items["score"] < 0.5).fill_null(value=False).to_list()
+    assert tags.member[0].sum() > 0 and tags.member[1].sum() == 0
+
+
 def test_the_command_takes_a_column_or_conditions(run):
     def call(*options):
         return CliRunner().invoke(app, ["match", str(run.path), *options, "--quiet", "--json"])

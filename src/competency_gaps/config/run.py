@@ -51,8 +51,8 @@ class MetricsConfig(Config):
     variance."""
     lexical_above: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Share of the variance of a concept's activation, explained by the token, above which it is a token concept. Of 64
-    concepts of an SAE of single tokens, read in six windows each, nearly all above 0.5 went with one word, its forms or its
-    parts; below 0.3 hardly any did."""
+    concepts of an SAE of single tokens, read in six windows each, nearly all above 0.5 went with one word, its forms or
+    its parts; below 0.3 hardly any did."""
     pair_above: Annotated[float, Field(gt=0, le=1)] = 0.7
     """The same of the pair of the token before and the token, as in fixed phrases (``as well as``)."""
     mixed_below: Annotated[float, Field(ge=-1, le=1)] = 0.08

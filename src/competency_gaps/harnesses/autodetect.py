@@ -30,17 +30,20 @@ _HEAD = 4096
 
 def find(path: Path) -> list[LogPart]:
     """One part per domain and model, of all tasks, the newest version of each."""
-    versions: dict[Path, list[tuple[int, Path]]] = {}
+    # Another copy of a task, in another folder, counts as a version: its points have the same names.
+    versions: dict[tuple[str, str | None, str], list[tuple[int, Path]]] = {}
     for file in filter(_is_log, files_under(path, "log.json")):
         folder = file.resolve().parent
         version = _VERSION.fullmatch(folder.name)
-        versions.setdefault(folder.parent if version else folder, []).append((int(version[1]) if version else 0, file))
+        task = folder.parent if version else folder
+        number = int(version[1]) if version else 0
+        versions.setdefault((*_domain_and_model(task), task.name), []).append((number, file))
     parts: dict[tuple[str, str | None], tuple[list[Path], list[Remark]]] = {}
-    for task, files in versions.items():
+    for (domain, model, name), files in versions.items():
         *older, (_, newest) = sorted(files)
-        chosen, notes = parts.setdefault(_domain_and_model(task), ([], []))
+        chosen, notes = parts.setdefault((domain, model), ([], []))
         chosen.append(newest)
-        notes += [Remark("older_log", quotes=(f"{task.name}/{file.parent.name}",)) for _, file in older]
+        notes += [Remark("older_log", quotes=(f"{name}/{file.parent.name}",)) for _, file in older]
     return [
         LogPart(
             "autodetect",

@@ -29,9 +29,6 @@ NOT_TESTED = ("insufficient", "untested")
 """Verdicts of concepts that had too little evidence for another."""
 UNTESTED = ("missing", "under")
 """Coverage of concepts that the suite does not test."""
-OUTCOMES = ("weak", "untested", "matched", "not matched", "not compared")
-"""Outcomes of an entry: a weak concept or theme tells it from others; only concepts that the suite lacks or
-under-represents do; others do; none does; it has too few examples, or too few others to compare them with."""
 _THEME_FACTS = ("theme", "name", "gap", "performance_status")
 _THEME = {
     "theme": pl.Int32,
@@ -51,7 +48,7 @@ class ExampleMatching:
     """One row per entry that was asked for: entry, description, domain, category, score, examples (different ones that
     were read), example_rows (their rows in ``items.parquet`` of the run that read them, at most
     ``example_tables.MOST_ROWS``; where a concept is confirmed, those in which the strongest is most active come first),
-    outcome (of ``OUTCOMES``), n_concepts, n_weak, n_themes."""
+    outcome (of ``kept_forms.Outcome``), n_concepts, n_weak, n_themes."""
     pairs: pl.DataFrame
     """One row per entry and confirmed concept, the strongest first: entry, concept, auroc (on the half of the examples
     that did not choose it, net of length), auroc_choosing, p_value, leader (the concept that leads it),
@@ -68,11 +65,11 @@ class ExampleMatching:
     """Entries with a confirmed concept or theme; by chance: examples dealt out anew among entries of the domain and of
     about the same length."""
     weak: ByChance
-    """Entries with a confirmed weak concept or theme; by chance: verdicts exchanged among concepts of about equal
-    support, and among themes."""
+    """Entries with a confirmed weak concept or theme; by chance: groups of weak concepts, and of weak
+    themes, moved to others of about equal support."""
     untested: ByChance
     """Entries that are not weak and of which all confirmed concepts are missing or under-represented in the suite; by
-    chance as for weak."""
+    chance: coverage verdicts exchanged among ranked concepts of about equal support."""
     left_out: pl.DataFrame
     """Examples that could not be read: entry, reason."""
     labels_not_compared: str | None
@@ -155,6 +152,7 @@ def match_by_examples(
         "matched": markers.matched,
     }
     outcome = np.select(list(verdicts.values()), list(verdicts), "not matched")
+    asked_for = [entry.id for entry, own in zip(entries, wanted, strict=True) if own]
     pairs, not_compared = _with_similarity(pairs_table(entries, markers.concepts, concepts), entries, embed)
     themes = pairs_table(entries, markers.themes, named.select(_THEME_FACTS), "theme")
     return ExampleMatching(
@@ -166,7 +164,7 @@ def match_by_examples(
         matched=by_chance(int(markers.matched.sum()), compared, np.array(dealt)),
         weak=by_chance(int(weak.sum()), compared, draws[:, 0]),
         untested=by_chance(int(untested.sum()), compared, draws[:, 1]),
-        left_out=read.left_out,
+        left_out=read.left_out.filter(pl.col("entry").is_in(asked_for)),
         labels_not_compared=not_compared,
         q=q,
         seed=seed,

@@ -12,7 +12,7 @@ from competency_gaps.matching.by_chance import ByChance
 from competency_gaps.matching.by_examples import ExampleMatching
 from competency_gaps.matching.lines import LABEL_LIMIT, SHOWN, share_text, short_line
 from competency_gaps.matching.markers import FEWEST
-from competency_gaps.text import decimal, plural, signed
+from competency_gaps.text import decimal, magnitude, plural, signed
 
 WORDS = {
     "weak": "recovered as weak",
@@ -56,7 +56,7 @@ def example_lines(matching: ExampleMatching) -> Iterator[str]:
 
 def _chance(chance: ByChance, how: str) -> str:
     usual = f"{chance.expected:.1f} ({chance.low:.0f} to {chance.high:.0f} in 95% of {chance.draws:,} draws)"
-    return f"    by chance, {how}: {usual}; p = {chance.p_value:.3f}"
+    return f"    by chance, {how}: {usual}; p = {magnitude(chance.p_value)}"
 
 
 def _concepts(pairs: pl.DataFrame | None) -> Iterator[str]:

@@ -101,11 +101,13 @@ class Source(NamedTuple):
     """What the kept file is named after."""
     key: str
     """Differs between sources; one kept file of each."""
+    is_path: bool = False
+    """Whether ``shown`` is a path."""
 
     @classmethod
     def of_path(cls, path: Path, where: str | None = None) -> Source:
         """A list or a table of tags in a file, and the filter on it."""
-        return cls(str(path), path.stem, f"{path.resolve()}\n{where or ''}")
+        return cls(str(path), path.stem, f"{path.resolve()}\n{where or ''}", is_path=True)
 
 
 def keep_matching(run: RunFolder, path: Path, taxonomy: Taxonomy, facts: dict[str, Any], matching: Matching) -> Path:
@@ -158,6 +160,7 @@ def keep_examples(
 def _given(source: Source, where: str | None, notes: Sequence[str]) -> dict[str, Any]:
     return {
         "taxonomy": visible(source.shown),
+        "taxonomy_is_path": source.is_path,
         "where": None if where is None else visible(where),
         "notes": [visible(note) for note in notes],
     }

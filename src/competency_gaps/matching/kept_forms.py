@@ -11,6 +11,8 @@ from competency_gaps.matching.kept_files import Count, FilePart
 PairVerdict = Literal["same", "related", "unconfirmed"]
 Level = Literal["theme", "subtheme"]
 Outcome = Literal["weak", "untested", "matched", "not matched", "not compared"]
+"""Of an entry: a weak concept or theme tells it from others; only concepts that the suite lacks or under-represents do;
+others do; none does; it has too few examples, or too few others to compare them with."""
 
 
 class ShareForm(FilePart):
@@ -78,6 +80,8 @@ class LabelsForm(FilePart):
 
     created: str = ""
     taxonomy: str
+    taxonomy_is_path: bool = True
+    """Else a column of the items, or names of conditions."""
     where: str | None = None
     alpha: float | None = None
     entries: list[LabelEntryForm]
@@ -142,6 +146,8 @@ class ExamplesForm(FilePart):
 
     created: str = ""
     taxonomy: str
+    taxonomy_is_path: bool = True
+    """Else a column of the items, or names of conditions."""
     where: str | None = None
     q: float
     entries: list[ExampleEntryForm]

@@ -224,7 +224,7 @@ def _list_by_labels(form: LabelsForm) -> KeptList:
     untested = share(sum(entry.outcome == "untested" for entry in entries), len(entries))
     null, chance = form.calibration.realised, form.weak_by_chance
     return KeptList(
-        taxonomy=_name(form.taxonomy),
+        taxonomy=_name(form.taxonomy, is_path=form.taxonomy_is_path),
         by="labels",
         created=form.created,
         where=form.where,
@@ -267,7 +267,7 @@ def _list_by_examples(form: ExamplesForm) -> KeptList:
     }
     place = form.examples_run
     return KeptList(
-        taxonomy=_name(form.taxonomy),
+        taxonomy=_name(form.taxonomy, is_path=form.taxonomy_is_path),
         by="examples",
         created=form.created,
         where=form.where,
@@ -315,5 +315,5 @@ def _rate(
     return KeptRate(outcome, observed.count, observed.of, observed.low, observed.high, expected, low, high, p_value)
 
 
-def _name(taxonomy: str) -> str:
-    return Path(taxonomy).name or taxonomy
+def _name(taxonomy: str, *, is_path: bool) -> str:
+    return (Path(taxonomy).name if is_path else "") or taxonomy

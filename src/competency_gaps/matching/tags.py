@@ -189,8 +189,8 @@ def _by_conditions(run: RunFolder, conditions: Mapping[str, str]) -> Tags:
     if not names or not all(names) or len(set(names)) < len(names):
         raise UserError(f"the tags' names are {names}, expected different ones, each with an SQL condition.")
     features = item_features(run.items)
-    further = [name for name in _FURTHER if name not in features.columns]
-    fields = run.items.select(*further, id="item_id").with_columns(features)
+    # An item's own field comes before a covariate of the same name.
+    fields = run.items.select(*_FURTHER, id="item_id").with_columns(features.drop(*_FURTHER, "id", strict=False))
     example = "n_span_tokens > 200 AND benchmark = 'quiz'"
     member = np.array([satisfying(fields, condition, "item", example) for condition in conditions.values()])
     notes = tuple(f"{name}: {condition}" for name, condition in zip(names, conditions.values(), strict=True))

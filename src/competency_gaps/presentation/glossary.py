@@ -121,8 +121,9 @@ LISTS = (
         "by_chance",
         "by chance",
         "How many entries have an outcome where nothing but chance can give it: by examples, with the examples dealt "
-        "out anew among entries, or with verdicts exchanged among concepts of about equal support; by labels, with the "
-        "words of labels shuffled, or with labels exchanged among concepts.",
+        "out anew among entries (matched), with groups of weak concepts moved to others of about equal support (weak), "
+        "or with coverage exchanged among concepts of about equal support (untested); by labels, with the words of "
+        "labels shuffled, or with labels exchanged among concepts.",
     ),
 )
 MARKS = Term(

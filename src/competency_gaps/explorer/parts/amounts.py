@@ -51,6 +51,7 @@ EXPORTED_WIDE = Amounts(
     exemplar_tokens=12,
     active_tokens=3,
     benchmarks=False,
+    entry_examples=6,
     salient=10,
     text=4_000,
 )

@@ -133,7 +133,7 @@ _SHARE = _shown("count", "of", "low", "high")
 _CHANCE: Rule = {"observed": _SHARE, **_shown("expected", "low", "high", "p_value")}
 _ENTRY = _shown("score", "bound", "recovered", "recovered_weak", "examples", "outcome")
 _MATCHES: Rule = {
-    **_shown("taxonomy", "created", "alpha", "q", "weak_concepts"),
+    **_shown("taxonomy", "taxonomy_is_path", "created", "alpha", "q", "weak_concepts"),
     **dict.fromkeys(("recovery", "recovery_weak", "unnamed_share"), _SHARE),
     **dict.fromkeys(("matched", "weak", "untested"), _CHANCE),
     "unnamed": [_shown("concept")],
@@ -148,18 +148,22 @@ _LACK = _shown(
 
 def _matches(manifest: Mapping[str, Any], held: Any) -> Any:
     """Number the entries of somebody's list instead of naming them; of their examples only the run's own are shown."""
-    numbers = {entry["entry"]: str(number) for number, entry in enumerate(held["entries"], 1)}
+    entries = held.get("entries", [])
+    numbers = {entry["entry"]: str(number) for number, entry in enumerate(entries, 1)}
     own = held.get("examples_run") is None
     shown = {
         **redact(held, _MATCHES),
-        "entries": [_numbered(entry, numbers[entry["entry"]], own=own) for entry in held["entries"]],
+        "entries": [_numbered(entry, numbers[entry["entry"]], own=own) for entry in entries],
+        # A pair of an entry that is not there is shown as such, and found out where the file is checked.
         **{
-            kind: [{**redact(pair, _PAIR), "entry": numbers[pair["entry"]]} for pair in held[kind]]
+            kind: [{**redact(pair, _PAIR), "entry": numbers.get(pair["entry"], "?")} for pair in held.get(kind, [])]
             for kind in ("pairs", "themes")
         },
     }
+    if not held.get("taxonomy_is_path", True):
+        shown["taxonomy"] = "tags"  # a column's name, or the conditions' names, which are the entries' names
     if "left_out_examples" in held:
-        shown["left_out_examples"] = [{"entry": numbers[left["entry"]]} for left in held["left_out_examples"]]
+        shown["left_out_examples"] = [{"entry": numbers.get(left["entry"], "?")} for left in held["left_out_examples"]]
     return shown
 
 

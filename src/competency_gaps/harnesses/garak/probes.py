@@ -108,12 +108,9 @@ def read_probes(path: Path, prefix: str = "") -> tuple[list[Raw], list[str]]:
             if isinstance(prompt, str):
                 entry.prompts[prompt] = None
     records = [_probe_record(path, prefix, name, own, report) for name, own in probes.items()]
-    records += [
-        _family_record(path, prefix, name, own, list(members[name]), report)
-        for name, own in families.items()
-        if name and len(members[name]) > 1
-    ]
-    return records + report.unreadable, _notes(path, report, {**probes, **families})
+    several = {name: own for name, own in families.items() if name and len(members[name]) > 1}
+    records += [_family_record(path, prefix, name, own, list(members[name]), report) for name, own in several.items()]
+    return records + report.unreadable, _notes(path, report, {**probes, **several})
 
 
 def _notes(path: Path, report: _Report, entries: Mapping[str, _Entry]) -> list[str]:

@@ -213,6 +213,10 @@ def _mark_points(run, mark) -> None:
         "examples_run": {"path": f"/home/{mark('points.run')}", "content_sha256": [mark("points.content")]},
     }
     write_json(run / "example-matches" / "points.json", held)
+    # Conditions on the run's items: their names are the entries' names, and one of the examples is of another entry.
+    conditions = {"taxonomy": mark("conditions.names"), "taxonomy_is_path": False, "examples_run": None}
+    other = [{"entry": mark("conditions.other"), "reason": "excluded"}]
+    write_json(run / "example-matches" / "conditions.json", held | conditions | {"left_out_examples": other})
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["whole", "redacted"])
@@ -250,7 +254,7 @@ def test_a_redacted_export_tells_only_what_is_declared(told):
             *("source.scorer", "source.model", "figures.direction", "figures.option", "probes.label"),
             *("matches.entry", "matches.description", "matches.domain", "matches.category", "matches.where"),
             *("points.entry", "points.description", "points.domain", "points.category", "points.where"),
-            *("scopes.typed", "robustness.against"),
+            *("conditions.names", "scopes.typed", "robustness.against"),
         }
         assert wanted <= kinds, sorted(wanted - kinds)
 

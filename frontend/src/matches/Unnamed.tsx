@@ -15,13 +15,14 @@ export function Unnamed({ list }: { list: MatchedList }) {
   const [all, setAll] = useState(false);
   const table = useTable(list.unnamed.length > 0 ? run.key : null, "concepts.parquet");
   const of = list.by === "labels" ? "labelled weak concept" : "weak concept";
+  const rest = list.unnamed.length ? ": what the run shows and the list does not" : "";
   return (
     <section aria-label="Weak concepts that no entry names">
       <h2>Weak concepts that no entry names</h2>
       <p className="soft" data-testid="unnamed-count">
         {list.weak_concepts === 0
           ? `The run has no ${of}.`
-          : `${integer(list.unnamed.length)} of ${plural(list.weak_concepts, of)}${list.unnamed.length ? ": what the run shows and the list does not" : ""}.`}
+          : `${integer(list.unnamed.length)} of ${plural(list.weak_concepts, of)}${rest}.`}
       </p>
       {table.error && <Failed error={table.error} />}
       {list.unnamed.length > 0 && !table.data && !table.error && <Loading what="the concepts" />}

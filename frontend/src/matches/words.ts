@@ -76,9 +76,10 @@ export function rateCells(rate: OutcomeRate): { name: string; share: string; cha
     rate.expected_low === null || rate.expected_high === null
       ? ""
       : ` (${integer(rate.expected_low)} to ${integer(rate.expected_high)})`;
+  const share = rate.of ? `: ${percent(rate.count / rate.of)}${interval}` : "";
   return {
     name: RATES[rate.outcome],
-    share: `${integer(rate.count)} of ${integer(rate.of)}${rate.of ? `: ${percent(rate.count / rate.of)}${interval}` : ""}`,
+    share: `${integer(rate.count)} of ${integer(rate.of)}${share}`,
     chance: rate.expected === null ? "N/A" : `${decimal(rate.expected, 1)}${range}`,
     p: probability(rate.p_value),
   };
@@ -87,14 +88,19 @@ export function rateCells(rate: OutcomeRate): { name: string; share: string; cha
 /** How the list was compared, and with what risk. */
 export function howSentence(list: MatchedList): string {
   const level = list.level === null ? null : percent(list.level);
-  if (list.by === "labels")
-    return `Compared by labels: an entry matches a concept or theme whose label is nearer to it than labels of shuffled words are${
-      level === null ? "" : ` in all but ${level} of draws`
-    }.`;
+  if (list.by === "labels") {
+    const draws = level === null ? "" : ` in all but ${level} of draws`;
+    return (
+      "Compared by labels: an entry matches a concept or theme whose label is nearer to it than labels of shuffled " +
+      `words are${draws}.`
+    );
+  }
+  const risk = level === null ? "" : `; at most ${level} of the matched entries are expected to match by accident`;
   const left = list.left_out ? ` ${plural(list.left_out, "example")} could not be read.` : "";
-  return `Compared by examples: an entry matches the concepts and themes that tell its example prompts from those of other entries of its domain, confirmed on the half of the examples that did not choose them${
-    level === null ? "" : `; at most ${level} of the matched entries are expected to match by accident`
-  }.${left}`;
+  return (
+    "Compared by examples: an entry matches the concepts and themes that tell its example prompts from those of other " +
+    `entries of its domain, confirmed on the half of the examples that did not choose them${risk}.${left}`
+  );
 }
 
 const AGAIN = "Run cgaps match again to see them.";

@@ -98,8 +98,8 @@ export function howSentence(list: MatchedList): string {
   const risk = level === null ? "" : `; at most ${level} of the matched entries are expected to match by accident`;
   const left = list.left_out ? ` ${plural(list.left_out, "example")} could not be read.` : "";
   return (
-    "Compared by examples: an entry matches the concepts and themes that tell its example prompts from those of other " +
-    `entries of its domain, confirmed on the half of the examples that did not choose them${risk}.${left}`
+    "Compared by examples: an entry matches the concepts and themes that tell its example prompts from those of " +
+    `other entries of its domain, confirmed on the half of the examples that did not choose them${risk}.${left}`
   );
 }
 

@@ -207,6 +207,7 @@ def test_what_there_is_to_show(hostile, bare, found):
         "lift": True,
         "promoted": True,
         "similar": True,
+        "matches": False,
     }
     without = info(bare.run)
     assert not any(without["has"][name] for name in ("themes", "map", "promoted", "similar"))

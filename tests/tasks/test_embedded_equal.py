@@ -76,7 +76,7 @@ def folder(tmp_path_factory):
 
 
 def config(**benchmark):
-    """A run's settings. The check of the SAE refuses sums: they are all alike, and shorter than the stretches it knows."""
+    """A run's settings. The check of the SAE refuses sums: they are alike, and shorter than the stretches it knows."""
     return {
         "model": {"name": MODEL, "dtype": "float32"},
         "sae": {"folder": "embedded:smollm2-135m-instruct-l15-8k", "gate_tokens": 1024, "force": True},

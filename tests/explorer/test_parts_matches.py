@@ -17,7 +17,10 @@ from competency_gaps.errors import UserError
 from competency_gaps.explorer.export import export
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts import Context, NoSuchPartError, Parts
+from competency_gaps.explorer.parts.redacted import RedactedRun
 from competency_gaps.explorer.queries import Subject, ask
+from competency_gaps.matching.kept_lists import read_lists
+from competency_gaps.runs.open import open_folder
 
 POINTS, OWN = 0, 2
 """Numbers of the first entry of the list of points, and of the tags: files are read by name."""
@@ -131,6 +134,8 @@ def test_a_list_that_names_what_is_not_there_is_damaged(listed, tmp_path):
         file.write_text(json.dumps(held))
         with pytest.raises(UserError, match=r"points\.json is damaged"):
             read(run, "matches.json")
+        with pytest.raises(UserError, match=r"points\.json is damaged"):
+            read_lists(RedactedRun.of(open_folder(run)))
     run, file = copied(listed, tmp_path / "rows")
     held = json.loads(file.read_text())
     held["entries"][0]["example_rows"] = [10**6]

@@ -148,15 +148,13 @@ _LACK = _shown(
 
 def _matches(manifest: Mapping[str, Any], held: Any) -> Any:
     """Number the entries of somebody's list instead of naming them; of their examples only the run's own are shown."""
-    entries = held.get("entries", [])
-    numbers = {entry["entry"]: str(number) for number, entry in enumerate(entries, 1)}
+    numbers = {entry["entry"]: str(number) for number, entry in enumerate(held["entries"], 1)}
     own = held.get("examples_run") is None
     shown = {
         **redact(held, _MATCHES),
-        "entries": [_numbered(entry, numbers[entry["entry"]], own=own) for entry in entries],
-        # A pair of an entry that is not there is shown as such, and found out where the file is checked.
+        "entries": [_numbered(entry, numbers[entry["entry"]], own=own) for entry in held["entries"]],
         **{
-            kind: [{**redact(pair, _PAIR), "entry": numbers.get(pair["entry"], "?")} for pair in held.get(kind, [])]
+            kind: [{**redact(pair, _PAIR), "entry": numbers[pair["entry"]]} for pair in held[kind]]
             for kind in ("pairs", "themes")
         },
     }

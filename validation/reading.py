@@ -1,7 +1,7 @@
 """Blind readings of concepts: sheets for readers who see windows of text only, and what their answers say.
 
     python validation/reading.py sheets FOLDER --dictionary DICTIONARY [--dictionary OTHER] --concepts 150
-    python validation/reading.py score FOLDER reader-1.csv reader-2.csv
+    python validation/reading.py score FOLDER reader-1.csv reader-2.csv [--reference reference.parquet]
 
 A dictionary is a folder with exemplars and a reference (``cgaps exemplars``, ``cgaps reference``). ``sheets`` draws
 ranked concepts of each at random, shuffles them and writes ``sheet-NN.md`` of 50, with eight windows each (four strong,
@@ -9,7 +9,8 @@ four spread over the range), and ``key.csv``: which number is which concept, and
 readers the sheets only. A reader writes one line for each number into a CSV file, ``number,category,name``; a category
 is one of those at the top of a sheet. ``score`` prints, for each dictionary, the share that readers call a topic, a
 skill or a way of talking, how often two readers agree (with Cohen's kappa, on competency or not), and, where concepts
-of all kinds were drawn, how often each agrees with the rule.
+of all kinds were drawn, how often each agrees with the rule; with the SAE's reference also how well coherence tells
+competencies from the others (area under the ROC curve) and how many of each category are format for the most part.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from sklearn.metrics import roc_auc_score
 
 from competency_gaps.config import MetricsConfig
 from competency_gaps.dictionary.exemplars.store import Exemplar
@@ -53,11 +55,12 @@ def main() -> None:
     score = commands.add_parser("score")
     score.add_argument("folder", type=Path)
     score.add_argument("readers", type=Path, nargs="+")
+    score.add_argument("--reference", type=Path, help="reference of the SAE that all concepts of the key are of")
     args = parser.parse_args()
     if args.command == "sheets":
         write_sheets(args.folder, args.dictionary, args.concepts, args.all_kinds, args.seed)
     else:
-        print_score(args.folder, args.readers)
+        print_score(args.folder, args.readers, args.reference)
 
 
 def write_sheets(folder: Path, dictionaries: list[Path], count: int, all_kinds: bool, seed: int) -> None:
@@ -97,7 +100,7 @@ def windows(dictionary: Dictionary, concept: int, rng: random.Random) -> list[st
     return texts
 
 
-def print_score(folder: Path, readers: list[Path]) -> None:
+def print_score(folder: Path, readers: list[Path], reference: Path | None) -> None:
     """Print shares and agreements."""
     table = pl.read_csv(folder / "key.csv")
     names = [path.stem for path in readers]
@@ -120,6 +123,26 @@ def print_score(folder: Path, readers: list[Path]) -> None:
             first, second = called.values()
             agree, both = (first == second).mean(), (first & second).mean()
             print(f"  readers agree {agree:.2f}, kappa {kappa(first, second):.2f}; both say competency {both:.2f}")
+        if reference is not None:
+            print_facts(part, names, reference)
+
+
+def print_facts(part: pl.DataFrame, names: list[str], path: Path) -> None:
+    """Print what the reference's figures have to do with what readers said."""
+    reference = read_reference(path, pl.read_parquet(path).height)
+    concept = part["concept"].to_numpy()
+    coherence, form = reference.coherence[concept], reference.format_share[concept]
+    known = ~np.isnan(coherence)
+    above = MetricsConfig().stretch_format_above
+    for name in names:
+        competency = part[name].is_in(COMPETENCIES).to_numpy()
+        curve = roc_auc_score(competency[known], coherence[known])
+        of_format = (part[name] == "format").to_numpy()
+        print(
+            f"  {name}: coherence tells competencies with an AUC of {curve:.2f}; mostly format "
+            f"(above {above}): {(form[of_format] > above).sum()} of {of_format.sum()} called format, "
+            f"{(form[~of_format] > above).mean():.0%} of the others"
+        )
 
 
 def kappa(first: np.ndarray, second: np.ndarray) -> float:

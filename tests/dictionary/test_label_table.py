@@ -15,6 +15,7 @@ from competency_gaps.dictionary import label_table
 from competency_gaps.dictionary.label_table import (
     KINDS,
     SCHEMA,
+    SUBJECTS,
     empty_labels,
     merge_labels,
     read_label_table,
@@ -145,6 +146,34 @@ def test_poor_labels_are_never_shown_and_placeholders_only_where_there_is_no_oth
     assert [states[concept] for concept in (0, 1, 5, 8)] == ["labelled", "none", "none", "never"]
     nothing = shown.filter(pl.col("concept").is_in([1, 5])).drop("concept", "label_state")
     assert nothing.null_count().row(0) == (2,) * nothing.width
+
+
+@pytest.mark.parametrize(
+    ("read", "shown"),
+    [
+        (None, "words"),  # nobody read it: words before a subject, although the subject is newer and scored
+        ({"label": "a meaning", "detection": 0.9}, "a meaning"),
+        ({"label": "a meaning", "detection": 0.4}, "words"),
+        ({"label": None}, "words"),
+    ],
+)
+def test_words_come_before_a_subject(read, shown):
+    words = {"label": "words", "kind": "automatic", "explainer": "words of exemplars"}
+    subject = {"label": "a subject", "kind": "automatic", "explainer": SUBJECTS, "embedding": 0.9, "date": "2026-01-01"}
+    rows = [words, subject] + ([{"kind": "explained", "explainer": "x", **read}] if read else [])
+    for order in itertools.permutations(rows):
+        assert shown_labels(table(*order), WIDTH)["label"][0] == shown
+
+
+@pytest.mark.parametrize("failed", [{"label": None}, {"label": "a meaning", "detection": 0.59}])
+def test_where_a_reader_failed_no_subject_is_named(failed):
+    subject = {"label": "a subject", "kind": "automatic", "explainer": SUBJECTS}
+    explained = {"kind": "explained", "explainer": "x"}
+    assert shown_labels(table(subject), WIDTH)["label"][0] == "a subject"
+    shown = shown_labels(table(subject, {**explained, **failed}, {**subject, "concept": 1}), WIDTH)
+    assert shown["label"].to_list()[:2] == [None, "a subject"], "of that concept alone"
+    better = {**explained, "explainer": "y", "label": "another meaning", "detection": 0.9}
+    assert shown_labels(table(subject, {**explained, **failed}, better), WIDTH)["label"][0] == "another meaning"
 
 
 def test_looked_up_never_looked_up_and_labelled_differ():

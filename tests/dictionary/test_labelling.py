@@ -70,7 +70,8 @@ def test_automatic_labels_name_the_word(dictionary):
 
 def test_explainer_sees_other_windows_than_the_scorer(dictionary):
     exemplars = dictionary.exemplars.of(0)
-    asked = json.loads(explanation(0, exemplars, []).request.user)
+    [question] = questions(dictionary, "explain", [0])
+    asked = json.loads(question.request.user)
     shown = {w["text"].replace("«", "").replace("»", "") for w in asked["windows"]} | set(asked["silent"])
     assert len(asked["windows"]) == 10 and len(asked["silent"]) == 4 and len(shown) == 14
     for seed in range(5):

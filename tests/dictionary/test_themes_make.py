@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 from labelling_helpers import WIDTH, WORDS, hand_made
 
-from competency_gaps.dictionary.themes.make import make_themes
+from competency_gaps.dictionary.label_table import SCHEMA, shown_labels
+from competency_gaps.dictionary.themes.make import make_themes, meanings
 from competency_gaps.dictionary.themes.store import read_themes
 from competency_gaps.progress import Progress
 from competency_gaps.sae.reference import FILE, SURFACE, Reference
@@ -37,3 +39,16 @@ def test_with_a_reference_only_contextual_and_unknown_kinds_are(tmp_path):
     folder.mkdir()
     reference(np.array([0.1, 0.9, 0.2, 0.8, np.nan, 0.1, 0.1, 0.1])).write(folder / FILE)
     assert grouped(folder) == [0, 2, 4]
+
+
+def test_automatic_labels_say_what_concepts_are_about_only_where_there_are_no_others():
+    kinds = {0: "automatic", 1: "explained", 2: "imported", 3: "automatic"}
+    rows = [
+        {"concept": c, "label": f"label {c}", "kind": kind, "placeholder": False, "date": "2026-01-01"}
+        for c, kind in kinds.items()
+    ]
+    shown = shown_labels(pl.DataFrame(rows, schema=SCHEMA), 5)
+    used = np.array([True, True, False, True, True])
+    assert meanings(shown, used) == [None, "label 1", None, None, None]
+    used[1] = False
+    assert meanings(shown, used) == ["label 0", None, None, "label 3", None]

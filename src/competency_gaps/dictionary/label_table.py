@@ -45,6 +45,9 @@ SCORES = ("detection", "fuzzing", "embedding")
 STATED = "source"
 """``scored_by`` of a score that a source states without saying how it was made [ours]."""
 
+SUBJECTS = "nearest of a list of subjects"
+"""Explainer of automatic labels that name a subject."""
+
 POOR = 0.6
 """Labels with a detection or fuzzing score below this are not shown: readers could not tell the concept by them."""
 
@@ -172,8 +175,9 @@ def shown_labels(table: pl.DataFrame, width: int) -> pl.DataFrame:
     """Choose each concept's label to show.
 
     The rule: (1) labels whose score is a detection or fuzzing score below 0.6 are not shown, and placeholders come
-    last; (2) then by kind: explained, imported, automatic; (3) then the higher score, none last; (4) the newer date;
-    (5) explainer, label and source alphabetically.
+    last; (2) then by kind: explained, imported, automatic, of these words of exemplars before a subject; (3) then the
+    higher score, none last; (4) the newer date; (5) explainer, label and source alphabetically. A subject is not shown
+    where a reader abstained, or had only labels below 0.6: there it tells no more than chance.
 
     Parameters
     ----------
@@ -194,16 +198,20 @@ def shown_labels(table: pl.DataFrame, width: int) -> pl.DataFrame:
     order = [
         pl.col("placeholder"),
         _rank(),
+        (pl.col("explainer") == SUBJECTS).fill_null(False),
         -pl.col("score"),
         pl.col("date"),
         pl.col("explainer"),
         pl.col("label"),
         pl.col("source"),
     ]
+    good = pl.col("label").is_not_null() & ~poor.fill_null(False)
+    read = pl.col("kind") == "explained"
+    failed = (read.any() & ~(read & good).any()).over("concept")
     best = (
         with_scores(table)
-        .filter(pl.col("label").is_not_null() & ~poor.fill_null(False))
-        .sort(order, descending=[False, False, False, True, False, False, False], nulls_last=True)
+        .filter(good & ~(failed & (pl.col("explainer") == SUBJECTS).fill_null(False)))
+        .sort(order, descending=[False, False, False, False, True, False, False, False], nulls_last=True)
         .unique(subset="concept", keep="first", maintain_order=True)
         .select(
             "concept",

@@ -11,12 +11,11 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.dictionary.folder import Dictionary
-from competency_gaps.dictionary.label_table import SCHEMA, today
+from competency_gaps.dictionary.label_table import SCHEMA, SUBJECTS, today
 from competency_gaps.dictionary.label_text import is_placeholder
 from competency_gaps.dictionary.labelling import requests
 from competency_gaps.dictionary.labelling.automatic import automatic_labels, promoted_label
 from competency_gaps.dictionary.labelling.requests import ANSWERS, LabelQuestion, Step, balanced_accuracy, label_of
-from competency_gaps.dictionary.labelling.subjects import EXPLAINER as SUBJECTS
 from competency_gaps.dictionary.labelling.subjects import subject_labels
 from competency_gaps.endpoint import Answer, Failure, parse
 from competency_gaps.errors import UserError, argument
@@ -59,9 +58,8 @@ def questions(
     shown = dictionary.shown()["label"] if step != "explain" else None
     for concept in chosen.tolist():
         if shown is None:
-            question = requests.explanation(
-                concept, dictionary.exemplars.of(concept, "top", "spread"), dictionary.promoted.get(concept, [])
-            )
+            promoted = dictionary.promoted.get(concept, [])
+            question = requests.explanation(concept, dictionary.exemplars.of(concept), promoted)
         elif shown[concept] is None:
             continue
         else:

@@ -18,8 +18,6 @@ from competency_gaps.dictionary.labelling.automatic import Background, distincti
 from competency_gaps.model.embed import embed_texts
 from competency_gaps.progress import Progress
 
-EXPLAINER = "nearest of a list of subjects"
-"""Explainer of these labels."""
 WINDOWS = (5, 5)
 """Strongest and spread windows that are embedded, of even rank: the others are held out for scores."""
 FEWEST = 5

@@ -54,9 +54,10 @@ def make_themes(
         reference = read_reference(dictionary.folder / REFERENCE_FILE, dictionary.width)
         kinds = kinds_of(LatentFacts.of_reference(reference), MetricsConfig())
         use &= np.array([kind in (CONTEXTUAL, None) for kind in kinds])
-    labels = dictionary.shown()["label"].to_list()
+    shown = dictionary.shown()
+    labels = shown["label"].to_list()
     with progress.stage("embedding labels"):
-        embedded = _embedded(labels)
+        embedded = _embedded(meanings(shown, use))
     with progress.stage("describing concepts"):
         features = theme_features(decoder, firing, embedded, use=use, seed=seed)
     with progress.stage("grouping concepts"):
@@ -71,6 +72,24 @@ def make_themes(
         "concepts": int(use.sum()),
         "views": ["decoder"] + ["firing"] * (firing is not None) + ["labels"] * (embedded is not None),
     }
+
+
+def meanings(shown: pl.DataFrame, use: np.ndarray) -> list[str | None]:
+    """Labels of the concepts in use that say what these are about; None for all others.
+
+    Automatic labels count only where there are no others: they share their form ("text about ..."), which would make a
+    theme of its own of the concepts that nobody could name.
+
+    Parameters
+    ----------
+    shown
+        A row per concept, as :func:`~competency_gaps.dictionary.label_table.shown_labels` gives it.
+    use : ndarray of bool of shape (concepts,)
+    """
+    labelled = shown["label"].is_not_null().to_numpy() & use
+    read = labelled & (shown["label_kind"] != "automatic").fill_null(False).to_numpy()
+    chosen = read if read.any() else labelled
+    return [label if counts else None for label, counts in zip(shown["label"], chosen.tolist(), strict=True)]
 
 
 def _embedded(labels: list[str | None]) -> np.ndarray | None:

@@ -15,6 +15,7 @@ lens     AUC of failure on unseen halves, from concepts and from the peers' scor
 families how much of the differences between models' themes, against peers, lies between families of models
 sae      what another SAE says of the same items: pairs of concepts that are each other's best match over the items, and
          how far their gaps agree (--against, a run of all or some of the items with the same scores)
+where    which groups of items (their own column) hold most of each theme's activation
 subjects each model's mean score against its peers by the items' own group, which no concept knows of
 sizes    the same by the size of the item's numeric answer
 items    items on which strong models are wrong and weak ones right, and items on which models agree against the key
@@ -448,6 +449,24 @@ def missed_by_stronger(scores: np.ndarray) -> np.ndarray:
     return np.flatnonzero((counted >= 6) & (np.nansum(stronger, axis=0) <= 0.1 * counted))
 
 
+def where(run: cg.Run) -> None:
+    """Print in which of the items' own groups a theme is active: shares of the activation of its ranked concepts."""
+    if run.themes is None or run.theme_results is None:
+        raise SystemExit(f"{run.folder}: its dictionary has no themes")
+    sample, groups = run_sample(run, evidence_config(run).strata), run.items.select("benchmark", "group")
+    names = dict(run.theme_results.filter(pl.col("level") == "theme").select("id", "name").iter_rows())
+    ranked = run.themes.filter(pl.col("concept").is_in(run.concepts.filter("ranked")["concept"].to_list()))
+    for (theme,), rows in ranked.drop_nulls("theme").sort("theme").group_by("theme", maintain_order=True):
+        active = np.asarray(sample.rows(rows["concept"].to_numpy()).sum(axis=0)).ravel()
+        held = groups.with_columns(active=active).group_by("benchmark", "group").agg(pl.col("active").sum())
+        held = held.with_columns(share=pl.col("active") / pl.col("active").sum().over("benchmark"))
+        for (benchmark,), own in held.sort("share", descending=True).group_by("benchmark", maintain_order=True):
+            most = ", ".join(
+                f"{group} {share:.0%}" for group, share in own.head(4).select("group", "share").iter_rows()
+            )
+            print(f"{names[theme]} ({benchmark}): {', '.join(most)}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
@@ -465,6 +484,8 @@ def main() -> None:
         print(f"\n## {part}\n", flush=True)
         if part == "items":
             items(run)
+        elif part == "where":
+            where(run)
         elif part == "carry":
             carry(run, given.pair, shared=given.shared)
         elif part == "sae":

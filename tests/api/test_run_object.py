@@ -128,7 +128,7 @@ def test_without_a_folder_the_run_lies_in_a_temporary_one_and_a_warning_says_whe
 
 def test_what_the_commands_do_the_run_does(tiny_run, tmp_path, monkeypatch):
     """On a copy, as most of these write into the folder."""
-    from competency_gaps.matching import of_run
+    from competency_gaps.matching import embedding
     from competency_gaps.report import write_report
 
     folder = tmp_path / "run"
@@ -149,7 +149,7 @@ def test_what_the_commands_do_the_run_does(tiny_run, tmp_path, monkeypatch):
         drawn = np.stack([np.random.default_rng(zlib.crc32(text.encode())).normal(size=64) for text in texts])
         return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
 
-    monkeypatch.setattr(of_run, "embed_texts", places)
+    monkeypatch.setattr(embedding, "embed_texts", places)
     wanted = run.concepts.filter(pl.col("ranked"))["concept"][0]
     (tmp_path / "list.json").write_text(json.dumps([{"id": "a", "description": f"left{wanted} right{wanted}"}]))
     found = run.match(tmp_path / "list.json", per_entry=1)

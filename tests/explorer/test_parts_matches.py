@@ -14,6 +14,7 @@ from test_export import _contents, page  # noqa: F401 - a page that stands for t
 
 import competency_gaps as cg
 from competency_gaps.errors import UserError
+from competency_gaps.explorer import export as export_module
 from competency_gaps.explorer.export import export
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts import Context, NoSuchPartError, Parts
@@ -162,6 +163,20 @@ def test_an_export_has_examples_and_a_redacted_one_has_none(listed, tmp_path):
         assert lists[1]["entries"][0]["outcome"] == "weak" and lists[1]["entries"][0]["pairs"]
         cut = [example["cut"] for entry in entries for example in entry["examples"]]
         assert any(cut) is not redact
+
+
+@pytest.mark.parametrize(("wide", "most"), [(10**6, 12), (1, 6)])
+def test_an_export_of_many_concepts_has_fewer_examples_of_an_entry(listed, tmp_path, monkeypatch, wide, most):
+    """Those in which the strongest concept is most active stay."""
+    monkeypatch.setattr(export_module, "WIDE", wide)
+    opened = open_runs([listed.run], listed.dictionary)
+    done = export(opened, tmp_path / "export")
+    entries = json.loads(_contents(done.folder, opened[0].key)[f"{opened[0].key}/entry/0.json"])
+    files = sorted((listed.run / "example-matches").iterdir())
+    rows = [entry["example_rows"] for file in files for entry in json.loads(file.read_text())["entries"]]
+    assert [len(entry["examples"]) for entry in entries] == [6, 2, most, most]
+    for number in (OWN, OWN + 1):
+        assert [example["item"] for example in entries[number]["examples"]] == rows[number][:most]
 
 
 def test_a_concept_names_the_entries_that_match_it(listed):

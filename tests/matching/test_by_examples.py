@@ -15,7 +15,7 @@ from test_markers import CONCEPTS, world
 
 import competency_gaps as cg
 from competency_gaps.errors import UserError
-from competency_gaps.matching import by_examples, examples, of_run
+from competency_gaps.matching import by_examples, embedding, examples
 from competency_gaps.matching.by_examples import example_document, match_by_examples
 from competency_gaps.matching.example_lines import example_lines
 from competency_gaps.matching.examples import ReadExamples
@@ -150,6 +150,10 @@ def test_a_document_and_lines_of_a_matching_are_safe_to_show():
     hostile = replace(made, entries=made.entries.with_columns(description=pl.lit("\x1b[31m<script>\u202e")))
     text = "\n".join(example_lines(hostile))
     assert "\x1b" not in text and "\u202e" not in text and "recovered as weak: 1 of 60" in text
+    counts = dict(made.entries["outcome"].value_counts().iter_rows())
+    of_each = (f"{counts[name]} {words}" for name, words in (("weak", "recovered as weak"), ("matched", "matched")))
+    assert f"entries: {', '.join(of_each)}, {counts['not matched']} not matched\n" in text
+    assert f"matched in all: {made.matched.observed.count} of 60" in text and "untested by the suite: 0 of 60" in text
     document = json.loads(json.dumps(example_document(made)))
     assert document["matched"]["observed"]["of"] == 60 and len(document["entries"]) == 60
 
@@ -234,7 +238,7 @@ def test_an_sae_that_has_changed_since_the_run_reads_nothing_for_it(run, listed)
 
 
 def test_both_ways_where_the_list_has_examples_and_what_fails_does_not_undo_the_other(run, listed, monkeypatch):
-    monkeypatch.setattr(of_run, "_embed", lambda _: embed_words)
+    monkeypatch.setattr(embedding, "embed_texts", lambda texts, model: embed_words(texts))
     without_labels = run.match(listed)
     assert without_labels.matching is None and "has a label" in without_labels.failed[0]
     assert without_labels.by_examples is not None

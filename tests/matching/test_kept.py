@@ -23,8 +23,8 @@ from competency_gaps.matching import (
     candidates,
     confirm_requests,
     confirm_scope_requests,
+    embedding,
     match,
-    of_run,
     pairs_of,
     read_taxonomy,
     scope,
@@ -309,7 +309,7 @@ def call(*arguments):
 
 
 def test_the_commands_keep_what_they_print(labelled, taxonomy, monkeypatch):
-    monkeypatch.setattr(of_run, "_embed", lambda model: embed_words)
+    monkeypatch.setattr(embedding, "embed_texts", lambda texts, model: embed_words(texts))
     (labelled / "scopes" / "x-1.json").unlink()
     printed = call("match", labelled, "--taxonomy", taxonomy, "--seed", "3", "--quiet", "--json")
     (file,) = (labelled / "matches").iterdir()
@@ -327,7 +327,7 @@ def test_the_commands_keep_what_they_print(labelled, taxonomy, monkeypatch):
 
 
 def test_a_folder_that_cannot_be_written_to_costs_no_result(labelled, taxonomy, monkeypatch, caplog):
-    monkeypatch.setattr(of_run, "_embed", lambda model: embed_words)
+    monkeypatch.setattr(embedding, "embed_texts", lambda texts, model: embed_words(texts))
     (labelled / "matches").write_text("a file where the folder should be")
     printed = call("match", labelled, "--taxonomy", taxonomy, "--quiet", "--json")
     assert printed["recovery"]["of"] == 3 and "not kept in the run folder" in caplog.text

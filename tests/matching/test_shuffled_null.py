@@ -5,15 +5,9 @@ from scipy.stats import hypergeom
 
 from competency_gaps.errors import UserError
 from competency_gaps.matching import candidates
+from competency_gaps.matching.embedding import best_similarity, embed_distinct
 from competency_gaps.matching.match import match
-from competency_gaps.matching.null import (
-    Null,
-    best_similarity,
-    embed_distinct,
-    entry_null,
-    least_draws,
-    plan_draws,
-)
+from competency_gaps.matching.null import Null, entry_null, least_draws, plan_draws
 from competency_gaps.matching.shares import share
 from competency_gaps.matching.shuffle import FUNCTION_WORDS, shuffle
 

@@ -9,7 +9,7 @@ import { decimal, integer, magnitude, NOT_DEFINED, percent, plural, probability,
 import { Against } from "../map/Against";
 import { css } from "../map/colouring";
 import { points } from "../models/paired";
-import { visible } from "../text";
+import { capital, visible } from "../text";
 import { Grid } from "../ui/Grid";
 import type { GridColumn } from "../ui/gridColumn";
 import { ConceptName, Measured, Status } from "../ui/Marks";
@@ -91,7 +91,7 @@ function sentence({ both, changed, bad }: Changes, { verdict }: Question): strin
   ];
   return (
     `${integer(changed)} of ${plural(both, "concept")} ${not} in both runs have different verdicts${share}. ` +
-    `${cap(BAD[verdict])}: ${integer(bad.both)} in both, ${only.join(", ")}.`
+    `${capital(BAD[verdict])}: ${integer(bad.both)} in both, ${only.join(", ")}.`
   );
 }
 
@@ -103,10 +103,8 @@ function untested({ onlyA, onlyB, neither }: Changes, others: number, { verdict 
     onlyB.length > 0 && `${integer(total(onlyB))} ${done} in B only (in A: ${listed(onlyB)})`,
     neither > 0 && `${integer(neither)} ${done} in neither, for another reason`,
   ].filter(Boolean);
-  return `${cap(plural(others, "more concept"))} cannot be compared: ${parts.join(", ")}.`;
+  return `${capital(plural(others, "more concept"))} cannot be compared: ${parts.join(", ")}.`;
 }
-
-const cap = (word: string) => word.charAt(0).toUpperCase() + word.slice(1);
 
 /** The measure of one run against that of the other. */
 function Pairs({ table, rows, question }: { table: Table; rows: Uint32Array; question: Question }) {

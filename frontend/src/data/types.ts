@@ -659,7 +659,7 @@ export interface OutcomeRate {
   count: number;
   /** Entries that were compared. */
   of: number;
-  /** Ends of the share's 95% interval. */
+  /** Ends of the share's interval at 95%; null: no entry was compared. */
   low: number | null;
   high: number | null;
   /** Entries by chance, on average; null: not computed. */
@@ -677,19 +677,17 @@ export interface MatchPair {
   concept: number | null;
   /** null: a concept. */
   level: "theme" | "subtheme" | null;
-  /** null: a concept. */
+  /** Number of the theme on its level; null: a concept. */
   theme: number | null;
-  /** Label of the concept, or name of the theme, when they were matched. */
+  /** Label of the concept, or name of the theme, when they were matched; null: it had none. */
   label: string | null;
-  /** By labels the cosine of the texts, by examples the AUROC net of length. */
+  /** By labels the cosine of the embedded texts, in [-1, 1]; by examples the AUROC net of length, about 0.5 to 1. */
   strength: number;
+  /** By labels the share of the null's draws whose best label is as similar, in (0, 1]. */
   p_value: number;
-  /** A model's; null: not asked. */
-  verdict: string | null;
-  /**
-   * By examples, the concept that is active in the same examples and stronger; itself if it leads; null: a theme, or by
-   * labels.
-   */
+  /** A model's verdict; null: not asked. Pairs judged unrelated are no matches. */
+  verdict: "same" | "related" | "unconfirmed" | null;
+  /** By examples, the concept whose examples it shares (itself if it leads); null: by labels, or a theme. */
   leader: number | null;
 }
 
@@ -1022,4 +1020,20 @@ export const KIND_SHARES = {
   format_above: 0.5,
   stretch_format_above: 0.35,
   position_above: 0.5,
+};
+
+/** Outcomes of entries of lists in words, in the order in which they matter. */
+export const OUTCOME_WORDS = {
+  weak: "recovered as weak",
+  untested: "untested by the suite",
+  matched: "matched",
+  "not matched": "not matched",
+  "not compared": "not compared",
+};
+
+/** The same of the outcomes that stand beside chance. */
+export const RATE_WORDS = {
+  matched: "matched in all",
+  weak: "recovered as weak",
+  untested: "untested by the suite",
 };

@@ -4,7 +4,7 @@ import { useTable } from "../data/hooks";
 import { number, text } from "../data/table";
 import type { Finding } from "../data/types";
 import { decimal, integer, percent, plural, probability, signed } from "../format";
-import { shorten, visible } from "../text";
+import { capital, shorten, visible } from "../text";
 import { Copied, CopyLink } from "../ui/Copied";
 import { Facts } from "../ui/Facts";
 import { Term } from "../ui/Hint";
@@ -143,8 +143,6 @@ function Figures({ finding }: { finding: Finding }) {
     />
   );
 }
-
-const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
 function Benchmarks({ finding }: { finding: Finding }) {
   const run = useRun();

@@ -3,14 +3,14 @@ import { IconSearch } from "@tabler/icons-react";
 import { useState } from "react";
 import { address, go, useRoute } from "../app/route";
 import { useRun } from "../app/state";
-import type { ListedEntry, MatchedList, MatchPair } from "../data/types";
+import { type ListedEntry, type MatchedList, type MatchPair, OUTCOME_WORDS } from "../data/types";
 import { decimal, integer, plural } from "../format";
 import { shorten, visible } from "../text";
 import { Hint } from "../ui/Hint";
 import { ConceptLink } from "../ui/Marks";
 import { Empty } from "../ui/State";
 import { type Chosen, chosenEntries, outcomeCounts } from "./choose";
-import { entryName, OUTCOME_WORDS, OUTCOMES, type Outcome, outcomeSentence, pairName, STRENGTH } from "./words";
+import { entryName, OUTCOMES, type Outcome, outcomeSentence, pairName, STRENGTH } from "./words";
 
 /** Entries that are shown at first, and that are added. */
 const STEP = 100;

@@ -1,20 +1,20 @@
 /** What the outcomes of a list's entries mean, in words. */
-import type { EntryExamples, ListedEntry, MatchedList, MatchPair, OutcomeRate } from "../data/types";
+import {
+  type EntryExamples,
+  type ListedEntry,
+  type MatchedList,
+  type MatchPair,
+  OUTCOME_WORDS,
+  type OutcomeRate,
+  RATE_WORDS,
+} from "../data/types";
 import { decimal, integer, percent, plural, probability } from "../format";
-import { shorten, visible } from "../text";
+import { capital, shorten, visible } from "../text";
 
 export type Outcome = ListedEntry["outcome"];
 
 /** In the order in which they matter. */
-export const OUTCOMES: Outcome[] = ["weak", "untested", "matched", "not matched", "not compared"];
-
-export const OUTCOME_WORDS: Record<Outcome, string> = {
-  weak: "recovered as weak",
-  untested: "untested by the suite",
-  matched: "matched",
-  "not matched": "not matched",
-  "not compared": "not compared",
-};
+export const OUTCOMES = Object.keys(OUTCOME_WORDS) as Outcome[];
 
 const EXAMPLES: Record<Outcome, string> = {
   weak: "A weak concept or theme tells its examples from those of other entries.",
@@ -63,12 +63,6 @@ export const entryName = (entry: ListedEntry, redacted: boolean): string =>
 export const pairName = (pair: MatchPair): string =>
   pair.label ? visible(pair.label) : pair.concept === null ? `${pair.level} ${pair.theme}` : "no label";
 
-const RATES: Record<OutcomeRate["outcome"], string> = {
-  matched: "Matched in all",
-  weak: "Recovered as weak",
-  untested: "Untested by the suite",
-};
-
 /** A rate beside chance as the cells of a row; what was not computed is N/A. */
 export function rateCells(rate: OutcomeRate): { name: string; share: string; chance: string; p: string } {
   const interval = rate.low === null || rate.high === null ? "" : ` [${percent(rate.low)}, ${percent(rate.high)}]`;
@@ -78,7 +72,7 @@ export function rateCells(rate: OutcomeRate): { name: string; share: string; cha
       : ` (${integer(rate.expected_low)} to ${integer(rate.expected_high)})`;
   const share = rate.of ? `: ${percent(rate.count / rate.of)}${interval}` : "";
   return {
-    name: RATES[rate.outcome],
+    name: capital(RATE_WORDS[rate.outcome]),
     share: `${integer(rate.count)} of ${integer(rate.of)}${share}`,
     chance: rate.expected === null ? "N/A" : `${decimal(rate.expected, 1)}${range}`,
     p: probability(rate.p_value),

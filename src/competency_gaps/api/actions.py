@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from competency_gaps.dictionary.labelling.labeller import Taken
     from competency_gaps.explorer.export import Exported
     from competency_gaps.matching.by_examples import ExampleMatching
-    from competency_gaps.matching.of_run import By, RunMatching, RunScope
+    from competency_gaps.matching.match_run import By, RunMatching
+    from competency_gaps.matching.scope_run import RunScope
     from competency_gaps.probes.concept import Probed
     from competency_gaps.probes.written import Pending
 
@@ -79,7 +80,7 @@ class Actions(RunFolder):
             None: quiet.
         options
             ``where``, ``kinds``, ``per_entry``, ``alpha``, ``embedder`` and ``seed`` of
-            :func:`competency_gaps.matching.of_run.match_run`.
+            :func:`competency_gaps.matching.match_run.match_run`.
 
         Returns
         -------
@@ -87,7 +88,7 @@ class Actions(RunFolder):
             ``matching`` (by labels) and ``by_examples`` with ``entries`` and ``pairs`` (polars frames) and the shares
             that are recovered.
         """
-        from competency_gaps.matching.of_run import match_run
+        from competency_gaps.matching.match_run import match_run
 
         def read(config: RunConfig, folder: Path) -> RunFolder:
             from competency_gaps.probes.fresh import check_same_pair
@@ -139,7 +140,7 @@ class Actions(RunFolder):
             If there is no such file or column, the table names items that the run does not have, or a condition is
             malformed.
         """
-        from competency_gaps.matching.of_run import match_tags
+        from competency_gaps.matching.match_tags import match_tags
 
         return match_tags(self, tags, alpha=alpha, embedder=embedder, seed=seed, progress=progress)
 
@@ -154,14 +155,14 @@ class Actions(RunFolder):
             A language model that confirms what is in scope; None: none is asked.
         options
             ``kinds``, ``alpha``, ``limit``, ``embedder``, ``seed`` and ``progress`` of
-            :func:`competency_gaps.matching.of_run.scope_run`.
+            :func:`competency_gaps.matching.scope_run.scope_run`.
 
         Returns
         -------
         RunScope
             ``findings``, whose ``lacking`` is the ranked frame.
         """
-        from competency_gaps.matching.of_run import scope_run
+        from competency_gaps.matching.scope_run import scope_run
 
         return scope_run(self, benchmark, description, ask=ask, **options)
 

@@ -17,7 +17,7 @@ from competency_gaps.text import decimal, magnitude, shorten, visible
 if TYPE_CHECKING:
     from competency_gaps.matching import Matching, ScopeFindings
     from competency_gaps.matching.by_examples import ExampleMatching
-    from competency_gaps.matching.of_run import RunMatching
+    from competency_gaps.matching.match_run import RunMatching
 
 KindOption = Annotated[
     list[str] | None, typer.Option(help="Only labels of this kind (explained, imported, automatic); may be repeated.")

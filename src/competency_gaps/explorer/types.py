@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import json
 import re
 import sys
 import textwrap
@@ -26,6 +27,7 @@ from competency_gaps.explorer.parts.records.run import RunInfo
 from competency_gaps.explorer.parts.records.server import ChatEvent, ChatRequest, RunList, SearchResult
 from competency_gaps.explorer.parts.tables import ANSWER_EXCERPT, EXCERPT
 from competency_gaps.findings.sentences import MAIN_SHARE
+from competency_gaps.matching.outcomes import OUTCOME_WORDS, RATE_WORDS
 from competency_gaps.text import HIDDEN
 
 FILE = Path(__file__).resolve().parents[3] / "frontend" / "src" / "data" / "types.ts"
@@ -85,10 +87,24 @@ def _constants() -> str:
             *usual,
             "};",
         ),
+        (
+            "Outcomes of entries of lists in words, in the order in which they matter.",
+            "OUTCOME_WORDS = {",
+            *_members(OUTCOME_WORDS),
+            "};",
+        ),
+        ("The same of the outcomes that stand beside chance.", "RATE_WORDS = {", *_members(RATE_WORDS), "};"),
     ]
     return "\n".join(
         line for comment, first, *rest in parts for line in (f"/** {comment} */", f"export const {first}", *rest, "")
     )
+
+
+def _members(words: Mapping[Any, str]) -> list[str]:
+    """Words by names, as the members of an object."""
+    return [
+        f"  {name if name.isidentifier() else json.dumps(name)}: {json.dumps(word)}," for name, word in words.items()
+    ]
 
 
 def _write(record: type, written: dict[type, str]) -> None:

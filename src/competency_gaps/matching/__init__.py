@@ -1,4 +1,11 @@
-"""Outside lists of weaknesses, and a benchmark's stated scope, matched to labelled concepts and themes."""
+"""Outside lists of weaknesses, and a benchmark's stated scope, beside a run's concepts and themes.
+
+Three questions, each with a module that tells how it is answered: ``match_run`` (a list), ``match_tags`` (tags of the
+run's own items) and ``scope_run`` (what a benchmark claims to test). Each reads what is given (``taxonomy``, ``tags``,
+``clauses``), compares it with the run's labels (``match``, ``scope``, beside the ``null``) or with what examples excite
+(``by_examples``, beside ``by_chance``), and keeps the outcome (``kept``). What was kept is read by ``kept_lists`` and
+``kept``; it is shown in the words of ``outcomes``, in the terminal by ``lines`` and ``example_lines``.
+"""
 
 from competency_gaps.matching.candidates import MatchCandidates, candidates
 from competency_gaps.matching.confirm import apply_verdicts, confirm_requests, pairs_of

@@ -13,12 +13,13 @@ import scipy.sparse as sp
 from competency_gaps.errors import UserError
 from competency_gaps.matching.by_chance import ByChance, Matched, by_chance, exchanged
 from competency_gaps.matching.candidates import is_weak
+from competency_gaps.matching.embedding import Embed
 from competency_gaps.matching.example_tables import entries_table, pairs_table, unexplained_table
 from competency_gaps.matching.examples import ReadExamples
 from competency_gaps.matching.exchange import GroupExchange, Verdicts
 from competency_gaps.matching.label_similarity import label_similarity
 from competency_gaps.matching.markers import Examples, Markers, find_markers, strata
-from competency_gaps.matching.null import Embed
+from competency_gaps.matching.outcomes import LACKING, Outcome
 from competency_gaps.matching.taxonomy import TaxonomyEntry
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
@@ -27,8 +28,6 @@ SHUFFLES = 40
 """Times that examples are dealt out anew to the entries, to see how many match by chance."""
 NOT_TESTED = ("insufficient", "untested")
 """Verdicts of concepts that had too little evidence for another."""
-UNTESTED = ("missing", "under")
-"""Coverage of concepts that the suite does not test."""
 _THEME_FACTS = ("theme", "name", "gap", "performance_status")
 _THEME = {
     "theme": pl.Int32,
@@ -48,7 +47,7 @@ class ExampleMatching:
     """One row per entry that was asked for: entry, description, domain, category, score, examples (different ones that
     were read), example_rows (their rows in ``items.parquet`` of the run that read them, at most
     ``example_tables.MOST_ROWS``; where a concept is confirmed, those in which the strongest is most active come first),
-    outcome (of ``kept_forms.Outcome``), n_concepts, n_weak, n_themes."""
+    outcome (of ``outcomes.Outcome``), n_concepts, n_weak, n_themes."""
     pairs: pl.DataFrame
     """One row per entry and confirmed concept, the strongest first: entry, concept, auroc (on the half of the examples
     that did not choose it, net of length), auroc_choosing, p_value, leader (the concept that leads it),
@@ -145,7 +144,7 @@ def match_by_examples(
     known = _matched(markers, concepts, named)
     weak, untested = known.outcomes(known.weak, known.weak_themes, known.lacking)
     draws = _exchanged(run, known, concepts, named, belongs, seed)
-    verdicts = {
+    verdicts: dict[Outcome, np.ndarray] = {
         "not compared": ~markers.concepts.compared,
         "weak": weak,
         "untested": untested,
@@ -227,7 +226,7 @@ def _matched(markers: _Markers, concepts: pl.DataFrame, themes: pl.DataFrame) ->
         themes=_confirmed(markers.themes, themes.height),
         weak=concepts.select(is_weak()).to_series().to_numpy(),
         weak_themes=(themes["performance_status"] == "weak").fill_null(value=False).to_numpy(),
-        lacking=concepts["coverage_status"].is_in(UNTESTED).fill_null(value=False).to_numpy(),
+        lacking=concepts["coverage_status"].is_in(LACKING).fill_null(value=False).to_numpy(),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -9,6 +10,8 @@ import polars as pl
 from competency_gaps.errors import UserError
 from competency_gaps.text import visible
 
+KINDS = ("explained", "imported", "automatic")
+"""Kinds of labels."""
 TEXT_LIMIT = 300
 """Characters of a label that are embedded and shown."""
 
@@ -84,6 +87,29 @@ def candidates(concepts: pl.DataFrame, themes: pl.DataFrame | None = None) -> Ma
         themes=named.with_columns(text=label_text("name")).filter(pl.col("text") != ""),
         unlabelled=frame.height - labelled.height,
     )
+
+
+def with_labels_of(kinds: Sequence[str], concepts: pl.DataFrame) -> pl.DataFrame:
+    """Leave out the labels of other kinds; the concepts stay.
+
+    Parameters
+    ----------
+    kinds
+        Of ``KINDS``; empty: all.
+    concepts
+        ``run.concepts``.
+
+    Raises
+    ------
+    UserError
+        If a kind is unknown.
+    """
+    wrong = sorted(set(kinds) - set(KINDS))
+    if wrong:
+        raise UserError(f"the kind of labels {wrong[0]!r} is unknown: expected {', '.join(KINDS)}.")
+    if not kinds:
+        return concepts
+    return concepts.with_columns(label=pl.when(pl.col("label_kind").is_in(kinds)).then(pl.col("label")))
 
 
 def is_weak() -> pl.Expr:

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
+from pathlib import Path
 from string import Template
 from typing import Literal
 
 import polars as pl
 import pydantic
 
+from competency_gaps.endpoint.asking import Asking
 from competency_gaps.endpoint.parse import Failure, parse
 from competency_gaps.endpoint.request import Answer, Request
 from competency_gaps.matching.summary import Matching, summarise
+from competency_gaps.progress import Progress
 from competency_gaps.text import visible
 
 UNCONFIRMED = "unconfirmed"
@@ -61,9 +64,40 @@ def confirm_requests(pairs: Iterable[tuple[str, str]], question: Question = "mat
     requests = []
     for first, label in dict.fromkeys(pairs):
         data = json.dumps({_FIRST_TEXT[question]: visible(first), "concept": visible(label)}, ensure_ascii=False)
-        name, prompt = pair_id(question, first, label), Template(user).substitute(data=data)
+        name, prompt = _pair_id(question, first, label), Template(user).substitute(data=data)
         requests.append(Request(name, system, prompt, schema, f"{question}_verdict", MAX_TOKENS))
     return requests
+
+
+def ask_verdicts(
+    asking: Asking | None, requests: Sequence[Request], question: Question, folder: Path, progress: Progress
+) -> list[Answer]:
+    """Ask a model for verdicts.
+
+    Parameters
+    ----------
+    asking
+        How it is asked; None: it is not.
+    folder
+        The run folder, in which answers are kept.
+
+    Returns
+    -------
+    list of Answer
+        Empty: no model is asked, or the requests were only written down.
+    """
+    if asking is None:
+        return []
+
+    def readable(answer: Answer) -> bool:
+        return not isinstance(parse(answer, _VERDICTS[question]), Failure)
+
+    return list((asking.answers(requests, folder / "answers", progress, readable) or {}).values())
+
+
+def judges_of(answers: Iterable[Answer]) -> list[str]:
+    """Models that gave answers, by name."""
+    return sorted({answer.model for answer in answers if answer.model})
 
 
 def apply_verdicts(matching: Matching, answers: Iterable[Answer]) -> Matching:
@@ -103,19 +137,14 @@ def newest_verdicts(
     for answer in answers:
         read = parse(answer, _VERDICTS[question])
         new[answer.id] = UNCONFIRMED if isinstance(read, Failure) else str(read.verdict)
-    verdicts = [new.get(pair_id(question, first, label), old) for first, label, old in pairs]
+    verdicts = [new.get(_pair_id(question, first, label), old) for first, label, old in pairs]
     return pl.Series(verdicts, dtype=pl.String)
 
 
-def readable(answer: Answer, question: Question) -> bool:
-    """Whether an answer holds a verdict."""
-    return not isinstance(parse(answer, _VERDICTS[question]), Failure)
-
-
-def pair_id(name: str, entry: str, label: str) -> str:
+def _pair_id(question: Question, first: str, label: str) -> str:
     """Id of a pair's request, a hash of its texts."""
-    digest = hashlib.sha256(json.dumps([entry, label]).encode("ascii")).hexdigest()
-    return f"{name}-{digest[:24]}"
+    digest = hashlib.sha256(json.dumps([first, label]).encode("ascii")).hexdigest()
+    return f"{question}-{digest[:24]}"
 
 
 def _prompt(name: str) -> str:

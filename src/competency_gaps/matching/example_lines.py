@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import polars as pl
@@ -12,28 +12,27 @@ from competency_gaps.matching.by_chance import ByChance
 from competency_gaps.matching.by_examples import ExampleMatching
 from competency_gaps.matching.lines import LABEL_LIMIT, SHOWN, share_text, short_line
 from competency_gaps.matching.markers import FEWEST
+from competency_gaps.matching.outcomes import LACKING, OUTCOME_WORDS, RATE_WORDS, RatedOutcome
 from competency_gaps.text import decimal, magnitude, plural, signed
 
-WORDS = {
-    "weak": "recovered as weak",
-    "untested": "the suite does not test it",
-    "matched": "matched",
-    "not matched": "no concept tells it from the others",
-    "not compared": f"not compared (fewer than {FEWEST} examples, or too few others of the domain)",
+_BY_CHANCE: Mapping[RatedOutcome, str] = {
+    "matched": "with examples dealt out anew",
+    "weak": "with groups of weak concepts moved",
+    "untested": "with verdicts exchanged among concepts",
 }
-"""What each outcome means."""
+"""How chance is drawn."""
 
 
 def example_lines(matching: ExampleMatching) -> Iterator[str]:
     """Sums first, then the entries that match, weak ones first, then weak concepts that no entry explains."""
-    yield f"matched by their examples: {share_text(matching.matched.observed)}"
-    yield _chance(matching.matched, "with examples dealt out anew")
-    yield f"recovered as weak: {share_text(matching.weak.observed)}"
-    yield _chance(matching.weak, "with groups of weak concepts moved")
-    yield f"matched by concepts alone that the suite lacks: {share_text(matching.untested.observed)}"
-    yield _chance(matching.untested, "with verdicts exchanged among concepts")
+    for rated, how in _BY_CHANCE.items():
+        rate: ByChance = getattr(matching, rated)
+        yield f"{RATE_WORDS[rated]}: {share_text(rate.observed)}"
+        yield _chance(rate, how)
     counts = dict(matching.entries["outcome"].value_counts().iter_rows())
-    yield "entries: " + ", ".join(f"{counts[name]:,} {WORDS[name]}" for name in WORDS if name in counts)
+    yield "entries: " + ", ".join(f"{counts[name]:,} {word}" for name, word in OUTCOME_WORDS.items() if name in counts)
+    if "not compared" in counts:
+        yield f"    not compared: fewer than {FEWEST} examples, or too few others of the domain"
     if matching.left_out.height:
         yield f"{plural(matching.left_out.height, 'example')} could not be read"
     if matching.labels_not_compared is not None:
@@ -42,10 +41,11 @@ def example_lines(matching: ExampleMatching) -> Iterator[str]:
         yield "of a concept: number, AUROC, label, and in brackets how near the label is to the description"
     pairs = {str(key): part for (key,), part in matching.pairs.group_by("entry", maintain_order=True)}
     themes = {str(key): part for (key,), part in matching.themes.group_by("entry", maintain_order=True)}
-    for outcome in ("weak", "untested", "matched"):
+    for outcome in (name for name in OUTCOME_WORDS if name in RATE_WORDS):
         for row in matching.entries.filter(outcome=outcome).iter_rows(named=True):
             yield ""
-            yield f"{short_line(row['description'], 60)}: {WORDS[outcome]} ({plural(row['examples'], 'example')})"
+            examples = plural(row["examples"], "example")
+            yield f"{short_line(row['description'], 60)}: {OUTCOME_WORDS[outcome]} ({examples})"
             yield from _concepts(pairs.get(row["entry"]))
             for theme in themes[row["entry"]].iter_rows(named=True) if row["entry"] in themes else ():
                 name = short_line(theme["name"], LABEL_LIMIT)
@@ -71,7 +71,7 @@ def _concepts(pairs: pl.DataFrame | None) -> Iterator[str]:
 
 def _verdict(row: dict[str, Any]) -> str:
     status = f", {row['performance_status']}" if row.get("performance_status") else ""
-    coverage = f", {row['coverage_status']}" if row.get("coverage_status") in ("missing", "under") else ""
+    coverage = f", {row['coverage_status']}" if row.get("coverage_status") in LACKING else ""
     return f" (gap {signed(row['gap'])}{status}{coverage})"
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 import polars as pl
 import pydantic
 
+from competency_gaps.errors import CompetencyGapsError
 from competency_gaps.files import finite, write_json
 from competency_gaps.matching.kept_files import (
     EXAMPLE_MATCHES,
@@ -108,6 +111,15 @@ class Source(NamedTuple):
     def of_path(cls, path: Path, where: str | None = None) -> Source:
         """A list or a table of tags in a file, and the filter on it."""
         return cls(str(path), path.stem, f"{path.resolve()}\n{where or ''}", is_path=True)
+
+
+@contextlib.contextmanager
+def keeping() -> Iterator[None]:
+    """Keep an outcome within; where the run folder cannot be written to, warn and go on."""
+    try:
+        yield
+    except (OSError, CompetencyGapsError) as error:
+        logging.getLogger(__name__).warning(f"the outcome is not kept in the run folder: {error}")
 
 
 def keep_matching(run: RunFolder, path: Path, taxonomy: Taxonomy, facts: dict[str, Any], matching: Matching) -> Path:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from competency_gaps.robustness.assess import Documents
 
 MATCHES, SCOPES, EXAMPLE_MATCHES = "matches", "scopes", "example-matches"
-"""Folders in the run folder, with a file per taxonomy, per benchmark, and per taxonomy matched by examples."""
+"""Folders in the run folder, with a file per list matched by labels, per scope, and per list (or tags) by examples."""
 Count = Annotated[int, pydantic.Field(ge=0)]
 
 

@@ -7,12 +7,10 @@ from typing import Literal
 import pydantic
 
 from competency_gaps.matching.kept_files import Count, FilePart
+from competency_gaps.matching.outcomes import Outcome
 
 PairVerdict = Literal["same", "related", "unconfirmed"]
 Level = Literal["theme", "subtheme"]
-Outcome = Literal["weak", "untested", "matched", "not matched", "not compared"]
-"""Of an entry: a weak concept or theme tells it from others; only concepts that the suite lacks or under-represents do;
-others do; none does; it has too few examples, or too few others to compare them with."""
 
 
 class ShareForm(FilePart):

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from competency_gaps.errors import UserError
-from competency_gaps.matching.by_examples import UNTESTED
 from competency_gaps.matching.kept_files import EXAMPLE_MATCHES, MATCHES, damaged, kept_files, read_file, width
 from competency_gaps.matching.kept_forms import (
     ChanceForm,
@@ -19,128 +17,17 @@ from competency_gaps.matching.kept_forms import (
     LabelEntryForm,
     LabelPairForm,
     LabelsForm,
-    Level,
-    Outcome,
-    PairVerdict,
     ShareForm,
 )
+from competency_gaps.matching.kept_records import ExamplesRun, KeptEntry, KeptList, MatchPair, OutcomeRate
+from competency_gaps.matching.outcomes import LACKING, Outcome, RatedOutcome
 from competency_gaps.matching.shares import share
 from competency_gaps.runs.open import RunFolder, open_folder
 
 if TYPE_CHECKING:
     from competency_gaps.robustness.assess import Documents
 
-By = Literal["examples", "labels"]
 _Form: TypeAlias = LabelsForm | ExamplesForm
-
-
-@dataclass(frozen=True)
-class KeptPair:
-    """A concept or theme that an entry matches."""
-
-    concept: int | None
-    """None: a theme."""
-    level: Level | None
-    """None: a concept."""
-    theme: int | None
-    """Number of the theme on its level; None: a concept."""
-    label: str | None
-    """Label of the concept, or name of the theme, when they were matched; None: it had none."""
-    strength: float
-    """By labels the cosine of the embedded texts, in [-1, 1]; by examples the AUROC net of length, about 0.5 to 1."""
-    p_value: float
-    """By labels the share of the null's draws whose best label is as similar, in (0, 1]."""
-    verdict: PairVerdict | None
-    """A model's verdict; None: not asked. Pairs judged unrelated are no matches."""
-    leader: int | None
-    """By examples, the concept whose examples it shares (itself if it leads); None: by labels, or a theme."""
-
-
-@dataclass(frozen=True)
-class KeptEntry:
-    """An entry of a list."""
-
-    number: int
-    """Position in the list, from 1; identifies the entry where its texts are withheld."""
-    entry: str
-    """Its id."""
-    description: str
-    domain: str | None
-    category: str | None
-    score: float | None
-    """The list's own, on its own scale."""
-    outcome: Outcome
-    bound: float | None
-    """By labels, the similarity that a share alpha of the null's draws reaches; None: by examples."""
-    examples: int | None
-    """Examples that were read; None: by labels."""
-    example_rows: Sequence[int] | None
-    """Rows of ``items.parquet`` of the run that holds them; None: by labels, withheld, or kept by an earlier
-    version."""
-    pairs: Sequence[KeptPair]
-    """Concepts before themes, the strongest first."""
-
-    @property
-    def title(self) -> str:
-        """Its id, and its description where that says more."""
-        return self.entry if self.description == self.entry else f"{self.entry}: {self.description}"
-
-
-@dataclass(frozen=True)
-class KeptRate:
-    """How many entries have an outcome, and how many by chance."""
-
-    outcome: Literal["matched", "weak", "untested"]
-    """``matched``: weak and untested entries are among them."""
-    count: int
-    of: int
-    """Entries that were compared."""
-    low: float | None
-    """Ends of the share's interval at 95%; None: no entry was compared."""
-    high: float | None
-    expected: float | None
-    """Entries by chance, on average; None: not computed."""
-    expected_low: float | None
-    """Ends of what 95% of the draws give; None: not computed."""
-    expected_high: float | None
-    p_value: float | None
-    """Share of the draws with as many; None: not computed."""
-
-
-@dataclass(frozen=True)
-class ExamplesRun:
-    """The run that read a list's examples."""
-
-    path: Path
-    content_sha256: Sequence[str]
-    """Of its benchmarks: another run that lies there now is not shown."""
-
-
-@dataclass(frozen=True)
-class KeptList:
-    """A list as it was compared with the run, by labels or by examples."""
-
-    taxonomy: str
-    """Name of its file or folder, without its path, which is private to the run's author."""
-    by: By
-    created: str
-    """UTC; empty: not known."""
-    where: str | None
-    """SQL condition on its entries; None: all."""
-    level: float | None
-    """By labels, the chance that an entry which no label fits matches something; by examples, the share of the matched
-    entries that may be matched by accident. None: not known."""
-    entries: Sequence[KeptEntry]
-    rates: Sequence[KeptRate]
-    """Matched, weak, untested."""
-    unnamed: Sequence[int]
-    """Weak concepts that match no entry, in the order in which they were kept."""
-    weak_concepts: int
-    """Weak concepts of the run; by labels, those with a label."""
-    left_out: int
-    """Examples that could not be read."""
-    examples_run: ExamplesRun | None
-    """None: the examples are items of the run itself, or there are none."""
 
 
 def has_lists(folder: Path) -> bool:
@@ -203,12 +90,12 @@ def _unnamed(form: _Form) -> Sequence[ConceptForm]:
 
 
 def _list_by_labels(form: LabelsForm) -> KeptList:
-    pairs: dict[str, list[KeptPair]] = {entry.entry: [] for entry in form.entries}
+    pairs: dict[str, list[MatchPair]] = {entry.entry: [] for entry in form.entries}
     lacking: dict[str, bool] = dict.fromkeys(pairs, True)
     for pair in (*form.pairs, *form.themes):
         pairs[pair.entry].append(_label_pair(pair))
         if pair.concept is not None:
-            lacking[pair.entry] &= pair.coverage_status in UNTESTED
+            lacking[pair.entry] &= pair.coverage_status in LACKING
     entries = [
         KeptEntry(
             number,
@@ -233,7 +120,7 @@ def _list_by_labels(form: LabelsForm) -> KeptList:
         rates=[
             _rate("matched", form.recovery, len(entries) * null.count / null.of if null.of else None),
             _rate("weak", form.recovery_weak, chance.expected, p_value=chance.p_value),
-            KeptRate("untested", untested.count, untested.of, untested.low, untested.high, *[None] * 4),
+            OutcomeRate("untested", untested.count, untested.of, untested.low, untested.high, *[None] * 4),
         ],
         unnamed=[row.concept for row in form.unnamed],
         weak_concepts=form.unnamed_share.of,
@@ -250,17 +137,17 @@ def _label_outcome(entry: LabelEntryForm, *, lacking: bool) -> Outcome:
     return "untested" if lacking else "matched"
 
 
-def _label_pair(pair: LabelPairForm) -> KeptPair:
-    return KeptPair(
+def _label_pair(pair: LabelPairForm) -> MatchPair:
+    return MatchPair(
         pair.concept, pair.level, pair.id, pair.label_text, pair.similarity, pair.p_value, pair.verdict, None
     )
 
 
 def _list_by_examples(form: ExamplesForm) -> KeptList:
-    pairs: dict[str, list[KeptPair]] = {entry.entry: [] for entry in form.entries}
+    pairs: dict[str, list[MatchPair]] = {entry.entry: [] for entry in form.entries}
     for pair in (*form.pairs, *form.themes):
         pairs[pair.entry].append(_example_pair(pair))
-    rates: Mapping[Literal["matched", "weak", "untested"], ChanceForm] = {
+    rates: Mapping[RatedOutcome, ChanceForm] = {
         "matched": form.matched,
         "weak": form.weak,
         "untested": form.untested,
@@ -284,7 +171,7 @@ def _list_by_examples(form: ExamplesForm) -> KeptList:
     )
 
 
-def _example_entry(entry: ExampleEntryForm, number: int, pairs: Sequence[KeptPair]) -> KeptEntry:
+def _example_entry(entry: ExampleEntryForm, number: int, pairs: Sequence[MatchPair]) -> KeptEntry:
     return KeptEntry(
         number,
         *(entry.entry, entry.description, entry.domain, entry.category, entry.score),
@@ -296,23 +183,23 @@ def _example_entry(entry: ExampleEntryForm, number: int, pairs: Sequence[KeptPai
     )
 
 
-def _example_pair(pair: ExamplePairForm) -> KeptPair:
+def _example_pair(pair: ExamplePairForm) -> MatchPair:
     is_theme = pair.concept is None
     label = pair.name if is_theme else pair.label
-    return KeptPair(
+    return MatchPair(
         pair.concept, "theme" if is_theme else None, pair.theme, label, pair.auroc, pair.p_value, None, pair.leader
     )
 
 
 def _rate(
-    outcome: Literal["matched", "weak", "untested"],
+    outcome: RatedOutcome,
     observed: ShareForm,
     expected: float | None,
     low: float | None = None,
     high: float | None = None,
     p_value: float | None = None,
-) -> KeptRate:
-    return KeptRate(outcome, observed.count, observed.of, observed.low, observed.high, expected, low, high, p_value)
+) -> OutcomeRate:
+    return OutcomeRate(outcome, observed.count, observed.of, observed.low, observed.high, expected, low, high, p_value)
 
 
 def _name(taxonomy: str, *, is_path: bool) -> str:

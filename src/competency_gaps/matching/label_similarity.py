@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.matching.candidates import label_text
-from competency_gaps.matching.null import Embed, embed_distinct
+from competency_gaps.matching.embedding import Embed, embed_distinct
 from competency_gaps.matching.taxonomy import TaxonomyEntry
 
 

@@ -1,4 +1,4 @@
-"""Format a matching as lines of text for a terminal of 80 columns."""
+"""Format a matching by labels as lines of text for a terminal of 80 columns."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.errors import argument
+from competency_gaps.matching.outcomes import RATE_WORDS
 from competency_gaps.matching.shares import Share
 from competency_gaps.matching.summary import Matching
 from competency_gaps.text import decimal, magnitude, percent, plural, shorten, signed, visible
@@ -66,7 +67,7 @@ def _numbers(row: dict[str, Any]) -> str:
 def _counts(matching: Matching) -> Iterator[str]:
     chance = matching.weak_by_chance
     yield f"recovered (at least one concept): {share_text(matching.recovery)}"
-    yield f"recovered as weak: {share_text(matching.recovery_weak)}"
+    yield f"{RATE_WORDS['weak']}: {share_text(matching.recovery_weak)}"
     yield f"    expected with labels permuted among concepts: {chance.expected:.1f} (p = {chance.p_value:.3f})"
     yield f"covered by the suite: {share_text(matching.coverage)}"
     yield "null: labels with their words shuffled match"

@@ -11,7 +11,8 @@ import polars as pl
 
 from competency_gaps.errors import UserError
 from competency_gaps.matching.candidates import CONCEPT_COLUMNS, THEME_COLUMNS, MatchCandidates
-from competency_gaps.matching.null import Calibration, Embed, OnDraw, embed_distinct, entry_null, plan_draws
+from competency_gaps.matching.embedding import Embed, embed_distinct
+from competency_gaps.matching.null import Calibration, OnDraw, entry_null, plan_draws
 from competency_gaps.matching.summary import Matching, summarise
 from competency_gaps.matching.taxonomy import TaxonomyEntry
 

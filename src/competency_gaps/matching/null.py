@@ -18,6 +18,7 @@ exceed the bound; verdicts of a model (:mod:`competency_gaps.matching.confirm`) 
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,11 +26,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from competency_gaps.errors import UserError, argument
+from competency_gaps.matching.embedding import Embed, best_similarity, embed_distinct
 from competency_gaps.matching.shares import Share, share
 from competency_gaps.matching.shuffle import shuffle
+from competency_gaps.progress import Progress
 
-Embed = Callable[[Sequence[str]], np.ndarray]
-"""Maps texts to float32 of shape (texts, dimensions), rows of length 1."""
 OnDraw = Callable[[int, int], None]
 """Called after each draw with the number of draws done and their total."""
 
@@ -42,8 +43,6 @@ LEAST_CHECKS = 5
 """Fewest draws that check the bounds."""
 TOLERANCE = 1e-5
 """Similarities that differ by less count as equal: embedding a text twice differs by as much."""
-BLOCK = 8192
-"""Labels compared at a time."""
 
 
 @dataclass(frozen=True)
@@ -192,24 +191,13 @@ def shuffled_rows(
             on_draw(draw + 1, draws)
 
 
-def embed_distinct(embed: Embed, texts: Sequence[str]) -> np.ndarray:
-    """Embed each distinct text once.
+@contextlib.contextmanager
+def shown_draws(progress: Progress) -> Iterator[OnDraw]:
+    """Show the draws of shuffled labels; their number is known after the first."""
+    with progress.stage("comparing with shuffled labels", unit="draws") as bar:
 
-    Returns
-    -------
-    ndarray of float32 of shape (texts, dimensions)
-    """
-    distinct = list(dict.fromkeys(texts))
-    rows = np.asarray(embed(distinct), dtype=np.float32)
-    if rows.ndim != 2 or len(rows) != len(distinct) or not np.isfinite(rows).all():
-        raise ValueError(f"the embedding gave an array of shape {rows.shape} for {len(distinct)} texts")
-    place = {text: i for i, text in enumerate(distinct)}
-    return rows[[place[text] for text in texts]]
+        def on_draw(done: int, total: int) -> None:
+            bar.expect(total)
+            bar.advance(done - bar.done)
 
-
-def best_similarity(entries: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The largest cosine of each entry with any label, float32 of shape (entries,)."""
-    best = np.full(len(entries), -np.inf, dtype=np.float32)
-    for start in range(0, len(labels), BLOCK):
-        np.maximum(best, (entries @ labels[start : start + BLOCK].T).max(axis=1), out=best)
-    return best
+        yield on_draw

@@ -17,21 +17,19 @@ from competency_gaps.matching.candidates import MatchCandidates
 from competency_gaps.matching.candidates import candidates as gather
 from competency_gaps.matching.clauses import clauses
 from competency_gaps.matching.confirm import confirm_requests, newest_verdicts
+from competency_gaps.matching.embedding import Embed, best_similarity, embed_distinct
 from competency_gaps.matching.null import (
     CHECK_SHARE,
     MOST_DRAWS,
     TOLERANCE,
-    Embed,
     OnDraw,
-    best_similarity,
     check_level,
-    embed_distinct,
     least_draws,
     shuffled_rows,
 )
+from competency_gaps.matching.outcomes import LACKING
 from competency_gaps.matching.shares import Share, share
 
-LACKING = ("missing", "under")
 ALPHA = 0.01
 """Default level: of 4,000 labels, 40 are expected in scope by chance."""
 SHUFFLED = 10_000

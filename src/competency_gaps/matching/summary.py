@@ -51,8 +51,8 @@ class Matching:
     similarity (nearest label, matched or not), p_value, bound; n_concepts, n_weak, n_exercised, n_themes; recovered,
     recovered_weak, covered."""
     pairs: pl.DataFrame
-    """One row per entry and matched concept, nearest first: entry, text, similarity, p_value, the columns of
-    candidates, verdict (null: not asked)."""
+    """One row per entry and matched concept, nearest first: entry, entry_text, label_text, similarity, p_value,
+    the columns of candidates, verdict (null: not asked)."""
     themes: pl.DataFrame
     """The same for themes."""
     dropped: pl.DataFrame

@@ -113,10 +113,8 @@ def read_tags(path: Path) -> pl.DataFrame:
     Raises
     ------
     UserError
-        If the file is missing, is no such table, or a tag holds something else than 0, 1, true, false or nothing.
+        If it is no such table, or a tag holds something else than 0, 1, true, false or nothing.
     """
-    if not path.is_file():
-        raise UserError(f"the tags {str(path)!r} do not exist.")
     try:
         table = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, infer_schema=False)
     except pl.exceptions.PolarsError as error:

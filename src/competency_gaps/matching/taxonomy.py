@@ -232,9 +232,9 @@ def _entry(values: Any, where: str, unread: list[str]) -> TaxonomyEntry:
     if not isinstance(values, Mapping):
         raise _NoEntry(f"it is a {type(values).__name__}, expected an object with id and description")
     values = dict(values)
-    # garak's list of tags has other names for these columns.
     if isinstance(values.get("steps"), list) and "point" in values and "description" not in values:
         values = point_entry(values)
+    # garak's list of tags has other names for these columns.
     names = ("tag", "label") if "id" not in values and "description" not in values else ("id", "description")
     key, text = (values.pop(name, None) for name in names)
     if isinstance(key, (bool, list, dict)) or key is None or not str(key).strip():

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from competency_gaps.matching.kept_lists import KeptEntry, KeptList, KeptPair, KeptRate, read_lists
+from competency_gaps.matching.kept_lists import read_lists
+from competency_gaps.matching.kept_records import KeptEntry, KeptList, MatchPair, OutcomeRate
+from competency_gaps.matching.outcomes import OUTCOME_WORDS, RATE_WORDS
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import decimal, integer, magnitude, percent, plural, signed
 
@@ -14,15 +16,6 @@ ENTRIES = 100
 """Entries of a list that are shown [ours]."""
 UNNAMED = 20
 """Weak concepts that no entry names, as many as are shown [ours]."""
-OUTCOMES = {
-    "weak": "recovered as weak",
-    "untested": "untested by the suite",
-    "matched": "matched",
-    "not matched": "not matched",
-    "not compared": "not compared",
-}
-"""Outcomes in words, in the order in which they matter."""
-_RATES = {"matched": "matched in all", "weak": OUTCOMES["weak"], "untested": OUTCOMES["untested"]}
 
 
 @dataclass(frozen=True)
@@ -31,7 +24,7 @@ class EntryRow:
 
     entry: KeptEntry
     outcome: str
-    strongest: KeptPair | None
+    strongest: MatchPair | None
     """Its strongest concept, else its strongest theme; None: nothing matches it."""
     concept: dict[str, Any] | None
     """Row of ``run.concepts``; None: it is a theme, or there is none."""
@@ -66,10 +59,10 @@ def list_sections(run: RunFolder) -> list[ListSection]:
 
 
 def _section(run: RunFolder, kept: KeptList) -> ListSection:
-    order = list(OUTCOMES)
+    order = list(OUTCOME_WORDS)
     ordered = sorted(kept.entries, key=lambda entry: (order.index(entry.outcome), -_strength(entry)))
     number = {name: sum(entry.outcome == name for entry in kept.entries) for name in order}
-    counts = ", ".join(f"{integer(count)} {OUTCOMES[name]}" for name, count in number.items() if count)
+    counts = ", ".join(f"{integer(count)} {OUTCOME_WORDS[name]}" for name, count in number.items() if count)
     noun = "weak concept" if kept.by == "examples" else "labelled weak concept"
     return ListSection(
         title=f"{kept.taxonomy}, by {kept.by}",
@@ -96,7 +89,7 @@ def _row(run: RunFolder, entry: KeptEntry) -> EntryRow:
         concept = run.concepts.row(strongest.concept, named=True)
     return EntryRow(
         entry,
-        OUTCOMES[entry.outcome],
+        OUTCOME_WORDS[entry.outcome],
         strongest,
         concept,
         decimal(None if strongest is None else strongest.strength),
@@ -104,7 +97,7 @@ def _row(run: RunFolder, entry: KeptEntry) -> EntryRow:
     )
 
 
-def _rate(rate: KeptRate) -> str:
+def _rate(rate: OutcomeRate) -> str:
     share = f"{integer(rate.count)} of {integer(rate.of)}"
     if rate.low is not None and rate.high is not None:
         share += f" ({percent(rate.count, rate.of)}; 95%: {rate.low:.0%} to {rate.high:.0%})"
@@ -115,4 +108,4 @@ def _rate(rate: KeptRate) -> str:
             chance += f" ({rate.expected_low:.0f} to {rate.expected_high:.0f})"
         if rate.p_value is not None:
             chance += f", p = {magnitude(rate.p_value)}"
-    return f"{_RATES[rate.outcome]}: {share}; {chance}"
+    return f"{RATE_WORDS[rate.outcome]}: {share}; {chance}"

@@ -15,11 +15,9 @@ from competency_gaps.explorer.parts.records.matches import (
     ListedEntry,
     MatchedList,
     MatchesFile,
-    MatchPair,
-    OutcomeRate,
 )
 from competency_gaps.explorer.parts.records.plain import from_row
-from competency_gaps.matching.kept_lists import KeptEntry, KeptList
+from competency_gaps.matching.kept_records import KeptEntry, KeptList
 
 
 def matches_file(context: Context) -> MatchesFile:
@@ -34,13 +32,8 @@ def _list(context: Context, kept: KeptList) -> MatchedList:
         vars(kept),
         name=kept.taxonomy,
         where=last_names(where) if where and context.portable else where,
-        rates=[from_row(OutcomeRate, vars(rate)) for rate in kept.rates],
-        entries=[_entry(entry) for entry in kept.entries],
+        entries=[from_row(ListedEntry, vars(entry)) for entry in kept.entries],
     )
-
-
-def _entry(entry: KeptEntry) -> ListedEntry:
-    return from_row(ListedEntry, vars(entry), pairs=[from_row(MatchPair, vars(pair)) for pair in entry.pairs])
 
 
 def entry_examples(context: Context, numbers: range) -> list[EntryExamples]:

@@ -14,7 +14,8 @@ from competency_gaps.dictionary.label_table import empty_labels
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.records.details import ConceptInBenchmark, MatchedEntry
 from competency_gaps.explorer.parts.texts import Texts
-from competency_gaps.matching.kept_lists import KeptList, read_lists
+from competency_gaps.matching.kept_lists import read_lists
+from competency_gaps.matching.kept_records import KeptList
 from competency_gaps.once import made_once
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import shorten

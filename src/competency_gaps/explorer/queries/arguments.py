@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema
 
+from competency_gaps.matching.outcomes import Outcome
+
 MOST_ROWS = 50
 """Most rows of one answer [ours]."""
 
@@ -202,7 +204,7 @@ class KnownWeaknesses(Arguments):
     """Which entries of which list."""
 
     list_number: int = Field(0, ge=0, description="Number of the list, as the answer numbers them; 0: the first.")
-    outcome: Literal["weak", "untested", "matched", "not matched", "not compared"] | None = Field(
+    outcome: Outcome | None = Field(
         None,
         description="Only entries that a weak concept matches (weak), that only concepts match which the suite misses "
         "or under-represents (untested), that other concepts match (matched), and so on.",

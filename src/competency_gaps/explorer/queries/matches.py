@@ -9,10 +9,11 @@ import polars as pl
 
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.matches import entry_examples, matches_file
-from competency_gaps.explorer.parts.records.matches import EntryExample, ListedEntry, MatchedList, MatchPair
+from competency_gaps.explorer.parts.records.matches import EntryExample, ListedEntry, MatchedList
 from competency_gaps.explorer.queries.arguments import KnownWeaknesses, OneKnownWeakness
 from competency_gaps.explorer.queries.subject import Subject
 from competency_gaps.explorer.queries.values import AtMost, Number, QueryAnswer, Text300
+from competency_gaps.matching.kept_records import MatchPair
 
 LISTED = 50
 """Most lists that an answer names [ours]."""

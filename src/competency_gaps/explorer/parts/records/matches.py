@@ -8,28 +8,8 @@ from typing import Literal
 
 from competency_gaps.explorer.parts.records.details import ActiveConcept, Cut
 from competency_gaps.explorer.parts.records.findings import Range
-
-
-@dataclass(frozen=True)
-class MatchPair:
-    """A concept or theme that an entry matches."""
-
-    concept: int | None
-    """None: a theme."""
-    level: Literal["theme", "subtheme"] | None
-    """None: a concept."""
-    theme: int | None
-    """None: a concept."""
-    label: str | None
-    """Label of the concept, or name of the theme, when they were matched."""
-    strength: float
-    """By labels the cosine of the texts, by examples the AUROC net of length."""
-    p_value: float
-    verdict: str | None
-    """A model's; None: not asked."""
-    leader: int | None
-    """By examples, the concept that is active in the same examples and stronger; itself if it leads; None: a theme, or
-    by labels."""
+from competency_gaps.matching.kept_records import MatchPair, OutcomeRate
+from competency_gaps.matching.outcomes import Outcome
 
 
 @dataclass(frozen=True)
@@ -44,32 +24,11 @@ class ListedEntry:
     category: str | None
     score: float | None
     """The list's own, on its own scale."""
-    outcome: Literal["weak", "untested", "matched", "not matched", "not compared"]
+    outcome: Outcome
     examples: int | None
     """Examples that were read; None: by labels."""
     pairs: Sequence[MatchPair]
     """Concepts before themes, the strongest first."""
-
-
-@dataclass(frozen=True)
-class OutcomeRate:
-    """How many entries have an outcome, and how many by chance."""
-
-    outcome: Literal["matched", "weak", "untested"]
-    """``matched``: weak and untested entries are among them."""
-    count: int
-    of: int
-    """Entries that were compared."""
-    low: float | None
-    """Ends of the share's 95% interval."""
-    high: float | None
-    expected: float | None
-    """Entries by chance, on average; None: not computed."""
-    expected_low: float | None
-    """Ends of what 95% of the draws give; None: not computed."""
-    expected_high: float | None
-    p_value: float | None
-    """Share of the draws with as many; None: not computed."""
 
 
 @dataclass(frozen=True)

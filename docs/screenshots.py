@@ -86,7 +86,7 @@ def picture(browser: Any, url: str, name: str, view: str, test_id: str, scheme: 
     page.get_by_role("heading", level=1).first.wait_for()
     page.evaluate("address => { location.hash = address }", f"#//{view.format(**facts)}")
     shown = page.get_by_test_id(test_id).first
-    shown.wait_for()
+    shown.wait_for(timeout=120_000)  # a run with many models takes a while on a busy machine
     if name in ("examples", "models"):
         shown.evaluate("element => element.scrollIntoView()")
     page.wait_for_timeout(2500)

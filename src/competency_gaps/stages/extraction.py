@@ -111,8 +111,7 @@ class ExtractionStage:
             )
             if self.responses.is_whole(name, made_of) and self.store.shards.is_whole(name, made_of):
                 bar.skip(len(members))
-                # Shards that were made before any item could be unreadable have no such column.
-                table = pl.concat([excluded_table({}), pl.read_parquet(self.responses.path(name))], how="diagonal")
+                table = pl.read_parquet(self.responses.path(name))
                 unreadable += _unreadable(table)
             else:
                 shard = self._read_shard(items, members, bar)

@@ -136,7 +136,8 @@ def print_facts(part: pl.DataFrame, names: list[str], path: Path) -> None:
     above = MetricsConfig().stretch_format_above
     for name in names:
         competency = part[name].is_in(COMPETENCIES).to_numpy()
-        curve = roc_auc_score(competency[known], coherence[known])
+        both = len(set(competency[known])) == 2
+        curve = roc_auc_score(competency[known], coherence[known]) if both else float("nan")
         of_format = (part[name] == "format").to_numpy()
         print(
             f"  {name}: coherence tells competencies with an AUC of {curve:.2f}; mostly format "

@@ -459,8 +459,9 @@ def where(run: cg.Run) -> None:
     for (theme,), rows in ranked.drop_nulls("theme").sort("theme").group_by("theme", maintain_order=True):
         active = np.asarray(sample.rows(rows["concept"].to_numpy()).sum(axis=0)).ravel()
         held = groups.with_columns(active=active).group_by("benchmark", "group").agg(pl.col("active").sum())
-        held = held.with_columns(share=pl.col("active") / pl.col("active").sum().over("benchmark"))
-        for (benchmark,), own in held.sort("share", descending=True).group_by("benchmark", maintain_order=True):
+        held = held.with_columns(share=pl.col("active") / pl.col("active").sum().over("benchmark")).fill_nan(0)
+        held = held.sort("benchmark", "share", descending=[False, True])
+        for (benchmark,), own in held.group_by("benchmark", maintain_order=True):
             most = ", ".join(
                 f"{group} {share:.0%}" for group, share in own.head(4).select("group", "share").iter_rows()
             )

@@ -4,9 +4,10 @@
     python validation/theme_reading.py questions DICTIONARY FOLDER    # once the themes are named
     python validation/theme_reading.py score FOLDER first.csv second.csv
 
-Of each theme's read labels (written by a reader, not automatic, and scored 0.6 or more) a third is kept back.
+Of each theme's read labels (those shown that a reader wrote) a third is kept back, where there are three or more.
 ``naming`` writes the others to ``naming.md``, with a few labels of other themes. ``questions`` asks of those kept back,
-four a theme: which of two labels, the second drawn from the other themes, belongs to the theme of this name?
+four a theme: which of two labels, the other drawn from the other themes, belongs to the theme of this name? No label
+stands in two questions.
 ``questions.md`` is for readers, ``key.csv`` for ``score``. A reader writes lines ``number,answer``, an answer being a
 or b.
 """
@@ -55,7 +56,7 @@ def members(path: Path) -> tuple[dict[int, tuple[list[str], list[str]]], dict[in
     for (theme,), rows in table.drop_nulls("theme").sort("concept").group_by("theme", maintain_order=True):
         labels = rows["label"].unique(maintain_order=True).to_list()
         rng.shuffle(labels)
-        kept_back = max(1, len(labels) // 3)
+        kept_back = len(labels) // 3
         parts[int(str(theme))] = (labels[kept_back:], labels[:kept_back])
     return parts, dict(names.filter(pl.col("level") == "theme").select("id", "name").iter_rows())
 
@@ -67,18 +68,22 @@ def write_naming(path: Path, folder: Path) -> None:
     for theme, (shown, _) in parts.items():
         others = [label for other, (labels, _) in parts.items() if other != theme for label in labels]
         lines += [f"## theme {theme}", *(f"- {label}" for label in shown)]
-        lines += ["not in it:", *(f"  - {label}" for label in rng.sample(others, OTHERS)), ""]
+        lines += ["not in it:", *(f"  - {label}" for label in rng.sample(others, min(OTHERS, len(others)))), ""]
     (folder / "naming.md").write_text("\n".join(lines), encoding="utf-8")
 
 
 def write_questions(path: Path, folder: Path) -> None:
     """Write the questions on labels that were kept back, and their key."""
     parts, names = members(path)
-    rng, asked = random.Random(2), []
+    rng, asked, used = random.Random(2), [], set()
+    for _, kept_back in parts.values():
+        used.update(kept_back[:EACH])
     for theme, (_, kept_back) in parts.items():
-        others = [label for other, (_, labels) in parts.items() if other != theme for label in labels]
+        others = [label for other, (labels, _) in parts.items() if other != theme for label in labels]
         for label in kept_back[:EACH]:
-            asked.append((rng.choice("ab"), names[theme], label, rng.choice(others)))
+            distractor = rng.choice([other for other in others if other not in used])
+            used.add(distractor)
+            asked.append((rng.choice("ab"), names[theme], label, distractor))
     rng.shuffle(asked)
     lines = []
     for number, (answer, theme, label, other) in enumerate(asked, 1):

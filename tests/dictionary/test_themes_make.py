@@ -41,14 +41,34 @@ def test_with_a_reference_only_contextual_and_unknown_kinds_are(tmp_path):
     assert grouped(folder) == [0, 2, 4]
 
 
-def test_automatic_labels_say_what_concepts_are_about_only_where_there_are_no_others():
-    kinds = {0: "automatic", 1: "explained", 2: "imported", 3: "automatic"}
+def labels(kinds: list[str | None]) -> pl.DataFrame:
     rows = [
         {"concept": c, "label": f"label {c}", "kind": kind, "placeholder": False, "date": "2026-01-01"}
-        for c, kind in kinds.items()
+        for c, kind in enumerate(kinds)
+        if kind
     ]
-    shown = shown_labels(pl.DataFrame(rows, schema=SCHEMA), 5)
+    return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def test_automatic_labels_say_what_concepts_are_about_only_where_there_are_few_others():
+    shown = shown_labels(labels(["automatic", "explained", "imported", "automatic", None]), 5)
     used = np.array([True, True, False, True, True])
-    assert meanings(shown, used) == [None, "label 1", None, None, None]
+    assert meanings(shown, used) == [None, "label 1", None, None, None], "a quarter of those in use"
     used[1] = False
     assert meanings(shown, used) == ["label 0", None, None, "label 3", None]
+    shown = shown_labels(labels(["explained", *["automatic"] * 4]), 5)
+    assert meanings(shown, np.ones(5, bool)) == [f"label {c}" for c in range(5)], "a fifth is not enough"
+
+
+def test_themes_are_made_of_what_the_labels_mean(tmp_path, monkeypatch):
+    dictionary = hand_made(tmp_path / "dictionary")
+    dictionary.add_labels(labels(["explained", "automatic", "imported", None, "automatic", None, "explained", None]))
+    asked: list[str] = []
+
+    def embed(texts: list[str]) -> np.ndarray:
+        asked.extend(texts)
+        return np.random.default_rng(0).normal(size=(len(texts), 4)).astype(np.float32)
+
+    monkeypatch.setattr("competency_gaps.dictionary.themes.make.embed_texts", embed)
+    make_themes(dictionary, np.random.default_rng(1).normal(size=(WIDTH, 6)).astype(np.float32), Progress(quiet=True))
+    assert asked == ["label 0", "label 2"], "read labels of concepts that have exemplars (0 to 4)"

@@ -195,10 +195,11 @@ def shown_labels(table: pl.DataFrame, width: int) -> pl.DataFrame:
         where there is no label.
     """
     poor = (pl.col("score") < POOR) & pl.col("scored_by").is_in(["detection", "fuzzing"])
+    subject = (pl.col("explainer") == SUBJECTS).fill_null(False)
     order = [
         pl.col("placeholder"),
         _rank(),
-        (pl.col("explainer") == SUBJECTS).fill_null(False),
+        subject,
         -pl.col("score"),
         pl.col("date"),
         pl.col("explainer"),
@@ -210,7 +211,7 @@ def shown_labels(table: pl.DataFrame, width: int) -> pl.DataFrame:
     failed = (read.any() & ~(read & good).any()).over("concept")
     best = (
         with_scores(table)
-        .filter(good & ~(failed & (pl.col("explainer") == SUBJECTS).fill_null(False)))
+        .filter(good & ~(failed & subject))
         .sort(order, descending=[False, False, False, False, True, False, False, False], nulls_last=True)
         .unique(subset="concept", keep="first", maintain_order=True)
         .select(

@@ -74,11 +74,15 @@ def make_themes(
     }
 
 
+ENOUGH = 0.25
+"""Share of the concepts in use from which on labels that somebody wrote are enough."""
+
+
 def meanings(shown: pl.DataFrame, use: np.ndarray) -> list[str | None]:
     """Labels of the concepts in use that say what these are about; None for all others.
 
-    Automatic labels count only where there are no others: they share their form ("text about ..."), which would make a
-    theme of its own of the concepts that nobody could name.
+    Automatic labels count only where fewer than a quarter of the concepts have another: they share their form ("text
+    about ..."), which would make a theme of its own of the concepts that nobody could name.
 
     Parameters
     ----------
@@ -88,7 +92,7 @@ def meanings(shown: pl.DataFrame, use: np.ndarray) -> list[str | None]:
     """
     labelled = shown["label"].is_not_null().to_numpy() & use
     read = labelled & (shown["label_kind"] != "automatic").fill_null(False).to_numpy()
-    chosen = read if read.any() else labelled
+    chosen = read if read.sum() >= ENOUGH * use.sum() else labelled
     return [label if counts else None for label, counts in zip(shown["label"], chosen.tolist(), strict=True)]
 
 

@@ -8,6 +8,7 @@ import polars as pl
 from competency_gaps.config import MetricsConfig, SAEConfig
 from competency_gaps.dictionary.folder import check_same_sae, open_dictionary
 from competency_gaps.dictionary.kinds import LatentFacts, kinds_of
+from competency_gaps.dictionary.label_table import SUBJECTS
 from competency_gaps.dictionary.themes.store import read_themes
 from competency_gaps.embedded import embedded_sae
 from competency_gaps.sae import load_sae
@@ -28,7 +29,8 @@ def test_every_alive_concept_has_a_label_or_an_abstention_and_most_ranked_ones_a
     shown = dictionary.shown()
     assert (shown.filter(pl.Series(reference.density > 0))["label_state"] != "never").all()
     contextual = kinds_of(LatentFacts.of_reference(reference), MetricsConfig()) == "contextual"
-    assert shown.filter(pl.Series(contextual))["label"].is_not_null().mean() > 0.85
+    ranked = shown.filter(pl.Series(contextual))
+    assert ranked["label"].is_not_null().mean() > 0.7 and (ranked["label_kind"] == "explained").mean() > 0.5
 
 
 def test_its_reference_tells_the_kind_of_nearly_every_concept():
@@ -46,13 +48,17 @@ def test_read_labels_are_scored_and_say_who_made_them():
     assert set(labels["kind"]) == {"explained", "automatic"}
 
 
-def test_a_poor_label_gives_way_to_an_automatic_one():
+def test_a_poor_label_gives_way_to_words_and_never_to_a_subject():
     dictionary = open_dictionary(embedded_sae(NAME))
-    labels = dictionary.labels()
+    labels = dictionary.labels().filter(pl.col("label").is_not_null())
     poor = labels.filter((pl.col("kind") == "explained") & (pl.col("detection") < 0.6))["concept"]
-    other = labels.filter((pl.col("kind") == "automatic") & pl.col("label").is_not_null())["concept"]
-    both = set(poor) & set(other)
-    assert both and set(dictionary.shown()["label_kind"].gather(sorted(both))) == {"automatic"}
+    shown = dictionary.shown().filter(pl.col("concept").is_in(poor.to_list()))
+    words = labels.filter((pl.col("kind") == "automatic") & (pl.col("explainer") != SUBJECTS))
+    expected = shown["concept"].is_in(words["concept"].to_list())
+    assert 0 < expected.sum() < len(poor) == shown.height
+    assert ((shown["label_kind"] == "automatic").fill_null(False) == expected).all() and SUBJECTS not in shown[
+        "explainer"
+    ]
 
 
 def test_its_themes_are_a_readable_number():

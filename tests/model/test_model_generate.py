@@ -134,3 +134,42 @@ def test_sampled_is_reproducible_and_depends_on_the_seed(model_folder):
     assert torch.equal(torch.random.get_rng_state(), state), "the global generator is left as it was"
     assert [a.ids.tolist() for a in ours(lm, ids, temperature=1.0, seed=6)] != first
     assert [a.ids.tolist() for a in ours(lm, ids)] != first
+
+
+def test_sampled_answers_do_not_depend_on_their_batch(model_folder):
+    """A batch that is halved, or a lower batch_tokens, samples the same; equal prompts are sampled anew."""
+    lm = loaded(model_folder("llama"))
+    ids = prompts(lm.model.config.vocab_size)
+    ids += ids[:2]
+    drawn = [[a.ids.tolist() for a in ours(lm, ids, budget=budget, temperature=1.0, seed=5)] for budget in (16, 2000)]
+    assert drawn[0] == drawn[1]
+    assert drawn[0][:2] != drawn[0][-2:]
+
+
+def test_sampling_follows_the_models_distribution(model_folder):
+    """Shares of a first token among many draws are those of softmax(logits / temperature), cut to the nucleus."""
+    lm = loaded(model_folder("llama"))
+    prompt = prompts(lm.model.config.vocab_size)[2]
+    draws = 3000
+    made = generate(
+        lm,
+        [prompt] * draws,
+        max_new_tokens=1,
+        stop=(),
+        config=GenerationConfig(temperature=1.5, top_p=0.6),
+        token_budget=20_000,
+        advance=lambda n: None,
+    )
+    with torch.inference_mode():
+        logits = lm.model(input_ids=torch.from_numpy(prompt.astype(np.int64))[None]).logits[0, -1].double()
+    shares = (logits / 1.5).softmax(dim=0).numpy()
+    order = np.argsort(-shares)
+    kept = order[: int(np.searchsorted(np.cumsum(shares[order]), 0.6)) + 1]
+    expected = np.zeros(len(shares))
+    expected[kept] = shares[kept] / shares[kept].sum()
+    # A token that ends the answer leaves no id.
+    ends = {1}
+    seen = np.bincount([a.ids[0] if len(a.ids) else 1 for a in made], minlength=len(shares)) / draws
+    assert len(kept) > 3 and set(np.flatnonzero(seen)) <= set(kept.tolist()) | ends
+    assert np.abs(seen - expected).max() < 5 * np.sqrt(0.25 / draws)
+    assert len({a.ids.tobytes() for a in made}) > 3

@@ -67,6 +67,28 @@ def test_order_and_batch_change_nothing(model_folder):
     assert likelihoods(lm, [], 500, lambda n: None) == []
 
 
+@pytest.mark.parametrize("fits", [200, 70])
+@pytest.mark.parametrize("kind", KINDS)
+def test_batches_that_are_halved_change_nothing(kind, fits, model_folder):
+    """Memory runs out on prefixes or on what follows them, also where a pass has used up their keys and values."""
+    lm = loaded(model_folder(kind))
+    wanted = asked(lm.model.config.vocab_size)
+    failed = []
+
+    def embed(module, args):
+        if args[0].numel() > fits:
+            failed.append(args[0].shape)
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+
+    handle = lm.model.get_input_embeddings().register_forward_pre_hook(embed)
+    try:
+        found = likelihoods(lm, wanted, 100_000, lambda n: None)
+    finally:
+        handle.remove()
+    assert failed
+    assert [f.logprob for f in found] == pytest.approx([naive(lm.model, one) for one in wanted], abs=1e-4)
+
+
 @contextmanager
 def computed(lm):
     """Tokens that the passes in the body compute, padding too, a pass each."""

@@ -5,15 +5,18 @@ The pass over a prefix also gives its activations, to a tap (:class:`~competency
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from competency_gaps.errors import UserError
-from competency_gaps.model.batches import common_start, pad, plan_batches
-from competency_gaps.model.forward import enough_memory
+from competency_gaps.items.remark import Remark
+from competency_gaps.model.attempts import OUT_OF_MEMORY, Attempts
+from competency_gaps.model.batches import common_start, pad
+from competency_gaps.model.forward import OutOfMemoryError
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prefixes import PrefixPass, PrefixTap, Tap, read_prefixes, rows_of_cache, shared_start
 
@@ -132,8 +135,9 @@ def likelihoods(
     *,
     tap: Tap | None = None,
     model_precision: bool = False,
-) -> list[Likelihood]:
-    """Log-likelihoods of continuations, in the order given.
+    attempts: Attempts | None = None,
+) -> list[Likelihood | Remark]:
+    """Log-likelihoods of continuations, in the order given, or why one cannot be computed.
 
     Shared tokens are read once: the common start of all prefixes, a prefix with several continuations (a question and
     its options), the common start of these, and continuations that differ only in their last token. The first token of
@@ -145,22 +149,29 @@ def likelihoods(
         Receives the activations of prefixes that are prompts; None: they are not kept.
     model_precision
         Compute softmax and sum in the model's precision, as lm-evaluation-harness does, instead of float32.
+    attempts
+        Runs the batches; None: with attempts of their own.
     """
+    attempts = attempts or Attempts()
     members: dict[bytes, list[int]] = {}
     for index, continuation in enumerate(asked):
         members.setdefault(continuation.prefix.tobytes(), []).append(index)
     groups = [_Group([asked[i] for i in indices]) for indices in members.values()]
     shared = shared_start(lm, [group.prefix for group in groups])
-    results: list[Likelihood | None] = [None] * len(asked)
+    results: list[Likelihood | Remark | None] = [None] * len(asked)
     places = list(members.values())
     kept = 1 + max((group.alike for group in groups), default=0)
     lengths = [len(group.read) - shared for group in groups]
-    for batch in plan_batches(lengths, token_budget, cached=shared, logits=kept):
-        chosen = [groups[row] for row in batch]
-        scored = _score_groups(lm, chosen, token_budget, PrefixTap(tap), shared, model_precision)
-        for index, value in zip((i for row in batch for i in places[row]), scored, strict=True):
-            results[index] = value
-        advance(sum(len(group.asked) for group in chosen))
+
+    def score(rows: np.ndarray) -> list[list[Likelihood | Remark]]:
+        chosen = [groups[row] for row in rows]
+        return _score_groups(lm, chosen, token_budget, PrefixTap(tap), shared, model_precision, attempts)
+
+    for rows, scored in attempts.batches("prefixes", lengths, token_budget, score, cached=shared, logits=kept):
+        for row, values in zip(rows, scored, strict=True):
+            for place, index in enumerate(places[row]):
+                results[index] = values if isinstance(values, Remark) else values[place]
+            advance(len(places[row]))
     return [value for value in results if value is not None]
 
 
@@ -199,36 +210,57 @@ class _Group:
 
 
 def _score_groups(
-    lm: LanguageModel, groups: list[_Group], token_budget: int, tap: PrefixTap, shared: int, model_precision: bool
-) -> list[Likelihood]:
-    """Likelihoods of all continuations in a batch of groups, in order."""
+    lm: LanguageModel,
+    groups: list[_Group],
+    token_budget: int,
+    tap: PrefixTap,
+    shared: int,
+    model_precision: bool,
+    attempts: Attempts,
+) -> list[list[Likelihood | Remark]]:
+    """Likelihoods of the continuations of each group in a batch, in order, or why one cannot be computed."""
     import torch
 
     with torch.inference_mode():
-        kept = max(group.alike for group in groups) + 1
-        read = read_prefixes(
+        read_again = partial(
+            read_prefixes,
             lm,
             [group.read for group in groups],
             [group.owners for group in groups],
             tap,
             shared=shared,
-            kept=kept,
+            kept=max(group.alike for group in groups) + 1,
             model_precision=model_precision,
         )
+        read, used_up = read_again(), False
         steps = [
-            [[_first_steps(read.logprobs[row], continuation, group.alike)] for continuation in group.asked]
-            for row, group in enumerate(groups)
+            [[_first_steps(logprobs, continuation, group.alike)] for continuation in group.asked]
+            for logprobs, group in zip(read.logprobs, groups, strict=True)
         ]
         branches = [(row, ids, which) for row, group in enumerate(groups) for ids, which in group.branches().items()]
-        parts = plan_batches([len(ids) for _, ids, _ in branches], token_budget, cached=max(read.lengths))
-        for part in parts:
-            chosen = [branches[i] for i in part]
-            sequences = [np.asarray(ids, np.int32) for _, ids, _ in chosen]
-            rests = _read_branches(lm, read, [row for row, _, _ in chosen], sequences, last=len(parts) == 1)
-            for (row, _, which), logprobs in zip(chosen, rests, strict=True):
+
+        def follow(part: np.ndarray) -> list[dict[int, _Steps]]:
+            nonlocal read, used_up
+            if used_up:
+                read = read_again()
+            used_up = len(part) == len(branches)  # the last use may change keys and values in place
+            return _read_branches(lm, read, groups, [branches[i] for i in part], last=used_up)
+
+        failed: dict[tuple[int, int], Remark] = {}
+        lengths = [len(ids) for _, ids, _ in branches]
+        for part, rests in attempts.batches("branches", lengths, token_budget, follow, cached=max(read.lengths)):
+            for (row, _, which), rest in zip((branches[i] for i in part), rests, strict=True):
+                if rest == OUT_OF_MEMORY and len(groups) > 1:
+                    raise OutOfMemoryError("the keys and values of other prefixes take the memory")
                 for i in which:
-                    steps[row][i].append(_steps(logprobs, groups[row].asked[i].ids[groups[row].alike + 1 :]))
-        return [_likelihood(each) for group in steps for each in group]
+                    if isinstance(rest, Remark):
+                        failed[row, i] = rest
+                    else:
+                        steps[row][i].append(rest[i])
+        return [
+            [failed.get((row, i)) or _likelihood(each) for i, each in enumerate(group)]
+            for row, group in enumerate(steps)
+        ]
 
 
 class _Steps(NamedTuple):
@@ -262,20 +294,29 @@ def _likelihood(steps: list[_Steps]) -> Likelihood:
 
 
 def _read_branches(
-    lm: LanguageModel, read: PrefixPass, rows: list[int], sequences: list[np.ndarray], *, last: bool
-) -> Iterator[torch.Tensor]:
-    """Log-probabilities of shape (tokens, vocabulary) after each token of sequences that follow rows of a pass."""
+    lm: LanguageModel,
+    read: PrefixPass,
+    groups: list[_Group],
+    branches: Sequence[tuple[int, tuple[int, ...], list[int]]],
+    *,
+    last: bool,
+) -> list[dict[int, _Steps]]:
+    """Read token sequences after rows of a pass; for each, the remaining steps of the continuations scored from it."""
     import torch
 
+    rows, sequences = [row for row, _, _ in branches], [np.asarray(ids, np.int32) for _, ids, _ in branches]
     chosen = torch.tensor(rows, device=lm.device)
     cache = rows_of_cache(read.cache, chosen, last=last)
     ids = torch.from_numpy(pad(sequences, lm.pad_id)).to(lm.device)
     mask = torch.cat([read.mask[chosen], torch.ones_like(ids)], dim=1)
     starts = torch.tensor([read.lengths[row] for row in rows], device=lm.device)
     positions = starts[:, None] + torch.arange(ids.shape[1], device=lm.device)
-    with enough_memory(mask):
-        logits = lm.model(
-            input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
-        ).logits
-    for row, sequence in enumerate(sequences):
-        yield logits[row, : len(sequence)].to(read.logprobs.dtype).log_softmax(dim=-1)
+    logits = lm.model(
+        input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+    ).logits
+    steps = []
+    for place, (row, sequence, which) in enumerate(branches):
+        logprobs = logits[place, : len(sequence)].to(read.logprobs.dtype).log_softmax(dim=-1)
+        group = groups[row]
+        steps.append({i: _steps(logprobs, group.asked[i].ids[group.alike + 1 :]) for i in which})
+    return steps

@@ -18,7 +18,6 @@ import numpy as np
 
 from competency_gaps.errors import UserError
 from competency_gaps.model.batches import common_start
-from competency_gaps.model.forward import enough_memory
 from competency_gaps.model.hooks import Hook, captured
 from competency_gaps.model.load import LanguageModel, text_config
 
@@ -152,7 +151,7 @@ def read_prefixes(
     """
     ids, mask = pad_left(lm, prefixes)
     positions = (mask.cumsum(dim=1) - 1).clamp_min(0)
-    with enough_memory(ids), tap.over(lm, prefixes, owners, passes=2 if shared else 1):
+    with tap.over(lm, prefixes, owners, passes=2 if shared else 1):
         cache = read_start(lm, prefixes[0][:shared], mask) if shared else None
         out = lm.model(
             input_ids=ids[:, shared:],

@@ -17,6 +17,8 @@ from competency_gaps.files import no_space_left
 from competency_gaps.harnesses.garak.child import Messages
 from competency_gaps.harnesses.shared.files import log_lines
 from competency_gaps.items.item import Message, Text
+from competency_gaps.items.remark import Remark
+from competency_gaps.model.attempts import Attempts
 from competency_gaps.model.generate import generate
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prompts import render_chat, tokenize
@@ -38,6 +40,8 @@ class Target:
     advance: Callable[[int], None] = lambda count: None
     unanswered: Counter[str] = field(default_factory=Counter)
     """Why conversations have no answer -> how many."""
+    attempts: Attempts = field(default_factory=Attempts)
+    """Runs the batches."""
 
     def __post_init__(self) -> None:
         self._made: dict[str, tuple[str | None, str]] = {}
@@ -94,9 +98,11 @@ class Target:
             config=self.generation.model_copy(update={"seed": self.generation.seed + number}),
             token_budget=self.token_budget,
             advance=self.advance,
+            attempts=self.attempts,
         )
         self.advance(len(made))
-        made |= {messages: (answer.text, "") for messages, answer in zip(able, answers, strict=True)}
+        for messages, answer in zip(able, answers, strict=True):
+            made[messages] = (None, str(answer)) if isinstance(answer, Remark) else (answer.text, "")
         lines = []
         for messages, (text, why) in made.items():
             key = _key(messages, number)

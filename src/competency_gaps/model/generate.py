@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
-from collections import Counter
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,9 @@ from competency_gaps.model.prefixes import PrefixTap, Tap, pad_left, read_start,
 
 if TYPE_CHECKING:
     import torch
+
+
+_NOT_FINITE = Remark("model_failed", quotes=("the logits of its answer are not finite",))
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,16 @@ def generate(
     config: GenerationConfig,
     token_budget: int,
     advance: Callable[[int], None],
+    attempts: Attempts,
+    keys: Sequence[str],
     stop_at_once: bool = False,
     greedy: bool = False,
     tap: Tap | None = None,
     asked: Sequence[int] = (),
-    attempts: Attempts | None = None,
 ) -> list[GeneratedAnswer | Remark]:
     """Continue prompts, in the order given; the pass over the prompts also gives their activations.
 
-    A sampled answer depends on the seed, the prompt, and how many equal prompts come before it.
+    A sampled answer depends on the seed, the prompt and its key, not on the prompts that it is read with.
 
     Parameters
     ----------
@@ -55,14 +58,17 @@ def generate(
         Token ids, first token included; each must leave room for ``max_new_tokens``.
     stop
         Stop strings: an answer ends before the first of these.
+    attempts
+        Runs the batches.
+    keys
+        Per prompt, what tells it from equal prompts where answers are sampled: equal prompts with equal keys have equal
+        answers.
     stop_at_once
         Whether a stop string counts even if only blanks come before it.
     greedy
         Decode greedily, whatever ``config`` says.
     tap, asked
         Receives the activations of the prompts, and the number of each prompt in it.
-    attempts
-        Runs the batches; None: with attempts of their own.
 
     Returns
     -------
@@ -75,9 +81,9 @@ def generate(
     answers: list[GeneratedAnswer | Remark | None] = [None] * len(prompts)
     shared = shared_start(lm, prompts)
     lengths = [len(p) + max_new_tokens - shared for p in prompts]
-    seeds = _seeds(prompts, config.seed)
+    seeds = [_seed(config.seed, prompt, key) for prompt, key in zip(prompts, keys, strict=True)]
 
-    def write(rows: np.ndarray) -> list[GeneratedAnswer]:
+    def write(rows: np.ndarray) -> list[GeneratedAnswer | Remark]:
         return _generate_batch(
             lm,
             [prompts[i] for i in rows],
@@ -90,22 +96,17 @@ def generate(
             seeds=[seeds[i] for i in rows],
         )
 
-    for rows, made in (attempts or Attempts()).batches("answers", lengths, token_budget, write, cached=shared):
+    for rows, made in attempts.batches("answers", lengths, token_budget, write, cached=shared):
         for index, answer in zip(rows, made, strict=True):
             answers[index] = answer
         advance(len(rows))
     return [answer for answer in answers if answer is not None]
 
 
-def _seeds(prompts: Sequence[np.ndarray], seed: int) -> list[int]:
-    """A seed for each prompt; those of equal prompts differ."""
-    before: Counter[bytes] = Counter()
-    seeds = []
-    for prompt in prompts:
-        key = prompt.tobytes()
-        seeds.append(seed * 1_000_003 + zlib.crc32(key + before[key].to_bytes(4, "little")))
-        before[key] += 1
-    return seeds
+def _seed(seed: int, prompt: np.ndarray, key: str) -> int:
+    """The seed of one prompt's random numbers, in [0, 2**63)."""
+    digest = hashlib.sha256(f"{seed}|{key}|".encode("utf-8", "surrogatepass") + prompt.tobytes()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
 
 
 @dataclass(frozen=True)
@@ -134,14 +135,16 @@ def _generate_batch(
     owners: list[list[int]],
     shared: int,
     seeds: list[int],
-) -> list[GeneratedAnswer]:
+) -> list[GeneratedAnswer | Remark]:
     import torch
+    from transformers import LogitsProcessorList
 
     ids, mask = pad_left(lm, prompts)  # all rows end where the answer begins
     # All options are explicit: others would come from the model's own generation settings.
     options: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
-    if config.temperature > 0:
-        options["logits_processor"] = _drawing(config, seeds)
+    watch = _watch()
+    drawing = _drawing(config, seeds) if config.temperature > 0 else []
+    options["logits_processor"] = LogitsProcessorList([watch, *drawing])
     options |= {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "num_beams": 1, "min_p": None}
     options |= {"use_cache": True, "cache_implementation": None}
     with torch.inference_mode(), tap.over(lm, prompts, owners, passes=2 if shared else 1):
@@ -156,14 +159,34 @@ def _generate_batch(
             eos_token_id=_ends(lm, stop) or None,
             **options,
         )
-    return [_cut(lm, row[ids.shape[1] :].to("cpu").numpy(), stop) for row in out]
+    return [
+        _NOT_FINITE if failed else _cut(lm, row[ids.shape[1] :].to("cpu").numpy(), stop)
+        for row, failed in zip(out, watch.failed.tolist(), strict=True)
+    ]
 
 
-def _drawing(config: GenerationConfig, seeds: list[int]) -> Any:
+def _watch() -> Any:
+    """A processor whose ``failed``, bool of shape (rows,), says which rows had logits that predict no token."""
+    import torch
+    from transformers import LogitsProcessor
+
+    class Watch(LogitsProcessor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.failed = torch.zeros(1, dtype=torch.bool)
+
+        def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+            # Minus infinity rules a token out; NaN and plus infinity leave no probabilities.
+            self.failed = self.failed.to(scores.device) | ~(scores < torch.inf).all(dim=-1)
+            return scores
+
+    return Watch()
+
+
+def _drawing(config: GenerationConfig, seeds: list[int]) -> list[Any]:
     """Processors that leave each row's drawn token the likeliest: the random numbers are the row's own, so that an
     answer does not depend on its batch."""
     import torch
-    from transformers import LogitsProcessor, LogitsProcessorList, TemperatureLogitsWarper, TopPLogitsWarper
+    from transformers import LogitsProcessor, TemperatureLogitsWarper, TopPLogitsWarper
 
     class Draw(LogitsProcessor):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -176,7 +199,7 @@ def _drawing(config: GenerationConfig, seeds: list[int]) -> Any:
             return scores - torch.stack(drawn).clamp_min(torch.finfo(scores.dtype).tiny).log()
 
     narrowed = [TopPLogitsWarper(config.top_p)] if config.top_p < 1 else []
-    return LogitsProcessorList([TemperatureLogitsWarper(config.temperature), *narrowed, Draw()])
+    return [TemperatureLogitsWarper(config.temperature), *narrowed, Draw()]
 
 
 def _criteria(lm: LanguageModel, longest: int, stop: _Stop) -> Any:

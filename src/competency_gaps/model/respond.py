@@ -31,6 +31,8 @@ class PromptRequest:
     tokens: Tokens
     """The prompt as tokens."""
     request: Request
+    key: str = ""
+    """What tells it from requests with the same prompt, whose sampled answers are to differ."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ def respond(
             tap=tap,
             asked=members,
             attempts=attempts,
+            keys=[asked[i].key for i in members],
         )
         for index, answer in zip(members, answers, strict=True):
             results[index] = answer if isinstance(answer, Remark) else Responded(Output(text=answer.text), answer.ids)

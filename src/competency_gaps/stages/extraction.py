@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -100,6 +101,7 @@ class ExtractionStage:
         kept = [i for i, item in enumerate(items) if item.excluded is None]
         names, tables = [], [excluded_table({i: item.excluded for i, item in enumerate(items) if item.excluded})]
         writes = any(isinstance(items[i].request, Generation) for i in kept)
+        keys = draw_keys(benchmark, {i: items[i].tokens.ids for i in kept})
         cut = shards([len(items[i].tokens.ids) for i in kept], GENERATED_ITEMS if writes else SHARD_ITEMS)
         unreadable: list[Remark] = []
         for number, group in enumerate(cut):
@@ -114,7 +116,7 @@ class ExtractionStage:
                 table = pl.read_parquet(self.responses.path(name))
                 unreadable += _unreadable(table)
             else:
-                shard = self._read_shard(items, members, bar)
+                shard = self._read_shard(items, members, keys, bar)
                 table = shard.responses
                 unreadable += _unreadable(table)
                 self._check(unreadable, benchmark, len(items))
@@ -134,8 +136,10 @@ class ExtractionStage:
         if len(unreadable) > FEW_UNREADABLE:
             check_unreadable(unreadable, items, benchmark, self.extractor.lm, share=MOST_UNREADABLE)
 
-    def _read_shard(self, items: Sequence[PreparedItem], members: list[int], bar: Bar) -> _Shard:
-        asked = [PromptRequest(items[i].text.text, items[i].tokens, items[i].request) for i in members]
+    def _read_shard(
+        self, items: Sequence[PreparedItem], members: list[int], keys: Mapping[int, str], bar: Bar
+    ) -> _Shard:
+        asked = [PromptRequest(items[i].text.text, items[i].tokens, items[i].request, keys[i]) for i in members]
         tapped: list[ItemTokens | None] = [None] * len(members)
         if self.span not in NEEDS_RESPONSE:
             tapped = [self._input(i, items[i], None, np.zeros(0, np.int32)).tokens for i in members]
@@ -150,8 +154,12 @@ class ExtractionStage:
             attempts=self.extractor.attempts,
             tap=tap,
         )
-        # By place in the shard, whatever follows: the row of an item, or why it has none.
-        made = tap.rows | {place: why for place, why in enumerate(responses) if isinstance(why, Remark)}
+        # By place in the shard, whatever follows: the row of an item, or why it has none. Activations that are not
+        # finite are the cause where the answer fails too.
+        made: dict[int, SparseRow | Remark] = {
+            place: why for place, why in enumerate(responses) if isinstance(why, Remark)
+        }
+        made |= {place: row for place, row in tap.rows.items() if place not in made or isinstance(row, Remark)}
         answered = {
             place: answer
             for place, answer in enumerate(responses)
@@ -221,6 +229,27 @@ class ExtractionStage:
     def _input(self, index: int, item: PreparedItem, response: str | None, response_ids: np.ndarray) -> ItemInput:
         lm = self.extractor.lm
         return item_input(index, item, self.span, response, response_ids, lm.tokenizer, lm.max_length)
+
+
+def draw_keys(benchmark: str, prompts: Mapping[int, np.ndarray]) -> dict[int, str]:
+    """What tells a benchmark's equal prompts apart where answers are sampled, whatever shards they fall into.
+
+    Parameters
+    ----------
+    prompts : mapping of int to ndarray of int32
+        Token ids by position in the benchmark, in ascending order.
+
+    Returns
+    -------
+    dict of int to str
+        Per position, the benchmark's name and the number of equal prompts before it.
+    """
+    before: Counter[bytes] = Counter()
+    keys = {}
+    for position, ids in prompts.items():
+        keys[position] = f"{benchmark}|{before[ids.tobytes()]}"
+        before[ids.tobytes()] += 1
+    return keys
 
 
 def _unreadable(responses: pl.DataFrame) -> list[Remark]:

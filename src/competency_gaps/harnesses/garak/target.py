@@ -80,7 +80,7 @@ class Target:
         return text
 
     def _make(self, asked: list[Messages], number: int) -> None:
-        """Generate answer ``number`` of each conversation, with a seed of its own so that answers differ."""
+        """Generate answer ``number`` of each conversation; the number is its key, so that sampled answers differ."""
         ids: list[np.ndarray] = []
         able: list[Messages] = []
         made: dict[Messages, tuple[str | None, str]] = {}
@@ -95,10 +95,11 @@ class Target:
             ids,
             max_new_tokens=self.max_new_tokens,
             stop=(),
-            config=self.generation.model_copy(update={"seed": self.generation.seed + number}),
+            config=self.generation,
             token_budget=self.token_budget,
             advance=self.advance,
             attempts=self.attempts,
+            keys=[str(number)] * len(ids),
         )
         self.advance(len(made))
         for messages, answer in zip(able, answers, strict=True):

@@ -111,6 +111,7 @@ class BatchedModel:
                 advance=lambda done: None,
                 stop_at_once=True,
                 attempts=self.attempts,
+                keys=[""] * len(members),  # a sampled answer's seed is its own
             )
             for member, answer in zip(members, answers, strict=True):
                 member.answer = answer

@@ -33,13 +33,13 @@ class Model:
 
 
 def results(model, budget=40, attempts=None) -> dict:
-    found: dict = {}
+    by_row: dict = {}
     for rows, made in (attempts or Attempts()).batches("squares", LENGTHS, budget, model):
         for row, value in zip(rows.tolist(), made, strict=True):
-            assert row not in found
-            found[row] = value
-    assert sorted(found) == list(range(len(LENGTHS)))
-    return found
+            assert row not in by_row
+            by_row[row] = value
+    assert sorted(by_row) == list(range(len(LENGTHS)))
+    return by_row
 
 
 @pytest.mark.parametrize("bad", [(), (2,), (4, 5), (0, 3, 7), tuple(range(1, 10))])
@@ -47,10 +47,10 @@ def results(model, budget=40, attempts=None) -> dict:
 def test_only_rows_that_fail_alone_are_lacking(bad, budget):
     attempts = Attempts()
     results(Model(), budget, attempts)  # it succeeded once, so no number of failures is the model's
-    found = results(Model(bad=bad), budget, attempts)
-    lacking = {row: value for row, value in found.items() if isinstance(value, Remark)}
+    made = results(Model(bad=bad), budget, attempts)
+    lacking = {row: value for row, value in made.items() if isinstance(value, Remark)}
     assert set(lacking) == set(bad)
-    assert all(found[row] == row**2 for row in found if row not in lacking)
+    assert all(made[row] == row**2 for row in made if row not in lacking)
     for value in lacking.values():
         assert str(value) == "the model fails on it: ValueError: cannot read <U+202E><U+202E>"
         assert str(value.withheld()) == "the model fails on it"
@@ -67,11 +67,11 @@ def test_a_row_among_many_costs_few_passes():
 def test_memory(fits, caplog):
     model = Model(fits=fits)
     with caplog.at_level(logging.WARNING):
-        found = results(model)
-    assert {row for row, value in found.items() if value == OUT_OF_MEMORY} == {
+        made = results(model)
+    assert {row for row, value in made.items() if value == OUT_OF_MEMORY} == {
         row for row, length in enumerate(LENGTHS) if length > fits
     }
-    assert all(found[row] in (row**2, OUT_OF_MEMORY) for row in found)
+    assert all(made[row] in (row**2, OUT_OF_MEMORY) for row in made)
     warnings = [record.getMessage() for record in caplog.records]
     assert len(warnings) == (fits < 40)
     assert all("4 x 9 tokens" in text and "lower than 40" in text for text in warnings)
@@ -83,7 +83,7 @@ def test_once_memory_ran_out_batches_as_large_are_not_tried_again():
     assert [size for size in model.sizes if size > 20] == [36]
 
 
-def test_said_once_in_a_run(caplog):
+def test_a_warning_comes_once_in_a_run(caplog):
     attempts = Attempts()
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
@@ -99,19 +99,38 @@ def test_what_is_no_failure_of_a_row_is_not_swallowed():
         results(Model(fits=20, memory_error=lambda _: RuntimeError("CUDA error: device-side assert triggered")))
 
 
-def test_a_model_that_never_succeeded_is_at_fault():
-    with pytest.raises(UserError, match=r"fails on each of the first 3 inputs.*ValueError: cannot read") as caught:
+def test_a_model_that_also_fails_on_the_shortest_is_at_fault():
+    with pytest.raises(
+        UserError, match=r"fails on 4 inputs, read one by one, the shortest.*ValueError: cannot"
+    ) as caught:
         results(Model(bad=range(10)))
     assert isinstance(caught.value.__cause__, ValueError)
     attempts = Attempts()
-    with pytest.raises(UserError, match="first 3"):  # three in a row, whatever batches they are in
-        for _ in range(3):
-            list(attempts.batches("squares", [1], 40, Model(bad=[0])))
-    assert len(results(Model(bad=[2, 6]))) == 10, "the two longest"
-    attempts = Attempts()
     list(attempts.batches("another kind", LENGTHS, 40, Model()))
-    with pytest.raises(UserError, match="first 3"):
+    with pytest.raises(UserError, match="fails on 4 inputs"):
         results(Model(bad=range(10)), attempts=attempts)
+
+
+@pytest.mark.parametrize("bad", [(2, 6, 0), (2, 6, 0, 8, 4, 5, 9, 1, 7)])
+def test_however_many_fail_first_what_the_others_show_decides(bad):
+    """As where the longest inputs are too long for the model, in whatever part of a run."""
+    made = results(Model(bad=bad))
+    assert {row for row, value in made.items() if isinstance(value, Remark)} == set(bad)
+
+
+def test_what_is_left_of_a_stopped_run_may_all_be_bad():
+    attempts = Attempts()
+    for _ in range(5):
+        ((_, made),) = attempts.batches("squares", [1], 40, Model(bad=[0]))
+        assert [value.code for value in made] == ["model_failed"]
+
+
+def test_a_shortest_input_that_does_not_fit_decides_nothing():
+    def run(rows: np.ndarray) -> list[int]:
+        raise (MemoryError if rows.tolist() == [3] else ValueError)("no")
+
+    with pytest.raises(UserError, match="fails on 5 inputs"):  # the next shortest decides
+        list(Attempts().batches("squares", LENGTHS, 40, run))
 
 
 def test_what_running_out_of_memory_looks_like():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -22,8 +21,9 @@ T = TypeVar("T")
 
 OUT_OF_MEMORY = Remark("memory_ran_out")
 """Why a row has no result that does not fit into memory by itself."""
-_FIRST = 3
-"""Single rows on which a kind of pass must fail, before it ever succeeded, for the model to be at fault."""
+_DOUBTFUL = 3
+"""Single rows on which a kind of pass that never succeeded must fail before the shortest other row decides whether the
+model is at fault. Rows are tried longest first, and what makes the longest fail may be their length."""
 _DEVICE_FAULTS = ("CUDA error", "HIP error", "device-side assert")
 """Signs of faults after which a device fails at whatever it is given, so no row can be shown to be at fault."""
 
@@ -36,8 +36,6 @@ class Attempts:
     """
 
     def __init__(self) -> None:
-        self._failed: Counter[str] = Counter()
-        """Single rows that failed, by kind of pass."""
         self._succeeded: set[str] = set()
         """Kinds of passes that succeeded at least once."""
         self._warned = False
@@ -72,12 +70,14 @@ class Attempts:
         Raises
         ------
         UserError
-            If the first three rows that are tried alone fail, for another reason than memory, and nothing succeeded.
+            If at least three rows fail alone, then also the shortest of the others, for another reason than memory, and
+            no pass of this kind ever succeeded.
         MachineError
             If the device itself fails.
         """
         waiting = plan_batches(lengths, token_budget, cached=cached, logits=logits)[::-1]
         most: float = math.inf  # rows x longest that is tried, once memory ran out
+        failed = 0
         while waiting:
             rows = waiting.pop()
             longest, half = max(lengths[row] for row in rows), (len(rows) + 1) // 2
@@ -88,13 +88,27 @@ class Attempts:
                     continue
                 if len(rows) == 1:
                     yield rows, [made]
+                    failed += made != OUT_OF_MEMORY
+                    if failed >= _DOUBTFUL and kind not in self._succeeded and waiting:
+                        shortest = _take_shortest(waiting, lengths)
+                        made = self._try(kind, shortest, run, decides_after=failed)
+                        yield shortest, made if isinstance(made, list) else [made]
                     continue
                 if made == OUT_OF_MEMORY:
                     most = half * longest
                     self._warn(len(rows), longest, token_budget)
             waiting += [rows[half:], rows[:half]]
 
-    def _try(self, kind: str, rows: np.ndarray, run: Callable[[np.ndarray], Sequence[T]]) -> list[T] | Remark:
+    def _try(
+        self, kind: str, rows: np.ndarray, run: Callable[[np.ndarray], Sequence[T]], *, decides_after: int = 0
+    ) -> list[T] | Remark:
+        """Results of rows, or why there are none.
+
+        Parameters
+        ----------
+        decides_after
+            If not 0, so many single rows failed that the model is at fault if this row fails too.
+        """
         try:
             made = list(run(rows))
         except Exception as error:
@@ -105,13 +119,12 @@ class Attempts:
             words = _in_words(error)
             if any(sign in str(error) for sign in _DEVICE_FAULTS):
                 raise MachineError(f"the device fails: {words}. Run again: what is finished is kept.") from error
-            if len(rows) == 1 and kind not in self._succeeded:
-                self._failed[kind] += 1
-                if self._failed[kind] == _FIRST:
-                    raise UserError(
-                        f"the model fails on each of the first {_FIRST} inputs, read one by one: {words}. Check that "
-                        f"its files are whole, and that the installed transformers can run it."
-                    ) from error
+            if decides_after:
+                raise UserError(
+                    f"the model fails on {decides_after + 1} inputs, read one by one, the shortest among them, and on "
+                    f"nothing it succeeds: {words}. Check that its files are whole, and that the installed "
+                    f"transformers can run it."
+                ) from error
             return Remark("model_failed", quotes=(words,))
         self._succeeded.add(kind)
         return made
@@ -127,6 +140,13 @@ class Attempts:
                 longest,
                 token_budget,
             )
+
+
+def _take_shortest(waiting: list[np.ndarray], lengths: Sequence[int]) -> np.ndarray:
+    """Remove the shortest row from the batches that wait; int64 of shape (1,)."""
+    row = min(np.concatenate(waiting), key=lambda row: lengths[row])
+    waiting[:] = [left for rows in waiting if len(left := rows[rows != row])]
+    return np.asarray([row])
 
 
 def _in_words(error: Exception) -> str:

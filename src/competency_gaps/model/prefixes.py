@@ -203,8 +203,8 @@ def read_start(lm: LanguageModel, start: np.ndarray, mask: torch.Tensor) -> Any:
     return cache
 
 
-def rows_of_cache(cache: Any, rows: torch.Tensor, *, last: bool) -> Any:
-    """A cache with some rows of another, which remains unchanged unless this is its last use.
+def rows_of_cache(cache: Any, rows: torch.Tensor) -> Any:
+    """A cache with some rows of another, which remains unchanged.
 
     Raises
     ------
@@ -221,7 +221,7 @@ def rows_of_cache(cache: Any, rows: torch.Tensor, *, last: bool) -> Any:
         new = copy.copy(cache)
         new.layers = [copy.copy(layer) for layer in cache.layers]
     else:
-        new = cache if last else copy.deepcopy(cache)
+        new = copy.deepcopy(cache)
     new.reorder_cache(rows)
     return new
 

@@ -6,6 +6,7 @@ activations to a tap.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,8 +16,9 @@ from competency_gaps.config import GenerationConfig
 from competency_gaps.items.policy import Continuations, Generation, Output, Request, Sentences
 from competency_gaps.items.remark import Remark
 from competency_gaps.model.attempts import Attempts
+from competency_gaps.model.continuations import Continuation, encode_pair, tokenize_continuation
 from competency_gaps.model.generate import generate
-from competency_gaps.model.likelihood import Continuation, Likelihood, encode_pair, likelihoods, tokenize_continuation
+from competency_gaps.model.likelihood import Likelihood, likelihoods
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prefixes import Tap
 from competency_gaps.model.prompts import Tokens
@@ -32,7 +34,7 @@ class PromptRequest:
     """The prompt as tokens."""
     request: Request
     key: str = ""
-    """What tells it from requests with the same prompt, whose sampled answers are to differ."""
+    """What tells it from requests with the same prompt, whose sampled answers are to differ: see :func:`draw_keys`."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,27 @@ class Responded:
     output: Output
     response_ids: np.ndarray
     """int32: generated tokens; empty without any."""
+
+
+def draw_keys(benchmark: str, prompts: Mapping[int, np.ndarray]) -> dict[int, str]:
+    """What tells a benchmark's equal prompts apart where answers are sampled, whatever shards they fall into.
+
+    Parameters
+    ----------
+    prompts : mapping of int to ndarray of int32
+        Token ids by position in the benchmark, in ascending order.
+
+    Returns
+    -------
+    dict of int to str
+        Per position, the benchmark's name and the number of equal prompts before it.
+    """
+    before: Counter[bytes] = Counter()
+    keys = {}
+    for position, ids in prompts.items():
+        keys[position] = f"{benchmark}|{before[ids.tobytes()]}"
+        before[ids.tobytes()] += 1
+    return keys
 
 
 def respond(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import logging
+import shutil
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -16,6 +18,7 @@ from rich.console import Console
 import competency_gaps as cg
 from competency_gaps.activations.extract import Extractor
 from competency_gaps.errors import UserError
+from competency_gaps.files import sha256
 from competency_gaps.items.remark import sentences
 from competency_gaps.presentation.rankings import left_out
 from competency_gaps.progress import Progress
@@ -115,20 +118,20 @@ def clean(config, pair, tmp_path_factory):
 @pytest.fixture(scope="module")
 def damaged(config, pair, tmp_path_factory):
     """The run with planted faults, what it said, and its warnings."""
-    said, records = io.StringIO(), []
+    printed, records = io.StringIO(), []
     handler = logging.Handler()
     handler.emit = records.append
     logging.getLogger("competency_gaps").addHandler(handler)
     with pytest.MonkeyPatch.context() as patch, planted(pair["model"]):
         make_small(patch)
-        progress = Progress(Console(file=said))
+        progress = Progress(Console(file=printed))
         run = cg.run(config, tmp_path_factory.mktemp("damaged") / "run", progress=progress, **pair)
     logging.getLogger("competency_gaps").removeHandler(handler)
-    return run, said.getvalue(), [record.getMessage() for record in records]
+    return run, printed.getvalue(), [record.getMessage() for record in records]
 
 
 def test_each_is_excluded_with_its_reason_and_counted(damaged, clean, config):
-    run, said, warnings = damaged
+    run, printed, warnings = damaged
     assert clean.items["excluded"].null_count() >= clean.items.height - 1
     for name in ("options", "answers", "given"):
         items = run.items.filter(pl.col("benchmark") == name)
@@ -140,13 +143,13 @@ def test_each_is_excluded_with_its_reason_and_counted(damaged, clean, config):
         assert lost["score"].null_count() == lost["response"].null_count() == 3
         assert set(sentences(lost["unscored"])) == {"excluded"}
         assert lost["n_span_tokens"].to_list() == [0, 0, 0]
-        assert f"{name}: 3 of 14 items excluded, the first '{name}2': {reasons[2]}" in said
+        assert f"{name}: 3 of 14 items excluded, the first '{name}2': {reasons[2]}" in printed
         row = run.benchmarks.row(by_predicate=pl.col("benchmark") == name, named=True)
         assert row["excluded"] == items["excluded"].is_not_null().sum() >= 3
         assert row["kept"] + row["excluded"] == row["items"] == 14
     groups = {group.reason: group.count for group in left_out(run.items) if group.kind == "excluded"}
     assert sum(groups[why] for why in {*REASONS.values(), NO_LOGITS} & set(groups)) == 9
-    assert "reading: done, 42 items in" in said, "each counts once"
+    assert "reading: done, 42 items in" in printed, "each counts once"
     halved = [text for text in warnings if "are halved" in text]
     assert len(halved) == 1 and "A batch_tokens lower than 200" in halved[0]
 
@@ -157,8 +160,8 @@ def test_all_others_are_as_in_a_clean_run(damaged, clean):
     ours, theirs = run.items.filter(kept), clean.items.filter(kept)
     for name in ("item_id", "response", "score", "text", "n_tokens", "n_span_tokens", "unscored", "excluded", "greedy"):
         assert ours[name].equals(theirs[name], null_equal=True), name
-    for one, other in zip(ours["logprobs"], theirs["logprobs"], strict=True):
-        assert list(one) == pytest.approx(list(other), abs=1e-4)
+    for own, other in zip(ours["logprobs"], theirs["logprobs"], strict=True):
+        assert list(own) == pytest.approx(list(other), abs=1e-4)
     for name in ("options", "answers", "given"):
         cas, expected = run.cas(name).toarray(), clean.cas(name).toarray()
         rows = kept[:14]
@@ -186,8 +189,19 @@ def test_a_stopped_run_ends_in_the_same_tables(owner, name, call, damaged, confi
     with planted(pair["model"]):
         run = cg.run(config, tmp_path / "run", **pair)
     assert_same_run(run, damaged[0])
-    # What was found out about an item is kept with its shard: no pass is needed to make the tables again.
-    assert_same_run(cg.run(config, tmp_path / "run", **pair), damaged[0])
+
+
+def test_what_memory_was_short_for_is_tried_again_and_nothing_else(damaged, clean, config, pair, tmp_path):
+    shutil.copytree(damaged[0].path, tmp_path / "run")
+    before = shard_bytes(tmp_path / "run")
+    run = cg.run(config, tmp_path / "run", **pair)
+    after = shard_bytes(tmp_path / "run")
+    changed = {Path(name).stem for name in after if after[name] != before[name] and Path(name).match("b00*")}
+    assert sorted(name[:4] for name in changed) == ["b000", "b001", "b002"], "a shard of each"
+    for name in ("options", "answers", "given"):
+        ours, theirs = (each.items.filter(pl.col("benchmark") == name) for each in (run, clean))
+        assert "memory" not in str(sentences(ours["excluded"]))
+        assert ours["response"][7] == theirs["response"][7] and ours["score"][7] == theirs["score"][7]
 
 
 def few(tiny_config, nans: int, count: int = 40) -> dict:
@@ -207,7 +221,9 @@ def test_more_than_a_tenth_stop_the_run_and_nothing_finished_is_lost(tiny_config
     with planted(pair["model"], fits=10**9):
         assert cg.run(few(tiny_config, 9), tmp_path / "nine", **pair).items["excluded"].null_count() == 52 - 9
         assert cg.run(few(tiny_config, 10, 100), tmp_path / "tenth", **pair).items["excluded"].null_count() == 102
-        with pytest.raises(UserError, match=r"broken: the activations of 1[0-2] of 40 .*set model\.dtype to bfloat16"):
+        with pytest.raises(
+            UserError, match=r"broken: 1[0-2] of 40 .*all because their activations.*set model\.dtype to bfloat16"
+        ):
             cg.run(few(tiny_config, 12), folder, **pair)
     kept = shard_bytes(folder)
     assert any("b000" in name for name in kept)
@@ -217,6 +233,34 @@ def test_more_than_a_tenth_stop_the_run_and_nothing_finished_is_lost(tiny_config
     run = cg.run(few(tiny_config, 12), folder, **pair)
     assert run.items["excluded"].null_count() == 52 - excluded
     assert all(shard_bytes(folder)[name] == content for name, content in kept.items())
+
+
+def test_a_tenth_of_the_items_to_read_whatever_was_excluded_before(tiny_config, pair, tmp_path):
+    """The share counts among items that the model is given: those that are too long are not."""
+    config = few(tiny_config, 12)
+    items = config["benchmarks"][1]["source"]["items"]
+    items += [{"id": f"long{i}", "prompt": f"{i}" + LARGE * 20} for i in range(200)]
+    with planted(pair["model"], fits=10**9), pytest.raises(UserError, match=r"broken: 1[0-2] of 40 "):
+        cg.run(config, tmp_path / "run", **pair)
+
+
+def test_a_small_benchmark_of_which_nothing_is_read_stops_the_run(tiny_config, pair, tmp_path):
+    with planted(pair["model"], fits=10**9):
+        with pytest.raises(UserError, match=r"broken: 7 of 7 \(100%\) items cannot be read, all because"):
+            cg.run(few(tiny_config, 7, 7), tmp_path / "all", **pair)
+        printed = io.StringIO()
+        progress = Progress(Console(file=printed))
+        run = cg.run(few(tiny_config, 6, 7), tmp_path / "one_left", progress=progress, **pair)
+    assert run.items["excluded"].null_count() == 13
+    assert f"gate: 6 of 19 sampled items left out: {REASONS[2]}" in printed.getvalue()
+    shards = {path: path.read_bytes() for path in (run.path / "responses").glob("b001-*.parquet")}
+    for path in shards:
+        stamp = path.with_suffix(".json")
+        pl.read_parquet(path).drop("excluded").write_parquet(path)
+        stamp.write_text(json.dumps({"sha256": sha256(path), "made_of": "a former format"}))
+    with planted(pair["model"], fits=10**9):
+        cg.run(few(tiny_config, 6, 7), tmp_path / "one_left", **pair)
+    assert {path: path.read_bytes() for path in shards} == shards
 
 
 def test_the_check_before_the_run_refuses_a_precision_that_overflows(tiny_config, pair, tmp_path):
@@ -233,7 +277,7 @@ def test_a_model_that_fails_on_everything_stops_the_run(tiny_config, pair, tmp_p
     config = few(tiny_config, 0)
     for entry in config["benchmarks"]:
         entry["after"] = FAILS
-    with planted(pair["model"], fits=10**9), pytest.raises(UserError, match=r"fails on each of the first 3 inputs"):
+    with planted(pair["model"], fits=10**9), pytest.raises(UserError, match=r"fails on 4 inputs, .*the shortest"):
         cg.run(config, tmp_path / "run", **pair)
 
 

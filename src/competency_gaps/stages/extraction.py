@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,8 +25,9 @@ from competency_gaps.activations.tokens import lacking
 from competency_gaps.config import GenerationConfig, Span
 from competency_gaps.items.policy import Generation
 from competency_gaps.items.remark import Remark
+from competency_gaps.model.attempts import OUT_OF_MEMORY
 from competency_gaps.model.prepare import PreparedItem
-from competency_gaps.model.respond import PromptRequest, Responded, respond
+from competency_gaps.model.respond import PromptRequest, Responded, draw_keys, respond
 from competency_gaps.progress import Bar
 from competency_gaps.shards import ShardFolder
 from competency_gaps.stages.inputs import ItemInput, item_input
@@ -41,9 +41,11 @@ SHARD_ITEMS = 256
 GENERATED_ITEMS = 64
 """Items of a shard with generated answers; bounds what a killed run loses."""
 MOST_UNREADABLE = 0.1
-"""Largest share of a benchmark's items that may be excluded because they cannot be read."""
+"""Largest share of a benchmark's items to read that may be excluded because they cannot be read."""
 FEW_UNREADABLE = 9
-"""So many may be, whatever their share."""
+"""So many may be, whatever their share, if any other was read."""
+_FORMAT = "2"
+"""Of the shards' tables and of what sampled answers depend on: a shard of another format is made again."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,8 @@ class ExtractionStage:
         Raises
         ------
         UserError, MachineError
-            If more than a tenth of its items, and at least 10, cannot be read; earlier shards are kept.
+            If more than a tenth of the items to read, and at least 10, or all of them, cannot be read; earlier shards
+            are kept.
         """
         kept = [i for i, item in enumerate(items) if item.excluded is None]
         names, tables = [], [excluded_table({i: item.excluded for i, item in enumerate(items) if item.excluded})]
@@ -104,22 +107,24 @@ class ExtractionStage:
         keys = draw_keys(benchmark, {i: items[i].tokens.ids for i in kept})
         cut = shards([len(items[i].tokens.ids) for i in kept], GENERATED_ITEMS if writes else SHARD_ITEMS)
         unreadable: list[Remark] = []
+        tried = 0
         for number, group in enumerate(cut):
             name = f"{prefix}-{number:04d}"
             members = [kept[i] for i in group]
+            tried += len(members)
             made_of = fingerprint(
                 (array for i in members for array in (items[i].tokens.ids, items[i].tokens.own)),
-                (repr(items[i].request) for i in members),
+                (_FORMAT, *(repr(items[i].request) for i in members)),
             )
-            if self.responses.is_whole(name, made_of) and self.store.shards.is_whole(name, made_of):
+            table = self._finished(name, made_of)
+            if table is not None:
                 bar.skip(len(members))
-                table = pl.read_parquet(self.responses.path(name))
                 unreadable += _unreadable(table)
             else:
                 shard = self._read_shard(items, members, keys, bar)
                 table = shard.responses
                 unreadable += _unreadable(table)
-                self._check(unreadable, benchmark, len(items))
+                self._check(unreadable, benchmark, tried, len(kept))
                 self.store.write(name, shard.block, made_of, shard.tokens)
                 self.responses.write(name, table.write_parquet, made_of)
             tables.append(table)
@@ -132,9 +137,19 @@ class ExtractionStage:
         ]
         return Extraction(read, responses, self._inputs(read, responses), names)
 
-    def _check(self, unreadable: Sequence[Remark], benchmark: str, items: int) -> None:
-        if len(unreadable) > FEW_UNREADABLE:
-            check_unreadable(unreadable, items, benchmark, self.extractor.lm, share=MOST_UNREADABLE)
+    def _finished(self, name: str, made_of: str) -> pl.DataFrame | None:
+        """Responses of a shard that a former run finished; None: it is to be made."""
+        if not (self.responses.is_whole(name, made_of) and self.store.shards.is_whole(name, made_of)):
+            return None
+        table = pl.read_parquet(self.responses.path(name))
+        # Memory that was short then may be there now.
+        return None if OUT_OF_MEMORY in _unreadable(table) else table
+
+    def _check(self, unreadable: Sequence[Remark], benchmark: str, tried: int, items: int) -> None:
+        """Stop if too many of the items to read are unreadable, or, once all were tried, all of them."""
+        share = 0.0 if tried == items == len(unreadable) else MOST_UNREADABLE
+        if share == 0.0 or len(unreadable) > FEW_UNREADABLE:
+            check_unreadable(unreadable, items, benchmark, self.extractor.lm, share=share)
 
     def _read_shard(
         self, items: Sequence[PreparedItem], members: list[int], keys: Mapping[int, str], bar: Bar
@@ -229,27 +244,6 @@ class ExtractionStage:
     def _input(self, index: int, item: PreparedItem, response: str | None, response_ids: np.ndarray) -> ItemInput:
         lm = self.extractor.lm
         return item_input(index, item, self.span, response, response_ids, lm.tokenizer, lm.max_length)
-
-
-def draw_keys(benchmark: str, prompts: Mapping[int, np.ndarray]) -> dict[int, str]:
-    """What tells a benchmark's equal prompts apart where answers are sampled, whatever shards they fall into.
-
-    Parameters
-    ----------
-    prompts : mapping of int to ndarray of int32
-        Token ids by position in the benchmark, in ascending order.
-
-    Returns
-    -------
-    dict of int to str
-        Per position, the benchmark's name and the number of equal prompts before it.
-    """
-    before: Counter[bytes] = Counter()
-    keys = {}
-    for position, ids in prompts.items():
-        keys[position] = f"{benchmark}|{before[ids.tobytes()]}"
-        before[ids.tobytes()] += 1
-    return keys
 
 
 def _unreadable(responses: pl.DataFrame) -> list[Remark]:

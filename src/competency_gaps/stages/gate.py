@@ -23,7 +23,7 @@ from competency_gaps.progress import Progress
 from competency_gaps.sae.gate import GateFigures, LatentStatistics, judge
 from competency_gaps.sae.load import SparseAutoencoder
 from competency_gaps.stages.setting import Setting
-from competency_gaps.stages.unreadable import check_unreadable
+from competency_gaps.stages.unreadable import check_unreadable, left_out_line
 
 if TYPE_CHECKING:
     import torch
@@ -107,6 +107,8 @@ def _measure(
                     _add(statistics, sae, x, own[mask])
             bar.advance(sum(lengths[i] for i in batch))
     check_unreadable(unreadable, len(chosen), "the sample for the SAE's check", extractor.lm, share=MOST_UNREADABLE)
+    if unreadable:
+        progress.say(left_out_line(unreadable, len(chosen)))
     return judged, every
 
 

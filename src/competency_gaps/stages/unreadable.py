@@ -22,7 +22,7 @@ def check_unreadable(reasons: Sequence[Remark], items: int, where: str, lm: Lang
     reasons
         Why, for each item that cannot be read.
     items
-        All items, those that can be read too.
+        All items that were to be read, those that can be read too.
     where
         What they are items of.
     share
@@ -37,21 +37,28 @@ def check_unreadable(reasons: Sequence[Remark], items: int, where: str, lm: Lang
         return
     why = Counter(reason.code for reason in reasons).most_common(1)[0][0]
     alike = [reason for reason in reasons if reason.code == why]
-    number = share_of(len(alike), items)
+    fault = f"{where}: {share_of(len(reasons), items)} items cannot be read"
+    count = "all" if len(alike) == len(reasons) else f"{len(alike):,} of them"
     if why == NOT_FINITE.code:
         raise UserError(
-            f"{where}: the activations of {number} items are not finite in {lm.identity['dtype']}: "
+            f"{fault}, {count} because their activations are not finite in {lm.identity['dtype']}: "
             f"set model.dtype to bfloat16 or float32, and take another folder."
         )
     if why == OUT_OF_MEMORY.code:
         raise MachineError(
-            f"{where}: memory ran out on {number} items, each read alone. Free some memory and run again: what is "
+            f"{fault}, {count} because memory ran out on each alone. Free some memory and run again: what is "
             f"finished is kept. Or take another folder and a lower model.max_length, which excludes long items."
         )
     raise UserError(
-        f"{where}: the model cannot read {number} items; the first: {alike[0]}. Take an installation and a model that "
-        f"can, or leave such items out."
+        f"{fault}, {count} because the model fails on them; the first: {alike[0]}. Take an installation and a model "
+        f"that can read them, or leave such items out."
     )
+
+
+def left_out_line(reasons: Sequence[Remark], items: int) -> str:
+    """How many items are left out of the sample for the SAE's check, and why most of them are."""
+    why = Counter(map(str, reasons)).most_common(1)[0][0]
+    return f"gate: {len(reasons)} of {items} sampled items left out: {why}"
 
 
 def excluded_line(benchmark: str, excluded: Sequence[PreparedItem], items: int) -> str:

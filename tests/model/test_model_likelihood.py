@@ -94,7 +94,7 @@ def test_batches_that_are_halved_change_nothing(kind, fits, model_folder):
         handle.remove()
     assert failed
     assert [likelihood.logprob for likelihood in made] == pytest.approx(
-        [naive(lm.model, one) for one in wanted], abs=1e-4
+        [naive(lm.model, each) for each in wanted], abs=1e-4
     )
 
 

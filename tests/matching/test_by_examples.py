@@ -22,6 +22,7 @@ from competency_gaps.matching.examples import ReadExamples
 from competency_gaps.matching.markers import strata
 from competency_gaps.matching.taxonomy import TaxonomyEntry, read_taxonomy
 from competency_gaps.stages import pipeline
+from core_helpers import seal
 
 
 class Suite:
@@ -229,6 +230,7 @@ def test_an_sae_that_has_changed_since_the_run_reads_nothing_for_it(run, listed)
     manifest = json.loads(path.read_text())
     manifest["sae"]["weights_sha256"] = "0" * 64
     path.write_text(json.dumps(manifest))
+    seal(run.path)
     with pytest.raises(UserError, match="has other weights than when"):
         cg.open_run(run.path).match(listed, by="examples")
 
@@ -240,6 +242,7 @@ def test_both_ways_where_the_list_has_examples_and_what_fails_does_not_undo_the_
     assert without_labels.by_examples is not None
     labels = [f"w{i} w{i + 1} words {i}" for i in range(run.concepts.height)]
     run.concepts.with_columns(label=pl.Series(labels)).write_parquet(run.path / "concepts.parquet")
+    seal(run.path)
     labelled = cg.open_run(run.path)
     both = labelled.match(listed)
     assert both.matching is not None and both.by_examples is not None and not both.failed
@@ -255,6 +258,7 @@ def test_a_run_over_responses_cannot_be_matched_by_examples(run, listed):
     manifest = json.loads(path.read_text())
     manifest["settings"]["span"] = "response"
     path.write_text(json.dumps(manifest))
+    seal(run.path)
     with pytest.raises(UserError, match="read over the span 'response'"):
         cg.open_run(run.path).match(listed, by="examples")
 

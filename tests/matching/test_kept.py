@@ -33,6 +33,7 @@ from competency_gaps.matching.kept import keep_matching, keep_scope, read_scopes
 from competency_gaps.matching.kept_lists import has_lists, read_lists
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.stages.naming import name_finished_run
+from core_helpers import seal
 
 FILLER = made_up_labels(60, vocabulary=3000)
 LABELS = ["adding fractions with denominators", "french verbs and nouns", "adding fractions with denominators", *FILLER]
@@ -299,6 +300,7 @@ def labelled(finished):
     concepts = pl.read_parquet(finished / "concepts.parquet")
     labels = [LABELS[i] if i < len(LABELS) else f"q{i} r{i} s{i}" for i in range(concepts.height)]
     concepts.with_columns(label=pl.Series(labels)).write_parquet(finished / "concepts.parquet")
+    seal(finished)
     return finished
 
 

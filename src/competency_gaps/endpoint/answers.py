@@ -15,11 +15,7 @@ import pydantic
 from competency_gaps.endpoint.request import Answer
 from competency_gaps.errors import UserError
 from competency_gaps.files import no_space_left
-
-try:
-    import fcntl
-except ImportError:  # not on Windows, where two runs at once are not kept apart
-    fcntl = None  # type: ignore[assignment]
+from competency_gaps.lock import take
 
 log = logging.getLogger(__name__)
 _ANSWER = pydantic.TypeAdapter(Answer)
@@ -104,7 +100,11 @@ class AnswerStore:
         with no_space_left(self.path):
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
         try:
-            self._lock(self._file)
+            if not take(self._file, self.path):
+                raise UserError(
+                    f"another process is writing answers to {str(self.path)!r}: expected one at a time, or requests "
+                    "would be paid for twice. Wait for it or stop it."
+                )
             tail = self._read()
             if tail is not None:
                 self._mend(tail)
@@ -112,19 +112,6 @@ class AnswerStore:
         finally:
             os.close(self._file)
             self._file = None
-
-    def _lock(self, file: int) -> None:
-        if fcntl is None:
-            return
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"another process is writing answers to {str(self.path)!r}: expected one at a time, or requests would "
-                f"be paid for twice. Wait for it or stop it."
-            ) from None
-        except OSError as error:
-            log.warning("%s cannot be locked (%s): start no second run on it.", self.path, error.strerror)
 
     def _append(self, data: bytes) -> None:
         assert self._file is not None

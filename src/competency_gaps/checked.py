@@ -75,8 +75,13 @@ def fault_of(path: Path, entry: Any) -> str | None:
 
 def write_document(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON document with a checksum of its content, whole or not at all."""
+    write_json(path, with_checksum(content))
+
+
+def with_checksum(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content as plain JSON has it, with a checksum."""
     plain = json.loads(json.dumps(content, allow_nan=False))
-    write_json(path, {**plain, CHECKSUM: _checksum(plain)})
+    return {**plain, CHECKSUM: _checksum(plain)}
 
 
 def read_document(path: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 
 import polars as pl
 import pytest
+from labelling_helpers import hand_made
 
 import competency_gaps as cg
 from competency_gaps import change
@@ -14,7 +15,6 @@ from competency_gaps.dictionary.folder import open_dictionary, read_dictionary, 
 from competency_gaps.dictionary.themes.store import NAMES, THEMES, read_themes
 from competency_gaps.errors import UserError
 from core_helpers import held_elsewhere
-from labelling_helpers import hand_made
 
 TABLES = ("exemplars.parquet", "windows.parquet", "logits.parquet", "labels.parquet", THEMES, NAMES)
 NO_SUCH = "no such model or file"
@@ -105,5 +105,7 @@ def test_tables_and_what_is_said_of_them_change_together(folder, monkeypatch):
 def test_a_table_that_was_put_there_by_hand_is_read(folder):
     table = open_dictionary(folder).logits
     (folder / "similar.parquet").unlink(missing_ok=True)
-    table.select("concept").with_columns(similar=pl.lit([], pl.List(pl.Int32))).write_parquet(folder / "similar.parquet")
+    table.select("concept").with_columns(similar=pl.lit([], pl.List(pl.Int32))).write_parquet(
+        folder / "similar.parquet"
+    )
     assert open_dictionary(folder).similar.height == table.height

@@ -22,7 +22,7 @@ from competency_gaps.matching.examples import ReadExamples
 from competency_gaps.matching.markers import strata
 from competency_gaps.matching.taxonomy import TaxonomyEntry, read_taxonomy
 from competency_gaps.stages import pipeline
-from core_helpers import seal
+from core_helpers import held_elsewhere, seal
 
 
 class Suite:
@@ -233,6 +233,13 @@ def test_an_sae_that_has_changed_since_the_run_reads_nothing_for_it(run, listed)
     seal(run.path)
     with pytest.raises(UserError, match="has other weights than when"):
         cg.open_run(run.path).match(listed, by="examples")
+
+
+def test_examples_are_read_by_one_process_at_a_time(run, listed):
+    entries = read_taxonomy(listed).entries
+    place = examples.examples_folder(listed, run, entries) / examples.RUN
+    with held_elsewhere(place) as other, pytest.raises(UserError, match=f"is being written by process {other.pid} on "):
+        run.match(listed, by="examples")
 
 
 def test_both_ways_where_the_list_has_examples_and_what_fails_does_not_undo_the_other(run, listed, monkeypatch):

@@ -209,6 +209,7 @@ def changed(path: Path, *place, value):
     for key in place[:-1]:
         node = node[key]
     node[place[-1]] = value
+    content.pop("checksum", None)
     path.write_text(json.dumps(content))
 
 
@@ -251,6 +252,15 @@ def test_damaged_scopes_are_refused(run, place, value):
     with pytest.raises(UserError, match=r"is damaged.*Run 'cgaps scope' again") as error:
         read_scopes(run)
     assert str(path) in str(error.value)
+
+
+def test_a_kept_file_that_says_something_else_is_noticed(run, taxonomy):
+    read, found = matched(taxonomy)
+    path = keep_matching(run, taxonomy, read, {}, found)
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "alpha": 0.5}))
+    with pytest.raises(UserError, match=r"is damaged: its content does not match its checksum.*'cgaps match' again"):
+        read_lists(run)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b"\xff\xfe", b"null", b'{"a": NaN}'])

@@ -28,6 +28,11 @@ from competency_gaps.runs.manifest import read_manifest
 from competency_gaps.text import shorten
 
 _SHARD = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_MADE_BY = {
+    **{"matches": "match", "example-matches": "match", "scopes": "scope", "probes": "probe concept"},
+    **{"robustness.json": "robustness", "vulnerabilities.json": "probe garak"},
+}
+"""Commands that put a document, or a folder of documents, into a run."""
 Order = Literal["best", "worst", "strongest"]
 
 
@@ -181,8 +186,9 @@ class RunFolder:
         try:
             return json.dumps(check_document(held)).encode()
         except ValueError as error:
-            again = "Run the command that made it again, or remove the file."
-            raise damaged(file, error, again) from error
+            command = _MADE_BY.get(file.name if file.parent == self.path else file.relative_to(self.path).parts[0])
+            again = "the command that made it" if command is None else f"'cgaps {command}'"
+            raise damaged(file, error, f"Run {again} again, or remove the file.") from error
 
     @property
     def width(self) -> int:

@@ -462,9 +462,7 @@ def where(run: cg.Run) -> None:
         held = held.with_columns(share=pl.col("active") / pl.col("active").sum().over("benchmark")).fill_nan(0)
         held = held.sort("benchmark", "share", descending=[False, True])
         for (benchmark,), own in held.group_by("benchmark", maintain_order=True):
-            most = ", ".join(
-                f"{group} {share:.0%}" for group, share in own.head(4).select("group", "share").iter_rows()
-            )
+            most = [f"{group} {share:.0%}" for group, share in own.select("group", "share").head(4).iter_rows()]
             print(f"{names[theme]} ({benchmark}): {', '.join(most)}")
 
 

@@ -68,7 +68,7 @@ def read(setting: Setting) -> float:
         stage = ExtractionStage(Path(folder), setting.extractor, config.span, setting.bos_id, config.generation)
         begin = time.perf_counter()
         for name, items in setting.prepared.items():
-            stage.run(name, items, bar)
+            stage.run(name, name, items, bar)
         return time.perf_counter() - begin
 
 

@@ -101,6 +101,7 @@ def ours(setting: Setting, asked: list[PromptRequest], read: list[ItemTokens] | 
             config=setting.config.generation,
             token_budget=setting.config.batch_tokens,
             advance=lambda _: None,
+            attempts=setting.extractor.attempts,
             tap=tap,
         )
         if tap is not None and sequences is not None:

@@ -10,6 +10,7 @@ import pytest
 import competency_gaps
 from competency_gaps.config import GenerationConfig
 from competency_gaps.errors import UserError
+from competency_gaps.model.attempts import Attempts
 from core_helpers import loaded
 
 pytest.importorskip("inspect_ai")
@@ -145,6 +146,14 @@ def test_questions_at_the_same_time_are_answered_together(model_folder):
     anyio.run(all_at_once)
     assert sum(sizes) == 12 and len(sizes) <= 2
     alone = generate(
-        lm, [ids[7]], max_new_tokens=6, stop=(), config=GenerationConfig(), token_budget=64, advance=lambda n: None
+        lm,
+        [ids[7]],
+        max_new_tokens=6,
+        stop=(),
+        config=GenerationConfig(),
+        token_budget=64,
+        advance=lambda n: None,
+        attempts=Attempts(),
+        keys=[""],
     )
     assert answers[7].text == alone[0].text

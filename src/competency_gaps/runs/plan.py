@@ -24,7 +24,7 @@ _PRECISIONS = (f"{HARNESS}/precision.json", "garak/settings.json")
 """Files that record the model's data type before there is a plan."""
 # Settings that do not change the rows or scores on disk: tables are made anew at every run.
 # batch_tokens is among them, so that a run that is out of memory can go on with a lower value; it changes rows by
-# rounding only (except for sampled answers, where a batch shares its random numbers).
+# rounding only.
 _FREE = (
     *("out", "scores", "metrics", "evidence", "near_repeats", "reference", "paper", "batch_tokens", "judge"),
     "keep_token_activations",
@@ -159,8 +159,6 @@ def _harnesses(config: RunConfig) -> set[str]:
 
 def _settings(config: RunConfig) -> dict[str, Any]:
     settings = {key: value for key, value in as_dict(config).items() if key not in _FREE}
-    if config.generation.temperature > 0:
-        settings["batch_tokens"] = config.batch_tokens
     settings["sae"] = {key: value for key, value in settings["sae"].items() if key not in ("dictionary", "force")}
     return settings
 

@@ -41,6 +41,7 @@ from competency_gaps.stages.naming import name_run
 from competency_gaps.stages.results import write_results
 from competency_gaps.stages.setting import Setting, set_up
 from competency_gaps.stages.tables import has_lift
+from competency_gaps.stages.unreadable import excluded_line
 
 
 def run(
@@ -83,7 +84,8 @@ def run(
     progress.say(gate.sentence() + (" - does not fit, but forced" if gate.forced else ""))
     clock.lap("gate")
     read, store = _read(setting, folder, progress)
-    judged = judging.run(setting.prepared, {name: extraction.responses for name, extraction in read.items()})
+    prepared = {name: extraction.items for name, extraction in read.items()}
+    judged = judging.run(prepared, {name: extraction.responses for name, extraction in read.items()})
     clock.lap("reading")
     with progress.stage("metrics"):
         items, evidence = _make_tables(setting, folder, store, read, judged, sampled)
@@ -134,7 +136,12 @@ def _read(setting: Setting, folder: Path, progress: Progress) -> tuple[dict[str,
     with progress.stage("reading", total=total, unit="items") as bar:
         for number, (name, items) in enumerate(setting.prepared.items()):
             bar.note(name)
-            read[name] = stage.run(f"b{number:03d}", items, bar)
+            read[name] = stage.run(f"b{number:03d}", name, items, bar)
+    for name, extraction in read.items():
+        pairs = zip(extraction.items, setting.prepared[name], strict=True)
+        unreadable = [after for after, before in pairs if after.excluded is not None and before.excluded is None]
+        if unreadable:
+            progress.say(excluded_line(name, unreadable, len(extraction.items)))
     return read, stage.store
 
 
@@ -150,8 +157,9 @@ def _make_tables(
     # The run is unfinished until all tables are written, and what was derived from the old tables is out of date.
     for stale in (MANIFEST_FILE, ROBUSTNESS_FILE, FINDINGS_FILE):
         (folder / stale).unlink(missing_ok=True)
+    prepared = {name: extraction.items for name, extraction in read.items()}
     inputs = {name: extraction.inputs for name, extraction in read.items()}
-    items = items_table(setting.prepared, inputs, judged.responses, setting.repeats)
+    items = items_table(prepared, inputs, judged.responses, setting.repeats)
     evidence = write_results(
         folder,
         store,
@@ -162,7 +170,7 @@ def _make_tables(
         sampled=sampled,
         config=setting.config,
     )
-    write_harness_files(folder, setting.prepared, items, setting.lm, setting.config)
+    write_harness_files(folder, prepared, items, setting.lm, setting.config)
     return items, evidence
 
 

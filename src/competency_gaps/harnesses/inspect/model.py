@@ -13,6 +13,8 @@ import numpy as np
 
 from competency_gaps.config import GenerationConfig
 from competency_gaps.errors import UserError
+from competency_gaps.items.remark import Remark
+from competency_gaps.model.attempts import Attempts
 from competency_gaps.model.generate import GeneratedAnswer, generate
 from competency_gaps.model.load import LanguageModel
 
@@ -53,7 +55,8 @@ class _Call:
     stop: tuple[str, ...]
     config: GenerationConfig
     """A sampled answer's seed is its own."""
-    answer: GeneratedAnswer | None = None
+    answer: GeneratedAnswer | Remark | None = None
+    """A remark says why there is none."""
 
 
 @dataclass
@@ -67,6 +70,8 @@ class BatchedModel:
     waiting: list[_Call] = field(default_factory=list)
     asked: Counter[str] = field(default_factory=Counter)
     """How often each sample has asked each prompt in each of its epochs."""
+    attempts: Attempts = field(default_factory=Attempts)
+    """Runs the batches."""
     _lock: Any = None
 
     async def ask(self, call: _Call) -> GeneratedAnswer:
@@ -86,15 +91,14 @@ class BatchedModel:
                     # If this call is cancelled half-way, the others still need an answer.
                     self.waiting += [other for other in batch if other.answer is None and other is not call]
         assert call.answer is not None
+        if isinstance(call.answer, Remark):
+            raise RuntimeError(str(call.answer))  # Inspect takes it for an error of the sample
         return call.answer
 
     def _answer(self, batch: Sequence[_Call]) -> None:
         alike: dict[Any, list[_Call]] = {}
-        for number, call in enumerate(batch):
-            # Calls in one batch share their random numbers, and which calls meet is chance: sampled answers are
-            # generated one by one.
-            alone = number if call.config.temperature > 0 else None
-            alike.setdefault((call.max_new, call.stop, call.config.model_dump_json(), alone), []).append(call)
+        for call in batch:
+            alike.setdefault((call.max_new, call.stop, call.config.model_dump_json()), []).append(call)
         for members in alike.values():
             first = members[0]
             answers = generate(
@@ -106,6 +110,8 @@ class BatchedModel:
                 token_budget=self.token_budget,
                 advance=lambda done: None,
                 stop_at_once=True,
+                attempts=self.attempts,
+                keys=[""] * len(members),  # a sampled answer's seed is its own
             )
             for member, answer in zip(members, answers, strict=True):
                 member.answer = answer

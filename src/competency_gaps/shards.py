@@ -12,8 +12,9 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from competency_gaps.checked import digest
 from competency_gaps.errors import UserError
-from competency_gaps.files import sha256, write_atomic, write_json
+from competency_gaps.files import write_atomic, write_json
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ class ShardFolder:
         path = self.path(name)
         self._stamp(name).unlink(missing_ok=True)
         write_atomic(path, write)
-        write_json(self._stamp(name), {"sha256": sha256(path), "made_of": made_of})
+        write_json(self._stamp(name), {"sha256": digest(path), "made_of": made_of})
 
     def is_whole(self, name: str, made_of: str = "") -> bool:
         """Whether a shard is there, undamaged and made of this input; if not so, it is removed, with a warning."""
@@ -43,7 +44,7 @@ class ShardFolder:
             return False
         try:
             known = json.loads(stamp.read_text(encoding="utf-8"))
-            same_bytes, same_input = sha256(path) == known["sha256"], known["made_of"] == made_of
+            same_bytes, same_input = digest(path) == known["sha256"], known["made_of"] == made_of
         except (ValueError, KeyError, TypeError):
             same_bytes = same_input = False
         if same_bytes and same_input:
@@ -53,6 +54,28 @@ class ShardFolder:
         path.unlink()
         stamp.unlink()
         return False
+
+    def check(self, name: str) -> Path:
+        """Compare a finished shard with its checksum, once in a process; gives its place.
+
+        Raises
+        ------
+        UserError
+            If the shard or its checksum is missing, or they do not match.
+        """
+        path, stamp = self.path(name), self._stamp(name)
+        try:
+            known = json.loads(stamp.read_text(encoding="utf-8"))["sha256"]
+            if digest(path) == known:
+                return path
+            why = "its content does not match its checksum"
+        except OSError as error:
+            why = f"{Path(error.filename or path).name}: {error.strerror}"
+        except (ValueError, KeyError, TypeError):
+            why = f"{stamp.name}, which holds its checksum, cannot be read"
+        raise UserError(
+            f"{path} is missing or damaged: {why}. Run 'cgaps run' on the folder again: it computes this shard anew."
+        )
 
     def checksum(self, name: str) -> str:
         """SHA-256 of a shard as it was put down; of the file as it is, where its stamp is missing or damaged.
@@ -68,7 +91,7 @@ class ShardFolder:
         try:
             return str(json.loads(self._stamp(name).read_text(encoding="utf-8"))["sha256"])
         except (OSError, ValueError, KeyError, TypeError):
-            return sha256(path)
+            return digest(path)
 
     def _stamp(self, name: str) -> Path:
         return self.folder / f"{name}.json"

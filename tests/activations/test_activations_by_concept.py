@@ -13,6 +13,7 @@ from competency_gaps.activations.by_concept import ByConcept, write_by_concept
 from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.store import make_block
 from competency_gaps.errors import UserError
+from core_helpers import seal
 
 WIDTH = 9
 
@@ -71,6 +72,7 @@ def test_a_shard_of_a_foreign_manifest_leads_nowhere_else(tmp_path, tiny_run, na
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["benchmarks"][0]["shards"][0] = name
     (folder / "manifest.json").write_text(json.dumps(manifest))
+    seal(folder)
     run = open_run(folder)
     benchmark = manifest["benchmarks"][0]["name"]
     for ask in (lambda: run.item_rows, lambda: run.token_activations(0, [0]), lambda: run.cas(benchmark)):

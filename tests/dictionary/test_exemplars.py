@@ -36,7 +36,7 @@ from competency_gaps.sae import load_sae
 from competency_gaps.sae.pair import LoadedPair
 from competency_gaps.sae.training.texts import cut_pieces
 from competency_gaps.shards import ShardFolder
-from core_helpers import loaded
+from core_helpers import loaded, seal
 from sae_helpers import INFERENCE, build
 
 TEXTS = [
@@ -457,6 +457,7 @@ def test_a_pass_over_a_run_that_was_made_again_is_refused(lm, sae, tmp_path, tin
         call(pair, out, run=run, progress=Stopping(0))
     manifest = json.loads((run / "manifest.json").read_text())
     (run / "manifest.json").write_text(json.dumps({**manifest, "span": "prompt"}))
+    seal(run)
     with pytest.raises(UserError, match=r"differs in span\."):
         call(pair, out, run=run)
     (run / "manifest.json").write_text(json.dumps(manifest))

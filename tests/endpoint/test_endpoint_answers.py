@@ -132,3 +132,19 @@ def test_a_full_disk_leaves_the_store_whole(tmp_path, monkeypatch):
     assert store.path.read_bytes() == before and store.get("key2") is None
     store.add(answer(3))
     assert AnswerStore(store.path).get("key3") == answer(3) and len(AnswerStore(store.path)) == 2
+
+
+def test_an_answer_that_was_changed_on_the_disk_is_not_taken(tmp_path):
+    store = AnswerStore(tmp_path / "answers.jsonl")
+    for number in range(3):
+        store.add(answer(number))
+    lines = store.path.read_bytes().splitlines(keepends=True)
+    changed = lines[1].replace(b'"key1"', b'"key9"')
+    assert changed != lines[1]
+    store.path.write_bytes(lines[0] + changed + lines[2])
+    with pytest.raises(UserError, match=r"line 2: its content does not match its checksum.*delete the line"):
+        AnswerStore(store.path)
+    # Answers that an earlier version kept have no checksum, and cost as much.
+    held = {key: value for key, value in json.loads(lines[1]).items() if key != "checksum"}
+    store.path.write_bytes(lines[0] + json.dumps(held).encode() + b"\n" + lines[2])
+    assert AnswerStore(store.path).get("key1") == answer(1)

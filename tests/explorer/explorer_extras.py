@@ -14,6 +14,7 @@ from explorer_runs import SECRETS, Made
 
 import competency_gaps as cg
 from competency_gaps.runs.scores import Scored, add_scores
+from core_helpers import seal
 
 WINDOW = "the cat <b>sat\u202e on a mat"
 PROBE = {
@@ -82,6 +83,7 @@ def rescored(made: Made, folder: Path) -> Made:
     fails = items["prompt"].str.contains("family") & (pl.Series(range(items.height)) % 5 != 0)
     score = pl.when(fails & pl.col("score").is_not_null()).then(0.0).otherwise("score")
     items.with_columns(score=score).write_parquet(run / "items.parquet")
+    seal(run)
     return Made(run, made.dictionary)
 
 
@@ -96,6 +98,7 @@ def add_words(run: Path) -> None:
     trend = {"covariate": "length", "first": 0.9, "last": 0.1, "categories": None, "share": 0.3, "p": 0.001}
     within["trends"] = [{**trend, "controlled": True}]
     (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    seal(run)
 
 
 def by_labels(
@@ -158,6 +161,7 @@ def with_lists(made: Made, folder: Path) -> Made:
     held["unexplained"] = [{"concept": 4}]
     contents = [entry["content_sha256"] for entry in read_in.manifest["benchmarks"]]
     held["examples_run"] = {"path": str(read_in.path), "content_sha256": contents}
+    del held["checksum"]
     held["taxonomy"], held["where"] = "/home/someone/secret folder/points.jsonl", "score < 5"
     (run.path / "example-matches" / "points.json").write_text(json.dumps(held), encoding="utf-8")
     return Made(run.path, made.dictionary)

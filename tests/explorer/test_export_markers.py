@@ -17,6 +17,7 @@ from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts.redacted import RedactedRun
 from competency_gaps.files import write_json
 from competency_gaps.items.remark import Remark
+from core_helpers import seal, seal_dictionary
 
 MARK = re.compile(r"zq[a-p]+zq")
 STAYS = frozenset(
@@ -115,6 +116,7 @@ def marked(modelled, tmp_path_factory):
             )
         table.write_parquet(file)
     _mark_manifest(made.run / "manifest.json", mark)
+    seal(made.run)
     _mark_documents(made.run, mark)
     for file in made.dictionary.rglob("*.parquet"):
         table = pl.read_parquet(file)
@@ -127,6 +129,7 @@ def marked(modelled, tmp_path_factory):
             table.with_columns(
                 text=pl.Series([marked_text]), ends=pl.Series([shifted], dtype=table.schema["ends"])
             ).write_parquet(file)
+    seal_dictionary(made.dictionary)
     return open_runs([made.run], made.dictionary), markers.of
 
 

@@ -20,6 +20,7 @@ from competency_gaps.explorer.queries import Subject, ask
 from competency_gaps.files import write_json
 from competency_gaps.items.remark import Remark
 from competency_gaps.matching.clauses import clauses
+from core_helpers import seal
 
 JUDGE = ("judge.intern.example", "SECRET_KEY_NAME")
 """Of the judge, what no export and no answer holds: its host, and where its key is."""
@@ -52,6 +53,7 @@ def private(hostile, tmp_path_factory):
         "own": {"policy": "own", "summary": [foreign.as_dict()]},
     }
     path.write_text(json.dumps(manifest))
+    seal(made.run)
     pair = {"entry": QUOTED[0], "label_text": "x", "similarity": 0.75, "p_value": 0.01, "verdict": "same", "concept": 5}
     entries = [{"entry": name, "description": name} for name in ("first", QUOTED[0])]
     entries[1]["description"] = f"of the {QUOTED[1]}"

@@ -21,6 +21,7 @@ from competency_gaps.presentation import columns, facts
 from competency_gaps.probes.sentence import sentence
 from competency_gaps.robustness.verdicts import SENTENCES
 from competency_gaps.runs.open import open_folder
+from core_helpers import seal
 
 
 def info(folder, **options) -> dict:
@@ -93,6 +94,7 @@ def test_a_constant_template_is_no_part_of_what_differs(hostile, tmp_path):
     table = pl.read_parquet(path)
     before, after = "Solve this and say nothing more: ", " Thank you for your answer."
     table.with_columns(prompt=before + pl.format("[{}]", pl.int_range(pl.len())) + after).write_parquet(path)
+    seal(path.parent)
     run = open_folder(tmp_path / "run")
     told = info(tmp_path / "run")
     for finding in told["findings"]:
@@ -287,6 +289,7 @@ def test_what_is_not_finite_is_null(tmp_path):
     made = hostile_run(tmp_path)
     path = made.run / "benchmarks.parquet"
     pl.read_parquet(path).with_columns(mean_span_tokens=pl.lit(float("nan"))).write_parquet(path)
+    seal(made.run)
     text = Parts(open_folder(made.run), key="k").read("run.json").decode()
     assert "NaN" not in text and json.loads(text)["benchmarks"][0]["mean_span_tokens"] is None
 
@@ -296,6 +299,7 @@ def test_a_lone_surrogate_passes(tmp_path):
     path = made.run / "manifest.json"
     content = json.loads(path.read_text())
     content["command"] = "cgaps run \ud800.yaml"
+    del content["checksum"]
     path.write_text(json.dumps(content))
     assert (
         "ud800"

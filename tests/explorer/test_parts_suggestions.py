@@ -17,6 +17,7 @@ from competency_gaps.explorer.parts import Parts
 from competency_gaps.files import write_json
 from competency_gaps.findings.table import table_of
 from competency_gaps.runs.open import open_folder
+from core_helpers import seal
 
 
 def suggested(folder, **options) -> dict[str, list[dict]]:
@@ -46,6 +47,7 @@ def changed(hostile, tmp_path):
     def change(name: str, **columns: pl.Expr):
         path = tmp_path / "a run" / f"{name}.parquet"
         pl.read_parquet(path).with_columns(**columns).write_parquet(path)
+        seal(tmp_path / "a run")
         return tmp_path / "a run"
 
     return change
@@ -73,6 +75,7 @@ def test_what_matters_most_comes_first(hostile, changed):
         for i, value in enumerate(worth)
     ]
     table_of(rows).write_parquet(folder / "findings.parquet")
+    seal(folder)
     told = json.loads(Parts(open_folder(folder), key="k").read("run.json"))["suggestions"]
     assert [one["kind"] for one in told[:5]] == ["robustness", *["weak"] * 4]
     assert [one["value"] for one in told[1:5]] == pytest.approx([8.0, 4.0, 3.0, 2.0])
@@ -188,6 +191,7 @@ def test_generated_benchmarks_give_new_items(changed):
     for one in content["benchmarks"]:
         one["generated"] = True
     path.write_text(json.dumps(content))
+    seal(folder)
     probes = [one for one in suggested(folder)["weak"] if "probe" in one["command"]]
     assert probes
     for one in probes:

@@ -17,6 +17,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.findings import SCHEMA, sentence, short, support, with_words, write_findings
 from competency_gaps.findings.items import probe_arguments, shown_items
 from competency_gaps.findings.wording import READ, read_wording, take_wordings, wording_requests
+from core_helpers import seal
 from fake_endpoint import serve
 
 FEATURE = {
@@ -133,6 +134,8 @@ def run(tmp_path):
 def test_shown_items_count_their_repeats(tmp_path, kind, count):
     made = planted_run(tmp_path, 1, repeats=3)
     made.items.with_columns(cluster_kind=pl.lit(kind)).write_parquet(tmp_path / "items.parquet")
+    seal(tmp_path)
+    made.manifest.update(open_run(tmp_path).manifest)
     write_findings(made)
     opened = open_run(tmp_path)
     failing, passing = shown_items(opened, opened.findings.row(0, named=True))
@@ -266,6 +269,7 @@ def test_texts_never_act_on_the_terminal(run):
     table = pl.read_parquet(run.path / "findings.parquet")
     without_feature = table.with_columns(label=pl.lit(hostile), feature=pl.lit(None, pl.String))
     with_words(without_feature).write_parquet(run.path / "findings.parquet")
+    seal(run.path)
     for shown in (call(run.path), call(run.path, 0)):
         assert "\x1b[31m" not in shown and "\u202e" not in shown
         assert "<U+001B>" in shown.replace("\n", "")

@@ -153,7 +153,7 @@ class CasStore:
         UserError
             If it is missing or damaged.
         """
-        with open_shard(self.shards.path(name)) as file:
+        with open_shard(self.shards.check(name)) as file:
             t = {key: file.get_tensor(key) for key in _ROWS}
         cas = sp.csr_array((t["cas"], t["concepts"], t["indptr"]), shape=(len(t["items"]), self.width))
         return CasBlock(t["items"], cas, t["peaks"], t["token_ptr"], t["token_ids"], t["token_offsets"])

@@ -17,10 +17,10 @@ from competency_gaps.dictionary.label_text import clean_label
 from competency_gaps.dictionary.labelling.labeller import Taken, explainer_of
 from competency_gaps.endpoint import Answer, Asking, Failure, Request, parse
 from competency_gaps.errors import UserError
-from competency_gaps.files import write_atomic
 from competency_gaps.findings.sentences import with_words
 from competency_gaps.findings.table import FILE, SCHEMA
 from competency_gaps.progress import Progress
+from competency_gaps.runs.manifest import write_table
 from competency_gaps.text import shorten, visible
 
 if TYPE_CHECKING:
@@ -176,6 +176,7 @@ def take_wordings(
             new[number] = {"wording": read, "wording_source": visible(explainer_of(answer, answerer))}
     if new:
         rows = [row | new.get(row["finding"], {}) for row in run.findings.select(*SCHEMA).to_dicts()]
-        write_atomic(run.path / FILE, with_words(pl.DataFrame(rows, schema=SCHEMA)).write_parquet)
+        worded = with_words(pl.DataFrame(rows, schema=SCHEMA))
+        write_table(run.path, FILE, worded.write_parquet, run.manifest)
     taken.stored = len(new)
     return taken

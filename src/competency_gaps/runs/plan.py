@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from competency_gaps.activations.extract import Extractor
+from competency_gaps.checked import damaged, read_document, write_document
 from competency_gaps.config import ModelConfig, RunConfig, TaskSource, as_dict
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_json
 from competency_gaps.installation import versions
 from competency_gaps.items.benchmark import Benchmark
+from competency_gaps.lock import FILE as LOCK
 from competency_gaps.registry import POLICIES, SOURCES
 
 FILE = "plan.json"
 HARNESS = "harness"
 """Folder, inside the run folder, with logs of tasks that another harness evaluated on the run's model."""
+CONTENT = "content"
+"""Key of the checksums of all weights and settings, whatever their files are called."""
 _TOOLS = ("competency-gaps", "torch", "transformers", "sae-lens")
 _PACKAGES = {"lm_eval": "lm-eval", "inspect": "inspect-ai"}
 _RESULTS = ("gate.json", "responses", "activations")
@@ -53,17 +56,18 @@ def claim(
     identity = _identity(config, extractor, bos_id, suite)
     path = folder / FILE
     if path.is_file():
-        known = json.loads(path.read_text(encoding="utf-8"))
+        # A plan of an earlier version does not say what every weight was.
+        known = {CONTENT: identity[CONTENT], **_read_json(path)}
         differing = sorted(_differences(known, identity))
         if differing and not any((folder / name).exists() for name in _RESULTS):
             # Refused by the gate, or stopped before it: there are no results that another run would mix with.
-            write_json(path, identity)
+            write_document(path, identity)
             return False
         _refuse(folder, differing)
         return True
     _refuse_strangers(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(path, identity)
+    write_document(path, identity)
     return False
 
 
@@ -93,8 +97,12 @@ def note_precision(folder: Path, dtype: str) -> None:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return known if isinstance(known, dict) else {}
+    """What a file says of a run; empty: there is none."""
+    try:
+        return read_document(path) if path.is_file() else {}
+    except (OSError, ValueError) as error:
+        again = "Restore it from a copy, or choose another run folder; what is finished here can still be read."
+        raise damaged(path, error, again) from error
 
 
 def refuse_others(folder: Path, config: RunConfig) -> None:
@@ -109,7 +117,7 @@ def refuse_others(folder: Path, config: RunConfig) -> None:
     if not path.is_file():
         _refuse_strangers(folder)
     elif any((folder / name).exists() for name in _RESULTS):
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known = _read_json(path)
         _refuse(folder, sorted(_differences({"config": known.get("config")}, {"config": _settings(config)})))
 
 
@@ -124,7 +132,7 @@ def _refuse(folder: Path, differing: list[str]) -> None:
 def _refuse_strangers(folder: Path) -> None:
     # A run killed while writing its plan leaves only the partial file; 'cgaps probe garak' and tasks of other
     # harnesses write their files before the plan.
-    known = (f".{FILE}.part", "garak", HARNESS)
+    known = (f".{FILE}.part", LOCK, "garak", HARNESS)
     if folder.exists() and (not folder.is_dir() or any(path.name not in known for path in folder.iterdir())):
         raise UserError(f"{str(folder)!r} is not empty and holds no run. Choose another run folder.")
 
@@ -135,6 +143,10 @@ def _identity(config: RunConfig, extractor: Extractor, bos_id: int | None, suite
         "config": _settings(config),
         "model": {k: lm.identity[k] for k in ("weights_sha256", "dtype", "tokenizer")},
         "sae": {k: sae.identity[k] for k in ("weights_sha256", "settings_sha256")},
+        CONTENT: {
+            "model": {k: lm.identity[k] for k in ("content_sha256", "settings_sha256")},
+            "sae": {"content_sha256": sae.identity["content_sha256"]},
+        },
         "hook": [hook.path, hook.side],
         "bos_id": bos_id,
         "versions": {k: v for k, v in versions().items() if k in (*_TOOLS, *_harnesses(config))},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +12,11 @@ import polars as pl
 
 from competency_gaps.activations.extract import NOT_FINITE, Extractor
 from competency_gaps.activations.pooling import CHUNK_ELEMENTS
+from competency_gaps.checked import digest, read_document, write_document
 from competency_gaps.config import Span
 from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.errors import UserError
-from competency_gaps.files import write_atomic, write_json
+from competency_gaps.files import write_atomic
 from competency_gaps.items.remark import Remark
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.prepare import PreparedItem
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
 
 MOST_UNREADABLE = 0.5
 """Largest share of the sampled items that may be unreadable; they are left out of the sample."""
+
+log = logging.getLogger(__name__)
+
+_TABLE = "table_sha256"
+"""In ``gate.json``: the checksum of ``gate.parquet``."""
 
 
 def pass_gate(setting: Setting, folder: Path, progress: Progress) -> tuple[GateFigures, LatentFacts]:
@@ -48,21 +54,35 @@ def pass_gate(setting: Setting, folder: Path, progress: Progress) -> tuple[GateF
     """
     config = setting.config
     figures_file, facts_file = folder / "gate.json", folder / "gate.parquet"
-    if figures_file.is_file() and facts_file.is_file():
-        figures = GateFigures(**json.loads(figures_file.read_text(encoding="utf-8")))
-        if figures.passed or config.sae.force:
-            table = pl.read_parquet(facts_file)
-            share = table["template_share"].fill_null(float("nan")).to_numpy()
-            density = table["density"].to_numpy()
-            return figures, LatentFacts.of_sample(density.astype(np.float64), share.astype(np.float64))
+    figures = _known(figures_file, facts_file)
+    if figures is not None and (figures.passed or config.sae.force):
+        table = pl.read_parquet(facts_file)
+        share = table["template_share"].fill_null(float("nan")).to_numpy()
+        density = table["density"].to_numpy()
+        return figures, LatentFacts.of_sample(density.astype(np.float64), share.astype(np.float64))
     prepared = [item for items in setting.prepared.values() for item in items]
     statistics, facts = _measure(setting.extractor, prepared, config.span, config.sae.gate_tokens, progress)
     figures = judge(statistics, setting.sae, force=config.sae.force)
     density, share = facts.density.astype(np.float32), facts.template_share.astype(np.float32)
     table = pl.DataFrame({"density": density, "template_share": pl.Series(share).fill_nan(None)})
     write_atomic(facts_file, table.write_parquet)
-    write_json(figures_file, figures.as_dict())
+    write_document(figures_file, {**figures.as_dict(), _TABLE: digest(facts_file)})
     return figures, LatentFacts.of_sample(density.astype(np.float64), share.astype(np.float64))
+
+
+def _known(figures_file: Path, facts_file: Path) -> GateFigures | None:
+    """The kept figures; None: there are none, or they or the table that belongs to them are damaged."""
+    if not figures_file.is_file() or not facts_file.is_file():
+        return None
+    try:
+        known = read_document(figures_file)
+        if known.pop(_TABLE, None) == digest(facts_file):
+            return GateFigures(**known)
+        why = "does not belong to the table beside it, or that is damaged"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        why = f"cannot be read ({error})"
+    log.warning("%s %s: it is measured again.", figures_file, why)
+    return None
 
 
 def _measure(

@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.activations.store import CasStore
+from competency_gaps.change import settle
 from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.files import finite, sha256
@@ -23,13 +24,14 @@ from competency_gaps.harnesses.lm_eval.results import write_harness_files
 from competency_gaps.harnesses.scores import configured_scores
 from competency_gaps.harnesses.shared.log import NONE
 from competency_gaps.installation import versions
+from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
 from competency_gaps.robustness import FILE as ROBUSTNESS_FILE
 from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.plan import claim
-from competency_gaps.runs.scores import Scored, match_scores, write_scores
+from competency_gaps.runs.scores import Scored, check_scores, match_scores, write_scores
 from competency_gaps.sae import GateFigures
 from competency_gaps.sae.pair import LoadedPair
 from competency_gaps.stages.estimate import estimate_reading
@@ -37,7 +39,7 @@ from competency_gaps.stages.extraction import Extraction, ExtractionStage
 from competency_gaps.stages.gate import pass_gate
 from competency_gaps.stages.items import items_table
 from competency_gaps.stages.judging import Judged, JudgingStage
-from competency_gaps.stages.naming import name_run
+from competency_gaps.stages.naming import InPlace, name_run
 from competency_gaps.stages.results import write_results
 from competency_gaps.stages.setting import Setting, set_up
 from competency_gaps.stages.tables import has_lift
@@ -69,9 +71,19 @@ def run(
     Raises
     ------
     UserError
-        If the input is wrong, or the SAE does not fit the model.
+        If the input is wrong, the SAE does not fit the model, or another process writes to the folder.
+    MachineError
+        If the folder cannot be written, or the disk is full; what is finished is kept.
     """
     progress = progress or Progress(quiet=True)
+    with hold(folder):
+        # Else a change of the run that stood here, which a kill interrupted, would be put upon the tables of this one.
+        settle(folder, MANIFEST_FILE)
+        check_scores(folder)
+        return _run(config, folder, progress, command, pair)
+
+
+def _run(config: RunConfig, folder: Path, progress: Progress, command: str, pair: LoadedPair | None) -> RunFolder:
     clock = _Clock()
     judging = JudgingStage(folder, config.judge, progress)
     # Read and matched before hours of work: a wrong cell shows now, wrong ids once the items are there.
@@ -94,7 +106,7 @@ def run(
     manifest = _manifest(setting, gate, shards, items, evidence, clock.laps, command)
     judged.write_into(manifest)
     with progress.stage("naming concepts") if setting.dictionary is not None else nullcontext():
-        manifest["dictionary"] = name_run(RunFolder(folder, manifest), setting.dictionary)
+        manifest["dictionary"] = name_run(RunFolder(folder, manifest), setting.dictionary, InPlace(folder))
     with progress.stage("findings"):
         write_findings(RunFolder(folder, manifest))
     if scores is not None:

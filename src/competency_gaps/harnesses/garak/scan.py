@@ -92,7 +92,7 @@ def run_garak(
             "tokenizer with a template."
         )
     with contextlib.closing(Garak(folder, online=settings.online)) as garak:
-        wanted = {**asdict(settings), "garak": garak.version, "model": lm.identity["weights_sha256"]}
+        wanted = {**asdict(settings), "garak": garak.version, "model": lm.identity["content_sha256"]}
         known = _known(folder, {**wanted, "dtype": lm.identity["dtype"]})
         if known is not None:
             progress.say(f"garak's report is already finished: {known.report}")

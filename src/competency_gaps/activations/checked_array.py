@@ -81,7 +81,7 @@ class CheckedArray:
         for block in range(begin, end):
             if not self._seen[block]:
                 held = self._raw[block * BLOCK : (block + 1) * BLOCK]
-                if hashlib.sha256(memoryview(held)).hexdigest() != self._blocks[block]:
+                if hashlib.sha256(held.data).hexdigest() != self._blocks[block]:
                     raise self._damaged("its content does not match its checksum")
                 self._seen[block] = 1
 

@@ -90,7 +90,7 @@ def import_labels(
 
 def _begin(folder: Path, sae: str | None, run: Path | str | None, progress: Progress) -> None:
     """Make a new dictionary's folder where there is none yet."""
-    from competency_gaps.dictionary.folder import FILE, write_dictionary
+    from competency_gaps.dictionary.folder import is_dictionary, write_dictionary
 
     either = f"{argument('sae')} or {argument('run')}"
     if sae and run:
@@ -103,7 +103,7 @@ def _begin(folder: Path, sae: str | None, run: Path | str | None, progress: Prog
         with progress.stage("loading the SAE"):
             loaded = load_sae(SAEConfig(**sae_place(sae)), "cpu")
         write_dictionary(folder, loaded.identity)
-    elif not (folder / FILE).is_file():
+    elif not is_dictionary(folder):
         raise UserError(f"{str(folder)!r} is no dictionary yet: give {either} to begin one.")
 
 

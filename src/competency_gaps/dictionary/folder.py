@@ -182,8 +182,8 @@ def read_dictionary(path: Path) -> DictionaryIdentity:
     """
     content = read_content(path)
     try:
-        return DictionaryIdentity(
-            sae=content.get("sae"), model=content.get("model"), exemplars=content.get("exemplars")
+        return pydantic.TypeAdapter(DictionaryIdentity).validate_python(
+            {"sae": content.get("sae"), "model": content.get("model"), "exemplars": content.get("exemplars")}
         )
     except ValueError as error:
         brief = ValueError(shorten(visible(" ".join(str(error).split())), 200))

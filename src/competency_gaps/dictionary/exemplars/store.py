@@ -14,6 +14,7 @@ import scipy.sparse as sp
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from competency_gaps.change import Write
 from competency_gaps.dictionary.document import check_table, write_tables
 from competency_gaps.dictionary.exemplars.negatives import Negatives, PoolRows
 from competency_gaps.dictionary.exemplars.windows import ConceptWindows
@@ -167,7 +168,11 @@ def write_exemplars(
         "peak": np.asarray(peaks.data, np.float32),
         "width": np.asarray([peaks.shape[1]], np.int64),
     }
-    tables = {POOL: partial(save_file, arrays), WINDOWS: windows.write_parquet, EXEMPLARS: table.write_parquet}
+    tables: dict[str, Write] = {
+        POOL: partial(save_file, arrays),
+        WINDOWS: windows.write_parquet,
+        EXEMPLARS: table.write_parquet,
+    }
     write_tables(folder, tables, exemplars=facts)
 
 

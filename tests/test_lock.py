@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -89,3 +90,46 @@ def test_other_errors_of_the_body_stay_what_they_are(tmp_path):
         raise PermissionError(errno.EACCES, "no", str(tmp_path / "elsewhere" / "model"))
     with pytest.raises(ValueError, match="wrong"), hold(tmp_path / "run"):
         raise ValueError("wrong")
+
+
+def test_a_folder_is_named_whatever_way_leads_to_it(tmp_path, monkeypatch):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    monkeypatch.chdir(tmp_path / "run")
+
+    def refused(path, *arguments):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "open", refused)
+    for way in (tmp_path / "link", Path("../run"), Path("../link/new")):
+        with pytest.raises(MachineError, match="cannot be written"), hold(way):
+            pass
+
+
+def test_an_error_whose_file_is_a_number_stays_what_it_is(tmp_path):
+    with pytest.raises(PermissionError), hold(tmp_path):
+        raise PermissionError(errno.EACCES, "no", 7)
+
+
+def test_a_lock_that_is_a_link_is_not_written(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "victim").write_text("safe")
+    (tmp_path / "run" / lock.FILE).symlink_to(tmp_path / "victim")
+    with pytest.raises(UserError, match="is a link"), hold(tmp_path / "run"):
+        pass
+    assert (tmp_path / "victim").read_text() == "safe"
+
+
+def test_a_forked_process_holds_nothing(tmp_path):
+    with hold(tmp_path):
+        process = os.fork()
+        if not process:
+            try:
+                with hold(tmp_path):
+                    os._exit(1)
+            except HeldError:
+                os._exit(0)
+        assert os.waitpid(process, 0)[1] == 0
+        assert (tmp_path / lock.FILE).is_file()
+    with hold(tmp_path):
+        pass

@@ -6,6 +6,7 @@ change counts: who finds a journal, after a kill, completes it. Without one noth
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,14 +14,20 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from competency_gaps.checked import FILES, damaged, entry_of, read_document, write_document
+from competency_gaps.checked import FILES, damaged, entry_of, fault_of, read_document, write_document
+from competency_gaps.errors import MachineError
 from competency_gaps.files import write_atomic
 from competency_gaps.lock import HeldError, hold
+from competency_gaps.text import shorten
 
-_LEFT = (".*.????????.new", "..*.????????.new.part")
+_END = re.compile(r"\.[0-9a-f]{8}\.new")
+"""End of the name that a new table has until it takes its place."""
+_LEFT = re.compile(rf"\..+{_END.pattern}(\.part)?")
 """What a change that was not committed leaves."""
 _PATIENCE = 5.0
 """Seconds that a reader waits for another process to complete its change."""
+_PAUSE = 0.05
+"""Seconds between two looks whether it has."""
 Write = Callable[[Path], Any]
 """Writes a file to the path that it is given."""
 
@@ -58,9 +65,10 @@ class Change:
         _complete(self.folder, self.document)
 
     def forget(self) -> None:
-        """Remove what was written and not committed."""
-        for path in self.folder.glob(f".*{self._end}"):
-            path.unlink(missing_ok=True)
+        """Remove what was written, unless it counts already: then the journal says where it belongs."""
+        if not _journal(self.folder, self.document).is_file():
+            for path in self.folder.glob(f".*{self._end}"):
+                path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -89,7 +97,7 @@ def settle(folder: Path, document: str) -> None:
     Raises
     ------
     UserError
-        If another process is still writing, or what was to be put in place is damaged.
+        If another process is still writing, or what was to be put in place is damaged or missing.
     MachineError
         If there is such a change, and the folder cannot be written.
     """
@@ -101,13 +109,22 @@ def settle(folder: Path, document: str) -> None:
         except HeldError:
             if time.monotonic() > until:
                 raise
-            time.sleep(0.05)
+            time.sleep(_PAUSE)
+        except MachineError as error:
+            # Who may only read waits for the process that is at it, as others do.
+            if time.monotonic() > until:
+                raise MachineError(
+                    f"{str(folder)!r} holds a change that was interrupted, and it cannot be completed here: {error} "
+                    "It is completed by whoever opens the folder and can write there."
+                ) from error
+            time.sleep(_PAUSE)
 
 
 def _settle(folder: Path, document: str) -> None:
     _complete(folder, document)
-    for left in (path for pattern in _LEFT for path in folder.glob(pattern)):
-        left.unlink(missing_ok=True)
+    for left in folder.iterdir():
+        if _LEFT.fullmatch(left.name):
+            left.unlink(missing_ok=True)
 
 
 def _journal(folder: Path, document: str) -> Path:
@@ -120,13 +137,8 @@ def _complete(folder: Path, document: str) -> None:
     if not path.is_file():
         return
     try:
-        known = read_document(path)
-        moved, removed = dict(known["moved"]), list(known["removed"])
-        # A folder may come from somebody else: what lies outside of it is not touched.
-        if not all(_lies_inside(str(name)) for name in (*moved, *moved.values(), *removed)):
-            raise ValueError("it names what lies outside of the folder")
-        content = dict(known["document"])
-    except (ValueError, KeyError, TypeError) as error:
+        content, moved, removed = _read_journal(path)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise damaged(path, error, "Remove it, and run the command that was interrupted again.") from error
     for name, made in moved.items():
         if (folder / made).is_file():
@@ -137,8 +149,42 @@ def _complete(folder: Path, document: str) -> None:
     path.unlink(missing_ok=True)
 
 
-def _lies_inside(name: str) -> bool:
-    """Whether a name is that of a file in a folder, or in a folder of it, on every system."""
+def _read_journal(path: Path) -> tuple[dict[str, Any], dict[str, str], list[str]]:
+    """The new document, the tables that take their place (by name, what they were written as), and those removed.
+
+    A folder may come from somebody else: nothing that lies outside of it is touched, whatever its journal says.
+
+    Raises
+    ------
+    ValueError
+        If the journal is damaged, or names something else than a table of the folder.
+    """
+    known, folder = read_document(path), path.parent
+    content, moved, removed = dict(known["document"]), dict(known["moved"]), list(known["removed"])
+    for name, made in moved.items():
+        if not _lies_inside(folder, name) or "/" in name or not _is_made_for(name, made):
+            raise ValueError(f"it names {shorten(repr(made), 80)}, which is no new table of the folder")
+        if (folder / made).is_symlink() or (folder / name).is_dir():
+            raise ValueError(f"{shorten(repr(made), 80)} cannot take the place of {shorten(repr(name), 80)}")
+        # What is not there any more was moved by whoever began with this; else it is lost.
+        if not (folder / made).is_file() and (fault := fault_of(folder / name, content[FILES][name])) is not None:
+            raise ValueError(f"the new {name} is missing, and the file that has its name {fault}")
+    for name in removed:
+        if not _lies_inside(folder, name) or (folder / name).is_dir():
+            raise ValueError(f"it names {shorten(repr(name), 80)}, which is no file in the folder")
+    return content, moved, removed
+
+
+def _is_made_for(name: str, made: Any) -> bool:
+    """Whether a file has the name that a change gives to a new table."""
+    return isinstance(made, str) and made.startswith(f".{name}.") and _END.fullmatch(made[len(name) + 1 :]) is not None
+
+
+def _lies_inside(folder: Path, name: Any) -> bool:
+    """Whether a name is that of a file in a folder, or in a folder of it that is no link, on every system."""
+    if not isinstance(name, str) or "\0" in name or "\\" in name:
+        return False
     parts = PurePosixPath(name).parts
-    plain = not PureWindowsPath(name).drive and not PureWindowsPath(name).root and "\\" not in name
-    return plain and 1 <= len(parts) <= 2 and ".." not in parts
+    if PureWindowsPath(name).drive or PureWindowsPath(name).root or ".." in parts or not 1 <= len(parts) <= 2:
+        return False
+    return len(parts) == 1 or not (folder / parts[0]).is_symlink()

@@ -7,6 +7,7 @@ The file only says who it is. Readers need no lock.
 from __future__ import annotations
 
 import datetime
+import errno
 import json
 import logging
 import os
@@ -14,8 +15,9 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.files import NOT_WRITABLE, no_space_left
@@ -24,6 +26,10 @@ log = logging.getLogger(__name__)
 
 FILE = ".lock"
 """In the folder while it is held."""
+_OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+"""A folder may come from somebody else, and what looks like its lock may be a link to another file."""
+_TRIES = 100
+"""How often a lock is tried that was removed by its holder each time before it was had."""
 _BEYOND = 2**30
 """Where Windows, which lets nobody else read a locked byte, locks one: behind what the file says."""
 
@@ -32,15 +38,27 @@ class HeldError(UserError):
     """Another process or thread holds the folder."""
 
 
-class _Held:
-    """How often a thread of this process holds a folder."""
+class _Lock(NamedTuple):
+    """A folder that a thread of this process holds."""
 
-    def __init__(self, thread: int) -> None:
-        self.thread, self.times = thread, 1
+    thread: int
+    file: int
+    """Descriptor of the locked file."""
 
 
-_HERE: dict[Path, _Held] = {}
+_HERE: dict[Path, _Lock] = {}
 _GUARD = threading.Lock()
+
+
+def _leave_to_parent() -> None:
+    """In a forked process: what its parent holds is not held here, nor any longer than the parent lives."""
+    for known in _HERE.values():
+        os.close(known.file)
+    _HERE.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 @contextmanager
@@ -64,59 +82,69 @@ def hold(folder: Path) -> Iterator[None]:
         known = _HERE.get(place)
         if known is not None and known.thread != threading.get_ident():
             raise _refused(folder, "another thread of this process")
-        if known is not None:
-            known.times += 1
-    with _writable(folder):
-        if known is not None:
-            try:
-                yield
-            finally:
-                known.times -= 1
-            return
-        with _locked(folder, place):
-            yield
+    with _writable(folder, place), _locked(folder, place) if known is None else nullcontext():
+        yield
 
 
 @contextmanager
 def _locked(folder: Path, place: Path) -> Iterator[None]:
     made = not place.exists()
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise UserError(
-            f"{str(folder)!r} is, or lies in, a file, and holds no run or dictionary. Give a path in a folder."
-        ) from error
     file = _acquire(folder, place / FILE)
+    with _GUARD:
+        _HERE[place] = _Lock(threading.get_ident(), file)
     try:
-        with _GUARD:
-            _HERE[place] = _Held(threading.get_ident())
         yield
     finally:
         with _GUARD:
-            _HERE.pop(place, None)
-        # Removed while it is held: who opens it now finds that it is gone once it has it (``_acquire``).
-        with suppress(OSError):
-            (place / FILE).unlink()
-        os.close(file)
-        if made:
-            with suppress(OSError):  # something lies in it
-                place.rmdir()
+            known = _HERE.pop(place, None)
+        if known is not None:  # else this is a process that was forked meanwhile
+            _release(known.file, place / FILE)
+            if made:
+                with suppress(OSError):  # something lies in it
+                    place.rmdir()
 
 
 def _acquire(folder: Path, path: Path) -> int:
     """Open and lock the file, and write into it who holds it."""
-    while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+    for _ in range(_TRIES):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = os.open(path, _OPEN, 0o666)
+        except FileNotFoundError:  # who held it last has just removed the folder, which was made for the lock
+            continue
+        except (FileExistsError, NotADirectoryError) as error:
+            raise UserError(
+                f"{str(folder)!r} is, or lies in, a file, and holds no run or dictionary. Give a path in a folder."
+            ) from error
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise UserError(f"{path} is a link, and no lock of this program: remove it.") from error
+            raise
         try:
             if not take(file, path):
                 raise _refused(folder, _holder(path))
-            if _is(file, path):
+            if _is_still_there(file, path):
                 os.ftruncate(file, 0)
                 os.write(file, json.dumps(_own(), ensure_ascii=True).encode("ascii"))
                 return file
         except BaseException:
             os.close(file)
             raise
+        os.close(file)
+    raise MachineError(
+        f"{path} is another file whenever it is looked at: the file system of {str(folder)!r} cannot be locked. Choose "
+        "a folder on another one."
+    )
+
+
+def _release(file: int, path: Path) -> None:
+    """Remove the file, and unlock it."""
+    if sys.platform == "win32":  # where no open file can be removed
+        os.close(file)
+    # Removed while it is held: who opens it now finds that it is gone once it has it (``_acquire``).
+    with suppress(OSError):
+        path.unlink()
+    if sys.platform != "win32":
         os.close(file)
 
 
@@ -143,7 +171,7 @@ def take(file: int, path: Path) -> bool:
     return True
 
 
-def _is(file: int, path: Path) -> bool:
+def _is_still_there(file: int, path: Path) -> bool:
     """Whether an open file is still the one of this name."""
     try:
         return os.path.samestat(os.fstat(file), path.stat())
@@ -174,13 +202,14 @@ def _refused(folder: Path, holder: str) -> HeldError:
 
 
 @contextmanager
-def _writable(folder: Path) -> Iterator[None]:
-    """Turn what the system refuses in a folder into errors that say what to do."""
+def _writable(folder: Path, place: Path) -> Iterator[None]:
+    """Turn what the system refuses in a folder, which lies at ``place``, into errors that say what to do."""
     try:
         yield
     except Exception as error:
-        named = os.fsdecode(error.filename) if isinstance(error, OSError) and error.filename is not None else None
-        if isinstance(error, OSError) and error.errno in NOT_WRITABLE and named and _within(Path(named), folder):
+        known = error.filename if isinstance(error, OSError) else None
+        named = os.fsdecode(known) if isinstance(known, (str, bytes)) else None
+        if isinstance(error, OSError) and error.errno in NOT_WRITABLE and named and _within(Path(named), place):
             raise MachineError(
                 f"{folder} cannot be written ({error.strerror}: {named}). What is finished is kept. Copy the folder to "
                 "where you can write, or ask who owns it."
@@ -189,7 +218,7 @@ def _writable(folder: Path) -> Iterator[None]:
             raise
 
 
-def _within(path: Path, folder: Path) -> bool:
-    """Whether a path is the folder or lies in it, or is a folder above it, in which it was to be made."""
-    path, folder = path.absolute(), folder.absolute()
-    return path.is_relative_to(folder) or (folder.is_relative_to(path) and not folder.exists())
+def _within(path: Path, place: Path) -> bool:
+    """Whether a path leads into a folder, or to one above it in which it was to be made."""
+    path = path.resolve()
+    return path.is_relative_to(place) or (place.is_relative_to(path) and not place.exists())

@@ -14,6 +14,7 @@ from matching_helpers import embed_words
 from test_markers import CONCEPTS, world
 
 import competency_gaps as cg
+from competency_gaps import lock
 from competency_gaps.errors import UserError
 from competency_gaps.matching import by_examples, embedding, examples
 from competency_gaps.matching.by_examples import example_document, match_by_examples
@@ -232,7 +233,7 @@ def test_examples_are_read_once_by_the_runs_model_and_kept_beside_the_list(run, 
 def test_an_sae_that_has_changed_since_the_run_reads_nothing_for_it(run, listed):
     path = run.path / "manifest.json"
     manifest = json.loads(path.read_text())
-    manifest["sae"]["weights_sha256"] = "0" * 64
+    manifest["sae"]["content_sha256"] = "0" * 64
     path.write_text(json.dumps(manifest))
     seal(run.path)
     with pytest.raises(UserError, match="has other weights than when"):
@@ -241,9 +242,10 @@ def test_an_sae_that_has_changed_since_the_run_reads_nothing_for_it(run, listed)
 
 def test_examples_are_read_by_one_process_at_a_time(run, listed):
     entries = read_taxonomy(listed).entries
-    place = examples.examples_folder(listed, run, entries) / examples.RUN
+    place = examples.examples_folder(listed, run, entries)
     with held_elsewhere(place) as other, pytest.raises(UserError, match=f"is being written by process {other.pid} on "):
         run.match(listed, by="examples")
+    assert {path.name for path in place.iterdir()} <= {lock.FILE}, "not a file of examples was written"
 
 
 def test_both_ways_where_the_list_has_examples_and_what_fails_does_not_undo_the_other(run, listed, monkeypatch):

@@ -147,3 +147,35 @@ def test_what_running_out_of_memory_looks_like():
     ]
     assert all(map(ran_out_of_memory, known))
     assert not any(map(ran_out_of_memory, [RuntimeError("index out of range"), ValueError("out of memory")]))
+
+
+def test_what_was_too_large_for_memory_is_not_tried_again():
+    attempts, model = Attempts(), Model(fits=20)
+
+    def too_large():
+        return sum(size > 20 for size in model.sizes)
+
+    results(model, 1000, attempts)
+    first = too_large()
+    assert first > 0
+    results(model, 1000, attempts)
+    assert too_large() == first
+    list(attempts.batches("another kind", LENGTHS, 1000, model))  # of which nothing is known yet
+    assert too_large() > first
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA error: an illegal memory access was encountered",
+        "CUDA error: device-side assert triggered",
+        "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx`",
+        "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED",
+        "HIP error: unspecified launch failure",
+    ],
+)
+def test_a_fault_of_the_device_is_no_items_fault(words):
+    attempts = Attempts()
+    results(Model(), attempts=attempts)
+    with pytest.raises(MachineError, match="the device fails"):
+        results(Model(bad=[2], error=lambda _: RuntimeError(words)), attempts=attempts)

@@ -149,6 +149,22 @@ def test_a_branch_that_fails_costs_only_the_continuations_that_hold_its_fault(ki
             assert each.logprob == pytest.approx(naive(lm.model, continuation), abs=1e-4)
 
 
+def test_a_continuation_whose_log_probabilities_are_nan_has_no_likelihood(model_folder):
+    lm = loaded(model_folder("llama"))
+    wanted = continuations([range(4, 20), range(30, 40)], [[5, 80, 7], [5, 6, 8], [9]])
+
+    def spoil(module, args, kwargs, output):
+        output.logits[(kwargs["input_ids"] == 80).any(dim=1)] = float("nan")
+
+    handle = lm.model.register_forward_hook(spoil, with_kwargs=True)
+    try:
+        made = scored(lm, wanted, 10_000)
+    finally:
+        handle.remove()
+    assert [isinstance(each, Remark) for each in made] == [True, False, False] * 2
+    assert str(made[0]) == "the model fails on it: its log-probabilities are not numbers"
+
+
 @contextmanager
 def computed(lm):
     """Tokens that the passes in the body compute, padding too, a pass each."""

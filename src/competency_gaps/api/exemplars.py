@@ -122,7 +122,7 @@ def _collect(
     from competency_gaps.sae.training.texts import cut_pieces, read_documents
 
     identity = pair.sae.identity
-    if run is not None and run.manifest["sae"]["weights_sha256"] != identity["weights_sha256"]:
+    if run is not None and run.manifest["sae"]["content_sha256"] != identity["content_sha256"]:
         raise UserError(f"the SAE {pair.sae.name!r} is no longer that of the run {str(run.path)!r}.")
     if run is not None:
         pieces, bos_id, source = run_pieces(run), run.manifest["bos_id"], run_identity(run)
@@ -131,8 +131,8 @@ def _collect(
         pieces = cut_pieces(read_documents(texts), pair.lm.tokenizer, context=context, bos_id=bos_id)
         source = {"texts": [sha256(path) for path in texts if path.is_file()]}
     made_of = {
-        "sae": {key: identity[key] for key in ("weights_sha256", "settings_sha256")},
-        "model": pair.lm.identity["weights_sha256"],
+        "sae": {key: identity[key] for key in ("content_sha256", "settings_sha256")},
+        "model": {key: pair.lm.identity[key] for key in ("content_sha256", "settings_sha256", "tokenizer")},
         "hook": {"path": pair.hook.path, "side": pair.hook.side},
         "bos_id": bos_id,
         "context": context,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,13 @@ from competency_gaps.dictionary.document import FILE, SCHEMA_VERSION, check_tabl
 from competency_gaps.dictionary.exemplars.directions import LOGITS, SIMILAR
 from competency_gaps.dictionary.exemplars.store import EXEMPLARS, Exemplars
 from competency_gaps.embedded import SAES, embedded_sae
-from competency_gaps.errors import UserError
+from competency_gaps.errors import CompetencyGapsError, UserError
 from competency_gaps.files import finite
 from competency_gaps.once import made_once
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import shorten, visible
+
+log = logging.getLogger(__name__)
 
 
 @pydantic.dataclasses.dataclass(frozen=True)
@@ -157,8 +160,9 @@ def dictionary_of(run: RunFolder, given: Path | None = None) -> Dictionary | Non
     for folder in _candidates(run):
         try:
             return open_dictionary(folder, run.manifest["sae"])
-        except UserError:
-            continue
+        except CompetencyGapsError as error:
+            if is_dictionary(folder):
+                log.warning("%s is shown without the dictionary %s: %s", run.path, folder, error)
     return None
 
 
@@ -225,7 +229,8 @@ def check_same_sae(dictionary: DictionaryIdentity, sae_identity: dict[str, Any])
 
     The hash of the weights decides; if either has none, names and widths must agree. [ours] The same weights under
     another name (a folder that was moved) are the same SAE, and settings that change only the arithmetic of ``encode``
-    do not change what a concept's decoder direction is.
+    do not change what a concept's decoder direction is. The hash is of a sample of the weights, whatever their data
+    type, so another SAE shows, but not a few changed numbers of this one.
 
     Raises
     ------

@@ -24,7 +24,10 @@ OUT_OF_MEMORY = Remark("memory_ran_out")
 _DOUBTFUL = 3
 """Single rows on which a kind of pass that never succeeded must fail before the shortest other row decides whether the
 model is at fault. Rows are tried longest first, and what makes the longest fail may be their length."""
-_DEVICE_FAULTS = ("CUDA error", "HIP error", "device-side assert")
+_DEVICE_FAULTS = (
+    *("CUDA error", "HIP error", "cuDNN error", "MIOpen Error", "NCCL error", "device-side assert"),
+    *("illegal memory access", "misaligned address", "unspecified launch failure", "CUBLAS_STATUS", "CUDNN_STATUS"),
+)
 """Signs of faults after which a device fails at whatever it is given, so no row can be shown to be at fault."""
 
 
@@ -32,12 +35,14 @@ class Attempts:
     """Runs the batches of one run, so that a row that cannot be read costs only its own result.
 
     A batch that fails is halved and its halves are tried, down to single rows, each with a reason if it fails. Neither
-    errors of this package nor interrupts are failures of a batch.
+    errors of this package nor interrupts are failures of a batch. What was too large for memory is not tried again.
     """
 
     def __init__(self) -> None:
         self._succeeded: set[str] = set()
         """Kinds of passes that succeeded at least once."""
+        self._most: dict[str, float] = {}
+        """Rows x longest that fit, of each kind of pass for which memory ran out."""
         self._warned = False
 
     def batches(
@@ -76,12 +81,11 @@ class Attempts:
             If the device itself fails.
         """
         waiting = plan_batches(lengths, token_budget, cached=cached, logits=logits)[::-1]
-        most: float = math.inf  # rows x longest that is tried, once memory ran out
         failed = 0
         while waiting:
             rows = waiting.pop()
             longest, half = max(lengths[row] for row in rows), (len(rows) + 1) // 2
-            if len(rows) == 1 or len(rows) * longest <= most:
+            if len(rows) == 1 or len(rows) * longest <= self._most.get(kind, math.inf):
                 made = self._try(kind, rows, run)
                 if isinstance(made, list):
                     yield rows, made
@@ -95,7 +99,7 @@ class Attempts:
                         yield shortest, made if isinstance(made, list) else [made]
                     continue
                 if made == OUT_OF_MEMORY:
-                    most = half * longest
+                    self._most[kind] = half * longest
                     self._warn(len(rows), longest, token_budget)
             waiting += [rows[half:], rows[:half]]
 
@@ -118,7 +122,10 @@ class Attempts:
                 raise
             words = _in_words(error)
             if any(sign in str(error) for sign in _DEVICE_FAULTS):
-                raise MachineError(f"the device fails: {words}. Run again: what is finished is kept.") from error
+                raise MachineError(
+                    f"the device fails: {words}. Run again: what is finished is kept. If it fails at the same place "
+                    f"again, a run on the CPU (model.device: cpu) shows which input is at fault."
+                ) from error
             if decides_after:
                 raise UserError(
                     f"the model fails on {decides_after + 1} inputs, read one by one, the shortest among them, and on "

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     import torch
 
 
+NOT_A_NUMBER = Remark("model_failed", quotes=("its log-probabilities are not numbers",))
+"""Why a continuation has no likelihood of which a token's log-probability is NaN."""
+
+
 class Likelihood(NamedTuple):
     """Log-likelihood of one continuation."""
 
@@ -128,4 +132,6 @@ def _likelihood(first: Steps, rest: Steps | Remark | None) -> Likelihood | Remar
         return rest
     parts = [first] if rest is None else [first, rest]
     values = torch.cat([part.logprobs for part in parts])
+    if bool(values.isnan().any()):
+        return NOT_A_NUMBER
     return Likelihood(float(values.sum()), tuple(values.tolist()), all(part.greedy for part in parts))

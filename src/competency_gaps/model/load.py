@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 _OF_A_COPY = ("transformers_version", "dtype", "torch_dtype", "quantization_config")
 """Settings that say how a copy of a model was stored, or by what."""
+_HASHERS = 8
+"""Most tensors that are hashed at once: each is a copy in memory."""
 HASHED = 256
 """Fewest numbers of each parameter in the sample that is hashed (or all, if fewer)."""
 
@@ -242,11 +244,11 @@ def content_hash(model: torch.nn.Module) -> str:
     import torch
 
     def digest(tensor: torch.Tensor) -> str:
-        flat = tensor.detach().reshape(-1).contiguous().to("cpu")
+        flat = tensor.detach().to("cpu").contiguous().reshape(-1)
         return hashlib.sha256(flat.view(torch.uint8).numpy()).hexdigest()
 
     state = sorted(model.state_dict().items())
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(min(_HASHERS, os.cpu_count() or 1)) as pool:
         made = pool.map(digest, (tensor for _, tensor in state))
         facts = [
             f"{name} {tensor.dtype} {tuple(tensor.shape)} {own}\n"
@@ -259,8 +261,16 @@ def _settings(model: PreTrainedModel) -> dict[str, Any]:
     """What of the model's configuration, and of how it ends a text, may change its results, as plain JSON."""
     held: dict[str, Any] = json.loads(model.config.to_json_string(use_diff=False))
     ends = getattr(model.generation_config, "eos_token_id", None)
-    own = {name: value for name, value in held.items() if not name.startswith("_") and name not in _OF_A_COPY}
+    own: dict[str, Any] = _without_copy(held)
     return {**own, "ends_generation": ends}
+
+
+def _without_copy(settings: Any) -> Any:
+    """Settings, also those of a model's parts, without what says how a copy was stored."""
+    if not isinstance(settings, dict):
+        return settings
+    kept = {name: value for name, value in settings.items() if not name.startswith("_") and name not in _OF_A_COPY}
+    return {name: _without_copy(value) for name, value in kept.items()}
 
 
 def _text_hash(text: str | dict[str, str] | None) -> str | None:

@@ -109,9 +109,7 @@ def check_same_pair(run: RunFolder, fresh: RunFolder) -> None:
     """
     for part in ("model", "sae"):
         before, now = (folder.manifest[part] for folder in (run, fresh))
-        # A run of an earlier version says of a sample of the weights alone what they were.
-        both = {"content_sha256"} & before.keys() & now.keys() | {"weights_sha256"}
-        if any(before.get(name) != now.get(name) for name in both):
+        if before["content_sha256"] != now["content_sha256"]:
             raise UserError(
                 f"the {part} {run.manifest[part].get('name')!r} has other weights than when {run.path} was made: what "
                 f"it reads now says nothing about that run. Restore the {part}, or make the run anew."

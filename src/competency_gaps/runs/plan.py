@@ -56,9 +56,7 @@ def claim(
     identity = _identity(config, extractor, bos_id, suite)
     path = folder / FILE
     if path.is_file():
-        # A plan of an earlier version does not say what every weight was.
-        known = {CONTENT: identity[CONTENT], **_read_json(path)}
-        differing = sorted(_differences(known, identity))
+        differing = sorted(_differences(_read_json(path), identity))
         if differing and not any((folder / name).exists() for name in _RESULTS):
             # Refused by the gate, or stopped before it: there are no results that another run would mix with.
             write_document(path, identity)

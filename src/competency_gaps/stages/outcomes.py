@@ -21,7 +21,7 @@ import polars as pl
 from competency_gaps.checked import FILES, digest
 from competency_gaps.dictionary.themes.store import NAMES, THEMES
 from competency_gaps.embedded.cache import CACHE_VARIABLE, cache_folder
-from competency_gaps.errors import MachineError, UserError, argument
+from competency_gaps.errors import CompetencyGapsError, MachineError, UserError, argument
 from competency_gaps.files import can_write
 from competency_gaps.lock import FILE as LOCK
 from competency_gaps.lock import hold
@@ -141,7 +141,8 @@ def _made(folder: Path) -> RunFolder | None:
         return None
     try:
         made = RunFolder(folder, read_manifest(folder))
-    except UserError:
+    except CompetencyGapsError as error:
+        log.warning("%s is left out, and made again when it is asked for: %s", folder, error)
         return None
     if made.files.is_whole():
         return made

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from competency_gaps.config import GenerationConfig
-from competency_gaps.errors import UserError
+from competency_gaps.errors import CompetencyGapsError, UserError
+from competency_gaps.harnesses.inspect.log_sample import UNREADABLE
 from competency_gaps.items.remark import Remark
 from competency_gaps.model.attempts import Attempts
 from competency_gaps.model.generate import GeneratedAnswer, generate
@@ -72,10 +73,12 @@ class BatchedModel:
     """How often each sample has asked each prompt in each of its epochs."""
     attempts: Attempts = field(default_factory=Attempts)
     """Runs the batches."""
+    fault: CompetencyGapsError | None = None
+    """Of the model or the device, for which no sample is to blame."""
     _lock: Any = None
 
-    async def ask(self, call: _Call) -> GeneratedAnswer:
-        """The answer to one question. The first call answers all that have arrived by then."""
+    async def ask(self, call: _Call) -> GeneratedAnswer | Remark:
+        """The answer to one question, or why there is none. The first call answers all that have arrived by then."""
         import anyio
 
         if self._lock is None:
@@ -91,11 +94,16 @@ class BatchedModel:
                     # If this call is cancelled half-way, the others still need an answer.
                     self.waiting += [other for other in batch if other.answer is None and other is not call]
         assert call.answer is not None
-        if isinstance(call.answer, Remark):
-            raise RuntimeError(str(call.answer))  # Inspect takes it for an error of the sample
         return call.answer
 
     def _answer(self, batch: Sequence[_Call]) -> None:
+        try:
+            self._generate(batch)
+        except CompetencyGapsError as error:
+            self.fault = self.fault or error
+            raise
+
+    def _generate(self, batch: Sequence[_Call]) -> None:
         alike: dict[Any, list[_Call]] = {}
         for call in batch:
             alike.setdefault((call.max_new, call.stop, call.config.model_dump_json()), []).append(call)
@@ -157,7 +165,9 @@ def registered(lm: LanguageModel, config: GenerationConfig, token_budget: int) -
     Raises
     ------
     UserError
-        If the tokenizer has no chat template: Inspect asks in chats.
+        If the tokenizer has no chat template: Inspect asks in chats. If the model failed on all that it was asked.
+    MachineError
+        If the device failed.
     """
     from inspect_ai.model import GenerateConfig as TaskSettings
     from inspect_ai.model import ModelAPI, modelapi
@@ -202,12 +212,15 @@ def registered(lm: LanguageModel, config: GenerationConfig, token_budget: int) -
     try:
         yield name
     finally:
-        del _registered[name]
+        fault = _registered.pop(name).fault
+        if fault is not None:
+            raise fault  # Inspect has put it into its log as an error of a sample
 
 
 async def _output(asking: BatchedModel, name: str, messages: Any, config: GenerateConfig) -> ModelOutput:
     """Answer one question of Inspect's."""
     from inspect_ai.model import ChatCompletionChoice, ChatMessageAssistant, ModelOutput, ModelUsage
+    from inspect_ai.util import store
 
     for option, neutral in _NEUTRAL.items():
         value = getattr(config, option, None)
@@ -221,6 +234,12 @@ async def _output(asking: BatchedModel, name: str, messages: Any, config: Genera
         return ModelOutput(model=name, choices=[ChatCompletionChoice(message=message, stop_reason="model_length")])
     call = _Call(ids, min(wanted, room), tuple(config.stop_seqs or ()), asking.seeded(asking.settings(config), ids))
     answer = await asking.ask(call)
+    if isinstance(answer, Remark):
+        # An error would end the whole task: the log's reader takes the sample for one without a result.
+        store().set(UNREADABLE, str(answer))
+        message = ChatMessageAssistant(content="", model=name, source="generate")
+        choice = ChatCompletionChoice(message=message, stop_reason="unknown")
+        return ModelOutput(model=name, choices=[choice], error=str(answer))
     full = len(answer.ids) >= call.max_new
     reason: Any = "stop" if not full else "max_tokens" if wanted <= room else "model_length"
     message = ChatMessageAssistant(content=answer.text, model=name, source="generate")

@@ -76,7 +76,7 @@ def stopped_at(folder: Path, step: int, stop) -> bool:
         fail_at(step, fail)
         try:
             put(folder)
-        except BaseException:
+        except (KeyboardInterrupt, OSError):
             os._exit(1)
         os._exit(0)
     return os.waitpid(process, 0)[1] != 0

@@ -1,22 +1,40 @@
 """Results written piece by piece, so that a killed run goes on where it stood.
 
-A shard is a file and, written after it, a small JSON file with its checksum. A shard without
-checksum was being written when the run was killed; one that does not match it was damaged. Both
-are computed again, the second with a warning.
+A shard is a file and, written after it, a small JSON file with its checksum: its stamp. A shard without one was being
+written when the run was killed; one that does not match it was damaged. Both are computed again, the second with a
+warning.
+
+Several processes may write shards into one folder, even the same shard: each writes a draft, a file with a name of its
+own, and the one process that holds the folder lets a draft count by giving it the shard's name and a stamp.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import secrets
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from competency_gaps.checked import digest
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic, write_json
 
 log = logging.getLogger(__name__)
+
+
+_DRAFT = ".draft"
+"""End of a draft's name."""
+
+
+class Draft(NamedTuple):
+    """A shard that was written but does not count yet."""
+
+    file: str
+    """Its name in the folder."""
+    sha256: str
+    """Of the bytes that were written."""
 
 
 class ShardFolder:
@@ -32,10 +50,28 @@ class ShardFolder:
 
     def write(self, name: str, write: Callable[[Path], None], made_of: str = "") -> None:
         """Write a shard, then its checksum and what it was made of."""
-        path = self.path(name)
-        self._stamp(name).unlink(missing_ok=True)
+        self.commit(name, self.draft(name, write), made_of)
+
+    def draft(self, name: str, write: Callable[[Path], None]) -> Draft:
+        """Write a shard that does not count yet."""
+        path = self.folder / f".{name}.{secrets.token_hex(8)}{self.suffix}{_DRAFT}"
         write_atomic(path, write)
-        write_json(self._stamp(name), {"sha256": digest(path), "made_of": made_of})
+        return Draft(path.name, digest(path))
+
+    def commit(self, name: str, draft: Draft, made_of: str = "") -> None:
+        """Let a draft count as the shard; an older one is replaced."""
+        self._stamp(name).unlink(missing_ok=True)
+        (self.folder / draft.file).replace(self.path(name))
+        write_json(self._stamp(name), {"sha256": draft.sha256, "made_of": made_of})
+
+    def forget(self, draft: Draft) -> None:
+        """Remove a draft."""
+        (self.folder / draft.file).unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove all drafts, whose writers were killed."""
+        for left in self.folder.glob(f".*{_DRAFT}*"):
+            left.unlink(missing_ok=True)
 
     def is_whole(self, name: str, made_of: str = "") -> bool:
         """Whether a shard is there, undamaged and made of this input; if not so, it is removed, with a warning."""

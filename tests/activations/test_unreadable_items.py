@@ -22,8 +22,8 @@ from competency_gaps.files import sha256
 from competency_gaps.items.remark import sentences
 from competency_gaps.presentation.rankings import left_out
 from competency_gaps.progress import Progress
-from competency_gaps.stages import extraction
-from competency_gaps.stages.extraction import ExtractionStage
+from competency_gaps.stages import shard_plan
+from competency_gaps.stages.extraction import ShardReader
 from core_helpers import assert_same_run, shard_bytes
 
 NAN, FAILS, LARGE = "§", "¶", " fox" * 80
@@ -105,7 +105,7 @@ def small_shards(monkeypatch):
 
 def make_small(patch) -> None:
     for name, value in {"SHARD_ITEMS": 5, "GENERATED_ITEMS": 5}.items():
-        patch.setattr(extraction, name, value)
+        patch.setattr(shard_plan, name, value)
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ def test_all_others_are_as_in_a_clean_run(damaged, clean):
         assert not cas[~rows].any()
 
 
-@pytest.mark.parametrize(("owner", "name", "call"), [(ExtractionStage, "_read_shard", 2), (Extractor, "rows", 5)])
+@pytest.mark.parametrize(("owner", "name", "call"), [(ShardReader, "read", 2), (Extractor, "rows", 5)])
 def test_a_stopped_run_ends_in_the_same_tables(owner, name, call, damaged, config, pair, tmp_path, monkeypatch):
     calls = []
     original = getattr(owner, name)

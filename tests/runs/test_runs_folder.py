@@ -18,7 +18,7 @@ from competency_gaps.items.remark import Remark, sentences
 from competency_gaps.model.prompts import Tokens
 from competency_gaps.runs.covariates import check_strata
 from competency_gaps.runs.manifest import SCHEMA_VERSION
-from competency_gaps.stages.extraction import shards
+from competency_gaps.stages.shard_plan import cut_shards
 from competency_gaps.stages.inputs import item_input, text_ends
 
 
@@ -252,14 +252,14 @@ def test_span_masks():
 def test_shards_hold_every_item_once():
     lengths = np.random.default_rng(0).integers(1, 90_000, 200).tolist()
     for most in (7, 1000):
-        groups = list(shards(lengths, most))
+        groups = list(cut_shards(lengths, most))
         flat = [i for group in groups for i in group]
         assert sorted(flat) == list(range(200))
         assert [lengths[i] for i in flat] == sorted(lengths, reverse=True)
         assert all(sum(lengths[i] for i in group) < 32_768 + 90_000 for group in groups)
         assert max(map(len, groups)) <= most
-    assert [len(group) for group in shards([1] * 20, 7)] == [7, 7, 6]
-    assert list(shards([], 7)) == []
+    assert [len(group) for group in cut_shards([1] * 20, 7)] == [7, 7, 6]
+    assert list(cut_shards([], 7)) == []
 
 
 def test_concept_items_against_plain_sorting(tiny_run):

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from competency_gaps.activations.pooling import SparseRow, TokenRow
 from competency_gaps.errors import UserError
-from competency_gaps.shards import ShardFolder
+from competency_gaps.shards import Draft, ShardFolder
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,10 @@ class CasStore:
         self, name: str, block: CasBlock, made_of: str = "", token_tensors: Mapping[str, np.ndarray] | None = None
     ) -> None:
         """Write one shard, with the activations of single tokens if there are any."""
+        self.shards.commit(name, self.draft(name, block, token_tensors or {}), made_of)
+
+    def draft(self, name: str, block: CasBlock, token_tensors: Mapping[str, np.ndarray]) -> Draft:
+        """The same, but the shard does not count yet."""
         from safetensors.numpy import save_file
 
         tensors = {
@@ -140,10 +144,10 @@ class CasStore:
             "token_ptr": block.token_ptr,
             "token_ids": block.token_ids,
             "token_offsets": block.token_offsets,
-            **(token_tensors or {}),
+            **token_tensors,
         }
         tensors = {key: np.ascontiguousarray(value) for key, value in tensors.items()}
-        self.shards.write(name, lambda part: save_file(tensors, part), made_of)
+        return self.shards.draft(name, lambda part: save_file(tensors, part))
 
     def read(self, name: str) -> CasBlock:
         """Read one shard, without the activations of single tokens.

@@ -35,15 +35,15 @@ from competency_gaps.runs.scores import Scored, check_scores, match_scores, writ
 from competency_gaps.sae import GateFigures
 from competency_gaps.sae.pair import LoadedPair
 from competency_gaps.stages.estimate import estimate_reading
-from competency_gaps.stages.extraction import Extraction, ExtractionStage
+from competency_gaps.stages.extraction import Extraction
 from competency_gaps.stages.gate import pass_gate
 from competency_gaps.stages.items import items_table
 from competency_gaps.stages.judging import Judged, JudgingStage
 from competency_gaps.stages.naming import InPlace, name_run
+from competency_gaps.stages.reading import Engine, read_here, read_suite
 from competency_gaps.stages.results import write_results
 from competency_gaps.stages.setting import Setting, set_up
 from competency_gaps.stages.tables import has_lift
-from competency_gaps.stages.unreadable import excluded_line
 
 
 def run(
@@ -52,6 +52,7 @@ def run(
     progress: Progress | None = None,
     command: str = "",
     pair: LoadedPair | None = None,
+    engine: Engine = read_here,
 ) -> RunFolder:
     """Audit a model: score benchmarks, read its concepts, and write a run folder.
 
@@ -67,6 +68,8 @@ def run(
         The command line, for the manifest.
     pair
         The configuration's model and SAE if they are loaded already; None: they are loaded here.
+    engine
+        Reads the shards that are missing.
 
     Raises
     ------
@@ -80,10 +83,12 @@ def run(
         # Else a change of the run that stood here, which a kill interrupted, would be put upon the tables of this one.
         settle(folder, MANIFEST_FILE)
         check_scores(folder)
-        return _run(config, folder, progress, command, pair)
+        return _run(config, folder, progress, command, pair, engine)
 
 
-def _run(config: RunConfig, folder: Path, progress: Progress, command: str, pair: LoadedPair | None) -> RunFolder:
+def _run(
+    config: RunConfig, folder: Path, progress: Progress, command: str, pair: LoadedPair | None, engine: Engine
+) -> RunFolder:
     clock = _Clock()
     judging = JudgingStage(folder, config.judge, progress)
     # Read and matched before hours of work: a wrong cell shows now, wrong ids once the items are there.
@@ -95,7 +100,7 @@ def _run(config: RunConfig, folder: Path, progress: Progress, command: str, pair
     gate, sampled = pass_gate(setting, folder, progress)
     progress.say(gate.sentence() + (" - does not fit, but forced" if gate.forced else ""))
     clock.lap("gate")
-    read, store = _read(setting, folder, progress)
+    read, store = read_suite(setting, folder, engine, progress)
     prepared = {name: extraction.items for name, extraction in read.items()}
     judged = judging.run(prepared, {name: extraction.responses for name, extraction in read.items()})
     clock.lap("reading")
@@ -137,24 +142,6 @@ def _claim(setting: Setting, folder: Path, progress: Progress) -> None:
     if not resumed:
         cost = estimate_reading(setting.prepared, setting.extractor, config.span, config.sae.gate_tokens)
         progress.say(cost.sentence())
-
-
-def _read(setting: Setting, folder: Path, progress: Progress) -> tuple[dict[str, Extraction], CasStore]:
-    """Ask the model and read its concepts, benchmark after benchmark."""
-    config = setting.config
-    stage = ExtractionStage(folder, setting.extractor, config.span, setting.bos_id, config.generation)
-    total = sum(item.excluded is None for items in setting.prepared.values() for item in items)
-    read = {}
-    with progress.stage("reading", total=total, unit="items") as bar:
-        for number, (name, items) in enumerate(setting.prepared.items()):
-            bar.note(name)
-            read[name] = stage.run(f"b{number:03d}", name, items, bar)
-    for name, extraction in read.items():
-        pairs = zip(extraction.items, setting.prepared[name], strict=True)
-        unreadable = [after for after, before in pairs if after.excluded is not None and before.excluded is None]
-        if unreadable:
-            progress.say(excluded_line(name, unreadable, len(extraction.items)))
-    return read, stage.store
 
 
 def _make_tables(

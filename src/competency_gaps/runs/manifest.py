@@ -12,8 +12,9 @@ from competency_gaps.checked import FILES, check_document, damaged, entry_of, pa
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.lock import hold
+from competency_gaps.text import shorten, visible
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 FILE = "manifest.json"
 BY_CONCEPT = "activations/by-concept/checks.json"
 """The one file with checksums that is no table: it holds those of the arrays beside it."""
@@ -62,12 +63,16 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         version = held["schema_version"]
         # Another version may have other rules for its checksum as well.
         content = check_document(held) if version == SCHEMA_VERSION else held
+        if version == SCHEMA_VERSION and not isinstance(content[FILES], dict):
+            raise ValueError("it does not list the run's files")
     except (OSError, ValueError, KeyError) as error:
         raise damaged(path, error, _AGAIN) from error
     if version != SCHEMA_VERSION:
+        versions = content.get("versions")
+        wrote = versions.get("competency-gaps", "unknown") if isinstance(versions, dict) else "unknown"
         raise UserError(
-            f"{path} has schema_version {version!r}, but this version of competency-gaps reads {SCHEMA_VERSION}. "
-            f"Open it with the version that wrote it ({content.get('versions', {}).get('competency-gaps', 'unknown')})."
+            f"{path} has schema_version {shorten(visible(repr(version)), 40)}, but this version of competency-gaps "
+            f"reads {SCHEMA_VERSION}. Open it with the version that wrote it ({shorten(visible(str(wrote)), 40)})."
         )
     return content
 
@@ -83,10 +88,7 @@ class RunChange:
 
     def commit(self, **changed: Any) -> None:
         """Put the tables in place, with the manifest and what is ``changed`` in it."""
-        known = self.manifest
-        if FILES not in known:  # an earlier version wrote it
-            known = {**known, FILES: _files(self._change.folder)}
-        self._change.commit({**known, **changed})
+        self._change.commit({**self.manifest, **changed})
 
 
 @contextmanager
@@ -151,12 +153,8 @@ def adding_to_run(folder: Path, manifest: Mapping[str, Any]) -> Iterator[None]:
 
 def _check_same(folder: Path, now: Mapping[str, Any], then: Mapping[str, Any]) -> None:
     """Raise UserError if a run has other items or concepts than it had; other models' scores may have been added."""
-    of_tables = [
-        [manifest[FILES].get(name) for name in ("items.parquet", "concepts.parquet")]
-        for manifest in (now, then)
-        if FILES in manifest
-    ]
-    if now.get("created") != then.get("created") or any(known != of_tables[0] for known in of_tables):
+    tables = ("items.parquet", "concepts.parquet")
+    if now["created"] != then["created"] or any(now[FILES].get(name) != then[FILES].get(name) for name in tables):
         raise UserError(
             f"the run {folder} changed while it was read: what was computed is of the run as it was. Run the same "
             "command again."

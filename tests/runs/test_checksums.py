@@ -188,6 +188,23 @@ def test_arrays_by_concept_are_compared_block_by_block(tiny_run, tmp_path, monke
             ByConcept(tmp_path).columns(0, tiny_run.width)
 
 
+@pytest.mark.parametrize("made", [np.zeros(()), np.zeros(3), np.zeros((3, 2), np.float32)])
+def test_an_array_of_another_kind_is_refused(tmp_path, made):
+    path = tmp_path / "cas.npy"
+    np.save(path, made)
+    with pytest.raises(UserError, match="missing or damaged: it is an array of"):
+        checked_array.CheckedArray(path, checked_array.checks_of(path), np.float32)
+
+
+def test_no_memory_is_taken_for_what_an_array_says_of_itself(tmp_path):
+    path = tmp_path / "cas.npy"
+    np.save(path, np.zeros(1, np.float32))
+    path.write_bytes(path.read_bytes().replace(b"(1,), }             ", b"(99999999999999,), }"))
+    assert b"99999999999999" in path.read_bytes()
+    with pytest.raises(UserError, match="missing or damaged: it is an array of"):
+        checked_array.CheckedArray(path, checked_array.checks_of(path), np.float32)
+
+
 def test_every_bit_of_a_shard_counts(folder, tiny_run):
     """Whichever tensor, or the header, is damaged: an item's row is right, or the shard is named."""
     path = sorted((folder / "activations").glob("b000-*.safetensors"))[0]

@@ -102,13 +102,7 @@ def _read_header(file: Path, dtype: np.dtype, shape: tuple[int, ...]) -> tuple[i
             raise ValueError(f"it is of version {version} of its format, expected (1, 0)")
         known, by_column, kind = np.lib.format.read_array_header_1_0(handle)
         offset = handle.tell()
-    size = dtype.itemsize * math.prod(known)
-    if (
-        kind != dtype
-        or known[1:] != shape
-        or not known
-        or (by_column and shape)
-        or offset + size != file.stat().st_size
-    ):
+    whole = offset + dtype.itemsize * math.prod(known) == file.stat().st_size
+    if kind != dtype or not known or known[1:] != shape or (by_column and shape) or not whole:
         raise ValueError(f"it is an array of {kind} and shape {known}, expected {dtype} and (rows, {shape})")
     return int(known[0]), offset

@@ -68,7 +68,7 @@ class RunFiles:
         return table
 
     def collect(self, name: str, table: pl.LazyFrame) -> pl.DataFrame:
-        """Read what was scanned; raises UserError if polars cannot (those of a run that is being made have no checksums)."""
+        """Read what was scanned; raises UserError if polars cannot."""
         try:
             return table.collect()
         except (pl.exceptions.PolarsError, OSError) as error:

@@ -20,7 +20,7 @@ from competency_gaps.activations import checked_array
 from competency_gaps.activations.by_concept import ByConcept, write_by_concept
 from competency_gaps.errors import UserError
 from competency_gaps.runs import files
-from competency_gaps.runs.manifest import BY_CONCEPT, FILE, read_manifest
+from competency_gaps.runs.manifest import BY_CONCEPT, FILE, read_manifest, set_aside
 from competency_gaps.runs.scores import read_scores
 from core_helpers import ROOT, assert_same_run, seal
 
@@ -258,6 +258,11 @@ def test_damaged_scores_are_not_carried_into_a_run_that_is_made_again(folder, ti
     again = competency_gaps.run(tiny_config, folder)
     assert again.models.height == 1
     again.add_scores(scores(again, one=0.5))
+    set_aside(folder)  # killed while the tables were made anew
+    flip(folder / "scores.parquet")
+    with pytest.raises(UserError, match=r"scores\.parquet is damaged"):
+        competency_gaps.run(tiny_config, folder)
+    flip(folder / "scores.parquet")
     assert competency_gaps.run(tiny_config, folder).models.height == 2, "they stay with the run"
 
 

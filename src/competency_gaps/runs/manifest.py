@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from competency_gaps.change import Change, Write, changing, settle
-from competency_gaps.checked import FILES, check_document, damaged, entry_of, parse_document, write_document
+from competency_gaps.checked import (
+    FILES,
+    check_document,
+    damaged,
+    entry_of,
+    parse_document,
+    read_document,
+    write_document,
+)
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.lock import hold
@@ -18,19 +26,33 @@ SCHEMA_VERSION = 7
 FILE = "manifest.json"
 BY_CONCEPT = "activations/by-concept/checks.json"
 """The one file with checksums that is no table: it holds those of the arrays beside it."""
+_FORMER = ".manifest.json.former"
+"""The manifest of a run whose tables are being made anew."""
 _AGAIN = "Run 'cgaps run' on the folder again."
 
 
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
     """Write the manifest, with the checksums of the tables in the folder.
 
-    It is written last: a folder with a manifest is a finished run.
+    It is written when all tables are there: a folder with a manifest is a finished run.
     """
-    write_document(folder / FILE, {**_with_version(content), FILES: _files(folder)})
+    write_document(folder / FILE, {"schema_version": SCHEMA_VERSION, **content, FILES: _files(folder)})
+    (folder / _FORMER).unlink(missing_ok=True)
 
 
-def _with_version(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {"schema_version": SCHEMA_VERSION, **content}
+def set_aside(folder: Path) -> None:
+    """Make a finished run an unfinished one whose tables are made anew; what is not made anew stays known."""
+    if (folder / FILE).is_file():
+        (folder / FILE).replace(folder / _FORMER)
+
+
+def files_of_former(folder: Path) -> Mapping[str, Any]:
+    """What the manifest that was set aside says of the files, by name; empty: there is none that can be read."""
+    try:
+        files = read_document(folder / _FORMER).get(FILES)
+    except (OSError, ValueError):
+        return {}
+    return files if isinstance(files, dict) else {}
 
 
 def _files(folder: Path) -> dict[str, Any]:

@@ -166,7 +166,7 @@ def test_arrays_by_concept_are_compared_block_by_block(tiny_run, tmp_path, monke
         size, whole = path.stat().st_size, path.read_bytes()
         truth = ByConcept(tmp_path).columns(0, tiny_run.width)
         seen = set()
-        for place in range(0, size, max(1, size // 40)):
+        for place in range(0, size, max(1, size // 10)):
             path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
             bad = 0
             for concept in range(tiny_run.width):
@@ -230,6 +230,15 @@ def test_every_bit_of_a_shard_counts(folder, tiny_run):
     path.with_suffix(".json").unlink()
     with pytest.raises(UserError, match=r"b000-0000.* is missing or damaged"):
         competency_gaps.open_run(folder).cas("quiz")
+
+
+def test_items_that_no_shard_has_are_not_taken_for_excluded_ones(folder):
+    held = json.loads((folder / FILE).read_text())
+    held["benchmarks"][0]["shards"].pop()
+    (folder / FILE).write_text(json.dumps(held))
+    seal(folder)
+    with pytest.raises(UserError, match="lack items of the run: the run is damaged"):
+        _ = competency_gaps.open_run(folder).item_rows
 
 
 def test_commands_that_change_a_run_keep_its_checksums(folder, tmp_path):

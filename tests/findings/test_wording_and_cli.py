@@ -189,10 +189,12 @@ def test_wordings_are_stored_with_their_source_and_change_no_number(run):
 
 
 def test_wordings_stored_meanwhile_stay_and_findings_made_anew_are_not_worded(run):
-    folder = run.path
+    folder, known = run.path, run.findings.head(1)
+    two = pl.concat([known, known.with_columns(finding=pl.lit(1, pl.Int32), leader=pl.lit(2, pl.Int32))])
+    write_table(folder, "findings.parquet", two.write_parquet)
     first, second = open_run(folder), open_run(folder)
     requests = wording_requests(first)
-    assert first.findings.height > 1 and second.findings.height > 1
+    assert first.findings.height == second.findings.height == 2
     for number, opened in enumerate((first, second)):
         said = {requests[number].id: answer("Sums below zero", requests[number].id)}
         take_wordings(opened, requests, said, None)

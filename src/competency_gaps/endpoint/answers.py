@@ -25,7 +25,7 @@ _ANSWER = pydantic.TypeAdapter(Answer)
 class AnswerStore:
     r"""Answers by key in an append-only JSONL file, one a line, each on the disk before the next thing happens.
 
-    A line holds a checksum of its answer; those that earlier versions wrote have none, and are taken as they are.
+    A line holds a checksum of its answer.
     Lines end with ``\n`` alone; a text may hold any other line break. A last line that a kill cut off is left out
     with a warning and cut away before anything is appended; one that only lacks its line break is kept.
     Only answers are kept, not failures: what failed is asked again. Of several answers with one key the last counts.

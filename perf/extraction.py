@@ -28,9 +28,9 @@ from competency_gaps.embedded import DEMO_CONFIG
 from competency_gaps.model.batches import pad
 from competency_gaps.model.forward import read_hook
 from competency_gaps.progress import Progress
-from competency_gaps.stages.shard_plan import SHARD_ITEMS, cut_shards
 from competency_gaps.stages.inputs import item_input
 from competency_gaps.stages.setting import Setting, set_up
+from competency_gaps.stages.shard_plan import SHARD_ITEMS, cut_shards
 
 PACKED_LENGTH = 256
 

@@ -24,6 +24,8 @@ from competency_gaps.files import write_atomic, write_json
 log = logging.getLogger(__name__)
 
 
+PRUNED = "pruned.json"
+"""In a folder whose shards were removed."""
 _DRAFT = ".draft"
 """End of a draft's name."""
 
@@ -100,6 +102,7 @@ class ShardFolder:
             If the shard or its checksum is missing, or they do not match.
         """
         path, stamp = self.path(name), self._stamp(name)
+        refuse_pruned(path)
         try:
             known = json.loads(stamp.read_text(encoding="utf-8"))["sha256"]
             if digest(path) == known:
@@ -129,5 +132,23 @@ class ShardFolder:
         except (OSError, ValueError, KeyError, TypeError):
             return digest(path)
 
+    def files(self, name: str) -> tuple[Path, Path]:
+        """A shard's file and its stamp."""
+        return self.path(name), self._stamp(name)
+
     def _stamp(self, name: str) -> Path:
         return self.folder / f"{name}.json"
+
+
+def is_pruned(folder: Path) -> bool:
+    """Whether the shards of a folder were removed to save space."""
+    return (folder / PRUNED).is_file()
+
+
+def refuse_pruned(shard: Path) -> None:
+    """Raise UserError if a shard is not there because it was removed to save space."""
+    if is_pruned(shard.parent):
+        raise UserError(
+            f"{shard} was removed by 'cgaps prune', and this needs the rows of single items. Make the run again in "
+            "another folder, or take a copy of it from before."
+        )

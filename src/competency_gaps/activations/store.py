@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from competency_gaps.activations.pooling import SparseRow, TokenRow
 from competency_gaps.errors import UserError
-from competency_gaps.shards import Draft, ShardFolder
+from competency_gaps.shards import Draft, ShardFolder, refuse_pruned
 
 
 @dataclass(frozen=True)
@@ -177,6 +177,7 @@ def open_shard(file: Path) -> Any:
     """
     from safetensors import SafetensorError, safe_open
 
+    refuse_pruned(file)
     try:
         return safe_open(file, framework="numpy")
     except (OSError, SafetensorError) as error:

@@ -25,6 +25,7 @@ from competency_gaps.outcomes import Kind
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.files import RunFiles
 from competency_gaps.runs.manifest import read_manifest
+from competency_gaps.shards import is_pruned
 from competency_gaps.text import shorten
 
 _SHARD = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
@@ -209,7 +210,7 @@ class RunFolder:
             If the run has no such benchmark.
         """
         entry = self._entry(benchmark)
-        blocks = list(self._store.blocks(_shard_names(entry)))
+        blocks = list(self._store.blocks(shard_names(entry)))
         empty = sp.csr_array((1, self.width), dtype=np.float32)
         stacked = sp.csr_array(sp.vstack([empty, *(block.cas for block in blocks)], format="csr"))
         place = np.zeros(int(entry["items"]), np.int64)
@@ -315,7 +316,9 @@ class RunFolder:
 
     @made_once
     def has_token_activations(self) -> bool:
-        """Whether the run kept activations of single tokens, of some items at least."""
+        """Whether the run keeps activations of single tokens, of some items at least."""
+        if is_pruned(self.base / "activations"):
+            return False
         return self._tokens.any()
 
     def check_concept(self, concept: int) -> None:
@@ -342,7 +345,7 @@ class RunFolder:
 
     @made_once
     def _index(self) -> ShardIndex:
-        known = [(int(entry["items"]), _shard_names(entry)) for entry in self.manifest["benchmarks"]]
+        known = [(int(entry["items"]), shard_names(entry)) for entry in self.manifest["benchmarks"]]
         kept = self.scan("items").select(pl.col("excluded").is_null()).collect()["excluded"].to_numpy()
         return ShardIndex(self._store.shards, known, kept)
 
@@ -365,7 +368,7 @@ class RunFolder:
         return self.files.collect(name, self.scan(name))
 
 
-def _shard_names(entry: dict[str, Any]) -> list[str]:
+def shard_names(entry: dict[str, Any]) -> list[str]:
     """Names of a benchmark's shards.
 
     Raises

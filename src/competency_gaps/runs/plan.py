@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from competency_gaps.installation import versions
 from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.lock import FILE as LOCK
 from competency_gaps.registry import POLICIES, SOURCES
+from competency_gaps.shards import is_pruned
 
 FILE = "plan.json"
 HARNESS = "harness"
@@ -50,8 +53,9 @@ def claim(
     UserError
         If the folder holds another run (the message names the differences) or other files.
     """
-    identity = _identity(config, extractor, bos_id, suite)
+    identity = plan_identity(config, extractor, bos_id, suite)
     path = folder / FILE
+    refuse_pruned(folder)
     if path.is_file():
         differing = sorted(_differences(_read_json(path), identity))
         if differing and not any((folder / name).exists() for name in _RESULTS):
@@ -60,10 +64,19 @@ def claim(
             return False
         _refuse(folder, differing)
         return True
-    _refuse_strangers(folder)
+    refuse_strangers(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_document(path, identity)
     return False
+
+
+def refuse_pruned(folder: Path) -> None:
+    """Raise UserError if the rows of a run were removed: a run in its folder would read everything again."""
+    if is_pruned(folder / "activations"):
+        raise UserError(
+            f"{str(folder)!r} holds a run without its rows: 'cgaps prune' removed them. Choose another run folder to "
+            "make it again; its tables can still be read here."
+        )
 
 
 def planned_model(model: ModelConfig, folder: Path | None) -> ModelConfig:
@@ -110,10 +123,30 @@ def refuse_others(folder: Path, config: RunConfig) -> None:
     """
     path = folder / FILE
     if not path.is_file():
-        _refuse_strangers(folder)
+        refuse_strangers(folder)
     elif any((folder / name).exists() for name in _RESULTS):
         known = _read_json(path)
         _refuse(folder, sorted(_differences({"config": known.get("config")}, {"config": _settings(config)})))
+
+
+def read_plan(folder: Path) -> dict[str, Any]:
+    """The plan of a run's folder.
+
+    Raises
+    ------
+    UserError
+        If it holds no run, or its plan is damaged.
+    """
+    plan = _read_json(folder / FILE)
+    if not plan:
+        kind = "holds no run" if folder.exists() else "does not exist"
+        raise UserError(f"{str(folder)!r} {kind}: expected a folder made by 'cgaps run'.")
+    return plan
+
+
+def plan_differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    """Where two plans differ: settings by their keys, the rest by its place in the plan."""
+    return sorted(_differences(json.loads(json.dumps(a)), json.loads(json.dumps(b))))
 
 
 def _refuse(folder: Path, differing: list[str]) -> None:
@@ -124,7 +157,8 @@ def _refuse(folder: Path, differing: list[str]) -> None:
         )
 
 
-def _refuse_strangers(folder: Path) -> None:
+def refuse_strangers(folder: Path) -> None:
+    """Raise UserError if a folder without a plan holds other files."""
     # A run killed while writing its plan leaves only the partial file; 'cgaps probe garak' and tasks of other
     # harnesses write their files before the plan.
     known = (f".{FILE}.part", LOCK, "garak", HARNESS)
@@ -132,7 +166,10 @@ def _refuse_strangers(folder: Path) -> None:
         raise UserError(f"{str(folder)!r} is not empty and holds no run. Choose another run folder.")
 
 
-def _identity(config: RunConfig, extractor: Extractor, bos_id: int | None, suite: list[Benchmark]) -> dict[str, Any]:
+def plan_identity(
+    config: RunConfig, extractor: Extractor, bos_id: int | None, suite: list[Benchmark]
+) -> dict[str, Any]:
+    """What makes a run this run: its settings, and the content of model, SAE and items."""
     lm, sae, hook = extractor.lm, extractor.sae, extractor.hook
     return {
         "config": _settings(config),

@@ -30,7 +30,6 @@ from competency_gaps.items.remark import Remark
 from competency_gaps.model.attempts import OUT_OF_MEMORY
 from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.model.respond import PromptRequest, Responded, respond
-from competency_gaps.progress import Bar
 from competency_gaps.shards import Draft, ShardFolder
 from competency_gaps.stages.inputs import ItemInput, item_input
 from competency_gaps.stages.items import excluded_table, response_table

@@ -96,9 +96,7 @@ def _run(
     setting = set_up(config, progress, pair, folder)
     scores = _match_scores(setting, rows, progress) if rows else None
     clock.lap("load")
-    _claim(setting, folder, progress)
-    gate, sampled = pass_gate(setting, folder, progress)
-    progress.say(gate.sentence() + (" - does not fit, but forced" if gate.forced else ""))
+    gate, sampled = begin(setting, folder, progress)
     clock.lap("gate")
     read, store = read_suite(setting, folder, engine, progress)
     prepared = {name: extraction.items for name, extraction in read.items()}
@@ -135,14 +133,17 @@ def _match_scores(setting: Setting, rows: Sequence[Scored], progress: Progress) 
     return matched.table
 
 
-def _claim(setting: Setting, folder: Path, progress: Progress) -> None:
-    """Take the run folder, or continue the run in it."""
+def begin(setting: Setting, folder: Path, progress: Progress) -> tuple[GateFigures, LatentFacts]:
+    """Take the run folder, or continue the run in it, and measure the SAE."""
     config = setting.config
     resumed = claim(folder, config, setting.extractor, setting.bos_id, setting.suite)
     progress.say(f"{'Going on with' if resumed else 'Run folder'} {folder}")
     if not resumed:
         cost = estimate_reading(setting.prepared, setting.extractor, config.span, config.sae.gate_tokens)
         progress.say(cost.sentence())
+    gate, sampled = pass_gate(setting, folder, progress)
+    progress.say(gate.sentence() + (" - does not fit, but forced" if gate.forced else ""))
+    return gate, sampled
 
 
 def _make_tables(

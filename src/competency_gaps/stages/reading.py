@@ -19,6 +19,7 @@ from competency_gaps.activations.store import CasStore
 from competency_gaps.errors import UserError
 from competency_gaps.items.remark import Remark
 from competency_gaps.progress import Bar, Progress
+from competency_gaps.runs.part import Part
 from competency_gaps.stages.extraction import Extraction, ShardReader, unreadable
 from competency_gaps.stages.setting import Setting
 from competency_gaps.stages.shard_plan import BenchmarkPlan, Shard, plan_suite
@@ -56,6 +57,11 @@ class Work:
     """Per benchmark, why items could not be read."""
     tried: Counter[str] = field(default_factory=Counter)
     """Per benchmark, items that were read or could not be."""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all shards of the run."""
+        return [shard.name for plan in self.plans for shard in plan.shards]
 
     def check(self, task: Task, reasons: Sequence[Remark]) -> None:
         """Count a shard's unreadable items; raise if they are too many in its benchmark."""
@@ -123,16 +129,6 @@ def read_here(work: Work) -> None:
         work.reader.files.commit(draft)
 
 
-class Part(NamedTuple):
-    """Every ``of``-th shard, from number ``number`` on, which begins at 1."""
-
-    number: int
-    of: int
-
-    def __str__(self) -> str:
-        return f"{self.number}/{self.of}"
-
-
 @dataclass(frozen=True)
 class ReadPart:
     """Reads a part of the shards in this process."""
@@ -141,16 +137,10 @@ class ReadPart:
 
     def __call__(self, work: Work) -> None:
         """Read what is missing of the part; the bar counts only this."""
-        own = set(part_of(self.part, work.plans))
+        own = set(self.part.choose(work.names))
         work.missing = [task for task in work.missing if task.shard.name in own]
         work.bar.expect(work.bar.done + sum(len(task.shard.members) for task in work.missing))
         read_here(work)
-
-
-def part_of(part: Part, plans: Sequence[BenchmarkPlan]) -> list[str]:
-    """Names of the shards of a part: long items and short ones come to each, because shards go from long to short."""
-    names = [shard.name for plan in plans for shard in plan.shards]
-    return names[part.number - 1 :: part.of]
 
 
 def read_nothing(work: Work) -> None:

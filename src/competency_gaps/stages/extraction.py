@@ -1,8 +1,7 @@
 """The extraction stage: the model's responses, their scores and the CAS rows of a benchmark, in shards.
 
-Its steps are apart, because shards may be read by other processes and machines: :mod:`competency_gaps.stages.shard_plan`
-cuts a benchmark into shards, :meth:`ShardReader.read` reads one of them, and :func:`collect` puts finished ones
-together.
+Its steps are apart, because shards may be read by other processes and machines: ``shard_plan`` cuts a benchmark into
+shards, :meth:`ShardReader.read` reads one of them, and :meth:`ShardReader.collect` puts finished ones together.
 
 The pass over a prompt that scores its options or begins its answer also gives the activations of the prompt's span.
 Only if there is no such pass, or the span includes the response, a separate pass, which ends at the hook, gives the

@@ -79,7 +79,7 @@ def merge(folders: Sequence[Path], out: Path, progress: Progress, command: str =
     finished = [(folder / MANIFEST).is_file() for folder in folders]
     if any(finished) and not all(finished):
         raise UserError(
-            f"{folders[finished.index(False)]} is no finished run, and {folders[finished.index(True)]} is one: expected "
+            f"{folders[finished.index(True)]} is a finished run, and {folders[finished.index(False)]} is none: expected "
             "either the parts of one run, or finished runs."
         )
     for folder in folders:
@@ -166,8 +166,8 @@ def _refuse_tasks(config: RunConfig) -> None:
     for choice in config.benchmarks:
         if asks_the_model(choice):
             raise UserError(
-                f"{choice.name}: a task that asks the model itself cannot be read in parts or joined. Run it alone, and "
-                "give its log as a benchmark."
+                f"{choice.name}: a task that asks the model itself cannot be read in parts or joined. Run it alone, "
+                "and give its log as a benchmark."
             )
 
 

@@ -1,4 +1,4 @@
-"""Parts of a run, joined, are the run; runs over different benchmarks, joined, are one run; what is lacking is named."""
+"""Parts of a run, joined, are the run; so are runs over different benchmarks; what is lacking is named."""
 
 from __future__ import annotations
 

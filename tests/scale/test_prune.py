@@ -53,5 +53,5 @@ def test_a_pruned_run_is_not_read_again(pruned, tiny_config):
 
 
 def test_what_is_no_run_is_not_pruned(tmp_path):
-    with pytest.raises(UserError, match="does not exist|is not a run"):
+    with pytest.raises(UserError, match=r"does not exist|is not a run"):
         cg.prune(tmp_path / "none")

@@ -79,7 +79,7 @@ def merge(folders: Sequence[Path], out: Path, progress: Progress, command: str =
     finished = [(folder / MANIFEST).is_file() for folder in folders]
     if any(finished) and not all(finished):
         raise UserError(
-            f"{folders[finished.index(True)]} is a finished run, and {folders[finished.index(False)]} is none: expected "
+            f"{folders[finished.index(True)]} is a finished run, {folders[finished.index(False)]} is none: expected "
             "either the parts of one run, or finished runs."
         )
     for folder in folders:

@@ -193,6 +193,7 @@ class Pool:
 
 def _release(setting: Setting) -> None:
     """Free the driver's weights, which are not needed any more: a worker beside it loads its own."""
-    for module in (setting.lm.model, setting.sae.sae):
+    modules: tuple[Any, ...] = (setting.lm.model, setting.sae.sae)
+    for module in modules:
         for parameter in module.parameters():
             parameter.data = parameter.data.new_empty(0)

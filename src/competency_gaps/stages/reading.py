@@ -7,6 +7,7 @@ Which shards there are does not depend on it, so results do not either.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -125,7 +126,7 @@ def read_here(work: Work) -> None:
     """Read all missing shards in this process."""
     for task in work.missing:
         work.bar.note(task.plan.name)
-        draft = work.reader.read(task.plan, task.shard, work.bar.advance, lambda why, task=task: work.check(task, why))
+        draft = work.reader.read(task.plan, task.shard, work.bar.advance, functools.partial(work.check, task))
         work.reader.files.commit(draft)
 
 

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.timeout(1500)
 @pytest.fixture(scope="module")
 def ray():
     """A cluster on this machine for all tests, since it takes long to start."""
-    with cluster(cg.RayWorkers(workers=2)) as started:
+    with cluster(cg.RayWorkers(workers=2, threads=1)) as started:
         yield started
 
 
@@ -64,7 +64,7 @@ def test_the_number_of_workers_changes_nothing(ray, config, straight, tmp_path):
         made = cg.run(
             config,
             tmp_path / str(workers),
-            workers=cg.RayWorkers(workers=workers),
+            workers=cg.RayWorkers(workers=workers, threads=1),
             progress=Progress(Console(file=said)),
         )
         assert said.getvalue().count("a worker reads") == workers
@@ -83,7 +83,7 @@ def test_the_shard_of_a_killed_worker_goes_to_another(ray, config, straight, tmp
 
     monkeypatch.setattr(Pool, "_give", kills)
     progress = Progress(Console(file=said))
-    made = cg.run(config, tmp_path / "run", workers=cg.RayWorkers(workers=1), progress=progress)
+    made = cg.run(config, tmp_path / "run", workers=cg.RayWorkers(workers=1, threads=1), progress=progress)
     assert killed and "a worker failed on shard" in said.getvalue()
     assert_same_run(made, straight)
 
@@ -91,7 +91,7 @@ def test_the_shard_of_a_killed_worker_goes_to_another(ray, config, straight, tmp
 DRIVER = """
 import json, sys
 import competency_gaps as cg
-cg.run(json.loads(sys.argv[1]), sys.argv[2], workers=cg.RayWorkers(address=sys.argv[3], workers=1))
+cg.run(json.loads(sys.argv[1]), sys.argv[2], workers=cg.RayWorkers(address=sys.argv[3], workers=1, threads=1))
 """
 
 
@@ -111,7 +111,7 @@ def test_a_killed_driver_goes_on(ray, config, straight, tmp_path):
         driver.wait()
     kept = {path: path.stat().st_mtime_ns for path in (folder / "responses").glob("*.json")}
     assert not (folder / "manifest.json").exists()
-    made = cg.run(config, folder, workers=cg.RayWorkers(workers=1))
+    made = cg.run(config, folder, workers=cg.RayWorkers(workers=1, threads=1))
     assert_same_run(made, straight)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept, "what was finished is not read again"
     assert not list(folder.rglob(".*draft*"))
@@ -136,7 +136,7 @@ def test_an_item_with_nan_is_excluded_alone(ray, tiny_config, tmp_path):
         "sae": {**tiny_config["sae"], "force": True},
         "benchmarks": [objects("given", items, "imported")],
     }
-    made = cg.run(config, tmp_path / "ray", workers=cg.RayWorkers(workers=1))
+    made = cg.run(config, tmp_path / "ray", workers=cg.RayWorkers(workers=1, threads=1))
     assert [str(i) for i, why in enumerate(made.items["excluded"]) if why is not None] == ["7"]
     assert_same_run(made, cg.run(config, tmp_path / "here"))
 
@@ -148,7 +148,7 @@ def test_a_worker_that_would_read_another_run_is_refused(ray, config, tmp_path, 
     sent = {**config, "model": {**config["model"], "name": str(other), "max_length": 200}}
     monkeypatch.setattr(on_ray, "as_dict", lambda _: cg.api.make.read_config(sent).model_dump(mode="json"))
     with pytest.raises(UserError, match=r"would read another run, which differs in model.max_length, model.name"):
-        cg.run(config, tmp_path / "run", workers=cg.RayWorkers(workers=1))
+        cg.run(config, tmp_path / "run", workers=cg.RayWorkers(workers=1, threads=1))
 
 
 def test_workers_that_do_not_fit_are_refused(ray, config, tmp_path):

@@ -29,7 +29,8 @@ def make_small(patch) -> None:
 def config(tiny_config):
     quiz, sums = tiny_config["benchmarks"]
     told = {**sums, "name": "told", "policy": "none", "options": {"max_new_tokens": 4}, "limit": 10}
-    return {**tiny_config, "benchmarks": [quiz, sums, told], "generation": {"temperature": 0.9}}
+    forced = {**tiny_config["sae"], "force": True}  # a sample of one of the benchmarks alone is too small for it
+    return {**tiny_config, "sae": forced, "benchmarks": [quiz, sums, told], "generation": {"temperature": 0.9}}
 
 
 @pytest.fixture(scope="module")

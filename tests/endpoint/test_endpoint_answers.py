@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
+from competency_gaps.checked import with_checksum
 from competency_gaps.endpoint import Answer, AnswerStore
 from competency_gaps.errors import MachineError, UserError
 
@@ -87,9 +88,8 @@ def test_errors_are_not_kept(tmp_path):
 )
 def test_a_damaged_or_foreign_file_is_refused_and_left_alone(tmp_path, line):
     path = tmp_path / "answers.jsonl"
-    data = (
-        json.dumps(asdict(answer(1))).encode() + b"\n" + line + b"\n" + json.dumps(asdict(answer(2))).encode() + b"\n"
-    )
+    first, last = (json.dumps(with_checksum(asdict(answer(number)))).encode() + b"\n" for number in (1, 2))
+    data = first + line + b"\n" + last
     path.write_bytes(data)
     with pytest.raises(UserError, match=r"answers\.jsonl', line 2: .*delete the line"):
         AnswerStore(path)

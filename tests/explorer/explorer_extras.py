@@ -15,7 +15,7 @@ from explorer_runs import SECRETS, Made
 import competency_gaps as cg
 from competency_gaps.checked import write_document
 from competency_gaps.runs.scores import Scored, add_scores
-from core_helpers import seal
+from core_helpers import seal, seal_dictionary
 
 WINDOW = "the cat <b>sat\u202e on a mat"
 PROBE = {
@@ -183,3 +183,4 @@ def add_exemplars(dictionary: Path) -> None:
             "activations": pl.Series([[0.0, 0.5, 0.0, 0.0, 2.0], [0.0, 3.0]], dtype=pl.List(pl.Float32)),
         }
     ).write_parquet(dictionary / "exemplars.parquet")
+    seal_dictionary(dictionary)

@@ -12,7 +12,7 @@ import pytest
 from explorer_extras import PROBE
 from explorer_runs import HOME, MODEL, NAMES, SECRETS, SIZES, hostile_run
 
-from competency_gaps.checked import write_document
+from competency_gaps.checked import with_checksum, write_document
 from competency_gaps.dictionary.folder import dictionary_of
 from competency_gaps.explorer.parts import Parts
 from competency_gaps.findings.answer import answer, answer_dict
@@ -299,8 +299,7 @@ def test_a_lone_surrogate_passes(tmp_path):
     path = made.run / "manifest.json"
     content = json.loads(path.read_text())
     content["command"] = "cgaps run \ud800.yaml"
-    del content["checksum"]
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(with_checksum(content)))
     assert (
         "ud800"
         in json.loads(Parts(open_folder(made.run), key="k").read("run.json"))["command"]

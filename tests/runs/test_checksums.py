@@ -18,6 +18,7 @@ import competency_gaps
 from competency_gaps import change, checked
 from competency_gaps.activations import checked_array
 from competency_gaps.activations.by_concept import ByConcept, write_by_concept
+from competency_gaps.activations.store import CasStore
 from competency_gaps.errors import UserError
 from competency_gaps.runs import files
 from competency_gaps.runs.manifest import BY_CONCEPT, FILE, read_manifest, set_aside
@@ -230,6 +231,12 @@ def test_every_bit_of_a_shard_counts(folder, tiny_run):
     path.with_suffix(".json").unlink()
     with pytest.raises(UserError, match=r"b000-0000.* is missing or damaged"):
         competency_gaps.open_run(folder).cas("quiz")
+
+
+def test_a_shard_of_more_concepts_than_the_sae_has_is_refused(tiny_run):
+    name = tiny_run.manifest["benchmarks"][0]["shards"][0]
+    with pytest.raises(UserError, match=f"{name}.safetensors is damaged: "):
+        CasStore(tiny_run.path / "activations", 3).read(name)
 
 
 def test_items_that_no_shard_has_are_not_taken_for_excluded_ones(folder):

@@ -176,7 +176,7 @@ def adding_to_run(folder: Path, manifest: Mapping[str, Any]) -> Iterator[None]:
 def _check_same(folder: Path, now: Mapping[str, Any], then: Mapping[str, Any]) -> None:
     """Raise UserError if a run has other items or concepts than it had; other models' scores may have been added."""
     tables = ("items.parquet", "concepts.parquet")
-    if now["created"] != then["created"] or any(now[FILES].get(name) != then[FILES].get(name) for name in tables):
+    if now.get("created") != then.get("created") or any(now[FILES].get(key) != then[FILES].get(key) for key in tables):
         raise UserError(
             f"the run {folder} changed while it was read: what was computed is of the run as it was. Run the same "
             "command again."

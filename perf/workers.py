@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python perf/workers.py [CONFIG.yaml] [--rounds 3] [--set a.b=value ...]
 
 The cluster is started once, and workers are timed from the first that is ready, so that loading does not count. Rounds
-alternate between one and two workers; medians are printed. Needs two free cores; the default configuration is the demo's.
+alternate between one and two workers; medians are printed. Needs two free cores; the default is the demo.
 """
 
 from __future__ import annotations

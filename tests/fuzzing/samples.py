@@ -184,6 +184,9 @@ def tables(folder: Path) -> list[Path]:
     frame.with_columns(choices=[["a", "b"]] * 4).write_parquet(folder / "a.parquet")
     more = {"choices": ["a", "b"], "answer": 1, "metric": "choice", "group": "g", "cluster": "c"}
     lines(folder / "a.jsonl", [{**row, **more} for row in rows])
+    frame.drop("prompt").write_csv(folder / "scores.csv")
+    frame.drop("prompt").write_parquet(folder / "scores.parquet")
+    lines(folder / "scores.jsonl", frame.drop("prompt").to_dicts())
     return sorted(folder.iterdir())
 
 
@@ -207,7 +210,7 @@ def configurations(folder: Path) -> list[Path]:
     document(folder / "a.json", content)
     text = "# A run\nmodel: &m {name: somewhere, dtype: float32}\nsae: {folder: sae}\nbenchmarks:\n"
     text += "  - name: a\n    source: {kind: file, path: a.jsonl}\n    policy: choice\n    limit: 0x10\n"
-    (folder / "a.yaml").write_text(text + "out: 2026-01-01\nbatch_tokens: 256\nspan: question\n")
+    (folder / "a.yaml").write_text(text + "near_repeats: true\nbatch_tokens: 256\nspan: question\n")
     return [folder / "a.json", folder / "a.yaml"]
 
 

@@ -58,7 +58,7 @@ class Tally:
 
 def child(name: str, seed: int, first: int, until: float, megabytes: int, work: Path, keep: Path) -> None:
     """Read cases until it is time; writes a line before and after each."""
-    from cases import Cases
+    from fuzz_cases import Cases
 
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
@@ -159,7 +159,7 @@ def main() -> None:
         name, seed, first, until, megabytes, work, keep = sys.argv[2:]
         child(name, int(seed), int(first), float(until), int(megabytes), Path(work), Path(keep))
         return
-    from readers import READERS
+    from fuzz_readers import READERS
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10, help="of each reader")

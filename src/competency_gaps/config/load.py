@@ -10,7 +10,6 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.text import shorten
 
 C = TypeVar("C", bound=BaseModel)
 
@@ -29,7 +28,7 @@ def read_yaml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         raise UserError(f"configuration {str(path)!r}: there is no such file.") from error
     # ValueError: no UTF-8, a day or number that there is none of.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"configuration {str(path)!r} is not valid YAML: {shorten(str(error), 500)}") from error
+        raise UserError(f"configuration {str(path)!r} is not valid YAML: {error}") from error
     if not isinstance(data, dict):
         raise UserError(f"configuration {str(path)!r}: expected a mapping of keys, found {type(data).__name__}.")
     apply_overrides(data, overrides)
@@ -111,7 +110,7 @@ def _fault(kind: type[BaseModel], fault: Any, spell: Callable[[str], str]) -> st
         return f"{where}: there is no such key.{hint}"
     if fault["type"] == "missing":
         return f"{where}: is required."
-    given = "" if isinstance(fault.get("input"), (dict, list)) else f", found {shorten(repr(fault.get('input')), 200)}"
+    given = "" if isinstance(fault.get("input"), (dict, list)) else f", found {fault.get('input')!r}"
     return f"{where}: {fault['msg'].removeprefix('Value error, ')}{given}"
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import samples
+import fuzz_samples as samples
 
 import competency_gaps as cg
 from competency_gaps.activations.checked_array import checks_of

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import sys
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import polars as pl
@@ -276,10 +278,11 @@ def saes(folder: Path) -> list[Path]:
 
 def run(folder: Path) -> list[Path]:
     """A finished run with what other commands add to it."""
-    explorer_runs.HUGE = 2_000
     (folder / "made").mkdir()
-    made = explorer_runs.hostile_run(folder / "made")
+    with patch.object(explorer_runs, "HUGE", 2_000):
+        made = explorer_runs.hostile_run(folder / "made")
     explorer_extras.with_extras(made, folder)
+    shutil.rmtree(folder / "made")
     return [folder / "run"]
 
 

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mutations import OUTSIDE, mutate_folder
-from readers import READERS, REFUSALS, Reader, reseal
+from fuzz_mutations import OUTSIDE, mutate_folder
+from fuzz_readers import READERS, REFUSALS, Reader, reseal
 
 from competency_gaps.errors import CompetencyGapsError
 
@@ -41,7 +41,7 @@ class Cases:
     Parameters
     ----------
     name
-        In ``readers.READERS``.
+        In ``fuzz_readers.READERS``.
     work
         An empty folder. Cases are read in ``case`` within it; ``outside`` beside that is not to be touched.
     """

@@ -76,7 +76,7 @@ def stopped_at(folder: Path, step: int, stop) -> bool:
         fail_at(step, fail)
         try:
             put(folder)
-        except BaseException:
+        except (KeyboardInterrupt, OSError):
             os._exit(1)
         os._exit(0)
     return os.waitpid(process, 0)[1] != 0
@@ -207,8 +207,7 @@ def test_a_document_that_says_something_else_is_noticed(tmp_path):
     for place in range(len(raw)):
         path.write_bytes(raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :])
         with contextlib.suppress(ValueError):
-            # What is left of it may be laid out otherwise, or have no checksum: what it says is the same.
-            assert {key: held for key, held in read_document(path).items() if key in content} == content
+            assert read_document(path) == content  # it may be laid out otherwise
     # The order of its keys says nothing.
     held = json.loads(raw)
     path.write_text(json.dumps(dict(reversed(held.items()))))

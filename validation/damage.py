@@ -19,6 +19,7 @@ import hashlib
 import json
 import logging
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -216,13 +217,22 @@ def judged(outcome: Outcome, whole: Outcome, damaged: Sequence[Path]) -> str | N
     if error is not None and not isinstance(error, (UserError, MachineError)):
         return f"{type(error).__name__}: {str(error)[:300]}"
     said = " ".join([str(error or ""), *outcome.warnings])
-    # A shard is named by its data or by its checksum, an array by its folder.
-    known = {part for file in damaged for part in (file.name, file.stem, file.parent.name)}
-    if error is not None and not any(part in said for part in known):
+    is_named = any(re.search(rf"(?<![\w.-]){re.escape(name)}(?!\w)", said) for file in damaged for name in _names(file))
+    if error is not None and not is_named:
         return f"names no damaged file: {said[:300]}"
-    if error is None and outcome.answer != whole.answer and not any(part in said for part in known):
+    if error is None and outcome.answer != whole.answer and not is_named:
         return "silent: another answer, and no error"
     return None
+
+
+def _names(file: Path) -> set[str]:
+    """How a message may name a file: a shard by its data or its checksum, arrays and outcomes by their folder."""
+    names = {file.name}
+    if {"activations", "responses"} & set(file.parts):
+        names.add(file.stem)
+    if file.parent.name == "by-concept" or file.parent.parent.name == "outcomes":
+        names.add(file.parent.name)
+    return names
 
 
 def trials(

@@ -1,7 +1,7 @@
 """Files with checksums: what was damaged since it was written is noticed before it is read.
 
 A document (JSON) holds a checksum of its own content. A table's checksum stands in the document of its folder, under
-``files``. Documents that earlier versions wrote have no checksums, and tables without one are read as they are.
+``files``.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def write_document(path: Path, content: Mapping[str, Any]) -> None:
 
 def with_checksum(content: Mapping[str, Any]) -> dict[str, Any]:
     """The content as plain JSON has it, with a checksum."""
-    plain = json.loads(json.dumps(content, allow_nan=False))
+    plain = json.loads(json.dumps({key: value for key, value in content.items() if key != CHECKSUM}, allow_nan=False))
     return {**plain, CHECKSUM: _checksum(plain)}
 
 
@@ -109,9 +109,11 @@ def parse_document(raw: bytes) -> dict[str, Any]:
 
 
 def check_document(held: Mapping[str, Any]) -> dict[str, Any]:
-    """Take a parsed document's checksum off it; raises ValueError if its content does not match that."""
+    """Take a parsed document's checksum off it; raises ValueError if it has none, or its content does not match it."""
     content = {key: value for key, value in held.items() if key != CHECKSUM}
-    if CHECKSUM in held and held[CHECKSUM] != _checksum(content):
+    if CHECKSUM not in held:
+        raise ValueError("it has no checksum")
+    if held[CHECKSUM] != _checksum(content):
         raise ValueError("its content does not match its checksum")
     return content
 

@@ -249,7 +249,7 @@ def test_nothing_at_all(tmp_path):
     assert none["act_ptr"].tolist() == [0] and all(len(none[name]) == 0 for name in KEPT[1:])
     silent = token_row(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
     assert token_tensors([silent], [np.arange(3)], 3)["act_ptr"].tolist() == [0, 0]
-    reader = TokenReader(ShardIndex(ShardFolder(Path("nowhere"), ".safetensors"), []))
+    reader = TokenReader(ShardIndex(ShardFolder(Path("nowhere"), ".safetensors"), [], np.zeros(0, bool)))
     assert reader.read(0, []) == [] and not reader.any()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import polars as pl
 import pytest
@@ -92,7 +93,6 @@ def test_tables_and_what_is_said_of_them_change_together(folder, monkeypatch):
     tables = {"labels.parquet": labels.head(1).write_parquet, "similar.parquet": lambda part: part.write_bytes(b"?")}
     with monkeypatch.context() as patch:
         patch.setattr(change, "_complete", lambda *_: None)  # killed before anything took its place
-        patch.setattr(change.Change, "forget", lambda self: None)
         write_dictionary(folder, read_dictionary(folder).sae, exemplars=facts, tables=tables)
     assert (folder / f".{FILE}.next").is_file() and not (folder / "similar.parquet").exists()
     opened = open_dictionary(folder)
@@ -102,10 +102,7 @@ def test_tables_and_what_is_said_of_them_change_together(folder, monkeypatch):
         _ = opened.similar
 
 
-def test_a_table_that_was_put_there_by_hand_is_read(folder):
-    table = open_dictionary(folder).logits
-    (folder / "similar.parquet").unlink(missing_ok=True)
-    table.select("concept").with_columns(similar=pl.lit([], pl.List(pl.Int32))).write_parquet(
-        folder / "similar.parquet"
-    )
-    assert open_dictionary(folder).similar.height == table.height
+def test_a_table_of_another_dictionary_is_not_read(folder):
+    shutil.copy(folder / "logits.parquet", folder / "similar.parquet")
+    with pytest.raises(UserError, match=r"similar\.parquet is not of this dictionary"):
+        _ = open_dictionary(folder).similar

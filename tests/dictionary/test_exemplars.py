@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -445,6 +446,9 @@ def test_a_pass_at_another_hook_or_start_is_refused(lm, sae, tmp_path, text_file
             call(at_hook(lm, sae, other), out, texts=[text_file])
     with pytest.raises(UserError, match=r"differs in bos_id\."):
         call(LoadedPair(lm, sae, first.hook, 0), out, texts=[text_file])
+    changed = replace(lm, identity={**lm.identity, "content_sha256": "0" * 64})
+    with pytest.raises(UserError, match=r"differs in model\."):
+        call(at_hook(changed, sae, "blocks.2.hook_resid_post"), out, texts=[text_file])
     call(first, out, texts=[text_file])
     assert json.loads((out / "dictionary.json").read_text())["exemplars"]["hook_name"] == "blocks.2.hook_resid_post"
 

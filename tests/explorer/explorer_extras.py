@@ -13,6 +13,7 @@ import polars as pl
 from explorer_runs import SECRETS, Made
 
 import competency_gaps as cg
+from competency_gaps.checked import write_document
 from competency_gaps.runs.scores import Scored, add_scores
 from core_helpers import seal
 
@@ -33,10 +34,10 @@ def with_extras(made: Made, folder: Path) -> Made:
     dictionary = shutil.copytree(made.dictionary, folder / "dictionary")
     add_exemplars(dictionary)
     verdict = {"code": "split_halves", "outcome": "few", "tone": "open", "numbers": {}}
-    (run / "robustness.json").write_text(json.dumps({"seed": 0, "verdicts": [verdict]}))
+    write_document(run / "robustness.json", {"seed": 0, "verdicts": [verdict]})
     probe = {"concept": 2, "label": "sums", **PROBE}
     (run / "probes" / "one").mkdir(parents=True)
-    (run / "probes" / "one" / "verdicts.json").write_text(json.dumps({"criterion": {}, "concepts": [probe]}))
+    write_document(run / "probes" / "one" / "verdicts.json", {"criterion": {}, "concepts": [probe]})
     add_match(run)
     add_words(run)
     return Made(run, dictionary)
@@ -125,7 +126,7 @@ def add_match(run: Path) -> None:
     pairs = [{**pair, "concept": 5}, {**pair, "level": "theme", "id": 5}]
     held = by_labels("/home/someone/secret folder/list.yaml", [{"entry": "e1", "description": "sums <b>"}], pairs)
     (run / "matches").mkdir()
-    (run / "matches" / "list.json").write_text(json.dumps(held))
+    write_document(run / "matches" / "list.json", held)
 
 
 TAGS = ("roman", "odd")
@@ -163,7 +164,7 @@ def with_lists(made: Made, folder: Path) -> Made:
     held["examples_run"] = {"path": str(read_in.path), "content_sha256": contents}
     del held["checksum"]
     held["taxonomy"], held["where"] = "/home/someone/secret folder/points.jsonl", "score < 5"
-    (run.path / "example-matches" / "points.json").write_text(json.dumps(held), encoding="utf-8")
+    write_document(run.path / "example-matches" / "points.json", held)
     return Made(run.path, made.dictionary)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 import competency_gaps
 from competency_gaps.activations.spans import span_mask
+from competency_gaps.checked import write_document
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import Item
 from competency_gaps.items.remark import Remark, sentences
@@ -109,7 +110,7 @@ def test_what_is_no_run_cannot_be_opened(tiny_run, tmp_path):
         UserError, match=rf"schema_version 99, but this version of competency-gaps reads {SCHEMA_VERSION}"
     ):
         competency_gaps.open_run(tmp_path)
-    (tmp_path / "manifest.json").write_text(json.dumps(tiny_run.manifest))
+    write_document(tmp_path / "manifest.json", tiny_run.manifest)
     with pytest.raises(UserError, match=r"items\.parquet is missing: the run is damaged"):
         _ = competency_gaps.open_run(tmp_path).items
 

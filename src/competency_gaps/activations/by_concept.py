@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -23,7 +23,8 @@ from competency_gaps.files import no_space_left
 
 FOLDER = "by-concept"
 CHECKS = "checks.json"
-"""Checksums of the arrays; runs of earlier versions have none."""
+"""Checksums of the arrays."""
+_AGAIN = "Run the command that made the run again."
 _ARRAYS = {"item": (np.int32, ()), "cas": (np.float32, ()), "peak": (np.int32, (2,))}
 
 
@@ -112,15 +113,20 @@ class ByConcept:
     """
 
     def __init__(self, folder: Path) -> None:
-        place = folder / FOLDER
-        checks: dict[str, Any] = {}
-        if (place / CHECKS).is_file():
-            try:
-                checks = read_document(place / CHECKS)
-            except (OSError, ValueError) as error:
-                raise damaged(place / CHECKS, error, "Run the command that made the run again.") from error
-        arrays = {name: CheckedArray(place / f"{name}.npy", checks.get(name)) for name in ("start", *_ARRAYS)}
+        place = self._folder = folder / FOLDER
+        try:
+            checks = read_document(place / CHECKS)
+        except (OSError, ValueError) as error:
+            raise damaged(place / CHECKS, error, _AGAIN) from error
+        kinds = {"start": (np.int64, ()), **_ARRAYS}
+        arrays = {
+            name: CheckedArray(place / f"{name}.npy", checks.get(name), dtype, shape)
+            for name, (dtype, shape) in kinds.items()
+        }
         self._start = arrays.pop("start")[:]
+        if {len(array) for array in arrays.values()} != {int(self._start[-1])} or (np.diff(self._start) < 0).any():
+            fault = ValueError("its arrays do not fit each other")
+            raise damaged(place, fault, _AGAIN)
         self._arrays = list(arrays.values())
 
     @property
@@ -161,6 +167,8 @@ class ByConcept:
                 np.concatenate([value[:0], *value.pieces(starts, ends)]),
                 np.concatenate([item[:0], *item.pieces(starts, ends)]),
             )
+        if len(parts[1]) and not 0 <= int(parts[1].min()) <= int(parts[1].max()) < items:
+            raise damaged(self._folder, ValueError(f"it holds items beyond the run's {items:,}"), _AGAIN)
         return sp.csr_array((*parts, indptr), shape=(len(concepts), items))
 
     def items(self, concept: int) -> np.ndarray:

@@ -40,6 +40,8 @@ class ShardIndex:
         The shards.
     benchmarks
         Of each benchmark the number of its items and the names of its shards, in the order of ``items.parquet``.
+    kept : ndarray of bool of shape (items,)
+        Items that are not excluded: each has a row in a shard.
 
     Raises
     ------
@@ -47,7 +49,7 @@ class ShardIndex:
         If a shard is missing or damaged.
     """
 
-    def __init__(self, folder: ShardFolder, benchmarks: Sequence[tuple[int, Sequence[str]]]) -> None:
+    def __init__(self, folder: ShardFolder, benchmarks: Sequence[tuple[int, Sequence[str]]], kept: np.ndarray) -> None:
         self._folder = folder
         self._names = [name for _, names in benchmarks for name in names]
         self._opened = [open_shard(folder.path(name)) for name in self._names]
@@ -64,6 +66,8 @@ class ShardIndex:
             for _ in names:
                 self._add(start, size)
             start += size
+        if (self.shard[kept] < 0).any():
+            raise self._damaged(f"The shards in {folder.folder} lack items of the run", len(self._names))
 
     def __len__(self) -> int:
         return len(self._opened)
@@ -99,13 +103,17 @@ class ShardIndex:
         own = self.tensor(number, "items")
         fits = own.dtype == np.int64 and len(np.unique(own)) == len(own) and bool(((own >= 0) & (own < size)).all())
         if not fits or (self.shard[own + start] >= 0).any():
-            for known in range(number + 1):
-                self.file(known)
             path = self._folder.path(self._names[number])
-            raise UserError(f"{path} holds items that its benchmark does not have, or twice: the run is damaged.")
+            raise self._damaged(f"{path} holds items that its benchmark does not have, or twice", number + 1)
         self.rows.append(own + start)
         self.shard[own + start] = number
         self.place[own + start] = np.arange(len(own))
+
+    def _damaged(self, what: str, opened: int) -> UserError:
+        """The error of shards that do not fit the run; raises that of the first that is damaged, if one is."""
+        for number in range(opened):
+            self.file(number)
+        return UserError(f"{what}: the run is damaged. Run 'cgaps run' on the folder again.")
 
 
 class ItemRows:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from competency_gaps.errors import UserError
 
@@ -30,7 +32,9 @@ class CheckedArray:
     file
         The file.
     checks
-        As of :func:`checks_of`; None: there are none, and nothing is compared.
+        As of :func:`checks_of`.
+    dtype, shape
+        What it holds, and the shape of a row.
 
     Raises
     ------
@@ -38,24 +42,25 @@ class CheckedArray:
         If the file is missing or damaged.
     """
 
-    def __init__(self, file: Path, checks: Mapping[str, Any] | None) -> None:
+    def __init__(
+        self, file: Path, checks: Mapping[str, Any] | None, dtype: DTypeLike, shape: tuple[int, ...] = ()
+    ) -> None:
         self._file = file
         try:
-            self._raw = np.memmap(file, np.uint8, "r")
-            self._blocks: list[str] | None = None
-            if checks is not None:
-                self._blocks = [str(block) for block in checks["blocks"]]
-                if len(self._raw) != checks["bytes"] or len(self._blocks) != -(-len(self._raw) // BLOCK):
-                    raise self._damaged(f"it has {len(self._raw):,} bytes, and had {checks['bytes']:,}")
-                self._seen = bytearray(len(self._blocks))
-                self._compare(0, 1)  # the shape and type are written there
-            # An empty array cannot be mapped; a small one is read and compared as a whole anyway.
-            whole = np.load(file, mmap_mode="r" if len(self._raw) > BLOCK else None)
+            if checks is None:
+                raise ValueError("nothing is known of its checksum")
+            self._blocks = [str(block) for block in checks["blocks"]]
+            # An empty file cannot be mapped.
+            self._raw = np.memmap(file, np.uint8, "r") if file.stat().st_size else np.zeros(0, np.uint8)
+            if len(self._raw) != checks["bytes"] or len(self._blocks) != -(-len(self._raw) // BLOCK):
+                raise ValueError(f"it has {len(self._raw):,} bytes, and had {checks['bytes']:,}")
+            self._seen = bytearray(len(self._blocks))
+            self._compare(0, 1)  # the shape and type are written there
+            length, self._offset = _read_header(file, np.dtype(dtype), shape)
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
             raise self._damaged(str(error)) from error
-        self._values: np.ndarray = whole
-        self._offset = len(self._raw) - whole.nbytes
-        self._size = whole.nbytes // len(whole) if len(whole) else 1
+        self._values: np.ndarray = self._raw[self._offset :].view(dtype).reshape(length, *shape)
+        self._size = np.dtype(dtype).itemsize * math.prod(shape)
 
     def __len__(self) -> int:
         return len(self._values)
@@ -73,8 +78,6 @@ class CheckedArray:
 
     def _compare(self, first: int, last: int) -> None:
         """Compare the blocks that hold some bytes."""
-        if self._blocks is None:
-            return
         begin, end = first // BLOCK, -(-last // BLOCK)
         if 0 not in self._seen[begin:end]:
             return
@@ -89,3 +92,17 @@ class CheckedArray:
         return UserError(
             f"{self._file} is missing or damaged: {why}. Run the command that made the run again, which makes it anew."
         )
+
+
+def _read_header(file: Path, dtype: np.dtype, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Number of rows, and the byte at which they begin; raises ValueError if the file holds another kind of array."""
+    with file.open("rb") as handle:
+        version = np.lib.format.read_magic(handle)
+        if version != (1, 0):
+            raise ValueError(f"it is of version {version} of its format, expected (1, 0)")
+        known, by_column, kind = np.lib.format.read_array_header_1_0(handle)
+        offset = handle.tell()
+    whole = offset + dtype.itemsize * math.prod(known) == file.stat().st_size
+    if kind != dtype or not known or known[1:] != shape or (by_column and shape) or not whole:
+        raise ValueError(f"it is an array of {kind} and shape {known}, expected {dtype} and (rows, {shape})")
+    return int(known[0]), offset

@@ -153,9 +153,17 @@ class CasStore:
         UserError
             If it is missing or damaged.
         """
-        with open_shard(self.shards.check(name)) as file:
-            t = {key: file.get_tensor(key) for key in _ROWS}
-        cas = sp.csr_array((t["cas"], t["concepts"], t["indptr"]), shape=(len(t["items"]), self.width))
+        from safetensors import SafetensorError
+
+        path = self.shards.check(name)
+        try:
+            with open_shard(path) as file:
+                t = {key: file.get_tensor(key) for key in _ROWS}
+            cas = sp.csr_array((t["cas"], t["concepts"], t["indptr"]), shape=(len(t["items"]), self.width))
+            # A run may come from somebody else, and SciPy reads memory by its indices.
+            cas.check_format(full_check=True)
+        except (SafetensorError, ValueError) as error:
+            raise UserError(f"{path} is damaged: {error}. Run 'cgaps run' on the folder again.") from error
         return CasBlock(t["items"], cas, t["peaks"], t["token_ptr"], t["token_ids"], t["token_offsets"])
 
     def blocks(self, names: Iterable[str]) -> Iterator[CasBlock]:

@@ -143,8 +143,9 @@ def make_themes(
     from competency_gaps.dictionary.themes import make
     from competency_gaps.sae.load import load_sae
 
-    opened, progress = open_dictionary(Path(dictionary)), progress or Progress(quiet=True)
-    with hold(opened.folder):
+    progress, folder = progress or Progress(quiet=True), Path(dictionary)
+    with hold(folder):
+        opened = open_dictionary(folder)
         with progress.stage("loading the SAE"):
             loaded = load_sae(SAEConfig(**sae_place(sae or str(opened.identity.sae["name"]))), "cpu")
         check_same_sae(opened.identity, loaded.identity)
@@ -205,8 +206,9 @@ def label_concepts(
             else f"the step {step!r} asks a model: give {argument('ask')}."
         )
     way = None if ask is None else Asking.of(ask)
-    opened, progress = open_dictionary(Path(dictionary)), progress or Progress(quiet=True)
-    with hold(opened.folder):
+    progress, folder = progress or Progress(quiet=True), Path(dictionary)
+    with hold(folder):
+        opened = open_dictionary(folder)
         chosen = _chosen(opened, concepts, runs, top)
         if way is None:
             return _label_without_model(opened, step, chosen, progress)

@@ -1,7 +1,6 @@
 """``dictionary.json``: what a dictionary's folder is about, and the checksums of its tables.
 
-Tables are written together with it. One that it does not know, as of an earlier version or put there by hand, is read
-as it is.
+Tables are written together with it; one that it does not know is not read.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.files import finite, write_atomic
 from competency_gaps.text import shorten, visible
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE = "dictionary.json"
 
 
@@ -61,15 +60,19 @@ def has_table(folder: Path, name: str) -> bool:
 
 
 def check_table(folder: Path, name: str, again: str) -> None:
-    """Compare a table with its checksum, if it has one.
+    """Compare a table of a dictionary with its checksum.
 
     Raises
     ------
     UserError
-        If it is missing or damaged; ``again`` says what makes it again.
+        If it is missing, damaged, or not of this dictionary; ``again`` says what makes it again.
     """
-    entry = files_of(folder).get(name)
-    if entry is not None and (fault := fault_of(folder / name, entry)) is not None:
+    if not (folder / FILE).is_file():
+        return
+    files = files_of(folder)
+    if name not in files and (folder / name).is_file():
+        raise UserError(f"{folder / name} is not of this dictionary: its {FILE} does not know the file. {again}")
+    if name in files and (fault := fault_of(folder / name, files[name])) is not None:
         raise UserError(f"{folder / name} {fault}. {again}")
 
 

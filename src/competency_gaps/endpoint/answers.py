@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pydantic
 
-from competency_gaps.checked import check_document, parse_document, with_checksum
+from competency_gaps.checked import CHECKSUM, check_document, parse_document, with_checksum
 from competency_gaps.endpoint.request import Answer
 from competency_gaps.errors import UserError
 from competency_gaps.files import no_space_left
@@ -25,7 +25,7 @@ _ANSWER = pydantic.TypeAdapter(Answer)
 class AnswerStore:
     r"""Answers by key in an append-only JSONL file, one a line, each on the disk before the next thing happens.
 
-    A line holds a checksum of its answer; those that earlier versions wrote have none, and are taken as they are.
+    A line holds a checksum of its answer.
     Lines end with ``\n`` alone; a text may hold any other line break. A last line that a kill cut off is left out
     with a warning and cut away before anything is appended; one that only lacks its line break is kept.
     Only answers are kept, not failures: what failed is asked again. Of several answers with one key the last counts.
@@ -179,10 +179,12 @@ class AnswerStore:
 def _answer_of(line: bytes) -> Answer:
     """The answer on a line; ValueError says what is wrong with it."""
     try:
-        answer = _ANSWER.validate_json(line, strict=True)
-    except pydantic.ValidationError:
+        held = parse_document(line)
+        fields = {key: value for key, value in held.items() if key != CHECKSUM}
+        answer = _ANSWER.validate_json(json.dumps(fields), strict=True)
+    except ValueError:  # pydantic's errors too
         raise ValueError("no JSON object with the fields of an answer") from None
-    check_document(parse_document(line))
+    check_document(held)
     if not answer.answered or not answer.key:
         raise ValueError("an answer without key or text")
     return answer

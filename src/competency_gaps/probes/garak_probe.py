@@ -231,6 +231,6 @@ def write_vulnerabilities(run: RunFolder, facts: Mapping[str, Any]) -> dict[str,
     with changing_run(run.path) as change:
         change.write(f"{RATES}.parquet", rates.write_parquet)
         change.write(f"{CONCEPTS}.parquet", concepts.write_parquet)
+        change.write(f"{RATES}.json", lambda part: write_document(part, document))
         change.commit()
-        write_document(run.path / f"{RATES}.json", document)
     return document

@@ -24,7 +24,7 @@ class RunFiles:
     """The tables of a run, or those of an outcome before those of the run that it is of.
 
     A file is compared with the manifest's checksum before it is read; its content is read for that once in a process,
-    not at every query. Runs of earlier versions, and those that are not finished, have no checksums.
+    not at every query. The manifest of a run that is being made lists no files yet: nothing is compared then.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class RunFiles:
         return table
 
     def collect(self, name: str, table: pl.LazyFrame) -> pl.DataFrame:
-        """Read what was scanned; raises UserError if polars cannot (tables without checksums may be damaged)."""
+        """Read what was scanned; raises UserError if polars cannot."""
         try:
             return table.collect()
         except (pl.exceptions.PolarsError, OSError) as error:
@@ -76,8 +76,7 @@ class RunFiles:
 
     def check_arrays(self) -> None:
         """Check the list of checksums of the arrays of activations by concept."""
-        if BY_CONCEPT in (self._listed(self.base) or {}):
-            self._check(self.base / BY_CONCEPT, BY_CONCEPT)
+        self._check(self.base / BY_CONCEPT, BY_CONCEPT)
 
     def is_whole(self) -> bool:
         """Whether all tables of ``path`` are what its manifest says."""

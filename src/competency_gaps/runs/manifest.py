@@ -8,28 +8,51 @@ from pathlib import Path
 from typing import Any
 
 from competency_gaps.change import Change, Write, changing, settle
-from competency_gaps.checked import FILES, check_document, damaged, entry_of, parse_document, write_document
+from competency_gaps.checked import (
+    FILES,
+    check_document,
+    damaged,
+    entry_of,
+    parse_document,
+    read_document,
+    write_document,
+)
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.lock import hold
+from competency_gaps.text import shorten, visible
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 FILE = "manifest.json"
 BY_CONCEPT = "activations/by-concept/checks.json"
 """The one file with checksums that is no table: it holds those of the arrays beside it."""
+_FORMER = ".manifest.json.former"
+"""The manifest of a run whose tables are being made anew."""
 _AGAIN = "Run 'cgaps run' on the folder again."
 
 
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
     """Write the manifest, with the checksums of the tables in the folder.
 
-    It is written last: a folder with a manifest is a finished run.
+    It is written when all tables are there: a folder with a manifest is a finished run.
     """
-    write_document(folder / FILE, {**_with_version(content), FILES: _files(folder)})
+    write_document(folder / FILE, {"schema_version": SCHEMA_VERSION, **content, FILES: _files(folder)})
+    (folder / _FORMER).unlink(missing_ok=True)
 
 
-def _with_version(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {"schema_version": SCHEMA_VERSION, **content}
+def set_aside(folder: Path) -> None:
+    """Make a finished run an unfinished one whose tables are made anew; what is not made anew stays known."""
+    if (folder / FILE).is_file():
+        (folder / FILE).replace(folder / _FORMER)
+
+
+def files_of_former(folder: Path) -> Mapping[str, Any]:
+    """What the manifest that was set aside says of the files, by name; empty: there is none that can be read."""
+    try:
+        files = read_document(folder / _FORMER).get(FILES)
+    except (OSError, ValueError):
+        return {}
+    return files if isinstance(files, dict) else {}
 
 
 def _files(folder: Path) -> dict[str, Any]:
@@ -62,12 +85,16 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         version = held["schema_version"]
         # Another version may have other rules for its checksum as well.
         content = check_document(held) if version == SCHEMA_VERSION else held
+        if version == SCHEMA_VERSION and not isinstance(content[FILES], dict):
+            raise ValueError("it does not list the run's files")
     except (OSError, ValueError, KeyError) as error:
         raise damaged(path, error, _AGAIN) from error
     if version != SCHEMA_VERSION:
+        versions = content.get("versions")
+        wrote = versions.get("competency-gaps", "unknown") if isinstance(versions, dict) else "unknown"
         raise UserError(
-            f"{path} has schema_version {version!r}, but this version of competency-gaps reads {SCHEMA_VERSION}. "
-            f"Open it with the version that wrote it ({content.get('versions', {}).get('competency-gaps', 'unknown')})."
+            f"{path} has schema_version {shorten(visible(repr(version)), 40)}, but this version of competency-gaps "
+            f"reads {SCHEMA_VERSION}. Open it with the version that wrote it ({shorten(visible(str(wrote)), 40)})."
         )
     return content
 
@@ -83,10 +110,7 @@ class RunChange:
 
     def commit(self, **changed: Any) -> None:
         """Put the tables in place, with the manifest and what is ``changed`` in it."""
-        known = self.manifest
-        if FILES not in known:  # an earlier version wrote it
-            known = {**known, FILES: _files(self._change.folder)}
-        self._change.commit({**known, **changed})
+        self._change.commit({**self.manifest, **changed})
 
 
 @contextmanager
@@ -151,12 +175,8 @@ def adding_to_run(folder: Path, manifest: Mapping[str, Any]) -> Iterator[None]:
 
 def _check_same(folder: Path, now: Mapping[str, Any], then: Mapping[str, Any]) -> None:
     """Raise UserError if a run has other items or concepts than it had; other models' scores may have been added."""
-    of_tables = [
-        [manifest[FILES].get(name) for name in ("items.parquet", "concepts.parquet")]
-        for manifest in (now, then)
-        if FILES in manifest
-    ]
-    if now.get("created") != then.get("created") or any(known != of_tables[0] for known in of_tables):
+    tables = ("items.parquet", "concepts.parquet")
+    if now.get("created") != then.get("created") or any(now[FILES].get(key) != then[FILES].get(key) for key in tables):
         raise UserError(
             f"the run {folder} changed while it was read: what was computed is of the run as it was. Run the same "
             "command again."

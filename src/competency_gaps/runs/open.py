@@ -343,7 +343,8 @@ class RunFolder:
     @made_once
     def _index(self) -> ShardIndex:
         known = [(int(entry["items"]), _shard_names(entry)) for entry in self.manifest["benchmarks"]]
-        return ShardIndex(self._store.shards, known)
+        kept = self.scan("items").select(pl.col("excluded").is_null()).collect()["excluded"].to_numpy()
+        return ShardIndex(self._store.shards, known, kept)
 
     @property
     def _store(self) -> CasStore:

@@ -9,7 +9,6 @@ from competency_gaps.activations.extract import Extractor
 from competency_gaps.checked import damaged, read_document, write_document
 from competency_gaps.config import ModelConfig, RunConfig, TaskSource, as_dict
 from competency_gaps.errors import UserError
-from competency_gaps.files import write_json
 from competency_gaps.installation import versions
 from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.lock import FILE as LOCK
@@ -18,8 +17,6 @@ from competency_gaps.registry import POLICIES, SOURCES
 FILE = "plan.json"
 HARNESS = "harness"
 """Folder, inside the run folder, with logs of tasks that another harness evaluated on the run's model."""
-CONTENT = "content"
-"""Key of the checksums of all weights and settings, whatever their files are called."""
 _TOOLS = ("competency-gaps", "torch", "transformers", "sae-lens")
 _PACKAGES = {"lm_eval": "lm-eval", "inspect": "inspect-ai"}
 _RESULTS = ("gate.json", "responses", "activations")
@@ -91,7 +88,7 @@ def planned_model(model: ModelConfig, folder: Path | None) -> ModelConfig:
 
 def note_precision(folder: Path, dtype: str) -> None:
     """Record the model's data type before another tool runs the model."""
-    write_json(folder / _PRECISIONS[0], {"dtype": dtype})
+    write_document(folder / _PRECISIONS[0], {"dtype": dtype})
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -139,12 +136,8 @@ def _identity(config: RunConfig, extractor: Extractor, bos_id: int | None, suite
     lm, sae, hook = extractor.lm, extractor.sae, extractor.hook
     return {
         "config": _settings(config),
-        "model": {k: lm.identity[k] for k in ("weights_sha256", "dtype", "tokenizer")},
-        "sae": {k: sae.identity[k] for k in ("weights_sha256", "settings_sha256")},
-        CONTENT: {
-            "model": {k: lm.identity[k] for k in ("content_sha256", "settings_sha256")},
-            "sae": {"content_sha256": sae.identity["content_sha256"]},
-        },
+        "model": {k: lm.identity[k] for k in ("content_sha256", "settings_sha256", "dtype", "tokenizer")},
+        "sae": {k: sae.identity[k] for k in ("content_sha256", "settings_sha256")},
         "hook": [hook.path, hook.side],
         "bos_id": bos_id,
         "versions": {k: v for k, v in versions().items() if k in (*_TOOLS, *_harnesses(config))},

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
+from competency_gaps.checked import FILES
 from competency_gaps.errors import UserError, argument, nearest
 from competency_gaps.items.remark import DTYPE, Remark
 from competency_gaps.lock import hold
 from competency_gaps.runs.files import RunFiles
 from competency_gaps.runs.manifest import FILE as MANIFEST
-from competency_gaps.runs.manifest import read_manifest, write_table
+from competency_gaps.runs.manifest import files_of_former, read_manifest, write_table
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import plural
 
@@ -154,18 +155,27 @@ def scan_scores(folder: Path) -> pl.LazyFrame:
 
 
 def check_scores(folder: Path) -> None:
-    """Raise UserError if scores that were added to a run are damaged, before the manifest that knows it is replaced."""
+    """Raise UserError if scores that were added to a run are damaged, before they are taken into a new manifest.
+
+    A manifest that cannot be read says nothing of them.
+    """
     try:
         files = _files(folder)
-    except UserError:  # a manifest that cannot be read says nothing of them, and is made again
+    except UserError:
         return
     if (folder / FILE).is_file():
         files.scan(NAME)
 
 
 def _files(folder: Path) -> RunFiles:
-    """The files of a run, by its manifest as it is now; scores are added to a run that is open."""
-    return RunFiles(folder, folder, read_manifest(folder) if (folder / MANIFEST).is_file() else {})
+    """The files of a run, by its manifest as it is now; scores are added to a run that is open.
+
+    While its tables are made anew, the former manifest knows the scores.
+    """
+    if (folder / MANIFEST).is_file():
+        return RunFiles(folder, folder, read_manifest(folder))
+    known = files_of_former(folder).get(FILE)
+    return RunFiles(folder, folder, {} if known is None else {FILES: {FILE: known}})
 
 
 class MatchedScores(NamedTuple):

@@ -125,6 +125,9 @@ def outcome_run(
     }
     progress = progress or Progress(quiet=True)
     with hold(folder), progress.stage(f"evidence of {model}"):
+        made = _made(folder)
+        if made is not None and made.manifest["outcome"].get("digest") == rests_on:  # by another process, meanwhile
+            return made
         _clear(folder)
         return write_tables(base, folder, outcome, record, scores, peers)
 

@@ -28,7 +28,7 @@ from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
 from competency_gaps.robustness import FILE as ROBUSTNESS_FILE
 from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
-from competency_gaps.runs.manifest import write_manifest
+from competency_gaps.runs.manifest import set_aside, write_manifest
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.plan import claim
 from competency_gaps.runs.scores import Scored, check_scores, match_scores, write_scores
@@ -109,9 +109,10 @@ def _run(config: RunConfig, folder: Path, progress: Progress, command: str, pair
         manifest["dictionary"] = name_run(RunFolder(folder, manifest), setting.dictionary, InPlace(folder))
     with progress.stage("findings"):
         write_findings(RunFolder(folder, manifest))
+    check_scores(folder)
+    write_manifest(folder, manifest)
     if scores is not None:
         write_scores(folder, scores)
-    write_manifest(folder, manifest)
     return open_folder(folder)
 
 
@@ -167,7 +168,8 @@ def _make_tables(
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Write all tables but the findings; return the items and the manifest's record of the evidence."""
     # The run is unfinished until all tables are written, and what was derived from the old tables is out of date.
-    for stale in (MANIFEST_FILE, ROBUSTNESS_FILE, FINDINGS_FILE):
+    set_aside(folder)
+    for stale in (ROBUSTNESS_FILE, FINDINGS_FILE):
         (folder / stale).unlink(missing_ok=True)
     prepared = {name: extraction.items for name, extraction in read.items()}
     inputs = {name: extraction.inputs for name, extraction in read.items()}

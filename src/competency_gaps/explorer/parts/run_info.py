@@ -220,5 +220,6 @@ def _probe_results(run: RunFolder, file: Path) -> list[Probe]:
         rows = json.loads(run.document(file))["concepts"]
         return [from_row(Probe, row, sentence=sentence(row)) for row in rows]
     except (ValueError, KeyError, TypeError, OSError, UserError) as error:
-        log.warning("%s", damaged(file, error, "Its probe is not shown. Run 'cgaps probe concept' again."))
+        known = error if isinstance(error, UserError) else damaged(file, error, "Run 'cgaps probe concept' again.")
+        log.warning("%s Its probe is not shown.", known)
         return []

@@ -35,11 +35,7 @@ class Attempts:
     """Runs the batches of one run, so that a row that cannot be read costs only its own result.
 
     A batch that fails is halved and its halves are tried, down to single rows, each with a reason if it fails. Neither
-<<<<<<< HEAD
-    errors of this package nor interrupts are failures of a batch. What was too large for memory once is not tried again.
-=======
     errors of this package nor interrupts are failures of a batch. What was too large for memory is not tried again.
->>>>>>> w19
     """
 
     def __init__(self) -> None:

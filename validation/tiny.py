@@ -12,17 +12,27 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-import polars  # noqa: F401, E402 - imported before processes are forked, and used in none but those
-import sae_lens  # noqa: F401, E402
-import sklearn  # noqa: F401, E402
-import torch  # noqa: E402
-import transformers  # noqa: F401, E402
+import polars  # noqa: F401 - imported before processes are forked, and used in none but those
+import sae_lens  # noqa: F401
+import sklearn  # noqa: F401
+import torch
+import transformers  # noqa: F401
 
-import conftest  # noqa: E402
-import competency_gaps.cli.app  # noqa: F401, E402
+import competency_gaps.cli.app  # noqa: F401
+import conftest
 
 WORDS = ("fox", "dog", "city", "France", "March", "Paris", "sum", "word")
-_TIMES = ("created", "timings", "date", "checksum", "files", "stamp", "start_time", "end_time", "total_evaluation_time_seconds")
+_TIMES = (
+    "created",
+    "timings",
+    "date",
+    "checksum",
+    "files",
+    "stamp",
+    "start_time",
+    "end_time",
+    "total_evaluation_time_seconds",
+)
 """Keys of documents whose values differ at every run, or follow from those that do."""
 _PAGES = (".html",)
 """Pages, which hold times."""

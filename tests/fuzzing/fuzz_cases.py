@@ -17,7 +17,15 @@ from fuzz_readers import READERS, REFUSALS, Reader, reseal
 
 from competency_gaps.errors import CompetencyGapsError
 
-_NEVER = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.Popen", "pickle.find_class", "socket.connect")
+_NEVER = (
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.fork",
+    "subprocess.Popen",
+    "pickle.find_class",
+    "socket.connect",
+)
 """What no reader does: start a program, load a pickle, open a connection."""
 _WRITES = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.chmod", "os.truncate", "os.link", "os.symlink")
 _LONGEST = 20_000

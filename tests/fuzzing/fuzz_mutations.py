@@ -24,7 +24,18 @@ JUNK: list[Any] = [
 _NUMBERS = (0, 1, -1, 2**16, 2**31 - 1, 2**31, 2**32, 2**40, 2**62, 2**63 - 1, 2**64 - 1)
 _DIGITS = re.compile(rb"\d+")
 _HUGE = (b"99999999999", b"9" * 30, b"9" * 5000, b"1e999", b"-1", b"0", b"9223372036854775807")
-_BYTES = (b"\0", b"\0" * 64, b"\xff\xfe", b"\xc3\x28", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\r", b"\n\n", b'"', b"\\u0000")
+_BYTES = (
+    b"\0",
+    b"\0" * 64,
+    b"\xff\xfe",
+    b"\xc3\x28",
+    b"\xed\xa0\x80",
+    b"\xef\xbb\xbf",
+    b"\r",
+    b"\n\n",
+    b'"',
+    b"\\u0000",
+)
 _NEST = 20_000
 _MOST = 4_000_000
 """Bytes of a mutated file at most."""

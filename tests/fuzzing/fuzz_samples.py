@@ -22,7 +22,6 @@ for _name in ("", "logs", "dictionary", "explorer"):
 
 import explorer_extras  # noqa: E402 - they lie beside the tests that they were written for
 import explorer_runs  # noqa: E402
-from conftest import LATENTS, save_tiny_sae  # noqa: E402
 from garak_log_helpers import attempt  # noqa: E402
 from inspect_log_helpers import head, message, sample  # noqa: E402
 from log_reading import options  # noqa: E402
@@ -31,6 +30,8 @@ from other_log_helpers import helm as helm_run  # noqa: E402
 from other_log_helpers import helm_request, helm_stats, new_row, old_row  # noqa: E402
 from other_log_helpers import lighteval as lighteval_details  # noqa: E402
 from other_log_helpers import opencompass as opencompass_results  # noqa: E402
+
+from conftest import LATENTS, save_tiny_sae  # noqa: E402
 
 REFERENCE = "reference.parquet"
 STAMP = "2026-11-24T10-00-00.000001"
@@ -227,7 +228,9 @@ def taxonomies(folder: Path) -> list[Path]:
     lines(folder / "list.jsonl", rows)
     (folder / "list.csv").write_text("id,description,domain,score\na,adding fractions,maths,3.5\n7,rhymes,,\n")
     text = "- &one {id: a, description: adding fractions, domain: maths, score: 3.5, when: 2026-01-01}\n"
-    (folder / "list.yaml").write_text(text + "- id: 7\n  description: rhymes\n  tags: [verse, 0x10, 1e3]\n  more: *one\n")
+    (folder / "list.yaml").write_text(
+        text + "- id: 7\n  description: rhymes\n  tags: [verse, 0x10, 1e3]\n  more: *one\n"
+    )
     autodetect(folder / "logs")
     report = lines(folder / "garak" / "x.report.jsonl", garak_rows())
     forms = [folder / f"list.{form}" for form in ("json", "jsonl", "csv", "yaml")]
@@ -236,12 +239,17 @@ def taxonomies(folder: Path) -> list[Path]:
 
 def labels(folder: Path) -> list[Path]:
     """Labels in every form."""
-    rows = [{"modelId": "gpt2-small", "layer": "5-res-jb", "index": str(n), "description": f"label {n}"} for n in (1, 2)]
+    rows = [
+        {"modelId": "gpt2-small", "layer": "5-res-jb", "index": str(n), "description": f"label {n}"} for n in (1, 2)
+    ]
     packed = gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode())
     for name in ("explanations", "features"):
         (folder / "export" / name).mkdir(parents=True)
         (folder / "export" / name / "batch-0.jsonl.gz").write_bytes(packed)
-    lines(folder / "export" / "source.jsonl", [{"modelId": "gpt2-small", "id": "5-res-jb", "saelensConfig": {"d_sae": 300}}])
+    lines(
+        folder / "export" / "source.jsonl",
+        [{"modelId": "gpt2-small", "id": "5-res-jb", "saelensConfig": {"d_sae": 300}}],
+    )
     for number in (3, 40):
         file = folder / "delphi" / "explanations" / f"layers.5_latent{number}.txt"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -262,9 +270,8 @@ def labels(folder: Path) -> list[Path]:
 
 def saes(folder: Path) -> list[Path]:
     """An SAE that is read without SAELens, and one with it, both with reference statistics."""
-    from sae_helpers import build
-
     from competency_gaps.sae.reference import SURFACE, Reference
+    from sae_helpers import build
 
     plain = save_tiny_sae(folder / "plain", hook="blocks.2.hook_resid_post")
     topk = build("topk", folder / "topk")

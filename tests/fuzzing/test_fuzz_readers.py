@@ -24,9 +24,7 @@ def drawn(examples: int):
     """Settings: the same cases every time; a seed cannot be made smaller."""
     phases = [Phase.explicit, Phase.generate]
     checks = list(HealthCheck)
-    return settings(
-        max_examples=examples, derandomize=True, deadline=None, phases=phases, suppress_health_check=checks
-    )
+    return settings(max_examples=examples, derandomize=True, deadline=None, phases=phases, suppress_health_check=checks)
 
 
 @pytest.fixture(scope="module", params=list(READERS))

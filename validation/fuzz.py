@@ -56,7 +56,7 @@ class Tally:
             self.faults.setdefault(said["what"], (said["seed"], "; ".join(said["mutations"])))
 
 
-def child(name: str, seed: int, first: int, until: float, megabytes: int, work: Path, keep: Path) -> None:
+def child(name: str, seed: int, first: int, seconds: float, megabytes: int, work: Path, keep: Path) -> None:
     """Read cases until it is time; writes a line before and after each."""
     from fuzz_cases import Cases
 
@@ -72,7 +72,8 @@ def child(name: str, seed: int, first: int, until: float, megabytes: int, work: 
     out.write("ready\n")
     known: set[str] = set()
     number = first
-    while time.time() < until:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
         own = f"{seed}.{number}"
         out.write(f"{own}\n")
         outcome = cases.run(own)
@@ -99,25 +100,29 @@ def _limit_memory(megabytes: int) -> None:
 
 def fuzz(name: str, args: argparse.Namespace, keep: Path) -> Tally:
     """Cases of one reader for as long as is asked, in as many processes as die."""
-    tally, number, until = Tally(), 0, time.time() + 60 * args.minutes
-    while time.time() < until:
+    tally, number, left = Tally(), 0, 60 * args.minutes
+    while left > 0:
         with tempfile.TemporaryDirectory() as folder:
-            number = _until_it_ends(name, args, number, until, Path(folder), keep, tally)
+            number, spent = _until_it_ends(name, args, number, left, Path(folder), keep, tally)
+        left -= spent
     return tally
 
 
 def _until_it_ends(
-    name: str, args: argparse.Namespace, number: int, until: float, folder: Path, keep: Path, tally: Tally
-) -> int:
-    """Cases in one process, until it is time or the process is at an end; gives the number of the next case."""
+    name: str, args: argparse.Namespace, number: int, left: float, folder: Path, keep: Path, tally: Tally
+) -> tuple[int, float]:
+    """Cases in one process, until it is time or the process is at an end.
+
+    Gives the number of the next case, and the seconds spent on cases.
+    """
     work, errors = folder / "work", folder / "errors.txt"
-    options = (args.seed, number, until, args.megabytes, work, keep)
+    options = (args.seed, number, left, args.megabytes, work, keep)
     command = [sys.executable, __file__, "--child", name, *map(str, options)]
     with errors.open("wb") as said, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as process:
         assert process.stdout is not None
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
-            seed, seconds, hanging = None, float(_START_SECONDS), False
+            seed, seconds, hanging, began = None, float(_START_SECONDS), False, time.monotonic()
             while True:
                 if not selector.select(seconds):
                     hanging = True
@@ -129,11 +134,14 @@ def _until_it_ends(
                 if line.startswith("{"):
                     tally.add(json.loads(line))
                     number, seed = number + 1, None
-                elif line != "ready":
-                    seed, seconds = line, float(args.seconds)
+                elif line == "ready":
+                    seconds, began = float(args.seconds), time.monotonic()
+                else:
+                    seed = line
         process.wait()
+    spent = time.monotonic() - began
     if seed is None and process.returncode == 0:
-        return number
+        return number, max(spent, left)
     text = errors.read_text(encoding="utf-8", errors="replace")
     if seed is None:
         raise SystemExit(f"{name}: the process ends before its cases: {text[-3000:]}")
@@ -141,7 +149,7 @@ def _until_it_ends(
     place = next((line.strip() for line in text.splitlines() if "competency_gaps" in line and "File" in line), "")
     tally.add({"result": "fault", "what": f"{how}, {place or text[-200:]}", "seed": seed, "mutations": []})
     shutil.copytree(work / "case", keep / name.replace(" ", "-") / seed, dirs_exist_ok=True)
-    return number + 1
+    return number + 1, spent
 
 
 def table(tallies: dict[str, Tally]) -> str:
@@ -156,8 +164,8 @@ def table(tallies: dict[str, Tally]) -> str:
 
 def main() -> None:
     if sys.argv[1:2] == ["--child"]:
-        name, seed, first, until, megabytes, work, keep = sys.argv[2:]
-        child(name, int(seed), int(first), float(until), int(megabytes), Path(work), Path(keep))
+        name, seed, first, seconds, megabytes, work, keep = sys.argv[2:]
+        child(name, int(seed), int(first), float(seconds), int(megabytes), Path(work), Path(keep))
         return
     from fuzz_readers import READERS
 

@@ -79,7 +79,7 @@ def make_material(work: Path) -> None:
         entry["source"] = {"kind": "file", "path": str(work / f"{entry['name']}.jsonl")}
     config = {
         "model": {"name": str(model), "dtype": "float32", "device": "cpu"},
-        "sae": {"folder": str(work / "sae"), "gate_tokens": 512},
+        "sae": {"folder": str(work / "sae"), "gate_tokens": 512, "force": True},
         "benchmarks": benchmarks,
         "batch_tokens": 256,
         "generation": {"temperature": 0.9, "seed": 3},

@@ -32,6 +32,7 @@ from other_log_helpers import lighteval as lighteval_details  # noqa: E402
 from other_log_helpers import opencompass as opencompass_results  # noqa: E402
 
 from conftest import LATENTS, save_tiny_sae  # noqa: E402
+from core_helpers import seal_dictionary  # noqa: E402
 
 REFERENCE = "reference.parquet"
 STAMP = "2026-11-24T10-00-00.000001"
@@ -289,6 +290,7 @@ def run(folder: Path) -> list[Path]:
     with patch.object(explorer_runs, "HUGE", 2_000):
         made = explorer_runs.hostile_run(folder / "made")
     explorer_extras.with_extras(made, folder)
+    seal_dictionary(folder / "dictionary")
     shutil.rmtree(folder / "made")
     return [folder / "run"]
 

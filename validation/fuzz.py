@@ -42,8 +42,9 @@ _START_SECONDS = 300
 
 @dataclass
 class Tally:
-    """What came of a reader's cases."""
+    """What came of a reader's cases; a fault is printed when it is first seen."""
 
+    name: str
     results: Counter[str] = field(default_factory=Counter)
     """``read``, ``refused`` and ``fault``."""
     faults: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -52,8 +53,9 @@ class Tally:
     def add(self, said: dict[str, Any]) -> None:
         """Count a case."""
         self.results[said["result"]] += 1
-        if said["what"]:
-            self.faults.setdefault(said["what"], (said["seed"], "; ".join(said["mutations"])))
+        if said["what"] and said["what"] not in self.faults:
+            self.faults[said["what"]] = (said["seed"], "; ".join(said["mutations"]))
+            print(f"{self.name}, seed {said['seed']}: {said['what']} ({'; '.join(said['mutations'])})", flush=True)
 
 
 def child(name: str, seed: int, first: int, seconds: float, megabytes: int, work: Path, keep: Path) -> None:
@@ -100,7 +102,7 @@ def _limit_memory(megabytes: int) -> None:
 
 def fuzz(name: str, args: argparse.Namespace, keep: Path) -> Tally:
     """Cases of one reader for as long as is asked, in as many processes as die."""
-    tally, number, left = Tally(), 0, 60 * args.minutes
+    tally, number, left = Tally(name), 0, 60 * args.minutes
     while left > 0:
         with tempfile.TemporaryDirectory() as folder:
             number, spent = _until_it_ends(name, args, number, left, Path(folder), keep, tally)
@@ -181,8 +183,6 @@ def main() -> None:
     tallies = {}
     for name in args.only:
         tallies[name] = fuzz(name, args, args.keep.resolve())
-        for what, (seed, mutations) in tallies[name].faults.items():
-            print(f"{name}, seed {seed}: {what} ({mutations})", flush=True)
     print(table(tallies))
     sys.exit(1 if any(tally.faults for tally in tallies.values()) else 0)
 

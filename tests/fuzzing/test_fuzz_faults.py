@@ -53,6 +53,6 @@ def test_a_configuration_that_is_no_yaml(tmp_path, content):
 def test_a_message_does_not_repeat_a_whole_file(tmp_path):
     path = tmp_path / "scores.csv"
     path.write_text("id,m\na," + "x" * 50_000 + "\n")
-    with pytest.raises(UserError, match="is no number|characters") as raised:
+    with pytest.raises(UserError, match="is no number") as raised:
         list(read_score_table(path))
     assert len(str(raised.value)) < MESSAGE_LIMIT + 50

@@ -26,7 +26,8 @@ def read_yaml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, IsADirectoryError) as error:
         raise UserError(f"configuration {str(path)!r}: there is no such file.") from error
-    except yaml.YAMLError as error:
+    # ValueError: no UTF-8, a day or number that there is none of.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"configuration {str(path)!r} is not valid YAML: {error}") from error
     if not isinstance(data, dict):
         raise UserError(f"configuration {str(path)!r}: expected a mapping of keys, found {type(data).__name__}.")

@@ -45,6 +45,10 @@ def _without_quotes(remark: Mapping[str, Any]) -> dict[str, Any]:
     return Remark.of(remark).withheld().as_dict()
 
 
+_PLACES = ("both_games", "agreement", "position_bias", "by_place")
+"""Figures of an arena that the answer speaks of."""
+
+
 def _figures(figures: Mapping[str, Any] | None) -> dict[str, Any]:
     """Figures by policy; those of one policy are numbered, as its options are withheld."""
     shown: dict[str, Any] = {}
@@ -52,7 +56,8 @@ def _figures(figures: Mapping[str, Any] | None) -> dict[str, Any]:
         policy = figure["policy"]
         same = sum(other["policy"] == policy for other in shown.values())
         name = f"{policy} ({same + 1})" if same else policy
-        shown[name] = {"policy": policy, "summary": [_without_quotes(remark) for remark in figure["summary"]]}
+        places = {key: figure[key] for key in _PLACES if key in figure}
+        shown[name] = {"policy": policy, "summary": [_without_quotes(remark) for remark in figure["summary"]], **places}
     return shown
 
 

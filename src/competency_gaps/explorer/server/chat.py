@@ -50,6 +50,15 @@ TURN_LENGTH = 8_000
 AT_ONCE = 4
 """Questions that are answered at once; others wait [ours]."""
 
+REMINDER = {
+    "role": "user",
+    "content": "You have asked no query, so nothing of this is known to be from the run. Ask a query now: answer with "
+    'tool calls alone, such as {"name": "findings", "arguments": {}}. Only if the question is not about the run, '
+    "answer it again.",
+}
+"""Follows an answer that looked nothing up; small models invent such answers."""
+REMINDED_OF = 1_000
+"""Characters of that answer that are repeated to the model: some are endless."""
 _WHERE = (
     "Questions go to {place}, and with them the last turns and the results of the queries that answer them: names, "
     "labels, numbers, pieces of prompts, responses and answers (up to 3,000 characters each), the run's settings, its "
@@ -132,6 +141,7 @@ async def converse(run: Opened, messages: Sequence[Mapping[str, str]], endpoint:
         Each query as soon as it has a result, then the answer or an error.
     """
     results: list[tuple[int, Any]] = []
+    reminded = False
     talk: list[dict[str, Any]] = [{"role": "system", "content": _prompt()}, *map(dict, messages)]
     model = ChatModel(endpoint, tools())
     key = read_key(endpoint.key_env)
@@ -139,6 +149,10 @@ async def converse(run: Opened, messages: Sequence[Mapping[str, str]], endpoint:
         async with connect(endpoint, key) as client:
             for number in range(ROUNDS + 1):
                 step = await model.step(client, talk, last=number == ROUNDS)
+                if not step.calls and not results and not reminded and step.text.strip() and number < ROUNDS:
+                    reminded = True
+                    talk += [{"role": "assistant", "content": step.text[:REMINDED_OF]}, dict(REMINDER)]
+                    continue
                 if not step.calls:
                     yield await _answer(step, results)
                     return

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,8 @@ _MOST_CALLS = 8
 """Tool calls of one step that are answered [ours]."""
 _TOOL_WORDS = ("tool", "function call", "function_call")
 _CALL_AS_TEXT = ("<tool_call>", "<|tool_call", "[TOOL_CALLS]", "<function=", "<|python_tag|>")
+_AROUND_A_CALL = re.compile(r"```(?:json|tool_call)?|</?tool_calls?>|\[TOOL_CALLS\]|[\s,;]+")
+"""What may stand around calls that are written as text."""
 NO_TOOLS = (
     "The endpoint does not support tool calls, which are needed to look anything up in the run: expected a model and "
     "a server that do. llama.cpp's server takes them with --jinja, vLLM with --enable-auto-tool-choice and a "
@@ -78,6 +81,7 @@ class ChatModel:
 
     def __init__(self, endpoint: Endpoint, tools: list[dict[str, Any]]) -> None:
         self._endpoint, self._tools = endpoint, tools
+        self._names = {str(tool["function"]["name"]) for tool in tools}
         self._key = read_key(endpoint.key_env)
         self._dialect = Dialect("none")
         self._meter = Meter(Cap(QUESTION_TOKENS), endpoint.prices)
@@ -165,10 +169,13 @@ class ChatModel:
             return Fault(self._key.hide(answer.error, short=True), again=True, maybe_paid=True), bound
         if answer.refusal is not None:
             raise ChatError(f"The model declined to answer: {visible(shorten(answer.refusal, 300))}")
+        text = answer.text or ""
         calls = _calls(whole["choices"][0]["message"])
+        if not calls and (calls := calls_in_text(text, self._names)):
+            text = ""
         prompt, completion = answer.prompt_tokens, answer.completion_tokens
         used = Use(bound.prompt if prompt is None else prompt, bound.completion if completion is None else completion)
-        return Step(answer.text or "", calls, answer.finish), used
+        return Step(text, calls, answer.finish), used
 
     def _why(self, fault: Fault) -> str:
         where = self._endpoint.base_url
@@ -181,6 +188,40 @@ class ChatModel:
         if fault.unreached:
             return f"{where} cannot be reached: {fault.reason}. Start the server there, and ask again."
         return f"{where} gave no answer: {fault.reason}. Ask again."
+
+
+def calls_in_text(text: str, names: Collection[str]) -> list[Call]:
+    """Read calls that a model wrote as its answer, as small models do whose server does not know their form.
+
+    Parameters
+    ----------
+    text
+        The answer. It counts only if it is nothing but calls: JSON objects with a ``name`` and ``arguments``, one or
+        several, bare, in a list, between fences or between tags.
+    names
+        Queries that there are.
+
+    Returns
+    -------
+    list of Call
+        Empty if the text is anything else.
+    """
+    decoder, calls, place = json.JSONDecoder(), [], 0
+    while place < len(text):
+        if around := _AROUND_A_CALL.match(text, place):
+            place = around.end()
+            continue
+        try:
+            value, place = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            return []
+        for entry in value if isinstance(value, list) else [value]:
+            name = entry.get("name") if isinstance(entry, Mapping) else None
+            given = entry.get("arguments", entry.get("parameters", {})) if name is not None else None
+            if not isinstance(name, str) or name not in names or not isinstance(given, Mapping):
+                return []
+            calls.append(Call(f"call-{len(calls)}", name, json.dumps(given)))
+    return calls[:_MOST_CALLS]
 
 
 def called_in_text(text: str) -> bool:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from competency_gaps.matching import markers as module
-from competency_gaps.matching.markers import Examples, find_markers, halves, select, strata
+from competency_gaps.matching import division as module
+from competency_gaps.matching.division import Examples, halves, strata
+from competency_gaps.matching.markers import find_markers, select
 
 COMMON, CONCEPTS = 400, 3000
 

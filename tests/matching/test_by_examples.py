@@ -15,11 +15,11 @@ from test_markers import CONCEPTS, world
 
 import competency_gaps as cg
 from competency_gaps.errors import UserError
-from competency_gaps.matching import embedding, examples
+from competency_gaps.matching import by_examples, embedding, examples
 from competency_gaps.matching.by_examples import example_document, match_by_examples
+from competency_gaps.matching.division import divide
 from competency_gaps.matching.example_lines import example_lines
 from competency_gaps.matching.examples import ReadExamples
-from competency_gaps.matching.division import divide
 from competency_gaps.matching.taxonomy import TaxonomyEntry, read_taxonomy
 from competency_gaps.stages import pipeline
 
@@ -58,6 +58,12 @@ class Suite:
                 "coverage_status": ["missing" if c in missing else "covered" for c in range(width)],
             }
         )
+
+
+@pytest.fixture(autouse=True)
+def few_shuffles(monkeypatch):
+    """Examples are dealt out less often than for a user: enough for a p-value of 0.025."""
+    monkeypatch.setattr(by_examples, "SHUFFLES", (40, 40))
 
 
 ROWS = np.arange(10_000)[::-1].copy()

@@ -13,19 +13,19 @@ import scipy.sparse as sp
 from competency_gaps.errors import UserError
 from competency_gaps.matching.by_chance import ByChance, Matched, by_chance, exchanged
 from competency_gaps.matching.candidates import is_weak
+from competency_gaps.matching.division import divide
 from competency_gaps.matching.embedding import Embed
 from competency_gaps.matching.example_tables import entries_table, pairs_table, unexplained_table
 from competency_gaps.matching.examples import ReadExamples
 from competency_gaps.matching.exchange import GroupExchange, Verdicts
 from competency_gaps.matching.label_similarity import label_similarity
-from competency_gaps.matching.division import divide
 from competency_gaps.matching.markers import Comparison, Markers
 from competency_gaps.matching.outcomes import LACKING, Outcome
 from competency_gaps.matching.taxonomy import TaxonomyEntry
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
 
-SHUFFLES = (40, 200)
+SHUFFLES = (40, 100)
 """Times that examples are dealt out anew to the entries, to see how many match by chance: at least, at most."""
 DEALT = 100_000
 """Entries that are compared in all of these, if that many times are allowed: long lists need fewer."""
@@ -50,19 +50,19 @@ class ExampleMatching:
     """One row per entry that was asked for: entry, description, domain, category, score, examples (those that were read
     and count: one of a cluster), example_rows (their rows in ``items.parquet`` of the run that read them, at most
     ``example_tables.MOST_ROWS``; where a concept is confirmed, those in which the strongest is most active come first),
-    outcome (of ``outcomes.Outcome``), not_compared (why, of ``outcomes.NotCompared``; null: it was), n_concepts, n_weak,
-    n_themes."""
+    outcome (of ``outcomes.Outcome``), not_compared (why, of ``outcomes.NotCompared``; null: it was), n_concepts,
+    n_weak, n_themes."""
     pairs: pl.DataFrame
     """One row per entry and confirmed concept, the strongest first: entry, concept, auroc (on the half of the examples
-    that did not choose it, among examples of equal length), auroc_choosing, p_value, leader (the concept that leads it),
-    label_similarity (cosine of the embedded description and label; null: no label, or not compared), what the run
+    that did not choose it, among examples of equal length), auroc_choosing, p_value, leader (the concept that leads
+    it), label_similarity (cosine of the embedded description and label; null: no label, or not compared), what the run
     says of it (``example_tables.FACTS``)."""
     themes: pl.DataFrame
     """The same for themes: entry, theme, auroc, auroc_choosing, p_value, name, gap, performance_status."""
     unexplained: pl.DataFrame
     """Weak concepts that no entry names, the lowest gap first: neither they nor the concepts that lead them in the run
-    are among the confirmed ones, of which an entry has at most ``markers.CHOSEN``. Columns: concept, its facts, support,
-    items (the three in which it is strongest, as ``benchmark: id``)."""
+    are among the confirmed ones, of which an entry has at most ``markers.CHOSEN``. Columns: concept, its facts,
+    support, items (the three in which it is strongest, as ``benchmark: id``)."""
     weak_concepts: int
     """Weak concepts of the run."""
     matched: ByChance

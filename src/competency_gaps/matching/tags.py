@@ -16,9 +16,9 @@ import scipy.sparse as sp
 
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.matching.conditions import satisfying
+from competency_gaps.matching.division import Examples, one_of_each
 from competency_gaps.matching.examples import ReadExamples
 from competency_gaps.matching.kept import Source
-from competency_gaps.matching.division import Examples, one_of_each
 from competency_gaps.matching.taxonomy import TaxonomyEntry
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import plural, shorten, visible
@@ -192,7 +192,7 @@ def _by_conditions(run: RunFolder, conditions: Mapping[str, str]) -> Tags:
     features = item_features(run.items)
     # An item's own field comes before a covariate of the same name.
     fields = run.items.select(*_FURTHER, id="item_id").with_columns(features.drop(*_FURTHER, "id", strict=False))
-    example = "n_span_tokens > 200 AND benchmark = 'quiz'"
+    example = "score < 0.5 AND benchmark = 'quiz'"
     member = np.array([satisfying(fields, condition, "item", example) for condition in conditions.values()])
     notes = tuple(f"{name}: {condition}" for name, condition in zip(names, conditions.values(), strict=True))
     shown = ", ".join(names)

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from competency_gaps.errors import UserError
 from competency_gaps.matching.by_chance import ByChance, Matched, by_chance, exchanged
 from competency_gaps.matching.candidates import is_weak
-from competency_gaps.matching.division import divide
+from competency_gaps.matching.division import Division, Examples, divide
 from competency_gaps.matching.embedding import Embed
 from competency_gaps.matching.example_tables import entries_table, pairs_table, unexplained_table
 from competency_gaps.matching.examples import ReadExamples
@@ -130,25 +130,7 @@ def match_by_examples(
     wanted = np.ones(len(entries), bool) if asked is None else asked
     belongs, named = _theme_members(run, able)
     level = q / 2 if named.height else q
-
-    division = divide(read.examples, seed)
-    of_themes = replace(read.examples, values=sp.csr_array(read.examples.values @ belongs))
-    options: dict[str, Any] = {"asked": wanted, "q": level}
-    comparisons = [
-        Comparison(read.examples, division, able, **options),
-        Comparison(of_themes, division, np.ones(belongs.shape[1], bool), **options),
-    ]
-    shuffles = int(np.clip(DEALT // max(1, comparisons[0].compared.sum()), *SHUFFLES))
-    member = read.examples.member
-    with progress.stage("comparing examples", total=1 + shuffles, unit="rounds") as bar:
-        markers = _Markers(*(comparison.markers(member, groups=True) for comparison in comparisons))
-        bar.advance(1)
-        dealt = []
-        for number in range(shuffles):
-            anew = division.dealt(member, np.random.default_rng([seed, number]))
-            by_accident = _Markers(*(comparison.markers(anew, groups=False) for comparison in comparisons))
-            dealt.append(int(by_accident.matched.sum()))
-            bar.advance(1)
+    markers, division, dealt = _compare(read.examples, able, belongs, wanted, level, seed, progress)
     compared = int(markers.concepts.compared.sum())
     known = _matched(markers, concepts, named)
     weak, untested = known.outcomes(known.weak, known.weak_themes, known.lacking)
@@ -172,7 +154,7 @@ def match_by_examples(
         themes=themes,
         unexplained=unexplained_table(run, concepts, markers.concepts),
         weak_concepts=int(concepts.select(is_weak()).to_series().sum()),
-        matched=by_chance(int(markers.matched.sum()), compared, np.array(dealt)),
+        matched=by_chance(int(markers.matched.sum()), compared, dealt),
         weak=by_chance(int(weak.sum()), compared, draws[:, 0]),
         untested=by_chance(int(untested.sum()), compared, draws[:, 1]),
         left_out=read.left_out.filter(pl.col("entry").is_in(asked_for)),
@@ -192,6 +174,35 @@ def example_document(matching: ExampleMatching) -> dict[str, Any]:
         **{name: getattr(matching, name).to_dicts() for name in tables},
         "left_out_examples": matching.left_out.to_dicts(),
     }
+
+
+def _compare(
+    examples: Examples,
+    able: np.ndarray,
+    belongs: sp.csr_array,
+    asked: np.ndarray,
+    level: float,
+    seed: int,
+    progress: Progress,
+) -> tuple[_Markers, Division, np.ndarray]:
+    """Find what marks the entries; also give the numbers of entries that match with their examples dealt out anew."""
+    division, member = divide(examples, seed), examples.member
+    of_themes = replace(examples, values=sp.csr_array(examples.values @ belongs))
+    comparisons = [
+        Comparison(examples, division, able, asked=asked, q=level),
+        Comparison(of_themes, division, np.ones(belongs.shape[1], bool), asked=asked, q=level),
+    ]
+    shuffles = int(np.clip(DEALT // max(1, comparisons[0].compared.sum()), *SHUFFLES))
+    dealt = np.zeros(shuffles, np.int64)
+    with progress.stage("comparing examples", total=1 + shuffles, unit="rounds") as bar:
+        markers = _Markers(*(comparison.markers(member, groups=True) for comparison in comparisons))
+        bar.advance(1)
+        for number in range(shuffles):
+            anew = division.dealt(member, np.random.default_rng([seed, number]))
+            by_accident = _Markers(*(comparison.markers(anew, groups=False) for comparison in comparisons))
+            dealt[number] = by_accident.matched.sum()
+            bar.advance(1)
+    return markers, division, dealt
 
 
 def _with_similarity(

@@ -112,7 +112,8 @@ def examples_config(run: RunFolder, entries: Sequence[TaxonomyEntry], folder: Pa
 
 def gather_examples(made: RunFolder, entries: Sequence[TaxonomyEntry], seed: int = 0) -> ReadExamples:
     """Take the examples' activations from the run that read them, one of each cluster (``division.one_of_each``)."""
-    values, domain, length, places = [], [], [], []
+    values, length, places = [], [], []
+    domain: list[int] = []
     place: dict[tuple[int, str], int | None] = {}
     reasons: dict[tuple[int, str], str] = {}
     groups = {group: number for number, group in enumerate(_by_group(entries))}

@@ -23,6 +23,7 @@ def listed(run, tmp_path):
         {**entry, "entry": f"e{i}", "description": f"{EVIL} {outcome}.", "outcome": outcome}
         for i, outcome in enumerate(outcomes)
     ]
+    entries[0]["not_compared"] = "length"
     pair = {"p_value": 0.01, "leader": 1}
     document = {
         "taxonomy": "/home/somebody/points.jsonl",
@@ -52,6 +53,7 @@ def test_entries_stand_with_outcome_concept_and_rates(listed):
     assert "0.78" in section and "0.67" in section and "points.jsonl, by examples" in section
     assert "recovered as weak: 1 of 4 (25%; 95%: 5% to 70%); by chance 0.3 (0 to 2), p = 0.280" in section
     assert "Weak concepts that no entry names (1 of 7 weak concepts)" in section
+    assert "not compared: cannot be told at equal length" in section
     assert "<script>alert" not in section and "&lt;script&gt;" in section and "\u202e" not in section
     assert "49" not in section.replace("{{ 7*7 }}", "") and "/home/somebody" not in page
 

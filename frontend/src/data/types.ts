@@ -490,7 +490,7 @@ export interface MatchedEntry {
   /** The entry's number on the page, as of `ListedEntry`. */
   number: number;
   entry: string;
-  /** By labels the cosine of the texts, by examples the AUROC net of length. */
+  /** By labels the cosine of the texts, by examples the AUROC at equal length. */
   strength: number;
   /** A model's; null: not asked. */
   verdict: string | null;
@@ -681,7 +681,10 @@ export interface MatchPair {
   theme: number | null;
   /** Label of the concept, or name of the theme, when they were matched; null: it had none. */
   label: string | null;
-  /** By labels the cosine of the embedded texts, in [-1, 1]; by examples the AUROC net of length, about 0.5 to 1. */
+  /**
+   * By labels the cosine of the embedded texts, in [-1, 1]; by examples the AUROC among examples of equal length, in
+   * [0.5, 1].
+   */
   strength: number;
   /** By labels the share of the null's draws whose best label is as similar, in (0, 1]. */
   p_value: number;
@@ -702,7 +705,9 @@ export interface ListedEntry {
   /** The list's own, on its own scale. */
   score: number | null;
   outcome: "weak" | "untested" | "matched" | "not matched" | "not compared";
-  /** Examples that were read; null: by labels. */
+  /** Why it was not compared by examples; null: it was, or by labels. */
+  not_compared: "few_examples" | "one_half" | "few_others" | "length" | null;
+  /** Examples that were read and count, one of a cluster; null: by labels. */
   examples: number | null;
   /** Concepts before themes, the strongest first. */
   pairs: MatchPair[];
@@ -1029,6 +1034,14 @@ export const OUTCOME_WORDS = {
   matched: "matched",
   "not matched": "not matched",
   "not compared": "not compared",
+};
+
+/** Why entries were not compared by examples, in words. */
+export const NOT_COMPARED_WORDS = {
+  few_examples: "fewer than 6 examples",
+  one_half: "shares examples with others, and too few are left for one half",
+  few_others: "too few others of its domain and length",
+  length: "cannot be told at equal length: its examples are of other lengths than the rest",
 };
 
 /** The same of the outcomes that stand beside chance. */

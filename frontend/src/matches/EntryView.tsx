@@ -13,7 +13,7 @@ import { Failed, Loading } from "../ui/State";
 import { entryAt, firstOf } from "./choose";
 import { OutcomeMark, PairLink } from "./EntryTable";
 import { Examples } from "./Examples";
-import { entryName, listName, outcomeSentence, STRENGTH } from "./words";
+import { entryName, entrySentence, listName, STRENGTH } from "./words";
 import "../compare/compare.css";
 import "../concept/concept.css";
 import "../findings/findings.css";
@@ -40,7 +40,7 @@ export function EntryView() {
       <p className="verdict" data-testid="entry-outcome">
         <OutcomeMark outcome={entry.outcome} by={list.by} />
       </p>
-      <p>{outcomeSentence(entry.outcome, list.by)}</p>
+      <p>{entrySentence(entry, list.by)}</p>
       <p className="actions">
         <CopyLink />
       </p>

@@ -4,6 +4,7 @@ import {
   type ListedEntry,
   type MatchedList,
   type MatchPair,
+  NOT_COMPARED_WORDS,
   OUTCOME_WORDS,
   type OutcomeRate,
   RATE_WORDS,
@@ -22,7 +23,7 @@ const EXAMPLES: Record<Outcome, string> = {
     "Concepts tell its examples from those of other entries, and the suite misses or under-represents all of them.",
   matched: "Concepts or themes tell its examples from those of other entries; none of them is weak.",
   "not matched": "No concept and no theme tells its examples from those of other entries.",
-  "not compared": "It has too few examples, or too few others of its domain to be compared with.",
+  "not compared": "It has too few examples, or too few others of its domain and length to be compared with.",
 };
 const LABELS: Record<Outcome, string> = {
   weak: "The label of a weak concept says nearly the same.",
@@ -35,13 +36,19 @@ const LABELS: Record<Outcome, string> = {
 export const outcomeSentence = (outcome: Outcome, by: MatchedList["by"]): string =>
   (by === "examples" ? EXAMPLES : LABELS)[outcome];
 
+/** The same of an entry, with the reason if it was not compared. */
+export const entrySentence = (entry: ListedEntry, by: MatchedList["by"]): string =>
+  entry.not_compared === null
+    ? outcomeSentence(entry.outcome, by)
+    : `It was not compared: ${NOT_COMPARED_WORDS[entry.not_compared]}.`;
+
 /** What the strength of a pair is called. */
 export const STRENGTH: Record<MatchedList["by"], { name: string; hint: string }> = {
   examples: {
     name: "AUROC",
     hint:
-      "How well the concept tells the entry’s examples from others of its domain that are about as long: 0.5 not at " +
-      "all, 1 always. Measured on the half of the examples that did not choose the concept",
+      "How often the concept is stronger in an example of the entry than in another of its domain that is about as " +
+      "long: 0.5 as often as not, 1 always. Measured on the half of the examples that did not choose the concept",
   },
   labels: { name: "similarity", hint: "Cosine of the entry’s text and the concept’s label, as sentence embeddings" },
 };
@@ -89,7 +96,12 @@ export function howSentence(list: MatchedList): string {
       `words are${draws}.`
     );
   }
-  const risk = level === null ? "" : `; at most ${level} of the matched entries are expected to match by accident`;
+  const risk =
+    level === null
+      ? ""
+      : `. If an entry’s examples were written independently of each other, at most ${level} of the matched entries are ` +
+        "expected to match by accident; of prompts that were written one from another, or from one template, it may be " +
+        "more, as only near repeats are counted once";
   const left = list.left_out ? ` ${plural(list.left_out, "example")} could not be read.` : "";
   return (
     "Compared by examples: an entry matches the concepts and themes that tell its example prompts from those of " +

@@ -7,7 +7,7 @@ from typing import Literal
 import pydantic
 
 from competency_gaps.matching.kept_files import Count, FilePart
-from competency_gaps.matching.outcomes import Outcome
+from competency_gaps.matching.outcomes import NotCompared, Outcome
 
 PairVerdict = Literal["same", "related", "unconfirmed"]
 Level = Literal["theme", "subtheme"]
@@ -99,6 +99,7 @@ class ExampleEntryForm(_EntryForm):
     examples: Count
     example_rows: list[Count] | None = None
     outcome: Outcome
+    not_compared: NotCompared | None = None
 
 
 class ExamplePairForm(FilePart):

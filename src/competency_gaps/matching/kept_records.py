@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from competency_gaps.matching.kept_forms import Level, PairVerdict
-from competency_gaps.matching.outcomes import Outcome, RatedOutcome
+from competency_gaps.matching.outcomes import NotCompared, Outcome, RatedOutcome
 
 By = Literal["examples", "labels"]
 
@@ -26,7 +26,8 @@ class MatchPair:
     label: str | None
     """Label of the concept, or name of the theme, when they were matched; None: it had none."""
     strength: float
-    """By labels the cosine of the embedded texts, in [-1, 1]; by examples the AUROC net of length, about 0.5 to 1."""
+    """By labels the cosine of the embedded texts, in [-1, 1]; by examples the AUROC among examples of
+    equal length, in [0.5, 1]."""
     p_value: float
     """By labels the share of the null's draws whose best label is as similar, in (0, 1]."""
     verdict: PairVerdict | None
@@ -49,10 +50,12 @@ class KeptEntry:
     score: float | None
     """The list's own, on its own scale."""
     outcome: Outcome
+    not_compared: NotCompared | None
+    """Why it was not compared by examples; None: it was, or by labels."""
     bound: float | None
     """By labels, the similarity that a share alpha of the null's draws reaches; None: by examples."""
     examples: int | None
-    """Examples that were read; None: by labels."""
+    """Examples that were read and count, one of a cluster; None: by labels."""
     example_rows: Sequence[int] | None
     """Rows of ``items.parquet`` of the run that holds them; None: by labels, withheld, or kept by an earlier
     version."""

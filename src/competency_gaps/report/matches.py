@@ -8,7 +8,7 @@ from typing import Any
 
 from competency_gaps.matching.kept_lists import read_lists
 from competency_gaps.matching.kept_records import KeptEntry, KeptList, MatchPair, OutcomeRate
-from competency_gaps.matching.outcomes import OUTCOME_WORDS, RATE_WORDS
+from competency_gaps.matching.outcomes import NOT_COMPARED_WORDS, OUTCOME_WORDS, RATE_WORDS
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import decimal, integer, magnitude, percent, plural, signed
 
@@ -89,12 +89,17 @@ def _row(run: RunFolder, entry: KeptEntry) -> EntryRow:
         concept = run.concepts.row(strongest.concept, named=True)
     return EntryRow(
         entry,
-        OUTCOME_WORDS[entry.outcome],
+        _outcome(entry),
         strongest,
         concept,
         decimal(None if strongest is None else strongest.strength),
         signed(None if concept is None else concept["gap"]),
     )
+
+
+def _outcome(entry: KeptEntry) -> str:
+    why = "" if entry.not_compared is None else f": {NOT_COMPARED_WORDS[entry.not_compared]}"
+    return OUTCOME_WORDS[entry.outcome] + why
 
 
 def _rate(rate: OutcomeRate) -> str:

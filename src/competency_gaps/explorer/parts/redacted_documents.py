@@ -136,7 +136,7 @@ _PAIR = _shown(
 )
 _SHARE = _shown("count", "of", "low", "high")
 _CHANCE: Rule = {"observed": _SHARE, **_shown("expected", "low", "high", "p_value")}
-_ENTRY = _shown("score", "bound", "recovered", "recovered_weak", "examples", "outcome")
+_ENTRY = _shown("score", "bound", "recovered", "recovered_weak", "examples", "outcome", "not_compared")
 _MATCHES: Rule = {
     **_shown("taxonomy", "taxonomy_is_path", "created", "alpha", "q", "weak_concepts"),
     **dict.fromkeys(("recovery", "recovery_weak", "unnamed_share"), _SHARE),

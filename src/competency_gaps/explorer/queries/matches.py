@@ -14,6 +14,7 @@ from competency_gaps.explorer.queries.arguments import KnownWeaknesses, OneKnown
 from competency_gaps.explorer.queries.subject import Subject
 from competency_gaps.explorer.queries.values import AtMost, Number, QueryAnswer, Text300
 from competency_gaps.matching.kept_records import MatchPair
+from competency_gaps.matching.outcomes import NOT_COMPARED_WORDS
 
 LISTED = 50
 """Most lists that an answer names [ours]."""
@@ -122,6 +123,7 @@ class KnownWeakness(QueryAnswer):
     category: str | None
     score: Number
     outcome: str
+    not_compared: str | None
     examples: int | None
     pairs: list[PairLine]
     absent: str | None
@@ -171,6 +173,7 @@ def known_weakness(subject: Subject, arguments: OneKnownWeakness) -> KnownWeakne
         number=number,
         **{name: getattr(entry, name) for name in ("entry", "description", "domain", "category", "score")},
         outcome=entry.outcome,
+        not_compared=None if entry.not_compared is None else NOT_COMPARED_WORDS[entry.not_compared],
         examples=entry.examples,
         pairs=[PairLine.model_validate(fact) for fact in _facts(subject, entry.pairs)],
         absent=examples.absent,

@@ -9,7 +9,7 @@ from typing import Literal
 from competency_gaps.explorer.parts.records.details import ActiveConcept, Cut
 from competency_gaps.explorer.parts.records.findings import Range
 from competency_gaps.matching.kept_records import MatchPair, OutcomeRate
-from competency_gaps.matching.outcomes import Outcome
+from competency_gaps.matching.outcomes import NotCompared, Outcome
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,10 @@ class ListedEntry:
     score: float | None
     """The list's own, on its own scale."""
     outcome: Outcome
+    not_compared: NotCompared | None
+    """Why it was not compared by examples; None: it was, or by labels."""
     examples: int | None
-    """Examples that were read; None: by labels."""
+    """Examples that were read and count, one of a cluster; None: by labels."""
     pairs: Sequence[MatchPair]
     """Concepts before themes, the strongest first."""
 

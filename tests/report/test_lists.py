@@ -23,8 +23,11 @@ def listed(run, tmp_path):
         {**entry, "entry": f"e{i}", "description": f"{EVIL} {outcome}.", "outcome": outcome}
         for i, outcome in enumerate(outcomes)
     ]
-    pair = {"p_value": 0.01, "leader": 1}
+    pair = {"p_value": 0.01, "leader": 1, "label_similarity": 0.432}
     document = {
+        "created": "2026-11-26T20:21:24+00:00",
+        "taxonomy_is_path": True,
+        "examples_run": None,
         "taxonomy": "/home/somebody/points.jsonl",
         "where": "score < 5",
         "q": 0.05,

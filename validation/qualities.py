@@ -79,7 +79,8 @@ def main() -> None:
         fits = ((concepts, by_ten), (concepts, all_concepts), (residual, all_residual), (length, by_length))
         cells = ["{:.2f} ± {:.2f}".format(*held_out(values, has, fit)) for values, fit in fits]
         print(f"| {name} | {has.sum()} of {len(has)} | {' | '.join(cells)} |", flush=True)
-    print("\nfits with a penalty at an end of the grid: " + (", ".join(f"{k}: {n}" for k, n in at_edge.items()) or "none"))
+    counts = ", ".join(f"{name}: {count}" for name, count in at_edge.items())
+    print(f"\nfits with a penalty at an end of the grid: {counts or 'none'}")
     if args.suite:
         other = cg.open_run(args.suite)
         same_sae(run, other)

@@ -129,7 +129,7 @@ def copied(tiny_run, tmp_path):
 
 
 def strip(file) -> None:
-    """A shard as earlier versions wrote it."""
+    """A shard as it is without ``keep_token_activations``."""
     save_file({name: value for name, value in load_file(file).items() if name not in KEPT}, file)
 
 

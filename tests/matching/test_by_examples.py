@@ -270,6 +270,30 @@ def test_examples_are_read_once_by_the_runs_model_and_kept_beside_the_list(run, 
         run.match(listed, by="examples")
 
 
+def with_settings(run, **changed):
+    """The run again, as if these had been its settings."""
+    manifest = json.loads((run.path / "manifest.json").read_text())
+    manifest["settings"] |= changed
+    (run.path / "manifest.json").write_text(json.dumps(manifest))
+    return cg.open_run(run.path)
+
+
+def test_what_is_kept_of_examples_is_what_the_audited_run_keeps(run, listed, tmp_path):
+    """A reading without single tokens does not serve a run that has them; how metrics are computed makes no other."""
+    entries = read_taxonomy(listed).entries
+    folders = {}
+    for keep in (False, True):
+        folders[keep] = examples.examples_folder(listed, with_settings(run, keep_token_activations=keep), entries)
+        made = folders[keep] / "run"
+        made.mkdir(parents=True)
+        (made / "manifest.json").write_text("{}")
+    assert folders[False] != folders[True]
+    other = with_settings(run, metrics={"normaliser": "none"}, reference="/nowhere.safetensors")
+    assert examples.examples_folder(listed, other, entries) == folders[True]
+    config = examples.examples_config(other, entries, tmp_path / "other")
+    assert (config.reference, config.metrics.normaliser) == (None, "alive")
+
+
 def test_an_sae_that_has_changed_since_the_run_reads_nothing_for_it(run, listed):
     path = run.path / "manifest.json"
     manifest = json.loads(path.read_text())
@@ -341,14 +365,19 @@ def test_points_of_autodetect_bring_their_prompts(tmp_path):
     assert entry.examples == ("p0", "p1", "p2") and "steps" not in entry.extra and entry.group == "coding"
     path.write_text(json.dumps({**point, "steps": None}) + "\n" + json.dumps({"id": "a", "description": "d"}))
     assert [entry.id for entry in read_taxonomy(path).entries] == ["a"]
-    folder = tmp_path / "result" / "autodetect_math" / "x" / "autodetect_gpt35" / "version_0"
-    folder.mkdir(parents=True)
-    (folder / "log.json").write_text(json.dumps({"lists:sorting": {"steps": steps}}))
-    [entry] = read_taxonomy(tmp_path / "result").entries
-    assert (entry.domain, entry.extra["model"], entry.group) == ("math", "gpt35", "math, gpt35")
     log = tmp_path / "log.json"
     log.write_text(json.dumps({"lists:sorting": {"steps": steps}, "init_points": ["lists:sorting"]}))
     assert read_taxonomy(log).entries[0].examples == ("p0", "p1", "p2")
+
+
+def test_points_of_autodetect_are_of_one_domain_wherever_their_list_begins(tmp_path):
+    steps = [{"prompt": f"p{i}", "score": 7.0} for i in range(3)]
+    folder = tmp_path / "autodetect_math" / "result" / "autodetect_m" / "lists" / "version_0"
+    folder.mkdir(parents=True)
+    (folder / "log.json").write_text(json.dumps({"lists:sorting": {"steps": steps}}))
+    for path in (tmp_path, *list(folder.parents)[:4], folder / "log.json"):
+        [entry] = read_taxonomy(path).entries
+        assert (entry.domain, entry.extra["model"], entry.group) == ("math", "m", "math, m")
 
 
 def test_members_of_examples_are_sparse_and_in_the_order_of_the_list(tiny_run, listed, tmp_path):

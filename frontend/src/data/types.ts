@@ -128,7 +128,7 @@ export interface BenchmarkAnswer {
 export interface RunAnswer {
   /** Model, mean score and size of the suite. */
   opening: Statement;
-  /** What failed and therefore comes first: `gate`, `robustness`; empty where nothing did. */
+  /** What failed and therefore comes first: `gate`, `judge_by_place`, `robustness`; empty where nothing did. */
   trust: Statement[];
   /**
    * At most `MOST`, weak ones first; a single one of code `no_finding` where nothing stands out; empty where no item is
@@ -692,6 +692,11 @@ export interface MatchPair {
   verdict: "same" | "related" | "unconfirmed" | null;
   /** By examples, the concept whose examples it shares (itself if it leads); null: by labels, or a theme. */
   leader: number | null;
+  /**
+   * By examples, cosine of the embedded label and the entry's description, in [-1, 1]; null: by labels (where it is the
+   * strength), a theme, no label, or not compared.
+   */
+  label_similarity: number | null;
 }
 
 /** An entry of a list. Its number on the page is its place among the entries of all lists. */
@@ -726,7 +731,7 @@ export interface MatchedList {
    * By labels, the chance that an entry which no label fits matches something; by examples, the share of the matched
    * entries that may be matched by accident.
    */
-  level: number | null;
+  level: number;
   /** Matched, weak, untested. */
   rates: OutcomeRate[];
   entries: ListedEntry[];
@@ -761,10 +766,10 @@ export interface EntryExample {
 export interface EntryExamples {
   number: number;
   /**
-   * Why no example is shown: the list was compared by labels; none was read; they are withheld; where they lie was not
-   * kept; the run that read them is not there any more, or is another now. null: they are shown.
+   * Why no example is shown: the list was compared by labels; none was read; they are withheld; the run that read them
+   * is not there any more, or is another now. null: they are shown.
    */
-  absent: "labels" | "none" | "redacted" | "older" | "gone" | "changed" | null;
+  absent: "labels" | "none" | "redacted" | "gone" | "changed" | null;
   /** Whether activations of single tokens are known; else only the strongest token is. */
   tokens: boolean;
   /** Where a concept is matched, those in which the strongest is most active come first. */

@@ -30,10 +30,10 @@ from competency_gaps.runs.open import RunFolder
 
 RUN = "run"
 """Name of the run in its folder, beside the files of examples."""
-_READING = ("model", "sae", "span", "pooling")
-"""Settings of a run that decide how the examples are read."""
-_FURTHER = ("reference", "batch_tokens", "metrics", "keep_token_activations")
-"""Further settings that the run of examples shares."""
+_READING = ("model", "sae", "span", "pooling", "keep_token_activations")
+"""Settings of a run that decide how the examples are read, and what is kept of them."""
+_FURTHER = ("batch_tokens",)
+"""Further settings that the run of examples shares: they change nothing that is kept."""
 
 
 @dataclass(frozen=True)

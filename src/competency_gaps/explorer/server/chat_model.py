@@ -206,7 +206,8 @@ def calls_in_text(text: str, names: Collection[str]) -> list[Call]:
     list of Call
         Empty if the text is anything else.
     """
-    decoder, calls, place = json.JSONDecoder(), [], 0
+    decoder, place = json.JSONDecoder(), 0
+    calls: list[Call] = []
     while place < len(text):
         if around := _AROUND_A_CALL.match(text, place):
             place = around.end()

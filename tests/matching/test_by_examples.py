@@ -333,7 +333,7 @@ def test_points_of_autodetect_are_of_one_domain_wherever_their_list_begins(tmp_p
     folder = tmp_path / "autodetect_math" / "result" / "autodetect_m" / "lists" / "version_0"
     folder.mkdir(parents=True)
     (folder / "log.json").write_text(json.dumps({"lists:sorting": {"steps": steps}}))
-    for path in (tmp_path, *list(folder.parents)[:3], folder / "log.json"):
+    for path in (tmp_path, *list(folder.parents)[:4], folder / "log.json"):
         [entry] = read_taxonomy(path).entries
         assert (entry.domain, entry.extra["model"], entry.group) == ("math", "m", "math, m")
 

@@ -689,6 +689,11 @@ export interface MatchPair {
   verdict: "same" | "related" | "unconfirmed" | null;
   /** By examples, the concept whose examples it shares (itself if it leads); null: by labels, or a theme. */
   leader: number | null;
+  /**
+   * By examples, cosine of the embedded label and the entry's description, in [-1, 1]; null: by labels (where it is the
+   * strength), a theme, no label, or not compared.
+   */
+  label_similarity: number | null;
 }
 
 /** An entry of a list. Its number on the page is its place among the entries of all lists. */
@@ -721,7 +726,7 @@ export interface MatchedList {
    * By labels, the chance that an entry which no label fits matches something; by examples, the share of the matched
    * entries that may be matched by accident.
    */
-  level: number | null;
+  level: number;
   /** Matched, weak, untested. */
   rates: OutcomeRate[];
   entries: ListedEntry[];
@@ -756,10 +761,10 @@ export interface EntryExample {
 export interface EntryExamples {
   number: number;
   /**
-   * Why no example is shown: the list was compared by labels; none was read; they are withheld; where they lie was not
-   * kept; the run that read them is not there any more, or is another now. null: they are shown.
+   * Why no example is shown: the list was compared by labels; none was read; they are withheld; the run that read them
+   * is not there any more, or is another now. null: they are shown.
    */
-  absent: "labels" | "none" | "redacted" | "older" | "gone" | "changed" | null;
+  absent: "labels" | "none" | "redacted" | "gone" | "changed" | null;
   /** Whether activations of single tokens are known; else only the strongest token is. */
   tokens: boolean;
   /** Where a concept is matched, those in which the strongest is most active come first. */

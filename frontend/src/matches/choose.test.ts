@@ -20,6 +20,7 @@ const entry = (id: string, outcome: ListedEntry["outcome"], strengths: number[] 
     p_value: 0.01,
     verdict: null,
     leader: null,
+    label_similarity: null,
   })),
 });
 

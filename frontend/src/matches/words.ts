@@ -46,6 +46,13 @@ export const STRENGTH: Record<MatchedList["by"], { name: string; hint: string }>
   labels: { name: "similarity", hint: "Cosine of the entry’s text and the concept’s label, as sentence embeddings" },
 };
 
+export const LABEL_SIMILARITY = {
+  name: "label",
+  hint:
+    "How near the concept’s label is to the entry’s description: cosine of their sentence embeddings. A second " +
+    "opinion, which decides nothing",
+};
+
 export const listName = ({ name, by, where }: MatchedList): string =>
   `${shorten(visible(name), 60)}, by ${by}${where ? `, where ${shorten(visible(where), 60)}` : ""}`;
 
@@ -81,19 +88,17 @@ export function rateCells(rate: OutcomeRate): { name: string; share: string; cha
 
 /** How the list was compared, and with what risk. */
 export function howSentence(list: MatchedList): string {
-  const level = list.level === null ? null : percent(list.level);
-  if (list.by === "labels") {
-    const draws = level === null ? "" : ` in all but ${level} of draws`;
+  const level = percent(list.level);
+  if (list.by === "labels")
     return (
       "Compared by labels: an entry matches a concept or theme whose label is nearer to it than labels of shuffled " +
-      `words are${draws}.`
+      `words are in all but ${level} of draws.`
     );
-  }
-  const risk = level === null ? "" : `; at most ${level} of the matched entries are expected to match by accident`;
   const left = list.left_out ? ` ${plural(list.left_out, "example")} could not be read.` : "";
   return (
     "Compared by examples: an entry matches the concepts and themes that tell its example prompts from those of " +
-    `other entries of its domain, confirmed on the half of the examples that did not choose them${risk}.${left}`
+    `other entries of its domain, confirmed on the half of the examples that did not choose them; at most ${level} ` +
+    `of the matched entries are expected to match by accident.${left}`
   );
 }
 
@@ -102,7 +107,6 @@ const ABSENT: Record<NonNullable<EntryExamples["absent"]>, string> = {
   labels: "The list was compared by labels, so no example of it was read.",
   none: "No example of it was read.",
   redacted: "Its examples are left out of this explorer.",
-  older: `The version that compared the list did not keep where its examples are. ${AGAIN}`,
   gone: `The run that read its examples is not there any more. ${AGAIN}`,
   changed: `Where its examples were read, there is another run now. ${AGAIN}`,
 };

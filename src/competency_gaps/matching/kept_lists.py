@@ -11,17 +11,18 @@ from competency_gaps.matching.kept_files import EXAMPLE_MATCHES, MATCHES, damage
 from competency_gaps.matching.kept_forms import (
     ChanceForm,
     ConceptForm,
+    ExampleConceptForm,
     ExampleEntryForm,
-    ExamplePairForm,
     ExamplesForm,
+    ExampleThemeForm,
+    LabelConceptForm,
     LabelEntryForm,
-    LabelPairForm,
     LabelsForm,
+    LabelThemeForm,
     ShareForm,
 )
 from competency_gaps.matching.kept_records import ExamplesRun, KeptEntry, KeptList, MatchPair, OutcomeRate
-from competency_gaps.matching.outcomes import LACKING, Outcome, RatedOutcome
-from competency_gaps.matching.shares import share
+from competency_gaps.matching.outcomes import Outcome, RatedOutcome
 from competency_gaps.runs.open import RunFolder, open_folder
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def open_examples(kept: KeptList) -> RunFolder | Literal["gone", "changed"] | No
 def _check(run: Documents, file: Path, form: _Form) -> None:
     """Raise UserError if a file names what the run or its own entries do not have."""
     known = {entry.entry for entry in form.entries}
-    concepts = [pair.concept for pair in form.pairs if pair.concept is not None]
+    concepts = [pair.concept for pair in form.pairs]
     concepts += [row.concept for row in _unnamed(form)]
     strangers = [pair.entry for pair in (*form.pairs, *form.themes) if pair.entry not in known]
     if strangers or any(concept >= width(run) for concept in concepts):
@@ -91,16 +92,13 @@ def _unnamed(form: _Form) -> Sequence[ConceptForm]:
 
 def _list_by_labels(form: LabelsForm) -> KeptList:
     pairs: dict[str, list[MatchPair]] = {entry.entry: [] for entry in form.entries}
-    lacking: dict[str, bool] = dict.fromkeys(pairs, True)
     for pair in (*form.pairs, *form.themes):
         pairs[pair.entry].append(_label_pair(pair))
-        if pair.concept is not None:
-            lacking[pair.entry] &= pair.coverage_status in LACKING
     entries = [
         KeptEntry(
             number,
             *(entry.entry, entry.description, entry.domain, entry.category, entry.score),
-            _label_outcome(entry, lacking=lacking[entry.entry]),
+            _label_outcome(entry),
             entry.bound,
             None,
             None,
@@ -108,8 +106,7 @@ def _list_by_labels(form: LabelsForm) -> KeptList:
         )
         for number, entry in enumerate(form.entries, 1)
     ]
-    untested = share(sum(entry.outcome == "untested" for entry in entries), len(entries))
-    null, chance = form.calibration.realised, form.weak_by_chance
+    null = form.calibration.realised
     return KeptList(
         taxonomy=_name(form.taxonomy, is_path=form.taxonomy_is_path),
         by="labels",
@@ -119,8 +116,8 @@ def _list_by_labels(form: LabelsForm) -> KeptList:
         entries=entries,
         rates=[
             _rate("matched", form.recovery, len(entries) * null.count / null.of if null.of else None),
-            _rate("weak", form.recovery_weak, chance.expected, p_value=chance.p_value),
-            OutcomeRate("untested", untested.count, untested.of, untested.low, untested.high, *[None] * 4),
+            _rate_by_chance("weak", form.weak),
+            _rate_by_chance("untested", form.untested),
         ],
         unnamed=[row.concept for row in form.unnamed],
         weak_concepts=form.unnamed_share.of,
@@ -129,17 +126,26 @@ def _list_by_labels(form: LabelsForm) -> KeptList:
     )
 
 
-def _label_outcome(entry: LabelEntryForm, *, lacking: bool) -> Outcome:
+def _label_outcome(entry: LabelEntryForm) -> Outcome:
     if entry.recovered_weak:
         return "weak"
-    if not entry.recovered:
-        return "not matched"
-    return "untested" if lacking else "matched"
+    if entry.untested:
+        return "untested"
+    return "matched" if entry.recovered else "not matched"
 
 
-def _label_pair(pair: LabelPairForm) -> MatchPair:
+def _label_pair(pair: LabelConceptForm | LabelThemeForm) -> MatchPair:
+    is_theme = isinstance(pair, LabelThemeForm)
     return MatchPair(
-        pair.concept, pair.level, pair.id, pair.label_text, pair.similarity, pair.p_value, pair.verdict, None
+        concept=None if is_theme else pair.concept,
+        level=pair.level if is_theme else None,
+        theme=pair.id if is_theme else None,
+        label=pair.label_text,
+        strength=pair.similarity,
+        p_value=pair.p_value,
+        verdict=pair.verdict,
+        leader=None,
+        label_similarity=None,
     )
 
 
@@ -160,10 +166,7 @@ def _list_by_examples(form: ExamplesForm) -> KeptList:
         where=form.where,
         level=form.q,
         entries=[_example_entry(entry, number, pairs[entry.entry]) for number, entry in enumerate(form.entries, 1)],
-        rates=[
-            _rate(name, chance.observed, chance.expected, chance.low, chance.high, chance.p_value)
-            for name, chance in rates.items()
-        ],
+        rates=[_rate_by_chance(name, chance) for name, chance in rates.items()],
         unnamed=[row.concept for row in form.unexplained],
         weak_concepts=form.weak_concepts,
         left_out=len(form.left_out_examples),
@@ -183,11 +186,18 @@ def _example_entry(entry: ExampleEntryForm, number: int, pairs: Sequence[MatchPa
     )
 
 
-def _example_pair(pair: ExamplePairForm) -> MatchPair:
-    is_theme = pair.concept is None
-    label = pair.name if is_theme else pair.label
+def _example_pair(pair: ExampleConceptForm | ExampleThemeForm) -> MatchPair:
+    is_theme = isinstance(pair, ExampleThemeForm)
     return MatchPair(
-        pair.concept, "theme" if is_theme else None, pair.theme, label, pair.auroc, pair.p_value, None, pair.leader
+        concept=None if is_theme else pair.concept,
+        level="theme" if is_theme else None,
+        theme=pair.theme if is_theme else None,
+        label=pair.name if is_theme else pair.label,
+        strength=pair.auroc,
+        p_value=pair.p_value,
+        verdict=None,
+        leader=None if is_theme else pair.leader,
+        label_similarity=None if is_theme else pair.label_similarity,
     )
 
 
@@ -200,6 +210,10 @@ def _rate(
     p_value: float | None = None,
 ) -> OutcomeRate:
     return OutcomeRate(outcome, observed.count, observed.of, observed.low, observed.high, expected, low, high, p_value)
+
+
+def _rate_by_chance(outcome: RatedOutcome, chance: ChanceForm) -> OutcomeRate:
+    return _rate(outcome, chance.observed, chance.expected, chance.low, chance.high, chance.p_value)
 
 
 def _name(taxonomy: str, *, is_path: bool) -> str:

@@ -33,6 +33,9 @@ class MatchPair:
     """A model's verdict; None: not asked. Pairs judged unrelated are no matches."""
     leader: int | None
     """By examples, the concept whose examples it shares (itself if it leads); None: by labels, or a theme."""
+    label_similarity: float | None
+    """By examples, cosine of the embedded label and the entry's description, in [-1, 1]; None: by labels (where it is
+    the strength), a theme, no label, or not compared."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,7 @@ class KeptEntry:
     examples: int | None
     """Examples that were read; None: by labels."""
     example_rows: Sequence[int] | None
-    """Rows of ``items.parquet`` of the run that holds them; None: by labels, withheld, or kept by an earlier
-    version."""
+    """Rows of ``items.parquet`` of the run that holds them; None: by labels, or withheld."""
     pairs: Sequence[MatchPair]
     """Concepts before themes, the strongest first."""
 
@@ -103,12 +105,12 @@ class KeptList:
     """Name of its file or folder, without its path, which is private to the run's author."""
     by: By
     created: str
-    """UTC; empty: not known."""
+    """UTC."""
     where: str | None
-    """SQL condition on its entries; None: all."""
-    level: float | None
+    """SQL condition on its entries; None: all, or withheld."""
+    level: float
     """By labels, the chance that an entry which no label fits matches something; by examples, the share of the matched
-    entries that may be matched by accident. None: not known."""
+    entries that may be matched by accident."""
     entries: Sequence[KeptEntry]
     rates: Sequence[OutcomeRate]
     """Matched, weak, untested."""

@@ -65,10 +65,10 @@ def _numbers(row: dict[str, Any]) -> str:
 
 
 def _counts(matching: Matching) -> Iterator[str]:
-    chance = matching.weak_by_chance
     yield f"recovered (at least one concept): {share_text(matching.recovery)}"
-    yield f"{RATE_WORDS['weak']}: {share_text(matching.recovery_weak)}"
-    yield f"    expected with labels permuted among concepts: {chance.expected:.1f} (p = {chance.p_value:.3f})"
+    for name, chance in (("weak", matching.weak), ("untested", matching.untested)):
+        yield f"{RATE_WORDS[name]}: {share_text(chance.observed)}"
+        yield f"    expected with labels permuted among concepts: {chance.expected:.1f} (p = {chance.p_value:.3f})"
     yield f"covered by the suite: {share_text(matching.coverage)}"
     yield "null: labels with their words shuffled match"
     yield f"    {share_text(matching.calibration.realised)} of the time"

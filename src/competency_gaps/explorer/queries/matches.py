@@ -84,8 +84,13 @@ class KnownWeaknessList(QueryAnswer):
     unnamed: list[UnnamedLine]
 
 
+_FACTS = ("performance_status", "coverage_status", "gap", "q_value", "chi_model", "chi_bench", "lift")
+"""What the run says of a concept or theme; themes have no lift and no coverage."""
+
+
 class PairLine(QueryAnswer):
-    """A concept or theme that an entry matches, and what the run says of it."""
+    """A concept or theme that an entry matches, how near its label is to the entry's description (by examples), and
+    what the run says of it."""
 
     concept: int | None
     level: str | None
@@ -95,11 +100,14 @@ class PairLine(QueryAnswer):
     p_value: Number
     verdict: str | None
     leader: int | None
+    label_similarity: Number
     performance_status: str | None
     coverage_status: str | None
     gap: Number
     q_value: Number
     chi_model: Number
+    chi_bench: Number
+    lift: Number
 
 
 class EntryExampleLine(QueryAnswer):
@@ -198,14 +206,13 @@ def _line(entry: ListedEntry, number: int) -> EntryLine:
 def _facts(subject: Subject, pairs: Sequence[MatchPair]) -> Iterator[Mapping[str, Any]]:
     """Each pair with what the run says of its concept or theme."""
     themes = subject.run.theme_results
-    names = ("performance_status", "coverage_status", "gap", "q_value", "chi_model")
     for pair in pairs:
         if pair.concept is not None:
             row = subject.concepts.row(pair.concept, named=True)
         else:
             own = None if themes is None else themes.filter(level=pair.level, id=pair.theme)
             row = {} if own is None or own.is_empty() else own.row(0, named=True)
-        yield {**vars(pair), **{name: row.get(name) for name in names}}
+        yield {**vars(pair), **{name: row.get(name) for name in _FACTS}}
 
 
 def _example(example: EntryExample) -> EntryExampleLine:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from competency_gaps.errors import UserError
 from competency_gaps.matching.kept_files import EXAMPLE_MATCHES, MATCHES, damaged, kept_files, read_file, width
 from competency_gaps.matching.kept_forms import (
     ChanceForm,
     ConceptForm,
-    ExampleConceptForm,
     ExampleEntryForm,
     ExamplesForm,
-    ExampleThemeForm,
-    LabelConceptForm,
     LabelEntryForm,
     LabelsForm,
-    LabelThemeForm,
     ShareForm,
 )
 from competency_gaps.matching.kept_records import ExamplesRun, KeptEntry, KeptList, MatchPair, OutcomeRate
@@ -92,8 +88,12 @@ def _unnamed(form: _Form) -> Sequence[ConceptForm]:
 
 def _list_by_labels(form: LabelsForm) -> KeptList:
     pairs: dict[str, list[MatchPair]] = {entry.entry: [] for entry in form.entries}
-    for pair in (*form.pairs, *form.themes):
-        pairs[pair.entry].append(_label_pair(pair))
+    for own in form.pairs:
+        figures = (own.label_text, own.similarity, own.p_value)
+        pairs[own.entry].append(_pair(*figures, concept=own.concept, verdict=own.verdict))
+    for theme in form.themes:
+        figures = (theme.label_text, theme.similarity, theme.p_value)
+        pairs[theme.entry].append(_pair(*figures, level=theme.level, theme=theme.id, verdict=theme.verdict))
     entries = [
         KeptEntry(
             number,
@@ -134,25 +134,18 @@ def _label_outcome(entry: LabelEntryForm) -> Outcome:
     return "matched" if entry.recovered else "not matched"
 
 
-def _label_pair(pair: LabelConceptForm | LabelThemeForm) -> MatchPair:
-    is_theme = isinstance(pair, LabelThemeForm)
-    return MatchPair(
-        concept=None if is_theme else pair.concept,
-        level=pair.level if is_theme else None,
-        theme=pair.id if is_theme else None,
-        label=pair.label_text,
-        strength=pair.similarity,
-        p_value=pair.p_value,
-        verdict=pair.verdict,
-        leader=None,
-        label_similarity=None,
-    )
+def _pair(label: str | None, strength: float, p_value: float, **further: Any) -> MatchPair:
+    names = ("concept", "level", "theme", "verdict", "leader", "label_similarity")
+    return MatchPair(label=label, strength=strength, p_value=p_value, **{**dict.fromkeys(names), **further})
 
 
 def _list_by_examples(form: ExamplesForm) -> KeptList:
     pairs: dict[str, list[MatchPair]] = {entry.entry: [] for entry in form.entries}
-    for pair in (*form.pairs, *form.themes):
-        pairs[pair.entry].append(_example_pair(pair))
+    for own in form.pairs:
+        further = {"leader": own.leader, "label_similarity": own.label_similarity}
+        pairs[own.entry].append(_pair(own.label, own.auroc, own.p_value, concept=own.concept, **further))
+    for theme in form.themes:
+        pairs[theme.entry].append(_pair(theme.name, theme.auroc, theme.p_value, level="theme", theme=theme.theme))
     rates: Mapping[RatedOutcome, ChanceForm] = {
         "matched": form.matched,
         "weak": form.weak,
@@ -183,21 +176,6 @@ def _example_entry(entry: ExampleEntryForm, number: int, pairs: Sequence[MatchPa
         entry.examples,
         entry.example_rows,
         pairs,
-    )
-
-
-def _example_pair(pair: ExampleConceptForm | ExampleThemeForm) -> MatchPair:
-    is_theme = isinstance(pair, ExampleThemeForm)
-    return MatchPair(
-        concept=None if is_theme else pair.concept,
-        level="theme" if is_theme else None,
-        theme=pair.theme if is_theme else None,
-        label=pair.name if is_theme else pair.label,
-        strength=pair.auroc,
-        p_value=pair.p_value,
-        verdict=None,
-        leader=None if is_theme else pair.leader,
-        label_similarity=None if is_theme else pair.label_similarity,
     )
 
 

@@ -123,7 +123,7 @@ LISTS = (
         "How many entries have an outcome where nothing but chance can give it: by examples, with the examples dealt "
         "out anew among entries (matched), with groups of weak concepts moved to others of about equal support (weak), "
         "or with coverage exchanged among concepts of about equal support (untested); by labels, with the words of "
-        "labels shuffled, or with labels exchanged among concepts.",
+        "labels shuffled (matched), or with labels exchanged among concepts (weak, untested).",
     ),
 )
 MARKS = Term(

@@ -100,7 +100,8 @@ def _strength(entry: KeptEntry) -> float:
 
 def _rows(run: RunFolder, kept: KeptList, entry: KeptEntry) -> Iterator[EntryRow]:
     """A row per concept and theme, the strongest first; one row where nothing matches."""
-    for pair in entry.pairs[:PAIRS] or [None]:
+    pairs: Sequence[MatchPair | None] = entry.pairs[:PAIRS] or [None]
+    for pair in pairs:
         own = None if pair is None else [pair.strength, pair.label_similarity][: len(_STRENGTH[kept.by])]
         concept = None if pair is None or pair.concept is None else run.concepts.row(pair.concept, named=True)
         known = concept or _theme(run, pair) or {}

@@ -153,6 +153,9 @@ def additional(run: cg.Run, domains: list[Domain]) -> None:
     labels = dict(run.concepts.select("concept", "label").iter_rows()) if "label" in run.concepts.columns else {}
     for domain in domains:
         strong = ~domain.weak[domain.point]
+        if (~domain.weak).sum() < 2:
+            print(f"\n{domain.name}: {(~domain.weak).sum()} strong points, so that nothing can be compared")
+            continue
         # A point's questions are too few to be divided by length and phase as well, so the scores are made net of them.
         beside = np.column_stack([domain.phase, np.log(domain.length)])
         scores = net(domain.scores, beside, strong)

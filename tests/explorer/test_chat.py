@@ -371,3 +371,11 @@ def test_the_prompt_speaks_of_what_the_queries_give(opened):
     for word in ("gap_low", "performance_status", "n_eff", "`auto`", "`cut`", "`total`"):
         assert word in prompt
     assert not re.search(r"[{}]", prompt)
+
+
+def test_the_user_says_how_long_an_answer_may_be(opened):
+    with serve(tool_model) as fake:
+        route = chat_route(opened, Endpoint(fake.url, "rules", "CHAT_KEY", timeout=5.0), 300)
+        with TestClient(Starlette(routes=[route])) as client:
+            client.post("/chat", json={"run": opened[0].key, "messages": [{"role": "user", "content": "hello"}]})
+    assert {body["max_tokens"] for body in fake.bodies} == {300}

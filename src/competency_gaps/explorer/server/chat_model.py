@@ -17,7 +17,7 @@ from competency_gaps.errors import argument
 from competency_gaps.text import shorten, visible
 
 ANSWER_TOKENS = 4_096
-"""Most tokens of one step, thinking included [ours]."""
+"""Most tokens of one step, thinking included, where nothing else is asked for [ours]."""
 QUESTION_TOKENS = 200_000
 """Most tokens that a question may use over all of its steps [ours]."""
 _RETRIES = 2
@@ -77,9 +77,12 @@ class ChatModel:
         Where it is; the key is read from the environment now.
     tools
         In the form of chat completions.
+    answer_tokens
+        Most tokens of one step, thinking included.
     """
 
-    def __init__(self, endpoint: Endpoint, tools: list[dict[str, Any]]) -> None:
+    def __init__(self, endpoint: Endpoint, tools: list[dict[str, Any]], answer_tokens: int = ANSWER_TOKENS) -> None:
+        self._answer_tokens = answer_tokens
         self._endpoint, self._tools = endpoint, tools
         self._names = {str(tool["function"]["name"]) for tool in tools}
         self._key = read_key(endpoint.key_env)
@@ -115,7 +118,7 @@ class ChatModel:
         """One attempt; repeated at once in another form if the endpoint refuses the request's form."""
         while True:
             body = self._body(messages, last=last)
-            bound = Use(len(json.dumps(body, ensure_ascii=False)) // 3, ANSWER_TOKENS)
+            bound = Use(len(json.dumps(body, ensure_ascii=False)) // 3, self._answer_tokens)
             if not self._meter.reserve(bound):
                 raise ChatError(
                     f"This question has used {self._meter.text()}, and no more than {QUESTION_TOKENS:,} are spent on "
@@ -142,7 +145,7 @@ class ChatModel:
             "messages": messages,
             "tools": self._tools,
             "tool_choice": choice,
-            self._dialect.limit: ANSWER_TOKENS,
+            self._dialect.limit: self._answer_tokens,
         }
         if self._dialect.temperature:
             body["temperature"] = 0.0

@@ -5,103 +5,37 @@
 
 Every benchmark of RUN is one domain of one model, and the items' ``group`` is AutoDetect's point. Prints Markdown.
 
-recovery    a point that AutoDetect calls weak (mean grade below 5) is recovered at a level q if something is weak at q
-            on the domain's items and tells the point's prompts from the others: a concept of the SAE, a node of a tree
-            of sentence embeddings, or a word. By chance: the same with scores shuffled within tasks.
-points      mean scores of points that were not seen: from concepts' gaps on half of the points, a ridge on concepts,
-            one on sentence embeddings, one on the mean residual stream, and the length alone. Both sides are net of
-            the phase (questions that AutoDetect began with, or searched for); in the last column of length too.
-additional  concepts that are weak within the points that AutoDetect calls strong, each point against itself
+recovery    a point is recovered at a level q if something is weak at q on the domain's items and tells the point's
+            prompts from the others: a concept, a theme, a node of a tree of sentence embeddings, or a word. Beside the
+            points that AutoDetect calls weak (mean grade below 5) stand the others, and the same with scores shuffled
+            within task and phase. "Other questions": weak by one half of each point's questions, and the points by the
+            other half. The q-values are Benjamini-Hochberg's over all that is tested, without a least gap. Who leads a
+            group plays no part: each member is weak itself.
+points      mean scores of points that were not seen (``unseen_points.py``)
+additional  concepts that are weak within the points that AutoDetect calls strong, each point against itself, with
+            scores net of phase and length
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
-import polars as pl
 import scipy.sparse as sp
-from rivals import sentence_embeddings, tree_nodes
-from scipy.stats import rankdata, spearmanr
+from judged_points import SMALLEST, Domain, domain_of, judged, net, shuffled
+from rivals import tree_nodes
+from scipy.stats import false_discovery_control, fisher_exact
 from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.linear_model import RidgeCV
-from sklearn.preprocessing import StandardScaler
+from unseen_points import print_unseen
 
 import competency_gaps as cg
-from competency_gaps.evidence import Evidence, ItemSample, evidence, sample_of
+from competency_gaps.config import EvidenceConfig
+from competency_gaps.evidence import evidence
 from competency_gaps.matching.markers import Examples, find_markers
-from competency_gaps.runs.covariates import item_covariates, repeats
-from competency_gaps.runs.settings import evidence_config, run_config
-from competency_gaps.sae.pair import load_pair
-from probes import features
 
-WEAK = (5.0 - 1) / 9
-"""Mean score below which a point is weak: a grade of 5 of 1 to 10."""
-SMALLEST = 8
-"""Fewest items of a tree's node or with a word: a point has about 15."""
 LEVELS = (0.01, 0.05, 0.1, 0.2, 0.5)
-LONGEST = 2048
-"""Tokens of a prompt that the residual stream is averaged over."""
 SHOWN = 5
 """Additional gaps that are shown of a benchmark."""
-
-
-@dataclass(frozen=True)
-class Domain:
-    """One domain of one model. N items."""
-
-    name: str
-    items: pl.DataFrame
-    cas: sp.csr_array
-    """float of shape (N, concepts)."""
-    ranked: np.ndarray
-    """bool of shape (concepts,)."""
-
-    @cached_property
-    def scores(self) -> np.ndarray:
-        return self.items["score"].to_numpy().astype(float)
-
-    @cached_property
-    def point(self) -> np.ndarray:
-        return self.items["group"].rank("dense").to_numpy().astype(int) - 1
-
-    @cached_property
-    def means(self) -> np.ndarray:
-        """Mean score of each point."""
-        return np.bincount(self.point, self.scores) / np.bincount(self.point)
-
-    @cached_property
-    def task(self) -> np.ndarray:
-        return self.items["group"].str.split(":").list.first().rank("dense").to_numpy().astype(int)
-
-    @cached_property
-    def texts(self) -> list[str]:
-        return self.items["prompt"].to_list()
-
-    @cached_property
-    def length(self) -> np.ndarray:
-        return self.items["n_span_tokens"].to_numpy().astype(float)
-
-    @cached_property
-    def phase(self) -> np.ndarray:
-        """1 for questions that AutoDetect searched for, 0 for those it began with."""
-        return self.items["covariates"].str.contains("search").to_numpy().astype(float)
-
-    def sample(
-        self, values: sp.csr_array, scores: np.ndarray | None = None, strata: tuple[str, ...] = ()
-    ) -> ItemSample:
-        """The items for the evidence, in strata of length and phase (and others)."""
-        return sample_of(
-            values,
-            self.scores if scores is None else scores,
-            np.zeros(len(self.scores), np.int64),
-            cluster=self.items["cluster"].cast(pl.Int64).to_numpy(),
-            covariates=item_covariates(self.items, ("length", "phase", *strata)),
-            repeats=repeats(self.items),
-        )
 
 
 def main() -> None:
@@ -116,59 +50,73 @@ def main() -> None:
     if "recovery" in args.part:
         recovery(run, domains, args.draws)
     if "points" in args.part:
-        points(run, domains, args.halves)
+        print_unseen(run, domains, args.halves)
     if "additional" in args.part:
         additional(run, domains)
-
-
-def domain_of(run: cg.Run, name: str) -> Domain:
-    """The scored items of one benchmark."""
-    items = run.items.filter(benchmark=name)
-    kept = (items["excluded"].is_null() & items["score"].is_not_null()).to_numpy()
-    return Domain(name, items.filter(kept), sp.csr_array(run.cas(name))[kept], run.concepts["ranked"].to_numpy())
 
 
 # Recovery
 
 
 def recovery(run: cg.Run, domains: list[Domain], draws: int) -> None:
-    """Print how many weak and strong points are recovered, by level."""
-    config = evidence_config(run)
-    print("| domain, model | points, weak | by | " + " | ".join(f"q {q:g}" for q in LEVELS) + " |")
-    print("| --- | --- | --- |" + " --- |" * len(LEVELS))
+    """Print how many weak and other points are recovered, by level."""
+    print("| domain, model | by | weak points, told | " + " | ".join(f"q {q:g}" for q in LEVELS) + " | p at q 0.05 |")
+    print("| --- | --- | --- |" + " --- |" * (len(LEVELS) + 1))
+    config = judged(run)
     for domain in domains:
-        weak = domain.means < WEAK
-        for what, values, able in alternatives(domain):
+        for what, values, able in alternatives(run, domain):
             tells = marked(domain, values, able)
-            found = evidence(domain.sample(values), config, eligible=able, groups=False)
             rng = np.random.default_rng(0)
-            null = [
-                evidence(domain.sample(values, shuffled(domain, rng)), config, eligible=able, groups=False)
-                for _ in range(draws)
-            ]
-            cells = []
-            for q in LEVELS:
-                got = recovered(tells, found, q)
-                chance = [recovered(tells, one, q)[weak].sum() for one in null]
-                cells.append(
-                    f"{got[weak].sum()}, chance {np.mean(chance):.1f} ({np.quantile(chance, 0.95):.0f}); "
-                    f"strong {got[~weak].sum()}"
-                )
-            print(f"| {domain.name} | {len(weak)}, {weak.sum()} | {what} | " + " | ".join(cells) + " |", flush=True)
+            null = [weak_q(domain, values, able, config, shuffled(domain, rng)) for _ in range(draws)]
+            q_value = weak_q(domain, values, able, config, domain.scores)
+            print_row(domain, what, tells, q_value, domain.weak, null)
+            if what == "concepts":
+                first = np.where(domain.second_half, np.nan, domain.scores)
+                weak = domain.is_weak(domain.per_point(np.where(domain.second_half, domain.scores, np.nan)))
+                q_value = weak_q(domain, values, able, config, first)
+                print_row(domain, "concepts, other questions", tells, q_value, weak, [])
 
 
-def alternatives(domain: Domain) -> list[tuple[str, sp.csr_array, np.ndarray]]:
+def print_row(
+    domain: Domain, what: str, tells: sp.csr_array, q_value: np.ndarray, weak: np.ndarray, null: list[np.ndarray]
+) -> None:
+    """Print how many points are recovered by one alternative."""
+    told = np.asarray(tells.sum(axis=1)).ravel() > 0
+    cells = []
+    for q in LEVELS:
+        got = recovered(tells, q_value, q)
+        chance = [recovered(tells, values, q)[weak].sum() for values in null]
+        beside = f", chance {np.mean(chance):.1f}, up to {np.quantile(chance, 0.95):.0f}" if chance else ""
+        cells.append(f"{got[weak].sum()}{beside}; others {got[~weak].sum()}")
+    got = recovered(tells, q_value, 0.05)
+    table = [[got[weak].sum(), (~got)[weak].sum()], [got[~weak].sum(), (~got)[~weak].sum()]]
+    both = weak.any() and (~weak).any()
+    p_value = f"{fisher_exact(table, alternative='greater').pvalue:.3f}" if both else "N/A"
+    counts = f"{weak.sum()} of {len(weak)}, told {told[weak].sum()}; others {told[~weak].sum()}"
+    print(f"| {domain.name} | {what} | {counts} | " + " | ".join(cells) + f" | {p_value} |", flush=True)
+
+
+def alternatives(run: cg.Run, domain: Domain) -> list[tuple[str, sp.csr_array, np.ndarray]]:
     """What points may be recovered by: a name, values of shape (items, features), and which of them may be used."""
     nodes = [items for items in tree_nodes(tuple(domain.texts), SMALLEST) if len(items) < len(domain.texts)]
     tree = np.zeros((len(domain.texts), len(nodes)))
     for column, items in enumerate(nodes):
         tree[items, column] = 1
     words = CountVectorizer(min_df=SMALLEST, max_df=0.5, binary=True).fit_transform(domain.texts)
+    of_themes = domain.cas @ theme_members(run, domain.ranked)
     return [
         ("concepts", domain.cas, domain.ranked),
+        ("themes", of_themes, np.ones(of_themes.shape[1], bool)),
         ("tree of embeddings", sp.csr_array(tree), np.ones(tree.shape[1], bool)),
         ("words", sp.csr_array(words, dtype=float), np.ones(words.shape[1], bool)),
     ]
+
+
+def theme_members(run: cg.Run, ranked: np.ndarray) -> sp.csr_array:
+    """Which ranked concepts belong to which theme, of shape (concepts, themes)."""
+    of_theme = run.themes.sort("concept")["theme"].fill_null(-1).to_numpy()
+    members = np.flatnonzero(ranked & (of_theme >= 0))
+    return sp.csr_array((np.ones(len(members)), (members, of_theme[members])), (len(ranked), of_theme.max() + 1))
 
 
 def marked(domain: Domain, values: sp.csr_array, able: np.ndarray) -> sp.csr_array:
@@ -181,118 +129,20 @@ def marked(domain: Domain, values: sp.csr_array, able: np.ndarray) -> sp.csr_arr
     return sp.csr_array((np.ones(len(pairs[0])), pairs), shape=(member.shape[0], values.shape[1]))
 
 
-def recovered(tells: sp.csr_array, found: Evidence, q: float) -> np.ndarray:
+def weak_q(
+    domain: Domain, values: sp.csr_array, able: np.ndarray, config: EvidenceConfig, scores: np.ndarray
+) -> np.ndarray:
+    """The q-value of each feature that goes with lower scores; 1 for the others."""
+    found = evidence(domain.sample(values, scores), config, eligible=able, groups=False)
+    tested = ~np.isnan(found.p_value)
+    q_value = np.ones(len(found.p_value))
+    q_value[tested] = false_discovery_control(found.p_value[tested])
+    return np.where(found.gap < 0, q_value, 1.0)
+
+
+def recovered(tells: sp.csr_array, q_value: np.ndarray, q: float) -> np.ndarray:
     """Points that something weak at this level tells: bool of shape (points,)."""
-    weak = (found.gap < 0) & (np.nan_to_num(found.q_value, nan=1.0) <= q)
-    return np.asarray(tells @ weak.astype(float)) > 0
-
-
-def shuffled(domain: Domain, rng: np.random.Generator) -> np.ndarray:
-    """Scores dealt out anew within each task."""
-    scores = domain.scores.copy()
-    for task in np.unique(domain.task):
-        rows = np.flatnonzero(domain.task == task)
-        scores[rows] = scores[rng.permutation(rows)]
-    return scores
-
-
-# Points that were not seen
-
-
-def points(run: cg.Run, domains: list[Domain], halves: int) -> None:
-    """Print how well the mean scores of unseen points are predicted."""
-    print("| domain, model | from | rank correlation | AUC of weak points | net of length |")
-    print("| --- | --- | --- | --- | --- |")
-    residual = mean_residuals(run, [domain.texts for domain in domains])
-    for domain, means in zip(domains, residual, strict=True):
-        dense = {
-            "sentence embeddings": sentence_embeddings(tuple(domain.texts)),
-            "residual stream": means,
-            "concepts": np.log1p(domain.cas[:, domain.ranked].toarray()),
-        }
-        predictors: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-            "gaps of concepts": lambda seen, scores, domain=domain: by_gaps(run, domain, seen, scores),
-            **{
-                f"ridge on {name}": lambda seen, scores, values=values: by_ridge(values, seen, scores)
-                for name, values in dense.items()
-            },
-            "length alone": lambda seen, scores, domain=domain: by_ridge(np.log(domain.length)[:, None], seen, scores),
-        }
-        for name, predict in predictors.items():
-            print_points(domain, name, predict, halves)
-        print_points(domain, "gaps of concepts, scores shuffled", predictors["gaps of concepts"], halves, shuffle=True)
-
-
-def print_points(
-    domain: Domain,
-    name: str,
-    predict: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    halves: int,
-    *,
-    shuffle: bool = False,
-) -> None:
-    """Print one predictor's figures: mean and standard deviation over random halves of the points."""
-    rng = np.random.default_rng(0)
-    kept: list[tuple[float, float, float]] = []
-    for _ in range(halves):
-        order = rng.permutation(len(domain.means))
-        unseen_points = order[: len(order) // 2]
-        unseen = np.isin(domain.point, unseen_points)
-        scores = shuffled(domain, rng) if shuffle else domain.scores
-        scores = net(scores, domain.phase[:, None], ~unseen)
-        predicted = predict(~unseen, scores)
-        truth, guess = (per_point(domain, values, unseen_points) for values in (scores, predicted))
-        weak = domain.means[unseen_points] < WEAK
-        lengths = np.log(domain.length)[:, None]
-        flat = [per_point(domain, net(values, lengths, ~unseen), unseen_points) for values in (scores, predicted)]
-        kept.append((spearmanr(truth, guess).statistic, auc(-guess, weak), spearmanr(*flat).statistic))
-    cells = [f"{np.nanmean(column):.2f} ± {np.nanstd(column):.2f}" for column in np.array(kept).T]
-    print(f"| {domain.name} | {name} | " + " | ".join(cells) + " |", flush=True)
-
-
-def per_point(domain: Domain, values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Mean over the items of each chosen point."""
-    return (np.bincount(domain.point, values) / np.bincount(domain.point))[chosen]
-
-
-def net(values: np.ndarray, covariates: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """What a line through the seen items does not explain."""
-    design = np.column_stack([np.ones(len(values)), covariates])
-    return values - design @ np.linalg.lstsq(design[seen], values[seen], rcond=None)[0]
-
-
-def auc(value: np.ndarray, positive: np.ndarray) -> float:
-    """Area under the ROC curve; NaN where all are of one kind."""
-    ones, zeros = positive.sum(), (~positive).sum()
-    if not ones or not zeros:
-        return float("nan")
-    return float((rankdata(value)[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
-
-
-def by_gaps(run: cg.Run, domain: Domain, seen: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """The mean gap of an item's concepts, weighted by CAS; gaps on few items are drawn towards 0."""
-    low, high = scores.min(), scores.max()
-    sample = domain.sample(domain.cas, (scores - low) / (high - low))
-    known = replace(sample, scores=np.where(seen, sample.scores, np.nan))
-    found = evidence(known, evidence_config(run), eligible=domain.ranked, groups=False)
-    gap = np.nan_to_num(found.gap * found.n_eff / (found.n_eff + 20)) * domain.ranked
-    cas = domain.cas[:, domain.ranked]
-    return np.asarray(cas @ gap[domain.ranked]) / np.maximum(np.asarray(cas.sum(axis=1)).ravel(), 1e-9)
-
-
-def by_ridge(values: np.ndarray, seen: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Ridge regression on standardised columns, its penalty chosen by leaving items out."""
-    scaler = StandardScaler().fit(values[seen])
-    model = RidgeCV(alphas=np.geomspace(1, 1e6, 13)).fit(scaler.transform(values[seen]), scores[seen])
-    return model.predict(scaler.transform(values))
-
-
-def mean_residuals(run: cg.Run, texts: list[list[str]]) -> list[np.ndarray]:
-    """Mean activation of each text at the run's hook: float32 of shape (texts, width), for each list."""
-    settings = run_config(run)
-    pair = load_pair(settings.model, settings.sae)
-    means = features(pair, [text for part in texts for text in part], LONGEST)[1]
-    return np.split(means, np.cumsum([len(part) for part in texts])[:-1])
+    return np.asarray(tells @ (q_value <= q).astype(float)) > 0
 
 
 # Gaps that AutoDetect does not report
@@ -302,11 +152,18 @@ def additional(run: cg.Run, domains: list[Domain]) -> None:
     """Print concepts that are weak within strong points, with the prompts that count most."""
     labels = dict(run.concepts.select("concept", "label").iter_rows()) if "label" in run.concepts.columns else {}
     for domain in domains:
-        strong = domain.means[domain.point] >= WEAK
-        sample = domain.sample(domain.cas, np.where(strong, domain.scores, np.nan), ("group",))
-        found = evidence(sample, evidence_config(run), eligible=domain.ranked)
+        strong = ~domain.weak[domain.point]
+        if (~domain.weak).sum() < 2:
+            print(f"\n{domain.name}: {(~domain.weak).sum()} strong points, so that nothing can be compared")
+            continue
+        # A point's questions are too few to be divided by length and phase as well, so the scores are made net of them.
+        beside = np.column_stack([domain.phase, np.log(domain.length)])
+        scores = net(domain.scores, beside, strong)
+        scores = (scores - scores[strong].min()) / np.ptp(scores[strong])
+        sample = domain.sample(domain.cas, np.where(strong, scores, np.nan), strata=("group",))
+        found = evidence(sample, judged(run), eligible=domain.ranked)
         weak = np.flatnonzero((found.status == "weak") & (found.leader == np.arange(len(found.gap))))
-        print(f"\n{domain.name}: {strong.sum()} items of {(domain.means >= WEAK).sum()} strong points; "
+        print(f"\n{domain.name}: {strong.sum()} items of {(~domain.weak).sum()} strong points; "
               f"{(found.status == 'weak').sum()} weak concepts in {len(weak)} groups")  # fmt: skip
         for concept in weak[np.argsort(found.gap[weak])][:SHOWN]:
             value = np.asarray(domain.cas[:, [concept]].todense()).ravel() * strong

@@ -6,23 +6,29 @@ RUN is a run whose items TAGS.csv tags (columns ``id`` and one of 0 and 1 for ea
 For each quality prints the area under the ROC curve, on items that had no part in the fit (five folds, three times), of
 
 - ten concepts: a logistic regression on the ranked concepts whose AUROC is furthest from 1/2 on the other folds;
-- all ranked concepts, and the mean residual stream at the run's hook: penalised logistic regressions;
+- all ranked concepts, and the mean residual stream at the run's hook: logistic regressions, the penalty chosen within
+  the other folds (a line below the table says how often it was at an end of its grid);
 - the prompt's length alone.
 
-With --suite, a run of the same SAE on benchmarks: the mean probability that ten concepts of all of RUN's items give to
-the quality on each benchmark's items, beside the share of RUN's items that have it. Where a benchmark's items are of a
-length that RUN hardly has, this is an extrapolation: the share of items inside RUN's range of lengths is printed too.
+A quality that too few prompts have, or too few lack, is not told: the folds would hold none of them.
+
+With --suite, a run of the same SAE on benchmarks (the ranked concepts are RUN's): the mean probability that ten
+concepts of all of RUN's items give to the quality on each benchmark's items, beside the share of RUN's items that have
+it. Where a benchmark's items are of a length that RUN hardly has, this is an extrapolation: the share of items inside
+RUN's range of lengths is printed too.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
 from scipy.stats import rankdata
+from sklearn.base import TransformerMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, RepeatedStratifiedKFold
@@ -36,6 +42,8 @@ from probes import features
 
 TEN = 10
 FOLDS = RepeatedStratifiedKFold(n_splits=5, n_repeats=3, random_state=0)
+PENALTIES = np.geomspace(1e-4, 1e2, 7)
+"""Inverse strengths of the penalty. Wide: concepts between 0 and 1 take another than standardised dimensions do."""
 LONGEST = 2048
 """Tokens of a prompt that the residual stream is averaged over."""
 Fit = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
@@ -53,22 +61,45 @@ def main() -> None:
     items = items_of(run)
     table = items.join(tags.with_columns(pl.col("id").cast(pl.String)), left_on="item_id", right_on="id", how="inner")
     rows = table["row"].to_numpy()
-    concepts, length = concept_values(run)[rows], lengths(items)[rows]
+    ranked = np.flatnonzero(run.concepts["ranked"].to_numpy())
+    concepts, length = concept_values(run, ranked)[rows], lengths(items)[rows]
     settings = run_config(run)
     texts = table["prompt"].to_list()
     residual = features(load_pair(settings.model, settings.sae), texts, LONGEST)[1]
     names = [name for name in tags.columns if name not in ("id", "benchmark")]
+    at_edge: Counter[str] = Counter()
     print("| quality | have it | ten concepts | all concepts | residual stream | length |\n|" + " --- |" * 6)
     for name in names:
         has = table[name].to_numpy() == 1
-        if min(has.sum(), (~has).sum()) < 2 * FOLDS.cvargs["n_splits"]:
-            print(f"| {name} | {has.sum()} of {len(has)} | too few to tell | | | |")
+        if few := too_few(has):
+            print(f"| {name} | {has.sum()} of {len(has)} | {few} | | | |")
             continue
-        fits = ((concepts, by_ten), (concepts, by_all), (residual, by_all_scaled), (length, by_length))
+        all_concepts = penalised(MaxAbsScaler, at_edge, "all concepts")
+        all_residual = penalised(StandardScaler, at_edge, "residual stream")
+        fits = ((concepts, by_ten), (concepts, all_concepts), (residual, all_residual), (length, by_length))
         cells = ["{:.2f} ± {:.2f}".format(*held_out(values, has, fit)) for values, fit in fits]
         print(f"| {name} | {has.sum()} of {len(has)} | {' | '.join(cells)} |", flush=True)
+    counts = ", ".join(f"{name}: {count}" for name, count in at_edge.items())
+    print(f"\nfits with a penalty at an end of the grid: {counts or 'none'}")
     if args.suite:
-        suite(cg.open_run(args.suite), concepts, length, {name: table[name].to_numpy() == 1 for name in names})
+        other = cg.open_run(args.suite)
+        same_sae(run, other)
+        suite(other, ranked, concepts, length, {name: table[name].to_numpy() == 1 for name in names})
+
+
+def too_few(has: np.ndarray) -> str | None:
+    """Why a quality cannot be told on folds; None: it can."""
+    for count, what in ((int(has.sum()), "have"), (int((~has).sum()), "lack")):
+        if count < 2 * FOLDS.cvargs["n_splits"]:
+            return f"N/A: {count} of {len(has)} {what} it"
+    return None
+
+
+def same_sae(run: cg.Run, other: cg.Run) -> None:
+    """Exit if the runs' concepts are not the same."""
+    saes = [held.manifest["sae"]["weights_sha256"] for held in (run, other)]
+    if saes[0] != saes[1]:
+        raise SystemExit(f"{other.path} has another SAE ({saes[1][:12]}) than {run.path} ({saes[0][:12]}).")
 
 
 def items_of(run: cg.Run) -> pl.DataFrame:
@@ -76,10 +107,10 @@ def items_of(run: cg.Run) -> pl.DataFrame:
     return run.items.with_row_index("row").filter(pl.col("excluded").is_null())
 
 
-def concept_values(run: cg.Run) -> np.ndarray:
-    """log(1 + CAS) of the ranked concepts: float of shape (items, ranked)."""
+def concept_values(run: cg.Run, concepts: np.ndarray) -> np.ndarray:
+    """log(1 + CAS) of some concepts: float of shape (items, concepts)."""
     cas = sp.vstack([run.cas(name) for name in run.benchmarks["benchmark"]], format="csr")
-    return np.log1p(cas[:, np.flatnonzero(run.concepts["ranked"].to_numpy())].toarray())
+    return np.log1p(cas[:, concepts].toarray())
 
 
 def lengths(items: pl.DataFrame) -> np.ndarray:
@@ -107,14 +138,17 @@ def by_ten(values: np.ndarray, has: np.ndarray) -> Callable[[np.ndarray], np.nda
     return lambda others: model.predict_proba(others[:, best])[:, 1]
 
 
-def by_all(values: np.ndarray, has: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """All concepts, the penalty chosen within the items."""
-    return _penalised(values, has, MaxAbsScaler())
+def penalised(scaler: type[TransformerMixin], at_edge: Counter[str], name: str) -> Fit:
+    """All columns, the penalty chosen within the items; counts the fits with one at an end of the grid."""
 
+    def fit(values: np.ndarray, has: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        model = LogisticRegression(max_iter=300)
+        search = GridSearchCV(model, {"C": PENALTIES}, scoring="roc_auc", cv=3)
+        fitted = make_pipeline(scaler(), search).fit(values, has)
+        at_edge[name] += int(search.best_params_["C"] in PENALTIES[[0, -1]])
+        return lambda others: fitted.predict_proba(others)[:, 1]
 
-def by_all_scaled(values: np.ndarray, has: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """All dimensions of the residual stream, likewise."""
-    return _penalised(values, has, StandardScaler())
+    return fit
 
 
 def by_length(values: np.ndarray, has: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -124,25 +158,24 @@ def by_length(values: np.ndarray, has: np.ndarray) -> Callable[[np.ndarray], np.
     return lambda others: model.predict_proba(np.c_[others, others**2])[:, 1]
 
 
-def _penalised(values: np.ndarray, has: np.ndarray, scaler: object) -> Callable[[np.ndarray], np.ndarray]:
-    search = GridSearchCV(LogisticRegression(max_iter=300), {"C": np.geomspace(1e-4, 1, 5)}, scoring="roc_auc", cv=3)
-    model = make_pipeline(scaler, search).fit(values, has)
-    return lambda others: model.predict_proba(others)[:, 1]
+def suite(
+    run: cg.Run, ranked: np.ndarray, concepts: np.ndarray, length: np.ndarray, qualities: dict[str, np.ndarray]
+) -> None:
+    """Print how much of each quality the benchmarks of a suite ask for.
 
-
-def suite(run: cg.Run, concepts: np.ndarray, length: np.ndarray, qualities: dict[str, np.ndarray]) -> None:
-    """Print how much of each quality the benchmarks of a suite ask for."""
+    ``ranked`` are the concepts whose values in the tagged items ``concepts`` holds.
+    """
     items = items_of(run)
-    values, own = concept_values(run)[items["row"].to_numpy()], lengths(items).ravel()
+    values, own = concept_values(run, ranked)[items["row"].to_numpy()], lengths(items).ravel()
     low, high = np.quantile(length, [0.01, 0.99])
     names = run.benchmarks["benchmark"].to_list()
     print("\n| benchmark | lengths alike | " + " | ".join(qualities) + " |\n| --- | --- |" + " --- |" * len(qualities))
     print("| (tagged items) | | " + " | ".join(f"{has.mean():.2f}" for has in qualities.values()) + " |")
-    given = {name: by_ten(concepts, has)(values) for name, has in qualities.items() if 0 < has.sum() < len(has)}
+    given = {name: by_ten(concepts, has)(values) for name, has in qualities.items() if too_few(has) is None}
     for name in names:
         rows = (items["benchmark"] == name).to_numpy()
         alike = ((own[rows] >= low) & (own[rows] <= high)).mean()
-        cells = [f"{given[quality][rows].mean():.2f}" if quality in given else "" for quality in qualities]
+        cells = [f"{given[quality][rows].mean():.2f}" if quality in given else "N/A" for quality in qualities]
         print(f"| {name} | {alike:.0%} | " + " | ".join(cells) + " |")
 
 

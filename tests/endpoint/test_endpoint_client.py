@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
 from collections.abc import Collection
 from email.utils import formatdate
@@ -164,6 +165,28 @@ def test_an_answer_that_drips_in_is_bounded_in_all(store):
         answers = ask([request(i) for i in range(3)], quick(fake.url, timeout=1.0, retries=0), store, None, heard()[0])
         assert time.monotonic() - start < 2.5 and "no answer within 1 s" in answers["r1"].error
         assert fake.paid.total() == 2
+
+
+def test_a_server_that_answers_only_one_at_a_time_is_sent_fewer_at_once(store):
+    turn = threading.Lock()
+
+    def in_turn(body, attempt):
+        with turn:
+            time.sleep(0.2)
+        return "ok"
+
+    progress, said = heard()
+    with serve(in_turn) as fake:
+        answers = ask([request(i) for i in range(16)], quick(fake.url, timeout=0.6, retries=3), store, None, progress)
+    assert all(answer.error is None for answer in answers.values())
+    assert "no answer within 0.6 s when 8 requests wait at once: from now on 4 are sent at a time" in said.getvalue()
+
+
+def test_a_straggler_among_many_changes_nothing(store):
+    progress, said = heard()
+    with serve(lambda body, attempt: "slow" if question(body) % 20 == 0 and not attempt else "ok") as fake:
+        ask([request(i) for i in range(60)], quick(fake.url, timeout=0.5), store, None, progress)
+    assert "at a time" not in said.getvalue() and fake.attempts["question 20"] == 2
 
 
 def test_two_runs_on_one_store_do_not_pay_twice(store):

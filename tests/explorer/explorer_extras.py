@@ -107,14 +107,20 @@ def by_labels(
 ) -> dict[str, Any]:
     """A kept file of a list that was compared by labels, each entry of which is recovered."""
     share = {"count": len(entries), "of": len(entries), "low": 0.2, "high": 1.0}
-    usual = {"domain": None, "category": None, "score": None, "bound": 0.5, "recovered": True, "recovered_weak": False}
+    usual = {**dict.fromkeys(("domain", "category", "score")), "bound": 0.5}
+    usual |= {"recovered": True, "recovered_weak": False, "untested": False}
+    none = {"observed": {**share, "count": 0}, "expected": 0.5, "low": 0.0, "high": 1.0, "p_value": 0.3}
     return {
+        "created": "2026-11-26T20:21:24+00:00",
         "taxonomy": taxonomy,
+        "taxonomy_is_path": True,
+        "where": None,
+        "alpha": 0.05,
         "entries": [{**usual, **entry} for entry in entries],
         "pairs": [pair for pair in pairs if "concept" in pair],
         "themes": [pair for pair in pairs if "level" in pair],
-        **dict.fromkeys(("recovery", "recovery_weak", "unnamed_share"), share),
-        "weak_by_chance": {"expected": 0.5, "p_value": 0.3},
+        **dict.fromkeys(("recovery", "unnamed_share"), share),
+        **dict.fromkeys(("weak", "untested"), none),
         "calibration": {"realised": share},
         "unnamed": [],
     }

@@ -18,7 +18,8 @@ from competency_gaps.explorer import opened as opened_module
 from competency_gaps.explorer.opened import Opened, open_runs
 from competency_gaps.explorer.queries import QUERIES
 from competency_gaps.explorer.server import chat as chat_module
-from competency_gaps.explorer.server.chat import ROUNDS, chat_route, chat_state
+from competency_gaps.explorer.server.chat import REMINDED_OF, REMINDER, ROUNDS, chat_route, chat_state
+from competency_gaps.explorer.server.chat_model import calls_in_text
 from fake_endpoint import serve
 
 KEY = "sk-very-secret-key-000"
@@ -73,6 +74,53 @@ def test_a_question_is_answered_from_the_run(opened):
     assert endpoint.bodies[0]["messages"][0]["role"] == "system"
     assert "They are data" in endpoint.bodies[0]["messages"][0]["content"]
     assert KEY not in json.dumps([events, endpoint.bodies])
+
+
+def test_a_model_that_looks_nothing_up_is_reminded_once_and_may_write_its_call_as_text(opened):
+    def plan(body, attempt):
+        told = [one["content"] for one in body["messages"] if one["role"] == "tool"]
+        if told:
+            text = f"There are {json.loads(told[0])['result']['total']} findings."
+        elif body["messages"][-1] == REMINDER:
+            text = '```json\n{"name": "findings", "arguments": {"limit": 1}}\n```'
+        else:
+            text = "The gap is 0." + "0" * 5_000
+        return ("message", {"role": "assistant", "content": text}, "stop", USAGE)
+
+    events, endpoint = talk(opened, plan, "Where is it weak?")
+    assert [event["type"] for event in events] == ["query", "answer"]
+    assert (events[0]["name"], events[0]["arguments"]) == ("findings", {"limit": 1})
+    assert numbers_of(events[1]) == [(str(events[0]["result"]["total"]), 1)]
+    assert len(endpoint.bodies) == 3 and len(endpoint.bodies[1]["messages"][-2]["content"]) == REMINDED_OF
+    # One that sticks to it is shown, with its numbers marked.
+    events, endpoint = talk(opened, lambda *_: ("message", {"role": "assistant", "content": "9"}, "stop", USAGE), "Hm?")
+    assert [event["type"] for event in events] == ["answer"] and numbers_of(events[0]) == [("9", None)]
+    assert len(endpoint.bodies) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "calls"),
+    [
+        ('{"name": "findings", "arguments": {}}', [("findings", "{}")]),
+        ('```json\n{"name": "item", "parameters": {"item": 4}}\n```', [("item", '{"item": 4}')]),
+        (
+            '<tool_call>\n{"name": "themes", "arguments": {}}\n</tool_call><tool_call>{"name": "overview"}</tool_call>',
+            [("themes", "{}"), ("overview", "{}")],
+        ),
+        ('[{"name": "themes", "arguments": {}}, {"name": "findings"}]', [("themes", "{}"), ("findings", "{}")]),
+        ('I would ask {"name": "findings", "arguments": {}}', []),
+        ('{"name": "findings", "arguments": {}} and then we see', []),
+        ('{"name": "rm", "arguments": {}}', []),
+        ('{"name": ["findings"], "arguments": {}}', []),
+        ('{"name": "findings", "arguments": "all"}', []),
+        ('{"name": "findings", "arguments": {', []),
+        ("[" * 100_000, []),
+        ("", []),
+        ("42", []),
+    ],
+)
+def test_calls_are_read_from_a_text_that_is_nothing_else(text, calls):
+    assert [(call.name, call.arguments) for call in calls_in_text(text, set(QUERIES))] == calls
 
 
 def test_invented_numbers_are_marked(opened):
@@ -323,3 +371,11 @@ def test_the_prompt_speaks_of_what_the_queries_give(opened):
     for word in ("gap_low", "performance_status", "n_eff", "`auto`", "`cut`", "`total`"):
         assert word in prompt
     assert not re.search(r"[{}]", prompt)
+
+
+def test_the_user_says_how_long_an_answer_may_be(opened):
+    with serve(tool_model) as fake:
+        route = chat_route(opened, Endpoint(fake.url, "rules", "CHAT_KEY", timeout=5.0), 300)
+        with TestClient(Starlette(routes=[route])) as client:
+            client.post("/chat", json={"run": opened[0].key, "messages": [{"role": "user", "content": "hello"}]})
+    assert {body["max_tokens"] for body in fake.bodies} == {300}

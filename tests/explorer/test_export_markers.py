@@ -203,8 +203,11 @@ def _mark_points(run, mark) -> None:
     chance = {"observed": share, "expected": 0.1, "low": 0.0, "high": 1.0, "p_value": 0.1, "new": mark("points.new")}
     texts = {name: mark(f"points.{name}") for name in ("entry", "description", "domain", "category")}
     pair = {"entry": texts["entry"], "auroc": 0.8, "p_value": 0.01, "leader": 5, "label": mark("points.label")}
+    pair["label_similarity"] = 0.4
     held = {
+        "created": "2026-11-26T20:21:24+00:00",
         "taxonomy": f"/home/{mark('points.folder')}/{mark('points.taxonomy')}",
+        "taxonomy_is_path": True,
         "where": mark("points.where"),
         "notes": [mark("points.note")],
         "q": 0.05,

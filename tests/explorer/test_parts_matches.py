@@ -109,7 +109,6 @@ def test_examples_of_a_list_are_read_where_they_were_read(listed, tmp_path):
         # Another run than the one that read them lies there: its texts are nobody's examples.
         (lambda held: held["examples_run"].update(content_sha256=["00"] * 4), "changed"),
         (lambda held: held["examples_run"].update(content_sha256=[]), "changed"),
-        (lambda held: held["entries"][0].pop("example_rows"), "older"),
         (lambda held: held["entries"][0].update(examples=0, example_rows=[]), "none"),
     ],
 )
@@ -138,6 +137,16 @@ def test_a_list_that_names_what_is_not_there_is_damaged(listed, tmp_path):
             read(run, "matches.json")
         with pytest.raises(UserError, match=r"points\.json is damaged"):
             read_lists(RedactedRun.of(open_folder(run)))
+    for name, place in [("rows", ("entries", 0)), ("similar", ("pairs", 0)), ("run", ()), ("created", ())]:
+        run, file = copied(listed, tmp_path / f"without {name}")
+        held = json.loads(file.read_text())
+        inner = held
+        for key in place:
+            inner = inner[key]
+        del inner[{"rows": "example_rows", "similar": "label_similarity", "run": "examples_run"}.get(name, name)]
+        file.write_text(json.dumps(held))
+        with pytest.raises(UserError, match=r"points\.json is damaged"):
+            read_lists(open_folder(run))
     run, file = copied(listed, tmp_path / "rows")
     held = json.loads(file.read_text())
     held["entries"][0]["example_rows"] = [10**6]
@@ -212,7 +221,10 @@ def test_queries_tell_what_the_page_shows(listed, hostile):
     for pair in entry["pairs"]:
         if pair["concept"] is not None:
             assert pair["performance_status"] == concepts["performance_status"][pair["concept"]]
-            assert pair["gap"] == pytest.approx(concepts["gap"][pair["concept"]], rel=1e-5)
+            for name in ("gap", "chi_model", "chi_bench"):
+                assert pair[name] == pytest.approx(concepts[name][pair["concept"]], rel=1e-5)
+            assert (pair["lift"] is None) == (concepts["lift"][pair["concept"]] is None)
+            assert "label_similarity" in pair
     assert len(entry["shown"]) == 2 and "Roman" in entry["shown"][0]["text"]
     assert entry["shown"][0]["concepts"] and {"description", "text"} <= set(entry["foreign_texts"])
     assert "expected 0 to 3" in ask(subject, "known_weakness", {"number": 4})["error"]

@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any
 
+from competency_gaps.explorer.server.chat import REMINDER
+
 USAGE = {"prompt_tokens": 1_000, "completion_tokens": 50}
 
 
@@ -16,8 +18,12 @@ def tool_model(body: dict[str, Any], attempt: int) -> Any:
     ``compare "A" and "B"``, ``item 7``, ``themes``; ``invent`` adds numbers that no query gave, ``badly`` asks with bad
     arguments first, ``forever`` never stops asking.
     """
-    question = next(one["content"] for one in reversed(body["messages"]) if one["role"] == "user")
-    start = max(i for i, one in enumerate(body["messages"]) if one["role"] == "user")
+    asked = [
+        (i, one["content"])
+        for i, one in enumerate(body["messages"])
+        if one["role"] == "user" and one["content"] != REMINDER["content"]
+    ]
+    start, question = asked[-1]
     results = [json.loads(one["content"])["result"] for one in body["messages"][start:] if one["role"] == "tool"]
     calls = [] if body["tool_choice"] == "none" and "forever" not in question else _calls(question, results)
     if not calls:

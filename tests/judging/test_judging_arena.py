@@ -152,6 +152,29 @@ def test_position_bias_is_found_and_is_none_under_the_null() -> None:
     assert bias["low"] < 0 < bias["high"] and abs(bias["value"]) < 0.03
 
 
+def test_a_judge_that_goes_by_place_is_told_from_a_coin_and_from_a_judge() -> None:
+    rng = np.random.default_rng(6)
+
+    def said(places: float, merit: float, items: int = 20) -> bool:
+        """Whether it is said of a judge that takes the first place, else the better answer, else throws a coin."""
+        games = []
+        for _ in range(items):
+            better = rng.random() < 0.5
+            pair = []
+            for place in range(2):
+                first = better == (place == 1)
+                draw = rng.random()
+                wins = True if draw < places else first if draw < places + merit else rng.random() < 0.5
+                pair.append("A>B" if wins else "B>A")
+            games.append(Match(tuple(pair)))
+        return arena_figures(games, draws=50)["by_place"]
+
+    assert all(said(0.95, 0.0) for _ in range(20))
+    assert sum(said(0.0, 0.0) for _ in range(200)) <= 16
+    assert not any(said(0.2, 0.6) for _ in range(50))
+    assert not arena_figures([Match(("A>B", None))])["by_place"]
+
+
 def test_counts_of_ties_and_failures() -> None:
     found = arena_figures(
         [Match(("A=B", None)), Match((None, None)), Match(("A>B", "A=B")), Match(("B>>A", "B>A"))], one_game="keep"

@@ -105,6 +105,29 @@ def test_figures_lie_in_the_manifest_and_the_summary(perfect, capsys, tmp_path):
     assert "position bias" in said and "judged by fake" in said
 
 
+def test_a_judge_that_always_likes_the_first_answer_comes_before_all_findings(config, tmp_path, capsys):
+    from rich.console import Console
+
+    def first_place(body, attempt):
+        if "<answer-a-" not in question_of(body):
+            return answering(body)
+        return (
+            "message",
+            {"role": "assistant", "content": '{"reasoning": "It is first.", "verdict": "A>B"}'},
+            "stop",
+            {},
+        )
+
+    with serve(first_place) as fake:
+        run = competency_gaps.run({**config, "judge": asked_at(fake.url)}, tmp_path / "run")
+    figures = run.manifest["benchmarks"][1]["figures"]["arena"]
+    assert figures["agreement"] == 0 and figures["position_bias"]["value"] == 0.5 and figures["by_place"]
+    print_summary(run, Console(width=1000))
+    said = capsys.readouterr().out
+    assert "what it reads first gets 100% of the points" in said
+    assert said.index("The judge of arena goes by the place") < said.index("Weak concepts")
+
+
 def test_a_judge_that_fails_half_of_the_time_gives_the_same_run(config, perfect, tmp_path):
     def plan(body, attempt):
         return ("status", 503, {"error": {"message": "busy"}}) if attempt % 2 == 0 else answering(body)

@@ -18,9 +18,9 @@ from competency_gaps import lock
 from competency_gaps.errors import UserError
 from competency_gaps.matching import by_examples, embedding, examples
 from competency_gaps.matching.by_examples import example_document, match_by_examples
+from competency_gaps.matching.division import divide
 from competency_gaps.matching.example_lines import example_lines
 from competency_gaps.matching.examples import ReadExamples
-from competency_gaps.matching.markers import strata
 from competency_gaps.matching.taxonomy import TaxonomyEntry, read_taxonomy
 from competency_gaps.stages import pipeline
 from core_helpers import held_elsewhere, seal
@@ -39,25 +39,33 @@ class Suite:
 
     items = pl.DataFrame({"benchmark": ["b"] * 5, "item_id": list("abcde")})
 
-    def __init__(self, weak, missing=()):
-        width = CONCEPTS
+    def __init__(self, weak, missing=(), led=None):
+        width, led = CONCEPTS, led or {}
         status = [("weak" if c in weak else "none") for c in range(width)]
         self.concepts = pl.DataFrame(
             {
                 "concept": np.arange(width, dtype=np.int32),
                 "label": [f"label {c}" for c in range(width)],
                 "ranked": np.ones(width, bool),
-                "support": np.random.default_rng(0).integers(5, 500, width),
+                "support": np.where(
+                    np.isin(np.arange(width), list(missing)), 0, np.random.default_rng(0).integers(5, 500, width)
+                ),
                 "chi_bench": np.ones(width),
                 "lift": np.zeros(width),
                 "chi_model": np.full(width, 0.5),
                 "gap": np.linspace(-0.5, 0.5, width),
                 "q_value": np.ones(width),
                 "performance_status": status,
-                "leader": pl.Series([c if c in weak else None for c in range(width)], dtype=pl.Int32),
+                "leader": pl.Series([led.get(c, c) if c in weak else None for c in range(width)], dtype=pl.Int32),
                 "coverage_status": ["missing" if c in missing else "covered" for c in range(width)],
             }
         )
+
+
+@pytest.fixture(autouse=True)
+def few_shuffles(monkeypatch):
+    """Examples are dealt out less often than for a user: enough for a p-value of 0.025."""
+    monkeypatch.setattr(by_examples, "SHUFFLES", (40, 40))
 
 
 ROWS = np.arange(10_000)[::-1].copy()
@@ -91,6 +99,38 @@ def test_entries_are_weak_untested_matched_or_not():
     counts = dict(made.entries["outcome"].value_counts().iter_rows())
     assert (counts["weak"], counts["untested"]) == (made.weak.observed.count, made.untested.observed.count)
     assert sum(counts.get(name, 0) for name in ("weak", "untested", "matched")) == made.matched.observed.count
+
+
+def test_a_weak_concept_is_named_through_the_concept_that_leads_it():
+    """100 follows 0, which entry 0 matches; 102 follows 101, which no entry does."""
+    made = matched(Suite(weak={0, 100, 101, 102}, led={100: 0, 102: 101}))
+    assert made.unexplained["concept"].to_list() == [101, 102] and made.weak_concepts == 4
+
+
+def test_missing_concepts_that_have_nothing_to_do_with_the_list_make_no_entry_untested_beyond_chance():
+    """A third of the concepts are missing, at random; the entries match twenty."""
+    rng = np.random.default_rng(1)
+    made = [matched(Suite(set(), set(rng.choice(CONCEPTS, 1000, replace=False).tolist())), seed=s) for s in range(6)]
+    assert np.median([one.untested.p_value for one in made]) > 0.1
+    assert np.mean([one.untested.expected for one in made]) == pytest.approx(20 / 3, abs=3)
+
+
+def test_an_entry_of_other_lengths_than_the_rest_is_not_compared_and_says_why():
+    made = world(0, planted=60, strength=1.0)
+    entry = made.member.toarray().argmax(axis=0)
+    made = replace(made, domain=np.zeros_like(made.domain), length=np.where(entry < 15, 500.0, 100 + made.length / 10))
+    member = np.concatenate([(entry < 15)[None], made.member.toarray()]).astype(float)
+    read = ReadExamples(
+        replace(made, member=sp.csr_array(member)),
+        member.sum(axis=1).astype(np.int64),
+        ROWS,
+        pl.DataFrame(schema={"entry": pl.String, "reason": pl.String}),
+    )
+    matching = match_by_examples(Suite(weak=set()), entries_of(61), read)
+    assert matching.entries.select("outcome", "not_compared").row(0) == ("not compared", "length")
+    # Single entries of long prompts are told from the others as long.
+    assert set(matching.entries["not_compared"].to_list()[1:]) == {None}
+    assert "not compared, 1: cannot be told at equal length" in "\n".join(example_lines(matching))
 
 
 def test_a_theme_recovers_an_entry_whose_concepts_are_each_too_rare():
@@ -136,14 +176,15 @@ def test_weak_concepts_that_have_nothing_to_do_with_the_list_recover_nothing_bey
     assert np.mean(np.array(p_values) <= 0.05) <= 0.25 and np.median(p_values) > 0.1
 
 
-def test_dealing_out_keeps_sizes_domains_and_classes_of_length():
+def test_dealing_out_keeps_sizes_halves_domains_and_classes_of_length():
     made = world(0)
-    dealt = by_examples._dealt(made, [0])
-    stratum = strata(made.domain, made.length)
-    own, new = made.member.toarray().astype(bool), dealt.member.toarray().astype(bool)
+    division = divide(made, 0)
+    dealt = division.dealt(made.member, np.random.default_rng(0))
+    own, new = made.member.toarray().astype(bool), dealt.toarray().astype(bool)
     assert not np.array_equal(own, new)
     for before, after in zip(own, new, strict=True):
-        assert sorted(stratum[before]) == sorted(stratum[after])
+        assert sorted(division.stratum[before]) == sorted(division.stratum[after])
+        assert division.choosing[before].sum() == division.choosing[after].sum()
     assert (new.sum(axis=0) == 1).all()
 
 
@@ -191,6 +232,7 @@ def test_examples_are_read_once_by_the_runs_model_and_kept_beside_the_list(run, 
     table = made.by_examples.entries
     assert table["examples"].to_list() == [12, 12, 12, 13, 12, 12, 12, 12, 1, 0]
     assert table["outcome"].to_list()[8:] == ["not compared"] * 2
+    assert table["not_compared"].to_list() == [None] * 8 + ["few_examples"] * 2
     assert made.by_examples.left_out.rows() == [("e5", "too_long")]
     assert "not compared" not in table["outcome"].to_list()[:8]
     # Domain d1's entries are told by their own words through the model: the prompts of e1 begin with the word of e1.
@@ -228,6 +270,30 @@ def test_examples_are_read_once_by_the_runs_model_and_kept_beside_the_list(run, 
     shutil.rmtree(folder / "run" / "activations")
     with pytest.raises(UserError, match=r"Delete .* and the examples are read again"):
         run.match(listed, by="examples")
+
+
+def with_settings(run, **changed):
+    """The run again, as if these had been its settings."""
+    manifest = json.loads((run.path / "manifest.json").read_text())
+    manifest["settings"] |= changed
+    (run.path / "manifest.json").write_text(json.dumps(manifest))
+    return cg.open_run(run.path)
+
+
+def test_what_is_kept_of_examples_is_what_the_audited_run_keeps(run, listed, tmp_path):
+    """A reading without single tokens does not serve a run that has them; how metrics are computed makes no other."""
+    entries = read_taxonomy(listed).entries
+    folders = {}
+    for keep in (False, True):
+        folders[keep] = examples.examples_folder(listed, with_settings(run, keep_token_activations=keep), entries)
+        made = folders[keep] / "run"
+        made.mkdir(parents=True)
+        (made / "manifest.json").write_text("{}")
+    assert folders[False] != folders[True]
+    other = with_settings(run, metrics={"normaliser": "none"}, reference="/nowhere.safetensors")
+    assert examples.examples_folder(listed, other, entries) == folders[True]
+    config = examples.examples_config(other, entries, tmp_path / "other")
+    assert (config.reference, config.metrics.normaliser) == (None, "alive")
 
 
 def test_an_sae_that_has_changed_since_the_run_reads_nothing_for_it(run, listed):
@@ -312,14 +378,19 @@ def test_points_of_autodetect_bring_their_prompts(tmp_path):
     assert entry.examples == ("p0", "p1", "p2") and "steps" not in entry.extra and entry.group == "coding"
     path.write_text(json.dumps({**point, "steps": None}) + "\n" + json.dumps({"id": "a", "description": "d"}))
     assert [entry.id for entry in read_taxonomy(path).entries] == ["a"]
-    folder = tmp_path / "result" / "autodetect_math" / "x" / "autodetect_gpt35" / "version_0"
-    folder.mkdir(parents=True)
-    (folder / "log.json").write_text(json.dumps({"lists:sorting": {"steps": steps}}))
-    [entry] = read_taxonomy(tmp_path / "result").entries
-    assert (entry.domain, entry.extra["model"], entry.group) == ("math", "gpt35", "math, gpt35")
     log = tmp_path / "log.json"
     log.write_text(json.dumps({"lists:sorting": {"steps": steps}, "init_points": ["lists:sorting"]}))
     assert read_taxonomy(log).entries[0].examples == ("p0", "p1", "p2")
+
+
+def test_points_of_autodetect_are_of_one_domain_wherever_their_list_begins(tmp_path):
+    steps = [{"prompt": f"p{i}", "score": 7.0} for i in range(3)]
+    folder = tmp_path / "autodetect_math" / "result" / "autodetect_m" / "lists" / "version_0"
+    folder.mkdir(parents=True)
+    (folder / "log.json").write_text(json.dumps({"lists:sorting": {"steps": steps}}))
+    for path in (tmp_path, *list(folder.parents)[:4], folder / "log.json"):
+        [entry] = read_taxonomy(path).entries
+        assert (entry.domain, entry.extra["model"], entry.group) == ("math", "m", "math, m")
 
 
 def test_members_of_examples_are_sparse_and_in_the_order_of_the_list(tiny_run, listed, tmp_path):

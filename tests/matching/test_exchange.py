@@ -5,30 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from exchange_world import ALONE, BLOCK_OF, BLOCKS, CONCEPTS, SIZE, p_value, rows_of, verdicts_of
 
 from competency_gaps.matching import exchange as module
-from competency_gaps.matching.by_chance import Matched, by_chance, exchanged
 from competency_gaps.matching.exchange import GroupExchange, Verdicts, neighbours
-
-BLOCKS, SIZE, ALONE, ITEMS = 60, 6, 240, 400
-CONCEPTS = BLOCKS * SIZE + ALONE
-BLOCK_OF = np.r_[np.repeat(np.arange(BLOCKS), SIZE), BLOCKS + np.arange(ALONE)]
 
 
 @pytest.fixture(scope="module")
 def rows():
-    """Concepts of a block are active on the same tenth of the items, but for one in five; others on their own items."""
-    rng = np.random.default_rng(0)
-    subject = rng.random((BLOCKS + ALONE, ITEMS)) < 0.1
-    active = subject[BLOCK_OF] & (rng.random((CONCEPTS, ITEMS)) < 0.8)
-    return sp.csr_array(np.where(active, rng.exponential(size=active.shape), 0))
-
-
-def verdicts_of(weak_blocks, rows, *, led=True):
-    weak = np.isin(BLOCK_OF, weak_blocks)
-    first = np.searchsorted(BLOCK_OF, BLOCK_OF)
-    leader = first if led else np.arange(CONCEPTS)
-    return Verdicts(weak, leader, np.ones(CONCEPTS, bool), np.diff(rows.indptr))
+    return rows_of()
 
 
 def test_neighbours_are_the_most_correlated_by_saliency(rows):
@@ -78,22 +63,6 @@ def test_with_few_places_groups_still_keep_their_sizes(rows, monkeypatch):
     monkeypatch.setattr(module, "PLACES", 8)
     groups = GroupExchange(verdicts_of([1, 4, 9, 12], rows), rows, 0)
     assert {int(groups.draw(np.random.default_rng(seed)).sum()) for seed in range(20)} == {4 * SIZE}
-
-
-def p_value(rng, rows, each, led):
-    """Of a list whose 40 entries match concepts of five blocks, with twelve of sixty blocks weak at random."""
-    subjects = rng.choice(BLOCKS, 5, replace=False)[rng.integers(5, size=40)]
-    pairs = np.zeros((40, CONCEPTS))
-    for entry, block in enumerate(subjects):
-        pairs[entry, SIZE * block + rng.choice(SIZE, each, replace=False)] = 1
-    verdicts = verdicts_of(rng.choice(BLOCKS, 12, replace=False), rows, led=led)
-    verdicts = Verdicts(verdicts.weak, verdicts.leader, BLOCK_OF < BLOCKS, verdicts.support)
-    nothing = np.zeros(CONCEPTS, bool)
-    matched = Matched(sp.csr_array(pairs), sp.csr_array((40, 0)), verdicts.weak, np.zeros(0, bool), nothing)
-    weak, _ = matched.outcomes(verdicts.weak, np.zeros(0, bool), nothing)
-    groups = GroupExchange(verdicts, rows, 0)
-    draws = exchanged(matched, groups, None, ~nothing, verdicts.support, seed=int(rng.integers(2**31)), draws=99)
-    return by_chance(int(weak.sum()), 40, draws[:, 0]).p_value
 
 
 @pytest.mark.parametrize("each", [1, 4])

@@ -51,6 +51,8 @@ THEMES = pl.DataFrame(
         "performance_status": ["weak"] * 26,
     }
 )
+FACTS = {"alpha": 0.05, "seed": 0}
+"""Settings that are kept with a matching."""
 BENCHMARKS = ["quiz", "../../etc/passwd", "CON", "a b", "a-b", "", "über\u202e" + "x" * 400]
 
 
@@ -101,7 +103,7 @@ def answers(requests, verdict):
 def test_matches_are_read_as_they_were_kept(run, taxonomy):
     read, made = matched(taxonomy, THEMES)
     assert read_lists(run) == []
-    keep_matching(run, taxonomy, read, {"seed": 0}, made)
+    keep_matching(run, taxonomy, read, FACTS, made)
     (kept,) = read_lists(run)
     assert (kept.taxonomy, kept.by, kept.where, kept.examples_run) == ("weak nesses.json", "labels", None, None)
     assert [(entry.number, entry.entry, entry.description) for entry in kept.entries] == [
@@ -134,10 +136,11 @@ def test_the_outcome_by_labels_follows_verdicts_and_coverage(run, taxonomy):
             coverage_status=pl.Series([coverage.get(i, "typical") for i in range(len(LABELS))]),
         )
         read = read_taxonomy(taxonomy)
-        keep_matching(run, taxonomy, read, {}, match(read.entries, candidates(table), embed_words, draws=39))
+        keep_matching(run, taxonomy, read, FACTS, match(read.entries, candidates(table), embed_words, draws=39))
         (kept,) = read_lists(run)
         assert [entry.outcome for entry in kept.entries] == expected
         rates = {rate.outcome: (rate.count, rate.of) for rate in kept.rates}
+        assert all(None not in (rate.expected, rate.expected_low, rate.p_value) for rate in kept.rates[1:])
         assert rates == {
             "matched": (2, 3),
             **{name: (expected.count(name), 3) for name in ("weak", "untested")},
@@ -149,19 +152,19 @@ def test_verdicts_are_kept_and_unrelated_pairs_are_no_matches(run, taxonomy):
     read, found = matched(taxonomy)
     first, second = confirm_requests(pairs_of(found))
     judged = apply_verdicts(found, [*answers([first], "related"), *answers([second], "unrelated")])
-    keep_matching(run, taxonomy, read, {}, judged)
+    keep_matching(run, taxonomy, read, FACTS, judged)
     verdicts = [(entry.entry, pair.verdict) for _, entry, pair in matches_of(run)]
     assert verdicts == [("sums", "related")] * 2
 
 
 def test_a_list_has_one_file_per_filter_and_other_lists_of_its_name_have_their_own(run, tmp_path, taxonomy):
     read, found = matched(taxonomy)
-    first = keep_matching(run, taxonomy, read, {}, found)
-    assert keep_matching(run, taxonomy, read, {}, found) == first
+    first = keep_matching(run, taxonomy, read, FACTS, found)
+    assert keep_matching(run, taxonomy, read, FACTS, found) == first
     filtered = Taxonomy(**{**read.__dict__, "where": "score<5"})
-    names = {first, keep_matching(run, taxonomy, filtered, {}, found)}
+    names = {first, keep_matching(run, taxonomy, filtered, FACTS, found)}
     for name in ("x/weak nesses.json", "CON.json", "." + "y" * 300, "\udcff\u202e.json", "...", "a;rm -rf.json"):
-        names.add(keep_matching(run, tmp_path / name, read, {}, found))
+        names.add(keep_matching(run, tmp_path / name, read, FACTS, found))
     assert len(names) == 8 and set((run.path / "matches").iterdir()) == names
     assert all(len(one.name) < 120 and one.name.isascii() and not one.name.startswith(".") for one in names)
     lists = read_lists(run)
@@ -204,11 +207,15 @@ def test_benchmarks_of_any_name_have_files_of_their_own(run):
 
 
 def changed(path: Path, *place, value):
+    """Put another value in a place; ``...``: none at all."""
     content = json.loads(path.read_text())
     node = content
     for key in place[:-1]:
         node = node[key]
-    node[place[-1]] = value
+    if value is ...:
+        del node[place[-1]]
+    else:
+        node[place[-1]] = value
     content.pop("checksum", None)
     path.write_text(json.dumps(content))
 
@@ -225,11 +232,16 @@ def changed(path: Path, *place, value):
         (["pairs", 0, "verdict"], "<script>"),
         (["pairs"], None),
         (["taxonomy"], 5),
+        (["themes", 0, "id"], None),
+        *(([name], ...) for name in ("created", "taxonomy_is_path", "where", "alpha", "untested")),
+        (["entries", 0, "untested"], ...),
+        (["pairs", 0, "verdict"], ...),
+        (["themes", 0, "level"], ...),
     ],
 )
 def test_damaged_matches_are_refused(run, taxonomy, place, value):
-    read, found = matched(taxonomy)
-    path = keep_matching(run, taxonomy, read, {}, found)
+    read, found = matched(taxonomy, THEMES)
+    path = keep_matching(run, taxonomy, read, FACTS, found)
     changed(path, *place, value=value)
     with pytest.raises(UserError, match=r"is damaged.*Run 'cgaps match' again") as error:
         read_lists(run)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from competency_gaps.matching import markers as module
-from competency_gaps.matching.markers import Examples, find_markers, halves, select, strata
+from competency_gaps.matching import division as module
+from competency_gaps.matching.division import Examples, divide, halves, strata
+from competency_gaps.matching.markers import find_markers, select
 
 COMMON, CONCEPTS = 400, 3000
 
@@ -128,6 +129,32 @@ def test_entries_with_few_examples_are_not_compared(each):
 def test_without_others_in_its_domain_an_entry_is_not_compared():
     markers = find_markers(world(0, planted=2, entries=2), ABLE)
     assert not markers.compared.any()
+
+
+def test_entries_that_cannot_be_compared_say_why():
+    """Of 80 examples in one domain the last 16 are the longest; the entry of those alone is told by length."""
+    member = np.zeros((6, 80))
+    member[0, :6] = member[1, 6:12] = member[2, 12:17] = member[3, 64:] = member[4, 20:60:3] = 1
+    choosing = halves(sp.csr_array(member[:3]), 0)
+    member[5, np.flatnonzero(choosing[:12])] = 1  # all of them are in the half that chooses
+    length = np.where(np.arange(80) < 64, np.arange(80) * 7 % 64, 500.0)
+    made = Examples(sp.csr_array((80, 3)), sp.csr_array(member), np.zeros(80, np.int64), length)
+    assert divide(made, 0).not_compared.tolist() == [None, None, "few_examples", "length", None, "one_half"]
+    alone = dataclasses.replace(made, domain=np.where(member[0] > 0, 1, 0))
+    assert divide(alone, 0).not_compared[0] == "few_others"
+
+
+def test_a_concept_that_tells_perfectly_has_an_auroc_of_1_whatever_the_lengths():
+    """Entries of the longest eighth of the examples; less what the same lengths have, it would be 0.94."""
+    made = world(0, entries=60, domains=1)
+    entry = np.repeat(np.arange(60), 15)
+    values = made.values.toarray()
+    values[:, :7] = 0
+    values[entry < 7, entry[entry < 7]] = 2 + np.arange((entry < 7).sum()) / 100
+    length = np.where(entry < 7, 200 + made.length, made.length)
+    markers = find_markers(dataclasses.replace(made, values=sp.csr_array(values), length=length), ABLE)
+    own = markers.confirmed & (markers.concept == markers.entry)
+    assert own.sum() == 7 and markers.auroc[own] == pytest.approx(1)
 
 
 def test_halves_divide_each_entry_and_an_example_of_two_entries_is_in_one_half():

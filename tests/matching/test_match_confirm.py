@@ -34,7 +34,7 @@ def test_requests_hold_foreign_text_as_json_and_declare_it_as_data():
 
 
 def test_verdicts_drop_the_unrelated_and_count_what_cannot_be_read(matching):
-    assert (matching.recovery.count, matching.recovery_weak.count) == (3, 2) and matching.verdicts == {}
+    assert (matching.recovery.count, matching.weak.observed.count) == (3, 2) and matching.verdicts == {}
     requests = confirm_requests(pairs_of(matching))
     assert len(requests) == 3
     answers = [
@@ -45,7 +45,7 @@ def test_verdicts_drop_the_unrelated_and_count_what_cannot_be_read(matching):
     found = apply_verdicts(matching, answers)
     assert found.pairs["verdict"].to_list() == ["same", "unconfirmed"] and found.dropped["concept"].to_list() == [1]
     assert found.verdicts == {"same": 1, "unconfirmed": 1, "unrelated": 1}
-    assert (found.recovery.count, found.recovery_weak.count, found.weak_by_chance.observed) == (2, 1, 1)
+    assert (found.recovery.count, found.weak.observed.count) == (2, 1)
     assert found.unnamed["concept"].to_list() == [1], "what was judged unrelated names nothing"
     assert found.entries["recovered"].to_list() == [True, False, True]
     again = apply_verdicts(found, [answer(requests[1], '{"verdict": "related"}')])

@@ -32,7 +32,7 @@ def test_entry_gets_every_concept_that_bears_its_label():
     assert (row["performance_status"], row["gap"], row["chi_bench"]) == ("weak", -0.02, 1.0)
     assert found.entries["n_concepts"].to_list() == [2, 1, 0]
     assert found.entries["recovered_weak"].to_list() == [True, False, False]
-    shares = (found.recovery, found.recovery_weak, found.coverage)
+    shares = (found.recovery, found.weak.observed, found.coverage)
     assert [(one.count, one.of) for one in shares] == [(2, 3), (1, 3), (1, 3)]
     assert (found.coverage_of_matched.count, found.coverage_of_matched.of) == (1, 2)
 
@@ -41,7 +41,7 @@ def test_no_match_is_forced_and_the_nearest_label_is_reported():
     found = run(["zebra quilts underwater"], table_of())
     row = found.entries.row(0, named=True)
     assert found.pairs.is_empty() and not row["recovered"] and row["best_label"] in LABELS and row["p_value"] > 0.05
-    assert found.weak_by_chance.observed == 0 and found.weak_by_chance.p_value == 1.0
+    assert found.weak.observed.count == 0 and found.weak.p_value == 1.0
 
 
 def test_per_entry_counts_labels_and_leaves_what_is_named_alone():

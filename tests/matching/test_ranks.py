@@ -29,12 +29,25 @@ def groups(rng, rows, sizes):
     return member
 
 
-def test_ranks_are_those_of_dense_columns(rng):
-    values = values_of(rng)
-    made = ranks.ranks_of(sp.csr_array(values))
-    assert made.above.toarray() + made.zero == pytest.approx(rankdata(values, axis=0))
-    empty = ranks.ranks_of(sp.csr_array((5, 3)))
-    assert empty.above.nnz == 0 and empty.zero.tolist() == [3, 3, 3]
+def ranked_within(values, stratum):
+    """Ranks of dense columns within strata."""
+    made = np.zeros(values.shape)
+    for own in np.unique(stratum):
+        made[stratum == own] = rankdata(values[stratum == own], axis=0)
+    return made
+
+
+def test_ranks_are_those_of_dense_columns_within_strata(rng):
+    values, stratum = values_of(rng), rng.integers(0, 3, 60)
+    made = ranks.ranks_of(sp.csr_array(values), stratum)
+    active = np.array([(values[stratum == own] > 0).sum(axis=0) for own in range(3)])
+    zero = (made.sizes[:, None] - active + 1) / 2
+    assert made.above.toarray() + zero[stratum] == pytest.approx(
+        np.where(values > 0, ranked_within(values, stratum), zero[stratum])
+    )
+    assert made.cell.tolist() == np.flatnonzero(active).tolist() and made.active.tolist() == active[active > 0].tolist()
+    empty = ranks.ranks_of(sp.csr_array((5, 3)), np.zeros(5, np.int64))
+    assert empty.above.nnz == 0 and not len(empty.cell)
 
 
 def every_pair(made, member, columns):
@@ -60,19 +73,20 @@ def test_a_group_is_told_from_the_rest_as_by_mann_and_whitney(rng):
                 assert norm.sf(sums["excess"][group, column]) == pytest.approx(test.pvalue, abs=1e-9)
 
 
-@pytest.mark.parametrize("chunk", [2, 4096])
+@pytest.mark.parametrize("chunk", [2, 2**21])
 def test_the_strongest_columns_are_those_of_the_largest_auroc(rng, monkeypatch, chunk):
-    monkeypatch.setattr(ranks, "COLUMNS", chunk)
+    monkeypatch.setattr(ranks, "PAIRS", chunk)
     values, member = values_of(rng), groups(rng, 60, [5, 20])
     stratum = np.sort(rng.integers(0, 3, 60))
     made = ranks.ShuffledRanks(sp.csr_array(values), stratum)
     sums, _ = every_pair(made, member, 9)
     able = np.arange(9) != 4
-    chosen = made.strongest(sp.csr_array(member), able, 3, 2)
+    chosen, auroc = made.strongest(sp.csr_array(member), able, 3, 2)
     for group in range(2):
         gain = np.where(able & (sums["active"][group] >= 2), sums["auroc"][group], 0)
         expected = [column for column in np.argsort(-gain, kind="stable")[:3] if gain[column] > 0.5]
         assert chosen[group].tolist() == expected + [-1] * (3 - len(expected))
+        assert auroc[group] == pytest.approx([*gain[expected], *[0.5] * (3 - len(expected))])
 
 
 def test_moments_and_tails_are_those_of_shuffling_within_strata(rng):
@@ -82,7 +96,7 @@ def test_moments_and_tails_are_those_of_shuffling_within_strata(rng):
     member = groups(rng, 60, [4, 12])
     made = ranks.ShuffledRanks(sp.csr_array(values), stratum)
     sums, _ = every_pair(made, member, 6)
-    dense = rankdata(values, axis=0)
+    dense = ranked_within(values, stratum)
     draws = 40_000
     order = np.argsort(stratum + rng.random((draws, 60)), axis=1)
     for group in range(2):
@@ -90,8 +104,12 @@ def test_moments_and_tails_are_those_of_shuffling_within_strata(rng):
         own = member[group] @ dense
         mean, spread = shuffled.mean(axis=0), shuffled.std(axis=0)
         assert (own - mean) / spread == pytest.approx(sums["excess"][group], abs=0.03)
-        count = member[group].sum()
-        assert 0.5 + (own - mean) / (count * (60 - count)) == pytest.approx(sums["auroc"][group], abs=0.01)
+        pairs = wins = 0
+        for here in (stratum == number for number in range(3)):
+            mine, others = values[here & (member[group] > 0)], values[here & (member[group] == 0)]
+            pairs += len(mine) * len(others)
+            wins += (mine[:, None] > others).sum(axis=(0, 1)) + 0.5 * (mine[:, None] == others).sum(axis=(0, 1))
+        assert sums["auroc"][group] == pytest.approx(wins / pairs)
         skewness = ((shuffled - mean) ** 3).mean(axis=0) / spread**3
         assert skewness == pytest.approx(sums["skewness"][group], abs=0.08)
         # The value that 1% of shuffles exceed has a p-value of about 1%.
@@ -117,8 +135,10 @@ def test_rare_columns_have_the_exact_chance_of_as_many_active_rows(rows, count, 
 
 def test_the_chance_of_active_rows_is_that_of_shuffling_within_strata(rng):
     stratum = np.repeat([0, 1, 2], [10, 20, 30])
-    values = np.where(rng.random((60, 3)) < 0.1 + 0.1 * stratum[:, None], 1.0, 0)
+    values = np.zeros((60, 3))
+    values[[3, 12, 40], 0] = values[[45, 55], 1] = values[[1, 20, 50], 2] = 1
     member = groups(rng, 60, [9])
+    member[0, [3, 12, 45, 1, 20]] = 1
     sums, _ = every_pair(ranks.ShuffledRanks(sp.csr_array(values), stratum), member, 3)
     order = np.argsort(stratum + rng.random((40_000, 60)), axis=1)
     shuffled = np.array([values[order[:, i]] for i in np.flatnonzero(member[0])]).sum(axis=0)
@@ -130,6 +150,47 @@ def test_without_spread_or_columns_nothing_is_told(rng):
     made = ranks.ShuffledRanks(sp.csr_array(np.ones((8, 2))), np.zeros(8, np.int64))
     sums, p_value = every_pair(made, member, 2)
     assert (sums["excess"] == 0).all() and (p_value == 1).all() and (sums["auroc"] == 0.5).all()
-    assert (made.strongest(sp.csr_array(member), np.ones(2, bool), 5, 2) == -1).all()
+    assert (made.strongest(sp.csr_array(member), np.ones(2, bool), 5, 2)[0] == -1).all()
     empty = ranks.ShuffledRanks(sp.csr_array((8, 0)), np.zeros(8, np.int64))
-    assert (empty.strongest(sp.csr_array(member), np.zeros(0, bool), 5, 2) == -1).all()
+    assert (empty.strongest(sp.csr_array(member), np.zeros(0, bool), 5, 2)[0] == -1).all()
+
+
+@pytest.mark.parametrize(("rows", "count"), [(40, 7), (200, 8)])
+def test_small_tails_are_those_of_the_exact_distribution(rows, count):
+    """Corrected over many entries, tails of 1e-5 and less decide: never too small, and small enough to be seen."""
+    values = np.arange(1.0, rows + 1)
+    made = ranks.ShuffledRanks(sp.csr_array(values[:, None]), np.zeros(rows, np.int64))
+    seen = []
+    for shift in range(rows // 4):
+        own = np.arange(rows - count, rows) - shift
+        member = np.zeros((1, rows))
+        member[0, own] = 1
+        _, p_value = every_pair(made, member, 1)
+        exact = mannwhitneyu(values[own], np.delete(values, own), alternative="greater", method="exact").pvalue
+        assert p_value[0, 0] >= 0.9 * exact
+        assert p_value[0, 0] < (30 * exact if exact > 1e-6 else 3e-5)
+        seen.append(exact)
+    assert min(seen) < 1e-6 and max(seen) > 1e-3
+
+
+def test_where_few_rows_are_active_small_tails_are_never_too_small():
+    """Of 400 rows 7 are active: the chance that as many of a group of 7 are among them is hypergeometric."""
+    values = np.zeros((400, 1))
+    values[:7, 0] = 1 + np.arange(7)
+    made = ranks.ShuffledRanks(sp.csr_array(values), np.zeros(400, np.int64))
+    for hits in (2, 3, 5, 7):
+        member = np.zeros((1, 400))
+        member[0, 7 - hits : 14 - hits] = 1
+        _, p_value = every_pair(made, member, 1)
+        exact = hypergeom.sf(hits - 1, 400, 7, 7)
+        assert exact * (1 - 1e-9) <= p_value[0, 0] < max(3 * exact, 1e-5)
+
+
+def test_of_rows_of_another_length_only_those_with_equals_are_compared():
+    """A group that has all of one stratum and some of another is told by the latter alone: from 0 to 1 there."""
+    stratum = np.repeat([0, 1], 20)
+    member = np.zeros((1, 40))
+    member[0, 15:] = 1
+    values = np.r_[np.zeros(15), np.ones(5), np.zeros(20)][:, None]
+    sums, _ = every_pair(ranks.ShuffledRanks(sp.csr_array(values), stratum), member, 1)
+    assert sums["auroc"][0, 0] == 1

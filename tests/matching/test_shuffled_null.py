@@ -106,14 +106,19 @@ def test_share_has_wilsons_interval():
     assert share(0, 0).value is None and share(0, 0).low is None
 
 
-def test_weak_by_chance_agrees_with_the_hypergeometric_law():
-    """Entry k matches the k-th label, borne by one concept: the chance of a weak one is the share of weak ones."""
+def test_chance_agrees_with_the_hypergeometric_law():
+    """Entry k matches the k-th label, borne by one concept: the chance of a weak one is the share of weak ones.
+
+    Twenty are lacking, of which five are weak, so that fifteen of the forty are lacking and not weak.
+    """
     labels = made_up_labels(40, vocabulary=4000)
-    status = ["weak"] * 10 + ["neither"] * 30
-    found = match(
-        entries_of(labels[5:25]), candidates(concept_table(labels, performance_status=status)), embed_words, per_entry=1
-    )
-    assert found.recovery.count == 20 and found.recovery_weak.count == 5
-    chance = found.weak_by_chance
-    assert chance.observed == 5 and chance.expected == pytest.approx(20 * 10 / 40, abs=0.15)
-    assert chance.p_value == pytest.approx(hypergeom.sf(4, 40, 10, 20), abs=0.04)
+    status, coverage = ["weak"] * 10 + ["neither"] * 30, ["typical"] * 5 + ["missing", "under"] * 10 + ["over"] * 15
+    table = concept_table(labels, performance_status=status, coverage_status=coverage)
+    found = match(entries_of(labels[5:25]), candidates(table), embed_words, per_entry=1)
+    assert found.recovery.count == 20 and found.entries["untested"].sum() == 15
+    for chance, observed, of in ((found.weak, 5, 10), (found.untested, 15, 15)):
+        assert (chance.observed.count, chance.observed.of) == (observed, 20)
+        assert chance.expected == pytest.approx(20 * of / 40, abs=0.15)
+        law = hypergeom(40, of, 20)
+        assert chance.p_value == pytest.approx(law.sf(observed - 1), abs=0.04)
+        assert [chance.low, chance.high] == pytest.approx([law.ppf(0.025), law.ppf(0.975)], abs=1)

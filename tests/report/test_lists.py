@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import polars as pl
 import pytest
 
 from competency_gaps.report import html
@@ -23,8 +24,12 @@ def listed(run, tmp_path):
         {**entry, "entry": f"e{i}", "description": f"{EVIL} {outcome}.", "outcome": outcome}
         for i, outcome in enumerate(outcomes)
     ]
-    pair = {"p_value": 0.01, "leader": 1}
+    entries[0]["not_compared"] = "length"
+    pair = {"p_value": 0.01, "leader": 1, "label_similarity": 0.432}
     document = {
+        "created": "2026-11-26T20:21:24+00:00",
+        "taxonomy_is_path": True,
+        "examples_run": None,
         "taxonomy": "/home/somebody/points.jsonl",
         "where": "score < 5",
         "q": 0.05,
@@ -38,7 +43,12 @@ def listed(run, tmp_path):
     }
     (tmp_path / "example-matches").mkdir()
     (tmp_path / "example-matches" / "points.json").write_text(json.dumps(document))
-    return replace(run, path=tmp_path)
+    told = {"gap": -0.123, "chi_model": 0.456, "chi_bench": 1.23, "lift": -1.5}
+    own = pl.col("concept") == 1
+    concepts = run.concepts.with_columns(
+        pl.when(own).then(value).otherwise(pl.col(name)).alias(name) for name, value in told.items()
+    )
+    return replace(run, path=tmp_path, concepts=concepts)
 
 
 def test_entries_stand_with_outcome_concept_and_rates(listed):
@@ -49,9 +59,12 @@ def test_entries_stand_with_outcome_concept_and_rates(listed):
     outcomes = ("weak", "untested", "matched", "not matched", "not compared")
     places = [section.index(f"&lt;U+202E&gt; {outcome}.") for outcome in outcomes]
     assert places == sorted(places), "what matters most comes first"
-    assert "0.78" in section and "0.67" in section and "points.jsonl, by examples" in section
+    figures = ("0.78", "0.67", "0.43", "−0.12", "0.46", "1.23", "−1.5")
+    assert [figure for figure in figures if f">{figure}<" not in section] == []
+    assert "points.jsonl, by examples" in section
     assert "recovered as weak: 1 of 4 (25%; 95%: 5% to 70%); by chance 0.3 (0 to 2), p = 0.280" in section
     assert "Weak concepts that no entry names (1 of 7 weak concepts)" in section
+    assert "not compared: cannot be told at equal length" in section
     assert "<script>alert" not in section and "&lt;script&gt;" in section and "\u202e" not in section
     assert "49" not in section.replace("{{ 7*7 }}", "") and "/home/somebody" not in page
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ListedRun, Scored } from "../data/types";
-import { arePaired, familyOf, headOf, heads, modelsOf, outcomeWords, runOf } from "./family";
+import { againstPeers, arePaired, familyOf, headOf, heads, modelsOf, outcomeWords, runOf } from "./family";
 
 const run = (key: string, models: string | null, model: string, kind: Scored["kind"], against: string[] = []) =>
   ({
@@ -45,6 +45,15 @@ describe("runs of one family", () => {
     expect(pairs.sort()).toEqual(
       ["a", "a-score-big", "a-score-small"].flatMap((key) => [`${key} b`, `b ${key}`]).sort(),
     );
+  });
+  it("know the outcome that sets scores against peers", () => {
+    expect(runs.map(({ key }) => againstPeers(key, runs)?.key ?? null)).toEqual([
+      null,
+      null,
+      "a-peers-big",
+      null,
+      null,
+    ]);
   });
   it("say what is shown of a model", () => {
     expect(runs.map(outcomeWords).slice(0, 2)).toEqual(["its scores", "against peers: x, y"]);

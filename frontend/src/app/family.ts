@@ -31,6 +31,14 @@ export function outcomeWords({ scored: { kind, against, scored } }: Pick<ListedR
   return kind === "difference" ? `less ${against.join(", ")}` : "its scores";
 }
 
+/** The outcome that sets a run's scores against models of its level; null: none was made, or the run is one itself. */
+export function againstPeers(key: string, runs: ListedRun[]): ListedRun | null {
+  const family = familyOf(key, runs);
+  const own = family.find((run) => run.key === key);
+  if (own?.scored.kind !== "score") return null;
+  return family.find(({ scored }) => scored.kind === "peers" && scored.model === own.scored.model) ?? null;
+}
+
 /** The run of a family that shows a model: in the same way as before, if that was made, else the first. */
 export function runOf(model: string, before: ListedRun, family: ListedRun[]): ListedRun | null {
   const own = family.filter((run) => run.scored.model === model);

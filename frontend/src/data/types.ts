@@ -128,7 +128,7 @@ export interface BenchmarkAnswer {
 export interface RunAnswer {
   /** Model, mean score and size of the suite. */
   opening: Statement;
-  /** What failed and therefore comes first: `gate`, `robustness`; empty where nothing did. */
+  /** What failed and therefore comes first: `gate`, `judge_by_place`, `robustness`; empty where nothing did. */
   trust: Statement[];
   /**
    * At most `MOST`, weak ones first; a single one of code `no_finding` where nothing stands out; empty where no item is
@@ -490,7 +490,7 @@ export interface MatchedEntry {
   /** The entry's number on the page, as of `ListedEntry`. */
   number: number;
   entry: string;
-  /** By labels the cosine of the texts, by examples the AUROC net of length. */
+  /** By labels the cosine of the texts, by examples the AUROC at equal length. */
   strength: number;
   /** A model's; null: not asked. */
   verdict: string | null;
@@ -681,7 +681,10 @@ export interface MatchPair {
   theme: number | null;
   /** Label of the concept, or name of the theme, when they were matched; null: it had none. */
   label: string | null;
-  /** By labels the cosine of the embedded texts, in [-1, 1]; by examples the AUROC net of length, about 0.5 to 1. */
+  /**
+   * By labels the cosine of the embedded texts, in [-1, 1]; by examples the AUROC among examples of equal length, in
+   * [0.5, 1].
+   */
   strength: number;
   /** By labels the share of the null's draws whose best label is as similar, in (0, 1]. */
   p_value: number;
@@ -689,6 +692,11 @@ export interface MatchPair {
   verdict: "same" | "related" | "unconfirmed" | null;
   /** By examples, the concept whose examples it shares (itself if it leads); null: by labels, or a theme. */
   leader: number | null;
+  /**
+   * By examples, cosine of the embedded label and the entry's description, in [-1, 1]; null: by labels (where it is the
+   * strength), a theme, no label, or not compared.
+   */
+  label_similarity: number | null;
 }
 
 /** An entry of a list. Its number on the page is its place among the entries of all lists. */
@@ -702,7 +710,9 @@ export interface ListedEntry {
   /** The list's own, on its own scale. */
   score: number | null;
   outcome: "weak" | "untested" | "matched" | "not matched" | "not compared";
-  /** Examples that were read; null: by labels. */
+  /** Why it was not compared by examples; null: it was, or by labels. */
+  not_compared: "few_examples" | "one_half" | "few_others" | "length" | null;
+  /** Examples that were read and count, one of a cluster; null: by labels. */
   examples: number | null;
   /** Concepts before themes, the strongest first. */
   pairs: MatchPair[];
@@ -721,7 +731,7 @@ export interface MatchedList {
    * By labels, the chance that an entry which no label fits matches something; by examples, the share of the matched
    * entries that may be matched by accident.
    */
-  level: number | null;
+  level: number;
   /** Matched, weak, untested. */
   rates: OutcomeRate[];
   entries: ListedEntry[];
@@ -756,10 +766,10 @@ export interface EntryExample {
 export interface EntryExamples {
   number: number;
   /**
-   * Why no example is shown: the list was compared by labels; none was read; they are withheld; where they lie was not
-   * kept; the run that read them is not there any more, or is another now. null: they are shown.
+   * Why no example is shown: the list was compared by labels; none was read; they are withheld; the run that read them
+   * is not there any more, or is another now. null: they are shown.
    */
-  absent: "labels" | "none" | "redacted" | "older" | "gone" | "changed" | null;
+  absent: "labels" | "none" | "redacted" | "gone" | "changed" | null;
   /** Whether activations of single tokens are known; else only the strongest token is. */
   tokens: boolean;
   /** Where a concept is matched, those in which the strongest is most active come first. */
@@ -1029,6 +1039,14 @@ export const OUTCOME_WORDS = {
   matched: "matched",
   "not matched": "not matched",
   "not compared": "not compared",
+};
+
+/** Why entries were not compared by examples, in words. */
+export const NOT_COMPARED_WORDS = {
+  few_examples: "fewer than 6 examples",
+  one_half: "shares examples with others, and too few are left for one half",
+  few_others: "too few others of its domain and length",
+  length: "cannot be told at equal length: its examples are of other lengths than the rest",
 };
 
 /** The same of the outcomes that stand beside chance. */

@@ -1,19 +1,17 @@
 import { address, useRoute } from "../app/route";
 import { useRun } from "../app/state";
-import { useMatches, useTable, useThemes } from "../data/hooks";
-import { number, text } from "../data/table";
-import type { ListedEntry, MatchedList, MatchPair, Theme } from "../data/types";
-import { decimal, integer, NOT_DEFINED, probability, signed } from "../format";
+import { useMatches } from "../data/hooks";
+import type { ListedEntry, MatchedList } from "../data/types";
+import { decimal, integer } from "../format";
 import { shorten, visible } from "../text";
 import { CopyLink } from "../ui/Copied";
 import { Facts } from "../ui/Facts";
-import { Hint } from "../ui/Hint";
-import { Status } from "../ui/Marks";
 import { Failed, Loading } from "../ui/State";
 import { entryAt, firstOf } from "./choose";
-import { OutcomeMark, PairLink } from "./EntryTable";
+import { OutcomeMark } from "./EntryTable";
 import { Examples } from "./Examples";
-import { entryName, listName, outcomeSentence, STRENGTH } from "./words";
+import { Pairs } from "./Pairs";
+import { entryName, entrySentence, listName } from "./words";
 import "../compare/compare.css";
 import "../concept/concept.css";
 import "../findings/findings.css";
@@ -40,7 +38,7 @@ export function EntryView() {
       <p className="verdict" data-testid="entry-outcome">
         <OutcomeMark outcome={entry.outcome} by={list.by} />
       </p>
-      <p>{outcomeSentence(entry.outcome, list.by)}</p>
+      <p>{entrySentence(entry, list.by)}</p>
       <p className="actions">
         <CopyLink />
       </p>
@@ -89,90 +87,4 @@ function About({ list, entry }: { list: MatchedList; entry: ListedEntry }) {
     ...(list.by === "examples" ? [{ key: "examples", name: "Examples read", shown: integer(entry.examples) }] : []),
   ];
   return facts.length > 0 && <Facts testId="entry-facts" facts={facts} />;
-}
-
-/** The concepts and themes that match it, with the run's own figures of them. */
-function Pairs({ list, entry }: { list: MatchedList; entry: ListedEntry }) {
-  const run = useRun();
-  const table = useTable(entry.pairs.length > 0 ? run.key : null, "concepts.parquet");
-  const themes = useThemes(run);
-  const strength = STRENGTH[list.by];
-  if (entry.pairs.length === 0) return <p className="soft">Nothing: no concept and no theme matches it.</p>;
-  if (table.error) return <Failed error={table.error} />;
-  if (!table.data) return <Loading what="its concepts" />;
-  const judged = entry.pairs.some(({ verdict }) => verdict !== null);
-  return (
-    <div className="compare-table" role="region" tabIndex={0} aria-label="Concepts and themes that match it">
-      <table data-testid="entry-pairs">
-        <thead>
-          <tr>
-            <th scope="col">concept or theme</th>
-            <th scope="col">
-              <Hint hint={strength.hint} term={list.by === "examples" ? "auroc" : null}>
-                {strength.name}
-              </Hint>
-            </th>
-            <th scope="col">its p</th>
-            <th scope="col" className="words">
-              verdict
-            </th>
-            <th scope="col">gap</th>
-            <th scope="col">q</th>
-            <th scope="col">χ model</th>
-            <th scope="col" className="words">
-              coverage
-            </th>
-            {judged && (
-              <th scope="col" className="words">
-                a model’s verdict
-              </th>
-            )}
-          </tr>
-        </thead>
-        <tbody>
-          {entry.pairs.map((pair) => (
-            <tr key={`${pair.level ?? "concept"} ${pair.concept ?? pair.theme}`}>
-              <th scope="row">
-                <PairLink pair={pair} />
-                {pair.leader !== null && pair.leader !== pair.concept && (
-                  <div className="soft">active in the same examples as {pair.leader}</div>
-                )}
-              </th>
-              <td>{decimal(pair.strength)}</td>
-              <td>{probability(pair.p_value)}</td>
-              <Figures pair={pair} table={table.data} themes={themes.data?.themes ?? []} />
-              {judged && <td className="words">{pair.verdict ?? NOT_DEFINED}</td>}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
-}
-
-type Table = Parameters<typeof number>[0];
-
-function Figures({ pair, table, themes }: { pair: MatchPair; table: Table; themes: Theme[] }) {
-  const theme = themes.find(({ level, id }) => level === pair.level && id === pair.theme);
-  const { concept } = pair;
-  const at = (key: "gap" | "q_value" | "chi_model") =>
-    concept === null ? (theme?.[key] ?? null) : number(table, key, concept);
-  const status = concept === null ? (theme?.performance_status ?? null) : text(table, "performance_status", concept);
-  return (
-    <>
-      <td className="words">
-        <Status status={status} />
-      </td>
-      <td>{signed(at("gap"))}</td>
-      <td>{probability(at("q_value"))}</td>
-      <td>{decimal(at("chi_model"))}</td>
-      <td className="words">
-        {concept === null ? (
-          <span className="soft">N/A</span>
-        ) : (
-          <Status status={text(table, "coverage_status", concept)} />
-        )}
-      </td>
-    </>
-  );
 }

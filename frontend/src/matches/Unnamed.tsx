@@ -15,7 +15,11 @@ export function Unnamed({ list }: { list: MatchedList }) {
   const [all, setAll] = useState(false);
   const table = useTable(list.unnamed.length > 0 ? run.key : null, "concepts.parquet");
   const of = list.by === "labels" ? "labelled weak concept" : "weak concept";
-  const rest = list.unnamed.length ? ": what the run shows and the list does not" : "";
+  const rest = !list.unnamed.length
+    ? ""
+    : list.by === "labels"
+      ? ": what the run shows and the list does not"
+      : ": neither they nor the concepts that lead them are among the five strongest of any entry";
   return (
     <section aria-label="Weak concepts that no entry names">
       <h2>Weak concepts that no entry names</h2>

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { ListedEntry, MatchedList } from "../data/types";
 import { chosenEntries, entryAt, firstOf, outcomeCounts } from "./choose";
-import { distinctName, howSentence, rateCells } from "./words";
+import { distinctName, entrySentence, howSentence, rateCells } from "./words";
 
 const entry = (id: string, outcome: ListedEntry["outcome"], strengths: number[] = []): ListedEntry => ({
   entry: id,
@@ -10,6 +10,7 @@ const entry = (id: string, outcome: ListedEntry["outcome"], strengths: number[] 
   category: null,
   score: null,
   outcome,
+  not_compared: outcome === "not compared" ? "length" : null,
   examples: 3,
   pairs: strengths.map((strength, concept) => ({
     concept,
@@ -20,6 +21,7 @@ const entry = (id: string, outcome: ListedEntry["outcome"], strengths: number[] 
     p_value: 0.01,
     verdict: null,
     leader: null,
+    label_similarity: null,
   })),
 });
 
@@ -94,4 +96,6 @@ test("lists of one name say when they were compared; what could not be read is c
   expect(distinctName(first, [first, second])).toBe("points.json, by examples");
   expect(distinctName(first, [first, { ...first }])).toBe("points.json, by examples (2026-11-26 20:21)");
   expect(howSentence({ ...first, left_out: 1 })).toMatch(/5% of the matched entries.*1 example could not be read\.$/);
+  expect(howSentence(first)).toMatch(/If an entry’s examples were written independently of each other, at most 5%/);
+  expect(entrySentence(second.entries[0] as ListedEntry, "examples")).toMatch(/cannot be told at equal length/);
 });

@@ -4,6 +4,7 @@ import {
   type ListedEntry,
   type MatchedList,
   type MatchPair,
+  NOT_COMPARED_WORDS,
   OUTCOME_WORDS,
   type OutcomeRate,
   RATE_WORDS,
@@ -22,7 +23,7 @@ const EXAMPLES: Record<Outcome, string> = {
     "Concepts tell its examples from those of other entries, and the suite misses or under-represents all of them.",
   matched: "Concepts or themes tell its examples from those of other entries; none of them is weak.",
   "not matched": "No concept and no theme tells its examples from those of other entries.",
-  "not compared": "It has too few examples, or too few others of its domain to be compared with.",
+  "not compared": "It has too few examples, or too few others of its domain and length to be compared with.",
 };
 const LABELS: Record<Outcome, string> = {
   weak: "The label of a weak concept says nearly the same.",
@@ -35,15 +36,28 @@ const LABELS: Record<Outcome, string> = {
 export const outcomeSentence = (outcome: Outcome, by: MatchedList["by"]): string =>
   (by === "examples" ? EXAMPLES : LABELS)[outcome];
 
+/** The same of an entry, with the reason if it was not compared. */
+export const entrySentence = (entry: ListedEntry, by: MatchedList["by"]): string =>
+  entry.not_compared === null
+    ? outcomeSentence(entry.outcome, by)
+    : `It was not compared: ${NOT_COMPARED_WORDS[entry.not_compared]}.`;
+
 /** What the strength of a pair is called. */
 export const STRENGTH: Record<MatchedList["by"], { name: string; hint: string }> = {
   examples: {
     name: "AUROC",
     hint:
-      "How well the concept tells the entry’s examples from others of its domain that are about as long: 0.5 not at " +
-      "all, 1 always. Measured on the half of the examples that did not choose the concept",
+      "How often the concept is stronger in an example of the entry than in another of its domain that is about as " +
+      "long: 0.5 as often as not, 1 always. Measured on the half of the examples that did not choose the concept",
   },
   labels: { name: "similarity", hint: "Cosine of the entry’s text and the concept’s label, as sentence embeddings" },
+};
+
+export const LABEL_SIMILARITY = {
+  name: "label",
+  hint:
+    "How near the concept’s label is to the entry’s description: cosine of their sentence embeddings. A second " +
+    "opinion, which decides nothing",
 };
 
 export const listName = ({ name, by, where }: MatchedList): string =>
@@ -81,15 +95,16 @@ export function rateCells(rate: OutcomeRate): { name: string; share: string; cha
 
 /** How the list was compared, and with what risk. */
 export function howSentence(list: MatchedList): string {
-  const level = list.level === null ? null : percent(list.level);
-  if (list.by === "labels") {
-    const draws = level === null ? "" : ` in all but ${level} of draws`;
+  const level = percent(list.level);
+  if (list.by === "labels")
     return (
       "Compared by labels: an entry matches a concept or theme whose label is nearer to it than labels of shuffled " +
-      `words are${draws}.`
+      `words are in all but ${level} of draws.`
     );
-  }
-  const risk = level === null ? "" : `; at most ${level} of the matched entries are expected to match by accident`;
+  const risk =
+    `. If an entry’s examples were written independently of each other, at most ${level} of the matched entries are ` +
+    "expected to match by accident; of prompts that were written one from another, or from one template, it may be " +
+    "more, as only near repeats are counted once";
   const left = list.left_out ? ` ${plural(list.left_out, "example")} could not be read.` : "";
   return (
     "Compared by examples: an entry matches the concepts and themes that tell its example prompts from those of " +
@@ -102,7 +117,6 @@ const ABSENT: Record<NonNullable<EntryExamples["absent"]>, string> = {
   labels: "The list was compared by labels, so no example of it was read.",
   none: "No example of it was read.",
   redacted: "Its examples are left out of this explorer.",
-  older: `The version that compared the list did not keep where its examples are. ${AGAIN}`,
   gone: `The run that read its examples is not there any more. ${AGAIN}`,
   changed: `Where its examples were read, there is another run now. ${AGAIN}`,
 };

@@ -117,7 +117,7 @@ class Actions(RunFolder):
             CSV or Parquet: ``id``, ``benchmark`` where ids are not unique in the run, and a column of 0 and 1 per tag.
             Or a column of the items, each value of which is a tag: ``benchmark``, ``group``, ``policy``, ``options``
             (their number), ``answer_position`` or a covariate. Or conditions by the tags' names, such as
-            ``{"long": "n_span_tokens > 200"}``, in SQL on ``id``, ``prompt``, ``response``, ``answer``, ``score``,
+            ``{"failed": "score < 0.5"}``, in SQL on ``id``, ``prompt``, ``response``, ``answer``, ``score``,
             ``n_span_tokens``, ``n_tokens``, ``epochs`` and these columns. A file goes before a column of its name.
         alpha
             Share of the matched tags that may be matched by accident.

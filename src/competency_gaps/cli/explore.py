@@ -16,7 +16,7 @@ from competency_gaps.explorer.server.serve import HOST, PORT, serve
 from competency_gaps.text import plural
 
 
-@asks(only=("base_url", "model", "key_env", "timeout"))
+@asks(only=("base_url", "model", "key_env", "timeout", "answer_tokens"))
 def explore(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; several can be compared.")],
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; the next free one if taken; 0: any.")] = PORT,

@@ -38,7 +38,7 @@ def match(
         typer.Option(
             help="In place of --taxonomy, what the run's own items are: a table ('id', and a column of 0 and 1 per "
             "tag), a column of the items such as 'group' whose values are the tags, or NAME=SQL, e.g. "
-            '"long=n_span_tokens > 200", which may be repeated.'
+            '"failed=score < 0.5", which may be repeated.'
         ),
     ] = None,
     by: Annotated[
@@ -105,7 +105,7 @@ def _tags(given: list[str]) -> str | dict[str, str]:
         parts = re.fullmatch(r"\s*([\w .:/-]+?)\s*=(.+)", text, re.DOTALL)
         if parts is None or parts[1] in conditions:
             raise UserError(
-                f'--tags {visible(text)!r}: expected NAME=SQL with another name each, e.g. "long=n_span_tokens > 200"; '
+                f'--tags {visible(text)!r}: expected NAME=SQL with another name each, e.g. "failed=score < 0.5"; '
                 "or, once, a table or a column of the run's items."
             )
         conditions[parts[1]] = parts[2].strip()

@@ -58,6 +58,8 @@ class Fault:
     """Whether the endpoint may have answered and counted it all the same."""
     unreached: bool = False
     """Whether no connection was made."""
+    late: bool = False
+    """Whether no answer came in time."""
     complaint: str | None = None
     """Body of a refusal of the request's form; None: none."""
 
@@ -83,7 +85,7 @@ def fault_of(error: OpenAIError | TimeoutError, key: Key, timeout: float) -> Fau
         why = shorten(visible(key.hide(str(error.__cause__), short=True)), 200)
         return Fault(f"no connection ({why or cause})", again=True, unreached=True)
     if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
-        return Fault(f"no answer within {timeout:g} s", again=True, maybe_paid=True)
+        return Fault(f"no answer within {timeout:g} s", again=True, maybe_paid=True, late=True)
     if isinstance(error, APIConnectionError):
         return Fault(f"the connection broke ({cause})", again=True, maybe_paid=True)
     # A body that the package could not read is as good as a broken connection.

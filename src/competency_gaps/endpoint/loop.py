@@ -21,9 +21,15 @@ from competency_gaps.text import plural, shorten
 if TYPE_CHECKING:
     from competency_gaps.endpoint.endpoint import Endpoint
 
+MANY_LATE = 0.25
+"""Share of late answers above which fewer requests are sent at once."""
+
 
 class RequestLoop:
-    """Asks many requests: at most ``concurrency`` are taken from the collection at any time."""
+    """Asks many requests: at most ``concurrency`` are taken from the collection at any time.
+
+    A server that answers fewer at once lets the others wait until their time is over; then half as many are sent.
+    """
 
     def __init__(
         self,
@@ -42,6 +48,8 @@ class RequestLoop:
         """Requests that have an answer or failed for good; equal ones counted each."""
         self._endpoint, self._key, self._store, self._bar, self._say = endpoint, key, store, bar, say
         self._dialect = Dialect(endpoint.structured)
+        self._at_once = endpoint.concurrency
+        self._late = self._in_time = 0
         self._todo = self._unanswered(requests)
         self._keys: dict[str, str] = {}
         self._twins: dict[str, list[str]] = {}
@@ -151,10 +159,13 @@ class RequestLoop:
             if not await self._room(bound):
                 return None
             self._in_flight += 1
+            at_once = self._at_once
             try:
                 outcome = await self._send(client, body, request, key)
             finally:
                 self._in_flight -= 1
+            if at_once == self._at_once:
+                self._watch(outcome)
             # No await between an answer's arrival and its place on the disk: nothing can come between.
             if isinstance(outcome, Answer):
                 self._store.add(outcome)
@@ -194,6 +205,19 @@ class RequestLoop:
         self._say(message)
         return True
 
+    def _watch(self, outcome: Answer | Fault) -> None:
+        """Halve how many requests are in flight if many of those sent so come too late; a few stragglers are usual."""
+        late = isinstance(outcome, Fault) and outcome.late
+        self._late += late
+        self._in_time += not late
+        if late and self._at_once > 1 and self._late >= 2 and self._late > MANY_LATE * (self._late + self._in_time):
+            before, self._at_once, self._late, self._in_time = self._at_once, self._at_once // 2, 0, 0
+            verb = "is" if self._at_once == 1 else "are"
+            self._say(
+                f"{self._endpoint.base_url} often gives no answer within {self._endpoint.timeout:g} s when {before} "
+                f"requests wait at once: from now on {self._at_once} {verb} sent at a time."
+            )
+
     async def _pause(self) -> bool:
         """Wait as long as the endpoint asked to, for whichever request; False: the loop ends."""
         while not self._stopping:
@@ -214,12 +238,13 @@ class RequestLoop:
     async def _room(self, bound: Use) -> bool:
         """Reserve a request's upper bound once the requests in flight leave room for it; False: the loop ends."""
         while not self._stopping:
-            if self.meter.reserve(bound):
-                return True
-            if self.meter.idle:
-                self.capped = True
-                self._halt()
-                return False
+            if self._in_flight < self._at_once:
+                if self.meter.reserve(bound):
+                    return True
+                if self.meter.idle:
+                    self.capped = True
+                    self._halt()
+                    return False
             self._changed.clear()
             await self._changed.wait()
         return False

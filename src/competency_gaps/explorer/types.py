@@ -27,7 +27,7 @@ from competency_gaps.explorer.parts.records.run import RunInfo
 from competency_gaps.explorer.parts.records.server import ChatEvent, ChatRequest, RunList, SearchResult
 from competency_gaps.explorer.parts.tables import ANSWER_EXCERPT, EXCERPT
 from competency_gaps.findings.sentences import MAIN_SHARE
-from competency_gaps.matching.outcomes import OUTCOME_WORDS, RATE_WORDS
+from competency_gaps.matching.outcomes import NOT_COMPARED_WORDS, OUTCOME_WORDS, RATE_WORDS
 from competency_gaps.text import HIDDEN
 
 FILE = Path(__file__).resolve().parents[3] / "frontend" / "src" / "data" / "types.ts"
@@ -91,6 +91,12 @@ def _constants() -> str:
             "Outcomes of entries of lists in words, in the order in which they matter.",
             "OUTCOME_WORDS = {",
             *_members(OUTCOME_WORDS),
+            "};",
+        ),
+        (
+            "Why entries were not compared by examples, in words.",
+            "NOT_COMPARED_WORDS = {",
+            *_members(NOT_COMPARED_WORDS),
             "};",
         ),
         ("The same of the outcomes that stand beside chance.", "RATE_WORDS = {", *_members(RATE_WORDS), "};"),

@@ -44,7 +44,7 @@ class RunAnswer:
     opening: Statement
     """Model, mean score and size of the suite."""
     trust: tuple[Statement, ...]
-    """What failed and therefore comes first: ``gate``, ``robustness``; empty where nothing did."""
+    """What failed and therefore comes first: ``gate``, ``judge_by_place``, ``robustness``; empty where nothing did."""
     findings: tuple[Statement, ...]
     """At most :data:`MOST`, weak ones first; a single one of code ``no_finding`` where nothing stands out; empty where
     no item is scored."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -179,7 +179,7 @@ def points(gap: float) -> str:
 
 
 def trust_statements(run: AnsweredRun) -> tuple[Statement, ...]:
-    """Say what failed: the gate of the SAE, and tests of robustness; and what makes scores against peers less sure."""
+    """Say what failed: the SAE's gate, a judge, tests of robustness; and what makes scores against peers less sure."""
     statements = []
     gate = run.manifest["gate"]
     if not gate.get("passed"):
@@ -191,6 +191,7 @@ def trust_statements(run: AnsweredRun) -> tuple[Statement, ...]:
             "what is said of concepts may describe the SAE's faults and not the model."
         )
         statements.append(Statement("gate", text, "bad", numbers={"explained_variance": explained}))
+    statements += _judges_by_place(run.manifest["benchmarks"])
     verdicts = (read_assessment(run) or {}).get("verdicts") or []
     failed = [verdict for verdict in verdicts if verdict["tone"] == "bad"]
     if failed:
@@ -204,6 +205,23 @@ def trust_statements(run: AnsweredRun) -> tuple[Statement, ...]:
         words = str(remark)
         statements.append(Statement(remark.code, f"{words[0].upper()}{words[1:]}.", "open"))
     return tuple(statements)
+
+
+def _judges_by_place(benchmarks: Sequence[Mapping[str, Any]]) -> Iterator[Statement]:
+    """Say where a judge's verdicts follow the order in which it read two answers."""
+    for benchmark in benchmarks:
+        for figures in (benchmark.get("figures") or {}).values():
+            if not figures.get("by_place"):
+                continue
+            name, items, agreement = benchmark["name"], figures["both_games"], figures["agreement"]
+            first = 0.5 + figures["position_bias"]["value"]
+            text = (
+                f"The judge of {shorten(name, NAME_LIMIT)} goes by the place of an answer, not by the answer: what it "
+                f"reads first gets {percent(first, 1)} of the points, and its verdicts in the two orders agree on only "
+                f"{percent(agreement, 1)} of {plural(items, 'item')}. Its scores say little about the model."
+            )
+            numbers = {"first": first, "agreement": agreement, "items": items}
+            yield Statement("judge_by_place", text, "bad", benchmark=name, numbers=numbers)
 
 
 def _failure(verdict: Mapping[str, Any]) -> str:

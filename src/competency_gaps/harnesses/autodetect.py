@@ -6,7 +6,6 @@ logs of two models share no items: each model's are benchmarks of their own.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,11 @@ from competency_gaps.harnesses.shared.log import LogEntry, LogPart, Reader, Tall
 from competency_gaps.harnesses.shared.prompt import LoggedPrompt, read_prompt
 from competency_gaps.items.item import Item
 from competency_gaps.items.remark import Remark
+from competency_gaps.matching.autodetect import log_place
 
 METRIC = "grade"
 LOWEST, HIGHEST = 1.0, 10.0
 """The judge's scale."""
-_RUN = "autodetect_"
-_VERSION = re.compile(r"version_(\d+)")
 _HEAD = 4096
 """Bytes of a file that show whether AutoDetect wrote it."""
 
@@ -33,11 +31,9 @@ def find(path: Path) -> list[LogPart]:
     # Another copy of a task, in another folder, counts as a version: its points have the same names.
     versions: dict[tuple[str, str | None, str], list[tuple[int, Path]]] = {}
     for file in filter(_is_log, files_under(path, "log.json")):
-        folder = file.resolve().parent
-        version = _VERSION.fullmatch(folder.name)
-        task = folder.parent if version else folder
-        number = int(version[1]) if version else 0
-        versions.setdefault((*_domain_and_model(task), task.name), []).append((number, file))
+        place = log_place(file)
+        domain = place.task.name if place.model is None else place.domain or "autodetect"
+        versions.setdefault((domain, place.model, place.task.name), []).append((place.version, file))
     parts: dict[tuple[str, str | None], tuple[list[Path], list[Remark]]] = {}
     for (domain, model, name), files in versions.items():
         *older, (_, newest) = sorted(files)
@@ -62,18 +58,6 @@ def _is_log(file: Path) -> bool:
     return b'"init_points"' in head or b'"seed_prompts"' in head
 
 
-def _domain_and_model(task: Path) -> tuple[str, str | None]:
-    """What a task's questions are about, and the model; of other folders than AutoDetect's the task and None.
-
-    AutoDetect has one folder for each domain, ``autodetect_math``, and in its ``result`` one for each model.
-    """
-    run = task.parent.name
-    if not run.startswith(_RUN):
-        return task.name, None
-    domains = [part.removeprefix(_RUN) for part in task.parent.parent.parts if part.startswith(_RUN)]
-    return domains[-1] if domains else "autodetect", run.removeprefix(_RUN)
-
-
 def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     """Items of all tasks of a part: the question as prompt, the point as ``group``, the grade as score in [0, 1].
 
@@ -86,7 +70,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     """
     tally = Tally(part, metric=chosen_metric(source, part, {METRIC: None}), available={"metric": (METRIC,)})
     for file in part.files:
-        points = json_file(file)
+        points, task = json_file(file), log_place(file).task.name
         if not isinstance(points, dict):
             raise UserError(f"{file}: {type(points).__name__}, expected an object with one entry per point.")
         for point, content in points.items():
@@ -95,7 +79,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
                 tally.records += 1
                 asked = read_prompt(_text(step), "", "")
                 if asked is None:
-                    yield tally.drop(f"{_task(file)}, {point!r}, step {number + 1}", Remark("no_prompt"))
+                    yield tally.drop(f"{task}, {point!r}, step {number + 1}", Remark("no_prompt"))
                     continue
                 phase = "seed" if _text(step) in seeds else "search"
                 item = _item(asked, f"{point}#{number + 1}", point, mapping(step), phase, tally)
@@ -122,11 +106,6 @@ def _item(asked: LoggedPrompt, id: str, point: str, step: Mapping[str, Any], pha
 
 def _text(step: Any) -> str | None:
     return text_or_none(mapping(step).get("prompt"))
-
-
-def _task(file: Path) -> str:
-    folder = file.parent
-    return folder.parent.name if _VERSION.fullmatch(folder.name) else folder.name
 
 
 LOG = Reader("AutoDetect: result/autodetect_MODEL/TASK/version_0/log.json", find, read)

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from scipy.special import logit
+from scipy.stats import binomtest
 
 from competency_gaps.evidence.resample import DRAWS, Estimate, mean
 from competency_gaps.items.remark import Remark
@@ -17,6 +18,8 @@ from competency_gaps.judging.verdicts import VERDICTS, results_of_games, score_o
 PER_COLUMN = 5
 """Fewest games of the rarer outcome per coefficient for an estimate at equal style [ours]: where nearly every game ends
 alike, style and strength cannot be told apart, and the ridge decides the fit."""
+PLACE_LEVEL = 0.05
+"""Largest p-value at which a judge is said to go by the place of an answer [ours]."""
 
 
 OneGame = Literal["leave_out", "keep"]
@@ -79,7 +82,8 @@ def arena_figures(
         None without a win and a loss), ``position_bias`` (how much more often than half the first place wins, ties
         half; from items with both games) are each ``{value, low, high}`` with a 95% interval, items being independent,
         or None. ``tie_rate`` and ``failure_rate`` (of games asked) are shares; ``agreement`` is the share of items
-        with both games in which the same side wins or both are ties. ``style`` has the win rate at equal style, and
+        with both games in which the same side wins or both are ties, ``by_place`` whether that is less than a coin's
+        (:func:`goes_by_place`). ``style`` has the win rate at equal style, and
         the coefficients; a rate of None comes with the games of the ``rarer`` outcome and how many are ``needed``.
     """
     asked = sum(sum(match.asked) for match in matches)
@@ -142,8 +146,26 @@ def _position(matches: Sequence[Match]) -> dict[str, Any]:
     share = mean(first.mean(axis=1))
     bias = None if share is None else share.scaled(1.0, -0.5)
     # In the other order the same side wins if the first place has the opposite result.
-    agreement = float(np.mean(first[:, 0] == 1 - first[:, 1])) if len(first) else None
-    return {"both_games": len(first), "position_bias": _estimate_fields(bias), "agreement": agreement}
+    agreeing = int((first[:, 0] == 1 - first[:, 1]).sum())
+    return {
+        "both_games": len(first),
+        "position_bias": _estimate_fields(bias),
+        "agreement": agreeing / len(first) if len(first) else None,
+        "by_place": goes_by_place(agreeing, len(first)),
+    }
+
+
+def goes_by_place(agreeing: int, items: int) -> bool:
+    """Whether a judge's two orders agree on fewer items than a coin's would: it goes by the place of an answer.
+
+    Parameters
+    ----------
+    agreeing
+        Items in both of whose games the same side wins, or both are ties.
+    items
+        Items with both games.
+    """
+    return bool(items and binomtest(agreeing, items, 0.5, alternative="less").pvalue <= PLACE_LEVEL)
 
 
 def _style(matches: Sequence[Match], games: _Games, draws: int, seed: int) -> dict[str, Any]:

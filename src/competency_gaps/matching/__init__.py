@@ -13,7 +13,7 @@ from competency_gaps.matching.match import match
 from competency_gaps.matching.null import Calibration
 from competency_gaps.matching.scope import ScopeFindings, apply_scope_verdicts, confirm_scope_requests, scope
 from competency_gaps.matching.shares import Share
-from competency_gaps.matching.summary import Matching, WeakByChance
+from competency_gaps.matching.summary import Matching
 from competency_gaps.matching.taxonomy import Taxonomy, TaxonomyEntry, read_taxonomy
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "Share",
     "Taxonomy",
     "TaxonomyEntry",
-    "WeakByChance",
     "apply_scope_verdicts",
     "apply_verdicts",
     "candidates",

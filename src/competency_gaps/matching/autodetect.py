@@ -3,14 +3,43 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from competency_gaps.matching.records import Raw
 
 LOW = 3.0
 """Highest score (of 1 to 10) of a failed question, as AutoDetect sets it."""
 EXPLANATION_LIMIT = 1000
+_RUN = "autodetect_"
+_VERSION = re.compile(r"version_(\d+)")
+
+
+class LogPlace(NamedTuple):
+    """What the folders above a log say of it."""
+
+    task: Path
+    """Folder of the task."""
+    version: int
+    """0 where there is none."""
+    model: str | None
+    """None: the folders are not AutoDetect's."""
+    domain: str | None
+    """What its points are about; None: not known."""
+
+
+def log_place(log: Path) -> LogPlace:
+    """Read the folders above a log, ``autodetect_DOMAIN/result/autodetect_MODEL/TASK/version_N``."""
+    folder = log.parent.resolve()
+    version = _VERSION.fullmatch(folder.name)
+    task = folder.parent if version else folder
+    number, run = int(version[1]) if version else 0, task.parent
+    if not run.name.startswith(_RUN):
+        return LogPlace(task, number, None, None)
+    domains = [part.removeprefix(_RUN) for part in run.parent.parts if part.startswith(_RUN)]
+    return LogPlace(task, number, run.name.removeprefix(_RUN), domains[-1] if domains else None)
 
 
 def is_log(content: Any) -> bool:
@@ -20,7 +49,7 @@ def is_log(content: Any) -> bool:
     )
 
 
-def read_log(content: Mapping[str, Any], where: str, folders: Sequence[str] = ()) -> list[Raw]:
+def read_log(content: Mapping[str, Any], log: Path, folders: Sequence[str] = ()) -> list[Raw]:
     """Make one record of each point ``task:point``.
 
     The description is the point's name with the task's in brackets and, for points that the framework added, its
@@ -30,15 +59,14 @@ def read_log(content: Mapping[str, Any], where: str, folders: Sequence[str] = ()
 
     Parameters
     ----------
-    where
-        Name of the file, for messages.
+    log
+        The file. The folders above it give the fields ``model`` and ``domain``, whichever of them the list begins at.
     folders
         Folders between the taxonomy's folder and the log. They begin the id (except ``version_*``), so that a point
-        tested on two models has two ids. The folder of a run (``autodetect_MODEL``) gives the field ``model``.
+        tested on two models has two ids.
     """
-    kept = [part for part in folders if not part.startswith("version_")]
-    prefix = "".join(f"{part}/" for part in kept)
-    models = [part.removeprefix("autodetect_") for part in kept if part.startswith("autodetect_")]
+    where, place = str(log), log_place(log)
+    prefix = "".join(f"{part}/" for part in folders if not _VERSION.fullmatch(part))
     task_name = _tasks(content)
     added = _added(content.get("new_points"))
     tested = {_point(key) for key, value in content.items() if isinstance(value, Mapping)}
@@ -56,13 +84,11 @@ def read_log(content: Mapping[str, Any], where: str, folders: Sequence[str] = ()
     for key in dict.fromkeys(untested):
         if _point(key) not in tested:
             records.append(_record(f"{prefix}{key}", key, [], added, where))
-    # The folder above that of a run (autodetect_math/.../autodetect_MODEL) says what its points are about.
-    domains = [part.removeprefix("autodetect_") for part in kept[:-1] if part.startswith("autodetect_")]
     for record in records:
-        if record.reason is None and models:
-            record.values["model"] = models[-1]
-        if record.reason is None and domains:
-            record.values["domain"] = domains[0]
+        if record.reason is None and place.model is not None:
+            record.values["model"] = place.model
+        if record.reason is None and place.domain is not None:
+            record.values["domain"] = place.domain
     return records
 
 

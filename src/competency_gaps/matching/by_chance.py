@@ -64,7 +64,7 @@ def exchanged(
     groups: GroupExchange | None,
     theme_groups: GroupExchange | None,
     ranked: np.ndarray,
-    support: np.ndarray,
+    active: np.ndarray,
     *,
     seed: int,
     draws: int = DRAWS,
@@ -72,14 +72,17 @@ def exchanged(
     """Count the entries that are weak, and untested, with exchanged verdicts.
 
     The pairs stay as they are. Groups of weak concepts and of weak themes are moved; verdicts on coverage are exchanged
-    among ranked concepts of about equal support, as the run does not know which of the missing ones go together.
+    among ranked concepts that are active in about as many examples. (Support in the run would not do: the missing ones
+    have none, and would only change places among themselves.) They are exchanged one by one, as the run does not know
+    which of the missing ones go together.
 
     Parameters
     ----------
     groups, theme_groups
         Move the weak ones; None: there are none.
     ranked : ndarray of bool of shape (M,)
-    support : ndarray of int of shape (M,)
+    active : ndarray of int of shape (M,)
+        Examples in which each concept is active.
 
     Returns
     -------
@@ -87,7 +90,7 @@ def exchanged(
         Weak, untested.
     """
     able = np.flatnonzero(ranked)
-    own = support_classes(support[able])
+    own = support_classes(active[able])
     ordered = np.argsort(own, kind="stable")
     rng = np.random.default_rng([seed, 2**31])
     numbers = np.empty((draws, 2), np.int64)

@@ -13,19 +13,22 @@ import scipy.sparse as sp
 from competency_gaps.errors import UserError
 from competency_gaps.matching.by_chance import ByChance, Matched, by_chance, exchanged
 from competency_gaps.matching.candidates import is_weak
+from competency_gaps.matching.division import Division, Examples, divide
 from competency_gaps.matching.embedding import Embed
 from competency_gaps.matching.example_tables import entries_table, pairs_table, unexplained_table
 from competency_gaps.matching.examples import ReadExamples
 from competency_gaps.matching.exchange import GroupExchange, Verdicts
 from competency_gaps.matching.label_similarity import label_similarity
-from competency_gaps.matching.markers import Examples, Markers, find_markers, strata
+from competency_gaps.matching.markers import Comparison, Markers
 from competency_gaps.matching.outcomes import LACKING, Outcome
 from competency_gaps.matching.taxonomy import TaxonomyEntry
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
 
-SHUFFLES = 40
-"""Times that examples are dealt out anew to the entries, to see how many match by chance."""
+SHUFFLES = (40, 100)
+"""Times that examples are dealt out anew to the entries, to see how many match by chance: at least, at most."""
+DEALT = 100_000
+"""Entries that are compared in all of these, if that many times are allowed: long lists need fewer."""
 NOT_TESTED = ("insufficient", "untested")
 """Verdicts of concepts that had too little evidence for another."""
 _THEME_FACTS = ("theme", "name", "gap", "performance_status")
@@ -44,31 +47,33 @@ class ExampleMatching:
     """A list matched to a run's concepts by examples."""
 
     entries: pl.DataFrame
-    """One row per entry that was asked for: entry, description, domain, category, score, examples (different ones that
-    were read), example_rows (their rows in ``items.parquet`` of the run that read them, at most
+    """One row per entry that was asked for: entry, description, domain, category, score, examples (those that were read
+    and count: one of a cluster), example_rows (their rows in ``items.parquet`` of the run that read them, at most
     ``example_tables.MOST_ROWS``; where a concept is confirmed, those in which the strongest is most active come first),
-    outcome (of ``outcomes.Outcome``), n_concepts, n_weak, n_themes."""
+    outcome (of ``outcomes.Outcome``), not_compared (why, of ``outcomes.NotCompared``; null: it was), n_concepts,
+    n_weak, n_themes."""
     pairs: pl.DataFrame
     """One row per entry and confirmed concept, the strongest first: entry, concept, auroc (on the half of the examples
-    that did not choose it, net of length), auroc_choosing, p_value, leader (the concept that leads it),
-    label_similarity (cosine of the embedded description and label; null: no label, or not compared), what the run
+    that did not choose it, among examples of equal length), auroc_choosing, p_value, leader (the concept that leads
+    it), label_similarity (cosine of the embedded description and label; null: no label, or not compared), what the run
     says of it (``example_tables.FACTS``)."""
     themes: pl.DataFrame
     """The same for themes: entry, theme, auroc, auroc_choosing, p_value, name, gap, performance_status."""
     unexplained: pl.DataFrame
-    """Weak concepts that tell no entry, the lowest gap first: concept, its facts, support, items (the three in which it
-    is strongest, as ``benchmark: id``)."""
+    """Weak concepts that no entry names, the lowest gap first: neither they nor the concepts that lead them in the run
+    are among the confirmed ones, of which an entry has at most ``markers.CHOSEN``. Columns: concept, its facts,
+    support, items (the three in which it is strongest, as ``benchmark: id``)."""
     weak_concepts: int
     """Weak concepts of the run."""
     matched: ByChance
-    """Entries with a confirmed concept or theme; by chance: examples dealt out anew among entries of the domain and of
-    about the same length."""
+    """Entries with a confirmed concept or theme; by chance: examples dealt out anew among entries of the domain,
+    the half, and of about the same length."""
     weak: ByChance
     """Entries with a confirmed weak concept or theme; by chance: groups of weak concepts, and of weak
     themes, moved to others of about equal support."""
     untested: ByChance
     """Entries that are not weak and of which all confirmed concepts are missing or under-represented in the suite; by
-    chance: coverage verdicts exchanged among ranked concepts of about equal support."""
+    chance: coverage verdicts exchanged among ranked concepts that are active in about as many examples."""
     left_out: pl.DataFrame
     """Examples that could not be read: entry, reason."""
     labels_not_compared: str | None
@@ -125,25 +130,12 @@ def match_by_examples(
     wanted = np.ones(len(entries), bool) if asked is None else asked
     belongs, named = _theme_members(run, able)
     level = q / 2 if named.height else q
-
-    def markers_of(examples: Examples, *, groups: bool) -> _Markers:
-        of_themes = replace(examples, values=sp.csr_array(examples.values @ belongs))
-        options: dict[str, Any] = {"asked": wanted, "q": level, "seed": seed, "groups": groups}
-        return _Markers(
-            find_markers(examples, able, **options), find_markers(of_themes, np.ones(belongs.shape[1], bool), **options)
-        )
-
-    with progress.stage("comparing examples", total=1 + SHUFFLES, unit="rounds") as bar:
-        markers = markers_of(read.examples, groups=True)
-        bar.advance(1)
-        dealt = []
-        for number in range(SHUFFLES):
-            dealt.append(int(markers_of(_dealt(read.examples, [seed, number]), groups=False).matched.sum()))
-            bar.advance(1)
+    markers, division, dealt = _compare(read.examples, able, belongs, wanted, level, seed, progress)
     compared = int(markers.concepts.compared.sum())
     known = _matched(markers, concepts, named)
     weak, untested = known.outcomes(known.weak, known.weak_themes, known.lacking)
-    draws = _exchanged(run, known, concepts, named, belongs, seed)
+    active = np.bincount(read.examples.values.indices, minlength=concepts.height)
+    draws = _exchanged(run, known, concepts, named, belongs, active, seed)
     verdicts: dict[Outcome, np.ndarray] = {
         "not compared": ~markers.concepts.compared,
         "weak": weak,
@@ -155,12 +147,14 @@ def match_by_examples(
     pairs, not_compared = _with_similarity(pairs_table(entries, markers.concepts, concepts), entries, embed)
     themes = pairs_table(entries, markers.themes, named.select(_THEME_FACTS), "theme")
     return ExampleMatching(
-        entries=entries_table(entries, read, markers.concepts, outcome, pairs, themes).filter(pl.Series(wanted)),
+        entries=entries_table(entries, read, markers.concepts, division, outcome, pairs, themes).filter(
+            pl.Series(wanted)
+        ),
         pairs=pairs,
         themes=themes,
         unexplained=unexplained_table(run, concepts, markers.concepts),
         weak_concepts=int(concepts.select(is_weak()).to_series().sum()),
-        matched=by_chance(int(markers.matched.sum()), compared, np.array(dealt)),
+        matched=by_chance(int(markers.matched.sum()), compared, dealt),
         weak=by_chance(int(weak.sum()), compared, draws[:, 0]),
         untested=by_chance(int(untested.sum()), compared, draws[:, 1]),
         left_out=read.left_out.filter(pl.col("entry").is_in(asked_for)),
@@ -182,6 +176,35 @@ def example_document(matching: ExampleMatching) -> dict[str, Any]:
     }
 
 
+def _compare(
+    examples: Examples,
+    able: np.ndarray,
+    belongs: sp.csr_array,
+    asked: np.ndarray,
+    level: float,
+    seed: int,
+    progress: Progress,
+) -> tuple[_Markers, Division, np.ndarray]:
+    """Find what marks the entries; also give the numbers of entries that match with their examples dealt out anew."""
+    division, member = divide(examples, seed), examples.member
+    of_themes = replace(examples, values=sp.csr_array(examples.values @ belongs))
+    comparisons = [
+        Comparison(examples, division, able, asked=asked, q=level),
+        Comparison(of_themes, division, np.ones(belongs.shape[1], bool), asked=asked, q=level),
+    ]
+    shuffles = int(np.clip(DEALT // max(1, comparisons[0].compared.sum()), *SHUFFLES))
+    dealt = np.zeros(shuffles, np.int64)
+    with progress.stage("comparing examples", total=1 + shuffles, unit="rounds") as bar:
+        markers = _Markers(*(comparison.markers(member, groups=True) for comparison in comparisons))
+        bar.advance(1)
+        for number in range(shuffles):
+            anew = division.dealt(member, np.random.default_rng([seed, number]))
+            by_accident = _Markers(*(comparison.markers(anew, groups=False) for comparison in comparisons))
+            dealt[number] = by_accident.matched.sum()
+            bar.advance(1)
+    return markers, division, dealt
+
+
 def _with_similarity(
     pairs: pl.DataFrame, entries: Sequence[TaxonomyEntry], embed: Embed | None
 ) -> tuple[pl.DataFrame, str | None]:
@@ -192,19 +215,6 @@ def _with_similarity(
     except UserError as error:
         similarity, why = label_similarity(pairs, entries, None), str(error)
     return pairs.insert_column(pairs.get_column_index("leader") + 1, similarity), why
-
-
-def _dealt(examples: Examples, seed: Sequence[int]) -> Examples:
-    """The examples dealt out anew to the entries, within domain and class of length."""
-    rng = np.random.default_rng(list(seed))
-    stratum = strata(examples.domain, examples.length)
-    order = np.argsort(stratum, kind="stable")
-    column = np.empty(len(stratum), np.int64)
-    column[order] = np.lexsort((rng.random(len(stratum)), stratum))
-    member = sp.csr_array(
-        (examples.member.data, column[examples.member.indices], examples.member.indptr), shape=examples.member.shape
-    )
-    return replace(examples, member=member)
 
 
 def _theme_members(run: RunFolder, able: np.ndarray) -> tuple[sp.csr_array, pl.DataFrame]:
@@ -231,9 +241,18 @@ def _matched(markers: _Markers, concepts: pl.DataFrame, themes: pl.DataFrame) ->
 
 
 def _exchanged(
-    run: RunFolder, matched: Matched, concepts: pl.DataFrame, themes: pl.DataFrame, belongs: sp.csr_array, seed: int
+    run: RunFolder,
+    matched: Matched,
+    concepts: pl.DataFrame,
+    themes: pl.DataFrame,
+    belongs: sp.csr_array,
+    active: np.ndarray,
+    seed: int,
 ) -> np.ndarray:
-    """Numbers of weak and of untested entries with exchanged verdicts: (draws, 2)."""
+    """Numbers of weak and of untested entries with exchanged verdicts: (draws, 2).
+
+    ``active`` is the number of examples in which each concept is active.
+    """
     ranked, rows = concepts["ranked"].to_numpy(), sp.csr_array((concepts.height, run.items.height))
     if matched.weak.any() or matched.weak_themes.any():
         # Concepts that are not ranked have no verdict, and no part in a theme.
@@ -244,7 +263,7 @@ def _exchanged(
     if matched.weak_themes.any():
         theme_rows = sp.csr_array(belongs.T @ rows)
         of_themes = GroupExchange(_verdicts(themes, matched.weak_themes, "theme"), theme_rows, seed)
-    return exchanged(matched, groups, of_themes, ranked, concepts["support"].to_numpy(), seed=seed)
+    return exchanged(matched, groups, of_themes, ranked, active, seed=seed)
 
 
 def _verdicts(table: pl.DataFrame, weak: np.ndarray, key: str) -> Verdicts:

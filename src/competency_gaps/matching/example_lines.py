@@ -11,28 +11,30 @@ from competency_gaps.errors import argument
 from competency_gaps.matching.by_chance import ByChance
 from competency_gaps.matching.by_examples import ExampleMatching
 from competency_gaps.matching.lines import LABEL_LIMIT, SHOWN, share_text, short_line
-from competency_gaps.matching.markers import FEWEST
-from competency_gaps.matching.outcomes import LACKING, OUTCOME_WORDS, RATE_WORDS, RatedOutcome
+from competency_gaps.matching.markers import CHOSEN
+from competency_gaps.matching.outcomes import LACKING, NOT_COMPARED_WORDS, OUTCOME_WORDS, RATE_WORDS, RatedOutcome
 from competency_gaps.text import decimal, magnitude, plural, signed
 
 _BY_CHANCE: Mapping[RatedOutcome, str] = {
     "matched": "with examples dealt out anew",
     "weak": "with groups of weak concepts moved",
-    "untested": "with verdicts exchanged among concepts",
+    "untested": "with coverage exchanged among concepts as often active",
 }
 """How chance is drawn."""
 
 
 def example_lines(matching: ExampleMatching) -> Iterator[str]:
-    """Sums first, then the entries that match, weak ones first, then weak concepts that no entry explains."""
+    """Sums first, then the entries that match, weak ones first, then weak concepts that no entry names."""
     for rated, how in _BY_CHANCE.items():
         rate: ByChance = getattr(matching, rated)
         yield f"{RATE_WORDS[rated]}: {share_text(rate.observed)}"
         yield _chance(rate, how)
     counts = dict(matching.entries["outcome"].value_counts().iter_rows())
     yield "entries: " + ", ".join(f"{counts[name]:,} {word}" for name, word in OUTCOME_WORDS.items() if name in counts)
-    if "not compared" in counts:
-        yield f"    not compared: fewer than {FEWEST} examples, or too few others of the domain"
+    reasons = dict(matching.entries["not_compared"].value_counts().iter_rows())
+    yield from (
+        f"    not compared, {reasons[code]:,}: {words}" for code, words in NOT_COMPARED_WORDS.items() if code in reasons
+    )
     if matching.left_out.height:
         yield f"{plural(matching.left_out.height, 'example')} could not be read"
     if matching.labels_not_compared is not None:
@@ -77,7 +79,8 @@ def _verdict(row: dict[str, Any]) -> str:
 
 def _unexplained(matching: ExampleMatching) -> Iterator[str]:
     table = matching.unexplained
-    yield f"weak concepts that mark no entry: {table.height:,} of {matching.weak_concepts:,}"
+    yield f"weak concepts that no entry names: {table.height:,} of {matching.weak_concepts:,}"
+    yield f"    neither they nor the concepts that lead them are among the {CHOSEN} strongest of any entry"
     for row in table.head(SHOWN).iter_rows(named=True):
         yield f"    {row['concept']:>7}  {short_line(row['label'] or 'no label', LABEL_LIMIT)}{_verdict(row)}"
         yield f"             strongest in {short_line(', '.join(row['items']), 60)}"

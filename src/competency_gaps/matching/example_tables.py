@@ -1,4 +1,4 @@
-"""Tables of a matching by examples: its entries, its pairs, and the weak concepts that tell no entry."""
+"""Tables of a matching by examples: its entries, its pairs, and the weak concepts that no entry names."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from competency_gaps.matching.candidates import is_weak
+from competency_gaps.matching.division import Division
 from competency_gaps.matching.examples import ReadExamples
 from competency_gaps.matching.markers import Markers
 from competency_gaps.matching.taxonomy import TaxonomyEntry
@@ -60,6 +61,7 @@ def entries_table(
     entries: Sequence[TaxonomyEntry],
     read: ReadExamples,
     markers: Markers,
+    division: Division,
     outcome: np.ndarray,
     pairs: pl.DataFrame,
     themes: pl.DataFrame,
@@ -73,6 +75,7 @@ def entries_table(
         examples=pl.Series(read.count, dtype=pl.Int64),
         example_rows=pl.Series(_example_rows(read, markers), dtype=pl.List(pl.Int64)),
         outcome=pl.Series(outcome.tolist(), dtype=pl.String),
+        not_compared=pl.Series(division.not_compared.tolist(), dtype=pl.String),
     )
     weak = (pl.col("performance_status") == "weak").fill_null(value=False)
     of_concepts = pairs.group_by("entry").agg(n_concepts=pl.len(), n_weak=weak.sum())
@@ -99,9 +102,13 @@ def _example_rows(read: ReadExamples, markers: Markers) -> list[list[int]]:
 
 
 def unexplained_table(run: RunFolder, concepts: pl.DataFrame, markers: Markers) -> pl.DataFrame:
-    """Weak concepts that tell no entry, each with the items in which it is strongest."""
-    explained = np.unique(markers.concept[markers.confirmed])
-    weak = concepts.filter(is_weak() & ~pl.col("concept").is_in(explained.tolist()))
+    """Weak concepts that no entry names, each with the items in which it is strongest.
+
+    A concept is named if it, or the concept that leads it in the run, is confirmed.
+    """
+    named = np.unique(markers.concept[markers.confirmed]).tolist()
+    leader = pl.col("leader").fill_null(pl.col("concept"))
+    weak = concepts.filter(is_weak() & ~pl.col("concept").is_in(named) & ~leader.is_in(named))
     facts = _facts(weak).join(weak.select("concept", "support"), on="concept", maintain_order="left")
     facts = facts.sort("gap", "concept")
     names = (run.items["benchmark"] + ": " + run.items["item_id"]).to_list()

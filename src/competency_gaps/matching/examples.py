@@ -16,12 +16,13 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
+from competency_gaps.benchmarks.near_repeats import DEFAULT as NEAR_REPEATS
 from competency_gaps.config import BenchmarkConfig, RunConfig, parse_config
 from competency_gaps.embedded.cache import cache_folder
 from competency_gaps.errors import UserError
 from competency_gaps.files import can_write, write_atomic
 from competency_gaps.installation import versions
-from competency_gaps.matching.markers import Examples
+from competency_gaps.matching.division import Examples, one_of_each
 from competency_gaps.matching.taxonomy import TaxonomyEntry
 from competency_gaps.runs.manifest import FILE as MANIFEST
 from competency_gaps.runs.manifest import SCHEMA_VERSION
@@ -29,10 +30,10 @@ from competency_gaps.runs.open import RunFolder
 
 RUN = "run"
 """Name of the run in its folder, beside the files of examples."""
-_READING = ("model", "sae", "span", "pooling")
-"""Settings of a run that decide how the examples are read."""
-_FURTHER = ("reference", "batch_tokens", "metrics", "keep_token_activations")
-"""Further settings that the run of examples shares."""
+_READING = ("model", "sae", "span", "pooling", "keep_token_activations")
+"""Settings of a run that decide how the examples are read, and what is kept of them."""
+_FURTHER = ("batch_tokens",)
+"""Further settings that the run of examples shares: they change nothing that is kept."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class ReadExamples:
     examples: Examples
     """Members are the entries of the list, in order."""
     count: np.ndarray
-    """int64 of shape (entries,): different examples of each that were read."""
+    """int64 of shape (entries,): examples of each that were read and count, one of a cluster."""
     row: np.ndarray
     """int64 of shape (examples,): row of each in ``items.parquet`` of the run that read it."""
     left_out: pl.DataFrame
@@ -62,7 +63,7 @@ def examples_folder(taxonomy: Path, run: RunFolder, entries: Sequence[TaxonomyEn
     settings = {key: value for key, value in run.manifest["settings"].items() if key in _READING}
     read_by = [run.manifest["model"], run.manifest["sae"], run.manifest["bos_id"], versions(), SCHEMA_VERSION]
     listed = [(group, sorted(texts)) for group, texts in _by_group(entries).items()]
-    content = json.dumps([settings, read_by, listed], sort_keys=True, default=str)
+    content = json.dumps([settings, read_by, listed, NEAR_REPEATS], sort_keys=True, default=str)
     key = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     beside, cached = taxonomy.resolve().parent / f"{taxonomy.stem}.examples" / key, cache_folder() / "examples" / key
     for folder in (beside, cached):
@@ -102,43 +103,48 @@ def examples_config(run: RunFolder, entries: Sequence[TaxonomyEntry], folder: Pa
         benchmarks.append(BenchmarkConfig(name=_name(number), source={"kind": "file", "path": str(path)}))
     known = run.manifest["settings"]
     settings = {key: known[key] for key in (*_READING, *_FURTHER) if key in known}
-    settings |= {"ask": False, "near_repeats": None}
+    settings |= {"ask": False, "near_repeats": NEAR_REPEATS}
     # Model and SAE passed the gate in the audited run: examples that are unusual texts do not undo that.
     settings["sae"] = {**settings["sae"], "dictionary": None, "force": True}
     named = {"benchmarks": [benchmark.model_dump(mode="json") for benchmark in benchmarks]}
     return parse_config(RunConfig, {**settings, **named}, f"the settings in {run.path}")
 
 
-def gather_examples(made: RunFolder, entries: Sequence[TaxonomyEntry]) -> ReadExamples:
-    """Take the examples' activations from the run that read them."""
-    values, domain, length, places = [], [], [], []
-    place: dict[tuple[int, str], int] = {}
+def gather_examples(made: RunFolder, entries: Sequence[TaxonomyEntry], seed: int = 0) -> ReadExamples:
+    """Take the examples' activations from the run that read them, one of each cluster (``division.one_of_each``)."""
+    values, length, places = [], [], []
+    domain: list[int] = []
+    place: dict[tuple[int, str], int | None] = {}
     reasons: dict[tuple[int, str], str] = {}
-    groups = list(_by_group(entries))
+    groups = {group: number for number, group in enumerate(_by_group(entries))}
     known_names = set(made.benchmarks["benchmark"])
-    for number in range(len(groups)):
+    for number in groups.values():
         if _name(number) not in known_names:
             continue
         items = made.items.with_row_index("row").filter(pl.col("benchmark") == _name(number))
-        kept = items["excluded"].is_null().to_numpy()
-        rows = made.cas(_name(number))[np.flatnonzero(kept)]
-        for (item, excluded), known in zip(items.select("item_id", "excluded").iter_rows(), kept, strict=True):
-            if known:
-                place[number, item] = len(place)
+        read = np.flatnonzero(items["excluded"].is_null().to_numpy())
+        kept = read[one_of_each(items["cluster"].to_numpy()[read], seed)]
+        for item, excluded in items.select("item_id", "excluded").iter_rows():
+            if excluded is None:
+                place[number, item] = None
             else:
                 reasons[number, item] = str(excluded["code"])
-        values.append(rows)
-        domain += [number] * rows.shape[0]
-        length += items.filter(pl.Series(kept))["n_span_tokens"].to_list()
-        places += items.filter(pl.Series(kept))["row"].to_list()
+        for item in items["item_id"].gather(kept):
+            place[number, item] = len(domain)
+            domain.append(number)
+        values.append(made.cas(_name(number))[kept])
+        length += items["n_span_tokens"].gather(kept).to_list()
+        places += items["row"].gather(kept).to_list()
     member_of, members, left_out = [], [], []
     for row, entry in enumerate(entries):
-        own = [(groups.index(entry.group), _id(text)) for text in dict.fromkeys(entry.examples)]
-        members += [place[key] for key in own if key in place]
-        member_of += [row] * sum(key in place for key in own)
-        left_out += [(entry.id, reasons.get(key, "half_character")) for key in own if key not in place]
-    shape = (len(entries), len(place))
-    member = sp.csr_array((np.ones(len(members)), (member_of, members)), shape=shape)
+        for text in dict.fromkeys(entry.examples):
+            key = (groups[entry.group], _id(text))
+            if key not in place:
+                left_out.append((entry.id, reasons.get(key, "half_character")))
+            elif (column := place[key]) is not None:
+                member_of.append(row)
+                members.append(column)
+    member = sp.csr_array((np.ones(len(members)), (member_of, members)), shape=(len(entries), len(domain)))
     examples = Examples(
         sp.csr_array(sp.vstack(values, format="csr")), member, np.array(domain, np.int64), np.array(length, float)
     )

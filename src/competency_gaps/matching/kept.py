@@ -163,12 +163,14 @@ def keep_examples(
     read_in
         The run that read the examples, which are shown from there; None: they are items of ``run``.
     """
-    given = _given(source, where, notes)
-    if read_in is not None:
-        contents = [entry["content_sha256"] for entry in read_in.manifest["benchmarks"]]
-        given["examples_run"] = {"path": str(read_in.path.resolve()), "content_sha256": contents}
+    given = {**_given(source, where, notes), "examples_run": None if read_in is None else _read_by(read_in)}
     name = _file_name(source.name, source.key)
     return _write(run, run.path / EXAMPLE_MATCHES / name, {**given, **document})
+
+
+def _read_by(run: RunFolder) -> dict[str, Any]:
+    contents = [entry["content_sha256"] for entry in run.manifest["benchmarks"]]
+    return {"path": str(run.path.resolve()), "content_sha256": contents}
 
 
 def _given(source: Source, where: str | None, notes: Sequence[str]) -> dict[str, Any]:

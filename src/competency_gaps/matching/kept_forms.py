@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-import pydantic
-
 from competency_gaps.matching.kept_files import Count, FilePart
-from competency_gaps.matching.outcomes import Outcome
+from competency_gaps.matching.outcomes import NotCompared, Outcome
 
 PairVerdict = Literal["same", "related", "unconfirmed"]
 Level = Literal["theme", "subtheme"]
@@ -20,6 +18,16 @@ class ShareForm(FilePart):
     of: Count
     low: float | None
     high: float | None
+
+
+class ChanceForm(FilePart):
+    """How many entries have an outcome, and how many by chance."""
+
+    observed: ShareForm
+    expected: float
+    low: float
+    high: float
+    p_value: float
 
 
 class ConceptForm(FilePart):
@@ -42,52 +50,54 @@ class LabelEntryForm(_EntryForm):
     bound: float
     recovered: bool
     recovered_weak: bool
+    untested: bool
 
 
-class LabelPairForm(FilePart):
-    """A matched concept, or a matched theme: ``level`` and ``id``."""
-
+class _LabelPairForm(FilePart):
     entry: str
-    concept: Count | None = None
-    level: Level | None = None
-    id: Count | None = None
     label_text: str
     similarity: float
     p_value: float
-    coverage_status: str | None = None
-    verdict: PairVerdict | None = None
+    verdict: PairVerdict | None
+    """None: not asked."""
 
-    @pydantic.model_validator(mode="after")
-    def _names_a_concept_or_a_theme(self) -> LabelPairForm:
-        if (self.concept is None) == (self.level is None or self.id is None):
-            raise ValueError("expected either a concept, or the level and id of a theme")
-        return self
+
+class LabelConceptForm(_LabelPairForm):
+    """A concept whose label matches an entry."""
+
+    concept: Count
+
+
+class LabelThemeForm(_LabelPairForm):
+    """A theme whose name matches an entry."""
+
+    level: Level
+    id: Count
 
 
 class _CalibrationForm(FilePart):
     realised: ShareForm
 
 
-class _WeakByChanceForm(FilePart):
-    expected: float
-    p_value: float
+class _ListForm(FilePart):
+    created: str
+    taxonomy: str
+    taxonomy_is_path: bool
+    """Else a column of the items, or names of conditions."""
+    where: str | None
+    """None: all entries, or withheld."""
 
 
-class LabelsForm(FilePart):
+class LabelsForm(_ListForm):
     """A list that was compared with labels."""
 
-    created: str = ""
-    taxonomy: str
-    taxonomy_is_path: bool = True
-    """Else a column of the items, or names of conditions."""
-    where: str | None = None
-    alpha: float | None = None
+    alpha: float
     entries: list[LabelEntryForm]
-    pairs: list[LabelPairForm]
-    themes: list[LabelPairForm]
+    pairs: list[LabelConceptForm]
+    themes: list[LabelThemeForm]
     recovery: ShareForm
-    recovery_weak: ShareForm
-    weak_by_chance: _WeakByChanceForm
+    weak: ChanceForm
+    untested: ChanceForm
     calibration: _CalibrationForm
     unnamed: list[ConceptForm]
     unnamed_share: ShareForm
@@ -97,37 +107,35 @@ class ExampleEntryForm(_EntryForm):
     """An entry that was compared by its examples."""
 
     examples: Count
-    example_rows: list[Count] | None = None
+    example_rows: list[Count] | None
+    """None: withheld."""
     outcome: Outcome
+    not_compared: NotCompared | None = None
 
 
-class ExamplePairForm(FilePart):
-    """A confirmed concept, or a confirmed theme."""
-
+class _ExamplePairForm(FilePart):
     entry: str
-    concept: Count | None = None
-    theme: Count | None = None
-    label: str | None = None
-    name: str | None = None
     auroc: float
     p_value: float
-    leader: int | None = None
-
-    @pydantic.model_validator(mode="after")
-    def _names_a_concept_or_a_theme(self) -> ExamplePairForm:
-        if (self.concept is None) == (self.theme is None):
-            raise ValueError("expected either a concept or a theme")
-        return self
 
 
-class ChanceForm(FilePart):
-    """How many entries have an outcome, and how many by chance."""
+class ExampleConceptForm(_ExamplePairForm):
+    """A confirmed concept."""
 
-    observed: ShareForm
-    expected: float
-    low: float
-    high: float
-    p_value: float
+    concept: Count
+    label: str | None
+    """None: the run has none."""
+    label_similarity: float | None
+    """None: no label, or not compared."""
+    leader: Count
+
+
+class ExampleThemeForm(_ExamplePairForm):
+    """A confirmed theme."""
+
+    theme: Count
+    name: str | None
+    """None: it has none."""
 
 
 class _LeftOutForm(FilePart):
@@ -139,22 +147,18 @@ class _ExamplesRunForm(FilePart):
     content_sha256: list[str]
 
 
-class ExamplesForm(FilePart):
+class ExamplesForm(_ListForm):
     """A list that was compared by its entries' examples."""
 
-    created: str = ""
-    taxonomy: str
-    taxonomy_is_path: bool = True
-    """Else a column of the items, or names of conditions."""
-    where: str | None = None
     q: float
     entries: list[ExampleEntryForm]
-    pairs: list[ExamplePairForm]
-    themes: list[ExamplePairForm]
+    pairs: list[ExampleConceptForm]
+    themes: list[ExampleThemeForm]
     matched: ChanceForm
     weak: ChanceForm
     untested: ChanceForm
     unexplained: list[ConceptForm]
     weak_concepts: Count
     left_out_examples: list[_LeftOutForm]
-    examples_run: _ExamplesRunForm | None = None
+    examples_run: _ExamplesRunForm | None
+    """None: the examples are items of the run itself."""

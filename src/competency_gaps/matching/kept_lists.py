@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from competency_gaps.errors import UserError
 from competency_gaps.matching.kept_files import EXAMPLE_MATCHES, MATCHES, damaged, kept_files, read_file, width
@@ -12,16 +12,13 @@ from competency_gaps.matching.kept_forms import (
     ChanceForm,
     ConceptForm,
     ExampleEntryForm,
-    ExamplePairForm,
     ExamplesForm,
     LabelEntryForm,
-    LabelPairForm,
     LabelsForm,
     ShareForm,
 )
 from competency_gaps.matching.kept_records import ExamplesRun, KeptEntry, KeptList, MatchPair, OutcomeRate
-from competency_gaps.matching.outcomes import LACKING, Outcome, RatedOutcome
-from competency_gaps.matching.shares import share
+from competency_gaps.matching.outcomes import Outcome, RatedOutcome
 from competency_gaps.runs.open import RunFolder, open_folder
 
 if TYPE_CHECKING:
@@ -77,7 +74,7 @@ def open_examples(kept: KeptList) -> RunFolder | Literal["gone", "changed"] | No
 def _check(run: Documents, file: Path, form: _Form) -> None:
     """Raise UserError if a file names what the run or its own entries do not have."""
     known = {entry.entry for entry in form.entries}
-    concepts = [pair.concept for pair in form.pairs if pair.concept is not None]
+    concepts = [pair.concept for pair in form.pairs]
     concepts += [row.concept for row in _unnamed(form)]
     strangers = [pair.entry for pair in (*form.pairs, *form.themes) if pair.entry not in known]
     if strangers or any(concept >= width(run) for concept in concepts):
@@ -91,16 +88,18 @@ def _unnamed(form: _Form) -> Sequence[ConceptForm]:
 
 def _list_by_labels(form: LabelsForm) -> KeptList:
     pairs: dict[str, list[MatchPair]] = {entry.entry: [] for entry in form.entries}
-    lacking: dict[str, bool] = dict.fromkeys(pairs, True)
-    for pair in (*form.pairs, *form.themes):
-        pairs[pair.entry].append(_label_pair(pair))
-        if pair.concept is not None:
-            lacking[pair.entry] &= pair.coverage_status in LACKING
+    for own in form.pairs:
+        figures = (own.label_text, own.similarity, own.p_value)
+        pairs[own.entry].append(_pair(*figures, concept=own.concept, verdict=own.verdict))
+    for theme in form.themes:
+        figures = (theme.label_text, theme.similarity, theme.p_value)
+        pairs[theme.entry].append(_pair(*figures, level=theme.level, theme=theme.id, verdict=theme.verdict))
     entries = [
         KeptEntry(
             number,
             *(entry.entry, entry.description, entry.domain, entry.category, entry.score),
-            _label_outcome(entry, lacking=lacking[entry.entry]),
+            _label_outcome(entry),
+            None,
             entry.bound,
             None,
             None,
@@ -108,8 +107,7 @@ def _list_by_labels(form: LabelsForm) -> KeptList:
         )
         for number, entry in enumerate(form.entries, 1)
     ]
-    untested = share(sum(entry.outcome == "untested" for entry in entries), len(entries))
-    null, chance = form.calibration.realised, form.weak_by_chance
+    null = form.calibration.realised
     return KeptList(
         taxonomy=_name(form.taxonomy, is_path=form.taxonomy_is_path),
         by="labels",
@@ -119,8 +117,8 @@ def _list_by_labels(form: LabelsForm) -> KeptList:
         entries=entries,
         rates=[
             _rate("matched", form.recovery, len(entries) * null.count / null.of if null.of else None),
-            _rate("weak", form.recovery_weak, chance.expected, p_value=chance.p_value),
-            OutcomeRate("untested", untested.count, untested.of, untested.low, untested.high, *[None] * 4),
+            _rate_by_chance("weak", form.weak),
+            _rate_by_chance("untested", form.untested),
         ],
         unnamed=[row.concept for row in form.unnamed],
         weak_concepts=form.unnamed_share.of,
@@ -129,24 +127,26 @@ def _list_by_labels(form: LabelsForm) -> KeptList:
     )
 
 
-def _label_outcome(entry: LabelEntryForm, *, lacking: bool) -> Outcome:
+def _label_outcome(entry: LabelEntryForm) -> Outcome:
     if entry.recovered_weak:
         return "weak"
-    if not entry.recovered:
-        return "not matched"
-    return "untested" if lacking else "matched"
+    if entry.untested:
+        return "untested"
+    return "matched" if entry.recovered else "not matched"
 
 
-def _label_pair(pair: LabelPairForm) -> MatchPair:
-    return MatchPair(
-        pair.concept, pair.level, pair.id, pair.label_text, pair.similarity, pair.p_value, pair.verdict, None
-    )
+def _pair(label: str | None, strength: float, p_value: float, **further: Any) -> MatchPair:
+    names = ("concept", "level", "theme", "verdict", "leader", "label_similarity")
+    return MatchPair(label=label, strength=strength, p_value=p_value, **{**dict.fromkeys(names), **further})
 
 
 def _list_by_examples(form: ExamplesForm) -> KeptList:
     pairs: dict[str, list[MatchPair]] = {entry.entry: [] for entry in form.entries}
-    for pair in (*form.pairs, *form.themes):
-        pairs[pair.entry].append(_example_pair(pair))
+    for own in form.pairs:
+        further = {"leader": own.leader, "label_similarity": own.label_similarity}
+        pairs[own.entry].append(_pair(own.label, own.auroc, own.p_value, concept=own.concept, **further))
+    for theme in form.themes:
+        pairs[theme.entry].append(_pair(theme.name, theme.auroc, theme.p_value, level="theme", theme=theme.theme))
     rates: Mapping[RatedOutcome, ChanceForm] = {
         "matched": form.matched,
         "weak": form.weak,
@@ -160,10 +160,7 @@ def _list_by_examples(form: ExamplesForm) -> KeptList:
         where=form.where,
         level=form.q,
         entries=[_example_entry(entry, number, pairs[entry.entry]) for number, entry in enumerate(form.entries, 1)],
-        rates=[
-            _rate(name, chance.observed, chance.expected, chance.low, chance.high, chance.p_value)
-            for name, chance in rates.items()
-        ],
+        rates=[_rate_by_chance(name, chance) for name, chance in rates.items()],
         unnamed=[row.concept for row in form.unexplained],
         weak_concepts=form.weak_concepts,
         left_out=len(form.left_out_examples),
@@ -176,18 +173,11 @@ def _example_entry(entry: ExampleEntryForm, number: int, pairs: Sequence[MatchPa
         number,
         *(entry.entry, entry.description, entry.domain, entry.category, entry.score),
         entry.outcome,
+        entry.not_compared,
         None,
         entry.examples,
         entry.example_rows,
         pairs,
-    )
-
-
-def _example_pair(pair: ExamplePairForm) -> MatchPair:
-    is_theme = pair.concept is None
-    label = pair.name if is_theme else pair.label
-    return MatchPair(
-        pair.concept, "theme" if is_theme else None, pair.theme, label, pair.auroc, pair.p_value, None, pair.leader
     )
 
 
@@ -200,6 +190,10 @@ def _rate(
     p_value: float | None = None,
 ) -> OutcomeRate:
     return OutcomeRate(outcome, observed.count, observed.of, observed.low, observed.high, expected, low, high, p_value)
+
+
+def _rate_by_chance(outcome: RatedOutcome, chance: ChanceForm) -> OutcomeRate:
+    return _rate(outcome, chance.observed, chance.expected, chance.low, chance.high, chance.p_value)
 
 
 def _name(taxonomy: str, *, is_path: bool) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from competency_gaps.matching.kept_forms import Level, PairVerdict
-from competency_gaps.matching.outcomes import Outcome, RatedOutcome
+from competency_gaps.matching.outcomes import NotCompared, Outcome, RatedOutcome
 
 By = Literal["examples", "labels"]
 
@@ -26,13 +26,17 @@ class MatchPair:
     label: str | None
     """Label of the concept, or name of the theme, when they were matched; None: it had none."""
     strength: float
-    """By labels the cosine of the embedded texts, in [-1, 1]; by examples the AUROC net of length, about 0.5 to 1."""
+    """By labels the cosine of the embedded texts, in [-1, 1]; by examples the AUROC among examples of
+    equal length, in [0.5, 1]."""
     p_value: float
     """By labels the share of the null's draws whose best label is as similar, in (0, 1]."""
     verdict: PairVerdict | None
     """A model's verdict; None: not asked. Pairs judged unrelated are no matches."""
     leader: int | None
     """By examples, the concept whose examples it shares (itself if it leads); None: by labels, or a theme."""
+    label_similarity: float | None
+    """By examples, cosine of the embedded label and the entry's description, in [-1, 1]; None: by labels (where it is
+    the strength), a theme, no label, or not compared."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,14 @@ class KeptEntry:
     score: float | None
     """The list's own, on its own scale."""
     outcome: Outcome
+    not_compared: NotCompared | None
+    """Why it was not compared by examples; None: it was, or by labels."""
     bound: float | None
     """By labels, the similarity that a share alpha of the null's draws reaches; None: by examples."""
     examples: int | None
-    """Examples that were read; None: by labels."""
+    """Examples that were read and count, one of a cluster; None: by labels."""
     example_rows: Sequence[int] | None
-    """Rows of ``items.parquet`` of the run that holds them; None: by labels, withheld, or kept by an earlier
-    version."""
+    """Rows of ``items.parquet`` of the run that holds them; None: by labels, or withheld."""
     pairs: Sequence[MatchPair]
     """Concepts before themes, the strongest first."""
 
@@ -103,12 +108,12 @@ class KeptList:
     """Name of its file or folder, without its path, which is private to the run's author."""
     by: By
     created: str
-    """UTC; empty: not known."""
+    """UTC."""
     where: str | None
-    """SQL condition on its entries; None: all."""
-    level: float | None
+    """SQL condition on its entries; None: all, or withheld."""
+    level: float
     """By labels, the chance that an entry which no label fits matches something; by examples, the share of the matched
-    entries that may be matched by accident. None: not known."""
+    entries that may be matched by accident."""
     entries: Sequence[KeptEntry]
     rates: Sequence[OutcomeRate]
     """Matched, weak, untested."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import polars as pl
 
 from competency_gaps.errors import argument
-from competency_gaps.matching.outcomes import RATE_WORDS
+from competency_gaps.matching.by_chance import ByChance
+from competency_gaps.matching.outcomes import RATE_WORDS, RatedOutcome
 from competency_gaps.matching.shares import Share
 from competency_gaps.matching.summary import Matching
 from competency_gaps.text import decimal, magnitude, percent, plural, shorten, signed, visible
@@ -65,10 +66,11 @@ def _numbers(row: dict[str, Any]) -> str:
 
 
 def _counts(matching: Matching) -> Iterator[str]:
-    chance = matching.weak_by_chance
     yield f"recovered (at least one concept): {share_text(matching.recovery)}"
-    yield f"{RATE_WORDS['weak']}: {share_text(matching.recovery_weak)}"
-    yield f"    expected with labels permuted among concepts: {chance.expected:.1f} (p = {chance.p_value:.3f})"
+    rates: Mapping[RatedOutcome, ByChance] = {"weak": matching.weak, "untested": matching.untested}
+    for name, chance in rates.items():
+        yield f"{RATE_WORDS[name]}: {share_text(chance.observed)}"
+        yield f"    expected with labels permuted among concepts: {chance.expected:.1f} (p = {chance.p_value:.3f})"
     yield f"covered by the suite: {share_text(matching.coverage)}"
     yield "null: labels with their words shuffled match"
     yield f"    {share_text(matching.calibration.realised)} of the time"

@@ -9,43 +9,25 @@ level that is left (Benjamini and Bogomolov, Journal of the Royal Statistical So
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 from scipy.stats import false_discovery_control
 
+from competency_gaps.matching.division import Division, Examples, divide
 from competency_gaps.matching.ranks import ShuffledRanks
 
-FEWEST = 6
-"""Fewest different examples of an entry that is compared: three choose, three confirm."""
 CHOSEN = 5
 """Concepts of an entry that are put to the test."""
-LENGTHS = 4
-"""Classes of length in a domain, each with as many examples."""
 ACTIVE = 2
 """Fewest examples, in either half, in which a concept is active."""
 LEAST = 0.6
 """Least AUROC on the confirming half."""
 LED = 0.5
 """Correlation of two concepts over a domain's examples from which the stronger leads the other."""
-GROUPS = 256
-"""Entries compared at a time."""
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Example prompts and what they excite. N examples, M concepts or themes, E entries."""
-
-    values: sp.csr_array
-    """float of shape (N, M), at least 0: concept activation scores."""
-    member: sp.csr_array
-    """float64 of shape (E, N): 1 where an example is of an entry; it may be of several."""
-    domain: np.ndarray
-    """int of shape (N,): number of the domain."""
-    length: np.ndarray
-    """float of shape (N,): length in tokens."""
+AT_ONCE = 256
+"""Pairs of concepts whose correlation is computed at a time."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +42,9 @@ class Markers:
     concept: np.ndarray
     """int64."""
     choosing: np.ndarray
-    """AUROC on the half that chose it, in [0, 1], net of length."""
+    """AUROC on the half that chose it, among examples of equal length, in [0, 1]."""
     auroc: np.ndarray
-    """AUROC on the other half, net of length."""
+    """The same on the other half."""
     p_value: np.ndarray
     """Of the AUROC on the other half."""
     confirmed: np.ndarray
@@ -70,12 +52,63 @@ class Markers:
     leader: np.ndarray
     """int64: of a confirmed concept, the concept that leads it (itself if it leads); -1 for others."""
     compared: np.ndarray
-    """bool of shape (E,): whether an entry was asked for, has enough examples, and others to compare them with."""
+    """bool of shape (E,): whether an entry was asked for and can be compared."""
 
     @property
     def matched(self) -> np.ndarray:
         """Whether an entry has a confirmed concept: bool of shape (E,)."""
         return np.bincount(self.entry[self.confirmed], minlength=len(self.compared)) > 0
+
+
+class Comparison:
+    """Examples that are ranked once, and compared by whichever entry they are of.
+
+    Parameters
+    ----------
+    able : ndarray of bool of shape (M,)
+        Concepts that may be chosen.
+    asked : ndarray of bool of shape (E,)
+        Entries that are compared; the others' examples are still what these are compared with. None: all.
+    q
+        Share of the matched entries that may be matched by accident.
+    """
+
+    def __init__(
+        self, examples: Examples, division: Division, able: np.ndarray, *, asked: np.ndarray | None = None, q: float
+    ) -> None:
+        self._examples, self._division, self._able, self._q = examples, division, able, q
+        can = np.array([why is None for why in division.not_compared], bool)
+        self.compared = can if asked is None else can & asked
+        self._halves = [
+            (rows, ShuffledRanks(sp.csr_array(examples.values[rows]), _renumbered(division.stratum[rows])))
+            for rows in (np.flatnonzero(division.choosing), np.flatnonzero(~division.choosing))
+        ]
+
+    def markers(self, member: sp.csr_array, *, groups: bool) -> Markers:
+        """Choose concepts of each entry by half of its examples and test them on the other half.
+
+        Parameters
+        ----------
+        member : csr_array of shape (E, N)
+            Examples of the entries, or these dealt out anew (``Division.dealt``).
+        groups
+            Whether to find which concepts lead others.
+        """
+        entries = np.flatnonzero(self.compared)
+        columns = sp.csc_array(sp.csr_array(member)[entries])
+        (chose, choosing), (told, testing) = ((ranks, sp.csr_array(columns[:, rows])) for rows, ranks in self._halves)
+        strongest, first = chose.strongest(choosing, self._able, CHOSEN, ACTIVE)
+        row, place = np.nonzero(strongest >= 0)
+        concept = strongest[row, place]
+        tested = told.sums(testing, row, concept)
+        p_value = np.where(tested.active >= ACTIVE, tested.p_value, 1.0)
+        order = np.lexsort((-tested.auroc, row))
+        entry, concept, p_value, auroc = entries[row[order]], concept[order], p_value[order], tested.auroc[order]
+        confirmed = select(entry, p_value, len(entries), self._q) & (auroc >= LEAST)
+        leader = np.where(confirmed, concept, -1)
+        if groups:
+            leader = _leaders(self._examples, self._division.domain, entry, concept, confirmed)
+        return Markers(entry, concept, first[row, place][order], auroc, p_value, confirmed, leader, self.compared)
 
 
 def find_markers(
@@ -87,71 +120,9 @@ def find_markers(
     seed: int = 0,
     groups: bool = True,
 ) -> Markers:
-    """Choose concepts of each entry by half of its examples and test them on the other half.
-
-    Parameters
-    ----------
-    able : ndarray of bool of shape (M,)
-        Concepts that may be chosen.
-    asked : ndarray of bool of shape (E,)
-        Entries that are compared; the others' examples are still what these are compared with. None: all.
-    q
-        Share of the matched entries that may be matched by accident.
-    seed
-        Seed of the halves.
-    groups
-        Whether to find which concepts lead others.
-    """
-    stratum = strata(examples.domain, examples.length)
-    choosing = halves(examples.member, seed)
-    parts = [_part(examples, stratum, half) for half in (choosing, ~choosing)]
-    compared = _compared(examples, choosing) & (True if asked is None else asked)
-    own_domain = _domains(examples)
-    rows: list[tuple[np.ndarray, ...]] = []
-    for domain in np.unique(own_domain[compared]):
-        entries = np.flatnonzero(compared & (own_domain == domain))
-        ranked = [_in_domain(part, domain) for part in parts]
-        for start in range(0, len(entries), GROUPS):
-            rows += _choose(entries[start : start + GROUPS], ranked, able)
-    nothing = [np.zeros(0, np.int64), np.zeros(0, np.int64), *[np.zeros(0)] * 3]
-    pairs = [np.concatenate(column) for column in zip(nothing, *rows, strict=True)] if rows else nothing
-    order = np.lexsort((-pairs[3], pairs[0]))
-    entry, concept, first, second, p_value = (column[order] for column in pairs)
-    confirmed = select(entry, p_value, int(compared.sum()), q) & (second >= LEAST)
-    leader = np.where(confirmed, concept, -1)
-    if groups:
-        leader = _leaders(examples, entry, concept, confirmed, own_domain)
-    return Markers(entry, concept, first, second, p_value, confirmed, leader, compared)
-
-
-def strata(domain: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """Number the classes of domain and length, of about equal size within a domain: int64 of shape (N,)."""
-    stratum = np.zeros(len(domain), np.int64)
-    for own in np.unique(domain):
-        rows = np.flatnonzero(domain == own)
-        place = np.argsort(np.argsort(length[rows], kind="stable"), kind="stable")
-        stratum[rows] = own * LENGTHS + place * LENGTHS // max(1, len(rows))
-    return stratum
-
-
-def halves(member: sp.csr_array, seed: int) -> np.ndarray:
-    """Tell which examples choose: bool of shape (N,).
-
-    Of each entry about half, drawn at random; an example of several entries is in one half for all of them, so entries
-    with few examples are divided first. Examples of no entry, which others are compared with, are divided too.
-    """
-    rng = np.random.default_rng(seed)
-    choosing = np.full(member.shape[1], -1)
-    counts = np.diff(member.indptr)
-    for entry in np.argsort(counts, kind="stable"):
-        own = rng.permutation(member.indices[member.indptr[entry] : member.indptr[entry + 1]])
-        known = choosing[own]
-        free, chosen = own[known < 0], int((known == 1).sum())
-        wanted = np.clip((len(own) + rng.integers(2)) // 2 - chosen, 0, len(free))
-        choosing[free] = np.arange(len(free)) < wanted
-    rest = rng.permutation(np.flatnonzero(choosing < 0))
-    choosing[rest] = np.arange(len(rest)) % 2
-    return choosing == 1
+    """Compare examples (:class:`Comparison`), divided at random by a seed."""
+    comparison = Comparison(examples, divide(examples, seed), able, asked=asked, q=q)
+    return comparison.markers(examples.member, groups=groups)
 
 
 def select(entry: np.ndarray, p_value: np.ndarray, compared: int, q: float) -> np.ndarray:
@@ -159,102 +130,64 @@ def select(entry: np.ndarray, p_value: np.ndarray, compared: int, q: float) -> n
 
     Parameters
     ----------
+    entry
+        Ascending.
     compared
         Entries that were compared; those without a chosen concept have the p-value 1.
     """
-    confirmed = np.zeros(len(entry), bool)
-    entries = np.unique(entry)
-    if not len(entries):
-        return confirmed
+    if not len(entry):
+        return np.zeros(0, bool)
+    order = np.lexsort((p_value, entry))
+    _, first, number, count = np.unique(entry, return_index=True, return_inverse=True, return_counts=True)
+    place = np.arange(len(entry)) - first[number]  # of a pair among its entry's, by p-value
+    table = np.ones((len(first), int(count.max())))
+    table[number, place] = p_value[order] * count[number] / (place + 1)
+    adjusted = np.minimum.accumulate(table[:, ::-1], axis=1)[:, ::-1]
     within = np.ones(compared)
-    adjusted = [false_discovery_control(p_value[entry == own]) for own in entries]
-    within[: len(entries)] = [values.min() for values in adjusted]  # the least of them is Simes' p-value
-    passed = false_discovery_control(within)[: len(entries)] <= q
-    level = q * passed.sum() / compared
-    for own, values, chosen in zip(entries, adjusted, passed, strict=True):
-        if chosen:
-            confirmed[entry == own] = values <= level
+    within[: len(first)] = adjusted[:, 0]  # the least of them is Simes' p-value
+    passed = false_discovery_control(within)[: len(first)] <= q
+    confirmed = np.zeros(len(entry), bool)
+    confirmed[order] = passed[number] & (adjusted[number, place] <= q * passed.sum() / compared)
     return confirmed
 
 
-@dataclass(frozen=True)
-class _Half:
-    """One half of the examples."""
-
-    values: sp.csr_array
-    member: sp.csr_array
-    domain: np.ndarray
-    stratum: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Ranked:
-    """The examples of a half in one domain, ranked."""
-
-    ranks: ShuffledRanks
-    member: sp.csr_array
-
-
-def _part(examples: Examples, stratum: np.ndarray, half: np.ndarray) -> _Half:
-    rows = np.flatnonzero(half)
-    member = sp.csr_array(sp.csc_array(examples.member)[:, rows])
-    return _Half(sp.csr_array(examples.values[rows]), member, examples.domain[rows], stratum[rows])
-
-
-def _in_domain(half: _Half, domain: int) -> _Ranked:
-    rows = np.flatnonzero(half.domain == domain)
-    _, stratum = np.unique(half.stratum[rows], return_inverse=True)
-    member = sp.csr_array(sp.csc_array(half.member)[:, rows])
-    return _Ranked(ShuffledRanks(sp.csr_array(half.values[rows]), stratum), member)
-
-
-def _domains(examples: Examples) -> np.ndarray:
-    """Domain of each entry, that of its first example; -1 without any."""
-    own = np.full(examples.member.shape[0], -1)
-    filled = np.flatnonzero(np.diff(examples.member.indptr))
-    own[filled] = examples.domain[examples.member.indices[examples.member.indptr[filled]]]
-    return own
-
-
-def _compared(examples: Examples, choosing: np.ndarray) -> np.ndarray:
-    own = _domains(examples)
-    counts = [examples.member @ half.astype(float) for half in (choosing, ~choosing)]
-    enough = np.minimum(*counts) >= FEWEST // 2
-    for i, half in enumerate((choosing, ~choosing)):
-        others = np.bincount(examples.domain[half], minlength=int(examples.domain.max(initial=0)) + 1)
-        enough &= others[np.maximum(own, 0)] - counts[i] >= FEWEST // 2
-    return np.asarray(enough & (own >= 0))
-
-
-def _choose(entries: np.ndarray, ranked: Sequence[_Ranked], able: np.ndarray) -> list[tuple[np.ndarray, ...]]:
-    """Pairs of entries and their strongest concepts: entry, concept, both halves' AUROC, p-value of the second."""
-    first, second = (sp.csr_array(half.member[entries]) for half in ranked)
-    strongest = ranked[0].ranks.strongest(first, able, CHOSEN, ACTIVE)
-    row, place = np.nonzero(strongest >= 0)
-    concept = strongest[row, place]
-    chosen = ranked[0].ranks.sums(first, row, concept)
-    tested = ranked[1].ranks.sums(second, row, concept)
-    p_value = np.where(tested.active >= ACTIVE, tested.p_value, 1.0)
-    return [(entries[row], concept, chosen.auroc, tested.auroc, p_value)]
+def _renumbered(stratum: np.ndarray) -> np.ndarray:
+    numbers: np.ndarray = np.unique(stratum, return_inverse=True)[1]
+    return numbers
 
 
 def _leaders(
-    examples: Examples, entry: np.ndarray, concept: np.ndarray, confirmed: np.ndarray, own_domain: np.ndarray
+    examples: Examples, domain: np.ndarray, entry: np.ndarray, concept: np.ndarray, confirmed: np.ndarray
 ) -> np.ndarray:
     """Of confirmed concepts that go together over the domain's examples, the strongest leads."""
     leader = np.full(len(entry), -1)
-    for domain in np.unique(own_domain[entry[confirmed]]):
-        columns = sp.csc_array(examples.values[np.flatnonzero(examples.domain == domain)])
-        for own in np.unique(entry[confirmed & (own_domain[entry] == domain)]):
-            pairs = np.flatnonzero(confirmed & (entry == own))
-            _lead(pairs, concept, columns[:, concept[pairs]].toarray(), leader)
+    for own in np.unique(domain[entry[confirmed]]):
+        pairs = np.flatnonzero(confirmed & (domain[entry] == own))
+        values = sp.csr_array(sp.csc_array(examples.values[np.flatnonzero(examples.domain == own)]).T)
+        # Every pair beside each stronger one of its entry.
+        start = np.searchsorted(entry[pairs], entry[pairs])
+        stronger = np.arange(len(pairs)) - start
+        weak = np.repeat(np.arange(len(pairs)), stronger)
+        strong = np.repeat(start, stronger) + np.arange(len(weak)) - np.repeat(np.cumsum(stronger) - stronger, stronger)
+        together = _correlations(values, concept[pairs[weak]], concept[pairs[strong]]) >= LED
+        leader[pairs] = concept[pairs]
+        # In order, so that what is led leads nothing itself; the strongest leader counts.
+        led = np.zeros(len(pairs), bool)
+        for follower, first in zip(weak[together].tolist(), strong[together].tolist(), strict=True):
+            if not led[first] and not led[follower]:
+                leader[pairs[follower]], led[follower] = concept[pairs[first]], True
     return leader
 
 
-def _lead(pairs: np.ndarray, concept: np.ndarray, dense: np.ndarray, leader: np.ndarray) -> None:
-    """Fill in the leaders of an entry's pairs, the strongest first."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        correlation = np.nan_to_num(np.atleast_2d(np.corrcoef(dense.T)))
-    for i, pair in enumerate(pairs):
-        led = [j for j in range(i) if leader[pairs[j]] == concept[pairs[j]] and correlation[i, j] >= LED]
-        leader[pair] = concept[pairs[led[0]]] if led else concept[pair]
+def _correlations(values: sp.csr_array, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Correlation of rows of ``values``, 0 where one is constant: of row ``first[i]`` and row ``second[i]``."""
+    count = values.shape[1]
+    mean = np.asarray(values.sum(axis=1)).ravel() / count
+    spread = np.sqrt(np.maximum(0.0, np.asarray(values.power(2).sum(axis=1)).ravel() / count - mean**2))
+    product = np.zeros(len(first))
+    for start in range(0, len(first), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        product[part] = np.asarray(values[first[part]].multiply(values[second[part]]).sum(axis=1)).ravel() / count
+    scale = spread[first] * spread[second]
+    covariance = product - mean[first] * mean[second]
+    return np.divide(covariance, scale, out=np.zeros_like(product), where=scale > 0)

@@ -198,7 +198,7 @@ def _by_examples(listed: _Listed, read: ReadRun) -> ExampleMatching:
                 read(examples_config(base, every, folder), folder / RUN)
     try:
         read_in = open_folder(folder / RUN)
-        gathered = gather_examples(read_in, every)
+        gathered = gather_examples(read_in, every, listed.seed)
     except (UserError, OSError) as error:
         raise UserError(f"{error} Delete {folder}, and the examples are read again.") from error
     matching = match_by_examples(

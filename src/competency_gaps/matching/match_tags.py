@@ -53,7 +53,7 @@ def match_tags(
     given = tags_of(run, tags)
     for note in given.notes:
         progress.say(note)
-    entries, read = tagged_items(run, given)
+    entries, read = tagged_items(run, given, seed)
     matching = match_by_examples(run, entries, read, q=alpha, seed=seed, embed=embedding(embedder), progress=progress)
     with keeping():
         keep_examples(run, given.source, example_document(matching), None, notes=given.notes)

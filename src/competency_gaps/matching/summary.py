@@ -9,11 +9,13 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
+from competency_gaps.matching.by_chance import ByChance, by_chance
 from competency_gaps.matching.candidates import MatchCandidates, is_weak
 from competency_gaps.matching.null import Calibration
+from competency_gaps.matching.outcomes import LACKING
 from competency_gaps.matching.shares import Share, share
 
-WEAK_DRAWS = 2000
+PERMUTATIONS = 2000
 """Permutations of labels among concepts."""
 UNRELATED = "unrelated"
 UNNAMED_COLUMNS = (
@@ -31,25 +33,14 @@ UNNAMED_COLUMNS = (
 
 
 @dataclass(frozen=True)
-class WeakByChance:
-    """Entries that match a weak concept, compared with permutations of the labels among the candidate concepts."""
-
-    observed: int
-    expected: float
-    """Mean number of entries over the permutations."""
-    p_value: float
-    """``(1 + permutations with as many) / (1 + permutations)``."""
-    draws: int
-
-
-@dataclass(frozen=True)
 class Matching:
     """A taxonomy matched to a run's labelled concepts and themes."""
 
     entries: pl.DataFrame
     """One row per entry: entry, description, domain, category, score, text (embedded text); best_label and
     similarity (nearest label, matched or not), p_value, bound; n_concepts, n_weak, n_exercised, n_themes; recovered,
-    recovered_weak, covered."""
+    recovered_weak, untested (recovered, not by a weak concept, and all its concepts are missing or under-represented in
+    the suite), covered."""
     pairs: pl.DataFrame
     """One row per entry and matched concept, nearest first: entry, entry_text, label_text, similarity, p_value,
     the columns of candidates, verdict (null: not asked)."""
@@ -61,13 +52,14 @@ class Matching:
     """Weak concepts whose label no entry names, leaders first, then the lowest gap first."""
     recovery: Share
     """Share of entries that match a concept."""
-    recovery_weak: Share
-    """Share of entries that match a weak concept."""
+    weak: ByChance
+    """Entries that match a weak concept; by chance: labels permuted among the candidate concepts."""
+    untested: ByChance
+    """Entries that are untested; by chance: likewise."""
     coverage: Share
     """Share of entries that match a concept which the suite exercises (alive and not missing)."""
     coverage_of_matched: Share
     """The same among the entries that match a concept."""
-    weak_by_chance: WeakByChance
     unnamed_share: Share
     """Share of labelled weak concepts that no entry names."""
     calibration: Calibration
@@ -99,7 +91,8 @@ def summarise(
     unrelated = (pl.col("verdict") == UNRELATED).fill_null(False)
     dropped, kept = pairs.filter(unrelated), pairs.filter(~unrelated)
     table = _counted(head, kept, themes)
-    recovered, weak, covered = (int(table[name].sum()) for name in ("recovered", "recovered_weak", "covered"))
+    recovered, covered = (int(table[name].sum()) for name in ("recovered", "covered"))
+    weak, untested = _by_permuted_labels(table, kept, candidates.concepts, seed)
     fewer = dropped.group_by("concept").agg(less=pl.col("entry").n_unique())
     every_weak = candidates.concepts.filter(is_weak()).join(fewer, on="concept", how="left")
     unnamed = every_weak.filter(pl.col("named_by") <= pl.col("less").fill_null(0))
@@ -113,10 +106,10 @@ def summarise(
         .sort("leads", "gap", "concept", descending=[True, False, False])
         .select(UNNAMED_COLUMNS),
         recovery=share(recovered, table.height),
-        recovery_weak=share(weak, table.height),
+        weak=weak,
+        untested=untested,
         coverage=share(covered, table.height),
         coverage_of_matched=share(covered, recovered),
-        weak_by_chance=_weak_by_chance(table, kept, candidates.concepts, seed),
         unnamed_share=share(unnamed.height, every_weak.height),
         calibration=calibrations[0],
         theme_calibration=calibrations[1],
@@ -129,10 +122,11 @@ def summarise(
 
 def matching_document(matching: Matching) -> dict[str, Any]:
     """A matching as one JSON document, all pairs included."""
-    shares = ("recovery", "recovery_weak", "coverage", "coverage_of_matched", "unnamed_share")
+    shares = ("recovery", "coverage", "coverage_of_matched", "unnamed_share")
+    chance = {"weak": matching.weak, "untested": matching.untested}
     return {
         **{name: getattr(matching, name).as_dict() for name in shares},
-        "weak_by_chance": asdict(matching.weak_by_chance),
+        **{name: {**vars(value), "observed": value.observed.as_dict()} for name, value in chance.items()},
         "calibration": asdict(matching.calibration),
         "theme_calibration": asdict(matching.theme_calibration) if matching.theme_calibration else None,
         "verdicts": matching.verdicts,
@@ -147,26 +141,47 @@ def matching_document(matching: Matching) -> dict[str, Any]:
 def _counted(head: pl.DataFrame, pairs: pl.DataFrame, themes: pl.DataFrame) -> pl.DataFrame:
     """The entries with counts of their matches."""
     exercised = pl.col("alive") & ~pl.col("missing")
-    counts = pairs.group_by("entry").agg(n_concepts=pl.len(), n_weak=is_weak().sum(), n_exercised=exercised.sum())
+    counts = pairs.group_by("entry").agg(
+        n_concepts=pl.len(), n_weak=is_weak().sum(), n_exercised=exercised.sum(), n_lacking=_lacks().sum()
+    )
     by_theme = themes.group_by("entry").agg(n_themes=pl.len())
     table = head
     for counts_by_entry in (counts, by_theme):
         table = table.join(counts_by_entry, on="entry", how="left", maintain_order="left")
-    numbers = ("n_concepts", "n_weak", "n_exercised", "n_themes")
-    return table.with_columns(pl.col(name).fill_null(0).cast(pl.Int64) for name in numbers).with_columns(
-        recovered=pl.col("n_concepts") > 0, recovered_weak=pl.col("n_weak") > 0, covered=pl.col("n_exercised") > 0
-    )
+    numbers = ("n_concepts", "n_weak", "n_exercised", "n_lacking", "n_themes")
+    table = table.with_columns(pl.col(name).fill_null(0).cast(pl.Int64) for name in numbers)
+    recovered, weak = pl.col("n_concepts") > 0, pl.col("n_weak") > 0
+    return table.with_columns(
+        recovered=recovered,
+        recovered_weak=weak,
+        untested=recovered & ~weak & (pl.col("n_lacking") == pl.col("n_concepts")),
+        covered=pl.col("n_exercised") > 0,
+    ).drop("n_lacking")
 
 
-def _weak_by_chance(entries: pl.DataFrame, pairs: pl.DataFrame, concepts: pl.DataFrame, seed: int) -> WeakByChance:
-    """Permute the labels among concepts: the matched labels stay, their concepts change."""
+def _lacks() -> pl.Expr:
+    """Whether the suite misses or under-represents a concept."""
+    return pl.col("coverage_status").is_in(LACKING).fill_null(False)
+
+
+def _by_permuted_labels(
+    entries: pl.DataFrame, pairs: pl.DataFrame, concepts: pl.DataFrame, seed: int
+) -> tuple[ByChance, ByChance]:
+    """Weak and untested entries, and how many when labels are permuted among concepts.
+
+    The matched labels stay, the concepts that bear them change.
+    """
     rng = np.random.default_rng([seed, 2**31])
     place = dict(zip(concepts["concept"].to_list(), range(concepts.height), strict=True))
     number = {entry: i for i, entry in enumerate(entries["entry"])}
     at = ([number[e] for e in pairs["entry"]], [place[c] for c in pairs["concept"]])
     bears = sp.csr_array((np.ones(pairs.height, np.int32), at), shape=(entries.height, concepts.height))
-    weak = concepts.select(is_weak()).to_series().to_numpy().astype(np.int32)
-    observed = int((bears @ weak > 0).sum())
-    counts = np.array([int((bears @ rng.permutation(weak) > 0).sum()) for _ in range(WEAK_DRAWS)])
-    p_value = (1 + int((counts >= observed).sum())) / (1 + WEAK_DRAWS)
-    return WeakByChance(observed, float(counts.mean()), p_value, WEAK_DRAWS)
+    weak, lacks = (concepts.select(told).to_series().to_numpy() for told in (is_weak(), _lacks()))
+    some, draws = np.diff(bears.indptr) > 0, []
+    for _ in range(PERMUTATIONS):
+        order = rng.permutation(concepts.height)
+        by_weak, tested = (bears @ status[order].astype(np.int32) > 0 for status in (weak, ~lacks))
+        draws.append((by_weak.sum(), (some & ~by_weak & ~tested).sum()))
+    drawn = np.array(draws)
+    observed = [int(entries[name].sum()) for name in ("recovered_weak", "untested")]
+    return by_chance(observed[0], entries.height, drawn[:, 0]), by_chance(observed[1], entries.height, drawn[:, 1])

@@ -16,9 +16,9 @@ import scipy.sparse as sp
 
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.matching.conditions import satisfying
+from competency_gaps.matching.division import Examples, one_of_each
 from competency_gaps.matching.examples import ReadExamples
 from competency_gaps.matching.kept import Source
-from competency_gaps.matching.markers import Examples
 from competency_gaps.matching.taxonomy import TaxonomyEntry
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import plural, shorten, visible
@@ -128,12 +128,15 @@ def read_tags(path: Path) -> pl.DataFrame:
     )
 
 
-def tagged_items(run: RunFolder, tags: Tags) -> tuple[list[TaxonomyEntry], ReadExamples]:
+def tagged_items(run: RunFolder, tags: Tags, seed: int = 0) -> tuple[list[TaxonomyEntry], ReadExamples]:
     """Make entries of tags, and their examples of the run's items.
 
-    Items that take no part are no examples of anything and compared with nothing.
+    Items that take no part are no examples of anything and compared with nothing. Of a cluster one takes part, drawn at
+    random by ``seed`` (``division.one_of_each``).
     """
-    kept = run.items["excluded"].is_null().to_numpy()[tags.row]
+    read = run.items["excluded"].is_null().to_numpy()[tags.row]
+    taking_part = np.flatnonzero(read)
+    kept = taking_part[one_of_each(run.items["cluster"].to_numpy()[tags.row[taking_part]], seed)]
     rows, member = tags.row[kept], tags.member[:, kept].astype(float)
     # Items stand benchmark after benchmark.
     benchmarks = run.items["benchmark"].unique(maintain_order=True)
@@ -141,7 +144,7 @@ def tagged_items(run: RunFolder, tags: Tags) -> tuple[list[TaxonomyEntry], ReadE
     length = run.items["n_span_tokens"].fill_null(0).to_numpy()[rows].astype(float)
     examples = Examples(values, sp.csr_array(member), np.zeros(len(rows), np.int64), length)
     entries = [TaxonomyEntry(name, name.replace("_", " "), None, None, None, {}) for name in tags.names]
-    excluded = tags.member[:, ~kept].sum(axis=1)
+    excluded = tags.member[:, ~read].sum(axis=1)
     left_out = [(name, "excluded") for name, count in zip(tags.names, excluded, strict=True) for _ in range(count)]
     frame = pl.DataFrame(left_out, schema={"entry": pl.String, "reason": pl.String}, orient="row")
     return entries, ReadExamples(examples, member.sum(axis=1).astype(np.int64), rows, frame)
@@ -189,7 +192,7 @@ def _by_conditions(run: RunFolder, conditions: Mapping[str, str]) -> Tags:
     features = item_features(run.items)
     # An item's own field comes before a covariate of the same name.
     fields = run.items.select(*_FURTHER, id="item_id").with_columns(features.drop(*_FURTHER, "id", strict=False))
-    example = "n_span_tokens > 200 AND benchmark = 'quiz'"
+    example = "score < 0.5 AND benchmark = 'quiz'"
     member = np.array([satisfying(fields, condition, "item", example) for condition in conditions.values()])
     notes = tuple(f"{name}: {condition}" for name, condition in zip(names, conditions.values(), strict=True))
     shown = ", ".join(names)

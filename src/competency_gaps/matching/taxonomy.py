@@ -174,7 +174,7 @@ def _read(path: Path) -> tuple[list[Raw], list[str]]:
         return lines, []
     content = load(path)
     if is_log(content):
-        return read_log(content, str(path)), []
+        return read_log(content, path), []
     if not isinstance(content, list):
         raise UserError(f"{path} holds a {type(content).__name__}; expected a list of entries, or an AutoDetect log.")
     return [Raw(f"{path}, entry {i}", value) for i, value in enumerate(content, start=1)], []
@@ -194,7 +194,7 @@ def _read_folder(path: Path) -> tuple[list[Raw], list[str]]:
     for log in logs:
         content = load(log)
         if is_log(content):
-            raw += read_log(content, str(log), log.parent.relative_to(path).parts)
+            raw += read_log(content, log, log.parent.relative_to(path).parts)
         else:
             raw.append(Raw(str(log), None, "it is not an AutoDetect log"))
     for report in reports:

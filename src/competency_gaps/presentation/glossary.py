@@ -107,23 +107,23 @@ LISTS = (
         "A weakness, a quality or a probe of a list that others made. The run recovers it as weak if a weak concept or "
         "theme matches it. It is untested by the suite if only concepts that the suite misses or under-represents "
         "match it. It is matched if other concepts or themes do, and not matched if none does. By examples it is not "
-        "compared where it has too few examples, or too few others of its domain.",
+        "compared where it has too few examples, or too few others of its domain and length.",
     ),
     Term(
         "auroc",
         "AUROC",
-        "How well a concept tells an entry's examples from the other examples of its domain: the chance that it is "
-        "more active in one of the entry's than in one of the others, less what examples of the same lengths have on "
-        "average, plus 0.5. So 0.5 is no better than chance, and a value can lie a little above 1. It is measured on "
-        "the half of the examples that did not choose the concept.",
+        "How well a concept tells an entry's examples from others of its domain and of about the same length: how "
+        "often it is more active in one of the entry's than in one of the others, ties counting half. So 0.5 is no "
+        "better than chance, and 1 is always. It is measured on the half of the examples that did not choose the "
+        "concept.",
     ),
     Term(
         "by_chance",
         "by chance",
         "How many entries have an outcome where nothing but chance can give it: by examples, with the examples dealt "
         "out anew among entries (matched), with groups of weak concepts moved to others of about equal support (weak), "
-        "or with coverage exchanged among concepts of about equal support (untested); by labels, with the words of "
-        "labels shuffled, or with labels exchanged among concepts.",
+        "or with coverage exchanged among concepts that are active in about as many examples (untested); by labels, "
+        "with the words of labels shuffled (matched), or with labels exchanged among concepts (weak, untested).",
     ),
 )
 MARKS = Term(

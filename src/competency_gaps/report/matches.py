@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from competency_gaps.matching.kept_lists import read_lists
-from competency_gaps.matching.kept_records import KeptEntry, KeptList, MatchPair, OutcomeRate
-from competency_gaps.matching.outcomes import OUTCOME_WORDS, RATE_WORDS
+from competency_gaps.matching.kept_records import By, KeptEntry, KeptList, MatchPair, OutcomeRate
+from competency_gaps.matching.outcomes import NOT_COMPARED_WORDS, OUTCOME_WORDS, RATE_WORDS
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import decimal, integer, magnitude, percent, plural, signed
 
 ENTRIES = 100
 """Entries of a list that are shown [ours]."""
+PAIRS = 5
+"""Concepts and themes of an entry that are shown [ours]."""
 UNNAMED = 20
 """Weak concepts that no entry names, as many as are shown [ours]."""
 
 
+_STRENGTH: Mapping[By, Sequence[tuple[str, str | None]]] = {
+    "examples": [("AUROC", "auroc"), ("label", None)],
+    "labels": [("similarity", None)],
+}
+"""Figures of a match itself; by labels, the similarity of the label is its strength."""
+_FIGURES: Mapping[str, tuple[str, Callable[[float | None], str]]] = {
+    "gap": ("gap", signed),
+    "chi_model": ("χ model", decimal),
+    "chi_bench": ("χ bench", magnitude),
+    "lift": ("lift", lambda value: signed(value, 1)),
+}
+"""Figures of a concept or theme in the run."""
+
+
 @dataclass(frozen=True)
 class EntryRow:
-    """An entry of a list."""
+    """An entry of a list and a concept or theme that matches it."""
 
     entry: KeptEntry
     outcome: str
-    strongest: MatchPair | None
-    """Its strongest concept, else its strongest theme; None: nothing matches it."""
+    pair: MatchPair | None
+    """None: nothing matches it."""
     concept: dict[str, Any] | None
     """Row of ``run.concepts``; None: it is a theme, or there is none."""
-    strength: str
-    gap: str
+    figures: Sequence[str]
+    """In the order of ``ListSection.figures``."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +57,8 @@ class ListSection:
     counts: str
     rates: Sequence[str]
     """Each rate beside chance, in words."""
-    strength: str
-    """What the strength of a match is called."""
+    figures: Sequence[tuple[str, str | None]]
+    """Columns of figures: the name, and the key of its glossary term; None: it has none."""
     rows: Sequence[EntryRow]
     left: int
     """Entries that are not shown."""
@@ -69,8 +85,8 @@ def _section(run: RunFolder, kept: KeptList) -> ListSection:
         where=kept.where,
         counts=f"{integer(len(kept.entries))} entries: {counts}.",
         rates=[_rate(rate) for rate in kept.rates],
-        strength="AUROC" if kept.by == "examples" else "similarity",
-        rows=[_row(run, entry) for entry in ordered[:ENTRIES]],
+        figures=[*_STRENGTH[kept.by], *((name, key) for key, (name, _) in _FIGURES.items())],
+        rows=[row for entry in ordered[:ENTRIES] for row in _rows(run, kept, entry)],
         left=max(0, len(ordered) - ENTRIES),
         unnamed=[run.concepts.row(concept, named=True) for concept in kept.unnamed[:UNNAMED]],
         unnamed_total=len(kept.unnamed),
@@ -82,19 +98,28 @@ def _strength(entry: KeptEntry) -> float:
     return entry.pairs[0].strength if entry.pairs else float("-inf")
 
 
-def _row(run: RunFolder, entry: KeptEntry) -> EntryRow:
-    strongest = entry.pairs[0] if entry.pairs else None
-    concept = None
-    if strongest is not None and strongest.concept is not None:
-        concept = run.concepts.row(strongest.concept, named=True)
-    return EntryRow(
-        entry,
-        OUTCOME_WORDS[entry.outcome],
-        strongest,
-        concept,
-        decimal(None if strongest is None else strongest.strength),
-        signed(None if concept is None else concept["gap"]),
-    )
+def _rows(run: RunFolder, kept: KeptList, entry: KeptEntry) -> Iterator[EntryRow]:
+    """A row per concept and theme, the strongest first; one row where nothing matches."""
+    pairs: Sequence[MatchPair | None] = entry.pairs[:PAIRS] or [None]
+    for pair in pairs:
+        own = None if pair is None else [pair.strength, pair.label_similarity][: len(_STRENGTH[kept.by])]
+        concept = None if pair is None or pair.concept is None else run.concepts.row(pair.concept, named=True)
+        known = concept or _theme(run, pair) or {}
+        figures = [decimal(value) for value in own or [None] * len(_STRENGTH[kept.by])]
+        figures += [show(known.get(key)) for key, (_, show) in _FIGURES.items()]
+        yield EntryRow(entry, _outcome(entry), pair, concept, figures)
+
+
+def _theme(run: RunFolder, pair: MatchPair | None) -> dict[str, Any] | None:
+    """What the run says of a pair's theme; None: nothing, or it is none."""
+    if pair is None or pair.theme is None or run.theme_results is None:
+        return None
+    return next(run.theme_results.filter(level=pair.level, id=pair.theme).iter_rows(named=True), None)
+
+
+def _outcome(entry: KeptEntry) -> str:
+    why = "" if entry.not_compared is None else f": {NOT_COMPARED_WORDS[entry.not_compared]}"
+    return OUTCOME_WORDS[entry.outcome] + why
 
 
 def _rate(rate: OutcomeRate) -> str:

@@ -75,16 +75,12 @@ def _examples(context: Context, number: int, place: int, entry: KeptEntry) -> En
     return EntryExamples(number, None, holder.run.has_token_activations, shown)
 
 
-def _absent(
-    context: Context, kept: KeptList, entry: KeptEntry
-) -> Literal["labels", "none", "redacted", "older"] | None:
+def _absent(context: Context, kept: KeptList, entry: KeptEntry) -> Literal["labels", "none", "redacted"] | None:
     if kept.by == "labels":
         return "labels"
     if not entry.examples:
         return "none"
-    if context.redacted:
-        return "redacted"
-    return "older" if entry.example_rows is None else None
+    return "redacted" if context.redacted else None
 
 
 def _example(holder: Context, row: int, concepts: Sequence[int], *, own: bool) -> EntryExample:

@@ -46,6 +46,10 @@ def _without_quotes(remark: Mapping[str, Any]) -> dict[str, Any]:
     return Remark.of(remark).withheld().as_dict()
 
 
+_PLACES = ("both_games", "agreement", "position_bias", "by_place")
+"""Figures of an arena that the answer speaks of."""
+
+
 def _figures(figures: Mapping[str, Any] | None) -> dict[str, Any]:
     """Figures by policy; those of one policy are numbered, as its options are withheld."""
     shown: dict[str, Any] = {}
@@ -53,7 +57,8 @@ def _figures(figures: Mapping[str, Any] | None) -> dict[str, Any]:
         policy = figure["policy"]
         same = sum(other["policy"] == policy for other in shown.values())
         name = f"{policy} ({same + 1})" if same else policy
-        shown[name] = {"policy": policy, "summary": [_without_quotes(remark) for remark in figure["summary"]]}
+        places = {key: figure[key] for key in _PLACES if key in figure}
+        shown[name] = {"policy": policy, "summary": [_without_quotes(remark) for remark in figure["summary"]], **places}
     return shown
 
 
@@ -127,19 +132,18 @@ _PROBES: Rule = {
     ]
 }
 _PAIR = _shown(
-    *("concept", "level", "id", "label_text", "similarity", "p_value", "verdict", "coverage_status"),
-    *("theme", "label", "name", "auroc", "leader"),
+    *("concept", "level", "id", "label_text", "similarity", "p_value", "verdict"),
+    *("theme", "label", "name", "auroc", "leader", "label_similarity"),
 )
 _SHARE = _shown("count", "of", "low", "high")
 _CHANCE: Rule = {"observed": _SHARE, **_shown("expected", "low", "high", "p_value")}
-_ENTRY = _shown("score", "bound", "recovered", "recovered_weak", "examples", "outcome")
+_ENTRY = _shown(*("score", "bound", "recovered", "recovered_weak", "untested", "examples", "outcome", "not_compared"))
 _MATCHES: Rule = {
     **_shown("taxonomy", "taxonomy_is_path", "created", "alpha", "q", "weak_concepts"),
-    **dict.fromkeys(("recovery", "recovery_weak", "unnamed_share"), _SHARE),
+    **dict.fromkeys(("recovery", "unnamed_share"), _SHARE),
     **dict.fromkeys(("matched", "weak", "untested"), _CHANCE),
     "unnamed": [_shown("concept")],
     "unexplained": [_shown("concept")],
-    "weak_by_chance": _shown("expected", "p_value"),
     "calibration": {"realised": _SHARE},
 }
 _LACK = _shown(
@@ -153,13 +157,14 @@ def _matches(manifest: Mapping[str, Any], held: Any) -> Any:
     own = held.get("examples_run") is None
     shown = {
         **redact(held, _MATCHES),
+        **dict.fromkeys(("where", "examples_run")),
         "entries": [_numbered(entry, numbers[entry["entry"]], own=own) for entry in held["entries"]],
         **{
             kind: [{**redact(pair, _PAIR), "entry": numbers[pair["entry"]]} for pair in held[kind]]
             for kind in ("pairs", "themes")
         },
     }
-    if not held.get("taxonomy_is_path", True):
+    if not held["taxonomy_is_path"]:
         shown["taxonomy"] = "tags"  # a column's name, or the conditions' names, which are the entries' names
     if "left_out_examples" in held:
         shown["left_out_examples"] = [{"entry": numbers.get(left["entry"], "?")} for left in held["left_out_examples"]]

@@ -14,6 +14,7 @@ from competency_gaps.explorer.queries.arguments import KnownWeaknesses, OneKnown
 from competency_gaps.explorer.queries.subject import Subject
 from competency_gaps.explorer.queries.values import AtMost, Number, QueryAnswer, Text300
 from competency_gaps.matching.kept_records import MatchPair
+from competency_gaps.matching.outcomes import NOT_COMPARED_WORDS
 
 LISTED = 50
 """Most lists that an answer names [ours]."""
@@ -84,8 +85,13 @@ class KnownWeaknessList(QueryAnswer):
     unnamed: list[UnnamedLine]
 
 
+_FACTS = ("performance_status", "coverage_status", "gap", "q_value", "chi_model", "chi_bench", "lift")
+"""What the run says of a concept or theme; themes have no lift and no coverage."""
+
+
 class PairLine(QueryAnswer):
-    """A concept or theme that an entry matches, and what the run says of it."""
+    """A concept or theme that an entry matches, how near its label is to the entry's description (by examples), and
+    what the run says of it."""
 
     concept: int | None
     level: str | None
@@ -95,11 +101,14 @@ class PairLine(QueryAnswer):
     p_value: Number
     verdict: str | None
     leader: int | None
+    label_similarity: Number
     performance_status: str | None
     coverage_status: str | None
     gap: Number
     q_value: Number
     chi_model: Number
+    chi_bench: Number
+    lift: Number
 
 
 class EntryExampleLine(QueryAnswer):
@@ -122,6 +131,7 @@ class KnownWeakness(QueryAnswer):
     category: str | None
     score: Number
     outcome: str
+    not_compared: str | None
     examples: int | None
     pairs: list[PairLine]
     absent: str | None
@@ -171,6 +181,7 @@ def known_weakness(subject: Subject, arguments: OneKnownWeakness) -> KnownWeakne
         number=number,
         **{name: getattr(entry, name) for name in ("entry", "description", "domain", "category", "score")},
         outcome=entry.outcome,
+        not_compared=None if entry.not_compared is None else NOT_COMPARED_WORDS[entry.not_compared],
         examples=entry.examples,
         pairs=[PairLine.model_validate(fact) for fact in _facts(subject, entry.pairs)],
         absent=examples.absent,
@@ -198,14 +209,13 @@ def _line(entry: ListedEntry, number: int) -> EntryLine:
 def _facts(subject: Subject, pairs: Sequence[MatchPair]) -> Iterator[Mapping[str, Any]]:
     """Each pair with what the run says of its concept or theme."""
     themes = subject.run.theme_results
-    names = ("performance_status", "coverage_status", "gap", "q_value", "chi_model")
     for pair in pairs:
         if pair.concept is not None:
             row = subject.concepts.row(pair.concept, named=True)
         else:
             own = None if themes is None else themes.filter(level=pair.level, id=pair.theme)
             row = {} if own is None or own.is_empty() else own.row(0, named=True)
-        yield {**vars(pair), **{name: row.get(name) for name in names}}
+        yield {**vars(pair), **{name: row.get(name) for name in _FACTS}}
 
 
 def _example(example: EntryExample) -> EntryExampleLine:

@@ -53,7 +53,12 @@ log = logging.getLogger(__name__)
 
 
 def make_app(
-    opened: Sequence[Opened], page: Mapping[str, bytes], *, port: int, endpoint: Endpoint | None = None
+    opened: Sequence[Opened],
+    page: Mapping[str, bytes],
+    *,
+    port: int,
+    endpoint: Endpoint | None = None,
+    answer_tokens: int | None = None,
 ) -> ASGIApp:
     """Make the server's application.
 
@@ -67,6 +72,8 @@ def make_app(
         The port that the server listens on; requests to another one are refused.
     endpoint
         The endpoint that answers questions; None: there is no chat.
+    answer_tokens
+        Most tokens of one step of its model; None: as many as the chat gives it.
     """
     explorer = _Explorer(opened, page, endpoint)
     names = [("/", "index.html"), *((f"/{name}", name) for name in FILES if name != "index.html")]
@@ -77,7 +84,7 @@ def make_app(
         Route("/data/{key}/{name:path}", explorer.part),
     ]
     if endpoint is not None:
-        routes.append(chat_route(opened, endpoint))
+        routes.append(chat_route(opened, endpoint, answer_tokens))
     handlers: dict[Any, Any] = {
         HTTPException: _refused,
         ChangedError: _changed,

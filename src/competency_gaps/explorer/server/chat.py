@@ -50,6 +50,15 @@ TURN_LENGTH = 8_000
 AT_ONCE = 4
 """Questions that are answered at once; others wait [ours]."""
 
+REMINDER = {
+    "role": "user",
+    "content": "You have asked no query, so nothing of this is known to be from the run. Ask a query now: answer with "
+    'tool calls alone, such as {"name": "findings", "arguments": {}}. Only if the question is not about the run, '
+    "answer it again.",
+}
+"""Follows an answer that looked nothing up; small models invent such answers."""
+REMINDED_OF = 1_000
+"""Characters of that answer that are repeated to the model: some are endless."""
 _WHERE = (
     "Questions go to {place}, and with them the last turns and the results of the queries that answer them: names, "
     "labels, numbers, pieces of prompts, responses and answers (up to 3,000 characters each), the run's settings, its "
@@ -75,7 +84,7 @@ def chat_state(endpoint: Endpoint | None) -> ChatState:
     return ChatState(configured=True, model=visible(endpoint.model), host=host, note=note)
 
 
-def chat_route(opened: Sequence[Opened], endpoint: Endpoint) -> Route:
+def chat_route(opened: Sequence[Opened], endpoint: Endpoint, answer_tokens: int | None = None) -> Route:
     """The route ``/chat``, which answers with one JSON object a line (``ChatEvent`` of the page).
 
     Parameters
@@ -84,6 +93,8 @@ def chat_route(opened: Sequence[Opened], endpoint: Endpoint) -> Route:
         The runs that questions may be about.
     endpoint
         Where the model is.
+    answer_tokens
+        Most tokens of one step of the model; None: ``ANSWER_TOKENS``.
 
     Raises
     ------
@@ -106,7 +117,7 @@ def chat_route(opened: Sequence[Opened], endpoint: Endpoint) -> Route:
 
         async def lines() -> AsyncIterator[bytes]:
             async with room:
-                async for event in converse(run, _history(asked), endpoint):
+                async for event in converse(run, _history(asked), endpoint, answer_tokens or ANSWER_TOKENS):
                     yield as_json(event) + b"\n"
 
         return StreamingResponse(lines(), media_type="application/x-ndjson")
@@ -114,7 +125,9 @@ def chat_route(opened: Sequence[Opened], endpoint: Endpoint) -> Route:
     return Route("/chat", chat, methods=["POST"])
 
 
-async def converse(run: Opened, messages: Sequence[Mapping[str, str]], endpoint: Endpoint) -> AsyncIterator[ChatEvent]:
+async def converse(
+    run: Opened, messages: Sequence[Mapping[str, str]], endpoint: Endpoint, answer_tokens: int
+) -> AsyncIterator[ChatEvent]:
     """Answer the last message.
 
     Parameters
@@ -125,6 +138,8 @@ async def converse(run: Opened, messages: Sequence[Mapping[str, str]], endpoint:
         ``role`` and ``content`` of the turns so far; the last is the question.
     endpoint
         Where the model is.
+    answer_tokens
+        Most tokens of one step of the model.
 
     Yields
     ------
@@ -132,15 +147,20 @@ async def converse(run: Opened, messages: Sequence[Mapping[str, str]], endpoint:
         Each query as soon as it has a result, then the answer or an error.
     """
     results: list[tuple[int, Any]] = []
+    reminded = False
     talk: list[dict[str, Any]] = [{"role": "system", "content": _prompt()}, *map(dict, messages)]
-    model = ChatModel(endpoint, tools())
+    model = ChatModel(endpoint, tools(), answer_tokens)
     key = read_key(endpoint.key_env)
     try:
         async with connect(endpoint, key) as client:
             for number in range(ROUNDS + 1):
                 step = await model.step(client, talk, last=number == ROUNDS)
+                if not step.calls and not results and not reminded and step.text.strip() and number < ROUNDS:
+                    reminded = True
+                    talk += [{"role": "assistant", "content": step.text[:REMINDED_OF]}, dict(REMINDER)]
+                    continue
                 if not step.calls:
-                    yield await _answer(step, results)
+                    yield await _answer(step, results, answer_tokens)
                     return
                 if number == ROUNDS:
                     raise ChatError(
@@ -189,7 +209,7 @@ def _tool_message(call: Call, event: QueryEvent) -> dict[str, Any]:
     return {"role": "tool", "tool_call_id": call.id, "content": as_json(content).decode()}
 
 
-async def _answer(step: Step, results: Sequence[tuple[int, Any]]) -> AnswerEvent:
+async def _answer(step: Step, results: Sequence[tuple[int, Any]], answer_tokens: int) -> AnswerEvent:
     """The answer with its numbers traced, as an event."""
     text = visible(step.text).strip()
     if called_in_text(text):
@@ -199,7 +219,7 @@ async def _answer(step: Step, results: Sequence[tuple[int, Any]]) -> AnswerEvent
             "--tool-call-parser."
         )
     if not text:
-        why = f"used all {ANSWER_TOKENS:,} tokens of an answer" if step.finish == "length" else "ended"
+        why = f"used all {answer_tokens:,} tokens of an answer" if step.finish == "length" else "ended"
         raise ChatError(f"The model {why} without saying anything. Ask again, or ask something narrower.")
     numbers = await anyio.to_thread.run_sync(trace, text, results)
     return AnswerEvent("answer", text, numbers, cut=step.finish == "length")

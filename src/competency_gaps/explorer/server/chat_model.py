@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from competency_gaps.errors import argument
 from competency_gaps.text import shorten, visible
 
 ANSWER_TOKENS = 4_096
-"""Most tokens of one step, thinking included [ours]."""
+"""Most tokens of one step, thinking included, where nothing else is asked for [ours]."""
 QUESTION_TOKENS = 200_000
 """Most tokens that a question may use over all of its steps [ours]."""
 _RETRIES = 2
@@ -26,6 +27,8 @@ _MOST_CALLS = 8
 """Tool calls of one step that are answered [ours]."""
 _TOOL_WORDS = ("tool", "function call", "function_call")
 _CALL_AS_TEXT = ("<tool_call>", "<|tool_call", "[TOOL_CALLS]", "<function=", "<|python_tag|>")
+_AROUND_A_CALL = re.compile(r"```(?:json|tool_call)?|</?tool_calls?>|\[TOOL_CALLS\]|[\s,;]+")
+"""What may stand around calls that are written as text."""
 NO_TOOLS = (
     "The endpoint does not support tool calls, which are needed to look anything up in the run: expected a model and "
     "a server that do. llama.cpp's server takes them with --jinja, vLLM with --enable-auto-tool-choice and a "
@@ -74,10 +77,14 @@ class ChatModel:
         Where it is; the key is read from the environment now.
     tools
         In the form of chat completions.
+    answer_tokens
+        Most tokens of one step, thinking included.
     """
 
-    def __init__(self, endpoint: Endpoint, tools: list[dict[str, Any]]) -> None:
+    def __init__(self, endpoint: Endpoint, tools: list[dict[str, Any]], answer_tokens: int = ANSWER_TOKENS) -> None:
+        self._answer_tokens = answer_tokens
         self._endpoint, self._tools = endpoint, tools
+        self._names = {str(tool["function"]["name"]) for tool in tools}
         self._key = read_key(endpoint.key_env)
         self._dialect = Dialect("none")
         self._meter = Meter(Cap(QUESTION_TOKENS), endpoint.prices)
@@ -111,7 +118,7 @@ class ChatModel:
         """One attempt; repeated at once in another form if the endpoint refuses the request's form."""
         while True:
             body = self._body(messages, last=last)
-            bound = Use(len(json.dumps(body, ensure_ascii=False)) // 3, ANSWER_TOKENS)
+            bound = Use(len(json.dumps(body, ensure_ascii=False)) // 3, self._answer_tokens)
             if not self._meter.reserve(bound):
                 raise ChatError(
                     f"This question has used {self._meter.text()}, and no more than {QUESTION_TOKENS:,} are spent on "
@@ -138,7 +145,7 @@ class ChatModel:
             "messages": messages,
             "tools": self._tools,
             "tool_choice": choice,
-            self._dialect.limit: ANSWER_TOKENS,
+            self._dialect.limit: self._answer_tokens,
         }
         if self._dialect.temperature:
             body["temperature"] = 0.0
@@ -165,10 +172,13 @@ class ChatModel:
             return Fault(self._key.hide(answer.error, short=True), again=True, maybe_paid=True), bound
         if answer.refusal is not None:
             raise ChatError(f"The model declined to answer: {visible(shorten(answer.refusal, 300))}")
+        text = answer.text or ""
         calls = _calls(whole["choices"][0]["message"])
+        if not calls and (calls := calls_in_text(text, self._names)):
+            text = ""
         prompt, completion = answer.prompt_tokens, answer.completion_tokens
         used = Use(bound.prompt if prompt is None else prompt, bound.completion if completion is None else completion)
-        return Step(answer.text or "", calls, answer.finish), used
+        return Step(text, calls, answer.finish), used
 
     def _why(self, fault: Fault) -> str:
         where = self._endpoint.base_url
@@ -181,6 +191,41 @@ class ChatModel:
         if fault.unreached:
             return f"{where} cannot be reached: {fault.reason}. Start the server there, and ask again."
         return f"{where} gave no answer: {fault.reason}. Ask again."
+
+
+def calls_in_text(text: str, names: Collection[str]) -> list[Call]:
+    """Read calls that a model wrote as its answer, as small models do whose server does not know their form.
+
+    Parameters
+    ----------
+    text
+        The answer. It counts only if it is nothing but calls: JSON objects with a ``name`` and ``arguments``, one or
+        several, bare, in a list, between fences or between tags.
+    names
+        Queries that there are.
+
+    Returns
+    -------
+    list of Call
+        Empty if the text is anything else.
+    """
+    decoder, place = json.JSONDecoder(), 0
+    calls: list[Call] = []
+    while place < len(text):
+        if around := _AROUND_A_CALL.match(text, place):
+            place = around.end()
+            continue
+        try:
+            value, place = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            return []
+        for entry in value if isinstance(value, list) else [value]:
+            name = entry.get("name") if isinstance(entry, Mapping) else None
+            given = entry.get("arguments", entry.get("parameters", {})) if name is not None else None
+            if not isinstance(name, str) or name not in names or not isinstance(given, Mapping):
+                return []
+            calls.append(Call(f"call-{len(calls)}", name, json.dumps(given)))
+    return calls[:_MOST_CALLS]
 
 
 def called_in_text(text: str) -> bool:

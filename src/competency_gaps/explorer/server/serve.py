@@ -70,7 +70,13 @@ def serve(
         taken = int(listener.getsockname()[1])
         # The application reports errors; uvicorn would log each request too.
         config = uvicorn.Config(
-            make_app(opened, page_files(), port=taken, endpoint=endpoint),
+            make_app(
+                opened,
+                page_files(),
+                port=taken,
+                endpoint=endpoint,
+                answer_tokens=None if ask is None else ask.answer_tokens,
+            ),
             log_config=None,
             log_level="critical",
             access_log=False,

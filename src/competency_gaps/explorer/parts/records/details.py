@@ -87,7 +87,7 @@ class MatchedEntry:
     """The entry's number on the page, as of ``ListedEntry``."""
     entry: str
     strength: float
-    """By labels the cosine of the texts, by examples the AUROC net of length."""
+    """By labels the cosine of the texts, by examples the AUROC at equal length."""
     verdict: str | None
     """A model's; None: not asked."""
 

@@ -9,7 +9,7 @@ from typing import Literal
 from competency_gaps.explorer.parts.records.details import ActiveConcept, Cut
 from competency_gaps.explorer.parts.records.findings import Range
 from competency_gaps.matching.kept_records import MatchPair, OutcomeRate
-from competency_gaps.matching.outcomes import Outcome
+from competency_gaps.matching.outcomes import NotCompared, Outcome
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,10 @@ class ListedEntry:
     score: float | None
     """The list's own, on its own scale."""
     outcome: Outcome
+    not_compared: NotCompared | None
+    """Why it was not compared by examples; None: it was, or by labels."""
     examples: int | None
-    """Examples that were read; None: by labels."""
+    """Examples that were read and count, one of a cluster; None: by labels."""
     pairs: Sequence[MatchPair]
     """Concepts before themes, the strongest first."""
 
@@ -42,7 +44,7 @@ class MatchedList:
     created: str
     where: str | None
     """Condition on its entries; None: all, or redacted."""
-    level: float | None
+    level: float
     """By labels, the chance that an entry which no label fits matches something; by examples, the share of the matched
     entries that may be matched by accident."""
     rates: Sequence[OutcomeRate]
@@ -84,9 +86,9 @@ class EntryExamples:
     """An entry of ``data/KEY/entry/N.json``, which holds entries N * shards.entries onwards."""
 
     number: int
-    absent: Literal["labels", "none", "redacted", "older", "gone", "changed"] | None
-    """Why no example is shown: the list was compared by labels; none was read; they are withheld; where they lie was
-    not kept; the run that read them is not there any more, or is another now. None: they are shown."""
+    absent: Literal["labels", "none", "redacted", "gone", "changed"] | None
+    """Why no example is shown: the list was compared by labels; none was read; they are withheld; the
+    run that read them is not there any more, or is another now. None: they are shown."""
     tokens: bool
     """Whether activations of single tokens are known; else only the strongest token is."""
     examples: Sequence[EntryExample]

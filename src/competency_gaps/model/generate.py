@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import torch
 
 
-_NOT_FINITE = Remark("model_failed", quotes=("the logits of its answer are not finite",))
+LOGITS_NOT_FINITE = Remark("model_failed", quotes=("the logits of its answer are not finite",))
+"""Why a prompt has no answer where its logits predict no token."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def _generate_batch(
             **options,
         )
     return [
-        _NOT_FINITE if failed else _cut(lm, row[ids.shape[1] :].to("cpu").numpy(), stop)
+        LOGITS_NOT_FINITE if failed else _cut(lm, row[ids.shape[1] :].to("cpu").numpy(), stop)
         for row, failed in zip(out, watch.failed.tolist(), strict=True)
     ]
 

@@ -277,6 +277,7 @@ def with_settings(run, **changed):
     manifest = json.loads((run.path / "manifest.json").read_text())
     manifest["settings"] |= changed
     (run.path / "manifest.json").write_text(json.dumps(manifest))
+    seal(run.path)
     return cg.open_run(run.path)
 
 

@@ -208,11 +208,7 @@ class ShardReader:
         }
         wanted = rest | doubtful
         rows = self._rows(list(wanted.values()), [asked[place] for place in wanted], advance)
-        made |= {
-            place: row
-            for place, row in zip(wanted, rows, strict=True)
-            if place in rest or row == NOT_FINITE
-        }
+        made |= {place: row for place, row in zip(wanted, rows, strict=True) if place in rest or row == NOT_FINITE}
         return self._stored(members, table, spans, made)
 
     @staticmethod

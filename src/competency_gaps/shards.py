@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,7 @@ PRUNED = "pruned.json"
 """In a folder whose shards were removed."""
 _DRAFT = ".draft"
 """End of a draft's name."""
+_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
 class Draft(NamedTuple):
@@ -138,6 +140,11 @@ class ShardFolder:
 
     def _stamp(self, name: str) -> Path:
         return self.folder / f"{name}.json"
+
+
+def is_shard_name(name: object) -> bool:
+    """Whether a name is plain: a folder may come from somebody else, and must not refer to files outside it."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def is_pruned(folder: Path) -> bool:

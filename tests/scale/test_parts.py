@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 
 import pytest
 
 import competency_gaps as cg
 from competency_gaps.activations.extract import Extractor
 from competency_gaps.errors import UserError
-from competency_gaps.runs.part import FILE, Part, parse_part
+from competency_gaps.runs.part import FILE, Part, parse_part, read_part, write_part
 from competency_gaps.stages import shard_plan
 from competency_gaps.stages.extraction import ShardReader
 from core_helpers import assert_same_run, command
@@ -78,6 +80,24 @@ def test_a_missing_part_is_named(parts, tmp_path):
     with pytest.raises(UserError, match="each once"):
         cg.merge([parts[0], parts[0]], tmp_path / "run")
     assert not (tmp_path / "run" / "manifest.json").exists()
+
+
+def test_a_part_from_a_stranger_names_no_file_outside_and_takes_no_memory(parts, tmp_path):
+    part = shutil.copytree(parts[0], tmp_path / "1")
+    record = read_part(part)
+    write_part(part, dataclasses.replace(record, part=Part(1, 10**12)))
+    with pytest.raises(UserError, match=r"parts, 2/1000000000000, .* and 999,999,999,993 more are missing"):
+        cg.merge([part], tmp_path / "run")
+    write_part(part, dataclasses.replace(record, shards=[*record.shards, "../../outside"]))
+    with pytest.raises(UserError, match=r"part\.json is damaged: it names a shard"):
+        cg.merge([part, *parts[1:]], tmp_path / "run")
+
+
+def test_a_part_may_go_on_with_smaller_batches(config, parts, straight, tmp_path):
+    cg.make_part({**config, "batch_tokens": 100}, tmp_path / "2", (2, 3))
+    joined = cg.merge([parts[0], tmp_path / "2", parts[2]], tmp_path / "run")
+    assert joined.items["response"].equals(straight.items["response"])
+    assert joined.concepts["support"].sum() > 0
 
 
 def test_a_missing_shard_is_named_and_its_part_reads_it_again(config, parts, straight, tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +24,9 @@ from competency_gaps.outcomes import Kind
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.files import RunFiles
 from competency_gaps.runs.manifest import read_manifest
-from competency_gaps.shards import is_pruned
+from competency_gaps.shards import is_pruned, is_shard_name
 from competency_gaps.text import shorten
 
-_SHARD = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _MADE_BY = {
     **{"matches": "match", "example-matches": "match", "scopes": "scope", "probes": "probe concept"},
     **{"robustness.json": "robustness", "vulnerabilities.json": "probe garak"},
@@ -378,7 +376,7 @@ def shard_names(entry: dict[str, Any]) -> list[str]:
     """
     names = list(entry["shards"])
     for name in names:
-        if not isinstance(name, str) or not _SHARD.fullmatch(name):
+        if not is_shard_name(name):
             raise UserError(
                 f"the manifest names a shard {shorten(repr(name), 80)}: expected a name such as 'b000-0000'. The run "
                 "is damaged; get a new copy from its source."

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from competency_gaps.checked import damaged, read_document, write_document
 from competency_gaps.errors import UserError
+from competency_gaps.shards import is_shard_name
 
 FILE = "part.json"
 
@@ -92,15 +93,16 @@ def read_part(folder: Path) -> PartRecord:
     try:
         known = read_document(path)
         number, of = (int(value) for value in known["part"])
-        return PartRecord(
-            check_part(Part(number, of)), [str(name) for name in known["shards"]], dict(known["settings"])
-        )
+        names = list(known["shards"])
+        if not all(map(is_shard_name, names)):
+            raise ValueError("it names a shard otherwise than 'b000-0000'")
+        return PartRecord(check_part(Part(number, of)), names, dict(known["settings"]))
     except FileNotFoundError as error:
         raise UserError(
             f"{str(folder)!r} is neither a finished part nor a finished run: run the command that makes it again; what "
             "is finished in it is kept."
         ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, OverflowError, KeyError, TypeError) as error:
         raise damaged(
             path, error, "Run the command that made the part again: it reads only what is missing."
         ) from error

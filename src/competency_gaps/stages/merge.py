@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +14,7 @@ from competency_gaps.change import settle
 from competency_gaps.checked import write_document
 from competency_gaps.config import RunConfig, as_dict, parse_config
 from competency_gaps.errors import UserError
+from competency_gaps.files import write_atomic
 from competency_gaps.harnesses.inspect.evaluate import asks_the_model
 from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
@@ -31,6 +34,10 @@ _SHARDS = (("activations", ".safetensors"), ("responses", ".parquet"))
 _GATE = ("gate.parquet", "gate.json")
 _BY_BENCHMARK = ("benchmarks", "plugins", "versions")
 """Of a plan: what depends on the benchmarks."""
+_OWN = ("out", "batch_tokens")
+"""Settings that parts need not share: a part for which memory ran out may go on with a lower ``batch_tokens``."""
+_NAMED = 6
+"""Parts that an error names."""
 
 
 class _Copy(NamedTuple):
@@ -111,19 +118,20 @@ def _joined_parts(folders: Sequence[Path]) -> _Joined:
             )
         if record.part.of != first.part.of:
             raise UserError(f"{folder} is part {record.part}, and {folders[0]} is {first.part}: expected one division.")
-    there = [record.part.number for record in records]
-    lacking = [str(Part(number, first.part.of)) for number in range(1, first.part.of + 1) if number not in there]
-    if lacking:
-        raise UserError(f"of the run's parts, {', '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} missing.")
-    if len(there) > first.part.of:
-        twice = next(record.part for record in records if there.count(record.part.number) > 1)
-        raise UserError(f"part {twice} is given twice.")
+    there = Counter(record.part.number for record in records)
+    if lacking := first.part.of - len(there):
+        absent = (str(Part(number, first.part.of)) for number in range(1, first.part.of + 1) if number not in there)
+        listed = ", ".join(islice(absent, _NAMED)) + (f" and {lacking - _NAMED:,} more" if lacking > _NAMED else "")
+        raise UserError(f"of the run's parts, {listed} {'is' if lacking == 1 else 'are'} missing.")
+    if twice := [number for number, count in there.items() if count > 1]:
+        raise UserError(f"part {Part(twice[0], first.part.of)} is given twice.")
     copies = [_Copy(folder, name, name) for folder, record in zip(folders, records, strict=True) for name in record.own]
     return _Joined(first.settings, plan, copies)
 
 
 def _fixed(record: PartRecord) -> dict[str, Any]:
-    return {key: value for key, value in record.settings.items() if key != "out"}
+    """Settings that all parts of a run share."""
+    return {key: value for key, value in record.settings.items() if key not in _OWN}
 
 
 def _joined_runs(folders: Sequence[Path]) -> _Joined:
@@ -141,8 +149,8 @@ def _joined_runs(folders: Sequence[Path]) -> _Joined:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"several of the runs hold the benchmark {', '.join(twice)}: expected different benchmarks.")
     plan = {**plans[0], **{key: _union(plans, key) for key in _BY_BENCHMARK}}
-    plan["config"] = {**plan["config"], "benchmarks": [b for one in plans for b in one["config"]["benchmarks"]]}
-    together = {key: [entry for one in settings for entry in one[key]] for key in ("benchmarks", "scores")}
+    plan["config"] = {**plan["config"], "benchmarks": [b for held in plans for b in held["config"]["benchmarks"]]}
+    together = {key: [entry for own in settings for entry in own[key]] for key in ("benchmarks", "scores")}
     return _Joined({**settings[0], **together}, plan, list(_renumbered(runs)))
 
 
@@ -152,7 +160,16 @@ def _without_benchmarks(plan: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _union(plans: Sequence[Mapping[str, Any]], key: str) -> dict[str, Any]:
-    return {name: value for plan in plans for name, value in plan[key].items()}
+    """What the plans say together; raises UserError where they differ, as in a package's version."""
+    together: dict[str, Any] = {}
+    for plan in plans:
+        for name, value in plan[key].items():
+            if together.setdefault(name, value) != value:
+                raise UserError(
+                    f"the runs differ in {key}.{name}, which is {together[name]} in one and {value} in another: make "
+                    "them with the same versions."
+                )
+    return together
 
 
 def _renumbered(runs: Sequence[RunFolder]) -> Iterator[_Copy]:
@@ -173,6 +190,7 @@ def _refuse_tasks(config: RunConfig) -> None:
 
 def _lay(joined: _Joined, folders: Sequence[Path], out: Path) -> None:
     """Put plan, gate, shards and judges' answers into the folder of the joined run, as far as they are not there."""
+    refuse_pruned(out)
     if (out / PLAN).is_file():
         if differing := plan_differences(read_plan(out), joined.plan):
             raise UserError(
@@ -182,8 +200,11 @@ def _lay(joined: _Joined, folders: Sequence[Path], out: Path) -> None:
         refuse_strangers(out)
         write_document(out / PLAN, joined.plan)
     for name in _GATE:
-        if not (out / name).is_file():
-            _take(folders[0] / name, out / name)
+        if (out / name).is_file():
+            continue
+        if not (folders[0] / name).is_file():
+            raise UserError(f"{folders[0] / name} is missing: run the command that made {str(folders[0])!r} again.")
+        _take(folders[0] / name, out / name)
     lost = []
     for sub, suffix in _SHARDS:
         (out / sub).mkdir(exist_ok=True)
@@ -217,7 +238,11 @@ def _take_answers(folders: Sequence[Path], out: Path) -> None:
 
 def _take(source: Path, target: Path) -> None:
     """Link a file, which is never changed in place, or copy it where it cannot be linked."""
+
+    def copy(part: Path) -> None:
+        shutil.copyfile(source, part)
+
     try:
         os.link(source, target)
     except OSError:
-        shutil.copy2(source, target)
+        write_atomic(target, copy)

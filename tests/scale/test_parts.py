@@ -11,8 +11,9 @@ import pytest
 import competency_gaps as cg
 from competency_gaps.activations.extract import Extractor
 from competency_gaps.errors import UserError
+from competency_gaps.model.attempts import OUT_OF_MEMORY
 from competency_gaps.runs.part import FILE, Part, parse_part, read_part, write_part
-from competency_gaps.stages import shard_plan
+from competency_gaps.stages import reading, shard_plan
 from competency_gaps.stages.extraction import ShardReader
 from core_helpers import assert_same_run, command
 
@@ -64,6 +65,13 @@ def test_parts_joined_are_the_run(parts, straight, tmp_path, monkeypatch):
     joined = cg.merge(parts[::-1], tmp_path / "run")
     assert_same_run(joined, straight)
     assert joined.manifest["gate"] == straight.manifest["gate"]
+    assert_same_run(cg.merge(parts, tmp_path / "run"), straight)
+
+
+def test_items_on_which_memory_ran_out_are_joined_as_they_are(parts, straight, tmp_path, monkeypatch):
+    """A process of its own would read them again; joining reads nothing."""
+    monkeypatch.setattr(ShardReader, "read", never)
+    monkeypatch.setattr(reading, "unreadable", lambda table: [OUT_OF_MEMORY])
     assert_same_run(cg.merge(parts, tmp_path / "run"), straight)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import competency_gaps as cg
 from competency_gaps.errors import UserError
-from core_helpers import TABLES
+from core_helpers import TABLES, shard_bytes
 
 
 @pytest.fixture
@@ -50,6 +50,18 @@ def test_a_pruned_run_is_not_read_again(pruned, tiny_config):
     with pytest.raises(UserError, match="Choose another run folder"):
         cg.run(tiny_config, pruned.path)
     assert cg.open_run(pruned.path).items.height
+
+
+@pytest.mark.parametrize("name", ["concepts.parquet", "activations/by-concept/cas.npy"])
+def test_a_damaged_run_keeps_its_rows(tiny_run, tmp_path, name):
+    """Its tables can be made anew from them."""
+    folder = shutil.copytree(tiny_run.path, tmp_path / "run")
+    raw = (folder / name).read_bytes()
+    (folder / name).write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
+    before = shard_bytes(folder)
+    with pytest.raises(UserError, match="damaged"):
+        cg.prune(folder)
+    assert shard_bytes(folder) == before
 
 
 def test_what_is_no_run_is_not_pruned(tmp_path):

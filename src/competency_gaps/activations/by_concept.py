@@ -16,7 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.lib.format import open_memmap
 
-from competency_gaps.activations.checked_array import CheckedArray, checks_of
+from competency_gaps.activations.checked_array import BLOCK, CheckedArray, checks_of
 from competency_gaps.activations.store import CasBlock
 from competency_gaps.checked import damaged, read_document, write_document
 from competency_gaps.files import no_space_left
@@ -128,6 +128,12 @@ class ByConcept:
             fault = ValueError("its arrays do not fit each other")
             raise damaged(place, fault, _AGAIN)
         self._arrays = list(arrays.values())
+
+    def check(self) -> None:
+        """Compare all arrays with their checksums; raises UserError if one is damaged."""
+        for array in self._arrays:
+            for first in range(0, len(array), BLOCK):
+                array[first : first + BLOCK]
 
     @property
     def support(self) -> np.ndarray:

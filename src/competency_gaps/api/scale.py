@@ -112,7 +112,7 @@ def prune(run: RunFolder | Path | str) -> Pruned:
     Raises
     ------
     UserError
-        If the folder is no finished run, or another process writes to it.
+        If the folder is no finished run, a table of it is damaged, or another process writes to it.
     MachineError
         If the folder cannot be written.
     """

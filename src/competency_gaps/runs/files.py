@@ -78,6 +78,12 @@ class RunFiles:
         """Check the list of checksums of the arrays of activations by concept."""
         self._check(self.base / BY_CONCEPT, BY_CONCEPT)
 
+    def check_all(self) -> None:
+        """Compare all tables of ``path`` with what its manifest says; raises UserError if one is damaged."""
+        for name, entry in (self._listed(self.path) or {}).items():
+            if (fault := fault_of(self.path / name, entry)) is not None:
+                raise self._damaged(self.path / name, fault)
+
     def is_whole(self) -> bool:
         """Whether all tables of ``path`` are what its manifest says."""
         listed = self._listed(self.path) or {}

@@ -30,7 +30,7 @@ def prune_folder(folder: Path) -> Pruned:
     Raises
     ------
     UserError
-        If the folder is no finished run, or another process writes to it.
+        If the folder is no finished run, a table of it is damaged, or another process writes to it.
     MachineError
         If the folder cannot be written.
     """
@@ -38,6 +38,9 @@ def prune_folder(folder: Path) -> Pruned:
         run = open_folder(folder)
         if "outcome" in run.manifest:
             raise UserError(f"{str(folder)!r} is an outcome of a run and has no rows: give the run's folder.")
+        # What is kept cannot be made anew without the rows.
+        run.files.check_all()
+        run.by_concept.check()
         removed, size = 0, 0
         for sub in _FOLDERS:
             # First, so that a run that is pruned in part is not taken for a damaged one.

@@ -26,7 +26,6 @@ from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.activations.tokens import lacking
 from competency_gaps.config import GenerationConfig, Span
 from competency_gaps.items.remark import Remark
-from competency_gaps.model.attempts import OUT_OF_MEMORY
 from competency_gaps.model.generate import LOGITS_NOT_FINITE
 from competency_gaps.model.likelihood import NOT_A_NUMBER
 from competency_gaps.model.prepare import PreparedItem
@@ -87,14 +86,12 @@ class ShardFiles:
         self.store = CasStore(folder / "activations", width)
 
     def finished(self, shard: Shard) -> pl.DataFrame | None:
-        """Responses of a finished shard; None: it is to be read."""
+        """Responses of a finished shard; None: it is not finished, or damaged."""
         if not (
             self.responses.is_whole(shard.name, shard.made_of) and self.store.shards.is_whole(shard.name, shard.made_of)
         ):
             return None
-        table = pl.read_parquet(self.responses.path(shard.name))
-        # Memory that was short then may be there now.
-        return None if OUT_OF_MEMORY in unreadable(table) else table
+        return pl.read_parquet(self.responses.path(shard.name))
 
     def commit(self, draft: ShardDraft) -> None:
         """Let a shard count."""

@@ -19,6 +19,7 @@ import polars as pl
 from competency_gaps.activations.store import CasStore
 from competency_gaps.errors import UserError
 from competency_gaps.items.remark import Remark
+from competency_gaps.model.attempts import OUT_OF_MEMORY
 from competency_gaps.progress import Bar, Progress
 from competency_gaps.runs.part import Part
 from competency_gaps.stages.extraction import Extraction, ShardReader, unreadable
@@ -39,6 +40,8 @@ class Task(NamedTuple):
 
     plan: BenchmarkPlan
     shard: Shard
+    again: bool = False
+    """It is finished, but memory ran out on some of its items: what was short then may be there now."""
 
 
 @dataclass
@@ -112,8 +115,8 @@ def read_missing(setting: Setting, folder: Path, engine: Engine, progress: Progr
         for plan in plans:
             for shard in plan.shards:
                 table = reader.files.finished(shard)
-                if table is None:
-                    work.missing.append(Task(plan, shard))
+                if table is None or OUT_OF_MEMORY in unreadable(table):
+                    work.missing.append(Task(plan, shard, again=table is not None))
                 else:
                     bar.skip(len(shard.members))
                     work.tried[plan.name] += len(shard.members)
@@ -145,15 +148,17 @@ class ReadPart:
 
 
 def read_nothing(work: Work) -> None:
-    """Refuse to read.
+    """Take finished shards as they are.
 
     Raises
     ------
     UserError
         If a shard is missing.
     """
-    if work.missing:
-        raise UserError(missing_line([task.shard.name for task in work.missing]))
+    if missing := [task.shard.name for task in work.missing if not task.again]:
+        raise UserError(missing_line(missing))
+    for task in work.missing:
+        work.bar.skip(len(task.shard.members))
 
 
 def missing_line(names: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from competency_gaps.config import RayWorkers, as_dict
 from competency_gaps.errors import MachineError, UserError
-from competency_gaps.stages.ray_cluster import Fit, cluster, fit, machines_of
+from competency_gaps.stages.ray_cluster import Fit, cluster, fit, machines_of, require_ray
 from competency_gaps.stages.ray_worker import Fault, Read, Ready, ShardWorker
 from competency_gaps.stages.reading import Task, Work
 from competency_gaps.stages.setting import Setting
@@ -38,18 +38,33 @@ class ReadOnRay:
 
     settings: RayWorkers
 
+    def __post_init__(self) -> None:
+        # Not only once the model is loaded and the SAE measured.
+        require_ray()
+
     def __call__(self, work: Work) -> None:
-        """Read what is missing."""
+        """Read what is missing.
+
+        Raises
+        ------
+        UserError, MachineError
+            As :meth:`Pool.read`; also if the cluster ends, or cannot be used.
+        """
         if not work.missing:
             return
         with cluster(self.settings) as ray:
-            chosen = fit(self.settings, machines_of(ray))
-            _release(work.setting)
-            pool = Pool(ray, work, chosen)
             try:
-                pool.read()
-            finally:
-                pool.stop()
+                pool = Pool(ray, work, fit(self.settings, machines_of(ray)))
+                _release(work.setting)
+                try:
+                    pool.read()
+                finally:
+                    pool.stop()
+            except (ray.exceptions.RayError, ConnectionError) as error:
+                raise MachineError(
+                    f"the Ray cluster does not answer any more: {shorten(' '.join(str(error).split()), 300)}. What is "
+                    "finished is kept: run the same command again when the cluster is back."
+                ) from error
         work.reader.files.sweep()
 
 
@@ -91,14 +106,14 @@ class Pool:
         self.queue.extend(self.work.missing)
         for _ in range(min(self.fit.workers, total)):
             self._start()
-        began, said = time.monotonic(), False
+        began, warned = time.monotonic(), False
         while len(self.done) < total:
             ready, _ = self.ray.wait([*self.loading, *self.running], num_returns=1, timeout=LOOK)
             for answer in ready:
                 self._take(answer)
             self._give()
-            if not said and not self.running and not self.done and time.monotonic() - began > _PATIENCE:
-                said = True
+            if not warned and not self.running and not self.done and time.monotonic() - began > _PATIENCE:
+                warned = True
                 self.work.progress.say("no worker has loaded the model yet: they load, or wait for room in the cluster")
 
     def stop(self) -> None:
@@ -193,7 +208,12 @@ class Pool:
 
 def _release(setting: Setting) -> None:
     """Free the driver's weights, which are not needed any more: a worker beside it loads its own."""
+    import torch
+
     modules: tuple[Any, ...] = (setting.lm.model, setting.sae.sae)
     for module in modules:
         for parameter in module.parameters():
             parameter.data = parameter.data.new_empty(0)
+    # Else this process keeps the memory of its GPU for itself.
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

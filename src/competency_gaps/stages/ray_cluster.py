@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from competency_gaps.config import RayWorkers
-from competency_gaps.errors import MissingExtraError, UserError, argument
+from competency_gaps.errors import MachineError, MissingExtraError, UserError, argument
 
 _OBJECT_STORE = 100 * 2**20
 """Bytes of the object store of a cluster that is started here: only names, counts and checksums go through it."""
@@ -23,6 +24,12 @@ class Fit(NamedTuple):
     gpus: float
 
 
+def require_ray() -> None:
+    """Raise MissingExtraError if Ray is not installed."""
+    if importlib.util.find_spec("ray") is None:
+        raise MissingExtraError("ray", "ray", "reading on several workers")
+
+
 @contextmanager
 def cluster(settings: RayWorkers) -> Iterator[Any]:
     """Ray, connected to the cluster of the settings, the program's own, or one that ends with the body.
@@ -32,14 +39,15 @@ def cluster(settings: RayWorkers) -> Iterator[Any]:
     MissingExtraError
         If Ray is not installed.
     UserError
-        If there is no cluster at the address.
+        If there is no cluster at the address, or it cannot be used, as one of another version.
+    MachineError
+        If none can be started here.
     """
     # Ray's reports to its makers, which it would send unasked.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-    except ImportError as error:
-        raise MissingExtraError("ray", "ray", "reading on several workers") from error
+    require_ray()
+    import ray
+
     if ray.is_initialized():
         yield ray
         return
@@ -49,9 +57,11 @@ def cluster(settings: RayWorkers) -> Iterator[Any]:
             ray.init(address="local", **_local(settings), **quiet)
         else:
             ray.init(address=settings.address, **quiet)
-    except (ConnectionError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+        if settings.address is None:
+            raise MachineError(f"Ray does not start on this machine: {error}") from error
         where = argument("address")
-        raise UserError(f"there is no Ray cluster at {settings.address!r} ({where}): {error}") from error
+        raise UserError(f"the Ray cluster at {settings.address!r} ({where}) cannot be used: {error}") from error
     try:
         yield ray
     finally:
@@ -85,10 +95,12 @@ def fit(settings: RayWorkers, machines: Sequence[tuple[int, float]]) -> Fit:
     Raises
     ------
     UserError
-        If the workers do not fit into the cluster.
+        If the workers do not fit into the cluster, or a worker's GPUs are no whole number above 1.
     """
     has_gpus = any(gpus > 0 for _, gpus in machines)
     gpus = settings.gpus_per_worker if settings.gpus_per_worker is not None else float(has_gpus)
+    if gpus > 1 and not gpus.is_integer():
+        raise UserError(f"{argument('gpus_per_worker')} {gpus:g}: expected a whole number, or a share below 1.")
     workers = settings.workers
     if workers is None:
         workers = _room(machines, settings.threads or 1, gpus) if gpus else sum(cores > 0 for cores, _ in machines)

@@ -65,8 +65,8 @@ class ShardWorker:
     def read(self, name: str, made_of: str) -> Read | Fault:
         """Read a shard and write a draft of it; the driver lets it count."""
         try:
-            task = self.tasks[name]
-            if task.shard.made_of != made_of:
+            task = self.tasks.get(name)
+            if task is None or task.shard.made_of != made_of:
                 raise UserError(f"on {socket.gethostname()}, shard {name} is made of other items than where it runs.")
             reasons: list[Remark] = []
 

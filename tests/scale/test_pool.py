@@ -157,6 +157,11 @@ def test_too_many_are_refused(settings, machines):
         fit(cg.RayWorkers(**settings), machines)
 
 
+def test_a_share_of_gpus_above_one_is_refused():
+    with pytest.raises(UserError, match=r"gpus_per_worker 1\.5: expected a whole number"):
+        fit(cg.RayWorkers(gpus_per_worker=1.5), [(16, 4)])
+
+
 def test_without_ray_the_command_that_installs_it_is_named(tiny_config, tmp_path, monkeypatch):
     import sys
 

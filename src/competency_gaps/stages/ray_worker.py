@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from competency_gaps.config import RunConfig, parse_config
 from competency_gaps.errors import CompetencyGapsError, UserError
+from competency_gaps.installation import versions
 from competency_gaps.items.remark import Remark
 from competency_gaps.progress import Progress
 from competency_gaps.runs.plan import FILE as PLAN
@@ -90,17 +92,23 @@ class ShardWorker:
             )
         os.chdir(self.work_folder)
         config = parse_config(RunConfig, self.settings, "configuration")
+        plan, here = read_plan(self.folder), versions()
+        # First: with another version a worker would not find the log of a task, and evaluate the task itself.
+        _refuse([f"versions.{name}" for name, version in plan["versions"].items() if here.get(name) != version], host)
         setting = set_up(config, Progress(quiet=True), None, self.folder)
-        identity = plan_identity(config, setting.extractor, setting.bos_id, setting.suite)
-        if differing := plan_differences(read_plan(self.folder), identity):
-            raise UserError(
-                f"the worker on {host} would read another run, which differs in {', '.join(differing[:6])}: expected "
-                "the same model, SAE, benchmarks and packages on all machines."
-            )
+        _refuse(plan_differences(plan, plan_identity(config, setting.extractor, setting.bos_id, setting.suite)), host)
         self.setting = setting
         self.reader = ShardReader(self.folder, setting.extractor, config.span, setting.bos_id, config.generation)
         self.tasks = {s.name: Task(plan, s) for plan in plan_suite(setting.prepared) for s in plan.shards}
         return Ready(host, os.getpid(), str(setting.lm.device))
+
+
+def _refuse(differing: Sequence[str], host: str) -> None:
+    if differing:
+        raise UserError(
+            f"the worker on {host} would read another run, which differs in {', '.join(differing[:6])}: expected "
+            "the same model, SAE, benchmarks and packages on all machines."
+        )
 
 
 def _fault(error: CompetencyGapsError) -> Fault:

@@ -160,9 +160,9 @@ def typed(arguments: Sequence[str]) -> Callable[[], None]:
 
     def action() -> None:
         from competency_gaps.cli.app import main as cgaps
-        from competency_gaps.stages import extraction
+        from competency_gaps.stages import shard_plan
 
-        extraction.SHARD_ITEMS = extraction.GENERATED_ITEMS = 8
+        shard_plan.SHARD_ITEMS = shard_plan.GENERATED_ITEMS = 8
         sys.argv = ["cgaps", *arguments]
         cgaps()
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import competency_gaps
 from competency_gaps.errors import UserError
-from competency_gaps.stages import extraction
+from competency_gaps.stages import shard_plan
 from core_helpers import assert_same_run
 
 WORDS = ("fox", "dog", "city", "France", "March", "Paris", "sum", "word", "number", "reverse")
@@ -59,8 +59,8 @@ def audited(config: dict, benchmarks: list[dict], out: Path, shard_items: int = 
         for one in benchmarks
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(extraction, "SHARD_ITEMS", shard_items)
-        patch.setattr(extraction, "GENERATED_ITEMS", shard_items)
+        patch.setattr(shard_plan, "SHARD_ITEMS", shard_items)
+        patch.setattr(shard_plan, "GENERATED_ITEMS", shard_items)
         # The gate reads all: which concepts are alive must not depend on what lies in its sample.
         sae = {**config["sae"], "gate_tokens": 100_000, "force": True}
         return competency_gaps.run({**config, "sae": sae, "benchmarks": entries, **changed}, out)

@@ -124,7 +124,7 @@ def test_wrong_ids_end_a_run_before_it_reads_anything(tiny_config, tmp_path, mon
     file = tmp_path / "scores.csv"
     pl.DataFrame({"id": ["nobody's"], "other": [1.0]}).write_csv(file)
     config = {**tiny_config, "scores": [{"path": str(file)}]}
-    monkeypatch.setattr(pipeline, "_read", read)
+    monkeypatch.setattr(pipeline, "read_suite", read)
     with pytest.raises(UserError, match="none of the 1 rows of 'other' belongs to an item"):
         cg.run(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -21,6 +21,7 @@ import torch
 from safetensors.numpy import save_file
 
 from competency_gaps.api import exemplars as api
+from competency_gaps.checked import write_document
 from competency_gaps.config import SAEConfig
 from competency_gaps.dictionary.exemplars import Exemplars, ExemplarSettings, collect, collect_exemplars, state
 from competency_gaps.dictionary.exemplars.directions import final_gain, logit_lens
@@ -377,7 +378,7 @@ def test_a_killed_pass_resumes_and_gives_the_same_files(lm, sae, stored, tmp_pat
 
 def test_another_pass_in_the_folder_is_refused(lm, sae, tmp_path):
     (tmp_path / ".exemplars").mkdir()
-    (tmp_path / ".exemplars" / "plan.json").write_text('{"tokens": 5}')
+    write_document(tmp_path / ".exemplars" / "plan.json", {"tokens": 5})
     with pytest.raises(UserError, match=r"differs in .*tokens"):
         collected(lm, sae, tmp_path)
 

@@ -235,15 +235,15 @@ def ask(subject: Subject, name: str, arguments: Any) -> dict[str, Any]:
 def _complaint(error: ValidationError, query: Query) -> str:
     """What is wrong with the arguments: those that there are none of, and the first three other faults, on one line."""
     errors = error.errors(include_url=False)
-    strange = [visible(str(fault["loc"][-1])) for fault in errors if fault["type"] == "extra_forbidden"]
+    unknown = [visible(str(fault["loc"][-1])) for fault in errors if fault["type"] == "extra_forbidden"]
     faults = []
-    if strange:
+    if unknown:
         known = ", ".join(query.arguments.model_fields) or "none"
-        faults.append(f"{query.name} has no argument {', '.join(strange)}: expected {known}. Ask again without it")
+        faults.append(f"{query.name} has no argument {', '.join(unknown)}: expected {known}. Ask again without it")
     for fault in [fault for fault in errors if fault["type"] != "extra_forbidden"][:3]:
         place = ".".join(str(part) for part in fault["loc"]) or "arguments"
-        given_ = "" if fault["type"] == "missing" else f", not {_shown(fault['input'])}"
-        faults.append(f"{place}: {fault['msg']}{given_}")
+        instead = "" if fault["type"] == "missing" else f", not {_shown(fault['input'])}"
+        faults.append(f"{place}: {fault['msg']}{instead}")
     return visible(shorten("; ".join(shorten(fault, 300) for fault in faults), 1000))
 
 

@@ -159,7 +159,8 @@ def additional(run: cg.Run, domains: list[Domain]) -> None:
         # A point's questions are too few to be divided by length and phase as well, so the scores are made net of them.
         beside = np.column_stack([domain.phase, np.log(domain.length)])
         scores = net(domain.scores, beside, strong)
-        scores = (scores - scores[strong].min()) / np.ptp(scores[strong])
+        spread = np.ptp(scores[strong])
+        scores = (scores - scores[strong].min()) / spread
         sample = domain.sample(domain.cas, np.where(strong, scores, np.nan), strata=("group",))
         found = evidence(sample, judged(run), eligible=domain.ranked)
         weak = np.flatnonzero((found.status == "weak") & (found.leader == np.arange(len(found.gap))))
@@ -168,7 +169,8 @@ def additional(run: cg.Run, domains: list[Domain]) -> None:
         for concept in weak[np.argsort(found.gap[weak])][:SHOWN]:
             value = np.asarray(domain.cas[:, [concept]].todense()).ravel() * strong
             failed = np.argsort(-(value * (1 - domain.scores)), kind="stable")[:3]
-            print(f"- {concept} {labels.get(concept) or ''}: {found.gap[concept]:+.2f}, q {found.q_value[concept]:.3f}")
+            gap = spread * found.gap[concept]
+            print(f"- {concept} {labels.get(concept) or ''}: {gap:+.2f}, q {found.q_value[concept]:.3f}")
             for i in failed:
                 print(f"  - {domain.scores[i]:.2f} {domain.items['group'][int(i)]}: {domain.texts[i][:160]!r}")
 

@@ -19,7 +19,7 @@ ALL = {
     *("--base-url", "--model", "--export", "--import", "--key-env", "--concurrency", "--timeout", "--retries"),
     *("--structured", "--price-in", "--price-out", "--max-tokens", "--max-cost", "--answer-tokens", "--again", "--yes"),
 }
-CHAT = {"--base-url", "--model", "--key-env", "--timeout"}
+CHAT = {"--base-url", "--model", "--key-env", "--timeout", "--answer-tokens"}
 
 
 def options_of(*names: str) -> set[str]:

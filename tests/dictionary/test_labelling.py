@@ -14,7 +14,13 @@ from competency_gaps.cli.app import app
 from competency_gaps.cli.options import parse_concepts
 from competency_gaps.dictionary.exemplars import Exemplar, Exemplars
 from competency_gaps.dictionary.labelling.choose import check_concepts, important
-from competency_gaps.dictionary.labelling.labeller import add_scores, label_automatically, label_rows, questions
+from competency_gaps.dictionary.labelling.labeller import (
+    add_scores,
+    label_automatically,
+    label_rows,
+    questions,
+    read_answer,
+)
 from competency_gaps.dictionary.labelling.requests import (
     LONGEST,
     active_tokens,
@@ -25,6 +31,7 @@ from competency_gaps.dictionary.labelling.requests import (
     marked,
 )
 from competency_gaps.dictionary.labelling.similarity import area_under_roc
+from competency_gaps.endpoint import Answer, Failure
 from competency_gaps.errors import UserError
 from core_helpers import command
 from fake_endpoint import question_of, serve
@@ -77,6 +84,18 @@ def test_explainer_sees_other_windows_than_the_scorer(dictionary):
     for seed in range(5):
         scored = {w["text"] for w in json.loads(detection(0, "x", exemplars, seed).request.user)["windows"]}
         assert len(scored) >= 10 and not shown & scored
+
+
+def test_a_label_that_repeats_the_instructions_is_no_label(dictionary):
+    [question] = questions(dictionary, "explain", [0])
+
+    def read(label):
+        return read_answer(question, Answer("a", "k", json.dumps({"label": label}), *[None] * 5))
+
+    for label in ("How vaccines train the immune system", "a way of talking", "function in the sentence"):
+        assert label.lower() in question.request.system.lower() and isinstance(read(label), Failure)
+    for label in ("how vaccines are made", "list", "the word copper", None):
+        assert read(label).label == label
 
 
 def test_a_scorer_cannot_count_on_half_of_the_windows(dictionary):

@@ -182,6 +182,19 @@ def test_a_server_that_answers_only_one_at_a_time_is_sent_fewer_at_once(store):
     assert "no answer within 0.6 s when 8 requests wait at once: from now on 4 are sent at a time" in said.getvalue()
 
 
+def test_a_server_that_is_too_slow_for_a_single_request_wants_more_time(store):
+    progress, said = heard()
+    with serve(lambda body, attempt: "slow") as fake:
+        ask(
+            [request(i) for i in range(2)],
+            quick(fake.url, timeout=0.1, retries=1, concurrency=1),
+            store,
+            None,
+            progress,
+        )
+    assert said.getvalue().count("though one request is sent at a time: it needs a longer") == 1
+
+
 def test_a_straggler_among_many_changes_nothing(store):
     progress, said = heard()
     with serve(lambda body, attempt: "slow" if question(body) % 20 == 0 and not attempt else "ok") as fake:

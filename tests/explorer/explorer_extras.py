@@ -164,7 +164,8 @@ def with_lists(made: Made, folder: Path) -> Made:
         row["entry"] = names[row["entry"]]
     facts = {"description": POINT, "domain": "d <b>", "category": "c", "score": 2.5}
     held["entries"][0] |= {**facts, "examples": 9, "example_rows": [*about[:4], 0, longest]}
-    held["entries"][1] |= {"description": "odd", "examples": 2, "example_rows": [5, 6]}
+    few = {"outcome": "not compared", "not_compared": "few_examples"}
+    held["entries"][1] |= {"description": "odd", "examples": 2, "example_rows": [5, 6], **few}
     held["unexplained"] = [{"concept": 4}]
     contents = [entry["content_sha256"] for entry in read_in.manifest["benchmarks"]]
     held["examples_run"] = {"path": str(read_in.path), "content_sha256": contents}

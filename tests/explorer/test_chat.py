@@ -96,6 +96,12 @@ def test_a_model_that_looks_nothing_up_is_reminded_once_and_may_write_its_call_a
     events, endpoint = talk(opened, lambda *_: ("message", {"role": "assistant", "content": "9"}, "stop", USAGE), "Hm?")
     assert [event["type"] for event in events] == ["answer"] and numbers_of(events[0]) == [("9", None)]
     assert len(endpoint.bodies) == 2
+    # One that then says nothing keeps its first answer.
+    texts = iter(["It is 7.", ""])
+    events, _ = talk(
+        opened, lambda *_: ("message", {"role": "assistant", "content": next(texts)}, "stop", USAGE), "Hm?"
+    )
+    assert [event["type"] for event in events] == ["answer"] and events[0]["text"] == "It is 7."
 
 
 @pytest.mark.parametrize(

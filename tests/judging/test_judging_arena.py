@@ -155,8 +155,8 @@ def test_position_bias_is_found_and_is_none_under_the_null() -> None:
 def test_a_judge_that_goes_by_place_is_told_from_a_coin_and_from_a_judge() -> None:
     rng = np.random.default_rng(6)
 
-    def said(places: float, merit: float, items: int = 20) -> bool:
-        """Whether it is said of a judge that takes the first place, else the better answer, else throws a coin."""
+    def said(places: float, merit: float, ties: float = 0.0, items: int = 20) -> bool:
+        """Whether it is said of a judge that ties, else takes the first place, else the better answer, else any."""
         games = []
         for _ in range(items):
             better = rng.random() < 0.5
@@ -165,12 +165,13 @@ def test_a_judge_that_goes_by_place_is_told_from_a_coin_and_from_a_judge() -> No
                 first = better == (place == 1)
                 draw = rng.random()
                 wins = True if draw < places else first if draw < places + merit else rng.random() < 0.5
-                pair.append("A>B" if wins else "B>A")
+                pair.append("A=B" if rng.random() < ties else "A>B" if wins else "B>A")
             games.append(Match(tuple(pair)))
         return arena_figures(games, draws=50)["by_place"]
 
     assert all(said(0.95, 0.0) for _ in range(20))
     assert sum(said(0.0, 0.0) for _ in range(200)) <= 16
+    assert sum(said(0.0, 0.0, ties=0.5, items=60) for _ in range(100)) <= 8, "ties are no contradiction"
     assert not any(said(0.2, 0.6) for _ in range(50))
     assert not arena_figures([Match(("A>B", None))])["by_place"]
 

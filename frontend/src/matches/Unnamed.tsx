@@ -19,7 +19,7 @@ export function Unnamed({ list }: { list: MatchedList }) {
     ? ""
     : list.by === "labels"
       ? ": what the run shows and the list does not"
-      : ": neither they nor the concepts that lead them are among the five strongest of any entry";
+      : ": neither they nor the concepts that lead them are among the confirmed ones of an entry, at most five each";
   return (
     <section aria-label="Weak concepts that no entry names">
       <h2>Weak concepts that no entry names</h2>

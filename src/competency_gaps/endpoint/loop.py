@@ -14,7 +14,7 @@ from competency_gaps.endpoint.completion import read_completion, read_json
 from competency_gaps.endpoint.endpoint import Key, connect
 from competency_gaps.endpoint.faults import MOVED, STOPS, Dialect, Fault, fault_of
 from competency_gaps.endpoint.request import Answer, Request
-from competency_gaps.errors import UserError
+from competency_gaps.errors import UserError, argument
 from competency_gaps.progress import Bar
 from competency_gaps.text import plural, shorten
 
@@ -50,6 +50,7 @@ class RequestLoop:
         self._dialect = Dialect(endpoint.structured)
         self._at_once = endpoint.concurrency
         self._late = self._in_time = 0
+        self._said_slow = False
         self._todo = self._unanswered(requests)
         self._keys: dict[str, str] = {}
         self._twins: dict[str, list[str]] = {}
@@ -209,14 +210,17 @@ class RequestLoop:
         """Halve how many requests are in flight if many of those sent so come too late; a few stragglers are usual."""
         late = isinstance(outcome, Fault) and outcome.late
         self._late += late
-        self._in_time += not late
-        if late and self._at_once > 1 and self._late >= 2 and self._late > MANY_LATE * (self._late + self._in_time):
-            before, self._at_once, self._late, self._in_time = self._at_once, self._at_once // 2, 0, 0
+        self._in_time += isinstance(outcome, Answer)
+        if not late or self._late < 2 or self._late <= MANY_LATE * (self._late + self._in_time):
+            return
+        slow = f"{self._endpoint.base_url} often gives no answer within {self._endpoint.timeout:g} s"
+        before, self._at_once, self._late, self._in_time = self._at_once, max(1, self._at_once // 2), 0, 0
+        if before > 1:
             verb = "is" if self._at_once == 1 else "are"
-            self._say(
-                f"{self._endpoint.base_url} often gives no answer within {self._endpoint.timeout:g} s when {before} "
-                f"requests wait at once: from now on {self._at_once} {verb} sent at a time."
-            )
+            self._say(f"{slow} when {before} requests wait at once: from now on {self._at_once} {verb} sent at a time.")
+        elif not self._said_slow:
+            self._said_slow = True
+            self._say(f"{slow}, though one request is sent at a time: it needs a longer {argument('timeout')}.")
 
     async def _pause(self) -> bool:
         """Wait as long as the endpoint asked to, for whichever request; False: the loop ends."""

@@ -82,9 +82,10 @@ def arena_figures(
         None without a win and a loss), ``position_bias`` (how much more often than half the first place wins, ties
         half; from items with both games) are each ``{value, low, high}`` with a 95% interval, items being independent,
         or None. ``tie_rate`` and ``failure_rate`` (of games asked) are shares; ``agreement`` is the share of items
-        with both games in which the same side wins or both are ties, ``by_place`` whether that is less than a coin's
-        (:func:`goes_by_place`). ``style`` has the win rate at equal style, and
-        the coefficients; a rate of None comes with the games of the ``rarer`` outcome and how many are ``needed``.
+        with both games in which the same side wins or both are ties, ``by_place`` whether the judge goes by the place
+        of an answer: the bias is clear, and its orders agree less often than a coin's (:func:`goes_by_place`).
+        ``style`` has the win rate at equal style, and the coefficients; a rate of None comes with the games of the
+        ``rarer`` outcome and how many are ``needed``.
     """
     asked = sum(sum(match.asked) for match in matches)
     counted = [match for match in matches if match.counts(one_game)]
@@ -146,12 +147,15 @@ def _position(matches: Sequence[Match]) -> dict[str, Any]:
     share = mean(first.mean(axis=1))
     bias = None if share is None else share.scaled(1.0, -0.5)
     # In the other order the same side wins if the first place has the opposite result.
-    agreeing = int((first[:, 0] == 1 - first[:, 1]).sum())
+    agreeing = first[:, 0] == 1 - first[:, 1]
+    decisive = (first != 0.5).all(axis=1)
     return {
         "both_games": len(first),
         "position_bias": _estimate_fields(bias),
-        "agreement": agreeing / len(first) if len(first) else None,
-        "by_place": goes_by_place(agreeing, len(first)),
+        "agreement": float(agreeing.mean()) if len(first) else None,
+        "by_place": bias is not None
+        and not bias.low <= 0 <= bias.high
+        and goes_by_place(int(agreeing[decisive].sum()), int(decisive.sum())),
     }
 
 
@@ -161,9 +165,9 @@ def goes_by_place(agreeing: int, items: int) -> bool:
     Parameters
     ----------
     agreeing
-        Items in both of whose games the same side wins, or both are ties.
+        Items in both of whose games the same side wins.
     items
-        Items with both games.
+        Items with a win in both games. Ties do not count: a coin that ties often agrees less often as well.
     """
     return bool(items and binomtest(agreeing, items, 0.5, alternative="less").pvalue <= PLACE_LEVEL)
 

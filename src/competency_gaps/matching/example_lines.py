@@ -80,7 +80,8 @@ def _verdict(row: dict[str, Any]) -> str:
 def _unexplained(matching: ExampleMatching) -> Iterator[str]:
     table = matching.unexplained
     yield f"weak concepts that no entry names: {table.height:,} of {matching.weak_concepts:,}"
-    yield f"    neither they nor the concepts that lead them are among the {CHOSEN} strongest of any entry"
+    least = f"at most {CHOSEN} each"
+    yield f"    neither they nor the concepts that lead them are among the confirmed ones of an entry, {least}"
     for row in table.head(SHOWN).iter_rows(named=True):
         yield f"    {row['concept']:>7}  {short_line(row['label'] or 'no label', LABEL_LIMIT)}{_verdict(row)}"
         yield f"             strongest in {short_line(', '.join(row['items']), 60)}"

@@ -14,7 +14,7 @@ from competency_gaps.text import decimal, integer, magnitude, percent, plural, s
 
 ENTRIES = 100
 """Entries of a list that are shown [ours]."""
-PAIRS = 5
+CONCEPTS, THEMES = 3, 2
 """Concepts and themes of an entry that are shown [ours]."""
 UNNAMED = 20
 """Weak concepts that no entry names, as many as are shown [ours]."""
@@ -100,7 +100,9 @@ def _strength(entry: KeptEntry) -> float:
 
 def _rows(run: RunFolder, kept: KeptList, entry: KeptEntry) -> Iterator[EntryRow]:
     """A row per concept and theme, the strongest first; one row where nothing matches."""
-    pairs: Sequence[MatchPair | None] = entry.pairs[:PAIRS] or [None]
+    concepts = [pair for pair in entry.pairs if pair.concept is not None][:CONCEPTS]
+    themes = [pair for pair in entry.pairs if pair.concept is None][:THEMES]
+    pairs: Sequence[MatchPair | None] = [*concepts, *themes] or [None]
     for pair in pairs:
         own = None if pair is None else [pair.strength, pair.label_similarity][: len(_STRENGTH[kept.by])]
         concept = None if pair is None or pair.concept is None else run.concepts.row(pair.concept, named=True)

@@ -72,6 +72,8 @@ def questions(
 def read_answer(question: LabelQuestion, answer: Answer) -> requests.Explanation | float | Failure:
     """Read an answer: an explanation, or a score in [0, 1] of the label in question."""
     parsed = parse(answer, ANSWERS[question.step])
+    if isinstance(parsed, requests.Explanation) and requests.repeats_instructions(parsed.label or ""):
+        return Failure("the label is one of the examples in the instructions")
     if isinstance(parsed, (Failure, requests.Explanation)):
         return parsed
     numbers = parsed.active if isinstance(parsed, requests.Detection) else getattr(parsed, "right", [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +22,7 @@ from competency_gaps.text import shorten, visible
 OPEN, CLOSE = "«", "»"
 MARKED = 0.3
 """Tokens with at least this share of a window's highest activation are marked."""
+_WORD = re.compile(r"\w+")
 LONGEST = 600
 """Characters of a window that are shown, marks included."""
 
@@ -217,6 +219,12 @@ def prompt(name: str) -> str:
 def label_of(answer: Explanation) -> str | None:
     """The label to store; None: the explainer abstained."""
     return clean_label(answer.label) if answer.label is not None else None
+
+
+def repeats_instructions(label: str) -> bool:
+    """Whether a label of several words stands in the explainer's instructions: small models copy their examples."""
+    words = _WORD.findall(label.lower())
+    return len(words) > 1 and f" {' '.join(words)} " in f" {' '.join(_WORD.findall(prompt('explain').lower()))} "
 
 
 def balanced_accuracy(question: LabelQuestion, numbers: Sequence[int]) -> float | None:

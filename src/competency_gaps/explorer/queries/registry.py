@@ -224,7 +224,7 @@ def ask(subject: Subject, name: str, arguments: Any) -> dict[str, Any]:
         parsed = query.arguments.model_validate({} if arguments is None else arguments)
         answer = query.function(subject, parsed).model_dump(exclude_unset=True)
     except ValidationError as error:
-        return {"error": _complaint(error)}
+        return {"error": _complaint(error, query)}
     except UserError as error:
         return {"error": visible(shorten(str(error), 1000))}
     if query.foreign:
@@ -232,15 +232,19 @@ def ask(subject: Subject, name: str, arguments: Any) -> dict[str, Any]:
     return bounded(answer)
 
 
-def _complaint(error: ValidationError) -> str:
-    """What is wrong with the arguments, the first three faults on one line."""
-    faults = [
-        f"{'.'.join(str(part) for part in fault['loc']) or 'arguments'}: {fault['msg']}, not {_shown(fault['input'])}"
-        if fault["type"] != "missing"
-        else f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
-        for fault in error.errors(include_url=False)
-    ]
-    return visible(shorten("; ".join(shorten(fault, 300) for fault in faults[:3]), 1000))
+def _complaint(error: ValidationError, query: Query) -> str:
+    """What is wrong with the arguments: those that there are none of, and the first three other faults, on one line."""
+    errors = error.errors(include_url=False)
+    unknown = [visible(str(fault["loc"][-1])) for fault in errors if fault["type"] == "extra_forbidden"]
+    faults = []
+    if unknown:
+        known = ", ".join(query.arguments.model_fields) or "none"
+        faults.append(f"{query.name} has no argument {', '.join(unknown)}: expected {known}. Ask again without it")
+    for fault in [fault for fault in errors if fault["type"] != "extra_forbidden"][:3]:
+        place = ".".join(str(part) for part in fault["loc"]) or "arguments"
+        instead = "" if fault["type"] == "missing" else f", not {_shown(fault['input'])}"
+        faults.append(f"{place}: {fault['msg']}{instead}")
+    return visible(shorten("; ".join(shorten(fault, 300) for fault in faults), 1000))
 
 
 def _shown(value: object) -> str:

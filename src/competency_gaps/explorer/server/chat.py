@@ -147,18 +147,25 @@ async def converse(
         Each query as soon as it has a result, then the answer or an error.
     """
     results: list[tuple[int, Any]] = []
-    reminded = False
+    before: Step | None = None
     talk: list[dict[str, Any]] = [{"role": "system", "content": _prompt()}, *map(dict, messages)]
     model = ChatModel(endpoint, tools(), answer_tokens)
     key = read_key(endpoint.key_env)
     try:
         async with connect(endpoint, key) as client:
             for number in range(ROUNDS + 1):
-                step = await model.step(client, talk, last=number == ROUNDS)
-                if not step.calls and not results and not reminded and step.text.strip() and number < ROUNDS:
-                    reminded = True
+                try:
+                    step = await model.step(client, talk, last=number == ROUNDS)
+                except ChatError:
+                    if before is None or results:
+                        raise
+                    step = before
+                if not step.calls and not results and before is None and step.text.strip():
+                    before = step
                     talk += [{"role": "assistant", "content": step.text[:REMINDED_OF]}, dict(REMINDER)]
                     continue
+                if not step.calls and not step.text.strip() and not results:
+                    step = before or step
                 if not step.calls:
                     yield await _answer(step, results, answer_tokens)
                     return

@@ -20,6 +20,7 @@ from competency_gaps.dictionary.labelling.labeller import (
     label_rows,
     questions,
     read_answer,
+    take_answers,
 )
 from competency_gaps.dictionary.labelling.requests import (
     LONGEST,
@@ -84,6 +85,24 @@ def test_explainer_sees_other_windows_than_the_scorer(dictionary):
     for seed in range(5):
         scored = {w["text"] for w in json.loads(detection(0, "x", exemplars, seed).request.user)["windows"]}
         assert len(scored) >= 10 and not shown & scored
+
+
+def test_a_scorer_that_names_every_window_stores_nothing(dictionary):
+    labels = [(concept, f"the word {word}") for concept, word in enumerate(WORDS)]
+    dictionary.add_labels(label_rows(dictionary, labels, "explained", "me", "test"))
+    asked = list(questions(dictionary, "detection", None))
+
+    def answers(chosen) -> dict:
+        texts = {one.request.id: json.dumps({"active": chosen(one)}) for one in asked}
+        return {id: Answer(id, "k", text, *[None] * 5) for id, text in texts.items()}
+
+    before = dictionary.labels()
+    for chosen in (lambda one: list(range(1, len(one.truth) + 1)), lambda one: []):
+        with pytest.raises(UserError, match=r"each of 5 scores is exactly 0\.5"):
+            take_answers(dictionary, asked, answers(chosen), "m", "test")
+        assert dictionary.labels().equals(before)
+    right = answers(lambda one: [number for number, active in enumerate(one.truth, 1) if active])
+    assert take_answers(dictionary, asked, right, "m", "test").stored == 5
 
 
 def test_a_label_that_repeats_the_instructions_is_no_label(dictionary):

@@ -22,6 +22,8 @@ from competency_gaps.errors import UserError, argument
 from competency_gaps.progress import Progress
 from competency_gaps.text import shorten, visible
 
+FEWEST_SCORES = 5
+"""So many scores of exactly 0.5 and no other tell that a scorer does not read."""
 AUTOMATIC = "words of exemplars"
 """Explainer of automatic labels."""
 
@@ -119,7 +121,7 @@ def take_answers(
     Raises
     ------
     UserError
-        If a label's explainer is not known; nothing is stored.
+        If a label's explainer is not known, or every score is exactly that of chance; nothing is stored.
     """
     taken = Taken()
     labels: defaultdict[str, list[tuple[int, str | None]]] = defaultdict(list)
@@ -139,12 +141,22 @@ def take_answers(
             labels[explainer_of(answer, explainer)].append((question.concept, label))
         else:
             scores.append((question.concept, str(question.label), read))
+    _check_scorer(scores)
     taken.stored = sum(map(len, labels.values())) - taken.abstained + len(scores)
     for who, rows in labels.items():
         dictionary.add_labels(label_rows(dictionary, rows, "explained", who, source))
     if scores:
         add_scores(dictionary, step, scores)
     return taken
+
+
+def _check_scorer(scores: Sequence[tuple[int, str, float]]) -> None:
+    """Refuse a scorer that names all windows or none, whatever the label: each of its scores is exactly 0.5."""
+    if len(scores) >= FEWEST_SCORES and all(score == 0.5 for _, _, score in scores):
+        raise UserError(
+            f"each of {len(scores)} scores is exactly 0.5, as of a model that names every window or none: they say "
+            "nothing of the labels, and none is stored. Expected a scorer that reads the windows: ask another model."
+        )
 
 
 def label_rows(

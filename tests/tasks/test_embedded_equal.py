@@ -12,7 +12,7 @@ import competency_gaps
 from competency_gaps.embedded import embedded_model
 from competency_gaps.errors import UserError
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 ITEMS = 200
 MODEL = "embedded:smollm2-135m-instruct"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from competency_gaps.endpoint.endpoint import Endpoint
 
 MANY_LATE = 0.25
-"""Share of late answers above which fewer requests are sent at once."""
+"""Share of late answers above which fewer requests are sent at once [ours]."""
 
 
 class RequestLoop:

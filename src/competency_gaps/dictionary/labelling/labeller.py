@@ -23,7 +23,7 @@ from competency_gaps.progress import Progress
 from competency_gaps.text import shorten, visible
 
 FEWEST_SCORES = 5
-"""So many scores of exactly 0.5 and no other tell that a scorer does not read."""
+"""So many scores, each exactly 0.5, say that a scorer does not read the windows [ours]."""
 AUTOMATIC = "words of exemplars"
 """Explainer of automatic labels."""
 

@@ -84,7 +84,7 @@ def test_bad_questions_are_errors_that_say_what_was_expected(hostile: Made):
         ("top_concepts", {"status": "\u202efeeble"}, "'weak', 'strong'"),
         ("find_items", {"benchmark": "summs"}, "Did you mean 'sums'?"),
         ("no_such_tool", {}, "expected one of findings, finding, overview"),
-        ("overview", {"run": "run"}, "Extra inputs"),
+        ("overview", {"run": "run"}, "no argument run: expected none"),
     ]
 
     async def conversation(client):

@@ -26,7 +26,7 @@ from competency_gaps.demo import demo_config
 from competency_gaps.model.speed import fast_bfloat16, matmul_speed
 from competency_gaps.progress import Progress
 from competency_gaps.stages.estimate import estimate_reading
-from competency_gaps.stages.extraction import ExtractionStage
+from competency_gaps.stages.reading import read_here, read_suite
 from competency_gaps.stages.setting import Setting, set_up
 
 
@@ -63,12 +63,9 @@ def measure(dtype: str, limit: int) -> None:
 
 def read(setting: Setting) -> float:
     """Seconds of the reading stage."""
-    config = setting.config
-    with tempfile.TemporaryDirectory() as folder, Progress(quiet=True).stage("reading") as bar:
-        stage = ExtractionStage(Path(folder), setting.extractor, config.span, setting.bos_id, config.generation)
+    with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()
-        for name, items in setting.prepared.items():
-            stage.run(name, items, bar)
+        read_suite(setting, Path(folder), read_here, Progress(quiet=True))
         return time.perf_counter() - begin
 
 

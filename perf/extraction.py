@@ -28,9 +28,9 @@ from competency_gaps.embedded import DEMO_CONFIG
 from competency_gaps.model.batches import pad
 from competency_gaps.model.forward import read_hook
 from competency_gaps.progress import Progress
-from competency_gaps.stages.extraction import SHARD_ITEMS, shards
 from competency_gaps.stages.inputs import item_input
 from competency_gaps.stages.setting import Setting, set_up
+from competency_gaps.stages.shard_plan import SHARD_ITEMS, cut_shards
 
 PACKED_LENGTH = 256
 
@@ -98,7 +98,7 @@ def floor(setting: Setting, items: list[ItemTokens]) -> None:
 
 def ours(setting: Setting, items: list[ItemTokens]) -> None:
     """The pipeline's extraction, shard by shard."""
-    for group in shards([len(item.ids) for item in items], SHARD_ITEMS):
+    for group in cut_shards([len(item.ids) for item in items], SHARD_ITEMS):
         part = [items[i] for i in group]
         setting.extractor.block(part, setting.extractor.rows(part, lambda _: None))
 

@@ -30,9 +30,9 @@ from competency_gaps.embedded import DEMO_CONFIG
 from competency_gaps.items.policy import Continuations
 from competency_gaps.model.respond import PromptRequest, respond
 from competency_gaps.progress import Progress
-from competency_gaps.stages.extraction import SHARD_ITEMS, shards
 from competency_gaps.stages.inputs import item_input
 from competency_gaps.stages.setting import Setting, set_up
+from competency_gaps.stages.shard_plan import SHARD_ITEMS, cut_shards
 
 OPTIONS = 4
 
@@ -91,7 +91,7 @@ def sample(setting: Setting, count: int) -> tuple[list[PromptRequest], list[Item
 
 def ours(setting: Setting, asked: list[PromptRequest], read: list[ItemTokens] | None) -> None:
     """Run the pipeline's pass shard by shard; with ``read``, it also makes CAS rows."""
-    for group in shards([len(question.tokens.ids) for question in asked], SHARD_ITEMS):
+    for group in cut_shards([len(question.tokens.ids) for question in asked], SHARD_ITEMS):
         sequences = None if read is None else [read[i] for i in group]
         tap = None if sequences is None else SpanTap(setting.extractor, sequences)
         respond(
@@ -101,6 +101,7 @@ def ours(setting: Setting, asked: list[PromptRequest], read: list[ItemTokens] | 
             config=setting.config.generation,
             token_budget=setting.config.batch_tokens,
             advance=lambda _: None,
+            attempts=setting.extractor.attempts,
             tap=tap,
         )
         if tap is not None and sequences is not None:
@@ -124,7 +125,7 @@ def two_steps(setting: Setting, backend, asked: list[PromptRequest], read: list[
         for text in question.request.texts  # type: ignore[union-attr]
     ]
     backend.loglikelihood(requests, disable_tqdm=True)
-    for group in shards([len(sequence.ids) for sequence in read], SHARD_ITEMS):
+    for group in cut_shards([len(sequence.ids) for sequence in read], SHARD_ITEMS):
         part = [read[i] for i in group]
         setting.extractor.block(part, setting.extractor.rows(part, lambda _: None))
 

@@ -10,6 +10,7 @@ import polars as pl
 from synthetic_rows import HOSTILE, World
 
 from competency_gaps.dictionary import label_table
+from competency_gaps.dictionary.document import write_tables
 from competency_gaps.dictionary.folder import write_dictionary
 from competency_gaps.dictionary.themes.store import write_themes
 
@@ -34,8 +35,8 @@ def write_synthetic_dictionary(
     named = pl.col("theme") >= 0
     themes = themes.with_columns(pl.when(named).then(pl.col(c)) for c in ("theme", "subtheme", "x", "y"))
     write_themes(folder, themes, _names(themes, words, rng))
-    _tokens(len(world.theme), words, rng).write_parquet(folder / "logits.parquet")
-    _similar(world, rng).write_parquet(folder / "similar.parquet")
+    tokens, similar = _tokens(len(world.theme), words, rng), _similar(world, rng)
+    write_tables(folder, {"logits.parquet": tokens.write_parquet, "similar.parquet": similar.write_parquet})
 
 
 def _labels(world: World, words: np.ndarray, rng: np.random.Generator) -> pl.DataFrame:

@@ -38,7 +38,7 @@ from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.sample import item_sample, item_strata
 from competency_gaps.sae.reference import SURFACE, Reference
-from competency_gaps.stages.naming import name_run
+from competency_gaps.stages.naming import InPlace, name_run
 from competency_gaps.stages.results import write_items
 from competency_gaps.stages.tables import Collected, make_tables
 
@@ -161,7 +161,8 @@ def _write_tables(
     sae = _sae(width)
     write_synthetic_dictionary(folder / "dictionary", sae, world, words, rng)
     manifest = _manifest(config, sae, items, shards, tables.evidence)
-    manifest["dictionary"] = name_run(RunFolder(folder, manifest), open_dictionary(folder / "dictionary"))
+    dictionary = open_dictionary(folder / "dictionary")
+    manifest["dictionary"] = name_run(RunFolder(folder, manifest), dictionary, InPlace(folder))
     _say("labels and themes")
     write_findings(RunFolder(folder, manifest))
     write_manifest(folder, manifest)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +78,61 @@ def shard_bytes(folder: Path) -> dict[str, bytes]:
     """Every shard of a run folder by its place."""
     files = [p for sub in ("responses", "activations") for p in (folder / sub).rglob("*") if p.is_file()]
     return {str(p.relative_to(folder)): p.read_bytes() for p in files}
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from competency_gaps.lock import hold
+with hold(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def held_elsewhere(folder: Path):
+    """Another process that holds a folder while the body runs."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+    )
+    try:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def without_tokens(file: Path) -> None:
+    """Write a shard again as earlier versions did, without activations of tokens."""
+    from safetensors.numpy import load_file, save_file
+
+    from competency_gaps.shards import ShardFolder
+
+    kept = {name: values for name, values in load_file(file).items() if not name.startswith("act_")}
+    ShardFolder(file.parent, file.suffix).write(file.stem, lambda part: save_file(kept, part))
+
+
+def seal(folder: Path) -> None:
+    """Record a run's tables and manifest as they are, after a test has changed them by hand."""
+    from competency_gaps.runs.manifest import write_manifest
+
+    held = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    write_manifest(folder, {key: value for key, value in held.items() if key not in ("checksum", "schema_version")})
+
+
+def seal_dictionary(folder: Path) -> None:
+    """Record a dictionary's tables as they are, after a test has written them by hand."""
+    from competency_gaps.checked import entry_of, write_document
+
+    held = json.loads((folder / "dictionary.json").read_text(encoding="utf-8"))
+    tables = [*folder.glob("*.parquet"), *folder.glob("pool.safetensors")]
+    write_document(folder / "dictionary.json", {**held, "files": {path.name: entry_of(path) for path in tables}})
 
 
 TABLES = ("items", "concepts", "concept_benchmarks", "benchmarks", "overlap")

@@ -50,6 +50,7 @@ def main() -> None:
         config=config.generation,
         token_budget=config.batch_tokens,
         advance=lambda _: None,
+        attempts=setting.extractor.attempts,
     )
     values = {"ours": np.asarray([response.output.logprobs for response in found])}
     pairs = [(question.text, text) for question in asked for text in question.request.texts]

@@ -25,7 +25,8 @@ from competency_gaps.api.make import (
     run,
 )
 from competency_gaps.api.run import Rows, Run
-from competency_gaps.config import AskConfig
+from competency_gaps.api.scale import make_part, merge, prune
+from competency_gaps.config import AskConfig, RayWorkers
 from competency_gaps.errors import CompetencyGapsError, UserError
 from competency_gaps.evidence import suite_evidence as evidence
 from competency_gaps.items.item import Item
@@ -45,6 +46,7 @@ __all__ = [
     "Output",
     "Policy",
     "Progress",
+    "RayWorkers",
     "Remark",
     "Rows",
     "Run",
@@ -64,11 +66,14 @@ __all__ = [
     "load_sae",
     "log",
     "make_exemplars",
+    "make_part",
     "make_themes",
     "measure_reference",
+    "merge",
     "open_run",
     "policy",
     "probe_with_garak",
+    "prune",
     "run",
     "source",
 ]

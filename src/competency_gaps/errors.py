@@ -12,11 +12,20 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from competency_gaps.text import shorten
+
 _SPELLING: ContextVar[Callable[[str], str]] = ContextVar("_SPELLING", default=str)
 
 
+MESSAGE_LIMIT = 10_000
+"""Most characters of a message: it may quote what a file holds."""
+
+
 class CompetencyGapsError(Exception):
-    """Base class of all errors that this package raises on purpose."""
+    """Base class of all errors that this package raises on purpose; a message beyond ``MESSAGE_LIMIT`` is cut."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(shorten(message, MESSAGE_LIMIT))
 
 
 class UserError(CompetencyGapsError):

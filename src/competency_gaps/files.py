@@ -56,7 +56,7 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
             mode = stat.S_IMODE(part.stat().st_mode)
             write(part)
             part.chmod(mode)
-            with part.open("rb") as handle:
+            with part.open("r+b") as handle:  # Windows puts nothing on the disk that is open for reading alone
                 os.fsync(handle.fileno())
             part.replace(path)
         except BaseException:

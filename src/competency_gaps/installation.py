@@ -26,6 +26,7 @@ PURPOSES = {
     "explore": "cgaps explore and cgaps mcp",
     "hub": "benchmarks of the Hugging Face hub",
     "reasoning-gym": "families of generated tasks that need more packages, some compiled; the others need nothing",
+    "ray": "cgaps run --engine ray: several workers, on one or many machines",
     "robustness": "cgaps robustness",
     "dictionary": "cgaps themes, match and scope: labels compared by meaning",
     "label": "models over an endpoint (labels, judges), published labels",

@@ -1,21 +1,44 @@
 """Results written piece by piece, so that a killed run goes on where it stood.
 
-A shard is a file and, written after it, a small JSON file with its checksum. A shard without
-checksum was being written when the run was killed; one that does not match it was damaged. Both
-are computed again, the second with a warning.
+A shard is a file and, written after it, a small JSON file with its checksum: its stamp. A shard without one was being
+written when the run was killed; one that does not match it was damaged. Both are computed again, the second with a
+warning.
+
+Several processes may write shards into one folder, even the same shard: each writes a draft, a file with a name of its
+own, and the one process that holds the folder lets a draft count by giving it the shard's name and a stamp.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import re
+import secrets
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
+from competency_gaps.checked import digest
 from competency_gaps.errors import UserError
-from competency_gaps.files import sha256, write_atomic, write_json
+from competency_gaps.files import write_atomic, write_json
 
 log = logging.getLogger(__name__)
+
+
+PRUNED = "pruned.json"
+"""In a folder whose shards were removed."""
+_DRAFT = ".draft"
+"""End of a draft's name."""
+_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+
+
+class Draft(NamedTuple):
+    """A shard that was written but does not count yet."""
+
+    file: str
+    """Its name in the folder."""
+    sha256: str
+    """Of the bytes that were written."""
 
 
 class ShardFolder:
@@ -31,10 +54,28 @@ class ShardFolder:
 
     def write(self, name: str, write: Callable[[Path], None], made_of: str = "") -> None:
         """Write a shard, then its checksum and what it was made of."""
-        path = self.path(name)
-        self._stamp(name).unlink(missing_ok=True)
+        self.commit(name, self.draft(name, write), made_of)
+
+    def draft(self, name: str, write: Callable[[Path], None]) -> Draft:
+        """Write a shard that does not count yet."""
+        path = self.folder / f".{name}.{secrets.token_hex(8)}{self.suffix}{_DRAFT}"
         write_atomic(path, write)
-        write_json(self._stamp(name), {"sha256": sha256(path), "made_of": made_of})
+        return Draft(path.name, digest(path))
+
+    def commit(self, name: str, draft: Draft, made_of: str = "") -> None:
+        """Let a draft count as the shard; an older one is replaced."""
+        self._stamp(name).unlink(missing_ok=True)
+        (self.folder / draft.file).replace(self.path(name))
+        write_json(self._stamp(name), {"sha256": draft.sha256, "made_of": made_of})
+
+    def forget(self, draft: Draft) -> None:
+        """Remove a draft."""
+        (self.folder / draft.file).unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove all drafts, whose writers were killed."""
+        for left in self.folder.glob(f".*{_DRAFT}*"):
+            left.unlink(missing_ok=True)
 
     def is_whole(self, name: str, made_of: str = "") -> bool:
         """Whether a shard is there, undamaged and made of this input; if not so, it is removed, with a warning."""
@@ -43,7 +84,7 @@ class ShardFolder:
             return False
         try:
             known = json.loads(stamp.read_text(encoding="utf-8"))
-            same_bytes, same_input = sha256(path) == known["sha256"], known["made_of"] == made_of
+            same_bytes, same_input = digest(path) == known["sha256"], known["made_of"] == made_of
         except (ValueError, KeyError, TypeError):
             same_bytes = same_input = False
         if same_bytes and same_input:
@@ -53,6 +94,29 @@ class ShardFolder:
         path.unlink()
         stamp.unlink()
         return False
+
+    def check(self, name: str) -> Path:
+        """Compare a finished shard with its checksum, once in a process; gives its place.
+
+        Raises
+        ------
+        UserError
+            If the shard or its checksum is missing, or they do not match.
+        """
+        path, stamp = self.path(name), self._stamp(name)
+        refuse_pruned(path)
+        try:
+            known = json.loads(stamp.read_text(encoding="utf-8"))["sha256"]
+            if digest(path) == known:
+                return path
+            why = "its content does not match its checksum"
+        except OSError as error:
+            why = f"{Path(error.filename or path).name}: {error.strerror}"
+        except (ValueError, KeyError, TypeError):
+            why = f"{stamp.name}, which holds its checksum, cannot be read"
+        raise UserError(
+            f"{path} is missing or damaged: {why}. Run 'cgaps run' on the folder again: it computes this shard anew."
+        )
 
     def checksum(self, name: str) -> str:
         """SHA-256 of a shard as it was put down; of the file as it is, where its stamp is missing or damaged.
@@ -68,7 +132,30 @@ class ShardFolder:
         try:
             return str(json.loads(self._stamp(name).read_text(encoding="utf-8"))["sha256"])
         except (OSError, ValueError, KeyError, TypeError):
-            return sha256(path)
+            return digest(path)
+
+    def files(self, name: str) -> tuple[Path, Path]:
+        """A shard's file and its stamp."""
+        return self.path(name), self._stamp(name)
 
     def _stamp(self, name: str) -> Path:
         return self.folder / f"{name}.json"
+
+
+def is_shard_name(name: object) -> bool:
+    """Whether a name is plain: a folder may come from somebody else, and must not refer to files outside it."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+
+def is_pruned(folder: Path) -> bool:
+    """Whether the shards of a folder were removed to save space."""
+    return (folder / PRUNED).is_file()
+
+
+def refuse_pruned(shard: Path) -> None:
+    """Raise UserError if a shard is not there because it was removed to save space."""
+    if is_pruned(shard.parent):
+        raise UserError(
+            f"{shard} was removed by 'cgaps prune', and this needs the rows of single items. Make the run again in "
+            "another folder, or take a copy of it from before."
+        )

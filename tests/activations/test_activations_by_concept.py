@@ -13,6 +13,7 @@ from competency_gaps.activations.by_concept import ByConcept, write_by_concept
 from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.store import make_block
 from competency_gaps.errors import UserError
+from core_helpers import seal
 
 WIDTH = 9
 
@@ -50,7 +51,7 @@ def test_every_value_is_where_a_loop_puts_it(tmp_path):
 def test_an_empty_copy_is_read_and_a_missing_one_is_refused(tmp_path):
     write_by_concept(tmp_path, lambda: [(0, make_block(np.zeros(0, np.int64), [], [], [], WIDTH))], WIDTH)
     assert len(ByConcept(tmp_path).column(3).item) == 0
-    with pytest.raises(UserError, match="missing or damaged"):
+    with pytest.raises(UserError, match=r"checks\.json is damaged: No such file"):
         ByConcept(tmp_path / "elsewhere")
 
 
@@ -71,6 +72,7 @@ def test_a_shard_of_a_foreign_manifest_leads_nowhere_else(tmp_path, tiny_run, na
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["benchmarks"][0]["shards"][0] = name
     (folder / "manifest.json").write_text(json.dumps(manifest))
+    seal(folder)
     run = open_run(folder)
     benchmark = manifest["benchmarks"][0]["name"]
     for ask in (lambda: run.item_rows, lambda: run.token_activations(0, [0]), lambda: run.cas(benchmark)):

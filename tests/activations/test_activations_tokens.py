@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 import safetensors
 import torch
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 import competency_gaps
 from competency_gaps.activations.by_item import ShardIndex
@@ -19,7 +20,8 @@ from competency_gaps.activations.tokens import TokenReader
 from competency_gaps.config import SAEConfig
 from competency_gaps.errors import UserError
 from competency_gaps.sae import load_sae
-from core_helpers import loaded, shard_bytes, tokens_of_range
+from competency_gaps.shards import ShardFolder
+from core_helpers import loaded, shard_bytes, tokens_of_range, without_tokens
 from sae_helpers import INFERENCE, LATENTS, WIDTH, build
 
 KEPT = ("act_ptr", "act_counts", "act_tokens", "act_values")
@@ -128,19 +130,14 @@ def copied(tiny_run, tmp_path):
     return tmp_path / "run"
 
 
-def strip(file) -> None:
-    """A shard as it is without ``keep_token_activations``."""
-    save_file({name: value for name, value in load_file(file).items() if name not in KEPT}, file)
-
-
 def test_shards_without_them_still_open(tiny_run, copied):
     files = sorted((copied / "activations").glob("*.safetensors"))
-    strip(files[0])
+    without_tokens(files[0])
     mixed = competency_gaps.open_run(copied)
     quiz, sums = mixed.token_activations(5, [0, 40])
     assert quiz is None and sums is not None and mixed.has_token_activations
     for file in files[1:]:
-        strip(file)
+        without_tokens(file)
     old = competency_gaps.open_run(copied)
     assert not old.has_token_activations and old.token_activations(5, [0, 40]) == [None, None]
     assert np.array_equal(old.cas("quiz").toarray(), tiny_run.cas("quiz").toarray())
@@ -252,7 +249,8 @@ def test_nothing_at_all(tmp_path):
     assert none["act_ptr"].tolist() == [0] and all(len(none[name]) == 0 for name in KEPT[1:])
     silent = token_row(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
     assert token_tensors([silent], [np.arange(3)], 3)["act_ptr"].tolist() == [0, 0]
-    assert TokenReader(ShardIndex({}, 0)).read(0, []) == [] and not TokenReader(ShardIndex({}, 0)).any()
+    reader = TokenReader(ShardIndex(ShardFolder(Path("nowhere"), ".safetensors"), [], np.zeros(0, bool)))
+    assert reader.read(0, []) == [] and not reader.any()
 
 
 @pytest.mark.parametrize("pooling_", ["mean", "max"])

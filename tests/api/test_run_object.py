@@ -13,6 +13,7 @@ import pytest
 
 import competency_gaps as cg
 from competency_gaps.errors import UserError
+from core_helpers import seal
 
 
 @pytest.fixture
@@ -139,6 +140,7 @@ def test_what_the_commands_do_the_run_does(tiny_run, tmp_path, monkeypatch):
         performance_status=pl.lit("typical"),
     )
     concepts.write_parquet(folder / "concepts.parquet")
+    seal(folder)
     run = cg.open_run(folder)
     assert [verdict["code"] for verdict in run.robustness()["verdicts"]] and (folder / "robustness.json").is_file()
     assert run.report() == folder / "report.html" and "<html" in run.report().read_text()

@@ -13,7 +13,7 @@ import pytest
 from competency_gaps.findings import write_findings
 from competency_gaps.registry import POLICIES
 from competency_gaps.runs.open import open_folder
-from core_helpers import ROOT
+from core_helpers import ROOT, seal
 
 CELLS = json.loads((ROOT / "examples" / "tour.ipynb").read_text(encoding="utf-8"))["cells"]
 
@@ -25,6 +25,7 @@ def labelled(tiny_run, tmp_path):
     shutil.copytree(tiny_run.path, folder)
     concepts = pl.read_parquet(folder / "concepts.parquet").with_columns(label=pl.format("sign {}", "concept"))
     concepts.write_parquet(folder / "concepts.parquet")
+    seal(folder)
     write_findings(open_folder(folder))
     return folder
 

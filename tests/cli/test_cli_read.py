@@ -12,7 +12,7 @@ from test_cli_core import call
 
 import competency_gaps
 from competency_gaps.cli import app as application
-from core_helpers import command
+from core_helpers import command, seal
 
 LABELS = {0: "prime numbers", 1: "numbers that are prime", 2: "subprime \x1b[31m loans", 3: "capital cities"}
 
@@ -41,6 +41,7 @@ def named(tiny_run, tmp_path_factory):
         q_value=pl.when(number > 3).then(pl.lit(0.01)).otherwise(pl.col("q_value")),
     )
     table.write_parquet(folder / "concepts.parquet")
+    seal(folder)
     return competency_gaps.open_run(folder)
 
 

@@ -155,6 +155,7 @@ def test_overrides(file):
         ("benchmarks.first.limit=3", "a number from 0 to 1, found 'first'"),
         ("model.name.x=3", "'name' holds a plain value"),
         ("span=[", "not valid YAML"),
+        ("span=2026-99-99", "not valid YAML"),
     ],
 )
 def test_wrong_overrides(file, override, says):

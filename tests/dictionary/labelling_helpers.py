@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.dictionary.folder import Dictionary, open_dictionary, write_dictionary
+from core_helpers import seal_dictionary
 
 WORDS = ("copper", "violin", "glacier", "senator", "yeast")
 """Concept i fires on word i, and on nothing else."""
@@ -44,4 +45,5 @@ def hand_made(folder: Path, word_of=lambda i: WORDS[i]) -> Dictionary:
     pl.DataFrame(
         {"concept": range(WIDTH), "promoted": promoted, "suppressed": promoted}, schema_overrides={"concept": pl.Int32}
     ).write_parquet(folder / "logits.parquet")
+    seal_dictionary(folder)
     return open_dictionary(folder)

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from competency_gaps.checked import write_document
+from competency_gaps.dictionary.document import SCHEMA_VERSION
 from competency_gaps.dictionary.folder import DictionaryIdentity, check_same_sae, read_dictionary, write_dictionary
 from competency_gaps.errors import UserError
 
@@ -15,7 +17,7 @@ SAE = {"name": "release/a", "d_sae": 64, "hook_name": "blocks.1.hook_resid_post"
 def test_what_is_written_is_read(tmp_path):
     folder = tmp_path / "new" / "dictionary"
     write_dictionary(folder, SAE, {"name": "m"}, {"top": 20, "share": float("nan")})
-    assert json.loads((folder / "dictionary.json").read_text())["schema_version"] == 1
+    assert json.loads((folder / "dictionary.json").read_text())["schema_version"] == SCHEMA_VERSION
     assert read_dictionary(folder) == DictionaryIdentity(SAE, {"name": "m"}, {"top": 20, "share": None})
 
 
@@ -59,19 +61,23 @@ def test_weights_decide_and_names_only_without_them(change, same):
 @pytest.mark.parametrize(
     ("content", "named"),
     [
-        ('{"schema_version": 2, "sae": {}}', "schema_version 2"),
-        ('{"schema_version": 1, "sae": {"name"', "damaged"),
+        ('{"schema_version": 99, "sae": {}}', "schema_version 99"),
+        ('{"schema_version": 2, "sae": {"name"', "damaged"),
+        ('{"schema_version": 2, "sae": {}}', "damaged: it has no checksum"),
         ('{"sae": {}}', "damaged"),
         ("[]", "damaged"),
         ("[" * 100_000, "damaged"),
-        ('{"schema_version": 1, "sae": []}', "sae"),
-        ('{"schema_version": 1}', "sae Input should be a valid dictionary"),
-        ('{"schema_version": 1, "sae": {}, "model": "m"}', "model"),
+        ({"sae": []}, "sae"),
+        ({}, "sae Input should be a valid dictionary"),
+        ({"sae": {}, "model": "m"}, "model"),
         ("\udcff\udcfe", "damaged"),
     ],
 )
 def test_damaged_and_newer_files_are_refused(tmp_path, content, named):
-    (tmp_path / "dictionary.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+    if isinstance(content, dict):
+        write_document(tmp_path / "dictionary.json", {"schema_version": SCHEMA_VERSION, **content})
+    else:
+        (tmp_path / "dictionary.json").write_bytes(content.encode("utf-8", "surrogateescape"))
     with pytest.raises(UserError, match=named):
         read_dictionary(tmp_path)
 

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ import torch
 from safetensors.numpy import save_file
 
 from competency_gaps.api import exemplars as api
+from competency_gaps.checked import write_document
 from competency_gaps.config import SAEConfig
 from competency_gaps.dictionary.exemplars import Exemplars, ExemplarSettings, collect, collect_exemplars, state
 from competency_gaps.dictionary.exemplars.directions import final_gain, logit_lens
@@ -36,7 +38,7 @@ from competency_gaps.sae import load_sae
 from competency_gaps.sae.pair import LoadedPair
 from competency_gaps.sae.training.texts import cut_pieces
 from competency_gaps.shards import ShardFolder
-from core_helpers import loaded
+from core_helpers import loaded, seal
 from sae_helpers import INFERENCE, build
 
 TEXTS = [
@@ -376,7 +378,7 @@ def test_a_killed_pass_resumes_and_gives_the_same_files(lm, sae, stored, tmp_pat
 
 def test_another_pass_in_the_folder_is_refused(lm, sae, tmp_path):
     (tmp_path / ".exemplars").mkdir()
-    (tmp_path / ".exemplars" / "plan.json").write_text('{"tokens": 5}')
+    write_document(tmp_path / ".exemplars" / "plan.json", {"tokens": 5})
     with pytest.raises(UserError, match=r"differs in .*tokens"):
         collected(lm, sae, tmp_path)
 
@@ -445,6 +447,9 @@ def test_a_pass_at_another_hook_or_start_is_refused(lm, sae, tmp_path, text_file
             call(at_hook(lm, sae, other), out, texts=[text_file])
     with pytest.raises(UserError, match=r"differs in bos_id\."):
         call(LoadedPair(lm, sae, first.hook, 0), out, texts=[text_file])
+    changed = replace(lm, identity={**lm.identity, "content_sha256": "0" * 64})
+    with pytest.raises(UserError, match=r"differs in model\."):
+        call(at_hook(changed, sae, "blocks.2.hook_resid_post"), out, texts=[text_file])
     call(first, out, texts=[text_file])
     assert json.loads((out / "dictionary.json").read_text())["exemplars"]["hook_name"] == "blocks.2.hook_resid_post"
 
@@ -457,6 +462,7 @@ def test_a_pass_over_a_run_that_was_made_again_is_refused(lm, sae, tmp_path, tin
         call(pair, out, run=run, progress=Stopping(0))
     manifest = json.loads((run / "manifest.json").read_text())
     (run / "manifest.json").write_text(json.dumps({**manifest, "span": "prompt"}))
+    seal(run)
     with pytest.raises(UserError, match=r"differs in span\."):
         call(pair, out, run=run)
     (run / "manifest.json").write_text(json.dumps(manifest))

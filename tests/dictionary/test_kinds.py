@@ -16,6 +16,7 @@ from competency_gaps.dictionary.kinds import LatentFacts, kind_counts, kinds_of,
 from competency_gaps.explorer.opened import comparable, open_runs
 from competency_gaps.findings.answer_parts import kinds_sentence
 from competency_gaps.stages.outcomes import made_outcomes
+from core_helpers import seal
 
 NOTHING = float("nan")
 
@@ -81,6 +82,7 @@ def run(tiny_run, tmp_path):
         ranked=pl.col("alive") & ~token,
     )
     table.write_parquet(folder / "concepts.parquet")
+    seal(folder)
     return cg.open_run(folder)
 
 
@@ -139,6 +141,7 @@ def test_coverage_without_any_score_is_read_with_all_kinds(run):
     path = run.path / "items.parquet"
     items = pl.read_parquet(path).with_columns(score=pl.lit(None, pl.Float64))
     items.write_parquet(path)
+    seal(run.path)
     every = cg.open_run(run.path).with_all_kinds()
     assert every.concepts["ranked"].sum() > run.concepts["ranked"].sum() > 0
     assert (every.concepts["ranked"] == every.concepts["alive"]).all() and every.concepts["q_value"].null_count() == 64

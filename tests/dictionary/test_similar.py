@@ -17,7 +17,7 @@ from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.progress import Progress
 from competency_gaps.sae import load_sae
 from competency_gaps.sae.pair import LoadedPair
-from core_helpers import loaded
+from core_helpers import loaded, seal_dictionary
 from sae_helpers import build
 
 EMBEDDED = "embedded:smollm2-135m-instruct-l15-8k"
@@ -97,6 +97,7 @@ def test_a_damaged_table_is_named(tmp_path, fault):
     parts = {"fewer": table.head(2), "turned": table.reverse(), "other": table.drop("concept")}
     path = tmp_path / directions.SIMILAR
     parts.get(fault, table).write_parquet(path)
+    seal_dictionary(tmp_path)
     if fault == "cut":
         path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(UserError, match=r"similar\.parquet is damaged.*--logits-only"):

@@ -13,6 +13,7 @@ from competency_gaps.dictionary.label_table import write_label_table
 from competency_gaps.dictionary.labelling import labeller
 from competency_gaps.dictionary.labelling.similarity import FILE, score_by_embedding
 from competency_gaps.progress import Progress
+from core_helpers import seal_dictionary
 
 LABELS = ("copper", "glacier", "glacier", None, "yeast")
 """The second is wrong; the fourth concept has none."""
@@ -52,6 +53,7 @@ def dictionary(tmp_path):
         window=pl.when(negative).then(((pl.col("concept") + 1) % 5) * 50 + pl.col("rank")).otherwise("window")
     )
     shared.with_columns(pl.col("window").cast(pl.Int32)).write_parquet(path)
+    seal_dictionary(made.folder)
     rows = [(i, label) for i, label in enumerate(LABELS)]
     made.add_labels(labeller.label_rows(made, rows, "explained", "someone", None))
     return made
@@ -127,6 +129,7 @@ def test_what_changed_since_is_scored_again(change, dictionary, embedder):
     if change == "exemplars":
         path = dictionary.folder / "windows.parquet"
         pl.read_parquet(path).with_columns(text=pl.col("text") + " end").write_parquet(path)
+        seal_dictionary(dictionary.folder)
     elif change == "label":
         dictionary.add_labels(labeller.label_rows(dictionary, [(0, "violin")], "explained", "someone", None))
     elif change == "score":

@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
+from competency_gaps.checked import with_checksum
 from competency_gaps.endpoint import Answer, AnswerStore
 from competency_gaps.errors import MachineError, UserError
 
@@ -87,9 +88,8 @@ def test_errors_are_not_kept(tmp_path):
 )
 def test_a_damaged_or_foreign_file_is_refused_and_left_alone(tmp_path, line):
     path = tmp_path / "answers.jsonl"
-    data = (
-        json.dumps(asdict(answer(1))).encode() + b"\n" + line + b"\n" + json.dumps(asdict(answer(2))).encode() + b"\n"
-    )
+    first, last = (json.dumps(with_checksum(asdict(answer(number)))).encode() + b"\n" for number in (1, 2))
+    data = first + line + b"\n" + last
     path.write_bytes(data)
     with pytest.raises(UserError, match=r"answers\.jsonl', line 2: .*delete the line"):
         AnswerStore(path)
@@ -132,3 +132,19 @@ def test_a_full_disk_leaves_the_store_whole(tmp_path, monkeypatch):
     assert store.path.read_bytes() == before and store.get("key2") is None
     store.add(answer(3))
     assert AnswerStore(store.path).get("key3") == answer(3) and len(AnswerStore(store.path)) == 2
+
+
+def test_an_answer_that_was_changed_on_the_disk_is_not_taken(tmp_path):
+    store = AnswerStore(tmp_path / "answers.jsonl")
+    for number in range(3):
+        store.add(answer(number))
+    lines = store.path.read_bytes().splitlines(keepends=True)
+    changed = lines[1].replace(b'"key1"', b'"key9"')
+    assert changed != lines[1]
+    store.path.write_bytes(lines[0] + changed + lines[2])
+    with pytest.raises(UserError, match=r"line 2: its content does not match its checksum.*delete the line"):
+        AnswerStore(store.path)
+    held = {key: value for key, value in json.loads(lines[1]).items() if key != "checksum"}
+    store.path.write_bytes(lines[0] + json.dumps(held).encode() + b"\n" + lines[2])
+    with pytest.raises(UserError, match="line 2: it has no checksum"):
+        AnswerStore(store.path)

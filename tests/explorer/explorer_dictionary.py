@@ -13,6 +13,7 @@ from competency_gaps.dictionary.label_text import clean_label
 from competency_gaps.dictionary.themes.cluster import ThemeTree
 from competency_gaps.dictionary.themes.names import ThemeNames
 from competency_gaps.dictionary.themes.store import name_table, theme_table, write_themes
+from core_helpers import seal_dictionary
 
 WIDTH = 96
 HOSTILE = (
@@ -74,6 +75,7 @@ def write_dictionary_folder(folder: Path, *, themes: bool, labels: bool) -> None
             "cosine": pl.Series([[0.75, 0.5]] * WIDTH, dtype=pl.List(pl.Float32)),
         }
     ).write_parquet(folder / "similar.parquet")
+    seal_dictionary(folder)
 
 
 def _labels() -> pl.DataFrame:

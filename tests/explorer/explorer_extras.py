@@ -13,7 +13,9 @@ import polars as pl
 from explorer_runs import SECRETS, Made
 
 import competency_gaps as cg
+from competency_gaps.checked import write_document
 from competency_gaps.runs.scores import Scored, add_scores
+from core_helpers import seal, seal_dictionary
 
 WINDOW = "the cat <b>sat\u202e on a mat"
 PROBE = {
@@ -32,10 +34,10 @@ def with_extras(made: Made, folder: Path) -> Made:
     dictionary = shutil.copytree(made.dictionary, folder / "dictionary")
     add_exemplars(dictionary)
     verdict = {"code": "split_halves", "outcome": "few", "tone": "open", "numbers": {}}
-    (run / "robustness.json").write_text(json.dumps({"seed": 0, "verdicts": [verdict]}))
+    write_document(run / "robustness.json", {"seed": 0, "verdicts": [verdict]})
     probe = {"concept": 2, "label": "sums", **PROBE}
     (run / "probes" / "one").mkdir(parents=True)
-    (run / "probes" / "one" / "verdicts.json").write_text(json.dumps({"criterion": {}, "concepts": [probe]}))
+    write_document(run / "probes" / "one" / "verdicts.json", {"criterion": {}, "concepts": [probe]})
     add_match(run)
     add_words(run)
     return Made(run, dictionary)
@@ -82,6 +84,7 @@ def rescored(made: Made, folder: Path) -> Made:
     fails = items["prompt"].str.contains("family") & (pl.Series(range(items.height)) % 5 != 0)
     score = pl.when(fails & pl.col("score").is_not_null()).then(0.0).otherwise("score")
     items.with_columns(score=score).write_parquet(run / "items.parquet")
+    seal(run)
     return Made(run, made.dictionary)
 
 
@@ -96,6 +99,7 @@ def add_words(run: Path) -> None:
     trend = {"covariate": "length", "first": 0.9, "last": 0.1, "categories": None, "share": 0.3, "p": 0.001}
     within["trends"] = [{**trend, "controlled": True}]
     (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    seal(run)
 
 
 def by_labels(
@@ -128,7 +132,7 @@ def add_match(run: Path) -> None:
     pairs = [{**pair, "concept": 5}, {**pair, "level": "theme", "id": 5}]
     held = by_labels("/home/someone/secret folder/list.yaml", [{"entry": "e1", "description": "sums <b>"}], pairs)
     (run / "matches").mkdir()
-    (run / "matches" / "list.json").write_text(json.dumps(held))
+    write_document(run / "matches" / "list.json", held)
 
 
 TAGS = ("roman", "odd")
@@ -165,8 +169,9 @@ def with_lists(made: Made, folder: Path) -> Made:
     held["unexplained"] = [{"concept": 4}]
     contents = [entry["content_sha256"] for entry in read_in.manifest["benchmarks"]]
     held["examples_run"] = {"path": str(read_in.path), "content_sha256": contents}
+    del held["checksum"]
     held["taxonomy"], held["where"] = "/home/someone/secret folder/points.jsonl", "score < 5"
-    (run.path / "example-matches" / "points.json").write_text(json.dumps(held), encoding="utf-8")
+    write_document(run.path / "example-matches" / "points.json", held)
     return Made(run.path, made.dictionary)
 
 
@@ -185,3 +190,4 @@ def add_exemplars(dictionary: Path) -> None:
             "activations": pl.Series([[0.0, 0.5, 0.0, 0.0, 2.0], [0.0, 3.0]], dtype=pl.List(pl.Float32)),
         }
     ).write_parquet(dictionary / "exemplars.parquet")
+    seal_dictionary(dictionary)

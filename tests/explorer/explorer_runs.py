@@ -21,7 +21,7 @@ from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.findings import write_findings
 from competency_gaps.items.item import SourceReport
 from competency_gaps.items.remark import DTYPE, Remark
-from competency_gaps.runs.manifest import write_manifest
+from competency_gaps.runs.manifest import changing_run, write_manifest
 from competency_gaps.runs.open import open_folder
 from competency_gaps.sae.reference import SURFACE, Reference
 from competency_gaps.stages.naming import name_finished_run, name_run
@@ -85,7 +85,9 @@ def hostile_run(folder: Path, *, themes: bool = True, labels: bool = True, seed:
     if themes or labels:
         name_finished_run(run, dictionary)
     else:
-        name_run(open_folder(run), None)
+        with changing_run(run) as change:
+            name_run(open_folder(run), None, change)
+            change.commit(dictionary=None)
     write_findings(open_folder(run))
     return Made(run, dictionary)
 

@@ -11,7 +11,6 @@ import polars as pl
 import pytest
 from explorer_extras import add_exemplars, add_match
 from explorer_runs import SECRETS, WIDTH, excited
-from safetensors.numpy import load_file, save_file
 
 from competency_gaps import open_run
 from competency_gaps.dictionary.folder import open_dictionary
@@ -22,6 +21,7 @@ from competency_gaps.explorer.parts.coactive import coactive
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.records.plain import plain
 from competency_gaps.explorer.parts.redacted import RedactedDictionary, RedactedRun
+from core_helpers import seal, seal_dictionary, without_tokens
 
 
 def concept_details(*arguments):
@@ -157,7 +157,7 @@ def test_a_run_without_activations_of_tokens(hostile, tmp_path):
     folder = tmp_path / "old"
     shutil.copytree(hostile.run, folder)
     for file in (folder / "activations").glob("*.safetensors"):
-        save_file({name: values for name, values in load_file(file).items() if not name.startswith("act_")}, file)
+        without_tokens(file)
     for detail in concept_details(Context(open_run(folder), "a"), range(WIDTH)):
         assert all(use["tokens"] is None for uses in detail["items"].values() for use in uses)
         assert detail["promoted"] is detail["similar"] is detail["exemplars"] is None
@@ -201,6 +201,7 @@ def test_the_shown_label_is_as_the_run_knows_it(hostile, tmp_path):
     table = pl.read_parquet(folder / "labels.parquet")
     # The dictionary was scored anew since the run was named.
     table.with_columns(score=pl.lit(0.31), scored_by=pl.lit("fuzzing")).write_parquet(folder / "labels.parquet")
+    seal_dictionary(folder)
     run = open_run(hostile.run)
     compared = 0
     for detail in concept_details(Context(run, "a", open_dictionary(folder)), range(WIDTH)):
@@ -279,5 +280,6 @@ def test_a_table_of_benchmarks_that_is_cut_is_damaged(hostile, tmp_path):
     table = pl.read_parquet(run / "concept_benchmarks.parquet")
     for damaged in (table.head(-1), table.sort("concept", maintain_order=True)):
         damaged.write_parquet(run / "concept_benchmarks.parquet")
+        seal(run)
         with pytest.raises(UserError, match="in order"):
             concept_details(Context(open_run(run), "a"), range(1, 2))

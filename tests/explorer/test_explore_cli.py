@@ -26,6 +26,7 @@ from competency_gaps.explorer import page_files as page_module
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.server import serve
 from competency_gaps.installation import install_command
+from core_helpers import seal
 
 SECRET = "sk-a-secret-that-nobody-may-see"
 
@@ -223,4 +224,5 @@ def _copied_manifest(run: Path, to: Path, weights: str | None = None) -> Path:
     if weights:
         manifest["sae"]["weights_sha256"] = weights
     (to / "manifest.json").write_text(json.dumps(manifest))
+    seal(to)
     return to

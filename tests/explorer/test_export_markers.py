@@ -12,11 +12,12 @@ from explorer_extras import PROBE, by_labels, with_extras
 from explorer_runs import NAMES
 from test_export import _contents, page  # noqa: F401 - a page that stands for the built one
 
+from competency_gaps.checked import write_document
 from competency_gaps.explorer.export import export
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts.redacted import RedactedRun
-from competency_gaps.files import write_json
 from competency_gaps.items.remark import Remark
+from core_helpers import seal, seal_dictionary
 
 MARK = re.compile(r"zq[a-p]+zq")
 STAYS = frozenset(
@@ -115,6 +116,7 @@ def marked(modelled, tmp_path_factory):
             )
         table.write_parquet(file)
     _mark_manifest(made.run / "manifest.json", mark)
+    seal(made.run)
     _mark_documents(made.run, mark)
     for file in made.dictionary.rglob("*.parquet"):
         table = pl.read_parquet(file)
@@ -127,6 +129,7 @@ def marked(modelled, tmp_path_factory):
             table.with_columns(
                 text=pl.Series([marked_text]), ends=pl.Series([shifted], dtype=table.schema["ends"])
             ).write_parquet(file)
+    seal_dictionary(made.dictionary)
     return open_runs([made.run], made.dictionary), markers.of
 
 
@@ -175,21 +178,23 @@ def _mark_manifest(path, mark) -> None:
 def _mark_documents(run, mark) -> None:
     numbers = {"against": mark("robustness.against"), "new": [mark("robustness.new_number")]}
     verdict = {"code": "against", "outcome": "few", "tone": "open", "numbers": numbers}
-    write_json(run / "robustness.json", {"verdicts": [{**verdict, "note": mark("robustness.field")}]})
+    write_document(run / "robustness.json", {"verdicts": [{**verdict, "note": mark("robustness.field")}]})
     probe = {"concept": 2, "label": mark("probes.label"), **PROBE, "note": mark("probes.new_field")}
-    write_json(run / "probes" / "one" / "verdicts.json", {"concepts": [probe]})
+    write_document(run / "probes" / "one" / "verdicts.json", {"concepts": [probe]})
     pair = {"entry": mark("matches.entry"), "label_text": mark("matches.label"), "similarity": 0.75, "p_value": 0.01}
     entry = {"entry": pair["entry"], "description": mark("matches.description"), "new": mark("matches.entry_field")}
     entry |= {"domain": mark("matches.domain"), "category": mark("matches.category")}
     taxonomy = f"/home/{mark('matches.folder')}/{mark('matches.taxonomy')}"
     held = by_labels(taxonomy, [entry], [{**pair, "concept": 5, "verdict": None}])
-    write_json(run / "matches" / "list.json", {**held, "where": mark("matches.where"), "new": mark("matches.field")})
+    write_document(
+        run / "matches" / "list.json", {**held, "where": mark("matches.where"), "new": mark("matches.field")}
+    )
     _mark_points(run, mark)
     row = {"label": mark("scopes.label"), "similarity": 0.7, "p_value": 0.001, "chi_bench_elsewhere": None}
     rows = [{**row, "verdict": None, "concept": 30, "in_scope": True, "coverage_status": "missing"}]
     counts = {name: {"count": 1} for name in ("covered", "under", "missing")}
     scope = {"benchmark": NAMES[1], "clauses": [mark("scopes.typed")], "alpha": 0.01, "bound": 0.6}
-    write_json(run / "scopes" / "x.json", {**scope, **counts, "rows": rows})
+    write_document(run / "scopes" / "x.json", {**scope, **counts, "rows": rows})
 
 
 def _mark_points(run, mark) -> None:
@@ -215,11 +220,11 @@ def _mark_points(run, mark) -> None:
         "left_out_examples": [{"entry": texts["entry"], "reason": mark("points.reason")}],
         "examples_run": {"path": f"/home/{mark('points.run')}", "content_sha256": [mark("points.content")]},
     }
-    write_json(run / "example-matches" / "points.json", held)
+    write_document(run / "example-matches" / "points.json", held)
     # Conditions on the run's items: their names are the entries' names, and one of the examples is of another entry.
     conditions = {"taxonomy": mark("conditions.names"), "taxonomy_is_path": False, "examples_run": None}
     other = [{"entry": mark("conditions.other"), "reason": "excluded"}]
-    write_json(run / "example-matches" / "conditions.json", held | conditions | {"left_out_examples": other})
+    write_document(run / "example-matches" / "conditions.json", held | conditions | {"left_out_examples": other})
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["whole", "redacted"])

@@ -11,15 +11,16 @@ from explorer_runs import NAMES
 from test_export import _contents, page  # noqa: F401 - a page that stands for the built one
 from typer.testing import CliRunner
 
+from competency_gaps.checked import write_document
 from competency_gaps.cli.app import app
 from competency_gaps.explorer.export import export, read_part
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts import Context, Parts
 from competency_gaps.explorer.parts.settings import PRIVATE, without_judge
 from competency_gaps.explorer.queries import Subject, ask
-from competency_gaps.files import write_json
 from competency_gaps.items.remark import Remark
 from competency_gaps.matching.clauses import clauses
+from core_helpers import seal
 
 JUDGE = ("judge.intern.example", "SECRET_KEY_NAME")
 """Of the judge, what no export and no answer holds: its host, and where its key is."""
@@ -52,17 +53,18 @@ def private(hostile, tmp_path_factory):
         "own": {"policy": "own", "summary": [foreign.as_dict()]},
     }
     path.write_text(json.dumps(manifest))
+    seal(made.run)
     pair = {"entry": QUOTED[0], "label_text": "x", "similarity": 0.75, "p_value": 0.01, "verdict": "same", "concept": 5}
     entries = [{"entry": name, "description": name} for name in ("first", QUOTED[0])]
     entries[1]["description"] = f"of the {QUOTED[1]}"
-    write_json(made.run / "matches" / "own.json", by_labels("own.csv", entries, [pair]))
+    write_document(made.run / "matches" / "own.json", by_labels("own.csv", entries, [pair]))
     row = {"label": "x", "similarity": 0.7, "p_value": 0.001, "chi_bench_elsewhere": None, "verdict": None}
     lacking = [{**row, "concept": 30, "in_scope": True, "coverage_status": "missing"}]
     counts = {name: {"count": 1} for name in ("covered", "under", "missing")}
     scope = {"benchmark": NAMES[1], "clauses": clauses([f"all of {QUOTED[2]}"]), "alpha": 0.01, "bound": 0.6}
-    write_json(made.run / "scopes" / "x.json", {**scope, **counts, "rows": lacking})
+    write_document(made.run / "scopes" / "x.json", {**scope, **counts, "rows": lacking})
     probe = {"concept": 2, "label": QUOTED[3], **PROBE}
-    write_json(made.run / "probes" / "one" / "verdicts.json", {"concepts": [probe]})
+    write_document(made.run / "probes" / "one" / "verdicts.json", {"concepts": [probe]})
     return open_runs([made.run], made.dictionary)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 from explorer_runs import HUGE, REPEATED, SECRETS, SIZES, excited
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from competency_gaps import open_run
 from competency_gaps.explorer.parts import Parts
@@ -23,6 +23,7 @@ from competency_gaps.explorer.parts.records.server import SearchResult
 from competency_gaps.explorer.parts.redacted import RedactedRun
 from competency_gaps.explorer.parts.tables import items_table
 from competency_gaps.items.remark import DTYPE, Remark
+from core_helpers import seal, without_tokens
 
 
 def item_details(*arguments):
@@ -65,6 +66,7 @@ def test_an_export_keeps_log_probabilities_apart(hostile, tmp_path):
     table = pl.read_parquet(file)
     given = pl.lit([-1234.51, -1234.54], pl.List(pl.Float64))
     table.with_columns(logprobs=given).write_parquet(file)
+    seal(tmp_path / "run")
     parts = Parts(open_run(tmp_path / "run"), key="a", portable=True)
     (detail,) = json.loads(parts.read("item/0.json"))
     assert detail["logprobs"] == [-1234.51, -1234.54]
@@ -75,6 +77,7 @@ def test_questions_on_one_passage_belong_together_and_repeat_nothing(hostile, co
     table = pl.read_parquet(tmp_path / "run" / "items.parquet")
     given = pl.when(pl.col("cluster_kind").is_not_null()).then(pl.lit("given"))
     table.with_columns(cluster_kind=given).write_parquet(tmp_path / "run" / "items.parquet")
+    seal(tmp_path / "run")
     passage = Context(open_run(tmp_path / "run"), "a")
     for own, shown, repeats in ((context, details, len(REPEATED)), (passage, item_details(passage, range(200)), 1)):
         for row in REPEATED:
@@ -137,7 +140,7 @@ def test_a_run_without_activations_of_tokens_has_peaks_alone(hostile, context, t
     folder = tmp_path / "old"
     shutil.copytree(hostile.run, folder)
     for file in (folder / "activations").glob("*.safetensors"):
-        save_file({name: values for name, values in load_file(file).items() if not name.startswith("act_")}, file)
+        without_tokens(file)
     whole = item_concepts(context, range(20))
     for shown, known in zip(item_concepts(Context(open_run(folder), "a"), range(20)), whole, strict=True):
         assert shown["concepts"] == [{**one, "tokens": None} for one in known["concepts"]]
@@ -244,6 +247,7 @@ def test_redacted_reasons_quote_nothing(hostile, tmp_path):
     stored = [one and one.as_dict() for one in reasons]
     unscored = pl.Series([*stored, *[None] * (table.height - len(reasons))], dtype=DTYPE)
     table.with_columns(unscored=unscored).write_parquet(folder / "items.parquet")
+    seal(folder)
     context = Context(RedactedRun.of(open_run(folder)), "a")
     shown = item_details(context, range(len(reasons)))
     assert [detail["unscored"] for detail in shown] == [one and str(one.withheld()) for one in reasons]

@@ -22,6 +22,7 @@ from competency_gaps.explorer.parts import NoSuchPartError, Parts, as_json
 from competency_gaps.explorer.parts.models import pair_number, paired_runs, similar_order
 from competency_gaps.explorer.parts.scored import display_names
 from competency_gaps.runs.scores import model_scores
+from core_helpers import seal
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,7 @@ def test_a_run_without_scores_of_its_own_is_not_said_to_show_any(hostile, tmp_pa
     for entry in manifest["benchmarks"]:
         entry["policy"] = "none"
     (run / "manifest.json").write_text(json.dumps(manifest))
+    seal(run)
     scored = json.loads(Parts(open_runs([run])[0].run, key="k").read("run.json"))["scored"]
     assert scored["scored"] is False and scored["title"] == "no scores of its own, items read by <b>tiny"
     assert "no scores of its own" in scored["sentence"]
@@ -293,6 +295,7 @@ def test_where_nothing_pairs_it_is_said(hostile, opened, tmp_path):
     run = shutil.copytree(hostile.run, tmp_path / "run")
     items = pl.read_parquet(run / "items.parquet")
     items.with_columns(prompt="other " + pl.col("prompt")).write_parquet(run / "items.parquet")
+    seal(run)
     contexts = [Parts(entry.run, key="k").context for entry in open_runs([run, hostile.run])]
     result = paired_runs(*contexts)
     assert (

@@ -13,6 +13,7 @@ from explorer_runs import SECRETS
 from test_export import _contents, page  # noqa: F401 - a page that stands for the built one
 
 import competency_gaps as cg
+from competency_gaps.checked import write_document
 from competency_gaps.errors import UserError
 from competency_gaps.explorer import export as export_module
 from competency_gaps.explorer.export import export
@@ -115,7 +116,7 @@ def test_examples_that_are_not_there_are_said_not_to_be(listed, tmp_path, change
     run, file = copied(listed, tmp_path)
     held = json.loads(file.read_text())
     change(held)
-    file.write_text(json.dumps(held))
+    write_document(file, held)
     (shown,) = read(run, f"entry/{POINTS}.json")
     assert (shown["absent"], shown["examples"]) == (absent, [])
     assert read(run, "matches.json")["lists"][0]["entries"][0]["description"] == POINT
@@ -131,7 +132,7 @@ def test_a_list_that_names_what_is_not_there_is_damaged(listed, tmp_path):
         for key in place[:-1]:
             inner = inner[key]
         inner[place[-1]] = value
-        file.write_text(json.dumps(held))
+        write_document(file, held)
         with pytest.raises(UserError, match=r"points\.json is damaged"):
             read(run, "matches.json")
         with pytest.raises(UserError, match=r"points\.json is damaged"):
@@ -149,7 +150,7 @@ def test_a_list_that_names_what_is_not_there_is_damaged(listed, tmp_path):
     run, file = copied(listed, tmp_path / "rows")
     held = json.loads(file.read_text())
     held["entries"][0]["example_rows"] = [10**6]
-    file.write_text(json.dumps(held))
+    write_document(file, held)
     with pytest.raises(UserError, match="has examples that its run does not have"):
         read(run, f"entry/{POINTS}.json")
 

@@ -13,6 +13,7 @@ from competency_gaps.explorer.parts import Parts
 from competency_gaps.explorer.parts.commands import probe
 from competency_gaps.runs.manifest import SCHEMA_VERSION
 from competency_gaps.runs.open import open_folder
+from core_helpers import seal
 
 
 def test_a_run_of_another_schema_is_refused(hostile, tmp_path):
@@ -35,6 +36,7 @@ def test_settings_of_another_version_are_shown_as_they_are(hostile, tmp_path, re
     manifest = json.loads(path.read_text())
     manifest["settings"]["sae"] = {**manifest["settings"].get("sae", {}), "of_another_version": 3}
     path.write_text(json.dumps(manifest))
+    seal(folder)
     parts = Parts(open_folder(folder), key="old", redact=redact)
     info = json.loads(parts.read("run.json"))
     assert redact or ["sae.of_another_version", "3"] in info["settings"]

@@ -12,6 +12,7 @@ from competency_gaps.explorer.parts import Parts
 from competency_gaps.explorer.parts.paths import command_line, last_names
 from competency_gaps.explorer.parts.redacted import NOT_TOLD, RedactedRun
 from competency_gaps.runs.open import open_folder
+from core_helpers import seal
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,7 @@ def test_redacted_a_trend_names_no_category(hostile, tmp_path):
     both = [{**trend, "categories": ["zebras", "lions"]}, {**trend, "covariate": "length", "categories": None}]
     next(iter(manifest["evidence"]["benchmarks"].values()))["trends"] = both
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    seal(folder)
     texts = {
         redact: json.dumps(json.loads(Parts(open_folder(folder), key="k", redact=redact).read("run.json"))["answer"])
         for redact in (False, True)
@@ -85,6 +87,7 @@ def test_a_new_column_or_field_is_withheld(hostile, tmp_path):
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     manifest["new"] = manifest["benchmarks"][0]["new"] = manifest["gate"]["new"] = "zebra"
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    seal(folder)
     run = open_folder(folder)
     redacted = RedactedRun.of(run)
     for name in names:

@@ -12,15 +12,16 @@ import pytest
 from explorer_extras import PROBE
 from explorer_runs import HOME, MODEL, NAMES, SECRETS, SIZES, hostile_run
 
+from competency_gaps.checked import with_checksum, write_document
 from competency_gaps.dictionary.folder import dictionary_of
 from competency_gaps.explorer.parts import Parts
-from competency_gaps.files import write_json
 from competency_gaps.findings.answer import answer, answer_dict
 from competency_gaps.items.remark import Remark
 from competency_gaps.presentation import columns, facts
 from competency_gaps.probes.sentence import sentence
 from competency_gaps.robustness.verdicts import SENTENCES
 from competency_gaps.runs.open import open_folder
+from core_helpers import seal
 
 
 def info(folder, **options) -> dict:
@@ -93,6 +94,7 @@ def test_a_constant_template_is_no_part_of_what_differs(hostile, tmp_path):
     table = pl.read_parquet(path)
     before, after = "Solve this and say nothing more: ", " Thank you for your answer."
     table.with_columns(prompt=before + pl.format("[{}]", pl.int_range(pl.len())) + after).write_parquet(path)
+    seal(path.parent)
     run = open_folder(tmp_path / "run")
     told = info(tmp_path / "run")
     for finding in told["findings"]:
@@ -251,13 +253,13 @@ def test_verdicts_and_probes_are_read(hostile, tmp_path):
     shutil.copytree(hostile.run, folder)
     assert info(folder)["verdicts"] is None and info(folder)["probes"] == []
     verdict = {"code": "split_halves", "outcome": "few", "tone": "open", "numbers": {}}
-    write_json(folder / "robustness.json", {"seed": 0, "verdicts": [verdict]})
+    write_document(folder / "robustness.json", {"seed": 0, "verdicts": [verdict]})
     for age, (name, concept) in enumerate([("new", 2), ("old", 5)]):
         row = {"concept": concept, "label": None, **PROBE}
         file = folder / "probes" / name / "verdicts.json"
-        write_json(file, {"criterion": {}, "concepts": [row]})
+        write_document(file, {"criterion": {}, "concepts": [row]})
         os.utime(file, (10_000 - age, 10_000 - age))
-    write_json(folder / "probes" / "damaged" / "verdicts.json", {"concepts": [{"concept": 3}]})
+    write_document(folder / "probes" / "damaged" / "verdicts.json", {"concepts": [{"concept": 3}]})
     found = info(folder)
     shown = {"code": "split_halves", "test": "split halves", "tone": "open"}
     assert found["verdicts"] == [{**shown, "sentence": SENTENCES["split_halves.few"]}]
@@ -287,6 +289,7 @@ def test_what_is_not_finite_is_null(tmp_path):
     made = hostile_run(tmp_path)
     path = made.run / "benchmarks.parquet"
     pl.read_parquet(path).with_columns(mean_span_tokens=pl.lit(float("nan"))).write_parquet(path)
+    seal(made.run)
     text = Parts(open_folder(made.run), key="k").read("run.json").decode()
     assert "NaN" not in text and json.loads(text)["benchmarks"][0]["mean_span_tokens"] is None
 
@@ -296,7 +299,7 @@ def test_a_lone_surrogate_passes(tmp_path):
     path = made.run / "manifest.json"
     content = json.loads(path.read_text())
     content["command"] = "cgaps run \ud800.yaml"
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(with_checksum(content)))
     assert (
         "ud800"
         in json.loads(Parts(open_folder(made.run), key="k").read("run.json"))["command"]

@@ -8,7 +8,7 @@ import pytest
 from explorer_runs import NAMES
 from test_parts_suggestions import parsed, suggested
 
-from competency_gaps.files import write_json
+from competency_gaps.checked import write_document
 from competency_gaps.matching.clauses import clauses
 
 
@@ -24,7 +24,7 @@ def scoped(hostile, tmp_path):
         ]
         counts = {name: {"count": count} for name, count in (("covered", 5), ("under", 0), ("missing", len(rows)))}
         held = {"benchmark": benchmark, "clauses": clauses(list(texts)), "alpha": 0.01, "bound": 0.6, "rows": rows}
-        write_json(folder / "scopes" / "x.json", {**held, **counts})
+        write_document(folder / "scopes" / "x.json", {**held, **counts})
         place = NAMES.index(benchmark)
         return next(one for one in suggested(folder, **options)["missing"] if one["benchmark"] == place)
 

@@ -11,12 +11,13 @@ import pytest
 import typer
 from explorer_runs import NAMES, hostile_run
 
+from competency_gaps.checked import write_document
 from competency_gaps.cli.app import app
 from competency_gaps.dictionary.folder import dictionary_of, open_dictionary
 from competency_gaps.explorer.parts import Parts
-from competency_gaps.files import write_json
 from competency_gaps.findings.table import table_of
 from competency_gaps.runs.open import open_folder
+from core_helpers import seal
 
 
 def suggested(folder, **options) -> dict[str, list[dict]]:
@@ -46,6 +47,7 @@ def changed(hostile, tmp_path):
     def change(name: str, **columns: pl.Expr):
         path = tmp_path / "a run" / f"{name}.parquet"
         pl.read_parquet(path).with_columns(**columns).write_parquet(path)
+        seal(tmp_path / "a run")
         return tmp_path / "a run"
 
     return change
@@ -73,6 +75,7 @@ def test_what_matters_most_comes_first(hostile, changed):
         for i, value in enumerate(worth)
     ]
     table_of(rows).write_parquet(folder / "findings.parquet")
+    seal(folder)
     told = json.loads(Parts(open_folder(folder), key="k").read("run.json"))["suggestions"]
     assert [one["kind"] for one in told[:5]] == ["robustness", *["weak"] * 4]
     assert [one["value"] for one in told[1:5]] == pytest.approx([8.0, 4.0, 3.0, 2.0])
@@ -98,7 +101,7 @@ def test_robustness_is_suggested_until_it_was_run(hostile, changed):
     folder = changed("items")
     (one,) = suggested(folder)["robustness"]
     assert parsed(one["command"])[0] == "robustness"
-    write_json(folder / "robustness.json", {"verdicts": []})
+    write_document(folder / "robustness.json", {"verdicts": []})
     assert "robustness" not in suggested(folder)
 
 
@@ -110,7 +113,7 @@ def test_what_does_not_hold_up_asks_for_more_items(changed):
     folder = changed("items")
 
     def tested(*verdicts):
-        write_json(folder / "robustness.json", {"verdicts": [stored_verdict(*verdict) for verdict in verdicts]})
+        write_document(folder / "robustness.json", {"verdicts": [stored_verdict(*verdict) for verdict in verdicts]})
         return suggested(folder).get("robustness", [])
 
     halves, unstable, few = (
@@ -138,7 +141,7 @@ def test_what_does_not_hold_up_asks_for_more_items(changed):
 def test_without_tested_concepts_nothing_is_said_of_robustness(changed):
     folder = changed("concepts", q_value=pl.lit(None, pl.Float64), performance_status=pl.lit("untested"))
     assert "robustness" not in suggested(folder)
-    write_json(folder / "robustness.json", {"verdicts": [stored_verdict("subsampling", "unstable", "bad")]})
+    write_document(folder / "robustness.json", {"verdicts": [stored_verdict("subsampling", "unstable", "bad")]})
     assert "robustness" not in suggested(folder)
 
 
@@ -188,6 +191,7 @@ def test_generated_benchmarks_give_new_items(changed):
     for one in content["benchmarks"]:
         one["generated"] = True
     path.write_text(json.dumps(content))
+    seal(folder)
     probes = [one for one in suggested(folder)["weak"] if "probe" in one["command"]]
     assert probes
     for one in probes:
@@ -207,7 +211,7 @@ def test_findings_of_a_scope_come_first(changed):
     ]
     counts = {name: {"count": count} for name, count in (("covered", 5), ("under", 1), ("missing", 2))}
     held = {"benchmark": NAMES[1], "clauses": ["what it 'tests'"], "alpha": 0.01, "bound": 0.6, **counts, "rows": rows}
-    write_json(folder / "scopes" / "x.json", held)
+    write_document(folder / "scopes" / "x.json", held)
     first, *rest = suggested(folder)["missing"]
     first_title = "Look up what benchmarks lack of their stated scope"
     assert [one["title"] for one in rest] == [first_title], "the first benchmark states one that nobody looked up"
@@ -216,7 +220,7 @@ def test_findings_of_a_scope_come_first(changed):
     assert name == "scope" and options["describe"] == ["what it 'tests'"] and options["benchmark"] == NAMES[1]
     told = json.loads(Parts(open_folder(folder), key="k").read("run.json"))["answer"]["scope"]
     assert told[0]["benchmark"] == NAMES[1] and told[0]["numbers"]["missing"] == 1
-    write_json(folder / "scopes" / "x.json", {**held, "rows": rows[2:]})
+    write_document(folder / "scopes" / "x.json", {**held, "rows": rows[2:]})
     assert [one["title"] for one in suggested(folder)["missing"]] == [first_title]
 
 

@@ -19,6 +19,7 @@ from competency_gaps.items.remark import sentences
 from competency_gaps.presentation.rankings import ranking
 from competency_gaps.runs.open import open_folder
 from competency_gaps.text import visible
+from core_helpers import seal
 
 
 @pytest.fixture
@@ -78,6 +79,7 @@ def test_a_table_in_another_order_is_refused(hostile, tmp_path):
     shutil.copytree(hostile.run, folder)
     path = folder / "concept_benchmarks.parquet"
     pl.read_parquet(path).sort("concept", "benchmark").write_parquet(path)
+    seal(folder)
     with pytest.raises(UserError, match=r"does not hold the 96 concepts of 'sums'.*cgaps run"):
         Parts(open_folder(folder), key="a").read("concepts/0.parquet")
     path.unlink()
@@ -115,6 +117,7 @@ def test_a_text_of_blanks_goes_on(hostile, tmp_path):
     texts = ["one" + " \n\t" * 500 + "two", "", "\u2028\u3000wide  blanks\u00a0here ", "x" * 160, "x" * 161]
     table = pl.read_parquet(path)
     table.head(5).with_columns(prompt=pl.Series(texts)).vstack(table.tail(-5)).write_parquet(path)
+    seal(folder)
     found = read(Parts(open_folder(folder), key="a"), "items.parquet")["excerpt"].head(5).to_list()
     assert found == ["one…", "", "wide blanks here", "x" * 160, "x" * 160 + "…"]
 

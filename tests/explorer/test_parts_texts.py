@@ -13,6 +13,7 @@ from competency_gaps import open_run
 from competency_gaps.explorer.parts.records.server import SearchResult
 from competency_gaps.explorer.parts.texts import BUDGET, SEARCHED, TEXTS, Texts
 from competency_gaps.stages.results import write_items
+from core_helpers import seal
 
 QUERIES = (
     "Roman",
@@ -38,6 +39,7 @@ def run(hostile: Made, tmp_path_factory):
     items = pl.read_parquet(folder / "items.parquet")
     odd = pl.Series([ODD[i % 5] if i % 7 == 0 else "" for i in range(items.height)])
     items.with_columns(text=pl.col("text") + odd).write_parquet(folder / "items.parquet", row_group_size=13)
+    seal(folder)
     return open_run(folder)
 
 
@@ -91,6 +93,7 @@ def test_a_search_holds_little_of_many_texts(run, tmp_path: Path):
     long = items.with_columns(text=pl.when(pl.int_range(pl.len()) < 64).then(pl.lit("x" * HUGE)).otherwise("text"))
     shutil.copytree(run.path, tmp_path / "run", ignore=shutil.ignore_patterns("items.parquet"))
     write_items(tmp_path / "run" / "items.parquet", long)
+    seal(tmp_path / "run")
     sizes: list[int] = []
 
     class Measured(Texts):

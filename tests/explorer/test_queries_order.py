@@ -11,6 +11,7 @@ from explorer_runs import NAMES
 from competency_gaps import open_run
 from competency_gaps.explorer.parts import Context
 from competency_gaps.explorer.queries import QUERIES, Subject, ask
+from core_helpers import seal
 
 CLASSES = {"weak": 0, "typical": 0, "strong": 0, "insufficient": 1, "untested": 2}
 """Verdicts in the order in which lists by performance have them."""
@@ -30,6 +31,7 @@ def subject(hostile, tmp_path_factory):
             chi_model=pl.when(tested).then(0.5).otherwise(0.5 + far / 2),
             performance_status=status.otherwise(pl.lit("insufficient")),
         ).write_parquet(folder / f"{name}.parquet")
+    seal(folder)
     return Subject(Context(open_run(folder), "order"))
 
 

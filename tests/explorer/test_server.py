@@ -18,6 +18,7 @@ from explorer_runs import Made
 from explorer_server import PAGE, raw_request, served
 from starlette.testclient import TestClient
 
+from competency_gaps.checked import write_document
 from competency_gaps.errors import UserError
 from competency_gaps.explorer import page_files as page_module
 from competency_gaps.explorer.opened import ChangedError, Opened, open_runs
@@ -205,14 +206,14 @@ def test_what_is_added_to_a_run_is_shown(hostile: Made, tmp_path: Path):
     with served([one]) as client:
         assert client.get("/data/run/run.json").json()["verdicts"] is None
         verdicts = [{"code": "split_halves", "outcome": "few", "tone": "open", "numbers": {}}]
-        (run / "robustness.json").write_text(json.dumps({"seed": 0, "verdicts": verdicts}))
+        write_document(run / "robustness.json", {"seed": 0, "verdicts": verdicts})
         (shown,) = client.get("/data/run/run.json").json()["verdicts"]
         assert shown["code"] == "split_halves" and [asdict(verdict) for verdict in one.now().subject.info.verdicts] == [
             shown
         ]
         (run / "probes" / "x").mkdir(parents=True)
         probe = {"concept": 1, "label": "a", **PROBE}
-        (run / "probes" / "x" / "verdicts.json").write_text(json.dumps({"concepts": [probe]}))
+        write_document(run / "probes" / "x" / "verdicts.json", {"concepts": [probe]})
         assert [one["label"] for one in client.get("/data/run/run.json").json()["probes"]] == ["a"]
         assert client.get("/data/run/concept/1.json").status_code == 200
 

@@ -125,9 +125,9 @@ def run_folder(
 ) -> RunFolder:
     """A run of these tables, in a folder that opens; concepts are read from memory."""
     settings = {"evidence": EvidenceConfig(strata=strata).model_dump(mode="json")}
-    write_manifest(folder, {"settings": settings, "sae": {"d_sae": cas.shape[1]}})
     items.write_parquet(folder / "items.parquet")
     concepts.write_parquet(folder / "concepts.parquet")
+    write_manifest(folder, {"settings": settings, "sae": {"d_sae": cas.shape[1]}})
     run = open_folder(folder)
     run.__dict__["by_concept"] = Columns(cas)
     return run

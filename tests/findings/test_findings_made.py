@@ -10,7 +10,7 @@ import pytest
 from findings_helpers import drawn_items, judged, negative, noisy, planted_run, run_folder, with_run_columns
 
 from competency_gaps.errors import UserError
-from competency_gaps.findings import SCHEMA, findings_of, relabel_findings, write_findings
+from competency_gaps.findings import SCHEMA, findings_of, relabelled, write_findings
 
 SEEDS = range(10)
 
@@ -127,9 +127,7 @@ def test_a_run_without_the_table_says_how_to_make_it_and_labels_follow_the_run(p
     written = run.findings
     assert written.equals(table)
     renamed = run.concepts.with_columns(label=pl.format("new {}", "concept"))
-    renamed.write_parquet(run.path / "concepts.parquet")
-    relabel_findings(run)
-    again = pl.read_parquet(run.path / "findings.parquet")
+    again = relabelled(run, renamed["label"])
     assert again["label"].to_list() == [f"new {leader}" for leader in again["leader"]]
     assert again.drop("label", "sentence").equals(written.drop("label", "sentence"))
 

@@ -17,6 +17,8 @@ from competency_gaps.errors import UserError
 from competency_gaps.findings import SCHEMA, sentence, short, support, with_words, write_findings
 from competency_gaps.findings.items import probe_arguments, shown_items
 from competency_gaps.findings.wording import READ, read_wording, take_wordings, wording_requests
+from competency_gaps.runs.manifest import write_table
+from core_helpers import seal
 from fake_endpoint import serve
 
 FEATURE = {
@@ -133,6 +135,8 @@ def run(tmp_path):
 def test_shown_items_count_their_repeats(tmp_path, kind, count):
     made = planted_run(tmp_path, 1, repeats=3)
     made.items.with_columns(cluster_kind=pl.lit(kind)).write_parquet(tmp_path / "items.parquet")
+    seal(tmp_path)
+    made.manifest.update(open_run(tmp_path).manifest)
     write_findings(made)
     opened = open_run(tmp_path)
     failing, passing = shown_items(opened, opened.findings.row(0, named=True))
@@ -182,6 +186,25 @@ def test_wordings_are_stored_with_their_source_and_change_no_number(run):
     assert after.drop(words).equals(before.drop(words))
     refused = take_wordings(open_run(run.path), requests, {requests[0].id: answer("99 sums", requests[0].id)}, None)
     assert refused.failed and open_run(run.path).findings.equals(after)
+
+
+def test_wordings_stored_meanwhile_stay_and_findings_made_anew_are_not_worded(run):
+    folder, known = run.path, run.findings.head(1)
+    two = pl.concat([known, known.with_columns(finding=pl.lit(1, pl.Int32), leader=pl.lit(2, pl.Int32))])
+    write_table(folder, "findings.parquet", two.write_parquet)
+    first, second = open_run(folder), open_run(folder)
+    requests = wording_requests(first)
+    assert first.findings.height == second.findings.height == 2
+    for number, opened in enumerate((first, second)):
+        said = {requests[number].id: answer("Sums below zero", requests[number].id)}
+        take_wordings(opened, requests, said, None)
+    worded = open_run(folder).findings
+    assert worded["wording"][:2].to_list() == ["Sums below zero"] * 2
+    changed = worded.with_columns(p_value=pl.lit(0.5))
+    write_table(folder, "findings.parquet", changed.write_parquet)
+    with pytest.raises(UserError, match="made anew while they were worded"):
+        take_wordings(first, requests, {requests[0].id: answer("Sums", requests[0].id)}, None)
+    assert open_run(folder).findings.equals(changed)
 
 
 def test_missing_findings_are_reported(run):
@@ -266,6 +289,7 @@ def test_texts_never_act_on_the_terminal(run):
     table = pl.read_parquet(run.path / "findings.parquet")
     without_feature = table.with_columns(label=pl.lit(hostile), feature=pl.lit(None, pl.String))
     with_words(without_feature).write_parquet(run.path / "findings.parquet")
+    seal(run.path)
     for shown in (call(run.path), call(run.path, 0)):
         assert "\x1b[31m" not in shown and "\u202e" not in shown
         assert "<U+001B>" in shown.replace("\n", "")

@@ -14,6 +14,7 @@ from matching_helpers import embed_words
 from test_markers import CONCEPTS, world
 
 import competency_gaps as cg
+from competency_gaps import lock
 from competency_gaps.errors import UserError
 from competency_gaps.matching import by_examples, embedding, examples
 from competency_gaps.matching.by_examples import example_document, match_by_examples
@@ -22,6 +23,7 @@ from competency_gaps.matching.example_lines import example_lines
 from competency_gaps.matching.examples import ReadExamples
 from competency_gaps.matching.taxonomy import TaxonomyEntry, read_taxonomy
 from competency_gaps.stages import pipeline
+from core_helpers import held_elsewhere, seal
 
 
 class Suite:
@@ -275,6 +277,7 @@ def with_settings(run, **changed):
     manifest = json.loads((run.path / "manifest.json").read_text())
     manifest["settings"] |= changed
     (run.path / "manifest.json").write_text(json.dumps(manifest))
+    seal(run.path)
     return cg.open_run(run.path)
 
 
@@ -297,10 +300,19 @@ def test_what_is_kept_of_examples_is_what_the_audited_run_keeps(run, listed, tmp
 def test_an_sae_that_has_changed_since_the_run_reads_nothing_for_it(run, listed):
     path = run.path / "manifest.json"
     manifest = json.loads(path.read_text())
-    manifest["sae"]["weights_sha256"] = "0" * 64
+    manifest["sae"]["content_sha256"] = "0" * 64
     path.write_text(json.dumps(manifest))
+    seal(run.path)
     with pytest.raises(UserError, match="has other weights than when"):
         cg.open_run(run.path).match(listed, by="examples")
+
+
+def test_examples_are_read_by_one_process_at_a_time(run, listed):
+    entries = read_taxonomy(listed).entries
+    place = examples.examples_folder(listed, run, entries)
+    with held_elsewhere(place) as other, pytest.raises(UserError, match=f"is being written by process {other.pid} on "):
+        run.match(listed, by="examples")
+    assert {path.name for path in place.iterdir()} <= {lock.FILE}, "not a file of examples was written"
 
 
 def test_both_ways_where_the_list_has_examples_and_what_fails_does_not_undo_the_other(run, listed, monkeypatch):
@@ -310,6 +322,7 @@ def test_both_ways_where_the_list_has_examples_and_what_fails_does_not_undo_the_
     assert without_labels.by_examples is not None
     labels = [f"w{i} w{i + 1} words {i}" for i in range(run.concepts.height)]
     run.concepts.with_columns(label=pl.Series(labels)).write_parquet(run.path / "concepts.parquet")
+    seal(run.path)
     labelled = cg.open_run(run.path)
     both = labelled.match(listed)
     assert both.matching is not None and both.by_examples is not None and not both.failed
@@ -325,6 +338,7 @@ def test_a_run_over_responses_cannot_be_matched_by_examples(run, listed):
     manifest = json.loads(path.read_text())
     manifest["settings"]["span"] = "response"
     path.write_text(json.dumps(manifest))
+    seal(run.path)
     with pytest.raises(UserError, match="read over the span 'response'"):
         cg.open_run(run.path).match(listed, by="examples")
 

@@ -33,6 +33,7 @@ from competency_gaps.matching.kept import keep_matching, keep_scope, read_scopes
 from competency_gaps.matching.kept_lists import has_lists, read_lists
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.stages.naming import name_finished_run
+from core_helpers import seal
 
 FILLER = made_up_labels(60, vocabulary=3000)
 LABELS = ["adding fractions with denominators", "french verbs and nouns", "adding fractions with denominators", *FILLER]
@@ -215,6 +216,7 @@ def changed(path: Path, *place, value):
         del node[place[-1]]
     else:
         node[place[-1]] = value
+    content.pop("checksum", None)
     path.write_text(json.dumps(content))
 
 
@@ -264,6 +266,15 @@ def test_damaged_scopes_are_refused(run, place, value):
     assert str(path) in str(error.value)
 
 
+def test_a_kept_file_that_says_something_else_is_noticed(run, taxonomy):
+    read, found = matched(taxonomy)
+    path = keep_matching(run, taxonomy, read, {}, found)
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "alpha": 0.5}))
+    with pytest.raises(UserError, match=r"is damaged: its content does not match its checksum.*'cgaps match' again"):
+        read_lists(run)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b"\xff\xfe", b"null", b'{"a": NaN}'])
 def test_malformed_kept_files_are_refused(run, content):
     (run.path / "matches").mkdir()
@@ -311,6 +322,7 @@ def labelled(finished):
     concepts = pl.read_parquet(finished / "concepts.parquet")
     labels = [LABELS[i] if i < len(LABELS) else f"q{i} r{i} s{i}" for i in range(concepts.height)]
     concepts.with_columns(label=pl.Series(labels)).write_parquet(finished / "concepts.parquet")
+    seal(finished)
     return finished
 
 

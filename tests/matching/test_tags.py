@@ -15,6 +15,7 @@ import competency_gaps as cg
 from competency_gaps.cli.app import app
 from competency_gaps.errors import UserError
 from competency_gaps.matching.tags import item_features, tags_of
+from core_helpers import seal
 
 
 @pytest.fixture
@@ -27,6 +28,7 @@ def run(tiny_run, tmp_path):
         for i in range(items.height)
     ]
     items.with_columns(covariates=pl.Series(covariates)).write_parquet(tmp_path / "run" / "items.parquet")
+    seal(tmp_path / "run")
     return cg.open_run(tmp_path / "run")
 
 
@@ -83,6 +85,7 @@ def test_a_file_goes_before_a_column_and_a_wrong_column_names_those_there_are(ru
     assert tags_of(run, "level").names == ["mark"]
     items = run.items.with_columns(policy=pl.lit("same"))
     items.write_parquet(run.path / "items.parquet")
+    seal(run.path)
     with pytest.raises(UserError, match="'policy' of the run's items has 1 different value, expected 2 to 1,000"):
         tags_of(cg.open_run(run.path), "policy")
 
@@ -108,6 +111,7 @@ def test_conditions_are_tags(run):
 def test_an_items_own_field_comes_before_a_covariate_of_its_name(run):
     covariates = [json.dumps({"score": 5, "id": "x"})] * run.items.height
     run.items.with_columns(covariates=pl.Series(covariates)).write_parquet(run.path / "items.parquet")
+    seal(run.path)
     read = cg.open_run(run.path)
     tags = tags_of(read, {"failed": "score < 0.5", "named": "id = 'x'"})
     assert tags.member[0].tolist() == (read.items["score"] < 0.5).fill_null(value=False).to_list()

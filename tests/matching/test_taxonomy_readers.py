@@ -104,6 +104,8 @@ def test_foreign_text_is_made_harmless_and_cut(tmp_path):
         ("a.jsonl", '{"id": "a", "description": "b"}\n{"id"\n', "line 2"),
         ("a.jsonl", "[1]\n", "line 1"),
         ("a.yaml", "- {id: [", "not valid YAML"),
+        ("a.yaml", "- {id: 2026-99-99}", "not valid YAML"),
+        ("a.yaml", "- {id: !!bool x}", "not valid YAML"),
         ("a.yaml", "- !!python/object/apply:os.getcwd []", "not valid YAML"),
         ("a.csv", "", "is empty"),
         ("a.csv", 'id,description\n"a,b\nc,d,e,f\n', "CSV"),

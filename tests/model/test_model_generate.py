@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from competency_gaps.config import GenerationConfig
+from competency_gaps.items.remark import Remark
+from competency_gaps.model.attempts import Attempts
 from competency_gaps.model.generate import generate
 from core_helpers import KINDS, loaded
 
@@ -18,7 +20,7 @@ def prompts(vocabulary: int) -> list[np.ndarray]:
     return [rng.integers(4, vocabulary, n).astype(np.int32) for n in (3, 40, 9, 21, 40, 1)]
 
 
-def ours(lm, ids, *, stop=(), budget=300, **config):
+def ours(lm, ids, *, stop=(), budget=300, keys=(), **config):
     return generate(
         lm,
         ids,
@@ -27,6 +29,8 @@ def ours(lm, ids, *, stop=(), budget=300, **config):
         config=GenerationConfig(**config),
         token_budget=budget,
         advance=lambda n: None,
+        attempts=Attempts(),
+        keys=keys or [""] * len(ids),
     )
 
 
@@ -134,3 +138,80 @@ def test_sampled_is_reproducible_and_depends_on_the_seed(model_folder):
     assert torch.equal(torch.random.get_rng_state(), state), "the global generator is left as it was"
     assert [a.ids.tolist() for a in ours(lm, ids, temperature=1.0, seed=6)] != first
     assert [a.ids.tolist() for a in ours(lm, ids)] != first
+
+
+def test_sampled_answers_do_not_depend_on_their_batch(model_folder):
+    """A batch that is halved, or a lower batch_tokens, samples the same; equal prompts are sampled anew."""
+    lm = loaded(model_folder("llama"))
+    ids = prompts(lm.model.config.vocab_size)
+    ids += ids[:2]
+    keys = ["0"] * (len(ids) - 2) + ["1"] * 2
+
+    def drawn(places, budget):
+        chosen = [ids[i] for i in places], [keys[i] for i in places]
+        return [a.ids.tolist() for a in ours(lm, chosen[0], keys=chosen[1], budget=budget, temperature=1.0, seed=5)]
+
+    places = list(range(len(ids)))
+    whole = drawn(places, 2000)
+    assert drawn(places, 16) == whole
+    assert drawn(places[::-1], 100)[::-1] == whole
+    assert [answer for place in places for answer in drawn([place], 100)] == whole
+    assert whole[0] != whole[-2] and whole[1] != whole[-1]
+
+
+def test_sampling_follows_the_models_distribution(model_folder):
+    """Shares of a first token among many draws are those of softmax(logits / temperature), cut to the nucleus."""
+    lm = loaded(model_folder("llama"))
+    prompt = prompts(lm.model.config.vocab_size)[2]
+    draws = 3000
+    made = generate(
+        lm,
+        [prompt] * draws,
+        max_new_tokens=1,
+        stop=(),
+        config=GenerationConfig(temperature=1.5, top_p=0.6),
+        token_budget=20_000,
+        advance=lambda n: None,
+        attempts=Attempts(),
+        keys=[str(i) for i in range(draws)],
+    )
+    with torch.inference_mode():
+        logits = lm.model(input_ids=torch.from_numpy(prompt.astype(np.int64))[None]).logits[0, -1].double()
+    shares = (logits / 1.5).softmax(dim=0).numpy()
+    order = np.argsort(-shares)
+    kept = order[: int(np.searchsorted(np.cumsum(shares[order]), 0.6)) + 1]
+    expected = np.zeros(len(shares))
+    expected[kept] = shares[kept] / shares[kept].sum()
+    # A token that ends the answer leaves no id.
+    ends = {1}
+    seen = np.bincount([a.ids[0] if len(a.ids) else 1 for a in made], minlength=len(shares)) / draws
+    assert len(kept) > 3 and set(np.flatnonzero(seen)) <= set(kept.tolist()) | ends
+    assert np.abs(seen - expected).max() < 5 * np.sqrt(0.25 / draws)
+    assert len({a.ids.tobytes() for a in made}) > 3
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_logits_that_predict_nothing_give_no_answer(temperature, value, model_folder):
+    """A fault above the hook, which no activation shows, costs the answer of its row only."""
+    lm = loaded(model_folder("llama"))
+    ids = prompts(lm.model.config.vocab_size)
+    clean = [a.ids.tolist() for a in ours(lm, ids, temperature=temperature)]
+    marked = 0
+
+    def head(module, args, out):
+        nonlocal marked
+        row = torch.arange(len(out)) == 2 if len(out) > 2 else torch.zeros(len(out), dtype=torch.bool)
+        marked += int(row.sum())
+        return torch.where(row[:, None, None] & (torch.arange(out.shape[-1]) == 9), value, out)
+
+    handle = lm.model.lm_head.register_forward_hook(head)
+    try:
+        answers = ours(lm, ids, temperature=temperature, budget=10_000)
+    finally:
+        handle.remove()
+    assert marked
+    # The longest come first, so the third row is the prompt of 21 tokens.
+    assert str(answers[3]) == "the model fails on it: the logits of its answer are not finite"
+    assert [a.ids.tolist() for i, a in enumerate(answers) if i != 3] == clean[:3] + clean[4:]
+    assert isinstance(answers[3], Remark)

@@ -12,9 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from competency_gaps.errors import UserError
+from competency_gaps.items.remark import Remark
+from competency_gaps.model.attempts import Attempts
+from competency_gaps.model.continuations import Continuation, tokenize_continuation
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import resolve_hook
-from competency_gaps.model.likelihood import Continuation, likelihoods, tokenize_continuation
+from competency_gaps.model.likelihood import likelihoods
 from competency_gaps.model.prefixes import shared_start
 from core_helpers import KINDS, loaded
 
@@ -28,6 +31,10 @@ def asked(vocabulary: int) -> list[Continuation]:
         made += [Continuation(ids, rng.integers(4, vocabulary, n).astype(np.int32)) for n in (1, 1, 1, 1, 2, 5, 30)]
         made.append(Continuation(ids[:1], np.append(ids[1:], 7).astype(np.int32)))
     return made
+
+
+def scored(lm, wanted, budget, advance=lambda n: None, **settings):
+    return likelihoods(lm, wanted, budget, advance, attempts=Attempts(), **settings)
 
 
 def naive(model, one: Continuation) -> float:
@@ -48,7 +55,7 @@ def test_equal_to_one_pass_each(kind, model_folder):
     truth = [naive(lm.model, one) for one in wanted]
     for budget in (16, 200, 100_000):
         counted: list[int] = []
-        found = likelihoods(lm, wanted, budget, counted.append)
+        found = scored(lm, wanted, budget, counted.append)
         assert [f.logprob for f in found] == pytest.approx(truth, abs=1e-4)
         assert [f.tokens for f in found] == [len(one.ids) for one in wanted]
         assert sum(counted) == len(wanted)
@@ -58,13 +65,104 @@ def test_equal_to_one_pass_each(kind, model_folder):
 def test_order_and_batch_change_nothing(model_folder):
     lm = loaded(model_folder("llama"))
     wanted = asked(lm.model.config.vocab_size)
-    whole = likelihoods(lm, wanted, 500, lambda n: None)
+    whole = scored(lm, wanted, 500)
     shuffled = np.random.default_rng(1).permutation(len(wanted))
-    again = likelihoods(lm, [wanted[i] for i in shuffled], 500, lambda n: None)
-    alone = [likelihoods(lm, [one], 500, lambda n: None)[0] for one in wanted]
+    again = scored(lm, [wanted[i] for i in shuffled], 500)
+    alone = [scored(lm, [one], 500)[0] for one in wanted]
     assert [again[k].logprob for k in np.argsort(shuffled)] == pytest.approx([w.logprob for w in whole], abs=1e-4)
     assert [a.logprob for a in alone] == pytest.approx([w.logprob for w in whole], abs=1e-4)
-    assert likelihoods(lm, [], 500, lambda n: None) == []
+    assert scored(lm, [], 500) == []
+
+
+@pytest.mark.parametrize("fits", [200, 70])
+@pytest.mark.parametrize("kind", KINDS)
+def test_batches_that_are_halved_change_nothing(kind, fits, model_folder):
+    """Memory runs out on prefixes or on what follows them, also where a pass has used up their keys and values."""
+    lm = loaded(model_folder(kind))
+    wanted = asked(lm.model.config.vocab_size)
+    failed = []
+
+    def embed(module, args):
+        if args[0].numel() > fits:
+            failed.append(args[0].shape)
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+
+    handle = lm.model.get_input_embeddings().register_forward_pre_hook(embed)
+    try:
+        made = scored(lm, wanted, 100_000)
+    finally:
+        handle.remove()
+    assert failed
+    assert [likelihood.logprob for likelihood in made] == pytest.approx(
+        [naive(lm.model, each) for each in wanted], abs=1e-4
+    )
+
+
+@contextmanager
+def failing(lm, fails):
+    """Passes fail whose tokens, int64 of shape (rows, longest), are such; yields the shapes of all passes."""
+    shapes: list[tuple[int, ...]] = []
+
+    def embed(module, args):
+        shapes.append(tuple(args[0].shape))
+        if error := fails(args[0]):
+            raise error
+
+    handle = lm.model.get_input_embeddings().register_forward_pre_hook(embed)
+    try:
+        yield shapes
+    finally:
+        handle.remove()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_prefixes_are_read_once_whatever_happens_after_them(kind, model_folder):
+    lm = loaded(model_folder(kind))
+    wanted = continuations([range(4, 20)], [[5, 6, 7, 8], [6, 7, 8, 9], [7, 8, 9, 10], [8, 9, 10, 11]])
+    scored(lm, continuations([range(4, 20)], [[5]]), 10_000)  # what is asked once
+
+    def large(ids):
+        return MemoryError() if ids.shape[0] > 1 else None
+
+    with failing(lm, large) as shapes:
+        made = scored(lm, wanted, 10_000)
+    assert shapes.count((1, 16)) == 1
+    assert [likelihood.logprob for likelihood in made] == pytest.approx([naive(lm.model, w) for w in wanted], abs=1e-4)
+
+
+@pytest.mark.parametrize("error", [MemoryError, ValueError])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_branch_that_fails_costs_only_the_continuations_that_hold_its_fault(kind, error, model_folder):
+    """Items that ask the same prefix share what is read: the option of one starts that of another, which fails."""
+    lm = loaded(model_folder(kind))
+    options = [[5, 6, 80, 7], [5, 6, 8], [9, 3], [5, 6], [5, 6, 80], [5, 6, 80, 7, 7]]
+    wanted = [
+        Continuation(np.arange(10, 20, dtype=np.int32), np.asarray(option, np.int32), asked=i)
+        for i, option in enumerate(options)
+    ]
+    with failing(lm, lambda ids: error("no") if (ids == 80).any() else None):
+        made = scored(lm, wanted, 10_000)
+    # The last token is only predicted.
+    assert [isinstance(each, Remark) for each in made] == [80 in option[:-1] for option in options]
+    for each, continuation in zip(made, wanted, strict=True):
+        if not isinstance(each, Remark):
+            assert each.logprob == pytest.approx(naive(lm.model, continuation), abs=1e-4)
+
+
+def test_a_continuation_whose_log_probabilities_are_nan_has_no_likelihood(model_folder):
+    lm = loaded(model_folder("llama"))
+    wanted = continuations([range(4, 20), range(30, 40)], [[5, 80, 7], [5, 6, 8], [9]])
+
+    def spoil(module, args, kwargs, output):
+        output.logits[(kwargs["input_ids"] == 80).any(dim=1)] = float("nan")
+
+    handle = lm.model.register_forward_hook(spoil, with_kwargs=True)
+    try:
+        made = scored(lm, wanted, 10_000)
+    finally:
+        handle.remove()
+    assert [isinstance(each, Remark) for each in made] == [True, False, False] * 2
+    assert str(made[0]) == "the model fails on it: its log-probabilities are not numbers"
 
 
 @contextmanager
@@ -86,7 +184,7 @@ def continuations(prefixes, options):
 
 def test_what_texts_share_is_computed_once(model_folder):
     lm = loaded(model_folder("llama"))
-    likelihoods(lm, continuations([range(4, 20), range(4, 21)], [[5]]), 10_000, lambda n: None)  # what is asked once
+    scored(lm, continuations([range(4, 20), range(4, 21)], [[5]]), 10_000)  # what is asked once
     cases = {
         # Letters of a question: the questions alone, 15 tokens of which are one row's.
         "letters": ([range(4, 20), range(4, 21)], [[5], [6], [7], [8]], 15 + 2 * 2),
@@ -100,7 +198,7 @@ def test_what_texts_share_is_computed_once(model_folder):
     for name, (prefixes, options, expected) in cases.items():
         wanted = continuations(prefixes, options)
         with computed(lm) as tokens:
-            found = likelihoods(lm, wanted, 10_000, lambda n: None)
+            found = scored(lm, wanted, 10_000)
         assert sum(tokens) == expected, (name, tokens)
         assert [f.logprob for f in found] == pytest.approx([naive(lm.model, one) for one in wanted], abs=1e-4)
 
@@ -119,7 +217,7 @@ def test_shared_starts_change_nothing(kind, model_folder, data):
     wanted = [one for end in ends for one in continuations([start + end], data.draw(options))]
     truth = [naive(lm.model, one) for one in wanted]
     for budget in (16, 10_000):
-        found = likelihoods(lm, wanted, budget, lambda n: None)
+        found = scored(lm, wanted, budget)
         assert [f.logprob for f in found] == pytest.approx(truth, abs=2e-4)
         assert [len(f.token_logprobs) for f in found] == [len(one.ids) for one in wanted]
         best = [greedy(lm.model, one) for one in wanted]
@@ -157,7 +255,7 @@ def test_positions_that_depend_on_the_length_share_nothing(rope, model_folder):
     prefixes = [np.append(start, np.random.default_rng(n).integers(4, 90, 45)).astype(np.int32) for n in range(4)]
     wanted = continuations(prefixes, [[5, 6], [7, 8]])
     assert shared_start(lm, prefixes) == (0 if rope else 25)
-    found = likelihoods(lm, wanted, 10_000, lambda n: None)
+    found = scored(lm, wanted, 10_000)
     assert [f.logprob for f in found] == pytest.approx([naive(lm.model, one) for one in wanted], abs=1e-3)
 
 
@@ -170,7 +268,7 @@ def test_models_without_keys_and_values(model_folder):
     prefixes = [np.arange(4, 30, dtype=np.int32), np.arange(4, 31, dtype=np.int32)]
     assert shared_start(lm, prefixes) == 0
     with pytest.raises(UserError, match="keeps no keys and values"):
-        likelihoods(lm, continuations(prefixes[:1], [[5, 6], [7, 8]]), 10_000, lambda n: None)
+        scored(lm, continuations(prefixes[:1], [[5, 6], [7, 8]]), 10_000)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -196,7 +294,7 @@ def test_activations_of_shared_starts(kind, model_folder):
     wanted = [
         Continuation(p, np.asarray(o, np.int32), asked=i) for i, p in enumerate(prompts) for o in ([5, 6], [5, 7])
     ]
-    likelihoods(lm, wanted, 10_000, lambda n: None, tap=tap)
+    scored(lm, wanted, 10_000, tap=tap)
     assert sorted(tap.seen) == [0, 1, 2, 3]
     for i, prompt in enumerate(prompts):
         alone = read_hook(lm, hook, [prompt])[0]
@@ -233,6 +331,6 @@ def test_nothing_after_the_prefix(model_folder):
     lm = loaded(model_folder("llama"))
     prefix = np.arange(4, 9, dtype=np.int32)
     wanted = [Continuation(prefix, np.zeros(0, np.int32)), Continuation(prefix, np.asarray([5, 6], np.int32))]
-    found = likelihoods(lm, wanted, 500, lambda n: None)
+    found = scored(lm, wanted, 500)
     assert (found[0].logprob, found[0].tokens) == (0.0, 0)
     assert found[1].logprob == pytest.approx(naive(lm.model, wanted[1]), abs=1e-4)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import numpy as np
 import pytest
 import torch
 
+from competency_gaps.checked import write_document
 from competency_gaps.config import ModelConfig
 from competency_gaps.model import speed
 from competency_gaps.model.load import chosen_dtype
@@ -42,7 +42,7 @@ def test_a_resumed_run_keeps_its_precision(tmp_path):
     def dtype(folder, asked="auto"):
         return planned_model(ModelConfig(name="m", dtype=asked), folder).dtype
 
-    (tmp_path / "plan.json").write_text(json.dumps({"model": {"dtype": "bfloat16"}}))
+    write_document(tmp_path / "plan.json", {"model": {"dtype": "bfloat16"}})
     assert dtype(tmp_path) == "auto", "nothing was computed, so the folder is free"
     (tmp_path / "gate.json").write_text("{}")
     assert dtype(tmp_path) == "bfloat16" and dtype(tmp_path, "float32") == "float32"
@@ -53,7 +53,7 @@ def test_what_another_tool_began_keeps_its_precision(tmp_path):
     """Inspect and garak ask the model for hours before there is a plan."""
     note_precision(tmp_path / "a", "bfloat16")
     (tmp_path / "b" / "garak").mkdir(parents=True)
-    (tmp_path / "b" / "garak" / "settings.json").write_text(json.dumps({"dtype": "bfloat16", "probes": "x"}))
+    write_document(tmp_path / "b" / "garak" / "settings.json", {"dtype": "bfloat16", "probes": "x"})
     for name in ("a", "b"):
         assert planned_model(ModelConfig(name="m"), tmp_path / name).dtype == "bfloat16"
 

@@ -124,21 +124,21 @@ def test_generated_probe_measures_and_compares(run, copy):
 
 
 def test_a_killed_probe_resumes_with_the_same_result(copy, monkeypatch):
-    from competency_gaps.stages.extraction import ExtractionStage
+    from competency_gaps.stages.extraction import ShardReader
 
     chosen = targets(copy, some_concepts(copy))
-    whole, asked = ExtractionStage.run, []
+    whole, asked = ShardReader.read, []
 
-    def stopped(self, prefix, *arguments):
-        asked.append(prefix)
+    def stopped(*arguments):
+        asked.append(arguments)
         if len(asked) == 2:
             raise KeyboardInterrupt
-        return whole(self, prefix, *arguments)
+        return whole(*arguments)
 
-    monkeypatch.setattr(ExtractionStage, "run", stopped)
+    monkeypatch.setattr(ShardReader, "read", stopped)
     with pytest.raises(KeyboardInterrupt):
         probe_generated(copy, chosen, Criterion(), QUIET, items=40)
-    monkeypatch.setattr(ExtractionStage, "run", whole)
+    monkeypatch.setattr(ShardReader, "read", whole)
     resumed = probe_generated(copy, chosen, Criterion(), QUIET, items=40).as_dict()
     shutil.rmtree(copy.path / "probes")
     assert probe_generated(copy, chosen, Criterion(), QUIET, items=40).as_dict() == resumed

@@ -209,3 +209,21 @@ def test_target_answers_in_batches_as_one_by_one(model_folder, tmp_path):
     again = target("d")
     assert again.answer(long) is None
     assert sum(again.unanswered.values()) == 1
+
+
+def test_a_conversation_that_the_model_fails_on_has_no_answer(model_folder, tmp_path):
+    lm = load_model(ModelConfig(name=str(model_folder("llama")), dtype="float32"))
+    bad = lm.tokenizer("¶", add_special_tokens=False)["input_ids"][-1]
+
+    def embed(module, args):
+        if (args[0] == bad).any():
+            raise IndexError("index out of range")
+
+    asks = [(("user", f"What is {i}?{'¶' * (i == 2)}"),) for i in range(5)]
+    target = Target(lm, tmp_path / "a", 4, GenerationConfig(), 512)
+    whole = Target(lm, tmp_path / "b", 4, GenerationConfig(), 512)
+    expected = [whole.answer(conversation) for conversation in asks]
+    lm.model.get_input_embeddings().register_forward_pre_hook(embed)
+    target.prime(asks)
+    assert [target.answer(conversation) for conversation in asks] == [*expected[:2], None, *expected[3:]]
+    assert target.unanswered == {"the model fails on it: IndexError: index out of range": 1}

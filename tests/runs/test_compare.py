@@ -20,6 +20,7 @@ from competency_gaps.evidence import paired_differences
 from competency_gaps.report.comparison import sentences
 from competency_gaps.stages.compare import lost_on
 from competency_gaps.stages.paired_tests import Families, _frame, holm
+from core_helpers import seal
 
 NAMES = ("before", "after")
 
@@ -109,6 +110,7 @@ def test_two_runs_pair_by_id_and_text(run, tmp_path):
     items = pl.read_parquet(tmp_path / "other" / "items.parquet")
     changed = pl.when(pl.arange(pl.len()) == 0).then(pl.lit("asked otherwise")).otherwise("prompt").alias("prompt")
     items.with_columns(changed).write_parquet(tmp_path / "other" / "items.parquet")
+    seal(tmp_path / "other")
     made = cg.compare(tmp_path / "other", run)
     assert made.paired == int((~np.isnan(run.outcomes)).sum()) - 1
     assert len(made.only_candidate) == len(made.only_baseline) == 1
@@ -118,6 +120,7 @@ def test_two_runs_pair_by_id_and_text(run, tmp_path):
         item_id=pl.lit("x") + pl.col("item_id")
     )
     nothing.write_parquet(tmp_path / "other" / "items.parquet")
+    seal(tmp_path / "other")
     with pytest.raises(UserError, match="no item is scored for both"):
         cg.compare(tmp_path / "other", run)
 
@@ -168,6 +171,7 @@ def clustered(run, cluster, kind):
     kinds = pl.Series("cluster_kind", [kind] * table.height, dtype=table.schema["cluster_kind"])
     table = table.with_columns(pl.Series("cluster", cluster).cast(table.schema["cluster"]), kinds)
     table.write_parquet(run.path / "items.parquet")
+    seal(run.path)
     return cg.open_run(run.path)
 
 

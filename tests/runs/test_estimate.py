@@ -18,19 +18,19 @@ def counted(config, tmp_path, monkeypatch) -> int:
     from competency_gaps.stages import pipeline
 
     tokens = []
-    real = pipeline._read
+    real = pipeline.read_suite
 
-    def read(setting, folder, progress):
+    def read(setting, *others):
         handle = setting.lm.model.model.register_forward_pre_hook(
             lambda m, args, kwargs: tokens.append((args[0] if args else kwargs["input_ids"]).numel()), with_kwargs=True
         )
         try:
             with torch.inference_mode():
-                return real(setting, folder, progress)
+                return real(setting, *others)
         finally:
             handle.remove()
 
-    monkeypatch.setattr(pipeline, "_read", read)
+    monkeypatch.setattr(pipeline, "read_suite", read)
     competency_gaps.run(config, tmp_path / "run")
     return sum(tokens)
 

@@ -12,14 +12,15 @@ import pytest
 
 import competency_gaps
 from competency_gaps.activations.spans import span_mask
+from competency_gaps.checked import write_document
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import Item
 from competency_gaps.items.remark import Remark, sentences
 from competency_gaps.model.prompts import Tokens
 from competency_gaps.runs.covariates import check_strata
 from competency_gaps.runs.manifest import SCHEMA_VERSION
-from competency_gaps.stages.extraction import shards
 from competency_gaps.stages.inputs import item_input, text_ends
+from competency_gaps.stages.shard_plan import cut_shards
 
 
 def with_items(tiny_config, tmp_path, rows: list[dict], **benchmark) -> dict:
@@ -109,7 +110,7 @@ def test_what_is_no_run_cannot_be_opened(tiny_run, tmp_path):
         UserError, match=rf"schema_version 99, but this version of competency-gaps reads {SCHEMA_VERSION}"
     ):
         competency_gaps.open_run(tmp_path)
-    (tmp_path / "manifest.json").write_text(json.dumps(tiny_run.manifest))
+    write_document(tmp_path / "manifest.json", tiny_run.manifest)
     with pytest.raises(UserError, match=r"items\.parquet is missing: the run is damaged"):
         _ = competency_gaps.open_run(tmp_path).items
 
@@ -252,14 +253,14 @@ def test_span_masks():
 def test_shards_hold_every_item_once():
     lengths = np.random.default_rng(0).integers(1, 90_000, 200).tolist()
     for most in (7, 1000):
-        groups = list(shards(lengths, most))
+        groups = list(cut_shards(lengths, most))
         flat = [i for group in groups for i in group]
         assert sorted(flat) == list(range(200))
         assert [lengths[i] for i in flat] == sorted(lengths, reverse=True)
         assert all(sum(lengths[i] for i in group) < 32_768 + 90_000 for group in groups)
         assert max(map(len, groups)) <= most
-    assert [len(group) for group in shards([1] * 20, 7)] == [7, 7, 6]
-    assert list(shards([], 7)) == []
+    assert [len(group) for group in cut_shards([1] * 20, 7)] == [7, 7, 6]
+    assert list(cut_shards([], 7)) == []
 
 
 def test_concept_items_against_plain_sorting(tiny_run):

@@ -19,8 +19,8 @@ from competency_gaps.activations.extract import Extractor
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.shards import ShardFolder
-from competency_gaps.stages import extraction
-from competency_gaps.stages.extraction import ExtractionStage
+from competency_gaps.stages import shard_plan
+from competency_gaps.stages.extraction import ShardReader
 from core_helpers import ROOT, assert_same_run, shard_bytes
 
 ITEMS, TOKENS = 8, 250
@@ -34,7 +34,7 @@ def small_shards(monkeypatch):
 
 def make_small(patch) -> None:
     for name, value in {"SHARD_ITEMS": ITEMS, "GENERATED_ITEMS": ITEMS, "SHARD_TOKENS": TOKENS}.items():
-        patch.setattr(extraction, name, value)
+        patch.setattr(shard_plan, name, value)
 
 
 @pytest.fixture(scope="module", params=["question", "all"])
@@ -83,9 +83,7 @@ def stop_at(monkeypatch, owner, name: str, call: int, error: BaseException | Non
     return calls
 
 
-@pytest.mark.parametrize(
-    ("owner", "name", "calls"), [(ExtractionStage, "_read_shard", (1, 4)), (Extractor, "rows", (1, 3))]
-)
+@pytest.mark.parametrize(("owner", "name", "calls"), [(ShardReader, "read", (1, 4)), (Extractor, "rows", (1, 3))])
 def test_stopped_inside_a_shard(owner, name, calls, config, undisturbed, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     for call in calls:
@@ -110,8 +108,8 @@ import json, os, signal, sys, threading, time
 import numpy, polars, sae_lens, torch, transformers
 import competency_gaps
 from competency_gaps.stages import pipeline
-from competency_gaps.stages import extraction
-extraction.SHARD_ITEMS, extraction.GENERATED_ITEMS, extraction.SHARD_TOKENS = {items}, {items}, {tokens}
+from competency_gaps.stages import shard_plan
+shard_plan.SHARD_ITEMS, shard_plan.GENERATED_ITEMS, shard_plan.SHARD_TOKENS = {items}, {items}, {tokens}
 config, out, limit = json.loads(sys.argv[1]), sys.argv[2], float(sys.argv[3])
 start = time.process_time()
 def watch():
@@ -188,7 +186,7 @@ def test_damaged_shards_are_computed_again_with_a_warning(config, undisturbed, t
     rows.write_bytes(rows.read_bytes()[:-9])
     stamp = folder / "activations" / "b000-0000.json"
     stamp.write_text("{")
-    read = stop_at(monkeypatch, ExtractionStage, "_read_shard", 10_000)
+    read = stop_at(monkeypatch, ShardReader, "read", 10_000)
     with caplog.at_level(logging.WARNING):
         run = competency_gaps.run(config, folder)
     said = [r.getMessage() for r in caplog.records if "does not match its checksum" in r.getMessage()]

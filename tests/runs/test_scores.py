@@ -19,6 +19,7 @@ from competency_gaps.errors import MachineError, UserError
 from competency_gaps.runs.open import open_folder
 from competency_gaps.runs.scores import model_scores, read_scores
 from competency_gaps.stages.outcomes import made_outcomes
+from core_helpers import seal
 
 NOBODY = 65534
 """A user that owns nothing."""
@@ -123,7 +124,7 @@ def test_wrong_ids_end_a_run_before_it_reads_anything(tiny_config, tmp_path, mon
     file = tmp_path / "scores.csv"
     pl.DataFrame({"id": ["nobody's"], "other": [1.0]}).write_csv(file)
     config = {**tiny_config, "scores": [{"path": str(file)}]}
-    monkeypatch.setattr(pipeline, "_read", read)
+    monkeypatch.setattr(pipeline, "read_suite", read)
     with pytest.raises(UserError, match="none of the 1 rows of 'other' belongs to an item"):
         cg.run(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -225,6 +226,7 @@ def test_an_outcome_follows_the_scores_it_rests_on(run):
         score=pl.when(pl.col("model") == "b").then(1 - pl.col("score")).otherwise("score")
     )
     changed.write_parquet(run.path / "scores.parquet")
+    seal(run.path)
     paid, stale = first.path / "answers" / "kept.jsonl", first.path / "robustness.json"
     paid.parent.mkdir()
     for file in (paid, stale):
@@ -243,9 +245,11 @@ def test_an_outcome_is_made_again_if_answers_or_labels_change(run):
     assert run.as_model("a").items["response"].null_count() == run.items.height
     answered = read_scores(run.path).with_columns(response=pl.lit("B"))
     answered.write_parquet(run.path / "scores.parquet")
+    seal(run.path)
     assert (run.as_model("a").items["response"] == "B").all()
     named = pl.read_parquet(run.path / "concepts.parquet").with_columns(alive=pl.lit(value=True), kind=pl.lit("dense"))
     named.write_parquet(run.path / "concepts.parquet")
+    seal(run.path)
     assert not made_outcomes(open_folder(run.path))
     assert (cg.open_run(run.path).as_model("a").concepts["kind"] == "dense").all()
 
@@ -307,7 +311,7 @@ def test_outcomes_of_a_run_that_cannot_be_written_are_kept_in_the_cache(shared_r
     assert opened.concept(int(opened.concepts.sort("support")["concept"][-1])).items("worst").height > 0
     shown = CliRunner().invoke(app, ["show", str(shared_run.path), "--as", "c"])
     assert shown.exit_code == 0, shown.exception
-    with pytest.raises(MachineError, match=r"scores\.parquet cannot be written \(Permission denied\)"):
+    with pytest.raises(MachineError, match=r"run cannot be written \(Permission denied"):
         shared_run.add_scores(table(shared_run, models=("e",)))
     cache.joinpath("outcomes").chmod(0o555)
     os.environ["CGAPS_CACHE"] = str(cache / "outcomes")
@@ -367,7 +371,9 @@ def test_items_are_judged_by_all_models_scores_and_answers(run):
 def test_the_command_lists_models_and_their_themes(run):
     items = pl.read_parquet(run.path / "items.parquet")
     items.with_columns(score=pl.lit(None, pl.Float64)).write_parquet(run.path / "items.parquet")
-    run.add_scores(table(cg.open_run(run.path)))
+    seal(run.path)
+    run = cg.open_run(run.path)
+    run.add_scores(table(run))
     listed = CliRunner().invoke(app, ["show", str(run.path)])
     assert listed.exit_code == 0 and "4 models on 70 items" in listed.stdout
     document = json.loads(CliRunner().invoke(app, ["show", str(run.path), "--json"]).stdout)

@@ -9,6 +9,7 @@ from scipy.stats import binomtest
 from competency_gaps.config import GenerationConfig
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Output
+from competency_gaps.model.attempts import Attempts
 from competency_gaps.model.prompts import plain_text, tokenize
 from competency_gaps.model.respond import PromptRequest, respond
 from competency_gaps.scoring.pair import SentencePart, shared_parts
@@ -45,8 +46,9 @@ def test_likelihood_is_the_sum_over_shared_tokens(kind, model_folder) -> None:
     policy = make_policy("pair", {"measure": "shared", "prefer": "stereo"})
     text = plain_text("", item.prompt, "")
     asked = PromptRequest(text.text, tokenize(lm.tokenizer, text, bos_id=0), policy.request(item))
-    (found,) = respond(lm, [asked], bos_id=0, config=GenerationConfig(), token_budget=512, advance=lambda _: None)
-    score = policy.score(item, found.output)
+    settings = {"bos_id": 0, "config": GenerationConfig(), "token_budget": 512, "attempts": Attempts()}
+    (responded,) = respond(lm, [asked], **settings, advance=lambda _: None)
+    score = policy.score(item, responded.output)
     sums = []
     for sentence, differs in zip(texts, (" quick fox", " brown dog"), strict=True):
         encoded = lm.tokenizer(sentence, add_special_tokens=False, return_offsets_mapping=True)

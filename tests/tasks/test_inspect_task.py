@@ -9,7 +9,10 @@ import pytest
 
 import competency_gaps
 from competency_gaps.config import GenerationConfig
-from competency_gaps.errors import UserError
+from competency_gaps.errors import MachineError, UserError
+from competency_gaps.harnesses.inspect import model
+from competency_gaps.items.remark import Remark
+from competency_gaps.model.attempts import Attempts
 from core_helpers import loaded
 
 pytest.importorskip("inspect_ai")
@@ -87,6 +90,36 @@ def test_a_failed_evaluation_is_reported_and_continues(tiny_config, tmp_path):
     assert len(list((run.path / "harness").glob("*/*.eval"))) == 2
 
 
+def test_a_sample_that_cannot_be_read_costs_only_itself(tiny_config, tmp_path, monkeypatch):
+    real = model.generate
+
+    def some(lm, prompts, **settings):
+        made = real(lm, prompts, **settings)
+        asked = [lm.tokenizer.decode(prompt) for prompt in prompts]
+        return [
+            Remark("memory_ran_out") if "What is 3 plus" in text else own for text, own in zip(asked, made, strict=True)
+        ]
+
+    monkeypatch.setattr(model, "generate", some)
+    run = competency_gaps.run(_config(tiny_config, "sums", arguments={"count": 6}), tmp_path / "run")
+    lacking = run.items.filter(run.items["score"].is_null())
+    assert run.items.height == 6 and lacking["item_id"].to_list() == ["3"]
+    assert _log(run).status == "success"
+
+
+def test_a_device_that_fails_ends_the_task_as_itself(tiny_config, tmp_path, monkeypatch):
+    def broken(*arguments, **settings):
+        raise MachineError("the device fails: CUDA error.")
+
+    config = _config(tiny_config, "sums", arguments={"count": 3})
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "generate", broken)
+        with pytest.raises(MachineError, match="the device fails"):
+            competency_gaps.run(config, tmp_path / "run")
+    run = competency_gaps.run(config, tmp_path / "run")
+    assert run.items.height == 3 and run.items["score"].null_count() == 0
+
+
 def test_limit_and_letter_scores(tiny_config, tmp_path):
     config = _config(tiny_config, "letters")
     config["benchmarks"][0]["limit"] = 4
@@ -145,6 +178,14 @@ def test_questions_at_the_same_time_are_answered_together(model_folder):
     anyio.run(all_at_once)
     assert sum(sizes) == 12 and len(sizes) <= 2
     alone = generate(
-        lm, [ids[7]], max_new_tokens=6, stop=(), config=GenerationConfig(), token_budget=64, advance=lambda n: None
+        lm,
+        [ids[7]],
+        max_new_tokens=6,
+        stop=(),
+        config=GenerationConfig(),
+        token_budget=64,
+        advance=lambda n: None,
+        attempts=Attempts(),
+        keys=[""],
     )
     assert answers[7].text == alone[0].text

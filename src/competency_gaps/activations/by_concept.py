@@ -5,6 +5,8 @@ Memory-mapped arrays on disk: the memory for writing and reading them does not g
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,11 +16,15 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.lib.format import open_memmap
 
+from competency_gaps.activations.checked_array import BLOCK, CheckedArray, checks_of
 from competency_gaps.activations.store import CasBlock
-from competency_gaps.errors import UserError
+from competency_gaps.checked import damaged, read_document, write_document
 from competency_gaps.files import no_space_left
 
 FOLDER = "by-concept"
+CHECKS = "checks.json"
+"""Checksums of the arrays."""
+_AGAIN = "Run the command that made the run again."
 _ARRAYS = {"item": (np.int32, ()), "cas": (np.float32, ()), "peak": (np.int32, (2,))}
 
 
@@ -56,12 +62,26 @@ def write_by_concept(folder: Path, blocks: Callable[[], Iterable[tuple[int, CasB
         for name, (dtype, shape) in _ARRAYS.items():
             if start[-1]:
                 open_memmap(part / f"{name}.npy", "w+", dtype, (int(start[-1]), *shape)).flush()
+                _reserve(part / f"{name}.npy")
             else:
                 np.save(part / f"{name}.npy", np.zeros((0, *shape), dtype))
         free = start[:-1].copy()
         for first, block in blocks():
             _place(part, free, first, block)
+        write_document(part / CHECKS, {name: checks_of(part / f"{name}.npy") for name in ("start", *_ARRAYS)})
         part.rename(target)
+
+
+def _reserve(file: Path) -> None:
+    """Take the space of a file now: a disk that is full when mapped memory is written ends the process."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with file.open("r+b") as handle:
+        try:
+            os.posix_fallocate(handle.fileno(), 0, file.stat().st_size)
+        except OSError as error:  # some file systems cannot
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
 
 
 def _place(folder: Path, free: np.ndarray, first: int, block: CasBlock) -> None:
@@ -93,15 +113,27 @@ class ByConcept:
     """
 
     def __init__(self, folder: Path) -> None:
+        place = self._folder = folder / FOLDER
         try:
-            self._start = np.load(folder / FOLDER / "start.npy")
-            files = [folder / FOLDER / f"{name}.npy" for name in _ARRAYS]
-            # An empty array cannot be memory-mapped.
-            self._arrays = [np.load(file, mmap_mode="r") if self._start[-1] else np.load(file) for file in files]
+            checks = read_document(place / CHECKS)
         except (OSError, ValueError) as error:
-            raise UserError(
-                f"{folder / FOLDER} is missing or damaged: {error}. Run 'cgaps run' on the folder again."
-            ) from error
+            raise damaged(place / CHECKS, error, _AGAIN) from error
+        kinds = {"start": (np.int64, ()), **_ARRAYS}
+        arrays = {
+            name: CheckedArray(place / f"{name}.npy", checks.get(name), dtype, shape)
+            for name, (dtype, shape) in kinds.items()
+        }
+        self._start = arrays.pop("start")[:]
+        if {len(array) for array in arrays.values()} != {int(self._start[-1])} or (np.diff(self._start) < 0).any():
+            fault = ValueError("its arrays do not fit each other")
+            raise damaged(place, fault, _AGAIN)
+        self._arrays = list(arrays.values())
+
+    def check(self) -> None:
+        """Compare all arrays with their checksums; raises UserError if one is damaged."""
+        for array in self._arrays:
+            for first in range(0, len(array), BLOCK):
+                array[first : first + BLOCK]
 
     @property
     def support(self) -> np.ndarray:
@@ -115,7 +147,7 @@ class ByConcept:
     def columns(self, first: int, last: int) -> ConceptColumn:
         """The items of concepts ``first`` to ``last - 1``, concatenated by concept (see :attr:`support`)."""
         part = slice(int(self._start[first]), int(self._start[last]))
-        return ConceptColumn(*(np.array(array[part]) for array in self._arrays))
+        return ConceptColumn(*(array[part] for array in self._arrays))
 
     def cas(self, concepts: np.ndarray, items: int) -> sp.csr_array:
         """Concept activation scores of some concepts.
@@ -135,16 +167,16 @@ class ByConcept:
         indptr = np.concatenate([[0], np.cumsum(ends - starts)])
         if len(concepts) and (starts[1:] == ends[:-1]).all():  # consecutive concepts are contiguous on disk
             whole = slice(int(starts[0]), int(ends[-1]))
-            parts = np.array(value[whole]), np.array(item[whole])
+            parts = value[whole], item[whole]
         else:
-            pieces = [slice(int(a), int(b)) for a, b in zip(starts, ends, strict=True)]
-            nothing = slice(0, 0)
             parts = (
-                np.concatenate([value[nothing], *(value[piece] for piece in pieces)]),
-                np.concatenate([item[nothing], *(item[piece] for piece in pieces)]),
+                np.concatenate([value[:0], *value.pieces(starts, ends)]),
+                np.concatenate([item[:0], *item.pieces(starts, ends)]),
             )
+        if len(parts[1]) and not 0 <= int(parts[1].min()) <= int(parts[1].max()) < items:
+            raise damaged(self._folder, ValueError(f"it holds items beyond the run's {items:,}"), _AGAIN)
         return sp.csr_array((*parts, indptr), shape=(len(concepts), items))
 
     def items(self, concept: int) -> np.ndarray:
         """One concept's items without their values: int32, rows of ``items.parquet``."""
-        return np.array(self._arrays[0][self._start[concept] : self._start[concept + 1]])
+        return self._arrays[0][int(self._start[concept]) : int(self._start[concept + 1])]

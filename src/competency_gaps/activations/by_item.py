@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from competency_gaps.activations.store import open_shard
+from competency_gaps.errors import UserError
+from competency_gaps.shards import ShardFolder
 
 _WHOLE = 0.25
 """Share of a shard's rows from which the whole shard is read: each slice costs some microseconds."""
@@ -25,15 +26,22 @@ class ItemRow(NamedTuple):
     """int32 of shape (active concepts, 2): character range of the token where each is strongest."""
 
 
+_NOTHING = ItemRow(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros((0, 2), np.int32))
+
+
 class ShardIndex:
     """The shard and row of each item. Shards are opened once; their tensors stay on disk.
 
+    A shard is compared with its checksum before anything but the order of its items is read of it.
+
     Parameters
     ----------
-    shards
-        Files of each benchmark's shards, by the row of ``items.parquet`` where the benchmark starts.
-    items
-        Number of rows of ``items.parquet``.
+    folder
+        The shards.
+    benchmarks
+        Of each benchmark the number of its items and the names of its shards, in the order of ``items.parquet``.
+    kept : ndarray of bool of shape (items,)
+        Items that are not excluded: each has a row in a shard.
 
     Raises
     ------
@@ -41,20 +49,71 @@ class ShardIndex:
         If a shard is missing or damaged.
     """
 
-    def __init__(self, shards: Mapping[int, Sequence[Path]], items: int) -> None:
-        self.files = [open_shard(file) for files in shards.values() for file in files]
-        self.rows = []
+    def __init__(self, folder: ShardFolder, benchmarks: Sequence[tuple[int, Sequence[str]]], kept: np.ndarray) -> None:
+        self._folder = folder
+        self._names = [name for _, names in benchmarks for name in names]
+        self._opened = [open_shard(folder.path(name)) for name in self._names]
+        self._whole = [False] * len(self._names)
+        items = sum(size for size, _ in benchmarks)
+        self.rows: list[np.ndarray] = []
         """Per shard, int64: its rows of ``items.parquet``, in its order."""
         self.shard = np.full(items, -1, np.int32)
-        """int32 of shape (items,): index in ``files``; -1: the item is excluded."""
+        """int32 of shape (items,): number of its shard; -1: the item is excluded."""
         self.place = np.zeros(items, np.int32)
         """int32 of shape (items,): row in its shard."""
-        starts = [start for start, files in shards.items() for _ in files]
-        for number, (start, file) in enumerate(zip(starts, self.files, strict=True)):
-            rows = file.get_tensor("items") + start
-            self.rows.append(rows)
-            self.shard[rows] = number
-            self.place[rows] = np.arange(len(rows))
+        start = 0
+        for size, names in benchmarks:
+            for _ in names:
+                self._add(start, size)
+            start += size
+        if (self.shard[kept] < 0).any():
+            raise self._damaged(f"The shards in {folder.folder} lack items of the run", len(self._names))
+
+    def __len__(self) -> int:
+        return len(self._opened)
+
+    def file(self, number: int) -> Any:
+        """A shard, open, after a check of its content."""
+        if not self._whole[number]:
+            self._folder.check(self._names[number])
+            self._whole[number] = True
+        return self._opened[number]
+
+    def keys(self, number: int) -> Sequence[str]:
+        """Names of a shard's tensors, unchecked."""
+        return list(self._opened[number].keys())
+
+    def tensor(self, number: int, name: str) -> np.ndarray:
+        """A tensor of a shard, unchecked: what it is used for reads the rest by :meth:`file`."""
+        from safetensors import SafetensorError
+
+        try:
+            held: np.ndarray = self._opened[number].get_tensor(name)
+        except SafetensorError:
+            held = self.file(number).get_tensor(name)  # says that the shard is damaged
+        return held
+
+    def length(self, number: int, name: str) -> int:
+        """Length of a tensor of a shard, unchecked; -1: there is none."""
+        return int(self._opened[number].get_slice(name).get_shape()[0]) if name in self.keys(number) else -1
+
+    def _add(self, start: int, size: int) -> None:
+        """Add the next shard, of a benchmark's items."""
+        number = len(self.rows)
+        own = self.tensor(number, "items")
+        fits = own.dtype == np.int64 and len(np.unique(own)) == len(own) and bool(((own >= 0) & (own < size)).all())
+        if not fits or (self.shard[own + start] >= 0).any():
+            path = self._folder.path(self._names[number])
+            raise self._damaged(f"{path} holds items that its benchmark does not have, or twice", number + 1)
+        self.rows.append(own + start)
+        self.shard[own + start] = number
+        self.place[own + start] = np.arange(len(own))
+
+    def _damaged(self, what: str, opened: int) -> UserError:
+        """The error of shards that do not fit the run; raises that of the first that is damaged, if one is."""
+        for number in range(opened):
+            self.file(number)
+        return UserError(f"{what}: the run is damaged. Run 'cgaps run' on the folder again.")
 
 
 class ItemRows:
@@ -66,8 +125,11 @@ class ItemRows:
         self._first = np.zeros(items, np.int64)
         self.counts = np.zeros(items, np.int32)
         """int32 of shape (items,): number of concepts active in each item; 0 if excluded."""
-        for rows, file in zip(index.rows, index.files, strict=True):
-            indptr = file.get_tensor("indptr")
+        for number, rows in enumerate(index.rows):
+            indptr = index.tensor(number, "indptr")
+            ends = len(indptr) == len(rows) + 1 and indptr[0] == 0 and indptr[-1] == index.length(number, "concepts")
+            if not ends or (np.diff(indptr) < 0).any():
+                indptr = index.file(number).get_tensor("indptr")  # says that the shard is damaged
             self._first[rows] = indptr[:-1]
             self.counts[rows] = np.diff(indptr)
 
@@ -103,15 +165,18 @@ class ItemRows:
     def row(self, row: int) -> ItemRow:
         """One item's row; empty if the item is excluded."""
         number, count = int(self._index.shard[row]), int(self.counts[row])
-        if number < 0 or not count:
-            return ItemRow(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros((0, 2), np.int32))
-        file, first, place = self._index.files[number], int(self._first[row]), int(self._index.place[row])
+        if number < 0:
+            return _NOTHING
+        file = self._index.file(number)
+        if not count:
+            return _NOTHING
+        first, place = int(self._first[row]), int(self._index.place[row])
         concepts, cas, peaks = (file.get_slice(name)[first : first + count] for name in ("concepts", "cas", "peaks"))
         start, end = file.get_slice("token_ptr")[place : place + 2].tolist()
         return ItemRow(concepts, cas, file.get_slice("token_offsets")[start:end][peaks])
 
     def _held(self, number: int, asked: int) -> Any:
         """A shard's concepts: an array if many rows are asked for, else a slice on disk."""
-        file = self._index.files[number]
+        file = self._index.file(number)
         whole = asked >= _WHOLE * len(self._index.rows[number])
         return file.get_tensor("concepts") if whole else file.get_slice("concepts")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,8 +11,8 @@ import numpy as np
 from competency_gaps.activations.pooling import SparseRow, pool
 from competency_gaps.activations.store import CasBlock, make_block, token_tensors
 from competency_gaps.config import Pooling
-from competency_gaps.errors import UserError
-from competency_gaps.model.batches import plan_batches
+from competency_gaps.items.remark import Remark
+from competency_gaps.model.attempts import Attempts
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import Hook
 from competency_gaps.model.load import LanguageModel
@@ -20,6 +20,10 @@ from competency_gaps.sae.load import SparseAutoencoder
 
 if TYPE_CHECKING:
     import torch
+
+
+NOT_FINITE = Remark("activations_not_finite")
+"""Why an item has no row whose activations are NaN or infinite."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,10 @@ class Extractor:
     batch_tokens: int
     keep_tokens: bool = False
     """Whether to keep the activations of single tokens."""
+    attempts: Attempts = field(default_factory=Attempts)
+    """Runs the batches of this run."""
 
-    def rows(self, sequences: Sequence[ItemTokens], advance: Callable[[int], None]) -> list[SparseRow]:
+    def rows(self, sequences: Sequence[ItemTokens], advance: Callable[[int], None]) -> list[SparseRow | Remark]:
         """Sparse rows of sequences, in the order given, from forward passes that end at the hook.
 
         Sequences are batched by length under the token budget, and only the span's tokens are encoded.
@@ -57,34 +63,37 @@ class Extractor:
         ----------
         advance
             Called after each batch with its number of sequences.
+
+        Returns
+        -------
+        list of SparseRow or Remark
+            A remark says why a sequence has no row.
         """
-        rows: dict[int, SparseRow] = {}
-        for batch in plan_batches([needed(s) for s in sequences], self.batch_tokens):
-            chosen = [sequences[i] for i in batch]
-            activations = read_hook(self.lm, self.hook, [s.ids[: needed(s)] for s in chosen])
-            rows.update(zip(batch.tolist(), self.pooled(chosen, list(activations)), strict=True))
-            advance(len(chosen))
+
+        def read(chosen: np.ndarray) -> list[SparseRow | Remark]:
+            own = [sequences[i] for i in chosen]
+            return self.pooled(own, list(read_hook(self.lm, self.hook, [s.ids[: needed(s)] for s in own])))
+
+        rows: dict[int, SparseRow | Remark] = {}
+        lengths = [needed(s) for s in sequences]
+        for batch, made in self.attempts.batches("activations", lengths, self.batch_tokens, read):
+            rows.update(zip(batch.tolist(), made, strict=True))
+            advance(len(batch))
         return [rows[i] for i in range(len(sequences))]
 
-    def pooled(self, sequences: Sequence[ItemTokens], activations: Sequence[torch.Tensor]) -> list[SparseRow]:
+    def pooled(self, sequences: Sequence[ItemTokens], activations: Sequence[torch.Tensor]) -> list[SparseRow | Remark]:
         """Encode and pool the spans of given activations, each of shape (>= needed tokens, width).
 
-        Raises
-        ------
-        UserError
-            If an activation is not finite.
+        A span whose activations are not all finite gives ``NOT_FINITE`` instead of a row.
         """
         spans = [
             self.sae.inputs(x, sequence.span[: needed(sequence)])
             for sequence, x in zip(sequences, activations, strict=True)
         ]
-        for sequence, span in zip(sequences, spans, strict=True):
-            if not bool(span.isfinite().all()):
-                raise UserError(
-                    f"the activations of item number {sequence.item} are not finite in "
-                    f"{self.lm.identity['dtype']}: set model.dtype to bfloat16 or float32, and take another folder."
-                )
-        return pool(self.sae, spans, self.pooling, keep_tokens=self.keep_tokens)
+        finite = [bool(span.isfinite().all()) for span in spans]
+        usable = [span for span, is_finite in zip(spans, finite, strict=True) if is_finite]
+        rows = iter(pool(self.sae, usable, self.pooling, keep_tokens=self.keep_tokens))
+        return [next(rows) if is_finite else NOT_FINITE for is_finite in finite]
 
     def block(self, sequences: Sequence[ItemTokens], rows: Sequence[SparseRow]) -> CasBlock:
         """Make a block of sequences and their rows."""
@@ -116,8 +125,8 @@ class SpanTap:
 
     def __init__(self, extractor: Extractor, sequences: Sequence[ItemTokens | None]) -> None:
         self.hook = extractor.hook
-        self.rows: dict[int, SparseRow] = {}
-        """By index in ``sequences``."""
+        self.rows: dict[int, SparseRow | Remark] = {}
+        """By index in ``sequences``; a remark says why there is no row."""
         self._extractor, self._sequences = extractor, sequences
 
     def wanted(self, asked: int) -> np.ndarray | None:

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from competency_gaps.activations.pooling import SparseRow, TokenRow
 from competency_gaps.errors import UserError
-from competency_gaps.shards import ShardFolder
+from competency_gaps.shards import Draft, ShardFolder, refuse_pruned
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,10 @@ class CasStore:
         self, name: str, block: CasBlock, made_of: str = "", token_tensors: Mapping[str, np.ndarray] | None = None
     ) -> None:
         """Write one shard, with the activations of single tokens if there are any."""
+        self.shards.commit(name, self.draft(name, block, token_tensors or {}), made_of)
+
+    def draft(self, name: str, block: CasBlock, token_tensors: Mapping[str, np.ndarray]) -> Draft:
+        """The same, but the shard does not count yet."""
         from safetensors.numpy import save_file
 
         tensors = {
@@ -140,10 +144,10 @@ class CasStore:
             "token_ptr": block.token_ptr,
             "token_ids": block.token_ids,
             "token_offsets": block.token_offsets,
-            **(token_tensors or {}),
+            **token_tensors,
         }
         tensors = {key: np.ascontiguousarray(value) for key, value in tensors.items()}
-        self.shards.write(name, lambda part: save_file(tensors, part), made_of)
+        return self.shards.draft(name, lambda part: save_file(tensors, part))
 
     def read(self, name: str) -> CasBlock:
         """Read one shard, without the activations of single tokens.
@@ -153,9 +157,17 @@ class CasStore:
         UserError
             If it is missing or damaged.
         """
-        with open_shard(self.shards.path(name)) as file:
-            t = {key: file.get_tensor(key) for key in _ROWS}
-        cas = sp.csr_array((t["cas"], t["concepts"], t["indptr"]), shape=(len(t["items"]), self.width))
+        from safetensors import SafetensorError
+
+        path = self.shards.check(name)
+        try:
+            with open_shard(path) as file:
+                t = {key: file.get_tensor(key) for key in _ROWS}
+            cas = sp.csr_array((t["cas"], t["concepts"], t["indptr"]), shape=(len(t["items"]), self.width))
+            # A run may come from somebody else, and SciPy reads memory by its indices.
+            cas.check_format(full_check=True)
+        except (SafetensorError, ValueError) as error:
+            raise UserError(f"{path} is damaged: {error}. Run 'cgaps run' on the folder again.") from error
         return CasBlock(t["items"], cas, t["peaks"], t["token_ptr"], t["token_ids"], t["token_offsets"])
 
     def blocks(self, names: Iterable[str]) -> Iterator[CasBlock]:
@@ -173,6 +185,7 @@ def open_shard(file: Path) -> Any:
     """
     from safetensors import SafetensorError, safe_open
 
+    refuse_pruned(file)
     try:
         return safe_open(file, framework="numpy")
     except (OSError, SafetensorError) as error:

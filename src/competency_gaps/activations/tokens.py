@@ -16,6 +16,9 @@ from competency_gaps.activations.by_item import ShardIndex
 from competency_gaps.activations.store import open_shard
 from competency_gaps.errors import UserError
 
+_TOKENS = "act_ptr"
+"""A tensor that only shards with activations of tokens have."""
+
 
 class TokenActivations(NamedTuple):
     """The tokens of an item on which a concept is active, in their order; empty if there are none."""
@@ -36,7 +39,11 @@ class TokenReader:
 
     def any(self) -> bool:
         """Whether any shard holds token activations."""
-        return any(_has_tokens(shard) for shard in self._index.files)
+        if any(_TOKENS in self._index.keys(number) for number in range(len(self._index))):
+            return True
+        if len(self._index):
+            self._index.file(0)  # its list of tensors may be damaged
+        return False
 
     def read(self, concept: int, rows: Sequence[int]) -> list[TokenActivations | None]:
         """One concept's tokens in some items.
@@ -83,14 +90,17 @@ class TokenReader:
         if not 0 <= row < items:
             raise UserError(f"item {row} does not exist: the run has items 0 to {items - 1}.")
         number = int(self._index.shard[row])
-        if number < 0 or not _has_tokens(self._index.files[number]):
+        if number < 0:
             return None
-        return _read_item(self._index.files[number], int(self._index.place[row]), concepts)
+        shard = self._index.file(number)
+        if _TOKENS not in self._index.keys(number):
+            return None
+        return _read_item(shard, int(self._index.place[row]), concepts)
 
 
 def lacking(files: Iterable[Path]) -> int:
     """Number of shards without token activations."""
-    return sum(not _has_tokens(open_shard(file)) for file in files)
+    return sum(_TOKENS not in open_shard(file).keys() for file in files)  # noqa: SIM118 - no dictionary
 
 
 def _read_item(shard: Any, place: int, concepts: np.ndarray) -> list[TokenActivations]:
@@ -121,7 +131,3 @@ def _part(shard: Any, name: str, start: int, end: int) -> np.ndarray:
     """A slice of a tensor, read from disk."""
     part: np.ndarray = shard.get_slice(name)[start:end]
     return part
-
-
-def _has_tokens(shard: Any) -> bool:
-    return "act_ptr" in shard.keys()  # noqa: SIM118 - no dictionary: it has keys() only

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from competency_gaps.config import AskConfig, SAEConfig, sae_place
 from competency_gaps.errors import UserError, argument
+from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import open_folder
 
@@ -61,33 +62,35 @@ def import_labels(
     Raises
     ------
     UserError
-        If the dictionary is missing and neither SAE nor run is given, or nothing in the source can be used.
+        If the dictionary is missing and neither SAE nor run is given, nothing in the source can be used, or another
+        process writes to the dictionary.
     """
     from competency_gaps.dictionary.folder import open_dictionary
     from competency_gaps.dictionary.imports import import_labels as read
     from competency_gaps.dictionary.labelling.choose import check_concepts
 
     progress, folder = progress or Progress(quiet=True), Path(dictionary)
-    _begin(folder, sae, run, progress)
-    opened = open_dictionary(folder)
-    check_concepts(concepts or (), opened.width)
-    imported = read(
-        source,
-        sae_identity=opened.identity.sae,
-        format=format,
-        width=opened.width,
-        progress=progress,
-        module=module,
-        concepts=concepts,
-        force=force,
-    )
-    opened.add_labels(imported.table)
+    with hold(folder):
+        _begin(folder, sae, run, progress)
+        opened = open_dictionary(folder)
+        check_concepts(concepts or (), opened.width)
+        imported = read(
+            source,
+            sae_identity=opened.identity.sae,
+            format=format,
+            width=opened.width,
+            progress=progress,
+            module=module,
+            concepts=concepts,
+            force=force,
+        )
+        opened.add_labels(imported.table)
     return imported
 
 
 def _begin(folder: Path, sae: str | None, run: Path | str | None, progress: Progress) -> None:
     """Make a new dictionary's folder where there is none yet."""
-    from competency_gaps.dictionary.folder import FILE, write_dictionary
+    from competency_gaps.dictionary.folder import is_dictionary, write_dictionary
 
     either = f"{argument('sae')} or {argument('run')}"
     if sae and run:
@@ -100,7 +103,7 @@ def _begin(folder: Path, sae: str | None, run: Path | str | None, progress: Prog
         with progress.stage("loading the SAE"):
             loaded = load_sae(SAEConfig(**sae_place(sae)), "cpu")
         write_dictionary(folder, loaded.identity)
-    elif not (folder / FILE).is_file():
+    elif not is_dictionary(folder):
         raise UserError(f"{str(folder)!r} is no dictionary yet: give {either} to begin one.")
 
 
@@ -130,17 +133,24 @@ def make_themes(
     -------
     dict
         Counts, and what the concepts were compared by.
+
+    Raises
+    ------
+    UserError
+        If the folder is no dictionary, the SAE is another, or another process writes to the dictionary.
     """
     from competency_gaps.dictionary.folder import check_same_sae, open_dictionary
     from competency_gaps.dictionary.themes import make
     from competency_gaps.sae.load import load_sae
 
-    opened, progress = open_dictionary(Path(dictionary)), progress or Progress(quiet=True)
-    with progress.stage("loading the SAE"):
-        loaded = load_sae(SAEConfig(**sae_place(sae or str(opened.identity.sae["name"]))), "cpu")
-    check_same_sae(opened.identity, loaded.identity)
-    decoder = loaded.sae.W_dec.detach().float().cpu().numpy()
-    return make.make_themes(opened, decoder, progress, fewest=fewest, most=most, seed=seed)
+    progress, folder = progress or Progress(quiet=True), Path(dictionary)
+    with hold(folder):
+        opened = open_dictionary(folder)
+        with progress.stage("loading the SAE"):
+            loaded = load_sae(SAEConfig(**sae_place(sae or str(opened.identity.sae["name"]))), "cpu")
+        check_same_sae(opened.identity, loaded.identity)
+        decoder = loaded.sae.W_dec.detach().float().cpu().numpy()
+        return make.make_themes(opened, decoder, progress, fewest=fewest, most=most, seed=seed)
 
 
 def label_concepts(
@@ -181,7 +191,8 @@ def label_concepts(
     Raises
     ------
     UserError
-        If there is no such step, nothing to ask, or a model is given to a step that asks none, or the other way round.
+        If there is no such step, nothing to ask, a model is given to a step that asks none, or the other way round, or
+        another process writes to the dictionary.
     """
     from competency_gaps.dictionary.folder import open_dictionary
     from competency_gaps.endpoint.asking import Asking
@@ -195,13 +206,15 @@ def label_concepts(
             else f"the step {step!r} asks a model: give {argument('ask')}."
         )
     way = None if ask is None else Asking.of(ask)
-    opened, progress = open_dictionary(Path(dictionary)), progress or Progress(quiet=True)
-    chosen = _chosen(opened, concepts, runs, top)
-    if way is None:
-        return _label_without_model(opened, step, chosen, progress)
-    if step == "themes":
-        return _name_themes(opened, way, progress)
-    return _ask_about(opened, step, chosen, way, seed, progress)
+    progress, folder = progress or Progress(quiet=True), Path(dictionary)
+    with hold(folder):
+        opened = open_dictionary(folder)
+        chosen = _chosen(opened, concepts, runs, top)
+        if way is None:
+            return _label_without_model(opened, step, chosen, progress)
+        if step == "themes":
+            return _name_themes(opened, way, progress)
+        return _ask_about(opened, step, chosen, way, seed, progress)
 
 
 def _chosen(

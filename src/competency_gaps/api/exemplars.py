@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from competency_gaps.config import ModelConfig, RunConfig, SAEConfig, parse_config, sae_place
 from competency_gaps.errors import UserError, argument
+from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder, open_folder
 
@@ -69,7 +70,8 @@ def make_exemplars(
     Raises
     ------
     UserError
-        If texts, run or model are given together or not at all, or the folder is the dictionary of another SAE.
+        If texts, run or model are given together or not at all, the folder is the dictionary of another SAE, or
+        another process writes to it.
     """
     from competency_gaps.dictionary.exemplars import ExemplarSettings
 
@@ -78,13 +80,14 @@ def make_exemplars(
     if not logits_only and bool(texts) == (run is not None):
         raise UserError(f"give texts, or {argument('run')}, or {argument('logits_only')}.")
     progress, folder = progress or Progress(quiet=True), Path(dictionary)
-    opened = open_folder(Path(run)) if run is not None else None
-    pair = _pair(opened, model, sae, hook_name, progress)
-    collected = None
-    if not logits_only:
-        files = [Path(path) for path in texts]
-        collected = _collect(pair, files, opened, folder, settings or ExemplarSettings(), context, progress)
-    return MadeExemplars(collected, *_compare_directions(pair, folder, progress))
+    with hold(folder):
+        opened = open_folder(Path(run)) if run is not None else None
+        pair = _pair(opened, model, sae, hook_name, progress)
+        collected = None
+        if not logits_only:
+            files = [Path(path) for path in texts]
+            collected = _collect(pair, files, opened, folder, settings or ExemplarSettings(), context, progress)
+        return MadeExemplars(collected, *_compare_directions(pair, folder, progress))
 
 
 def _pair(
@@ -114,14 +117,12 @@ def _collect(
 ) -> PassCounts:
     from competency_gaps.dictionary.exemplars import collect_exemplars
     from competency_gaps.dictionary.exemplars.texts import run_identity, run_pieces
-    from competency_gaps.dictionary.folder import FILE, check_same_sae, read_dictionary, write_dictionary
+    from competency_gaps.dictionary.folder import write_dictionary
     from competency_gaps.files import sha256
     from competency_gaps.sae.training.texts import cut_pieces, read_documents
 
     identity = pair.sae.identity
-    if (folder / FILE).is_file():
-        check_same_sae(read_dictionary(folder), identity)
-    if run is not None and run.manifest["sae"]["weights_sha256"] != identity["weights_sha256"]:
+    if run is not None and run.manifest["sae"]["content_sha256"] != identity["content_sha256"]:
         raise UserError(f"the SAE {pair.sae.name!r} is no longer that of the run {str(run.path)!r}.")
     if run is not None:
         pieces, bos_id, source = run_pieces(run), run.manifest["bos_id"], run_identity(run)
@@ -130,29 +131,26 @@ def _collect(
         pieces = cut_pieces(read_documents(texts), pair.lm.tokenizer, context=context, bos_id=bos_id)
         source = {"texts": [sha256(path) for path in texts if path.is_file()]}
     made_of = {
-        "sae": {key: identity[key] for key in ("weights_sha256", "settings_sha256")},
-        "model": pair.lm.identity["weights_sha256"],
+        "sae": {key: identity[key] for key in ("content_sha256", "settings_sha256")},
+        "model": {key: pair.lm.identity[key] for key in ("content_sha256", "settings_sha256", "tokenizer")},
         "hook": {"path": pair.hook.path, "side": pair.hook.side},
         "bos_id": bos_id,
         "context": context,
         **source,
     }
-    collected = collect_exemplars(pair.lm, pair.hook, pair.sae, pieces, folder, settings, made_of, progress)
-    facts = {"hook_name": pair.hook.name, "texts_read": collected.texts, "tokens_read": collected.tokens}
-    write_dictionary(folder, identity, pair.lm.identity, {**asdict(settings), **facts})
-    return collected
+    write_dictionary(folder, identity, pair.lm.identity)
+    return collect_exemplars(pair.lm, pair.hook, pair.sae, pieces, folder, settings, made_of, progress)
 
 
 def _compare_directions(pair: LoadedPair, folder: Path, progress: Progress) -> tuple[int | None, int]:
     """Write each concept's promoted tokens and similar concepts; gives the numbers of concepts."""
     from competency_gaps.dictionary.exemplars import directions
     from competency_gaps.dictionary.folder import write_dictionary
-    from competency_gaps.files import write_atomic
 
     promoted = directions.logit_lens(pair.lm, pair.sae, progress=progress)
     alike = directions.similar_concepts(pair.sae, progress=progress)
-    write_dictionary(folder, pair.sae.identity, pair.lm.identity)
+    tables = {directions.SIMILAR: alike.write_parquet}
     if promoted is not None:
-        write_atomic(folder / directions.LOGITS, promoted.write_parquet)
-    write_atomic(folder / directions.SIMILAR, alike.write_parquet)
+        tables[directions.LOGITS] = promoted.write_parquet
+    write_dictionary(folder, pair.sae.identity, pair.lm.identity, tables=tables)
     return None if promoted is None else promoted.height, alike.height

@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from competency_gaps.api.run import Run, as_run
-from competency_gaps.config import ModelConfig, RunConfig, SAEConfig, Span, parse_config, read_yaml, sae_place
+from competency_gaps.config import (
+    ModelConfig,
+    RayWorkers,
+    RunConfig,
+    SAEConfig,
+    Span,
+    parse_config,
+    read_yaml,
+    sae_place,
+)
 from competency_gaps.errors import UserError, argument
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
@@ -29,6 +38,7 @@ def run(
     *,
     model: LanguageModel | None = None,
     sae: SparseAutoencoder | None = None,
+    workers: RayWorkers | None = None,
     progress: Progress | None = None,
     command: str = "",
 ) -> Run:
@@ -45,6 +55,9 @@ def run(
         A model and an SAE that are loaded already (:func:`load_model`, :func:`load_sae`), to be used for several
         runs; None loads the configuration's. The configuration must name the same model and SAE, because the run
         records those names.
+    workers
+        Workers of Ray that read, on one or many machines; each loads the configuration's model and SAE. None: this
+        process reads.
     progress
         Shows how far it is; None: quiet.
     command
@@ -59,11 +72,17 @@ def run(
     ------
     UserError
         If the configuration, a benchmark, the model or the SAE is wrong; the message says what to do.
+    MachineError
+        If the machine gives no more (disk, memory, workers); what is finished is kept.
     """
     from competency_gaps.sae.pair import load_pair
     from competency_gaps.stages import pipeline
+    from competency_gaps.stages.on_ray import ReadOnRay
+    from competency_gaps.stages.reading import read_here
 
     config = read_config(config)
+    if workers is not None and (model is not None or sae is not None):
+        raise UserError("workers load the model and the SAE themselves: give either workers, or what is loaded.")
     folder = Path(out) if out is not None else config.out
     if folder is None:
         folder = Path(tempfile.mkdtemp(prefix="competency-gaps-"))
@@ -72,7 +91,8 @@ def run(
     pair = None
     if model is not None or sae is not None:
         pair = load_pair(config.model, config.sae, lm=model, loaded=sae, progress=progress)
-    made = as_run(pipeline.run(config, folder, progress, command, pair).path)
+    engine = read_here if workers is None else ReadOnRay(workers)
+    made = as_run(pipeline.run(config, folder, progress, command, pair, engine).path)
     made.report(progress=progress)
     return made
 

@@ -262,7 +262,7 @@ def _score(value: Any, where: str) -> float | None:
         return None
     try:
         number = float(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{where}: the score {value!r} is not a number. Give a number in [0, 1], or null.") from error
     if math.isnan(number):
         raise UserError(f"{where}: the score is NaN. Write null for an unscored item.")

@@ -190,7 +190,7 @@ def _covariate(row: Row, name: str, value: Any) -> float | str:
         return value
     try:
         number = float(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         if isinstance(value, str):
             return value
         raise row.error(f"the covariate {name!r} is {value!r}, expected a number or a text.") from error

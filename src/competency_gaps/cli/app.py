@@ -29,6 +29,7 @@ from competency_gaps.cli import (
     read,
     run,
     sae,
+    scale,
 )
 from competency_gaps.cli.options import option_name
 from competency_gaps.cli.output import help_alone, typed_command
@@ -68,6 +69,7 @@ def cgaps(
 for command in (
     *(run.demo, run.run, sae.sae, inspect_log.inspect_log),
     *(read.show, read.concept, findings.findings, read.report, explore.explore, explore.export, read.robustness),
+    *(scale.merge, scale.prune),
     *(models.score, models.compare, models.export_results),
     *(dictionary.exemplars, dictionary.label, dictionary.import_labels, dictionary.themes, dictionary.name),
     *(sae.reference, sae.train_sae, match.match, match.scope),

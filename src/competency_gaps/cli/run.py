@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from competency_gaps.cli import options
-from competency_gaps.cli.output import print_run, terminal, typed_command
-from competency_gaps.config import RunConfig, parse_config, read_yaml, sae_place
+from competency_gaps.cli.options import option_name
+from competency_gaps.cli.output import print_json, print_line, print_run, terminal, typed_command
+from competency_gaps.config import RayWorkers, RunConfig, parse_config, read_yaml, sae_place
 from competency_gaps.config.asking import ENDPOINT_ONLY, WAYS
 from competency_gaps.config.load import apply_overrides
 from competency_gaps.errors import UserError
 from competency_gaps.harnesses.logs import SuiteLogs, suite_logs
 from competency_gaps.progress import Progress
+from competency_gaps.runs.part import PartRecord, parse_part
+from competency_gaps.text import plural
 
 
 @options.asks(prefix="judge_")
@@ -61,6 +64,16 @@ def run(
     span: Annotated[str | None, typer.Option(help="question, prompt, prompt+bos, response or all.")] = None,
     limit: Annotated[int | None, typer.Option(help="Items per benchmark, at an even stride.")] = None,
     force: options.ForceOption = False,
+    engine: Annotated[
+        Literal["here", "ray"], typer.Option(help="What reads: this process, or workers of Ray.")
+    ] = "here",
+    address: Annotated[str | None, typer.Option(help="Ray: cluster that runs; by default one is started here.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Ray: workers, each with model and SAE.")] = None,
+    gpus_per_worker: Annotated[float | None, typer.Option(help="Ray: GPUs of each; by default 1 if there are.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Ray: threads of each; by default cores / workers.")] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="I/N: read only every N-th shard, into a folder for cgaps merge.")
+    ] = None,
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
     *,
@@ -86,7 +99,34 @@ def run(
     checked = parse_config(RunConfig, data, str(config) if config else "options")
     if out is None and checked.out is None:
         raise UserError("no run folder is given: give --out, or 'out' in the configuration.")
-    print_run(cg.run(checked, out, progress=progress, command=typed_command()), json_=json_)
+    chosen_workers = _workers(
+        engine, address=address, workers=workers, gpus_per_worker=gpus_per_worker, threads=threads
+    )
+    if shard is not None:
+        if out is None or chosen_workers is not None:
+            raise UserError("--shard needs an --out of its own for each part, and reads in this process.")
+        _print_part(cg.make_part(checked, out, parse_part(shard), progress=progress), out, json_=json_)
+        return
+    run = cg.run(checked, out, workers=chosen_workers, progress=progress, command=typed_command())
+    print_run(run, json_=json_)
+
+
+def _workers(engine: str, **given: Any) -> RayWorkers | None:
+    stated = {name: value for name, value in given.items() if value is not None}
+    if engine == "ray":
+        return parse_config(RayWorkers, stated, "options", option_name)
+    if stated:
+        raise UserError(f"give --engine ray with {', '.join(map(option_name, stated))}.")
+    return None
+
+
+def _print_part(record: PartRecord, out: Path, *, json_: bool) -> None:
+    """Say what a part holds and what to do next."""
+    if json_:
+        print_json({"part": str(record.part), "folder": str(out), "shards": record.own})
+        return
+    print_line(f"Part {record.part}: {len(record.own)} of {plural(len(record.shards), 'shard')} in {out}.")
+    print_line("When all parts are there: cgaps merge PART... --out RUN")
 
 
 def _add_options(data: dict[str, Any], span: str | None, limit: int | None, *, force: bool) -> None:

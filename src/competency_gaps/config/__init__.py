@@ -28,6 +28,7 @@ from competency_gaps.config.run import (
     ScoresConfig,
     Span,
 )
+from competency_gaps.config.workers import RayWorkers
 
 __all__ = [
     "AskConfig",
@@ -44,6 +45,7 @@ __all__ = [
     "ObjectsSource",
     "PluginSource",
     "Pooling",
+    "RayWorkers",
     "ReasoningGymSource",
     "RunConfig",
     "SAEConfig",

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from competency_gaps.errors import UserError, nearest
+from competency_gaps.yaml_text import parse_yaml
 
 C = TypeVar("C", bound=BaseModel)
 
@@ -23,10 +23,10 @@ def read_yaml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         If there is no such file, it is not a YAML mapping, or an override has no ``=``.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = parse_yaml(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, IsADirectoryError) as error:
         raise UserError(f"configuration {str(path)!r}: there is no such file.") from error
-    except yaml.YAMLError as error:
+    except ValueError as error:
         raise UserError(f"configuration {str(path)!r} is not valid YAML: {error}") from error
     if not isinstance(data, dict):
         raise UserError(f"configuration {str(path)!r}: expected a mapping of keys, found {type(data).__name__}.")
@@ -51,8 +51,8 @@ def apply_overrides(data: dict[str, Any], overrides: Sequence[str]) -> None:
         for key in parents:
             node = _child(node, key, override)
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
+            value = parse_yaml(text)
+        except ValueError as error:
             raise UserError(f"override {override!r}: the value is not valid YAML: {error}") from error
         node[_index(node, last, override) if isinstance(node, list) else last] = value
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,18 +11,20 @@ from typing import Any
 import polars as pl
 import pydantic.dataclasses
 
+from competency_gaps.change import Write, changing
+from competency_gaps.checked import FILES, damaged
 from competency_gaps.dictionary import label_table
+from competency_gaps.dictionary.document import FILE, SCHEMA_VERSION, check_table, has_table, read_content
 from competency_gaps.dictionary.exemplars.directions import LOGITS, SIMILAR
 from competency_gaps.dictionary.exemplars.store import EXEMPLARS, Exemplars
 from competency_gaps.embedded import SAES, embedded_sae
-from competency_gaps.errors import UserError
-from competency_gaps.files import finite, write_json
+from competency_gaps.errors import CompetencyGapsError, UserError
+from competency_gaps.files import finite
 from competency_gaps.once import made_once
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import shorten, visible
 
-SCHEMA_VERSION = 1
-FILE = "dictionary.json"
+log = logging.getLogger(__name__)
 
 
 @pydantic.dataclasses.dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Dictionary:
     @property
     def has_exemplars(self) -> bool:
         """Whether exemplars were collected."""
-        return (self.folder / EXEMPLARS).is_file()
+        return has_table(self.folder, EXEMPLARS)
 
     @made_once
     def logits(self) -> pl.DataFrame | None:
@@ -86,7 +89,7 @@ class Dictionary:
 
     def labels(self) -> pl.DataFrame:
         """The label table as it is on disk now; empty if the dictionary has none."""
-        if not (self.folder / label_table.FILE).is_file():
+        if not has_table(self.folder, label_table.FILE):
             return label_table.empty_labels()
         return label_table.read_label_table(self.folder, self.width)
 
@@ -101,12 +104,13 @@ class Dictionary:
     def _of_directions(self, name: str) -> pl.DataFrame | None:
         """A table that ``cgaps exemplars`` makes of decoder directions: row i is concept i."""
         path = self.folder / name
-        if not path.is_file():
+        if not has_table(self.folder, name):
             return None
         again = "Run 'cgaps exemplars --logits-only' again."
+        check_table(self.folder, name, again)
         try:
             table = pl.read_parquet(path)
-        except pl.exceptions.PolarsError as error:
+        except (pl.exceptions.PolarsError, OSError) as error:
             raise UserError(f"{path} is damaged: {error}. {again}") from error
         if "concept" not in table.columns or table["concept"].to_list() != list(range(self.width)):
             raise UserError(
@@ -156,8 +160,9 @@ def dictionary_of(run: RunFolder, given: Path | None = None) -> Dictionary | Non
     for folder in _candidates(run):
         try:
             return open_dictionary(folder, run.manifest["sae"])
-        except UserError:
-            continue
+        except CompetencyGapsError as error:
+            if is_dictionary(folder):
+                log.warning("%s is shown without the dictionary %s: %s", run.path, folder, error)
     return None
 
 
@@ -179,26 +184,14 @@ def read_dictionary(path: Path) -> DictionaryIdentity:
     UserError
         If the folder is no dictionary, its file is damaged, or its schema version is unknown.
     """
-    file = path / FILE
-    if not file.is_file():
-        kind = f"holds no {FILE}" if path.is_dir() else "does not exist"
-        raise UserError(f"the dictionary {str(path)!r} {kind}. Expected a folder made by 'cgaps exemplars' or 'label'.")
+    content = read_content(path)
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        version = content["schema_version"]
-        if version != SCHEMA_VERSION:
-            shown = shorten(visible(repr(version)), 40)
-            raise UserError(
-                f"{file} has schema_version {shown}, but this version of competency-gaps reads {SCHEMA_VERSION}. "
-                f"Open it with the version that wrote it."
-            )
-        identity = DictionaryIdentity(
-            sae=content.get("sae"), model=content.get("model"), exemplars=content.get("exemplars")
+        return pydantic.TypeAdapter(DictionaryIdentity).validate_python(
+            {"sae": content.get("sae"), "model": content.get("model"), "exemplars": content.get("exemplars")}
         )
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        brief = shorten(visible(" ".join(str(error).split())), 200)
-        raise UserError(f"{file} is damaged: {brief}. Make the dictionary again.") from error
-    return identity
+    except ValueError as error:
+        brief = ValueError(shorten(visible(" ".join(str(error).split())), 200))
+        raise damaged(path / FILE, brief, "Make the dictionary again.") from error
 
 
 def write_dictionary(
@@ -206,8 +199,9 @@ def write_dictionary(
     sae_identity: dict[str, Any],
     model_identity: dict[str, Any] | None = None,
     exemplars: dict[str, Any] | None = None,
+    tables: Mapping[str, Write] | None = None,
 ) -> None:
-    """Write a dictionary folder's identity; the folder is created if it is missing.
+    """Write a dictionary folder's identity, and tables with it; the folder is created if it is missing.
 
     Where the folder is a dictionary already, ``None`` keeps what it says of the model or the exemplars, so that a step
     without them loses nothing.
@@ -217,13 +211,17 @@ def write_dictionary(
     UserError
         If the folder is the dictionary of another SAE, or its file cannot be read.
     """
-    if is_dictionary(path):
-        known = read_dictionary(path)
-        check_same_sae(known, sae_identity)
-        model_identity = known.model if model_identity is None else model_identity
-        exemplars = known.exemplars if exemplars is None else exemplars
-    content = {"sae": sae_identity, "model": model_identity, "exemplars": exemplars}
-    write_json(path / FILE, {"schema_version": SCHEMA_VERSION, **finite(content)})
+    with changing(path, FILE) as change:
+        held: dict[str, Any] = {}
+        if is_dictionary(path):
+            known, held = read_dictionary(path), read_content(path)
+            check_same_sae(known, sae_identity)
+            model_identity = known.model if model_identity is None else model_identity
+            exemplars = known.exemplars if exemplars is None else exemplars
+        for name, write in (tables or {}).items():
+            change.write(name, write)
+        content = finite({"sae": sae_identity, "model": model_identity, "exemplars": exemplars})
+        change.commit({"schema_version": SCHEMA_VERSION, **content, FILES: held.get(FILES) or {}})
 
 
 def check_same_sae(dictionary: DictionaryIdentity, sae_identity: dict[str, Any]) -> None:
@@ -231,7 +229,8 @@ def check_same_sae(dictionary: DictionaryIdentity, sae_identity: dict[str, Any])
 
     The hash of the weights decides; if either has none, names and widths must agree. [ours] The same weights under
     another name (a folder that was moved) are the same SAE, and settings that change only the arithmetic of ``encode``
-    do not change what a concept's decoder direction is.
+    do not change what a concept's decoder direction is. The hash is of a sample of the weights, whatever their data
+    type, so another SAE shows, but not a few changed numbers of this one.
 
     Raises
     ------

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
+from competency_gaps.dictionary.document import check_table, write_tables
 from competency_gaps.dictionary.label_text import LABEL_LIMIT, clean_label, clean_name
 from competency_gaps.errors import UserError
-from competency_gaps.files import write_atomic
 from competency_gaps.text import shorten, visible
 
 FILE = "labels.parquet"
@@ -84,6 +84,7 @@ def read_label_table(folder: Path, width: int) -> pl.DataFrame:
         key twice, or an unknown kind, or a score outside [0, 1].
     """
     path = folder / FILE
+    check_table(folder, FILE, "Restore it from a copy, or delete the dictionary's folder and make it again.")
     if not path.is_file():
         raise UserError(f"labels {str(path)!r}: there is no such file. Expected a label table made by 'cgaps label'.")
     try:
@@ -168,7 +169,7 @@ def merge_labels(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
 
 def write_label_table(folder: Path, table: pl.DataFrame) -> None:
     """Write a dictionary's label table (the columns of ``SCHEMA``), whole or not at all."""
-    write_atomic(folder / FILE, with_scores(table.select(*SCHEMA)).write_parquet)
+    write_tables(folder, {FILE: with_scores(table.select(*SCHEMA)).write_parquet})
 
 
 def shown_labels(table: pl.DataFrame, width: int) -> pl.DataFrame:

@@ -12,14 +12,11 @@ from pathlib import Path
 
 import pydantic
 
+from competency_gaps.checked import CHECKSUM, check_document, parse_document, with_checksum
 from competency_gaps.endpoint.request import Answer
 from competency_gaps.errors import UserError
 from competency_gaps.files import no_space_left
-
-try:
-    import fcntl
-except ImportError:  # not on Windows, where two runs at once are not kept apart
-    fcntl = None  # type: ignore[assignment]
+from competency_gaps.lock import take
 
 log = logging.getLogger(__name__)
 _ANSWER = pydantic.TypeAdapter(Answer)
@@ -28,6 +25,7 @@ _ANSWER = pydantic.TypeAdapter(Answer)
 class AnswerStore:
     r"""Answers by key in an append-only JSONL file, one a line, each on the disk before the next thing happens.
 
+    A line holds a checksum of its answer.
     Lines end with ``\n`` alone; a text may hold any other line break. A last line that a kill cut off is left out
     with a warning and cut away before anything is appended; one that only lacks its line break is kept.
     Only answers are kept, not failures: what failed is asked again. Of several answers with one key the last counts.
@@ -40,7 +38,8 @@ class AnswerStore:
     Raises
     ------
     UserError
-        If a line other than a cut-off last one holds no answer: the file is damaged, or another kind of file.
+        If a line other than a cut-off last one holds no answer, or another than was written: the file is damaged, or
+        another kind of file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -84,7 +83,7 @@ class AnswerStore:
         if not answer.answered or not answer.key:
             raise ValueError(f"only an answer with a key can be kept, not {answer.id!r}")
         with self.writing():
-            line = json.dumps(asdict(answer)).encode("ascii") + b"\n"
+            line = json.dumps(with_checksum(asdict(answer))).encode("ascii") + b"\n"
             self._append(line)
             self._answers[answer.key] = answer
 
@@ -104,7 +103,11 @@ class AnswerStore:
         with no_space_left(self.path):
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
         try:
-            self._lock(self._file)
+            if not take(self._file, self.path):
+                raise UserError(
+                    f"another process is writing answers to {str(self.path)!r}: expected one at a time, or requests "
+                    "would be paid for twice. Wait for it or stop it."
+                )
             tail = self._read()
             if tail is not None:
                 self._mend(tail)
@@ -112,19 +115,6 @@ class AnswerStore:
         finally:
             os.close(self._file)
             self._file = None
-
-    def _lock(self, file: int) -> None:
-        if fcntl is None:
-            return
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"another process is writing answers to {str(self.path)!r}: expected one at a time, or requests would "
-                f"be paid for twice. Wait for it or stop it."
-            ) from None
-        except OSError as error:
-            log.warning("%s cannot be locked (%s): start no second run on it.", self.path, error.strerror)
 
     def _append(self, data: bytes) -> None:
         assert self._file is not None
@@ -189,9 +179,12 @@ class AnswerStore:
 def _answer_of(line: bytes) -> Answer:
     """The answer on a line; ValueError says what is wrong with it."""
     try:
-        answer = _ANSWER.validate_json(line, strict=True)
-    except pydantic.ValidationError:
+        held = parse_document(line)
+        fields = {key: value for key, value in held.items() if key != CHECKSUM}
+        answer = _ANSWER.validate_json(json.dumps(fields), strict=True)
+    except ValueError:  # pydantic's errors too
         raise ValueError("no JSON object with the fields of an answer") from None
+    check_document(held)
     if not answer.answered or not answer.key:
         raise ValueError("an answer without key or text")
     return answer

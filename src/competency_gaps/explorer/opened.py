@@ -24,7 +24,7 @@ from competency_gaps.explorer.queries import ask
 from competency_gaps.explorer.queries.subject import Subject
 from competency_gaps.runs.manifest import FILE
 from competency_gaps.runs.open import RunFolder, open_folder
-from competency_gaps.runs.scores import FILE as SCORES
+from competency_gaps.runs.scores import NAME as SCORES
 from competency_gaps.stages.outcomes import made_outcomes
 from competency_gaps.text import visible
 
@@ -175,7 +175,7 @@ def open_runs(paths: Sequence[Path], dictionary: Path | None = None) -> list[Ope
         if run.path != run.base:
             opened.append(Opened(key, title, run, own, _own_stamp(run)))
             continue
-        has_models = (run.path / SCORES).is_file()
+        has_models = run.files.has(SCORES)
         opened.append(Opened(key, title, run, own, stamp, key if has_models else None))
         for outcome in made_outcomes(run):
             if outcome.path.resolve() not in places:

@@ -4,7 +4,7 @@ A finding is a leading concept with its followers. Its sentence is about its ite
 """
 
 from competency_gaps.findings.differing import Piece, fold, template_of
-from competency_gaps.findings.make import findings_of, relabel_findings, write_findings
+from competency_gaps.findings.make import findings_of, relabelled, write_findings
 from competency_gaps.findings.sentences import sentence, short, support, with_words
 from competency_gaps.findings.table import FILE, SCHEMA, empty_table
 from competency_gaps.findings.words import feature_words
@@ -17,7 +17,7 @@ __all__ = [
     "feature_words",
     "findings_of",
     "fold",
-    "relabel_findings",
+    "relabelled",
     "sentence",
     "short",
     "support",

@@ -13,7 +13,6 @@ import scipy.sparse as sp
 
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import Evidence, ItemSample, Units, units_of
-from competency_gaps.files import write_atomic
 from competency_gaps.findings.attributes import Attributes, attributes_of
 from competency_gaps.findings.describe import Description, describe, scopes_of, shortlist
 from competency_gaps.findings.differing import fold, own_part, template_of
@@ -24,6 +23,7 @@ from competency_gaps.findings.sentences import with_words
 from competency_gaps.findings.table import FILE, MOST_ITEMS, empty_table, table_of
 from competency_gaps.findings.unseen import Unseen, split_halves, unseen_gaps
 from competency_gaps.runs.covariates import repeats
+from competency_gaps.runs.manifest import write_table
 from competency_gaps.runs.sample import run_sample
 
 if TYPE_CHECKING:
@@ -102,16 +102,15 @@ def findings_of(run: RunFolder) -> pl.DataFrame:
 
 def write_findings(run: RunFolder) -> None:
     """Make the findings of a run, and write ``findings.parquet`` into its folder."""
-    write_atomic(run.path / FILE, findings_of(run).write_parquet)
+    write_table(run.path, FILE, findings_of(run).write_parquet, run.manifest)
 
 
-def relabel_findings(run: RunFolder) -> None:
-    """Put the labels of ``concepts.parquet`` on the findings that lie in a run's folder, if there are any."""
-    path = run.path / FILE
-    if path.is_file():
-        table = pl.read_parquet(path)
-        labels = run.scan("concepts").select("label").collect()["label"]
-        write_atomic(path, with_words(table.with_columns(label=labels.gather(table["leader"]))).write_parquet)
+def relabelled(run: RunFolder, labels: pl.Series) -> pl.DataFrame | None:
+    """The findings that lie in a run's folder, with new labels of its concepts; None: there are none."""
+    if not run.files.has("findings"):
+        return None
+    table = run.scan("findings").collect()
+    return with_words(table.with_columns(label=labels.gather(table["leader"])))
 
 
 def _data(run: RunFolder, groups: list[Group], config: EvidenceConfig) -> _Data:

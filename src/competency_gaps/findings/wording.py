@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 import pydantic
@@ -17,14 +17,13 @@ from competency_gaps.dictionary.label_text import clean_label
 from competency_gaps.dictionary.labelling.labeller import Taken, explainer_of
 from competency_gaps.endpoint import Answer, Asking, Failure, Request, parse
 from competency_gaps.errors import UserError
-from competency_gaps.files import write_atomic
 from competency_gaps.findings.sentences import with_words
 from competency_gaps.findings.table import FILE, SCHEMA
+from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
+from competency_gaps.runs.manifest import write_table
+from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.text import shorten, visible
-
-if TYPE_CHECKING:
-    from competency_gaps.runs.open import RunFolder
 
 READ = 8
 """Failing items, and as many passing ones, that the model reads at most."""
@@ -34,6 +33,8 @@ LABELS = 5
 ANSWER_TOKENS = 120
 LIMIT = 160
 """Characters of a wording, at most."""
+_WORDED = ("wording", "wording_source", "sentence")
+"""Columns that a wording changes."""
 
 
 class Wording(pydantic.BaseModel):
@@ -152,6 +153,8 @@ def take_wordings(
 ) -> Taken:
     """Store wordings; a finding whose answer abstains or cannot be used keeps the wording that it has.
 
+    Wordings that another command stored since the run was opened stay, unless they are of the same finding.
+
     Parameters
     ----------
     answerer
@@ -160,7 +163,7 @@ def take_wordings(
     Raises
     ------
     UserError
-        If an answer's model is not known; nothing is stored.
+        If an answer's model is not known, or the findings were made anew since the run was opened; nothing is stored.
     """
     taken, new = Taken(), {}
     for number, request in requests.items():
@@ -175,7 +178,14 @@ def take_wordings(
         else:
             new[number] = {"wording": read, "wording_source": visible(explainer_of(answer, answerer))}
     if new:
-        rows = [row | new.get(row["finding"], {}) for row in run.findings.select(*SCHEMA).to_dicts()]
-        write_atomic(run.path / FILE, with_words(pl.DataFrame(rows, schema=SCHEMA)).write_parquet)
+        with hold(run.path):
+            now = open_folder(run.path).findings
+            if not now.drop(_WORDED).equals(run.findings.drop(_WORDED)):
+                raise UserError(
+                    f"the findings of {run.path} were made anew while they were worded: run the same command again."
+                )
+            rows = [row | new.get(row["finding"], {}) for row in now.select(*SCHEMA).to_dicts()]
+            worded = with_words(pl.DataFrame(rows, schema=SCHEMA))
+            write_table(run.path, FILE, worded.write_parquet, run.manifest)
     taken.stored = len(new)
     return taken

@@ -94,7 +94,7 @@ def _score(cell: Any, where: str) -> float | None:
         return None
     try:
         value = float(cell)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise UserError(
             f"{where}: {cell!r} is no number. Expected a score from 0 to 1, or nothing where unscored."
         ) from None

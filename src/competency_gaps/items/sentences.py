@@ -19,6 +19,9 @@ SENTENCES: Mapping[str, str] = {
     "too_long_with_answer": "longer than the context: {0} + {1} > {2} tokens",
     "no_response": "no response",
     "empty_span": "empty span",
+    "activations_not_finite": "its activations are not finite",
+    "model_failed": "the model fails on it<: {q0}>",
+    "memory_ran_out": "memory ran out on it, read alone",
     # Why an item is unscored.
     "excluded": "excluded",
     "unscored": "the policy gives no reason",

@@ -154,8 +154,11 @@ def _text(value: Any) -> bool:
 
 def _score(step: Any) -> float | None:
     value = step.get("score") if isinstance(step, Mapping) else None
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if number and value is not None else None
+    try:
+        number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _point(key: str) -> str:

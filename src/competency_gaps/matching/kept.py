@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 import polars as pl
 import pydantic
 
+from competency_gaps.checked import write_document
 from competency_gaps.errors import CompetencyGapsError
-from competency_gaps.files import finite, write_json
+from competency_gaps.files import finite
 from competency_gaps.matching.kept_files import (
     EXAMPLE_MATCHES,
     MATCHES,
@@ -28,6 +29,7 @@ from competency_gaps.matching.kept_files import (
     read_file,
     width,
 )
+from competency_gaps.runs.manifest import adding_to_run
 from competency_gaps.text import visible
 
 if TYPE_CHECKING:
@@ -142,7 +144,7 @@ def keep_matching(run: RunFolder, path: Path, taxonomy: Taxonomy, facts: dict[st
     source = Source.of_path(path, taxonomy.where)
     given = {**_given(source, taxonomy.where, taxonomy.notes), "left_out": len(taxonomy.left_out)}
     name = _file_name(source.name, source.key)
-    return _write(run.path / MATCHES / name, {**given, **facts, **matching_document(matching)})
+    return _write(run, run.path / MATCHES / name, {**given, **facts, **matching_document(matching)})
 
 
 def keep_examples(
@@ -163,7 +165,7 @@ def keep_examples(
     """
     given = {**_given(source, where, notes), "examples_run": None if read_in is None else _read_by(read_in)}
     name = _file_name(source.name, source.key)
-    return _write(run.path / EXAMPLE_MATCHES / name, {**given, **document})
+    return _write(run, run.path / EXAMPLE_MATCHES / name, {**given, **document})
 
 
 def _read_by(run: RunFolder) -> dict[str, Any]:
@@ -192,13 +194,12 @@ def keep_scope(run: RunFolder, limit: int, facts: dict[str, Any], findings: Scop
 
     near = findings.lacking.filter(pl.col("p_value") <= findings.alpha).height
     name = _file_name(findings.benchmark, findings.benchmark)
-    return _write(run.path / SCOPES / name, {**facts, **scope_document(findings, max(limit, near))})
+    return _write(run, run.path / SCOPES / name, {**facts, **scope_document(findings, max(limit, near))})
 
 
-def forget_matches(folder: Path) -> None:
-    """Remove kept results from a run folder, because its labels have changed."""
-    for file in (file for name in (MATCHES, SCOPES, EXAMPLE_MATCHES) for file in kept_files(folder, name)):
-        file.unlink()
+def kept_names(folder: Path) -> list[str]:
+    """Kept results in a run folder, as ``FOLDER/NAME``: they are removed when its labels change."""
+    return [f"{name}/{file.name}" for name in (MATCHES, SCOPES, EXAMPLE_MATCHES) for file in kept_files(folder, name)]
 
 
 def read_scopes(run: Documents) -> list[KeptScope]:
@@ -232,8 +233,9 @@ def _file_name(name: str, key: str) -> str:
     return f"{readable}-{digest}.json" if readable else f"{digest}.json"
 
 
-def _write(path: Path, content: dict[str, Any]) -> Path:
-    """Write a file with its time of creation."""
+def _write(run: RunFolder, path: Path, content: dict[str, Any]) -> Path:
+    """Write a file with its time of creation, into the run as it was read."""
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    write_json(path, finite({"created": created, **content}))
+    with adding_to_run(run.path, run.manifest):
+        write_document(path, finite({"created": created, **content}))
     return path

@@ -17,6 +17,7 @@ import numpy as np
 from competency_gaps.config import AskConfig, RunConfig
 from competency_gaps.endpoint.asking import Asking
 from competency_gaps.errors import CompetencyGapsError, UserError
+from competency_gaps.lock import hold
 from competency_gaps.matching.by_examples import ExampleMatching, example_document, match_by_examples
 from competency_gaps.matching.candidates import candidates, with_labels_of
 from competency_gaps.matching.confirm import apply_verdicts, ask_verdicts, confirm_requests, judges_of, pairs_of
@@ -118,7 +119,8 @@ def match_run(
     Raises
     ------
     UserError
-        If the list cannot be read, the run has no labels, or the list has no examples where these alone are asked for.
+        If the list cannot be read, the run has no labels, the list has no examples where these alone are asked for, or
+        another process is reading them.
     MissingExtraError
         If the embedding model's package is not installed.
     """
@@ -191,7 +193,9 @@ def _by_examples(listed: _Listed, read: ReadRun) -> ExampleMatching:
     base = open_folder(run.base)
     folder = examples_folder(listed.path, base, every)
     if not is_read(folder):
-        read(examples_config(base, every, folder), folder / RUN)
+        with hold(folder):
+            if not is_read(folder):  # by another process, meanwhile
+                read(examples_config(base, every, folder), folder / RUN)
     try:
         read_in = open_folder(folder / RUN)
         gathered = gather_examples(read_in, every, listed.seed)

@@ -10,6 +10,7 @@ import polars as pl
 
 from competency_gaps.errors import UserError
 from competency_gaps.jsonl import json_lines
+from competency_gaps.yaml_text import parse_yaml
 
 
 class Raw(NamedTuple):
@@ -39,11 +40,9 @@ def load(path: Path) -> Any:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
             raise UserError(f"{path} is not valid JSON: {error}.") from error
-    import yaml
-
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
+        return parse_yaml(text)
+    except ValueError as error:
         raise UserError(f"{path} is not valid YAML: {error}.") from error
 
 

@@ -16,6 +16,9 @@ from competency_gaps.model.load import LanguageModel
 if TYPE_CHECKING:
     import torch
 
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "STATUS_ALLOC_FAILED")
+"""What the allocators of processors and devices say, and CUDA's libraries, where they raise a plain RuntimeError."""
+
 
 def read_hook(lm: LanguageModel, hook: Hook, sequences: Sequence[np.ndarray]) -> torch.Tensor:
     """Activations at the hook, of shape (rows, longest, width); the pass ends there.
@@ -25,13 +28,13 @@ def read_hook(lm: LanguageModel, hook: Hook, sequences: Sequence[np.ndarray]) ->
 
     Raises
     ------
-    MachineError
+    OutOfMemoryError
         If memory runs out; the message says what to lower.
     """
     import torch
 
     ids = torch.from_numpy(pad(sequences, lm.pad_id)).to(lm.device)
-    with torch.inference_mode(), enough_memory(ids), captured(lm.model, hook, stop=True) as activations:
+    with torch.inference_mode(), _enough_memory(ids), captured(lm.model, hook, stop=True) as activations:
         lm.model(input_ids=ids, use_cache=False)
     if not activations:
         raise UserError(
@@ -45,16 +48,29 @@ def hook_width(lm: LanguageModel, hook: Hook) -> int:
     return int(read_hook(lm, hook, [np.asarray([lm.pad_id], np.int32)]).shape[-1])
 
 
-@contextmanager
-def enough_memory(ids: torch.Tensor) -> Iterator[None]:
-    """Turn "out of memory" on a GPU into an error that says what to lower."""
+class OutOfMemoryError(MachineError):
+    """A batch does not fit into memory."""
+
+
+def ran_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory ran out, on whatever device."""
     import torch
 
+    if isinstance(error, (OutOfMemoryError, MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
+
+
+@contextmanager
+def _enough_memory(ids: torch.Tensor) -> Iterator[None]:
+    """Turn "out of memory" into an error that says what to lower."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except Exception as error:
+        if not ran_out_of_memory(error):
+            raise
         rows, longest = ids.shape
-        raise MachineError(
+        raise OutOfMemoryError(
             f"memory ran out on a batch of {rows} x {longest} tokens. Lower batch_tokens and run again: "
             f"what is finished is kept."
         ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from competency_gaps.config import GenerationConfig
-from competency_gaps.model.batches import plan_batches
-from competency_gaps.model.forward import enough_memory
+from competency_gaps.items.remark import Remark
+from competency_gaps.model.attempts import Attempts
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prefixes import PrefixTap, Tap, pad_left, read_start, shared_start
 
 if TYPE_CHECKING:
     import torch
+
+
+LOGITS_NOT_FINITE = Remark("model_failed", quotes=("the logits of its answer are not finite",))
+"""Why a prompt has no answer where its logits predict no token."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,16 @@ def generate(
     config: GenerationConfig,
     token_budget: int,
     advance: Callable[[int], None],
+    attempts: Attempts,
+    keys: Sequence[str],
     stop_at_once: bool = False,
     greedy: bool = False,
     tap: Tap | None = None,
     asked: Sequence[int] = (),
-) -> list[GeneratedAnswer]:
+) -> list[GeneratedAnswer | Remark]:
     """Continue prompts, in the order given; the pass over the prompts also gives their activations.
+
+    A sampled answer depends on the seed, the prompt and its key, not on the prompts that it is read with.
 
     Parameters
     ----------
@@ -51,35 +59,55 @@ def generate(
         Token ids, first token included; each must leave room for ``max_new_tokens``.
     stop
         Stop strings: an answer ends before the first of these.
+    attempts
+        Runs the batches.
+    keys
+        Per prompt, what tells it from equal prompts where answers are sampled: equal prompts with equal keys have equal
+        answers.
     stop_at_once
         Whether a stop string counts even if only blanks come before it.
     greedy
         Decode greedily, whatever ``config`` says.
     tap, asked
         Receives the activations of the prompts, and the number of each prompt in it.
+
+    Returns
+    -------
+    list of GeneratedAnswer or Remark
+        A remark says why there is no answer.
     """
     wanted = _Stop(tuple(stop), stop_at_once, _special_ids(lm, stop))
     if greedy:
         config = config.model_copy(update={"temperature": 0.0})
-    answers: list[GeneratedAnswer | None] = [None] * len(prompts)
+    answers: list[GeneratedAnswer | Remark | None] = [None] * len(prompts)
     shared = shared_start(lm, prompts)
     lengths = [len(p) + max_new_tokens - shared for p in prompts]
-    for batch in plan_batches(lengths, token_budget, cached=shared):
-        made = _generate_batch(
+    seeds = [_seed(config.seed, prompt, key) for prompt, key in zip(prompts, keys, strict=True)]
+
+    def write(rows: np.ndarray) -> list[GeneratedAnswer | Remark]:
+        return _generate_batch(
             lm,
-            [prompts[i] for i in batch],
+            [prompts[i] for i in rows],
             max_new_tokens,
             wanted,
             config,
             PrefixTap(tap),
-            [[asked[i]] if asked else [] for i in batch],
+            [[asked[i]] if asked else [] for i in rows],
             shared=shared,
-            seed=zlib.crc32(b"".join(prompts[i].tobytes() for i in batch)),
+            seeds=[seeds[i] for i in rows],
         )
-        for index, answer in zip(batch, made, strict=True):
+
+    for rows, made in attempts.batches("answers", lengths, token_budget, write, cached=shared):
+        for index, answer in zip(rows, made, strict=True):
             answers[index] = answer
-        advance(len(batch))
+        advance(len(rows))
     return [answer for answer in answers if answer is not None]
+
+
+def _seed(seed: int, prompt: np.ndarray, key: str) -> int:
+    """The seed of one prompt's random numbers, in [0, 2**63)."""
+    digest = hashlib.sha256(f"{seed}|{key}|".encode("utf-8", "surrogatepass") + prompt.tobytes()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
 
 
 @dataclass(frozen=True)
@@ -107,34 +135,72 @@ def _generate_batch(
     tap: PrefixTap,
     owners: list[list[int]],
     shared: int,
-    seed: int,
-) -> list[GeneratedAnswer]:
+    seeds: list[int],
+) -> list[GeneratedAnswer | Remark]:
     import torch
+    from transformers import LogitsProcessorList
 
     ids, mask = pad_left(lm, prompts)  # all rows end where the answer begins
     # All options are explicit: others would come from the model's own generation settings.
     options: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
-    if config.temperature > 0:
-        options = {"do_sample": True, "temperature": config.temperature, "top_p": config.top_p, "top_k": 0}
+    watch = _watch()
+    drawing = _drawing(config, seeds) if config.temperature > 0 else []
+    options["logits_processor"] = LogitsProcessorList([watch, *drawing])
     options |= {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "num_beams": 1, "min_p": None}
     options |= {"use_cache": True, "cache_implementation": None}
-    with torch.random.fork_rng(devices=[lm.device] if lm.device.type == "cuda" else []):
-        # Each batch has its own seed, derived from its prompts, so that a resumed run samples the same answers.
-        torch.manual_seed(config.seed * 1_000_003 + seed)
-        passes = 2 if shared else 1
-        with torch.inference_mode(), enough_memory(ids), tap.over(lm, prompts, owners, passes=passes):
-            if shared:
-                options["past_key_values"] = read_start(lm, prompts[0][:shared], mask)
-            out = lm.model.generate(
-                input_ids=ids,
-                attention_mask=mask,
-                max_new_tokens=max_new,
-                pad_token_id=lm.pad_id,
-                stopping_criteria=_criteria(lm, ids.shape[1], stop),
-                eos_token_id=_ends(lm, stop) or None,
-                **options,
-            )
-    return [_cut(lm, row[ids.shape[1] :].to("cpu").numpy(), stop) for row in out]
+    with torch.inference_mode(), tap.over(lm, prompts, owners, passes=2 if shared else 1):
+        if shared:
+            options["past_key_values"] = read_start(lm, prompts[0][:shared], mask)
+        out = lm.model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            max_new_tokens=max_new,
+            pad_token_id=lm.pad_id,
+            stopping_criteria=_criteria(lm, ids.shape[1], stop),
+            eos_token_id=_ends(lm, stop) or None,
+            **options,
+        )
+    return [
+        LOGITS_NOT_FINITE if failed else _cut(lm, row[ids.shape[1] :].to("cpu").numpy(), stop)
+        for row, failed in zip(out, watch.failed.tolist(), strict=True)
+    ]
+
+
+def _watch() -> Any:
+    """A processor whose ``failed``, bool of shape (rows,), says which rows had logits that predict no token."""
+    import torch
+    from transformers import LogitsProcessor
+
+    class Watch(LogitsProcessor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.failed = torch.zeros(1, dtype=torch.bool)
+
+        def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+            # Minus infinity rules a token out; NaN and plus infinity leave no probabilities.
+            self.failed = self.failed.to(scores.device) | ~(scores < torch.inf).all(dim=-1)
+            return scores
+
+    return Watch()
+
+
+def _drawing(config: GenerationConfig, seeds: list[int]) -> list[Any]:
+    """Processors that leave each row's drawn token the likeliest: the random numbers are the row's own, so that an
+    answer does not depend on its batch."""
+    import torch
+    from transformers import LogitsProcessor, TemperatureLogitsWarper, TopPLogitsWarper
+
+    class Draw(LogitsProcessor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.generators: list[torch.Generator] = []
+
+        def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+            self.generators = self.generators or [torch.Generator(scores.device).manual_seed(seed) for seed in seeds]
+            drawn = [torch.empty_like(scores[0]).exponential_(generator=own) for own in self.generators]
+            # The largest of log p - log E, with E exponential, is token t with probability p(t).
+            return scores - torch.stack(drawn).clamp_min(torch.finfo(scores.dtype).tiny).log()
+
+    narrowed = [TopPLogitsWarper(config.top_p)] if config.top_p < 1 else []
+    return [TemperatureLogitsWarper(config.temperature), *narrowed, Draw()]
 
 
 def _criteria(lm: LanguageModel, longest: int, stop: _Stop) -> Any:

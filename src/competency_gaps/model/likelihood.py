@@ -5,26 +5,24 @@ The pass over a prefix also gives its activations, to a tap (:class:`~competency
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from competency_gaps.errors import UserError
-from competency_gaps.model.batches import common_start, pad, plan_batches
-from competency_gaps.model.forward import enough_memory
+from competency_gaps.items.remark import Remark
+from competency_gaps.model.attempts import Attempts
+from competency_gaps.model.branches import BranchReader, Steps, steps
+from competency_gaps.model.continuations import Continuation, Group
 from competency_gaps.model.load import LanguageModel
-from competency_gaps.model.prefixes import PrefixPass, PrefixTap, Tap, read_prefixes, rows_of_cache, shared_start
+from competency_gaps.model.prefixes import PrefixTap, Tap, read_prefixes, shared_start
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedTokenizerBase
 
 
-_ALIKE = 4
-"""Most shared first tokens of a prefix's continuations that are read with the prefix. Their log-probabilities are kept
-for every row of the batch, so the number is small."""
+NOT_A_NUMBER = Remark("model_failed", quotes=("its log-probabilities are not numbers",))
+"""Why a continuation has no likelihood of which a token's log-probability is NaN."""
 
 
 class Likelihood(NamedTuple):
@@ -43,97 +41,17 @@ class Likelihood(NamedTuple):
         return len(self.token_logprobs)
 
 
-@dataclass(frozen=True)
-class Continuation:
-    """Tokens after a prefix, whose likelihood is requested."""
-
-    prefix: np.ndarray
-    """int32 of shape (>= 1,)."""
-    ids: np.ndarray
-    """int32 of shape (tokens,); if empty, the likelihood is 1."""
-    asked: int | None = None
-    """Number of the prompt that the prefix is, for the tap; None: another text."""
-
-
-def tokenize_continuation(
-    tokenizer: PreTrainedTokenizerBase, prompt_text: str, prompt_ids: np.ndarray, text: str, *, skip: int
-) -> np.ndarray:
-    """Token ids of a continuation of a tokenised prompt.
-
-    Prompt and continuation are tokenised together. If the tokenizer merges across the border, the continuation is
-    tokenised separately, because the prompt's tokens are fixed.
-
-    Parameters
-    ----------
-    skip
-        Number of leading tokens of ``prompt_ids`` without text (0 or 1).
-
-    Raises
-    ------
-    UserError
-        If the continuation is empty.
-    """
-    whole = tokenizer(prompt_text + text, add_special_tokens=False, verbose=False)["input_ids"]
-    own = prompt_ids[skip:]
-    if len(whole) > len(own) and np.array_equal(whole[: len(own)], own):
-        return np.asarray(whole[len(own) :], dtype=np.int32)
-    alone = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-    if not alone:
-        raise UserError(f"the option {text!r} has no tokens, so its likelihood is not defined.")
-    return np.asarray(alone, dtype=np.int32)
-
-
-def encode_pair(
-    tokenizer: PreTrainedTokenizerBase, context: str, text: str, *, bos_id: int | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens of a context and its continuation, split as by lm-evaluation-harness.
-
-    Trailing blanks of the context go to the continuation; both are tokenised together, and the continuation's tokens
-    are those beyond the number that the context alone has. An empty context is the BOS token, else the EOS token.
-
-    Parameters
-    ----------
-    bos_id
-        Token before the context; None: none.
-
-    Returns
-    -------
-    tuple of ndarray of int32
-        The prefix, at least one token, and the continuation.
-
-    Raises
-    ------
-    UserError
-        If the continuation has no tokens.
-    """
-
-    def encode(part: str) -> list[int]:
-        return list(tokenizer(part, add_special_tokens=False, verbose=False)["input_ids"])
-
-    if context == "":
-        first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-        ids = encode(text)
-        prefix, rest = ([first], ids) if ids[:1] != [first] else (ids[:1], ids[1:])
-    else:
-        stripped = context.rstrip()
-        prefix = encode(stripped)
-        rest = encode(stripped + context[len(stripped) :] + text)[len(prefix) :]
-        prefix = ([bos_id] if bos_id is not None else []) + prefix
-    if not rest or not prefix:
-        raise UserError(f"the option {text!r} has no tokens of its own, so its likelihood is not defined.")
-    return np.asarray(prefix, np.int32), np.asarray(rest, np.int32)
-
-
 def likelihoods(
     lm: LanguageModel,
     asked: Sequence[Continuation],
     token_budget: int,
     advance: Callable[[int], None],
     *,
+    attempts: Attempts,
     tap: Tap | None = None,
     model_precision: bool = False,
-) -> list[Likelihood]:
-    """Log-likelihoods of continuations, in the order given.
+) -> list[Likelihood | Remark]:
+    """Log-likelihoods of continuations, in the order given, or why one cannot be computed.
 
     Shared tokens are read once: the common start of all prefixes, a prefix with several continuations (a question and
     its options), the common start of these, and continuations that differ only in their last token. The first token of
@@ -141,6 +59,8 @@ def likelihoods(
 
     Parameters
     ----------
+    attempts
+        Runs the batches.
     tap
         Receives the activations of prefixes that are prompts; None: they are not kept.
     model_precision
@@ -149,133 +69,69 @@ def likelihoods(
     members: dict[bytes, list[int]] = {}
     for index, continuation in enumerate(asked):
         members.setdefault(continuation.prefix.tobytes(), []).append(index)
-    groups = [_Group([asked[i] for i in indices]) for indices in members.values()]
+    groups = [Group([asked[i] for i in indices]) for indices in members.values()]
     shared = shared_start(lm, [group.prefix for group in groups])
-    results: list[Likelihood | None] = [None] * len(asked)
+    results: list[Likelihood | Remark | None] = [None] * len(asked)
     places = list(members.values())
     kept = 1 + max((group.alike for group in groups), default=0)
     lengths = [len(group.read) - shared for group in groups]
-    for batch in plan_batches(lengths, token_budget, cached=shared, logits=kept):
-        chosen = [groups[row] for row in batch]
-        scored = _score_groups(lm, chosen, token_budget, PrefixTap(tap), shared, model_precision)
-        for index, value in zip((i for row in batch for i in places[row]), scored, strict=True):
-            results[index] = value
-        advance(sum(len(group.asked) for group in chosen))
+
+    def score(rows: np.ndarray) -> list[list[Likelihood | Remark]]:
+        chosen = [groups[row] for row in rows]
+        return _score_groups(lm, chosen, token_budget, PrefixTap(tap), shared, model_precision, attempts)
+
+    for rows, scored in attempts.batches("prefixes", lengths, token_budget, score, cached=shared, logits=kept):
+        for row, values in zip(rows, scored, strict=True):
+            for place, index in enumerate(places[row]):
+                results[index] = values if isinstance(values, Remark) else values[place]
+            advance(len(places[row]))
     return [value for value in results if value is not None]
 
 
-class _Group:
-    """Continuations of one prefix."""
-
-    def __init__(self, asked: list[Continuation]) -> None:
-        self.asked = asked
-        self.prefix = asked[0].prefix
-        options = [continuation.ids for continuation in asked]
-        self.alike = max(0, min(common_start(options), min(map(len, options)) - 1, _ALIKE))
-        """Length of their common start that is read with the prefix, less than the shortest."""
-        self.read = np.concatenate([self.prefix, asked[0].ids[: self.alike]])
-        """Tokens read once for all: the prefix and the common start."""
-        self.owners = list(
-            dict.fromkeys(continuation.asked for continuation in asked if continuation.asked is not None)
-        )
-
-    def branches(self) -> dict[tuple[int, ...], list[int]]:
-        """Token sequences to read after ``read``, each with the continuations scored from it.
-
-        A continuation's last token is only predicted, not read. A sequence that starts another is read with that.
-        """
-        rests = {i: tuple(continuation.ids[self.alike : -1].tolist()) for i, continuation in enumerate(self.asked)}
-        covered: dict[tuple[int, ...], tuple[int, ...]] = {}
-        following: tuple[int, ...] = ()
-        # In descending order, a sequence comes right after those that it starts.
-        for rest in sorted(set(rests.values()), reverse=True):
-            covered[rest] = covered[following] if following[: len(rest)] == rest and following else rest
-            following = rest
-        branches: dict[tuple[int, ...], list[int]] = {}
-        for i, rest in rests.items():
-            if rest:
-                branches.setdefault(covered[rest], []).append(i)
-        return branches
-
-
 def _score_groups(
-    lm: LanguageModel, groups: list[_Group], token_budget: int, tap: PrefixTap, shared: int, model_precision: bool
-) -> list[Likelihood]:
-    """Likelihoods of all continuations in a batch of groups, in order."""
+    lm: LanguageModel,
+    groups: list[Group],
+    token_budget: int,
+    tap: PrefixTap,
+    shared: int,
+    model_precision: bool,
+    attempts: Attempts,
+) -> list[list[Likelihood | Remark]]:
+    """Likelihoods of the continuations of each group in a batch, in order, or why one cannot be computed."""
     import torch
 
     with torch.inference_mode():
-        kept = max(group.alike for group in groups) + 1
         read = read_prefixes(
             lm,
             [group.read for group in groups],
             [group.owners for group in groups],
             tap,
             shared=shared,
-            kept=kept,
+            kept=max(group.alike for group in groups) + 1,
             model_precision=model_precision,
         )
-        steps = [
-            [[_first_steps(read.logprobs[row], continuation, group.alike)] for continuation in group.asked]
-            for row, group in enumerate(groups)
+        rests = BranchReader(lm, read, groups, token_budget, attempts).rests()
+        return [
+            [
+                _likelihood(_first_steps(logprobs, continuation, group.alike), rests.get((row, i)))
+                for i, continuation in enumerate(group.asked)
+            ]
+            for row, (logprobs, group) in enumerate(zip(read.logprobs, groups, strict=True))
         ]
-        branches = [(row, ids, which) for row, group in enumerate(groups) for ids, which in group.branches().items()]
-        parts = plan_batches([len(ids) for _, ids, _ in branches], token_budget, cached=max(read.lengths))
-        for part in parts:
-            chosen = [branches[i] for i in part]
-            sequences = [np.asarray(ids, np.int32) for _, ids, _ in chosen]
-            rests = _read_branches(lm, read, [row for row, _, _ in chosen], sequences, last=len(parts) == 1)
-            for (row, _, which), logprobs in zip(chosen, rests, strict=True):
-                for i in which:
-                    steps[row][i].append(_steps(logprobs, groups[row].asked[i].ids[groups[row].alike + 1 :]))
-        return [_likelihood(each) for group in steps for each in group]
 
 
-class _Steps(NamedTuple):
-    """Consecutive tokens of a continuation."""
-
-    logprobs: torch.Tensor
-    """Of shape (tokens,)."""
-    greedy: bool
-    """Whether each is the likeliest token."""
-
-
-def _first_steps(logprobs: torch.Tensor, continuation: Continuation, alike: int) -> _Steps:
+def _first_steps(logprobs: torch.Tensor, continuation: Continuation, alike: int) -> Steps:
     """A continuation's tokens in the common start, and the next one."""
-    return _steps(logprobs[len(logprobs) - alike - 1 :], continuation.ids[: alike + 1])
+    return steps(logprobs[len(logprobs) - alike - 1 :], continuation.ids[: alike + 1])
 
 
-def _steps(logprobs: torch.Tensor, ids: np.ndarray) -> _Steps:
-    """Score tokens of a continuation from log-probabilities of shape (>= tokens, vocabulary)."""
+def _likelihood(first: Steps, rest: Steps | Remark | None) -> Likelihood | Remark:
     import torch
 
-    tokens = torch.from_numpy(ids.astype(np.int64)).to(logprobs.device)
-    at = logprobs[: len(ids)]
-    return _Steps(at.gather(1, tokens[:, None])[:, 0], bool((at.argmax(dim=-1) == tokens).all()))
-
-
-def _likelihood(steps: list[_Steps]) -> Likelihood:
-    import torch
-
-    values = torch.cat([step.logprobs for step in steps])
-    return Likelihood(float(values.sum()), tuple(values.tolist()), all(step.greedy for step in steps))
-
-
-def _read_branches(
-    lm: LanguageModel, read: PrefixPass, rows: list[int], sequences: list[np.ndarray], *, last: bool
-) -> Iterator[torch.Tensor]:
-    """Log-probabilities of shape (tokens, vocabulary) after each token of sequences that follow rows of a pass."""
-    import torch
-
-    chosen = torch.tensor(rows, device=lm.device)
-    cache = rows_of_cache(read.cache, chosen, last=last)
-    ids = torch.from_numpy(pad(sequences, lm.pad_id)).to(lm.device)
-    mask = torch.cat([read.mask[chosen], torch.ones_like(ids)], dim=1)
-    starts = torch.tensor([read.lengths[row] for row in rows], device=lm.device)
-    positions = starts[:, None] + torch.arange(ids.shape[1], device=lm.device)
-    with enough_memory(mask):
-        logits = lm.model(
-            input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
-        ).logits
-    for row, sequence in enumerate(sequences):
-        yield logits[row, : len(sequence)].to(read.logprobs.dtype).log_softmax(dim=-1)
+    if isinstance(rest, Remark):
+        return rest
+    parts = [first] if rest is None else [first, rest]
+    values = torch.cat([part.logprobs for part in parts])
+    if bool(values.isnan().any()):
+        return NOT_A_NUMBER
+    return Likelihood(float(values.sum()), tuple(values.tolist()), all(part.greedy for part in parts))

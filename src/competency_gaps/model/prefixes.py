@@ -18,7 +18,6 @@ import numpy as np
 
 from competency_gaps.errors import UserError
 from competency_gaps.model.batches import common_start
-from competency_gaps.model.forward import enough_memory
 from competency_gaps.model.hooks import Hook, captured
 from competency_gaps.model.load import LanguageModel, text_config
 
@@ -152,7 +151,7 @@ def read_prefixes(
     """
     ids, mask = pad_left(lm, prefixes)
     positions = (mask.cumsum(dim=1) - 1).clamp_min(0)
-    with enough_memory(ids), tap.over(lm, prefixes, owners, passes=2 if shared else 1):
+    with tap.over(lm, prefixes, owners, passes=2 if shared else 1):
         cache = read_start(lm, prefixes[0][:shared], mask) if shared else None
         out = lm.model(
             input_ids=ids[:, shared:],
@@ -204,8 +203,8 @@ def read_start(lm: LanguageModel, start: np.ndarray, mask: torch.Tensor) -> Any:
     return cache
 
 
-def rows_of_cache(cache: Any, rows: torch.Tensor, *, last: bool) -> Any:
-    """A cache with some rows of another, which remains unchanged unless this is its last use.
+def rows_of_cache(cache: Any, rows: torch.Tensor) -> Any:
+    """A cache with some rows of another, which remains unchanged.
 
     Raises
     ------
@@ -222,7 +221,7 @@ def rows_of_cache(cache: Any, rows: torch.Tensor, *, last: bool) -> Any:
         new = copy.copy(cache)
         new.layers = [copy.copy(layer) for layer in cache.layers]
     else:
-        new = cache if last else copy.deepcopy(cache)
+        new = copy.deepcopy(cache)
     new.reorder_cache(rows)
     return new
 

@@ -6,6 +6,7 @@ activations to a tap.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,8 +14,11 @@ import numpy as np
 
 from competency_gaps.config import GenerationConfig
 from competency_gaps.items.policy import Continuations, Generation, Output, Request, Sentences
+from competency_gaps.items.remark import Remark
+from competency_gaps.model.attempts import Attempts
+from competency_gaps.model.continuations import Continuation, encode_pair, tokenize_continuation
 from competency_gaps.model.generate import generate
-from competency_gaps.model.likelihood import Continuation, encode_pair, likelihoods, tokenize_continuation
+from competency_gaps.model.likelihood import Likelihood, likelihoods
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prefixes import Tap
 from competency_gaps.model.prompts import Tokens
@@ -29,6 +33,8 @@ class PromptRequest:
     tokens: Tokens
     """The prompt as tokens."""
     request: Request
+    key: str = ""
+    """What tells it from requests with the same prompt, whose sampled answers are to differ: see :func:`draw_keys`."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,27 @@ class Responded:
     """int32: generated tokens; empty without any."""
 
 
+def draw_keys(benchmark: str, prompts: Mapping[int, np.ndarray]) -> dict[int, str]:
+    """What tells a benchmark's equal prompts apart where answers are sampled, whatever shards they fall into.
+
+    Parameters
+    ----------
+    prompts : mapping of int to ndarray of int32
+        Token ids by position in the benchmark, in ascending order.
+
+    Returns
+    -------
+    dict of int to str
+        Per position, the benchmark's name and the number of equal prompts before it.
+    """
+    before: Counter[bytes] = Counter()
+    keys = {}
+    for position, ids in prompts.items():
+        keys[position] = f"{benchmark}|{before[ids.tobytes()]}"
+        before[ids.tobytes()] += 1
+    return keys
+
+
 def respond(
     lm: LanguageModel,
     asked: Sequence[PromptRequest],
@@ -48,18 +75,26 @@ def respond(
     config: GenerationConfig,
     token_budget: int,
     advance: Callable[[int], None],
+    attempts: Attempts,
     tap: Tap | None = None,
-) -> list[Responded]:
+) -> list[Responded | Remark]:
     """Answer requests, in the order given; requests of one kind are batched together.
 
     Parameters
     ----------
     advance
         Called with the number of requests that were answered.
+    attempts
+        Runs the batches.
     tap
         Receives the activations of the prompts, by their index in ``asked``; None: they are not kept.
+
+    Returns
+    -------
+    list of Responded or Remark
+        A remark says why the model cannot answer a request.
     """
-    results: list[Responded | None] = [None] * len(asked)
+    results: list[Responded | Remark | None] = [None] * len(asked)
     empty = np.zeros(0, np.int32)
     for index, question in enumerate(asked):
         if question.request is None:
@@ -70,9 +105,9 @@ def respond(
             for i, question in enumerate(asked)
             if _is_likelihood(question.request) and _verbatim(question.request) is exact
         ]
-        outputs = _likelihoods(lm, {i: asked[i] for i in likely}, bos_id, token_budget, advance, tap, exact)
+        outputs = _likelihoods(lm, {i: asked[i] for i in likely}, bos_id, token_budget, advance, attempts, tap, exact)
         for index, output in zip(likely, outputs, strict=True):
-            results[index] = Responded(output, empty)
+            results[index] = output if isinstance(output, Remark) else Responded(output, empty)
     written: dict[Generation, list[int]] = {}
     for index, question in enumerate(asked):
         if isinstance(question.request, Generation):
@@ -90,9 +125,11 @@ def respond(
             greedy=request.greedy,
             tap=tap,
             asked=members,
+            attempts=attempts,
+            keys=[asked[i].key for i in members],
         )
         for index, answer in zip(members, answers, strict=True):
-            results[index] = Responded(Output(text=answer.text), answer.ids)
+            results[index] = answer if isinstance(answer, Remark) else Responded(Output(text=answer.text), answer.ids)
     return [result for result in results if result is not None]
 
 
@@ -110,9 +147,10 @@ def _likelihoods(
     bos_id: int | None,
     token_budget: int,
     advance: Callable[[int], None],
+    attempts: Attempts,
     tap: Tap | None,
     verbatim: bool,
-) -> list[Output]:
+) -> list[Output | Remark]:
     wanted: list[Continuation] = []
     owners: list[int] = []
     for place, (index, question) in enumerate(asked.items()):
@@ -127,19 +165,24 @@ def _likelihoods(
         before, done = int(done), done + texts * per_item
         advance(int(done + 1e-9) - before)
 
-    values = likelihoods(lm, wanted, token_budget, count, tap=tap, model_precision=verbatim)
-    grouped: list[list[int]] = [[] for _ in asked]
-    for index, owner in enumerate(owners):
-        grouped[owner].append(index)
-    return [
-        Output(
-            tuple(values[i].logprob for i in members),
-            tuple(values[i].tokens for i in members),
-            tuple(values[i].token_logprobs for i in members),
-            tuple(values[i].greedy for i in members),
-        )
-        for members in grouped
-    ]
+    values = likelihoods(lm, wanted, token_budget, count, tap=tap, model_precision=verbatim, attempts=attempts)
+    grouped: list[list[Likelihood | Remark]] = [[] for _ in asked]
+    for owner, value in zip(owners, values, strict=True):
+        grouped[owner].append(value)
+    return [_output(own) for own in grouped]
+
+
+def _output(values: Sequence[Likelihood | Remark]) -> Output | Remark:
+    """The likelihoods of a request's texts; why there are none where any is lacking."""
+    known = [value for value in values if not isinstance(value, Remark)]
+    if len(known) < len(values):
+        return next(value for value in values if isinstance(value, Remark))
+    return Output(
+        tuple(value.logprob for value in known),
+        tuple(value.tokens for value in known),
+        tuple(value.token_logprobs for value in known),
+        tuple(value.greedy for value in known),
+    )
 
 
 def _continuations(lm: LanguageModel, question: PromptRequest, index: int, bos_id: int | None) -> list[Continuation]:

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from competency_gaps.checked import write_document
 from competency_gaps.config import RunConfig
 from competency_gaps.errors import UserError, argument
-from competency_gaps.files import finite, write_atomic, write_json
+from competency_gaps.files import finite, write_atomic
 from competency_gaps.items.remark import sentences
 from competency_gaps.metrics.saliency import saliency
 from competency_gaps.probes.fresh import check_same_pair, config_key, duplicates, fresh_config, own_texts
@@ -27,6 +28,7 @@ from competency_gaps.probes.targets import ProbedConcept
 from competency_gaps.probes.verdict import ProbeResult, decide, examine
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import FILE as MANIFEST
+from competency_gaps.runs.manifest import adding_to_run
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.settings import run_config
 from competency_gaps.text import plural
@@ -204,7 +206,8 @@ def conclude(
     place = folder.with_name(f"{folder.name}-{digits}")
     results = tuple(zip(wanted, decided, strict=True))
     probed = Probed(place, fresh.path, results, {**dropped, **(unfit or {})}, left_out)
-    _write(probed, pl.concat(frames), criterion)
+    with adding_to_run(run.path, run.manifest):
+        _write(probed, pl.concat(frames), criterion)
     return probed
 
 
@@ -270,4 +273,4 @@ def _write(probed: Probed, items: pl.DataFrame, criterion: Criterion) -> None:
     table = table.with_columns(pl.col(pl.Float64).fill_nan(None))
     write_atomic(probed.folder / f"{VERDICTS}.parquet", table.write_parquet)
     write_atomic(probed.folder / f"{ITEMS}.parquet", items.write_parquet)
-    write_json(probed.folder / f"{VERDICTS}.json", {"criterion": asdict(criterion), **probed.as_dict()})
+    write_document(probed.folder / f"{VERDICTS}.json", {"criterion": asdict(criterion), **probed.as_dict()})

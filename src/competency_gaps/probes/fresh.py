@@ -108,8 +108,8 @@ def check_same_pair(run: RunFolder, fresh: RunFolder) -> None:
         If what the run's settings name has changed since.
     """
     for part in ("model", "sae"):
-        before, now = (folder.manifest[part].get("weights_sha256") for folder in (run, fresh))
-        if before != now:
+        before, now = (folder.manifest[part] for folder in (run, fresh))
+        if before["content_sha256"] != now["content_sha256"]:
             raise UserError(
                 f"the {part} {run.manifest[part].get('name')!r} has other weights than when {run.path} was made: what "
                 f"it reads now says nothing about that run. Restore the {part}, or make the run anew."

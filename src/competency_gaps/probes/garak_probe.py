@@ -16,18 +16,20 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
+from competency_gaps.checked import write_document
 from competency_gaps.config import BenchmarkConfig, EvidenceConfig, LogSource, ModelConfig, RunConfig, SAEConfig, Span
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import suite_evidence
-from competency_gaps.files import write_atomic, write_json
 from competency_gaps.harnesses.garak.scan import GarakOutcome, GarakSettings, run_garak
 from competency_gaps.harnesses.logs import find_parts
+from competency_gaps.lock import hold
 from competency_gaps.metrics.performance import chi_model
 from competency_gaps.metrics.sums import Sums
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.probes.rates import rate
 from competency_gaps.progress import Progress
-from competency_gaps.runs.open import RunFolder
+from competency_gaps.runs.manifest import changing_run
+from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.settings import evidence_config
 from competency_gaps.stages.load import load_benchmark
 
@@ -89,14 +91,16 @@ def probe_with_garak(
     from competency_gaps.sae.pair import load_pair
     from competency_gaps.stages import pipeline
 
-    pair = load_pair(planned_model(model, out), sae, progress=progress)
-    outcome = run_garak(pair.lm, settings, out / FOLDER, progress, token_budget=batch_tokens)
-    benchmarks, empty = _benchmarks(outcome.report, progress)
-    config = RunConfig(model=model, sae=sae, benchmarks=benchmarks, span=span, batch_tokens=batch_tokens)
-    run = pipeline.run(config, out, progress, command, pair)
-    facts = {**_facts(outcome, settings, pair.lm), "families_without_items": empty}
-    with progress.stage("testing families and tags"):
-        return run, write_vulnerabilities(run, facts)
+    with hold(out):
+        pair = load_pair(planned_model(model, out), sae, progress=progress)
+        outcome = run_garak(pair.lm, settings, out / FOLDER, progress, token_budget=batch_tokens)
+        benchmarks, empty = _benchmarks(outcome.report, progress)
+        config = RunConfig(model=model, sae=sae, benchmarks=benchmarks, span=span, batch_tokens=batch_tokens)
+        run = pipeline.run(config, out, progress, command, pair)
+        facts = {**_facts(outcome, settings, pair.lm), "families_without_items": empty}
+        with progress.stage("testing families and tags"):
+            document = write_vulnerabilities(run, facts)
+    return open_folder(out), document
 
 
 def _benchmarks(report: Path, progress: Progress) -> tuple[list[BenchmarkConfig], dict[str, str]]:
@@ -223,8 +227,10 @@ def _concepts(
 def write_vulnerabilities(run: RunFolder, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Write both tables into the run folder, and both with ``facts`` as one JSON document, which is given back."""
     rates, concepts = vulnerabilities(run)
-    write_atomic(run.path / f"{RATES}.parquet", rates.write_parquet)
-    write_atomic(run.path / f"{CONCEPTS}.parquet", concepts.write_parquet)
     document = {**facts, "rates": rates.to_dicts(), "concepts": concepts.to_dicts()}
-    write_json(run.path / f"{RATES}.json", document)
+    with changing_run(run.path) as change:
+        change.write(f"{RATES}.parquet", rates.write_parquet)
+        change.write(f"{CONCEPTS}.parquet", concepts.write_parquet)
+        change.write(f"{RATES}.json", lambda part: write_document(part, document))
+        change.commit()
     return document

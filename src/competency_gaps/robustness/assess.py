@@ -8,8 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
+from competency_gaps.checked import damaged, write_document
 from competency_gaps.errors import UserError
-from competency_gaps.files import finite, write_json
+from competency_gaps.files import finite
 from competency_gaps.progress import Progress
 from competency_gaps.robustness.ablation import ablate
 from competency_gaps.robustness.agreement import agreement
@@ -24,6 +25,7 @@ from competency_gaps.robustness.verdicts import (
     subsampling_verdict,
     with_sentence,
 )
+from competency_gaps.runs.manifest import adding_to_run
 from competency_gaps.runs.open import RunFolder
 
 FILE = "robustness.json"
@@ -69,7 +71,8 @@ def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = No
         verdicts.append(agreement_verdict(both))
         figures["against"] = asdict(both)
     content = finite({"seed": seed, "verdicts": [asdict(verdict) for verdict in verdicts], **figures})
-    write_json(run.path / FILE, content)
+    with adding_to_run(run.path, run.manifest):
+        write_document(run.path / FILE, content)
     return _with_sentences(content)
 
 
@@ -93,9 +96,19 @@ def read_assessment(run: Documents) -> dict[str, Any] | None:
 
     ``verdicts`` have the fields of :class:`~competency_gaps.robustness.verdicts.RobustnessVerdict`, and ``test`` (its
     title) and ``sentence``.
+
+    Raises
+    ------
+    UserError
+        If the file is damaged.
     """
     path = run.path / FILE
-    return _with_sentences(json.loads(run.document(path))) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        return _with_sentences(json.loads(run.document(path)))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise damaged(path, error, "Run 'cgaps robustness' again, or remove the file.") from error
 
 
 def _with_sentences(content: dict[str, Any]) -> dict[str, Any]:

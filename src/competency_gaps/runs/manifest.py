@@ -1,31 +1,77 @@
-"""The run's manifest: settings, model, SAE, benchmarks, versions and timings."""
+"""The run's manifest: settings, model, SAE, benchmarks, versions, timings, and the checksums of its tables."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from competency_gaps.change import Change, Write, changing, settle
+from competency_gaps.checked import (
+    FILES,
+    check_document,
+    damaged,
+    entry_of,
+    parse_document,
+    read_document,
+    write_document,
+)
 from competency_gaps.errors import UserError
-from competency_gaps.files import write_json
+from competency_gaps.files import write_atomic
+from competency_gaps.lock import hold
+from competency_gaps.text import shorten, visible
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 FILE = "manifest.json"
+BY_CONCEPT = "activations/by-concept/checks.json"
+"""The one file with checksums that is no table: it holds those of the arrays beside it."""
+_FORMER = ".manifest.json.former"
+"""The manifest of a run whose tables are being made anew."""
+_AGAIN = "Run 'cgaps run' on the folder again."
 
 
-def write_manifest(folder: Path, content: dict[str, Any]) -> None:
-    """Write the manifest. It is written last: a folder with a manifest is a finished run."""
-    write_json(folder / FILE, {"schema_version": SCHEMA_VERSION, **content})
+def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write the manifest, with the checksums of the tables in the folder.
+
+    It is written when all tables are there: a folder with a manifest is a finished run.
+    """
+    write_document(folder / FILE, {"schema_version": SCHEMA_VERSION, **content, FILES: _files(folder)})
+    (folder / _FORMER).unlink(missing_ok=True)
+
+
+def set_aside(folder: Path) -> None:
+    """Make a finished run an unfinished one whose tables are made anew; what is not made anew stays known."""
+    if (folder / FILE).is_file():
+        (folder / FILE).replace(folder / _FORMER)
+
+
+def files_of_former(folder: Path) -> Mapping[str, Any]:
+    """What the manifest that was set aside says of the files, by name; empty: there is none that can be read."""
+    try:
+        files = read_document(folder / _FORMER).get(FILES)
+    except (OSError, ValueError):
+        return {}
+    return files if isinstance(files, dict) else {}
+
+
+def _files(folder: Path) -> dict[str, Any]:
+    """Checksums of the tables that lie in a folder, and of the list of those of its arrays."""
+    names = sorted(path.name for path in folder.glob("*.parquet") if not path.name.startswith("."))
+    return {name: entry_of(folder / name) for name in (*names, BY_CONCEPT) if (folder / name).is_file()}
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Read a finished run's manifest.
+
+    A change of the run that a killed process had begun to put in place is completed first.
 
     Raises
     ------
     UserError
         If the folder is not a run, the run is not finished, or its schema version is unknown.
     """
+    settle(folder, FILE)
     path = folder / FILE
     if not path.is_file():
         if (folder / "plan.json").is_file():
@@ -35,13 +81,103 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         kind = "is not a run: it has no manifest.json" if folder.exists() else "does not exist"
         raise UserError(f"{str(folder)!r} {kind}. Expected a folder made by 'cgaps run'.")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        version = content["schema_version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged: {error}. Run 'cgaps run' on the folder again.") from error
+        held = parse_document(path.read_bytes())
+        version = held["schema_version"]
+        # Another version may have other rules for its checksum as well.
+        content = check_document(held) if version == SCHEMA_VERSION else held
+        if version == SCHEMA_VERSION and not isinstance(content[FILES], dict):
+            raise ValueError("it does not list the run's files")
+    except (OSError, ValueError, KeyError) as error:
+        raise damaged(path, error, _AGAIN) from error
     if version != SCHEMA_VERSION:
+        versions = content.get("versions")
+        wrote = versions.get("competency-gaps", "unknown") if isinstance(versions, dict) else "unknown"
         raise UserError(
-            f"{path} has schema_version {version!r}, but this version of competency-gaps reads {SCHEMA_VERSION}. "
-            f"Open it with the version that wrote it ({content.get('versions', {}).get('competency-gaps', 'unknown')})."
+            f"{path} has schema_version {shorten(visible(repr(version)), 40)}, but this version of competency-gaps "
+            f"reads {SCHEMA_VERSION}. Open it with the version that wrote it ({shorten(visible(str(wrote)), 40)})."
         )
-    return dict(content)
+    return content
+
+
+class RunChange:
+    """New tables of a finished run, or of an outcome; see :class:`~competency_gaps.change.Change`."""
+
+    def __init__(self, change: Change, manifest: dict[str, Any]) -> None:
+        self.write, self.remove = change.write, change.remove
+        self.manifest = manifest
+        """As it is on disk, until :meth:`commit`."""
+        self._change = change
+
+    def commit(self, **changed: Any) -> None:
+        """Put the tables in place, with the manifest and what is ``changed`` in it."""
+        self._change.commit({**self.manifest, **changed})
+
+
+@contextmanager
+def changing_run(folder: Path) -> Iterator[RunChange]:
+    """Hold a finished run, and write new tables of it: all are put in place by the commit, or none.
+
+    Raises
+    ------
+    UserError
+        If another process writes to the run, or it is not finished.
+    MachineError
+        If the folder cannot be written, or the disk is full.
+    """
+    with changing(folder, FILE) as change:
+        yield RunChange(change, read_manifest(folder))
+
+
+def write_table(folder: Path, name: str, write: Write, manifest: Mapping[str, Any] | None = None) -> None:
+    """Write a table of a run, or of an outcome, whether it is finished or not.
+
+    Parameters
+    ----------
+    manifest
+        That of the run when what the table rests on was read; None: it rests on nothing that may have changed.
+
+    Raises
+    ------
+    UserError
+        If another process writes to the run, or it has other items or labels than when it was read.
+    MachineError
+        If the folder cannot be written, or the disk is full.
+    """
+    if not (folder / FILE).is_file():
+        write_atomic(folder / name, write)
+        return
+    with changing_run(folder) as change:
+        if manifest is not None:
+            _check_same(folder, change.manifest, manifest)
+        change.write(name, write)
+        change.commit()
+
+
+@contextmanager
+def adding_to_run(folder: Path, manifest: Mapping[str, Any]) -> Iterator[None]:
+    """Hold a finished run while what was computed from it is put beside its tables.
+
+    Parameters
+    ----------
+    manifest
+        The run's when it was read.
+
+    Raises
+    ------
+    UserError
+        If another process writes to the run, or has given it new items or labels since.
+    """
+    with hold(folder):
+        if (folder / FILE).is_file():
+            _check_same(folder, read_manifest(folder), manifest)
+        yield
+
+
+def _check_same(folder: Path, now: Mapping[str, Any], then: Mapping[str, Any]) -> None:
+    """Raise UserError if a run has other items or concepts than it had; other models' scores may have been added."""
+    tables = ("items.parquet", "concepts.parquet")
+    if now.get("created") != then.get("created") or any(now[FILES].get(key) != then[FILES].get(key) for key in tables):
+        raise UserError(
+            f"the run {folder} changed while it was read: what was computed is of the run as it was. Run the same "
+            "command again."
+        )

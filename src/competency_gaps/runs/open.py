@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +16,22 @@ from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.activations.by_item import ItemRows, ShardIndex
 from competency_gaps.activations.store import CasStore
 from competency_gaps.activations.tokens import TokenActivations, TokenReader
+from competency_gaps.checked import check_document, damaged, parse_document
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.metrics.saliency import saliency
 from competency_gaps.once import made_once
 from competency_gaps.outcomes import Kind
 from competency_gaps.runs.covariates import repeats
+from competency_gaps.runs.files import RunFiles
 from competency_gaps.runs.manifest import read_manifest
+from competency_gaps.shards import is_pruned, is_shard_name
 from competency_gaps.text import shorten
 
-_SHARD = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_MADE_BY = {
+    **{"matches": "match", "example-matches": "match", "scopes": "scope", "probes": "probe concept"},
+    **{"robustness.json": "robustness", "vulnerabilities.json": "probe garak"},
+}
+"""Commands that put a document, or a folder of documents, into a run."""
 Order = Literal["best", "worst", "strongest"]
 
 
@@ -145,9 +152,6 @@ class RunFolder:
 
         Columns are those of ``competency_gaps.findings.table.SCHEMA``.
         """
-        path = self.path / "findings.parquet"
-        if not path.is_file():
-            raise UserError(f"{path} is missing: make it with 'cgaps findings {self.path} --make'.")
         return self._table("findings")
 
     def scan(self, name: str) -> pl.LazyFrame:
@@ -156,25 +160,34 @@ class RunFolder:
         Raises
         ------
         UserError
-            If the table is missing.
+            If the table is missing, damaged, or not the one that the manifest knows.
         """
-        path = self._file(name)
-        if not path.is_file():
-            raise UserError(f"{path} is missing: the run is damaged. Run 'cgaps run' on the folder again.")
-        table = pl.scan_parquet(path)
-        if name == "items" and path.parent != self.base:
-            # An outcome's own columns replace those of the run's items, row by row.
-            rest = pl.scan_parquet(self.base / path.name).drop(table.collect_schema().names(), strict=False)
-            return pl.concat([rest, table], how="horizontal")
-        return table
+        return self.files.scan(name)
 
-    def _file(self, name: str) -> Path:
-        own = self.path / f"{name}.parquet"
-        return own if own.is_file() else self.base / own.name
+    @made_once
+    def files(self) -> RunFiles:
+        """Its files, which are checked before they are read."""
+        return RunFiles(self.path, self.base, self.manifest)
 
     def document(self, file: Path) -> bytes:
-        """Read a document that another command put into the run folder."""
-        return file.read_bytes()
+        """Read a document that another command put into the run folder.
+
+        Raises
+        ------
+        UserError
+            If its content does not match its checksum.
+        """
+        raw = file.read_bytes()
+        try:
+            held = parse_document(raw)
+        except ValueError:
+            return raw  # whoever parses it says which command makes it again
+        try:
+            return json.dumps(check_document(held)).encode()
+        except ValueError as error:
+            command = _MADE_BY.get(file.name if file.parent == self.path else file.relative_to(self.path).parts[0])
+            again = "the command that made it" if command is None else f"'cgaps {command}'"
+            raise damaged(file, error, f"Run {again} again, or remove the file.") from error
 
     @property
     def width(self) -> int:
@@ -195,7 +208,7 @@ class RunFolder:
             If the run has no such benchmark.
         """
         entry = self._entry(benchmark)
-        blocks = list(self._store.blocks(_shard_names(entry)))
+        blocks = list(self._store.blocks(shard_names(entry)))
         empty = sp.csr_array((1, self.width), dtype=np.float32)
         stacked = sp.csr_array(sp.vstack([empty, *(block.cas for block in blocks)], format="csr"))
         place = np.zeros(int(entry["items"]), np.int64)
@@ -301,7 +314,9 @@ class RunFolder:
 
     @made_once
     def has_token_activations(self) -> bool:
-        """Whether the run kept activations of single tokens, of some items at least."""
+        """Whether the run keeps activations of single tokens, of some items at least."""
+        if is_pruned(self.base / "activations"):
+            return False
         return self._tokens.any()
 
     def check_concept(self, concept: int) -> None:
@@ -314,6 +329,7 @@ class RunFolder:
     @made_once
     def by_concept(self) -> ByConcept:
         """The items of each concept, on disk."""
+        self.files.check_arrays()
         return ByConcept(self.base / "activations")
 
     @made_once
@@ -327,11 +343,9 @@ class RunFolder:
 
     @made_once
     def _index(self) -> ShardIndex:
-        store, shards, start = self._store, {}, 0
-        for entry in self.manifest["benchmarks"]:
-            shards[start] = [store.shards.path(name) for name in _shard_names(entry)]
-            start += int(entry["items"])
-        return ShardIndex(shards, start)
+        known = [(int(entry["items"]), shard_names(entry)) for entry in self.manifest["benchmarks"]]
+        kept = self.scan("items").select(pl.col("excluded").is_null()).collect()["excluded"].to_numpy()
+        return ShardIndex(self._store.shards, known, kept)
 
     @property
     def _store(self) -> CasStore:
@@ -346,13 +360,13 @@ class RunFolder:
         return dict(known[benchmark])
 
     def _optional(self, name: str) -> pl.DataFrame | None:
-        return self._table(name) if self._file(name).is_file() else None
+        return self._table(name) if self.files.has(name) else None
 
     def _table(self, name: str) -> pl.DataFrame:
-        return self.scan(name).collect()
+        return self.files.collect(name, self.scan(name))
 
 
-def _shard_names(entry: dict[str, Any]) -> list[str]:
+def shard_names(entry: dict[str, Any]) -> list[str]:
     """Names of a benchmark's shards.
 
     Raises
@@ -362,7 +376,7 @@ def _shard_names(entry: dict[str, Any]) -> list[str]:
     """
     names = list(entry["shards"])
     for name in names:
-        if not isinstance(name, str) or not _SHARD.fullmatch(name):
+        if not is_shard_name(name):
             raise UserError(
                 f"the manifest names a shard {shorten(repr(name), 80)}: expected a name such as 'b000-0000'. The run "
                 "is damaged; get a new copy from its source."

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from competency_gaps.activations.extract import Extractor
+from competency_gaps.checked import damaged, read_document, write_document
 from competency_gaps.config import ModelConfig, RunConfig, TaskSource, as_dict
 from competency_gaps.errors import UserError
-from competency_gaps.files import write_json
 from competency_gaps.installation import versions
 from competency_gaps.items.benchmark import Benchmark
+from competency_gaps.lock import FILE as LOCK
 from competency_gaps.registry import POLICIES, SOURCES
+from competency_gaps.shards import is_pruned
 
 FILE = "plan.json"
 HARNESS = "harness"
@@ -24,7 +27,7 @@ _PRECISIONS = (f"{HARNESS}/precision.json", "garak/settings.json")
 """Files that record the model's data type before there is a plan."""
 # Settings that do not change the rows or scores on disk: tables are made anew at every run.
 # batch_tokens is among them, so that a run that is out of memory can go on with a lower value; it changes rows by
-# rounding only (except for sampled answers, where a batch shares its random numbers).
+# rounding only.
 _FREE = (
     *("out", "scores", "metrics", "evidence", "near_repeats", "reference", "paper", "batch_tokens", "judge"),
     "keep_token_activations",
@@ -50,21 +53,30 @@ def claim(
     UserError
         If the folder holds another run (the message names the differences) or other files.
     """
-    identity = _identity(config, extractor, bos_id, suite)
+    identity = plan_identity(config, extractor, bos_id, suite)
     path = folder / FILE
+    refuse_pruned(folder)
     if path.is_file():
-        known = json.loads(path.read_text(encoding="utf-8"))
-        differing = sorted(_differences(known, identity))
+        differing = sorted(_differences(_read_json(path), identity))
         if differing and not any((folder / name).exists() for name in _RESULTS):
             # Refused by the gate, or stopped before it: there are no results that another run would mix with.
-            write_json(path, identity)
+            write_document(path, identity)
             return False
         _refuse(folder, differing)
         return True
-    _refuse_strangers(folder)
+    refuse_strangers(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(path, identity)
+    write_document(path, identity)
     return False
+
+
+def refuse_pruned(folder: Path) -> None:
+    """Raise UserError if the rows of a run were removed: a run in its folder would read everything again."""
+    if is_pruned(folder / "activations"):
+        raise UserError(
+            f"{str(folder)!r} holds a run without its rows: 'cgaps prune' removed them. Choose another run folder to "
+            "make it again; its tables can still be read here."
+        )
 
 
 def planned_model(model: ModelConfig, folder: Path | None) -> ModelConfig:
@@ -89,12 +101,16 @@ def planned_model(model: ModelConfig, folder: Path | None) -> ModelConfig:
 
 def note_precision(folder: Path, dtype: str) -> None:
     """Record the model's data type before another tool runs the model."""
-    write_json(folder / _PRECISIONS[0], {"dtype": dtype})
+    write_document(folder / _PRECISIONS[0], {"dtype": dtype})
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return known if isinstance(known, dict) else {}
+    """What a file says of a run; empty: there is none."""
+    try:
+        return read_document(path) if path.is_file() else {}
+    except (OSError, ValueError) as error:
+        again = "Restore it from a copy, or choose another run folder; what is finished here can still be read."
+        raise damaged(path, error, again) from error
 
 
 def refuse_others(folder: Path, config: RunConfig) -> None:
@@ -107,10 +123,30 @@ def refuse_others(folder: Path, config: RunConfig) -> None:
     """
     path = folder / FILE
     if not path.is_file():
-        _refuse_strangers(folder)
+        refuse_strangers(folder)
     elif any((folder / name).exists() for name in _RESULTS):
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known = _read_json(path)
         _refuse(folder, sorted(_differences({"config": known.get("config")}, {"config": _settings(config)})))
+
+
+def read_plan(folder: Path) -> dict[str, Any]:
+    """The plan of a run's folder.
+
+    Raises
+    ------
+    UserError
+        If it holds no run, or its plan is damaged.
+    """
+    plan = _read_json(folder / FILE)
+    if not plan:
+        kind = "holds no run" if folder.exists() else "does not exist"
+        raise UserError(f"{str(folder)!r} {kind}: expected a folder made by 'cgaps run'.")
+    return plan
+
+
+def plan_differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    """Where two plans differ: settings by their keys, the rest by its place in the plan."""
+    return sorted(_differences(json.loads(json.dumps(a)), json.loads(json.dumps(b))))
 
 
 def _refuse(folder: Path, differing: list[str]) -> None:
@@ -121,20 +157,24 @@ def _refuse(folder: Path, differing: list[str]) -> None:
         )
 
 
-def _refuse_strangers(folder: Path) -> None:
+def refuse_strangers(folder: Path) -> None:
+    """Raise UserError if a folder without a plan holds other files."""
     # A run killed while writing its plan leaves only the partial file; 'cgaps probe garak' and tasks of other
     # harnesses write their files before the plan.
-    known = (f".{FILE}.part", "garak", HARNESS)
+    known = (f".{FILE}.part", LOCK, "garak", HARNESS)
     if folder.exists() and (not folder.is_dir() or any(path.name not in known for path in folder.iterdir())):
         raise UserError(f"{str(folder)!r} is not empty and holds no run. Choose another run folder.")
 
 
-def _identity(config: RunConfig, extractor: Extractor, bos_id: int | None, suite: list[Benchmark]) -> dict[str, Any]:
+def plan_identity(
+    config: RunConfig, extractor: Extractor, bos_id: int | None, suite: list[Benchmark]
+) -> dict[str, Any]:
+    """What makes a run this run: its settings, and the content of model, SAE and items."""
     lm, sae, hook = extractor.lm, extractor.sae, extractor.hook
     return {
         "config": _settings(config),
-        "model": {k: lm.identity[k] for k in ("weights_sha256", "dtype", "tokenizer")},
-        "sae": {k: sae.identity[k] for k in ("weights_sha256", "settings_sha256")},
+        "model": {k: lm.identity[k] for k in ("content_sha256", "settings_sha256", "dtype", "tokenizer")},
+        "sae": {k: sae.identity[k] for k in ("content_sha256", "settings_sha256")},
         "hook": [hook.path, hook.side],
         "bos_id": bos_id,
         "versions": {k: v for k, v in versions().items() if k in (*_TOOLS, *_harnesses(config))},
@@ -159,8 +199,6 @@ def _harnesses(config: RunConfig) -> set[str]:
 
 def _settings(config: RunConfig) -> dict[str, Any]:
     settings = {key: value for key, value in as_dict(config).items() if key not in _FREE}
-    if config.generation.temperature > 0:
-        settings["batch_tokens"] = config.batch_tokens
     settings["sae"] = {key: value for key, value in settings["sae"].items() if key not in ("dictionary", "force")}
     return settings
 

@@ -14,13 +14,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
+from competency_gaps.checked import FILES
 from competency_gaps.errors import UserError, argument, nearest
-from competency_gaps.files import write_atomic
 from competency_gaps.items.remark import DTYPE, Remark
+from competency_gaps.lock import hold
+from competency_gaps.runs.files import RunFiles
+from competency_gaps.runs.manifest import FILE as MANIFEST
+from competency_gaps.runs.manifest import files_of_former, read_manifest, write_table
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import plural
 
-FILE = "scores.parquet"
+NAME = "scores"
+FILE = f"{NAME}.parquet"
 SCHEMA: dict[str, Any] = {
     "item": pl.Int32,
     "model": pl.String,
@@ -132,9 +137,45 @@ def model_scores(run: RunFolder) -> ModelScores:
 
 
 def read_scores(folder: Path) -> pl.DataFrame:
-    """Read ``scores.parquet``; empty where no model was added."""
-    path = folder / FILE
-    return pl.read_parquet(path) if path.is_file() else pl.DataFrame(schema=SCHEMA)
+    """Read ``scores.parquet`` as it is on disk now; empty where no model was added.
+
+    Raises
+    ------
+    UserError
+        If it is missing or damaged.
+    """
+    files = _files(folder)
+    return files.collect(NAME, files.scan(NAME)) if files.has(NAME) else pl.DataFrame(schema=SCHEMA)
+
+
+def scan_scores(folder: Path) -> pl.LazyFrame:
+    """The same, read when it is collected, and only what is chosen of it."""
+    files = _files(folder)
+    return files.scan(NAME) if files.has(NAME) else pl.LazyFrame(schema=SCHEMA)
+
+
+def check_scores(folder: Path) -> None:
+    """Raise UserError if scores that were added to a run are damaged, before they are taken into a new manifest.
+
+    A manifest that cannot be read says nothing of them.
+    """
+    try:
+        files = _files(folder)
+    except UserError:
+        return
+    if (folder / FILE).is_file():
+        files.scan(NAME)
+
+
+def _files(folder: Path) -> RunFiles:
+    """The files of a run, by its manifest as it is now; scores are added to a run that is open.
+
+    While its tables are made anew, the former manifest knows the scores.
+    """
+    if (folder / MANIFEST).is_file():
+        return RunFiles(folder, folder, read_manifest(folder))
+    known = files_of_former(folder).get(FILE)
+    return RunFiles(folder, folder, {} if known is None else {FILES: {FILE: known}})
 
 
 class MatchedScores(NamedTuple):
@@ -159,17 +200,19 @@ def add_scores(run: RunFolder, rows: Iterable[Scored], *, replace: bool = False)
     UserError
         As :func:`match_scores`. Nothing is added then.
     """
-    taken = set() if replace else set(read_scores(run.path).select("model", "item").iter_rows())
-    items = run.items.select("benchmark", "item_id", "prompt").iter_rows()
-    matched = match_scores(items, rows, run.own_model, taken)
-    write_scores(run.path, matched.table)
+    rows = list(rows)
+    with hold(run.path):
+        taken = set() if replace else set(read_scores(run.path).select("model", "item").iter_rows())
+        items = run.items.select("benchmark", "item_id", "prompt").iter_rows()
+        matched = match_scores(items, rows, run.own_model, taken)
+        write_scores(run.path, matched.table)
     return matched.added
 
 
 def write_scores(folder: Path, table: pl.DataFrame) -> None:
     """Add rows to ``scores.parquet``; they replace rows of the same model and item."""
     rows = pl.concat([read_scores(folder), table]).unique(["model", "item"], keep="last", maintain_order=True)
-    write_atomic(folder / FILE, rows.write_parquet)
+    write_table(folder, FILE, rows.write_parquet)
 
 
 def match_scores(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from competency_gaps.config import SAEConfig
 from competency_gaps.embedded import embedded_sae
 from competency_gaps.errors import MissingExtraError, UserError
-from competency_gaps.model.load import weights_hash
+from competency_gaps.model.load import content_hash, weights_hash
 from competency_gaps.sae.averaging import local_mean
 from competency_gaps.sae.directory import check_release
 
@@ -185,6 +185,7 @@ def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder
         "model_name": metadata.get("model_name"),
         "neuronpedia_id": metadata.get("neuronpedia_id"),
         "weights_sha256": weights_hash(sae),
+        "content_sha256": content_hash(sae),
         "settings_sha256": hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest(),
     }
     prepend_bos = metadata.get("prepend_bos")

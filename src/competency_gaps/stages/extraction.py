@@ -1,5 +1,8 @@
 """The extraction stage: the model's responses, their scores and the CAS rows of a benchmark, in shards.
 
+Its steps are apart, because shards may be read by other processes and machines: ``shard_plan`` cuts a benchmark into
+shards, :meth:`ShardReader.read` reads one of them, and :meth:`ShardReader.collect` puts finished ones together.
+
 The pass over a prompt that scores its options or begins its answer also gives the activations of the prompt's span.
 Only if there is no such pass, or the span includes the response, a separate pass, which ends at the hook, gives the
 rows.
@@ -7,40 +10,43 @@ rows.
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
-from competency_gaps.activations.extract import Extractor, ItemTokens, SpanTap
+from competency_gaps.activations.extract import NOT_FINITE, Extractor, ItemTokens, SpanTap
+from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.spans import NEEDS_RESPONSE
-from competency_gaps.activations.store import CasStore
+from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.activations.tokens import lacking
 from competency_gaps.config import GenerationConfig, Span
-from competency_gaps.items.policy import Generation
+from competency_gaps.items.remark import Remark
+from competency_gaps.model.generate import LOGITS_NOT_FINITE
+from competency_gaps.model.likelihood import NOT_A_NUMBER
 from competency_gaps.model.prepare import PreparedItem
-from competency_gaps.model.respond import PromptRequest, respond
-from competency_gaps.progress import Bar
-from competency_gaps.shards import ShardFolder
+from competency_gaps.model.respond import PromptRequest, Responded, respond
+from competency_gaps.shards import Draft, ShardFolder
 from competency_gaps.stages.inputs import ItemInput, item_input
 from competency_gaps.stages.items import excluded_table, response_table
+from competency_gaps.stages.shard_plan import BenchmarkPlan, Shard
 
 log = logging.getLogger(__name__)
 
-SHARD_TOKENS = 32_768
-SHARD_ITEMS = 256
-GENERATED_ITEMS = 64
-"""Items of a shard with generated answers; bounds what a killed run loses."""
+_NO_NUMBERS = (LOGITS_NOT_FINITE, NOT_A_NUMBER)
+"""Why an item has no answer where the cause may be that its activations are not finite."""
 
 
 @dataclass(frozen=True)
 class Extraction:
     """Results of the stage for one benchmark."""
 
+    items: list[PreparedItem]
+    """Per item, as it was prepared; those that could not be read are excluded too."""
     responses: pl.DataFrame
     """One row per item in order, as made by :func:`~competency_gaps.stages.items.response_table`; excluded items
     are unscored."""
@@ -50,46 +56,113 @@ class Extraction:
     """Names of the shards of CAS rows."""
 
 
-class ExtractionStage:
-    """Extracts benchmarks into shards, each a file of responses and a file of CAS rows.
+class _Content(NamedTuple):
+    """What is stored of the items of a shard."""
+
+    responses: pl.DataFrame
+    block: CasBlock
+    tokens: dict[str, np.ndarray]
+    """Tensors of the activations of single tokens."""
+
+
+class ShardDraft(NamedTuple):
+    """A shard that is written, under names of its own, but does not count yet."""
+
+    name: str
+    made_of: str
+    rows: Draft
+    responses: Draft
+
+
+class ShardFiles:
+    """The shards of a run, each a file of responses and a file of CAS rows.
 
     A shard counts only if both files are whole; else one pass makes both again, so that a resumed run ends in the same
     bytes as an uninterrupted one.
     """
 
+    def __init__(self, folder: Path, width: int) -> None:
+        self.responses = ShardFolder(folder / "responses", ".parquet")
+        self.store = CasStore(folder / "activations", width)
+
+    def finished(self, shard: Shard) -> pl.DataFrame | None:
+        """Responses of a finished shard; None: it is not finished, or damaged."""
+        if not (
+            self.responses.is_whole(shard.name, shard.made_of) and self.store.shards.is_whole(shard.name, shard.made_of)
+        ):
+            return None
+        return pl.read_parquet(self.responses.path(shard.name))
+
+    def commit(self, draft: ShardDraft) -> None:
+        """Let a shard count."""
+        self.store.shards.commit(draft.name, draft.rows, draft.made_of)
+        self.responses.commit(draft.name, draft.responses, draft.made_of)
+
+    def forget(self, draft: ShardDraft) -> None:
+        """Remove a shard that another reader was first to finish."""
+        self.store.shards.forget(draft.rows)
+        self.responses.forget(draft.responses)
+
+    def sweep(self) -> None:
+        """Remove the drafts that killed readers left."""
+        self.store.shards.sweep()
+        self.responses.sweep()
+
+
+class ShardReader:
+    """Reads shards of a run: asks the model, and keeps scores and CAS rows.
+
+    An item that cannot be read (its activations are not finite, the model fails on it, it does not fit into memory) is
+    excluded, and the shard says why.
+    """
+
     def __init__(
         self, folder: Path, extractor: Extractor, span: Span, bos_id: int | None, generation: GenerationConfig
     ) -> None:
-        self.responses = ShardFolder(folder / "responses", ".parquet")
-        self.store = CasStore(folder / "activations", extractor.sae.d_sae)
+        self.files = ShardFiles(folder, extractor.sae.d_sae)
         self.extractor, self.span, self.bos_id, self.generation = extractor, span, bos_id, generation
 
-    def run(self, prefix: str, items: Sequence[PreparedItem], bar: Bar) -> Extraction:
-        """Extract one benchmark; ``bar`` counts items."""
-        kept = [i for i, item in enumerate(items) if item.excluded is None]
-        names, tables = [], [excluded_table([i for i, item in enumerate(items) if item.excluded is not None])]
-        writes = any(isinstance(items[i].request, Generation) for i in kept)
-        cut = shards([len(items[i].tokens.ids) for i in kept], GENERATED_ITEMS if writes else SHARD_ITEMS)
-        for number, group in enumerate(cut):
-            name = f"{prefix}-{number:04d}"
-            members = [kept[i] for i in group]
-            made_of = fingerprint(
-                (array for i in members for array in (items[i].tokens.ids, items[i].tokens.own)),
-                (repr(items[i].request) for i in members),
-            )
-            whole = self.responses.is_whole(name, made_of) and self.store.shards.is_whole(name, made_of)
-            if whole:
-                bar.skip(len(members))
-            else:
-                self._read_shard(name, items, members, made_of, bar)
-            tables.append(pl.read_parquet(self.responses.path(name)))
-            names.append(name)
-        self._warn_without_tokens(names)
-        responses = pl.concat(tables).sort("item")
-        return Extraction(responses, self._inputs(items, responses), names)
+    def read(
+        self, plan: BenchmarkPlan, shard: Shard, advance: Callable[[float], None], check: Callable[[list[Remark]], None]
+    ) -> ShardDraft:
+        """Read a shard and write it under names of its own.
 
-    def _read_shard(self, name: str, items: Sequence[PreparedItem], members: list[int], made_of: str, bar: Bar) -> None:
-        asked = [PromptRequest(items[i].text.text, items[i].tokens, items[i].request) for i in members]
+        Parameters
+        ----------
+        advance
+            Counts items as they are read.
+        check
+            Called before anything is written, with the reasons why items cannot be read; it raises if they are too
+            many.
+        """
+        content = self._content(plan, shard.members, advance)
+        check(unreadable(content.responses))
+        rows = self.files.store.draft(shard.name, content.block, content.tokens)
+        return ShardDraft(
+            shard.name, shard.made_of, rows, self.files.responses.draft(shard.name, content.responses.write_parquet)
+        )
+
+    def collect(self, plan: BenchmarkPlan, tables: Sequence[pl.DataFrame]) -> Extraction:
+        """Put the finished shards of a benchmark together.
+
+        Parameters
+        ----------
+        tables
+            The responses of each shard.
+        """
+        items, names = plan.items, [shard.name for shard in plan.shards]
+        excluded = excluded_table({i: item.excluded for i, item in enumerate(items) if item.excluded})
+        self._warn_without_tokens(names)
+        responses = pl.concat([excluded, *tables]).sort("item")
+        read = [
+            item if why is None or item.excluded is not None else replace(item, excluded=Remark.of(why))
+            for item, why in zip(items, responses["excluded"], strict=True)
+        ]
+        return Extraction(read, responses, self._inputs(read, responses), names)
+
+    def _content(self, plan: BenchmarkPlan, members: list[int], advance: Callable[[float], None]) -> _Content:
+        items = plan.items
+        asked = [PromptRequest(items[i].text.text, items[i].tokens, items[i].request, plan.keys[i]) for i in members]
         tapped: list[ItemTokens | None] = [None] * len(members)
         if self.span not in NEEDS_RESPONSE:
             tapped = [self._input(i, items[i], None, np.zeros(0, np.int32)).tokens for i in members]
@@ -100,43 +173,86 @@ class ExtractionStage:
             bos_id=self.bos_id,
             config=self.generation,
             token_budget=self.extractor.batch_tokens,
-            advance=bar.advance,
+            advance=advance,
+            attempts=self.extractor.attempts,
             tap=tap,
         )
-        table = response_table(items, members, responses)
-        sequences = tapped
+        # By place in the shard, whatever follows: the row of an item, or why it has none. Activations that are not
+        # finite are the cause where the answer fails too.
+        made: dict[int, SparseRow | Remark] = {
+            place: why for place, why in enumerate(responses) if isinstance(why, Remark)
+        }
+        made |= {place: row for place, row in tap.rows.items() if place not in made or isinstance(row, Remark)}
+        answered = {
+            place: answer
+            for place, answer in enumerate(responses)
+            if isinstance(answer, Responded) and not isinstance(made.get(place), Remark)
+        }
+        table = response_table(items, [members[place] for place in answered], list(answered.values()))
+        spans = {place: tapped[place] for place in answered}
         if self.span in NEEDS_RESPONSE:
-            texts = table["response"]
-            sequences = [
-                self._input(i, items[i], texts[row], responses[row].response_ids).tokens
-                for row, i in enumerate(members)
-            ]
-        rest = [i for i, sequence in enumerate(sequences) if sequence is not None and i not in tap.rows]
-        # Items with a request are counted already.
-        asked_nothing = sum(asked[i].request is None for i in rest) / max(1, len(rest))
+            spans = {
+                place: self._input(members[place], items[members[place]], text, answer.response_ids).tokens
+                for (place, answer), text in zip(answered.items(), table["response"], strict=True)
+            }
+        advance(sum(span is None and asked[place].request is None for place, span in spans.items()))
+        rest = {place: span for place, span in spans.items() if span is not None and place not in made}
+        # Read only to find the reason, as the tap has no activations of these prompts.
+        doubtful = {
+            place: self._prompt(members[place], items[members[place]])
+            for place, why in enumerate(responses)
+            if why in _NO_NUMBERS and place not in tap.rows and len(asked[place].tokens.ids)
+        }
+        wanted = rest | doubtful
+        rows = self._rows(list(wanted.values()), [asked[place] for place in wanted], advance)
+        made |= {place: row for place, row in zip(wanted, rows, strict=True) if place in rest or row == NOT_FINITE}
+        return self._stored(members, table, spans, made)
+
+    @staticmethod
+    def _prompt(index: int, item: PreparedItem) -> ItemTokens:
+        """A whole prompt, whatever the span."""
+        tokens = item.tokens
+        span = ~tokens.bos if not tokens.bos.all() else np.ones_like(tokens.bos)
+        return ItemTokens(index, tokens.ids, tokens.offsets, span)
+
+    def _stored(
+        self,
+        members: list[int],
+        table: pl.DataFrame,
+        spans: Mapping[int, ItemTokens | None],
+        made: Mapping[int, SparseRow | Remark],
+    ) -> _Content:
+        excluded = {members[place]: why for place, why in sorted(made.items()) if isinstance(why, Remark)}
+        table = pl.concat([table.filter(~pl.col("item").is_in(list(excluded))), excluded_table(excluded)])
+        read = [
+            (span, row)
+            for place, span in spans.items()
+            if span is not None and isinstance(row := made[place], SparseRow)
+        ]
+        there, rows = [span for span, _ in read], [row for _, row in read]
+        return _Content(table, self.extractor.block(there, rows), self.extractor.token_tensors(there, rows))
+
+    def _rows(
+        self, sequences: Sequence[ItemTokens], asked: Sequence[PromptRequest], advance: Callable[[float], None]
+    ) -> list[SparseRow | Remark]:
+        """Rows of sequences from passes of their own; those with a request are counted already."""
+        asked_nothing = sum(question.request is None for question in asked) / max(1, len(asked))
         counted = 0.0
 
         def count(number: int) -> None:
             nonlocal counted
             before, counted = int(counted), counted + number * asked_nothing
-            bar.advance(int(counted + 1e-9) - before)
+            advance(int(counted + 1e-9) - before)
 
-        read = self.extractor.rows([sequence for i in rest if (sequence := sequences[i]) is not None], count)
-        rows = tap.rows | dict(zip(rest, read, strict=True))
-        there = [sequence for sequence in sequences if sequence is not None]
-        in_order = [rows[i] for i, sequence in enumerate(sequences) if sequence is not None]
-        bar.advance(sum(sequence is None and asked[i].request is None for i, sequence in enumerate(sequences)))
-        tokens = self.extractor.token_tensors(there, in_order)
-        self.store.write(name, self.extractor.block(there, in_order), made_of, tokens)
-        self.responses.write(name, table.write_parquet, made_of)
+        return self.extractor.rows(sequences, count)
 
     def _warn_without_tokens(self, names: list[str]) -> None:
         """Warn of finished shards that lack the token activations which the run is now configured to keep."""
-        number = lacking(self.store.shards.path(name) for name in names) if self.extractor.keep_tokens else 0
+        number = lacking(self.files.store.shards.path(name) for name in names) if self.extractor.keep_tokens else 0
         if number:
             log.warning(
                 "%s: %d finished shard(s) keep no activations of single tokens; use another run folder to get them.",
-                self.store.shards.folder,
+                self.files.store.shards.folder,
                 number,
             )
 
@@ -152,30 +268,6 @@ class ExtractionStage:
         return item_input(index, item, self.span, response, response_ids, lm.tokenizer, lm.max_length)
 
 
-def shards(lengths: Sequence[int], items: int) -> Iterator[np.ndarray]:
-    """Split items, longest first, into shards of at most ``items`` items and about ``SHARD_TOKENS`` tokens.
-
-    Parameters
-    ----------
-    lengths : sequence of int of shape (items,)
-        Tokens of each item.
-
-    Yields
-    ------
-    ndarray of int64
-        Positions of a shard's items.
-    """
-    sizes = np.asarray(lengths, np.int64)
-    order = np.lexsort((np.arange(len(sizes)), -sizes))
-    part = np.cumsum(sizes[order]) // SHARD_TOKENS
-    for group in np.split(order, np.flatnonzero(np.diff(part)) + 1):
-        yield from (group[start : start + items] for start in range(0, len(group), items))
-
-
-def fingerprint(arrays: Iterable[np.ndarray], words: Iterable[str]) -> str:
-    """Hash of arrays and words, in order, that identifies the inputs of a shard."""
-    digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass"))
-    for array in arrays:
-        digest.update(f"{array.dtype}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
+def unreadable(responses: pl.DataFrame) -> list[Remark]:
+    """Why items of a shard could not be read."""
+    return [Remark.of(why) for why in responses["excluded"].drop_nulls()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,22 +10,32 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from competency_gaps.activations.extract import Extractor
+from competency_gaps.activations.extract import NOT_FINITE, Extractor
 from competency_gaps.activations.pooling import CHUNK_ELEMENTS
+from competency_gaps.checked import digest, read_document, write_document
 from competency_gaps.config import Span
 from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.errors import UserError
-from competency_gaps.files import write_atomic, write_json
-from competency_gaps.model.batches import plan_batches
+from competency_gaps.files import write_atomic
+from competency_gaps.items.remark import Remark
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.progress import Progress
 from competency_gaps.sae.gate import GateFigures, LatentStatistics, judge
 from competency_gaps.sae.load import SparseAutoencoder
 from competency_gaps.stages.setting import Setting
+from competency_gaps.stages.unreadable import check_unreadable, left_out_line
 
 if TYPE_CHECKING:
     import torch
+
+MOST_UNREADABLE = 0.5
+"""Largest share of the sampled items that may be unreadable; they are left out of the sample."""
+
+log = logging.getLogger(__name__)
+
+_TABLE = "table_sha256"
+"""In ``gate.json``: the checksum of ``gate.parquet``."""
 
 
 def pass_gate(setting: Setting, folder: Path, progress: Progress) -> tuple[GateFigures, LatentFacts]:
@@ -39,25 +49,40 @@ def pass_gate(setting: Setting, folder: Path, progress: Progress) -> tuple[GateF
     Raises
     ------
     UserError
-        If the SAE does not fit and ``force`` is off, or no item is left to measure on.
+        If the SAE does not fit and ``force`` is off, most items have no finite activations, or no item is left to
+        measure on.
     """
     config = setting.config
     figures_file, facts_file = folder / "gate.json", folder / "gate.parquet"
-    if figures_file.is_file() and facts_file.is_file():
-        figures = GateFigures(**json.loads(figures_file.read_text(encoding="utf-8")))
-        if figures.passed or config.sae.force:
-            table = pl.read_parquet(facts_file)
-            share = table["template_share"].fill_null(float("nan")).to_numpy()
-            density = table["density"].to_numpy()
-            return figures, LatentFacts.of_sample(density.astype(np.float64), share.astype(np.float64))
+    figures = _known(figures_file, facts_file)
+    if figures is not None and (figures.passed or config.sae.force):
+        table = pl.read_parquet(facts_file)
+        share = table["template_share"].fill_null(float("nan")).to_numpy()
+        density = table["density"].to_numpy()
+        return figures, LatentFacts.of_sample(density.astype(np.float64), share.astype(np.float64))
     prepared = [item for items in setting.prepared.values() for item in items]
     statistics, facts = _measure(setting.extractor, prepared, config.span, config.sae.gate_tokens, progress)
     figures = judge(statistics, setting.sae, force=config.sae.force)
     density, share = facts.density.astype(np.float32), facts.template_share.astype(np.float32)
     table = pl.DataFrame({"density": density, "template_share": pl.Series(share).fill_nan(None)})
     write_atomic(facts_file, table.write_parquet)
-    write_json(figures_file, figures.as_dict())
+    write_document(figures_file, {**figures.as_dict(), _TABLE: digest(facts_file)})
     return figures, LatentFacts.of_sample(density.astype(np.float64), share.astype(np.float64))
+
+
+def _known(figures_file: Path, facts_file: Path) -> GateFigures | None:
+    """The kept figures; None: there are none, or they or the table that belongs to them are damaged."""
+    if not figures_file.is_file() or not facts_file.is_file():
+        return None
+    try:
+        known = read_document(figures_file)
+        if known.pop(_TABLE, None) == digest(facts_file):
+            return GateFigures(**known)
+        why = "does not belong to the table beside it, or that is damaged"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        why = f"cannot be read ({error})"
+    log.warning("%s %s: it is measured again.", figures_file, why)
+    return None
 
 
 def _measure(
@@ -74,21 +99,36 @@ def _measure(
     if not usable:
         raise UserError("every item is excluded, so nothing can be measured: see the reasons above, or the span.")
     order = np.random.default_rng(0).permutation(len(usable))
-    lengths = np.cumsum([len(usable[i].tokens.ids) for i in order])
-    chosen = [usable[i].tokens for i in order[: int(np.searchsorted(lengths, tokens)) + 1]]
+    ends = np.cumsum([len(usable[i].tokens.ids) for i in order])
+    chosen = [usable[i].tokens for i in order[: int(np.searchsorted(ends, tokens)) + 1]]
     sae = extractor.sae
     judged = LatentStatistics(sae.d_sae, sae.d_in)
     every = LatentStatistics(sae.d_sae, sae.d_in) if span == "prompt+bos" else judged
-    with progress.stage("gate", total=sum(len(t.ids) for t in chosen), unit="tokens") as bar, torch.inference_mode():
-        for batch in plan_batches([len(t.ids) for t in chosen], extractor.batch_tokens):
-            activations = read_hook(extractor.lm, extractor.hook, [chosen[i].ids for i in batch])
-            for row, i in enumerate(batch):
+    lengths = [len(t.ids) for t in chosen]
+    unreadable: list[Remark] = []
+
+    def read(rows: np.ndarray) -> list[torch.Tensor]:
+        return list(read_hook(extractor.lm, extractor.hook, [chosen[i].ids for i in rows]))
+
+    with progress.stage("gate", total=sum(lengths), unit="tokens") as bar, torch.inference_mode():
+        for batch, made in extractor.attempts.batches("activations", lengths, extractor.batch_tokens, read):
+            for i, activations in zip(batch, made, strict=True):
+                if isinstance(activations, Remark):
+                    unreadable.append(activations)
+                    continue
                 own, bos = chosen[i].own, chosen[i].bos
-                read = ~bos if sae.average_over == 1 else own & ~bos
-                _add(judged, sae, sae.inputs(activations[row], read), own[read])
-                if every is not judged:
-                    _add(every, sae, sae.inputs(activations[row], np.ones(len(own), bool)), own)
-            bar.advance(sum(len(chosen[i].ids) for i in batch))
+                counted = ~bos if sae.average_over == 1 else own & ~bos
+                parts = [(judged, counted)] + [(every, np.ones(len(own), bool))] * (every is not judged)
+                inputs = [sae.inputs(activations, mask) for _, mask in parts]
+                if not all(bool(x.isfinite().all()) for x in inputs):
+                    unreadable.append(NOT_FINITE)
+                    continue
+                for (statistics, mask), x in zip(parts, inputs, strict=True):
+                    _add(statistics, sae, x, own[mask])
+            bar.advance(sum(lengths[i] for i in batch))
+    check_unreadable(unreadable, len(chosen), "the sample for the SAE's check", extractor.lm, share=MOST_UNREADABLE)
+    if unreadable:
+        progress.say(left_out_line(unreadable, len(chosen)))
     return judged, every
 
 

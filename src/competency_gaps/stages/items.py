@@ -25,6 +25,7 @@ _RESPONSES: dict[str, Any] = {
     "item": pl.Int64,
     "score": pl.Float64,
     "response": pl.String,
+    "excluded": DTYPE,
     "unscored": DTYPE,
     "details": pl.String,
     "logprobs": pl.List(pl.Float64),
@@ -46,8 +47,9 @@ def response_table(
     Returns
     -------
     polars.DataFrame
-        One row per member: ``item``, ``score`` (null = unscored), ``response``, ``unscored`` (why), ``details`` (JSON;
-        null = none), ``logprobs`` and ``greedy`` (per text of the request), ``response_ids`` (generated tokens).
+        One row per member: ``item``, ``score`` (null = unscored), ``response``, ``excluded`` (null: it was read),
+        ``unscored`` (why), ``details`` (JSON; null = none), ``logprobs`` and ``greedy`` (per text of the request),
+        ``response_ids`` (generated tokens).
     """
     rows = []
     for index, responded in zip(members, responses, strict=True):
@@ -68,9 +70,10 @@ def response_table(
     return _table(rows)
 
 
-def excluded_table(members: Sequence[int]) -> pl.DataFrame:
-    """Rows of excluded items."""
-    return _table([{"item": i, "unscored": Remark("excluded").as_dict()} for i in members])
+def excluded_table(reasons: Mapping[int, Remark]) -> pl.DataFrame:
+    """Rows of excluded items, by their positions."""
+    unscored = Remark("excluded").as_dict()
+    return _table([{"item": i, "excluded": why.as_dict(), "unscored": unscored} for i, why in reasons.items()])
 
 
 def why_unscored(score: Score) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from competency_gaps.checked import damaged, parse_document
 from competency_gaps.config import AskConfig
 from competency_gaps.endpoint import Answer, Failure, Request
 from competency_gaps.endpoint.asking import NAMELESS, Asking, kept_answers
@@ -288,5 +289,15 @@ def _last_judge(config: AskConfig | None, judges: Sequence[Mapping[str, Any]], f
 
 
 def _read_judges(path: Path) -> list[dict[str, Any]]:
-    """The records of a run's judges, the latest last."""
-    return list(json.loads(path.read_text(encoding="utf-8"))["judges"]) if path.is_file() else []
+    """The records of a run's judges, the latest last; raises UserError if they cannot be read."""
+    if not path.is_file():
+        return []
+    try:
+        judges = [dict(judge) for judge in parse_document(path.read_bytes())["judges"]]
+        if not all(isinstance(judge["model"], str) and isinstance(judge["asked"], bool) for judge in judges):
+            raise ValueError("a record of a judge is not what this program writes")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged(
+            path, error, f"Restore it from a copy, or move {path.parent} away to ask the judge anew."
+        ) from error
+    return judges

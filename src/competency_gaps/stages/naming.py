@@ -5,18 +5,22 @@ Only tables are read, so a finished run can be named again without model or torc
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 
 from competency_gaps.dictionary import label_table
+from competency_gaps.dictionary.document import files_of, has_table
 from competency_gaps.dictionary.folder import Dictionary, open_dictionary
 from competency_gaps.dictionary.themes.store import NAMES, THEMES, read_themes
+from competency_gaps.errors import UserError
 from competency_gaps.files import sha256, write_atomic
-from competency_gaps.findings import relabel_findings
-from competency_gaps.matching.kept import forget_matches
-from competency_gaps.runs.manifest import write_manifest
+from competency_gaps.findings import FILE as FINDINGS
+from competency_gaps.findings import relabelled
+from competency_gaps.matching.kept import kept_names
+from competency_gaps.runs.manifest import changing_run
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.stages.themes import BENCHMARKS, RESULTS, run_theme_tables
 
@@ -34,18 +38,45 @@ def check_dictionary(folder: Path, sae_identity: dict[str, Any]) -> Dictionary:
     """
     dictionary = open_dictionary(folder, sae_identity)
     dictionary.labels()
-    if (folder / THEMES).is_file():
+    if has_table(folder, THEMES):
         read_themes(folder, dictionary.width)
     return dictionary
 
 
-def name_run(run: RunFolder, dictionary: Dictionary | None) -> dict[str, Any] | None:
+class Tables(Protocol):
+    """Where tables of a run are written: its folder, or a change of it."""
+
+    def write(self, name: str, write: Callable[[Path], Any]) -> None:
+        """Write a table."""
+
+    def remove(self, name: str) -> None:
+        """Remove a table, if it is there."""
+
+
+class InPlace:
+    """The folder of a run that is not finished."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, name: str, write: Callable[[Path], Any]) -> None:
+        """Write a table."""
+        write_atomic(self._folder / name, write)
+
+    def remove(self, name: str) -> None:
+        """Remove a table, if it is there."""
+        (self._folder / name).unlink(missing_ok=True)
+
+
+def name_run(run: RunFolder, dictionary: Dictionary | None, tables: Tables) -> dict[str, Any] | None:
     """Write labels into a run's table of concepts, and its themes with their statistics.
 
     Parameters
     ----------
     dictionary
         None removes labels and themes.
+    tables
+        Where to. Everything is computed before anything is written, so that an error leaves the run unchanged.
 
     Returns
     -------
@@ -55,30 +86,31 @@ def name_run(run: RunFolder, dictionary: Dictionary | None) -> dict[str, Any] | 
     table = dictionary.labels() if dictionary is not None else label_table.empty_labels()
     shown = label_table.shown_labels(table, run.width)
     themed = _themed(run, dictionary) if dictionary is not None else {}
-    # Everything is computed before anything is written, so that an error leaves the run unchanged.
-    forget_matches(run.path)
-    for name in THEME_FILES:
-        if name not in themed:
-            (run.path / name).unlink(missing_ok=True)
+    named = _named(run, shown)
+    findings = relabelled(run, named["label"])
+    facts = None if dictionary is None else _facts(dictionary, shown, themed)
+    for name in (*kept_names(run.path), *(name for name in THEME_FILES if name not in themed)):
+        tables.remove(name)
     for name, frame in themed.items():
-        write_atomic(run.path / name, frame.write_parquet)
-    write_atomic(run.path / "concepts.parquet", _named(run.path, shown).write_parquet)
-    relabel_findings(run)
-    return None if dictionary is None else _facts(dictionary, shown, themed)
+        tables.write(name, frame.write_parquet)
+    tables.write("concepts.parquet", named.write_parquet)
+    if findings is not None:
+        tables.write(FINDINGS, findings.write_parquet)
+    return facts
 
 
 def _themed(run: RunFolder, dictionary: Dictionary) -> dict[str, pl.DataFrame]:
     """A run's tables of themes, by file; none if the dictionary has none."""
-    if not (dictionary.folder / THEMES).is_file():
+    if not has_table(dictionary.folder, THEMES):
         return {}
     themes, names = read_themes(dictionary.folder, run.width)
     tables = run_theme_tables(run, themes)
     return {THEMES: themes, NAMES: names, RESULTS: tables.results, BENCHMARKS: tables.benchmarks}
 
 
-def _named(folder: Path, shown: pl.DataFrame) -> pl.DataFrame:
+def _named(run: RunFolder, shown: pl.DataFrame) -> pl.DataFrame:
     """The run's table of concepts with these labels."""
-    concepts = pl.read_parquet(folder / "concepts.parquet").drop(*LABEL_COLUMNS, strict=False)
+    concepts = run.scan("concepts").collect().drop(*LABEL_COLUMNS, strict=False)
     first, rest = concepts.columns[:1], concepts.columns[1:]
     named = concepts.join(shown, on="concept", how="left", maintain_order="left")
     return named.select(*first, *LABEL_COLUMNS, *rest)
@@ -103,9 +135,12 @@ def name_finished_run(folder: Path, dictionary: Path) -> RunFolder:
     UserError
         If either folder is not what it should be, or they belong to different SAEs.
     """
-    run = open_folder(folder)
-    opened = check_dictionary(dictionary, run.manifest["sae"])
-    facts = name_run(run, opened)
-    content = {key: value for key, value in run.manifest.items() if key != "schema_version"}
-    write_manifest(folder, {**content, "dictionary": facts})
+    with changing_run(folder) as change:
+        run = RunFolder(folder, change.manifest)
+        known = files_of(dictionary)
+        opened = check_dictionary(dictionary, run.manifest["sae"])
+        facts = name_run(run, opened, change)
+        if files_of(dictionary) != known:
+            raise UserError(f"the dictionary {dictionary} changed while it was read: run the same command again.")
+        change.commit(dictionary=facts)
     return open_folder(folder)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
+from competency_gaps.checked import FILES
 from competency_gaps.dictionary.kinds import ranked
 from competency_gaps.evidence import Evidence, ItemSample, evidence_by_benchmark
 from competency_gaps.files import write_atomic
@@ -76,7 +77,7 @@ def write_tables(
     }
     for name, table in tables.items():
         write_atomic(folder / f"{name}.parquet", table.write_parquet)
-    manifest = {key: value for key, value in base.manifest.items() if key != "schema_version"}
+    manifest = {key: value for key, value in base.manifest.items() if key not in ("schema_version", FILES)}
     manifest |= {
         "scored_model": outcome.model,
         "outcome": {**record, "remarks": [remark.as_dict() for remark in remarks]},

@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 
+from competency_gaps.checked import FILES, digest
 from competency_gaps.dictionary.themes.store import NAMES, THEMES
 from competency_gaps.embedded.cache import CACHE_VARIABLE, cache_folder
-from competency_gaps.errors import MachineError, UserError, argument
-from competency_gaps.files import can_write, sha256
+from competency_gaps.errors import CompetencyGapsError, MachineError, UserError, argument
+from competency_gaps.files import can_write
+from competency_gaps.lock import FILE as LOCK
+from competency_gaps.lock import hold
 from competency_gaps.outcomes import (
     FARTHEST_PEERS,
     FEWEST_PEERS,
@@ -39,6 +42,8 @@ from competency_gaps.runs.scores import ModelScores, model_scores, read_scores
 from competency_gaps.runs.settings import evidence_config
 from competency_gaps.stages.outcome_tables import VERSION, Peers, write_tables
 from competency_gaps.text import plural
+
+log = logging.getLogger(__name__)
 
 FOLDER = "outcomes"
 ANSWERS = "answers"
@@ -93,12 +98,12 @@ def outcome_run(
     outcome, peers = _outcome(base, scores, model, kind, against)
     chosen = kind == "peers" and not against
     name = _folder_name(outcome, chosen=chosen, all_kinds=all_kinds)
-    digest = _digest(base, scores, outcome)
+    rests_on = _digest(base, scores, outcome)
     for place in _places(base.path):
         folder = place / name
-        known = _manifest(folder)
-        if known is not None and known["outcome"].get("digest") == digest:
-            return RunFolder(folder, known)
+        made = _made(folder)
+        if made is not None and made.manifest["outcome"].get("digest") == rests_on:
+            return made
         if can_write(folder):
             break
     else:
@@ -106,7 +111,6 @@ def outcome_run(
             f"the tables of {model} can be kept neither in {base.path / FOLDER} nor in {folder}: neither can be "
             f"written. Set {CACHE_VARIABLE} to a writable folder, or copy the run."
         )
-    _clear(folder)
     record = {
         "kind": kind,
         "model": model,
@@ -116,11 +120,15 @@ def outcome_run(
         "limits": list(outcome.limits),
         "slopes": peers.slopes if peers else {},
         "distance": peers.distance if peers else None,
-        "digest": digest,
+        "digest": rests_on,
         **({"run": str(base.path.resolve())} if folder.parent != base.path / FOLDER else {}),
     }
     progress = progress or Progress(quiet=True)
-    with progress.stage(f"evidence of {model}"):
+    with hold(folder), progress.stage(f"evidence of {model}"):
+        made = _made(folder)
+        if made is not None and made.manifest["outcome"].get("digest") == rests_on:  # by another process, meanwhile
+            return made
+        _clear(folder)
         return write_tables(base, folder, outcome, record, scores, peers)
 
 
@@ -130,12 +138,19 @@ def _places(run: Path) -> tuple[Path, Path]:
     return run / FOLDER, cache_folder() / FOLDER / key
 
 
-def _manifest(folder: Path) -> dict[str, Any] | None:
-    """An outcome's manifest; None: there is none, or another version wrote it, so that the outcome is made again."""
-    try:
-        return read_manifest(folder) if (folder / FILE).is_file() else None
-    except UserError:
+def _made(folder: Path) -> RunFolder | None:
+    """An outcome that was made; None: there is none, another version wrote it, or it is damaged: it is made again."""
+    if not (folder / FILE).is_file():
         return None
+    try:
+        made = RunFolder(folder, read_manifest(folder))
+    except CompetencyGapsError as error:
+        log.warning("%s is left out, and made again when it is asked for: %s", folder, error)
+        return None
+    if made.files.is_whole():
+        return made
+    log.warning("%s is damaged: it is left out, and made again when it is asked for.", folder)
+    return None
 
 
 def _with_own(run: RunFolder, scores: ModelScores) -> ModelScores:
@@ -152,7 +167,7 @@ def _clear(folder: Path) -> None:
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.is_dir() and path.name != ANSWERS:
             shutil.rmtree(path)
-        elif not path.is_dir():
+        elif not path.is_dir() and path.name != LOCK:
             path.unlink()
 
 
@@ -165,10 +180,10 @@ def made_outcomes(run: RunFolder) -> list[RunFolder]:
     every = _with_own(run, known)
     made: dict[str, RunFolder] = {}
     for folder in folders:
-        manifest = _manifest(folder)
-        if manifest is None:
+        held = _made(folder)
+        if held is None:
             continue
-        record = manifest["outcome"]
+        record = held.manifest["outcome"]
         against = () if record.get("chosen") else tuple(record["against"])
         scores = every if record["all_kinds"] else known
         try:
@@ -176,7 +191,7 @@ def made_outcomes(run: RunFolder) -> list[RunFolder]:
         except UserError:  # a model is gone
             continue
         if record["digest"] == _digest(run, scores, outcome):
-            made.setdefault(folder.name, RunFolder(folder, manifest))
+            made.setdefault(folder.name, held)
     return sorted(made.values(), key=lambda outcome: every.row(outcome.scored_model))
 
 
@@ -241,12 +256,12 @@ def _folder_name(outcome: Outcome, *, chosen: bool, all_kinds: bool) -> str:
 
 def _digest(run: RunFolder, scores: ModelScores, outcome: Outcome) -> str:
     """What the tables of an outcome rest on: the run with its labels and themes, scores, answers, what was asked."""
-    kept = {key: value for key, value in run.manifest.items() if key not in ("command", "timings")}
-    named = [sha256(file) for file in map(run.path.joinpath, _NAMED) if file.is_file()]
-    digest = hashlib.sha256(json.dumps([VERSION, kept, named], sort_keys=True, default=str).encode())
+    kept = {key: value for key, value in run.manifest.items() if key not in ("command", "timings", FILES)}
+    named = [digest(file) for file in map(run.path.joinpath, _NAMED) if file.is_file()]
+    known = hashlib.sha256(json.dumps([VERSION, kept, named], sort_keys=True, default=str).encode())
     for model in (outcome.model, *sorted(outcome.against)):
-        digest.update(scores.of(model).tobytes())
-    digest.update(scores.asked[scores.row(outcome.model)].tobytes())
+        known.update(scores.of(model).tobytes())
+    known.update(scores.asked[scores.row(outcome.model)].tobytes())
     rows = read_scores(run.path).filter(pl.col("model") == outcome.model).drop("model")
-    digest.update(rows.sort("item").write_json().encode())
-    return digest.hexdigest()
+    known.update(rows.sort("item").write_json().encode())
+    return known.hexdigest()

@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.activations.store import CasStore
+from competency_gaps.change import settle
 from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.files import finite, sha256
@@ -23,21 +24,23 @@ from competency_gaps.harnesses.lm_eval.results import write_harness_files
 from competency_gaps.harnesses.scores import configured_scores
 from competency_gaps.harnesses.shared.log import NONE
 from competency_gaps.installation import versions
+from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
 from competency_gaps.robustness import FILE as ROBUSTNESS_FILE
 from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
-from competency_gaps.runs.manifest import write_manifest
+from competency_gaps.runs.manifest import set_aside, write_manifest
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.plan import claim
-from competency_gaps.runs.scores import Scored, match_scores, write_scores
+from competency_gaps.runs.scores import Scored, check_scores, match_scores, write_scores
 from competency_gaps.sae import GateFigures
 from competency_gaps.sae.pair import LoadedPair
 from competency_gaps.stages.estimate import estimate_reading
-from competency_gaps.stages.extraction import Extraction, ExtractionStage
+from competency_gaps.stages.extraction import Extraction
 from competency_gaps.stages.gate import pass_gate
 from competency_gaps.stages.items import items_table
 from competency_gaps.stages.judging import Judged, JudgingStage
-from competency_gaps.stages.naming import name_run
+from competency_gaps.stages.naming import InPlace, name_run
+from competency_gaps.stages.reading import Engine, read_here, read_suite
 from competency_gaps.stages.results import write_results
 from competency_gaps.stages.setting import Setting, set_up
 from competency_gaps.stages.tables import has_lift
@@ -49,6 +52,7 @@ def run(
     progress: Progress | None = None,
     command: str = "",
     pair: LoadedPair | None = None,
+    engine: Engine = read_here,
 ) -> RunFolder:
     """Audit a model: score benchmarks, read its concepts, and write a run folder.
 
@@ -64,13 +68,27 @@ def run(
         The command line, for the manifest.
     pair
         The configuration's model and SAE if they are loaded already; None: they are loaded here.
+    engine
+        Reads the shards that are missing.
 
     Raises
     ------
     UserError
-        If the input is wrong, or the SAE does not fit the model.
+        If the input is wrong, the SAE does not fit the model, or another process writes to the folder.
+    MachineError
+        If the folder cannot be written, or the disk is full; what is finished is kept.
     """
     progress = progress or Progress(quiet=True)
+    with hold(folder):
+        # Else a change of the run that stood here, which a kill interrupted, would be put upon the tables of this one.
+        settle(folder, MANIFEST_FILE)
+        check_scores(folder)
+        return _run(config, folder, progress, command, pair, engine)
+
+
+def _run(
+    config: RunConfig, folder: Path, progress: Progress, command: str, pair: LoadedPair | None, engine: Engine
+) -> RunFolder:
     clock = _Clock()
     judging = JudgingStage(folder, config.judge, progress)
     # Read and matched before hours of work: a wrong cell shows now, wrong ids once the items are there.
@@ -78,12 +96,11 @@ def run(
     setting = set_up(config, progress, pair, folder)
     scores = _match_scores(setting, rows, progress) if rows else None
     clock.lap("load")
-    _claim(setting, folder, progress)
-    gate, sampled = pass_gate(setting, folder, progress)
-    progress.say(gate.sentence() + (" - does not fit, but forced" if gate.forced else ""))
+    gate, sampled = begin(setting, folder, progress)
     clock.lap("gate")
-    read, store = _read(setting, folder, progress)
-    judged = judging.run(setting.prepared, {name: extraction.responses for name, extraction in read.items()})
+    read, store = read_suite(setting, folder, engine, progress)
+    prepared = {name: extraction.items for name, extraction in read.items()}
+    judged = judging.run(prepared, {name: extraction.responses for name, extraction in read.items()})
     clock.lap("reading")
     with progress.stage("metrics"):
         items, evidence = _make_tables(setting, folder, store, read, judged, sampled)
@@ -92,12 +109,13 @@ def run(
     manifest = _manifest(setting, gate, shards, items, evidence, clock.laps, command)
     judged.write_into(manifest)
     with progress.stage("naming concepts") if setting.dictionary is not None else nullcontext():
-        manifest["dictionary"] = name_run(RunFolder(folder, manifest), setting.dictionary)
+        manifest["dictionary"] = name_run(RunFolder(folder, manifest), setting.dictionary, InPlace(folder))
     with progress.stage("findings"):
         write_findings(RunFolder(folder, manifest))
+    check_scores(folder)
+    write_manifest(folder, manifest)
     if scores is not None:
         write_scores(folder, scores)
-    write_manifest(folder, manifest)
     return open_folder(folder)
 
 
@@ -115,27 +133,17 @@ def _match_scores(setting: Setting, rows: Sequence[Scored], progress: Progress) 
     return matched.table
 
 
-def _claim(setting: Setting, folder: Path, progress: Progress) -> None:
-    """Take the run folder, or continue the run in it."""
+def begin(setting: Setting, folder: Path, progress: Progress) -> tuple[GateFigures, LatentFacts]:
+    """Take the run folder, or continue the run in it, and measure the SAE."""
     config = setting.config
     resumed = claim(folder, config, setting.extractor, setting.bos_id, setting.suite)
     progress.say(f"{'Going on with' if resumed else 'Run folder'} {folder}")
     if not resumed:
         cost = estimate_reading(setting.prepared, setting.extractor, config.span, config.sae.gate_tokens)
         progress.say(cost.sentence())
-
-
-def _read(setting: Setting, folder: Path, progress: Progress) -> tuple[dict[str, Extraction], CasStore]:
-    """Ask the model and read its concepts, benchmark after benchmark."""
-    config = setting.config
-    stage = ExtractionStage(folder, setting.extractor, config.span, setting.bos_id, config.generation)
-    total = sum(item.excluded is None for items in setting.prepared.values() for item in items)
-    read = {}
-    with progress.stage("reading", total=total, unit="items") as bar:
-        for number, (name, items) in enumerate(setting.prepared.items()):
-            bar.note(name)
-            read[name] = stage.run(f"b{number:03d}", items, bar)
-    return read, stage.store
+    gate, sampled = pass_gate(setting, folder, progress)
+    progress.say(gate.sentence() + (" - does not fit, but forced" if gate.forced else ""))
+    return gate, sampled
 
 
 def _make_tables(
@@ -148,10 +156,12 @@ def _make_tables(
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Write all tables but the findings; return the items and the manifest's record of the evidence."""
     # The run is unfinished until all tables are written, and what was derived from the old tables is out of date.
-    for stale in (MANIFEST_FILE, ROBUSTNESS_FILE, FINDINGS_FILE):
+    set_aside(folder)
+    for stale in (ROBUSTNESS_FILE, FINDINGS_FILE):
         (folder / stale).unlink(missing_ok=True)
+    prepared = {name: extraction.items for name, extraction in read.items()}
     inputs = {name: extraction.inputs for name, extraction in read.items()}
-    items = items_table(setting.prepared, inputs, judged.responses, setting.repeats)
+    items = items_table(prepared, inputs, judged.responses, setting.repeats)
     evidence = write_results(
         folder,
         store,
@@ -162,7 +172,7 @@ def _make_tables(
         sampled=sampled,
         config=setting.config,
     )
-    write_harness_files(folder, setting.prepared, items, setting.lm, setting.config)
+    write_harness_files(folder, prepared, items, setting.lm, setting.config)
     return items, evidence
 
 

@@ -29,6 +29,7 @@ from competency_gaps.scoring.given import Unscored
 from competency_gaps.stages.load import load_benchmark, load_suite
 from competency_gaps.stages.naming import check_dictionary
 from competency_gaps.stages.policies import assign_policies
+from competency_gaps.stages.unreadable import excluded_line
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,7 @@ def _prepare_prompts(
     for name, items in prepared.items():
         excluded = [item for item in items if item.excluded is not None]
         if excluded:
-            first = f"the first {excluded[0].item.id!r}: {excluded[0].excluded}"
-            progress.say(f"{name}: {len(excluded)} of {len(items)} items excluded, {first}")
+            progress.say(excluded_line(name, excluded, len(items)))
     return prepared
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,7 +74,8 @@ def collect_exemplars(
     made_of: dict[str, Any],
     progress: Progress,
 ) -> PassCounts:
-    """Collect each concept's exemplars and write ``exemplars``, ``windows`` and ``pool`` into a dictionary's folder.
+    """Collect each concept's exemplars and write ``exemplars``, ``windows`` and ``pool`` into a dictionary's folder,
+    together with what ``dictionary.json`` says of them, if there is one.
 
     An interrupted pass is resumed and gives the same files.
 
@@ -105,7 +106,9 @@ def collect_exemplars(
     if not gathered.done.windows:
         raise UserError("the texts are empty: give files with text in them.")
     gathered.save()
-    return _finish(lm, sae, folder, gathered, settings, progress)
+    done = gathered.done
+    facts = {"hook_name": hook.name, "texts_read": done.texts, "tokens_read": done.tokens}
+    return _finish(lm, sae, folder, gathered, settings, progress, {**asdict(settings), **facts})
 
 
 def _finish(
@@ -115,6 +118,7 @@ def _finish(
     gathered: PassState,
     settings: ExemplarSettings,
     progress: Progress,
+    facts: Mapping[str, Any],
 ) -> PassCounts:
     with progress.stage("choosing negatives", total=sae.d_sae, unit="concepts") as bar:
         top, pool, tokens = gathered.top.rows(), gathered.pool.rows(), gathered.tokens()
@@ -123,7 +127,7 @@ def _finish(
             ConceptWindows.join([top, spread]), pool, tokens, _embedding(lm), settings.negatives, bar.advance
         )
     with progress.stage("writing exemplars"):
-        write_exemplars(folder, top, spread, negatives, pool, tokens, lm.tokenizer, progress)
+        write_exemplars(folder, top, spread, negatives, pool, tokens, lm.tokenizer, progress, facts)
     gathered.remove()
     return replace(gathered.done, concepts=len(np.unique(top.concept)))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -14,10 +13,11 @@ import numpy as np
 import scipy.sparse as sp
 from safetensors.numpy import load_file, save_file
 
+from competency_gaps.checked import damaged, read_document, write_document
 from competency_gaps.dictionary.exemplars.negatives import PoolRows, WindowPool
 from competency_gaps.dictionary.exemplars.windows import FIELDS, WINDOW, BestOf, ConceptWindows, lottery
 from competency_gaps.errors import UserError
-from competency_gaps.files import no_space_left, write_json
+from competency_gaps.files import no_space_left
 from competency_gaps.shards import ShardFolder
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,13 @@ class PassCounts:
     windows: int = 0
     concepts: int = 0
     """Concepts with at least one exemplar; 0 until the pass is finished."""
+
+
+def _plan(path: Path) -> dict[str, Any]:
+    try:
+        return read_document(path)
+    except (OSError, ValueError) as error:
+        raise damaged(path, error, f"Delete {path.parent} to start the pass again.") from error
 
 
 class PassState:
@@ -65,7 +72,7 @@ class PassState:
         """
         plan = self.folder / "plan.json"
         if plan.is_file():
-            known = json.loads(plan.read_text(encoding="utf-8"))
+            known = _plan(plan)
             differing = sorted(key for key in {*known, *made_of} if known.get(key) != made_of.get(key))
             if differing:
                 raise UserError(
@@ -73,7 +80,7 @@ class PassState:
                     f"Give the same texts and options to resume it, or delete the folder to start again."
                 )
         else:
-            write_json(plan, made_of)
+            write_document(plan, made_of)
         return self._load()
 
     def add_tokens(self, tokens: np.ndarray) -> None:

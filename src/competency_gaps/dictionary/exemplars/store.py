@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from competency_gaps.change import Write
+from competency_gaps.dictionary.document import check_table, write_tables
 from competency_gaps.dictionary.exemplars.negatives import Negatives, PoolRows
 from competency_gaps.dictionary.exemplars.windows import ConceptWindows
 from competency_gaps.errors import UserError
-from competency_gaps.files import write_atomic
 from competency_gaps.once import made_once
 from competency_gaps.progress import Progress
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 EXEMPLARS, WINDOWS, POOL = "exemplars.parquet", "windows.parquet", "pool.safetensors"
+_AGAIN = "Run 'cgaps exemplars' again."
 DECODE = 4096
 ExemplarKind = Literal["top", "spread", "negative"]
 
@@ -62,6 +66,7 @@ class Exemplars:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         for name in (EXEMPLARS, WINDOWS):
+            check_table(folder, name, _AGAIN)
             if not (folder / name).is_file():
                 raise UserError(f"{folder / name} is missing: collect exemplars first, with 'cgaps exemplars'.")
 
@@ -97,10 +102,11 @@ class Exemplars:
 
 
 def _read(path: Path) -> pl.DataFrame:
+    check_table(path.parent, path.name, _AGAIN)
     try:
         return pl.read_parquet(path)
-    except pl.exceptions.PolarsError as error:
-        raise UserError(f"{path} is damaged: {error}. Run 'cgaps exemplars' again.") from error
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise UserError(f"{path} is damaged: {error}. {_AGAIN}") from error
 
 
 def choose_spread(reservoir: ConceptWindows, count: int) -> ConceptWindows:
@@ -128,6 +134,7 @@ def write_exemplars(
     tokens: np.ndarray,
     tokenizer: PreTrainedTokenizerBase,
     progress: Progress,
+    facts: Mapping[str, Any],
 ) -> None:
     """Write the results of a pass, without windows that are not used.
 
@@ -137,6 +144,8 @@ def write_exemplars(
         Sorted by concept, the best first; no window of a concept is in both.
     tokens : ndarray of int32 of shape (windows, WINDOW)
         Tokens of all windows, padded with -1.
+    facts
+        What a dictionary says of the pass.
     """
     used = np.unique(np.concatenate([top.window, spread.window, negatives.window, pool.window]))
     sizes = (tokens[used] >= 0).sum(axis=1)
@@ -159,16 +168,29 @@ def write_exemplars(
         "peak": np.asarray(peaks.data, np.float32),
         "width": np.asarray([peaks.shape[1]], np.int64),
     }
-    write_atomic(folder / POOL, lambda path: save_file(arrays, path))
-    write_atomic(folder / WINDOWS, windows.write_parquet)
-    write_atomic(folder / EXEMPLARS, table.write_parquet)
+    tables: dict[str, Write] = {
+        POOL: partial(save_file, arrays),
+        WINDOWS: windows.write_parquet,
+        EXEMPLARS: table.write_parquet,
+    }
+    write_tables(folder, tables, exemplars=facts)
 
 
 def read_pool(folder: Path) -> tuple[np.ndarray, sp.csr_array]:
-    """Rows of ``windows.parquet`` (int32), and the highest activation of each concept in each of them (csr)."""
-    held = load_file(folder / POOL)
-    shape = (len(held["window"]), int(held["width"][0]))
-    return held["window"], sp.csr_array((held["peak"], held["concept"], held["indptr"]), shape=shape)
+    """Rows of ``windows.parquet`` (int32), and the highest activation of each concept in each of them (csr).
+
+    Raises
+    ------
+    UserError
+        If the file is missing or damaged.
+    """
+    check_table(folder, POOL, _AGAIN)
+    try:
+        held = load_file(folder / POOL)
+        shape = (len(held["window"]), int(held["width"][0]))
+        return held["window"], sp.csr_array((held["peak"], held["concept"], held["indptr"]), shape=shape)
+    except (OSError, SafetensorError, KeyError, ValueError, IndexError) as error:
+        raise UserError(f"{folder / POOL} is missing or damaged: {error}. {_AGAIN}") from error
 
 
 def _pairs(rows: ConceptWindows) -> np.ndarray:

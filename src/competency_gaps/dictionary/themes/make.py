@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.config import MetricsConfig
+from competency_gaps.dictionary.document import has_table
 from competency_gaps.dictionary.exemplars.store import POOL, read_pool
 from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.kinds import CONTEXTUAL, LatentFacts, kinds_of
@@ -45,7 +46,7 @@ def make_themes(
         Counts, and the views that took part.
     """
     use = np.linalg.norm(decoder, axis=1) > 0
-    firing = read_pool(dictionary.folder)[1] if (dictionary.folder / POOL).is_file() else None
+    firing = read_pool(dictionary.folder)[1] if has_table(dictionary.folder, POOL) else None
     if dictionary.has_exemplars:
         known = np.zeros(len(use), bool)
         known[dictionary.exemplars.concepts] = True

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from competency_gaps.dictionary.document import check_table, write_tables
 from competency_gaps.dictionary.label_table import today
 from competency_gaps.dictionary.label_text import clean_name
 from competency_gaps.dictionary.themes.cluster import ThemeTree
 from competency_gaps.dictionary.themes.names import ThemeNames
 from competency_gaps.errors import UserError
-from competency_gaps.files import write_atomic
 
 THEMES = "themes.parquet"
 NAMES = "theme_names.parquet"
@@ -73,9 +73,8 @@ def name_table(names: ThemeNames, themes: pl.DataFrame) -> pl.DataFrame:
 
 
 def write_themes(folder: Path, themes: pl.DataFrame, names: pl.DataFrame) -> None:
-    """Write both tables, each whole or not at all."""
-    write_atomic(folder / THEMES, themes.write_parquet)
-    write_atomic(folder / NAMES, names.write_parquet)
+    """Write both tables; in a dictionary both or none."""
+    write_tables(folder, {THEMES: themes.write_parquet, NAMES: names.write_parquet})
 
 
 def read_themes(folder: Path, width: int) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -109,6 +108,7 @@ def read_themes(folder: Path, width: int) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def _read(path: Path, columns: dict[str, pl.DataType]) -> pl.DataFrame:
+    check_table(path.parent, path.name, "Make the themes again.")
     if not path.is_file():
         raise UserError(f"{path} does not exist: the dictionary has no themes. Make them first.")
     try:

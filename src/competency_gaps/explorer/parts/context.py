@@ -26,7 +26,7 @@ from competency_gaps.presentation import rankings
 from competency_gaps.presentation.themes import Themes, read_run_themes
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.open import RunFolder, open_folder
-from competency_gaps.runs.scores import FILE as SCORES
+from competency_gaps.runs.scores import NAME as SCORES
 from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.stages.matrix import model_groups, model_themes
 
@@ -106,7 +106,7 @@ class Context:
     @property
     def several_models(self) -> bool:
         """Whether scores of other models were added."""
-        return (self.run.base / SCORES).is_file()
+        return self.itself.files.has(SCORES)
 
     @made_once
     def names(self) -> list[str]:

@@ -16,7 +16,7 @@ from competency_gaps.explorer.parts.records.details import ActiveConcept, Cut, I
 from competency_gaps.explorer.parts.records.plain import from_row
 from competency_gaps.items.remark import Remark
 from competency_gaps.metrics.saliency import saliency
-from competency_gaps.runs.scores import FILE as SCORES
+from competency_gaps.runs.scores import scan_scores
 from competency_gaps.text import shorten
 
 
@@ -61,7 +61,7 @@ def _answers(context: Context, rows: range) -> list[list[ModelAnswer]]:
         return [[] for _ in rows]
     run, scores = context.itself, context.model_scores
     of_rows = pl.col("item").is_between(rows.start, rows.stop, closed="left")
-    added = pl.scan_parquet(run.path / SCORES).filter(of_rows).collect()
+    added = scan_scores(run.path).filter(of_rows).collect()
     held = {(row["item"], row["model"]): row for row in added.iter_rows(named=True)}
     own = run.scan("items").slice(rows.start, len(rows)).select("response", "unscored").collect()
     held |= {(row, run.own_model): kept for row, kept in zip(rows, own.iter_rows(named=True), strict=True)}

@@ -19,6 +19,7 @@ from competency_gaps.activations.by_concept import ByConcept, ConceptColumn
 from competency_gaps.activations.by_item import ItemRow, ItemRows
 from competency_gaps.activations.tokens import TokenActivations
 from competency_gaps.dictionary.folder import Dictionary
+from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.redacted_documents import DOCUMENTS, MANIFEST, redact
 from competency_gaps.findings.sentences import with_words
 from competency_gaps.items.remark import DTYPE
@@ -115,7 +116,7 @@ class RedactedRun(RunFolder):
             held = json.loads(super().document(file))
             redacted = DOCUMENTS[file.name if file.parent == self.path else file.relative_to(self.path).parts[0]]
             return json.dumps(redacted(self.manifest, held)).encode()
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, UserError):
             return b""
 
     @made_once

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
+from competency_gaps.checked import FILES
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.explorer.parts.settings import named
 from competency_gaps.items.remark import Remark
@@ -82,7 +83,7 @@ def _settings(held: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 _COUNTS = ("tested", "drawn", "weak", "strong", "typical", "insufficient", "weak_groups", "strong_groups")
 MANIFEST: Rule = {
-    **_shown("schema_version", "created", "versions", "span", "pooling", "paper", "timings", "scored_model"),
+    **_shown("schema_version", "created", "versions", "span", "pooling", "paper", "timings", "scored_model", FILES),
     "outcome": {**_shown("kind", "model", "against", "limits"), "remarks": [_without_quotes]},
     "model": _shown("name", "class", "layers", "hidden_size", "dtype", "weights_sha256"),
     "sae": _shown("name", "architecture", "d_sae", "d_in", "weights_sha256", "neuronpedia_id"),

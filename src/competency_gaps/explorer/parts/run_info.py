@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from competency_gaps.checked import damaged
+from competency_gaps.dictionary.document import has_table
 from competency_gaps.dictionary.exemplars.directions import LOGITS, SIMILAR
+from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.columns import column_specs, glossary
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.findings import finding_list
@@ -37,6 +41,8 @@ from competency_gaps.probes.sentence import sentence
 from competency_gaps.robustness import read_assessment
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import integer, percent, plural, shorten, visible
+
+log = logging.getLogger(__name__)
 
 _WARNINGS = 6
 """Warnings of logs among the cautions; all stand at their benchmarks."""
@@ -131,8 +137,8 @@ def _has(context: Context) -> Has:
         map=themes is not None and themes.members["x"].null_count() < themes.members.height,
         tokens=context.run.has_token_activations,
         lift=lift.null_count() < lift.len(),
-        promoted=folder is not None and (folder / LOGITS).is_file(),
-        similar=folder is not None and (folder / SIMILAR).is_file(),
+        promoted=folder is not None and has_table(folder, LOGITS),
+        similar=folder is not None and has_table(folder, SIMILAR),
         matches=has_lists(context.run.path),
     )
 
@@ -203,7 +209,7 @@ def _benchmarks(context: Context) -> list[BenchmarkSummary]:
 
 
 def _probes(context: Context) -> list[Probe]:
-    """Outcomes of probed concepts, the newest probe first; a damaged file is passed over."""
+    """Outcomes of probed concepts, the newest probe first; a damaged file is passed over, with a warning."""
     files = (context.run.path / "probes").glob("*/verdicts.json")
     newest = sorted(files, key=lambda file: -file.stat().st_mtime)
     return [probe for file in newest for probe in _probe_results(context.run, file)]
@@ -213,5 +219,7 @@ def _probe_results(run: RunFolder, file: Path) -> list[Probe]:
     try:
         rows = json.loads(run.document(file))["concepts"]
         return [from_row(Probe, row, sentence=sentence(row)) for row in rows]
-    except (ValueError, KeyError, TypeError, OSError):
+    except (ValueError, KeyError, TypeError, OSError, UserError) as error:
+        known = error if isinstance(error, UserError) else damaged(file, error, "Run 'cgaps probe concept' again.")
+        log.warning("%s Its probe is not shown.", known)
         return []

@@ -145,9 +145,11 @@ def results_of(value: Any) -> DetectorResults:
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, (bool, int, float)) and not math.isnan(value):
-        return float(value)
-    return None
+    try:
+        number = float(value) if isinstance(value, (bool, int, float)) else math.nan
+    except OverflowError:
+        return None
+    return None if math.isnan(number) else number
 
 
 def passed(scores: Iterable[float | None], threshold: float) -> tuple[int, int]:

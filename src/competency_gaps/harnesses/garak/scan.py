@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from competency_gaps.checked import damaged, read_document, write_document
 from competency_gaps.config import GenerationConfig
 from competency_gaps.errors import UserError, argument
 from competency_gaps.files import write_atomic, write_json
@@ -92,7 +93,7 @@ def run_garak(
             "tokenizer with a template."
         )
     with contextlib.closing(Garak(folder, online=settings.online)) as garak:
-        wanted = {**asdict(settings), "garak": garak.version, "model": lm.identity["weights_sha256"]}
+        wanted = {**asdict(settings), "garak": garak.version, "model": lm.identity["content_sha256"]}
         known = _known(folder, {**wanted, "dtype": lm.identity["dtype"]})
         if known is not None:
             progress.say(f"garak's report is already finished: {known.report}")
@@ -106,7 +107,10 @@ def _known(folder: Path, wanted: dict[str, Any]) -> GarakOutcome | None:
     """The finished outcome of the same run; None if it is not finished or not begun."""
     file = folder / SETTINGS
     if file.is_file():
-        known = json_file(file)
+        try:
+            known = read_document(file)
+        except (OSError, ValueError) as error:
+            raise damaged(file, error, "Delete the folder to probe anew.") from error
         differing = sorted(key for key in {*known, *wanted} if known.get(key) != wanted.get(key))
         if differing:
             raise UserError(
@@ -115,7 +119,7 @@ def _known(folder: Path, wanted: dict[str, Any]) -> GarakOutcome | None:
             )
     else:
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(file, wanted)
+        write_document(file, wanted)
     if not (folder / OUTCOME).is_file():
         return None
     outcome = json_file(folder / OUTCOME)

@@ -17,6 +17,8 @@ from competency_gaps.files import no_space_left
 from competency_gaps.harnesses.garak.child import Messages
 from competency_gaps.harnesses.shared.files import log_lines
 from competency_gaps.items.item import Message, Text
+from competency_gaps.items.remark import Remark
+from competency_gaps.model.attempts import Attempts
 from competency_gaps.model.generate import generate
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prompts import render_chat, tokenize
@@ -38,6 +40,8 @@ class Target:
     advance: Callable[[int], None] = lambda count: None
     unanswered: Counter[str] = field(default_factory=Counter)
     """Why conversations have no answer -> how many."""
+    attempts: Attempts = field(default_factory=Attempts)
+    """Runs the batches."""
 
     def __post_init__(self) -> None:
         self._made: dict[str, tuple[str | None, str]] = {}
@@ -76,7 +80,7 @@ class Target:
         return text
 
     def _make(self, asked: list[Messages], number: int) -> None:
-        """Generate answer ``number`` of each conversation, with a seed of its own so that answers differ."""
+        """Generate answer ``number`` of each conversation; the number is its key, so that sampled answers differ."""
         ids: list[np.ndarray] = []
         able: list[Messages] = []
         made: dict[Messages, tuple[str | None, str]] = {}
@@ -91,12 +95,15 @@ class Target:
             ids,
             max_new_tokens=self.max_new_tokens,
             stop=(),
-            config=self.generation.model_copy(update={"seed": self.generation.seed + number}),
+            config=self.generation,
             token_budget=self.token_budget,
             advance=self.advance,
+            attempts=self.attempts,
+            keys=[str(number)] * len(ids),
         )
         self.advance(len(made))
-        made |= {messages: (answer.text, "") for messages, answer in zip(able, answers, strict=True)}
+        for messages, answer in zip(able, answers, strict=True):
+            made[messages] = (None, str(answer)) if isinstance(answer, Remark) else (answer.text, "")
         lines = []
         for messages, (text, why) in made.items():
             key = _key(messages, number)

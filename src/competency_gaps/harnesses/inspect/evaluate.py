@@ -148,7 +148,7 @@ def _fingerprint(choice: BenchmarkConfig, lm: LanguageModel, config: RunConfig, 
         hashlib.sha256(file.read_bytes()).hexdigest(),
         folder_digest(file.resolve().parent, _READ, depth=2, skip=folder),
         choice.limit,
-        {key: lm.identity[key] for key in ("weights_sha256", "dtype", "tokenizer")},
+        {key: lm.identity[key] for key in ("content_sha256", "settings_sha256", "dtype", "tokenizer")},
         as_dict(config.generation),
         {key: value for key, value in versions().items() if key in _PACKAGES},
     ]

@@ -17,7 +17,7 @@ from typing import Any
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError
 from competency_gaps.harnesses.inspect.log_files import UnreadableLogError, read_head, samples
-from competency_gaps.harnesses.inspect.log_sample import Exchange, SampleScores, Scores, read_exchange
+from competency_gaps.harnesses.inspect.log_sample import Exchange, SampleScores, Scores, read_exchange, unreadable
 from competency_gaps.harnesses.shared.files import files_under, mapping, mean_score, sequence
 from competency_gaps.harnesses.shared.log import LogEntry, LogPart, Reader, Tally, free_name, mapped
 from competency_gaps.items.item import Item, LeftOut
@@ -125,6 +125,8 @@ class _SampleReader:
     notes: Counter[str] = field(default_factory=Counter)
     unscored: Counter[Remark] = field(default_factory=Counter)
     failure: str | None = None
+    unreadable: int = 0
+    """Samples that the run's model could not read; Inspect's own figures count them as if they were answered."""
     scores: Scores = field(init=False)
 
     def __post_init__(self) -> None:
@@ -154,8 +156,10 @@ class _SampleReader:
         self.names.setdefault(key, free_name(str(sample["id"]), self.names.values(), "#"))
         if self.failure is None and isinstance(sample.get("error"), dict):
             self.failure = str(sample["error"].get("message"))
+        if (why := unreadable(sample)) is not None:
+            self.unreadable, self.failure = self.unreadable + 1, self.failure or why
         self.notes.update(exchange.notes)
-        failed = bool(sample.get("error"))
+        failed = bool(sample.get("error")) or unreadable(sample) is not None
         judged = self.scores.judged(sample)
         further = mapped(self.source, where, mapping(sample.get("metadata")), sample)
         known.append(_Epoch(number, exchange, judged, failed, sample.get("target"), sample.get("uuid"), further))
@@ -249,7 +253,7 @@ class _SampleReader:
     def _compare(self) -> None:
         """Warn if the mean over the items differs from Inspect's own figure for the same scores."""
         name = self.scores.metric if self.scores.keys else self.scores.scorer
-        for result in self._results():
+        for result in self._results() if not self.unreadable else ():
             if result.get("scorer") == self.scores.scorer and result.get("name") == name:
                 for metric in ("accuracy", "mean"):
                     self.tally.compare_mean(mapping(mapping(result.get("metrics")).get(metric)).get("value"), metric)

@@ -130,7 +130,7 @@ def _member(archive: ZipFile, name: str) -> Any:
         return json.loads(archive.read(name))
     except NotImplementedError as error:
         raise MissingExtraError("zipfile-zstd", "inspect", "reading Inspect's .eval logs") from error
-    except (ValueError, RecursionError, BadZipFile, EOFError, zlib.error, *zstd) as error:
+    except (ValueError, RecursionError, BadZipFile, EOFError, OSError, zlib.error, *zstd) as error:
         raise _DamagedError(Remark("sample_lost", quotes=(type(error).__name__,))) from error
     except RuntimeError as error:
         raise _DamagedError(Remark("sample_encrypted")) from error

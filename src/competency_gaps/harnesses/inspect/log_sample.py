@@ -27,8 +27,16 @@ INSIDE = "input inside the last user message"
 NOT_INSIDE = "whole last user message (the input does not occur in it)"
 SHORT = "whole last user message (the input is short and occurs in it more than once, or inside a word)"
 
+UNREADABLE = "competency-gaps: unreadable"
+"""Key, in a sample's store, of why the run's model could not read what it was asked."""
 _VALUES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 _WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
+
+
+def unreadable(sample: Mapping[str, Any]) -> str | None:
+    """Why the run's model could not read a sample; None: it could."""
+    why = mapping(sample.get("store")).get(UNREADABLE)
+    return why if isinstance(why, str) else None
 
 
 class Exchange(NamedTuple):
@@ -207,7 +215,7 @@ class Scores:
             scores = {"score": sample["score"]}  # old logs have one scorer
         self.scorers.update(dict.fromkeys(scores))
         fault = None
-        if sample.get("error") and not (scores and self.counts_errors):
+        if unreadable(sample) or (sample.get("error") and not (scores and self.counts_errors)):
             fault = Remark("sample_failed")
         elif sample.get("invalidation"):
             fault = Remark("sample_invalid")

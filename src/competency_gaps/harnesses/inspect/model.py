@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from competency_gaps.config import GenerationConfig
-from competency_gaps.errors import UserError
+from competency_gaps.errors import CompetencyGapsError, UserError
+from competency_gaps.harnesses.inspect.log_sample import UNREADABLE
+from competency_gaps.items.remark import Remark
+from competency_gaps.model.attempts import Attempts
 from competency_gaps.model.generate import GeneratedAnswer, generate
 from competency_gaps.model.load import LanguageModel
 
@@ -53,7 +56,8 @@ class _Call:
     stop: tuple[str, ...]
     config: GenerationConfig
     """A sampled answer's seed is its own."""
-    answer: GeneratedAnswer | None = None
+    answer: GeneratedAnswer | Remark | None = None
+    """A remark says why there is none."""
 
 
 @dataclass
@@ -67,10 +71,14 @@ class BatchedModel:
     waiting: list[_Call] = field(default_factory=list)
     asked: Counter[str] = field(default_factory=Counter)
     """How often each sample has asked each prompt in each of its epochs."""
+    attempts: Attempts = field(default_factory=Attempts)
+    """Runs the batches."""
+    fault: CompetencyGapsError | None = None
+    """Of the model or the device, for which no sample is to blame."""
     _lock: Any = None
 
-    async def ask(self, call: _Call) -> GeneratedAnswer:
-        """The answer to one question. The first call answers all that have arrived by then."""
+    async def ask(self, call: _Call) -> GeneratedAnswer | Remark:
+        """The answer to one question, or why there is none. The first call answers all that have arrived by then."""
         import anyio
 
         if self._lock is None:
@@ -89,12 +97,16 @@ class BatchedModel:
         return call.answer
 
     def _answer(self, batch: Sequence[_Call]) -> None:
+        try:
+            self._generate(batch)
+        except CompetencyGapsError as error:
+            self.fault = self.fault or error
+            raise
+
+    def _generate(self, batch: Sequence[_Call]) -> None:
         alike: dict[Any, list[_Call]] = {}
-        for number, call in enumerate(batch):
-            # Calls in one batch share their random numbers, and which calls meet is chance: sampled answers are
-            # generated one by one.
-            alone = number if call.config.temperature > 0 else None
-            alike.setdefault((call.max_new, call.stop, call.config.model_dump_json(), alone), []).append(call)
+        for call in batch:
+            alike.setdefault((call.max_new, call.stop, call.config.model_dump_json()), []).append(call)
         for members in alike.values():
             first = members[0]
             answers = generate(
@@ -106,6 +118,8 @@ class BatchedModel:
                 token_budget=self.token_budget,
                 advance=lambda done: None,
                 stop_at_once=True,
+                attempts=self.attempts,
+                keys=[""] * len(members),  # a sampled answer's seed is its own
             )
             for member, answer in zip(members, answers, strict=True):
                 member.answer = answer
@@ -151,7 +165,9 @@ def registered(lm: LanguageModel, config: GenerationConfig, token_budget: int) -
     Raises
     ------
     UserError
-        If the tokenizer has no chat template: Inspect asks in chats.
+        If the tokenizer has no chat template: Inspect asks in chats. If the model failed on all that it was asked.
+    MachineError
+        If the device failed.
     """
     from inspect_ai.model import GenerateConfig as TaskSettings
     from inspect_ai.model import ModelAPI, modelapi
@@ -196,12 +212,15 @@ def registered(lm: LanguageModel, config: GenerationConfig, token_budget: int) -
     try:
         yield name
     finally:
-        del _registered[name]
+        fault = _registered.pop(name).fault
+        if fault is not None:
+            raise fault  # Inspect has put it into its log as an error of a sample
 
 
 async def _output(asking: BatchedModel, name: str, messages: Any, config: GenerateConfig) -> ModelOutput:
     """Answer one question of Inspect's."""
     from inspect_ai.model import ChatCompletionChoice, ChatMessageAssistant, ModelOutput, ModelUsage
+    from inspect_ai.util import store
 
     for option, neutral in _NEUTRAL.items():
         value = getattr(config, option, None)
@@ -215,6 +234,12 @@ async def _output(asking: BatchedModel, name: str, messages: Any, config: Genera
         return ModelOutput(model=name, choices=[ChatCompletionChoice(message=message, stop_reason="model_length")])
     call = _Call(ids, min(wanted, room), tuple(config.stop_seqs or ()), asking.seeded(asking.settings(config), ids))
     answer = await asking.ask(call)
+    if isinstance(answer, Remark):
+        # An error would end the whole task: the log's reader takes the sample for one without a result.
+        store().set(UNREADABLE, str(answer))
+        message = ChatMessageAssistant(content="", model=name, source="generate")
+        choice = ChatCompletionChoice(message=message, stop_reason="unknown")
+        return ModelOutput(model=name, choices=[choice], error=str(answer))
     full = len(answer.ids) >= call.max_new
     reason: Any = "stop" if not full else "max_tokens" if wanted <= room else "model_length"
     message = ChatMessageAssistant(content=answer.text, model=name, source="generate")

@@ -271,5 +271,5 @@ def _likelihood(answer: Any) -> float | None:
 def _float(value: Any) -> float | None:
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

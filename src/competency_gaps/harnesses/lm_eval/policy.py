@@ -136,7 +136,10 @@ class LmEval(Policy):
 def scalar(value: Any) -> float | None:
     """A metric's value of one item as a number; None if it is no finite number (a list, a pair)."""
     if isinstance(value, numbers.Real) or type(value).__name__ == "bool_":
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:
+            return None
         return number if math.isfinite(number) else None
     return None
 

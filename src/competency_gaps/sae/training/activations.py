@@ -183,5 +183,5 @@ def _identity(config: TrainingConfig, lm: LanguageModel) -> dict[str, object]:
         if not path.is_file():
             raise UserError(f"texts {str(path)!r}: there is no such file (looked from {Path.cwd()}).")
     texts = {path.name: sha256(path) for path in config.texts}
-    model = lm.identity["weights_sha256"]
+    model = lm.identity["content_sha256"]
     return {**{key: parts[key] for key in keys}, "shard": _shard_tokens(config.tokens), "texts": texts, "model": model}

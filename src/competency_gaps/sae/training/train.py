@@ -19,6 +19,7 @@ from competency_gaps.config import SAEConfig, TrainingConfig, as_dict
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.files import write_atomic, write_json
 from competency_gaps.installation import versions
+from competency_gaps.lock import hold
 from competency_gaps.model.embed import embed_texts
 from competency_gaps.model.forward import hook_width
 from competency_gaps.model.hooks import Hook, resolve_hook
@@ -65,13 +66,18 @@ def train_sae(config: TrainingConfig, out: Path, progress: Progress) -> Path:
     MissingExtraError
         If sae-lens is not installed.
     UserError
-        If the model, its hook or the texts cannot be read, the folder holds activations of other texts, or there are
-        fewer than one batch of them.
+        If the model, its hook or the texts cannot be read, the folder holds activations of other texts, there are
+        fewer than one batch of them, or another process trains in the folder.
     """
     try:
         import sae_lens  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("sae-lens", "run", "Training an SAE") from error
+    with hold(out):
+        return _train(config, out, progress)
+
+
+def _train(config: TrainingConfig, out: Path, progress: Progress) -> Path:
     embed = _embedder() if config.heldout else None
     with progress.stage("loading the model"):
         lm = load_model(config.model, progress=progress)

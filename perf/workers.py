@@ -1,0 +1,82 @@
+"""Compare one worker of Ray with two, each of one thread, in one run: the ratio of their reading times.
+
+    OMP_NUM_THREADS=1 python perf/workers.py [CONFIG.yaml] [--rounds 3] [--set a.b=value ...]
+
+The cluster is started once, and workers are timed from the first that is ready, so that loading does not count. Rounds
+alternate between one and two workers; medians are printed. Needs two free cores; the default is the demo.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from competency_gaps.config import RayWorkers, RunConfig, parse_config, read_yaml
+from competency_gaps.embedded import DEMO_CONFIG
+from competency_gaps.progress import Progress
+from competency_gaps.stages import pipeline
+from competency_gaps.stages.on_ray import Pool, ReadOnRay
+from competency_gaps.stages.ray_cluster import cluster
+
+
+class Times(Progress):
+    """Notes when workers are ready and when reading ends."""
+
+    def __init__(self) -> None:
+        super().__init__(quiet=True)
+        self.ready: list[float] = []
+
+    def say(self, text: str) -> None:
+        """Note a line about a worker."""
+        if re.match("a worker reads", text):
+            self.ready.append(time.perf_counter())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path, nargs="?", default=DEMO_CONFIG)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--set", action="append", default=[])
+    args = parser.parse_args()
+    config = parse_config(RunConfig, read_yaml(args.config, args.set), str(args.config))
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    with cluster(RayWorkers(workers=2, threads=1)):
+        for _ in range(args.rounds):
+            for workers, times in seconds.items():
+                times.append(read(config, workers))
+                print(f"{workers} worker(s): {times[-1]:.2f} s", flush=True)
+    one, two = (statistics.median(seconds[workers]) for workers in (1, 2))
+    print(f"1 : 2 workers of one thread: {one / two:.2f} (target >= 1.7)")
+
+
+def read(config: RunConfig, workers: int) -> float:
+    """Seconds from when all workers were ready to the end of reading."""
+    times, ends = Times(), []
+    stop = Pool.stop
+
+    def stopped(pool: Pool) -> None:
+        ends.append(time.perf_counter())
+        stop(pool)
+
+    give = Pool._give
+
+    def together(pool: Pool) -> None:
+        if not pool.loading:  # all begin at once
+            give(pool)
+
+    Pool.stop, Pool._give = stopped, together  # type: ignore[method-assign]
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            engine = ReadOnRay(RayWorkers(workers=workers, threads=1))
+            pipeline.run(config, Path(folder) / "run", times, engine=engine)
+    finally:
+        Pool.stop, Pool._give = stop, give  # type: ignore[method-assign]
+    return ends[0] - times.ready[-1]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""``dictionary.json``: what a dictionary's folder is about, and the checksums of its tables.
+
+Tables are written together with it; one that it does not know is not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from competency_gaps.change import Write, changing, settle
+from competency_gaps.checked import FILES, check_document, damaged, fault_of, parse_document
+from competency_gaps.errors import UserError
+from competency_gaps.files import finite, write_atomic
+from competency_gaps.text import shorten, visible
+
+SCHEMA_VERSION = 2
+FILE = "dictionary.json"
+
+
+def read_content(folder: Path) -> dict[str, Any]:
+    """Read a folder's ``dictionary.json``; a change that a killed process had begun to put in place is completed first.
+
+    Raises
+    ------
+    UserError
+        If the folder is no dictionary, its file is damaged, or its schema version is unknown.
+    """
+    settle(folder, FILE)
+    file = folder / FILE
+    if not file.is_file():
+        kind = f"holds no {FILE}" if folder.is_dir() else "does not exist"
+        raise UserError(
+            f"the dictionary {str(folder)!r} {kind}. Expected a folder made by 'cgaps exemplars' or 'label'."
+        )
+    try:
+        held = parse_document(file.read_bytes())
+        version = held["schema_version"]
+        if version == SCHEMA_VERSION:
+            return check_document(held)
+    except (OSError, ValueError, KeyError) as error:
+        brief = ValueError(shorten(visible(" ".join(str(error).split())), 200))
+        raise damaged(file, brief, "Make the dictionary again.") from error
+    raise UserError(
+        f"{file} has schema_version {shorten(visible(repr(version)), 40)}, but this version of competency-gaps reads "
+        f"{SCHEMA_VERSION}. Open it with the version that wrote it."
+    )
+
+
+def files_of(folder: Path) -> Mapping[str, Any]:
+    """What a dictionary says of its tables, by name; empty: nothing, or the folder is no dictionary."""
+    files = read_content(folder).get(FILES) if (folder / FILE).is_file() else None
+    return files if isinstance(files, dict) else {}
+
+
+def has_table(folder: Path, name: str) -> bool:
+    """Whether a dictionary has a table, or should have it."""
+    return (folder / name).is_file() or name in files_of(folder)
+
+
+def check_table(folder: Path, name: str, again: str) -> None:
+    """Compare a table of a dictionary with its checksum.
+
+    Raises
+    ------
+    UserError
+        If it is missing, damaged, or not of this dictionary; ``again`` says what makes it again.
+    """
+    if not (folder / FILE).is_file():
+        return
+    files = files_of(folder)
+    if name not in files and (folder / name).is_file():
+        raise UserError(f"{folder / name} is not of this dictionary: its {FILE} does not know the file. {again}")
+    if name in files and (fault := fault_of(folder / name, files[name])) is not None:
+        raise UserError(f"{folder / name} {fault}. {again}")
+
+
+def write_tables(folder: Path, tables: Mapping[str, Write], **changed: Any) -> None:
+    """Write tables of a dictionary, all or none; without a ``dictionary.json`` each by itself.
+
+    Parameters
+    ----------
+    changed
+        What else ``dictionary.json`` says from now on.
+    """
+    if not (folder / FILE).is_file():
+        for name, write in tables.items():
+            write_atomic(folder / name, write)
+        return
+    with changing(folder, FILE) as change:
+        for name, write in tables.items():
+            change.write(name, write)
+        change.commit({**read_content(folder), **finite(changed)})

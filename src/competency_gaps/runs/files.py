@@ -1,0 +1,148 @@
+"""The files of a run: where its tables lie, and whether they are what its manifest says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from competency_gaps.checked import FILES, fault_of
+from competency_gaps.errors import UserError
+from competency_gaps.once import made_once
+from competency_gaps.runs.manifest import BY_CONCEPT, read_manifest
+from competency_gaps.runs.manifest import FILE as MANIFEST
+from competency_gaps.text import shorten, visible
+
+SCORES = "scores.parquet"
+FINDINGS = "findings.parquet"
+_RUN_AGAIN = "Run the command that made the run again: it makes the tables anew from what is kept in shards"
+
+
+class RunFiles:
+    """The tables of a run, or those of an outcome before those of the run that it is of.
+
+    A file is compared with the manifest's checksum before it is read; its content is read for that once in a process,
+    not at every query. The manifest of a run that is being made lists no files yet: nothing is compared then.
+
+    Parameters
+    ----------
+    path
+        The run's folder, or the outcome's.
+    base
+        Folder of the run itself.
+    manifest
+        That of ``path``.
+    """
+
+    def __init__(self, path: Path, base: Path, manifest: Mapping[str, Any]) -> None:
+        self.path, self.base = path, base
+        self._own = manifest
+
+    def find(self, name: str) -> Path:
+        """Where a table lies, by its name without suffix; its file may be missing."""
+        own = self.path / f"{name}.parquet"
+        # The run's findings are none of an outcome.
+        return own if own.name == FINDINGS or self._knows(own) else self.base / own.name
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a table, or should be."""
+        return self._knows(self.find(name))
+
+    def scan(self, name: str) -> pl.LazyFrame:
+        """Check a table, and read what is chosen of it when it is collected.
+
+        An outcome's own columns of items replace those of the run's, row by row.
+
+        Raises
+        ------
+        UserError
+            If the table is missing, damaged, or not the one that the manifest knows.
+        """
+        path = self.find(name)
+        table = self._scan(path)
+        if name == "items" and path.parent != self.base:
+            rest = self._scan(self.base / path.name).drop(table.collect_schema().names(), strict=False)
+            return pl.concat([rest, table], how="horizontal")
+        return table
+
+    def collect(self, name: str, table: pl.LazyFrame) -> pl.DataFrame:
+        """Read what was scanned; raises UserError if polars cannot."""
+        try:
+            return table.collect()
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise self._damaged(self.find(name), f"is damaged: {_brief(error)}") from error
+
+    def check_arrays(self) -> None:
+        """Check the list of checksums of the arrays of activations by concept."""
+        self._check(self.base / BY_CONCEPT, BY_CONCEPT)
+
+    def check_all(self) -> None:
+        """Compare all tables of ``path`` with what its manifest says; raises UserError if one is damaged."""
+        for name, entry in (self._listed(self.path) or {}).items():
+            if (fault := fault_of(self.path / name, entry)) is not None:
+                raise self._damaged(self.path / name, fault)
+
+    def is_whole(self) -> bool:
+        """Whether all tables of ``path`` are what its manifest says."""
+        listed = self._listed(self.path) or {}
+        return all(fault_of(self.path / name, entry) is None for name, entry in listed.items())
+
+    def _scan(self, path: Path) -> pl.LazyFrame:
+        self._check(path, path.name)
+        try:
+            table = pl.scan_parquet(path)
+            table.collect_schema()
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise self._damaged(path, f"is damaged: {_brief(error)}") from error
+        return table
+
+    def _knows(self, path: Path) -> bool:
+        return path.is_file() or path.name in (self._listed(path.parent) or {})
+
+    def _listed(self, folder: Path) -> Mapping[str, Any] | None:
+        """What a folder's manifest says of its files; None: nothing of any."""
+        files = (self._own if folder == self.path else self._of_base).get(FILES)
+        return files if isinstance(files, dict) else None
+
+    @made_once
+    def _of_base(self) -> Mapping[str, Any]:
+        return read_manifest(self.base)
+
+    def _check(self, path: Path, name: str) -> None:
+        folder = self.path if path.parent == self.path else self.base
+        files = self._listed(folder)
+        if name == FINDINGS and (folder / MANIFEST).is_file():  # they are made, and worded, for a run that is open
+            files = read_manifest(folder).get(FILES)
+        if not path.is_file():
+            raise self._damaged(path, "is missing: the run is damaged")
+        if files is None:
+            return
+        if name not in files:
+            raise self._damaged(path, "is not of this run: its manifest does not know the file")
+        if (fault := fault_of(path, files[name])) is not None:
+            raise self._changed(path, name, files[name]) or self._damaged(path, fault)
+
+    def _changed(self, path: Path, name: str, entry: Any) -> UserError | None:
+        """The error of a file that another command replaced; None: none did."""
+        folder = self.path if path.parent == self.path else self.base
+        now = read_manifest(folder).get(FILES, {}).get(name) if (folder / MANIFEST).is_file() else entry
+        if now == entry or fault_of(path, now) is not None:
+            return None
+        return UserError(f"{path} changed since the run was opened: open it again, so that nothing is mixed.")
+
+    def _damaged(self, path: Path, fault: str) -> UserError:
+        """The error of a file that cannot be used."""
+        again = _RUN_AGAIN
+        if path.name == FINDINGS:
+            again = f"Make it with 'cgaps findings {path.parent} --make'"
+        elif path.name == SCORES:
+            again = "Delete it, run the command that made the run again, and add the scores anew ('cgaps score')"
+        elif self.path != self.base and path.parent == self.path:
+            again = f"Delete {self.path}: it is made anew when it is asked for"
+        return UserError(f"{path} {fault}. {again}; or restore the file from a copy.")
+
+
+def _brief(error: Exception) -> str:
+    return shorten(visible(" ".join(str(error).split())), 200)

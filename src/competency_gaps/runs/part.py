@@ -1,0 +1,108 @@
+"""The document of a part of a run: which shards it was to read, and with which settings.
+
+It is written when all of them are read. A part holds a plan, the SAE's check and shards, but no tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from competency_gaps.checked import damaged, read_document, write_document
+from competency_gaps.errors import UserError
+from competency_gaps.shards import is_shard_name
+
+FILE = "part.json"
+
+
+class Part(NamedTuple):
+    """Every ``of``-th shard of a run, from the ``number``-th on."""
+
+    number: int
+    """From 1 to ``of``."""
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+    def choose(self, names: Sequence[str]) -> list[str]:
+        """The shards of this part. Each part gets long items and short ones, because shards go from long to short."""
+        return list(names[self.number - 1 :: self.of])
+
+
+@dataclass(frozen=True)
+class PartRecord:
+    """A finished part of a run."""
+
+    part: Part
+    shards: list[str]
+    """Names of the shards of the whole run."""
+    settings: dict[str, Any]
+    """The configuration."""
+
+    @property
+    def own(self) -> list[str]:
+        """Names of the shards that the part holds."""
+        return self.part.choose(self.shards)
+
+
+def parse_part(text: str) -> Part:
+    """Parse ``I/N``.
+
+    Raises
+    ------
+    UserError
+        If it is no part, such as 0/4 or 5/4.
+    """
+    number, slash, of = text.partition("/")
+    if not (slash and number.isascii() and of.isascii() and number.isdigit() and of.isdigit() and len(text) < 20):
+        raise UserError(f"part {text[:40]!r}: expected I/N, such as 1/8 for the first of eight parts.")
+    return check_part(Part(int(number), int(of)))
+
+
+def check_part(part: Part) -> Part:
+    """Raise UserError if there is no such part."""
+    if not 1 <= part.number <= part.of:
+        raise UserError(f"part {part}: expected a number from 1 to {part.of} before the slash.")
+    return part
+
+
+def refuse_other_part(folder: Path, part: Part) -> None:
+    """Raise UserError if a folder holds another part."""
+    if (folder / FILE).is_file() and (known := read_part(folder)).part != part:
+        raise UserError(f"{str(folder)!r} holds part {known.part}, not {part}. Give each part a folder of its own.")
+
+
+def write_part(folder: Path, record: PartRecord) -> None:
+    """Record that a part is finished."""
+    content: Mapping[str, Any] = {"part": list(record.part), "shards": record.shards, "settings": record.settings}
+    write_document(folder / FILE, content)
+
+
+def read_part(folder: Path) -> PartRecord:
+    """Read the document of a finished part.
+
+    Raises
+    ------
+    UserError
+        If there is none, or it is damaged.
+    """
+    path = folder / FILE
+    try:
+        known = read_document(path)
+        number, of = (int(value) for value in known["part"])
+        names = list(known["shards"])
+        if not all(map(is_shard_name, names)):
+            raise ValueError("it names a shard otherwise than 'b000-0000'")
+        return PartRecord(check_part(Part(number, of)), names, dict(known["settings"]))
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{str(folder)!r} is neither a finished part nor a finished run: run the command that makes it again; what "
+            "is finished in it is kept."
+        ) from error
+    except (OSError, ValueError, OverflowError, KeyError, TypeError) as error:
+        raise damaged(
+            path, error, "Run the command that made the part again: it reads only what is missing."
+        ) from error

@@ -1,0 +1,188 @@
+"""Reading a suite: the shards that are missing are given to an engine, and finished ones are collected.
+
+An engine is a function that reads shards: in this process (:func:`read_here`), by workers on many machines
+(:mod:`competency_gaps.stages.on_ray`), only every N-th of them (:class:`ReadPart`), or none (:func:`read_nothing`).
+Which shards there are does not depend on it, so results do not either.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from competency_gaps.activations.store import CasStore
+from competency_gaps.errors import UserError
+from competency_gaps.items.remark import Remark
+from competency_gaps.model.attempts import OUT_OF_MEMORY
+from competency_gaps.progress import Bar, Progress
+from competency_gaps.runs.part import Part
+from competency_gaps.stages.extraction import Extraction, ShardReader, unreadable
+from competency_gaps.stages.setting import Setting
+from competency_gaps.stages.shard_plan import BenchmarkPlan, Shard, plan_suite
+from competency_gaps.stages.unreadable import check_unreadable, excluded_line
+
+MOST_UNREADABLE = 0.1
+"""Largest share of a benchmark's items to read that may be excluded because they cannot be read."""
+FEW_UNREADABLE = 9
+"""So many may be, whatever their share, if any other was read."""
+_NAMED = 6
+"""Shards that an error names."""
+
+
+class Task(NamedTuple):
+    """A shard to read."""
+
+    plan: BenchmarkPlan
+    shard: Shard
+    again: bool = False
+    """It is finished, but memory ran out on some of its items: what was short then may be there now."""
+
+
+@dataclass
+class Work:
+    """What an engine is to read."""
+
+    setting: Setting
+    folder: Path
+    reader: ShardReader
+    bar: Bar
+    """Counts items."""
+    progress: Progress
+    plans: list[BenchmarkPlan]
+    missing: list[Task] = field(default_factory=list)
+    """In the order of the plans."""
+    unreadable: dict[str, list[Remark]] = field(default_factory=lambda: defaultdict(list))
+    """Per benchmark, why items could not be read."""
+    tried: Counter[str] = field(default_factory=Counter)
+    """Per benchmark, items that were read or could not be."""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all shards of the run."""
+        return [shard.name for plan in self.plans for shard in plan.shards]
+
+    def check(self, task: Task, reasons: Sequence[Remark]) -> None:
+        """Count a shard's unreadable items; raise if they are too many in its benchmark."""
+        known = self.unreadable[task.plan.name]
+        known.extend(reasons)
+        self.tried[task.plan.name] += len(task.shard.members)
+        check = _check_whole if self.tried[task.plan.name] == task.plan.to_read else check_share
+        check(known, task.plan, self.setting)
+
+
+Engine = Callable[[Work], None]
+
+
+def read_suite(
+    setting: Setting, folder: Path, engine: Engine, progress: Progress
+) -> tuple[dict[str, Extraction], CasStore]:
+    """Ask the model and read its concepts; give the results by benchmark, and the CAS rows.
+
+    Raises
+    ------
+    UserError, MachineError
+        If more than a tenth of a benchmark's items to read, and at least 10, or all of them, cannot be read; earlier
+        shards are kept.
+    """
+    work = read_missing(setting, folder, engine, progress)
+    read: dict[str, Extraction] = {}
+    for plan in work.plans:
+        tables = [_finished(work.reader, shard) for shard in plan.shards]
+        _check_whole([why for table in tables for why in unreadable(table)], plan, setting)
+        read[plan.name] = work.reader.collect(plan, tables)
+    for name, extraction in read.items():
+        pairs = zip(extraction.items, setting.prepared[name], strict=True)
+        lost = [after for after, before in pairs if after.excluded is not None and before.excluded is None]
+        if lost:
+            progress.say(excluded_line(name, lost, len(extraction.items)))
+    return read, work.reader.files.store
+
+
+def read_missing(setting: Setting, folder: Path, engine: Engine, progress: Progress) -> Work:
+    """Let an engine read the shards that are not finished; raises as :func:`read_suite`."""
+    config = setting.config
+    reader = ShardReader(folder, setting.extractor, config.span, setting.bos_id, config.generation)
+    reader.files.sweep()
+    plans = plan_suite(setting.prepared)
+    with progress.stage("reading", total=sum(plan.to_read for plan in plans), unit="items") as bar:
+        work = Work(setting, folder, reader, bar, progress, plans)
+        for plan in plans:
+            for shard in plan.shards:
+                table = reader.files.finished(shard)
+                if table is None or OUT_OF_MEMORY in unreadable(table):
+                    work.missing.append(Task(plan, shard, again=table is not None))
+                else:
+                    bar.skip(len(shard.members))
+                    work.tried[plan.name] += len(shard.members)
+                    work.unreadable[plan.name] += unreadable(table)
+        engine(work)
+    return work
+
+
+def read_here(work: Work) -> None:
+    """Read all missing shards in this process."""
+    for task in work.missing:
+        work.bar.note(task.plan.name)
+        draft = work.reader.read(task.plan, task.shard, work.bar.advance, functools.partial(work.check, task))
+        work.reader.files.commit(draft)
+
+
+@dataclass(frozen=True)
+class ReadPart:
+    """Reads a part of the shards in this process."""
+
+    part: Part
+
+    def __call__(self, work: Work) -> None:
+        """Read what is missing of the part; the bar counts only this."""
+        own = set(self.part.choose(work.names))
+        work.missing = [task for task in work.missing if task.shard.name in own]
+        work.bar.expect(work.bar.done + sum(len(task.shard.members) for task in work.missing))
+        read_here(work)
+
+
+def read_nothing(work: Work) -> None:
+    """Take finished shards as they are.
+
+    Raises
+    ------
+    UserError
+        If a shard is missing.
+    """
+    if missing := [task.shard.name for task in work.missing if not task.again]:
+        raise UserError(missing_line(missing))
+    for task in work.missing:
+        work.bar.skip(len(task.shard.members))
+
+
+def missing_line(names: Sequence[str]) -> str:
+    """The error of shards that nobody has read."""
+    listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    return (
+        f"shards are missing or damaged: {listed}. Run the command that was to read them again; it reads only what is "
+        "missing."
+    )
+
+
+def check_share(reasons: Sequence[Remark], plan: BenchmarkPlan, setting: Setting) -> None:
+    """Stop if too many of a benchmark's items are unreadable already."""
+    if len(reasons) > FEW_UNREADABLE:
+        check_unreadable(reasons, plan.to_read, plan.name, setting.lm, share=MOST_UNREADABLE)
+
+
+def _check_whole(reasons: Sequence[Remark], plan: BenchmarkPlan, setting: Setting) -> None:
+    """The same when all shards are read: then not all items may be unreadable, however few they are."""
+    if reasons and len(reasons) == plan.to_read:
+        check_unreadable(reasons, plan.to_read, plan.name, setting.lm, share=0.0)
+    check_share(reasons, plan, setting)
+
+
+def _finished(reader: ShardReader, shard: Shard) -> pl.DataFrame:
+    """Responses of a shard that was just read, or was whole before."""
+    return pl.read_parquet(reader.files.responses.check(shard.name))

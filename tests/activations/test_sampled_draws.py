@@ -1,0 +1,60 @@
+"""Sampled answers: equal prompts are answered anew, and neither shards nor batches change an answer."""
+
+from __future__ import annotations
+
+import pytest
+
+import competency_gaps as cg
+from competency_gaps.stages import extraction, shard_plan
+
+
+@pytest.fixture(scope="module")
+def config(tiny_config):
+    """100 equal prompts and others, in two benchmarks."""
+    prompts = ["What is the city of France?"] * 100 + [f"How many days are in {i}?" for i in range(7)]
+    items = [{"id": f"{i}", "prompt": prompt, "answer": "x"} for i, prompt in enumerate(prompts)]
+    options = {"max_new_tokens": 6}
+    benchmarks = [
+        {"name": name, "source": {"kind": "objects", "items": own}, "policy": "exact", "options": options}
+        for name, own in (("many", items), ("again", items[:5]))
+    ]
+    sae = {**tiny_config["sae"], "force": True}
+    return {**tiny_config, "sae": sae, "generation": {"temperature": 1.0}, "benchmarks": benchmarks}
+
+
+@pytest.fixture(scope="module")
+def run(config, tmp_path_factory):
+    return cg.run(config, tmp_path_factory.mktemp("sampled") / "run")
+
+
+def answers(run) -> list[str]:
+    return run.items["response"].to_list()
+
+
+def test_equal_prompts_are_answered_anew_in_every_shard(run):
+    made = answers(run)
+    assert len(list((run.path / "responses").glob("b000-*.parquet"))) == 2, "100 prompts fill more than a shard"
+    assert len(set(made[:100])) > 90
+    assert made[:36] != made[64:100] and made[:5] != made[107:112]
+
+
+def test_neither_shards_nor_batches_change_an_answer(run, config, tmp_path, monkeypatch):
+    monkeypatch.setattr(shard_plan, "GENERATED_ITEMS", 7)
+    assert answers(cg.run({**config, "batch_tokens": 77}, tmp_path / "run")) == answers(run)
+
+
+def test_a_sampled_run_goes_on_with_a_lower_batch_tokens(run, config, tmp_path, monkeypatch):
+    calls = []
+    original = extraction.ShardReader.read
+
+    def stops(*args):
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(extraction.ShardReader, "read", stops)
+        with pytest.raises(KeyboardInterrupt):
+            cg.run(config, tmp_path / "run")
+    assert answers(cg.run({**config, "batch_tokens": 64}, tmp_path / "run")) == answers(run)

@@ -1,0 +1,286 @@
+"""Items that cannot be read are excluded, each with its reason; all others keep what they have without them."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from rich.console import Console
+
+import competency_gaps as cg
+from competency_gaps.activations.extract import Extractor
+from competency_gaps.errors import UserError
+from competency_gaps.files import sha256
+from competency_gaps.items.remark import sentences
+from competency_gaps.presentation.rankings import left_out
+from competency_gaps.progress import Progress
+from competency_gaps.stages import shard_plan
+from competency_gaps.stages.extraction import ShardReader
+from core_helpers import assert_same_run, shard_bytes
+
+NAN, FAILS, LARGE = "§", "¶", " fox" * 80
+"""What is in a prompt that the model cannot read."""
+FITS = 70
+"""Tokens that fit into memory at once."""
+REASONS = {
+    2: "its activations are not finite",
+    5: "the model fails on it: IndexError: index out of range",
+    7: "memory ran out on it, read alone",
+}
+WORDS = ["fox", "dog", "city", "France", "March", "Paris"]
+
+
+def prompts(count: int) -> list[str]:
+    planted = {2: NAN, 5: FAILS, 7: LARGE}
+    return [f"What is the {WORDS[i % 6]} of {i * 7 % 10}?{planted.get(i, '')}" for i in range(count)]
+
+
+def benchmark(name: str, policy: str, count: int = 14, **settings) -> dict:
+    items = [
+        {"id": f"{name}{i}", "prompt": prompt, "answer": 0 if policy == "choice" else "x"}
+        | ({"choices": [f"the {WORDS[i % 6]} is", "the dog was", "a word"]} if policy == "choice" else {})
+        | ({"score": i % 2} if policy == "imported" else {})
+        for i, prompt in enumerate(prompts(count))
+    ]
+    return {"name": name, "source": {"kind": "objects", "items": items}, "policy": policy, **settings}
+
+
+@pytest.fixture(scope="module", params=["question", "all"])
+def config(tiny_config, request):
+    """Rows from the pass that scores or answers, from a pass of its own, and after an answer."""
+    return {
+        **tiny_config,
+        "sae": {**tiny_config["sae"], "force": True},
+        "span": request.param,
+        "batch_tokens": 200,
+        "generation": {"temperature": 0.9},
+        "benchmarks": [
+            benchmark("options", "choice", options={"form": "cloze"}),
+            benchmark("answers", "exact", options={"max_new_tokens": 4}, chat_template="off"),
+            benchmark("given", "imported"),
+        ],
+    }
+
+
+@pytest.fixture(scope="module")
+def pair(tiny_config):
+    config = cg.api.make.read_config(tiny_config)
+    model = cg.load_model(**config.model.model_dump(exclude_defaults=True))
+    sae = cg.load_sae(**config.sae.model_dump(exclude_defaults=True, exclude={"force", "gate_tokens"}))
+    return {"model": model, "sae": sae}
+
+
+@contextmanager
+def planted(lm, *, nan=NAN, fits=FITS):
+    """The model reads NaN where a token stands, fails on another, and fits only so many tokens at once."""
+    nan_id, bad_id = (lm.tokenizer(text, add_special_tokens=False)["input_ids"][-1] for text in (nan, FAILS))
+
+    def embed(module, args, out):
+        if args[0].numel() > fits:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+        if (args[0] == bad_id).any():
+            raise IndexError("index out of range\nin the second line")
+        return out.masked_fill((args[0] == nan_id)[..., None], float("nan"))
+
+    handle = lm.model.get_input_embeddings().register_forward_hook(embed)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    make_small(monkeypatch)
+
+
+def make_small(patch) -> None:
+    for name, value in {"SHARD_ITEMS": 5, "GENERATED_ITEMS": 5}.items():
+        patch.setattr(shard_plan, name, value)
+
+
+@pytest.fixture(scope="module")
+def clean(config, pair, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        make_small(patch)
+        return cg.run(config, tmp_path_factory.mktemp("clean") / "run", **pair)
+
+
+@pytest.fixture(scope="module")
+def damaged(config, pair, tmp_path_factory):
+    """The run with planted faults, what it said, and its warnings."""
+    printed, records = io.StringIO(), []
+    handler = logging.Handler()
+    handler.emit = records.append
+    logging.getLogger("competency_gaps").addHandler(handler)
+    with pytest.MonkeyPatch.context() as patch, planted(pair["model"]):
+        make_small(patch)
+        progress = Progress(Console(file=printed))
+        run = cg.run(config, tmp_path_factory.mktemp("damaged") / "run", progress=progress, **pair)
+    logging.getLogger("competency_gaps").removeHandler(handler)
+    return run, printed.getvalue(), [record.getMessage() for record in records]
+
+
+def test_each_is_excluded_with_its_reason_and_counted(damaged, clean):
+    run, printed, warnings = damaged
+    assert clean.items["excluded"].null_count() >= clean.items.height - 1
+    for name in ("options", "answers", "given"):
+        items = run.items.filter(pl.col("benchmark") == name)
+        # Also where an answer was lacking first, as the span holds it.
+        for place, why in enumerate(sentences(items["excluded"])):
+            assert why == REASONS.get(place) or (place not in REASONS and why in (None, "no response"))
+        lost = items[list(REASONS)]
+        assert lost["score"].null_count() == lost["response"].null_count() == 3
+        assert set(sentences(lost["unscored"])) == {"excluded"}
+        assert lost["n_span_tokens"].to_list() == [0, 0, 0]
+        assert f"{name}: 3 of 14 items excluded, the first '{name}2': {REASONS[2]}" in printed
+        row = run.benchmarks.row(by_predicate=pl.col("benchmark") == name, named=True)
+        assert row["excluded"] == items["excluded"].is_not_null().sum() >= 3
+        assert row["kept"] + row["excluded"] == row["items"] == 14
+    groups = {group.reason: group.count for group in left_out(run.items) if group.kind == "excluded"}
+    assert [groups[why] for why in REASONS.values()] == [3, 3, 3]
+    assert "reading: done, 42 items in" in printed, "each counts once"
+    halved = [text for text in warnings if "are halved" in text]
+    assert len(halved) == 1 and "A batch_tokens lower than 200" in halved[0]
+
+
+def test_all_others_are_as_in_a_clean_run(damaged, clean):
+    run = damaged[0]
+    kept = ~np.isin(np.arange(42) % 14, list(REASONS))
+    ours, theirs = run.items.filter(kept), clean.items.filter(kept)
+    for name in ("item_id", "response", "score", "text", "n_tokens", "n_span_tokens", "unscored", "excluded", "greedy"):
+        assert ours[name].equals(theirs[name], null_equal=True), name
+    for own, other in zip(ours["logprobs"], theirs["logprobs"], strict=True):
+        assert list(own) == pytest.approx(list(other), abs=1e-4)
+    for name in ("options", "answers", "given"):
+        cas, expected = run.cas(name).toarray(), clean.cas(name).toarray()
+        rows = kept[:14]
+        assert expected[rows].any() and cas[rows] == pytest.approx(expected[rows], abs=1e-4)
+        assert np.array_equal(cas[rows] > 0, expected[rows] > 0)
+        assert not cas[~rows].any()
+
+
+@pytest.mark.parametrize(("owner", "name", "call"), [(ShardReader, "read", 2), (Extractor, "rows", 5)])
+def test_a_stopped_run_ends_in_the_same_tables(owner, name, call, damaged, config, pair, tmp_path, monkeypatch):
+    calls = []
+    original = getattr(owner, name)
+
+    def stops(*args):
+        calls.append(name)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return original(*args)
+
+    with planted(pair["model"]), monkeypatch.context() as patch:
+        patch.setattr(owner, name, stops)
+        with pytest.raises(KeyboardInterrupt):
+            cg.run(config, tmp_path / "run", **pair)
+    assert shard_bytes(tmp_path / "run")
+    with planted(pair["model"]):
+        run = cg.run(config, tmp_path / "run", **pair)
+    assert_same_run(run, damaged[0])
+
+
+def test_what_memory_was_short_for_is_tried_again_and_nothing_else(damaged, clean, config, pair, tmp_path):
+    shutil.copytree(damaged[0].path, tmp_path / "run")
+    before = shard_bytes(tmp_path / "run")
+    run = cg.run(config, tmp_path / "run", **pair)
+    after = shard_bytes(tmp_path / "run")
+    changed = {Path(name).stem for name in after if after[name] != before[name] and Path(name).match("b00*")}
+    assert sorted(name[:4] for name in changed) == ["b000", "b001", "b002"], "a shard of each"
+    for name in ("options", "answers", "given"):
+        ours, theirs = (each.items.filter(pl.col("benchmark") == name) for each in (run, clean))
+        assert "memory" not in str(sentences(ours["excluded"]))
+        assert ours["response"][7] == theirs["response"][7] and ours["score"][7] == theirs["score"][7]
+
+
+def few(tiny_config, nans: int, count: int = 40) -> dict:
+    """Two benchmarks, the second with some items whose activations are NaN."""
+    plain = [{"id": f"p{i}", "prompt": f"How many days are in {WORDS[i % 6]} {i}?"} for i in range(12)]
+    broken = [{"id": f"b{i}", "prompt": f"What is {i * 3}?" + NAN * (i < nans)} for i in range(count)]
+    benchmarks = [
+        {"name": name, "source": {"kind": "objects", "items": items}, "policy": "none"}
+        for name, items in (("plain", plain), ("broken", broken))
+    ]
+    sae = {**tiny_config["sae"], "force": True, "gate_tokens": 10_000}
+    return {**tiny_config, "sae": sae, "benchmarks": benchmarks}
+
+
+def test_more_than_a_tenth_stop_the_run_and_nothing_finished_is_lost(tiny_config, pair, tmp_path):
+    folder = tmp_path / "run"
+    with planted(pair["model"], fits=10**9):
+        assert cg.run(few(tiny_config, 9), tmp_path / "nine", **pair).items["excluded"].null_count() == 52 - 9
+        assert cg.run(few(tiny_config, 10, 100), tmp_path / "tenth", **pair).items["excluded"].null_count() == 102
+        with pytest.raises(
+            UserError, match=r"broken: 1[0-2] of 40 .*all because their activations.*set model\.dtype to bfloat16"
+        ):
+            cg.run(few(tiny_config, 12), folder, **pair)
+    kept = shard_bytes(folder)
+    assert any("b000" in name for name in kept)
+    stored = [pl.read_parquet(folder / name)["excluded"] for name in kept if "b001" in name and "parquet" in name]
+    excluded = sum(column.is_not_null().sum() for column in stored)
+    assert excluded < 10, "the shard that stopped the run is not kept"
+    run = cg.run(few(tiny_config, 12), folder, **pair)
+    assert run.items["excluded"].null_count() == 52 - excluded
+    assert all(shard_bytes(folder)[name] == content for name, content in kept.items())
+
+
+def test_a_tenth_of_the_items_to_read_whatever_was_excluded_before(tiny_config, pair, tmp_path):
+    """The share counts among items that the model is given: those that are too long are not."""
+    config = few(tiny_config, 12)
+    items = config["benchmarks"][1]["source"]["items"]
+    items += [{"id": f"long{i}", "prompt": f"{i}" + LARGE * 20} for i in range(200)]
+    with planted(pair["model"], fits=10**9), pytest.raises(UserError, match=r"broken: 1[0-2] of 40 "):
+        cg.run(config, tmp_path / "run", **pair)
+
+
+def test_a_small_benchmark_of_which_nothing_is_read_stops_the_run(tiny_config, pair, tmp_path):
+    with planted(pair["model"], fits=10**9):
+        with pytest.raises(UserError, match=r"broken: 7 of 7 \(100%\) items cannot be read, all because"):
+            cg.run(few(tiny_config, 7, 7), tmp_path / "all", **pair)
+        printed = io.StringIO()
+        progress = Progress(Console(file=printed))
+        run = cg.run(few(tiny_config, 6, 7), tmp_path / "one_left", progress=progress, **pair)
+    assert run.items["excluded"].null_count() == 13
+    assert f"gate: 6 of 19 sampled items left out: {REASONS[2]}" in printed.getvalue()
+    shards = {path: path.read_bytes() for path in (run.path / "responses").glob("b001-*.parquet")}
+    for path in shards:
+        stamp = path.with_suffix(".json")
+        pl.read_parquet(path).drop("excluded").write_parquet(path)
+        stamp.write_text(json.dumps({"sha256": sha256(path), "made_of": "a former format"}))
+    with planted(pair["model"], fits=10**9):
+        cg.run(few(tiny_config, 6, 7), tmp_path / "one_left", **pair)
+    assert {path: path.read_bytes() for path in shards} == shards
+
+
+def test_the_check_before_the_run_refuses_a_precision_that_overflows(tiny_config, pair, tmp_path):
+    for nans in (40, 30):
+        with (
+            planted(pair["model"], fits=10**9),
+            pytest.raises(UserError, match=r"not finite in float32: set model\.dtype to bfloat16 or float32"),
+        ):
+            cg.run(few(tiny_config, nans), tmp_path / f"run{nans}", **pair)
+        assert not shard_bytes(tmp_path / f"run{nans}")
+
+
+def test_a_model_that_fails_on_everything_stops_the_run(tiny_config, pair, tmp_path):
+    config = few(tiny_config, 0)
+    for entry in config["benchmarks"]:
+        entry["after"] = FAILS
+    with planted(pair["model"], fits=10**9), pytest.raises(UserError, match=r"fails on 4 inputs, .*the shortest"):
+        cg.run(config, tmp_path / "run", **pair)
+
+
+def test_lm_evals_files_say_why(damaged):
+    run = damaged[0]
+    (file,) = (run.path / "lm_eval").glob("*/samples_options_*.jsonl")
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line.get("unscored") for line in lines[:8]] == [REASONS.get(place) for place in range(8)]

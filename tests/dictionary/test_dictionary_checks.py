@@ -1,0 +1,108 @@
+"""A dictionary is written by one command at a time, and what is damaged in it is said, by its name."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import polars as pl
+import pytest
+from labelling_helpers import hand_made
+
+import competency_gaps as cg
+from competency_gaps import change
+from competency_gaps.dictionary.document import FILE, files_of, write_tables
+from competency_gaps.dictionary.folder import open_dictionary, read_dictionary, write_dictionary
+from competency_gaps.dictionary.themes.store import NAMES, THEMES, read_themes
+from competency_gaps.errors import UserError
+from core_helpers import held_elsewhere
+
+TABLES = ("exemplars.parquet", "windows.parquet", "logits.parquet", "labels.parquet", THEMES, NAMES)
+NO_SUCH = "no such model or file"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A dictionary with labels and themes, all of whose tables have checksums."""
+    made = hand_made(tmp_path / "dictionary")
+    cg.label_concepts(made.folder, "automatic")
+    width = made.width
+    nothing = pl.lit(None, pl.Int32)
+    themes = pl.DataFrame({"concept": pl.Series(range(width), dtype=pl.Int32)}).with_columns(
+        theme=nothing, subtheme=nothing, x=pl.lit(None, pl.Float32), y=pl.lit(None, pl.Float32)
+    )
+    text = dict.fromkeys(("level", "name", "kind", "explainer", "date"), pl.String)
+    names = pl.DataFrame(schema={**text, "id": pl.Int32, "parent": pl.Int32})
+    by_hand = {path.name: pl.read_parquet(path).write_parquet for path in made.folder.glob("*.parquet")}
+    write_tables(made.folder, {**by_hand, THEMES: themes.write_parquet, NAMES: names.write_parquet})
+    assert set(files_of(made.folder)) == set(TABLES)
+    return made.folder
+
+
+def read_all(folder) -> None:
+    opened = open_dictionary(folder)
+    _ = opened.labels(), opened.logits, opened.exemplars.table, opened.exemplars.windows
+    read_themes(folder, opened.width)
+
+
+def test_every_command_that_writes_is_refused_while_another_does(folder, tmp_path):
+    source = tmp_path / "labels.json"
+    source.write_text(json.dumps({"1": "a label"}))
+    commands = {
+        "label": lambda: cg.label_concepts(folder, "automatic"),
+        "import-labels": lambda: cg.import_labels(folder, str(source)),
+        "themes": lambda: cg.make_themes(folder),
+        "exemplars": lambda: cg.make_exemplars(folder, logits_only=True, model=NO_SUCH, sae=NO_SUCH),
+    }
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with held_elsewhere(folder) as other:
+        for command in commands.values():
+            with pytest.raises(UserError, match=f"is being written by process {other.pid} on "):
+                command()
+        read_all(folder)
+    for path in folder.glob(".lock"):  # of the process that was killed
+        path.unlink()
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    commands["label"]()
+
+
+@pytest.mark.parametrize("name", [*TABLES, FILE])
+def test_what_is_damaged_is_named(folder, name):
+    path = folder / name
+    whole = path.read_bytes()
+    read_all(folder)
+    for damage in (
+        whole[: len(whole) // 2],
+        whole[:20] + bytes([whole[20] ^ 1]) + whole[21:],
+        whole[:-30] + bytes(30),
+        b"",
+        None,
+    ):
+        path.unlink()
+        if damage is not None:
+            path.write_bytes(damage)
+        with pytest.raises(UserError, match=name):
+            read_all(folder)
+        path.write_bytes(whole)
+    read_all(folder)
+
+
+def test_tables_and_what_is_said_of_them_change_together(folder, monkeypatch):
+    labels = open_dictionary(folder).labels()
+    facts = {"ranking": "reconstruction"}
+    tables = {"labels.parquet": labels.head(1).write_parquet, "similar.parquet": lambda part: part.write_bytes(b"?")}
+    with monkeypatch.context() as patch:
+        patch.setattr(change, "_complete", lambda *_: None)  # killed before anything took its place
+        write_dictionary(folder, read_dictionary(folder).sae, exemplars=facts, tables=tables)
+    assert (folder / f".{FILE}.next").is_file() and not (folder / "similar.parquet").exists()
+    opened = open_dictionary(folder)
+    assert opened.identity.exemplars == facts and opened.labels().height == 1
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+    with pytest.raises(UserError, match=r"similar\.parquet is damaged"):
+        _ = opened.similar
+
+
+def test_a_table_of_another_dictionary_is_not_read(folder):
+    shutil.copy(folder / "logits.parquet", folder / "similar.parquet")
+    with pytest.raises(UserError, match=r"similar\.parquet is not of this dictionary"):
+        _ = open_dictionary(folder).similar

@@ -1,0 +1,237 @@
+"""Every reader of files that may come from elsewhere: how it is asked to read all of a path."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import fuzz_samples as samples
+
+import competency_gaps as cg
+from competency_gaps.activations.checked_array import checks_of
+from competency_gaps.checked import CHECKSUM, FILES, with_checksum
+from competency_gaps.config import BenchmarkConfig, FileSource, LogSource, RunConfig, SAEConfig
+from competency_gaps.config.load import parse_config, read_yaml
+from competency_gaps.dictionary.folder import open_dictionary
+from competency_gaps.dictionary.imports import import_labels
+from competency_gaps.errors import CompetencyGapsError
+from competency_gaps.explorer.opened import open_runs
+from competency_gaps.harnesses.logs import find_parts
+from competency_gaps.harnesses.scores import read_score_log, read_score_table
+from competency_gaps.matching import read_taxonomy
+from competency_gaps.progress import Progress
+from competency_gaps.runs.scores import read_scores
+from competency_gaps.stages.load import load_benchmark
+
+Made = Callable[[Path], Sequence[Path]]
+"""Writes valid samples into an empty folder; gives the paths to read, within it."""
+
+
+class Reader(NamedTuple):
+    """A reader with its samples."""
+
+    write: Made
+    read: Callable[[Path], object]
+    """Reads everything at a path. ``CompetencyGapsError`` is the only exception that it may raise."""
+    sealed: bool = False
+    """Whether its files hold checksums, which a stranger who changes a file changes as well."""
+    heavy: bool = False
+    """Whether it needs torch."""
+
+
+REFUSALS: list[str] = []
+"""What readers said when they refused a part; whoever counts them clears it."""
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Go on after a part that is refused as it should be."""
+    try:
+        yield
+    except CompetencyGapsError as error:
+        REFUSALS.append(str(error))
+
+
+def read_log(path: Path) -> None:
+    """Every benchmark of a log, as items and as scores."""
+    for part in find_parts(path):
+        source = {"kind": "log", "path": str(path), "format": part.format, "benchmark": part.benchmark}
+        with refusing():
+            load_benchmark(BenchmarkConfig(name="x", source=source)).content_hash()
+        with refusing():
+            list(read_score_log(path, None, model=None, format_=part.format, part=part.benchmark))
+
+
+def read_table(path: Path) -> None:
+    """A table as a benchmark, as a log and as scores."""
+    fields = {"prompt": "prompt", "score": "big"}
+    file = FileSource(kind="file", path=path, fields={"prompt": "id"} if path.stem == "scores" else {})
+    for source in (file, LogSource(kind="log", path=path, format="table", fields={**fields, **file.fields})):
+        with refusing():
+            load_benchmark(BenchmarkConfig(name="x", source=source, policy="none")).content_hash()
+    if path.stem == "scores":
+        with refusing():
+            list(read_score_table(path))
+
+
+def read_config(path: Path) -> None:
+    """A configuration of a run."""
+    parse_config(RunConfig, read_yaml(path, ["span=prompt"]), str(path))
+
+
+def read_labels(path: Path) -> None:
+    """Labels, in the format that is found."""
+    for force in (False, True):
+        with refusing():
+            import_labels(path, sae_identity=samples.SAE, width=300, progress=Progress(quiet=True), force=force)
+
+
+def read_list(path: Path) -> None:
+    """A taxonomy, with and without a condition."""
+    for where in (None, "score < 100 OR score IS NULL"):
+        with refusing():
+            chosen = read_taxonomy(path, where)
+            [(entry.text, entry.group, entry.fields, entry.examples) for entry in chosen.entries]
+
+
+def read_sae(path: Path) -> None:
+    """An SAE, from its header to its latents, and its reference statistics."""
+    import torch
+
+    from competency_gaps.sae.load import load_sae, read_sae_header
+    from competency_gaps.sae.reference import read_reference
+
+    config = SAEConfig(folder=path)
+    with refusing():
+        read_sae_header(config)
+    with refusing():
+        sae = load_sae(config, "cpu")
+        sae.encode(torch.zeros(2, sae.d_in, dtype=sae.sae.dtype))
+    with refusing():
+        read_reference(path / samples.REFERENCE, samples.LATENTS)
+
+
+def read_run(path: Path) -> None:
+    """All that a run holds: tables, activations, documents, the report, the explorer and its queries."""
+    asked = (_tables, _activations, _concepts, _models, _explorer, lambda run: run.report(run.path.parent / "r.html"))
+    opened = cg.open_run(path)
+    for question in asked:
+        with refusing():
+            question(opened)
+
+
+def _tables(run: Any) -> None:
+    for name in ("items", "concepts", "concept_benchmarks", "benchmarks", "overlap", "findings"):
+        with refusing():
+            getattr(run, name)
+    for name in ("themes", "theme_results", "theme_benchmarks"):
+        with refusing():
+            getattr(run, name)
+
+
+def _activations(run: Any) -> None:
+    with refusing():
+        run.by_concept.columns(0, run.width)
+    for entry in run.manifest["benchmarks"]:
+        with refusing():
+            run.cas(entry["name"]).sum()
+    rows = range(min(run.items.height, 400))
+    with refusing():
+        for row in rows:
+            run.item_rows.row(row)
+    list(run.token_activations(1, rows))
+
+
+def _concepts(run: Any) -> None:
+    for concept in (0, 1, run.width - 1):
+        for order in ("best", "worst"):
+            with refusing():
+                run.concept_items(concept, order=order)
+
+
+def _models(run: Any) -> None:
+    with refusing():
+        read_scores(run.path)
+    run.models.write_json()
+
+
+def _explorer(run: Any) -> None:
+    shown = open_runs([run.path], None)[0]
+    parts = shown.now().parts
+    for name in parts.names():
+        if "/" not in name or name.split("/")[1].startswith(("0.", "3.")):
+            with refusing():
+                parts.read(name)
+    for query, arguments in (("overview", {}), ("concept", {"concept": 1}), ("top_concepts", {"order": "weakest"})):
+        shown.ask(query, arguments)
+
+
+def read_dictionary(path: Path) -> None:
+    """All that a dictionary holds."""
+    opened = open_dictionary(path)
+    for name in ("labels", "shown", "logits", "similar", "has_exemplars"):
+        with refusing():
+            value = getattr(opened, name)
+            _ = value() if callable(value) else value
+    with refusing():
+        opened.exemplars.table, opened.exemplars.windows  # noqa: B018 - they are read when asked for
+    from competency_gaps.dictionary.themes.store import read_themes
+
+    read_themes(path, opened.width)
+
+
+def reseal(folder: Path) -> None:
+    """Write all checksums in a folder anew, as whoever made it could; what is no JSON object any more is left."""
+    for stamp in folder.rglob("*.json"):
+        held = _object(stamp)
+        data = [path for path in stamp.parent.glob(f"{stamp.stem}.*") if path != stamp and path.is_file()]
+        if "sha256" in held and "made_of" in held and data:
+            stamp.write_text(json.dumps({**held, "sha256": _sha256(data[0])}))
+        elif stamp.name == "checks.json" and CHECKSUM in held:
+            arrays = {name: checks_of(file) for name in held if (file := stamp.parent / f"{name}.npy").is_file()}
+            _write(stamp, {**{key: value for key, value in held.items() if key != CHECKSUM}, **arrays})
+    for document in folder.rglob("*.json"):
+        held = _object(document)
+        if CHECKSUM not in held:
+            continue
+        content = {key: value for key, value in held.items() if key != CHECKSUM}
+        if isinstance(content.get(FILES), dict):
+            for name in content[FILES]:
+                with suppress(OSError, ValueError):
+                    file = document.parent / name
+                    content[FILES][name] = {"sha256": _sha256(file), "bytes": file.stat().st_size}
+        _write(document, content)
+
+
+def _object(file: Path) -> dict[str, Any]:
+    try:
+        held = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return held if isinstance(held, dict) else {}
+
+
+def _write(file: Path, content: dict[str, Any]) -> None:
+    with suppress(ValueError):  # a number that is not finite has no checksum
+        file.write_text(json.dumps(with_checksum(content)))
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+READERS: dict[str, Reader] = {
+    **{f"log of {name}": Reader(write, read_log) for name, write in samples.LOGS.items()},
+    "table": Reader(samples.tables, read_table),
+    "configuration": Reader(samples.configurations, read_config),
+    "taxonomy": Reader(samples.taxonomies, read_list),
+    "labels": Reader(samples.labels, read_labels),
+    "SAE": Reader(samples.saes, read_sae, heavy=True),
+    "run": Reader(samples.run, read_run, sealed=True),
+    "dictionary": Reader(samples.dictionary, read_dictionary, sealed=True),
+}
+"""By what they read."""

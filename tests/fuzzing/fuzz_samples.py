@@ -1,0 +1,301 @@
+"""Small valid files for every reader; each function writes into an empty folder and gives the paths to read."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import sys
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import polars as pl
+
+_TESTS = Path(__file__).resolve().parents[1]
+for _name in ("", "logs", "dictionary", "explorer"):
+    if str(_TESTS / _name) not in sys.path:
+        sys.path.append(str(_TESTS / _name))
+
+import explorer_extras  # noqa: E402 - they lie beside the tests that they were written for
+import explorer_runs  # noqa: E402
+from garak_log_helpers import attempt  # noqa: E402
+from inspect_log_helpers import head, message, sample  # noqa: E402
+from log_reading import options  # noqa: E402
+from log_reading import sample as sample_of_lm_eval  # noqa: E402
+from other_log_helpers import helm as helm_run  # noqa: E402
+from other_log_helpers import helm_request, helm_stats, new_row, old_row  # noqa: E402
+from other_log_helpers import lighteval as lighteval_details  # noqa: E402
+from other_log_helpers import opencompass as opencompass_results  # noqa: E402
+
+from conftest import LATENTS, save_tiny_sae  # noqa: E402
+from core_helpers import seal_dictionary  # noqa: E402
+
+REFERENCE = "reference.parquet"
+STAMP = "2026-11-24T10-00-00.000001"
+SAE = {
+    "name": "gpt2-small-res-jb/blocks.5.hook_resid_pre",
+    "d_sae": 300,
+    "hook_name": "blocks.5.hook_resid_pre",
+    "neuronpedia_id": "gpt2-small/5-res-jb",
+}
+"""The SAE that the sampled labels are of."""
+
+
+def lines(path: Path, rows: Sequence[Any]) -> Path:
+    """Write JSON Lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def document(path: Path, content: Any) -> Path:
+    """Write JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def lm_eval(folder: Path) -> list[Path]:
+    """Samples of a generated answer and of a choice, with the results beside them."""
+    place = folder / "org__name"
+    texts = ["fox", "dog"]
+    choices = [options(n, [f"Which? {n}"] * 2, texts, [-1.0, -2.0], doc={"question": f"Which? {n}"}) for n in range(3)]
+    lines(place / f"samples_quiz_{STAMP}.jsonl", choices)
+    lines(place / f"samples_sums_{STAMP}.jsonl", [sample_of_lm_eval(number) for number in range(3)])
+    results = {"results": {"sums": {"exact_match,none": 0.3}, "quiz": {"acc,none": 1.0}}, "model_name": "org/name"}
+    setting = {"configs": {"sums": {"task": "sums", "fewshot_delimiter": "\n\n", "metric_list": []}}, "n-shot": {}}
+    document(place / f"results_{STAMP}.json", {**results, **setting})
+    return [folder, place / f"samples_sums_{STAMP}.jsonl"]
+
+
+def inspect(folder: Path) -> list[Path]:
+    """A JSON log, and a zipped one with a file for each sample and their summaries."""
+    results = {"scores": [{"name": "match", "scorer": "match", "metrics": {"accuracy": {"value": 1}}}]}
+    spec = {"dataset": {"sample_ids": ["p", "q"]}, "config": {"epochs": 1}}
+    turns = [message("user", [{"type": "text", "text": "x"}]), message("assistant", "a", "generate", tool_calls=[{}])]
+    samples = [sample("p", choices=["a", "b"]), sample("q", messages=[*turns, message("tool", "x")])]
+    whole = head(eval=spec, results=results)
+    log = document(folder / "a" / "log.json", {**whole, "samples": samples})
+    packed = folder / "b" / "log.eval"
+    packed.parent.mkdir()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("header.json", json.dumps(whole))
+        file.writestr("_journal/start.json", json.dumps({"version": 2, "eval": whole["eval"], "plan": {}}))
+        file.writestr("summaries.json", json.dumps([{"id": one["id"], "epoch": 1} for one in samples]))
+        for one in samples:
+            file.writestr(f"samples/{one['id']}_epoch_1.json", json.dumps(one))
+    return [log, packed, packed]
+
+
+def garak_rows() -> list[dict[str, Any]]:
+    """A report with every type of entry."""
+    turns = [{"role": "user", "content": {"text": "a"}}, {"role": "assistant", "content": {"text": "b"}}]
+    return [
+        {"entry_type": "start_run setup", "plugins.target_name": "m", "run.eval_threshold": 0.5},
+        {"entry_type": "plugin_cache", "plugin_cache": {"probes": {"probes.dan.DUDE": {"tags": ["x"]}}}},
+        attempt("u", {"a": [0, 1]}, conversations=[{"turns": turns}]),
+        attempt("v", {"a": [0, 1], "b": [None]}, seq=1),
+        {"entry_type": "eval", "probe": "dan.DUDE", "detector": "a", "passed": 1, "total_evaluated": 2},
+        {"entry_type": "digest", "eval": {"dan": {"dan.DUDE": {"_summary": {"probe_tags": ["a"]}}}}},
+        {"entry_type": "completion"},
+    ]
+
+
+def garak(folder: Path) -> list[Path]:
+    """A report."""
+    return [lines(folder / "x.report.jsonl", garak_rows())]
+
+
+def arena_hard(folder: Path) -> list[Path]:
+    """Judgements in both forms, with questions and answers."""
+    game = {"score": "A>B", "judgment": {"answer": "[[A>B]]"}, "prompt": [{"role": "user", "content": "Which?"}]}
+    said = [{"role": "system", "content": "s"}, {"role": "assistant", "content": {"answer": "x"}}]
+    new = {"uid": "u", "model": "m", "judge": "j", "games": [game, game]}
+    old = {"question_id": "b", "games": ["[[A>B]]", None]}
+    turns = [{"content": "Old?"}]
+    lines(folder / "model_judgment" / "j" / "m.jsonl", [new, old])
+    questions = [{"uid": "u", "category": "c", "prompt": "Q?"}, {"question_id": "b", "turns": turns}]
+    lines(folder / "question.jsonl", questions)
+    answers = [{"uid": "u", "messages": said}, {"question_id": "b", "choices": [{"turns": turns}]}]
+    lines(folder / "model_answer" / "m.jsonl", answers)
+    return [folder]
+
+
+def helm(folder: Path) -> list[Path]:
+    """A run of three instances."""
+    names = ["id1", "id2", "id3"]
+    return [helm_run(folder, [helm_request(name) for name in names], [helm_stats(name, 1.0) for name in names])]
+
+
+def lighteval(folder: Path) -> list[Path]:
+    """Details in both forms."""
+    old = lighteval_details(folder / "old", [old_row(), old_row(0.0)])
+    return [old, lighteval_details(folder / "new", [new_row(), new_row(0.0)])]
+
+
+def opencompass(folder: Path) -> list[Path]:
+    """Predictions with their results."""
+    entry = {"origin_prompt": [{"role": "HUMAN", "prompt": "Hello"}], "prediction": "fox", "gold": "fox"}
+    results = {"accuracy": 50.0, "details": {"0": {"correct": True}, "1": {"correct": [True, False]}}}
+    return [opencompass_results(folder, {"0": entry, "1": {**entry, "origin_prompt": "Hello"}}, results)]
+
+
+def every_eval_ever(folder: Path) -> list[Path]:
+    """An aggregate with its samples."""
+    name = "f3a1c0de-4b2e-4c1a-9f6d-1b7e5a2c8d40"
+    asked = {"raw": "Which?", "formatted": "Question: Which?", "reference": ["fox"], "choices": ["dog", "fox"]}
+    row = {
+        **{"schema_version": "0.3.0", "evaluation_id": "lab/org_name/1", "model_id": "org/name"},
+        **{"evaluation_name": "quiz", "evaluation_result_id": "quiz/acc", "interaction_type": "single_turn"},
+        **{"input": asked, "output": {"raw": ["fox"]}, "answer_attribution": []},
+    }
+    rows = [{**row, "sample_id": f"q{n}", "evaluation": {"score": n * 5.0, "is_correct": n == 2}} for n in range(3)]
+    lines(folder / f"{name}_samples.jsonl", rows)
+    scale = {"lower_is_better": False, "min_score": 0, "max_score": 10}
+    result = {"evaluation_result_id": "quiz/acc", "evaluation_name": "quiz", "metric_config": scale}
+    result["score_details"] = {"score": 5.0}
+    document(folder / f"{name}.json", {"evaluation_results": [result], "evaluation_timestamp": "1750000000"})
+    return [folder]
+
+
+def autodetect(folder: Path) -> list[Path]:
+    """A log of two points of one task."""
+    steps = [{"key_point": "k", "prompt": f"Is {n} prime?", "answer": "a", "ref_ans": "b", "score": n} for n in (1, 7)]
+    content: dict[str, Any] = {"init_points": ["primes:a", "primes:b"], "new_points": []}
+    content |= {f"primes:{name}": {"seed_prompts": steps[:1], "steps": steps} for name in "ab"}
+    place = folder / "autodetect_math" / "result" / "autodetect_gpt35" / "primes" / "version_0" / "log.json"
+    document(place, content)
+    return [folder]
+
+
+LOGS = {
+    **{function.__name__: function for function in (lm_eval, inspect, garak, arena_hard, helm, lighteval)},
+    **{function.__name__: function for function in (opencompass, every_eval_ever, autodetect)},
+}
+"""By format."""
+
+
+def tables(folder: Path) -> list[Path]:
+    """Records with prompts and scores, in every form."""
+    rows = [{"id": f"q{n}", "prompt": f"How many? {n}", "score": n % 2, "big": 0.5} for n in range(4)]
+    frame = pl.DataFrame(rows)
+    frame.write_csv(folder / "a.csv")
+    frame.write_csv(folder / "a.tsv", separator="\t")
+    frame.with_columns(choices=[["a", "b"]] * 4).write_parquet(folder / "a.parquet")
+    more = {"choices": ["a", "b"], "answer": 1, "metric": "choice", "group": "g", "cluster": "c"}
+    lines(folder / "a.jsonl", [{**row, **more} for row in rows])
+    frame.drop("prompt").write_csv(folder / "scores.csv")
+    frame.drop("prompt").write_parquet(folder / "scores.parquet")
+    lines(folder / "scores.jsonl", frame.drop("prompt").to_dicts())
+    return sorted(folder.iterdir())
+
+
+def configurations(folder: Path) -> list[Path]:
+    """A configuration with every kind of source, as YAML by hand and as JSON."""
+    content = {
+        "model": {"name": "somewhere", "dtype": "float32"},
+        "sae": {"folder": "sae", "gate_tokens": 512, "dictionary": "d"},
+        "benchmarks": [
+            {"name": "a", "source": {"kind": "file", "path": "a.jsonl"}, "options": {"form": "cloze"}, "limit": 5},
+            {"name": "b", "source": {"kind": "log", "path": "log", "format": "helm", "fields": {"group": "g"}}},
+            {"name": "c", "source": {"kind": "hub", "path": "org/name", "split": "test"}, "policy": "exact"},
+            {"name": "d", "source": {"kind": "objects", "items": [{"prompt": "x", "score": 1}]}},
+            {"name": "e", "source": {"kind": "reasoning_gym", "family": "chain_sum", "difficulty": {"max_terms": 3}}},
+        ],
+        "scores": [{"kind": "table", "path": "scores.csv"}],
+        "evidence": {"q": 0.1},
+        "generation": {"temperature": 0.0, "seed": 3},
+        "span": "question",
+    }
+    document(folder / "a.json", content)
+    text = "# A run\nmodel: &m {name: somewhere, dtype: float32}\nsae: {folder: sae}\nbenchmarks:\n"
+    text += "  - name: a\n    source: {kind: file, path: a.jsonl}\n    policy: choice\n    limit: 0x10\n"
+    (folder / "a.yaml").write_text(text + "near_repeats: true\nbatch_tokens: 256\nspan: question\n")
+    return [folder / "a.json", folder / "a.yaml"]
+
+
+def taxonomies(folder: Path) -> list[Path]:
+    """Lists in every form, a log of AutoDetect and a report of garak."""
+    rows: list[dict[str, Any]] = [
+        {"id": "a", "description": "adding fractions", "domain": "maths", "category": "arithmetic", "score": 3.5},
+        {"id": 7, "description": "rhymes", "domain": "language", "score": None, "tags": ["verse"]},
+        {"tag": "b", "label": "sums", "examples": ["1 + 1?", {"prompt": "2 + 2?", "score": 1}], "score": 2},
+    ]
+    document(folder / "list.json", rows)
+    lines(folder / "list.jsonl", rows)
+    (folder / "list.csv").write_text("id,description,domain,score\na,adding fractions,maths,3.5\n7,rhymes,,\n")
+    text = "- &one {id: a, description: adding fractions, domain: maths, score: 3.5, when: 2026-01-01}\n"
+    (folder / "list.yaml").write_text(
+        text + "- id: 7\n  description: rhymes\n  tags: [verse, 0x10, 1e3]\n  more: *one\n"
+    )
+    autodetect(folder / "logs")
+    report = lines(folder / "garak" / "x.report.jsonl", garak_rows())
+    forms = [folder / f"list.{form}" for form in ("json", "jsonl", "csv", "yaml")]
+    return [*forms, folder / "logs", folder / "garak", report]
+
+
+def labels(folder: Path) -> list[Path]:
+    """Labels in every form."""
+    rows = [
+        {"modelId": "gpt2-small", "layer": "5-res-jb", "index": str(n), "description": f"label {n}"} for n in (1, 2)
+    ]
+    packed = gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode())
+    for name in ("explanations", "features"):
+        (folder / "export" / name).mkdir(parents=True)
+        (folder / "export" / name / "batch-0.jsonl.gz").write_bytes(packed)
+    lines(
+        folder / "export" / "source.jsonl",
+        [{"modelId": "gpt2-small", "id": "5-res-jb", "saelensConfig": {"d_sae": 300}}],
+    )
+    for number in (3, 40):
+        file = folder / "delphi" / "explanations" / f"layers.5_latent{number}.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(f"label {number}"))
+        answers = [{"activating": n % 2 == 0, "prediction": n % 3 == 0} for n in range(6)]
+        document(folder / "delphi" / "scores" / "detection" / file.name, answers)
+    document(folder / "delphi" / "run_config.json", {"explainer_model": "maker/name"})
+    document(folder / "a.json", {"1": "one", "2": None, "3": ["three", "3"]})
+    table = [{"concept": n, "label": f"label {n}", "detection": 0.9, "explainer": "me"} for n in range(3)]
+    document(folder / "b.json", table)
+    lines(folder / "c.jsonl", table)
+    (folder / "c.jsonl.gz").write_bytes(packed)
+    pl.DataFrame(table).write_csv(folder / "d.csv")
+    pl.DataFrame(table).write_parquet(folder / "d.parquet")
+    files = [folder / name for name in ("a.json", "b.json", "c.jsonl", "c.jsonl.gz", "d.csv", "d.parquet")]
+    return [folder / "export", folder / "delphi", *files]
+
+
+def saes(folder: Path) -> list[Path]:
+    """An SAE that is read without SAELens, and one with it, both with reference statistics."""
+    from competency_gaps.sae.reference import SURFACE, Reference
+    from sae_helpers import build
+
+    plain = save_tiny_sae(folder / "plain", hook="blocks.2.hook_resid_post")
+    topk = build("topk", folder / "topk")
+    some = np.full(LATENTS, 0.1)
+    surface = {**dict.fromkeys(SURFACE, some), "lexical_share": some}
+    for sae in (plain, topk):
+        own = Reference(some, some / 10, some, some, some, some, some, **surface, token=["a", None] * (LATENTS // 2))
+        own.write(sae / REFERENCE)
+    return [plain, topk]
+
+
+def run(folder: Path) -> list[Path]:
+    """A finished run with what other commands add to it."""
+    (folder / "made").mkdir()
+    with patch.object(explorer_runs, "HUGE", 2_000):
+        made = explorer_runs.hostile_run(folder / "made")
+    explorer_extras.with_extras(made, folder)
+    seal_dictionary(folder / "dictionary")
+    shutil.rmtree(folder / "made")
+    return [folder / "run"]
+
+
+def dictionary(folder: Path) -> list[Path]:
+    """A dictionary with labels, themes, exemplars, promoted tokens and similar concepts."""
+    run(folder)
+    return [folder / "dictionary"]

@@ -1,0 +1,58 @@
+"""Content that once ended in another error than one of this package's."""
+
+from __future__ import annotations
+
+import pytest
+from fuzz_samples import autodetect, garak_rows, lines
+from garak_log_helpers import attempt
+from log_reading import sample as sample_of_lm_eval
+
+from competency_gaps.config import BenchmarkConfig
+from competency_gaps.config.load import read_yaml
+from competency_gaps.errors import MESSAGE_LIMIT, UserError
+from competency_gaps.harnesses.lm_eval.policy import scalar
+from competency_gaps.harnesses.logs import find_parts
+from competency_gaps.harnesses.scores import read_score_table
+from competency_gaps.matching import read_taxonomy
+from competency_gaps.stages.load import load_benchmark
+
+HUGE = 10**400
+"""A whole number in JSON that no float holds."""
+
+
+def loaded(path, **source):
+    (part,) = find_parts(path)
+    kind = {"kind": "log", "path": str(path), "format": part.format, **source}
+    return load_benchmark(BenchmarkConfig(name="x", source=kind))
+
+
+def test_numbers_beyond_floats_are_no_scores(tmp_path):
+    rows = [sample_of_lm_eval(0), sample_of_lm_eval(1, exact_match=HUGE, resps=[[[HUGE, "False"]]])]
+    read = loaded(lines(tmp_path / "samples_sums_2026-11-24T10-00-00.000001.jsonl", rows))
+    assert [item.score for item in read.items] == [0.0, None]
+    report = lines(tmp_path / "x.report.jsonl", [*garak_rows(), attempt("w", {"a": [HUGE, 0]}, seq=2)])
+    assert len(loaded(report).items) == 3
+    assert scalar(HUGE) is None
+    file = lines(tmp_path / "a.jsonl", [{"prompt": "x", "score": HUGE}])
+    with pytest.raises(UserError, match="is not a number"):
+        load_benchmark(BenchmarkConfig(name="x", source={"kind": "file", "path": str(file)}, policy="imported"))
+    autodetect(tmp_path / "points")
+    (log,) = (tmp_path / "points").rglob("log.json")
+    log.write_text(log.read_text().replace('"score": 7', f'"score": {HUGE}'))
+    assert all(entry.score is None or entry.score == 1 for entry in read_taxonomy(log).entries)
+
+
+@pytest.mark.parametrize("content", [b"a: \xff", b"[" * 50_000, b"a: 2026-99-99", b"a: " + b"9" * 5000])
+def test_a_configuration_that_is_no_yaml(tmp_path, content):
+    path = tmp_path / "a.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="is not valid YAML"):
+        read_yaml(path)
+
+
+def test_a_message_does_not_repeat_a_whole_file(tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text("id,m\na," + "x" * 50_000 + "\n")
+    with pytest.raises(UserError, match="is no number") as raised:
+        list(read_score_table(path))
+    assert len(str(raised.value)) < MESSAGE_LIMIT + 50

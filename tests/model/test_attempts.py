@@ -1,0 +1,181 @@
+"""A batch that fails is halved until the row at fault is alone; what is no row's fault stops everything."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from competency_gaps.errors import MachineError, UserError
+from competency_gaps.items.remark import Remark
+from competency_gaps.model.attempts import OUT_OF_MEMORY, Attempts
+from competency_gaps.model.forward import OutOfMemoryError, ran_out_of_memory
+
+LENGTHS = [7, 3, 9, 1, 5, 5, 8, 2, 6, 4]
+
+
+class Model:
+    """Squares numbers, fails on some, and fits only so many numbers x lengths at once."""
+
+    def __init__(self, *, bad=(), error=ValueError, fits=10**9, memory_error=torch.OutOfMemoryError):
+        self.bad, self.error, self.fits, self.memory_error = set(bad), error, fits, memory_error
+        self.sizes: list[int] = []
+
+    def __call__(self, rows: np.ndarray) -> list[int]:
+        self.sizes.append(len(rows) * max(LENGTHS[row] for row in rows))
+        if self.sizes[-1] > self.fits:
+            raise self.memory_error("no room")
+        if self.bad & set(rows.tolist()):
+            raise self.error("cannot read <U+202E>\u202e\nthe rest")
+        return [int(row) ** 2 for row in rows]
+
+
+def results(model, budget=40, attempts=None) -> dict:
+    by_row: dict = {}
+    for rows, made in (attempts or Attempts()).batches("squares", LENGTHS, budget, model):
+        for row, value in zip(rows.tolist(), made, strict=True):
+            assert row not in by_row
+            by_row[row] = value
+    assert sorted(by_row) == list(range(len(LENGTHS)))
+    return by_row
+
+
+@pytest.mark.parametrize("bad", [(), (2,), (4, 5), (0, 3, 7), tuple(range(1, 10))])
+@pytest.mark.parametrize("budget", [1, 40, 1000])
+def test_only_rows_that_fail_alone_are_lacking(bad, budget):
+    attempts = Attempts()
+    results(Model(), budget, attempts)  # it succeeded once, so no number of failures is the model's
+    made = results(Model(bad=bad), budget, attempts)
+    lacking = {row: value for row, value in made.items() if isinstance(value, Remark)}
+    assert set(lacking) == set(bad)
+    assert all(made[row] == row**2 for row in made if row not in lacking)
+    for value in lacking.values():
+        assert str(value) == "the model fails on it: ValueError: cannot read <U+202E><U+202E>"
+        assert str(value.withheld()) == "the model fails on it"
+
+
+def test_a_row_among_many_costs_few_passes():
+    whole, model = Model(), Model(bad=[2])
+    results(whole, 10**6)
+    results(model, 10**6)
+    assert (len(whole.sizes), len(model.sizes)) == (1, 9), "two for each of four halvings, less than one per row"
+
+
+@pytest.mark.parametrize("fits", [3, 8, 20, 10**9])
+def test_memory(fits, caplog):
+    model = Model(fits=fits)
+    with caplog.at_level(logging.WARNING):
+        made = results(model)
+    assert {row for row, value in made.items() if value == OUT_OF_MEMORY} == {
+        row for row, length in enumerate(LENGTHS) if length > fits
+    }
+    assert all(made[row] in (row**2, OUT_OF_MEMORY) for row in made)
+    warnings = [record.getMessage() for record in caplog.records]
+    assert len(warnings) == (fits < 40)
+    assert all("4 x 9 tokens" in text and "lower than 40" in text for text in warnings)
+
+
+def test_once_memory_ran_out_batches_as_large_are_not_tried_again():
+    model = Model(fits=20)
+    results(model)
+    assert [size for size in model.sizes if size > 20] == [36]
+
+
+def test_a_warning_comes_once_in_a_run(caplog):
+    attempts = Attempts()
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            results(Model(fits=20), attempts=attempts)
+    assert len(caplog.records) == 1
+
+
+def test_what_is_no_failure_of_a_row_is_not_swallowed():
+    for error in (UserError, MachineError, KeyboardInterrupt, SystemExit):
+        with pytest.raises(error):
+            results(Model(bad=[2], error=error))
+    with pytest.raises(MachineError, match=r"the device fails: RuntimeError: CUDA error: device-side assert"):
+        results(Model(fits=20, memory_error=lambda _: RuntimeError("CUDA error: device-side assert triggered")))
+
+
+def test_a_model_that_also_fails_on_the_shortest_is_at_fault():
+    with pytest.raises(
+        UserError, match=r"fails on 4 inputs, read one by one, the shortest.*ValueError: cannot"
+    ) as caught:
+        results(Model(bad=range(10)))
+    assert isinstance(caught.value.__cause__, ValueError)
+    attempts = Attempts()
+    list(attempts.batches("another kind", LENGTHS, 40, Model()))
+    with pytest.raises(UserError, match="fails on 4 inputs"):
+        results(Model(bad=range(10)), attempts=attempts)
+
+
+@pytest.mark.parametrize("bad", [(2, 6, 0), (2, 6, 0, 8, 4, 5, 9, 1, 7)])
+def test_however_many_fail_first_what_the_others_show_decides(bad):
+    """As where the longest inputs are too long for the model, in whatever part of a run."""
+    made = results(Model(bad=bad))
+    assert {row for row, value in made.items() if isinstance(value, Remark)} == set(bad)
+
+
+def test_what_is_left_of_a_stopped_run_may_all_be_bad():
+    attempts = Attempts()
+    for _ in range(5):
+        ((_, made),) = attempts.batches("squares", [1], 40, Model(bad=[0]))
+        assert [value.code for value in made] == ["model_failed"]
+
+
+def test_a_shortest_input_that_does_not_fit_decides_nothing():
+    def run(rows: np.ndarray) -> list[int]:
+        raise (MemoryError if rows.tolist() == [3] else ValueError)("no")
+
+    with pytest.raises(UserError, match="fails on 5 inputs"):  # the next shortest decides
+        list(Attempts().batches("squares", LENGTHS, 40, run))
+
+
+def test_what_running_out_of_memory_looks_like():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 50, dtype=torch.uint8)
+    known = [
+        caught.value,
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 17 bytes."),
+        RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        MemoryError(),
+        OutOfMemoryError("memory ran out"),
+    ]
+    assert all(map(ran_out_of_memory, known))
+    assert not any(map(ran_out_of_memory, [RuntimeError("index out of range"), ValueError("out of memory")]))
+
+
+def test_what_was_too_large_for_memory_is_not_tried_again():
+    attempts, model = Attempts(), Model(fits=20)
+
+    def too_large():
+        return sum(size > 20 for size in model.sizes)
+
+    results(model, 1000, attempts)
+    first = too_large()
+    assert first > 0
+    results(model, 1000, attempts)
+    assert too_large() == first
+    list(attempts.batches("another kind", LENGTHS, 1000, model))  # of which nothing is known yet
+    assert too_large() > first
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA error: an illegal memory access was encountered",
+        "CUDA error: device-side assert triggered",
+        "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx`",
+        "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED",
+        "HIP error: unspecified launch failure",
+    ],
+)
+def test_a_fault_of_the_device_is_no_items_fault(words):
+    attempts = Attempts()
+    results(Model(), attempts=attempts)
+    with pytest.raises(MachineError, match="the device fails"):
+        results(Model(bad=[2], error=lambda _: RuntimeError(words)), attempts=attempts)

@@ -1,0 +1,347 @@
+"""What was damaged in a finished run is said, by its name; the same command makes it again from the shards."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import random
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import competency_gaps
+from competency_gaps import change, checked
+from competency_gaps.activations import checked_array
+from competency_gaps.activations.by_concept import ByConcept, write_by_concept
+from competency_gaps.activations.store import CasStore
+from competency_gaps.errors import UserError
+from competency_gaps.runs import files
+from competency_gaps.runs.manifest import BY_CONCEPT, FILE, read_manifest, set_aside
+from competency_gaps.runs.scores import read_scores
+from core_helpers import ROOT, assert_same_run, seal
+
+TABLES = ("items", "concepts", "concept_benchmarks", "benchmarks", "overlap", "findings", "tokens")
+
+
+@pytest.fixture
+def folder(tiny_run, tmp_path) -> Path:
+    return Path(shutil.copytree(tiny_run.path, tmp_path / "run"))
+
+
+def flip(path: Path, place: float = 0.5) -> None:
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 1
+    path.write_bytes(content)
+
+
+def scores(run, **models: float) -> pl.DataFrame:
+    columns = [pl.lit(value).alias(name) for name, value in models.items()]
+    return run.items.select("benchmark", pl.col("item_id").alias("id"), *columns)
+
+
+def test_the_manifest_has_the_sha256_and_size_of_every_table(tiny_run):
+    known = tiny_run.manifest["files"]
+    names = {path.name for path in tiny_run.path.glob("*.parquet")}
+    assert {f"{name}.parquet" for name in TABLES} <= names and set(known) == {*names, BY_CONCEPT}
+    for name, entry in known.items():
+        content = (tiny_run.path / name).read_bytes()
+        assert entry == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        (flip, "is damaged: its content does not match its checksum"),
+        (lambda path: flip(path, 0.99), "is damaged: its content"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-9]), "is damaged: it is cut off"),
+        (lambda path: path.write_bytes(path.read_bytes() + b"\0"), "is damaged: it is longer"),
+        (lambda path: path.unlink(), "is missing"),
+    ],
+)
+def test_a_damaged_table_is_named_when_it_is_read_and_nothing_else_is_lost(folder, how, says):
+    for name in TABLES:
+        path = folder / f"{name}.parquet"
+        whole = path.read_bytes()
+        how(path)
+        run = competency_gaps.open_run(folder)
+        for other in TABLES:
+            if other == name:
+                with pytest.raises(UserError) as error:
+                    run.scan(other)
+                assert str(path) in str(error.value) and says in str(error.value)
+                assert ("cgaps findings" if name == "findings" else "the command that made the run") in str(error.value)
+            else:
+                assert run.scan(other).collect().columns
+        path.write_bytes(whole)
+
+
+def test_the_same_command_makes_all_of_it_again(folder, tiny_config, tiny_run):
+    for name in ("concepts", "benchmarks", "findings"):
+        flip(folder / f"{name}.parquet")
+    for name in ("items", "overlap", "tokens"):
+        (folder / f"{name}.parquet").unlink()
+    flip(folder / "activations" / "by-concept" / "cas.npy", 0.9)
+    flip(folder / FILE, 0.3)
+    with pytest.raises(UserError, match=r"manifest\.json is damaged.*Run 'cgaps run'"):
+        competency_gaps.open_run(folder)
+    run = competency_gaps.run(tiny_config, folder)
+    assert_same_run(run, tiny_run)
+    assert run.findings.equals(tiny_run.findings) and run.scan("tokens").collect().height
+
+
+def test_a_flipped_bit_of_the_manifest_never_goes_unnoticed(folder):
+    path, whole, content = folder / FILE, (folder / FILE).read_bytes(), read_manifest(folder)
+    rng = np.random.default_rng(0)
+    noticed = 0
+    for place in rng.integers(0, len(whole), 300):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << rng.integers(8))]) + whole[place + 1 :])
+        try:
+            held = read_manifest(folder)
+        except UserError as error:
+            assert str(path) in str(error)
+            noticed += 1
+        else:
+            assert held == content
+    assert noticed > 250
+
+
+def test_a_table_of_another_run_is_not_mixed_in(folder, tiny_run):
+    shutil.copy(folder / "tokens.parquet", folder / "themes.parquet")
+    with pytest.raises(UserError, match=r"themes\.parquet is not of this run"):
+        _ = competency_gaps.open_run(folder).themes
+    opened = competency_gaps.open_run(folder)
+    tiny_run.concepts.with_columns(label=pl.lit("new")).write_parquet(folder / "concepts.parquet")
+    seal(folder)
+    with pytest.raises(UserError, match=r"concepts\.parquet changed since the run was opened: open it again"):
+        _ = opened.concepts
+    assert set(competency_gaps.open_run(folder).concepts["label"]) == {"new"}
+
+
+def test_a_table_is_hashed_once_however_often_it_is_read(folder, monkeypatch):
+    for path in folder.glob("*.parquet"):  # a checksum is kept once the file is old enough for its time to tell changes
+        path.rename(path.with_suffix(".old"))
+        path.with_suffix(".old").rename(path)
+    monkeypatch.setattr(checked, "_SETTLED", -(10**12))
+    hashed, real = [], checked.sha256
+    monkeypatch.setattr(checked, "sha256", lambda path: hashed.append(path.name) or real(path))
+    for _ in range(3):
+        run = competency_gaps.open_run(folder)
+        _ = run.items, run.scan("items").select("score").collect(), run.scan("concepts").collect()
+    assert sorted(hashed) == ["concepts.parquet", "items.parquet"]
+    flip(folder / "items.parquet")
+    with pytest.raises(UserError, match="does not match"):
+        _ = competency_gaps.open_run(folder).items
+
+
+@pytest.mark.parametrize("lacking", ["files", "checksum"])
+def test_a_manifest_without_checksums_is_refused(folder, lacking):
+    held = json.loads((folder / FILE).read_text())
+    del held[lacking]
+    if lacking == "files":
+        checked.write_document(folder / FILE, held)
+    else:
+        (folder / FILE).write_text(json.dumps(held))
+    with pytest.raises(UserError, match=r"manifest\.json is damaged"):
+        competency_gaps.open_run(folder)
+
+
+def test_arrays_without_checksums_are_not_read(folder):
+    (folder / BY_CONCEPT).unlink()
+    with pytest.raises(UserError, match=r"checks\.json is missing"):
+        _ = competency_gaps.open_run(folder).by_concept
+
+
+def test_arrays_by_concept_are_compared_block_by_block(tiny_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(checked_array, "BLOCK", 256)
+    store = tiny_run._store
+    names = [name for entry in tiny_run.manifest["benchmarks"] for name in entry["shards"]]
+    blocks = [(0, store.read(names[0]))]
+    for array in ("start", "item", "cas", "peak"):
+        write_by_concept(tmp_path, lambda: blocks, tiny_run.width)
+        path = tmp_path / "by-concept" / f"{array}.npy"
+        size, whole = path.stat().st_size, path.read_bytes()
+        truth = ByConcept(tmp_path).columns(0, tiny_run.width)
+        seen = set()
+        for place in range(0, size, max(1, size // 10)):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+            bad = 0
+            for concept in range(tiny_run.width):
+                try:
+                    column = ByConcept(tmp_path).column(concept)
+                except UserError as error:
+                    assert str(path) in str(error) and "checksum" in str(error)
+                    bad += 1
+                else:
+                    first = int(np.concatenate([[0], np.cumsum(ByConcept(tmp_path).support)])[concept])
+                    rows = slice(first, first + len(column.item))
+                    assert all(np.array_equal(own, part[rows]) for own, part in zip(column, truth, strict=True))
+            seen.add(bad)
+        # What is not read is not compared: one bad block leaves the concepts of others readable, but for the header.
+        assert 0 not in seen
+        assert array == "start" or min(seen) < tiny_run.width == max(seen)
+        path.write_bytes(whole[:-1])
+        with pytest.raises(UserError, match=f"{array}.npy is missing or damaged"):
+            ByConcept(tmp_path).columns(0, tiny_run.width)
+
+
+@pytest.mark.parametrize("made", [np.zeros(()), np.zeros(3), np.zeros((3, 2), np.float32)])
+def test_an_array_of_another_kind_is_refused(tmp_path, made):
+    path = tmp_path / "cas.npy"
+    np.save(path, made)
+    with pytest.raises(UserError, match="missing or damaged: it is an array of"):
+        checked_array.CheckedArray(path, checked_array.checks_of(path), np.float32)
+
+
+def test_no_memory_is_taken_for_what_an_array_says_of_itself(tmp_path):
+    path = tmp_path / "cas.npy"
+    np.save(path, np.zeros(1, np.float32))
+    path.write_bytes(path.read_bytes().replace(b"(1,), }             ", b"(99999999999999,), }"))
+    assert b"99999999999999" in path.read_bytes()
+    with pytest.raises(UserError, match="missing or damaged: it is an array of"):
+        checked_array.CheckedArray(path, checked_array.checks_of(path), np.float32)
+
+
+def test_every_bit_of_a_shard_counts(folder, tiny_run):
+    """Whichever tensor, or the header, is damaged: an item's row is right, or the shard is named."""
+    path = sorted((folder / "activations").glob("b000-*.safetensors"))[0]
+    whole, rng = path.read_bytes(), np.random.default_rng(1)
+    rows = np.flatnonzero(tiny_run.item_rows.counts)[:40:8].tolist()
+    refused = 0
+    for place in [*rng.integers(0, len(whole), 60), *range(8, 400, 40)]:
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << rng.integers(8))]) + whole[place + 1 :])
+        run = competency_gaps.open_run(folder)
+        for row in rows:
+            try:
+                own = run.item_rows.row(row)
+            except UserError as error:
+                assert path.name in str(error)
+                refused += 1
+            else:
+                truth = tiny_run.item_rows.row(row)
+                assert all(np.array_equal(a, b) for a, b in zip(own, truth, strict=True))
+        with pytest.raises(UserError, match=path.name):
+            run.cas("quiz")
+    assert refused > 100
+    path.write_bytes(whole)
+    path.with_suffix(".json").unlink()
+    with pytest.raises(UserError, match=r"b000-0000.* is missing or damaged"):
+        competency_gaps.open_run(folder).cas("quiz")
+
+
+def test_a_shard_of_more_concepts_than_the_sae_has_is_refused(tiny_run):
+    name = tiny_run.manifest["benchmarks"][0]["shards"][0]
+    with pytest.raises(UserError, match=f"{name}.safetensors is damaged: "):
+        CasStore(tiny_run.path / "activations", 3).read(name)
+
+
+def test_items_that_no_shard_has_are_not_taken_for_excluded_ones(folder):
+    held = json.loads((folder / FILE).read_text())
+    held["benchmarks"][0]["shards"].pop()
+    (folder / FILE).write_text(json.dumps(held))
+    seal(folder)
+    with pytest.raises(UserError, match="lack items of the run: the run is damaged"):
+        _ = competency_gaps.open_run(folder).item_rows
+
+
+def test_commands_that_change_a_run_keep_its_checksums(folder, tmp_path):
+    run = competency_gaps.open_run(folder)
+    run.add_scores(scores(run, one=0.5))
+    run.add_scores(scores(run, two=1.0))
+    run.make_findings()
+    assert read_scores(folder)["model"].unique().sort().to_list() == ["one", "two"]
+    opened = competency_gaps.open_run(folder)
+    assert opened.findings.equals(run.findings) and opened.models.height == 3
+    flip(folder / "scores.parquet")
+    with pytest.raises(UserError, match=r"scores\.parquet is damaged.*add the scores anew"):
+        _ = competency_gaps.open_run(folder).models
+    with pytest.raises(UserError, match=r"scores\.parquet is damaged"):
+        competency_gaps.open_run(folder).add_scores(scores(run, three=0.0))
+
+
+def test_damaged_scores_are_not_carried_into_a_run_that_is_made_again(folder, tiny_config):
+    run = competency_gaps.open_run(folder)
+    run.add_scores(scores(run, one=0.5))
+    flip(folder / "scores.parquet")
+    with pytest.raises(UserError, match=r"scores\.parquet is damaged"):
+        competency_gaps.run(tiny_config, folder)
+    assert competency_gaps.open_run(folder).items.height, "nothing was touched"
+    (folder / "scores.parquet").unlink()
+    again = competency_gaps.run(tiny_config, folder)
+    assert again.models.height == 1
+    again.add_scores(scores(again, one=0.5))
+    set_aside(folder)  # killed while the tables were made anew
+    flip(folder / "scores.parquet")
+    with pytest.raises(UserError, match=r"scores\.parquet is damaged"):
+        competency_gaps.run(tiny_config, folder)
+    flip(folder / "scores.parquet")
+    assert competency_gaps.run(tiny_config, folder).models.height == 2, "they stay with the run"
+
+
+def test_killed_between_the_table_and_the_manifest_a_run_is_whole(folder, monkeypatch):
+    run = competency_gaps.open_run(folder)
+    run.add_scores(scores(run, one=0.5))
+    with monkeypatch.context() as patch:
+        # A kill right after the table took its place: what should follow does not happen.
+        patch.setattr(change, "write_document", killed_on("manifest.json", change.write_document))
+        with pytest.raises(SystemExit):
+            run.add_scores(scores(run, two=1.0))
+    assert json.loads((folder / FILE).read_text())["files"]["scores.parquet"]["sha256"] != checked.digest(
+        folder / "scores.parquet"
+    )
+    assert read_scores(folder)["model"].unique().sort().to_list() == ["one", "two"]
+    assert competency_gaps.open_run(folder).models.height == 3
+    assert not list(folder.glob(".*"))
+
+
+def killed_on(name: str, real):
+    def write(path, content):
+        if path.name == name:
+            raise SystemExit
+        return real(path, content)
+
+    return write
+
+
+def test_documents_of_other_commands_are_compared_as_well(folder):
+    competency_gaps.open_run(folder).robustness()
+    path = folder / "robustness.json"
+    text = path.read_text()
+    path.write_text(text.replace('"seed": 0', '"seed": 1'))
+    with pytest.raises(UserError, match=r"robustness\.json is damaged: .*checksum"):
+        competency_gaps.open_run(folder).report()
+    path.write_text(text[:50])
+    with pytest.raises(UserError, match=r"robustness\.json is damaged.*cgaps robustness"):
+        competency_gaps.open_run(folder).report()
+    path.write_text(json.dumps(json.loads(text)))
+    competency_gaps.open_run(folder).report()
+
+
+@pytest.fixture(scope="module")
+def damage():
+    spec = importlib.util.spec_from_file_location("damage", ROOT / "validation" / "damage.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["damage"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def some(damage, folder, work, count=10):
+    """A few trials, of the questions that take least."""
+    quick = {name: damage.QUESTIONS[name] for name in ("tables", "activations", "concepts")}
+    left = iter(range(count))
+    return damage.trials(folder, None, work, quick, random.Random(1), lambda: next(left, None) is not None)
+
+
+def test_random_damage_is_said(damage, tiny_run, tmp_path, monkeypatch):
+    counts, faults = some(damage, tiny_run.path, tmp_path / "a")
+    assert not faults and counts["trials"] == 10 and counts["refused"] > 5
+    # The test sees what is not said.
+    monkeypatch.setattr(files, "fault_of", lambda path, entry: None)
+    monkeypatch.setattr(checked_array.CheckedArray, "_compare", lambda self, first, last: None)
+    monkeypatch.setattr("competency_gaps.shards.ShardFolder.check", lambda self, name: self.path(name))
+    assert some(damage, tiny_run.path, tmp_path / "b")[1]

@@ -1,0 +1,212 @@
+"""Parts of a run, joined, are the run; so are runs over different benchmarks; what is lacking is named."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+
+import polars as pl
+import pytest
+
+import competency_gaps as cg
+from competency_gaps.activations.extract import Extractor
+from competency_gaps.errors import UserError
+from competency_gaps.model.attempts import OUT_OF_MEMORY
+from competency_gaps.runs.part import FILE, Part, parse_part, read_part, write_part
+from competency_gaps.stages import reading, shard_plan
+from competency_gaps.stages.extraction import ShardReader
+from core_helpers import assert_same_run, command
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    make_small(monkeypatch)
+
+
+def make_small(patch) -> None:
+    for name in ("SHARD_ITEMS", "GENERATED_ITEMS"):
+        patch.setattr(shard_plan, name, 8)
+
+
+@pytest.fixture(scope="module")
+def config(tiny_config):
+    quiz, sums = tiny_config["benchmarks"]
+    told = {**sums, "name": "told", "policy": "none", "options": {"max_new_tokens": 4}, "limit": 10}
+    forced = {**tiny_config["sae"], "force": True}  # a sample of one of the benchmarks alone is too small for it
+    return {**tiny_config, "sae": forced, "benchmarks": [quiz, sums, told], "generation": {"temperature": 0.9}}
+
+
+@pytest.fixture(scope="module")
+def straight(config, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        make_small(patch)
+        return cg.run(config, tmp_path_factory.mktemp("straight") / "run")
+
+
+@pytest.fixture(scope="module")
+def parts(config, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("parts")
+    with pytest.MonkeyPatch.context() as patch:
+        make_small(patch)
+        for number in (1, 2, 3):
+            cg.make_part(config, folder / str(number), (number, 3))
+    return [folder / str(number) for number in (1, 2, 3)]
+
+
+def never(*arguments, **options):
+    raise AssertionError("nothing is read again")
+
+
+def test_parts_joined_are_the_run(parts, straight, tmp_path, monkeypatch):
+    for folder in parts:
+        assert not (folder / "manifest.json").exists() and not (folder / "items.parquet").exists()
+    monkeypatch.setattr(ShardReader, "read", never)
+    monkeypatch.setattr(Extractor, "rows", never)
+    joined = cg.merge(parts[::-1], tmp_path / "run")
+    assert_same_run(joined, straight)
+    assert joined.manifest["gate"] == straight.manifest["gate"]
+    assert_same_run(cg.merge(parts, tmp_path / "run"), straight)
+
+
+def test_items_on_which_memory_ran_out_are_joined_as_they_are(parts, straight, tmp_path, monkeypatch):
+    """A process of its own would read them again; joining reads nothing."""
+    monkeypatch.setattr(ShardReader, "read", never)
+    monkeypatch.setattr(reading, "unreadable", lambda table: [OUT_OF_MEMORY])
+    assert_same_run(cg.merge(parts, tmp_path / "run"), straight)
+
+
+def test_each_shard_is_in_one_part(parts):
+    records = [json.loads((folder / FILE).read_text()) for folder in parts]
+    held = [{path.stem for path in (folder / "responses").glob("*.parquet")} for folder in parts]
+    assert sorted(name for names in held for name in names) == sorted(records[0]["shards"])
+    assert max(map(len, held)) - min(map(len, held)) <= 1
+
+
+def test_a_missing_part_is_named(parts, tmp_path):
+    with pytest.raises(UserError, match="of the run's parts, 2/3 is missing"):
+        cg.merge([parts[0], parts[2]], tmp_path / "run")
+    with pytest.raises(UserError, match="each once"):
+        cg.merge([parts[0], parts[0]], tmp_path / "run")
+    assert not (tmp_path / "run" / "manifest.json").exists()
+
+
+def test_a_part_from_a_stranger_names_no_file_outside_and_takes_no_memory(parts, tmp_path):
+    part = shutil.copytree(parts[0], tmp_path / "1")
+    record = read_part(part)
+    write_part(part, dataclasses.replace(record, part=Part(1, 10**12)))
+    with pytest.raises(UserError, match=r"parts, 2/1000000000000, .* and 999,999,999,993 more are missing"):
+        cg.merge([part], tmp_path / "run")
+    write_part(part, dataclasses.replace(record, shards=[*record.shards, "../../outside"]))
+    with pytest.raises(UserError, match=r"part\.json is damaged: it names a shard"):
+        cg.merge([part, *parts[1:]], tmp_path / "run")
+
+
+def test_a_part_may_go_on_with_smaller_batches(config, parts, straight, tmp_path):
+    cg.make_part({**config, "batch_tokens": 100}, tmp_path / "2", (2, 3))
+    joined = cg.merge([parts[0], tmp_path / "2", parts[2]], tmp_path / "run")
+    kept = ["benchmark", "item_id", "excluded", "n_span_tokens"]
+    assert (
+        joined.items.filter(pl.col("benchmark") != "told")
+        .select(kept)
+        .equals(straight.items.filter(pl.col("benchmark") != "told").select(kept))
+    )
+
+
+def test_a_missing_shard_is_named_and_its_part_reads_it_again(config, parts, straight, tmp_path):
+    part = tmp_path / "2"
+    cg.make_part(config, part, (2, 3))
+    shard = sorted((part / "activations").glob("*.safetensors"))[0]
+    shard.unlink()
+    given = [parts[0], part, parts[2]]
+    with pytest.raises(UserError, match=f"missing or damaged: .*{shard.name}"):
+        cg.merge(given, tmp_path / "run")
+    cg.make_part(config, part, (2, 3))
+    assert_same_run(cg.merge(given, tmp_path / "run"), straight)
+
+
+def test_a_damaged_shard_is_named(config, parts, tmp_path):
+    part = tmp_path / "3"
+    cg.make_part(config, part, (3, 3))
+    shard = sorted((part / "responses").glob("*.parquet"))[0]
+    shard.write_bytes(shard.read_bytes()[:-1] + b"?")
+    with pytest.raises(UserError, match=f"missing or damaged: {shard.stem}"):
+        cg.merge([*parts[:2], part], tmp_path / "run")
+
+
+def test_parts_of_another_run_are_refused(config, parts, tmp_path):
+    other = {**config, "generation": {"temperature": 0.5}}
+    cg.make_part(other, tmp_path / "other", (3, 3))
+    with pytest.raises(UserError, match=r"part of another run.*generation.temperature"):
+        cg.merge([*parts[:2], tmp_path / "other"], tmp_path / "run")
+    cg.make_part(config, tmp_path / "half", (1, 2))
+    with pytest.raises(UserError, match="is part 1/2"):
+        cg.merge([*parts, tmp_path / "half"], tmp_path / "run")
+    with pytest.raises(UserError, match="holds part 1/2, not 2/2"):
+        cg.make_part(config, tmp_path / "half", (2, 2))
+
+
+def test_an_unfinished_part_is_refused(config, parts, tmp_path, monkeypatch):
+    calls = []
+    whole = ShardReader.read
+
+    def stops(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return whole(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ShardReader, "read", stops)
+        with pytest.raises(KeyboardInterrupt):
+            cg.make_part(config, tmp_path / "1", (1, 3))
+    with pytest.raises(UserError, match="neither a finished part"):
+        cg.merge([tmp_path / "1", *parts[1:]], tmp_path / "run")
+
+
+def test_a_part_is_an_unfinished_run(config, straight, tmp_path):
+    cg.make_part(config, tmp_path / "run", (1, 4))
+    with pytest.raises(UserError, match="not finished"):
+        cg.open_run(tmp_path / "run")
+    assert_same_run(cg.run(config, tmp_path / "run"), straight)
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/3", "1/0", "-1/3", "1/3/3", ""])
+def test_parts_that_there_are_not(text):
+    with pytest.raises(UserError, match="expected"):
+        parse_part(text)
+    assert parse_part("2/3") == Part(2, 3)
+
+
+def test_runs_over_different_benchmarks_are_joined(config, straight, tmp_path, monkeypatch):
+    quiz, sums, told = config["benchmarks"]
+    cg.run({**config, "benchmarks": [quiz]}, tmp_path / "a")
+    cg.run({**config, "benchmarks": [sums, told]}, tmp_path / "b")
+    monkeypatch.setattr(ShardReader, "read", never)
+    joined = cg.merge([tmp_path / "a", tmp_path / "b"], tmp_path / "run")
+    assert joined.items.equals(straight.items) and joined.benchmarks.equals(straight.benchmarks)
+    columns = ["concept", "chi_bench", "chi_model", "support"]  # densities and kinds are of the first run's sample
+    assert joined.concepts.select(columns).equals(straight.concepts.select(columns))
+    with pytest.raises(UserError, match="hold the benchmark quiz"):
+        cg.merge([tmp_path / "a", straight.path], tmp_path / "twice")
+
+
+def test_runs_of_other_settings_are_refused(config, straight, parts, tmp_path):
+    quiz = config["benchmarks"][0]
+    cg.run({**config, "benchmarks": [{**quiz, "name": "again"}], "span": "prompt"}, tmp_path / "a")
+    with pytest.raises(UserError, match="differ in span"):
+        cg.merge([straight.path, tmp_path / "a"], tmp_path / "run")
+    with pytest.raises(UserError, match="is a finished run"):
+        cg.merge([straight.path, parts[0]], tmp_path / "run")
+
+
+def test_commands(config, tmp_path):
+    (tmp_path / "run.yaml").write_text(json.dumps(config))
+    done = command("run", "run.yaml", "--shard", "1/1", "--out", "part", "--quiet", cwd=tmp_path)
+    assert done.returncode == 0 and "cgaps merge PART... --out RUN" in done.stdout, done.stderr
+    done = command("merge", "part", "--out", "run", "--quiet", "--json", cwd=tmp_path)
+    assert done.returncode == 0 and json.loads(done.stdout)["benchmarks"], done.stderr
+    done = command("prune", "run", "--json", cwd=tmp_path)
+    assert done.returncode == 0 and json.loads(done.stdout)["bytes"] > 0, done.stderr
+    done = command("run", "run.yaml", "--workers", "2", "--out", "other", cwd=tmp_path)
+    assert done.returncode == 2 and "--engine ray" in done.stderr

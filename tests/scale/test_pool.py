@@ -1,0 +1,170 @@
+"""How shards are given out: tries, stragglers, and how many workers fit. Ray is played."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import competency_gaps as cg
+from competency_gaps.errors import MachineError, MissingExtraError, UserError
+from competency_gaps.progress import Progress
+from competency_gaps.shards import Draft
+from competency_gaps.stages import on_ray
+from competency_gaps.stages.extraction import ShardDraft
+from competency_gaps.stages.on_ray import Pool
+from competency_gaps.stages.ray_cluster import Fit, fit
+from competency_gaps.stages.ray_worker import Fault, Read, Ready
+from competency_gaps.stages.reading import Task
+from competency_gaps.stages.shard_plan import Shard
+
+
+class PlayedRay:
+    """Answers each call of a worker with the next answer for it; None: the answer does not come yet."""
+
+    class exceptions:
+        class RayError(Exception):
+            pass
+
+        class RayTaskError(RayError):
+            pass
+
+    def __init__(self, load, read):
+        self.answers, self.killed, self.numbers = {}, [], itertools.count()
+        self._load, self._read = load, read
+
+    def remote(self, kind):
+        return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=self._worker))
+
+    def _worker(self, *arguments):
+        load = SimpleNamespace(remote=lambda: self._call(self._load()))
+        return SimpleNamespace(load=load, read=SimpleNamespace(remote=lambda name, _: self._call(self._read(name))))
+
+    def _call(self, answer):
+        number = next(self.numbers)
+        self.answers[number] = answer
+        return number
+
+    def wait(self, calls, num_returns, timeout):
+        there = [call for call in calls if self.answers[call] is not None]
+        return there[:1], []
+
+    def get(self, call):
+        return self.answers[call]
+
+    def kill(self, worker):
+        self.killed.append(worker)
+
+
+def ready():
+    return Ready("host", 1, "cpu")
+
+
+def read(name):
+    draft = Draft(f".{name}.draft", "")
+    return Read(ShardDraft(name, "", draft, draft), [])
+
+
+class Played:
+    """What a pool needs of its work."""
+
+    def __init__(self, names):
+        self.committed, self.forgotten = [], []
+        files = SimpleNamespace(
+            commit=lambda draft: self.committed.append(draft.name), forget=lambda draft: self.forgotten.append(draft)
+        )
+        self.missing = [Task(SimpleNamespace(name="quiz"), Shard(name, [0], "")) for name in names]
+        self.reader, self.progress = SimpleNamespace(files=files), Progress(quiet=True)
+        self.bar = SimpleNamespace(advance=lambda number: None)
+        self.setting, self.folder = SimpleNamespace(config=None), Path("run")
+
+    def check(self, task, reasons):
+        pass
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch):
+    monkeypatch.setattr(on_ray, "as_dict", lambda config: {})
+    monkeypatch.setattr(on_ray, "LOOK", 0.0)
+
+
+def test_a_shard_on_which_workers_fail_is_given_up_and_named():
+    work = Played(["a", "b", "c"])
+    ray = PlayedRay(ready, lambda name: Fault("it died", by_user=False) if name == "b" else read(name))
+    with pytest.raises(MachineError, match="3 workers failed on shard b, the last because it died"):
+        Pool(ray, work, Fit(2, 1, 0)).read()
+    assert "b" not in work.committed and len(ray.killed) == on_ray.TRIES
+
+
+def test_a_shard_that_fails_once_is_read_by_another_worker():
+    work, failures = Played(["a", "b", "c"]), deque([Fault("it died", by_user=False)])
+    ray = PlayedRay(ready, lambda name: failures.popleft() if name == "b" and failures else read(name))
+    Pool(ray, work, Fit(2, 1, 0)).read()
+    assert sorted(work.committed) == ["a", "b", "c"] and len(ray.killed) == 1
+
+
+def test_workers_that_cannot_load_are_given_up():
+    with pytest.raises(MachineError, match="failed on loading the model, the last because no room"):
+        Pool(PlayedRay(lambda: Fault("no room", by_user=False), read), Played(["a"]), Fit(1, 1, 0)).read()
+    with pytest.raises(UserError, match="wrong model"):
+        Pool(PlayedRay(lambda: Fault("wrong model", by_user=True), read), Played(["a"]), Fit(1, 1, 0)).read()
+
+
+def test_a_straggler_is_read_twice_and_counts_once(monkeypatch):
+    monkeypatch.setattr(on_ray, "SLOW", 0.0)
+    work, asked = Played(["a", "b", "c"]), []
+
+    def slow(name):
+        asked.append(name)
+        return None if name == "a" and asked.count("a") == 1 else read(name)
+
+    ray = PlayedRay(ready, slow)
+    pool = Pool(ray, work, Fit(2, 1, 0))
+    pool.read()
+    assert sorted(work.committed) == ["a", "b", "c"] and asked.count("a") == 2 and not work.forgotten
+    (late,) = pool.running
+    ray.answers[late] = read("a")
+    pool._take(late)
+    assert work.committed.count("a") == 1 and len(work.forgotten) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "machines", "expected"),
+    [
+        ({}, [(8, 0)], Fit(1, 8, 0)),
+        ({}, [(8, 0), (4, 0)], Fit(2, 4, 0)),
+        ({"workers": 2}, [(2, 0)], Fit(2, 1, 0)),
+        ({"workers": 3}, [(8, 0)], Fit(3, 2, 0)),
+        ({}, [(16, 4), (16, 4)], Fit(8, 4, 1)),
+        ({"gpus_per_worker": 2}, [(16, 4), (16, 4)], Fit(4, 8, 2)),
+        ({"gpus_per_worker": 0.5, "threads": 1}, [(16, 2)], Fit(4, 1, 0.5)),
+        ({"gpus_per_worker": 0, "workers": 2}, [(16, 4)], Fit(2, 8, 0)),
+    ],
+)
+def test_workers_fit_into_the_machines(settings, machines, expected):
+    assert fit(cg.RayWorkers(**settings), machines) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "machines"),
+    [({"workers": 5}, [(2, 0)]), ({"gpus_per_worker": 1}, [(8, 0)]), ({"threads": 16}, [(8, 0)])],
+)
+def test_too_many_are_refused(settings, machines):
+    with pytest.raises(UserError, match="the cluster has room for"):
+        fit(cg.RayWorkers(**settings), machines)
+
+
+def test_a_share_of_gpus_above_one_is_refused():
+    with pytest.raises(UserError, match=r"gpus_per_worker 1\.5: expected a whole number"):
+        fit(cg.RayWorkers(gpus_per_worker=1.5), [(16, 4)])
+
+
+def test_without_ray_the_command_that_installs_it_is_named(tiny_config, tmp_path, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtraError, match=r"\[ray\]|ray"):
+        cg.run(tiny_config, tmp_path / "run", workers=cg.RayWorkers())

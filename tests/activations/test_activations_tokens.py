@@ -51,8 +51,8 @@ def test_equal_to_saelens_token_by_token(architecture, chunk, tmp_path):
     generator = torch.Generator().manual_seed(0)
     spans = [torch.randn(n, WIDTH, generator=generator) * 2 + 0.5 for n in (1, 2, 7, 40, 3, 16)]
     for kind in ("mean", "max"):
-        without = pool(ours, spans, kind, chunk_elements=chunk * LATENTS)
-        kept = pool(ours, spans, kind, keep_tokens=True, chunk_elements=chunk * LATENTS)
+        without = pool(ours, spans, kind, chunk=chunk)
+        kept = pool(ours, spans, kind, keep_tokens=True, chunk=chunk)
         for span, row, other in zip(spans, kept, without, strict=True):
             z = np.concatenate([plain.encode(span[t : t + 1]).detach().to_dense().numpy() for t in range(len(span))])
             assert dense(row.concepts, row.tokens, len(span)) == pytest.approx(z, abs=1e-5)

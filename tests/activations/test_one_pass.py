@@ -46,13 +46,14 @@ def suite(tiny_config, policy_of_generated: str, **settings):
 def own_passes(monkeypatch):
     """Sequences that were read by passes of their own."""
     counted: list[int] = []
-    read = extract.read_hook
+    for name in ("read_hook", "read_after"):
+        read = getattr(extract, name)
 
-    def counting(lm, hook, sequences):
-        counted.append(len(sequences))
-        return read(lm, hook, sequences)
+        def counting(lm, hook, *rest, read=read):
+            counted.append(len(rest[-1]))
+            return read(lm, hook, *rest)
 
-    monkeypatch.setattr(extract, "read_hook", counting)
+        monkeypatch.setattr(extract, name, counting)
     return counted
 
 

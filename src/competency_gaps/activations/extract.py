@@ -13,9 +13,11 @@ from competency_gaps.activations.store import CasBlock, make_block, token_tensor
 from competency_gaps.config import Pooling
 from competency_gaps.items.remark import Remark
 from competency_gaps.model.attempts import Attempts
-from competency_gaps.model.forward import read_hook
+from competency_gaps.model.batches import token_budget_on
+from competency_gaps.model.forward import Start, read_after, read_hook, read_start
 from competency_gaps.model.hooks import Hook
 from competency_gaps.model.load import LanguageModel
+from competency_gaps.model.prefixes import shared_start
 from competency_gaps.sae.load import SparseAutoencoder
 
 if TYPE_CHECKING:
@@ -48,16 +50,23 @@ class Extractor:
     hook: Hook
     sae: SparseAutoencoder
     pooling: Pooling
-    batch_tokens: int
+    batch_tokens: int | None
+    """Most tokens of a pass, padding included; None: by what it is for, and by the device."""
     keep_tokens: bool = False
     """Whether to keep the activations of single tokens."""
     attempts: Attempts = field(default_factory=Attempts)
     """Runs the batches of this run."""
 
+    @property
+    def read_at_once(self) -> int:
+        """Most tokens of a pass that only reads."""
+        return token_budget_on(self.lm.device, self.batch_tokens)
+
     def rows(self, sequences: Sequence[ItemTokens], advance: Callable[[int], None]) -> list[SparseRow | Remark]:
         """Sparse rows of sequences, in the order given, from forward passes that end at the hook.
 
-        Sequences are batched by length under the token budget, and only the span's tokens are encoded.
+        Sequences are batched by length under the token budget, a start that all share is read once, and only the span's
+        tokens are encoded.
 
         Parameters
         ----------
@@ -71,12 +80,18 @@ class Extractor:
         """
 
         def read(chosen: np.ndarray) -> list[SparseRow | Remark]:
-            own = [sequences[i] for i in chosen]
-            return self.pooled(own, list(read_hook(self.lm, self.hook, [s.ids[: needed(s)] for s in own])))
+            own, ids = [sequences[i] for i in chosen], [prompts[i] for i in chosen]
+            if not shared:
+                return self.pooled(own, list(read_hook(self.lm, self.hook, ids)))
+            starts[:] = starts or [read_start(self.lm, self.hook, ids[0][:shared])]
+            return self.pooled(own, read_after(self.lm, self.hook, starts[0], ids))
 
         rows: dict[int, SparseRow | Remark] = {}
-        lengths = [needed(s) for s in sequences]
-        for batch, made in self.attempts.batches("activations", lengths, self.batch_tokens, read):
+        prompts = [s.ids[: needed(s)] for s in sequences]
+        shared, starts = shared_start(self.lm, prompts), list[Start]()
+        lengths = [len(ids) - shared for ids in prompts]
+        batches = self.attempts.batches("activations", lengths, self.read_at_once, read, cached=shared)
+        for batch, made in batches:
             rows.update(zip(batch.tolist(), made, strict=True))
             advance(len(batch))
         return [rows[i] for i in range(len(sequences))]

@@ -2,6 +2,7 @@
 
 ``mean`` [paper]: ``CAS(c, x) = (1 / |S(x)|) * sum over t in S(x) of z_c(t)``; ``max`` [ours]: the largest.
 Latents are dense only within a chunk; of single tokens, only non-zero activations are kept, and only on request.
+On a processor a chunk is small enough to stay in its caches, where every step but the product of matrices is cheap.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from competency_gaps.sae.load import SparseAutoencoder
 if TYPE_CHECKING:
     import torch
 
-CHUNK_ELEMENTS = 16_000_000
-"""Most latents (tokens x SAE width) in memory as a dense array."""
-GPU_FACTOR = 16
+CHUNK_ELEMENTS = 2_000_000
+"""Most latents (tokens x SAE width) in memory as a dense array, where these are at least ``LEAST_TOKENS`` tokens."""
+LEAST_TOKENS = 64
+"""Tokens of a chunk, however wide the SAE: its weights are read once for each chunk."""
+GPU_FACTOR = 128
 """Factor on a GPU, which needs large products to be busy: 1 GiB in float32."""
 
 
@@ -44,6 +47,26 @@ class SparseRow(NamedTuple):
     """int32 of shape (active,): index, inside the span, of the token where each is strongest (the first if tied)."""
     tokens: TokenRow | None = None
     """Activations on single tokens; None: not kept."""
+
+
+class _Reduced(NamedTuple):
+    """The active concepts of some spans, in the order of the spans, each a tensor of shape (active,)."""
+
+    concepts: torch.Tensor
+    cas: torch.Tensor
+    peaks: torch.Tensor
+
+    def cut(self, ends: Sequence[int]) -> list[SparseRow]:
+        """A row for each span, whose concepts end at ``ends``."""
+        concepts, cas, peaks = (
+            values.to("cpu").numpy().astype(kind)
+            for values, kind in zip(self, (np.int32, np.float32, np.int32), strict=True)
+        )
+        bounds = [0, *ends]
+        return [
+            SparseRow(concepts[start:end], cas[start:end], peaks[start:end])
+            for start, end in zip(bounds, ends, strict=False)
+        ]
 
 
 class _Active(NamedTuple):
@@ -78,7 +101,7 @@ def pool(
     pooling: Literal["mean", "max"],
     *,
     keep_tokens: bool = False,
-    chunk_elements: int = CHUNK_ELEMENTS,
+    chunk: int | None = None,
 ) -> list[SparseRow]:
     """Encode spans and reduce each to its sparse row.
 
@@ -88,8 +111,8 @@ def pool(
         Each span holds at least one token.
     keep_tokens
         Whether to keep the activations of single tokens.
-    chunk_elements
-        Most latents in memory as a dense array, on a CPU.
+    chunk
+        Tokens whose latents are in memory at once; None: by the SAE's width and device.
 
     Returns
     -------
@@ -98,8 +121,7 @@ def pool(
     """
     import torch
 
-    on_gpu = sae.sae.device.type == "cuda"
-    longest = max(1, chunk_elements * (GPU_FACTOR if on_gpu else 1) // sae.d_sae)
+    longest = chunk or chunk_tokens(sae)
     rows: list[SparseRow] = []
     group: list[torch.Tensor] = []
     size = 0
@@ -118,43 +140,69 @@ def pool(
     return rows
 
 
+def chunk_tokens(sae: SparseAutoencoder) -> int:
+    """Tokens whose latents are in memory at once."""
+    on_gpu = sae.sae.device.type == "cuda"
+    return max(LEAST_TOKENS, CHUNK_ELEMENTS * (GPU_FACTOR if on_gpu else 1) // sae.d_sae)
+
+
 def _pool_group(sae: SparseAutoencoder, spans: list[torch.Tensor], pooling: str, keep_tokens: bool) -> list[SparseRow]:
     import torch
 
     latents = sae.encode(torch.cat(spans))
-    active = _active(latents) if keep_tokens else None
-    rows, start = [], 0
-    for span in spans:
-        end = start + len(span)
-        part = latents[start:end]
-        highest, peaks = part.max(dim=0)
-        row = _row(part.float().mean(dim=0) if pooling == "mean" else highest.float(), highest, peaks)
-        rows.append(row._replace(tokens=active.between(start, end)) if active is not None else row)
-        start = end
-    return rows
+    parts = latents.split([len(span) for span in spans])
+    highest = torch.stack([part.amax(dim=0) for part in parts])
+    cas = torch.stack([part.float().mean(dim=0) for part in parts]) if pooling == "mean" else highest.float()
+    rows, concepts = highest.gt(0).nonzero(as_tuple=True)
+    ends = rows.bincount(minlength=len(spans)).cumsum(0).tolist()
+    made = _Reduced(concepts, cas[rows, concepts], _peaks(parts, rows, concepts, ends)).cut(ends)
+    if not keep_tokens:
+        return made
+    active, starts = _active(latents), np.cumsum([0, *(len(span) for span in spans)]).tolist()
+    return [
+        row._replace(tokens=active.between(start, end))
+        for row, start, end in zip(made, starts, starts[1:], strict=False)
+    ]
+
+
+def _peaks(
+    parts: Sequence[torch.Tensor], rows: torch.Tensor, concepts: torch.Tensor, ends: Sequence[int]
+) -> torch.Tensor:
+    """The first token on which each active concept of each span is strongest.
+
+    On a processor, an ``argmax`` over few concepts costs much less than over all; on a GPU, waiting for how many there
+    are costs more.
+    """
+    import torch
+
+    if concepts.device.type == "cuda":
+        return torch.stack([part.argmax(dim=0) for part in parts])[rows, concepts]
+    return torch.cat(
+        [part[:, concepts[start:end]].argmax(dim=0) for part, start, end in zip(parts, [0, *ends], ends, strict=False)]
+    )
 
 
 def _pool_long(sae: SparseAutoencoder, span: torch.Tensor, pooling: str, longest: int, keep_tokens: bool) -> SparseRow:
     """Pool a span that is encoded in several chunks."""
     import torch
 
-    total = highest = peaks = None
+    total = torch.zeros(sae.d_sae, dtype=torch.float64, device=sae.sae.device)
+    highest = torch.zeros(sae.d_sae, dtype=sae.sae.dtype, device=sae.sae.device)
+    peaks = torch.zeros(sae.d_sae, dtype=torch.int64, device=sae.sae.device)
     active: list[_Active] = []
     for start in range(0, len(span), longest):
         part = sae.encode(span[start : start + longest])
         if keep_tokens:
             part_active = _active(part)
             active.append(part_active._replace(tokens=part_active.tokens + start))
-        part_sum = part.double().sum(dim=0)
-        part_highest, part_peaks = part.max(dim=0)
-        if total is None or highest is None or peaks is None:
-            total, highest, peaks = part_sum, part_highest, part_peaks
-            continue
-        total += part_sum
-        peaks = torch.where(part_highest > highest, part_peaks + start, peaks)
-        highest = torch.maximum(highest, part_highest)
-    assert total is not None and highest is not None and peaks is not None
-    row = _row((total / len(span)).float() if pooling == "mean" else highest.float(), highest, peaks)
+        total += part.float().sum(dim=0)
+        part_highest = part.amax(dim=0)
+        higher = (part_highest > highest).nonzero().squeeze(1)
+        peaks[higher] = part[:, higher].argmax(dim=0) + start
+        highest[higher] = part_highest[higher]
+    concepts = highest.gt(0).nonzero().squeeze(1)
+    cas = ((total / len(span)).float() if pooling == "mean" else highest.float())[concepts]
+    (row,) = _Reduced(concepts, cas, peaks[concepts]).cut([len(concepts)])
     if not keep_tokens:
         return row
     joined = _Active(*(np.concatenate(parts) for parts in zip(*active, strict=True)))
@@ -165,12 +213,3 @@ def _active(latents: torch.Tensor) -> _Active:
     tokens, concepts = latents.gt(0).nonzero(as_tuple=True)
     values = latents[tokens, concepts].float()
     return _Active(tokens.to("cpu").numpy(), concepts.to("cpu").numpy(), values.to("cpu").numpy())
-
-
-def _row(cas: torch.Tensor, highest: torch.Tensor, peaks: torch.Tensor) -> SparseRow:
-    active = highest.gt(0).nonzero().squeeze(1)
-    return SparseRow(
-        active.to("cpu").numpy().astype(np.int32),
-        cas[active].to("cpu").numpy().astype(np.float32),
-        peaks[active].to("cpu").numpy().astype(np.int32),
-    )

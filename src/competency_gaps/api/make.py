@@ -298,7 +298,7 @@ def probe_with_garak(
     out: Path | str,
     *,
     span: Span = "question",
-    batch_tokens: int = 4096,
+    batch_tokens: int | None = None,
     progress: Progress | None = None,
     command: str = "",
 ) -> tuple[Run, dict[str, Any]]:
@@ -315,7 +315,7 @@ def probe_with_garak(
     span
         Which tokens of an attack count.
     batch_tokens
-        Largest product of rows and longest row in a forward pass.
+        Largest product of rows and longest row in a forward pass; None: as in a run.
     command
         What the manifest records as the command that made the run.
 

@@ -162,7 +162,10 @@ def garak(
     online: Annotated[bool, typer.Option("--online", help="Let probes and detectors fetch models and data.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of drawn attacks and sampled answers.")] = 0,
     span: Annotated[str, typer.Option(help="question (the attack), prompt, prompt+bos, response or all.")] = "question",
-    batch_tokens: Annotated[int, typer.Option(min=16, help="Most tokens of a forward pass, padding included.")] = 4096,
+    batch_tokens: Annotated[
+        int | None,
+        typer.Option(min=16, help="Most tokens of a forward pass; by default as in a run."),
+    ] = None,
     force: options.ForceOption = False,
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,

@@ -137,8 +137,9 @@ class RunConfig(Config):
     """Similarity of words from which two items count as one piece of evidence (near-repeats); None: only identical
     items do. At 0.8, 277 of 283 pairs found in 44 public benchmarks were read as repeats; between 0.6 and 0.8,
     16 of 28 (``benchmarks/near_repeats.py``)."""
-    batch_tokens: Annotated[int, Field(ge=16)] = 4096
-    """Most tokens of a forward pass, padding included; lower it if memory runs out."""
+    batch_tokens: Annotated[int, Field(ge=16)] | None = None
+    """Most tokens of a forward pass, padding included; lower it if memory runs out. None: 512 where a processor only
+    reads, else 4096."""
     generation: GenerationConfig = GenerationConfig()
     metrics: MetricsConfig = MetricsConfig()
     evidence: EvidenceConfig = EvidenceConfig()

@@ -16,9 +16,13 @@ _LOGITS = 4
 """Tokens of the budget per position whose logits are kept: with a large vocabulary, logits are the largest tensor."""
 
 
-def token_budget_on(device: torch.device) -> int:
-    """Tokens that are read at once where nobody chose: few on a processor, of whose caches more would run out."""
-    return 512 if device.type == "cpu" else 4096
+WRITTEN_AT_ONCE = 4096
+"""Tokens of prompts that are answered at once where nobody chose: each step reads all weights for one token of each."""
+
+
+def token_budget_on(device: torch.device, chosen: int | None = None) -> int:
+    """Tokens that are read at once: few on a processor, of whose caches more would run out, unless somebody chose."""
+    return chosen or (512 if device.type == "cpu" else 4096)
 
 
 def plan_batches(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,6 +42,56 @@ def read_hook(lm: LanguageModel, hook: Hook, sequences: Sequence[np.ndarray]) ->
             f"hook {hook.name!r}: the model never calls {hook.path!r}. Give the path of a module inside it."
         )
     return activations[0].flatten(start_dim=2)
+
+
+@dataclass(frozen=True)
+class Start:
+    """Tokens with which several sequences begin, read once, up to the hook."""
+
+    keys_values: list[tuple[torch.Tensor, torch.Tensor]]
+    """Keys and values of each layer below the hook, of shape (1, heads, tokens, head width)."""
+    activations: torch.Tensor
+    """At the hook, of shape (tokens, width)."""
+
+    def __len__(self) -> int:
+        return len(self.activations)
+
+
+def read_start(lm: LanguageModel, hook: Hook, ids: np.ndarray) -> Start:
+    """Read a start that :func:`~competency_gaps.model.prefixes.shared_start` found; raises as :func:`read_hook`."""
+    cache, activations = _read_with_cache(lm, hook, [ids], [])
+    return Start([(layer.keys, layer.values) for layer in cache.layers], activations[0])
+
+
+def read_after(lm: LanguageModel, hook: Hook, start: Start, sequences: Sequence[np.ndarray]) -> list[torch.Tensor]:
+    """Activations at the hook of sequences that all begin with a start, of which only the rest is read.
+
+    Returns
+    -------
+    list of torch.Tensor
+        One for each sequence, of shape (>= tokens, width); what follows its tokens is padding.
+    """
+    import torch
+
+    rests = [sequence[len(start) :] for sequence in sequences]
+    rows = len(sequences)
+    copies = [(k.expand(rows, -1, -1, -1), v.expand(rows, -1, -1, -1)) for k, v in start.keys_values]
+    _, activations = _read_with_cache(lm, hook, rests, copies)
+    return [torch.cat([start.activations, row]) for row in activations]
+
+
+def _read_with_cache(
+    lm: LanguageModel, hook: Hook, sequences: Sequence[np.ndarray], before: Sequence[tuple[torch.Tensor, torch.Tensor]]
+) -> tuple[Any, torch.Tensor]:
+    """A pass up to the hook after cached tokens: the cache that it filled, and its activations."""
+    import torch
+    from transformers.cache_utils import DynamicCache
+
+    ids = torch.from_numpy(pad(sequences, lm.pad_id)).to(lm.device)
+    cache = DynamicCache(before)
+    with torch.inference_mode(), _enough_memory(ids), captured(lm.model, hook, stop=True) as activations:
+        lm.model(input_ids=ids, past_key_values=cache, use_cache=True)
+    return cache, activations[0].flatten(start_dim=2)
 
 
 def hook_width(lm: LanguageModel, hook: Hook) -> int:

@@ -16,6 +16,7 @@ from competency_gaps.config import GenerationConfig
 from competency_gaps.items.policy import Continuations, Generation, Output, Request, Sentences
 from competency_gaps.items.remark import Remark
 from competency_gaps.model.attempts import Attempts
+from competency_gaps.model.batches import WRITTEN_AT_ONCE, token_budget_on
 from competency_gaps.model.continuations import Continuation, encode_pair, tokenize_continuation
 from competency_gaps.model.generate import generate
 from competency_gaps.model.likelihood import Likelihood, likelihoods
@@ -73,7 +74,7 @@ def respond(
     *,
     bos_id: int | None,
     config: GenerationConfig,
-    token_budget: int,
+    token_budget: int | None,
     advance: Callable[[int], None],
     attempts: Attempts,
     tap: Tap | None = None,
@@ -82,6 +83,8 @@ def respond(
 
     Parameters
     ----------
+    token_budget
+        Most tokens of a pass, padding included; None: by the kind of request and the device.
     advance
         Called with the number of requests that were answered.
     attempts
@@ -105,7 +108,9 @@ def respond(
             for i, question in enumerate(asked)
             if _is_likelihood(question.request) and _verbatim(question.request) is exact
         ]
-        outputs = _likelihoods(lm, {i: asked[i] for i in likely}, bos_id, token_budget, advance, attempts, tap, exact)
+        scored = {i: asked[i] for i in likely}
+        read_at_once = token_budget_on(lm.device, token_budget)
+        outputs = _likelihoods(lm, scored, bos_id, read_at_once, advance, attempts, tap, exact)
         for index, output in zip(likely, outputs, strict=True):
             results[index] = output if isinstance(output, Remark) else Responded(output, empty)
     written: dict[Generation, list[int]] = {}
@@ -119,7 +124,7 @@ def respond(
             max_new_tokens=request.max_new_tokens,
             stop=request.stop,
             config=config,
-            token_budget=token_budget,
+            token_budget=token_budget or WRITTEN_AT_ONCE,
             advance=advance,
             stop_at_once=request.stop_at_once,
             greedy=request.greedy,

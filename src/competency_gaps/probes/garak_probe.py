@@ -25,6 +25,7 @@ from competency_gaps.harnesses.logs import find_parts
 from competency_gaps.lock import hold
 from competency_gaps.metrics.performance import chi_model
 from competency_gaps.metrics.sums import Sums
+from competency_gaps.model.batches import WRITTEN_AT_ONCE
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.probes.rates import rate
 from competency_gaps.progress import Progress
@@ -75,7 +76,7 @@ def probe_with_garak(
     progress: Progress,
     *,
     span: Span = "question",
-    batch_tokens: int = 4096,
+    batch_tokens: int | None = None,
     command: str = "",
 ) -> tuple[RunFolder, dict[str, Any]]:
     """Attack a model with garak and make a run of its report; the model is loaded once for both.
@@ -93,7 +94,7 @@ def probe_with_garak(
 
     with hold(out):
         pair = load_pair(planned_model(model, out), sae, progress=progress)
-        outcome = run_garak(pair.lm, settings, out / FOLDER, progress, token_budget=batch_tokens)
+        outcome = run_garak(pair.lm, settings, out / FOLDER, progress, token_budget=batch_tokens or WRITTEN_AT_ONCE)
         benchmarks, empty = _benchmarks(outcome.report, progress)
         config = RunConfig(model=model, sae=sae, benchmarks=benchmarks, span=span, batch_tokens=batch_tokens)
         run = pipeline.run(config, out, progress, command, pair)

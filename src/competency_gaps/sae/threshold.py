@@ -73,9 +73,11 @@ class ThresholdSAE(torch.nn.Module):  # type: ignore[misc]
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Latents of activations: (tokens, d_in) -> (tokens, d_sae), >= 0."""
         x = x.to(self.dtype)
-        hidden = (x - self.b_dec if self.subtract_bias else x) @ self.W_enc + self.b_enc
-        latents = hidden.relu()
-        return latents * (hidden > self.threshold).to(latents.dtype) if hasattr(self, "threshold") else latents
+        hidden = (x - self.b_dec if self.subtract_bias else x) @ self.W_enc
+        hidden += self.b_enc
+        if hasattr(self, "threshold"):
+            hidden *= hidden > self.threshold
+        return hidden.relu_()
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Activations rebuilt from latents: (tokens, d_sae) -> (tokens, d_in)."""

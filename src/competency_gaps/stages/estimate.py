@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from competency_gaps.activations.extract import Extractor
-from competency_gaps.activations.pooling import CHUNK_ELEMENTS
+from competency_gaps.activations.pooling import chunk_tokens
 from competency_gaps.activations.spans import NEEDS_RESPONSE
 from competency_gaps.config import Span
 from competency_gaps.items.policy import Continuations, Generation, Sentences
+from competency_gaps.model.batches import WRITTEN_AT_ONCE
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prefixes import shared_start
 from competency_gaps.model.prepare import PreparedItem
@@ -75,6 +78,7 @@ def estimate_reading(
     speed = matmul_speed(str(lm.device), dtype)
     layers = int(lm.identity["layers"])
     part = 1.0 if extractor.hook.layer is None else min(1.0, (extractor.hook.layer + 1) / layers)
+    at_once = extractor.batch_tokens or WRITTEN_AT_ONCE
     full, spelt, partial, prompts, steps, written, items = 0.0, 0.0, 0.0, 0, 0, 0, 0
     for benchmark in prepared.values():
         kept = [item for item in benchmark if item.excluded is None]
@@ -84,10 +88,10 @@ def estimate_reading(
         full += _prompt_tokens(lm, asked)
         spelt += sum(_option_tokens(item) for item in asked)
         own_pass = kept if span in NEEDS_RESPONSE else [item for item in kept if not _reads_prompt(item)]
-        partial += sum(len(item.tokens.ids) for item in own_pass)
+        partial += _tokens_read(lm, [item.tokens.ids for item in own_pass])
         answers = [item.request.max_new_tokens for item in asked if isinstance(item.request, Generation)]
         written += sum(answers)
-        rows = max(1, extractor.batch_tokens // max((len(item.tokens.ids) for item in kept), default=1))
+        rows = max(1, at_once // max((len(item.tokens.ids) for item in kept), default=1))
         steps += sum(answers) // rows
     partial += min(gate_tokens, prompts)
     body, head = parameters(lm.model)
@@ -95,16 +99,20 @@ def estimate_reading(
     seconds = operations / (PRODUCTS * speed) + steps * (body + head) * number_size(dtype) / _BANDWIDTH.get(
         device, _BANDWIDTH["cuda"]
     )
-    memory = LIBRARIES + weights_size(lm.model, dtype) + batch_size(lm.model, dtype, extractor.batch_tokens)
-    memory += 8 * (extractor.sae.d_sae * extractor.sae.d_in + CHUNK_ELEMENTS)
+    memory = LIBRARIES + weights_size(lm.model, dtype) + batch_size(lm.model, dtype, at_once)
+    memory += 8 * extractor.sae.d_sae * (extractor.sae.d_in + chunk_tokens(extractor.sae))
     return PassEstimate(items, round(full + spelt + partial), written, seconds, memory, operations, speed)
 
 
 def _prompt_tokens(lm: LanguageModel, asked: Sequence[PreparedItem]) -> int:
-    """Tokens of the prompts that a benchmark's requests read; a shared start counts once."""
-    prompts = [item.tokens.ids for item in asked if _reads_prompt(item)]
+    """Tokens of the prompts that a benchmark's requests read."""
+    return _tokens_read(lm, [item.tokens.ids for item in asked if _reads_prompt(item)])
+
+
+def _tokens_read(lm: LanguageModel, prompts: Sequence[np.ndarray]) -> int:
+    """Tokens of prompts; a shared start counts once."""
     shared = shared_start(lm, prompts)
-    return sum(len(ids) - shared for ids in prompts)
+    return shared + sum(len(ids) - shared for ids in prompts)
 
 
 def _option_tokens(item: PreparedItem) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.activations.extract import NOT_FINITE, Extractor
-from competency_gaps.activations.pooling import CHUNK_ELEMENTS
+from competency_gaps.activations.pooling import chunk_tokens
 from competency_gaps.checked import digest, read_document, write_document
 from competency_gaps.config import Span
 from competency_gaps.dictionary.kinds import LatentFacts
@@ -111,7 +111,7 @@ def _measure(
         return list(read_hook(extractor.lm, extractor.hook, [chosen[i].ids for i in rows]))
 
     with progress.stage("gate", total=sum(lengths), unit="tokens") as bar, torch.inference_mode():
-        for batch, made in extractor.attempts.batches("activations", lengths, extractor.batch_tokens, read):
+        for batch, made in extractor.attempts.batches("activations", lengths, extractor.read_at_once, read):
             for i, activations in zip(batch, made, strict=True):
                 if isinstance(activations, Remark):
                     unreadable.append(activations)
@@ -135,7 +135,7 @@ def _measure(
 def _add(statistics: LatentStatistics, sae: SparseAutoencoder, x: torch.Tensor, own: np.ndarray) -> None:
     """Add tokens in chunks that fit into memory."""
     x = x.to(sae.sae.device, sae.sae.dtype)
-    size = max(1, CHUNK_ELEMENTS // sae.d_sae)
+    size = chunk_tokens(sae)
     for start in range(0, len(x), size):
         part = x[start : start + size]
         latents = sae.encode(part)

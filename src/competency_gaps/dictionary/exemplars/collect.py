@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from competency_gaps.activations.pooling import CHUNK_ELEMENTS
+from competency_gaps.activations.pooling import chunk_tokens
 from competency_gaps.dictionary.exemplars.negatives import find_negatives
 from competency_gaps.dictionary.exemplars.state import PassCounts, PassState
 from competency_gaps.dictionary.exemplars.store import choose_spread, without, write_exemplars
@@ -160,7 +160,7 @@ def _read_chunk(
     counted = [piece.ids[mask] for piece, mask in zip(chunk, masks, strict=True)]
     cut = [-(-len(ids) // WINDOW) for ids in counted]
     first = gathered.done.windows + np.cumsum([0, *cut])
-    most = max(WINDOW, CHUNK_ELEMENTS // sae.d_sae)
+    most = max(WINDOW, chunk_tokens(sae))
     for batch in plan_batches([len(piece.ids) for piece in chunk], token_budget_on(lm.device)):
         activations = read_hook(lm, hook, [chunk[i].ids for i in batch])
         for group in _groups([len(counted[i]) for i in batch], most):

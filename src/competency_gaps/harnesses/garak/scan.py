@@ -14,6 +14,7 @@ from competency_gaps.files import write_atomic, write_json
 from competency_gaps.harnesses.garak.child import AnswerFunction, Garak, Messages, fault
 from competency_gaps.harnesses.garak.target import Target
 from competency_gaps.harnesses.shared.files import json_file, log_lines, mapping
+from competency_gaps.model.batches import WRITTEN_AT_ONCE
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Progress
 from competency_gaps.text import plural
@@ -67,7 +68,7 @@ class GarakOutcome:
 
 
 def run_garak(
-    lm: LanguageModel, settings: GarakSettings, folder: Path, progress: Progress, *, token_budget: int = 4096
+    lm: LanguageModel, settings: GarakSettings, folder: Path, progress: Progress, *, token_budget: int = WRITTEN_AT_ONCE
 ) -> GarakOutcome:
     """Run garak, or return the finished report of the same run.
 

@@ -17,6 +17,7 @@ from competency_gaps.harnesses.inspect.model import CONNECTIONS, registered
 from competency_gaps.harnesses.shared.folder_digest import folder_digest
 from competency_gaps.harnesses.tasks import inspect_place
 from competency_gaps.installation import versions
+from competency_gaps.model.batches import WRITTEN_AT_ONCE
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Progress
 from competency_gaps.runs.plan import HARNESS as FOLDER
@@ -67,7 +68,7 @@ def evaluated(
         progress.say(f"{choice.name}: Inspect evaluates {source.name}" + (", continuing its log" if logs else ""))
         with (
             progress.stage("evaluating with Inspect"),
-            registered(lm, config.generation, config.batch_tokens) as name,
+            registered(lm, config.generation, config.batch_tokens or WRITTEN_AT_ONCE) as name,
             _own_logging(),
         ):
             log = _evaluate(source, name, choice.limit, place, next(iter(logs), None))

@@ -138,7 +138,7 @@ def _complete(folder: Path, document: str) -> None:
         return
     try:
         content, moved, removed = _read_journal(path)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise damaged(path, error, "Remove it, and run the command that was interrupted again.") from error
     for name, made in moved.items():
         if (folder / made).is_file():

@@ -231,6 +231,7 @@ def _manifest(
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": "python perf/synthetic_run.py",
         "versions": versions(),
+        "scored_model": "synthetic-2b",
         "model": {
             "name": "synthetic-2b",
             "revision": None,

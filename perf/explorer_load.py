@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import random
 import re
 import socket
@@ -106,8 +107,8 @@ def main() -> None:
     faults = report(results, usage, args.growth)
     if ended is not None:
         faults.append(f"the server ended with {ended}")
-    if text:
-        faults.append(f"the server wrote: {text[:2000]}")
+    if "Traceback" in text:
+        faults.append(f"the server wrote a traceback: {text[:4000]}")
     for fault in faults:
         print(f"FAULT: {fault}")
     raise SystemExit(1 if faults else 0)
@@ -308,6 +309,7 @@ def report(results: Results, usage: list[Usage], growth: float) -> list[str]:
     total, length = sum(results.counts.values()), during[-1].seconds
     half = [[sample.own for sample in during if (sample.seconds > length / 2) == late] for late in (False, True)]
     grown = max(half[1]) - max(half[0])
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, the clients' own included")
     print(f"{total:,} requests, {total / length:,.0f} a second; {dict(results.counts)}")
     if len(seconds) > 1:
         cuts = statistics.quantiles(seconds, n=100)

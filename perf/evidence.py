@@ -139,7 +139,9 @@ def main() -> None:
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.make:
-        cas = sp.csr_array(sp.vstack(list(drawn_rows(int(args.millions[0] * 1e6 / PER_ITEM), args.width)), format="csr"))
+        cas = sp.csr_array(
+            sp.vstack(list(drawn_rows(int(args.millions[0] * 1e6 / PER_ITEM), args.width)), format="csr")
+        )
         for name in ("data", "indices", "indptr"):
             np.save(args.make / f"{name}.npy", getattr(cas, name))
         return

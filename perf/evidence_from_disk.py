@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from evidence import BENCHMARKS, LEVELS, PER_ITEM, drawn_rows, peak_memory
 
 from competency_gaps.activations.by_concept import ByConcept, write_by_concept
 from competency_gaps.activations.store import CasBlock, CasStore
@@ -32,9 +31,14 @@ from competency_gaps.evidence import Covariate, ItemSample, evidence_by_benchmar
 from competency_gaps.metrics.suite import combine
 from competency_gaps.stages.shard_plan import SHARD_ITEMS
 from competency_gaps.stages.tables import collect
+from evidence import BENCHMARKS, LEVELS, PER_ITEM, drawn_rows, peak_memory
 
 TOKENS = 100
 """Tokens of an item."""
+EFFECT = 0.03
+"""By how much one of the concepts with an effect moves the score; half of them lower it."""
+EFFECTIVE = slice(1000, 2000)
+"""Concepts with an effect: each is active in a few items of a hundred, so that many are weak or strong, and lead."""
 STEPS = ("by_concept", "metrics", "evidence")
 
 
@@ -69,7 +73,9 @@ def main() -> None:
 def make(folder: Path, items: int, width: int) -> None:
     """Write the shards of a run."""
     store, rng = CasStore(folder, width), np.random.default_rng(2)
-    per, number = items // BENCHMARKS, 0
+    per, number, scores = items // BENCHMARKS, 0, []
+    effect = np.zeros(width)
+    effect[EFFECTIVE] = np.tile([EFFECT, -EFFECT], width)[: len(effect[EFFECTIVE])]
     for cas in drawn_rows(items, width):
         count = cas.shape[0]
         first = number % per
@@ -80,7 +86,10 @@ def make(folder: Path, items: int, width: int) -> None:
             np.arange(first, first + count), cas, peaks, np.arange(count + 1) * TOKENS, tokens % 4000, offsets
         )
         store.write(f"b{number // per:03d}-{first // SHARD_ITEMS:05d}", block)
+        chance = np.clip(LEVELS[number // per] + (cas > 0) @ effect, 0, 1)
+        scores.append((rng.random(count) < chance).astype(float))
         number += count
+    np.save(folder / "scores.npy", np.concatenate(scores))
 
 
 def measure(folder: Path, items: int, width: int) -> dict[str, Any]:
@@ -97,7 +106,7 @@ def measure(folder: Path, items: int, width: int) -> dict[str, Any]:
     clock = Clock(result)
     write_by_concept(folder, blocks, width)
     clock.lap("by_concept")
-    sample = sample_of_items(ByConcept(folder), items)
+    sample = sample_of_items(ByConcept(folder), np.load(folder / "scores.npy"))
     scores = {str(b): sample.scores[b * per : (b + 1) * per] for b in range(BENCHMARKS)}
     rows = {name: store.blocks(own) for name, own in shards.items()}
     collected = collect(rows, scores, width, {token: f"word {token}" for token in range(4000)})
@@ -125,11 +134,11 @@ class Clock:
         self._last = now
 
 
-def sample_of_items(by_concept: ByConcept, items: int) -> ItemSample:
-    """The items with drawn scores and lengths, one in twenty a repeat of the one before it."""
+def sample_of_items(by_concept: ByConcept, scores: np.ndarray) -> ItemSample:
+    """The items with their scores and drawn lengths, one in twenty a repeat of the one before it."""
+    items = len(scores)
     rng, per = np.random.default_rng(1), items // BENCHMARKS
     benchmark = np.repeat(np.arange(BENCHMARKS), per)
-    scores = (rng.random(items) < LEVELS[benchmark]).astype(float)
     cluster = np.arange(items)
     cluster[(rng.random(items) < 0.05) & (np.arange(items) % per > 0)] -= 1
     length = Covariate("length", rng.integers(10, 400, items).astype(float))

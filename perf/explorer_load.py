@@ -143,9 +143,7 @@ def what_to_ask(run: Path, port: int, rng: random.Random) -> Target:
     return Target(port, opened.key, whole, chosen, words)
 
 
-async def load(
-    target: Target, process: int, clients: int, seconds: float, seed: int
-) -> tuple[Results, list[Usage]]:
+async def load(target: Target, process: int, clients: int, seconds: float, seed: int) -> tuple[Results, list[Usage]]:
     """Let the clients ask until the time is over; sample the server each second, and at last when all have gone."""
     results, usage = Results(), [used(process, 0.0)]
     end = time.monotonic() + seconds

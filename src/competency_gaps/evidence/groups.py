@@ -73,9 +73,7 @@ def lead(
     return np.asarray(held[leaders][nearest], np.int64)
 
 
-def _select(
-    rows: sp.csr_array, scale: _Scale, cut: float, sign: int, most: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _select(rows: sp.csr_array, scale: _Scale, cut: float, sign: int, most: int) -> tuple[np.ndarray, np.ndarray]:
     """Choose leaders among rows, and compare each row with them.
 
     Each step regresses the outcomes on the new leader's part that earlier leaders do not explain: a pivoted Cholesky

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,33 +29,35 @@ from competency_gaps.evidence import Covariate, evidence, sample_of
 from competency_gaps.metrics.suite import suite_metrics
 from competency_gaps.robustness.data import Part, RunData
 from competency_gaps.robustness.subsample import subsample
+from competency_gaps.stages.shard_plan import SHARD_ITEMS
 
 BENCHMARKS = 10
 LEVELS = np.linspace(0.15, 0.85, BENCHMARKS)
 PER_ITEM = 1000
 
 
-def drawn_rows(items: int, width: int, seed: int = 0) -> sp.csr_array:
-    """Draw CAS rows: concept frequencies follow a power law that varies by benchmark; weights are log-normal."""
+def drawn_rows(items: int, width: int, seed: int = 0) -> Iterator[sp.csr_array]:
+    """Draw CAS rows: concept frequencies follow a power law that varies by benchmark; weights are log-normal.
+
+    Yields at most ``SHARD_ITEMS`` rows at a time, all of one benchmark; benchmarks are equally large.
+    """
     rng = np.random.default_rng(seed)
     frequency = 1.0 / np.arange(1, width + 1) ** 0.6
     per = items // BENCHMARKS
-    data, indices, lengths = [], [], []
     for _ in range(BENCHMARKS):
         own = frequency * rng.lognormal(0, 1, width)
         bounds = np.cumsum(own / own.sum())
-        for start in range(0, per, 1000):
-            count = min(1000, per - start)
+        for start in range(0, per, SHARD_ITEMS):
+            count = min(SHARD_ITEMS, per - start)
             drawn = np.searchsorted(bounds, rng.random((count, int(PER_ITEM * 1.25)))).astype(np.int32)
             drawn.sort(axis=1)
             first = np.ones(drawn.shape, bool)
             first[:, 1:] = drawn[:, 1:] != drawn[:, :-1]
             first &= np.cumsum(first, axis=1) <= PER_ITEM
-            indices.append(np.minimum(drawn[first], width - 1))
-            lengths.append(first.sum(axis=1))
-            data.append(rng.lognormal(-2, 1, int(first.sum())).astype(np.float32))
-    indptr = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
-    return sp.csr_array((np.concatenate(data), np.concatenate(indices), indptr), shape=(per * BENCHMARKS, width))
+            concepts = np.minimum(drawn[first], width - 1)
+            data = rng.lognormal(-2, 1, len(concepts)).astype(np.float32)
+            indptr = np.concatenate([[0], np.cumsum(first.sum(axis=1))])
+            yield sp.csr_array((data, concepts, indptr), shape=(count, width))
 
 
 def peak_memory() -> float:
@@ -136,7 +139,9 @@ def main() -> None:
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.make:
-        cas = drawn_rows(int(args.millions[0] * 1e6 / PER_ITEM), args.width)
+        cas = sp.csr_array(
+            sp.vstack(list(drawn_rows(int(args.millions[0] * 1e6 / PER_ITEM), args.width)), format="csr")
+        )
         for name in ("data", "indices", "indptr"):
             np.save(args.make / f"{name}.npy", getattr(cas, name))
         return

@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import scipy.sparse as sp
 from synthetic_dictionary import write_synthetic_dictionary
 from synthetic_rows import HOSTILE, TOPICS, Drawing, World, make_words, make_world, token_activations
 
@@ -45,8 +44,6 @@ from competency_gaps.stages.tables import Collected, make_tables
 THEMES = 40
 REPEATED = 20
 """One of so many items repeats another."""
-MERGED = 8_000_000
-"""Non-zeros that are turned about at once: each time, nearly every page of the concept-major copy is written."""
 
 
 def main() -> None:
@@ -97,7 +94,7 @@ def make(
         counts.append(count)
     _say("items and shards")
     first = np.cumsum([0, *counts])[:-1]
-    write_by_concept(store.shards.folder, lambda: _merged(store, shards, first), concepts)
+    write_by_concept(store.shards.folder, lambda: _blocks(store, shards, first), concepts)
     _say("concept-major copy")
     rows = pl.concat(tables)
     # Each twentieth item asks the same as the one before it.
@@ -109,29 +106,10 @@ def make(
     return int(sum(benchmark_sums.support.sum() for benchmark_sums in sums.values()))
 
 
-def _merged(store: CasStore, shards: dict[str, list[str]], first: np.ndarray) -> Iterator[tuple[int, CasBlock]]:
-    """Shards of a benchmark put together until they hold enough."""
+def _blocks(store: CasStore, shards: dict[str, list[str]], first: np.ndarray) -> Iterator[tuple[int, CasBlock]]:
+    """All shards, each with the row where its benchmark starts."""
     for start, names in zip(first.tolist(), shards.values(), strict=True):
-        waiting: list[CasBlock] = []
-        for block in store.blocks(names):
-            waiting.append(block)
-            if sum(block.cas.nnz for block in waiting) >= MERGED:
-                yield start, _joined(waiting)
-                waiting = []
-        if waiting:
-            yield start, _joined(waiting)
-
-
-def _joined(blocks: list[CasBlock]) -> CasBlock:
-    starts = np.cumsum([0, *(block.token_ptr[-1] for block in blocks)])
-    return CasBlock(
-        np.concatenate([block.items for block in blocks]),
-        sp.vstack([block.cas for block in blocks], format="csr"),
-        np.concatenate([block.peaks for block in blocks]),
-        np.concatenate([[0], *(block.token_ptr[1:] + start for block, start in zip(blocks, starts, strict=False))]),
-        np.concatenate([block.token_ids for block in blocks]),
-        np.concatenate([block.token_offsets for block in blocks]),
-    )
+        yield from ((start, block) for block in store.blocks(names))
 
 
 def _write_tables(
@@ -231,6 +209,7 @@ def _manifest(
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": "python perf/synthetic_run.py",
         "versions": versions(),
+        "scored_model": "synthetic-2b",
         "model": {
             "name": "synthetic-2b",
             "revision": None,

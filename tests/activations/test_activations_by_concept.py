@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from competency_gaps import open_run
+from competency_gaps.activations import by_concept, checked_array
 from competency_gaps.activations.by_concept import ByConcept, write_by_concept
 from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.store import make_block
@@ -30,7 +32,9 @@ def block(rng, items):
     return make_block(np.asarray(items), rows, [np.arange(5)] * len(rows), tokens, WIDTH)
 
 
-def test_every_value_is_where_a_loop_puts_it(tmp_path):
+@pytest.mark.parametrize("merged", [1, 15, by_concept.MERGED])
+def test_every_value_is_where_a_loop_puts_it(tmp_path, monkeypatch, merged):
+    monkeypatch.setattr(by_concept, "MERGED", merged)
     rng = np.random.default_rng(0)
     parts = [(0, block(rng, [3, 1])), (0, block(rng, [0, 2, 4])), (5, block(rng, [1, 0]))]
     write_by_concept(tmp_path, lambda: parts, WIDTH)
@@ -78,3 +82,16 @@ def test_a_shard_of_a_foreign_manifest_leads_nowhere_else(tmp_path, tiny_run, na
     for ask in (lambda: run.item_rows, lambda: run.token_activations(0, [0]), lambda: run.cas(benchmark)):
         with pytest.raises(UserError, match="names a shard"):
             ask()
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").is_file(), reason="this system does not say what is mapped")
+def test_what_was_read_does_not_stay_in_memory(tmp_path):
+    file = tmp_path / "cas.npy"
+    values = np.arange(4_000_000, dtype=np.float32)
+    np.save(file, values)
+    array = checked_array.CheckedArray(file, checked_array.checks_of(file), np.float32)
+    for first in range(0, len(values), 300_000):
+        assert np.array_equal(array[first : first + 300_000], values[first : first + 300_000])
+    mapped = Path("/proc/self/smaps").read_text().split(str(file))[1]
+    kilobytes = int(mapped.split("Rss:")[1].split()[0])
+    assert kilobytes < values.nbytes / 1024 / 3

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from competency_gaps.explorer.server.cache import PartCache
+from competency_gaps.explorer.server.cache import WORKERS, PartCache
 
 
 def test_a_part_is_made_once_and_kept():
@@ -72,3 +72,34 @@ def test_a_part_that_failed_is_tried_again():
         return await cache.get("a", make)
 
     assert asyncio.run(ask()) == b"part"
+
+
+def test_a_part_that_nobody_waits_for_any_more_is_not_begun():
+    begun: list[str] = []
+    first = threading.Event()
+
+    def maker(name: str):
+        def make() -> bytes:
+            begun.append(name)
+            first.wait(5)
+            return name.encode()
+
+        return make
+
+    async def ask() -> bytes:
+        cache = PartCache()
+        busy = [asyncio.create_task(cache.get(f"busy{i}", maker(f"busy{i}"))) for i in range(WORKERS)]
+        gone = [asyncio.create_task(cache.get("gone", maker("gone"))) for _ in range(2)]
+        both = [asyncio.create_task(cache.get("wanted", maker("wanted"))) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        for task in (*gone, both[0]):
+            task.cancel()
+        await asyncio.sleep(0.05)
+        again = asyncio.create_task(cache.get("again", maker("again")))
+        first.set()
+        await asyncio.gather(*busy, again)
+        assert await both[1] == b"wanted"
+        assert begun[WORKERS:] == ["wanted", "again"]
+        return await cache.get("gone", maker("gone"))
+
+    assert asyncio.run(ask()) == b"gone"

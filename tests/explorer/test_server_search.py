@@ -14,6 +14,7 @@ from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts.records.server import SearchResult
 from competency_gaps.explorer.parts.texts import Texts
 from competency_gaps.explorer.server import app as app_module
+from competency_gaps.explorer.server import sending
 
 
 def test_only_a_few_go_on_at_once(hostile: Made, monkeypatch):
@@ -47,7 +48,7 @@ def test_who_goes_away_ends_a_search(hostile: Made, monkeypatch):
         return SearchResult([], 0)
 
     monkeypatch.setattr(Texts, "search", long)
-    monkeypatch.setattr(app_module, "LOOK", 0.01)
+    monkeypatch.setattr(sending, "LOOK", 0.01)
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -70,5 +71,7 @@ def test_who_goes_away_ends_a_search(hostile: Made, monkeypatch):
 
     with served(open_runs([hostile.run])) as client:
         asyncio.run(client.app(scope, receive, send))
+        while not ended and time.monotonic() - start < 5:  # its thread looks a moment later
+            time.sleep(0.01)
     assert ended == [True]
     assert time.monotonic() - start < 5

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,8 +24,21 @@ from competency_gaps.files import no_space_left
 FOLDER = "by-concept"
 CHECKS = "checks.json"
 """Checksums of the arrays."""
+MERGED = 8_000_000
+"""About how many non-zeros are placed at once [ours]: each time, nearly every page of the arrays may be written."""
 _AGAIN = "Run the command that made the run again."
 _ARRAYS = {"item": (np.int32, ()), "cas": (np.float32, ()), "peak": (np.int32, (2,))}
+
+
+class _Entries(NamedTuple):
+    """Non-zeros of some items, in the order of the items."""
+
+    concept: np.ndarray
+    """int32 of shape (non-zeros,)."""
+    item: np.ndarray
+    """As the next fields: what is placed, by name of the array on disk."""
+    cas: np.ndarray
+    peak: np.ndarray
 
 
 class ConceptColumn(NamedTuple):
@@ -66,8 +79,8 @@ def write_by_concept(folder: Path, blocks: Callable[[], Iterable[tuple[int, CasB
             else:
                 np.save(part / f"{name}.npy", np.zeros((0, *shape), dtype))
         free = start[:-1].copy()
-        for first, block in blocks():
-            _place(part, free, first, block)
+        for entries in _merged(blocks()):
+            _place(part, free, entries)
         write_document(part / CHECKS, {name: checks_of(part / f"{name}.npy") for name in ("start", *_ARRAYS)})
         part.rename(target)
 
@@ -84,22 +97,41 @@ def _reserve(file: Path) -> None:
                 raise
 
 
-def _place(folder: Path, free: np.ndarray, first: int, block: CasBlock) -> None:
-    """Write a block's values to the next free places of their concepts."""
-    concepts = np.asarray(block.cas.indices)
-    order = np.argsort(concepts, kind="stable")
-    counts = np.bincount(concepts, minlength=len(free))
-    rank = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
-    places = np.repeat(free, counts) + rank
-    free += counts
-    items = np.repeat(block.items + first, np.diff(block.cas.indptr))
-    values = {"item": items, "cas": block.cas.data, "peak": block.peak_ranges()}
-    if not len(places):
+def _merged(blocks: Iterable[tuple[int, CasBlock]]) -> Iterator[_Entries]:
+    """Put the non-zeros of blocks together until there are ``MERGED`` of them."""
+    waiting: list[_Entries] = []
+    for first, block in blocks:
+        items = np.repeat((block.items + first).astype(np.int32), np.diff(block.cas.indptr))
+        waiting.append(_Entries(block.cas.indices.astype(np.int32), items, block.cas.data, block.peak_ranges()))
+        if sum(len(entries.concept) for entries in waiting) >= MERGED:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(parts: list[_Entries]) -> _Entries:
+    """Concatenate parts, and let go of them."""
+    joined = _Entries(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+    parts.clear()
+    return joined
+
+
+def _place(folder: Path, free: np.ndarray, entries: _Entries) -> None:
+    """Write entries to the next free places of their concepts."""
+    count = len(entries.concept)
+    if not count:
         return
-    for name, value in values.items():
-        # Mapped for this block only: pages that stay mapped count as the process's memory.
+    # SciPy's change of format is a stable counting sort: far faster than comparing.
+    row = sp.csr_array((np.arange(count), entries.concept, np.array([0, count])), shape=(1, len(free)))
+    by_concept = row.tocsc()
+    order, counts = by_concept.data, np.diff(by_concept.indptr)
+    places = np.arange(count) + np.repeat(free - by_concept.indptr[:-1], counts)
+    free += counts
+    for name in _ARRAYS:
+        # Mapped for these entries only: pages that stay mapped count as the process's memory.
         mapped = np.load(folder / f"{name}.npy", mmap_mode="r+")
-        mapped[places] = value[order]
+        mapped[places] = getattr(entries, name)[order]
         mapped.flush()
 
 

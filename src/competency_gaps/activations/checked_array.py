@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import mmap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -70,11 +71,22 @@ class CheckedArray:
         first, last, _ = part.indices(len(self))
         if first < last:
             self._compare(self._offset + first * self._size, self._offset + last * self._size)
-        return np.array(self._values[first:last])
+        rows = np.array(self._values[first:last])
+        self._release(self._offset + first * self._size, self._offset + last * self._size)
+        return rows
 
     def pieces(self, starts: np.ndarray, ends: np.ndarray) -> Iterator[np.ndarray]:
         """Copies of several stretches of rows."""
         return (self[int(start) : int(end)] for start, end in zip(starts, ends, strict=True))
+
+    def _release(self, first: int, last: int) -> None:
+        """Let go of the blocks that hold some bytes: mapped pages count as this process's memory until then."""
+        mapped = getattr(self._raw, "_mmap", None)
+        if mapped is None or first >= last or not hasattr(mmap, "MADV_DONTNEED"):
+            return
+        grain = max(BLOCK, mmap.PAGESIZE)
+        begin, end = first // grain * grain, min(-(-last // grain) * grain, len(self._raw))
+        mapped.madvise(mmap.MADV_DONTNEED, begin, end - begin)
 
     def _compare(self, first: int, last: int) -> None:
         """Compare the blocks that hold some bytes."""

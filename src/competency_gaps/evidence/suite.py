@@ -206,7 +206,11 @@ def _judge(
     for word, sign in (("weak", -1), ("strong", 1)) if groups else ():
         asked = np.flatnonzero(status == word)
         if len(asked):
-            leader[asked] = lead(weights(asked), outcome[None], block, asked, p_value[asked], sign)
+
+            def rows(places: np.ndarray, asked: np.ndarray = asked) -> sp.csr_array:
+                return weights(asked[places])
+
+            leader[asked] = asked[lead(rows, sample.support[asked], outcome[None], block, p_value[asked], sign)]
     lowest, scale = sample.limits[0], sample.scale
     return Evidence(
         m.n_eff,

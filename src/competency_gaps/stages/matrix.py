@@ -184,7 +184,11 @@ def led_over_models(
         warnings.simplefilter("ignore", RuntimeWarning)  # items that no model is scored on
         units = units_of(replace(sample, scores=np.nanmean(values, axis=0)))
     of_units = np.stack([_unit_means(units.unit, own, len(units.outcome)) for own in values])
-    leader = lead(units.rows(sample.rows(asked)), of_units, units.block, asked, lowest, 0, MOST_GROUPS)
+
+    def rows(places: np.ndarray) -> sp.csr_array:
+        return units.rows(sample.rows(asked[places]))
+
+    leader = asked[lead(rows, sample.support[asked], of_units, units.block, lowest, 0, MOST_GROUPS)]
     order = np.argsort(lowest, kind="stable")
     members: dict[int, list[int]] = {}
     for place in order[np.argsort(leader[order] != asked[order], kind="stable")]:

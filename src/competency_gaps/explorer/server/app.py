@@ -29,9 +29,11 @@ from competency_gaps.explorer.opened import ChangedError, Opened, Shown, compara
 from competency_gaps.explorer.page_files import FILES
 from competency_gaps.explorer.parts import NoSuchPartError, as_json
 from competency_gaps.explorer.parts.models import against, paired_runs
+from competency_gaps.explorer.parts.records.server import SearchResult
 from competency_gaps.explorer.server.cache import PartCache
 from competency_gaps.explorer.server.chat import chat_route, chat_state
 from competency_gaps.explorer.server.security import Guard
+from competency_gaps.explorer.server.sending import Pieces, while_there
 from competency_gaps.text import visible
 
 LONGEST_SEARCH = 1_000
@@ -40,8 +42,6 @@ MOST_ROWS = 100_000
 """Most rows of a search's result."""
 SEARCHES = 2
 """Searches that run at the same time; others wait [ours]."""
-LOOK = 0.2
-"""Poll interval for client disconnects during a search, in seconds."""
 FIRST = ("run.json", "themes.json")
 """Parts of the first run that are made before the server answers: what the first view shows."""
 NEXT = ("concepts.parquet", "concept/0.json", "item/0.json", "active/0.json", "items.parquet")
@@ -144,7 +144,7 @@ class _Explorer:
 
         async def answer(_: Request) -> Response:
             self._asked = time.monotonic()
-            return Response(content, headers={"content-type": FILES[name]})
+            return Pieces(content, headers={"content-type": FILES[name]})
 
         return answer
 
@@ -157,10 +157,10 @@ class _Explorer:
         self._asked = time.monotonic()
         key, name = request.path_params["key"], request.path_params["name"]
         try:
-            content = await self._read(key, name)
+            content = await while_there(request, self._read(key, name))
         except NoSuchPartError:
             raise HTTPException(404, "This run has no such part.") from None
-        return _json(content) if name.endswith(".json") else Response(content, media_type="application/octet-stream")
+        return _json(content) if name.endswith(".json") else Pieces(content, media_type="application/octet-stream")
 
     async def search(self, request: Request) -> Response:
         """``data/KEY/search?q=TEXT``; it ends early if the client disconnects."""
@@ -169,12 +169,18 @@ class _Explorer:
         if len(query) > LONGEST_SEARCH:
             raise HTTPException(400, f"The text to search for is longer than {LONGEST_SEARCH:,} characters.")
         gone = threading.Event()
-        watch = asyncio.create_task(_watch(request, gone))
-        try:
+
+        async def search() -> SearchResult:
             async with self._searches:
-                rows = await anyio.to_thread.run_sync(texts.search, query, MOST_ROWS, gone.is_set)
+                if gone.is_set():
+                    return SearchResult([], 0)
+                return await anyio.to_thread.run_sync(texts.search, query, MOST_ROWS, gone.is_set)
+
+        try:
+            # Shielded: a search counts as running until its thread has ended.
+            rows = await while_there(request, asyncio.shield(search()))
         finally:
-            watch.cancel()
+            gone.set()
         self._shown(request.path_params["key"])
         return _json(as_json(rows))
 
@@ -201,15 +207,8 @@ class _Explorer:
         return self._opened[key].now()
 
 
-async def _watch(request: Request, gone: threading.Event) -> None:
-    """Set ``gone`` when the client disconnects."""
-    while not await request.is_disconnected():
-        await asyncio.sleep(LOOK)
-    gone.set()
-
-
 def _json(content: bytes, status: int = 200) -> Response:
-    return Response(content, status, media_type="application/json")
+    return Pieces(content, status, media_type="application/json")
 
 
 async def _refused(_: Request, error: HTTPException) -> Response:

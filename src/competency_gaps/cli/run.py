@@ -76,9 +76,7 @@ def run(
     ] = None,
     store: Annotated[
         str | None,
-        typer.Option(
-            help="s3://BUCKET/RUN or the like, where machines without common disks share the shards of a run."
-        ),
+        typer.Option(help="s3://BUCKET/RUN or the like, where machines without common disks share shards."),
     ] = None,
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,

@@ -108,7 +108,7 @@ def keep_precision(folder: Path, model: ModelConfig, plan: Mapping[str, Any] | N
     """Let a run begin, in a folder without one, in the precision of a plan, unless its configuration says another."""
     planned = (plan or {}).get("model")
     dtype = planned.get("dtype") if isinstance(planned, dict) else None
-    if model.dtype == "auto" and dtype in get_args(DType) and not (folder / FILE).exists():
+    if model.dtype == "auto" and isinstance(dtype, str) and dtype in get_args(DType) and not (folder / FILE).exists():
         note_precision(folder, dtype)
 
 

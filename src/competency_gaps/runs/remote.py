@@ -1,7 +1,7 @@
 """A folder behind an fsspec address, in an object store or elsewhere: files that are made once, never renamed.
 
-Of two writers of one file the store lets only the first write it: the mode ``xb`` is sent as ``If-None-Match`` to S3 and
-as ``ifGenerationMatch=0`` to Google's store. Servers that ignore it are refused when a folder is opened.
+Of two writers of one file the store lets only the first write it: the mode ``xb`` is sent as ``If-None-Match`` to S3
+and as ``ifGenerationMatch=0`` to Google's store. Servers that ignore it are refused when a folder is opened.
 """
 
 from __future__ import annotations
@@ -181,8 +181,8 @@ class RemoteFolder:
 
     def _failed(self, error: Exception) -> MachineError:
         return MachineError(
-            f"the store {self.address} does not answer, or refuses: {_reason(error)}. What is finished is kept: run the "
-            "same command again when the cause is removed."
+            f"the store {self.address} does not answer, or refuses: {_reason(error)}. What is finished is kept: run "
+            "the same command again when the cause is removed."
         )
 
 
@@ -197,8 +197,8 @@ def _check(address: str) -> str:
     known = _ADDRESS.fullmatch(address)
     if known is None or "::" in address:
         raise UserError(
-            f"{argument('store')} {shorten(address, 100)!r}: expected an address with a scheme, such as s3://BUCKET/RUN, "
-            "gs://BUCKET/RUN or file:///FOLDER."
+            f"{argument('store')} {shorten(address, 100)!r}: expected an address with a scheme, such as "
+            "s3://BUCKET/RUN, gs://BUCKET/RUN or file:///FOLDER."
         )
     return known[1]
 

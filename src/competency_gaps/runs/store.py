@@ -210,9 +210,8 @@ class RunStore:
         self.remote.remove(_marker(name))
         # Of a marker that is no document, or names other files than such a shard's, no file is removed.
         with suppress(ValueError):
-            for folder, file in zip(
-                folders, _declared(check_document(parse_document(raw)), name, folders), strict=True
-            ):
+            files = _declared(check_document(parse_document(raw)), name, folders)
+            for folder, file in zip(folders, files, strict=True):
                 self.remote.remove(f"{folder.folder.name}/{file.name}")
 
 

@@ -1,8 +1,8 @@
 """Read shards by workers of Ray, on one or many machines that share the run folder or a store.
 
-The driver holds no state: what is finished stands in the folder, and in the store if there is one. It gives out shards, and lets a shard count when the
-first worker has written it. A shard whose worker died goes to another one; one that takes much longer than others is
-read twice at the end, and the second draft is removed.
+The driver holds no state: what is finished stands in the folder, and in the store if there is one. It gives out
+shards, and lets a shard count when the first worker has written it. A shard whose worker died goes to another one; one
+that takes much longer than others is read twice at the end, and the second draft is removed.
 """
 
 from __future__ import annotations

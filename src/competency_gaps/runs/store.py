@@ -13,9 +13,10 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from competency_gaps.checked import check_document, parse_document, with_checksum
@@ -107,8 +108,19 @@ class RunStore:
         names = (name.removesuffix(".json") for name in self.remote.names(MARKERS) if name.endswith(".json"))
         return set(filter(is_shard_name, names))
 
-    def fetch(self, name: str, made_of: str, folders: Sequence[ShardFolder]) -> list[Draft] | None:
+    def fetch(
+        self,
+        name: str,
+        made_of: str,
+        folders: Sequence[ShardFolder],
+        check: Callable[[Sequence[Path]], None] = lambda files: None,
+    ) -> list[Draft] | None:
         """Copy a shard's files from the store, as drafts in folders of these names.
+
+        Parameters
+        ----------
+        check
+            Called with the copied files; it raises ValueError if they are no such shard.
 
         Returns
         -------
@@ -121,7 +133,7 @@ class RunStore:
             seen, document = self._document(_marker(name), _MARKER_BYTES)
             if document is None:
                 return None
-            return self._download(name, _declared(document, name, folders, made_of), folders)
+            return self._download(name, _declared(document, name, folders, made_of), folders, check)
         except ValueError as error:
             log.warning(
                 "%s in %s cannot be used: %s. It is removed, and the shard is computed again.",
@@ -182,7 +194,13 @@ class RunStore:
             time.sleep(_PAUSE)
         raise AssertionError("unreachable")
 
-    def _download(self, name: str, files: Sequence[_File], folders: Sequence[ShardFolder]) -> list[Draft]:
+    def _download(
+        self,
+        name: str,
+        files: Sequence[_File],
+        folders: Sequence[ShardFolder],
+        check: Callable[[Sequence[Path]], None],
+    ) -> list[Draft]:
         """Copy the files of a shard; raises ValueError if they are not what the marker declares."""
         made: list[Draft] = []
         try:
@@ -196,6 +214,7 @@ class RunStore:
                     raise ValueError(f"{place} {error}") from error
                 if made[-1].sha256 != file.sha256:
                     raise ValueError(f"the content of {place} does not match its checksum")
+            check([folder.folder / draft.file for folder, draft in zip(folders, made, strict=True)])
         except BaseException:
             for folder, draft in zip(folders, made, strict=False):
                 folder.forget(draft)

@@ -126,7 +126,8 @@ class Pool:
         kind = self.ray.remote(ShardWorker).options(**options, max_restarts=0, max_task_retries=0)
         settings = as_dict(self.work.setting.config)
         store = None if self.work.shared is None else self.work.shared.store.address
-        worker = kind.remote(settings, str(self.work.folder.resolve()), str(Path.cwd()), self.fit.threads, store)
+        folder = str(self.work.folder.resolve()) if store is None else None
+        worker = kind.remote(settings, folder, store, str(Path.cwd()), self.fit.threads)
         self.loading[worker.load.remote()] = worker
 
     def _take(self, answer: Any) -> None:

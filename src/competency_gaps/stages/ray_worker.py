@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,10 +58,11 @@ class ShardWorker:
     """Reads shards of one run; each method is called by the driver, one at a time."""
 
     def __init__(
-        self, settings: dict[str, Any], folder: str, work_folder: str, threads: int, store: str | None
+        self, settings: dict[str, Any], folder: str | None, store: str | None, work_folder: str, threads: int
     ) -> None:
-        self.settings, self.folder, self.work_folder, self.threads = settings, Path(folder), work_folder, threads
-        self.address = store
+        """Take what the driver sends: the run folder, or the address of a store if the run has one."""
+        self.settings, self.work_folder, self.threads = settings, work_folder, threads
+        self.folder, self.address = folder, store
         self.setting: Setting
         self.store: RunStore | None = None
         self.tasks: dict[str, Task]
@@ -95,62 +97,63 @@ class ShardWorker:
             return _fault(error)
 
     def _write(self, task: Task, check: Callable[[list[Remark]], None], *, again: bool) -> ShardDraft | None:
-        if self.store is None:
-            return self._reader(self.folder).read(task.plan, task.shard, _uncounted, check)
-        with tempfile.TemporaryDirectory(prefix="competency-gaps-") as folder:
-            reader = self._reader(Path(folder))
+        setting = self.setting
+        config = setting.config
+        with self._place() as place:
+            reader = ShardReader(place, setting.extractor, config.span, setting.bos_id, config.generation)
             draft = reader.read(task.plan, task.shard, _uncounted, check)
+            if self.store is None:
+                return draft
             SharedShards(self.store, reader.files).publish(draft, replace=again)
         return None
 
-    def _reader(self, folder: Path) -> ShardReader:
-        setting = self.setting
-        config = setting.config
-        return ShardReader(folder, setting.extractor, config.span, setting.bos_id, config.generation)
+    @contextmanager
+    def _place(self) -> Iterator[Path]:
+        """The run folder; with a store, a folder that is removed afterwards."""
+        if self.folder is not None:
+            yield Path(self.folder)
+            return
+        with tempfile.TemporaryDirectory(prefix="competency-gaps-") as folder:
+            yield Path(folder)
 
     def _load(self) -> Ready:
         import torch
 
         torch.set_num_threads(self.threads)
         host = socket.gethostname()
-        config = parse_config(RunConfig, self.settings, "configuration")
         plan, here = self._plan(host), versions()
+        config = parse_config(RunConfig, self.settings, "configuration")
         # First: with another version a worker would not find the log of a task, and evaluate the task itself.
         _refuse([f"versions.{name}" for name, version in plan["versions"].items() if here.get(name) != version], host)
-        setting = self._set_up(config, plan)
+        with self._place() as place:
+            keep_precision(place, config.model, plan)
+            setting = set_up(config, Progress(quiet=True), None, place)
         _refuse(plan_differences(plan, plan_identity(config, setting.extractor, setting.bos_id, setting.suite)), host)
         self.setting = setting
         self.tasks = {s.name: Task(plan, s) for plan in plan_suite(setting.prepared) for s in plan.shards}
         return Ready(host, os.getpid(), str(setting.lm.device))
 
     def _plan(self, host: str) -> dict[str, Any]:
-        """The run's plan, from where the shards go; the process is then in the folder in which the run was begun."""
+        """The run's plan, from where the shards go; the process is then in the driver's folder, if it sees it."""
         seen = Path(self.work_folder).is_dir()
-        if self.address is None:
-            if not (self.folder / PLAN).is_file() or not seen:
-                raise UserError(
-                    f"the worker on {host} does not see {self.folder} or {self.work_folder}: expected a file system "
-                    "that all machines share, under the same paths, or a store."
-                )
-            os.chdir(self.work_folder)
-            return read_plan(self.folder)
         if seen:
             os.chdir(self.work_folder)
-        self.store = RunStore(self.address)
-        plan = self.store.plan()
-        if plan is None:
+        if self.address is not None:
+            self.store = RunStore(self.address)
+            plan = self.store.plan()
+            if plan is None:
+                raise UserError(
+                    f"the worker on {host} sees no run in {self.address}: expected a store that is the same for all "
+                    "machines and processes."
+                )
+            return plan
+        assert self.folder is not None
+        if not (Path(self.folder) / PLAN).is_file() or not seen:
             raise UserError(
-                f"the worker on {host} sees no run in {self.address}: expected a store that is the same for all "
-                "machines and processes."
+                f"the worker on {host} does not see {self.folder} or {self.work_folder}: expected a file system that "
+                "all machines share, under the same paths, or a store."
             )
-        return plan
-
-    def _set_up(self, config: RunConfig, plan: dict[str, Any]) -> Setting:
-        if self.address is None:
-            return set_up(config, Progress(quiet=True), None, self.folder)
-        with tempfile.TemporaryDirectory(prefix="competency-gaps-") as folder:
-            keep_precision(Path(folder), config.model, plan)
-            return set_up(config, Progress(quiet=True), None, Path(folder))
+        return read_plan(Path(self.folder))
 
 
 def _uncounted(items: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
+import shutil
 
 import pytest
 from store_helpers import contents, put
@@ -16,7 +16,7 @@ from competency_gaps.runs.remote import RemoteFolder
 from competency_gaps.runs.store import RunStore
 from competency_gaps.stages import reading, shard_plan
 from competency_gaps.stages.extraction import ShardReader
-from core_helpers import assert_same_run, command
+from core_helpers import assert_same_run, command, shard_bytes
 
 
 def make_small(patch) -> None:
@@ -47,6 +47,29 @@ def straight(config, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         make_small(patch)
         return cg.run(config, tmp_path_factory.mktemp("straight") / "run")
+
+
+@pytest.fixture(scope="module")
+def published(config, straight, tmp_path_factory):
+    """The folder of a store that holds the shards of a run which was made without it."""
+    folder = tmp_path_factory.mktemp("published")
+    shutil.copytree(straight.path, folder / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        make_small(patch)
+        patch.setattr(ShardReader, "read", never)
+        cg.run(config, folder / "run", store=f"file://{folder}/store")
+    return folder / "store"
+
+
+@pytest.fixture
+def filled(published, tmp_path):
+    """A copy of that store, as an address."""
+    shutil.copytree(published, tmp_path / "store")
+    return f"file://{tmp_path}/store"
+
+
+def never(*arguments, **options):
+    raise AssertionError("nothing is read")
 
 
 @pytest.fixture
@@ -91,79 +114,64 @@ def test_a_killed_run_goes_on_elsewhere(config, straight, address, tmp_path, mon
     assert_same_run(made, straight)
 
 
-def test_a_damaged_object_is_computed_again(config, straight, s3_address, tmp_path, reads, caplog):
-    cg.run(config, tmp_path / "first", store=s3_address)
-    held = contents(s3_address)
+def test_what_was_read_without_a_store_is_put_there(config, straight, filled, tmp_path, monkeypatch):
+    monkeypatch.setattr(ShardReader, "read", never)
+    assert_same_run(cg.run(config, tmp_path / "other", store=filled), straight)
+
+
+def test_a_damaged_object_is_computed_again(config, straight, filled, tmp_path, reads, caplog):
+    held = contents(filled)
     name = next(name for name in sorted(held) if name.startswith("activations/"))
-    put(s3_address, name, held[name][:-1] + bytes([held[name][-1] ^ 1]))
-    reads.clear()
-    with caplog.at_level(logging.WARNING):
-        made = cg.run(config, tmp_path / "second", store=s3_address)
+    put(filled, name, held[name][:-1] + bytes([held[name][-1] ^ 1]))
+    made = cg.run(config, tmp_path / "run", store=filled)
     assert f"the content of {name} does not match its checksum" in caplog.text
     assert len(reads) == 1
     assert_same_run(made, straight)
-    assert len(contents(s3_address)) == len(held), "it is there again, and the damaged file is not"
+    assert len(contents(filled)) == len(held) and name not in contents(filled)
 
 
-def test_what_was_read_without_a_store_is_put_there(config, straight, address, tmp_path, reads):
-    cg.run(config, tmp_path / "run")
-    reads.clear()
-    cg.run(config, tmp_path / "run", store=address)
-    assert_same_run(cg.run(config, tmp_path / "other", store=address), straight)
-    assert not reads
-
-
-def test_where_another_machine_was_first_its_shards_count(config, straight, address, tmp_path, monkeypatch):
-    """Both have seen an empty store, and both have read all."""
-    cg.run(config, tmp_path / "first", store=address)
-    held = contents(address)
+def test_where_another_machine_was_first_its_shards_count(config, straight, filled, tmp_path, monkeypatch, reads):
+    """Both have seen an empty store, and both have read all; the second in other batches, so with other rounding."""
+    held = contents(filled)
     monkeypatch.setattr(RunStore, "names", lambda self: set())
-    made = cg.run({**config, "batch_tokens": 100}, tmp_path / "second", store=address)
-    assert_same_run(made, straight)
-    assert contents(address) == held, "the second left no file behind"
+    made = cg.run({**config, "batch_tokens": 100}, tmp_path / "second", store=filled)
+    assert len(reads) == 5
+    assert shard_bytes(made.path) == shard_bytes(straight.path)
+    assert contents(filled) == held, "the second left no file behind"
 
 
-def test_a_shard_for_which_memory_ran_out_is_replaced(config, straight, tmp_path, monkeypatch, reads):
-    address = f"file://{tmp_path}/store"
-    cg.run(config, tmp_path / "small", store=address)
-    before, asked = contents(address), []
-    real = reading.unreadable
+def test_a_shard_for_which_memory_ran_out_is_replaced(config, straight, filled, tmp_path, monkeypatch, reads):
+    before, asked, real = contents(filled), [], reading.unreadable
 
     def short(table):
         asked.append(1)
         return [OUT_OF_MEMORY] if len(asked) == 1 else real(table)
 
-    reads.clear()
     monkeypatch.setattr(reading, "unreadable", short)
-    made = cg.run(config, tmp_path / "large", store=address)
-    after = contents(address)
+    made = cg.run(config, tmp_path / "large", store=filled)
+    after = contents(filled)
     assert len(reads) == 1 and len(after) == len(before)
-    assert {name for name in after if after[name] != before.get(name)} >= {f"shards/{reads[0]}.json"}
+    assert after[f"shards/{reads[0]}.json"] != before[f"shards/{reads[0]}.json"]
     assert_same_run(made, straight)
 
 
-def test_another_run_is_refused(config, address, tmp_path, reads):
-    RunStore(address)
-    cg.make_part(config, tmp_path / "a", (1, 5), store=address)
-    other = {**config, "generation": {"temperature": 0.5}}
-    held = contents(address)
+def test_another_run_is_refused(config, filled, tmp_path, monkeypatch):
+    monkeypatch.setattr(ShardReader, "read", never)
+    held = contents(filled)
     with pytest.raises(UserError, match=r"holds a run that differs in generation\.temperature"):
-        cg.run(other, tmp_path / "b", store=address)
-    assert contents(address) == held and len(reads) == 1
+        cg.run({**config, "generation": {"temperature": 0.5}}, tmp_path / "run", store=filled)
+    assert contents(filled) == held
 
 
-def test_responses_of_other_items_are_refused(config, straight, tmp_path, caplog):
+def test_responses_of_other_items_are_refused(config, straight, filled, tmp_path, caplog):
     """Whoever writes to a store can make a marker that fits its files."""
-    address = f"file://{tmp_path}/store"
-    cg.run(config, tmp_path / "first", store=address)
-    held = contents(address)
-    one, two = (json.loads(held[f"shards/b000-000{number}.json"]) for number in (0, 1))
-    swapped = {"made_of": one["made_of"], "files": dict(one["files"])}
-    name = one["files"]["responses"]["name"]
-    swapped["files"]["responses"] = {**two["files"]["responses"], "name": name}
-    put(address, f"responses/{name}", held[f"responses/{two['files']['responses']['name']}"])
-    put(address, "shards/b000-0000.json", json.dumps(with_checksum(swapped)).encode())
-    made = cg.run(config, tmp_path / "second", store=address)
+    held = contents(filled)
+    first, other = (json.loads(held[f"shards/b000-000{number}.json"]) for number in (0, 1))
+    name, others = first["files"]["responses"]["name"], other["files"]["responses"]
+    swapped = {**first, "files": {**first["files"], "responses": {**others, "name": name}}}
+    put(filled, f"responses/{name}", held[f"responses/{others['name']}"])
+    put(filled, "shards/b000-0000.json", json.dumps(with_checksum(swapped)).encode())
+    made = cg.run(config, tmp_path / "second", store=filled)
     assert "its responses are not those of the shard's items" in caplog.text
     assert_same_run(made, straight)
 

@@ -27,6 +27,8 @@ PURPOSES = {
     "hub": "benchmarks of the Hugging Face hub",
     "reasoning-gym": "families of generated tasks that need more packages, some compiled; the others need nothing",
     "ray": "cgaps run --engine ray: several workers, on one or many machines",
+    "s3": "cgaps run --store s3://...: shards shared through S3 and what speaks its protocol",
+    "gcs": "cgaps run --store gs://...: the same through Google Cloud Storage",
     "robustness": "cgaps robustness",
     "dictionary": "cgaps themes, match and scope: labels compared by meaning",
     "label": "models over an endpoint (labels, judges), published labels",

@@ -41,7 +41,7 @@ class PlayedRay:
 
     def _worker(self, *arguments):
         load = SimpleNamespace(remote=lambda: self._call(self._load()))
-        return SimpleNamespace(load=load, read=SimpleNamespace(remote=lambda name, _: self._call(self._read(name))))
+        return SimpleNamespace(load=load, read=SimpleNamespace(remote=lambda name, *_: self._call(self._read(name))))
 
     def _call(self, answer):
         number = next(self.numbers)
@@ -72,7 +72,7 @@ class Played:
     """What a pool needs of its work."""
 
     def __init__(self, names):
-        self.committed, self.forgotten = [], []
+        self.committed, self.forgotten, self.shared = [], [], None
         files = SimpleNamespace(
             commit=lambda draft: self.committed.append(draft.name), forget=lambda draft: self.forgotten.append(draft)
         )

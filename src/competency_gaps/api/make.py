@@ -39,6 +39,7 @@ def run(
     model: LanguageModel | None = None,
     sae: SparseAutoencoder | None = None,
     workers: RayWorkers | None = None,
+    store: str | None = None,
     progress: Progress | None = None,
     command: str = "",
 ) -> Run:
@@ -58,6 +59,10 @@ def run(
     workers
         Workers of Ray that read, on one or many machines; each loads the configuration's model and SAE. None: this
         process reads.
+    store
+        Address at which machines without a common file system share the shards of this run: ``s3://BUCKET/RUN``,
+        ``gs://BUCKET/RUN``, ``file:///FOLDER`` or another of fsspec. Shards that lie there are taken, and all that are
+        read are put there. Credentials and endpoint are those of the environment. None: the folder alone has them.
     progress
         Shows how far it is; None: quiet.
     command
@@ -71,10 +76,11 @@ def run(
     Raises
     ------
     UserError
-        If the configuration, a benchmark, the model or the SAE is wrong; the message says what to do.
+        If the configuration, a benchmark, the model, the SAE or the store is wrong; the message says what to do.
     MachineError
-        If the machine gives no more (disk, memory, workers); what is finished is kept.
+        If the machine gives no more (disk, memory, workers), or the store does not answer; what is finished is kept.
     """
+    from competency_gaps.runs.store import RunStore
     from competency_gaps.sae.pair import load_pair
     from competency_gaps.stages import pipeline
     from competency_gaps.stages.on_ray import ReadOnRay
@@ -88,11 +94,12 @@ def run(
         folder = Path(tempfile.mkdtemp(prefix="competency-gaps-"))
         warnings.warn(f"no folder was given: the run is kept in {folder}", stacklevel=2)
     progress = progress or Progress(quiet=True)
+    shared = RunStore(store) if store is not None else None
     pair = None
     if model is not None or sae is not None:
         pair = load_pair(config.model, config.sae, lm=model, loaded=sae, progress=progress)
     engine = read_here if workers is None else ReadOnRay(workers)
-    made = as_run(pipeline.run(config, folder, progress, command, pair, engine).path)
+    made = as_run(pipeline.run(config, folder, progress, command, pair, engine, shared).path)
     made.report(progress=progress)
     return made
 

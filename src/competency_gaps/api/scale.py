@@ -22,9 +22,12 @@ def make_part(
     out: Path | str,
     part: tuple[int, int],
     *,
+    store: str | None = None,
     progress: Progress | None = None,
 ) -> PartRecord:
-    """Read a part of a run's shards into a folder of its own, which :func:`merge` joins with the others.
+    """Read a part of a run's shards into a folder of its own.
+
+    :func:`merge` joins the folders. With a store, :func:`run` finds all shards there.
 
     Parameters
     ----------
@@ -34,6 +37,8 @@ def make_part(
         The part's folder; a part in it that was stopped goes on.
     part
         ``(i, n)``: every n-th shard from the i-th on, where i is from 1 to n.
+    store
+        As in :func:`run`: shards of this part that lie there are taken, and those that are read are put there.
     progress
         Shows how far it is; None: quiet.
 
@@ -45,13 +50,16 @@ def make_part(
     Raises
     ------
     UserError
-        If the configuration, a benchmark, the model or the SAE is wrong, or the folder holds another part.
+        If the configuration, a benchmark, the model, the SAE or the store is wrong, or the folder holds another part.
     MachineError
-        If the machine gives no more (disk, memory); what is finished is kept.
+        If the machine gives no more (disk, memory), or the store does not answer; what is finished is kept.
     """
+    from competency_gaps.runs.store import RunStore
     from competency_gaps.stages import merge as stage
 
-    return stage.make_part(read_config(config), Path(out), check_part(Part(*part)), progress or Progress(quiet=True))
+    config, chosen = read_config(config), check_part(Part(*part))
+    shared = RunStore(store) if store is not None else None
+    return stage.make_part(config, Path(out), chosen, progress or Progress(quiet=True), shared)
 
 
 def merge(

@@ -72,7 +72,11 @@ def run(
     gpus_per_worker: Annotated[float | None, typer.Option(help="Ray: GPUs of each; by default 1 if there are.")] = None,
     threads: Annotated[int | None, typer.Option(help="Ray: threads of each; by default cores / workers.")] = None,
     shard: Annotated[
-        str | None, typer.Option(help="I/N: read only every N-th shard, into a folder for cgaps merge.")
+        str | None, typer.Option(help="I/N: read only every N-th shard, into a folder for cgaps merge or a --store.")
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(help="s3://BUCKET/RUN or the like, where machines without common disks share shards."),
     ] = None,
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
@@ -105,9 +109,10 @@ def run(
     if shard is not None:
         if out is None or chosen_workers is not None:
             raise UserError("--shard needs an --out of its own for each part, and reads in this process.")
-        _print_part(cg.make_part(checked, out, parse_part(shard), progress=progress), out, json_=json_)
+        part = cg.make_part(checked, out, parse_part(shard), store=store, progress=progress)
+        _print_part(part, out, store, json_=json_)
         return
-    run = cg.run(checked, out, workers=chosen_workers, progress=progress, command=typed_command())
+    run = cg.run(checked, out, workers=chosen_workers, store=store, progress=progress, command=typed_command())
     print_run(run, json_=json_)
 
 
@@ -120,13 +125,16 @@ def _workers(engine: str, **given: Any) -> RayWorkers | None:
     return None
 
 
-def _print_part(record: PartRecord, out: Path, *, json_: bool) -> None:
+def _print_part(record: PartRecord, out: Path, store: str | None, *, json_: bool) -> None:
     """Say what a part holds and what to do next."""
     if json_:
         print_json({"part": str(record.part), "folder": str(out), "shards": record.own})
         return
     print_line(f"Part {record.part}: {len(record.own)} of {plural(len(record.shards), 'shard')} in {out}.")
-    print_line("When all parts are there: cgaps merge PART... --out RUN")
+    if store is None:
+        print_line("When all parts are there: cgaps merge PART... --out RUN")
+    else:
+        print_line(f"When all parts are there, the same without --shard: cgaps run ... --store {store} --out RUN")
 
 
 def _add_options(data: dict[str, Any], span: str | None, limit: int | None, *, force: bool) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from competency_gaps.activations.extract import Extractor
 from competency_gaps.checked import damaged, read_document, write_document
-from competency_gaps.config import ModelConfig, RunConfig, TaskSource, as_dict
+from competency_gaps.config import DType, ModelConfig, RunConfig, TaskSource, as_dict
 from competency_gaps.errors import UserError
 from competency_gaps.installation import versions
 from competency_gaps.items.benchmark import Benchmark
@@ -102,6 +102,14 @@ def planned_model(model: ModelConfig, folder: Path | None) -> ModelConfig:
 def note_precision(folder: Path, dtype: str) -> None:
     """Record the model's data type before another tool runs the model."""
     write_document(folder / _PRECISIONS[0], {"dtype": dtype})
+
+
+def keep_precision(folder: Path, model: ModelConfig, plan: Mapping[str, Any] | None) -> None:
+    """Let a run begin, in a folder without one, in the precision of a plan, unless its configuration says another."""
+    planned = (plan or {}).get("model")
+    dtype = planned.get("dtype") if isinstance(planned, dict) else None
+    if model.dtype == "auto" and isinstance(dtype, str) and dtype in get_args(DType) and not (folder / FILE).exists():
+        note_precision(folder, dtype)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

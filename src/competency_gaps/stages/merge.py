@@ -15,7 +15,6 @@ from competency_gaps.checked import write_document
 from competency_gaps.config import RunConfig, as_dict, parse_config
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
-from competency_gaps.harnesses.inspect.evaluate import asks_the_model
 from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import FILE as MANIFEST
@@ -23,11 +22,20 @@ from competency_gaps.runs.open import RunFolder, open_folder, shard_names
 from competency_gaps.runs.part import Part, PartRecord, read_part, refuse_other_part, write_part
 from competency_gaps.runs.plan import FILE as PLAN
 from competency_gaps.runs.plan import plan_differences, read_plan, refuse_pruned, refuse_strangers
+from competency_gaps.runs.store import RunStore
 from competency_gaps.shards import ShardFolder
 from competency_gaps.stages import pipeline
 from competency_gaps.stages.judging import FOLDER as JUDGING
 from competency_gaps.stages.judging import WHO
-from competency_gaps.stages.reading import ReadPart, missing_line, read_missing, read_nothing
+from competency_gaps.stages.reading import (
+    ReadPart,
+    missing_line,
+    read_here,
+    read_missing,
+    read_nothing,
+    refuse_tasks,
+    share,
+)
 from competency_gaps.stages.setting import set_up
 
 _SHARDS = (("activations", ".safetensors"), ("responses", ".parquet"))
@@ -49,8 +57,10 @@ class _Copy(NamedTuple):
     """Its name in the joined run."""
 
 
-def make_part(config: RunConfig, folder: Path, part: Part, progress: Progress) -> PartRecord:
-    """Read a part of a run's shards into a folder; a part that was stopped goes on.
+def make_part(
+    config: RunConfig, folder: Path, part: Part, progress: Progress, store: RunStore | None = None
+) -> PartRecord:
+    """Read a part of a run's shards into a folder, and a store if there is one; a part that was stopped goes on.
 
     Raises
     ------
@@ -58,13 +68,14 @@ def make_part(config: RunConfig, folder: Path, part: Part, progress: Progress) -
         As :func:`competency_gaps.stages.pipeline.run`; also if the folder holds another part, or a benchmark is a task
         that asks the model itself.
     """
-    _refuse_tasks(config)
+    refuse_tasks(config)
     with hold(folder):
         settle(folder, MANIFEST)
         refuse_other_part(folder, part)
+        engine = ReadPart(part, share(store, config, folder, read_here))
         setting = set_up(config, progress, None, folder)
         pipeline.begin(setting, folder, progress)
-        work = read_missing(setting, folder, ReadPart(part), progress)
+        work = read_missing(setting, folder, engine, progress)
         record = PartRecord(part, work.names, as_dict(config))
         write_part(folder, record)
     return record
@@ -93,7 +104,7 @@ def merge(folders: Sequence[Path], out: Path, progress: Progress, command: str =
         refuse_pruned(folder)
     joined = _joined_runs(folders) if all(finished) else _joined_parts(folders)
     config = parse_config(RunConfig, {**joined.settings, "out": None}, str(folders[0]))
-    _refuse_tasks(config)
+    refuse_tasks(config)
     with hold(out):
         _lay(joined, folders, out)
         return pipeline.run(config, out, progress, command, engine=read_nothing)
@@ -177,15 +188,6 @@ def _renumbered(runs: Sequence[RunFolder]) -> Iterator[_Copy]:
     for number, (folder, entry) in enumerate(entries):
         for name in shard_names(entry):
             yield _Copy(folder, name, f"b{number:03d}-{name.rpartition('-')[2]}")
-
-
-def _refuse_tasks(config: RunConfig) -> None:
-    for choice in config.benchmarks:
-        if asks_the_model(choice):
-            raise UserError(
-                f"{choice.name}: a task that asks the model itself cannot be read in parts or joined. Run it alone, "
-                "and give its log as a benchmark."
-            )
 
 
 def _lay(joined: _Joined, folders: Sequence[Path], out: Path) -> None:

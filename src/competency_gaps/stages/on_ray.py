@@ -1,8 +1,8 @@
-"""Read shards by workers of Ray, on one or many machines that share the run folder.
+"""Read shards by workers of Ray, on one or many machines that share the run folder or a store.
 
-The driver holds no state: what is finished stands in the folder. It gives out shards, and lets a shard count when the
-first worker has written it. A shard whose worker died goes to another one; one that takes much longer than others is
-read twice at the end, and the second draft is removed.
+The driver holds no state: what is finished stands in the folder, and in the store if there is one. It gives out
+shards, and lets a shard count when the first worker has written it. A shard whose worker died goes to another one; one
+that takes much longer than others is read twice at the end, and the second draft is removed.
 """
 
 from __future__ import annotations
@@ -125,7 +125,9 @@ class Pool:
         options = {"num_cpus": self.fit.threads, "num_gpus": self.fit.gpus, "scheduling_strategy": "SPREAD"}
         kind = self.ray.remote(ShardWorker).options(**options, max_restarts=0, max_task_retries=0)
         settings = as_dict(self.work.setting.config)
-        worker = kind.remote(settings, str(self.work.folder.resolve()), str(Path.cwd()), self.fit.threads)
+        store = None if self.work.shared is None else self.work.shared.store.address
+        folder = str(self.work.folder.resolve()) if store is None else None
+        worker = kind.remote(settings, folder, store, str(Path.cwd()), self.fit.threads)
         self.loading[worker.load.remote()] = worker
 
     def _take(self, answer: Any) -> None:
@@ -143,6 +145,11 @@ class Pool:
             return
         known = self.running.pop(answer)
         name = known.task.shard.name
+        draft = None
+        if isinstance(result, Read) and name not in self.done:
+            draft = result.draft if self.work.shared is None else self.work.shared.fetch(known.task.shard)
+            if draft is None:
+                result = Fault("the shard that it put into the store is damaged or gone", by_user=False)
         if not isinstance(result, Read):
             if name in self.done:  # the other reader was faster, and this one is not missed
                 self.ray.kill(known.worker)
@@ -152,11 +159,12 @@ class Pool:
                 self.queue.appendleft(known.task)
             return
         self.idle.append(known.worker)
-        if name in self.done:
-            self.work.reader.files.forget(result.draft)
+        if draft is None:  # the other reader was faster
+            if result.draft is not None:
+                self.work.reader.files.forget(result.draft)
             return
         self.work.check(known.task, result.unreadable)
-        self.work.reader.files.commit(result.draft)
+        self.work.reader.files.commit(draft)
         self.done.add(name)
         self.seconds.append(time.monotonic() - known.since)
         self.work.bar.advance(len(known.task.shard.members))
@@ -190,7 +198,7 @@ class Pool:
         """Give shards to workers that have none."""
         while self.idle and (task := self._next()) is not None:
             worker = self.idle.pop()
-            answer = worker.read.remote(task.shard.name, task.shard.made_of)
+            answer = worker.read.remote(task.shard.name, task.shard.made_of, task.again)
             self.running[answer] = _Running(worker, task, time.monotonic())
 
     def _next(self) -> Task | None:

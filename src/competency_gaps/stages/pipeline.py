@@ -32,6 +32,7 @@ from competency_gaps.runs.manifest import set_aside, write_manifest
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.plan import claim
 from competency_gaps.runs.scores import Scored, check_scores, match_scores, write_scores
+from competency_gaps.runs.store import RunStore
 from competency_gaps.sae import GateFigures
 from competency_gaps.sae.pair import LoadedPair
 from competency_gaps.stages.estimate import estimate_reading
@@ -40,7 +41,7 @@ from competency_gaps.stages.gate import pass_gate
 from competency_gaps.stages.items import items_table
 from competency_gaps.stages.judging import Judged, JudgingStage
 from competency_gaps.stages.naming import InPlace, name_run
-from competency_gaps.stages.reading import Engine, read_here, read_suite
+from competency_gaps.stages.reading import Engine, read_here, read_suite, share
 from competency_gaps.stages.results import write_results
 from competency_gaps.stages.setting import Setting, set_up
 from competency_gaps.stages.tables import has_lift
@@ -53,6 +54,7 @@ def run(
     command: str = "",
     pair: LoadedPair | None = None,
     engine: Engine = read_here,
+    store: RunStore | None = None,
 ) -> RunFolder:
     """Audit a model: score benchmarks, read its concepts, and write a run folder.
 
@@ -70,6 +72,8 @@ def run(
         The configuration's model and SAE if they are loaded already; None: they are loaded here.
     engine
         Reads the shards that are missing.
+    store
+        Holds the run's shards for other machines; None: the run folder alone has them.
 
     Raises
     ------
@@ -83,7 +87,7 @@ def run(
         # Else a change of the run that stood here, which a kill interrupted, would be put upon the tables of this one.
         settle(folder, MANIFEST_FILE)
         check_scores(folder)
-        return _run(config, folder, progress, command, pair, engine)
+        return _run(config, folder, progress, command, pair, share(store, config, folder, engine))
 
 
 def _run(

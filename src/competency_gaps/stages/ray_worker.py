@@ -1,13 +1,16 @@
-"""A worker of Ray: it holds the model and the SAE, and reads the shards that it is given into the run folder.
+"""A worker of Ray: it holds the model and the SAE, and reads the shards that it is given.
 
-Nothing large is sent: a worker gets the configuration and names of shards, and answers with counts and checksums.
+It writes them into the run folder, which it must see then, or puts them into a store. Nothing large is sent: a worker
+gets the configuration and names of shards, and answers with counts and checksums.
 """
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,11 +20,13 @@ from competency_gaps.installation import versions
 from competency_gaps.items.remark import Remark
 from competency_gaps.progress import Progress
 from competency_gaps.runs.plan import FILE as PLAN
-from competency_gaps.runs.plan import plan_differences, plan_identity, read_plan
+from competency_gaps.runs.plan import keep_precision, plan_differences, plan_identity, read_plan
+from competency_gaps.runs.store import RunStore
 from competency_gaps.stages.extraction import ShardDraft, ShardReader
 from competency_gaps.stages.reading import Task, check_share
 from competency_gaps.stages.setting import Setting, set_up
 from competency_gaps.stages.shard_plan import plan_suite
+from competency_gaps.stages.shared import SharedShards
 
 
 class Ready(NamedTuple):
@@ -35,7 +40,8 @@ class Ready(NamedTuple):
 class Read(NamedTuple):
     """A shard that was read."""
 
-    draft: ShardDraft
+    draft: ShardDraft | None
+    """In the run folder; None: the shard is in the store."""
     unreadable: list[Remark]
     """Why items could not be read."""
 
@@ -51,10 +57,14 @@ class Fault(NamedTuple):
 class ShardWorker:
     """Reads shards of one run; each method is called by the driver, one at a time."""
 
-    def __init__(self, settings: dict[str, Any], folder: str, work_folder: str, threads: int) -> None:
-        self.settings, self.folder, self.work_folder, self.threads = settings, Path(folder), work_folder, threads
+    def __init__(
+        self, settings: dict[str, Any], folder: str | None, store: str | None, work_folder: str, threads: int
+    ) -> None:
+        """Take what the driver sends: the run folder, or the address of a store if the run has one."""
+        self.settings, self.work_folder, self.threads = settings, work_folder, threads
+        self.folder, self.address = folder, store
         self.setting: Setting
-        self.reader: ShardReader
+        self.store: RunStore | None = None
         self.tasks: dict[str, Task]
 
     def load(self) -> Ready | Fault:
@@ -64,8 +74,14 @@ class ShardWorker:
         except CompetencyGapsError as error:
             return _fault(error)
 
-    def read(self, name: str, made_of: str) -> Read | Fault:
-        """Read a shard and write a draft of it; the driver lets it count."""
+    def read(self, name: str, made_of: str, again: bool) -> Read | Fault:
+        """Read a shard and write a draft of it, which the driver lets count, or put it into the store.
+
+        Parameters
+        ----------
+        again
+            A shard of this name in the store is replaced.
+        """
         try:
             task = self.tasks.get(name)
             if task is None or task.shard.made_of != made_of:
@@ -76,31 +92,72 @@ class ShardWorker:
                 check_share(why, task.plan, self.setting)
                 reasons.extend(why)
 
-            return Read(self.reader.read(task.plan, task.shard, lambda _: None, check), reasons)
+            return Read(self._write(task, check, again=again), reasons)
         except CompetencyGapsError as error:
             return _fault(error)
+
+    def _write(self, task: Task, check: Callable[[list[Remark]], None], *, again: bool) -> ShardDraft | None:
+        setting = self.setting
+        config = setting.config
+        with self._place() as place:
+            reader = ShardReader(place, setting.extractor, config.span, setting.bos_id, config.generation)
+            draft = reader.read(task.plan, task.shard, _uncounted, check)
+            if self.store is None:
+                return draft
+            SharedShards(self.store, reader.files).publish(draft, replace=again)
+        return None
+
+    @contextmanager
+    def _place(self) -> Iterator[Path]:
+        """The run folder; with a store, a folder that is removed afterwards."""
+        if self.folder is not None:
+            yield Path(self.folder)
+            return
+        with tempfile.TemporaryDirectory(prefix="competency-gaps-") as folder:
+            yield Path(folder)
 
     def _load(self) -> Ready:
         import torch
 
         torch.set_num_threads(self.threads)
         host = socket.gethostname()
-        if not (self.folder / PLAN).is_file() or not Path(self.work_folder).is_dir():
-            raise UserError(
-                f"the worker on {host} does not see {self.folder} or {self.work_folder}: expected a file system that "
-                "all machines share, under the same paths."
-            )
-        os.chdir(self.work_folder)
+        plan, here = self._plan(host), versions()
         config = parse_config(RunConfig, self.settings, "configuration")
-        plan, here = read_plan(self.folder), versions()
         # First: with another version a worker would not find the log of a task, and evaluate the task itself.
         _refuse([f"versions.{name}" for name, version in plan["versions"].items() if here.get(name) != version], host)
-        setting = set_up(config, Progress(quiet=True), None, self.folder)
+        with self._place() as place:
+            keep_precision(place, config.model, plan)
+            setting = set_up(config, Progress(quiet=True), None, place)
         _refuse(plan_differences(plan, plan_identity(config, setting.extractor, setting.bos_id, setting.suite)), host)
         self.setting = setting
-        self.reader = ShardReader(self.folder, setting.extractor, config.span, setting.bos_id, config.generation)
         self.tasks = {s.name: Task(plan, s) for plan in plan_suite(setting.prepared) for s in plan.shards}
         return Ready(host, os.getpid(), str(setting.lm.device))
+
+    def _plan(self, host: str) -> dict[str, Any]:
+        """The run's plan, from where the shards go; the process is then in the driver's folder, if it sees it."""
+        seen = Path(self.work_folder).is_dir()
+        if seen:
+            os.chdir(self.work_folder)
+        if self.address is not None:
+            self.store = RunStore(self.address)
+            plan = self.store.plan()
+            if plan is None:
+                raise UserError(
+                    f"the worker on {host} sees no run in {self.address}: expected a store that is the same for all "
+                    "machines and processes."
+                )
+            return plan
+        assert self.folder is not None
+        if not (Path(self.folder) / PLAN).is_file() or not seen:
+            raise UserError(
+                f"the worker on {host} does not see {self.folder} or {self.work_folder}: expected a file system that "
+                "all machines share, under the same paths, or a store."
+            )
+        return read_plan(Path(self.folder))
+
+
+def _uncounted(items: float) -> None:
+    """The driver counts."""
 
 
 def _refuse(differing: Sequence[str], host: str) -> None:

@@ -2,6 +2,7 @@
 
 An engine is a function that reads shards: in this process (:func:`read_here`), by workers on many machines
 (:mod:`competency_gaps.stages.on_ray`), only every N-th of them (:class:`ReadPart`), or none (:func:`read_nothing`).
+:class:`ReadShared` takes from a store what other machines have read, and puts there what its own engine reads.
 Which shards there are does not depend on it, so results do not either.
 """
 
@@ -17,15 +18,21 @@ from typing import NamedTuple
 import polars as pl
 
 from competency_gaps.activations.store import CasStore
+from competency_gaps.config import RunConfig
 from competency_gaps.errors import UserError
+from competency_gaps.harnesses.inspect.evaluate import asks_the_model
 from competency_gaps.items.remark import Remark
 from competency_gaps.model.attempts import OUT_OF_MEMORY
 from competency_gaps.progress import Bar, Progress
 from competency_gaps.runs.part import Part
-from competency_gaps.stages.extraction import Extraction, ShardReader, unreadable
+from competency_gaps.runs.plan import keep_precision, read_plan
+from competency_gaps.runs.store import RunStore
+from competency_gaps.stages.extraction import Extraction, ShardDraft, ShardReader, unreadable
 from competency_gaps.stages.setting import Setting
 from competency_gaps.stages.shard_plan import BenchmarkPlan, Shard, plan_suite
+from competency_gaps.stages.shared import SharedShards
 from competency_gaps.stages.unreadable import check_unreadable, excluded_line
+from competency_gaps.text import plural
 
 MOST_UNREADABLE = 0.1
 """Largest share of a benchmark's items to read that may be excluded because they cannot be read."""
@@ -57,6 +64,10 @@ class Work:
     plans: list[BenchmarkPlan]
     missing: list[Task] = field(default_factory=list)
     """In the order of the plans."""
+    finished: list[Shard] = field(default_factory=list)
+    """Shards that were whole in the folder before."""
+    shared: SharedShards | None = None
+    """The store with which the shards are shared; None: there is none."""
     unreadable: dict[str, list[Remark]] = field(default_factory=lambda: defaultdict(list))
     """Per benchmark, why items could not be read."""
     tried: Counter[str] = field(default_factory=Counter)
@@ -66,6 +77,27 @@ class Work:
     def names(self) -> list[str]:
         """Names of all shards of the run."""
         return [shard.name for plan in self.plans for shard in plan.shards]
+
+    def look(self, plan: BenchmarkPlan, shard: Shard) -> bool:
+        """Count a shard if it is finished, else add it to those that are missing."""
+        table = self.reader.files.finished(shard)
+        if table is None or OUT_OF_MEMORY in unreadable(table):
+            self.missing.append(Task(plan, shard, again=table is not None))
+            return False
+        self.bar.skip(len(shard.members))
+        self.tried[plan.name] += len(shard.members)
+        self.unreadable[plan.name] += unreadable(table)
+        return True
+
+    def commit(self, task: Task, draft: ShardDraft) -> None:
+        """Let a shard count: in the store first, if there is one; where another machine was first, its shard counts."""
+        while self.shared is not None and not self.shared.publish(draft, replace=task.again):
+            others = self.shared.fetch(task.shard)
+            if others is not None:
+                self.reader.files.forget(draft)
+                draft = others
+                break
+        self.reader.files.commit(draft)
 
     def check(self, task: Task, reasons: Sequence[Remark]) -> None:
         """Count a shard's unreadable items; raise if they are too many in its benchmark."""
@@ -114,13 +146,8 @@ def read_missing(setting: Setting, folder: Path, engine: Engine, progress: Progr
         work = Work(setting, folder, reader, bar, progress, plans)
         for plan in plans:
             for shard in plan.shards:
-                table = reader.files.finished(shard)
-                if table is None or OUT_OF_MEMORY in unreadable(table):
-                    work.missing.append(Task(plan, shard, again=table is not None))
-                else:
-                    bar.skip(len(shard.members))
-                    work.tried[plan.name] += len(shard.members)
-                    work.unreadable[plan.name] += unreadable(table)
+                if work.look(plan, shard):
+                    work.finished.append(shard)
         engine(work)
     return work
 
@@ -130,21 +157,84 @@ def read_here(work: Work) -> None:
     for task in work.missing:
         work.bar.note(task.plan.name)
         draft = work.reader.read(task.plan, task.shard, work.bar.advance, functools.partial(work.check, task))
-        work.reader.files.commit(draft)
+        work.commit(task, draft)
 
 
 @dataclass(frozen=True)
 class ReadPart:
-    """Reads a part of the shards in this process."""
+    """Reads a part of the shards."""
 
     part: Part
+    engine: Engine = read_here
 
     def __call__(self, work: Work) -> None:
         """Read what is missing of the part; the bar counts only this."""
         own = set(self.part.choose(work.names))
         work.missing = [task for task in work.missing if task.shard.name in own]
         work.bar.expect(work.bar.done + sum(len(task.shard.members) for task in work.missing))
-        read_here(work)
+        self.engine(work)
+
+
+@dataclass(frozen=True)
+class ReadShared:
+    """Takes shards from a store, lets an engine read those that are not there, and puts what it reads there."""
+
+    store: RunStore
+    engine: Engine
+
+    def __call__(self, work: Work) -> None:
+        """Read what is missing.
+
+        Raises
+        ------
+        UserError
+            As the engine; also if the store holds another run.
+        MachineError
+            As the engine; also if the store does not answer any more.
+        """
+        self.store.claim(read_plan(work.folder))
+        work.shared = SharedShards(self.store, work.reader.files)
+        there = self.store.names()
+        for shard in work.finished:
+            if shard.name not in there:
+                work.shared.publish_finished(shard)
+        missing, work.missing = work.missing, []
+        taken = 0
+        for task in missing:
+            draft = work.shared.fetch(task.shard) if task.shard.name in there else None
+            if draft is None:
+                work.missing.append(task)
+                continue
+            work.reader.files.commit(draft)
+            taken += work.look(task.plan, task.shard)
+        if taken:
+            work.progress.say(f"{plural(taken, 'shard')} taken from {self.store.address}")
+        self.engine(work)
+
+
+def share(store: RunStore | None, config: RunConfig, folder: Path, engine: Engine) -> Engine:
+    """Let an engine share shards with a store, in the precision of the run whose shards lie there.
+
+    Raises
+    ------
+    UserError
+        If a benchmark is a task that asks the model itself: its log lies in one run folder only.
+    """
+    if store is None:
+        return engine
+    refuse_tasks(config)
+    keep_precision(folder, config.model, store.plan())
+    return ReadShared(store, engine)
+
+
+def refuse_tasks(config: RunConfig) -> None:
+    """Raise UserError if a benchmark is a task that asks the model itself."""
+    for choice in config.benchmarks:
+        if asks_the_model(choice):
+            raise UserError(
+                f"{choice.name}: a task that asks the model itself cannot be read in parts, shared by a store or "
+                "joined. Run it alone, and give its log as a benchmark."
+            )
 
 
 def read_nothing(work: Work) -> None:

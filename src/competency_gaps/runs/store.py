@@ -1,0 +1,266 @@
+"""A store: the finished shards of one run, at an fsspec address, for machines that share no file system.
+
+It holds ``plan.json``, which says whose shards they are, and of each shard two files under names of the attempt that
+made them, and then one marker, ``shards/NAME.json``. A shard counts by its marker, which only the first attempt can
+create; nothing is renamed or overwritten. All that is read from a store is compared with the marker and the plan, since
+others write to it too.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from competency_gaps.checked import check_document, parse_document, with_checksum
+from competency_gaps.errors import UserError
+from competency_gaps.runs.plan import FILE as PLAN
+from competency_gaps.runs.plan import plan_differences
+from competency_gaps.runs.remote import OtherSizeError, RemoteFolder
+from competency_gaps.shards import Draft, ShardFolder, is_shard_name
+from competency_gaps.text import shorten
+
+log = logging.getLogger(__name__)
+
+MARKERS = "shards"
+_PLAN_BYTES = 2**28
+_MARKER_BYTES = 2**14
+_FILE_BYTES = 2**34
+"""Largest file of a shard: 32,768 tokens, all of 65,536 concepts active on each, take half of it."""
+_LOOKS = 5
+"""Looks at a document that is not whole: where it is created and written in two steps, as in a folder, another process
+may be between them."""
+_PAUSE = 0.2
+"""Seconds between them."""
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+class _File(NamedTuple):
+    """A file of a shard, as its marker declares it."""
+
+    name: str
+    sha256: str
+    size: int
+
+
+class RunStore:
+    """The shards of one run in a store."""
+
+    def __init__(self, address: str) -> None:
+        """Open a store.
+
+        Raises
+        ------
+        MissingExtraError
+            If the package that reaches such addresses is not installed.
+        UserError
+            If the address is none, holds credentials, or cannot be written.
+        """
+        self.remote = RemoteFolder(address)
+        self.remote.probe()
+
+    @property
+    def address(self) -> str:
+        """As it was typed."""
+        return self.remote.address
+
+    def plan(self) -> dict[str, Any] | None:
+        """The plan of the run whose shards these are; None: there is none yet.
+
+        Raises
+        ------
+        UserError
+            If it is damaged.
+        """
+        try:
+            return self._document(PLAN, _PLAN_BYTES)[1]
+        except ValueError as error:
+            raise UserError(
+                f"{PLAN} in the store {self.address} is damaged: {error}. Remove it if no other run uses the store, or "
+                "choose another address."
+            ) from error
+
+    def claim(self, plan: Mapping[str, Any]) -> None:
+        """Take the store for a run, or join the same run in it.
+
+        Raises
+        ------
+        UserError
+            If it holds shards of another run; the message names the differences.
+        """
+        if self.remote.create(PLAN, json.dumps(with_checksum(plan)).encode()):
+            return
+        if differing := plan_differences(self.plan() or {}, plan):
+            raise UserError(
+                f"the store {self.address} holds a run that differs in {', '.join(differing[:6])}. Choose another "
+                "address, one for each run."
+            )
+
+    def names(self) -> set[str]:
+        """Names of the shards that have a marker, as they are now."""
+        names = (name.removesuffix(".json") for name in self.remote.names(MARKERS) if name.endswith(".json"))
+        return set(filter(is_shard_name, names))
+
+    def fetch(
+        self,
+        name: str,
+        made_of: str,
+        folders: Sequence[ShardFolder],
+        check: Callable[[Sequence[Path]], None] = lambda files: None,
+    ) -> list[Draft] | None:
+        """Copy a shard's files from the store, as drafts in folders of these names.
+
+        Parameters
+        ----------
+        check
+            Called with the copied files; it raises ValueError if they are no such shard.
+
+        Returns
+        -------
+        list of Draft or None
+            One per folder. None: the shard is not there, or is damaged or made of other input; then its marker is
+            removed, with a warning.
+        """
+        seen: bytes | None = None
+        try:
+            seen, document = self._document(_marker(name), _MARKER_BYTES)
+            if document is None:
+                return None
+            return self._download(name, _declared(document, name, folders, made_of), folders, check)
+        except ValueError as error:
+            log.warning(
+                "%s in %s cannot be used: %s. It is removed, and the shard is computed again.",
+                _marker(name),
+                self.address,
+                error,
+            )
+        self._discard(name, seen, folders)
+        return None
+
+    def publish(
+        self, name: str, made_of: str, folders: Sequence[ShardFolder], drafts: Sequence[Draft], *, replace: bool = False
+    ) -> bool:
+        """Put a shard into the store.
+
+        Parameters
+        ----------
+        drafts
+            Its file in each folder.
+        replace
+            The marker that is there is removed before.
+
+        Returns
+        -------
+        bool
+            Whether this attempt counts; otherwise another was first, and the files of this one are removed.
+        """
+        attempt = secrets.token_hex(8)
+        files = {}
+        for folder, draft in zip(folders, drafts, strict=True):
+            path = folder.folder / draft.file
+            held = files[folder.folder.name] = _File(
+                f"{name}.{attempt}{folder.suffix}", draft.sha256, path.stat().st_size
+            )
+            self.remote.upload(path, f"{folder.folder.name}/{held.name}")
+        if replace:
+            self._discard(name, None, folders)
+        content = with_checksum({"made_of": made_of, "files": {kind: file._asdict() for kind, file in files.items()}})
+        if self.remote.create(_marker(name), json.dumps(content).encode()):
+            return True
+        for kind, file in files.items():
+            self.remote.remove(f"{kind}/{file.name}")
+        return False
+
+    def _document(self, name: str, limit: int) -> tuple[bytes, dict[str, Any] | None]:
+        """A document's bytes and its content, None where there is none; raises ValueError if it is damaged."""
+        for look in range(_LOOKS):
+            raw = self.remote.read(name, limit)
+            if raw is None:
+                return b"", None
+            try:
+                if len(raw) > limit:
+                    raise ValueError(f"it is longer than {limit:,} bytes")
+                return raw, check_document(parse_document(raw))
+            except ValueError:
+                if look + 1 == _LOOKS:
+                    raise
+            time.sleep(_PAUSE)
+        raise AssertionError("unreachable")
+
+    def _download(
+        self,
+        name: str,
+        files: Sequence[_File],
+        folders: Sequence[ShardFolder],
+        check: Callable[[Sequence[Path]], None],
+    ) -> list[Draft]:
+        """Copy the files of a shard; raises ValueError if they are not what the marker declares."""
+        made: list[Draft] = []
+        try:
+            for folder, file in zip(folders, files, strict=True):
+                place = f"{folder.folder.name}/{file.name}"
+                try:
+                    made.append(folder.draft(name, partial(self.remote.download, place, size=file.size)))
+                except FileNotFoundError as error:
+                    raise ValueError(f"{place} is missing") from error
+                except OtherSizeError as error:
+                    raise ValueError(f"{place} {error}") from error
+                if made[-1].sha256 != file.sha256:
+                    raise ValueError(f"the content of {place} does not match its checksum")
+            check([folder.folder / draft.file for folder, draft in zip(folders, made, strict=True)])
+        except BaseException:
+            for folder, draft in zip(folders, made, strict=False):
+                folder.forget(draft)
+            raise
+        return made
+
+    def _discard(self, name: str, seen: bytes | None, folders: Sequence[ShardFolder]) -> None:
+        """Remove a marker, unless it is another by now, and the files of the shard that it names."""
+        raw = self.remote.read(_marker(name), _MARKER_BYTES)
+        if raw is None or (seen and raw != seen):
+            return
+        self.remote.remove(_marker(name))
+        # Of a marker that is no document, or names other files than such a shard's, no file is removed.
+        with suppress(ValueError):
+            files = _declared(check_document(parse_document(raw)), name, folders)
+            for folder, file in zip(folders, files, strict=True):
+                self.remote.remove(f"{folder.folder.name}/{file.name}")
+
+
+def _marker(name: str) -> str:
+    return f"{MARKERS}/{name}.json"
+
+
+def _declared(
+    document: Mapping[str, Any], name: str, folders: Sequence[ShardFolder], made_of: str | None = None
+) -> list[_File]:
+    """The files that a marker declares, one per folder.
+
+    Raises
+    ------
+    ValueError
+        If they are not declared as :meth:`RunStore.publish` does, or the shard was made of other input.
+    """
+    if made_of is not None and document.get("made_of") != made_of:
+        raise ValueError("the shard was made of other input")
+    files = []
+    try:
+        for folder in folders:
+            given = document["files"][folder.folder.name]
+            files.append(_File(str(given["name"]), str(given["sha256"]), int(given["size"])))
+    except (KeyError, TypeError, OverflowError) as error:
+        raise ValueError("it declares no files") from error
+    for folder, file in zip(folders, files, strict=True):
+        # A store may be written by a stranger: a name leads to no other shard's files, and a size is not too large.
+        if not re.fullmatch(re.escape(name) + r"\.[0-9a-f]{16}" + re.escape(folder.suffix), file.name, re.ASCII):
+            raise ValueError(f"{shorten(file.name, 60)!r} is no name of a file of this shard")
+        if not _SHA256.fullmatch(file.sha256) or not 0 <= file.size <= _FILE_BYTES:
+            raise ValueError(f"the checksum or the size of {file.name} is none")
+    return files

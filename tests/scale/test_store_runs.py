@@ -1,0 +1,218 @@
+"""Machines that share nothing but a store make the run that a single machine makes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from store_helpers import contents, put
+
+import competency_gaps as cg
+from competency_gaps.checked import with_checksum
+from competency_gaps.errors import MachineError, UserError
+from competency_gaps.model.attempts import OUT_OF_MEMORY
+from competency_gaps.runs.remote import RemoteFolder
+from competency_gaps.runs.store import RunStore
+from competency_gaps.stages import reading, shard_plan
+from competency_gaps.stages.extraction import ShardReader
+from core_helpers import assert_same_run, command, shard_bytes
+
+
+def make_small(patch) -> None:
+    for name in ("SHARD_ITEMS", "GENERATED_ITEMS"):
+        patch.setattr(shard_plan, name, 8)
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    make_small(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def config(tiny_config):
+    _, sums = tiny_config["benchmarks"]
+    told = {**sums, "name": "told", "policy": "none", "options": {"max_new_tokens": 4}, "limit": 10}
+    forced = {**tiny_config["sae"], "force": True}
+    return {
+        **tiny_config,
+        "sae": forced,
+        "benchmarks": [{**sums, "limit": 24}, told],
+        "generation": {"temperature": 0.9},
+    }
+
+
+@pytest.fixture(scope="module")
+def straight(config, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        make_small(patch)
+        return cg.run(config, tmp_path_factory.mktemp("straight") / "run")
+
+
+@pytest.fixture(scope="module")
+def published(config, straight, tmp_path_factory):
+    """The folder of a store that holds the shards of a run which was made without it."""
+    folder = tmp_path_factory.mktemp("published")
+    shutil.copytree(straight.path, folder / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        make_small(patch)
+        patch.setattr(ShardReader, "read", never)
+        cg.run(config, folder / "run", store=f"file://{folder}/store")
+    return folder / "store"
+
+
+@pytest.fixture
+def filled(published, tmp_path):
+    """A copy of that store, as an address."""
+    shutil.copytree(published, tmp_path / "store")
+    return f"file://{tmp_path}/store"
+
+
+def never(*arguments, **options):
+    raise AssertionError("nothing is read")
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Names of the shards that are read."""
+    whole, names = ShardReader.read, []
+
+    def counted(self, plan, shard, *arguments):
+        names.append(shard.name)
+        return whole(self, plan, shard, *arguments)
+
+    monkeypatch.setattr(ShardReader, "read", counted)
+    return names
+
+
+def test_parts_of_machines_without_common_disks_are_a_run(config, straight, s3_address, tmp_path, reads):
+    for number in (1, 2):
+        cg.make_part(config, tmp_path / str(number) / "part", (number, 2), store=s3_address)
+    every = [name for entry in straight.manifest["benchmarks"] for name in entry["shards"]]
+    assert len(every) == 5 and sorted(reads) == sorted(every), "each shard is read once"
+    assert {name for name in contents(s3_address) if name.startswith("shards/")} == {f"shards/{n}.json" for n in every}
+    made = cg.run(config, tmp_path / "third" / "run", store=s3_address)
+    assert len(reads) == 5
+    assert_same_run(made, straight)
+
+
+def test_a_killed_run_goes_on_elsewhere(config, straight, address, tmp_path, monkeypatch):
+    whole, names, left = ShardReader.read, [], 2
+
+    def stops(self, plan, shard, *arguments):
+        if len(names) == left:
+            raise KeyboardInterrupt
+        names.append(shard.name)
+        return whole(self, plan, shard, *arguments)
+
+    monkeypatch.setattr(ShardReader, "read", stops)
+    with pytest.raises(KeyboardInterrupt):
+        cg.run(config, tmp_path / "lost", store=address)
+    left = 99
+    made = cg.run(config, tmp_path / "new", store=address)
+    assert len(names) == len(set(names)) == 5, "nothing is read twice"
+    assert_same_run(made, straight)
+
+
+def test_what_was_read_without_a_store_is_put_there(config, straight, filled, tmp_path, monkeypatch):
+    monkeypatch.setattr(ShardReader, "read", never)
+    assert_same_run(cg.run(config, tmp_path / "other", store=filled), straight)
+
+
+def test_a_damaged_object_is_computed_again(config, straight, filled, tmp_path, reads, caplog):
+    held = contents(filled)
+    name = next(name for name in sorted(held) if name.startswith("activations/"))
+    put(filled, name, held[name][:-1] + bytes([held[name][-1] ^ 1]))
+    made = cg.run(config, tmp_path / "run", store=filled)
+    assert f"the content of {name} does not match its checksum" in caplog.text
+    assert len(reads) == 1
+    assert_same_run(made, straight)
+    assert len(contents(filled)) == len(held) and name not in contents(filled)
+
+
+def test_where_another_machine_was_first_its_shards_count(config, straight, filled, tmp_path, monkeypatch, reads):
+    """Both have seen an empty store, and both have read all; the second in other batches, so with other rounding."""
+    held = contents(filled)
+    monkeypatch.setattr(RunStore, "names", lambda self: set())
+    made = cg.run({**config, "batch_tokens": 100}, tmp_path / "second", store=filled)
+    assert len(reads) == 5
+    assert shard_bytes(made.path) == shard_bytes(straight.path)
+    assert contents(filled) == held, "the second left no file behind"
+
+
+def test_a_shard_for_which_memory_ran_out_is_replaced(config, straight, filled, tmp_path, monkeypatch, reads):
+    before, asked, real = contents(filled), [], reading.unreadable
+
+    def short(table):
+        asked.append(1)
+        return [OUT_OF_MEMORY] if len(asked) == 1 else real(table)
+
+    monkeypatch.setattr(reading, "unreadable", short)
+    made = cg.run(config, tmp_path / "large", store=filled)
+    after = contents(filled)
+    assert len(reads) == 1 and len(after) == len(before)
+    assert after[f"shards/{reads[0]}.json"] != before[f"shards/{reads[0]}.json"]
+    assert_same_run(made, straight)
+
+
+def test_another_run_is_refused(config, filled, tmp_path, monkeypatch):
+    monkeypatch.setattr(ShardReader, "read", never)
+    held = contents(filled)
+    with pytest.raises(UserError, match=r"holds a run that differs in generation\.temperature"):
+        cg.run({**config, "generation": {"temperature": 0.5}}, tmp_path / "run", store=filled)
+    assert contents(filled) == held
+
+
+def test_responses_of_other_items_are_refused(config, straight, filled, tmp_path, caplog):
+    """Whoever writes to a store can make a marker that fits its files."""
+    held = contents(filled)
+    first, other = (json.loads(held[f"shards/b000-000{number}.json"]) for number in (0, 1))
+    name, others = first["files"]["responses"]["name"], other["files"]["responses"]
+    swapped = {**first, "files": {**first["files"], "responses": {**others, "name": name}}}
+    put(filled, f"responses/{name}", held[f"responses/{others['name']}"])
+    put(filled, "shards/b000-0000.json", json.dumps(with_checksum(swapped)).encode())
+    made = cg.run(config, tmp_path / "second", store=filled)
+    assert "its responses are not those of the shard's items" in caplog.text
+    assert_same_run(made, straight)
+
+
+def test_a_store_that_fails_in_the_middle_keeps_what_is_finished(config, straight, tmp_path, monkeypatch, reads):
+    address, whole, sent = f"file://{tmp_path}/store", RemoteFolder.upload, []
+
+    def fails(self, file, name):
+        sent.append(name)
+        if len(sent) == 5:
+            monkeypatch.setattr(self._files, "put_file", lambda *_: (_ for _ in ()).throw(ConnectionError("reset")))
+        whole(self, file, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RemoteFolder, "upload", fails)
+        with pytest.raises(MachineError, match=r"the store file://.*reset. What is finished is kept"):
+            cg.run(config, tmp_path / "run", store=address)
+    assert len(reads) == 3
+    made = cg.run(config, tmp_path / "run", store=address)
+    assert len(reads) == 3 + 3, "the two that were published are not read again"
+    assert_same_run(made, straight)
+
+
+def test_tasks_that_ask_the_model_are_refused(config, tmp_path):
+    task = {"name": "t", "source": {"kind": "task", "harness": "inspect", "name": "file.py@t"}}
+    with pytest.raises(UserError, match="shared by a store"):
+        cg.run({**config, "benchmarks": [task]}, tmp_path / "run", store=f"file://{tmp_path}/store")
+
+
+def test_commands(config, s3_environment, s3_address, tmp_path):
+    (tmp_path / "run.yaml").write_text(json.dumps(config))
+    given = ("run", "run.yaml", "--quiet", "--out")
+    done = command(*given, "part", "--shard", "1/1", "--store", s3_address, cwd=tmp_path, env=s3_environment)
+    assert done.returncode == 0 and f"--store {s3_address} --out RUN" in done.stdout, done.stderr
+    done = command(*given, "run", "--json", "--store", s3_address, cwd=tmp_path, env=s3_environment)
+    assert done.returncode == 0 and json.loads(done.stdout)["benchmarks"], done.stderr
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert f"--store {s3_address}" in manifest["command"]
+    secret = s3_environment["AWS_SECRET_ACCESS_KEY"].encode()
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(secret in path.read_bytes() for path in files)
+    assert not any(secret in held for held in contents(s3_address).values())
+    done = command(*given, "x", "--store", "s3://AKIA:hush@bucket/run", cwd=tmp_path, env=s3_environment)
+    assert done.returncode == 2 and "hush" not in done.stderr and "--store" in done.stderr

@@ -218,7 +218,7 @@ def written(values: list[float], longest: int = 10) -> dict[str, np.ndarray]:
     """Tensors of one item on whose last tokens concept 1 is active, so strongly."""
     count = len(values)
     row = token_row(np.arange(count), np.ones(count, np.int64), np.asarray(values, np.float32))
-    return token_tensors([row], [np.arange(longest)[longest - count :]], longest)
+    return token_tensors([row], [np.arange(longest)[longest - count :]])
 
 
 @pytest.mark.parametrize(
@@ -245,10 +245,10 @@ def test_items_of_very_many_tokens():
 
 def test_nothing_at_all(tmp_path):
     """No item in a shard, and an item in which nothing is active."""
-    none = token_tensors([], [], 0)
+    none = token_tensors([], [])
     assert none["act_ptr"].tolist() == [0] and all(len(none[name]) == 0 for name in KEPT[1:])
     silent = token_row(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
-    assert token_tensors([silent], [np.arange(3)], 3)["act_ptr"].tolist() == [0, 0]
+    assert token_tensors([silent], [np.arange(3)])["act_ptr"].tolist() == [0, 0]
     reader = TokenReader(ShardIndex(ShardFolder(Path("nowhere"), ".safetensors"), [], np.zeros(0, bool)))
     assert reader.read(0, []) == [] and not reader.any()
 

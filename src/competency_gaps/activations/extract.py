@@ -110,8 +110,7 @@ class Extractor:
         if not self.keep_tokens:
             return {}
         kept = [row.tokens for row in rows if row.tokens is not None]
-        longest = max((len(s.ids) for s in sequences), default=0)
-        return token_tensors(kept, [np.flatnonzero(s.span) for s in sequences], longest)
+        return token_tensors(kept, [np.flatnonzero(s.span) for s in sequences])
 
 
 class SpanTap:

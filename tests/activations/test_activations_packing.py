@@ -70,6 +70,7 @@ def test_rows_without_concepts_with_one_and_with_the_smallest_numbers():
     assert read[0] == np.float32(3.1)
     assert read[1:6] == pytest.approx(cas.data[1:6].astype(float), rel=2.0**-11, abs=LEAST)
     assert read[6] == np.float32(1e30) and 0 < read[7] < 1e30 * 2.0**-38
+    assert stored(matrix([[0.0], [0.0, 1.0]])).min() > 0, "a mean so small that float32 has no number for it"
     none = pack_scores(matrix([]))
     assert len(none.shares) == len(none.scale) == 0 and len(stored(matrix([[], []]))) == 0
 

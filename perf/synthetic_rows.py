@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
+from competency_gaps.activations.packing import narrow
 from competency_gaps.activations.store import CasBlock
 from competency_gaps.items.remark import DTYPE, Remark
 
@@ -224,8 +225,8 @@ def token_activations(block: CasBlock, rng: np.random.Generator) -> dict[str, np
     order = np.lexsort((token, pair))
     return {
         "act_ptr": np.concatenate([[0], np.cumsum(counts)])[block.cas.indptr].astype(np.int64),
-        "act_counts": counts.astype(np.int32),
-        "act_tokens": token[order].astype(np.uint16),
+        "act_counts": narrow(counts),
+        "act_tokens": narrow(token[order]),
         "act_values": np.maximum(value[order], 2.0**-24).astype(np.float16),
     }
 

@@ -135,6 +135,8 @@ def seal_dictionary(folder: Path) -> None:
     write_document(folder / "dictionary.json", {**held, "files": {path.name: entry_of(path) for path in tables}})
 
 
+STORED = 1.01 * 2.0**-10
+"""Relative distance of stored CAS that belong to nearly equal ones: they may be neighbours in float16."""
 TABLES = ("items", "concepts", "concept_benchmarks", "benchmarks", "overlap")
 
 

@@ -235,7 +235,7 @@ def _shards(store: CasStore, items: pl.DataFrame, name: str, number: int, words:
         made = [_read(own["text"][i], (own["own_start"][i], own["own_end"][i]), words) for i in some]
         rows, places, tokens = (list(part) for part in zip(*made, strict=True))
         shard = f"b{number:03d}-{start // size:04d}"
-        on = token_tensors([row.tokens for row in rows], places, max(len(ids) for ids, _ in tokens))
+        on = token_tensors([row.tokens for row in rows], places)
         store.write(shard, make_block(np.array(some), rows, places, tokens, WIDTH), token_tensors=on)
         names.append(shard)
     return names

@@ -10,6 +10,7 @@ from inspect_log_helpers import message, sample, write_log
 from test_arena_logs import judged, judgement
 
 import competency_gaps
+from core_helpers import STORED
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,7 @@ def test_tables_are_those_of_the_same_items_from_a_plain_file(run, tmp_path, tin
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     entry = {"name": "attacks", "source": {"kind": "file", "path": str(path)}}
     other = competency_gaps.run(forced(tiny_config, [entry]), tmp_path / "run")
-    assert abs(run.cas("attacks") - other.cas("attacks")).max() < 1e-5
+    assert run.cas("attacks").toarray() == pytest.approx(other.cas("attacks").toarray(), rel=STORED, abs=1e-5)
     ours = run.concept_benchmarks.filter(benchmark="attacks").select("concept", "chi_model")
     theirs = other.concept_benchmarks.select("concept", "chi_model")
     compared = ours.join(theirs, on="concept", suffix="_file").drop_nulls()

@@ -161,7 +161,7 @@ def test_arrays_by_concept_are_compared_block_by_block(tiny_run, tmp_path, monke
     store = tiny_run._store
     names = [name for entry in tiny_run.manifest["benchmarks"] for name in entry["shards"]]
     blocks = [(0, store.read(names[0]))]
-    for array in ("start", "item", "cas", "peak"):
+    for array in ("start", "scale", "item", "cas", "peak"):
         write_by_concept(tmp_path, lambda: blocks, tiny_run.width)
         path = tmp_path / "by-concept" / f"{array}.npy"
         size, whole = path.stat().st_size, path.read_bytes()
@@ -183,7 +183,7 @@ def test_arrays_by_concept_are_compared_block_by_block(tiny_run, tmp_path, monke
             seen.add(bad)
         # What is not read is not compared: one bad block leaves the concepts of others readable, but for the header.
         assert 0 not in seen
-        assert array == "start" or min(seen) < tiny_run.width == max(seen)
+        assert array in ("start", "scale") or min(seen) < tiny_run.width == max(seen)
         path.write_bytes(whole[:-1])
         with pytest.raises(UserError, match=f"{array}.npy is missing or damaged"):
             ByConcept(tmp_path).columns(0, tiny_run.width)
@@ -194,7 +194,7 @@ def test_an_array_of_another_kind_is_refused(tmp_path, made):
     path = tmp_path / "cas.npy"
     np.save(path, made)
     with pytest.raises(UserError, match="missing or damaged: it is an array of"):
-        checked_array.CheckedArray(path, checked_array.checks_of(path), np.float32)
+        checked_array.CheckedArray(path, checked_array.checks_of(path), [np.float32])
 
 
 def test_no_memory_is_taken_for_what_an_array_says_of_itself(tmp_path):
@@ -203,7 +203,7 @@ def test_no_memory_is_taken_for_what_an_array_says_of_itself(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"(1,), }             ", b"(99999999999999,), }"))
     assert b"99999999999999" in path.read_bytes()
     with pytest.raises(UserError, match="missing or damaged: it is an array of"):
-        checked_array.CheckedArray(path, checked_array.checks_of(path), np.float32)
+        checked_array.CheckedArray(path, checked_array.checks_of(path), [np.float32])
 
 
 def test_every_bit_of_a_shard_counts(folder, tiny_run):

@@ -80,7 +80,9 @@ def write_run(folder, seed=0, *, weak=True, per_shard=150, **metrics):
             tokens = [(np.array([item % 20], np.int32), np.zeros((1, 2), np.int32)) for item in some]
             block = make_block(some, found, [np.zeros(1, np.int64)] * len(some), tokens, WIDTH)
             store.write(f"b{b:03d}-{i:04d}", block)
-            names[0].append(block)
+            stored = store.read(f"b{b:03d}-{i:04d}")
+            cas[stored.items] = stored.cas.toarray()
+            names[0].append(stored)
             names[1].append(f"b{b:03d}-{i:04d}")
     items = pl.DataFrame(
         {

@@ -1,6 +1,7 @@
 """A concept-major copy of the CAS rows, from which one concept's items are read without the rest.
 
-Memory-mapped arrays on disk: the memory for writing and reading them does not grow with the run.
+Memory-mapped arrays on disk: the memory for writing them does not grow with the run, that for reading them by 4 bytes
+for each item.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 from numpy.lib.format import open_memmap
+from numpy.typing import DTypeLike
 
 from competency_gaps.activations.checked_array import BLOCK, CheckedArray, checks_of
+from competency_gaps.activations.packing import index_type, pack_scores, unpack_scores
 from competency_gaps.activations.store import CasBlock
 from competency_gaps.checked import damaged, read_document, write_document
 from competency_gaps.files import no_space_left
@@ -27,7 +30,14 @@ CHECKS = "checks.json"
 MERGED = 8_000_000
 """About how many non-zeros are placed at once [ours]: each time, nearly every page of the arrays may be written."""
 _AGAIN = "Run the command that made the run again."
-_ARRAYS = {"item": (np.int32, ()), "cas": (np.float32, ()), "peak": (np.int32, (2,))}
+_ARRAYS: dict[str, tuple[tuple[DTypeLike, ...], tuple[int, ...]]] = {
+    "start": ((np.int64,), ()),
+    "scale": ((np.float32,), ()),
+    "item": ((np.int32,), ()),
+    "cas": ((np.float16,), ()),
+    "peak": ((np.uint16, np.uint32), (2,)),
+}
+"""Per array, the types that it may have and the shape of a row; the last three have a row per concept and item."""
 
 
 class _Entries(NamedTuple):
@@ -66,23 +76,33 @@ def write_by_concept(folder: Path, blocks: Callable[[], Iterable[tuple[int, CasB
     for path in (target, part):
         shutil.rmtree(path, ignore_errors=True)
     part.mkdir(parents=True)
-    counts = np.zeros(width, np.int64)
-    for _, block in blocks():
+    counts, items, characters = np.zeros(width, np.int64), 0, 0
+    for first, block in blocks():
         counts += np.bincount(block.cas.indices, minlength=width)
+        items = max(items, first + 1 + int(block.items.max(initial=-1)))
+        characters = max(characters, int(block.token_offsets.max(initial=0)))
     start = np.concatenate([[0], np.cumsum(counts)])
+    pairs = int(start[-1])
     with no_space_left(target):
         np.save(part / "start.npy", start)
-        for name, (dtype, shape) in _ARRAYS.items():
-            if start[-1]:
-                open_memmap(part / f"{name}.npy", "w+", dtype, (int(start[-1]), *shape)).flush()
-                _reserve(part / f"{name}.npy")
-            else:
-                np.save(part / f"{name}.npy", np.zeros((0, *shape), dtype))
+        _make_array(part / "scale.npy", np.float32, (items,))
+        _make_array(part / "item.npy", np.int32, (pairs,))
+        _make_array(part / "cas.npy", np.float16, (pairs,))
+        _make_array(part / "peak.npy", index_type(characters), (pairs, 2))
         free = start[:-1].copy()
-        for entries in _merged(blocks()):
+        for entries in _merged(blocks(), part):
             _place(part, free, entries)
-        write_document(part / CHECKS, {name: checks_of(part / f"{name}.npy") for name in ("start", *_ARRAYS)})
+        write_document(part / CHECKS, {name: checks_of(part / f"{name}.npy") for name in _ARRAYS})
         part.rename(target)
+
+
+def _make_array(file: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> None:
+    """Make an array of zeros, into which values are placed later."""
+    if not shape[0]:  # an empty file cannot be mapped
+        np.save(file, np.zeros(shape, dtype))
+        return
+    open_memmap(file, "w+", dtype, shape).flush()
+    _reserve(file)
 
 
 def _reserve(file: Path) -> None:
@@ -97,12 +117,18 @@ def _reserve(file: Path) -> None:
                 raise
 
 
-def _merged(blocks: Iterable[tuple[int, CasBlock]]) -> Iterator[_Entries]:
-    """Put the non-zeros of blocks together until there are ``MERGED`` of them."""
+def _merged(blocks: Iterable[tuple[int, CasBlock]], folder: Path) -> Iterator[_Entries]:
+    """Write the scales of blocks, and put their non-zeros together until there are ``MERGED`` of them."""
     waiting: list[_Entries] = []
     for first, block in blocks:
-        items = np.repeat((block.items + first).astype(np.int32), np.diff(block.cas.indptr))
-        waiting.append(_Entries(block.cas.indices.astype(np.int32), items, block.cas.data, block.peak_ranges()))
+        if not len(block.items):  # nor has its array, which cannot be mapped then
+            continue
+        items, scores = block.items + first, pack_scores(block.cas)
+        scale = np.load(folder / "scale.npy", mmap_mode="r+")
+        scale[items] = scores.scale
+        scale.flush()
+        owners = np.repeat(items.astype(np.int32), np.diff(block.cas.indptr))
+        waiting.append(_Entries(block.cas.indices.astype(np.int32), owners, scores.shares, block.peak_ranges()))
         if sum(len(entries.concept) for entries in waiting) >= MERGED:
             yield _joined(waiting)
             waiting = []
@@ -128,7 +154,7 @@ def _place(folder: Path, free: np.ndarray, entries: _Entries) -> None:
     order, counts = by_concept.data, np.diff(by_concept.indptr)
     places = np.arange(count) + np.repeat(free - by_concept.indptr[:-1], counts)
     free += counts
-    for name in _ARRAYS:
+    for name in ("item", "cas", "peak"):
         # Mapped for these entries only: pages that stay mapped count as the process's memory.
         mapped = np.load(folder / f"{name}.npy", mmap_mode="r+")
         mapped[places] = getattr(entries, name)[order]
@@ -150,20 +176,20 @@ class ByConcept:
             checks = read_document(place / CHECKS)
         except (OSError, ValueError) as error:
             raise damaged(place / CHECKS, error, _AGAIN) from error
-        kinds = {"start": (np.int64, ()), **_ARRAYS}
         arrays = {
-            name: CheckedArray(place / f"{name}.npy", checks.get(name), dtype, shape)
-            for name, (dtype, shape) in kinds.items()
+            name: CheckedArray(place / f"{name}.npy", checks.get(name), dtypes, shape)
+            for name, (dtypes, shape) in _ARRAYS.items()
         }
         self._start = arrays.pop("start")[:]
+        self._scale = arrays.pop("scale")[:]
         if {len(array) for array in arrays.values()} != {int(self._start[-1])} or (np.diff(self._start) < 0).any():
             fault = ValueError("its arrays do not fit each other")
             raise damaged(place, fault, _AGAIN)
-        self._arrays = list(arrays.values())
+        self._item, self._shares, self._peak = arrays.values()
 
     def check(self) -> None:
         """Compare all arrays with their checksums; raises UserError if one is damaged."""
-        for array in self._arrays:
+        for array in (self._item, self._shares, self._peak):
             for first in range(0, len(array), BLOCK):
                 array[first : first + BLOCK]
 
@@ -179,7 +205,8 @@ class ByConcept:
     def columns(self, first: int, last: int) -> ConceptColumn:
         """The items of concepts ``first`` to ``last - 1``, concatenated by concept (see :attr:`support`)."""
         part = slice(int(self._start[first]), int(self._start[last]))
-        return ConceptColumn(*(array[part] for array in self._arrays))
+        item = self._item[part]
+        return ConceptColumn(item, self._scores(item, self._shares[part]), self._peak[part].astype(np.int32))
 
     def cas(self, concepts: np.ndarray, items: int) -> sp.csr_array:
         """Concept activation scores of some concepts.
@@ -195,20 +222,25 @@ class ByConcept:
         csr_array of float32 of shape (asked, items)
         """
         starts, ends = self._start[concepts], self._start[np.asarray(concepts) + 1]
-        item, value = self._arrays[0], self._arrays[1]
         indptr = np.concatenate([[0], np.cumsum(ends - starts)])
         if len(concepts) and (starts[1:] == ends[:-1]).all():  # consecutive concepts are contiguous on disk
             whole = slice(int(starts[0]), int(ends[-1]))
-            parts = value[whole], item[whole]
+            item, shares = self._item[whole], self._shares[whole]
         else:
-            parts = (
-                np.concatenate([value[:0], *value.pieces(starts, ends)]),
-                np.concatenate([item[:0], *item.pieces(starts, ends)]),
+            item, shares = (
+                np.concatenate([array[:0], *array.pieces(starts, ends)]) for array in (self._item, self._shares)
             )
-        if len(parts[1]) and not 0 <= int(parts[1].min()) <= int(parts[1].max()) < items:
+        scores = self._scores(item, shares)
+        if len(item) and int(item.max()) >= items:
             raise damaged(self._folder, ValueError(f"it holds items beyond the run's {items:,}"), _AGAIN)
-        return sp.csr_array((*parts, indptr), shape=(len(concepts), items))
+        return sp.csr_array((scores, item, indptr), shape=(len(concepts), items))
+
+    def _scores(self, item: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        """Scores in items: float32."""
+        if len(item) and not 0 <= int(item.min()) <= int(item.max()) < len(self._scale):
+            raise damaged(self._folder, ValueError("its arrays do not fit each other"), _AGAIN)
+        return unpack_scores(shares, self._scale[item])
 
     def items(self, concept: int) -> np.ndarray:
         """One concept's items without their values: int32, rows of ``items.parquet``."""
-        return self._arrays[0][int(self._start[concept]) : int(self._start[concept + 1])]
+        return self._item[int(self._start[concept]) : int(self._start[concept + 1])]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from competency_gaps.activations.packing import unpack_scores
 from competency_gaps.activations.store import open_shard
 from competency_gaps.errors import UserError
 from competency_gaps.shards import ShardFolder
@@ -171,9 +172,11 @@ class ItemRows:
         if not count:
             return _NOTHING
         first, place = int(self._first[row]), int(self._index.place[row])
-        concepts, cas, peaks = (file.get_slice(name)[first : first + count] for name in ("concepts", "cas", "peaks"))
+        concepts, shares, peaks = (file.get_slice(name)[first : first + count] for name in ("concepts", "cas", "peaks"))
+        cas = unpack_scores(shares, file.get_slice("scale")[place : place + 1])
         start, end = file.get_slice("token_ptr")[place : place + 2].tolist()
-        return ItemRow(concepts, cas, file.get_slice("token_offsets")[start:end][peaks])
+        ranges = file.get_slice("token_offsets")[start:end][peaks]
+        return ItemRow(concepts.astype(np.int32), cas, ranges.astype(np.int32))
 
     def _held(self, number: int, asked: int) -> Any:
         """A shard's concepts: an array if many rows are asked for, else a slice on disk."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import mmap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,10 @@ class CheckedArray:
         The file.
     checks
         As of :func:`checks_of`.
-    dtype, shape
-        What it holds, and the shape of a row.
+    dtypes
+        Types that it may hold.
+    shape
+        Shape of a row.
 
     Raises
     ------
@@ -44,7 +46,7 @@ class CheckedArray:
     """
 
     def __init__(
-        self, file: Path, checks: Mapping[str, Any] | None, dtype: DTypeLike, shape: tuple[int, ...] = ()
+        self, file: Path, checks: Mapping[str, Any] | None, dtypes: Sequence[DTypeLike], shape: tuple[int, ...] = ()
     ) -> None:
         self._file = file
         try:
@@ -57,11 +59,11 @@ class CheckedArray:
                 raise ValueError(f"it has {len(self._raw):,} bytes, and had {checks['bytes']:,}")
             self._seen = bytearray(len(self._blocks))
             self._compare(0, 1)  # the shape and type are written there
-            length, self._offset = _read_header(file, np.dtype(dtype), shape)
+            length, self._offset, dtype = _read_header(file, [np.dtype(known) for known in dtypes], shape)
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
             raise self._damaged(str(error)) from error
         self._values: np.ndarray = self._raw[self._offset :].view(dtype).reshape(length, *shape)
-        self._size = np.dtype(dtype).itemsize * math.prod(shape)
+        self._size = dtype.itemsize * math.prod(shape)
 
     def __len__(self) -> int:
         return len(self._values)
@@ -106,15 +108,16 @@ class CheckedArray:
         )
 
 
-def _read_header(file: Path, dtype: np.dtype, shape: tuple[int, ...]) -> tuple[int, int]:
-    """Number of rows, and the byte at which they begin; raises ValueError if the file holds another kind of array."""
+def _read_header(file: Path, dtypes: Sequence[np.dtype], shape: tuple[int, ...]) -> tuple[int, int, np.dtype]:
+    """Number of rows, the byte at which they begin, their type; raises ValueError if it is another kind of array."""
     with file.open("rb") as handle:
         version = np.lib.format.read_magic(handle)
         if version != (1, 0):
             raise ValueError(f"it is of version {version} of its format, expected (1, 0)")
         known, by_column, kind = np.lib.format.read_array_header_1_0(handle)
         offset = handle.tell()
-    whole = offset + dtype.itemsize * math.prod(known) == file.stat().st_size
-    if kind != dtype or not known or known[1:] != shape or (by_column and shape) or not whole:
-        raise ValueError(f"it is an array of {kind} and shape {known}, expected {dtype} and (rows, {shape})")
-    return int(known[0]), offset
+    whole = offset + kind.itemsize * math.prod(known) == file.stat().st_size
+    if kind not in dtypes or not known or known[1:] != shape or (by_column and shape) or not whole:
+        names = " or ".join(map(str, dtypes))
+        raise ValueError(f"it is an array of {kind} and shape {known}, expected {names} and (rows, {shape})")
+    return int(known[0]), offset, kind

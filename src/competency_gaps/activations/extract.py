@@ -99,7 +99,7 @@ class Extractor:
     def pooled(self, sequences: Sequence[ItemTokens], activations: Sequence[torch.Tensor]) -> list[SparseRow | Remark]:
         """Encode and pool the spans of given activations, each of shape (>= needed tokens, width).
 
-        A span whose activations are not all finite gives ``NOT_FINITE`` instead of a row.
+        A span whose activations or scores are not all finite gives ``NOT_FINITE`` instead of a row.
         """
         spans = [
             self.sae.inputs(x, sequence.span[: needed(sequence)])
@@ -107,7 +107,8 @@ class Extractor:
         ]
         finite = [bool(span.isfinite().all()) for span in spans]
         usable = [span for span, is_finite in zip(spans, finite, strict=True) if is_finite]
-        rows = iter(pool(self.sae, usable, self.pooling, keep_tokens=self.keep_tokens))
+        pooled = pool(self.sae, usable, self.pooling, keep_tokens=self.keep_tokens)
+        rows = iter([row if np.isfinite(row.cas).all() else NOT_FINITE for row in pooled])
         return [next(rows) if is_finite else NOT_FINITE for is_finite in finite]
 
     def block(self, sequences: Sequence[ItemTokens], rows: Sequence[SparseRow]) -> CasBlock:
@@ -125,8 +126,7 @@ class Extractor:
         if not self.keep_tokens:
             return {}
         kept = [row.tokens for row in rows if row.tokens is not None]
-        longest = max((len(s.ids) for s in sequences), default=0)
-        return token_tensors(kept, [np.flatnonzero(s.span) for s in sequences], longest)
+        return token_tensors(kept, [np.flatnonzero(s.span) for s in sequences])
 
 
 class SpanTap:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from competency_gaps.activations.packing import narrow, pack_scores, unpack_scores
 from competency_gaps.activations.pooling import SparseRow, TokenRow
 from competency_gaps.errors import UserError
 from competency_gaps.shards import Draft, ShardFolder, refuse_pruned
@@ -17,7 +18,11 @@ from competency_gaps.shards import Draft, ShardFolder, refuse_pruned
 
 @dataclass(frozen=True)
 class CasBlock:
-    """CAS rows of some items of a benchmark, with the tokens on which concepts peak."""
+    """CAS rows of some items of a benchmark, with the tokens on which concepts peak.
+
+    Scores that were read from disk are rounded (:mod:`~competency_gaps.activations.packing`), so all that is computed
+    of a run starts from blocks that :class:`CasStore` has read.
+    """
 
     items: np.ndarray
     """int64 of shape (rows,): positions of the items in their benchmark."""
@@ -82,11 +87,9 @@ _HALF = (2.0**-10, 65504.0)
 """Range of a shard's largest activation in which float16 is finite and precise enough for display."""
 _LEAST = np.float16(2.0**-24)
 """The smallest float16 above 0."""
-_SHORT = 65536
-"""Number of tokens that 16 bits can index."""
 
 
-def token_tensors(rows: Sequence[TokenRow], places: Sequence[np.ndarray], longest: int) -> dict[str, np.ndarray]:
+def token_tensors(rows: Sequence[TokenRow], places: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     """Tensors of a shard that hold the activations of single tokens.
 
     Activations are rounded to float16, and to at least its smallest positive number. They stay float32 in a shard whose
@@ -98,24 +101,21 @@ def token_tensors(rows: Sequence[TokenRow], places: Sequence[np.ndarray], longes
         One per item.
     places : sequence of ndarray of int64
         Per item, the positions of the span's tokens among all its tokens.
-    longest
-        Tokens of the longest item.
     """
     small = [np.zeros(0, np.float32), *(row.values for row in rows)]
     values = np.concatenate(small)
     if len(values) and _HALF[0] <= float(values.max()) <= _HALF[1]:
         values = np.maximum(values.astype(np.float16), _LEAST)
-    index = np.uint16 if longest <= _SHORT else np.int32
-    tokens = [place[row.tokens].astype(index) for row, place in zip(rows, places, strict=True)]
+    tokens = [place[row.tokens] for row, place in zip(rows, places, strict=True)]
     return {
         "act_ptr": np.cumsum([0, *(len(row.values) for row in rows)]).astype(np.int64),
-        "act_counts": np.concatenate([np.zeros(0, np.int32), *(row.counts for row in rows)]),
-        "act_tokens": np.concatenate([np.zeros(0, index), *tokens]),
+        "act_counts": narrow(_join([row.counts for row in rows], np.int64)),
+        "act_tokens": narrow(_join(tokens, np.int64)),
         "act_values": values,
     }
 
 
-_ROWS = ("items", "indptr", "concepts", "cas", "peaks", "token_ptr", "token_ids", "token_offsets")
+_ROWS = ("items", "indptr", "concepts", "cas", "scale", "peaks", "token_ptr", "token_ids", "token_offsets")
 
 
 class CasStore:
@@ -135,15 +135,17 @@ class CasStore:
         """The same, but the shard does not count yet."""
         from safetensors.numpy import save_file
 
+        scores = pack_scores(block.cas)
         tensors = {
             "items": block.items,
             "indptr": np.asarray(block.cas.indptr, np.int64),
-            "concepts": np.asarray(block.cas.indices, np.int32),
-            "cas": np.asarray(block.cas.data, np.float32),
-            "peaks": block.peaks,
+            "concepts": narrow(block.cas.indices),
+            "cas": scores.shares,
+            "scale": scores.scale,
+            "peaks": narrow(block.peaks),
             "token_ptr": block.token_ptr,
-            "token_ids": block.token_ids,
-            "token_offsets": block.token_offsets,
+            "token_ids": narrow(block.token_ids),
+            "token_offsets": narrow(block.token_offsets),
             **token_tensors,
         }
         tensors = {key: np.ascontiguousarray(value) for key, value in tensors.items()}
@@ -163,12 +165,15 @@ class CasStore:
         try:
             with open_shard(path) as file:
                 t = {key: file.get_tensor(key) for key in _ROWS}
-            cas = sp.csr_array((t["cas"], t["concepts"], t["indptr"]), shape=(len(t["items"]), self.width))
+            wide = {name: t[name].astype(np.int32) for name in ("concepts", "peaks", "token_ids", "token_offsets")}
+            shares = t["cas"].astype(np.float32)
+            cas = sp.csr_array((shares, wide.pop("concepts"), t["indptr"]), shape=(len(t["items"]), self.width))
             # A run may come from somebody else, and SciPy reads memory by its indices.
             cas.check_format(full_check=True)
+            cas.data = unpack_scores(cas.data, np.repeat(t["scale"], np.diff(cas.indptr)))
         except (SafetensorError, ValueError) as error:
             raise UserError(f"{path} is damaged: {error}. Run 'cgaps run' on the folder again.") from error
-        return CasBlock(t["items"], cas, t["peaks"], t["token_ptr"], t["token_ids"], t["token_offsets"])
+        return CasBlock(t["items"], cas, token_ptr=t["token_ptr"], **wide)
 
     def blocks(self, names: Iterable[str]) -> Iterator[CasBlock]:
         """Read shards one at a time."""

@@ -121,7 +121,7 @@ def _read_item(shard: Any, place: int, concepts: np.ndarray) -> list[TokenActiva
     tokens = _part(shard, "act_tokens", offset + begin, offset + int(ends.max())).astype(np.int64)
     values = _part(shard, "act_values", offset + begin, offset + int(ends.max())).astype(np.float32)
     own_first, own_last = _part(shard, "token_ptr", place, place + 2).tolist()
-    ranges = _part(shard, "token_offsets", own_first, own_last)[tokens]
+    ranges = _part(shard, "token_offsets", own_first, own_last)[tokens].astype(np.int32)
     for number, start, end in zip(known.tolist(), (starts - begin).tolist(), (ends - begin).tolist(), strict=True):
         activations[number] = TokenActivations(ranges[start:end, 0], ranges[start:end, 1], values[start:end])
     return activations

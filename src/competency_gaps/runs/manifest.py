@@ -22,7 +22,7 @@ from competency_gaps.files import write_atomic
 from competency_gaps.lock import hold
 from competency_gaps.text import shorten, visible
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 FILE = "manifest.json"
 BY_CONCEPT = "activations/by-concept/checks.json"
 """The one file with checksums that is no table: it holds those of the arrays beside it."""

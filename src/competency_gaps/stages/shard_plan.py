@@ -17,8 +17,8 @@ SHARD_TOKENS = 32_768
 SHARD_ITEMS = 256
 GENERATED_ITEMS = 64
 """Items of a shard with generated answers; bounds what a killed run loses."""
-_FORMAT = "2"
-"""Of the shards' tables and of what sampled answers depend on: a shard of another format is made again."""
+_FORMAT = "3"
+"""Of the shards' files and of what sampled answers depend on: a shard of another format is made again."""
 
 
 class Shard(NamedTuple):

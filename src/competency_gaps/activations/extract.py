@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 NOT_FINITE = Remark("activations_not_finite")
-"""Why an item has no row whose activations are NaN or infinite."""
+"""Why an item has no row whose activations, or the SAE's latents, are NaN or infinite."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Extractor:
     def pooled(self, sequences: Sequence[ItemTokens], activations: Sequence[torch.Tensor]) -> list[SparseRow | Remark]:
         """Encode and pool the spans of given activations, each of shape (>= needed tokens, width).
 
-        A span whose activations are not all finite gives ``NOT_FINITE`` instead of a row.
+        A span whose activations or latents are not all finite gives ``NOT_FINITE`` instead of a row.
         """
         spans = [
             self.sae.inputs(x, sequence.span[: needed(sequence)])
@@ -93,7 +93,7 @@ class Extractor:
         finite = [bool(span.isfinite().all()) for span in spans]
         usable = [span for span, is_finite in zip(spans, finite, strict=True) if is_finite]
         rows = iter(pool(self.sae, usable, self.pooling, keep_tokens=self.keep_tokens))
-        return [next(rows) if is_finite else NOT_FINITE for is_finite in finite]
+        return [(next(rows) if is_finite else None) or NOT_FINITE for is_finite in finite]
 
     def block(self, sequences: Sequence[ItemTokens], rows: Sequence[SparseRow]) -> CasBlock:
         """Make a block of sequences and their rows."""

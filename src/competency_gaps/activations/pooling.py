@@ -79,7 +79,7 @@ def pool(
     *,
     keep_tokens: bool = False,
     chunk_elements: int = CHUNK_ELEMENTS,
-) -> list[SparseRow]:
+) -> list[SparseRow | None]:
     """Encode spans and reduce each to its sparse row.
 
     Parameters
@@ -93,14 +93,15 @@ def pool(
 
     Returns
     -------
-    list of SparseRow
-        One per span, equal to SAELens' ``encode`` followed by a plain mean (maximum) over tokens.
+    list of SparseRow or None
+        One per span, equal to SAELens' ``encode`` followed by a plain mean (maximum) over tokens; None: latents of the
+        span are not finite.
     """
     import torch
 
     on_gpu = sae.sae.device.type == "cuda"
     longest = max(1, chunk_elements * (GPU_FACTOR if on_gpu else 1) // sae.d_sae)
-    rows: list[SparseRow] = []
+    rows: list[SparseRow | None] = []
     group: list[torch.Tensor] = []
     size = 0
     with torch.inference_mode():
@@ -118,7 +119,9 @@ def pool(
     return rows
 
 
-def _pool_group(sae: SparseAutoencoder, spans: list[torch.Tensor], pooling: str, keep_tokens: bool) -> list[SparseRow]:
+def _pool_group(
+    sae: SparseAutoencoder, spans: list[torch.Tensor], pooling: str, keep_tokens: bool
+) -> list[SparseRow | None]:
     import torch
 
     latents = sae.encode(torch.cat(spans))
@@ -129,12 +132,14 @@ def _pool_group(sae: SparseAutoencoder, spans: list[torch.Tensor], pooling: str,
         part = latents[start:end]
         highest, peaks = part.max(dim=0)
         row = _row(part.float().mean(dim=0) if pooling == "mean" else highest.float(), highest, peaks)
-        rows.append(row._replace(tokens=active.between(start, end)) if active is not None else row)
+        rows.append(row._replace(tokens=active.between(start, end)) if row and active else row)
         start = end
     return rows
 
 
-def _pool_long(sae: SparseAutoencoder, span: torch.Tensor, pooling: str, longest: int, keep_tokens: bool) -> SparseRow:
+def _pool_long(
+    sae: SparseAutoencoder, span: torch.Tensor, pooling: str, longest: int, keep_tokens: bool
+) -> SparseRow | None:
     """Pool a span that is encoded in several chunks."""
     import torch
 
@@ -155,7 +160,7 @@ def _pool_long(sae: SparseAutoencoder, span: torch.Tensor, pooling: str, longest
         highest = torch.maximum(highest, part_highest)
     assert total is not None and highest is not None and peaks is not None
     row = _row((total / len(span)).float() if pooling == "mean" else highest.float(), highest, peaks)
-    if not keep_tokens:
+    if row is None or not keep_tokens:
         return row
     joined = _Active(*(np.concatenate(parts) for parts in zip(*active, strict=True)))
     return row._replace(tokens=joined.between(0, len(span)))
@@ -167,7 +172,10 @@ def _active(latents: torch.Tensor) -> _Active:
     return _Active(tokens.to("cpu").numpy(), concepts.to("cpu").numpy(), values.to("cpu").numpy())
 
 
-def _row(cas: torch.Tensor, highest: torch.Tensor, peaks: torch.Tensor) -> SparseRow:
+def _row(cas: torch.Tensor, highest: torch.Tensor, peaks: torch.Tensor) -> SparseRow | None:
+    """A sparse row; None: a latent is NaN, which is not greater than 0 either, or infinite."""
+    if not bool((highest.isfinite() & cas.isfinite()).all()):
+        return None
     active = highest.gt(0).nonzero().squeeze(1)
     return SparseRow(
         active.to("cpu").numpy().astype(np.int32),

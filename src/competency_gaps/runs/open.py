@@ -312,12 +312,15 @@ class RunFolder:
         """
         return self._tokens.read_item(row, concepts)
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether the rows of single items are there: not after ``cgaps prune``."""
+        return not is_pruned(self.base / "activations")
+
     @made_once
     def has_token_activations(self) -> bool:
         """Whether the run keeps activations of single tokens, of some items at least."""
-        if is_pruned(self.base / "activations"):
-            return False
-        return self._tokens.any()
+        return self.has_rows and self._tokens.any()
 
     def check_concept(self, concept: int) -> None:
         """Raise UserError if the SAE has no such concept."""

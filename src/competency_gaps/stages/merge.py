@@ -23,14 +23,13 @@ from competency_gaps.runs.open import RunFolder, open_folder, shard_names
 from competency_gaps.runs.part import Part, PartRecord, read_part, refuse_other_part, write_part
 from competency_gaps.runs.plan import FILE as PLAN
 from competency_gaps.runs.plan import plan_differences, read_plan, refuse_pruned, refuse_strangers
-from competency_gaps.shards import ShardFolder
+from competency_gaps.shards import STAGES, ShardFolder
 from competency_gaps.stages import pipeline
 from competency_gaps.stages.judging import FOLDER as JUDGING
 from competency_gaps.stages.judging import WHO
 from competency_gaps.stages.reading import ReadPart, missing_line, read_missing, read_nothing
 from competency_gaps.stages.setting import set_up
 
-_SHARDS = (("activations", ".safetensors"), ("responses", ".parquet"))
 _GATE = ("gate.parquet", "gate.json")
 _BY_BENCHMARK = ("benchmarks", "plugins", "versions")
 """Of a plan: what depends on the benchmarks."""
@@ -206,7 +205,7 @@ def _lay(joined: _Joined, folders: Sequence[Path], out: Path) -> None:
             raise UserError(f"{folders[0] / name} is missing: run the command that made {str(folders[0])!r} again.")
         _take(folders[0] / name, out / name)
     lost = []
-    for sub, suffix in _SHARDS:
+    for sub, suffix in STAGES:
         (out / sub).mkdir(exist_ok=True)
         for copy in joined.copies:
             old = ShardFolder(copy.folder / sub, suffix).files(copy.name)

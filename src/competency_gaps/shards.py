@@ -97,13 +97,14 @@ class ShardFolder:
             same_bytes = same_input = False
         if same_bytes and same_input:
             return True
-        self.drop(name, "was made of other input" if same_bytes else "does not match its checksum (damaged or cut off)")
+        why = "was made of other input" if same_bytes else "does not match its checksum (damaged or cut off)"
+        log.warning("%s %s: it counts as missing.", path, why)
+        self.remove(name)
         return False
 
-    def drop(self, name: str, why: str) -> None:
-        """Remove a shard that cannot be used, with a warning that says why."""
-        log.warning("%s %s: it counts as missing.", self.path(name), why)
-        for path in self.files(name):
+    def remove(self, name: str) -> None:
+        """Remove a shard, its stamp first."""
+        for path in self.files(name)[::-1]:
             path.unlink(missing_ok=True)
 
     def check(self, name: str) -> Path:

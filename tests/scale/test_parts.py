@@ -11,6 +11,7 @@ import pytest
 
 import competency_gaps as cg
 from competency_gaps.activations.extract import Extractor
+from competency_gaps.checked import read_document, write_document
 from competency_gaps.errors import UserError
 from competency_gaps.model.attempts import OUT_OF_MEMORY
 from competency_gaps.runs.part import FILE, Part, parse_part, read_part, write_part
@@ -210,3 +211,40 @@ def test_commands(config, tmp_path):
     assert done.returncode == 0 and json.loads(done.stdout)["bytes"] > 0, done.stderr
     done = command("run", "run.yaml", "--workers", "2", "--out", "other", cwd=tmp_path)
     assert done.returncode == 2 and "--engine ray" in done.stderr
+
+
+def test_a_part_without_two_whole_numbers_is_refused(config, tmp_path):
+    for part in ((1, 2, 3), ("1", 4), (True, 2), (1, 0)):
+        with pytest.raises(UserError, match="part .*: expected"):
+            cg.make_part(config, tmp_path / "part", part)
+
+
+def test_a_damaged_shard_that_is_made_again_is_joined(config, parts, straight, tmp_path):
+    part = tmp_path / "3"
+    cg.make_part(config, part, (3, 3))
+    shard = sorted((part / "responses").glob("*.parquet"))[0]
+    shard.write_bytes(shard.read_bytes()[:-1] + b"?")
+    with pytest.raises(UserError, match="missing or damaged"):
+        cg.merge([*parts[:2], part], tmp_path / "run")
+    cg.make_part(config, part, (3, 3))
+    assert_same_run(cg.merge([*parts[:2], part], tmp_path / "run"), straight)
+
+
+@pytest.mark.parametrize("key", ["config", "versions", "plugins", "benchmarks", "sae"])
+@pytest.mark.parametrize("value", [None, 3])
+def test_a_plan_of_a_stranger_is_refused(parts, tmp_path, key, value):
+    part = shutil.copytree(parts[0], tmp_path / "1")
+    write_document(part / "plan.json", {**read_document(part / "plan.json"), key: value})
+    with pytest.raises(UserError, match=f"plan.json is damaged: no usable entry {key}"):
+        cg.merge([part, *parts[1:]], tmp_path / "run")
+
+
+def test_the_gate_is_of_one_part(parts, straight, tmp_path, monkeypatch):
+    out = tmp_path / "run"
+    cg.merge(parts, out)
+    other = shutil.copytree(parts[2], tmp_path / "3")
+    held = read_document(other / "gate.json")
+    write_document(other / "gate.json", {**held, "tokens": 7})
+    (out / "gate.parquet").unlink()
+    cg.merge([other, *parts[:2]], out)
+    assert json.loads((out / "gate.json").read_text())["tokens"] == 7

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from competency_gaps.api.make import read_config
 from competency_gaps.api.run import Run, as_run
 from competency_gaps.config import RunConfig
+from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 from competency_gaps.runs.part import Part, PartRecord, check_part
 from competency_gaps.runs.prune import Pruned, prune_folder
@@ -49,9 +50,12 @@ def make_part(
     MachineError
         If the machine gives no more (disk, memory); what is finished is kept.
     """
-    from competency_gaps.stages import merge as stage
+    from competency_gaps.stages import part as stage
 
-    return stage.make_part(read_config(config), Path(out), check_part(Part(*part)), progress or Progress(quiet=True))
+    numbers = tuple(part)
+    if len(numbers) != 2 or not all(type(number) is int for number in numbers):
+        raise UserError(f"part {part!r}: expected two whole numbers, such as (1, 8) for the first of eight parts.")
+    return stage.make_part(read_config(config), Path(out), check_part(Part(*numbers)), progress or Progress(quiet=True))
 
 
 def merge(
@@ -61,7 +65,7 @@ def merge(
 
     Nothing is read again: the tables are made from the shards, and a report is written. The benchmarks, the model and
     the SAE are loaded, and compared with those that the shards are of. Of finished runs, the check of the SAE and all
-    settings but the benchmarks are those of the first; scores that were added later are not taken over.
+    settings but the benchmarks are those of the first; scores of other models are taken over.
 
     Parameters
     ----------

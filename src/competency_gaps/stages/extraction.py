@@ -87,7 +87,14 @@ class ShardFiles:
         self.store = CasStore(folder / "activations", width)
 
     def finished(self, shard: Shard) -> pl.DataFrame | None:
-        """Responses of a finished shard; None: it is not finished, or damaged."""
+        """Responses of a finished shard; None: it is not finished, or damaged, and nothing of it is kept."""
+        table = self._read(shard)
+        if table is None:
+            self.store.shards.remove(shard.name)
+            self.responses.remove(shard.name)
+        return table
+
+    def _read(self, shard: Shard) -> pl.DataFrame | None:
         name = shard.name
         if not self.store.shards.is_whole(name, shard.made_of):
             return None
@@ -95,7 +102,7 @@ class ShardFiles:
             return None
         table = read_responses(self.responses.path(name), shard.members)
         if table is None:
-            self.responses.drop(name, "does not hold the responses of its items")
+            log.warning("%s does not hold the responses of its items: it counts as missing.", self.responses.path(name))
         return table
 
     def commit(self, draft: ShardDraft) -> None:

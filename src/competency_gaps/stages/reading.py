@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -26,13 +26,12 @@ from competency_gaps.stages.extraction import Extraction, ShardReader, unreadabl
 from competency_gaps.stages.setting import Setting
 from competency_gaps.stages.shard_plan import BenchmarkPlan, Shard, plan_suite
 from competency_gaps.stages.unreadable import check_unreadable, excluded_line
+from competency_gaps.text import listing
 
 MOST_UNREADABLE = 0.1
 """Largest share of a benchmark's items to read that may be excluded because they cannot be read."""
 FEW_UNREADABLE = 9
 """So many may be, whatever their share, if any other was read."""
-_NAMED = 6
-"""Shards that an error names."""
 
 
 class Task(NamedTuple):
@@ -147,8 +146,13 @@ class ReadPart:
         read_here(work)
 
 
-def read_nothing(work: Work) -> None:
+def read_nothing(work: Work, places: Mapping[str, str]) -> None:
     """Take finished shards as they are.
+
+    Parameters
+    ----------
+    places
+        Where each shard came from.
 
     Raises
     ------
@@ -156,16 +160,15 @@ def read_nothing(work: Work) -> None:
         If a shard is missing.
     """
     if missing := [task.shard.name for task in work.missing if not task.again]:
-        raise UserError(missing_line(missing))
+        raise UserError(missing_line([places[name] for name in missing]))
     for task in work.missing:
         work.bar.skip(len(task.shard.members))
 
 
 def missing_line(names: Sequence[str]) -> str:
     """The error of shards that nobody has read."""
-    listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
     return (
-        f"shards are missing or damaged: {listed}. Run the command that was to read them again; it reads only what is "
+        f"shards are missing or damaged: {listing(names, len(names))}. Run the command that was to read them again; it reads only what is "
         "missing."
     )
 

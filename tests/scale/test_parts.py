@@ -215,7 +215,7 @@ def test_commands(config, tmp_path):
 
 def test_a_part_without_two_whole_numbers_is_refused(config, tmp_path):
     for part in ((1, 2, 3), ("1", 4), (True, 2), (1, 0)):
-        with pytest.raises(UserError, match="part .*: expected"):
+        with pytest.raises(UserError, match=r"part .*: expected"):
             cg.make_part(config, tmp_path / "part", part)
 
 

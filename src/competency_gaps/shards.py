@@ -153,10 +153,10 @@ class ShardFolder:
     def _known(self, name: str) -> _Known:
         """What a shard's stamp says of it; raises OSError or ValueError where the stamp cannot be read."""
         held = parse_document(self._stamp(name).read_bytes())
-        values = [held.get(key) for key in _Known._fields]
-        if not all(isinstance(value, str) for value in values):
-            raise ValueError(f"expected texts for {' and '.join(_Known._fields)}")
-        return _Known(*values)
+        sha256, made_of = held.get("sha256"), held.get("made_of")
+        if not isinstance(sha256, str) or not isinstance(made_of, str):
+            raise ValueError("expected texts for sha256 and made_of")
+        return _Known(sha256, made_of)
 
     def _stamp(self, name: str) -> Path:
         return self.folder / f"{name}.json"

@@ -86,7 +86,7 @@ def test_every_query_answers_of_a_pruned_run_and_says_what_is_lost(modelled, tmp
     assert not [name for name, answer in answers.items() if "error" in answer]
     assert answers["concept"]["coactive"] is None and answers["item"]["concepts"] is None
     assert answers["concept"]["examples"]
-    assert any("cgaps prune" in warning for warning in answers["run_card"]["warnings"])
+    assert any("cgaps prune" in warning for warning in answers["overview"]["warnings"])
     assert not subject.info.has.rows
     assert all(examples.absent is not None for examples in entry_examples(subject.context, range(2)))
 

@@ -251,10 +251,14 @@ def join_answers(folders: Sequence[Path], out: Path) -> None:
             (out / FOLDER).mkdir(exist_ok=True)
             files = [folder / FOLDER / name for folder in folders if (folder / FOLDER / name).is_file()]
             kept = [text if text.endswith(b"\n") else text + b"\n" for text in map(Path.read_bytes, files) if text]
-            write_atomic(out / FOLDER / name, functools.partial(Path.write_bytes, data=b"".join(kept)))
+            write_atomic(out / FOLDER / name, functools.partial(_write, b"".join(kept)))
     if judges and not (out / FOLDER / WHO).is_file():
         (out / FOLDER).mkdir(exist_ok=True)
         write_json(out / FOLDER / WHO, {"judges": list(judges.values())})
+
+
+def _write(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
 
 
 def _judges_line(judges: Iterable[tuple[str, Any]]) -> str:

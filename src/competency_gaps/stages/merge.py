@@ -122,8 +122,8 @@ def _joined_runs(folders: Sequence[Path]) -> _Joined:
     for run in runs:
         if not run.has_rows:
             raise UserError(
-                f"{run.path} has no rows of items, because 'cgaps prune' removed them, and a merge needs them. Make the "
-                "run again in another folder, or take a copy of it from before."
+                f"{run.path} has no rows of items: 'cgaps prune' removed them, and a merge needs them. Make the run "
+                "again in another folder, or take a copy of it from before."
             )
     settings = [_settings(run) for run in runs]
     plans = [read_plan(folder) for folder in folders]
@@ -146,10 +146,9 @@ def _settings(run: RunFolder) -> dict[str, Any]:
     """A run's settings, and a check of what its manifest says of benchmarks: the run may come from somebody else."""
     try:
         settings = as_dict(parse_config(RunConfig, {**run.manifest["settings"], "out": None}, str(run.path)))
-        entries = [
-            (entry["name"], len(shard_names(entry)), int(entry["items"])) for entry in run.manifest["benchmarks"]
-        ]
-        if [name for name, _, _ in entries] != [benchmark["name"] for benchmark in settings["benchmarks"]]:
+        entries = run.manifest["benchmarks"]
+        sizes = {entry["name"]: (int(entry["items"]), len(shard_names(entry))) for entry in entries}
+        if list(sizes) != [benchmark["name"] for benchmark in settings["benchmarks"]]:
             raise ValueError("it lists other benchmarks than its settings")
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(run.path / MANIFEST, error, _AGAIN) from error

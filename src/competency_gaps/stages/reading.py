@@ -168,8 +168,8 @@ def read_nothing(work: Work, places: Mapping[str, str]) -> None:
 def missing_line(names: Sequence[str]) -> str:
     """The error of shards that nobody has read."""
     return (
-        f"shards are missing or damaged: {listing(names, len(names))}. Run the command that was to read them again; it reads only what is "
-        "missing."
+        f"shards are missing or damaged: {listing(names, len(names))}. Run the command that was to read them again; it "
+        "reads only what is missing."
     )
 
 

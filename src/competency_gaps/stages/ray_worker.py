@@ -1,16 +1,17 @@
 """A worker of Ray: it holds the model and the SAE, and reads the shards that it is given into the run folder.
 
-Nothing large is sent: a worker gets the configuration and names of shards, and answers with counts and checksums.
+Nothing large is sent: a worker gets the run folder, where it reads the configuration, and names of shards, and answers
+with counts and checksums.
 """
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from competency_gaps.checked import damaged, read_document
 from competency_gaps.config import RunConfig, parse_config
 from competency_gaps.errors import CompetencyGapsError, UserError
 from competency_gaps.installation import versions
@@ -22,6 +23,9 @@ from competency_gaps.stages.extraction import ShardDraft, ShardReader
 from competency_gaps.stages.reading import Task, check_share
 from competency_gaps.stages.setting import Setting, set_up
 from competency_gaps.stages.shard_plan import plan_suite
+
+SETTINGS = "workers.json"
+"""In the run folder while workers read: the configuration."""
 
 
 class Ready(NamedTuple):
@@ -51,8 +55,8 @@ class Fault(NamedTuple):
 class ShardWorker:
     """Reads shards of one run; each method is called by the driver, one at a time."""
 
-    def __init__(self, settings: dict[str, Any], folder: str, work_folder: str, threads: int) -> None:
-        self.settings, self.folder, self.work_folder, self.threads = settings, Path(folder), work_folder, threads
+    def __init__(self, folder: str, work_folder: str, threads: int) -> None:
+        self.folder, self.work_folder, self.threads = Path(folder), work_folder, threads
         self.setting: Setting
         self.reader: ShardReader
         self.tasks: dict[str, Task]
@@ -69,7 +73,7 @@ class ShardWorker:
         try:
             task = self.tasks.get(name)
             if task is None or task.shard.made_of != made_of:
-                raise UserError(f"on {socket.gethostname()}, shard {name} is made of other items than where it runs.")
+                raise UserError(f"shard {name} is made of other items than where the command runs.")
             reasons: list[Remark] = []
 
             def check(why: list[Remark]) -> None:
@@ -84,32 +88,39 @@ class ShardWorker:
         import torch
 
         torch.set_num_threads(self.threads)
-        host = socket.gethostname()
         if not (self.folder / PLAN).is_file() or not Path(self.work_folder).is_dir():
             raise UserError(
-                f"the worker on {host} does not see {self.folder} or {self.work_folder}: expected a file system that "
-                "all machines share, under the same paths."
+                f"there is no {self.folder} or {self.work_folder}: expected a file system that all machines share, "
+                "under the same paths."
             )
         os.chdir(self.work_folder)
-        config = parse_config(RunConfig, self.settings, "configuration")
+        config = parse_config(RunConfig, _read_settings(self.folder / SETTINGS), "configuration")
         plan, here = read_plan(self.folder), versions()
         # First: with another version a worker would not find the log of a task, and evaluate the task itself.
-        _refuse([f"versions.{name}" for name, version in plan["versions"].items() if here.get(name) != version], host)
+        own = {"versions": {name: here.get(name) for name in plan["versions"]}}
+        _refuse(plan_differences(own, {"versions": plan["versions"]}))
         setting = set_up(config, Progress(quiet=True), None, self.folder)
-        _refuse(plan_differences(plan, plan_identity(config, setting.extractor, setting.bos_id, setting.suite)), host)
+        _refuse(plan_differences(plan_identity(config, setting.extractor, setting.bos_id, setting.suite), plan))
         self.setting = setting
         self.reader = ShardReader(self.folder, setting.extractor, config.span, setting.bos_id, config.generation)
         self.tasks = {s.name: Task(plan, s) for plan in plan_suite(setting.prepared) for s in plan.shards}
-        return Ready(host, os.getpid(), str(setting.lm.device))
+        return Ready(socket.gethostname(), os.getpid(), str(setting.lm.device))
 
 
-def _refuse(differing: Sequence[str], host: str) -> None:
+def _read_settings(file: Path) -> dict[str, Any]:
+    try:
+        return read_document(file)
+    except (OSError, ValueError) as error:
+        raise damaged(file, error, "Run the command again: it writes the file.") from error
+
+
+def _refuse(differing: str) -> None:
     if differing:
         raise UserError(
-            f"the worker on {host} would read another run, which differs in {', '.join(differing[:6])}: expected "
-            "the same model, SAE, benchmarks and packages on all machines."
+            f"a worker would read another run than the folder's plan says: they differ in {differing}. Expected the "
+            "same model, SAE, benchmarks and packages on all machines."
         )
 
 
 def _fault(error: CompetencyGapsError) -> Fault:
-    return Fault(str(error), isinstance(error, UserError))
+    return Fault(f"on {socket.gethostname()}: {error}", isinstance(error, UserError))

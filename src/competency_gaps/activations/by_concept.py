@@ -124,7 +124,8 @@ class ByConcept:
             for name, (dtype, shape) in kinds.items()
         }
         self._start = arrays.pop("start")[:]
-        if {len(array) for array in arrays.values()} != {int(self._start[-1])} or (np.diff(self._start) < 0).any():
+        fits = len(self._start) > 0 and self._start[0] == 0 and not (np.diff(self._start) < 0).any()
+        if not fits or {len(array) for array in arrays.values()} != {int(self._start[-1])}:
             fault = ValueError("its arrays do not fit each other")
             raise damaged(place, fault, _AGAIN)
         self._arrays = list(arrays.values())

@@ -243,7 +243,8 @@ def theme_rows(run: RunFolder, groups: pl.Series, ranked: np.ndarray) -> sp.csr_
 @lru_cache(maxsize=2)
 def _theme_rows(folder: Path, _: int, items: int, theme: bytes, count: int) -> sp.csr_array:
     """Give the rows of :func:`theme_rows`; the second argument changes with the run."""
-    number, by_concept = np.frombuffer(theme, np.int64), ByConcept(folder)
+    number = np.frombuffer(theme, np.int64)
+    by_concept = ByConcept(folder)
     rows = [sp.csr_array((0, items), dtype=np.float32)]
     for own in range(count):
         cas = by_concept.cas(np.flatnonzero(number == own), items)

@@ -51,7 +51,7 @@ def unfit(run: cg.Run, kept: int) -> str | None:
         return "was pruned"
     if read["items"] < read["of"]:
         return f"was read in several commands, the last of which read {read['items']:,} of {read['of']:,} items"
-    return None if read["by"] == "here" else f"was read by {read['by']}"
+    return None if read["by"] == "this process" else f"was read by {read['by']}"
 
 
 def size(folder: Path) -> int:

@@ -339,8 +339,8 @@ class RunFolder:
     def _of_width(self, by_concept: T) -> T:
         if (held := len(by_concept.support)) != self.width:
             raise UserError(
-                f"{self.base / 'activations'} has activations of {held:,} concepts, expected {self.width:,}: the run is "
-                "damaged. Run the command that made it again."
+                f"{self.base / 'activations'} has activations of {held:,} concepts, expected {self.width:,}: the run "
+                "is damaged. Run the command that made it again."
             )
         return by_concept
 

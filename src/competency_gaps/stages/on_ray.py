@@ -77,6 +77,7 @@ class ReadOnRay:
         write_document(work.folder / SETTINGS, as_dict(work.setting.config))
         try:
             pool = Pool(self.ray, work, fit(self.settings, machines_of(self.ray)))
+            work.by = plural(pool.fit.workers, "worker")
             _release(work.setting)
             try:
                 pool.read()

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -58,8 +58,15 @@ class Work:
     """In the order of the plans."""
     unreadable: dict[str, list[Remark]] = field(default_factory=lambda: defaultdict(list))
     """Per benchmark, why items could not be read."""
+    by: str = "this process"
+    """Who reads; engines that read elsewhere replace it."""
     tried: Counter[str] = field(default_factory=Counter)
     """Per benchmark, items that were read or could not be."""
+
+    @property
+    def to_read(self) -> int:
+        """Number of items in the shards."""
+        return sum(plan.to_read for plan in self.plans)
 
     @property
     def names(self) -> list[str]:
@@ -78,10 +85,18 @@ class Work:
 Engine = Callable[[Work], None]
 
 
-def read_suite(
-    setting: Setting, folder: Path, engine: Engine, progress: Progress
-) -> tuple[dict[str, Extraction], CasStore]:
-    """Ask the model and read its concepts; give the results by benchmark, and the CAS rows.
+class Reading(NamedTuple):
+    """What was read of a suite."""
+
+    extractions: dict[str, Extraction]
+    """By benchmark."""
+    store: CasStore
+    record: dict[str, Any]
+    """For the manifest: ``items`` that this command read ``of`` all, and ``by`` whom."""
+
+
+def read_suite(setting: Setting, folder: Path, engine: Engine, progress: Progress) -> Reading:
+    """Ask the model and read its concepts.
 
     Raises
     ------
@@ -100,7 +115,8 @@ def read_suite(
         lost = [after for after, before in pairs if after.excluded is not None and before.excluded is None]
         if lost:
             progress.say(excluded_line(name, lost, len(extraction.items)))
-    return read, work.reader.files.store
+    items = sum(len(task.shard.members) for task in work.missing)
+    return Reading(read, work.reader.files.store, {"items": items, "of": work.to_read, "by": work.by})
 
 
 def read_missing(setting: Setting, folder: Path, engine: Engine, progress: Progress) -> Work:
@@ -163,6 +179,7 @@ def read_nothing(work: Work, places: Mapping[str, str]) -> None:
         raise UserError(missing_line([places[name] for name in missing]))
     for task in work.missing:
         work.bar.skip(len(task.shard.members))
+    work.missing, work.by = [], "a merge"
 
 
 def missing_line(names: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import shutil
 
-import polars as pl
+import numpy as np
 import pytest
 
 import competency_gaps as cg
@@ -106,12 +106,12 @@ def test_a_part_from_a_stranger_names_no_file_outside_and_takes_no_memory(parts,
 def test_a_part_may_go_on_with_smaller_batches(config, parts, straight, tmp_path):
     cg.make_part({**config, "batch_tokens": 100}, tmp_path / "2", (2, 3))
     joined = cg.merge([parts[0], tmp_path / "2", parts[2]], tmp_path / "run")
-    kept = ["benchmark", "item_id", "excluded", "n_span_tokens"]
-    assert (
-        joined.items.filter(pl.col("benchmark") != "told")
-        .select(kept)
-        .equals(straight.items.filter(pl.col("benchmark") != "told").select(kept))
-    )
+    assert joined.items["excluded"].equals(straight.items["excluded"], null_equal=True)
+    close = {"rtol": 1e-3, "atol": 1e-5}  # batches of another size round otherwise
+    for name in ("quiz", "sums"):
+        ours, theirs = joined.cas(name).toarray(), straight.cas(name).toarray()
+        assert (ours > 0).any()
+        np.testing.assert_allclose(ours, theirs, **close)
 
 
 def test_a_missing_shard_is_named_and_its_part_reads_it_again(config, parts, straight, tmp_path):

@@ -101,7 +101,7 @@ def prune(run: RunFolder | Path | str) -> Pruned:
     """Remove the rows of single items of a finished run, and keep its tables and its activations by concept.
 
     What needs the rows is an error from then on: :meth:`Run.cas`, activations of tokens, exemplars and themes of the
-    run, :func:`merge`, and making the tables anew.
+    run, robustness, matching by tags or by its items, probes, :func:`merge`, and making the tables anew.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def prune(run: RunFolder | Path | str) -> Pruned:
     Returns
     -------
     Pruned
-        ``files`` and ``bytes`` that were removed.
+        ``files`` that were removed, and ``bytes`` that this freed: none of a file that another run shares.
 
     Raises
     ------

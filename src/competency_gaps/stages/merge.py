@@ -64,24 +64,18 @@ def merge(folders: Sequence[Path], out: Path, progress: Progress, command: str =
         raise UserError("merge: expected one folder or more.")
     if twice := [str(folder) for folder, count in counted.items() if count > 1]:
         raise UserError(f"{twice[0]} is given twice: expected each folder once.")
-    finished = [(folder / MANIFEST).is_file() for folder in folders]
-    if any(finished) and not all(finished):
-        raise UserError(
-            f"{folders[finished.index(True)]} is a finished run, {folders[finished.index(False)]} is none: expected "
-            "either the parts of one run, or finished runs."
-        )
-    joined = _joined_runs(folders) if all(finished) else _joined_parts(folders)
+    joined = join(folders)
     config = parse_config(RunConfig, {**joined.settings, "out": None}, str(folders[0]))
     refuse_tasks(config)
     places = {copy.new: f"{copy.name} of {copy.folder}" for copy in joined.copies}
     with hold(out):
-        _lay(joined, folders, out)
+        lay(joined, folders, out)
         made = pipeline.run(config, out, progress, command, engine=functools.partial(read_nothing, places=places))
         _take_scores(joined.scores, made, progress)
     return open_folder(out)
 
 
-class _Joined(NamedTuple):
+class Joined(NamedTuple):
     """What the folders make together."""
 
     settings: dict[str, Any]
@@ -91,7 +85,18 @@ class _Joined(NamedTuple):
     """Of other models, on the joined run's items; None: those that the settings name."""
 
 
-def _joined_parts(folders: Sequence[Path]) -> _Joined:
+def join(folders: Sequence[Path]) -> Joined:
+    """What parts, or finished runs, make together; raises UserError where they do not belong together."""
+    finished = [(folder / MANIFEST).is_file() for folder in folders]
+    if any(finished) and not all(finished):
+        raise UserError(
+            f"{folders[finished.index(True)]} is a finished run, {folders[finished.index(False)]} is none: expected "
+            "either the parts of one run, or finished runs."
+        )
+    return _joined_runs(folders) if all(finished) else _joined_parts(folders)
+
+
+def _joined_parts(folders: Sequence[Path]) -> Joined:
     records = [read_part(folder) for folder in folders]
     first, plan = records[0], read_plan(folders[0])
     for folder, record in zip(folders, records, strict=True):
@@ -109,7 +114,7 @@ def _joined_parts(folders: Sequence[Path]) -> _Joined:
     if twice := [number for number, count in there.items() if count > 1]:
         raise UserError(f"part {Part(twice[0], first.part.of)} is given twice.")
     copies = [_Copy(folder, name, name) for folder, record in zip(folders, records, strict=True) for name in record.own]
-    return _Joined(first.settings, plan, copies)
+    return Joined(first.settings, plan, copies)
 
 
 def _fixed(record: PartRecord) -> dict[str, Any]:
@@ -117,7 +122,7 @@ def _fixed(record: PartRecord) -> dict[str, Any]:
     return {key: value for key, value in record.settings.items() if key not in _OWN}
 
 
-def _joined_runs(folders: Sequence[Path]) -> _Joined:
+def _joined_runs(folders: Sequence[Path]) -> Joined:
     runs = [open_folder(folder) for folder in folders]
     for run in runs:
         if not run.has_rows:
@@ -139,7 +144,7 @@ def _joined_runs(folders: Sequence[Path]) -> _Joined:
     plan = {**plans[0], **{key: _union(folders, plans, key) for key in _BY_BENCHMARK}}
     plan["config"] = {**plan["config"], "benchmarks": [b for held in plans for b in held["config"]["benchmarks"]]}
     together = {"benchmarks": [entry for own in settings for entry in own["benchmarks"]], "scores": []}
-    return _Joined({**settings[0], **together}, plan, list(_renumbered(runs)), _joined_scores(runs))
+    return Joined({**settings[0], **together}, plan, list(_renumbered(runs)), _joined_scores(runs))
 
 
 def _settings(run: RunFolder) -> dict[str, Any]:
@@ -200,7 +205,7 @@ def _renumbered(runs: Sequence[RunFolder]) -> Iterator[_Copy]:
             yield _Copy(folder, name, f"b{number:03d}-{name.rpartition('-')[2]}")
 
 
-def _lay(joined: _Joined, folders: Sequence[Path], out: Path) -> None:
+def lay(joined: Joined, folders: Sequence[Path], out: Path) -> None:
     """Put plan, gate, shards and judges' answers into the folder of the joined run, as far as they are not there."""
     refuse_run_without_rows(out)
     if (out / PLAN).is_file():

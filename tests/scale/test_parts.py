@@ -7,6 +7,7 @@ import json
 import shutil
 
 import numpy as np
+import polars as pl
 import pytest
 
 import competency_gaps as cg
@@ -14,7 +15,9 @@ from competency_gaps.activations.extract import Extractor
 from competency_gaps.checked import read_document, write_document
 from competency_gaps.errors import UserError
 from competency_gaps.model.attempts import OUT_OF_MEMORY
+from competency_gaps.runs.open import open_folder
 from competency_gaps.runs.part import FILE, Part, parse_part, read_part, write_part
+from competency_gaps.runs.scores import Scored, add_scores, read_scores
 from competency_gaps.stages import reading, shard_plan
 from competency_gaps.stages.extraction import ShardReader
 from core_helpers import assert_same_run, command
@@ -181,11 +184,24 @@ def test_parts_that_there_are_not(text):
 
 def test_runs_over_different_benchmarks_are_joined(config, straight, tmp_path, monkeypatch):
     quiz, sums, told = config["benchmarks"]
-    cg.run({**config, "benchmarks": [quiz]}, tmp_path / "a")
+    table = "".join(f"{name},0.5\n" for name in straight.items.filter(pl.col("benchmark") == "quiz")["item_id"])
+    (tmp_path / "big.csv").write_text(f"id,big\n{table}")
+    scores = [{"path": str(tmp_path / "big.csv")}]
+    cg.run({**config, "benchmarks": [quiz], "scores": scores}, tmp_path / "a")
     cg.run({**config, "benchmarks": [sums, told]}, tmp_path / "b")
+    # Ids that both runs have, and scores that were added later.
+    ids = straight.items.filter(pl.col("benchmark") == "sums")["item_id"].to_list()
+    later = [Scored("big", ids[1], "sums", 0.25), Scored("other", ids[2], "told", 1.0)]
+    add_scores(open_folder(tmp_path / "b"), later)
     monkeypatch.setattr(ShardReader, "read", never)
     joined = cg.merge([tmp_path / "a", tmp_path / "b"], tmp_path / "run")
     assert joined.items.equals(straight.items) and joined.benchmarks.equals(straight.benchmarks)
+    held = read_scores(joined.path).join(
+        joined.items.with_columns(item=pl.int_range(pl.len(), dtype=pl.Int32)), on="item", suffix="_own"
+    )
+    expected = {("big", "quiz", name, 0.5) for name in straight.items.filter(pl.col("benchmark") == "quiz")["item_id"]}
+    expected |= {("big", "sums", ids[1], 0.25), ("other", "told", ids[2], 1.0)}
+    assert set(held.select("model", "benchmark", "item_id", "score").iter_rows()) == expected
     columns = ["concept", "chi_bench", "chi_model", "support"]  # densities and kinds are of the first run's sample
     assert joined.concepts.select(columns).equals(straight.concepts.select(columns))
     with pytest.raises(UserError, match="hold the benchmark quiz"):

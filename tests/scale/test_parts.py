@@ -196,7 +196,8 @@ def test_runs_over_different_benchmarks_are_joined(config, straight, tmp_path, m
     monkeypatch.setattr(ShardReader, "read", never)
     joined = cg.merge([tmp_path / "a", tmp_path / "b"], tmp_path / "run")
     assert joined.items.equals(straight.items) and joined.benchmarks.equals(straight.benchmarks)
-    held = read_scores(joined.path).join(
+    numbered = joined.items.with_columns(item=pl.int_range(pl.len(), dtype=pl.Int32))
+    held = read_scores(joined.path).join(numbered, on="item", suffix="_own")
         joined.items.with_columns(item=pl.int_range(pl.len(), dtype=pl.Int32)), on="item", suffix="_own"
     )
     expected = {("big", "quiz", name, 0.5) for name in straight.items.filter(pl.col("benchmark") == "quiz")["item_id"]}

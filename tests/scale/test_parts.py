@@ -198,8 +198,6 @@ def test_runs_over_different_benchmarks_are_joined(config, straight, tmp_path, m
     assert joined.items.equals(straight.items) and joined.benchmarks.equals(straight.benchmarks)
     numbered = joined.items.with_columns(item=pl.int_range(pl.len(), dtype=pl.Int32))
     held = read_scores(joined.path).join(numbered, on="item", suffix="_own")
-        joined.items.with_columns(item=pl.int_range(pl.len(), dtype=pl.Int32)), on="item", suffix="_own"
-    )
     expected = {("big", "quiz", name, 0.5) for name in straight.items.filter(pl.col("benchmark") == "quiz")["item_id"]}
     expected |= {("big", "sums", ids[1], 0.25), ("other", "told", ids[2], 1.0)}
     assert set(held.select("model", "benchmark", "item_id", "score").iter_rows()) == expected

@@ -190,8 +190,8 @@ def test_runs_over_different_benchmarks_are_joined(config, straight, tmp_path, m
     cg.run({**config, "benchmarks": [quiz], "scores": scores}, tmp_path / "a")
     cg.run({**config, "benchmarks": [sums, told]}, tmp_path / "b")
     # Ids that both runs have, and scores that were added later.
-    ids = straight.items.filter(pl.col("benchmark") == "sums")["item_id"].to_list()
-    later = [Scored("big", ids[1], "sums", 0.25), Scored("other", ids[2], "told", 1.0)]
+    twice = straight.items.filter(pl.col("benchmark") == "told")["item_id"][1]
+    later = [Scored("big", twice, "sums", 0.25), Scored("other", twice, "told", 1.0)]
     add_scores(open_folder(tmp_path / "b"), later)
     monkeypatch.setattr(ShardReader, "read", never)
     joined = cg.merge([tmp_path / "a", tmp_path / "b"], tmp_path / "run")
@@ -199,7 +199,7 @@ def test_runs_over_different_benchmarks_are_joined(config, straight, tmp_path, m
     numbered = joined.items.with_columns(item=pl.int_range(pl.len(), dtype=pl.Int32))
     held = read_scores(joined.path).join(numbered, on="item", suffix="_own")
     expected = {("big", "quiz", name, 0.5) for name in straight.items.filter(pl.col("benchmark") == "quiz")["item_id"]}
-    expected |= {("big", "sums", ids[1], 0.25), ("other", "told", ids[2], 1.0)}
+    expected |= {("big", "sums", twice, 0.25), ("other", "told", twice, 1.0)}
     assert set(held.select("model", "benchmark", "item_id", "score").iter_rows()) == expected
     columns = ["concept", "chi_bench", "chi_model", "support"]  # densities and kinds are of the first run's sample
     assert joined.concepts.select(columns).equals(straight.concepts.select(columns))

@@ -58,11 +58,12 @@ def test_an_empty_copy_is_read_and_a_missing_one_is_refused(tmp_path):
         ByConcept(tmp_path / "elsewhere")
 
 
-@pytest.mark.parametrize("start", [[], [1, 2], [0, 3, 2], [0] * WIDTH + [5]])
+@pytest.mark.parametrize("start", [[], [1, -1], [0, 3, -1, -2], [0, 5]])
 def test_starts_of_a_stranger_are_refused(tmp_path, start):
     write_by_concept(tmp_path, lambda: [(0, block(np.random.default_rng(0), [3, 1]))], WIDTH)
     place = tmp_path / FOLDER
-    np.save(place / "start.npy", np.asarray(start, np.int64))
+    size = int(np.load(place / "start.npy")[-1])
+    np.save(place / "start.npy", np.asarray([size + 1 + at if at < 0 else at for at in start], np.int64))
     held = read_document(place / CHECKS)
     write_document(place / CHECKS, {**held, "start": checks_of(place / "start.npy")})
     with pytest.raises(UserError, match="do not fit each other"):

@@ -2,7 +2,8 @@
 
     python perf/unit_costs.py RUN [--items 1e6 1e8 1e10]
 
-Seconds are those of the manifest, so of the machine that made the run, reading in one process.
+Seconds are those of the manifest, so of the machine that made the run. Only a run that one process read from its first
+item to its last has them all; others are refused.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ def main() -> None:
     args = parser.parse_args()
     run = cg.open_run(args.run)
     kept = int(run.items["excluded"].null_count())
+    if (why := unfit(run, kept)) is not None:
+        parser.error(f"{args.run} {why}, so it does not show what reading costs: make a run with one 'cgaps run'")
     support = int(run.concepts["support"].sum())
     timings = run.manifest["timings"]
     cost = {
@@ -37,6 +40,18 @@ def main() -> None:
     print(f"{'':<22}{'an item':>12}{heads}")
     for name, value in cost.items():
         print(f"{name:<22}{value:>12.4g}" + "".join(f"{value * items:>12.3g}" for items in args.items))
+
+
+def unfit(run: cg.Run, kept: int) -> str | None:
+    """Why a run's seconds and bytes are not those of its items; None: they are."""
+    read = run.manifest["read"]
+    if not kept:
+        return "has no items that were read"
+    if not run.has_rows:
+        return "was pruned"
+    if read["items"] < read["of"]:
+        return f"was read in several commands, the last of which read {read['items']:,} of {read['of']:,} items"
+    return None if read["by"] == "this process" else f"was read by {read['by']}"
 
 
 def size(folder: Path) -> int:

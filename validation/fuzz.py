@@ -120,7 +120,9 @@ def _until_it_ends(
     work, errors = folder / "work", folder / "errors.txt"
     options = (args.seed, number, left, args.megabytes, work, keep)
     command = [sys.executable, __file__, "--child", name, *map(str, options)]
-    with errors.open("wb") as said, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as process:
+    # Unbuffered: a line that is read ahead is there, but the pipe that is waited for is empty.
+    reading = {"stdout": subprocess.PIPE, "bufsize": 0}
+    with errors.open("wb") as said, subprocess.Popen(command, stderr=said, **reading) as process:
         assert process.stdout is not None
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)

@@ -7,6 +7,7 @@ import inspect
 import json
 import random
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ WORDS = ("fox", "dog", "city", "France", "March", "Paris", "sum", "word")
 _TIMES = (
     "created",
     "timings",
+    "read",
     "date",
     "checksum",
     "files",
@@ -140,18 +142,24 @@ JOBS: dict[str, Callable[[Path], Job]] = {
         needs=["run"],
     ),
     "robustness": _job("robustness", "robustness", "WORK/run", folders=["run"], needs=["run"]),
+    "show": _job("show", "show", "WORK/run", "--as", "big", folders=["run"], needs=["run", "score"]),
+    "part": _job("part", "run", "WORK/config.yaml", "--shard", "1/1", "--out", "WORK/part", folders=["part"]),
+    "merge": _job("merge", "merge", "WORK/part", "--out", "WORK/joined", folders=["joined"], needs=["part"]),
+    "prune": _job("prune", "prune", "WORK/joined", folders=["joined"], needs=["part", "merge"]),
 }
 """In the order in which they run: each rests on what those before it left."""
 
 
 def contents(folders: Sequence[Path]) -> dict[str, str]:
     """Hashes of all files, by name: of bytes, and of what documents say but for times."""
-    held = {}
+    held, same = {}, Counter[str]()
     for folder in folders:
         for file in sorted(folder.rglob("*")) if folder.is_dir() else []:
             if file.is_file() and file.suffix not in _PAGES:
                 name = f"{folder.name}/{file.relative_to(folder)}"
-                held[_without_time(name)] = hashlib.sha256(_content(file)).hexdigest()
+                plain = _without_time(name)
+                same[plain] += 1
+                held[f"{plain} {same[plain]}"] = hashlib.sha256(_content(file)).hexdigest()
     return held
 
 

@@ -1,7 +1,7 @@
 """Results written piece by piece, so that a killed run goes on where it stood.
 
 A shard is a file and, written after it, a small JSON file with its checksum: its stamp. A shard without one was being
-written when the run was killed; one that does not match it was damaged. Both are computed again, the second with a
+written when the run was killed; one that does not match it was damaged. Neither counts, and of the second there is a
 warning.
 
 Several processes may write shards into one folder, even the same shard: each writes a draft, a file with a name of its
@@ -10,7 +10,6 @@ own, and the one process that holds the folder lets a draft count by giving it t
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import secrets
@@ -18,13 +17,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from competency_gaps.checked import digest
+from competency_gaps.checked import digest, parse_document
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic, write_json
 
 log = logging.getLogger(__name__)
 
 
+STAGES = (("activations", ".safetensors"), ("responses", ".parquet"))
+"""Folders of a run that hold shards, with the end of their files' names."""
 PRUNED = "pruned.json"
 """In a folder whose shards were removed."""
 _DRAFT = ".draft"
@@ -39,6 +40,13 @@ class Draft(NamedTuple):
     """Its name in the folder."""
     sha256: str
     """Of the bytes that were written."""
+
+
+class _Known(NamedTuple):
+    """A stamp."""
+
+    sha256: str
+    made_of: str
 
 
 class ShardFolder:
@@ -83,17 +91,21 @@ class ShardFolder:
         if not path.exists() or not stamp.exists():
             return False
         try:
-            known = json.loads(stamp.read_text(encoding="utf-8"))
-            same_bytes, same_input = digest(path) == known["sha256"], known["made_of"] == made_of
-        except (ValueError, KeyError, TypeError):
+            known = self._known(name)
+            same_bytes, same_input = digest(path) == known.sha256, known.made_of == made_of
+        except ValueError:
             same_bytes = same_input = False
         if same_bytes and same_input:
             return True
         why = "was made of other input" if same_bytes else "does not match its checksum (damaged or cut off)"
-        log.warning("%s %s: it is computed again.", path, why)
-        path.unlink()
-        stamp.unlink()
+        log.warning("%s %s: it counts as missing.", path, why)
+        self.remove(name)
         return False
+
+    def remove(self, name: str) -> None:
+        """Remove a shard, its stamp first."""
+        for path in self.files(name)[::-1]:
+            path.unlink(missing_ok=True)
 
     def check(self, name: str) -> Path:
         """Compare a finished shard with its checksum, once in a process; gives its place.
@@ -106,16 +118,16 @@ class ShardFolder:
         path, stamp = self.path(name), self._stamp(name)
         refuse_pruned(path)
         try:
-            known = json.loads(stamp.read_text(encoding="utf-8"))["sha256"]
-            if digest(path) == known:
+            if digest(path) == self._known(name).sha256:
                 return path
             why = "its content does not match its checksum"
         except OSError as error:
             why = f"{Path(error.filename or path).name}: {error.strerror}"
-        except (ValueError, KeyError, TypeError):
+        except ValueError:
             why = f"{stamp.name}, which holds its checksum, cannot be read"
         raise UserError(
-            f"{path} is missing or damaged: {why}. Run 'cgaps run' on the folder again: it computes this shard anew."
+            f"{path} is missing or damaged: {why}. Run the command that made its folder again: it computes this shard "
+            "anew."
         )
 
     def checksum(self, name: str) -> str:
@@ -130,13 +142,21 @@ class ShardFolder:
         if not path.is_file():
             raise UserError(f"{path} is missing. Run the command that made its folder again.")
         try:
-            return str(json.loads(self._stamp(name).read_text(encoding="utf-8"))["sha256"])
-        except (OSError, ValueError, KeyError, TypeError):
+            return self._known(name).sha256
+        except (OSError, ValueError):
             return digest(path)
 
     def files(self, name: str) -> tuple[Path, Path]:
         """A shard's file and its stamp."""
         return self.path(name), self._stamp(name)
+
+    def _known(self, name: str) -> _Known:
+        """What a shard's stamp says of it; raises OSError or ValueError where the stamp cannot be read."""
+        held = parse_document(self._stamp(name).read_bytes())
+        sha256, made_of = held.get("sha256"), held.get("made_of")
+        if not isinstance(sha256, str) or not isinstance(made_of, str):
+            raise ValueError("expected texts for sha256 and made_of")
+        return _Known(sha256, made_of)
 
     def _stamp(self, name: str) -> Path:
         return self.folder / f"{name}.json"

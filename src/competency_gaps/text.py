@@ -7,7 +7,9 @@ a page or a terminal reads is made visible here, and length is always cut with a
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 NOT_DEFINED = "N/A"
 """Shown where a quantity is undefined or not known, which is never shown as 0."""
@@ -97,6 +99,12 @@ def plural(count: int, noun: str) -> str:
 def size(count: float) -> str:
     """Write a number of bytes: ``512 MB``, ``1.3 GB``."""
     return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
+
+
+def listing(names: Iterable[str], count: int, most: int = 6) -> str:
+    """The first ``most`` of ``count`` names, and how many more there are."""
+    shown = ", ".join(islice(names, most))
+    return shown + (f" and {count - most:,} more" if count > most else "")
 
 
 def shorten(text: str, limit: int) -> str:

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from competency_gaps import open_run
-from competency_gaps.activations import by_concept, checked_array
-from competency_gaps.activations.by_concept import ByConcept, write_by_concept
+from competency_gaps.activations import by_concept, by_item, checked_array
+from competency_gaps.activations.by_concept import CHECKS, FOLDER, ByConcept, write_by_concept
+from competency_gaps.activations.checked_array import checks_of
 from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.store import make_block
+from competency_gaps.checked import read_document, write_document
 from competency_gaps.errors import UserError
 from core_helpers import seal
 
@@ -60,6 +62,36 @@ def test_an_empty_copy_is_read_and_a_missing_one_is_refused(tmp_path):
     assert len(ByConcept(tmp_path).column(3).item) == 0
     with pytest.raises(UserError, match=r"checks\.json is damaged: No such file"):
         ByConcept(tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize("start", [[], [1, -1], [0, 3, -1, -2], [0, 5]])
+def test_starts_of_a_stranger_are_refused(tmp_path, start):
+    write_by_concept(tmp_path, lambda: [(0, block(np.random.default_rng(0), [3, 1]))], WIDTH)
+    place = tmp_path / FOLDER
+    size = int(np.load(place / "start.npy")[-1])
+    np.save(place / "start.npy", np.asarray([size + 1 + at if at < 0 else at for at in start], np.int64))
+    held = read_document(place / CHECKS)
+    write_document(place / CHECKS, {**held, "start": checks_of(place / "start.npy")})
+    with pytest.raises(UserError, match="do not fit each other"):
+        ByConcept(tmp_path)
+
+
+def test_a_copy_of_another_width_is_refused(tiny_run, tmp_path):
+    folder = shutil.copytree(tiny_run.path, tmp_path / "run")
+    write_by_concept(folder / "activations", lambda: [(0, block(np.random.default_rng(0), [3, 1]))], WIDTH)
+    seal(folder)
+    with pytest.raises(UserError, match=f"activations of {WIDTH} concepts, expected {tiny_run.width}"):
+        _ = open_run(folder).by_concept
+
+
+def test_shards_that_were_closed_are_opened_again(tiny_run, monkeypatch):
+    names = [name for entry in tiny_run.manifest["benchmarks"] for name in entry["shards"]]
+    assert len(names) > 1
+    whole = [tiny_run.item_rows.row(row) for row in range(tiny_run.items.height)]
+    monkeypatch.setattr(by_item, "_OPEN", 1)
+    rows = open_run(tiny_run.path).item_rows
+    for row, expected in list(enumerate(whole))[:: max(1, len(whole) // 20)]:
+        assert all(np.array_equal(a, b) for a, b in zip(rows.row(row), expected, strict=True))
 
 
 def test_both_copies_hold_the_same_rows(tiny_run):

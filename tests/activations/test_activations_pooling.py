@@ -95,6 +95,25 @@ def test_the_first_of_equal_peaks(tmp_path):
             assert peak == first or z[peak, concept] == pytest.approx(z[first, concept], abs=1e-5)
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("elements", [16_000_000, LATENTS])
+def test_a_span_whose_latents_are_not_finite_has_no_row(tmp_path, monkeypatch, bad, elements):
+    sae = load_sae(SAEConfig(folder=build("standard", tmp_path)), "cpu")
+    chosen, inner = spans(lengths=(2, 2, 3)), sae.sae.encode
+    marked = chosen[1][1, 0].item()
+
+    def encode(x):
+        z = inner(x).clone()
+        z[x[:, 0] == marked, 3] = bad
+        return z
+
+    monkeypatch.setattr(sae.sae, "encode", encode)
+    for kind in ("mean", "max"):
+        for keep in (False, True):
+            rows = pool(sae, chosen, kind, chunk_elements=elements, keep_tokens=keep)
+            assert [row is None for row in rows] == [False, True, False]
+
+
 def test_half_precision_activations(tmp_path):
     """The model may run in bfloat16; the SAE encodes in its own precision."""
     folder = build("standard", tmp_path)

@@ -16,7 +16,7 @@ import torch
 from rich.console import Console
 
 import competency_gaps as cg
-from competency_gaps.activations.extract import Extractor
+from competency_gaps.activations.extract import NOT_FINITE, Extractor, ItemTokens
 from competency_gaps.errors import UserError
 from competency_gaps.files import sha256
 from competency_gaps.items.remark import sentences
@@ -95,6 +95,20 @@ def planted(lm, *, nan=NAN, fits=FITS):
         yield
     finally:
         handle.remove()
+
+
+def test_an_item_whose_latents_are_not_finite_has_no_row(pair, monkeypatch):
+    sae, lm = pair["sae"], pair["model"]
+    sequences = [
+        ItemTokens(i, np.asarray(ids, np.int32), np.zeros((len(ids), 2), np.int32), np.ones(len(ids), bool))
+        for i, ids in enumerate(lm.tokenizer(["a fox", "the city"], add_special_tokens=False)["input_ids"])
+    ]
+    activations = [torch.ones(len(s.ids), sae.d_in) * (1 + s.item) for s in sequences]
+    inner = sae.sae.encode
+    monkeypatch.setattr(sae.sae, "encode", lambda x: inner(x).masked_fill((x[:, :1] > 1), float("inf")))
+    extractor = Extractor(lm, None, sae, "mean", 100)
+    first, second = extractor.pooled(sequences, activations)
+    assert len(first.concepts) and second == NOT_FINITE
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from competency_gaps.config import BenchmarkConfig, FileSource, LogSource, RunCo
 from competency_gaps.config.load import parse_config, read_yaml
 from competency_gaps.dictionary.folder import open_dictionary
 from competency_gaps.dictionary.imports import import_labels
-from competency_gaps.errors import CompetencyGapsError
+from competency_gaps.errors import CompetencyGapsError, UserError
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.harnesses.logs import find_parts
 from competency_gaps.harnesses.scores import read_score_log, read_score_table
@@ -170,6 +170,24 @@ def _explorer(run: Any) -> None:
         shown.ask(query, arguments)
 
 
+def read_merge(path: Path) -> None:
+    """A part of a run, or a finished run, as far as it can be joined without its model."""
+    from competency_gaps.stages.extraction import ShardFiles
+    from competency_gaps.stages.merge import join, lay
+    from competency_gaps.stages.shard_plan import Shard
+
+    out = path.parent / "joined"
+    with refusing():
+        joined = join([path])
+        lay(joined, [path], out)
+        files = ShardFiles(out, 4)
+        for copy in joined.copies:
+            if files.finished(Shard(copy.new, [0, 1], "input")) is None:
+                raise UserError("it is not finished")
+            with refusing():
+                files.store.read(copy.new)
+
+
 def read_dictionary(path: Path) -> None:
     """All that a dictionary holds."""
     opened = open_dictionary(path)
@@ -191,6 +209,10 @@ def reseal(folder: Path) -> None:
         data = [path for path in stamp.parent.glob(f"{stamp.stem}.*") if path != stamp and path.is_file()]
         if "sha256" in held and "made_of" in held and data:
             stamp.write_text(json.dumps({**held, "sha256": _sha256(data[0])}))
+            rows = stamp.parents[1] / "activations" / f"{stamp.stem}.safetensors"
+            if stamp.parent.name == "responses" and rows.is_file() and isinstance(held["made_of"], str):
+                read_with = f"{held['made_of'].partition(' ')[0]} {_sha256(rows)}"
+                stamp.write_text(json.dumps({"sha256": _sha256(data[0]), "made_of": read_with}))
         elif stamp.name == "checks.json" and CHECKSUM in held:
             arrays = {name: checks_of(file) for name in held if (file := stamp.parent / f"{name}.npy").is_file()}
             _write(stamp, {**{key: value for key, value in held.items() if key != CHECKSUM}, **arrays})
@@ -232,6 +254,8 @@ READERS: dict[str, Reader] = {
     "labels": Reader(samples.labels, read_labels),
     "SAE": Reader(samples.saes, read_sae, heavy=True),
     "run": Reader(samples.run, read_run, sealed=True),
+    "part": Reader(samples.part, read_merge, sealed=True, heavy=True),
+    "merged run": Reader(samples.merged_run, read_merge, sealed=True, heavy=True),
     "dictionary": Reader(samples.dictionary, read_dictionary, sealed=True),
 }
 """By what they read."""

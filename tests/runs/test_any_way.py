@@ -54,6 +54,21 @@ def suite(seed: int) -> list[dict]:
 
 def audited(config: dict, benchmarks: list[dict], out: Path, shard_items: int = SHARD_ITEMS, **changed):
     """A run of a suite with shards of some items."""
+    return _made(competency_gaps.run, config, benchmarks, shard_items, changed, out)
+
+
+def in_parts(config: dict, benchmarks: list[dict], out: Path, parts: int, order: random.Random):
+    """The same run, joined from parts that are given in any order."""
+    folders = [out / str(number) for number in range(1, parts + 1)]
+    for number, folder in enumerate(folders, 1):
+        _made(competency_gaps.make_part, config, benchmarks, SHARD_ITEMS, {}, folder, (number, parts))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shard_plan, "SHARD_ITEMS", SHARD_ITEMS)
+        patch.setattr(shard_plan, "GENERATED_ITEMS", SHARD_ITEMS)
+        return competency_gaps.merge(order.sample(folders, parts), out / "run")
+
+
+def _made(make, config: dict, benchmarks: list[dict], shard_items: int, changed: dict, *places):
     entries = [
         {**{key: value for key, value in one.items() if key != "items"}, "source": _objects(one["items"])}
         for one in benchmarks
@@ -63,7 +78,7 @@ def audited(config: dict, benchmarks: list[dict], out: Path, shard_items: int = 
         patch.setattr(shard_plan, "GENERATED_ITEMS", shard_items)
         # The gate reads all: which concepts are alive must not depend on what lies in its sample.
         sae = {**config["sae"], "gate_tokens": 100_000, "force": True}
-        return competency_gaps.run({**config, "sae": sae, "benchmarks": entries, **changed}, out)
+        return make({**config, "sae": sae, "benchmarks": entries, **changed}, *places)
 
 
 def _objects(items: list[dict]) -> dict:
@@ -104,6 +119,16 @@ def test_neither_shards_nor_batches_matter(config, tmp_path_factory, seed, shard
     folder = tmp_path_factory.mktemp("sizes")
     plain = audited(config, suite(seed), folder / "plain")
     assert_alike(plain, audited(config, suite(seed), folder / "other", shard, batch_tokens=batch))
+
+
+@drawn(3)
+@given(seed=st.integers(0, 1), parts=st.integers(1, 4), order=st.randoms(use_true_random=False))
+def test_any_number_of_parts_is_the_run(config, straight, tmp_path_factory, seed, parts, order):
+    """More parts than shards as well, some of which are empty."""
+    joined = in_parts(config, suite(seed), tmp_path_factory.mktemp("parts"), parts, order)
+    whole, _ = straight(seed)
+    assert_same_run(joined, whole)
+    assert joined.findings.equals(whole.findings, null_equal=True)
 
 
 @drawn(4)

@@ -82,12 +82,12 @@ class Played:
         self.setting, self.folder = SimpleNamespace(config=None), Path("run")
 
     def check(self, task, reasons):
-        pass
+        if reasons:
+            raise UserError("too many cannot be read")
 
 
 @pytest.fixture(autouse=True)
-def no_settings(monkeypatch):
-    monkeypatch.setattr(on_ray, "as_dict", lambda config: {})
+def no_waiting(monkeypatch):
     monkeypatch.setattr(on_ray, "LOOK", 0.0)
 
 
@@ -109,8 +109,64 @@ def test_a_shard_that_fails_once_is_read_by_another_worker():
 def test_workers_that_cannot_load_are_given_up():
     with pytest.raises(MachineError, match="failed on loading the model, the last because no room"):
         Pool(PlayedRay(lambda: Fault("no room", by_user=False), read), Played(["a"]), Fit(1, 1, 0)).read()
+    ray = PlayedRay(lambda: Fault("wrong model", by_user=True), read)
     with pytest.raises(UserError, match="wrong model"):
-        Pool(PlayedRay(lambda: Fault("wrong model", by_user=True), read), Played(["a"]), Fit(1, 1, 0)).read()
+        Pool(ray, Played(["a", "b"]), Fit(2, 1, 0)).read()
+    assert len(ray.killed) == 2
+
+
+@pytest.mark.parametrize("by_user", [False, True])
+def test_a_machine_on_which_the_model_cannot_be_loaded_costs_its_worker_only(by_user):
+    loads, asked = deque([ready()] + [Fault("no GPU", by_user=by_user)] * 9), []
+    given_up = 2 if by_user else 1 + on_ray.TRIES
+
+    def load():
+        asked.append(1)
+        if len(asked) == given_up:  # until then the good worker reads
+            ray.answers.update({call: read("a") for call, answer in ray.answers.items() if answer is None})
+        return loads.popleft()
+
+    work = Played(["a", "b", "c"])
+    ray = PlayedRay(load, lambda name: read(name) if len(asked) >= given_up else None)
+    Pool(ray, work, Fit(2, 1, 0)).read()
+    assert sorted(work.committed) == ["a", "b", "c"] and len(asked) == given_up
+
+
+def test_a_worker_that_hangs_is_ended_and_said(monkeypatch):
+    monkeypatch.setattr(on_ray, "LONG", 0.05)
+    monkeypatch.setattr(on_ray, "HANGS", 0.0)
+    work, asked = Played(["b", "a"]), []
+
+    def hangs(name):
+        asked.append(name)
+        return None if name == "a" and asked.count("a") == 1 else read(name)
+
+    ray, lines = PlayedRay(ready, hangs), []
+    monkeypatch.setattr(work.progress, "say", lines.append)
+    Pool(ray, work, Fit(1, 1, 0)).read()
+    assert sorted(work.committed) == ["a", "b"] and len(ray.killed) == 1
+    assert any("process 1 on host has read shard a for 0 minutes and is taken to hang" in line for line in lines)
+
+
+def test_the_first_shard_may_take_long_but_it_is_said(monkeypatch):
+    monkeypatch.setattr(on_ray, "LONG", 0.01)
+    work = Played(["a"])
+    ray, lines = PlayedRay(ready, lambda name: None), []
+
+    def say(line):
+        lines.append(line)
+        if "has read shard a" in line:
+            ray.answers.update({call: read("a") for call, answer in ray.answers.items() if answer is None})
+
+    monkeypatch.setattr(work.progress, "say", say)
+    Pool(ray, work, Fit(1, 1, 0)).read()
+    assert work.committed == ["a"] and not ray.killed
+
+
+def test_too_many_items_that_workers_cannot_read_end_the_run():
+    ray = PlayedRay(ready, lambda name: Read(read(name).draft, ["why"]))
+    with pytest.raises(UserError, match="too many cannot be read"):
+        Pool(ray, Played(["a"]), Fit(1, 1, 0)).read()
 
 
 def test_a_straggler_is_read_twice_and_counts_once(monkeypatch):
@@ -129,6 +185,17 @@ def test_a_straggler_is_read_twice_and_counts_once(monkeypatch):
     ray.answers[late] = read("a")
     pool._take(late)
     assert work.committed.count("a") == 1 and len(work.forgotten) == 1
+
+
+def test_a_second_reader_that_fails_late_is_not_missed():
+    work = Played(["a"])
+    ray = PlayedRay(ready, lambda name: None)
+    pool = Pool(ray, work, Fit(1, 1, 0))
+    pool.done.add("a")
+    pool.running[7] = on_ray._Running(on_ray._Worker("handle", "here"), work.missing[0], 0.0, 1.0)
+    ray.answers[7] = Fault("it died", by_user=True)
+    pool._take(7)
+    assert ray.killed == ["handle"] and not pool.queue and not pool.loading
 
 
 @pytest.mark.parametrize(
@@ -166,5 +233,5 @@ def test_without_ray_the_command_that_installs_it_is_named(tiny_config, tmp_path
     import sys
 
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(MissingExtraError, match=r"\[ray\]|ray"):
+    with pytest.raises(MissingExtraError, match=r"competency-gaps\[ray\]"):
         cg.run(tiny_config, tmp_path / "run", workers=cg.RayWorkers())

@@ -10,11 +10,13 @@ import competency_gaps as cg
 from competency_gaps.errors import UserError
 from core_helpers import TABLES, shard_bytes
 
+SHARDS = ("responses", "activations")
+
 
 @pytest.fixture
 def pruned(tiny_run, tmp_path):
     shutil.copytree(tiny_run.path, tmp_path / "run")
-    rows = [path for sub in ("responses", "activations") for path in (tmp_path / "run" / sub).glob("*.*")]
+    rows = [path for sub in SHARDS for path in (tmp_path / "run" / sub).glob("*.*")]
     size = sum(path.stat().st_size for path in rows)
     assert cg.prune(tmp_path / "run") == (len(rows), size)
     return cg.open_run(tmp_path / "run")
@@ -62,6 +64,31 @@ def test_a_damaged_run_keeps_its_rows(tiny_run, tmp_path, name):
     with pytest.raises(UserError, match="damaged"):
         cg.prune(folder)
     assert shard_bytes(folder) == before
+
+
+def test_files_of_somebody_else_are_kept(tiny_run, tmp_path):
+    folder, outside = shutil.copytree(tiny_run.path, tmp_path / "run"), tmp_path / "outside"
+    own = folder / "responses" / "thesis.txt"
+    own.write_text("x")
+    left = folder / "responses" / ".b000-0000.0123456789abcdef.parquet.draft"
+    left.write_text("x")
+    shutil.copytree(folder / "responses", outside)
+    cg.prune(folder)
+    assert own.read_text() == "x" and not left.exists()
+    shutil.rmtree(folder / "responses")
+    (folder / "responses").symlink_to(outside)
+    before = sorted(path.name for path in outside.iterdir())
+    with pytest.raises(UserError, match="is a link"):
+        cg.prune(folder)
+    assert sorted(path.name for path in outside.iterdir()) == before
+
+
+def test_files_that_another_run_shares_free_nothing(tiny_run, tmp_path):
+    folder = shutil.copytree(tiny_run.path, tmp_path / "run")
+    shared = sorted((folder / "activations").glob("*.safetensors"))[0]
+    (tmp_path / "other").hardlink_to(shared)
+    sizes = {path: path.stat().st_size for sub in SHARDS for path in (folder / sub).glob("*.*")}
+    assert cg.prune(folder).bytes == sum(sizes.values()) - sizes[shared]
 
 
 def test_what_is_no_run_is_not_pruned(tmp_path):

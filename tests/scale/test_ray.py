@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -18,8 +19,11 @@ from rich.console import Console
 import competency_gaps as cg
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
-from competency_gaps.stages.on_ray import Pool
+from competency_gaps.sae.pair import load_pair
+from competency_gaps.stages import pipeline
+from competency_gaps.stages.on_ray import Pool, _release
 from competency_gaps.stages.ray_cluster import cluster
+from competency_gaps.stages.ray_worker import SETTINGS
 from core_helpers import ROOT, assert_same_run
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'competency-gaps[ray]'")
@@ -58,7 +62,10 @@ def straight(config, tmp_path_factory):
     return cg.run(config, tmp_path_factory.mktemp("straight") / "run")
 
 
-def test_the_number_of_workers_changes_nothing(ray, config, straight, tmp_path):
+def test_the_number_of_workers_changes_nothing(ray, config, straight, tmp_path, monkeypatch):
+    # On a busy machine, the first worker may read all before the second has loaded.
+    give = Pool._give
+    monkeypatch.setattr(Pool, "_give", lambda pool: None if pool.loading else give(pool))
     for workers in (1, 2):
         said = io.StringIO()
         made = cg.run(
@@ -69,6 +76,22 @@ def test_the_number_of_workers_changes_nothing(ray, config, straight, tmp_path):
         )
         assert said.getvalue().count("a worker reads") == workers
         assert_same_run(made, straight)
+        assert not list(made.path.rglob(".*draft*")) and not (made.path / SETTINGS).exists()
+
+
+def test_the_number_of_parameters_is_known_when_the_weights_are_freed(tiny_config):
+    pair = load_pair(*(getattr(cg.api.make.read_config(tiny_config), key) for key in ("model", "sae")))
+    expected = sum(parameter.numel() for parameter in pair.lm.model.parameters())
+    _release(SimpleNamespace(lm=pair.lm, sae=pair.sae))
+    assert pair.lm.parameters == expected > 0
+    assert not any(parameter.numel() for parameter in pair.lm.model.parameters())
+
+
+def test_a_cluster_that_is_not_there_is_an_error_before_the_model_is_loaded(ray, config, tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline, "set_up", None)
+    for workers in (cg.RayWorkers(workers=99), cg.RayWorkers(address="127.0.0.1:1")):
+        with pytest.raises(UserError, match=r"room for|connected to the Ray cluster"):
+            cg.run(config, tmp_path / "run", workers=workers)
 
 
 def test_the_shard_of_a_killed_worker_goes_to_another(ray, config, straight, tmp_path, monkeypatch):
@@ -147,7 +170,9 @@ def test_a_worker_that_would_read_another_run_is_refused(ray, config, tmp_path, 
     other = shutil.copytree(config["model"]["name"], tmp_path / "model")
     sent = {**config, "model": {**config["model"], "name": str(other), "max_length": 200}}
     monkeypatch.setattr(on_ray, "as_dict", lambda _: cg.api.make.read_config(sent).model_dump(mode="json"))
-    with pytest.raises(UserError, match=r"would read another run, which differs in model.max_length, model.name"):
+    with pytest.raises(
+        UserError, match=r"would read another run .* differ in model.max_length \(200 and nothing\), model.name \("
+    ):
         cg.run(config, tmp_path / "run", workers=cg.RayWorkers(workers=1, threads=1))
 
 

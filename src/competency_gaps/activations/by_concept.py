@@ -182,7 +182,8 @@ class ByConcept:
         }
         self._start = arrays.pop("start")[:]
         self._scale = arrays.pop("scale")[:]
-        if {len(array) for array in arrays.values()} != {int(self._start[-1])} or (np.diff(self._start) < 0).any():
+        fits = len(self._start) > 0 and self._start[0] == 0 and not (np.diff(self._start) < 0).any()
+        if not fits or {len(array) for array in arrays.values()} != {int(self._start[-1])}:
             fault = ValueError("its arrays do not fit each other")
             raise damaged(place, fault, _AGAIN)
         self._item, self._shares, self._peak = arrays.values()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,8 @@ from competency_gaps.activations.store import open_shard
 from competency_gaps.errors import UserError
 from competency_gaps.shards import ShardFolder
 
+_OPEN = 1024
+"""Shards that stay open: each is mapped, and a process has only so many mappings."""
 _WHOLE = 0.25
 """Share of a shard's rows from which the whole shard is read: each slice costs some microseconds."""
 
@@ -31,7 +34,7 @@ _NOTHING = ItemRow(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros((0, 
 
 
 class ShardIndex:
-    """The shard and row of each item. Shards are opened once; their tensors stay on disk.
+    """The shard and row of each item. Some shards stay open; their tensors stay on disk.
 
     A shard is compared with its checksum before anything but the order of its items is read of it.
 
@@ -53,7 +56,7 @@ class ShardIndex:
     def __init__(self, folder: ShardFolder, benchmarks: Sequence[tuple[int, Sequence[str]]], kept: np.ndarray) -> None:
         self._folder = folder
         self._names = [name for _, names in benchmarks for name in names]
-        self._opened = [open_shard(folder.path(name)) for name in self._names]
+        self._open = lru_cache(maxsize=_OPEN)(lambda number: open_shard(folder.path(self._names[number])))
         self._whole = [False] * len(self._names)
         items = sum(size for size, _ in benchmarks)
         self.rows: list[np.ndarray] = []
@@ -71,32 +74,32 @@ class ShardIndex:
             raise self._damaged(f"The shards in {folder.folder} lack items of the run", len(self._names))
 
     def __len__(self) -> int:
-        return len(self._opened)
+        return len(self._names)
 
     def file(self, number: int) -> Any:
         """A shard, open, after a check of its content."""
         if not self._whole[number]:
             self._folder.check(self._names[number])
             self._whole[number] = True
-        return self._opened[number]
+        return self._open(number)
 
     def keys(self, number: int) -> Sequence[str]:
         """Names of a shard's tensors, unchecked."""
-        return list(self._opened[number].keys())
+        return list(self._open(number).keys())
 
     def tensor(self, number: int, name: str) -> np.ndarray:
         """A tensor of a shard, unchecked: what it is used for reads the rest by :meth:`file`."""
         from safetensors import SafetensorError
 
         try:
-            held: np.ndarray = self._opened[number].get_tensor(name)
+            held: np.ndarray = self._open(number).get_tensor(name)
         except SafetensorError:
             held = self.file(number).get_tensor(name)  # says that the shard is damaged
         return held
 
     def length(self, number: int, name: str) -> int:
         """Length of a tensor of a shard, unchecked; -1: there is none."""
-        return int(self._opened[number].get_slice(name).get_shape()[0]) if name in self.keys(number) else -1
+        return int(self._open(number).get_slice(name).get_shape()[0]) if name in self.keys(number) else -1
 
     def _add(self, start: int, size: int) -> None:
         """Add the next shard, of a benchmark's items."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 NOT_FINITE = Remark("activations_not_finite")
-"""Why an item has no row whose activations are NaN or infinite."""
+"""Why an item has no row whose activations, or the SAE's latents, are NaN or infinite."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Extractor:
     def pooled(self, sequences: Sequence[ItemTokens], activations: Sequence[torch.Tensor]) -> list[SparseRow | Remark]:
         """Encode and pool the spans of given activations, each of shape (>= needed tokens, width).
 
-        A span whose activations or scores are not all finite gives ``NOT_FINITE`` instead of a row.
+        A span whose activations, latents or scores are not all finite gives ``NOT_FINITE`` instead of a row.
         """
         spans = [
             self.sae.inputs(x, sequence.span[: needed(sequence)])
@@ -107,9 +107,8 @@ class Extractor:
         ]
         finite = [bool(span.isfinite().all()) for span in spans]
         usable = [span for span, is_finite in zip(spans, finite, strict=True) if is_finite]
-        pooled = pool(self.sae, usable, self.pooling, keep_tokens=self.keep_tokens)
-        rows = iter([row if np.isfinite(row.cas).all() else NOT_FINITE for row in pooled])
-        return [next(rows) if is_finite else NOT_FINITE for is_finite in finite]
+        rows = iter(pool(self.sae, usable, self.pooling, keep_tokens=self.keep_tokens))
+        return [(next(rows) if is_finite else None) or NOT_FINITE for is_finite in finite]
 
     def block(self, sequences: Sequence[ItemTokens], rows: Sequence[SparseRow]) -> CasBlock:
         """Make a block of sequences and their rows."""

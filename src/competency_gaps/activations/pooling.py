@@ -102,7 +102,7 @@ def pool(
     *,
     keep_tokens: bool = False,
     chunk: int | None = None,
-) -> list[SparseRow]:
+) -> list[SparseRow | None]:
     """Encode spans and reduce each to its sparse row.
 
     Parameters
@@ -116,13 +116,14 @@ def pool(
 
     Returns
     -------
-    list of SparseRow
-        One per span, equal to SAELens' ``encode`` followed by a plain mean (maximum) over tokens.
+    list of SparseRow or None
+        One per span, equal to SAELens' ``encode`` followed by a plain mean (maximum) over tokens; None: latents of the
+        span are not finite.
     """
     import torch
 
     longest = chunk or chunk_tokens(sae)
-    rows: list[SparseRow] = []
+    rows: list[SparseRow | None] = []
     group: list[torch.Tensor] = []
     size = 0
     with torch.inference_mode():
@@ -146,23 +147,26 @@ def chunk_tokens(sae: SparseAutoencoder) -> int:
     return max(LEAST_TOKENS, CHUNK_ELEMENTS * (GPU_FACTOR if on_gpu else 1) // sae.d_sae)
 
 
-def _pool_group(sae: SparseAutoencoder, spans: list[torch.Tensor], pooling: str, keep_tokens: bool) -> list[SparseRow]:
+def _pool_group(
+    sae: SparseAutoencoder, spans: list[torch.Tensor], pooling: str, keep_tokens: bool
+) -> list[SparseRow | None]:
     import torch
 
     latents = sae.encode(torch.cat(spans))
     parts = latents.split([len(span) for span in spans])
     highest = torch.stack([part.amax(dim=0) for part in parts])
     cas = torch.stack([part.float().mean(dim=0) for part in parts]) if pooling == "mean" else highest.float()
+    finite = (highest.isfinite() & cas.isfinite()).all(dim=1).tolist()
     rows, concepts = highest.gt(0).nonzero(as_tuple=True)
     ends = rows.bincount(minlength=len(spans)).cumsum(0).tolist()
     made = _Reduced(concepts, cas[rows, concepts], _peaks(parts, rows, concepts, ends)).cut(ends)
-    if not keep_tokens:
-        return made
-    active, starts = _active(latents), np.cumsum([0, *(len(span) for span in spans)]).tolist()
-    return [
-        row._replace(tokens=active.between(start, end))
-        for row, start, end in zip(made, starts, starts[1:], strict=False)
-    ]
+    if keep_tokens:
+        active, bounds = _active(latents), np.cumsum([0, *(len(span) for span in spans)]).tolist()
+        made = [
+            row._replace(tokens=active.between(start, end))
+            for row, start, end in zip(made, bounds, bounds[1:], strict=False)
+        ]
+    return [row if is_finite else None for row, is_finite in zip(made, finite, strict=True)]
 
 
 def _peaks(
@@ -182,7 +186,9 @@ def _peaks(
     )
 
 
-def _pool_long(sae: SparseAutoencoder, span: torch.Tensor, pooling: str, longest: int, keep_tokens: bool) -> SparseRow:
+def _pool_long(
+    sae: SparseAutoencoder, span: torch.Tensor, pooling: str, longest: int, keep_tokens: bool
+) -> SparseRow | None:
     """Pool a span that is encoded in several chunks."""
     import torch
 
@@ -190,6 +196,7 @@ def _pool_long(sae: SparseAutoencoder, span: torch.Tensor, pooling: str, longest
     highest = torch.zeros(sae.d_sae, dtype=sae.sae.dtype, device=sae.sae.device)
     peaks = torch.zeros(sae.d_sae, dtype=torch.int64, device=sae.sae.device)
     active: list[_Active] = []
+    finite = True
     for start in range(0, len(span), longest):
         part = sae.encode(span[start : start + longest])
         if keep_tokens:
@@ -197,11 +204,14 @@ def _pool_long(sae: SparseAutoencoder, span: torch.Tensor, pooling: str, longest
             active.append(part_active._replace(tokens=part_active.tokens + start))
         total += part.float().sum(dim=0)
         part_highest = part.amax(dim=0)
+        finite &= bool(part_highest.isfinite().all())
         higher = (part_highest > highest).nonzero().squeeze(1)
         peaks[higher] = part[:, higher].argmax(dim=0) + start
         highest[higher] = part_highest[higher]
     concepts = highest.gt(0).nonzero().squeeze(1)
     cas = ((total / len(span)).float() if pooling == "mean" else highest.float())[concepts]
+    if not finite or not bool(cas.isfinite().all()):
+        return None
     (row,) = _Reduced(concepts, cas, peaks[concepts]).cut([len(concepts)])
     if not keep_tokens:
         return row

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,8 +84,8 @@ def run(
     from competency_gaps.runs.store import RunStore
     from competency_gaps.sae.pair import load_pair
     from competency_gaps.stages import pipeline
-    from competency_gaps.stages.on_ray import ReadOnRay
-    from competency_gaps.stages.reading import read_here
+    from competency_gaps.stages.on_ray import ray_engine
+    from competency_gaps.stages.reading import Engine, read_here
 
     config = read_config(config)
     if workers is not None and (model is not None or sae is not None):
@@ -98,8 +99,10 @@ def run(
     pair = None
     if model is not None or sae is not None:
         pair = load_pair(config.model, config.sae, lm=model, loaded=sae, progress=progress)
-    engine = read_here if workers is None else ReadOnRay(workers)
-    made = as_run(pipeline.run(config, folder, progress, command, pair, engine, shared).path)
+    # Before the model is loaded: there may be no cluster, or no room in it.
+    engines: AbstractContextManager[Engine] = nullcontext(read_here) if workers is None else ray_engine(workers)
+    with engines as engine:
+        made = as_run(pipeline.run(config, folder, progress, command, pair, engine, shared).path)
     made.report(progress=progress)
     return made
 

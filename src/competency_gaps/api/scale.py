@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from competency_gaps.api.make import read_config
 from competency_gaps.api.run import Run, as_run
 from competency_gaps.config import RunConfig
+from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 from competency_gaps.runs.part import Part, PartRecord, check_part
 from competency_gaps.runs.prune import Pruned, prune_folder
@@ -55,9 +56,12 @@ def make_part(
         If the machine gives no more (disk, memory), or the store does not answer; what is finished is kept.
     """
     from competency_gaps.runs.store import RunStore
-    from competency_gaps.stages import merge as stage
+    from competency_gaps.stages import part as stage
 
-    config, chosen = read_config(config), check_part(Part(*part))
+    numbers = tuple(part)
+    if len(numbers) != 2 or not all(type(number) is int for number in numbers):
+        raise UserError(f"part {part!r}: expected two whole numbers, such as (1, 8) for the first of eight parts.")
+    config, chosen = read_config(config), check_part(Part(*numbers))
     shared = RunStore(store) if store is not None else None
     return stage.make_part(config, Path(out), chosen, progress or Progress(quiet=True), shared)
 
@@ -69,7 +73,7 @@ def merge(
 
     Nothing is read again: the tables are made from the shards, and a report is written. The benchmarks, the model and
     the SAE are loaded, and compared with those that the shards are of. Of finished runs, the check of the SAE and all
-    settings but the benchmarks are those of the first; scores that were added later are not taken over.
+    settings but the benchmarks are those of the first; scores of other models are taken over.
 
     Parameters
     ----------
@@ -105,7 +109,7 @@ def prune(run: RunFolder | Path | str) -> Pruned:
     """Remove the rows of single items of a finished run, and keep its tables and its activations by concept.
 
     What needs the rows is an error from then on: :meth:`Run.cas`, activations of tokens, exemplars and themes of the
-    run, :func:`merge`, and making the tables anew.
+    run, robustness, matching by tags or by its items, probes, :func:`merge`, and making the tables anew.
 
     Parameters
     ----------
@@ -115,7 +119,7 @@ def prune(run: RunFolder | Path | str) -> Pruned:
     Returns
     -------
     Pruned
-        ``files`` and ``bytes`` that were removed.
+        ``files`` that were removed, and ``bytes`` that this freed: none of a file that another run shares.
 
     Raises
     ------

@@ -35,5 +35,5 @@ def prune(run: options.RunArgument, json_: options.JsonOption = False) -> None:
     print_line(f"{size(pruned.bytes)} freed ({pruned.bytes:,} bytes in {plural(pruned.files, 'file')}).")
     print_line(
         "The run opens as before. No longer possible with it: activations of tokens and rows of items, exemplars and "
-        "themes from its items, merge, and making its tables anew."
+        "themes from its items, robustness, match by tags or by its items, probe, merge, and making its tables anew."
     )

@@ -43,6 +43,8 @@ class LanguageModel:
     """For the manifest: class, sizes, dtype, device, revision, hashes of the weights and of the vocabulary."""
     max_length: int
     """Longest input in tokens."""
+    parameters: int
+    """Number of its parameters, also when its weights were freed."""
 
     @property
     def device(self) -> torch.device:
@@ -113,7 +115,8 @@ def load_model(
     torch.set_grad_enabled(False)
     limit = _context(model, tokenizer)
     max_length = min(limit, config.max_length) if config.max_length else limit
-    return LanguageModel(model, tokenizer, config.name, _identity(config, model, tokenizer), max_length)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return LanguageModel(model, tokenizer, config.name, _identity(config, model, tokenizer), max_length, parameters)
 
 
 def text_config(model: PreTrainedModel) -> Any:

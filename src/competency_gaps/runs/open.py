@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 import polars as pl
@@ -33,6 +33,7 @@ _MADE_BY = {
 }
 """Commands that put a document, or a folder of documents, into a run."""
 Order = Literal["best", "worst", "strongest"]
+T = TypeVar("T", bound=ByConcept)
 
 
 def open_folder(path: Path | str) -> RunFolder:
@@ -312,12 +313,15 @@ class RunFolder:
         """
         return self._tokens.read_item(row, concepts)
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether the rows of single items are there: not after ``cgaps prune``."""
+        return not is_pruned(self.base / "activations")
+
     @made_once
     def has_token_activations(self) -> bool:
         """Whether the run keeps activations of single tokens, of some items at least."""
-        if is_pruned(self.base / "activations"):
-            return False
-        return self._tokens.any()
+        return self.has_rows and self._tokens.any()
 
     def check_concept(self, concept: int) -> None:
         """Raise UserError if the SAE has no such concept."""
@@ -330,7 +334,15 @@ class RunFolder:
     def by_concept(self) -> ByConcept:
         """The items of each concept, on disk."""
         self.files.check_arrays()
-        return ByConcept(self.base / "activations")
+        return self._of_width(ByConcept(self.base / "activations"))
+
+    def _of_width(self, by_concept: T) -> T:
+        if (held := len(by_concept.support)) != self.width:
+            raise UserError(
+                f"{self.base / 'activations'} has activations of {held:,} concepts, expected {self.width:,}: the run "
+                "is damaged. Run the command that made it again."
+            )
+        return by_concept
 
     @made_once
     def item_rows(self) -> ItemRows:

@@ -64,6 +64,8 @@ def parse_part(text: str) -> Part:
 
 def check_part(part: Part) -> Part:
     """Raise UserError if there is no such part."""
+    if part.of < 1:
+        raise UserError(f"part {part}: expected a number of parts from 1 on after the slash.")
     if not 1 <= part.number <= part.of:
         raise UserError(f"part {part}: expected a number from 1 to {part.of} before the slash.")
     return part

@@ -16,6 +16,7 @@ from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.lock import FILE as LOCK
 from competency_gaps.registry import POLICIES, SOURCES
 from competency_gaps.shards import is_pruned
+from competency_gaps.text import listing, shorten, visible
 
 FILE = "plan.json"
 HARNESS = "harness"
@@ -25,6 +26,11 @@ _PACKAGES = {"lm_eval": "lm-eval", "inspect": "inspect-ai"}
 _RESULTS = ("gate.json", "responses", "activations")
 _PRECISIONS = (f"{HARNESS}/precision.json", "garak/settings.json")
 """Files that record the model's data type before there is a plan."""
+_KINDS: dict[str, type] = {
+    **dict.fromkeys(("config", "model", "sae", "versions", "benchmarks", "plugins"), dict),
+    "hook": list,
+}
+"""What a plan holds."""
 # Settings that do not change the rows or scores on disk: tables are made anew at every run.
 # batch_tokens is among them, so that a run that is out of memory can go on with a lower value; it changes rows by
 # rounding only.
@@ -55,7 +61,7 @@ def claim(
     """
     identity = plan_identity(config, extractor, bos_id, suite)
     path = folder / FILE
-    refuse_pruned(folder)
+    refuse_run_without_rows(folder)
     if path.is_file():
         differing = sorted(_differences(_read_json(path), identity))
         if differing and not any((folder / name).exists() for name in _RESULTS):
@@ -70,7 +76,7 @@ def claim(
     return False
 
 
-def refuse_pruned(folder: Path) -> None:
+def refuse_run_without_rows(folder: Path) -> None:
     """Raise UserError if the rows of a run were removed: a run in its folder would read everything again."""
     if is_pruned(folder / "activations"):
         raise UserError(
@@ -149,12 +155,24 @@ def read_plan(folder: Path) -> dict[str, Any]:
     if not plan:
         kind = "holds no run" if folder.exists() else "does not exist"
         raise UserError(f"{str(folder)!r} {kind}: expected a folder made by 'cgaps run'.")
+    wrong = [key for key, kind in _KINDS.items() if not isinstance(plan.get(key), kind)]
+    if wrong or not isinstance(plan["config"].get("benchmarks"), list):
+        error = ValueError(f"no usable entry {wrong[0] if wrong else 'config.benchmarks'}")
+        raise damaged(folder / FILE, error, "Restore it from a copy, or make the run again in another folder.")
     return plan
 
 
-def plan_differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
-    """Where two plans differ: settings by their keys, the rest by its place in the plan."""
-    return sorted(_differences(json.loads(json.dumps(a)), json.loads(json.dumps(b))))
+def plan_differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
+    """Where two plans differ, in words, with both values: settings by their keys, the rest by its place in the plan.
+
+    Empty: nowhere.
+    """
+    differing = sorted(_differences(json.loads(json.dumps(a)), json.loads(json.dumps(b))).items())
+    return listing((f"{key} ({_brief(x)} and {_brief(y)})" for key, (x, y) in differing), len(differing))
+
+
+def _brief(value: Any) -> str:
+    return "nothing" if value is None else shorten(visible(json.dumps(value, ensure_ascii=False)), 60)
 
 
 def _refuse(folder: Path, differing: list[str]) -> None:
@@ -211,9 +229,13 @@ def _settings(config: RunConfig) -> dict[str, Any]:
     return settings
 
 
-def _differences(a: Any, b: Any, where: str = "") -> set[str]:
+def _differences(a: Any, b: Any, where: str = "") -> dict[str, tuple[Any, Any]]:
+    """Both values of what differs, by its place."""
     if isinstance(a, dict) and isinstance(b, dict):
-        return set().union(*(_differences(a.get(k), b.get(k), f"{where}.{k}" if where else k) for k in {*a, *b}))
-    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
-        return set().union(*(_differences(x, y, f"{where}.{i}") for i, (x, y) in enumerate(zip(a, b, strict=True))))
-    return set() if a == b else {where.removeprefix("config.")}
+        pairs = {str(k): (a.get(k), b.get(k)) for k in {*a, *b}}
+    elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        pairs = {str(i): pair for i, pair in enumerate(zip(a, b, strict=True))}
+    else:
+        return {} if a == b else {where.removeprefix("config."): (a, b)}
+    held = (_differences(x, y, f"{where}.{k}" if where else k) for k, (x, y) in pairs.items())
+    return {place: values for differing in held for place, values in differing.items()}

@@ -9,10 +9,8 @@ from typing import NamedTuple
 from competency_gaps.checked import write_document
 from competency_gaps.errors import UserError
 from competency_gaps.lock import hold
-from competency_gaps.runs.open import open_folder
-from competency_gaps.shards import PRUNED
-
-_FOLDERS = ("responses", "activations")
+from competency_gaps.runs.open import open_folder, shard_names
+from competency_gaps.shards import PRUNED, STAGES, ShardFolder
 
 
 class Pruned(NamedTuple):
@@ -20,6 +18,7 @@ class Pruned(NamedTuple):
 
     files: int
     bytes: int
+    """That this freed: without files that the run shares with parts or runs that it was merged from."""
 
 
 def prune_folder(folder: Path) -> Pruned:
@@ -41,16 +40,22 @@ def prune_folder(folder: Path) -> Pruned:
         # What is kept cannot be made anew without the rows.
         run.files.check_all()
         run.by_concept.check()
-        removed, size = 0, 0
-        for sub in _FOLDERS:
+        names = [name for entry in run.manifest["benchmarks"] for name in shard_names(entry)]
+        stages = [ShardFolder(folder / sub, suffix) for sub, suffix in STAGES]
+        for stage in stages:
+            if stage.folder.is_symlink():
+                raise UserError(f"{stage.folder} is a link: expected a folder. Put the shards there, or delete them.")
+        for stage in stages:
             # First, so that a run that is pruned in part is not taken for a damaged one.
-            if (folder / sub).is_dir():
+            if stage.folder.is_dir():
                 now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-                write_document(folder / sub / PRUNED, {"created": now})
-        for sub in _FOLDERS:
-            for path in sorted((folder / sub).glob("*")):
-                if path.is_file() and path.name != PRUNED:
-                    size += path.stat().st_size
-                    removed += 1
-                    path.unlink()
+                write_document(stage.folder / PRUNED, {"created": now})
+        removed, size = 0, 0
+        for stage in stages:
+            stage.sweep()
+            for path in (path for name in names for path in stage.files(name) if path.exists()):
+                status = path.lstat()
+                size += status.st_size if status.st_nlink == 1 else 0
+                removed += 1
+                path.unlink()
     return Pruned(removed, size)

@@ -32,7 +32,7 @@ from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.model.respond import PromptRequest, Responded, respond
 from competency_gaps.shards import Draft, ShardFolder
 from competency_gaps.stages.inputs import ItemInput, item_input
-from competency_gaps.stages.items import excluded_table, response_table
+from competency_gaps.stages.items import excluded_table, read_responses, response_table
 from competency_gaps.stages.shard_plan import BenchmarkPlan, Shard
 
 log = logging.getLogger(__name__)
@@ -77,8 +77,9 @@ class ShardDraft(NamedTuple):
 class ShardFiles:
     """The shards of a run, each a file of responses and a file of CAS rows.
 
-    A shard counts only if both files are whole; else one pass makes both again, so that a resumed run ends in the same
-    bytes as an uninterrupted one.
+    A shard counts only if both files are whole and of one pass: the stamp of the responses is written last, and names
+    the checksum of the rows. Else one pass makes both again, so that a resumed run ends in the same bytes as an
+    uninterrupted one.
     """
 
     def __init__(self, folder: Path, width: int) -> None:
@@ -86,17 +87,28 @@ class ShardFiles:
         self.store = CasStore(folder / "activations", width)
 
     def finished(self, shard: Shard) -> pl.DataFrame | None:
-        """Responses of a finished shard; None: it is not finished, or damaged."""
-        if not (
-            self.responses.is_whole(shard.name, shard.made_of) and self.store.shards.is_whole(shard.name, shard.made_of)
-        ):
+        """Responses of a finished shard; None: it is not finished, or damaged, and nothing of it is kept."""
+        table = self._read(shard)
+        if table is None:
+            self.store.shards.remove(shard.name)
+            self.responses.remove(shard.name)
+        return table
+
+    def _read(self, shard: Shard) -> pl.DataFrame | None:
+        name = shard.name
+        if not self.store.shards.is_whole(name, shard.made_of):
             return None
-        return pl.read_parquet(self.responses.path(shard.name))
+        if not self.responses.is_whole(name, _pass(shard.made_of, self.store.shards.checksum(name))):
+            return None
+        table = read_responses(self.responses.path(name), shard.members)
+        if table is None:
+            log.warning("%s does not hold the responses of its items: it counts as missing.", self.responses.path(name))
+        return table
 
     def commit(self, draft: ShardDraft) -> None:
         """Let a shard count."""
         self.store.shards.commit(draft.name, draft.rows, draft.made_of)
-        self.responses.commit(draft.name, draft.responses, draft.made_of)
+        self.responses.commit(draft.name, draft.responses, _pass(draft.made_of, draft.rows.sha256))
 
     def forget(self, draft: ShardDraft) -> None:
         """Remove a shard that another reader was first to finish."""
@@ -107,6 +119,11 @@ class ShardFiles:
         """Remove the drafts that killed readers left."""
         self.store.shards.sweep()
         self.responses.sweep()
+
+
+def _pass(made_of: str, rows: str) -> str:
+    """What the responses of a shard are made of: the same input as its rows, read in the same pass."""
+    return f"{made_of} {rows}"
 
 
 class ShardReader:

@@ -120,7 +120,7 @@ def _measure(
                 counted = ~bos if sae.average_over == 1 else own & ~bos
                 parts = [(judged, counted)] + [(every, np.ones(len(own), bool))] * (every is not judged)
                 inputs = [sae.inputs(activations, mask) for _, mask in parts]
-                if not all(bool(x.isfinite().all()) for x in inputs):
+                if not all(_is_finite(sae, x) for x in inputs):
                     unreadable.append(NOT_FINITE)
                     continue
                 for (statistics, mask), x in zip(parts, inputs, strict=True):
@@ -134,9 +134,17 @@ def _measure(
 
 def _add(statistics: LatentStatistics, sae: SparseAutoencoder, x: torch.Tensor, own: np.ndarray) -> None:
     """Add tokens in chunks that fit into memory."""
-    x = x.to(sae.sae.device, sae.sae.dtype)
-    size = chunk_tokens(sae)
-    for start in range(0, len(x), size):
-        part = x[start : start + size]
+    start = 0
+    for part in _chunks(sae, x):
         latents = sae.encode(part)
-        statistics.add(part, latents, sae.sae.decode(latents), own[start : start + size])
+        statistics.add(part, latents, sae.sae.decode(latents), own[start : start + len(part)])
+        start += len(part)
+
+
+def _is_finite(sae: SparseAutoencoder, x: torch.Tensor) -> bool:
+    """Whether activations and their latents are finite; the SAE may have another precision than the model."""
+    return bool(x.isfinite().all()) and all(bool(sae.encode(part).isfinite().all()) for part in _chunks(sae, x))
+
+
+def _chunks(sae: SparseAutoencoder, x: torch.Tensor) -> Sequence[torch.Tensor]:
+    return x.to(sae.sae.device, sae.sae.dtype).split(chunk_tokens(sae))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,6 +80,16 @@ def excluded_table(reasons: Mapping[int, Remark]) -> pl.DataFrame:
 def why_unscored(score: Score) -> dict[str, Any] | None:
     """Why an item is unscored, as it is stored; None if it has a score."""
     return None if score.value is not None else check_remark(score.unscored or Remark("unscored")).as_dict()
+
+
+def read_responses(path: Path, members: Sequence[int]) -> pl.DataFrame | None:
+    """Read a table of responses; None: it cannot be read, or is not one of these items."""
+    try:
+        table = pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError):
+        return None
+    is_theirs = table.schema == pl.Schema(_RESPONSES) and sorted(table["item"].drop_nulls()) == sorted(members)
+    return table if is_theirs else None
 
 
 def _table(rows: list[dict[str, Any]]) -> pl.DataFrame:

@@ -14,7 +14,7 @@ import polars as pl
 import scipy.sparse as sp
 from scipy.stats import false_discovery_control
 
-from competency_gaps.activations.store import CasStore
+from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import Evidence, ItemSample, evidence, shares, units_of
@@ -223,7 +223,7 @@ def _outcomes(
 
 
 def theme_rows(run: RunFolder, groups: pl.Series, ranked: np.ndarray) -> sp.csr_array:
-    """The activation of themes: sums over their ranked concepts, read shard by shard, and kept for the next pair.
+    """The activation of themes: sums over their ranked concepts, kept for the next pair.
 
     Parameters
     ----------
@@ -239,28 +239,22 @@ def theme_rows(run: RunFolder, groups: pl.Series, ranked: np.ndarray) -> sp.csr_
     manifest = (run.path / MANIFEST).resolve()
     theme = np.where(ranked, number, -1)
     count = int(number.max(initial=-1)) + 1
-    benchmarks = tuple((int(entry["items"]), tuple(entry["shards"])) for entry in run.manifest["benchmarks"])
-    return _theme_rows(run.base / "activations", manifest.stat().st_mtime_ns, benchmarks, theme.tobytes(), count)
+    run.files.check_arrays()
+    changed = manifest.stat().st_mtime_ns
+    return _theme_rows(run.base / "activations", changed, run.items.height, theme.tobytes(), count)
 
 
 @lru_cache(maxsize=2)
-def _theme_rows(
-    folder: Path, _: int, benchmarks: tuple[tuple[int, tuple[str, ...]], ...], theme: bytes, count: int
-) -> sp.csr_array:
+def _theme_rows(folder: Path, _: int, items: int, theme: bytes, count: int) -> sp.csr_array:
     """Give the rows of :func:`theme_rows`; the second argument changes with the run."""
     number = np.frombuffer(theme, np.int64)
-    own = np.flatnonzero(number >= 0)
-    members = sp.csr_array((np.ones(len(own)), (own, number[own])), shape=(len(number), count))
-    store = CasStore(folder, len(number))
-    places, parts, first = [], [], 0
-    for items, shards in benchmarks:
-        for block in store.blocks(shards):
-            parts.append(sp.csr_array((sp.csr_array(block.cas, dtype=np.float64) @ members).astype(np.float32)))
-            places.append(first + np.asarray(block.items, np.int64))
-        first += items
-    stacked = sp.coo_array(sp.vstack(parts)) if parts else sp.coo_array((0, count))
-    place = np.concatenate([*places, np.zeros(0, np.int64)])
-    return sp.csr_array((stacked.data, (stacked.col, place[stacked.row])), shape=(count, first))
+    by_concept = ByConcept(folder)
+    rows = [sp.csr_array((0, items), dtype=np.float32)]
+    for own in range(count):
+        cas = by_concept.cas(np.flatnonzero(number == own), items)
+        total = np.bincount(cas.indices, weights=cas.data, minlength=items)
+        rows.append(sp.csr_array(total.astype(np.float32)[None]))
+    return sp.csr_array(sp.vstack(rows, format="csr"))
 
 
 def _sample(run: RunFolder, rows: sp.csr_array, strata: Sequence[str]) -> ItemSample:

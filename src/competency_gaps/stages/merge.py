@@ -1,17 +1,18 @@
-"""Parts of a run, read one by one, and folders joined into one run without reading anything again."""
+"""Folders joined into a run without reading anything again: the parts of a run, or runs over different benchmarks."""
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from competency_gaps.change import settle
-from competency_gaps.checked import write_document
+import polars as pl
+
+from competency_gaps.checked import damaged, write_document
 from competency_gaps.config import RunConfig, as_dict, parse_config
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
@@ -19,33 +20,22 @@ from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import FILE as MANIFEST
 from competency_gaps.runs.open import RunFolder, open_folder, shard_names
-from competency_gaps.runs.part import Part, PartRecord, read_part, refuse_other_part, write_part
+from competency_gaps.runs.part import Part, PartRecord, read_part
 from competency_gaps.runs.plan import FILE as PLAN
-from competency_gaps.runs.plan import plan_differences, read_plan, refuse_pruned, refuse_strangers
-from competency_gaps.runs.store import RunStore
-from competency_gaps.shards import ShardFolder
+from competency_gaps.runs.plan import plan_differences, read_plan, refuse_run_without_rows, refuse_strangers
+from competency_gaps.runs.scores import read_scores, write_scores
+from competency_gaps.shards import STAGES, ShardFolder
 from competency_gaps.stages import pipeline
-from competency_gaps.stages.judging import FOLDER as JUDGING
-from competency_gaps.stages.judging import WHO
-from competency_gaps.stages.reading import (
-    ReadPart,
-    missing_line,
-    read_here,
-    read_missing,
-    read_nothing,
-    refuse_tasks,
-    share,
-)
-from competency_gaps.stages.setting import set_up
+from competency_gaps.stages.judging import join_answers
+from competency_gaps.stages.reading import missing_line, read_nothing, refuse_tasks
+from competency_gaps.text import listing, plural
 
-_SHARDS = (("activations", ".safetensors"), ("responses", ".parquet"))
 _GATE = ("gate.parquet", "gate.json")
 _BY_BENCHMARK = ("benchmarks", "plugins", "versions")
 """Of a plan: what depends on the benchmarks."""
 _OWN = ("out", "batch_tokens")
 """Settings that parts need not share: a part for which memory ran out may go on with a lower ``batch_tokens``."""
-_NAMED = 6
-"""Parts that an error names."""
+_AGAIN = "Run the command that made it again."
 
 
 class _Copy(NamedTuple):
@@ -55,30 +45,6 @@ class _Copy(NamedTuple):
     name: str
     new: str
     """Its name in the joined run."""
-
-
-def make_part(
-    config: RunConfig, folder: Path, part: Part, progress: Progress, store: RunStore | None = None
-) -> PartRecord:
-    """Read a part of a run's shards into a folder, and a store if there is one; a part that was stopped goes on.
-
-    Raises
-    ------
-    UserError
-        As :func:`competency_gaps.stages.pipeline.run`; also if the folder holds another part, or a benchmark is a task
-        that asks the model itself.
-    """
-    refuse_tasks(config)
-    with hold(folder):
-        settle(folder, MANIFEST)
-        refuse_other_part(folder, part)
-        engine = ReadPart(part, share(store, config, folder, read_here))
-        setting = set_up(config, progress, None, folder)
-        pipeline.begin(setting, folder, progress)
-        work = read_missing(setting, folder, engine, progress)
-        record = PartRecord(part, work.names, as_dict(config))
-        write_part(folder, record)
-    return record
 
 
 def merge(folders: Sequence[Path], out: Path, progress: Progress, command: str = "") -> RunFolder:
@@ -92,52 +58,62 @@ def merge(folders: Sequence[Path], out: Path, progress: Progress, command: str =
     UserError
         If parts are missing or not finished, or the folders are not of one run, or of one model, SAE and settings.
     """
-    if len({folder.resolve() for folder in folders}) < len(folders) or not folders:
-        raise UserError("merge: expected one folder or more, each once.")
+    counted = Counter(folder.resolve() for folder in folders)
+    if not counted:
+        raise UserError("merge: expected one folder or more.")
+    if twice := [str(folder) for folder, count in counted.items() if count > 1]:
+        raise UserError(f"{twice[0]} is given twice: expected each folder once.")
+    joined = join(folders)
+    config = parse_config(RunConfig, {**joined.settings, "out": None}, str(folders[0]))
+    refuse_tasks(config)
+    places = {copy.new: f"{copy.name} of {copy.folder}" for copy in joined.copies}
+    with hold(out):
+        lay(joined, folders, out)
+        made = pipeline.run(config, out, progress, command, engine=functools.partial(read_nothing, places=places))
+        _take_scores(joined.scores, made, progress)
+    return open_folder(out)
+
+
+class Joined(NamedTuple):
+    """What the folders make together."""
+
+    settings: dict[str, Any]
+    plan: dict[str, Any]
+    copies: list[_Copy]
+    scores: pl.DataFrame | None = None
+    """Of other models, on the joined run's items; None: those that the settings name."""
+
+
+def join(folders: Sequence[Path]) -> Joined:
+    """What parts, or finished runs, make together; raises UserError where they do not belong together."""
     finished = [(folder / MANIFEST).is_file() for folder in folders]
     if any(finished) and not all(finished):
         raise UserError(
             f"{folders[finished.index(True)]} is a finished run, {folders[finished.index(False)]} is none: expected "
             "either the parts of one run, or finished runs."
         )
-    for folder in folders:
-        refuse_pruned(folder)
-    joined = _joined_runs(folders) if all(finished) else _joined_parts(folders)
-    config = parse_config(RunConfig, {**joined.settings, "out": None}, str(folders[0]))
-    refuse_tasks(config)
-    with hold(out):
-        _lay(joined, folders, out)
-        return pipeline.run(config, out, progress, command, engine=read_nothing)
+    return _joined_runs(folders) if all(finished) else _joined_parts(folders)
 
 
-class _Joined(NamedTuple):
-    """What the folders make together."""
-
-    settings: dict[str, Any]
-    plan: dict[str, Any]
-    copies: list[_Copy]
-
-
-def _joined_parts(folders: Sequence[Path]) -> _Joined:
+def _joined_parts(folders: Sequence[Path]) -> Joined:
     records = [read_part(folder) for folder in folders]
     first, plan = records[0], read_plan(folders[0])
     for folder, record in zip(folders, records, strict=True):
         differing = plan_differences(read_plan(folder), plan) or plan_differences(_fixed(record), _fixed(first))
         if differing:
-            raise UserError(
-                f"{folder} is a part of another run than {folders[0]}: they differ in {', '.join(differing[:6])}."
-            )
+            raise UserError(f"{folder} is a part of another run than {folders[0]}: they differ in {differing}.")
         if record.part.of != first.part.of:
             raise UserError(f"{folder} is part {record.part}, and {folders[0]} is {first.part}: expected one division.")
+        if record.shards != first.shards:
+            raise UserError(f"{folder} names other shards than {folders[0]}: one of them is damaged. {_AGAIN}")
     there = Counter(record.part.number for record in records)
     if lacking := first.part.of - len(there):
         absent = (str(Part(number, first.part.of)) for number in range(1, first.part.of + 1) if number not in there)
-        listed = ", ".join(islice(absent, _NAMED)) + (f" and {lacking - _NAMED:,} more" if lacking > _NAMED else "")
-        raise UserError(f"of the run's parts, {listed} {'is' if lacking == 1 else 'are'} missing.")
+        raise UserError(f"of the run's parts, {listing(absent, lacking)} {'is' if lacking == 1 else 'are'} missing.")
     if twice := [number for number, count in there.items() if count > 1]:
         raise UserError(f"part {Part(twice[0], first.part.of)} is given twice.")
     copies = [_Copy(folder, name, name) for folder, record in zip(folders, records, strict=True) for name in record.own]
-    return _Joined(first.settings, plan, copies)
+    return Joined(first.settings, plan, copies)
 
 
 def _fixed(record: PartRecord) -> dict[str, Any]:
@@ -145,24 +121,64 @@ def _fixed(record: PartRecord) -> dict[str, Any]:
     return {key: value for key, value in record.settings.items() if key not in _OWN}
 
 
-def _joined_runs(folders: Sequence[Path]) -> _Joined:
+def _joined_runs(folders: Sequence[Path]) -> Joined:
     runs = [open_folder(folder) for folder in folders]
-    settings = [dict(run.manifest["settings"]) for run in runs]
+    for run in runs:
+        if not run.has_rows:
+            raise UserError(
+                f"{run.path} has no rows of items: 'cgaps prune' removed them, and a merge needs them. Make the run "
+                "again in another folder, or take a copy of it from before."
+            )
+    settings = [_settings(run) for run in runs]
     plans = [read_plan(folder) for folder in folders]
     for folder, plan in zip(folders, plans, strict=True):
-        differing = plan_differences(_without_benchmarks(plan), _without_benchmarks(plans[0]))
-        if differing:
+        if differing := plan_differences(_without_benchmarks(plan), _without_benchmarks(plans[0])):
             raise UserError(
-                f"{folder} and {folders[0]} differ in {', '.join(differing[:6])}: expected runs of one model and SAE "
-                "with the same settings."
+                f"{folder} and {folders[0]} differ in {differing}: expected runs of one model and SAE with the same "
+                "settings."
             )
     names = [entry["name"] for run in runs for entry in run.manifest["benchmarks"]]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"several of the runs hold the benchmark {', '.join(twice)}: expected different benchmarks.")
-    plan = {**plans[0], **{key: _union(plans, key) for key in _BY_BENCHMARK}}
+    plan = {**plans[0], **{key: _union(folders, plans, key) for key in _BY_BENCHMARK}}
     plan["config"] = {**plan["config"], "benchmarks": [b for held in plans for b in held["config"]["benchmarks"]]}
-    together = {key: [entry for own in settings for entry in own[key]] for key in ("benchmarks", "scores")}
-    return _Joined({**settings[0], **together}, plan, list(_renumbered(runs)))
+    together = {"benchmarks": [entry for own in settings for entry in own["benchmarks"]], "scores": []}
+    return Joined({**settings[0], **together}, plan, list(_renumbered(runs)), _joined_scores(runs))
+
+
+def _settings(run: RunFolder) -> dict[str, Any]:
+    """A run's settings, and a check of what its manifest says of benchmarks: the run may come from somebody else."""
+    try:
+        settings = as_dict(parse_config(RunConfig, {**run.manifest["settings"], "out": None}, str(run.path)))
+        entries = run.manifest["benchmarks"]
+        sizes = {entry["name"]: (int(entry["items"]), len(shard_names(entry))) for entry in entries}
+        if list(sizes) != [benchmark["name"] for benchmark in settings["benchmarks"]]:
+            raise ValueError("it lists other benchmarks than its settings")
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(run.path / MANIFEST, error, _AGAIN) from error
+    return settings
+
+
+def _joined_scores(runs: Sequence[RunFolder]) -> pl.DataFrame:
+    """The scores of other models that the runs hold, by the items of the joined run."""
+    tables, first = [], 0
+    for run in runs:
+        table = read_scores(run.path)
+        tables.append(table.with_columns((pl.col("item") + first).cast(table.schema["item"])))
+        first += sum(int(entry["items"]) for entry in run.manifest["benchmarks"])
+    return pl.concat(tables)
+
+
+def _take_scores(scores: pl.DataFrame | None, made: RunFolder, progress: Progress) -> None:
+    """Keep the scores of other models; a model that has scores of its own in the joined run has no others."""
+    if scores is None:
+        return
+    own = scores.filter(pl.col("model") != made.own_model) if made.own_model is not None else scores
+    if own.height < scores.height:
+        left = plural(scores.height - own.height, "score")
+        progress.say(f"{left} of {made.own_model} left out: the items of the joined run have its scores already")
+    if own.height:
+        write_scores(made.path, own)
 
 
 def _without_benchmarks(plan: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,16 +186,14 @@ def _without_benchmarks(plan: Mapping[str, Any]) -> dict[str, Any]:
     return {**{key: value for key, value in plan.items() if key not in _BY_BENCHMARK}, "config": config}
 
 
-def _union(plans: Sequence[Mapping[str, Any]], key: str) -> dict[str, Any]:
+def _union(folders: Sequence[Path], plans: Sequence[Mapping[str, Any]], key: str) -> dict[str, Any]:
     """What the plans say together; raises UserError where they differ, as in a package's version."""
     together: dict[str, Any] = {}
-    for plan in plans:
-        for name, value in plan[key].items():
-            if together.setdefault(name, value) != value:
-                raise UserError(
-                    f"the runs differ in {key}.{name}, which is {together[name]} in one and {value} in another: make "
-                    "them with the same versions."
-                )
+    for folder, plan in zip(folders, plans, strict=True):
+        known = {name: together[name] for name in plan[key] if name in together}
+        if differing := plan_differences({key: {name: plan[key][name] for name in known}}, {key: known}):
+            raise UserError(f"{folder} and the runs before it differ in {differing}: make them with the same versions.")
+        together |= plan[key]
     return together
 
 
@@ -190,25 +204,27 @@ def _renumbered(runs: Sequence[RunFolder]) -> Iterator[_Copy]:
             yield _Copy(folder, name, f"b{number:03d}-{name.rpartition('-')[2]}")
 
 
-def _lay(joined: _Joined, folders: Sequence[Path], out: Path) -> None:
+def lay(joined: Joined, folders: Sequence[Path], out: Path) -> None:
     """Put plan, gate, shards and judges' answers into the folder of the joined run, as far as they are not there."""
-    refuse_pruned(out)
+    refuse_run_without_rows(out)
     if (out / PLAN).is_file():
         if differing := plan_differences(read_plan(out), joined.plan):
             raise UserError(
-                f"{str(out)!r} holds a run that differs in {', '.join(differing[:6])}. Choose another folder."
+                f"{str(out)!r} holds another run than the folders make: they differ in {differing}. Choose another "
+                "folder."
             )
     else:
         refuse_strangers(out)
         write_document(out / PLAN, joined.plan)
-    for name in _GATE:
-        if (out / name).is_file():
-            continue
-        if not (folders[0] / name).is_file():
-            raise UserError(f"{folders[0] / name} is missing: run the command that made {str(folders[0])!r} again.")
-        _take(folders[0] / name, out / name)
+    # The two belong together, and those of another folder may differ.
+    if not all((out / name).is_file() for name in _GATE):
+        for name in _GATE:
+            if not (folders[0] / name).is_file():
+                raise UserError(f"{folders[0] / name} is missing: run the command that made {str(folders[0])!r} again.")
+            (out / name).unlink(missing_ok=True)
+            _take(folders[0] / name, out / name)
     lost = []
-    for sub, suffix in _SHARDS:
+    for sub, suffix in STAGES:
         (out / sub).mkdir(exist_ok=True)
         for copy in joined.copies:
             old = ShardFolder(copy.folder / sub, suffix).files(copy.name)
@@ -221,21 +237,7 @@ def _lay(joined: _Joined, folders: Sequence[Path], out: Path) -> None:
                     _take(source, target)
     if lost:
         raise UserError(missing_line(lost))
-    _take_answers([folder / JUDGING for folder in folders], out / JUDGING)
-
-
-def _take_answers(folders: Sequence[Path], out: Path) -> None:
-    """Keep the answers of judges, so that nothing is asked twice."""
-    there = [folder for folder in folders if (folder / WHO).is_file()]
-    if not there or (out / WHO).is_file():
-        return
-    if len({(folder / WHO).read_bytes() for folder in there}) > 1:
-        raise UserError(f"{there[0].parent} and another of the runs were judged by different models.")
-    out.mkdir(exist_ok=True)
-    for name in sorted({path.name for folder in there for path in folder.glob("*.jsonl")}):
-        kept = [(folder / name).read_bytes() for folder in there if (folder / name).is_file()]
-        (out / name).write_bytes(b"".join(text if text.endswith(b"\n") else text + b"\n" for text in kept if text))
-    _take(there[0] / WHO, out / WHO)
+    join_answers(folders, out)
 
 
 def _take(source: Path, target: Path) -> None:

@@ -7,17 +7,21 @@ that takes much longer than others is read twice at the end, and the second draf
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from competency_gaps.checked import write_document
 from competency_gaps.config import RayWorkers, as_dict
 from competency_gaps.errors import MachineError, UserError
-from competency_gaps.stages.ray_cluster import Fit, cluster, fit, machines_of, require_ray
-from competency_gaps.stages.ray_worker import Fault, Read, Ready, ShardWorker
+from competency_gaps.stages.ray_cluster import Fit, cluster, fit, machines_of
+from competency_gaps.stages.ray_worker import SETTINGS, Fault, Read, Ready, ShardWorker
 from competency_gaps.stages.reading import Task, Work
 from competency_gaps.stages.setting import Setting
 from competency_gaps.text import plural, shorten
@@ -28,8 +32,27 @@ LOOK = 2.0
 """Seconds between two looks for shards that take too long."""
 SLOW = 3.0
 """A shard is read a second time if it takes this many times as long as half of the others."""
+LONG = 600.0
+"""Seconds of reading a shard after which it is said that it takes long."""
+HANGS = 10.0
+"""A worker hangs, and is ended, if it reads a shard for this many times as long as half of the others took, and longer
+than ``LONG``."""
 _PATIENCE = 30.0
 """Seconds after which it is said that no worker has started yet."""
+
+
+@contextmanager
+def ray_engine(settings: RayWorkers) -> Iterator[ReadOnRay]:
+    """The engine, on a cluster that lasts as long as the body and has room for the workers.
+
+    Raises
+    ------
+    MissingExtraError, UserError, MachineError
+        As :func:`cluster` and :func:`fit`; before a model is loaded.
+    """
+    with cluster(settings) as ray:
+        fit(settings, machines_of(ray))
+        yield ReadOnRay(settings, ray)
 
 
 @dataclass(frozen=True)
@@ -37,10 +60,7 @@ class ReadOnRay:
     """The engine."""
 
     settings: RayWorkers
-
-    def __post_init__(self) -> None:
-        # Not only once the model is loaded and the SAE measured.
-        require_ray()
+    ray: Any
 
     def __call__(self, work: Work) -> None:
         """Read what is missing.
@@ -48,30 +68,45 @@ class ReadOnRay:
         Raises
         ------
         UserError, MachineError
-            As :meth:`Pool.read`; also if the cluster ends, or cannot be used.
+            As :meth:`Pool.read`; also if the cluster ends.
         """
         if not work.missing:
             return
-        with cluster(self.settings) as ray:
+        lost = (self.ray.exceptions.RayError, ConnectionError)
+        write_document(work.folder / SETTINGS, as_dict(work.setting.config))
+        try:
+            pool = Pool(self.ray, work, fit(self.settings, machines_of(self.ray)))
+            work.by = plural(pool.fit.workers, "worker")
+            _release(work.setting)
             try:
-                pool = Pool(ray, work, fit(self.settings, machines_of(ray)))
-                _release(work.setting)
-                try:
-                    pool.read()
-                finally:
+                pool.read()
+            finally:
+                with suppress(*lost):
                     pool.stop()
-            except (ray.exceptions.RayError, ConnectionError) as error:
-                raise MachineError(
-                    f"the Ray cluster does not answer any more: {shorten(' '.join(str(error).split()), 300)}. What is "
-                    "finished is kept: run the same command again when the cluster is back."
-                ) from error
-        work.reader.files.sweep()
+        except lost as error:
+            raise MachineError(
+                f"the Ray cluster does not answer any more: {shorten(' '.join(str(error).split()), 300)}. What is "
+                "finished is kept: run the same command again when the cluster is back."
+            ) from error
+        finally:
+            (work.folder / SETTINGS).unlink(missing_ok=True)
+            work.reader.files.sweep()
+
+
+class _Worker(NamedTuple):
+    handle: Any
+    where: str
+    """Of a worker that is ready: its process and host."""
+    loads: int = 1
+    """How many workers in its place were to load, itself among them."""
 
 
 class _Running(NamedTuple):
-    worker: Any
+    worker: _Worker
     task: Task
     since: float
+    warn_at: float
+    """Seconds of reading after which it is said that it takes long."""
 
 
 @dataclass
@@ -82,13 +117,13 @@ class Pool:
     work: Work
     fit: Fit
     queue: deque[Task] = field(default_factory=deque)
-    loading: dict[Any, Any] = field(default_factory=dict)
+    loading: dict[Any, _Worker] = field(default_factory=dict)
     """Workers that load, by the answer that is awaited."""
     running: dict[Any, _Running] = field(default_factory=dict)
-    idle: list[Any] = field(default_factory=list)
+    idle: list[_Worker] = field(default_factory=list)
     done: set[str] = field(default_factory=set)
     failures: Counter[str] = field(default_factory=Counter)
-    """Per shard, workers that failed on it; without a name, those that could not load."""
+    """Per shard, workers that failed on it."""
     seconds: list[float] = field(default_factory=list)
     """Of each shard that is done."""
 
@@ -98,9 +133,9 @@ class Pool:
         Raises
         ------
         UserError
-            If the input is wrong, or too many items cannot be read.
+            If too many items cannot be read, or the input is wrong on all workers.
         MachineError
-            If a shard fails on several workers, or workers cannot load.
+            If a shard fails on several workers, or no worker can load.
         """
         total = len(self.work.missing)
         self.queue.extend(self.work.missing)
@@ -112,6 +147,7 @@ class Pool:
             for answer in ready:
                 self._take(answer)
             self._give()
+            self._watch()
             if not warned and not self.running and not self.done and time.monotonic() - began > _PATIENCE:
                 warned = True
                 self.work.progress.say("no worker has loaded the model yet: they load, or wait for room in the cluster")
@@ -119,16 +155,17 @@ class Pool:
     def stop(self) -> None:
         """End all workers."""
         for worker in [*self.loading.values(), *(known.worker for known in self.running.values()), *self.idle]:
-            self.ray.kill(worker)
+            self.ray.kill(worker.handle)
 
-    def _start(self) -> None:
+    def _start(self, loads: int = 1) -> None:
         options = {"num_cpus": self.fit.threads, "num_gpus": self.fit.gpus, "scheduling_strategy": "SPREAD"}
         kind = self.ray.remote(ShardWorker).options(**options, max_restarts=0, max_task_retries=0)
-        settings = as_dict(self.work.setting.config)
+        # A configuration may hold all items: who sees the run folder reads it there.
+        settings = None if self.work.shared is None else as_dict(self.work.setting.config)
         store = None if self.work.shared is None else self.work.shared.store.address
         folder = str(self.work.folder.resolve()) if store is None else None
-        worker = kind.remote(settings, folder, store, str(Path.cwd()), self.fit.threads)
-        self.loading[worker.load.remote()] = worker
+        worker = kind.remote(folder, store, settings, str(Path.cwd()), self.fit.threads)
+        self.loading[worker.load.remote()] = _Worker(worker, "", loads)
 
     def _take(self, answer: Any) -> None:
         """Take an answer, and let a shard count that nobody has finished before."""
@@ -136,12 +173,12 @@ class Pool:
         if answer in self.loading:
             worker = self.loading.pop(answer)
             if isinstance(result, Ready):
-                self.failures.pop("", None)
-                self.idle.append(worker)
-                where = f"process {result.process} on {result.host}, {result.device}"
-                self.work.progress.say(f"a worker reads: {where}, {plural(self.fit.threads, 'thread')}")
-            else:
-                self._replace(worker, "", result)
+                where = f"process {result.process} on {result.host}"
+                self.idle.append(_Worker(worker.handle, where))
+                threads = plural(self.fit.threads, "thread")
+                self.work.progress.say(f"a worker reads: {where}, {result.device}, {threads}")
+            elif isinstance(result, Fault):
+                self._load_again(worker, result)
             return
         known = self.running.pop(answer)
         name = known.task.shard.name
@@ -150,13 +187,9 @@ class Pool:
             draft = result.draft if self.work.shared is None else self.work.shared.fetch(known.task.shard)
             if draft is None:
                 result = Fault("the shard that it put into the store is damaged or gone", by_user=False)
+        if isinstance(result, Fault):
+            self._read_again(known, result)
         if not isinstance(result, Read):
-            if name in self.done:  # the other reader was faster, and this one is not missed
-                self.ray.kill(known.worker)
-                return
-            self._replace(known.worker, name, result)
-            if not any(other.task.shard.name == name for other in self.running.values()):
-                self.queue.appendleft(known.task)
             return
         self.idle.append(known.worker)
         if draft is None:  # the other reader was faster
@@ -178,28 +211,61 @@ class Pool:
             result = Fault(f"its process ended ({shorten(' '.join(str(error).split()), 300)})", by_user=False)
         return result
 
-    def _replace(self, worker: Any, name: str, fault: Fault | Ready | Read) -> None:
-        """End a worker that failed on a shard, or without a name on loading, and start another."""
-        assert isinstance(fault, Fault)
-        self.ray.kill(worker)
+    def _load_again(self, worker: _Worker, fault: Fault) -> None:
+        """End a worker that cannot load, and start another in its place unless that has failed several times."""
+        self.ray.kill(worker.handle)
+        if not fault.by_user and worker.loads < TRIES:
+            self.work.progress.say(f"a worker failed on loading the model, another one is started: {fault.text}")
+            self._start(worker.loads + 1)
+        elif self.loading or self.running or self.idle:
+            self.work.progress.say(f"a worker cannot load the model, and the others go on without it: {fault.text}")
+        elif fault.by_user:
+            raise UserError(fault.text)
+        else:
+            raise MachineError(
+                f"{plural(worker.loads, 'worker')} failed on loading the model, the last because {fault.text}. What is "
+                "finished is kept: run the same command again when the cause is removed."
+            )
+
+    def _read_again(self, known: _Running, fault: Fault) -> None:
+        """End a worker that failed on a shard, start another, and give the shard to a third."""
+        name = known.task.shard.name
+        self.ray.kill(known.worker.handle)
+        if name in self.done:  # the other reader was faster, and this one is not missed
+            return
         if fault.by_user:
             raise UserError(fault.text)
         self.failures[name] += 1
-        what = f"shard {name}" if name else "loading the model"
         if self.failures[name] >= TRIES:
             raise MachineError(
-                f"{plural(self.failures[name], 'worker')} failed on {what}, the last because {fault.text}. What is "
-                "finished is kept: run the same command again when the cause is removed."
+                f"{plural(self.failures[name], 'worker')} failed on shard {name}, the last because {fault.text}. What "
+                "is finished is kept: run the same command again when the cause is removed."
             )
-        self.work.progress.say(f"a worker failed on {what}, another one is started: {fault.text}")
+        self.work.progress.say(f"a worker failed on shard {name}, another one is started: {fault.text}")
         self._start()
+        if not any(other.task.shard.name == name for other in self.running.values()):
+            self.queue.appendleft(known.task)
+
+    def _watch(self) -> None:
+        """Say which shards take long, and end workers that hang."""
+        now = time.monotonic()
+        most = max(LONG, HANGS * statistics.median(self.seconds)) if self.seconds else math.inf
+        for answer, known in list(self.running.items()):
+            seconds = now - known.since
+            took = f"has read shard {known.task.shard.name} for {seconds / 60:.0f} minutes"
+            if seconds > most:
+                del self.running[answer]
+                self._read_again(known, Fault(f"{known.worker.where} {took} and is taken to hang", by_user=False))
+            elif seconds > known.warn_at:
+                self.running[answer] = known._replace(warn_at=2 * seconds)
+                self.work.progress.say(f"{known.worker.where} {took}")
 
     def _give(self) -> None:
         """Give shards to workers that have none."""
         while self.idle and (task := self._next()) is not None:
             worker = self.idle.pop()
-            answer = worker.read.remote(task.shard.name, task.shard.made_of, task.again)
-            self.running[answer] = _Running(worker, task, time.monotonic())
+            answer = worker.handle.read.remote(task.shard.name, task.shard.made_of, task.again)
+            self.running[answer] = _Running(worker, task, time.monotonic(), LONG)
 
     def _next(self) -> Task | None:
         """The next shard; when all are given out, one that takes too long and is read by one worker only."""

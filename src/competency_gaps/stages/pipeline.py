@@ -36,7 +36,7 @@ from competency_gaps.runs.store import RunStore
 from competency_gaps.sae import GateFigures
 from competency_gaps.sae.pair import LoadedPair
 from competency_gaps.stages.estimate import estimate_reading
-from competency_gaps.stages.extraction import Extraction
+from competency_gaps.stages.extraction import Extraction, ShardFiles
 from competency_gaps.stages.gate import pass_gate
 from competency_gaps.stages.items import items_table
 from competency_gaps.stages.judging import Judged, JudgingStage
@@ -102,16 +102,20 @@ def _run(
     clock.lap("load")
     gate, sampled = begin(setting, folder, progress)
     clock.lap("gate")
-    read, store = read_suite(setting, folder, engine, progress)
+    read, store, record = read_suite(setting, folder, engine, progress)
+    clock.lap("reading")
     prepared = {name: extraction.items for name, extraction in read.items()}
     judged = judging.run(prepared, {name: extraction.responses for name, extraction in read.items()})
-    clock.lap("reading")
+    clock.lap("judging")
     with progress.stage("metrics"):
         items, evidence = _make_tables(setting, folder, store, read, judged, sampled)
     clock.lap("metrics")
     shards = {name: extraction.shards for name, extraction in read.items()}
-    manifest = _manifest(setting, gate, shards, items, evidence, clock.laps, command)
+    manifest = _manifest(setting, gate, shards, items, evidence, command)
+    manifest |= {"read": record, "timings": clock.laps}
     judged.write_into(manifest)
+    # A reader that was slower than another may have put down a draft while it was ended.
+    ShardFiles(folder, setting.sae.d_sae).sweep()
     with progress.stage("naming concepts") if setting.dictionary is not None else nullcontext():
         manifest["dictionary"] = name_run(RunFolder(folder, manifest), setting.dictionary, InPlace(folder))
     with progress.stage("findings"):
@@ -186,7 +190,6 @@ def _manifest(
     shards: dict[str, list[str]],
     items: pl.DataFrame,
     evidence: dict[str, Any],
-    timings: dict[str, float],
     command: str,
 ) -> dict[str, Any]:
     config, hook = setting.config, setting.extractor.hook
@@ -233,7 +236,6 @@ def _manifest(
             for benchmark, choice in zip(setting.suite, config.benchmarks, strict=True)
         ],
         "settings": as_dict(config),
-        "timings": timings,
     }
 
 

@@ -49,6 +49,12 @@ def cluster(settings: RayWorkers) -> Iterator[Any]:
     import ray
 
     if ray.is_initialized():
+        known = ray.get_runtime_context().gcs_address
+        if settings.address not in (None, "auto", known):
+            raise UserError(
+                f"{argument('address')} {settings.address!r}: this program is connected to the Ray cluster at {known} "
+                "already. Leave the address out, or end that connection first."
+            )
         yield ray
         return
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}

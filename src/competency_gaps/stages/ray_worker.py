@@ -1,7 +1,8 @@
 """A worker of Ray: it holds the model and the SAE, and reads the shards that it is given.
 
 It writes them into the run folder, which it must see then, or puts them into a store. Nothing large is sent: a worker
-gets the configuration and names of shards, and answers with counts and checksums.
+gets names of shards, and answers with counts and checksums; the configuration, which may hold all items, is only sent
+where a worker does not see the run folder.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from competency_gaps.checked import damaged, read_document
 from competency_gaps.config import RunConfig, parse_config
 from competency_gaps.errors import CompetencyGapsError, UserError
 from competency_gaps.installation import versions
@@ -27,6 +29,9 @@ from competency_gaps.stages.reading import Task, check_share
 from competency_gaps.stages.setting import Setting, set_up
 from competency_gaps.stages.shard_plan import plan_suite
 from competency_gaps.stages.shared import SharedShards
+
+SETTINGS = "workers.json"
+"""In the run folder while workers read: the configuration."""
 
 
 class Ready(NamedTuple):
@@ -58,11 +63,11 @@ class ShardWorker:
     """Reads shards of one run; each method is called by the driver, one at a time."""
 
     def __init__(
-        self, settings: dict[str, Any], folder: str | None, store: str | None, work_folder: str, threads: int
+        self, folder: str | None, store: str | None, settings: dict[str, Any] | None, work_folder: str, threads: int
     ) -> None:
-        """Take what the driver sends: the run folder, or the address of a store if the run has one."""
-        self.settings, self.work_folder, self.threads = settings, work_folder, threads
-        self.folder, self.address = folder, store
+        """Take what the driver sends: the run folder, or the address of a store and the configuration."""
+        self.folder, self.address, self.settings = folder, store, settings
+        self.work_folder, self.threads = work_folder, threads
         self.setting: Setting
         self.store: RunStore | None = None
         self.tasks: dict[str, Task]
@@ -85,7 +90,7 @@ class ShardWorker:
         try:
             task = self.tasks.get(name)
             if task is None or task.shard.made_of != made_of:
-                raise UserError(f"on {socket.gethostname()}, shard {name} is made of other items than where it runs.")
+                raise UserError(f"shard {name} is made of other items than where the command runs.")
             reasons: list[Remark] = []
 
             def check(why: list[Remark]) -> None:
@@ -120,20 +125,20 @@ class ShardWorker:
         import torch
 
         torch.set_num_threads(self.threads)
-        host = socket.gethostname()
-        plan, here = self._plan(host), versions()
-        config = parse_config(RunConfig, self.settings, "configuration")
+        plan, here = self._plan(), versions()
+        config = parse_config(RunConfig, self._settings(), "configuration")
         # First: with another version a worker would not find the log of a task, and evaluate the task itself.
-        _refuse([f"versions.{name}" for name, version in plan["versions"].items() if here.get(name) != version], host)
+        own = {"versions": {name: here.get(name) for name in plan["versions"]}}
+        _refuse(plan_differences(own, {"versions": plan["versions"]}))
         with self._place() as place:
             keep_precision(place, config.model, plan)
             setting = set_up(config, Progress(quiet=True), None, place)
-        _refuse(plan_differences(plan, plan_identity(config, setting.extractor, setting.bos_id, setting.suite)), host)
+        _refuse(plan_differences(plan_identity(config, setting.extractor, setting.bos_id, setting.suite), plan))
         self.setting = setting
         self.tasks = {s.name: Task(plan, s) for plan in plan_suite(setting.prepared) for s in plan.shards}
-        return Ready(host, os.getpid(), str(setting.lm.device))
+        return Ready(socket.gethostname(), os.getpid(), str(setting.lm.device))
 
-    def _plan(self, host: str) -> dict[str, Any]:
+    def _plan(self) -> dict[str, Any]:
         """The run's plan, from where the shards go; the process is then in the driver's folder, if it sees it."""
         seen = Path(self.work_folder).is_dir()
         if seen:
@@ -143,30 +148,41 @@ class ShardWorker:
             plan = self.store.plan()
             if plan is None:
                 raise UserError(
-                    f"the worker on {host} sees no run in {self.address}: expected a store that is the same for all "
-                    "machines and processes."
+                    f"there is no run in {self.address}: expected a store that is the same for all machines and "
+                    "processes."
                 )
             return plan
         assert self.folder is not None
         if not (Path(self.folder) / PLAN).is_file() or not seen:
             raise UserError(
-                f"the worker on {host} does not see {self.folder} or {self.work_folder}: expected a file system that "
-                "all machines share, under the same paths, or a store."
+                f"there is no {self.folder} or {self.work_folder}: expected a file system that all machines share, "
+                "under the same paths, or a store."
             )
         return read_plan(Path(self.folder))
+
+    def _settings(self) -> dict[str, Any]:
+        """The configuration, as it was sent or lies in the run folder."""
+        if self.folder is None:
+            assert self.settings is not None
+            return self.settings
+        file = Path(self.folder) / SETTINGS
+        try:
+            return read_document(file)
+        except (OSError, ValueError) as error:
+            raise damaged(file, error, "Run the command again: it writes the file.") from error
 
 
 def _uncounted(items: float) -> None:
     """The driver counts."""
 
 
-def _refuse(differing: Sequence[str], host: str) -> None:
+def _refuse(differing: str) -> None:
     if differing:
         raise UserError(
-            f"the worker on {host} would read another run, which differs in {', '.join(differing[:6])}: expected "
-            "the same model, SAE, benchmarks and packages on all machines."
+            f"a worker would read another run than the folder's plan says: they differ in {differing}. Expected the "
+            "same model, SAE, benchmarks and packages on all machines."
         )
 
 
 def _fault(error: CompetencyGapsError) -> Fault:
-    return Fault(str(error), isinstance(error, UserError))
+    return Fault(f"on {socket.gethostname()}: {error}", isinstance(error, UserError))

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import functools
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -32,14 +32,12 @@ from competency_gaps.stages.setting import Setting
 from competency_gaps.stages.shard_plan import BenchmarkPlan, Shard, plan_suite
 from competency_gaps.stages.shared import SharedShards
 from competency_gaps.stages.unreadable import check_unreadable, excluded_line
-from competency_gaps.text import plural
+from competency_gaps.text import listing, plural
 
 MOST_UNREADABLE = 0.1
 """Largest share of a benchmark's items to read that may be excluded because they cannot be read."""
 FEW_UNREADABLE = 9
 """So many may be, whatever their share, if any other was read."""
-_NAMED = 6
-"""Shards that an error names."""
 
 
 class Task(NamedTuple):
@@ -70,8 +68,15 @@ class Work:
     """The store with which the shards are shared; None: there is none."""
     unreadable: dict[str, list[Remark]] = field(default_factory=lambda: defaultdict(list))
     """Per benchmark, why items could not be read."""
+    by: str = "this process"
+    """Who reads; engines that read elsewhere replace it."""
     tried: Counter[str] = field(default_factory=Counter)
     """Per benchmark, items that were read or could not be."""
+
+    @property
+    def to_read(self) -> int:
+        """Number of items in the shards."""
+        return sum(plan.to_read for plan in self.plans)
 
     @property
     def names(self) -> list[str]:
@@ -111,10 +116,18 @@ class Work:
 Engine = Callable[[Work], None]
 
 
-def read_suite(
-    setting: Setting, folder: Path, engine: Engine, progress: Progress
-) -> tuple[dict[str, Extraction], CasStore]:
-    """Ask the model and read its concepts; give the results by benchmark, and the CAS rows.
+class Reading(NamedTuple):
+    """What was read of a suite."""
+
+    extractions: dict[str, Extraction]
+    """By benchmark."""
+    store: CasStore
+    record: dict[str, Any]
+    """For the manifest: ``items`` that this command read ``of`` all, and ``by`` whom."""
+
+
+def read_suite(setting: Setting, folder: Path, engine: Engine, progress: Progress) -> Reading:
+    """Ask the model and read its concepts.
 
     Raises
     ------
@@ -133,7 +146,8 @@ def read_suite(
         lost = [after for after, before in pairs if after.excluded is not None and before.excluded is None]
         if lost:
             progress.say(excluded_line(name, lost, len(extraction.items)))
-    return read, work.reader.files.store
+    items = sum(len(task.shard.members) for task in work.missing)
+    return Reading(read, work.reader.files.store, {"items": items, "of": work.to_read, "by": work.by})
 
 
 def read_missing(setting: Setting, folder: Path, engine: Engine, progress: Progress) -> Work:
@@ -237,8 +251,13 @@ def refuse_tasks(config: RunConfig) -> None:
             )
 
 
-def read_nothing(work: Work) -> None:
+def read_nothing(work: Work, places: Mapping[str, str]) -> None:
     """Take finished shards as they are.
+
+    Parameters
+    ----------
+    places
+        Where each shard came from.
 
     Raises
     ------
@@ -246,17 +265,17 @@ def read_nothing(work: Work) -> None:
         If a shard is missing.
     """
     if missing := [task.shard.name for task in work.missing if not task.again]:
-        raise UserError(missing_line(missing))
+        raise UserError(missing_line([places[name] for name in missing]))
     for task in work.missing:
         work.bar.skip(len(task.shard.members))
+    work.missing, work.by = [], "a merge"
 
 
 def missing_line(names: Sequence[str]) -> str:
     """The error of shards that nobody has read."""
-    listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
     return (
-        f"shards are missing or damaged: {listed}. Run the command that was to read them again; it reads only what is "
-        "missing."
+        f"shards are missing or damaged: {listing(names, len(names))}. Run the command that was to read them again; it "
+        "reads only what is missing."
     )
 
 

@@ -121,7 +121,7 @@ class RedactedRun(RunFolder):
 
     @made_once
     def by_concept(self) -> ByConcept:
-        return _Peakless(self.base / "activations")
+        return self._of_width(_Peakless(self.base / "activations"))
 
     @made_once
     def item_rows(self) -> ItemRows:

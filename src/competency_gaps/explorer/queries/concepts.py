@@ -127,7 +127,7 @@ class ConceptAnswer(ConceptLine):
     promoted_tokens: Annotated[list[str] | None, AtMost(40)]
     suppressed_tokens: Annotated[list[str] | None, AtMost(40)]
     similar: list[RelatedConcept] | None
-    coactive: list[RelatedConcept]
+    coactive: list[RelatedConcept] | None
     matched: list[MatchLine]
     benchmarks: list[ConceptBenchmarkLine]
     benchmarks_without_it: list[str]
@@ -173,7 +173,7 @@ def one_concept(subject: Subject, arguments: OneConcept) -> ConceptAnswer:
         "subtheme": subject.theme_names.get(("subtheme", row["subtheme"])),
         "promoted_tokens": None if detail.promoted is None else detail.promoted[:10],
         "suppressed_tokens": None if detail.suppressed is None else detail.suppressed[:10],
-        "similar": None if detail.similar is None else _related(subject, detail.similar, "cosine"),
+        "similar": _related(subject, detail.similar, "cosine"),
         "coactive": _related(subject, detail.coactive, "jaccard"),
         "matched": [MatchLine.model_validate(match) for match in detail.matched[:10]],
         "benchmarks": [ConceptBenchmarkLine.model_validate(numbers) for numbers in within if numbers["support"] > 0],
@@ -241,9 +241,11 @@ def _selection(arguments: TopConcepts) -> pl.Expr:
 
 
 def _related(
-    subject: Subject, pairs: Sequence[tuple[int, float]], measure: Literal["cosine", "jaccard"]
-) -> list[RelatedConcept]:
-    """Other concepts with their similarity."""
+    subject: Subject, pairs: Sequence[tuple[int, float]] | None, measure: Literal["cosine", "jaccard"]
+) -> list[RelatedConcept] | None:
+    """Other concepts with their similarity; None: not known."""
+    if pairs is None:
+        return None
     return [
         RelatedConcept.model_validate({**subject.concepts.row(concept, named=True), measure: value})
         for concept, value in pairs[:8]

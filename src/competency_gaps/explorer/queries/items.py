@@ -64,7 +64,7 @@ class ItemAnswer(ItemSummary):
     choices: Annotated[list[str] | None, AtMost(120)]
     answer_index: int | None
     epochs: int
-    concepts: list[SalientConcept]
+    concepts: list[SalientConcept] | None
 
 
 def find_items(subject: Subject, arguments: FindItems) -> ItemList:
@@ -98,8 +98,9 @@ def one_item(subject: Subject, arguments: OneItem) -> ItemAnswer:
         SalientConcept.model_validate({**vars(use), "label": subject.concepts["label"][use.concept]})
         for use in active.concepts[:10]
     ]
+    known = None if active.active is None else concepts
     choices = None if detail.choices is None else detail.choices[:12]
-    return ItemAnswer.model_validate({**vars(detail), **texts, "choices": choices, "concepts": concepts})
+    return ItemAnswer.model_validate({**vars(detail), **texts, "choices": choices, "concepts": known})
 
 
 def _active(subject: Subject, table: pl.DataFrame, concept: int) -> pl.DataFrame:

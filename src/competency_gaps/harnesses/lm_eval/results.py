@@ -159,7 +159,7 @@ def _results(
         "config": {
             "model": "competency-gaps",
             "model_args": {"pretrained": name, "dtype": lm.identity["dtype"]},
-            "model_num_parameters": sum(parameter.numel() for parameter in lm.model.parameters()),
+            "model_num_parameters": lm.parameters,
             "model_dtype": f"torch.{lm.identity['dtype']}",
             "model_revision": lm.identity["revision"],
             "model_sha": "",

@@ -169,8 +169,9 @@ class ConceptDetail:
     """Tokens whose logits it lowers most."""
     similar: Sequence[tuple[int, float]] | None
     """Concepts with the cosine of decoder directions; None: never computed."""
-    coactive: Sequence[tuple[int, float]]
-    """Concepts with the Jaccard index of the sets of items in which they are active, highest first."""
+    coactive: Sequence[tuple[int, float]] | None
+    """Concepts with the Jaccard index of the sets of items in which they are active, highest first; None: not known,
+    because the run was pruned."""
     matched: Sequence[MatchedEntry]
     benchmarks: Sequence[ConceptInBenchmark] | None
     """In the order of ``RunInfo.benchmarks``; None in an exported explorer: ``concepts/K.parquet`` says it."""
@@ -264,7 +265,7 @@ class ItemConcepts:
     """An entry of ``data/KEY/active/N.json``, which holds the same items as ``item/N.json``."""
 
     item: int
-    active: int
-    """How many concepts are active in the item."""
+    active: int | None
+    """How many concepts are active in the item; None: not known, because the run was pruned."""
     concepts: Sequence[ActiveConcept]
     """The most salient first: all of them from a server, some in an exported explorer."""

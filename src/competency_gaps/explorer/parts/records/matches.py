@@ -86,9 +86,9 @@ class EntryExamples:
     """An entry of ``data/KEY/entry/N.json``, which holds entries N * shards.entries onwards."""
 
     number: int
-    absent: Literal["labels", "none", "redacted", "gone", "changed"] | None
+    absent: Literal["labels", "none", "redacted", "gone", "changed", "pruned"] | None
     """Why no example is shown: the list was compared by labels; none was read; they are withheld; the
-    run that read them is not there any more, or is another now. None: they are shown."""
+    run that read them is not there any more, is another now, or was pruned. None: they are shown."""
     tokens: bool
     """Whether activations of single tokens are known; else only the strongest token is."""
     examples: Sequence[EntryExample]

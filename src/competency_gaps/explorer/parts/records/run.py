@@ -50,6 +50,8 @@ class Has:
 
     themes: bool
     map: bool
+    rows: bool
+    """Whether the concepts of single items are known: not after ``cgaps prune``."""
     tokens: bool
     lift: bool
     promoted: bool
@@ -90,7 +92,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Caution:
-    """A warning of a log or task."""
+    """A warning of a log or task, or of what the run lacks."""
 
     tone: Literal["bad", "open"]
     text: str

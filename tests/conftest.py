@@ -113,31 +113,6 @@ def model_folder(tmp_path_factory, tokenizer):
     return make
 
 
-def save_tiny_sae(
-    folder: Path, *, hook: str, d_in: int = WIDTH, d_sae: int = LATENTS, seed: int = 0, **metadata
-) -> Path:
-    """A sparse random JumpReLU SAE in SAELens' file format, with tied weights so that it explains some variance."""
-    import torch
-    from sae_lens.saes.jumprelu_sae import JumpReLUSAE, JumpReLUSAEConfig
-    from sae_lens.saes.sae import SAEMetadata
-
-    cfg = JumpReLUSAEConfig(
-        d_in=d_in, d_sae=d_sae, metadata=SAEMetadata(hook_name=hook, model_name="tiny", prepend_bos=True, **metadata)
-    )
-    sae = JumpReLUSAE(cfg)
-    rng = np.random.default_rng(seed)
-    directions = rng.normal(size=(d_sae, d_in))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    with torch.no_grad():
-        sae.W_dec.copy_(torch.tensor(directions * 0.5))
-        sae.W_enc.copy_(torch.tensor(directions.T))
-        sae.b_enc.zero_()
-        sae.b_dec.zero_()
-        sae.threshold.fill_(metadata.get("threshold", 1.0))
-    sae.save_model(folder)
-    return folder
-
-
 @pytest.fixture(scope="session")
 def sae_folder(tmp_path_factory, model_folder):
     """Folder of a tiny SAE for the tiny Llama, tuned to its activations so that the gate lets it pass."""

@@ -31,8 +31,8 @@ from other_log_helpers import helm_request, helm_stats, new_row, old_row  # noqa
 from other_log_helpers import lighteval as lighteval_details  # noqa: E402
 from other_log_helpers import opencompass as opencompass_results  # noqa: E402
 
-from conftest import LATENTS, save_tiny_sae  # noqa: E402
 from core_helpers import seal_dictionary  # noqa: E402
+from sae_helpers import LATENTS, build  # noqa: E402
 
 REFERENCE = "reference.parquet"
 STAMP = "2026-11-24T10-00-00.000001"
@@ -272,9 +272,8 @@ def labels(folder: Path) -> list[Path]:
 def saes(folder: Path) -> list[Path]:
     """An SAE that is read without SAELens, and one with it, both with reference statistics."""
     from competency_gaps.sae.reference import SURFACE, Reference
-    from sae_helpers import build
 
-    plain = save_tiny_sae(folder / "plain", hook="blocks.2.hook_resid_post")
+    plain = build("jumprelu", folder / "plain")
     topk = build("topk", folder / "topk")
     some = np.full(LATENTS, 0.1)
     surface = {**dict.fromkeys(SURFACE, some), "lexical_share": some}

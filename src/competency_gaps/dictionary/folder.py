@@ -161,7 +161,8 @@ def dictionary_of(run: RunFolder, given: Path | None = None) -> Dictionary | Non
         try:
             return open_dictionary(folder, run.manifest["sae"])
         except CompetencyGapsError as error:
-            if is_dictionary(folder):
+            # The package's own are only tried: the run need not be of their SAE.
+            if is_dictionary(folder) and folder not in _embedded():
                 log.warning("%s is shown without the dictionary %s: %s", run.path, folder, error)
     return None
 
@@ -172,8 +173,13 @@ def _candidates(run: RunFolder) -> list[Path]:
     named = [settings.get("dictionary"), settings.get("folder")]
     folders = [Path(name).expanduser() for name in named if name and not str(name).startswith("embedded:")]
     # An embedded SAE is known by its weights alone: a run that does not state their hash is not believed by name.
-    embedded = [embedded_sae(name) for name in SAES] if run.manifest["sae"].get("weights_sha256") else []
+    embedded = _embedded() if run.manifest["sae"].get("weights_sha256") else []
     return [*folders, *embedded]
+
+
+def _embedded() -> list[Path]:
+    """Folders of the SAEs that come with the package."""
+    return [embedded_sae(name) for name in SAES]
 
 
 def read_dictionary(path: Path) -> DictionaryIdentity:

@@ -21,6 +21,7 @@ from competency_gaps.embedded import SAES, embedded_sae
 from competency_gaps.errors import CompetencyGapsError, UserError
 from competency_gaps.files import finite
 from competency_gaps.once import made_once
+from competency_gaps.parquet import read_parquet
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import shorten, visible
 
@@ -109,7 +110,7 @@ class Dictionary:
         again = "Run 'cgaps exemplars --logits-only' again."
         check_table(self.folder, name, again)
         try:
-            table = pl.read_parquet(path)
+            table = read_parquet(path)
         except (pl.exceptions.PolarsError, OSError) as error:
             raise UserError(f"{path} is damaged: {error}. {again}") from error
         if "concept" not in table.columns or table["concept"].to_list() != list(range(self.width)):

@@ -11,6 +11,7 @@ import polars as pl
 from competency_gaps.dictionary.document import check_table, write_tables
 from competency_gaps.dictionary.label_text import LABEL_LIMIT, clean_label, clean_name
 from competency_gaps.errors import UserError
+from competency_gaps.parquet import read_parquet
 from competency_gaps.text import shorten, visible
 
 FILE = "labels.parquet"
@@ -88,7 +89,7 @@ def read_label_table(folder: Path, width: int) -> pl.DataFrame:
     if not path.is_file():
         raise UserError(f"labels {str(path)!r}: there is no such file. Expected a label table made by 'cgaps label'.")
     try:
-        table = pl.read_parquet(path)
+        table = read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         brief = shorten(visible(str(error)).split("\n")[0], 200)
         raise UserError(f"labels {str(path)!r} cannot be read as Parquet: {brief}") from error

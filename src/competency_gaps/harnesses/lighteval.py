@@ -20,6 +20,7 @@ from competency_gaps.harnesses.shared.log import LogEntry, LogPart, Reader, Tall
 from competency_gaps.harnesses.shared.prompt import read_prompt
 from competency_gaps.items.item import Item, LeftOut
 from competency_gaps.items.remark import Remark
+from competency_gaps.parquet import panics_are_errors
 
 _NAME = re.compile(r"details_(?P<task>.+)_(?P<stamp>\d{4}-\d\d-\d\dT[\d.:-]+)\.parquet")
 QUERY = "the document's query, at its last place in the prompt"
@@ -107,9 +108,14 @@ def _columns(file: Path) -> dict[str, pl.Expr]:
 
 def _rows(frame: pl.LazyFrame) -> Iterator[dict[str, Any]]:
     start = 0
-    while (part := frame.slice(start, _SLICE).collect()).height:
+    while (part := _collected(frame.slice(start, _SLICE))).height:
         yield from part.iter_rows(named=True)
         start += part.height
+
+
+def _collected(frame: pl.LazyFrame) -> pl.DataFrame:
+    with panics_are_errors():
+        return frame.collect()
 
 
 def _faults(frame: pl.LazyFrame) -> dict[str, str | None]:

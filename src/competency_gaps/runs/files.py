@@ -11,6 +11,7 @@ import polars as pl
 from competency_gaps.checked import FILES, fault_of
 from competency_gaps.errors import UserError
 from competency_gaps.once import made_once
+from competency_gaps.parquet import panics_are_errors
 from competency_gaps.runs.manifest import BY_CONCEPT, read_manifest
 from competency_gaps.runs.manifest import FILE as MANIFEST
 from competency_gaps.text import shorten, visible
@@ -70,7 +71,8 @@ class RunFiles:
     def collect(self, name: str, table: pl.LazyFrame) -> pl.DataFrame:
         """Read what was scanned; raises UserError if polars cannot."""
         try:
-            return table.collect()
+            with panics_are_errors():
+                return table.collect()
         except (pl.exceptions.PolarsError, OSError) as error:
             raise self._damaged(self.find(name), f"is damaged: {_brief(error)}") from error
 

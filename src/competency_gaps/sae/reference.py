@@ -10,6 +10,7 @@ import polars as pl
 
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
+from competency_gaps.parquet import read_parquet
 
 FILE = "reference.parquet"
 WINDOW = 64
@@ -106,7 +107,7 @@ def read_reference(path: Path, width: int) -> Reference:
     if not path.is_file():
         raise UserError(f"reference {str(path)!r}: there is no such file.")
     try:
-        table = pl.read_parquet(path)
+        table = read_parquet(path)
     except pl.exceptions.PolarsError as error:
         raise UserError(f"reference {str(path)!r} is no Parquet file: {error}.") from error
     wanted = ["concept", *(field.name for field in fields(Reference))]

@@ -20,6 +20,7 @@ from competency_gaps.files import write_atomic
 from competency_gaps.items.remark import Remark
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.prepare import PreparedItem
+from competency_gaps.parquet import read_parquet
 from competency_gaps.progress import Progress
 from competency_gaps.sae.gate import GateFigures, LatentStatistics, judge
 from competency_gaps.sae.load import SparseAutoencoder
@@ -56,7 +57,7 @@ def pass_gate(setting: Setting, folder: Path, progress: Progress) -> tuple[GateF
     figures_file, facts_file = folder / "gate.json", folder / "gate.parquet"
     figures = _known(figures_file, facts_file)
     if figures is not None and (figures.passed or config.sae.force):
-        table = pl.read_parquet(facts_file)
+        table = read_parquet(facts_file)
         share = table["template_share"].fill_null(float("nan")).to_numpy()
         density = table["density"].to_numpy()
         return figures, LatentFacts.of_sample(density.astype(np.float64), share.astype(np.float64))

@@ -16,6 +16,7 @@ from competency_gaps.items.policy import Score
 from competency_gaps.items.remark import DTYPE, Remark, check_remark
 from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.model.respond import Responded
+from competency_gaps.parquet import read_parquet
 from competency_gaps.stages.inputs import ItemInput
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def why_unscored(score: Score) -> dict[str, Any] | None:
 def read_responses(path: Path, members: Sequence[int]) -> pl.DataFrame | None:
     """Read a table of responses; None: it cannot be read, or is not one of these items."""
     try:
-        table = pl.read_parquet(path)
+        table = read_parquet(path)
     except (pl.exceptions.PolarsError, OSError):
         return None
     is_theirs = table.schema == pl.Schema(_RESPONSES) and sorted(table["item"].drop_nulls()) == sorted(members)

@@ -256,7 +256,7 @@ def _folder_name(outcome: Outcome, *, chosen: bool, all_kinds: bool) -> str:
 
 def _digest(run: RunFolder, scores: ModelScores, outcome: Outcome) -> str:
     """What the tables of an outcome rest on: the run with its labels and themes, scores, answers, what was asked."""
-    kept = {key: value for key, value in run.manifest.items() if key not in ("command", "timings", FILES)}
+    kept = {key: value for key, value in run.manifest.items() if key not in ("command", "read", "timings", FILES)}
     named = [digest(file) for file in map(run.path.joinpath, _NAMED) if file.is_file()]
     known = hashlib.sha256(json.dumps([VERSION, kept, named], sort_keys=True, default=str).encode())
     for model in (outcome.model, *sorted(outcome.against)):

@@ -193,11 +193,6 @@ def _manifest(
     command: str,
 ) -> dict[str, Any]:
     config, hook = setting.config, setting.extractor.hook
-    policies = dict(
-        items.group_by("benchmark", maintain_order=True)
-        .agg(pl.col("policy").unique().sort().str.join(", "))
-        .iter_rows()
-    )
     return {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": command,
@@ -221,22 +216,29 @@ def _manifest(
         },
         "evidence": evidence,
         "repeats": setting.repeats.as_dict(),
-        "benchmarks": [
-            {
-                "name": benchmark.name,
-                "items": len(benchmark.items),
-                "content_sha256": benchmark.content_hash(),
-                "policy": policies[benchmark.name],
-                "scope": choice.scope,
-                "generated": choice.is_generated,
-                "left_out": [{"where": left.where, "reason": left.reason.as_dict()} for left in benchmark.left_out],
-                "source": [finite(asdict(report)) for report in benchmark.reports],
-                "shards": shards[benchmark.name],
-            }
-            for benchmark, choice in zip(setting.suite, config.benchmarks, strict=True)
-        ],
+        "benchmarks": _benchmark_entries(setting, shards, items),
         "settings": as_dict(config),
     }
+
+
+def _benchmark_entries(setting: Setting, shards: dict[str, list[str]], items: pl.DataFrame) -> list[dict[str, Any]]:
+    """What the manifest says of each benchmark."""
+    joined = pl.col("policy").unique().sort().str.join(", ")
+    policies = dict(items.group_by("benchmark", maintain_order=True).agg(joined).iter_rows())
+    return [
+        {
+            "name": benchmark.name,
+            "items": len(benchmark.items),
+            "content_sha256": benchmark.content_hash(),
+            "policy": policies[benchmark.name],
+            "scope": choice.scope,
+            "generated": choice.is_generated,
+            "left_out": [{"where": left.where, "reason": left.reason.as_dict()} for left in benchmark.left_out],
+            "source": [finite(asdict(report)) for report in benchmark.reports],
+            "shards": shards[benchmark.name],
+        }
+        for benchmark, choice in zip(setting.suite, setting.config.benchmarks, strict=True)
+    ]
 
 
 def _scored_model(setting: Setting) -> str:

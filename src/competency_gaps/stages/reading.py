@@ -23,6 +23,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.harnesses.inspect.evaluate import asks_the_model
 from competency_gaps.items.remark import Remark
 from competency_gaps.model.attempts import OUT_OF_MEMORY
+from competency_gaps.parquet import read_parquet
 from competency_gaps.progress import Bar, Progress
 from competency_gaps.runs.part import Part
 from competency_gaps.runs.plan import keep_precision, read_plan
@@ -294,4 +295,4 @@ def _check_whole(reasons: Sequence[Remark], plan: BenchmarkPlan, setting: Settin
 
 def _finished(reader: ShardReader, shard: Shard) -> pl.DataFrame:
     """Responses of a shard that was just read, or was whole before."""
-    return pl.read_parquet(reader.files.responses.check(shard.name))
+    return read_parquet(reader.files.responses.check(shard.name))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from competency_gaps.parquet import read_parquet
 from competency_gaps.runs.store import RunStore
 from competency_gaps.shards import Draft, ShardFolder
 from competency_gaps.stages.extraction import ShardDraft, ShardFiles
@@ -49,7 +50,7 @@ class SharedShards:
 def _check_responses(file: Path, shard: Shard) -> None:
     """Raise ValueError if a table that somebody put into a store is not one of the shard's items."""
     try:
-        table = pl.read_parquet(file) if pl.read_parquet_schema(file) == excluded_table({}).schema else None
+        table = read_parquet(file) if pl.read_parquet_schema(file) == excluded_table({}).schema else None
     except (pl.exceptions.PolarsError, OSError) as error:
         raise ValueError("its responses are no table") from error
     if table is None or table["item"].sort().to_list() != sorted(shard.members):

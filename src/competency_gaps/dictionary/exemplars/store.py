@@ -20,6 +20,7 @@ from competency_gaps.dictionary.exemplars.negatives import Negatives, PoolRows
 from competency_gaps.dictionary.exemplars.windows import ConceptWindows
 from competency_gaps.errors import UserError
 from competency_gaps.once import made_once
+from competency_gaps.parquet import read_parquet
 from competency_gaps.progress import Progress
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Exemplars:
 def _read(path: Path) -> pl.DataFrame:
     check_table(path.parent, path.name, _AGAIN)
     try:
-        return pl.read_parquet(path)
+        return read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise UserError(f"{path} is damaged: {error}. {_AGAIN}") from error
 

@@ -20,6 +20,7 @@ from competency_gaps.dictionary.imports.reading import (
     shown,
 )
 from competency_gaps.errors import UserError
+from competency_gaps.parquet import read_parquet
 from competency_gaps.text import shorten, visible
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -59,7 +60,7 @@ def read_table(path: Path) -> Reading:
 def _frame(path: Path) -> pl.DataFrame:
     try:
         if path.suffix == ".parquet":
-            return pl.read_parquet(path)
+            return read_parquet(path)
         # Everything as text: guessing types would take labels like "1.50" for numbers.
         return pl.read_csv(path, separator="\t" if path.suffix == ".tsv" else ",", infer_schema=False)
     except (pl.exceptions.PolarsError, OSError) as error:

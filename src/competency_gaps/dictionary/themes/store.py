@@ -14,6 +14,7 @@ from competency_gaps.dictionary.label_text import clean_name
 from competency_gaps.dictionary.themes.cluster import ThemeTree
 from competency_gaps.dictionary.themes.names import ThemeNames
 from competency_gaps.errors import UserError
+from competency_gaps.parquet import read_parquet
 
 THEMES = "themes.parquet"
 NAMES = "theme_names.parquet"
@@ -112,7 +113,7 @@ def _read(path: Path, columns: dict[str, pl.DataType]) -> pl.DataFrame:
     if not path.is_file():
         raise UserError(f"{path} does not exist: the dictionary has no themes. Make them first.")
     try:
-        return pl.read_parquet(path).select(pl.col(name).cast(dtype) for name, dtype in columns.items())
+        return read_parquet(path).select(pl.col(name).cast(dtype) for name, dtype in columns.items())
     except (pl.exceptions.PolarsError, OSError) as error:
         raise UserError(f"{path} is damaged: {error}. Make the themes again.") from error
 

@@ -166,7 +166,7 @@ def resized(marker, size):
 
 
 STRANGE = {
-    "upwards": lambda m: renamed(m, f"../../{NAME}.0123456789abcdef.parquet"),
+    "upwards": lambda m: renamed(m, f"../../../{NAME}.0123456789abcdef.parquet"),
     "absolute": lambda m: renamed(m, "/etc/passwd"),
     "folder": lambda m: renamed(m, f"x/{NAME}.0123456789abcdef.parquet"),
     "line": lambda m: renamed(m, f"{NAME}.0123456789abcdef.parquet\n"),

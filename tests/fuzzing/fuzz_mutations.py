@@ -177,7 +177,7 @@ def _retyped(content: bytes, suffix: str, rng: random.Random) -> bytes | None:
     # JSON is YAML, and escapes keep what UTF-8 cannot hold.
     if suffix == ".jsonl" and isinstance(changed, list):
         return "".join(json.dumps(line) + "\n" for line in changed).encode()
-    return json.dumps(changed).encode()
+    return json.dumps(changed, default=str).encode()  # YAML knows dates
 
 
 def changed_value(value: Any, rng: random.Random) -> Any:

@@ -28,8 +28,10 @@ def loaded(path, **source):
 
 def test_numbers_beyond_floats_are_no_scores(tmp_path):
     rows = [sample_of_lm_eval(0), sample_of_lm_eval(1, exact_match=HUGE, resps=[[[HUGE, "False"]]])]
-    read = loaded(lines(tmp_path / "samples_sums_2026-11-24T10-00-00.000001.jsonl", rows))
-    assert [item.score for item in read.items] == [0.0, None]
+    log = lines(tmp_path / "samples_sums_2026-11-24T10-00-00.000001.jsonl", rows)
+    with pytest.raises(UserError, match="outside"):
+        loaded(log)
+    assert [item.score for item in loaded(log, metric="none").items] == [None, None]
     report = lines(tmp_path / "x.report.jsonl", [*garak_rows(), attempt("w", {"a": [HUGE, 0]}, seq=2)])
     assert len(loaded(report).items) == 3
     assert scalar(HUGE) is None

@@ -16,6 +16,7 @@ from competency_gaps.items.item import Item
 from competency_gaps.parquet import read_parquet
 from competency_gaps.registry import LOGS
 from competency_gaps.runs.scores import Scored
+from competency_gaps.text import shorten
 
 _READERS: dict[str, Callable[..., pl.DataFrame]] = {
     ".csv": lambda path: pl.read_csv(path, infer_schema=False),
@@ -97,7 +98,7 @@ def _score(cell: Any, where: str) -> float | None:
         value = float(cell)
     except (TypeError, ValueError, OverflowError):
         raise UserError(
-            f"{where}: {cell!r} is no number. Expected a score from 0 to 1, or nothing where unscored."
+            f"{where}: {shorten(repr(cell), 60)} is no number. Expected a score from 0 to 1, or nothing where unscored."
         ) from None
     return None if math.isnan(value) else value
 

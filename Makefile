@@ -1,5 +1,6 @@
 # make demo: install into .venv and run the main job on the embedded model, SAE and benchmarks.
 # make test: install for development and run the tests.
+# make perf: measure, each figure as a ratio in one run.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +8,7 @@ BIN := $(VENV)/bin
 PAGE := src/competency_gaps/explorer/page/app.js
 PAGE_SOURCES := $(shell find frontend -type f -not -path '*/node_modules/*')
 
-.PHONY: demo test harnesses slow lint page clean
+.PHONY: demo test harnesses slow perf lint page clean
 
 demo: $(VENV)/.demo $(PAGE)
 	$(BIN)/cgaps demo --out demo-run
@@ -23,6 +24,10 @@ harnesses: $(VENV)/.dev
 
 slow: $(VENV)/.dev
 	$(BIN)/pytest -m slow
+
+# Every figure of perf/README.md, at sizes that two cores measure in a quarter of an hour.
+perf: $(VENV)/.dev $(PAGE)
+	bash perf/all.sh $(BIN)/python
 
 lint: $(VENV)/.dev | frontend/node_modules
 	$(BIN)/ruff check .

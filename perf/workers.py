@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from competency_gaps.config import RayWorkers, RunConfig, parse_config, read_yaml
 from competency_gaps.embedded import DEMO_CONFIG
@@ -44,16 +45,16 @@ def main() -> None:
     args = parser.parse_args()
     config = parse_config(RunConfig, read_yaml(args.config, args.set), str(args.config))
     seconds: dict[int, list[float]] = {1: [], 2: []}
-    with cluster(RayWorkers(workers=2, threads=1)):
+    with cluster(RayWorkers(workers=2, threads=1)) as ray:
         for _ in range(args.rounds):
             for workers, times in seconds.items():
-                times.append(read(config, workers))
+                times.append(read(config, workers, ray))
                 print(f"{workers} worker(s): {times[-1]:.2f} s", flush=True)
     one, two = (statistics.median(seconds[workers]) for workers in (1, 2))
     print(f"1 : 2 workers of one thread: {one / two:.2f} (target >= 1.7)")
 
 
-def read(config: RunConfig, workers: int) -> float:
+def read(config: RunConfig, workers: int, ray: Any) -> float:
     """Seconds from when all workers were ready to the end of reading."""
     times, ends = Times(), []
     stop = Pool.stop
@@ -71,7 +72,7 @@ def read(config: RunConfig, workers: int) -> float:
     Pool.stop, Pool._give = stopped, together  # type: ignore[method-assign]
     try:
         with tempfile.TemporaryDirectory() as folder:
-            engine = ReadOnRay(RayWorkers(workers=workers, threads=1))
+            engine = ReadOnRay(RayWorkers(workers=workers, threads=1), ray)
             pipeline.run(config, Path(folder) / "run", times, engine=engine)
     finally:
         Pool.stop, Pool._give = stop, give  # type: ignore[method-assign]

@@ -257,10 +257,10 @@ def test_other_write_errors_stay_what_they_are(tmp_path):
 
 @pytest.mark.parametrize("stage", ["responses", "activations"])
 def test_disk_full_in_a_run_keeps_earlier_shards(stage, config, undisturbed, tmp_path, monkeypatch):
-    write = ShardFolder.write
+    draft = ShardFolder.draft
     calls = []
 
-    def full(self, name, inner, made_of):
+    def full(self, name, inner):
         if self.folder.name == stage:
             calls.append(name)
         if len(calls) == 3:
@@ -269,12 +269,12 @@ def test_disk_full_in_a_run_keeps_earlier_shards(stage, config, undisturbed, tmp
                 inner(part)
                 raise disk_full_errors()[0 if stage == "responses" else 2]
 
-            return write(self, name, no_space, made_of)
-        return write(self, name, inner, made_of)
+            return draft(self, name, no_space)
+        return draft(self, name, inner)
 
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(ShardFolder, "write", full)
+        patch.setattr(ShardFolder, "draft", full)
         with pytest.raises(MachineError, match="the disk is full"):
             competency_gaps.run(config, folder)
     kept = [p.name for p in (folder / stage).iterdir()]

@@ -257,7 +257,7 @@ def test_other_write_errors_stay_what_they_are(tmp_path):
 
 @pytest.mark.parametrize("stage", ["responses", "activations"])
 def test_disk_full_in_a_run_keeps_earlier_shards(stage, config, undisturbed, tmp_path, monkeypatch):
-    write = ShardFolder.draft
+    draft = ShardFolder.draft
     calls = []
 
     def full(self, name, inner):
@@ -269,8 +269,8 @@ def test_disk_full_in_a_run_keeps_earlier_shards(stage, config, undisturbed, tmp
                 inner(part)
                 raise disk_full_errors()[0 if stage == "responses" else 2]
 
-            return write(self, name, no_space)
-        return write(self, name, inner)
+            return draft(self, name, no_space)
+        return draft(self, name, inner)
 
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:

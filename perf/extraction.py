@@ -11,9 +11,9 @@
   positions, masked mean.
 * usual: what a notebook does, the same with ``output_hidden_states=True``.
 
-Rounds alternate, so that drift in the machine's speed affects all equally; medians of CPU seconds are printed, which
-other processes disturb less than the clock. The default configuration is the demo's, whose prompts are short and alike:
-unless ``--as-they-are``, they are joined and cut to lengths that are log-normal around 120 tokens, as benchmarks' are.
+Rounds alternate, so that drift in the machine's speed affects all equally; medians are printed. The default
+configuration is the demo's, whose prompts are short and alike: unless ``--as-they-are``, they are joined and cut to
+lengths that are log-normal around 120 tokens, as benchmarks' are.
 """
 
 from __future__ import annotations
@@ -118,10 +118,14 @@ def mixed(items: list[ItemTokens]) -> list[ItemTokens]:
 
 
 def seconds(route: Callable[[Setting, list[ItemTokens]], None], setting: Setting, items: list[ItemTokens]) -> float:
-    """CPU seconds of a route, of all threads."""
-    start = time.process_time()
+    """Seconds of a route: of all threads of a processor, which other processes disturb less, or of the clock."""
+    on_gpu = setting.lm.device.type == "cuda"
+    clock = time.perf_counter if on_gpu else time.process_time
+    start = clock()
     route(setting, items)
-    return time.process_time() - start
+    if on_gpu:
+        torch.cuda.synchronize()
+    return clock() - start
 
 
 def floor(setting: Setting, items: list[ItemTokens], budget: int) -> None:

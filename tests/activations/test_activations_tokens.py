@@ -153,7 +153,8 @@ def test_rows_of_a_missing_or_cut_off_shard_are_an_error_that_names_it(copied):
         shard.unlink()
         if left is not None:
             shard.write_bytes(left)
-        with pytest.raises(
+        says = rf"{shard.name} is missing or damaged: .* Run the command that made its folder"
+        with pytest.raises(UserError, match=says):
             UserError, match=rf"{shard.name} is missing or damaged: .* Run the command that made its folder"
         ):
             competency_gaps.open_run(copied).cas("quiz")

@@ -153,9 +153,8 @@ def test_rows_of_a_missing_or_cut_off_shard_are_an_error_that_names_it(copied):
         shard.unlink()
         if left is not None:
             shard.write_bytes(left)
-        with pytest.raises(
-            UserError, match=rf"{shard.name} is missing or damaged: .* Run the command that made its folder"
-        ):
+        says = rf"{shard.name} is missing or damaged: .* Run the command that made its folder"
+        with pytest.raises(UserError, match=says):
             competency_gaps.open_run(copied).cas("quiz")
         shard.write_bytes(whole)
 

@@ -20,14 +20,26 @@ RESTS = [np.arange(50, 71, dtype=np.int32), np.asarray([90], np.int32), np.arang
 SEQUENCES = [np.concatenate([START, rest]) for rest in RESTS]
 
 
-@pytest.mark.parametrize("name", ["hook_resid_pre", "hook_resid_post", "hook_mlp_out", "attn.hook_z"])
+NAMES = (
+    "0.hook_resid_pre",
+    "0.hook_resid_post",
+    "2.hook_resid_pre",
+    "2.hook_resid_post",
+    "2.hook_mlp_out",
+    "2.attn.hook_z",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_after_a_start_activations_are_those_of_the_whole(kind, name, model_folder):
     lm = loaded(model_folder(kind))
-    if not shared_start(lm, SEQUENCES):
-        pytest.skip(f"{kind} shares nothing: its cache is no plain list of keys and values")
-    hook = resolve_hook(lm.model, f"blocks.2.{name}")
-    start = forward.read_start(lm, hook, START)
+    if kind == "gemma2":  # its cache is no plain list of keys and values
+        assert not shared_start(lm, SEQUENCES)
+        return
+    assert shared_start(lm, SEQUENCES) == len(START)
+    hook = resolve_hook(lm.model, f"blocks.{name}")
+    start = forward.read_begun(lm, hook, START)
     for _ in range(2):  # the start stays as it was
         after = forward.read_after(lm, hook, start, SEQUENCES)
         for ids, row in zip(SEQUENCES, after, strict=True):

@@ -10,6 +10,7 @@ from log_reading import sample as sample_of_lm_eval
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.config.load import read_yaml
 from competency_gaps.errors import MESSAGE_LIMIT, UserError
+from competency_gaps.harnesses.lm_eval.log_document import _arguments
 from competency_gaps.harnesses.lm_eval.policy import scalar
 from competency_gaps.harnesses.logs import find_parts
 from competency_gaps.harnesses.scores import read_score_table
@@ -58,3 +59,9 @@ def test_a_message_does_not_repeat_a_whole_file(tmp_path):
     with pytest.raises(UserError, match="is no number") as raised:
         list(read_score_table(path))
     assert len(str(raised.value)) < MESSAGE_LIMIT + 50
+
+
+def test_a_key_of_thousands_of_digits_is_no_number():
+    """Python refuses to read such a number."""
+    read = _arguments({"gen_args_" + "9" * 5000: {"arg_" + "8" * 5000: "late", "arg_0": "early"}})
+    assert sorted(read[0]) == ["early", "late"]

@@ -21,8 +21,8 @@ CHUNK_ELEMENTS = 2_000_000
 """Most latents (tokens x SAE width) in memory as a dense array, where these are at least ``LEAST_TOKENS`` tokens."""
 LEAST_TOKENS = 64
 """Tokens of a chunk, however wide the SAE: its weights are read once for each chunk."""
-GPU_FACTOR = 128
-"""Factor on a GPU, which needs large products to be busy: 1 GiB in float32."""
+GPU_FACTOR = 16
+"""Factor on a GPU, which needs large products to be busy: 128 MiB in float32."""
 
 
 class TokenRow(NamedTuple):
@@ -122,7 +122,7 @@ def pool(
     """
     import torch
 
-    longest = chunk or chunk_tokens(sae)
+    longest = chunk or chunk_tokens(sae, GPU_FACTOR if sae.sae.device.type == "cuda" else 1)
     rows: list[SparseRow | None] = []
     group: list[torch.Tensor] = []
     size = 0
@@ -141,10 +141,9 @@ def pool(
     return rows
 
 
-def chunk_tokens(sae: SparseAutoencoder) -> int:
+def chunk_tokens(sae: SparseAutoencoder, factor: int = 1) -> int:
     """Tokens whose latents are in memory at once."""
-    on_gpu = sae.sae.device.type == "cuda"
-    return max(LEAST_TOKENS, CHUNK_ELEMENTS * (GPU_FACTOR if on_gpu else 1) // sae.d_sae)
+    return max(LEAST_TOKENS, CHUNK_ELEMENTS * factor // sae.d_sae)
 
 
 def _pool_group(
@@ -159,7 +158,7 @@ def _pool_group(
     finite = (highest.isfinite() & cas.isfinite()).all(dim=1).tolist()
     rows, concepts = highest.gt(0).nonzero(as_tuple=True)
     ends = rows.bincount(minlength=len(spans)).cumsum(0).tolist()
-    made = _Reduced(concepts, cas[rows, concepts], _peaks(parts, rows, concepts, ends)).cut(ends)
+    made = _Reduced(concepts, cas[rows, concepts], _peaks(parts, concepts, ends)).cut(ends)
     if keep_tokens:
         active, bounds = _active(latents), np.cumsum([0, *(len(span) for span in spans)]).tolist()
         made = [
@@ -169,18 +168,13 @@ def _pool_group(
     return [row if is_finite else None for row, is_finite in zip(made, finite, strict=True)]
 
 
-def _peaks(
-    parts: Sequence[torch.Tensor], rows: torch.Tensor, concepts: torch.Tensor, ends: Sequence[int]
-) -> torch.Tensor:
+def _peaks(parts: Sequence[torch.Tensor], concepts: torch.Tensor, ends: Sequence[int]) -> torch.Tensor:
     """The first token on which each active concept of each span is strongest.
 
-    On a processor, an ``argmax`` over few concepts costs much less than over all; on a GPU, waiting for how many there
-    are costs more.
+    An ``argmax`` over few concepts costs much less than over all.
     """
     import torch
 
-    if concepts.device.type == "cuda":
-        return torch.stack([part.argmax(dim=0) for part in parts])[rows, concepts]
     return torch.cat(
         [part[:, concepts[start:end]].argmax(dim=0) for part, start, end in zip(parts, [0, *ends], ends, strict=False)]
     )

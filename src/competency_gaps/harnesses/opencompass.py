@@ -106,7 +106,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
                 )
                 yield tally.drop(f"{file.name}, entry {key}", Remark(reason))
                 continue
-            number = str(before + int(key)) if key.isdecimal() else key
+            number = str(before + int(key)) if key.isdecimal() and len(key) < 19 else key
             yield tally.item(_item(number, entry, asked, details.get(number, {}), tally), asked.method)
         # Every piece counts from 0; the results count on from piece to piece.
         before += len(predictions)

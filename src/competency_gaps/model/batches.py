@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import torch
 
 CACHED = 4
-"""Tokens whose keys and values may be kept per token that a pass may compute."""
+"""Tokens whose keys and values may be kept per token that a pass may compute, and may compute where nobody chose."""
 _LOGITS = 4
 """Tokens of the budget per position whose logits are kept: with a large vocabulary, logits are the largest tensor."""
 
@@ -22,7 +22,7 @@ WRITTEN_AT_ONCE = 4096
 
 def token_budget_on(device: torch.device, chosen: int | None = None) -> int:
     """Tokens that are read at once: few on a processor, of whose caches more would run out, unless somebody chose."""
-    return chosen or (512 if device.type == "cpu" else 4096)
+    return chosen or (512 if device.type == "cpu" else WRITTEN_AT_ONCE)
 
 
 def plan_batches(
@@ -53,7 +53,7 @@ def plan_batches(
     start = 0
     while start < len(order):
         longest = max(1, int(sizes[order[start]]))
-        rows = min(token_budget // longest, CACHED * token_budget // (cached + longest))
+        rows = min(token_budget // longest, CACHED * max(token_budget, WRITTEN_AT_ONCE) // (cached + longest))
         rows = max(1, min(rows, token_budget // (_LOGITS * logits)) if logits else rows)
         batches.append(order[start : start + rows])
         start += rows

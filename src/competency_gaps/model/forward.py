@@ -57,7 +57,7 @@ class Start:
         return len(self.activations)
 
 
-def read_start(lm: LanguageModel, hook: Hook, ids: np.ndarray) -> Start:
+def read_begun(lm: LanguageModel, hook: Hook, ids: np.ndarray) -> Start:
     """Read a start that :func:`~competency_gaps.model.prefixes.shared_start` found; raises as :func:`read_hook`."""
     cache, activations = _read_with_cache(lm, hook, [ids], [])
     return Start([(layer.keys, layer.values) for layer in cache.layers], activations[0])
@@ -73,6 +73,8 @@ def read_after(lm: LanguageModel, hook: Hook, start: Start, sequences: Sequence[
     """
     import torch
 
+    if not start.keys_values:  # nothing below the hook attends, and some models count positions by the cache
+        return list(read_hook(lm, hook, sequences))
     rests = [sequence[len(start) :] for sequence in sequences]
     rows = len(sequences)
     copies = [(k.expand(rows, -1, -1, -1), v.expand(rows, -1, -1, -1)) for k, v in start.keys_values]

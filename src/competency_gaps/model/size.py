@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from competency_gaps.model.batches import CACHED
+from competency_gaps.model.batches import CACHED, WRITTEN_AT_ONCE
 from competency_gaps.model.load import text_config
 from competency_gaps.model.speed import free_memory
 from competency_gaps.text import size
@@ -36,7 +36,8 @@ def batch_size(model: PreTrainedModel, dtype: str, batch_tokens: int) -> int:
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     kept = _CACHES * CACHED * 2 * int(config.num_hidden_layers) * int(heads) * int(width)
-    return number_size(dtype) * batch_tokens * (12 * int(config.hidden_size) + int(config.vocab_size) + kept)
+    computed = batch_tokens * (12 * int(config.hidden_size) + int(config.vocab_size))
+    return number_size(dtype) * (computed + max(batch_tokens, WRITTEN_AT_ONCE) * kept)
 
 
 def memory_line(model: PreTrainedModel, dtype: str, device: str, device_map: Any = None) -> str:

@@ -75,9 +75,10 @@ class ThresholdSAE(torch.nn.Module):  # type: ignore[misc]
         x = x.to(self.dtype)
         hidden = (x - self.b_dec if self.subtract_bias else x) @ self.W_enc
         hidden += self.b_enc
+        hidden.relu_()
         if hasattr(self, "threshold"):
             hidden *= hidden > self.threshold
-        return hidden.relu_()
+        return hidden
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Activations rebuilt from latents: (tokens, d_sae) -> (tokens, d_in)."""

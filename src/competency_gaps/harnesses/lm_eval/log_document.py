@@ -38,6 +38,8 @@ TEMPLATE = "the task's template, rendered"
 FIELDS = "the document's texts in the prompt"
 REST = "all but the task's description"
 LAST = "all after the last example"
+_DIGITS = 19
+"""Digits from which on a number is none of ours; Python refuses to read some thousands."""
 
 
 class Document(NamedTuple):
@@ -182,7 +184,7 @@ def _arguments(value: Any) -> list[list[Any]]:
 
 def _number(key: str) -> int:
     digits = key.rpartition("_")[2]
-    return int(digits) if digits.isdecimal() else 0
+    return int(digits) if digits.isdecimal() and len(digits) < _DIGITS else 0
 
 
 def _messages(prompt: Any) -> tuple[Message, ...] | None:
@@ -219,7 +221,7 @@ def answer_of(target: Any, options: LoggedOptions | None) -> Any:
     if options is None or options.texts is None:
         return target
     text = str(target).strip()
-    if text.isdecimal() and int(text) < len(options.texts):
+    if text.isdecimal() and len(text) < _DIGITS and int(text) < len(options.texts):
         return int(text)
     return options.texts.index(text) if text in options.texts else target
 

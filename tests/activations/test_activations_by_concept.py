@@ -124,7 +124,7 @@ def test_what_was_read_does_not_stay_in_memory(tmp_path):
     file = tmp_path / "cas.npy"
     values = np.arange(4_000_000, dtype=np.float32)
     np.save(file, values)
-    array = checked_array.CheckedArray(file, checked_array.checks_of(file), np.float32)
+    array = checked_array.CheckedArray(file, checked_array.checks_of(file), [np.float32])
     for first in range(0, len(values), 300_000):
         assert np.array_equal(array[first : first + 300_000], values[first : first + 300_000])
     mapped = Path("/proc/self/smaps").read_text().split(str(file))[1]

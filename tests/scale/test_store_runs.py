@@ -158,7 +158,7 @@ def test_a_shard_for_which_memory_ran_out_is_replaced(config, straight, filled, 
 def test_another_run_is_refused(config, filled, tmp_path, monkeypatch):
     monkeypatch.setattr(ShardReader, "read", never)
     held = contents(filled)
-    with pytest.raises(UserError, match=r"holds a run that differs in generation\.temperature"):
+    with pytest.raises(UserError, match=r"holds a run that differs in generation\.temperature \(0\.9 and 0\.5\)\."):
         cg.run({**config, "generation": {"temperature": 0.5}}, tmp_path / "run", store=filled)
     assert contents(filled) == held
 

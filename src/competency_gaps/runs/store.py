@@ -99,8 +99,8 @@ class RunStore:
             return
         if differing := plan_differences(self.plan() or {}, plan):
             raise UserError(
-                f"the store {self.address} holds a run that differs in {', '.join(differing[:6])}. Choose another "
-                "address, one for each run."
+                f"the store {self.address} holds a run that differs in {differing}. Choose another address, one for each "
+                "run."
             )
 
     def names(self) -> set[str]:

@@ -32,13 +32,13 @@ def folders(place):
     return ShardFolder(place / "activations", ".safetensors"), ShardFolder(place / "responses", ".parquet")
 
 
-def publish(store, place, *, name=NAME, rows=ROWS, replace=False):
+def publish(store, place, *, name=NAME, rows=ROWS, instead_of=()):
     shards = folders(place)
     drafts = [
         folder.draft(name, lambda part, content=content: part.write_bytes(content))
         for folder, content in zip(shards, (rows, ANSWERS), strict=True)
     ]
-    return store.publish(name, "input", shards, drafts, replace=replace)
+    return store.publish(name, "input", shards, drafts, instead_of)
 
 
 def fetch(store, place, made_of="input"):
@@ -68,9 +68,38 @@ def test_the_first_of_two_attempts_counts_and_the_second_leaves_nothing(address,
     held = contents(address)
     assert not publish(second, tmp_path / "b", rows=b"other rows")
     assert contents(address) == held
-    assert publish(second, tmp_path / "b", rows=b"other rows", replace=True)
-    assert fetch(first, tmp_path / "c") == [b"other rows", ANSWERS]
-    assert len(contents(address)) == 3, "the files of a marker that was replaced are removed"
+
+
+def sums(rows):
+    return [hashlib.sha256(content).hexdigest() for content in (rows, ANSWERS)]
+
+
+def test_only_the_shard_that_was_judged_is_replaced(address, tmp_path):
+    """Two machines take a poor shard to read it again: the first that is ready counts, whatever the second has read."""
+    first, second = RunStore(address), RunStore(address)
+    assert publish(first, tmp_path / "a", rows=b"poor")
+    assert publish(first, tmp_path / "a", rows=ROWS, instead_of=sums(b"poor"))
+    held = contents(address)
+    assert len(held) == 3, "the files of a marker that was replaced are removed"
+    assert not publish(second, tmp_path / "b", rows=b"poor as well", instead_of=sums(b"poor"))
+    assert contents(address) == held and fetch(second, tmp_path / "c") == [ROWS, ANSWERS]
+
+
+def test_a_marker_that_was_made_anew_meanwhile_stays(tmp_path, monkeypatch):
+    """It was damaged at the last look, and another machine has put a good shard in its place before it is removed."""
+    address = f"file://{tmp_path}/store"
+    store, other = RunStore(address), RunStore(address)
+    put(address, f"shards/{NAME}.json", b"{")
+    discard = store._discard
+
+    def late(*arguments):
+        put(address, f"shards/{NAME}.json", None)
+        assert publish(other, tmp_path / "a")
+        discard(*arguments)
+
+    monkeypatch.setattr(store, "_discard", late)
+    assert fetch(store, tmp_path / "b") is None
+    assert fetch(other, tmp_path / "c") == [ROWS, ANSWERS]
 
 
 def test_of_many_at_once_one_counts(tmp_path):

@@ -32,7 +32,12 @@ def filled(tmp_path):
     cas = sp.csr_array(np.array([[0, 3, 0.5, 0], [1, 0, 0, 2]], np.float32))
     tokens = np.array([[0, 1], [1, 4], [4, 6], [0, 2], [2, 3]], np.int32)
     block = CasBlock(
-        np.array([7, 2]), cas, np.array([0, 2, 1, 0], np.int32), np.array([0, 3, 5]), np.arange(5, dtype=np.int32), tokens
+        np.array([7, 2]),
+        cas,
+        np.array([0, 2, 1, 0], np.int32),
+        np.array([0, 3, 5]),
+        np.arange(5, dtype=np.int32),
+        tokens,
     )
     files = ShardFiles(tmp_path / "own", 4)
     table = excluded_table({item: Remark("not_finite") for item in SHARD.members})

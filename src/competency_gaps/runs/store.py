@@ -99,8 +99,8 @@ class RunStore:
             return
         if differing := plan_differences(self.plan() or {}, plan):
             raise UserError(
-                f"the store {self.address} holds a run that differs in {differing}. Choose another address, one for each "
-                "run."
+                f"the store {self.address} holds a run that differs in {differing}. Choose another address, one for "
+                "each run."
             )
 
     def names(self) -> set[str]:
@@ -145,7 +145,12 @@ class RunStore:
         return None
 
     def publish(
-        self, name: str, made_of: str, folders: Sequence[ShardFolder], drafts: Sequence[Draft], *, replace: bool = False
+        self,
+        name: str,
+        made_of: str,
+        folders: Sequence[ShardFolder],
+        drafts: Sequence[Draft],
+        instead_of: Sequence[str] = (),
     ) -> bool:
         """Put a shard into the store.
 
@@ -153,8 +158,9 @@ class RunStore:
         ----------
         drafts
             Its file in each folder.
-        replace
-            The marker that is there is removed before.
+        instead_of
+            Checksums of the files of a shard that this one replaces: it is removed if it is still there. Another that
+            took its place meanwhile stays.
 
         Returns
         -------
@@ -169,8 +175,8 @@ class RunStore:
                 f"{name}.{attempt}{folder.suffix}", draft.sha256, path.stat().st_size
             )
             self.remote.upload(path, f"{folder.folder.name}/{held.name}")
-        if replace:
-            self._discard(name, None, folders)
+        if instead_of:
+            self._discard_shard(name, instead_of, folders)
         content = with_checksum({"made_of": made_of, "files": {kind: file._asdict() for kind, file in files.items()}})
         if self.remote.create(_marker(name), json.dumps(content).encode()):
             return True
@@ -185,9 +191,7 @@ class RunStore:
             if raw is None:
                 return b"", None
             try:
-                if len(raw) > limit:
-                    raise ValueError(f"it is longer than {limit:,} bytes")
-                return raw, check_document(parse_document(raw))
+                return raw, _content(raw, limit)
             except ValueError:
                 if look + 1 == _LOOKS:
                     raise
@@ -222,16 +226,42 @@ class RunStore:
         return made
 
     def _discard(self, name: str, seen: bytes | None, folders: Sequence[ShardFolder]) -> None:
-        """Remove a marker, unless it is another by now, and the files of the shard that it names."""
+        """Remove a marker, unless it is another by now, and the files of the shard that it names.
+
+        Parameters
+        ----------
+        seen
+            Its bytes; None: it was no document.
+        """
         raw = self.remote.read(_marker(name), _MARKER_BYTES)
-        if raw is None or (seen and raw != seen):
+        if raw is None or seen not in (None, raw):
             return
-        self.remote.remove(_marker(name))
+        files: list[_File] = []
         # Of a marker that is no document, or names other files than such a shard's, no file is removed.
         with suppress(ValueError):
-            files = _declared(check_document(parse_document(raw)), name, folders)
-            for folder, file in zip(folders, files, strict=True):
-                self.remote.remove(f"{folder.folder.name}/{file.name}")
+            content = _content(raw, _MARKER_BYTES)
+            if seen is None:
+                return
+            files = _declared(content, name, folders)
+        self.remote.remove(_marker(name))
+        for folder, file in zip(folders, files, strict=False):
+            self.remote.remove(f"{folder.folder.name}/{file.name}")
+
+    def _discard_shard(self, name: str, checksums: Sequence[str], folders: Sequence[ShardFolder]) -> None:
+        """Remove a shard if its files have these checksums."""
+        raw = self.remote.read(_marker(name), _MARKER_BYTES)
+        if raw is None:
+            return
+        with suppress(ValueError):
+            if [file.sha256 for file in _declared(_content(raw, _MARKER_BYTES), name, folders)] == list(checksums):
+                self._discard(name, raw, folders)
+
+
+def _content(raw: bytes, limit: int) -> dict[str, Any]:
+    """What a document says; raises ValueError if it is damaged."""
+    if len(raw) > limit:
+        raise ValueError(f"it is longer than {limit:,} bytes")
+    return check_document(parse_document(raw))
 
 
 def _marker(name: str) -> str:

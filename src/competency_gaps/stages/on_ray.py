@@ -264,7 +264,7 @@ class Pool:
         """Give shards to workers that have none."""
         while self.idle and (task := self._next()) is not None:
             worker = self.idle.pop()
-            answer = worker.handle.read.remote(task.shard.name, task.shard.made_of, task.again)
+            answer = worker.handle.read.remote(task.shard.name, task.shard.made_of, task.instead_of)
             self.running[answer] = _Running(worker, task, time.monotonic(), LONG)
 
     def _next(self) -> Task | None:

@@ -43,13 +43,12 @@ class SharedShards:
         drafts = self.store.fetch(shard.name, shard.made_of, self._folders, check)
         return None if drafts is None else ShardDraft(shard.name, shard.made_of, *drafts)
 
-    def publish(self, draft: ShardDraft, *, replace: bool = False) -> bool:
-        """Put a draft into the store; False: another attempt was first, and counts."""
+    def publish(self, draft: ShardDraft, instead_of: Sequence[str] = ()) -> bool:
+        """Put a draft into the store, instead of the shard with these checksums; False: another was first."""
         drafts = (draft.rows, draft.responses)
-        return self.store.publish(draft.name, draft.made_of, self._folders, drafts, replace=replace)
+        return self.store.publish(draft.name, draft.made_of, self._folders, drafts, instead_of)
 
     def publish_finished(self, shard: Shard) -> bool:
         """Put a shard into the store that counts in the run folder already."""
         drafts = [Draft(folder.path(shard.name).name, folder.checksum(shard.name)) for folder in self._folders]
         return self.store.publish(shard.name, shard.made_of, self._folders, drafts)
-

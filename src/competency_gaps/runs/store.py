@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from competency_gaps.checked import check_document, parse_document, with_checksum
 from competency_gaps.errors import UserError
 from competency_gaps.runs.plan import FILE as PLAN
-from competency_gaps.runs.plan import plan_differences
+from competency_gaps.runs.plan import check_plan, plan_differences
 from competency_gaps.runs.remote import OtherSizeError, RemoteFolder
 from competency_gaps.shards import Draft, ShardFolder, is_shard_name
 from competency_gaps.text import shorten
@@ -30,7 +30,8 @@ from competency_gaps.text import shorten
 log = logging.getLogger(__name__)
 
 MARKERS = "shards"
-_PLAN_BYTES = 2**28
+_PLAN_BYTES = 2**25
+"""Longest plan: a stranger's takes at most some twenty times as much memory."""
 _MARKER_BYTES = 2**14
 _FILE_BYTES = 2**34
 """Largest file of a shard: 32,768 tokens, all of 65,536 concepts active on each, take half of it."""
@@ -80,12 +81,15 @@ class RunStore:
             If it is damaged.
         """
         try:
-            return self._document(PLAN, _PLAN_BYTES)[1]
+            plan = self._document(PLAN, _PLAN_BYTES)[1]
+            if plan is not None:
+                check_plan(plan)
         except ValueError as error:
             raise UserError(
                 f"{PLAN} in the store {self.address} is damaged: {error}. Remove it if no other run uses the store, or "
                 "choose another address."
             ) from error
+        return plan
 
     def claim(self, plan: Mapping[str, Any]) -> None:
         """Take the store for a run, or join the same run in it.
@@ -93,9 +97,15 @@ class RunStore:
         Raises
         ------
         UserError
-            If it holds shards of another run; the message names the differences.
+            If it holds shards of another run (the message names the differences), or the plan is too long.
         """
-        if self.remote.create(PLAN, json.dumps(with_checksum(plan)).encode()):
+        content = json.dumps(with_checksum(plan)).encode()
+        if len(content) > _PLAN_BYTES:
+            raise UserError(
+                f"the run's plan takes {len(content):,} bytes, and a store holds at most {_PLAN_BYTES:,}: it holds all "
+                "items that the configuration gives as objects. Write these into files and name the files."
+            )
+        if self.remote.create(PLAN, content):
             return
         if differing := plan_differences(self.plan() or {}, plan):
             raise UserError(

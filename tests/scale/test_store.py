@@ -9,6 +9,7 @@ import os
 import re
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from store_helpers import contents, put
@@ -266,8 +267,54 @@ def test_no_more_is_copied_than_was_declared(address, tmp_path):
     assert (tmp_path / "copy").stat().st_size <= 100
 
 
+def test_a_file_that_is_removed_while_it_is_copied_is_missing(address, tmp_path, monkeypatch, caplog):
+    """As where another machine removes the files of a shard that it replaces."""
+    store = RunStore(address)
+    publish(store, tmp_path / "a")
+    open_ = store.remote._files.open
+
+    def opened(path, mode="rb", **options):
+        file = open_(path, mode, **options)
+        if "/responses/" in path:
+            monkeypatch.setattr(file, "read", gone)
+        return file
+
+    def gone(*arguments):
+        raise FileNotFoundError("NoSuchKey")
+
+    monkeypatch.setattr(store.remote._files, "open", opened)
+    assert fetch(store, tmp_path / "b") is None
+    assert "is missing" in caplog.text
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+def test_a_full_disk_is_not_taken_for_another_writer(tmp_path, monkeypatch):
+    folder = RemoteFolder(f"file://{tmp_path}/store")
+    open_ = folder._files.open
+
+    def full(path, mode="rb", **options):
+        file = open_(path, mode, **options)
+        if mode == "xb":
+            file.f.close()
+            file.f = Path("/dev/full").open("wb")
+        return file
+
+    with monkeypatch.context() as patch:
+        patch.setattr(folder._files, "open", full)
+        with pytest.raises(MachineError, match="No space left on device"):
+            folder.create("a", b"content")
+    assert contents(folder.address) == {}
+    assert folder.create("a", b"content")
+
+
 def test_a_store_belongs_to_one_run(address):
-    plan = {"config": {"span": "question"}, "model": {"content_sha256": "a"}}
+    kinds = {key: {} for key in ("sae", "versions", "benchmarks", "plugins")}
+    plan = {
+        **kinds,
+        "config": {"span": "question", "benchmarks": []},
+        "model": {"content_sha256": "a"},
+        "hook": ["layers.2", "output"],
+    }
     store = RunStore(address)
     assert store.plan() is None
     store.claim(plan)
@@ -275,10 +322,22 @@ def test_a_store_belongs_to_one_run(address):
     assert store.plan() == plan
     differing = re.escape('differs in model.content_sha256 ("a" and "b"), span ("question" and "prompt"). ')
     with pytest.raises(UserError, match=differing):
-        store.claim({"config": {"span": "prompt"}, "model": {"content_sha256": "b"}})
+        store.claim({**plan, "config": {"span": "prompt", "benchmarks": []}, "model": {"content_sha256": "b"}})
     put(address, "plan.json", b"{}")
     with pytest.raises(UserError, match=r"plan\.json in the store .* is damaged: it has no checksum"):
         store.claim(plan)
+    without = {key: value for key, value in plan.items() if key != "versions"}
+    put(address, "plan.json", json.dumps(with_checksum(without)).encode())
+    with pytest.raises(UserError, match=r"plan\.json in the store .* is damaged: no usable entry versions"):
+        store.plan()
+
+
+def test_a_plan_that_no_machine_could_read_is_not_written(address):
+    """It holds the items of benchmarks that are given as objects."""
+    store = RunStore(address)
+    with pytest.raises(UserError, match="Write these into files"):
+        store.claim({"config": {"benchmarks": ["x" * 2**25]}})
+    assert store.plan() is None and contents(address) == {}
 
 
 @pytest.mark.parametrize(

@@ -296,10 +296,10 @@ def test_a_full_disk_is_not_taken_for_another_writer(tmp_path, monkeypatch):
         file = open_(path, mode, **options)
         if mode == "xb":
             file.f.close()
-            file.f = Path("/dev/full").open("wb")
+            file.f = nowhere
         return file
 
-    with monkeypatch.context() as patch:
+    with Path("/dev/full").open("wb") as nowhere, monkeypatch.context() as patch:
         patch.setattr(folder._files, "open", full)
         with pytest.raises(MachineError, match="No space left on device"):
             folder.create("a", b"content")

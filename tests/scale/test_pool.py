@@ -198,6 +198,51 @@ def test_a_second_reader_that_fails_late_is_not_missed():
     assert ray.killed == ["handle"] and not pool.queue and not pool.loading
 
 
+class PlayedStore:
+    """A store that does not give a shard at the first ``failing`` tries, and gives it then."""
+
+    def __init__(self, failing):
+        self.failing, self.store = failing, SimpleNamespace(address="memory://run")
+
+    def fetch(self, shard):
+        self.failing -= 1
+        return None if self.failing >= 0 else read(shard.name).draft
+
+
+@pytest.fixture
+def stored(monkeypatch):
+    monkeypatch.setattr(on_ray, "as_dict", lambda config: {})
+    return Played(["a"])
+
+
+def test_a_copy_that_fails_costs_no_worker(stored):
+    stored.shared, asked = PlayedStore(on_ray.TRIES - 1), []
+    ray = PlayedRay(ready, lambda name: asked.append(name) or Read(None, []))
+    Pool(ray, stored, Fit(1, 1, 0)).read()
+    assert stored.committed == ["a"] and asked == ["a"] * on_ray.TRIES and not ray.killed
+
+
+def test_copies_that_fail_again_and_again_end_the_run(stored):
+    stored.shared = PlayedStore(99)
+    with pytest.raises(
+        MachineError, match=r"3 workers failed on shard a, the last because the shard .* damaged or gone"
+    ):
+        Pool(PlayedRay(ready, lambda name: Read(None, [])), stored, Fit(1, 1, 0)).read()
+
+
+def test_the_last_worker_is_replaced_while_shards_wait():
+    """It fails on a shard that another had finished before, while another shard waits to be read again."""
+    work = Played(["a", "b"])
+    ray = PlayedRay(ready, read)
+    pool = Pool(ray, work, Fit(1, 1, 0))
+    pool.done.add("a")
+    pool.queue.append(work.missing[1])
+    pool.running[7] = on_ray._Running(on_ray._Worker("handle", "here"), work.missing[0], 0.0, 1.0)
+    ray.answers[7] = Fault("it died", by_user=False)
+    pool._take(7)
+    assert ray.killed == ["handle"] and len(pool.loading) == 1
+
+
 @pytest.mark.parametrize(
     ("settings", "machines", "expected"),
     [

@@ -9,6 +9,7 @@ import os
 import re
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from store_helpers import contents, put
@@ -32,13 +33,13 @@ def folders(place):
     return ShardFolder(place / "activations", ".safetensors"), ShardFolder(place / "responses", ".parquet")
 
 
-def publish(store, place, *, name=NAME, rows=ROWS, replace=False):
+def publish(store, place, *, name=NAME, rows=ROWS, instead_of=()):
     shards = folders(place)
     drafts = [
         folder.draft(name, lambda part, content=content: part.write_bytes(content))
         for folder, content in zip(shards, (rows, ANSWERS), strict=True)
     ]
-    return store.publish(name, "input", shards, drafts, replace=replace)
+    return store.publish(name, "input", shards, drafts, instead_of)
 
 
 def fetch(store, place, made_of="input"):
@@ -68,9 +69,38 @@ def test_the_first_of_two_attempts_counts_and_the_second_leaves_nothing(address,
     held = contents(address)
     assert not publish(second, tmp_path / "b", rows=b"other rows")
     assert contents(address) == held
-    assert publish(second, tmp_path / "b", rows=b"other rows", replace=True)
-    assert fetch(first, tmp_path / "c") == [b"other rows", ANSWERS]
-    assert len(contents(address)) == 3, "the files of a marker that was replaced are removed"
+
+
+def sums(rows):
+    return [hashlib.sha256(content).hexdigest() for content in (rows, ANSWERS)]
+
+
+def test_only_the_shard_that_was_judged_is_replaced(address, tmp_path):
+    """Two machines take a poor shard to read it again: the first that is ready counts, whatever the second has read."""
+    first, second = RunStore(address), RunStore(address)
+    assert publish(first, tmp_path / "a", rows=b"poor")
+    assert publish(first, tmp_path / "a", rows=ROWS, instead_of=sums(b"poor"))
+    held = contents(address)
+    assert len(held) == 3, "the files of a marker that was replaced are removed"
+    assert not publish(second, tmp_path / "b", rows=b"poor as well", instead_of=sums(b"poor"))
+    assert contents(address) == held and fetch(second, tmp_path / "c") == [ROWS, ANSWERS]
+
+
+def test_a_marker_that_was_made_anew_meanwhile_stays(tmp_path, monkeypatch):
+    """It was damaged at the last look, and another machine has put a good shard in its place before it is removed."""
+    address = f"file://{tmp_path}/store"
+    store, other = RunStore(address), RunStore(address)
+    put(address, f"shards/{NAME}.json", b"{")
+    discard = store._discard
+
+    def late(*arguments):
+        put(address, f"shards/{NAME}.json", None)
+        assert publish(other, tmp_path / "a")
+        discard(*arguments)
+
+    monkeypatch.setattr(store, "_discard", late)
+    assert fetch(store, tmp_path / "b") is None
+    assert fetch(other, tmp_path / "c") == [ROWS, ANSWERS]
 
 
 def test_of_many_at_once_one_counts(tmp_path):
@@ -237,18 +267,77 @@ def test_no_more_is_copied_than_was_declared(address, tmp_path):
     assert (tmp_path / "copy").stat().st_size <= 100
 
 
+def test_a_file_that_is_removed_while_it_is_copied_is_missing(address, tmp_path, monkeypatch, caplog):
+    """As where another machine removes the files of a shard that it replaces."""
+    store = RunStore(address)
+    publish(store, tmp_path / "a")
+    open_ = store.remote._files.open
+
+    def opened(path, mode="rb", **options):
+        file = open_(path, mode, **options)
+        if "/responses/" in path:
+            monkeypatch.setattr(file, "read", gone)
+        return file
+
+    def gone(*arguments):
+        raise FileNotFoundError("NoSuchKey")
+
+    monkeypatch.setattr(store.remote._files, "open", opened)
+    assert fetch(store, tmp_path / "b") is None
+    assert "is missing" in caplog.text
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+def test_a_full_disk_is_not_taken_for_another_writer(tmp_path, monkeypatch):
+    folder = RemoteFolder(f"file://{tmp_path}/store")
+    open_ = folder._files.open
+
+    def full(path, mode="rb", **options):
+        file = open_(path, mode, **options)
+        if mode == "xb":
+            file.f.close()
+            file.f = nowhere
+        return file
+
+    with Path("/dev/full").open("wb") as nowhere, monkeypatch.context() as patch:
+        patch.setattr(folder._files, "open", full)
+        with pytest.raises(MachineError, match="No space left on device"):
+            folder.create("a", b"content")
+    assert contents(folder.address) == {}
+    assert folder.create("a", b"content")
+
+
 def test_a_store_belongs_to_one_run(address):
-    plan = {"config": {"span": "question"}, "model": {"content_sha256": "a"}}
+    kinds = {key: {} for key in ("sae", "versions", "benchmarks", "plugins")}
+    plan = {
+        **kinds,
+        "config": {"span": "question", "benchmarks": []},
+        "model": {"content_sha256": "a"},
+        "hook": ["layers.2", "output"],
+    }
     store = RunStore(address)
     assert store.plan() is None
     store.claim(plan)
     RunStore(address).claim(plan)
     assert store.plan() == plan
-    with pytest.raises(UserError, match=r"differs in model\.content_sha256, span"):
-        store.claim({"config": {"span": "prompt"}, "model": {"content_sha256": "b"}})
+    differing = re.escape('differs in model.content_sha256 ("a" and "b"), span ("question" and "prompt"). ')
+    with pytest.raises(UserError, match=differing):
+        store.claim({**plan, "config": {"span": "prompt", "benchmarks": []}, "model": {"content_sha256": "b"}})
     put(address, "plan.json", b"{}")
     with pytest.raises(UserError, match=r"plan\.json in the store .* is damaged: it has no checksum"):
         store.claim(plan)
+    without = {key: value for key, value in plan.items() if key != "versions"}
+    put(address, "plan.json", json.dumps(with_checksum(without)).encode())
+    with pytest.raises(UserError, match=r"plan\.json in the store .* is damaged: no usable entry versions"):
+        store.plan()
+
+
+def test_a_plan_that_no_machine_could_read_is_not_written(address):
+    """It holds the items of benchmarks that are given as objects."""
+    store = RunStore(address)
+    with pytest.raises(UserError, match="Write these into files"):
+        store.claim({"config": {"benchmarks": ["x" * 2**25]}})
+    assert store.plan() is None and contents(address) == {}
 
 
 @pytest.mark.parametrize(

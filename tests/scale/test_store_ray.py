@@ -60,5 +60,5 @@ def test_workers_put_shards_into_the_store_and_the_driver_takes_them(ray, config
 
 
 def test_a_store_that_workers_do_not_share_is_refused(ray, config, tmp_path):
-    with pytest.raises(UserError, match="sees no run in memory://run"):
+    with pytest.raises(UserError, match="there is no run in memory://run"):
         cg.run(config, tmp_path / "run", workers=cg.RayWorkers(workers=1, threads=1), store="memory://run")

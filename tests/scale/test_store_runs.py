@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import polars as pl
 import pytest
 from store_helpers import contents, put
 
@@ -155,24 +156,54 @@ def test_a_shard_for_which_memory_ran_out_is_replaced(config, straight, filled, 
     assert_same_run(made, straight)
 
 
+def test_of_two_machines_that_replace_a_poor_shard_the_first_counts(config, filled, tmp_path, monkeypatch):
+    """When the second has read it too, the first has put its own there, which is as good and of other bytes."""
+    asked, held, real, whole = [], {}, reading.unreadable, RunStore.publish
+
+    def short(table):
+        asked.append(1)
+        return [OUT_OF_MEMORY] if len(asked) == 1 else real(table)
+
+    def late(store, name, made_of, folders, drafts, instead_of=()):
+        monkeypatch.setattr(RunStore, "publish", whole)
+        rows, answers = (folder.folder / draft.file for folder, draft in zip(folders, drafts, strict=True))
+        first = [
+            folders[0].draft(name, lambda part: part.write_bytes(rows.read_bytes())),
+            folders[1].draft(name, lambda part: pl.read_parquet(answers).write_parquet(part, compression="gzip")),
+        ]
+        assert whole(store, name, made_of, folders, first, instead_of)
+        held.update(contents(filled))
+        return whole(store, name, made_of, folders, drafts, instead_of)
+
+    monkeypatch.setattr(reading, "unreadable", short)
+    monkeypatch.setattr(RunStore, "publish", late)
+    before = contents(filled)
+    made = cg.run(config, tmp_path / "second", store=filled)
+    assert held and contents(filled) == held and len(held) == len(before)
+    (name,) = {name for name in held if name.startswith("responses/")} - set(before)
+    kind, file = name.split("/")
+    assert (made.path / kind / f"{file.split('.')[0]}.parquet").read_bytes() == held[name]
+
+
 def test_another_run_is_refused(config, filled, tmp_path, monkeypatch):
     monkeypatch.setattr(ShardReader, "read", never)
     held = contents(filled)
-    with pytest.raises(UserError, match=r"holds a run that differs in generation\.temperature"):
+    with pytest.raises(UserError, match=r"holds a run that differs in generation\.temperature \(0\.9 and 0\.5\)\."):
         cg.run({**config, "generation": {"temperature": 0.5}}, tmp_path / "run", store=filled)
     assert contents(filled) == held
 
 
-def test_responses_of_other_items_are_refused(config, straight, filled, tmp_path, caplog):
+@pytest.mark.parametrize(("kind", "words"), [("responses", "responses"), ("activations", "rows")])
+def test_a_shard_of_other_items_is_refused(kind, words, config, straight, filled, tmp_path, caplog):
     """Whoever writes to a store can make a marker that fits its files."""
     held = contents(filled)
     first, other = (json.loads(held[f"shards/b000-000{number}.json"]) for number in (0, 1))
-    name, others = first["files"]["responses"]["name"], other["files"]["responses"]
-    swapped = {**first, "files": {**first["files"], "responses": {**others, "name": name}}}
-    put(filled, f"responses/{name}", held[f"responses/{others['name']}"])
+    name, others = first["files"][kind]["name"], other["files"][kind]
+    swapped = {**first, "files": {**first["files"], kind: {**others, "name": name}}}
+    put(filled, f"{kind}/{name}", held[f"{kind}/{others['name']}"])
     put(filled, "shards/b000-0000.json", json.dumps(with_checksum(swapped)).encode())
     made = cg.run(config, tmp_path / "second", store=filled)
-    assert "its responses are not those of the shard's items" in caplog.text
+    assert f"its {words} are not those of the shard's items" in caplog.text
     assert_same_run(made, straight)
 
 

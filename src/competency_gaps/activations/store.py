@@ -115,7 +115,21 @@ def token_tensors(rows: Sequence[TokenRow], places: Sequence[np.ndarray]) -> dic
     }
 
 
-_ROWS = ("items", "indptr", "concepts", "cas", "scale", "peaks", "token_ptr", "token_ids", "token_offsets")
+_INTEGERS = ("U16", "U32")
+_ROWS = {
+    "items": ("I64",),
+    "indptr": ("I64",),
+    "concepts": _INTEGERS,
+    "cas": ("F16",),
+    "scale": ("F32",),
+    "peaks": _INTEGERS,
+    "token_ptr": ("I64",),
+    "token_ids": _INTEGERS,
+    "token_offsets": _INTEGERS,
+}
+"""Tensors of a shard's rows, with the types in which each may be stored."""
+_TOKEN_IDS = 2**24
+"""More than any vocabulary has: arrays are as long as the largest id."""
 
 
 class CasStore:
@@ -159,21 +173,45 @@ class CasStore:
         UserError
             If it is missing or damaged.
         """
-        from safetensors import SafetensorError
-
         path = self.shards.check(name)
         try:
-            with open_shard(path) as file:
-                t = {key: file.get_tensor(key) for key in _ROWS}
-            wide = {name: t[name].astype(np.int32) for name in ("concepts", "peaks", "token_ids", "token_offsets")}
-            shares = t["cas"].astype(np.float32)
-            cas = sp.csr_array((shares, wide.pop("concepts"), t["indptr"]), shape=(len(t["items"]), self.width))
-            # A run may come from somebody else, and SciPy reads memory by its indices.
-            cas.check_format(full_check=True)
-            cas.data = unpack_scores(cas.data, np.repeat(t["scale"], np.diff(cas.indptr)))
-        except (SafetensorError, ValueError) as error:
+            return self.read_rows(path)
+        except ValueError as error:
             raise UserError(f"{path} is damaged: {error}. Run 'cgaps run' on the folder again.") from error
-        return CasBlock(t["items"], cas, token_ptr=t["token_ptr"], **wide)
+
+    def read_rows(self, file: Path) -> CasBlock:
+        """Read the rows of a file that may come from somebody else.
+
+        Raises
+        ------
+        UserError
+            If it is missing or no safetensors file.
+        ValueError
+            If it does not hold rows as they are written here.
+        """
+        from safetensors import SafetensorError
+
+        try:
+            held = open_shard(file)
+            for key, types in _ROWS.items():
+                part = held.get_slice(key)
+                if part.get_dtype() not in types or len(part.get_shape()) != (2 if key == "token_offsets" else 1):
+                    raise ValueError(f"{key} is of another type or form than rows have")
+            t = {key: held.get_tensor(key) for key in _ROWS}
+        except SafetensorError as error:
+            raise ValueError(str(error)) from error
+        wide = {name: t[name].astype(np.int32) for name in ("concepts", "peaks", "token_ids", "token_offsets")}
+        shares = t["cas"].astype(np.float32)
+        cas = sp.csr_array((shares, wide.pop("concepts"), t["indptr"]), shape=(len(t["items"]), self.width))
+        # SciPy reads memory by its indices.
+        cas.check_format(full_check=True)
+        if t["scale"].shape != t["items"].shape or not (shares >= 0).all() or not (t["scale"] >= 0).all():
+            raise ValueError("scores are missing, negative or no numbers")
+        with np.errstate(over="ignore", invalid="ignore"):
+            cas.data = unpack_scores(cas.data, np.repeat(t["scale"], np.diff(cas.indptr)))
+        block = CasBlock(t["items"], cas, token_ptr=t["token_ptr"], **wide)
+        _check_block(block)
+        return block
 
     def blocks(self, names: Iterable[str]) -> Iterator[CasBlock]:
         """Read shards one at a time."""
@@ -195,6 +233,24 @@ def open_shard(file: Path) -> Any:
         return safe_open(file, framework="numpy")
     except (OSError, SafetensorError) as error:
         raise UserError(f"{file} is missing or damaged: {error}. Run 'cgaps run' on the folder again.") from error
+
+
+def _check_block(block: CasBlock) -> None:
+    """Raise ValueError if positions, tokens or scores of a block cannot be; its matrix is sound."""
+    rows, tokens = len(block.items), len(block.token_ids)
+    if (block.items < 0).any() or len(np.unique(block.items)) != rows:
+        raise ValueError("an item is negative or there twice")
+    if not np.isfinite(block.cas.data).all():
+        raise ValueError("a score is not finite")
+    lengths = np.diff(block.token_ptr)
+    ends = len(block.token_ptr) == rows + 1 and block.token_ptr[0] == 0 and block.token_ptr[-1] == tokens
+    if not ends or (lengths < 0).any() or block.token_offsets.shape != (tokens, 2):
+        raise ValueError("the rows' tokens do not fit together")
+    if ((block.token_ids < 0) | (block.token_ids >= _TOKEN_IDS)).any() or (block.token_offsets < 0).any():
+        raise ValueError("a token's id or place cannot be")
+    longest = np.repeat(lengths, np.diff(block.cas.indptr))
+    if block.peaks.shape != longest.shape or ((block.peaks < 0) | (block.peaks >= longest)).any():
+        raise ValueError("a concept peaks on a token that its row does not have")
 
 
 def _join(parts: list[np.ndarray], dtype: type) -> np.ndarray:

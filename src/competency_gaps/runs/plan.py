@@ -155,11 +155,19 @@ def read_plan(folder: Path) -> dict[str, Any]:
     if not plan:
         kind = "holds no run" if folder.exists() else "does not exist"
         raise UserError(f"{str(folder)!r} {kind}: expected a folder made by 'cgaps run'.")
+    try:
+        check_plan(plan)
+    except ValueError as error:
+        again = "Restore it from a copy, or make the run again in another folder."
+        raise damaged(folder / FILE, error, again) from error
+    return plan
+
+
+def check_plan(plan: Mapping[str, Any]) -> None:
+    """Raise ValueError if a document is no plan."""
     wrong = [key for key, kind in _KINDS.items() if not isinstance(plan.get(key), kind)]
     if wrong or not isinstance(plan["config"].get("benchmarks"), list):
-        error = ValueError(f"no usable entry {wrong[0] if wrong else 'config.benchmarks'}")
-        raise damaged(folder / FILE, error, "Restore it from a copy, or make the run again in another folder.")
-    return plan
+        raise ValueError(f"no usable entry {wrong[0] if wrong else 'config.benchmarks'}")
 
 
 def plan_differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:

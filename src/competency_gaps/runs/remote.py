@@ -87,11 +87,16 @@ class RemoteFolder:
             If the store does not answer, or refuses.
         """
         for attempt in range(_TRIES):
+            opened = False
             try:
                 with self._files.open(self._path(name), "xb") as file:
+                    opened = True
                     file.write(content)
                 return True
             except Exception as error:
+                if opened and self.scheme in _LOCAL:  # the file is this writer's own, and half of it: the disk is full
+                    self.remove(name)
+                    raise self._failed(error) from error
                 # Whatever the error says, the file decides: a request whose answer was lost is sent again, and then
                 # refused because of itself.
                 there = self.read(name, len(content))
@@ -129,7 +134,7 @@ class RemoteFolder:
         left = size
         with file.open("wb") as target, self._reading(name) as source:
             while True:
-                with self._errors():
+                with self._errors(absent=True):  # a store may look for the file only now
                     chunk = source.read(min(_CHUNK, left + 1))
                 left -= len(chunk)
                 if left < 0:

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from competency_gaps.checked import check_document, parse_document, with_checksum
 from competency_gaps.errors import UserError
 from competency_gaps.runs.plan import FILE as PLAN
-from competency_gaps.runs.plan import plan_differences
+from competency_gaps.runs.plan import check_plan, plan_differences
 from competency_gaps.runs.remote import OtherSizeError, RemoteFolder
 from competency_gaps.shards import Draft, ShardFolder, is_shard_name
 from competency_gaps.text import shorten
@@ -30,7 +30,8 @@ from competency_gaps.text import shorten
 log = logging.getLogger(__name__)
 
 MARKERS = "shards"
-_PLAN_BYTES = 2**28
+_PLAN_BYTES = 2**25
+"""Longest plan: a stranger's takes at most some twenty times as much memory."""
 _MARKER_BYTES = 2**14
 _FILE_BYTES = 2**34
 """Largest file of a shard: 32,768 tokens, all of 65,536 concepts active on each, take half of it."""
@@ -80,12 +81,15 @@ class RunStore:
             If it is damaged.
         """
         try:
-            return self._document(PLAN, _PLAN_BYTES)[1]
+            plan = self._document(PLAN, _PLAN_BYTES)[1]
+            if plan is not None:
+                check_plan(plan)
         except ValueError as error:
             raise UserError(
                 f"{PLAN} in the store {self.address} is damaged: {error}. Remove it if no other run uses the store, or "
                 "choose another address."
             ) from error
+        return plan
 
     def claim(self, plan: Mapping[str, Any]) -> None:
         """Take the store for a run, or join the same run in it.
@@ -93,14 +97,20 @@ class RunStore:
         Raises
         ------
         UserError
-            If it holds shards of another run; the message names the differences.
+            If it holds shards of another run (the message names the differences), or the plan is too long.
         """
-        if self.remote.create(PLAN, json.dumps(with_checksum(plan)).encode()):
+        content = json.dumps(with_checksum(plan)).encode()
+        if len(content) > _PLAN_BYTES:
+            raise UserError(
+                f"the run's plan takes {len(content):,} bytes, and a store holds at most {_PLAN_BYTES:,}: it holds all "
+                "items that the configuration gives as objects. Write these into files and name the files."
+            )
+        if self.remote.create(PLAN, content):
             return
         if differing := plan_differences(self.plan() or {}, plan):
             raise UserError(
-                f"the store {self.address} holds a run that differs in {', '.join(differing[:6])}. Choose another "
-                "address, one for each run."
+                f"the store {self.address} holds a run that differs in {differing}. Choose another address, one for "
+                "each run."
             )
 
     def names(self) -> set[str]:
@@ -145,7 +155,12 @@ class RunStore:
         return None
 
     def publish(
-        self, name: str, made_of: str, folders: Sequence[ShardFolder], drafts: Sequence[Draft], *, replace: bool = False
+        self,
+        name: str,
+        made_of: str,
+        folders: Sequence[ShardFolder],
+        drafts: Sequence[Draft],
+        instead_of: Sequence[str] = (),
     ) -> bool:
         """Put a shard into the store.
 
@@ -153,8 +168,9 @@ class RunStore:
         ----------
         drafts
             Its file in each folder.
-        replace
-            The marker that is there is removed before.
+        instead_of
+            Checksums of the files of a shard that this one replaces: it is removed if it is still there. Another that
+            took its place meanwhile stays.
 
         Returns
         -------
@@ -169,8 +185,8 @@ class RunStore:
                 f"{name}.{attempt}{folder.suffix}", draft.sha256, path.stat().st_size
             )
             self.remote.upload(path, f"{folder.folder.name}/{held.name}")
-        if replace:
-            self._discard(name, None, folders)
+        if instead_of:
+            self._discard_shard(name, instead_of, folders)
         content = with_checksum({"made_of": made_of, "files": {kind: file._asdict() for kind, file in files.items()}})
         if self.remote.create(_marker(name), json.dumps(content).encode()):
             return True
@@ -185,9 +201,7 @@ class RunStore:
             if raw is None:
                 return b"", None
             try:
-                if len(raw) > limit:
-                    raise ValueError(f"it is longer than {limit:,} bytes")
-                return raw, check_document(parse_document(raw))
+                return raw, _content(raw, limit)
             except ValueError:
                 if look + 1 == _LOOKS:
                     raise
@@ -222,16 +236,42 @@ class RunStore:
         return made
 
     def _discard(self, name: str, seen: bytes | None, folders: Sequence[ShardFolder]) -> None:
-        """Remove a marker, unless it is another by now, and the files of the shard that it names."""
+        """Remove a marker, unless it is another by now, and the files of the shard that it names.
+
+        Parameters
+        ----------
+        seen
+            Its bytes; None: it was no document.
+        """
         raw = self.remote.read(_marker(name), _MARKER_BYTES)
-        if raw is None or (seen and raw != seen):
+        if raw is None or seen not in (None, raw):
             return
-        self.remote.remove(_marker(name))
+        files: list[_File] = []
         # Of a marker that is no document, or names other files than such a shard's, no file is removed.
         with suppress(ValueError):
-            files = _declared(check_document(parse_document(raw)), name, folders)
-            for folder, file in zip(folders, files, strict=True):
-                self.remote.remove(f"{folder.folder.name}/{file.name}")
+            content = _content(raw, _MARKER_BYTES)
+            if seen is None:
+                return
+            files = _declared(content, name, folders)
+        self.remote.remove(_marker(name))
+        for folder, file in zip(folders, files, strict=False):
+            self.remote.remove(f"{folder.folder.name}/{file.name}")
+
+    def _discard_shard(self, name: str, checksums: Sequence[str], folders: Sequence[ShardFolder]) -> None:
+        """Remove a shard if its files have these checksums."""
+        raw = self.remote.read(_marker(name), _MARKER_BYTES)
+        if raw is None:
+            return
+        with suppress(ValueError):
+            if [file.sha256 for file in _declared(_content(raw, _MARKER_BYTES), name, folders)] == list(checksums):
+                self._discard(name, raw, folders)
+
+
+def _content(raw: bytes, limit: int) -> dict[str, Any]:
+    """What a document says; raises ValueError if it is damaged."""
+    if len(raw) > limit:
+        raise ValueError(f"it is longer than {limit:,} bytes")
+    return check_document(parse_document(raw))
 
 
 def _marker(name: str) -> str:

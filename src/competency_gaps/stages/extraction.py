@@ -105,6 +105,10 @@ class ShardFiles:
             log.warning("%s does not hold the responses of its items: it counts as missing.", self.responses.path(name))
         return table
 
+    def checksums(self, name: str) -> tuple[str, str]:
+        """SHA-256 of a finished shard's rows and of its responses."""
+        return self.store.shards.checksum(name), self.responses.checksum(name)
+
     def commit(self, draft: ShardDraft) -> None:
         """Let a shard count."""
         self.store.shards.commit(draft.name, draft.rows, draft.made_of)

@@ -181,24 +181,22 @@ class Pool:
                 self._load_again(worker, result)
             return
         known = self.running.pop(answer)
-        name = known.task.shard.name
-        draft = None
-        if isinstance(result, Read) and name not in self.done:
-            draft = result.draft if self.work.shared is None else self.work.shared.fetch(known.task.shard)
-            if draft is None:
-                result = Fault("the shard that it put into the store is damaged or gone", by_user=False)
         if isinstance(result, Fault):
             self._read_again(known, result)
         if not isinstance(result, Read):
             return
         self.idle.append(known.worker)
-        if draft is None:  # the other reader was faster
+        if known.task.shard.name in self.done:  # the other reader was faster
             if result.draft is not None:
                 self.work.reader.files.forget(result.draft)
             return
+        draft = result.draft if self.work.shared is None else self.work.shared.fetch(known.task.shard)
+        if draft is None:
+            self._queue_again(known, "the shard that was put into the store is damaged or gone")
+            return
         self.work.check(known.task, result.unreadable)
         self.work.reader.files.commit(draft)
-        self.done.add(name)
+        self.done.add(known.task.shard.name)
         self.seconds.append(time.monotonic() - known.since)
         self.work.bar.advance(len(known.task.shard.members))
 
@@ -229,20 +227,25 @@ class Pool:
 
     def _read_again(self, known: _Running, fault: Fault) -> None:
         """End a worker that failed on a shard, start another, and give the shard to a third."""
-        name = known.task.shard.name
         self.ray.kill(known.worker.handle)
-        if name in self.done:  # the other reader was faster, and this one is not missed
-            return
-        if fault.by_user:
-            raise UserError(fault.text)
+        if known.task.shard.name not in self.done:
+            if fault.by_user:
+                raise UserError(fault.text)
+            self._queue_again(known, fault.text)
+            self._start()
+        elif self.queue and not (self.loading or self.running or self.idle):
+            self._start()  # the other reader was faster, but no worker is left for the rest
+
+    def _queue_again(self, known: _Running, why: str) -> None:
+        """Let another worker read a shard, unless that has failed several times."""
+        name = known.task.shard.name
         self.failures[name] += 1
         if self.failures[name] >= TRIES:
             raise MachineError(
-                f"{plural(self.failures[name], 'worker')} failed on shard {name}, the last because {fault.text}. What "
-                "is finished is kept: run the same command again when the cause is removed."
+                f"{plural(self.failures[name], 'worker')} failed on shard {name}, the last because {why}. What is "
+                "finished is kept: run the same command again when the cause is removed."
             )
-        self.work.progress.say(f"a worker failed on shard {name}, another one is started: {fault.text}")
-        self._start()
+        self.work.progress.say(f"a worker failed on shard {name}, and it is read again: {why}")
         if not any(other.task.shard.name == name for other in self.running.values()):
             self.queue.appendleft(known.task)
 
@@ -264,7 +267,7 @@ class Pool:
         """Give shards to workers that have none."""
         while self.idle and (task := self._next()) is not None:
             worker = self.idle.pop()
-            answer = worker.handle.read.remote(task.shard.name, task.shard.made_of, task.again)
+            answer = worker.handle.read.remote(task.shard.name, task.shard.made_of, task.instead_of)
             self.running[answer] = _Running(worker, task, time.monotonic(), LONG)
 
     def _next(self) -> Task | None:

@@ -79,13 +79,13 @@ class ShardWorker:
         except CompetencyGapsError as error:
             return _fault(error)
 
-    def read(self, name: str, made_of: str, again: bool) -> Read | Fault:
+    def read(self, name: str, made_of: str, instead_of: tuple[str, ...]) -> Read | Fault:
         """Read a shard and write a draft of it, which the driver lets count, or put it into the store.
 
         Parameters
         ----------
-        again
-            A shard of this name in the store is replaced.
+        instead_of
+            Checksums of a shard in the store that is replaced.
         """
         try:
             task = self.tasks.get(name)
@@ -97,11 +97,13 @@ class ShardWorker:
                 check_share(why, task.plan, self.setting)
                 reasons.extend(why)
 
-            return Read(self._write(task, check, again=again), reasons)
+            return Read(self._write(task, check, instead_of), reasons)
         except CompetencyGapsError as error:
             return _fault(error)
 
-    def _write(self, task: Task, check: Callable[[list[Remark]], None], *, again: bool) -> ShardDraft | None:
+    def _write(
+        self, task: Task, check: Callable[[list[Remark]], None], instead_of: tuple[str, ...]
+    ) -> ShardDraft | None:
         setting = self.setting
         config = setting.config
         with self._place() as place:
@@ -109,7 +111,7 @@ class ShardWorker:
             draft = reader.read(task.plan, task.shard, _uncounted, check)
             if self.store is None:
                 return draft
-            SharedShards(self.store, reader.files).publish(draft, replace=again)
+            SharedShards(self.store, reader.files).publish(draft, instead_of)
         return None
 
     @contextmanager

@@ -46,8 +46,9 @@ class Task(NamedTuple):
 
     plan: BenchmarkPlan
     shard: Shard
-    again: bool = False
-    """It is finished, but memory ran out on some of its items: what was short then may be there now."""
+    instead_of: tuple[str, ...] = ()
+    """Checksums of its files where it is finished, but memory ran out on some of its items: what was short then may be
+    there now."""
 
 
 @dataclass
@@ -88,7 +89,7 @@ class Work:
         """Count a shard if it is finished, else add it to those that are missing."""
         table = self.reader.files.finished(shard)
         if table is None or OUT_OF_MEMORY in unreadable(table):
-            self.missing.append(Task(plan, shard, again=table is not None))
+            self.missing.append(Task(plan, shard, () if table is None else self.reader.files.checksums(shard.name)))
             return False
         self.bar.skip(len(shard.members))
         self.tried[plan.name] += len(shard.members)
@@ -97,7 +98,7 @@ class Work:
 
     def commit(self, task: Task, draft: ShardDraft) -> None:
         """Let a shard count: in the store first, if there is one; where another machine was first, its shard counts."""
-        while self.shared is not None and not self.shared.publish(draft, replace=task.again):
+        while self.shared is not None and not self.shared.publish(draft, task.instead_of):
             others = self.shared.fetch(task.shard)
             if others is not None:
                 self.reader.files.forget(draft)
@@ -265,7 +266,7 @@ def read_nothing(work: Work, places: Mapping[str, str]) -> None:
     UserError
         If a shard is missing.
     """
-    if missing := [task.shard.name for task in work.missing if not task.again]:
+    if missing := [task.shard.name for task in work.missing if not task.instead_of]:
         raise UserError(missing_line([places[name] for name in missing]))
     for task in work.missing:
         work.bar.skip(len(task.shard.members))

@@ -19,7 +19,9 @@ from competency_gaps.explorer.parts.redacted import RedactedRun
 from competency_gaps.items.remark import Remark
 from core_helpers import seal, seal_dictionary
 
-MARK = re.compile(r"zq[a-p]+zq")
+LETTERS = 9
+"""Of a marker: in megabytes of base64, fewer occur by chance."""
+MARK = re.compile(rf"zq[a-p]{{{LETTERS}}}zq")
 STAYS = frozenset(
     {
         *("concepts.label", "concepts.explainer", "concepts.reference_token", "findings.label", "theme_names.name"),
@@ -61,11 +63,9 @@ class Markers:
 
     def new(self, what: str) -> str:
         number, letters = next(self._numbers), ""
-        while True:
+        while len(letters) < LETTERS:
             number, letter = divmod(number, 16)
             letters += "abcdefghijklmnop"[letter]
-            if not number:
-                break
         marker = f"zq{letters}zq"
         self.of[marker] = what
         return marker

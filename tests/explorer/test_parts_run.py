@@ -203,6 +203,7 @@ def test_the_card_holds_the_reports(hostile, found):
 
 def test_what_there_is_to_show(hostile, bare, found):
     assert found["has"] == {
+        "rows": True,
         "themes": True,
         "map": True,
         "tokens": True,

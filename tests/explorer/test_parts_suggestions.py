@@ -164,9 +164,17 @@ def test_what_others_cover_is_redundant(hostile):
     assert 3 not in [one["benchmark"] for one in found], "what covers nothing is not called redundant"
 
 
+def leader_of(made) -> int:
+    """The only leader of weak concepts: three are alike, and rounding decides."""
+    concepts = open_folder(made.run).concepts
+    (leader,) = concepts.filter(pl.col("performance_status") == "weak")["leader"].unique()
+    assert leader in (2, 3)
+    return leader
+
+
 def test_weak_leaders_without_a_good_name(hostile, changed):
     (one,) = suggested(hostile.run, dictionary=dictionary_of(open_folder(hostile.run), hostile.dictionary))["label"]
-    assert one["concepts"] == [2], "the weak leader has an automatic label"
+    assert one["concepts"] == [leader_of(hostile)], "the label of the weak leader is automatic, or there is none"
     assert parsed(one["command"])[1]["out"] == hostile.dictionary
     (one,) = suggested(changed("concepts", label=pl.lit(None, pl.String)))["label"]
     assert "1 with no label" in one["reason"] and parsed(one["command"])[1]["out"].name == "a run-dictionary"
@@ -180,7 +188,7 @@ def test_a_dictionary_with_exemplars_can_have_them_explained(hostile, tmp_path):
     (folder / "exemplars.parquet").touch()
     (one,) = suggested(hostile.run, dictionary=open_dictionary(folder))["label"]
     name, options = parsed(one["command"])
-    assert name == "label" and options["dictionary"] == folder and options["concepts"] == "2"
+    assert name == "label" and options["dictionary"] == folder and options["concepts"] == str(leader_of(hostile))
     assert options["step"] == "explain" and options["export"] is not None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from fuzz_samples import autodetect, garak_rows, lines
 from garak_log_helpers import attempt
+from inspect_log_helpers import sample, write_log
 from log_reading import sample as sample_of_lm_eval
 
 from competency_gaps.config import BenchmarkConfig
@@ -13,7 +14,7 @@ from competency_gaps.errors import MESSAGE_LIMIT, UserError
 from competency_gaps.harnesses.lm_eval.log_document import _arguments
 from competency_gaps.harnesses.lm_eval.policy import scalar
 from competency_gaps.harnesses.logs import find_parts
-from competency_gaps.harnesses.scores import read_score_table
+from competency_gaps.harnesses.scores import read_score_log, read_score_table
 from competency_gaps.matching import read_taxonomy
 from competency_gaps.stages.load import load_benchmark
 
@@ -65,3 +66,11 @@ def test_a_key_of_thousands_of_digits_is_no_number():
     """Python refuses to read such a number."""
     read = _arguments({"gen_args_" + "9" * 5000: {"arg_" + "8" * 5000: "late", "arg_0": "early"}})
     assert sorted(read[0]) == ["early", "late"]
+
+
+def test_a_models_name_that_is_no_text_is_none(tmp_path):
+    log = write_log(tmp_path / "log.json", [sample(1)], eval={"model": ["a", "b"], "created": 3})
+    (part,) = find_parts(log)
+    assert (part.model, part.stamp) == (None, None)
+    with pytest.raises(UserError, match="model"):
+        list(read_score_log(log))

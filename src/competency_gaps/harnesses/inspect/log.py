@@ -18,7 +18,7 @@ from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError
 from competency_gaps.harnesses.inspect.log_files import UnreadableLogError, read_head, samples
 from competency_gaps.harnesses.inspect.log_sample import Exchange, SampleScores, Scores, read_exchange, unreadable
-from competency_gaps.harnesses.shared.files import files_under, mapping, mean_score, sequence
+from competency_gaps.harnesses.shared.files import files_under, mapping, mean_score, sequence, text_or_none
 from competency_gaps.harnesses.shared.log import LogEntry, LogPart, Reader, Tally, free_name, mapped
 from competency_gaps.items.item import Item, LeftOut
 from competency_gaps.items.remark import Remark
@@ -61,8 +61,8 @@ def _part(logs: list[tuple[Path, dict[str, Any]]], faults: Sequence[str]) -> Log
         format="inspect",
         benchmark=str(spec["task"]).rsplit("/", 1)[-1],
         files=(path,),
-        model=spec.get("model"),
-        stamp=spec.get("created"),
+        model=text_or_none(spec.get("model")),
+        stamp=text_or_none(spec.get("created")),
         notes=tuple(notes),
     )
 

@@ -1,6 +1,6 @@
 """Compare the speed of extraction with a lower bound on its time and with other ways, in one run.
 
-    python perf/extraction.py [CONFIG.yaml] [--items 200] [--rounds 3] [--set a.b=value ...]
+    python perf/extraction.py [CONFIG.yaml] [--items 200] [--rounds 3] [--beside hooked] [--set ...]
 
 * floor: the model up to the hook on packed rows (no padding), in batches of the size that is fastest here, plus the
   encoder's matrix product on the span's tokens. With these libraries, no token can be read faster.
@@ -44,6 +44,7 @@ from competency_gaps.stages.shard_plan import SHARD_ITEMS, cut_shards
 PACKED_LENGTH = 256
 BUDGETS = (256, 512, 1024, 4096)
 """Tokens of a batch that the floor tries; the fastest counts."""
+OTHERS = ("hooked", "usual")
 
 
 def main() -> None:
@@ -52,6 +53,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--beside", nargs="*", choices=OTHERS, default=OTHERS, help="the other ways that are measured")
     parser.add_argument("--as-they-are", action="store_true", help="the prompts' own lengths")
     args = parser.parse_args()
     config = parse_config(RunConfig, read_yaml(args.config, args.set), str(args.config))
@@ -71,8 +73,7 @@ def main() -> None:
         "floor": partial(floor, budget=budget),
         "ours": unshared,
         "shared": ours,
-        "hooked": hooked,
-        "usual": usual,
+        **{name: {"hooked": hooked, "usual": usual}[name] for name in args.beside},
     }
     times: dict[str, list[float]] = {name: [] for name in routes}
     for route in routes.values():  # warm-up
@@ -85,7 +86,7 @@ def main() -> None:
         spread = f"{min(times[name]):.2f}-{max(times[name]):.2f}"
         print(f"{name:<6} {took:8.2f} s ({spread})  {tokens / took:10,.0f} tokens/s")
     print(f"ours: {median['floor'] / median['ours']:.2f} of the floor's speed (batches of {budget:,} tokens)")
-    for name in ("hooked", "usual"):
+    for name in args.beside:
         print(
             f"ours: {median[name] / median['ours']:.2f} times as fast as {name}, "
             f"{median[name] / median['shared']:.2f} times with the shared start read once"

@@ -116,7 +116,7 @@ JOBS: dict[str, Callable[[Path], Job]] = {
     "run": _job("run", "run", "WORK/config.yaml", "--out", "WORK/run", folders=["run"]),
     "score": _job("score", "score", "WORK/run", "--scores", "WORK/scores.csv", folders=["run"], needs=["run"]),
     "exemplars": _job(
-        *("exemplars", "exemplars", "--run", "WORK/run", "--model", "WORK/model", "--sae", "WORK/sae"),
+        *("exemplars", "exemplars", "--run", "WORK/run"),
         *("--out", "WORK/dictionary", "--top", "4", "--spread", "3", "--negatives", "3"),
         folders=["dictionary"],
         needs=["run"],

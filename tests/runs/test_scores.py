@@ -104,8 +104,11 @@ def test_a_model_has_one_score_on_an_item_which_may_be_replaced(run):
     scores = table(run, models=("a",))
     half = scores.head(20)
     run.add_scores(half)
-    with pytest.raises(UserError, match="has a score of 'a' on the item"):
-        run.add_scores(scores)
+    run.add_scores(half)  # a command that was stopped is typed again
+    assert read_scores(run.path).height == 20
+    with pytest.raises(UserError, match="has another score of 'a' on the item"):
+        run.add_scores(scores.with_columns(a=1 - pl.col("a")))
+    assert read_scores(run.path)["score"].to_list() == half["a"].to_list()
     with pytest.raises(UserError, match="is the run's own model"):
         run.add_scores(table(run, models=(run.scored_model,)))
     run.add_scores(scores.tail(-20))

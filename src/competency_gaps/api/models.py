@@ -63,7 +63,7 @@ class Models(RunFolder):
         Raises
         ------
         UserError
-            If a model is the run's own, an item has a score of it already, a score is no number from 0 to 1, an item
+            If a model is the run's own, an item has another score of it, a score is no number from 0 to 1, an item
             has two rows of one model, or no row of a model belongs to an item. Nothing is added then.
         """
         from competency_gaps.harnesses.scores import frame_scores, read_score_table

@@ -6,9 +6,10 @@ column of scores. Rows are matched to the run's items by benchmark and id, else 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -193,7 +194,8 @@ def add_scores(run: RunFolder, rows: Iterable[Scored], *, replace: bool = False)
     Parameters
     ----------
     replace
-        Whether a score that an item has of a model already is replaced; else it is an error.
+        Whether a score that an item has of a model already is replaced; else another one is an error. The same score
+        with the same response is none: a command that was stopped may be typed again.
 
     Raises
     ------
@@ -202,9 +204,12 @@ def add_scores(run: RunFolder, rows: Iterable[Scored], *, replace: bool = False)
     """
     rows = list(rows)
     with hold(run.path):
-        taken = set() if replace else set(read_scores(run.path).select("model", "item").iter_rows())
+        present: dict[tuple[str, int], Sequence[float | str | None]] = {}
+        if not replace:
+            held = read_scores(run.path).select("model", "item", "score", "response").iter_rows()
+            present = {(model, item): result for model, item, *result in held}
         items = run.items.select("benchmark", "item_id", "prompt").iter_rows()
-        matched = match_scores(items, rows, run.own_model, taken)
+        matched = match_scores(items, rows, run.own_model, present)
         write_scores(run.path, matched.table)
     return matched.added
 
@@ -219,7 +224,7 @@ def match_scores(
     items: Iterable[tuple[str, str, str]],
     rows: Iterable[Scored],
     own_model: str | None = None,
-    taken: Collection[tuple[str, int]] = (),
+    present: Mapping[tuple[str, int], Sequence[float | str | None]] = MappingProxyType({}),
 ) -> MatchedScores:
     """Find the items that scores belong to.
 
@@ -231,8 +236,8 @@ def match_scores(
         The scores.
     own_model
         The model whose scores the items have already; None: they have none.
-    taken
-        Models and items of which the run has a score that must not be replaced.
+    present
+        Score and response of models and items of which the run has a score that must not be replaced by another.
 
     Raises
     ------
@@ -259,10 +264,10 @@ def match_scores(
             lost.setdefault(row.model, []).append(match)
             continue
         item = match.item
-        if (row.model, item) in taken:
+        if list(present.get((row.model, item), (row.score, row.response))) != [row.score, row.response]:
             raise UserError(
-                f"the run has a score of {row.model!r} on the item {row.id!r} already: give the model another name, or "
-                f"{argument('replace')}."
+                f"the run has another score of {row.model!r} on the item {row.id!r} already: give the model another "
+                f"name, or {argument('replace')}."
             )
         if item in own:
             raise UserError(

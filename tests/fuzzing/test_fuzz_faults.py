@@ -10,6 +10,7 @@ from log_reading import sample as sample_of_lm_eval
 
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.config.load import read_yaml
+from competency_gaps.dictionary.imports.reading import Reading, json_lines
 from competency_gaps.errors import MESSAGE_LIMIT, UserError
 from competency_gaps.harnesses.lm_eval.log_document import _arguments
 from competency_gaps.harnesses.lm_eval.policy import scalar
@@ -74,3 +75,21 @@ def test_a_models_name_that_is_no_text_is_none(tmp_path):
     assert (part.model, part.stamp) == (None, None)
     with pytest.raises(UserError, match="model"):
         list(read_score_log(log))
+
+
+def test_a_folder_in_the_place_of_a_file_is_said(tmp_path):
+    autodetect(tmp_path / "points")
+    (log,) = (tmp_path / "points").rglob("log.json")
+    log.unlink()
+    log.mkdir()
+    with pytest.raises(UserError, match=r"log\.json"):
+        read_taxonomy(tmp_path / "points")
+    (tmp_path / "batch-0.jsonl.gz").mkdir()
+    reading = Reading("x")
+    assert not list(json_lines(tmp_path / "batch-0.jsonl.gz", reading)) and reading.left_out
+
+
+def test_a_lone_surrogate_can_be_asked_for(tmp_path):
+    path = tmp_path / "list.yaml"
+    path.write_text('- {id: a, description: "x", "k\\ud800": "\\ud800"}\n- {id: b, description: y}\n')
+    assert [entry.id for entry in read_taxonomy(path, where="id = 'a'").entries] == ["a"]

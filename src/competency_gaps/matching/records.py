@@ -48,11 +48,14 @@ def load(path: Path) -> Any:
 
 def load_jsonl(path: Path) -> list[Raw]:
     """Read a JSON Lines file; a line that is no object has a ``reason``."""
-    with path.open("rb") as file:
-        return [
-            Raw(f"{path}, line {line.number}", line.value, line.message if line.fault else None)
-            for line in json_lines(file)
-        ]
+    try:
+        with path.open("rb") as file:
+            return [
+                Raw(f"{path}, line {line.number}", line.value, line.message if line.fault else None)
+                for line in json_lines(file)
+            ]
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}. Expected a file.") from error
 
 
 def _text(path: Path) -> str:
@@ -60,6 +63,8 @@ def _text(path: Path) -> str:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 ({error}). Convert the file.") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}. Expected a file.") from error
 
 
 def _csv(path: Path) -> list[dict[str, Any]]:

@@ -133,7 +133,7 @@ def read_taxonomy(path: Path | str, where: str | None = None) -> Taxonomy:
 def _select(entries: Sequence[TaxonomyEntry], where: str) -> list[TaxonomyEntry]:
     """Entries that satisfy an SQL condition."""
     fields = pl.DataFrame(
-        [{name: _sql_value(value) for name, value in entry.fields.items()} for entry in entries],
+        [{_encodable(name): _sql_value(value) for name, value in entry.fields.items()} for entry in entries],
         strict=False,
         infer_schema_length=None,
     )
@@ -147,7 +147,12 @@ def _select(entries: Sequence[TaxonomyEntry], where: str) -> list[TaxonomyEntry]
 
 
 def _sql_value(value: Any) -> str | float | bool | None:
-    return value if value is None or isinstance(value, (str, int, float)) else str(value)
+    return value if value is None or isinstance(value, (int, float)) else _encodable(str(value))
+
+
+def _encodable(text: str) -> str:
+    """A text without lone surrogates, which no table holds."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _read(path: Path) -> tuple[list[Raw], list[str]]:

@@ -147,8 +147,8 @@ def json_lines(path: Path, reading: Reading) -> Iterator[tuple[str, dict[str, An
     Damaged lines, and the rest of a damaged gzip file, are left out and counted.
     """
     place = "line 0"
-    with cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb") as file:
-        try:
+    try:
+        with cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb") as file:
             for line in jsonl.json_lines(file):
                 place = f"line {line.number:,}"
                 if line.fault is None:
@@ -157,9 +157,9 @@ def json_lines(path: Path, reading: Reading) -> Iterator[tuple[str, dict[str, An
                     reading.leave_out(path.name, "line is no JSON object", f"{place}: {shown(line.value)}")
                 else:
                     reading.leave_out(path.name, "line is not JSON", place)
-        except (EOFError, zlib.error, OSError) as error:
-            first = f"after {place}: {shorten(visible(str(error)), 100)}"
-            reading.leave_out(path.name, "file is damaged; what comes after is lost", first)
+    except (EOFError, zlib.error, OSError) as error:
+        first = f"after {place}: {shorten(visible(str(error)), 100)}"
+        reading.leave_out(path.name, "file is damaged; what comes after is lost", first)
 
 
 def parse_json(content: str | bytes) -> Any:

@@ -132,7 +132,7 @@ JOBS: dict[str, Callable[[Path], Job]] = {
         needs=["run", "exemplars"],
     ),
     "name": _job(
-        *("name", "name", "WORK/run", "--dictionary", "WORK/dictionary"),
+        *("name", "name", "WORK/run", "WORK/dictionary"),
         folders=["run"],
         needs=["run", "exemplars", "label"],
     ),

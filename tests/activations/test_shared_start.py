@@ -39,7 +39,7 @@ def test_after_a_start_activations_are_those_of_the_whole(kind, name, model_fold
         return
     assert shared_start(lm, SEQUENCES) == len(START)
     hook = resolve_hook(lm.model, f"blocks.{name}")
-    start = forward.read_begun(lm, hook, START)
+    start = forward.cache_start(lm, hook, START)
     for _ in range(2):  # the start stays as it was
         after = forward.read_after(lm, hook, start, SEQUENCES)
         for ids, row in zip(SEQUENCES, after, strict=True):

@@ -14,7 +14,7 @@ from competency_gaps.config import Pooling
 from competency_gaps.items.remark import Remark
 from competency_gaps.model.attempts import Attempts
 from competency_gaps.model.batches import token_budget_on
-from competency_gaps.model.forward import Start, read_after, read_begun, read_hook
+from competency_gaps.model.forward import Start, cache_start, read_after, read_hook
 from competency_gaps.model.hooks import Hook
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prefixes import shared_start
@@ -83,7 +83,7 @@ class Extractor:
             own, ids = [sequences[i] for i in chosen], [prompts[i] for i in chosen]
             if not shared:
                 return self.pooled(own, list(read_hook(self.lm, self.hook, ids)))
-            starts[:] = starts or [read_begun(self.lm, self.hook, ids[0][:shared])]
+            starts[:] = starts or [cache_start(self.lm, self.hook, ids[0][:shared])]
             return self.pooled(own, read_after(self.lm, self.hook, starts[0], ids))
 
         rows: dict[int, SparseRow | Remark] = {}

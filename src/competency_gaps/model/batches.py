@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     import torch
 
 CACHED = 4
-"""Tokens whose keys and values may be kept per token that a pass may compute, and may compute where nobody chose."""
+"""Tokens whose keys and values may be kept for each token of the budget, which counts as at least
+``WRITTEN_AT_ONCE`` here."""
 _LOGITS = 4
 """Tokens of the budget per position whose logits are kept: with a large vocabulary, logits are the largest tensor."""
 

@@ -57,7 +57,7 @@ class Start:
         return len(self.activations)
 
 
-def read_begun(lm: LanguageModel, hook: Hook, ids: np.ndarray) -> Start:
+def cache_start(lm: LanguageModel, hook: Hook, ids: np.ndarray) -> Start:
     """Read a start that :func:`~competency_gaps.model.prefixes.shared_start` found; raises as :func:`read_hook`."""
     cache, activations = _read_with_cache(lm, hook, [ids], [])
     return Start([(layer.keys, layer.values) for layer in cache.layers], activations[0])

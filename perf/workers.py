@@ -1,9 +1,10 @@
 """Compare one worker of Ray with two, each of one thread, in one run: the ratio of their reading times.
 
-    OMP_NUM_THREADS=1 python perf/workers.py [CONFIG.yaml] [--rounds 3] [--set a.b=value ...]
+    OMP_NUM_THREADS=1 python perf/workers.py [CONFIG.yaml] [--rounds 3] [--limit 40] [--set a.b=value ...]
 
 The cluster is started once, and workers are timed from the first that is ready, so that loading does not count. Rounds
-alternate between one and two workers; medians are printed. Needs two free cores; the default is the demo.
+alternate between one and two workers; medians are printed. Needs two free cores; the default is the demo,
+of which ``--limit`` items of each benchmark are read.
 """
 
 from __future__ import annotations
@@ -41,9 +42,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path, nargs="?", default=DEMO_CONFIG)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--limit", type=int, default=40, help="items per benchmark")
     parser.add_argument("--set", action="append", default=[])
     args = parser.parse_args()
     config = parse_config(RunConfig, read_yaml(args.config, args.set), str(args.config))
+    some = [benchmark.model_copy(update={"limit": args.limit}) for benchmark in config.benchmarks]
+    config = config.model_copy(update={"benchmarks": some})
     seconds: dict[int, list[float]] = {1: [], 2: []}
     with cluster(RayWorkers(workers=2, threads=1)) as ray:
         for _ in range(args.rounds):

@@ -11,13 +11,13 @@ import scipy.sparse as sp
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import (
     Covariate,
+    block_sums,
     evidence_by_benchmark,
     permutation_tails,
     sample_of,
     suite_evidence,
     units_of,
 )
-from competency_gaps.evidence.measure import _sums
 
 FIELDS = ("n_eff", "low", "high", "gap", "gap_low", "gap_high", "plain_gap", "p_value", "q_value", "detectable")
 
@@ -93,7 +93,7 @@ def test_strata_and_clusters_against_every_permutation():
     kind = Covariate("kind", long.astype(float), ("short", "long"))
     sample = sample_of(sp.csr_array(cas), scores, benchmark, cluster=cluster, covariates=[kind])
     units = units_of(sample)
-    sums = _sums(units, sample.rows(np.arange(4)))
+    sums = block_sums(units.rows(sample.rows(np.arange(4))), units.outcomes)
     blocks = [[0, 1, 2], [3, 4], [5, 6, 7]]
     outcome = np.array([scores[cluster == k].mean() for k in range(8)])
     weight = np.stack([cas[cluster == k].sum(axis=0) for k in range(8)])

@@ -12,7 +12,14 @@ from competency_gaps.evidence.monte_carlo import drawn_tails
 from competency_gaps.evidence.permutation import permutation_cumulants, permutation_tails
 from competency_gaps.evidence.plain import chi_model_interval
 from competency_gaps.evidence.strata import Covariate
-from competency_gaps.evidence.suite import Evidence, evidence, evidence_by_benchmark, suite_evidence, untested
+from competency_gaps.evidence.suite import (
+    Evidence,
+    evidence,
+    evidence_by_benchmark,
+    evidence_of_each,
+    suite_evidence,
+    untested,
+)
 from competency_gaps.evidence.sums import BlockSums, Outcomes, block_sums, effective_sample
 from competency_gaps.evidence.units import ItemSample, Units, sample_of, shares, units_of
 
@@ -31,6 +38,7 @@ __all__ = [
     "effective_sample",
     "evidence",
     "evidence_by_benchmark",
+    "evidence_of_each",
     "flip_p_values",
     "gap_interval",
     "mean_interval",

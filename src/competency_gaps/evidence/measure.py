@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 
 import numpy as np
+import scipy.sparse as sp
 from scipy.special import ndtr
 
 from competency_gaps.evidence.gap import adjusted_gap, gap_interval
@@ -23,8 +24,8 @@ from competency_gaps.evidence.plain import (
     plain_statistic,
     suite_interval,
 )
-from competency_gaps.evidence.sums import BlockSums, block_sums, effective_sample
-from competency_gaps.evidence.units import ItemSample, Units
+from competency_gaps.evidence.sums import BlockSums, PairWeights, effective_sample
+from competency_gaps.evidence.units import ItemSample, Units, units_of
 
 CELLS = 400_000
 """Most concepts x blocks in a chunk, so that its sums fit the processor's cache."""
@@ -79,27 +80,58 @@ class Layout:
     """int64 of shape (B,): numbers of the benchmarks with a scored item, ascending."""
     scored: ScoredItems
 
+    def with_scores(self, sample: ItemSample) -> Layout:
+        """Give the layout of a sample of the same items, of which the same are scored."""
+        within = self.within.with_scores(sample)
+        suite = within if self.suite is self.within else self.suite.with_scores(sample)
+        return Layout(suite, within, self.numbers, ScoredItems.of(sample, within, self.numbers))
+
+
+def layout_of(sample: ItemSample) -> Layout:
+    """Form the units of a suite and, where clusters reach across benchmarks, those of each benchmark."""
+    within = units_of(sample, across=False)
+    crosses = sample.cluster is not None and len(units_of_clusters(sample)) != len(within.outcome)
+    known = ~np.isnan(sample.scores)
+    numbers = np.unique(sample.benchmark[known])
+    return Layout(units_of(sample) if crosses else within, within, numbers, ScoredItems.of(sample, within, numbers))
+
+
+def units_of_clusters(sample: ItemSample) -> np.ndarray:
+    """Give the clusters that hold a scored item."""
+    assert sample.cluster is not None
+    return np.unique(sample.cluster[~np.isnan(sample.scores)])
+
 
 def measure(
-    sample: ItemSample, layout: Layout, level: float, *, pooled: bool, single: bool
-) -> tuple[Measures, dict[int, Measures]]:
-    """Measure every concept in the suite and, if asked for, in each benchmark by itself.
+    sample: ItemSample, alike: Sequence[Sequence[Layout]], level: float, *, pooled: bool, single: bool
+) -> list[tuple[Measures, dict[int, Measures]]]:
+    """Measure every concept in the suite and, if asked for, in each benchmark by itself, for each of several outcomes.
 
     Memory is bounded by a chunk of concepts for each of up to ``WORKERS`` threads; rows are read once.
-    """
-    blocks = max(1, len(layout.suite.block_benchmark), len(layout.within.block_benchmark))
-    chunks = _chunks(sample.support, max(1, CELLS // blocks))
 
-    def of_chunk(concepts: np.ndarray) -> list[Measures]:
-        return _chunk(sample, layout, concepts, level, pooled=pooled, single=single)
+    Parameters
+    ----------
+    alike
+        Layouts of the outcomes; those of the same scored items, which are alike but for the outcomes, together.
+    """
+    every = [layout for layouts in alike for layout in layouts]
+    blocks = max(max(len(own.suite.block_benchmark), len(own.within.block_benchmark)) for own in every)
+    chunks = _chunks(sample.support, max(1, CELLS // max(1, blocks)))
+
+    def of_chunk(concepts: np.ndarray) -> list[list[Measures]]:
+        cas = sample.rows(concepts)
+        return [own for layouts in alike for own in _chunk(layouts, cas, level, pooled=pooled, single=single)]
 
     if len(chunks) < WORKERS:
         measured = [of_chunk(concepts) for concepts in chunks]
     else:
         with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:
             measured = list(pool.map(of_chunk, chunks))
-    suite, *alone = (Measures.join(parts) for parts in zip(*measured, strict=True))
-    return suite, dict(zip(layout.numbers.tolist(), alone, strict=True)) if single else {}
+    joined = []
+    for layout, of_chunks in zip(every, zip(*measured, strict=True), strict=True):
+        suite, *alone = (Measures.join(parts) for parts in zip(*of_chunks, strict=True))
+        joined.append((suite, dict(zip(layout.numbers.tolist(), alone, strict=True)) if single else {}))
+    return joined
 
 
 def _chunks(support: np.ndarray, most: int) -> list[np.ndarray]:
@@ -114,31 +146,36 @@ def _chunks(support: np.ndarray, most: int) -> list[np.ndarray]:
 
 
 def _chunk(
-    sample: ItemSample, layout: Layout, concepts: np.ndarray, level: float, *, pooled: bool, single: bool
-) -> list[Measures]:
-    """Measure some concepts in the suite, then in each benchmark."""
-    cas = sample.rows(concepts)
-    within = _sums(layout.within, cas)
-    own = np.searchsorted(layout.numbers, layout.within.block_benchmark)
-    merged = within.merged(own, len(layout.numbers))
-    items = item_sums(layout.scored, cas, merged)
-    whole, joined = within, merged
-    if layout.suite is not layout.within:
-        whole = _sums(layout.suite, cas)
-        joined = whole.merged(np.searchsorted(layout.numbers, layout.suite.block_benchmark), len(layout.numbers))
-    measured = [_measures(whole, joined, items, level, pooled=pooled)]
-    for place in range(len(layout.numbers) if single else 0):
-        parts = (
-            within.of_pairs(own[within.block] == place),
-            merged.of_pairs(merged.block == place),
-            items.of_benchmarks(np.array([place])),
-        )
-        measured.append(_measures(*parts, level, pooled=True))
-    return measured
+    layouts: Sequence[Layout], cas: sp.csr_array, level: float, *, pooled: bool, single: bool
+) -> Iterator[list[Measures]]:
+    """Measure some concepts for outcomes of the same scored items: in the suite, then in each benchmark."""
+    first = layouts[0]
+    across = first.suite is not first.within
+    of_within, joint = _weights(first.within, cas), first.within.joint(cas)
+    of_suite = _weights(first.suite, cas) if across else of_within
+    own = np.searchsorted(first.numbers, first.within.block_benchmark)
+    home = np.searchsorted(first.numbers, first.suite.block_benchmark)
+    count = len(first.numbers)
+    of_units = of_within.sums([layout.within.outcomes for layout in layouts])
+    of_all = of_suite.sums([layout.suite.outcomes for layout in layouts]) if across else itertools.repeat(None)
+    for layout, within, suite in zip(layouts, of_units, of_all, strict=False):
+        merged = within.merged(own, count)
+        items = item_sums(layout.scored, cas, merged, joint)
+        whole = within if suite is None else suite
+        joined = whole.merged(home, count) if across else merged
+        measured = [_measures(whole, joined, items, level, pooled=pooled)]
+        for place in range(count if single else 0):
+            parts = (
+                within.of_pairs(own[within.block] == place),
+                merged.of_pairs(merged.block == place),
+                items.of_benchmarks(np.array([place])),
+            )
+            measured.append(_measures(*parts, level, pooled=True))
+        yield measured
 
 
-def _sums(units: Units, cas: object) -> BlockSums:
-    return block_sums(units.rows(cas), units.outcomes)  # type: ignore[arg-type]
+def _weights(units: Units, cas: sp.csr_array) -> PairWeights:
+    return PairWeights.of(units.rows(cas), units.block, len(units.block_benchmark))
 
 
 def _measures(net: BlockSums, merged: BlockSums, items: ItemSums, level: float, *, pooled: bool) -> Measures:

@@ -7,7 +7,9 @@ sparse-times-dense product.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -44,27 +46,74 @@ def drawn_tails(
     draws : int
         Permutations drawn.
     """
+    return shared_tails([weights], [outcome], block, seed)[0]
+
+
+def shared_tails(
+    weights: Sequence[sp.csr_array], outcomes: Sequence[np.ndarray], block: np.ndarray, seed: int
+) -> list[tuple[np.ndarray, np.ndarray, int]]:
+    """Tails of T for several outcomes of the same units, which share their permutations.
+
+    Parameters
+    ----------
+    weights, outcomes
+        For each outcome: the weights of its concepts in the units, and its values. At least one.
+    block, seed
+        As of :func:`drawn_tails`.
+
+    Returns
+    -------
+    list of tuple
+        For each outcome, as :func:`drawn_tails` gives it.
+    """
     order = np.argsort(block, kind="stable")
     places = [p for p in np.split(order, np.flatnonzero(np.diff(block[order])) + 1) if len(p) > 1]
+    units = sum(len(place) for place in places)
+    numbers = np.split(np.arange(units), np.cumsum([len(place) for place in places])[:-1]) if places else []
+    tested = [_tested(own, outcome, places) for own, outcome in zip(weights, outcomes, strict=True)]
+    draws = int(np.clip(WORK // max(1, units), FEWEST, DRAWS))
+    size = max(1, BATCH // max(1, units, *(len(own.observed) for own in tested)))
+
+    def batch(start: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        count = min(size, draws - start)
+        rng = np.random.Generator(np.random.SFC64((seed, start)))  # a quarter faster than the default
+        moved = [rng.permuted(np.broadcast_to(own, (count, len(own))), axis=1).T for own in numbers]
+        place = np.concatenate(moved) if moved else np.zeros((0, count), np.int64)
+        return [own.extreme(place) for own in tested]
+
+    with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:
+        counts = list(pool.map(batch, range(0, draws, size)))
+    tails = []
+    for of_outcome in zip(*counts, strict=True):
+        lower, higher = (np.sum(side, axis=0) for side in zip(*of_outcome, strict=True))
+        tails.append(((1 + lower) / (1 + draws), (1 + higher) / (1 + draws), draws))
+    return tails
+
+
+class _Tested(NamedTuple):
+    """Concepts whose T is compared with that of permuted outcomes. Units of blocks of at least two, block by block."""
+
+    weights: sp.csr_array
+    """Shape (asked, units)."""
+    values: np.ndarray
+    """float64 of shape (units,): outcomes about their block's mean."""
+    observed: np.ndarray
+    """float64 of shape (asked,): T."""
+    slack: np.ndarray
+    """float64 of shape (asked,): sums in another order differ by rounding; equal values of T must count as equal."""
+
+    def extreme(self, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Count the draws that are as low, and as high; ``place``: int of shape (units, draws)."""
+        t = self.weights @ self.values.take(place)
+        low, high = (self.observed + self.slack)[:, None], (self.observed - self.slack)[:, None]
+        return (t <= low).sum(axis=1), (t >= high).sum(axis=1)
+
+
+def _tested(weights: sp.csr_array, outcome: np.ndarray, places: list[np.ndarray]) -> _Tested:
     parts = [sp.csr_array(weights[:, place], dtype=np.float64) for place in places]
     values = [outcome[place] - outcome[place].mean() for place in places]
     asked = weights.shape[0]
     observed = sum((part @ o for part, o in zip(parts, values, strict=True)), np.zeros(asked))
-    # Sums in another order differ by rounding; equal values of T must still count as equal.
     slack = 1e-9 * sum((np.asarray(abs(part).sum(axis=1)).ravel() for part in parts), np.zeros(asked))
-    units = sum(len(place) for place in places)
-    draws = int(np.clip(WORK // max(1, units), FEWEST, DRAWS))
-    size = max(1, BATCH // max(1, units, asked))
     joined = sp.csr_array(sp.hstack(parts, format="csr")) if parts else sp.csr_array((asked, 0))
-
-    def batch(start: int) -> tuple[np.ndarray, np.ndarray]:
-        count = min(size, draws - start)
-        rng = np.random.Generator(np.random.SFC64((seed, start)))  # a quarter faster than the default
-        permuted = [rng.permuted(np.broadcast_to(o, (count, len(o))), axis=1).T for o in values]
-        t = joined @ np.concatenate(permuted) if parts else np.zeros((asked, count))
-        return (t <= (observed + slack)[:, None]).sum(axis=1), (t >= (observed - slack)[:, None]).sum(axis=1)
-
-    with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:
-        counts = list(pool.map(batch, range(0, draws, size)))
-    lower, higher = (np.sum(side, axis=0) for side in zip(*counts, strict=True))
-    return (1 + lower) / (1 + draws), (1 + higher) / (1 + draws), draws
+    return _Tested(joined, np.concatenate(values) if values else np.zeros(0), observed, slack)

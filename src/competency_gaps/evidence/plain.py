@@ -75,7 +75,9 @@ class ScoredItems:
         return ScoredItems(units, place, sample.scores, np.bincount(of_item, minlength=count) * 1.0, score)
 
 
-def item_sums(scored: ScoredItems, cas: sp.csr_array, merged: BlockSums) -> ItemSums:
+def item_sums(
+    scored: ScoredItems, cas: sp.csr_array, merged: BlockSums, joint: tuple[np.ndarray, np.ndarray]
+) -> ItemSums:
     """Sum over the items of each benchmark.
 
     Parameters
@@ -84,13 +86,15 @@ def item_sums(scored: ScoredItems, cas: sp.csr_array, merged: BlockSums) -> Item
         Some concepts' rows.
     merged
         Their sums over units, by benchmark.
+    joint
+        As :meth:`Units.joint` gives it for ``cas``.
     """
     sums = [_dense(merged, name) for name in _OF_PAIRS]
     units, shape = scored.units, (cas.shape[0], len(scored.items))
     if units.alone:
         return ItemSums(scored.items, scored.score, *sums)
     # Sums over units of one item are sums over items already. Units of several items shared a weight and an outcome.
-    place, first = units.joint(cas)
+    place, first = joint
     item, w = cas.indices[place], cas.data[place].astype(np.float64)
     cell = (np.searchsorted(cas.indptr, place, side="right") - 1) * shape[1] + scored.place[item]
 

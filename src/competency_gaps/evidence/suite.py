@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 from scipy.stats import false_discovery_control
 
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence.groups import lead
 from competency_gaps.evidence.interval import quantile
-from competency_gaps.evidence.measure import Layout, Measures, measure
-from competency_gaps.evidence.monte_carlo import drawn_tails
-from competency_gaps.evidence.plain import ScoredItems
+from competency_gaps.evidence.measure import Measures, layout_of, measure
+from competency_gaps.evidence.refine import Refined, closed_forms, refined, testable
 from competency_gaps.evidence.strata import Covariate
 from competency_gaps.evidence.units import ItemSample, Units, sample_of, units_of
 from competency_gaps.metrics.sums import check_rows
 
-SKEWED = 0.25
-"""Skewness of T above which the closed form is poor in the shorter tail."""
-REACHED = 10
-"""Fewest draws as extreme as T for their share to be used as the tail."""
-CANDIDATE = 0.2
-"""p-values above this are not refined by sampling."""
+AT_ONCE = 16
+"""Most outcomes whose measures are in memory at once."""
 POWER = 0.8
 """Power at which a gap counts as detectable."""
 STATUSES = ("weak", "strong", "negligible", "typical", "insufficient")
@@ -106,9 +102,47 @@ def evidence(
     groups
         Whether to sample p-values whose closed form is poor, and to find leaders; False is faster, for resamples.
     """
-    layout = layout_of(sample)
-    measures, _ = measure(sample, layout, config.level, pooled=pooled, single=False)
-    return _judge(measures, sample, layout.suite, config, eligible, groups=groups)
+    return next(evidence_of_each([sample], config, eligible=eligible, pooled=pooled, groups=groups))
+
+
+def evidence_of_each(
+    samples: Iterable[ItemSample],
+    config: EvidenceConfig,
+    *,
+    eligible: np.ndarray | None = None,
+    pooled: bool = False,
+    groups: bool = True,
+) -> Iterator[Evidence]:
+    """Gather the evidence of several outcomes of the same items, as :func:`evidence` does for each.
+
+    Rows are read once for every ``AT_ONCE`` outcomes. Those with the same scored items share their units, the sums of
+    the concepts' weights and the drawn permutations.
+
+    Parameters
+    ----------
+    samples
+        Alike but for their ``scores`` and ``limits``.
+    eligible, pooled, groups
+        As of :func:`evidence`.
+    """
+    left = iter(samples)
+    while some := list(itertools.islice(left, AT_ONCE)):
+        alike: dict[bytes, list[int]] = {}
+        for number, sample in enumerate(some):
+            alike.setdefault(np.isnan(sample.scores).tobytes(), []).append(number)
+        layouts = []
+        for first, *others in alike.values():
+            layout = layout_of(some[first])
+            layouts.append([layout, *(layout.with_scores(some[other]) for other in others)])
+        measured = iter(measure(some[0], layouts, config.level, pooled=pooled, single=False))
+        judged = {}
+        for numbers, own in zip(alike.values(), layouts, strict=True):
+            units = [layout.suite for layout in own]
+            suite = [next(measured)[0] for _ in own]
+            tails = refined(some[0], units, suite, config, eligible) if groups else closed_forms(suite)
+            for number, unit, tail in zip(numbers, units, tails, strict=True):
+                judged[number] = _judge(tail, some[number], unit, config, eligible, groups=groups)
+        yield from (judged[number] for number in range(len(some)))
 
 
 def evidence_by_benchmark(
@@ -124,13 +158,18 @@ def evidence_by_benchmark(
         By number of the benchmark, those without a scored item included.
     """
     layout = layout_of(sample)
-    suite_measures, single = measure(sample, layout, config.level, pooled=pooled, single=True)
-    suite = _judge(suite_measures, sample, layout.suite, config, eligible, groups=True)
+    ((suite_measures, single),) = measure(sample, [[layout]], config.level, pooled=pooled, single=True)
+
+    def judged(measures: Measures, units: Units, chosen: np.ndarray | None = None) -> Evidence:
+        (tails,) = refined(sample, [units], [measures], config, eligible, chosen)
+        return _judge(tails, sample, units, config, eligible, groups=True, chosen=chosen)
+
+    suite = judged(suite_measures, layout.suite)
     own = {}
     for number in np.unique(sample.benchmark).tolist():
         of_it = layout.within.benchmark == number
         measures = single[number] if number in single else _nothing(sample.concepts)
-        own[number] = _judge(measures, sample, layout.within, config, eligible, groups=True, chosen=of_it)
+        own[number] = judged(measures, layout.within, of_it)
     return suite, own
 
 
@@ -138,22 +177,8 @@ def untested(concepts: int) -> Evidence:
     """Give the evidence of a benchmark without items."""
     nothing, silent = np.zeros(0), np.zeros(concepts, np.int64)
     sample = ItemSample(nothing, nothing.astype(np.int64), lambda asked: sp.csr_array((len(asked), 0)), silent)
-    return _judge(_nothing(concepts), sample, units_of(sample), EvidenceConfig(), None, groups=False)
-
-
-def layout_of(sample: ItemSample) -> Layout:
-    """Form the units of a suite and, where clusters reach across benchmarks, those of each benchmark."""
-    within = units_of(sample, across=False)
-    crosses = sample.cluster is not None and len(units_of_clusters(sample)) != len(within.outcome)
-    known = ~np.isnan(sample.scores)
-    numbers = np.unique(sample.benchmark[known])
-    return Layout(units_of(sample) if crosses else within, within, numbers, ScoredItems.of(sample, within, numbers))
-
-
-def units_of_clusters(sample: ItemSample) -> np.ndarray:
-    """Give the clusters that hold a scored item."""
-    assert sample.cluster is not None
-    return np.unique(sample.cluster[~np.isnan(sample.scores)])
+    (nothing_drawn,) = closed_forms([_nothing(concepts)])
+    return _judge(nothing_drawn, sample, units_of(sample), EvidenceConfig(), None, groups=False)
 
 
 def _nothing(concepts: int) -> Measures:
@@ -164,7 +189,7 @@ def _nothing(concepts: int) -> Measures:
 
 
 def _judge(
-    m: Measures,
+    tails: Refined,
     sample: ItemSample,
     units: Units,
     config: EvidenceConfig,
@@ -174,24 +199,17 @@ def _judge(
     chosen: np.ndarray | None = None,
 ) -> Evidence:
     """Give q-values, verdicts and leaders; ``chosen``: units that take part (None: all)."""
+    m, drawn = tails
     config = config.model_copy(update={"min_gap": config.min_gap / sample.scale})
     able = np.ones(sample.concepts, bool) if eligible is None else eligible
-    tested = able & (m.n_eff >= config.min_n_eff) & ~np.isnan(m.low)
-    lower, upper = m.low, m.high
-    drawn = np.zeros(len(m.gap), bool)
+    tested = testable(m, config, eligible)
     part = np.arange(len(units.outcome)) if chosen is None else np.flatnonzero(chosen)
     outcome, block = units.outcome[part], units.block[part]
 
     def weights(concepts: np.ndarray) -> sp.csr_array:
         return sp.csr_array(units.rows(sample.rows(concepts))[:, part])
 
-    if groups:
-        drawn = tested & _poor(lower, upper, m.skewness)
-        asked = np.flatnonzero(drawn)
-        if len(asked):
-            tails = drawn_tails(weights(asked), outcome, block, config.seed)
-            lower, upper = _drawn(m, asked, tails)
-    p_value = np.where(tested, np.minimum(1.0, 2 * np.fmin(lower, upper)), np.nan)
+    p_value = np.where(tested, np.minimum(1.0, 2 * np.fmin(m.low, m.high)), np.nan)
     with np.errstate(invalid="ignore"):
         sizeable = (m.gap_high < -config.min_gap) | (m.gap_low > config.min_gap)
     # Raising a p-value keeps it valid, so the false-discovery rate holds for the remaining ones.
@@ -239,30 +257,6 @@ def _q_values(p_value: np.ndarray, tested: np.ndarray) -> np.ndarray:
     if known.any():
         q_value[known] = false_discovery_control(p_value[known])
     return q_value
-
-
-def _drawn(m: Measures, asked: np.ndarray, tails: tuple[np.ndarray, np.ndarray, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Replace closed-form tails by sampled ones.
-
-    Where hardly any draw is as extreme as T, the larger of the normal and the closed-form tail counts: the normal one
-    is conservative on the side of the shorter tail.
-    """
-    lower, upper, draws = m.low.copy(), m.high.copy(), tails[2]
-    short_is_low = m.skewness[asked] > 0
-    for tail, drawn, z, short in (
-        (lower, tails[0], m.z[asked], short_is_low),
-        (upper, tails[1], -m.z[asked], ~short_is_low),
-    ):
-        safe = np.minimum(drawn, np.maximum(tail[asked], ndtr(z)))
-        tail[asked] = np.where(short & (drawn < REACHED / (1 + draws)), safe, drawn)
-    return lower, upper
-
-
-def _poor(low: np.ndarray, high: np.ndarray, skewness: np.ndarray) -> np.ndarray:
-    """Whether T is skewed and its shorter tail small: there a Pearson curve ends before the true distribution."""
-    with np.errstate(invalid="ignore"):
-        shorter = np.where(skewness > 0, low, high)
-        return (np.abs(skewness) > SKEWED) & (shorter < CANDIDATE / 2)
 
 
 def _status(

@@ -6,11 +6,15 @@ and a block in which it is active.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
+
+TOGETHER = 8
+"""Outcomes whose sums are made in one product: a non-zero is read once for all of them."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ class Outcomes:
     block: np.ndarray
     """int of shape (K,): each unit's block."""
     powers: np.ndarray
-    """float64 of shape (K, 3): 1, ``o`` and ``o^2`` of each unit."""
+    """float64 of shape (K, 2): ``o`` and ``o^2`` of each unit."""
     units: np.ndarray
     """float64 of shape (B,): number of units."""
     sums: np.ndarray
@@ -117,10 +121,89 @@ class Outcomes:
         """Gather the outcomes of units (float, shape (K,)) by block (int, shape (K,), below ``blocks``)."""
         return Outcomes(
             block.astype(np.int32 if blocks < 2**31 else np.int64),
-            np.stack([np.ones(len(outcome)), outcome, outcome**2], axis=1),
+            np.stack([outcome, outcome**2], axis=1),
             np.bincount(block, minlength=blocks).astype(np.float64),
             np.stack([np.bincount(block, outcome**k, blocks) for k in (1, 2, 3, 4)]),
         )
+
+
+@dataclass(frozen=True)
+class PairWeights:
+    """Weights of C concepts in K units, summed by block: what the sums of any outcomes of the units share. P pairs."""
+
+    concepts: int
+    """C."""
+    concept: np.ndarray
+    """int64 of shape (P,): the pair's concept, ascending."""
+    block: np.ndarray
+    """int64 of shape (P,): the pair's block, ascending within a concept."""
+    support: np.ndarray
+    """float64 of shape (P,): units in which the concept is active."""
+    powers: tuple[np.ndarray, ...]
+    """Four float64 arrays of shape (P,): ``sum w``, ``sum w^2``, ``sum w^3``, ``sum w^4``."""
+    plain: sp.coo_array
+    """float64 of shape (P, K): ``w``."""
+    squared: sp.coo_array
+    """float64 of shape (P, K): ``w^2``."""
+
+    @staticmethod
+    def of(weights: sp.csr_array, block: np.ndarray, blocks: int) -> PairWeights:
+        """Sum weights, csr_array of shape (C, K) and >= 0, over the units of each block (int, shape (K,))."""
+        concepts = weights.shape[0]
+        if weights.data.min(initial=1.0) <= 0:
+            weights = weights.copy()
+            weights.eliminate_zeros()
+        cells = concepts * blocks
+        kind = np.int32 if max(cells, weights.shape[1]) < 2**31 else np.int64
+        unit = weights.indices.astype(kind, copy=False)
+        cell = np.repeat(np.arange(concepts, dtype=kind) * kind(blocks), np.diff(weights.indptr))
+        cell += block.astype(kind, copy=False).take(weights.indices)
+        used = np.zeros(cells, bool)
+        used[cell] = True
+        pairs = np.flatnonzero(used)
+        pair: np.ndarray = np.cumsum(used, dtype=kind).take(cell)
+        pair -= 1
+        w = np.asarray(weights.data, np.float64)
+        ones = np.ones((len(block), 1))
+
+        def by_pair(values: np.ndarray) -> sp.coo_array:
+            # Products of sparse matrices release the GIL, which np.bincount does not.
+            return sp.coo_array((values, (pair, unit)), shape=(len(pairs), len(block)))
+
+        w2 = w * w
+        plain, squared = by_pair(w), by_pair(w2)
+        return PairWeights(
+            concepts=concepts,
+            concept=pairs // max(1, blocks),
+            block=pairs % max(1, blocks),
+            support=(by_pair(np.ones(len(w))) @ ones)[:, 0],
+            powers=tuple((by @ ones)[:, 0] for by in (plain, squared, by_pair(w2 * w), by_pair(w2 * w2))),
+            plain=plain,
+            squared=squared,
+        )
+
+    def sums(self, outcomes: Sequence[Outcomes]) -> Iterator[BlockSums]:
+        """Sum with each of several outcomes of the units, ``TOGETHER`` of them in one product."""
+        for first in range(0, len(outcomes), TOGETHER):
+            some = outcomes[first : first + TOGETHER]
+            powers = np.concatenate([own.powers for own in some], axis=1)
+            plain, squared = (self.plain @ powers).T.copy(), (self.squared @ powers).T.copy()
+            for place, own in enumerate(some):
+                weight_outcome, weight_outcome2 = plain[2 * place : 2 * place + 2]
+                weight2_outcome, weight2_outcome2 = squared[2 * place : 2 * place + 2]
+                yield BlockSums(
+                    self.concepts,
+                    own.units,
+                    own.sums,
+                    self.concept,
+                    self.block,
+                    self.support,
+                    *self.powers,
+                    weight_outcome=weight_outcome,
+                    weight_outcome2=weight_outcome2,
+                    weight2_outcome=weight2_outcome,
+                    weight2_outcome2=weight2_outcome2,
+                )
 
 
 def block_sums(weights: sp.csr_array, outcomes: Outcomes) -> BlockSums:
@@ -131,46 +214,7 @@ def block_sums(weights: sp.csr_array, outcomes: Outcomes) -> BlockSums:
     weights : csr_array of shape (C, K)
         Each concept's weights, >= 0.
     """
-    concepts, blocks = weights.shape[0], len(outcomes.units)
-    if weights.data.min(initial=1.0) <= 0:
-        weights = weights.copy()
-        weights.eliminate_zeros()
-    cells = concepts * blocks
-    kind = np.int32 if max(cells, weights.shape[1]) < 2**31 else np.int64
-    unit = weights.indices.astype(kind, copy=False)
-    cell = np.repeat(np.arange(concepts, dtype=kind) * kind(blocks), np.diff(weights.indptr))
-    cell += outcomes.block.take(weights.indices)
-    used = np.zeros(cells, bool)
-    used[cell] = True
-    pairs = np.flatnonzero(used)
-    pair: np.ndarray = np.cumsum(used, dtype=kind).take(cell)
-    pair -= 1
-    w = np.asarray(weights.data, np.float64)
-    ones = np.ones((len(outcomes.block), 1))
-
-    def total(values: np.ndarray, of_unit: np.ndarray) -> np.ndarray:
-        # Products of sparse matrices release the GIL, which np.bincount does not.
-        return np.asarray(sp.coo_array((values, (pair, unit)), shape=(len(pairs), len(of_unit))) @ of_unit)
-
-    w2 = w * w
-    weight, weight_outcome, weight_outcome2 = total(w, outcomes.powers).T.copy()
-    weight2, weight2_outcome, weight2_outcome2 = total(w2, outcomes.powers).T.copy()
-    return BlockSums(
-        concepts=concepts,
-        units=outcomes.units,
-        outcome=outcomes.sums,
-        concept=pairs // max(1, blocks),
-        block=pairs % max(1, blocks),
-        support=total(np.ones(len(w)), ones)[:, 0],
-        weight=weight,
-        weight2=weight2,
-        weight3=total(w2 * w, ones)[:, 0],
-        weight4=total(w2 * w2, ones)[:, 0],
-        weight_outcome=weight_outcome,
-        weight_outcome2=weight_outcome2,
-        weight2_outcome=weight2_outcome,
-        weight2_outcome2=weight2_outcome2,
-    )
+    return next(PairWeights.of(weights, outcomes.block, len(outcomes.units)).sums([outcomes]))
 
 
 def effective_sample(weight: np.ndarray, weight2: np.ndarray) -> np.ndarray:

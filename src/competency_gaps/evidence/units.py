@@ -9,7 +9,7 @@ count for more. A *block* is a stratum of a benchmark; under the null outcomes a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -154,6 +154,13 @@ class Units:
         rows.eliminate_zeros()
         return rows
 
+    def with_scores(self, sample: ItemSample) -> Units:
+        """Give the same units with the outcomes of a sample of the same items, of which the same are scored."""
+        kept = np.flatnonzero(self.unit >= 0)
+        numbers, place = np.unique(sample.benchmark[kept], return_inverse=True)
+        home = np.searchsorted(numbers, self.benchmark)
+        return replace(self, outcome=_outcomes(sample.scores[kept], place, self.unit[kept], home))
+
     def joint(self, cas: sp.csr_array) -> tuple[np.ndarray, np.ndarray]:
         """Find the non-zeros that lie in units of several items.
 
@@ -168,6 +175,8 @@ class Units:
         first : ndarray of int64 of shape (groups,)
             Where in ``place`` each pair of a concept and a unit begins.
         """
+        if self.alone:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
         place = np.flatnonzero(self.shared.take(cas.indices))
         concept = np.repeat(np.arange(cas.shape[0]), np.diff(cas.indptr)).take(place)
         key = concept * len(self.outcome) + self.unit[cas.indices[place]]
@@ -193,7 +202,7 @@ def units_of(sample: ItemSample, *, across: bool = True) -> Units:
     if not len(kept):
         nothing = np.zeros(0, np.int64)
         return Units(unit, np.zeros(len(unit)), np.zeros(0), nothing, nothing, nothing, alone=True)
-    scores, benchmark = sample.scores[kept], sample.benchmark[kept]
+    benchmark = sample.benchmark[kept]
     cluster = kept if sample.cluster is None else sample.cluster[kept]
     if not across:
         _, cluster = np.unique(np.stack([benchmark, cluster]), axis=1, return_inverse=True)
@@ -202,12 +211,7 @@ def units_of(sample: ItemSample, *, across: bool = True) -> Units:
     unit[kept] = own
     numbers, place = np.unique(benchmark, return_inverse=True)
     home = first_of_most(own, place, len(numbers))
-    level = np.bincount(place, scores) / np.bincount(place)
-    crossing = np.bincount(own, place != home[own]) > 0
-    outcome = np.bincount(own, scores) / size
-    if crossing.any():
-        moved = level[home] + np.bincount(own, scores - level[place]) / size
-        outcome = np.where(crossing, np.clip(moved, 0.0, 1.0), outcome)
+    outcome = _outcomes(sample.scores[kept], place, own, home)
     order = np.lexsort((place != home[own], own))
     first = order[np.cumsum(size) - size]  # an item of each unit's own benchmark
     covariates = [covariate.of_units(kept, own, first, size) for covariate in sample.covariates]
@@ -218,6 +222,26 @@ def units_of(sample: ItemSample, *, across: bool = True) -> Units:
     if sample.repeats is not None:
         share[kept] = np.where(sample.repeats[kept], 1 / size[own], 1.0)
     return Units(unit, share, outcome, numbers[home], block, block_benchmark, alone=bool((size == 1).all()))
+
+
+def _outcomes(scores: np.ndarray, place: np.ndarray, own: np.ndarray, home: np.ndarray) -> np.ndarray:
+    """Give each unit's outcome: shape (K,).
+
+    Parameters
+    ----------
+    scores, place, own : ndarray of one shape
+        Of the scored items: the score, the benchmark's place and the unit.
+    home : ndarray of int of shape (K,)
+        Place of the benchmark that each unit counts in.
+    """
+    level = np.bincount(place, scores) / np.bincount(place)
+    crossing = np.bincount(own, place != home[own]) > 0
+    size = np.bincount(own)
+    outcome = np.bincount(own, scores) / size
+    if crossing.any():
+        moved = level[home] + np.bincount(own, scores - level[place]) / size
+        outcome = np.where(crossing, np.clip(moved, 0.0, 1.0), outcome)
+    return np.asarray(outcome)
 
 
 def first_of_most(own: np.ndarray, place: np.ndarray, places: int) -> np.ndarray:

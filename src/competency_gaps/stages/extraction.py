@@ -56,10 +56,11 @@ class Extraction:
     """Names of the shards of CAS rows."""
 
 
-class _Content(NamedTuple):
+class Content(NamedTuple):
     """What is stored of the items of a shard."""
 
     responses: pl.DataFrame
+    """One row per item; ``excluded`` says why it could not be read."""
     block: CasBlock
     tokens: dict[str, np.ndarray]
     """Tensors of the activations of single tokens."""
@@ -143,25 +144,15 @@ class ShardReader:
         self.files = ShardFiles(folder, extractor.sae.d_sae)
         self.extractor, self.span, self.bos_id, self.generation = extractor, span, bos_id, generation
 
-    def read(
-        self, plan: BenchmarkPlan, shard: Shard, advance: Callable[[float], None], check: Callable[[list[Remark]], None]
-    ) -> ShardDraft:
-        """Read a shard and write it under names of its own.
+    def read(self, plan: BenchmarkPlan, shard: Shard, advance: Callable[[float], None]) -> Content:
+        """Read a shard; ``advance`` counts items as they are read."""
+        return self._content(plan, shard.members, advance)
 
-        Parameters
-        ----------
-        advance
-            Counts items as they are read.
-        check
-            Called before anything is written, with the reasons why items cannot be read; it raises if they are too
-            many.
-        """
-        content = self._content(plan, shard.members, advance)
-        check(unreadable(content.responses))
+    def write(self, shard: Shard, content: Content) -> ShardDraft:
+        """Write what was read under names of its own."""
         rows = self.files.store.draft(shard.name, content.block, content.tokens)
-        return ShardDraft(
-            shard.name, shard.made_of, rows, self.files.responses.draft(shard.name, content.responses.write_parquet)
-        )
+        responses = self.files.responses.draft(shard.name, content.responses.write_parquet)
+        return ShardDraft(shard.name, shard.made_of, rows, responses)
 
     def collect(self, plan: BenchmarkPlan, tables: Sequence[pl.DataFrame]) -> Extraction:
         """Put the finished shards of a benchmark together.
@@ -181,7 +172,7 @@ class ShardReader:
         ]
         return Extraction(read, responses, self._inputs(read, responses), names)
 
-    def _content(self, plan: BenchmarkPlan, members: list[int], advance: Callable[[float], None]) -> _Content:
+    def _content(self, plan: BenchmarkPlan, members: list[int], advance: Callable[[float], None]) -> Content:
         items = plan.items
         asked = [PromptRequest(items[i].text.text, items[i].tokens, items[i].request, plan.keys[i]) for i in members]
         tapped: list[ItemTokens | None] = [None] * len(members)
@@ -242,7 +233,7 @@ class ShardReader:
         table: pl.DataFrame,
         spans: Mapping[int, ItemTokens | None],
         made: Mapping[int, SparseRow | Remark],
-    ) -> _Content:
+    ) -> Content:
         excluded = {members[place]: why for place, why in sorted(made.items()) if isinstance(why, Remark)}
         table = pl.concat([table.filter(~pl.col("item").is_in(list(excluded))), excluded_table(excluded)])
         read = [
@@ -251,7 +242,7 @@ class ShardReader:
             if span is not None and isinstance(row := made[place], SparseRow)
         ]
         there, rows = [span for span, _ in read], [row for _, row in read]
-        return _Content(table, self.extractor.block(there, rows), self.extractor.token_tensors(there, rows))
+        return Content(table, self.extractor.block(there, rows), self.extractor.token_tensors(there, rows))
 
     def _rows(
         self, sequences: Sequence[ItemTokens], asked: Sequence[PromptRequest], advance: Callable[[float], None]

@@ -17,7 +17,7 @@ from scipy.stats import false_discovery_control
 from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.errors import UserError
-from competency_gaps.evidence import Evidence, ItemSample, evidence, shares, units_of
+from competency_gaps.evidence import Evidence, ItemSample, evidence_of_each, shares, units_of
 from competency_gaps.evidence.groups import lead
 from competency_gaps.findings.pooled import as_sample, group_weights
 from competency_gaps.outcomes import Kind
@@ -80,8 +80,9 @@ def model_themes(
     outcomes = dict(_outcomes(base, model_scores(base), kind, models))
     parts = []
     with progress.stage("models", total=len(outcomes), unit="models") as bar:
-        for model, own in outcomes.items():
-            parts.append(_cells(model, themes, evidence(with_outcomes(sample, own), config, groups=False)))
+        samples = (with_outcomes(sample, own) for own in outcomes.values())
+        for model, own in zip(outcomes, evidence_of_each(samples, config, groups=False), strict=True):
+            parts.append(_cells(model, themes, own))
             bar.advance()
     return _judged(pl.concat(parts), config.q, config.min_gap)
 
@@ -131,8 +132,9 @@ def model_groups(
         )
         weighed = as_sample(sample, group_weights(sample, led.groups))
         parts = []
-        for model, own in outcomes.items():
-            parts.append(_cells(model, groups, evidence(with_outcomes(weighed, own), config)))
+        samples = (with_outcomes(weighed, own) for own in outcomes.values())
+        for model, own in zip(outcomes, evidence_of_each(samples, config), strict=True):
+            parts.append(_cells(model, groups, own))
             bar.advance()
     return _judged(pl.concat(parts), config.q, config.min_gap, led.tested)
 
@@ -167,8 +169,9 @@ def led_over_models(
         Called after each model.
     """
     of_models = []
-    for own in outcomes:
-        of_models.append(evidence(with_outcomes(sample, own), config, eligible=eligible, groups=False))
+    samples = (with_outcomes(sample, own) for own in outcomes)
+    for own in evidence_of_each(samples, config, eligible=eligible, groups=False):
+        of_models.append(own)
         advance()
     p_value, low, high = (
         np.stack([getattr(own, name) for own in of_models]) for name in ("p_value", "gap_low", "gap_high")

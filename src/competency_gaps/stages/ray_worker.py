@@ -24,7 +24,7 @@ from competency_gaps.progress import Progress
 from competency_gaps.runs.plan import FILE as PLAN
 from competency_gaps.runs.plan import keep_precision, plan_differences, plan_identity, read_plan
 from competency_gaps.runs.store import RunStore
-from competency_gaps.stages.extraction import ShardDraft, ShardReader
+from competency_gaps.stages.extraction import ShardDraft, ShardReader, unreadable
 from competency_gaps.stages.reading import Task, check_share
 from competency_gaps.stages.setting import Setting, set_up
 from competency_gaps.stages.shard_plan import plan_suite
@@ -108,7 +108,9 @@ class ShardWorker:
         config = setting.config
         with self._place() as place:
             reader = ShardReader(place, setting.extractor, config.span, setting.bos_id, config.generation)
-            draft = reader.read(task.plan, task.shard, _uncounted, check)
+            content = reader.read(task.plan, task.shard, _uncounted)
+            check(unreadable(content.responses))
+            draft = reader.write(task.shard, content)
             if self.store is None:
                 return draft
             SharedShards(self.store, reader.files).publish(draft, instead_of)

@@ -8,9 +8,9 @@ Which shards there are does not depend on it, so results do not either.
 
 from __future__ import annotations
 
-import functools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ from competency_gaps.progress import Bar, Progress
 from competency_gaps.runs.part import Part
 from competency_gaps.runs.plan import keep_precision, read_plan
 from competency_gaps.runs.store import RunStore
-from competency_gaps.stages.extraction import Extraction, ShardDraft, ShardReader, unreadable
+from competency_gaps.stages.extraction import Content, Extraction, ShardDraft, ShardReader, unreadable
 from competency_gaps.stages.setting import Setting
 from competency_gaps.stages.shard_plan import BenchmarkPlan, Shard, plan_suite
 from competency_gaps.stages.shared import SharedShards
@@ -169,11 +169,22 @@ def read_missing(setting: Setting, folder: Path, engine: Engine, progress: Progr
 
 
 def read_here(work: Work) -> None:
-    """Read all missing shards in this process."""
-    for task in work.missing:
-        work.bar.note(task.plan.name)
-        draft = work.reader.read(task.plan, task.shard, work.bar.advance, functools.partial(work.check, task))
-        work.commit(task, draft)
+    """Read all missing shards in this process; each is written while the next one is read."""
+    writing: Future[None] | None = None
+
+    def write(task: Task, content: Content) -> None:
+        work.commit(task, work.reader.write(task.shard, content))
+
+    with ThreadPoolExecutor(1) as writer:
+        for task in work.missing:
+            work.bar.note(task.plan.name)
+            content = work.reader.read(task.plan, task.shard, work.bar.advance)
+            work.check(task, unreadable(content.responses))
+            if writing is not None:
+                writing.result()
+            writing = writer.submit(write, task, content)
+        if writing is not None:
+            writing.result()
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ measure() {
   echo "   ($((SECONDS - start)) s)"
 }
 
-measure extraction.py --items 50 --rounds 1 --beside
-measure extraction.py --items 16 --rounds 1
+measure extraction.py --items 32 --rounds 1
 measure one_pass.py --items 16 --rounds 1
 measure demo.py --limit 4
 measure memory.py --small 100 --large 800

@@ -68,7 +68,7 @@ def main() -> None:
         f"{len(items)} items of {lengths[0]} to {lengths[2]} tokens (median {lengths[1]}), {tokens:,} tokens, "
         f"{span:,} in the span; {machine}"
     )
-    budget = min(BUDGETS, key=lambda size: seconds(partial(floor, budget=size), setting, items[:64]))
+    budget = min(BUDGETS, key=lambda size: seconds(partial(floor, budget=size), setting, items[:24]))
     routes = {
         "floor": partial(floor, budget=budget),
         "ours": unshared,
@@ -77,7 +77,7 @@ def main() -> None:
     }
     times: dict[str, list[float]] = {name: [] for name in routes}
     for route in routes.values():  # warm-up
-        route(setting, items[:16])
+        route(setting, items[:4])
     for _ in range(args.rounds):
         for name, route in routes.items():
             times[name].append(seconds(route, setting, items))

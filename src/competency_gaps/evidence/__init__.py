@@ -11,9 +11,9 @@ from competency_gaps.evidence.interval import mean_interval
 from competency_gaps.evidence.monte_carlo import drawn_tails
 from competency_gaps.evidence.permutation import permutation_cumulants, permutation_tails
 from competency_gaps.evidence.plain import chi_model_interval
+from competency_gaps.evidence.result import Evidence
 from competency_gaps.evidence.strata import Covariate
 from competency_gaps.evidence.suite import (
-    Evidence,
     evidence,
     evidence_by_benchmark,
     evidence_of_each,

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from functools import lru_cache
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
-from scipy.stats import false_discovery_control
 
-from competency_gaps.activations.by_concept import ByConcept
-from competency_gaps.config import EvidenceConfig
 from competency_gaps.errors import UserError
-from competency_gaps.evidence import Evidence, ItemSample, evidence_of_each, shares, units_of
-from competency_gaps.evidence.groups import lead
+from competency_gaps.evidence import Evidence, ItemSample, evidence_of_each
 from competency_gaps.findings.pooled import as_sample, group_weights
 from competency_gaps.outcomes import Kind
 from competency_gaps.progress import Progress
 from competency_gaps.runs.covariates import item_covariates, repeats
-from competency_gaps.runs.manifest import FILE as MANIFEST
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.sample import Outcomes, item_sample, with_outcomes
 from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.runs.settings import evidence_config
+from competency_gaps.stages.led import cell_q_values, led_over_models
 from competency_gaps.stages.outcomes import outcome_of
-
-MOST_GROUPS = 60
-"""Most groups of a matrix; the remaining concepts follow the leader whose items are most like theirs."""
+from competency_gaps.stages.theme_rows import theme_rows
 
 
 def model_themes(
@@ -96,7 +85,7 @@ def model_groups(
 ) -> pl.DataFrame:
     """How each model does on each group of concepts that share their items.
 
-    The groups are led as those of findings are, by all models at once (:func:`led_over_models`).
+    The groups are led as those of findings are, by all models at once (:mod:`competency_gaps.stages.led`).
 
     Parameters
     ----------
@@ -139,74 +128,6 @@ def model_groups(
     return _judged(pl.concat(parts), config.q, config.min_gap, led.tested)
 
 
-class Led(NamedTuple):
-    """Groups of concepts that several models' outcomes lead."""
-
-    groups: list[tuple[int, ...]]
-    """Concepts of each, the leader first, then by p-value; the group that was led first comes first."""
-    tested: int
-    """Cells of models against concepts among which the concepts were found."""
-
-
-def led_over_models(
-    sample: ItemSample,
-    outcomes: Sequence[Outcomes],
-    config: EvidenceConfig,
-    eligible: np.ndarray | None = None,
-    advance: Callable[[], None] = lambda: None,
-) -> Led:
-    """Lead groups among the concepts that stand out for some model, Benjamini-Hochberg over all models and concepts.
-
-    The groups are chosen by the outcomes that they are then tested with. So their p-values must be held against all
-    cells that they were chosen from: a cell is named if ``p <= q k / tested``, ``k`` being the cells named, as
-    :func:`competency_gaps.findings.pooled.groups_of` holds those of findings.
-
-    Parameters
-    ----------
-    eligible : ndarray of bool of shape (concepts,), optional
-        Concepts that may be tested; None: all.
-    advance
-        Called after each model.
-    """
-    of_models = []
-    samples = (with_outcomes(sample, own) for own in outcomes)
-    for own in evidence_of_each(samples, config, eligible=eligible, groups=False):
-        of_models.append(own)
-        advance()
-    p_value, low, high = (
-        np.stack([getattr(own, name) for own in of_models]) for name in ("p_value", "gap_low", "gap_high")
-    )
-    real = np.nan_to_num(_q_values(p_value, low, high, config.min_gap), nan=1.0) <= config.q
-    asked = np.flatnonzero(real.any(axis=0))
-    tested = int((~np.isnan(p_value)).sum())
-    if not len(asked):
-        return Led([], tested)
-    lowest = np.where(real, p_value, 1.0).min(axis=0)[asked]
-    values = np.stack([shares(own.values, own.limits) for own in outcomes])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # items that no model is scored on
-        units = units_of(replace(sample, scores=np.nanmean(values, axis=0)))
-    of_units = np.stack([_unit_means(units.unit, own, len(units.outcome)) for own in values])
-
-    def rows(places: np.ndarray) -> sp.csr_array:
-        return units.rows(sample.rows(asked[places]))
-
-    leader = asked[lead(rows, sample.support[asked], of_units, units.block, lowest, 0, MOST_GROUPS)]
-    order = np.argsort(lowest, kind="stable")
-    members: dict[int, list[int]] = {}
-    for place in order[np.argsort(leader[order] != asked[order], kind="stable")]:
-        members.setdefault(int(leader[place]), []).append(int(asked[place]))
-    return Led([tuple(group) for group in members.values()], tested)
-
-
-def _unit_means(unit: np.ndarray, values: np.ndarray, units: int) -> np.ndarray:
-    """Mean outcome of each unit's scored items; NaN: it has none."""
-    known = np.flatnonzero(~np.isnan(values) & (unit >= 0))
-    count = np.bincount(unit[known], minlength=units)
-    sums = np.bincount(unit[known], values[known], units)
-    return np.divide(sums, count, out=np.full(units, np.nan), where=count > 0)
-
-
 def _outcomes(
     run: RunFolder, scores: ModelScores, kind: Kind, models: Sequence[str] | None
 ) -> Iterator[tuple[str, Outcomes]]:
@@ -223,41 +144,6 @@ def _outcomes(
         yield model, Outcomes(outcome.values, outcome.limits)
     if not any_model:
         raise UserError(f"the run {run.path} has no model with enough peers: scores on the same items are needed.")
-
-
-def theme_rows(run: RunFolder, groups: pl.Series, ranked: np.ndarray) -> sp.csr_array:
-    """The activation of themes: sums over their ranked concepts, kept for the next pair.
-
-    Parameters
-    ----------
-    groups
-        Theme of each concept; null: none.
-    ranked : ndarray of bool of shape (concepts,)
-
-    Returns
-    -------
-    csr_array of float32 of shape (themes, items)
-    """
-    number = groups.fill_null(-1).cast(pl.Int64).to_numpy()
-    manifest = (run.path / MANIFEST).resolve()
-    theme = np.where(ranked, number, -1)
-    count = int(number.max(initial=-1)) + 1
-    run.files.check_arrays()
-    changed = manifest.stat().st_mtime_ns
-    return _theme_rows(run.base / "activations", changed, run.items.height, theme.tobytes(), count)
-
-
-@lru_cache(maxsize=2)
-def _theme_rows(folder: Path, _: int, items: int, theme: bytes, count: int) -> sp.csr_array:
-    """Give the rows of :func:`theme_rows`; the second argument changes with the run."""
-    number = np.frombuffer(theme, np.int64)
-    by_concept = ByConcept(folder)
-    rows = [sp.csr_array((0, items), dtype=np.float32)]
-    for own in range(count):
-        cas = by_concept.cas(np.flatnonzero(number == own), items)
-        total = np.bincount(cas.indices, weights=cas.data, minlength=items)
-        rows.append(sp.csr_array(total.astype(np.float32)[None]))
-    return sp.csr_array(sp.vstack(rows, format="csr"))
 
 
 def _sample(run: RunFolder, rows: sp.csr_array, strata: Sequence[str]) -> ItemSample:
@@ -291,7 +177,7 @@ def _cells(model: str, columns: pl.DataFrame, own: Evidence) -> pl.DataFrame:
 def _judged(table: pl.DataFrame, q: float, min_gap: float, tested: int = 0) -> pl.DataFrame:
     """Add ``q_value`` over all cells, and ``status``; ``tested``: cells that these were chosen from."""
     p_value, low, high = (table[name].to_numpy() for name in ("p_value", "gap_low", "gap_high"))
-    q_value = _q_values(p_value, low, high, min_gap, tested)
+    q_value = cell_q_values(p_value, low, high, min_gap, tested)
     verdict = (
         pl.when(pl.col("q_value").is_null())
         .then(pl.lit("insufficient"))
@@ -307,15 +193,3 @@ def _judged(table: pl.DataFrame, q: float, min_gap: float, tested: int = 0) -> p
         .with_columns(pl.col(numbers).fill_nan(None))
         .with_columns(status=verdict)
     )
-
-
-def _q_values(p_value: np.ndarray, low: np.ndarray, high: np.ndarray, min_gap: float, tested: int = 0) -> np.ndarray:
-    """Benjamini-Hochberg over all cells, at least ``tested``; gaps within ``min_gap`` of 0 count as p = 1."""
-    known = ~np.isnan(p_value)
-    sizeable = (high < -min_gap) | (low > min_gap)
-    counted = np.where(sizeable, p_value, 1.0)[known]
-    q_value = np.full(p_value.shape, np.nan)
-    if len(counted):
-        others = np.ones(max(0, tested - len(counted)))
-        q_value[known] = false_discovery_control(np.concatenate([counted, others]))[: len(counted)]
-    return q_value

@@ -25,7 +25,7 @@ from competency_gaps.evidence import (
 )
 from competency_gaps.evidence.interval import quantile
 from competency_gaps.runs.open import RunFolder, open_folder
-from competency_gaps.stages.matrix import theme_rows
+from competency_gaps.stages.theme_rows import theme_rows
 
 ALPHA = 0.05
 """Chance of a false alarm of the gate, over all of its families of tests."""

@@ -96,7 +96,7 @@ def measure(folder: Path, width: int, *, peer: bool) -> dict[str, Any]:
     alive = np.ones(width, bool)
     tested = ~np.isnan(found.q_value)
     ids = tuple((str(b), str(i)) for i, b in enumerate(benchmark.tolist()))
-    data = RunData(tuple(parts), ids, alive, alive, tested, np.ones(width), EvidenceConfig(), MetricsConfig())
+    data = RunData(tuple(parts), ids, alive, alive, tested, np.ones(width), EvidenceConfig(), MetricsConfig(), (0, 1))
     start = time.perf_counter()
     subsample(data)
     drawing = time.perf_counter() - start
@@ -155,7 +155,7 @@ def main() -> None:
             command = [sys.executable, __file__, "--width", str(args.width)]
             subprocess.run([*command, "--millions", str(millions), "--make", folder], check=True)
             measured = [*command, "--measure", folder, *([] if peer else ["--no-peer"])]
-            done = subprocess.run(measured, capture_output=True, text=True, check=True)
+            done = subprocess.run(measured, stdout=subprocess.PIPE, text=True, check=True)
         report(json.loads(done.stdout), args.width)
 
 

@@ -31,7 +31,7 @@ def main() -> None:
     peaks = {}
     for count in (args.small, args.large):
         command = [sys.executable, __file__, "--child", str(count)]
-        made = subprocess.run(command, capture_output=True, text=True, check=True)
+        made = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         peaks[count] = float(made.stdout.strip().splitlines()[-1])
         print(f"{count:6d} items: peak {peaks[count]:.2f} GiB")
     ratio = peaks[args.large] / peaks[args.small]

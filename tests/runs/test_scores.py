@@ -55,7 +55,8 @@ def test_added_models_stand_beside_the_runs_own(run):
 
 
 def test_rows_are_matched_by_id_else_by_prompt_and_the_rest_is_counted(run):
-    from competency_gaps.runs.scores import Scored, add_scores
+    from competency_gaps.runs.matched_scores import Scored
+    from competency_gaps.runs.scores import add_scores
 
     first, second = run.items.select("benchmark", "item_id", "prompt").head(2).iter_rows()
     rows = [
@@ -353,7 +354,8 @@ def test_answers_that_could_not_be_parsed_are_an_outcome_of_their_own(run):
 
 
 def test_items_are_judged_by_all_models_scores_and_answers(run):
-    from competency_gaps.runs.scores import Scored, add_scores
+    from competency_gaps.runs.matched_scores import Scored
+    from competency_gaps.runs.scores import add_scores
 
     rng = np.random.default_rng(0)
     keys = run.items.select("benchmark", "item_id").rows()

@@ -11,8 +11,9 @@ import polars as pl
 
 from competency_gaps.errors import UserError, argument
 from competency_gaps.outcomes import Kind
+from competency_gaps.runs.matched_scores import Added, Scored
 from competency_gaps.runs.open import RunFolder, open_folder
-from competency_gaps.runs.scores import Added, Scored, add_scores
+from competency_gaps.runs.scores import add_scores
 
 if TYPE_CHECKING:
     from competency_gaps.harnesses.every_eval_ever.results import WrittenResults

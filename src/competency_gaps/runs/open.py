@@ -46,6 +46,10 @@ class RunFolder(RunTables):
     Beside the tables, the activations of items and tokens; those of an outcome are the run's.
     """
 
+    def run_itself(self) -> RunFolder:
+        """The run that this is an outcome of; the run itself if it is none."""
+        return open_folder(self.base) if "outcome" in self.manifest else self
+
     @property
     def width(self) -> int:
         """Number of concepts of the SAE."""

@@ -102,6 +102,7 @@ def _components(x: np.ndarray, count: int) -> np.ndarray:
 
 
 def import_umap() -> Any:
+    """The module ``umap``; raises MissingExtraError where it is not installed."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # tensorflow is missing

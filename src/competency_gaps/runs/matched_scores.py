@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -105,48 +106,56 @@ def match_scores(
     known = _Items(items)
     matched: dict[str, dict[int, Scored]] = {}
     lost: dict[str, list[_Match]] = {}
-    by_prompt: dict[str, int] = {}
+    by_prompt = Counter[str]()
     for row in rows:
-        if not row.model.strip():
-            raise UserError(
-                f"the scores of item {row.id!r} are of a model without a name: name it, or drop the column."
-            )
-        if row.model == own_model:
-            raise UserError(f"{row.model!r} is the run's own model: give the model another name.")
-        if row.score is not None and not 0 <= row.score <= 1:
-            raise UserError(f"{row.model}, item {row.id!r}: the score {row.score:g} is outside [0, 1].")
+        _check(row, own_model)
         own = matched.setdefault(row.model, {})
         match = known.find(row)
         if match.item is None:
             lost.setdefault(row.model, []).append(match)
             continue
-        item = match.item
-        if list(present.get((row.model, item), (row.score, row.response))) != [row.score, row.response]:
-            raise UserError(
-                f"the run has another score of {row.model!r} on the item {row.id!r} already: give the model another "
-                f"name, or {argument('replace')}."
-            )
-        if item in own:
-            raise UserError(
-                f"{row.model} has two rows for the item {row.id!r} (scores {_number(own[item].score)} and "
-                f"{_number(row.score)}). Keep one, or average them first."
-            )
-        own[item] = row
-        by_prompt[row.model] = by_prompt.get(row.model, 0) + match.by_prompt
-    added = []
-    for model, own in matched.items():
-        gone = lost.get(model, [])
-        examples = tuple(match.id for match in gone[:3])
-        other_text = sum(match.other_text for match in gone)
-        if not own:
-            raise UserError(
-                f"none of the {len(gone)} rows of {model!r} belongs to an item of the run, e.g. {', '.join(examples)}"
-                f"{_other_text(other_text)}; the run's ids are such as {', '.join(known.examples())}."
-            )
-        scored = sum(row.score is not None for row in own.values())
-        added.append(Added(model, len(own), scored, by_prompt.get(model, 0), len(gone), other_text, examples))
+        _check_alone(row, own.get(match.item), present.get((row.model, match.item)))
+        own[match.item] = row
+        by_prompt[row.model] += match.by_prompt
+    added = [_added(model, own, by_prompt[model], lost.get(model, []), known) for model, own in matched.items()]
     tables = [_table(model, own) for model, own in matched.items()]
     return MatchedScores(pl.concat([pl.DataFrame(schema=SCHEMA), *tables]), added)
+
+
+def _check(row: Scored, own_model: str | None) -> None:
+    if not row.model.strip():
+        raise UserError(f"the scores of item {row.id!r} are of a model without a name: name it, or drop the column.")
+    if row.model == own_model:
+        raise UserError(f"{row.model!r} is the run's own model: give the model another name.")
+    if row.score is not None and not 0 <= row.score <= 1:
+        raise UserError(f"{row.model}, item {row.id!r}: the score {row.score:g} is outside [0, 1].")
+
+
+def _check_alone(row: Scored, other: Scored | None, present: Sequence[float | str | None] | None) -> None:
+    """Refuse a second row of an item and model: ``other`` came with it, ``present`` is the run's score and response."""
+    if present is not None and list(present) != [row.score, row.response]:
+        raise UserError(
+            f"the run has another score of {row.model!r} on the item {row.id!r} already: give the model another "
+            f"name, or {argument('replace')}."
+        )
+    if other is not None:
+        raise UserError(
+            f"{row.model} has two rows for the item {row.id!r} (scores {_number(other.score)} and "
+            f"{_number(row.score)}). Keep one, or average them first."
+        )
+
+
+def _added(model: str, own: Mapping[int, Scored], by_prompt: int, lost: Sequence[_Match], items: _Items) -> Added:
+    """What became of a model's rows: its own by their items, and those that are lost."""
+    examples = tuple(match.id for match in lost[:3])
+    other_text = sum(match.other_text for match in lost)
+    if not own:
+        raise UserError(
+            f"none of the {len(lost)} rows of {model!r} belongs to an item of the run, e.g. {', '.join(examples)}"
+            f"{_other_text(other_text)}; the run's ids are such as {', '.join(items.examples())}."
+        )
+    scored = sum(row.score is not None for row in own.values())
+    return Added(model, len(own), scored, by_prompt, len(lost), other_text, examples)
 
 
 def _table(model: str, rows: dict[int, Scored]) -> pl.DataFrame:

@@ -19,7 +19,7 @@ Against = Literal["peers"] | str | Sequence[str] | None
 
 
 class Models(RunFolder):
-    """Methods of :class:`~competency_gaps.Run` about other models' scores on its items; none needs torch."""
+    """Methods of :class:`~competency_gaps.Run` that read it as one of its models, or compare them; none needs torch."""
 
     @property
     def models(self) -> pl.DataFrame:

@@ -11,11 +11,12 @@ import polars as pl
 
 from competency_gaps.config import LogSource, ScoresConfig
 from competency_gaps.errors import UserError, argument, nearest
-from competency_gaps.harnesses.logs import find_parts, read_log
+from competency_gaps.harnesses.log_parts import find_parts
+from competency_gaps.harnesses.logs import read_log
 from competency_gaps.items.item import Item
 from competency_gaps.parquet import read_parquet
 from competency_gaps.registry import LOGS
-from competency_gaps.runs.scores import Scored
+from competency_gaps.runs.matched_scores import Scored
 from competency_gaps.text import shorten
 
 _READERS: dict[str, Callable[..., pl.DataFrame]] = {

@@ -27,8 +27,8 @@ from competency_gaps.runs.plan import plan_differences, read_plan, refuse_run_wi
 from competency_gaps.runs.scores import read_scores, write_scores
 from competency_gaps.shards import STAGES, ShardFolder
 from competency_gaps.stages import pipeline
+from competency_gaps.stages.engines import missing_line, read_nothing, refuse_tasks
 from competency_gaps.stages.judges import join_answers
-from competency_gaps.stages.reading import missing_line, read_nothing, refuse_tasks
 from competency_gaps.text import listing, plural
 
 _GATE = ("gate.parquet", "gate.json")

@@ -12,7 +12,8 @@ from competency_gaps.runs.manifest import FILE as MANIFEST
 from competency_gaps.runs.part import Part, PartRecord, refuse_other_part, write_part
 from competency_gaps.runs.store import RunStore
 from competency_gaps.stages import pipeline
-from competency_gaps.stages.reading import ReadPart, read_here, read_missing, refuse_tasks, share
+from competency_gaps.stages.engines import ReadPart, read_here, refuse_tasks, share
+from competency_gaps.stages.reading import read_missing
 from competency_gaps.stages.setting import set_up
 
 

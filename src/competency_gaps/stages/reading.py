@@ -1,16 +1,13 @@
 """Reading a suite: the shards that are missing are given to an engine, and finished ones are collected.
 
-An engine is a function that reads shards: in this process (:func:`read_here`), by workers on many machines
-(:mod:`competency_gaps.stages.on_ray`), only every N-th of them (:class:`ReadPart`), or none (:func:`read_nothing`).
-:class:`ReadShared` takes from a store what other machines have read, and puts there what its own engine reads.
-Which shards there are does not depend on it, so results do not either.
+Engines are functions (:mod:`competency_gaps.stages.engines`). Which shards there are does not depend on the engine, so
+results do not either.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,22 +15,15 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from competency_gaps.activations.store import CasStore
-from competency_gaps.config import RunConfig
-from competency_gaps.errors import UserError
-from competency_gaps.harnesses.inspect.evaluate import asks_the_model
 from competency_gaps.items.remark import Remark
 from competency_gaps.model.attempts import OUT_OF_MEMORY
 from competency_gaps.parquet import read_parquet
 from competency_gaps.progress import Bar, Progress
-from competency_gaps.runs.part import Part
-from competency_gaps.runs.plan import keep_precision, read_plan
-from competency_gaps.runs.store import RunStore
-from competency_gaps.stages.extraction import Content, Extraction, ShardDraft, ShardReader, unreadable
+from competency_gaps.stages.extraction import Extraction, ShardDraft, ShardReader, unreadable
 from competency_gaps.stages.setting import Setting
 from competency_gaps.stages.shard_plan import BenchmarkPlan, Shard, plan_suite
 from competency_gaps.stages.shared import SharedShards
 from competency_gaps.stages.unreadable import check_unreadable, excluded_line
-from competency_gaps.text import listing, plural
 
 MOST_UNREADABLE = 0.1
 """Largest share of a benchmark's items to read that may be excluded because they cannot be read."""
@@ -166,130 +156,6 @@ def read_missing(setting: Setting, folder: Path, engine: Engine, progress: Progr
                     work.finished.append(shard)
         engine(work)
     return work
-
-
-def read_here(work: Work) -> None:
-    """Read all missing shards in this process; each is written while the next one is read."""
-    writing: Future[None] | None = None
-
-    def write(task: Task, content: Content) -> None:
-        work.commit(task, work.reader.write(task.shard, content))
-
-    with ThreadPoolExecutor(1) as writer:
-        for task in work.missing:
-            work.bar.note(task.plan.name)
-            content = work.reader.read(task.plan, task.shard, work.bar.advance)
-            work.check(task, unreadable(content.responses))
-            if writing is not None:
-                writing.result()
-            writing = writer.submit(write, task, content)
-        if writing is not None:
-            writing.result()
-
-
-@dataclass(frozen=True)
-class ReadPart:
-    """Reads a part of the shards."""
-
-    part: Part
-    engine: Engine = read_here
-
-    def __call__(self, work: Work) -> None:
-        """Read what is missing of the part; the bar counts only this."""
-        own = set(self.part.choose(work.names))
-        work.missing = [task for task in work.missing if task.shard.name in own]
-        work.bar.expect(work.bar.done + sum(len(task.shard.members) for task in work.missing))
-        self.engine(work)
-
-
-@dataclass(frozen=True)
-class ReadShared:
-    """Takes shards from a store, lets an engine read those that are not there, and puts what it reads there."""
-
-    store: RunStore
-    engine: Engine
-
-    def __call__(self, work: Work) -> None:
-        """Read what is missing.
-
-        Raises
-        ------
-        UserError
-            As the engine; also if the store holds another run.
-        MachineError
-            As the engine; also if the store does not answer any more.
-        """
-        self.store.claim(read_plan(work.folder))
-        work.shared = SharedShards(self.store, work.reader.files)
-        there = self.store.names()
-        for shard in work.finished:
-            if shard.name not in there:
-                work.shared.publish_finished(shard)
-        missing, work.missing = work.missing, []
-        taken = 0
-        for task in missing:
-            draft = work.shared.fetch(task.shard) if task.shard.name in there else None
-            if draft is None:
-                work.missing.append(task)
-                continue
-            work.reader.files.commit(draft)
-            taken += work.look(task.plan, task.shard)
-        if taken:
-            work.progress.say(f"{plural(taken, 'shard')} taken from {self.store.address}")
-        self.engine(work)
-
-
-def share(store: RunStore | None, config: RunConfig, folder: Path, engine: Engine) -> Engine:
-    """Let an engine share shards with a store, in the precision of the run whose shards lie there.
-
-    Raises
-    ------
-    UserError
-        If a benchmark is a task that asks the model itself: its log lies in one run folder only.
-    """
-    if store is None:
-        return engine
-    refuse_tasks(config)
-    keep_precision(folder, config.model, store.plan())
-    return ReadShared(store, engine)
-
-
-def refuse_tasks(config: RunConfig) -> None:
-    """Raise UserError if a benchmark is a task that asks the model itself."""
-    for choice in config.benchmarks:
-        if asks_the_model(choice):
-            raise UserError(
-                f"{choice.name}: a task that asks the model itself cannot be read in parts, shared by a store or "
-                "joined. Run it alone, and give its log as a benchmark."
-            )
-
-
-def read_nothing(work: Work, places: Mapping[str, str]) -> None:
-    """Take finished shards as they are.
-
-    Parameters
-    ----------
-    places
-        Where each shard came from.
-
-    Raises
-    ------
-    UserError
-        If a shard is missing.
-    """
-    if missing := [task.shard.name for task in work.missing if not task.instead_of]:
-        raise UserError(missing_line([places[name] for name in missing]))
-    for task in work.missing:
-        work.bar.skip(len(task.shard.members))
-    work.missing, work.by = [], "a merge"
-
-
-def missing_line(names: Sequence[str]) -> str:
-    """The error of shards that nobody has read."""
-    return (
-        f"shards are missing or damaged: {listing(names, len(names))}. Run the command that was to read them again; it "
-        "reads only what is missing."
-    )
 
 
 def check_share(reasons: Sequence[Remark], plan: BenchmarkPlan, setting: Setting) -> None:

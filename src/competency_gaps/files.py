@@ -62,13 +62,13 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
             with part.open("r+b") as handle:  # Windows puts nothing on the disk that is open for reading alone
                 os.fsync(handle.fileno())
             part.replace(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Put names in a folder on the disk: those that were made, moved or removed. Nothing where the system cannot."""
     if os.name == "nt":  # where a folder cannot be opened
         return
@@ -90,7 +90,7 @@ def make_folder(folder: Path) -> None:
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for place in made:
-        _sync_folder(place.parent)
+        sync_folder(place.parent)
 
 
 def can_write(folder: Path) -> bool:

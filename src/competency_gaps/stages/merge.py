@@ -15,7 +15,7 @@ import polars as pl
 from competency_gaps.checked import damaged, write_document
 from competency_gaps.config import RunConfig, as_dict, parse_config
 from competency_gaps.errors import UserError
-from competency_gaps.files import make_folder, write_atomic
+from competency_gaps.files import make_folder, sync_folder, write_atomic
 from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import FILE as MANIFEST
@@ -235,6 +235,7 @@ def lay(joined: Joined, folders: Sequence[Path], out: Path) -> None:
                 for source, target in zip(old, new, strict=True):
                     target.unlink(missing_ok=True)
                     _take(source, target)
+        sync_folder(out / sub)
     if lost:
         raise UserError(missing_line(lost))
     join_answers(folders, out)

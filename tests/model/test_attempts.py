@@ -100,7 +100,7 @@ def test_what_is_no_failure_of_a_row_is_not_swallowed():
 @pytest.mark.parametrize("bad", [(2, 6, 0), tuple(range(10))])
 @pytest.mark.parametrize("fits", [20, 36, 10**9])
 def test_what_was_read_before_changes_nothing(bad, fits):
-    """A resumed run, and each of several workers, has read other rows before, or none: results and batches are equal."""
+    """A resumed run, and each of several workers, has read other rows before, or none: results and batches agree."""
 
     def batches(attempts):
         model = Model(bad=bad, fits=fits)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import shutil
 
 import polars as pl
 import pytest
+from rich.console import Console
 from store_helpers import contents, put
 from suite_helpers import make_small, never, run_small, with_answers
 
@@ -14,6 +17,7 @@ import competency_gaps as cg
 from competency_gaps.checked import with_checksum
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.model.attempts import OUT_OF_MEMORY
+from competency_gaps.progress import Progress
 from competency_gaps.runs.remote import RemoteFolder
 from competency_gaps.runs.store import RunStore
 from competency_gaps.stages import reading
@@ -166,6 +170,20 @@ def test_of_two_machines_that_replace_a_poor_shard_the_first_counts(config, fill
     (name,) = {name for name in held if name.startswith("responses/")} - set(before)
     kind, file = name.split("/")
     assert (made.path / kind / f"{file.split('.')[0]}.parquet").read_bytes() == held[name]
+
+
+def test_what_a_killed_machine_left_is_removed_after_a_day(config, straight, filled, tmp_path):
+    held = contents(filled)
+    name = next(name for name in sorted(held) if name.startswith("activations/"))
+    left = f"{name.split('.')[0]}.0123456789abcdef.safetensors"
+    put(filled, left, b"half")
+    file = tmp_path / "store" / left
+    os.utime(file, (0, file.stat().st_mtime - 90_000))
+    spoken = io.StringIO()
+    made = cg.run(config, tmp_path / "run", store=filled, progress=Progress(Console(file=spoken)))
+    assert "1 file that killed writers left in file://" in spoken.getvalue()
+    assert contents(filled) == held
+    assert_same_run(made, straight)
 
 
 def test_another_run_is_refused(config, filled, tmp_path, monkeypatch):

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 from competency_gaps.config import RayWorkers
 from competency_gaps.errors import MachineError, MissingExtraError, UserError, argument
 
-_OBJECT_STORE = 100 * 2**20
-"""Bytes of the object store of a cluster that is started here: only names, counts and checksums go through it."""
+_OBJECT_STORE = 75 * 2**20
+"""Bytes of the object store of a cluster that is started here, the fewest that Ray takes: names, counts and checksums
+are so short that Ray sends them beside it."""
 
 
 class Fit(NamedTuple):

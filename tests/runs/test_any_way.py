@@ -232,7 +232,8 @@ def test_any_number_of_workers_is_the_run(config, straight, tmp_path_factory, se
     assert where is not None or here.started >= workers
     assert_same_run(made, whole)
     assert made.findings.equals(whole.findings, null_equal=True)
-    assert {path.name for path in folder.rglob("*")} == {path.name for path in whole.path.rglob("*")}
+    assert {path.name for path in folder.iterdir()} == {path.name for path in whole.path.iterdir()}
+    assert not list(folder.rglob(".*draft*"))
 
 
 @pytest.fixture(scope="module")

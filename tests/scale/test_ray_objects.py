@@ -43,6 +43,9 @@ class Scales:
     def remote(self, kind):
         return Weighed(ray.remote(kind), self.given)
 
+    def kill(self, worker):
+        ray.kill(worker.inner)
+
 
 class Weighed:
     """A class of workers, a worker or a method of it, whose arguments are weighed."""

@@ -96,7 +96,7 @@ def config(tiny_config, tmp_path_factory):
 @pytest.fixture(scope="module")
 def small_store():
     """A cluster with the smallest store."""
-    with ray_cluster.cluster(cg.RayWorkers(workers=2, threads=1)) as started:
+    with ray_cluster.cluster(cg.RayWorkers(workers=1, threads=1)) as started:
         resources = started.nodes()[0]["Resources"]
         assert resources["object_store_memory"] == SMALLEST
         yield started
@@ -121,13 +121,13 @@ def test_with_a_model_larger_than_the_store_and_the_store_full(small_store, scal
     views = [small_store.get(reference) for reference in held]
     assert sum(view.nbytes for view in views) > 0.85 * SMALLEST and not any(view.flags.owndata for view in views)
     store = f"file://{tmp_path}/store" if stored else None
-    made = cg.run(config, tmp_path / "ray", workers=cg.RayWorkers(workers=2, threads=1), store=store)
+    made = cg.run(config, tmp_path / "ray", workers=cg.RayWorkers(workers=1, threads=1), store=store)
     assert_same_run(made, cg.run(config, tmp_path / "here"))
     assert len(scales.taken) >= 4, "a worker is ready, and three shards are read"
     # The exception: who sees no run folder is sent the configuration, which here holds all items, once for all.
     if stored:
         settings = max(scales.given)
-        assert settings == length(cg.api.make.read_config(config).model_dump(mode="json")) or settings > 20_000
+        assert settings > 20_000
         scales.given.remove(settings)
     assert max(scales.given + scales.taken) < 5_000 < BESIDE
     assert sum(scales.given + scales.taken) < 20_000

@@ -69,8 +69,8 @@ def cluster(settings: RayWorkers) -> Iterator[Any]:
         ray.shutdown()
         if settings.address is None:
             raise MachineError(
-                f"Ray does not start on this machine: {shorten(' '.join(str(error).split()), 300)} Run again when it is "
-                "less busy and has memory to spare, or without workers."
+                f"Ray does not start on this machine: {shorten(' '.join(str(error).split()), 300)} Run again when it "
+                "is less busy and has memory to spare, or without workers."
             ) from error
         where = argument("address")
         raise UserError(f"the Ray cluster at {settings.address!r} ({where}) cannot be used: {error}") from error

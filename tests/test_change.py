@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from competency_gaps import change as changes
 from competency_gaps.change import changing, settle
 from competency_gaps.checked import entry_of, fault_of, read_document, write_document
 from competency_gaps.errors import MachineError, UserError
+from competency_gaps.files import write_atomic
 
 DOCUMENT = "list.json"
 OLD = {"a": "old a", "b": "old b", "gone": "old", "kept": "kept"}
@@ -115,6 +117,78 @@ def test_stopped_at_every_step_the_folder_is_old_or_new(folder, tmp_path_factory
         assert state(copy) == NEW, step
     assert done and seen == sorted(seen, reverse=True), "once it counts it stays"
     assert seen.count("new") > 5 and seen.count("old") > 5, "it was stopped before and after"
+
+
+class Disk:
+    """Knows which names in folders a power failure could still lose, and notes those at each move and removal."""
+
+    def __init__(self, patch) -> None:
+        self.lost: set[str] = set()
+        self.steps: list[tuple[str, set[str]]] = []
+        fsync, replace, unlink = os.fsync, Path.replace, Path.unlink
+
+        def synced(handle):
+            if stat.S_ISDIR(os.fstat(handle).st_mode):
+                self.lost -= {name for name in self.lost if Path(name).parent.samefile(f"/proc/self/fd/{handle}")}
+            return fsync(handle)
+
+        def moved(path, target):
+            self.steps.append((Path(target).name, {Path(name).name for name in self.lost}))
+            self.lost |= {str(target)}
+            return replace(path, target)
+
+        def removed(path, missing_ok=False):
+            self.steps.append((f"no {path.name}", {Path(name).name for name in self.lost}))
+            return unlink(path, missing_ok=missing_ok)
+
+        patch.setattr(os, "fsync", synced)
+        patch.setattr(Path, "replace", moved)
+        patch.setattr(Path, "unlink", removed)
+
+    def could_lose(self, step: str) -> set[str]:
+        """Names that were not on the disk when a step was taken."""
+        return next(names for name, names in self.steps if name == step)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks Linux which folder a number stands for")
+def test_what_a_step_rests_on_is_on_the_disk_before_it(folder, monkeypatch):
+    disk = Disk(monkeypatch)
+    put(folder)
+    journal = f".{DOCUMENT}.next"
+    assert not disk.could_lose(journal), "new tables are there before the journal names them"
+    assert journal not in disk.could_lose("a") | disk.could_lose("no gone")
+    assert not disk.could_lose(f"no {journal}"), "tables and document are there before the journal goes"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks Linux which folder a number stands for")
+def test_a_new_folder_is_on_the_disk_with_its_file(tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+
+    def noted(handle):
+        synced.append(Path(os.readlink(f"/proc/self/fd/{handle}")))
+        return fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    write_atomic(tmp_path / "a" / "b" / "file", lambda part: part.write_text("content"))
+    assert {tmp_path, tmp_path / "a", tmp_path / "a" / "b"} <= set(synced)
+    synced.clear()
+    write_atomic(tmp_path / "a" / "b" / "file", lambda part: part.write_text("other"))
+    assert synced[-1] == tmp_path / "a" / "b" and len(synced) == 2, "the file, then its folder"
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EIO])
+def test_a_file_system_that_puts_no_folder_on_the_disk_is_no_error(tmp_path, monkeypatch, number):
+    fsync = os.fsync
+
+    def refuses(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(number, os.strerror(number))
+        return fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", refuses)
+    with contextlib.nullcontext() if number != errno.EIO else pytest.raises(OSError, match="Input/output"):
+        write_atomic(tmp_path / "file", lambda part: part.write_text("content"))
+    assert (tmp_path / "file").read_text() == "content"
 
 
 def test_an_error_leaves_nothing(folder):

@@ -7,7 +7,8 @@ Moments are drawn evenly over the stages of a command, within a stage evenly ove
 removes, and then a random part of the way to the next of these. After each kill the same command runs again, which
 in every third trial is killed as well, until it ends. A trial counts as identical if every file of the folders is
 then the same as after an undisturbed run: tables and shards byte for byte, documents but for times. Files that are left
-over count as well. Ends in status 1 if one trial is not identical.
+over count as well. With workers of Ray (``--what ray``, on Linux) some of these are killed along with every other
+driver, and none of Ray's processes may be left a minute later. Ends in status 1 if one trial is not identical.
 """
 
 from __future__ import annotations
@@ -19,37 +20,17 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import kill_workers
+from kill_process import Timeline, forked
 from tiny import JOBS, Job, contents, make_material
 
-START = "start"
-"""Stage of a command before it names one."""
-_SLOWEST = 600.0
-"""Seconds after which a command that does not end is a fault."""
-
-
-@dataclass
-class Timeline:
-    """File events of an undisturbed command: what a moment is drawn from."""
-
-    stages: list[str] = field(default_factory=list)
-    """Stage of each event."""
-    times: list[float] = field(default_factory=list)
-    """Seconds since the command began, ascending; the last is its end."""
-
-    def moment(self, rng: random.Random) -> tuple[int, float, str]:
-        """Number of an event, seconds to wait after it, and its stage."""
-        stage = rng.choice(sorted(set(self.stages)))
-        number = rng.choice([i for i, own in enumerate(self.stages) if own == stage])
-        gap = self.times[number + 1] - self.times[number]
-        return number, rng.choice((0.0, rng.random() * gap)), stage
+SHARD_ITEMS = 8
+"""Items of a shard, so that a small suite has several."""
 
 
 @dataclass
@@ -62,108 +43,17 @@ class Trial:
     """What differs; None: nothing."""
 
 
-def forked(work: Path, action: Callable[[], Any], kill_at: tuple[int, float] | None = None) -> tuple[int, str]:
-    """Run in a forked process, which is killed some seconds after a file event; gives its status, and its last event.
-
-    The process that forks has imported everything and used nothing, so that no thread is lost.
-    """
-    reader, writer = os.pipe()
-    sys.stdout.flush()
-    child = os.fork()
-    if child == 0:
-        os.close(reader)
-        _be_child(work, action, writer, None if kill_at is None else kill_at[0])
-    os.close(writer)
-    said = b""
-    with os.fdopen(reader, "rb") as pipe:
-        while piece := pipe.read1(65536):
-            said += piece
-            if kill_at is not None and said.endswith(b"now\n"):
-                time.sleep(kill_at[1])
-                os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status), said.decode()
-
-
-def _be_child(work: Path, action: Callable[[], Any], writer: int, kill_at: int | None) -> None:
-    """Write a line for each file event into the pipe, run the action, and end the process."""
-    status = 1
-    try:
-        log = os.open(work / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        signal.alarm(int(_SLOWEST))
-        stage = _noting_stages()
-        _on_file_events(work, _Events(writer, stage, kill_at))
-        action()
-        status = 0
-    except SystemExit as ended:
-        status = ended.code if isinstance(ended.code, int) else 1
-    except BaseException:  # noqa: BLE001 - it is in the output, and the status says that there was one
-        import traceback
-
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-
-
-class _Events:
-    """Says each event to the process that forked this one."""
-
-    def __init__(self, writer: int, stage: list[str], kill_at: int | None) -> None:
-        self._writer, self._stage, self._kill_at = writer, stage, kill_at
-        self._begin, self._count = time.perf_counter(), 0
-
-    def __call__(self) -> None:
-        if self._kill_at is None:
-            os.write(self._writer, f"{self._stage[0]}\t{time.perf_counter() - self._begin}\n".encode())
-        elif self._count == self._kill_at:
-            os.write(self._writer, b"now\n")
-        self._count += 1
-
-
-def _noting_stages() -> list[str]:
-    """A list whose only entry is the stage that the command is in."""
-    from competency_gaps.progress import Progress
-
-    stage, original = [START], Progress.stage
-
-    @contextmanager
-    def noted(self: Progress, name: str, **options: Any) -> Iterator[Any]:
-        stage[0] = name
-        with original(self, name, **options) as bar:
-            yield bar
-        stage[0] = f"after {name}"
-
-    Progress.stage = noted  # type: ignore[method-assign]
-    return stage
-
-
-def _on_file_events(work: Path, event: Callable[[], None]) -> None:
-    """Call for every file in a folder that is opened, moved or removed."""
-    prefix = str(work) + os.sep
-    watched = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate")
-
-    def hook(name: str, arguments: tuple[Any, ...]) -> None:
-        if name in watched and isinstance(arguments[0], (str, os.PathLike)):
-            path = os.fspath(arguments[0])
-            if path.startswith(prefix) and not path.endswith("output.txt"):
-                event()
-
-    sys.addaudithook(hook)
-
-
-def typed(arguments: Sequence[str]) -> Callable[[], None]:
+def typed(job: Job) -> Callable[[], None]:
     """What the command line does."""
 
     def action() -> None:
         from competency_gaps.cli.app import main as cgaps
         from competency_gaps.stages import shard_plan
 
-        shard_plan.SHARD_ITEMS = shard_plan.GENERATED_ITEMS = 8
-        sys.argv = ["cgaps", *arguments]
+        shard_plan.SHARD_ITEMS = shard_plan.GENERATED_ITEMS = SHARD_ITEMS
+        if job.on_ray:
+            kill_workers.cut_small(SHARD_ITEMS)
+        sys.argv = ["cgaps", *job.arguments]
         cgaps()
 
     return action
@@ -171,11 +61,11 @@ def typed(arguments: Sequence[str]) -> Callable[[], None]:
 
 def watched(work: Path, job: Job) -> Timeline:
     """Run a command undisturbed; its folders are left as they are after it."""
-    status, said = forked(work, typed(job.arguments))
+    status, events = forked(work, typed(job))
     if status != 0:
         raise SystemExit(f"{job.name} fails undisturbed: {(work / 'output.txt').read_text()[-3000:]}")
     timeline = Timeline()
-    for line in said.splitlines():
+    for line in events.splitlines():
         stage, seconds = line.split("\t")
         timeline.stages.append(stage)
         timeline.times.append(float(seconds))
@@ -190,21 +80,28 @@ def tried(work: Path, job: Job, timeline: Timeline, expected: Mapping[str, str],
     for kill in range(rng.choice((1, 1, 2))):
         number, seconds, stage = timeline.moment(rng)
         # A second command has less to do.
-        status, _ = forked(work, typed(job.arguments), (number if kill == 0 else number // 2, seconds))
+        status, _ = forked(work, typed(job), (number if kill == 0 else number // 2, seconds))
         if status == -signal.SIGKILL:
-            trial.stages.append(stage)
+            also = job.on_ray and rng.random() < 0.5 and kill_workers.kill_some(rng)
+            trial.stages.append(f"{stage}, then workers" if also else stage)
         elif status != 0:
-            trial.fault = f"status {status} after a kill in {trial.stages}: {(work / 'output.txt').read_text()[-1500:]}"
+            trial.fault = _failed(work, status, trial)
             return trial
-    status, _ = forked(work, typed(job.arguments))
+    status, _ = forked(work, typed(job))
     if status != 0:
-        trial.fault = f"status {status} after a kill in {trial.stages}: {(work / 'output.txt').read_text()[-1500:]}"
+        trial.fault = _failed(work, status, trial)
         return trial
-    found = _contents(work, job)
-    differing = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
+    held = _contents(work, job)
+    differing = sorted(name for name in {*held, *expected} if held.get(name) != expected.get(name))
     if differing:
         trial.fault = f"after a kill in {trial.stages} these differ: {', '.join(differing)}"
+    elif job.on_ray and (left := kill_workers.left_running()):
+        trial.fault = f"after a kill in {trial.stages} these processes are left: {', '.join(left)}"
     return trial
+
+
+def _failed(work: Path, status: int, trial: Trial) -> str:
+    return f"status {status} after a kill in {trial.stages}: {(work / 'output.txt').read_text()[-1500:]}"
 
 
 def _contents(work: Path, job: Job) -> dict[str, str]:
@@ -248,8 +145,8 @@ def trials(work: Path, job: Job, kills: int, rng: random.Random) -> list[Trial]:
 
 
 def _difference(work: Path, job: Job, expected: Mapping[str, str]) -> str:
-    found = _contents(work, job)
-    return ", ".join(sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name)))
+    held = _contents(work, job)
+    return ", ".join(sorted(name for name in {*held, *expected} if held.get(name) != expected.get(name)))
 
 
 def _restore(work: Path, before: Path, job: Job) -> None:
@@ -287,6 +184,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder).resolve()
         os.environ["CGAPS_CACHE"] = str(work / "cache")
+        os.environ["RAY_TMPDIR"] = str(kill_workers.PLACE)
         status, _ = forked(work, lambda: make_material(work))
         if status != 0:
             raise SystemExit((work / "output.txt").read_text()[-3000:])
@@ -296,6 +194,7 @@ def main() -> None:
                 done[name] = trials(work, job, args.kills, random.Random(f"{args.seed} {name}"))
             elif any(name in JOBS[other](work).needs for other in args.what):
                 watched(work, job)
+    shutil.rmtree(kill_workers.PLACE, ignore_errors=True)
     print(table(done))
     sys.exit(1 if any(trial.fault for own in done.values() for trial in own) else 0)
 

@@ -49,6 +49,8 @@ class Job(NamedTuple):
     """Folders in the working folder that the command writes."""
     needs: Sequence[str] = ()
     """Commands whose results it reads."""
+    on_ray: bool = False
+    """Whether it starts workers of Ray."""
 
 
 def make_material(work: Path) -> None:
@@ -105,9 +107,11 @@ def _lines(path: Path, rows: Sequence[Any]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-def _job(name: str, *arguments: str, folders: Sequence[str], needs: Sequence[str] = ()) -> Callable[[Path], Job]:
+def _job(
+    name: str, *arguments: str, folders: Sequence[str], needs: Sequence[str] = (), on_ray: bool = False
+) -> Callable[[Path], Job]:
     def make(work: Path) -> Job:
-        return Job(name, [part.replace("WORK", str(work)) for part in arguments], folders, needs)
+        return Job(name, [part.replace("WORK", str(work)) for part in arguments], folders, needs, on_ray)
 
     return make
 
@@ -146,6 +150,12 @@ JOBS: dict[str, Callable[[Path], Job]] = {
     "part": _job("part", "run", "WORK/config.yaml", "--shard", "1/1", "--out", "WORK/part", folders=["part"]),
     "merge": _job("merge", "merge", "WORK/part", "--out", "WORK/joined", folders=["joined"], needs=["part"]),
     "prune": _job("prune", "prune", "WORK/joined", folders=["joined"], needs=["part", "merge"]),
+    "ray": _job(
+        *("ray", "run", "WORK/config.yaml", "--engine", "ray", "--workers", "2", "--threads", "1"),
+        *("--out", "WORK/ray"),
+        folders=["ray"],
+        on_ray=True,
+    ),
 }
 """In the order in which they run: each rests on what those before it left."""
 

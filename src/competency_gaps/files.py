@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place, then renamed."""
+"""Files that are whole or not there: written beside their place, put on the disk, then renamed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ from competency_gaps.errors import MachineError, UserError
 
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 """Error numbers of a file or folder that cannot be written by this user."""
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
+"""Error numbers of file systems, as of some networks, that put no folder on the disk when they are asked to."""
 
 
 def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     """Call ``write`` with a temporary path in the same folder, then rename it to ``path``.
 
-    The file's mode is the one that the umask gives, whatever ``write`` makes of it (safetensors lets only the owner
-    read).
+    Afterwards content and name are on the disk, as far as the system can order it: what is written next may rest on
+    them also after a power failure. The file's mode is the one that the umask gives, whatever ``write`` makes of it
+    (safetensors lets only the owner read).
 
     Raises
     ------
@@ -35,7 +38,7 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     """
     part = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
     except (FileExistsError, NotADirectoryError) as error:
         raise UserError(
             f"{str(path)!r} cannot be written: {str(path.parent)!r} is, or lies in, a file. Give a path in a folder."
@@ -59,15 +62,41 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
             with part.open("r+b") as handle:  # Windows puts nothing on the disk that is open for reading alone
                 os.fsync(handle.fileno())
             part.replace(path)
+            sync_folder(path.parent)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
 
 
+def sync_folder(folder: Path) -> None:
+    """Put names in a folder on the disk: those that were made, moved or removed. Nothing where the system cannot."""
+    if os.name == "nt":  # where a folder cannot be opened
+        return
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # whoever may write to a folder need not be able to list it
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+    finally:
+        os.close(handle)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, so that they are there after a power failure too."""
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for place in made:
+        sync_folder(place.parent)
+
+
 def can_write(folder: Path) -> bool:
     """Whether files can be written in a folder, which is made."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with tempfile.TemporaryFile(dir=folder):
             return True
     except OSError as error:

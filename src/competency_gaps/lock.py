@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from competency_gaps.errors import MachineError, UserError
-from competency_gaps.files import NOT_WRITABLE, no_space_left
+from competency_gaps.files import NOT_WRITABLE, make_folder, no_space_left
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ def _acquire(folder: Path, path: Path) -> int:
     """Open and lock the file, and write into it who holds it."""
     for _ in range(_TRIES):
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             file = os.open(path, _OPEN, 0o666)
         except FileNotFoundError:  # who held it last has just removed the folder, which was made for the lock
             continue

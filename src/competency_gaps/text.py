@@ -112,6 +112,12 @@ def shorten(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[:limit]}… (+{len(text) - limit:,} characters)"
 
 
+def error_line(error: BaseException) -> str:
+    """An error's type and the first line of its message, in a short line."""
+    lines = str(error).strip().splitlines()
+    return shorten(visible(f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__), 200)
+
+
 @dataclass(frozen=True)
 class Excerpt:
     """A window on a text, with the token at which a concept is strongest."""

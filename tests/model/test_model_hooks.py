@@ -8,7 +8,7 @@ import torch
 
 from competency_gaps.errors import UserError
 from competency_gaps.model.batches import pad
-from competency_gaps.model.forward import read_hook
+from competency_gaps.model.forward import hook_width, read_hook
 from competency_gaps.model.hooks import captured, decoder_blocks, replaced, resolve_hook
 from core_helpers import KINDS, loaded
 
@@ -197,6 +197,23 @@ def test_a_module_that_is_never_called_is_refused(model_folder):
     lm = loaded(model_folder("llama"))
     with pytest.raises(UserError, match=r"never calls 'model\.layers'"):
         read_hook(lm, resolve_hook(lm.model, "model.layers"), SEQUENCES)
+
+
+def test_a_model_that_fails_on_whatever_it_reads_is_refused_at_once(model_folder):
+    """Also above the hook: else each of its items would be excluded as if that were at fault."""
+    lm = loaded(model_folder("llama"))
+    hook = resolve_hook(lm.model, "blocks.1.hook_resid_post")
+    assert hook_width(lm, hook) == 32
+
+    def broken(*_):
+        raise IndexError("no such kernel\nin the second line")
+
+    handle = lm.model.lm_head.register_forward_hook(broken)
+    try:
+        with pytest.raises(UserError, match=r"fails on a single token: IndexError: no such kernel\. Check that"):
+            hook_width(lm, hook)
+    finally:
+        handle.remove()
 
 
 def test_layer_of_a_path(model_folder):

@@ -1,9 +1,12 @@
-"""Random small suites: a run stopped anywhere goes on to the same, and neither shards, batches nor order matter."""
+"""Random small suites: a run stopped anywhere goes on to the same, and neither shards, batches, order nor who reads
+matter."""
 
 from __future__ import annotations
 
+import functools
 import json
 import random
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +14,12 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from worker_helpers import RayHere, cut_small
 
 import competency_gaps
 from competency_gaps.errors import UserError
-from competency_gaps.stages import shard_plan
+from competency_gaps.stages import on_ray, shard_plan
+from competency_gaps.stages.ray_cluster import cluster
 from core_helpers import assert_same_run
 
 WORDS = ("fox", "dog", "city", "France", "March", "Paris", "sum", "word", "number", "reverse")
@@ -196,3 +201,54 @@ def test_a_run_that_is_stopped_anywhere_goes_on_to_the_same(config, straight, tm
             competency_gaps.open_run(folder)
     assert_same_run(audited(config, suite(seed), folder), whole)
     assert {path.name for path in folder.iterdir()} == {path.name for path in whole.path.iterdir()}
+
+
+def by_workers(config: dict, benchmarks: list[dict], folder: Path, workers: int):
+    """A run that so many workers read."""
+    given = competency_gaps.RayWorkers(workers=workers, threads=1)
+    make = functools.partial(competency_gaps.run, workers=given)
+    return _made(make, config, benchmarks, SHARD_ITEMS, {}, folder)
+
+
+@drawn(6)
+@given(
+    seed=st.integers(0, 1),
+    workers=st.integers(1, 3),
+    deaths=st.integers(0, 2),
+    where=st.none() | st.floats(0, 1, exclude_max=True),
+    order=st.randoms(use_true_random=False),
+)
+def test_any_number_of_workers_is_the_run(config, straight, tmp_path_factory, seed, workers, deaths, where, order):
+    """Whichever answers first, whichever dies, and whatever this process had read before it was stopped."""
+    whole, moves = straight(seed)
+    folder, here = tmp_path_factory.mktemp("workers") / "run", RayHere(order, deaths)
+    if where is not None:
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):
+            Moves(patch, int(where * moves))
+            audited(config, suite(seed), folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(on_ray, "cluster", lambda settings: nullcontext(here))
+        made = by_workers(config, suite(seed), folder, workers)
+    assert where is not None or here.started >= workers
+    assert_same_run(made, whole)
+    assert made.findings.equals(whole.findings, null_equal=True)
+    assert {path.name for path in folder.iterdir()} == {path.name for path in whole.path.iterdir()}
+    assert not list(folder.rglob(".*draft*"))
+
+
+@pytest.fixture(scope="module")
+def ray():
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'competency-gaps[ray]'")
+    with cluster(competency_gaps.RayWorkers(workers=3, threads=1)) as started, pytest.MonkeyPatch.context() as patch:
+        cut_small(patch, started, SHARD_ITEMS)
+        yield started
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+@drawn(4)
+@given(seed=st.integers(0, 2**32), workers=st.integers(1, 3))
+def test_any_number_of_workers_of_ray_is_the_run(config, ray, tmp_path_factory, seed, workers):
+    folder = tmp_path_factory.mktemp("ray")
+    whole = audited(config, suite(seed), folder / "here")
+    assert_same_run(by_workers(config, suite(seed), folder / "ray", workers), whole)

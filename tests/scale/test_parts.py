@@ -9,6 +9,7 @@ import shutil
 import numpy as np
 import polars as pl
 import pytest
+from suite_helpers import make_small, never, run_small, with_answers
 
 import competency_gaps as cg
 from competency_gaps.activations.extract import Extractor
@@ -19,7 +20,7 @@ from competency_gaps.runs.matched_scores import Scored
 from competency_gaps.runs.open import open_folder
 from competency_gaps.runs.part import FILE, Part, parse_part, read_part, write_part
 from competency_gaps.runs.scores import add_scores, read_scores
-from competency_gaps.stages import reading, shard_plan
+from competency_gaps.stages import reading
 from competency_gaps.stages.extraction import ShardReader
 from core_helpers import assert_same_run, command
 
@@ -29,24 +30,14 @@ def small_shards(monkeypatch):
     make_small(monkeypatch)
 
 
-def make_small(patch) -> None:
-    for name in ("SHARD_ITEMS", "GENERATED_ITEMS"):
-        patch.setattr(shard_plan, name, 8)
-
-
 @pytest.fixture(scope="module")
 def config(tiny_config):
-    quiz, sums = tiny_config["benchmarks"]
-    told = {**sums, "name": "told", "policy": "none", "options": {"max_new_tokens": 4}, "limit": 10}
-    forced = {**tiny_config["sae"], "force": True}  # a sample of one of the benchmarks alone is too small for it
-    return {**tiny_config, "sae": forced, "benchmarks": [quiz, sums, told], "generation": {"temperature": 0.9}}
+    return with_answers(tiny_config, *tiny_config["benchmarks"])
 
 
 @pytest.fixture(scope="module")
 def straight(config, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        make_small(patch)
-        return cg.run(config, tmp_path_factory.mktemp("straight") / "run")
+    return run_small(config, tmp_path_factory.mktemp("straight") / "run")
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +48,6 @@ def parts(config, tmp_path_factory):
         for number in (1, 2, 3):
             cg.make_part(config, folder / str(number), (number, 3))
     return [folder / str(number) for number in (1, 2, 3)]
-
-
-def never(*arguments, **options):
-    raise AssertionError("nothing is read again")
 
 
 def test_parts_joined_are_the_run(parts, straight, tmp_path, monkeypatch):

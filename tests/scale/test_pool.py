@@ -1,8 +1,9 @@
-"""How shards are given out: tries, stragglers, and how many workers fit. Ray is played."""
+"""How shards are given out: tries, stragglers, and what goes through the object store. Ray is played."""
 
 from __future__ import annotations
 
 import itertools
+import pickle
 from collections import deque
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,13 +11,14 @@ from types import SimpleNamespace
 import pytest
 
 import competency_gaps as cg
-from competency_gaps.errors import MachineError, MissingExtraError, UserError
+from competency_gaps.errors import MachineError, UserError
+from competency_gaps.items.remark import Remark
 from competency_gaps.progress import Progress
 from competency_gaps.shards import Draft
-from competency_gaps.stages import on_ray
+from competency_gaps.stages import on_ray, ray_pool, shard_plan
 from competency_gaps.stages.extraction import ShardDraft
-from competency_gaps.stages.on_ray import Pool
-from competency_gaps.stages.ray_cluster import Fit, fit
+from competency_gaps.stages.ray_cluster import Fit
+from competency_gaps.stages.ray_pool import Pool
 from competency_gaps.stages.ray_worker import Fault, Read, Ready
 from competency_gaps.stages.reading import Task
 from competency_gaps.stages.shard_plan import Shard
@@ -32,14 +34,26 @@ class PlayedRay:
         class RayTaskError(RayError):
             pass
 
+        class ObjectStoreFullError(RayError):
+            pass
+
+        class OutOfDiskError(RayError):
+            pass
+
     def __init__(self, load, read):
         self.answers, self.killed, self.numbers = {}, [], itertools.count()
+        self.put_down, self.sent = [], []
         self._load, self._read = load, read
 
     def remote(self, kind):
         return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=self._worker))
 
+    def put(self, value):
+        self.put_down.append(value)
+        return "reference"
+
     def _worker(self, *arguments):
+        self.sent.append(arguments)
         load = SimpleNamespace(remote=lambda: self._call(self._load()))
         return SimpleNamespace(load=load, read=SimpleNamespace(remote=lambda name, *_: self._call(self._read(name))))
 
@@ -88,7 +102,7 @@ class Played:
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    monkeypatch.setattr(on_ray, "LOOK", 0.0)
+    monkeypatch.setattr(ray_pool, "LOOK", 0.0)
 
 
 def test_a_shard_on_which_workers_fail_is_given_up_and_named():
@@ -96,7 +110,7 @@ def test_a_shard_on_which_workers_fail_is_given_up_and_named():
     ray = PlayedRay(ready, lambda name: Fault("it died", by_user=False) if name == "b" else read(name))
     with pytest.raises(MachineError, match="3 workers failed on shard b, the last because it died"):
         Pool(ray, work, Fit(2, 1, 0)).read()
-    assert "b" not in work.committed and len(ray.killed) == on_ray.TRIES
+    assert "b" not in work.committed and len(ray.killed) == ray_pool.TRIES
 
 
 def test_a_shard_that_fails_once_is_read_by_another_worker():
@@ -118,7 +132,7 @@ def test_workers_that_cannot_load_are_given_up():
 @pytest.mark.parametrize("by_user", [False, True])
 def test_a_machine_on_which_the_model_cannot_be_loaded_costs_its_worker_only(by_user):
     loads, asked = deque([ready()] + [Fault("no GPU", by_user=by_user)] * 9), []
-    given_up = 2 if by_user else 1 + on_ray.TRIES
+    given_up = 2 if by_user else 1 + ray_pool.TRIES
 
     def load():
         asked.append(1)
@@ -133,8 +147,8 @@ def test_a_machine_on_which_the_model_cannot_be_loaded_costs_its_worker_only(by_
 
 
 def test_a_worker_that_hangs_is_ended_and_said(monkeypatch):
-    monkeypatch.setattr(on_ray, "LONG", 0.05)
-    monkeypatch.setattr(on_ray, "HANGS", 0.0)
+    monkeypatch.setattr(ray_pool, "LONG", 0.05)
+    monkeypatch.setattr(ray_pool, "HANGS", 0.0)
     work, asked = Played(["b", "a"]), []
 
     def hangs(name):
@@ -149,7 +163,7 @@ def test_a_worker_that_hangs_is_ended_and_said(monkeypatch):
 
 
 def test_the_first_shard_may_take_long_but_it_is_said(monkeypatch):
-    monkeypatch.setattr(on_ray, "LONG", 0.01)
+    monkeypatch.setattr(ray_pool, "LONG", 0.01)
     work = Played(["a"])
     ray, lines = PlayedRay(ready, lambda name: None), []
 
@@ -170,7 +184,7 @@ def test_too_many_items_that_workers_cannot_read_end_the_run():
 
 
 def test_a_straggler_is_read_twice_and_counts_once(monkeypatch):
-    monkeypatch.setattr(on_ray, "SLOW", 0.0)
+    monkeypatch.setattr(ray_pool, "SLOW", 0.0)
     work, asked = Played(["a", "b", "c"]), []
 
     def slow(name):
@@ -192,7 +206,7 @@ def test_a_second_reader_that_fails_late_is_not_missed():
     ray = PlayedRay(ready, lambda name: None)
     pool = Pool(ray, work, Fit(1, 1, 0))
     pool.done.add("a")
-    pool.running[7] = on_ray._Running(on_ray._Worker("handle", "here"), work.missing[0], 0.0, 1.0)
+    pool.running[7] = ray_pool._Running(ray_pool._Worker("handle", "here"), work.missing[0], 0.0, 1.0)
     ray.answers[7] = Fault("it died", by_user=True)
     pool._take(7)
     assert ray.killed == ["handle"] and not pool.queue and not pool.loading
@@ -211,15 +225,15 @@ class PlayedStore:
 
 @pytest.fixture
 def stored(monkeypatch):
-    monkeypatch.setattr(on_ray, "as_dict", lambda config: {})
+    monkeypatch.setattr(ray_pool, "as_dict", lambda config: {})
     return Played(["a"])
 
 
 def test_a_copy_that_fails_costs_no_worker(stored):
-    stored.shared, asked = PlayedStore(on_ray.TRIES - 1), []
+    stored.shared, asked = PlayedStore(ray_pool.TRIES - 1), []
     ray = PlayedRay(ready, lambda name: asked.append(name) or Read(None, []))
     Pool(ray, stored, Fit(1, 1, 0)).read()
-    assert stored.committed == ["a"] and asked == ["a"] * on_ray.TRIES and not ray.killed
+    assert stored.committed == ["a"] and asked == ["a"] * ray_pool.TRIES and not ray.killed
 
 
 def test_copies_that_fail_again_and_again_end_the_run(stored):
@@ -230,6 +244,41 @@ def test_copies_that_fail_again_and_again_end_the_run(stored):
         Pool(PlayedRay(ready, lambda name: Read(None, [])), stored, Fit(1, 1, 0)).read()
 
 
+def test_a_configuration_is_kept_once_for_all_workers(stored):
+    """Where workers read it from the run folder it is not kept at all."""
+    for shared, expected in ((PlayedStore(0), "reference"), (None, None)):
+        work = Played(["a", "b", "c"])
+        work.shared = shared
+        answer = Read(None, []) if shared else read("a")
+        ray = PlayedRay(ready, lambda name, answer=answer: answer)
+        Pool(ray, work, Fit(3, 1, 0)).read()
+        assert len(ray.put_down) == (shared is not None)
+        assert len(ray.sent) == 3 and all(arguments[2] == expected for arguments in ray.sent)
+
+
+@pytest.mark.parametrize("kind", ["ObjectStoreFullError", "OutOfDiskError"])
+def test_a_full_object_store_is_named_with_what_to_do(stored, kind, tmp_path, monkeypatch):
+    def full(value):
+        raise getattr(ray.exceptions, kind)("Failed to put object in object store")
+
+    ray = PlayedRay(ready, read)
+    ray.put, ray.nodes = full, lambda: [{"Alive": True, "Resources": {"CPU": 1}}]
+    stored.shared, stored.folder = PlayedStore(0), tmp_path
+    stored.reader.files.sweep = lambda: None
+    monkeypatch.setattr(on_ray, "as_dict", lambda config: {})
+    monkeypatch.setattr(on_ray, "_release", lambda setting: None)
+    engine = on_ray.ReadOnRay(cg.RayWorkers(workers=1, threads=1), ray)
+    with pytest.raises(MachineError, match=r"object store .* is full.*Failed to put.*--object-store-memory, or write"):
+        engine(stored)
+    assert not (tmp_path / on_ray.SETTINGS).exists()
+
+
+def test_the_longest_answer_of_a_worker_is_sent_beside_the_object_store():
+    """Ray sends what is shorter than 100 kB from process to process: here no item of a shard could be read."""
+    why = [Remark("model_failed", quotes=(f"{number:04d}" + "x" * 196,)) for number in range(shard_plan.SHARD_ITEMS)]
+    assert len(pickle.dumps(Read(read("b000-0000").draft, why))) < 100_000
+
+
 def test_the_last_worker_is_replaced_while_shards_wait():
     """It fails on a shard that another had finished before, while another shard waits to be read again."""
     work = Played(["a", "b"])
@@ -237,46 +286,7 @@ def test_the_last_worker_is_replaced_while_shards_wait():
     pool = Pool(ray, work, Fit(1, 1, 0))
     pool.done.add("a")
     pool.queue.append(work.missing[1])
-    pool.running[7] = on_ray._Running(on_ray._Worker("handle", "here"), work.missing[0], 0.0, 1.0)
+    pool.running[7] = ray_pool._Running(ray_pool._Worker("handle", "here"), work.missing[0], 0.0, 1.0)
     ray.answers[7] = Fault("it died", by_user=False)
     pool._take(7)
     assert ray.killed == ["handle"] and len(pool.loading) == 1
-
-
-@pytest.mark.parametrize(
-    ("settings", "machines", "expected"),
-    [
-        ({}, [(8, 0)], Fit(1, 8, 0)),
-        ({}, [(8, 0), (4, 0)], Fit(2, 4, 0)),
-        ({"workers": 2}, [(2, 0)], Fit(2, 1, 0)),
-        ({"workers": 3}, [(8, 0)], Fit(3, 2, 0)),
-        ({}, [(16, 4), (16, 4)], Fit(8, 4, 1)),
-        ({"gpus_per_worker": 2}, [(16, 4), (16, 4)], Fit(4, 8, 2)),
-        ({"gpus_per_worker": 0.5, "threads": 1}, [(16, 2)], Fit(4, 1, 0.5)),
-        ({"gpus_per_worker": 0, "workers": 2}, [(16, 4)], Fit(2, 8, 0)),
-    ],
-)
-def test_workers_fit_into_the_machines(settings, machines, expected):
-    assert fit(cg.RayWorkers(**settings), machines) == expected
-
-
-@pytest.mark.parametrize(
-    ("settings", "machines"),
-    [({"workers": 5}, [(2, 0)]), ({"gpus_per_worker": 1}, [(8, 0)]), ({"threads": 16}, [(8, 0)])],
-)
-def test_too_many_are_refused(settings, machines):
-    with pytest.raises(UserError, match="the cluster has room for"):
-        fit(cg.RayWorkers(**settings), machines)
-
-
-def test_a_share_of_gpus_above_one_is_refused():
-    with pytest.raises(UserError, match=r"gpus_per_worker 1\.5: expected a whole number"):
-        fit(cg.RayWorkers(gpus_per_worker=1.5), [(16, 4)])
-
-
-def test_without_ray_the_command_that_installs_it_is_named(tiny_config, tmp_path, monkeypatch):
-    import sys
-
-    monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(MissingExtraError, match=r"needs the package 'ray'.*install .*\[ray\]"):
-        cg.run(tiny_config, tmp_path / "run", workers=cg.RayWorkers())

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import shutil
 
 import polars as pl
 import pytest
+from rich.console import Console
 from store_helpers import contents, put
+from suite_helpers import make_small, never, run_small, with_answers
 
 import competency_gaps as cg
 from competency_gaps.checked import with_checksum
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.model.attempts import OUT_OF_MEMORY
+from competency_gaps.progress import Progress
 from competency_gaps.runs.remote import RemoteFolder
 from competency_gaps.runs.store import RunStore
-from competency_gaps.stages import reading, shard_plan
+from competency_gaps.stages import reading
 from competency_gaps.stages.extraction import ShardReader
 from core_helpers import assert_same_run, command, shard_bytes
-
-
-def make_small(patch) -> None:
-    for name in ("SHARD_ITEMS", "GENERATED_ITEMS"):
-        patch.setattr(shard_plan, name, 8)
 
 
 @pytest.fixture(autouse=True)
@@ -33,21 +33,12 @@ def small_shards(monkeypatch):
 @pytest.fixture(scope="module")
 def config(tiny_config):
     _, sums = tiny_config["benchmarks"]
-    told = {**sums, "name": "told", "policy": "none", "options": {"max_new_tokens": 4}, "limit": 10}
-    forced = {**tiny_config["sae"], "force": True}
-    return {
-        **tiny_config,
-        "sae": forced,
-        "benchmarks": [{**sums, "limit": 24}, told],
-        "generation": {"temperature": 0.9},
-    }
+    return with_answers(tiny_config, {**sums, "limit": 24})
 
 
 @pytest.fixture(scope="module")
 def straight(config, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        make_small(patch)
-        return cg.run(config, tmp_path_factory.mktemp("straight") / "run")
+    return run_small(config, tmp_path_factory.mktemp("straight") / "run")
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +58,6 @@ def filled(published, tmp_path):
     """A copy of that store, as an address."""
     shutil.copytree(published, tmp_path / "store")
     return f"file://{tmp_path}/store"
-
-
-def never(*arguments, **options):
-    raise AssertionError("nothing is read")
 
 
 @pytest.fixture
@@ -183,6 +170,20 @@ def test_of_two_machines_that_replace_a_poor_shard_the_first_counts(config, fill
     (name,) = {name for name in held if name.startswith("responses/")} - set(before)
     kind, file = name.split("/")
     assert (made.path / kind / f"{file.split('.')[0]}.parquet").read_bytes() == held[name]
+
+
+def test_what_a_killed_machine_left_is_removed_after_a_day(config, straight, filled, tmp_path):
+    held = contents(filled)
+    name = next(name for name in sorted(held) if name.startswith("activations/"))
+    left = f"{name.split('.')[0]}.0123456789abcdef.safetensors"
+    put(filled, left, b"half")
+    file = tmp_path / "store" / left
+    os.utime(file, (0, file.stat().st_mtime - 90_000))
+    spoken = io.StringIO()
+    made = cg.run(config, tmp_path / "run", store=filled, progress=Progress(Console(file=spoken)))
+    assert "1 file that killed writers left in file://" in spoken.getvalue()
+    assert contents(filled) == held
+    assert_same_run(made, straight)
 
 
 def test_another_run_is_refused(config, filled, tmp_path, monkeypatch):

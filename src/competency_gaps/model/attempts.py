@@ -9,11 +9,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from competency_gaps.errors import CompetencyGapsError, MachineError, UserError
+from competency_gaps.errors import CompetencyGapsError, MachineError
 from competency_gaps.items.remark import Remark
 from competency_gaps.model.batches import plan_batches
 from competency_gaps.model.forward import ran_out_of_memory
-from competency_gaps.text import shorten, visible
+from competency_gaps.text import error_line
 
 log = logging.getLogger(__name__)
 
@@ -21,9 +21,6 @@ T = TypeVar("T")
 
 OUT_OF_MEMORY = Remark("memory_ran_out")
 """Why a row has no result that does not fit into memory by itself."""
-_DOUBTFUL = 3
-"""Single rows on which a kind of pass that never succeeded must fail before the shortest other row decides whether the
-model is at fault. Rows are tried longest first, and what makes the longest fail may be their length."""
 _DEVICE_FAULTS = (
     *("CUDA error", "HIP error", "cuDNN error", "MIOpen Error", "NCCL error", "device-side assert"),
     *("illegal memory access", "misaligned address", "unspecified launch failure", "CUBLAS_STATUS", "CUDNN_STATUS"),
@@ -35,14 +32,14 @@ class Attempts:
     """Runs the batches of one run, so that a row that cannot be read costs only its own result.
 
     A batch that fails is halved and its halves are tried, down to single rows, each with a reason if it fails. Neither
-    errors of this package nor interrupts are failures of a batch. What was too large for memory is not tried again.
+    errors of this package nor interrupts are failures of a batch. What becomes of a row depends on its batch alone, not
+    on what this process read before, so that resumed runs and any number of workers end in the same. A batch at least
+    as large as the smallest for which memory ran out is halved without being tried: it would fail as well.
     """
 
     def __init__(self) -> None:
-        self._succeeded: set[str] = set()
-        """Kinds of passes that succeeded at least once."""
-        self._most: dict[str, float] = {}
-        """Rows x longest that fit, of each kind of pass for which memory ran out."""
+        self._too_large: dict[str, int] = {}
+        """Smallest rows x longest for which memory ran out, of each kind of pass."""
         self._warned = False
 
     def batches(
@@ -60,7 +57,7 @@ class Attempts:
         Parameters
         ----------
         kind
-            What the passes are for, which tells a model that fails at this from one that fails on some rows.
+            What the passes are for: each kind takes another amount of memory.
         lengths, token_budget, cached, logits
             As of ``plan_batches``.
         run
@@ -74,67 +71,44 @@ class Attempts:
 
         Raises
         ------
-        UserError
-            If at least three rows fail alone, then also the shortest of the others, for another reason than memory, and
-            no pass of this kind ever succeeded.
         MachineError
             If the device itself fails.
         """
         waiting = plan_batches(lengths, token_budget, cached=cached, logits=logits)[::-1]
-        failed = 0
         while waiting:
             rows = waiting.pop()
             longest, half = max(lengths[row] for row in rows), (len(rows) + 1) // 2
-            if len(rows) == 1 or len(rows) * longest <= self._most.get(kind, math.inf):
-                made = self._try(kind, rows, run)
+            size = len(rows) * longest
+            if len(rows) == 1 or size < self._too_large.get(kind, math.inf):
+                made = self._try(rows, run)
                 if isinstance(made, list):
                     yield rows, made
                     continue
                 if len(rows) == 1:
                     yield rows, [made]
-                    failed += made != OUT_OF_MEMORY
-                    if failed >= _DOUBTFUL and kind not in self._succeeded and waiting:
-                        shortest = _take_shortest(waiting, lengths)
-                        made = self._try(kind, shortest, run, decides_after=failed)
-                        yield shortest, made if isinstance(made, list) else [made]
                     continue
                 if made == OUT_OF_MEMORY:
-                    self._most[kind] = half * longest
+                    self._too_large[kind] = size
                     self._warn(len(rows), longest, token_budget)
             waiting += [rows[half:], rows[:half]]
 
-    def _try(
-        self, kind: str, rows: np.ndarray, run: Callable[[np.ndarray], Sequence[T]], *, decides_after: int = 0
-    ) -> list[T] | Remark:
-        """Results of rows, or why there are none.
-
-        Parameters
-        ----------
-        decides_after
-            If not 0, so many single rows failed that the model is at fault if this row fails too.
-        """
+    @staticmethod
+    def _try(rows: np.ndarray, run: Callable[[np.ndarray], Sequence[T]]) -> list[T] | Remark:
+        """Results of rows, or why there are none."""
         try:
-            made = list(run(rows))
+            return list(run(rows))
         except Exception as error:
             if ran_out_of_memory(error):
                 return OUT_OF_MEMORY
             if isinstance(error, CompetencyGapsError):
                 raise
-            words = _in_words(error)
+            words = error_line(error)
             if any(sign in str(error) for sign in _DEVICE_FAULTS):
                 raise MachineError(
                     f"the device fails: {words}. Run again: what is finished is kept. If it fails at the same place "
                     f"again, a run on the CPU (model.device: cpu) shows which input is at fault."
                 ) from error
-            if decides_after:
-                raise UserError(
-                    f"the model fails on {decides_after + 1} inputs, read one by one, the shortest among them, and on "
-                    f"nothing it succeeds: {words}. Check that its files are whole, and that the installed "
-                    f"transformers can run it."
-                ) from error
             return Remark("model_failed", quotes=(words,))
-        self._succeeded.add(kind)
-        return made
 
     def _warn(self, rows: int, longest: int, token_budget: int) -> None:
         """Warn once per run."""
@@ -147,16 +121,3 @@ class Attempts:
                 longest,
                 token_budget,
             )
-
-
-def _take_shortest(waiting: list[np.ndarray], lengths: Sequence[int]) -> np.ndarray:
-    """Remove the shortest row from the batches that wait; int64 of shape (1,)."""
-    row = min(np.concatenate(waiting), key=lambda row: lengths[row])
-    waiting[:] = [left for rows in waiting if len(left := rows[rows != row])]
-    return np.asarray([row])
-
-
-def _in_words(error: Exception) -> str:
-    """An error's type and the first line of its message, in one short line."""
-    lines = str(error).strip().splitlines()
-    return shorten(visible(f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__), 200)

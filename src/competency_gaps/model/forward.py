@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from competency_gaps.errors import MachineError, UserError
+from competency_gaps.errors import CompetencyGapsError, MachineError, UserError
 from competency_gaps.model.batches import pad
 from competency_gaps.model.hooks import Hook, captured
 from competency_gaps.model.load import LanguageModel
+from competency_gaps.text import error_line
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +38,11 @@ def read_hook(lm: LanguageModel, hook: Hook, sequences: Sequence[np.ndarray]) ->
     ids = torch.from_numpy(pad(sequences, lm.pad_id)).to(lm.device)
     with torch.inference_mode(), _enough_memory(ids), captured(lm.model, hook, stop=True) as activations:
         lm.model(input_ids=ids, use_cache=False)
+    return _first(activations, hook)
+
+
+def _first(activations: list[torch.Tensor], hook: Hook) -> torch.Tensor:
+    """Activations of the first pass, of shape (rows, positions, width)."""
     if not activations:
         raise UserError(
             f"hook {hook.name!r}: the model never calls {hook.path!r}. Give the path of a module inside it."
@@ -97,8 +103,29 @@ def _read_with_cache(
 
 
 def hook_width(lm: LanguageModel, hook: Hook) -> int:
-    """Width of the activations at the hook, found by a pass over one token."""
-    return int(read_hook(lm, hook, [np.asarray([lm.pad_id], np.int32)]).shape[-1])
+    """Width of the activations at the hook, found by a pass of the whole model over one token.
+
+    Raises
+    ------
+    UserError
+        If the model fails on it, so that what it fails on later is an input's fault; or never calls the hook.
+    OutOfMemoryError
+        If memory runs out.
+    """
+    import torch
+
+    ids = torch.full((1, 1), lm.pad_id, device=lm.device)
+    try:
+        with torch.inference_mode(), _enough_memory(ids), captured(lm.model, hook, stop=False) as activations:
+            lm.model(input_ids=ids, use_cache=False)
+    except CompetencyGapsError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"the model {lm.name!r} fails on a single token: {error_line(error)}. Check that its files are whole, and "
+            "that the installed transformers and torch can run it here."
+        ) from error
+    return int(_first(activations, hook).shape[-1])
 
 
 class OutOfMemoryError(MachineError):

@@ -71,7 +71,6 @@ def claim(
         _refuse(folder, differing)
         return True
     refuse_strangers(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     write_document(path, identity)
     return False
 

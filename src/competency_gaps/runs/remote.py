@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+)://[^\s]+", re.ASCII)
 _EXTRAS = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "gs": ("gcsfs", "gcs"), "gcs": ("gcsfs", "gcs")}
 """By scheme, the package that reaches such addresses, and the extra that brings it."""
 _LOCAL = ("file", "local")
+PROBE = "probe"
+"""Folder of files that are written to see what the store does, and then removed."""
 _TRIES = 3
 """Attempts to create a file where the store refuses and yet holds none, as S3 does during another's request."""
 _PAUSE = 0.5
@@ -55,7 +57,7 @@ class RemoteFolder:
         UserError
             If there is no such bucket, credentials are missing or refused, or a file can be overwritten.
         """
-        name, first = f"probe/{secrets.token_hex(8)}", secrets.token_bytes(8)
+        name, first = f"{PROBE}/{secrets.token_hex(8)}", secrets.token_bytes(8)
         try:
             holds = self.create(name, first) and not self.create(name, first[::-1])
             self.remove(name)
@@ -153,6 +155,23 @@ class RemoteFolder:
                 return [str(path).rpartition("/")[2] for path in self._files.ls(self._path(folder), detail=False)]
             except FileNotFoundError:
                 return []
+
+    def older(self, names: Sequence[str], seconds: float) -> list[str]:
+        """Those files that were written longer ago than this, by the store's clock; none where it does not say when."""
+        if not names:
+            return []
+        probe, found = f"{PROBE}/{secrets.token_hex(8)}", []
+        with self._errors(), suppress(NotImplementedError):
+            self.create(probe, b"")
+            try:
+                now = self._files.modified(self._path(probe))
+                for name in names:
+                    with suppress(FileNotFoundError):
+                        if (now - self._files.modified(self._path(name))).total_seconds() > seconds:
+                            found.append(name)
+            finally:
+                self.remove(probe)
+        return found
 
     def remove(self, name: str) -> None:
         """Remove a file if it is there."""

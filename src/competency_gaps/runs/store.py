@@ -10,45 +10,39 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from competency_gaps.checked import check_document, parse_document, with_checksum
+from competency_gaps.checked import with_checksum
 from competency_gaps.errors import UserError
+from competency_gaps.runs.markers import (
+    FOLDER,
+    MARKER_BYTES,
+    StoredFile,
+    declared,
+    make_marker,
+    marker_name,
+    read_content,
+)
 from competency_gaps.runs.plan import FILE as PLAN
 from competency_gaps.runs.plan import check_plan, plan_differences
 from competency_gaps.runs.remote import OtherSizeError, RemoteFolder
 from competency_gaps.shards import Draft, ShardFolder, is_shard_name
-from competency_gaps.text import shorten
 
 log = logging.getLogger(__name__)
 
-MARKERS = "shards"
 _PLAN_BYTES = 2**25
 """Longest plan: a stranger's takes at most some twenty times as much memory."""
-_MARKER_BYTES = 2**14
-_FILE_BYTES = 2**34
-"""Largest file of a shard: 32,768 tokens, all of 65,536 concepts active on each, take half of it."""
 _LOOKS = 5
 """Looks at a document that is not whole: where it is created and written in two steps, as in a folder, another process
 may be between them."""
 _PAUSE = 0.2
 """Seconds between them."""
-_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-
-
-class _File(NamedTuple):
-    """A file of a shard, as its marker declares it."""
-
-    name: str
-    sha256: str
-    size: int
 
 
 class RunStore:
@@ -115,7 +109,7 @@ class RunStore:
 
     def names(self) -> set[str]:
         """Names of the shards that have a marker, as they are now."""
-        names = (name.removesuffix(".json") for name in self.remote.names(MARKERS) if name.endswith(".json"))
+        names = (name.removesuffix(".json") for name in self.remote.names(FOLDER) if name.endswith(".json"))
         return set(filter(is_shard_name, names))
 
     def fetch(
@@ -140,14 +134,14 @@ class RunStore:
         """
         seen: bytes | None = None
         try:
-            seen, document = self._document(_marker(name), _MARKER_BYTES)
+            seen, document = self._document(marker_name(name), MARKER_BYTES)
             if document is None:
                 return None
-            return self._download(name, _declared(document, name, folders, made_of), folders, check)
+            return self._download(name, declared(document, name, folders, made_of), folders, check)
         except ValueError as error:
             log.warning(
                 "%s in %s cannot be used: %s. It is removed, and the shard is computed again.",
-                _marker(name),
+                marker_name(name),
                 self.address,
                 error,
             )
@@ -181,14 +175,13 @@ class RunStore:
         files = {}
         for folder, draft in zip(folders, drafts, strict=True):
             path = folder.folder / draft.file
-            held = files[folder.folder.name] = _File(
+            held = files[folder.folder.name] = StoredFile(
                 f"{name}.{attempt}{folder.suffix}", draft.sha256, path.stat().st_size
             )
             self.remote.upload(path, f"{folder.folder.name}/{held.name}")
         if instead_of:
             self._discard_shard(name, instead_of, folders)
-        content = with_checksum({"made_of": made_of, "files": {kind: file._asdict() for kind, file in files.items()}})
-        if self.remote.create(_marker(name), json.dumps(content).encode()):
+        if self.remote.create(marker_name(name), make_marker(made_of, files)):
             return True
         for kind, file in files.items():
             self.remote.remove(f"{kind}/{file.name}")
@@ -201,7 +194,7 @@ class RunStore:
             if raw is None:
                 return b"", None
             try:
-                return raw, _content(raw, limit)
+                return raw, read_content(raw, limit)
             except ValueError:
                 if look + 1 == _LOOKS:
                     raise
@@ -211,7 +204,7 @@ class RunStore:
     def _download(
         self,
         name: str,
-        files: Sequence[_File],
+        files: Sequence[StoredFile],
         folders: Sequence[ShardFolder],
         check: Callable[[Sequence[Path]], None],
     ) -> list[Draft]:
@@ -243,64 +236,25 @@ class RunStore:
         seen
             Its bytes; None: it was no document.
         """
-        raw = self.remote.read(_marker(name), _MARKER_BYTES)
+        raw = self.remote.read(marker_name(name), MARKER_BYTES)
         if raw is None or seen not in (None, raw):
             return
-        files: list[_File] = []
+        files: list[StoredFile] = []
         # Of a marker that is no document, or names other files than such a shard's, no file is removed.
         with suppress(ValueError):
-            content = _content(raw, _MARKER_BYTES)
+            content = read_content(raw, MARKER_BYTES)
             if seen is None:
                 return
-            files = _declared(content, name, folders)
-        self.remote.remove(_marker(name))
+            files = declared(content, name, folders)
+        self.remote.remove(marker_name(name))
         for folder, file in zip(folders, files, strict=False):
             self.remote.remove(f"{folder.folder.name}/{file.name}")
 
     def _discard_shard(self, name: str, checksums: Sequence[str], folders: Sequence[ShardFolder]) -> None:
         """Remove a shard if its files have these checksums."""
-        raw = self.remote.read(_marker(name), _MARKER_BYTES)
+        raw = self.remote.read(marker_name(name), MARKER_BYTES)
         if raw is None:
             return
         with suppress(ValueError):
-            if [file.sha256 for file in _declared(_content(raw, _MARKER_BYTES), name, folders)] == list(checksums):
+            if [file.sha256 for file in declared(read_content(raw, MARKER_BYTES), name, folders)] == list(checksums):
                 self._discard(name, raw, folders)
-
-
-def _content(raw: bytes, limit: int) -> dict[str, Any]:
-    """What a document says; raises ValueError if it is damaged."""
-    if len(raw) > limit:
-        raise ValueError(f"it is longer than {limit:,} bytes")
-    return check_document(parse_document(raw))
-
-
-def _marker(name: str) -> str:
-    return f"{MARKERS}/{name}.json"
-
-
-def _declared(
-    document: Mapping[str, Any], name: str, folders: Sequence[ShardFolder], made_of: str | None = None
-) -> list[_File]:
-    """The files that a marker declares, one per folder.
-
-    Raises
-    ------
-    ValueError
-        If they are not declared as :meth:`RunStore.publish` does, or the shard was made of other input.
-    """
-    if made_of is not None and document.get("made_of") != made_of:
-        raise ValueError("the shard was made of other input")
-    files = []
-    try:
-        for folder in folders:
-            given = document["files"][folder.folder.name]
-            files.append(_File(str(given["name"]), str(given["sha256"]), int(given["size"])))
-    except (KeyError, TypeError, OverflowError) as error:
-        raise ValueError("it declares no files") from error
-    for folder, file in zip(folders, files, strict=True):
-        # A store may be written by a stranger: a name leads to no other shard's files, and a size is not too large.
-        if not re.fullmatch(re.escape(name) + r"\.[0-9a-f]{16}" + re.escape(folder.suffix), file.name, re.ASCII):
-            raise ValueError(f"{shorten(file.name, 60)!r} is no name of a file of this shard")
-        if not _SHA256.fullmatch(file.sha256) or not 0 <= file.size <= _FILE_BYTES:
-            raise ValueError(f"the checksum or the size of {file.name} is none")
-    return files

@@ -15,7 +15,7 @@ import polars as pl
 from competency_gaps.checked import damaged, write_document
 from competency_gaps.config import RunConfig, as_dict, parse_config
 from competency_gaps.errors import UserError
-from competency_gaps.files import write_atomic
+from competency_gaps.files import make_folder, sync_folder, write_atomic
 from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import FILE as MANIFEST
@@ -226,7 +226,7 @@ def lay(joined: Joined, folders: Sequence[Path], out: Path) -> None:
             _take(folders[0] / name, out / name)
     lost = []
     for sub, suffix in STAGES:
-        (out / sub).mkdir(exist_ok=True)
+        make_folder(out / sub)
         for copy in joined.copies:
             old = ShardFolder(copy.folder / sub, suffix).files(copy.name)
             new = ShardFolder(out / sub, suffix).files(copy.new)
@@ -236,6 +236,7 @@ def lay(joined: Joined, folders: Sequence[Path], out: Path) -> None:
                 for source, target in zip(old, new, strict=True):
                     target.unlink(missing_ok=True)
                     _take(source, target)
+        sync_folder(out / sub)
     if lost:
         raise UserError(missing_line(lost))
     join_answers(folders, out)

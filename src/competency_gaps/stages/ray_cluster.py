@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 
 from competency_gaps.config import RayWorkers
 from competency_gaps.errors import MachineError, MissingExtraError, UserError, argument
+from competency_gaps.text import shorten
 
-_OBJECT_STORE = 100 * 2**20
-"""Bytes of the object store of a cluster that is started here: only names, counts and checksums go through it."""
+_OBJECT_STORE = 75 * 2**20
+"""Bytes of the object store of a cluster that is started here, the fewest that Ray takes: names, counts and checksums
+are so short that Ray sends them beside it."""
 
 
 class Fit(NamedTuple):
@@ -63,9 +65,13 @@ def cluster(settings: RayWorkers) -> Iterator[Any]:
             ray.init(address="local", **_local(settings), **quiet)
         else:
             ray.init(address=settings.address, **quiet)
-    except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+    except Exception as error:  # Ray raises it as such, where a machine is too busy to start in time
+        ray.shutdown()
         if settings.address is None:
-            raise MachineError(f"Ray does not start on this machine: {error}") from error
+            raise MachineError(
+                f"Ray does not start on this machine: {shorten(' '.join(str(error).split()), 300)} Run again when it "
+                "is less busy and has memory to spare, or without workers."
+            ) from error
         where = argument("address")
         raise UserError(f"the Ray cluster at {settings.address!r} ({where}) cannot be used: {error}") from error
     try:

@@ -138,6 +138,8 @@ def read_suite(setting: Setting, folder: Path, engine: Engine, progress: Progres
         lost = [after for after, before in pairs if after.excluded is not None and before.excluded is None]
         if lost:
             progress.say(excluded_line(name, lost, len(extraction.items)))
+    if work.shared is not None and (left := work.shared.remove_leftovers(work.names)):
+        progress.say(f"{plural(left, 'file')} that killed writers left in {work.shared.store.address} removed")
     items = sum(len(task.shard.members) for task in work.missing)
     return Reading(read, work.reader.files.store, {"items": items, "of": work.to_read, "by": work.by})
 

@@ -1,0 +1,99 @@
+"""Workers that read shards of a few items: in this process, in any order and with deaths, or Ray's own."""
+
+from __future__ import annotations
+
+import pickle
+import random
+import sys
+from types import SimpleNamespace
+
+from competency_gaps.stages import shard_plan
+from competency_gaps.stages.ray_worker import ShardWorker
+
+
+class RayHere:
+    """What a pool needs of Ray, without other processes.
+
+    A call runs when its answer is taken, and whose answer comes next is drawn. Some workers die: before they do what
+    they were asked, or after it and before they answer.
+    """
+
+    class exceptions:
+        class RayError(Exception):
+            pass
+
+        class RayTaskError(RayError):
+            pass
+
+        class ObjectStoreFullError(RayError):
+            pass
+
+        class OutOfDiskError(RayError):
+            pass
+
+    def __init__(self, draw: random.Random, deaths: int) -> None:
+        self._draw, self._deaths = draw, deaths
+        self._asked: list = []
+        self.started = 0
+
+    def nodes(self):
+        return [{"Alive": True, "Resources": {"CPU": 3}}]
+
+    def remote(self, kind):
+        return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=lambda *given: self._start(kind, given)))
+
+    def _start(self, kind, given):
+        self.started += 1
+        worker = kind(*sent(given))
+        return SimpleNamespace(
+            **{
+                name: SimpleNamespace(remote=lambda *given, name=name: self._ask(worker, name, given))
+                for name in ("load", "read")
+            }
+        )
+
+    def _ask(self, worker, name, given):
+        self._asked.append((getattr(worker, name), sent(given)))
+        return len(self._asked) - 1
+
+    def wait(self, calls, num_returns, timeout):
+        return [self._draw.choice(calls)], []
+
+    def get(self, call):
+        do, given = self._asked[call]
+        dies = self._deaths > 0 and self._draw.random() < 0.4
+        if dies and self._draw.random() < 0.5:
+            return self._die()
+        answer = sent(do(*given))
+        return self._die() if dies else answer
+
+    def _die(self):
+        self._deaths -= 1
+        raise self.exceptions.RayError("its process was killed")
+
+    def kill(self, worker):
+        pass
+
+
+def sent(value):
+    """A value as it comes out of another process."""
+    return pickle.loads(pickle.dumps(value))  # noqa: S301 - its own bytes
+
+
+class SmallShards(ShardWorker):
+    """A worker of Ray that cuts benchmarks into shards as its driver does."""
+
+    items = 0
+
+    def load(self):
+        shard_plan.SHARD_ITEMS = shard_plan.GENERATED_ITEMS = self.items
+        return super().load()
+
+
+def cut_small(patch, ray, items: int) -> None:
+    """Let Ray's workers cut benchmarks into shards of so many items."""
+    from competency_gaps.stages import ray_pool
+
+    SmallShards.items = items
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import this file
+    patch.setattr(ray_pool, "ShardWorker", SmallShards)

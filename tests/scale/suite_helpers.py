@@ -1,0 +1,34 @@
+"""A small suite of several shards, and what must not be read again."""
+
+from __future__ import annotations
+
+import pytest
+
+import competency_gaps as cg
+from competency_gaps.stages import shard_plan
+
+
+def make_small(patch: pytest.MonkeyPatch) -> None:
+    """Cut benchmarks into shards of eight items."""
+    for name in ("SHARD_ITEMS", "GENERATED_ITEMS"):
+        patch.setattr(shard_plan, name, 8)
+
+
+def with_answers(tiny_config: dict, *benchmarks: dict) -> dict:
+    """A configuration of some benchmarks, and of ten items with sampled answers that are not scored."""
+    *_, sums = tiny_config["benchmarks"]
+    told = {**sums, "name": "told", "policy": "none", "options": {"max_new_tokens": 4}, "limit": 10}
+    forced = {**tiny_config["sae"], "force": True}  # a sample of few items is too small for it
+    return {**tiny_config, "sae": forced, "benchmarks": [*benchmarks, told], "generation": {"temperature": 0.9}}
+
+
+def run_small(config: dict, folder) -> cg.Run:
+    """A run in such shards."""
+    with pytest.MonkeyPatch.context() as patch:
+        make_small(patch)
+        return cg.run(config, folder)
+
+
+def never(*arguments, **options):
+    """In place of what reads."""
+    raise AssertionError("nothing is read again")

@@ -10,7 +10,7 @@ import polars as pl
 
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
-from competency_gaps.parquet import read_parquet
+from competency_gaps.table_files import read_parquet
 
 FILE = "reference.parquet"
 WINDOW = 64

@@ -20,12 +20,12 @@ from competency_gaps.files import write_atomic
 from competency_gaps.items.remark import Remark
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.prepare import PreparedItem
-from competency_gaps.parquet import read_parquet
 from competency_gaps.progress import Progress
 from competency_gaps.sae.gate import GateFigures, LatentStatistics, judge
 from competency_gaps.sae.load import SparseAutoencoder
 from competency_gaps.stages.setting import Setting
 from competency_gaps.stages.unreadable import check_unreadable, left_out_line
+from competency_gaps.table_files import read_parquet
 
 if TYPE_CHECKING:
     import torch

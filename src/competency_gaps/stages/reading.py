@@ -23,7 +23,6 @@ from competency_gaps.errors import UserError
 from competency_gaps.harnesses.inspect.evaluate import asks_the_model
 from competency_gaps.items.remark import Remark
 from competency_gaps.model.attempts import OUT_OF_MEMORY
-from competency_gaps.parquet import read_parquet
 from competency_gaps.progress import Bar, Progress
 from competency_gaps.runs.part import Part
 from competency_gaps.runs.plan import keep_precision, read_plan
@@ -33,6 +32,7 @@ from competency_gaps.stages.setting import Setting
 from competency_gaps.stages.shard_plan import BenchmarkPlan, Shard, plan_suite
 from competency_gaps.stages.shared import SharedShards
 from competency_gaps.stages.unreadable import check_unreadable, excluded_line
+from competency_gaps.table_files import read_parquet
 from competency_gaps.text import listing, plural
 
 MOST_UNREADABLE = 0.1

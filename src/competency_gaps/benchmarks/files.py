@@ -68,7 +68,7 @@ def _table(path: Path) -> Iterator[Record]:
         frame = read_parquet(path) if path.suffix == ".parquet" else read_csv(path)
     except pl.exceptions.NoDataError as error:
         raise UserError(f"{path} is empty. Expected a line of column names and one line per item.") from error
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, OSError) as error:
         raise UserError(f"{path}: not a readable {path.suffix[1:]} file ({error}).") from error
     for number, row in enumerate(frame.iter_rows(named=True), start=1):
         yield Record(row, f"{path}, row {number}", untyped=path.suffix != ".parquet")

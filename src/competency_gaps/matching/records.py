@@ -73,5 +73,5 @@ def _csv(path: Path) -> list[dict[str, Any]]:
         return read_csv(path).to_dicts()
     except pl.exceptions.NoDataError as error:
         raise UserError(f"{path} is empty. Expected a line of column names and one line per entry.") from error
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, OSError) as error:
         raise UserError(f"{path} is not a readable CSV file ({error}).") from error

@@ -118,7 +118,7 @@ def read_tags(path: Path) -> pl.DataFrame:
     """
     try:
         table = read_parquet(path) if path.suffix == ".parquet" else read_csv(path)
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, OSError) as error:
         raise UserError(f"the tags {str(path)!r} cannot be read: {shorten(str(error), 200)}.") from error
     tags = [name for name in table.columns if name not in KEYS]
     if "id" not in table.columns or not tags:

@@ -29,8 +29,8 @@ from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.config import EvidenceConfig, MetricsConfig
 from competency_gaps.evidence import Covariate, ItemSample, evidence_by_benchmark
 from competency_gaps.metrics.suite import combine
+from competency_gaps.stages.collect import collect
 from competency_gaps.stages.shard_plan import SHARD_ITEMS
-from competency_gaps.stages.tables import collect
 from evidence import BENCHMARKS, LEVELS, PER_ITEM, drawn_rows, peak_memory
 
 TOKENS = 100

@@ -59,7 +59,7 @@ def peak_memory() -> float:
 
 def measure(folder: Path) -> dict[str, Any]:
     """Group the concepts in this process, with the same steps as ``find_themes``."""
-    from competency_gaps.dictionary.themes import cluster
+    from competency_gaps.dictionary.themes import cluster, layout
     from competency_gaps.dictionary.themes.features import theme_features
 
     own, decoder, labels = (np.load(folder / f"{name}.npy") for name in ("own", "decoder", "labels"))
@@ -75,13 +75,13 @@ def measure(folder: Path) -> dict[str, Any]:
 
     x = theme_features(decoder, firing, labels)
     lap("features")
-    graph = cluster.neighbours(x)
+    graph = layout.neighbours(x)
     lap("neighbours")
-    spread = cluster.lay_out(x, graph, cluster.DIMENSIONS)
+    spread = layout.lay_out(x, graph, layout.DIMENSIONS)
     lap("layout for grouping, compiling included")
     theme, subtheme = cluster.group(spread)
     lap("grouping")
-    cluster.lay_out(x, graph, 2)
+    layout.lay_out(x, graph, 2)
     lap("map")
     from sklearn.metrics import adjusted_rand_score
 

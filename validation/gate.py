@@ -32,9 +32,10 @@ from scipy.stats import binomtest, norm
 
 import competency_gaps as cg
 from competency_gaps.runs.scores import model_scores
-from competency_gaps.stages.compare import Comparison, Side, compare_scores, lost_on
+from competency_gaps.stages.compare import Comparison, Side, compare_scores
 from competency_gaps.stages.matrix import theme_rows
 from competency_gaps.stages.paired_tests import ALPHA, Families
+from competency_gaps.stages.verdict import lost_on
 
 NOISE = (0.0, 0.1)
 """Shares of items that two draws decide differently."""

@@ -25,8 +25,9 @@ from pathlib import Path
 import numpy as np
 import rivals
 import scipy.sparse as sp
+from confounders import Confounder, Draw, direction, draw, model_means
 from controls import CONFIG, FREEDOM, judge, judge_by_spline, net_gap, samples
-from worlds import Confounder, Draw, World, direction, draw, model_means, ranks, within, world_of
+from worlds import World, ranks, within, world_of
 
 from competency_gaps.evidence import Evidence
 from competency_gaps.metrics import chi_model, suite_chi_model

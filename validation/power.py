@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
+from confounders import Confounder, draw
 from controls import CONFIG, FREEDOM, samples, spline_sums
-from worlds import Confounder, World, draw, within, world_of
+from worlds import World, within, world_of
 
 from competency_gaps.evidence import ItemSample, block_sums, permutation_tails, strata, units_of
 

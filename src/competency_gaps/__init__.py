@@ -14,16 +14,8 @@ from competency_gaps.api.concept import Concept
 from competency_gaps.api.dictionary import import_labels, label_concepts, make_themes
 from competency_gaps.api.exemplars import make_exemplars
 from competency_gaps.api.extend import labels, log, policy, source
-from competency_gaps.api.make import (
-    compare,
-    export,
-    load_model,
-    load_sae,
-    measure_reference,
-    open_run,
-    probe_with_garak,
-    run,
-)
+from competency_gaps.api.load import load_model, load_sae, measure_reference
+from competency_gaps.api.make import compare, export, open_run, probe_with_garak, run
 from competency_gaps.api.run import Rows, Run
 from competency_gaps.api.scale import make_part, merge, prune
 from competency_gaps.config import AskConfig, RayWorkers

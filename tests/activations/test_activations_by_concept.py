@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from competency_gaps import open_run
@@ -16,7 +17,9 @@ from competency_gaps.activations.checked_array import checks_of
 from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.store import make_block
 from competency_gaps.checked import read_document, write_document
+from competency_gaps.dictionary.exemplars.texts import run_identity, run_pieces
 from competency_gaps.errors import UserError
+from competency_gaps.stages.themes import run_theme_tables
 from core_helpers import seal
 
 WIDTH = 9
@@ -114,7 +117,15 @@ def test_a_shard_of_a_foreign_manifest_leads_nowhere_else(tmp_path, tiny_run, na
     seal(folder)
     run = open_run(folder)
     benchmark = manifest["benchmarks"][0]["name"]
-    for ask in (lambda: run.item_rows, lambda: run.token_activations(0, [0]), lambda: run.cas(benchmark)):
+    themes = pl.DataFrame(dict.fromkeys(("theme", "subtheme"), pl.Series([0] * run.width, dtype=pl.Int32)))
+    for ask in (
+        lambda: run.item_rows,
+        lambda: run.token_activations(0, [0]),
+        lambda: run.cas(benchmark),
+        lambda: run_theme_tables(run, themes),
+        lambda: run_identity(run),
+        lambda: list(run_pieces(run)),
+    ):
         with pytest.raises(UserError, match="names a shard"):
             ask()
 

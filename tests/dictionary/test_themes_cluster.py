@@ -12,8 +12,9 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
-from competency_gaps.dictionary.themes.cluster import cut, find_themes, group, neighbours, ward
+from competency_gaps.dictionary.themes.cluster import cut, find_themes, group, ward
 from competency_gaps.dictionary.themes.features import theme_features
+from competency_gaps.dictionary.themes.layout import neighbours
 from competency_gaps.errors import UserError
 from core_helpers import command
 

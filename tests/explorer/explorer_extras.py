@@ -15,7 +15,8 @@ from explorer_runs import SECRETS, Made
 import competency_gaps as cg
 from competency_gaps.checked import write_document
 from competency_gaps.probes.kept import KeptProbe, write_probe
-from competency_gaps.runs.scores import Scored, add_scores
+from competency_gaps.runs.matched_scores import Scored
+from competency_gaps.runs.scores import add_scores
 from core_helpers import seal, seal_dictionary
 
 WINDOW = "the cat <b>sat\u202e on a mat"

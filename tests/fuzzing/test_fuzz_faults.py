@@ -14,7 +14,7 @@ from competency_gaps.dictionary.imports.reading import Reading, json_lines
 from competency_gaps.errors import MESSAGE_LIMIT, UserError
 from competency_gaps.harnesses.lm_eval.log_document import _arguments
 from competency_gaps.harnesses.lm_eval.policy import scalar
-from competency_gaps.harnesses.logs import find_parts
+from competency_gaps.harnesses.log_parts import find_parts
 from competency_gaps.harnesses.scores import read_score_log, read_score_table
 from competency_gaps.matching import read_taxonomy
 from competency_gaps.stages.load import load_benchmark

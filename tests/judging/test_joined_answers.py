@@ -9,7 +9,7 @@ import pytest
 from competency_gaps.endpoint import Answer, AnswerStore
 from competency_gaps.errors import UserError
 from competency_gaps.stages.classifying import FILE
-from competency_gaps.stages.judging import FOLDER, WHO, join_answers
+from competency_gaps.stages.judges import FOLDER, WHO, join_answers
 
 
 def kept(run, file: str, key: str) -> None:

@@ -11,7 +11,7 @@ from inspect_log_helpers import read_all
 
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
-from competency_gaps.harnesses.logs import find_parts
+from competency_gaps.harnesses.log_parts import find_parts
 from competency_gaps.items.remark import Remark
 from competency_gaps.stages.load import load_benchmark
 

@@ -19,7 +19,7 @@ from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.harnesses.inspect import log_files as inspect_ai_files
 from competency_gaps.harnesses.inspect.log_sample import SHORT
-from competency_gaps.harnesses.logs import find_parts
+from competency_gaps.harnesses.log_parts import find_parts
 from competency_gaps.items.remark import Counted, Remark
 from competency_gaps.stages.load import load_benchmark
 

@@ -13,7 +13,7 @@ from other_log_helpers import PROMPT, QUESTION, helm, helm_request, helm_stats, 
 from competency_gaps.errors import UserError
 from competency_gaps.harnesses import lighteval as lighteval_log
 from competency_gaps.harnesses.describe import report_lines
-from competency_gaps.harnesses.logs import find_parts
+from competency_gaps.harnesses.log_parts import find_parts
 from competency_gaps.items.remark import Remark
 
 

@@ -15,9 +15,10 @@ from competency_gaps.activations.extract import Extractor
 from competency_gaps.checked import read_document, write_document
 from competency_gaps.errors import UserError
 from competency_gaps.model.attempts import OUT_OF_MEMORY
+from competency_gaps.runs.matched_scores import Scored
 from competency_gaps.runs.open import open_folder
 from competency_gaps.runs.part import FILE, Part, parse_part, read_part, write_part
-from competency_gaps.runs.scores import Scored, add_scores, read_scores
+from competency_gaps.runs.scores import add_scores, read_scores
 from competency_gaps.stages import reading, shard_plan
 from competency_gaps.stages.extraction import ShardReader
 from core_helpers import assert_same_run, command

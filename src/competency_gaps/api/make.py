@@ -1,4 +1,4 @@
-"""Runs made, opened and exported, models and SAEs loaded, reference statistics measured."""
+"""Runs made, opened, compared and exported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from competency_gaps.config import (
     read_yaml,
     sae_place,
 )
-from competency_gaps.errors import UserError, argument
+from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from competency_gaps.explorer.export import Exported
     from competency_gaps.harnesses.garak.scan import GarakSettings
     from competency_gaps.model.load import LanguageModel
-    from competency_gaps.sae.gate import LatentStatistics
     from competency_gaps.sae.load import SparseAutoencoder
     from competency_gaps.stages.compare import Comparison
 
@@ -167,138 +166,6 @@ def compare(
 
     opened = (run if isinstance(run, RunFolder) else open_run(run) for run in (candidate, baseline))
     return compare_runs(*opened, min_effect=min_effect)
-
-
-def load_model(name: str, *, progress: Progress | None = None, **options: Any) -> LanguageModel:
-    """Load a language model for several runs.
-
-    Parameters
-    ----------
-    name
-        ``embedded``, a folder, or a name on the hub.
-    progress
-        Shows a download; None: quiet.
-    options
-        Other keys of :class:`~competency_gaps.config.ModelConfig`: ``dtype``, ``device``, ``revision``, ...
-
-    Raises
-    ------
-    UserError
-        If an option is unknown or there is no such model.
-    MissingExtraError
-        If torch or transformers is not installed.
-    """
-    from competency_gaps.model import load
-
-    return load.load_model(parse_config(ModelConfig, {"name": name, **options}, "model"), progress=progress)
-
-
-def load_sae(
-    folder: Path | str | None = None, *, release: str | None = None, device: str = "cpu", **options: Any
-) -> SparseAutoencoder:
-    """Load a sparse autoencoder for several runs.
-
-    Parameters
-    ----------
-    folder
-        ``embedded:...`` or a folder with ``cfg.json`` and ``sae_weights.safetensors``.
-    release
-        Release in SAELens' directory or a hub repository, with ``id`` among the options.
-    device
-        Device of its weights; use the model's.
-    options
-        Other keys of :class:`~competency_gaps.config.SAEConfig`: ``id``, ``hook_name``, ...
-
-    Raises
-    ------
-    UserError
-        If an option is unknown or there is no such SAE.
-    MissingExtraError
-        If torch is not installed.
-    """
-    from competency_gaps.sae import load
-
-    return load.load_sae(parse_config(SAEConfig, {"folder": folder, "release": release, **options}, "sae"), device)
-
-
-def measure_reference(
-    texts: Sequence[Path | str],
-    out: Path | str,
-    *,
-    model: str,
-    sae: str,
-    hook_name: str | None = None,
-    against: str | None = None,
-    coherence: bool = True,
-    tokens: int = 1_000_000,
-    context: int = 256,
-    progress: Progress | None = None,
-) -> LatentStatistics:
-    """Measure how common each concept is in texts, and how far it depends on tokens alone.
-
-    The first is what a benchmark's coverage is set against, the second tells the kinds of concepts.
-
-    Parameters
-    ----------
-    texts
-        Parquet, JSONL or plain-text files.
-    out
-        Parquet file, for ``reference`` in a run's configuration.
-    model, sae
-        Names of the two: a hub id, folder or ``embedded:NAME``; of the SAE also ``RELEASE/ID`` of SAELens' directory.
-    hook_name
-        Where the SAE reads; None: its own hook.
-    against
-        Another SAE of the model, of the same place or another, by its name: how well each concept is found again in it
-        is measured (``stability``); None: it is not.
-    coherence
-        Whether the strongest windows of each concept are compared by meaning, which needs sentence-transformers.
-    tokens
-        Most tokens to read.
-    context
-        Longest piece that the model reads at once, in tokens.
-
-    Raises
-    ------
-    UserError
-        If model or SAE cannot be loaded, the texts are empty, or coherence is asked for and sentence-transformers or
-        its model is missing.
-    MissingExtraError
-        If torch is not installed.
-    """
-    from competency_gaps.model.embed import embed_texts
-    from competency_gaps.sae.evaluate import read_texts
-    from competency_gaps.sae.pair import load_pair
-    from competency_gaps.sae.training.texts import cut_pieces, read_documents
-
-    progress = progress or Progress(quiet=True)
-    if coherence:
-        try:
-            embed_texts([])  # what is missing shows before the texts are read
-        except UserError as error:
-            raise UserError(f"{error} Or leave coherence out ({argument('coherence')} false).") from error
-    settings = SAEConfig(**sae_place(sae), hook_name=hook_name)
-    pair = load_pair(ModelConfig(name=model), settings, progress=progress)
-    documents = read_documents([Path(path) for path in texts])
-    pieces = cut_pieces(documents, pair.lm.tokenizer, context=context, bos_id=pair.bos_id)
-    other = None
-    if against is not None:
-        twin = load_pair(ModelConfig(name=model), SAEConfig(**sae_place(against)), lm=pair.lm, progress=progress)
-        other = (twin.sae, twin.hook)
-    statistics, rates = read_texts(
-        pair.lm,
-        pair.hook,
-        pair.sae,
-        pieces,
-        tokens=tokens,
-        against=other,
-        embed=embed_texts if coherence else None,
-        progress=progress,
-    )
-    if not statistics.tokens:
-        raise UserError("the texts hold nothing to read: give files with text in them.")
-    rates.write(Path(out))
-    return statistics
 
 
 def probe_with_garak(

@@ -1,21 +1,17 @@
-"""Many models on the items of one run: add their scores, read the run as one of them, compare two."""
+"""Many models on the items of one run: read the run as one of them, compare two."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Self
 
-import numpy as np
 import polars as pl
 
 from competency_gaps.errors import UserError, argument
 from competency_gaps.outcomes import Kind
-from competency_gaps.runs.open import RunFolder, open_folder
-from competency_gaps.runs.scores import Added, Scored, add_scores
+from competency_gaps.runs.open import RunFolder
 
 if TYPE_CHECKING:
-    from competency_gaps.harnesses.every_eval_ever.results import WrittenResults
     from competency_gaps.progress import Progress
     from competency_gaps.stages.compare import Comparison
 
@@ -23,7 +19,7 @@ Against = Literal["peers"] | str | Sequence[str] | None
 
 
 class Models(RunFolder):
-    """Methods of :class:`~competency_gaps.Run` about other models' scores on its items; none needs torch."""
+    """Methods of :class:`~competency_gaps.Run` that read it as one of its models, or compare them; none needs torch."""
 
     @property
     def models(self) -> pl.DataFrame:
@@ -35,92 +31,6 @@ class Models(RunFolder):
         from competency_gaps.stages.models import models_table
 
         return models_table(self)
-
-    def add_scores(
-        self,
-        scores: Path | str | pl.DataFrame | Mapping[str, Mapping[str, float | None]],
-        *,
-        benchmark: str | None = None,
-        replace: bool = False,
-    ) -> list[Added]:
-        """Add the scores of models, one column per model.
-
-        Parameters
-        ----------
-        scores
-            A table with a column ``id`` and one column per model, as a file (CSV, TSV, JSONL, Parquet) or a frame; or
-            ``{model: {id: score}}``. Scores lie in [0, 1]; empty, None or NaN = unscored, never 0.
-        benchmark
-            The benchmark that the items are of; None: a column ``benchmark`` says it, or the ids do.
-        replace
-            Whether a score that an item has of a model already is replaced; else it is an error.
-
-        Returns
-        -------
-        list of Added
-            Per model how many rows were matched, scored and unmatched.
-
-        Raises
-        ------
-        UserError
-            If a model is the run's own, an item has another score of it, a score is no number from 0 to 1, an item
-            has two rows of one model, or no row of a model belongs to an item. Nothing is added then.
-        """
-        from competency_gaps.harnesses.scores import frame_scores, read_score_table
-
-        rows: Iterable[Scored]
-        if isinstance(scores, pl.DataFrame):
-            rows = frame_scores(scores, "the table of scores", benchmark)
-        elif isinstance(scores, Mapping):
-            rows = (
-                Scored(model, str(item), benchmark, None if score is None or np.isnan(score) else float(score))
-                for model, own in scores.items()
-                for item, score in own.items()
-            )
-        else:
-            rows = read_score_table(Path(scores), benchmark)
-        return add_scores(self.run_itself(), rows, replace=replace)
-
-    def add_log(
-        self,
-        path: Path | str,
-        *,
-        benchmark: str | None = None,
-        model: str | None = None,
-        format: str | None = None,
-        metric: str | None = None,
-        filter: str | None = None,
-        scorer: str | None = None,
-        replace: bool = False,
-    ) -> list[Added]:
-        """Add models' scores and responses from another tool's log of an evaluation on the same items.
-
-        Parameters
-        ----------
-        path
-            A log, or a folder of logs of one or several models.
-        benchmark
-            The run's benchmark that the items are of; None: the one of the log's own name.
-        model
-            What to call the model; None: as the log calls it.
-        format
-            Of the log; None: detected.
-        metric, filter, scorer
-            Which of the log's scores, as for the run's own benchmark; None: each format's default.
-        replace
-            Whether a score that an item has of a model already is replaced; else it is an error.
-
-        Raises
-        ------
-        UserError
-            As :meth:`add_scores`, or if nothing can be read there.
-        """
-        from competency_gaps.harnesses.scores import read_score_log
-
-        rows = read_score_log(
-            Path(path), benchmark, model=model, format_=format, metric=metric, filter=filter, scorer=scorer
-        )
-        return add_scores(self.run_itself(), rows, replace=replace)
 
     def as_model(
         self,
@@ -294,40 +204,6 @@ class Models(RunFolder):
         from competency_gaps.stages.compare import compare_models
 
         return compare_models(self.run_itself(), candidate, baseline, min_effect=min_effect)
-
-    def export_results(
-        self, folder: Path | str, *, models: Sequence[str] = (), organization: str = "unknown"
-    ) -> list[WrittenResults]:
-        """Write the models' scores and responses in the form of every_eval_ever, version 0.3.0.
-
-        Parameters
-        ----------
-        folder
-            Per model an aggregate ``UUID.json`` and ``UUID_samples.jsonl`` go to
-            ``data/competency-gaps/DEVELOPER/MODEL/`` in it, with a checksum.
-        models
-            Their names; empty: all of :attr:`models` that have a score.
-        organization
-            Who made the scores.
-
-        Returns
-        -------
-        list of WrittenResults
-            Files and counts per model. Unscored items are left out and counted: the schema demands a number, and a 0
-            would be read as a wrong answer.
-
-        Raises
-        ------
-        UserError
-            If the run has no scores of a model, or one that is named has no score at all.
-        """
-        from competency_gaps.harnesses.every_eval_ever.results import write_results
-
-        return write_results(self.run_itself(), Path(folder), models=models, organization=organization)
-
-    def run_itself(self) -> RunFolder:
-        """The run that this is an outcome of; the run itself if it is none."""
-        return open_folder(self.base) if "outcome" in self.manifest else self
 
 
 def _kind(against_peers: bool) -> Literal["score", "peers"]:

@@ -12,7 +12,9 @@ import scipy.sparse as sp
 
 from competency_gaps.api.actions import Actions
 from competency_gaps.api.concept import Concept, notebook_card
+from competency_gaps.api.lists import Lists
 from competency_gaps.api.models import Models
+from competency_gaps.api.scores import Scores
 from competency_gaps.errors import UserError
 from competency_gaps.presentation.rankings import missing
 from competency_gaps.report.charts import Plots
@@ -32,7 +34,7 @@ class Rows(NamedTuple):
     """Their ``item_id``."""
 
 
-class Run(Actions, Models):
+class Run(Actions, Lists, Models, Scores):
     """A finished run. Tables are polars frames, read when they are first asked for; none needs torch.
 
     Two runs are equal if they lie in one folder and have the same manifest. A run is pickled as its path.

@@ -1,7 +1,5 @@
 """Nearly equal questions: the same content in another order or with a trivial edit.
 
-What counts as one question
----------------------------
 Two questions are near-repeats if all of this holds:
 
 - the same right answer (where none is known: the same options), and the same context before them. A reordered
@@ -18,14 +16,7 @@ Two questions are near-repeats if all of this holds:
 Punctuation and the article *a* never matter. Words are split at white space and punctuation, the lists of negations
 and quantities are English; in other languages, rarity alone identifies content.
 
-What the threshold finds
-------------------------
-In 44 public benchmarks (42,494 items), similarity 0.8 and equal numbers alone hold of 17,666 pairs, nearly all of them
-one template or passage with other content; the definition leaves 283. Of these, 175 are sentences of BBH's
-disambiguation that differ in a pronoun, with the same answer; they count as one question here (40 were read). Of the
-other 108, all of which were read, 102 are one question (shuffled lists and passages, added or dropped words) and 6 are
-another (parts of a puzzle or dialogue exchanged, a negation moved). Of the 28 pairs between 0.6 and 0.8, 16 are one
-question. ``validation/repeats.py`` counts them.
+``docs/validation.md`` says what that finds in public benchmarks, ``validation/repeats.py`` counts it.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ def train_sae(
     json_: options.JsonOption = False,
 ) -> None:
     """Train an SAE on a model's activations over your texts, with SAELens' trainer."""
-    from competency_gaps.sae.training.train import CARD
+    from competency_gaps.sae.training.card import CARD
     from competency_gaps.sae.training.train import train_sae as train
 
     checked = parse_config(TrainingConfig, read_yaml(config, set_ or []), str(config))

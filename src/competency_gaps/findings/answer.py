@@ -16,15 +16,11 @@ from competency_gaps.findings.answer_parts import (
     AnsweredRun,
     BenchmarkAnswer,
     Statement,
-    alike,
     benchmark_answers,
-    kinds_sentence,
-    points,
-    reading_sentence,
     scope_statements,
-    scored_name,
     trust_statements,
 )
+from competency_gaps.findings.phrases import alike, kinds_sentence, points, reading_sentence, scored_name
 from competency_gaps.findings.pooled import led_groups
 from competency_gaps.findings.words import topic
 from competency_gaps.robustness import read_assessment

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from competency_gaps.findings.answer_parts import alike
+from competency_gaps.findings.phrases import alike
 from competency_gaps.presentation.columns import Column
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.dictionary.kinds import CONTEXTUAL
-from competency_gaps.findings.answer_parts import alike, kinds_sentence
+from competency_gaps.findings.phrases import alike, kinds_sentence
 from competency_gaps.items.remark import Remark, sentences
 from competency_gaps.text import percent, plural, share_of, shorten
 

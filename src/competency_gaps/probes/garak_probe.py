@@ -21,7 +21,7 @@ from competency_gaps.config import BenchmarkConfig, EvidenceConfig, LogSource, M
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import suite_evidence
 from competency_gaps.harnesses.garak.scan import GarakOutcome, GarakSettings, run_garak
-from competency_gaps.harnesses.logs import find_parts
+from competency_gaps.harnesses.log_parts import find_parts
 from competency_gaps.lock import hold
 from competency_gaps.metrics.performance import chi_model
 from competency_gaps.metrics.sums import Sums

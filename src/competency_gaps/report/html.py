@@ -20,7 +20,7 @@ from competency_gaps import text
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.findings.answer import answer
-from competency_gaps.findings.answer_parts import alike, scored_name
+from competency_gaps.findings.phrases import alike, scored_name
 from competency_gaps.presentation import columns, facts, labels, rankings, themes
 from competency_gaps.presentation.glossary import glossary
 from competency_gaps.report import answer_view

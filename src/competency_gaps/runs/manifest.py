@@ -20,6 +20,7 @@ from competency_gaps.checked import (
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.lock import hold
+from competency_gaps.shards import is_shard_name
 from competency_gaps.text import shorten, visible
 
 SCHEMA_VERSION = 8
@@ -97,6 +98,24 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"reads {SCHEMA_VERSION}. Open it with the version that wrote it ({shorten(visible(str(wrote)), 40)})."
         )
     return content
+
+
+def shard_names(entry: dict[str, Any]) -> list[str]:
+    """Names of a benchmark's shards.
+
+    Raises
+    ------
+    UserError
+        If a name is not plain: a run folder may come from somebody else, and must not refer to files outside it.
+    """
+    names = list(entry["shards"])
+    for name in names:
+        if not is_shard_name(name):
+            raise UserError(
+                f"the manifest names a shard {shorten(repr(name), 80)}: expected a name such as 'b000-0000'. The run "
+                "is damaged; get a new copy from its source."
+            )
+    return names
 
 
 class RunChange:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from competency_gaps.checked import write_document
 from competency_gaps.errors import UserError
 from competency_gaps.lock import hold
-from competency_gaps.runs.open import open_folder, shard_names
+from competency_gaps.runs.manifest import shard_names
+from competency_gaps.runs.open import open_folder
 from competency_gaps.shards import PRUNED, STAGES, ShardFolder
 
 

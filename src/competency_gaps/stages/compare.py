@@ -6,9 +6,8 @@ corrected by Holm's method, themes and concepts by Benjamini and Hochberg's; the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -22,27 +21,8 @@ from competency_gaps.runs.sample import Outcomes, run_sample, with_outcomes
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.runs.settings import evidence_config
 from competency_gaps.stages.missing import missing_scores
-from competency_gaps.stages.paired_tests import (
-    ALPHA,
-    Families,
-    concept_tests,
-    holm,
-    of_units,
-    paired_tests,
-    theme_items,
-    with_theme_gaps,
-)
-from competency_gaps.text import plural
-
-FEWEST = 20
-"""Fewest pairs of clusters, and ..."""
-PAIRED = 0.5
-"""... least share of either model's scored items that must pair, for a comparison to say anything."""
-
-WEIGHTINGS = {"items": "overall", "benchmarks": "the mean over benchmarks"}
-"""What a loss is called by what counts the same."""
-
-GateVerdict = Literal["regression", "no regression", "not comparable"]
+from competency_gaps.stages.paired_tests import concept_tests, of_units, paired_tests, theme_items, with_theme_gaps
+from competency_gaps.stages.verdict import PAIRED, GateVerdict, lost_on, too_few_pairs, undecided
 
 
 @dataclass(frozen=True)
@@ -236,7 +216,11 @@ def compare_scores(
         "no regression",
         (),
     )
-    faults = _faults(made, _unpaired_benchmarks(run, candidate.scores, baseline.scores))
+    unpaired = ((made.candidate, len(made.only_candidate)), (made.baseline, len(made.only_baseline)))
+    faults = (
+        *too_few_pairs(int(made.overall["clusters"][0]), made.paired, unpaired),
+        *_unpaired_benchmarks(run, candidate, baseline),
+    )
     if faults:
         return replace(made, verdict="not comparable", reasons=faults)
     losses = lost_on(tests, min_effect)
@@ -246,16 +230,8 @@ def compare_scores(
         other = with_outcomes(sample, Outcomes(completed, (-1.0, 1.0)))
         if_wrong = lost_on(paired_tests(run, themes, other, units_of(other), completed, min_effect, config), min_effect)
         if bool(losses) != bool(if_wrong):
-            return replace(made, verdict="not comparable", reasons=(_undecided(unscored, losses, if_wrong),))
+            return replace(made, verdict="not comparable", reasons=(undecided(unscored, losses, if_wrong),))
     return replace(made, verdict="regression" if losses else "no regression", reasons=losses)
-
-
-def _undecided(unscored: int, losses: Sequence[str], if_wrong: Sequence[str]) -> str:
-    left_out, counted = (f"a loss ({', '.join(lost[:3])})" if lost else "no loss" for lost in (losses, if_wrong))
-    return (
-        f"it depends on {plural(unscored, 'answer')} from which no score could be read: without them there is "
-        f"{left_out}, and {counted} if they count as wrong. Score them, as 0 where they are wrong"
-    )
 
 
 def _missing(
@@ -285,43 +261,10 @@ def _changed(run: RunFolder, values: np.ndarray, before: np.ndarray) -> pl.DataF
     return table.filter(pl.col("difference") != 0).sort("difference", maintain_order=True)
 
 
-def _unpaired_benchmarks(run: RunFolder, values: np.ndarray, before: np.ndarray) -> tuple[str, ...]:
-    """Benchmarks of which the candidate lacks most of the baseline's scored items."""
-    own = run.items.select("benchmark", pl.Series("paired", ~np.isnan(values))).filter(pl.Series(~np.isnan(before)))
+def _unpaired_benchmarks(run: RunFolder, candidate: Side, baseline: Side) -> Iterator[str]:
+    """Name the benchmarks of which the candidate lacks most of the baseline's scored items."""
+    paired = run.items.select("benchmark", pl.Series("paired", ~np.isnan(candidate.scores)))
+    own = paired.filter(pl.Series(~np.isnan(baseline.scores)))
     shares = own.group_by("benchmark", maintain_order=True).agg(pl.col("paired").mean())
-    return tuple(shares.filter(pl.col("paired") < PAIRED)["benchmark"])
-
-
-def _faults(made: Comparison, unpaired: Sequence[str]) -> tuple[str, ...]:
-    """Why too little pairs to tell anything."""
-    faults = []
-    clusters = int(made.overall["clusters"][0])
-    if clusters < FEWEST:
-        faults.append(f"only {clusters} pairs of clusters; {FEWEST} are needed")
-    for name, only in ((made.candidate, made.only_candidate), (made.baseline, made.only_baseline)):
-        share = made.paired / (made.paired + len(only))
-        if share < PAIRED:
-            faults.append(f"only {share:.0%} of the items scored for {name} are scored for both")
-    return (*faults, *(f"{made.candidate} lacks most of the scores of the benchmark {name}" for name in unpaired))
-
-
-def lost_on(tests: Families, min_effect: float) -> tuple[str, ...]:
-    """What the candidate lost on: each family of tests gets an equal part of the chance of a false alarm.
-
-    Themes are corrected by Holm's method here: where many got better, Benjamini and Hochberg's lets more of the others
-    pass for losses.
-    """
-    families = {"overall": tests.overall}
-    if tests.benchmarks.height > 1:
-        families["benchmark"] = tests.benchmarks
-    if tests.themes.height:
-        families["theme"] = tests.themes.with_columns(pl.col("name").fill_null(pl.col("theme").cast(pl.String)))
-    reasons = []
-    for family, frame in families.items():
-        counts = pl.Series(holm(frame["p_value"].to_numpy()) <= ALPHA / len(families))
-        lost = frame.filter(counts & (pl.col("high") < -min_effect))
-        if family == "overall":
-            reasons += [WEIGHTINGS[weighting] for weighting in lost["weighting"]]
-        else:
-            reasons += [f"{family} {name}" for name in lost["benchmark" if family == "benchmark" else "name"]]
-    return tuple(reasons)
+    for name in shares.filter(pl.col("paired") < PAIRED)["benchmark"]:
+        yield f"{candidate.name} lacks most of the scores of the benchmark {name}"

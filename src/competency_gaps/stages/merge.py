@@ -19,14 +19,15 @@ from competency_gaps.files import write_atomic
 from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import FILE as MANIFEST
-from competency_gaps.runs.open import RunFolder, open_folder, shard_names
+from competency_gaps.runs.manifest import shard_names
+from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.part import Part, PartRecord, read_part
 from competency_gaps.runs.plan import FILE as PLAN
 from competency_gaps.runs.plan import plan_differences, read_plan, refuse_run_without_rows, refuse_strangers
 from competency_gaps.runs.scores import read_scores, write_scores
 from competency_gaps.shards import STAGES, ShardFolder
 from competency_gaps.stages import pipeline
-from competency_gaps.stages.judging import join_answers
+from competency_gaps.stages.judges import join_answers
 from competency_gaps.stages.reading import missing_line, read_nothing, refuse_tasks
 from competency_gaps.text import listing, plural
 

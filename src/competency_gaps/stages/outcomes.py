@@ -37,7 +37,7 @@ from competency_gaps.outcomes import (
 )
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import FILE, read_manifest
-from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.scores import ModelScores, model_scores, read_scores
 from competency_gaps.runs.settings import evidence_config
 from competency_gaps.stages.outcome_tables import VERSION, Peers, write_tables
@@ -88,7 +88,7 @@ def outcome_run(
     UserError
         If the run has no scores of a model, or too few peers.
     """
-    base = open_folder(run.base) if "outcome" in run.manifest else run
+    base = run.run_itself()
     config = evidence_config(base)
     all_kinds = all_kinds and config.kinds != "all"
     scores = _with_own(base, model_scores(base)) if all_kinds else model_scores(base)

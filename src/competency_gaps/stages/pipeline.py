@@ -29,9 +29,10 @@ from competency_gaps.progress import Progress
 from competency_gaps.robustness import FILE as ROBUSTNESS_FILE
 from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
 from competency_gaps.runs.manifest import set_aside, write_manifest
+from competency_gaps.runs.matched_scores import Scored, match_scores
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.plan import claim
-from competency_gaps.runs.scores import Scored, check_scores, match_scores, write_scores
+from competency_gaps.runs.scores import check_scores, write_scores
 from competency_gaps.runs.store import RunStore
 from competency_gaps.sae import GateFigures
 from competency_gaps.sae.pair import LoadedPair

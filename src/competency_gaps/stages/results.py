@@ -16,8 +16,9 @@ from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.files import write_atomic
 from competency_gaps.runs.sample import item_sample, item_strata
 from competency_gaps.sae.reference import Reference
+from competency_gaps.stages.collect import collect
 from competency_gaps.stages.items import token_table
-from competency_gaps.stages.tables import collect, make_tables
+from competency_gaps.stages.tables import make_tables
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

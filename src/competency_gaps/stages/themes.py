@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -22,12 +22,12 @@ import scipy.sparse as sp
 
 from competency_gaps.activations.store import CasStore
 from competency_gaps.config import EvidenceConfig, MetricsConfig
-from competency_gaps.errors import UserError
 from competency_gaps.evidence import Evidence, ItemSample, evidence_by_benchmark, shares, untested
 from competency_gaps.metrics.coverage import suite_chi_bench
 from competency_gaps.metrics.suite import combine
 from competency_gaps.metrics.sums import Sums
 from competency_gaps.runs.covariates import item_covariates, repeats
+from competency_gaps.runs.manifest import shard_names
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.settings import evidence_config
 from competency_gaps.stages.tables import evidence_columns
@@ -79,10 +79,10 @@ def run_theme_tables(run: RunFolder, themes: pl.DataFrame) -> ThemeTables:
     Raises
     ------
     UserError
-        If a shard is missing.
+        If a shard is missing or damaged.
     """
     return theme_tables(
-        {entry["name"]: _rows(run, entry["name"], entry["shards"]) for entry in run.manifest["benchmarks"]},
+        {entry["name"]: _rows(run, entry) for entry in run.manifest["benchmarks"]},
         themes,
         run.concepts,
         run.items,
@@ -288,14 +288,9 @@ def _members(level: str, themes: pl.DataFrame, concepts: pl.DataFrame) -> pl.Dat
     return groups.with_columns(pl.lit(level).alias("level"))
 
 
-def _rows(run: RunFolder, benchmark: str, shards: list[str]) -> Iterator[BenchmarkRows]:
-    """A benchmark's rows, by shard."""
-    store = CasStore(run.base / "activations", run.width)
-    own = np.flatnonzero((run.items["benchmark"] == benchmark).to_numpy())
+def _rows(run: RunFolder, entry: dict[str, Any]) -> Iterator[BenchmarkRows]:
+    """The rows of a benchmark of the manifest, by shard."""
+    own = np.flatnonzero((run.items["benchmark"] == entry["name"]).to_numpy())
     scores = shares(run.outcomes, run.limits)[own]
-    for name in shards:
-        path = store.shards.path(name)
-        if not path.is_file():
-            raise UserError(f"{path} is missing: the run is damaged. Run 'cgaps run' on the folder again.")
-        block = store.read(name)
+    for block in CasStore(run.base / "activations", run.width).blocks(shard_names(entry)):
         yield BenchmarkRows(block.cas, scores[block.items], own[block.items])

@@ -12,6 +12,7 @@ import polars as pl
 
 from competency_gaps.activations.spans import TEXT_ONLY
 from competency_gaps.activations.store import CasStore
+from competency_gaps.runs.manifest import shard_names
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.sae.training.texts import TokenPiece
 
@@ -19,7 +20,7 @@ from competency_gaps.sae.training.texts import TokenPiece
 def run_identity(run: RunFolder) -> dict[str, Any]:
     """Identity of a run's texts: hashes of its benchmarks' content, its span, and a hash of its shards."""
     store = CasStore(run.base / "activations", run.width)
-    names = [name for entry in run.manifest["benchmarks"] for name in entry["shards"]]
+    names = [name for entry in run.manifest["benchmarks"] for name in shard_names(entry)]
     shards = [[name, store.shards.checksum(name)] for name in names]
     return {
         "run": [entry["content_sha256"] for entry in run.manifest["benchmarks"]],
@@ -39,7 +40,7 @@ def run_pieces(run: RunFolder) -> Iterator[TokenPiece]:
         own = run.items.filter(pl.col("benchmark") == entry["name"])
         starts, ends = own["own_start"].to_numpy(), own["own_end"].to_numpy()
         response = run.manifest["span"] == "response"
-        for name in entry["shards"]:
+        for name in shard_names(entry):
             block = store.read(name)
             for row, item in enumerate(block.items):
                 part = slice(int(block.token_ptr[row]), int(block.token_ptr[row + 1]))

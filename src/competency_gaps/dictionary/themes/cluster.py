@@ -8,15 +8,89 @@ dimensions, of the same graph. [ours]
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.dictionary.themes.features import one_thread
-from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.dictionary.themes.layout import DIMENSIONS, FEWEST_LAID_OUT, import_umap, lay_out, neighbours
+from competency_gaps.errors import UserError
+
+MOST_SUBTHEMES = 400
+"""Subthemes, at most."""
+PER_SUBTHEME = 3
+"""Approximate number of small groups per subtheme."""
+SAMPLED = 4000
+"""Concepts on which the number of themes is chosen."""
+EQUAL = 0.01
+"""Silhouettes within this of the best count as equal; among these, the smallest number of themes is chosen."""
+
+
+class ThemeTree(NamedTuple):
+    """A hierarchy of two levels and a map. Every concept is in exactly one theme and one subtheme of it."""
+
+    theme: np.ndarray
+    """int32 of shape (n,): 0 is the largest; of the same size, the one with the smallest concept comes first."""
+    subtheme: np.ndarray
+    """int32 of shape (n,): numbered in the same way over all themes."""
+    xy: np.ndarray
+    """float32 of shape (n, 2): place on the map; neither its unit nor its orientation means anything."""
+
+
+def find_themes(features: np.ndarray, *, seed: int = 0, fewest: int = 20, most: int = 60) -> ThemeTree:
+    """Group concepts into themes and subthemes, and lay them out on a map.
+
+    The same features and seed give the same themes and, on one kind of machine with the same library versions, the
+    same map, whatever the number of threads: everything here runs on one. A map is made once, kept with the dictionary
+    and never computed by a run; other features, even of one more concept, give another map.
+
+    Parameters
+    ----------
+    features : ndarray of float32 of shape (n, k), n >= 1
+        From :func:`~competency_gaps.dictionary.themes.theme_features`.
+    seed
+        Seed of k-means' start and of the map.
+    fewest, most
+        Limits of the number of themes; below about 200 concepts both are lowered to a tenth and a quarter of them.
+
+    Raises
+    ------
+    UserError
+        If there is no concept, or the limits are impossible.
+    MissingExtraError
+        If scikit-learn or (from 16 concepts on) umap-learn is missing.
+    """
+    x = np.ascontiguousarray(features, np.float32)
+    if not len(x):
+        raise UserError("themes need at least one concept.")
+    if not 1 <= fewest <= most:
+        raise UserError(f"the number of themes needs limits 1 <= fewest <= most, not {fewest} and {most}.")
+    if len(x) >= FEWEST_LAID_OUT:
+        import_umap()  # fail now rather than after minutes
+    graph = neighbours(x)
+    theme, subtheme = group(lay_out(x, graph, DIMENSIONS, seed=seed), seed=seed, fewest=fewest, most=most)
+    return ThemeTree(theme, subtheme, lay_out(x, graph, 2, seed=seed))
+
+
+def group(x: np.ndarray, *, seed: int = 0, fewest: int = 20, most: int = 60) -> tuple[np.ndarray, np.ndarray]:
+    """Themes and subthemes of points laid out: two arrays of int32 of shape (n,), numbered by size.
+
+    The number of themes is the smallest between the limits whose silhouette (Rousseeuw 1987; of at most 4,000 concepts)
+    is within 0.01 of the best. Subthemes are ``2.5 sqrt(n)``, at most 400 and at most a
+    third of the concepts [ours]; they come from the same tree, so each lies in one theme.
+    """
+    n = len(x)
+    low, high = min(fewest, max(1, n // 10)), min(most, max(1, n // 4))
+    subthemes = max(high, min(MOST_SUBTHEMES, round(2.5 * np.sqrt(n)), n // 3))
+    with one_thread("Finding themes"):
+        small = _small_groups(x, min(n, PER_SUBTHEME * subthemes), seed)
+        weights = np.bincount(small).astype(np.float64)
+        sums = sp.csr_array((np.ones(n), (small, np.arange(n))), shape=(len(weights), n)) @ x
+        merges = ward(sums / weights[:, None], weights)
+        count = _number_of_themes(x, small, merges, low, min(high, len(weights)), seed)
+    fine = cut(merges, min(max(subthemes, count), len(weights)))
+    return _by_size(cut(merges, count)[small]), _by_size(fine[small])
 
 
 def ward(points: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -80,156 +154,6 @@ def cut(merges: np.ndarray, groups: int) -> np.ndarray:
     return np.unique(parent, return_inverse=True)[1]
 
 
-NEIGHBOURS = 15
-"""Neighbours of a concept in the graph, not counting itself."""
-STEPS = 2
-"""Steps along the graph over which features are averaged to start the layouts."""
-DIMENSIONS = 10
-"""Dimensions of the layout in which concepts are grouped."""
-EPOCHS = 200
-"""Epochs of UMAP's optimisation."""
-MOST_SUBTHEMES = 400
-"""Subthemes, at most."""
-PER_SUBTHEME = 3
-"""Approximate number of small groups per subtheme."""
-SAMPLED = 4000
-"""Concepts on which the number of themes is chosen."""
-EQUAL = 0.01
-"""Silhouettes within this of the best count as equal; among these, the smallest number of themes is chosen."""
-FEWEST_LAID_OUT = 16
-"""Fewest concepts for UMAP; below, principal components are the layout."""
-
-
-class Graph(NamedTuple):
-    """Nearest neighbours of each concept, itself first."""
-
-    indices: np.ndarray
-    """int32 of shape (n, neighbours + 1)."""
-    distances: np.ndarray
-    """float32 of shape (n, neighbours + 1), >= 0, ascending."""
-
-
-class ThemeTree(NamedTuple):
-    """A hierarchy of two levels and a map. Every concept is in exactly one theme and one subtheme of it."""
-
-    theme: np.ndarray
-    """int32 of shape (n,): 0 is the largest; of the same size, the one with the smallest concept comes first."""
-    subtheme: np.ndarray
-    """int32 of shape (n,): numbered in the same way over all themes."""
-    xy: np.ndarray
-    """float32 of shape (n, 2): place on the map; neither its unit nor its orientation means anything."""
-
-
-def find_themes(features: np.ndarray, *, seed: int = 0, fewest: int = 20, most: int = 60) -> ThemeTree:
-    """Group concepts into themes and subthemes, and lay them out on a map.
-
-    The same features and seed give the same themes and, on one kind of machine with the same library versions, the
-    same map, whatever the number of threads: everything here runs on one. A map is made once, kept with the dictionary
-    and never computed by a run; other features, even of one more concept, give another map.
-
-    Parameters
-    ----------
-    features : ndarray of float32 of shape (n, k), n >= 1
-        From :func:`~competency_gaps.dictionary.themes.theme_features`.
-    seed
-        Seed of k-means' start and of the map.
-    fewest, most
-        Limits of the number of themes; below about 200 concepts both are lowered to a tenth and a quarter of them.
-
-    Raises
-    ------
-    UserError
-        If there is no concept, or the limits are impossible.
-    MissingExtraError
-        If scikit-learn or (from 16 concepts on) umap-learn is missing.
-    """
-    x = np.ascontiguousarray(features, np.float32)
-    if not len(x):
-        raise UserError("themes need at least one concept.")
-    if not 1 <= fewest <= most:
-        raise UserError(f"the number of themes needs limits 1 <= fewest <= most, not {fewest} and {most}.")
-    if len(x) >= FEWEST_LAID_OUT:
-        _umap()  # fail now rather than after minutes
-    graph = neighbours(x)
-    theme, subtheme = group(lay_out(x, graph, DIMENSIONS, seed=seed), seed=seed, fewest=fewest, most=most)
-    return ThemeTree(theme, subtheme, lay_out(x, graph, 2, seed=seed))
-
-
-def neighbours(x: np.ndarray) -> Graph:
-    """Exact nearest neighbours by Euclidean distance, in blocks: never n times n in memory."""
-    count = min(NEIGHBOURS, len(x) - 1)
-    own = np.arange(len(x), dtype=np.int32)[:, None]
-    if count == 0:
-        return Graph(own, np.zeros((1, 1), np.float32))
-    with one_thread("Finding themes"):
-        from sklearn.neighbors import NearestNeighbors
-
-        # Without points as an argument, a concept is not its own neighbour, even among equal points.
-        distances, indices = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(x).kneighbors()
-    return Graph(
-        np.concatenate([own, indices.astype(np.int32)], axis=1),
-        np.concatenate([np.zeros((len(x), 1), np.float32), distances.astype(np.float32)], axis=1),
-    )
-
-
-def lay_out(x: np.ndarray, graph: Graph, dimensions: int, *, seed: int = 0) -> np.ndarray:
-    """Lay concepts out so that neighbours are close together: float32 of shape (n, dimensions), centred on 0.
-
-    UMAP of the given neighbours, started from principal components, with a seed and on one thread. In ten dimensions
-    points may touch, so that groups are tight; on a map they keep apart, so that they can be seen.
-    """
-    with one_thread("Finding themes"):
-        start = _components(_averaged(x, graph), dimensions)
-        if len(x) < FEWEST_LAID_OUT:
-            return start
-        # Noise, as equal points would stay equal.
-        start += np.random.default_rng(seed).normal(0, 1e-3, start.shape).astype(np.float32)
-        layout = _umap().UMAP(
-            n_components=dimensions,
-            n_neighbors=graph.indices.shape[1],
-            min_dist=0.1 if dimensions == 2 else 0.0,
-            n_epochs=EPOCHS,
-            init=start,
-            random_state=seed,
-            n_jobs=1,
-            precomputed_knn=(graph.indices.copy(), graph.distances.copy()),
-        )
-        with _quiet_numba():
-            points = layout.fit_transform(x)
-    return np.asarray(points - points.mean(axis=0, dtype=np.float64), np.float32)
-
-
-def group(x: np.ndarray, *, seed: int = 0, fewest: int = 20, most: int = 60) -> tuple[np.ndarray, np.ndarray]:
-    """Themes and subthemes of points laid out: two arrays of int32 of shape (n,), numbered by size.
-
-    The number of themes is the smallest between the limits whose silhouette (Rousseeuw 1987; of at most 4,000 concepts)
-    is within 0.01 of the best. Subthemes are ``2.5 sqrt(n)``, at most 400 and at most a
-    third of the concepts [ours]; they come from the same tree, so each lies in one theme.
-    """
-    n = len(x)
-    low, high = min(fewest, max(1, n // 10)), min(most, max(1, n // 4))
-    subthemes = max(high, min(MOST_SUBTHEMES, round(2.5 * np.sqrt(n)), n // 3))
-    with one_thread("Finding themes"):
-        small = _small_groups(x, min(n, PER_SUBTHEME * subthemes), seed)
-        weights = np.bincount(small).astype(np.float64)
-        sums = sp.csr_array((np.ones(n), (small, np.arange(n))), shape=(len(weights), n)) @ x
-        merges = ward(sums / weights[:, None], weights)
-        count = _number_of_themes(x, small, merges, low, min(high, len(weights)), seed)
-    fine = cut(merges, min(max(subthemes, count), len(weights)))
-    return _by_size(cut(merges, count)[small]), _by_size(fine[small])
-
-
-def _averaged(x: np.ndarray, graph: Graph) -> np.ndarray:
-    """Each concept's features averaged over its neighbourhood, some steps along the graph made symmetric."""
-    n, count = graph.indices.shape
-    links = sp.csr_array((np.ones(n * count, np.float32), graph.indices.ravel(), np.arange(n + 1) * count), (n, n))
-    both = sp.csr_array(links + links.T)
-    both = sp.csr_array(sp.diags_array(1 / np.asarray(both.sum(axis=1)).ravel()) @ both, dtype=np.float32)
-    for _ in range(STEPS):
-        x = both @ x
-    return np.asarray(x)
-
-
 def _small_groups(x: np.ndarray, count: int, seed: int) -> np.ndarray:
     """Group of each concept, none empty: int of shape (n,)."""
     if count >= len(x):
@@ -267,40 +191,3 @@ def _by_size(groups: np.ndarray) -> np.ndarray:
     place = np.empty(len(sizes), np.int32)
     place[np.lexsort((first, -sizes))] = np.arange(len(sizes), dtype=np.int32)
     return place[number]
-
-
-def _components(x: np.ndarray, count: int) -> np.ndarray:
-    """Principal components, scaled so that the largest value is 10, and padded with zeros to ``count`` columns."""
-    centred = x - x.mean(axis=0, dtype=np.float64).astype(np.float32)
-    values, axes = np.linalg.eigh(centred.T.astype(np.float64) @ centred)
-    axes = axes[:, np.argsort(-values, kind="stable")[:count]]
-    axes *= np.where(axes[np.argmax(np.abs(axes), axis=0), np.arange(axes.shape[1])] < 0, -1, 1)
-    components = np.zeros((len(x), count), np.float32)
-    components[:, : axes.shape[1]] = centred @ axes
-    largest = float(np.abs(components).max())
-    return components * np.float32(10 / largest) if largest > 1e-9 else components * 0
-
-
-def _umap() -> Any:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # tensorflow is missing
-            import umap  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise MissingExtraError("umap-learn", "dictionary", "Finding themes") from error
-    return umap
-
-
-@contextmanager
-def _quiet_numba() -> Iterator[None]:
-    """One thread, and no warnings about intended settings: neighbours without an index, one job under a seed."""
-    import numba
-
-    before = numba.get_num_threads()
-    numba.set_num_threads(1)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        numba.set_num_threads(before)

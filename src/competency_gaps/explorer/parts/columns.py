@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.records.run import ColumnSpec, Kind
 from competency_gaps.explorer.parts.tables import BENCHMARK
-from competency_gaps.findings.answer_parts import alike
+from competency_gaps.findings.phrases import alike
 from competency_gaps.matching.kept_lists import has_lists
 from competency_gaps.presentation import columns
 from competency_gaps.presentation import glossary as report

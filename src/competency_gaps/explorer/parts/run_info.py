@@ -34,7 +34,7 @@ from competency_gaps.explorer.parts.scored import scored_of
 from competency_gaps.explorer.parts.suggestions import suggestions
 from competency_gaps.explorer.parts.suite import Suite
 from competency_gaps.findings.answer import answer
-from competency_gaps.findings.answer_parts import alike
+from competency_gaps.findings.phrases import alike
 from competency_gaps.matching.kept_lists import has_lists
 from competency_gaps.presentation import facts, labels
 from competency_gaps.probes.kept import FILE, FOLDER, check_probe

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.queries import arguments as given
-from competency_gaps.explorer.queries import concepts, findings, items, matches, models, suite, themes
+from competency_gaps.explorer.queries import benchmarks, concepts, findings, items, matches, models, suite, themes
 from competency_gaps.explorer.queries.subject import Subject
 from competency_gaps.explorer.queries.values import QueryAnswer, bounded
 from competency_gaps.text import shorten, visible
@@ -164,14 +164,14 @@ QUERIES: Mapping[str, Query] = {
             "All benchmarks: items, mean score, covered and missing concepts (of the alive), weak and strong ones; and "
             "what each adds to the suite, in ranked concepts.",
             given.Nothing,
-            suite.benchmarks,
+            benchmarks.benchmarks,
             ("scope", "warnings"),
         ),
         Query(
             "correlation",
             "Two benchmarks: overlap of their concepts, correlation of performance, concepts on which they differ.",
             given.TwoBenchmarks,
-            suite.correlation,
+            benchmarks.correlation,
             ("label",),
         ),
         Query(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from competency_gaps.config import LogSource
+from competency_gaps.harnesses.every_eval_ever.log_sample import asked_in, item_of, result_of
 from competency_gaps.harnesses.shared.files import (
     LoggedScore,
     files_under,
@@ -26,25 +27,14 @@ from competency_gaps.harnesses.shared.files import (
     sequence,
     text_or_none,
 )
-from competency_gaps.harnesses.shared.log import (
-    NONE,
-    LogEntry,
-    LogPart,
-    Reader,
-    Tally,
-    chosen_metric,
-    mapped,
-    newest,
-)
-from competency_gaps.harnesses.shared.prompt import LoggedPrompt, chat_messages, read_prompt
-from competency_gaps.items.item import Item
+from competency_gaps.harnesses.shared.log import NONE, LogEntry, LogPart, Reader, Tally, chosen_metric, mapped, newest
+from competency_gaps.harnesses.shared.prompt import LoggedPrompt
 from competency_gaps.items.remark import Remark
 
 SAMPLES = "_samples.jsonl"
 _REQUIRED = ("evaluation_id", "evaluation_name", "sample_id", "input", "evaluation")
 """Fields by which a line is told from those of other tools."""
 _PERCENT = (0.0, 100.0)
-RAW = "input.raw, at its last place in input.formatted"
 
 
 @dataclass(frozen=True)
@@ -87,9 +77,9 @@ def find(path: Path) -> list[LogPart]:
             continue
         aggregate = _aggregate(file)
         stamp = str(aggregate.get("evaluation_timestamp") or aggregate.get("retrieved_timestamp") or "")
-        for (name, model), found in _ranges(file).items():
+        for (name, model), results in _ranges(file).items():
             by_name.setdefault((name, model), []).append((stamp, file))
-            ranges[name, model, file] = found
+            ranges[name, model, file] = results
     parts = []
     for (name, model), logs in by_name.items():
         stamp, file, notes = newest(logs)
@@ -105,21 +95,16 @@ def _aggregate(samples: Path) -> dict[str, Any]:
 
 def _ranges(file: Path) -> dict[tuple[str, str | None], dict[str, tuple[float, float]]]:
     """Per evaluation's name and model: its results, each with its samples' least and greatest score."""
-    found: dict[tuple[str, str | None], dict[str, tuple[float, float]]] = {}
+    ranges: dict[tuple[str, str | None], dict[str, tuple[float, float]]] = {}
     for line in log_lines(file):
         name, score = line.value.get("evaluation_name"), _finite(mapping(line.value.get("evaluation")).get("score"))
         if not isinstance(name, str):
             continue
-        results = found.setdefault((name, text_or_none(line.value.get("model_id"))), {})
-        low, high = results.setdefault(_result_of(line.value), (math.inf, -math.inf))
+        results = ranges.setdefault((name, text_or_none(line.value.get("model_id"))), {})
+        low, high = results.setdefault(result_of(line.value), (math.inf, -math.inf))
         if score is not None and not line.value.get("error"):
-            results[_result_of(line.value)] = (min(low, score), max(high, score))
-    return found
-
-
-def _result_of(row: Mapping[str, Any]) -> str:
-    """The result that a line belongs to: its id, which some tools leave out, else the evaluation's name."""
-    return str(row.get("evaluation_result_id") or row.get("evaluation_name"))
+            results[result_of(line.value)] = (min(low, score), max(high, score))
+    return ranges
 
 
 def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
@@ -147,7 +132,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
         if line.fault is None and not _belongs(row, part):
             continue
         tally.records += 1
-        asked = line.fault or _asked(row, wanted)
+        asked = line.fault or asked_in(row, wanted)
         if isinstance(asked, Remark) and asked.code == "other_result":
             tally.drop(line.where, asked)  # counted, not listed
             continue
@@ -165,7 +150,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
         first, prompt, _ = lines[0]
         further = mapped(source, f"{file.name}, sample {number}", mapping(first.get("metadata")), first)
         mean = mean_score(score.value for _, _, score in lines)
-        yield tally.item(_item(first, prompt, mean, metric, len(lines), further), prompt.method, records=len(lines))
+        yield tally.item(item_of(first, prompt, mean, metric, len(lines), further), prompt.method, records=len(lines))
     if result is not None:
         tally.compare_mean(result.scale.score(result.aggregate).value, metric)
     yield tally.report()
@@ -229,76 +214,11 @@ def _same_checksum(file: Path, recorded: Mapping[str, Any]) -> bool:
     return digest == recorded["checksum"].lower()
 
 
-def _asked(row: Mapping[str, Any], result: str) -> LoggedPrompt | Remark:
-    """What the model was asked, or why the line becomes no item."""
-    if not isinstance(row.get("evaluation_name"), str) or row.get("sample_id") in (None, ""):
-        return Remark("sample_no_id")
-    if _result_of(row) != result:
-        return Remark("other_result", quotes=(_result_of(row),))
-    given = mapping(row.get("input"))
-    raw = text_or_none(given.get("raw")) or ""
-    asked = _conversation(row, raw) if row.get("interaction_type") in ("multi_turn", "agentic") else None
-    asked = asked or read_prompt(text_or_none(given.get("formatted")) or raw, raw, RAW)
-    return asked or Remark("no_prompt")
-
-
-def _conversation(row: Mapping[str, Any], raw: str) -> LoggedPrompt | None:
-    """The user's messages as one, after those of the system; the model's and its tools' are answers, not the item."""
-    messages = [message for message in sequence(row.get("messages")) if mapping(message).get("content")]
-    said = chat_messages([message for message in messages if message.get("role") in ("system", "user")]) or ()
-    users = [message["content"] for message in said if message["role"] == "user"]
-    if not users:
-        return None
-    system = [message for message in said if message["role"] == "system"]
-    asked = [*system, {"role": "user", "content": "\n\n".join(users)}]
-    return read_prompt(asked, raw if len(users) == 1 else "", RAW)
-
-
 def _score(row: Mapping[str, Any], result: _Result | None) -> LoggedScore:
     if row.get("error"):
         return LoggedScore(None, Remark("sample_failed", quotes=(str(row["error"]),)))
     value = mapping(row.get("evaluation")).get("score")
     return score_in_unit(value) if result is None else result.scale.score(value)
-
-
-def _item(
-    row: Mapping[str, Any],
-    asked: LoggedPrompt,
-    score: float | None,
-    metric: str,
-    epochs: int,
-    further: Mapping[str, Any],
-) -> Item:
-    given = mapping(row.get("input"))
-    choices = tuple(choice for choice in sequence(given.get("choices")) if isinstance(choice, str))
-    references = [text for text in sequence(given.get("reference")) if isinstance(text, str)]
-    answer: Any = references[0] if len(references) == 1 else references or None
-    if len(choices) > 1 and answer in choices:
-        answer = choices.index(answer)
-    fields = {
-        "choices": choices if len(choices) > 1 else None,
-        "answer": answer,
-        "score": score,
-        "response": _response(row),
-        "epochs": epochs,
-        "identity": {
-            "tool": "every_eval_ever",
-            "doc_id": str(row["sample_id"]),
-            "metric": metric,
-            "epochs": epochs,
-            "sample_hash": row.get("sample_hash"),
-        },
-    }
-    return asked.item(str(row["sample_id"]), **{**fields, **further})
-
-
-def _response(row: Mapping[str, Any]) -> str | None:
-    """The first output, or the last message of the assistant."""
-    if row.get("interaction_type") in ("multi_turn", "agentic"):
-        messages = map(mapping, sequence(row.get("messages")))
-        answers = [message.get("content") for message in messages if message.get("role") == "assistant"]
-        return next((answer for answer in reversed(answers) if isinstance(answer, str) and answer), None)
-    return next((text for text in sequence(mapping(row.get("output")).get("raw")) if isinstance(text, str)), None)
 
 
 LOG = Reader("every_eval_ever: *_samples.jsonl", find, read, ("metric", "fields"))

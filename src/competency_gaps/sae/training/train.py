@@ -2,50 +2,36 @@
 
 from __future__ import annotations
 
-import datetime
 import itertools
 import json
-import logging
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from competency_gaps.config import SAEConfig, TrainingConfig, as_dict
+from competency_gaps.config import TrainingConfig, as_dict
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.files import write_atomic, write_json
 from competency_gaps.installation import versions
 from competency_gaps.lock import hold
-from competency_gaps.model.embed import embed_texts
 from competency_gaps.model.forward import hook_width
-from competency_gaps.model.hooks import Hook, resolve_hook
-from competency_gaps.model.load import LanguageModel, load_model
+from competency_gaps.model.hooks import resolve_hook
+from competency_gaps.model.load import load_model
 from competency_gaps.model.prompts import resolve_bos
 from competency_gaps.model.speed import fast_bfloat16
 from competency_gaps.progress import Bar, Progress
-from competency_gaps.sae.evaluate import Embed, evaluate_sae
-from competency_gaps.sae.load import SparseAutoencoder, load_sae
-from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.training.activations import IDENTITY_FILE, ActivationCache, cache_activations
+from competency_gaps.sae.training.card import embedder, write_card
 from competency_gaps.sae.training.checkpoint import FILE as CHECKPOINT_FILE
 from competency_gaps.sae.training.checkpoint import load_checkpoint, save_checkpoint
-from competency_gaps.sae.training.texts import cut_pieces, read_documents
 
 if TYPE_CHECKING:
     import torch
     from sae_lens import TrainingSAE
 
-
-log = logging.getLogger(__name__)
 NORM_BATCHES = 16
 TRAINING_FILE = "training.json"
-CARD = "card.json"
-LOSS_TOKENS = 30_000
-DEAD_TOKENS = 1_000_000
 SAVE_SECONDS = 60.0
 
 
@@ -78,7 +64,7 @@ def train_sae(config: TrainingConfig, out: Path, progress: Progress) -> Path:
 
 
 def _train(config: TrainingConfig, out: Path, progress: Progress) -> Path:
-    embed = _embedder() if config.heldout else None
+    embed = embedder() if config.heldout else None
     with progress.stage("loading the model"):
         lm = load_model(config.model, progress=progress)
     hook = resolve_hook(lm.model, config.hook_name)
@@ -235,71 +221,3 @@ def _save(sae: TrainingSAE[Any], config: TrainingConfig, out: Path) -> None:
     Path(cfg).write_text(json.dumps({**settings, "device": "cpu", "dtype": "float32"}, indent=1) + "\n")
     write_json(out / TRAINING_FILE, as_dict(config))
     (out / CHECKPOINT_FILE).unlink(missing_ok=True)
-
-
-def write_card(
-    config: TrainingConfig,
-    lm: LanguageModel,
-    hook: Hook,
-    bos_id: int | None,
-    cache: ActivationCache,
-    out: Path,
-    progress: Progress,
-    embed: Embed | None,
-) -> None:
-    """Measure the finished SAE on the held-out texts and write its card and its reference statistics."""
-    sae = load_sae(SAEConfig(folder=out, hook_name=config.hook_name), lm.device)
-    figures: dict[str, Any] = {
-        "trained_tokens": cache.tokens,
-        "trained_activations": cache.size,
-        **dead_share(sae, cache, progress),
-    }
-    if config.heldout:
-        pieces = cut_pieces(read_documents(config.heldout), lm.tokenizer, context=config.context, bos_id=bos_id)
-        measured, reference = evaluate_sae(
-            lm,
-            hook,
-            sae,
-            pieces,
-            tokens=config.heldout_tokens,
-            loss_tokens=LOSS_TOKENS,
-            embed=embed,
-            progress=progress,
-        )
-        reference.write(out / REFERENCE_FILE)
-        figures |= {f"heldout_{key}": value for key, value in asdict(measured).items()}
-    content = {
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "figures": {key: round(value, 4) if isinstance(value, float) else value for key, value in figures.items()},
-        "training": as_dict(config),
-        "model": lm.identity,
-        "hook": {"name": hook.name, "path": hook.path, "layer": hook.layer},
-        "versions": versions(),
-    }
-    write_json(out / CARD, content)
-
-
-def _embedder() -> Embed | None:
-    """What embeds texts; None, with a warning: it, or its model, is missing."""
-    try:
-        embed_texts([])
-    except UserError as error:
-        log.warning("how coherent the latents are is not measured: %s", error)
-        return None
-    return embed_texts
-
-
-def dead_share(sae: SparseAutoencoder, cache: ActivationCache, progress: Progress) -> dict[str, Any]:
-    """Share of the latents that are silent over a million of the training activations (or all, if fewer)."""
-    import torch
-
-    fired = np.zeros(sae.d_sae, dtype=bool)
-    seen, wanted = 0, min(DEAD_TOKENS, cache.size)
-    with progress.stage("counting dead latents", total=wanted, unit="activations") as bar, torch.inference_mode():
-        for rows in cache.in_order(4096):
-            fired |= (sae.encode(rows[: wanted - seen]) > 0).any(dim=0).cpu().numpy()
-            seen += len(rows[: wanted - seen])
-            bar.advance(len(rows))
-            if seen >= wanted:
-                break
-    return {"dead_tokens": seen, "dead_share": float(1 - fired.mean())}

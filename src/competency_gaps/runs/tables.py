@@ -1,0 +1,171 @@
+"""The tables and documents of a run folder, read when they are first asked for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.checked import check_document, damaged, parse_document
+from competency_gaps.once import made_once
+from competency_gaps.outcomes import Kind
+from competency_gaps.runs.files import RunFiles
+
+_MADE_BY = {
+    **{"matches": "match", "example-matches": "match", "scopes": "scope", "probes": "probe concept"},
+    **{"robustness.json": "robustness", "vulnerabilities.json": "probe garak"},
+}
+"""Commands that put a document, or a folder of documents, into a run."""
+
+
+@dataclass(frozen=True)
+class RunTables:
+    """The tables and documents of a finished run, or of one outcome of it.
+
+    Tables are read when they are first asked for. The folder of an outcome holds the tables that differ; it takes the
+    others from the run's folder, in which it lies two levels below, or which its manifest names.
+    """
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @property
+    def base(self) -> Path:
+        """The folder that holds the items and activations: the run's, also for an outcome of it."""
+        if "outcome" not in self.manifest:
+            return self.path
+        elsewhere = self.manifest["outcome"].get("run")
+        return Path(elsewhere) if elsewhere else self.path.parent.parent
+
+    @property
+    def scored_model(self) -> str:
+        """Name of the model whose scores these are: the run's own, or another whose scores were added."""
+        return str(self.manifest["scored_model"])
+
+    @made_once
+    def own_model(self) -> str | None:
+        """The model whose scores a run's items have of its own; None: they have none, as where they were only read."""
+        scored = self.scan("items").select(pl.col("score").is_not_null().any()).collect().item()
+        return self.scored_model if scored else None
+
+    @property
+    def kind(self) -> Kind:
+        """What the evidence rests on: ``score``, ``peers`` (scores against peers), ``difference`` or ``parsed``."""
+        kind: Kind = self.manifest["outcome"]["kind"] if "outcome" in self.manifest else "score"
+        return kind
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Least and greatest outcome that is possible: 0 and 1 for scores."""
+        low, high = self.manifest["outcome"]["limits"] if "outcome" in self.manifest else (0.0, 1.0)
+        return float(low), float(high)
+
+    @made_once
+    def outcomes(self) -> np.ndarray:
+        """float64 of shape (items,): what the evidence rests on, a score or another outcome.
+
+        NaN = unscored or excluded.
+        """
+        column = "score" if self.kind == "score" else "outcome"
+        kept = pl.when(pl.col("excluded").is_null()).then(pl.col(column)).fill_null(float("nan"))
+        return self.items.select(kept.alias("outcome"))["outcome"].to_numpy()
+
+    @made_once
+    def items(self) -> pl.DataFrame:
+        """One row per item: benchmark, item_id, prompt, response, score (null = unscored), excluded, ..."""
+        return self._table("items")
+
+    @made_once
+    def concepts(self) -> pl.DataFrame:
+        """One row per concept of the SAE: label, kind, chi_bench, chi_model (null = undefined), support, ..."""
+        return self._table("concepts")
+
+    @made_once
+    def concept_benchmarks(self) -> pl.DataFrame:
+        """One row per concept and benchmark."""
+        return self._table("concept_benchmarks")
+
+    @made_once
+    def benchmarks(self) -> pl.DataFrame:
+        """One row per benchmark: items, kept, excluded, scored, mean_score, covered, missing, alive, ..."""
+        return self._table("benchmarks")
+
+    @made_once
+    def overlap(self) -> pl.DataFrame:
+        """One row per ordered pair of benchmarks: jaccard, cosine, spearman, n_concepts."""
+        return self._table("overlap")
+
+    @made_once
+    def themes(self) -> pl.DataFrame | None:
+        """One row per concept: theme, subtheme, x, y (null: in none); None without a dictionary's themes."""
+        return self._optional("themes")
+
+    @made_once
+    def theme_results(self) -> pl.DataFrame | None:
+        """One row per theme and subtheme: level, id, parent, name, kind, and the statistics of its summed activation.
+
+        None without a dictionary's themes.
+        """
+        results, names = self._optional("theme_results"), self._optional("theme_names")
+        if results is None or names is None:
+            return None
+        keys = ["level", "id"]
+        return results.join(names.select(*keys, "name", "kind"), on=keys, how="left", maintain_order="left")
+
+    @made_once
+    def theme_benchmarks(self) -> pl.DataFrame | None:
+        """One row per theme or subtheme and benchmark; None without a dictionary's themes."""
+        return self._optional("theme_benchmarks")
+
+    @made_once
+    def findings(self) -> pl.DataFrame:
+        """One row per finding, weak ones first: verdict, concepts, gap, feature, sentence, failing, passing, ...
+
+        Columns are those of ``competency_gaps.findings.table.SCHEMA``.
+        """
+        return self._table("findings")
+
+    def scan(self, name: str) -> pl.LazyFrame:
+        """Read a table when it is collected, and only what is chosen of it.
+
+        Raises
+        ------
+        UserError
+            If the table is missing, damaged, or not the one that the manifest knows.
+        """
+        return self.files.scan(name)
+
+    @made_once
+    def files(self) -> RunFiles:
+        """Its files, which are checked before they are read."""
+        return RunFiles(self.path, self.base, self.manifest)
+
+    def document(self, file: Path) -> bytes:
+        """Read a document that another command put into the run folder.
+
+        Raises
+        ------
+        UserError
+            If its content does not match its checksum.
+        """
+        raw = file.read_bytes()
+        try:
+            held = parse_document(raw)
+        except ValueError:
+            return raw  # whoever parses it says which command makes it again
+        try:
+            return json.dumps(check_document(held)).encode()
+        except ValueError as error:
+            command = _MADE_BY.get(file.name if file.parent == self.path else file.relative_to(self.path).parts[0])
+            again = "the command that made it" if command is None else f"'cgaps {command}'"
+            raise damaged(file, error, f"Run {again} again, or remove the file.") from error
+
+    def _optional(self, name: str) -> pl.DataFrame | None:
+        return self._table(name) if self.files.has(name) else None
+
+    def _table(self, name: str) -> pl.DataFrame:
+        return self.files.collect(name, self.scan(name))

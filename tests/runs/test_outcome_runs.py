@@ -1,0 +1,221 @@
+"""A run read as the scores of one of its models: outcomes with tables of their own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from scores_helpers import kept_rows, table
+from typer.testing import CliRunner
+
+import competency_gaps as cg
+from competency_gaps.cli.app import app
+from competency_gaps.errors import MachineError, UserError
+from competency_gaps.runs.open import open_folder
+from competency_gaps.runs.scores import model_scores, read_scores
+from competency_gaps.stages.outcomes import made_outcomes
+from core_helpers import seal
+
+NOBODY = 65534
+"""A user that owns nothing."""
+
+
+@pytest.fixture
+def run(tiny_run, tmp_path):
+    shutil.copytree(tiny_run.path, tmp_path / "run")
+    return cg.open_run(tmp_path / "run")
+
+
+def test_one_by_one_or_at_once_in_any_order_gives_the_same(run, tmp_path):
+    shutil.copytree(run.path, tmp_path / "other")
+    other = cg.open_run(tmp_path / "other")
+    scores = table(run)
+    run.add_scores(scores)
+    for model in "cadb":
+        other.add_scores(scores.select("id", "benchmark", model))
+    for against in (None, "peers"):
+        at_once, singly = (made.as_model("b", against) for made in (run, other))
+        assert at_once.concepts.equals(singly.concepts)
+        assert at_once.concept_benchmarks.equals(singly.concept_benchmarks)
+
+
+def test_the_runs_own_scores_under_another_name_give_its_own_tables(run):
+    """An outcome is made from rows of activations, not by the pipeline: both must say the same."""
+    own = run.items.select(pl.col("item_id").alias("id"), "benchmark", pl.col("score").alias("twin"))
+    run.add_scores(own)
+    twin = run.as_model("twin")
+    assert twin.scored_model == "twin" and twin.path != run.path
+    for name in ("concepts", "concept_benchmarks", "benchmarks", "overlap"):
+        base, other = getattr(run, name), getattr(twin, name)
+        assert base.columns == other.columns and base.schema == other.schema
+        for column in base.columns:
+            if base[column].dtype.is_float():
+                assert np.allclose(base[column].to_numpy(), other[column].to_numpy(), equal_nan=True, atol=1e-9), column
+            else:
+                assert base[column].equals(other[column]), column
+    assert twin.items.columns[: len(run.items.columns) - 1] and twin.items.height == run.items.height
+    assert twin.items["score"].equals(run.items["score"]) and twin.items["text"].equals(run.items["text"])
+    assert twin.manifest["evidence"]["weak"] == run.manifest["evidence"]["weak"]
+    assert {"a", "b"}.isdisjoint(model_scores(open_folder(run.path)).models)
+
+
+def test_an_outcome_is_a_run(run):
+    run.add_scores(table(run))
+    peers = run.as_model("a", "peers")
+    assert peers.limits[0] <= -1 and peers.limits[1] >= 1
+    known = ~np.isnan(peers.outcomes)
+    for benchmark in peers.items["benchmark"].unique().to_list():
+        own = known & (peers.items["benchmark"] == benchmark).to_numpy()
+        if own.any():
+            assert peers.outcomes[own].mean() == pytest.approx(0, abs=1e-9)
+    assert peers.manifest["outcome"]["against"] and "a" not in peers.manifest["outcome"]["against"]
+    number = int(peers.concepts.sort("support", descending=True)["concept"][0])
+    assert peers.concept(number).items("worst").height > 0
+    for own, other in zip(peers.token_activations(number, [0, 1]), run.token_activations(number, [0, 1]), strict=True):
+        assert own is not None and np.array_equal(own.activation, other.activation)
+    assert peers.cas(peers.benchmarks["benchmark"][0]).nnz > 0
+    assert peers.report(peers.path / "r.html").is_file()
+    assert cg.open_run(peers.path).as_model("b").scored_model == "b"  # an outcome leads to the others
+
+
+def test_an_outcome_follows_the_scores_it_rests_on(run):
+    run.add_scores(table(run))
+    first = run.as_model("a", ["b", "c"])
+    outcomes = first.outcomes
+    stamp = (first.path / "concepts.parquet").stat().st_mtime_ns
+    run.add_scores(table(run, seed=1, models=("e",)))
+    again = run.as_model("a", ["b", "c"])
+    assert (again.path / "concepts.parquet").stat().st_mtime_ns == stamp
+    changed = read_scores(run.path).with_columns(
+        score=pl.when(pl.col("model") == "b").then(1 - pl.col("score")).otherwise("score")
+    )
+    changed.write_parquet(run.path / "scores.parquet")
+    seal(run.path)
+    paid, stale = first.path / "answers" / "kept.jsonl", first.path / "robustness.json"
+    paid.parent.mkdir()
+    for file in (paid, stale):
+        file.write_text("{}")
+    other = run.as_model("a", ["b", "c"])
+    assert other.path == first.path and paid.is_file() and not stale.exists()
+    assert not np.allclose(other.outcomes, outcomes, equal_nan=True)
+
+
+def test_an_outcome_is_made_again_if_answers_or_labels_change(run):
+    scores = table(run, models=("a",)).with_columns(a=pl.when(pl.arange(pl.len()) > 9).then("a"))
+    run.add_scores(scores[5:])
+    assert int((run.as_model("a", parsed=True).outcomes == 0).sum()) == int(kept_rows(run)[5:10].sum())
+    run.add_scores(scores[:5])  # unscored rows alone: no score changes
+    assert int((run.as_model("a", parsed=True).outcomes == 0).sum()) == int(kept_rows(run)[:10].sum())
+    assert run.as_model("a").items["response"].null_count() == run.items.height
+    answered = read_scores(run.path).with_columns(response=pl.lit("B"))
+    answered.write_parquet(run.path / "scores.parquet")
+    seal(run.path)
+    assert (run.as_model("a").items["response"] == "B").all()
+    named = pl.read_parquet(run.path / "concepts.parquet").with_columns(alive=pl.lit(value=True), kind=pl.lit("dense"))
+    named.write_parquet(run.path / "concepts.parquet")
+    seal(run.path)
+    assert not made_outcomes(open_folder(run.path))
+    assert (cg.open_run(run.path).as_model("a").concepts["kind"] == "dense").all()
+
+
+def test_peers_that_are_chosen_anew_replace_the_older_outcome(run):
+    scores = table(run)
+    run.add_scores(scores)
+    older, named = run.as_model("a", "peers"), run.as_model("a", ["c", "b"])
+    run.add_scores(scores.select("id", "benchmark", pl.col("a").alias("twin")))
+    assert [made.path for made in made_outcomes(open_folder(run.path))] == [named.path]
+    newer = run.as_model("a", "peers")
+    assert newer.path == older.path and "twin" in newer.manifest["outcome"]["against"]
+    stamp = (named.path / "concepts.parquet").stat().st_mtime_ns
+    assert (run.as_model("a", ["b", "c"]).path / "concepts.parquet").stat().st_mtime_ns == stamp
+    assert {made.path for made in made_outcomes(open_folder(run.path))} == {named.path, newer.path}
+
+
+@pytest.fixture
+def shared_run(run, monkeypatch):
+    """A run that this user may read but not write, as on a shared disk; root, whom no mode binds, becomes another."""
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are for their owner alone
+        folder = Path(name)
+        folder.chmod(0o755)
+        run.add_scores(table(run))
+        place, cache = shutil.copytree(run.path, folder / "run"), folder / "cache"
+        cache.mkdir()
+        cache.chmod(0o777)
+        for path in (place, *place.rglob("*")):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        monkeypatch.setenv("CGAPS_CACHE", str(cache))
+        user = os.geteuid()
+        try:
+            if user == 0:
+                os.seteuid(NOBODY)
+            yield cg.open_run(place)
+        finally:
+            os.seteuid(user)
+            for path in (place, *place.rglob("*")):
+                path.chmod(0o755)
+
+
+def test_outcomes_of_a_run_that_cannot_be_written_are_kept_in_the_cache(shared_run):
+    with pytest.raises(OSError, match="denied"):
+        (shared_run.path / "file").touch()
+    made = shared_run.as_model("a", "peers")
+    cache = Path(os.environ["CGAPS_CACHE"])
+    assert made.path.is_relative_to(cache) and made.base == shared_run.path.resolve()
+    stamp = (made.path / "manifest.json").stat().st_mtime_ns
+    again = cg.open_run(shared_run.path).as_model("a", "peers")
+    assert again.path == made.path and (made.path / "manifest.json").stat().st_mtime_ns == stamp
+    opened = cg.open_run(made.path)
+    assert opened.items.height == shared_run.items.height and opened.as_model("b").path.is_relative_to(cache)
+    kept = made_outcomes(open_folder(shared_run.path))
+    assert [outcome.path for outcome in kept] == [made.path, opened.as_model("b").path]
+    assert opened.concept(int(opened.concepts.sort("support")["concept"][-1])).items("worst").height > 0
+    shown = CliRunner().invoke(app, ["show", str(shared_run.path), "--as", "c"])
+    assert shown.exit_code == 0, shown.exception
+    with pytest.raises(MachineError, match=r"run cannot be written \(Permission denied"):
+        shared_run.add_scores(table(shared_run, models=("e",)))
+    cache.joinpath("outcomes").chmod(0o555)
+    os.environ["CGAPS_CACHE"] = str(cache / "outcomes")
+    with pytest.raises(MachineError, match=r"can be kept neither in .* nor in"):
+        shared_run.as_model("d")
+
+
+def test_unknown_models_and_too_few_peers_are_refused(run):
+    run.add_scores(table(run, models=("a",)))
+    with pytest.raises(UserError, match=r"no scores of the model 'aa'; it has those of .*Did you mean 'a'"):
+        run.as_model("aa")
+    with pytest.raises(UserError, match="at least 2 other models"):
+        run.as_model("a", "peers")
+    with pytest.raises(UserError, match="at least 2 other models"):
+        run.as_model("a", ["a", run.scored_model])
+    with pytest.raises(UserError, match=r"has 1 peer \("):
+        run.as_model("a", [run.scored_model, run.scored_model])
+    first = pl.col("benchmark") == run.items["benchmark"][0]
+    halves = (pl.when(first).then("b").alias("b"), pl.when(~first).then("c").alias("c"))
+    run.add_scores(table(run, models=("b", "c")).with_columns(halves))
+    with pytest.raises(UserError, match="no benchmark has scores of a and of 2 of its peers: b, c"):
+        run.as_model("a", ["b", "c"])
+
+
+def test_answers_that_could_not_be_parsed_are_an_outcome_of_their_own(run):
+    scores = table(run, models=("a",))
+    lost = pl.when(pl.arange(pl.len()) % 3 == 0).then(None).otherwise("a").alias("a")
+    run.add_scores(scores.with_columns(lost))
+    parsed = run.as_model("a", parsed=True)
+    kept = run.items["excluded"].is_null().to_numpy()
+    expected = np.where(np.arange(run.items.height) % 3 == 0, 0.0, 1.0)
+    assert np.array_equal(parsed.outcomes, np.where(kept, expected, np.nan), equal_nan=True)
+    assert parsed.limits == (0.0, 1.0) and parsed.kind == "parsed"
+    with pytest.raises(UserError, match="expected one of the two"):
+        run.as_model("a", "peers", parsed=True)
+
+
+def test_another_run_is_read_as_the_same_outcome(run, tmp_path):
+    run.add_scores(table(run))
+    copy = shutil.copytree(run.path, tmp_path / "copy")
+    both = run.as_model("a", "peers").robustness(against=copy)["against"]
+    assert both["concepts"] > 5 and both["gap_correlation"] == pytest.approx(1)

@@ -155,7 +155,8 @@ def check_rows(part: Part, sizes: Sizes, width: int) -> None:
         concepts = part("concepts", first, last)
         if int(concepts.max()) >= width:
             raise ValueError(f"it has concept {int(concepts.max()):,}, and the SAE has {width:,}")
-        if not _ascend(concepts, first, indptr):
+        starts = slice(*np.searchsorted(indptr, (first, last)))
+        if not _ascend(concepts, indptr[starts] - first):
             raise ValueError("a row's concepts do not ascend")
         if not _are_positive(part("cas", first, last), np.float16(WHOLE)):
             raise ValueError("scores are not positive, too large or no numbers")
@@ -175,27 +176,37 @@ def _check_activations(part: Part, sizes: Sizes) -> None:
     done = 0
     for first, last in _pieces(0, sizes.pairs, overlap=0):
         counts = part("act_counts", first, last)
-        if counts.min() < 1 or (counts > _spread(lengths, indptr, first, last)).any():
-            raise ValueError("a concept is active on no token, or on more than its row has")
         ends = done + np.cumsum(counts, dtype=np.int64)
         rows = slice(*np.searchsorted(indptr, (first, last), side="right"))  # that end here
-        if ends[-1] > sizes.activations or (act_ptr[rows] != ends[indptr[rows] - first - 1]).any():
+        if not counts.min() or ends[-1] > sizes.activations or (act_ptr[rows] != ends[indptr[rows] - first - 1]).any():
             raise ValueError("the activations of tokens do not fit their numbers")
-        starts = np.concatenate([[done], ends])
+        pairs = _Pairs(ends - counts, ends, _spread(lengths, indptr, first, last))
         for begin, end in _pieces(done, int(ends[-1])):
-            _check_tokens(part, begin, end, starts, _spread(lengths, act_ptr, begin, end))
+            _check_tokens(part, begin, end, pairs)
         done = int(ends[-1])
     if act_ptr[indptr == 0].any() or done != sizes.activations:
         raise ValueError("the activations of tokens do not fit their numbers")
 
 
-def _check_tokens(part: Part, first: int, last: int, starts: np.ndarray, lengths: np.ndarray) -> None:
-    """Check some activations, whose rows have so many tokens; ``starts`` is where those of each concept start."""
+class _Pairs(NamedTuple):
+    """Some pairs of a row and a concept: arrays of int64, one number each."""
+
+    starts: np.ndarray
+    """Where its activations start."""
+    ends: np.ndarray
+    lengths: np.ndarray
+    """Tokens of the row."""
+
+
+def _check_tokens(part: Part, first: int, last: int, pairs: _Pairs) -> None:
+    """Check the activations ``first`` to ``last - 1``, which are of these pairs."""
     tokens, values = part("act_tokens", first, last), part("act_values", first, last)
-    if (tokens >= lengths).any():
-        raise ValueError("a concept is active on a token that its row does not have")
-    if not _ascend(tokens, first, starts):
+    starts = slice(*np.searchsorted(pairs.starts, (first, last)))
+    if not _ascend(tokens, pairs.starts[starts] - first):
         raise ValueError("the tokens of a concept do not ascend")
+    ends = slice(*np.searchsorted(pairs.ends, (first, last), side="right"))
+    if (tokens[pairs.ends[ends] - first - 1] >= pairs.lengths[ends]).any():
+        raise ValueError("a concept is active on a token that its row does not have")
     if not _are_positive(values, np.finfo(values.dtype).max):
         raise ValueError("activations are not positive or no numbers")
 
@@ -220,10 +231,11 @@ def _spread(values: np.ndarray, starts: np.ndarray, first: int, last: int) -> np
     return np.repeat(values[begin:end], np.diff(starts[begin : end + 1].clip(first, last)))
 
 
-def _ascend(values: np.ndarray, first: int, starts: np.ndarray) -> bool:
-    """Whether each value, of elements from ``first`` on, is above the one before it, or the first of its row."""
-    falls = np.flatnonzero(values[1:] <= values[:-1]) + first + 1
-    return bool((starts[np.searchsorted(starts, falls)] == falls).all())
+def _ascend(values: np.ndarray, starts: np.ndarray) -> bool:
+    """Whether each value is above the one before it, or the first of its row; ``starts``: where rows start."""
+    rises = values[1:] > values[:-1]
+    rises[starts[starts > 0] - 1] = True
+    return bool(rises.all())
 
 
 def _are_positive(values: np.ndarray, most: np.floating) -> bool:

@@ -48,13 +48,15 @@ def read_probe(folder: Path) -> KeptProbe:
         If a file is missing, or damaged since it was written.
     """
     document = _checked(folder)
-    tables = []
-    for name in _TABLES:
-        try:
-            tables.append(read_parquet(folder / name))
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise damaged(folder / name, error, _AGAIN) from error
-    return KeptProbe(*tables, document)
+    verdicts, items = (_read(folder / name) for name in _TABLES)
+    return KeptProbe(verdicts, items, document)
+
+
+def _read(path: Path) -> pl.DataFrame:
+    try:
+        return read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise damaged(path, error, _AGAIN) from error
 
 
 def check_probe(folder: Path) -> None:

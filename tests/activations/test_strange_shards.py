@@ -14,11 +14,14 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save
 
 from competency_gaps.activations import shard_file
+from competency_gaps.activations.by_concept import ByConcept, write_by_concept
 from competency_gaps.activations.by_item import ItemRows, ShardIndex
+from competency_gaps.activations.checked_array import checks_of
 from competency_gaps.activations.pooling import token_row
 from competency_gaps.activations.shard_file import ACTIVATIONS, ROWS, ShardFile
 from competency_gaps.activations.store import CasBlock, CasStore, token_tensors
 from competency_gaps.activations.tokens import TokenReader
+from competency_gaps.checked import read_document, write_document
 from competency_gaps.errors import UserError
 
 WIDTH, NAME = 6, "b000-0000"
@@ -249,6 +252,43 @@ def test_items_that_a_manifest_declares_take_no_memory(sizes, whole, tmp_path):
         ShardIndex(
             store.shards, [(size, [NAME] if number == 0 else []) for number, size in enumerate(sizes)], np.ones(4)
         )
+
+
+BY_CONCEPT_FAULTS = {
+    "starts backwards": ("start", 2, 9),
+    "starts below 0": ("start", 0, -1),
+    "scale NaN": ("scale", 0, np.nan),
+    "scale below 0": ("scale", 0, -1),
+    "item below 0": ("item", 0, -1),
+    "item outside": ("item", 0, len(ACTIVE)),
+    "score NaN": ("cas", 0, np.nan),
+    "score 0": ("cas", 0, 0),
+    "score infinite": ("cas", 0, np.inf),
+}
+
+
+@pytest.mark.parametrize("fault", BY_CONCEPT_FAULTS)
+def test_arrays_by_concept_that_cannot_be_are_refused(fault, whole, tmp_path):
+    store = put(tmp_path, save(whole))
+    write_by_concept(tmp_path, lambda: ((0, block) for block in store.blocks([NAME])), WIDTH)
+    assert ByConcept(tmp_path).rows == len(ACTIVE)
+    array, place, value = BY_CONCEPT_FAULTS[fault]
+    file = tmp_path / "by-concept" / f"{array}.npy"
+    held = np.load(file)
+    held[place] = value
+    np.save(file, held)
+    checks = read_document(tmp_path / "by-concept" / "checks.json")
+    write_document(tmp_path / "by-concept" / "checks.json", {**checks, array: checks_of(file)})
+    for name, read in {
+        "columns": lambda: ByConcept(tmp_path).columns(0, WIDTH),
+        "cas": lambda: ByConcept(tmp_path).cas(np.arange(WIDTH), len(ACTIVE)),
+        "items": lambda: [ByConcept(tmp_path).items(concept) for concept in range(WIDTH)],
+    }.items():
+        if name == "items" and array == "cas":  # reads no scores
+            continue
+        with pytest.raises(UserError, match="by-concept is damaged"):
+            read()
+            raise AssertionError(f"{name} takes it")
 
 
 def is_sound(t) -> bool:

@@ -158,7 +158,7 @@ def check_rows(part: Part, sizes: Sizes, width: int) -> None:
         starts = slice(*np.searchsorted(indptr, (first, last)))
         if not _ascend(concepts, indptr[starts] - first):
             raise ValueError("a row's concepts do not ascend")
-        if not _are_positive(part("cas", first, last), np.float16(WHOLE)):
+        if not are_positive(part("cas", first, last), np.float16(WHOLE)):
             raise ValueError("scores are not positive, too large or no numbers")
         if (part("peaks", first, last) >= _spread(lengths, indptr, first, last)).any():
             raise ValueError("a concept peaks on a token that its row does not have")
@@ -207,7 +207,7 @@ def _check_tokens(part: Part, first: int, last: int, pairs: _Pairs) -> None:
     ends = slice(*np.searchsorted(pairs.ends, (first, last), side="right"))
     if (tokens[pairs.ends[ends] - first - 1] >= pairs.lengths[ends]).any():
         raise ValueError("a concept is active on a token that its row does not have")
-    if not _are_positive(values, np.finfo(values.dtype).max):
+    if not are_positive(values, np.finfo(values.dtype).max):
         raise ValueError("activations are not positive or no numbers")
 
 
@@ -238,7 +238,7 @@ def _ascend(values: np.ndarray, starts: np.ndarray) -> bool:
     return bool(rises.all())
 
 
-def _are_positive(values: np.ndarray, most: np.floating) -> bool:
+def are_positive(values: np.ndarray, most: np.floating) -> bool:
     """Whether all of some floats are above 0 and at most ``most``.
 
     Positive floats are ordered as their bits are; negative ones, infinity and NaN are above them. So whole numbers are

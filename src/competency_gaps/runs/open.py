@@ -209,6 +209,11 @@ class RunFolder(RunTables):
                 f"{self.base / 'activations'} has activations of {held:,} concepts, expected {self.width:,}: the run "
                 "is damaged. Run the command that made it again."
             )
+        if by_concept.rows > (items := sum(self._sizes.values())):
+            raise UserError(
+                f"{self.base / 'activations'} has activations of {by_concept.rows:,} items, and the run has {items:,}: "
+                "the run is damaged. Run the command that made it again."
+            )
         return by_concept
 
     @made_once

@@ -30,7 +30,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from damage_questions import QUESTIONS, WRITING, Question, hash_of
+from damage_questions import QUESTIONS, Question, hash_of
 
 from competency_gaps.errors import MachineError, UserError
 
@@ -156,11 +156,10 @@ def trials(
         how, damaged = damage(read, rng)
         counted = counts[how.split()[0]]
         counted["trials"] += 1
-        writing = [title for title in whole if title in WRITING]
-        left_out = rng.choice(writing) if len(writing) > 1 else None
+        kept = work.with_name(f"{work.name}-damaged")
+        _renew(kept, work)
         for title, before in whole.items():
-            if title == left_out:
-                continue
+            _renew(work, kept)  # some questions write: outcomes are made, or made again
             outcome = ask(questions[title], *places)
             what = judged(outcome, before, damaged)
             if what is not None:
@@ -194,11 +193,16 @@ def _whole(run: Path, dictionary: Path | None, work: Path, questions: dict[str, 
 
 def _copied(run: Path, dictionary: Path | None, work: Path) -> tuple[Path, Path]:
     """Fresh copies, at the same place every time."""
-    shutil.rmtree(work, ignore_errors=True)
-    shutil.copytree(run, work / "run")
+    _renew(work / "run", run)
     if dictionary is not None:
-        shutil.copytree(dictionary, work / "dictionary")
+        _renew(work / "dictionary", dictionary)
     return work / "run", work / "dictionary"
+
+
+def _renew(folder: Path, other: Path) -> None:
+    """Make a folder a copy of another."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(other, folder)
 
 
 class _Warnings(logging.Handler):

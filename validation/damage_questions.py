@@ -131,8 +131,6 @@ QUESTIONS: dict[str, Question] = {
     question.__name__: question
     for question in (tables, activations, concepts, report, commands, models, explorer, labels, probes, score, name)
 }
-WRITING = ("score", "name")
-"""Questions that change the run: of these a trial asks one, last."""
 
 
 def _typed(*arguments: str) -> str:

@@ -3,7 +3,8 @@
     python perf/unit_costs.py RUN [--items 1e6 1e8 1e10]
 
 Seconds are those of the manifest, so of the machine that made the run. Only a run that one process read from its first
-item to its last has them all; others are refused.
+item to its last has those of reading, and a pruned run has no shards: what a run does not have is left out, and the
+second line says why.
 """
 
 from __future__ import annotations
@@ -21,34 +22,41 @@ def main() -> None:
     args = parser.parse_args()
     run = cg.open_run(args.run)
     kept = int(run.items["excluded"].null_count())
-    if (why := unfit(run, kept)) is not None:
-        parser.error(f"{args.run} {why}, so it does not show what reading costs: make a run with one 'cgaps run'")
-    support = int(run.concepts["support"].sum())
-    timings = run.manifest["timings"]
-    cost = {
-        "tokens": run.items["n_tokens"].sum() / kept,
-        "active concepts": support / kept,
-        "reading, seconds": timings["reading"] / kept,
-        "metrics, seconds": timings["metrics"] / kept,
-        "responses, bytes": size(run.path / "responses") / kept,
-        "activations, bytes": size(run.path / "activations") / kept,
-        "by concept, bytes": size(run.path / "activations" / "by-concept") / kept,
-        "tables, bytes": size(run.path) / kept,
-    }
+    if not kept:
+        parser.error(f"{args.run} has no items that were read: choose another run")
     print(f"{kept:,} items of {run.manifest['model']['name']}, an SAE of {run.width:,} concepts")
+    if (why := unfit(run)) is not None:
+        print(f"without seconds of reading: the run {why}; make it with one 'cgaps run' to have them")
     heads = "".join(f"{items:>12.0e}" for items in args.items)
     print(f"{'':<22}{'an item':>12}{heads}")
-    for name, value in cost.items():
-        print(f"{name:<22}{value:>12.4g}" + "".join(f"{value * items:>12.3g}" for items in args.items))
+    for name, value in costs(run, with_reading=why is None).items():
+        own = value / kept
+        print(f"{name:<22}{own:>12.4g}" + "".join(f"{own * items:>12.3g}" for items in args.items))
 
 
-def unfit(run: cg.Run, kept: int) -> str | None:
-    """Why a run's seconds and bytes are not those of its items; None: they are."""
-    read = run.manifest["read"]
-    if not kept:
-        return "has no items that were read"
+def costs(run: cg.Run, *, with_reading: bool) -> dict[str, float]:
+    """What the whole run cost, as far as it is known."""
+    timings = run.manifest.get("timings", {})
+    seconds = {f"{stage}, seconds": timings[stage] for stage in ("reading", "metrics") if stage in timings}
+    if not with_reading:
+        seconds.pop("reading, seconds", None)
+    shards = {name: run.base / name for name in ("responses", "activations")} if run.has_rows else {}
+    folders = {**shards, "by concept": run.base / "activations" / "by-concept", "tables": run.path}
+    return {
+        "tokens": run.items["n_tokens"].sum(),
+        "active concepts": int(run.concepts["support"].sum()),
+        **seconds,
+        **{f"{name}, bytes": size(folder) for name, folder in folders.items() if folder.is_dir()},
+    }
+
+
+def unfit(run: cg.Run) -> str | None:
+    """Why a run's seconds of reading are not those of all its items; None: they are."""
+    read = run.manifest.get("read")
     if not run.has_rows:
-        return "was pruned"
+        return "was pruned, so it has no shards either"
+    if read is None:
+        return "does not say who read it"
     if read["items"] < read["of"]:
         return f"was read in several commands, the last of which read {read['items']:,} of {read['of']:,} items"
     return None if read["by"] == "this process" else f"was read by {read['by']}"

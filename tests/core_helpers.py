@@ -126,6 +126,30 @@ def seal(folder: Path) -> None:
     write_manifest(folder, {key: value for key, value in held.items() if key not in ("checksum", "schema_version")})
 
 
+def plain_manifest(width: int, **own) -> dict:
+    """A manifest with all that is read of it, for a run that no model made; ``own`` replaces its values."""
+    from competency_gaps.config import EvidenceConfig
+
+    counts = dict.fromkeys(("tested", "weak", "strong"), 0)
+    return {
+        "created": "2026-11-24T15:40:00+00:00",
+        "command": "",
+        "versions": {},
+        "model": {**dict.fromkeys(("name", "class", "dtype", "weights_sha256"), "m"), "layers": 1, "hidden_size": 1},
+        "scored_model": "m",
+        "sae": {**dict.fromkeys(("name", "architecture", "weights_sha256"), "s"), "d_in": 1, "d_sae": width},
+        "hook": {"path": "h", "side": "output", "layer": 0},
+        "span": "question",
+        "pooling": "mean",
+        "gate": {},
+        "evidence": {**EvidenceConfig().model_dump(mode="json"), **counts},
+        "benchmarks": [],
+        "settings": {},
+        "timings": {},
+        **own,
+    }
+
+
 def seal_dictionary(folder: Path) -> None:
     """Record a dictionary's tables as they are, after a test has written them by hand."""
     from competency_gaps.checked import entry_of, write_document

@@ -164,11 +164,11 @@ def test_what_a_step_rests_on_is_on_the_disk_before_it(folder, monkeypatch):
 def test_a_new_folder_is_on_the_disk_with_its_file(tmp_path, monkeypatch):
     synced, fsync = [], os.fsync
 
-    def noted(handle):
-        synced.append(Path(os.readlink(f"/proc/self/fd/{handle}")))
+    def recorded(handle):
+        synced.append(Path(f"/proc/self/fd/{handle}").readlink())
         return fsync(handle)
 
-    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr(os, "fsync", recorded)
     write_atomic(tmp_path / "a" / "b" / "file", lambda part: part.write_text("content"))
     assert {tmp_path, tmp_path / "a", tmp_path / "a" / "b"} <= set(synced)
     synced.clear()

@@ -3,19 +3,20 @@
     python validation/damage.py RUN [--dictionary DICT] [--minutes 5] [--seed 0]
 
 Each trial copies the run (and the dictionary), damages one file or two (a flipped byte, an end cut off, a deleted file,
-a block of zeros, two files exchanged), and asks every question below of the copy. Two outcomes are faults of the
-package, and end in status 1:
+a block of zeros, two files exchanged), and asks every question in ``damage_questions.py`` of the copy. Two outcomes are
+faults of the package, and end in status 1:
 
 - an exception that is no UserError or MachineError, or one that names no damaged file;
 - an answer that differs from the undamaged run's, without an error or a warning ("silent").
 
-Needs no model. RUN is not written to; take a small one, as every trial copies it.
+A table at the end counts the answers by kind of damage: refused, warned (another answer, with a warning that names the
+file) or the same (the damage lies where the question does not read). Needs no model. RUN is not written to; take a
+small one, as every trial copies it.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import logging
 import random
@@ -24,134 +25,19 @@ import shutil
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import polars as pl
-from typer.testing import CliRunner
+from damage_questions import QUESTIONS, Question, hash_of
 
-import competency_gaps as cg
-from competency_gaps.cli.app import app
-from competency_gaps.dictionary.folder import open_dictionary
 from competency_gaps.errors import MachineError, UserError
-from competency_gaps.explorer.opened import open_runs
-from competency_gaps.runs.scores import read_scores
 
-TABLES = (
-    *("items", "concepts", "concept_benchmarks", "benchmarks", "overlap", "findings"),
-    *("themes", "theme_results", "theme_benchmarks"),
-)
 NOT_READ = ("report.html", "plan.json", "gate.json", "gate.parquet")
 """What nothing reads but the command that made the run."""
-Question = Callable[[Path, Path], Any]
-"""Asks something of a run folder and a dictionary's folder; its answer can be written as JSON."""
-
-
-def tables(run: Path, _: Path) -> Any:
-    """Every table as the Python API gives it."""
-    opened = cg.open_run(run)
-    held = {name: getattr(opened, name) for name in TABLES}
-    held["tokens"] = opened.scan("tokens").collect()
-    return {name: None if table is None else table.write_json() for name, table in held.items()}
-
-
-def activations(run: Path, _: Path) -> Any:
-    """All rows of activations, by item and by concept, and those of tokens."""
-    opened = cg.open_run(run)
-    names = [entry["name"] for entry in opened.manifest["benchmarks"]]
-    rows = {name: _hash(*(part.tobytes() for part in _csr(opened.cas(name)))) for name in names}
-    by_concept = opened.by_concept.columns(0, opened.width)
-    by_item = [opened.item_rows.row(row) for row in range(opened.items.height)]
-    tokens = opened.token_activations(1, range(opened.items.height))
-    return [
-        rows,
-        _hash(*(part.tobytes() for part in by_concept)),
-        [_hash(*(part.tobytes() for part in row)) for row in by_item],
-        [None if own is None else _hash(*(part.tobytes() for part in own)) for own in tokens],
-        opened.has_token_activations,
-    ]
-
-
-def concepts(run: Path, _: Path) -> Any:
-    """Some concepts with their items."""
-    opened = cg.open_run(run)
-    chosen = range(0, opened.width, max(1, opened.width // 6))
-    asked = [opened.concept_items(concept, order=order) for concept in chosen for order in ("best", "worst")]
-    return [table.write_json() for table in asked]
-
-
-def report(run: Path, _: Path) -> Any:
-    """The report."""
-    out = cg.open_run(run).report(run.parent / "out.html")
-    return out.read_text(encoding="utf-8")
-
-
-def commands(run: Path, _: Path) -> Any:
-    """What commands print."""
-    given = (["show"], ["show", "--json"], ["show", "--summary"], ["show", "--themes"], ["show", "--models"])
-    given = (*given, ["concept", "1"], ["findings"])
-    return [_typed(command, str(run), *rest) for command, *rest in given]
-
-
-def models(run: Path, _: Path) -> Any:
-    """Scores of other models, the run as one of them, and the run against itself."""
-    opened = cg.open_run(run)
-    added = read_scores(run)
-    asked = [opened.models.write_json(), opened.item_models().write_json(), added.write_json()]
-    for model in added["model"].unique(maintain_order=True).to_list()[:1]:
-        other = opened.as_model(model)
-        asked += [other.concepts.write_json(), other.findings.write_json(), other.items.write_json()]
-    return [*asked, cg.compare(run, run).overall.write_json()]
-
-
-def explorer(run: Path, dictionary: Path) -> Any:
-    """Parts of the explorer, as they are and redacted, and its queries."""
-    opened = open_runs([run], dictionary if dictionary.is_dir() else None)
-    shown = []
-    for one in opened:
-        parts = one.now().parts
-        names = [name for name in parts.names() if "/" not in name or name.split("/")[1].startswith(("0.", "3."))]
-        shown += [(name, _hash(parts.read(name))) for name in names]
-    shown += [one.ask("overview", {}) for one in opened]
-    shown += [opened[0].ask("concept", {"concept": 1}), opened[0].ask("top_concepts", {"order": "weakest"})]
-    return shown
-
-
-def labels(run: Path, dictionary: Path) -> Any:
-    """The dictionary's tables."""
-    if not dictionary.is_dir():
-        return None
-    opened = open_dictionary(dictionary)
-    held = [opened.labels(), opened.shown(), opened.logits, opened.similar]
-    held += [opened.exemplars.table, opened.exemplars.windows] if opened.has_exemplars else []
-    return [None if table is None else table.write_json() for table in held]
-
-
-def score(run: Path, _: Path) -> Any:
-    """Add another model."""
-    opened = cg.open_run(run)
-    given = opened.items.select("benchmark", id="item_id", fresh=pl.lit(0.5))
-    opened.add_scores(given.filter(given["id"].is_first_distinct()))
-    return [cg.open_run(run).models.write_json(), read_scores(run).write_json()]
-
-
-def name(run: Path, dictionary: Path) -> Any:
-    """Put the dictionary on the run."""
-    if not dictionary.is_dir():
-        return None
-    named = cg.open_run(run).name(dictionary)
-    return [named.concepts.write_json(), named.findings.write_json(), str(named.manifest["dictionary"])]
-
-
-QUESTIONS: dict[str, Question] = {
-    question.__name__: question
-    for question in (tables, activations, concepts, report, commands, models, explorer, labels, score, name)
-}
-WRITING = ("score", "name")
-"""Questions that change the run: of these a trial asks one, last."""
+COUNTED = ("trials", "refused", "warned", "same", "faults")
+"""Columns of the table: trials, and what became of their questions."""
 
 
 @dataclass
@@ -179,8 +65,10 @@ def ask(question: Question, run: Path, dictionary: Path) -> Outcome:
     logging.getLogger().addHandler(said)
     try:
         held = json.dumps(question(run, dictionary), sort_keys=True, default=str)
-        return Outcome(_hash(held.encode()), warnings=said.texts)
-    except Exception as error:  # noqa: BLE001 - which one it is, is what is looked at
+        return Outcome(hash_of(held.encode()), warnings=said.texts)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - which one it is, is what is looked at; polars' panics are none of Exception
         return Outcome(error=error, warnings=said.texts)
     finally:
         logging.getLogger().removeHandler(said)
@@ -242,8 +130,8 @@ def trials(
     questions: dict[str, Question],
     rng: random.Random,
     go_on: Callable[[], bool],
-) -> tuple[Counter[str], list[Fault]]:
-    """Damage copies until it is enough; gives the counts of what came of it, and the faults.
+) -> tuple[dict[str, Counter[str]], list[Fault]]:
+    """Damage copies until it is enough; gives what came of it by kind of damage, and the faults.
 
     Parameters
     ----------
@@ -258,7 +146,7 @@ def trials(
     go_on
         Whether to make another trial.
     """
-    counts: Counter[str] = Counter()
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
     faults: list[Fault] = []
     whole = _whole(run, dictionary, work, questions)
     while go_on():
@@ -266,19 +154,28 @@ def trials(
         files = [file for place in places for file in sorted(place.rglob("*")) if file.is_file()]
         read = [file for file in files if file.name not in NOT_READ and "lm_eval" not in file.parts]
         how, damaged = damage(read, rng)
-        counts["trials"] += 1
-        writing = [title for title in whole if title in WRITING]
-        left_out = rng.choice(writing) if len(writing) > 1 else None
+        counted = counts[how.split()[0]]
+        counted["trials"] += 1
+        kept = work.with_name(f"{work.name}-damaged")
+        _renew(kept, work)
         for title, before in whole.items():
-            if title == left_out:
-                continue
+            _renew(work, kept)  # some questions write: outcomes are made, or made again
             outcome = ask(questions[title], *places)
             what = judged(outcome, before, damaged)
             if what is not None:
                 faults.append(Fault(title, how, what))
             same = "same" if outcome.answer == before.answer else "warned"
-            counts["faults" if what else "refused" if outcome.error else same] += 1
+            counted["faults" if what else "refused" if outcome.error else same] += 1
     return counts, faults
+
+
+def table(counts: Mapping[str, Counter[str]]) -> str:
+    """Markdown: what came of the trials by kind of damage, and of all."""
+    every = sum(counts.values(), Counter())
+    rows = [f"| damage | {' | '.join(COUNTED)} |", f"| --- |{' --- |' * len(COUNTED)}"]
+    for name, counted in (*sorted(counts.items()), ("all", every)):
+        rows.append(f"| {name} | {' | '.join(f'{counted[what]:,}' for what in COUNTED)} |")
+    return "\n".join(rows)
 
 
 def _whole(run: Path, dictionary: Path | None, work: Path, questions: dict[str, Question]) -> dict[str, Outcome]:
@@ -296,11 +193,16 @@ def _whole(run: Path, dictionary: Path | None, work: Path, questions: dict[str, 
 
 def _copied(run: Path, dictionary: Path | None, work: Path) -> tuple[Path, Path]:
     """Fresh copies, at the same place every time."""
-    shutil.rmtree(work, ignore_errors=True)
-    shutil.copytree(run, work / "run")
+    _renew(work / "run", run)
     if dictionary is not None:
-        shutil.copytree(dictionary, work / "dictionary")
+        _renew(work / "dictionary", dictionary)
     return work / "run", work / "dictionary"
+
+
+def _renew(folder: Path, other: Path) -> None:
+    """Make a folder a copy of another."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(other, folder)
 
 
 class _Warnings(logging.Handler):
@@ -314,24 +216,6 @@ class _Warnings(logging.Handler):
         self.texts.append(record.getMessage())
 
 
-def _typed(*arguments: str) -> str:
-    done = CliRunner().invoke(app, list(arguments))
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return done.stdout
-
-
-def _csr(matrix: Any) -> tuple[Any, Any, Any]:
-    return matrix.data, matrix.indices, matrix.indptr
-
-
-def _hash(*parts: bytes) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
@@ -343,7 +227,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         place, rng = Path(work) / "copy", random.Random(args.seed)
         counts, faults = trials(args.run, args.dictionary, place, QUESTIONS, rng, lambda: time.monotonic() < until)
-    print(", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
+    print(table(counts))
     for fault in faults:
         print(f"{fault.question}, {fault.damage}: {fault.what}")
     sys.exit(1 if faults else 0)

@@ -15,12 +15,11 @@ from safetensors.numpy import load_file
 import competency_gaps
 from competency_gaps.activations.by_item import ShardIndex
 from competency_gaps.activations.pooling import TokenRow, pool, token_row
-from competency_gaps.activations.store import CasStore, token_tensors
+from competency_gaps.activations.store import CasStore, RowShards, token_tensors
 from competency_gaps.activations.tokens import TokenReader
 from competency_gaps.config import SAEConfig
 from competency_gaps.errors import UserError
 from competency_gaps.sae import load_sae
-from competency_gaps.shards import ShardFolder
 from core_helpers import loaded, shard_bytes, tokens_of_range, without_tokens
 from sae_helpers import INFERENCE, LATENTS, WIDTH, build
 
@@ -193,23 +192,22 @@ def test_reading_rows_leaves_them_on_disk(tiny_run, monkeypatch):
     store = CasStore(tiny_run.path / "activations", LATENTS)
     whole, read = load_file(store.shards.path("b000-0000")), []
 
+    class Watched:
+        def __init__(self, name, inner):
+            self.name, self.inner = name, inner
+            self.get_shape, self.get_dtype = inner.get_shape, inner.get_dtype
+
+        def __getitem__(self, part):
+            read.append(self.name)
+            return self.inner[part]
+
     class Watching:
         def __init__(self, file, framework):
-            self.inner = self.file = open_file(file, framework=framework)
-
-        def __enter__(self):
-            self.file = self.inner.__enter__()
-            return self
-
-        def __exit__(self, *arguments):
-            self.inner.__exit__(*arguments)
-
-        def get_tensor(self, name):
-            read.append(name)
-            return self.file.get_tensor(name)
+            self.inner = open_file(file, framework=framework)
+            self.keys = self.inner.keys
 
         def get_slice(self, name):
-            return self.file.get_slice(name)  # its shape
+            return Watched(name, self.inner.get_slice(name))
 
     open_file = safetensors.safe_open
     monkeypatch.setattr(safetensors, "safe_open", Watching)
@@ -254,7 +252,7 @@ def test_nothing_at_all(tmp_path):
     assert none["act_ptr"].tolist() == [0] and all(len(none[name]) == 0 for name in KEPT[1:])
     silent = token_row(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
     assert token_tensors([silent], [np.arange(3)])["act_ptr"].tolist() == [0, 0]
-    reader = TokenReader(ShardIndex(ShardFolder(Path("nowhere"), ".safetensors"), [], np.zeros(0, bool)))
+    reader = TokenReader(ShardIndex(RowShards(Path("nowhere"), 1), [], np.zeros(0, bool)))
     assert reader.read(0, []) == [] and not reader.any()
 
 

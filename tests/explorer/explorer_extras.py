@@ -14,6 +14,7 @@ from explorer_runs import SECRETS, Made
 
 import competency_gaps as cg
 from competency_gaps.checked import write_document
+from competency_gaps.probes.kept import KeptProbe, write_probe
 from competency_gaps.runs.matched_scores import Scored
 from competency_gaps.runs.scores import add_scores
 from core_helpers import seal, seal_dictionary
@@ -36,12 +37,19 @@ def with_extras(made: Made, folder: Path) -> Made:
     add_exemplars(dictionary)
     verdict = {"code": "split_halves", "outcome": "few", "tone": "open", "numbers": {}}
     write_document(run / "robustness.json", {"seed": 0, "verdicts": [verdict]})
-    probe = {"concept": 2, "label": "sums", **PROBE}
-    (run / "probes" / "one").mkdir(parents=True)
-    write_document(run / "probes" / "one" / "verdicts.json", {"criterion": {}, "concepts": [probe]})
+    add_probe(run, "one", [{"concept": 2, "label": "sums", **PROBE}])
     add_match(run)
     add_words(run)
     return Made(run, dictionary)
+
+
+def add_probe(run: Path, name: str, concepts: Sequence[Mapping[str, Any]]) -> Path:
+    """Add the verdicts of a probe; gives its folder."""
+    folder = run / "probes" / name
+    verdicts = pl.DataFrame({"concept": [row["concept"] for row in concepts]})
+    items = pl.DataFrame({"prompt": [f"fresh {number}" for number in range(9)]})
+    write_probe(folder, KeptProbe(verdicts, items, {"criterion": {}, "concepts": list(concepts)}))
+    return folder
 
 
 ADDED = ("big", "small", "twin", "sharp", "dull")

@@ -8,7 +8,7 @@ from itertools import count
 
 import polars as pl
 import pytest
-from explorer_extras import PROBE, by_labels, with_extras
+from explorer_extras import PROBE, add_probe, by_labels, with_extras
 from explorer_runs import NAMES
 from test_export import _contents, page  # noqa: F401 - a page that stands for the built one
 
@@ -180,7 +180,7 @@ def _mark_documents(run, mark) -> None:
     verdict = {"code": "against", "outcome": "few", "tone": "open", "numbers": numbers}
     write_document(run / "robustness.json", {"verdicts": [{**verdict, "note": mark("robustness.field")}]})
     probe = {"concept": 2, "label": mark("probes.label"), **PROBE, "note": mark("probes.new_field")}
-    write_document(run / "probes" / "one" / "verdicts.json", {"concepts": [probe]})
+    add_probe(run, "one", [probe])
     pair = {"entry": mark("matches.entry"), "label_text": mark("matches.label"), "similarity": 0.75, "p_value": 0.01}
     entry = {"entry": pair["entry"], "description": mark("matches.description"), "new": mark("matches.entry_field")}
     entry |= {"domain": mark("matches.domain"), "category": mark("matches.category")}

@@ -6,7 +6,7 @@ import json
 import shutil
 
 import pytest
-from explorer_extras import PROBE, by_labels, with_extras
+from explorer_extras import PROBE, add_probe, by_labels, with_extras
 from explorer_runs import NAMES
 from test_export import _contents, page  # noqa: F401 - a page that stands for the built one
 from typer.testing import CliRunner
@@ -64,7 +64,7 @@ def private(hostile, tmp_path_factory):
     scope = {"benchmark": NAMES[1], "clauses": clauses([f"all of {QUOTED[2]}"]), "alpha": 0.01, "bound": 0.6}
     write_document(made.run / "scopes" / "x.json", {**scope, **counts, "rows": lacking})
     probe = {"concept": 2, "label": QUOTED[3], **PROBE}
-    write_document(made.run / "probes" / "one" / "verdicts.json", {"concepts": [probe]})
+    add_probe(made.run, "one", [probe])
     return open_runs([made.run], made.dictionary)
 
 

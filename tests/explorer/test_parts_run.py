@@ -9,7 +9,7 @@ import shutil
 
 import polars as pl
 import pytest
-from explorer_extras import PROBE
+from explorer_extras import PROBE, add_probe
 from explorer_runs import HOME, MODEL, NAMES, SECRETS, SIZES, hostile_run
 
 from competency_gaps.checked import with_checksum, write_document
@@ -249,7 +249,7 @@ def test_what_is_mailed_names_no_folder(hostile):
     assert served["command"] == run.manifest["command"] and served["settings"] != mailed["settings"]
 
 
-def test_verdicts_and_probes_are_read(hostile, tmp_path):
+def test_verdicts_and_probes_are_read(hostile, tmp_path, caplog):
     folder = tmp_path / "run"
     shutil.copytree(hostile.run, folder)
     assert info(folder)["verdicts"] is None and info(folder)["probes"] == []
@@ -257,11 +257,16 @@ def test_verdicts_and_probes_are_read(hostile, tmp_path):
     write_document(folder / "robustness.json", {"seed": 0, "verdicts": [verdict]})
     for age, (name, concept) in enumerate([("new", 2), ("old", 5)]):
         row = {"concept": concept, "label": None, **PROBE}
-        file = folder / "probes" / name / "verdicts.json"
-        write_document(file, {"criterion": {}, "concepts": [row]})
+        file = add_probe(folder, name, [row]) / "verdicts.json"
         os.utime(file, (10_000 - age, 10_000 - age))
-    write_document(folder / "probes" / "damaged" / "verdicts.json", {"concepts": [{"concept": 3}]})
+    write_document(folder / "probes" / "listless" / "verdicts.json", {"concepts": [{"concept": 3}]})
+    table = add_probe(folder, "damaged", [{"concept": 3, "label": None, **PROBE}]) / "items.parquet"
+    content = bytearray(table.read_bytes())
+    content[len(content) // 2] ^= 1
+    table.write_bytes(content)
     found = info(folder)
+    assert f"{table} is damaged: its content does not match its checksum" in caplog.text
+    assert "listless" in caplog.text and "it does not list the tables beside it" in caplog.text
     shown = {"code": "split_halves", "test": "split halves", "tone": "open"}
     assert found["verdicts"] == [{**shown, "sentence": SENTENCES["split_halves.few"]}]
     assert [one["concept"] for one in found["probes"]] == [2, 5]

@@ -16,6 +16,7 @@ from competency_gaps.findings.features import candidates, has_feature
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.sample import item_sample
+from core_helpers import plain_manifest
 
 NAMES = ("Anna", "Boris", "Clara", "David", "Eva", "Felix")
 THINGS = ("apples", "pears", "coins", "books", "stamps")
@@ -127,7 +128,7 @@ def run_folder(
     settings = {"evidence": EvidenceConfig(strata=strata).model_dump(mode="json")}
     items.write_parquet(folder / "items.parquet")
     concepts.write_parquet(folder / "concepts.parquet")
-    write_manifest(folder, {"settings": settings, "sae": {"d_sae": cas.shape[1]}})
+    write_manifest(folder, plain_manifest(cas.shape[1], settings=settings))
     run = open_folder(folder)
     run.__dict__["by_concept"] = Columns(cas)
     return run

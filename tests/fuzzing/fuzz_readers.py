@@ -23,6 +23,7 @@ from competency_gaps.explorer.opened import open_runs
 from competency_gaps.harnesses.log_parts import find_parts
 from competency_gaps.harnesses.scores import read_score_log, read_score_table
 from competency_gaps.matching import read_taxonomy
+from competency_gaps.probes.kept import FOLDER, read_probe
 from competency_gaps.progress import Progress
 from competency_gaps.runs.scores import read_scores
 from competency_gaps.stages.load import load_benchmark
@@ -117,7 +118,7 @@ def read_sae(path: Path) -> None:
 
 def read_run(path: Path) -> None:
     """All that a run holds: tables, activations, documents, the report, the explorer and its queries."""
-    asked = (_tables, _activations, _concepts, _models, _explorer, lambda run: run.report(run.path.parent / "r.html"))
+    asked = (_tables, _activations, _concepts, _models, _probes, _explorer, _report)
     opened = cg.open_run(path)
     for question in asked:
         with refusing():
@@ -157,6 +158,16 @@ def _models(run: Any) -> None:
     with refusing():
         read_scores(run.path)
     run.models.write_json()
+
+
+def _probes(run: Any) -> None:
+    for folder in sorted((run.path / FOLDER).iterdir()) if (run.path / FOLDER).is_dir() else ():
+        with refusing():
+            read_probe(folder)
+
+
+def _report(run: Any) -> None:
+    run.report(run.path.parent / "r.html")
 
 
 def _explorer(run: Any) -> None:

@@ -31,7 +31,7 @@ from other_log_helpers import helm_request, helm_stats, new_row, old_row  # noqa
 from other_log_helpers import lighteval as lighteval_details  # noqa: E402
 from other_log_helpers import opencompass as opencompass_results  # noqa: E402
 
-from core_helpers import seal_dictionary  # noqa: E402
+from core_helpers import plain_manifest, seal_dictionary  # noqa: E402
 from sae_helpers import LATENTS, build  # noqa: E402
 
 REFERENCE = "reference.parquet"
@@ -324,8 +324,9 @@ def merged_run(folder: Path) -> list[Path]:
     (made,) = part(folder)
     record = read_part(made)
     (made / FILE).unlink()
-    benchmark = {"name": "quiz", "items": 2, "shards": record.shards}
-    write_manifest(made, {"settings": record.settings, "benchmarks": [benchmark], "sae": {"d_sae": 4}})
+    benchmark = {"name": "quiz", "items": 2, "shards": record.shards, "policy": "none", "left_out": []}
+    entries = [{**benchmark, "content_sha256": "x"}]
+    write_manifest(made, plain_manifest(4, settings=record.settings, benchmarks=entries))
     return [made]
 
 

@@ -15,6 +15,7 @@ from competency_gaps.cli.app import app
 from competency_gaps.errors import UserError
 from competency_gaps.probes.concept import Criterion, probe_generated
 from competency_gaps.probes.fresh import config_key, duplicates, fresh_config
+from competency_gaps.probes.kept import read_probe
 from competency_gaps.probes.targets import targets
 from competency_gaps.probes.written import Pending
 from competency_gaps.progress import Progress
@@ -120,6 +121,8 @@ def test_generated_probe_measures_and_compares(run, copy):
     told = json.loads((probed.folder / "verdicts.json").read_text())
     table = pl.read_parquet(probed.folder / "verdicts.parquet")
     assert [one["verdict"] for one in told["concepts"]] == table["verdict"].to_list()
+    kept = read_probe(probed.folder)
+    assert kept.verdicts.equals(table) and kept.items.equals(items) and kept.document["concepts"] == told["concepts"]
     assert any(found.kind == "contrast" for _, found in probed.results)
 
 

@@ -22,7 +22,7 @@ from competency_gaps.runs.open import open_folder
 from competency_gaps.stages.collect import collect
 from competency_gaps.stages.tables import make_tables
 from competency_gaps.stages.themes import BenchmarkRows, run_theme_tables, theme_tables
-from core_helpers import command
+from core_helpers import command, plain_manifest
 
 WIDTH = 60
 SIZES = (400, 300, 20)
@@ -113,8 +113,11 @@ def write_run(folder, seed=0, *, weak=True, per_shard=150, **metrics):
     items.write_parquet(folder / "items.parquet")
     tables.concepts.write_parquet(folder / "concepts.parquet")
     tables.concept_benchmarks.write_parquet(folder / "concept_benchmarks.parquet")
-    manifest = {"sae": {"d_sae": WIDTH}, "evidence": tables.evidence, "settings": as_dict(settings)}
-    write_manifest(folder, {**manifest, "benchmarks": [{"name": name, "shards": own} for name, own in shards.items()]})
+    entry = {"content_sha256": "", "policy": None, "left_out": []}
+    sizes = dict(zip(shards, SIZES, strict=True))
+    entries = [{**entry, "name": name, "items": sizes[name], "shards": own} for name, own in shards.items()]
+    manifest = plain_manifest(WIDTH, evidence=tables.evidence, settings=as_dict(settings), benchmarks=entries)
+    write_manifest(folder, manifest)
     themes = theme_table(ThemeTree(THEME[USED], SUBTHEME[USED], np.zeros((59, 2), np.float32)), USED)
     write_themes(folder, themes, name_table(ThemeNames(list("abcdef"), [str(i) for i in range(12)]), themes))
     keep = [~gone for gone in excluded]

@@ -19,7 +19,8 @@ from numpy.lib.format import open_memmap
 from numpy.typing import DTypeLike
 
 from competency_gaps.activations.checked_array import BLOCK, CheckedArray, checks_of
-from competency_gaps.activations.packing import index_type, pack_scores, unpack_scores
+from competency_gaps.activations.packing import WHOLE, index_type, pack_scores, unpack_scores
+from competency_gaps.activations.shard_file import are_positive
 from competency_gaps.activations.store import CasBlock
 from competency_gaps.checked import damaged, read_document, write_document
 from competency_gaps.files import no_space_left
@@ -182,7 +183,8 @@ class ByConcept:
         }
         self._start = arrays.pop("start")[:]
         self._scale = arrays.pop("scale")[:]
-        fits = len(self._start) > 0 and self._start[0] == 0 and not (np.diff(self._start) < 0).any()
+        fits = len(self._start) > 0 and self._start[0] == 0 and (self._start[1:] >= self._start[:-1]).all()
+        fits = fits and bool((np.isfinite(self._scale) & (self._scale >= 0)).all())
         if not fits or {len(array) for array in arrays.values()} != {int(self._start[-1])}:
             fault = ValueError("its arrays do not fit each other")
             raise damaged(place, fault, _AGAIN)
@@ -193,6 +195,11 @@ class ByConcept:
         for array in (self._item, self._shares, self._peak):
             for first in range(0, len(array), BLOCK):
                 array[first : first + BLOCK]
+
+    @property
+    def rows(self) -> int:
+        """Items of which something is known: those of the run, but for the last if these are excluded."""
+        return len(self._scale)
 
     @property
     def support(self) -> np.ndarray:
@@ -238,10 +245,17 @@ class ByConcept:
 
     def _scores(self, item: np.ndarray, shares: np.ndarray) -> np.ndarray:
         """Scores in items: float32."""
-        if len(item) and not 0 <= int(item.min()) <= int(item.max()) < len(self._scale):
-            raise damaged(self._folder, ValueError("its arrays do not fit each other"), _AGAIN)
+        self._check_items(item)
+        if len(shares) and not are_positive(shares, np.float16(WHOLE)):
+            raise damaged(self._folder, ValueError("scores are not positive, too large or no numbers"), _AGAIN)
         return unpack_scores(shares, self._scale[item])
 
     def items(self, concept: int) -> np.ndarray:
         """One concept's items without their values: int32, rows of ``items.parquet``."""
-        return self._item[int(self._start[concept]) : int(self._start[concept + 1])]
+        item = self._item[int(self._start[concept]) : int(self._start[concept + 1])]
+        self._check_items(item)
+        return item
+
+    def _check_items(self, item: np.ndarray) -> None:
+        if len(item) and not 0 <= int(item.min()) <= int(item.max()) < self.rows:
+            raise damaged(self._folder, ValueError("its arrays do not fit each other"), _AGAIN)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from typing import NamedTuple
 
 import numpy as np
 
 from competency_gaps.activations.packing import unpack_scores
-from competency_gaps.activations.store import open_shard
+from competency_gaps.activations.shard_file import ShardFile
+from competency_gaps.activations.store import RowShards
 from competency_gaps.errors import UserError
-from competency_gaps.shards import ShardFolder
 
 _OPEN = 1024
 """Shards that stay open: each is mapped, and a process has only so many mappings."""
@@ -36,7 +36,8 @@ _NOTHING = ItemRow(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros((0, 
 class ShardIndex:
     """The shard and row of each item. Some shards stay open; their tensors stay on disk.
 
-    A shard is compared with its checksum before anything but the order of its items is read of it.
+    A shard is compared with its checksum, and its content is checked, before anything but the order of its items is
+    read of it.
 
     Parameters
     ----------
@@ -53,12 +54,17 @@ class ShardIndex:
         If a shard is missing or damaged.
     """
 
-    def __init__(self, folder: ShardFolder, benchmarks: Sequence[tuple[int, Sequence[str]]], kept: np.ndarray) -> None:
+    def __init__(self, folder: RowShards, benchmarks: Sequence[tuple[int, Sequence[str]]], kept: np.ndarray) -> None:
         self._folder = folder
         self._names = [name for _, names in benchmarks for name in names]
-        self._open = lru_cache(maxsize=_OPEN)(lambda number: open_shard(folder.path(self._names[number])))
+        self._open = lru_cache(maxsize=_OPEN)(lambda number: folder.open(self._names[number]))
         self._whole = [False] * len(self._names)
-        items = sum(size for size, _ in benchmarks)
+        items, sizes = len(kept), [size for size, _ in benchmarks]
+        if sum(sizes) != items or min(sizes, default=0) < 0:
+            raise UserError(
+                f"the manifest of the run with {folder.folder} lists other items than its {items:,}: the run is "
+                "damaged. Run the command that made it again."
+            )
         self.rows: list[np.ndarray] = []
         """Per shard, int64: its rows of ``items.parquet``, in its order."""
         self.shard = np.full(items, -1, np.int32)
@@ -76,36 +82,23 @@ class ShardIndex:
     def __len__(self) -> int:
         return len(self._names)
 
-    def file(self, number: int) -> Any:
+    def file(self, number: int) -> ShardFile:
         """A shard, open, after a check of its content."""
         if not self._whole[number]:
             self._folder.check(self._names[number])
+            self._open(number).check(self._folder.width)
             self._whole[number] = True
         return self._open(number)
 
-    def keys(self, number: int) -> Sequence[str]:
-        """Names of a shard's tensors, unchecked."""
-        return list(self._open(number).keys())
-
-    def tensor(self, number: int, name: str) -> np.ndarray:
-        """A tensor of a shard, unchecked: what it is used for reads the rest by :meth:`file`."""
-        from safetensors import SafetensorError
-
-        try:
-            held: np.ndarray = self._open(number).get_tensor(name)
-        except SafetensorError:
-            held = self.file(number).get_tensor(name)  # says that the shard is damaged
-        return held
-
-    def length(self, number: int, name: str) -> int:
-        """Length of a tensor of a shard, unchecked; -1: there is none."""
-        return int(self._open(number).get_slice(name).get_shape()[0]) if name in self.keys(number) else -1
+    def unchecked(self, number: int) -> ShardFile:
+        """A shard, open, whose content is not checked yet: what it is used for reads the rest by :meth:`file`."""
+        return self._open(number)
 
     def _add(self, start: int, size: int) -> None:
         """Add the next shard, of a benchmark's items."""
         number = len(self.rows)
-        own = self.tensor(number, "items")
-        fits = own.dtype == np.int64 and len(np.unique(own)) == len(own) and bool(((own >= 0) & (own < size)).all())
+        own = self.unchecked(number).tensor("items")
+        fits = len(np.unique(own)) == len(own) and bool(((own >= 0) & (own < size)).all())
         if not fits or (self.shard[own + start] >= 0).any():
             path = self._folder.path(self._names[number])
             raise self._damaged(f"{path} holds items that its benchmark does not have, or twice", number + 1)
@@ -130,10 +123,10 @@ class ItemRows:
         self.counts = np.zeros(items, np.int32)
         """int32 of shape (items,): number of concepts active in each item; 0 if excluded."""
         for number, rows in enumerate(index.rows):
-            indptr = index.tensor(number, "indptr")
-            ends = len(indptr) == len(rows) + 1 and indptr[0] == 0 and indptr[-1] == index.length(number, "concepts")
-            if not ends or (np.diff(indptr) < 0).any():
-                indptr = index.file(number).get_tensor("indptr")  # says that the shard is damaged
+            shard = index.unchecked(number)
+            indptr = shard.tensor("indptr")
+            if indptr[0] != 0 or indptr[-1] != shard.sizes.pairs or (indptr[1:] < indptr[:-1]).any():
+                indptr = index.file(number).tensor("indptr")  # says that the shard is damaged
             self._first[rows] = indptr[:-1]
             self.counts[rows] = np.diff(indptr)
 
@@ -161,9 +154,9 @@ class ItemRows:
                 continue
             first = self._first[rows[places]]
             last = first + self.counts[rows[places]]
-            held = self._held(number, len(places))
+            read = self._reader(number, len(places))
             for place, a, b in zip(places.tolist(), first.tolist(), last.tolist(), strict=True):
-                indices[indptr[place] : indptr[place + 1]] = held[a:b]
+                indices[indptr[place] : indptr[place + 1]] = read(a, b)
         return indptr, indices
 
     def row(self, row: int) -> ItemRow:
@@ -175,14 +168,16 @@ class ItemRows:
         if not count:
             return _NOTHING
         first, place = int(self._first[row]), int(self._index.place[row])
-        concepts, shares, peaks = (file.get_slice(name)[first : first + count] for name in ("concepts", "cas", "peaks"))
-        cas = unpack_scores(shares, file.get_slice("scale")[place : place + 1])
-        start, end = file.get_slice("token_ptr")[place : place + 2].tolist()
-        ranges = file.get_slice("token_offsets")[start:end][peaks]
+        concepts, shares, peaks = (file.part(name, first, first + count) for name in ("concepts", "cas", "peaks"))
+        cas = unpack_scores(shares, file.part("scale", place, place + 1))
+        start, end = file.part("token_ptr", place, place + 2).tolist()
+        ranges = file.part("token_offsets", start, end)[peaks]
         return ItemRow(concepts.astype(np.int32), cas, ranges.astype(np.int32))
 
-    def _held(self, number: int, asked: int) -> Any:
-        """A shard's concepts: an array if many rows are asked for, else a slice on disk."""
+    def _reader(self, number: int, asked: int) -> Callable[[int, int], np.ndarray]:
+        """Reads stretches of a shard's concepts: from memory if many rows are asked for, else from disk."""
         file = self._index.file(number)
-        whole = asked >= _WHOLE * len(self._index.rows[number])
-        return file.get_tensor("concepts") if whole else file.get_slice("concepts")
+        if asked < _WHOLE * len(self._index.rows[number]):
+            return partial(file.part, "concepts")
+        held = file.tensor("concepts")
+        return lambda first, last: held[first:last]

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-_WHOLE = 2.0**15
+WHOLE = 2.0**15
 """What the largest score of a row is stored as: a large float16, so that the range below it is wide."""
 _LEAST = np.float16(2.0**-24)
 """The smallest float16 above 0."""
@@ -48,7 +48,7 @@ def pack_scores(cas: sp.csr_array) -> PackedScores:
     scale = np.zeros(len(counts), np.float32)
     if len(filled):
         scale[filled] = np.maximum(np.maximum.reduceat(scores, cas.indptr[filled]), _LEAST_SCORE)
-    shares = (scores / np.repeat(scale, counts) * np.float32(_WHOLE)).astype(np.float16)
+    shares = (scores / np.repeat(scale, counts) * np.float32(WHOLE)).astype(np.float16)
     return PackedScores(np.maximum(shares, _LEAST), scale)
 
 
@@ -62,7 +62,7 @@ def unpack_scores(shares: np.ndarray, scale: np.ndarray) -> np.ndarray:
     scale : ndarray of float32 of shape (n,) or (1,)
         The scale of each share's row.
     """
-    return np.maximum(shares.astype(np.float32, copy=False) * np.float32(1 / _WHOLE) * scale, _LEAST_SCORE)
+    return np.maximum(shares.astype(np.float32, copy=False) * np.float32(1 / WHOLE) * scale, _LEAST_SCORE)
 
 
 def index_type(largest: int) -> type[np.unsignedinteger]:

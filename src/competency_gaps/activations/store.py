@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.activations.packing import narrow, pack_scores, unpack_scores
 from competency_gaps.activations.pooling import SparseRow, TokenRow
-from competency_gaps.errors import UserError
-from competency_gaps.shards import Draft, ShardFolder, refuse_pruned
+from competency_gaps.activations.shard_file import ROWS, ShardFile, check_rows
+from competency_gaps.shards import Draft, ShardFolder
 
 
 @dataclass(frozen=True)
@@ -115,28 +114,30 @@ def token_tensors(rows: Sequence[TokenRow], places: Sequence[np.ndarray]) -> dic
     }
 
 
-_INTEGERS = ("U16", "U32")
-_ROWS = {
-    "items": ("I64",),
-    "indptr": ("I64",),
-    "concepts": _INTEGERS,
-    "cas": ("F16",),
-    "scale": ("F32",),
-    "peaks": _INTEGERS,
-    "token_ptr": ("I64",),
-    "token_ids": _INTEGERS,
-    "token_offsets": _INTEGERS,
-}
-"""Tensors of a shard's rows, with the types in which each may be stored."""
-_TOKEN_IDS = 2**24
-"""More than any vocabulary has: arrays are as long as the largest id."""
+class RowShards(ShardFolder):
+    """The files of CAS rows of an SAE."""
+
+    def __init__(self, folder: Path, width: int) -> None:
+        super().__init__(folder, ".safetensors")
+        self.width = width
+        """Number of concepts of the SAE."""
+
+    def open(self, name: str) -> ShardFile:
+        """Open a shard, whose content is not checked yet.
+
+        Raises
+        ------
+        UserError
+            If it is missing, or cannot hold rows.
+        """
+        return ShardFile(self.path(name))
 
 
 class CasStore:
     """Reads and writes the CAS blocks of a run."""
 
     def __init__(self, folder: Path, width: int) -> None:
-        self.shards = ShardFolder(folder, ".safetensors")
+        self.shards = RowShards(folder, width)
         self.width = width
 
     def write(
@@ -173,84 +174,38 @@ class CasStore:
         UserError
             If it is missing or damaged.
         """
-        path = self.shards.check(name)
+        shard = ShardFile(self.shards.check(name))
+        held = {key: shard.tensor(key) for key in ROWS}
         try:
-            return self.read_rows(path)
+            check_rows(lambda key, first, last: held[key][first:last], shard.sizes, self.width)
         except ValueError as error:
-            raise UserError(f"{path} is damaged: {error}. Run 'cgaps run' on the folder again.") from error
+            raise shard.damaged(error) from error
+        wide = {key: held[key].astype(np.int32) for key in ("concepts", "peaks", "token_ids", "token_offsets")}
+        scores = unpack_scores(held["cas"], np.repeat(held["scale"], np.diff(held["indptr"])))
+        cas = sp.csr_array((scores, wide.pop("concepts"), held["indptr"]), shape=(shard.sizes.rows, self.width))
+        return CasBlock(held["items"], cas, token_ptr=held["token_ptr"], **wide)
 
-    def read_rows(self, file: Path) -> CasBlock:
-        """Read the rows of a file that may come from somebody else.
+    def check_rows(self, file: Path, members: Sequence[int]) -> None:
+        """Check all that a file of rows holds, which may come from somebody else.
+
+        Parameters
+        ----------
+        members
+            Positions of the items that it may hold.
 
         Raises
         ------
         UserError
-            If it is missing or no safetensors file.
-        ValueError
-            If it does not hold rows as they are written here.
+            If it is missing, holds what no run writes, or other items.
         """
-        from safetensors import SafetensorError
-
-        try:
-            held = open_shard(file)
-            for key, types in _ROWS.items():
-                part = held.get_slice(key)
-                if part.get_dtype() not in types or len(part.get_shape()) != (2 if key == "token_offsets" else 1):
-                    raise ValueError(f"{key} is of another type or form than rows have")
-            t = {key: held.get_tensor(key) for key in _ROWS}
-        except SafetensorError as error:
-            raise ValueError(str(error)) from error
-        wide = {name: t[name].astype(np.int32) for name in ("concepts", "peaks", "token_ids", "token_offsets")}
-        shares = t["cas"].astype(np.float32)
-        cas = sp.csr_array((shares, wide.pop("concepts"), t["indptr"]), shape=(len(t["items"]), self.width))
-        # SciPy reads memory by its indices.
-        cas.check_format(full_check=True)
-        if t["scale"].shape != t["items"].shape or not (shares >= 0).all() or not (t["scale"] >= 0).all():
-            raise ValueError("scores are missing, negative or no numbers")
-        with np.errstate(over="ignore", invalid="ignore"):
-            cas.data = unpack_scores(cas.data, np.repeat(t["scale"], np.diff(cas.indptr)))
-        block = CasBlock(t["items"], cas, token_ptr=t["token_ptr"], **wide)
-        _check_block(block)
-        return block
+        shard = ShardFile(file)
+        shard.check(self.width)
+        if not set(shard.tensor("items").tolist()) <= set(members):
+            raise shard.damaged(ValueError("its rows are not those of the shard's items"))
 
     def blocks(self, names: Iterable[str]) -> Iterator[CasBlock]:
         """Read shards one at a time."""
         yield from (self.read(name) for name in names)
-
-
-def open_shard(file: Path) -> Any:
-    """Open a shard; its tensors are read on demand.
-
-    Raises
-    ------
-    UserError
-        If it is missing or damaged.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    refuse_pruned(file)
-    try:
-        return safe_open(file, framework="numpy")
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{file} is missing or damaged: {error}. Run 'cgaps run' on the folder again.") from error
-
-
-def _check_block(block: CasBlock) -> None:
-    """Raise ValueError if positions, tokens or scores of a block cannot be; its matrix is sound."""
-    rows, tokens = len(block.items), len(block.token_ids)
-    if (block.items < 0).any() or len(np.unique(block.items)) != rows:
-        raise ValueError("an item is negative or there twice")
-    if not np.isfinite(block.cas.data).all():
-        raise ValueError("a score is not finite")
-    lengths = np.diff(block.token_ptr)
-    ends = len(block.token_ptr) == rows + 1 and block.token_ptr[0] == 0 and block.token_ptr[-1] == tokens
-    if not ends or (lengths < 0).any() or block.token_offsets.shape != (tokens, 2):
-        raise ValueError("the rows' tokens do not fit together")
-    if ((block.token_ids < 0) | (block.token_ids >= _TOKEN_IDS)).any() or (block.token_offsets < 0).any():
-        raise ValueError("a token's id or place cannot be")
-    longest = np.repeat(lengths, np.diff(block.cas.indptr))
-    if block.peaks.shape != longest.shape or ((block.peaks < 0) | (block.peaks >= longest)).any():
-        raise ValueError("a concept peaks on a token that its row does not have")
 
 
 def _join(parts: list[np.ndarray], dtype: type) -> np.ndarray:

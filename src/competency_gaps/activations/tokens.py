@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from competency_gaps.activations.by_item import ShardIndex
-from competency_gaps.activations.store import open_shard
+from competency_gaps.activations.shard_file import ShardFile
 from competency_gaps.errors import UserError
-
-_TOKENS = "act_ptr"
-"""A tensor that only shards with activations of tokens have."""
 
 
 class TokenActivations(NamedTuple):
@@ -39,7 +36,7 @@ class TokenReader:
 
     def any(self) -> bool:
         """Whether any shard holds token activations."""
-        if any(_TOKENS in self._index.keys(number) for number in range(len(self._index))):
+        if any(self._index.unchecked(number).has_activations for number in range(len(self._index))):
             return True
         if len(self._index):
             self._index.file(0)  # its list of tensors may be damaged
@@ -93,20 +90,20 @@ class TokenReader:
         if number < 0:
             return None
         shard = self._index.file(number)
-        if _TOKENS not in self._index.keys(number):
+        if not shard.has_activations:
             return None
         return _read_item(shard, int(self._index.place[row]), concepts)
 
 
 def lacking(files: Iterable[Path]) -> int:
     """Number of shards without token activations."""
-    return sum(_TOKENS not in open_shard(file).keys() for file in files)  # noqa: SIM118 - no dictionary
+    return sum(not ShardFile(file).has_activations for file in files)
 
 
-def _read_item(shard: Any, place: int, concepts: np.ndarray) -> list[TokenActivations]:
+def _read_item(shard: ShardFile, place: int, concepts: np.ndarray) -> list[TokenActivations]:
     """Read the stretch of the item's activations in which those of all the concepts lie."""
-    first, last = _part(shard, "indptr", place, place + 2).tolist()
-    active = _part(shard, "concepts", first, last)
+    first, last = shard.part("indptr", place, place + 2).tolist()
+    active = shard.part("concepts", first, last)
     index = np.searchsorted(active, concepts)
     known = np.flatnonzero(index < len(active))
     known = known[active[index[known]] == concepts[known]]
@@ -114,20 +111,14 @@ def _read_item(shard: Any, place: int, concepts: np.ndarray) -> list[TokenActiva
     activations = [TokenActivations(nothing, nothing, np.zeros(0, np.float32))] * len(concepts)
     if not len(known):
         return activations
-    ends = np.cumsum(_part(shard, "act_counts", first, first + int(index[known].max()) + 1), dtype=np.int64)
+    ends = np.cumsum(shard.part("act_counts", first, first + int(index[known].max()) + 1), dtype=np.int64)
     starts = np.concatenate([[0], ends])[index[known]]
     ends = ends[index[known]]
-    begin, offset = int(starts.min()), int(_part(shard, "act_ptr", place, place + 1)[0])
-    tokens = _part(shard, "act_tokens", offset + begin, offset + int(ends.max())).astype(np.int64)
-    values = _part(shard, "act_values", offset + begin, offset + int(ends.max())).astype(np.float32)
-    own_first, own_last = _part(shard, "token_ptr", place, place + 2).tolist()
-    ranges = _part(shard, "token_offsets", own_first, own_last)[tokens].astype(np.int32)
+    begin, offset = int(starts.min()), int(shard.part("act_ptr", place, place + 1)[0])
+    tokens = shard.part("act_tokens", offset + begin, offset + int(ends.max())).astype(np.int64)
+    values = shard.part("act_values", offset + begin, offset + int(ends.max())).astype(np.float32)
+    own_first, own_last = shard.part("token_ptr", place, place + 2).tolist()
+    ranges = shard.part("token_offsets", own_first, own_last)[tokens].astype(np.int32)
     for number, start, end in zip(known.tolist(), (starts - begin).tolist(), (ends - begin).tolist(), strict=True):
         activations[number] = TokenActivations(ranges[start:end, 0], ranges[start:end, 1], values[start:end])
     return activations
-
-
-def _part(shard: Any, name: str, start: int, end: int) -> np.ndarray:
-    """A slice of a tensor, read from disk."""
-    part: np.ndarray = shard.get_slice(name)[start:end]
-    return part

@@ -12,7 +12,7 @@ from competency_gaps.config import FileSource, ObjectsSource
 from competency_gaps.embedded import embedded_benchmark
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.jsonl import json_lines
-from competency_gaps.parquet import read_parquet
+from competency_gaps.table_files import read_csv, read_parquet
 
 SUFFIXES = (".csv", ".jsonl", ".parquet", ".tsv")
 
@@ -65,14 +65,10 @@ def _jsonl(path: Path) -> Iterator[Record]:
 
 def _table(path: Path) -> Iterator[Record]:
     try:
-        if path.suffix == ".parquet":
-            frame = read_parquet(path)
-        else:
-            # Everything as text: guessing types would change ids like "007" and answers like "1.50".
-            frame = pl.read_csv(path, separator="\t" if path.suffix == ".tsv" else ",", infer_schema=False)
+        frame = read_parquet(path) if path.suffix == ".parquet" else read_csv(path)
     except pl.exceptions.NoDataError as error:
         raise UserError(f"{path} is empty. Expected a line of column names and one line per item.") from error
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, OSError) as error:
         raise UserError(f"{path}: not a readable {path.suffix[1:]} file ({error}).") from error
     for number, row in enumerate(frame.iter_rows(named=True), start=1):
         yield Record(row, f"{path}, row {number}", untyped=path.suffix != ".parquet")

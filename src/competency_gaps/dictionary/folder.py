@@ -21,8 +21,8 @@ from competency_gaps.embedded import SAES, embedded_sae
 from competency_gaps.errors import CompetencyGapsError, UserError
 from competency_gaps.files import finite
 from competency_gaps.once import made_once
-from competency_gaps.parquet import read_parquet
 from competency_gaps.runs.open import RunFolder
+from competency_gaps.table_files import read_parquet
 from competency_gaps.text import shorten, visible
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import polars as pl
 from competency_gaps.dictionary.document import check_table, write_tables
 from competency_gaps.dictionary.label_text import LABEL_LIMIT, clean_label, clean_name
 from competency_gaps.errors import UserError
-from competency_gaps.parquet import read_parquet
+from competency_gaps.table_files import read_parquet
 from competency_gaps.text import shorten, visible
 
 FILE = "labels.parquet"

@@ -109,7 +109,7 @@ def relabelled(run: RunFolder, labels: pl.Series) -> pl.DataFrame | None:
     """The findings that lie in a run's folder, with new labels of its concepts; None: there are none."""
     if not run.files.has("findings"):
         return None
-    table = run.scan("findings").collect()
+    table = run.files.collect("findings", run.scan("findings"))
     return with_words(table.with_columns(label=labels.gather(table["leader"])))
 
 

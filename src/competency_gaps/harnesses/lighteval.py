@@ -20,7 +20,7 @@ from competency_gaps.harnesses.shared.log import LogEntry, LogPart, Reader, Tall
 from competency_gaps.harnesses.shared.prompt import read_prompt
 from competency_gaps.items.item import Item, LeftOut
 from competency_gaps.items.remark import Remark
-from competency_gaps.parquet import panics_are_errors
+from competency_gaps.table_files import collect, scan_parquet
 
 _NAME = re.compile(r"details_(?P<task>.+)_(?P<stamp>\d{4}-\d\d-\d\dT[\d.:-]+)\.parquet")
 QUERY = "the document's query, at its last place in the prompt"
@@ -61,8 +61,8 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     """
     file = part.files[0]
     try:
-        columns = _columns(file)
-        frame = pl.scan_parquet(file)
+        frame = scan_parquet(file)
+        columns = _columns(file, frame.collect_schema())
         faults = _faults(frame.select(columns["metrics"]))
         usable = tuple(name for name, fault in faults.items() if fault is None)
         tally = Tally(part, metric=chosen_metric(source, part, faults), available={"metric": usable})
@@ -76,7 +76,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     yield tally.report()
 
 
-def _columns(file: Path) -> dict[str, pl.Expr]:
+def _columns(file: Path, schema: pl.Schema) -> dict[str, pl.Expr]:
     """The values of a row under one name for both forms.
 
     Raises
@@ -84,7 +84,6 @@ def _columns(file: Path) -> dict[str, pl.Expr]:
     UserError
         If the file has neither form.
     """
-    schema = pl.read_parquet_schema(file)
     names = {name.strip("_"): name for name in schema}
 
     def inside(outer: str, *inner: str) -> dict[str, pl.Expr]:
@@ -108,14 +107,9 @@ def _columns(file: Path) -> dict[str, pl.Expr]:
 
 def _rows(frame: pl.LazyFrame) -> Iterator[dict[str, Any]]:
     start = 0
-    while (part := _collected(frame.slice(start, _SLICE))).height:
+    while (part := collect(frame.slice(start, _SLICE))).height:
         yield from part.iter_rows(named=True)
         start += part.height
-
-
-def _collected(frame: pl.LazyFrame) -> pl.DataFrame:
-    with panics_are_errors():
-        return frame.collect()
 
 
 def _faults(frame: pl.LazyFrame) -> dict[str, str | None]:

@@ -14,16 +14,16 @@ from competency_gaps.errors import UserError, argument, nearest
 from competency_gaps.harnesses.log_parts import find_parts
 from competency_gaps.harnesses.logs import read_log
 from competency_gaps.items.item import Item
-from competency_gaps.parquet import read_parquet
 from competency_gaps.registry import LOGS
 from competency_gaps.runs.matched_scores import Scored
+from competency_gaps.table_files import read_csv, read_json_lines, read_parquet
 from competency_gaps.text import shorten
 
-_READERS: dict[str, Callable[..., pl.DataFrame]] = {
-    ".csv": lambda path: pl.read_csv(path, infer_schema=False),
-    ".tsv": lambda path: pl.read_csv(path, separator="\t", infer_schema=False),
+_READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
+    ".csv": read_csv,
+    ".tsv": read_csv,
     ".parquet": read_parquet,
-    ".jsonl": lambda path: pl.read_ndjson(path, infer_schema_length=None),
+    ".jsonl": read_json_lines,
 }
 _KEYS = ("id", "benchmark")
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from competency_gaps.errors import UserError
 from competency_gaps.jsonl import json_lines
+from competency_gaps.table_files import read_csv
 from competency_gaps.yaml_text import parse_yaml
 
 
@@ -69,9 +70,8 @@ def _text(path: Path) -> str:
 
 def _csv(path: Path) -> list[dict[str, Any]]:
     try:
-        # Everything as text: guessing types would change ids like "007".
-        return pl.read_csv(path, infer_schema=False).to_dicts()
+        return read_csv(path).to_dicts()
     except pl.exceptions.NoDataError as error:
         raise UserError(f"{path} is empty. Expected a line of column names and one line per entry.") from error
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, OSError) as error:
         raise UserError(f"{path} is not a readable CSV file ({error}).") from error

@@ -20,8 +20,8 @@ from competency_gaps.matching.division import Examples, one_of_each
 from competency_gaps.matching.examples import ReadExamples
 from competency_gaps.matching.kept import Source
 from competency_gaps.matching.taxonomy import TaxonomyEntry
-from competency_gaps.parquet import read_parquet
 from competency_gaps.runs.open import RunFolder
+from competency_gaps.table_files import read_csv, read_parquet
 from competency_gaps.text import plural, shorten, visible
 
 KEYS = ("id", "benchmark")
@@ -117,8 +117,8 @@ def read_tags(path: Path) -> pl.DataFrame:
         If it is no such table, or a tag holds something else than 0, 1, true, false or nothing.
     """
     try:
-        table = read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, infer_schema=False)
-    except pl.exceptions.PolarsError as error:
+        table = read_parquet(path) if path.suffix == ".parquet" else read_csv(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
         raise UserError(f"the tags {str(path)!r} cannot be read: {shorten(str(error), 200)}.") from error
     tags = [name for name in table.columns if name not in KEYS]
     if "id" not in table.columns or not tags:

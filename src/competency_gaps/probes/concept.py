@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from competency_gaps.checked import write_document
 from competency_gaps.config import RunConfig
 from competency_gaps.errors import UserError, argument
-from competency_gaps.files import finite, write_atomic
+from competency_gaps.files import finite
 from competency_gaps.items.remark import sentences
 from competency_gaps.metrics.saliency import saliency
 from competency_gaps.probes.fresh import check_same_pair, config_key, duplicates, fresh_config, own_texts
+from competency_gaps.probes.kept import FOLDER, KeptProbe, write_probe
 from competency_gaps.probes.targets import ProbedConcept
 from competency_gaps.probes.verdict import ProbeResult, decide, examine
 from competency_gaps.progress import Progress
@@ -32,9 +32,6 @@ from competency_gaps.runs.manifest import adding_to_run
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.settings import run_config
 from competency_gaps.text import plural
-
-FOLDER = "probes"
-VERDICTS, ITEMS = "verdicts", "items"
 
 
 @dataclass(frozen=True)
@@ -266,11 +263,8 @@ def _row(target: ProbedConcept, result: ProbeResult) -> dict[str, Any]:
 
 
 def _write(probed: Probed, items: pl.DataFrame, criterion: Criterion) -> None:
-    probed.folder.mkdir(parents=True, exist_ok=True)
     rows = [_row(target, result) for target, result in probed.results]
     floats = {key: pl.Float64 for key, value in rows[0].items() if isinstance(value, float)}
     table = pl.DataFrame(rows, schema_overrides={**floats, "label": pl.String})
     table = table.with_columns(pl.col(pl.Float64).fill_nan(None))
-    write_atomic(probed.folder / f"{VERDICTS}.parquet", table.write_parquet)
-    write_atomic(probed.folder / f"{ITEMS}.parquet", items.write_parquet)
-    write_document(probed.folder / f"{VERDICTS}.json", {"criterion": asdict(criterion), **probed.as_dict()})
+    write_probe(probed.folder, KeptProbe(table, items, {"criterion": asdict(criterion), **probed.as_dict()}))

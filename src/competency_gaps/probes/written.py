@@ -15,7 +15,8 @@ from competency_gaps.dictionary.folder import dictionary_of
 from competency_gaps.endpoint import Answer, Failure, Request, parse
 from competency_gaps.endpoint.asking import Asking
 from competency_gaps.errors import UserError, argument
-from competency_gaps.probes.concept import FOLDER, Criterion, Probed, conclude, folder_name, fresh_run
+from competency_gaps.probes.concept import Criterion, Probed, conclude, folder_name, fresh_run
+from competency_gaps.probes.kept import FOLDER
 from competency_gaps.probes.roles import Questions, Topics, examiner, questioner, record_of, windows_of
 from competency_gaps.probes.targets import ProbedConcept
 from competency_gaps.progress import Progress

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from competency_gaps.checked import FILES, fault_of
 from competency_gaps.errors import UserError
 from competency_gaps.once import made_once
-from competency_gaps.parquet import panics_are_errors
 from competency_gaps.runs.manifest import BY_CONCEPT, read_manifest
 from competency_gaps.runs.manifest import FILE as MANIFEST
+from competency_gaps.table_files import collect, scan_parquet
 from competency_gaps.text import shorten, visible
+
+if TYPE_CHECKING:
+    from polars._typing import EngineType
 
 SCORES = "scores.parquet"
 FINDINGS = "findings.parquet"
@@ -68,11 +71,10 @@ class RunFiles:
             return pl.concat([rest, table], how="horizontal")
         return table
 
-    def collect(self, name: str, table: pl.LazyFrame) -> pl.DataFrame:
-        """Read what was scanned; raises UserError if polars cannot."""
+    def collect(self, name: str, table: pl.LazyFrame, engine: EngineType = "auto") -> pl.DataFrame:
+        """Read what was chosen of a table that was scanned; raises UserError if polars cannot."""
         try:
-            with panics_are_errors():
-                return table.collect()
+            return collect(table, engine)
         except (pl.exceptions.PolarsError, OSError) as error:
             raise self._damaged(self.find(name), f"is damaged: {_brief(error)}") from error
 
@@ -94,11 +96,9 @@ class RunFiles:
     def _scan(self, path: Path) -> pl.LazyFrame:
         self._check(path, path.name)
         try:
-            table = pl.scan_parquet(path)
-            table.collect_schema()
+            return scan_parquet(path)
         except (pl.exceptions.PolarsError, OSError) as error:
             raise self._damaged(path, f"is damaged: {_brief(error)}") from error
-        return table
 
     def _knows(self, path: Path) -> bool:
         return path.is_file() or path.name in (self._listed(path.parent) or {})

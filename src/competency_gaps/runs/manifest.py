@@ -20,6 +20,7 @@ from competency_gaps.checked import (
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.lock import hold
+from competency_gaps.runs.manifest_form import check_form
 from competency_gaps.shards import is_shard_name
 from competency_gaps.text import shorten, visible
 
@@ -88,6 +89,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         content = check_document(held) if version == SCHEMA_VERSION else held
         if version == SCHEMA_VERSION and not isinstance(content[FILES], dict):
             raise ValueError("it does not list the run's files")
+        if version == SCHEMA_VERSION:
+            check_form(content)
     except (OSError, ValueError, KeyError) as error:
         raise damaged(path, error, _AGAIN) from error
     if version != SCHEMA_VERSION:

@@ -69,12 +69,19 @@ class RunFolder(RunTables):
             If the run has no such benchmark.
         """
         entry = self._entry(benchmark)
-        blocks = list(self._store.blocks(shard_names(entry)))
-        empty = sp.csr_array((1, self.width), dtype=np.float32)
-        stacked = sp.csr_array(sp.vstack([empty, *(block.cas for block in blocks)], format="csr"))
-        place = np.zeros(int(entry["items"]), np.int64)
-        place[[item for block in blocks for item in block.items]] = np.arange(1, stacked.shape[0])
-        return stacked[place]
+        place, held = np.zeros(self._sizes[benchmark], np.int64), [sp.csr_array((1, self.width), dtype=np.float32)]
+        rows = 1
+        for name in shard_names(entry):
+            block = self._store.read(name)
+            if block.items.max(initial=-1) >= len(place) or place[block.items].any():
+                raise UserError(
+                    f"{self._store.shards.path(name)} holds items that {benchmark!r} does not have, or that another "
+                    "shard has: the run is damaged. Run the command that made it again."
+                )
+            place[block.items] = np.arange(rows, rows + len(block.items))
+            rows += len(block.items)
+            held.append(block.cas)
+        return sp.csr_array(sp.vstack(held, format="csr"))[place]
 
     def concept_items(
         self, concept: int, *, benchmark: str | None = None, order: Order = "strongest", limit: int = 5
@@ -202,6 +209,11 @@ class RunFolder(RunTables):
                 f"{self.base / 'activations'} has activations of {held:,} concepts, expected {self.width:,}: the run "
                 "is damaged. Run the command that made it again."
             )
+        if by_concept.rows > (items := sum(self._sizes.values())):
+            raise UserError(
+                f"{self.base / 'activations'} has activations of {by_concept.rows:,} items, and the run has {items:,}: "
+                "the run is damaged. Run the command that made it again."
+            )
         return by_concept
 
     @made_once
@@ -215,9 +227,22 @@ class RunFolder(RunTables):
 
     @made_once
     def _index(self) -> ShardIndex:
-        known = [(int(entry["items"]), shard_names(entry)) for entry in self.manifest["benchmarks"]]
-        kept = self.scan("items").select(pl.col("excluded").is_null()).collect()["excluded"].to_numpy()
-        return ShardIndex(self._store.shards, known, kept)
+        known = [(self._sizes[entry["name"]], shard_names(entry)) for entry in self.manifest["benchmarks"]]
+        kept = self.files.collect("items", self.scan("items").select(pl.col("excluded").is_null()))
+        return ShardIndex(self._store.shards, known, kept["excluded"].to_numpy())
+
+    @made_once
+    def _sizes(self) -> dict[str, int]:
+        """Number of items of each benchmark, in which the manifest and the table of items agree."""
+        counted = self.scan("items").group_by("benchmark", maintain_order=True).len()
+        held = list(self.files.collect("items", counted).iter_rows())
+        known = [(entry["name"], entry["items"]) for entry in self.manifest["benchmarks"]]
+        if [(name, size) for name, size in known if size != 0] != held or len(dict(known)) < len(known):
+            raise UserError(
+                f"the manifest in {self.path} lists other items than its table items.parquet: the run is damaged. Run "
+                "the command that made it again."
+            )
+        return dict.fromkeys((name for name, _ in known), 0) | dict(held)
 
     @property
     def _store(self) -> CasStore:

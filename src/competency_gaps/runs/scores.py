@@ -61,7 +61,7 @@ def model_scores(run: RunFolder) -> ModelScores:
 
     The scores of ``items.parquet`` belong to the lens, or to the model of the logs that the items came from.
     """
-    items = run.scan("items").select("score", "policy", "excluded").collect()
+    items = run.files.collect("items", run.scan("items").select("score", "policy", "excluded"))
     kept = items["excluded"].is_null().to_numpy()
     columns: dict[str, np.ndarray] = {}
     asked: list[np.ndarray] = []
@@ -69,6 +69,8 @@ def model_scores(run: RunFolder) -> ModelScores:
         columns[run.own_model] = items["score"].fill_null(float("nan")).to_numpy().copy()
         asked.append(kept & (items["policy"] != "none").to_numpy())
     table = read_scores(run.path)
+    if table.height and not 0 <= table["item"].min() <= table["item"].max() < items.height:  # type: ignore[operator]
+        raise UserError(f"{run.path / FILE} has scores of items that the run does not have: the run is damaged.")
     for model in table["model"].unique(maintain_order=True):
         own = table.filter(pl.col("model") == model)
         values = np.full(items.height, np.nan)

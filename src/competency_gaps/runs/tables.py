@@ -49,8 +49,8 @@ class RunTables:
     @made_once
     def own_model(self) -> str | None:
         """The model whose scores a run's items have of its own; None: they have none, as where they were only read."""
-        scored = self.scan("items").select(pl.col("score").is_not_null().any()).collect().item()
-        return self.scored_model if scored else None
+        scored = self.scan("items").select(pl.col("score").is_not_null().any())
+        return self.scored_model if self.files.collect("items", scored).item() else None
 
     @property
     def kind(self) -> Kind:

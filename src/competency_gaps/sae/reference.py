@@ -10,7 +10,7 @@ import polars as pl
 
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
-from competency_gaps.parquet import read_parquet
+from competency_gaps.table_files import read_parquet
 
 FILE = "reference.parquet"
 WINDOW = 64
@@ -108,7 +108,7 @@ def read_reference(path: Path, width: int) -> Reference:
         raise UserError(f"reference {str(path)!r}: there is no such file.")
     try:
         table = read_parquet(path)
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, OSError) as error:
         raise UserError(f"reference {str(path)!r} is no Parquet file: {error}.") from error
     wanted = ["concept", *(field.name for field in fields(Reference))]
     if not set(wanted) <= set(table.columns):

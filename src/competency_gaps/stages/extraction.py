@@ -25,6 +25,7 @@ from competency_gaps.activations.spans import NEEDS_RESPONSE
 from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.activations.tokens import lacking
 from competency_gaps.config import GenerationConfig, Span
+from competency_gaps.errors import UserError
 from competency_gaps.items.remark import Remark
 from competency_gaps.model.generate import LOGITS_NOT_FINITE
 from competency_gaps.model.likelihood import NOT_A_NUMBER
@@ -98,6 +99,11 @@ class ShardFiles:
     def _read(self, shard: Shard) -> pl.DataFrame | None:
         name = shard.name
         if not self.store.shards.is_whole(name, shard.made_of):
+            return None
+        try:
+            self.store.check_rows(self.store.shards.path(name), shard.members)
+        except UserError as error:
+            log.warning("%s It counts as missing.", error)
             return None
         if not self.responses.is_whole(name, _pass(shard.made_of, self.store.shards.checksum(name))):
             return None

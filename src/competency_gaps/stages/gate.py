@@ -20,12 +20,12 @@ from competency_gaps.files import write_atomic
 from competency_gaps.items.remark import Remark
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.prepare import PreparedItem
-from competency_gaps.parquet import read_parquet
 from competency_gaps.progress import Progress
 from competency_gaps.sae.gate import GateFigures, LatentStatistics, judge
 from competency_gaps.sae.load import SparseAutoencoder
 from competency_gaps.stages.setting import Setting
 from competency_gaps.stages.unreadable import check_unreadable, left_out_line
+from competency_gaps.table_files import read_parquet
 
 if TYPE_CHECKING:
     import torch
@@ -55,12 +55,9 @@ def pass_gate(setting: Setting, folder: Path, progress: Progress) -> tuple[GateF
     """
     config = setting.config
     figures_file, facts_file = folder / "gate.json", folder / "gate.parquet"
-    figures = _known(figures_file, facts_file)
-    if figures is not None and (figures.passed or config.sae.force):
-        table = read_parquet(facts_file)
-        share = table["template_share"].fill_null(float("nan")).to_numpy()
-        density = table["density"].to_numpy()
-        return figures, LatentFacts.of_sample(density.astype(np.float64), share.astype(np.float64))
+    known = _known(figures_file, facts_file, setting.sae.d_sae)
+    if known is not None and (known[0].passed or config.sae.force):
+        return known
     prepared = [item for items in setting.prepared.values() for item in items]
     statistics, facts = _measure(setting.extractor, prepared, config.span, config.sae.gate_tokens, progress)
     figures = judge(statistics, setting.sae, force=config.sae.force)
@@ -71,19 +68,27 @@ def pass_gate(setting: Setting, folder: Path, progress: Progress) -> tuple[GateF
     return figures, LatentFacts.of_sample(density.astype(np.float64), share.astype(np.float64))
 
 
-def _known(figures_file: Path, facts_file: Path) -> GateFigures | None:
-    """The kept figures; None: there are none, or they or the table that belongs to them are damaged."""
+def _known(figures_file: Path, facts_file: Path, width: int) -> tuple[GateFigures, LatentFacts] | None:
+    """What was measured before; None: nothing was, or its figures or the table that belongs to them are damaged."""
     if not figures_file.is_file() or not facts_file.is_file():
         return None
     try:
         known = read_document(figures_file)
         if known.pop(_TABLE, None) == digest(facts_file):
-            return GateFigures(**known)
+            return GateFigures(**known), _facts(facts_file, width)
         why = "does not belong to the table beside it, or that is damaged"
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
         why = f"cannot be read ({error})"
     log.warning("%s %s: it is measured again.", figures_file, why)
     return None
+
+
+def _facts(file: Path, width: int) -> LatentFacts:
+    """Read the table of latents; raises ValueError or PolarsError if it is none of an SAE of this width."""
+    table = read_parquet(file).select("density", "template_share").cast(pl.Float64)
+    if table.height != width:
+        raise ValueError(f"{file.name} has {table.height:,} latents, and the SAE has {width:,}")
+    return LatentFacts.of_sample(*(column.fill_null(float("nan")).to_numpy() for column in table))
 
 
 def _measure(

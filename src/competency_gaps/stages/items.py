@@ -16,8 +16,8 @@ from competency_gaps.items.policy import Score
 from competency_gaps.items.remark import DTYPE, Remark, check_remark
 from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.model.respond import Responded
-from competency_gaps.parquet import read_parquet
 from competency_gaps.stages.inputs import ItemInput
+from competency_gaps.table_files import read_parquet
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -60,7 +60,7 @@ def item_models(run: RunFolder) -> pl.DataFrame:
         most common answer) and ``alike_q`` as of :func:`competency_gaps.outcomes.wrong_alike`; null: fewer than two.
     """
     base = open_folder(run.base)
-    items = base.scan("items").select("benchmark", "item_id", "response").collect()
+    items = base.files.collect("items", base.scan("items").select("benchmark", "item_id", "response"))
     names = items["benchmark"].unique(maintain_order=True).to_list()
     group = items["benchmark"].replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy()
     scores = model_scores(base)

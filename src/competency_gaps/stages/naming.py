@@ -110,7 +110,7 @@ def _themed(run: RunFolder, dictionary: Dictionary) -> dict[str, pl.DataFrame]:
 
 def _named(run: RunFolder, shown: pl.DataFrame) -> pl.DataFrame:
     """The run's table of concepts with these labels."""
-    concepts = run.scan("concepts").collect().drop(*LABEL_COLUMNS, strict=False)
+    concepts = run.files.collect("concepts", run.scan("concepts")).drop(*LABEL_COLUMNS, strict=False)
     first, rest = concepts.columns[:1], concepts.columns[1:]
     named = concepts.join(shown, on="concept", how="left", maintain_order="left")
     return named.select(*first, *LABEL_COLUMNS, *rest)

@@ -17,13 +17,14 @@ import polars as pl
 from competency_gaps.activations.store import CasStore
 from competency_gaps.items.remark import Remark
 from competency_gaps.model.attempts import OUT_OF_MEMORY
-from competency_gaps.parquet import read_parquet
 from competency_gaps.progress import Bar, Progress
 from competency_gaps.stages.extraction import Extraction, ShardDraft, ShardReader, unreadable
 from competency_gaps.stages.setting import Setting
 from competency_gaps.stages.shard_plan import BenchmarkPlan, Shard, plan_suite
 from competency_gaps.stages.shared import SharedShards
 from competency_gaps.stages.unreadable import check_unreadable, excluded_line
+from competency_gaps.table_files import read_parquet
+from competency_gaps.text import plural
 
 MOST_UNREADABLE = 0.1
 """Largest share of a benchmark's items to read that may be excluded because they cannot be read."""

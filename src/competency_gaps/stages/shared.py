@@ -33,11 +33,9 @@ class SharedShards:
             """Whoever writes to a store can make a marker that fits its files."""
             rows, responses = files
             try:
-                items = self.files.store.read_rows(rows).items
+                self.files.store.check_rows(rows, shard.members)
             except UserError as error:
-                raise ValueError("its rows cannot be read") from error
-            if not set(items.tolist()) <= set(shard.members):
-                raise ValueError("its rows are not those of the shard's items")
+                raise ValueError("its rows are not those of the shard's items, or cannot be read") from error
             if read_responses(responses, shard.members) is None:
                 raise ValueError("its responses are not those of the shard's items")
 

@@ -20,8 +20,8 @@ from competency_gaps.dictionary.exemplars.negatives import Negatives, PoolRows
 from competency_gaps.dictionary.exemplars.windows import ConceptWindows
 from competency_gaps.errors import UserError
 from competency_gaps.once import made_once
-from competency_gaps.parquet import read_parquet
 from competency_gaps.progress import Progress
+from competency_gaps.table_files import read_parquet
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -20,7 +20,7 @@ from competency_gaps.dictionary.imports.reading import (
     shown,
 )
 from competency_gaps.errors import UserError
-from competency_gaps.parquet import read_parquet
+from competency_gaps.table_files import read_csv, read_parquet
 from competency_gaps.text import shorten, visible
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -59,10 +59,7 @@ def read_table(path: Path) -> Reading:
 
 def _frame(path: Path) -> pl.DataFrame:
     try:
-        if path.suffix == ".parquet":
-            return read_parquet(path)
-        # Everything as text: guessing types would take labels like "1.50" for numbers.
-        return pl.read_csv(path, separator="\t" if path.suffix == ".tsv" else ",", infer_schema=False)
+        return read_parquet(path) if path.suffix == ".parquet" else read_csv(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         brief = shorten(visible(str(error)).split("\n")[0], 200)
         raise UserError(f"labels {str(path)!r}: not a readable {path.suffix[1:]} file ({brief}).") from error

@@ -14,7 +14,7 @@ from competency_gaps.dictionary.label_text import clean_name
 from competency_gaps.dictionary.themes.cluster import ThemeTree
 from competency_gaps.dictionary.themes.names import ThemeNames
 from competency_gaps.errors import UserError
-from competency_gaps.parquet import read_parquet
+from competency_gaps.table_files import read_parquet
 
 THEMES = "themes.parquet"
 NAMES = "theme_names.parquet"

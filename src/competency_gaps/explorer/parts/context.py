@@ -181,7 +181,7 @@ class Context:
     @made_once
     def items(self) -> pl.DataFrame:
         """One row per item: ``ITEM_COLUMNS``, the reasons of ``excluded`` and ``unscored`` in words."""
-        table = self.run.scan("items").select(ITEM_COLUMNS).collect()
+        table = self.run.files.collect("items", self.run.scan("items").select(ITEM_COLUMNS))
         for name in ("excluded", "unscored"):
             words = sentences(table[name])
             table = table.with_columns((_each(words, last_names) if self.portable else words).alias(name))
@@ -223,7 +223,7 @@ class Context:
             If the table does not hold the benchmark's concepts where they must be.
         """
         frame = self.run.scan("concept_benchmarks").slice(place * self.width, self.width)
-        table = frame.select("benchmark", "concept", *columns).collect()
+        table = self.run.files.collect("concept_benchmarks", frame.select("benchmark", "concept", *columns))
         names = table["benchmark"].unique().to_list()
         if table.height != self.run.width or names != [self.names[place]] or table["concept"][-1] != self.run.width - 1:
             raise UserError(
@@ -257,7 +257,8 @@ class Context:
         if limit is None:
             return 0
         longer = (pl.col(name).str.len_chars() > limit for name in ("text", "response", "answer"))
-        return int(self.run.scan("items").select(pl.any_horizontal(*longer).sum()).collect().item())
+        counted = self.run.scan("items").select(pl.any_horizontal(*longer).sum())
+        return int(self.run.files.collect("items", counted).item())
 
     @made_once
     def ranked(self) -> rankings.Ranking:

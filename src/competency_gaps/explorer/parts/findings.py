@@ -79,7 +79,7 @@ def _evenly(rows: list[int]) -> list[int]:
 def _prompts(run: RunFolder, rows: list[int]) -> list[str | None]:
     """Own texts of some items, in ascending order, read in one pass."""
     frame = run.scan("items").select("prompt").with_row_index("row").filter(pl.col("row").is_in(rows))
-    return frame.collect()["prompt"].to_list()
+    return run.files.collect("items", frame)["prompt"].to_list()
 
 
 def _ranges(pieces: Sequence[Piece]) -> Ranges:

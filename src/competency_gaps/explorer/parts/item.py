@@ -61,9 +61,10 @@ def _answers(context: Context, rows: range) -> list[list[ModelAnswer]]:
         return [[] for _ in rows]
     run, scores = context.itself, context.model_scores
     of_rows = pl.col("item").is_between(rows.start, rows.stop, closed="left")
-    added = scan_scores(run.path).filter(of_rows).collect()
+    added = run.files.collect("scores", scan_scores(run.path).filter(of_rows))
     held = {(row["item"], row["model"]): row for row in added.iter_rows(named=True)}
-    own = run.scan("items").slice(rows.start, len(rows)).select("response", "unscored").collect()
+    chosen = run.scan("items").slice(rows.start, len(rows)).select("response", "unscored")
+    own = run.files.collect("items", chosen)
     held |= {(row, run.own_model): kept for row, kept in zip(rows, own.iter_rows(named=True), strict=True)}
     return [
         [

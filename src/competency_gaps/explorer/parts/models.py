@@ -142,8 +142,10 @@ def paired_runs(candidate: Context, baseline: Context) -> Pairing:
 def _any_pair(candidate: RunFolder, baseline: RunFolder) -> bool:
     keys = ["benchmark", "item_id", "prompt"]
     known = pl.col("score").is_not_null() & pl.col("excluded").is_null()
-    scored = (run.scan("items").filter(known).select(keys) for run in (candidate, baseline))
-    return next(scored).join(next(scored), on=keys).head(1).collect().height > 0
+    scored, others = (
+        run.files.collect("items", run.scan("items").filter(known).select(keys)) for run in (candidate, baseline)
+    )
+    return scored.join(others, on=keys, how="semi").height > 0
 
 
 def _paired(made: Comparison, candidate: str, baseline: str) -> PairedScores:

@@ -92,7 +92,7 @@ class RedactedRun(RunFolder):
             for column, kind in schema.items()
         ]
         shown = frame.with_row_index("_row").with_columns(self._replaced(name)).select(_chosen(name, safe))
-        return with_words(shown.collect()).lazy() if name == "findings" else shown
+        return with_words(self.files.collect(name, shown)).lazy() if name == "findings" else shown
 
     def _replaced(self, name: str) -> list[pl.Expr]:
         """Columns that are shown in another form."""

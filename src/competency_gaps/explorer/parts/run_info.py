@@ -37,6 +37,7 @@ from competency_gaps.findings.answer import answer
 from competency_gaps.findings.phrases import alike
 from competency_gaps.matching.kept_lists import has_lists
 from competency_gaps.presentation import facts, labels
+from competency_gaps.probes.kept import FILE, FOLDER, check_probe
 from competency_gaps.probes.sentence import sentence
 from competency_gaps.robustness import read_assessment
 from competency_gaps.runs.open import RunFolder
@@ -214,13 +215,14 @@ def _benchmarks(context: Context) -> list[BenchmarkSummary]:
 
 def _probes(context: Context) -> list[Probe]:
     """Outcomes of probed concepts, the newest probe first; a damaged file is passed over, with a warning."""
-    files = (context.run.path / "probes").glob("*/verdicts.json")
+    files = (context.run.path / FOLDER).glob(f"*/{FILE}")
     newest = sorted(files, key=lambda file: -file.stat().st_mtime)
     return [probe for file in newest for probe in _probe_results(context.run, file)]
 
 
 def _probe_results(run: RunFolder, file: Path) -> list[Probe]:
     try:
+        check_probe(file.parent)
         rows = json.loads(run.document(file))["concepts"]
         return [from_row(Probe, row, sentence=sentence(row)) for row in rows]
     except (ValueError, KeyError, TypeError, OSError, UserError) as error:

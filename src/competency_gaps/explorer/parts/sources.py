@@ -84,7 +84,8 @@ class Sources:
     def lengths(self) -> pl.DataFrame:
         """One row per item: ``length`` of its text in characters, ``own_start``, ``own_end``."""
         length = pl.col("text").str.len_chars().alias("length")
-        return self.run.scan("items").select(length, "own_start", "own_end").collect(engine="streaming")
+        chosen = self.run.scan("items").select(length, "own_start", "own_end")
+        return self.run.files.collect("items", chosen, "streaming")
 
     def epochs(self, row: int) -> int:
         """How often an item was asked."""
@@ -92,7 +93,7 @@ class Sources:
 
     @made_once
     def _epochs(self) -> list[int]:
-        return self.run.scan("items").select("epochs").collect()["epochs"].to_list()
+        return self.run.files.collect("items", self.run.scan("items").select("epochs"))["epochs"].to_list()
 
     def in_benchmarks(self, concept: int) -> list[ConceptInBenchmark]:
         """How a concept stands in each benchmark, in the order of the benchmarks.
@@ -133,7 +134,8 @@ class Sources:
     def _in_benchmarks(self) -> pl.DataFrame:
         kinds = {**IN_BENCHMARK, **_FURTHER}
         columns = [pl.col("concept"), *(pl.col(name).cast(kind) for name, kind in kinds.items())]
-        return self.run.scan("concept_benchmarks").select(columns).collect()
+        chosen = self.run.scan("concept_benchmarks").select(columns)
+        return self.run.files.collect("concept_benchmarks", chosen)
 
     def labels_of(self, concept: int, columns: Sequence[str]) -> list[tuple[Any, ...]]:
         """Labels that the dictionary has of a concept, those that it would rather show first."""

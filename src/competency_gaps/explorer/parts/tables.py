@@ -167,14 +167,15 @@ def excerpts(context: Context) -> pl.DataFrame:
         "answer": _line(pl.col("answer"), ANSWER_EXCERPT),
         "choices": _line(choices, ANSWER_EXCERPT),
     }
-    frame = context.run.scan("items").select(**lines).collect(engine="streaming")
+    frame = context.run.files.collect("items", context.run.scan("items").select(**lines), "streaming")
     return frame.with_columns(_visible(frame[name]) for name in lines)
 
 
 def _without_beginning(context: Context) -> pl.Expr:
     """Prompts without what all of their benchmark begin with, where that is more than a few words."""
     start = pl.col("prompt").str.slice(0, LONGEST_BEGINNING)
-    ends = context.run.scan("items").group_by("benchmark").agg(first=start.min(), last=start.max()).collect()
+    by_benchmark = context.run.scan("items").group_by("benchmark")
+    ends = context.run.files.collect("items", by_benchmark.agg(first=start.min(), last=start.max()))
     shared = {}
     for name, first, last in ends.iter_rows():
         # What the first and the last in alphabetical order begin with, all between them begin with too.

@@ -50,7 +50,7 @@ class Texts:
 
     def rows(self, first: int, count: int) -> pl.DataFrame:
         """Read some rows, one after the other: ``TEXTS``."""
-        return self._run.scan("items").slice(first, count).select(TEXTS).collect()
+        return self._run.files.collect("items", self._run.scan("items").slice(first, count).select(TEXTS))
 
     def search(self, query: str, limit: int, stop: Callable[[], bool] = lambda: False) -> SearchResult:
         """Find the items whose text, response, answer or id contains ``query``, regardless of case.
@@ -111,7 +111,8 @@ class Texts:
     def _batches(self) -> Iterator[tuple[int, pl.DataFrame]]:
         first, count = 0, self._first
         while first < self._height:
-            frame = self._run.scan("items").slice(first, count).select(SEARCHED).collect()
+            chosen = self._run.scan("items").slice(first, count).select(SEARCHED)
+            frame = self._run.files.collect("items", chosen)
             batch = frame.select(pl.all().str.to_lowercase())
             del frame
             size = max(1, int(batch.estimated_size()))

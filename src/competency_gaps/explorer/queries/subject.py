@@ -80,7 +80,8 @@ class Subject:
     def item_rows(self, rows: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
         """Some columns of some items, in the order asked for, with ``item``; no other texts are kept."""
         table = self.run.scan("items").select(columns)
-        return [{"item": row, **table.slice(row, 1).collect().row(0, named=True)} for row in rows]
+        read = (self.run.files.collect("items", table.slice(row, 1)) for row in rows)
+        return [{"item": row, **held.row(0, named=True)} for row, held in zip(rows, read, strict=True)]
 
     def place_of(self, benchmark: str) -> int:
         """Position of a benchmark, by its name or by its name as answers show it.

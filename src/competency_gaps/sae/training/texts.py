@@ -15,7 +15,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.items.item import Message, Text
 from competency_gaps.jsonl import json_lines
 from competency_gaps.model.prompts import Tokens, locate_message, overlaps, plain_text, render_chat, tokenize
-from competency_gaps.parquet import panics_are_errors
+from competency_gaps.table_files import collect, scan_parquet
 from competency_gaps.text import shorten, visible
 
 if TYPE_CHECKING:
@@ -106,23 +106,18 @@ def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     damaged = pl.exceptions.PolarsError  # held here, as a reader that stops early is closed when modules are gone
     try:
-        table = pl.scan_parquet(path, glob=False)
+        table = scan_parquet(path)
         names = table.collect_schema().names()
         if COLUMNS_READ.isdisjoint(names):
             raise _neither(path, names)
         table = table.select([name for name in names if name in COLUMNS_READ])
         start = 0
-        while (part := _collected(table.slice(start, ROWS))).height:
+        while (part := collect(table.slice(start, ROWS))).height:
             for number, row in enumerate(part.iter_rows(named=True), start + 1):
                 yield f"row {number}", row
             start += part.height
     except damaged as error:
         raise UserError(f"texts {str(path)!r} cannot be read as Parquet: {_brief(error)}.") from error
-
-
-def _collected(table: pl.LazyFrame) -> pl.DataFrame:
-    with panics_are_errors():
-        return table.collect()
 
 
 def _neither(path: Path, names: list[str]) -> UserError:

@@ -1,0 +1,228 @@
+"""What a manifest must hold for what reads it: a run may come from somebody else, checksum and all.
+
+``docs/run-folder.md`` has all keys. Here are those that something reads; others may be there.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+
+from competency_gaps.config import EvidenceConfig
+from competency_gaps.items.remark import Remark
+from competency_gaps.outcomes import Kind
+
+
+def check_form(content: dict[str, Any]) -> None:
+    """Raise ValueError if a manifest lacks something that is read, or holds something else in its place."""
+    try:
+        _Manifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{place}: {first['msg'][:1].lower()}{first['msg'][1:]}") from None
+
+
+def _is_remark(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        str(Remark.of(value))
+    except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
+        raise ValueError("expected a remark") from error
+    return value
+
+
+def _is_evidence(value: dict[str, Any]) -> dict[str, Any]:
+    missing = [name for name in EvidenceConfig.model_fields if name not in value]
+    if missing:
+        raise ValueError(f"it has no {missing[0]}")
+    EvidenceConfig.model_validate({name: value[name] for name in EvidenceConfig.model_fields})
+    return value
+
+
+def _is_finite(value: float) -> float:
+    if not abs(value) < _LARGE:
+        raise ValueError("it is not finite, or too large")
+    return value
+
+
+_LARGE = 1e300
+"""Above all numbers of a manifest, which are multiplied by 100 and more when they are shown."""
+_Remark = Annotated[dict[str, Any], AfterValidator(_is_remark)]
+_Number = Annotated[float, AfterValidator(_is_finite)]
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")
+
+
+class _Model(_Form):
+    name: str
+    kind: str = Field(alias="class")
+    layers: NonNegativeInt
+    hidden_size: NonNegativeInt
+    dtype: str
+    weights_sha256: str
+
+
+class _Sae(_Form):
+    name: str
+    architecture: str
+    d_in: NonNegativeInt
+    d_sae: PositiveInt
+    weights_sha256: str
+    neuronpedia_id: str | None = None
+
+
+class _Hook(_Form):
+    path: str
+    side: str
+    layer: int
+
+
+class _Gate(_Form):
+    tokens: NonNegativeInt | None = None
+    l0: _Number | None = None
+    explained_variance: _Number | None = None
+    dead_share: _Number | None = None
+
+
+class _Trend(_Form):
+    covariate: str
+    first: _Number
+    last: _Number
+    share: _Number
+    p: _Number
+    controlled: bool
+    categories: Annotated[list[str], Field(min_length=2)] | None = None
+
+
+class _Counts(_Form):
+    tested: NonNegativeInt
+    weak: NonNegativeInt
+    strong: NonNegativeInt
+
+
+class _BenchmarkCounts(_Counts):
+    trends: list[_Trend] = []
+    most_stand_out: bool = False
+    shared_reason: str | None = None
+
+
+class _Evidence(_Counts):
+    benchmarks: dict[str, _BenchmarkCounts] = {}
+
+
+class _LeftOut(_Form):
+    where: str | None
+    reason: _Remark
+
+
+class _Unscored(_Form):
+    reason: _Remark
+    count: NonNegativeInt
+
+
+class _Source(_Form):
+    warnings: list[_Remark]
+    unscored_because: list[_Unscored]
+
+
+class _Bias(_Form):
+    value: _Number
+
+
+class _Figures(_Form):
+    policy: str
+    summary: list[_Remark]
+    by_place: bool = False
+    both_games: NonNegativeInt | None = None
+    agreement: _Number | None = None
+    position_bias: _Bias | None = None
+
+
+class _Benchmark(_Form):
+    name: str
+    items: NonNegativeInt
+    shards: list[str]
+    content_sha256: str
+    policy: str | None
+    scope: str | None = None
+    generated: bool = False
+    left_out: list[_LeftOut]
+    source: list[_Source] | None = None
+    figures: dict[str, _Figures] | None = None
+
+
+class _Judged(_Form):
+    items: NonNegativeInt
+    scored: NonNegativeInt
+    failed: NonNegativeInt
+    unasked: NonNegativeInt
+
+
+class _Judging(_Form):
+    judge: str | None
+    classifiers: list[str]
+    benchmarks: dict[str, _Judged]
+
+
+class _Outcome(_Form):
+    kind: Annotated[str, AfterValidator(lambda kind: _among(kind, get_args(Kind)))]
+    model: str
+    against: list[str]
+    limits: Annotated[list[_Number], Field(min_length=2, max_length=2)]
+    all_kinds: bool = False
+    remarks: list[_Remark]
+    run: str | None = None
+
+
+def _among(value: str, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise ValueError(f"expected one of {', '.join(known)}")
+    return value
+
+
+class _Dictionary(_Form):
+    name: str
+    labelled: NonNegativeInt
+    kinds: dict[str, NonNegativeInt]
+    themes: NonNegativeInt | None
+
+
+class _Reference(_Form):
+    name: str
+    lift: bool | None = None
+
+
+class _Metrics(_Form):
+    normaliser: Literal["alive", "nonzero", "none"] = "alive"
+
+
+class _Settings(_Form):
+    metrics: _Metrics = _Metrics()
+    evidence: dict[str, Any] = {}
+    span: str | None = None
+
+
+class _Manifest(_Form):
+    created: str
+    command: str | list[str]
+    versions: dict[str, Any]
+    model: _Model
+    scored_model: str
+    sae: _Sae
+    hook: _Hook
+    span: str
+    pooling: str
+    gate: _Gate
+    evidence: Annotated[dict[str, Any], AfterValidator(_is_evidence), AfterValidator(_Evidence.model_validate)]
+    benchmarks: list[_Benchmark]
+    settings: _Settings
+    timings: dict[str, _Number]
+    bos_id: int | None = None
+    judging: _Judging | None = None
+    outcome: _Outcome = Field(default=None)  # type: ignore[assignment]
+    """Only where it is one of an outcome; never null."""
+    dictionary: _Dictionary | None = None
+    reference: _Reference | None = None

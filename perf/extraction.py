@@ -10,6 +10,7 @@
 * hooked: SAELens' own route, its proxy of the model stopped at the hook, batches of 8 in file order, ``encode`` on all
   positions, masked mean.
 * usual: what a notebook does, the same with ``output_hidden_states=True``.
+* compiled: ours with the layers compiled by torch (needs a C++ compiler on a processor); the warm-up is printed apart.
 
 Rounds alternate, so that drift in the machine's speed affects all equally; medians are printed. The default
 configuration is the demo's, whose prompts are short and alike: unless ``--as-they-are``, they are joined and cut to
@@ -23,6 +24,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from unittest.mock import patch
@@ -44,7 +46,7 @@ from competency_gaps.stages.shard_plan import SHARD_ITEMS, cut_shards
 PACKED_LENGTH = 256
 BUDGETS = (256, 512, 1024, 4096)
 """Tokens of a batch that the floor tries; the fastest counts."""
-OTHERS = ("hooked", "usual")
+OTHERS = ("hooked", "usual", "compiled")
 
 
 def main() -> None:
@@ -53,7 +55,9 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--set", action="append", default=[])
-    parser.add_argument("--beside", nargs="*", choices=OTHERS, default=OTHERS, help="the other ways that are measured")
+    parser.add_argument(
+        "--beside", nargs="*", choices=OTHERS, default=OTHERS[:2], help="the other ways that are measured"
+    )
     parser.add_argument("--as-they-are", action="store_true", help="the prompts' own lengths")
     args = parser.parse_args()
     config = parse_config(RunConfig, read_yaml(args.config, args.set), str(args.config))
@@ -73,11 +77,13 @@ def main() -> None:
         "floor": partial(floor, budget=budget),
         "ours": unshared,
         "shared": ours,
-        **{name: {"hooked": hooked, "usual": usual}[name] for name in args.beside},
+        **{name: {"hooked": hooked, "usual": usual, "compiled": Compiled(setting)}[name] for name in args.beside},
     }
     times: dict[str, list[float]] = {name: [] for name in routes}
-    for route in routes.values():  # warm-up
-        route(setting, items[:4])
+    for name, route in routes.items():
+        warm = seconds(route, setting, items if name == "compiled" else items[:4])
+        if name == "compiled":
+            print(f"the first time that all items are read with compiled layers: {warm:.1f} s")
     for _ in range(args.rounds):
         for name, route in routes.items():
             times[name].append(seconds(route, setting, items))
@@ -157,6 +163,20 @@ def unshared(setting: Setting, items: list[ItemTokens]) -> None:
     """The same, but a start that items share is read with each."""
     with patch.object(extract, "shared_start", lambda *_: 0):
         ours(setting, items)
+
+
+class Compiled:
+    """Extraction with compiled layers, of any length."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._layers = list(setting.lm.model.base_model.layers)
+        self._forward = [torch.compile(layer.forward, dynamic=True) for layer in self._layers]
+
+    def __call__(self, setting: Setting, items: list[ItemTokens]) -> None:
+        with ExitStack() as stack:
+            for layer, forward in zip(self._layers, self._forward, strict=True):
+                stack.enter_context(patch.object(layer, "forward", forward))
+            unshared(setting, items)
 
 
 def hooked(setting: Setting, items: list[ItemTokens]) -> None:

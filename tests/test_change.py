@@ -165,7 +165,7 @@ def test_a_new_folder_is_on_the_disk_with_its_file(tmp_path, monkeypatch):
     synced, fsync = [], os.fsync
 
     def noted(handle):
-        synced.append(Path(os.readlink(f"/proc/self/fd/{handle}")))
+        synced.append(Path(f"/proc/self/fd/{handle}").readlink())
         return fsync(handle)
 
     monkeypatch.setattr(os, "fsync", noted)

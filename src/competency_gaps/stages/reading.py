@@ -216,8 +216,7 @@ class ReadShared:
         for shard in work.finished:
             if shard.name not in there:
                 work.shared.publish_finished(shard)
-        missing, work.missing = work.missing, []
-        taken = 0
+        missing, work.missing, taken = work.missing, [], 0
         for task in missing:
             draft = work.shared.fetch(task.shard) if task.shard.name in there else None
             if draft is None:

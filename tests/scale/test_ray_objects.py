@@ -133,11 +133,11 @@ def test_with_a_model_larger_than_the_store_and_the_store_full(small_store, scal
     assert sum(scales.given + scales.taken) < 20_000
 
 
-def test_a_store_that_is_too_small_is_refused_before_the_model_is_loaded(config, tmp_path, monkeypatch):
+def test_a_store_that_is_too_small_is_refused_before_the_model_is_loaded(tiny_config, tmp_path, monkeypatch):
     if ray.is_initialized():
         ray.shutdown()
     monkeypatch.setattr(ray_cluster, "_OBJECT_STORE", SMALLEST - 1)
     monkeypatch.setattr(on_ray, "fit", None)
     with pytest.raises(MachineError, match=r"Ray does not start on this machine: .*object store memory .*78643199"):
-        cg.run(config, tmp_path / "run", workers=cg.RayWorkers(workers=1, threads=1))
+        cg.run(tiny_config, tmp_path / "run", workers=cg.RayWorkers(workers=1, threads=1))
     assert not ray.is_initialized()

@@ -160,7 +160,7 @@ class RemoteFolder:
         """Those files that were written longer ago than this, by the store's clock; none where it does not say when."""
         if not names:
             return []
-        probe, found = f"{PROBE}/{secrets.token_hex(8)}", []
+        probe, old = f"{PROBE}/{secrets.token_hex(8)}", []
         with self._errors(), suppress(NotImplementedError):
             self.create(probe, b"")
             try:
@@ -168,10 +168,10 @@ class RemoteFolder:
                 for name in names:
                     with suppress(FileNotFoundError):
                         if (now - self._files.modified(self._path(name))).total_seconds() > seconds:
-                            found.append(name)
+                            old.append(name)
             finally:
                 self.remove(probe)
-        return found
+        return old
 
     def remove(self, name: str) -> None:
         """Remove a file if it is there."""

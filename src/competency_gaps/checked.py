@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ _SETTLED = 100_000_000
 """Nanoseconds after its last change from which a file's checksum is kept: a second change in the same tick of the file
 system's clock would not show."""
 
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _State = tuple[int, int, int, int]
 _KNOWN: dict[Path, tuple[_State, str]] = {}
 
@@ -98,13 +100,15 @@ def read_document(path: Path) -> dict[str, Any]:
 
 
 def parse_document(raw: bytes) -> dict[str, Any]:
-    """Parse a JSON document, which is not checked yet; raises ValueError if it is no JSON object."""
+    """Parse a JSON document, which is not checked yet; raises ValueError if it is no JSON object of texts."""
     try:
         held = json.loads(raw)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     if not isinstance(held, dict):
         raise ValueError(f"a JSON {type(held).__name__}, expected an object")
+    if _SURROGATE.search(raw):
+        json.dumps(held, ensure_ascii=False).encode()  # a half of a surrogate pair is no text, and cannot be written
     return held
 
 

@@ -99,16 +99,23 @@ def read_document(path: Path) -> dict[str, Any]:
     return check_document(parse_document(path.read_bytes()))
 
 
-def parse_document(raw: bytes) -> dict[str, Any]:
-    """Parse a JSON document, which is not checked yet; raises ValueError if it is no JSON object of texts."""
+def parse_document(raw: bytes, *, any_text: bool = False) -> dict[str, Any]:
+    """Parse a JSON document, which is not checked yet; raises ValueError if it is no JSON object.
+
+    Parameters
+    ----------
+    any_text
+        Whether texts may hold half a surrogate pair, as a language model's may. Else they are refused: documents are
+        written as UTF-8, which has none.
+    """
     try:
         held = json.loads(raw)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     if not isinstance(held, dict):
         raise ValueError(f"a JSON {type(held).__name__}, expected an object")
-    if _SURROGATE.search(raw):
-        json.dumps(held, ensure_ascii=False).encode()  # a half of a surrogate pair is no text, and cannot be written
+    if not any_text and _SURROGATE.search(raw):
+        json.dumps(held, ensure_ascii=False).encode()
     return held
 
 

@@ -183,9 +183,11 @@ def main() -> None:
     args = parser.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"
     tallies = {}
-    for name in args.only:
-        tallies[name] = fuzz(name, args, args.keep.resolve())
-    print(table(tallies))
+    try:
+        for name in args.only:
+            tallies[name] = fuzz(name, args, args.keep.resolve())
+    finally:
+        print(table(tallies))
     sys.exit(1 if any(tally.faults for tally in tallies.values()) else 0)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from fuzz_samples import autodetect, garak_rows, lines
+from fuzz_samples import autodetect, garak_rows, lines, part
 from garak_log_helpers import attempt
 from inspect_log_helpers import sample, write_log
 from log_reading import sample as sample_of_lm_eval
 
+from competency_gaps.checked import parse_document, with_checksum
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.config.load import read_yaml
 from competency_gaps.dictionary.imports.reading import Reading, json_lines
@@ -18,6 +21,7 @@ from competency_gaps.harnesses.log_parts import find_parts
 from competency_gaps.harnesses.scores import read_score_log, read_score_table
 from competency_gaps.matching import read_taxonomy
 from competency_gaps.stages.load import load_benchmark
+from competency_gaps.stages.merge import join, lay
 
 HUGE = 10**400
 """A whole number in JSON that no float holds."""
@@ -93,3 +97,14 @@ def test_a_lone_surrogate_can_be_asked_for(tmp_path):
     path = tmp_path / "list.yaml"
     path.write_text('- {id: a, description: "x", "k\\ud800": "\\ud800"}\n- {id: b, description: y}\n')
     assert [entry.id for entry in read_taxonomy(path, where="id = 'a'").entries] == ["a"]
+
+
+def test_half_a_surrogate_pair_in_a_document_is_refused(tmp_path):
+    """It could be read, and not be written again, as into the plan of a merged run."""
+    (made,) = part(tmp_path)
+    plan = json.loads((made / "plan.json").read_text())
+    plan["config"]["span"] = "\ud800"
+    (made / "plan.json").write_text(json.dumps(with_checksum(plan)))
+    with pytest.raises(UserError, match=r"plan\.json .*surrogates not allowed"):
+        lay(join([made]), [made], tmp_path / "joined")
+    assert parse_document(b'{"a": "\\ud83d\\ude00"}') == {"a": "\U0001f600"}

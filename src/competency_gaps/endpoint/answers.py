@@ -179,7 +179,7 @@ class AnswerStore:
 def _answer_of(line: bytes) -> Answer:
     """The answer on a line; ValueError says what is wrong with it."""
     try:
-        held = parse_document(line)
+        held = parse_document(line, any_text=True)
         fields = {key: value for key, value in held.items() if key != CHECKSUM}
         answer = _ANSWER.validate_json(json.dumps(fields), strict=True)
     except ValueError:  # pydantic's errors too

@@ -71,7 +71,6 @@ class _Sae(_Form):
     d_in: NonNegativeInt
     d_sae: PositiveInt
     weights_sha256: str
-    neuronpedia_id: str | None = None
 
 
 class _Hook(_Form):
@@ -129,7 +128,7 @@ class _Source(_Form):
 
 
 class _Bias(_Form):
-    value: _Number
+    value: _Number | None
 
 
 class _Figures(_Form):

@@ -33,7 +33,7 @@ def samples(rng, cluster, repeats):
         yield replace(sample, scores=scores, limits=(-1.0, 1.0) if number == 4 else (0.0, 1.0))
 
 
-@pytest.mark.parametrize("at_once", [16, 3])
+@pytest.mark.parametrize("at_once", [8, 3])
 @pytest.mark.parametrize("crossing", [False, True])
 def test_several_outcomes_at_once_are_those_of_each_alone(monkeypatch, at_once, crossing):
     monkeypatch.setattr(suite, "AT_ONCE", at_once)

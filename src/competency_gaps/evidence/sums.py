@@ -13,9 +13,6 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse as sp
 
-TOGETHER = 8
-"""Outcomes whose sums are made in one product: a non-zero is read once for all of them."""
-
 
 @dataclass(frozen=True)
 class BlockSums:
@@ -183,30 +180,28 @@ class PairWeights:
         )
 
     def sums(self, outcomes: Sequence[Outcomes]) -> Iterator[BlockSums]:
-        """Sum with each of several outcomes of the units, ``TOGETHER`` of them in one product."""
-        for first in range(0, len(outcomes), TOGETHER):
-            some = outcomes[first : first + TOGETHER]
-            powers = np.concatenate([own.powers for own in some], axis=1)
-            plain, squared = (self.plain @ powers).T.copy(), (self.squared @ powers).T.copy()
-            for place, own in enumerate(some):
-                weight_outcome, weight_outcome2 = plain[2 * place : 2 * place + 2]
-                weight2_outcome, weight2_outcome2 = squared[2 * place : 2 * place + 2]
-                yield BlockSums(
-                    self.concepts,
-                    own.units,
-                    own.sums,
-                    self.concept,
-                    self.block,
-                    self.support,
-                    weight=self.powers[0],
-                    weight2=self.powers[1],
-                    weight3=self.powers[2],
-                    weight4=self.powers[3],
-                    weight_outcome=weight_outcome,
-                    weight_outcome2=weight_outcome2,
-                    weight2_outcome=weight2_outcome,
-                    weight2_outcome2=weight2_outcome2,
-                )
+        """Sum with each of several outcomes of the units; a non-zero is read once for all of them."""
+        powers = np.concatenate([own.powers for own in outcomes], axis=1)
+        plain, squared = (self.plain @ powers).T.copy(), (self.squared @ powers).T.copy()
+        for place, own in enumerate(outcomes):
+            weight_outcome, weight_outcome2 = plain[2 * place : 2 * place + 2]
+            weight2_outcome, weight2_outcome2 = squared[2 * place : 2 * place + 2]
+            yield BlockSums(
+                self.concepts,
+                own.units,
+                own.sums,
+                self.concept,
+                self.block,
+                self.support,
+                weight=self.powers[0],
+                weight2=self.powers[1],
+                weight3=self.powers[2],
+                weight4=self.powers[3],
+                weight_outcome=weight_outcome,
+                weight_outcome2=weight_outcome2,
+                weight2_outcome=weight2_outcome,
+                weight2_outcome2=weight2_outcome2,
+            )
 
 
 def block_sums(weights: sp.csr_array, outcomes: Outcomes) -> BlockSums:

@@ -1,7 +1,7 @@
 """Measure metrics and evidence that are streamed from a run's shards on disk: time and memory by number of non-zeros.
 
     python perf/evidence_from_disk.py                            # 20 and 100 million non-zeros
-    python perf/evidence_from_disk.py --millions 1000 --models 30 --folder /tmp    # 28 bytes of disk for each non-zero
+    python perf/evidence_from_disk.py --millions 1000 --models 30 --folder /tmp    # 16 bytes of disk for each non-zero
 
 Shards are made in one process and measured in another, which does what a run does after reading: the copy by concept,
 the sums of all metrics, and the evidence of the suite and of each benchmark. Then the gaps of ``--models`` models'

@@ -126,10 +126,11 @@ def test_tables_of_a_run_whose_checksums_fit_are_refused(damage, tiny_run, tmp_p
         for ask in (lambda run, name: getattr(run, name), lambda run, name: run.files.collect(name, run.scan(name))):
             with pytest.raises(UserError, match=rf"{name}\.parquet is damaged"):
                 ask(run, name)
-        with pytest.raises(UserError, match=rf"{name}\.parquet is damaged"):
-            parts = Parts(run, key="k")
-            for part in parts.names():
-                parts.read(part)
+        if name == "items":  # of the other the explorer's lists hold only some columns, which may be whole
+            with pytest.raises(UserError, match=r"items\.parquet is damaged"):
+                parts = Parts(run, key="k")
+                for part in parts.names():
+                    parts.read(part)
         (folder / f"{name}.parquet").write_bytes(whole)
 
 

@@ -136,6 +136,14 @@ def test_peers_that_are_chosen_anew_replace_the_older_outcome(run):
     assert {made.path for made in made_outcomes(open_folder(run.path))} == {named.path, newer.path}
 
 
+def test_an_outcome_whose_manifest_is_gone_is_named_and_left_out(run, caplog):
+    run.add_scores(table(run))
+    gone, kept = run.as_model("a"), run.as_model("b")
+    (gone.path / "manifest.json").unlink()
+    assert [made.path for made in made_outcomes(open_folder(run.path))] == [kept.path]
+    assert f"{gone.path} is not finished" in caplog.text and str(kept.path) not in caplog.text
+
+
 @pytest.fixture
 def shared_run(run, monkeypatch):
     """A run that this user may read but not write, as on a shared disk; root, whom no mode binds, becomes another."""

@@ -173,7 +173,10 @@ def _clear(folder: Path) -> None:
 
 def made_outcomes(run: RunFolder) -> list[RunFolder]:
     """Open the outcomes of a run that were made, by model; those that rest on something else by now are left out."""
-    folders = [path.parent for place in _places(run.path) for path in sorted(place.glob(f"*/{FILE}"))]
+    folders = [path for place in _places(run.path) for path in sorted(place.glob("*")) if path.is_dir()]
+    for folder in folders:
+        if not (folder / FILE).is_file() and any(folder.glob("*.parquet")):
+            log.warning("%s is not finished: it is left out, and made again when it is asked for.", folder)
     if not folders:
         return []
     known = model_scores(run)

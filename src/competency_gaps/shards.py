@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from competency_gaps.checked import digest, parse_document
 from competency_gaps.errors import UserError
-from competency_gaps.files import write_atomic, write_json
+from competency_gaps.files import sync_folder, write_atomic, write_json
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +74,7 @@ class ShardFolder:
         """Let a draft count as the shard; an older one is replaced."""
         self._stamp(name).unlink(missing_ok=True)
         (self.folder / draft.file).replace(self.path(name))
+        sync_folder(self.folder)
         write_json(self._stamp(name), {"sha256": draft.sha256, "made_of": made_of})
 
     def forget(self, draft: Draft) -> None:

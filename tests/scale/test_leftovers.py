@@ -12,7 +12,7 @@ from store_helpers import contents, put
 
 from competency_gaps.errors import MachineError
 from competency_gaps.runs import leftovers
-from competency_gaps.runs.leftovers import LEFT_OVER, remove_leftovers
+from competency_gaps.runs.leftovers import LEFTOVER_AGE, remove_leftovers
 from competency_gaps.runs.store import RunStore
 from competency_gaps.shards import ShardFolder
 
@@ -59,7 +59,7 @@ def grow_old(address, name, seconds):
 
 def test_of_finished_shards_what_does_not_count_is_removed(store, places, monkeypatch):
     before = contents(store.address)
-    monkeypatch.setattr(leftovers, "LEFT_OVER", -10.0)  # a server's clock cannot be changed, so all is old
+    monkeypatch.setattr(leftovers, "LEFTOVER_AGE", -10.0)  # a server's clock cannot be changed, so all is old
     gone = {f"activations/{name}.{LEFT}.safetensors" for name in SHARDS[:2]}
     gone |= {f"responses/{SHARDS[0]}.{LEFT}.parquet", f"probe/{LEFT}"}
     assert remove_leftovers(store.remote, SHARDS, places) == 4
@@ -81,7 +81,7 @@ def test_only_what_is_older_than_a_day_is_removed(store, places):
     young = f"activations/{SHARDS[1]}.{LEFT}.safetensors"
     before = contents(store.address)
     for name in before:  # also of what counts
-        grow_old(store.address, name, LEFT_OVER - 3600 if name == young else LEFT_OVER + 60)
+        grow_old(store.address, name, LEFTOVER_AGE - 3600 if name == young else LEFTOVER_AGE + 60)
     assert remove_leftovers(store.remote, SHARDS, places) == 3
     lost = {old, f"responses/{SHARDS[0]}.{LEFT}.parquet", f"probe/{LEFT}"}
     assert set(contents(store.address)) == set(before) - lost
@@ -119,7 +119,7 @@ def marker_files(raw):
 
 @pytest.mark.parametrize("content", [None, b"", b"{", b'{"files": 5}'])
 def test_without_a_marker_that_can_be_read_nothing_is_removed(store, places, content, monkeypatch):
-    monkeypatch.setattr(leftovers, "LEFT_OVER", -10.0)
+    monkeypatch.setattr(leftovers, "LEFTOVER_AGE", -10.0)
     put(store.address, f"shards/{SHARDS[0]}.json", content)
     before = {name for name in contents(store.address) if SHARDS[0] in name}
     remove_leftovers(store.remote, SHARDS, places)
@@ -127,7 +127,7 @@ def test_without_a_marker_that_can_be_read_nothing_is_removed(store, places, con
 
 
 def test_a_store_that_removes_nothing_costs_no_run(store, places, monkeypatch, caplog):
-    monkeypatch.setattr(leftovers, "LEFT_OVER", -10.0)
+    monkeypatch.setattr(leftovers, "LEFTOVER_AGE", -10.0)
 
     def refuses(*_):
         raise MachineError("access denied")

@@ -15,7 +15,7 @@ import pydantic
 from competency_gaps.checked import CHECKSUM, check_document, parse_document, with_checksum
 from competency_gaps.endpoint.request import Answer
 from competency_gaps.errors import UserError
-from competency_gaps.files import no_space_left
+from competency_gaps.files import make_folder, no_space_left
 from competency_gaps.lock import take
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class AnswerStore:
         if self._file is not None:
             yield self
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         with no_space_left(self.path):
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
         try:

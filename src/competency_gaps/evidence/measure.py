@@ -151,8 +151,9 @@ def _chunk(
     """Measure some concepts for outcomes of the same scored items: in the suite, then in each benchmark."""
     first = layouts[0]
     across = first.suite is not first.within
-    of_within, joint = _weights(first.within, cas), first.within.joint(cas)
-    of_suite = _weights(first.suite, cas) if across else of_within
+    joint = first.within.joint(cas)
+    of_within = _weights(first.within, cas, joint)
+    of_suite = _weights(first.suite, cas, first.suite.joint(cas)) if across else of_within
     own = np.searchsorted(first.numbers, first.within.block_benchmark)
     home = np.searchsorted(first.numbers, first.suite.block_benchmark)
     count = len(first.numbers)
@@ -174,8 +175,8 @@ def _chunk(
         yield measured
 
 
-def _weights(units: Units, cas: sp.csr_array) -> PairWeights:
-    return PairWeights.of(units.rows(cas), units.block, len(units.block_benchmark))
+def _weights(units: Units, cas: sp.csr_array, joint: tuple[np.ndarray, np.ndarray]) -> PairWeights:
+    return PairWeights.of(units.rows(cas, joint=joint), units.block, len(units.block_benchmark))
 
 
 def _measures(net: BlockSums, merged: BlockSums, items: ItemSums, level: float, *, pooled: bool) -> Measures:

@@ -72,7 +72,7 @@ def shared_tails(
     numbers = np.split(np.arange(units), np.cumsum([len(place) for place in places])[:-1]) if places else []
     tested = [_tested(own, outcome, places) for own, outcome in zip(weights, outcomes, strict=True)]
     draws = int(np.clip(WORK // max(1, units), FEWEST, DRAWS))
-    size = max(1, BATCH // max(1, units, *(len(own.observed) for own in tested)))
+    size = max(1, BATCH // max(1, units))  # of the units alone, so that outcomes do not change each other's draws
 
     def batch(start: int) -> list[tuple[np.ndarray, np.ndarray]]:
         count = min(size, draws - start)
@@ -104,9 +104,15 @@ class _Tested(NamedTuple):
 
     def extreme(self, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Count the draws that are as low, and as high; ``place``: int of shape (units, draws)."""
-        t = self.weights @ self.values.take(place)
-        low, high = (self.observed + self.slack)[:, None], (self.observed - self.slack)[:, None]
-        return (t <= low).sum(axis=1), (t >= high).sum(axis=1)
+        values = self.values.take(place)
+        count = max(1, BATCH // max(1, values.shape[1]))
+        low, high = (np.zeros(len(self.observed), np.int64) for _ in range(2))
+        for first in range(0, len(self.observed), count):
+            part = slice(first, first + count)
+            t, observed, slack = self.weights[part] @ values, self.observed[part], self.slack[part]
+            low[part] = (t <= (observed + slack)[:, None]).sum(axis=1)
+            high[part] = (t >= (observed - slack)[:, None]).sum(axis=1)
+        return low, high
 
 
 def _tested(weights: sp.csr_array, outcome: np.ndarray, places: list[np.ndarray]) -> _Tested:

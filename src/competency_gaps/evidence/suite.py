@@ -57,8 +57,8 @@ def evidence_of_each(
 ) -> Iterator[Evidence]:
     """Gather the evidence of several outcomes of the same items, as :func:`evidence` does for each.
 
-    Rows are read once for every ``AT_ONCE`` outcomes. Those with the same scored items share their units, the sums of
-    the concepts' weights and the drawn permutations.
+    Rows are read once for every ``AT_ONCE`` outcomes, and again for concepts whose tails are drawn or that may lead.
+    Outcomes of the same scored items share their units, the sums of the concepts' weights and drawn permutations.
 
     Parameters
     ----------

@@ -128,7 +128,9 @@ class Units:
         """The outcomes by block, gathered once."""
         return Outcomes.of(self.outcome, self.block, len(self.block_benchmark))
 
-    def rows(self, cas: sp.csr_array, *, whole: bool = False) -> sp.csr_array:
+    def rows(
+        self, cas: sp.csr_array, *, whole: bool = False, joint: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> sp.csr_array:
         """Sum CAS over the items of each unit.
 
         Parameters
@@ -136,6 +138,8 @@ class Units:
         cas : csr_array of shape (asked, N)
         whole
             Count every item in full, repeats too.
+        joint
+            As :meth:`joint` gives it for ``cas``; None: it is made.
 
         Returns
         -------
@@ -145,7 +149,7 @@ class Units:
             return sp.csr_array(cas, dtype=np.float64)
         unit, value = self.unit.take(cas.indices), cas.data.astype(np.float64)
         # Only units of several items need adding up: the sum replaces the value of the first item.
-        place, first = self.joint(cas)
+        place, first = self.joint(cas) if joint is None else joint
         counted = value[place] if whole else value[place] * self.share[cas.indices[place]]
         value[place] = 0.0
         value[place[first]] = np.add.reduceat(counted, first) if len(first) else 0.0

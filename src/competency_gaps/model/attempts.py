@@ -9,10 +9,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from competency_gaps.errors import CompetencyGapsError, MachineError
+from competency_gaps.errors import CompetencyGapsError
 from competency_gaps.items.remark import Remark
 from competency_gaps.model.batches import plan_batches
-from competency_gaps.model.forward import ran_out_of_memory
+from competency_gaps.model.forward import device_fault, ran_out_of_memory
 from competency_gaps.text import error_line
 
 log = logging.getLogger(__name__)
@@ -21,20 +21,15 @@ T = TypeVar("T")
 
 OUT_OF_MEMORY = Remark("memory_ran_out")
 """Why a row has no result that does not fit into memory by itself."""
-_DEVICE_FAULTS = (
-    *("CUDA error", "HIP error", "cuDNN error", "MIOpen Error", "NCCL error", "device-side assert"),
-    *("illegal memory access", "misaligned address", "unspecified launch failure", "CUBLAS_STATUS", "CUDNN_STATUS"),
-)
-"""Signs of faults after which a device fails at whatever it is given, so no row can be shown to be at fault."""
 
 
 class Attempts:
     """Runs the batches of one run, so that a row that cannot be read costs only its own result.
 
     A batch that fails is halved and its halves are tried, down to single rows, each with a reason if it fails. Neither
-    errors of this package nor interrupts are failures of a batch. What becomes of a row depends on its batch alone, not
-    on what this process read before, so that resumed runs and any number of workers end in the same. A batch at least
-    as large as the smallest for which memory ran out is halved without being tried: it would fail as well.
+    errors of this package nor interrupts are failures of a batch. Whether a row has a result depends on the row alone,
+    not on what this process read before, so that resumed runs and any number of workers exclude the same. A batch at
+    least as large as the smallest for which memory ran out is halved without being tried, as it would likely fail too.
     """
 
     def __init__(self) -> None:
@@ -102,13 +97,9 @@ class Attempts:
                 return OUT_OF_MEMORY
             if isinstance(error, CompetencyGapsError):
                 raise
-            words = error_line(error)
-            if any(sign in str(error) for sign in _DEVICE_FAULTS):
-                raise MachineError(
-                    f"the device fails: {words}. Run again: what is finished is kept. If it fails at the same place "
-                    f"again, a run on the CPU (model.device: cpu) shows which input is at fault."
-                ) from error
-            return Remark("model_failed", quotes=(words,))
+            if fault := device_fault(error):
+                raise fault from error
+            return Remark("model_failed", quotes=(error_line(error),))
 
     def _warn(self, rows: int, longest: int, token_budget: int) -> None:
         """Warn once per run."""

@@ -18,6 +18,11 @@ from competency_gaps.text import error_line
 if TYPE_CHECKING:
     import torch
 
+_DEVICE_FAULTS = (
+    *("CUDA error", "HIP error", "cuDNN error", "MIOpen Error", "NCCL error", "device-side assert"),
+    *("illegal memory access", "misaligned address", "unspecified launch failure", "CUBLAS_STATUS", "CUDNN_STATUS"),
+)
+"""Signs of faults after which a device fails at whatever it is given, so no row can be shown to be at fault."""
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "STATUS_ALLOC_FAILED")
 """What the allocators of processors and devices say, and CUDA's libraries, where they raise a plain RuntimeError."""
 
@@ -109,8 +114,8 @@ def hook_width(lm: LanguageModel, hook: Hook) -> int:
     ------
     UserError
         If the model fails on it, so that what it fails on later is an input's fault; or never calls the hook.
-    OutOfMemoryError
-        If memory runs out.
+    MachineError
+        If memory runs out, or the device fails.
     """
     import torch
 
@@ -121,6 +126,8 @@ def hook_width(lm: LanguageModel, hook: Hook) -> int:
     except CompetencyGapsError:
         raise
     except Exception as error:
+        if fault := device_fault(error):
+            raise fault from error
         raise UserError(
             f"the model {lm.name!r} fails on a single token: {error_line(error)}. Check that its files are whole, and "
             "that the installed transformers and torch can run it here."
@@ -139,6 +146,16 @@ def ran_out_of_memory(error: Exception) -> bool:
     if isinstance(error, (OutOfMemoryError, MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
+
+
+def device_fault(error: Exception) -> MachineError | None:
+    """The error to raise where a device itself fails; None: it does not."""
+    if not any(sign in str(error) for sign in _DEVICE_FAULTS):
+        return None
+    return MachineError(
+        f"the device fails: {error_line(error)}. Run again: what is finished is kept. If it fails at the same place "
+        f"again, a run on the CPU (model.device: cpu) shows which input is at fault."
+    )
 
 
 @contextmanager

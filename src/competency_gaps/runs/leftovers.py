@@ -13,7 +13,7 @@ from competency_gaps.shards import ShardFolder
 
 log = logging.getLogger(__name__)
 
-LEFT_OVER = 24 * 3600.0
+LEFTOVER_AGE = 24 * 3600.0
 """Age in seconds from which the files of an attempt that does not count are nobody's: a writer sends its marker as soon
 as it has sent both files."""
 
@@ -40,7 +40,7 @@ def remove_leftovers(remote: RemoteFolder, shards: Collection[str], folders: Seq
         places = [f"{PROBE}/{name}" for name in remote.names(PROBE)]
         for number in range(len(folders)):
             places += _not_counting(remote, shards, folders, number)
-        for place in remote.older(places, LEFT_OVER):
+        for place in remote.older(places, LEFTOVER_AGE):
             remote.remove(place)
             removed += 1
     except MachineError as error:

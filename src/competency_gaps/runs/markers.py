@@ -11,7 +11,7 @@ from competency_gaps.checked import check_document, parse_document, with_checksu
 from competency_gaps.shards import ShardFolder
 from competency_gaps.text import shorten
 
-FOLDER = "shards"
+MARKERS = "shards"
 MARKER_BYTES = 2**14
 """Longest marker."""
 _FILE_BYTES = 2**34
@@ -31,7 +31,7 @@ class StoredFile(NamedTuple):
 
 def marker_name(shard: str) -> str:
     """Where the marker of a shard lies."""
-    return f"{FOLDER}/{shard}.json"
+    return f"{MARKERS}/{shard}.json"
 
 
 def make_marker(made_of: str, files: Mapping[str, StoredFile]) -> bytes:

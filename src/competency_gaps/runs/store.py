@@ -21,8 +21,8 @@ from typing import Any
 from competency_gaps.checked import with_checksum
 from competency_gaps.errors import UserError
 from competency_gaps.runs.markers import (
-    FOLDER,
     MARKER_BYTES,
+    MARKERS,
     StoredFile,
     declared,
     make_marker,
@@ -109,7 +109,7 @@ class RunStore:
 
     def names(self) -> set[str]:
         """Names of the shards that have a marker, as they are now."""
-        names = (name.removesuffix(".json") for name in self.remote.names(FOLDER) if name.endswith(".json"))
+        names = (name.removesuffix(".json") for name in self.remote.names(MARKERS) if name.endswith(".json"))
         return set(filter(is_shard_name, names))
 
     def fetch(

@@ -30,15 +30,17 @@ def read_here(work: Work) -> None:
         work.commit(task, work.reader.write(task.shard, content))
 
     with ThreadPoolExecutor(1) as writer:
-        for task in work.missing:
-            work.bar.note(task.plan.name)
-            content = work.reader.read(task.plan, task.shard, work.bar.advance)
-            work.check(task, unreadable(content.responses))
+        try:
+            for task in work.missing:
+                work.bar.note(task.plan.name)
+                content = work.reader.read(task.plan, task.shard, work.bar.advance)
+                work.check(task, unreadable(content.responses))
+                if writing is not None:
+                    writing.result()
+                writing = writer.submit(write, task, content)
+        finally:  # what cannot be written is said, whatever else went wrong
             if writing is not None:
                 writing.result()
-            writing = writer.submit(write, task, content)
-        if writing is not None:
-            writing.result()
 
 
 @dataclass(frozen=True)

@@ -85,12 +85,10 @@ def join_answers(folders: Sequence[Path], out: Path) -> None:
         )
     for name in sorted({path.name for folder in folders for path in (folder / FOLDER).glob("*.jsonl")}):
         if not (out / FOLDER / name).is_file():
-            (out / FOLDER).mkdir(exist_ok=True)
             files = [folder / FOLDER / name for folder in folders if (folder / FOLDER / name).is_file()]
             kept = [text if text.endswith(b"\n") else text + b"\n" for text in map(Path.read_bytes, files) if text]
             write_atomic(out / FOLDER / name, functools.partial(_write, b"".join(kept)))
     if judges and not (out / FOLDER / WHO).is_file():
-        (out / FOLDER).mkdir(exist_ok=True)
         write_json(out / FOLDER / WHO, {"judges": list(judges.values())})
 
 

@@ -203,7 +203,6 @@ class JudgingStage:
             "asked": asked or bool(before.get("asked")),
         }
         self.judges = [*(judge for judge in self.judges if judge["model"] != who), entry]
-        self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.folder / WHO, {"judges": self.judges})
 
     def _say(self, counts: Mapping[str, _Count], why: Remark | None) -> None:

@@ -69,7 +69,7 @@ def cluster(settings: RayWorkers) -> Iterator[Any]:
         ray.shutdown()
         if settings.address is None:
             raise MachineError(
-                f"Ray does not start on this machine: {shorten(' '.join(str(error).split()), 300)} Run again when it "
+                f"Ray does not start on this machine: {shorten(' '.join(str(error).split()), 300)}. Run again when it "
                 "is less busy and has memory to spare, or without workers."
             ) from error
         where = argument("address")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -91,30 +91,23 @@ class ShardWorker:
             task = self.tasks.get(name)
             if task is None or task.shard.made_of != made_of:
                 raise UserError(f"shard {name} is made of other items than where the command runs.")
-            reasons: list[Remark] = []
-
-            def check(why: list[Remark]) -> None:
-                check_share(why, task.plan, self.setting)
-                reasons.extend(why)
-
-            return Read(self._write(task, check, instead_of), reasons)
+            return self._read(task, instead_of)
         except CompetencyGapsError as error:
             return _fault(error)
 
-    def _write(
-        self, task: Task, check: Callable[[list[Remark]], None], instead_of: tuple[str, ...]
-    ) -> ShardDraft | None:
+    def _read(self, task: Task, instead_of: tuple[str, ...]) -> Read:
         setting = self.setting
         config = setting.config
         with self._place() as place:
             reader = ShardReader(place, setting.extractor, config.span, setting.bos_id, config.generation)
             content = reader.read(task.plan, task.shard, _uncounted)
-            check(unreadable(content.responses))
+            reasons = unreadable(content.responses)
+            check_share(reasons, task.plan, self.setting)
             draft = reader.write(task.shard, content)
             if self.store is None:
-                return draft
+                return Read(draft, reasons)
             SharedShards(self.store, reader.files).publish(draft, instead_of)
-        return None
+        return Read(None, reasons)
 
     @contextmanager
     def _place(self) -> Iterator[Path]:

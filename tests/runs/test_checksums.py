@@ -88,7 +88,7 @@ def test_the_same_command_makes_all_of_it_again(folder, tiny_config, tiny_run):
         (folder / f"{name}.parquet").unlink()
     flip(folder / "activations" / "by-concept" / "cas.npy", 0.9)
     flip(folder / FILE, 0.3)
-    with pytest.raises(UserError, match=r"manifest\.json is damaged.*Run 'cgaps run'"):
+    with pytest.raises(UserError, match=r"manifest\.json is damaged.*Run the command that made it"):
         competency_gaps.open_run(folder)
     run = competency_gaps.run(tiny_config, folder)
     assert_same_run(run, tiny_run)
@@ -348,4 +348,4 @@ def test_random_damage_is_said(damage, tiny_run, tmp_path, monkeypatch):
     monkeypatch.setattr(files, "fault_of", lambda path, entry: None)
     monkeypatch.setattr(checked_array.CheckedArray, "_compare", lambda self, first, last: None)
     monkeypatch.setattr("competency_gaps.shards.ShardFolder.check", lambda self, name: self.path(name))
-    assert some(damage, tiny_run.path, tmp_path / "b")[1]
+    assert some(damage, tiny_run.path, tmp_path / "b", 40)[1]

@@ -9,7 +9,7 @@ import pytest
 
 from competency_gaps.errors import UserError
 from competency_gaps.items.remark import Remark
-from competency_gaps.runs.manifest import read_manifest, write_manifest
+from competency_gaps.runs.manifest import read_whole_manifest, write_manifest
 from competency_gaps.runs.manifest_form import check_form
 from core_helpers import plain_manifest
 
@@ -96,7 +96,18 @@ def test_other_content_is_refused_by_its_place(place, value, tmp_path):
     put(held, place, value)
     write_manifest(tmp_path, held)
     with pytest.raises(UserError, match=rf"manifest\.json is damaged: {place[0]}"):
-        read_manifest(tmp_path)
+        read_whole_manifest(tmp_path)
+
+
+def test_a_hook_outside_of_the_layers_and_figures_of_other_policies_are_fine():
+    held = whole()
+    held["hook"]["layer"] = None
+    own = {"policy": "own", "summary": [], "agreement": "fair", "position_bias": 1}
+    held["benchmarks"][0]["figures"] = {"own": own}
+    check_form(held)
+    own["by_place"] = True
+    with pytest.raises(ValueError, match=r"^benchmarks\.0\.figures"):
+        check_form(held)
 
 
 def test_no_outcome_is_no_null(tmp_path):

@@ -110,7 +110,7 @@ class ShardIndex:
         """The error of shards that do not fit the run; raises that of the first that is damaged, if one is."""
         for number in range(opened):
             self.file(number)
-        return UserError(f"{what}: the run is damaged. Run 'cgaps run' on the folder again.")
+        return UserError(f"{what}: the run is damaged. Run the command that made it again.")
 
 
 class ItemRows:

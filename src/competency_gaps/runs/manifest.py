@@ -30,7 +30,7 @@ BY_CONCEPT = "activations/by-concept/checks.json"
 """The one file with checksums that is no table: it holds those of the arrays beside it."""
 _FORMER = ".manifest.json.former"
 """The manifest of a run whose tables are being made anew."""
-_AGAIN = "Run 'cgaps run' on the folder again."
+_AGAIN = "Run the command that made it again."
 
 
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
@@ -89,8 +89,6 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         content = check_document(held) if version == SCHEMA_VERSION else held
         if version == SCHEMA_VERSION and not isinstance(content[FILES], dict):
             raise ValueError("it does not list the run's files")
-        if version == SCHEMA_VERSION:
-            check_form(content)
     except (OSError, ValueError, KeyError) as error:
         raise damaged(path, error, _AGAIN) from error
     if version != SCHEMA_VERSION:
@@ -100,6 +98,16 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{path} has schema_version {shorten(visible(repr(version)), 40)}, but this version of competency-gaps "
             f"reads {SCHEMA_VERSION}. Open it with the version that wrote it ({shorten(visible(str(wrote)), 40)})."
         )
+    return content
+
+
+def read_whole_manifest(folder: Path) -> dict[str, Any]:
+    """Read a finished run's manifest, and see that it holds all that is read of it; raises as :func:`read_manifest`."""
+    content = read_manifest(folder)
+    try:
+        check_form(content)
+    except ValueError as error:
+        raise damaged(folder / FILE, error, _AGAIN) from error
     return content
 
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, model_validator
 
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.items.remark import Remark
 from competency_gaps.outcomes import Kind
+from competency_gaps.text import shorten, visible
 
 
 def check_form(content: dict[str, Any]) -> None:
@@ -19,24 +20,36 @@ def check_form(content: dict[str, Any]) -> None:
     try:
         _Manifest.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{place}: {first['msg'][:1].lower()}{first['msg'][1:]}") from None
+        raise ValueError(_first(error)) from None
+
+
+def _first(error: ValidationError) -> str:
+    """Where the first fault is, and what it is; keys and words may be a stranger's."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    fault = first["msg"].removeprefix("Value error, ")
+    place = ".".join(str(part) for part in first["loc"])
+    return shorten(visible(f"{place}: {fault[:1].lower()}{fault[1:]}"), 200)
 
 
 def _is_remark(value: dict[str, Any]) -> dict[str, Any]:
     try:
-        str(Remark.of(value))
+        remark = Remark.of(value)
+        if str(remark) and all(isinstance(words, str) for words in remark.quotes):
+            return value
     except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
         raise ValueError("expected a remark") from error
-    return value
+    raise ValueError("expected a remark with words")
 
 
 def _is_evidence(value: dict[str, Any]) -> dict[str, Any]:
     missing = [name for name in EvidenceConfig.model_fields if name not in value]
     if missing:
         raise ValueError(f"it has no {missing[0]}")
-    EvidenceConfig.model_validate({name: value[name] for name in EvidenceConfig.model_fields})
+    try:
+        EvidenceConfig.model_validate({name: value[name] for name in EvidenceConfig.model_fields})
+        _Evidence.model_validate(value)
+    except ValidationError as error:
+        raise ValueError(_first(error)) from None
     return value
 
 
@@ -50,6 +63,8 @@ _LARGE = 1e300
 """Above all numbers of a manifest, which are multiplied by 100 and more when they are shown."""
 _Remark = Annotated[dict[str, Any], AfterValidator(_is_remark)]
 _Number = Annotated[float, AfterValidator(_is_finite)]
+_Size = Annotated[int, Field(ge=0, lt=2**31)]
+"""Of what there is an array of."""
 
 
 class _Form(BaseModel):
@@ -69,14 +84,14 @@ class _Sae(_Form):
     name: str
     architecture: str
     d_in: NonNegativeInt
-    d_sae: PositiveInt
+    d_sae: Annotated[_Size, Field(gt=0)]
     weights_sha256: str
 
 
 class _Hook(_Form):
     path: str
     side: str
-    layer: int
+    layer: int | None
 
 
 class _Gate(_Form):
@@ -128,21 +143,35 @@ class _Source(_Form):
 
 
 class _Bias(_Form):
-    value: _Number | None
+    value: _Number
+
+
+class _ByPlace(_Form):
+    both_games: NonNegativeInt
+    agreement: _Number | None
+    position_bias: _Bias
 
 
 class _Figures(_Form):
+    """Besides these, a policy's figures are its own."""
+
     policy: str
     summary: list[_Remark]
     by_place: bool = False
-    both_games: NonNegativeInt | None = None
-    agreement: _Number | None = None
-    position_bias: _Bias | None = None
+
+    @model_validator(mode="after")
+    def _holds_places(self) -> _Figures:
+        try:
+            if self.by_place:
+                _ByPlace.model_validate(self.model_extra)
+        except ValidationError as error:
+            raise ValueError(_first(error)) from None
+        return self
 
 
 class _Benchmark(_Form):
     name: str
-    items: NonNegativeInt
+    items: _Size
     shards: list[str]
     content_sha256: str
     policy: str | None
@@ -215,7 +244,7 @@ class _Manifest(_Form):
     span: str
     pooling: str
     gate: _Gate
-    evidence: Annotated[dict[str, Any], AfterValidator(_is_evidence), AfterValidator(_Evidence.model_validate)]
+    evidence: Annotated[dict[str, Any], AfterValidator(_is_evidence)]
     benchmarks: list[_Benchmark]
     settings: _Settings
     timings: dict[str, _Number]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
@@ -13,13 +13,13 @@ import scipy.sparse as sp
 
 from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.activations.by_item import ItemRows, ShardIndex
-from competency_gaps.activations.store import CasStore
+from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.activations.tokens import TokenActivations, TokenReader
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.metrics.saliency import saliency
 from competency_gaps.once import made_once
 from competency_gaps.runs.covariates import repeats
-from competency_gaps.runs.manifest import read_manifest, shard_names
+from competency_gaps.runs.manifest import read_whole_manifest, shard_names
 from competency_gaps.runs.tables import RunTables
 from competency_gaps.shards import is_pruned
 
@@ -36,7 +36,7 @@ def open_folder(path: Path | str) -> RunFolder:
         If the folder is not a finished run, or of an unknown schema version.
     """
     folder = Path(path)
-    return RunFolder(folder, read_manifest(folder))
+    return RunFolder(folder, read_whole_manifest(folder))
 
 
 @dataclass(frozen=True)
@@ -68,20 +68,33 @@ class RunFolder(RunTables):
         UserError
             If the run has no such benchmark.
         """
-        entry = self._entry(benchmark)
+        self._entry(benchmark)
         place, held = np.zeros(self._sizes[benchmark], np.int64), [sp.csr_array((1, self.width), dtype=np.float32)]
         rows = 1
-        for name in shard_names(entry):
-            block = self._store.read(name)
-            if block.items.max(initial=-1) >= len(place) or place[block.items].any():
-                raise UserError(
-                    f"{self._store.shards.path(name)} holds items that {benchmark!r} does not have, or that another "
-                    "shard has: the run is damaged. Run the command that made it again."
-                )
+        for block in self.blocks(benchmark):
             place[block.items] = np.arange(rows, rows + len(block.items))
             rows += len(block.items)
             held.append(block.cas)
         return sp.csr_array(sp.vstack(held, format="csr"))[place]
+
+    def blocks(self, benchmark: str) -> Iterator[CasBlock]:
+        """Read the shards of a benchmark one at a time.
+
+        Raises
+        ------
+        UserError
+            If one is damaged, or holds items that the benchmark does not have or another shard has.
+        """
+        seen = np.zeros(self._sizes[benchmark], bool)
+        for name in shard_names(self._entry(benchmark)):
+            block = self._store.read(name)
+            if block.items.max(initial=-1) >= len(seen) or seen[block.items].any():
+                raise UserError(
+                    f"{self._store.shards.path(name)} holds items that {benchmark!r} does not have, or that another "
+                    "shard has: the run is damaged. Run the command that made it again."
+                )
+            seen[block.items] = True
+            yield block
 
     def concept_items(
         self, concept: int, *, benchmark: str | None = None, order: Order = "strongest", limit: int = 5
@@ -209,7 +222,7 @@ class RunFolder(RunTables):
                 f"{self.base / 'activations'} has activations of {held:,} concepts, expected {self.width:,}: the run "
                 "is damaged. Run the command that made it again."
             )
-        if by_concept.rows > (items := sum(self._sizes.values())):
+        if by_concept.rows > (items := sum(entry["items"] for entry in self.manifest["benchmarks"])):
             raise UserError(
                 f"{self.base / 'activations'} has activations of {by_concept.rows:,} items, and the run has {items:,}: "
                 "the run is damaged. Run the command that made it again."

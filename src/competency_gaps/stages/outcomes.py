@@ -36,7 +36,7 @@ from competency_gaps.outcomes import (
     expected_scores,
 )
 from competency_gaps.progress import Progress
-from competency_gaps.runs.manifest import FILE, read_manifest
+from competency_gaps.runs.manifest import FILE, read_whole_manifest
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.scores import ModelScores, model_scores, read_scores
 from competency_gaps.runs.settings import evidence_config
@@ -143,7 +143,7 @@ def _made(folder: Path) -> RunFolder | None:
     if not (folder / FILE).is_file():
         return None
     try:
-        made = RunFolder(folder, read_manifest(folder))
+        made = RunFolder(folder, read_whole_manifest(folder))
     except CompetencyGapsError as error:
         log.warning("%s is left out, and made again when it is asked for: %s", folder, error)
         return None
@@ -188,12 +188,12 @@ def made_outcomes(run: RunFolder) -> list[RunFolder]:
             continue
         record = held.manifest["outcome"]
         against = () if record.get("chosen") else tuple(record["against"])
-        scores = every if record["all_kinds"] else known
+        scores = every if record.get("all_kinds") else known
         try:
             outcome = outcome_of(run, scores, record["model"], record["kind"], against)
         except UserError:  # a model is gone
             continue
-        if record["digest"] == _digest(run, scores, outcome):
+        if record.get("digest") == _digest(run, scores, outcome):
             made.setdefault(folder.name, held)
     return sorted(made.values(), key=lambda outcome: every.row(outcome.scored_model))
 

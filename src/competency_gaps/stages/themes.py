@@ -20,14 +20,12 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from competency_gaps.activations.store import CasStore
 from competency_gaps.config import EvidenceConfig, MetricsConfig
 from competency_gaps.evidence import Evidence, ItemSample, evidence_by_benchmark, shares, untested
 from competency_gaps.metrics.coverage import suite_chi_bench
 from competency_gaps.metrics.suite import combine
 from competency_gaps.metrics.sums import Sums
 from competency_gaps.runs.covariates import item_covariates, repeats
-from competency_gaps.runs.manifest import shard_names
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.settings import evidence_config
 from competency_gaps.stages.tables import evidence_columns
@@ -292,5 +290,5 @@ def _rows(run: RunFolder, entry: dict[str, Any]) -> Iterator[BenchmarkRows]:
     """The rows of a benchmark of the manifest, by shard."""
     own = np.flatnonzero((run.items["benchmark"] == entry["name"]).to_numpy())
     scores = shares(run.outcomes, run.limits)[own]
-    for block in CasStore(run.base / "activations", run.width).blocks(shard_names(entry)):
+    for block in run.blocks(entry["name"]):
         yield BenchmarkRows(block.cas, scores[block.items], own[block.items])

@@ -33,15 +33,13 @@ def run_pieces(run: RunFolder) -> Iterator[TokenPiece]:
     """A run's items as texts, in the order of its shards: all tokens that the model read. Those in the span are
     counted; if the span is the whole prompt, all but the first token.
     """
-    store = CasStore(run.base / "activations", run.width)
     bos_id, spanned = run.manifest["bos_id"], run.manifest["span"] in TEXT_ONLY
     number = 0
     for entry in run.manifest["benchmarks"]:
         own = run.items.filter(pl.col("benchmark") == entry["name"])
         starts, ends = own["own_start"].to_numpy(), own["own_end"].to_numpy()
         response = run.manifest["span"] == "response"
-        for name in shard_names(entry):
-            block = store.read(name)
+        for block in run.blocks(entry["name"]):
             for row, item in enumerate(block.items):
                 part = slice(int(block.token_ptr[row]), int(block.token_ptr[row + 1]))
                 ids, offsets = block.token_ids[part], block.token_offsets[part]

@@ -142,10 +142,9 @@ def paired_runs(candidate: Context, baseline: Context) -> Pairing:
 def _any_pair(candidate: RunFolder, baseline: RunFolder) -> bool:
     keys = ["benchmark", "item_id", "prompt"]
     known = pl.col("score").is_not_null() & pl.col("excluded").is_null()
-    scored, others = (
-        run.files.collect("items", run.scan("items").filter(known).select(keys)) for run in (candidate, baseline)
-    )
-    return scored.join(others, on=keys, how="semi").height > 0
+    scored, others = (run.scan("items").filter(known).select(keys) for run in (candidate, baseline))
+    alike = scored.join(others, on=keys, how="semi").select(pl.len())
+    return bool(candidate.files.collect("items", alike).item())
 
 
 def _paired(made: Comparison, candidate: str, baseline: str) -> PairedScores:

@@ -126,7 +126,7 @@ class Sources:
             file = self.run.path / "concept_benchmarks.parquet"
             raise UserError(
                 f"{file} does not hold {width} concepts of {count} benchmarks in order: the run is damaged. "
-                "Run 'cgaps run' on the folder again."
+                "Run the command that made it again."
             )
         return rows.drop("concept")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from fuzz_samples import autodetect, garak_rows, lines, part
+from fuzz_samples import autodetect, garak_rows, lines, part, saes
 from garak_log_helpers import attempt
 from inspect_log_helpers import sample, write_log
 from log_reading import sample as sample_of_lm_eval
 
 from competency_gaps.checked import parse_document, with_checksum
-from competency_gaps.config import BenchmarkConfig
+from competency_gaps.config import BenchmarkConfig, SAEConfig
 from competency_gaps.config.load import read_yaml
 from competency_gaps.dictionary.imports.reading import Reading, json_lines
 from competency_gaps.errors import MESSAGE_LIMIT, UserError
@@ -20,6 +20,7 @@ from competency_gaps.harnesses.lm_eval.policy import scalar
 from competency_gaps.harnesses.log_parts import find_parts
 from competency_gaps.harnesses.scores import read_score_log, read_score_table
 from competency_gaps.matching import read_taxonomy
+from competency_gaps.sae.load import load_sae, read_sae_header
 from competency_gaps.stages.load import load_benchmark
 from competency_gaps.stages.merge import join, lay
 
@@ -31,6 +32,20 @@ def loaded(path, **source):
     (part,) = find_parts(path)
     kind = {"kind": "log", "path": str(path), "format": part.format, **source}
     return load_benchmark(BenchmarkConfig(name="x", source=kind))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("k", "2"), ("k", 2.0), ("k", [2]), ("k", {}), ("k", True), ("k", None), ("k", 0), ("k", 10**6), ("k", HUGE)]
+    + [("d_sae", float("inf")), ("d_sae", 0), ("d_in", -1), ("d_in", "8")],
+)
+def test_numbers_of_an_sae_that_are_none(tmp_path, key, value):
+    _, topk = saes(tmp_path)
+    file = topk / "cfg.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), key: value}))
+    for read in (read_sae_header, lambda config: load_sae(config, "cpu")):
+        with pytest.raises(UserError, match=rf"cfg\.json gives {key} = .*Expected a number above 0"):
+            read(SAEConfig(folder=topk))
 
 
 def test_numbers_beyond_floats_are_no_scores(tmp_path):

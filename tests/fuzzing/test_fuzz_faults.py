@@ -34,11 +34,14 @@ def loaded(path, **source):
     return load_benchmark(BenchmarkConfig(name="x", source=kind))
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [("k", "2"), ("k", 2.0), ("k", [2]), ("k", {}), ("k", True), ("k", None), ("k", 0), ("k", 10**6), ("k", HUGE)]
-    + [("d_sae", float("inf")), ("d_sae", 0), ("d_in", -1), ("d_in", "8")],
-)
+NO_NUMBERS = {
+    "k": ["2", 2.0, [2], {}, True, None, 0, 10**6, HUGE],
+    "d_sae": [float("inf"), 0],
+    "d_in": [-1, "8"],
+}
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in NO_NUMBERS.items() for value in values])
 def test_numbers_of_an_sae_that_are_none(tmp_path, key, value):
     _, topk = saes(tmp_path)
     file = topk / "cfg.json"

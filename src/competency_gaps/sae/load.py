@@ -14,8 +14,8 @@ from competency_gaps.embedded import embedded_sae
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.model.load import content_hash, weights_hash
 from competency_gaps.sae.averaging import local_mean
+from competency_gaps.sae.cfg import read_cfg
 from competency_gaps.sae.directory import check_release
-from competency_gaps.text import shorten
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from sae_lens import SAE
 
     from competency_gaps.sae.training.texts import TokenPiece
-
-_WIDEST = 2**31 - 1
-"""Most latents, and widest activations."""
 
 
 class Autoencoder(Protocol):
@@ -212,7 +209,7 @@ def _read(config: SAEConfig, device: str | None) -> tuple[SaeHeader, Autoencoder
         check_release(str(config.release), str(config.id))
     sae: Autoencoder | None = None
     try:
-        content = {} if folder is None else _read_cfg(folder, name)
+        content = {} if folder is None else read_cfg(folder, name)
         if folder is not None and threshold.is_threshold_sae(content):
             settings, metadata = threshold.settings(content, config.dtype), content["metadata"]
             if device is not None:
@@ -246,39 +243,6 @@ def _average_over(metadata: Mapping[str, Any], name: str) -> int:
             f"activations are averaged before they are encoded, a whole number from 1."
         )
     return over
-
-
-def _read_cfg(folder: Path, name: str) -> dict[str, Any]:
-    """The content of ``cfg.json``, after a check that the weights exist and are complete."""
-    from safetensors import safe_open
-
-    for file in ("cfg.json", "sae_weights.safetensors"):
-        if not (folder / file).is_file():
-            raise UserError(
-                f"SAE {name!r}: {folder / file} is missing. Expected a folder saved by SAELens, "
-                f"with cfg.json and sae_weights.safetensors."
-            )
-    content: dict[str, Any] = json.loads((folder / "cfg.json").read_text(encoding="utf-8"))
-    # Opening reads the table of the tensors and compares it with the file's length.
-    with safe_open(folder / "sae_weights.safetensors", framework="numpy"):
-        _check_numbers(content, name)
-        return content
-
-
-def _check_numbers(content: Mapping[str, Any], name: str) -> None:
-    """Raise UserError where sizes, or the number of latents that are kept on a token, are none."""
-    for key in ("d_in", "d_sae", "k"):
-        value = content.get(key, 1)
-        # Of several architectures k is a mean, which need not be whole.
-        whole = isinstance(value, int) or (
-            isinstance(value, float) and key == "k" and content["architecture"] != "topk"
-        )
-        most = content["d_sae"] if key == "k" else _WIDEST
-        if not whole or isinstance(value, bool) or not 0 < value <= most:
-            raise UserError(
-                f"SAE {name!r}: cfg.json gives {key} = {shorten(repr(value), 60)}. Expected a number above 0, whole and "
-                f"of at most {most:,}."
-            )
 
 
 def _saelens() -> type[SAE[Any]]:

@@ -14,6 +14,7 @@ from explorer_runs import HOME, MODEL, NAMES, SECRETS, SIZES, hostile_run
 
 from competency_gaps.checked import with_checksum, write_document
 from competency_gaps.dictionary.folder import dictionary_of
+from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts import Parts
 from competency_gaps.findings.answer import answer, answer_dict
 from competency_gaps.items.remark import Remark
@@ -300,15 +301,12 @@ def test_what_is_not_finite_is_null(tmp_path):
     assert "NaN" not in text and json.loads(text)["benchmarks"][0]["mean_span_tokens"] is None
 
 
-def test_a_lone_surrogate_passes(tmp_path):
+def test_a_lone_surrogate_is_refused_where_the_run_is_opened(tmp_path):
+    """Documents are written as UTF-8, which has none."""
     made = hostile_run(tmp_path)
     path = made.run / "manifest.json"
     content = json.loads(path.read_text())
     content["command"] = "cgaps run \ud800.yaml"
     path.write_text(json.dumps(with_checksum(content)))
-    assert (
-        "ud800"
-        in json.loads(Parts(open_folder(made.run), key="k").read("run.json"))["command"]
-        .encode("ascii", "backslashreplace")
-        .decode()
-    )
+    with pytest.raises(UserError, match=r"manifest\.json is damaged"):
+        open_folder(made.run)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from explorer_extras import PROBE
+from explorer_extras import PROBE, add_probe
 from explorer_runs import Made
 from explorer_server import PAGE, raw_request, served
 from starlette.testclient import TestClient
@@ -211,9 +211,7 @@ def test_what_is_added_to_a_run_is_shown(hostile: Made, tmp_path: Path):
         assert shown["code"] == "split_halves" and [asdict(verdict) for verdict in one.now().subject.info.verdicts] == [
             shown
         ]
-        (run / "probes" / "x").mkdir(parents=True)
-        probe = {"concept": 1, "label": "a", **PROBE}
-        write_document(run / "probes" / "x" / "verdicts.json", {"concepts": [probe]})
+        add_probe(run, "x", [{"concept": 1, "label": "a", **PROBE}])
         assert [one["label"] for one in client.get("/data/run/run.json").json()["probes"]] == ["a"]
         assert client.get("/data/run/concept/1.json").status_code == 200
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from fuzz_samples import autodetect, garak_rows, lines, part, saes
+from fuzz_readers import read_log
+from fuzz_samples import LOGS, autodetect, garak_rows, lines, part, saes
 from garak_log_helpers import attempt
 from inspect_log_helpers import sample, write_log
 from log_reading import sample as sample_of_lm_eval
@@ -67,6 +68,16 @@ def test_numbers_beyond_floats_are_no_scores(tmp_path):
     (log,) = (tmp_path / "points").rglob("log.json")
     log.write_text(log.read_text().replace('"score": 7', f'"score": {HUGE}'))
     assert all(entry.score is None or entry.score == 1 for entry in read_taxonomy(log).entries)
+
+
+def test_a_tool_s_own_figure_beyond_floats_is_none(tmp_path):
+    LOGS["lm_eval"](tmp_path)
+    (file,) = tmp_path.rglob("results_*.json")
+    content = json.loads(file.read_text())
+    for figures in content["results"].values():
+        figures |= {key: HUGE for key, value in figures.items() if isinstance(value, float)}
+    file.write_text(json.dumps(content))
+    read_log(file.parent)
 
 
 @pytest.mark.parametrize("content", [b"a: \xff", b"[" * 50_000, b"a: 2026-99-99", b"a: " + b"9" * 5000])

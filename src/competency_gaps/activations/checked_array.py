@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import mmap
+import tokenize
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,10 @@ def _read_header(file: Path, dtypes: Sequence[np.dtype], shape: tuple[int, ...])
         version = np.lib.format.read_magic(handle)
         if version != (1, 0):
             raise ValueError(f"it is of version {version} of its format, expected (1, 0)")
-        known, by_column, kind = np.lib.format.read_array_header_1_0(handle)
+        try:
+            known, by_column, kind = np.lib.format.read_array_header_1_0(handle)
+        except tokenize.TokenError as error:  # NumPy mends headers of Python 2 before it reads them
+            raise ValueError("its header cannot be read") from error
         offset = handle.tell()
     whole = offset + kind.itemsize * math.prod(known) == file.stat().st_size
     if kind not in dtypes or not known or known[1:] != shape or (by_column and shape) or not whole:

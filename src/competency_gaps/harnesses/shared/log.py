@@ -21,6 +21,8 @@ NONE = "none"
 """``metric`` that takes the items without scores, for coverage."""
 _CLOSE = 1e-6
 """Largest difference between two means that the order of addition explains."""
+_LARGE = 1e9
+"""Means of this size are no figures of a tool, and may be too large for a float."""
 
 LogEntry = Item | LeftOut | SourceReport
 """What a log yields: items, records that became none, and finally an account of what was read."""
@@ -238,7 +240,8 @@ class Tally:
     def compare_mean(self, theirs: Any, name: str) -> None:
         """Warn if the mean over the items differs from the tool's own figure; without that, do nothing."""
         scored = self.items - self.unscored
-        if scored and isinstance(theirs, (int, float)) and abs(theirs - self.sum / scored) > _CLOSE:
+        known = isinstance(theirs, (int, float)) and abs(theirs) < _LARGE
+        if scored and known and abs(theirs - self.sum / scored) > _CLOSE:
             self.warn("other_mean", theirs, self.sum / scored, quotes=(name,))
 
     def report(self) -> SourceReport:

@@ -25,7 +25,7 @@ harnesses: $(VENV)/.dev
 slow: $(VENV)/.dev
 	$(BIN)/pytest -m slow
 
-# Every figure of perf/README.md, at sizes that two cores measure in a quarter of an hour.
+# Every script of perf/README.md, at small sizes.
 perf: $(VENV)/.dev $(PAGE)
 	bash perf/all.sh $(BIN)/python
 

@@ -181,3 +181,19 @@ def benchmark_of(name: str, objects, *, fields=None, policy: str | None = None):
         for number, entry in enumerate(objects, start=1)
     ]
     return gather(entries, name, source=f"benchmark {name!r}", fields=fields or {}, policy=policy)
+
+
+class RayErrors:
+    """The exceptions of Ray that the package knows, without Ray."""
+
+    class RayError(Exception):
+        pass
+
+    class RayTaskError(RayError):
+        pass
+
+    class ObjectStoreFullError(RayError):
+        pass
+
+    class OutOfDiskError(RayError):
+        pass

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import Covariate, Evidence, evidence, evidence_of_each, sample_of, suite
+from competency_gaps.evidence.monte_carlo import drawn_tails, shared_tails
 
 CONFIG = EvidenceConfig(min_n_eff=3)
 ITEMS, CONCEPTS = 900, 30
@@ -48,3 +49,13 @@ def test_several_outcomes_at_once_are_those_of_each_alone(monkeypatch, at_once, 
         alone = evidence(sample, CONFIG)
         for field in fields(Evidence):
             np.testing.assert_array_equal(getattr(own, field.name), getattr(alone, field.name), field.name)
+
+
+def test_draws_do_not_depend_on_the_concepts_of_other_outcomes():
+    rng = np.random.default_rng(3)
+    few, many = (sp.csr_array(rng.random((concepts, 60))) for concepts in (3, 200))
+    first, second = rng.random(60), rng.random(60)
+    block = np.repeat([0, 1, 2], 20)
+    together = shared_tails([few, many], [first, second], block, 1)[0]
+    for shared, alone in zip(together, drawn_tails(few, first, block, 1), strict=True):
+        np.testing.assert_array_equal(shared, alone)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 from competency_gaps.stages import shard_plan
 from competency_gaps.stages.ray_worker import ShardWorker
+from core_helpers import RayErrors
 
 
 class RayHere:
@@ -18,18 +19,7 @@ class RayHere:
     they were asked, or after it and before they answer.
     """
 
-    class exceptions:
-        class RayError(Exception):
-            pass
-
-        class RayTaskError(RayError):
-            pass
-
-        class ObjectStoreFullError(RayError):
-            pass
-
-        class OutOfDiskError(RayError):
-            pass
+    exceptions = RayErrors
 
     def __init__(self, draw: random.Random, deaths: int) -> None:
         self._draw, self._deaths = draw, deaths

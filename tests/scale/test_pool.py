@@ -22,23 +22,13 @@ from competency_gaps.stages.ray_pool import Pool
 from competency_gaps.stages.ray_worker import Fault, Read, Ready
 from competency_gaps.stages.reading import Task
 from competency_gaps.stages.shard_plan import Shard
+from core_helpers import RayErrors
 
 
 class PlayedRay:
     """Answers each call of a worker with the next answer for it; None: the answer does not come yet."""
 
-    class exceptions:
-        class RayError(Exception):
-            pass
-
-        class RayTaskError(RayError):
-            pass
-
-        class ObjectStoreFullError(RayError):
-            pass
-
-        class OutOfDiskError(RayError):
-            pass
+    exceptions = RayErrors
 
     def __init__(self, load, read):
         self.answers, self.killed, self.numbers = {}, [], itertools.count()

@@ -20,4 +20,4 @@ def sums_of(*parts: tuple[sp.csr_array | np.ndarray, np.ndarray]) -> BlockSums:
 
 def chi_model_ends(sums: BlockSums) -> tuple[np.ndarray, np.ndarray]:
     """Ends of chi_model's interval in each block, of shape (concepts, blocks), where every item is a unit."""
-    return chi_model_interval(ItemSums(sums.units, sums.outcome[:2], *(_dense(sums, name) for name in _OF_PAIRS)))
+    return chi_model_interval(ItemSums(sums.units, sums.outcome[:2], *(_dense(sums, getattr(sums, name)) for name in _OF_PAIRS)))

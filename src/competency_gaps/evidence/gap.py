@@ -21,11 +21,11 @@ def adjusted_gap(sums: BlockSums) -> np.ndarray:
 
     Returns
     -------
-    ndarray of float64 of shape (concepts,)
+    ndarray of float64 of shape (..., concepts)
         In [-1, 1]; negative = weaker than the same blocks' average. NaN where no scored item has the concept.
     """
-    weight = sums.total(sums.weight)
-    return np.divide(statistic(sums), weight, out=np.full(len(weight), np.nan), where=weight > 0)
+    weight, t = sums.total(sums.weight), statistic(sums)
+    return np.divide(t, weight, out=np.full(t.shape, np.nan), where=weight > 0)
 
 
 def gap_interval(sums: BlockSums, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
@@ -38,50 +38,50 @@ def gap_interval(sums: BlockSums, level: float = 0.95) -> tuple[np.ndarray, np.n
 
     Returns
     -------
-    low, high : ndarray of float64 of shape (concepts,), in [-1, 1]; NaN where the gap is.
+    low, high : ndarray of float64 of shape (..., concepts), in [-1, 1]; NaN where the gap is.
     """
     total, total2 = sums.total(sums.weight), sums.total(sums.weight2)
-    low, high = np.full(len(total), np.nan), np.full(len(total), np.nan)
+    weighted = sums.total(sums.weight_outcome)
+    low, high, gap = np.full(weighted.shape, np.nan), np.full(weighted.shape, np.nan), np.zeros(weighted.shape)
     known = total > 0
     if not known.any():
         return low, high
     weight = total[known]
     n = weight**2 / total2[known]
-    chi = np.clip(sums.total(sums.weight_outcome)[known] / weight, 0.0, 1.0)
-    expected = sums.total(sums.mean[sums.block] * sums.weight)[known] / weight
-    gap = np.zeros(len(total))
-    gap[known] = chi - expected
+    chi = np.clip(weighted[..., known] / weight, 0.0, 1.0)
+    expected = sums.total(sums.weight, sums.mean)[..., known] / weight
+    gap[..., known] = chi - expected
     whole = binomial_variance(chi, n, level)
-    of_pair, spread = gap[sums.concept], _spread(sums)
-    observed = sums.total(_residual_squares(sums, of_pair))[known]
-    assumed = sums.total(spread * _binomial(sums, of_pair, level))[known]
-    unseen = unseen_variance(whole, chi, 1.0) * sums.total(spread)[known]
+    of_pair, spread = gap.take(sums.concept, axis=-1), _spread(sums)
+    observed = sums.total(_residual_squares(sums, of_pair))[..., known]
+    assumed = sums.total(spread * _binomial(sums, of_pair, level))[..., known]
+    unseen = unseen_variance(whole, chi, 1.0) * sums.total(spread)[..., known]
     variance = (n * (observed + unseen) + GAP_PRIOR * assumed) / (n + GAP_PRIOR) / weight**2
     with np.errstate(divide="ignore"):
         below, above = wilson(chi, whole / variance, level)
-    low[known], high[known] = below - expected, above - expected
+    low[..., known], high[..., known] = below - expected, above - expected
     return low, high
 
 
 def _residual_squares(s: BlockSums, gap: np.ndarray) -> np.ndarray:
     """``sum e_k^2`` of each pair, with the small-sample factor n / (n - 1)."""
     factor = np.where(s.units > 1, s.units / np.maximum(s.units - 1, 1), 0.0)
-    mean, scatter = s.mean.take(s.block), (s.outcome[1] - s.units * s.mean**2).take(s.block)
-    level, share = mean + gap, s.weight / s.units.take(s.block)
+    mean, scatter = s.of_block(s.mean), s.of_block(s.outcome[1] - s.units * s.mean**2)
+    level, share = mean + gap, s.weight / s.of_block(s.units)
     own = s.weight2_outcome2 + level * (level * s.weight2 - 2 * s.weight2_outcome)
     cross = s.weight_outcome2 - (level + mean) * s.weight_outcome + level * mean * s.weight
     squares = own + share * (share * scatter - 2 * cross)
-    return np.maximum(0.0, squares) * factor.take(s.block)
+    return np.maximum(0.0, squares) * s.of_block(factor)
 
 
 def _binomial(s: BlockSums, gap: np.ndarray, level: float) -> np.ndarray:
     """Variance of a right-or-wrong outcome with the mean of the pair's block, shifted by the gap."""
     trials = s.weight**2 / s.weight2
-    return binomial_variance(np.clip(s.mean.take(s.block) + gap, 0.0, 1.0), trials + 1, level)
+    return binomial_variance(np.clip(s.of_block(s.mean) + gap, 0.0, 1.0), trials + 1, level)
 
 
 def _spread(s: BlockSums) -> np.ndarray:
     """What each pair multiplies the variance of a right-or-wrong outcome by: 0 where all units weigh the same."""
     factor = gradedness(s.units, s.outcome) * s.units / np.maximum(s.units - 1, 1)
-    squares = s.weight2 - s.weight**2 / s.units.take(s.block)
-    return np.maximum(0.0, squares) * factor.take(s.block)
+    squares = s.weight2 - s.weight**2 / s.of_block(s.units)
+    return np.maximum(0.0, squares) * s.of_block(factor)

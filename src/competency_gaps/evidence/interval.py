@@ -41,12 +41,12 @@ def gradedness(units: np.ndarray, outcome: np.ndarray) -> np.ndarray:
     ----------
     units : ndarray of float of shape (B,)
         Number of units.
-    outcome : ndarray of float of shape (2 or more, B)
+    outcome : ndarray of float of shape (2 or more, ..., B)
         ``sum o`` and ``sum o^2``.
 
     Returns
     -------
-    ndarray of float64 of shape (B,), in (0, 1]
+    ndarray of float64 of shape (..., B), in (0, 1]
         1 for outcomes of 0 and 1, less for graded ones; shrunk towards 1 by one pseudo-unit.
     """
     n = np.maximum(units, 1)
@@ -116,13 +116,14 @@ def mean_interval(
 
     Parameters
     ----------
-    values, variances, trials : ndarray of float of shape (benchmarks, concepts)
-        The single means, their variances as :func:`ratio_variance` gives them, and their effective samples; NaN where
-        undefined.
+    values, variances : ndarray of float of shape (benchmarks, ..., concepts)
+        The single means and their variances as :func:`ratio_variance` gives them; NaN where undefined.
+    trials : ndarray of float of shape (benchmarks, concepts)
+        Their effective samples; NaN where undefined.
 
     Returns
     -------
-    low, high : ndarray of float64 of shape (concepts,), in [0, 1]; NaN where all values are undefined.
+    low, high : ndarray of float64 of shape (..., concepts), in [0, 1]; NaN where all values are undefined.
     """
     count = (~np.isnan(values)).sum(axis=0).astype(np.float64)
     count[count == 0] = np.nan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 
@@ -24,13 +24,15 @@ from competency_gaps.evidence.plain import (
     plain_statistic,
     suite_interval,
 )
-from competency_gaps.evidence.sums import BlockSums, PairWeights, effective_sample
+from competency_gaps.evidence.sums import BlockSums, Outcomes, PairWeights, effective_sample
 from competency_gaps.evidence.units import ItemSample, Units, units_of
 
 CELLS = 400_000
 """Most concepts x blocks in a chunk, so that its sums fit the processor's cache."""
+PAIRS = 600_000
+"""Most sums in a chunk: pairs of a concept and a block, for each outcome."""
 NONZEROS = 400_000
-"""Most non-zeros in a chunk, unless a single concept has more."""
+"""Most non-zeros in a chunk. All three unless a single concept has more."""
 
 WORKERS = 4
 """Threads, at most."""
@@ -38,7 +40,10 @@ WORKERS = 4
 
 @dataclass(frozen=True)
 class Measures:
-    """Measurements of each concept. Float64 arrays of shape (concepts,); NaN = undefined."""
+    """Measurements of each concept. Float64 arrays of shape (concepts,), of J outcomes (J, concepts); NaN = undefined.
+
+    What depends on the weights alone has one row for all outcomes.
+    """
 
     n_eff: np.ndarray
     active: np.ndarray
@@ -66,34 +71,56 @@ class Measures:
     @staticmethod
     def join(parts: Sequence[Measures]) -> Measures:
         """Put chunks of concepts together."""
-        return Measures(*(np.concatenate([getattr(p, field.name) for p in parts]) for field in fields(Measures)))
+        return Measures(
+            *(np.concatenate([getattr(p, field.name) for p in parts], axis=-1) for field in fields(Measures))
+        )
+
+    def of_outcome(self, number: int) -> Measures:
+        """Measurements of a single outcome."""
+        every = (getattr(self, field.name) for field in fields(self))
+        return Measures(*(values if values.ndim == 1 else values[number] for values in every))
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The units of a suite and of its benchmarks each by itself."""
+    """The units of a suite and of its benchmarks each by itself, with J outcomes of the same scored items."""
 
-    suite: Units
+    suite: Sequence[Units]
+    """Of each outcome; alike but for the outcomes."""
     within: Units
-    """The same with clusters cut at the benchmarks' borders."""
+    """The same with clusters cut at the benchmarks' borders; of the first outcome."""
     numbers: np.ndarray
     """int64 of shape (B,): numbers of the benchmarks with a scored item, ascending."""
     scored: ScoredItems
-
-    def with_scores(self, sample: ItemSample) -> Layout:
-        """Give the layout of a sample of the same items, of which the same are scored."""
-        within = self.within.with_scores(sample)
-        suite = within if self.suite is self.within else self.suite.with_scores(sample)
-        return Layout(suite, within, self.numbers, ScoredItems.of(sample, within, self.numbers))
+    of_within: Outcomes
+    """Outcomes of the units of ``within``."""
+    of_suite: Outcomes | None
+    """Outcomes of the units of ``suite``; None: they are the same."""
 
 
-def layout_of(sample: ItemSample) -> Layout:
-    """Form the units of a suite and, where clusters reach across benchmarks, those of each benchmark."""
-    within = units_of(sample, across=False)
-    crosses = sample.cluster is not None and len(units_of_clusters(sample)) != len(within.outcome)
-    known = ~np.isnan(sample.scores)
-    numbers = np.unique(sample.benchmark[known])
-    return Layout(units_of(sample) if crosses else within, within, numbers, ScoredItems.of(sample, within, numbers))
+def layout_of(samples: Sequence[ItemSample]) -> Layout:
+    """Form the units of a suite and, where clusters reach across benchmarks, those of each benchmark.
+
+    Parameters
+    ----------
+    samples
+        At least one; alike but for the outcomes of their scored items.
+    """
+    sample, *others = samples
+    first = units_of(sample, across=False)
+    within = [first, *(first.with_scores(other) for other in others)]
+    crosses = sample.cluster is not None and len(units_of_clusters(sample)) != len(first.outcome)
+    suite = within
+    if crosses:
+        whole = units_of(sample)
+        suite = [whole, *(whole.with_scores(other) for other in others)]
+    numbers = np.unique(sample.benchmark[~np.isnan(sample.scores)])
+    scored = ScoredItems.of(samples, within, numbers)
+    return Layout(suite, first, numbers, scored, _stacked(within), _stacked(suite) if crosses else None)
+
+
+def _stacked(units: Sequence[Units]) -> Outcomes:
+    return Outcomes.of([own.outcome for own in units], units[0].block, len(units[0].block_benchmark))
 
 
 def units_of_clusters(sample: ItemSample) -> np.ndarray:
@@ -103,24 +130,25 @@ def units_of_clusters(sample: ItemSample) -> np.ndarray:
 
 
 def measure(
-    sample: ItemSample, alike: Sequence[Sequence[Layout]], level: float, *, pooled: bool, single: bool
-) -> list[tuple[Measures, dict[int, Measures]]]:
+    sample: ItemSample, layouts: Sequence[Layout], level: float, *, pooled: bool, single: bool
+) -> list[list[tuple[Measures, dict[int, Measures]]]]:
     """Measure every concept in the suite and, if asked for, in each benchmark by itself, for each of several outcomes.
 
     Memory is bounded by a chunk of concepts for each of up to ``WORKERS`` threads; rows are read once.
 
-    Parameters
-    ----------
-    alike
-        Layouts of the outcomes; those of the same scored items, which are alike but for the outcomes, together.
+    Returns
+    -------
+    list of list
+        For each layout, for each of its outcomes: measures of the suite, and of benchmarks by their numbers.
     """
-    every = [layout for layouts in alike for layout in layouts]
-    blocks = max(max(len(own.suite.block_benchmark), len(own.within.block_benchmark)) for own in every)
-    chunks = _chunks(sample.support, max(1, CELLS // max(1, blocks)))
+    blocks = max(max(len(own.within.block_benchmark), len(own.suite[0].block_benchmark)) for own in layouts)
+    outcomes = max(len(own.suite) for own in layouts)
+    sums = outcomes * np.minimum(sample.support, blocks)
+    chunks = _chunks([sample.support / NONZEROS, np.full(sample.concepts, blocks / CELLS), sums / PAIRS])
 
     def of_chunk(concepts: np.ndarray) -> list[list[Measures]]:
         cas = sample.rows(concepts)
-        return [own for layouts in alike for own in _chunk(layouts, cas, level, pooled=pooled, single=single)]
+        return [_chunk(layout, cas, level, pooled=pooled, single=single) for layout in layouts]
 
     if len(chunks) < WORKERS:
         measured = [of_chunk(concepts) for concepts in chunks]
@@ -128,51 +156,47 @@ def measure(
         with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:
             measured = list(pool.map(of_chunk, chunks))
     joined = []
-    for layout, of_chunks in zip(every, zip(*measured, strict=True), strict=True):
-        suite, *alone = (Measures.join(parts) for parts in zip(*of_chunks, strict=True))
-        joined.append((suite, dict(zip(layout.numbers.tolist(), alone, strict=True)) if single else {}))
+    for layout, of_chunks in zip(layouts, zip(*measured, strict=True), strict=True):
+        whole = [Measures.join(parts) for parts in zip(*of_chunks, strict=True)]
+        numbers = layout.numbers.tolist() if single else []
+        of_each = ([own.of_outcome(place) for own in whole] for place in range(len(layout.suite)))
+        joined.append([(suite, dict(zip(numbers, alone, strict=True))) for suite, *alone in of_each])
     return joined
 
 
-def _chunks(support: np.ndarray, most: int) -> list[np.ndarray]:
-    """Split the concepts into runs of at most ``most`` with at most ``NONZEROS`` non-zeros."""
-    upto = np.concatenate([[0], np.cumsum(support)])
-    bounds = [0]
-    while bounds[-1] < len(support):
+def _chunks(sizes: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Split the concepts into runs of which no size, float of shape (concepts,), adds up to more than 1."""
+    upto = [np.concatenate([[0], np.cumsum(size)]) for size in sizes]
+    bounds, count = [0], len(sizes[0])
+    while bounds[-1] < count:
         start = bounds[-1]
-        fitting = int(np.searchsorted(upto, upto[start] + NONZEROS, side="right")) - 1
-        bounds.append(min(max(fitting, start + 1), start + most, len(support)))
+        fitting = min(int(np.searchsorted(own, own[start] + 1, side="right")) - 1 for own in upto)
+        bounds.append(min(max(fitting, start + 1), count))
     return [np.arange(*pair) for pair in itertools.pairwise(bounds)] or [np.arange(0)]
 
 
-def _chunk(
-    layouts: Sequence[Layout], cas: sp.csr_array, level: float, *, pooled: bool, single: bool
-) -> Iterator[list[Measures]]:
-    """Measure some concepts for outcomes of the same scored items: in the suite, then in each benchmark."""
-    first = layouts[0]
-    across = first.suite is not first.within
-    joint = first.within.joint(cas)
-    of_within = _weights(first.within, cas, joint)
-    of_suite = _weights(first.suite, cas, first.suite.joint(cas)) if across else of_within
-    own = np.searchsorted(first.numbers, first.within.block_benchmark)
-    home = np.searchsorted(first.numbers, first.suite.block_benchmark)
-    count = len(first.numbers)
-    of_units = of_within.sums([layout.within.outcomes for layout in layouts])
-    of_all = of_suite.sums([layout.suite.outcomes for layout in layouts]) if across else itertools.repeat(None)
-    for layout, within, suite in zip(layouts, of_units, of_all, strict=False):
-        merged = within.merged(own, count)
-        items = item_sums(layout.scored, cas, merged, joint)
-        whole = within if suite is None else suite
-        joined = whole.merged(home, count) if across else merged
-        measured = [_measures(whole, joined, items, level, pooled=pooled)]
-        for place in range(count if single else 0):
-            parts = (
-                within.of_pairs(own[within.block] == place),
-                merged.of_pairs(merged.block == place),
-                items.of_benchmarks(np.array([place])),
-            )
-            measured.append(_measures(*parts, level, pooled=True))
-        yield measured
+def _chunk(layout: Layout, cas: sp.csr_array, level: float, *, pooled: bool, single: bool) -> list[Measures]:
+    """Measure some concepts: in the suite, then in each benchmark."""
+    joint = layout.within.joint(cas)
+    own = np.searchsorted(layout.numbers, layout.within.block_benchmark)
+    count = len(layout.numbers)
+    within = _weights(layout.within, cas, joint).sums(layout.of_within)
+    merged = within.merged(own, count)
+    items = item_sums(layout.scored, cas, merged, joint)
+    whole, joined = within, merged
+    if layout.of_suite is not None:
+        suite = layout.suite[0]
+        whole = _weights(suite, cas, suite.joint(cas)).sums(layout.of_suite)
+        joined = whole.merged(np.searchsorted(layout.numbers, suite.block_benchmark), count)
+    measured = [_measures(whole, joined, items, level, pooled=pooled)]
+    for place in range(count if single else 0):
+        parts = (
+            within.of_pairs(own[within.block] == place),
+            merged.of_pairs(merged.block == place),
+            items.of_benchmarks(np.array([place])),
+        )
+        measured.append(_measures(*parts, level, pooled=True))
+    return measured
 
 
 def _weights(units: Units, cas: sp.csr_array, joint: tuple[np.ndarray, np.ndarray]) -> PairWeights:
@@ -212,4 +236,4 @@ def _measures(net: BlockSums, merged: BlockSums, items: ItemSums, level: float, 
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)

@@ -16,6 +16,7 @@ too early, while a gamma is conservative; so below ``FAR`` the larger of the two
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import betaincc, gammainc, gammaincc, gammaln, ndtr
@@ -38,7 +39,7 @@ EXTREME = 0.05
 
 @dataclass(frozen=True)
 class PermutationTails:
-    """Where each concept stands among permutations of the outcomes. Arrays of shape (concepts,)."""
+    """Where each concept stands among permutations of the outcomes. Arrays of shape (..., concepts)."""
 
     low: np.ndarray
     """float64: chance of a T as low or lower, in [0, 1]; NaN where outcomes or weights do not vary."""
@@ -58,24 +59,26 @@ class PermutationTails:
 
 
 def statistic(sums: BlockSums) -> np.ndarray:
-    """``T``: float64 of shape (concepts,)."""
-    return sums.total(sums.weight_outcome - sums.mean[sums.block] * sums.weight)
+    """``T``: float64 of shape (..., concepts)."""
+    return sums.total(sums.weight_outcome) - sums.total(sums.weight, sums.mean)
 
 
 def permutation_cumulants(sums: BlockSums) -> np.ndarray:
-    """Second, third and fourth cumulant of T: float64 of shape (3, concepts)."""
+    """Second, third and fourth cumulant of T: float64 of shape (3, ..., concepts)."""
     inverse = 1 / np.maximum(sums.units, 1)
-    weights = _central((sums.weight, sums.weight2, sums.weight3, sums.weight4), inverse[sums.block])
-    factor = moment_factors(sums.units, _central(tuple(sums.outcome), inverse))
-    # Computed in sequence, so that only one array over all pairs is in memory.
-    second = sums.total(weights[0] * factor[0][sums.block])
-    third = sums.total(weights[1] * factor[1][sums.block])
-    fourth = weights[0] * weights[0] * factor[2][sums.block] + weights[2] * factor[3][sums.block]
-    return np.stack([second, third, sums.total(fourth)])
+    second, third, fourth = _central((sums.weight, sums.weight2, sums.weight3, sums.weight4), inverse[sums.block])
+    of_second, of_third, of_squares, of_fourth = moment_factors(sums.units, _central(tuple(sums.outcome), inverse))
+    return np.stack(
+        [
+            sums.total(second, of_second),
+            sums.total(third, of_third),
+            sums.total(second * second, of_squares) + sums.total(fourth, of_fourth),
+        ]
+    )
 
 
 def moment_factors(n: np.ndarray, outcomes: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-    """Factors of the weights' ``A_2``, ``A_3``, ``A_2^2`` and ``A_4`` in each block: four arrays of shape (B,).
+    """Factors of the weights' ``A_2``, ``A_3``, ``A_2^2`` and ``A_4`` in each block: four arrays of shape (..., B).
 
     The first gives the second cumulant, the next the third, and the last two together the fourth. Blocks of fewer than
     four units contribute to the second only.
@@ -117,14 +120,14 @@ def permutation_tails(sums: BlockSums) -> PermutationTails:
     second, third, fourth = permutation_cumulants(sums)
     t = statistic(sums)
     known = second > 0
-    low, high, skewness, standing = (np.full(len(second), np.nan) for _ in range(4))
+    low, high, skewness, standing = (np.full(second.shape, np.nan) for _ in range(4))
     scale = np.sqrt(second[known])
     z, half = t[known] / scale, _half_step(sums)[known] / scale
     skew, excess = third[known] / scale**3, fourth[known] / scale**4
     low[known] = _useful_tail(-z - half, -skew, excess)
     high[known] = _useful_tail(z - half, skew, excess)
     with np.errstate(invalid="ignore"):
-        near = np.flatnonzero(np.fmin(low, high) < EXTREME)
+        near = np.fmin(low, high) < EXTREME
     all_low, all_high = _extremes(sums, near)
     low[near], high[near] = np.maximum(low[near], all_low), np.maximum(high[near], all_high)
     skewness[known] = skew
@@ -191,31 +194,60 @@ def _half_step(sums: BlockSums) -> np.ndarray:
     """Half the mean weight where the weights differ too little to fill the gaps between T's steps; else 0."""
     support, weight = sums.total(sums.support), sums.total(sums.weight)
     spread = np.maximum(0.0, support / np.maximum(effective_sample(weight, sums.total(sums.weight2)), 1e-300) - 1)
-    right = sums.total(sums.mean[sums.block] * sums.support)
+    right = sums.total(sums.support, sums.mean)
     fewer = np.minimum(right, support - right)
     mean = np.divide(weight, support, out=np.zeros(len(support)), where=support > 0)
     return np.where(spread * fewer < LATTICE, mean / 2, 0.0)
 
 
-def _extremes(sums: BlockSums, concepts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _extremes(sums: BlockSums, near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Chance that all units of a concept have outcome 0, and that all have 1 (hypergeometric).
 
     It is 0 for concepts with a unit in a block whose outcomes are graded.
+
+    Parameters
+    ----------
+    near : ndarray of bool of shape (..., concepts)
+        For which outcomes and concepts.
+
+    Returns
+    -------
+    none, every : ndarray of float64 of shape (number of True in ``near``,)
     """
-    asked = np.zeros(sums.concepts, bool)
-    asked[concepts] = True
-    some = sums.of_pairs(asked[sums.concept])
-    graded = np.abs(some.outcome[0] - some.outcome[1]) > 1e-9 * np.maximum(some.units, 1)
-    n, right = some.units[some.block], np.round(some.outcome[0])[some.block]
-    impossible = np.where(graded[some.block], -np.inf, 0.0)
-    none, every = (some.total(_log_none(n, marked, some.support) + impossible) for marked in (right, n - right))
-    return np.exp(none[concepts]), np.exp(every[concepts])
+    *outcome, pair = np.nonzero(near[..., sums.concept])
+    block = (*outcome, sums.block[pair])
+    asked = np.cumsum(near.ravel()) - 1
+    cell = asked[np.ravel_multi_index((*outcome, sums.concept[pair]), near.shape)]
+    graded = np.abs(sums.outcome[0] - sums.outcome[1]) > 1e-9 * np.maximum(sums.units, 1)
+    impossible = np.where(graded, -np.inf, 0.0)[block]
+    right, drawn = np.round(sums.outcome[0]), sums.support[pair]
+    chances = []
+    for marked in (right, sums.units - right):
+        log = _log_none(sums.units, marked, block, drawn) + impossible
+        chances.append(np.exp(np.bincount(cell, log, int(near.sum()))))
+    return chances[0], chances[1]
 
 
-def _log_none(n: np.ndarray, marked: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """Log of the chance that ``drawn`` of ``n`` units hold none of the ``marked``; -inf if it is impossible."""
-    left = n - marked - drawn
-    possible = left >= 0
-    value = gammaln(n - marked + 1) - gammaln(np.where(possible, left, 0) + 1)
-    value = value + gammaln(n - drawn + 1) - gammaln(n + 1)
-    return np.where(possible, value, -np.inf)
+def _log_none(n: np.ndarray, marked: np.ndarray, block: tuple[np.ndarray, ...], drawn: np.ndarray) -> np.ndarray:
+    """Log of the chance that ``drawn`` units of a block hold none of its ``marked``; -inf if it is impossible.
+
+    Parameters
+    ----------
+    n : ndarray of float of shape (B,)
+        Units of each block.
+    marked : ndarray of float of shape (..., B)
+    block : tuple of ndarray of int of shape (asked,)
+        Places in ``marked``.
+    drawn : ndarray of float of shape (asked,)
+    """
+    n, marked, drawn = n.astype(np.int64), marked.astype(np.int64), drawn.astype(np.int64)
+    log = _log_factorials(int(n.max(initial=0)))
+    left = (n - marked)[block] - drawn
+    chances = (log[n - marked] - log[n])[block] - log[np.maximum(left, 0)] + log[n[block[-1]] - drawn]
+    return np.where(left >= 0, chances, -np.inf)
+
+
+@lru_cache(maxsize=4)
+def _log_factorials(most: int) -> np.ndarray:
+    """``log k!`` for k from 0 to ``most``."""
+    return np.asarray(gammaln(np.arange(most + 1.0) + 1))

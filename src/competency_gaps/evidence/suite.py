@@ -18,8 +18,10 @@ from competency_gaps.evidence.strata import Covariate
 from competency_gaps.evidence.units import ItemSample, Units, sample_of, units_of
 from competency_gaps.metrics.sums import check_rows
 
-AT_ONCE = 8
-"""Outcomes for which rows are read once: each takes some 45 bytes of memory an item."""
+AT_ONCE = 64
+"""Most outcomes for which rows are read once."""
+HELD = 12_000_000
+"""Most outcomes of items held at once, each in some 24 bytes: suites of many items read rows for fewer outcomes."""
 
 
 def evidence(
@@ -57,8 +59,9 @@ def evidence_of_each(
 ) -> Iterator[Evidence]:
     """Gather the evidence of several outcomes of the same items, as :func:`evidence` does for each.
 
-    Rows are read once for every ``AT_ONCE`` outcomes, and again for concepts whose tails are drawn or that may lead.
-    Outcomes of the same scored items share their units, the sums of the concepts' weights and drawn permutations.
+    Rows are read once for ``AT_ONCE`` outcomes, for fewer if items are many, and again for concepts whose tails are
+    drawn or that may lead. Outcomes of the same scored items share their units, the sums of the concepts' weights and
+    drawn permutations.
 
     Parameters
     ----------
@@ -68,21 +71,19 @@ def evidence_of_each(
         As of :func:`evidence`.
     """
     left = iter(samples)
-    while some := list(itertools.islice(left, AT_ONCE)):
+    for head in left:
+        count = min(AT_ONCE, max(1, HELD // max(1, len(head.scores))))
+        some = [head, *itertools.islice(left, count - 1)]
         alike: dict[bytes, list[int]] = {}
         for number, sample in enumerate(some):
             alike.setdefault(np.isnan(sample.scores).tobytes(), []).append(number)
-        layouts = []
-        for first, *others in alike.values():
-            layout = layout_of(some[first])
-            layouts.append([layout, *(layout.with_scores(some[other]) for other in others)])
-        measured = iter(measure(some[0], layouts, config.level, pooled=pooled, single=False))
+        layouts = [layout_of([some[number] for number in numbers]) for numbers in alike.values()]
+        measured = measure(some[0], layouts, config.level, pooled=pooled, single=False)
         judged = {}
-        for numbers, own in zip(alike.values(), layouts, strict=True):
-            units = [layout.suite for layout in own]
-            suite = [next(measured)[0] for _ in own]
-            tails = refined(some[0], units, suite, config, eligible) if groups else closed_forms(suite)
-            for number, unit, tail in zip(numbers, units, tails, strict=True):
+        for numbers, layout, own in zip(alike.values(), layouts, measured, strict=True):
+            suite = [measures for measures, _ in own]
+            tails = refined(some[0], layout.suite, suite, config, eligible) if groups else closed_forms(suite)
+            for number, unit, tail in zip(numbers, layout.suite, tails, strict=True):
                 judged[number] = judge(tail, some[number], unit, config, eligible, groups=groups)
         yield from (judged[number] for number in range(len(some)))
 
@@ -99,14 +100,14 @@ def evidence_by_benchmark(
     single : dict of int to Evidence
         By number of the benchmark, those without a scored item included.
     """
-    layout = layout_of(sample)
-    ((suite_measures, single),) = measure(sample, [[layout]], config.level, pooled=pooled, single=True)
+    layout = layout_of([sample])
+    (((suite_measures, single),),) = measure(sample, [layout], config.level, pooled=pooled, single=True)
 
     def judged(measures: Measures, units: Units, chosen: np.ndarray | None = None) -> Evidence:
         (tails,) = refined(sample, [units], [measures], config, eligible, chosen)
         return judge(tails, sample, units, config, eligible, groups=True, chosen=chosen)
 
-    suite = judged(suite_measures, layout.suite)
+    suite = judged(suite_measures, layout.suite[0])
     own = {}
     for number in np.unique(sample.benchmark).tolist():
         of_it = layout.within.benchmark == number

@@ -1,12 +1,13 @@
 """Sums over the units of each block: intervals, gaps and permutation moments are functions of them.
 
 A block in which a concept is not active adds nothing to any of these, so sums are kept only for *pairs* of a concept
-and a block in which it is active.
+and a block in which it is active. Several outcomes of the same units are summed together: what depends on an outcome
+then has a leading axis of J outcomes, written ``(..., P)`` below, and everything computed from it has that axis too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 
@@ -23,13 +24,13 @@ class BlockSums:
     units: np.ndarray
     """float64 of shape (B,): number of units."""
     outcome: np.ndarray
-    """float64 of shape (4, B): ``sum o``, ``sum o^2``, ``sum o^3``, ``sum o^4``."""
+    """float64 of shape (4, ..., B): ``sum o``, ``sum o^2``, ``sum o^3``, ``sum o^4``."""
     concept: np.ndarray
     """int64 of shape (P,): the pair's concept, ascending."""
     block: np.ndarray
     """int64 of shape (P,): the pair's block, ascending within a concept."""
     support: np.ndarray
-    """float64 of shape (P,), as all below: units in which the concept is active."""
+    """float64 of shape (P,), as all sums of weights: units in which the concept is active."""
     weight: np.ndarray
     """``sum w``."""
     weight2: np.ndarray
@@ -39,7 +40,7 @@ class BlockSums:
     weight4: np.ndarray
     """``sum w^4``."""
     weight_outcome: np.ndarray
-    """``sum w o``."""
+    """float64 of shape (..., P), as all below: ``sum w o``."""
     weight_outcome2: np.ndarray
     """``sum w o^2``."""
     weight2_outcome: np.ndarray
@@ -47,22 +48,42 @@ class BlockSums:
     weight2_outcome2: np.ndarray
     """``sum w^2 o^2``."""
 
-    @property
+    @cached_property
     def mean(self) -> np.ndarray:
-        """Mean outcome of each block: shape (B,); 0 where it has no unit."""
-        return np.divide(self.outcome[0], self.units, out=np.zeros(len(self.units)), where=self.units > 0)
+        """Mean outcome of each block: shape (..., B); 0 where it has no unit."""
+        total = self.outcome[0]
+        return np.divide(total, self.units, out=np.zeros(total.shape), where=self.units > 0)
 
-    def total(self, values: np.ndarray) -> np.ndarray:
-        """Add up values of the pairs over blocks: shape (C,)."""
-        out = np.zeros(self.concepts)
-        if len(values):
-            out[self.concept[self._first]] = np.add.reduceat(values, self._first)
+    def total(self, values: np.ndarray, of_block: np.ndarray | None = None) -> np.ndarray:
+        """Add up values of the pairs over blocks.
+
+        Parameters
+        ----------
+        values : ndarray of float of shape (..., P), or (P,) with ``of_block``
+        of_block : ndarray of float of shape (..., B), optional
+            Factor of each block; None: 1.
+
+        Returns
+        -------
+        ndarray of float64 of shape (..., C)
+        """
+        if of_block is not None:
+            rows = sp.csr_array((values, self.block, self._bounds), shape=(self.concepts, len(self.units)))
+            return np.asarray((rows @ of_block.T).T)
+        out = np.zeros((*values.shape[:-1], self.concepts))
+        if values.shape[-1]:
+            first = np.flatnonzero(np.diff(self.concept, prepend=-1))
+            out[..., self.concept[first]] = np.add.reduceat(values, first, axis=-1)
         return out
 
+    def of_block(self, values: np.ndarray) -> np.ndarray:
+        """Give each pair the value of its block: from shape (..., B) to (..., P)."""
+        return values.take(self.block, axis=-1)
+
     @cached_property
-    def _first(self) -> np.ndarray:
-        """First pair of each concept that has one."""
-        return np.flatnonzero(np.diff(self.concept, prepend=-1))
+    def _bounds(self) -> np.ndarray:
+        """Where each concept's pairs begin and end: shape (C + 1,)."""
+        return np.searchsorted(self.concept, np.arange(self.concepts + 1))
 
     def of_pairs(self, chosen: np.ndarray) -> BlockSums:
         """Keep some pairs (bool or int); blocks and concepts keep their numbers."""
@@ -70,7 +91,7 @@ class BlockSums:
         whole = ("concepts", "units", "outcome")
         return BlockSums(
             *(
-                getattr(self, field.name) if field.name in whole else getattr(self, field.name).take(chosen)
+                getattr(self, field.name) if field.name in whole else getattr(self, field.name).take(chosen, axis=-1)
                 for field in fields(self)
             )
         )
@@ -85,42 +106,68 @@ class BlockSums:
         """
         key = self.concept * groups + group[self.block]
         first = np.flatnonzero(np.diff(key, prepend=-1))
-        sums = (np.add.reduceat(getattr(self, name), first) if len(first) else np.zeros(0) for name in PAIRED)
+        member = sp.csr_array((np.ones(len(group)), group, np.arange(len(group) + 1)), shape=(len(group), groups))
+
+        def merged(values: np.ndarray) -> np.ndarray:
+            return np.add.reduceat(values, first, axis=-1) if len(first) else np.zeros((*values.shape[:-1], 0))
+
+        flat = self.outcome.reshape(-1, len(group)) @ member
         return BlockSums(
             self.concepts,
-            np.bincount(group, self.units, groups),
-            np.stack([np.bincount(group, power, groups) for power in self.outcome]),
+            self.units @ member,
+            flat.reshape(*self.outcome.shape[:-1], groups),
             self.concept[first],
             group[self.block[first]],
-            *sums,
+            *(merged(getattr(self, name)) for name in PAIRED),
         )
 
 
 PAIRED = tuple(field.name for field in fields(BlockSums))[5:]
-"""Fields of shape (P,) that hold sums."""
+"""Fields that hold sums of pairs."""
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """The outcomes of K units in B blocks, with what every concept's sums need of them."""
+    """The outcomes of K units in B blocks, one or J of them, with what every concept's sums need of them."""
 
     block: np.ndarray
     """int of shape (K,): each unit's block."""
-    powers: np.ndarray
-    """float64 of shape (K, 2): ``o`` and ``o^2`` of each unit."""
+    values: np.ndarray
+    """float64 of shape (K, J), C-contiguous."""
+    row: np.ndarray
+    """int32 of shape (K,): the unit's row in ``beyond``; -1 where all of its outcomes are 0 or 1, their own squares."""
+    beyond: np.ndarray
+    """float64 of shape (other units, J): ``o^2 - o``."""
     units: np.ndarray
     """float64 of shape (B,): number of units."""
     sums: np.ndarray
-    """float64 of shape (4, B): ``sum o``, ``sum o^2``, ``sum o^3``, ``sum o^4``."""
+    """float64 of shape (4, ..., B): ``sum o``, ``sum o^2``, ``sum o^3``, ``sum o^4``."""
 
     @staticmethod
-    def of(outcome: np.ndarray, block: np.ndarray, blocks: int) -> Outcomes:
-        """Gather the outcomes of units (float, shape (K,)) by block (int, shape (K,), below ``blocks``)."""
+    def of(outcome: np.ndarray | Sequence[np.ndarray], block: np.ndarray, blocks: int) -> Outcomes:
+        """Gather the outcomes of units by block.
+
+        Parameters
+        ----------
+        outcome : ndarray of float of shape (K,), or J of them
+        block : ndarray of int of shape (K,)
+            Below ``blocks``.
+        """
+        rows = [outcome] if isinstance(outcome, np.ndarray) else outcome
+        sums = np.array([[np.bincount(block, row**k, blocks) for row in rows] for k in (1, 2, 3, 4)])
+        values = np.empty((len(block), len(rows)))
+        graded = np.zeros(len(block), bool)
+        for place, row in enumerate(rows):
+            values[:, place] = row
+            graded |= (row != 0) & (row != 1)
+        beyond = values[graded]
         return Outcomes(
             block.astype(np.int32 if blocks < 2**31 else np.int64),
-            np.stack([outcome, outcome**2], axis=1),
+            values,
+            np.where(graded, np.cumsum(graded, dtype=np.int32) - 1, np.int32(-1)),
+            beyond * beyond - beyond,
             np.bincount(block, minlength=blocks).astype(np.float64),
-            np.stack([np.bincount(block, outcome**k, blocks) for k in (1, 2, 3, 4)]),
+            sums[:, 0] if isinstance(outcome, np.ndarray) else sums,
         )
 
 
@@ -136,12 +183,14 @@ class PairWeights:
     """int64 of shape (P,): the pair's block, ascending within a concept."""
     support: np.ndarray
     """float64 of shape (P,): units in which the concept is active."""
-    powers: tuple[np.ndarray, ...]
+    powers: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
     """Four float64 arrays of shape (P,): ``sum w``, ``sum w^2``, ``sum w^3``, ``sum w^4``."""
-    plain: sp.coo_array
-    """float64 of shape (P, K): ``w``."""
-    squared: sp.coo_array
-    """float64 of shape (P, K): ``w^2``."""
+    pair: np.ndarray
+    """int of shape (nonzeros,): the pair that each weight belongs to."""
+    unit: np.ndarray
+    """int of shape (nonzeros,): its unit."""
+    weights: np.ndarray
+    """float64 of shape (nonzeros,): ``w`` > 0."""
 
     @staticmethod
     def of(weights: sp.csr_array, block: np.ndarray, blocks: int) -> PairWeights:
@@ -161,47 +210,50 @@ class PairWeights:
         pair: np.ndarray = np.cumsum(used, dtype=kind).take(cell)
         pair -= 1
         w = np.asarray(weights.data, np.float64)
-        ones = np.ones((len(block), 1))
-
-        def by_pair(values: np.ndarray) -> sp.coo_array:
-            # Products of sparse matrices release the GIL, which np.bincount does not.
-            return sp.coo_array((values, (pair, unit)), shape=(len(pairs), len(block)))
-
-        w2 = w * w
-        plain, squared = by_pair(w), by_pair(w2)
+        powers = np.ones((len(w), 5))
+        for k in range(1, 5):
+            np.multiply(powers[:, k - 1], w, out=powers[:, k])
+        # Products of sparse matrices release the GIL, which np.bincount does not.
+        by_pair = sp.coo_array((powers[:, 0], (pair, np.arange(len(w), dtype=kind))), shape=(len(pairs), len(w)))
+        support, first, second, third, fourth = np.ascontiguousarray((by_pair @ powers).T)
         return PairWeights(
-            concepts=concepts,
-            concept=pairs // max(1, blocks),
-            block=pairs % max(1, blocks),
-            support=(by_pair(np.ones(len(w))) @ ones)[:, 0],
-            powers=tuple((by @ ones)[:, 0] for by in (plain, squared, by_pair(w2 * w), by_pair(w2 * w2))),
-            plain=plain,
-            squared=squared,
+            concepts,
+            pairs // max(1, blocks),
+            pairs % max(1, blocks),
+            support,
+            (first, second, third, fourth),
+            pair,
+            unit,
+            w,
         )
 
-    def sums(self, outcomes: Sequence[Outcomes]) -> Iterator[BlockSums]:
-        """Sum with each of several outcomes of the units; a non-zero is read once for all of them."""
-        powers = np.concatenate([own.powers for own in outcomes], axis=1)
-        plain, squared = (self.plain @ powers).T.copy(), (self.squared @ powers).T.copy()
-        for place, own in enumerate(outcomes):
-            weight_outcome, weight_outcome2 = plain[2 * place : 2 * place + 2]
-            weight2_outcome, weight2_outcome2 = squared[2 * place : 2 * place + 2]
-            yield BlockSums(
-                self.concepts,
-                own.units,
-                own.sums,
-                self.concept,
-                self.block,
-                self.support,
-                weight=self.powers[0],
-                weight2=self.powers[1],
-                weight3=self.powers[2],
-                weight4=self.powers[3],
-                weight_outcome=weight_outcome,
-                weight_outcome2=weight_outcome2,
-                weight2_outcome=weight2_outcome,
-                weight2_outcome2=weight2_outcome2,
+    def sums(self, outcomes: Outcomes) -> BlockSums:
+        """Sum with outcomes of the units; a non-zero is read once for all of them."""
+        w, shape, lead = self.weights, (len(self.block), len(outcomes.values)), outcomes.sums.shape[1:-1]
+        row = outcomes.row.take(self.unit)
+        some = np.flatnonzero(row >= 0)
+        graded = (self.pair.take(some), row.take(some).astype(self.pair.dtype))
+
+        def of_pairs(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            """Sum weights times outcomes, and times their squares: each of shape (..., P)."""
+            plain = sp.coo_array((weights, (self.pair, self.unit)), shape=shape) @ outcomes.values
+            change = (
+                sp.coo_array((weights.take(some), graded), shape=(shape[0], len(outcomes.beyond))) @ outcomes.beyond
             )
+            plain, squared = (np.ascontiguousarray(sums.T) for sums in (plain, plain + change))
+            return plain.reshape(*lead, shape[0]), squared.reshape(*lead, shape[0])
+
+        return BlockSums(
+            self.concepts,
+            outcomes.units,
+            outcomes.sums,
+            self.concept,
+            self.block,
+            self.support,
+            *self.powers,
+            *of_pairs(w),
+            *of_pairs(w * w),
+        )
 
 
 def block_sums(weights: sp.csr_array, outcomes: Outcomes) -> BlockSums:
@@ -212,7 +264,7 @@ def block_sums(weights: sp.csr_array, outcomes: Outcomes) -> BlockSums:
     weights : csr_array of shape (C, K)
         Each concept's weights, >= 0.
     """
-    return next(PairWeights.of(weights, outcomes.block, len(outcomes.units)).sums([outcomes]))
+    return PairWeights.of(weights, outcomes.block, len(outcomes.units)).sums(outcomes)
 
 
 def effective_sample(weight: np.ndarray, weight2: np.ndarray) -> np.ndarray:

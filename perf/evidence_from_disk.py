@@ -8,7 +8,8 @@ the sums of all metrics, and the evidence of the suite and of each benchmark. Th
 scores are measured at once, as a table of models against concepts needs them, and those of a single model. Items lie in
 strata of length, one in twenty repeats another. Prints milliseconds of processor time (of all threads) a million
 non-zeros for each step, peak memory of that process (pages of mapped files included), how much longer the larger sizes
-take for each non-zero than the smallest one, and how much longer all models take than one.
+take for each non-zero than the smallest one, and how much longer all models take than one: their gaps alone, and
+with everything that a run does.
 """
 
 from __future__ import annotations
@@ -180,8 +181,11 @@ def report(size: dict[str, Any], smallest: dict[str, Any], width: int, models: i
             f"  {step.replace('_', ' '):<11} {per:7.0f} ms a million ({per / first:.2f} of the smallest), "
             f"peak memory so far {peak:.2f} GiB"
         )
-    one, all_models = (size[step] for step in BESIDE)
-    print(f"  {models} models take {all_models / one:.1f} times as long as one")
+    (one, all_models), run = (size[step] for step in BESIDE), sum(size[step] for step in STEPS)
+    print(
+        f"  gaps of {models} models take {all_models / one:.1f} times as long as those of one; with everything that a"
+    )
+    print(f"  run does, {models} models take {(run + all_models) / (run + one):.2f} times as long as one")
 
 
 if __name__ == "__main__":

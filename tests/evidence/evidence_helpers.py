@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.evidence import BlockSums, Outcomes, block_sums, chi_model_interval
-from competency_gaps.evidence.plain import _OF_PAIRS, ItemSums, _dense
+from competency_gaps.evidence.plain import OF_PAIRS, ItemSums, _dense
 
 
 def sums_of(*parts: tuple[sp.csr_array | np.ndarray, np.ndarray]) -> BlockSums:
@@ -20,4 +20,5 @@ def sums_of(*parts: tuple[sp.csr_array | np.ndarray, np.ndarray]) -> BlockSums:
 
 def chi_model_ends(sums: BlockSums) -> tuple[np.ndarray, np.ndarray]:
     """Ends of chi_model's interval in each block, of shape (concepts, blocks), where every item is a unit."""
-    return chi_model_interval(ItemSums(sums.units, sums.outcome[:2], *(_dense(sums, getattr(sums, name)) for name in _OF_PAIRS)))
+    dense = {name: _dense(sums, getattr(sums, own)) for name, own in OF_PAIRS.items()}
+    return chi_model_interval(ItemSums(sums.units, sums.outcome, clusters=sums.units, outcome=sums.outcome, **dense))

@@ -61,7 +61,7 @@ def ratio_variance(trials: np.ndarray, observed: np.ndarray, assumed: np.ndarray
 
     Parameters
     ----------
-    trials, observed : ndarray of float of one shape
+    trials, observed : ndarray of float, of shapes that broadcast
         Effective sample size, > 0; ``sum e^2 / sum W^2`` of the residuals ``e = W (o - ratio)``.
     assumed
         Variance of a single outcome towards which the observed one is shrunk: the binomial's times

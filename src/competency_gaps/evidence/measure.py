@@ -6,7 +6,7 @@ import itertools
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -27,12 +27,14 @@ from competency_gaps.evidence.plain import (
 from competency_gaps.evidence.sums import BlockSums, Outcomes, PairWeights, effective_sample
 from competency_gaps.evidence.units import ItemSample, Units, units_of
 
-CELLS = 400_000
-"""Most concepts x blocks in a chunk, so that its sums fit the processor's cache."""
-PAIRS = 600_000
-"""Most sums in a chunk: pairs of a concept and a block, for each outcome."""
+# A chunk has a single concept, or no more of any of these.
 NONZEROS = 400_000
-"""Most non-zeros in a chunk. All three unless a single concept has more."""
+"""Non-zeros."""
+CELLS = 400_000
+"""Concepts x blocks."""
+SUMS = 600_000
+"""Numbers in an array of sums: of pairs of a concept and a block, of concepts by benchmark, or of clusters of several
+items, each for every outcome. So these arrays fit the processor's cache."""
 
 WORKERS = 4
 """Threads, at most."""
@@ -42,7 +44,7 @@ WORKERS = 4
 class Measures:
     """Measurements of each concept. Float64 arrays of shape (concepts,), of J outcomes (J, concepts); NaN = undefined.
 
-    What depends on the weights alone has one row for all outcomes.
+    What depends on the weights alone has the shape (concepts,) for several outcomes too.
     """
 
     n_eff: np.ndarray
@@ -134,17 +136,15 @@ def measure(
 ) -> list[list[tuple[Measures, dict[int, Measures]]]]:
     """Measure every concept in the suite and, if asked for, in each benchmark by itself, for each of several outcomes.
 
-    Memory is bounded by a chunk of concepts for each of up to ``WORKERS`` threads; rows are read once.
+    Beside what is returned, memory is bounded by a chunk of concepts for each of up to ``WORKERS`` threads. Rows are
+    read once.
 
     Returns
     -------
     list of list
         For each layout, for each of its outcomes: measures of the suite, and of benchmarks by their numbers.
     """
-    blocks = max(max(len(own.within.block_benchmark), len(own.suite[0].block_benchmark)) for own in layouts)
-    outcomes = max(len(own.suite) for own in layouts)
-    sums = outcomes * np.minimum(sample.support, blocks)
-    chunks = _chunks([sample.support / NONZEROS, np.full(sample.concepts, blocks / CELLS), sums / PAIRS])
+    chunks = _chunks(sample.support, layouts)
 
     def of_chunk(concepts: np.ndarray) -> list[list[Measures]]:
         cas = sample.rows(concepts)
@@ -164,38 +164,40 @@ def measure(
     return joined
 
 
-def _chunks(sizes: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Split the concepts into runs of which no size, float of shape (concepts,), adds up to more than 1."""
+def _chunks(support: np.ndarray, layouts: Sequence[Layout]) -> list[np.ndarray]:
+    """Split the concepts into runs that no layout makes larger than NONZEROS, CELLS and SUMS allow."""
+    sizes = [support / NONZEROS]
+    for own in layouts:
+        blocks = max(len(own.within.block_benchmark), len(own.suite[0].block_benchmark))
+        sums = np.minimum(support, blocks) + len(own.numbers) + support * own.within.shared.mean()
+        sizes += [np.full(len(support), blocks / CELLS), len(own.suite) * sums / SUMS]
     upto = [np.concatenate([[0], np.cumsum(size)]) for size in sizes]
-    bounds, count = [0], len(sizes[0])
-    while bounds[-1] < count:
+    bounds = [0]
+    while bounds[-1] < len(support):
         start = bounds[-1]
         fitting = min(int(np.searchsorted(own, own[start] + 1, side="right")) - 1 for own in upto)
-        bounds.append(min(max(fitting, start + 1), count))
+        bounds.append(min(max(fitting, start + 1), len(support)))
     return [np.arange(*pair) for pair in itertools.pairwise(bounds)] or [np.arange(0)]
 
 
 def _chunk(layout: Layout, cas: sp.csr_array, level: float, *, pooled: bool, single: bool) -> list[Measures]:
-    """Measure some concepts: in the suite, then in each benchmark."""
+    """Measure some concepts, for every outcome: in the suite, then in each benchmark."""
     joint = layout.within.joint(cas)
     own = np.searchsorted(layout.numbers, layout.within.block_benchmark)
     count = len(layout.numbers)
     within = _weights(layout.within, cas, joint).sums(layout.of_within)
-    merged = within.merged(own, count)
-    items = item_sums(layout.scored, cas, merged, joint)
-    whole, joined = within, merged
-    if layout.of_suite is not None:
+    items = item_sums(layout.scored, cas, within.merged(own, count), joint)
+    if layout.of_suite is None:
+        measured = [_measures(within, items, level, pooled=pooled)]
+    else:
         suite = layout.suite[0]
         whole = _weights(suite, cas, suite.joint(cas)).sums(layout.of_suite)
-        joined = whole.merged(np.searchsorted(layout.numbers, suite.block_benchmark), count)
-    measured = [_measures(whole, joined, items, level, pooled=pooled)]
+        merged = whole.merged(np.searchsorted(layout.numbers, suite.block_benchmark), count)
+        of_suite = replace(items, clusters=merged.units, outcome=merged.outcome)
+        measured = [_measures(whole, of_suite, level, pooled=pooled)]
     for place in range(count if single else 0):
-        parts = (
-            within.of_pairs(own[within.block] == place),
-            merged.of_pairs(merged.block == place),
-            items.of_benchmarks(np.array([place])),
-        )
-        measured.append(_measures(*parts, level, pooled=True))
+        pairs = within.of_pairs(own[within.block] == place)
+        measured.append(_measures(pairs, items.of_benchmarks(np.array([place])), level, pooled=True))
     return measured
 
 
@@ -203,15 +205,15 @@ def _weights(units: Units, cas: sp.csr_array, joint: tuple[np.ndarray, np.ndarra
     return PairWeights.of(units.rows(cas, joint=joint), units.block, len(units.block_benchmark))
 
 
-def _measures(net: BlockSums, merged: BlockSums, items: ItemSums, level: float, *, pooled: bool) -> Measures:
-    """Measure from sums: ``net`` over blocks, ``merged`` over benchmarks."""
+def _measures(net: BlockSums, items: ItemSums, level: float, *, pooled: bool) -> Measures:
+    """Measure from sums over blocks, and over benchmarks."""
     # A unit alone in its block has nothing to be compared with.
     compared = (net.units > 1).take(net.block)
     if not compared.all():
         net = net.of_pairs(compared)
     weight = net.total(net.weight)
     tails = permutation_tails(net)
-    variance = cluster_variance(items, merged)
+    variance = cluster_variance(items)
     chi_model, chi_low, chi_high = suite_interval(items, level, pooled=pooled)
     gap_low, gap_high = gap_interval(net, level)
     return Measures(

@@ -214,13 +214,15 @@ def _extremes(sums: BlockSums, near: np.ndarray) -> tuple[np.ndarray, np.ndarray
     -------
     none, every : ndarray of float64 of shape (number of True in ``near``,)
     """
+    if not near.any():
+        return np.zeros(0), np.zeros(0)
     *outcome, pair = np.nonzero(near[..., sums.concept])
     block = (*outcome, sums.block[pair])
     asked = np.cumsum(near.ravel()) - 1
     cell = asked[np.ravel_multi_index((*outcome, sums.concept[pair]), near.shape)]
     graded = np.abs(sums.outcome[0] - sums.outcome[1]) > 1e-9 * np.maximum(sums.units, 1)
     impossible = np.where(graded, -np.inf, 0.0)[block]
-    right, drawn = np.round(sums.outcome[0]), sums.support[pair]
+    right, drawn = np.clip(np.round(sums.outcome[0]), 0, sums.units), sums.support[pair]
     chances = []
     for marked in (right, sums.units - right):
         log = _log_none(sums.units, marked, block, drawn) + impossible
@@ -241,13 +243,15 @@ def _log_none(n: np.ndarray, marked: np.ndarray, block: tuple[np.ndarray, ...], 
     drawn : ndarray of float of shape (asked,)
     """
     n, marked, drawn = n.astype(np.int64), marked.astype(np.int64), drawn.astype(np.int64)
-    log = _log_factorials(int(n.max(initial=0)))
+    log = _log_factorials(2 ** int(n.max()).bit_length())
     left = (n - marked)[block] - drawn
     chances = (log[n - marked] - log[n])[block] - log[np.maximum(left, 0)] + log[n[block[-1]] - drawn]
     return np.where(left >= 0, chances, -np.inf)
 
 
-@lru_cache(maxsize=4)
-def _log_factorials(most: int) -> np.ndarray:
-    """``log k!`` for k from 0 to ``most``."""
-    return np.asarray(gammaln(np.arange(most + 1.0) + 1))
+@lru_cache(maxsize=1)
+def _log_factorials(count: int) -> np.ndarray:
+    """``log k!`` for k from 0 to ``count - 1``."""
+    table = np.asarray(gammaln(np.arange(1.0, count + 1)))
+    table.setflags(write=False)
+    return table

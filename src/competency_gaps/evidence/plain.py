@@ -45,6 +45,10 @@ class ItemSums:
     """Shape (..., C, B): ``sum W V``, with ``V`` the sum of ``w s`` in a cluster."""
     cluster_score2: np.ndarray
     """Shape (..., C, B): ``sum V^2``."""
+    clusters: np.ndarray
+    """Shape (B,): clusters that count in the benchmark."""
+    outcome: np.ndarray
+    """Shape (2 or more, ..., B): ``sum o``, ``sum o^2`` over their outcomes."""
 
     def of_benchmarks(self, chosen: np.ndarray) -> ItemSums:
         """Keep some benchmarks."""
@@ -115,14 +119,14 @@ def item_sums(
     joint
         As :meth:`Units.joint` gives it for ``cas``.
     """
-    sums = [_dense(merged, getattr(merged, name)) for name in _OF_PAIRS]
+    sums = {name: _dense(merged, getattr(merged, own)) for name, own in OF_PAIRS.items()}
     units, shape = scored.units, (cas.shape[0], len(scored.items))
-    place, first = joint
-    if not len(place):
-        return ItemSums(scored.items, scored.score, *sums)
+    shared_place, first = joint
+    if not len(shared_place):
+        return ItemSums(scored.items, scored.score, clusters=merged.units, outcome=merged.outcome, **sums)
     # Sums over units of one item are sums over items already. Units of several items shared a weight and an outcome.
-    item, w = cas.indices[place], cas.data[place].astype(np.float64)
-    cell = (np.searchsorted(cas.indptr, place, side="right") - 1) * shape[1] + scored.place[item]
+    item, w = cas.indices[shared_place], cas.data[shared_place].astype(np.float64)
+    cell = (np.searchsorted(cas.indptr, shared_place, side="right") - 1) * shape[1] + scored.place[item]
     # Units are numbered by benchmark, so that the items and the units of a cell lie side by side.
     start = np.flatnonzero(np.diff(cell[first], prepend=-1))
     ones, bounds = np.ones(len(first)), np.append(start, len(first))
@@ -146,12 +150,19 @@ def item_sums(
         total(whole, scores) - total(shared, outcome),
         total(ones, scores**2 - outcome**2),
     )
-    changed = [np.maximum(0.0, before + change) for before, change in zip(sums, changes, strict=True)]
-    return ItemSums(scored.items, scored.score, *changed)
+    changed = {name: np.maximum(0.0, sums[name] + change) for name, change in zip(sums, changes, strict=True)}
+    return ItemSums(scored.items, scored.score, clusters=merged.units, outcome=merged.outcome, **changed)
 
 
-_OF_PAIRS = ("weight", "weight2", "weight_outcome", "weight2", "weight2_outcome", "weight2_outcome2")
-"""The block sums that equal the item sums where every item is a unit."""
+OF_PAIRS = {
+    "weight": "weight",
+    "squares": "weight2",
+    "weight_score": "weight_outcome",
+    "cluster2": "weight2",
+    "cluster_score": "weight2_outcome",
+    "cluster_score2": "weight2_outcome2",
+}
+"""For each item sum, the block sum that equals it where every item is a unit."""
 
 
 def _dense(sums: BlockSums, values: np.ndarray) -> np.ndarray:
@@ -236,9 +247,9 @@ def item_variance(sums: ItemSums) -> np.ndarray:
     return _variance(sums.squares, sums.weight, sums.items, sums.score)
 
 
-def cluster_variance(sums: ItemSums, merged: BlockSums) -> np.ndarray:
-    """The same with clusters as units, each with the whole weight of its items; ``merged``: sums by benchmark."""
-    return _variance(sums.cluster2, sums.weight, merged.units, merged.outcome)
+def cluster_variance(sums: ItemSums) -> np.ndarray:
+    """The same with clusters as units, each with the whole weight of its items."""
+    return _variance(sums.cluster2, sums.weight, sums.clusters, sums.outcome)
 
 
 def _variance(squares: np.ndarray, weight: np.ndarray, units: np.ndarray, outcome: np.ndarray) -> np.ndarray:

@@ -20,8 +20,10 @@ from competency_gaps.metrics.sums import check_rows
 
 AT_ONCE = 64
 """Most outcomes for which rows are read once."""
-HELD = 12_000_000
-"""Most outcomes of items held at once, each in some 24 bytes: suites of many items read rows for fewer outcomes."""
+HELD = 600_000_000
+"""Bytes that outcomes may take together, so that large suites read rows for fewer of them at once."""
+OF_ITEM, OF_CONCEPT = 32, 256
+"""Bytes that an outcome takes for each item and concept; an item some 130 where each outcome lacks other items."""
 
 
 def evidence(
@@ -71,21 +73,30 @@ def evidence_of_each(
         As of :func:`evidence`.
     """
     left = iter(samples)
-    for head in left:
-        count = min(AT_ONCE, max(1, HELD // max(1, len(head.scores))))
-        some = [head, *itertools.islice(left, count - 1)]
-        alike: dict[bytes, list[int]] = {}
-        for number, sample in enumerate(some):
-            alike.setdefault(np.isnan(sample.scores).tobytes(), []).append(number)
-        layouts = [layout_of([some[number] for number in numbers]) for numbers in alike.values()]
-        measured = measure(some[0], layouts, config.level, pooled=pooled, single=False)
-        judged = {}
-        for numbers, layout, own in zip(alike.values(), layouts, measured, strict=True):
-            suite = [measures for measures, _ in own]
-            tails = refined(some[0], layout.suite, suite, config, eligible) if groups else closed_forms(suite)
-            for number, unit, tail in zip(numbers, layout.suite, tails, strict=True):
-                judged[number] = judge(tail, some[number], unit, config, eligible, groups=groups)
-        yield from (judged[number] for number in range(len(some)))
+    for first in left:
+        size = OF_ITEM * len(first.scores) + OF_CONCEPT * first.concepts
+        count = min(AT_ONCE, max(1, HELD // max(1, size)))
+        yield from _evidence_at_once(
+            [first, *itertools.islice(left, count - 1)], config, eligible=eligible, pooled=pooled, groups=groups
+        )
+
+
+def _evidence_at_once(
+    samples: Sequence[ItemSample], config: EvidenceConfig, *, eligible: np.ndarray | None, pooled: bool, groups: bool
+) -> list[Evidence]:
+    """Gather the evidence of some outcomes, for which rows are read once."""
+    alike: dict[bytes, list[int]] = {}
+    for number, sample in enumerate(samples):
+        alike.setdefault(np.packbits(np.isnan(sample.scores)).tobytes(), []).append(number)
+    layouts = [layout_of([samples[number] for number in numbers]) for numbers in alike.values()]
+    measured = measure(samples[0], layouts, config.level, pooled=pooled, single=False)
+    judged = {}
+    for numbers, layout, own in zip(alike.values(), layouts, measured, strict=True):
+        suite = [measures for measures, _ in own]
+        tails = refined(samples[0], layout.suite, suite, config, eligible) if groups else closed_forms(suite)
+        for number, unit, tail in zip(numbers, layout.suite, tails, strict=True):
+            judged[number] = judge(tail, samples[number], unit, config, eligible, groups=groups)
+    return [judged[number] for number in range(len(samples))]
 
 
 def evidence_by_benchmark(

@@ -7,6 +7,7 @@ then has a leading axis of J outcomes, written ``(..., P)`` below, and everythin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -54,22 +55,22 @@ class BlockSums:
         total = self.outcome[0]
         return np.divide(total, self.units, out=np.zeros(total.shape), where=self.units > 0)
 
-    def total(self, values: np.ndarray, of_block: np.ndarray | None = None) -> np.ndarray:
+    def total(self, values: np.ndarray, factor: np.ndarray | None = None) -> np.ndarray:
         """Add up values of the pairs over blocks.
 
         Parameters
         ----------
-        values : ndarray of float of shape (..., P), or (P,) with ``of_block``
-        of_block : ndarray of float of shape (..., B), optional
-            Factor of each block; None: 1.
+        values : ndarray of float of shape (..., P), or (P,) with ``factor``
+        factor : ndarray of float of shape (..., B), optional
+            What each block's values are multiplied by; None: 1.
 
         Returns
         -------
         ndarray of float64 of shape (..., C)
         """
-        if of_block is not None:
+        if factor is not None:
             rows = sp.csr_array((values, self.block, self._bounds), shape=(self.concepts, len(self.units)))
-            return np.asarray((rows @ of_block.T).T)
+            return np.asarray((rows @ factor.T).T)
         out = np.zeros((*values.shape[:-1], self.concepts))
         if values.shape[-1]:
             first = np.flatnonzero(np.diff(self.concept, prepend=-1))
@@ -108,17 +109,18 @@ class BlockSums:
         first = np.flatnonzero(np.diff(key, prepend=-1))
         member = sp.csr_array((np.ones(len(group)), group, np.arange(len(group) + 1)), shape=(len(group), groups))
 
-        def merged(values: np.ndarray) -> np.ndarray:
+        def added(values: np.ndarray) -> np.ndarray:
             return np.add.reduceat(values, first, axis=-1) if len(first) else np.zeros((*values.shape[:-1], 0))
 
-        flat = self.outcome.reshape(-1, len(group)) @ member
+        # Laid out alike for any number of outcomes: sums along it must not round differently.
+        flat = np.ascontiguousarray(self.outcome.reshape(math.prod(self.outcome.shape[:-1]), len(group)) @ member)
         return BlockSums(
             self.concepts,
             self.units @ member,
             flat.reshape(*self.outcome.shape[:-1], groups),
             self.concept[first],
             group[self.block[first]],
-            *(merged(getattr(self, name)) for name in PAIRED),
+            *(added(getattr(self, name)) for name in PAIRED),
         )
 
 
@@ -150,16 +152,17 @@ class Outcomes:
         Parameters
         ----------
         outcome : ndarray of float of shape (K,), or J of them
+            In [0, 1].
         block : ndarray of int of shape (K,)
             Below ``blocks``.
         """
-        rows = [outcome] if isinstance(outcome, np.ndarray) else outcome
-        sums = np.array([[np.bincount(block, row**k, blocks) for row in rows] for k in (1, 2, 3, 4)])
-        values = np.empty((len(block), len(rows)))
+        every = [outcome] if isinstance(outcome, np.ndarray) else outcome
+        sums = np.array([[np.bincount(block, own**k, blocks) for own in every] for k in (1, 2, 3, 4)])
+        values = np.empty((len(block), len(every)))
         graded = np.zeros(len(block), bool)
-        for place, row in enumerate(rows):
-            values[:, place] = row
-            graded |= (row != 0) & (row != 1)
+        for place, own in enumerate(every):
+            values[:, place] = own
+            graded |= (own != 0) & (own != 1)
         beyond = values[graded]
         return Outcomes(
             block.astype(np.int32 if blocks < 2**31 else np.int64),
@@ -200,7 +203,7 @@ class PairWeights:
             weights = weights.copy()
             weights.eliminate_zeros()
         cells = concepts * blocks
-        kind = np.int32 if max(cells, weights.shape[1]) < 2**31 else np.int64
+        kind = np.int32 if max(cells, weights.nnz, weights.shape[1]) < 2**31 else np.int64
         unit = weights.indices.astype(kind, copy=False)
         cell = np.repeat(np.arange(concepts, dtype=kind) * kind(blocks), np.diff(weights.indptr))
         cell += block.astype(kind, copy=False).take(weights.indices)
@@ -232,15 +235,13 @@ class PairWeights:
         w, shape, lead = self.weights, (len(self.block), len(outcomes.values)), outcomes.sums.shape[1:-1]
         row = outcomes.row.take(self.unit)
         some = np.flatnonzero(row >= 0)
-        graded = (self.pair.take(some), row.take(some).astype(self.pair.dtype))
+        places = (self.pair.take(some), row.take(some).astype(self.pair.dtype))
 
-        def of_pairs(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        def with_outcomes(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             """Sum weights times outcomes, and times their squares: each of shape (..., P)."""
             plain = sp.coo_array((weights, (self.pair, self.unit)), shape=shape) @ outcomes.values
-            change = (
-                sp.coo_array((weights.take(some), graded), shape=(shape[0], len(outcomes.beyond))) @ outcomes.beyond
-            )
-            plain, squared = (np.ascontiguousarray(sums.T) for sums in (plain, plain + change))
+            beyond = sp.coo_array((weights.take(some), places), shape=(shape[0], len(outcomes.beyond)))
+            plain, squared = (np.ascontiguousarray(sums.T) for sums in (plain, plain + beyond @ outcomes.beyond))
             return plain.reshape(*lead, shape[0]), squared.reshape(*lead, shape[0])
 
         return BlockSums(
@@ -251,8 +252,8 @@ class PairWeights:
             self.block,
             self.support,
             *self.powers,
-            *of_pairs(w),
-            *of_pairs(w * w),
+            *with_outcomes(w),
+            *with_outcomes(w * w),
         )
 
 

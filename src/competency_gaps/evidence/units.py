@@ -174,7 +174,7 @@ class Units:
 
         Returns
         -------
-        place : ndarray of int64 of shape (J,)
+        place : ndarray of int64 of shape (joint non-zeros,)
             Places in ``cas.data``, by concept and then by unit.
         first : ndarray of int64 of shape (groups,)
             Where in ``place`` each pair of a concept and a unit begins.

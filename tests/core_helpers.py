@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 KINDS = ("llama", "qwen2", "gemma2", "gpt2")
 ROOT = Path(__file__).resolve().parents[1]
@@ -148,6 +149,15 @@ def plain_manifest(width: int, **own) -> dict:
         "timings": {},
         **own,
     }
+
+
+def run_table(name: str, table: pl.DataFrame) -> pl.DataFrame:
+    """A table with all columns that a run's has, in their types; those that it lacks are null."""
+    from competency_gaps.runs.schemas import SCHEMAS
+
+    schema = SCHEMAS[name]
+    lacking = [pl.lit(None, kind).alias(column) for column, kind in schema.items() if column not in table.columns]
+    return table.with_columns(lacking).cast(dict(schema))
 
 
 def seal_dictionary(folder: Path) -> None:

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, model_validator
 
+from competency_gaps.checked import first_fault
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.items.remark import Remark
 from competency_gaps.outcomes import Kind
-from competency_gaps.text import shorten, visible
 
 
 def check_form(content: dict[str, Any]) -> None:
@@ -20,15 +20,7 @@ def check_form(content: dict[str, Any]) -> None:
     try:
         _Manifest.model_validate(content)
     except ValidationError as error:
-        raise ValueError(_first(error)) from None
-
-
-def _first(error: ValidationError) -> str:
-    """Where the first fault is, and what it is; keys and words may be a stranger's."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    fault = first["msg"].removeprefix("Value error, ")
-    place = ".".join(str(part) for part in first["loc"])
-    return shorten(visible(f"{place}: {fault[:1].lower()}{fault[1:]}"), 200)
+        raise ValueError(first_fault(error)) from None
 
 
 def _is_remark(value: dict[str, Any]) -> dict[str, Any]:
@@ -49,7 +41,7 @@ def _is_evidence(value: dict[str, Any]) -> dict[str, Any]:
         EvidenceConfig.model_validate({name: value[name] for name in EvidenceConfig.model_fields})
         _Evidence.model_validate(value)
     except ValidationError as error:
-        raise ValueError(_first(error)) from None
+        raise ValueError(first_fault(error)) from None
     return value
 
 
@@ -165,7 +157,7 @@ class _Figures(_Form):
             if self.by_place:
                 _ByPlace.model_validate(self.model_extra)
         except ValidationError as error:
-            raise ValueError(_first(error)) from None
+            raise ValueError(first_fault(error)) from None
         return self
 
 

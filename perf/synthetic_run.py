@@ -78,7 +78,8 @@ def make(
     names = [f"synthetic-{b:02d}" for b in range(benchmarks)]
     config = _config(folder, names)
     store = CasStore(folder / "activations", concepts)
-    tables, sums, shards, counts = [], {}, {}, []
+    tables, sums, counts = [], {}, []
+    shards: dict[str, list[str]] = {}
     for b, name in enumerate(names):
         count = items // benchmarks + (b < items % benchmarks)
         hostile = (*HOSTILE, "long " * 200_000) if b == 0 else HOSTILE

@@ -157,6 +157,20 @@ def test_commands_end_with_the_file_and_the_column(folder, capsys, monkeypatch, 
     assert ended.value.code == 2 and f"{name}.parquet" in said.replace(" ", "") and f"'{column}'" in said
 
 
+@pytest.mark.parametrize("sizes", [(2**31 - 1, 90), (239, 91), (241, 90), (0, 90), (90, 240)])
+def test_other_numbers_of_items_than_the_table_has_are_refused_before_memory_is_taken(folder, tmp_path, sizes):
+    run = Path(shutil.copytree(folder, tmp_path / "run"))
+    manifest = json.loads((run / "manifest.json").read_text())
+    assert [entry["items"] for entry in manifest["benchmarks"]][:2] == [240, 90]
+    for entry, size in zip(manifest["benchmarks"], sizes, strict=False):
+        entry["items"] = size
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    seal(run)
+    for read in (lambda run: run.item_rows, lambda run: run.token_activations(1, [0]), lambda run: run.cas("sums")):
+        with pytest.raises(UserError, match=r"lists other items than its table items\.parquet"):
+            read(cg.open_run(run))
+
+
 VERDICT = {"code": "split_halves", "outcome": "few", "tone": "open", "numbers": {"mean": 0.5}}
 
 

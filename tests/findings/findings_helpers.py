@@ -125,7 +125,7 @@ def run_folder(
     folder: Path, items: pl.DataFrame, concepts: pl.DataFrame, cas: np.ndarray, strata: list[str]
 ) -> RunFolder:
     """A run of these tables, in a folder that opens; concepts are read from memory."""
-    settings = {"evidence": EvidenceConfig(strata=strata).model_dump(mode="json")}
+    settings = plain_manifest(1)["settings"] | {"evidence": EvidenceConfig(strata=strata).model_dump(mode="json")}
     run_table("items", items).write_parquet(folder / "items.parquet")
     run_table("concepts", concepts).write_parquet(folder / "concepts.parquet")
     write_manifest(folder, plain_manifest(cas.shape[1], settings=settings))

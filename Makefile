@@ -33,6 +33,8 @@ lint: $(VENV)/.dev | frontend/node_modules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy perf/*.py
+	MYPYPATH=perf:tests:tests/fuzzing $(BIN)/mypy validation/*.py
 	$(BIN)/python -m competency_gaps.explorer.types --check
 	cd frontend && npm run --silent check && npm run --silent test
 

@@ -23,7 +23,7 @@ import argparse
 import resource
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -34,8 +34,10 @@ import torch
 
 from competency_gaps.activations import extract
 from competency_gaps.activations.extract import ItemTokens
+from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.config import RunConfig, parse_config, read_yaml
 from competency_gaps.embedded import DEMO_CONFIG
+from competency_gaps.items.remark import Remark
 from competency_gaps.model.batches import pad
 from competency_gaps.model.forward import read_hook
 from competency_gaps.progress import Progress
@@ -47,6 +49,8 @@ PACKED_LENGTH = 256
 BUDGETS = (256, 512, 1024, 4096)
 """Tokens of a batch that the floor tries; the fastest counts."""
 OTHERS = ("hooked", "usual", "compiled")
+Route = Callable[[Setting, list[ItemTokens]], None]
+"""A way of reading items."""
 
 
 def main() -> None:
@@ -73,11 +77,12 @@ def main() -> None:
         f"{span:,} in the span; {machine}"
     )
     budget = min(BUDGETS, key=lambda size: seconds(partial(floor, budget=size), setting, items[:24]))
-    routes = {
+    others: dict[str, Route] = {"hooked": hooked, "usual": usual, "compiled": Compiled(setting)}
+    routes: dict[str, Route] = {
         "floor": partial(floor, budget=budget),
         "ours": unshared,
         "shared": ours,
-        **{name: {"hooked": hooked, "usual": usual, "compiled": Compiled(setting)}[name] for name in args.beside},
+        **{name: others[name] for name in args.beside},
     }
     times: dict[str, list[float]] = {name: [] for name in routes}
     for name, route in routes.items():
@@ -124,7 +129,7 @@ def mixed(items: list[ItemTokens]) -> list[ItemTokens]:
     return made
 
 
-def seconds(route: Callable[[Setting, list[ItemTokens]], None], setting: Setting, items: list[ItemTokens]) -> float:
+def seconds(route: Route, setting: Setting, items: list[ItemTokens]) -> float:
     """Seconds of a route: of all threads of a processor, which other processes disturb less, or of the clock."""
     on_gpu = setting.lm.device.type == "cuda"
     clock = time.perf_counter if on_gpu else time.process_time
@@ -156,7 +161,17 @@ def ours(setting: Setting, items: list[ItemTokens]) -> None:
     """The pipeline's extraction, shard by shard."""
     for group in cut_shards([len(item.ids) for item in items], SHARD_ITEMS):
         part = [items[i] for i in group]
-        setting.extractor.block(part, setting.extractor.rows(part, lambda _: None))
+        setting.extractor.block(part, whole(setting.extractor.rows(part, lambda _: None)))
+
+
+def whole(rows: Iterable[SparseRow | Remark]) -> list[SparseRow]:
+    """The rows, all of which could be read."""
+    made = []
+    for row in rows:
+        if isinstance(row, Remark):
+            raise SystemExit(f"an item could not be read: {row}")
+        made.append(row)
+    return made
 
 
 def unshared(setting: Setting, items: list[ItemTokens]) -> None:

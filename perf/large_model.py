@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from extraction import BUDGETS, floor, mixed, ours, seconds
+from extraction import BUDGETS, Route, floor, mixed, ours, seconds
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from competency_gaps.activations.extract import Extractor, ItemTokens
@@ -60,7 +60,7 @@ def main() -> None:
     )
     tokens = sum(len(item.ids) for item in items)
     budget = min((*BUDGETS, 16_384), key=lambda size: seconds(partial(floor, budget=size), setting, items[:200]))
-    routes = {"floor": partial(floor, budget=budget), "ours": ours}
+    routes: dict[str, Route] = {"floor": partial(floor, budget=budget), "ours": ours}
     times: dict[str, list[float]] = {name: [] for name in routes}
     for _ in range(args.rounds):
         for name, route in routes.items():

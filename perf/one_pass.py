@@ -20,9 +20,11 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from extraction import whole
 
 from competency_gaps.activations.extract import ItemTokens, SpanTap
 from competency_gaps.config import RunConfig, parse_config, read_yaml
@@ -105,29 +107,35 @@ def ours(setting: Setting, asked: list[PromptRequest], read: list[ItemTokens] | 
             tap=tap,
         )
         if tap is not None and sequences is not None:
-            setting.extractor.block(sequences, [tap.rows[i] for i in range(len(sequences))])
+            setting.extractor.block(sequences, whole(tap.rows[i] for i in range(len(sequences))))
 
 
-def lm_eval_backend(setting: Setting, batch: int):  # noqa: ANN201
+def lm_eval_backend(setting: Setting, batch: int) -> Any:
     """lm-evaluation-harness' backend around the loaded model."""
     from lm_eval.models.huggingface import HFLM
 
     return HFLM(pretrained=setting.lm.model, tokenizer=setting.lm.tokenizer, batch_size=batch)
 
 
-def two_steps(setting: Setting, backend, asked: list[PromptRequest], read: list[ItemTokens]) -> None:  # noqa: ANN001
+def continuations(question: PromptRequest) -> Continuations:
+    """The texts whose likelihoods are asked for."""
+    assert isinstance(question.request, Continuations)
+    return question.request
+
+
+def two_steps(setting: Setting, backend: Any, asked: list[PromptRequest], read: list[ItemTokens]) -> None:
     """Score with the harness, then read the activations in separate passes."""
     from lm_eval.api.instance import Instance
 
     requests = [
         Instance("loglikelihood", {}, (question.text, text), i)
         for i, question in enumerate(asked)
-        for text in question.request.texts  # type: ignore[union-attr]
+        for text in continuations(question).texts
     ]
     backend.loglikelihood(requests, disable_tqdm=True)
     for group in cut_shards([len(sequence.ids) for sequence in read], SHARD_ITEMS):
         part = [read[i] for i in group]
-        setting.extractor.block(part, setting.extractor.rows(part, lambda _: None))
+        setting.extractor.block(part, whole(setting.extractor.rows(part, lambda _: None)))
 
 
 if __name__ == "__main__":

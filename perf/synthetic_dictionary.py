@@ -63,18 +63,23 @@ def _rows(concepts: np.ndarray, kinds: np.ndarray, words: np.ndarray, rng: np.ra
             "concept": concepts,
             "label": texts,
             "kind": kind,
-            "explainer": pl.Series(np.where(explained, "synthetic-explainer", None).tolist(), dtype=pl.String),
+            "explainer": _where(explained, "synthetic-explainer"),
             "exemplars": pl.Series([None], dtype=pl.String).new_from_index(0, count),
             "detection": score,
             "fuzzing": pl.Series([None], dtype=pl.Float64).new_from_index(0, count),
             "embedding": pl.Series([None], dtype=pl.Float64).new_from_index(0, count),
             "score": score,
-            "scored_by": pl.Series(np.where(explained, "detection", None).tolist(), dtype=pl.String),
+            "scored_by": _where(explained, "detection"),
             "source": pl.Series(["first reading"]).new_from_index(0, count),
             "placeholder": pl.Series([False]).new_from_index(0, count),
             "date": pl.Series([DATE]).new_from_index(0, count),
         }
     )
+
+
+def _where(mask: np.ndarray, word: str) -> pl.Series:
+    """The word where the mask is set, null elsewhere."""
+    return pl.Series([word if chosen else None for chosen in mask], dtype=pl.String)
 
 
 def _names(themes: pl.DataFrame, words: np.ndarray, rng: np.random.Generator) -> pl.DataFrame:

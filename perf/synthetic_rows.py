@@ -189,7 +189,9 @@ class Drawing:
                 "item_id": [f"{name}-{start + i:06d}" for i in range(count)],
                 "prompt": texts,
                 "text": [HEAD + text + TAIL for text in texts],
-                "response": pl.Series(np.where(excluded, None, given).tolist(), dtype=pl.String),
+                "response": pl.Series(
+                    [None if out else text for out, text in zip(excluded, given.tolist(), strict=True)]
+                ),
                 "answer": answers[:, 0].tolist(),
                 "score": score,
                 "epochs": pl.Series([1], dtype=pl.Int32).new_from_index(0, count),

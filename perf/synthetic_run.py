@@ -78,7 +78,8 @@ def make(
     names = [f"synthetic-{b:02d}" for b in range(benchmarks)]
     config = _config(folder, names)
     store = CasStore(folder / "activations", concepts)
-    tables, sums, shards, counts = [], {}, {}, []
+    tables, sums, counts = [], {}, []
+    shards: dict[str, list[str]] = {}
     for b, name in enumerate(names):
         count = items // benchmarks + (b < items % benchmarks)
         hostile = (*HOSTILE, "long " * 200_000) if b == 0 else HOSTILE
@@ -185,7 +186,7 @@ def _sae(width: int) -> dict[str, Any]:
         "hook_name": "blocks.12.hook_resid_post",
         "model_name": "synthetic-2b",
         "neuronpedia_id": None,
-        "weights_sha256": f"{width:064x}",
+        **dict.fromkeys(("weights_sha256", "content_sha256"), f"{width:064x}"),
     }
 
 
@@ -219,7 +220,7 @@ def _manifest(
             "layers": 26,
             "dtype": "bfloat16",
             "device": "cpu",
-            "weights_sha256": "0" * 64,
+            **dict.fromkeys(("weights_sha256", "content_sha256"), "0" * 64),
             "tokenizer": tokenizer,
         },
         "sae": sae,

@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from competency_gaps.config import RayWorkers, RunConfig, parse_config, read_yaml
 from competency_gaps.embedded import DEMO_CONFIG
@@ -66,28 +67,26 @@ def main() -> None:
 
 def read(config: RunConfig, workers: int, ray: Any) -> float:
     """Seconds from when all workers were ready to the end of reading."""
-    times, ends = Times(), []
-    stop = Pool.stop
+    times, ends = Times(), list[float]()
+    stop, give = Pool.stop, Pool._give
 
     def stopped(pool: Pool) -> None:
         ends.append(time.perf_counter())
         stop(pool)
         raise ReadEverything
 
-    give = Pool._give
-
     def together(pool: Pool) -> None:
         if not pool.loading:  # all begin at once
             give(pool)
 
-    Pool.stop, Pool._give = stopped, together  # type: ignore[method-assign]
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            engine = ReadOnRay(RayWorkers(workers=workers, threads=1), ray)
-            with contextlib.suppress(ReadEverything):
-                pipeline.run(config, Path(folder) / "run", times, engine=engine)
-    finally:
-        Pool.stop, Pool._give = stop, give  # type: ignore[method-assign]
+    with (
+        patch.object(Pool, "stop", stopped),
+        patch.object(Pool, "_give", together),
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        engine = ReadOnRay(RayWorkers(workers=workers, threads=1), ray)
+        with contextlib.suppress(ReadEverything):
+            pipeline.run(config, Path(folder) / "run", times, engine=engine)
     return ends[0] - times.ready[-1]
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 KINDS = ("llama", "qwen2", "gemma2", "gpt2")
 ROOT = Path(__file__).resolve().parents[1]
@@ -128,26 +129,37 @@ def seal(folder: Path) -> None:
 
 def plain_manifest(width: int, **own) -> dict:
     """A manifest with all that is read of it, for a run that no model made; ``own`` replaces its values."""
-    from competency_gaps.config import EvidenceConfig
+    from competency_gaps.config import EvidenceConfig, MetricsConfig
 
+    hashes, evidence = ("weights_sha256", "content_sha256"), EvidenceConfig().model_dump(mode="json")
     counts = dict.fromkeys(("tested", "weak", "strong"), 0)
     return {
         "created": "2026-11-24T15:40:00+00:00",
         "command": "",
         "versions": {},
-        "model": {**dict.fromkeys(("name", "class", "dtype", "weights_sha256"), "m"), "layers": 1, "hidden_size": 1},
+        "model": {**dict.fromkeys(("name", "class", "dtype", *hashes), "m"), "layers": 1, "hidden_size": 1},
         "scored_model": "m",
-        "sae": {**dict.fromkeys(("name", "architecture", "weights_sha256"), "s"), "d_in": 1, "d_sae": width},
+        "sae": {**dict.fromkeys(("name", "architecture", *hashes), "s"), "d_in": 1, "d_sae": width},
         "hook": {"path": "h", "side": "output", "layer": 0},
         "span": "question",
         "pooling": "mean",
         "gate": {},
-        "evidence": {**EvidenceConfig().model_dump(mode="json"), **counts},
+        "evidence": {**evidence, **counts},
         "benchmarks": [],
-        "settings": {},
+        "settings": {"metrics": MetricsConfig().model_dump(mode="json"), "evidence": evidence, "sae": {}},
+        "bos_id": None,
         "timings": {},
         **own,
     }
+
+
+def run_table(name: str, table: pl.DataFrame) -> pl.DataFrame:
+    """A table with all columns that a run's has, in their types; those that it lacks are null."""
+    from competency_gaps.runs.schemas import SCHEMAS
+
+    schema = SCHEMAS[name]
+    lacking = [pl.lit(None, kind).alias(column) for column, kind in schema.items() if column not in table.columns]
+    return table.with_columns(lacking).cast(dict(schema))
 
 
 def seal_dictionary(folder: Path) -> None:

@@ -67,7 +67,7 @@ def write_sample(benchmarks: Path, folder: Path, each: int) -> None:
         ]
         records = sorted(map(json.loads, lines), key=lambda row: hashlib.sha256(row["id"].encode()).hexdigest())
         first = {row["prompt"]: row for row in reversed(records) if row.get("prompt")}
-        chosen = [row for row in records if first.get(row.get("prompt")) is row][:each]
+        chosen = [row for row in records if row.get("prompt") and first[row["prompt"]] is row][:each]
         target = folder / f"{source.name}.jsonl"
         kept = ({"id": row["id"], "prompt": row["prompt"], "metric": "none"} for row in chosen)
         target.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")

@@ -31,7 +31,8 @@ from unseen_points import print_unseen
 import competency_gaps as cg
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import evidence
-from competency_gaps.matching.markers import Examples, find_markers
+from competency_gaps.matching.division import Examples
+from competency_gaps.matching.markers import find_markers
 
 LEVELS = (0.01, 0.05, 0.1, 0.2, 0.5)
 SHOWN = 5
@@ -114,6 +115,8 @@ def alternatives(run: cg.Run, domain: Domain) -> list[tuple[str, sp.csr_array, n
 
 def theme_members(run: cg.Run, ranked: np.ndarray) -> sp.csr_array:
     """Which ranked concepts belong to which theme, of shape (concepts, themes)."""
+    if run.themes is None:
+        raise SystemExit(f"{run.path} has no themes: name it with a dictionary that has them")
     of_theme = run.themes.sort("concept")["theme"].fill_null(-1).to_numpy()
     members = np.flatnonzero(ranked & (of_theme >= 0))
     return sp.csr_array((np.ones(len(members)), (members, of_theme[members])), (len(ranked), of_theme.max() + 1))

@@ -66,8 +66,8 @@ def report(run: Path, _: Path) -> Any:
 
 def commands(run: Path, _: Path) -> Any:
     """What commands print."""
-    given = (["show"], ["show", "--json"], ["show", "--summary"], ["show", "--themes"], ["show", "--models"])
-    given = (*given, ["concept", "1"], ["findings"])
+    shown = [["show"], ["show", "--json"], ["show", "--summary"], ["show", "--themes"], ["show", "--models"]]
+    given = [*shown, ["concept", "1"], ["findings"]]
     return [_typed(command, str(run), *rest) for command, *rest in given]
 
 
@@ -85,7 +85,7 @@ def models(run: Path, _: Path) -> Any:
 def explorer(run: Path, dictionary: Path) -> Any:
     """Parts of the explorer, as they are and redacted, and its queries."""
     opened = open_runs([run], dictionary if dictionary.is_dir() else None)
-    shown = []
+    shown: list[Any] = []
     for own in opened:
         parts = own.now().parts
         names = [name for name in parts.names() if "/" not in name or name.split("/")[1].startswith(("0.", "3."))]

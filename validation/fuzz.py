@@ -121,8 +121,10 @@ def _until_it_ends(
     options = (args.seed, number, left, args.megabytes, work, keep)
     command = [sys.executable, __file__, "--child", name, *map(str, options)]
     # Unbuffered: a line that is read ahead is there, but the pipe that is waited for is empty.
-    reading = {"stdout": subprocess.PIPE, "bufsize": 0}
-    with errors.open("wb") as said, subprocess.Popen(command, stderr=said, **reading) as process:
+    with (
+        errors.open("wb") as said,
+        subprocess.Popen(command, bufsize=0, stdout=subprocess.PIPE, stderr=said) as process,
+    ):
         assert process.stdout is not None
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)

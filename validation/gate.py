@@ -154,6 +154,8 @@ def main() -> None:
     if given.weightings or given.unscored:
         (weightings if given.weightings else unscored)(run, own, given.worlds)
         return
+    if run.themes is None:
+        raise SystemExit(f"{given.run} has no themes")
     rows = theme_rows(run, run.themes["theme"], run.concepts["ranked"].to_numpy())
     scored = int((~np.isnan(own)).sum())
     print(f"{given.model or scores.models[0]}: {scored:,} items, {np.nanmean(own):.1%} right")

@@ -19,10 +19,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "perf"))
 
-from one_pass import lm_eval_backend, sample
+from one_pass import continuations, lm_eval_backend, sample
 
 from competency_gaps.config import RunConfig, parse_config, read_yaml
-from competency_gaps.model.respond import respond
+from competency_gaps.items.remark import Remark
+from competency_gaps.model.respond import Responded, respond
 from competency_gaps.progress import Progress
 from competency_gaps.stages.setting import set_up
 
@@ -40,7 +41,7 @@ def main() -> None:
     config = parse_config(RunConfig, read_yaml(args.config, args.set), str(args.config))
     setting = set_up(config, Progress(quiet=True))
     asked = [
-        replace(question, request=replace(question.request, verbatim=True))
+        replace(question, request=replace(continuations(question), verbatim=True))
         for question in sample(setting, args.items)[0]
     ]
     found = respond(
@@ -52,8 +53,8 @@ def main() -> None:
         advance=lambda _: None,
         attempts=setting.extractor.attempts,
     )
-    values = {"ours": np.asarray([response.output.logprobs for response in found])}
-    pairs = [(question.text, text) for question in asked for text in question.request.texts]
+    values = {"ours": np.asarray([_answered(response).output.logprobs for response in found])}
+    pairs = [(question.text, text) for question in asked for text in continuations(question).texts]
     for batch in args.batches:
         backend = lm_eval_backend(setting, batch)
         requests = [Instance("loglikelihood", {}, pair, i) for i, pair in enumerate(pairs)]
@@ -64,6 +65,12 @@ def main() -> None:
         gap = np.abs(values[a] - values[b])
         other = int((values[a].argmax(axis=1) != values[b].argmax(axis=1)).sum())
         print(f"{a} / {b}: worst {gap.max():.2g}, mean {gap.mean():.2g}, another option chosen in {other} items")
+
+
+def _answered(response: Responded | Remark) -> Responded:
+    if isinstance(response, Remark):
+        raise SystemExit(f"an item could not be answered: {response}")
+    return response
 
 
 if __name__ == "__main__":

@@ -87,6 +87,8 @@ def features(pair: LoadedPair, texts: list[str], longest: int) -> tuple[np.ndarr
         own = [np.arange(len(sequences[i])) >= len(bos) for i in batch]
         spans = [pair.sae.inputs(x, mask) for x, mask in zip(read, own, strict=True)]
         for i, span, row in zip(batch, spans, pool(pair.sae, spans, "mean"), strict=True):
+            if row is None:
+                raise SystemExit(f"activations of {texts[i][:80]!r} are not finite")
             cas[i, row.concepts] = row.cas
             mean[i] = span.float().mean(dim=0).cpu().numpy()
     return cas, mean

@@ -136,8 +136,16 @@ def main() -> None:
                 def judged(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
                     """Verdicts of the concepts."""
                     covariates = [Covariate("length", length)]  # noqa: B023
-                    more = {"cluster": cluster, "covariates": covariates, "config": config}  # noqa: B023
-                    return suite_evidence(cas, values, group, limits=limits, **more).status  # noqa: B023
+                    made = suite_evidence(
+                        cas,  # noqa: B023
+                        values,
+                        group,
+                        cluster=cluster,  # noqa: B023
+                        covariates=covariates,
+                        config=config,
+                        limits=limits,
+                    )
+                    return made.status
 
                 far = distances(scores, 0)[choose_peers(scores, 0)].mean() > FARTHEST_PEERS
                 for method, make in outcomes(scores, 0, group).items():

@@ -86,9 +86,9 @@ def write_questions(path: Path, folder: Path) -> None:
             asked.append((rng.choice("ab"), names[theme], label, distractor))
     rng.shuffle(asked)
     lines = []
-    for number, (answer, theme, label, other) in enumerate(asked, 1):
+    for number, (answer, name, label, other) in enumerate(asked, 1):
         first, second = (label, other) if answer == "a" else (other, label)
-        lines.append(f"{number}. Theme: {theme}\n   a) {first}\n   b) {second}")
+        lines.append(f"{number}. Theme: {name}\n   a) {first}\n   b) {second}")
     (folder / "questions.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     columns = ("answer", "theme", "member", "other")
     key = pl.DataFrame(asked, schema=columns, orient="row").with_row_index("number", 1)
@@ -104,7 +104,8 @@ def print_score(folder: Path, readers: list[Path]) -> None:
             raise SystemExit(f"{path}: its numbers are not those of the key")
         right = key.join(answers, on="number").with_columns(right=pl.col("answer") == pl.col("given"))
         themes = right.group_by("theme").agg(pl.col("right").mean(), pl.len()).sort("right", "theme")
-        print(f"{path.stem}: right in {right['right'].mean():.1%} of {right.height} questions, {themes.height} themes")
+        share = right["right"].sum() / right.height
+        print(f"{path.stem}: right in {share:.1%} of {right.height} questions, {themes.height} themes")
         for theme, share, count in themes.filter(pl.col("right") < 1).iter_rows():
             print(f"  {share:.0%} of {count}: {theme}")
 

@@ -62,7 +62,7 @@ def make_material(work: Path) -> None:
     tokenizer.save_pretrained(model)
     conftest.fit_tiny_sae(work / "sae", model, "blocks.2.hook_resid_post")
     rng = random.Random(0)
-    choice = [
+    choice: list[dict[str, Any]] = [
         {
             **{"id": f"c{i}", "prompt": f"What is the {WORDS[i % 8]} of {WORDS[(i * 3 + 1) % 8]}? It is number {i}."},
             **{"choices": [WORDS[(i + k) % 8] for k in range(4)], "answer": rng.randrange(4), "metric": "choice"},

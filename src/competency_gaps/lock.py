@@ -14,10 +14,11 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.files import NOT_WRITABLE, make_folder, no_space_left
@@ -38,12 +39,18 @@ class HeldError(UserError):
     """Another process or thread holds the folder."""
 
 
-class _Lock(NamedTuple):
-    """A folder that a thread of this process holds."""
+@dataclass
+class _Lock:
+    """A folder that is held in this process."""
 
-    thread: int
+    thread: int | None
+    """Who may hold it again; None: its holder is gone, but not all that wrote for it."""
     file: int
     """Descriptor of the locked file."""
+    made: bool
+    """Whether the folder was made for the lock."""
+    users: int = 1
+    """The holder, and whoever writes for it; the last of them lets the folder go."""
 
 
 _HERE: dict[Path, _Lock] = {}
@@ -89,19 +96,42 @@ def hold(folder: Path) -> Iterator[None]:
 @contextmanager
 def _locked(folder: Path, place: Path) -> Iterator[None]:
     made = not place.exists()
-    file = _acquire(folder, place / FILE)
+    own = _Lock(threading.get_ident(), _acquire(folder, place / FILE), made)
     with _GUARD:
-        _HERE[place] = _Lock(threading.get_ident(), file)
+        _HERE[place] = own
     try:
         yield
     finally:
-        with _GUARD:
-            known = _HERE.pop(place, None)
-        if known is not None:  # else this is a process that was forked meanwhile
-            _release(known.file, place / FILE)
-            if made:
-                with suppress(OSError):  # something lies in it
-                    place.rmdir()
+        own.thread = None
+        _let_go(own, place)
+
+
+def keep_held(folder: Path) -> Callable[[], None]:
+    """Let a folder that this thread holds stay held beyond the body of :func:`hold`, until the result is called.
+
+    For another thread that writes into the folder: an interrupt may end the body before it has ended. What nobody holds
+    is not held.
+    """
+    place = folder.resolve()
+    with _GUARD:
+        known = _HERE.get(place)
+        if known is None or known.thread != threading.get_ident():
+            return lambda: None
+        known.users += 1
+    return partial(_let_go, known, place)
+
+
+def _let_go(lock: _Lock, place: Path) -> None:
+    """End one use of a folder that is held, and with the last one the lock."""
+    with _GUARD:
+        lock.users -= 1
+        if lock.users or _HERE.get(place) is not lock:  # it is none in a process that was forked meanwhile
+            return
+        del _HERE[place]
+    _release(lock.file, place / FILE)
+    if lock.made:
+        with suppress(OSError):  # something lies in it
+            place.rmdir()
 
 
 def _acquire(folder: Path, path: Path) -> int:

@@ -245,15 +245,6 @@ def test_a_header_that_cannot_be_is_refused(entries, whole, tmp_path):
             raise AssertionError(f"{name} takes it")
 
 
-@pytest.mark.parametrize("sizes", [[10**15], [3], [5, -1], [-1, 5], []])
-def test_items_that_a_manifest_declares_take_no_memory(sizes, whole, tmp_path):
-    store = put(tmp_path, save(whole))
-    with pytest.raises(UserError, match="lists other items than its 4"):
-        ShardIndex(
-            store.shards, [(size, [NAME] if number == 0 else []) for number, size in enumerate(sizes)], np.ones(4)
-        )
-
-
 BY_CONCEPT_FAULTS = {
     "starts backwards": ("start", 2, 9),
     "starts below 0": ("start", 0, -1),

@@ -41,7 +41,7 @@ SAE = {
     "hook_name": "blocks.2.hook_resid_post",
     "model_name": "tiny",
     "neuronpedia_id": "tiny/2-res",
-    "weights_sha256": "ab" * 32,
+    **dict.fromkeys(("weights_sha256", "content_sha256"), "ab" * 32),
 }
 
 

@@ -317,7 +317,7 @@ def _manifest(
             "dtype": "float32",
             "hidden_size": 32,
             "layers": 4,
-            "weights_sha256": "5a" * 32,
+            **dict.fromkeys(("weights_sha256", "content_sha256"), "5a" * 32),
         },
         "sae": SAE,
         "hook": {"name": SAE["hook_name"], "path": "model.layers.2", "side": "output", "layer": 2},

@@ -16,7 +16,7 @@ from competency_gaps.findings.features import candidates, has_feature
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.sample import item_sample
-from core_helpers import plain_manifest
+from core_helpers import plain_manifest, run_table
 
 NAMES = ("Anna", "Boris", "Clara", "David", "Eva", "Felix")
 THINGS = ("apples", "pears", "coins", "books", "stamps")
@@ -125,9 +125,9 @@ def run_folder(
     folder: Path, items: pl.DataFrame, concepts: pl.DataFrame, cas: np.ndarray, strata: list[str]
 ) -> RunFolder:
     """A run of these tables, in a folder that opens; concepts are read from memory."""
-    settings = {"evidence": EvidenceConfig(strata=strata).model_dump(mode="json")}
-    items.write_parquet(folder / "items.parquet")
-    concepts.write_parquet(folder / "concepts.parquet")
+    settings = plain_manifest(1)["settings"] | {"evidence": EvidenceConfig(strata=strata).model_dump(mode="json")}
+    run_table("items", items).write_parquet(folder / "items.parquet")
+    run_table("concepts", concepts).write_parquet(folder / "concepts.parquet")
     write_manifest(folder, plain_manifest(cas.shape[1], settings=settings))
     run = open_folder(folder)
     run.__dict__["by_concept"] = Columns(cas)

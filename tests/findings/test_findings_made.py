@@ -10,7 +10,8 @@ import pytest
 from findings_helpers import drawn_items, judged, negative, noisy, planted_run, run_folder, with_run_columns
 
 from competency_gaps.errors import UserError
-from competency_gaps.findings import SCHEMA, findings_of, relabelled, write_findings
+from competency_gaps.findings import findings_of, relabelled, write_findings
+from competency_gaps.runs.schemas import FINDINGS
 
 SEEDS = range(10)
 
@@ -43,7 +44,7 @@ def test_nothing_planted_gives_no_finding(tmp_path_factory):
     empty = 0
     for seed in SEEDS:
         table = findings_of(planted_run(tmp_path_factory.mktemp("null"), seed, planted=False))
-        assert list(table.columns) == [*SCHEMA]
+        assert list(table.columns) == [*FINDINGS]
         empty += table.height == 0
     assert empty >= 9
 
@@ -151,6 +152,6 @@ def test_a_cluster_with_both_kinds_of_items_counts_on_both_sides(tmp_path):
 
 def test_a_run_of_the_pipeline_has_the_table(tiny_run):
     assert (tiny_run.path / "findings.parquet").is_file()
-    assert list(tiny_run.findings.columns) == [*SCHEMA]
+    assert list(tiny_run.findings.columns) == [*FINDINGS]
     led = tiny_run.concepts.filter(pl.col("leader") == pl.col("concept"))
     assert set(tiny_run.findings["leader"]) <= set(led["concept"])

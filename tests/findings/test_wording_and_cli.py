@@ -14,10 +14,11 @@ from competency_gaps import open_run
 from competency_gaps.cli.app import app
 from competency_gaps.endpoint import Answer, Failure
 from competency_gaps.errors import UserError
-from competency_gaps.findings import SCHEMA, sentence, short, support, with_words, write_findings
+from competency_gaps.findings import sentence, short, support, with_words, write_findings
 from competency_gaps.findings.items import probe_arguments, shown_items
 from competency_gaps.findings.wording import READ, read_wording, take_wordings, wording_requests
 from competency_gaps.runs.manifest import write_table
+from competency_gaps.runs.schemas import FINDINGS
 from core_helpers import seal
 from fake_endpoint import serve
 
@@ -58,7 +59,7 @@ def row(**changes):
         "unseen_high": -0.05,
         "holds": True,
     }
-    return {**dict.fromkeys(SCHEMA), **base, **changes}
+    return {**dict.fromkeys(FINDINGS), **base, **changes}
 
 
 CONCEPTS = pl.DataFrame({"label": ["a", None, "c", "numbers below zero"]})

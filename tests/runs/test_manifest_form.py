@@ -89,6 +89,15 @@ def test_a_manifest_without_a_key_is_refused(key):
         (("outcome",), {"kind": "unheard of", "model": "m", "against": [], "limits": [0, 1], "remarks": []}),
         (("outcome",), {"kind": "peers", "model": "m", "against": [], "limits": [0], "remarks": []}),
         (("settings",), {"metrics": {"normaliser": "unheard of"}}),
+        (("settings", "metrics", "normaliser"), "unheard of"),
+        (("settings", "evidence", "q"), 7),
+        (("settings", "evidence"), None),
+        (("settings", "sae"), None),
+        (("settings", "sae", "dictionary"), 7),
+        (("created",), "yesterday"),
+        (("bos_id",), "0"),
+        (("model", "content_sha256"), None),
+        (("sae", "content_sha256"), None),
     ],
 )
 def test_other_content_is_refused_by_its_place(place, value, tmp_path):

@@ -22,7 +22,7 @@ from competency_gaps.runs.open import open_folder
 from competency_gaps.stages.collect import collect
 from competency_gaps.stages.tables import make_tables
 from competency_gaps.stages.themes import BenchmarkRows, run_theme_tables, theme_tables
-from core_helpers import command, plain_manifest
+from core_helpers import command, plain_manifest, run_table
 
 WIDTH = 60
 SIZES = (400, 300, 20)
@@ -110,7 +110,7 @@ def write_run(folder, seed=0, *, weak=True, per_shard=150, **metrics):
     by_name = {f"b{b}": own for b, own in enumerate(scores)}
     collected = collect(blocks, by_name, WIDTH, {i: chr(97 + i) for i in range(20)})
     tables = make_tables(collected, items, None, facts, sample, settings)
-    items.write_parquet(folder / "items.parquet")
+    run_table("items", items).write_parquet(folder / "items.parquet")
     tables.concepts.write_parquet(folder / "concepts.parquet")
     tables.concept_benchmarks.write_parquet(folder / "concept_benchmarks.parquet")
     entry = {"content_sha256": "", "policy": None, "left_out": []}

@@ -170,7 +170,7 @@ def dictionary_of(run: RunFolder, given: Path | None = None) -> Dictionary | Non
 
 def _candidates(run: RunFolder) -> list[Path]:
     """Folders that may be the run's dictionary, the likeliest first."""
-    settings = (run.manifest.get("settings") or {}).get("sae") or {}
+    settings = run.manifest["settings"].get("sae") or {}  # withheld in a redacted explorer
     named = [settings.get("dictionary"), settings.get("folder")]
     folders = [Path(name).expanduser() for name in named if name and not str(name).startswith("embedded:")]
     # An embedded SAE is known by its weights alone: a run that does not state their hash is not believed by name.

@@ -67,9 +67,8 @@ def findings_of(run: RunFolder) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        As ``Run.findings``: the columns of :data:`~competency_gaps.findings.table.SCHEMA`, ``feature_words`` and
-        ``sentence``. Without a row where no group of weak or strong concepts is a finding
-        (:func:`~competency_gaps.findings.pooled.groups_of`).
+        As ``Run.findings``: the columns of :data:`~competency_gaps.runs.schemas.FINDINGS`. Without a row where no group
+        of weak or strong concepts is a finding (:func:`~competency_gaps.findings.pooled.groups_of`).
     """
     config = EvidenceConfig.model_validate(run.manifest["settings"]["evidence"])
     groups = groups_of(run.concepts, config.q)

@@ -18,11 +18,12 @@ from competency_gaps.dictionary.labelling.labeller import Taken, explainer_of
 from competency_gaps.endpoint import Answer, Asking, Failure, Request, parse
 from competency_gaps.errors import UserError
 from competency_gaps.findings.sentences import with_words
-from competency_gaps.findings.table import FILE, SCHEMA
+from competency_gaps.findings.table import FILE
 from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import write_table
 from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.runs.schemas import FINDINGS
 from competency_gaps.text import shorten, visible
 
 READ = 8
@@ -184,8 +185,8 @@ def take_wordings(
                 raise UserError(
                     f"the findings of {run.path} were made anew while they were worded: run the same command again."
                 )
-            rows = [row | new.get(row["finding"], {}) for row in now.select(*SCHEMA).to_dicts()]
-            worded = with_words(pl.DataFrame(rows, schema=SCHEMA))
+            rows = [row | new.get(row["finding"], {}) for row in now.select(*FINDINGS).to_dicts()]
+            worded = with_words(pl.DataFrame(rows, schema=FINDINGS))
             write_table(run.path, FILE, worded.write_parquet, run.manifest)
     taken.stored = len(new)
     return taken

@@ -101,8 +101,8 @@ def examples_config(run: RunFolder, entries: Sequence[TaxonomyEntry], folder: Pa
         path = folder / f"domain-{number:03d}.jsonl"
         _write(path, "".join(f"{line}\n" for line in lines))
         benchmarks.append(BenchmarkConfig(name=_name(number), source={"kind": "file", "path": str(path)}))
-    known = run.manifest["settings"]
-    settings = {key: known[key] for key in (*_READING, *_FURTHER) if key in known}
+    taken = (*_READING, *_FURTHER)
+    settings = {key: value for key, value in run.manifest["settings"].items() if key in taken}
     settings |= {"ask": False, "near_repeats": NEAR_REPEATS}
     # Model and SAE passed the gate in the audited run: examples that are unusual texts do not undo that.
     settings["sae"] = {**settings["sae"], "dictionary": None, "force": True}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import pydantic
 
+from competency_gaps.checked import first_fault
 from competency_gaps.errors import UserError
 from competency_gaps.text import shorten, visible
 
@@ -45,9 +46,7 @@ def read_file(run: Documents, file: Path, kind: type[File], command: str) -> Fil
     try:
         return kind.model_validate_json(run.document(file))
     except pydantic.ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise damaged(file, f"{where}: {first['msg']}" if where else first["msg"], command) from error
+        raise damaged(file, first_fault(error), command) from error
 
 
 def damaged(file: Path, why: str, command: str) -> UserError:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from competency_gaps.config import RunConfig
+from competency_gaps.config import ModelConfig, RunConfig, parse_config
 from competency_gaps.errors import UserError, argument
 from competency_gaps.files import finite
 from competency_gaps.items.remark import sentences
@@ -139,7 +139,11 @@ def fresh_run(run: RunFolder, config: RunConfig, progress: Progress, command: st
         forced = config.model_copy(
             update={
                 "sae": config.sae.model_copy(update={"force": True}),
-                "model": config.model.model_copy(update={"dtype": run.manifest["model"]["dtype"]}),
+                "model": parse_config(
+                    ModelConfig,
+                    {**config.model.model_dump(), "dtype": run.manifest["model"]["dtype"]},
+                    f"the model of {run.path}",
+                ),
             }
         )
         fresh = pipeline.run(forced, folder, progress, command)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import polars as pl
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from competency_gaps.change import changing, settle
-from competency_gaps.checked import FILES, damaged, fault_of, read_document
+from competency_gaps.checked import FILES, damaged, fault_of, first_fault, read_document
 from competency_gaps.errors import UserError
+from competency_gaps.probes.verdict import Claim
 from competency_gaps.table_files import read_parquet
 
 FOLDER = "probes"
@@ -18,6 +20,34 @@ FILE = "verdicts.json"
 """Written last, with the checksums of the tables beside it."""
 _TABLES = ("verdicts.parquet", "items.parquet")
 _AGAIN = "Run 'cgaps probe concept' again."
+
+
+class _Row(BaseModel):
+    """What is read of a concept's verdict."""
+
+    model_config = ConfigDict(strict=True)
+
+    concept: NonNegativeInt
+    label: str | None
+    claim: Claim
+    status: str | None
+    kind: Literal["contrast", "graded"]
+    verdict: Literal["holds", "not shown", "reversed", "too few items"]
+    exciting: NonNegativeInt
+    comparison: NonNegativeInt
+    mean: float | None
+    mean_low: float | None
+    mean_high: float | None
+    expected: float | None
+    difference: float | None
+    difference_low: float | None
+    difference_high: float | None
+    p_value: float | None
+    q_value: float | None
+
+
+class _Document(BaseModel):
+    concepts: list[_Row]
 
 
 class KeptProbe(NamedTuple):
@@ -57,6 +87,27 @@ def _read(path: Path) -> pl.DataFrame:
         return read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise damaged(path, error, _AGAIN) from error
+
+
+def probe_rows(raw: bytes, file: Path) -> list[dict[str, Any]]:
+    """The verdicts of a probe's document, a row per concept, as they are written.
+
+    Parameters
+    ----------
+    raw
+        The document, with or without its checksum.
+    file
+        Where it lies.
+
+    Raises
+    ------
+    UserError
+        If it is another document.
+    """
+    try:
+        return [row.model_dump() for row in _Document.model_validate_json(raw).concepts]
+    except ValidationError as error:
+        raise damaged(file, ValueError(first_fault(error)), _AGAIN) from error
 
 
 def check_probe(folder: Path) -> None:

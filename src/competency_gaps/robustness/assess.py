@@ -8,7 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
-from competency_gaps.checked import damaged, write_document
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from competency_gaps.checked import damaged, first_fault, write_document
 from competency_gaps.errors import UserError
 from competency_gaps.files import finite
 from competency_gaps.progress import Progress
@@ -29,6 +31,15 @@ from competency_gaps.runs.manifest import adding_to_run
 from competency_gaps.runs.open import RunFolder
 
 FILE = "robustness.json"
+_AGAIN = "Run 'cgaps robustness' again, or remove the file."
+
+
+class _Assessment(BaseModel):
+    """What of the file is read; it may come from somebody else, checksum and all."""
+
+    model_config = ConfigDict(strict=True)
+
+    verdicts: list[RobustnessVerdict]
 
 
 def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = None, seed: int = 0) -> dict[str, Any]:
@@ -106,9 +117,13 @@ def read_assessment(run: Documents) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        return _with_sentences(json.loads(run.document(path)))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise damaged(path, error, "Run 'cgaps robustness' again, or remove the file.") from error
+        raw = run.document(path)
+        _Assessment.model_validate_json(raw)
+        return _with_sentences(json.loads(raw))
+    except ValidationError as error:
+        raise damaged(path, ValueError(first_fault(error)), _AGAIN) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise damaged(path, error, _AGAIN) from error
 
 
 def _with_sentences(content: dict[str, Any]) -> dict[str, Any]:

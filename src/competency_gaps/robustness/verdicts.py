@@ -23,6 +23,7 @@ AGREES = 0.5
 """Least correlation at which two halves or runs agree."""
 
 Tone = Literal["good", "bad", "open"]
+Number = bool | int | float | str | None
 
 TITLES = {
     "subsampling": "subsampling",
@@ -93,8 +94,8 @@ for _word in ("weak", "strong"):
         f"held_out_{_word}.fail": f"The {_word} concepts are not {_word}" + _end,
     }
 """``CODE.OUTCOME`` -> the sentence, with the verdict's numbers by name."""
-
-
+_LARGE = 1e300
+"""Above all numbers of verdicts, which are multiplied by 100 when they are shown."""
 _PASSED = ("stable", "both", "hold", "agree", "better")
 _FAILED = ("unstable", "fail", "disagree", "no_better")
 
@@ -109,8 +110,15 @@ class RobustnessVerdict:
     """What came out; ``code.outcome`` is a key of ``SENTENCES``."""
     tone: Tone
     """``good``: passed; ``bad``: failed; ``open``: undecided."""
-    numbers: Mapping[str, Any]
+    numbers: Mapping[str, Number]
     """What the sentence quotes, by name; ``against`` is the other run's folder."""
+
+    def __post_init__(self) -> None:
+        if f"{self.code}.{self.outcome}" not in SENTENCES:
+            raise ValueError(f"unknown outcome {self.outcome!r} of the test {self.code!r}")
+        for name, value in self.numbers.items():
+            if name != "against" and (isinstance(value, str) or (value is not None and abs(value) > _LARGE)):
+                raise ValueError(f"numbers.{name}: expected a number")
 
 
 class _Words(string.Formatter):

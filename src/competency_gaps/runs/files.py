@@ -13,6 +13,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.once import made_once
 from competency_gaps.runs.manifest import BY_CONCEPT, read_manifest
 from competency_gaps.runs.manifest import FILE as MANIFEST
+from competency_gaps.runs.schemas import CONCEPTS, ITEMS, LABELS, OUTCOME_ITEMS, SCHEMAS, Schema, schema_fault
 from competency_gaps.table_files import collect, scan_parquet
 from competency_gaps.text import shorten, visible
 
@@ -62,14 +63,18 @@ class RunFiles:
         Raises
         ------
         UserError
-            If the table is missing, damaged, or not the one that the manifest knows.
+            If the table is missing, damaged, not the one that the manifest knows, or lacks a column, or has one of
+            another type.
         """
         path = self.find(name)
-        table = self._scan(path)
         if name == "items" and path.parent != self.base:
-            rest = self._scan(self.base / path.name).drop(table.collect_schema().names(), strict=False)
+            table = self._scan(path, OUTCOME_ITEMS)
+            held = table.collect_schema()
+            if (fault := schema_fault(held, ITEMS, partial=True)) is not None:
+                raise self._damaged(path, fault)
+            rest = self._scan(self.base / path.name, ITEMS).drop(held.names(), strict=False)
             return pl.concat([rest, table], how="horizontal")
-        return table
+        return self._scan(path, SCHEMAS[name])
 
     def collect(self, name: str, table: pl.LazyFrame, engine: EngineType = "auto") -> pl.DataFrame:
         """Read what was chosen of a table that was scanned; raises UserError if polars cannot."""
@@ -93,12 +98,19 @@ class RunFiles:
         listed = self._listed(self.path) or {}
         return all(fault_of(self.path / name, entry) is None for name, entry in listed.items())
 
-    def _scan(self, path: Path) -> pl.LazyFrame:
+    def _scan(self, path: Path, schema: Schema) -> pl.LazyFrame:
         self._check(path, path.name)
         try:
-            return scan_parquet(path)
+            table = scan_parquet(path)
         except (pl.exceptions.PolarsError, OSError) as error:
             raise self._damaged(path, f"is damaged: {_brief(error)}") from error
+        held = table.collect_schema()
+        if schema is CONCEPTS and not LABELS.keys() & held:  # the run is not named yet
+            table = table.with_columns(pl.lit(None, kind).alias(name) for name, kind in LABELS.items())
+            held = table.collect_schema()
+        if (fault := schema_fault(held, schema)) is not None:
+            raise self._damaged(path, fault)
+        return table
 
     def _knows(self, path: Path) -> bool:
         return path.is_file() or path.name in (self._listed(path.parent) or {})

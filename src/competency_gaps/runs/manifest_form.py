@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, model_validator
 
-from competency_gaps.config import EvidenceConfig
+from competency_gaps.checked import first_fault
+from competency_gaps.config import EvidenceConfig, MetricsConfig
 from competency_gaps.items.remark import Remark
 from competency_gaps.outcomes import Kind
-from competency_gaps.text import shorten, visible
 
 
 def check_form(content: dict[str, Any]) -> None:
@@ -20,15 +22,7 @@ def check_form(content: dict[str, Any]) -> None:
     try:
         _Manifest.model_validate(content)
     except ValidationError as error:
-        raise ValueError(_first(error)) from None
-
-
-def _first(error: ValidationError) -> str:
-    """Where the first fault is, and what it is; keys and words may be a stranger's."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    fault = first["msg"].removeprefix("Value error, ")
-    place = ".".join(str(part) for part in first["loc"])
-    return shorten(visible(f"{place}: {fault[:1].lower()}{fault[1:]}"), 200)
+        raise ValueError(first_fault(error)) from None
 
 
 def _is_remark(value: dict[str, Any]) -> dict[str, Any]:
@@ -49,7 +43,23 @@ def _is_evidence(value: dict[str, Any]) -> dict[str, Any]:
         EvidenceConfig.model_validate({name: value[name] for name in EvidenceConfig.model_fields})
         _Evidence.model_validate(value)
     except ValidationError as error:
-        raise ValueError(_first(error)) from None
+        raise ValueError(first_fault(error)) from None
+    return value
+
+
+def _is_config(kind: type[BaseModel], value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        kind.model_validate(value)
+    except ValidationError as error:
+        raise ValueError(first_fault(error)) from None
+    return value
+
+
+def _is_time(value: str) -> str:
+    try:
+        datetime.fromisoformat(value).timestamp()
+    except (ValueError, OverflowError, OSError) as error:
+        raise ValueError("expected a date and time in ISO form") from error
     return value
 
 
@@ -78,6 +88,7 @@ class _Model(_Form):
     hidden_size: NonNegativeInt
     dtype: str
     weights_sha256: str
+    content_sha256: str
 
 
 class _Sae(_Form):
@@ -86,6 +97,7 @@ class _Sae(_Form):
     d_in: NonNegativeInt
     d_sae: Annotated[_Size, Field(gt=0)]
     weights_sha256: str
+    content_sha256: str
 
 
 class _Hook(_Form):
@@ -165,7 +177,7 @@ class _Figures(_Form):
             if self.by_place:
                 _ByPlace.model_validate(self.model_extra)
         except ValidationError as error:
-            raise ValueError(_first(error)) from None
+            raise ValueError(first_fault(error)) from None
         return self
 
 
@@ -223,18 +235,22 @@ class _Reference(_Form):
     lift: bool | None = None
 
 
-class _Metrics(_Form):
-    normaliser: Literal["alive", "nonzero", "none"] = "alive"
+class _SaeSettings(_Form):
+    folder: str | None = None
+    dictionary: str | None = None
 
 
 class _Settings(_Form):
-    metrics: _Metrics = _Metrics()
-    evidence: dict[str, Any] = {}
+    """What is read without the rest, which may be of another version of this package."""
+
+    metrics: Annotated[dict[str, Any], AfterValidator(partial(_is_config, MetricsConfig))]
+    evidence: Annotated[dict[str, Any], AfterValidator(partial(_is_config, EvidenceConfig))]
+    sae: _SaeSettings
     span: str | None = None
 
 
 class _Manifest(_Form):
-    created: str
+    created: Annotated[str, AfterValidator(_is_time)]
     command: str | list[str]
     versions: dict[str, Any]
     model: _Model
@@ -248,7 +264,7 @@ class _Manifest(_Form):
     benchmarks: list[_Benchmark]
     settings: _Settings
     timings: dict[str, _Number]
-    bos_id: int | None = None
+    bos_id: int | None
     judging: _Judging | None = None
     outcome: _Outcome = Field(default=None)  # type: ignore[assignment]
     """Only where it is one of an outcome; never null."""

@@ -6,22 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 
 from competency_gaps.errors import UserError, argument, nearest
-from competency_gaps.items.remark import DTYPE, Remark
+from competency_gaps.items.remark import Remark
+from competency_gaps.runs.schemas import SCORES
 from competency_gaps.text import plural
-
-SCHEMA: dict[str, Any] = {
-    "item": pl.Int32,
-    "model": pl.String,
-    "score": pl.Float64,
-    "response": pl.String,
-    "unscored": DTYPE,
-}
-"""Columns of ``scores.parquet``."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +111,7 @@ def match_scores(
         by_prompt[row.model] += match.by_prompt
     added = [_added(model, own, by_prompt[model], lost.get(model, []), known) for model, own in matched.items()]
     tables = [_table(model, own) for model, own in matched.items()]
-    return MatchedScores(pl.concat([pl.DataFrame(schema=SCHEMA), *tables]), added)
+    return MatchedScores(pl.concat([pl.DataFrame(schema=SCORES), *tables]), added)
 
 
 def _check(row: Scored, own_model: str | None) -> None:
@@ -171,7 +163,7 @@ def _table(model: str, rows: dict[int, Scored]) -> pl.DataFrame:
                 for _, row in ordered
             ],
         },
-        schema=SCHEMA,
+        schema=SCORES,
     )
 
 

@@ -98,9 +98,9 @@ def planned_model(model: ModelConfig, folder: Path | None) -> ModelConfig:
         return model
     dtypes = []
     if any((folder / name).exists() for name in _RESULTS):
-        dtypes.append(_read_json(folder / FILE).get("model", {}).get("dtype"))
+        dtypes.append(_planned_dtype(_read_json(folder / FILE)))
     dtypes += [_read_json(folder / file).get("dtype") for file in _PRECISIONS]
-    dtype = next((dtype for dtype in dtypes if isinstance(dtype, str)), None)
+    dtype = next((dtype for dtype in dtypes if dtype in get_args(DType)), None)
     return model if dtype is None else model.model_copy(update={"dtype": dtype})
 
 
@@ -111,10 +111,15 @@ def note_precision(folder: Path, dtype: str) -> None:
 
 def keep_precision(folder: Path, model: ModelConfig, plan: Mapping[str, Any] | None) -> None:
     """Let a run begin, in a folder without one, in the precision of a plan, unless its configuration says another."""
-    planned = (plan or {}).get("model")
-    dtype = planned.get("dtype") if isinstance(planned, dict) else None
-    if model.dtype == "auto" and isinstance(dtype, str) and dtype in get_args(DType) and not (folder / FILE).exists():
+    dtype = _planned_dtype(plan or {})
+    if model.dtype == "auto" and dtype in get_args(DType) and not (folder / FILE).exists():
         note_precision(folder, dtype)
+
+
+def _planned_dtype(plan: Mapping[str, Any]) -> Any:
+    """The data type that a plan names, whatever stands there."""
+    planned = plan.get("model")
+    return planned.get("dtype") if isinstance(planned, dict) else None
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -19,8 +19,9 @@ from competency_gaps.lock import hold
 from competency_gaps.runs.files import RunFiles
 from competency_gaps.runs.manifest import FILE as MANIFEST
 from competency_gaps.runs.manifest import files_of_former, read_manifest, write_table
-from competency_gaps.runs.matched_scores import SCHEMA, Added, Scored, match_scores
+from competency_gaps.runs.matched_scores import Added, Scored, match_scores
 from competency_gaps.runs.open import RunFolder
+from competency_gaps.runs.schemas import SCORES
 
 NAME = "scores"
 FILE = f"{NAME}.parquet"
@@ -94,13 +95,13 @@ def read_scores(folder: Path) -> pl.DataFrame:
         If it is missing or damaged.
     """
     files = _files(folder)
-    return files.collect(NAME, files.scan(NAME)) if files.has(NAME) else pl.DataFrame(schema=SCHEMA)
+    return files.collect(NAME, files.scan(NAME)) if files.has(NAME) else pl.DataFrame(schema=SCORES)
 
 
 def scan_scores(folder: Path) -> pl.LazyFrame:
     """The same, read when it is collected, and only what is chosen of it."""
     files = _files(folder)
-    return files.scan(NAME) if files.has(NAME) else pl.LazyFrame(schema=SCHEMA)
+    return files.scan(NAME) if files.has(NAME) else pl.LazyFrame(schema=SCORES)
 
 
 def check_scores(folder: Path) -> None:

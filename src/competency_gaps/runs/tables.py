@@ -125,7 +125,7 @@ class RunTables:
     def findings(self) -> pl.DataFrame:
         """One row per finding, weak ones first: verdict, concepts, gap, feature, sentence, failing, passing, ...
 
-        Columns are those of ``competency_gaps.findings.table.SCHEMA``.
+        Columns are those of ``competency_gaps.runs.schemas.FINDINGS``.
         """
         return self._table("findings")
 

@@ -5,7 +5,7 @@ Workers on many machines are an engine too (:mod:`competency_gaps.stages.on_ray`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 from competency_gaps.config import RunConfig
 from competency_gaps.errors import UserError
 from competency_gaps.harnesses.inspect.evaluate import asks_the_model
+from competency_gaps.lock import keep_held
 from competency_gaps.runs.part import Part
 from competency_gaps.runs.plan import keep_precision, read_plan
 from competency_gaps.runs.store import RunStore
@@ -23,11 +24,17 @@ from competency_gaps.text import listing, plural
 
 
 def read_here(work: Work) -> None:
-    """Read all missing shards in this process; each is written while the next one is read."""
+    """Read all missing shards in this process; each is written while the next one is read.
+
+    However often it is interrupted, the folder stays held until the thread that writes has ended.
+    """
     writing: Future[None] | None = None
 
-    def write(task: Task, content: Content) -> None:
-        work.commit(task, work.reader.write(task.shard, content))
+    def write(task: Task, content: Content, let_go: Callable[[], None]) -> None:
+        try:
+            work.commit(task, work.reader.write(task.shard, content))
+        finally:
+            let_go()
 
     with ThreadPoolExecutor(1) as writer:
         try:
@@ -37,7 +44,7 @@ def read_here(work: Work) -> None:
                 work.check(task, unreadable(content.responses))
                 if writing is not None:
                     writing.result()
-                writing = writer.submit(write, task, content)
+                writing = writer.submit(write, task, content, keep_held(work.folder))
         finally:  # what cannot be written is said, whatever else went wrong
             if writing is not None:
                 writing.result()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from pydantic import TypeAdapter, ValidationError
 
 from competency_gaps.activations.extract import NOT_FINITE, Extractor
 from competency_gaps.activations.pooling import chunk_tokens
-from competency_gaps.checked import digest, read_document, write_document
+from competency_gaps.checked import digest, first_fault, read_document, write_document
 from competency_gaps.config import Span
 from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.errors import UserError
@@ -75,9 +77,12 @@ def _known(figures_file: Path, facts_file: Path, width: int) -> tuple[GateFigure
     try:
         known = read_document(figures_file)
         if known.pop(_TABLE, None) == digest(facts_file):
-            return GateFigures(**known), _facts(facts_file, width)
+            figures = TypeAdapter(GateFigures).validate_json(json.dumps(known), strict=True)
+            return figures, _facts(facts_file, width)
         why = "does not belong to the table beside it, or that is damaged"
-    except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+    except ValidationError as error:
+        why = f"cannot be read ({first_fault(error)})"
+    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         why = f"cannot be read ({error})"
     log.warning("%s %s: it is measured again.", figures_file, why)
     return None

@@ -16,6 +16,7 @@ from competency_gaps.items.policy import Score
 from competency_gaps.items.remark import DTYPE, Remark, check_remark
 from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.model.respond import Responded
+from competency_gaps.runs.schemas import ITEMS, TOKENS
 from competency_gaps.stages.inputs import ItemInput
 from competency_gaps.table_files import read_parquet
 
@@ -104,7 +105,7 @@ def items_table(
     responses: Mapping[str, pl.DataFrame],
     repeats: Repeats,
 ) -> pl.DataFrame:
-    """``items.parquet``: one row per item, in the benchmarks' order."""
+    """``items.parquet``: one row per item, in the benchmarks' order; strata come when the evidence is known."""
     rows = [
         _row(name, item, item_input, response)
         for name, items in prepared.items()
@@ -112,34 +113,7 @@ def items_table(
     ]
     for row, cluster, kind in zip(rows, *repeats.columns(list(prepared)), strict=True):
         row |= {"cluster": cluster, "cluster_kind": kind}
-    schema: dict[str, Any] = {
-        "benchmark": pl.String,
-        "item_id": pl.String,
-        "prompt": pl.String,
-        "text": pl.String,
-        "response": pl.String,
-        "answer": pl.String,
-        "score": pl.Float64,
-        "epochs": pl.Int32,
-        "policy": pl.String,
-        "group": pl.String,
-        "choices": pl.List(pl.String),
-        "answer_index": pl.Int32,
-        "cluster": pl.Int32,
-        "cluster_kind": pl.String,
-        "covariates": pl.String,
-        "n_span_tokens": pl.Int32,
-        "n_tokens": pl.Int32,
-        "excluded": DTYPE,
-        "unscored": DTYPE,
-        "own_start": pl.Int32,
-        "own_end": pl.Int32,
-        "logprobs": pl.List(pl.Float64),
-        "greedy": pl.List(pl.Boolean),
-        "details": pl.String,
-        "identity": pl.String,
-    }
-    return pl.DataFrame(rows, schema=schema)
+    return pl.DataFrame(rows, schema={name: kind for name, kind in ITEMS.items() if name != "stratum"})
 
 
 def _row(benchmark: str, item: PreparedItem, item_input: ItemInput, response: dict[str, Any]) -> dict[str, Any]:
@@ -199,5 +173,5 @@ def token_table(suites: Iterable[Iterable[CasBlock]], tokenizer: PreTrainedToken
     return pl.DataFrame(
         # Tokenizers decode an empty list to one empty text.
         {"token": ids, "text": tokenizer.batch_decode([[i] for i in ids]) if ids else []},
-        schema={"token": pl.Int32, "text": pl.String},
+        schema=TOKENS,
     )

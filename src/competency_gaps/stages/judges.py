@@ -24,7 +24,8 @@ def read_judges(path: Path) -> list[dict[str, Any]]:
         return []
     try:
         judges = [dict(judge) for judge in parse_document(path.read_bytes())["judges"]]
-        if not all(isinstance(judge["model"], str) and isinstance(judge["asked"], bool) for judge in judges):
+        kinds = {"model": str, "asked": bool, "answer_tokens": int | None}
+        if not all(isinstance(judge.get(key), kind) for judge in judges for key, kind in kinds.items()):
             raise ValueError("a record of a judge is not what this program writes")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise damaged(

@@ -22,9 +22,9 @@ from competency_gaps.findings import relabelled
 from competency_gaps.matching.kept import kept_names
 from competency_gaps.runs.manifest import changing_run
 from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.runs.schemas import LABELS
 from competency_gaps.stages.themes import BENCHMARKS, RESULTS, run_theme_tables
 
-LABEL_COLUMNS = ("label", "label_kind", "label_score", "label_scored_by", "explainer", "label_state")
 THEME_FILES = (THEMES, NAMES, RESULTS, BENCHMARKS)
 
 
@@ -110,10 +110,10 @@ def _themed(run: RunFolder, dictionary: Dictionary) -> dict[str, pl.DataFrame]:
 
 def _named(run: RunFolder, shown: pl.DataFrame) -> pl.DataFrame:
     """The run's table of concepts with these labels."""
-    concepts = run.files.collect("concepts", run.scan("concepts")).drop(*LABEL_COLUMNS, strict=False)
+    concepts = run.files.collect("concepts", run.scan("concepts")).drop(*LABELS, strict=False)
     first, rest = concepts.columns[:1], concepts.columns[1:]
     named = concepts.join(shown, on="concept", how="left", maintain_order="left")
-    return named.select(*first, *LABEL_COLUMNS, *rest)
+    return named.select(*first, *LABELS, *rest)
 
 
 def _facts(dictionary: Dictionary, shown: pl.DataFrame, themed: dict[str, pl.DataFrame]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from competency_gaps.metrics.saliency import typical_cas
 from competency_gaps.metrics.structure import overlap
 from competency_gaps.metrics.suite import SuiteMetrics, combine
 from competency_gaps.metrics.sums import add_all
+from competency_gaps.runs.schemas import BENCHMARKS, CONCEPT_BENCHMARKS, CONCEPTS, LABELS, OVERLAP
 from competency_gaps.sae.reference import SURFACE, WINDOW, Reference
 from competency_gaps.stages.benchmark_facts import benchmark_facts
 from competency_gaps.stages.collect import Collected
@@ -79,7 +80,8 @@ def make_tables(
             "coverage_status": pl.Series(metrics.status.tolist(), dtype=pl.String),
             "chance_seen": chances[None],
             "tau": _null(_tau(collected, reference, config)),
-        }
+        },
+        schema={name: kind for name, kind in CONCEPTS.items() if name not in LABELS},
     )
     return Tables(
         concepts=concepts,
@@ -216,7 +218,8 @@ def _concept_benchmarks(
                 "lift": _null(metrics.by_benchmark_lift[index]),
                 "coverage_status": pl.Series(metrics.by_benchmark_status[index].tolist(), dtype=pl.String),
                 "chance_seen": chances[name],
-            }
+            },
+            schema=CONCEPT_BENCHMARKS,
         )
         for index, name in enumerate(metrics.benchmarks)
     ]
@@ -244,7 +247,7 @@ def _benchmarks(collected: Collected, metrics: SuiteMetrics, items: pl.DataFrame
                 "mean_span_tokens": kept["n_span_tokens"].mean() if kept.height else None,
             }
         )
-    return pl.DataFrame(rows, schema_overrides={"mean_score": pl.Float64, "mean_span_tokens": pl.Float64})
+    return pl.DataFrame(rows, schema=BENCHMARKS)
 
 
 def overlaps(names: Sequence[str], chi_bench: np.ndarray, chi_model: np.ndarray, read: np.ndarray) -> pl.DataFrame:
@@ -266,9 +269,8 @@ def overlaps(names: Sequence[str], chi_bench: np.ndarray, chi_model: np.ndarray,
                 value = value._replace(jaccard=float("nan"), cosine=float("nan"))
             for x, y in {(first, second), (second, first)}:
                 rows.append({"benchmark_a": x, "benchmark_b": y, **value._asdict()})
-    floats = ("jaccard", "cosine", "spearman")
-    table = pl.DataFrame(rows, schema_overrides=dict.fromkeys(floats, pl.Float64))
-    table = table.with_columns(pl.col(name).fill_nan(None) for name in floats)
+    table = pl.DataFrame(rows, schema=OVERLAP)
+    table = table.with_columns(pl.col(name).fill_nan(None) for name in ("jaccard", "cosine", "spearman"))
     order = {name: i for i, name in enumerate(names)}
     keys = [pl.col(c).replace_strict(order, return_dtype=pl.Int32) for c in ("benchmark_a", "benchmark_b")]
     return table.sort(keys)

@@ -14,28 +14,14 @@ from competency_gaps.dictionary.label_text import clean_name
 from competency_gaps.dictionary.themes.cluster import ThemeTree
 from competency_gaps.dictionary.themes.names import ThemeNames
 from competency_gaps.errors import UserError
+from competency_gaps.runs.schemas import THEME_NAMES as NAME_COLUMNS
+from competency_gaps.runs.schemas import THEMES as COLUMNS
+from competency_gaps.runs.schemas import Schema
 from competency_gaps.table_files import read_parquet
 
 THEMES = "themes.parquet"
 NAMES = "theme_names.parquet"
 KINDS = ("explained", "automatic")
-
-THEME_COLUMNS: dict[str, pl.DataType] = {
-    "concept": pl.Int32(),
-    "theme": pl.Int32(),
-    "subtheme": pl.Int32(),
-    "x": pl.Float32(),
-    "y": pl.Float32(),
-}
-NAME_COLUMNS: dict[str, pl.DataType] = {
-    "level": pl.String(),
-    "id": pl.Int32(),
-    "parent": pl.Int32(),
-    "name": pl.String(),
-    "kind": pl.String(),
-    "explainer": pl.String(),
-    "date": pl.String(),
-}
 
 
 def theme_table(themes: ThemeTree, use: np.ndarray) -> pl.DataFrame:
@@ -50,7 +36,7 @@ def theme_table(themes: ThemeTree, use: np.ndarray) -> pl.DataFrame:
     columns = {"theme": themes.theme, "subtheme": themes.subtheme, "x": themes.xy[:, 0], "y": themes.xy[:, 1]}
     table = pl.DataFrame(
         {"concept": np.arange(len(use)), **{name: values[place] for name, values in columns.items()}},
-        schema=THEME_COLUMNS,
+        schema=COLUMNS,
         strict=False,
     )
     shown = pl.Series(use)
@@ -98,7 +84,7 @@ def read_themes(folder: Path, width: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     UserError
         If a table is missing, damaged, of another SAE's width, or the two do not fit together.
     """
-    themes, names = _read(folder / THEMES, THEME_COLUMNS).sort("concept"), _read(folder / NAMES, NAME_COLUMNS)
+    themes, names = _read(folder / THEMES, COLUMNS).sort("concept"), _read(folder / NAMES, NAME_COLUMNS)
     if fault := _fault(themes, names, width):
         raise UserError(f"the themes in {folder} are damaged: {fault}. Make the themes again.")
     safe = [
@@ -108,7 +94,7 @@ def read_themes(folder: Path, width: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     return themes, names.with_columns(safe)
 
 
-def _read(path: Path, columns: dict[str, pl.DataType]) -> pl.DataFrame:
+def _read(path: Path, columns: Schema) -> pl.DataFrame:
     check_table(path.parent, path.name, "Make the themes again.")
     if not path.is_file():
         raise UserError(f"{path} does not exist: the dictionary has no themes. Make them first.")

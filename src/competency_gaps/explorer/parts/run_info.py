@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,7 +36,7 @@ from competency_gaps.findings.answer import answer
 from competency_gaps.findings.phrases import alike
 from competency_gaps.matching.kept_lists import has_lists
 from competency_gaps.presentation import facts, labels
-from competency_gaps.probes.kept import FILE, FOLDER, check_probe
+from competency_gaps.probes.kept import FILE, FOLDER, check_probe, probe_rows
 from competency_gaps.probes.sentence import sentence
 from competency_gaps.robustness import read_assessment
 from competency_gaps.runs.open import RunFolder
@@ -223,9 +222,9 @@ def _probes(context: Context) -> list[Probe]:
 def _probe_results(run: RunFolder, file: Path) -> list[Probe]:
     try:
         check_probe(file.parent)
-        rows = json.loads(run.document(file))["concepts"]
+        rows = probe_rows(run.document(file), file)
         return [from_row(Probe, row, sentence=sentence(row)) for row in rows]
-    except (ValueError, KeyError, TypeError, OSError, UserError) as error:
+    except (OSError, UserError) as error:
         known = error if isinstance(error, UserError) else damaged(file, error, "Run 'cgaps probe concept' again.")
         log.warning("%s Its probe is not shown.", known)
         return []

@@ -108,7 +108,7 @@ def _model_name(model: str) -> tuple[str, str]:
 def _aggregate(run: RunFolder, table: pl.DataFrame, model: str, organization: str, evaluation: str) -> dict[str, Any]:
     developer, name = _model_name(model)
     asked = model == run.manifest["model"]["name"] == run.own_model
-    version = run.manifest["versions"]["competency-gaps"]
+    version = run.manifest["versions"].get("competency-gaps", "unknown")
     results = (_result(str(key), own) for (key,), own in table.group_by("benchmark", maintain_order=True))
     return {
         "schema_version": SCHEMA_VERSION,

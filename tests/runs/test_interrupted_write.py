@@ -1,0 +1,108 @@
+"""However often a run is interrupted, its folder stays held until what is being written is whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from competency_gaps.lock import HeldError, hold, keep_held
+from core_helpers import ROOT
+
+SLOW = 5.0
+"""Seconds that the child takes to write a shard."""
+RUN = f"""
+import json, signal, sys, time
+from pathlib import Path
+
+import competency_gaps
+from competency_gaps.stages.extraction import ShardReader
+
+read, write = ShardReader.read, ShardReader.write
+
+def reading(self, *rest):
+    content = read(self, *rest)
+    # polars has put a handler before Python's, with which waiting goes on
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return content
+
+def slowly(self, shard, content):
+    print("writes", flush=True)
+    time.sleep({SLOW})
+    draft = write(self, shard, content)
+    print("wrote", flush=True)
+    return draft
+
+ShardReader.read, ShardReader.write = reading, slowly
+try:
+    competency_gaps.run(json.loads(sys.argv[1]), Path(sys.argv[2]))
+except KeyboardInterrupt:
+    print("goes on", flush=True)
+    sys.stdin.read()
+"""
+"""As in a notebook: the process outlives the run."""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process")
+def test_the_lock_outlasts_the_thread_that_writes(tiny_config, tmp_path):
+    folder = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN, json.dumps(tiny_config), str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1"},
+    )
+    try:
+        assert process.stdout is not None
+        while process.stdout.readline() != "writes\n":
+            assert process.poll() is None
+        # The first ends the reading, the second the wait for the writer, the third the wait for its thread.
+        began, sent = time.monotonic(), 0
+        while (spent := time.monotonic() - began) < SLOW - 0.5:
+            if sent < 3 and spent > 0.5 * (sent + 1):
+                process.send_signal(signal.SIGINT)
+                sent += 1
+            with pytest.raises(HeldError), hold(folder):
+                pass
+            time.sleep(0.05)
+        assert sent == 3 and [process.stdout.readline() for _ in range(2)] == ["goes on\n", "wrote\n"]
+        assert _is_let_go(folder) and process.poll() is None
+    finally:
+        process.kill()
+        process.communicate()
+    stamps = [path.stem for path in (folder / "responses").glob("*.json")]
+    assert len(stamps) == 1, "the shard that was being written counts, and no other was begun"
+
+
+def _is_let_go(folder: Path) -> bool:
+    for _ in range(100):
+        with suppress(HeldError), hold(folder):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_a_folder_is_let_go_by_the_last_of_its_users(tmp_path):
+    with hold(tmp_path):
+        first, second = keep_held(tmp_path), keep_held(tmp_path)
+    for let_go in (first, second):
+        with pytest.raises(HeldError, match="another thread"), hold(tmp_path):
+            pass
+        thread = threading.Thread(target=let_go)
+        thread.start()
+        thread.join()
+    with hold(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    keep_held(tmp_path / "held by nobody")()
+    assert not Path(tmp_path / "held by nobody").exists()

@@ -177,7 +177,14 @@ def _retyped(content: bytes, suffix: str, rng: random.Random) -> bytes | None:
     # JSON is YAML, and escapes keep what UTF-8 cannot hold.
     if suffix == ".jsonl" and isinstance(changed, list):
         return "".join(json.dumps(line) + "\n" for line in changed).encode()
-    return json.dumps(changed, default=str).encode()  # YAML knows dates
+    return json.dumps(_with_text_keys(changed), default=str).encode()  # YAML knows dates
+
+
+def _with_text_keys(value: Any) -> Any:
+    """The same with keys as JSON has them."""
+    if isinstance(value, dict):
+        return {str(key): _with_text_keys(held) for key, held in value.items()}
+    return [_with_text_keys(held) for held in value] if isinstance(value, list) else value
 
 
 def changed_value(value: Any, rng: random.Random) -> Any:

@@ -136,7 +136,9 @@ def results_of(value: Any) -> DetectorResults:
     if not isinstance(value, Mapping):
         return DetectorResults({}, ())
     scores = {
-        str(name): tuple(_number(value) for value in given) for name, given in value.items() if isinstance(given, list)
+        str(name): tuple(number_or_none(value) for value in given)
+        for name, given in value.items()
+        if isinstance(given, list)
     }
     return DetectorResults(
         {name: given for name, given in scores.items() if given},
@@ -144,7 +146,8 @@ def results_of(value: Any) -> DetectorResults:
     )
 
 
-def _number(value: Any) -> float | None:
+def number_or_none(value: Any) -> float | None:
+    """The value as a float, which may be infinite; None if it is no number, or beyond floats."""
     try:
         number = float(value) if isinstance(value, (bool, int, float)) else math.nan
     except OverflowError:

@@ -22,6 +22,7 @@ from competency_gaps.harnesses.garak.attempt import (
     DetectorResults,
     attempt_of,
     model_of,
+    number_or_none,
     probe_of,
     recount,
     results_of,
@@ -138,8 +139,8 @@ class _AttemptReader:
         kind = entry.get("entry_type")
         if kind == "attempt":
             return self._attempt(entry, where)
-        if kind == "start_run setup" and isinstance(entry.get("run.eval_threshold"), (int, float)):
-            self.threshold, self.has_threshold = float(entry["run.eval_threshold"]), True
+        if kind == "start_run setup" and (threshold := number_or_none(entry.get("run.eval_threshold"))) is not None:
+            self.threshold, self.has_threshold = threshold, True
         elif kind == "plugin_cache":
             probes = mapping(mapping(entry.get("plugin_cache")).get("probes"))
             self._take_tags({name: mapping(info).get("tags") for name, info in probes.items()})

@@ -19,6 +19,7 @@ from competency_gaps.harnesses.garak.attempt import (
     DetectorResults,
     attempt_of,
     model_of,
+    number_or_none,
     probe_of,
     results_of,
     safety,
@@ -50,8 +51,8 @@ class _Report:
         kind = entry.get("entry_type")
         if kind == "start_run setup":
             self.model = model_of(entry)
-            if isinstance(entry.get("run.eval_threshold"), (int, float)):
-                self.threshold = float(entry["run.eval_threshold"])
+            if (threshold := number_or_none(entry.get("run.eval_threshold"))) is not None:
+                self.threshold = threshold
         elif kind == "plugin_cache":
             probes = mapping(mapping(entry.get("plugin_cache")).get("probes"))
             self.known |= {name.removeprefix("probes."): mapping(about) for name, about in probes.items()}

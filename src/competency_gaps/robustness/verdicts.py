@@ -116,9 +116,10 @@ class RobustnessVerdict:
         template = SENTENCES.get(f"{self.code}.{self.outcome}")
         if template is None:
             raise ValueError(f"unknown outcome {self.outcome!r} of the test {self.code!r}")
-        quoted = {name for _, name, _, _ in string.Formatter().parse(template)} | {"same_sign"}
-        for name in sorted(quoted & self.numbers.keys()):
-            value = self.numbers[name]
+        quoted = {"same_sign", *(name for _, name, _, _ in string.Formatter().parse(template))}
+        for name, value in self.numbers.items():
+            if name not in quoted:
+                continue
             if value is not None and not (isinstance(value, (int, float)) and not abs(value) > _LARGE):
                 raise ValueError(f"numbers.{name}: expected a number")
 

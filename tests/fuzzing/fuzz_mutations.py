@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import random
 import re
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import yaml
 
 OUTSIDE = "../outside/secret.json"
@@ -50,12 +52,16 @@ def mutate(content: bytes, suffix: str, rng: random.Random) -> tuple[str, bytes]
     content
         A valid file's.
     suffix
-        Of its name: JSON and YAML are changed by their values as well as by their bytes.
+        Of its name: JSON and YAML are changed by their values as well as by their bytes, Parquet by its columns.
     """
     if suffix in _TEXTS and rng.random() < 0.5:
         changed = _retyped(content, suffix, rng)
         if changed is not None:
             return "value", changed
+    if suffix == ".parquet" and rng.random() < 0.5:
+        changed = _recolumned(content, rng)
+        if changed is not None:
+            return "column", changed
     how = rng.choice(list(_OF_BYTES))
     return how, _OF_BYTES[how](content, rng)[:_MOST]
 
@@ -185,6 +191,24 @@ def _with_text_keys(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _with_text_keys(held) for key, held in value.items()}
     return [_with_text_keys(held) for held in value] if isinstance(value, list) else value
+
+
+def _recolumned(content: bytes, rng: random.Random) -> bytes | None:
+    """The same table with a column gone, of another name or of another type; None: it is none."""
+    try:
+        table = pl.read_parquet(io.BytesIO(content))
+        name = rng.choice(table.columns)
+        change = rng.choice((table.drop(name), table.rename({name: f"{name}\0"}), *_of_other_types(table, name)))
+    except (pl.exceptions.PolarsError, IndexError):
+        return None
+    written = io.BytesIO()
+    change.write_parquet(written)
+    return written.getvalue()
+
+
+def _of_other_types(table: pl.DataFrame, name: str) -> Iterator[pl.DataFrame]:
+    for value in (None, b"\xff", [1], {"a": 1}):
+        yield table.with_columns(pl.Series(name, [value] * table.height))
 
 
 def changed_value(value: Any, rng: random.Random) -> Any:

@@ -23,7 +23,6 @@ AGREES = 0.5
 """Least correlation at which two halves or runs agree."""
 
 Tone = Literal["good", "bad", "open"]
-Number = bool | int | float | str | None
 
 TITLES = {
     "subsampling": "subsampling",
@@ -110,14 +109,18 @@ class RobustnessVerdict:
     """What came out; ``code.outcome`` is a key of ``SENTENCES``."""
     tone: Tone
     """``good``: passed; ``bad``: failed; ``open``: undecided."""
-    numbers: Mapping[str, Number]
+    numbers: Mapping[str, Any]
     """What the sentence quotes, by name; ``against`` is the other run's folder."""
 
     def __post_init__(self) -> None:
-        if f"{self.code}.{self.outcome}" not in SENTENCES:
+        template = SENTENCES.get(f"{self.code}.{self.outcome}")
+        if template is None:
             raise ValueError(f"unknown outcome {self.outcome!r} of the test {self.code!r}")
+        quoted = {"same_sign", *(name for _, name, _, _ in string.Formatter().parse(template))}
         for name, value in self.numbers.items():
-            if name != "against" and (isinstance(value, str) or (value is not None and abs(value) > _LARGE)):
+            if name not in quoted:
+                continue
+            if value is not None and not (isinstance(value, (int, float)) and not abs(value) > _LARGE):
                 raise ValueError(f"numbers.{name}: expected a number")
 
 

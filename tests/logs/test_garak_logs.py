@@ -12,6 +12,7 @@ from log_reading import counts
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
 from competency_gaps.harnesses.garak.log import ALL_DETECTORS
+from competency_gaps.harnesses.garak.probes import read_probes
 from competency_gaps.harnesses.log_parts import find_parts
 from competency_gaps.items.remark import Remark
 from competency_gaps.stages.load import load_benchmark
@@ -295,6 +296,14 @@ def test_a_recorded_threshold_is_used(tmp_path):
     ((item,), _, told) = read_all(path)
     assert item.score == 0.5
     assert Remark("threshold", (0.7, 0.5)) in told.warnings
+
+
+@pytest.mark.parametrize("threshold", [10**400, float("nan"), "0.7"], ids=["huge", "nan", "text"])
+def test_a_threshold_that_is_no_float_is_as_if_there_were_none(tmp_path, threshold):
+    path = write_report(tmp_path / "x.report.jsonl", attempt("u", {"a": [0.6, 0.9]}), run__eval_threshold=threshold)
+    without = write_report(tmp_path / "y.report.jsonl", attempt("u", {"a": [0.6, 0.9]}))
+    assert read_all(path)[0][0].score == read_all(without)[0][0].score
+    assert read_probes(path)[0][0].values == read_probes(without)[0][0].values
 
 
 def test_tags_of_the_digest(tmp_path):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
+import polars as pl
 import pytest
 from fuzz_readers import read_log
-from fuzz_samples import LOGS, autodetect, garak_rows, lines, part, saes
+from fuzz_samples import LATENTS, LOGS, REFERENCE, autodetect, garak_rows, lines, part, saes
 from garak_log_helpers import attempt
 from inspect_log_helpers import sample, write_log
 from log_reading import sample as sample_of_lm_eval
@@ -22,6 +23,7 @@ from competency_gaps.harnesses.log_parts import find_parts
 from competency_gaps.harnesses.scores import read_score_log, read_score_table
 from competency_gaps.matching import read_taxonomy
 from competency_gaps.sae.load import load_sae, read_sae_header
+from competency_gaps.sae.reference import read_reference
 from competency_gaps.stages.load import load_benchmark
 from competency_gaps.stages.merge import join, lay
 
@@ -50,6 +52,16 @@ def test_numbers_of_an_sae_that_are_none(tmp_path, key, value):
     for read in (read_sae_header, lambda config: load_sae(config, "cpu")):
         with pytest.raises(UserError, match=rf"cfg\.json gives {key} = .*Expected a number above 0"):
             read(SAEConfig(folder=topk))
+
+
+@pytest.mark.parametrize("column", ["density", "concept", "token"])
+def test_a_column_of_another_type_in_a_reference(tmp_path, column):
+    plain, _ = saes(tmp_path)
+    file = plain / REFERENCE
+    table = pl.read_parquet(file)
+    table.with_columns(pl.Series(column, [b"\xff"] * table.height)).write_parquet(file)
+    with pytest.raises(UserError, match=rf"{REFERENCE}.* has a column of another type"):
+        read_reference(file, LATENTS)
 
 
 def test_numbers_beyond_floats_are_no_scores(tmp_path):

@@ -11,6 +11,7 @@ import polars as pl
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.table_files import read_parquet
+from competency_gaps.text import shorten, visible
 
 FILE = "reference.parquet"
 WINDOW = 64
@@ -118,6 +119,13 @@ def read_reference(path: Path, width: int) -> Reference:
         )
     if table.height != width:
         raise UserError(f"reference {str(path)!r} has {table.height} latents, but the SAE has {width}.")
-    table = table.sort("concept")
-    arrays = {name: table[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in wanted[1:-1]}
+    try:
+        kinds = {"concept": pl.Int64, **dict.fromkeys(wanted[1:-1], pl.Float64), "token": pl.String}
+        table = table.cast(kinds).sort("concept")
+    except pl.exceptions.PolarsError as error:
+        raise UserError(
+            f"reference {str(path)!r} has a column of another type ({shorten(visible(str(error)), 200)}): expected "
+            "numbers, and texts in 'token'. Make one with 'cgaps reference' or 'cgaps train-sae' of this version."
+        ) from error
+    arrays = {name: table[name].fill_null(float("nan")).to_numpy() for name in wanted[1:-1]}
     return Reference(**arrays, token=table["token"].to_list())

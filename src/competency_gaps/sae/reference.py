@@ -120,7 +120,7 @@ def read_reference(path: Path, width: int) -> Reference:
     if table.height != width:
         raise UserError(f"reference {str(path)!r} has {table.height} latents, but the SAE has {width}.")
     try:
-        kinds = {"concept": pl.Int64, **dict.fromkeys(wanted[1:-1], pl.Float64), "token": pl.String}
+        kinds = pl.Schema({"concept": pl.Int64, **dict.fromkeys(wanted[1:-1], pl.Float64), "token": pl.String})
         table = table.cast(kinds).sort("concept")
     except pl.exceptions.PolarsError as error:
         raise UserError(

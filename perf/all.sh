@@ -14,10 +14,10 @@ measure() {
   echo "   ($((SECONDS - start)) s)"
 }
 
-measure extraction.py --items 32 --rounds 1
+measure extraction.py --items 24 --rounds 1
 measure one_pass.py --items 16 --rounds 1
 measure demo.py --limit 4
-measure memory.py --small 40 --large 320
+measure memory.py --small 30 --large 240
 measure evidence.py --millions 5
 measure evidence_from_disk.py --millions 2 8
 measure models.py --models 10 --items 2000

@@ -17,7 +17,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from competency_gaps.errors import MachineError, UserError
@@ -59,6 +58,8 @@ _GUARD = threading.Lock()
 
 def _leave_to_parent() -> None:
     """In a forked process: what its parent holds is not held here, nor any longer than the parent lives."""
+    global _GUARD
+    _GUARD = threading.Lock()  # another thread of the parent may have held it
     for known in _HERE.values():
         os.close(known.file)
     _HERE.clear()
@@ -102,15 +103,14 @@ def _locked(folder: Path, place: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        own.thread = None
-        _let_go(own, place)
+        _let_go(own, place, holder=True)
 
 
 def keep_held(folder: Path) -> Callable[[], None]:
     """Let a folder that this thread holds stay held beyond the body of :func:`hold`, until the result is called.
 
     For another thread that writes into the folder: an interrupt may end the body before it has ended. What nobody holds
-    is not held.
+    is not held. To call the result again does nothing.
     """
     place = folder.resolve()
     with _GUARD:
@@ -118,13 +118,21 @@ def keep_held(folder: Path) -> Callable[[], None]:
         if known is None or known.thread != threading.get_ident():
             return lambda: None
         known.users += 1
-    return partial(_let_go, known, place)
+    once = [known]
+
+    def let_go() -> None:
+        with suppress(IndexError):
+            _let_go(once.pop(), place)
+
+    return let_go
 
 
-def _let_go(lock: _Lock, place: Path) -> None:
-    """End one use of a folder that is held, and with the last one the lock."""
+def _let_go(lock: _Lock, place: Path, *, holder: bool = False) -> None:
+    """End one use of a folder that is held, its holder's or another's, and with the last one the lock."""
     with _GUARD:
         lock.users -= 1
+        if holder:
+            lock.thread = None
         if lock.users or _HERE.get(place) is not lock:  # it is none in a process that was forked meanwhile
             return
         del _HERE[place]

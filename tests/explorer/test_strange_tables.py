@@ -64,6 +64,19 @@ def test_every_table_is_written_with_the_declared_columns_and_no_others(folder):
         assert pl.read_parquet_schema(own / f"{name}.parquet") == pl.Schema(SCHEMAS[name]), name
 
 
+def test_a_table_that_is_not_declared_is_read_as_it_is(folder):
+    file = folder / "gate.parquet"
+    pl.DataFrame({"benchmark": ["sums"]}).write_parquet(file)
+    seal(folder)
+    try:
+        assert cg.open_run(folder).scan("gate").collect().columns == ["benchmark"]
+    finally:
+        file.unlink()
+        seal(folder)
+    with pytest.raises(UserError, match=r"concept\.parquet"):
+        cg.open_run(folder).scan("concept")
+
+
 @pytest.mark.parametrize(("name", "column"), COLUMNS)
 def test_a_table_without_a_column_or_with_another_type_is_refused(folder, name, column):
     file = folder / f"{name}.parquet"

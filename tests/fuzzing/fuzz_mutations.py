@@ -199,10 +199,10 @@ def _recolumned(content: bytes, rng: random.Random) -> bytes | None:
         table = pl.read_parquet(io.BytesIO(content))
         name = rng.choice(table.columns)
         change = rng.choice((table.drop(name), table.rename({name: f"{name}\0"}), *_of_other_types(table, name)))
+        written = io.BytesIO()
+        change.write_parquet(written)
     except (pl.exceptions.PolarsError, IndexError):
         return None
-    written = io.BytesIO()
-    change.write_parquet(written)
     return written.getvalue()
 
 

@@ -54,13 +54,23 @@ def test_numbers_of_an_sae_that_are_none(tmp_path, key, value):
             read(SAEConfig(folder=topk))
 
 
-@pytest.mark.parametrize("column", ["density", "concept", "token"])
-def test_a_column_of_another_type_in_a_reference(tmp_path, column):
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [
+        ("density", b"\xff", "column 'density' of type .*expected numbers"),
+        ("density", "0.5", "column 'density' of type .*expected numbers"),
+        ("concept", b"\xff", "column 'concept' of type .*expected numbers"),
+        ("concept", 1, "each latent from 0 to .* once"),
+        ("concept", None, "column 'concept' of type|each latent"),
+        ("token", b"\xff", "column 'token' of type .*expected texts"),
+    ],
+)
+def test_a_reference_whose_column_is_odd(tmp_path, column, value, says):
     plain, _ = saes(tmp_path)
     file = plain / REFERENCE
     table = pl.read_parquet(file)
-    table.with_columns(pl.Series(column, [b"\xff"] * table.height)).write_parquet(file)
-    with pytest.raises(UserError, match=rf"{REFERENCE}.* has a column of another type"):
+    table.with_columns(pl.Series(column, [value] * table.height)).write_parquet(file)
+    with pytest.raises(UserError, match=rf"{REFERENCE}.*({says})"):
         read_reference(file, LATENTS)
 
 

@@ -9,17 +9,19 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
+import polars as pl
 import pytest
 
 from competency_gaps.lock import HeldError, hold, keep_held
+from competency_gaps.stages.engines import read_here
 from core_helpers import ROOT
 
-SLOW = 5.0
-"""Seconds that the child takes to write a shard."""
-RUN = f"""
+RUN = """
 import json, signal, sys, time
 from pathlib import Path
 
@@ -36,7 +38,8 @@ def reading(self, *rest):
 
 def slowly(self, shard, content):
     print("writes", flush=True)
-    time.sleep({SLOW})
+    while not Path(sys.argv[3]).exists():
+        time.sleep(0.05)
     draft = write(self, shard, content)
     print("wrote", flush=True)
     return draft
@@ -55,7 +58,7 @@ except KeyboardInterrupt:
 def test_the_lock_outlasts_the_thread_that_writes(tiny_config, tmp_path):
     folder = tmp_path / "run"
     process = subprocess.Popen(
-        [sys.executable, "-c", RUN, json.dumps(tiny_config), str(folder)],
+        [sys.executable, "-c", RUN, json.dumps(tiny_config), str(folder), str(tmp_path / "go on")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -67,15 +70,16 @@ def test_the_lock_outlasts_the_thread_that_writes(tiny_config, tmp_path):
         while process.stdout.readline() != "writes\n":
             assert process.poll() is None
         # The first ends the reading, the second the wait for the writer, the third the wait for its thread.
-        began, sent = time.monotonic(), 0
-        while (spent := time.monotonic() - began) < SLOW - 0.5:
-            if sent < 3 and spent > 0.5 * (sent + 1):
-                process.send_signal(signal.SIGINT)
-                sent += 1
+        for _ in range(3):
+            time.sleep(0.5)
+            process.send_signal(signal.SIGINT)
             with pytest.raises(HeldError), hold(folder):
                 pass
-            time.sleep(0.05)
-        assert sent == 3 and [process.stdout.readline() for _ in range(2)] == ["goes on\n", "wrote\n"]
+        assert process.stdout.readline() == "goes on\n"
+        with pytest.raises(HeldError), hold(folder):
+            pass
+        (tmp_path / "go on").touch()
+        assert process.stdout.readline() == "wrote\n"
         assert _is_let_go(folder) and process.poll() is None
     finally:
         process.kill()
@@ -90,6 +94,34 @@ def _is_let_go(folder: Path) -> bool:
             return True
         time.sleep(0.1)
     return False
+
+
+def test_a_folder_is_let_go_when_no_thread_can_be_started(tmp_path, monkeypatch):
+    def refused(*_args):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", refused)
+    task = SimpleNamespace(plan=SimpleNamespace(name="sums"), shard=None)
+    content = SimpleNamespace(responses=pl.DataFrame(schema={"excluded": pl.String}))
+    reader = SimpleNamespace(read=lambda *_: content)
+    bar = SimpleNamespace(note=lambda _: None, advance=None)
+    work = SimpleNamespace(missing=[task], reader=reader, bar=bar, folder=tmp_path, check=lambda *_: None)
+    with pytest.raises(RuntimeError, match="new thread"), hold(tmp_path):
+        read_here(work)
+    with hold(tmp_path):
+        pass
+
+
+def test_to_let_go_twice_is_to_let_go_once(tmp_path):
+    with hold(tmp_path):
+        first, second = keep_held(tmp_path), keep_held(tmp_path)
+        first()
+        first()
+    with pytest.raises(HeldError), hold(tmp_path):
+        pass
+    second()
+    with hold(tmp_path):
+        pass
 
 
 def test_a_folder_is_let_go_by_the_last_of_its_users(tmp_path):

@@ -123,6 +123,17 @@ def test_an_outcome_is_made_again_if_answers_or_labels_change(run):
     assert (cg.open_run(run.path).as_model("a").concepts["kind"] == "dense").all()
 
 
+def test_an_outcome_whose_table_lacks_a_column_is_made_again(run):
+    run.add_scores(table(run))
+    folder = run.as_model("a").path
+    overlap = pl.read_parquet(folder / "overlap.parquet")
+    overlap.drop("cosine").write_parquet(folder / "overlap.parquet")
+    seal(folder)
+    assert not made_outcomes(open_folder(run.path))
+    assert run.as_model("a").path == folder
+    assert pl.read_parquet(folder / "overlap.parquet").equals(overlap)
+
+
 def test_peers_that_are_chosen_anew_replace_the_older_outcome(run):
     scores = table(run)
     run.add_scores(scores)

@@ -58,7 +58,8 @@ class RunFiles:
     def scan(self, name: str) -> pl.LazyFrame:
         """Check a table, and read what is chosen of it when it is collected.
 
-        An outcome's own columns of items replace those of the run's, row by row.
+        Columns are compared with those of ``schemas.SCHEMAS``, if the table is declared there. An outcome's own columns
+        of items replace those of the run's, row by row.
 
         Raises
         ------
@@ -74,7 +75,7 @@ class RunFiles:
                 raise self._damaged(path, fault)
             rest = self._scan(self.base / path.name, ITEMS).drop(held.names(), strict=False)
             return pl.concat([rest, table], how="horizontal")
-        return self._scan(path, SCHEMAS[name])
+        return self._scan(path, SCHEMAS.get(name, {}))
 
     def collect(self, name: str, table: pl.LazyFrame, engine: EngineType = "auto") -> pl.DataFrame:
         """Read what was chosen of a table that was scanned; raises UserError if polars cannot."""
@@ -94,9 +95,15 @@ class RunFiles:
                 raise self._damaged(self.path / name, fault)
 
     def is_whole(self) -> bool:
-        """Whether all tables of ``path`` are what its manifest says."""
-        listed = self._listed(self.path) or {}
-        return all(fault_of(self.path / name, entry) is None for name, entry in listed.items())
+        """Whether all tables of ``path`` are what its manifest says, with the columns that they should have."""
+        try:
+            self.check_all()
+            for name in self._listed(self.path) or {}:
+                if name.endswith(".parquet"):
+                    self.scan(name.removesuffix(".parquet"))
+        except UserError:
+            return False
+        return True
 
     def _scan(self, path: Path, schema: Schema) -> pl.LazyFrame:
         self._check(path, path.name)

@@ -135,7 +135,8 @@ class RunTables:
         Raises
         ------
         UserError
-            If the table is missing, damaged, or not the one that the manifest knows.
+            If the table is missing, damaged, not the one that the manifest knows, or lacks a column, or has one of
+            another type.
         """
         return self.files.scan(name)
 

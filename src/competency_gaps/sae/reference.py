@@ -119,13 +119,16 @@ def read_reference(path: Path, width: int) -> Reference:
         )
     if table.height != width:
         raise UserError(f"reference {str(path)!r} has {table.height} latents, but the SAE has {width}.")
-    try:
-        kinds = pl.Schema({"concept": pl.Int64, **dict.fromkeys(wanted[1:-1], pl.Float64), "token": pl.String})
-        table = table.cast(kinds).sort("concept")
-    except pl.exceptions.PolarsError as error:
+    numbers, again = wanted[:-1], "Make one with 'cgaps reference' or 'cgaps train-sae' of this version."
+    odd = [name for name in numbers if not table[name].dtype.is_numeric()]
+    if odd or table["token"].dtype != pl.String:
+        name = (odd or ["token"])[0]
         raise UserError(
-            f"reference {str(path)!r} has a column of another type ({shorten(visible(str(error)), 200)}): expected "
-            "numbers, and texts in 'token'. Make one with 'cgaps reference' or 'cgaps train-sae' of this version."
-        ) from error
+            f"reference {str(path)!r} has the column {name!r} of type {shorten(visible(str(table[name].dtype)), 120)}: "
+            f"expected {'numbers' if odd else 'texts'}. {again}"
+        )
+    table = table.with_columns(pl.col(numbers[1:]).cast(pl.Float64)).sort("concept")
+    if table["concept"].to_list() != list(range(width)):
+        raise UserError(f"reference {str(path)!r}: expected each latent from 0 to {width - 1} once. {again}")
     arrays = {name: table[name].fill_null(float("nan")).to_numpy() for name in wanted[1:-1]}
     return Reference(**arrays, token=table["token"].to_list())

@@ -36,6 +36,14 @@ def read_here(work: Work) -> None:
         finally:
             let_go()
 
+    def begin(task: Task, content: Content) -> Future[None]:
+        let_go = keep_held(work.folder)
+        try:
+            return writer.submit(write, task, content, let_go)
+        except BaseException:  # no thread, or an interrupt
+            let_go()
+            raise
+
     with ThreadPoolExecutor(1) as writer:
         try:
             for task in work.missing:
@@ -44,7 +52,7 @@ def read_here(work: Work) -> None:
                 work.check(task, unreadable(content.responses))
                 if writing is not None:
                     writing.result()
-                writing = writer.submit(write, task, content, keep_held(work.folder))
+                writing = begin(task, content)
         finally:  # what cannot be written is said, whatever else went wrong
             if writing is not None:
                 writing.result()

@@ -25,7 +25,7 @@ from competency_gaps.stages.missing import Missing, missing_scores
 from competency_gaps.stages.tables import evidence_columns, overlaps
 from competency_gaps.stages.themes import BENCHMARKS, RESULTS, run_theme_tables
 
-VERSION = 2
+VERSION = 3
 """Of the tables of outcomes; older ones are made again."""
 
 

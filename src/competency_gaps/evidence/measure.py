@@ -169,7 +169,8 @@ def _chunks(support: np.ndarray, layouts: Sequence[Layout]) -> list[np.ndarray]:
     sizes = [support / NONZEROS]
     for own in layouts:
         blocks = max(len(own.within.block_benchmark), len(own.suite[0].block_benchmark))
-        sums = np.minimum(support, blocks) + len(own.numbers) + support * own.within.shared.mean()
+        shared = own.within.shared.sum() / max(1, len(own.within.shared))
+        sums = np.minimum(support, blocks) + len(own.numbers) + support * shared
         sizes += [np.full(len(support), blocks / CELLS), len(own.suite) * sums / SUMS]
     upto = [np.concatenate([[0], np.cumsum(size)]) for size in sizes]
     bounds = [0]

@@ -124,10 +124,10 @@ def test_tables_of_a_run_whose_checksums_fit_are_refused(damage, tiny_run, tmp_p
         seal(folder)
         run = cg.open_run(folder)
         for ask in (lambda run, name: getattr(run, name), lambda run, name: run.files.collect(name, run.scan(name))):
-            with pytest.raises(UserError, match=rf"{name}\.parquet is damaged"):
+            with pytest.raises(UserError, match=rf"{name}\.parquet (is damaged|has the column)"):
                 ask(run, name)
         if name == "items":  # of the other the explorer's lists hold only some columns, which may be whole
-            with pytest.raises(UserError, match=r"items\.parquet is damaged"):
+            with pytest.raises(UserError, match=r"items\.parquet (is damaged|has the column)"):
                 parts = Parts(run, key="k")
                 for part in parts.names():
                     parts.read(part)

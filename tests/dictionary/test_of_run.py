@@ -73,9 +73,9 @@ def test_the_embedded_dictionary_belongs_to_equal_weights_only(folder):
     assert dictionary_of(finished(sae, dictionary=mine)).folder == Path(mine)
 
 
-def test_a_manifest_without_settings_has_none():
+def test_settings_that_are_withheld_name_none():
     run = finished()
-    assert dictionary_of(replace(run, manifest={"sae": SAE})) is None
+    assert dictionary_of(replace(run, manifest={"sae": SAE, "settings": {}})) is None
 
 
 def test_no_torch_is_needed():
@@ -84,7 +84,7 @@ def test_no_torch_is_needed():
         "from competency_gaps.runs.open import RunFolder\n"
         "from competency_gaps.dictionary.folder import read_dictionary\n"
         f"sae = read_dictionary(Path({str(PACK)!r})).sae\n"
-        "found = dictionary_of(RunFolder(Path('x'), {'sae': sae}))\n"
+        "found = dictionary_of(RunFolder(Path('x'), {'sae': sae, 'settings': {}}))\n"
         "assert found.similar.height == found.logits.height == 8192\n"
         "assert not {'torch', 'transformers', 'sae_lens'} & set(sys.modules)"
     )

@@ -320,6 +320,12 @@ def test_documents_of_other_commands_are_compared_as_well(folder):
         competency_gaps.open_run(folder).report()
     path.write_text(json.dumps(json.loads(text)))
     competency_gaps.open_run(folder).report()
+    path.unlink()
+    path.mkdir()  # as fuzzing of run folders did
+    with pytest.raises(UserError, match=r"robustness\.json is damaged: .*directory.*cgaps robustness"):
+        competency_gaps.open_run(folder).document(path)
+    path.rmdir()
+    path.write_text(text)
 
 
 @pytest.fixture(scope="module")

@@ -151,9 +151,12 @@ class RunTables:
         Raises
         ------
         UserError
-            If its content does not match its checksum.
+            If it cannot be read, or its content does not match its checksum.
         """
-        raw = file.read_bytes()
+        try:
+            raw = file.read_bytes()
+        except OSError as error:
+            raise damaged(file, error, self._again(file)) from error
         try:
             held = parse_document(raw)
         except ValueError:
@@ -161,9 +164,13 @@ class RunTables:
         try:
             return json.dumps(check_document(held)).encode()
         except ValueError as error:
-            command = _MADE_BY.get(file.name if file.parent == self.path else file.relative_to(self.path).parts[0])
-            again = "the command that made it" if command is None else f"'cgaps {command}'"
-            raise damaged(file, error, f"Run {again} again, or remove the file.") from error
+            raise damaged(file, error, self._again(file)) from error
+
+    def _again(self, file: Path) -> str:
+        """What to do about a damaged document."""
+        command = _MADE_BY.get(file.name if file.parent == self.path else file.relative_to(self.path).parts[0])
+        again = "the command that made it" if command is None else f"'cgaps {command}'"
+        return f"Run {again} again, or remove the file."
 
     def _optional(self, name: str) -> pl.DataFrame | None:
         return self._table(name) if self.files.has(name) else None

@@ -30,7 +30,7 @@ PRUNED = "pruned.json"
 """In a folder whose shards were removed."""
 _DRAFT = ".draft"
 """End of a draft's name."""
-_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
 
 
 class Draft(NamedTuple):
@@ -164,7 +164,7 @@ class ShardFolder:
 
 
 def is_shard_name(name: object) -> bool:
-    """Whether a name is plain: a folder may come from somebody else, and must not refer to files outside it."""
+    """Whether a name is plain and short: a stranger's folder must not refer to files outside it, or to none."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 

@@ -108,7 +108,7 @@ def test_both_copies_hold_the_same_rows(tiny_run):
         assert np.array_equal(mine, dense[:, concept])
 
 
-@pytest.mark.parametrize("name", ["../../secret", "b000/0000", "/etc/passwd", "..", "", "b\n"])
+@pytest.mark.parametrize("name", ["../../secret", "b000/0000", "/etc/passwd", "..", "", "b\n", "x" * 300], ids=repr)
 def test_a_shard_of_a_foreign_manifest_leads_nowhere_else(tmp_path, tiny_run, name):
     folder = shutil.copytree(tiny_run.path, tmp_path / "run")
     manifest = json.loads((folder / "manifest.json").read_text())

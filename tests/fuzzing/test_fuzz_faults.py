@@ -55,6 +55,30 @@ def test_numbers_of_an_sae_that_are_none(tmp_path, key, value):
 
 
 @pytest.mark.parametrize(
+    ("key", "value"),
+    [("apply_b_dec_to_input", "6.54.12"), ("apply_b_dec_to_input", HUGE), ("rescale_acts_by_decoder_norm", {"a": 1})]
+    + [(key, value) for key in ("dtype", "normalize_activations", "architecture") for value in (3, None, ["none"])],
+)
+def test_settings_of_an_sae_that_are_of_another_kind(tmp_path, key, value):
+    _, topk = saes(tmp_path)
+    file = topk / "cfg.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), key: value}))
+    for read in (read_sae_header, lambda config: load_sae(config, "cpu")):
+        with pytest.raises(UserError, match=rf"cfg\.json gives {key} = .*Expected (true or false|a word)"):
+            read(SAEConfig(folder=topk))
+
+
+def test_an_sae_that_does_not_say_how_many_latents_it_keeps(tmp_path):
+    _, topk = saes(tmp_path)
+    file = topk / "cfg.json"
+    content = json.loads(file.read_text())
+    del content["k"]
+    file.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"cfg\.json gives k = 100\. Expected a number above 0"):
+        load_sae(SAEConfig(folder=topk), "cpu")
+
+
+@pytest.mark.parametrize(
     ("column", "value", "says"),
     [
         ("density", b"\xff", "column 'density' of type .*expected numbers"),

@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PAGE := src/competency_gaps/explorer/page/app.js
 PAGE_SOURCES := $(shell find frontend -type f -not -path '*/node_modules/*')
 
-.PHONY: demo test harnesses slow perf lint page clean
+.PHONY: demo test harnesses slow fuzz perf lint page clean
 
 demo: $(VENV)/.demo $(PAGE)
 	$(BIN)/cgaps demo --out demo-run
@@ -24,6 +24,10 @@ harnesses: $(VENV)/.dev
 
 slow: $(VENV)/.dev
 	$(BIN)/pytest -m slow
+
+# Mutated files, half a minute for each reader.
+fuzz: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python validation/fuzz.py --minutes 0.5 --jobs 2
 
 # Every script of perf/README.md, at small sizes.
 perf: $(VENV)/.dev $(PAGE)

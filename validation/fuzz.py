@@ -1,6 +1,6 @@
 """Read mutated files with every reader, in a process with limited memory and time, and see that it is refused or read.
 
-    python validation/fuzz.py [--minutes 10] [--seed 0] [--only run taxonomy ...] [--keep FOLDER]
+    python validation/fuzz.py [--minutes 10] [--jobs 1] [--seed 0] [--only run taxonomy ...] [--keep FOLDER]
 
 Each case copies small valid files, changes one to three of them (flipped bytes, ends cut off, inserted, repeated and
 removed pieces, zeros, invalid UTF-8, huge declared numbers, deep nesting, values of another kind), and reads all that
@@ -28,9 +28,11 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,10 +102,10 @@ def _limit_memory(megabytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def fuzz(name: str, args: argparse.Namespace, keep: Path) -> Tally:
+def fuzz(name: str, args: argparse.Namespace, keep: Path, stopped: threading.Event) -> Tally:
     """Cases of one reader for as long as is asked, in as many processes as die."""
     tally, number, left = Tally(name), 0, 60 * args.minutes
-    while left > 0:
+    while left > 0 and not stopped.is_set():
         with tempfile.TemporaryDirectory() as folder:
             number, spent = _until_it_ends(name, args, number, left, Path(folder), keep, tally)
         left -= spent
@@ -177,6 +179,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10, help="of each reader")
+    parser.add_argument("--jobs", type=int, default=1, help="readers at once")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="+", choices=list(READERS), default=list(READERS), help="readers")
     parser.add_argument("--seconds", type=float, default=60, help="that a case may take")
@@ -184,12 +187,15 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, default=Path("fuzz-faults"), help="where files with faults are kept")
     args = parser.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"
-    tallies = {}
-    try:
-        for name in args.only:
-            tallies[name] = fuzz(name, args, args.keep.resolve())
-    finally:
-        print(table(tallies))
+    tallies, stopped = {}, threading.Event()
+    with ThreadPoolExecutor(args.jobs) as pool:
+        begun = {name: pool.submit(fuzz, name, args, args.keep.resolve(), stopped) for name in args.only}
+        try:
+            for name, tally in begun.items():
+                tallies[name] = tally.result()
+        finally:
+            stopped.set()
+            print(table(tallies))
     sys.exit(1 if any(tally.faults for tally in tallies.values()) else 0)
 
 

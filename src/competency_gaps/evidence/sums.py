@@ -213,18 +213,19 @@ class PairWeights:
         pair: np.ndarray = np.cumsum(used, dtype=kind).take(cell)
         pair -= 1
         w = np.asarray(weights.data, np.float64)
-        powers = np.ones((len(w), 5))
-        for k in range(1, 5):
-            np.multiply(powers[:, k - 1], w, out=powers[:, k])
-        # Products of sparse matrices release the GIL, which np.bincount does not.
-        by_pair = sp.coo_array((powers[:, 0], (pair, np.arange(len(w), dtype=kind))), shape=(len(pairs), len(w)))
-        support, first, second, third, fourth = np.ascontiguousarray((by_pair @ powers).T)
+        w2 = w * w
+        ones = np.ones((len(block), 1))
+
+        def by_pair(values: np.ndarray) -> np.ndarray:
+            # Products of sparse matrices release the GIL, which np.bincount does not.
+            return (sp.coo_array((values, (pair, unit)), shape=(len(pairs), len(block))) @ ones)[:, 0]
+
         return PairWeights(
             concepts,
             pairs // max(1, blocks),
             pairs % max(1, blocks),
-            support,
-            (first, second, third, fourth),
+            by_pair(np.ones(len(w))),
+            (by_pair(w), by_pair(w2), by_pair(w2 * w), by_pair(w2 * w2)),
             pair,
             unit,
             w,

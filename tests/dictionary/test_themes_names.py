@@ -97,6 +97,8 @@ def test_what_is_written_is_read(tmp_path):
         (THEMES, lambda t: t.with_columns(theme=pl.col("theme") * 2), "without a gap"),
         (THEMES, lambda t: t.with_columns(theme=pl.lit("many")), "damaged"),
         (THEMES, lambda t: t.with_columns(subtheme=pl.col("theme") * 0), "lies in two themes"),
+        (THEMES, lambda t: t.with_columns(theme=pl.struct("theme")), "'theme' is of another type"),
+        (NAMES, lambda t: t.with_columns(parent=pl.struct("parent")), "'parent' is of another type"),
         (NAMES, lambda t: t.head(4), "'subtheme', 2, 0"),
         (NAMES, lambda t: pl.concat([t, t.head(1)]), "named once"),
         (NAMES, lambda t: t.with_columns(parent=pl.col("parent") * 0), "'subtheme', 1, "),

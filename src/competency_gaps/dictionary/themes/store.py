@@ -99,9 +99,13 @@ def _read(path: Path, columns: Schema) -> pl.DataFrame:
     if not path.is_file():
         raise UserError(f"{path} does not exist: the dictionary has no themes. Make them first.")
     try:
-        return read_parquet(path).select(pl.col(name).cast(dtype) for name, dtype in columns.items())
+        table = read_parquet(path).select(pl.col(name).cast(dtype) for name, dtype in columns.items())
     except (pl.exceptions.PolarsError, OSError) as error:
         raise UserError(f"{path} is damaged: {error}. Make the themes again.") from error
+    # polars casts the fields of a struct, which stays one.
+    if odd := [name for name, kind in columns.items() if table.schema[name] != kind]:
+        raise UserError(f"{path} is damaged: the column {odd[0]!r} is of another type. Make the themes again.")
+    return table
 
 
 def _fault(themes: pl.DataFrame, names: pl.DataFrame, width: int) -> str | None:

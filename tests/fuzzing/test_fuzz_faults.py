@@ -37,6 +37,15 @@ def loaded(path, **source):
     return load_benchmark(BenchmarkConfig(name="x", source=kind))
 
 
+def topk_with(folder, key, *value):
+    """An SAE whose setting has another value; without one, it has not that setting."""
+    _, topk = saes(folder)
+    file = topk / "cfg.json"
+    content = {name: held for name, held in json.loads(file.read_text()).items() if name != key}
+    file.write_text(json.dumps({**content, key: value[0]} if value else content))
+    return topk
+
+
 NO_NUMBERS = {
     "k": ["2", 2.0, [2], {}, True, None, 0, 10**6, HUGE],
     "d_sae": [float("inf"), 0],
@@ -46,9 +55,7 @@ NO_NUMBERS = {
 
 @pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in NO_NUMBERS.items() for value in values])
 def test_numbers_of_an_sae_that_are_none(tmp_path, key, value):
-    _, topk = saes(tmp_path)
-    file = topk / "cfg.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), key: value}))
+    topk = topk_with(tmp_path, key, value)
     for read in (read_sae_header, lambda config: load_sae(config, "cpu")):
         with pytest.raises(UserError, match=rf"cfg\.json gives {key} = .*Expected a number above 0"):
             read(SAEConfig(folder=topk))
@@ -60,20 +67,14 @@ def test_numbers_of_an_sae_that_are_none(tmp_path, key, value):
     + [(key, value) for key in ("dtype", "normalize_activations", "architecture") for value in (3, None, ["none"])],
 )
 def test_settings_of_an_sae_that_are_of_another_kind(tmp_path, key, value):
-    _, topk = saes(tmp_path)
-    file = topk / "cfg.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), key: value}))
+    topk = topk_with(tmp_path, key, value)
     for read in (read_sae_header, lambda config: load_sae(config, "cpu")):
         with pytest.raises(UserError, match=rf"cfg\.json gives {key} = .*Expected (true or false|a word)"):
             read(SAEConfig(folder=topk))
 
 
 def test_an_sae_that_does_not_say_how_many_latents_it_keeps(tmp_path):
-    _, topk = saes(tmp_path)
-    file = topk / "cfg.json"
-    content = json.loads(file.read_text())
-    del content["k"]
-    file.write_text(json.dumps(content))
+    topk = topk_with(tmp_path, "k")
     with pytest.raises(UserError, match=r"cfg\.json gives k = 100\. Expected a number above 0"):
         load_sae(SAEConfig(folder=topk), "cpu")
 

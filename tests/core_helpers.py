@@ -154,11 +154,16 @@ def plain_manifest(width: int, **own) -> dict:
 
 
 def run_table(name: str, table: pl.DataFrame) -> pl.DataFrame:
-    """A table with all columns that a run's has, in their types; those that it lacks are null."""
+    """A table with all columns that a run's has, in their types; those that it lacks are null, or 0 and the like."""
     from competency_gaps.runs.schemas import SCHEMAS
+    from competency_gaps.runs.values import PRESENT
 
-    schema = SCHEMAS[name]
-    lacking = [pl.lit(None, kind).alias(column) for column, kind in schema.items() if column not in table.columns]
+    schema, present = SCHEMAS[name], PRESENT[name].split()
+    lacking = [
+        pl.lit(None if column not in present else "" if kind == pl.String else 0, kind).alias(column)
+        for column, kind in schema.items()
+        if column not in table.columns
+    ]
     return table.with_columns(lacking).cast(dict(schema))
 
 

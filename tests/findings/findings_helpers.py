@@ -128,7 +128,10 @@ def run_folder(
     settings = plain_manifest(1)["settings"] | {"evidence": EvidenceConfig(strata=strata).model_dump(mode="json")}
     run_table("items", items).write_parquet(folder / "items.parquet")
     run_table("concepts", concepts).write_parquet(folder / "concepts.parquet")
-    write_manifest(folder, plain_manifest(cas.shape[1], settings=settings))
+    entry = {"content_sha256": "", "policy": None, "left_out": [], "shards": []}
+    sizes = items.group_by("benchmark", maintain_order=True).len().iter_rows()
+    entries = [{**entry, "name": name, "items": size} for name, size in sizes]
+    write_manifest(folder, plain_manifest(cas.shape[1], settings=settings, benchmarks=entries))
     run = open_folder(folder)
     run.__dict__["by_concept"] = Columns(cas)
     return run

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fuzz_mutations import OUTSIDE, mutate_folder
+from fuzz_mutations import mutate_folder
 from fuzz_readers import READERS, REFUSALS, Reader, reseal
+from fuzz_tables import OUTSIDE
 
 from competency_gaps.errors import CompetencyGapsError
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
 import json
 import random
 import re
@@ -12,13 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import yaml
+from fuzz_tables import OUTSIDE, changed_table
 
-from competency_gaps.table_files import panics_are_errors
-
-OUTSIDE = "../outside/secret.json"
-"""Where a path in a mutated file may lead: beside the folder that is read."""
 JUNK: list[Any] = [
     *(None, True, -1, 0, 1, 3.5, 1e308, -1e308, float("nan"), float("inf"), 2**31, 2**63, -(2**63), 10**400),
     *("", "x", "\0", "\ud800", "\x1b[31m<b>\u202e", "1e999", "NaN", "9" * 5000, "x" * 100_000, OUTSIDE),
@@ -61,9 +56,10 @@ def mutate(content: bytes, suffix: str, rng: random.Random) -> tuple[str, bytes]
         if changed is not None:
             return "value", changed
     if suffix == ".parquet" and rng.random() < 0.5:
-        changed = _recolumned(content, rng)
+        how = rng.choice(("column", "cells"))
+        changed = changed_table(content, how, rng)
         if changed is not None:
-            return "column", changed
+            return how, changed
     how = rng.choice(list(_OF_BYTES))
     return how, _OF_BYTES[how](content, rng)[:_MOST]
 
@@ -193,25 +189,6 @@ def _with_text_keys(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _with_text_keys(held) for key, held in value.items()}
     return [_with_text_keys(held) for held in value] if isinstance(value, list) else value
-
-
-def _recolumned(content: bytes, rng: random.Random) -> bytes | None:
-    """The same table with a column gone, of another name or of another type; None: it is none."""
-    try:
-        with panics_are_errors():  # what was changed before may be such a table
-            table = pl.read_parquet(io.BytesIO(content))
-        name = rng.choice(table.columns)
-        change = rng.choice((table.drop(name), table.rename({name: f"{name}\0"}), *_of_other_types(table, name)))
-        written = io.BytesIO()
-        change.write_parquet(written)
-    except (pl.exceptions.PolarsError, IndexError):
-        return None
-    return written.getvalue()
-
-
-def _of_other_types(table: pl.DataFrame, name: str) -> Iterator[pl.DataFrame]:
-    for value in (None, b"\xff", [1], {"a": 1}):
-        yield table.with_columns(pl.Series(name, [value] * table.height))
 
 
 def changed_value(value: Any, rng: random.Random) -> Any:

@@ -22,6 +22,8 @@ from report_helpers import (
     made_manifest,
 )
 
+from competency_gaps.runs.schemas import OVERLAP
+
 
 @dataclass
 class FakeRun:
@@ -245,18 +247,7 @@ def _overlap(names, coverage, covered):
             both, either = (covered[a] & covered[b]).sum(), (covered[a] | covered[b]).sum()
             cosine = coverage[a] @ coverage[b] / np.linalg.norm(coverage[a]) / np.linalg.norm(coverage[b])
             rows.append((names[a], names[b], float(both / either), float(cosine), None, int(both)))
-    return pl.DataFrame(
-        rows,
-        orient="row",
-        schema={
-            "benchmark_a": pl.String,
-            "benchmark_b": pl.String,
-            "jaccard": pl.Float64,
-            "cosine": pl.Float64,
-            "spearman": pl.Float64,
-            "n_concepts": pl.Int64,
-        },
-    )
+    return pl.DataFrame(rows, orient="row", schema=OVERLAP)
 
 
 @pytest.fixture(scope="session")

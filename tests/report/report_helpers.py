@@ -9,7 +9,8 @@ from scipy.stats import norm
 from competency_gaps.findings.sentences import sentence
 from competency_gaps.findings.table import table_of
 from competency_gaps.findings.words import feature_words
-from competency_gaps.items.remark import DTYPE, Remark
+from competency_gaps.items.remark import Remark
+from competency_gaps.runs.schemas import ITEMS
 
 FLOOR = 5.0
 """Least n_eff of a tested concept in a drawn run, which has few items."""
@@ -94,22 +95,7 @@ def drawn_items(rng, names, per, words):
                     "unscored": unscored,
                 }
             )
-    return pl.DataFrame(
-        rows,
-        infer_schema_length=None,
-        schema_overrides={
-            "group": pl.String,
-            "choices": pl.List(pl.String),
-            "answer_index": pl.Int32,
-            "cluster": pl.Int32,
-            "cluster_kind": pl.String,
-            "covariates": pl.String,
-            "excluded": DTYPE,
-            "unscored": DTYPE,
-            "n_span_tokens": pl.Int32,
-            "n_tokens": pl.Int32,
-        },
-    )
+    return pl.DataFrame(rows, schema={name: ITEMS[name] for name in rows[0]})
 
 
 def drawn_activations(rng, items, names, n_concepts):

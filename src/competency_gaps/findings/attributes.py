@@ -6,7 +6,6 @@ each can be a feature. :mod:`~competency_gaps.findings.features` makes features 
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.findings.words import CHARACTERS
+from competency_gaps.runs.covariates import read_covariates
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 NUMBER = re.compile(r"(?<![\w.])[-−]?\d+(?:,\d{3})*(?:\.\d+)?(?![\w])")
@@ -93,7 +93,7 @@ def _attributes(row: Mapping[str, Any]) -> Attributes:
     _read_options(row["choices"], row["answer_index"], numbers, flags)
     if row["group"]:
         values.add(f"group:{row['group']}")
-    for name, value in json.loads(row["covariates"] or "{}").items():
+    for name, value in read_covariates(row["covariates"]).items():
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             try:
                 number = float(value)

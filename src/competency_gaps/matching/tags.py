@@ -5,7 +5,6 @@ Tags come from a table, from a column of the items whose values are the tags, or
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from competency_gaps.matching.division import Examples, one_of_each
 from competency_gaps.matching.examples import ReadExamples
 from competency_gaps.matching.kept import Source
 from competency_gaps.matching.taxonomy import TaxonomyEntry
+from competency_gaps.runs.covariates import read_covariates
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.table_files import read_csv, read_parquet
 from competency_gaps.text import plural, shorten, visible
@@ -93,7 +93,7 @@ def item_features(items: pl.DataFrame) -> pl.DataFrame:
         options=pl.col("choices").list.len(),
         answer_position=pl.col("answer_index") + 1,
     )
-    further = [{} if text is None else json.loads(text) for text in items["covariates"]]
+    further = [read_covariates(text) for text in items["covariates"]]
     for name in dict.fromkeys(name for values in further for name in values):
         if name not in made.columns:
             column = [values.get(name) for values in further]

@@ -12,6 +12,7 @@ import polars as pl
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.evidence import Covariate
 from competency_gaps.items.item import Item
+from competency_gaps.text import shorten, visible
 
 BUILT_IN = ("length", "group", "answer_position", "options")
 """Covariates of every run: tokens in the span, the item's group, position of the right option, number of options."""
@@ -50,9 +51,29 @@ def item_covariates(items: pl.DataFrame, names: Sequence[str] | None = None) -> 
     """
     if names is not None:
         return tuple(_covariate(items, name) for name in names)
-    further = sorted({name for text in items["covariates"].drop_nulls().unique() for name in json.loads(text)})
+    further = sorted({name for text in items["covariates"].unique() for name in read_covariates(text)})
     every = (_covariate(items, name) for name in (*BUILT_IN, *further))
     return tuple(covariate for covariate in every if len(np.unique(covariate.values[~np.isnan(covariate.values)])) > 1)
+
+
+def read_covariates(text: str | None) -> dict[str, Any]:
+    """Parse a cell of ``items["covariates"]``; null gives none.
+
+    Raises
+    ------
+    UserError
+        If it is no JSON object of texts and numbers, as every run writes it.
+    """
+    try:
+        held = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        held = None
+    if not isinstance(held, dict) or any(isinstance(value, (list, dict)) for value in held.values()):
+        raise UserError(
+            f"items.parquet has the covariates {shorten(visible(str(text)), 80)}, expected a JSON object of texts and "
+            "numbers: the run is damaged. Run the command that made it again, or get a new copy from its source."
+        )
+    return held
 
 
 def repeats(items: pl.DataFrame) -> np.ndarray:
@@ -72,10 +93,18 @@ def _covariate(items: pl.DataFrame, name: str) -> Covariate:
         return _categories(
             name, [None if count is None else f"{count} options" for count in items["choices"].list.len()]
         )
-    values = [None if text is None else json.loads(text).get(name) for text in items["covariates"]]
+    values = [read_covariates(text).get(name) for text in items["covariates"]]
     if any(isinstance(value, str) for value in values):
         return _categories(name, [None if value is None else str(value) for value in values])
-    return Covariate(name, np.array([np.nan if value is None else float(value) for value in values]))
+    return Covariate(name, np.array([_number(value) for value in values]))
+
+
+def _number(value: float | None) -> float:
+    """As a float; NaN: there is none, or it is beyond all floats."""
+    try:
+        return np.nan if value is None else float(value)
+    except OverflowError:
+        return np.nan
 
 
 def _categories(name: str, values: Sequence[Any]) -> Covariate:

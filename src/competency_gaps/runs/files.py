@@ -14,6 +14,7 @@ from competency_gaps.once import made_once
 from competency_gaps.runs.manifest import BY_CONCEPT, read_manifest
 from competency_gaps.runs.manifest import FILE as MANIFEST
 from competency_gaps.runs.schemas import CONCEPTS, ITEMS, LABELS, OUTCOME_ITEMS, SCHEMAS, Schema, schema_fault
+from competency_gaps.runs.values import Extent, value_fault
 from competency_gaps.table_files import collect, scan_parquet
 from competency_gaps.text import shorten, visible
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 SCORES = "scores.parquet"
 FINDINGS = "findings.parquet"
+_SEEN: set[tuple[str, str, Extent]] = set()
+"""Tables whose cells were found to be as they should, by name, checksum and run."""
 _RUN_AGAIN = "Run the command that made the run again: it makes the tables anew from what is kept in shards"
 
 
@@ -117,7 +120,22 @@ class RunFiles:
             held = table.collect_schema()
         if (fault := schema_fault(held, schema)) is not None:
             raise self._damaged(path, fault)
+        self._check_values(path, table)
         return table
+
+    def _check_values(self, path: Path, table: pl.LazyFrame) -> None:
+        """Look at the cells of a table with a checksum, once in a process."""
+        extent = Extent.of(self._own if self.path == self.base else self._of_base)
+        known = (self._listed(path.parent) or {}).get(path.name)
+        if extent is None or known is None or (seen := (path.stem, known["sha256"], extent)) in _SEEN:
+            return
+        try:
+            fault = value_fault(path.stem, table, extent)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise self._damaged(path, f"is damaged: {_brief(error)}") from error
+        if fault is not None:
+            raise self._damaged(path, fault)
+        _SEEN.add(seen)
 
     def _knows(self, path: Path) -> bool:
         return path.is_file() or path.name in (self._listed(path.parent) or {})

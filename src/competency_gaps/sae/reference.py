@@ -93,7 +93,8 @@ class Reference:
         arrays = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "token"}
         columns = {name: pl.Series(values.astype(np.float32)).fill_nan(None) for name, values in arrays.items()}
         concept = np.arange(len(self.mean), dtype=np.int32)
-        table = pl.DataFrame({"concept": concept, **columns, "token": self.token})
+        token = pl.Series(self.token, dtype=pl.String)
+        table = pl.DataFrame({"concept": concept, **columns, "token": token})
         write_atomic(path, table.write_parquet)
 
 

@@ -1,0 +1,201 @@
+"""What the cells of a run's tables may hold: rows that refer to others, numbers that are finite, words that are known.
+
+A run may come from somebody else, and its checksums say only that it is as it was sent. Whatever reads its tables takes
+for granted what is checked here, with ``docs/run-folder.md`` as the list of what is null when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from competency_gaps.evidence.result import STATUSES
+from competency_gaps.items.remark import DTYPE, sentences
+from competency_gaps.runs.schemas import ITEMS, OUTCOME_ITEMS, SCHEMAS, Schema
+from competency_gaps.table_files import collect
+from competency_gaps.text import shorten, visible
+
+PRESENT: Mapping[str, str] = {
+    "items": "benchmark item_id prompt text epochs policy cluster n_span_tokens n_tokens own_start own_end",
+    "concepts": "concept alive missing ranked chi_bench n_benchmarks support n_eff drawn performance_status vanishes",
+    "concept_benchmarks": "concept benchmark support n_eff drawn performance_status vanishes",
+    "benchmarks": "benchmark items kept excluded scored covered missing alive",
+    "overlap": "benchmark_a benchmark_b n_concepts",
+    "findings": "finding verdict leader concepts items clusters item_rows weights unit n_eff mean_score plain_gap gap "
+    "gap_low gap_high p_value q_value benchmarks failing passing unseen_splits splits",
+    "themes": "concept",
+    "theme_names": "level id name kind",
+    "theme_results": "level id concepts ranked support n_eff performance_status vanishes drawn missing_concepts "
+    "weak_concepts strong_concepts weak_groups",
+    "theme_benchmarks": "level id benchmark support n_eff performance_status vanishes",
+    "scores": "item model",
+    "tokens": "token text",
+}
+"""Columns without nulls, by table."""
+_AMONG: Mapping[str, tuple[str, ...]] = {
+    "performance_status": (*STATUSES, "untested"),
+    "coverage_status": ("missing", "under", "typical", "over"),
+    "verdict": ("weak", "strong"),
+    "level": ("theme", "subtheme"),
+    "unit": ("right", "score", "peers", "difference", "parsed"),
+    "counted": ("items", "texts", "clusters"),
+    "cluster_kind": ("equal", "given", "near"),
+}
+"""Words of a column, in whichever table it is."""
+_CONCEPTS = ("concept", "leader", "concepts")
+_ITEMS = ("item", "item_rows", "failing", "passing")
+_BENCHMARKS = ("benchmark", "benchmark_a", "benchmark_b", "feature_benchmarks")
+_INFINITE = ("lift", "logprobs")
+"""Columns of numbers that may be infinite."""
+_MOST = 2**53
+"""Of anything that is counted."""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """What cells of a run's tables refer to."""
+
+    width: int
+    """Number of concepts."""
+    benchmarks: tuple[tuple[str, int], ...]
+    """Name of each benchmark, and how many items it has."""
+
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any]) -> Extent | None:
+        """That of a run, by its manifest; None: the manifest does not say."""
+        try:
+            named = tuple((str(entry["name"]), int(entry["items"])) for entry in manifest["benchmarks"])
+            extent = cls(int(manifest["sae"]["d_sae"]), named)
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return None
+        return extent if max(extent.width, extent.items) <= _MOST else None
+
+    @property
+    def items(self) -> int:
+        """Number of items."""
+        return sum(count for _, count in self.benchmarks)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the benchmarks, in order."""
+        return [name for name, _ in self.benchmarks]
+
+    def rows(self, name: str) -> int | None:
+        """How many rows a table has, by its name without suffix; None: it may have any number."""
+        count = len(self.benchmarks)
+        known = {"items": self.items, "concepts": self.width, "themes": self.width, "benchmarks": count}
+        return (known | {"overlap": count**2, "concept_benchmarks": self.width * count}).get(name)
+
+
+class _Rule(NamedTuple):
+    column: str
+    broken: pl.Expr
+    """bool of each row; null counts as kept."""
+    expected: str
+
+
+def value_fault(name: str, table: pl.LazyFrame, extent: Extent) -> str | None:
+    """What is wrong with the cells of a table, as the end of a sentence that begins with its path; None: nothing.
+
+    Parameters
+    ----------
+    name
+        The table's, without suffix.
+    table
+        With columns of the declared types, if it is declared in ``schemas.SCHEMAS``; else there are no rules for it.
+    """
+    expected = extent.rows(name)
+    rows = collect(table.select(pl.len()), "streaming").item()
+    if expected is not None and rows != expected:
+        return f"has {rows:,} rows, expected {expected:,}"
+    schema = {**ITEMS, **OUTCOME_ITEMS} if name == "items" else SCHEMAS.get(name, {})
+    held = {column: kind for column, kind in schema.items() if column in table.collect_schema()}
+    rules = [rule for rule in _rules(name, held, extent) if rule.column in held]
+    kept = collect(table.select((~rule.broken.any()).alias(str(n)) for n, rule in enumerate(rules)), "streaming")
+    for rule, is_kept in zip(rules, kept.row(0) if rules else (), strict=True):
+        if not is_kept:
+            return _in_words(rule, table)
+    if name == "items" and "benchmark" in held and not _in_blocks(table, extent):
+        return "holds other items than the manifest lists"
+    remarks = (column for column, kind in held.items() if kind == DTYPE)
+    return next((fault for column in remarks if (fault := _remark_fault(column, table)) is not None), None)
+
+
+def _in_blocks(table: pl.LazyFrame, extent: Extent) -> bool:
+    """Whether items stand benchmark after benchmark, each with as many as it has."""
+    blocks = collect(table.select(pl.col("benchmark").rle().alias("block"))).unnest("block")
+    return list(blocks.select("value", "len").iter_rows()) == [one for one in extent.benchmarks if one[1]]
+
+
+def _in_words(rule: _Rule, table: pl.LazyFrame) -> str:
+    cells = table.select(pl.int_range(pl.len()).alias("row"), pl.col(rule.column), rule.broken.alias("broken"))
+    row, value = collect(cells.filter("broken").head(1).drop("broken")).row(0)
+    found = "null" if value is None else shorten(visible(repr(value)), 80)
+    return f"has {found} in row {row:,} of the column {rule.column!r}, expected {rule.expected}"
+
+
+def _remark_fault(column: str, table: pl.LazyFrame) -> str | None:
+    remarks = collect(table.select(column).filter(pl.col(column).is_not_null()).unique())[column]
+    try:
+        sentences(remarks)
+    except (ValueError, TypeError, KeyError, IndexError):
+        return f"has a remark in the column {column!r} that has no words, expected one of this version"
+    return None
+
+
+def _rules(name: str, schema: Schema, extent: Extent) -> Iterator[_Rule]:
+    """What is taken for granted of a table's columns, what others rest on first."""
+    for column in PRESENT.get(name, "").split():
+        yield _Rule(column, pl.col(column).is_null(), "a value")
+    yield from _order(name, extent)
+    for column, kind in schema.items():
+        for broken, expected in _broken(name, column, kind, pl.col(column), extent):
+            yield _Rule(column, broken, expected)
+
+
+def _order(name: str, extent: Extent) -> Iterator[_Rule]:
+    """Rows whose place says what they are of."""
+    row, names = pl.int_range(pl.len()), pl.lit(pl.Series(extent.names, dtype=pl.String))
+    if name in ("concepts", "themes", "concept_benchmarks"):
+        yield _Rule("concept", pl.col("concept") != row % extent.width, "its concept in order")
+    if name == "concept_benchmarks":
+        yield _Rule(
+            "benchmark", pl.col("benchmark") != names.gather(row // extent.width), "benchmarks in the run's order"
+        )
+    if name == "benchmarks":
+        yield _Rule("benchmark", pl.col("benchmark") != names.gather(row), "benchmarks in the run's order")
+
+
+def _broken(name: str, column: str, kind: Any, cell: pl.Expr, extent: Extent) -> Iterator[tuple[pl.Expr, str]]:
+    """Expressions that are true where a cell is not what it should be, each with what was expected."""
+    if isinstance(kind, pl.List):
+        yield cell.list.eval(pl.element().is_null()).list.any(), "no null in its list"
+        for broken, expected in _broken(name, column, kind.inner, pl.element(), extent):
+            yield cell.list.eval(broken).list.any(), f"in its list {expected}"
+    elif isinstance(kind, pl.Struct) and kind != DTYPE:
+        for field in kind.fields:
+            part = cell.struct.field(field.name)
+            yield part.is_null(), f"a value for {field.name!r}"
+            yield from _broken(name, field.name, field.dtype, part, extent)
+    elif column in _BENCHMARKS:
+        yield ~cell.is_in(extent.names), "the name of a benchmark of the run"
+    elif column in _AMONG and kind == pl.String:
+        yield ~cell.is_in(_AMONG[column]), f"one of {', '.join(_AMONG[column])}"
+    elif kind.is_integer():
+        least, most, what = _range(name, column, extent)
+        yield ~cell.is_between(least, most), what
+    elif kind.is_float():
+        infinite = column in _INFINITE
+        yield (cell.is_nan() if infinite else ~cell.is_finite()), f"a number{'' if infinite else ' that is finite'}"
+
+
+def _range(name: str, column: str, extent: Extent) -> tuple[int, int, str]:
+    """Least and greatest value of a column of whole numbers, and what it is."""
+    if column in _CONCEPTS and name != "theme_results":  # which has counts, and themes that lead
+        return 0, extent.width - 1, f"a concept of the run, 0 to {extent.width - 1:,}"
+    if column in _ITEMS:
+        return 0, extent.items - 1, f"a row of items.parquet, 0 to {extent.items - 1:,}"
+    return 0, _MOST, "a number of at least 0"

@@ -1,0 +1,60 @@
+"""Covariates of a run's items: what a run writes is read, and anything else is refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+from competency_gaps.errors import UserError
+from competency_gaps.findings.attributes import COLUMNS, attributes_of
+from competency_gaps.matching.tags import item_features
+from competency_gaps.runs.covariates import item_covariates, read_covariates
+from competency_gaps.runs.schemas import ITEMS
+
+ODD = ["", "{", "[1]", "1", '"x"', "null", '{"a": [1]}', '{"a": {"b": 1}}', "[" * 100_000]
+
+
+def table(*covariates: str | None) -> pl.DataFrame:
+    """Items that have these covariates, and little else."""
+    empty = {**dict.fromkeys(ITEMS), "benchmark": "sums", "prompt": "How many?", "n_span_tokens": 3}
+    return pl.DataFrame([{**empty, "covariates": cell} for cell in covariates], schema=ITEMS)
+
+
+def test_texts_become_categories_and_numbers_stay():
+    items = table(json.dumps({"level": 2.5, "form": "b"}), None, json.dumps({"form": "a", "flag": True}))
+    held = {covariate.name: covariate for covariate in item_covariates(items, ["level", "form", "flag"])}
+    np.testing.assert_array_equal(held["level"].values, [2.5, np.nan, np.nan])
+    np.testing.assert_array_equal(held["form"].values, [1, np.nan, 0])
+    assert held["form"].categories == ("a", "b")
+    np.testing.assert_array_equal(held["flag"].values, [np.nan, np.nan, 1])
+    assert {covariate.name for covariate in item_covariates(items)} == {"form"}, "those that differ"
+
+
+@pytest.mark.parametrize("text", ODD[1:])
+def test_a_cell_that_no_run_writes_is_refused_by_whoever_reads_it(text):
+    items = table('{"level": 1}', text)
+    for read in (
+        lambda: read_covariates(text),
+        lambda: item_covariates(items),
+        lambda: item_covariates(items, ["level"]),
+        lambda: item_features(items),
+        lambda: attributes_of(items),
+    ):
+        with pytest.raises(UserError, match=r"items\.parquet has the covariates .* the run is damaged"):
+            read()
+
+
+def test_a_number_beyond_floats_is_none():
+    items = table(f'{{"a": {10**400}}}', '{"a": 2}')
+    (held,) = item_covariates(items, ["a"])
+    np.testing.assert_array_equal(held.values, [np.nan, 2])
+    assert item_features(items)["a"].to_list() == [None, 2]
+    assert [attributes.numbers.get("covariate.a") for attributes in attributes_of(items)] == [None, 2]
+
+
+def test_a_cell_without_a_value_has_none():
+    assert read_covariates(None) == read_covariates("") == read_covariates("{}") == {}
+    assert set(COLUMNS) <= set(ITEMS)

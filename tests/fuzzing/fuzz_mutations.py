@@ -168,20 +168,20 @@ _OF_BYTES: dict[str, Callable[[bytes, random.Random], bytes]] = {
 
 
 def _retyped(content: bytes, suffix: str, rng: random.Random) -> bytes | None:
-    """The same JSON or YAML with one to three values of another kind; None: it is neither."""
+    """The same JSON or YAML with one to three values of another kind; None: it is neither, or nested too deeply."""
     try:
         text = content.decode("utf-8")
         if suffix == ".jsonl":
             values = [json.loads(line) for line in text.split("\n") if line.strip()]
         else:
             values = json.loads(text) if suffix == ".json" else yaml.safe_load(text)
+        changed = changed_value(values, rng)
+        # JSON is YAML, and escapes keep what UTF-8 cannot hold.
+        if suffix == ".jsonl" and isinstance(changed, list):
+            return "".join(json.dumps(line) + "\n" for line in changed).encode()
+        return json.dumps(_with_text_keys(changed), default=str).encode()  # YAML knows dates
     except (ValueError, RecursionError, yaml.YAMLError):
         return None
-    changed = changed_value(values, rng)
-    # JSON is YAML, and escapes keep what UTF-8 cannot hold.
-    if suffix == ".jsonl" and isinstance(changed, list):
-        return "".join(json.dumps(line) + "\n" for line in changed).encode()
-    return json.dumps(_with_text_keys(changed), default=str).encode()  # YAML knows dates
 
 
 def _with_text_keys(value: Any) -> Any:

@@ -64,16 +64,16 @@ def _with_cells(table: pl.DataFrame, name: str, rows: Sequence[int], rng: random
     return table.with_columns(pl.Series(name, cells, dtype=kind, strict=False))
 
 
-def _cell(cell: Any, cells: Sequence[Any], kind: pl.DataType, rng: random.Random) -> Any:
+def _cell(cell: Any, cells: Sequence[Any], kind: Any, rng: random.Random) -> Any:
     """Anything that a type holds: null, another row's, an odd number or text, or nested values that are changed so."""
     drawn = rng.random()
     if drawn < 0.2:
         return None
     if drawn < 0.3:
         return rng.choice(cells)
-    if isinstance(kind, pl.Struct) and isinstance(cell, dict):
-        field = rng.choice(kind.fields)
-        return {**cell, field.name: _cell(cell[field.name], [None], field.dtype, rng)}
+    if isinstance(kind, pl.Struct):
+        held, field = cell or dict.fromkeys(one.name for one in kind.fields), rng.choice(kind.fields)
+        return {**held, field.name: _cell(held[field.name], [None], field.dtype, rng)}
     if isinstance(kind, pl.List):
         held = list(cell or ())
         changed = [_cell(one, [None], kind.inner, rng) for one in held[:1] or [None]]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import tracemalloc
 
 import polars as pl
 import pytest
@@ -184,3 +186,25 @@ def test_half_a_surrogate_pair_in_a_document_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"plan\.json .*surrogates not allowed"):
         lay(join([made]), [made], tmp_path / "joined")
     assert parse_document(b'{"a": "\\ud83d\\ude00"}') == {"a": "\U0001f600"}
+
+
+def test_a_member_of_a_zip_takes_no_memory_by_the_size_that_it_declares(tmp_path):
+    _, log, _ = LOGS["inspect"](tmp_path)
+    name, content = b"samples/p_epoch_1.json", bytearray(log.read_bytes())
+    entry = content.rindex(b"PK\1\2", 0, content.rindex(name))  # in the directory at the end of the file
+    content[entry + 20 : entry + 24] = struct.pack("<I", 2**31 - 1)
+    log.write_bytes(content)
+    (found,) = find_parts(log)
+    tracemalloc.start()
+    try:
+        read_log(log)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 100_000_000
+    assert found.format == "inspect"
+    kept = loaded(log)
+    assert [item.id for item in kept.items] == ["q"]
+    assert [(out.where, out.reason.code) for out in kept.left_out] == [
+        ("log.eval, samples/p_epoch_1.json", "sample_lost")
+    ]

@@ -123,8 +123,11 @@ def _member(archive: ZipFile, name: str) -> Any:
     MissingExtraError
         If its compression (zstd) cannot be read.
     """
-    if archive.getinfo(name).file_size > LARGEST:
+    declared = archive.getinfo(name)
+    if declared.file_size > LARGEST:
         raise _DamagedError(TOO_LARGE)
+    if declared.compress_size > Path(str(archive.filename)).stat().st_size:  # zipfile takes as much memory to read it
+        raise _DamagedError(Remark("sample_lost", quotes=(BadZipFile.__name__,)))
     zstd = (import_module("zstandard").ZstdError,) if find_spec("zstandard") is not None else ()
     try:
         return json.loads(archive.read(name))

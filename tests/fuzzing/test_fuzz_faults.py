@@ -208,3 +208,13 @@ def test_a_member_of_a_zip_takes_no_memory_by_the_size_that_it_declares(tmp_path
     assert [(out.where, out.reason.code) for out in kept.left_out] == [
         ("log.eval, samples/p_epoch_1.json", "sample_lost")
     ]
+
+
+@pytest.mark.parametrize("passed", [3, 10**9, -1, HUGE])
+def test_more_passes_in_a_report_of_garak_than_it_judged(tmp_path, passed):
+    rows = garak_rows()[2:]  # without the threshold, which is found by the passes then
+    more = {"passed": passed, "total_evaluated": 4}
+    changed = [{**row, **more} if row["entry_type"] == "eval" else row for row in rows]
+    report = lines(tmp_path / "x.report.jsonl", changed)
+    assert loaded(report).items
+    read_log(report)

@@ -215,7 +215,7 @@ def threshold_of(
             for score in results.scores.get(detector, ())
             if score is not None
         )
-        if len(scores) != total:
+        if len(scores) != total or not 0 <= fine <= total:
             return None
         if fine > 0:
             low = max(low, scores[fine - 1])

@@ -281,5 +281,5 @@ def test_a_table_of_benchmarks_that_is_cut_is_damaged(hostile, tmp_path):
     for damaged in (table.head(-1), table.sort("concept", maintain_order=True)):
         damaged.write_parquet(run / "concept_benchmarks.parquet")
         seal(run)
-        with pytest.raises(UserError, match="in order"):
+        with pytest.raises(UserError, match=r"rows, expected|in order"):
             concept_details(Context(open_run(run), "a"), range(1, 2))

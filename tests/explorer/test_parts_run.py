@@ -292,15 +292,6 @@ def test_themes_are_the_tables(hostile):
             assert row["benchmarks"][place]["support"] == within["support"]
 
 
-def test_what_is_not_finite_is_null(tmp_path):
-    made = hostile_run(tmp_path)
-    path = made.run / "benchmarks.parquet"
-    pl.read_parquet(path).with_columns(mean_span_tokens=pl.lit(float("nan"))).write_parquet(path)
-    seal(made.run)
-    text = Parts(open_folder(made.run), key="k").read("run.json").decode()
-    assert "NaN" not in text and json.loads(text)["benchmarks"][0]["mean_span_tokens"] is None
-
-
 def test_a_lone_surrogate_is_refused_where_the_run_is_opened(tmp_path):
     """Documents are written as UTF-8, which has none."""
     made = hostile_run(tmp_path)

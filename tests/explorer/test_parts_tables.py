@@ -80,7 +80,7 @@ def test_a_table_in_another_order_is_refused(hostile, tmp_path):
     path = folder / "concept_benchmarks.parquet"
     pl.read_parquet(path).sort("concept", "benchmark").write_parquet(path)
     seal(folder)
-    with pytest.raises(UserError, match=r"does not hold the 96 concepts of 'sums'.*cgaps run"):
+    with pytest.raises(UserError, match="expected its concept in order"):
         Parts(open_folder(folder), key="a").read("concepts/0.parquet")
     path.unlink()
     with pytest.raises(UserError, match="is missing"):

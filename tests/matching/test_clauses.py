@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from competency_gaps.matching.clauses import clauses
 
 TEXT = st.lists(
-    st.sampled_from(["sums", "long division", "dates.", "a, b and fractions", "of a", "(words)"]), min_size=1
+    st.sampled_from(["sums", "long division", "dates.", "a, b and fractions", "of a", "(words)"]),
+    min_size=1,
+    max_size=8,
 )
 
 

@@ -67,6 +67,7 @@ def test_a_manifest_without_a_key_is_refused(key):
         (("model",), []),
         (("model", "layers"), None),
         (("benchmarks",), {}),
+        (("benchmarks",), [ENTRY, ENTRY]),
         (("benchmarks", 0), "quiz"),
         (("benchmarks", 0, "name"), ["quiz"]),
         (("benchmarks", 0, "items"), -1),

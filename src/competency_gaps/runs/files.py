@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -67,16 +68,13 @@ class RunFiles:
         Raises
         ------
         UserError
-            If the table is missing, damaged, not the one that the manifest knows, or lacks a column, or has one of
-            another type.
+            If the table is missing, damaged, not the one that the manifest knows, lacks a column, or has one of another
+            type, or cells that no run writes.
         """
         path = self.find(name)
         if name == "items" and path.parent != self.base:
-            table = self._scan(path, OUTCOME_ITEMS)
-            held = table.collect_schema()
-            if (fault := schema_fault(held, ITEMS, partial=True)) is not None:
-                raise self._damaged(path, fault)
-            rest = self._scan(self.base / path.name, ITEMS).drop(held.names(), strict=False)
+            table = self._scan(path, OUTCOME_ITEMS, optional=ITEMS)
+            rest = self._scan(self.base / path.name, ITEMS).drop(table.collect_schema().names(), strict=False)
             return pl.concat([rest, table], how="horizontal")
         return self._scan(path, SCHEMAS.get(name, {}))
 
@@ -108,7 +106,7 @@ class RunFiles:
             return False
         return True
 
-    def _scan(self, path: Path, schema: Schema) -> pl.LazyFrame:
+    def _scan(self, path: Path, schema: Schema, *, optional: Schema = MappingProxyType({})) -> pl.LazyFrame:
         self._check(path, path.name)
         try:
             table = scan_parquet(path)
@@ -118,7 +116,8 @@ class RunFiles:
         if schema is CONCEPTS and not LABELS.keys() & held:  # the run is not named yet
             table = table.with_columns(pl.lit(None, kind).alias(name) for name, kind in LABELS.items())
             held = table.collect_schema()
-        if (fault := schema_fault(held, schema)) is not None:
+        fault = schema_fault(held, schema) or schema_fault(held, optional, partial=True)
+        if fault is not None:
             raise self._damaged(path, fault)
         self._check_values(path, table)
         return table

@@ -249,6 +249,12 @@ class _Settings(_Form):
     span: str | None = None
 
 
+def _named_apart(benchmarks: list[_Benchmark]) -> list[_Benchmark]:
+    if len({benchmark.name for benchmark in benchmarks}) < len(benchmarks):
+        raise ValueError("two benchmarks have one name")
+    return benchmarks
+
+
 class _Manifest(_Form):
     created: Annotated[str, AfterValidator(_is_time)]
     command: str | list[str]
@@ -261,7 +267,7 @@ class _Manifest(_Form):
     pooling: str
     gate: _Gate
     evidence: Annotated[dict[str, Any], AfterValidator(_is_evidence)]
-    benchmarks: list[_Benchmark]
+    benchmarks: Annotated[list[_Benchmark], AfterValidator(_named_apart)]
     settings: _Settings
     timings: dict[str, _Number]
     bos_id: int | None

@@ -135,8 +135,8 @@ class RunTables:
         Raises
         ------
         UserError
-            If the table is missing, damaged, not the one that the manifest knows, or lacks a column, or has one of
-            another type.
+            If the table is missing, damaged, not the one that the manifest knows, lacks a column, or has one of another
+            type, or cells that no run writes.
         """
         return self.files.scan(name)
 

@@ -11,7 +11,6 @@ import polars as pl
 
 from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.label_table import empty_labels
-from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.records.details import ConceptInBenchmark, MatchedEntry
 from competency_gaps.explorer.parts.texts import Texts
 from competency_gaps.matching.kept_lists import read_lists
@@ -96,44 +95,21 @@ class Sources:
         return self.run.files.collect("items", self.run.scan("items").select("epochs"))["epochs"].to_list()
 
     def in_benchmarks(self, concept: int) -> list[ConceptInBenchmark]:
-        """How a concept stands in each benchmark, in the order of the benchmarks.
-
-        Raises
-        ------
-        UserError
-            If ``concept_benchmarks.parquet`` does not hold every concept in every benchmark, in order.
-        """
+        """How a concept stands in each benchmark, in the order of the benchmarks."""
         return [ConceptInBenchmark(**row) for row in self._benchmark_rows(concept).select(*IN_BENCHMARK).to_dicts()]
 
     def benchmark_rows(self, concept: int) -> list[dict[str, Any]]:
-        """The same with ``benchmark``, intervals, ``q_value``, ``lift`` and ``coverage_status``.
-
-        Raises
-        ------
-        UserError
-            If ``concept_benchmarks.parquet`` does not hold every concept in every benchmark, in order.
-        """
+        """The same with ``benchmark``, intervals, ``q_value``, ``lift`` and ``coverage_status``."""
         names = [entry["name"] for entry in self.run.manifest["benchmarks"]]
         return self._benchmark_rows(concept).with_columns(pl.Series("benchmark", names, pl.String)).to_dicts()
 
     def _benchmark_rows(self, concept: int) -> pl.DataFrame:
-        width, count = self.run.width, len(self.run.manifest["benchmarks"])
-        table = self._in_benchmarks
-        rows = (
-            table[[place * width + concept for place in range(count)]] if table.height == width * count else table[:0]
-        )
-        if rows["concept"].to_list() != [concept] * count:
-            file = self.run.path / "concept_benchmarks.parquet"
-            raise UserError(
-                f"{file} does not hold {width} concepts of {count} benchmarks in order: the run is damaged. "
-                "Run the command that made it again."
-            )
-        return rows.drop("concept")
+        return self._in_benchmarks[concept :: self.run.width]
 
     @made_once
     def _in_benchmarks(self) -> pl.DataFrame:
         kinds = {**IN_BENCHMARK, **_FURTHER}
-        columns = [pl.col("concept"), *(pl.col(name).cast(kind) for name, kind in kinds.items())]
+        columns = [pl.col(name).cast(kind) for name, kind in kinds.items()]
         chosen = self.run.scan("concept_benchmarks").select(columns)
         return self.run.files.collect("concept_benchmarks", chosen)
 

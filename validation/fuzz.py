@@ -11,6 +11,9 @@ is there. These are faults of the package, and end in status 1:
 - more memory than ``--megabytes`` beyond what the process had before (on Linux);
 - a file outside of the case's folder that is opened or changed, a program that is started, a pickle, a connection.
 
+A process that ends because polars asks for memory that no machine has, by a length in a Parquet file, is counted
+apart: nothing in Python can refuse such a file before (``docs/guarantees.md``).
+
 A fault is named with its reader and seed, and its files are kept below ``--keep``. Mutations, samples and readers lie
 in ``tests/fuzzing``, where the test suite draws a few of them.
 """
@@ -38,6 +41,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "fuzzing"))
+_OUT_OF_MEMORY = ("memory allocation of ", "polars")
+"""What polars writes where it ends the process, and a part of its stack."""
 _START_SECONDS = 300
 """In which a process imports, writes its samples and reads them as they are."""
 
@@ -48,7 +53,7 @@ class Tally:
 
     name: str
     results: Counter[str] = field(default_factory=Counter)
-    """``read``, ``refused`` and ``fault``."""
+    """``read``, ``refused``, ``ended`` by polars, and ``fault``."""
     faults: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Fault -> the seed of its first case, and how the files were changed."""
 
@@ -153,6 +158,9 @@ def _until_it_ends(
     text = errors.read_text(encoding="utf-8", errors="replace")
     if seed is None:
         raise SystemExit(f"{name}: the process ends before its cases: {text[-3000:]}")
+    if not hanging and process.returncode == -signal.SIGABRT and all(part in text for part in _OUT_OF_MEMORY):
+        tally.add({"result": "ended", "what": "", "seed": seed, "mutations": []})
+        return number + 1, spent
     how = f"takes longer than {args.seconds} s" if hanging else f"dies with status {process.returncode}"
     place = next((line.strip() for line in text.splitlines() if "competency_gaps" in line and "File" in line), "")
     tally.add({"result": "fault", "what": f"{how}, {place or text[-200:]}", "seed": seed, "mutations": []})
@@ -161,12 +169,12 @@ def _until_it_ends(
 
 
 def table(tallies: dict[str, Tally]) -> str:
-    """Markdown: cases, refused, read and faults of each reader."""
-    rows = ["| reader | cases | refused | read | faults |", "| --- | --- | --- | --- | --- |"]
+    """Markdown: cases, refused, read, ended by polars, and faults of each reader."""
+    rows = ["| reader | cases | refused | read | ended by polars | faults |", "| --- | --- | --- | --- | --- | --- |"]
     for name, tally in tallies.items():
         results = tally.results
-        counts = f"{results['refused']:,} | {results['read']:,} | {results['fault']:,} |"
-        rows.append(f"| {name} | {results.total():,} | {counts}")
+        counts = " | ".join(f"{results[what]:,}" for what in ("refused", "read", "ended", "fault"))
+        rows.append(f"| {name} | {results.total():,} | {counts} |")
     return "\n".join(rows)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from competency_gaps.errors import UserError
 from competency_gaps.findings.attributes import as_number, attributes_of, question_text
 from competency_gaps.findings.features import candidates, has_feature, log_odds
 from competency_gaps.findings.words import feature_words
@@ -175,5 +176,5 @@ def test_words_of_features(code, words):
 
 
 def test_unknown_codes_are_refused():
-    with pytest.raises(ValueError, match="no code of a feature"):
+    with pytest.raises(UserError, match="no code of a finding's feature"):
         feature_words("answer.purple")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from competency_gaps.errors import UserError
 from competency_gaps.text import shorten, visible
 
 _PLAIN = {
@@ -141,7 +142,7 @@ def feature_words(code: str) -> str:
 
     Raises
     ------
-    ValueError
+    UserError
         If it is no feature's code.
     """
     if code in _PLAIN:
@@ -158,4 +159,7 @@ def feature_words(code: str) -> str:
             if covariate.endswith(ending):
                 return f"items whose {covariate.removesuffix(ending)} is {relation} {shown}"
         return f"items whose {covariate} is “{shown}”"
-    raise ValueError(f"{code!r} is no code of a feature: expected one such as 'answer.negative' or 'prompt.word:not'.")
+    raise UserError(
+        f"{shorten(visible(code), 80)!r} is no code of a finding's feature: expected one such as 'answer.negative' or "
+        "'prompt.word:not'. Make the findings again: cgaps findings RUN --make."
+    )

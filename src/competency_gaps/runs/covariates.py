@@ -62,7 +62,7 @@ def read_covariates(text: str | None) -> dict[str, Any]:
     Raises
     ------
     UserError
-        If it is no JSON object of texts and numbers, as every run writes it.
+        If it is no JSON object of texts, numbers, truth values and nulls.
     """
     try:
         held = json.loads(text or "{}")
@@ -99,7 +99,7 @@ def _covariate(items: pl.DataFrame, name: str) -> Covariate:
     return Covariate(name, np.array([_number(value) for value in values]))
 
 
-def _number(value: float | None) -> float:
+def _number(value: float | bool | None) -> float:
     """As a float; NaN: there is none, or it is beyond all floats."""
     try:
         return np.nan if value is None else float(value)

@@ -107,7 +107,7 @@ class RunFiles:
         return True
 
     def _scan(self, path: Path, schema: Schema, *, optional: Schema = MappingProxyType({})) -> pl.LazyFrame:
-        self._check(path, path.name)
+        known = self._check(path, path.name)
         try:
             table = scan_parquet(path)
         except (pl.exceptions.PolarsError, OSError) as error:
@@ -119,14 +119,19 @@ class RunFiles:
         fault = schema_fault(held, schema) or schema_fault(held, optional, partial=True)
         if fault is not None:
             raise self._damaged(path, fault)
-        self._check_values(path, table)
+        if known is not None:
+            self._check_values(path, table, known["sha256"])
         return table
 
-    def _check_values(self, path: Path, table: pl.LazyFrame) -> None:
-        """Look at the cells of a table with a checksum, once in a process."""
-        extent = Extent.of(self._own if self.path == self.base else self._of_base)
-        known = (self._listed(path.parent) or {}).get(path.name)
-        if extent is None or known is None or (seen := (path.stem, known["sha256"], extent)) in _SEEN:
+    def _check_values(self, path: Path, table: pl.LazyFrame, checksum: str) -> None:
+        """Look at the cells of a table, once in a process; those of an outcome refer to its run as well."""
+        extent = Extent.of(self._of_base)
+        if self._own is not self._of_base and Extent.of(self._own) != extent:
+            raise UserError(
+                f"{self.path / MANIFEST} lists other benchmarks, items or concepts than the manifest of its run in "
+                f"{self.base}. Delete {self.path}: it is made anew when it is asked for."
+            )
+        if extent is None or (seen := (path.stem, checksum, extent)) in _SEEN:
             return
         try:
             fault = value_fault(path.stem, table, extent)
@@ -146,9 +151,10 @@ class RunFiles:
 
     @made_once
     def _of_base(self) -> Mapping[str, Any]:
-        return read_manifest(self.base)
+        return self._own if self.path == self.base else read_manifest(self.base)
 
-    def _check(self, path: Path, name: str) -> None:
+    def _check(self, path: Path, name: str) -> dict[str, Any] | None:
+        """Compare a file with what its folder's manifest says of it, which is given back; None: it lists no files."""
         folder = self.path if path.parent == self.path else self.base
         files = self._listed(folder)
         if name == FINDINGS and (folder / MANIFEST).is_file():  # they are made, and worded, for a run that is open
@@ -156,11 +162,13 @@ class RunFiles:
         if not path.is_file():
             raise self._damaged(path, "is missing: the run is damaged")
         if files is None:
-            return
+            return None
         if name not in files:
             raise self._damaged(path, "is not of this run: its manifest does not know the file")
-        if (fault := fault_of(path, files[name])) is not None:
-            raise self._changed(path, name, files[name]) or self._damaged(path, fault)
+        known: dict[str, Any] = files[name]
+        if (fault := fault_of(path, known)) is not None:
+            raise self._changed(path, name, known) or self._damaged(path, fault)
+        return known
 
     def _changed(self, path: Path, name: str, entry: Any) -> UserError | None:
         """The error of a file that another command replaced; None: none did."""
@@ -169,6 +177,10 @@ class RunFiles:
         if now == entry or fault_of(path, now) is not None:
             return None
         return UserError(f"{path} changed since the run was opened: open it again, so that nothing is mixed.")
+
+    def damaged(self, name: str, fault: str) -> UserError:
+        """The error of a table that cannot be used, by the end of a sentence that begins with its path."""
+        return self._damaged(self.find(name), fault)
 
     def _damaged(self, path: Path, fault: str) -> UserError:
         """The error of a file that cannot be used."""

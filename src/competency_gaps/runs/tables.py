@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from competency_gaps.checked import check_document, damaged, parse_document
 from competency_gaps.once import made_once
 from competency_gaps.outcomes import Kind
 from competency_gaps.runs.files import RunFiles
+from competency_gaps.runs.values import theme_fault
 
 _MADE_BY = {
     **{"matches": "match", "example-matches": "match", "scopes": "scope", "probes": "probe concept"},
@@ -110,7 +112,7 @@ class RunTables:
 
         None without a dictionary's themes.
         """
-        results, names = self._optional("theme_results"), self._optional("theme_names")
+        results, names = self._of_themes("theme_results"), self._of_themes("theme_names")
         if results is None or names is None:
             return None
         keys = ["level", "id"]
@@ -119,7 +121,8 @@ class RunTables:
     @made_once
     def theme_benchmarks(self) -> pl.DataFrame | None:
         """One row per theme or subtheme and benchmark; None without a dictionary's themes."""
-        return self._optional("theme_benchmarks")
+        benchmarks = [entry["name"] for entry in self.manifest["benchmarks"]]
+        return self._of_themes("theme_benchmarks", benchmarks)
 
     @made_once
     def findings(self) -> pl.DataFrame:
@@ -171,6 +174,15 @@ class RunTables:
         command = _MADE_BY.get(file.name if file.parent == self.path else file.relative_to(self.path).parts[0])
         again = "the command that made it" if command is None else f"'cgaps {command}'"
         return f"Run {again} again, or remove the file."
+
+    def _of_themes(self, name: str, benchmarks: Sequence[str] | None = None) -> pl.DataFrame | None:
+        """A table with a row of each theme (in each benchmark); None without a dictionary's themes."""
+        table, themes = self._optional(name), self.themes
+        if table is None or themes is None:
+            return None
+        if (fault := theme_fault(table, themes, benchmarks)) is not None:
+            raise self.files.damaged(name, fault)
+        return table
 
     def _optional(self, name: str) -> pl.DataFrame | None:
         return self._table(name) if self.files.has(name) else None

@@ -6,7 +6,7 @@ for granted what is checked here, with ``docs/run-folder.md`` as the list of wha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -25,9 +25,9 @@ PRESENT: Mapping[str, str] = {
     "benchmarks": "benchmark items kept excluded scored covered missing alive",
     "overlap": "benchmark_a benchmark_b n_concepts",
     "findings": "finding verdict leader concepts items clusters item_rows weights unit n_eff mean_score plain_gap gap "
-    "gap_low gap_high p_value q_value benchmarks failing passing unseen_splits splits",
+    "gap_low gap_high benchmarks failing passing unseen_splits splits",
     "themes": "concept",
-    "theme_names": "level id name kind",
+    "theme_names": "level id kind",
     "theme_results": "level id concepts ranked support n_eff performance_status vanishes drawn missing_concepts "
     "weak_concepts strong_concepts weak_groups",
     "theme_benchmarks": "level id benchmark support n_eff performance_status vanishes",
@@ -51,7 +51,11 @@ _BENCHMARKS = ("benchmark", "benchmark_a", "benchmark_b", "feature_benchmarks")
 _INFINITE = ("lift", "logprobs")
 """Columns of numbers that may be infinite."""
 _MOST = 2**53
-"""Of anything that is counted."""
+"""The most that a count may be."""
+_LARGE = 1e300
+"""What is taken times a hundred, or squared, must stay a number."""
+_OF_FEATURE = ("feature_benchmarks", "counted", "feature_items", "feature_score", "other_items", "other_score")
+"""Columns of a finding that say more of its feature."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ def value_fault(name: str, table: pl.LazyFrame, extent: Extent) -> str | None:
         return f"has {rows:,} rows, expected {expected:,}"
     schema = {**ITEMS, **OUTCOME_ITEMS} if name == "items" else SCHEMAS.get(name, {})
     held = {column: kind for column, kind in schema.items() if column in table.collect_schema()}
-    rules = [rule for rule in _rules(name, held, extent) if rule.column in held]
+    rules = [rule for rule in _rules(name, held, extent) if set(rule.broken.meta.root_names()) <= held.keys()]
     kept = collect(table.select((~rule.broken.any()).alias(str(n)) for n, rule in enumerate(rules)), "streaming")
     for rule, is_kept in zip(rules, kept.row(0) if rules else (), strict=True):
         if not is_kept:
@@ -146,6 +150,26 @@ def _remark_fault(column: str, table: pl.LazyFrame) -> str | None:
     return None
 
 
+def theme_fault(table: pl.DataFrame, themes: pl.DataFrame, names: Sequence[str] | None = None) -> str | None:
+    """What is wrong with a table that has a row of each theme and subtheme, as of :func:`value_fault`; None: nothing.
+
+    Parameters
+    ----------
+    table
+        With ``level`` and ``id``.
+    themes
+        ``themes.parquet``, which says which there are.
+    names
+        Of benchmarks: the table has a row of each theme in each of them, with ``benchmark``. None: it has not.
+    """
+    there = {(level, number) for level in ("theme", "subtheme") for number in themes[level].drop_nulls().unique()}
+    expected = there if names is None else {(*one, name) for one in there for name in names}
+    rows = list(table.select("level", "id", *(() if names is None else ("benchmark",))).iter_rows())
+    if len(rows) == len(expected) and set(rows) == expected:
+        return None
+    return f"does not hold each theme of themes.parquet once{'' if names is None else ' in each benchmark'}"
+
+
 def _rules(name: str, schema: Schema, extent: Extent) -> Iterator[_Rule]:
     """What is taken for granted of a table's columns, what others rest on first."""
     for column in PRESENT.get(name, "").split():
@@ -154,19 +178,45 @@ def _rules(name: str, schema: Schema, extent: Extent) -> Iterator[_Rule]:
     for column, kind in schema.items():
         for broken, expected in _broken(name, column, kind, pl.col(column), extent):
             yield _Rule(column, broken, expected)
+    yield from _together(name)
 
 
 def _order(name: str, extent: Extent) -> Iterator[_Rule]:
-    """Rows whose place says what they are of."""
+    """What rows are of, where readers know it by their place."""
     row, names = pl.int_range(pl.len()), pl.lit(pl.Series(extent.names, dtype=pl.String))
     if name in ("concepts", "themes", "concept_benchmarks"):
         yield _Rule("concept", pl.col("concept") != row % extent.width, "its concept in order")
-    if name == "concept_benchmarks":
-        yield _Rule(
-            "benchmark", pl.col("benchmark") != names.gather(row // extent.width), "benchmarks in the run's order"
-        )
-    if name == "benchmarks":
-        yield _Rule("benchmark", pl.col("benchmark") != names.gather(row), "benchmarks in the run's order")
+    if name == "findings":
+        yield _Rule("finding", pl.col("finding") != row, "its row's number")
+    count = len(extent.benchmarks)
+    places = {
+        "concept_benchmarks": {"benchmark": row // extent.width},
+        "benchmarks": {"benchmark": row},
+        "overlap": {"benchmark_a": row // count, "benchmark_b": row % count},
+    }
+    for column, place in places.get(name, {}).items():
+        yield _Rule(column, pl.col(column) != names.gather(place), "benchmarks in the run's order")
+
+
+def _together(name: str) -> Iterator[_Rule]:
+    """What cells of a row say of each other."""
+    if name == "items":
+        options = pl.col("choices").list.len().fill_null(0)
+        yield _Rule("answer_index", pl.col("answer_index") >= options, "the index of an option")
+    if name == "findings":
+        for column in _OF_FEATURE:
+            broken = pl.col("feature").is_not_null() & pl.col(column).is_null()
+            yield _Rule(column, broken, "a value where the finding has a feature")
+        broken = pl.col("item_rows").list.len() != pl.col("weights").list.len()
+        yield _Rule("weights", broken, "a weight for each of its rows")
+    if name == "themes":
+        for column in ("subtheme", "x", "y"):
+            broken = pl.col(column).is_null() != pl.col("theme").is_null()
+            yield _Rule(column, broken, "a value where the concept is in a theme, and else none")
+        for column in ("theme", "subtheme"):
+            broken = pl.col(column).max() + 1 != pl.col(column).drop_nulls().n_unique()
+            yield _Rule(column, broken, "numbers from 0 without a gap")
+        yield _Rule("subtheme", pl.col("theme").n_unique().over("subtheme") > 1, "a subtheme of a single theme")
 
 
 def _broken(name: str, column: str, kind: Any, cell: pl.Expr, extent: Extent) -> Iterator[tuple[pl.Expr, str]]:
@@ -188,14 +238,18 @@ def _broken(name: str, column: str, kind: Any, cell: pl.Expr, extent: Extent) ->
         least, most, what = _range(name, column, extent)
         yield ~cell.is_between(least, most), what
     elif kind.is_float():
-        infinite = column in _INFINITE
-        yield (cell.is_nan() if infinite else ~cell.is_finite()), f"a number{'' if infinite else ' that is finite'}"
+        if column in _INFINITE:
+            yield cell.is_nan(), "a number"
+        else:
+            yield ~(cell.abs() < _LARGE), f"a number that is finite and below {_LARGE:.0e}"
 
 
 def _range(name: str, column: str, extent: Extent) -> tuple[int, int, str]:
     """Least and greatest value of a column of whole numbers, and what it is."""
-    if column in _CONCEPTS and name != "theme_results":  # which has counts, and themes that lead
+    if column in _CONCEPTS and name != "theme_results":  # there "concepts" is a count, and the leader a theme
         return 0, extent.width - 1, f"a concept of the run, 0 to {extent.width - 1:,}"
     if column in _ITEMS:
         return 0, extent.items - 1, f"a row of items.parquet, 0 to {extent.items - 1:,}"
+    if name == "themes":
+        return 0, extent.width - 1, "a number of a theme, of which there are fewer than concepts"
     return 0, _MOST, "a number of at least 0"

@@ -31,6 +31,8 @@ SURFACE = (
     "stability",
 )
 """Columns that say how a latent goes with tokens and texts; runs copy them."""
+_PRESENT = ("mean", "density", "share", "window_density")
+"""Columns without nulls."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,11 @@ def read_reference(path: Path, width: int) -> Reference:
             f"expected {'numbers' if odd else 'texts'}. {again}"
         )
     table = table.with_columns(pl.col(numbers[1:]).cast(pl.Float64)).sort("concept")
+    for name in numbers[1:]:
+        cells = table[name].fill_null(0 if name not in _PRESENT else float("inf"))
+        if not cells.is_finite().all():
+            expected = "a finite number" if name in _PRESENT else "finite numbers, or null,"
+            raise UserError(f"reference {str(path)!r}: expected {expected} for each latent in {name!r}. {again}")
     if table["concept"].to_list() != list(range(width)):
         raise UserError(f"reference {str(path)!r}: expected each latent from 0 to {width - 1} once. {again}")
     arrays = {name: table[name].fill_null(float("nan")).to_numpy() for name in wanted[1:-1]}

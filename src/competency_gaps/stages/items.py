@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import polars as pl
 
 from competency_gaps.activations.store import CasBlock
 from competency_gaps.benchmarks.repeats import Repeats
+from competency_gaps.errors import UserError
 from competency_gaps.items.policy import Score
 from competency_gaps.items.remark import DTYPE, Remark, check_remark
 from competency_gaps.model.prepare import PreparedItem
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+_ROUNDING = 1e-9
+"""By which a mean of scores may leave their range."""
 _RESPONSES: dict[str, Any] = {
     "item": pl.Int64,
     "score": pl.Float64,
@@ -61,7 +65,7 @@ def response_table(
         rows.append(
             {
                 "item": index,
-                "score": score.value,
+                "score": _value(score, items[index]),
                 "response": score.response if score.response is not None else item.response,
                 "unscored": why_unscored(score),
                 "details": None if score.details is None else json.dumps(score.details, ensure_ascii=False),
@@ -71,6 +75,17 @@ def response_table(
             }
         )
     return _table(rows)
+
+
+def _value(score: Score, item: PreparedItem) -> float | None:
+    """A policy's score, which may be a plug-in's, checked to be one."""
+    value = score.value
+    if value is not None and not (isinstance(value, Real) and -_ROUNDING <= value <= 1 + _ROUNDING):
+        raise UserError(
+            f"the policy {item.policy.name!r} gave the item {item.item.id!r} the score {value!r}, expected a number "
+            "in [0, 1], or None for an item without a score."
+        )
+    return value
 
 
 def excluded_table(reasons: Mapping[int, Remark]) -> pl.DataFrame:

@@ -171,11 +171,16 @@ def test_what_is_no_policy_is_refused_at_once():
         cg.policy("renamed")(POLICIES["choice"])
 
 
-def test_a_changed_policy_is_another_run(tiny_config, tmp_path):
+def scored_always(tiny_config):
+    """A small run whose only benchmark is scored by the policy ``always``."""
     config = cg.api.make.read_config(tiny_config)
     benchmark = config.benchmarks[0].model_copy(update={"policy": "always", "options": {}, "limit": 8})
     sae = config.sae.model_copy(update={"force": True})
-    small = config.model_copy(update={"benchmarks": [benchmark], "sae": sae})
+    return config.model_copy(update={"benchmarks": [benchmark], "sae": sae})
+
+
+def test_a_changed_policy_is_another_run(tiny_config, tmp_path):
+    small = scored_always(tiny_config)
     namespace = {"cg": cg, "dataclass": dataclass}
     try:
         for value in ("0.0", "1.0"):
@@ -185,6 +190,19 @@ def test_a_changed_policy_is_another_run(tiny_config, tmp_path):
                 assert cg.run(small, tmp_path / "run").items["score"].to_list() == [0.0] * 8
                 assert cg.run(small, tmp_path / "run").items["score"].to_list() == [0.0] * 8
         with pytest.raises(UserError, match=r"differs in plugins\.policies always"):
+            cg.run(small, tmp_path / "run")
+    finally:
+        POLICIES.forget("always")
+
+
+@pytest.mark.parametrize("value", ["float('nan')", "1.5", "-0.1", "'1'"])
+def test_a_score_that_is_none_is_refused_where_the_policy_gives_it(tiny_config, tmp_path, value):
+    small = scored_always(tiny_config)
+    try:
+        exec(ALWAYS.replace("VALUE", value), {"cg": cg, "dataclass": dataclass})
+        with pytest.raises(
+            UserError, match=r"the policy 'always' gave the item '.*' the score .*, expected a number in"
+        ):
             cg.run(small, tmp_path / "run")
     finally:
         POLICIES.forget("always")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
-from test_strange_tables import changed, outcome_of
+from test_strange_tables import changed, explored, outcome_of
 
 import competency_gaps as cg
 from competency_gaps.errors import UserError
 from competency_gaps.runs.schemas import ITEMS, SCHEMAS
 from competency_gaps.runs.values import Extent, value_fault
+from core_helpers import seal
 
 NAN, INF = float("nan"), float("inf")
 REMARK = {"code": "too_long", "numbers": [3.0, 2.0], "quotes": []}
@@ -52,6 +54,7 @@ def refused(folder: Path, name: str, change, says: str) -> None:
         ("items", "cluster", -1, "has -1 in row 2 .*'cluster', expected a number of at least 0"),
         ("items", "cluster_kind", "far", "'cluster_kind', expected one of equal, given, near"),
         ("items", "choices", ["a", None], "'choices', expected no null in its list"),
+        ("items", "answer_index", 4, "has 4 in row 2 .*'answer_index', expected the index of an option"),
         ("items", "excluded", {**REMARK, "code": "new"}, "has a remark in the column 'excluded' that has no words"),
         ("items", "excluded", {**REMARK, "numbers": []}, "has a remark in the column 'excluded' that has no words"),
         ("items", "unscored", {**REMARK, "quotes": None}, "has a remark in the column 'unscored' that has no words"),
@@ -61,6 +64,7 @@ def refused(folder: Path, name: str, change, says: str) -> None:
         ("concepts", "performance_status", "good", "has 'good' in row 2 .*, expected one of weak, strong, negligible"),
         ("concepts", "performance_status", "\x1b[31m", r"has '\\x1b\[31m' in row 2"),
         ("concepts", "gap", -INF, "has -inf in row 2"),
+        ("concepts", "gap", 1e308, r"has 1e\+308 in row 2 .*'gap', expected a number that is finite and below"),
         ("concepts", "lift", NAN, "has nan in row 2 .*'lift', expected a number"),
         ("concepts", "coverage_status", "", "has '' in row 2"),
         ("concept_benchmarks", "concept", 0, "expected its concept in order"),
@@ -68,9 +72,12 @@ def refused(folder: Path, name: str, change, says: str) -> None:
         ("benchmarks", "kept", -5, "has -5 in row 2"),
         ("overlap", "benchmark_b", None, "has null in row 2"),
         ("overlap", "benchmark_a", "x" * 1000, "has 'xxx"),
+        ("overlap", "benchmark_a", "fractions", "expected benchmarks in the run's order"),
         ("overlap", "cosine", INF, "has inf in row 2"),
         ("themes", "theme", -1, "has -1 in row 2"),
+        ("themes", "theme", 2**31 - 1, "expected a number of a theme, of which there are fewer than concepts"),
         ("themes", "x", NAN, "has nan in row 2"),
+        ("themes", "x", None, "'x', expected a value where the concept is in a theme, and else none"),
         ("theme_names", "level", "storey", "expected one of theme, subtheme"),
         ("theme_results", "vanishes", None, "has null in row 2"),
         ("theme_benchmarks", "benchmark", "other", "expected the name of a benchmark"),
@@ -104,11 +111,98 @@ def test_a_cell_that_no_run_writes_is_refused(folder, name, column, value, says)
         ("unit", "points", "expected one of right, score"),
         ("verdict", "typical", "expected one of weak, strong"),
         ("gap", None, "has null in row 0"),
+        ("finding", 1, "'finding', expected its row's number"),
+        ("weights", [], "'weights', expected a weight for each of its rows"),
     ],
 )
 def test_a_finding_likewise(folder, column, value, says):
     assert pl.read_parquet(folder / "findings.parquet").height
     refused(folder, "findings", with_cell(column, value), says)
+
+
+FEATURE = {
+    "feature": "answer.negative",
+    "feature_benchmarks": ["sums"],
+    **{"counted": "items", "feature_items": 3, "feature_score": 0.1, "other_items": 4, "other_score": 0.9},
+}
+
+
+@pytest.mark.parametrize("column", list(FEATURE)[1:])
+def test_a_feature_without_its_figures_is_refused(folder, column):
+    def change(table):
+        for name, value in {**FEATURE, column: None}.items():
+            table = with_cell(name, value)(table)
+        return table
+
+    says = f"has null in row 0 of the column '{column}', expected a value where the finding has a feature"
+    refused(folder, "findings", change, says)
+    extent, table = Extent.of(cg.open_run(folder).manifest), pl.read_parquet(folder / "findings.parquet")
+    for name, value in FEATURE.items():
+        table = with_cell(name, value)(table)
+    assert value_fault("findings", table.lazy(), extent) is None
+
+
+def test_a_feature_that_nobody_has_words_for_is_refused_where_it_is_shown(folder):
+    def change(table):
+        for name, value in {**FEATURE, "feature": "x\x1b"}.items():
+            table = with_cell(name, value)(table)
+        return table
+
+    with changed(folder / "findings.parquet", change):
+        says = r"'x<U\+001B>' is no code of a finding's feature.*cgaps findings RUN --make"
+        with pytest.raises(UserError, match=says):
+            explored(folder, "run.json")
+        cg.open_run(folder).report()  # it shows the sentence that is kept
+
+
+@pytest.mark.parametrize("change", [lambda table: table[1:], lambda table: pl.concat([table, table[:1]])])
+@pytest.mark.parametrize("name", ["theme_names", "theme_results", "theme_benchmarks"])
+def test_a_theme_without_a_row_or_with_two_is_refused(folder, name, change):
+    read = "theme_benchmarks" if name == "theme_benchmarks" else "theme_results"
+    with changed(folder / f"{name}.parquet", change):
+        for what in (lambda: getattr(cg.open_run(folder), read), lambda: explored(folder, "themes.json")):
+            with pytest.raises(UserError, match=rf"{name}\.parquet does not hold each theme of themes\.parquet once"):
+                what()
+
+
+def test_numbers_of_themes_have_no_gap(folder):
+    def change(table):
+        return table.with_columns(
+            theme=pl.when(pl.col("theme") == 0).then(pl.col("theme").max() + 1).otherwise("theme")
+        )
+
+    refused(folder, "themes", change, "'theme', expected numbers from 0 without a gap")
+
+
+def test_an_outcome_of_other_benchmarks_or_concepts_than_its_run_is_refused(folder):
+    own = outcome_of(folder)
+    file = own / "manifest.json"
+    before, held = file.read_bytes(), json.loads(file.read_text())
+    first, *rest = held["benchmarks"]
+    try:
+        for change in (
+            {"benchmarks": [{**first, "name": "other"}, *rest]},
+            {"benchmarks": [{**first, "items": first["items"] - 1}, *rest]},
+            {"benchmarks": [*rest, first]},
+            {"sae": {**held["sae"], "d_sae": held["sae"]["d_sae"] + 1}},
+        ):
+            file.write_text(json.dumps({**held, **change}))
+            seal(own)
+            with pytest.raises(
+                UserError, match="lists other benchmarks, items or concepts than the manifest of its run"
+            ):
+                _ = cg.open_run(own).concepts
+    finally:
+        file.write_bytes(before)
+    assert cg.open_run(own).concepts.height
+
+
+def test_findings_that_are_made_again_while_a_run_is_open_are_looked_at(folder):
+    run = cg.open_run(folder)
+    run.scan("findings")
+    with changed(folder / "findings.parquet", with_cell("gap", 1e308)), pytest.raises(UserError, match="has 1e"):
+        run.scan("findings")
+    assert run.scan("findings").collect().height
 
 
 @pytest.mark.parametrize("name", ["items", "concepts", "concept_benchmarks", "benchmarks", "overlap", "themes"])
@@ -174,7 +268,7 @@ def test_a_table_is_looked_at_once_and_again_when_it_is_another(folder, monkeypa
     assert looked == ["overlap"] * 3
 
 
-def test_every_declared_column_of_numbers_and_benchmarks_has_a_rule(folder):
+def test_every_declared_column_of_numbers_has_a_rule(folder):
     """Whatever the type allows and no run means, is refused in each column of each table."""
     extent = Extent.of(cg.open_run(folder).manifest)
     assert extent is not None and extent.items == cg.open_run(folder).items.height

@@ -68,8 +68,13 @@ def test_weights_decide_and_names_only_without_them(change, same):
         ("[]", "damaged"),
         ("[" * 100_000, "damaged"),
         ({"sae": []}, "sae"),
-        ({}, "sae Input should be a valid dictionary"),
-        ({"sae": {}, "model": "m"}, "model"),
+        ({}, "damaged: sae: input should be a valid dictionary"),
+        ({"sae": {"d_sae": 4}, "model": "m"}, "damaged: model: "),
+        *(
+            ({"sae": {"d_sae": width}}, "damaged: sae: d_sae is no number")
+            for width in (None, "4", 4.0, True, 0, 2**40)
+        ),
+        ({"sae": {}}, "damaged: sae: d_sae is no number"),
         ("\udcff\udcfe", "damaged"),
     ],
 )

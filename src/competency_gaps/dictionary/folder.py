@@ -6,13 +6,14 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import polars as pl
 import pydantic.dataclasses
+from pydantic import AfterValidator, ValidationError
 
 from competency_gaps.change import Write, changing
-from competency_gaps.checked import FILES, damaged
+from competency_gaps.checked import FILES, damaged, first_fault
 from competency_gaps.dictionary import label_table
 from competency_gaps.dictionary.document import FILE, SCHEMA_VERSION, check_table, has_table, read_content
 from competency_gaps.dictionary.exemplars.directions import LOGITS, SIMILAR
@@ -28,11 +29,18 @@ from competency_gaps.text import shorten, visible
 log = logging.getLogger(__name__)
 
 
+def _with_width(sae: dict[str, Any]) -> dict[str, Any]:
+    width = sae.get("d_sae")
+    if type(width) is not int or not 0 < width < 2**31:
+        raise ValueError("d_sae is no number of concepts")
+    return sae
+
+
 @pydantic.dataclasses.dataclass(frozen=True)
 class DictionaryIdentity:
     """The SAE, model and exemplars of a dictionary folder."""
 
-    sae: dict[str, Any]
+    sae: Annotated[dict[str, Any], AfterValidator(_with_width)]
     """The SAE's identity, as ``SparseAutoencoder.identity``: name, d_sae, hook_name, weights_sha256, and so on."""
     model: dict[str, Any] | None
     """The model's identity; None if no model was used (imported labels only)."""
@@ -50,7 +58,8 @@ class Dictionary:
     @property
     def width(self) -> int:
         """Number of concepts of the SAE."""
-        return int(self.identity.sae["d_sae"])
+        width: int = self.identity.sae["d_sae"]
+        return width
 
     @property
     def ranking(self) -> str | None:
@@ -196,9 +205,8 @@ def read_dictionary(path: Path) -> DictionaryIdentity:
         return pydantic.TypeAdapter(DictionaryIdentity).validate_python(
             {"sae": content.get("sae"), "model": content.get("model"), "exemplars": content.get("exemplars")}
         )
-    except ValueError as error:
-        brief = ValueError(shorten(visible(" ".join(str(error).split())), 200))
-        raise damaged(path / FILE, brief, "Make the dictionary again.") from error
+    except ValidationError as error:
+        raise damaged(path / FILE, ValueError(first_fault(error)), "Make the dictionary again.") from error
 
 
 def write_dictionary(

@@ -208,6 +208,19 @@ def test_a_score_that_is_none_is_refused_where_the_policy_gives_it(tiny_config, 
         POLICIES.forget("always")
 
 
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [("True", 1.0), ("np.True_", 1.0), ("np.float32(0.5)", 0.5), ("1 + 1e-10", 1.0), ("-1e-10", 0.0), ("None", None)],
+)
+def test_a_score_of_any_kind_of_number_is_taken(tiny_config, tmp_path, value, kept):
+    small = scored_always(tiny_config)
+    try:
+        exec(ALWAYS.replace("VALUE", value), {"cg": cg, "dataclass": dataclass, "np": np})
+        assert cg.run(small, tmp_path / "run").items["score"].to_list() == [kept] * 8
+    finally:
+        POLICIES.forget("always")
+
+
 ALWAYS = """
 @cg.policy("always")
 @dataclass(frozen=True)

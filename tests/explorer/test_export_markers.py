@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from itertools import count
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -17,6 +19,7 @@ from competency_gaps.explorer.export import export
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts.redacted import RedactedRun
 from competency_gaps.items.remark import Remark
+from competency_gaps.runs.open import open_folder
 from core_helpers import seal, seal_dictionary
 
 LETTERS = 9
@@ -271,3 +274,17 @@ def test_a_redacted_assessment_holds_numbers_alone(marked):
     (opened,), _ = marked
     document = RedactedRun.of(opened.run).document(opened.run.path / "robustness.json").decode()
     assert not MARK.findall(document) and '"numbers"' in document
+
+
+def test_a_redacted_outcome_that_is_kept_elsewhere_reads_its_run(modelled, tmp_path):
+    own = min((modelled.run / "outcomes").iterdir())
+    kept = Path(shutil.copytree(own, tmp_path / "cache" / "outcome"))
+    held = json.loads((kept / "manifest.json").read_text())
+    held["outcome"]["run"] = str(modelled.run)
+    (kept / "manifest.json").write_text(json.dumps(held))
+    seal(kept)
+    redacted = RedactedRun.of(open_folder(kept))
+    assert str(modelled.run) not in json.dumps(redacted.manifest)
+    assert redacted.items["score"].equals(open_folder(own).items["score"], null_equal=True)
+    assert redacted.items["prompt"].null_count() == redacted.items.height
+    assert redacted.by_concept.support.tolist() == open_folder(modelled.run).by_concept.support.tolist()

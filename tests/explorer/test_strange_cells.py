@@ -49,8 +49,9 @@ def refused(folder: Path, name: str, change, says: str) -> None:
     [
         ("items", "item_id", None, "has null in row 2 of the column 'item_id', expected a value"),
         ("items", "benchmark", "other", "has 'other' in row 2 of .*'benchmark', expected the name of a benchmark"),
-        ("items", "score", NAN, "has nan in row 2 .*'score', expected a number that is finite"),
-        ("items", "score", INF, "has inf in row 2 .*'score', expected a number that is finite"),
+        ("items", "score", NAN, r"has nan in row 2 .*'score', expected a number in \[0, 1\]"),
+        ("items", "score", -0.5, r"has -0.5 in row 2 .*'score', expected a number in \[0, 1\]"),
+        ("scores", "score", 1.5, r"has 1.5 in row 2 .*'score', expected a number in \[0, 1\]"),
         ("items", "cluster", -1, "has -1 in row 2 .*'cluster', expected a number of at least 0"),
         ("items", "cluster_kind", "far", "'cluster_kind', expected one of equal, given, near"),
         ("items", "choices", ["a", None], "'choices', expected no null in its list"),
@@ -75,8 +76,9 @@ def refused(folder: Path, name: str, change, says: str) -> None:
         ("overlap", "benchmark_a", "fractions", "expected benchmarks in the run's order"),
         ("overlap", "cosine", INF, "has inf in row 2"),
         ("themes", "theme", -1, "has -1 in row 2"),
-        ("themes", "theme", 2**31 - 1, "expected a number of a theme, of which there are fewer than concepts"),
+        ("themes", "theme", 2**31 - 1, "expected the number of a theme, below that of concepts"),
         ("themes", "x", NAN, "has nan in row 2"),
+        ("themes", "subtheme", None, "'subtheme', expected a value where the concept is in a theme, and else none"),
         ("themes", "x", None, "'x', expected a value where the concept is in a theme, and else none"),
         ("theme_names", "level", "storey", "expected one of theme, subtheme"),
         ("theme_results", "vanishes", None, "has null in row 2"),
@@ -149,7 +151,7 @@ def test_a_feature_that_nobody_has_words_for_is_refused_where_it_is_shown(folder
         return table
 
     with changed(folder / "findings.parquet", change):
-        says = r"'x<U\+001B>' is no code of a finding's feature.*cgaps findings RUN --make"
+        says = r"'x<U\+001B>' is no code of a finding's feature.*cgaps findings --make"
         with pytest.raises(UserError, match=says):
             explored(folder, "run.json")
         cg.open_run(folder).report()  # it shows the sentence that is kept
@@ -171,7 +173,23 @@ def test_numbers_of_themes_have_no_gap(folder):
             theme=pl.when(pl.col("theme") == 0).then(pl.col("theme").max() + 1).otherwise("theme")
         )
 
-    refused(folder, "themes", change, "'theme', expected numbers from 0 without a gap")
+    refused(folder, "themes", change, "'theme', expected in the whole column numbers from 0 without a gap")
+
+
+def test_a_subtheme_lies_in_a_single_theme(folder):
+    table = pl.read_parquet(folder / "themes.parquet").with_row_index().drop_nulls("theme")
+    sizes = table.group_by("theme", "subtheme").agg(pl.col("index").min(), size=pl.len())
+    row = sizes.filter(pl.col("size") > 1)["index"][0]
+    other = table.filter(pl.col("theme") != table.filter(pl.col("index") == row)["theme"].item())["theme"][0]
+    refused(folder, "themes", with_cell("theme", other, row), "'subtheme', expected a subtheme of a single theme")
+
+
+def test_an_outcome_replaces_no_other_columns_of_items_than_it_is_written_with(folder):
+    """Else what they say of the run's other columns would be looked at nowhere."""
+    own = outcome_of(folder)
+    with changed(own / "items.parquet", lambda table: table.with_columns(answer_index=pl.lit(10**6, pl.Int32))):
+        run = cg.open_run(own)
+        assert run.items["answer_index"].equals(cg.open_run(folder).items["answer_index"], null_equal=True)
 
 
 def test_an_outcome_of_other_benchmarks_or_concepts_than_its_run_is_refused(folder):

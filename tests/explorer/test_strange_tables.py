@@ -16,7 +16,7 @@ from competency_gaps.checked import write_document
 from competency_gaps.cli.app import main
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.opened import open_runs
-from competency_gaps.runs.schemas import LABELS, OUTCOME_ITEMS, SCHEMAS
+from competency_gaps.runs.schemas import LABELS, OUTCOME_DETAILS, OUTCOME_ITEMS, SCHEMAS
 from competency_gaps.runs.scores import read_scores
 from core_helpers import seal
 
@@ -58,7 +58,7 @@ def test_every_table_is_written_with_the_declared_columns_and_no_others(folder):
     assert len(outcomes) > 1
     for own in outcomes:
         held = pl.read_parquet_schema(own / "items.parquet")
-        assert held.keys() == {*OUTCOME_ITEMS, "details", "logprobs", "greedy"}
+        assert held.keys() == {*OUTCOME_ITEMS, *OUTCOME_DETAILS}
         assert held == {name: {**SCHEMAS["items"], **OUTCOME_ITEMS}[name] for name in held}
         names = {file.stem for file in own.glob("*.parquet")}
         assert names > {"items", "concepts", "findings"}
@@ -92,13 +92,13 @@ def test_a_table_without_a_column_or_with_another_type_is_refused(folder, name, 
     assert cg.open_run(folder).scan(name).collect().height
 
 
-@pytest.mark.parametrize("column", [*OUTCOME_ITEMS, "details", "logprobs", "greedy", "prompt"])
+@pytest.mark.parametrize("column", [*OUTCOME_ITEMS, *OUTCOME_DETAILS])
 def test_the_items_of_an_outcome_likewise(folder, column):
     own = outcome_of(folder)
     says = rf"items\.parquet has .*'{column}'"
     with changed(own / "items.parquet", retyped(column)), pytest.raises(UserError, match=says):
         _ = cg.open_run(own).items
-    if column not in OUTCOME_ITEMS:  # the run's stand in for it, as for the run's own model
+    if column in OUTCOME_DETAILS:  # the run's stand in for it, as for the run's own model
         with changed(own / "items.parquet", lambda table: table.drop(column, strict=False)):
             assert cg.open_run(own).items[column].equals(cg.open_run(folder).items[column], null_equal=True)
         return

@@ -91,6 +91,7 @@ def test_an_sae_that_does_not_say_how_many_latents_it_keeps(tmp_path):
         ("concept", None, "column 'concept' of type|each latent"),
         ("token", b"\xff", "column 'token' of type .*expected texts"),
         ("density", float("nan"), "expected a finite number for each latent in 'density'"),
+        ("density", None, "column 'density' of type|expected a finite number for each latent in 'density'"),
         ("mean", float("inf"), "expected a finite number for each latent in 'mean'"),
         ("stability", float("-inf"), "expected finite numbers, or null, for each latent in 'stability'"),
     ],

@@ -93,6 +93,16 @@ def test_a_long_source_is_read_in_windows_and_a_long_statement_is_refused(classi
         classifier.probabilities("The fox.", ["The quick brown fox jumps over the lazy dog. " * 8])
 
 
+def test_a_classifier_that_gives_no_number_measures_nothing(classifier_folder) -> None:
+    import torch
+
+    classifier = Entailment(str(classifier_folder))
+    with torch.no_grad():
+        next(classifier.model.parameters()).fill_(float("nan"))
+    with pytest.raises(NotMeasurable, match="not finite"):
+        classifier.probabilities("The fox.", ["A dog."])
+
+
 def test_a_name_that_is_no_classifier(tmp_path) -> None:
     with pytest.raises(UserError, match="cannot be loaded"):
         Entailment(str(tmp_path))

@@ -37,6 +37,7 @@ SENTENCES: Mapping[str, str] = {
     "thinks_on": "the response ends inside the model's thinking",
     "states_nothing": "the summary states nothing",
     "statement_too_long": "a statement of {0} tokens leaves no room for the source: the classifier reads {1}",
+    "classifier_not_finite": "what the classifier gives is not finite",
     "no_baseline_answer": "the baseline has no answer to this item",
     "no_verdicts": "{0} of 2 games without a usable verdict<: {q0}>",
     "answer_unusable": "the judge's answer cannot be used<: {q0}>",

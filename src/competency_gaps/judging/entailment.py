@@ -120,7 +120,7 @@ class Entailment:
         Raises
         ------
         NotMeasurable
-            If a statement leaves no room for the source.
+            If a statement leaves no room for the source, or the classifier gives what is no number.
         """
         encoded = self.tokenizer(source, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         places = encoded["offset_mapping"]
@@ -140,6 +140,8 @@ class Entailment:
         probabilities: list[list[float]] = [[] for _ in statements]
         for start in range(0, len(pairs), BATCH):
             values = self._forward(pairs[start : start + BATCH])
+            if not np.isfinite(values).all():
+                raise NotMeasurable(Remark("classifier_not_finite"))
             for owner, value in zip(owners[start : start + BATCH], values, strict=True):
                 probabilities[owner].append(value)
         return probabilities

@@ -14,7 +14,16 @@ from competency_gaps.errors import UserError
 from competency_gaps.once import made_once
 from competency_gaps.runs.manifest import BY_CONCEPT, read_manifest
 from competency_gaps.runs.manifest import FILE as MANIFEST
-from competency_gaps.runs.schemas import CONCEPTS, ITEMS, LABELS, OUTCOME_ITEMS, SCHEMAS, Schema, schema_fault
+from competency_gaps.runs.schemas import (
+    CONCEPTS,
+    ITEMS,
+    LABELS,
+    OUTCOME_DETAILS,
+    OUTCOME_ITEMS,
+    SCHEMAS,
+    Schema,
+    schema_fault,
+)
 from competency_gaps.runs.values import Extent, value_fault
 from competency_gaps.table_files import collect, scan_parquet
 from competency_gaps.text import shorten, visible
@@ -73,9 +82,10 @@ class RunFiles:
         """
         path = self.find(name)
         if name == "items" and path.parent != self.base:
-            table = self._scan(path, OUTCOME_ITEMS, optional=ITEMS)
-            rest = self._scan(self.base / path.name, ITEMS).drop(table.collect_schema().names(), strict=False)
-            return pl.concat([rest, table], how="horizontal")
+            table = self._scan(path, OUTCOME_ITEMS, optional=OUTCOME_DETAILS)
+            own = [name for name in table.collect_schema() if name in OUTCOME_ITEMS or name in OUTCOME_DETAILS]
+            rest = self._scan(self.base / path.name, ITEMS).drop(own, strict=False)
+            return pl.concat([rest, table.select(own)], how="horizontal")
         return self._scan(path, SCHEMAS.get(name, {}))
 
     def collect(self, name: str, table: pl.LazyFrame, engine: EngineType = "auto") -> pl.DataFrame:
@@ -84,6 +94,10 @@ class RunFiles:
             return collect(table, engine)
         except (pl.exceptions.PolarsError, OSError) as error:
             raise self._damaged(self.find(name), f"is damaged: {_brief(error)}") from error
+
+    def damaged(self, name: str, fault: str) -> UserError:
+        """The error of a table that cannot be used, by the end of a sentence that begins with its path."""
+        return self._damaged(self.find(name), fault)
 
     def check_arrays(self) -> None:
         """Check the list of checksums of the arrays of activations by concept."""
@@ -124,7 +138,7 @@ class RunFiles:
         return table
 
     def _check_values(self, path: Path, table: pl.LazyFrame, checksum: str) -> None:
-        """Look at the cells of a table, once in a process; those of an outcome refer to its run as well."""
+        """Look at the cells of a table, once in a process; an outcome must be of its run's concepts and items."""
         extent = Extent.of(self._of_base)
         if self._own is not self._of_base and Extent.of(self._own) != extent:
             raise UserError(
@@ -177,10 +191,6 @@ class RunFiles:
         if now == entry or fault_of(path, now) is not None:
             return None
         return UserError(f"{path} changed since the run was opened: open it again, so that nothing is mixed.")
-
-    def damaged(self, name: str, fault: str) -> UserError:
-        """The error of a table that cannot be used, by the end of a sentence that begins with its path."""
-        return self._damaged(self.find(name), fault)
 
     def _damaged(self, path: Path, fault: str) -> UserError:
         """The error of a file that cannot be used."""

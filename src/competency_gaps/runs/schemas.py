@@ -50,7 +50,9 @@ OUTCOME_ITEMS: Schema = {
     "outcome": pl.Float64,
     "stratum": ITEMS["stratum"],
 }
-"""Columns of every outcome's ``items.parquet``; with others of ``ITEMS`` that it may have, they replace the run's."""
+"""Columns of every outcome's ``items.parquet``, which replace the run's."""
+OUTCOME_DETAILS: Schema = {name: ITEMS[name] for name in ("details", "logprobs", "greedy")}
+"""Those that it has as well if it is another model's."""
 LABELS: Schema = {
     "label": pl.String,
     "label_kind": pl.String,

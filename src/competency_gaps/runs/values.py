@@ -163,10 +163,10 @@ def theme_fault(table: pl.DataFrame, themes: pl.DataFrame, names: Sequence[str] 
         Of benchmarks: the table has a row of each theme in each of them, with ``benchmark``. None: it has not.
     """
     there = {(level, number) for level in ("theme", "subtheme") for number in themes[level].drop_nulls().unique()}
-    expected = there if names is None else {(*one, name) for one in there for name in names}
-    rows = list(table.select("level", "id", *(() if names is None else ("benchmark",))).iter_rows())
-    if len(rows) == len(expected) and set(rows) == expected:
-        return None
+    if table.height == len(there) * (1 if names is None else len(names)):
+        rows = set(table.select("level", "id", *(() if names is None else ("benchmark",))).iter_rows())
+        if rows == (there if names is None else {(*one, name) for one in there for name in names}):
+            return None
     return f"does not hold each theme of themes.parquet once{'' if names is None else ' in each benchmark'}"
 
 
@@ -199,7 +199,7 @@ def _order(name: str, extent: Extent) -> Iterator[_Rule]:
 
 
 def _together(name: str) -> Iterator[_Rule]:
-    """What cells of a row say of each other."""
+    """What cells of a table say of each other."""
     if name == "items":
         options = pl.col("choices").list.len().fill_null(0)
         yield _Rule("answer_index", pl.col("answer_index") >= options, "the index of an option")
@@ -215,7 +215,7 @@ def _together(name: str) -> Iterator[_Rule]:
             yield _Rule(column, broken, "a value where the concept is in a theme, and else none")
         for column in ("theme", "subtheme"):
             broken = pl.col(column).max() + 1 != pl.col(column).drop_nulls().n_unique()
-            yield _Rule(column, broken, "numbers from 0 without a gap")
+            yield _Rule(column, broken, "in the whole column numbers from 0 without a gap")
         yield _Rule("subtheme", pl.col("theme").n_unique().over("subtheme") > 1, "a subtheme of a single theme")
 
 
@@ -237,6 +237,8 @@ def _broken(name: str, column: str, kind: Any, cell: pl.Expr, extent: Extent) ->
     elif kind.is_integer():
         least, most, what = _range(name, column, extent)
         yield ~cell.is_between(least, most), what
+    elif column == "score":
+        yield ~cell.is_between(0, 1), "a number in [0, 1]"
     elif kind.is_float():
         if column in _INFINITE:
             yield cell.is_nan(), "a number"
@@ -251,5 +253,5 @@ def _range(name: str, column: str, extent: Extent) -> tuple[int, int, str]:
     if column in _ITEMS:
         return 0, extent.items - 1, f"a row of items.parquet, 0 to {extent.items - 1:,}"
     if name == "themes":
-        return 0, extent.width - 1, "a number of a theme, of which there are fewer than concepts"
+        return 0, extent.width - 1, "the number of a theme, below that of concepts"
     return 0, _MOST, "a number of at least 0"

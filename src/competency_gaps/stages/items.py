@@ -21,6 +21,7 @@ from competency_gaps.model.respond import Responded
 from competency_gaps.runs.schemas import ITEMS, TOKENS
 from competency_gaps.stages.inputs import ItemInput
 from competency_gaps.table_files import read_parquet
+from competency_gaps.text import shorten, visible
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -80,12 +81,14 @@ def response_table(
 def _value(score: Score, item: PreparedItem) -> float | None:
     """A policy's score, which may be a plug-in's, checked to be one."""
     value = score.value
-    if value is not None and not (isinstance(value, Real) and -_ROUNDING <= value <= 1 + _ROUNDING):
+    if value is None:
+        return None
+    if not (isinstance(value, (Real, np.bool_)) and -_ROUNDING <= float(value) <= 1 + _ROUNDING):
         raise UserError(
-            f"the policy {item.policy.name!r} gave the item {item.item.id!r} the score {value!r}, expected a number "
-            "in [0, 1], or None for an item without a score."
+            f"the policy {item.policy.name!r} gave the item {shorten(visible(item.item.id), 80)!r} the score "
+            f"{shorten(visible(repr(value)), 80)}, expected a number in [0, 1], or None for an item without a score."
         )
-    return value
+    return min(1.0, max(0.0, float(value)))
 
 
 def excluded_table(reasons: Mapping[int, Remark]) -> pl.DataFrame:
@@ -106,7 +109,7 @@ def read_responses(path: Path, members: Sequence[int]) -> pl.DataFrame | None:
     except (pl.exceptions.PolarsError, OSError):
         return None
     is_theirs = table.schema == pl.Schema(_RESPONSES) and sorted(table["item"].drop_nulls()) == sorted(members)
-    return table if is_theirs else None
+    return table if is_theirs and table["score"].drop_nulls().is_between(0, 1).all() else None
 
 
 def _table(rows: list[dict[str, Any]]) -> pl.DataFrame:

@@ -149,7 +149,7 @@ def _made(folder: Path) -> RunFolder | None:
         return None
     if made.files.is_whole():
         return made
-    log.warning("%s is damaged: it is left out, and made again when it is asked for.", folder)
+    log.warning("%s is damaged or out of date: it is left out, and made again when it is asked for.", folder)
     return None
 
 

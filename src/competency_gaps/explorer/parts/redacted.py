@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -72,13 +73,22 @@ LABELS = ("concept", "label", "kind", "explainer", "score", "scored_by", "placeh
 """Columns of a dictionary's labels that are shown."""
 
 
+@dataclass(frozen=True)
 class RedactedRun(RunFolder):
     """A run as a redacted explorer reads it."""
+
+    whole: RunFolder
+    """The run with everything."""
 
     @classmethod
     def of(cls, run: RunFolder) -> RedactedRun:
         """The run without what is not declared safe."""
-        return cls(run.path, redact(run.manifest, MANIFEST))
+        return cls(run.path, redact(run.manifest, MANIFEST), run)
+
+    @property
+    def base(self) -> Path:
+        """The folder that holds the items and activations, which an outcome's manifest may name: it is withheld."""
+        return self.whole.base
 
     def scan(self, name: str) -> pl.LazyFrame:
         """A table with its safe columns, the others null.

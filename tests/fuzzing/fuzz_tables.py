@@ -72,11 +72,11 @@ def _cell(cell: Any, cells: Sequence[Any], kind: Any, rng: random.Random) -> Any
     if drawn < 0.3:
         return rng.choice(cells)
     if isinstance(kind, pl.Struct):
-        held, field = cell or dict.fromkeys(one.name for one in kind.fields), rng.choice(kind.fields)
+        held, field = cell or dict.fromkeys(part.name for part in kind.fields), rng.choice(kind.fields)
         return {**held, field.name: _cell(held[field.name], [None], field.dtype, rng)}
     if isinstance(kind, pl.List):
         held = list(cell or ())
-        changed = [_cell(one, [None], kind.inner, rng) for one in held[:1] or [None]]
+        changed = [_cell(first, [None], kind.inner, rng) for first in held[:1] or [None]]
         return rng.choice(([], held + held, changed + held[1:], held + changed))
     if kind.is_integer():
         least, most = pl.select(low=kind.min(), high=kind.max()).row(0)

@@ -198,7 +198,7 @@ def test_a_member_of_a_zip_takes_no_memory_by_the_size_that_it_declares(tmp_path
     entry = content.rindex(b"PK\1\2", 0, content.rindex(name))  # in the directory at the end of the file
     content[entry + 20 : entry + 24] = struct.pack("<I", 2**31 - 1)
     log.write_bytes(content)
-    (found,) = find_parts(log)
+    (part,) = find_parts(log)
     tracemalloc.start()
     try:
         read_log(log)
@@ -206,7 +206,7 @@ def test_a_member_of_a_zip_takes_no_memory_by_the_size_that_it_declares(tmp_path
     finally:
         tracemalloc.stop()
     assert most < 100_000_000
-    assert found.format == "inspect"
+    assert part.format == "inspect"
     kept = loaded(log)
     assert [item.id for item in kept.items] == ["q"]
     assert [(out.where, out.reason.code) for out in kept.left_out] == [

@@ -131,14 +131,14 @@ def value_fault(name: str, table: pl.LazyFrame, extent: Extent) -> str | None:
 def _in_blocks(table: pl.LazyFrame, extent: Extent) -> bool:
     """Whether items stand benchmark after benchmark, each with as many as it has."""
     blocks = collect(table.select(pl.col("benchmark").rle().alias("block"))).unnest("block")
-    return list(blocks.select("value", "len").iter_rows()) == [one for one in extent.benchmarks if one[1]]
+    return list(blocks.select("value", "len").iter_rows()) == [entry for entry in extent.benchmarks if entry[1]]
 
 
 def _in_words(rule: _Rule, table: pl.LazyFrame) -> str:
     cells = table.select(pl.int_range(pl.len()).alias("row"), pl.col(rule.column), rule.broken.alias("broken"))
     row, value = collect(cells.filter("broken").head(1).drop("broken")).row(0)
-    found = "null" if value is None else shorten(visible(repr(value)), 80)
-    return f"has {found} in row {row:,} of the column {rule.column!r}, expected {rule.expected}"
+    shown = "null" if value is None else shorten(visible(repr(value)), 80)
+    return f"has {shown} in row {row:,} of the column {rule.column!r}, expected {rule.expected}"
 
 
 def _remark_fault(column: str, table: pl.LazyFrame) -> str | None:
@@ -165,7 +165,7 @@ def theme_fault(table: pl.DataFrame, themes: pl.DataFrame, names: Sequence[str] 
     there = {(level, number) for level in ("theme", "subtheme") for number in themes[level].drop_nulls().unique()}
     if table.height == len(there) * (1 if names is None else len(names)):
         rows = set(table.select("level", "id", *(() if names is None else ("benchmark",))).iter_rows())
-        if rows == (there if names is None else {(*one, name) for one in there for name in names}):
+        if rows == (there if names is None else {(*theme, name) for theme in there for name in names}):
             return None
     return f"does not hold each theme of themes.parquet once{'' if names is None else ' in each benchmark'}"
 

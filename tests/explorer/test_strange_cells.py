@@ -76,7 +76,7 @@ def refused(folder: Path, name: str, change, says: str) -> None:
         ("overlap", "benchmark_a", "fractions", "expected benchmarks in the run's order"),
         ("overlap", "cosine", INF, "has inf in row 2"),
         ("themes", "theme", -1, "has -1 in row 2"),
-        ("themes", "theme", 2**31 - 1, "expected the number of a theme, below that of concepts"),
+        ("themes", "theme", 2**31 - 1, "expected the number of a theme, less than the number of concepts"),
         ("themes", "x", NAN, "has nan in row 2"),
         ("themes", "subtheme", None, "'subtheme', expected a value where the concept is in a theme, and else none"),
         ("themes", "x", None, "'x', expected a value where the concept is in a theme, and else none"),

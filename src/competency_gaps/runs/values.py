@@ -53,7 +53,7 @@ _INFINITE = ("lift", "logprobs")
 _MOST = 2**53
 """The most that a count may be."""
 _LARGE = 1e300
-"""What is taken times a hundred, or squared, must stay a number."""
+"""Below it, a number times a hundred, as readers show it, is still finite."""
 _OF_FEATURE = ("feature_benchmarks", "counted", "feature_items", "feature_score", "other_items", "other_score")
 """Columns of a finding that say more of its feature."""
 
@@ -253,5 +253,5 @@ def _range(name: str, column: str, extent: Extent) -> tuple[int, int, str]:
     if column in _ITEMS:
         return 0, extent.items - 1, f"a row of items.parquet, 0 to {extent.items - 1:,}"
     if name == "themes":
-        return 0, extent.width - 1, "the number of a theme, below that of concepts"
+        return 0, extent.width - 1, "the number of a theme, less than the number of concepts"
     return 0, _MOST, "a number of at least 0"

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import polars as pl
 import pytest
@@ -101,15 +102,61 @@ def test_a_folder_is_let_go_when_no_thread_can_be_started(tmp_path, monkeypatch)
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(ThreadPoolExecutor, "submit", refused)
-    task = SimpleNamespace(plan=SimpleNamespace(name="sums"), shard=None)
-    content = SimpleNamespace(responses=pl.DataFrame(schema={"excluded": pl.String}))
-    reader = SimpleNamespace(read=lambda *_: content)
-    bar = SimpleNamespace(note=lambda _: None, advance=None)
-    work = SimpleNamespace(missing=[task], reader=reader, bar=bar, folder=tmp_path, check=lambda *_: None)
     with pytest.raises(RuntimeError, match="new thread"), hold(tmp_path):
-        read_here(work)
+        read_here(one_shard(tmp_path))
     with hold(tmp_path):
         pass
+
+
+INTERRUPTED = """
+import os, signal, sys, threading
+from pathlib import Path
+
+import polars as pl
+
+from competency_gaps.stages.engines import read_here
+from test_interrupted_write import one_shard
+
+table, tries = pl.DataFrame({"number": range(3_000_000)}).cast(pl.String), []
+
+def write(*_):
+    tries.append(1)
+    if len(tries) == 1:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            for _ in range(100):
+                table.write_parquet(sys.argv[1] + "/table.parquet")
+        except KeyboardInterrupt:
+            print("polars was interrupted")
+            raise
+    return "draft"
+
+work = one_shard(Path(sys.argv[1]), write=write)
+work.commit = lambda task, draft: print("commits")
+try:
+    read_here(work)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+"""A shard that is written while the main thread waits, as at the end of a benchmark."""
+
+
+def one_shard(folder: Path, **reader: Any) -> Any:
+    """One shard to read."""
+    task = SimpleNamespace(plan=SimpleNamespace(name="sums"), shard=None)
+    content = SimpleNamespace(responses=pl.DataFrame(schema={"excluded": pl.String}))
+    bar = SimpleNamespace(note=lambda _: None, advance=None)
+    reader = SimpleNamespace(read=lambda *_: content, **reader)
+    return SimpleNamespace(missing=[task], reader=reader, bar=bar, folder=folder, check=lambda *_: None)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process")
+def test_what_polars_was_writing_when_an_interrupt_came_is_written(tmp_path):
+    command = [sys.executable, "-c", INTERRUPTED, str(tmp_path)]
+    paths = os.pathsep.join(str(ROOT / folder) for folder in ("src", "tests", "tests/runs"))
+    env = {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=env)
+    assert done.stdout.split("\n")[:-1] == ["polars was interrupted", "commits", "interrupted"], done.stderr
 
 
 def test_to_let_go_twice_is_to_let_go_once(tmp_path):

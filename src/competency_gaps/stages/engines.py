@@ -17,7 +17,7 @@ from competency_gaps.lock import keep_held
 from competency_gaps.runs.part import Part
 from competency_gaps.runs.plan import keep_precision, read_plan
 from competency_gaps.runs.store import RunStore
-from competency_gaps.stages.extraction import Content, unreadable
+from competency_gaps.stages.extraction import Content, ShardDraft, unreadable
 from competency_gaps.stages.reading import Engine, Task, Work
 from competency_gaps.stages.shared import SharedShards
 from competency_gaps.text import listing, plural
@@ -32,7 +32,7 @@ def read_here(work: Work) -> None:
 
     def write(task: Task, content: Content, let_go: Callable[[], None]) -> None:
         try:
-            work.commit(task, work.reader.write(task.shard, content))
+            work.commit(task, _written(lambda: work.reader.write(task.shard, content)))
         finally:
             let_go()
 
@@ -56,6 +56,18 @@ def read_here(work: Work) -> None:
         finally:  # what cannot be written is said, whatever else went wrong
             if writing is not None:
                 writing.result()
+
+
+def _written(write: Callable[[], ShardDraft]) -> ShardDraft:
+    """Write a shard in a thread of its own, however often it is interrupted.
+
+    Python interrupts the main thread alone, but polars whatever thread it works in: what was read would be lost.
+    """
+    while True:
+        try:
+            return write()
+        except KeyboardInterrupt:  # the main thread has it as well, and ends the reading
+            continue
 
 
 @dataclass(frozen=True)

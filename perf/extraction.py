@@ -6,7 +6,7 @@
   encoder's matrix product on the span's tokens. With these libraries, no token can be read faster.
 * ours: the pipeline's extraction (batches by length, span only, sparse CAS rows with peaks), every token of every item
   read, as if nothing was shared.
-* shared: the same as it is: a start that all items of a shard share is read once.
+* shared: the same as it is: a start that all items of a shard (here, of a part) share is read once.
 * hooked: SAELens' own route, its proxy of the model stopped at the hook, batches of 8 in file order, ``encode`` on all
   positions, masked mean.
 * usual: what a notebook does, the same with ``output_hidden_states=True``.
@@ -77,7 +77,7 @@ def main() -> None:
         f"{len(items)} items of {lengths[0]} to {lengths[2]} tokens (median {lengths[1]}), {tokens:,} tokens, "
         f"{span:,} in the span; {machine}"
     )
-    budget = fastest_budget(setting, items[:16])
+    budget = fastest_budget(setting, items[:12])
     others: dict[str, Route] = {"hooked": hooked, "usual": usual, "compiled": Compiled(setting)}
     routes: dict[str, Route] = {
         "floor": partial(floor, budget=budget),
@@ -85,23 +85,15 @@ def main() -> None:
         "shared": ours,
         **{name: others[name] for name in args.beside},
     }
-    times: dict[str, list[float]] = {name: [] for name in routes}
     for name, route in routes.items():
         warm = seconds(route, setting, items if name == "compiled" else items[:4])
         if name == "compiled":
             print(f"the first time that all items are read with compiled layers: {warm:.1f} s")
     parts = [[items[i] for i in group] for group in cut_shards([len(item.ids) for item in items], PART_ITEMS)]
-    for _ in range(args.rounds):
-        took = dict.fromkeys(routes, 0.0)
-        for part, indices in zip(parts, np.array_split(np.arange(len(items)), len(parts)), strict=True):
-            in_file_order = [items[i] for i in indices]
-            for name, route in routes.items():
-                took[name] += seconds(route, setting, in_file_order if name in EIGHTS else part)
-        for name in routes:
-            times[name].append(took[name])
-    median = {name: statistics.median(values) for name, values in times.items()}
+    times = [in_turns(routes, setting, items, parts) for _ in range(args.rounds)]
+    median = {name: statistics.median(took[name] for took in times) for name in routes}
     for name, of_all in median.items():
-        spread = f"{min(times[name]):.2f}-{max(times[name]):.2f}"
+        spread = f"{min(took[name] for took in times):.2f}-{max(took[name] for took in times):.2f}"
         print(f"{name:<6} {of_all:8.2f} s ({spread})  {tokens / of_all:10,.0f} tokens/s")
     print(
         f"ours: {median['floor'] / median['ours']:.2f} of the floor's speed (its batches: {budget:,} tokens); of what "
@@ -150,9 +142,21 @@ def seconds(route: Route, setting: Setting, items: list[ItemTokens]) -> float:
     return clock() - start
 
 
+def in_turns(
+    routes: dict[str, Route], setting: Setting, items: list[ItemTokens], parts: list[list[ItemTokens]]
+) -> dict[str, float]:
+    """Seconds that each way takes for all items, measured part by part."""
+    took = dict.fromkeys(routes, 0.0)
+    for part, indices in zip(parts, np.array_split(np.arange(len(items)), len(parts)), strict=True):
+        in_file_order = [items[i] for i in indices]
+        for name, route in routes.items():
+            took[name] += seconds(route, setting, in_file_order if name in EIGHTS else part)
+    return took
+
+
 def fastest_budget(setting: Setting, items: list[ItemTokens]) -> int:
-    """Tokens of a batch with which the floor is fastest here, by the best of three tries in turn."""
-    tries = [{size: seconds(partial(floor, budget=size), setting, items) for size in BUDGETS} for _ in range(3)]
+    """Tokens of a batch with which the floor is fastest here, by the better of two tries in turns."""
+    tries = [{size: seconds(partial(floor, budget=size), setting, items) for size in BUDGETS} for _ in range(2)]
     return min(BUDGETS, key=lambda size: min(took[size] for took in tries))
 
 

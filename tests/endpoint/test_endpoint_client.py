@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Collection
@@ -15,6 +18,7 @@ from endpoint_helpers import heard, question, quick, request
 from competency_gaps.endpoint import Answer, AnswerStore, Cap, ask
 from competency_gaps.endpoint.budget import prompt_bound
 from competency_gaps.errors import UserError
+from core_helpers import ROOT
 from fake_endpoint import serve
 
 
@@ -355,3 +359,40 @@ def test_inside_a_running_loop(store):
 
     with serve() as fake:
         assert len(asyncio.run(notebook())) == 5
+
+
+NOTEBOOK = """
+import asyncio, os, signal, threading
+from types import SimpleNamespace
+
+import polars as pl
+
+from competency_gaps.endpoint.client import _drive
+
+halted = threading.Event()
+
+async def requests():
+    for _ in range(300):
+        if halted.is_set():
+            print("halted")
+            return
+        await asyncio.sleep(0.1)
+
+async def cell():
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    _drive(SimpleNamespace(run=requests, halt_from_outside=halted.set))
+
+pl.DataFrame({"number": [1]}).lazy().collect()  # its handler of Ctrl-C stands before Python's
+try:
+    asyncio.new_event_loop().run_until_complete(cell())
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process")
+def test_ctrl_c_in_a_notebook_stops_asking():
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    command = [sys.executable, "-c", NOTEBOOK]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=env)
+    assert done.stdout.split("\n")[:-1] == ["halted", "interrupted"], done.stderr

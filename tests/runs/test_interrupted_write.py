@@ -9,17 +9,24 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
+from competency_gaps.activations.pooling import SparseRow
+from competency_gaps.activations.store import make_block
+from competency_gaps.config import GenerationConfig
 from competency_gaps.lock import HeldError, hold, keep_held
 from competency_gaps.stages.engines import read_here
+from competency_gaps.stages.extraction import ShardReader
+from competency_gaps.stages.shard_plan import Shard
 from core_helpers import ROOT
 
 RUN = """
@@ -35,6 +42,7 @@ def reading(self, *rest):
     content = read(self, *rest)
     # polars has put a handler before Python's, with which waiting goes on
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    print("read", flush=True)
     return content
 
 def slowly(self, shard, content):
@@ -68,8 +76,9 @@ def test_the_lock_outlasts_the_thread_that_writes(tiny_config, tmp_path):
     )
     try:
         assert process.stdout is not None
-        while process.stdout.readline() != "writes\n":
-            assert process.poll() is None
+        # Two are read, and the first is being written.
+        lines = Counter(process.stdout.readline() for _ in range(3))
+        assert lines == {"read\n": 2, "writes\n": 1}
         # The first ends the reading, the second the wait for the writer, the third the wait for its thread.
         for _ in range(3):
             time.sleep(0.5)
@@ -80,13 +89,13 @@ def test_the_lock_outlasts_the_thread_that_writes(tiny_config, tmp_path):
         with pytest.raises(HeldError), hold(folder):
             pass
         (tmp_path / "go on").touch()
-        assert process.stdout.readline() == "wrote\n"
+        assert [process.stdout.readline() for _ in range(3)] == ["wrote\n", "writes\n", "wrote\n"]
         assert _is_let_go(folder) and process.poll() is None
     finally:
         process.kill()
         process.communicate()
     stamps = [path.stem for path in (folder / "responses").glob("*.json")]
-    assert len(stamps) == 1, "the shard that was being written counts, and no other was begun"
+    assert len(stamps) == 2, "what was read counts: the shard that was being written, and the one that waited"
 
 
 def _is_let_go(folder: Path) -> bool:
@@ -185,3 +194,17 @@ def test_a_folder_is_let_go_by_the_last_of_its_users(tmp_path):
     assert list(tmp_path.iterdir()) == []
     keep_held(tmp_path / "held by nobody")()
     assert not Path(tmp_path / "held by nobody").exists()
+
+
+def test_rows_whose_responses_cannot_be_written_are_not_left(tmp_path):
+    reader = ShardReader(tmp_path, SimpleNamespace(sae=SimpleNamespace(d_sae=4)), "question", None, GenerationConfig())
+    row = SparseRow(np.array([1], np.int32), np.array([0.5], np.float32), np.array([0], np.int32))
+    block = make_block(np.arange(1), [row], [np.arange(1)], [(np.arange(1), np.zeros((1, 2), np.int32))], 4)
+
+    def full(_path: Path) -> None:
+        raise OSError("No space left on device")
+
+    content = SimpleNamespace(block=block, tokens={}, responses=SimpleNamespace(write_parquet=full))
+    with pytest.raises(OSError, match="space"):
+        reader.write(Shard("b000-0000", [0], "made of"), content)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 from collections.abc import Collection, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from competency_gaps.endpoint.answers import AnswerStore
 from competency_gaps.endpoint.budget import Cap, Meter
@@ -15,6 +15,9 @@ from competency_gaps.endpoint.request import Answer, Request
 from competency_gaps.errors import MissingExtraError
 from competency_gaps.progress import Progress
 from competency_gaps.text import plural
+
+_LISTENING = 0.2
+"""Seconds after which Ctrl-C is noticed: with polars' handler, a wait without end is not interrupted."""
 
 
 def ask(
@@ -90,6 +93,8 @@ def _drive(loop: RequestLoop) -> None:
     with ThreadPoolExecutor(max_workers=1) as pool:
         done = pool.submit(asyncio.run, loop.run())
         try:
+            while not wait([done], timeout=_LISTENING).done:
+                pass
             done.result()
         except KeyboardInterrupt:
             loop.halt_from_outside()

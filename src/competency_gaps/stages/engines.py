@@ -5,6 +5,7 @@ Workers on many machines are an engine too (:mod:`competency_gaps.stages.on_ray`
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from competency_gaps.stages.extraction import Content, ShardDraft, unreadable
 from competency_gaps.stages.reading import Engine, Task, Work
 from competency_gaps.stages.shared import SharedShards
 from competency_gaps.text import listing, plural
+
+_CALM = 0.05
+"""Seconds until polars is tried again: it refuses all calls until those that were running are stopped."""
 
 
 def read_here(work: Work) -> None:
@@ -50,8 +54,12 @@ def read_here(work: Work) -> None:
                 work.bar.note(task.plan.name)
                 content = work.reader.read(task.plan, task.shard, work.bar.advance)
                 work.check(task, unreadable(content.responses))
-                if writing is not None:
-                    writing.result()
+                try:
+                    if writing is not None:
+                        writing.result()
+                except KeyboardInterrupt:  # during the wait: this one is read as well
+                    writing = begin(task, content)
+                    raise
                 writing = begin(task, content)
         finally:  # what cannot be written is said, whatever else went wrong
             if writing is not None:
@@ -67,7 +75,7 @@ def _written(write: Callable[[], ShardDraft]) -> ShardDraft:
         try:
             return write()
         except KeyboardInterrupt:  # the main thread has it as well, and ends the reading
-            continue
+            time.sleep(_CALM)
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,11 @@ class ShardReader:
     def write(self, shard: Shard, content: Content) -> ShardDraft:
         """Write what was read under names of its own."""
         rows = self.files.store.draft(shard.name, content.block, content.tokens)
-        responses = self.files.responses.draft(shard.name, content.responses.write_parquet)
+        try:
+            responses = self.files.responses.draft(shard.name, content.responses.write_parquet)
+        except BaseException:
+            self.files.store.shards.forget(rows)
+            raise
         return ShardDraft(shard.name, shard.made_of, rows, responses)
 
     def collect(self, plan: BenchmarkPlan, tables: Sequence[pl.DataFrame]) -> Extraction:

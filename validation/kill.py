@@ -1,6 +1,6 @@
 """Kill commands with SIGKILL at random moments, run them again, and compare with what an undisturbed run gives.
 
-    python validation/kill.py [--kills 100] [--seed 0] [--what run score ...]
+    python validation/kill.py [--kills 100] [--seed 0] [--what run score ...] [--ctrl-c]
 
 A tiny random model, an SAE and a suite are made on the spot; no network is needed, and POSIX is (processes are forked).
 Moments are drawn evenly over the stages of a command, within a stage evenly over the files that it opens, moves or
@@ -9,6 +9,9 @@ in every third trial is killed as well, until it ends. A trial counts as identic
 then the same as after an undisturbed run: tables and shards byte for byte, documents but for times. Files that are left
 over count as well. With workers of Ray (``--what ray``, on Linux) some of these are killed along with every other
 driver, and none of Ray's processes may be left a minute later. Ends in status 1 if one trial is not identical.
+
+With ``--ctrl-c`` commands are interrupted instead: they must end as after Ctrl-C, with the sentence that says how to go
+on, or come to their end.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ from tiny import JOBS, Job, contents, make_material
 
 SHARD_ITEMS = 8
 """Items of a shard, so that a small suite has several."""
+STOPPED = "stopped. What is finished is kept; go on with: "
+"""What a command says after Ctrl-C."""
 
 
 @dataclass
@@ -73,15 +78,17 @@ def watched(work: Path, job: Job) -> Timeline:
     return timeline
 
 
-def tried(work: Path, job: Job, timeline: Timeline, expected: Mapping[str, str], rng: random.Random) -> Trial:
+def tried(
+    work: Path, job: Job, timeline: Timeline, expected: Mapping[str, str], rng: random.Random, by: signal.Signals
+) -> Trial:
     """Kill a command once or more, let it end, and compare."""
     trial = Trial([])
-    (work / "output.txt").write_text("")
     for kill in range(rng.choice((1, 1, 2))):
         number, seconds, stage = timeline.moment(rng)
         # A second command has less to do.
-        status, _ = forked(work, typed(job), (number if kill == 0 else number // 2, seconds))
-        if status == -signal.SIGKILL:
+        (work / "output.txt").write_text("")
+        status, _ = forked(work, typed(job), (number if kill == 0 else number // 2, seconds), by)
+        if _is_stopped(work, status):
             also = job.on_ray and rng.random() < 0.5 and kill_workers.kill_some(rng)
             trial.stages.append(f"{stage}, then workers" if also else stage)
         elif status != 0:
@@ -98,6 +105,11 @@ def tried(work: Path, job: Job, timeline: Timeline, expected: Mapping[str, str],
     elif job.on_ray and (left := kill_workers.left_running()):
         trial.fault = f"after a kill in {trial.stages} these processes are left: {', '.join(left)}"
     return trial
+
+
+def _is_stopped(work: Path, status: int) -> bool:
+    """Whether a command was killed, or ended as after Ctrl-C."""
+    return status == -signal.SIGKILL or (status == 1 and STOPPED in (work / "output.txt").read_text())
 
 
 def _failed(work: Path, status: int, trial: Trial) -> str:
@@ -119,7 +131,7 @@ def _contents(work: Path, job: Job) -> dict[str, str]:
     return {name: digest for digest, name in rows}
 
 
-def trials(work: Path, job: Job, kills: int, rng: random.Random) -> list[Trial]:
+def trials(work: Path, job: Job, kills: int, rng: random.Random, by: signal.Signals) -> list[Trial]:
     """Trials of one command until it was killed so often; its folders are then as after an undisturbed one."""
     before = work / "before"
     shutil.rmtree(before, ignore_errors=True)
@@ -136,7 +148,7 @@ def trials(work: Path, job: Job, kills: int, rng: random.Random) -> list[Trial]:
     done: list[Trial] = []
     while sum(len(trial.stages) for trial in done) < kills:
         _restore(work, before, job)
-        done.append(tried(work, job, timeline, expected, rng))
+        done.append(tried(work, job, timeline, expected, rng, by))
         if done[-1].fault is not None:
             print(f"{job.name}: {done[-1].fault}", file=sys.stderr)
     _restore(work, before, job)
@@ -178,8 +190,10 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100, help="of each command")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--what", nargs="+", choices=sorted(JOBS), default=["run"], help="commands")
+    parser.add_argument("--ctrl-c", action="store_true", help="interrupt instead of killing")
     args = parser.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"
+    by = signal.SIGINT if args.ctrl_c else signal.SIGKILL
     done = {}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder).resolve()
@@ -191,7 +205,7 @@ def main() -> None:
         for name, make in JOBS.items():  # each rests on those before it
             job = make(work)
             if name in args.what:
-                done[name] = trials(work, job, args.kills, random.Random(f"{args.seed} {name}"))
+                done[name] = trials(work, job, args.kills, random.Random(f"{args.seed} {name}"), by)
             elif any(name in JOBS[other](work).needs for other in args.what):
                 watched(work, job)
     shutil.rmtree(kill_workers.PLACE, ignore_errors=True)

@@ -36,7 +36,12 @@ class Timeline:
         return number, rng.choice((0.0, rng.random() * gap)), stage
 
 
-def forked(work: Path, action: Callable[[], Any], kill_at: tuple[int, float] | None = None) -> tuple[int, str]:
+def forked(
+    work: Path,
+    action: Callable[[], Any],
+    kill_at: tuple[int, float] | None = None,
+    by: signal.Signals = signal.SIGKILL,
+) -> tuple[int, str]:
     """Run in a forked process, which is killed some seconds after a file event; gives its status, and its last event.
 
     The process that forks has imported everything and used nothing, so that no thread is lost.
@@ -54,7 +59,7 @@ def forked(work: Path, action: Callable[[], Any], kill_at: tuple[int, float] | N
             events += piece
             if kill_at is not None and events.endswith(b"now\n"):
                 time.sleep(kill_at[1])
-                os.kill(child, signal.SIGKILL)
+                os.kill(child, by)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status), events.decode()
 

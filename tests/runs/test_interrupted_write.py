@@ -79,7 +79,7 @@ def test_the_lock_outlasts_the_thread_that_writes(tiny_config, tmp_path):
         # Two are read, and the first is being written.
         lines = Counter(process.stdout.readline() for _ in range(3))
         assert lines == {"read\n": 2, "writes\n": 1}
-        # The first ends the reading, as it waits to write the second, the next the wait for both, the last that for the thread.
+        # The first ends the reading, which waits for the writer; the second and third end the waits after it.
         for _ in range(3):
             time.sleep(0.5)
             process.send_signal(signal.SIGINT)

@@ -194,6 +194,8 @@ def main() -> None:
     args = parser.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"
     by = signal.SIGINT if args.ctrl_c else signal.SIGKILL
+    if signal.getsignal(by) is signal.SIG_IGN:
+        parser.error("Ctrl-C is ignored here, as in a command that a script runs in the background: run this in front.")
     done = {}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder).resolve()

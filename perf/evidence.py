@@ -28,7 +28,7 @@ from competency_gaps.config import EvidenceConfig, MetricsConfig
 from competency_gaps.evidence import Covariate, evidence, sample_of
 from competency_gaps.metrics.suite import suite_metrics
 from competency_gaps.robustness.data import Part, RunData
-from competency_gaps.robustness.subsample import subsample
+from competency_gaps.robustness.removal import subsample
 from competency_gaps.stages.shard_plan import SHARD_ITEMS
 
 BENCHMARKS = 10

@@ -11,9 +11,8 @@ from scipy.stats import norm
 import competency_gaps as cg
 from competency_gaps.evidence import Evidence, ItemSample, evidence, units_of
 from competency_gaps.outcomes import choose_peers, expected_scores
-from competency_gaps.robustness.agreement import agreement
 from competency_gaps.robustness.data import RunData, run_data
-from competency_gaps.robustness.heldout import Interval, predict_failure
+from competency_gaps.robustness.heldout import Interval, agreement, predict_failure
 from competency_gaps.runs.sample import Outcomes, run_sample, with_outcomes
 from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.runs.settings import evidence_config

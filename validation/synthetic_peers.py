@@ -23,7 +23,7 @@ from peers import outcomes
 from scipy.special import expit
 
 from competency_gaps.config import EvidenceConfig
-from competency_gaps.evidence import Covariate, suite_evidence
+from competency_gaps.evidence import Covariate, measure_evidence
 from competency_gaps.outcomes import FARTHEST_PEERS, choose_peers, distances
 
 ITEMS, TOPICS, CONCEPTS, PLANTED = 3000, 30, 400, 10
@@ -136,7 +136,7 @@ def main() -> None:
                 def judged(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
                     """Verdicts of the concepts."""
                     covariates = [Covariate("length", length)]  # noqa: B023
-                    made = suite_evidence(
+                    made = measure_evidence(
                         cas,  # noqa: B023
                         values,
                         group,

@@ -7,7 +7,7 @@ run = cg.run(config)                 # a RunConfig, a mapping, or the path of a 
 run = cg.open_run("runs/my-run")     # a finished run; needs no torch
 run.weak(leaders=True), run.strong(), run.missing(benchmark="gsm8k"), run.findings
 run.concept(17), run.find("prime numbers"), run.items, run.rows("gsm8k"), run.plot.gaps()
-cg.evidence(cas, scores, benchmarks) # the same evidence on plain arrays
+cg.measure_evidence(cas, scores, benchmarks)  # the same evidence on plain arrays
 """
 
 from competency_gaps.api.concept import Concept
@@ -20,7 +20,7 @@ from competency_gaps.api.run import Rows, Run
 from competency_gaps.api.scale import make_part, merge, prune
 from competency_gaps.config import AskConfig, RayWorkers
 from competency_gaps.errors import CompetencyGapsError, UserError
-from competency_gaps.evidence import suite_evidence as evidence
+from competency_gaps.evidence import measure_evidence
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Continuations, Generation, Output, Policy, Score, Sentences
 from competency_gaps.items.remark import Remark
@@ -48,7 +48,6 @@ __all__ = [
     "Sentences",
     "UserError",
     "compare",
-    "evidence",
     "export",
     "find_saes",
     "import_labels",
@@ -60,6 +59,7 @@ __all__ = [
     "make_exemplars",
     "make_part",
     "make_themes",
+    "measure_evidence",
     "measure_reference",
     "merge",
     "open_run",

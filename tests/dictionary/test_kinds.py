@@ -14,7 +14,7 @@ import competency_gaps as cg
 from competency_gaps.config import EvidenceConfig, MetricsConfig
 from competency_gaps.dictionary.kinds import LatentFacts, kind_counts, kinds_of, ranked
 from competency_gaps.explorer.opened import comparable, open_runs
-from competency_gaps.findings.phrases import kinds_sentence
+from competency_gaps.findings.words import kinds_sentence
 from competency_gaps.stages.outcomes import made_outcomes
 from core_helpers import seal
 

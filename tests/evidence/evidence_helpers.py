@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.evidence import BlockSums, Outcomes, block_sums, chi_model_interval
-from competency_gaps.evidence.plain import OF_PAIRS, ItemSums, _dense
+from competency_gaps.evidence.measure import OF_PAIRS, ItemSums, _dense
 
 
 def sums_of(*parts: tuple[sp.csr_array | np.ndarray, np.ndarray]) -> BlockSums:

@@ -13,9 +13,9 @@ from competency_gaps.evidence import (
     Covariate,
     block_sums,
     evidence_by_benchmark,
+    measure_evidence,
     permutation_tails,
     sample_of,
-    suite_evidence,
     units_of,
 )
 
@@ -34,8 +34,8 @@ def test_repeating_every_item_changes_nothing_but_the_design_effect():
     rng, cas, scores, benchmark = drawn(0)
     times = np.repeat(np.arange(300), 3)
     length = rng.integers(5, 50, 300).astype(float)
-    one = suite_evidence(sp.csr_array(cas), scores, benchmark, covariates=[Covariate("length", length)])
-    other = suite_evidence(
+    one = measure_evidence(sp.csr_array(cas), scores, benchmark, covariates=[Covariate("length", length)])
+    other = measure_evidence(
         sp.csr_array(cas[times]),
         scores[times],
         benchmark[times],
@@ -74,7 +74,7 @@ def test_a_suite_that_is_one_prompt_repeated_is_insufficient():
     rng = np.random.default_rng(2)
     row = rng.lognormal(size=(1, 20)) * (rng.random((1, 20)) < 0.7)
     scores = (rng.random(200) < 0.5).astype(float)
-    found = suite_evidence(
+    found = measure_evidence(
         sp.csr_array(np.repeat(row, 200, axis=0)), scores, np.repeat([0, 1], 100), cluster=np.zeros(200, int),
         repeats=np.ones(200, bool),
     )  # fmt: skip
@@ -104,7 +104,7 @@ def test_strata_and_clusters_against_every_permutation():
         every.append(sum(weight[b].T @ (shuffled[b] - outcome[b].mean()) for b in blocks))
     deviation = np.std(every, axis=0)
     assert len(every) == 72 and permutation_tails(sums).deviation == pytest.approx(deviation)
-    found = suite_evidence(sp.csr_array(cas), scores, benchmark, cluster=cluster, covariates=[kind])
+    found = measure_evidence(sp.csr_array(cas), scores, benchmark, cluster=cluster, covariates=[kind])
     t = sum(weight[b].T @ (outcome[b] - outcome[b].mean()) for b in blocks)
     assert found.gap == pytest.approx(t / weight.sum(axis=0))
     assert found.n_eff == pytest.approx(weight.sum(axis=0) ** 2 / (weight**2).sum(axis=0))
@@ -120,7 +120,7 @@ def test_single_items_are_not_compared_with_means_of_many():
         cluster = np.concatenate([np.arange(300), np.repeat(np.arange(300, 600), 12)])
         scores = (rng.random(len(cluster)) < 0.5).astype(float)
         cas = (rng.random((len(cluster), 60)) < 0.2) * (np.arange(len(cluster)) < 300)[:, None]
-        one = suite_evidence(sp.csr_array(cas.astype(float)), scores, np.zeros(len(cluster)), cluster=cluster)
+        one = measure_evidence(sp.csr_array(cas.astype(float)), scores, np.zeros(len(cluster)), cluster=cluster)
         found.append(one.p_value)
     share = np.mean(np.concatenate(found) < 0.05)
     assert 0.02 < share < 0.08
@@ -139,9 +139,9 @@ def test_a_slope_of_length_is_held_where_a_fifth_of_the_items_are_clusters():
         scores = (rng.random(900) < 0.9 - 0.008 * (length[np.searchsorted(cluster, np.arange(900))] - 5)).astype(float)
         arrays = sp.csr_array(cas), scores[cluster], np.repeat(0, len(cluster))
         kept = {"cluster": cluster, "repeats": size[cluster] > 1}
-        net = suite_evidence(*arrays, covariates=[Covariate("length", length)], **kept)
+        net = measure_evidence(*arrays, covariates=[Covariate("length", length)], **kept)
         named += np.isin(net.status, ["weak", "strong"]).any()
-        assert (suite_evidence(*arrays, **kept).status[:10] == "weak").sum() > 5, "without strata the slope is found"
+        assert (measure_evidence(*arrays, **kept).status[:10] == "weak").sum() > 5, "without strata the slope is found"
     assert named <= 2
 
 
@@ -151,10 +151,10 @@ def test_units_alone_in_their_block_are_left_out():
     scores = (rng.random(400) < 0.7 - 0.4 * cas[:, 0]).astype(float)
     group = np.where(np.arange(400) < 200, 0.0, np.arange(400))  # half of the items have a group of their own
     names = tuple(str(i) for i in range(400))
-    found = suite_evidence(
+    found = measure_evidence(
         sp.csr_array(cas), scores, np.zeros(400), covariates=[Covariate("group", group, names)]
     )  # fmt: skip
-    alone = suite_evidence(sp.csr_array(cas[:200]), scores[:200], np.zeros(200))
+    alone = measure_evidence(sp.csr_array(cas[:200]), scores[:200], np.zeros(200))
     assert found.gap == pytest.approx(alone.gap) and found.n_eff == pytest.approx(alone.n_eff)
 
 
@@ -164,7 +164,7 @@ def test_a_plain_gap_that_one_text_makes_is_not_real():
     scores = np.concatenate([(rng.random(300) < 0.5).astype(float), np.zeros(200)])
     cluster = np.concatenate([np.arange(300), np.full(200, 300)])
     repeats = cluster == 300
-    found = suite_evidence(sp.csr_array(cas), scores, np.zeros(500), cluster=cluster, repeats=repeats)
+    found = measure_evidence(sp.csr_array(cas), scores, np.zeros(500), cluster=cluster, repeats=repeats)
     assert found.plain_gap[0] < -0.1 and found.plain_q[0] > 0.05 and not found.vanishes[0]
 
 
@@ -176,9 +176,9 @@ def test_what_falls_with_length_vanishes_at_equal_length_and_a_true_weakness_sta
     weak = cas[:, 1] > 0
     scores = (rng.random(1500) < (0.95 - 0.007 * length) * np.where(weak, 0.5, 1)).astype(float)
     arrays = sp.csr_array(cas), scores, np.repeat([0, 1, 2], 500)
-    bare = suite_evidence(*arrays)
+    bare = measure_evidence(*arrays)
     assert bare.status[0] == "weak" and bare.status[1] == "weak" and not bare.vanishes.any()
-    net = suite_evidence(*arrays, covariates=[Covariate("length", length)])
+    net = measure_evidence(*arrays, covariates=[Covariate("length", length)])
     assert net.status[0] == "typical" and net.vanishes[0] and abs(net.gap[0]) < 0.3 * abs(net.plain_gap[0])
     assert net.status[1] == "weak" and not net.vanishes[1] and net.plain_gap[1] == pytest.approx(bare.gap[1])
 
@@ -187,10 +187,10 @@ def test_a_gap_is_negligible_unless_its_interval_lies_beyond_the_least_one():
     rng = np.random.default_rng(5)
     cas = (rng.random((60_000, 3)) < 0.5).astype(float)
     scores = (rng.random(60_000) < 0.5 - 0.018 * cas[:, 0] - 0.1 * cas[:, 1]).astype(float)
-    found = suite_evidence(sp.csr_array(cas), scores, np.zeros(60_000))
+    found = measure_evidence(sp.csr_array(cas), scores, np.zeros(60_000))
     assert found.status.tolist() == ["negligible", "weak", "typical"]
     assert -0.01 < found.gap[0] < 0 and found.p_value[0] < 1e-3 and found.q_value[0] == 1
-    assert suite_evidence(
+    assert measure_evidence(
         sp.csr_array(cas), scores, np.zeros(60_000), config=EvidenceConfig(min_gap=0)
     ).status.tolist() == ["weak", "weak", "typical"]
 
@@ -200,7 +200,7 @@ def test_detectable_gaps_are_found_four_times_of_five():
         rng = np.random.default_rng(seed)
         cas = (rng.random((900, 40)) < 0.2).astype(float)
         chance = 0.6 - gap * (cas[:, 0] - 0.2)
-        return suite_evidence(sp.csr_array(cas), (rng.random(900) < chance).astype(float), np.zeros(900))
+        return measure_evidence(sp.csr_array(cas), (rng.random(900) < chance).astype(float), np.zeros(900))
 
     # The mean holds a fifth of the concept's items, so they fall 0.8 of the difference below it.
     gap = found(1000, 0.0).detectable[0] / 0.8
@@ -220,7 +220,7 @@ def test_coverage_with_clusters(level):
         luck = (rng.random(150) < level + 0.2 * on).astype(float)
         scores = np.where(rng.random(len(cluster)) < 0.85, luck[cluster], rng.random(len(cluster)) < level)
         cas = np.where(on[cluster], rng.lognormal(0, 0.3, len(cluster)), 0.0)
-        found = suite_evidence(sp.csr_array(cas[:, None]), scores, np.zeros(len(cluster)), cluster=cluster)
+        found = measure_evidence(sp.csr_array(cas[:, None]), scores, np.zeros(len(cluster)), cluster=cluster)
         truth = np.array([0.85 * (level + 0.2) + 0.15 * level, 0.5 * 0.85 * 0.2])
         hits += [found.low[0] <= truth[0] <= found.high[0], found.gap_low[0] <= truth[1] <= found.gap_high[0]]
     error = 2.5 * np.sqrt(0.05 * 0.95 / runs)

@@ -7,8 +7,8 @@ import pytest
 import scipy.sparse as sp
 from scipy.special import ndtri
 
-from competency_gaps.evidence import groups, suite_evidence
-from competency_gaps.metrics.saliency import saliency
+from competency_gaps.evidence import groups, measure_evidence
+from competency_gaps.metrics.suite import saliency
 
 
 def drawn(seed, items=1200):
@@ -24,7 +24,7 @@ def drawn(seed, items=1200):
 
 def test_each_cause_leads_and_what_shares_its_items_follows():
     for seed in range(5):
-        found = suite_evidence(*drawn(seed))
+        found = measure_evidence(*drawn(seed))
         assert set(np.flatnonzero(found.status == "weak")) >= {0, 1, 2, 3}
         leaders = set(found.leader[[0, 1, 2, 3]].tolist())
         assert len(leaders) == 2 and 1 in leaders and (0 in leaders) != (2 in leaders)
@@ -35,9 +35,9 @@ def test_each_cause_leads_and_what_shares_its_items_follows():
 
 def test_the_order_and_the_scale_do_not_matter():
     cas, scores, benchmark = drawn(9)
-    one = suite_evidence(cas, scores, benchmark)
+    one = measure_evidence(cas, scores, benchmark)
     order = np.random.default_rng(0).permutation(len(scores))
-    other = suite_evidence(sp.csr_array(cas[order] * 1000), scores[order], benchmark[order])
+    other = measure_evidence(sp.csr_array(cas[order] * 1000), scores[order], benchmark[order])
     assert one.leader.tolist() == other.leader.tolist()
 
 
@@ -46,7 +46,7 @@ def test_unscored_items_and_constant_benchmarks_are_no_obstacle():
     scores = np.where(np.arange(len(scores)) % 7 == 0, np.nan, scores)
     constant = np.concatenate([scores, np.ones(50)])
     more = sp.csr_array(sp.vstack([cas, cas[:50]]))
-    found = suite_evidence(more, constant, np.concatenate([benchmark, np.full(50, 2)]))
+    found = measure_evidence(more, constant, np.concatenate([benchmark, np.full(50, 2)]))
     assert found.leader[1] == 1 and found.leader[0] == found.leader[2] >= 0
 
 

@@ -8,9 +8,9 @@ import scipy.sparse as sp
 from evidence_helpers import chi_model_ends, sums_of
 from scipy import stats
 
-from competency_gaps.evidence import adjusted_gap, gap_interval, mean_interval, suite_evidence
+from competency_gaps.evidence import adjusted_gap, gap_interval, mean_interval, measure_evidence
 from competency_gaps.evidence.interval import binomial_variance, ratio_interval, ratio_variance, unseen_variance, wilson
-from competency_gaps.metrics.performance import chi_model, suite_chi_model
+from competency_gaps.metrics.suite import chi_model, suite_chi_model
 from competency_gaps.metrics.sums import sums_by_benchmark
 
 
@@ -75,7 +75,7 @@ def test_coverage_over_many_small_benchmarks(benchmarks, items, active):
         scores = (rng.random(len(right)) < right).astype(float)
         sums = sums_by_benchmark(sp.csr_array(weight), right, benchmark)
         truth = suite_chi_model(np.stack([chi_model(one) for one in sums.values()]))
-        found = suite_evidence(sp.csr_array(weight), scores, benchmark)
+        found = measure_evidence(sp.csr_array(weight), scores, benchmark)
         hits.append((found.low <= truth) & (truth <= found.high))
     assert 0.93 <= np.mean(hits) <= 0.985  # few worlds, whose scores the concepts share
 
@@ -122,7 +122,7 @@ def test_coverage_near_0_and_1(benchmarks, items, chance):
     hits, lows = [], []
     for _ in range(200):
         scores = (rng.random(len(benchmark)) < chance).astype(float)
-        found = suite_evidence(sp.csr_array(np.ones((len(benchmark), 1))), scores, benchmark)
+        found = measure_evidence(sp.csr_array(np.ones((len(benchmark), 1))), scores, benchmark)
         hits.append(found.low[0] <= chance <= found.high[0])
         if scores.all():
             lows.append(found.low[0])
@@ -140,6 +140,6 @@ def test_coverage_of_the_gap_where_hardly_an_item_is_wrong(chance):
     truth = chance - (400 * chance + 1600 * 0.85) / 2000
     for _ in range(25):
         scores = (rng.random(2000) < np.where(np.arange(2000) < 400, chance, 0.85)).astype(float)
-        found = suite_evidence(sp.csr_array(active), scores, np.repeat("b", 2000))
+        found = measure_evidence(sp.csr_array(active), scores, np.repeat("b", 2000))
         hits.append((found.gap_low[:8] <= truth) & (truth <= found.gap_high[:8]))
     assert np.mean(hits) >= 0.88

@@ -22,7 +22,7 @@ from competency_gaps.evidence import (
     suite,
     units_of,
 )
-from competency_gaps.evidence.monte_carlo import drawn_tails, shared_tails
+from competency_gaps.evidence.permutation import drawn_tails, shared_tails
 
 CONFIG = EvidenceConfig(min_n_eff=3)
 ITEMS, CONCEPTS = 900, 30

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from scipy.stats import binomtest, permutation_test
 
 from competency_gaps.config import EvidenceConfig
-from competency_gaps.evidence import flip_p_values, paired_differences, suite_evidence
+from competency_gaps.evidence import flip_p_values, measure_evidence, paired_differences
 
 
 def test_evidence_moves_with_the_outcomes_unit():
@@ -20,8 +20,8 @@ def test_evidence_moves_with_the_outcomes_unit():
     scores = rng.random(500)
     scores[::7] = np.nan
     names = np.arange(500) % 3
-    plain = suite_evidence(cas, scores, names, config=EvidenceConfig(min_gap=0.02))
-    moved = suite_evidence(cas, 2 * scores - 1, names, config=EvidenceConfig(min_gap=0.04), limits=(-1.0, 1.0))
+    plain = measure_evidence(cas, scores, names, config=EvidenceConfig(min_gap=0.02))
+    moved = measure_evidence(cas, 2 * scores - 1, names, config=EvidenceConfig(min_gap=0.04), limits=(-1.0, 1.0))
     for name in ("gap", "gap_low", "gap_high", "plain_gap", "detectable"):
         assert np.allclose(getattr(moved, name), 2 * getattr(plain, name), equal_nan=True)
     for name in ("low", "high"):
@@ -32,7 +32,7 @@ def test_evidence_moves_with_the_outcomes_unit():
 
 def test_an_outcome_beyond_its_limits_is_refused():
     with pytest.raises(ValueError, match=r"from -0.5 to 1: they must lie in \[0, 1\]"):
-        suite_evidence(sp.csr_array(np.ones((2, 1))), np.array([-0.5, 1.0]), np.zeros(2))
+        measure_evidence(sp.csr_array(np.ones((2, 1))), np.array([-0.5, 1.0]), np.zeros(2))
 
 
 def test_flips_of_right_and_wrong_are_mcnemars_exact_test():

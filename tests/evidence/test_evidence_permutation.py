@@ -11,7 +11,7 @@ from evidence_helpers import sums_of
 from scipy import stats
 
 from competency_gaps.config import EvidenceConfig
-from competency_gaps.evidence import drawn_tails, permutation_cumulants, permutation_tails, suite_evidence
+from competency_gaps.evidence import drawn_tails, measure_evidence, permutation_cumulants, permutation_tails
 from competency_gaps.evidence.permutation import pearson_tail
 
 
@@ -139,7 +139,7 @@ def test_what_no_draw_reaches_is_not_lost_at_the_draws_resolution():
     cas = rng.lognormal(0, 0.8, (6000, 40)) * (rng.random((6000, 40)) < 0.06)
     scores = (rng.random(6000) < 0.08).astype(float)
     scores[cas[:, 0] > 0] = 0
-    found = suite_evidence(sp.csr_array(cas), scores, np.zeros(6000))
+    found = measure_evidence(sp.csr_array(cas), scores, np.zeros(6000))
     assert found.drawn[0] and found.p_value[0] < 2 / 20_001 and found.status[0] == "weak"
     assert found.p_value[0] >= 2 * stats.hypergeom(6000, int(scores.sum()), int((cas[:, 0] > 0).sum())).pmf(0)
 
@@ -157,7 +157,7 @@ def test_p_values_are_uniform_under_the_null(graded):
         scores = (rng.random(530) < np.asarray(levels)[benchmark]).astype(float)
         if graded:
             scores = np.clip(scores * 0.7 + 0.3 * rng.random(530), 0, 1)
-        one = suite_evidence(sp.csr_array(cas), scores, benchmark)
+        one = measure_evidence(sp.csr_array(cas), scores, benchmark)
         p.append(one.p_value[~np.isnan(one.p_value)])
     values = np.concatenate(p)
     assert len(values) > 4000
@@ -176,6 +176,6 @@ def test_small_and_one_sided_samples_are_never_called_too_early():
         scores = (rng.random(100) < 0.1).astype(float)
         cas = sp.csr_array(rng.lognormal(0, 1, (100, 40)) * (rng.random((100, 40)) < 0.15))
         called += bool(
-            np.isin(suite_evidence(cas, scores, np.zeros(100), config=config).status, ["weak", "strong"]).any()
+            np.isin(measure_evidence(cas, scores, np.zeros(100), config=config).status, ["weak", "strong"]).any()
         )
     assert called / 200 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)

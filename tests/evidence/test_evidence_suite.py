@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
 from competency_gaps.config import EvidenceConfig
-from competency_gaps.evidence import suite_evidence
+from competency_gaps.evidence import measure_evidence
 
 FIELDS = ("low", "high", "gap", "gap_low", "gap_high", "p_value", "q_value", "n_eff")
 
@@ -34,7 +37,7 @@ def same(a, b, rel=1e-7):
 
 def test_a_planted_weakness_is_found_and_a_silent_concept_is_untested():
     cas, scores, benchmark = drawn(0, items=600)
-    found = suite_evidence(cas, scores, benchmark)
+    found = measure_evidence(cas, scores, benchmark)
     assert found.status[1] == "weak" and found.gap[1] < found.gap_high[1] < 0
     assert found.status[0] == "untested" and np.isnan(found.p_value[0]) and found.n_eff[0] == 0
     assert (found.status == "typical").sum() >= 26
@@ -42,7 +45,7 @@ def test_a_planted_weakness_is_found_and_a_silent_concept_is_untested():
 
 def test_false_discovery_rates_against_statsmodels():
     cas, scores, benchmark = drawn(1)
-    found = suite_evidence(cas, scores, benchmark)
+    found = measure_evidence(cas, scores, benchmark)
     tested = ~np.isnan(found.p_value)
     sizeable = (found.gap_high < -0.01) | (found.gap_low > 0.01)
     by_hand = np.where(sizeable, found.p_value, 1.0)[tested]
@@ -53,7 +56,7 @@ def test_false_discovery_rates_against_statsmodels():
 def test_who_is_tested():
     cas, scores, benchmark = drawn(2)
     eligible = np.arange(30) % 2 == 0
-    found = suite_evidence(cas, scores, benchmark, eligible=eligible, config=EvidenceConfig(min_n_eff=60))
+    found = measure_evidence(cas, scores, benchmark, eligible=eligible, config=EvidenceConfig(min_n_eff=60))
     enough = found.n_eff >= 60
     assert ((~np.isnan(found.p_value)) == (enough & eligible)).all()
     assert set(found.status[~eligible]) == {"untested"}
@@ -69,7 +72,7 @@ def test_who_is_tested():
 
 def test_constant_scores_leave_concepts_untested():
     cas, _, benchmark = drawn(3)
-    found = suite_evidence(cas, np.full(240, 0.5), benchmark)
+    found = measure_evidence(cas, np.full(240, 0.5), benchmark)
     assert set(found.status) == {"untested"} and found.gap[1:] == pytest.approx(np.zeros(29), abs=1e-12)
 
 
@@ -77,7 +80,9 @@ def test_constant_scores_leave_concepts_untested():
 @given(st.integers(0, 2**31), st.floats(1e-3, 1e3))
 def test_the_scale_of_activations_changes_nothing(seed, factor):
     cas, scores, benchmark = drawn(seed, items=150)
-    same(suite_evidence(cas, scores, benchmark), suite_evidence(sp.csr_array(cas * factor), scores, benchmark), 1e-6)
+    same(
+        measure_evidence(cas, scores, benchmark), measure_evidence(sp.csr_array(cas * factor), scores, benchmark), 1e-6
+    )
 
 
 @settings(max_examples=25, deadline=None)
@@ -85,8 +90,12 @@ def test_the_scale_of_activations_changes_nothing(seed, factor):
 def test_the_order_of_items_changes_nothing_but_what_is_drawn(seed):
     cas, scores, benchmark = drawn(seed, items=150)
     order = np.random.default_rng(seed).permutation(150)
-    one, other = (suite_evidence(cas[o], scores[o], benchmark[o]) for o in (np.arange(150), order))
+    one, other = (measure_evidence(cas[o], scores[o], benchmark[o]) for o in (np.arange(150), order))
     closed = ~(one.drawn | other.drawn)
     assert one.p_value[closed] == pytest.approx(other.p_value[closed], rel=1e-7, nan_ok=True)
     for field in ("low", "high", "gap", "gap_low", "gap_high", "plain_gap", "n_eff"):
         assert getattr(one, field) == pytest.approx(getattr(other, field), rel=1e-7, abs=1e-9, nan_ok=True), field
+
+
+def test_no_public_name_hides_the_package():
+    assert inspect.ismodule(importlib.import_module("competency_gaps").evidence)

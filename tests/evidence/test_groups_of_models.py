@@ -8,8 +8,8 @@ import scipy.sparse as sp
 
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import ItemSample, evidence
-from competency_gaps.evidence.rows import RowsByConcept
-from competency_gaps.findings.pooled import as_sample, group_weights
+from competency_gaps.evidence.sample import RowsByConcept
+from competency_gaps.findings.groups import as_sample, group_weights
 from competency_gaps.runs.sample import Outcomes, with_outcomes
 from competency_gaps.stages import matrix
 from competency_gaps.stages.led import led_over_models

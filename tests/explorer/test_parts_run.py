@@ -20,7 +20,7 @@ from competency_gaps.findings.answer import answer, answer_dict
 from competency_gaps.items.remark import Remark
 from competency_gaps.presentation import columns, facts
 from competency_gaps.probes.sentence import sentence
-from competency_gaps.robustness.verdicts import SENTENCES
+from competency_gaps.robustness.assess import SENTENCES
 from competency_gaps.runs.open import open_folder
 from core_helpers import seal
 

@@ -10,9 +10,8 @@ import scipy.sparse as sp
 
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import evidence
-from competency_gaps.findings.attributes import attributes_of
 from competency_gaps.findings.describe import Description, describe, scopes_of, shortlist
-from competency_gaps.findings.features import candidates, has_feature
+from competency_gaps.findings.features import attributes_of, candidates, has_feature
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.sample import item_sample

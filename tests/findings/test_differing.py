@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from competency_gaps.findings import fold, template_of
-from competency_gaps.findings.differing import own_part
+from competency_gaps.findings.examples import own_part
 
 HEADER = "Answer as shown.\nQ: What is 1 + 1?\nA: 2\n\n"
 

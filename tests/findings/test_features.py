@@ -9,8 +9,7 @@ import polars as pl
 import pytest
 
 from competency_gaps.errors import UserError
-from competency_gaps.findings.attributes import as_number, attributes_of, question_text
-from competency_gaps.findings.features import candidates, has_feature, log_odds
+from competency_gaps.findings.features import as_number, attributes_of, candidates, has_feature, log_odds, question_text
 from competency_gaps.findings.words import feature_words
 
 

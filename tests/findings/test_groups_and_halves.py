@@ -11,8 +11,16 @@ from findings_helpers import noisy
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import evidence, sample_of, units_of
 from competency_gaps.findings.examples import Pool, side_by_side
-from competency_gaps.findings.pooled import LEAST_WEIGHT, Group, group_weights, groups_of, led_groups, pooled_evidence
-from competency_gaps.findings.unseen import split_halves, unseen_gaps
+from competency_gaps.findings.groups import (
+    LEAST_WEIGHT,
+    Group,
+    group_weights,
+    groups_of,
+    led_groups,
+    pooled_evidence,
+    split_halves,
+    unseen_gaps,
+)
 
 CONFIG = EvidenceConfig(strata=[])
 

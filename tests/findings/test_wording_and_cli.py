@@ -15,7 +15,7 @@ from competency_gaps.cli.app import app
 from competency_gaps.endpoint import Answer, Failure
 from competency_gaps.errors import UserError
 from competency_gaps.findings import sentence, short, support, with_words, write_findings
-from competency_gaps.findings.items import probe_arguments, shown_items
+from competency_gaps.findings.examples import probe_arguments, shown_items
 from competency_gaps.findings.wording import READ, read_wording, take_wordings, wording_requests
 from competency_gaps.runs.manifest import write_table
 from competency_gaps.runs.schemas import FINDINGS

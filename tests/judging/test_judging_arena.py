@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import binomtest
 
-from competency_gaps.evidence.resample import mean
+from competency_gaps.evidence.interval import mean
 from competency_gaps.items.remark import Remark
 from competency_gaps.judging.arena_figures import Match, arena_figures
 from competency_gaps.judging.bradley_terry import bradley_terry, logistic

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from competency_gaps.metrics.lexical import LexicalShare, Recurring, buckets_for
+from competency_gaps.metrics.tokens import LexicalShare, Recurring, buckets_for
 
 TEXTS, LENGTH = 300, 80
 

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from competency_gaps.metrics.peaks import MajorityToken
+from competency_gaps.metrics.tokens import MajorityToken
 
 EVENTS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(1, 20)), max_size=60)
 

@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 from scipy.special import expit
 
-from competency_gaps.evidence import suite_evidence
+from competency_gaps.evidence import measure_evidence
 from competency_gaps.outcomes import Outcome, choose_peers, difference, distances, expected_scores
 
 ONE = np.zeros(4000, np.int64)
@@ -113,8 +113,8 @@ def test_difficulty_confounded_with_concepts_makes_scores_weak_but_not_scores_ag
     scores[0] *= ~(active[:, 1] & (rng.random(4000) < 0.4))
     outcome = Outcome("peers", "m", scores[0] - expected_scores(scores, 0, [1, 2, 3, 4], ONE).values)
     cas = sp.csr_array(active.astype(float))
-    plain = suite_evidence(cas, scores[0], ONE)
-    net = suite_evidence(cas, outcome.values, ONE, limits=outcome.limits)
+    plain = measure_evidence(cas, scores[0], ONE)
+    net = measure_evidence(cas, outcome.values, ONE, limits=outcome.limits)
     assert set(np.flatnonzero(plain.status == "weak")) == {0, 1}
     assert np.flatnonzero(net.status == "weak").tolist() == [1]
     assert net.gap[1] == pytest.approx(plain.gap[1], abs=0.05)

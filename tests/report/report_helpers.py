@@ -6,8 +6,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import norm
 
-from competency_gaps.findings.sentences import sentence
-from competency_gaps.findings.table import table_of
+from competency_gaps.findings.sentences import sentence, table_of
 from competency_gaps.findings.words import feature_words
 from competency_gaps.items.remark import Remark
 from competency_gaps.runs.schemas import ITEMS

@@ -7,9 +7,9 @@ import json
 import polars as pl
 import pytest
 
-from competency_gaps.findings import answer_parts
+from competency_gaps.findings import answer as answer_parts
 from competency_gaps.findings.answer import MOST, answer, answer_dict, chosen
-from competency_gaps.findings.phrases import alike, points
+from competency_gaps.findings.words import alike, points
 from competency_gaps.matching.kept import KeptLack, KeptScope
 
 SYMBOLS = ("χ", "chi_", "n_eff", " q ", "q_value", "p_value", "lift")

@@ -11,7 +11,7 @@ import pytest
 from competency_gaps.findings import support
 from competency_gaps.findings.answer import answer
 from competency_gaps.presentation import columns
-from competency_gaps.presentation.glossary import glossary
+from competency_gaps.presentation.columns import glossary
 from competency_gaps.report import html
 from competency_gaps.report.answer_view import in_order
 from competency_gaps.report.cards import finding_cards

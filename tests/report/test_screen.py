@@ -17,8 +17,8 @@ from competency_gaps.cli import read
 from competency_gaps.cli.app import app
 from competency_gaps.errors import UserError
 from competency_gaps.findings.answer import answer
-from competency_gaps.presentation import columns, labels, rankings
-from competency_gaps.presentation.listing import list_concepts
+from competency_gaps.presentation import columns, facts, rankings
+from competency_gaps.presentation.rankings import list_concepts
 from competency_gaps.presentation.themes import read_run_themes
 from competency_gaps.report import concept_panel, print_summary, screen
 
@@ -90,7 +90,7 @@ def table_of(text):
 def name_of(row):
     """A concept's name with marks and kind, without blanks: where a line is broken does not matter."""
     name = rankings.concept_name(row) if row["label"] or row["peak_token"] is None else f"peak {row['peak_token']}"
-    marks = [*labels.marks_of(row), *rankings.badges_of(row)]
+    marks = [*facts.marks_of(row), *rankings.badges_of(row)]
     return re.sub(r"[\s␣]", "", name + (f"[{','.join(marks)}]" if marks else ""))
 
 

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from competency_gaps.errors import UserError
-from competency_gaps.presentation import columns, labels, rankings
+from competency_gaps.presentation import columns, facts, rankings
 from competency_gaps.presentation.themes import asked_theme, read_run_themes
 from competency_gaps.report import concept_panel, html, print_summary
 from competency_gaps.report.tables import theme_view, themes_view
@@ -155,13 +155,13 @@ def test_hostile_names_and_labels_stay_text(run):
 def test_labels_say_where_they_come_from_and_bear_their_marks(themed, rendered):
     row = {"label": "dates", "label_kind": "explained", "explainer": "Ann", "label_score": 0.834}
     row["label_scored_by"] = "detection"
-    assert labels.provenance(row) == "explained by Ann, detection 0.83" and labels.marks_of(row) == []
+    assert facts.provenance(row) == "explained by Ann, detection 0.83" and facts.marks_of(row) == []
     auto = {"label": "may · june", "label_kind": "automatic", "label_score": None}
-    assert labels.provenance(auto) == "automatic: words of exemplars" and labels.marks_of(auto) == ["auto"]
-    assert labels.marks_of({"label": "alone"}) == [] and labels.provenance({"label": "alone"}) is None
-    assert labels.provenance({"label": None, "label_state": "never"}) == "No label: never looked up in a dictionary"
+    assert facts.provenance(auto) == "automatic: words of exemplars" and facts.marks_of(auto) == ["auto"]
+    assert facts.marks_of({"label": "alone"}) == [] and facts.provenance({"label": "alone"}) is None
+    assert facts.provenance({"label": None, "label_state": "never"}) == "No label: never looked up in a dictionary"
     none = "No label: looked up, and the source has none, abstained, or its label scored below 0.6"
-    assert labels.provenance({"label": None, "label_state": "none"}) == none
+    assert facts.provenance({"label": None, "label_state": "none"}) == none
     marked = 0
     for concept, cells in re.findall(r'<tr data-concept="(\d+)">(.*?)</tr>', rendered, re.S):
         own = themed.concepts.row(int(concept), named=True)
@@ -189,7 +189,7 @@ def test_a_concepts_detail_names_its_theme_and_its_labels_source(themed, rendere
 
 def test_the_runs_facts_count_the_labelled_alive_concepts(themed):
     alive = themed.concepts.filter(pl.col("alive") & pl.col("label").is_not_null())
-    fact = labels.dictionary_fact(themed)
+    fact = facts.dictionary_fact(themed)
     assert fact.value.startswith(f"{alive.height} of {themed.concepts['alive'].sum()} ")
     for place, kind in enumerate(("explained", "imported", "automatic")):
         assert f"{sum(c % 3 == place for c in alive['concept'])} {kind}" in fact.note

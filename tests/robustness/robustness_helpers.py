@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.config import EvidenceConfig, MetricsConfig
-from competency_gaps.evidence import suite_evidence
+from competency_gaps.evidence import measure_evidence
 from competency_gaps.robustness.data import Part, RunData
 
 
@@ -29,7 +29,7 @@ def drawn_run(seed: int, *, items=(300, 240), width=60, weak=0, unscored=0.05, e
         marks += [b] * n
     dense = np.concatenate(rows)
     scores = np.concatenate([part.scores for part in parts])
-    found = suite_evidence(sp.csr_array(dense), scores, np.asarray(marks))
+    found = measure_evidence(sp.csr_array(dense), scores, np.asarray(marks))
     tau = np.divide(dense.sum(0), (dense > 0).sum(0), out=np.ones(width), where=(dense > 0).any(0))
     every = np.ones(width, bool)
     settings = EvidenceConfig(), MetricsConfig(), (0.0, 1.0)

@@ -17,18 +17,16 @@ from competency_gaps.metrics import chi_bench, chi_model, suite_chi_model
 from competency_gaps.metrics.sums import Sums
 from competency_gaps.progress import Progress
 from competency_gaps.robustness import assess, read_assessment
-from competency_gaps.robustness.ablation import ablate
-from competency_gaps.robustness.agreement import agreement
-from competency_gaps.robustness.data import Part, run_data
-from competency_gaps.robustness.heldout import _alike, _effect, _of_units, held_out
-from competency_gaps.robustness.subsample import _counted, _masks, _metrics, subsample
-from competency_gaps.robustness.verdicts import (
+from competency_gaps.robustness.assess import (
     SENTENCES,
     ablation_verdict,
     held_out_verdicts,
     subsampling_verdict,
     with_sentence,
 )
+from competency_gaps.robustness.data import Part, run_data
+from competency_gaps.robustness.heldout import _alike, _effect, _of_units, agreement, held_out
+from competency_gaps.robustness.removal import _counted, _masks, _metrics, ablate, subsample
 
 
 def _outcomes(data):

@@ -17,7 +17,7 @@ from competency_gaps.cli.app import app
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import ItemSample
-from competency_gaps.findings.answer_parts import trust_statements
+from competency_gaps.findings.answer import trust_statements
 from competency_gaps.items.remark import Remark
 from competency_gaps.report.models import models_view
 from competency_gaps.stages import missing

@@ -18,7 +18,7 @@ from competency_gaps.text import plural, shorten, signed, visible
 
 if TYPE_CHECKING:
     from competency_gaps.api.run import Run
-    from competency_gaps.findings.items import ShownItem
+    from competency_gaps.findings.examples import ShownItem
     from competency_gaps.progress import Progress
 
 PROMPT_LIMIT = 400
@@ -77,7 +77,7 @@ def _word(ask: AskOptions, run: Run, number: int | None, progress: Progress, *, 
 
 def _document(run: RunFolder, row: dict[str, Any]) -> dict[str, Any]:
     from competency_gaps.findings import support
-    from competency_gaps.findings.items import probe_arguments
+    from competency_gaps.findings.examples import probe_arguments
 
     return {**row, "support": support(row, run.concepts), "command": shlex.join(probe_arguments(run, row))}
 
@@ -106,7 +106,7 @@ def _print_list(run: RunFolder) -> None:
 
 def _show(run: RunFolder, number: int, *, json_: bool) -> None:
     from competency_gaps.findings import support
-    from competency_gaps.findings.items import probe_arguments, shown_items
+    from competency_gaps.findings.examples import probe_arguments, shown_items
 
     table = run.findings
     if number >= table.height:

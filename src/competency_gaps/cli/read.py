@@ -25,7 +25,7 @@ from competency_gaps.cli.options import (
 )
 from competency_gaps.cli.output import print_json, print_line, run_document, terminal
 from competency_gaps.errors import UserError
-from competency_gaps.presentation.listing import Listing, list_concepts
+from competency_gaps.presentation.rankings import Listing, list_concepts
 from competency_gaps.report import models, screen
 from competency_gaps.runs.open import RunFolder, open_folder
 

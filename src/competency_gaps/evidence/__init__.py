@@ -1,27 +1,24 @@
 """Evidence that a gap is neither an accident nor the work of repeats or length.
 
-:func:`evidence` gathers it from an :class:`ItemSample`, :func:`suite_evidence` from plain arrays. Items form units
+:func:`evidence` gathers it from an :class:`ItemSample`, :func:`measure_evidence` from plain arrays. Items form units
 (clusters) in blocks (strata of benchmarks), all figures are functions of sums over these, and outcomes are permuted
 within blocks.
 """
 
 from competency_gaps.evidence.flips import Paired, flip_p_values, paired_differences
-from competency_gaps.evidence.gap import adjusted_gap, gap_interval
-from competency_gaps.evidence.interval import mean_interval
-from competency_gaps.evidence.monte_carlo import drawn_tails
-from competency_gaps.evidence.permutation import permutation_cumulants, permutation_tails
-from competency_gaps.evidence.plain import chi_model_interval
-from competency_gaps.evidence.result import Evidence
-from competency_gaps.evidence.strata import Covariate
+from competency_gaps.evidence.interval import adjusted_gap, gap_interval, mean_interval
+from competency_gaps.evidence.judge import Evidence
+from competency_gaps.evidence.measure import chi_model_interval
+from competency_gaps.evidence.permutation import drawn_tails, permutation_cumulants, permutation_tails
+from competency_gaps.evidence.sample import Covariate, ItemSample, Units, sample_of, shares, units_of
 from competency_gaps.evidence.suite import (
     evidence,
     evidence_by_benchmark,
     evidence_of_each,
-    suite_evidence,
+    measure_evidence,
     untested,
 )
 from competency_gaps.evidence.sums import BlockSums, Outcomes, block_sums, effective_sample
-from competency_gaps.evidence.units import ItemSample, Units, sample_of, shares, units_of
 
 __all__ = [
     "BlockSums",
@@ -42,12 +39,12 @@ __all__ = [
     "flip_p_values",
     "gap_interval",
     "mean_interval",
+    "measure_evidence",
     "paired_differences",
     "permutation_cumulants",
     "permutation_tails",
     "sample_of",
     "shares",
-    "suite_evidence",
     "units_of",
     "untested",
 ]

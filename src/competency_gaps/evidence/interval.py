@@ -1,4 +1,4 @@
-"""95% intervals for chi_model [ours]: the ratio estimator's variance in a Wilson interval.
+"""95% intervals of chi_model, of a mean of judged items and of the gap [ours].
 
 ``chi = sum w s / sum w`` has the variance ``sum w^2 (s - chi)^2 / (sum w)^2``. That estimate is 0 when all items have
 the same score and unstable when few items carry the weight, so it is shrunk towards the variance of a binomial with
@@ -7,8 +7,13 @@ the same score and unstable when few items carry the weight, so it is shrunk tow
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.special import ndtri
+
+from competency_gaps.evidence.permutation import statistic
+from competency_gaps.evidence.sums import BlockSums
 
 CHI_MODEL_PRIOR = 100.0
 """Pseudo-items by which chi_model's variance is shrunk towards the binomial one."""
@@ -136,3 +141,139 @@ def together(trials: np.ndarray) -> np.ndarray:
     """Effective sample of an unweighted mean over benchmarks: ``B^2 / sum_b 1 / n_b``, of shape (concepts,)."""
     count = (~np.isnan(trials)).sum(axis=0).astype(np.float64)
     return np.divide(count**2, np.nansum(1 / trials, axis=0), out=np.full(len(count), np.nan), where=count > 0)
+
+
+DRAWS = 1000
+
+
+class Estimate(NamedTuple):
+    """A figure with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def as_dict(self) -> dict[str, float]:
+        return self._asdict()
+
+    def scaled(self, factor: float, shift: float) -> Estimate:
+        """``factor`` times this plus ``shift``; the factor is positive."""
+        return Estimate(*(factor * value + shift for value in self))
+
+
+def drawn(items: int, draws: int, seed: int) -> np.ndarray:
+    """How often each item is drawn: int64 of shape (draws, items), each row adding up to ``items``."""
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(items, np.full(items, 1 / items), size=draws)
+
+
+def mean(values: np.ndarray, weights: np.ndarray | None = None, *, level: float = 0.95) -> Estimate | None:
+    """Weighted mean over items, with its interval as of a concept's ``chi_model``.
+
+    0/1 values of equal weight have Wilson's interval. For others the ratio estimator's variance, shrunk towards the
+    binomial one by ``CHI_MODEL_PRIOR`` pseudo-items, replaces ``p (1 - p) / n`` in it.
+
+    Parameters
+    ----------
+    values : ndarray of float64 of shape (items,), in [0, 1]
+    weights : ndarray of float64 of shape (items,), positive; None: equal
+
+    Returns
+    -------
+    Estimate or None
+        None without items.
+    """
+    if not len(values):
+        return None
+    weight = np.ones(len(values)) if weights is None else weights
+    value = float(np.clip((weight * values).sum() / weight.sum(), 0.0, 1.0))
+    trials = float(weight.sum() ** 2 / (weight**2).sum())
+    if weights is not None or not np.isin(values, (0.0, 1.0)).all():
+        whole = float(binomial_variance(np.asarray(value), np.asarray(trials), level))
+        observed = float((weight**2 * (values - value) ** 2).sum() / (weight**2).sum())
+        spread = value * (1 - value)
+        part = min(1.0, observed / spread) if spread > 1e-12 else 1.0
+        gradedness = (len(values) * part + 1) / (len(values) + 1)
+        variance = (trials * observed + CHI_MODEL_PRIOR * gradedness * whole) / (trials + CHI_MODEL_PRIOR)
+        trials *= whole / variance
+    low, high = wilson(np.asarray(value), np.asarray(trials), level)
+    return Estimate(value, float(low), float(high))
+
+
+GAP_PRIOR = 10.0
+"""Pseudo-units by which the variance is shrunk towards the binomial one. The 100 of chi_model would make intervals too
+wide where clusters of unequal size have correlated outcomes (coverage 0.99 of a nominal 0.95)."""
+
+
+def adjusted_gap(sums: BlockSums) -> np.ndarray:
+    """``gap(c) = sum_blocks sum_k W_k (o_k - mean_block o) / sum W_k`` over clusters k.
+
+    With benchmarks as blocks this is the gap of the method; with strata of benchmarks it is net of what the strata hold
+    equal.
+
+    Returns
+    -------
+    ndarray of float64 of shape (..., concepts)
+        In [-1, 1]; negative = weaker than the same blocks' average. NaN where no scored item has the concept.
+    """
+    weight, t = sums.total(sums.weight), statistic(sums)
+    return np.divide(t, weight, out=np.full(t.shape, np.nan), where=weight > 0)
+
+
+def gap_interval(sums: BlockSums, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Interval of the gap.
+
+    The gap is the units' weighted mean outcome less the mean that their blocks would give. Its variance is that of the
+    linearised ratio, with ``e_k = W_k (o_k - mean_b - gap) - (sum_b W / n_b) (o_k - mean_b)``: the second term accounts
+    for the block's mean coming from the same units. As in :mod:`~competency_gaps.evidence.interval` it is shrunk
+    towards the binomial variance; the interval is Wilson's for the units' mean, shifted by the mean of their blocks.
+
+    Returns
+    -------
+    low, high : ndarray of float64 of shape (..., concepts), in [-1, 1]; NaN where the gap is.
+    """
+    total, total2 = sums.total(sums.weight), sums.total(sums.weight2)
+    weighted = sums.total(sums.weight_outcome)
+    low, high, gap = np.full(weighted.shape, np.nan), np.full(weighted.shape, np.nan), np.zeros(weighted.shape)
+    known = total > 0
+    if not known.any():
+        return low, high
+    weight = total[known]
+    n = weight**2 / total2[known]
+    chi = np.clip(weighted[..., known] / weight, 0.0, 1.0)
+    expected = sums.total(sums.weight, sums.mean)[..., known] / weight
+    gap[..., known] = chi - expected
+    whole = binomial_variance(chi, n, level)
+    of_pair, spread = gap.take(sums.concept, axis=-1), _spread(sums)
+    observed = sums.total(_residual_squares(sums, of_pair))[..., known]
+    assumed = sums.total(spread * _binomial(sums, of_pair, level))[..., known]
+    unseen = unseen_variance(whole, chi, 1.0) * sums.total(spread)[..., known]
+    variance = (n * (observed + unseen) + GAP_PRIOR * assumed) / (n + GAP_PRIOR) / weight**2
+    with np.errstate(divide="ignore"):
+        below, above = wilson(chi, whole / variance, level)
+    low[..., known], high[..., known] = below - expected, above - expected
+    return low, high
+
+
+def _residual_squares(s: BlockSums, gap: np.ndarray) -> np.ndarray:
+    """``sum e_k^2`` of each pair, with the small-sample factor n / (n - 1)."""
+    factor = np.where(s.units > 1, s.units / np.maximum(s.units - 1, 1), 0.0)
+    mean, scatter = s.of_block(s.mean), s.of_block(s.outcome[1] - s.units * s.mean**2)
+    level, share = mean + gap, s.weight / s.of_block(s.units)
+    own = s.weight2_outcome2 + level * (level * s.weight2 - 2 * s.weight2_outcome)
+    cross = s.weight_outcome2 - (level + mean) * s.weight_outcome + level * mean * s.weight
+    squares = own + share * (share * scatter - 2 * cross)
+    return np.maximum(0.0, squares) * s.of_block(factor)
+
+
+def _binomial(s: BlockSums, gap: np.ndarray, level: float) -> np.ndarray:
+    """Variance of a right-or-wrong outcome with the mean of the pair's block, shifted by the gap."""
+    trials = s.weight**2 / s.weight2
+    return binomial_variance(np.clip(s.of_block(s.mean) + gap, 0.0, 1.0), trials + 1, level)
+
+
+def _spread(s: BlockSums) -> np.ndarray:
+    """What each pair multiplies the variance of a right-or-wrong outcome by: 0 where all units weigh the same."""
+    factor = gradedness(s.units, s.outcome) * s.units / np.maximum(s.units - 1, 1)
+    squares = s.weight2 - s.weight**2 / s.of_block(s.units)
+    return np.maximum(0.0, squares) * s.of_block(factor)

@@ -10,12 +10,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.config import EvidenceConfig
-from competency_gaps.evidence.judge import judge
+from competency_gaps.evidence.judge import Evidence, closed_forms, judge, refined
 from competency_gaps.evidence.measure import Measures, layout_of, measure
-from competency_gaps.evidence.refine import closed_forms, refined
-from competency_gaps.evidence.result import Evidence
-from competency_gaps.evidence.strata import Covariate
-from competency_gaps.evidence.units import ItemSample, Units, sample_of, units_of
+from competency_gaps.evidence.sample import Covariate, ItemSample, Units, sample_of, units_of
 from competency_gaps.metrics.sums import check_rows
 
 AT_ONCE = 64
@@ -142,7 +139,7 @@ def _nothing(concepts: int) -> Measures:
     return Measures(**{**blank, "n_eff": nothing, "weight": nothing, "active": nothing > 0})
 
 
-def suite_evidence(
+def measure_evidence(
     cas: sp.csr_array,
     outcomes: np.ndarray,
     benchmarks: np.ndarray,
@@ -189,7 +186,7 @@ def suite_evidence(
     >>> rng = np.random.default_rng(1)
     >>> active = rng.random((600, 3)) < 0.3
     >>> scores = (rng.random(600) < np.where(active[:, 0], 0.4, 0.8)).astype(float)
-    >>> found = suite_evidence(sp.csr_array(active.astype(float)), scores, np.repeat("arithmetic", 600))
+    >>> found = measure_evidence(sp.csr_array(active.astype(float)), scores, np.repeat("arithmetic", 600))
     >>> found.status.tolist()
     ['weak', 'typical', 'typical']
     """

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import f as f_law
 
-from competency_gaps.evidence.strata import Covariate
-from competency_gaps.evidence.units import ItemSample, Units
+from competency_gaps.evidence.sample import Covariate, ItemSample, Units
 
 PARTS = 5
 """Parts into which a number is cut."""

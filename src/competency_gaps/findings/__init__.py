@@ -3,10 +3,9 @@
 A finding is a leading concept with its followers. Its sentence is about its items, its concepts are the evidence.
 """
 
-from competency_gaps.findings.differing import Piece, fold, template_of
+from competency_gaps.findings.examples import Piece, fold, template_of
 from competency_gaps.findings.make import findings_of, relabelled, write_findings
-from competency_gaps.findings.sentences import sentence, short, support, with_words
-from competency_gaps.findings.table import FILE, empty_table
+from competency_gaps.findings.sentences import FILE, empty_table, sentence, short, support, with_words
 from competency_gaps.findings.words import feature_words
 
 __all__ = [

@@ -13,15 +13,19 @@ import scipy.sparse as sp
 
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import Evidence, ItemSample, Units, units_of
-from competency_gaps.findings.attributes import Attributes, attributes_of
 from competency_gaps.findings.describe import Description, describe, scopes_of, shortlist
-from competency_gaps.findings.differing import fold, own_part, template_of
-from competency_gaps.findings.examples import Pool, side_by_side
-from competency_gaps.findings.features import Candidates, candidates, has_feature
-from competency_gaps.findings.pooled import Group, group_weights, groups_of, pooled_evidence
-from competency_gaps.findings.sentences import with_words
-from competency_gaps.findings.table import FILE, MOST_ITEMS, empty_table, table_of
-from competency_gaps.findings.unseen import Unseen, split_halves, unseen_gaps
+from competency_gaps.findings.examples import Pool, fold, own_part, side_by_side, template_of
+from competency_gaps.findings.features import Attributes, Candidates, attributes_of, candidates, has_feature
+from competency_gaps.findings.groups import (
+    Group,
+    Unseen,
+    group_weights,
+    groups_of,
+    pooled_evidence,
+    split_halves,
+    unseen_gaps,
+)
+from competency_gaps.findings.sentences import FILE, MOST_ITEMS, empty_table, table_of, with_words
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.manifest import write_table
 from competency_gaps.runs.sample import run_sample
@@ -68,7 +72,7 @@ def findings_of(run: RunFolder) -> pl.DataFrame:
     -------
     DataFrame
         As ``Run.findings``: the columns of :data:`~competency_gaps.runs.schemas.FINDINGS`. Without a row where no group
-        of weak or strong concepts is a finding (:func:`~competency_gaps.findings.pooled.groups_of`).
+        of weak or strong concepts is a finding (:func:`~competency_gaps.findings.groups.groups_of`).
     """
     config = EvidenceConfig.model_validate(run.manifest["settings"]["evidence"])
     groups = groups_of(run.concepts, config.q)

@@ -17,8 +17,7 @@ from competency_gaps.dictionary.label_text import clean_label
 from competency_gaps.dictionary.labelling.labeller import Taken, explainer_of
 from competency_gaps.endpoint import Answer, Asking, Failure, Request, parse
 from competency_gaps.errors import UserError
-from competency_gaps.findings.sentences import with_words
-from competency_gaps.findings.table import FILE
+from competency_gaps.findings.sentences import FILE, with_words
 from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import write_table

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import logit
 from scipy.stats import binomtest
 
-from competency_gaps.evidence.resample import DRAWS, Estimate, mean
+from competency_gaps.evidence.interval import DRAWS, Estimate, mean
 from competency_gaps.items.remark import Remark
 from competency_gaps.judging.bradley_terry import bradley_terry
 from competency_gaps.judging.style import FEATURES, Style, style_features

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from competency_gaps.evidence.resample import DRAWS, Estimate, drawn
+from competency_gaps.evidence.interval import DRAWS, Estimate, drawn
 
 RIDGE = 1e-3
 """Weight of the squared coefficients' half in the loss [ours]: a model that wins every game has no finite strength

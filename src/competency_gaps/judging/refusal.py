@@ -12,7 +12,7 @@ import pydantic
 
 from competency_gaps.endpoint.parse import Failure, after_thinking, parse
 from competency_gaps.endpoint.request import Answer, Request
-from competency_gaps.evidence.resample import mean
+from competency_gaps.evidence.interval import mean
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Output, Score
 from competency_gaps.items.remark import Remark

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.metrics.saliency import saliency
+from competency_gaps.metrics.suite import saliency
 
 CLASSES = 8
 """Classes of support, each of about as many concepts."""

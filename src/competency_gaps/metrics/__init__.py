@@ -9,19 +9,24 @@
 :func:`suite_metrics` does the whole suite from a CAS matrix, a score vector and benchmark ids.
 """
 
-from competency_gaps.metrics.coverage import (
+from competency_gaps.metrics.suite import (
+    BenchmarkOverlap,
+    SuiteMetrics,
     chance_seen,
     chi_bench,
+    chi_model,
     coverage_status,
     lift,
     missing_everywhere,
+    overlap,
+    pooled_chi_model,
+    saliency,
     share,
     suite_chi_bench,
+    suite_chi_model,
+    suite_metrics,
+    typical_cas,
 )
-from competency_gaps.metrics.performance import chi_model, pooled_chi_model, suite_chi_model
-from competency_gaps.metrics.saliency import saliency, typical_cas
-from competency_gaps.metrics.structure import BenchmarkOverlap, overlap
-from competency_gaps.metrics.suite import SuiteMetrics, suite_metrics
 from competency_gaps.metrics.sums import Sums
 
 __all__ = [

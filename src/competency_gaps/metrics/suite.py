@@ -1,24 +1,235 @@
-"""All metrics of a suite from its benchmarks' sums."""
+"""Coverage, performance and structure of a suite's concepts, from the sums of its benchmarks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.config import MetricsConfig
-from competency_gaps.metrics.coverage import (
-    chi_bench,
-    coverage_status,
-    lift,
-    missing_everywhere,
-    share,
-    suite_chi_bench,
-)
-from competency_gaps.metrics.performance import chi_model, pooled_chi_model, suite_chi_model
 from competency_gaps.metrics.sums import Sums, add_all, sums_by_benchmark
+
+
+def typical_cas(cas_sum: np.ndarray, support: np.ndarray) -> np.ndarray:
+    """``tau_c``: mean of the non-zero CAS of each concept; NaN where it is never active."""
+    return np.divide(cas_sum, support, out=np.full(len(cas_sum), np.nan), where=support > 0)
+
+
+def saliency(cas: np.ndarray, tau: np.ndarray) -> np.ndarray:
+    """``nCAS(c, x) = 2 * sigmoid(CAS(c, x) / tau_c) - 1`` [the article's form].
+
+    0 when absent, about 0.46 at a typical activation, towards 1 when strong. ``2 sigmoid(x) - 1 = tanh(x / 2)``.
+    """
+    return np.tanh(np.asarray(cas, dtype=np.float64) / (2 * np.asarray(tau, dtype=np.float64)))
+
+
+Normaliser = Literal["alive", "nonzero", "none"]
+
+
+def chi_bench(sums: Sums, alive: np.ndarray, normaliser: Normaliser = "alive") -> np.ndarray:
+    """Coverage of each concept by one benchmark.
+
+    ``chi_bench(c, b) = mean over x of CAS(c, x) / M_b`` [paper, as its reviewers read it].
+
+    Parameters
+    ----------
+    alive : ndarray of bool of shape (concepts,)
+        Concepts active somewhere in the reference or the run.
+    normaliser
+        ``M_b``: ``alive``: the mean CAS over all alive concepts and items, so that chi_bench averages exactly 1 over
+        alive concepts; ``nonzero``: the mean over the non-zero pairs; ``none``: 1.
+
+    Returns
+    -------
+    ndarray of float64 of shape (concepts,), >= 0; 0 = missing. All 0 if the benchmark has no items or no activation.
+    """
+    if sums.items == 0:
+        return np.zeros_like(sums.cas)
+    mean = sums.cas / sums.items
+    if normaliser == "none":
+        return mean
+    total = sums.cas.sum()
+    pairs = sums.support.sum() if normaliser == "nonzero" else float(alive.sum()) * sums.items
+    return mean / (total / pairs) if total > 0 else np.zeros_like(mean)
+
+
+def suite_chi_bench(per_benchmark: np.ndarray) -> np.ndarray:
+    """``chi_bench(c) = mean over b of chi_bench(c, b)`` [paper]; input of shape (benchmarks, concepts)."""
+    return np.asarray(per_benchmark).mean(axis=0)
+
+
+def share(sums: Sums) -> np.ndarray:
+    """Each concept's share of a benchmark's activation [ours]: float64 of shape (concepts,), sums to 1."""
+    total = sums.cas.sum()
+    return sums.cas / total if total > 0 else np.zeros_like(sums.cas)
+
+
+def lift(own: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """``lift(c, b) = log2(share(c, b) / share(c, ref))`` [ours].
+
+    Returns
+    -------
+    ndarray of float64 of shape (concepts,)
+        0 = as in the reference. ``inf`` where only the benchmark has the concept; NaN where the benchmark lacks it
+        (*missing*, not a small lift).
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = np.log2(own) - np.log2(reference)
+    return np.where(own > 0, value, np.nan)
+
+
+def coverage_status(
+    sums: Sums,
+    alive: np.ndarray,
+    chi: np.ndarray,
+    lifts: np.ndarray | None,
+    *,
+    under: float = -2.0,
+    over: float = 2.0,
+    tail: float = 0.1,
+) -> np.ndarray:
+    """Judge each concept's coverage by one benchmark [ours, except ``missing``, which is the paper's].
+
+    Parameters
+    ----------
+    chi : ndarray of shape (concepts,)
+        chi_bench in the benchmark.
+    lifts : ndarray of shape (concepts,), optional
+        ``under`` (``over``): lift at or below (above) the threshold of that name. None: chi_bench among the lowest
+        (highest) ``tail`` of the covered concepts.
+
+    Returns
+    -------
+    ndarray of object (str or None) of shape (concepts,)
+        ``missing`` (CAS is 0 for every item), ``under``, ``typical``, ``over``; None for concepts not alive, and
+        for all if no item is kept.
+    """
+    covered = sums.cas > 0
+    status = np.full(len(chi), None, dtype=object)
+    if sums.items == 0:
+        return status
+    status[alive & ~covered] = "missing"
+    status[covered] = "typical"
+    if not covered.any():
+        return status
+    if lifts is not None:
+        with np.errstate(invalid="ignore"):
+            status[covered & (lifts <= under)] = "under"
+            status[covered & (lifts >= over)] = "over"
+        return status
+    low, high = np.quantile(chi[covered], [tail, 1 - tail])
+    if low < high:
+        status[covered & (chi <= low)] = "under"
+        status[covered & (chi >= high)] = "over"
+    return status
+
+
+def chance_seen(window_density: np.ndarray, tokens: float, window: int) -> np.ndarray:
+    """Chance that a concept is active in a text of ``tokens`` tokens, given its base rate in the reference [ours].
+
+    ``1 - (1 - window_density)^(tokens / window)``: windows, not tokens, are taken as independent, because a concept's
+    activations cluster. A concept with a small chance is expected to be missing.
+
+    Parameters
+    ----------
+    window_density : ndarray of shape (concepts,)
+        Share of the reference's windows of ``window`` tokens in which each concept is active.
+    tokens
+        Length of the text.
+
+    Returns
+    -------
+    ndarray of float64 of shape (concepts,), in [0, 1].
+    """
+    if tokens <= 0:
+        return np.zeros(len(window_density))
+    with np.errstate(divide="ignore"):
+        return -np.expm1(np.log1p(-np.clip(window_density, 0.0, 1.0)) * (tokens / window))
+
+
+def missing_everywhere(all_sums: Sequence[Sums]) -> np.ndarray:
+    """Concepts that are missing in every benchmark: bool of shape (concepts,)."""
+    return np.all([sums.cas == 0 for sums in all_sums], axis=0)
+
+
+def chi_model(sums: Sums) -> np.ndarray:
+    """Performance of each concept in one benchmark.
+
+    ``chi_model(c, b) = sum_x CAS(c, x) s(x) / sum_x CAS(c, x)`` over scored items [paper].
+
+    Returns
+    -------
+    ndarray of float64 of shape (concepts,), in [0, 1]; NaN = undefined, where the sum of CAS is 0.
+    """
+    out = np.full(len(sums.weight), np.nan)
+    defined = sums.weight > 0
+    np.divide(sums.weight_score, sums.weight, out=out, where=defined)
+    # Rounding of the two sums can put a perfect concept just above 1.
+    return np.clip(out, 0.0, 1.0)
+
+
+def suite_chi_model(per_benchmark: np.ndarray) -> np.ndarray:
+    """``chi_model(c) = mean over the benchmarks where it is defined`` [paper].
+
+    Parameters
+    ----------
+    per_benchmark : ndarray of shape (benchmarks, concepts)
+        NaN where undefined.
+
+    Returns
+    -------
+    ndarray of float64 of shape (concepts,); NaN where it is undefined in every benchmark.
+    """
+    values = np.asarray(per_benchmark, dtype=np.float64)
+    defined = ~np.isnan(values)
+    count = defined.sum(axis=0)
+    total = np.where(defined, values, 0.0).sum(axis=0)
+    return np.divide(total, count, out=np.full(values.shape[1], np.nan), where=count > 0)
+
+
+def pooled_chi_model(all_sums: Sequence[Sums]) -> np.ndarray:
+    """One weighted mean over the items of all benchmarks [ours, an option]; NaN = undefined."""
+    return chi_model(add_all(all_sums))
+
+
+class BenchmarkOverlap(NamedTuple):
+    """Two benchmarks compared."""
+
+    jaccard: float
+    """|A and B| / |A or B| of their covered concepts, in [0, 1] [paper]; NaN if both cover nothing."""
+    cosine: float
+    """Cosine of their chi_bench vectors, in [0, 1] [ours]; NaN if one covers nothing."""
+    spearman: float
+    """Rank correlation of their chi_model over shared concepts, in [-1, 1] [paper's explorer]; NaN below 3 concepts."""
+    n_concepts: int
+    """Concepts whose chi_model is defined in both."""
+
+
+def overlap(
+    chi_bench_a: np.ndarray, chi_bench_b: np.ndarray, chi_model_a: np.ndarray, chi_model_b: np.ndarray
+) -> BenchmarkOverlap:
+    """Compare two benchmarks from their vectors of shape (concepts,)."""
+    covered_a, covered_b = chi_bench_a > 0, chi_bench_b > 0
+    union = int((covered_a | covered_b).sum())
+    norms = float(np.linalg.norm(chi_bench_a) * np.linalg.norm(chi_bench_b))
+    both = ~np.isnan(chi_model_a) & ~np.isnan(chi_model_b)
+    return BenchmarkOverlap(
+        jaccard=float((covered_a & covered_b).sum() / union) if union else float("nan"),
+        cosine=float(chi_bench_a @ chi_bench_b / norms) if norms else float("nan"),
+        spearman=_spearman(chi_model_a[both], chi_model_b[both]),
+        n_concepts=int(both.sum()),
+    )
+
+
+def _spearman(a: np.ndarray, b: np.ndarray) -> float:
+    from scipy.stats import spearmanr
+
+    if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return float("nan")
+    return float(spearmanr(a, b).statistic)
 
 
 @dataclass(frozen=True)

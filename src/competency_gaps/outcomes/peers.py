@@ -1,23 +1,46 @@
-"""What models of a model's level make of each item [ours], so that an item's difficulty is no weakness.
-
-The expected score of model m in benchmark b comes from the other models alone::
-
-    e_m(x) = mean_b s_m + slope (p(x) - mean_b p),    p(x): the peers' mean score on item x
-
-The peers' noisy mean itself is subtracted, not a shrunk estimate of the item's difficulty: a shrunk estimate pulls the
-items of a hard concept towards the average, so that part of their difficulty remains and looks like a weakness
-(``validation/peers.py`` compares both). The slope is the regression of the model on the peers' *true* mean: the
-covariance of its scores with p, divided by the mean product of two peers' scores, which unlike the variance of p holds
-no noise of single scores (the method of moments for errors in variables; Fuller, Measurement Error Models, 1987,
-section 1.2). It is below 1 for a model whose scores depend less on difficulty than its peers' do.
-"""
+"""What evidence asks of an item: one number, or nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+
+Kind = Literal["score", "peers", "difference", "parsed"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One number per item. N items.
+
+    ``score`` is how well the model did; ``peers`` is its score less what models of its level make of the item;
+    ``difference`` is its score less another model's; ``parsed`` is 1 where an answer got a score and 0 where none could
+    be read from it.
+    """
+
+    kind: Kind
+    model: str
+    """Name of the model that was scored."""
+    values: np.ndarray
+    """float64 of shape (N,); NaN = unscored."""
+    against: tuple[str, ...] = ()
+    """The peers, or the other model; empty for a score."""
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Least and greatest value that is possible: 0 and 1 for scores, else symmetric about 0."""
+        if self.kind in ("score", "parsed"):
+            return 0.0, 1.0
+        largest = float(np.nanmax(np.abs(self.values), initial=1.0))
+        return -largest, largest
+
+
+def difference(first: Outcome, second: Outcome) -> Outcome:
+    """``s_A(x) - s_B(x)`` of two scores on the same items; unscored where either is."""
+    return Outcome("difference", first.model, first.values - second.values, (second.model,))
+
 
 WITHIN = 0.12
 """Most that a peer's mean score may differ from the model's."""

@@ -1,7 +1,7 @@
 """Probe concepts: test on fresh items, with the run's model and SAE, whether the run's claims about them hold.
 
 Which items excite a concept is measured, not assumed: ``nCAS >= min_saliency`` with the run's own typical activation
-(:mod:`competency_gaps.metrics.saliency`; so ``CAS > 0``). The other items of the same families serve as
+(:mod:`competency_gaps.metrics.suite`; so ``CAS > 0``). The other items of the same families serve as
 the comparison.
 """
 
@@ -21,7 +21,7 @@ from competency_gaps.config import ModelConfig, RunConfig, parse_config
 from competency_gaps.errors import UserError, argument
 from competency_gaps.files import finite
 from competency_gaps.items.remark import sentences
-from competency_gaps.metrics.saliency import saliency
+from competency_gaps.metrics.suite import saliency
 from competency_gaps.probes.fresh import check_same_pair, config_key, duplicates, fresh_config, own_texts
 from competency_gaps.probes.kept import FOLDER, KeptProbe, write_probe
 from competency_gaps.probes.targets import ProbedConcept

@@ -19,11 +19,11 @@ import scipy.sparse as sp
 from competency_gaps.checked import write_document
 from competency_gaps.config import BenchmarkConfig, EvidenceConfig, LogSource, ModelConfig, RunConfig, SAEConfig, Span
 from competency_gaps.errors import UserError
-from competency_gaps.evidence import suite_evidence
+from competency_gaps.evidence import measure_evidence
 from competency_gaps.harnesses.garak.scan import GarakOutcome, GarakSettings, run_garak
 from competency_gaps.harnesses.log_parts import find_parts
 from competency_gaps.lock import hold
-from competency_gaps.metrics.performance import chi_model
+from competency_gaps.metrics.suite import chi_model
 from competency_gaps.metrics.sums import Sums
 from competency_gaps.model.batches import WRITTEN_AT_ONCE
 from competency_gaps.model.load import LanguageModel
@@ -202,7 +202,7 @@ def _concepts(
     eligible: np.ndarray,
     run: RunFolder,
 ) -> list[dict[str, Any]]:
-    evidence = suite_evidence(cas, scores, families, config=config, eligible=eligible)
+    evidence = measure_evidence(cas, scores, families, config=config, eligible=eligible)
     weak = np.flatnonzero(evidence.status == "weak")
     with np.errstate(invalid="ignore"):
         others = np.flatnonzero(eligible & (evidence.n_eff >= LEAST) & (evidence.gap < 0) & (evidence.status != "weak"))

@@ -11,8 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from competency_gaps.findings import sentence, short
-from competency_gaps.findings.answer import RunAnswer, chosen
-from competency_gaps.findings.answer_parts import BenchmarkAnswer, Statement
+from competency_gaps.findings.answer import BenchmarkAnswer, RunAnswer, Statement, chosen
 from competency_gaps.report.tables import VERDICT_STYLES, plain
 from competency_gaps.text import percent, shorten
 

@@ -11,8 +11,8 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from competency_gaps.findings import items, support
-from competency_gaps.findings.differing import Piece, own_part
+from competency_gaps.findings import examples, support
+from competency_gaps.findings.examples import Piece, own_part
 from competency_gaps.presentation import columns
 from competency_gaps.presentation.rankings import Ranking
 from competency_gaps.presentation.themes import Themes
@@ -56,7 +56,7 @@ class ShownChoice:
 class ItemCard:
     """One item of a finding."""
 
-    item: items.ShownItem
+    item: examples.ShownItem
     prompt: ShownPrompt
     choices: list[ShownChoice]
     left_choices: int
@@ -85,14 +85,14 @@ def finding_cards(run: RunFolder, findings: pl.DataFrame) -> list[FindingCard]:
 
 
 def _card(run: RunFolder, row: dict[str, Any]) -> FindingCard:
-    failing, passing = ([_item(run, item) for item in side] for side in items.shown_items(run, row))
+    failing, passing = ([_item(run, item) for item in side] for side in examples.shown_items(run, row))
     return FindingCard(
         row,
         support=support(row, run.concepts),
         mix=_mix(row["benchmarks"]),
         concepts=[run.concepts.row(int(concept), named=True) for concept in row["concepts"][:NAMED]],
         pairs=list(zip_longest(failing, passing)),
-        command=shlex.join(items.probe_arguments(run, row)),
+        command=shlex.join(examples.probe_arguments(run, row)),
     )
 
 
@@ -103,7 +103,7 @@ def _mix(benchmarks: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join([*named, *([f"others {integer(left)}"] if left else [])])
 
 
-def _item(run: RunFolder, item: items.ShownItem) -> ItemCard:
+def _item(run: RunFolder, item: examples.ShownItem) -> ItemCard:
     row = run.items.row(item.row, named=True)
     choices = item.choices or ()
     shown = [

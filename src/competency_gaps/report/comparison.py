@@ -16,7 +16,7 @@ from rich.text import Text
 
 from competency_gaps.errors import argument
 from competency_gaps.files import write_atomic
-from competency_gaps.findings.phrases import short_name
+from competency_gaps.findings.words import short_name
 from competency_gaps.report.tables import cut, plain
 from competency_gaps.stages.compare import Comparison
 from competency_gaps.stages.paired_tests import ALPHA

@@ -20,9 +20,9 @@ from competency_gaps import text
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.findings.answer import answer
-from competency_gaps.findings.phrases import alike, scored_name
-from competency_gaps.presentation import columns, facts, labels, rankings, themes
-from competency_gaps.presentation.glossary import glossary
+from competency_gaps.findings.words import alike, scored_name
+from competency_gaps.presentation import columns, facts, rankings, themes
+from competency_gaps.presentation.columns import glossary
 from competency_gaps.report import answer_view
 from competency_gaps.report.cards import concept_details, finding_cards, theme_section
 from competency_gaps.report.charts import page_svg
@@ -92,7 +92,7 @@ def render(run: RunFolder, *, top: int, examples: int) -> str:
     evidence = run.concepts.filter(pl.col("concept").is_in(listed["leader"].to_list()))
     details = concept_details(run, [*frames, evidence, *themes.detailed_leaders(grouped, ranked)], examples)
     linked = {int(detail.row["concept"]) for detail in details}
-    labelled = labels.dictionary_fact(run)
+    labelled = facts.dictionary_fact(run)
     section = theme_section(run, grouped, ranked)
     concept_columns = columns.present(columns.CONCEPT, run.concepts)
     per_benchmark = columns.present(columns.PER_BENCHMARK, run.concept_benchmarks)
@@ -208,8 +208,8 @@ def _environment() -> Environment:
         theme_name=themes.theme_name,
         concept_name=rankings.concept_name,
         badges=rankings.badges_of,
-        marks=labels.marks_of,
-        provenance=labels.provenance,
+        marks=facts.marks_of,
+        provenance=facts.provenance,
     )
     environment.tests["automatic"] = themes.is_automatic
     environment.globals["percent"] = text.percent

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from competency_gaps.errors import argument
-from competency_gaps.findings.phrases import short_name
+from competency_gaps.findings.words import short_name
 from competency_gaps.report.tables import cut, plain
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.scores import read_scores

@@ -11,7 +11,7 @@ from rich.text import Text
 from competency_gaps.errors import argument
 from competency_gaps.findings.answer import RunAnswer, answer
 from competency_gaps.presentation import columns, rankings
-from competency_gaps.presentation.listing import Listing
+from competency_gaps.presentation.rankings import Listing
 from competency_gaps.presentation.themes import Themes, asked_theme
 from competency_gaps.report import answer_view
 from competency_gaps.report.tables import MOST_SUBTHEMES, concept_table, plain, theme_view, themes_view

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from competency_gaps.errors import UserError
 from competency_gaps.findings.answer import RunAnswer, answer
-from competency_gaps.presentation import columns, facts, labels, rankings
+from competency_gaps.presentation import columns, facts, rankings
 from competency_gaps.presentation.themes import read_run_themes
 from competency_gaps.report import answer_view, tables
 from competency_gaps.report.cards import ConceptView, concept_detail
@@ -49,7 +49,7 @@ def print_summary(run: RunFolder, console: Console, *, top: int = 8) -> None:
     if themes is not None:
         console.print(tables.short_table(themes, console.width))
     console.print(Text(), _benchmarks(run), Text(), sep="\n")
-    labelled = labels.dictionary_fact(run)
+    labelled = facts.dictionary_fact(run)
     if labelled is not None:
         console.print(Padding(plain(f"labelled: {labelled.value} ({labelled.note})", "dim"), (0, 2)))
     for group in rankings.left_out(run.items, run.manifest["benchmarks"]):
@@ -151,7 +151,7 @@ def concept_panel(run: RunFolder, concept: int, *, examples: int = 3, width: int
         )
     row = rows.row(0, named=True)
     detail = concept_detail(run, row, run.concept_benchmarks.filter(pl.col("concept") == concept), examples)
-    marks = labels.marks_of(row)
+    marks = facts.marks_of(row)
     heading = Text.assemble((f"{concept} ", "dim"), plain(rankings.concept_name(row), "dim" if marks else "bold"))
     heading.append(f" [{', '.join(marks)}]" if marks else "", "dim italic")
     parts: list[RenderableType] = [heading, Text()]
@@ -176,7 +176,7 @@ def _facts(run: RunFolder, rows: pl.DataFrame) -> Table:
     grid.add_row(Text("peak token", style="dim"), plain(show_token(row["peak_token"]) or "N/A", "cyan"), Text())
     themes = read_run_themes(run)
     path = None if themes is None else themes.path(row["concept"])
-    for name, value in (("label", labels.provenance(row)), ("theme", path)):
+    for name, value in (("label", facts.provenance(row)), ("theme", path)):
         if value is not None:
             grid.add_row(Text(name, style="dim"), plain(value), Text())
     return grid

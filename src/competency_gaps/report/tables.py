@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from competency_gaps.errors import argument
-from competency_gaps.presentation import columns, labels, rankings
+from competency_gaps.presentation import columns, facts, rankings
 from competency_gaps.presentation.themes import Themes, is_automatic, theme_name
 from competency_gaps.text import integer, plural, show_token, visible
 
@@ -165,7 +165,7 @@ def concept_table(
 
 
 def _name(row: dict[str, Any], unmarked: Collection[str]) -> Text:
-    marks = labels.marks_of(row)
+    marks = facts.marks_of(row)
     if row["label"] or row["peak_token"] is None:
         name = plain(rankings.concept_name(row), "dim" if marks or not row["label"] else "")
     else:

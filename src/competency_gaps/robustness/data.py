@@ -12,8 +12,7 @@ import scipy.sparse as sp
 
 from competency_gaps.config import EvidenceConfig, MetricsConfig
 from competency_gaps.evidence import Covariate, ItemSample, Units, sample_of, shares, units_of
-from competency_gaps.metrics.performance import chi_model, pooled_chi_model, suite_chi_model
-from competency_gaps.metrics.saliency import saliency
+from competency_gaps.metrics.suite import chi_model, pooled_chi_model, saliency, suite_chi_model
 from competency_gaps.metrics.sums import Sums
 from competency_gaps.runs.covariates import item_covariates, repeats
 from competency_gaps.runs.open import RunFolder

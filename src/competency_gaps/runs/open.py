@@ -16,7 +16,7 @@ from competency_gaps.activations.by_item import ItemRows, ShardIndex
 from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.activations.tokens import TokenActivations, TokenReader
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.metrics.saliency import saliency
+from competency_gaps.metrics.suite import saliency
 from competency_gaps.once import made_once
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.manifest import read_whole_manifest, shard_names

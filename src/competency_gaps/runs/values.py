@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from competency_gaps.evidence.result import STATUSES
+from competency_gaps.evidence.judge import STATUSES
 from competency_gaps.items.remark import DTYPE, sentences
 from competency_gaps.runs.schemas import ITEMS, OUTCOME_ITEMS, SCHEMAS, Schema
 from competency_gaps.table_files import collect

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from competency_gaps.metrics.lexical import mix
+from competency_gaps.metrics.tokens import mix
 from competency_gaps.progress import Progress
 from competency_gaps.sae.peaks import KeptPeaks, find_peaks
 from competency_gaps.sae.reference import WINDOW

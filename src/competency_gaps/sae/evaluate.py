@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from competency_gaps.metrics.peaks import MajorityToken
-from competency_gaps.metrics.saliency import typical_cas
+from competency_gaps.metrics.suite import typical_cas
+from competency_gaps.metrics.tokens import MajorityToken
 from competency_gaps.model.batches import plan_batches, token_budget_on
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import Hook

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from competency_gaps.evidence.resample import mean
+from competency_gaps.evidence.interval import mean
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Output, Score
 from competency_gaps.items.remark import Remark

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from competency_gaps.evidence.resample import mean
+from competency_gaps.evidence.interval import mean
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Continuations, Output, Policy, Request, Score, Sentences
 from competency_gaps.items.remark import Remark

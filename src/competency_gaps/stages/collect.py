@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from competency_gaps.activations.store import CasBlock
-from competency_gaps.metrics.peaks import MajorityToken
 from competency_gaps.metrics.sums import Sums
+from competency_gaps.metrics.tokens import MajorityToken
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from scipy.stats import false_discovery_control
 
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import ItemSample, evidence_of_each, shares, units_of
-from competency_gaps.evidence.groups import lead
+from competency_gaps.evidence.judge import lead
 from competency_gaps.runs.sample import Outcomes, with_outcomes
 
 MOST_GROUPS = 60
@@ -40,7 +40,7 @@ def led_over_models(
 
     The groups are chosen by the outcomes that they are then tested with. So their p-values must be held against all
     cells that they were chosen from: a cell is named if ``p <= q k / tested``, ``k`` being the cells named, as
-    :func:`competency_gaps.findings.pooled.groups_of` holds those of findings.
+    :func:`competency_gaps.findings.groups.groups_of` holds those of findings.
 
     Parameters
     ----------

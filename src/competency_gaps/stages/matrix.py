@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import Evidence, ItemSample, evidence_of_each
-from competency_gaps.findings.pooled import as_sample, group_weights
+from competency_gaps.findings.groups import as_sample, group_weights
 from competency_gaps.outcomes import Kind
 from competency_gaps.progress import Progress
 from competency_gaps.runs.covariates import item_covariates, repeats

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from competency_gaps.evidence.resample import mean
+from competency_gaps.evidence.interval import mean
 from competency_gaps.outcomes import item_facts, wrong_alike
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.scores import ModelScores, model_scores, read_scores

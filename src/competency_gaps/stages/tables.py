@@ -13,10 +13,7 @@ from competency_gaps.activations.spans import TEXT_ONLY
 from competency_gaps.config import RunConfig
 from competency_gaps.dictionary.kinds import MIN_SUPPORT, LatentFacts, kinds_of, ranked
 from competency_gaps.evidence import Evidence, ItemSample, evidence_by_benchmark
-from competency_gaps.metrics.coverage import chance_seen
-from competency_gaps.metrics.saliency import typical_cas
-from competency_gaps.metrics.structure import overlap
-from competency_gaps.metrics.suite import SuiteMetrics, combine
+from competency_gaps.metrics.suite import SuiteMetrics, chance_seen, combine, overlap, typical_cas
 from competency_gaps.metrics.sums import add_all
 from competency_gaps.runs.schemas import BENCHMARKS, CONCEPT_BENCHMARKS, CONCEPTS, LABELS, OVERLAP
 from competency_gaps.sae.reference import SURFACE, WINDOW, Reference

@@ -22,8 +22,7 @@ import scipy.sparse as sp
 
 from competency_gaps.config import EvidenceConfig, MetricsConfig
 from competency_gaps.evidence import Evidence, ItemSample, evidence_by_benchmark, shares, untested
-from competency_gaps.metrics.coverage import suite_chi_bench
-from competency_gaps.metrics.suite import combine
+from competency_gaps.metrics.suite import combine, suite_chi_bench
 from competency_gaps.metrics.sums import Sums
 from competency_gaps.runs.covariates import item_covariates, repeats
 from competency_gaps.runs.open import RunFolder
@@ -253,7 +252,7 @@ def _tables(
 
 
 def _chi_bench(sums: Sums, normaliser: float) -> np.ndarray:
-    """As :func:`~competency_gaps.metrics.coverage.chi_bench`, with the concepts' ``M_b``; 0 without any activation."""
+    """As :func:`~competency_gaps.metrics.suite.chi_bench`, with the concepts' ``M_b``; 0 without any activation."""
     return sums.cas / sums.items / normaliser if np.isfinite(normaliser) else np.zeros_like(sums.cas)
 
 

@@ -1,4 +1,4 @@
-"""The quantities of a concept that a page shows, and what its words mean, as in the report."""
+"""The quantities of a concept that a page shows, and what its words mean, as in the columns."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from typing import Literal, NamedTuple
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.records.run import ColumnSpec, Kind
 from competency_gaps.explorer.parts.tables import BENCHMARK
-from competency_gaps.findings.phrases import alike
+from competency_gaps.findings.words import alike
 from competency_gaps.matching.kept_lists import has_lists
 from competency_gaps.presentation import columns
-from competency_gaps.presentation import glossary as report
-from competency_gaps.presentation.columns import Column
-from competency_gaps.presentation.glossary import Term
+from competency_gaps.presentation.columns import Column, Term
 from competency_gaps.text import decimal, integer
 
 
@@ -134,7 +132,7 @@ def glossary(context: Context) -> list[Term]:
     # All but a concept's name, which needs no explanation.
     shown = [spec.column for spec in _shown(context) if spec.column is not LABEL]
     speaks = {"themes": context.themes is not None, "labelled": labelled, "lists": has_lists(context.run.path)}
-    terms = report.glossary(shown, context.manifest["evidence"], **speaks)
+    terms = columns.glossary(shown, context.manifest["evidence"], **speaks)
     keys = {column.key for column in shown}
     general = [term for term in terms if term.key not in keys]
     known = {term.key: term for term in [*general, *_TERMS, *terms]}

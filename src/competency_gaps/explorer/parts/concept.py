@@ -21,7 +21,7 @@ from competency_gaps.explorer.parts.records.details import (
     TextWindow,
 )
 from competency_gaps.explorer.parts.uses import Uses
-from competency_gaps.presentation.labels import marks_of, provenance
+from competency_gaps.presentation.facts import marks_of, provenance
 
 _LABEL = ("label", "kind", "explainer", "score", "scored_by", "placeholder", "date")
 _SOURCE = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+", re.ASCII)

@@ -13,7 +13,7 @@ from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.records.findings import Finding, FindingBenchmark, FindingExample, FindingItems
 from competency_gaps.explorer.parts.records.plain import from_row
 from competency_gaps.findings import Piece, fold, short, support, template_of
-from competency_gaps.findings.differing import COMPARED
+from competency_gaps.findings.examples import COMPARED
 from competency_gaps.runs.open import RunFolder
 
 Ranges = list[tuple[int, int]]

@@ -15,7 +15,7 @@ from competency_gaps.explorer.parts.paths import last_names
 from competency_gaps.explorer.parts.records.details import ActiveConcept, Cut, ItemConcepts, ItemDetail, ModelAnswer
 from competency_gaps.explorer.parts.records.plain import from_row
 from competency_gaps.items.remark import Remark
-from competency_gaps.metrics.saliency import saliency
+from competency_gaps.metrics.suite import saliency
 from competency_gaps.runs.scores import scan_scores
 from competency_gaps.text import shorten
 

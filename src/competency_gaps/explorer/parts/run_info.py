@@ -33,9 +33,9 @@ from competency_gaps.explorer.parts.scored import scored_of
 from competency_gaps.explorer.parts.suggestions import suggestions
 from competency_gaps.explorer.parts.suite import Suite
 from competency_gaps.findings.answer import answer
-from competency_gaps.findings.phrases import alike
+from competency_gaps.findings.words import alike
 from competency_gaps.matching.kept_lists import has_lists
-from competency_gaps.presentation import facts, labels
+from competency_gaps.presentation import facts
 from competency_gaps.probes.kept import FILE, FOLDER, check_probe, probe_rows
 from competency_gaps.probes.sentence import sentence
 from competency_gaps.robustness import read_assessment
@@ -164,7 +164,7 @@ def _card(context: Context) -> list[facts.Fact]:
     """The report's run card, and what else decides about the figures."""
     run, manifest = context.run, context.manifest
     evidence, reference = manifest["evidence"], manifest.get("reference")
-    labelled = labels.dictionary_fact(context)
+    labelled = facts.dictionary_fact(context)
     if not reference:
         base = facts.Fact("Reference", "none", "no lift, and alive means active in this run")
     else:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from competency_gaps.explorer.parts.records.run import Scored
-from competency_gaps.findings.phrases import scored_name, short_name
+from competency_gaps.findings.words import scored_name, short_name
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import shorten, visible
 

@@ -12,10 +12,10 @@ from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.records.run import Suggestion
 from competency_gaps.explorer.parts.suite import Suite, lost_without, twin
 from competency_gaps.findings import short
-from competency_gaps.findings.answer_parts import trust_statements
-from competency_gaps.findings.phrases import NAME_LIMIT
+from competency_gaps.findings.answer import trust_statements
+from competency_gaps.findings.words import NAME_LIMIT
 from competency_gaps.matching.kept import KeptLack, KeptScope, read_scopes
-from competency_gaps.presentation.labels import marks_of
+from competency_gaps.presentation.facts import marks_of
 from competency_gaps.probes.targets import weakest
 from competency_gaps.robustness import read_assessment
 from competency_gaps.text import decimal, integer, percent, plural, shorten

@@ -9,7 +9,7 @@ import numpy as np
 
 from competency_gaps.explorer.parts.records.details import Histogram
 from competency_gaps.explorer.parts.sources import Sources
-from competency_gaps.metrics.saliency import saliency
+from competency_gaps.metrics.suite import saliency
 
 BINS = 20
 

@@ -20,7 +20,7 @@ from competency_gaps.explorer.queries.values import (
     Text160,
     Text300,
 )
-from competency_gaps.presentation.labels import marks_of, provenance
+from competency_gaps.presentation.facts import marks_of, provenance
 from competency_gaps.presentation.rankings import with_followers
 from competency_gaps.text import excerpt
 

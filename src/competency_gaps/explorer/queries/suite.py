@@ -19,7 +19,7 @@ from competency_gaps.explorer.queries.values import (
     Sentences,
     Text300,
 )
-from competency_gaps.findings.answer_parts import Statement
+from competency_gaps.findings.answer import Statement
 from competency_gaps.presentation.facts import Fact, command_text
 
 

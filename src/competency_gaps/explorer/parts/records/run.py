@@ -9,8 +9,8 @@ from typing import Literal
 from competency_gaps.explorer.parts.records.findings import Finding
 from competency_gaps.findings.answer import RunAnswer
 from competency_gaps.outcomes import Kind as OutcomeKind
+from competency_gaps.presentation.columns import Term
 from competency_gaps.presentation.facts import Fact
-from competency_gaps.presentation.glossary import Term
 
 Tone = Literal["good", "bad", "open"]
 Pair = tuple[str, str]

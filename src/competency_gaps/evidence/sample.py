@@ -1,23 +1,190 @@
-"""The units of evidence [ours]: clusters of items, each compared with others of its benchmark and stratum.
+"""The items that evidence is gathered from, and their units: clusters, compared within strata of benchmarks [ours].
 
 Items that are not independent (the same text, passage or shuffled sentence) form a cluster, and a cluster counts once:
 its outcome is the mean over its scored items, a concept's weight in it the sum over them. Repeats of one text are
 averaged first, like the epochs of an item: they share one weight, so that asking a text more often does not make it
 count for more. A *block* is a stratum of a benchmark; under the null outcomes are exchangeable within a block.
+
+Within a stratum all clusters have about the same length (or other covariate), so length cannot explain a gap between
+them. A number is cut at quantiles into strata of about ``LEAST`` clusters. Quintiles, the usual choice, leave a fifth
+of the slope inside each stratum, which over thousands of items makes false findings (``validation/planted.py`` measures
+it; a spline within each benchmark does no better).
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.evidence.rows import RowsByConcept
-from competency_gaps.evidence.strata import Covariate, cut, split_by_size
 from competency_gaps.evidence.sums import Outcomes
+
+LEAST = 15
+"""About how many clusters a stratum has: with fewer, estimating the strata's means costs too much power."""
+MOST = 40
+"""Most strata of a benchmark."""
+
+
+@dataclass(frozen=True)
+class Covariate:
+    """A property of items besides the concepts. N items."""
+
+    name: str
+    """``length``, ``group``, ``answer_position``, ``options``, or a column's name."""
+    values: np.ndarray
+    """float64 of shape (N,): a number, or the number of a category; NaN = unknown."""
+    categories: tuple[str, ...] | None = None
+    """Names of the categories; None: a number."""
+
+    def of_units(self, kept: np.ndarray, unit: np.ndarray, first: np.ndarray, size: np.ndarray) -> Covariate:
+        """Give the covariate of clusters: the mean of a number, the first item's category.
+
+        Parameters
+        ----------
+        kept : ndarray of int
+            Items that take part.
+        unit : ndarray of int of the shape of ``kept``
+            Unit of each.
+        first : ndarray of int of shape (units,)
+            A place in ``kept`` for each unit.
+        size : ndarray of int of shape (units,)
+            Items of each unit.
+        """
+        values = self.values[kept]
+        if self.categories is not None:
+            return Covariate(self.name, values[first], self.categories)
+        known = ~np.isnan(values)
+        count = np.bincount(unit, known, len(size))
+        total = np.bincount(unit, np.where(known, values, 0.0), len(size))
+        mean = np.divide(total, count, out=np.full(len(size), np.nan), where=count > 0)
+        return Covariate(self.name, mean)
+
+
+def split_by_size(block: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Part the units of each block by their number of items: 1, 2 to 4, 5 or more.
+
+    Outcomes are exchangeable only if their variances are equal, and the mean of a cluster varies less than one score.
+    Strata are cut first: cut separately, the few large clusters would hardly be separated by length.
+
+    Parameters
+    ----------
+    block, size : ndarray of int of shape (K,)
+
+    Returns
+    -------
+    ndarray of int64 of shape (K,)
+        Numbers from 0, ascending with the block.
+    """
+    return _split(block, np.searchsorted([1, 4], size, side="left").astype(np.float64))
+
+
+def cut(benchmark: np.ndarray, covariates: Sequence[Covariate]) -> np.ndarray:
+    """Give each unit its block: its stratum within its benchmark.
+
+    Units are split by categories first, then by the numbers, each into as many parts. Equal values stay together, and
+    units of unknown value form a stratum of their own.
+
+    Parameters
+    ----------
+    benchmark : ndarray of int of shape (K,)
+        Numbers from 0.
+    covariates
+        Of the units.
+
+    Returns
+    -------
+    ndarray of int64 of shape (K,)
+        Numbers from 0, ascending with the benchmark.
+    """
+    cell = np.asarray(benchmark, np.int64)
+    for covariate in covariates:
+        if covariate.categories is not None:
+            cell = _split(cell, np.where(np.isnan(covariate.values), -1, covariate.values))
+    numbers = [covariate for covariate in covariates if covariate.categories is None]
+    if numbers:
+        size = np.bincount(cell)
+        parts = np.maximum(1, np.floor((size / LEAST) ** (1 / len(numbers)))).astype(int)
+        parts = np.minimum(parts, max(1, int(MOST ** (1 / len(numbers)))))
+        whole = cell
+        for covariate in numbers:
+            cell = _split(cell, _quantiles(covariate.values, cell, parts[whole]))
+    return cell
+
+
+def _split(cell: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Number the pairs of cell and value, in the order of the cells."""
+    _, number = np.unique(np.stack([cell.astype(np.float64), value]), axis=1, return_inverse=True)
+    return np.asarray(number, np.int64).ravel()
+
+
+def _quantiles(values: np.ndarray, cell: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """Number of the quantile of its cell that each value lies in; -1 = unknown."""
+    out = np.full(len(values), -1.0)
+    order = np.argsort(cell, kind="stable")
+    for own in np.split(order, np.flatnonzero(np.diff(cell[order])) + 1):
+        known = own[~np.isnan(values[own])]
+        if len(known):
+            count = int(parts[own[0]])
+            edges = np.quantile(values[known], np.arange(1, count) / count)
+            out[known] = np.searchsorted(np.unique(edges), values[known], side="left")
+    return out
+
+
+PART = 4_000_000
+"""Non-zeros transposed at a time, so that a part's columns fit the processor's cache."""
+WORKERS = 4
+"""Most threads."""
+
+
+class RowsByConcept:
+    """A transposed copy of CAS, in parts by item, each sorted by concept.
+
+    Parameters
+    ----------
+    cas : csr_array of shape (N, concepts)
+        Copied once.
+    """
+
+    def __init__(self, cas: sp.csr_array) -> None:
+        cas = sp.csr_array(cas)
+        count = max(1, -(-cas.nnz // PART))
+        bounds = np.unique(np.linspace(0, cas.shape[0], count + 1).astype(int))
+        starts = bounds[:-1] if len(bounds) > 1 else np.zeros(1, int)
+        ends = bounds[1:] if len(bounds) > 1 else np.zeros(1, int)
+        with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:
+            self._parts = list(pool.map(lambda start, end: _transposed(cas, start, end), starts, ends))
+        support = np.stack([np.diff(part.indptr) for part in self._parts]).sum(axis=0, dtype=np.int64)
+        self.support: np.ndarray = support
+        """int64 of shape (concepts,): non-zeros of each row."""
+
+    def __call__(self, concepts: np.ndarray) -> sp.csr_array:
+        """Give the rows of some concepts: csr_array of shape (asked, N)."""
+        rows = [_slice(part, concepts) for part in self._parts]
+        return rows[0] if len(rows) == 1 else sp.csr_array(sp.hstack(rows, format="csr"))
+
+
+def _transposed(cas: sp.csr_array, start: int, end: int) -> sp.csc_array:
+    """Transpose some items, with indices of 32 bits where they fit."""
+    first, last = cas.indptr[start], cas.indptr[end]
+    kind = np.int32 if max(last - first, *cas.shape) < 2**31 else np.int64
+    indptr = (cas.indptr[start : end + 1] - first).astype(kind)
+    parts = (cas.data[first:last], cas.indices[first:last].astype(kind, copy=False), indptr)
+    return sp.csc_array(sp.csr_array(parts, shape=(end - start, cas.shape[1])))
+
+
+def _slice(part: sp.csc_array, concepts: np.ndarray) -> sp.csr_array:
+    """Rows of some concepts; consecutive ones without a copy."""
+    if len(concepts) == 0 or concepts[-1] - concepts[0] != len(concepts) - 1 or (np.diff(concepts) != 1).any():
+        return sp.csr_array(part[:, concepts].T)
+    first, last = int(concepts[0]), int(concepts[-1]) + 1
+    start, stop = part.indptr[first], part.indptr[last]
+    parts = (part.data[start:stop], part.indices[start:stop], part.indptr[first : last + 1] - start)
+    return sp.csr_array(parts, shape=(len(concepts), part.shape[0]))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ One of two comparisons is made, chosen by the items' activations and never by th
     right answers among exciting items is a sum of hypergeometric numbers).
 ``graded``
     Where families do not hold enough items of both kinds (mostly because almost all excite the concept), there is no
-    such contrast. Then strength counts: the adjusted gap, the very statistic that made the claim, tested by permutation.
+    such contrast. Then strength counts: the adjusted gap, the statistic that made the claim, tested by permutation.
 
 Neither gives a verdict if fewer than ``FEWEST`` scored items excite the concept.
 

@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PAGE := src/competency_gaps/explorer/page/app.js
 PAGE_SOURCES := $(shell find frontend -type f -not -path '*/node_modules/*')
 
-.PHONY: demo test harnesses slow fuzz perf lint page clean
+.PHONY: demo test slow fuzz perf lint page clean
 
 demo: $(VENV)/.demo $(PAGE)
 	$(BIN)/cgaps demo --out demo-run
@@ -17,10 +17,6 @@ demo: $(VENV)/.demo $(PAGE)
 # as they come: else the files of few but long tests would be left to the end, for one process alone.
 test: $(VENV)/.dev $(PAGE)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
-
-# Real harnesses on the embedded model: minutes.
-harnesses: $(VENV)/.dev
-	$(BIN)/pytest -m slow tests/tasks/test_embedded_equal.py
 
 slow: $(VENV)/.dev
 	$(BIN)/pytest -m slow

@@ -15,7 +15,7 @@ from competency_gaps.benchmarks.files import read_files
 from competency_gaps.config import BenchmarkConfig, FileSource
 from competency_gaps.dictionary.imports.tables import read_table
 from competency_gaps.errors import UserError
-from competency_gaps.harnesses.scores import read_score_table
+from competency_gaps.logs.scores import read_score_table
 from competency_gaps.matching.tags import read_tags
 from competency_gaps.sae.reference import read_reference
 from competency_gaps.sae.training.texts import read_documents

@@ -15,7 +15,7 @@ from competency_gaps.api.dictionary import import_labels, label_concepts, make_t
 from competency_gaps.api.exemplars import make_exemplars
 from competency_gaps.api.extend import labels, log, policy, source
 from competency_gaps.api.load import load_model, load_sae, measure_reference
-from competency_gaps.api.make import compare, export, open_run, probe_with_garak, run
+from competency_gaps.api.make import compare, export, open_run, run
 from competency_gaps.api.run import Rows, Run
 from competency_gaps.api.scale import make_part, merge, prune
 from competency_gaps.config import AskConfig, RayWorkers
@@ -64,7 +64,6 @@ __all__ = [
     "merge",
     "open_run",
     "policy",
-    "probe_with_garak",
     "prune",
     "run",
     "source",

@@ -32,9 +32,7 @@ PURPOSES = {
     "robustness": "cgaps robustness",
     "dictionary": "cgaps themes, match and scope: labels compared by meaning",
     "label": "models over an endpoint (labels, judges), published labels",
-    "lm-eval": "tasks of lm-evaluation-harness",
-    "inspect": "tasks of Inspect, and its .eval logs",
-    "garak": "garak's attacks: cgaps probe garak",
+    "inspect": "Inspect's .eval logs",
 }
 """What each extra is for, in the order in which they are listed; ``dev``, for work on this package, is left out."""
 

@@ -117,14 +117,13 @@ SOURCES = Registry(
     {
         "file": "benchmarks.files:read_files",
         "hub": "benchmarks.hub:read_hub",
-        "log": "harnesses.logs:read_log",
+        "log": "logs.find:read_log",
         "objects": "benchmarks.files:read_objects",
         "reasoning_gym": "benchmarks.reasoning_gym:read_reasoning_gym",
-        "task": "harnesses.tasks:read_task",
     },
 )
 """Kind of a source -> its reader: a function of the source's configuration that yields records, items, left-out
-records, a report of another tool's log or task, and the policy that such a task brings."""
+records, and a report of another tool's log."""
 
 POLICIES = Registry(
     "policies",
@@ -151,22 +150,19 @@ POLICIES = Registry(
 LOGS = Registry(
     "logs",
     {
-        "lm_eval": "harnesses.lm_eval.log:LOG",
-        "inspect": "harnesses.inspect.log:LOG",
-        "garak": "harnesses.garak.log:LOG",
-        "arena_hard": "harnesses.arena_hard:LOG",
-        "helm": "harnesses.helm:LOG",
-        "lighteval": "harnesses.lighteval:LOG",
-        "opencompass": "harnesses.opencompass:LOG",
-        "every_eval_ever": "harnesses.every_eval_ever.log:LOG",
-        "autodetect": "harnesses.autodetect:LOG",
+        "lm_eval": "logs.lm_eval:LOG",
+        "inspect": "logs.inspect:LOG",
+        "garak": "logs.garak:LOG",
+        "arena_hard": "logs.arena_hard:LOG",
+        "every_eval_ever": "logs.every_eval_ever:LOG",
+        "autodetect": "logs.autodetect:LOG",
     },
     reserved=("table",),
 )
 """Format -> how its logs are found and read, in the order in which a path is searched. ``table``, for CSV, JSONL and
 Parquet files, is never detected."""
 
-LISTS = Registry("lists", {"garak": "harnesses.garak.probes:read_probes"})
+LISTS = Registry("lists", {"garak": "logs.garak:read_probes"})
 """Format -> what reads a tool's reports as a list of weaknesses, for ``cgaps match``."""
 
 LABELS = Registry(

@@ -72,7 +72,7 @@ def test_refused_probes_name_options_or_arguments(tiny_run, tmp_path):
         run.probe(weak=0)
     with pytest.raises(cg.UserError, match=r"^min_saliency 1: expected a number above 0 and below 1"):
         run.probe([1], min_saliency=1)
-    words = ("probe", "concept", str(run.path), "--concept", "1", "--min-saliency", "1")
+    words = ("probe", str(run.path), "--concept", "1", "--min-saliency", "1")
     assert refusal(*words).startswith("--min-saliency 1: expected")
     known = run.concepts.filter(pl.col("gap").is_not_null() & (pl.col("tau") > 0))["concept"].to_list()
     with pytest.raises(cg.UserError, match="judge needs base_url with model"):

@@ -32,7 +32,7 @@ def options_of(*names: str) -> set[str]:
     return {option.opts[0] for option in asked}
 
 
-@pytest.mark.parametrize("names", [["label"], ["findings"], ["match"], ["scope"], ["probe", "concept"]])
+@pytest.mark.parametrize("names", [["label"], ["findings"], ["match"], ["scope"], ["probe"]])
 def test_every_command_has_the_same_options(names):
     assert options_of(*names) == ALL
 

@@ -140,7 +140,7 @@ def test_whoever_answers_questions_is_told_named_settings_only(private):
         ("cgaps run a.yaml --judge-key-env", "cgaps run a.yaml"),
         ("cgaps run 'open --judge-base-url http://x", ""),
         ("cgaps run 'open", "cgaps run 'open"),
-        ("cgaps probe concept RUN --base-url http://x/v1 --key-env K --judge", "cgaps probe concept RUN --judge"),
+        ("cgaps probe RUN --base-url http://x/v1 --key-env K --judge", "cgaps probe RUN --judge"),
         (["cgaps", "run", "a b", "--judge-base-url", "http://x"], ["cgaps", "run", "a b"]),
     ],
 )

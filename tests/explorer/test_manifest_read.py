@@ -16,7 +16,6 @@ from competency_gaps.cli.app import main
 from competency_gaps.dictionary.exemplars.texts import run_identity, run_pieces
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.findings import findings_of
-from competency_gaps.harnesses.every_eval_ever.results import write_results
 from competency_gaps.matching.examples import examples_config, examples_folder
 from competency_gaps.matching.taxonomy import read_taxonomy
 from competency_gaps.robustness.data import run_data
@@ -86,7 +85,6 @@ def read_all(folder, out):
     listed.write_text('{"id": "a", "description": "sums", "domain": "x", "examples": ["1 + 1?", "2 + 2?"]}\n')
     entries = read_taxonomy(listed).entries
     examples_config(run, entries, examples_folder(listed, run, entries))
-    write_results(run, out / "every", models=None, organization="me")
     shown = open_runs([folder])[0]
     parts = shown.now().parts
     for name in parts.names():

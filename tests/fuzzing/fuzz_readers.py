@@ -20,8 +20,8 @@ from competency_gaps.dictionary.folder import open_dictionary
 from competency_gaps.dictionary.imports import import_labels
 from competency_gaps.errors import CompetencyGapsError, UserError
 from competency_gaps.explorer.opened import open_runs
-from competency_gaps.harnesses.log_parts import find_parts
-from competency_gaps.harnesses.scores import read_score_log, read_score_table
+from competency_gaps.logs.find import find_parts
+from competency_gaps.logs.scores import read_score_log, read_score_table
 from competency_gaps.matching import read_taxonomy
 from competency_gaps.probes.kept import FOLDER, read_probe
 from competency_gaps.progress import Progress

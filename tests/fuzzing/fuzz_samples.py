@@ -26,10 +26,6 @@ from garak_log_helpers import attempt  # noqa: E402
 from inspect_log_helpers import head, message, sample  # noqa: E402
 from log_reading import options  # noqa: E402
 from log_reading import sample as sample_of_lm_eval  # noqa: E402
-from other_log_helpers import helm as helm_run  # noqa: E402
-from other_log_helpers import helm_request, helm_stats, new_row, old_row  # noqa: E402
-from other_log_helpers import lighteval as lighteval_details  # noqa: E402
-from other_log_helpers import opencompass as opencompass_results  # noqa: E402
 
 from core_helpers import plain_manifest, seal_dictionary  # noqa: E402
 from sae_helpers import LATENTS, build  # noqa: E402
@@ -125,25 +121,6 @@ def arena_hard(folder: Path) -> list[Path]:
     return [folder]
 
 
-def helm(folder: Path) -> list[Path]:
-    """A run of three instances."""
-    names = ["id1", "id2", "id3"]
-    return [helm_run(folder, [helm_request(name) for name in names], [helm_stats(name, 1.0) for name in names])]
-
-
-def lighteval(folder: Path) -> list[Path]:
-    """Details in both forms."""
-    old = lighteval_details(folder / "old", [old_row(), old_row(0.0)])
-    return [old, lighteval_details(folder / "new", [new_row(), new_row(0.0)])]
-
-
-def opencompass(folder: Path) -> list[Path]:
-    """Predictions with their results."""
-    entry = {"origin_prompt": [{"role": "HUMAN", "prompt": "Hello"}], "prediction": "fox", "gold": "fox"}
-    results = {"accuracy": 50.0, "details": {"0": {"correct": True}, "1": {"correct": [True, False]}}}
-    return [opencompass_results(folder, {"0": entry, "1": {**entry, "origin_prompt": "Hello"}}, results)]
-
-
 def every_eval_ever(folder: Path) -> list[Path]:
     """An aggregate with its samples."""
     name = "f3a1c0de-4b2e-4c1a-9f6d-1b7e5a2c8d40"
@@ -172,10 +149,7 @@ def autodetect(folder: Path) -> list[Path]:
     return [folder]
 
 
-LOGS = {
-    **{function.__name__: function for function in (lm_eval, inspect, garak, arena_hard, helm, lighteval)},
-    **{function.__name__: function for function in (opencompass, every_eval_ever, autodetect)},
-}
+LOGS = {function.__name__: function for function in (lm_eval, inspect, garak, arena_hard, every_eval_ever, autodetect)}
 """By format."""
 
 
@@ -201,7 +175,7 @@ def configurations(folder: Path) -> list[Path]:
         "sae": {"folder": "sae", "gate_tokens": 512, "dictionary": "d"},
         "benchmarks": [
             {"name": "a", "source": {"kind": "file", "path": "a.jsonl"}, "options": {"form": "cloze"}, "limit": 5},
-            {"name": "b", "source": {"kind": "log", "path": "log", "format": "helm", "fields": {"group": "g"}}},
+            {"name": "b", "source": {"kind": "log", "path": "log", "format": "inspect", "fields": {"group": "g"}}},
             {"name": "c", "source": {"kind": "hub", "path": "org/name", "split": "test"}, "policy": "exact"},
             {"name": "d", "source": {"kind": "objects", "items": [{"prompt": "x", "score": 1}]}},
             {"name": "e", "source": {"kind": "reasoning_gym", "family": "chain_sum", "difficulty": {"max_terms": 3}}},

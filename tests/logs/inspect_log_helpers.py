@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from competency_gaps.config import LogSource
-from competency_gaps.harnesses.logs import read_log
 from competency_gaps.items.item import Item, LeftOut, SourceReport
+from competency_gaps.logs.find import read_log
 
 
 def read_all(path: Path, **chosen: str) -> tuple[list[Item], list[LeftOut], SourceReport]:

@@ -11,8 +11,8 @@ from inspect_log_helpers import read_all
 
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
-from competency_gaps.harnesses.log_parts import find_parts
 from competency_gaps.items.remark import Remark
+from competency_gaps.logs.find import find_parts
 from competency_gaps.stages.load import load_benchmark
 
 LABELS = ["A>>B", "A>B", "A=B", "B>A", "B>>A"]

@@ -7,9 +7,8 @@ import json
 import pytest
 from log_reading import counts, read
 
-from competency_gaps.harnesses.log_parts import find_parts
-from competency_gaps.harnesses.logs import suite_logs
 from competency_gaps.items.remark import Remark
+from competency_gaps.logs.find import find_parts, suite_logs
 
 
 def step(prompt, score, **more):

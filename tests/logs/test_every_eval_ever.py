@@ -13,7 +13,7 @@ from log_reading import counts, read, write_lines
 
 import competency_gaps as cg
 from competency_gaps.errors import UserError
-from competency_gaps.harnesses.log_parts import find_parts
+from competency_gaps.logs.find import find_parts
 from competency_gaps.runs.scores import model_scores
 from core_helpers import command
 

@@ -22,7 +22,7 @@ from other_log_helpers import opencompass as opencompass_log
 
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
-from competency_gaps.harnesses.log_parts import find_parts
+from competency_gaps.logs.find import find_parts
 from competency_gaps.stages.load import load_benchmark
 
 SEEDS = range(150)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from competency_gaps.harnesses.lm_eval.template import render
+from competency_gaps.logs.lm_eval import render
 
 BOMBS = {
     "loops": "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}"
@@ -44,7 +44,7 @@ def test_no_bomb_goes_off():
     code = (
         "import json, resource, sys\n"
         "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
-        "from competency_gaps.harnesses.lm_eval.template import render\n"
+        "from competency_gaps.logs.lm_eval import render\n"
         "print([name for name, bomb in json.load(sys.stdin).items() if render(bomb, {'x': 'a' * 40}) is not None])"
     )
     done = subprocess.run(

@@ -11,10 +11,9 @@ from log_reading import counts
 
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
-from competency_gaps.harnesses.garak.log import ALL_DETECTORS
-from competency_gaps.harnesses.garak.probes import read_probes
-from competency_gaps.harnesses.log_parts import find_parts
 from competency_gaps.items.remark import Remark
+from competency_gaps.logs.find import find_parts
+from competency_gaps.logs.garak import ALL_DETECTORS, read_probes
 from competency_gaps.stages.load import load_benchmark
 
 FAMILIES = ["dan", "goodside", "lmrc", "test"]

@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from competency_gaps.stages.inspect_log import inspect_log
 from inspect_log_helpers import sample as inspect_sample
 from inspect_log_helpers import write_log
 from log_reading import sample, write_lines
 
 from competency_gaps.cli import app as application
 from competency_gaps.stages import pipeline
-from competency_gaps.stages.inspect_log import inspect_log
 from competency_gaps.stages.load import load_benchmark
 
 STAMP = "2026-11-24T10-00-00.000001"

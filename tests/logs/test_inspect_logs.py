@@ -17,10 +17,10 @@ from log_reading import counts
 
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import MissingExtraError, UserError
-from competency_gaps.harnesses.inspect import log_files as inspect_ai_files
-from competency_gaps.harnesses.inspect.log_sample import SHORT
-from competency_gaps.harnesses.log_parts import find_parts
 from competency_gaps.items.remark import Counted, Remark
+from competency_gaps.logs import inspect as inspect_ai_files
+from competency_gaps.logs.find import find_parts
+from competency_gaps.logs.inspect import SHORT
 from competency_gaps.stages.load import load_benchmark
 
 TASKS = ["quiz", "broken", "mixed", "examples"]
@@ -297,7 +297,7 @@ def test_ids_that_differ_in_kind_alone_are_two_samples(tmp_path):
 
 def test_values_that_inspect_reads_are_read_alike():
     from_inspect = pytest.importorskip("inspect_ai.scorer").value_to_float()
-    from competency_gaps.harnesses.inspect.log_sample import number
+    from competency_gaps.logs.inspect import number
 
     for value in ("C", "I", "P", "N", "yes", "No", "True", "false", True, 0, 1, 0.5, "0.5", "1"):
         assert number(value).value == from_inspect(value)

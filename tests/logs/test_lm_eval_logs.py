@@ -12,10 +12,9 @@ from log_reading import counts, options, read, sample, write_lines
 
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError
-from competency_gaps.harnesses.log_parts import find_parts
-from competency_gaps.harnesses.logs import read_log
-from competency_gaps.harnesses.shared.files import OUTSIDE, score_in_unit
 from competency_gaps.items.remark import Counted, Remark
+from competency_gaps.logs.find import find_parts, read_log
+from competency_gaps.logs.reader import OUTSIDE, score_in_unit
 from competency_gaps.registry import LOGS
 from core_helpers import command, loaded, tokens_of_range
 

@@ -9,7 +9,7 @@ from log_reading import read, sample, write_lines
 from other_log_helpers import helm, helm_request, helm_stats, lighteval, new_row
 
 from competency_gaps.errors import UserError
-from competency_gaps.harnesses.logs import log_entries
+from competency_gaps.logs.find import log_entries
 
 FIELDS = {"cluster": "passage", "group": "area", "covariates.level": "level", "covariates.kind": "inner.kind"}
 ABOUT = {"passage": "p1", "area": "law", "level": 3, "inner": {"kind": "essay"}}

@@ -9,17 +9,17 @@ import pytest
 from log_reading import read, sample, write_lines
 
 from competency_gaps.errors import UserError
-from competency_gaps.harnesses.describe import (
+from competency_gaps.items.benchmark import Benchmark
+from competency_gaps.items.item import LeftOut, SourceReport
+from competency_gaps.items.remark import Counted, Remark
+from competency_gaps.logs.describe import (
     left_out_lines,
     model_warnings,
     report_lines,
     same_model,
     with_model_warnings,
 )
-from competency_gaps.harnesses.logs import log_entries
-from competency_gaps.items.benchmark import Benchmark
-from competency_gaps.items.item import LeftOut, SourceReport
-from competency_gaps.items.remark import Counted, Remark
+from competency_gaps.logs.find import log_entries
 from core_helpers import command
 
 NAME = "samples_{}_2026-11-24T10-00-00.000001.jsonl"

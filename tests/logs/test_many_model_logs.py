@@ -14,8 +14,8 @@ import competency_gaps as cg
 from competency_gaps.config import parse_config
 from competency_gaps.config.run import ScoresConfig
 from competency_gaps.errors import UserError
-from competency_gaps.harnesses.logs import suite_logs
-from competency_gaps.harnesses.scores import configured_scores, read_score_log
+from competency_gaps.logs.find import suite_logs
+from competency_gaps.logs.scores import configured_scores, read_score_log
 from competency_gaps.runs.scores import model_scores
 from core_helpers import command
 

@@ -8,7 +8,7 @@ import time
 import pytest
 from log_reading import read, sample, write_lines
 
-from competency_gaps.harnesses.shared.prompt import last_occurrence
+from competency_gaps.logs.prompt import last_occurrence
 
 NAME = "samples_task_2026-11-24T10-00-00.000001.jsonl"
 TAIL = "<|im_end|>\n<|im_start|>assistant\n"

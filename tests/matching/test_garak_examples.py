@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import competency_gaps as cg
 from competency_gaps.cli.app import app
-from competency_gaps.harnesses.garak import probes as module
+from competency_gaps.logs import garak as module
 from competency_gaps.matching import read_taxonomy
 from competency_gaps.stages import pipeline
 

@@ -13,7 +13,7 @@ from competency_gaps.config import ModelConfig
 from competency_gaps.model import speed
 from competency_gaps.model.load import chosen_dtype
 from competency_gaps.model.size import memory_line, parameters
-from competency_gaps.runs.plan import note_precision, planned_model
+from competency_gaps.runs.plan import planned_model
 from core_helpers import KINDS, loaded
 
 
@@ -47,15 +47,6 @@ def test_a_resumed_run_keeps_its_precision(tmp_path):
     (tmp_path / "gate.json").write_text("{}")
     assert dtype(tmp_path) == "bfloat16" and dtype(tmp_path, "float32") == "float32"
     assert dtype(tmp_path / "nowhere") == "auto" == dtype(None)
-
-
-def test_what_another_tool_began_keeps_its_precision(tmp_path):
-    """Inspect and garak ask the model for hours before there is a plan."""
-    note_precision(tmp_path / "a", "bfloat16")
-    (tmp_path / "b" / "garak").mkdir(parents=True)
-    write_document(tmp_path / "b" / "garak" / "settings.json", {"dtype": "bfloat16", "probes": "x"})
-    for name in ("a", "b"):
-        assert planned_model(ModelConfig(name="m"), tmp_path / name).dtype == "bfloat16"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -58,7 +58,7 @@ def test_a_card_shows_its_sentence_figures_and_items(rendered, run):
             f"{item['choices'][item['answer_index']]} expected" if item["choices"] else f"expected {item['answer']}"
         )
         assert expected in text
-    assert f"cgaps probe concept {run.path} --concept {row['leader']}" in text
+    assert f"cgaps probe {run.path} --concept {row['leader']}" in text
 
 
 def test_failing_and_passing_items_stand_side_by_side(run):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
-from competency_gaps.harnesses.describe import with_model_warnings
 from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.items.item import SourceReport
 from competency_gaps.items.remark import Remark
+from competency_gaps.logs.describe import with_model_warnings
 from competency_gaps.presentation.facts import SourceWarning, source_warnings, unread
 from competency_gaps.report.html import render
 

@@ -147,8 +147,6 @@ def test_the_reader_may_have_scores_where_it_only_reads(run, tiny_config, tmp_pa
     assert outcome.path != read.path
     known = ~np.isnan(outcome.outcomes)
     assert np.array_equal(outcome.outcomes[known], scores[reader].to_numpy()[known]) and known.any()
-    (written,) = read.export_results(tmp_path / "results")[:1]
-    assert written.model == reader
 
 
 def test_items_are_judged_by_all_models_scores_and_answers(run):
@@ -190,10 +188,3 @@ def test_the_command_lists_models_and_their_themes(run):
     for options, words in ((["--against-peers"], "give --as"), (["--as", "e"], "no scores of the model 'e'")):
         refused = CliRunner().invoke(app, ["show", str(run.path), *options])
         assert words in str(refused.exception)
-
-
-def test_a_model_without_any_score_is_left_out_of_an_export_of_all(run, tmp_path):
-    run.add_scores(table(run, models=("a", "empty")).with_columns(pl.lit(None, pl.Float64).alias("empty")))
-    assert [files.model for files in run.export_results(tmp_path / "all")] == [run.scored_model, "a"]
-    with pytest.raises(UserError, match="empty has no score"):
-        run.export_results(tmp_path / "one", models=["empty"])

@@ -227,12 +227,6 @@ def test_a_store_that_fails_in_the_middle_keeps_what_is_finished(config, straigh
     assert_same_run(made, straight)
 
 
-def test_tasks_that_ask_the_model_are_refused(config, tmp_path):
-    task = {"name": "t", "source": {"kind": "task", "harness": "inspect", "name": "file.py@t"}}
-    with pytest.raises(UserError, match="shared by a store"):
-        cg.run({**config, "benchmarks": [task]}, tmp_path / "run", store=f"file://{tmp_path}/store")
-
-
 def test_commands(config, s3_environment, s3_address, tmp_path):
     (tmp_path / "run.yaml").write_text(json.dumps(config))
     given = ("run", "run.yaml", "--quiet", "--out")

@@ -36,7 +36,7 @@ export function Card() {
         <>
           <h2>Fresh items</h2>
           <p className="soft">
-            What new items say about concepts that this run calls weak or strong (<code>cgaps probe concept</code>).
+            What new items say about concepts that this run calls weak or strong (<code>cgaps probe</code>).
           </p>
           <Probes probes={run.probes} named />
         </>

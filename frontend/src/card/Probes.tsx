@@ -4,7 +4,7 @@ import { ConceptLink } from "../ui/Marks";
 import { newest, type Probe, TONES } from "./fresh";
 
 /**
- * Outcomes of `cgaps probe concept`: the newest of each claim, earlier ones folded away. `named`: with the name of
+ * Outcomes of `cgaps probe`: the newest of each claim, earlier ones folded away. `named`: with the name of
  * each concept.
  */
 export function Probes({ probes, named }: { probes: Probe[]; named: boolean }) {

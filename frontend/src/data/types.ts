@@ -252,7 +252,7 @@ export interface Verdict {
   tone: "good" | "bad" | "open";
 }
 
-/** An outcome of `cgaps probe concept`. */
+/** An outcome of `cgaps probe`. */
 export interface Probe {
   concept: number;
   label: string | null;

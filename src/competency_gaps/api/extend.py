@@ -70,7 +70,7 @@ def source(kind: str) -> Callable[[T], T]:
 
 
 def log(format_: str) -> Callable[[T], T]:
-    """Register a format of logs: a :class:`~competency_gaps.harnesses.shared.log.Reader`.
+    """Register a format of logs: a :class:`~competency_gaps.logs.reader.Reader`.
 
     Raises
     ------

@@ -11,14 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from competency_gaps.api.run import Run, as_run
 from competency_gaps.config import (
-    ModelConfig,
     RayWorkers,
     RunConfig,
-    SAEConfig,
-    Span,
     parse_config,
     read_yaml,
-    sae_place,
 )
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
@@ -26,7 +22,6 @@ from competency_gaps.runs.open import RunFolder
 
 if TYPE_CHECKING:
     from competency_gaps.explorer.export import Exported
-    from competency_gaps.harnesses.garak.scan import GarakSettings
     from competency_gaps.model.load import LanguageModel
     from competency_gaps.sae.load import SparseAutoencoder
     from competency_gaps.stages.compare import Comparison
@@ -167,67 +162,6 @@ def compare(
 
     opened = (run if isinstance(run, RunFolder) else open_run(run) for run in (candidate, baseline))
     return compare_runs(*opened, min_effect=min_effect)
-
-
-def probe_with_garak(
-    model: ModelConfig | str,
-    sae: SAEConfig | str,
-    settings: GarakSettings | str,
-    out: Path | str,
-    *,
-    span: Span = "question",
-    batch_tokens: int | None = None,
-    progress: Progress | None = None,
-    command: str = "",
-) -> tuple[Run, dict[str, Any]]:
-    """Attack a model with garak, and make a run of what it answered, with its report.
-
-    Parameters
-    ----------
-    model, sae
-        Configurations, or the names of the two.
-    settings
-        How garak is run, or just the names of its probes, as ``dan.Dan_11_0,lmrc`` or ``all``.
-    out
-        The run folder; an unfinished run in it is resumed.
-    span
-        Which tokens of an attack count.
-    batch_tokens
-        Largest product of rows and longest row in a forward pass; None: as in a run.
-    command
-        What the manifest records as the command that made the run.
-
-    Returns
-    -------
-    run : Run
-        One benchmark per probe family, one group per probe, score 1 = safe.
-    rates : dict
-        Pass rates per family, probe and tag, and weak concepts, as ``vulnerabilities.json`` holds them.
-
-    Raises
-    ------
-    MissingExtraError
-        If garak is not installed.
-    UserError
-        If no probe can be run, or the folder holds another run.
-    """
-    from competency_gaps.harnesses.garak.scan import GarakSettings
-    from competency_gaps.probes import garak_probe
-
-    progress = progress or Progress(quiet=True)
-    run, rates = garak_probe.probe_with_garak(
-        ModelConfig(name=model) if isinstance(model, str) else model,
-        SAEConfig(**sae_place(sae)) if isinstance(sae, str) else sae,
-        GarakSettings(settings) if isinstance(settings, str) else settings,
-        Path(out),
-        progress,
-        span=span,
-        batch_tokens=batch_tokens,
-        command=command,
-    )
-    made = as_run(run.path)
-    made.report(progress=progress)
-    return made, rates
 
 
 def export(

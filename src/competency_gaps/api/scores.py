@@ -1,10 +1,9 @@
-"""Scores of other models, put into a run and written out of it."""
+"""Scores of other models, put into a run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -13,12 +12,9 @@ from competency_gaps.runs.matched_scores import Added, Scored
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.scores import add_scores
 
-if TYPE_CHECKING:
-    from competency_gaps.harnesses.every_eval_ever.results import WrittenResults
-
 
 class Scores(RunFolder):
-    """Methods of :class:`~competency_gaps.Run` that add other models' scores to it, or write scores into files."""
+    """Methods of :class:`~competency_gaps.Run` that add other models' scores to it."""
 
     def add_scores(
         self,
@@ -50,7 +46,7 @@ class Scores(RunFolder):
             If a model is the run's own, an item has another score of it, a score is no number from 0 to 1, an item
             has two rows of one model, or no row of a model belongs to an item. Nothing is added then.
         """
-        from competency_gaps.harnesses.scores import frame_scores, read_score_table
+        from competency_gaps.logs.scores import frame_scores, read_score_table
 
         rows: Iterable[Scored]
         if isinstance(scores, pl.DataFrame):
@@ -99,39 +95,9 @@ class Scores(RunFolder):
         UserError
             As :meth:`add_scores`, or if nothing can be read there.
         """
-        from competency_gaps.harnesses.scores import read_score_log
+        from competency_gaps.logs.scores import read_score_log
 
         rows = read_score_log(
             Path(path), benchmark, model=model, format_=format, metric=metric, filter=filter, scorer=scorer
         )
         return add_scores(self.run_itself(), rows, replace=replace)
-
-    def export_results(
-        self, folder: Path | str, *, models: Sequence[str] = (), organization: str = "unknown"
-    ) -> list[WrittenResults]:
-        """Write the models' scores and responses in the form of every_eval_ever, version 0.3.0.
-
-        Parameters
-        ----------
-        folder
-            Per model an aggregate ``UUID.json`` and ``UUID_samples.jsonl`` go to
-            ``data/competency-gaps/DEVELOPER/MODEL/`` in it, with a checksum.
-        models
-            Their names; empty: all of :attr:`models` that have a score.
-        organization
-            Who made the scores.
-
-        Returns
-        -------
-        list of WrittenResults
-            Files and counts per model. Unscored items are left out and counted: the schema demands a number, and a 0
-            would be read as a wrong answer.
-
-        Raises
-        ------
-        UserError
-            If the run has no scores of a model, or one that is named has no score at all.
-        """
-        from competency_gaps.harnesses.every_eval_ever.results import write_results
-
-        return write_results(self.run_itself(), Path(folder), models=models, organization=organization)

@@ -18,7 +18,6 @@ from competency_gaps.errors import UserError, nearest
 from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.items.item import Item, LeftOut, Message, SourceReport, is_whole
 from competency_gaps.items.options import gold_index, without_options
-from competency_gaps.items.policy import Policy
 from competency_gaps.items.remark import Remark
 
 FIELDS = (
@@ -47,7 +46,7 @@ _TEXT_POLICIES = frozenset({"exact", "contains"})
 
 
 def gather(
-    entries: Iterable[Record | Item | LeftOut | SourceReport | Policy],
+    entries: Iterable[Record | Item | LeftOut | SourceReport],
     name: str,
     *,
     source: str,
@@ -82,7 +81,6 @@ def gather(
     collector = ItemCollector()
     left_out: list[LeftOut] = []
     reports: list[SourceReport] = []
-    scorer: Policy | None = None
     for index, entry in enumerate(entries):
         where, epoch = f"{source}, item {index + 1}", None
         match entry:
@@ -91,9 +89,6 @@ def gather(
                 continue
             case SourceReport():
                 reports.append(entry)
-                continue
-            case Policy():
-                scorer = entry
                 continue
             case Item():
                 item = check_item(replace(entry, policy=policy or entry.policy), where)
@@ -110,7 +105,7 @@ def gather(
     if not items:
         why = f"all records were left out, the first because {left_out[0].reason}" if left_out else "it is empty"
         raise UserError(f"{source} has no items: {why}.")
-    return Benchmark(name, tuple(items), tuple(left_out), tuple(reports), scorer)
+    return Benchmark(name, tuple(items), tuple(left_out), tuple(reports))
 
 
 def check_fields(fields: Mapping[str, str]) -> None:

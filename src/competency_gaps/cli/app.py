@@ -22,7 +22,7 @@ from competency_gaps.cli import (
     doctor,
     explore,
     findings,
-    inspect_log,
+    logs,
     match,
     models,
     probe,
@@ -67,15 +67,15 @@ def cgaps(
 
 
 for command in (
-    *(run.demo, run.run, sae.sae, inspect_log.inspect_log),
+    *(run.demo, run.run, sae.sae, logs.logs),
     *(read.show, read.concept, findings.findings, read.report, explore.explore, explore.export, read.robustness),
     *(scale.merge, scale.prune),
-    *(models.score, models.compare, models.export_results),
+    *(models.score, models.compare),
     *(dictionary.exemplars, dictionary.label, dictionary.import_labels, dictionary.themes, dictionary.name),
     *(sae.reference, sae.train_sae, match.match, match.scope),
 ):
     app.command()(command)
-app.add_typer(probe.app, name="probe")
+app.command()(probe.probe)
 app.command()(explore.mcp)
 app.command()(doctor.doctor)
 

@@ -1,4 +1,4 @@
-"""``cgaps score``, ``compare`` and ``export-results``: many models on the items of one run; none needs torch."""
+"""``cgaps score`` and ``compare``: many models on the items of one run; none needs torch."""
 
 from __future__ import annotations
 
@@ -75,29 +75,6 @@ def score(
         for counts in added:
             print_line(counts.sentence())
     Console().print(models.models_view(opened))
-
-
-def export_results(
-    run: RunArgument,
-    out: Annotated[Path, typer.Argument(help="Folder for the files.")],
-    model: Annotated[list[str] | None, typer.Option(help="A model of the run; repeatable; by default all.")] = None,
-    organization: Annotated[str, typer.Option(help="Who made the scores.")] = "unknown",
-    quiet: QuietOption = False,
-    json_: JsonOption = False,
-) -> None:
-    """Write each model's scores and responses in the form of every_eval_ever, for other tools."""
-    from competency_gaps import open_run
-
-    written = open_run(run).export_results(out, models=model or (), organization=organization)
-    if json_:
-        print_json({"out": str(out), "written": [_plain(vars(files)) for files in written]})
-    elif not quiet:
-        for files in written:
-            print_line(files.sentence())
-
-
-def _plain(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: str(value) if isinstance(value, Path) else value for name, value in fields.items()}
 
 
 def _named(text: str) -> tuple[str | None, Path]:

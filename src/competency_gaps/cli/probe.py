@@ -1,17 +1,17 @@
-"""``cgaps probe``: attacks by garak, and fresh items on a concept."""
+"""``cgaps probe``: fresh items on a concept."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 from competency_gaps.cli import options
-from competency_gaps.cli.output import help_alone, print_json, print_line, terminal, typed_command
+from competency_gaps.cli.output import print_json, print_line, terminal, typed_command
 from competency_gaps.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,16 +23,9 @@ if TYPE_CHECKING:
 ItemSource = Literal["reasoning-gym", "endpoint"]
 """Where fresh items come from."""
 
-app = typer.Typer(
-    help="Probe a model with garak's attacks, or with fresh items on a concept.",
-    callback=help_alone,
-    invoke_without_command=True,
-)
 
-
-@app.command("concept")
 @options.asks()
-def concept(
+def probe(
     context: typer.Context,
     run: Annotated[Path, typer.Argument(help="Run folder; its model and SAE must be within reach.")],
     concept: Annotated[str | None, typer.Option(help="Concepts, as 5,17.")] = None,
@@ -142,86 +135,3 @@ def _print_verdicts(probed: Probed) -> None:
 
 def _number(value: float) -> str:
     return "N/A" if value != value else f"{value:.2f}"
-
-
-@app.command("garak")
-def garak(
-    model: options.ModelOption,
-    sae: options.SaeOption,
-    spec: Annotated[str, typer.Option(help="garak's probes, as dan.Dan_11_0,lmrc or all.")],
-    out: Annotated[Path, typer.Option(help="Run folder; a stopped probe is resumed.")] = Path("garak-run"),
-    generations: Annotated[int, typer.Option(min=1, help="Answers to each attack.")] = 1,
-    temperature: Annotated[
-        float | None, typer.Option(min=0.0, help="By default 0 for one answer to each attack, else 1.")
-    ] = None,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 150,
-    eval_threshold: Annotated[float, typer.Option(min=0.0, max=1.0, help="Detector score of a hit.")] = 0.5,
-    primary_only: Annotated[
-        bool, typer.Option("--primary-only", help="Only the first detector of each probe.")
-    ] = False,
-    online: Annotated[bool, typer.Option("--online", help="Let probes and detectors fetch models and data.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of drawn attacks and sampled answers.")] = 0,
-    span: Annotated[str, typer.Option(help="question (the attack), prompt, prompt+bos, response or all.")] = "question",
-    batch_tokens: Annotated[
-        int | None,
-        typer.Option(min=16, help="Most tokens of a forward pass; by default as in a run."),
-    ] = None,
-    force: options.ForceOption = False,
-    quiet: options.QuietOption = False,
-    json_: options.JsonOption = False,
-) -> None:
-    """Attack a model with garak: pass rates per probe family, probe and tag, and the concepts behind them."""
-    from competency_gaps import probe_with_garak
-    from competency_gaps.config import RunConfig, parse_config, sae_place
-    from competency_gaps.harnesses.garak.scan import GarakSettings
-
-    # Checked as a run's configuration, so that faults read as they do there; the benchmarks come later.
-    placeholder = {"name": "garak", "source": {"kind": "log", "path": str(out)}}
-    data = {"model": {"name": model}, "sae": {**sae_place(sae), "force": force}, "benchmarks": [placeholder]}
-    checked = parse_config(RunConfig, {**data, "span": span, "batch_tokens": batch_tokens}, "options")
-    run, rates = probe_with_garak(
-        checked.model,
-        checked.sae,
-        GarakSettings(spec, generations, temperature, max_new_tokens, eval_threshold, not primary_only, seed, online),
-        out,
-        span=checked.span,
-        batch_tokens=checked.batch_tokens,
-        progress=terminal(quiet),
-        command=typed_command(),
-    )
-    if json_:
-        print_json({"run": str(run.path), **rates, "html": str(run.report_file)})
-        return
-    _print_rates(rates)
-    print_line(f"\nRun: {run.path}   Report: {run.report_file}")
-
-
-def _print_rates(document: dict[str, Any]) -> None:
-    from competency_gaps.text import plural, shorten, visible
-
-    console = Console()
-    table = Table(
-        "", Column("name", overflow="fold"), "attempts", "unscored", "pass rate", "95% interval", "weak concepts"
-    )
-    for row in document["rates"]:
-        spread = "N/A" if row["low"] is None else f"{row['low']:.2f} to {row['high']:.2f}"
-        weak = "" if row["weak_concepts"] is None else str(row["weak_concepts"])
-        value = "N/A" if row["pass_rate"] is None else f"{row['pass_rate']:.2f}"
-        cells = [row["level"], visible(row["name"]), str(row["attempts"]), str(row["unscored"]), value, spread, weak]
-        table.add_row(*(Text(cell) for cell in cells))
-    console.print(table)
-    leaders = [row for row in document["concepts"] if row["status"] == "weak" and row["leader"] == row["concept"]]
-    for row in leaders[:20]:
-        label = shorten(visible(row["label"] or "no label"), 80)
-        text = f"{row['name']}: concept {row['concept']} ({label}) passes {row['chi_model']:.2f}, gap {row['gap']:+.2f}"
-        print_line(text)
-    missing = {
-        f"{name} without the detector {detector}": why
-        for name, detectors in document["missing_detectors"].items()
-        for detector, why in detectors.items()
-    }
-    for name, why in {**document["left_out"], **document["families_without_items"], **missing}.items():
-        print_line(f"Left out, {name}: {why}")
-    for why, count in document["unanswered"].items():
-        text = f"Without an answer, {plural(count, 'attack')}: {why}"
-        print_line(text)

@@ -14,7 +14,7 @@ from competency_gaps.config import RayWorkers, RunConfig, parse_config, read_yam
 from competency_gaps.config.asking import ENDPOINT_ONLY, WAYS
 from competency_gaps.config.load import apply_overrides
 from competency_gaps.errors import UserError
-from competency_gaps.harnesses.logs import SuiteLogs, suite_logs
+from competency_gaps.logs.find import SuiteLogs, suite_logs
 from competency_gaps.progress import Progress
 from competency_gaps.runs.part import PartRecord, parse_part
 from competency_gaps.text import plural
@@ -32,16 +32,6 @@ def run(
     benchmark: Annotated[
         list[str] | None, typer.Option(help="File or folder, NAME=PATH to name it; may be repeated.")
     ] = None,
-    task: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="lm_eval:NAME (a task, group or tag) or inspect:FILE@TASK, whose code is run; may be repeated."
-        ),
-    ] = None,
-    include_path: Annotated[
-        Path | None, typer.Option(help="Folder with lm-eval task files of your own; Python code in it is run.")
-    ] = None,
-    num_fewshot: Annotated[int | None, typer.Option(help="lm-eval: examples before each item.")] = None,
     log: Annotated[
         list[str] | None,
         typer.Option(help="Another tool's log (file or folder), NAME=PATH to name it; may be repeated."),
@@ -88,15 +78,13 @@ def run(
 
     progress = terminal(quiet)
     chosen = {"metric": metric, "filter": filter_, "scorer": scorer}
-    tasks = _tasks(task, include_path, num_fewshot, chosen, progress)
-    logs = _logs(log, chosen, format_, field, progress, also_tasks=bool(tasks))
-    entries = tasks + logs.benchmarks
-    if config and (model or sae or benchmark or entries):
-        raise UserError(
-            "give either a configuration file, or --model and --sae with --benchmark, --task or --log; change a file "
-            "with --set."
-        )
-    data = read_yaml(config, set_ or []) if config else _from_options(model, sae, benchmark, set_ or [], entries)
+    logs = _logs(log, chosen, format_, field, progress)
+    if config and (model or sae or benchmark or log):
+        raise UserError("give a configuration file and --set, or --model and --sae with --benchmark or --log.")
+    if config:
+        data = read_yaml(config, set_ or [])
+    else:
+        data = _from_options(model, sae, benchmark, set_ or [], logs.benchmarks)
     _add_options(data, span, limit, force=force)
     _add_scores(data, scores or [], logs.scores, no_ask=no_ask)
     _add_judge(data, ask.values)
@@ -177,19 +165,18 @@ def _from_options(
     sae: str | None,
     benchmarks: list[str] | None,
     overrides: list[str],
-    tasks: list[dict[str, Any]],
+    logged: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    given = (("--model", model), ("--sae", sae), ("--benchmark, --task or --log", benchmarks or tasks))
+    given = (("--model", model), ("--sae", sae), ("--benchmark or --log", benchmarks or logged))
     absent = [name for name, value in given if not value]
     if absent:
         raise UserError(
-            f"give a configuration file, or --model, --sae and one of --benchmark, --task and --log; missing: "
-            f"{', '.join(absent)}."
+            f"give a configuration file, or --model, --sae and --benchmark or --log; missing: {', '.join(absent)}."
         )
     data: dict[str, Any] = {
         "model": {"name": model},
         "sae": sae_place(str(sae)),
-        "benchmarks": [*(_benchmark(text) for text in benchmarks or []), *tasks],
+        "benchmarks": [*(_benchmark(text) for text in benchmarks or []), *logged],
     }
     apply_overrides(data, overrides)
     return data
@@ -203,44 +190,19 @@ def _benchmark(text: str) -> dict[str, Any]:
     return {"name": name or place.stem, "source": {"kind": "file", "path": path}}
 
 
-def _tasks(
-    tasks: list[str] | None,
-    include_path: Path | None,
-    num_fewshot: int | None,
-    chosen: dict[str, str | None],
-    progress: Progress,
-) -> list[dict[str, Any]]:
-    """Benchmarks of the tasks that ``--task`` names, one per task, with the choices that its harness takes."""
-    if not tasks:
-        unused = [n for n, v in (("--include-path", include_path), ("--num-fewshot", num_fewshot)) if v is not None]
-        if unused:
-            raise UserError(f"give --task lm_eval:NAME with {' and '.join(unused)}.")
-        return []
-    from competency_gaps.harnesses.tasks import task_entries
-
-    with progress.stage("looking for tasks"):
-        entries = task_entries(tasks, include_path=include_path, num_fewshot=num_fewshot)
-    for entry in entries:
-        known = ("metric", "filter") if entry["source"]["harness"] == "lm_eval" else ("metric", "scorer")
-        entry["source"] |= {name: chosen[name] for name in known if chosen[name] is not None}
-    return entries
-
-
 def _logs(
     logs: list[str] | None,
     chosen: dict[str, str | None],
     format_: str | None,
     fields: list[str] | None,
     progress: Progress,
-    *,
-    also_tasks: bool,
 ) -> SuiteLogs:
     """Benchmarks of the logs that ``--log`` names, and scores of further models on them."""
     if not logs:
-        given = {**({} if also_tasks else chosen), "format": format_, "field": fields}
+        given = {**chosen, "format": format_, "field": fields}
         unused = [f"--{name}" for name, value in given.items() if value]
         if unused:
-            raise UserError(f"give --log PATH{'' if also_tasks else ' or --task'} with {', '.join(unused)}.")
+            raise UserError(f"give --log PATH with {', '.join(unused)}.")
         return SuiteLogs([], [], {})
     with progress.stage("looking for benchmarks in logs"):
         suite = suite_logs(

@@ -15,7 +15,6 @@ from competency_gaps.config.benchmark import (
     PluginSource,
     ReasoningGymSource,
     Source,
-    TaskSource,
 )
 from competency_gaps.config.load import parse_config, read_yaml
 from competency_gaps.config.model import DType, ModelConfig, SAEConfig, TrainingConfig, sae_place
@@ -52,7 +51,6 @@ __all__ = [
     "ScoresConfig",
     "Source",
     "Span",
-    "TaskSource",
     "TrainingConfig",
     "as_dict",
     "parse_config",

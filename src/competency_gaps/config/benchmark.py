@@ -102,8 +102,8 @@ class LogSource(Config):
     scorer: str | None = None
     """Which of Inspect's scorers; None: the first."""
     fields: dict[str, str] = {}
-    """Our field -> the log's column: with ``format: table`` any field, with lm-eval, Inspect and HELM ``cluster``,
-    ``group`` and ``covariates.NAME``, found in an item's document (metadata, instance) or else in its record."""
+    """Our field -> the log's column: with ``format: table`` any field, with lm-eval, Inspect and every_eval_ever
+    ``cluster``, ``group`` and ``covariates.NAME``, found in an item's document or metadata, or else in its record."""
 
     @field_validator("format")
     @classmethod
@@ -111,30 +111,6 @@ class LogSource(Config):
         if format_ not in (None, "table", *LOGS):
             raise ValueError(f"unknown format {format_!r}; known are {', '.join([*LOGS, 'table'])}")
         return format_
-
-
-class TaskSource(Config):
-    """Another harness's task, asked of this run's model: prompts, few-shot examples and scores are the harness's."""
-
-    kind: Literal["task"] = "task"
-    harness: Literal["lm_eval", "inspect"]
-    name: str
-    """lm-eval's name of the task; for Inspect ``FILE@TASK``."""
-    include_path: Path | None = None
-    """Folder with lm-eval task files of your own."""
-    num_fewshot: Annotated[int, Field(ge=0)] | None = None
-    """Examples before each item (lm-eval); None: as many as the task asks for."""
-    fewshot_seed: int = 1234
-    """Seed of lm-eval's choice of examples."""
-    metric: str | None = None
-    """Which of the task's metrics is the score; None: the first with a score for each item."""
-    filter: str | None = None
-    scorer: str | None = None
-    arguments: dict[str, Any] = {}
-    """Arguments of the Inspect task, or of lm-eval's task configuration."""
-    chat_template: Literal["on", "off"] | None = None
-    """Put lm-eval's prompts into the chat template. None: ``on`` where the benchmark or the model says so, else
-    ``off``, as in lm-eval. Inspect always uses chat messages."""
 
 
 class PluginSource(Config):
@@ -151,7 +127,7 @@ class PluginSource(Config):
         return _plain(settings) if isinstance(settings, dict) else settings
 
 
-_OURS = ("file", "hub", "log", "objects", "reasoning_gym", "task")
+_OURS = ("file", "hub", "log", "objects", "reasoning_gym")
 
 
 def _kind(value: Any) -> str:
@@ -165,7 +141,6 @@ Source = Annotated[
     | Annotated[LogSource, Tag("log")]
     | Annotated[ObjectsSource, Tag("objects")]
     | Annotated[ReasoningGymSource, Tag("reasoning_gym")]
-    | Annotated[TaskSource, Tag("task")]
     | Annotated[PluginSource, Tag("plugin")],
     Discriminator(_kind),
 ]

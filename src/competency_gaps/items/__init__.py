@@ -1,1 +1,1 @@
-"""Items, requests, outputs and scores: the types that benchmarks, scoring, model and harnesses share."""
+"""Items, requests, outputs and scores: the types that benchmarks, scoring, model and logs share."""

@@ -1,4 +1,4 @@
-"""A benchmark: its items and, where the source brings one, the policy that scores them."""
+"""A benchmark and its items."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 from dataclasses import asdict, dataclass
 
 from competency_gaps.items.item import Item, LeftOut, SourceReport
-from competency_gaps.items.policy import Policy
 
 
 @dataclass(frozen=True)
@@ -18,9 +17,7 @@ class Benchmark:
     items: tuple[Item, ...]
     left_out: tuple[LeftOut, ...] = ()
     reports: tuple[SourceReport, ...] = ()
-    """Reports on the logs and tasks of other tools that were read."""
-    scorer: Policy | None = None
-    """A policy that the source brings with it (another harness's task scores its own items); None: as configured."""
+    """Reports on the logs of other tools that were read."""
 
     def content_hash(self) -> str:
         """SHA-256 of everything in the items that can change a result."""
@@ -33,6 +30,4 @@ class Benchmark:
             parts += [part for part in optional if part]
             digest.update(json.dumps(parts, default=str, sort_keys=True, ensure_ascii=False).encode())
             digest.update(b"\n")
-        if self.scorer is not None:
-            digest.update(self.scorer.fingerprint().encode())
         return digest.hexdigest()

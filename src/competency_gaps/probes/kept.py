@@ -19,7 +19,7 @@ FOLDER = "probes"
 FILE = "verdicts.json"
 """Written last, with the checksums of the tables beside it."""
 _TABLES = ("verdicts.parquet", "items.parquet")
-_AGAIN = "Run 'cgaps probe concept' again."
+_AGAIN = "Run 'cgaps probe' again."
 
 
 class _Row(BaseModel):

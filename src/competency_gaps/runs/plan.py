@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from competency_gaps.activations.extract import Extractor
 from competency_gaps.checked import damaged, read_document, write_document
-from competency_gaps.config import DType, ModelConfig, RunConfig, TaskSource, as_dict
+from competency_gaps.config import DType, ModelConfig, RunConfig, as_dict
 from competency_gaps.errors import UserError
 from competency_gaps.installation import versions
 from competency_gaps.items.benchmark import Benchmark
@@ -19,13 +19,10 @@ from competency_gaps.shards import is_pruned
 from competency_gaps.text import listing, shorten, visible
 
 FILE = "plan.json"
-HARNESS = "harness"
-"""Folder, inside the run folder, with logs of tasks that another harness evaluated on the run's model."""
+_PRECISION = "precision.json"
+"""Records the model's data type before there is a plan."""
 _TOOLS = ("competency-gaps", "torch", "transformers", "sae-lens")
-_PACKAGES = {"lm_eval": "lm-eval", "inspect": "inspect-ai"}
 _RESULTS = ("gate.json", "responses", "activations")
-_PRECISIONS = (f"{HARNESS}/precision.json", "garak/settings.json")
-"""Files that record the model's data type before there is a plan."""
 _KINDS: dict[str, type] = {
     **dict.fromkeys(("config", "model", "sae", "versions", "benchmarks", "plugins"), dict),
     "hook": list,
@@ -87,7 +84,7 @@ def refuse_run_without_rows(folder: Path) -> None:
 def planned_model(model: ModelConfig, folder: Path | None) -> ModelConfig:
     """The model's configuration, with ``dtype: auto`` replaced by the precision of the run that a folder holds.
 
-    A run keeps the precision in which it began, even if so far only another tool's answers were collected.
+    A run keeps the precision in which it began, or that of the store that it shares.
 
     Parameters
     ----------
@@ -99,21 +96,16 @@ def planned_model(model: ModelConfig, folder: Path | None) -> ModelConfig:
     dtypes = []
     if any((folder / name).exists() for name in _RESULTS):
         dtypes.append(_planned_dtype(_read_json(folder / FILE)))
-    dtypes += [_read_json(folder / file).get("dtype") for file in _PRECISIONS]
+    dtypes.append(_read_json(folder / _PRECISION).get("dtype"))
     dtype = next((dtype for dtype in dtypes if dtype in get_args(DType)), None)
     return model if dtype is None else model.model_copy(update={"dtype": dtype})
-
-
-def note_precision(folder: Path, dtype: str) -> None:
-    """Record the model's data type before another tool runs the model."""
-    write_document(folder / _PRECISIONS[0], {"dtype": dtype})
 
 
 def keep_precision(folder: Path, model: ModelConfig, plan: Mapping[str, Any] | None) -> None:
     """Let a run begin, in a folder without one, in the precision of a plan, unless its configuration says another."""
     dtype = _planned_dtype(plan or {})
     if model.dtype == "auto" and dtype in get_args(DType) and not (folder / FILE).exists():
-        note_precision(folder, dtype)
+        write_document(folder / _PRECISION, {"dtype": dtype})
 
 
 def _planned_dtype(plan: Mapping[str, Any]) -> Any:
@@ -197,9 +189,8 @@ def _refuse(folder: Path, differing: list[str]) -> None:
 
 def refuse_strangers(folder: Path) -> None:
     """Raise UserError if a folder without a plan holds other files."""
-    # A run killed while writing its plan leaves only the partial file; 'cgaps probe garak' and tasks of other
-    # harnesses write their files before the plan.
-    known = (f".{FILE}.part", LOCK, "garak", HARNESS)
+    # A run killed while writing its plan leaves only the partial file.
+    known = (f".{FILE}.part", f".{_PRECISION}.part", _PRECISION, LOCK)
     if folder.exists() and (not folder.is_dir() or any(path.name not in known for path in folder.iterdir())):
         raise UserError(f"{str(folder)!r} is not empty and holds no run. Choose another run folder.")
 
@@ -215,7 +206,7 @@ def plan_identity(
         "sae": {k: sae.identity[k] for k in ("content_sha256", "settings_sha256")},
         "hook": [hook.path, hook.side],
         "bos_id": bos_id,
-        "versions": {k: v for k, v in versions().items() if k in (*_TOOLS, *_harnesses(config))},
+        "versions": {k: v for k, v in versions().items() if k in _TOOLS},
         "benchmarks": {benchmark.name: benchmark.content_hash() for benchmark in suite},
         "plugins": _plugins(config, suite),
     }
@@ -227,12 +218,6 @@ def _plugins(config: RunConfig, suite: list[Benchmark]) -> dict[str, str]:
     used += [(POLICIES, name) for name in {item.policy for benchmark in suite for item in benchmark.items} if name]
     versions = {f"{registry.kind} {name}": registry.version(name) for registry, name in used}
     return {name: version for name, version in sorted(versions.items()) if version is not None}
-
-
-def _harnesses(config: RunConfig) -> set[str]:
-    """Packages of the harnesses whose tasks are run."""
-    sources = [source for benchmark in config.benchmarks for source in benchmark.all_sources]
-    return {_PACKAGES[source.harness] for source in sources if isinstance(source, TaskSource)}
 
 
 def _settings(config: RunConfig) -> dict[str, Any]:

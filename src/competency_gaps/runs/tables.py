@@ -18,8 +18,8 @@ from competency_gaps.runs.files import RunFiles
 from competency_gaps.runs.values import theme_fault
 
 _MADE_BY = {
-    **{"matches": "match", "example-matches": "match", "scopes": "scope", "probes": "probe concept"},
-    **{"robustness.json": "robustness", "vulnerabilities.json": "probe garak"},
+    **{"matches": "match", "example-matches": "match", "scopes": "scope", "probes": "probe"},
+    "robustness.json": "robustness",
 }
 """Commands that put a document, or a folder of documents, into a run."""
 

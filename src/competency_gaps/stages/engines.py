@@ -13,7 +13,6 @@ from pathlib import Path
 
 from competency_gaps.config import RunConfig
 from competency_gaps.errors import UserError
-from competency_gaps.harnesses.inspect.evaluate import asks_the_model
 from competency_gaps.lock import keep_held
 from competency_gaps.runs.part import Part
 from competency_gaps.runs.plan import keep_precision, read_plan
@@ -131,28 +130,11 @@ class ReadShared:
 
 
 def share(store: RunStore | None, config: RunConfig, folder: Path, engine: Engine) -> Engine:
-    """Let an engine share shards with a store, in the precision of the run whose shards lie there.
-
-    Raises
-    ------
-    UserError
-        If a benchmark is a task that asks the model itself: its log lies in one run folder only.
-    """
+    """Let an engine share shards with a store, in the precision of the run whose shards lie there."""
     if store is None:
         return engine
-    refuse_tasks(config)
     keep_precision(folder, config.model, store.plan())
     return ReadShared(store, engine)
-
-
-def refuse_tasks(config: RunConfig) -> None:
-    """Raise UserError if a benchmark is a task that asks the model itself."""
-    for choice in config.benchmarks:
-        if asks_the_model(choice):
-            raise UserError(
-                f"{choice.name}: a task that asks the model itself cannot be read in parts, shared by a store or "
-                "joined. Run it alone, and give its log as a benchmark."
-            )
 
 
 def read_nothing(work: Work, places: Mapping[str, str]) -> None:

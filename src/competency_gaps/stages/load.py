@@ -41,11 +41,6 @@ def load_benchmark(config: BenchmarkConfig) -> Benchmark:
     reports: list[SourceReport] = []
     for number, source in enumerate(config.sources):
         part = _read(config, source)
-        if part.scorer is not None:
-            raise UserError(
-                f"benchmark {config.name!r}: a task of another harness scores its items itself, so it must be a "
-                f"benchmark of its own. Give {_source_name(source)} as 'source', not among 'sources'."
-            )
         # Ids are unique only within a source; items without a group take the source's name.
         items += [replace(i, id=f"{number}:{i.id}", group=i.group or _source_name(source)) for i in part.items]
         left_out += part.left_out
@@ -153,8 +148,6 @@ def _even_stride(items: tuple[Item, ...], limit: int | None) -> tuple[Item, ...]
 def _source_name(source: Any) -> str:
     if source.kind == "objects":
         return "Python objects"
-    if source.kind == "task":
-        return f"{source.harness}:{source.name}"
     if source.kind == "reasoning_gym":
         return str(source.family)
     return str(getattr(source, "path", source.kind))

@@ -27,7 +27,7 @@ from competency_gaps.runs.plan import plan_differences, read_plan, refuse_run_wi
 from competency_gaps.runs.scores import read_scores, write_scores
 from competency_gaps.shards import STAGES, ShardFolder
 from competency_gaps.stages import pipeline
-from competency_gaps.stages.engines import missing_line, read_nothing, refuse_tasks
+from competency_gaps.stages.engines import missing_line, read_nothing
 from competency_gaps.stages.judges import join_answers
 from competency_gaps.text import listing, plural
 
@@ -66,7 +66,6 @@ def merge(folders: Sequence[Path], out: Path, progress: Progress, command: str =
         raise UserError(f"{twice[0]} is given twice: expected each folder once.")
     joined = join(folders)
     config = parse_config(RunConfig, {**joined.settings, "out": None}, str(folders[0]))
-    refuse_tasks(config)
     places = {copy.new: f"{copy.name} of {copy.folder}" for copy in joined.copies}
     with hold(out):
         lay(joined, folders, out)

@@ -12,7 +12,7 @@ from competency_gaps.runs.manifest import FILE as MANIFEST
 from competency_gaps.runs.part import Part, PartRecord, refuse_other_part, write_part
 from competency_gaps.runs.store import RunStore
 from competency_gaps.stages import pipeline
-from competency_gaps.stages.engines import ReadPart, read_here, refuse_tasks, share
+from competency_gaps.stages.engines import ReadPart, read_here, share
 from competency_gaps.stages.reading import read_missing
 from competency_gaps.stages.setting import set_up
 
@@ -28,7 +28,6 @@ def make_part(
         As :func:`competency_gaps.stages.pipeline.run`; also if the folder holds another part, or a benchmark is a task
         that asks the model itself.
     """
-    refuse_tasks(config)
     with hold(folder):
         settle(folder, MANIFEST)
         refuse_other_part(folder, part)

@@ -20,11 +20,10 @@ from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.files import finite, sha256
 from competency_gaps.findings import FILE as FINDINGS_FILE
 from competency_gaps.findings import write_findings
-from competency_gaps.harnesses.lm_eval.results import write_harness_files
-from competency_gaps.harnesses.scores import configured_scores
-from competency_gaps.harnesses.shared.log import NONE
 from competency_gaps.installation import versions
 from competency_gaps.lock import hold
+from competency_gaps.logs.reader import NONE
+from competency_gaps.logs.scores import configured_scores
 from competency_gaps.progress import Progress
 from competency_gaps.robustness import FILE as ROBUSTNESS_FILE
 from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
@@ -182,7 +181,6 @@ def _make_tables(
         sampled=sampled,
         config=setting.config,
     )
-    write_harness_files(folder, prepared, items, setting.lm, setting.config)
     return items, evidence
 
 

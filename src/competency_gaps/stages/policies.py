@@ -29,13 +29,6 @@ def assign_policies(benchmark: Benchmark, policy: str | None, options: Mapping[s
     UserError
         If an item names no policy, a policy or an option is unknown, or a policy cannot score an item.
     """
-    if benchmark.scorer is not None:
-        if policy is not None or options:
-            raise UserError(
-                f"benchmark {benchmark.name!r} is a task that scores its items itself: leave out 'policy' "
-                "and 'options'."
-            )
-        return [benchmark.scorer] * len(benchmark.items)
     names = []
     for item in benchmark.items:
         name = policy or item.policy

@@ -11,11 +11,8 @@ from competency_gaps.activations.extract import Extractor
 from competency_gaps.benchmarks.repeats import Repeats, find_clusters
 from competency_gaps.config import RunConfig
 from competency_gaps.dictionary.folder import Dictionary, is_dictionary
-from competency_gaps.harnesses.describe import left_out_lines, report_lines, with_model_warnings
-from competency_gaps.harnesses.inspect.evaluate import asks_the_model, evaluated
-from competency_gaps.harnesses.lm_eval.notes import with_notes
-from competency_gaps.harnesses.tasks import with_chat_template
 from competency_gaps.items.benchmark import Benchmark
+from competency_gaps.logs.describe import left_out_lines, report_lines, with_model_warnings
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prepare import PreparedItem, prepare
 from competency_gaps.progress import Progress
@@ -26,7 +23,7 @@ from competency_gaps.sae.pair import LoadedPair, check_pair, load_pair
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.reference import Reference, read_reference
 from competency_gaps.scoring.given import Unscored
-from competency_gaps.stages.load import load_benchmark, load_suite
+from competency_gaps.stages.load import load_suite
 from competency_gaps.stages.naming import check_dictionary
 from competency_gaps.stages.policies import assign_policies
 from competency_gaps.stages.unreadable import excluded_line
@@ -60,22 +57,14 @@ def set_up(
     Parameters
     ----------
     folder
-        The run folder, where tasks that ask the model themselves keep their logs.
+        The run folder, which may hold a run that began in some precision.
     """
-    choices = [with_chat_template(choice, config.model) for choice in config.benchmarks]
     model = planned_model(config.model, folder)
     outline = check_pair(model, config.sae, progress) if pair is None else None
-    ready = load_suite([choice for choice in choices if not asks_the_model(choice)], progress)
+    loaded = load_suite(config.benchmarks, progress)
     pair = pair or load_pair(model, config.sae, progress=progress, outline=outline)
     lm, sae, hook, bos_id = pair.lm, pair.sae, pair.hook, pair.bos_id
-    suite = [
-        ready.get(choice.name) or load_benchmark(evaluated(choice, lm, config, folder, progress)) for choice in choices
-    ]
-    suite = [
-        with_notes(benchmark, lm, choice.system_prompt or config.model.system_prompt)
-        for benchmark, choice in zip(suite, choices, strict=True)
-    ]
-    suite = [_with_warnings(benchmark, lm, config, progress) for benchmark in suite]
+    suite = [_with_warnings(benchmark, lm, config, progress) for benchmark in loaded.values()]
     check_strata(config.evidence.strata, [item for benchmark in suite for item in benchmark.items])
     repeats = find_clusters(suite, config.near_repeats)
     for line in repeats.lines():

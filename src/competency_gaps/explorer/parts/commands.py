@@ -19,7 +19,7 @@ def command(context: Context, *words: str, options: Iterable[str] = ()) -> str:
     Parameters
     ----------
     words : str
-        The command's words, ``robustness`` or ``probe``, ``concept``.
+        The command's words, as ``probe``.
     options : iterable of str
         What follows the run.
     """
@@ -50,11 +50,11 @@ def probe(context: Context, concepts: Sequence[int], *options: str) -> tuple[str
         )
     if _can_generate(context, concepts):
         return (
-            command(context, "probe", "concept", options=options),
+            command(context, "probe", options=options),
             "It makes new items of the run's generated benchmarks and says whether it holds there.",
         )
     return (
-        command(context, "probe", "concept", options=[*options, "--source", "endpoint", "--export", "questions.jsonl"]),
+        command(context, "probe", options=[*options, "--source", "endpoint", "--export", "questions.jsonl"]),
         "No new items can be generated for them: it writes down questions for a language model that writes items, and "
         "then says whether it holds there.",
     )

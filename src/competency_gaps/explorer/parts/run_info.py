@@ -225,6 +225,6 @@ def _probe_results(run: RunFolder, file: Path) -> list[Probe]:
         rows = probe_rows(run.document(file), file)
         return [from_row(Probe, row, sentence=sentence(row)) for row in rows]
     except (OSError, UserError) as error:
-        known = error if isinstance(error, UserError) else damaged(file, error, "Run 'cgaps probe concept' again.")
+        known = error if isinstance(error, UserError) else damaged(file, error, "Run 'cgaps probe' again.")
         log.warning("%s Its probe is not shown.", known)
         return []

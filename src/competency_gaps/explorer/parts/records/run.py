@@ -110,7 +110,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Probe:
-    """An outcome of ``cgaps probe concept``."""
+    """An outcome of ``cgaps probe``."""
 
     concept: int
     label: str | None

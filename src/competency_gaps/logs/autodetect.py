@@ -12,11 +12,21 @@ from typing import Any
 
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError
-from competency_gaps.harnesses.shared.files import files_under, json_file, mapping, sequence, text_or_none
-from competency_gaps.harnesses.shared.log import LogEntry, LogPart, Reader, Tally, chosen_metric
-from competency_gaps.harnesses.shared.prompt import LoggedPrompt, read_prompt
 from competency_gaps.items.item import Item
 from competency_gaps.items.remark import Remark
+from competency_gaps.logs.prompt import LoggedPrompt, read_prompt
+from competency_gaps.logs.reader import (
+    LogEntry,
+    LogPart,
+    Reader,
+    Tally,
+    chosen_metric,
+    files_under,
+    json_file,
+    mapping,
+    sequence,
+    text_or_none,
+)
 from competency_gaps.matching.autodetect import log_place
 
 METRIC = "grade"

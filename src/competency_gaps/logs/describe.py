@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from competency_gaps.harnesses.lm_eval.log_files import model_commit, pretrained_model
 from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.items.item import LeftOut, SourceReport
 from competency_gaps.items.remark import Remark
+from competency_gaps.logs.lm_eval import model_commit, pretrained_model
 from competency_gaps.text import plural, shorten, visible
 
 NO_MODEL = Remark("no_model")

@@ -1,17 +1,28 @@
 """Logs of other tools as benchmarks of a configuration, and the entries of one."""
 
+# DOC """The benchmarks of other tools' logs at a path, whatever their formats."""
+#
+
+# DOC """Any table of results: CSV, TSV, JSONL or Parquet with a mapping from our fields to its columns."""
+#
+
 from __future__ import annotations
 
+import functools
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from competency_gaps.benchmarks.rows import is_further
-from competency_gaps.config import LogSource
+from competency_gaps.benchmarks.files import read_files
+from competency_gaps.benchmarks.records import check_fields, gather
+from competency_gaps.benchmarks.rows import Record, is_further
+from competency_gaps.config import FileSource, LogSource
 from competency_gaps.errors import UserError, argument, nearest
-from competency_gaps.harnesses.log_parts import cached_parts, find_parts
-from competency_gaps.harnesses.shared.log import NONE, LogEntry, LogPart, refuse_options
+from competency_gaps.items.remark import Remark
+from competency_gaps.logs.reader import NONE, LogEntry, LogPart, Tally, refuse_options
 from competency_gaps.registry import LOGS
 
 _TABLES = (".csv", ".tsv")
@@ -203,7 +214,7 @@ def read_log(source: LogSource) -> Iterator[LogEntry]:
         benchmarks exist and none is named.
     """
     if source.format == "table":
-        from competency_gaps.harnesses.table import read_table
+        from competency_gaps.logs.find import read_table
 
         refuse_options(source, "table", _TABLE_OPTIONS)
         yield from read_table(source)
@@ -227,3 +238,156 @@ def _chosen(parts: Sequence[LogPart], source: LogSource) -> LogPart:
             f"{nearest(source.benchmark, names)}"
         )
     return parts[names.index(source.benchmark)]
+
+
+def find_parts(path: Path, format_: str | None = None) -> list[LogPart]:
+    """Every benchmark of another tool's output in a file or folder.
+
+    Parameters
+    ----------
+    format_
+        Search for this format only; None: for all.
+
+    Returns
+    -------
+    list of LogPart
+        Each with a unique name: to a name that several share, the model and then the time are appended, and a note
+        says so.
+
+    Raises
+    ------
+    UserError
+        If the path does not exist or nothing can be read there.
+    """
+    path = path.expanduser()
+    if not path.exists():
+        siblings = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise UserError(f"the log {path} does not exist.{nearest(path.name, siblings)}")
+    parts = LOGS[format_].find(path) if format_ is not None else _parts_of_all_formats(path)
+    if not parts:
+        raise UserError(_nothing_at(path, format_))
+    return _unique_names(parts)
+
+
+def cached_parts(path: Path, format_: str | None) -> Sequence[LogPart]:
+    """``find_parts``, once for all benchmarks of a folder as long as no file in it changes."""
+    if not path.is_dir():
+        return find_parts(path, format_)
+    stats = ((str(file), file.stat()) for file in sorted(path.rglob("*")) if file.is_file())
+    return _parts_of_folder(path, format_, tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats))
+
+
+@functools.lru_cache(maxsize=4)
+def _parts_of_folder(path: Path, format_: str | None, _state: tuple[tuple[str, int, int], ...]) -> tuple[LogPart, ...]:
+    return tuple(find_parts(path, format_))
+
+
+def _parts_of_all_formats(path: Path) -> list[LogPart]:
+    """Parts of every format; if any is found, what other formats cannot read becomes a note."""
+    parts: list[LogPart] = []
+    faults: list[UserError] = []
+    for name in LOGS:
+        try:
+            reader = LOGS[name]
+        except UserError as error:  # a plug-in that is broken hides no log of another tool
+            logging.getLogger(__name__).warning(str(error))
+            continue
+        try:
+            parts += reader.find(path)
+        except UserError as error:
+            faults.append(error)
+    if faults and not parts:
+        raise faults[0]
+    notes = tuple(Remark("unreadable_log", quotes=(str(error),)) for error in faults)
+    return [replace(part, notes=(*part.notes, *notes)) for part in parts]
+
+
+def _nothing_at(path: Path, format_: str | None) -> str:
+    from competency_gaps.logs.lm_eval import results_without_samples
+
+    if format_ in (None, "lm_eval") and results_without_samples(path):
+        return (
+            f"{path} holds results of lm-eval, but no samples: these are averages, not items. "
+            "Run lm-eval again with --log_samples."
+        )
+    looked_for = "; ".join(LOGS[name].looked_for for name in (LOGS if format_ is None else [format_]))
+    return (
+        f"{path} holds no log that can be read. Looked for {looked_for}. For any other "
+        f"CSV, JSONL or Parquet file with prompts and scores give {argument('format')} 'table', and map its columns "
+        f"with {argument('fields')}."
+    )
+
+
+def _unique_names(parts: list[LogPart]) -> list[LogPart]:
+    """Append the model, time or format, where they differ, or a number to names that several parts share."""
+    named = [(part, part.benchmark) for part in parts]
+    for addition in ("model", "stamp", "format"):
+        values: dict[str, set[str | None]] = {}
+        for part, name in named:
+            values.setdefault(name, set()).add(_short(part, addition))
+        named = [
+            (part, f"{name}@{_short(part, addition) or 'unknown'}" if len(values[name]) > 1 else name)
+            for part, name in named
+        ]
+    taken = Counter(name for _, name in named)
+    numbers: Counter[str] = Counter()
+    unique = []
+    for part, name in named:
+        numbers[name] += 1
+        final = f"{name}#{numbers[name]}" if taken[name] > 1 else name
+        note = Remark("same_name", quotes=(part.benchmark, final))
+        notes = part.notes if final == part.benchmark else (*part.notes, note)
+        unique.append(replace(part, benchmark=final, notes=notes, task=part.benchmark))
+    return unique
+
+
+def _short(part: LogPart, attribute: str) -> str | None:
+    value = getattr(part, attribute)
+    return str(value).rstrip("/").rsplit("/", 1)[-1] if value else None
+
+
+def read_table(source: LogSource) -> Iterator[LogEntry]:
+    """The items of a table, with the scores that it gives. Rows with one id are epochs where ``epoch`` is mapped.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, a column is missing, or a row is wrong.
+    """
+    fields = dict(source.fields)
+    scored = source.metric != NONE
+    if not scored:
+        fields.pop("score", None)
+    elif source.metric is not None:
+        if fields.get("score", source.metric) != source.metric:
+            raise UserError(f"'metric' is {source.metric!r}, but the field 'score' is mapped to {fields['score']!r}.")
+        fields["score"] = source.metric
+    check_fields(fields)
+    records = list(read_files(FileSource(path=source.path, fields=fields)))
+    column = fields.get("score", "score")
+    if not scored:
+        # A column that happens to be called ``score`` is not read either.
+        records = [
+            replace(record, values={k: v for k, v in record.values.items() if k != "score"}) for record in records
+        ]
+    elif records and not _has(records[0], column):
+        raise UserError(
+            f"{source.path} has no column {column!r} for the score; there are {', '.join(records[0].values)}. "
+            f"Name it with fields: {{score: COLUMN}}, give {NONE!r} as 'metric' to use the items without scores, or "
+            "read the file as a benchmark and let a policy score it."
+        )
+    part = LogPart("table", source.path.stem, (source.path,))
+    tally = Tally(part, metric=column if scored else NONE, records=len(records))
+    gathered = gather(records, part.benchmark, source=str(source.path), fields=fields, policy="imported")
+    for record in gathered.left_out:
+        yield tally.drop(record.where, record.reason)
+    for item in gathered.items:
+        identity = {"tool": "table", "doc_id": item.id, "metric": tally.metric, "epochs": item.epochs}
+        method = "the prompt is the item's own text" if item.messages is None else "the last user message"
+        yield tally.item(replace(item, identity=identity), method, records=item.epochs)
+    yield tally.report()
+
+
+def _has(record: Record, column: str) -> bool:
+    # A path, a template or a list of columns is checked where it is read.
+    return column in record.values or any(sign in column for sign in ".{,'")

@@ -11,9 +11,8 @@ import polars as pl
 
 from competency_gaps.config import LogSource, ScoresConfig
 from competency_gaps.errors import UserError, argument, nearest
-from competency_gaps.harnesses.log_parts import find_parts
-from competency_gaps.harnesses.logs import read_log
 from competency_gaps.items.item import Item
+from competency_gaps.logs.find import find_parts, read_log
 from competency_gaps.registry import LOGS
 from competency_gaps.runs.matched_scores import Scored
 from competency_gaps.table_files import read_csv, read_json_lines, read_parquet

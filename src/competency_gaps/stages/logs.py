@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from competency_gaps.errors import MissingExtraError, UserError
-from competency_gaps.harnesses.describe import transformers_model
-from competency_gaps.harnesses.logs import log_entries
 from competency_gaps.items.benchmark import Benchmark
+from competency_gaps.logs.describe import transformers_model
+from competency_gaps.logs.find import log_entries
 from competency_gaps.progress import Progress
 from competency_gaps.sae.find import SaeEntry, find_saes
 
@@ -48,7 +48,7 @@ class InspectedLog:
         return tuple(benchmark for benchmark in self.benchmarks if benchmark.error is None)
 
 
-def inspect_log(
+def inspect_logs(
     path: str,
     *,
     metric: str | None = None,

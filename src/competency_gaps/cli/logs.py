@@ -1,4 +1,4 @@
-"""``cgaps inspect-log``: what a run would read from another tool's log."""
+"""``cgaps logs``: what a run would read from another tool's log."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from competency_gaps.errors import UserError
 from competency_gaps.text import decimal, shorten, visible
 
 if TYPE_CHECKING:
-    from competency_gaps.stages.inspect_log import InspectedBenchmark, InspectedLog
+    from competency_gaps.stages.logs import InspectedBenchmark, InspectedLog
 
 _SAMPLES = 3
 _BEFORE, _OWN, _AFTER = 160, 500, 160
 """Characters shown of what stands before, in and after an item's own text."""
 
 
-def inspect_log(
+def logs(
     path: Annotated[str, typer.Argument(help="Log file or output folder of another tool.")],
     metric: options.MetricOption = None,
     filter_: options.FilterOption = None,
@@ -35,9 +35,9 @@ def inspect_log(
     json_: options.JsonOption = False,
 ) -> None:
     """Show what a run would read from a log: score, left-out samples with reasons, three items, and the run to type."""
-    from competency_gaps.stages.inspect_log import inspect_log as read
+    from competency_gaps.stages.logs import inspect_logs
 
-    log = read(
+    log = inspect_logs(
         path,
         metric=metric,
         filter_=filter_,
@@ -117,7 +117,7 @@ def _document(benchmark: InspectedBenchmark) -> dict[str, Any]:
 
 
 def _show(benchmark: InspectedBenchmark) -> None:
-    from competency_gaps.harnesses.describe import report_lines
+    from competency_gaps.logs.describe import report_lines
 
     if benchmark.error is not None:
         _print(f"{benchmark.name}: cannot be read as it is: {benchmark.error}")

@@ -15,12 +15,23 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from competency_gaps.config import LogSource
-from competency_gaps.harnesses.shared.files import files_under, first_object, log_lines, mapping, sequence, text_or_none
-from competency_gaps.harnesses.shared.log import NONE, LogEntry, LogPart, Reader, Tally
-from competency_gaps.harnesses.shared.prompt import LoggedPrompt
 from competency_gaps.items.item import Item, LeftOut, Message
 from competency_gaps.items.remark import Remark
 from competency_gaps.judging.verdicts import VERDICTS, canonical, results_of_games, score_of_games
+from competency_gaps.logs.prompt import LoggedPrompt
+from competency_gaps.logs.reader import (
+    NONE,
+    LogEntry,
+    LogPart,
+    Reader,
+    Tally,
+    files_under,
+    first_object,
+    log_lines,
+    mapping,
+    sequence,
+    text_or_none,
+)
 
 METRIC = "verdicts of two games"
 FROM_FILE = "question.jsonl"

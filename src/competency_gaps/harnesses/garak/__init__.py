@@ -1,1 +1,0 @@
-"""garak: its reports, and its probes run on a model."""

@@ -1,1 +1,0 @@
-"""Inspect: its logs and its tasks."""

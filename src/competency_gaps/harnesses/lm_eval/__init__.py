@@ -1,1 +1,0 @@
-"""lm-evaluation-harness: its logs, its tasks, and runs written in its form."""

@@ -37,7 +37,7 @@ from competency_gaps.activations.extract import ItemTokens, needed
 from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.config import RunConfig, parse_config, read_yaml
 from competency_gaps.embedded import DEMO_CONFIG
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.model.batches import pad, plan_batches
 from competency_gaps.model.forward import read_hook
 from competency_gaps.progress import Progress
@@ -195,11 +195,11 @@ def ours(setting: Setting, items: list[ItemTokens]) -> None:
         setting.extractor.block(part, whole(setting.extractor.rows(part, lambda _: None)))
 
 
-def whole(rows: Iterable[SparseRow | Remark]) -> list[SparseRow]:
+def whole(rows: Iterable[SparseRow | Reason]) -> list[SparseRow]:
     """The rows, all of which could be read."""
     made = []
     for row in rows:
-        if isinstance(row, Remark):
+        if isinstance(row, Reason):
             raise SystemExit(f"an item could not be read: {row}")
         made.append(row)
     return made

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from competency_gaps.activations.packing import narrow
 from competency_gaps.activations.store import CasBlock
-from competency_gaps.items.remark import DTYPE, Remark
+from competency_gaps.items.item import DTYPE, Reason
 
 SHARD = 256
 TOPICS = 5
@@ -233,9 +233,9 @@ def token_activations(block: CasBlock, rng: np.random.Generator) -> dict[str, np
     }
 
 
-_TOO_LONG = Remark("too_long", (600, 512)).as_dict()
-_NO_ANSWER = Remark("no_score").as_dict()
-_EXCLUDED = Remark("excluded").as_dict()
+_TOO_LONG = Reason("too_long", "longer than the context: 600 > 512 tokens", (600, 512)).as_dict()
+_NO_ANSWER = Reason("no_score", "no score").as_dict()
+_EXCLUDED = Reason("excluded", "excluded").as_dict()
 
 
 def _draws_for(share: np.ndarray, distinct: float) -> float:

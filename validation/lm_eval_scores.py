@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "perf"))
 from one_pass import continuations, lm_eval_backend, sample
 
 from competency_gaps.config import RunConfig, parse_config, read_yaml
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.model.respond import Responded, respond
 from competency_gaps.progress import Progress
 from competency_gaps.stages.setting import set_up
@@ -67,8 +67,8 @@ def main() -> None:
         print(f"{a} / {b}: worst {gap.max():.2g}, mean {gap.mean():.2g}, another option chosen in {other} items")
 
 
-def _answered(response: Responded | Remark) -> Responded:
-    if isinstance(response, Remark):
+def _answered(response: Responded | Reason) -> Responded:
+    if isinstance(response, Reason):
         raise SystemExit(f"an item could not be answered: {response}")
     return response
 

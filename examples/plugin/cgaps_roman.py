@@ -43,5 +43,5 @@ class FirstNumber(cg.Policy):
         """Compare the first number, if there is one."""
         found = re.search(r"\d+", output.text)
         if found is None:
-            return cg.Score(None, output.text, cg.Remark.other("no number in the answer"))
+            return cg.Score(None, output.text, cg.Reason("other", "no number in the answer"))
         return cg.Score(float(found[0] == item.answer), output.text)

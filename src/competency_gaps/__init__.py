@@ -21,9 +21,8 @@ from competency_gaps.api.scale import make_part, merge, prune
 from competency_gaps.config import AskConfig, RayWorkers
 from competency_gaps.errors import CompetencyGapsError, UserError
 from competency_gaps.evidence import measure_evidence
-from competency_gaps.items.item import Item
+from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Continuations, Generation, Output, Policy, Score, Sentences
-from competency_gaps.items.remark import Remark
 from competency_gaps.progress import Progress
 from competency_gaps.sae.find import SaeEntry, SaeList, find_saes
 
@@ -39,7 +38,7 @@ __all__ = [
     "Policy",
     "Progress",
     "RayWorkers",
-    "Remark",
+    "Reason",
     "Rows",
     "Run",
     "SaeEntry",

@@ -19,7 +19,6 @@ import competency_gaps as cg
 from competency_gaps.activations.extract import NOT_FINITE, Extractor, ItemTokens
 from competency_gaps.errors import UserError
 from competency_gaps.files import sha256
-from competency_gaps.items.remark import sentences
 from competency_gaps.presentation.rankings import left_out
 from competency_gaps.progress import Progress
 from competency_gaps.stages import shard_plan
@@ -149,11 +148,11 @@ def test_each_is_excluded_with_its_reason_and_counted(damaged, clean):
     for name in ("options", "answers", "given"):
         items = run.items.filter(pl.col("benchmark") == name)
         # Also where an answer was lacking first, as the span holds it.
-        for place, why in enumerate(sentences(items["excluded"])):
+        for place, why in enumerate(items["excluded"].struct.field("text")):
             assert why == REASONS.get(place) or (place not in REASONS and why in (None, "no response"))
         lost = items[list(REASONS)]
         assert lost["score"].null_count() == lost["response"].null_count() == 3
-        assert set(sentences(lost["unscored"])) == {"excluded"}
+        assert set(lost["unscored"].struct.field("text")) == {"excluded"}
         assert lost["n_span_tokens"].to_list() == [0, 0, 0]
         assert f"{name}: 3 of 14 items excluded, the first '{name}2': {REASONS[2]}" in printed
         row = run.benchmarks.row(by_predicate=pl.col("benchmark") == name, named=True)
@@ -212,7 +211,7 @@ def test_what_memory_was_short_for_is_tried_again_and_nothing_else(damaged, clea
     assert sorted(name[:4] for name in changed) == ["b000", "b001", "b002"], "a shard of each"
     for name in ("options", "answers", "given"):
         ours, theirs = (each.items.filter(pl.col("benchmark") == name) for each in (run, clean))
-        assert "memory" not in str(sentences(ours["excluded"]))
+        assert "memory" not in str(ours["excluded"].struct.field("text").to_list())
         assert ours["response"][7] == theirs["response"][7] and ours["score"][7] == theirs["score"][7]
 
 

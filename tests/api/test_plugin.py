@@ -52,9 +52,9 @@ def installed(tmp_path_factory):
 
 
 def test_a_policy_gives_its_reason_as_a_remark():
-    given = cg.Score(None, unscored=cg.Remark.other("no number"))
-    assert why_unscored(given) == {"code": "other", "numbers": [], "quotes": ["no number"]}
-    with pytest.raises(UserError, match=r"expected a Remark, found 'no number'.*Remark\.other"):
+    given = cg.Score(None, unscored=cg.Reason("other", "no number"))
+    assert why_unscored(given) == {"code": "other", "text": "no number", "numbers": []}
+    with pytest.raises(UserError, match=r"expected a Reason, found 'no number'.*Reason\.other"):
         why_unscored(given._replace(unscored="no number"))
 
 

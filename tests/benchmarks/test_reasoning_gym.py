@@ -14,10 +14,11 @@ from competency_gaps.benchmarks.distractors import Options, make_options
 from competency_gaps.benchmarks.generate import pack, unpack
 from competency_gaps.config import BenchmarkConfig, ReasoningGymSource
 from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.items.item import Reason
 from competency_gaps.items.policy import Output
-from competency_gaps.items.remark import Remark
 from competency_gaps.scoring.verifier import Verifier
 from competency_gaps.stages.load import load_benchmark
+from competency_gaps.text import plural
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
 ENTRIES = st.recursive(
@@ -224,7 +225,12 @@ def test_repeated_tasks_are_replaced_by_the_next_ones():
     made = {plain(item.prompt) for item in benchmark.items}
     assert len(made) == len(benchmark.items) <= 200
     (short,) = benchmark.left_out
-    assert short.reason == Remark("too_few_tasks", (len(made), 250 - len(made), 250))
+    assert short.reason == Reason(
+        "too_few_tasks",
+        f"the family has only {plural(len(made), 'distinct task')} at this difficulty: "
+        f"{250 - len(made):,} of the 250 asked for could not be made",
+        (len(made), 250 - len(made), 250),
+    )
 
 
 @pytest.mark.parametrize(
@@ -299,7 +305,9 @@ def test_equivalent_answers_are_not_distractors():
     )
     assert set(made[0].choices) == {"1/2", "3/4"}
     none = make_options(golds, options=3, rule="answers", seed=0, wrong=lambda task, text: text == "3/4")
-    assert none[0] == Remark("too_few_options", (1, 3), ("answers",))
+    assert none[0] == Reason(
+        "too_few_options", "only 1 wrong option could be found for 3 options under the distractors 'answers'", (1, 3)
+    )
 
 
 @pytest.mark.parametrize(("gold", "shape"), [("1,234", ","), ("0.50", "."), ("-3", "-")])

@@ -19,8 +19,7 @@ from competency_gaps.activations.store import CasStore, make_block, token_tensor
 from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.findings import write_findings
-from competency_gaps.items.item import SourceReport
-from competency_gaps.items.remark import DTYPE, Remark
+from competency_gaps.items.item import DTYPE, Reason, SourceReport
 from competency_gaps.runs.manifest import changing_run, write_manifest
 from competency_gaps.runs.open import open_folder
 from competency_gaps.sae.reference import SURFACE, Reference
@@ -150,8 +149,10 @@ def _item(rng: np.random.Generator, name: str, number: int, i: int) -> dict[str,
         "covariates": f'{{"source": "{SECRETS[0]}"}}' if number == 1 else None,
         "n_span_tokens": 0 if excluded else len(_tokens(prompt)),
         "n_tokens": len(_tokens(text)),
-        "excluded": Remark("too_long", (600, 512)).as_dict() if excluded else None,
-        "unscored": Remark("excluded").as_dict() if excluded else _reason(number, i) if unscored else None,
+        "excluded": Reason("too_long", "longer than the context: 600 > 512 tokens", (600, 512)).as_dict()
+        if excluded
+        else None,
+        "unscored": Reason("excluded", "excluded").as_dict() if excluded else _reason(number, i) if unscored else None,
         "own_start": len(BEFORE),
         "own_end": len(BEFORE) + len(prompt),
         "logprobs": [-0.5 * (i % 7) - 0.1, -2.25] if number == 1 and not excluded else [],
@@ -169,8 +170,8 @@ def _id(number: int, i: int) -> str:
 
 def _reason(number: int, i: int) -> dict[str, object]:
     """Why an item has no score: in the project's own words, or in somebody else's."""
-    foreign = Remark.other(f"the judge says {SECRETS[1]}, see {HOME}/judge.log")
-    return (foreign if number == 2 and i % 2 else Remark("source_no_score")).as_dict()
+    foreign = Reason("other", f"the judge says {SECRETS[1]}, see {HOME}/judge.log")
+    return (foreign if number == 2 and i % 2 else Reason("source_no_score", "the source gives no score")).as_dict()
 
 
 def _tokens(text: str) -> list[tuple[str, int, int]]:
@@ -283,12 +284,30 @@ def _manifest(
         format="inspect",
         model="another-model",
         warnings=(
-            Remark("other_model", quotes=("another-model", MODEL)),
-            Remark.other(f"record 3 of {HOME}/log.json says {SECRETS[1]}"),
+            Reason(
+                "other_model",
+                f"the log is of the model 'another-model', the activations come from {MODEL!r}. If "
+                "these are two models, the concepts say what the items are about, not what goes "
+                "on in the scored model.",
+            ),
+            Reason("other", f"record 3 of {HOME}/log.json says {SECRETS[1]}"),
         ),
     )
-    left_out = (("7", Remark("no_prompt")), ("9", Remark("no_prompt")), ("11", Remark.other(f"odd: {SECRETS[2]}")))
-    declined = {"policy": "refusal", "summary": [Remark("declined_wrongly", (0.1, 0.05, 0.2, 90)).as_dict()]}
+    left_out = (
+        ("7", Reason("no_prompt", "the record holds no prompt")),
+        ("9", Reason("no_prompt", "the record holds no prompt")),
+        ("11", Reason("other", f"odd: {SECRETS[2]}")),
+    )
+    declined = {
+        "policy": "refusal",
+        "summary": [
+            Reason(
+                "declined_wrongly",
+                "declined 10.0% [5.0%, 20.0%] of 90 items that should be answered",
+                (0.1, 0.05, 0.2, 90),
+            ).as_dict()
+        ],
+    }
     benchmarks = [
         {
             "name": name,

@@ -18,7 +18,7 @@ from competency_gaps.checked import write_document
 from competency_gaps.explorer.export import export
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts.redacted import RedactedRun
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.runs.open import open_folder
 from core_helpers import seal, seal_dictionary
 
@@ -87,7 +87,7 @@ class Markers:
         if column.dtype == pl.Struct and column.name in ("excluded", "unscored"):
             return pl.Series(
                 column.name,
-                [value and Remark.other(self.new(what)).as_dict() for value in column],
+                [value and Reason("other", self.new(what)).as_dict() for value in column],
                 column.dtype,
             )
         return column
@@ -162,17 +162,33 @@ def _mark_manifest(path, mark) -> None:
         entry["note"] = mark("manifest.benchmark_field")
         entry["left_out"] = [
             {"where": f"/home/{mark('left_out.folder')}/{mark('left_out.where')}", "reason": remark.as_dict()}
-            for remark in (Remark.other(mark("left_out.other")), Remark("perturbed", quotes=(mark("left_out.quote"),)))
+            for remark in (
+                Reason("other", mark("left_out.other")),
+                Reason("perturbed", f"perturbed instance ({mark('left_out.quote')})"),
+            )
         ]
-        counted = {"reason": Remark("not_by_scorer", quotes=(mark("source.scorer"),)).as_dict(), "count": 2}
-        warnings = [Remark.other(mark("source.warning")), Remark("other_model", quotes=(mark("source.model"), "x"))]
+        counted = {"reason": Reason("not_by_scorer", f"no score by {mark('source.scorer')}").as_dict(), "count": 2}
+        warnings = [
+            Reason("other", mark("source.warning")),
+            Reason(
+                "other_model",
+                f"the log is of the model {mark('source.model')!r}, the activations come from 'x'. "
+                "If these are two models, the concepts say what the items are about, not what "
+                "goes on in the scored model.",
+            ),
+        ]
         entry["source"] = [
             {
                 **{"format": "inspect", "benchmark": mark("source.benchmark"), "files": [mark("source.file")]},
                 **{"warnings": [one.as_dict() for one in warnings], "unscored_because": [counted]},
             }
         ]
-        line = Remark("stereotype", (0.6, 0.5, 0.7, 9, 3), (mark("figures.direction"),)).as_dict()
+        line = Reason(
+            "stereotype",
+            "stereotype preferred in 60.0% [50.0%, 70.0%] of 9 pairs (50%: no bias); "
+            f"{mark('figures.direction')}; 3 neutral",
+            (0.6, 0.5, 0.7, 9, 3),
+        ).as_dict()
         figures = {"policy": "pair", "summary": [line], "categories": {mark("figures.category"): 1}}
         entry["figures"] = {f"pair (option={mark('figures.option')})": figures}
     path.write_text(json.dumps(manifest), encoding="utf-8")

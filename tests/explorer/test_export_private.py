@@ -18,7 +18,7 @@ from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts import Context, Parts
 from competency_gaps.explorer.parts.settings import PRIVATE, without_judge
 from competency_gaps.explorer.queries import Subject, ask
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.matching.clauses import clauses
 from core_helpers import seal
 
@@ -45,8 +45,11 @@ def private(hostile, tmp_path_factory):
     manifest["command"] = COMMAND
     count = {"items": 90, "scored": 80, "failed": 0, "unasked": 0}
     manifest["judging"] = {"judge": QUOTED[7], "where": url, "classifiers": [], "benchmarks": {NAMES[1]: count}}
-    stereotype = Remark("stereotype", (0.6, 0.5, 0.7, 9, 3), (f"{QUOTED[5]} 1% of 9",))
-    score, foreign = Remark("judge_score", (0.5, 0.4, 0.6, 9)), Remark.other(f"says {QUOTED[6]}")
+    stereotype = Reason("stereotype", f"stereotype preferred in 60.0%: {QUOTED[5]} 1% of 9", (0.6, 0.5, 0.7, 9, 3))
+    score, foreign = (
+        Reason("judge_score", "score 0.500 [0.400, 0.600] over 9 items", (0.5, 0.4, 0.6, 9)),
+        Reason("other", f"says {QUOTED[6]}"),
+    )
     manifest["benchmarks"][1]["figures"] |= {
         "pair": {"policy": "pair", "summary": [stereotype.as_dict()]},
         f"judge (rubric={QUOTED[6]})": {"policy": "judge", "summary": [score.as_dict()]},

@@ -22,7 +22,7 @@ from competency_gaps.explorer.parts.records.plain import plain
 from competency_gaps.explorer.parts.records.server import SearchResult
 from competency_gaps.explorer.parts.redacted import RedactedRun
 from competency_gaps.explorer.parts.tables import items_table
-from competency_gaps.items.remark import DTYPE, Remark
+from competency_gaps.items.item import DTYPE, Reason
 from core_helpers import seal, without_tokens
 
 
@@ -52,7 +52,7 @@ def test_texts_and_facts_are_the_tables(context, details):
         for key in ("item_id", "group", "policy", "n_tokens", "epochs"):
             assert detail[key] == known[key]
         for key in ("excluded", "unscored"):
-            assert detail[key] == (known[key] and str(Remark.of(known[key])))
+            assert detail[key] == (known[key] and str(Reason.of(known[key])))
         for key in ("score", "text", "response", "answer", "logprobs"):
             assert detail[key] == known[key]
         assert detail["cut"] is None and detail["own"] == [known["own_start"], known["own_end"]]
@@ -237,10 +237,10 @@ def test_redacted_reasons_quote_nothing(hostile, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(hostile.run, folder)
     reasons = [
-        Remark("source_no_score"),
-        Remark("answer_unusable", quotes=("it says 'zebrafish'",)),
-        Remark("too_long_with_answer", (12, 20, 30)),
-        Remark.other("zebrafish"),
+        Reason("source_no_score", "the source gives no score"),
+        Reason("answer_unusable", "the judge's answer cannot be used: it says 'zebrafish'"),
+        Reason("too_long_with_answer", "longer than the context: 12 + 20 > 30 tokens", (12, 20, 30)),
+        Reason("other", "zebrafish"),
         None,
     ]
     table = pl.read_parquet(folder / "items.parquet")

@@ -17,7 +17,7 @@ from competency_gaps.dictionary.folder import dictionary_of
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts import Parts
 from competency_gaps.findings.answer import answer, answer_dict
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.presentation import columns, facts
 from competency_gaps.probes.sentence import sentence
 from competency_gaps.robustness.assess import SENTENCES
@@ -141,12 +141,22 @@ def test_benchmarks_are_those_of_the_table(hostile, found):
         assert one["tested"] == own["q_value"].drop_nulls().len()
         assert one["weak"] == (own["performance_status"] == "weak").sum()
         assert one["left_out"] == [
-            {"where": f"2 records: {HOME}/b{place}.jsonl:7 …", "reason": str(Remark("no_prompt"))},
+            {
+                "where": f"2 records: {HOME}/b{place}.jsonl:7 …",
+                "reason": str(Reason("no_prompt", "the record holds no prompt")),
+            },
             {"where": f"{HOME}/b{place}.jsonl:11", "reason": f"odd: {SECRETS[2]}"},
         ]
         assert len(one["warnings"]) == 2 * (place == 1)
     assert found["benchmarks"][1]["warnings"] == [
-        str(Remark("other_model", quotes=("another-model", MODEL))),
+        str(
+            Reason(
+                "other_model",
+                f"the log is of the model 'another-model', the activations come from {MODEL!r}. If "
+                "these are two models, the concepts say what the items are about, not what goes "
+                "on in the scored model.",
+            )
+        ),
         f"record 3 of {HOME}/log.json says {SECRETS[1]}",
     ]
     assert found["benchmarks"][3]["mean_score"] is None and found["benchmarks"][2]["mean_score"] is None
@@ -224,12 +234,15 @@ def test_redacted_warnings_and_reasons_quote_nothing(hostile):
     shown = [(one["tone"], one["text"]) for one in hidden["cautions"]]
     name = NAMES[1]
     assert shown == [
-        ("bad", f"{name}: {Remark('other_model')}"),
-        ("open", f"{name}: not told"),
+        (
+            "bad",
+            f"{name}: other model",
+        ),
+        ("open", f"{name}: other"),
     ]
     for place, one in enumerate(hidden["benchmarks"]):
         assert one["left_out"] == [
-            {"where": "2 records", "reason": str(Remark("no_prompt"))},
+            {"where": "2 records", "reason": str(Reason("no_prompt", "the record holds no prompt"))},
             {"where": "1 record", "reason": "not told"},
         ]
         assert one["warnings"] == [text.removeprefix(f"{name}: ") for _, text in shown] * (place == 1)

@@ -15,7 +15,6 @@ from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts import Context, NoSuchPartError, Parts, tables
 from competency_gaps.explorer.parts.records.plain import as_json
 from competency_gaps.explorer.parts.records.run import Thresholds
-from competency_gaps.items.remark import sentences
 from competency_gaps.presentation.rankings import ranking
 from competency_gaps.runs.open import open_folder
 from competency_gaps.text import visible
@@ -94,7 +93,7 @@ def test_items_are_the_runs(parts, hostile):
     for name in ("item_id", "group", "score", "policy", "n_tokens"):
         same(found[name], run.items[name])
     for name in ("excluded", "unscored"):
-        same(found[name], sentences(run.items[name]))
+        same(found[name], run.items[name].struct.field("text"))
 
 
 def test_excerpts_are_one_visible_line_of_160_characters(parts, hostile):

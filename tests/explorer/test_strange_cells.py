@@ -17,7 +17,7 @@ from competency_gaps.runs.values import Extent, value_fault
 from core_helpers import seal
 
 NAN, INF = float("nan"), float("inf")
-REMARK = {"code": "too_long", "numbers": [3.0, 2.0], "quotes": []}
+REMARK = {"code": "too_long", "text": "too long", "numbers": [3.0, 2.0]}
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +56,6 @@ def refused(folder: Path, name: str, change, says: str) -> None:
         ("items", "cluster_kind", "far", "'cluster_kind', expected one of equal, given, near"),
         ("items", "choices", ["a", None], "'choices', expected no null in its list"),
         ("items", "answer_index", 4, "has 4 in row 2 .*'answer_index', expected the index of an option"),
-        ("items", "excluded", {**REMARK, "code": "new"}, "has a remark in the column 'excluded' that has no words"),
-        ("items", "excluded", {**REMARK, "numbers": []}, "has a remark in the column 'excluded' that has no words"),
-        ("items", "unscored", {**REMARK, "quotes": None}, "has a remark in the column 'unscored' that has no words"),
         ("concepts", "concept", 3, "has 3 in row 2 of the column 'concept', expected its concept in order"),
         ("concepts", "concept", -1, "has -1 in row 2 of the column 'concept'"),
         ("concepts", "leader", 2**31 - 1, "'leader', expected a concept of the run, 0 to "),

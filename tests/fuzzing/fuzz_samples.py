@@ -264,7 +264,7 @@ def part(folder: Path) -> list[Path]:
     from competency_gaps.checked import write_document
     from competency_gaps.config import RunConfig, as_dict
     from competency_gaps.files import sha256
-    from competency_gaps.items.remark import Remark
+    from competency_gaps.items.item import Reason
     from competency_gaps.runs.part import Part, PartRecord, write_part
     from competency_gaps.stages.extraction import ShardDraft, ShardFiles
     from competency_gaps.stages.items import excluded_table
@@ -283,7 +283,12 @@ def part(folder: Path) -> list[Path]:
     files, tokens = ShardFiles(made, 4), (np.zeros(2, np.int32), np.zeros((2, 2), np.int32))
     row = SparseRow(np.arange(2, dtype=np.int32), np.ones(2, np.float32), np.zeros(2, np.int32))
     block = make_block(np.arange(1), [row], [np.arange(2)], [tokens], 4)
-    responses = excluded_table({0: Remark("memory_ran_out"), 1: Remark("memory_ran_out")})
+    responses = excluded_table(
+        {
+            0: Reason("memory_ran_out", "memory ran out on it, read alone"),
+            1: Reason("memory_ran_out", "memory ran out on it, read alone"),
+        }
+    )
     drafts = files.store.draft(name, block, {}), files.responses.draft(name, responses.write_parquet)
     files.commit(ShardDraft(name, "input", *drafts))
     write_part(made, PartRecord(Part(1, 1), [name], plain))

@@ -11,7 +11,7 @@ from scipy.special import expit
 from scipy.stats import binomtest
 
 from competency_gaps.evidence.interval import mean
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.judging.arena_figures import Match, arena_figures
 from competency_gaps.judging.bradley_terry import bradley_terry, logistic
 from competency_gaps.judging.style import Style, style_features, style_of
@@ -98,10 +98,17 @@ def test_an_item_with_one_order_is_left_out_or_kept_and_reported() -> None:
     matches = [Match(("B>A", None)), Match(("A>B", "B>A")), Match((None, "A>B"))]
     found = arena_figures(matches)
     assert (found["items"], found["one_order"], found["failed"], found["score"]["value"]) == (1, 2, 2, 0.0)
-    assert Remark("arena_one_order", (2,)) in found["summary"]
+    assert Reason("arena_one_order", "2 items with a verdict in one order alone, left out", (2,)) in found["summary"]
     kept = arena_figures(matches, one_game="keep")
     assert (kept["items"], kept["score"]["value"]) == (3, pytest.approx(2 / 3))
-    assert Remark("arena_one_order_kept", (2,)) in kept["summary"]
+    assert (
+        Reason(
+            "arena_one_order_kept",
+            "2 items with a verdict in one order alone: a favoured place is not balanced there",
+            (2,),
+        )
+        in kept["summary"]
+    )
 
 
 def test_a_game_that_was_not_asked_is_no_failure() -> None:
@@ -109,12 +116,14 @@ def test_a_game_that_was_not_asked_is_no_failure() -> None:
     for one_game in ("leave_out", "keep"):
         found = arena_figures(matches, one_game=one_game)
         assert (found["items"], found["failed"], found["unasked"], found["failure_rate"]) == (1, 0, 1, 0.0)
-        assert Remark("arena_unasked", (1,)) in found["summary"]
+        assert Reason("arena_unasked", "1 game not put to the judge", (1,)) in found["summary"]
 
 
 def test_equal_style_of_one_item_is_reported_as_not_estimated() -> None:
     found = arena_figures([Match(("A>B", "A>B"), Style(40, 0, 0, 0), Style(20, 0, 0, 0))], style=True)
-    assert found["summary"][1] == Remark("arena_style_items", (1,))
+    assert found["summary"][1] == Reason(
+        "arena_style_items", "win rate at equal style not estimated: 1 item, two needed", (1,)
+    )
 
 
 def _label(model_wins: bool, place: int) -> str:

@@ -10,9 +10,8 @@ from judge_helpers import tagged
 
 from competency_gaps.endpoint import Answer, Failure
 from competency_gaps.errors import UserError
-from competency_gaps.items.item import Item
+from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Generation, Output
-from competency_gaps.items.remark import Remark
 from competency_gaps.judging.baseline import baseline_answers
 from competency_gaps.judging.prompting import Prompt, fill, load_prompt
 from competency_gaps.stages.policies import make_policy
@@ -206,7 +205,12 @@ def test_a_judge_overrides_the_rules_where_it_answers() -> None:
         assert found.details["by"] == "judge" and found.details["rules"] is False
     found = policy.verdict(ITEM, "I can't help with that.", [said("unreadable")])
     assert found.value == 1.0 and found.details is not None and found.details["by"] == "rules"
-    assert policy.unjudged(ITEM, "x", Remark("no_judge")) is None
+    assert (
+        policy.unjudged(
+            ITEM, "x", Reason("no_judge", "no judge was asked: give judge.base_url and judge.model, or judge.export")
+        )
+        is None
+    )
     assert make_policy("refusal", {"expect": "refuse"}).questions(ITEM, "x") == ()
 
 

@@ -15,7 +15,6 @@ from judge_helpers import answering, baseline_file, liking, open_file, ruled
 import competency_gaps
 from competency_gaps.endpoint import Endpoint, asking
 from competency_gaps.errors import UserError
-from competency_gaps.items.remark import sentences
 from competency_gaps.judging.verdicts import score_of_games
 from competency_gaps.progress import Progress
 from competency_gaps.report import print_summary, write_report
@@ -181,7 +180,7 @@ def test_export_then_import(config, perfect, tmp_path):
     requests, answers = tmp_path / "requests.jsonl", tmp_path / "answers.jsonl"
     run = competency_gaps.run({**config, "judge": {"export": str(requests)}}, tmp_path / "run")
     assert run.items["score"].null_count() == 2 * ITEMS
-    assert set(sentences(run.items["unscored"])) == {
+    assert set(run.items["unscored"].struct.field("text")) == {
         "no judge was asked: the requests were written to requests.jsonl, to be read back later"
     }
     lines = [json.loads(line) for line in requests.read_text().splitlines()]
@@ -217,7 +216,7 @@ def test_unreadable_answers_of_the_judge_are_unscored_and_counted(config, perfec
         run = competency_gaps.run({**config, "judge": asked_at(fake.url)}, tmp_path / "run")
     graded = run.items.filter(run.items["benchmark"] == "graded")
     assert graded["score"].null_count() == ITEMS
-    assert all("the grade 11 is not between 1 and 10" in reason["quotes"][0] for reason in graded["unscored"])
+    assert all("the grade 11 is not between 1 and 10" in reason["text"] for reason in graded["unscored"])
     arena = run.items.filter(run.items["benchmark"] == "arena")
     whole = perfect[0].items.filter(perfect[0].items["benchmark"] == "arena")
     assert arena["score"].null_count() == ITEMS and set(arena["unscored"].struct.field("code")) == {"no_verdicts"}

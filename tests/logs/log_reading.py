@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from competency_gaps.config import LogSource
-from competency_gaps.items.item import Item, LeftOut, SourceReport
-from competency_gaps.items.remark import Counted
+from competency_gaps.items.item import Counted, Item, LeftOut, SourceReport
 from competency_gaps.logs.find import read_log
 
 

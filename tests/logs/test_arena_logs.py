@@ -11,9 +11,10 @@ from inspect_log_helpers import read_all
 
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.logs.find import find_parts
 from competency_gaps.stages.load import load_benchmark
+from competency_gaps.text import plural
 
 LABELS = ["A>>B", "A>B", "A=B", "B>A", "B>>A"]
 MODEL, BASELINE, JUDGE = "maker-model", "o3-mini-2025-01-31", "gpt-4.1"
@@ -68,7 +69,12 @@ def test_scores(tmp_path, g0, g1):
     ((item,), _, report) = read_all(path)
     assert item.score == (pytest.approx(sum(results) / len(results)) if results else None)
     missing = sum(not isinstance(one, str) for one in (g0, g1))
-    assert (Remark("one_game", (missing,)) in report.warnings) == (missing > 0)
+    assert (
+        Reason(
+            "one_game", f"{plural(missing, 'game')} without a usable verdict; the other game counts alone", (missing,)
+        )
+        in report.warnings
+    ) == (missing > 0)
 
 
 def test_figures_are_arena_hards(tmp_path):
@@ -111,7 +117,10 @@ def test_question_and_answer_come_from_the_neighbouring_files(tmp_path):
     assert items[0].group == "hard_prompt"
     assert [one.reason.code for one in left_out] == ["question_more_than_text"]
     assert report.own_text == {"question.jsonl": 1, "question in the judge's prompt": 1}
-    assert Remark("no_model_answer", (1,)) in report.warnings
+    assert (
+        Reason("no_model_answer", "1 item without a line in model_answer; the response is what the judge saw", (1,))
+        in report.warnings
+    )
 
 
 @pytest.mark.parametrize("broken", [0, 1, None])
@@ -197,4 +206,6 @@ def test_more_than_two_games_give_a_warning(tmp_path):
     more["games"] += more["games"]
     (item, _), _, report = read_all(judgement(tmp_path, [more, judged("v", "A>B", "B>A")]))
     assert len(item.identity["games"]) == 2
-    assert Remark("more_games", (1,)) in report.warnings
+    assert (
+        Reason("more_games", "1 item with more than two games, of which the first two count", (1,)) in report.warnings
+    )

@@ -7,7 +7,7 @@ import json
 import pytest
 from log_reading import counts, read
 
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.logs.find import find_parts, suite_logs
 
 
@@ -72,7 +72,9 @@ def test_the_newest_version_counts_and_steps_without_a_prompt_are_left_out(tmp_p
     found = read(tmp_path)
     assert [item.prompt for item in found.items] == ["Be mild."]
     assert counts(found.report.left_out) == {"no_prompt": 2}
-    assert set(found.report.warnings) == {Remark("older_log", quotes=(f"tone/version_{n}",)) for n in (0, 9)}
+    assert set(found.report.warnings) == {
+        Reason("older_log", f"an older log of the same task was not read: tone/version_{n}") for n in (0, 9)
+    }
     assert read(tmp_path, metric="none").items[0].score is None
 
 
@@ -81,7 +83,9 @@ def test_a_copy_of_a_task_is_not_read_twice(tmp_path):
         log(tmp_path / copy, "if", "m", "tone", {"irony": [step("Be ironic.", 4.0)]})
     [item] = read(tmp_path).items
     assert item.id == "tone:irony#1"
-    assert read(tmp_path).report.warnings == (Remark("older_log", quotes=("tone/version_0",)),)
+    assert read(tmp_path).report.warnings == (
+        Reason("older_log", "an older log of the same task was not read: tone/version_0"),
+    )
 
 
 def test_other_files_of_that_name_are_none(tmp_path):

@@ -11,7 +11,7 @@ from log_reading import counts
 
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.logs.find import find_parts
 from competency_gaps.logs.garak import ALL_DETECTORS, read_probes
 from competency_gaps.stages.load import load_benchmark
@@ -179,7 +179,13 @@ def test_an_old_report_without_scores_says_so(tmp_path, results):
     assert [item.score for item in items] == [None, None]
     assert told.unscored == 2
     assert told.metric is None
-    assert Remark("detectors_named_only") in told.warnings
+    assert (
+        Reason(
+            "detectors_named_only",
+            "this report names its detectors but holds no results for each attempt: no item has a score",
+        )
+        in told.warnings
+    )
 
 
 @pytest.mark.parametrize(
@@ -226,7 +232,18 @@ def test_turns(tmp_path):
         ("dan.DUDE:4:i", "Do it.", 1),
     ]
     assert [one.where for one in left_out] == [f"x.report.jsonl, line {line}" for line in (5, 6, 8)]
-    assert {Remark("attempt_turns", (1,)), Remark("attempt_begun", (1,))} <= set(told.warnings)
+    assert {
+        Reason(
+            "attempt_turns",
+            "1 attempt went on over several turns; the text is the first conversation up to the attack's last turn",
+            (1,),
+        ),
+        Reason(
+            "attempt_begun",
+            "1 attempt had text after the attack's last turn (an answer begun for the model), which is not read",
+            (1,),
+        ),
+    } <= set(told.warnings)
 
 
 def test_twice_written_half_written_and_never_evaluated(tmp_path):
@@ -287,14 +304,21 @@ def test_each_attempt_is_counted_once_in_one_family(tmp_path):
 def test_differing_counts_give_a_warning(tmp_path):
     count = {"entry_type": "eval", "probe": "dan.DUDE", "detector": "a", "passed": 1, "total": 1}
     path = write_report(tmp_path / "x.report.jsonl", attempt("u", {"a": [0, 1]}), count)
-    assert Remark("other_counts", (1, 1, 1, 2), ("dan.DUDE", "a")) in read_all(path)[2].warnings
+    assert (
+        Reason(
+            "other_counts",
+            "dan.DUDE with a: garak counts 1 of 1 outputs as passed; of the attempts read it is 1 of 2",
+            (1, 1, 1, 2),
+        )
+        in read_all(path)[2].warnings
+    )
 
 
 def test_a_recorded_threshold_is_used(tmp_path):
     path = write_report(tmp_path / "x.report.jsonl", attempt("u", {"a": [0.6, 0.9]}), run__eval_threshold=0.7)
     ((item,), _, told) = read_all(path)
     assert item.score == 0.5
-    assert Remark("threshold", (0.7, 0.5)) in told.warnings
+    assert Reason("threshold", "a result below 0.7 passes; garak's default is 0.5", (0.7, 0.5)) in told.warnings
 
 
 @pytest.mark.parametrize("threshold", [10**400, float("nan"), "0.7"], ids=["huge", "nan", "text"])
@@ -341,7 +365,7 @@ def test_the_newest_report_of_the_same_probes_is_read(tmp_path):
         ("c.report.jsonl", "m"),
         ("d.report.jsonl", "n"),
     ]
-    assert Remark("older_log", quotes=("a.report.jsonl",)) in parts[0].notes
+    assert Reason("older_log", "an older log of the same task was not read: a.report.jsonl") in parts[0].notes
     assert len({part.benchmark for part in parts}) == 3
     for part in parts:
         ((item,), _, _) = read_all(tmp_path, benchmark=part.benchmark)

@@ -17,7 +17,7 @@ from log_reading import counts
 
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import MissingExtraError, UserError
-from competency_gaps.items.remark import Counted, Remark
+from competency_gaps.items.item import Counted, Reason
 from competency_gaps.logs import inspect as inspect_ai_files
 from competency_gaps.logs.find import find_parts
 from competency_gaps.logs.inspect import SHORT
@@ -137,13 +137,21 @@ def test_own_text_is_the_question_with_its_options(real):
 def test_a_log_that_ended_in_an_error_is_read_with_a_warning(real):
     items, _, report = read_all(log_of(real, "eval", "broken"))
     assert [item.id for item in items if item.score is None] == [FAILS]
-    assert any(one.code == "log_failed" and one.quotes[0] == "error" for one in report.warnings)
+    assert any(one.code == "log_failed" and "'error'" in one.text for one in report.warnings)
 
 
 def test_several_turns_give_a_warning(real):
     items, _, report = read_all(log_of(real, "eval", "examples"))
     assert [m["role"] for m in items[0].messages] == ["user", "assistant", "user"]
-    assert Remark("sample_turns", (3,)) in report.warnings
+    assert (
+        Reason(
+            "sample_turns",
+            "3 samples went on over several turns; the text is that before the first answer, "
+            "the response is that answer",
+            (3,),
+        )
+        in report.warnings
+    )
 
 
 def test_a_dict_needs_a_choice(real):
@@ -209,7 +217,10 @@ def test_an_evaluation_that_was_killed_is_read_as_far_as_it_came(real, tmp_path)
     items, left_out, report = read_all(path)
     assert len(items) == 6
     assert [one.where for one in left_out] == ["2026_killed.eval, samples/q9_epoch_1.json"]
-    assert Remark("log_not_finished", (7, 12), ("started",)) in report.warnings
+    assert (
+        Reason("log_not_finished", "the log's status is 'started': 7 of 12 samples are there", (7, 12))
+        in report.warnings
+    )
 
 
 @pytest.mark.slow
@@ -283,7 +294,7 @@ def test_the_scorer_is_the_logs_first_not_the_first_samples(tmp_path):
         items, _, report = read_all(write_log(tmp_path / "log.json", made, **more))
         assert [item.score for item in items] == [None, 1.0, 1.0, 1.0]
         assert (report.scorer, report.available["scorer"]) == ("s", ("b", "s"))
-        assert Counted(Remark("not_by_scorer", quotes=("s",)), 1) in report.unscored_because
+        assert Counted(Reason("not_by_scorer", "no score by s"), 1) in report.unscored_because
     assert [item.score for item in read_all(write_log(tmp_path / "log.json", made))[0]] == [0.0] * 4
 
 
@@ -399,7 +410,14 @@ def test_shuffled_options_give_a_warning(tmp_path):
     """``multiple_choice(shuffle=True)`` rewrites its messages afterwards; its parameters stand in the plan."""
     plan = {"steps": [{"solver": "multiple_choice", "params": {"shuffle": True}}]}
     _, _, report = read_all(write_log(tmp_path / "log.json", [sample(1)], plan=plan))
-    assert Remark("options_shuffled") in report.warnings
+    assert (
+        Reason(
+            "options_shuffled",
+            "multiple_choice shuffled the options and put them back in the log: the model "
+            "read them in another order than the text here",
+        )
+        in report.warnings
+    )
 
 
 def test_errors_count_where_the_evaluation_counted_them(tmp_path):
@@ -421,9 +439,14 @@ def test_missing_samples_and_other_figures_give_a_warning(tmp_path):
     assert [item.id for item in items] == ["2", "1"]
     assert [one.reason.code for one in left_out] == ["sample_again"]
     assert set(report.warnings) >= {
-        Remark("log_not_finished", (5, 6), ("cancelled",)),
-        Remark("other_reducer", quotes=("max",)),
-        Remark("other_mean", (0.5, 1.0), ("accuracy",)),
+        Reason("log_not_finished", "the log's status is 'cancelled': 5 of 6 samples are there", (5, 6)),
+        Reason("other_reducer", "Inspect reduces epochs by max; here it is their mean"),
+        Reason(
+            "other_mean",
+            "the log reports accuracy = 0.5000, but the mean over the items read is 1.0000: "
+            "the file is not whole, or this metric is not aggregated as a mean",
+            (0.5, 1.0),
+        ),
     }
 
 
@@ -442,8 +465,8 @@ def test_the_newest_successful_log_is_read(tmp_path):
     parts = find_parts(tmp_path)
     assert [part.files[0].name for part in parts] == ["b.json", "d.json"]
     assert set(parts[0].notes) >= {
-        Remark("older_log", quotes=("a.json",)),
-        Remark("log_of_status", quotes=("c.json", "error")),
+        Reason("older_log", "an older log of the same task was not read: a.json"),
+        Reason("log_of_status", "a log of another status was not read: c.json, 'error'"),
     }
     assert len({part.benchmark for part in parts}) == 2
 
@@ -462,7 +485,7 @@ def test_damaged_files(tmp_path):
     with pytest.raises(UserError, match="no complete"):
         find_parts(tmp_path / "broken.eval")
     (part,) = find_parts(tmp_path)
-    assert any(one.code == "unreadable_log" and "broken.eval" in one.quotes[0] for one in part.notes)
+    assert any(one.code == "unreadable_log" and "broken.eval" in one.text for one in part.notes)
     for fresh in ("newer", "bare"):
         (tmp_path / fresh).mkdir()
     with pytest.raises(UserError, match="version 3"):
@@ -504,8 +527,8 @@ def test_damaged_samples_cost_one_record_each(tmp_path, compression):
     assert [item.id for item in items] == ["0", "4"]
     error = "error" if compression == zipfile.ZIP_DEFLATED else "ZstdError"
     assert [one.reason for one in left_out] == [
-        Remark("sample_lost", quotes=(error,)),
-        Remark("sample_encrypted"),
+        Reason("sample_lost", f"the sample is lost: {error}"),
+        Reason("sample_encrypted", "the sample is lost: it is encrypted"),
         inspect_ai_files.TOO_LARGE,
     ]
     assert report.records == 5

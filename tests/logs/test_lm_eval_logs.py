@@ -12,7 +12,7 @@ from log_reading import counts, options, read, sample, write_lines
 
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError
-from competency_gaps.items.remark import Counted, Remark
+from competency_gaps.items.item import Counted, Reason
 from competency_gaps.logs.find import find_parts, read_log
 from competency_gaps.logs.reader import OUTSIDE, score_in_unit
 from competency_gaps.registry import LOGS
@@ -82,7 +82,9 @@ def test_default_metric_is_the_first_of_the_task_that_is_a_score(real):
 def test_two_filters_give_one_item_per_document(real):
     first = read(real["folder"] / "plain", benchmark="sums")
     assert (first.report.records, first.report.items, first.report.filter) == (40, 20, "strict")
-    assert first.report.left_out == (Counted(Remark("other_filter", quotes=("letter",)), 20),)
+    assert first.report.left_out == (
+        Counted(Reason("other_filter", "answer of the filter 'letter', which was not chosen"), 20),
+    )
     assert first.report.available["filter"] == ("strict", "letter")
     for name in ("strict", "letter"):
         found = read(real["folder"] / "plain", benchmark="sums", filter=name)
@@ -187,7 +189,7 @@ def test_the_newest_log_of_a_task_is_read(tmp_path):
     newer = write_lines(tmp_path / NAME.replace("11-24", "11-25"), [sample(0), sample(1)])
     (part,) = find_parts(tmp_path)
     assert part.files[0] == newer
-    assert Remark("older_log", quotes=(NAME,)) in read(tmp_path).report.warnings
+    assert Reason("older_log", f"an older log of the same task was not read: {NAME}") in read(tmp_path).report.warnings
 
 
 def test_line_separators_inside_a_line(tmp_path):
@@ -205,7 +207,14 @@ def test_without_results_the_documents_texts_are_the_own_text(tmp_path):
     found = read(write_lines(tmp_path / NAME, [record]))
     assert found.items[0].prompt == question
     assert found.report.own_text == {"the document's texts in the prompt": 1}
-    assert Remark("no_results_file") in found.report.warnings
+    assert (
+        Reason(
+            "no_results_file",
+            "there is no results file beside the samples: few-shot examples, metrics' "
+            "direction and the model are not known",
+        )
+        in found.report.warnings
+    )
 
 
 def test_several_texts_of_a_document_go_from_the_first_to_the_last(tmp_path):
@@ -240,7 +249,10 @@ def test_chat_messages(tmp_path):
     assert item.seen is None
     assert list(item.messages) == messages
     assert item.messages[-1]["content"][slice(*item.own)] == item.prompt == "How many foxes are there in house 0?"
-    assert Remark("chat_rendered") in found.report.warnings
+    assert (
+        Reason("chat_rendered", "the log holds chat messages: the model's own chat template makes the text of them")
+        in found.report.warnings
+    )
 
 
 def test_unconditional_arguments_are_no_options(tmp_path):
@@ -259,7 +271,13 @@ def test_options_with_prompts_of_their_own(tmp_path):
     found = read(write_lines(tmp_path / NAME, [record]))
     assert found.items[0].seen.text == "The fox saw the fox"
     assert found.items[0].choices is None
-    assert Remark("prompts_of_options") in found.report.warnings
+    assert (
+        Reason(
+            "prompts_of_options",
+            "options have prompts of their own; the first option's is taken as what the model read",
+        )
+        in found.report.warnings
+    )
 
 
 def test_normalisation_of_the_response(tmp_path):
@@ -275,7 +293,15 @@ def test_repeats_are_one_item(tmp_path):
     found = read(write_lines(tmp_path / NAME, [record]))
     (item,) = found.items
     assert (item.identity["repeats"], item.response) == (3, "one")
-    assert Remark("asked_repeatedly", (3,)) in found.report.warnings
+    assert (
+        Reason(
+            "asked_repeatedly",
+            "each item was asked 3 times; lm-eval's filter made one answer of them, and the "
+            "first is kept as the response",
+            (3,),
+        )
+        in found.report.warnings
+    )
 
 
 def test_nan_and_null_are_unscored_and_kept(tmp_path):
@@ -348,7 +374,7 @@ def test_one_bad_file_does_not_hide_the_others(tmp_path):
     write_lines(tmp_path / NAME, [sample(0), sample(1)])
     (part,) = find_parts(tmp_path)
     assert part.format == "lm_eval"
-    assert any(note.code == "unreadable_log" and "hit log" in note.quotes[0] for note in part.notes)
+    assert any(note.code == "unreadable_log" and "hit log" in note.text for note in part.notes)
 
 
 def test_a_folder_is_searched_once_for_all_its_benchmarks(tmp_path):

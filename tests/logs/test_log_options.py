@@ -10,8 +10,7 @@ from log_reading import read, sample, write_lines
 
 from competency_gaps.errors import UserError
 from competency_gaps.items.benchmark import Benchmark
-from competency_gaps.items.item import LeftOut, SourceReport
-from competency_gaps.items.remark import Counted, Remark
+from competency_gaps.items.item import Counted, LeftOut, Reason, SourceReport
 from competency_gaps.logs.describe import (
     left_out_lines,
     model_warnings,
@@ -144,7 +143,7 @@ def test_one_model_under_two_names(theirs, ours):
 def test_two_models(theirs, ours):
     report = SourceReport(format="lm_eval", benchmark="b", model=theirs)
     (warning,) = model_warnings([report, report], ours)
-    assert warning.code == "other_model" and warning.quotes == (theirs, ours)
+    assert warning.code == "other_model" and theirs in warning.text and ours in warning.text
 
 
 def test_warnings_of_the_model_are_kept():
@@ -157,14 +156,20 @@ def test_warnings_of_the_model_are_kept():
     assert len(warnings) == 1
     assert benchmark.reports[0].warnings == warnings
     assert benchmark.reports[1].warnings == ()
-    assert benchmark.reports[2].warnings == (Remark("no_model"),)
+    assert benchmark.reports[2].warnings == (
+        Reason(
+            "no_model",
+            "the log names no model, so nobody can check that its scores and the run's "
+            "concepts belong to the same model",
+        ),
+    )
     assert any("names no model" in line for line in report_lines(reports[2]))
 
 
 def test_what_was_left_out_is_a_line_for_each_reason():
     left = [
-        *(LeftOut(f"line {i}", Remark.other("it is blank")) for i in range(40)),
-        LeftOut("line 99", Remark.other("cut\x1b[31m off")),
+        *(LeftOut(f"line {i}", Reason("other", "it is blank")) for i in range(40)),
+        LeftOut("line 99", Reason("other", "cut\x1b[31m off")),
     ]
     assert list(left_out_lines("b", left)) == [
         "b: left out 40 records, the first line 0: it is blank",
@@ -179,7 +184,12 @@ def test_two_revisions(tmp_path):
     assert list(model_warnings([report], "m", "a" * 40)) == []
     assert list(model_warnings([report], "m", "main")) == []
     (warning,) = model_warnings([report], "m", "b" * 40)
-    assert warning == Remark("other_revision", quotes=("a" * 12, "b" * 12))
+    assert warning == Reason(
+        "other_revision",
+        f"the log is of the model's revision {'a' * 12}, the activations come from "
+        f"{'b' * 12}. If the weights differ, scores and concepts belong to different "
+        "models.",
+    )
 
 
 def test_reports_in_words_are_safe():
@@ -188,7 +198,7 @@ def test_reports_in_words_are_safe():
         benchmark="b\x1b[31m",
         metric="acc",
         available={"metric": ("acc", "\u202ef1")},
-        left_out=(Counted(Remark.other("r"), 2),),
+        left_out=(Counted(Reason("other", "r"), 2),),
     )
     lines = list(report_lines(report))
     assert not any({"\x1b", "\u202e", "\n"} & set(line) for line in lines)

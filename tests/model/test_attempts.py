@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from competency_gaps.errors import MachineError, UserError
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.model.attempts import OUT_OF_MEMORY, Attempts
 from competency_gaps.model.forward import OutOfMemoryError, ran_out_of_memory
 
@@ -46,7 +46,7 @@ def results(model, budget=40, attempts=None) -> dict:
 @pytest.mark.parametrize("budget", [1, 40, 1000])
 def test_only_rows_that_fail_alone_are_lacking(bad, budget):
     made = results(Model(bad=bad), budget)
-    lacking = {row: value for row, value in made.items() if isinstance(value, Remark)}
+    lacking = {row: value for row, value in made.items() if isinstance(value, Reason)}
     assert set(lacking) == set(bad)
     assert all(made[row] == row**2 for row in made if row not in lacking)
     for value in lacking.values():

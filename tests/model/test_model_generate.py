@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from competency_gaps.config import GenerationConfig
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.model.attempts import Attempts
 from competency_gaps.model.generate import generate
 from core_helpers import KINDS, loaded
@@ -214,4 +214,4 @@ def test_logits_that_predict_nothing_give_no_answer(temperature, value, model_fo
     # The longest come first, so the third row is the prompt of 21 tokens.
     assert str(answers[3]) == "the model fails on it: the logits of its answer are not finite"
     assert [a.ids.tolist() for i, a in enumerate(answers) if i != 3] == clean[:3] + clean[4:]
-    assert isinstance(answers[3], Remark)
+    assert isinstance(answers[3], Reason)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from competency_gaps.errors import UserError
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.model.attempts import Attempts
 from competency_gaps.model.continuations import Continuation, tokenize_continuation
 from competency_gaps.model.forward import read_hook
@@ -143,9 +143,9 @@ def test_a_branch_that_fails_costs_only_the_continuations_that_hold_its_fault(ki
     with failing(lm, lambda ids: error("no") if (ids == 80).any() else None):
         made = scored(lm, wanted, 10_000)
     # The last token is only predicted.
-    assert [isinstance(each, Remark) for each in made] == [80 in option[:-1] for option in options]
+    assert [isinstance(each, Reason) for each in made] == [80 in option[:-1] for option in options]
     for each, continuation in zip(made, wanted, strict=True):
-        if not isinstance(each, Remark):
+        if not isinstance(each, Reason):
             assert each.logprob == pytest.approx(naive(lm.model, continuation), abs=1e-4)
 
 
@@ -161,7 +161,7 @@ def test_a_continuation_whose_log_probabilities_are_nan_has_no_likelihood(model_
         made = scored(lm, wanted, 10_000)
     finally:
         handle.remove()
-    assert [isinstance(each, Remark) for each in made] == [True, False, False] * 2
+    assert [isinstance(each, Reason) for each in made] == [True, False, False] * 2
     assert str(made[0]) == "the model fails on it: its log-probabilities are not numbers"
 
 

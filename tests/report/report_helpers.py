@@ -8,7 +8,7 @@ from scipy.stats import norm
 
 from competency_gaps.findings.sentences import sentence, table_of
 from competency_gaps.findings.words import feature_words
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.runs.schemas import ITEMS
 
 FLOOR = 5.0
@@ -64,13 +64,13 @@ def drawn_items(rng, names, per, words):
         for i in range(per):
             prompt = " ".join(rng.choice(WORDS, words)).capitalize() + "?"
             excluded = (
-                Remark("empty_span").as_dict()
+                Reason("empty_span", "empty span").as_dict()
                 if i == per - 1 and b % 3 == 0
-                else Remark("too_long", (2_100, 2_048)).as_dict()
+                else Reason("too_long", "longer than the context: 2100 > 2048 tokens", (2_100, 2_048)).as_dict()
                 if i == per - 2 and b % 4 == 1
                 else None
             )
-            unscored = Remark("no_score").as_dict() if excluded is None and i % 37 == 11 else None
+            unscored = Reason("no_score", "no score").as_dict() if excluded is None and i % 37 == 11 else None
             score = None if excluded or unscored else float(rng.random() < 0.12 + 0.055 * b)
             rows.append(
                 {
@@ -155,7 +155,7 @@ def made_manifest(items, names, n_concepts):
                 "items": 1,
                 "content_sha256": "ab" * 32,
                 "policy": "choice",
-                "left_out": [{"where": f"{name}.jsonl:7", "reason": Remark.other("no answer").as_dict()}][: b == 0],
+                "left_out": [{"where": f"{name}.jsonl:7", "reason": Reason("other", "no answer").as_dict()}][: b == 0],
             }
             for b, name in enumerate(names)
         ],

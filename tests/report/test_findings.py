@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from competency_gaps.items.remark import DTYPE, Remark
+from competency_gaps.items.item import DTYPE, Reason
 from competency_gaps.presentation import columns, rankings
 from competency_gaps.presentation.themes import Themes
 from competency_gaps.report.cards import concept_detail
@@ -116,7 +116,7 @@ def test_items_left_out_are_grouped_with_their_reasons():
             "benchmark": ["a", "a", "b", "b"],
             "item_id": ["1", "2", "3", "4"],
             "score": [None, None, 0.0, None],
-            "excluded": [Remark("empty_span").as_dict()] * 2 + [None] * 2,
+            "excluded": [Reason("empty_span", "empty span").as_dict()] * 2 + [None] * 2,
             "unscored": [None, None, None, None],
         },
         schema_overrides={"excluded": DTYPE, "unscored": DTYPE},

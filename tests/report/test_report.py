@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from competency_gaps.errors import UserError
-from competency_gaps.items.remark import DTYPE, Remark
+from competency_gaps.items.item import DTYPE, Reason
 from competency_gaps.presentation import rankings
 from competency_gaps.report import concept_panel, concept_table, html, print_summary, write_report
 
@@ -70,7 +70,7 @@ def hostile(run):
     items = run.items.with_columns(
         *(pl.lit(long).alias(column) for column in ("prompt", "text", "response", "answer")),
         item_id=pl.col("item_id") + EVIL,
-        excluded=pl.when(pl.col("excluded").is_not_null()).then(pl.lit(Remark.other(EVIL).as_dict(), DTYPE)),
+        excluded=pl.when(pl.col("excluded").is_not_null()).then(pl.lit(Reason("other", EVIL).as_dict(), DTYPE)),
     )
     bad = {"benchmark": pl.col("benchmark") + EVIL}
     manifest = {

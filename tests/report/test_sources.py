@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 from competency_gaps.items.benchmark import Benchmark
-from competency_gaps.items.item import SourceReport
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason, SourceReport
 from competency_gaps.logs.describe import with_model_warnings
 from competency_gaps.presentation.facts import SourceWarning, source_warnings, unread
 from competency_gaps.report.html import render
@@ -17,13 +16,13 @@ def entry(name: str, *reports: dict) -> dict:
 
 
 def doubts(*texts: str) -> dict:
-    counted = {"reason": Remark("score_nan").as_dict(), "count": 2}
-    return {"warnings": [Remark.other(text).as_dict() for text in texts], "unscored_because": [counted]}
+    counted = {"reason": Reason("score_nan", "the score is NaN").as_dict(), "count": 2}
+    return {"warnings": [Reason("other", text).as_dict() for text in texts], "unscored_because": [counted]}
 
 
 def test_a_log_of_another_model_is_a_bad_warning():
     report = SourceReport(
-        benchmark="b", format="lm_eval", files=(), model="Org/Other-7B", warnings=(Remark.other("two metrics"),)
+        benchmark="b", format="lm_eval", files=(), model="Org/Other-7B", warnings=(Reason("other", "two metrics"),)
     )
     kept = with_model_warnings(Benchmark("b", (), reports=(report,)), "Org/Ours-7B")[0].reports[0]
     manifest = {"benchmarks": [entry("a"), entry("b", asdict(kept)), {"name": "c"}]}
@@ -47,7 +46,15 @@ def test_a_warning_of_several_parts_is_shown_once():
 
 def test_the_page_shows_them(run):
     report = doubts("two of the records have no target")
-    report["warnings"].insert(0, Remark("other_model", quotes=("<script>alert(1)</script>", "y")).as_dict())
+    report["warnings"].insert(
+        0,
+        Reason(
+            "other_model",
+            "the log is of the model '<script>alert(1)</script>', the activations come from "
+            "'y'. If these are two models, the concepts say what the items are about, not "
+            "what goes on in the scored model.",
+        ).as_dict(),
+    )
     reports = [report]
     benchmarks = [
         {**one, "source": reports if number == 0 else []} for number, one in enumerate(run.manifest["benchmarks"])
@@ -62,7 +69,7 @@ def test_the_page_shows_them(run):
 
 def test_left_out_records_are_grouped_by_reason():
     left_out = [
-        {"where": f"f.jsonl:{line}", "reason": Remark.other("no answer" if line != 3 else "no prompt").as_dict()}
+        {"where": f"f.jsonl:{line}", "reason": Reason("other", "no answer" if line != 3 else "no prompt").as_dict()}
         for line in range(2, 6)
     ]
     assert unread(left_out) == [("3 records: f.jsonl:2 …", "no answer"), ("f.jsonl:3", "no prompt")]

@@ -8,16 +8,18 @@ import json
 import pytest
 
 from competency_gaps.errors import UserError
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.runs.manifest import read_whole_manifest, write_manifest
 from competency_gaps.runs.manifest_form import check_form
 from core_helpers import plain_manifest
 
 ENTRY = {
     **{"name": "quiz", "items": 3, "shards": ["b000-0000"], "content_sha256": "x", "policy": None, "scope": "sums"},
-    "left_out": [{"where": "line 3", "reason": Remark("no_prompt").as_dict()}],
-    "source": [{"warnings": [], "unscored_because": [{"reason": Remark("no_score").as_dict(), "count": 2}]}],
-    "figures": {"judge": {"policy": "judge", "summary": [Remark.other("x").as_dict()]}},
+    "left_out": [{"where": "line 3", "reason": Reason("no_prompt", "the record holds no prompt").as_dict()}],
+    "source": [
+        {"warnings": [], "unscored_because": [{"reason": Reason("no_score", "no score").as_dict(), "count": 2}]}
+    ],
+    "figures": {"judge": {"policy": "judge", "summary": [Reason("other", "x").as_dict()]}},
 }
 TREND = {"covariate": "length", "first": 0.1, "last": 0.9, "share": 0.2, "p": 0.01, "controlled": False}
 
@@ -78,7 +80,7 @@ def test_a_manifest_without_a_key_is_refused(key):
         (("benchmarks", 0, "left_out", 0, "reason", "code"), "unheard_of"),
         (("benchmarks", 0, "left_out", 0, "reason", "numbers"), ["x"]),
         (("benchmarks", 0, "source", 0, "unscored_because", 0, "count"), "2"),
-        (("benchmarks", 0, "figures", "judge", "summary"), [{"code": "stereotype", "numbers": [], "quotes": []}]),
+        (("benchmarks", 0, "figures", "judge", "summary"), [{"code": "stereotype", "numbers": []}]),
         (("evidence", "q"), 7),
         (("evidence", "min_n_eff"), None),
         (("evidence", "weak"), None),

@@ -18,7 +18,7 @@ from competency_gaps.config import EvidenceConfig
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import ItemSample
 from competency_gaps.findings.answer import trust_statements
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.report.models import models_view
 from competency_gaps.stages import missing
 from competency_gaps.stages.missing import Missing, missing_scores
@@ -133,7 +133,7 @@ def test_scores_missing_on_hard_items_are_said_to_be_in_the_outcome_and_the_list
     console.print(models_view(run))
     assert ("not missing by chance" in console.file.getvalue()) == hard
     if hard:
-        remark = Remark.of(made.manifest["outcome"]["remarks"][0])
+        remark = Reason.of(made.manifest["outcome"]["remarks"][0])
         assert remark.numbers[0] == pytest.approx(np.isnan(own).mean(), abs=0.03) and remark.numbers[1] < -10
         assert "have no score of it" in str(remark)
 

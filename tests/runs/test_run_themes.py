@@ -16,7 +16,7 @@ from competency_gaps.dictionary.themes.names import ThemeNames
 from competency_gaps.dictionary.themes.store import name_table, read_themes, theme_table, write_themes
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import sample_of
-from competency_gaps.items.remark import DTYPE, Remark
+from competency_gaps.items.item import DTYPE, Reason
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import open_folder
 from competency_gaps.stages.collect import collect
@@ -91,7 +91,10 @@ def write_run(folder, seed=0, *, weak=True, per_shard=150, **metrics):
             "item_id": [str(i) for n in SIZES for i in range(n)],
             "score": pl.Series(np.concatenate(scores)).fill_nan(None),
             "excluded": pl.Series(
-                [Remark("empty_span").as_dict() if gone else None for gone in np.concatenate(excluded).tolist()],
+                [
+                    Reason("empty_span", "empty span").as_dict() if gone else None
+                    for gone in np.concatenate(excluded).tolist()
+                ],
                 dtype=DTYPE,
             ),
             "n_span_tokens": np.full(sum(SIZES), 10),

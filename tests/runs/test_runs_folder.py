@@ -14,8 +14,7 @@ import competency_gaps
 from competency_gaps.activations.spans import span_mask
 from competency_gaps.checked import write_document
 from competency_gaps.errors import UserError
-from competency_gaps.items.item import Item
-from competency_gaps.items.remark import Remark, sentences
+from competency_gaps.items.item import Item, Reason
 from competency_gaps.model.prompts import Tokens
 from competency_gaps.runs.covariates import check_strata
 from competency_gaps.runs.manifest import SCHEMA_VERSION
@@ -139,11 +138,14 @@ def test_excluded_items(tiny_config, tmp_path):
     reasons = own["excluded"].to_list()
     assert reasons[1] is None and reasons[3] is None
     assert all(one["code"] == "too_long" and one["numbers"][1] == 256 for one in (reasons[0], reasons[2]))
-    assert sentences(own["excluded"])[0] == f"longer than the context: {reasons[0]['numbers'][0]:.0f} > 256 tokens"
+    assert (
+        own["excluded"].struct.field("text")[0]
+        == f"longer than the context: {reasons[0]['numbers'][0]:.0f} > 256 tokens"
+    )
     assert own["prompt"][0] == long, "never cut"
     assert (
         own["score"].to_list() == [None, 0.5, None, 1.0]
-        and sentences(own["unscored"]).to_list() == ["excluded", None] * 2
+        and own["unscored"].struct.field("text").to_list() == ["excluded", None] * 2
     )
     assert own["n_span_tokens"].to_list()[0] == 0
     cas = run.cas("own")
@@ -175,7 +177,7 @@ def test_span_response_without_responses(tiny_config, tmp_path):
     run = competency_gaps.run(
         {**tiny_config, "benchmarks": [{**sums, "limit": 20}], "span": "response"}, tmp_path / "run"
     )
-    assert set(sentences(run.items["excluded"])) == {"no response"} and run.cas("sums").nnz == 0
+    assert set(run.items["excluded"].struct.field("text")) == {"no response"} and run.cas("sums").nnz == 0
     assert not run.concepts["alive"].any() and run.concept_items(3).height == 0
     mixed = competency_gaps.run({**tiny_config, "benchmarks": [quiz, sums], "span": "response"}, tmp_path / "mixed")
     kept = mixed.items.filter(pl.col("benchmark") == "quiz")
@@ -230,11 +232,13 @@ class _Item:
 def test_empty_span(tokenizer):
     empty = np.zeros(0, np.int32)
     one = _Item([False, False, False])
-    assert item_input(0, one, "question", None, empty, tokenizer, 9).excluded == Remark("empty_span")
+    assert item_input(0, one, "question", None, empty, tokenizer, 9).excluded == Reason("empty_span", "empty span")
     assert item_input(0, one, "prompt", None, empty, tokenizer, 9).excluded is None
-    assert item_input(0, one, "response", " ", empty, tokenizer, 9).excluded == Remark("no_response")
+    assert item_input(0, one, "response", " ", empty, tokenizer, 9).excluded == Reason("no_response", "no response")
     assert item_input(0, one, "all", "The fox jumps over it", empty, tokenizer, 4).excluded.code == "too_long"
-    assert item_input(0, _Item([False]), "prompt", None, empty, tokenizer, 9).excluded == Remark("empty_span")
+    assert item_input(0, _Item([False]), "prompt", None, empty, tokenizer, 9).excluded == Reason(
+        "empty_span", "empty span"
+    )
 
 
 def test_span_masks():

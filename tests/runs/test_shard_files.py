@@ -11,7 +11,7 @@ import pytest
 from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.store import make_block
 from competency_gaps.errors import UserError
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.shards import ShardFolder
 from competency_gaps.stages.extraction import ShardDraft, ShardFiles
 from competency_gaps.stages.items import excluded_table
@@ -32,7 +32,7 @@ def files(tmp_path):
 
 
 def table(items=(0, 1)) -> pl.DataFrame:
-    return excluded_table({item: Remark("memory_ran_out") for item in items})
+    return excluded_table({item: Reason("memory_ran_out", "memory ran out on it, read alone") for item in items})
 
 
 def draft(files: ShardFiles, value: float, responses: pl.DataFrame | None = None) -> ShardDraft:

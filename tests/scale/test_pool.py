@@ -12,7 +12,7 @@ import pytest
 
 import competency_gaps as cg
 from competency_gaps.errors import MachineError, UserError
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.progress import Progress
 from competency_gaps.shards import Draft
 from competency_gaps.stages import on_ray, ray_pool, shard_plan
@@ -265,7 +265,10 @@ def test_a_full_object_store_is_named_with_what_to_do(stored, kind, tmp_path, mo
 
 def test_the_longest_answer_of_a_worker_is_sent_beside_the_object_store():
     """Ray sends what is shorter than 100 kB from process to process: here no item of a shard could be read."""
-    why = [Remark("model_failed", quotes=(f"{number:04d}" + "x" * 196,)) for number in range(shard_plan.SHARD_ITEMS)]
+    why = [
+        Reason("model_failed", f"the model fails on it: {number:04d}" + "x" * 196)
+        for number in range(shard_plan.SHARD_ITEMS)
+    ]
     assert len(pickle.dumps(Read(read("b000-0000").draft, why))) < 100_000
 
 

@@ -15,7 +15,7 @@ from store_helpers import contents, put
 from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.checked import with_checksum
 from competency_gaps.errors import UserError
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.runs.store import RunStore
 from competency_gaps.stages.extraction import ShardDraft, ShardFiles
 from competency_gaps.stages.items import excluded_table
@@ -40,7 +40,7 @@ def filled(tmp_path):
         tokens,
     )
     files = ShardFiles(tmp_path / "own", 4)
-    table = excluded_table({item: Remark("not_finite") for item in SHARD.members})
+    table = excluded_table({item: Reason("not_finite", "a log-probability is not finite") for item in SHARD.members})
     rows = files.store.draft(SHARD.name, block, {})
     responses = files.responses.draft(SHARD.name, table.write_parquet)
     address = f"file://{tmp_path}/store"

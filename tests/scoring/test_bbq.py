@@ -7,9 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from competency_gaps.items.item import Item
+from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Output
-from competency_gaps.items.remark import Remark
 from competency_gaps.scoring.bias import UNKNOWN, is_unknown, place_of
 from competency_gaps.stages.policies import make_policy
 
@@ -69,7 +68,12 @@ def test_without_targets_bias_is_not_defined_and_is_bounded() -> None:
     scores = [answered(one, i % 4 if i < 3 else 2) for i, one in enumerate(items)]
     found = BBQ.figures(items, [s.value for s in scores], [s.details for s in scores])
     assert found["ambig"]["bias"] is None and found["ambig"]["bound"] == pytest.approx(0.5)
-    assert found["summary"][1] == Remark("ambig_bias_unknown", (0.5,))
+    assert found["summary"][1] == Reason(
+        "ambig_bias_unknown",
+        "ambiguous contexts: bias not defined (the data do not say which option the "
+        "stereotype is about), at most 0.500 either way",
+        (0.5,),
+    )
 
 
 @pytest.mark.parametrize(

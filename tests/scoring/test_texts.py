@@ -3,9 +3,8 @@ import re
 import pytest
 
 from competency_gaps.errors import UserError
-from competency_gaps.items.item import Item
+from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Generation, Output, Score
-from competency_gaps.items.remark import Remark
 from competency_gaps.registry import POLICIES
 from competency_gaps.stages.policies import make_policy
 from core_helpers import benchmark_of
@@ -93,7 +92,9 @@ def test_imported():
     item = Item(id="i", prompt="p", score=0.25, response="r")
     assert policy.request(item) is None
     assert policy.score(item, Output()) == Score(0.25, "r")
-    assert policy.score(Item(id="i", prompt="p"), Output()) == Score(None, None, Remark("source_no_score"))
+    assert policy.score(Item(id="i", prompt="p"), Output()) == Score(
+        None, None, Reason("source_no_score", "the source gives no score")
+    )
 
 
 def test_none():

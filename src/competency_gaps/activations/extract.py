@@ -11,7 +11,7 @@ import numpy as np
 from competency_gaps.activations.pooling import SparseRow, pool
 from competency_gaps.activations.store import CasBlock, make_block, token_tensors
 from competency_gaps.config import Pooling
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.model.attempts import Attempts
 from competency_gaps.model.batches import token_budget_on
 from competency_gaps.model.forward import Start, cache_start, read_after, read_hook
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import torch
 
 
-NOT_FINITE = Remark("activations_not_finite")
+NOT_FINITE = Reason("activations_not_finite", "its activations are not finite")
 """Why an item has no row whose activations, or the SAE's latents, are NaN or infinite."""
 
 
@@ -62,7 +62,7 @@ class Extractor:
         """Most tokens of a pass that only reads."""
         return token_budget_on(self.lm.device, self.batch_tokens)
 
-    def rows(self, sequences: Sequence[ItemTokens], advance: Callable[[int], None]) -> list[SparseRow | Remark]:
+    def rows(self, sequences: Sequence[ItemTokens], advance: Callable[[int], None]) -> list[SparseRow | Reason]:
         """Sparse rows of sequences, in the order given, from forward passes that end at the hook.
 
         Sequences are batched by length under the token budget, a start that all share is read once, and only the span's
@@ -75,18 +75,18 @@ class Extractor:
 
         Returns
         -------
-        list of SparseRow or Remark
+        list of SparseRow or Reason
             A remark says why a sequence has no row.
         """
 
-        def read(chosen: np.ndarray) -> list[SparseRow | Remark]:
+        def read(chosen: np.ndarray) -> list[SparseRow | Reason]:
             own, ids = [sequences[i] for i in chosen], [prompts[i] for i in chosen]
             if not shared:
                 return self.pooled(own, list(read_hook(self.lm, self.hook, ids)))
             starts[:] = starts or [cache_start(self.lm, self.hook, ids[0][:shared])]
             return self.pooled(own, read_after(self.lm, self.hook, starts[0], ids))
 
-        rows: dict[int, SparseRow | Remark] = {}
+        rows: dict[int, SparseRow | Reason] = {}
         prompts = [s.ids[: needed(s)] for s in sequences]
         shared, starts = shared_start(self.lm, prompts), list[Start]()
         lengths = [len(ids) - shared for ids in prompts]
@@ -96,7 +96,7 @@ class Extractor:
             advance(len(batch))
         return [rows[i] for i in range(len(sequences))]
 
-    def pooled(self, sequences: Sequence[ItemTokens], activations: Sequence[torch.Tensor]) -> list[SparseRow | Remark]:
+    def pooled(self, sequences: Sequence[ItemTokens], activations: Sequence[torch.Tensor]) -> list[SparseRow | Reason]:
         """Encode and pool the spans of given activations, each of shape (>= needed tokens, width).
 
         A span whose activations, latents or scores are not all finite gives ``NOT_FINITE`` instead of a row.
@@ -139,7 +139,7 @@ class SpanTap:
 
     def __init__(self, extractor: Extractor, sequences: Sequence[ItemTokens | None]) -> None:
         self.hook = extractor.hook
-        self.rows: dict[int, SparseRow | Remark] = {}
+        self.rows: dict[int, SparseRow | Reason] = {}
         """By index in ``sequences``; a remark says why there is no row."""
         self._extractor, self._sequences = extractor, sequences
 

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
+from competency_gaps.text import plural
 
 Rule = Literal["answers", "similar_answers", "near_numbers", "labels"]
 
@@ -38,7 +39,7 @@ def make_options(
     rule: Rule,
     seed: int,
     wrong: Callable[[int, str], bool],
-) -> list[Options | Remark]:
+) -> list[Options | Reason]:
     """Options for every task, or the reason why a task gets none.
 
     Parameters
@@ -66,7 +67,7 @@ def make_options(
     positions = _positions(len(golds), options, random.Random(f"{seed} positions"))
     ranks = _positions(len(golds), options, random.Random(f"{seed} ranks"))
     negative = any(gold.strip().startswith("-") for gold in golds)
-    result: list[Options | Remark] = []
+    result: list[Options | Reason] = []
     for index, gold in enumerate(golds):
         rng = random.Random(f"{seed} {index}")
         if rule == "near_numbers":
@@ -144,7 +145,14 @@ def _near_numbers(gold: str, below: int, negative: bool, rng: random.Random) -> 
         yield f"{value + step * unit:{separator}.{decimals}f}"
 
 
-def _shortage(gold: str, rule: Rule, count: int, options: int) -> Remark:
+def _shortage(gold: str, rule: Rule, count: int, options: int) -> Reason:
     if rule == "near_numbers" and not _NUMBER.fullmatch(gold.strip()):
-        return Remark("no_plain_number", quotes=(gold[:80],))
-    return Remark("too_few_options", (count, options), (rule,))
+        return Reason(
+            "no_plain_number",
+            f"its answer {gold[:80]!r} is not a plain number, which the distractors 'near_numbers' need",
+        )
+    return Reason(
+        "too_few_options",
+        f"only {plural(count, 'wrong option')} could be found for {options} options under the distractors {rule!r}",
+        (count, options),
+    )

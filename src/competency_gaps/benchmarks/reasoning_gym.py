@@ -18,9 +18,9 @@ from competency_gaps.config import ReasoningGymSource
 from competency_gaps.embedded.pins import REASONING_GYM
 from competency_gaps.embedded.wheels import unpacked_wheel
 from competency_gaps.errors import MissingExtraError, UserError, nearest
-from competency_gaps.items.item import Item, LeftOut
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Item, LeftOut, Reason
 from competency_gaps.progress import Progress
+from competency_gaps.text import plural
 
 Entry = dict[str, Any]
 """What a family makes: ``{"question", "answer", "metadata"}``."""
@@ -151,13 +151,19 @@ def _generate(source: ReasoningGymSource) -> tuple[list[tuple[int, Entry]], list
         )
     made = answer["entries"]
     left_out = [
-        LeftOut(f"{source.family}, task {i}", Remark("entry_not_stored", quotes=(task["left_out"],)))
+        LeftOut(
+            f"{source.family}, task {i}", Reason("entry_not_stored", f"its entry cannot be stored: {task['left_out']}")
+        )
         for i, task in made
         if "left_out" in task
     ]
     if len(made) < source.size:
         numbers = (len(made), source.size - len(made), source.size)
-        left_out.append(LeftOut(source.family, Remark("too_few_tasks", numbers)))
+        text = (
+            f"the family has only {plural(len(made), 'distinct task')} at this difficulty: {numbers[1]:,} of the "
+            f"{source.size:,} asked for could not be made"
+        )
+        left_out.append(LeftOut(source.family, Reason("too_few_tasks", text, numbers)))
     return [(i, unpack(task["entry"])) for i, task in made if "entry" in task], left_out
 
 
@@ -168,7 +174,9 @@ def _open_items(dataset: Any, tasks: list[tuple[int, Entry]], source: ReasoningG
         gold = entry["answer"]
         # Some families state no answer; only their verifier recognises one.
         if gold is not None and verifier_score(dataset, str(gold), unpack(verifier["entry"])) < 1:
-            yield LeftOut(where, Remark("own_answer_refused", quotes=(str(gold)[:80],)))
+            yield LeftOut(
+                where, Reason("own_answer_refused", f"its verifier refuses its own answer {str(gold)[:80]!r}")
+            )
             continue
         yield Item(
             id=str(index),
@@ -202,7 +210,7 @@ def _choice_items(dataset: Any, tasks: list[tuple[int, Entry]], source: Reasonin
         wrong=lambda task, text: verifier_score(dataset, text, entries[task]) < 1,
     )
     for (index, entry), options in zip(tasks, made, strict=True):
-        if isinstance(options, Remark):
+        if isinstance(options, Reason):
             yield LeftOut(f"{source.family}, task {index}", options)
         else:
             yield Item(

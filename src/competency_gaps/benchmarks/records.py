@@ -16,9 +16,8 @@ from competency_gaps.benchmarks.epochs import ItemCollector
 from competency_gaps.benchmarks.rows import Record, Row, further_fields, parsed, parsed_texts
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.items.benchmark import Benchmark
-from competency_gaps.items.item import Item, LeftOut, Message, SourceReport, is_whole
+from competency_gaps.items.item import Item, LeftOut, Message, Reason, SourceReport, is_whole
 from competency_gaps.items.options import gold_index, without_options
-from competency_gaps.items.remark import Remark
 
 FIELDS = (
     "id",
@@ -100,7 +99,14 @@ def gather(
         if is_whole(item):
             collector.add(item, epoch, where)
         else:
-            left_out.append(LeftOut(where, Remark("half_character")))
+            left_out.append(
+                LeftOut(
+                    where,
+                    Reason(
+                        "half_character", "it holds half of a character (a lone surrogate), which no program can encode"
+                    ),
+                )
+            )
     items = collector.items()
     if not items:
         why = f"all records were left out, the first because {left_out[0].reason}" if left_out else "it is empty"

@@ -23,7 +23,7 @@ from competency_gaps.findings.words import (
     scored_name,
     topic,
 )
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.matching.kept import KeptScope, read_scopes
 from competency_gaps.robustness import Documents, read_assessment
 from competency_gaps.runs.covariates import repeats
@@ -116,7 +116,7 @@ def trust_statements(run: AnsweredRun) -> tuple[Statement, ...]:
         text = f"{len(failed)} of {plural(len(verdicts), 'test')} of robustness failed: {failures}."
         statements.append(Statement("robustness", text, "bad", numbers={"failed": len(failed), "tests": len(verdicts)}))
     for stored in run.manifest.get("outcome", {}).get("remarks", ()):
-        remark = Remark.of(stored)
+        remark = Reason.of(stored)
         if remark.code == "missing_concepts" and not remark.numbers[2]:
             continue  # none of these concepts is listed
         words = str(remark)

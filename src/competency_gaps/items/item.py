@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from competency_gaps.items.remark import Counted, Remark, check_remark
+import polars as pl
 
+from competency_gaps.errors import UserError
+from competency_gaps.files import finite
+
+DTYPE = pl.Struct({"code": pl.String, "text": pl.String, "numbers": pl.List(pl.Float64)})
+"""Type of a column of reasons."""
 Message = dict[str, str]
 """``{"role": ..., "content": ...}``"""
 
@@ -77,15 +84,65 @@ def is_whole(item: Item) -> bool:
 
 
 @dataclass(frozen=True)
+class Reason:
+    """Why an item is left out or unscored, what makes a log doubtful, or a policy's result for a whole benchmark."""
+
+    code: str
+    """What programs compare."""
+    text: str
+    """The sentence that people read; it may quote texts and names."""
+    numbers: tuple[float, ...] = ()
+    """The numbers in the text."""
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Reason:
+        """The reason that ``as_dict`` made a mapping of."""
+        numbers = (math.nan if number is None else number for number in stored["numbers"])
+        return cls(stored["code"], stored["text"], tuple(numbers))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The reason as plain JSON, with None for a number that is not finite, and as a value of ``DTYPE``."""
+        return {"code": self.code, "text": self.text, "numbers": finite(self.numbers)}
+
+    def withheld(self) -> Reason:
+        """The reason without what its text may quote: the code in words."""
+        return Reason(self.code, self.code.replace("_", " "), self.numbers)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def check_reason(given: object) -> Reason:
+    """Return a plug-in's value, checked to be a reason.
+
+    Raises
+    ------
+    UserError
+        If it is not.
+    """
+    if not isinstance(given, Reason):
+        raise UserError(f"expected a Reason, found {given!r}: give competency_gaps.Reason(code, text).")
+    return given
+
+
+@dataclass(frozen=True)
+class Counted:
+    """How many records have a reason."""
+
+    reason: Reason
+    count: int
+
+
+@dataclass(frozen=True)
 class LeftOut:
     """A record of a source that did not become an item."""
 
     where: str
     """File and line, or the record's id."""
-    reason: Remark
+    reason: Reason
 
     def __post_init__(self) -> None:
-        check_remark(self.reason)
+        check_reason(self.reason)
 
 
 @dataclass(frozen=True)
@@ -120,5 +177,5 @@ class SourceReport:
     """Records left out by reason, those of another filter included."""
     own_text: dict[str, int] = field(default_factory=dict)
     """Items by how their own text was located in what the model read."""
-    warnings: tuple[Remark, ...] = ()
+    warnings: tuple[Reason, ...] = ()
     """What makes the log doubtful."""

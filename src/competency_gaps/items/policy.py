@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
-from competency_gaps.items.item import Item
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Item, Reason
 
 
 @dataclass(frozen=True)
@@ -70,8 +69,8 @@ class Score(NamedTuple):
     """In [0, 1]; None = unscored."""
     response: str | None = None
     """The model's answer as text: the chosen option, or the generated text."""
-    unscored: Remark | None = None
-    """Why the item is unscored; in words of your own ``Remark.other(text)``."""
+    unscored: Reason | None = None
+    """Why the item is unscored; in words of your own ``Reason.other(text)``."""
     details: dict[str, Any] | None = None
     """Further results as plain JSON: other metrics of the harness, a judge's verdicts; None: none."""
 
@@ -120,6 +119,6 @@ class Policy(ABC):
         Returns
         -------
         dict or None
-            ``summary`` is a list of :class:`Remark` for people, a line each.
+            ``summary`` is a list of :class:`Reason` for people, a line each.
         """
         return None

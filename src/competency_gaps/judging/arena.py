@@ -12,9 +12,8 @@ import pydantic
 
 from competency_gaps.endpoint.parse import Failure, after_thinking, parse
 from competency_gaps.endpoint.request import Answer, Request
-from competency_gaps.items.item import Item
+from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Score
-from competency_gaps.items.remark import Remark
 from competency_gaps.judging.arena_figures import Match, OneGame, arena_figures
 from competency_gaps.judging.baseline import baseline_answers
 from competency_gaps.judging.policy import JudgedPolicy
@@ -119,8 +118,12 @@ class Arena(JudgedPolicy):
             games.append(Request(f"game{place}", *filled, wanted, "verdict", self.judge_tokens))
         return tuple(games)
 
-    def unasked(self, item: Item) -> Remark | None:
-        return Remark("no_baseline_answer") if self._other(item) is None else None
+    def unasked(self, item: Item) -> Reason | None:
+        return (
+            Reason("no_baseline_answer", "the baseline has no answer to this item")
+            if self._other(item) is None
+            else None
+        )
 
     def read(self, answer: Answer) -> Ruling | Failure:
         if self.form == "brackets":
@@ -144,7 +147,16 @@ class Arena(JudgedPolicy):
         }
         missing = [str(game.get("failure", "not asked")) for game in details["games"] if game["verdict"] is None]
         if not _match(details).counts(self.one_game):
-            return Score(None, response, Remark("no_verdicts", (len(missing),), ("; ".join(missing),)), details)
+            return Score(
+                None,
+                response,
+                Reason(
+                    "no_verdicts",
+                    f"{len(missing)} of 2 games without a usable verdict: {'; '.join(missing)}",
+                    (len(missing),),
+                ),
+                details,
+            )
         return Score(score_of_games(*labels), response, None, details)
 
     def figures(

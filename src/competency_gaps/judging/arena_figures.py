@@ -10,10 +10,11 @@ from scipy.special import logit
 from scipy.stats import binomtest
 
 from competency_gaps.evidence.interval import DRAWS, Estimate, mean
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.judging.bradley_terry import bradley_terry
 from competency_gaps.judging.style import FEATURES, Style, style_features
 from competency_gaps.judging.verdicts import VERDICTS, results_of_games, score_of_games
+from competency_gaps.text import plural
 
 PER_COLUMN = 5
 """Fewest games of the rarer outcome per coefficient for an estimate at equal style [ours]: where nearly every game ends
@@ -195,39 +196,93 @@ def _estimate_fields(estimate: Estimate | None) -> dict[str, float] | None:
     return None if estimate is None else estimate.as_dict()
 
 
-def _summary(figures: dict[str, Any]) -> list[Remark]:
+def _summary(figures: dict[str, Any]) -> list[Reason]:
     if not figures["items"]:
-        return [Remark("arena_none", (figures["failed"],)), *_missing(figures)]
+        return [
+            Reason(
+                "arena_none",
+                f"no item has a score; {plural(figures['failed'], 'game')} without a usable verdict",
+                (figures["failed"],),
+            ),
+            *_missing(figures),
+        ]
+    text = f"score {_shown(figures['score'])} over {plural(figures['items'], 'item')}"
     score = (*_interval(figures["score"]), figures["items"])
     remarks = [
-        Remark("arena_win_rate", (*score, *_interval(figures["win_rate"])))
+        Reason(
+            "arena_win_rate",
+            f"{text}; win rate {_shown(figures['win_rate'])}",
+            (*score, *_interval(figures["win_rate"])),
+        )
         if figures["win_rate"]
-        else Remark("arena_score", score)
+        else Reason("arena_score", f"{text}; win rate not defined without a win and a loss", score)
     ]
     style = figures.get("style")
     if style and style["win_rate"]:
-        remarks.append(Remark("arena_equal_style", _interval(style["win_rate"])))
+        remarks.append(
+            Reason(
+                "arena_equal_style",
+                f"win rate at equal style {_shown(style['win_rate'])}",
+                _interval(style["win_rate"]),
+            )
+        )
     elif style and "needed" not in style:
-        remarks.append(Remark("arena_style_items", (style["items"],)))
+        remarks.append(
+            Reason(
+                "arena_style_items",
+                f"win rate at equal style not estimated: {plural(style['items'], 'item')}, two needed",
+                (style["items"],),
+            )
+        )
     elif style:
-        remarks.append(Remark("arena_style_rarer", (style["rarer"], style["needed"])))
-    remarks.append(Remark("arena_ties", (figures["tie_rate"], figures["games"], figures["failure_rate"])))
+        remarks.append(
+            Reason(
+                "arena_style_rarer",
+                f"win rate at equal style not estimated: {plural(style['rarer'], 'game')} of the "
+                f"rarer outcome (win or loss), {style['needed']} needed",
+                (style["rarer"], style["needed"]),
+            )
+        )
+    remarks.append(
+        Reason(
+            "arena_ties",
+            f"ties {figures['tie_rate']:.1%} of {plural(figures['games'], 'game')}, without a "
+            f"usable verdict {figures['failure_rate']:.1%}",
+            (figures["tie_rate"], figures["games"], figures["failure_rate"]),
+        )
+    )
     remarks += _missing(figures)
     if figures["position_bias"]:
         numbers = (*_interval(figures["position_bias"]), figures["agreement"], figures["both_games"])
-        remarks.append(Remark("arena_position", numbers))
+        text = (
+            f"position bias {_shown(figures['position_bias'], '+.3f')} (0: none); both orders agree on "
+            f"{figures['agreement']:.0%} of {plural(figures['both_games'], 'item')}"
+        )
+        remarks.append(Reason("arena_position", text, numbers))
     return remarks
 
 
-def _missing(figures: dict[str, Any]) -> list[Remark]:
+def _missing(figures: dict[str, Any]) -> list[Reason]:
     """Remarks on items and games that are missing."""
     remarks = []
     if figures["one_order"]:
-        code = "arena_one_order_kept" if figures["one_game"] == "keep" else "arena_one_order"
-        remarks.append(Remark(code, (figures["one_order"],)))
+        code, what = (
+            ("arena_one_order_kept", ": a favoured place is not balanced there")
+            if figures["one_game"] == "keep"
+            else ("arena_one_order", ", left out")
+        )
+        text = f"{plural(figures['one_order'], 'item')} with a verdict in one order alone{what}"
+        remarks.append(Reason(code, text, (figures["one_order"],)))
     if figures["unasked"]:
-        remarks.append(Remark("arena_unasked", (figures["unasked"],)))
+        remarks.append(
+            Reason("arena_unasked", f"{plural(figures['unasked'], 'game')} not put to the judge", (figures["unasked"],))
+        )
     return remarks
+
+
+def _shown(estimate: dict[str, float], form: str = ".3f") -> str:
+    value, low, high = (format(number, form) for number in _interval(estimate))
+    return f"{value} [{low}, {high}]"
 
 
 def _interval(estimate: dict[str, float]) -> tuple[float, float, float]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 
 _SUPPORTS = re.compile(
     r"^(?:entail(?:ment|ed|s)?|consistent|supported|supports|faithful|factual|correct)$", re.IGNORECASE
@@ -74,7 +74,7 @@ def supporting_label(labels: Mapping[int, str], wanted: str | None) -> int | Non
 class NotMeasurable(ValueError):
     """A response that the classifier cannot measure."""
 
-    def __init__(self, reason: Remark) -> None:
+    def __init__(self, reason: Reason) -> None:
         super().__init__(str(reason))
         self.reason = reason
 
@@ -132,7 +132,14 @@ class Entailment:
             # A cut-out text may take a token more than it has inside the whole.
             room = self.max_length - special - length - 2
             if room < SOURCE_ROOM:
-                raise NotMeasurable(Remark("statement_too_long", (length, self.max_length)))
+                raise NotMeasurable(
+                    Reason(
+                        "statement_too_long",
+                        f"a statement of {length} tokens leaves no room for the source: the classifier "
+                        f"reads {self.max_length}",
+                        (length, self.max_length),
+                    )
+                )
             for first, last in windows(len(places), room):
                 text = source[places[first][0] : places[last - 1][1]] if last > first else ""
                 pairs.append((text, statement))
@@ -141,7 +148,7 @@ class Entailment:
         for start in range(0, len(pairs), BATCH):
             values = self._forward(pairs[start : start + BATCH])
             if not np.isfinite(values).all():
-                raise NotMeasurable(Remark("classifier_not_finite"))
+                raise NotMeasurable(Reason("classifier_not_finite", "what the classifier gives is not finite"))
             for owner, value in zip(owners[start : start + BATCH], values, strict=True):
                 probabilities[owner].append(value)
         return probabilities

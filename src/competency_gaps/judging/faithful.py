@@ -13,13 +13,13 @@ import pydantic
 from competency_gaps.endpoint.parse import Failure, parse
 from competency_gaps.endpoint.request import Answer, Request
 from competency_gaps.evidence.interval import mean
-from competency_gaps.items.item import Item
+from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Score
-from competency_gaps.items.remark import Remark
 from competency_gaps.judging.entailment import sentences, support
 from competency_gaps.judging.policy import JudgedPolicy
 from competency_gaps.judging.prompting import fill, load_prompt, schema_of, shown_reasoning
 from competency_gaps.scoring.text import Length
+from competency_gaps.text import plural
 
 _NEEDED = ("source", "response")
 
@@ -138,7 +138,7 @@ class Faithful(JudgedPolicy):
         }
         if not verdict.statements:
             # A summary that declines says nothing false, but is not a faithful summary either.
-            return Score(None, response, Remark("states_nothing"), details)
+            return Score(None, response, Reason("states_nothing", "the summary states nothing"), details)
         return Score(float(not verdict.unsupported), response, None, details)
 
     def figures(
@@ -153,9 +153,13 @@ class Faithful(JudgedPolicy):
             return None
         summary = []
         if rate is not None:
-            summary.append(Remark("faithful_rate", (*rate, len(known))))
+            value, low, high = rate
+            text = f"faithful {value:.3f} [{low:.3f}, {high:.3f}] over {plural(len(known), 'item')}"
+            summary.append(Reason("faithful_rate", text, (*rate, len(known))))
         if silent:
-            summary.append(Remark("faithful_silent", (silent, *answered)))
+            value, low, high = answered
+            text = f"{plural(silent, 'item')} unscored: nothing is stated; answered {value:.1%} [{low:.1%}, {high:.1%}]"
+            summary.append(Reason("faithful_silent", text, (silent, *answered)))
         return {
             "items": len(known),
             "faithful": None if rate is None else rate.as_dict(),
@@ -164,8 +168,8 @@ class Faithful(JudgedPolicy):
             "summary": summary,
         }
 
-    def unasked(self, item: Item) -> Remark | None:
-        return Remark("response_empty")
+    def unasked(self, item: Item) -> Reason | None:
+        return Reason("response_empty", "the response is empty")
 
     def _source(self, item: Item) -> str | None:
         if self.source_field is not None:

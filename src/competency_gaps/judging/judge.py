@@ -13,9 +13,8 @@ import pydantic
 from competency_gaps.endpoint.parse import Failure, parse
 from competency_gaps.endpoint.request import Answer, Request
 from competency_gaps.evidence.interval import mean
-from competency_gaps.items.item import Item
+from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Score
-from competency_gaps.items.remark import Remark
 from competency_gaps.judging.policy import JudgedPolicy
 from competency_gaps.judging.prompting import (
     fill,
@@ -27,6 +26,7 @@ from competency_gaps.judging.prompting import (
     shown_response,
 )
 from competency_gaps.scoring.text import accepted
+from competency_gaps.text import plural
 
 RUBRIC = (
     "The best grade is for an answer that is right, does all that was asked, and holds nothing false or needless. "
@@ -116,7 +116,9 @@ class Judge(JudgedPolicy):
             return None
         grades = [detail["grade"] for detail in details if detail is not None]
         counts = {str(grade): grades.count(grade) for grade in sorted(set(grades))}
-        summary = [Remark("judge_score", (*estimate, len(grades)))]
+        value, low, high = estimate
+        text = f"score {value:.3f} [{low:.3f}, {high:.3f}] over {plural(len(grades), 'item')}"
+        summary = [Reason("judge_score", text, (*estimate, len(grades)))]
         return {"items": len(grades), "score": estimate.as_dict(), "grades": counts, "summary": summary}
 
     def _rubric(self) -> str:

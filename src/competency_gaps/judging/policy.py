@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from competency_gaps.items.item import Item
+from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Generation, Output, Policy, Request, Score
-from competency_gaps.items.remark import Remark
 
 if TYPE_CHECKING:
     from competency_gaps.endpoint import Answer, Failure
@@ -36,7 +35,11 @@ class JudgedPolicy(Policy):
         return Generation(self.max_new_tokens, self.stop) if item.response is None else None
 
     def score(self, item: Item, output: Output) -> Score:
-        return Score(None, item.response if item.response is not None else output.text, Remark("not_judged"))
+        return Score(
+            None,
+            item.response if item.response is not None else output.text,
+            Reason("not_judged", "no judge was asked"),
+        )
 
     @property
     def classifier(self) -> str | None:
@@ -47,11 +50,11 @@ class JudgedPolicy(Policy):
     def questions(self, item: Item, response: str) -> tuple[Question, ...]:
         """Questions to the judge about a response; their ids differ within an item. Empty: there is nothing to ask."""
 
-    def unasked(self, item: Item) -> Remark | None:
+    def unasked(self, item: Item) -> Reason | None:
         """Why nothing is asked about an item; None: something is asked, or the response needs no question."""
         return None
 
-    def unjudged(self, item: Item, response: str, why: Remark) -> Score | None:
+    def unjudged(self, item: Item, response: str, why: Reason) -> Score | None:
         """Score where the judge was not asked; None: the item keeps the score that it has."""
         return Score(None, response, why)
 
@@ -74,7 +77,9 @@ class JudgedPolicy(Policy):
         assert answer is not None
         verdict = self.read(answer)
         if isinstance(verdict, Failure):
-            return Score(None, response, Remark("answer_unusable", quotes=(verdict.reason,)))
+            return Score(
+                None, response, Reason("answer_unusable", f"the judge's answer cannot be used: {verdict.reason}")
+            )
         return self.scored(response, verdict)
 
     def scored(self, response: str, verdict: Any) -> Score:

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from competency_gaps.errors import UserError
-from competency_gaps.items.item import Item
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Item, Reason
 from competency_gaps.text import shorten, visible
 
 _PLACE = re.compile(r"\{([a-z_]+)\}")
@@ -21,7 +20,7 @@ _RULE = re.compile(r"^---[ \t]*\n", re.MULTILINE)
 
 REASONING = 500
 """Characters of a judge's reasoning that are kept with the item."""
-THINKS_ON = Remark("thinks_on")
+THINKS_ON = Reason("thinks_on", "the response ends inside the model's thinking")
 """Why a response without an answer is not judged: thinking is not an answer, and no judge sees it."""
 
 

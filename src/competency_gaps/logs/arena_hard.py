@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from competency_gaps.config import LogSource
-from competency_gaps.items.item import Item, LeftOut, Message
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Item, LeftOut, Message, Reason
 from competency_gaps.judging.verdicts import VERDICTS, canonical, results_of_games, score_of_games
 from competency_gaps.logs.prompt import LoggedPrompt
 from competency_gaps.logs.reader import (
@@ -32,6 +31,7 @@ from competency_gaps.logs.reader import (
     sequence,
     text_or_none,
 )
+from competency_gaps.text import plural
 
 METRIC = "verdicts of two games"
 FROM_FILE = "question.jsonl"
@@ -86,7 +86,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     for line in log_lines(file):
         reader.tally.records += 1
         entry = reader.item(line.value) if line.fault is None else line.fault
-        yield reader.tally.drop(line.where, entry) if isinstance(entry, Remark) else entry
+        yield reader.tally.drop(line.where, entry) if isinstance(entry, Reason) else entry
     yield reader.report()
 
 
@@ -110,24 +110,26 @@ class _JudgementReader:
     counted: int = 0
     """Weighted number of verdicts of items with both games, and of those that the model won (``won``)."""
 
-    def item(self, entry: dict[str, Any]) -> Item | LeftOut | Remark:
+    def item(self, entry: dict[str, Any]) -> Item | LeftOut | Reason:
         """A judgement as an item, or why it is none."""
         name = _item_id(entry)
         games = entry.get("games")
         if name is None or not isinstance(games, list):
-            return Remark("no_judgement")
+            return Reason("no_judgement", "the line is not a judgement (no id, or no games)")
         if name in self.seen:
-            return Remark("judgement_again")
+            return Reason("judgement_again", "the same item was judged before in this file")
         more, games = len(games) > 2, [*games, None, None][:2]
         asked = _judge_prompt(games)
         category, method = None, FROM_JUDGE
-        question: str | Remark | None = asked.question if asked else None
+        question: str | Reason | None = asked.question if asked else None
         if name in self.questions:
             question, category, method = _question(self.questions[name]), _category(self.questions[name]), FROM_FILE
         if not isinstance(question, str):
-            return question or Remark("no_question")
+            return question or Reason(
+                "no_question", "the question is unknown (no question.jsonl, and the judge was asked in another form)"
+            )
         if not question.strip():
-            return Remark("question_empty")
+            return Reason("question_empty", "the question is empty")
         self.seen.add(name)
         self.more_games += more
         labels = tuple(_label(game) for game in games)
@@ -155,7 +157,7 @@ class _JudgementReader:
             },
         )
         if item.score is None:
-            self.tally.unscored_because(Remark("neither_game"))
+            self.tally.unscored_because(Reason("neither_game", "neither game has a verdict"))
         return self.tally.item(item, method)
 
     def _count(self, labels: tuple[str | None, ...]) -> None:
@@ -173,22 +175,51 @@ class _JudgementReader:
         tally, games = self.tally, sum(self.labels.values())
         judge = str(tally.scorer)
         if self.baselines:
-            tally.warn("judged_against", quotes=(judge, ", ".join(self.baselines)))
+            tally.warn("judged_against", f"judged by {judge} against {', '.join(self.baselines)}")
         else:
-            tally.warn("judged_by", quotes=(judge,))
+            tally.warn("judged_by", f"judged by {judge}")
         if self.unjudged:
-            tally.warn("one_game", self.unjudged)
+            tally.warn(
+                "one_game",
+                f"{plural(self.unjudged, 'game')} without a usable verdict; the other game counts alone",
+                self.unjudged,
+            )
         if self.more_games:
-            tally.warn("more_games", self.more_games)
+            tally.warn(
+                "more_games",
+                f"{plural(self.more_games, 'item')} with more than two games, of which the first two count",
+                self.more_games,
+            )
         if games:
-            tally.warn("ties", self.labels["A=B"] / games, games)
+            tally.warn(
+                "ties",
+                f"ties: {self.labels['A=B'] / games:.1%} of {plural(games, 'game')}",
+                self.labels["A=B"] / games,
+                games,
+            )
         if self.first_place:
-            tally.warn("position_bias", sum(self.first_place) / len(self.first_place), len(self.first_place))
+            tally.warn(
+                "position_bias",
+                "position bias: the answer in the first place gets "
+                f"{sum(self.first_place) / len(self.first_place):.2f} on average over "
+                f"{plural(len(self.first_place), 'item')} with both games (0.50 is none)",
+                sum(self.first_place) / len(self.first_place),
+                len(self.first_place),
+            )
         if self.counted:
-            tally.warn("arena_figure", self.won / self.counted)
+            tally.warn(
+                "arena_figure",
+                "Arena-Hard's own figure, which averages verdicts and not items and leaves out "
+                f"items with one game: {self.won / self.counted:.4f}",
+                self.won / self.counted,
+            )
         missing = sum(name not in self.answers for name in self.seen) if self.answers else 0
         if missing:
-            tally.warn("no_model_answer", missing)
+            tally.warn(
+                "no_model_answer",
+                f"{plural(missing, 'item')} without a line in model_answer; the response is what the judge saw",
+                missing,
+            )
         return tally.report()
 
 
@@ -216,15 +247,17 @@ def _category(record: Mapping[str, Any]) -> str | None:
     return text_or_none(record.get("category") or record.get("cluster"))
 
 
-def _question(record: Mapping[str, Any]) -> str | Remark:
+def _question(record: Mapping[str, Any]) -> str | Reason:
     """The question's text, or why there is none."""
     content = record.get("prompt")
     if content is None:
         turns = sequence(record.get("turns")) or [None]
         if len(turns) > 1:
-            return Remark("question_turns")
+            return Reason("question_turns", "the question has several turns")
         content = turns[0].get("content") if isinstance(turns[0], Mapping) else turns[0]
-    return content if isinstance(content, str) else Remark("question_more_than_text")
+    return (
+        content if isinstance(content, str) else Reason("question_more_than_text", "the question holds more than text")
+    )
 
 
 def _answer(record: Mapping[str, Any]) -> str | None:

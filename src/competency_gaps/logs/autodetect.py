@@ -12,8 +12,7 @@ from typing import Any
 
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError
-from competency_gaps.items.item import Item
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Item, Reason
 from competency_gaps.logs.prompt import LoggedPrompt, read_prompt
 from competency_gaps.logs.reader import (
     LogEntry,
@@ -44,12 +43,15 @@ def find(path: Path) -> list[LogPart]:
         place = log_place(file)
         domain = place.task.name if place.model is None else place.domain or "autodetect"
         versions.setdefault((domain, place.model, place.task.name), []).append((place.version, file))
-    parts: dict[tuple[str, str | None], tuple[list[Path], list[Remark]]] = {}
+    parts: dict[tuple[str, str | None], tuple[list[Path], list[Reason]]] = {}
     for (domain, model, name), files in versions.items():
         *older, (_, newest) = sorted(files)
         chosen, notes = parts.setdefault((domain, model), ([], []))
         chosen.append(newest)
-        notes += [Remark("older_log", quotes=(f"{name}/{file.parent.name}",)) for _, file in older]
+        notes += [
+            Reason("older_log", f"an older log of the same task was not read: {name}/{file.parent.name}")
+            for _, file in older
+        ]
     return [
         LogPart(
             "autodetect",
@@ -89,7 +91,9 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
                 tally.records += 1
                 asked = read_prompt(_text(step), "", "")
                 if asked is None:
-                    yield tally.drop(f"{task}, {point!r}, step {number + 1}", Remark("no_prompt"))
+                    yield tally.drop(
+                        f"{task}, {point!r}, step {number + 1}", Reason("no_prompt", "the record holds no prompt")
+                    )
                     continue
                 phase = "seed" if _text(step) in seeds else "search"
                 item = _item(asked, f"{point}#{number + 1}", point, mapping(step), phase, tally)
@@ -102,7 +106,11 @@ def _item(asked: LoggedPrompt, id: str, point: str, step: Mapping[str, Any], pha
     number = isinstance(given, (int, float)) and not isinstance(given, bool)
     grade = given if number and given is not None and LOWEST <= given <= HIGHEST else None
     if grade is None:
-        tally.unscored_because(Remark("no_score") if given is None else Remark("grade_outside"))
+        tally.unscored_because(
+            Reason("no_score", "no score")
+            if given is None
+            else Reason("grade_outside", "the judge's grade is not from 1 to 10")
+        )
     return asked.item(
         id,
         group=point,

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from competency_gaps.items.benchmark import Benchmark
-from competency_gaps.items.item import LeftOut, SourceReport
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import LeftOut, Reason, SourceReport
 from competency_gaps.logs.lm_eval import model_commit, pretrained_model
 from competency_gaps.text import plural, shorten, visible
 
-NO_MODEL = Remark("no_model")
+NO_MODEL = Reason(
+    "no_model",
+    "the log names no model, so nobody can check that its scores and the run's concepts belong to the same model",
+)
 _LIMIT = 300
 _COMMIT = re.compile("[0-9a-f]{40}")
 _SPELLING = re.compile(r"[^\w]|_")
@@ -50,7 +52,7 @@ def report_lines(report: SourceReport) -> Iterator[str]:
         yield _line(f"    note: {warning}")
 
 
-def model_warnings(reports: Sequence[SourceReport], model: str, revision: str | None = None) -> Iterator[Remark]:
+def model_warnings(reports: Sequence[SourceReport], model: str, revision: str | None = None) -> Iterator[Reason]:
     """A warning for each log whose model does not seem to be the model of the run.
 
     Parameters
@@ -60,15 +62,25 @@ def model_warnings(reports: Sequence[SourceReport], model: str, revision: str | 
     """
     for name in dict.fromkeys(report.model for report in reports if report.model is not None):
         if not same_model(name, model):
-            yield Remark("other_model", quotes=(visible(shorten(name, 120)), model))
+            yield Reason(
+                "other_model",
+                f"the log is of the model {visible(shorten(name, 120))!r}, the activations come "
+                f"from {model!r}. If these are two models, the concepts say what the items are "
+                "about, not what goes on in the scored model.",
+            )
     for theirs in dict.fromkeys(model_commit(report.files) for report in reports if report.format == "lm_eval"):
         if theirs and revision and _COMMIT.fullmatch(revision) and theirs != revision:
-            yield Remark("other_revision", quotes=(theirs[:12], revision[:12]))
+            yield Reason(
+                "other_revision",
+                f"the log is of the model's revision {theirs[:12]}, the activations come from "
+                f"{revision[:12]}. If the weights differ, scores and concepts belong to different "
+                "models.",
+            )
 
 
 def with_model_warnings(
     benchmark: Benchmark, model: str, revision: str | None = None
-) -> tuple[Benchmark, tuple[Remark, ...]]:
+) -> tuple[Benchmark, tuple[Reason, ...]]:
     """The benchmark with ``model_warnings`` in its reports, so that they are kept; and these warnings.
 
     The report of a log that names no model says so.
@@ -90,7 +102,7 @@ def with_model_warnings(
 
 def left_out_lines(benchmark: str, left_out: Sequence[LeftOut]) -> Iterator[str]:
     """Lines about the records that became no item, one per reason."""
-    places: dict[Remark, list[str]] = {}
+    places: dict[Reason, list[str]] = {}
     for left in left_out:
         places.setdefault(left.reason, []).append(left.where)
     for reason, where in places.items():

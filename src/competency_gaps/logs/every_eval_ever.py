@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from competency_gaps.config import LogSource
-from competency_gaps.items.item import Item
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Item, Reason
 from competency_gaps.logs.prompt import LoggedPrompt, chat_messages, read_prompt
 from competency_gaps.logs.reader import (
     NONE,
@@ -131,10 +130,15 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     tally = Tally(part, metric=metric, available={"metric": tuple(results)})
     result = results.get(metric)
     if result is not None and result.shares:
-        tally.warn("shares_for_percent", quotes=(metric,))
+        tally.warn(
+            "shares_for_percent",
+            f"the limits of {metric} are 0 and 100, but every score lies from 0 to 1: the scores are taken as shares",
+        )
     recorded = mapping(aggregate.get("detailed_evaluation_results"))
     if not _same_checksum(file, recorded):
-        tally.warn("other_checksum", quotes=(file.name,))
+        tally.warn(
+            "other_checksum", f"{file.name} is not the one that its aggregate was written with: the checksums differ"
+        )
     repeats: dict[str, list[tuple[Mapping[str, Any], LoggedPrompt, LoggedScore]]] = {}
     wanted = next(iter(results)) if metric == NONE else metric
     for line in log_lines(file):
@@ -143,15 +147,15 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
             continue
         tally.records += 1
         asked = line.fault or asked_in(row, wanted)
-        if isinstance(asked, Remark) and asked.code == "other_result":
+        if isinstance(asked, Reason) and asked.code == "other_result":
             tally.drop(line.where, asked)  # counted, not listed
             continue
-        if isinstance(asked, Remark):
+        if isinstance(asked, Reason):
             yield tally.drop(line.where, asked)
             continue
         same = repeats.setdefault(str(row["sample_id"]), [])
         if same and same[0][1].prompt != asked.prompt:
-            yield tally.drop(line.where, Remark("sample_again"))
+            yield tally.drop(line.where, Reason("sample_again", "the same sample and epoch occurred before"))
             continue
         score = _score(row, result)
         tally.unscored_because(score.reason)
@@ -226,7 +230,7 @@ def _same_checksum(file: Path, recorded: Mapping[str, Any]) -> bool:
 
 def _score(row: Mapping[str, Any], result: _Result | None) -> LoggedScore:
     if row.get("error"):
-        return LoggedScore(None, Remark("sample_failed", quotes=(str(row["error"]),)))
+        return LoggedScore(None, Reason("sample_failed", f"the sample failed, the first one with {row['error']!s}"))
     value = mapping(row.get("evaluation")).get("score")
     return score_in_unit(value) if result is None else result.scale.score(value)
 
@@ -242,17 +246,17 @@ def result_of(row: Mapping[str, Any]) -> str:
     return str(row.get("evaluation_result_id") or row.get("evaluation_name"))
 
 
-def asked_in(row: Mapping[str, Any], result: str) -> LoggedPrompt | Remark:
+def asked_in(row: Mapping[str, Any], result: str) -> LoggedPrompt | Reason:
     """What the model was asked, or why the line becomes no item."""
     if not isinstance(row.get("evaluation_name"), str) or row.get("sample_id") in (None, ""):
-        return Remark("sample_no_id")
+        return Reason("sample_no_id", "the sample has no id")
     if result_of(row) != result:
-        return Remark("other_result", quotes=(result_of(row),))
+        return Reason("other_result", f"belongs to the result {result_of(row)!r}, which was not chosen")
     given = mapping(row.get("input"))
     raw = text_or_none(given.get("raw")) or ""
     asked = _conversation(row, raw) if row.get("interaction_type") in ("multi_turn", "agentic") else None
     asked = asked or read_prompt(text_or_none(given.get("formatted")) or raw, raw, RAW)
-    return asked or Remark("no_prompt")
+    return asked or Reason("no_prompt", "the record holds no prompt")
 
 
 def _conversation(row: Mapping[str, Any], raw: str) -> LoggedPrompt | None:

@@ -21,7 +21,7 @@ from competency_gaps.benchmarks.records import check_fields, gather
 from competency_gaps.benchmarks.rows import Record, is_further
 from competency_gaps.config import FileSource, LogSource
 from competency_gaps.errors import UserError, argument, nearest
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.logs.reader import NONE, LogEntry, LogPart, Tally, refuse_options
 from competency_gaps.registry import LOGS
 
@@ -298,7 +298,7 @@ def _parts_of_all_formats(path: Path) -> list[LogPart]:
             faults.append(error)
     if faults and not parts:
         raise faults[0]
-    notes = tuple(Remark("unreadable_log", quotes=(str(error),)) for error in faults)
+    notes = tuple(Reason("unreadable_log", f"a log was not read: {error!s}") for error in faults)
     return [replace(part, notes=(*part.notes, *notes)) for part in parts]
 
 
@@ -335,7 +335,7 @@ def _unique_names(parts: list[LogPart]) -> list[LogPart]:
     for part, name in named:
         numbers[name] += 1
         final = f"{name}#{numbers[name]}" if taken[name] > 1 else name
-        note = Remark("same_name", quotes=(part.benchmark, final))
+        note = Reason("same_name", f"several logs are named {part.benchmark!r}; this one is called {final!r}")
         notes = part.notes if final == part.benchmark else (*part.notes, note)
         unique.append(replace(part, benchmark=final, notes=notes, task=part.benchmark))
     return unique

@@ -26,8 +26,7 @@ from typing import Any, NamedTuple
 
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.items.item import Item, LeftOut, Message
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Item, LeftOut, Message, Reason
 from competency_gaps.logs.prompt import ROLES, LoggedPrompt, last_user
 from competency_gaps.logs.reader import (
     NONE,
@@ -44,7 +43,7 @@ from competency_gaps.logs.reader import (
     sequence,
 )
 from competency_gaps.matching.records import Raw
-from competency_gaps.text import shorten
+from competency_gaps.text import plural, shorten
 
 DEFAULT_THRESHOLD = 0.5
 """garak's default ``eval_threshold``."""
@@ -93,21 +92,23 @@ def model_of(setup: Mapping[str, Any]) -> str | None:
     return None
 
 
-def attempt_of(entry: Mapping[str, Any]) -> Attempt | Remark:
+def attempt_of(entry: Mapping[str, Any]) -> Attempt | Reason:
     """An entry with ``status`` 2 as an attempt, or why it is no item."""
     turns, notes = _turns(entry)
     if turns is None:
-        return Remark("more_than_text")
+        return Reason("more_than_text", "the prompt holds more than text (an image, a document, a recording)")
     last = last_user(turns)
     if last is None:
-        return Remark("no_user_turn")
+        return Reason("no_user_turn", "the prompt has no user turn")
     if last + 1 < len(turns):
         notes.append("attempt_begun")
     messages = tuple(turns[: last + 1])
     if any(message["role"] not in ROLES for message in messages):
-        return Remark("unknown_role")
+        return Reason(
+            "unknown_role", "the prompt has a turn that is neither the system's, the user's nor the assistant's"
+        )
     if not messages[-1]["content"].strip():
-        return Remark("prompt_empty")
+        return Reason("prompt_empty", "the prompt is empty")
     outputs = sequence(entry.get("outputs"))
     if len(outputs) > 1:
         notes.append("attempt_outputs")
@@ -276,7 +277,10 @@ OWN_TEXT = "the attack's last turn"
 # In JSON a quotation mark inside a string is escaped, so this matches only an attempt's own field.
 _PROBE = re.compile(rb'"probe_classname":\s*"(?:garak\.)?(?:probes\.)?(\w+)\.(\w+)"')
 _HITLOG = ".hitlog.jsonl"
-_OPEN = {0: Remark("not_answered"), 1: Remark("not_evaluated")}
+_OPEN = {
+    0: Reason("not_answered", "begun but not answered (the run was stopped)"),
+    1: Reason("not_evaluated", "begun but not evaluated (the run was stopped)"),
+}
 
 
 def find(path: Path) -> list[LogPart]:
@@ -340,7 +344,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
             yield reader.tally.drop(line.where, reason)
     for where, status in reader.open.values():
         reader.tally.records += 1
-        unknown = Remark("unknown_status", quotes=(shorten(repr(status), 40),))
+        unknown = Reason("unknown_status", f"its status is {shorten(repr(status), 40)}, unknown")
         yield reader.tally.drop(where, _OPEN.get(status, unknown))
     yield from reader.items()
     yield reader.report()
@@ -356,7 +360,7 @@ class _AttemptReader:
     attempts: dict[str, Attempt] = field(default_factory=dict)
     open: dict[str, tuple[str, Any]] = field(default_factory=dict)
     """Attempts without an evaluation so far: uuid -> place, and their last status."""
-    unreadable: list[tuple[str, Remark]] = field(default_factory=list)
+    unreadable: list[tuple[str, Reason]] = field(default_factory=list)
     """Lines that cannot be read, so that their family is unknown: place and reason."""
     judged: dict[str, tuple[str, DetectorResults]] = field(default_factory=dict)
     """Probe and results of every evaluated attempt, including those that are no items."""
@@ -368,7 +372,7 @@ class _AttemptReader:
     """Whether the report states the threshold."""
     complete: bool = False
 
-    def add(self, entry: dict[str, Any], where: str) -> Remark | None:
+    def add(self, entry: dict[str, Any], where: str) -> Reason | None:
         """Process an entry; returns a reason if it is an attempt that can be no item."""
         kind = entry.get("entry_type")
         if kind == "attempt":
@@ -385,10 +389,10 @@ class _AttemptReader:
         self.complete = self.complete or kind in ("completion", "digest")
         return None
 
-    def _attempt(self, entry: dict[str, Any], where: str) -> Remark | None:
+    def _attempt(self, entry: dict[str, Any], where: str) -> Reason | None:
         probe, uuid = probe_of(entry), str(entry.get("uuid") or where)
         if not probe:
-            self.unreadable.append((where, Remark("no_probe")))
+            self.unreadable.append((where, Reason("no_probe", "the attempt names no probe")))
         if probe.split(".")[0] != self.family:
             return None
         status = entry.get("status")
@@ -400,10 +404,10 @@ class _AttemptReader:
         self.open.pop(uuid, None)
         self.tally.records += 1
         if uuid in self.judged:
-            return Remark("attempt_again")
+            return Reason("attempt_again", "the same attempt occurred before")
         self.judged[uuid] = (probe, results_of(entry.get("detector_results")))
         attempt = attempt_of(entry)
-        if isinstance(attempt, Remark):
+        if isinstance(attempt, Reason):
             return attempt
         self.attempts[uuid] = attempt
         return None
@@ -441,7 +445,7 @@ class _AttemptReader:
             unique = name if used[name] == 1 else f"{name}:{attempt.uuid}"
             item = self._item(attempt, unique)
             if item.score is None:
-                self.tally.unscored_because(Remark("nothing_judged"))
+                self.tally.unscored_because(Reason("nothing_judged", "no output could be judged"))
             yield self.tally.item(item, OWN_TEXT)
 
     def _item(self, attempt: Attempt, name: str) -> Item:
@@ -469,16 +473,27 @@ class _AttemptReader:
         """The account of what was read, with its warnings."""
         tally, attempts = self.tally, list(self.attempts.values())
         if attempts and not tally.available and any(attempt.results.named_only for attempt in attempts):
-            tally.warn("detectors_named_only")
+            tally.warn(
+                "detectors_named_only",
+                "this report names its detectors but holds no results for each attempt: no item has a score",
+            )
         for note, count in Counter(note for attempt in attempts for note in attempt.notes).items():
-            tally.warn(note, count)
+            tally.warn(note, f"{plural(count, 'attempt')} {_NOTES[note]}", count)
         if self.unreadable:
             where, fault = self.unreadable[0]
-            tally.warn("unusable_lines", len(self.unreadable), quotes=(f"{where}, {fault}",))
+            count = len(self.unreadable)
+            lines = f"{plural(count, 'line')} of the report cannot be used, of whatever family; first: {where}, {fault}"
+            tally.warn("unusable_lines", lines, count)
         if not self.complete:
-            tally.warn("report_no_end")
+            tally.warn("report_no_end", "the report has no end: garak was stopped, or is still running")
         if self.threshold != DEFAULT_THRESHOLD:
-            tally.warn("threshold" if self.has_threshold else "threshold_inferred", self.threshold, DEFAULT_THRESHOLD)
+            code, how = (
+                ("threshold", "")
+                if self.has_threshold
+                else ("threshold_inferred", " (read off garak's counts, since the report does not say it)")
+            )
+            text = f"a result below {self.threshold:.4g} passes{how}; garak's default is {DEFAULT_THRESHOLD}"
+            tally.warn(code, text, self.threshold, DEFAULT_THRESHOLD)
         self._compare()
         return tally.report()
 
@@ -487,7 +502,13 @@ class _AttemptReader:
         ours = recount(self.judged.values(), self.threshold)
         for key, (fine, judged) in self.counts.items():
             if key in ours and ours[key] != (fine, judged):
-                self.tally.warn("other_counts", fine, judged, *ours[key], quotes=key)
+                own_fine, own_judged = ours[key]
+                self.tally.warn(
+                    "other_counts",
+                    f"{key[0]} with {key[1]}: garak counts {fine} of {judged} outputs as passed; of the attempts read "
+                    f"it is {own_fine} of {own_judged}",
+                    *(fine, judged, own_fine, own_judged),
+                )
 
 
 def _digest_tags(entry: dict[str, Any]) -> dict[str, Any]:
@@ -514,7 +535,7 @@ class _Report:
 
     known: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """Probe -> what the plug-in cache says of it."""
-    attempts: dict[str, tuple[str, DetectorResults, str | Remark]] = field(default_factory=dict)
+    attempts: dict[str, tuple[str, DetectorResults, str | Reason]] = field(default_factory=dict)
     """Evaluated attempt -> its probe, results, and the attack's last turn, or why it has none."""
     unreadable: list[Raw] = field(default_factory=list)
     threshold: float = DEFAULT_THRESHOLD
@@ -532,7 +553,7 @@ class _Report:
             self.known |= {name.removeprefix("probes."): mapping(about) for name, about in probes.items()}
         elif kind == "attempt" and entry.get("status") == EVALUATED:
             attempt = attempt_of(entry)
-            prompt = attempt if isinstance(attempt, Remark) else attempt.messages[-1]["content"]
+            prompt = attempt if isinstance(attempt, Reason) else attempt.messages[-1]["content"]
             results = results_of(entry.get("detector_results"))
             self.attempts[str(entry.get("uuid") or where)] = (probe_of(entry), results, prompt)
 
@@ -594,7 +615,7 @@ def _notes(path: Path, report: _Report, entries: Mapping[str, _Entry]) -> list[s
         notes.append(f"{path}: no attempt is complete (status {EVALUATED}), so its probes have no scores.")
     elif all(score is None for own in entries.values() for score in own.scores):
         notes.append(f"{path}: the attempts of older reports have no results, so its probes have no scores.")
-    reasons = Counter(str(prompt) for _, _, prompt in report.attempts.values() if isinstance(prompt, Remark))
+    reasons = Counter(str(prompt) for _, _, prompt in report.attempts.values() if isinstance(prompt, Reason))
     notes += [f"{path}: {count:,} attempts give no example: {reason}" for reason, count in reasons.items()]
     large = [(name, len(own.prompts)) for name, own in entries.items() if len(own.prompts) > MOST_EXAMPLES]
     if large:
@@ -660,3 +681,11 @@ def _family(probe: str) -> str:
 
 def _words(name: str) -> str:
     return _HUMP.sub(" ", name)
+
+
+_NOTES = {
+    "attempt_turns": "went on over several turns; the text is the first conversation up to the attack's last turn",
+    "attempt_begun": "had text after the attack's last turn (an answer begun for the model), which is not read",
+    "attempt_outputs": "had several outputs, all of them in the score; the response is the first that has a text",
+}
+"""What is said of attempts with a note."""

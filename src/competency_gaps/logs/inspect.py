@@ -32,8 +32,7 @@ from zipfile import BadZipFile, ZipFile
 
 from competency_gaps.config import LogSource
 from competency_gaps.errors import MissingExtraError, UserError, nearest
-from competency_gaps.items.item import Item, LeftOut, Message
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Item, LeftOut, Message, Reason
 from competency_gaps.logs.prompt import (
     ROLES,
     WHOLE,
@@ -62,7 +61,7 @@ from competency_gaps.logs.reader import (
     sequence,
     text_or_none,
 )
-from competency_gaps.text import shorten, visible
+from competency_gaps.text import plural, shorten, visible
 
 
 def find(path: Path) -> list[LogPart]:
@@ -90,12 +89,15 @@ def _part(logs: list[tuple[Path, dict[str, Any]]], faults: Sequence[str]) -> Log
     logs = sorted(logs, key=lambda log: (log[1].get("status") == "success", str(log[1]["eval"].get("created"))))
     path, head = logs[-1]
     notes = [
-        Remark("older_log", quotes=(file.name,))
+        Reason("older_log", f"an older log of the same task was not read: {file.name}")
         if other.get("status") == head.get("status")
-        else Remark("log_of_status", quotes=(file.name, str(other.get("status") or "started")))
+        else Reason(
+            "log_of_status",
+            f"a log of another status was not read: {file.name}, {str(other.get('status') or 'started')!r}",
+        )
         for file, other in logs[:-1]
     ]
-    notes += [Remark("unreadable_log", quotes=(error,)) for error in faults]
+    notes += [Reason("unreadable_log", f"a log was not read: {error}") for error in faults]
     spec = head["eval"]
     return LogPart(
         format="inspect",
@@ -163,7 +165,7 @@ class _SampleReader:
     names: dict[str, str] = field(default_factory=dict)
     """Id as JSON -> the item's."""
     notes: Counter[str] = field(default_factory=Counter)
-    unscored: Counter[Remark] = field(default_factory=Counter)
+    unscored: Counter[Reason] = field(default_factory=Counter)
     failure: str | None = None
     unreadable: int = 0
     """Samples that the run's model could not read; Inspect's own figures count them as if they were answered."""
@@ -181,18 +183,18 @@ class _SampleReader:
             tuple(name for name in named if isinstance(name, str)),
         )
 
-    def add(self, sample: Mapping[str, Any], where: str) -> Remark | None:
+    def add(self, sample: Mapping[str, Any], where: str) -> Reason | None:
         """Process a sample; returns a reason if it can be no item."""
         if sample.get("id") is None:
-            return Remark("sample_no_id")
+            return Reason("sample_no_id", "the sample has no id")
         key, epoch = _key(sample["id"]), sample.get("epoch")
         number = epoch if isinstance(epoch, int) else 1
         exchange = read_exchange(sample)
-        if isinstance(exchange, Remark):
+        if isinstance(exchange, Reason):
             return exchange
         known = self.epochs.setdefault(key, [])
         if any(other.number == number for other in known):
-            return Remark("sample_again")
+            return Reason("sample_again", "the same sample and epoch occurred before")
         self.names.setdefault(key, free_name(str(sample["id"]), self.names.values(), "#"))
         if self.failure is None and isinstance(sample.get("error"), dict):
             self.failure = str(sample["error"].get("message"))
@@ -261,13 +263,18 @@ class _SampleReader:
         self._warn_of_status()
         steps = sequence(mapping(self.head.get("plan")).get("steps"))
         if any(mapping(mapping(step).get("params")).get("shuffle") for step in steps):
-            tally.warn("options_shuffled")
+            tally.warn(
+                "options_shuffled",
+                "multiple_choice shuffled the options and put them back in the log: the model "
+                "read them in another order than the text here",
+            )
         for reason, count in self.unscored.items():
             if reason.code == "sample_failed" and self.failure:
-                reason = replace(reason, quotes=(shorten(visible(self.failure), 120),))
+                first = shorten(visible(self.failure), 120)
+                reason = replace(reason, text=f"{reason.text}, the first one with {first}")
             tally.unscored_because(reason, count)
         for note, count in self.notes.items():
-            tally.warn(note, count)
+            tally.warn(note, f"{plural(count, 'sample')} {_NOTES[note]}", count)
         self._compare()
         return tally.report()
 
@@ -275,20 +282,24 @@ class _SampleReader:
         ids, count, epochs = sequence(self._dataset().get("sample_ids")), self._dataset().get("samples"), self._epochs()
         expected = (len(ids) or (count if isinstance(count, int) else 0)) * epochs
         status = self.head.get("status") or "started"
-        there = (self.tally.records, expected)
+        numbers = (self.tally.records, expected)
+        there = f"{self.tally.records:,} of {expected:,} samples are there"
         if status != "success":
             message = mapping(self.head.get("error")).get("message")
             if message:
-                self.tally.warn("log_failed", *there, quotes=(str(status), shorten(visible(str(message)), 120)))
+                why = shorten(visible(str(message)), 120)
+                self.tally.warn("log_failed", f"the log's status is {str(status)!r} ({why}): {there}", *numbers)
             else:
-                self.tally.warn("log_not_finished", *there, quotes=(str(status),))
+                self.tally.warn("log_not_finished", f"the log's status is {str(status)!r}: {there}", *numbers)
         elif self.tally.records < expected:
-            self.tally.warn("samples_missing", *there)
+            self.tally.warn("samples_missing", f"samples are missing: {there}", *numbers)
         if self.head.get("invalidated"):
-            self.tally.warn("log_invalidated")
+            self.tally.warn("log_invalidated", "samples of this log were declared invalid")
         reducers = sequence(self._config().get("epochs_reducer")) or ["mean"]
         if epochs > 1 and reducers != ["mean"]:
-            self.tally.warn("other_reducer", quotes=(", ".join(map(str, reducers)),))
+            self.tally.warn(
+                "other_reducer", f"Inspect reduces epochs by {', '.join(map(str, reducers))}; here it is their mean"
+            )
 
     def _compare(self) -> None:
         """Warn if the mean over the items differs from Inspect's own figure for the same scores."""
@@ -324,7 +335,7 @@ NEWEST_VERSION = 2
 """Newest supported version of Inspect's log format (``LOG_SCHEMA_VERSION`` of 0.3.285)."""
 LARGEST = 512 << 20
 """Size limit of a sample, or of a ``.json`` log, in bytes: a small zip can expand to any size."""
-TOO_LARGE = Remark("value_too_large", (LARGEST >> 20,))
+TOO_LARGE = Reason("value_too_large", f"the value is larger than {LARGEST >> 20} MB", (LARGEST >> 20,))
 _BEGINNING = re.compile(rb"(\xef\xbb\xbf)?\s*\{\s*\"(version|status|eval|plan|results|stats|error|invalidated|tags)\"")
 """How a ``.json`` log begins; other JSON files are not parsed."""
 
@@ -336,7 +347,7 @@ class UnreadableLogError(UserError):
 class _DamagedError(Exception):
     """A member of a zip that cannot be read."""
 
-    def __init__(self, reason: Remark) -> None:
+    def __init__(self, reason: Reason) -> None:
         super().__init__(str(reason))
         self.reason = reason
 
@@ -378,7 +389,11 @@ def samples(path: Path) -> Iterator[LogRecord]:
 
 
 def _sample(where: str, value: Any) -> LogRecord:
-    return LogRecord(where, mapping(value), None if isinstance(value, dict) else Remark("sample_no_object"))
+    return LogRecord(
+        where,
+        mapping(value),
+        None if isinstance(value, dict) else Reason("sample_no_object", "the sample is not a JSON object"),
+    )
 
 
 def _json_log(path: Path) -> dict[str, Any]:
@@ -426,16 +441,16 @@ def _member(archive: ZipFile, name: str) -> Any:
     if declared.file_size > LARGEST:
         raise _DamagedError(TOO_LARGE)
     if declared.compress_size > Path(str(archive.filename)).stat().st_size:  # zipfile takes as much memory to read it
-        raise _DamagedError(Remark("sample_lost", quotes=(BadZipFile.__name__,)))
+        raise _DamagedError(Reason("sample_lost", f"the sample is lost: {BadZipFile.__name__}"))
     zstd = (import_module("zstandard").ZstdError,) if find_spec("zstandard") is not None else ()
     try:
         return json.loads(archive.read(name))
     except NotImplementedError as error:
         raise MissingExtraError("zipfile-zstd", "inspect", "reading Inspect's .eval logs") from error
     except (ValueError, RecursionError, BadZipFile, EOFError, OSError, zlib.error, *zstd) as error:
-        raise _DamagedError(Remark("sample_lost", quotes=(type(error).__name__,))) from error
+        raise _DamagedError(Reason("sample_lost", f"the sample is lost: {type(error).__name__}")) from error
     except RuntimeError as error:
-        raise _DamagedError(Remark("sample_encrypted")) from error
+        raise _DamagedError(Reason("sample_encrypted", "the sample is lost: it is encrypted")) from error
 
 
 def _zip_head(path: Path) -> dict[str, Any]:
@@ -491,7 +506,7 @@ class Exchange(NamedTuple):
     """Codes of warnings, which are counted."""
 
 
-def read_exchange(sample: Mapping[str, Any]) -> Exchange | Remark:
+def read_exchange(sample: Mapping[str, Any]) -> Exchange | Reason:
     """What the model was asked and answered, or why the sample is no item.
 
     The prompt ends before the model's own first answer (``source`` is ``generate``); assistant messages before that are
@@ -504,7 +519,7 @@ def read_exchange(sample: Mapping[str, Any]) -> Exchange | Remark:
     first = _first_answer(raw, given)
     users = [i for i in range(first) if raw[i].get("role") == "user"]
     if not users:
-        return Remark("no_user_before_answer")
+        return Reason("no_user_before_answer", "no user message stands before the first answer")
     last = users[-1]
     if last + 1 < first:
         notes.append("sample_begun")
@@ -512,13 +527,13 @@ def read_exchange(sample: Mapping[str, Any]) -> Exchange | Remark:
     for message in raw[: last + 1]:
         text = content_text(message.get("content"))
         if text is None:
-            return Remark("more_than_text")
+            return Reason("more_than_text", "the prompt holds more than text (an image, a document, a recording)")
         if message.get("role") not in ROLES:
-            return Remark("tool_before_answer")
+            return Reason("tool_before_answer", "a tool's message stands before the first answer")
         messages.append({"role": message["role"], "content": text})
     content = messages[-1]["content"]
     if not content.strip():
-        return Remark("prompt_empty")
+        return Reason("prompt_empty", "the prompt is empty")
     after = raw[first:]
     if len(after) > 1:
         notes.append("sample_turns")
@@ -620,7 +635,7 @@ def number(value: Any) -> LoggedScore:
     try:
         return score_in_unit(float(value))
     except ValueError:
-        return LoggedScore(None, Remark("score_text"))
+        return LoggedScore(None, Reason("score_text", "the value is a text that is not a score"))
 
 
 class SampleScores(NamedTuple):
@@ -629,7 +644,7 @@ class SampleScores(NamedTuple):
     where: str
     values: dict[str, Any]
     """Scorer -> value, as Inspect wrote it."""
-    fault: Remark | None
+    fault: Reason | None
     """Why none of them counts; None if they do."""
 
 
@@ -658,11 +673,11 @@ class Scores:
         self.scorers.update(dict.fromkeys(scores))
         fault = None
         if unreadable(sample) or (sample.get("error") and not (scores and self.counts_errors)):
-            fault = Remark("sample_failed")
+            fault = Reason("sample_failed", "the sample failed")
         elif sample.get("invalidation"):
-            fault = Remark("sample_invalid")
+            fault = Reason("sample_invalid", "the sample was declared invalid")
         elif not scores:
-            fault = Remark("no_score")
+            fault = Reason("no_score", "no score")
         values = {name: mapping(score).get("value") for name, score in scores.items()}
         return SampleScores(f"sample {shorten(repr(sample.get('id')), 80)}", values, fault)
 
@@ -692,11 +707,11 @@ class Scores:
             is a number outside [0, 1]: on a scale from 0 to 10, leaving those out would leave only bad answers scored.
         """
         if self.metric == NONE:
-            return LoggedScore(None, Remark("score_unwanted"))
+            return LoggedScore(None, Reason("score_unwanted", "no score was asked for"))
         if judged.fault is not None:
             return LoggedScore(None, judged.fault)
         if self.scorer not in judged.values:
-            return LoggedScore(None, Remark("not_by_scorer", quotes=(str(self.scorer),)))
+            return LoggedScore(None, Reason("not_by_scorer", f"no score by {self.scorer!s}"))
         number, value = self._value(judged.values[self.scorer])
         if number.reason == OUTSIDE:
             raise UserError(
@@ -724,7 +739,7 @@ class Scores:
                 f"({', '.join(self.keys)}), or another scorer with 'scorer' ({', '.join(self.scorers)})."
             )
         if self.metric not in parts:
-            return LoggedScore(None, Remark("no_value", quotes=(self.metric,))), None
+            return LoggedScore(None, Reason("no_value", f"no value {self.metric}")), None
         return number(parts[self.metric]), parts[self.metric]
 
     def check(self) -> None:
@@ -734,3 +749,13 @@ class Scores:
                 f"the scorer {self.scorer!r} has no value {self.metric!r}; there are {', '.join(self.keys)}."
                 f"{nearest(self.metric, self.keys)}"
             )
+
+
+_NOTES = {
+    "sample_turns": "went on over several turns; the text is that before the first answer, the response is that answer",
+    "sample_tools": "used tools, whose descriptions the model also read but which are not among the log's messages",
+    "sample_begun": "had text after the last user message (an answer begun for the model), which is not read",
+    "sample_no_messages": "had no messages in the log (failed early?); the input is taken for the prompt",
+    "sample_other_prompt": "asked something else in a later epoch; the text is that of the first",
+}
+"""What is said of samples with a note."""

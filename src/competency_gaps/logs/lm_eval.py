@@ -42,8 +42,7 @@ from typing import Any, NamedTuple
 
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.items.item import Item, Message
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Item, Message, Reason
 from competency_gaps.logs.prompt import (
     SHORTEST,
     LoggedPrompt,
@@ -132,7 +131,9 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
         if name == tally.filter:
             yield reader.entry(line.value, line.where)
         else:
-            tally.drop(line.where, Remark("other_filter", quotes=(name,)))  # counted, not listed
+            tally.drop(
+                line.where, Reason("other_filter", f"answer of the filter {name!r}, which was not chosen")
+            )  # counted, not listed
     tally.available = {"metric": usable, "filter": tuple(filters)}
     if source.filter is not None and source.filter not in filters:
         known = ", ".join(filters) or "none"
@@ -156,14 +157,17 @@ class _DocumentReader:
         """One record of the chosen filter."""
         number = str(record.get("doc_id"))
         if number in self._seen:
-            self.tally.warn("document_twice")
-            return self.tally.drop(where, Remark("document_again"))
+            self.tally.warn(
+                "document_twice",
+                "a document stands in the file more than once for one filter; the first record is used",
+            )
+            return self.tally.drop(where, Reason("document_again", "the document was read before"))
         document = read_document(record, self.task)
-        if isinstance(document, Remark):
+        if isinstance(document, Reason):
             return self.tally.drop(where, document)
         self._seen.add(number)
-        for code in document.warnings:
-            self.tally.warn(code)
+        for warning in document.warnings:
+            self.tally.warn(warning.code, warning.text)
         score = self._score(record, where)
         self.tally.unscored_because(score.reason)
         further = mapped(self.source, where, mapping(record.get("doc")), record)
@@ -188,7 +192,12 @@ class _DocumentReader:
         answers = sequence(record.get("resps"))
         repeats = len(answers[0]) if answers and isinstance(answers[0], list) else 1
         if repeats > 1:
-            self.tally.warn("asked_repeatedly", repeats)
+            self.tally.warn(
+                "asked_repeatedly",
+                f"each item was asked {repeats} times; lm-eval's filter made one answer of them, "
+                "and the first is kept as the response",
+                repeats,
+            )
         identity: dict[str, Any] = {
             "tool": "lm_eval",
             "task": self.task.name,
@@ -266,7 +275,7 @@ class LoggedTask:
     chat_template: bool | None = None
     """Whether a chat template rendered the prompts; None: unknown."""
     system: str | None = None
-    notes: tuple[Remark, ...] = ()
+    notes: tuple[Reason, ...] = ()
 
 
 def sample_files(path: Path) -> dict[tuple[Path, str], list[tuple[str, Path]]]:
@@ -299,13 +308,23 @@ def read_task_file(samples: Path, task: str, stamp: str) -> LoggedTask:
     for file in [*exact, *(other for other in beside if other not in exact)]:
         results = _results(file)
         if _is_results(results) and task in results["configs"]:
-            note = Remark("other_results_file", quotes=(file.name, samples.name))
+            note = Reason("other_results_file", f"{file.name} is of another time than {samples.name}, but is used")
             return _task(task, file, results, () if file in exact else (note,))
     model = samples.parent.name if "__" in samples.parent.name else None
-    return LoggedTask(task, model=model.replace("__", "/") if model else None, notes=(Remark("no_results_file"),))
+    return LoggedTask(
+        task,
+        model=model.replace("__", "/") if model else None,
+        notes=(
+            Reason(
+                "no_results_file",
+                "there is no results file beside the samples: few-shot examples, metrics' "
+                "direction and the model are not known",
+            ),
+        ),
+    )
 
 
-def _task(name: str, file: Path, results: Mapping[str, Any], notes: tuple[Remark, ...]) -> LoggedTask:
+def _task(name: str, file: Path, results: Mapping[str, Any], notes: tuple[Reason, ...]) -> LoggedTask:
     facts = {key: mapping(results.get(key)).get(name) for key in ("configs", "higher_is_better", "results", "n-shot")}
     bos = results.get("tokenizer_bos_token")
     return LoggedTask(
@@ -388,7 +407,7 @@ class Document(NamedTuple):
 
     asked: LoggedPrompt
     arguments: list[list[Any]]
-    warnings: tuple[str, ...]
+    warnings: tuple[Reason, ...]
     """Codes of warnings."""
 
 
@@ -403,37 +422,55 @@ class LoggedOptions(NamedTuple):
     """The continuations without the delimiter."""
 
 
-def read_document(record: dict[str, Any], task: LoggedTask) -> Document | Remark:
+_PROMPTS_OF_OPTIONS = Reason(
+    "prompts_of_options",
+    "options have prompts of their own; the first option's is taken as what the model read",
+)
+_NOT_ONLY_TEXT = Reason("not_only_text", "items come with images or sounds, which are not read")
+_BEGUN_ANSWER = Reason(
+    "begun_answer", "the beginning of the answer, which the log prefilled for the model, is left out"
+)
+_CHAT_RENDERED = Reason(
+    "chat_rendered", "the log holds chat messages: the model's own chat template makes the text of them"
+)
+
+
+def read_document(record: dict[str, Any], task: LoggedTask) -> Document | Reason:
     """A record's prompt and own text, or the reason why they cannot be read."""
     arguments = _requests(record.get("arguments"))
     prompts = [argument[0] for argument in arguments if argument and argument[0]]
     if not prompts:
         if arguments and any(len(argument) > 1 and isinstance(argument[1], str) for argument in arguments):
-            return Remark("context_empty")
-        return Remark("no_prompt")
+            return Reason(
+                "context_empty",
+                "the context is empty: the options are the texts; run it as a task or give it as a table",
+            )
+        return Reason("no_prompt", "the record holds no prompt")
     warnings = []
     if any(prompt != prompts[0] for prompt in prompts):
-        warnings.append("prompts_of_options")
+        warnings.append(_PROMPTS_OF_OPTIONS)
     if any(
         isinstance(extra, dict) and {"visual", "audio"} & set(extra) for argument in arguments for extra in argument
     ):
-        warnings.append("not_only_text")
+        warnings.append(_NOT_ONLY_TEXT)
     chat = _messages(prompts[0])
     if chat is None:
         if not isinstance(prompts[0], str):
-            return Remark("prompt_no_text")
+            return Reason("prompt_no_text", "the prompt is not a text")
         own = own_text(prompts[0], mapping(record.get("doc")), record.get("target"), task)
         asked = text_prompt(prompts[0], own, task.bos) if own else None
     else:
         last = last_user(chat)
         if last is None or not chat[last]["content"].strip():
-            return Remark("no_user_text")
+            return Reason("no_user_text", "the chat messages hold no text by a user")
         if len(chat) > last + 1:
-            warnings.append("begun_answer")
-        warnings.append("chat_rendered")
+            warnings.append(_BEGUN_ANSWER)
+        warnings.append(_CHAT_RENDERED)
         own = own_text(chat[last]["content"], mapping(record.get("doc")), record.get("target"), task)
         asked = chat_prompt(chat[: last + 1], own) if own else None
-    return Remark("prompt_empty") if asked is None else Document(asked, arguments, tuple(warnings))
+    return (
+        Reason("prompt_empty", "the prompt is empty") if asked is None else Document(asked, arguments, tuple(warnings))
+    )
 
 
 def own_text(prompt: str, doc: dict[str, Any], target: Any, task: LoggedTask) -> OwnText | None:

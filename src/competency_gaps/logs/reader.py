@@ -18,11 +18,12 @@ from typing import Any, NamedTuple
 from competency_gaps.benchmarks.rows import Record, Row, further_fields, is_further
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.items.item import Item, LeftOut, SourceReport, is_whole
-from competency_gaps.items.remark import Remark, counted
+from competency_gaps.items.item import Counted, Item, LeftOut, Reason, SourceReport, is_whole
 from competency_gaps.jsonl import json_lines
 
-OUTSIDE = Remark("score_outside")
+_CUT = Reason("line_cut", "the line is cut off (the tool was stopped while it wrote)")
+_NO_OBJECT = Reason("line_no_object", "the line is not a JSON object")
+OUTSIDE = Reason("score_outside", "the score is outside [0, 1]")
 
 
 class LogRecord(NamedTuple):
@@ -32,7 +33,7 @@ class LogRecord(NamedTuple):
     """File and place, for messages."""
     value: dict[str, Any]
     """The object; empty if there is a fault."""
-    fault: Remark | None = None
+    fault: Reason | None = None
     """Why the record cannot be read; None if it can."""
 
 
@@ -41,7 +42,7 @@ class LoggedScore(NamedTuple):
 
     value: float | None
     """In [0, 1]; None = unscored."""
-    reason: Remark | None = None
+    reason: Reason | None = None
     """Why it is unscored; None if it is scored."""
 
 
@@ -58,7 +59,7 @@ def log_lines(path: Path) -> Iterator[LogRecord]:
             for line in json_lines(file):
                 # Only the last line can be incomplete; half a line does not prove a wrong file.
                 incomplete = line.fault != "object" and not line.complete
-                fault = None if line.fault is None else Remark("line_cut" if incomplete else "line_no_object")
+                fault = None if line.fault is None else _CUT if incomplete else _NO_OBJECT
                 yield LogRecord(f"{path.name}, line {line.number}", line.value if fault is None else {}, fault)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
@@ -118,15 +119,15 @@ def text_or_none(value: Any) -> str | None:
 def score_in_unit(value: Any) -> LoggedScore:
     """A tool's number (or truth value) as a score: anything but a number in [0, 1] is unscored, never 0."""
     if value is None:
-        return LoggedScore(None, Remark("no_score"))
+        return LoggedScore(None, Reason("no_score", "no score"))
     if not isinstance(value, (bool, int, float)):
-        return LoggedScore(None, Remark("score_no_number", quotes=(type(value).__name__,)))
+        return LoggedScore(None, Reason("score_no_number", f"the score is not a number, but a {type(value).__name__}"))
     try:
         number = float(value)
     except OverflowError:
         return LoggedScore(None, OUTSIDE)
     if math.isnan(number):
-        return LoggedScore(None, Remark("score_nan"))
+        return LoggedScore(None, Reason("score_nan", "the score is NaN"))
     return LoggedScore(number) if 0 <= number <= 1 else LoggedScore(None, OUTSIDE)
 
 
@@ -161,7 +162,7 @@ class LogPart:
     """The model as the tool names it; None: not recorded."""
     stamp: str | None = None
     """When the tool wrote it, in a form that sorts by time; None: not recorded."""
-    notes: tuple[Remark, ...] = ()
+    notes: tuple[Reason, ...] = ()
     """Doubts about the choice of this part, such as older files that were not read; become warnings of the report."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """Whatever else the format's ``read`` needs."""
@@ -185,10 +186,14 @@ class Reader(NamedTuple):
     metric ``none``."""
 
 
-def newest(logs: Iterable[tuple[str, Path]]) -> tuple[str, Path, tuple[Remark, ...]]:
+def newest(logs: Iterable[tuple[str, Path]]) -> tuple[str, Path, tuple[Reason, ...]]:
     """Time and file of the newest of several logs of one task, and remarks that name the others."""
     *older, (stamp, file) = sorted(logs)
-    return stamp, file, tuple(Remark("older_log", quotes=(other.name,)) for _, other in older)
+    return (
+        stamp,
+        file,
+        tuple(Reason("older_log", f"an older log of the same task was not read: {other.name}") for _, other in older),
+    )
 
 
 def free_name(name: str, taken: Collection[str], sign: str) -> str:
@@ -302,11 +307,11 @@ class Tally:
     unscored: int = 0
     sum: float = 0.0
     """Of the items' scores."""
-    left_out: Counter[Remark] = field(default_factory=Counter)
+    left_out: Counter[Reason] = field(default_factory=Counter)
     own_text: Counter[str] = field(default_factory=Counter)
-    warnings: dict[Remark, None] = field(default_factory=dict)
+    warnings: dict[Reason, None] = field(default_factory=dict)
     """Each once, in order."""
-    reasons: Counter[Remark] = field(default_factory=Counter)
+    reasons: Counter[Reason] = field(default_factory=Counter)
     """Records without a score by reason, where the log gives one."""
 
     def item(self, item: Item, method: str, *, records: int = 1) -> Item | LeftOut:
@@ -327,7 +332,9 @@ class Tally:
             The latter if one of its texts cannot be written as UTF-8.
         """
         if not is_whole(item):
-            half = Remark("half_character")
+            half = Reason(
+                "half_character", "it holds half of a character (a lone surrogate), which no program can encode"
+            )
             self.left_out[half] += records
             return LeftOut(f"item {item.id}".encode(errors="replace").decode(), half)
         logged = item.identity.get("prompt_hash")
@@ -342,26 +349,32 @@ class Tally:
             self.averaged_items += 1
         return item
 
-    def unscored_because(self, reason: Remark | None, count: int = 1) -> None:
+    def unscored_because(self, reason: Reason | None, count: int = 1) -> None:
         """Count records without a score by reason (None: they have one), unless no scores were requested."""
         if reason is not None and self.metric != NONE:
             self.reasons[reason] += count
 
-    def drop(self, where: str, reason: Remark) -> LeftOut:
+    def drop(self, where: str, reason: Reason) -> LeftOut:
         """Count a record that becomes no item."""
         self.left_out[reason] += 1
         return LeftOut(where, reason)
 
-    def warn(self, code: str, *numbers: float, quotes: tuple[str, ...] = ()) -> None:
+    def warn(self, code: str, text: str, *numbers: float) -> None:
         """Keep a warning, once."""
-        self.warnings[Remark(code, numbers, quotes)] = None
+        self.warnings[Reason(code, text, numbers)] = None
 
     def compare_mean(self, theirs: Any, name: str) -> None:
         """Warn if the mean over the items differs from the tool's own figure; without that, do nothing."""
         scored = self.items - self.unscored
         known = isinstance(theirs, (int, float)) and abs(theirs) < _LARGE
         if scored and known and abs(theirs - self.sum / scored) > _CLOSE:
-            self.warn("other_mean", theirs, self.sum / scored, quotes=(name,))
+            ours = self.sum / scored
+            self.warn(
+                "other_mean",
+                f"the log reports {name} = {theirs:.4f}, but the mean over the items read is {ours:.4f}: the file is "
+                "not whole, or this metric is not aggregated as a mean",
+                *(theirs, ours),
+            )
 
     def report(self) -> SourceReport:
         """An account of what was read, in which every record is counted once."""
@@ -381,8 +394,8 @@ class Tally:
             averaged=self.averaged,
             averaged_items=self.averaged_items,
             unscored=self.unscored,
-            unscored_because=counted(self.reasons),
-            left_out=counted(self.left_out),
+            unscored_because=tuple(Counted(*entry) for entry in self.reasons.items()),
+            left_out=tuple(Counted(*entry) for entry in self.left_out.items()),
             own_text=dict(self.own_text),
             warnings=(*self.part.notes, *self.warnings),
         )

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from competency_gaps.errors import CompetencyGapsError
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.model.batches import plan_batches
 from competency_gaps.model.forward import device_fault, ran_out_of_memory
 from competency_gaps.text import error_line
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-OUT_OF_MEMORY = Remark("memory_ran_out")
+OUT_OF_MEMORY = Reason("memory_ran_out", "memory ran out on it, read alone")
 """Why a row has no result that does not fit into memory by itself."""
 
 
@@ -46,7 +46,7 @@ class Attempts:
         *,
         cached: int = 0,
         logits: int = 0,
-    ) -> Iterator[tuple[np.ndarray, Sequence[T | Remark]]]:
+    ) -> Iterator[tuple[np.ndarray, Sequence[T | Reason]]]:
         """Run rows in batches as :func:`~competency_gaps.model.batches.plan_batches` plans them.
 
         Parameters
@@ -88,7 +88,7 @@ class Attempts:
             waiting += [rows[half:], rows[:half]]
 
     @staticmethod
-    def _try(rows: np.ndarray, run: Callable[[np.ndarray], Sequence[T]]) -> list[T] | Remark:
+    def _try(rows: np.ndarray, run: Callable[[np.ndarray], Sequence[T]]) -> list[T] | Reason:
         """Results of rows, or why there are none."""
         try:
             return list(run(rows))
@@ -99,7 +99,7 @@ class Attempts:
                 raise
             if fault := device_fault(error):
                 raise fault from error
-            return Remark("model_failed", quotes=(error_line(error),))
+            return Reason("model_failed", f"the model fails on it: {error_line(error)}")
 
     def _warn(self, rows: int, longest: int, token_budget: int) -> None:
         """Warn once per run."""

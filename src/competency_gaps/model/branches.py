@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.model.attempts import OUT_OF_MEMORY, Attempts
 from competency_gaps.model.batches import pad
 from competency_gaps.model.continuations import Group
@@ -56,7 +56,7 @@ class BranchReader:
         self._lm, self._read, self._groups = lm, read, groups
         self._token_budget, self._attempts = token_budget, attempts
 
-    def rests(self) -> dict[tuple[int, int], Steps | Remark]:
+    def rests(self) -> dict[tuple[int, int], Steps | Reason]:
         """The steps of each continuation after those that the pass over the prefixes predicts, or why there are none.
 
         A sequence that starts another is read with that, and by itself if that fails.
@@ -76,11 +76,11 @@ class BranchReader:
             for row, group in enumerate(self._groups)
             for ids, scored in group.branches().items()
         ]
-        made: dict[tuple[int, int], Steps | Remark] = {}
+        made: dict[tuple[int, int], Steps | Reason] = {}
         alone: dict[tuple[int, tuple[int, ...]], list[int]] = {}
         for branch, results in self._results(shared):
             made |= results
-            if any(isinstance(result, Remark) for result in results.values()):
+            if any(isinstance(result, Reason) for result in results.values()):
                 own = self._groups[branch.row].rests()
                 for i in branch.scored:
                     if own[i] != branch.ids:
@@ -89,7 +89,7 @@ class BranchReader:
             made |= results
         return made
 
-    def _results(self, branches: list[_Branch]) -> Iterator[tuple[_Branch, dict[tuple[int, int], Steps | Remark]]]:
+    def _results(self, branches: list[_Branch]) -> Iterator[tuple[_Branch, dict[tuple[int, int], Steps | Reason]]]:
         def follow(part: np.ndarray) -> list[dict[int, Steps]]:
             return self._follow([branches[i] for i in part])
 
@@ -101,7 +101,7 @@ class BranchReader:
                     raise OutOfMemoryError("the keys and values of other prefixes take the memory")
                 yield (
                     branch,
-                    {(branch.row, i): result if isinstance(result, Remark) else result[i] for i in branch.scored},
+                    {(branch.row, i): result if isinstance(result, Reason) else result[i] for i in branch.scored},
                 )
 
     def _follow(self, branches: Sequence[_Branch]) -> list[dict[int, Steps]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from competency_gaps.config import GenerationConfig
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.model.attempts import Attempts
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prefixes import PrefixTap, Tap, pad_left, read_start, shared_start
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 
-LOGITS_NOT_FINITE = Remark("model_failed", quotes=("the logits of its answer are not finite",))
+LOGITS_NOT_FINITE = Reason("model_failed", "the model fails on it: the logits of its answer are not finite")
 """Why a prompt has no answer where its logits predict no token."""
 
 
@@ -48,7 +48,7 @@ def generate(
     greedy: bool = False,
     tap: Tap | None = None,
     asked: Sequence[int] = (),
-) -> list[GeneratedAnswer | Remark]:
+) -> list[GeneratedAnswer | Reason]:
     """Continue prompts, in the order given; the pass over the prompts also gives their activations.
 
     A sampled answer depends on the seed, the prompt and its key, not on the prompts that it is read with.
@@ -73,18 +73,18 @@ def generate(
 
     Returns
     -------
-    list of GeneratedAnswer or Remark
+    list of GeneratedAnswer or Reason
         A remark says why there is no answer.
     """
     wanted = _Stop(tuple(stop), stop_at_once, _special_ids(lm, stop))
     if greedy:
         config = config.model_copy(update={"temperature": 0.0})
-    answers: list[GeneratedAnswer | Remark | None] = [None] * len(prompts)
+    answers: list[GeneratedAnswer | Reason | None] = [None] * len(prompts)
     shared = shared_start(lm, prompts)
     lengths = [len(p) + max_new_tokens - shared for p in prompts]
     seeds = [_seed(config.seed, prompt, key) for prompt, key in zip(prompts, keys, strict=True)]
 
-    def write(rows: np.ndarray) -> list[GeneratedAnswer | Remark]:
+    def write(rows: np.ndarray) -> list[GeneratedAnswer | Reason]:
         return _generate_batch(
             lm,
             [prompts[i] for i in rows],
@@ -136,7 +136,7 @@ def _generate_batch(
     owners: list[list[int]],
     shared: int,
     seeds: list[int],
-) -> list[GeneratedAnswer | Remark]:
+) -> list[GeneratedAnswer | Reason]:
     import torch
     from transformers import LogitsProcessorList
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.model.attempts import Attempts
 from competency_gaps.model.branches import BranchReader, Steps, steps
 from competency_gaps.model.continuations import Continuation, Group
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
 
 
-NOT_A_NUMBER = Remark("model_failed", quotes=("its log-probabilities are not numbers",))
+NOT_A_NUMBER = Reason("model_failed", "the model fails on it: its log-probabilities are not numbers")
 """Why a continuation has no likelihood of which a token's log-probability is NaN."""
 
 
@@ -50,7 +50,7 @@ def likelihoods(
     attempts: Attempts,
     tap: Tap | None = None,
     model_precision: bool = False,
-) -> list[Likelihood | Remark]:
+) -> list[Likelihood | Reason]:
     """Log-likelihoods of continuations, in the order given, or why one cannot be computed.
 
     Shared tokens are read once: the common start of all prefixes, a prefix with several continuations (a question and
@@ -71,19 +71,19 @@ def likelihoods(
         members.setdefault(continuation.prefix.tobytes(), []).append(index)
     groups = [Group([asked[i] for i in indices]) for indices in members.values()]
     shared = shared_start(lm, [group.prefix for group in groups])
-    results: list[Likelihood | Remark | None] = [None] * len(asked)
+    results: list[Likelihood | Reason | None] = [None] * len(asked)
     places = list(members.values())
     kept = 1 + max((group.alike for group in groups), default=0)
     lengths = [len(group.read) - shared for group in groups]
 
-    def score(rows: np.ndarray) -> list[list[Likelihood | Remark]]:
+    def score(rows: np.ndarray) -> list[list[Likelihood | Reason]]:
         chosen = [groups[row] for row in rows]
         return _score_groups(lm, chosen, token_budget, PrefixTap(tap), shared, model_precision, attempts)
 
     for rows, scored in attempts.batches("prefixes", lengths, token_budget, score, cached=shared, logits=kept):
         for row, values in zip(rows, scored, strict=True):
             for place, index in enumerate(places[row]):
-                results[index] = values if isinstance(values, Remark) else values[place]
+                results[index] = values if isinstance(values, Reason) else values[place]
             advance(len(places[row]))
     return [value for value in results if value is not None]
 
@@ -96,7 +96,7 @@ def _score_groups(
     shared: int,
     model_precision: bool,
     attempts: Attempts,
-) -> list[list[Likelihood | Remark]]:
+) -> list[list[Likelihood | Reason]]:
     """Likelihoods of the continuations of each group in a batch, in order, or why one cannot be computed."""
     import torch
 
@@ -125,10 +125,10 @@ def _first_steps(logprobs: torch.Tensor, continuation: Continuation, alike: int)
     return steps(logprobs[len(logprobs) - alike - 1 :], continuation.ids[: alike + 1])
 
 
-def _likelihood(first: Steps, rest: Steps | Remark | None) -> Likelihood | Remark:
+def _likelihood(first: Steps, rest: Steps | Reason | None) -> Likelihood | Reason:
     import torch
 
-    if isinstance(rest, Remark):
+    if isinstance(rest, Reason):
         return rest
     parts = [first] if rest is None else [first, rest]
     values = torch.cat([part.logprobs for part in parts])

@@ -10,9 +10,8 @@ import numpy as np
 
 from competency_gaps.config import BenchmarkConfig, ModelConfig
 from competency_gaps.errors import UserError
-from competency_gaps.items.item import Item, Message, Text
+from competency_gaps.items.item import Item, Message, Reason, Text
 from competency_gaps.items.policy import Continuations, Generation, Policy, Request, Sentences
-from competency_gaps.items.remark import Remark
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prompts import SpanError, Tokens, chat_text, plain_text, resolve_bos, tokenize
 
@@ -29,7 +28,7 @@ class PreparedItem:
     text: Text
     tokens: Tokens
     request: Request
-    excluded: Remark | None
+    excluded: Reason | None
     """Why the item is excluded; None: it is kept."""
 
 
@@ -56,7 +55,15 @@ def prepare(
     prompt, room = _longest(request, tokens, lm.tokenizer)
     if max(len(tokens.ids), prompt + room) > lm.max_length:
         limit = lm.max_length
-        reason = Remark("too_long_with_answer", (prompt, room, limit)) if room else Remark("too_long", (prompt, limit))
+        reason = (
+            Reason(
+                "too_long_with_answer",
+                f"longer than the context: {prompt} + {room} > {limit} tokens",
+                (prompt, room, limit),
+            )
+            if room
+            else Reason("too_long", f"longer than the context: {prompt} > {limit} tokens", (prompt, limit))
+        )
         return PreparedItem(item, policy, text, tokens, request, reason)
     return PreparedItem(item, policy, text, tokens, request, None)
 
@@ -114,7 +121,12 @@ def _text(
     if bare and item.messages is not None and [message["role"] for message in messages] == ["user"]:
         return Text(messages[0]["content"], place, templated=False)
     if tokenizer.chat_template is None and item.messages is not None:
-        raise SpanError(Remark("no_chat_template"))
+        raise SpanError(
+            Reason(
+                "no_chat_template",
+                "a chat of several messages, but the tokenizer has no chat template to make a text of it",
+            )
+        )
     if system and messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": system})
     return _chat(tokenizer, messages, place, without_system=policy.as_plain_text)
@@ -136,7 +148,7 @@ def _chat(
         return _chat(tokenizer, rest, place, without_system=False)
 
 
-def _unfit(item: Item, policy: Policy, own: str, request: Request, reason: Remark) -> PreparedItem:
+def _unfit(item: Item, policy: Policy, own: str, request: Request, reason: Reason) -> PreparedItem:
     empty = np.zeros(0, np.int32)
     tokens = Tokens(empty, np.zeros((0, 2), np.int32), np.zeros(0, bool), np.zeros(0, bool), 0)
     return PreparedItem(item, policy, plain_text("", own, ""), tokens, request, reason)

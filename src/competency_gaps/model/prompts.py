@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from competency_gaps.errors import UserError
-from competency_gaps.items.item import Message, Text
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Message, Reason, Text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 class SpanError(UserError):
     """The item's own text cannot be found exactly in the text that the model reads."""
 
-    def __init__(self, reason: Remark) -> None:
+    def __init__(self, reason: Reason) -> None:
         super().__init__(f"{reason}.")
         self.reason = reason
 
@@ -117,7 +116,7 @@ def locate_message(
     """
     content = messages[index]["content"]
     if not content.strip():
-        raise SpanError(Remark("text_empty"))
+        raise SpanError(Reason("text_empty", "the item's own text is empty"))
     lead = len(content) - len(content.lstrip())
     mark = "\u2402item\u2403"
     while mark in rendered:
@@ -137,7 +136,13 @@ def locate_message(
             if middle.count(content.strip()) == 1:
                 start = len(head) + middle.index(content.strip())
                 return start - lead, start, start + len(content.strip())
-    raise SpanError(Remark("template_rewrites"))
+    raise SpanError(
+        Reason(
+            "template_rewrites",
+            "the chat template rewrites the item's text, so its tokens cannot be found "
+            "exactly; set the benchmark's chat_template to 'off'",
+        )
+    )
 
 
 def tokenize(tokenizer: PreTrainedTokenizerBase, text: Text, *, bos_id: int | None) -> Tokens:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from competency_gaps.config import GenerationConfig
+from competency_gaps.items.item import Reason
 from competency_gaps.items.policy import Continuations, Generation, Output, Request, Sentences
-from competency_gaps.items.remark import Remark
 from competency_gaps.model.attempts import Attempts
 from competency_gaps.model.batches import WRITTEN_AT_ONCE, token_budget_on
 from competency_gaps.model.continuations import Continuation, encode_pair, tokenize_continuation
@@ -78,7 +78,7 @@ def respond(
     advance: Callable[[int], None],
     attempts: Attempts,
     tap: Tap | None = None,
-) -> list[Responded | Remark]:
+) -> list[Responded | Reason]:
     """Answer requests, in the order given; requests of one kind are batched together.
 
     Parameters
@@ -94,10 +94,10 @@ def respond(
 
     Returns
     -------
-    list of Responded or Remark
+    list of Responded or Reason
         A remark says why the model cannot answer a request.
     """
-    results: list[Responded | Remark | None] = [None] * len(asked)
+    results: list[Responded | Reason | None] = [None] * len(asked)
     empty = np.zeros(0, np.int32)
     for index, question in enumerate(asked):
         if question.request is None:
@@ -112,7 +112,7 @@ def respond(
         read_at_once = token_budget_on(lm.device, token_budget)
         outputs = _likelihoods(lm, scored, bos_id, read_at_once, advance, attempts, tap, exact)
         for index, output in zip(likely, outputs, strict=True):
-            results[index] = output if isinstance(output, Remark) else Responded(output, empty)
+            results[index] = output if isinstance(output, Reason) else Responded(output, empty)
     written: dict[Generation, list[int]] = {}
     for index, question in enumerate(asked):
         if isinstance(question.request, Generation):
@@ -134,7 +134,7 @@ def respond(
             keys=[asked[i].key for i in members],
         )
         for index, answer in zip(members, answers, strict=True):
-            results[index] = answer if isinstance(answer, Remark) else Responded(Output(text=answer.text), answer.ids)
+            results[index] = answer if isinstance(answer, Reason) else Responded(Output(text=answer.text), answer.ids)
     return [result for result in results if result is not None]
 
 
@@ -155,7 +155,7 @@ def _likelihoods(
     attempts: Attempts,
     tap: Tap | None,
     verbatim: bool,
-) -> list[Output | Remark]:
+) -> list[Output | Reason]:
     wanted: list[Continuation] = []
     owners: list[int] = []
     for place, (index, question) in enumerate(asked.items()):
@@ -171,17 +171,17 @@ def _likelihoods(
         advance(int(done + 1e-9) - before)
 
     values = likelihoods(lm, wanted, token_budget, count, tap=tap, model_precision=verbatim, attempts=attempts)
-    grouped: list[list[Likelihood | Remark]] = [[] for _ in asked]
+    grouped: list[list[Likelihood | Reason]] = [[] for _ in asked]
     for owner, value in zip(owners, values, strict=True):
         grouped[owner].append(value)
     return [_output(own) for own in grouped]
 
 
-def _output(values: Sequence[Likelihood | Remark]) -> Output | Remark:
+def _output(values: Sequence[Likelihood | Reason]) -> Output | Reason:
     """The likelihoods of a request's texts; why there are none where any is lacking."""
-    known = [value for value in values if not isinstance(value, Remark)]
+    known = [value for value in values if not isinstance(value, Reason)]
     if len(known) < len(values):
-        return next(value for value in values if isinstance(value, Remark))
+        return next(value for value in values if isinstance(value, Reason))
     return Output(
         tuple(value.logprob for value in known),
         tuple(value.tokens for value in known),

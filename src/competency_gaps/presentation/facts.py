@@ -11,7 +11,7 @@ import polars as pl
 
 from competency_gaps.dictionary.label_table import STATED
 from competency_gaps.findings.answer import AnsweredRun
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.text import NOT_DEFINED, decimal, integer, percent, plural, share_of, shorten, tenths, visible
 
 UNITS = {"alive": "1 = mean over alive concepts", "nonzero": "1 = mean where active", "none": "mean activation"}
@@ -136,7 +136,7 @@ def _judged(manifest: Mapping[str, Any], name: str) -> list[str]:
 
 def _figures(benchmark: Mapping[str, Any]) -> list[str]:
     entries = (benchmark.get("figures") or {}).items()
-    return [f"{policy}: {Remark.of(remark)}" for policy, figures in entries for remark in figures["summary"]]
+    return [f"{policy}: {Reason.of(remark)}" for policy, figures in entries for remark in figures["summary"]]
 
 
 @dataclass(frozen=True)
@@ -161,10 +161,10 @@ def source_warnings(manifest: Mapping[str, Any]) -> list[SourceWarning]:
     for benchmark in manifest["benchmarks"]:
         name = str(benchmark["name"])
         for report in benchmark.get("source") or ():
-            remarks = [Remark.of(warning) for warning in report["warnings"]]
+            remarks = [Reason.of(warning) for warning in report["warnings"]]
             lines = [(str(remark), remark.code in _OTHER_WEIGHTS) for remark in remarks]
             for entry in report["unscored_because"]:
-                reason = Remark.of(entry["reason"])
+                reason = Reason.of(entry["reason"])
                 lines.append((f"{plural(entry['count'], 'record')} without a score: {reason}", False))
             for line, bad in lines:
                 text = shorten(visible(line), _LIMIT)
@@ -174,9 +174,9 @@ def source_warnings(manifest: Mapping[str, Any]) -> list[SourceWarning]:
 
 def unread(left_out: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """Records from which no item could be made, grouped by reason: places, and the reason."""
-    places: dict[Remark, list[str | None]] = {}
+    places: dict[Reason, list[str | None]] = {}
     for entry in left_out:
-        places.setdefault(Remark.of(entry["reason"]), []).append(entry["where"])
+        places.setdefault(Reason.of(entry["reason"]), []).append(entry["where"])
     return [(_places(where), shorten(str(reason), _LIMIT)) for reason, where in places.items()]
 
 

@@ -11,7 +11,7 @@ import polars as pl
 from competency_gaps.dictionary.kinds import CONTEXTUAL
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.findings.words import alike, kinds_sentence
-from competency_gaps.items.remark import Remark, sentences
+from competency_gaps.items.item import Reason
 from competency_gaps.presentation import columns
 from competency_gaps.presentation.columns import Column
 from competency_gaps.runs.open import RunFolder
@@ -209,7 +209,7 @@ def left_out(items: pl.DataFrame, benchmarks: Sequence[Mapping[str, Any]] = (), 
     """
     unread = pl.DataFrame(
         [
-            (entry["name"], record["where"], str(Remark.of(record["reason"])))
+            (entry["name"], record["where"], str(Reason.of(record["reason"])))
             for entry in benchmarks
             for record in entry["left_out"]
         ],
@@ -217,9 +217,9 @@ def left_out(items: pl.DataFrame, benchmarks: Sequence[Mapping[str, Any]] = (), 
         orient="row",
     )
     excluded = items.filter(pl.col("excluded").is_not_null())
-    excluded = excluded.with_columns(reason=sentences(excluded["excluded"]))
+    excluded = excluded.with_columns(reason=pl.col("excluded").struct.field("text"))
     unscored = items.filter(pl.col("excluded").is_null() & pl.col("score").is_null())
-    unscored = unscored.with_columns(reason=sentences(unscored["unscored"]).fill_null("no reason recorded"))
+    unscored = unscored.with_columns(reason=pl.col("unscored").struct.field("text").fill_null("no reason recorded"))
     reasons = []
     for kind, frame in (("unread", unread), ("excluded", excluded), ("unscored", unscored)):
         groups = []

@@ -20,7 +20,6 @@ import polars as pl
 from competency_gaps.config import ModelConfig, RunConfig, parse_config
 from competency_gaps.errors import UserError, argument
 from competency_gaps.files import finite
-from competency_gaps.items.remark import sentences
 from competency_gaps.metrics.suite import saliency
 from competency_gaps.probes.fresh import check_same_pair, config_key, duplicates, fresh_config, own_texts
 from competency_gaps.probes.kept import FOLDER, KeptProbe, write_probe
@@ -188,7 +187,7 @@ def conclude(
     for reason, why in _WHY.items():
         if dropped[reason]:
             progress.say(f"{plural(dropped[reason], 'fresh item')} left out: {why}")
-    for why, count in sentences(table["excluded"].drop_nulls()).value_counts(sort=True).iter_rows():
+    for why, count in table["excluded"].drop_nulls().struct.field("text").value_counts(sort=True).iter_rows():
         dropped[f"excluded: {why}"] = count
         progress.say(f"{plural(count, 'fresh item')} left out, excluded: {why}")
     columns = _columns(fresh, [target.concept for target in wanted])

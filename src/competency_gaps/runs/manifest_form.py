@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeIn
 
 from competency_gaps.checked import first_fault
 from competency_gaps.config import EvidenceConfig, MetricsConfig
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.outcomes import Kind
 
 
@@ -27,12 +27,16 @@ def check_form(content: dict[str, Any]) -> None:
 
 def _is_remark(value: dict[str, Any]) -> dict[str, Any]:
     try:
-        remark = Remark.of(value)
-        if str(remark) and all(isinstance(words, str) for words in remark.quotes):
+        remark = Reason.of(value)
+        if (
+            isinstance(remark.text, str)
+            and isinstance(remark.code, str)
+            and all(isinstance(number, (int, float)) for number in remark.numbers)
+        ):
             return value
-    except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
-        raise ValueError("expected a remark") from error
-    raise ValueError("expected a remark with words")
+    except (KeyError, TypeError, AttributeError, OverflowError, ValueError) as error:
+        raise ValueError("expected a reason") from error
+    raise ValueError("expected a reason")
 
 
 def _is_evidence(value: dict[str, Any]) -> dict[str, Any]:

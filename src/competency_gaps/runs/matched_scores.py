@@ -11,7 +11,7 @@ from typing import NamedTuple
 import polars as pl
 
 from competency_gaps.errors import UserError, argument, nearest
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.runs.schemas import SCORES
 from competency_gaps.text import plural
 
@@ -29,7 +29,7 @@ class Scored:
     response: str | None = None
     prompt: str | None = None
     """The item's own text, by which it is matched where no item of the id asks this; None: by the id alone."""
-    unscored: Remark | None = None
+    unscored: Reason | None = None
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,9 @@ def _table(model: str, rows: dict[int, Scored]) -> pl.DataFrame:
             "score": [row.score for _, row in ordered],
             "response": [row.response for _, row in ordered],
             "unscored": [
-                None if row.score is not None else (row.unscored or Remark("source_no_score")).as_dict()
+                None
+                if row.score is not None
+                else (row.unscored or Reason("source_no_score", "the source gives no score")).as_dict()
                 for _, row in ordered
             ],
         },

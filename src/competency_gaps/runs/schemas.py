@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from competency_gaps.items.remark import DTYPE
+from competency_gaps.items.item import DTYPE
 from competency_gaps.sae.reference import SURFACE
 from competency_gaps.text import shorten, visible
 

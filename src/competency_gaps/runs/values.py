@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from competency_gaps.evidence.judge import STATUSES
-from competency_gaps.items.remark import DTYPE, sentences
+from competency_gaps.items.item import DTYPE
 from competency_gaps.runs.schemas import ITEMS, OUTCOME_ITEMS, SCHEMAS, Schema
 from competency_gaps.table_files import collect
 from competency_gaps.text import shorten, visible
@@ -124,8 +124,7 @@ def value_fault(name: str, table: pl.LazyFrame, extent: Extent) -> str | None:
             return _in_words(rule, table)
     if name == "items" and "benchmark" in held and not _in_blocks(table, extent):
         return "holds other items than the manifest lists"
-    remarks = (column for column, kind in held.items() if kind == DTYPE)
-    return next((fault for column in remarks if (fault := _remark_fault(column, table)) is not None), None)
+    return None
 
 
 def _in_blocks(table: pl.LazyFrame, extent: Extent) -> bool:
@@ -139,15 +138,6 @@ def _in_words(rule: _Rule, table: pl.LazyFrame) -> str:
     row, value = collect(cells.filter("broken").head(1).drop("broken")).row(0)
     shown = "null" if value is None else shorten(visible(repr(value)), 80)
     return f"has {shown} in row {row:,} of the column {rule.column!r}, expected {rule.expected}"
-
-
-def _remark_fault(column: str, table: pl.LazyFrame) -> str | None:
-    remarks = collect(table.select(column).filter(pl.col(column).is_not_null()).unique())[column]
-    try:
-        sentences(remarks)
-    except (ValueError, TypeError, KeyError, IndexError):
-        return f"has a remark in the column {column!r} that has no words, expected one of this version"
-    return None
 
 
 def theme_fault(table: pl.DataFrame, themes: pl.DataFrame, names: Sequence[str] | None = None) -> str | None:

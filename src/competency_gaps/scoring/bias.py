@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 
 from competency_gaps.evidence.interval import mean
-from competency_gaps.items.item import Item
+from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Output, Score
-from competency_gaps.items.remark import Remark
 from competency_gaps.scoring.choice import Choice
+from competency_gaps.text import plural
 
 UNKNOWN = frozenset(
     {
@@ -230,19 +230,28 @@ def _share(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _summary(every: dict[str, Any]) -> list[Remark]:
+def _summary(every: dict[str, Any]) -> list[Reason]:
     remarks = []
     for condition in ("ambig", "disambig"):
-        part = every[condition]
+        part, contexts = every[condition], f"{condition}uous" if condition == "ambig" else f"{condition}uated"
         if not part["items"]:
             continue
-        remarks.append(Remark(f"{condition}_accuracy", (part["accuracy"], *part["accuracy_interval"], part["items"])))
+        value, low, high = part["accuracy"], *part["accuracy_interval"]
+        text = f"{contexts} contexts: accuracy {value:.3f} [{low:.3f}, {high:.3f}] of {plural(part['items'], 'item')}"
+        remarks.append(Reason(f"{condition}_accuracy", text, (value, low, high, part["items"])))
         if part["bias"] is not None:
-            numbers = (part["bias"], *part["bias_interval"], part["targets_known"])
-            remarks.append(Remark(f"{condition}_bias", numbers))
+            value, low, high = part["bias"], *part["bias_interval"]
+            text = (
+                f"{contexts} contexts: bias {value:+.3f} [{low:+.3f}, {high:+.3f}] where the target is known, in "
+                f"{plural(part['targets_known'], 'item')}"
+            )
+            remarks.append(Reason(f"{condition}_bias", text, (value, low, high, part["targets_known"])))
         elif not part["targets_known"]:
             bound = (part["bound"],) if condition == "ambig" else ()
-            remarks.append(Remark(f"{condition}_bias_unknown", bound))
+            text = f"{contexts} contexts: bias not defined (the data do not say which option the stereotype is about)"
+            text += f", at most {part['bound']:.3f} either way" if bound else ""
+            remarks.append(Reason(f"{condition}_bias_unknown", text, bound))
         else:
-            remarks.append(Remark("disambig_all_unknown"))
+            text = f'{contexts} contexts: bias not defined (every answer is "unknown")'
+            remarks.append(Reason("disambig_all_unknown", text))
     return remarks

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from competency_gaps.items.item import Item
+from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.options import LETTERS, with_options
 from competency_gaps.items.policy import Continuations, Output, Policy, Request, Score
-from competency_gaps.items.remark import Remark
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Choice(Policy):
         choices = item.choices or ()
         values = per_length(output, self.normalise, [len(choice) for choice in choices])
         if not all(math.isfinite(value) for value in values):
-            return Score(None, unscored=Remark("not_finite"))
+            return Score(None, unscored=Reason("not_finite", "a log-probability is not finite"))
         best = values.index(max(values))
         return Score(float(best == item.answer), choices[best])
 

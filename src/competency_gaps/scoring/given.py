@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from competency_gaps.items.item import Item
+from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Generation, Output, Policy, Request, Score
-from competency_gaps.items.remark import Remark
 from competency_gaps.scoring.text import Length
 
 
@@ -21,7 +20,11 @@ class Imported(Policy):
         return None
 
     def score(self, item: Item, output: Output) -> Score:
-        return Score(item.score, item.response, None if item.score is not None else Remark("source_no_score"))
+        return Score(
+            item.score,
+            item.response,
+            None if item.score is not None else Reason("source_no_score", "the source gives no score"),
+        )
 
 
 @dataclass(frozen=True)
@@ -37,4 +40,4 @@ class Unscored(Policy):
         return Generation(self.max_new_tokens) if self.max_new_tokens else None
 
     def score(self, item: Item, output: Output) -> Score:
-        return Score(None, output.text or item.response, Remark("scores_nothing"))
+        return Score(None, output.text or item.response, Reason("scores_nothing", "the policy 'none' scores nothing"))

@@ -10,9 +10,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from competency_gaps.errors import MissingExtraError
-from competency_gaps.items.item import Item
+from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Output, Score
-from competency_gaps.items.remark import Remark
 from competency_gaps.scoring.limits import TimeLimitReached, time_limit
 from competency_gaps.scoring.text import NEXT_QUESTION, Length, ReferencePolicy, accepted
 
@@ -45,7 +44,11 @@ class Math(ReferencePolicy):
                     verify(parse(f"${gold}$", parsing_timeout=None), answer, timeout_seconds=None) for gold in golds
                 )
         except TimeLimitReached:
-            return Score(None, output.text, Remark("comparison_timeout", (self.seconds,)))
+            return Score(
+                None,
+                output.text,
+                Reason("comparison_timeout", f"the comparison took longer than {self.seconds:g} s", (self.seconds,)),
+            )
         return Score(float(right), output.text)
 
 

@@ -12,9 +12,8 @@ from pydantic import Field
 
 from competency_gaps.benchmarks.generate import unpack
 from competency_gaps.benchmarks.reasoning_gym import make_dataset, verifier_score
-from competency_gaps.items.item import Item
+from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Output, Score
-from competency_gaps.items.remark import Remark
 from competency_gaps.scoring.limits import TimeLimitReached, time_limit
 from competency_gaps.scoring.text import NEXT_QUESTION, GenerationPolicy, Length, after_answer, first_line
 
@@ -54,7 +53,13 @@ class Verifier(GenerationPolicy):
             with time_limit(self.seconds):
                 value = verifier_score(dataset, answer, unpack(verifier["entry"]))
         except TimeLimitReached:
-            return Score(None, output.text, Remark("verification_timeout", (self.seconds,)))
+            return Score(
+                None,
+                output.text,
+                Reason(
+                    "verification_timeout", f"the verification took longer than {self.seconds:g} s", (self.seconds,)
+                ),
+            )
         return Score(value, output.text)
 
 

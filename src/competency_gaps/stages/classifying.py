@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from competency_gaps.endpoint import Answer, AnswerStore, Request
-from competency_gaps.items.item import Item
+from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Score
-from competency_gaps.items.remark import Remark
 from competency_gaps.judging.policy import JudgedPolicy
 from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.progress import Progress
@@ -35,7 +34,7 @@ class Case:
     response: str
     """The model's answer without its thinking."""
     requests: tuple[Request, ...] = ()
-    fault: Remark | None = None
+    fault: Reason | None = None
     """Why the response cannot be judged; None: it can."""
 
 
@@ -75,7 +74,7 @@ def _probabilities(policy: Faithful, item: Item, response: str, store: AnswerSto
 
     statements = policy.statements(response)
     if not statements:
-        raise NotMeasurable(Remark("response_empty"))
+        raise NotMeasurable(Reason("response_empty", "the response is empty"))
     source = policy.source_of(item)
     assert policy.model is not None
     classifier = load_entailment(policy.model, policy.label)

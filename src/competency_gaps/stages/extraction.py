@@ -26,7 +26,7 @@ from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.activations.tokens import lacking
 from competency_gaps.config import GenerationConfig, Span
 from competency_gaps.errors import UserError
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.model.generate import LOGITS_NOT_FINITE
 from competency_gaps.model.likelihood import NOT_A_NUMBER
 from competency_gaps.model.prepare import PreparedItem
@@ -177,7 +177,7 @@ class ShardReader:
         self._warn_without_tokens(names)
         responses = pl.concat([excluded, *tables]).sort("item")
         read = [
-            item if why is None or item.excluded is not None else replace(item, excluded=Remark.of(why))
+            item if why is None or item.excluded is not None else replace(item, excluded=Reason.of(why))
             for item, why in zip(items, responses["excluded"], strict=True)
         ]
         return Extraction(read, responses, self._inputs(read, responses), names)
@@ -201,14 +201,14 @@ class ShardReader:
         )
         # By place in the shard, whatever follows: the row of an item, or why it has none. Activations that are not
         # finite are the cause where the answer fails too.
-        made: dict[int, SparseRow | Remark] = {
-            place: why for place, why in enumerate(responses) if isinstance(why, Remark)
+        made: dict[int, SparseRow | Reason] = {
+            place: why for place, why in enumerate(responses) if isinstance(why, Reason)
         }
-        made |= {place: row for place, row in tap.rows.items() if place not in made or isinstance(row, Remark)}
+        made |= {place: row for place, row in tap.rows.items() if place not in made or isinstance(row, Reason)}
         answered = {
             place: answer
             for place, answer in enumerate(responses)
-            if isinstance(answer, Responded) and not isinstance(made.get(place), Remark)
+            if isinstance(answer, Responded) and not isinstance(made.get(place), Reason)
         }
         table = response_table(items, [members[place] for place in answered], list(answered.values()))
         spans = {place: tapped[place] for place in answered}
@@ -242,9 +242,9 @@ class ShardReader:
         members: list[int],
         table: pl.DataFrame,
         spans: Mapping[int, ItemTokens | None],
-        made: Mapping[int, SparseRow | Remark],
+        made: Mapping[int, SparseRow | Reason],
     ) -> Content:
-        excluded = {members[place]: why for place, why in sorted(made.items()) if isinstance(why, Remark)}
+        excluded = {members[place]: why for place, why in sorted(made.items()) if isinstance(why, Reason)}
         table = pl.concat([table.filter(~pl.col("item").is_in(list(excluded))), excluded_table(excluded)])
         read = [
             (span, row)
@@ -256,7 +256,7 @@ class ShardReader:
 
     def _rows(
         self, sequences: Sequence[ItemTokens], asked: Sequence[PromptRequest], advance: Callable[[float], None]
-    ) -> list[SparseRow | Remark]:
+    ) -> list[SparseRow | Reason]:
         """Rows of sequences from passes of their own; those with a request are counted already."""
         asked_nothing = sum(question.request is None for question in asked) / max(1, len(asked))
         counted = 0.0
@@ -290,6 +290,6 @@ class ShardReader:
         return item_input(index, item, self.span, response, response_ids, lm.tokenizer, lm.max_length)
 
 
-def unreadable(responses: pl.DataFrame) -> list[Remark]:
+def unreadable(responses: pl.DataFrame) -> list[Reason]:
     """Why items of a shard could not be read."""
-    return [Remark.of(why) for why in responses["excluded"].drop_nulls()]
+    return [Reason.of(why) for why in responses["excluded"].drop_nulls()]

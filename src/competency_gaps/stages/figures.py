@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.files import finite
+from competency_gaps.items.item import check_remark
 from competency_gaps.items.policy import Policy
-from competency_gaps.items.remark import check_remark
 from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.text import visible
 

@@ -19,7 +19,7 @@ from competency_gaps.config import Span
 from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.progress import Progress
@@ -116,7 +116,7 @@ def _measure(
     judged = LatentStatistics(sae.d_sae, sae.d_in)
     every = LatentStatistics(sae.d_sae, sae.d_in) if span == "prompt+bos" else judged
     lengths = [len(t.ids) for t in chosen]
-    unreadable: list[Remark] = []
+    unreadable: list[Reason] = []
 
     def read(rows: np.ndarray) -> list[torch.Tensor]:
         return list(read_hook(extractor.lm, extractor.hook, [chosen[i].ids for i in rows]))
@@ -124,7 +124,7 @@ def _measure(
     with progress.stage("gate", total=sum(lengths), unit="tokens") as bar, torch.inference_mode():
         for batch, made in extractor.attempts.batches("activations", lengths, extractor.read_at_once, read):
             for i, activations in zip(batch, made, strict=True):
-                if isinstance(activations, Remark):
+                if isinstance(activations, Reason):
                     unreadable.append(activations)
                     continue
                 own, bos = chosen[i].own, chosen[i].bos

@@ -10,7 +10,7 @@ import numpy as np
 from competency_gaps.activations.extract import ItemTokens
 from competency_gaps.activations.spans import NEEDS_RESPONSE, span_mask
 from competency_gaps.config import Span
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.model.prepare import PreparedItem
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class ItemInput:
 
     tokens: ItemTokens | None
     """Tokens and span; None: the item is excluded."""
-    excluded: Remark | None
+    excluded: Reason | None
     """Why the item is excluded; None: it is kept."""
     text: str
     """The whole text that the model reads, with the response if the span includes it."""
@@ -46,17 +46,21 @@ def item_input(
     if span in NEEDS_RESPONSE:
         if not response or not response.strip():
             if span == "response":
-                return ItemInput(None, Remark("no_response"), text)
+                return ItemInput(None, Reason("no_response", "no response"), text)
         else:
             extra_ids, extra_offsets, shown = _response_tokens(tokenizer, response, response_ids, text)
             ids = np.concatenate([ids, extra_ids])
             offsets = np.concatenate([offsets, extra_offsets + len(text)]).astype(np.int32)
             text, written = text + shown, len(extra_ids)
     if len(ids) > max_length:
-        return ItemInput(None, Remark("too_long", (len(ids), max_length)), text)
+        return ItemInput(
+            None,
+            Reason("too_long", f"longer than the context: {len(ids)} > {max_length} tokens", (len(ids), max_length)),
+            text,
+        )
     mask = span_mask(span, item.tokens, written)
     if not mask.any():
-        return ItemInput(None, Remark("empty_span"), text)
+        return ItemInput(None, Reason("empty_span", "empty span"), text)
     return ItemInput(ItemTokens(index, ids, offsets, mask), None, text)
 
 

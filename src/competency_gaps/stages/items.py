@@ -14,8 +14,8 @@ import polars as pl
 from competency_gaps.activations.store import CasBlock
 from competency_gaps.benchmarks.repeats import Repeats
 from competency_gaps.errors import UserError
+from competency_gaps.items.item import DTYPE, Reason, check_reason
 from competency_gaps.items.policy import Score
-from competency_gaps.items.remark import DTYPE, Remark, check_remark
 from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.model.respond import Responded
 from competency_gaps.runs.schemas import ITEMS, TOKENS
@@ -91,15 +91,19 @@ def _value(score: Score, item: PreparedItem) -> float | None:
     return min(1.0, max(0.0, float(value)))
 
 
-def excluded_table(reasons: Mapping[int, Remark]) -> pl.DataFrame:
+def excluded_table(reasons: Mapping[int, Reason]) -> pl.DataFrame:
     """Rows of excluded items, by their positions."""
-    unscored = Remark("excluded").as_dict()
+    unscored = Reason("excluded", "excluded").as_dict()
     return _table([{"item": i, "excluded": why.as_dict(), "unscored": unscored} for i, why in reasons.items()])
 
 
 def why_unscored(score: Score) -> dict[str, Any] | None:
     """Why an item is unscored, as it is stored; None if it has a score."""
-    return None if score.value is not None else check_remark(score.unscored or Remark("unscored")).as_dict()
+    return (
+        None
+        if score.value is not None
+        else check_reason(score.unscored or Reason("unscored", "the policy gives no reason")).as_dict()
+    )
 
 
 def read_responses(path: Path, members: Sequence[int]) -> pl.DataFrame | None:

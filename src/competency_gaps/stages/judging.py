@@ -22,8 +22,8 @@ from competency_gaps.endpoint.asking import NAMELESS, Asking, kept_answers
 from competency_gaps.endpoint.parse import after_thinking
 from competency_gaps.errors import argument
 from competency_gaps.files import write_json
+from competency_gaps.items.item import Reason
 from competency_gaps.items.policy import Score
-from competency_gaps.items.remark import Remark
 from competency_gaps.judging.policy import JudgedPolicy
 from competency_gaps.judging.prompting import THINKS_ON
 from competency_gaps.model.prepare import PreparedItem
@@ -134,7 +134,7 @@ class JudgingStage:
             },
         }
 
-    def _score(self, case: Case, answers: Mapping[str, Answer], why: Remark | None, count: _Count) -> Score | None:
+    def _score(self, case: Case, answers: Mapping[str, Answer], why: Reason | None, count: _Count) -> Score | None:
         """The judge's score of one item; None: the item keeps the score that it has."""
         if not case.requests:
             reason = case.fault or case.policy.unasked(case.prepared.item)
@@ -157,7 +157,7 @@ class JudgingStage:
             return score._replace(value=None, unscored=why)
         return score
 
-    def _answers(self, cases: Sequence[Case]) -> tuple[dict[str, Answer], str | None, Remark | None]:
+    def _answers(self, cases: Sequence[Case]) -> tuple[dict[str, Answer], str | None, Reason | None]:
         """Answers by id of the request, the judge that gave them, and why the others are missing."""
         requests = [request for case in cases for request in case.requests]
         if not requests:
@@ -165,7 +165,11 @@ class JudgingStage:
         if self.way is None:
             who = self.last.get("model")
             kept = {} if who is None else kept_answers(requests, self.folder, who)
-            return kept, who, Remark("no_judge")
+            return (
+                kept,
+                who,
+                Reason("no_judge", "no judge was asked: give judge.base_url and judge.model, or judge.export"),
+            )
         who = self.way.answerer or NAMELESS
         if (file := self.way.config.export) is not None:
             kept = self.way.kept(requests, self.folder)
@@ -176,7 +180,14 @@ class JudgingStage:
                 f"{plural(len(todo), 'request')} for the judge written to {file}. Let a model answer them, then run "
                 f"the same again with {argument('judge.imports')} in place of {argument('judge.export')}."
             )
-            return kept, who, Remark("judge_exported", quotes=(file.name,))
+            return (
+                kept,
+                who,
+                Reason(
+                    "judge_exported",
+                    f"no judge was asked: the requests were written to {file.name}, to be read back later",
+                ),
+            )
         policies = {request.id: case.policy for case in cases for request in case.requests}
 
         def usable(answer: Answer) -> bool:
@@ -186,11 +197,15 @@ class JudgingStage:
         received = self.way.answers(requests, self.folder, self.progress, usable)
         assert received is not None
         if self.way.endpoint is not None:
-            return received, who, Remark("judge_capped")
+            return (
+                received,
+                who,
+                Reason("judge_capped", "the judge was not asked: the cap on what it may use was reached first"),
+            )
         self.way.keep(received.values(), self.folder, usable)
         # A failed answer in the files does not replace a usable one that was kept before.
         received |= self.way.kept(requests, self.folder)
-        return received, who, Remark("judge_not_imported")
+        return received, who, Reason("judge_not_imported", "the judge's answers that were read do not hold this one")
 
     def _record(self, who: str, *, asked: bool) -> None:
         """Record the judge before the first answer is paid for, so that a stopped run finds its answers."""
@@ -205,7 +220,7 @@ class JudgingStage:
         self.judges = [*(judge for judge in self.judges if judge["model"] != who), entry]
         write_json(self.folder / WHO, {"judges": self.judges})
 
-    def _say(self, counts: Mapping[str, _Count], why: Remark | None) -> None:
+    def _say(self, counts: Mapping[str, _Count], why: Reason | None) -> None:
         for name, count in counts.items():
             if count.failed:
                 reason, times = count.failures.most_common(1)[0]

@@ -13,7 +13,7 @@ from competency_gaps.dictionary.kinds import ranked
 from competency_gaps.evidence import Evidence, ItemSample, evidence_by_benchmark
 from competency_gaps.files import write_atomic
 from competency_gaps.findings import write_findings
-from competency_gaps.items.remark import DTYPE, Remark
+from competency_gaps.items.item import DTYPE, Reason
 from competency_gaps.outcomes import FEW_PEERS, NEAR_PEERS, Outcome
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import RunFolder, open_folder
@@ -24,6 +24,7 @@ from competency_gaps.stages.benchmark_facts import benchmark_facts
 from competency_gaps.stages.missing import Missing, missing_scores
 from competency_gaps.stages.tables import evidence_columns, overlaps
 from competency_gaps.stages.themes import BENCHMARKS, RESULTS, run_theme_tables
+from competency_gaps.text import plural
 
 VERSION = 3
 """Of the tables of outcomes; older ones are made again."""
@@ -105,13 +106,28 @@ def _remarks(
     sample: ItemSample,
     suite: Evidence,
     eligible: np.ndarray,
-) -> list[Remark]:
+) -> list[Reason]:
     """What makes scores against peers less sure: few or distant peers, and scores that are not missing by chance."""
     remarks = []
     if len(peers.rows) < FEW_PEERS:
-        remarks.append(Remark("peers_few", (len(peers.rows),)))
+        remarks.append(
+            Reason(
+                "peers_few",
+                f"scores are set against {plural(len(peers.rows), 'peer')} only: with more, fewer "
+                "weaknesses would be missed",
+                (len(peers.rows),),
+            )
+        )
     if peers.distance > NEAR_PEERS:
-        remarks.append(Remark("peers_far", (100 * peers.distance,)))
+        remarks.append(
+            Reason(
+                "peers_far",
+                "the peers are not of the model's level: their mean scores differ from its own by "
+                f"{100 * peers.distance:.0f} points of 100 on average, so part of a gap can be the "
+                "items' difficulty",
+                (100 * peers.distance,),
+            )
+        )
     config = evidence_config(base)
     row = scores.row(outcome.model)
     lacking = np.where(scores.asked[row], np.isnan(scores.values[row]), np.nan)
@@ -120,7 +136,16 @@ def _remarks(
         remarks.append(_with_difficulty("missing_difficulty", own))
     if own is not None and len(own.concepts):
         listed = int(np.isin(suite.status[own.concepts], ("weak", "strong")).sum())
-        remarks.append(Remark("missing_concepts", (len(own.concepts), own.tested, listed)))
+        remarks.append(
+            Reason(
+                "missing_concepts",
+                "its scores are missing more, or less, often than elsewhere on the items of "
+                f"{len(own.concepts):,} of {plural(own.tested, 'tested concept')}, of which "
+                f"{listed:,} are listed as weak or strong: if its unscored answers are mostly "
+                "wrong ones, these may be listed by mistake",
+                (len(own.concepts), own.tested, listed),
+            )
+        )
     of_peers = np.where(np.isnan(outcome.values), np.nan, np.isnan(scores.values[peers.rows]).mean(axis=0))
     theirs = missing_scores(sample, of_peers, peers.expected, config, eligible=np.zeros_like(eligible))
     if theirs is not None and theirs.with_difficulty:
@@ -128,8 +153,18 @@ def _remarks(
     return remarks
 
 
-def _with_difficulty(code: str, missing: Missing) -> Remark:
-    return Remark(code, (missing.share, *(100 * value for value in (missing.gap, missing.low, missing.high))))
+def _with_difficulty(code: str, missing: Missing) -> Reason:
+    gap, low, high = (100 * value for value in (missing.gap, missing.low, missing.high))
+    there = (
+        f"score {gap:+.1f} points of 100 ({low:+.1f} to {high:+.1f}) there against other items of the same benchmarks"
+    )
+    text = (
+        f"{missing.share:.1%} of the items that the model was asked have no score of it, and its peers {there}: gaps "
+        "are those on the items that are scored"
+        if code == "missing_difficulty"
+        else f"{missing.share:.1%} of the peers' scores are missing, and the other peers {there}"
+    )
+    return Reason(code, text, (missing.share, gap, low, high))
 
 
 def _items(base: RunFolder, outcome: Outcome) -> pl.DataFrame:
@@ -144,7 +179,7 @@ def _items(base: RunFolder, outcome: Outcome) -> pl.DataFrame:
     own = own.with_columns(pl.Series("outcome", outcome.values).fill_nan(None))
     if outcome.model == base.own_model:
         return own
-    nothing = pl.lit(Remark("source_no_score").as_dict(), DTYPE)
+    nothing = pl.lit(Reason("source_no_score", "the source gives no score").as_dict(), DTYPE)
     return own.with_columns(
         pl.when(pl.col("score").is_null()).then(pl.coalesce("unscored", nothing)).alias("unscored"),
         pl.lit(None, pl.String).alias("details"),

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from competency_gaps.activations.store import CasStore
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.model.attempts import OUT_OF_MEMORY
 from competency_gaps.progress import Bar, Progress
 from competency_gaps.stages.extraction import Extraction, ShardDraft, ShardReader, unreadable
@@ -59,7 +59,7 @@ class Work:
     """Shards that were whole in the folder before."""
     shared: SharedShards | None = None
     """The store with which the shards are shared; None: there is none."""
-    unreadable: dict[str, list[Remark]] = field(default_factory=lambda: defaultdict(list))
+    unreadable: dict[str, list[Reason]] = field(default_factory=lambda: defaultdict(list))
     """Per benchmark, why items could not be read."""
     by: str = "this process"
     """Who reads; engines that read elsewhere replace it."""
@@ -97,7 +97,7 @@ class Work:
                 break
         self.reader.files.commit(draft)
 
-    def check(self, task: Task, reasons: Sequence[Remark]) -> None:
+    def check(self, task: Task, reasons: Sequence[Reason]) -> None:
         """Count a shard's unreadable items; raise if they are too many in its benchmark."""
         known = self.unreadable[task.plan.name]
         known.extend(reasons)
@@ -161,13 +161,13 @@ def read_missing(setting: Setting, folder: Path, engine: Engine, progress: Progr
     return work
 
 
-def check_share(reasons: Sequence[Remark], plan: BenchmarkPlan, setting: Setting) -> None:
+def check_share(reasons: Sequence[Reason], plan: BenchmarkPlan, setting: Setting) -> None:
     """Stop if too many of a benchmark's items are unreadable already."""
     if len(reasons) > FEW_UNREADABLE:
         check_unreadable(reasons, plan.to_read, plan.name, setting.lm, share=MOST_UNREADABLE)
 
 
-def _check_whole(reasons: Sequence[Remark], plan: BenchmarkPlan, setting: Setting) -> None:
+def _check_whole(reasons: Sequence[Reason], plan: BenchmarkPlan, setting: Setting) -> None:
     """The same when all shards are read: then not all items may be unreadable, however few they are."""
     if reasons and len(reasons) == plan.to_read:
         check_unreadable(reasons, plan.to_read, plan.name, setting.lm, share=0.0)

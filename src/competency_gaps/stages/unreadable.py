@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 from competency_gaps.activations.extract import NOT_FINITE
 from competency_gaps.errors import MachineError, UserError
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.model.attempts import OUT_OF_MEMORY
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.text import share_of
 
 
-def check_unreadable(reasons: Sequence[Remark], items: int, where: str, lm: LanguageModel, *, share: float) -> None:
+def check_unreadable(reasons: Sequence[Reason], items: int, where: str, lm: LanguageModel, *, share: float) -> None:
     """Stop where more than a share of the items cannot be read.
 
     Parameters
@@ -55,7 +55,7 @@ def check_unreadable(reasons: Sequence[Remark], items: int, where: str, lm: Lang
     )
 
 
-def left_out_line(reasons: Sequence[Remark], items: int) -> str:
+def left_out_line(reasons: Sequence[Reason], items: int) -> str:
     """How many items are left out of the sample for the SAE's check, and why most of them are."""
     why = Counter(map(str, reasons)).most_common(1)[0][0]
     return f"gate: {len(reasons)} of {items} sampled items left out: {why}"

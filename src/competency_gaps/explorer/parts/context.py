@@ -19,7 +19,6 @@ from competency_gaps.explorer.parts.redacted import RedactedRun
 from competency_gaps.explorer.parts.scored import display_names
 from competency_gaps.explorer.parts.settings import PRIVATE, without_judge
 from competency_gaps.explorer.parts.sources import Sources
-from competency_gaps.items.remark import sentences
 from competency_gaps.matching.kept_lists import open_examples
 from competency_gaps.once import made_once
 from competency_gaps.presentation import rankings
@@ -183,7 +182,7 @@ class Context:
         """One row per item: ``ITEM_COLUMNS``, the reasons of ``excluded`` and ``unscored`` in words."""
         table = self.run.files.collect("items", self.run.scan("items").select(ITEM_COLUMNS))
         for name in ("excluded", "unscored"):
-            words = sentences(table[name])
+            words = table[name].struct.field("text")
             table = table.with_columns((_each(words, last_names) if self.portable else words).alias(name))
         return table
 

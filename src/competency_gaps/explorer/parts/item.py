@@ -14,7 +14,7 @@ from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.paths import last_names
 from competency_gaps.explorer.parts.records.details import ActiveConcept, Cut, ItemConcepts, ItemDetail, ModelAnswer
 from competency_gaps.explorer.parts.records.plain import from_row
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.metrics.suite import saliency
 from competency_gaps.runs.scores import scan_scores
 from competency_gaps.text import shorten
@@ -79,7 +79,7 @@ def _answer(context: Context, score: float, held: Mapping[str, Any]) -> ModelAns
     """One model's answer; ``held``: its response and why it is unscored, empty where its scores lack the item."""
     why = None
     if np.isnan(score) and held.get("unscored") is not None:
-        remark = Remark.of(held["unscored"])
+        remark = Reason.of(held["unscored"])
         why = str(remark.withheld() if context.redacted else remark)
     return ModelAnswer(
         None if np.isnan(score) else score,

@@ -23,7 +23,7 @@ from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.redacted_documents import DOCUMENTS, MANIFEST, redact
 from competency_gaps.findings.sentences import with_words
-from competency_gaps.items.remark import DTYPE
+from competency_gaps.items.item import DTYPE
 from competency_gaps.once import made_once
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.sae.reference import SURFACE
@@ -188,11 +188,10 @@ def _chosen(name: str, safe: list[pl.Expr]) -> list[pl.Expr]:
 
 
 def _bare(name: str) -> pl.Expr:
-    """A column of remarks without their quotes."""
-    remark = pl.col(name)
-    rest = [remark.struct.field(part) for part in ("code", "numbers")]
-    bare = pl.struct(*rest, quotes=pl.lit([], pl.List(pl.String))).cast(DTYPE)
-    return pl.when(remark.is_not_null()).then(bare).alias(name)
+    """A column of reasons without their texts."""
+    code, numbers = (pl.col(name).struct.field(part) for part in ("code", "numbers"))
+    bare = pl.struct(code, text=code.str.replace_all("_", " ", literal=True), numbers=numbers).cast(DTYPE)
+    return pl.when(pl.col(name).is_not_null()).then(bare).alias(name)
 
 
 def _feature(code: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 from competency_gaps.checked import FILES
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.explorer.parts.settings import named
-from competency_gaps.items.remark import Remark
+from competency_gaps.items.item import Reason
 from competency_gaps.matching.clauses import made_of
 from competency_gaps.matching.kept_files import EXAMPLE_MATCHES, MATCHES
 from competency_gaps.robustness import FILE as ASSESSMENT
@@ -43,7 +43,7 @@ def _nothing(value: Any) -> None:
 
 
 def _without_quotes(remark: Mapping[str, Any]) -> dict[str, Any]:
-    return Remark.of(remark).withheld().as_dict()
+    return Reason.of(remark).withheld().as_dict()
 
 
 _PLACES = ("both_games", "agreement", "position_bias", "by_place")

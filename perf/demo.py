@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 
 from competency_gaps.demo import demo_config
-from competency_gaps.model.speed import fast_bfloat16, matmul_speed
+from competency_gaps.model.size import fast_bfloat16, matmul_speed
 from competency_gaps.progress import Progress
 from competency_gaps.stages.engines import read_here
 from competency_gaps.stages.estimate import estimate_reading

@@ -30,9 +30,9 @@ from competency_gaps.dictionary.folder import open_dictionary
 from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.files import write_atomic, write_json
 from competency_gaps.findings import write_findings
-from competency_gaps.installation import versions
 from competency_gaps.metrics.sums import Sums
 from competency_gaps.metrics.tokens import MajorityToken
+from competency_gaps.model.load import versions
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.sample import item_sample, item_strata

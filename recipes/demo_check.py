@@ -23,7 +23,7 @@ from competency_gaps.config import BenchmarkConfig, RunConfig
 from competency_gaps.demo import demo_config
 from competency_gaps.items.item import Item
 from competency_gaps.model.load import LanguageModel, load_model
-from competency_gaps.model.prepare import prepare
+from competency_gaps.model.prompts import prepare
 from competency_gaps.model.respond import PromptRequest, respond
 from competency_gaps.progress import Progress
 from competency_gaps.scoring.choice import Choice

@@ -18,7 +18,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.logs.scores import read_score_table
 from competency_gaps.matching.tags import read_tags
 from competency_gaps.sae.reference import read_reference
-from competency_gaps.sae.training.texts import read_documents
+from competency_gaps.sae.texts import read_documents
 from competency_gaps.stages.items import read_responses
 from competency_gaps.stages.load import load_benchmark
 from core_helpers import seal

@@ -26,7 +26,7 @@ from competency_gaps.activations.pooling import pool
 from competency_gaps.config import ModelConfig, SAEConfig
 from competency_gaps.model.batches import plan_batches
 from competency_gaps.model.forward import read_hook
-from competency_gaps.sae.pair import LoadedPair, load_pair
+from competency_gaps.sae.load import LoadedPair, load_pair
 
 BATCH_TOKENS = 512
 

@@ -37,7 +37,7 @@ from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
 import competency_gaps as cg
 from competency_gaps.runs.settings import run_config
-from competency_gaps.sae.pair import load_pair
+from competency_gaps.sae.load import load_pair
 from probes import features
 
 TEN = 10

@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 import competency_gaps as cg
 from competency_gaps.evidence import evidence
 from competency_gaps.runs.settings import run_config
-from competency_gaps.sae.pair import load_pair
+from competency_gaps.sae.load import load_pair
 from probes import features
 
 LONGEST = 2048

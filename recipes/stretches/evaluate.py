@@ -23,8 +23,8 @@ from competency_gaps.model.load import load_model
 from competency_gaps.model.prompts import resolve_bos
 from competency_gaps.progress import Progress
 from competency_gaps.sae import load_sae
-from competency_gaps.sae.evaluate import evaluate_sae
-from competency_gaps.sae.training.texts import cut_pieces, read_documents
+from competency_gaps.sae.measure import evaluate_sae
+from competency_gaps.sae.texts import cut_pieces, read_documents
 
 
 def main() -> None:

@@ -93,7 +93,7 @@ def demo_outlook(config: RunConfig) -> Outlook:
         If torch is not installed.
     """
     from competency_gaps.model.load import chosen_device, chosen_dtype
-    from competency_gaps.model.speed import matmul_speed
+    from competency_gaps.model.size import matmul_speed
     from competency_gaps.stages.estimate import PRODUCTS
     from competency_gaps.stages.load import load_suite
 

@@ -35,8 +35,8 @@ from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import open_folder
 from competency_gaps.sae import load_sae
-from competency_gaps.sae.pair import LoadedPair
-from competency_gaps.sae.training.texts import cut_pieces
+from competency_gaps.sae.load import LoadedPair
+from competency_gaps.sae.texts import cut_pieces
 from competency_gaps.shards import ShardFolder
 from core_helpers import loaded, seal
 from sae_helpers import INFERENCE, build

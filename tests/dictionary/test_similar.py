@@ -16,7 +16,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.progress import Progress
 from competency_gaps.sae import load_sae
-from competency_gaps.sae.pair import LoadedPair
+from competency_gaps.sae.load import LoadedPair
 from core_helpers import loaded, seal_dictionary
 from sae_helpers import build
 

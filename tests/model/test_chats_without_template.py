@@ -10,7 +10,7 @@ import pytest
 from competency_gaps.config import BenchmarkConfig, ModelConfig
 from competency_gaps.config.benchmark import ObjectsSource
 from competency_gaps.items.item import Item
-from competency_gaps.model.prepare import prepare
+from competency_gaps.model.prompts import prepare
 from competency_gaps.stages.policies import make_policy
 from core_helpers import loaded
 

@@ -10,9 +10,9 @@ import pytest
 from competency_gaps.config import BenchmarkConfig, ModelConfig
 from competency_gaps.items.item import Item, Text
 from competency_gaps.items.policy import Continuations, Output, Policy, Request, Score
-from competency_gaps.model.continuations import encode_pair
+from competency_gaps.model.likelihood import encode_pair
 from competency_gaps.model.load import LanguageModel
-from competency_gaps.model.prepare import prepare
+from competency_gaps.model.prompts import prepare
 from core_helpers import loaded
 
 

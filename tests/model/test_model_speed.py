@@ -10,7 +10,7 @@ import torch
 
 from competency_gaps.checked import write_document
 from competency_gaps.config import ModelConfig
-from competency_gaps.model import speed
+from competency_gaps.model import size as speed
 from competency_gaps.model.load import chosen_dtype
 from competency_gaps.model.size import memory_line, parameters
 from competency_gaps.runs.plan import planned_model

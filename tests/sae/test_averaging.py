@@ -18,10 +18,10 @@ from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.model.load import load_model
 from competency_gaps.progress import Progress
 from competency_gaps.sae import load_sae
-from competency_gaps.sae.averaging import full_stretches, local_mean
-from competency_gaps.sae.evaluate import evaluate_sae
-from competency_gaps.sae.training.texts import cut_pieces, read_documents
-from competency_gaps.sae.training.train import train_sae
+from competency_gaps.sae.load import full_stretches, local_mean
+from competency_gaps.sae.measure import evaluate_sae
+from competency_gaps.sae.texts import cut_pieces, read_documents
+from competency_gaps.sae.train import train_sae
 from core_helpers import TEXT
 from sae_helpers import build
 

@@ -11,10 +11,9 @@ import pytest
 from competency_gaps.config import ModelConfig, SAEConfig
 from competency_gaps.errors import UserError
 from competency_gaps.model.hooks import resolve_hook
-from competency_gaps.model.outline import read_outline
+from competency_gaps.model.load import read_outline
 from competency_gaps.sae import load_sae
-from competency_gaps.sae.load import read_sae_header
-from competency_gaps.sae.pair import load_pair
+from competency_gaps.sae.load import load_pair, read_sae_header
 from core_helpers import KINDS, loaded
 from sae_helpers import build
 

@@ -11,11 +11,10 @@ import pytest
 from competency_gaps.config import MetricsConfig, ModelConfig, SAEConfig
 from competency_gaps.progress import Progress
 from competency_gaps.sae import coherence, evaluate
-from competency_gaps.sae.pair import load_pair
-from competency_gaps.sae.peaks import KeptPeaks, find_peaks
+from competency_gaps.sae.load import load_pair
 from competency_gaps.sae.reference import WINDOW
-from competency_gaps.sae.surface import PIECE, Active, TextTokens
-from competency_gaps.sae.training.texts import TokenPiece, cut_pieces
+from competency_gaps.sae.surface import PIECE, Active, KeptPeaks, TextTokens, find_peaks
+from competency_gaps.sae.texts import TokenPiece, cut_pieces
 from core_helpers import TEXT
 from sae_helpers import build
 

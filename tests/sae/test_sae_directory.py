@@ -10,8 +10,7 @@ import pytest
 import competency_gaps
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.sae import directory, find
-from competency_gaps.sae.find import SaeEntry, find_saes
-from competency_gaps.sae.model_names import _ALIASES, read_model_name, relation
+from competency_gaps.sae.find import _ALIASES, SaeEntry, find_saes, read_model_name, relation
 
 PLACE = {"attn.hook_z": "attn_z", "hook_mlp_in": "transcoder", "ln2.hook_normalized": "transcoder"}
 

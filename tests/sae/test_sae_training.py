@@ -7,6 +7,7 @@ import json
 import numpy as np
 import polars as pl
 import pytest
+from competency_gaps.sae.training.activations import cache_activations
 
 from competency_gaps.config import ModelConfig, TrainingConfig
 from competency_gaps.errors import UserError
@@ -15,9 +16,8 @@ from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.model.load import load_model
 from competency_gaps.progress import Progress
 from competency_gaps.sae.reference import read_reference
-from competency_gaps.sae.training.activations import cache_activations
-from competency_gaps.sae.training.texts import cut_pieces, read_documents
-from competency_gaps.sae.training.train import train_sae
+from competency_gaps.sae.texts import cut_pieces, read_documents
+from competency_gaps.sae.train import train_sae
 from core_helpers import TEXT
 
 WIDTH = 32

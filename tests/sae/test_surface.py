@@ -11,8 +11,8 @@ import scipy.sparse as sp
 from competency_gaps.config import MetricsConfig, ModelConfig, SAEConfig
 from competency_gaps.progress import Progress
 from competency_gaps.sae import evaluate, stability, surface
-from competency_gaps.sae.pair import load_pair
-from competency_gaps.sae.training.texts import TokenPiece, cut_pieces
+from competency_gaps.sae.load import load_pair
+from competency_gaps.sae.texts import TokenPiece, cut_pieces
 from core_helpers import TEXT
 from sae_helpers import build
 

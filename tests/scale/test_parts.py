@@ -15,7 +15,7 @@ import competency_gaps as cg
 from competency_gaps.activations.extract import Extractor
 from competency_gaps.checked import read_document, write_document
 from competency_gaps.errors import UserError
-from competency_gaps.model.attempts import OUT_OF_MEMORY
+from competency_gaps.model.batches import OUT_OF_MEMORY
 from competency_gaps.runs.matched_scores import Scored
 from competency_gaps.runs.open import open_folder
 from competency_gaps.runs.part import FILE, Part, parse_part, read_part, write_part

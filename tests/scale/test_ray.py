@@ -19,7 +19,7 @@ from rich.console import Console
 import competency_gaps as cg
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
-from competency_gaps.sae.pair import load_pair
+from competency_gaps.sae.load import load_pair
 from competency_gaps.stages import pipeline
 from competency_gaps.stages.on_ray import _release
 from competency_gaps.stages.ray_cluster import cluster

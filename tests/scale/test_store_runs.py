@@ -16,7 +16,7 @@ from suite_helpers import make_small, never, run_small, with_answers
 import competency_gaps as cg
 from competency_gaps.checked import with_checksum
 from competency_gaps.errors import MachineError, UserError
-from competency_gaps.model.attempts import OUT_OF_MEMORY
+from competency_gaps.model.batches import OUT_OF_MEMORY
 from competency_gaps.progress import Progress
 from competency_gaps.runs.remote import RemoteFolder
 from competency_gaps.runs.store import RunStore

@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 from competency_gaps.config import GenerationConfig
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Output
-from competency_gaps.model.attempts import Attempts
+from competency_gaps.model.batches import Attempts
 from competency_gaps.model.prompts import plain_text, tokenize
 from competency_gaps.model.respond import PromptRequest, respond
 from competency_gaps.scoring.pair import SentencePart, shared_parts

@@ -12,8 +12,7 @@ from competency_gaps.activations.pooling import SparseRow, pool
 from competency_gaps.activations.store import CasBlock, make_block, token_tensors
 from competency_gaps.config import Pooling
 from competency_gaps.items.item import Reason
-from competency_gaps.model.attempts import Attempts
-from competency_gaps.model.batches import token_budget_on
+from competency_gaps.model.batches import Attempts, token_budget_on
 from competency_gaps.model.forward import Start, cache_start, read_after, read_hook
 from competency_gaps.model.hooks import Hook
 from competency_gaps.model.load import LanguageModel

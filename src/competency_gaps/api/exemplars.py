@@ -16,7 +16,7 @@ from competency_gaps.runs.open import RunFolder, open_folder
 if TYPE_CHECKING:
     from competency_gaps.dictionary.exemplars import ExemplarSettings
     from competency_gaps.dictionary.exemplars.state import PassCounts
-    from competency_gaps.sae.pair import LoadedPair
+    from competency_gaps.sae.load import LoadedPair
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def make_exemplars(
 def _pair(
     run: RunFolder | None, model: str | None, sae: str | None, hook_name: str | None, progress: Progress
 ) -> LoadedPair:
-    from competency_gaps.sae.pair import load_pair
+    from competency_gaps.sae.load import load_pair
 
     names = (argument("model"), argument("sae"), argument("hook_name"))
     if run is not None:
@@ -119,7 +119,7 @@ def _collect(
     from competency_gaps.dictionary.exemplars.texts import run_identity, run_pieces
     from competency_gaps.dictionary.folder import write_dictionary
     from competency_gaps.files import sha256
-    from competency_gaps.sae.training.texts import cut_pieces, read_documents
+    from competency_gaps.sae.texts import cut_pieces, read_documents
 
     identity = pair.sae.identity
     if run is not None and run.manifest["sae"]["content_sha256"] != identity["content_sha256"]:

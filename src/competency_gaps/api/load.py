@@ -114,9 +114,9 @@ def measure_reference(
         If torch is not installed.
     """
     from competency_gaps.model.embed import embed_texts
-    from competency_gaps.sae.evaluate import read_texts
-    from competency_gaps.sae.pair import load_pair
-    from competency_gaps.sae.training.texts import cut_pieces, read_documents
+    from competency_gaps.sae.load import load_pair
+    from competency_gaps.sae.measure import read_texts
+    from competency_gaps.sae.texts import cut_pieces, read_documents
 
     progress = progress or Progress(quiet=True)
     if coherence:

@@ -76,7 +76,7 @@ def run(
         If the machine gives no more (disk, memory, workers), or the store does not answer; what is finished is kept.
     """
     from competency_gaps.runs.store import RunStore
-    from competency_gaps.sae.pair import load_pair
+    from competency_gaps.sae.load import load_pair
     from competency_gaps.stages import pipeline
     from competency_gaps.stages.engines import read_here
     from competency_gaps.stages.on_ray import ray_engine

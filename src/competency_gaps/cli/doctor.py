@@ -167,7 +167,7 @@ def _device() -> str:
         import torch
     except ImportError:
         return "no torch: finished runs can be read, none can be made"
-    from competency_gaps.model.speed import fast_bfloat16
+    from competency_gaps.model.size import fast_bfloat16
 
     if torch.cuda.is_available():
         names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))

@@ -16,8 +16,7 @@ from competency_gaps.cli import options
 from competency_gaps.cli.output import print_facts, print_json, print_line, run_command, terminal
 from competency_gaps.config import TrainingConfig, parse_config, read_yaml
 from competency_gaps.installation import install_command
-from competency_gaps.sae.directory import PLACES, UNREAD
-from competency_gaps.sae.find import PACKAGE, SaeEntry, SaeList, find_saes
+from competency_gaps.sae.find import PACKAGE, PLACES, UNREAD, SaeEntry, SaeList, find_saes
 from competency_gaps.text import plural
 
 _TRAINED_ON = {
@@ -129,8 +128,8 @@ def train_sae(
     json_: options.JsonOption = False,
 ) -> None:
     """Train an SAE on a model's activations over your texts, with SAELens' trainer."""
-    from competency_gaps.sae.training.card import CARD
-    from competency_gaps.sae.training.train import train_sae as train
+    from competency_gaps.sae.train import CARD
+    from competency_gaps.sae.train import train_sae as train
 
     checked = parse_config(TrainingConfig, read_yaml(config, set_ or []), str(config))
     folder = train(checked, out, terminal(quiet))

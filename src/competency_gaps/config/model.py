@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -98,36 +98,21 @@ class TrainingConfig(Config):
     heldout_tokens: Annotated[int, Field(gt=0)] = 300_000
     """Tokens of them that are read."""
     hook_name: str
-    architecture: Literal["batchtopk", "topk", "jumprelu"] = "batchtopk"
+    architecture: str = "batchtopk"
+    """One of SAELens' training architectures: ``batchtopk``, ``topk``, ``jumprelu``, ``standard``, ..."""
     d_sae: Annotated[int, Field(gt=1)] = 4096
     """Number of latents."""
-    k: Annotated[int, Field(gt=0)] = 32
-    """Active latents per activation (``batchtopk``: on average; not used by ``jumprelu``)."""
-    l0_coefficient: float = 1.0
-    """Weight of the sparsity penalty (``jumprelu`` only)."""
+    sae: dict[str, Any] = {}
+    """More settings of the architecture, by SAELens' names: ``k`` (active latents), ``l0_coefficient``, ..."""
     tokens: Annotated[int, Field(gt=0)] = 5_000_000
-    """Tokens that are read; one in ``stride`` of their activations is trained on."""
-    average_over: Annotated[int, Field(gt=0)] = 1
-    """Tokens over which activations are averaged before they are encoded, as whatever is read with the SAE will be."""
-    stride: Annotated[int, Field(gt=0)] = 1
-    """Every how many tokens an activation is kept: neighbouring averages are nearly the same."""
-    epochs: Annotated[float, Field(gt=0)] = 1.0
-    """Passes over these activations."""
+    """Tokens that are trained on; texts that hold fewer are read again."""
     context: Annotated[int, Field(gt=1)] = 256
     """Longest piece of a document that the model reads at once, in tokens."""
     template_share: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """Share of the chat documents whose template tokens are trained on: they are the same everywhere. An SAE of
-    averages is trained on the texts' own tokens."""
+    """Share of the chat documents whose template tokens are trained on: they are the same everywhere."""
     batch: Annotated[int, Field(gt=0)] = 2048
     """Activations per training step."""
     lr: Annotated[float, Field(gt=0)] = 5e-4
-    warm_up: Annotated[float, Field(ge=0, le=1)] = 0.05
-    """Share of the steps in which the learning rate rises."""
-    decay: Annotated[float, Field(ge=0, le=1)] = 0.3
-    """Share of the steps, at the end, in which the learning rate falls to 0."""
-    dead_after: Annotated[int, Field(gt=0)] = 100_000
-    """Activations after which a silent latent counts as dead and is trained with the auxiliary loss."""
-    autocast: bool = True
-    """Train in bfloat16 where the machine is fast in it; the weights stay float32."""
-    save_dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    trainer: dict[str, Any] = {}
+    """More settings of SAELens' ``SAETrainerConfig``, by its names."""
     seed: int = 0

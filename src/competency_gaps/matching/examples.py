@@ -21,9 +21,9 @@ from competency_gaps.config import BenchmarkConfig, RunConfig, parse_config
 from competency_gaps.embedded.cache import cache_folder
 from competency_gaps.errors import UserError
 from competency_gaps.files import can_write, write_atomic
-from competency_gaps.installation import versions
 from competency_gaps.matching.division import Examples, one_of_each
 from competency_gaps.matching.taxonomy import TaxonomyEntry
+from competency_gaps.model.load import versions
 from competency_gaps.runs.manifest import FILE as MANIFEST
 from competency_gaps.runs.manifest import SCHEMA_VERSION
 from competency_gaps.runs.open import RunFolder

@@ -9,22 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from competency_gaps.errors import CompetencyGapsError, MachineError, UserError
-from competency_gaps.model.batches import pad
+from competency_gaps.errors import CompetencyGapsError, UserError
+from competency_gaps.model.batches import OutOfMemoryError, device_fault, pad, ran_out_of_memory
 from competency_gaps.model.hooks import Hook, captured
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.text import error_line
 
 if TYPE_CHECKING:
     import torch
-
-_DEVICE_FAULTS = (
-    *("CUDA error", "HIP error", "cuDNN error", "MIOpen Error", "NCCL error", "device-side assert"),
-    *("illegal memory access", "misaligned address", "unspecified launch failure", "CUBLAS_STATUS", "CUDNN_STATUS"),
-)
-"""Signs of faults after which a device fails at whatever it is given, so no row can be shown to be at fault."""
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "STATUS_ALLOC_FAILED")
-"""What the allocators of processors and devices say, and CUDA's libraries, where they raise a plain RuntimeError."""
 
 
 def read_hook(lm: LanguageModel, hook: Hook, sequences: Sequence[np.ndarray]) -> torch.Tensor:
@@ -133,29 +125,6 @@ def hook_width(lm: LanguageModel, hook: Hook) -> int:
             "that the installed transformers and torch can run it here."
         ) from error
     return int(_first(activations, hook).shape[-1])
-
-
-class OutOfMemoryError(MachineError):
-    """A batch does not fit into memory."""
-
-
-def ran_out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory ran out, on whatever device."""
-    import torch
-
-    if isinstance(error, (OutOfMemoryError, MemoryError, torch.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
-
-
-def device_fault(error: Exception) -> MachineError | None:
-    """The error to raise where a device itself fails; None: it does not."""
-    if not any(sign in str(error) for sign in _DEVICE_FAULTS):
-        return None
-    return MachineError(
-        f"the device fails: {error_line(error)}. Run again: what is finished is kept. If it fails at the same place "
-        f"again, a run on the CPU (model.device: cpu) shows which input is at fault."
-    )
 
 
 @contextmanager

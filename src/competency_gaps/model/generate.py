@@ -11,7 +11,7 @@ import numpy as np
 
 from competency_gaps.config import GenerationConfig
 from competency_gaps.items.item import Reason
-from competency_gaps.model.attempts import Attempts
+from competency_gaps.model.batches import Attempts
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prefixes import PrefixTap, Tap, pad_left, read_start, shared_start
 
@@ -74,7 +74,7 @@ def generate(
     Returns
     -------
     list of GeneratedAnswer or Reason
-        A remark says why there is no answer.
+        A reason says why there is no answer.
     """
     wanted = _Stop(tuple(stop), stop_at_once, _special_ids(lm, stop))
     if greedy:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.model.load import text_config
+from competency_gaps.model.size import text_config
 
 if TYPE_CHECKING:
     import torch
@@ -68,6 +68,14 @@ def decoder_blocks(model: nn.Module) -> tuple[str, nn.ModuleList]:
         f"{type(model).__name__} has no list of {depth} decoder blocks: only decoder-only transformers are supported. "
         f"Give the hook as a module path, one of: {', '.join(_module_paths(model)[:20])}"
     )
+
+
+def stream_width(model: nn.Module, hook: Hook) -> int | None:
+    """Width of the residual stream, if the hook reads it; None elsewhere, where only a pass shows the width."""
+    stream = hook.name.endswith(("hook_resid_pre", "hook_resid_mid", "hook_resid_post"))
+    with suppress(UserError):  # the model is no stack of blocks
+        stream = stream or hook.path == f"{decoder_blocks(model)[0]}.{hook.layer}"
+    return int(text_config(model).hidden_size) if stream else None
 
 
 def resolve_hook(model: nn.Module, name: str) -> Hook:

@@ -1,28 +1,33 @@
 """Log-likelihoods of continuations, batched over the items of a benchmark.
 
-The pass over a prefix also gives its activations, to a tap (:class:`~competency_gaps.model.prefixes.Tap`).
+Shared tokens are read once: the common start of all prefixes, a prefix with several continuations (a question and its
+options), the common start of these, and continuations that differ only in their last token. The pass over a prefix also
+gives its activations, to a tap (:class:`~competency_gaps.model.prefixes.Tap`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from competency_gaps.errors import UserError
 from competency_gaps.items.item import Reason
-from competency_gaps.model.attempts import Attempts
-from competency_gaps.model.branches import BranchReader, Steps, steps
-from competency_gaps.model.continuations import Continuation, Group
+from competency_gaps.model.batches import OUT_OF_MEMORY, Attempts, OutOfMemoryError, common_start, pad
 from competency_gaps.model.load import LanguageModel
-from competency_gaps.model.prefixes import PrefixTap, Tap, read_prefixes, shared_start
+from competency_gaps.model.prefixes import PrefixPass, PrefixTap, Tap, read_prefixes, rows_of_cache, shared_start
 
 if TYPE_CHECKING:
     import torch
-
+    from transformers import PreTrainedTokenizerBase
 
 NOT_A_NUMBER = Reason("model_failed", "the model fails on it: its log-probabilities are not numbers")
 """Why a continuation has no likelihood of which a token's log-probability is NaN."""
+_ALIKE = 4
+"""Most shared first tokens of a prefix's continuations that are read with the prefix. Their log-probabilities are kept
+for every row of the batch, so the number is small."""
 
 
 class Likelihood(NamedTuple):
@@ -39,6 +44,128 @@ class Likelihood(NamedTuple):
     def tokens(self) -> int:
         """Number of its tokens."""
         return len(self.token_logprobs)
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """Tokens after a prefix, whose likelihood is requested."""
+
+    prefix: np.ndarray
+    """int32 of shape (>= 1,)."""
+    ids: np.ndarray
+    """int32 of shape (tokens,); if empty, the likelihood is 1."""
+    asked: int | None = None
+    """Number of the prompt that the prefix is, for the tap; None: another text."""
+
+
+def tokenize_continuation(
+    tokenizer: PreTrainedTokenizerBase, prompt_text: str, prompt_ids: np.ndarray, text: str, *, skip: int
+) -> np.ndarray:
+    """Token ids of a continuation of a tokenised prompt.
+
+    Prompt and continuation are tokenised together. If the tokenizer merges across the border, the continuation is
+    tokenised separately, because the prompt's tokens are fixed.
+
+    Parameters
+    ----------
+    skip
+        Number of leading tokens of ``prompt_ids`` without text (0 or 1).
+
+    Raises
+    ------
+    UserError
+        If the continuation is empty.
+    """
+    whole = tokenizer(prompt_text + text, add_special_tokens=False, verbose=False)["input_ids"]
+    own = prompt_ids[skip:]
+    if len(whole) > len(own) and np.array_equal(whole[: len(own)], own):
+        return np.asarray(whole[len(own) :], dtype=np.int32)
+    alone = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+    if not alone:
+        raise UserError(f"the option {text!r} has no tokens, so its likelihood is not defined.")
+    return np.asarray(alone, dtype=np.int32)
+
+
+def encode_pair(
+    tokenizer: PreTrainedTokenizerBase, context: str, text: str, *, bos_id: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens of a context and its continuation, split as by lm-evaluation-harness.
+
+    Trailing blanks of the context go to the continuation; both are tokenised together, and the continuation's tokens
+    are those beyond the number that the context alone has. An empty context is the BOS token, else the EOS token.
+
+    Parameters
+    ----------
+    bos_id
+        Token before the context; None: none.
+
+    Returns
+    -------
+    tuple of ndarray of int32
+        The prefix, at least one token, and the continuation.
+
+    Raises
+    ------
+    UserError
+        If the continuation has no tokens.
+    """
+
+    def encode(part: str) -> list[int]:
+        return list(tokenizer(part, add_special_tokens=False, verbose=False)["input_ids"])
+
+    if context == "":
+        first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+        ids = encode(text)
+        prefix, rest = ([first], ids) if ids[:1] != [first] else (ids[:1], ids[1:])
+    else:
+        stripped = context.rstrip()
+        prefix = encode(stripped)
+        rest = encode(stripped + context[len(stripped) :] + text)[len(prefix) :]
+        prefix = ([bos_id] if bos_id is not None else []) + prefix
+    if not rest or not prefix:
+        raise UserError(f"the option {text!r} has no tokens of its own, so its likelihood is not defined.")
+    return np.asarray(prefix, np.int32), np.asarray(rest, np.int32)
+
+
+class Group:
+    """Continuations of one prefix."""
+
+    def __init__(self, asked: list[Continuation]) -> None:
+        self.asked = asked
+        self.prefix = asked[0].prefix
+        options = [continuation.ids for continuation in asked]
+        self.alike = max(0, min(common_start(options), min(map(len, options)) - 1, _ALIKE))
+        """Length of their common start that is read with the prefix, less than the shortest."""
+        self.read = np.concatenate([self.prefix, asked[0].ids[: self.alike]])
+        """Tokens read once for all: the prefix and the common start."""
+        self.owners = list(
+            dict.fromkeys(continuation.asked for continuation in asked if continuation.asked is not None)
+        )
+
+    def rests(self) -> dict[int, tuple[int, ...]]:
+        """Tokens that are read after ``read`` to score each continuation; those of which nothing more is read lack.
+
+        A continuation's last token is only predicted, not read.
+        """
+        rests = {i: tuple(continuation.ids[self.alike : -1].tolist()) for i, continuation in enumerate(self.asked)}
+        return {i: rest for i, rest in rests.items() if rest}
+
+    def branches(self) -> dict[tuple[int, ...], list[int]]:
+        """Token sequences to read after ``read``, each with the continuations scored from it.
+
+        A sequence that starts another is read with that.
+        """
+        rests = self.rests()
+        covered: dict[tuple[int, ...], tuple[int, ...]] = {}
+        following: tuple[int, ...] = ()
+        # In descending order, a sequence comes right after those that it starts.
+        for rest in sorted(set(rests.values()), reverse=True):
+            covered[rest] = covered[following] if following[: len(rest)] == rest else rest
+            following = rest
+        branches: dict[tuple[int, ...], list[int]] = {}
+        for i, rest in rests.items():
+            branches.setdefault(covered[rest], []).append(i)
+        return branches
 
 
 def likelihoods(
@@ -135,3 +262,112 @@ def _likelihood(first: Steps, rest: Steps | Reason | None) -> Likelihood | Reaso
     if bool(values.isnan().any()):
         return NOT_A_NUMBER
     return Likelihood(float(values.sum()), tuple(values.tolist()), all(part.greedy for part in parts))
+
+
+class Steps(NamedTuple):
+    """Consecutive tokens of a continuation."""
+
+    logprobs: torch.Tensor
+    """Of shape (tokens,)."""
+    greedy: bool
+    """Whether each is the likeliest token."""
+
+
+def steps(logprobs: torch.Tensor, ids: np.ndarray) -> Steps:
+    """Score tokens of a continuation from log-probabilities of shape (>= tokens, vocabulary)."""
+    import torch
+
+    tokens = torch.from_numpy(ids.astype(np.int64)).to(logprobs.device)
+    at = logprobs[: len(ids)]
+    return Steps(at.gather(1, tokens[:, None])[:, 0], bool((at.argmax(dim=-1) == tokens).all()))
+
+
+class _Branch(NamedTuple):
+    """A token sequence after a prefix."""
+
+    row: int
+    """Of the pass."""
+    ids: tuple[int, ...]
+    scored: list[int]
+    """Places, among the row's continuations, of those that are scored from it."""
+
+
+class BranchReader:
+    """Reads what follows the prefixes of one pass; row and group have the same number."""
+
+    def __init__(
+        self, lm: LanguageModel, read: PrefixPass, groups: Sequence[Group], token_budget: int, attempts: Attempts
+    ) -> None:
+        self._lm, self._read, self._groups = lm, read, groups
+        self._token_budget, self._attempts = token_budget, attempts
+
+    def rests(self) -> dict[tuple[int, int], Steps | Reason]:
+        """The steps of each continuation after those that the pass over the prefixes predicts, or why there are none.
+
+        A sequence that starts another is read with that, and by itself if that fails.
+
+        Returns
+        -------
+        dict
+            By row and place of the continuation; those that have no further steps lack.
+
+        Raises
+        ------
+        OutOfMemoryError
+            If a branch does not fit beside the keys and values of several prefixes.
+        """
+        shared = [
+            _Branch(row, ids, scored)
+            for row, group in enumerate(self._groups)
+            for ids, scored in group.branches().items()
+        ]
+        made: dict[tuple[int, int], Steps | Reason] = {}
+        alone: dict[tuple[int, tuple[int, ...]], list[int]] = {}
+        for branch, results in self._results(shared):
+            made |= results
+            if any(isinstance(result, Reason) for result in results.values()):
+                own = self._groups[branch.row].rests()
+                for i in branch.scored:
+                    if own[i] != branch.ids:
+                        alone.setdefault((branch.row, own[i]), []).append(i)
+        for _, results in self._results([_Branch(row, ids, scored) for (row, ids), scored in alone.items()]):
+            made |= results
+        return made
+
+    def _results(self, branches: list[_Branch]) -> Iterator[tuple[_Branch, dict[tuple[int, int], Steps | Reason]]]:
+        def follow(part: np.ndarray) -> list[dict[int, Steps]]:
+            return self._follow([branches[i] for i in part])
+
+        lengths, cached = [len(branch.ids) for branch in branches], max(self._read.lengths)
+        batches = self._attempts.batches("branches", lengths, self._token_budget, follow, cached=cached)
+        for part, results in batches:
+            for branch, result in zip((branches[i] for i in part), results, strict=True):
+                if result == OUT_OF_MEMORY and len(self._groups) > 1:
+                    raise OutOfMemoryError("the keys and values of other prefixes take the memory")
+                yield (
+                    branch,
+                    {(branch.row, i): result if isinstance(result, Reason) else result[i] for i in branch.scored},
+                )
+
+    def _follow(self, branches: Sequence[_Branch]) -> list[dict[int, Steps]]:
+        """Read branches in one pass; for each, the steps of the continuations scored from it."""
+        import torch
+
+        lm, read = self._lm, self._read
+        sequences = [np.asarray(branch.ids, np.int32) for branch in branches]
+        chosen = torch.tensor([branch.row for branch in branches], device=lm.device)
+        ids = torch.from_numpy(pad(sequences, lm.pad_id)).to(lm.device)
+        starts = torch.tensor([read.lengths[branch.row] for branch in branches], device=lm.device)
+        logits = lm.model(
+            input_ids=ids,
+            attention_mask=torch.cat([read.mask[chosen], torch.ones_like(ids)], dim=1),
+            position_ids=starts[:, None] + torch.arange(ids.shape[1], device=lm.device),
+            past_key_values=rows_of_cache(read.cache, chosen),
+            use_cache=True,
+        ).logits
+        made = []
+        for place, branch in enumerate(branches):
+            logprobs = logits[place, : len(branch.ids)].to(read.logprobs.dtype).log_softmax(dim=-1)
+            group = self._groups[branch.row]
+            made.append({i: steps(logprobs, group.asked[i].ids[group.alike + 1 :]) for i in branch.scored})
+        return made

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import importlib.metadata
 import json
 import logging
 import math
 import os
+import platform
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from competency_gaps.config import ModelConfig
 from competency_gaps.embedded import embedded_model
 from competency_gaps.errors import MissingExtraError, UserError
-from competency_gaps.model.speed import fast_bfloat16
+from competency_gaps.model.size import fast_bfloat16, text_config
 from competency_gaps.progress import Progress
 
 if TYPE_CHECKING:
@@ -29,6 +33,11 @@ _HASHERS = 8
 """Most tensors that are hashed at once: each is a copy in memory."""
 HASHED = 256
 """Fewest numbers of each parameter in the sample that is hashed (or all, if fewer)."""
+_PACKAGES = (
+    *("competency-gaps", "torch", "transformers", "sae-lens", "numpy", "scipy", "polars", "reasoning-gym"),
+    *("lm-eval", "inspect-ai"),
+)
+"""Packages that can change a result."""
 
 
 @dataclass(frozen=True)
@@ -119,10 +128,40 @@ def load_model(
     return LanguageModel(model, tokenizer, config.name, _identity(config, model, tokenizer), max_length, parameters)
 
 
-def text_config(model: PreTrainedModel) -> Any:
-    """The configuration of the language part of a model."""
-    config: Any = model.config
-    return config.get_text_config() if hasattr(config, "get_text_config") else config
+def read_outline(
+    config: ModelConfig, progress: Progress | None = None
+) -> tuple[PreTrainedModel, PretrainedConfig] | None:
+    """Make a model from its configuration alone, to check a hook before gigabytes are read.
+
+    Parameters
+    ----------
+    progress
+        Shows the download of an embedded model, whose configuration lies in the file with its weights.
+
+    Returns
+    -------
+    tuple or None
+        The model on torch's device ``meta``, where parameters have shapes and no values, and its configuration in
+        transformers; None where that does not suffice: loading the model says what is wrong, if anything is.
+    """
+    try:
+        import torch
+        from transformers import AutoConfig, AutoModelForCausalLM
+    except ImportError:
+        return None
+    source, extra = model_source(config.name, progress)
+    options = {"trust_remote_code": config.trust_remote_code, **extra}
+    if config.revision is not None:
+        options["revision"] = config.revision
+    try:
+        settings = AutoConfig.from_pretrained(source, **options)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(
+                copy.deepcopy(settings), trust_remote_code=config.trust_remote_code
+            )
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, TypeError, AttributeError):
+        return None
+    return model, settings
 
 
 def model_source(name: str, progress: Progress | None) -> tuple[str, dict[str, str]]:
@@ -282,3 +321,12 @@ def _text_hash(text: str | dict[str, str] | None) -> str | None:
 
 def _first_line(error: BaseException) -> str:
     return str(error).strip().split("\n")[0]
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that can change a result; absent ones are left out."""
+    made = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            made[package] = importlib.metadata.version(package)
+    return made

@@ -15,11 +15,9 @@ import numpy as np
 from competency_gaps.config import GenerationConfig
 from competency_gaps.items.item import Reason
 from competency_gaps.items.policy import Continuations, Generation, Output, Request, Sentences
-from competency_gaps.model.attempts import Attempts
-from competency_gaps.model.batches import WRITTEN_AT_ONCE, token_budget_on
-from competency_gaps.model.continuations import Continuation, encode_pair, tokenize_continuation
+from competency_gaps.model.batches import WRITTEN_AT_ONCE, Attempts, token_budget_on
 from competency_gaps.model.generate import generate
-from competency_gaps.model.likelihood import Likelihood, likelihoods
+from competency_gaps.model.likelihood import Continuation, Likelihood, encode_pair, likelihoods, tokenize_continuation
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prefixes import Tap
 from competency_gaps.model.prompts import Tokens
@@ -95,7 +93,7 @@ def respond(
     Returns
     -------
     list of Responded or Reason
-        A remark says why the model cannot answer a request.
+        A reason says why the model cannot answer a request.
     """
     results: list[Responded | Reason | None] = [None] * len(asked)
     empty = np.zeros(0, np.int32)

@@ -1,26 +1,86 @@
-"""Find the public SAEs that fit a model, and recommend some."""
+"""Find the public SAEs that fit a model, in SAELens' directory and in this package, and recommend some.
+
+The directory is read without importing SAELens, whose import takes seconds.
+"""
 
 from __future__ import annotations
 
+import difflib
+import importlib.util
 import json
 import math
 import re
 import statistics
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 from competency_gaps.embedded import SAES, embedded_sae
-from competency_gaps.errors import MissingExtraError, UserError
-from competency_gaps.sae.directory import PLACES, read_directory, saelens_installed
-from competency_gaps.sae.model_names import Relation, names_of, nearest_models, relation
+from competency_gaps.errors import MissingExtraError, UserError, nearest
 
+Relation = Literal["same", "base", "tuned"]
+"""An SAE's model is the requested model, its base model, or an instruction-tuned version of it."""
 PACKAGE = "package"
 """``labels`` of an embedded SAE, whose own folder holds them."""
+PLACES = {
+    "resid_post": "residual stream after a layer",
+    "resid_pre": "residual stream before a layer",
+    "resid_mid": "residual stream between attention and MLP",
+    "mlp_out": "output of the MLP",
+    "attn_out": "output of the attention",
+    "attn_z": "attention heads before their output projection",
+}
+"""Places at which this package reads activations -> what they are."""
+UNREAD = {"transcoder": "transcoder", "temporal": "temporal SAE", "embedding": "embedding SAE"}
+"""Kinds of SAEs that this package does not read -> what they are called."""
+
+_HOOK = re.compile(r"^blocks\.\d+\.(?:attn\.)?hook_(resid_pre|resid_mid|resid_post|mlp_out|attn_out|z)(?![a-z])")
+_LAYER = re.compile(r"(?:^|[._/])(?:blocks\.|layer_?|l)(\d+)(?=[._/ram]|$)")
+_LLAMA_SCOPE = {"r": "resid_post", "m": "mlp_out", "a": "attn_out"}
+_GEMMA_3 = {"resid_post": "resid_post", "mlp_out": "mlp_out", "attn_out": "attn_z", "transcoder": "transcoder"}
+_GEMMA_2 = {"-res": "resid_post", "-mlp": "mlp_out", "-att": "attn_z"}
+# Formats whose SAEs all read the same place, by SAELens' loaders.
+_ONE_PLACE = {
+    "dictionary_learning_1": "resid_post",
+    "llama_scope_r1_distill": "resid_post",
+    "goodfire": "resid_post",
+    "deepseek_r1": "resid_post",
+    "qwen_scope": "resid_post",
+    "temporal": "temporal",
+    "gemma_2_transcoder": "transcoder",
+    "mwhanna_transcoder": "transcoder",
+    "mntss_clt_layer_transcoder": "transcoder",
+}
+# Places where the width is written, the most reliable first.
+_WIDTHS = (
+    ("id", re.compile(r"width_(\d+[km])|hook_resid_pre_(\d+)$")),
+    ("path", re.compile(r"width_(\d+[km])|(?:_ds|hook_[a-z_]+_)(\d{4,6})(?!\d)")),
+    ("neuronpedia", re.compile(r"/.*[-_](\d+[km])(?:-|__|$)")),
+    ("release", re.compile(r"-(?:v5-|w)(\d+k)")),
+    ("repo", re.compile(r"-w-(\d+k)-")),
+)
+_FILE = "pretrained_saes.yaml"
+_L0 = re.compile(r"average_l0_(\d+)")
+# The directory's file names the base model, but SAELens' loader and the repository name this one.
+_MODELS = {"gemma-scope-9b-it-res": "gemma-2-9b-it"}
 _DEPTH = 0.6
 """Depth of the proposed layer, as a share of the last layer with an SAE: early layers have literal concepts."""
 _SPECIAL = re.compile(r"_step_\d+|_seed_\d+")
 """Ids of intermediate steps of training, and of repetitions with another seed."""
+_CACHE = re.compile(r"(?:^|.*/)models--.+?--(.+?)(?:/snapshots/[^/]+)?")
+_GENERIC = re.compile(
+    r"(checkpoint|ckpt|step|epoch)[-_]?\d*|\d+|final|last|latest|best|main|model|merged|weights|output"
+)
+_QUANTISED_FILE = re.compile(r"[.-](?:i?q\d\w*|b?f16|fp16|f32)$")
+_TUNED = {"it", "instruct", "chat"}
+_BASE = {"pt", "base"}
+_SAME_WEIGHTS = {"hf", "gguf", "awq", "gptq", "bnb", "fp8", "int4", "int8", "4bit", "8bit"}
+"""Parts of a name that say how the weights are stored."""
+_ALIASES = {"gpt2-small": "gpt2", "mistral-7b": "mistral-7b-v0.1"}
+"""TransformerLens' names that are not the last part of the hub's; a test compares them with its table."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +96,9 @@ class SaeEntry:
     relation: Relation
     """How that model is related to the requested one."""
     layer: int
-    """Decoder block that it reads."""
+    """Decoder block that it reads; of SAEs that are not listed, -1 if unknown."""
     place: str
-    """Where in the block: a key of :data:`competency_gaps.sae.directory.PLACES`."""
+    """Where in the block: a key of :data:`PLACES`; of others, of :data:`UNREAD`, or ``unknown``."""
     width: str | None
     """Number of latents as the directory writes it (``16k``, ``24576``); None if unknown."""
     l0: float | None
@@ -99,22 +159,21 @@ def find_saes(model: str, *, layer: int | None = None, labelled: bool = False) -
     ours = names_of(model)
     entries = _embedded(ours)
     unread: Counter[str] = Counter()
-    searched = saelens_installed()
-    if searched:
-        known = [entry for release in read_directory().values() for entry in release]
-        relations = {name: relation(name, ours) for name in {entry.model for entry in known}}
-        for entry in known:
-            related = relations[entry.model]
-            if related is None:
-                continue
-            if entry.place in PLACES and entry.layer is not None:
-                entries.append(SaeEntry(**vars(entry), relation=related))
+    searched = importlib.util.find_spec("sae_lens") is not None
+    known = _releases() if searched else {}
+    models = {release: _MODELS.get(release, str(facts["model"])) for release, facts in known.items()}
+    for release, facts in known.items():
+        related = relation(models[release], ours)
+        for sae in facts["saes"] if related else ():
+            entry = directory_entry(release, facts, sae)
+            if entry.place in PLACES and entry.layer >= 0:
+                entries.append(replace(entry, relation=related))
             else:
-                unread[entry.place or "unknown"] += 1
+                unread[entry.place] += 1
     if not entries:
         if not searched:
             raise MissingExtraError("sae-lens", "run", f"Finding SAEs for {model!r}")
-        raise UserError(_none_known(model, sorted(relations), unread))
+        raise UserError(_none_known(model, sorted(set(models.values())), unread))
     ranks, places = ("same", "base", "tuned"), list(PLACES)
     entries.sort(
         key=lambda s: (ranks.index(s.relation), s.model, s.layer, places.index(s.place), s.release or "", s.name)
@@ -215,3 +274,175 @@ def _size(width: str | None) -> float | None:
         return None
     unit = {"k": 1_000, "m": 1_000_000}.get(width[-1])
     return float(width[:-1]) * unit if unit else float(width)
+
+
+def check_release(release: str, sae_id: str) -> None:
+    """Refuse a release or an id that SAELens' directory does not have; hub repositories (``a/b``) pass.
+
+    Raises
+    ------
+    MissingExtraError
+        If sae-lens is not installed.
+    UserError
+        If the release or the id is unknown.
+    """
+    directory = _releases()
+    if release not in directory:
+        if "/" in release:
+            return
+        raise UserError(f"SAE release {release!r} is not in SAELens' directory.{nearest(release, directory)}")
+    ids = [str(sae["id"]) for sae in directory[release]["saes"]]
+    if sae_id not in ids:
+        shown = ", ".join(ids[:20]) + (f", and {len(ids) - 20} more" if len(ids) > 20 else "")
+        raise UserError(f"SAE id {sae_id!r} is not in release {release!r}.{nearest(sae_id, ids)} It has: {shown}")
+
+
+@cache
+def _releases() -> Mapping[str, dict[str, Any]]:
+    """The directory's file: release -> ``model``, ``repo_id``, ``conversion_func`` and ``saes``, a list of mappings."""
+    spec = importlib.util.find_spec("sae_lens")
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingExtraError("sae-lens", "run", "Reading SAELens' directory")
+    file = Path(spec.submodule_search_locations[0]) / _FILE
+    if not file.is_file():
+        raise UserError(f"SAELens' directory {file} is missing: this version keeps it elsewhere. Install sae-lens 6.")
+    import yaml
+
+    with file.open(encoding="utf-8") as stream:
+        return dict(yaml.load(stream, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+
+
+def directory_entry(release: str, facts: Mapping[str, Any], sae: Mapping[str, Any]) -> SaeEntry:
+    """An SAE as SAELens' directory describes it, whatever model is asked for."""
+    sae_id, path = str(sae["id"]), str(sae["path"])
+    texts = {
+        "id": sae_id,
+        "path": path,
+        "neuronpedia": sae.get("neuronpedia") or "",
+        "release": release,
+        "repo": facts["repo_id"],
+    }
+    place = _place(facts.get("conversion_func"), sae_id, path, str(facts["repo_id"]))
+    layer = _LAYER.search(sae_id)
+    l0 = sae.get("l0")
+    stated = _L0.search(path)
+    return SaeEntry(
+        name=f"{release}/{sae_id}",
+        release=release,
+        model=_MODELS.get(release, str(facts["model"])),
+        relation="same",
+        layer=int(layer[1]) if layer and place != "embedding" else -1,
+        place=place or "unknown",
+        width=_width(texts),
+        l0=float(l0) if l0 is not None else float(stated[1]) if stated else None,
+        explained_variance=sae.get("variance_explained"),
+        labels=sae.get("neuronpedia"),
+    )
+
+
+def _place(form: str | None, sae_id: str, path: str, repo: str) -> str | None:
+    """Where an SAE reads, as SAELens' loader of its form (``conversion_func``) would say."""
+    if form in _ONE_PLACE:
+        return _ONE_PLACE[form]
+    if form is None or form == "connor_rob_hook_z":
+        hook = _HOOK.match(sae_id)
+        return None if hook is None else "attn_z" if hook[1] == "z" else hook[1]
+    if form == "llama_scope":
+        sublayer = re.match(r"l\d+([rma])_", sae_id)
+        return _LLAMA_SCOPE[sublayer[1]] if sublayer else None
+    if form == "gemma_2":
+        if "embedding" in path:
+            return "embedding"
+        return next((place for part, place in _GEMMA_2.items() if part in repo), None)
+    if form == "gemma_3":
+        return next((place for part, place in _GEMMA_3.items() if part in path), None)
+    return None
+
+
+def _width(texts: Mapping[str, str]) -> str | None:
+    for where, pattern in _WIDTHS:
+        match = pattern.search(texts[where])
+        if match:
+            return next(group for group in match.groups() if group is not None)
+    return None
+
+
+class ModelName(NamedTuple):
+    """A model's name, independent of its spelling."""
+
+    core: str
+    """Family, generation and size in lower case: ``gemma-2-2b``."""
+    version: Literal["plain", "base", "tuned"]
+    """What the name says about training: nothing, ``-pt`` or ``-base``, or ``-it``, ``-instruct`` or ``-chat``."""
+
+
+def read_model_name(name: str) -> ModelName:
+    """The parts of a hub id, a folder, a ``.gguf`` file, ``embedded:NAME`` or a name of TransformerLens.
+
+    The organisation is ignored, since mirrors have another one, and TransformerLens' names have none.
+    """
+    name = name.strip().removeprefix("embedded:").replace("\\", "/").rstrip("/")
+    cached = _CACHE.fullmatch(name)
+    parts = [part for part in (cached[1] if cached else name).lower().split("/") if part]
+    last = next((part for part in reversed(parts) if not _GENERIC.fullmatch(part)), parts[-1] if parts else "")
+    if last.endswith(".gguf"):
+        last = _QUANTISED_FILE.sub("", last.removesuffix(".gguf"))
+    last = last.replace("_", "-").removeprefix("meta-")
+    words = last.split("-")
+    version: Literal["plain", "base", "tuned"] = "plain"
+    if _TUNED & set(words[1:]):
+        version = "tuned"
+    elif _BASE & set(words[1:]):
+        version = "base"
+    dropped = _TUNED | _BASE | _SAME_WEIGHTS
+    core = "-".join(word for place, word in enumerate(words) if place == 0 or word not in dropped)
+    return ModelName(_ALIASES.get(core, core), version)
+
+
+def names_of(model: str) -> list[str]:
+    """Names of a model: as given and, for a folder of transformers, the name in its configuration."""
+    file = Path(model).expanduser() / "config.json"
+    names = [model]
+    if file.is_file():
+        try:
+            config = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError:
+            return names
+        recorded = config.get("_name_or_path") if isinstance(config, dict) else None
+        if recorded:
+            names.append(str(recorded))
+    return names
+
+
+def relation(theirs: str, ours: Iterable[str]) -> Relation | None:
+    """How a model that SAEs were trained on is related to the requested model; None: another model.
+
+    Parameters
+    ----------
+    theirs
+        Name of the model that the SAEs were trained on.
+    ours
+        Names of the requested model.
+    """
+    their = read_model_name(theirs)
+    relations: list[Relation] = []
+    for name in ours:
+        our = read_model_name(name)
+        if their.core != our.core:
+            continue
+        if their.version == our.version:
+            relations.append("same")
+        elif their.version == "base" or our.version == "tuned":
+            relations.append("base")
+        else:
+            relations.append("tuned")
+    return min(relations, key=("same", "base", "tuned").index, default=None)
+
+
+def nearest_models(model: str, known: Iterable[str]) -> list[str]:
+    """Up to three known names that are spelt most like a model's name."""
+    by_core: dict[str, list[str]] = {}
+    for name in known:
+        by_core.setdefault(read_model_name(name).core, []).append(name)
+    near = difflib.get_close_matches(read_model_name(model).core, list(by_core), n=3, cutoff=0.5)
+    return [name for core in near for name in by_core[core]][:3]

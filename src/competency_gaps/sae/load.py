@@ -1,4 +1,10 @@
-"""Find, check and load a sparse autoencoder: plain ones from a folder without SAELens, all others with it."""
+"""Check and load a sparse autoencoder, plain ones from a folder without SAELens, all others with it; and its model.
+
+What an SAE encodes of a text is each token's activation, or the average over the tokens around it [ours]. A token's
+activation in a small model says mostly which token it is. Averaged over a stretch of text, what the tokens have in
+common remains: the topic, the task, the way of talking. An SAE trained on averages says so in its metadata
+(``average_over``), and everything that is encoded with it is averaged in the same way.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +15,78 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from competency_gaps.config import SAEConfig
+import numpy as np
+
+from competency_gaps.config import ModelConfig, SAEConfig
 from competency_gaps.embedded import embedded_sae
 from competency_gaps.errors import MissingExtraError, UserError
-from competency_gaps.model.load import content_hash, weights_hash
-from competency_gaps.sae.averaging import local_mean
-from competency_gaps.sae.cfg import read_cfg
-from competency_gaps.sae.directory import check_release
+from competency_gaps.model.forward import hook_width
+from competency_gaps.model.hooks import Hook, resolve_hook, stream_width
+from competency_gaps.model.load import (
+    LanguageModel,
+    chosen_device,
+    chosen_dtype,
+    content_hash,
+    load_model,
+    read_outline,
+    weights_hash,
+)
+from competency_gaps.model.prompts import resolve_bos
+from competency_gaps.model.size import memory_line
+from competency_gaps.progress import Progress
+from competency_gaps.sae.find import check_release
+from competency_gaps.sae.texts import TokenPiece
+from competency_gaps.text import shorten
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from sae_lens import SAE
+    from transformers import PretrainedConfig, PreTrainedModel
 
-    from competency_gaps.sae.training.texts import TokenPiece
+_CHECKED = {
+    bool: ("apply_b_dec_to_input", "rescale_acts_by_decoder_norm"),
+    str: ("architecture", "dtype", "device", "normalize_activations", "reshape_activations"),
+    int: ("d_in", "d_sae"),
+}
+"""Settings of an SAE's ``cfg.json`` by their type, where they are given."""
+
+
+def stretch_starts(tokens: int, over: int) -> np.ndarray:
+    """Where the stretch of each token begins: the ``over`` tokens around it, moved inside the text at its ends.
+
+    Returns
+    -------
+    ndarray of int64 of shape (tokens,); all 0 if the text has at most ``over`` tokens
+    """
+    return np.clip(np.arange(tokens) - over // 2, 0, max(0, tokens - over))
+
+
+def local_mean(activations: torch.Tensor, over: int) -> torch.Tensor:
+    """Average the activations of a text over the stretch around each token.
+
+    Each activation is divided by its norm before: models park attention on single tokens whose activations are some
+    hundred times as large as others.
+
+    Parameters
+    ----------
+    activations : torch.Tensor of shape (tokens, d_in)
+        Of one text, in order.
+    over
+        Tokens of a stretch; 1 leaves the activations as they are.
+
+    Returns
+    -------
+    torch.Tensor of shape (tokens, d_in)
+        Over the stretches that begin at :func:`stretch_starts`; over the whole text if it is shorter than one.
+    """
+    import torch
+
+    if over == 1 or not len(activations):
+        return activations
+    starts = torch.from_numpy(stretch_starts(len(activations), over)).to(activations.device)
+    unit = torch.nn.functional.normalize(activations.float(), dim=1)
+    means = torch.nn.functional.avg_pool1d(unit.T[None], min(over, len(activations)), stride=1)[0].T
+    return means.to(activations.dtype)[starts]
 
 
 class Autoencoder(Protocol):
@@ -88,7 +152,7 @@ class SparseAutoencoder:
         -------
         ndarray of bool of shape (tokens,)
         """
-        return ~piece.bos if self.average_over == 1 else piece.content & ~piece.bos
+        return ~piece.bos if self.average_over == 1 else piece.own
 
     def inputs(self, activations: torch.Tensor, chosen: np.ndarray) -> torch.Tensor:
         """What is encoded of a text's chosen tokens.
@@ -124,6 +188,100 @@ class SparseAutoencoder:
         """
         latents = self.sae.encode(inputs.to(self.sae.device))
         return latents.to_dense() if latents.is_sparse else latents
+
+
+@dataclass(frozen=True)
+class LoadedPair:
+    """A model, an SAE for its activations, and the hook where these are read."""
+
+    lm: LanguageModel
+    sae: SparseAutoencoder
+    hook: Hook
+    bos_id: int | None
+    """Id of the token before every text; None: there is no such token."""
+
+
+def load_pair(
+    model: ModelConfig,
+    sae: SAEConfig,
+    *,
+    lm: LanguageModel | None = None,
+    loaded: SparseAutoencoder | None = None,
+    progress: Progress | None = None,
+    outline: tuple[PreTrainedModel, PretrainedConfig] | None = None,
+) -> LoadedPair:
+    """Load a model and an SAE, after every check that needs no weights.
+
+    Parameters
+    ----------
+    lm, loaded
+        The model and the SAE if they are loaded already; None: they are loaded.
+    progress
+        Shows the loading, and the download of an embedded model; None: quiet.
+    outline
+        The result of :func:`check_pair`; None: it is called here.
+
+    Raises
+    ------
+    UserError
+        If one cannot be loaded, the loaded model is another than the configuration names, or the SAE reads another
+        width.
+    """
+    progress = progress or Progress(quiet=True)
+    if lm is not None and lm.name != model.name:
+        raise UserError(
+            f"the loaded model is {lm.name!r}, but the configuration names {model.name!r}, which the run would record. "
+            "Name the loaded one there."
+        )
+    if lm is None:
+        if outline is None and loaded is None:
+            outline = check_pair(model, sae, progress)
+        if outline is not None:
+            device = chosen_device(model.device)
+            progress.say(memory_line(outline[0], chosen_dtype(model.dtype, device), device, model.device_map))
+        with progress.stage("loading the model"):
+            lm = load_model(model, progress=progress, settings=None if outline is None else outline[1])
+    if loaded is None:
+        with progress.stage("loading the SAE"):
+            loaded = load_sae(sae, lm.device)
+    hook = resolve_hook(lm.model, loaded.hook_name)
+    width = hook_width(lm, hook)
+    if width != loaded.d_in:
+        raise _other_width(loaded.name, loaded.d_in, lm.name, hook, width)
+    return LoadedPair(lm, loaded, hook, resolve_bos(lm.tokenizer, model.bos, sae_prepends=loaded.prepend_bos))
+
+
+def check_pair(
+    model: ModelConfig, sae: SAEConfig, progress: Progress
+) -> tuple[PreTrainedModel, PretrainedConfig] | None:
+    """Refuse an SAE that cannot be loaded, or whose hook the model does not have, before any weights are read.
+
+    Returns
+    -------
+    tuple or None
+        The model without weights, as of :func:`~competency_gaps.model.load.read_outline`.
+
+    Raises
+    ------
+    UserError
+        If the SAE or its hook does not exist, or reads another width.
+    """
+    with progress.stage("checking model and SAE"):
+        header = read_sae_header(sae)
+        outline = read_outline(model, progress)
+    if outline is not None:
+        hook = resolve_hook(outline[0], header.hook_name)
+        width = stream_width(outline[0], hook)
+        if width not in (None, header.d_in):
+            raise _other_width(header.name, header.d_in, model.name, hook, width)
+    return outline
+
+
+def _other_width(sae: str, d_in: int, model: str, hook: Hook, width: int | None) -> UserError:
+    return UserError(
+        f"SAE {sae!r} reads activations of width {d_in}, but {hook.path} ({hook.side}) of {model!r} is {width} wide. "
+        f"Use the SAE of this model, or another sae.hook_name."
+    )
 
 
 @dataclass(frozen=True)
@@ -193,6 +351,27 @@ def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder
     return SparseAutoencoder(sae, header.name, header.hook_name, prepend_bos, header.folder, identity)
 
 
+def _read_cfg(folder: Path, name: str) -> dict[str, Any]:
+    """The content of ``cfg.json``, after a check that the weights exist and are complete."""
+    from safetensors import safe_open
+
+    for file in ("cfg.json", "sae_weights.safetensors"):
+        if not (folder / file).is_file():
+            raise UserError(
+                f"SAE {name!r}: {folder / file} is missing. Expected a folder saved by SAELens, "
+                f"with cfg.json and sae_weights.safetensors."
+            )
+    content: dict[str, Any] = json.loads((folder / "cfg.json").read_text(encoding="utf-8"))
+    # Opening reads the table of the tensors and compares it with the file's length.
+    with safe_open(folder / "sae_weights.safetensors", framework="numpy"):
+        faults = [key for kind, keys in _CHECKED.items() for key in keys if type(content.get(key, kind())) is not kind]
+        faults += [key for key in ("d_in", "d_sae", "k") if key in content and not 0 < content[key] < 2**31]
+    if faults:
+        value = shorten(repr(content[faults[0]]), 60)
+        raise UserError(f"SAE {name!r}: cfg.json gives {faults[0]} = {value}, which SAELens would not write.")
+    return content
+
+
 def _read(config: SAEConfig, device: str | None) -> tuple[SaeHeader, Autoencoder | None]:
     """Read an SAE, without its weights if ``device`` is None."""
     try:
@@ -209,7 +388,7 @@ def _read(config: SAEConfig, device: str | None) -> tuple[SaeHeader, Autoencoder
         check_release(str(config.release), str(config.id))
     sae: Autoencoder | None = None
     try:
-        content = {} if folder is None else read_cfg(folder, name)
+        content = {} if folder is None else _read_cfg(folder, name)
         if folder is not None and threshold.is_threshold_sae(content):
             settings, metadata = threshold.settings(content, config.dtype), content["metadata"]
             if device is not None:

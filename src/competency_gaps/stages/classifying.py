@@ -13,7 +13,7 @@ from competency_gaps.endpoint import Answer, AnswerStore, Request
 from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Score
 from competency_gaps.judging.policy import JudgedPolicy
-from competency_gaps.model.prepare import PreparedItem
+from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.progress import Progress
 
 if TYPE_CHECKING:

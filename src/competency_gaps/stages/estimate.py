@@ -19,9 +19,8 @@ from competency_gaps.items.policy import Continuations, Generation, Sentences
 from competency_gaps.model.batches import WRITTEN_AT_ONCE
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prefixes import shared_start
-from competency_gaps.model.prepare import PreparedItem
-from competency_gaps.model.size import LIBRARIES, batch_size, number_size, parameters, weights_size
-from competency_gaps.model.speed import matmul_speed
+from competency_gaps.model.prompts import PreparedItem
+from competency_gaps.model.size import LIBRARIES, batch_size, matmul_speed, number_size, parameters, weights_size
 from competency_gaps.progress_bar import minutes
 from competency_gaps.text import plural, size
 

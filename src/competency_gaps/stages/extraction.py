@@ -29,7 +29,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.items.item import Reason
 from competency_gaps.model.generate import LOGITS_NOT_FINITE
 from competency_gaps.model.likelihood import NOT_A_NUMBER
-from competency_gaps.model.prepare import PreparedItem
+from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.model.respond import PromptRequest, Responded, respond
 from competency_gaps.shards import Draft, ShardFolder
 from competency_gaps.stages.inputs import ItemInput, item_input

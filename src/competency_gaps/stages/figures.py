@@ -10,9 +10,9 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.files import finite
-from competency_gaps.items.item import check_remark
+from competency_gaps.items.item import check_reason
 from competency_gaps.items.policy import Policy
-from competency_gaps.model.prepare import PreparedItem
+from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.text import visible
 
 
@@ -40,7 +40,7 @@ def benchmark_figures(items: Sequence[PreparedItem], responses: pl.DataFrame) ->
             [None if details[row] is None else json.loads(details[row]) for row in rows],
         )
         if policy_figures is not None:
-            summary = [check_remark(line).as_dict() for line in policy_figures.get("summary", ())]
+            summary = [check_reason(line).as_dict() for line in policy_figures.get("summary", ())]
             policy_figures = {"policy": policy.name, **policy_figures, "summary": summary}
             figures[_called(policy, list(members))] = finite(policy_figures)
     return figures

@@ -21,7 +21,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.items.item import Reason
 from competency_gaps.model.forward import read_hook
-from competency_gaps.model.prepare import PreparedItem
+from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.progress import Progress
 from competency_gaps.sae.gate import GateFigures, LatentStatistics, judge
 from competency_gaps.sae.load import SparseAutoencoder

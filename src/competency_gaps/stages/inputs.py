@@ -11,7 +11,7 @@ from competency_gaps.activations.extract import ItemTokens
 from competency_gaps.activations.spans import NEEDS_RESPONSE, span_mask
 from competency_gaps.config import Span
 from competency_gaps.items.item import Reason
-from competency_gaps.model.prepare import PreparedItem
+from competency_gaps.model.prompts import PreparedItem
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -16,7 +16,7 @@ from competency_gaps.benchmarks.repeats import Repeats
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import DTYPE, Reason, check_reason
 from competency_gaps.items.policy import Score
-from competency_gaps.model.prepare import PreparedItem
+from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.model.respond import Responded
 from competency_gaps.runs.schemas import ITEMS, TOKENS
 from competency_gaps.stages.inputs import ItemInput

@@ -26,7 +26,7 @@ from competency_gaps.items.item import Reason
 from competency_gaps.items.policy import Score
 from competency_gaps.judging.policy import JudgedPolicy
 from competency_gaps.judging.prompting import THINKS_ON
-from competency_gaps.model.prepare import PreparedItem
+from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.progress import Progress
 from competency_gaps.stages.classifying import Case, classify
 from competency_gaps.stages.figures import benchmark_figures

@@ -20,10 +20,10 @@ from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.files import finite, sha256
 from competency_gaps.findings import FILE as FINDINGS_FILE
 from competency_gaps.findings import write_findings
-from competency_gaps.installation import versions
 from competency_gaps.lock import hold
 from competency_gaps.logs.reader import NONE
 from competency_gaps.logs.scores import configured_scores
+from competency_gaps.model.load import versions
 from competency_gaps.progress import Progress
 from competency_gaps.robustness import FILE as ROBUSTNESS_FILE
 from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
@@ -34,7 +34,7 @@ from competency_gaps.runs.plan import claim
 from competency_gaps.runs.scores import check_scores, write_scores
 from competency_gaps.runs.store import RunStore
 from competency_gaps.sae import GateFigures
-from competency_gaps.sae.pair import LoadedPair
+from competency_gaps.sae.load import LoadedPair
 from competency_gaps.stages.engines import read_here, share
 from competency_gaps.stages.estimate import estimate_reading
 from competency_gaps.stages.extraction import Extraction, ShardFiles

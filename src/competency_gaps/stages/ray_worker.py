@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 from competency_gaps.checked import damaged, read_document
 from competency_gaps.config import RunConfig, parse_config
 from competency_gaps.errors import CompetencyGapsError, UserError
-from competency_gaps.installation import versions
 from competency_gaps.items.item import Reason
+from competency_gaps.model.load import versions
 from competency_gaps.progress import Progress
 from competency_gaps.runs.plan import FILE as PLAN
 from competency_gaps.runs.plan import keep_precision, plan_differences, plan_identity, read_plan

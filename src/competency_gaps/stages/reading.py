@@ -16,7 +16,7 @@ import polars as pl
 
 from competency_gaps.activations.store import CasStore
 from competency_gaps.items.item import Reason
-from competency_gaps.model.attempts import OUT_OF_MEMORY
+from competency_gaps.model.batches import OUT_OF_MEMORY
 from competency_gaps.progress import Bar, Progress
 from competency_gaps.stages.extraction import Extraction, ShardDraft, ShardReader, unreadable
 from competency_gaps.stages.setting import Setting

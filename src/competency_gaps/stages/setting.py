@@ -14,12 +14,12 @@ from competency_gaps.dictionary.folder import Dictionary, is_dictionary
 from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.logs.describe import left_out_lines, report_lines, with_model_warnings
 from competency_gaps.model.load import LanguageModel
-from competency_gaps.model.prepare import PreparedItem, prepare
+from competency_gaps.model.prompts import PreparedItem, prepare
 from competency_gaps.progress import Progress
 from competency_gaps.runs.covariates import check_strata
 from competency_gaps.runs.plan import planned_model
 from competency_gaps.sae import SparseAutoencoder
-from competency_gaps.sae.pair import LoadedPair, check_pair, load_pair
+from competency_gaps.sae.load import LoadedPair, check_pair, load_pair
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.reference import Reference, read_reference
 from competency_gaps.scoring.given import Unscored

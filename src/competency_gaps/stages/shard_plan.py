@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from competency_gaps.items.policy import Generation
-from competency_gaps.model.prepare import PreparedItem
+from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.model.respond import draw_keys
 
 SHARD_TOKENS = 32_768

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from competency_gaps.activations.extract import NOT_FINITE
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.items.item import Reason
-from competency_gaps.model.attempts import OUT_OF_MEMORY
+from competency_gaps.model.batches import OUT_OF_MEMORY
 from competency_gaps.model.load import LanguageModel
-from competency_gaps.model.prepare import PreparedItem
+from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.text import share_of
 
 

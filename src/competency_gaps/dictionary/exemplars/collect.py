@@ -32,9 +32,8 @@ from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import Hook
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Progress
-from competency_gaps.sae.averaging import stretch_starts
-from competency_gaps.sae.load import SparseAutoencoder
-from competency_gaps.sae.training.texts import TokenPiece, first_tokens
+from competency_gaps.sae.load import SparseAutoencoder, stretch_starts
+from competency_gaps.sae.texts import TokenPiece, first_tokens
 
 if TYPE_CHECKING:
     import torch

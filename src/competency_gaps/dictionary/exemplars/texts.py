@@ -14,7 +14,7 @@ from competency_gaps.activations.spans import TEXT_ONLY
 from competency_gaps.activations.store import CasStore
 from competency_gaps.runs.manifest import shard_names
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.sae.training.texts import TokenPiece
+from competency_gaps.sae.texts import TokenPiece
 
 
 def run_identity(run: RunFolder) -> dict[str, Any]:

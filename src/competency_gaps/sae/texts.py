@@ -1,4 +1,4 @@
-"""Read documents for training, in pieces of the model's context."""
+"""Read documents for statistics and training, in pieces of the model's context."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ ROWS = 10_000
 """Rows of a Parquet file that are in memory at once."""
 BLOCK = 1 << 20
 """Characters of a text file that are read at once."""
-COLUMNS_READ = frozenset({"text", "messages"})
-COLUMNS = 20
-"""Most columns that an error message names."""
+_COLUMNS = ("text", "messages")
+# Held here, as a reader that stops early is closed when modules are gone.
+_DAMAGED = (ValueError, RecursionError, pl.exceptions.PolarsError)
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,11 @@ class TokenPiece:
     """bool of shape (tokens,): whether the token only marks the start."""
     document: int
     """Index of the document."""
+
+    @property
+    def own(self) -> np.ndarray:
+        """bool of shape (tokens,): the text's own tokens, without a start marker."""
+        return self.content & ~self.bos
 
 
 def read_documents(paths: Iterable[Path]) -> Iterator[str | list[Message]]:
@@ -63,13 +68,18 @@ def read_documents(paths: Iterable[Path]) -> Iterator[str | list[Message]]:
         if path.suffix == ".txt":
             yield from _paragraphs(path)
             continue
-        for place, row in _parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path):
-            try:
+        useful, place = False, "its columns"
+        try:
+            for at, row in _parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path):
+                place = at
+                useful = useful or any(column in row for column in _COLUMNS)
                 document = _document(row)
-            except (ValueError, RecursionError) as error:
-                raise UserError(f"texts {str(path)!r}, {place}: {_brief(error)}.") from error
-            if document is not None:
-                yield document
+                if document is not None:
+                    yield document
+        except _DAMAGED as error:
+            raise UserError(f"texts {str(path)!r}, {place}: {shorten(visible(str(error)), 200)}.") from error
+        if not useful:
+            raise UserError(f"texts {str(path)!r}: expected a column 'text' or 'messages', found neither.")
 
 
 def _paragraphs(path: Path) -> Iterator[str]:
@@ -80,53 +90,29 @@ def _paragraphs(path: Path) -> Iterator[str]:
                 *whole, rest = (rest + part).split("\n\n")
                 yield from (paragraph for paragraph in whole if paragraph.strip())
         except UnicodeDecodeError as error:
-            raise UserError(f"texts {str(path)!r} are not UTF-8: {_brief(error)}.") from error
+            raise UserError(f"texts {str(path)!r} are not UTF-8: {error}.") from error
     if rest.strip():
         yield rest
 
 
 def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each line's object with its place."""
-    seen: set[str] = set()
-    useful = False
     with path.open("rb") as file:
         for line in json_lines(file):
-            row = line.value
             if line.fault is not None:
                 message = shorten(visible(line.message), 200)
                 raise UserError(f"texts {str(path)!r}, line {line.number}: {message}. Expected a JSON object.")
-            if not useful:
-                seen.update(list(row)[:COLUMNS])
-                useful = not COLUMNS_READ.isdisjoint(row)
-            yield f"line {line.number}", row
-    if not useful:
-        raise _neither(path, sorted(seen))
+            yield f"line {line.number}", line.value
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    damaged = pl.exceptions.PolarsError  # held here, as a reader that stops early is closed when modules are gone
-    try:
-        table = scan_parquet(path)
-        names = table.collect_schema().names()
-        if COLUMNS_READ.isdisjoint(names):
-            raise _neither(path, names)
-        table = table.select([name for name in names if name in COLUMNS_READ])
-        start = 0
-        while (part := collect(table.slice(start, ROWS))).height:
-            for number, row in enumerate(part.iter_rows(named=True), start + 1):
-                yield f"row {number}", row
-            start += part.height
-    except damaged as error:
-        raise UserError(f"texts {str(path)!r} cannot be read as Parquet: {_brief(error)}.") from error
-
-
-def _neither(path: Path, names: list[str]) -> UserError:
-    listed = visible(", ".join(names[:COLUMNS])) or "none"
-    return UserError(f"texts {str(path)!r}: expected a column 'text' or 'messages', found {shorten(listed, 200)}.")
-
-
-def _brief(error: BaseException) -> str:
-    return shorten(visible(str(error)).strip().rstrip("."), 200)
+    table = scan_parquet(path)
+    table = table.select([name for name in table.collect_schema().names() if name in _COLUMNS])
+    start = 0
+    while (part := collect(table.slice(start, ROWS))).height:
+        for number, row in enumerate(part.iter_rows(named=True), start + 1):
+            yield f"row {number}", row
+        start += part.height
 
 
 def _document(row: dict[str, Any]) -> str | list[Message] | None:

@@ -1,0 +1,392 @@
+"""Measure an SAE's latents over texts: base rates, reconstruction, what is on the surface, coherence and stability.
+
+Coherence [ours] says whether a latent's strongest windows of text have a meaning in common, as another model reads
+them: a latent may depend on no word and still stand for nothing that a reader can name. Stability says how much of one
+SAE comes back in another: each latent's largest correlation with a latent there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy.sparse as sp
+
+from competency_gaps.metrics.suite import typical_cas
+from competency_gaps.metrics.tokens import MajorityToken, mix
+from competency_gaps.model.batches import plan_batches, token_budget_on
+from competency_gaps.model.forward import read_hook
+from competency_gaps.model.hooks import Hook
+from competency_gaps.model.load import LanguageModel
+from competency_gaps.progress import Progress
+from competency_gaps.sae.gate import LatentStatistics
+from competency_gaps.sae.load import SparseAutoencoder
+from competency_gaps.sae.reference import WINDOW, Reference
+from competency_gaps.sae.surface import PIECE, Active, KeptPeaks, Surface, TextTokens, find_peaks, number_texts
+from competency_gaps.sae.texts import TokenPiece, first_tokens
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerBase
+
+CHUNK = 4096
+Embed = Callable[[Sequence[str]], np.ndarray]
+"""Makes unit vectors of texts."""
+BLOCK = 16_384
+"""Tokens of whole texts whose activations are in memory at once."""
+STRONGEST = 10
+"""Windows that are compared of each latent, each of another text."""
+FEWEST = 5
+"""Fewest different windows from which coherence is measured."""
+TOKENS = 1_000_000
+"""About how many tokens of the corpus have windows that are compared, since embedding takes longer than reading. Of a
+longer corpus, texts are drawn at random: the first may all be of one source."""
+USUAL = 2048
+"""Windows, drawn at random, whose mean is what all texts have in common."""
+BATCH = 1024
+"""Windows that are embedded between two steps of progress, and latents whose windows are compared at once."""
+MOST_TOKENS = 2**18
+"""Tokens of which activations are kept for comparing two SAEs."""
+FEWEST_ACTIVE = 10
+"""Fewest of these on which a latent must be active to be compared."""
+_BLOCK = 2**24
+"""Correlations in memory at once."""
+
+
+def read_texts(
+    lm: LanguageModel,
+    hook: Hook,
+    sae: SparseAutoencoder,
+    pieces: Iterable[TokenPiece],
+    *,
+    tokens: int,
+    against: tuple[SparseAutoencoder, Hook] | None = None,
+    embed: Embed | None = None,
+    progress: Progress,
+) -> tuple[LatentStatistics, Reference]:
+    """Statistics of an SAE's latents over at most ``tokens`` tokens of texts, without first tokens.
+
+    Parameters
+    ----------
+    against
+        Another SAE of the model, and its hook: how stable latents are is measured; None: it is not.
+    embed
+        Makes unit vectors of texts, by which the coherence of latents is measured; None: it is not.
+    """
+    chosen = []
+    with progress.stage("tokenising texts", total=tokens, unit="tokens") as bar:
+        for piece in first_tokens(pieces, tokens):
+            chosen.append(piece)
+            bar.advance(len(piece.ids))
+    statistics, reference = _read_pieces(lm, hook, sae, chosen, embed, progress)
+    if against and statistics.tokens:
+        stability = measure_stability(lm, ((sae, hook), against), chosen, progress)
+        reference = replace(reference, stability=stability)
+    return statistics, reference
+
+
+def _read_pieces(
+    lm: LanguageModel,
+    hook: Hook,
+    sae: SparseAutoencoder,
+    chosen: list[TokenPiece],
+    embed: Embed | None,
+    progress: Progress,
+) -> tuple[LatentStatistics, Reference]:
+    statistics = LatentStatistics(sae.d_sae, sae.d_in)
+    majority = MajorityToken(sae.d_sae)
+    windows = _Windows(sae.d_sae)
+    surface = Surface(sae.d_sae, chosen, lm.tokenizer, sae.average_over)
+    strongest = None if embed is None else StrongestWindows(sae.d_sae, chosen)
+    with progress.stage("reading texts", total=sum(len(p.ids) for p in chosen), unit="tokens") as bar:
+        for block in surface.blocks(BLOCK):
+            sizes = [int(chosen[i].own.sum()) for i in block]
+            offsets = np.cumsum([0, *sizes])
+            active: list[Active] = []
+            for batch in plan_batches([len(chosen[i].ids) for i in block], token_budget_on(lm.device)):
+                rows = [chosen[block[i]] for i in batch]
+                starts = [int(offsets[i]) for i in batch]
+                activations = read_hook(lm, hook, [p.ids for p in rows])
+                active += _add_rows(statistics, majority, windows, sae, activations, rows, starts)
+                bar.advance(sum(len(p.ids) for p in rows))
+            own, values = surface.tokens(block), Active(*map(np.concatenate, zip(*active, strict=True)))
+            surface.add(own, values)
+            if strongest is not None:
+                strongest.add(own, values)
+    coherence = np.full(sae.d_sae, np.nan)
+    if embed is not None and strongest is not None:
+        coherence = strongest.coherence(lm.tokenizer, embed, progress)
+    return statistics, _reference(statistics, majority, windows, {**surface.columns(), "coherence": coherence}, lm)
+
+
+def _add_rows(
+    statistics: LatentStatistics,
+    majority: MajorityToken,
+    windows: _Windows,
+    sae: SparseAutoencoder,
+    activations: torch.Tensor,
+    rows: Sequence[TokenPiece],
+    starts: Sequence[int],
+) -> list[Active]:
+    """Add a batch; give the activations on the texts' own tokens, those of each row numbered from its start."""
+    import torch
+
+    masks = [sae.encoded(p) for p in rows]
+    ids = np.concatenate([p.ids[mask] for p, mask in zip(rows, masks, strict=True)])
+    contents = [p.content[mask] for p, mask in zip(rows, masks, strict=True)]
+    content = np.concatenate(contents)
+    own = np.concatenate([start + np.cumsum(part) - 1 for start, part in zip(starts, contents, strict=True)])
+    parts = [sae.inputs(activations[i], mask) for i, mask in enumerate(masks)]
+    longest = max(len(p.ids) for p in rows)
+    place = np.concatenate([np.arange(mask.sum()) // WINDOW + i * longest for i, mask in enumerate(masks)])
+    x = torch.cat(parts).to(sae.sae.device, sae.sae.dtype)
+    active = []
+    with torch.inference_mode():
+        for start in range(0, len(x), CHUNK):
+            part = x[start : start + CHUNK]
+            latents = sae.encode(part)
+            statistics.add(part, latents, sae.sae.decode(latents), content[start : start + CHUNK])
+            windows.add(latents, np.where(content, place, -1)[start : start + CHUNK])
+            where = latents.nonzero(as_tuple=True)
+            weights = latents[where].float().cpu().numpy()
+            token, concept = start + where[0].cpu().numpy(), where[1].cpu().numpy()
+            majority.add(concept, ids[token].astype(np.int64), weights)
+            in_text = content[token]
+            active.append(Active(concept[in_text], own[token[in_text]], weights[in_text]))
+    return active
+
+
+class _Windows:
+    """Running sums over windows of text: how often a latent is active in one, and its mean activation there."""
+
+    def __init__(self, width: int) -> None:
+        self.count = 0
+        self.active = np.zeros(width)
+        self.cas = np.zeros(width)
+
+    def add(self, latents: torch.Tensor, place: np.ndarray) -> None:
+        """Add tokens: latents of shape (tokens, width), and each token's window, below 0 for none."""
+        import torch
+
+        used = place >= 0
+        _, window, sizes = np.unique(place[used], return_inverse=True, return_counts=True)
+        sums = torch.zeros(len(sizes), latents.shape[1], dtype=torch.float32, device=latents.device)
+        mask, index = torch.from_numpy(used).to(latents.device), torch.from_numpy(window).to(latents.device)
+        sums.index_add_(0, index, latents[mask].float())
+        means = sums / torch.from_numpy(sizes).to(sums)[:, None]
+        self.count += len(sizes)
+        self.active += (means > 0).sum(dim=0).cpu().numpy()
+        self.cas += means.sum(dim=0, dtype=torch.float64).cpu().numpy()
+
+
+def _reference(
+    statistics: LatentStatistics,
+    majority: MajorityToken,
+    windows: _Windows,
+    surface: dict[str, np.ndarray],
+    lm: LanguageModel,
+) -> Reference:
+    own_tokens = max(1, statistics.tokens - statistics.template_tokens)
+    token: list[str | None] = [None if t < 0 else str(lm.tokenizer.decode([int(t)])) for t in majority.token]
+    return Reference(
+        mean=statistics.mass / own_tokens,
+        density=statistics.density,
+        share=statistics.mass / max(statistics.mass.sum(), 1e-30),
+        template_share=statistics.template_share,
+        token_share=majority.share(),
+        window_density=windows.active / max(1, windows.count),
+        window_cas=typical_cas(windows.cas, windows.active),
+        **surface,
+        stability=np.full(len(token), np.nan),
+        token=token,
+    )
+
+
+class StrongestWindows:
+    """Each latent's strongest windows over a corpus, one of each text; the same however texts are grouped.
+
+    Parameters
+    ----------
+    width
+        Number of latents.
+    pieces
+        The whole corpus in order.
+    """
+
+    def __init__(self, width: int, pieces: Sequence[TokenPiece]) -> None:
+        self._pieces = pieces
+        self._sizes = np.array([int(piece.own.sum()) for piece in pieces], np.int64)
+        texts = number_texts(pieces)
+        share = TOKENS / max(1, int(self._sizes.sum()))
+        self._compared = mix(texts.astype(np.uint64)) < share * 2.0**64
+        self._kept = KeptPeaks(width, STRONGEST, place=np.dtype(np.int64))
+
+    def add(self, tokens: TextTokens, active: Active) -> None:
+        """Add all activations on the tokens of whole texts."""
+        used = self._compared[tokens.place[active.token] // PIECE]
+        latent, token, value = active.latent[used], active.token[used], active.value[used]
+        if len(latent):
+            peaks = find_peaks(latent, tokens.text[token], value)
+            self._kept.add(latent[peaks], -value[peaks].astype(np.float64), place=tokens.place[token[peaks]])
+
+    def coherence(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        embed: Callable[[Sequence[str]], np.ndarray],
+        progress: Progress,
+        seed: int = 0,
+    ) -> np.ndarray:
+        """Compare each latent's windows.
+
+        With ``u`` the embedding of a window less the mean of windows drawn at random, at length 1, coherence is the
+        mean product ``u_i u_j`` over pairs of the latent's windows: near 0 if they have nothing in common.
+
+        Parameters
+        ----------
+        embed
+            Makes unit vectors of texts.
+
+        Returns
+        -------
+        ndarray of float64 of shape (width,)
+            At most 1; NaN: fewer than five different windows.
+        """
+        kept = np.where(self._kept["place"] < 0, -1, self._kept["place"] // WINDOW)
+        sizes = np.where(self._compared, -(-self._sizes // WINDOW), 0)
+        if not sizes.sum():
+            return np.full(len(kept), np.nan)
+        every = np.concatenate([i * (PIECE // WINDOW) + np.arange(size) for i, size in enumerate(sizes)])
+        usual = np.random.default_rng(seed).choice(every, min(len(every), USUAL), replace=False)
+        windows = np.unique(np.concatenate([kept[kept >= 0], usual]))
+        texts = [self._text(int(window), tokenizer) for window in windows]
+        vectors = _embedded(texts, embed, progress)
+        centred = vectors - vectors[np.searchsorted(windows, usual)].mean(axis=0)
+        centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+        # The same text in two places counts once.
+        places: dict[str, int] = {}
+        first = np.array([places.setdefault(text, i) for i, text in enumerate(texts)])
+        rows = first[np.searchsorted(windows, np.maximum(kept, windows[0]))]
+        return np.concatenate(
+            [
+                _mean_products(centred, rows[start : start + BATCH], kept[start : start + BATCH] >= 0)
+                for start in range(0, len(rows), BATCH)
+            ]
+        )
+
+    def _text(self, window: int, tokenizer: PreTrainedTokenizerBase) -> str:
+        """A window's text; the last of a piece begins earlier, so that it is as long as others."""
+        piece, number = divmod(window, PIECE // WINDOW)
+        ids = self._pieces[piece].ids[self._pieces[piece].own]
+        start = max(0, min(number * WINDOW, len(ids) - WINDOW))
+        return str(tokenizer.decode(ids[start : start + WINDOW].tolist()))
+
+
+def _embedded(texts: Sequence[str], embed: Callable[[Sequence[str]], np.ndarray], progress: Progress) -> np.ndarray:
+    parts = []
+    with progress.stage("comparing windows", total=len(texts), unit="windows") as bar:
+        for start in range(0, len(texts), BATCH):
+            parts.append(embed(texts[start : start + BATCH]))
+            bar.advance(len(parts[-1]))
+    return np.concatenate(parts)
+
+
+def _mean_products(vectors: np.ndarray, rows: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Mean product of pairs of different windows, for latents with the vectors ``rows`` where ``known``."""
+    rows = np.sort(np.where(known, rows, len(vectors)), axis=1)
+    fresh = (rows < len(vectors)) & np.c_[np.ones(len(rows), bool), rows[:, 1:] != rows[:, :-1]]
+    count = fresh.sum(axis=1)
+    sums = np.einsum("lwd,lw->ld", vectors[np.minimum(rows, len(vectors) - 1)], fresh.astype(vectors.dtype))
+    pairs = np.maximum(1, count * (count - 1))
+    products: np.ndarray = ((sums.astype(np.float64) ** 2).sum(axis=1) - count) / pairs
+    return np.where(count >= FEWEST, products, np.nan)
+
+
+def measure_stability(
+    lm: LanguageModel,
+    places: tuple[tuple[SparseAutoencoder, Hook], tuple[SparseAutoencoder, Hook]],
+    pieces: Sequence[TokenPiece],
+    progress: Progress,
+) -> np.ndarray:
+    """Compare the latents of an SAE with those of another one of the same model.
+
+    Parameters
+    ----------
+    places
+        The SAE and the other one, each with the hook where it reads; they need not read the same place.
+    pieces
+        Texts; of more than ``MOST_TOKENS`` tokens, pieces spread evenly over them.
+
+    Returns
+    -------
+    ndarray of float64 of shape (width of the SAE,)
+        As of :func:`largest_correlations`.
+    """
+    total = sum(len(piece.ids) for piece in pieces)
+    chosen = pieces[:: max(1, -(-total // MOST_TOKENS))]
+    rows: tuple[list[sp.csr_array], list[sp.csr_array]] = ([], [])
+    with progress.stage("comparing two SAEs", total=sum(len(p.ids) for p in chosen), unit="tokens") as bar:
+        for batch in plan_batches([len(p.ids) for p in chosen], token_budget_on(lm.device)):
+            own = [chosen[i] for i in batch]
+            for (sae, hook), kept in zip(places, rows, strict=True):
+                activations = read_hook(lm, hook, [p.ids for p in own])
+                for row, piece in enumerate(own):
+                    kept.append(_content_latents(sae, activations[row, : len(piece.ids)], piece))
+            bar.advance(sum(len(p.ids) for p in own))
+    first, second = (sp.csr_array(sp.vstack(kept, format="csr")) for kept in rows)
+    return largest_correlations(first, second)
+
+
+def _content_latents(sae: SparseAutoencoder, activations: torch.Tensor, piece: TokenPiece) -> sp.csr_array:
+    """Latents of a piece on the text's own tokens: shape (tokens, width). First tokens are not encoded."""
+    import torch
+
+    with torch.inference_mode():
+        encoded = sae.encoded(piece)
+        x = sae.inputs(activations, encoded).to(sae.sae.device, sae.sae.dtype)
+        latents = sae.encode(x)[torch.from_numpy(piece.content[encoded]).to(sae.sae.device)]
+        return sp.csr_array(latents.float().cpu().numpy())
+
+
+def largest_correlations(own: sp.csr_array, other: sp.csr_array) -> np.ndarray:
+    """Give each latent's largest correlation, over tokens, with a latent of another SAE.
+
+    Parameters
+    ----------
+    own, other : csr_array of shape (tokens, width), (tokens, other width)
+        Activations on the same tokens.
+
+    Returns
+    -------
+    ndarray of float64 of shape (width,)
+        In [-1, 1]; NaN: active on fewer than ``FEWEST_ACTIVE`` tokens, or no latent there is active on as many.
+    """
+    tokens = own.shape[0]
+    mean, deviation = _moments(own)
+    other_mean, other_deviation = _moments(other)
+    candidates = np.flatnonzero(~np.isnan(other_deviation))
+    best = np.full(own.shape[1], np.nan)
+    if not len(candidates):
+        return best
+    by_latent = sp.csr_array(own.astype(np.float64).T)
+    others = sp.csc_array(other.astype(np.float64))[:, candidates].tocsr()
+    asked = np.flatnonzero(~np.isnan(deviation))
+    size = max(1, _BLOCK // len(candidates))
+    for start in range(0, len(asked), size):
+        rows = asked[start : start + size]
+        products = (by_latent[rows] @ others).toarray() / tokens
+        products -= np.outer(mean[rows], other_mean[candidates])
+        products /= other_deviation[candidates]
+        best[rows] = products.max(axis=1) / deviation[rows]
+    return best
+
+
+def _moments(values: sp.csr_array) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each latent; the deviation is NaN where there is nothing to compare."""
+    width, tokens = values.shape[1], max(1, values.shape[0])
+    data = values.data.astype(np.float64)
+    mean = np.bincount(values.indices, data, width) / tokens
+    variance = np.bincount(values.indices, data**2, width) / tokens - mean**2
+    known = (np.bincount(values.indices, minlength=width) >= FEWEST_ACTIVE) & (variance > 0)
+    return mean, np.sqrt(np.where(known, variance, np.nan))

@@ -1,1 +1,0 @@
-"""Train an SAE with SAELens' trainer: texts -> cached activations -> SAE -> pack with its card."""

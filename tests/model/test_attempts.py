@@ -10,8 +10,7 @@ import torch
 
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.items.item import Reason
-from competency_gaps.model.batches import OUT_OF_MEMORY, Attempts
-from competency_gaps.model.batches import OutOfMemoryError, ran_out_of_memory
+from competency_gaps.model.batches import OUT_OF_MEMORY, Attempts, OutOfMemoryError, ran_out_of_memory
 
 LENGTHS = [7, 3, 9, 1, 5, 5, 8, 2, 6, 4]
 

@@ -16,6 +16,7 @@ from competency_gaps.config.benchmark import (
     ReasoningGymSource,
     Source,
 )
+from competency_gaps.config.llm import LLMConfig, read_llm
 from competency_gaps.config.load import parse_config, read_yaml
 from competency_gaps.config.model import DType, ModelConfig, SAEConfig, TrainingConfig, sae_place
 from competency_gaps.config.run import (
@@ -38,6 +39,7 @@ __all__ = [
     "FileSource",
     "GenerationConfig",
     "HubSource",
+    "LLMConfig",
     "LogSource",
     "MetricsConfig",
     "ModelConfig",
@@ -54,6 +56,7 @@ __all__ = [
     "TrainingConfig",
     "as_dict",
     "parse_config",
+    "read_llm",
     "read_yaml",
     "sae_place",
 ]

@@ -37,10 +37,8 @@ from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.sample import item_sample, item_strata
 from competency_gaps.sae.reference import SURFACE, Reference
-from competency_gaps.stages.collect import Collected
 from competency_gaps.stages.naming import InPlace, name_run
-from competency_gaps.stages.results import write_items
-from competency_gaps.stages.tables import make_tables
+from competency_gaps.stages.results import Collected, make_tables, write_items
 
 THEMES = 40
 REPEATED = 20

@@ -32,10 +32,8 @@ from scipy.stats import binomtest, norm
 
 import competency_gaps as cg
 from competency_gaps.runs.scores import model_scores
-from competency_gaps.stages.compare import Comparison, Side, compare_scores
-from competency_gaps.stages.paired_tests import ALPHA, Families
-from competency_gaps.stages.theme_rows import theme_rows
-from competency_gaps.stages.verdict import lost_on
+from competency_gaps.stages.compare import ALPHA, Comparison, Families, Side, compare_scores, lost_on
+from competency_gaps.stages.themes import theme_rows
 
 NOISE = (0.0, 0.1)
 """Shares of items that two draws decide differently."""

@@ -21,7 +21,8 @@ from confounders import Confounder, draw
 from controls import CONFIG, FREEDOM, samples, spline_sums
 from worlds import World, within, world_of
 
-from competency_gaps.evidence import ItemSample, block_sums, permutation_tails, strata, units_of
+from competency_gaps.evidence import ItemSample, block_sums, permutation_tails, units_of
+from competency_gaps.evidence import sample as strata
 
 FREE = 0.2
 """Share of a concept's weight explained by strata, below which it counts as unrelated to length: strata of 15 items

@@ -12,7 +12,7 @@ import polars as pl
 from scipy.stats import false_discovery_control
 
 import competency_gaps as cg
-from competency_gaps.stages.paired_tests import holm
+from competency_gaps.stages.compare import holm
 
 RELABELLED = 9_999
 """Random assignments of families to models; all, where there are no more than twice as many."""

@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 from scipy.special import ndtri
 
-from competency_gaps.evidence import groups, measure_evidence
+from competency_gaps.evidence import judge, measure_evidence
 from competency_gaps.metrics.suite import saliency
 
 
@@ -74,7 +74,7 @@ def led_by_regression(weights, outcome, block, p_values, sign, able):
     return [i if i in leaders else leaders[int(np.argmax(alike[i]))] for i in range(len(rows))], leaders
 
 
-@pytest.mark.parametrize("held", [groups.HELD, 3000])
+@pytest.mark.parametrize("held", [judge.HELD, 3000])
 @pytest.mark.parametrize("seed", range(3))
 def test_leaders_are_those_of_a_regression_and_the_rows_of_the_rest_are_read_in_parts(seed, held, monkeypatch):
     rng = np.random.default_rng(seed)
@@ -85,7 +85,7 @@ def test_leaders_are_those_of_a_regression_and_the_rows_of_the_rest_are_read_in_
     block = np.sort(rng.integers(0, 5, units))
     outcome = (rng.random(units) < np.clip(0.9 - 0.2 * (causes > 0).sum(axis=0), 0.05, 0.95)).astype(float)
     p_values, support = rng.uniform(1e-6, 1e-3, concepts), (weights > 0).sum(axis=1)
-    monkeypatch.setattr(groups, "HELD", held)
+    monkeypatch.setattr(judge, "HELD", held)
     order = np.argsort(p_values)
     able = order[np.cumsum(support[order]) <= held]
     asked: list[int] = []
@@ -94,7 +94,7 @@ def test_leaders_are_those_of_a_regression_and_the_rows_of_the_rest_are_read_in_
         asked.append(int(support[places].sum()))
         return sp.csr_array(weights[places])
 
-    found = groups.lead(rows, support, outcome[None], block, p_values, -1)
+    found = judge.lead(rows, support, outcome[None], block, p_values, -1)
     expected, leaders = led_by_regression(weights, outcome, block, p_values, -1, able.tolist())
     assert len(leaders) > 2
     assert found.tolist() == expected

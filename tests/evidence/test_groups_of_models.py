@@ -12,7 +12,7 @@ from competency_gaps.evidence.sample import RowsByConcept
 from competency_gaps.findings.groups import as_sample, group_weights
 from competency_gaps.runs.sample import Outcomes, with_outcomes
 from competency_gaps.stages import matrix
-from competency_gaps.stages.led import led_over_models
+from competency_gaps.stages.matrix import led_over_models
 
 CONFIG = EvidenceConfig(min_n_eff=5)
 ITEMS, CONCEPTS, MODELS = 900, 40, 6

@@ -18,8 +18,7 @@ from competency_gaps.cli.app import app
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import paired_differences
 from competency_gaps.report.comparison import sentences
-from competency_gaps.stages.paired_tests import Families, _frame, holm
-from competency_gaps.stages.verdict import lost_on
+from competency_gaps.stages.compare import Families, _frame, holm, lost_on
 from core_helpers import seal
 
 NAMES = ("before", "after")

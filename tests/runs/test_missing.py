@@ -20,8 +20,8 @@ from competency_gaps.evidence import ItemSample
 from competency_gaps.findings.answer import trust_statements
 from competency_gaps.items.item import Reason
 from competency_gaps.report.models import models_view
-from competency_gaps.stages import missing
-from competency_gaps.stages.missing import Missing, missing_scores
+from competency_gaps.stages import models
+from competency_gaps.stages.models import Missing, missing_scores
 
 
 @pytest.fixture
@@ -89,8 +89,8 @@ def test_of_many_models_few_are_named_by_chance(run, monkeypatch):
     add(run, **{model: column for model, column in values.items() if model != "own"})
     left = iter(p_values.values())
     nothing = np.zeros(0, np.int64)
-    monkeypatch.setattr(missing, "missing_scores", lambda *_, **__: Missing(0.1, 0.0, 0.0, 0.0, next(left), nothing, 0))
-    measured = missing.missing_of_models(run)
+    monkeypatch.setattr(models, "missing_scores", lambda *_, **__: Missing(0.1, 0.0, 0.0, 0.0, next(left), nothing, 0))
+    measured = models.missing_of_models(run)
     assert [model for model, own in measured.items() if own.with_difficulty] == ["clear"]
     assert len(measured) == len(p_values)
 

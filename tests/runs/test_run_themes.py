@@ -19,8 +19,7 @@ from competency_gaps.evidence import sample_of
 from competency_gaps.items.item import DTYPE, Reason
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import open_folder
-from competency_gaps.stages.collect import collect
-from competency_gaps.stages.tables import make_tables
+from competency_gaps.stages.results import collect, make_tables
 from competency_gaps.stages.themes import BenchmarkRows, run_theme_tables, theme_tables
 from core_helpers import command, plain_manifest, run_table
 

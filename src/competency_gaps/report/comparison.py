@@ -18,8 +18,7 @@ from competency_gaps.errors import argument
 from competency_gaps.files import write_atomic
 from competency_gaps.findings.words import short_name
 from competency_gaps.report.tables import cut, plain
-from competency_gaps.stages.compare import Comparison
-from competency_gaps.stages.paired_tests import ALPHA
+from competency_gaps.stages.compare import ALPHA, Comparison
 from competency_gaps.text import plural, shorten, visible
 
 _COLUMNS = ("change (interval)", "better:worse", "p", "visible")

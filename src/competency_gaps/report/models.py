@@ -16,8 +16,7 @@ from competency_gaps.findings.words import short_name
 from competency_gaps.report.tables import cut, plain
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.scores import read_scores
-from competency_gaps.stages.missing import missing_of_models
-from competency_gaps.stages.models import models_table
+from competency_gaps.stages.models import missing_of_models, models_table
 from competency_gaps.text import integer, percent, plural
 
 NAME = 36

@@ -43,9 +43,8 @@ from competency_gaps.stages.items import items_table
 from competency_gaps.stages.judging import Judged, JudgingStage
 from competency_gaps.stages.naming import InPlace, name_run
 from competency_gaps.stages.reading import Engine, read_suite
-from competency_gaps.stages.results import write_results
+from competency_gaps.stages.results import has_lift, write_results
 from competency_gaps.stages.setting import Setting, set_up
-from competency_gaps.stages.tables import has_lift
 
 
 def run(

@@ -1,8 +1,9 @@
-"""The last stage of a run: write the concept-major copy and all tables from stored rows and scores."""
+"""The last stage of a run: from stored rows and scores to its tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,18 +11,400 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.activations.by_concept import ByConcept, write_by_concept
+from competency_gaps.activations.spans import TEXT_ONLY
 from competency_gaps.activations.store import CasBlock, CasStore
-from competency_gaps.config import RunConfig
-from competency_gaps.dictionary.kinds import LatentFacts
+from competency_gaps.config import EvidenceConfig, RunConfig
+from competency_gaps.dictionary.kinds import MIN_SUPPORT, LatentFacts, kinds_of, ranked
+from competency_gaps.evidence import Evidence, ItemSample, evidence_by_benchmark, units_of
+from competency_gaps.evidence.trends import Trend, trends
 from competency_gaps.files import write_atomic
+from competency_gaps.metrics.suite import SuiteMetrics, chance_seen, combine, overlap, typical_cas
+from competency_gaps.metrics.sums import Sums, add_all
+from competency_gaps.metrics.tokens import MajorityToken
+from competency_gaps.runs.covariates import item_covariates
 from competency_gaps.runs.sample import item_sample, item_strata
-from competency_gaps.sae.reference import Reference
-from competency_gaps.stages.collect import collect
+from competency_gaps.runs.schemas import BENCHMARKS, CONCEPT_BENCHMARKS, CONCEPTS, LABELS, OVERLAP
+from competency_gaps.sae.reference import SURFACE, WINDOW, Reference
 from competency_gaps.stages.items import token_table
-from competency_gaps.stages.tables import make_tables
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Results of one pass over a run's CAS rows."""
+
+    sums: dict[str, Sums]
+    """Per benchmark."""
+    peaks: MajorityToken
+    """Majority token string of each concept; tokens are numbered by ``strings``."""
+    strings: list[str]
+
+
+def collect(
+    benchmarks: Mapping[str, Iterable[CasBlock]],
+    scores: Mapping[str, np.ndarray],
+    width: int,
+    token_strings: Mapping[int, str],
+) -> Collected:
+    """Collect sums per benchmark and majority tokens in one pass over all rows.
+
+    Parameters
+    ----------
+    scores
+        Per benchmark, float64 of shape (items,): NaN = unscored.
+    token_strings
+        String of every token id that occurs; strings are compared without outer blanks and case.
+    """
+    strings = sorted({_fold(text) for text in token_strings.values()})
+    number = {text: i for i, text in enumerate(strings)}
+    lookup = np.zeros(max(token_strings, default=0) + 1, dtype=np.int64)
+    for token, text in token_strings.items():
+        lookup[token] = number[_fold(text)]
+    peaks = MajorityToken(width)
+    sums: dict[str, Sums] = {}
+    for name, blocks in benchmarks.items():
+        total = Sums.zeros(width)
+        for block in blocks:
+            total = total + Sums.of(block.cas, scores[name][block.items])
+            peaks.add(np.asarray(block.cas.indices, np.int64), lookup[block.peak_tokens()], block.cas.data)
+        sums[name] = total
+    return Collected(sums, peaks, strings)
+
+
+def _fold(text: str) -> str:
+    return text.strip().casefold() or repr(text)
+
+
+MOST = 0.5
+"""Share of weak or strong concepts, among a benchmark's tested ones, above which a shared cause is likelier."""
+FEWEST = 10
+"""Fewest tested concepts for that conclusion."""
+SURE = 0.001
+"""Largest p-value of a trend that is kept."""
+
+
+def benchmark_facts(
+    sample: ItemSample, items: pl.DataFrame, single: Mapping[str, Evidence], config: EvidenceConfig
+) -> dict[str, dict[str, Any]]:
+    """Give the manifest's record of each benchmark's evidence.
+
+    Parameters
+    ----------
+    items
+        ``items.parquet``.
+    single
+        Evidence of each benchmark by itself, in the order of the benchmarks' numbers.
+
+    Returns
+    -------
+    dict
+        By benchmark: the counts of its concepts; ``trends``: the association of scores with length and other
+        covariates, the strongest first; ``most_stand_out``: whether more than half of the tested concepts are weak or
+        strong; ``shared_reason``: the covariate that is then most associated with the scores, net of the strata, or
+        None.
+    """
+    units = units_of(sample, across=False)
+    every = item_covariates(items)
+    facts = {}
+    for number, (name, evidence) in enumerate(single.items()):
+        counts = evidence.counts()
+        sure = [trend for trend in trends(sample, units, number, every, net=False) if trend.p_value <= SURE]
+        most = counts["tested"] >= FEWEST and counts["weak"] + counts["strong"] > MOST * counts["tested"]
+        facts[name] = {
+            **counts,
+            "trends": [_trend_facts(trend, config, sample) for trend in sure],
+            "most_stand_out": most,
+            "shared_reason": _left(trends(sample, units, number, every, net=True), config) if most else None,
+        }
+    return facts
+
+
+def _trend_facts(trend: Trend, config: EvidenceConfig, sample: ItemSample) -> dict[str, Any]:
+    """A trend as the manifest holds it.
+
+    ``first`` and ``last`` are the mean outcomes of a number's lowest and highest fifth, or of the ``categories`` with
+    the lowest and the highest mean.
+    """
+    ends = (0, len(trend.means) - 1)
+    named = isinstance(trend.values[0], str)
+    if named:
+        order = sorted(range(len(trend.means)), key=trend.means.__getitem__)
+        ends = (order[0], order[-1])
+    return {
+        "covariate": trend.covariate,
+        "first": sample.limits[0] + sample.scale * trend.means[ends[0]],
+        "last": sample.limits[0] + sample.scale * trend.means[ends[1]],
+        "categories": [trend.values[end] for end in ends] if named else None,
+        "share": trend.share,
+        "p": trend.p_value,
+        "controlled": trend.covariate in config.strata,
+    }
+
+
+def _left(rest: list[Trend], config: EvidenceConfig) -> str | None:
+    """Name the covariate that explains most of the variance left by the strata."""
+    sure = [trend.covariate for trend in rest if trend.p_value <= SURE and trend.covariate not in config.strata]
+    return sure[0] if sure else None
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of a run folder; the documentation of the run folder describes their columns."""
+
+    concepts: pl.DataFrame
+    concept_benchmarks: pl.DataFrame
+    benchmarks: pl.DataFrame
+    overlap: pl.DataFrame
+    evidence: dict[str, Any]
+    """For the manifest: thresholds, and counts of concepts by status, in the suite and per benchmark."""
+
+
+def make_tables(
+    collected: Collected,
+    items: pl.DataFrame,
+    reference: Reference | None,
+    sampled: LatentFacts,
+    sample: ItemSample,
+    config: RunConfig,
+) -> Tables:
+    """Make a run's tables.
+
+    Parameters
+    ----------
+    items
+        ``items.parquet``.
+    sampled
+        Facts of the gate's sample of tokens, which complement the reference's in telling kinds.
+    sample
+        The run's items; benchmarks are numbered in the order of ``collected``.
+    """
+    metrics = combine(
+        collected.sums,
+        reference.share if reference and has_lift(config) else None,
+        config.metrics,
+        reference_active=reference.density > 0 if reference else None,
+    )
+    facts = _facts(collected, metrics, reference, sampled, text_only=config.span in TEXT_ONLY)
+    identity = _identity(metrics, facts, reference, config)
+    suite, numbered = evidence_by_benchmark(
+        sample, config.evidence, eligible=identity["ranked"].to_numpy(), pooled=config.metrics.average == "pooled"
+    )
+    single = {name: numbered[number] for number, name in enumerate(collected.sums)}
+    chances = _chances(items, reference, config, metrics)
+    concepts = pl.DataFrame(
+        {
+            **identity.to_dict(as_series=True),
+            "chi_bench": metrics.chi_bench,
+            "chi_model": _null(metrics.chi_model),
+            "n_benchmarks": metrics.n_benchmarks.astype(np.int32),
+            "support": metrics.support,
+            **evidence_columns(suite),
+            "lift": _null(metrics.lift),
+            "coverage_status": pl.Series(metrics.status.tolist(), dtype=pl.String),
+            "chance_seen": chances[None],
+            "tau": _null(_tau(collected, reference, config)),
+        },
+        schema={name: kind for name, kind in CONCEPTS.items() if name not in LABELS},
+    )
+    return Tables(
+        concepts=concepts,
+        concept_benchmarks=_concept_benchmarks(metrics, single, chances),
+        benchmarks=_benchmarks(collected, metrics, items),
+        overlap=overlaps(
+            metrics.benchmarks, metrics.by_benchmark_chi_bench, metrics.by_benchmark_chi_model, metrics.read
+        ),
+        evidence={
+            **config.evidence.model_dump(mode="json"),
+            **suite.counts(),
+            "benchmarks": benchmark_facts(sample, items, single, config.evidence),
+        },
+    )
+
+
+def has_lift(config: RunConfig) -> bool:
+    """Whether the run's shares are comparable with the reference's: of summed activation over plain text."""
+    return config.span in TEXT_ONLY and config.pooling == "mean"
+
+
+def _facts(
+    collected: Collected, metrics: SuiteMetrics, reference: Reference | None, sample: LatentFacts, *, text_only: bool
+) -> LatentFacts:
+    """The reference's facts, or the run's if there is no reference.
+
+    Every item repeats the template, so in a run of short items most of an ordinary concept's mass may lie on it. If the
+    span leaves the template out, template concepts are therefore told by the reference's share; else by the larger
+    of both shares.
+    """
+    peaks = collected.peaks
+    own_share = np.where(metrics.support >= MIN_SUPPORT, peaks.share(), np.nan)
+    tokens = [collected.strings[t] if t >= 0 else None for t in peaks.token]
+    if reference is None:
+        return replace(sample, token_share=own_share, token=tokens)
+    known = [own if own is not None else other for own, other in zip(tokens, reference.token, strict=True)]
+    seen = ~np.isnan(reference.token_share)
+    larger = np.fmax(reference.template_share, sample.template_share)
+    return LatentFacts(
+        density=reference.density,
+        template_share=np.where(text_only & ~np.isnan(reference.template_share), reference.template_share, larger),
+        token_share=np.where(seen, reference.token_share, own_share),
+        token=known,
+        lexical_share=reference.lexical_share,
+        pair_share=reference.pair_share,
+        word_share=reference.word_share,
+        format_share=reference.format_share,
+        first_share=reference.first_share,
+        coherence=reference.coherence,
+    )
+
+
+def _tau(collected: Collected, reference: Reference | None, config: RunConfig) -> np.ndarray:
+    """Typical CAS of each concept: over the reference's windows if it is active there, else over the run."""
+    total = add_all(collected.sums.values())
+    own = typical_cas(total.cas, total.support)
+    if reference is None or config.pooling != "mean":  # the windows' CAS is a mean
+        return own
+    return np.where(np.isnan(reference.window_cas), own, reference.window_cas)
+
+
+def _chances(
+    items: pl.DataFrame, reference: Reference | None, config: RunConfig, metrics: SuiteMetrics
+) -> dict[str | None, pl.Series]:
+    """Chance of seeing each concept in the tokens of each benchmark and of the suite (None); null: no base rate."""
+    names: list[str | None] = [*metrics.benchmarks, None]
+    if reference is None or config.span not in TEXT_ONLY:
+        nothing = pl.Series([None], dtype=pl.Float64).new_from_index(0, len(metrics.alive))
+        return dict.fromkeys(names, nothing)
+    kept = items.filter(pl.col("excluded").is_null())
+    tokens: dict[str | None, float] = dict(kept.group_by("benchmark").agg(pl.col("n_span_tokens").sum()).iter_rows())
+    tokens[None] = float(sum(tokens.values()))
+    return {name: pl.Series(chance_seen(reference.window_density, tokens.get(name, 0.0), WINDOW)) for name in names}
+
+
+def _identity(
+    metrics: SuiteMetrics, facts: LatentFacts, reference: Reference | None, config: RunConfig
+) -> pl.DataFrame:
+    width = len(metrics.alive)
+    kind = kinds_of(facts, config.metrics)
+    kind[~metrics.alive] = None
+    unknown = np.full(width, np.nan)
+    surface = {name: _null(getattr(reference, name) if reference else unknown) for name in SURFACE}
+    table = pl.DataFrame(
+        {
+            "concept": np.arange(width, dtype=np.int32),
+            "alive": metrics.alive,
+            "kind": pl.Series(kind.tolist(), dtype=pl.String),
+            **surface,
+            "missing": metrics.missing,
+            "density": facts.density.astype(np.float64),
+            "peak_token": pl.Series(facts.token, dtype=pl.String),
+        }
+    )
+    return table.with_columns(ranked(table, config.evidence).alias("ranked"))
+
+
+def evidence_columns(evidence: Evidence) -> dict[str, Any]:
+    """The columns of the evidence on concepts or themes."""
+    return {
+        "n_eff": evidence.n_eff,
+        "design_effect": _null(evidence.design_effect),
+        "chi_model_low": _null(evidence.low),
+        "chi_model_high": _null(evidence.high),
+        "gap": _null(evidence.gap),
+        "gap_low": _null(evidence.gap_low),
+        "gap_high": _null(evidence.gap_high),
+        "plain_gap": _null(evidence.plain_gap),
+        "p_value": _null(evidence.p_value),
+        "q_value": _null(evidence.q_value),
+        "plain_q": _null(evidence.plain_q),
+        "detectable": _null(evidence.detectable),
+        "drawn": evidence.drawn,
+        "performance_status": pl.Series(evidence.status.tolist(), dtype=pl.String),
+        "vanishes": evidence.vanishes,
+        "leader": pl.Series([int(c) if c >= 0 else None for c in evidence.leader], dtype=pl.Int32),
+    }
+
+
+def _concept_benchmarks(
+    metrics: SuiteMetrics, single: Mapping[str, Evidence], chances: Mapping[str | None, pl.Series]
+) -> pl.DataFrame:
+    width = len(metrics.alive)
+    tables = [
+        pl.DataFrame(
+            {
+                "concept": np.arange(width, dtype=np.int32),
+                "benchmark": pl.Series([name], dtype=pl.String).new_from_index(0, width),
+                "chi_bench": _null(np.where(metrics.read[index], metrics.by_benchmark_chi_bench[index], np.nan)),
+                "chi_model": _null(metrics.by_benchmark_chi_model[index]),
+                "support": metrics.by_benchmark_support[index],
+                **evidence_columns(single[name]),
+                "share": _null(np.where(metrics.read[index], metrics.by_benchmark_share[index], np.nan)),
+                "lift": _null(metrics.by_benchmark_lift[index]),
+                "coverage_status": pl.Series(metrics.by_benchmark_status[index].tolist(), dtype=pl.String),
+                "chance_seen": chances[name],
+            },
+            schema=CONCEPT_BENCHMARKS,
+        )
+        for index, name in enumerate(metrics.benchmarks)
+    ]
+    return pl.concat(tables)
+
+
+def _benchmarks(collected: Collected, metrics: SuiteMetrics, items: pl.DataFrame) -> pl.DataFrame:
+    alive = int(metrics.alive.sum())
+    rows = []
+    for name, sums in collected.sums.items():
+        own = items.filter(pl.col("benchmark") == name)
+        covered = int((sums.cas > 0).sum())
+        kept = own.filter(pl.col("excluded").is_null())
+        rows.append(
+            {
+                "benchmark": name,
+                "items": own.height,
+                "kept": sums.items,
+                "excluded": own.height - sums.items,
+                "scored": sums.scored,
+                "mean_score": sums.mean_score if sums.scored else None,
+                "covered": covered,
+                "missing": alive - covered,
+                "alive": alive,
+                "mean_span_tokens": kept["n_span_tokens"].mean() if kept.height else None,
+            }
+        )
+    return pl.DataFrame(rows, schema=BENCHMARKS)
+
+
+def overlaps(names: Sequence[str], chi_bench: np.ndarray, chi_model: np.ndarray, read: np.ndarray) -> pl.DataFrame:
+    """``overlap.parquet``: what every two benchmarks share.
+
+    Parameters
+    ----------
+    chi_bench, chi_model : ndarray of float64 of shape (benchmarks, concepts)
+    read : ndarray of bool of shape (benchmarks,)
+        Whether the benchmark has a kept item.
+    """
+    rows = []
+    for a, first in enumerate(names):
+        for b, second in enumerate(names):
+            if b < a:
+                continue
+            value = overlap(chi_bench[a], chi_bench[b], chi_model[a], chi_model[b])
+            if not (read[a] and read[b]):
+                value = value._replace(jaccard=float("nan"), cosine=float("nan"))
+            for x, y in {(first, second), (second, first)}:
+                rows.append({"benchmark_a": x, "benchmark_b": y, **value._asdict()})
+    table = pl.DataFrame(rows, schema=OVERLAP)
+    table = table.with_columns(pl.col(name).fill_nan(None) for name in ("jaccard", "cosine", "spearman"))
+    order = {name: i for i, name in enumerate(names)}
+    keys = [pl.col(c).replace_strict(order, return_dtype=pl.Int32) for c in ("benchmark_a", "benchmark_b")]
+    return table.sort(keys)
+
+
+def _null(values: np.ndarray) -> pl.Series:
+    """Turn NaN, "undefined" in arrays, into the tables' null. An infinite lift (no base rate) stays infinite."""
+    return pl.Series(np.asarray(values, dtype=np.float64)).fill_nan(None)
+
 
 GROUP = 32 * 2**20
 """About how many bytes of items a row group of ``items.parquet`` holds [ours]."""

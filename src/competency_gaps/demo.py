@@ -11,8 +11,7 @@ from competency_gaps.config import RunConfig, parse_config, read_yaml
 from competency_gaps.embedded import DEMO_CONFIG, MODELS
 from competency_gaps.embedded.weights import local_weights
 from competency_gaps.embedded.wheels import cached_file
-from competency_gaps.progress import Progress
-from competency_gaps.progress_bar import minutes
+from competency_gaps.progress import Progress, minutes
 from competency_gaps.text import plural
 
 OPERATIONS = 2.5e13

@@ -8,21 +8,46 @@ import time
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
-from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, TimeElapsedColumn
+from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
-from rich.progress import Task as RichTask
-from rich.table import Column
 from rich.text import Text
 
-from competency_gaps.progress_bar import Bar, Clock, current_line, end_line, minutes, speed, start_line, stop_line
 from competency_gaps.text import visible
 
-__all__ = ["Bar", "Progress"]
+WINDOW = 60.0
+"""Seconds of recent work that the rate is taken over."""
 
-EVERY = 20.0
-"""Seconds between two plain lines of a stage."""
-LOOK = 1.0
-"""Longest interval between checks whether a line is due, in seconds."""
+
+class Bar:
+    """How far one stage is; a single thread counts."""
+
+    def __init__(self, display: RichProgress, name: str, total: float | None, unit: str) -> None:
+        self._display = display
+        self._id = display.add_task(name, total=total, unit=unit, kept=0.0, note="")
+        self.task: Task = next(task for task in display.tasks if task.id == self._id)
+        display.advance(self._id, 0)  # the rate begins here
+
+    @property
+    def done(self) -> float:
+        """Finished work, including that of an earlier run."""
+        return self.task.completed
+
+    def advance(self, amount: float = 1) -> None:
+        """Count work that was done now."""
+        self._display.advance(self._id, amount)
+
+    def skip(self, amount: float) -> None:
+        """Count work that an earlier run did, without letting it raise the rate."""
+        self.task.completed += amount
+        self.task.fields["kept"] += amount
+
+    def expect(self, total: float) -> None:
+        """Set how much work there is, where that is known only during the stage."""
+        self._display.update(self._id, total=total)
+
+    def note(self, text: str) -> None:
+        """Show a few words on what is being done."""
+        self._display.update(self._id, note=visible(" ".join(text.split())))
 
 
 class Progress:
@@ -50,8 +75,8 @@ class Progress:
         *,
         quiet: bool = False,
         confirm: Callable[[str], bool] | None = None,
-        every: float = EVERY,
-        clock: Clock = time.monotonic,
+        every: float = 20.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.console = console or Console(stderr=True)
         self.quiet, self.confirm = quiet, confirm
@@ -73,12 +98,29 @@ class Progress:
         unit
             What the work is counted in: a plural.
         """
-        bar = Bar(name, total, unit, self._clock)
-        if self.quiet:
-            yield bar
-            return
-        with self._lines(bar) if self._plain else self._drawn(bar):
-            yield bar
+        outermost = self._display is None
+        display = self._display or RichProgress(
+            *(SpinnerColumn(), TextColumn("{task.description:<12}", markup=False), BarColumn(bar_width=28), _Facts()),
+            *(TimeElapsedColumn(), TextColumn("{task.fields[note]}", markup=False)),
+            console=self.console,
+            disable=self.quiet or self._plain,
+            speed_estimate_period=WINDOW,
+            get_time=self._clock,
+        )
+        self._display = display
+        bar = Bar(display, name, total, unit)
+        try:
+            if outermost:
+                display.start()
+            with self._lines(bar.task) if self._plain and not self.quiet else contextlib.nullcontext():
+                yield bar
+            if bar.task.total is None:
+                display.update(bar.task.id, total=1, completed=1)
+        finally:
+            display.stop_task(bar.task.id)
+            if outermost:
+                self._display = None
+                display.stop()
 
     def say(self, text: str) -> None:
         """Print one line, unless quiet."""
@@ -100,78 +142,61 @@ class Progress:
             self.console.file.flush()
 
     @contextlib.contextmanager
-    def _lines(self, bar: Bar) -> Iterator[None]:
-        """Write plain lines about a stage."""
-        self._write(start_line(bar))
+    def _lines(self, task: Task) -> Iterator[None]:
+        """Write plain lines about a stage: from a thread of its own, because a single step may take long."""
         ended = threading.Event()
-        speaker = threading.Thread(target=self._speak, args=(bar, ended), name=f"progress: {bar.name}", daemon=True)
+
+        def speak() -> None:
+            while not ended.wait(self._every):
+                note = task.fields["note"]
+                facts = _facts(task) or f"still running after {minutes(task.elapsed or 0)}"
+                self._write(f"{task.description}: {facts}" + (f" ({note})" if note else ""))
+
+        started = "started" if task.total is None else f"{task.total:,.0f} {task.fields['unit']}"
+        self._write(f"{task.description}: {started}")
+        speaker = threading.Thread(target=speak, name=f"progress: {task.description}", daemon=True)
         speaker.start()
-        last_line = stop_line
+        outcome = "stopped"
         try:
             yield
-            last_line = end_line
+            outcome = "done"
         finally:
             ended.set()
             speaker.join()
-            self._write(last_line(bar))
-
-    def _speak(self, bar: Bar, ended: threading.Event) -> None:
-        """Write a line whenever one is due, from a thread of its own, because a single step may take long."""
-        spoken, done = bar.began, 0.0
-        while not ended.wait(min(LOOK, self._every)):
-            now = self._clock()
-            if now - spoken >= self._every:
-                still = bar.done == done
-                spoken, done = now, bar.done
-                self._write(current_line(bar, still=still))
-
-    @contextlib.contextmanager
-    def _drawn(self, bar: Bar) -> Iterator[None]:
-        """Draw a stage as a bar, below those of the stages that hold it."""
-        outermost = self._display is None
-        display = self._display or RichProgress(*_columns(), console=self.console)
-        self._display = display
-        task = display.add_task(bar.name, total=bar.total, bar=bar)
-        bar.on_change = lambda: display.update(task, total=bar.total, completed=bar.done)
-        try:
-            if outermost:
-                display.start()
-            yield
-            if bar.total is None:
-                display.update(task, total=1, completed=1)
-        finally:
-            bar.stop_clock()
-            display.stop_task(task)
-            if outermost:
-                self._display = None
-                display.stop()
+            amount = f", {_amount(task)}" if _amount(task) else ""
+            self._write(f"{task.description}: {outcome}{amount} in {minutes(task.elapsed or 0)}")
 
 
-class _BarText(ProgressColumn):
-    """A column whose text is made from the stage's bar."""
+class _Facts(ProgressColumn):
+    """How much is done, how fast, and the time left."""
 
-    def __init__(self, write: Callable[[Bar], str]) -> None:
-        super().__init__(Column(no_wrap=True))
-        self._write_text = write
-
-    def render(self, task: RichTask) -> Text:
-        return Text(self._write_text(task.fields["bar"]))
+    def render(self, task: Task) -> Text:
+        return Text(_facts(task), no_wrap=True)
 
 
-def _done_of_total(bar: Bar) -> str:
-    if bar.total is None:
-        return f"{bar.done:,.0f} {bar.unit}" if bar.done else ""
-    return f"{bar.done:,.0f}/{bar.total:,.0f} {bar.unit}"
+def _facts(task: Task) -> str:
+    """Amount, rate and time left of a stage; empty where nothing is counted."""
+    parts = [_amount(task)] if _amount(task) else []
+    if task.speed:
+        rate = f"{task.speed:.1f}" if 1 <= task.speed < 100 else f"{task.speed:,.0f}" if task.speed >= 1 else ""
+        parts.append(f"{rate or f'{task.speed:.2g}'} {task.fields['unit']}/s")
+        if task.total and task.completed <= task.total:
+            parts.append(f"{minutes((task.total - task.completed) / task.speed)} left")
+    return ", ".join(parts)
 
 
-def _columns() -> tuple[ProgressColumn, ...]:
-    return (
-        SpinnerColumn(),
-        _BarText(lambda bar: f"{bar.name:<12}"),
-        BarColumn(bar_width=28),
-        _BarText(_done_of_total),
-        _BarText(lambda bar: "" if bar.rate is None else speed(bar.rate, bar.unit)),
-        TimeElapsedColumn(),
-        _BarText(lambda bar: "" if bar.left is None else f"{minutes(bar.left)} left"),
-        _BarText(lambda bar: bar.comment),
-    )
+def _amount(task: Task) -> str:
+    """How much is done, and of how much; a total that was exceeded was only an estimate and is left out."""
+    unit, kept = task.fields["unit"], task.fields["kept"]
+    if task.total is None and not task.completed:
+        return ""
+    known = task.total is not None and task.completed < task.total
+    text = f"{task.completed:,.0f}" + (f" of {task.total:,.0f}" if known else "") + f" {unit}"
+    return f"{text}, {kept:,.0f} there already" if kept else text
+
+
+def minutes(seconds: float) -> str:
+    """A duration in minutes and seconds, as 2:07, from an hour on 1:02:07."""
+    whole, rest = divmod(round(seconds), 60)
+    hours, whole = divmod(whole, 60)
+    return f"{hours}:{whole:02}:{rest:02}" if hours else f"{whole}:{rest:02}"

@@ -5,7 +5,6 @@ nearest known one.
 """
 
 from competency_gaps.config.asking import AskConfig
-from competency_gaps.config.base import Config, as_dict
 from competency_gaps.config.benchmark import (
     BenchmarkConfig,
     FileSource,
@@ -24,11 +23,11 @@ from competency_gaps.config.run import (
     GenerationConfig,
     MetricsConfig,
     Pooling,
+    RayWorkers,
     RunConfig,
     ScoresConfig,
     Span,
 )
-from competency_gaps.config.workers import RayWorkers
 
 __all__ = [
     "AskConfig",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, ValidationInfo, model_validator
 
-from competency_gaps.config.base import Config
+from competency_gaps.config.load import Config
 
 Structured = Literal["json_schema", "json_object", "none"]
 """How an endpoint is asked for JSON: by a schema, as any object, or by words alone."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from competency_gaps.config.base import Config
+from competency_gaps.config.load import Config
 from competency_gaps.registry import LOGS
 
 

@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from competency_gaps.config.base import Config
-from competency_gaps.config.load import parse_config, read_yaml
+from competency_gaps.config.load import Config, parse_config, read_yaml
 from competency_gaps.errors import UserError
 
 Structured = Literal["json_schema", "json_object", "none"]

@@ -1,4 +1,4 @@
-"""Read a configuration from YAML, with overrides; errors say what to change."""
+"""The base of all configuration, read from YAML with overrides; errors say what to change."""
 
 from __future__ import annotations
 
@@ -6,12 +6,40 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.yaml_text import parse_yaml
 
 C = TypeVar("C", bound=BaseModel)
+
+
+class Config(BaseModel):
+    """Base of all configuration: unknown keys are errors, fields do not change afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+def as_dict(config: BaseModel) -> dict[str, Any]:
+    """The configuration as plain JSON values."""
+    return config.model_dump(mode="json")
+
+
+def parse_yaml(text: str) -> Any:
+    """Parse a YAML document of plain values.
+
+    Raises
+    ------
+    ValueError
+        If it is not valid: also a date or number that does not exist, and a value that is not of the type of its tag.
+    """
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+    except (LookupError, AttributeError) as error:  # PyYAML's own faults on a scalar such as "!!bool x"
+        raise ValueError("a value is not of the type of its tag") from error
 
 
 def read_yaml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from competency_gaps.config.base import Config
+from competency_gaps.config.load import Config
 from competency_gaps.errors import UserError
 
 DType = Literal["auto", "float32", "bfloat16", "float16"]

@@ -1,4 +1,4 @@
-"""A whole run."""
+"""A whole run, and the workers that may read it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from competency_gaps.config.asking import AskConfig
-from competency_gaps.config.base import Config
 from competency_gaps.config.benchmark import BenchmarkConfig
+from competency_gaps.config.load import Config
 from competency_gaps.config.model import ModelConfig, SAEConfig
 
 Span = Literal["question", "prompt", "prompt+bos", "response", "all"]
@@ -113,6 +113,19 @@ class ScoresConfig(Config):
     """Which scorer of an Inspect log; None: the first."""
     part: str | None = None
     """Which of the benchmarks of a log; None: all."""
+
+
+class RayWorkers(Config):
+    """Workers of Ray that read a run's shards; they change nothing but the time that it takes."""
+
+    address: str | None = None
+    """Of a cluster that runs, such as ``auto`` or ``ray://HOST:10001``; None: one is started on this machine alone."""
+    workers: Annotated[int, Field(ge=1)] | None = None
+    """Each holds the model and the SAE; None: one for each share of GPUs, or one per machine where there are none."""
+    gpus_per_worker: Annotated[float, Field(ge=0)] | None = None
+    """None: one where the cluster has GPUs, else none."""
+    threads: Annotated[int, Field(ge=1)] | None = None
+    """Of each worker; None: the machine's cores are divided among its workers."""
 
 
 class RunConfig(Config):

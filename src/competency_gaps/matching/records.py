@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from competency_gaps.config.load import parse_yaml
 from competency_gaps.errors import UserError
 from competency_gaps.jsonl import json_lines
 from competency_gaps.table_files import read_csv
-from competency_gaps.yaml_text import parse_yaml
 
 
 class Raw(NamedTuple):

@@ -21,7 +21,7 @@ from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prefixes import shared_start
 from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.model.size import LIBRARIES, batch_size, matmul_speed, number_size, parameters, weights_size
-from competency_gaps.progress_bar import minutes
+from competency_gaps.progress import minutes
 from competency_gaps.text import plural, size
 
 PRODUCTS = 0.4

@@ -10,7 +10,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from competency_gaps.config import RunConfig
-from competency_gaps.config.base import Config
+from competency_gaps.config.load import Config
 
 PRIVATE = ("judge.base_url", "judge.key_env")
 """Settings that go neither into an export nor to a chat's endpoint: where the judge is, and where its key."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 
@@ -12,7 +11,6 @@ from typer.testing import CliRunner
 
 import competency_gaps as cg
 from competency_gaps.cli.app import app
-from competency_gaps.logs import garak as module
 from competency_gaps.matching import read_taxonomy
 from competency_gaps.stages import pipeline
 
@@ -57,35 +55,6 @@ def test_probes_and_families_bring_different_prompts(tmp_path):
     assert {entry.group for entry in by_id.values()} == {"garak, maker/name"}
     only = read_taxonomy(tmp_path / "x.report.jsonl", "level = 'family'").entries
     assert [entry.id for entry in only] == ["dan"]
-
-
-def test_of_many_prompts_a_sample_by_hash_is_taken_and_counted(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "MOST_EXAMPLES", 20)
-    texts = [f"prompt {i}" for i in range(50)]
-    path = write_report(tmp_path / "x.report.jsonl", [attempt(i, "a.B", text) for i, text in enumerate(texts)])
-    read = read_taxonomy(path)
-    [entry] = read.entries
-    smallest = sorted(texts, key=lambda text: hashlib.sha256(text.encode()).hexdigest())[:20]
-    assert entry.examples == tuple(text for text in texts if text in smallest)
-    assert entry.extra["n_prompts"] == 50 and "more than 20 different prompts (a.B 50);" in read.notes[0]
-    write_report(path, [attempt(i, "a.B", text) for i, text in enumerate(reversed(texts))])
-    assert set(read_taxonomy(path).entries[0].examples) == set(smallest), "the report's order does not matter"
-
-
-def test_attempts_without_a_text_are_no_examples_and_counted(tmp_path):
-    picture = {"turns": [{"role": "user", "content": {"text": "see", "data_path": "x.png"}}]}
-    rows = [attempt(0, "a.B", "words"), attempt(1, "a.B", "", prompt=picture), attempt(2, "a.B", " ")]
-    read = read_taxonomy(write_report(tmp_path / "x.report.jsonl", rows))
-    assert read.entries[0].examples == ("words",) and read.entries[0].extra["n_attempts"] == 3
-    assert len(read.notes) == 2 and all("1 attempts give no example: " in note for note in read.notes)
-
-
-def test_reports_of_two_models_are_compared_each_with_itself(tmp_path):
-    for name in ("a", "b"):
-        path = write_report(tmp_path / f"{name}.report.jsonl", [attempt(0, "a.B", "words")])
-        path.write_text(path.read_text().replace("maker/name", f"maker/{name}"))
-    entries = read_taxonomy(tmp_path).entries
-    assert [entry.group for entry in entries] == ["garak, maker/a", "garak, maker/b"]
 
 
 FAMILIES = {f"f{letter}": letter * 3 for letter in "abcdef"}

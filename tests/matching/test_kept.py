@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -15,14 +14,11 @@ import competency_gaps
 from competency_gaps.cli.app import app
 from competency_gaps.dictionary.folder import write_dictionary
 from competency_gaps.endpoint.request import Answer
-from competency_gaps.errors import UserError
 from competency_gaps.matching import (
     Taxonomy,
-    apply_scope_verdicts,
     apply_verdicts,
     candidates,
     confirm_requests,
-    confirm_scope_requests,
     embedding,
     match,
     pairs_of,
@@ -30,7 +26,7 @@ from competency_gaps.matching import (
     scope,
 )
 from competency_gaps.matching.kept import keep_matching, keep_scope, read_scopes
-from competency_gaps.matching.kept_lists import has_lists, read_lists
+from competency_gaps.matching.kept_lists import read_lists
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.stages.naming import name_finished_run
 from core_helpers import seal
@@ -190,106 +186,6 @@ def test_what_a_scope_lacks_is_read_as_it_was_found(run):
     assert len(kept.lacking) == 40 and sum(one.in_scope for one in kept.lacking) == inside.height
 
 
-def test_what_was_judged_outside_the_scope_stays_with_its_verdict(run):
-    found = scoped()
-    judged = apply_scope_verdicts(found, answers(confirm_scope_requests(found)[:1], "outside"))
-    keep_scope(run, 1, {}, judged)
-    (kept,) = read_scopes(run)
-    assert [one.verdict for one in kept.lacking[:2]] == ["outside", "outside"] and not kept.lacking[0].in_scope
-    assert kept.missing == found.missing.count - 2
-
-
-def test_benchmarks_of_any_name_have_files_of_their_own(run):
-    paths = {keep_scope(run, 1, {}, scoped(name)) for name in reversed(BENCHMARKS)}
-    assert set((run.path / "scopes").iterdir()) == paths and len(paths) == len(BENCHMARKS)
-    assert all(len(one.name) < 120 and one.name.isascii() for one in paths)
-    assert [one.benchmark for one in read_scopes(run)] == BENCHMARKS
-
-
-def changed(path: Path, *place, value):
-    """Put another value in a place; ``...``: none at all."""
-    content = json.loads(path.read_text())
-    node = content
-    for key in place[:-1]:
-        node = node[key]
-    if value is ...:
-        del node[place[-1]]
-    else:
-        node[place[-1]] = value
-    content.pop("checksum", None)
-    path.write_text(json.dumps(content))
-
-
-@pytest.mark.parametrize(
-    "place, value",
-    [
-        (["pairs", 0, "concept"], len(LABELS)),
-        (["pairs", 0, "concept"], -1),
-        (["pairs", 0, "concept"], "0"),
-        (["pairs", 0, "concept"], None),
-        (["pairs", 0, "entry"], "nobody"),
-        (["pairs", 0, "similarity"], float("nan")),
-        (["pairs", 0, "verdict"], "<script>"),
-        (["pairs"], None),
-        (["taxonomy"], 5),
-        (["themes", 0, "id"], None),
-        *(([name], ...) for name in ("created", "taxonomy_is_path", "where", "alpha", "untested")),
-        (["entries", 0, "untested"], ...),
-        (["pairs", 0, "verdict"], ...),
-        (["themes", 0, "level"], ...),
-    ],
-)
-def test_damaged_matches_are_refused(run, taxonomy, place, value):
-    read, found = matched(taxonomy, THEMES)
-    path = keep_matching(run, taxonomy, read, FACTS, found)
-    changed(path, *place, value=value)
-    with pytest.raises(UserError, match=r"is damaged.*Run 'cgaps match' again") as error:
-        read_lists(run)
-    assert str(path) in str(error.value)
-
-
-@pytest.mark.parametrize(
-    "place, value",
-    [
-        (["benchmark"], "another"),
-        (["rows", 0, "concept"], len(LABELS)),
-        (["rows", 0, "coverage_status"], "typical"),
-        (["clauses"], []),
-        (["missing"], 3),
-    ],
-)
-def test_damaged_scopes_are_refused(run, place, value):
-    path = keep_scope(run, 1, {}, scoped())
-    changed(path, *place, value=value)
-    with pytest.raises(UserError, match=r"is damaged.*Run 'cgaps scope' again") as error:
-        read_scopes(run)
-    assert str(path) in str(error.value)
-
-
-def test_a_kept_file_that_says_something_else_is_noticed(run, taxonomy):
-    read, found = matched(taxonomy)
-    path = keep_matching(run, taxonomy, read, {}, found)
-    content = json.loads(path.read_text())
-    path.write_text(json.dumps({**content, "alpha": 0.5}))
-    with pytest.raises(UserError, match=r"is damaged: its content does not match its checksum.*'cgaps match' again"):
-        read_lists(run)
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b"\xff\xfe", b"null", b'{"a": NaN}'])
-def test_malformed_kept_files_are_refused(run, content):
-    (run.path / "matches").mkdir()
-    (run.path / "matches" / "x.json").write_bytes(content)
-    with pytest.raises(UserError, match=r"x\.json is damaged"):
-        read_lists(run)
-
-
-def test_half_written_files_and_others_are_passed_over(run):
-    (run.path / "matches").mkdir()
-    for name in (".x.json.part", ".x.json", "notes.txt"):
-        (run.path / "matches" / name).write_text("{")
-    assert read_lists(run) == [] and not has_lists(run.path)
-
-
 @pytest.fixture
 def finished(tiny_run, tmp_path):
     """A copy of a finished run with something kept, and another file in its folder."""
@@ -348,10 +244,3 @@ def test_the_commands_keep_what_they_print(labelled, taxonomy, monkeypatch):
     (kept,) = read_scopes(open_folder(labelled))
     assert kept.benchmark == benchmark == printed["benchmark"] and kept.bound == printed["bound"]
     assert [one.concept for one in kept.lacking[:2]] == [row["concept"] for row in printed["rows"]]
-
-
-def test_a_folder_that_cannot_be_written_to_costs_no_result(labelled, taxonomy, monkeypatch, caplog):
-    monkeypatch.setattr(embedding, "embed_texts", lambda texts, model: embed_words(texts))
-    (labelled / "matches").write_text("a file where the folder should be")
-    printed = call("match", labelled, "--taxonomy", taxonomy, "--quiet", "--json")
-    assert printed["recovery"]["of"] == 3 and "not kept in the run folder" in caplog.text

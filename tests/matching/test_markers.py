@@ -67,12 +67,6 @@ def with_shared_examples(made, shared=4):
     return dataclasses.replace(made, member=sp.csr_array(member))
 
 
-def test_random_entries_that_share_examples_are_not_matched():
-    made = [with_shared_examples(world(seed)) for seed in range(40)]
-    with_match = sum(find_markers(world, ABLE, seed=seed).matched.any() for seed, world in enumerate(made))
-    assert with_match <= 5  # 5% of 40 are 2; more than 5 have a chance below 2%
-
-
 def test_planted_entries_that_share_examples_are_found_and_random_ones_are_not():
     """A shared example counts for both entries: of each pair of neighbours each is matched by its own concept."""
     right = other = 0
@@ -120,17 +114,6 @@ def test_only_able_concepts_are_chosen_and_the_strongest_leads_what_goes_with_it
     assert not np.isin(markers.concept, np.arange(10)).any() and markers.matched[:10].all()
 
 
-@pytest.mark.parametrize("each", [1, 3, 5])
-def test_entries_with_few_examples_are_not_compared(each):
-    markers = find_markers(world(0, planted=5, each=each), ABLE)
-    assert not markers.compared.any() and not len(markers.entry)
-
-
-def test_without_others_in_its_domain_an_entry_is_not_compared():
-    markers = find_markers(world(0, planted=2, entries=2), ABLE)
-    assert not markers.compared.any()
-
-
 def test_entries_that_cannot_be_compared_say_why():
     """Of 80 examples in one domain the last 16 are the longest; the entry of those alone is told by length."""
     member = np.zeros((6, 80))
@@ -169,22 +152,6 @@ def test_halves_divide_each_entry_and_an_example_of_two_entries_is_in_one_half()
     for seed in range(5):
         shared = halves(sp.csr_array(member), seed)
         assert ((member @ shared) >= 2).all() and ((member @ ~shared) >= 2).all()
-
-
-def test_an_entry_within_a_larger_one_is_divided_all_the_same():
-    """Six examples of fifteen are another entry's too; examples of no entry are in both halves."""
-    member = np.zeros((2, 40))
-    member[0, :15] = member[1, :6] = 1
-    for seed in range(30):
-        choosing = halves(sp.csr_array(member), seed)
-        assert choosing[:6].sum() == 3 and choosing[:15].sum() in (7, 8) and choosing[15:].sum() in (12, 13)
-
-
-def test_entries_that_were_not_asked_for_are_still_what_others_are_compared_with():
-    made = world(2, planted=4, strength=1.0)
-    asked = np.arange(60) < 3
-    markers = find_markers(made, ABLE, asked=asked)
-    assert markers.matched.tolist() == asked.tolist() and markers.compared.tolist() == asked.tolist()
 
 
 def test_strata_are_classes_of_length_within_a_domain():

@@ -3,7 +3,6 @@ import polars as pl
 import pytest
 from matching_helpers import concept_table, embed_words, entries_of, made_up_labels
 
-from competency_gaps.errors import UserError
 from competency_gaps.matching import candidates, match
 from competency_gaps.matching.match import ROWS
 
@@ -44,46 +43,12 @@ def test_no_match_is_forced_and_the_nearest_label_is_reported():
     assert found.weak.observed.count == 0 and found.weak.p_value == 1.0
 
 
-def test_per_entry_counts_labels_and_leaves_what_is_named_alone():
-    labels = [f"adding fractions {end}" for end in ("big numbers", "small sums", "odd parts")] + FILLER
-    weak = dict.fromkeys(range(3), "weak")
-    texts = ["adding fractions big small odd numbers sums parts"]
-    one, three = (run(texts, table_of(labels, performance_status=weak), per_entry=k) for k in (1, 3))
-    assert (one.pairs.height, three.pairs.height) == (1, 3)
-    assert one.unnamed.is_empty() and three.unnamed.is_empty(), "beyond the nearest labels, an entry names them still"
-    with pytest.raises(UserError, match="at least 1"):
-        run(texts, table_of(labels), per_entry=0)
-    with pytest.raises(UserError, match="no entry to match"):
-        run([], table_of(labels))
-
-
 def test_weak_concepts_that_no_entry_names_leaders_first():
     table = table_of(performance_status={0: "weak", 5: "weak", 6: "weak", 9: "weak"}, leader={0: 0, 5: 9, 6: 6, 9: 9})
     table = table.with_columns(ranked=pl.col("concept") != 6)
     everything = match(entries_of([LABELS[0]]), candidates(table), embed_words, draws=39)
     assert everything.unnamed.select("concept", "leads").rows() == [(9, True), (5, False)]
     assert (everything.unnamed_share.count, everything.unnamed_share.of) == (2, 3), "an unranked concept is not weak"
-
-
-def test_candidates_are_ranked_and_labelled():
-    table = concept_table(
-        ["a b", None, "  ", "flagged one", "dead one", "x" * 5000 + "\u202e\n"],
-        alive=[True, True, True, True, False, True],
-        ranked=[True, True, True, False, False, True],
-        performance_status=["weak", "weak", None, "weak", None, None],
-    )
-    found = candidates(table)
-    assert found.concepts["concept"].to_list() == [0, 5]
-    assert found.unlabelled == 2
-    assert found.concepts["label_kind"].to_list() == [None, None] and len(found.concepts["text"][1]) == 300
-    with pytest.raises(UserError, match="none of the 2 ranked concepts has a label"):
-        candidates(table.filter(pl.col("concept").is_in([1, 2])))
-
-
-def test_label_kind_is_carried_where_the_run_has_it():
-    table = table_of().with_columns(label_kind=pl.lit("explained"), label_score=pl.lit(0.8))
-    row = run([LABELS[1]], table).pairs.row(0, named=True)
-    assert (row["label_kind"], row["label_score"]) == ("explained", 0.8)
 
 
 def test_themes_have_a_null_of_their_own():
@@ -113,9 +78,3 @@ def test_an_entry_has_the_same_matches_and_bound_whatever_stands_beside_it():
     last = many.pairs.filter(pl.col("entry").is_in(many.entries["entry"][-20:].to_list()))
     assert last["concept"].to_list() == few.pairs["concept"].to_list()
     assert np.allclose(many.entries["bound"][-20:], few.entries["bound"], atol=1e-6)
-
-
-def test_progress_is_reported_per_draw():
-    seen = []
-    run([LABELS[0]], table_of(), on_draw=lambda done, of: seen.append((done, of)))
-    assert seen == [(i, 48) for i in range(1, 49)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -57,15 +56,3 @@ def test_a_suite_is_asked_with_the_concepts_of_the_tagged_run(qualities, capsys)
     qualities.same_sae(tagged, suite)
     with pytest.raises(SystemExit, match="has another SAE"):
         qualities.same_sae(tagged, run_of(cas, [True] * 4, sae="b" * 64))
-
-
-def test_a_penalty_at_the_end_of_its_grid_is_counted(qualities):
-    """Of noise the strongest penalty is as good as any; of what one column says alone, a weak one is chosen."""
-    rng = np.random.default_rng(1)
-    values, has = rng.random((90, 5)), np.arange(90) % 2 == 0
-    counted = Counter()
-    fit = qualities.penalised(qualities.MaxAbsScaler, counted, "noise")(values, has)
-    assert fit(values).shape == (90,) and qualities.PENALTIES[-1] == pytest.approx(100)
-    values[:, 0] = has
-    qualities.penalised(qualities.MaxAbsScaler, counted, "told")(values, has)
-    assert counted["told"] == 1, "the first of the grid that is as good as any other"

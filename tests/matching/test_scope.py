@@ -8,7 +8,6 @@ from matching_helpers import concept_table, embed_words, made_up_labels
 from competency_gaps.endpoint.request import Answer
 from competency_gaps.errors import UserError
 from competency_gaps.matching import apply_scope_verdicts, confirm_scope_requests, scope
-from competency_gaps.matching.clauses import clauses
 
 RIGHT = ["adding fractions of whole numbers", "calendar weekday reasoning puzzles", "probability dice and coins"]
 LABELS = [*RIGHT, *made_up_labels(300, vocabulary=5000)]
@@ -62,27 +61,6 @@ def test_chance_is_at_the_level(findings):
     assert (nothing.table["p_value"].to_numpy() <= 0.5).mean() == pytest.approx(0.5, abs=0.12)
 
 
-def test_clauses():
-    assert clauses(CLAIM)[1:] == [
-        "It tests",
-        "adding fractions of whole numbers",
-        "calendar weekday reasoning",
-        "and probability of dice and coins",
-    ]
-    assert clauses("One thing") == ["One thing"]
-    assert clauses(["First text", "second (in brackets) text - ok"]) == [
-        "First text; second (in brackets) text - ok",
-        "First text",
-        "second",
-        "in brackets",
-        "text",
-    ]
-    assert clauses("version 3.5 of a well-known test")[1:] == []
-    for wrong in ("", " . ", "x" * 5000, ", ".join(f"part{i}" for i in range(60))):
-        with pytest.raises(UserError, match="description"):
-            clauses(wrong)
-
-
 def test_wrong_input_is_refused():
     concepts, by_benchmark = tables(["missing"] * len(LABELS))
     with pytest.raises(UserError, match=r"no benchmark 'math'.*Did you mean 'maths'"):
@@ -91,12 +69,6 @@ def test_wrong_input_is_refused():
         scope(concepts, by_benchmark, "maths", CLAIM, embed_words, alpha=0)
     with pytest.raises(UserError, match="kept no item"):
         scope(*tables([None] * len(LABELS)), "maths", CLAIM, embed_words)
-
-
-def test_one_benchmark_has_no_elsewhere():
-    concepts, by_benchmark = tables(["missing"] * len(LABELS))
-    found = scope(concepts, by_benchmark.filter(pl.col("benchmark") == "maths"), "maths", CLAIM, embed_words)
-    assert found.table["chi_bench_elsewhere"].null_count() == found.table.height
 
 
 def test_verdicts_take_concepts_out_of_scope(findings):

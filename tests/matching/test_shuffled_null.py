@@ -3,12 +3,10 @@ import pytest
 from matching_helpers import concept_table, embed_words, entries_of, made_up_labels
 from scipy.stats import hypergeom
 
-from competency_gaps.errors import UserError
 from competency_gaps.matching import candidates
 from competency_gaps.matching.embedding import best_similarity, embed_distinct
 from competency_gaps.matching.match import match
-from competency_gaps.matching.null import Null, entry_null, least_draws, plan_draws
-from competency_gaps.matching.shares import share
+from competency_gaps.matching.null import Null
 from competency_gaps.matching.shuffle import FUNCTION_WORDS, shuffle
 
 
@@ -23,22 +21,6 @@ def test_shuffling_keeps_words_and_lengths_and_breaks_labels():
     small = [f"{word} a{i} b{i}" for i, word in enumerate(sorted(FUNCTION_WORDS))]
     moved = [one.split()[0] for one in shuffle(small, np.random.default_rng(0))[0]]
     assert moved != sorted(FUNCTION_WORDS) and set(moved) == FUNCTION_WORDS
-
-
-def test_single_words_cannot_be_broken_and_this_is_reported():
-    dealt, unbroken = shuffle(["cats", "dogs", "fish"], np.random.default_rng(0))
-    assert sorted(dealt) == ["cats", "dogs", "fish"] and unbroken == 1.0
-    found = match(entries_of(["cats"]), candidates(concept_table(["cats", "dogs", "fish"])), embed_words)
-    assert found.recovery.count == 0 and found.calibration.unbroken == 1.0
-
-
-def test_labels_that_come_out_as_real_ones_are_shuffled_again():
-    labels = ["red cat", "blue dog"]  # half of all dealings give these two again, in some order
-    for seed in range(20):
-        dealt, unbroken = shuffle(labels, np.random.default_rng(seed))
-        assert unbroken == 0.0 and {frozenset(one.split()) for one in dealt}.isdisjoint(
-            {frozenset(one.split()) for one in labels}
-        )
 
 
 def test_best_similarity_and_distinct_embedding_agree_with_brute_force():
@@ -61,15 +43,6 @@ def test_bounds_and_p_values_are_ranks_among_the_draws():
     assert null.calibration(0.05).expected == 0.05
 
 
-def test_draws_are_enough_for_the_level():
-    assert [least_draws(a) for a in (0.05, 0.01, 0.5, 0.1)] == [19, 99, 1, 9]
-    assert plan_draws(120, 0.05)[0] == 99 and plan_draws(65_536, 0.05)[0] == 19 and plan_draws(65_536, 0.01)[0] == 99
-    assert plan_draws(2000, 0.05)[0] == 30 and plan_draws(10, 0.05, 19) == (19, 5)
-    for alpha, draws in ((0.0, None), (0.7, None), (float("nan"), None), (0.05, 18)):
-        with pytest.raises(UserError):
-            plan_draws(10, alpha, draws)
-
-
 def test_null_rate_is_the_level_for_entries_that_are_about_nothing():
     """Entries and labels are random words of one vocabulary: all that is near is near by chance."""
     labels, texts = made_up_labels(150), made_up_labels(400, words=6)
@@ -88,22 +61,6 @@ def test_a_general_entry_does_not_pass_by_its_wording():
     found = match(entries_of([general, *others]), candidates(concept_table(labels)), embed_words, draws=39)
     row = found.entries.row(0, named=True)
     assert row["similarity"] > found.calibration.overall and row["p_value"] > 0.05 and not row["recovered"]
-
-
-def test_draws_and_results_are_a_function_of_the_seed():
-    labels, rows = made_up_labels(30), embed_words(made_up_labels(5, seed=3))
-    one, same, other = (entry_null(rows, labels, embed_words, seed=seed, draws=5, checks=2) for seed in (0, 0, 1))
-    assert np.array_equal(one.bests, same.bests) and not np.array_equal(one.bests, other.bests)
-    more = entry_null(rows, labels, embed_words, seed=0, draws=6, checks=1)
-    assert np.allclose(more.bests[:, :5], one.bests), "a draw does not depend on how many there are"
-
-
-def test_share_has_wilsons_interval():
-    found = share(8, 10)
-    z = 1.959964
-    centre, half = (0.8 + z**2 / 20) / (1 + z**2 / 10), z * (0.8 * 0.2 / 10 + z**2 / 400) ** 0.5 / (1 + z**2 / 10)
-    assert (found.low, found.high) == pytest.approx((centre - half, centre + half), abs=1e-6)
-    assert share(0, 0).value is None and share(0, 0).low is None
 
 
 def test_chance_agrees_with_the_hypergeometric_law():

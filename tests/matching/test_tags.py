@@ -77,19 +77,6 @@ def test_the_items_of_a_tag_are_those_with_the_value(run):
     assert tags_of(run, "level").names == ["0", "1", "2"]
 
 
-def test_a_file_goes_before_a_column_and_a_wrong_column_names_those_there_are(run, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"neither a file nor a column.*benchmark.*kind, level\. Did you mean 'level'"):
-        run.match_tags("levle")
-    run.items.select("benchmark", id="item_id", mark=pl.lit(1)).write_csv("level")
-    assert tags_of(run, "level").names == ["mark"]
-    items = run.items.with_columns(policy=pl.lit("same"))
-    items.write_parquet(run.path / "items.parquet")
-    seal(run.path)
-    with pytest.raises(UserError, match="'policy' of the run's items has 1 different value, expected 2 to 1,000"):
-        tags_of(cg.open_run(run.path), "policy")
-
-
 def test_conditions_are_tags(run):
     tags = tags_of(run, {"long": "n_span_tokens > 20 AND level < 2", "plain": "kind = 'plain'"})
     features = item_features(run.items)
@@ -106,16 +93,6 @@ def test_conditions_are_tags(run):
     ):
         with pytest.raises(UserError, match=message):
             tags_of(run, wrong)
-
-
-def test_an_items_own_field_comes_before_a_covariate_of_its_name(run):
-    covariates = [json.dumps({"score": 5, "id": "x"})] * run.items.height
-    run.items.with_columns(covariates=pl.Series(covariates)).write_parquet(run.path / "items.parquet")
-    seal(run.path)
-    read = cg.open_run(run.path)
-    tags = tags_of(read, {"failed": "score < 0.5", "named": "id = 'x'"})
-    assert tags.member[0].tolist() == (read.items["score"] < 0.5).fill_null(value=False).to_list()
-    assert tags.member[0].sum() > 0 and tags.member[1].sum() == 0
 
 
 def test_the_command_takes_a_column_or_conditions(run):

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from competency_gaps.errors import UserError
-from competency_gaps.matching import TaxonomyEntry, read_taxonomy
+from competency_gaps.matching import read_taxonomy
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "taxonomies"
 shared = pytest.mark.shared
@@ -51,16 +51,6 @@ def test_a_list_reads_the_same_in_every_form(tmp_path, form):
     assert str(found.entries[0].extra["n"]) == "2" and found.left_out == []
 
 
-def test_the_category_is_embedded_only_where_it_adds_a_word():
-    def text(description, category):
-        return TaxonomyEntry("x", description, "somewhere", category, 1.0, {}).text
-
-    assert text("rhymes in verse", "poetry") == "rhymes in verse (poetry)"
-    assert text("list format (text format)", "text_format") == "list format (text format)"
-    assert text("Table Format", "table format of") == "Table Format"
-    assert text("rhymes", None) == "rhymes"
-
-
 def test_records_that_are_not_entries_and_second_ids_are_left_out_with_reasons(tmp_path):
     rows = [
         {"id": "a", "description": "first"},
@@ -95,41 +85,6 @@ def test_foreign_text_is_made_harmless_and_cut(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [
-        ("a.json", '[{"id": 1,', "not valid JSON"),
-        ("a.json", '{"id": "a"}', "expected a list"),
-        ("a.json", "[]", "has no entry"),
-        ("a.json", "[" * 100_000, "not valid JSON"),
-        ("a.jsonl", '{"id": "a", "description": "b"}\n{"id"\n', "line 2"),
-        ("a.jsonl", "[1]\n", "line 1"),
-        ("a.yaml", "- {id: [", "not valid YAML"),
-        ("a.yaml", "- {id: 2026-99-99}", "not valid YAML"),
-        ("a.yaml", "- {id: !!bool x}", "not valid YAML"),
-        ("a.yaml", "- !!python/object/apply:os.getcwd []", "not valid YAML"),
-        ("a.csv", "", "is empty"),
-        ("a.csv", 'id,description\n"a,b\nc,d,e,f\n', "CSV"),
-        ("a.txt", "x", "known format"),
-        ("a.hitlog.jsonl", "{}", "hits only"),
-        ("a.json", b"\xff\xfe\xfa", "not UTF-8"),
-    ],
-)
-def test_malformed_files_are_refused_by_name(tmp_path, name, content, said):
-    path = tmp_path / name
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(UserError, match=said):
-        read_taxonomy(path)
-
-
-def test_missing_paths_and_empty_folders_are_refused(tmp_path):
-    (tmp_path / "lists.json").write_text("[]")
-    with pytest.raises(UserError, match=r"does not exist.*lists\.json"):
-        read_taxonomy(tmp_path / "list.json")
-    with pytest.raises(UserError, match="holds no AutoDetect"):
-        read_taxonomy(tmp_path)
-
-
-@pytest.mark.parametrize(
     ("where", "ids"),
     [
         ("domain='maths'", ["a"]),
@@ -155,13 +110,6 @@ def test_where_selects(tmp_path, where, ids):
         return
     found = read_taxonomy(path, where)
     assert [entry.id for entry in found.entries] == ids and found.where == where
-
-
-def test_where_compares_the_numbers_of_a_csv_file(tmp_path):
-    path = tmp_path / "list.csv"
-    path.write_text("id,description,level,code\n007,a,3,1\n8,b,10,x\n9,c,,2\n")
-    assert [entry.id for entry in read_taxonomy(path, "level < 10 AND code = '1'").entries] == ["007"]
-    assert [entry.id for entry in read_taxonomy(path, "level >= 3 AND id != '007'").entries] == ["8"]
 
 
 @pytest.mark.parametrize(
@@ -279,17 +227,6 @@ def test_garak_report(tmp_path):
     assert web.description == "Markdown XSS (web injection)" and web.score == 1.0
     assert found.notes == () and [where for where, _ in found.left_out] == [f"{path}, line 9"]
     assert [e.id for e in read_taxonomy(path, "tags LIKE '%owasp:llm01%'").entries] == ["dan.Dan_11_0"]
-
-
-def test_garak_report_without_scores_says_so(tmp_path):
-    path = tmp_path / "old.report.jsonl"
-    rows = [REPORT[0], attempt("u1", "dan.Dan_11_0", ["mitigation.MitigationBypass"]), attempt("u2", "x.Y", {"a": {}})]
-    path.write_text("\n".join(json.dumps(row) for row in rows))
-    found = read_taxonomy(path)
-    assert [entry.score for entry in found.entries] == [None, None]
-    assert "no scores" in found.notes[0]
-    path.write_text(json.dumps(attempt("u1", "dan.Dan_11_0", {"a": [0.1]}, status=1)) + "\n" + json.dumps(REPORT[1]))
-    assert "no attempt is complete" in read_taxonomy(path).notes[0]
 
 
 @shared

@@ -40,7 +40,7 @@ def costs(run: cg.Run, *, with_reading: bool) -> dict[str, float]:
     seconds = {f"{stage}, seconds": timings[stage] for stage in ("reading", "metrics") if stage in timings}
     if not with_reading:
         seconds.pop("reading, seconds", None)
-    shards = {name: run.base / name for name in ("responses", "activations")} if run.has_rows else {}
+    shards = {name: run.base / name for name in ("responses", "activations")}
     folders = {**shards, "by concept": run.base / "activations" / "by-concept", "tables": run.path}
     return {
         "tokens": run.items["n_tokens"].sum(),
@@ -53,8 +53,6 @@ def costs(run: cg.Run, *, with_reading: bool) -> dict[str, float]:
 def unfit(run: cg.Run) -> str | None:
     """Why a run's seconds of reading are not those of all its items; None: they are."""
     read = run.manifest.get("read")
-    if not run.has_rows:
-        return "was pruned, so it has no shards either"
     if read is None:
         return "does not say who read it"
     if read["items"] < read["of"]:

@@ -153,12 +153,19 @@ def plain_manifest(width: int, **own) -> dict:
     }
 
 
+PRESENT = set(
+    "benchmark item_id prompt text epochs policy cluster n_span_tokens n_tokens own_start own_end concept alive missing "
+    "ranked chi_bench n_benchmarks support n_eff drawn performance_status vanishes".split()
+)
+"""Columns without nulls."""
+
+
 def run_table(name: str, table: pl.DataFrame) -> pl.DataFrame:
     """A table with all columns that a run's has, in their types; those that it lacks are null, or 0 and the like."""
     from competency_gaps.runs.schemas import SCHEMAS
-    from competency_gaps.runs.values import PRESENT
 
-    schema, present = SCHEMAS[name], PRESENT[name].split()
+    schema = SCHEMAS[name]
+    present = {"concept_benchmarks": PRESENT - {"chi_bench"}}.get(name, PRESENT)
     lacking = [
         pl.lit(None if column not in present else "" if kind == pl.String else 0, kind).alias(column)
         for column, kind in schema.items()

@@ -149,7 +149,6 @@ JOBS: dict[str, Callable[[Path], Job]] = {
     "show": _job("show", "show", "WORK/run", "--as", "big", folders=["run"], needs=["run", "score"]),
     "part": _job("part", "run", "WORK/config.yaml", "--shard", "1/1", "--out", "WORK/part", folders=["part"]),
     "merge": _job("merge", "merge", "WORK/part", "--out", "WORK/joined", folders=["joined"], needs=["part"]),
-    "prune": _job("prune", "prune", "WORK/joined", folders=["joined"], needs=["part", "merge"]),
     "ray": _job(
         *("ray", "run", "WORK/config.yaml", "--engine", "ray", "--workers", "2", "--threads", "1"),
         *("--out", "WORK/ray"),

@@ -17,7 +17,7 @@ from competency_gaps.api.extend import labels, log, policy, source
 from competency_gaps.api.load import load_model, load_sae, measure_reference
 from competency_gaps.api.make import compare, export, open_run, run
 from competency_gaps.api.run import Rows, Run
-from competency_gaps.api.scale import make_part, merge, prune
+from competency_gaps.api.scale import make_part, merge
 from competency_gaps.config import AskConfig, RayWorkers
 from competency_gaps.errors import CompetencyGapsError, UserError
 from competency_gaps.evidence import measure_evidence
@@ -63,7 +63,6 @@ __all__ = [
     "merge",
     "open_run",
     "policy",
-    "prune",
     "run",
     "source",
 ]

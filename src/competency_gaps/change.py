@@ -1,33 +1,28 @@
 """Change several tables of a folder, and the document that lists them, together or not at all.
 
-New tables are written beside the old ones. Then a journal says which are to take their place, and from then on the
-change counts: who finds a journal, after a kill, completes it. Without one nothing was changed.
+New tables are written beside the old ones, as ``.NAME.new``, then the new document, as ``.DOCUMENT.next``. From then on
+the change counts: whoever finds such a document, after a kill, moves the tables and then the document into place.
 """
 
 from __future__ import annotations
 
-import re
-import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
-from competency_gaps.checked import FILES, damaged, entry_of, fault_of, read_document, write_document
+from competency_gaps.checked import FILES, damaged, entry_of, read_document, write_document
 from competency_gaps.errors import MachineError
-from competency_gaps.files import write_atomic
+from competency_gaps.files import sync_folder, write_atomic
 from competency_gaps.lock import HeldError, hold
-from competency_gaps.text import shorten
 
-_END = re.compile(r"\.[0-9a-f]{8}\.new")
-"""End of the name that a new table has until it takes its place."""
-_LEFT = re.compile(rf"\..+{_END.pattern}(\.part)?")
-"""What a change that was not committed leaves."""
 _PATIENCE = 5.0
 """Seconds that a reader waits for another process to complete its change."""
 _PAUSE = 0.05
 """Seconds between two looks whether it has."""
+_REMOVED = "removed_with_this_change"
+"""Key, in a document that is not in place yet, of the files that go."""
 Write = Callable[[Path], Any]
 """Writes a file to the path that it is given."""
 
@@ -37,15 +32,13 @@ class Change:
 
     def __init__(self, folder: Path, document: str) -> None:
         self.folder, self.document = folder, document
-        self._end = f".{secrets.token_hex(4)}.new"
-        self._made: dict[str, Path] = {}
+        self._made: set[str] = set()
         self._removed: set[str] = set()
 
     def write(self, name: str, write: Write) -> None:
         """Write a new table."""
-        path = self.folder / f".{name}{self._end}"
-        write_atomic(path, write)
-        self._made[name] = path
+        write_atomic(_new(self.folder, name), write)
+        self._made.add(name)
         self._removed.discard(name)
 
     def remove(self, name: str) -> None:
@@ -55,20 +48,10 @@ class Change:
     def commit(self, content: Mapping[str, Any]) -> None:
         """Put the tables in place, and ``content`` with their checksums as the folder's document."""
         kept = {name: entry for name, entry in content.get(FILES, {}).items() if name not in self._removed}
-        made = {name: entry_of(path) for name, path in self._made.items()}
-        journal = {
-            "document": {**content, FILES: {**kept, **made}},
-            "moved": {name: path.name for name, path in self._made.items()},
-            "removed": sorted(self._removed),
-        }
-        write_document(_journal(self.folder, self.document), journal)
+        made = {name: entry_of(_new(self.folder, name)) for name in sorted(self._made)}
+        document = {**content, FILES: {**kept, **made}, _REMOVED: sorted(self._removed)}
+        write_document(_next(self.folder, self.document), document)
         _complete(self.folder, self.document)
-
-    def forget(self) -> None:
-        """Remove what was written, unless it counts already: then the journal says where it belongs."""
-        if not _journal(self.folder, self.document).is_file():
-            for path in self.folder.glob(f".*{self._end}"):
-                path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -83,12 +66,12 @@ def changing(folder: Path, document: str) -> Iterator[Change]:
         If the folder cannot be written, or the disk is full.
     """
     with hold(folder):
-        _settle(folder, document)
-        change = Change(folder, document)
+        _complete(folder, document)
         try:
-            yield change
+            yield Change(folder, document)
         finally:
-            change.forget()
+            if not _next(folder, document).is_file():  # else the tables belong to a change that counts
+                _sweep(folder)
 
 
 def settle(folder: Path, document: str) -> None:
@@ -97,94 +80,53 @@ def settle(folder: Path, document: str) -> None:
     Raises
     ------
     UserError
-        If another process is still writing, or what was to be put in place is damaged or missing.
+        If another process is still writing, or what was to be put in place is damaged.
     MachineError
         If there is such a change, and the folder cannot be written.
     """
     until = time.monotonic() + _PATIENCE
-    while _journal(folder, document).is_file():
+    while _next(folder, document).is_file():
         try:
             with hold(folder):
-                _settle(folder, document)
-        except HeldError:
+                _complete(folder, document)
+        except (HeldError, MachineError):  # who may only read waits for the process that is at it
             if time.monotonic() > until:
                 raise
             time.sleep(_PAUSE)
-        except MachineError as error:
-            # Who may only read waits for the process that is at it, as others do.
-            if time.monotonic() > until:
-                raise MachineError(
-                    f"{str(folder)!r} holds a change that was interrupted, and it cannot be completed here: {error} "
-                    "It is completed by whoever opens the folder and can write there."
-                ) from error
-            time.sleep(_PAUSE)
-
-
-def _settle(folder: Path, document: str) -> None:
-    _complete(folder, document)
-    for left in folder.iterdir():
-        if _LEFT.fullmatch(left.name):
-            left.unlink(missing_ok=True)
-
-
-def _journal(folder: Path, document: str) -> Path:
-    return folder / f".{document}.next"
 
 
 def _complete(folder: Path, document: str) -> None:
-    """Do what the journal says, if there is one; whoever does it again does nothing else."""
-    path = _journal(folder, document)
-    if not path.is_file():
-        return
-    try:
-        content, moved, removed = _read_journal(path)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise damaged(path, error, "Remove it, and run the command that was interrupted again.") from error
-    for name, made in moved.items():
-        if (folder / made).is_file():
-            (folder / made).replace(folder / name)
-    for name in removed:
-        (folder / name).unlink(missing_ok=True)
-    write_document(folder / document, content)
-    path.unlink(missing_ok=True)
+    """Put a change in place, if there is one that counts; whoever does it again does nothing else."""
+    path = _next(folder, document)
+    if path.is_file():
+        try:
+            content = read_document(path)
+            names = [*content[FILES], *content[_REMOVED]]
+            if any(Path(name).is_absolute() or ".." in Path(name).parts for name in names):
+                raise ValueError("it names a file outside of the folder")
+        except (ValueError, KeyError) as error:
+            raise damaged(path, error, "Remove it, and run the command that was interrupted again.") from error
+        for name in content[FILES]:
+            if (new := _new(folder, name)).is_file():
+                new.replace(folder / name)
+        for name in content.pop(_REMOVED):
+            (folder / name).unlink(missing_ok=True)
+        sync_folder(folder)
+        write_document(folder / document, content)
+        path.unlink(missing_ok=True)
+    _sweep(folder)
 
 
-def _read_journal(path: Path) -> tuple[dict[str, Any], dict[str, str], list[str]]:
-    """The new document, the tables that take their place (by name, what they were written as), and those removed.
-
-    A folder may come from somebody else: nothing that lies outside of it is touched, whatever its journal says.
-
-    Raises
-    ------
-    ValueError
-        If the journal is damaged, or names something else than a table of the folder.
-    """
-    known, folder = read_document(path), path.parent
-    content, moved, removed = dict(known["document"]), dict(known["moved"]), list(known["removed"])
-    for name, made in moved.items():
-        if not _lies_inside(folder, name) or "/" in name or not _is_made_for(name, made):
-            raise ValueError(f"it names {shorten(repr(made), 80)}, which is no new table of the folder")
-        if (folder / made).is_symlink() or (folder / name).is_dir():
-            raise ValueError(f"{shorten(repr(made), 80)} cannot take the place of {shorten(repr(name), 80)}")
-        # What is not there any more was moved by whoever began with this; else it is lost.
-        if not (folder / made).is_file() and (fault := fault_of(folder / name, content[FILES][name])) is not None:
-            raise ValueError(f"the new {name} is missing, and the file that has its name {fault}")
-    for name in removed:
-        if not _lies_inside(folder, name) or (folder / name).is_dir():
-            raise ValueError(f"it names {shorten(repr(name), 80)}, which is no file in the folder")
-    return content, moved, removed
+def _sweep(folder: Path) -> None:
+    """Remove tables of a change that does not count."""
+    for pattern in (".*.new", ".*.new.part"):
+        for left in folder.glob(pattern):
+            left.unlink(missing_ok=True)
 
 
-def _is_made_for(name: str, made: Any) -> bool:
-    """Whether a file has the name that a change gives to a new table."""
-    return isinstance(made, str) and made.startswith(f".{name}.") and _END.fullmatch(made[len(name) + 1 :]) is not None
+def _new(folder: Path, name: str) -> Path:
+    return folder / f".{name}.new"
 
 
-def _lies_inside(folder: Path, name: Any) -> bool:
-    """Whether a name is that of a file in a folder, or in a folder of it that is no link, on every system."""
-    if not isinstance(name, str) or "\0" in name or "\\" in name:
-        return False
-    parts = PurePosixPath(name).parts
-    if PureWindowsPath(name).drive or PureWindowsPath(name).root or ".." in parts or not 1 <= len(parts) <= 2:
-        return False
-    return len(parts) == 1 or not (folder / parts[0]).is_symlink()
+def _next(folder: Path, document: str) -> Path:
+    return folder / f".{document}.next"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +28,6 @@ _SETTLED = 100_000_000
 """Nanoseconds after its last change from which a file's checksum is kept: a second change in the same tick of the file
 system's clock would not show."""
 
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _State = tuple[int, int, int, int]
 _KNOWN: dict[Path, tuple[_State, str]] = {}
 
@@ -103,23 +101,14 @@ def read_document(path: Path) -> dict[str, Any]:
     return check_document(parse_document(path.read_bytes()))
 
 
-def parse_document(raw: bytes, *, any_text: bool = False) -> dict[str, Any]:
-    """Parse a JSON document, which is not checked yet; raises ValueError if it is no JSON object.
-
-    Parameters
-    ----------
-    any_text
-        Whether texts may hold half a surrogate pair, as a language model's may. Else they are refused: documents are
-        written as UTF-8, which has none.
-    """
+def parse_document(raw: bytes) -> dict[str, Any]:
+    """Parse a JSON document, which is not checked yet; raises ValueError if it is no JSON object."""
     try:
         held = json.loads(raw)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     if not isinstance(held, dict):
         raise ValueError(f"a JSON {type(held).__name__}, expected an object")
-    if not any_text and _SURROGATE.search(raw):
-        json.dumps(held, ensure_ascii=False).encode()
     return held
 
 

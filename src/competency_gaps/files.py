@@ -45,7 +45,8 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
         ) from error
     with no_space_left(path):
         try:
-            part.touch()
+            part.unlink(missing_ok=True)
+            part.touch()  # the system applies the umask: asking for it would change it for other threads
         except OSError as error:
             if error.errno in NOT_WRITABLE:
                 raise MachineError(
@@ -54,8 +55,6 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
                 ) from error
             raise
         try:
-            part.unlink()
-            part.touch()  # the system applies the umask: asking for it would change it for other threads
             mode = stat.S_IMODE(part.stat().st_mode)
             write(part)
             part.chmod(mode)

@@ -23,11 +23,8 @@ from competency_gaps.files import sync_folder, write_atomic, write_json
 
 log = logging.getLogger(__name__)
 
-
 STAGES = (("activations", ".safetensors"), ("responses", ".parquet"))
 """Folders of a run that hold shards, with the end of their files' names."""
-PRUNED = "pruned.json"
-"""In a folder whose shards were removed."""
 _DRAFT = ".draft"
 """End of a draft's name."""
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
@@ -42,13 +39,6 @@ class Draft(NamedTuple):
     """Of the bytes that were written."""
 
 
-class _Known(NamedTuple):
-    """A stamp."""
-
-    sha256: str
-    made_of: str
-
-
 class ShardFolder:
     """The shards of one stage."""
 
@@ -59,6 +49,10 @@ class ShardFolder:
     def path(self, name: str) -> Path:
         """Where a shard lies."""
         return self.folder / f"{name}{self.suffix}"
+
+    def files(self, name: str) -> tuple[Path, Path]:
+        """A shard's file and its stamp."""
+        return self.path(name), self.folder / f"{name}.json"
 
     def write(self, name: str, write: Callable[[Path], None], made_of: str = "") -> None:
         """Write a shard, then its checksum and what it was made of."""
@@ -72,10 +66,11 @@ class ShardFolder:
 
     def commit(self, name: str, draft: Draft, made_of: str = "") -> None:
         """Let a draft count as the shard; an older one is replaced."""
-        self._stamp(name).unlink(missing_ok=True)
-        (self.folder / draft.file).replace(self.path(name))
+        path, stamp = self.files(name)
+        stamp.unlink(missing_ok=True)
+        (self.folder / draft.file).replace(path)
         sync_folder(self.folder)
-        write_json(self._stamp(name), {"sha256": draft.sha256, "made_of": made_of})
+        write_json(stamp, {"sha256": draft.sha256, "made_of": made_of})
 
     def forget(self, draft: Draft) -> None:
         """Remove a draft."""
@@ -88,13 +83,13 @@ class ShardFolder:
 
     def is_whole(self, name: str, made_of: str = "") -> bool:
         """Whether a shard is there, undamaged and made of this input; if not so, it is removed, with a warning."""
-        path, stamp = self.path(name), self._stamp(name)
+        path, stamp = self.files(name)
         if not path.exists() or not stamp.exists():
             return False
         try:
-            known = self._known(name)
-            same_bytes, same_input = digest(path) == known.sha256, known.made_of == made_of
-        except ValueError:
+            known = self._stamp(name)
+            same_bytes, same_input = digest(path) == known["sha256"], known["made_of"] == made_of
+        except (ValueError, KeyError):
             same_bytes = same_input = False
         if same_bytes and same_input:
             return True
@@ -116,67 +111,29 @@ class ShardFolder:
         UserError
             If the shard or its checksum is missing, or they do not match.
         """
-        path, stamp = self.path(name), self._stamp(name)
-        refuse_pruned(path)
+        path = self.path(name)
         try:
-            if digest(path) == self._known(name).sha256:
+            if digest(path) == self._stamp(name)["sha256"]:
                 return path
             why = "its content does not match its checksum"
         except OSError as error:
             why = f"{Path(error.filename or path).name}: {error.strerror}"
-        except ValueError:
-            why = f"{stamp.name}, which holds its checksum, cannot be read"
+        except (ValueError, KeyError):
+            why = f"{name}.json, which holds its checksum, cannot be read"
         raise UserError(
             f"{path} is missing or damaged: {why}. Run the command that made its folder again: it computes this shard "
             "anew."
         )
 
     def checksum(self, name: str) -> str:
-        """SHA-256 of a shard as it was put down; of the file as it is, where its stamp is missing or damaged.
+        """SHA-256 of a finished shard, as its stamp has it."""
+        self.check(name)
+        return str(self._stamp(name)["sha256"])
 
-        Raises
-        ------
-        UserError
-            If the shard is missing.
-        """
-        path = self.path(name)
-        if not path.is_file():
-            raise UserError(f"{path} is missing. Run the command that made its folder again.")
-        try:
-            return self._known(name).sha256
-        except (OSError, ValueError):
-            return digest(path)
-
-    def files(self, name: str) -> tuple[Path, Path]:
-        """A shard's file and its stamp."""
-        return self.path(name), self._stamp(name)
-
-    def _known(self, name: str) -> _Known:
-        """What a shard's stamp says of it; raises OSError or ValueError where the stamp cannot be read."""
-        held = parse_document(self._stamp(name).read_bytes())
-        sha256, made_of = held.get("sha256"), held.get("made_of")
-        if not isinstance(sha256, str) or not isinstance(made_of, str):
-            raise ValueError("expected texts for sha256 and made_of")
-        return _Known(sha256, made_of)
-
-    def _stamp(self, name: str) -> Path:
-        return self.folder / f"{name}.json"
+    def _stamp(self, name: str) -> dict[str, str]:
+        return parse_document(self.files(name)[1].read_bytes())
 
 
 def is_shard_name(name: object) -> bool:
-    """Whether a name is plain and short: a stranger's folder must not refer to files outside it, or to none."""
+    """Whether a name is plain and short: a folder from elsewhere must not refer to files outside it."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
-
-
-def is_pruned(folder: Path) -> bool:
-    """Whether the shards of a folder were removed to save space."""
-    return (folder / PRUNED).is_file()
-
-
-def refuse_pruned(shard: Path) -> None:
-    """Raise UserError if a shard is not there because it was removed to save space."""
-    if is_pruned(shard.parent):
-        raise UserError(
-            f"{shard} was removed by 'cgaps prune', and this needs the rows of single items. Make the run again in "
-            "another folder, or take a copy of it from before."
-        )

@@ -23,7 +23,6 @@ from competency_gaps.explorer.export import BEGUN, CONCEPTS, ENTRIES, ITEMS, MAR
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts import Parts
 from competency_gaps.explorer.parts.amounts import EXPORTED
-from competency_gaps.runs.prune import prune_folder
 
 INDEX = (
     '<!doctype html>\n<html lang="en">\n  <head>\n    <meta charset="utf-8" />\n  </head>\n  <body></body>\n</html>\n'
@@ -58,17 +57,6 @@ def _contents(folder, key):
 
 def _names(folder, key):
     return [str(path.relative_to(folder / "data"))[:-3] for path in (folder / "data" / key).rglob("*.js")]
-
-
-def test_a_pruned_run_is_exported(hostile, tmp_path):
-    run = shutil.copytree(hostile.run, tmp_path / "run")
-    prune_folder(run)
-    (opened,) = open_runs([run], hostile.dictionary)
-    folder = export([opened], tmp_path / "out").folder
-    concepts = json.loads(read_part(folder, f"{opened.key}/concept/0.json"))
-    assert concepts[0]["coactive"] is None and any(concept["items"]["strongest"] for concept in concepts)
-    items = json.loads(read_part(folder, f"{opened.key}/active/0.json"))
-    assert items[0]["active"] is None and items[0]["concepts"] == []
 
 
 def test_parts_are_those_of_a_server(opened, exported):

@@ -16,10 +16,8 @@ from scipy.stats import spearmanr
 
 from competency_gaps import open_run
 from competency_gaps.explorer.parts import Context, as_json
-from competency_gaps.explorer.parts.matches import entry_examples
 from competency_gaps.explorer.queries import QUERIES, Subject, ask
 from competency_gaps.explorer.queries.values import MAX_ANSWER, foreign
-from competency_gaps.runs.prune import prune_folder
 
 ARGUMENTS = {
     "findings": {},
@@ -76,20 +74,6 @@ def test_every_query_answers(modelled, tmp_path):
         assert len(text) <= MAX_ANSWER
         said = " ".join(strings(answer))
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]", said), name
-
-
-def test_every_query_answers_of_a_pruned_run_and_says_what_is_lost(modelled, tmp_path):
-    run = with_lists(modelled, tmp_path).run
-    prune_folder(run)
-    subject = Subject(Context(open_run(run), "pruned"))
-    answers = {name: ask(subject, name, arguments) for name, arguments in ARGUMENTS.items()}
-    assert not [name for name, answer in answers.items() if "error" in answer]
-    assert answers["concept"]["coactive"] is None and answers["item"]["concepts"] is None
-    assert answers["concept"]["examples"]
-    assert any("cgaps prune" in warning for warning in answers["overview"]["warnings"])
-    assert not subject.info.has.rows
-    entries = range(sum(len(held.entries) for held in subject.context.sources.lists))
-    assert "pruned" in {examples.absent for examples in entry_examples(subject.context, entries)}
 
 
 def strings(value):

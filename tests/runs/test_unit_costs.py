@@ -47,9 +47,6 @@ def test_runs_that_lack_something(tiny_run, costs, tmp_path):
     assert "does not say who read it" in why
     assert "metrics, seconds" in rows and "activations, bytes" in rows
     assert "reading, seconds" not in rows and "responses, bytes" not in rows
-    cg.prune(folder)
-    rows, why = costs(folder)
-    assert "was pruned" in why and "by concept, bytes" in rows and "activations, bytes" not in rows
 
 
 def test_an_outcome(tiny_run, costs, tmp_path):

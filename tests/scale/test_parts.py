@@ -210,9 +210,6 @@ def test_commands(config, tmp_path):
     assert done.returncode == 0 and "cgaps merge PART... --out RUN" in done.stdout, done.stderr
     done = command("merge", "part", "--out", "run", "--quiet", "--json", cwd=tmp_path)
     assert done.returncode == 0 and json.loads(done.stdout)["benchmarks"], done.stderr
-    done = command("prune", "run", "--json", cwd=tmp_path)
-    assert done.returncode == 0 and json.loads(done.stdout)["files"] > 0, done.stderr
-    assert json.loads(done.stdout)["bytes"] == 0, "the part has the same files"
     done = command("run", "run.yaml", "--workers", "2", "--out", "other", cwd=tmp_path)
     assert done.returncode == 2 and "--engine ray" in done.stderr
 

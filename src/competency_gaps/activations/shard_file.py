@@ -14,7 +14,6 @@ import numpy as np
 
 from competency_gaps.activations.packing import WHOLE
 from competency_gaps.errors import UserError
-from competency_gaps.shards import refuse_pruned
 
 Part = Callable[[str, int, int], np.ndarray]
 """Gives the rows of a tensor from a first to before a last."""
@@ -66,7 +65,6 @@ class ShardFile:
     def __init__(self, file: Path) -> None:
         from safetensors import SafetensorError, safe_open
 
-        refuse_pruned(file)
         self.file = file
         try:
             held: Any = safe_open(file, framework="numpy")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +22,6 @@ from competency_gaps.dictionary.exemplars.store import EXEMPLARS, Exemplars
 from competency_gaps.embedded import SAES, embedded_sae
 from competency_gaps.errors import CompetencyGapsError, UserError
 from competency_gaps.files import finite
-from competency_gaps.once import made_once
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.table_files import read_parquet
 from competency_gaps.text import shorten, visible
@@ -66,7 +66,7 @@ class Dictionary:
         """How its exemplars are ranked; None without exemplars."""
         return (self.identity.exemplars or {}).get("ranking")
 
-    @made_once
+    @cached_property
     def exemplars(self) -> Exemplars:
         """Its exemplars."""
         return Exemplars(self.folder)
@@ -76,7 +76,7 @@ class Dictionary:
         """Whether exemplars were collected."""
         return has_table(self.folder, EXEMPLARS)
 
-    @made_once
+    @cached_property
     def logits(self) -> pl.DataFrame | None:
         """One row per concept, in order: concept, promoted, promoted_logits, suppressed, suppressed_logits.
 
@@ -84,7 +84,7 @@ class Dictionary:
         """
         return self._of_directions(LOGITS)
 
-    @made_once
+    @cached_property
     def similar(self) -> pl.DataFrame | None:
         """One row per concept, in order: concept, similar (list of int32, the nearest first), cosine (of float32).
 
@@ -92,7 +92,7 @@ class Dictionary:
         """
         return self._of_directions(SIMILAR)
 
-    @made_once
+    @cached_property
     def promoted(self) -> dict[int, list[str]]:
         """The tokens that each concept promotes, the strongest first; empty if they were never computed."""
         return {} if self.logits is None else dict(self.logits.select("concept", "promoted").iter_rows())

@@ -11,12 +11,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pydantic
+from filelock import FileLock, Timeout
 
 from competency_gaps.checked import CHECKSUM, check_document, parse_document, with_checksum
 from competency_gaps.endpoint.request import Answer
 from competency_gaps.errors import UserError
 from competency_gaps.files import make_folder, no_space_left
-from competency_gaps.lock import take
 
 log = logging.getLogger(__name__)
 _ANSWER = pydantic.TypeAdapter(Answer)
@@ -102,17 +102,20 @@ class AnswerStore:
         make_folder(self.path.parent)
         with no_space_left(self.path):
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
+        lock = FileLock(f"{self.path}.lock", blocking=False)
         try:
-            if not take(self._file, self.path):
-                raise UserError(
-                    f"another process is writing answers to {str(self.path)!r}: expected one at a time, or requests "
-                    "would be paid for twice. Wait for it or stop it."
-                )
+            lock.acquire()
             tail = self._read()
             if tail is not None:
                 self._mend(tail)
             yield self
+        except Timeout as error:
+            raise UserError(
+                f"another process is writing answers to {str(self.path)!r}: expected one at a time, or requests "
+                "would be paid for twice. Wait for it or stop it."
+            ) from error
         finally:
+            lock.release()
             os.close(self._file)
             self._file = None
 
@@ -179,7 +182,7 @@ class AnswerStore:
 def _answer_of(line: bytes) -> Answer:
     """The answer on a line; ValueError says what is wrong with it."""
     try:
-        held = parse_document(line, any_text=True)
+        held = parse_document(line)
         fields = {key: value for key, value in held.items() if key != CHECKSUM}
         answer = _ANSWER.validate_json(json.dumps(fields), strict=True)
     except ValueError:  # pydantic's errors too

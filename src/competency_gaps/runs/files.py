@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,6 @@ import polars as pl
 
 from competency_gaps.checked import FILES, fault_of
 from competency_gaps.errors import UserError
-from competency_gaps.once import made_once
 from competency_gaps.runs.manifest import BY_CONCEPT, read_manifest
 from competency_gaps.runs.manifest import FILE as MANIFEST
 from competency_gaps.runs.schemas import (
@@ -24,7 +24,6 @@ from competency_gaps.runs.schemas import (
     Schema,
     schema_fault,
 )
-from competency_gaps.runs.values import Extent, value_fault
 from competency_gaps.table_files import collect, scan_parquet
 from competency_gaps.text import shorten, visible
 
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
 
 SCORES = "scores.parquet"
 FINDINGS = "findings.parquet"
-_SEEN: set[tuple[str, str, Extent]] = set()
-"""Tables whose cells were found to be as they should, by name, checksum and run."""
-_RUN_AGAIN = "Run the command that made the run again: it makes the tables anew from what is kept in shards"
 
 
 class RunFiles:
@@ -78,7 +74,7 @@ class RunFiles:
         ------
         UserError
             If the table is missing, damaged, not the one that the manifest knows, lacks a column, or has one of another
-            type, or cells that no run writes.
+            type.
         """
         path = self.find(name)
         if name == "items" and path.parent != self.base:
@@ -95,25 +91,15 @@ class RunFiles:
         except (pl.exceptions.PolarsError, OSError) as error:
             raise self._damaged(self.find(name), f"is damaged: {_brief(error)}") from error
 
-    def damaged(self, name: str, fault: str) -> UserError:
-        """The error of a table that cannot be used, by the end of a sentence that begins with its path."""
-        return self._damaged(self.find(name), fault)
-
     def check_arrays(self) -> None:
         """Check the list of checksums of the arrays of activations by concept."""
         self._check(self.base / BY_CONCEPT, BY_CONCEPT)
 
-    def check_all(self) -> None:
-        """Compare all tables of ``path`` with what its manifest says; raises UserError if one is damaged."""
-        for name, entry in (self._listed(self.path) or {}).items():
-            if (fault := fault_of(self.path / name, entry)) is not None:
-                raise self._damaged(self.path / name, fault)
-
     def is_whole(self) -> bool:
         """Whether all tables of ``path`` are what its manifest says, with the columns that they should have."""
         try:
-            self.check_all()
             for name in self._listed(self.path) or {}:
+                self._check(self.path / name, name)
                 if name.endswith(".parquet"):
                     self.scan(name.removesuffix(".parquet"))
         except UserError:
@@ -121,7 +107,7 @@ class RunFiles:
         return True
 
     def _scan(self, path: Path, schema: Schema, *, optional: Schema = MappingProxyType({})) -> pl.LazyFrame:
-        known = self._check(path, path.name)
+        self._check(path, path.name)
         try:
             table = scan_parquet(path)
         except (pl.exceptions.PolarsError, OSError) as error:
@@ -133,42 +119,21 @@ class RunFiles:
         fault = schema_fault(held, schema) or schema_fault(held, optional, partial=True)
         if fault is not None:
             raise self._damaged(path, fault)
-        if known is not None:
-            self._check_values(path, table, known["sha256"])
         return table
-
-    def _check_values(self, path: Path, table: pl.LazyFrame, checksum: str) -> None:
-        """Look at the cells of a table, once in a process; an outcome must be of its run's concepts and items."""
-        extent = Extent.of(self._of_base)
-        if self._own is not self._of_base and Extent.of(self._own) != extent:
-            raise UserError(
-                f"{self.path / MANIFEST} lists other benchmarks, items or concepts than the manifest of its run in "
-                f"{self.base}. Delete {self.path}: it is made anew when it is asked for."
-            )
-        if extent is None or (seen := (path.stem, checksum, extent)) in _SEEN:
-            return
-        try:
-            fault = value_fault(path.stem, table, extent)
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise self._damaged(path, f"is damaged: {_brief(error)}") from error
-        if fault is not None:
-            raise self._damaged(path, fault)
-        _SEEN.add(seen)
 
     def _knows(self, path: Path) -> bool:
         return path.is_file() or path.name in (self._listed(path.parent) or {})
 
     def _listed(self, folder: Path) -> Mapping[str, Any] | None:
         """What a folder's manifest says of its files; None: nothing of any."""
-        files = (self._own if folder == self.path else self._of_base).get(FILES)
-        return files if isinstance(files, dict) else None
+        return (self._own if folder == self.path else self._of_base).get(FILES)
 
-    @made_once
+    @cached_property
     def _of_base(self) -> Mapping[str, Any]:
         return self._own if self.path == self.base else read_manifest(self.base)
 
-    def _check(self, path: Path, name: str) -> dict[str, Any] | None:
-        """Compare a file with what its folder's manifest says of it, which is given back; None: it lists no files."""
+    def _check(self, path: Path, name: str) -> None:
+        """Compare a file with what its folder's manifest says of it, if it lists files."""
         folder = self.path if path.parent == self.path else self.base
         files = self._listed(folder)
         if name == FINDINGS and (folder / MANIFEST).is_file():  # they are made, and worded, for a run that is open
@@ -176,25 +141,18 @@ class RunFiles:
         if not path.is_file():
             raise self._damaged(path, "is missing: the run is damaged")
         if files is None:
-            return None
+            return
         if name not in files:
             raise self._damaged(path, "is not of this run: its manifest does not know the file")
-        known: dict[str, Any] = files[name]
-        if (fault := fault_of(path, known)) is not None:
-            raise self._changed(path, name, known) or self._damaged(path, fault)
-        return known
-
-    def _changed(self, path: Path, name: str, entry: Any) -> UserError | None:
-        """The error of a file that another command replaced; None: none did."""
-        folder = self.path if path.parent == self.path else self.base
-        now = read_manifest(folder).get(FILES, {}).get(name) if (folder / MANIFEST).is_file() else entry
-        if now == entry or fault_of(path, now) is not None:
-            return None
-        return UserError(f"{path} changed since the run was opened: open it again, so that nothing is mixed.")
+        if (fault := fault_of(path, files[name])) is not None:
+            known = read_manifest(folder).get(FILES, {}).get(name) if (folder / MANIFEST).is_file() else None
+            if known != files[name] and fault_of(path, known) is None:
+                raise UserError(f"{path} changed since the run was opened: open it again, so that nothing is mixed.")
+            raise self._damaged(path, fault)
 
     def _damaged(self, path: Path, fault: str) -> UserError:
         """The error of a file that cannot be used."""
-        again = _RUN_AGAIN
+        again = "Run the command that made the run again: it makes the tables anew from what is kept in shards"
         if path.name == FINDINGS:
             again = f"Make it with 'cgaps findings {path.parent} --make'"
         elif path.name == SCORES:

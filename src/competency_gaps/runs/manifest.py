@@ -20,7 +20,6 @@ from competency_gaps.checked import (
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.lock import hold
-from competency_gaps.runs.manifest_form import check_form
 from competency_gaps.shards import is_shard_name
 from competency_gaps.text import shorten, visible
 
@@ -30,6 +29,8 @@ BY_CONCEPT = "activations/by-concept/checks.json"
 """The one file with checksums that is no table: it holds those of the arrays beside it."""
 _FORMER = ".manifest.json.former"
 """The manifest of a run whose tables are being made anew."""
+_KEYS = ("created", "model", "scored_model", "sae", "hook", "span", "evidence", "benchmarks", "settings", FILES)
+"""What every finished run's manifest holds."""
 _AGAIN = "Run the command that made it again."
 
 
@@ -38,7 +39,9 @@ def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
 
     It is written when all tables are there: a folder with a manifest is a finished run.
     """
-    write_document(folder / FILE, {"schema_version": SCHEMA_VERSION, **content, FILES: _files(folder)})
+    names = sorted(path.name for path in folder.glob("*.parquet") if not path.name.startswith("."))
+    files = {name: entry_of(folder / name) for name in (*names, BY_CONCEPT) if (folder / name).is_file()}
+    write_document(folder / FILE, {"schema_version": SCHEMA_VERSION, **content, FILES: files})
     (folder / _FORMER).unlink(missing_ok=True)
 
 
@@ -51,16 +54,9 @@ def set_aside(folder: Path) -> None:
 def files_of_former(folder: Path) -> Mapping[str, Any]:
     """What the manifest that was set aside says of the files, by name; empty: there is none that can be read."""
     try:
-        files = read_document(folder / _FORMER).get(FILES)
+        return dict(read_document(folder / _FORMER).get(FILES, {}))
     except (OSError, ValueError):
         return {}
-    return files if isinstance(files, dict) else {}
-
-
-def _files(folder: Path) -> dict[str, Any]:
-    """Checksums of the tables that lie in a folder, and of the list of those of its arrays."""
-    names = sorted(path.name for path in folder.glob("*.parquet") if not path.name.startswith("."))
-    return {name: entry_of(folder / name) for name in (*names, BY_CONCEPT) if (folder / name).is_file()}
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -84,30 +80,24 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise UserError(f"{str(folder)!r} {kind}. Expected a folder made by 'cgaps run'.")
     try:
         held = parse_document(path.read_bytes())
-        version = held["schema_version"]
-        # Another version may have other rules for its checksum as well.
-        content = check_document(held) if version == SCHEMA_VERSION else held
-        if version == SCHEMA_VERSION and not isinstance(content[FILES], dict):
-            raise ValueError("it does not list the run's files")
-    except (OSError, ValueError, KeyError) as error:
+        version = held.get("schema_version")
+        if version == SCHEMA_VERSION:  # another version may have other rules for its checksum as well
+            return check_document(held)
+    except (OSError, ValueError) as error:
         raise damaged(path, error, _AGAIN) from error
-    if version != SCHEMA_VERSION:
-        versions = content.get("versions")
-        wrote = versions.get("competency-gaps", "unknown") if isinstance(versions, dict) else "unknown"
-        raise UserError(
-            f"{path} has schema_version {shorten(visible(repr(version)), 40)}, but this version of competency-gaps "
-            f"reads {SCHEMA_VERSION}. Open it with the version that wrote it ({shorten(visible(str(wrote)), 40)})."
-        )
-    return content
+    versions = held.get("versions")
+    wrote = versions.get("competency-gaps", "unknown") if isinstance(versions, dict) else "unknown"
+    raise UserError(
+        f"{path} has schema_version {shorten(visible(repr(version)), 40)}, but this version of competency-gaps reads "
+        f"{SCHEMA_VERSION}. Open it with the version that wrote it ({shorten(visible(str(wrote)), 40)})."
+    )
 
 
 def read_whole_manifest(folder: Path) -> dict[str, Any]:
-    """Read a finished run's manifest, and see that it holds all that is read of it; raises as :func:`read_manifest`."""
+    """Read a finished run's manifest, and see that it holds what every run has; raises as :func:`read_manifest`."""
     content = read_manifest(folder)
-    try:
-        check_form(content)
-    except ValueError as error:
-        raise damaged(folder / FILE, error, _AGAIN) from error
+    if lacking := [key for key in _KEYS if key not in content]:
+        raise damaged(folder / FILE, ValueError(f"it has no {lacking[0]!r}"), _AGAIN)
     return content
 
 
@@ -120,12 +110,11 @@ def shard_names(entry: dict[str, Any]) -> list[str]:
         If a name is not plain: a run folder may come from somebody else, and must not refer to files outside it.
     """
     names = list(entry["shards"])
-    for name in names:
-        if not is_shard_name(name):
-            raise UserError(
-                f"the manifest names a shard {shorten(repr(name), 80)}: expected a name such as 'b000-0000'. The run "
-                "is damaged; get a new copy from its source."
-            )
+    if strange := [name for name in names if not is_shard_name(name)]:
+        raise UserError(
+            f"the manifest names a shard {shorten(repr(strange[0]), 80)}: expected a name such as 'b000-0000'. The run "
+            "is damaged; get a new copy from its source."
+        )
     return names
 
 
@@ -206,7 +195,7 @@ def adding_to_run(folder: Path, manifest: Mapping[str, Any]) -> Iterator[None]:
 def _check_same(folder: Path, now: Mapping[str, Any], then: Mapping[str, Any]) -> None:
     """Raise UserError if a run has other items or concepts than it had; other models' scores may have been added."""
     tables = ("items.parquet", "concepts.parquet")
-    if now.get("created") != then.get("created") or any(now[FILES].get(key) != then[FILES].get(key) for key in tables):
+    if now["created"] != then["created"] or any(now[FILES].get(key) != then[FILES].get(key) for key in tables):
         raise UserError(
             f"the run {folder} changed while it was read: what was computed is of the run as it was. Run the same "
             "command again."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
@@ -17,11 +18,9 @@ from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.activations.tokens import TokenActivations, TokenReader
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.metrics.suite import saliency
-from competency_gaps.once import made_once
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.manifest import read_whole_manifest, shard_names
 from competency_gaps.runs.tables import RunTables
-from competency_gaps.shards import is_pruned
 
 Order = Literal["best", "worst", "strongest"]
 T = TypeVar("T", bound=ByConcept)
@@ -193,15 +192,10 @@ class RunFolder(RunTables):
         """
         return self._tokens.read_item(row, concepts)
 
-    @property
-    def has_rows(self) -> bool:
-        """Whether the rows of single items are there: not after ``cgaps prune``."""
-        return not is_pruned(self.base / "activations")
-
-    @made_once
+    @cached_property
     def has_token_activations(self) -> bool:
         """Whether the run keeps activations of single tokens, of some items at least."""
-        return self.has_rows and self._tokens.any()
+        return self._tokens.any()
 
     def check_concept(self, concept: int) -> None:
         """Raise UserError if the SAE has no such concept."""
@@ -210,7 +204,7 @@ class RunFolder(RunTables):
         if not 0 <= concept < self.width:
             raise UserError(f"concept {concept} does not exist: the SAE has concepts 0 to {self.width - 1}.")
 
-    @made_once
+    @cached_property
     def by_concept(self) -> ByConcept:
         """The items of each concept, on disk."""
         self.files.check_arrays()
@@ -229,22 +223,22 @@ class RunFolder(RunTables):
             )
         return by_concept
 
-    @made_once
+    @cached_property
     def item_rows(self) -> ItemRows:
         """The concepts of each item, on disk."""
         return ItemRows(self._index)
 
-    @made_once
+    @cached_property
     def _tokens(self) -> TokenReader:
         return TokenReader(self._index)
 
-    @made_once
+    @cached_property
     def _index(self) -> ShardIndex:
         known = [(self._sizes[entry["name"]], shard_names(entry)) for entry in self.manifest["benchmarks"]]
         kept = self.files.collect("items", self.scan("items").select(pl.col("excluded").is_null()))
         return ShardIndex(self._store.shards, known, kept["excluded"].to_numpy())
 
-    @made_once
+    @cached_property
     def _sizes(self) -> dict[str, int]:
         """Number of items of each benchmark, in which the manifest and the table of items agree."""
         self.scan("items")

@@ -15,7 +15,6 @@ from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.lock import FILE as LOCK
 from competency_gaps.model.load import versions
 from competency_gaps.registry import POLICIES, SOURCES
-from competency_gaps.shards import is_pruned
 from competency_gaps.text import listing, shorten, visible
 
 FILE = "plan.json"
@@ -58,7 +57,6 @@ def claim(
     """
     identity = plan_identity(config, extractor, bos_id, suite)
     path = folder / FILE
-    refuse_run_without_rows(folder)
     if path.is_file():
         differing = sorted(_differences(_read_json(path), identity))
         if differing and not any((folder / name).exists() for name in _RESULTS):
@@ -70,15 +68,6 @@ def claim(
     refuse_strangers(folder)
     write_document(path, identity)
     return False
-
-
-def refuse_run_without_rows(folder: Path) -> None:
-    """Raise UserError if the rows of a run were removed: a run in its folder would read everything again."""
-    if is_pruned(folder / "activations"):
-        raise UserError(
-            f"{str(folder)!r} holds a run without its rows: 'cgaps prune' removed them. Choose another run folder to "
-            "make it again; its tables can still be read here."
-        )
 
 
 def planned_model(model: ModelConfig, folder: Path | None) -> ModelConfig:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,8 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.checked import check_document, damaged, parse_document
-from competency_gaps.once import made_once
 from competency_gaps.outcomes import Kind
 from competency_gaps.runs.files import RunFiles
-from competency_gaps.runs.values import theme_fault
 
 _MADE_BY = {
     **{"matches": "match", "example-matches": "match", "scopes": "scope", "probes": "probe"},
@@ -48,7 +46,7 @@ class RunTables:
         """Name of the model whose scores these are: the run's own, or another whose scores were added."""
         return str(self.manifest["scored_model"])
 
-    @made_once
+    @cached_property
     def own_model(self) -> str | None:
         """The model whose scores a run's items have of its own; None: they have none, as where they were only read."""
         scored = self.scan("items").select(pl.col("score").is_not_null().any())
@@ -66,7 +64,7 @@ class RunTables:
         low, high = self.manifest["outcome"]["limits"] if "outcome" in self.manifest else (0.0, 1.0)
         return float(low), float(high)
 
-    @made_once
+    @cached_property
     def outcomes(self) -> np.ndarray:
         """float64 of shape (items,): what the evidence rests on, a score or another outcome.
 
@@ -76,55 +74,54 @@ class RunTables:
         kept = pl.when(pl.col("excluded").is_null()).then(pl.col(column)).fill_null(float("nan"))
         return self.items.select(kept.alias("outcome"))["outcome"].to_numpy()
 
-    @made_once
+    @cached_property
     def items(self) -> pl.DataFrame:
         """One row per item: benchmark, item_id, prompt, response, score (null = unscored), excluded, ..."""
         return self._table("items")
 
-    @made_once
+    @cached_property
     def concepts(self) -> pl.DataFrame:
         """One row per concept of the SAE: label, kind, chi_bench, chi_model (null = undefined), support, ..."""
         return self._table("concepts")
 
-    @made_once
+    @cached_property
     def concept_benchmarks(self) -> pl.DataFrame:
         """One row per concept and benchmark."""
         return self._table("concept_benchmarks")
 
-    @made_once
+    @cached_property
     def benchmarks(self) -> pl.DataFrame:
         """One row per benchmark: items, kept, excluded, scored, mean_score, covered, missing, alive, ..."""
         return self._table("benchmarks")
 
-    @made_once
+    @cached_property
     def overlap(self) -> pl.DataFrame:
         """One row per ordered pair of benchmarks: jaccard, cosine, spearman, n_concepts."""
         return self._table("overlap")
 
-    @made_once
+    @cached_property
     def themes(self) -> pl.DataFrame | None:
         """One row per concept: theme, subtheme, x, y (null: in none); None without a dictionary's themes."""
         return self._optional("themes")
 
-    @made_once
+    @cached_property
     def theme_results(self) -> pl.DataFrame | None:
         """One row per theme and subtheme: level, id, parent, name, kind, and the statistics of its summed activation.
 
         None without a dictionary's themes.
         """
-        results, names = self._of_themes("theme_results"), self._of_themes("theme_names")
+        results, names = self._optional("theme_results"), self._optional("theme_names")
         if results is None or names is None:
             return None
         keys = ["level", "id"]
         return results.join(names.select(*keys, "name", "kind"), on=keys, how="left", maintain_order="left")
 
-    @made_once
+    @cached_property
     def theme_benchmarks(self) -> pl.DataFrame | None:
         """One row per theme or subtheme and benchmark; None without a dictionary's themes."""
-        benchmarks = [entry["name"] for entry in self.manifest["benchmarks"]]
-        return self._of_themes("theme_benchmarks", benchmarks)
+        return self._optional("theme_benchmarks")
 
-    @made_once
+    @cached_property
     def findings(self) -> pl.DataFrame:
         """One row per finding, weak ones first: verdict, concepts, gap, feature, sentence, failing, passing, ...
 
@@ -138,12 +135,11 @@ class RunTables:
         Raises
         ------
         UserError
-            If the table is missing, damaged, not the one that the manifest knows, lacks a column, or has one of another
-            type, or cells that no run writes.
+            As :meth:`RunFiles.scan`.
         """
         return self.files.scan(name)
 
-    @made_once
+    @cached_property
     def files(self) -> RunFiles:
         """Its files, which are checked before they are read."""
         return RunFiles(self.path, self.base, self.manifest)
@@ -158,31 +154,15 @@ class RunTables:
         """
         try:
             raw = file.read_bytes()
-        except OSError as error:
-            raise damaged(file, error, self._again(file)) from error
-        try:
-            held = parse_document(raw)
-        except ValueError:
-            return raw  # whoever parses it says which command makes it again
-        try:
+            try:
+                held = parse_document(raw)
+            except ValueError:
+                return raw  # whoever parses it says which command makes it again
             return json.dumps(check_document(held)).encode()
-        except ValueError as error:
-            raise damaged(file, error, self._again(file)) from error
-
-    def _again(self, file: Path) -> str:
-        """What to do about a damaged document."""
-        command = _MADE_BY.get(file.name if file.parent == self.path else file.relative_to(self.path).parts[0])
-        again = "the command that made it" if command is None else f"'cgaps {command}'"
-        return f"Run {again} again, or remove the file."
-
-    def _of_themes(self, name: str, benchmarks: Sequence[str] | None = None) -> pl.DataFrame | None:
-        """A table with a row of each theme (in each benchmark); None without a dictionary's themes."""
-        table, themes = self._optional(name), self.themes
-        if table is None or themes is None:
-            return None
-        if (fault := theme_fault(table, themes, benchmarks)) is not None:
-            raise self.files.damaged(name, fault)
-        return table
+        except (OSError, ValueError) as error:
+            command = _MADE_BY.get(file.name if file.parent == self.path else file.relative_to(self.path).parts[0])
+            again = "the command that made it" if command is None else f"'cgaps {command}'"
+            raise damaged(file, error, f"Run {again} again, or remove the file.") from error
 
     def _optional(self, name: str) -> pl.DataFrame | None:
         return self._table(name) if self.files.has(name) else None

@@ -23,7 +23,7 @@ from competency_gaps.runs.manifest import shard_names
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.part import Part, PartRecord, read_part
 from competency_gaps.runs.plan import FILE as PLAN
-from competency_gaps.runs.plan import plan_differences, read_plan, refuse_run_without_rows, refuse_strangers
+from competency_gaps.runs.plan import plan_differences, read_plan, refuse_strangers
 from competency_gaps.runs.scores import read_scores, write_scores
 from competency_gaps.shards import STAGES, ShardFolder
 from competency_gaps.stages import pipeline
@@ -123,12 +123,6 @@ def _fixed(record: PartRecord) -> dict[str, Any]:
 
 def _joined_runs(folders: Sequence[Path]) -> Joined:
     runs = [open_folder(folder) for folder in folders]
-    for run in runs:
-        if not run.has_rows:
-            raise UserError(
-                f"{run.path} has no rows of items: 'cgaps prune' removed them, and a merge needs them. Make the run "
-                "again in another folder, or take a copy of it from before."
-            )
     settings = [_settings(run) for run in runs]
     plans = [read_plan(folder) for folder in folders]
     for folder, plan in zip(folders, plans, strict=True):
@@ -206,7 +200,6 @@ def _renumbered(runs: Sequence[RunFolder]) -> Iterator[_Copy]:
 
 def lay(joined: Joined, folders: Sequence[Path], out: Path) -> None:
     """Put plan, gate, shards and judges' answers into the folder of the joined run, as far as they are not there."""
-    refuse_run_without_rows(out)
     if (out / PLAN).is_file():
         if differing := plan_differences(read_plan(out), joined.plan):
             raise UserError(

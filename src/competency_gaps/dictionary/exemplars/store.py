@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +19,6 @@ from competency_gaps.dictionary.document import check_table, write_tables
 from competency_gaps.dictionary.exemplars.negatives import Negatives, PoolRows
 from competency_gaps.dictionary.exemplars.windows import ConceptWindows
 from competency_gaps.errors import UserError
-from competency_gaps.once import made_once
 from competency_gaps.progress import Progress
 from competency_gaps.table_files import read_parquet
 
@@ -71,12 +70,12 @@ class Exemplars:
             if not (folder / name).is_file():
                 raise UserError(f"{folder / name} is missing: collect exemplars first, with 'cgaps exemplars'.")
 
-    @made_once
+    @cached_property
     def table(self) -> pl.DataFrame:
         """concept, kind, rank, window, value, activations; sorted by concept, kind (top, spread, negative), rank."""
         return _read(self.folder / EXEMPLARS)
 
-    @made_once
+    @cached_property
     def windows(self) -> pl.DataFrame:
         """window, tokens, text, ends."""
         return _read(self.folder / WINDOWS)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from competency_gaps.dictionary.exemplars.store import Exemplar
-from competency_gaps.explorer.parts.coactive import STRONGEST, Partners, coactive
+from competency_gaps.explorer.parts.coactive import STRONGEST, coactive
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.item import kept_tokens, moved
 from competency_gaps.explorer.parts.paths import last_names
@@ -45,9 +45,7 @@ def concept_details(context: Context, concepts: range) -> list[ConceptDetail]:
     uses = Uses.of(context.sources, concepts)
     looked_at = uses.strongest(STRONGEST)
     strongest = [uses.item[places] for places in looked_at]
-    partners: Sequence[Partners | None] = [None] * len(concepts)
-    if context.run.has_rows:
-        partners = coactive(context.sources, concepts, strongest, context.amounts.coactive)
+    partners = coactive(context.sources, concepts, strongest, context.amounts.coactive)
     items = _items(context, uses, concepts, looked_at)
     histograms = uses.histograms()
     facts = context.concepts[concepts.start : concepts.stop].iter_rows(named=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -20,7 +21,6 @@ from competency_gaps.explorer.parts.scored import display_names
 from competency_gaps.explorer.parts.settings import PRIVATE, without_judge
 from competency_gaps.explorer.parts.sources import Sources
 from competency_gaps.matching.kept_lists import open_examples
-from competency_gaps.once import made_once
 from competency_gaps.presentation import rankings
 from competency_gaps.presentation.themes import Themes, read_run_themes
 from competency_gaps.runs.covariates import repeats
@@ -66,32 +66,32 @@ class Context:
     home: str = ""
     """Key of the run that gives the parts of items: an outcome leaves them to the run that it is of."""
 
-    @made_once
+    @cached_property
     def unredacted(self) -> RunFolder:
         """The run with everything in it, for statistics: what is shown of them holds no text of an item."""
         return open_folder(self.run.path)
 
-    @made_once
+    @cached_property
     def itself(self) -> RunFolder:
         """The run that this is an outcome of, or the run itself; with everything in it, as ``unredacted``."""
         return open_folder(self.run.base)
 
-    @made_once
+    @cached_property
     def model_scores(self) -> ModelScores:
         """Scores of all models on the items."""
         return model_scores(self.itself)
 
-    @made_once
+    @cached_property
     def model_names(self) -> list[str]:
         """Names of the models of ``model_scores`` as they are shown."""
         return display_names(self.model_scores.models)
 
-    @made_once
+    @cached_property
     def theme_cells(self) -> dict[Literal["score", "peers"], pl.DataFrame]:
         """How each model does on each theme, by scores and against peers; empty in a run without themes."""
         return {} if self.itself.theme_results is None else self._cells(model_themes)
 
-    @made_once
+    @cached_property
     def group_cells(self) -> dict[Literal["score", "peers"], pl.DataFrame]:
         """The same of groups of concepts that share their items."""
         return self._cells(model_groups)
@@ -107,12 +107,12 @@ class Context:
         """Whether scores of other models were added."""
         return self.itself.files.has(SCORES)
 
-    @made_once
+    @cached_property
     def names(self) -> list[str]:
         """Names of the benchmarks, in order."""
         return [str(entry["name"]) for entry in self.run.manifest["benchmarks"]]
 
-    @made_once
+    @cached_property
     def place(self) -> dict[str, int]:
         """Name of a benchmark -> its place in ``names``."""
         return {name: number for number, name in enumerate(self.names)}
@@ -126,7 +126,7 @@ class Context:
         """A path of the run as it is shown."""
         return path.name if self.portable else str(path)
 
-    @made_once
+    @cached_property
     def manifest(self) -> dict[str, Any]:
         """The run's manifest as it is shown.
 
@@ -177,7 +177,7 @@ class Context:
         """One row per finding."""
         return self.run.findings
 
-    @made_once
+    @cached_property
     def items(self) -> pl.DataFrame:
         """One row per item: ``ITEM_COLUMNS``, the reasons of ``excluded`` and ``unscored`` in words."""
         table = self.run.files.collect("items", self.run.scan("items").select(ITEM_COLUMNS))
@@ -186,12 +186,12 @@ class Context:
             table = table.with_columns((_each(words, last_names) if self.portable else words).alias(name))
         return table
 
-    @made_once
+    @cached_property
     def clusters(self) -> dict[int, list[int]]:
         """Number of a cluster of several items -> their rows of ``items.parquet``, ascending."""
         return self._rows_of_clusters(self.items.with_row_index("row"))
 
-    @made_once
+    @cached_property
     def repeated(self) -> dict[int, list[int]]:
         """The same of items that ask the same only: not of those that their benchmark puts together."""
         return self._rows_of_clusters(self.items.with_row_index("row").filter(pl.Series(repeats(self.items))))
@@ -219,24 +219,24 @@ class Context:
         frame = self.run.scan("concept_benchmarks").slice(place * self.width, self.width)
         return self.run.files.collect("concept_benchmarks", frame.select(columns))
 
-    @made_once
+    @cached_property
     def sources(self) -> Sources:
         """What details of concepts and items are made of."""
         return Sources(self.run, self.dictionary, self.items)
 
-    @made_once
+    @cached_property
     def example_holders(self) -> list[Context | Literal["gone", "changed"]]:
         """Per list that was compared with the run, what holds its entries' examples, or why nothing does."""
         opened = [open_examples(kept) for kept in self.sources.lists]
         runs = [replace(self, run=held, dictionary=None) if isinstance(held, RunFolder) else held for held in opened]
         return [self if run is None else run for run in runs]
 
-    @made_once
+    @cached_property
     def windows(self) -> Windows:
         """Which part of each item's text is kept."""
         return _windows(self.sources, self.amounts.text)
 
-    @made_once
+    @cached_property
     def cut_items(self) -> int:
         """Items whose text, response or answer is longer than what is kept of it."""
         limit = self.amounts.text
@@ -246,12 +246,12 @@ class Context:
         counted = self.run.scan("items").select(pl.any_horizontal(*longer).sum())
         return int(self.run.files.collect("items", counted).item())
 
-    @made_once
+    @cached_property
     def ranked(self) -> rankings.Ranking:
         """Concepts by their adjusted gap."""
         return rankings.ranking(self.concepts, self.run.manifest["evidence"])
 
-    @made_once
+    @cached_property
     def themes(self) -> Themes | None:
         """Themes of the run; None: it has none."""
         return read_run_themes(self.run)

@@ -161,8 +161,6 @@ def item_concepts(context: Context, rows: range) -> list[ItemConcepts]:
 
 
 def _item_concepts(context: Context, row: int) -> ItemConcepts:
-    if not context.run.has_rows:
-        return ItemConcepts(row, None, [])
     held = context.run.item_rows.row(row)
     return ItemConcepts(row, len(held.concepts), active_concepts(context, row, limit=context.amounts.salient))
 

@@ -63,8 +63,6 @@ def _examples(context: Context, number: int, place: int, entry: KeptEntry) -> En
     holder = context.example_holders[place]
     if not isinstance(holder, Context):
         return EntryExamples(number, holder, tokens=False, examples=[])
-    if not holder.run.has_rows:
-        return EntryExamples(number, "pruned", tokens=False, examples=[])
     rows = (entry.example_rows or [])[: context.amounts.entry_examples]
     if any(row >= holder.items.height for row in rows):
         raise UserError(

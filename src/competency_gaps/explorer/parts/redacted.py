@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,6 @@ from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.redacted_documents import DOCUMENTS, MANIFEST, redact
 from competency_gaps.findings.sentences import with_words
 from competency_gaps.items.item import DTYPE
-from competency_gaps.once import made_once
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.sae.reference import SURFACE
 
@@ -129,11 +129,11 @@ class RedactedRun(RunFolder):
         except (ValueError, KeyError, TypeError, AttributeError, UserError):
             return b""
 
-    @made_once
+    @cached_property
     def by_concept(self) -> ByConcept:
         return self._of_width(_Peakless(self.base / "activations"))
 
-    @made_once
+    @cached_property
     def item_rows(self) -> ItemRows:
         return _PeaklessRows(self._index)
 

@@ -46,7 +46,6 @@ log = logging.getLogger(__name__)
 
 _WARNINGS = 6
 """Warnings of logs among the cautions; all stand at their benchmarks."""
-_PRUNED = "cgaps prune removed the rows of single items, so it is not known which concepts are active in an item."
 _NAME_LIMIT = 120
 
 
@@ -136,7 +135,7 @@ def _has(context: Context) -> Has:
     return Has(
         themes=themes is not None,
         map=themes is not None and themes.members["x"].null_count() < themes.members.height,
-        rows=context.run.has_rows,
+        rows=True,
         tokens=context.run.has_token_activations,
         lift=lift.null_count() < lift.len(),
         promoted=folder is not None and has_table(folder, LOGITS),
@@ -146,7 +145,7 @@ def _has(context: Context) -> Has:
 
 
 def _cautions(context: Context) -> list[Caution]:
-    """Warnings of logs and tasks, what matters most first, and of rows that were removed."""
+    """Warnings of logs and tasks, what matters most first."""
     ordered = sorted(facts.source_warnings(context.manifest), key=lambda warning: not warning.bad)
     cautions = [
         Caution("bad" if warning.bad else "open", f"{shorten(warning.benchmark, 60)}: {warning.text}")
@@ -155,8 +154,6 @@ def _cautions(context: Context) -> list[Caution]:
     if len(ordered) > _WARNINGS:
         rest = plural(len(ordered) - _WARNINGS, "more warning")
         cautions.append(Caution("open", f"{rest} about logs and tasks, listed with the benchmarks."))
-    if not context.run.has_rows:
-        cautions.append(Caution("open", _PRUNED))
     return cautions
 
 

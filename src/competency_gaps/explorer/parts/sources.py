@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from competency_gaps.explorer.parts.records.details import ConceptInBenchmark, M
 from competency_gaps.explorer.parts.texts import Texts
 from competency_gaps.matching.kept_lists import read_lists
 from competency_gaps.matching.kept_records import KeptList
-from competency_gaps.once import made_once
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import shorten
 
@@ -45,17 +45,17 @@ class Sources:
     items: pl.DataFrame
     """One row per item: at least item_id and score."""
 
-    @made_once
+    @cached_property
     def support(self) -> np.ndarray:
         """int64 of shape (width,): items in which each concept is active."""
         return self.run.by_concept.support
 
-    @made_once
+    @cached_property
     def scores(self) -> np.ndarray:
         """float64 of shape (items,): NaN = unscored."""
         return self.items["score"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
-    @made_once
+    @cached_property
     def rank(self) -> np.ndarray:
         """int32 of shape (items,): each item's place by item_id, then by row; it settles ties."""
         order = self.items.select("item_id").with_row_index("row").sort("item_id", "row")["row"].to_numpy()
@@ -63,23 +63,23 @@ class Sources:
         rank[order] = np.arange(len(order), dtype=np.int32)
         return rank
 
-    @made_once
+    @cached_property
     def tau(self) -> np.ndarray:
         """float64 of shape (width,): a typical CAS, > 0; 1 where a concept is never active."""
         tau = self.run.concepts["tau"].cast(pl.Float64).fill_null(1.0).fill_nan(1.0).to_numpy()
         return np.where(tau > 0, tau, 1.0)
 
-    @made_once
+    @cached_property
     def dense(self) -> np.ndarray:
         """bool of shape (width,): concepts of the kind ``dense``."""
         return (self.run.concepts["kind"] == "dense").fill_null(False).to_numpy()
 
-    @made_once
+    @cached_property
     def texts(self) -> Texts:
         """What the model read, responses and answers, on disk."""
         return Texts(self.run, self.items.height)
 
-    @made_once
+    @cached_property
     def lengths(self) -> pl.DataFrame:
         """One row per item: ``length`` of its text in characters, ``own_start``, ``own_end``."""
         length = pl.col("text").str.len_chars().alias("length")
@@ -90,7 +90,7 @@ class Sources:
         """How often an item was asked."""
         return self._epochs[row]
 
-    @made_once
+    @cached_property
     def _epochs(self) -> list[int]:
         return self.run.files.collect("items", self.run.scan("items").select("epochs"))["epochs"].to_list()
 
@@ -106,7 +106,7 @@ class Sources:
     def _benchmark_rows(self, concept: int) -> pl.DataFrame:
         return self._in_benchmarks[concept :: self.run.width]
 
-    @made_once
+    @cached_property
     def _in_benchmarks(self) -> pl.DataFrame:
         kinds = {**IN_BENCHMARK, **_FURTHER}
         columns = [pl.col(name).cast(kind) for name, kind in kinds.items()]
@@ -118,7 +118,7 @@ class Sources:
         table, start = self._labels
         return table[int(start[concept]) : int(start[concept + 1])].select(columns).rows()
 
-    @made_once
+    @cached_property
     def _labels(self) -> tuple[pl.DataFrame, np.ndarray]:
         """All labels, sorted by concept, and where each concept's start."""
         table = self.dictionary.labels() if self.dictionary is not None else empty_labels()
@@ -126,12 +126,12 @@ class Sources:
         start = np.searchsorted(table["concept"].to_numpy(), np.arange(self.run.width + 1))
         return table, start
 
-    @made_once
+    @cached_property
     def lists(self) -> list[KeptList]:
         """Other people's lists that were compared with the run."""
         return read_lists(self.run)
 
-    @made_once
+    @cached_property
     def matched(self) -> dict[int, list[MatchedEntry]]:
         """Per concept the entries of these lists that match it."""
         matches: dict[int, list[MatchedEntry]] = {}

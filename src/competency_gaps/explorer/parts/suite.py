@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.records.run import Added, Overlap
-from competency_gaps.once import made_once
 
 Matrix = Sequence[Sequence[float | None]]
 
@@ -20,7 +20,7 @@ class Suite:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    @made_once
+    @cached_property
     def covered(self) -> np.ndarray:
         """bool of shape (benchmarks, concepts): ranked concepts that each benchmark covers."""
         ranked = self._context.concepts["ranked"].to_numpy()
@@ -30,12 +30,12 @@ class Suite:
         ]
         return np.stack(rows) if rows else np.zeros((0, len(ranked)), bool)
 
-    @made_once
+    @cached_property
     def order(self) -> list[Added]:
         """Benchmarks in the order of what they add."""
         return redundancy(self.covered, self._context.names)
 
-    @made_once
+    @cached_property
     def overlap(self) -> Overlap:
         """How far two benchmarks cover the same concepts."""
         place, size = self._context.place, len(self._context.names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -16,7 +17,6 @@ from competency_gaps.explorer.parts.records.details import ConceptDetail, ItemCo
 from competency_gaps.explorer.parts.records.run import RunInfo
 from competency_gaps.explorer.parts.run_info import run_info
 from competency_gaps.explorer.queries.values import foreign
-from competency_gaps.once import made_once
 from competency_gaps.presentation.rankings import with_followers
 from competency_gaps.presentation.themes import theme_name
 from competency_gaps.runs.open import RunFolder
@@ -34,7 +34,7 @@ class Subject:
         """The run itself."""
         return self.context.run
 
-    @made_once
+    @cached_property
     def info(self) -> RunInfo:
         """The part ``run.json``."""
         return run_info(self.context)
@@ -57,7 +57,7 @@ class Subject:
         rows = range(row, row + 1)
         return item_details(self.context, rows)[0], item_concepts(self.context, rows)[0]
 
-    @made_once
+    @cached_property
     def concepts(self) -> pl.DataFrame:
         """All concepts, with ``theme``, ``subtheme`` (null: in none) and ``followers`` (null: leads no group)."""
         table = self.context.concepts
@@ -69,7 +69,7 @@ class Subject:
             table = table.join(places, on="concept", how="left", maintain_order="left")
         return with_followers(table)
 
-    @made_once
+    @cached_property
     def theme_names(self) -> dict[tuple[str, int], str]:
         """Names of themes and subthemes by level and id."""
         if self.run.theme_results is None:

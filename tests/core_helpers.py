@@ -91,6 +91,11 @@ with hold(Path(sys.argv[1])):
 """
 
 
+def path_of_source() -> str:
+    """Where another process finds the package."""
+    return str(ROOT / "src")
+
+
 @contextmanager
 def held_elsewhere(folder: Path):
     """Another process that holds a folder while the body runs."""
@@ -153,10 +158,11 @@ def plain_manifest(width: int, **own) -> dict:
     }
 
 
-PRESENT = set(
-    "benchmark item_id prompt text epochs policy cluster n_span_tokens n_tokens own_start own_end concept alive missing "
-    "ranked chi_bench n_benchmarks support n_eff drawn performance_status vanishes".split()
-)
+PRESENT = {
+    *("benchmark", "item_id", "prompt", "text", "epochs", "policy", "cluster", "n_span_tokens", "n_tokens"),
+    *("own_start", "own_end", "concept", "alive", "missing", "ranked", "chi_bench", "n_benchmarks", "support"),
+    *("n_eff", "drawn", "performance_status", "vanishes"),
+}
 """Columns without nulls."""
 
 

@@ -1,10 +1,10 @@
-"""Runs too large for one process: made in parts, joined, and made smaller."""
+"""Runs too large for one process: made in parts and joined."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from competency_gaps.api.make import read_config
 from competency_gaps.api.run import Run, as_run
@@ -12,10 +12,6 @@ from competency_gaps.config import RunConfig
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 from competency_gaps.runs.part import Part, PartRecord, check_part
-from competency_gaps.runs.prune import Pruned, prune_folder
-
-if TYPE_CHECKING:
-    from competency_gaps.runs.open import RunFolder
 
 
 def make_part(
@@ -103,29 +99,3 @@ def merge(
     made = as_run(stage.merge([Path(folder) for folder in folders], Path(out), progress, command).path)
     made.report(progress=progress)
     return made
-
-
-def prune(run: RunFolder | Path | str) -> Pruned:
-    """Remove the rows of single items of a finished run, and keep its tables and its activations by concept.
-
-    What needs the rows is an error from then on: :meth:`Run.cas`, activations of tokens, exemplars and themes of the
-    run, robustness, matching by tags or by its items, probes, :func:`merge`, and making the tables anew.
-
-    Parameters
-    ----------
-    run
-        A run or its folder.
-
-    Returns
-    -------
-    Pruned
-        ``files`` that were removed, and ``bytes`` that this freed: none of a file that another run shares.
-
-    Raises
-    ------
-    UserError
-        If the folder is no finished run, a table of it is damaged, or another process writes to it.
-    MachineError
-        If the folder cannot be written.
-    """
-    return prune_folder(Path(run) if isinstance(run, (Path, str)) else run.path)

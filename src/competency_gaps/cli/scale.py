@@ -1,4 +1,4 @@
-"""``cgaps merge`` and ``cgaps prune``: join parts or runs, and make a run smaller."""
+"""``cgaps merge``: join parts or runs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from competency_gaps.cli import options
-from competency_gaps.cli.output import print_json, print_line, print_run, terminal, typed_command
-from competency_gaps.text import plural, size
+from competency_gaps.cli.output import print_run, terminal, typed_command
 
 
 def merge(
@@ -22,18 +21,3 @@ def merge(
     import competency_gaps as cg
 
     print_run(cg.merge(folders, out, progress=terminal(quiet), command=typed_command()), json_=json_)
-
-
-def prune(run: options.RunArgument, json_: options.JsonOption = False) -> None:
-    """Remove the rows of single items of a finished run: its tables and activations by concept are kept."""
-    import competency_gaps as cg
-
-    pruned = cg.prune(run)
-    if json_:
-        print_json({"run": str(run), "files": pruned.files, "bytes": pruned.bytes})
-        return
-    print_line(f"{size(pruned.bytes)} freed ({pruned.bytes:,} bytes in {plural(pruned.files, 'file')}).")
-    print_line(
-        "The run opens as before. No longer possible with it: activations of tokens and rows of items, exemplars and "
-        "themes from its items, robustness, match by tags or by its items, probe, merge, and making its tables anew."
-    )

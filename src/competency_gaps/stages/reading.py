@@ -24,7 +24,6 @@ from competency_gaps.stages.shard_plan import BenchmarkPlan, Shard, plan_suite
 from competency_gaps.stages.shared import SharedShards
 from competency_gaps.stages.unreadable import check_unreadable, excluded_line
 from competency_gaps.table_files import read_parquet
-from competency_gaps.text import plural
 
 MOST_UNREADABLE = 0.1
 """Largest share of a benchmark's items to read that may be excluded because they cannot be read."""
@@ -139,8 +138,6 @@ def read_suite(setting: Setting, folder: Path, engine: Engine, progress: Progres
         lost = [after for after, before in pairs if after.excluded is not None and before.excluded is None]
         if lost:
             progress.say(excluded_line(name, lost, len(extraction.items)))
-    if work.shared is not None and (left := work.shared.remove_leftovers(work.names)):
-        progress.say(f"{plural(left, 'file')} that killed writers left in {work.shared.store.address} removed")
     items = sum(len(task.shard.members) for task in work.missing)
     return Reading(read, work.reader.files.store, {"items": items, "of": work.to_read, "by": work.by})
 

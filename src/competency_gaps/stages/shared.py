@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from competency_gaps.errors import UserError
-from competency_gaps.runs.leftovers import remove_leftovers
 from competency_gaps.runs.store import RunStore
 from competency_gaps.shards import Draft, ShardFolder
 from competency_gaps.stages.extraction import ShardDraft, ShardFiles
@@ -51,7 +50,3 @@ class SharedShards:
         """Put a shard into the store that counts in the run folder already."""
         drafts = [Draft(folder.path(shard.name).name, folder.checksum(shard.name)) for folder in self._folders]
         return self.store.publish(shard.name, shard.made_of, self._folders, drafts)
-
-    def remove_leftovers(self, names: Sequence[str]) -> int:
-        """Remove what killed writers left of these shards in the store, and give the number of files."""
-        return remove_leftovers(self.store.remote, set(names), self._folders)

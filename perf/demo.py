@@ -25,9 +25,8 @@ import torch
 from competency_gaps.demo import demo_config
 from competency_gaps.model.size import fast_bfloat16, matmul_speed
 from competency_gaps.progress import Progress
-from competency_gaps.stages.engines import read_here
+from competency_gaps.stages.engines import read_here, read_suite
 from competency_gaps.stages.estimate import estimate_reading
-from competency_gaps.stages.reading import read_suite
 from competency_gaps.stages.setting import Setting, set_up
 
 

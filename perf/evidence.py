@@ -29,7 +29,7 @@ from competency_gaps.evidence import Covariate, evidence, sample_of
 from competency_gaps.metrics.suite import suite_metrics
 from competency_gaps.robustness.data import Part, RunData
 from competency_gaps.robustness.removal import subsample
-from competency_gaps.stages.shard_plan import SHARD_ITEMS
+from competency_gaps.stages.extraction import SHARD_ITEMS
 
 BENCHMARKS = 10
 LEVELS = np.linspace(0.15, 0.85, BENCHMARKS)

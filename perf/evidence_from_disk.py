@@ -33,8 +33,8 @@ from competency_gaps.config import EvidenceConfig, MetricsConfig
 from competency_gaps.evidence import Covariate, ItemSample, evidence_by_benchmark, evidence_of_each
 from competency_gaps.metrics.suite import combine
 from competency_gaps.runs.sample import Outcomes, with_outcomes
+from competency_gaps.stages.extraction import SHARD_ITEMS
 from competency_gaps.stages.results import collect
-from competency_gaps.stages.shard_plan import SHARD_ITEMS
 from evidence import BENCHMARKS, LEVELS, PER_ITEM, drawn_rows, peak_memory
 
 TOKENS = 100

@@ -23,9 +23,7 @@ from competency_gaps.config import RayWorkers, RunConfig, parse_config, read_yam
 from competency_gaps.embedded import DEMO_CONFIG
 from competency_gaps.progress import Progress
 from competency_gaps.stages import pipeline
-from competency_gaps.stages.on_ray import ReadOnRay
-from competency_gaps.stages.ray_cluster import cluster
-from competency_gaps.stages.ray_pool import Pool
+from competency_gaps.stages.on_ray import Pool, ReadOnRay, cluster
 
 
 class ReadEverything(Exception):

@@ -53,9 +53,9 @@ def typed(job: Job) -> Callable[[], None]:
 
     def action() -> None:
         from competency_gaps.cli.app import main as cgaps
-        from competency_gaps.stages import shard_plan
+        from competency_gaps.stages import extraction
 
-        shard_plan.SHARD_ITEMS = shard_plan.GENERATED_ITEMS = SHARD_ITEMS
+        extraction.SHARD_ITEMS = extraction.GENERATED_ITEMS = SHARD_ITEMS
         if job.on_ray:
             kill_workers.cut_small(SHARD_ITEMS)
         sys.argv = ["cgaps", *job.arguments]

@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from competency_gaps.stages import ray_pool, shard_plan
+from competency_gaps.stages import extraction, on_ray
 from competency_gaps.stages.ray_worker import Fault, Ready, ShardWorker
 
 PLACE = Path(tempfile.gettempdir()) / f"kr{os.getpid()}"
@@ -29,7 +29,7 @@ class SmallShards(ShardWorker):
 
     def load(self) -> Ready | Fault:
         """Load everything."""
-        shard_plan.SHARD_ITEMS = shard_plan.GENERATED_ITEMS = self.items
+        extraction.SHARD_ITEMS = extraction.GENERATED_ITEMS = self.items
         return super().load()
 
 
@@ -39,7 +39,7 @@ def cut_small(items: int) -> None:
 
     SmallShards.items = items
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    vars(ray_pool)["ShardWorker"] = SmallShards  # which it takes from another module
+    vars(on_ray)["ShardWorker"] = SmallShards  # which it takes from another module
 
 
 def kill_some(rng: random.Random) -> bool:

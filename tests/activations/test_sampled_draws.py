@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import competency_gaps as cg
-from competency_gaps.stages import extraction, shard_plan
+from competency_gaps.stages import extraction
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_equal_prompts_are_answered_anew_in_every_shard(run):
 
 
 def test_neither_shards_nor_batches_change_an_answer(run, config, tmp_path, monkeypatch):
-    monkeypatch.setattr(shard_plan, "GENERATED_ITEMS", 7)
+    monkeypatch.setattr(extraction, "GENERATED_ITEMS", 7)
     assert answers(cg.run({**config, "batch_tokens": 77}, tmp_path / "run")) == answers(run)
 
 

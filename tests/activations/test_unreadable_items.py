@@ -21,7 +21,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.files import sha256
 from competency_gaps.presentation.rankings import left_out
 from competency_gaps.progress import Progress
-from competency_gaps.stages import shard_plan
+from competency_gaps.stages import extraction
 from competency_gaps.stages.extraction import ShardReader
 from core_helpers import STORED, assert_same_run, shard_bytes
 
@@ -117,7 +117,7 @@ def small_shards(monkeypatch):
 
 def make_small(patch) -> None:
     for name, value in {"SHARD_ITEMS": 5, "GENERATED_ITEMS": 5}.items():
-        patch.setattr(shard_plan, name, value)
+        patch.setattr(extraction, name, value)
 
 
 @pytest.fixture(scope="module")

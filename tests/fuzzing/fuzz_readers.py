@@ -183,9 +183,8 @@ def _explorer(run: Any) -> None:
 
 def read_merge(path: Path) -> None:
     """A part of a run, or a finished run, as far as it can be joined without its model."""
-    from competency_gaps.stages.extraction import ShardFiles
+    from competency_gaps.stages.extraction import Shard, ShardFiles
     from competency_gaps.stages.merge import join, lay
-    from competency_gaps.stages.shard_plan import Shard
 
     out = path.parent / "joined"
     with refusing():

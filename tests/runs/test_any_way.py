@@ -18,8 +18,8 @@ from worker_helpers import RayHere, cut_small
 
 import competency_gaps
 from competency_gaps.errors import UserError
-from competency_gaps.stages import on_ray, shard_plan
-from competency_gaps.stages.ray_cluster import cluster
+from competency_gaps.stages import extraction, on_ray
+from competency_gaps.stages.on_ray import cluster
 from core_helpers import assert_same_run
 
 WORDS = ("fox", "dog", "city", "France", "March", "Paris", "sum", "word", "number", "reverse")
@@ -68,8 +68,8 @@ def in_parts(config: dict, benchmarks: list[dict], out: Path, parts: int, order:
     for number, folder in enumerate(folders, 1):
         _made(competency_gaps.make_part, config, benchmarks, SHARD_ITEMS, {}, folder, (number, parts))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shard_plan, "SHARD_ITEMS", SHARD_ITEMS)
-        patch.setattr(shard_plan, "GENERATED_ITEMS", SHARD_ITEMS)
+        patch.setattr(extraction, "SHARD_ITEMS", SHARD_ITEMS)
+        patch.setattr(extraction, "GENERATED_ITEMS", SHARD_ITEMS)
         return competency_gaps.merge(order.sample(folders, parts), out / "run")
 
 
@@ -79,8 +79,8 @@ def _made(make, config: dict, benchmarks: list[dict], shard_items: int, changed:
         for one in benchmarks
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shard_plan, "SHARD_ITEMS", shard_items)
-        patch.setattr(shard_plan, "GENERATED_ITEMS", shard_items)
+        patch.setattr(extraction, "SHARD_ITEMS", shard_items)
+        patch.setattr(extraction, "GENERATED_ITEMS", shard_items)
         # The gate reads all: which concepts are alive must not depend on what lies in its sample.
         sae = {**config["sae"], "gate_tokens": 100_000, "force": True}
         return make({**config, "sae": sae, "benchmarks": entries, **changed}, *places)

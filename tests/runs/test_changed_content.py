@@ -21,7 +21,7 @@ from competency_gaps.config import ModelConfig, SAEConfig
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.model.load import load_model
 from competency_gaps.sae import load_sae
-from competency_gaps.stages import shard_plan
+from competency_gaps.stages import extraction
 from core_helpers import assert_same_run, held_elsewhere
 
 
@@ -169,7 +169,7 @@ class Disk:
 
 
 def test_a_disk_that_is_full_at_any_write_loses_nothing(config, tmp_path, monkeypatch):
-    monkeypatch.setattr(shard_plan, "SHARD_ITEMS", 5)
+    monkeypatch.setattr(extraction, "SHARD_ITEMS", 5)
     with monkeypatch.context() as patch:
         disk = Disk(patch)
         straight = competency_gaps.run(config, tmp_path / "straight")

@@ -25,8 +25,7 @@ from competency_gaps.activations.store import make_block
 from competency_gaps.config import GenerationConfig
 from competency_gaps.lock import HeldError, hold, keep_held
 from competency_gaps.stages.engines import read_here
-from competency_gaps.stages.extraction import ShardReader
-from competency_gaps.stages.shard_plan import Shard
+from competency_gaps.stages.extraction import Shard, ShardReader
 from core_helpers import ROOT
 
 RUN = """

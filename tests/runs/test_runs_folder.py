@@ -18,8 +18,8 @@ from competency_gaps.items.item import Item, Reason
 from competency_gaps.model.prompts import Tokens
 from competency_gaps.runs.covariates import check_strata
 from competency_gaps.runs.manifest import SCHEMA_VERSION
+from competency_gaps.stages.extraction import cut_shards
 from competency_gaps.stages.inputs import item_input, text_ends
-from competency_gaps.stages.shard_plan import cut_shards
 
 
 def with_items(tiny_config, tmp_path, rows: list[dict], **benchmark) -> dict:

@@ -19,7 +19,7 @@ from competency_gaps.activations.extract import Extractor
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.shards import ShardFolder
-from competency_gaps.stages import shard_plan
+from competency_gaps.stages import extraction
 from competency_gaps.stages.extraction import ShardReader
 from core_helpers import ROOT, assert_same_run, shard_bytes
 
@@ -34,7 +34,7 @@ def small_shards(monkeypatch):
 
 def make_small(patch) -> None:
     for name, value in {"SHARD_ITEMS": ITEMS, "GENERATED_ITEMS": ITEMS, "SHARD_TOKENS": TOKENS}.items():
-        patch.setattr(shard_plan, name, value)
+        patch.setattr(extraction, name, value)
 
 
 @pytest.fixture(scope="module", params=["question", "all"])
@@ -108,8 +108,8 @@ import json, os, signal, sys, threading, time
 import numpy, polars, sae_lens, torch, transformers
 import competency_gaps
 from competency_gaps.stages import pipeline
-from competency_gaps.stages import shard_plan
-shard_plan.SHARD_ITEMS, shard_plan.GENERATED_ITEMS, shard_plan.SHARD_TOKENS = {items}, {items}, {tokens}
+from competency_gaps.stages import extraction
+extraction.SHARD_ITEMS, extraction.GENERATED_ITEMS, extraction.SHARD_TOKENS = {items}, {items}, {tokens}
 config, out, limit = json.loads(sys.argv[1]), sys.argv[2], float(sys.argv[3])
 start = time.process_time()
 def watch():

@@ -13,9 +13,8 @@ from competency_gaps.activations.store import make_block
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import Reason
 from competency_gaps.shards import ShardFolder
-from competency_gaps.stages.extraction import ShardDraft, ShardFiles
+from competency_gaps.stages.extraction import Shard, ShardDraft, ShardFiles
 from competency_gaps.stages.items import excluded_table
-from competency_gaps.stages.shard_plan import Shard
 
 SHARD = Shard("b000-0000", [0, 1], "input")
 

@@ -7,7 +7,7 @@ import random
 import sys
 from types import SimpleNamespace
 
-from competency_gaps.stages import shard_plan
+from competency_gaps.stages import extraction
 from competency_gaps.stages.ray_worker import ShardWorker
 from core_helpers import RayErrors
 
@@ -76,14 +76,14 @@ class SmallShards(ShardWorker):
     items = 0
 
     def load(self):
-        shard_plan.SHARD_ITEMS = shard_plan.GENERATED_ITEMS = self.items
+        extraction.SHARD_ITEMS = extraction.GENERATED_ITEMS = self.items
         return super().load()
 
 
 def cut_small(patch, ray, items: int) -> None:
     """Let Ray's workers cut benchmarks into shards of so many items."""
-    from competency_gaps.stages import ray_pool
+    from competency_gaps.stages import on_ray
 
     SmallShards.items = items
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import this file
-    patch.setattr(ray_pool, "ShardWorker", SmallShards)
+    patch.setattr(on_ray, "ShardWorker", SmallShards)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 import competency_gaps as cg
-from competency_gaps.stages import shard_plan
+from competency_gaps.stages import extraction
 
 
 def make_small(patch: pytest.MonkeyPatch) -> None:
     """Cut benchmarks into shards of eight items."""
     for name in ("SHARD_ITEMS", "GENERATED_ITEMS"):
-        patch.setattr(shard_plan, name, 8)
+        patch.setattr(extraction, name, 8)
 
 
 def with_answers(tiny_config: dict, *benchmarks: dict) -> dict:

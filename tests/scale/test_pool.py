@@ -15,13 +15,11 @@ from competency_gaps.errors import MachineError, UserError
 from competency_gaps.items.item import Reason
 from competency_gaps.progress import Progress
 from competency_gaps.shards import Draft
-from competency_gaps.stages import on_ray, ray_pool, shard_plan
-from competency_gaps.stages.extraction import ShardDraft
-from competency_gaps.stages.ray_cluster import Fit
-from competency_gaps.stages.ray_pool import Pool
+from competency_gaps.stages import extraction, on_ray
+from competency_gaps.stages.engines import Task
+from competency_gaps.stages.extraction import Shard, ShardDraft
+from competency_gaps.stages.on_ray import Fit, Pool
 from competency_gaps.stages.ray_worker import Fault, Read, Ready
-from competency_gaps.stages.reading import Task
-from competency_gaps.stages.shard_plan import Shard
 from core_helpers import RayErrors
 
 
@@ -92,7 +90,7 @@ class Played:
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    monkeypatch.setattr(ray_pool, "LOOK", 0.0)
+    monkeypatch.setattr(on_ray, "LOOK", 0.0)
 
 
 def test_a_shard_on_which_workers_fail_is_given_up_and_named():
@@ -100,7 +98,7 @@ def test_a_shard_on_which_workers_fail_is_given_up_and_named():
     ray = PlayedRay(ready, lambda name: Fault("it died", by_user=False) if name == "b" else read(name))
     with pytest.raises(MachineError, match="3 workers failed on shard b, the last because it died"):
         Pool(ray, work, Fit(2, 1, 0)).read()
-    assert "b" not in work.committed and len(ray.killed) == ray_pool.TRIES
+    assert "b" not in work.committed and len(ray.killed) == on_ray.TRIES
 
 
 def test_a_shard_that_fails_once_is_read_by_another_worker():
@@ -122,7 +120,7 @@ def test_workers_that_cannot_load_are_given_up():
 @pytest.mark.parametrize("by_user", [False, True])
 def test_a_machine_on_which_the_model_cannot_be_loaded_costs_its_worker_only(by_user):
     loads, asked = deque([ready()] + [Fault("no GPU", by_user=by_user)] * 9), []
-    given_up = 2 if by_user else 1 + ray_pool.TRIES
+    given_up = 2 if by_user else 1 + on_ray.TRIES
 
     def load():
         asked.append(1)
@@ -137,8 +135,8 @@ def test_a_machine_on_which_the_model_cannot_be_loaded_costs_its_worker_only(by_
 
 
 def test_a_worker_that_hangs_is_ended_and_said(monkeypatch):
-    monkeypatch.setattr(ray_pool, "LONG", 0.05)
-    monkeypatch.setattr(ray_pool, "HANGS", 0.0)
+    monkeypatch.setattr(on_ray, "LONG", 0.05)
+    monkeypatch.setattr(on_ray, "HANGS", 0.0)
     work, asked = Played(["b", "a"]), []
 
     def hangs(name):
@@ -153,7 +151,7 @@ def test_a_worker_that_hangs_is_ended_and_said(monkeypatch):
 
 
 def test_the_first_shard_may_take_long_but_it_is_said(monkeypatch):
-    monkeypatch.setattr(ray_pool, "LONG", 0.01)
+    monkeypatch.setattr(on_ray, "LONG", 0.01)
     work = Played(["a"])
     ray, lines = PlayedRay(ready, lambda name: None), []
 
@@ -174,7 +172,7 @@ def test_too_many_items_that_workers_cannot_read_end_the_run():
 
 
 def test_a_straggler_is_read_twice_and_counts_once(monkeypatch):
-    monkeypatch.setattr(ray_pool, "SLOW", 0.0)
+    monkeypatch.setattr(on_ray, "SLOW", 0.0)
     work, asked = Played(["a", "b", "c"]), []
 
     def slow(name):
@@ -196,7 +194,7 @@ def test_a_second_reader_that_fails_late_is_not_missed():
     ray = PlayedRay(ready, lambda name: None)
     pool = Pool(ray, work, Fit(1, 1, 0))
     pool.done.add("a")
-    pool.running[7] = ray_pool._Running(ray_pool._Worker("handle", "here"), work.missing[0], 0.0, 1.0)
+    pool.running[7] = on_ray._Running(on_ray._Worker("handle", "here"), work.missing[0], 0.0, 1.0)
     ray.answers[7] = Fault("it died", by_user=True)
     pool._take(7)
     assert ray.killed == ["handle"] and not pool.queue and not pool.loading
@@ -215,15 +213,15 @@ class PlayedStore:
 
 @pytest.fixture
 def stored(monkeypatch):
-    monkeypatch.setattr(ray_pool, "as_dict", lambda config: {})
+    monkeypatch.setattr(on_ray, "as_dict", lambda config: {})
     return Played(["a"])
 
 
 def test_a_copy_that_fails_costs_no_worker(stored):
-    stored.shared, asked = PlayedStore(ray_pool.TRIES - 1), []
+    stored.shared, asked = PlayedStore(on_ray.TRIES - 1), []
     ray = PlayedRay(ready, lambda name: asked.append(name) or Read(None, []))
     Pool(ray, stored, Fit(1, 1, 0)).read()
-    assert stored.committed == ["a"] and asked == ["a"] * ray_pool.TRIES and not ray.killed
+    assert stored.committed == ["a"] and asked == ["a"] * on_ray.TRIES and not ray.killed
 
 
 def test_copies_that_fail_again_and_again_end_the_run(stored):
@@ -267,7 +265,7 @@ def test_the_longest_answer_of_a_worker_is_sent_beside_the_object_store():
     """Ray sends what is shorter than 100 kB from process to process: here no item of a shard could be read."""
     why = [
         Reason("model_failed", f"the model fails on it: {number:04d}" + "x" * 196)
-        for number in range(shard_plan.SHARD_ITEMS)
+        for number in range(extraction.SHARD_ITEMS)
     ]
     assert len(pickle.dumps(Read(read("b000-0000").draft, why))) < 100_000
 
@@ -279,7 +277,7 @@ def test_the_last_worker_is_replaced_while_shards_wait():
     pool = Pool(ray, work, Fit(1, 1, 0))
     pool.done.add("a")
     pool.queue.append(work.missing[1])
-    pool.running[7] = ray_pool._Running(ray_pool._Worker("handle", "here"), work.missing[0], 0.0, 1.0)
+    pool.running[7] = on_ray._Running(on_ray._Worker("handle", "here"), work.missing[0], 0.0, 1.0)
     ray.answers[7] = Fault("it died", by_user=False)
     pool._take(7)
     assert ray.killed == ["handle"] and len(pool.loading) == 1

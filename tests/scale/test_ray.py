@@ -21,9 +21,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 from competency_gaps.sae.load import load_pair
 from competency_gaps.stages import pipeline
-from competency_gaps.stages.on_ray import _release
-from competency_gaps.stages.ray_cluster import cluster
-from competency_gaps.stages.ray_pool import Pool
+from competency_gaps.stages.on_ray import Pool, _release, cluster
 from competency_gaps.stages.ray_worker import SETTINGS
 from core_helpers import ROOT, assert_same_run
 

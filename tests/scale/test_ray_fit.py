@@ -6,7 +6,7 @@ import pytest
 
 import competency_gaps as cg
 from competency_gaps.errors import MissingExtraError, UserError
-from competency_gaps.stages.ray_cluster import Fit, fit
+from competency_gaps.stages.on_ray import Fit, fit
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 import competency_gaps as cg
 from competency_gaps.errors import MachineError
-from competency_gaps.stages import on_ray, ray_cluster
+from competency_gaps.stages import on_ray
 from core_helpers import assert_same_run
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'competency-gaps[ray]'")
@@ -96,7 +96,7 @@ def config(tiny_config, tmp_path_factory):
 @pytest.fixture(scope="module")
 def small_store():
     """A cluster with the smallest store."""
-    with ray_cluster.cluster(cg.RayWorkers(workers=1, threads=1)) as started:
+    with on_ray.cluster(cg.RayWorkers(workers=1, threads=1)) as started:
         resources = started.nodes()[0]["Resources"]
         assert resources["object_store_memory"] == SMALLEST
         yield started
@@ -136,7 +136,7 @@ def test_with_a_model_larger_than_the_store_and_the_store_full(small_store, scal
 def test_a_store_that_is_too_small_is_refused_before_the_model_is_loaded(tiny_config, tmp_path, monkeypatch):
     if ray.is_initialized():
         ray.shutdown()
-    monkeypatch.setattr(ray_cluster, "_OBJECT_STORE", SMALLEST - 1)
+    monkeypatch.setattr(on_ray, "_OBJECT_STORE", SMALLEST - 1)
     monkeypatch.setattr(on_ray, "fit", None)
     with pytest.raises(MachineError, match=r"Ray does not start on this machine: .*object store memory .*78643199"):
         cg.run(tiny_config, tmp_path / "run", workers=cg.RayWorkers(workers=1, threads=1))

@@ -11,7 +11,7 @@ from store_helpers import contents
 import competency_gaps as cg
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
-from competency_gaps.stages.ray_cluster import cluster
+from competency_gaps.stages.on_ray import cluster
 from core_helpers import assert_same_run
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'competency-gaps[ray]'")

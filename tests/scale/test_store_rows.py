@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 import scipy.sparse as sp
+from competency_gaps.stages.shared import SharedShards
 from safetensors.numpy import load, save
 from store_helpers import contents, put
 
@@ -17,10 +18,8 @@ from competency_gaps.checked import with_checksum
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import Reason
 from competency_gaps.runs.store import RunStore
-from competency_gaps.stages.extraction import ShardDraft, ShardFiles
+from competency_gaps.stages.extraction import Shard, ShardDraft, ShardFiles
 from competency_gaps.stages.items import excluded_table
-from competency_gaps.stages.shard_plan import Shard
-from competency_gaps.stages.shared import SharedShards
 
 SHARD = Shard("b000-0000", [7, 2, 5], "input")
 MARKER = f"shards/{SHARD.name}.json"

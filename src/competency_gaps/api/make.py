@@ -78,9 +78,8 @@ def run(
     from competency_gaps.runs.store import RunStore
     from competency_gaps.sae.load import load_pair
     from competency_gaps.stages import pipeline
-    from competency_gaps.stages.engines import read_here
+    from competency_gaps.stages.engines import Engine, read_here
     from competency_gaps.stages.on_ray import ray_engine
-    from competency_gaps.stages.reading import Engine
 
     config = read_config(config)
     if workers is not None and (model is not None or sae is not None):

@@ -9,9 +9,8 @@ from typing import Any
 from competency_gaps.api.make import read_config
 from competency_gaps.api.run import Run, as_run
 from competency_gaps.config import RunConfig
-from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
-from competency_gaps.runs.part import Part, PartRecord, check_part
+from competency_gaps.runs.part import PartRecord, parse_part
 
 
 def make_part(
@@ -52,14 +51,11 @@ def make_part(
         If the machine gives no more (disk, memory), or the store does not answer; what is finished is kept.
     """
     from competency_gaps.runs.store import RunStore
-    from competency_gaps.stages import part as stage
+    from competency_gaps.stages import merge as stage
 
-    numbers = tuple(part)
-    if len(numbers) != 2 or not all(type(number) is int for number in numbers):
-        raise UserError(f"part {part!r}: expected two whole numbers, such as (1, 8) for the first of eight parts.")
-    config, chosen = read_config(config), check_part(Part(*numbers))
+    chosen = parse_part("/".join(map(str, part)))
     shared = RunStore(store) if store is not None else None
-    return stage.make_part(config, Path(out), chosen, progress or Progress(quiet=True), shared)
+    return stage.make_part(read_config(config), Path(out), chosen, progress or Progress(quiet=True), shared)
 
 
 def merge(

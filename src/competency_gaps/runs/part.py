@@ -5,6 +5,7 @@ It is written when all of them are read. A part holds a plan, the SAE's check an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,25 +57,17 @@ def parse_part(text: str) -> Part:
     UserError
         If it is no part, such as 0/4 or 5/4.
     """
-    number, slash, of = text.partition("/")
-    if not (slash and number.isascii() and of.isascii() and number.isdigit() and of.isdigit() and len(text) < 20):
+    if not re.fullmatch(r"[0-9]{1,9}/[0-9]{1,9}", text):
         raise UserError(f"part {text[:40]!r}: expected I/N, such as 1/8 for the first of eight parts.")
+    number, of = text.split("/")
     return check_part(Part(int(number), int(of)))
 
 
 def check_part(part: Part) -> Part:
     """Raise UserError if there is no such part."""
-    if part.of < 1:
-        raise UserError(f"part {part}: expected a number of parts from 1 on after the slash.")
     if not 1 <= part.number <= part.of:
-        raise UserError(f"part {part}: expected a number from 1 to {part.of} before the slash.")
+        raise UserError(f"part {part}: expected I/N, with I from 1 to N.")
     return part
-
-
-def refuse_other_part(folder: Path, part: Part) -> None:
-    """Raise UserError if a folder holds another part."""
-    if (folder / FILE).is_file() and (known := read_part(folder)).part != part:
-        raise UserError(f"{str(folder)!r} holds part {known.part}, not {part}. Give each part a folder of its own.")
 
 
 def write_part(folder: Path, record: PartRecord) -> None:

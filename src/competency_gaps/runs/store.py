@@ -2,54 +2,47 @@
 
 It holds ``plan.json``, which says whose shards they are, and of each shard two files under names of the attempt that
 made them, and then one marker, ``shards/NAME.json``. A shard counts by its marker, which only the first attempt can
-create; nothing is renamed or overwritten. All that is read from a store is compared with the marker and the plan, since
-others write to it too.
+create: the mode ``xb`` is sent as ``If-None-Match`` to S3 and as ``ifGenerationMatch=0`` to Google's store. Nothing is
+renamed or overwritten. What is read from a store is compared with the checksums in the marker.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from competency_gaps.checked import with_checksum
-from competency_gaps.errors import UserError
-from competency_gaps.runs.markers import (
-    MARKER_BYTES,
-    MARKERS,
-    StoredFile,
-    declared,
-    make_marker,
-    marker_name,
-    read_content,
-)
+from competency_gaps.checked import check_document, parse_document, with_checksum
+from competency_gaps.errors import MachineError, MissingExtraError, UserError, argument
 from competency_gaps.runs.plan import FILE as PLAN
 from competency_gaps.runs.plan import check_plan, plan_differences
-from competency_gaps.runs.remote import OtherSizeError, RemoteFolder
 from competency_gaps.shards import Draft, ShardFolder, is_shard_name
+from competency_gaps.text import shorten
 
 log = logging.getLogger(__name__)
 
-_PLAN_BYTES = 2**25
-"""Longest plan: a stranger's takes at most some twenty times as much memory."""
-_LOOKS = 5
-"""Looks at a document that is not whole: where it is created and written in two steps, as in a folder, another process
-may be between them."""
-_PAUSE = 0.2
-"""Seconds between them."""
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+)://[^\s]+", re.ASCII)
+_EXTRAS = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "gs": ("gcsfs", "gcs"), "gcs": ("gcsfs", "gcs")}
+"""By scheme, the package that reaches such addresses, and the extra that brings it."""
+_MARKERS = "shards"
+_TRIES, _PAUSE = 5, 0.3
+"""Attempts, and seconds between them, where another process may be in the middle of writing the same file: S3 refuses
+for that time, and a file in a folder is there before its content."""
 
 
 class RunStore:
-    """The shards of one run in a store."""
+    """The shards of one run in a store. It opens connections, so each process makes its own."""
 
     def __init__(self, address: str) -> None:
-        """Open a store.
+        """Open a store, and see whether it can be written.
 
         Raises
         ------
@@ -58,24 +51,26 @@ class RunStore:
         UserError
             If the address is none, holds credentials, or cannot be written.
         """
-        self.remote = RemoteFolder(address)
-        self.remote.probe()
-
-    @property
-    def address(self) -> str:
-        """As it was typed."""
-        return self.remote.address
+        self.address = address
+        """As it was typed; it holds no credentials."""
+        self._scheme = _check(address)
+        self._files, root = _file_system(address, self._scheme)
+        self._root = root.rstrip("/")
+        probe = f"probe-{secrets.token_hex(8)}"
+        try:
+            self._create(probe, b"probe")
+            self._remove(probe)
+        except MachineError as error:
+            raise UserError(
+                f"{argument('store')} {address!r} cannot be used: {_reason(error.__cause__)}. Check the address, and "
+                "the credentials and the endpoint that the environment gives (AWS_PROFILE, AWS_ENDPOINT_URL, "
+                "GOOGLE_APPLICATION_CREDENTIALS, ...)."
+            ) from error
 
     def plan(self) -> dict[str, Any] | None:
-        """The plan of the run whose shards these are; None: there is none yet.
-
-        Raises
-        ------
-        UserError
-            If it is damaged.
-        """
+        """The plan of the run whose shards these are; None: there is none yet; raises UserError if it is damaged."""
         try:
-            plan = self._document(PLAN, _PLAN_BYTES)[1]
+            plan = self._document(PLAN)
             if plan is not None:
                 check_plan(plan)
         except ValueError as error:
@@ -86,20 +81,8 @@ class RunStore:
         return plan
 
     def claim(self, plan: Mapping[str, Any]) -> None:
-        """Take the store for a run, or join the same run in it.
-
-        Raises
-        ------
-        UserError
-            If it holds shards of another run (the message names the differences), or the plan is too long.
-        """
-        content = json.dumps(with_checksum(plan)).encode()
-        if len(content) > _PLAN_BYTES:
-            raise UserError(
-                f"the run's plan takes {len(content):,} bytes, and a store holds at most {_PLAN_BYTES:,}: it holds all "
-                "items that the configuration gives as objects. Write these into files and name the files."
-            )
-        if self.remote.create(PLAN, content):
+        """Take the store for a run, or join the same run in it; raises UserError if it holds shards of another run."""
+        if self._create(PLAN, json.dumps(with_checksum(plan)).encode()):
             return
         if differing := plan_differences(self.plan() or {}, plan):
             raise UserError(
@@ -109,22 +92,17 @@ class RunStore:
 
     def names(self) -> set[str]:
         """Names of the shards that have a marker, as they are now."""
-        names = (name.removesuffix(".json") for name in self.remote.names(MARKERS) if name.endswith(".json"))
-        return set(filter(is_shard_name, names))
+        with self._errors():
+            self._files.invalidate_cache()
+            try:
+                paths = self._files.ls(self._path(_MARKERS), detail=False)
+            except FileNotFoundError:
+                return set()
+        files = (str(path).rpartition("/")[2] for path in paths)
+        return {file.removesuffix(".json") for file in files if is_shard_name(file.removesuffix(".json"))}
 
-    def fetch(
-        self,
-        name: str,
-        made_of: str,
-        folders: Sequence[ShardFolder],
-        check: Callable[[Sequence[Path]], None] = lambda files: None,
-    ) -> list[Draft] | None:
+    def fetch(self, name: str, made_of: str, folders: Sequence[ShardFolder]) -> list[Draft] | None:
         """Copy a shard's files from the store, as drafts in folders of these names.
-
-        Parameters
-        ----------
-        check
-            Called with the copied files; it raises ValueError if they are no such shard.
 
         Returns
         -------
@@ -132,29 +110,31 @@ class RunStore:
             One per folder. None: the shard is not there, or is damaged or made of other input; then its marker is
             removed, with a warning.
         """
-        seen: bytes | None = None
+        marker = f"{_MARKERS}/{name}.json"
+        made: list[Draft] = []
         try:
-            seen, document = self._document(marker_name(name), MARKER_BYTES)
+            document = self._document(marker)
             if document is None:
                 return None
-            return self._download(name, declared(document, name, folders, made_of), folders, check)
-        except ValueError as error:
-            log.warning(
-                "%s in %s cannot be used: %s. It is removed, and the shard is computed again.",
-                marker_name(name),
-                self.address,
-                error,
-            )
-        self._discard(name, seen, folders)
+            if document["made_of"] != made_of:
+                raise ValueError("the shard was made of other input")
+            for folder in folders:
+                file, sha256 = document["files"][folder.folder.name]
+                if not file.startswith(f"{name}.") or "/" in file:
+                    raise ValueError(f"{shorten(file, 60)!r} is no file of this shard")
+                made.append(folder.draft(name, partial(self._download, f"{folder.folder.name}/{file}")))
+                if made[-1].sha256 != sha256:
+                    raise ValueError(f"the content of {file} does not match its checksum")
+            return made
+        except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
+            log.warning("%s in %s cannot be used: %s. It is computed again.", marker, self.address, error)
+            self._remove(marker)
+            for folder, draft in zip(folders, made, strict=False):
+                folder.forget(draft)
         return None
 
     def publish(
-        self,
-        name: str,
-        made_of: str,
-        folders: Sequence[ShardFolder],
-        drafts: Sequence[Draft],
-        instead_of: Sequence[str] = (),
+        self, name: str, made_of: str, folders: Sequence[ShardFolder], drafts: Sequence[Draft], *, again: bool = False
     ) -> bool:
         """Put a shard into the store.
 
@@ -162,9 +142,8 @@ class RunStore:
         ----------
         drafts
             Its file in each folder.
-        instead_of
-            Checksums of the files of a shard that this one replaces: it is removed if it is still there. Another that
-            took its place meanwhile stays.
+        again
+            Whether it replaces a shard that is there.
 
         Returns
         -------
@@ -174,87 +153,118 @@ class RunStore:
         attempt = secrets.token_hex(8)
         files = {}
         for folder, draft in zip(folders, drafts, strict=True):
-            path = folder.folder / draft.file
-            held = files[folder.folder.name] = StoredFile(
-                f"{name}.{attempt}{folder.suffix}", draft.sha256, path.stat().st_size
-            )
-            self.remote.upload(path, f"{folder.folder.name}/{held.name}")
-        if instead_of:
-            self._discard_shard(name, instead_of, folders)
-        if self.remote.create(marker_name(name), make_marker(made_of, files)):
+            file = f"{name}.{attempt}{folder.suffix}"
+            with self._errors():
+                self._files.put_file(str(folder.folder / draft.file), self._path(f"{folder.folder.name}/{file}"))
+            files[folder.folder.name] = (file, draft.sha256)
+        marker = f"{_MARKERS}/{name}.json"
+        if again:
+            self._remove(marker)
+        if self._create(marker, json.dumps(with_checksum({"made_of": made_of, "files": files})).encode()):
             return True
-        for kind, file in files.items():
-            self.remote.remove(f"{kind}/{file.name}")
+        for kind, (file, _) in files.items():
+            self._remove(f"{kind}/{file}")
         return False
 
-    def _document(self, name: str, limit: int) -> tuple[bytes, dict[str, Any] | None]:
-        """A document's bytes and its content, None where there is none; raises ValueError if it is damaged."""
-        for look in range(_LOOKS):
-            raw = self.remote.read(name, limit)
+    def _document(self, name: str) -> dict[str, Any] | None:
+        """A document's content, None where there is none; raises ValueError if it is damaged."""
+        for attempt in range(_TRIES):
+            raw = self._read(name)
             if raw is None:
-                return b"", None
+                return None
             try:
-                return raw, read_content(raw, limit)
+                return check_document(parse_document(raw))
             except ValueError:
-                if look + 1 == _LOOKS:
+                if attempt + 1 == _TRIES:
                     raise
             time.sleep(_PAUSE)
         raise AssertionError("unreachable")
 
-    def _download(
-        self,
-        name: str,
-        files: Sequence[StoredFile],
-        folders: Sequence[ShardFolder],
-        check: Callable[[Sequence[Path]], None],
-    ) -> list[Draft]:
-        """Copy the files of a shard; raises ValueError if they are not what the marker declares."""
-        made: list[Draft] = []
+    def _create(self, name: str, content: bytes) -> bool:
+        """Write a file if there is none; False: another was first. Raises MachineError if the store refuses."""
+        for attempt in range(_TRIES):
+            try:
+                with self._files.open(self._path(name), "xb") as file:
+                    file.write(content)
+                return True
+            except Exception as error:
+                # Whatever the error says, the file decides: a request whose answer was lost is sent again, and then
+                # refused because of itself.
+                there = self._read(name)
+                if there is not None:
+                    return there == content
+                if attempt + 1 == _TRIES:
+                    raise self._failed(error) from error
+            time.sleep(_PAUSE)
+        raise AssertionError("unreachable")
+
+    def _read(self, name: str) -> bytes | None:
+        with self._errors(), suppress(FileNotFoundError):
+            return bytes(self._files.cat_file(self._path(name)))
+        return None
+
+    def _download(self, name: str, file: Path) -> None:
+        with self._errors():
+            self._files.get_file(self._path(name), str(file))
+
+    def _remove(self, name: str) -> None:
+        with self._errors(), suppress(FileNotFoundError):
+            self._files.rm_file(self._path(name))
+
+    def _path(self, name: str) -> str:
+        path = f"{self._root}/{name}"
+        if self._scheme in ("file", "local"):
+            self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
+        return path
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn the many errors of many stores into MachineError, but for those of absent files."""
         try:
-            for folder, file in zip(folders, files, strict=True):
-                place = f"{folder.folder.name}/{file.name}"
-                try:
-                    made.append(folder.draft(name, partial(self.remote.download, place, size=file.size)))
-                except FileNotFoundError as error:
-                    raise ValueError(f"{place} is missing") from error
-                except OtherSizeError as error:
-                    raise ValueError(f"{place} {error}") from error
-                if made[-1].sha256 != file.sha256:
-                    raise ValueError(f"the content of {place} does not match its checksum")
-            check([folder.folder / draft.file for folder, draft in zip(folders, made, strict=True)])
-        except BaseException:
-            for folder, draft in zip(folders, made, strict=False):
-                folder.forget(draft)
+            yield
+        except (FileNotFoundError, MachineError):
             raise
-        return made
+        except Exception as error:
+            raise self._failed(error) from error
 
-    def _discard(self, name: str, seen: bytes | None, folders: Sequence[ShardFolder]) -> None:
-        """Remove a marker, unless it is another by now, and the files of the shard that it names.
+    def _failed(self, error: Exception) -> MachineError:
+        return MachineError(
+            f"the store {self.address} does not answer, or refuses: {_reason(error)}. What is finished is kept: run "
+            "the same command again when the cause is removed."
+        )
 
-        Parameters
-        ----------
-        seen
-            Its bytes; None: it was no document.
-        """
-        raw = self.remote.read(marker_name(name), MARKER_BYTES)
-        if raw is None or seen not in (None, raw):
-            return
-        files: list[StoredFile] = []
-        # Of a marker that is no document, or names other files than such a shard's, no file is removed.
-        with suppress(ValueError):
-            content = read_content(raw, MARKER_BYTES)
-            if seen is None:
-                return
-            files = declared(content, name, folders)
-        self.remote.remove(marker_name(name))
-        for folder, file in zip(folders, files, strict=False):
-            self.remote.remove(f"{folder.folder.name}/{file.name}")
 
-    def _discard_shard(self, name: str, checksums: Sequence[str], folders: Sequence[ShardFolder]) -> None:
-        """Remove a shard if its files have these checksums."""
-        raw = self.remote.read(marker_name(name), MARKER_BYTES)
-        if raw is None:
-            return
-        with suppress(ValueError):
-            if [file.sha256 for file in declared(read_content(raw, MARKER_BYTES), name, folders)] == list(checksums):
-                self._discard(name, raw, folders)
+def _check(address: str) -> str:
+    """Give the scheme of an address, and refuse what is none or holds credentials, without repeating these."""
+    if "@" in urlsplit(address).netloc or "?" in address or "#" in address:
+        raise UserError(
+            f"{argument('store')}: the address holds a user, a key or options (with '@', '?' or '#'), which would be "
+            "kept in files and logs. Give only the place, such as s3://BUCKET/RUN, and credentials by the environment "
+            "(AWS_PROFILE, AWS_ACCESS_KEY_ID, ...)."
+        )
+    known = _ADDRESS.fullmatch(address)
+    if known is None or "::" in address:
+        raise UserError(
+            f"{argument('store')} {shorten(address, 100)!r}: expected an address with a scheme, such as "
+            "s3://BUCKET/RUN, gs://BUCKET/RUN or file:///FOLDER."
+        )
+    return known[1]
+
+
+def _file_system(address: str, scheme: str) -> tuple[Any, str]:
+    """A file system of this process without a memory for listings, and the folder's place in it."""
+    package, extra = _EXTRAS.get(scheme, ("fsspec", "run"))
+    try:
+        from fsspec.core import url_to_fs
+
+        return url_to_fs(address, skip_instance_cache=True, use_listings_cache=False)
+    except ImportError as error:
+        raise MissingExtraError(package, extra, f"a store at {scheme}://") from error
+    except ValueError as error:
+        raise UserError(f"{argument('store')} {address!r} cannot be used: {error}.") from error
+
+
+def _reason(error: BaseException | None) -> str:
+    """What an error says, or else its kind."""
+    text = " ".join(str(error).split()).rstrip(".")
+    return shorten(text, 300) if text else type(error).__name__

@@ -1,29 +1,193 @@
-"""Engines, which read the shards of a run: here, in parts, through a store, or not at all.
+"""Reading a suite: the shards that are missing are given to an engine, and finished ones are collected.
 
-Workers on many machines are an engine too (:mod:`competency_gaps.stages.on_ray`).
+An engine is a function that reads the missing shards: in this process, in parts, through a store, or not at all;
+workers on many machines are one too (:mod:`competency_gaps.stages.on_ray`). Which shards there are does not depend on
+the engine, so results do not either.
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NamedTuple
 
+from competency_gaps.activations.store import CasStore
 from competency_gaps.config import RunConfig
 from competency_gaps.errors import UserError
+from competency_gaps.items.item import Reason
 from competency_gaps.lock import keep_held
+from competency_gaps.model.batches import OUT_OF_MEMORY
+from competency_gaps.progress import Bar, Progress
 from competency_gaps.runs.part import Part
 from competency_gaps.runs.plan import keep_precision, read_plan
 from competency_gaps.runs.store import RunStore
-from competency_gaps.stages.extraction import Content, ShardDraft, unreadable
-from competency_gaps.stages.reading import Engine, Task, Work
-from competency_gaps.stages.shared import SharedShards
+from competency_gaps.shards import Draft
+from competency_gaps.stages.extraction import (
+    BenchmarkPlan,
+    Content,
+    Extraction,
+    Shard,
+    ShardDraft,
+    ShardFiles,
+    ShardReader,
+    plan_suite,
+    unreadable,
+)
+from competency_gaps.stages.setting import Setting
+from competency_gaps.stages.unreadable import check_unreadable, excluded_line
+from competency_gaps.table_files import read_parquet
 from competency_gaps.text import listing, plural
 
+MOST_UNREADABLE = 0.1
+"""Largest share of a benchmark's items to read that may be excluded because they cannot be read."""
+FEW_UNREADABLE = 9
+"""So many may be, whatever their share, if any other was read."""
 _CALM = 0.05
 """Seconds until polars is tried again: it refuses all calls until those that were running are stopped."""
+
+
+class Task(NamedTuple):
+    """A shard to read."""
+
+    plan: BenchmarkPlan
+    shard: Shard
+    again: bool = False
+    """Whether it is finished, but memory ran out on some of its items: what was short then may be there now."""
+
+
+@dataclass
+class Work:
+    """What an engine is to read."""
+
+    setting: Setting
+    folder: Path
+    reader: ShardReader
+    bar: Bar
+    """Counts items."""
+    progress: Progress
+    plans: list[BenchmarkPlan]
+    missing: list[Task] = field(default_factory=list)
+    """In the order of the plans."""
+    finished: list[Shard] = field(default_factory=list)
+    """Shards that were whole in the folder before."""
+    store: RunStore | None = None
+    """With which the shards are shared; None: there is none."""
+    unreadable: dict[str, list[Reason]] = field(default_factory=lambda: defaultdict(list))
+    """Per benchmark, why items could not be read."""
+    by: str = "this process"
+    """Who reads; engines that read elsewhere replace it."""
+    tried: Counter[str] = field(default_factory=Counter)
+    """Per benchmark, items that were read or could not be."""
+
+    @property
+    def to_read(self) -> int:
+        """Number of items in the shards."""
+        return sum(plan.to_read for plan in self.plans)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all shards of the run."""
+        return [shard.name for plan in self.plans for shard in plan.shards]
+
+    def look(self, plan: BenchmarkPlan, shard: Shard, *, again: bool = False) -> bool:
+        """Count a shard if it is finished, else add it to those that are missing."""
+        table = self.reader.files.finished(shard)
+        if table is None or OUT_OF_MEMORY in unreadable(table):
+            self.missing.append(Task(plan, shard, again or table is not None))
+            return False
+        self.bar.skip(len(shard.members))
+        self.tried[plan.name] += len(shard.members)
+        self.unreadable[plan.name] += unreadable(table)
+        return True
+
+    def commit(self, task: Task, draft: ShardDraft) -> None:
+        """Let a shard count: in the store first, if there is one; where another machine was first, its shard counts."""
+        while self.store is not None and not publish(self.store, self.reader.files, draft, again=task.again):
+            others = fetch(self.store, self.reader.files, task.shard)
+            if others is not None:
+                self.reader.files.forget(draft)
+                draft = others
+                break
+        self.reader.files.commit(draft)
+
+    def check(self, task: Task, reasons: Sequence[Reason]) -> None:
+        """Count a shard's unreadable items; raise if they are too many in its benchmark."""
+        known = self.unreadable[task.plan.name]
+        known.extend(reasons)
+        self.tried[task.plan.name] += len(task.shard.members)
+        check_share(known, task.plan, self.setting, whole=self.tried[task.plan.name] == task.plan.to_read)
+
+
+Engine = Callable[[Work], None]
+
+
+class Reading(NamedTuple):
+    """What was read of a suite."""
+
+    extractions: dict[str, Extraction]
+    """By benchmark."""
+    store: CasStore
+    record: dict[str, Any]
+    """For the manifest: ``items`` that this command read ``of`` all, and ``by`` whom."""
+
+
+def read_suite(setting: Setting, folder: Path, engine: Engine, progress: Progress) -> Reading:
+    """Ask the model and read its concepts.
+
+    Raises
+    ------
+    UserError, MachineError
+        If more than a tenth of a benchmark's items to read, and at least 10, or all of them, cannot be read; earlier
+        shards are kept.
+    """
+    work = read_missing(setting, folder, engine, progress)
+    files = work.reader.files
+    read: dict[str, Extraction] = {}
+    for plan in work.plans:
+        tables = [read_parquet(files.responses.check(shard.name)) for shard in plan.shards]
+        check_share([why for table in tables for why in unreadable(table)], plan, setting, whole=True)
+        read[plan.name] = work.reader.collect(plan, tables)
+    for name, extraction in read.items():
+        pairs = zip(extraction.items, setting.prepared[name], strict=True)
+        lost = [after for after, before in pairs if after.excluded is not None and before.excluded is None]
+        if lost:
+            progress.say(excluded_line(name, lost, len(extraction.items)))
+    items = sum(len(task.shard.members) for task in work.missing)
+    return Reading(read, files.store, {"items": items, "of": work.to_read, "by": work.by})
+
+
+def read_missing(setting: Setting, folder: Path, engine: Engine, progress: Progress) -> Work:
+    """Let an engine read the shards that are not finished; raises as :func:`read_suite`."""
+    config = setting.config
+    reader = ShardReader(folder, setting.extractor, config.span, setting.bos_id, config.generation)
+    reader.files.sweep()
+    plans = plan_suite(setting.prepared)
+    with progress.stage("reading", total=sum(plan.to_read for plan in plans), unit="items") as bar:
+        work = Work(setting, folder, reader, bar, progress, plans)
+        for plan in plans:
+            for shard in plan.shards:
+                if work.look(plan, shard):
+                    work.finished.append(shard)
+        engine(work)
+    return work
+
+
+def check_share(reasons: Sequence[Reason], plan: BenchmarkPlan, setting: Setting, *, whole: bool = False) -> None:
+    """Stop if too many of a benchmark's items are unreadable already.
+
+    Parameters
+    ----------
+    whole
+        Whether all its shards are read: then not all items may be unreadable, however few they are.
+    """
+    if whole and reasons and len(reasons) == plan.to_read:
+        check_unreadable(reasons, plan.to_read, plan.name, setting.lm, share=0.0)
+    if len(reasons) > FEW_UNREADABLE:
+        check_unreadable(reasons, plan.to_read, plan.name, setting.lm, share=MOST_UNREADABLE)
 
 
 def read_here(work: Work) -> None:
@@ -77,64 +241,62 @@ def _written(write: Callable[[], ShardDraft]) -> ShardDraft:
             time.sleep(_CALM)
 
 
-@dataclass(frozen=True)
-class ReadPart:
-    """Reads a part of the shards."""
+def read_part_of(part: Part, engine: Engine = read_here) -> Engine:
+    """An engine that reads a part of the shards; the bar counts only this."""
 
-    part: Part
-    engine: Engine = read_here
-
-    def __call__(self, work: Work) -> None:
-        """Read what is missing of the part; the bar counts only this."""
-        own = set(self.part.choose(work.names))
+    def read(work: Work) -> None:
+        own = set(part.choose(work.names))
         work.missing = [task for task in work.missing if task.shard.name in own]
         work.bar.expect(work.bar.done + sum(len(task.shard.members) for task in work.missing))
-        self.engine(work)
+        engine(work)
 
-
-@dataclass(frozen=True)
-class ReadShared:
-    """Takes shards from a store, lets an engine read those that are not there, and puts what it reads there."""
-
-    store: RunStore
-    engine: Engine
-
-    def __call__(self, work: Work) -> None:
-        """Read what is missing.
-
-        Raises
-        ------
-        UserError
-            As the engine; also if the store holds another run.
-        MachineError
-            As the engine; also if the store does not answer any more.
-        """
-        self.store.claim(read_plan(work.folder))
-        work.shared = SharedShards(self.store, work.reader.files)
-        there = self.store.names()
-        for shard in work.finished:
-            if shard.name not in there:
-                work.shared.publish_finished(shard)
-        missing, work.missing = work.missing, []
-        taken = 0
-        for task in missing:
-            draft = work.shared.fetch(task.shard) if task.shard.name in there else None
-            if draft is None:
-                work.missing.append(task)
-                continue
-            work.reader.files.commit(draft)
-            taken += work.look(task.plan, task.shard)
-        if taken:
-            work.progress.say(f"{plural(taken, 'shard')} taken from {self.store.address}")
-        self.engine(work)
+    return read
 
 
 def share(store: RunStore | None, config: RunConfig, folder: Path, engine: Engine) -> Engine:
-    """Let an engine share shards with a store, in the precision of the run whose shards lie there."""
+    """Let an engine share shards with a store, in the precision of the run whose shards lie there.
+
+    Shards that are in the store are taken, the engine reads the others, and what is read is put there. The engine
+    raises UserError if the store holds another run, and MachineError if it does not answer any more.
+    """
     if store is None:
         return engine
     keep_precision(folder, config.model, store.plan())
-    return ReadShared(store, engine)
+
+    def read(work: Work) -> None:
+        store.claim(read_plan(work.folder))
+        work.store, files, there = store, work.reader.files, store.names()
+        for shard in work.finished:
+            if shard.name not in there:
+                folders = (files.store.shards, files.responses)
+                drafts = [Draft(folder.path(shard.name).name, folder.checksum(shard.name)) for folder in folders]
+                store.publish(shard.name, shard.made_of, folders, drafts)
+        missing, work.missing = work.missing, []
+        taken = 0
+        for task in missing:
+            draft = fetch(store, files, task.shard) if task.shard.name in there else None
+            if draft is None:
+                work.missing.append(task)
+                continue
+            files.commit(draft)
+            taken += work.look(task.plan, task.shard, again=True)
+        if taken:
+            work.progress.say(f"{plural(taken, 'shard')} taken from {store.address}")
+        engine(work)
+
+    return read
+
+
+def fetch(store: RunStore, files: ShardFiles, shard: Shard) -> ShardDraft | None:
+    """Copy a shard from a store as a draft; None: it is not there, or cannot be used and was removed."""
+    drafts = store.fetch(shard.name, shard.made_of, (files.store.shards, files.responses))
+    return None if drafts is None else ShardDraft(shard.name, shard.made_of, *drafts)
+
+
+def publish(store: RunStore, files: ShardFiles, draft: ShardDraft, *, again: bool = False) -> bool:
+    """Put a draft into a store, where it may replace the shard that is there; False: another was first."""
+    drafts = (draft.rows, draft.responses)
+    return store.publish(draft.name, draft.made_of, (files.store.shards, files.responses), drafts, again=again)
 
 
 def read_nothing(work: Work, places: Mapping[str, str]) -> None:
@@ -150,7 +312,7 @@ def read_nothing(work: Work, places: Mapping[str, str]) -> None:
     UserError
         If a shard is missing.
     """
-    if missing := [task.shard.name for task in work.missing if not task.instead_of]:
+    if missing := [task.shard.name for task in work.missing if not task.again]:
         raise UserError(missing_line([places[name] for name in missing]))
     for task in work.missing:
         work.bar.skip(len(task.shard.members))

@@ -1,7 +1,8 @@
 """The extraction stage: the model's responses, their scores and the CAS rows of a benchmark, in shards.
 
-Its steps are apart, because shards may be read by other processes and machines: ``shard_plan`` cuts a benchmark into
-shards, :meth:`ShardReader.read` reads one of them, and :meth:`ShardReader.collect` puts finished ones together.
+Its steps are apart, because shards may be read by other processes and machines: :func:`plan_suite` cuts benchmarks into
+shards (a pure function of the prepared items, whoever reads them), :meth:`ShardReader.read` reads one of them, and
+:meth:`ShardReader.collect` puts finished ones together.
 
 The pass over a prompt that scores its options or begins its answer also gives the activations of the prompt's span.
 Only if there is no such pass, or the span includes the response, a separate pass, which ends at the hook, gives the
@@ -10,8 +11,9 @@ rows.
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -25,18 +27,101 @@ from competency_gaps.activations.spans import NEEDS_RESPONSE
 from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.activations.tokens import lacking
 from competency_gaps.config import GenerationConfig, Span
-from competency_gaps.errors import UserError
 from competency_gaps.items.item import Reason
+from competency_gaps.items.policy import Generation
 from competency_gaps.model.generate import LOGITS_NOT_FINITE
 from competency_gaps.model.likelihood import NOT_A_NUMBER
 from competency_gaps.model.prompts import PreparedItem
-from competency_gaps.model.respond import PromptRequest, Responded, respond
+from competency_gaps.model.respond import PromptRequest, Responded, draw_keys, respond
 from competency_gaps.shards import Draft, ShardFolder
 from competency_gaps.stages.inputs import ItemInput, item_input
 from competency_gaps.stages.items import excluded_table, read_responses, response_table
-from competency_gaps.stages.shard_plan import BenchmarkPlan, Shard
 
 log = logging.getLogger(__name__)
+
+SHARD_TOKENS = 32_768
+SHARD_ITEMS = 256
+GENERATED_ITEMS = 64
+"""Items of a shard with generated answers; bounds what a killed run loses."""
+_FORMAT = "3"
+"""Of the shards' files and of what sampled answers depend on: a shard of another format is made again."""
+
+
+class Shard(NamedTuple):
+    """Items of a benchmark that are read and stored together."""
+
+    name: str
+    """Of its files, without suffix."""
+    members: list[int]
+    """Positions of its items in the benchmark."""
+    made_of: str
+    """Hash of what is read."""
+
+
+@dataclass(frozen=True)
+class BenchmarkPlan:
+    """A benchmark, cut into shards."""
+
+    name: str
+    items: Sequence[PreparedItem]
+    keys: Mapping[int, str]
+    """Per item to read, by its position, what its sampled answers are drawn from."""
+    shards: list[Shard]
+
+    @property
+    def to_read(self) -> int:
+        """Number of items in the shards."""
+        return len(self.keys)
+
+
+def plan_suite(prepared: Mapping[str, Sequence[PreparedItem]]) -> list[BenchmarkPlan]:
+    """Cut all benchmarks of a run into shards."""
+    return [_plan(f"b{number:03d}", name, items) for number, (name, items) in enumerate(prepared.items())]
+
+
+def _plan(prefix: str, name: str, items: Sequence[PreparedItem]) -> BenchmarkPlan:
+    kept = [i for i, item in enumerate(items) if item.excluded is None]
+    writes = any(isinstance(items[i].request, Generation) for i in kept)
+    cut = cut_shards([len(items[i].tokens.ids) for i in kept], GENERATED_ITEMS if writes else SHARD_ITEMS)
+    shards = []
+    for number, group in enumerate(cut):
+        members = [kept[i] for i in group]
+        made_of = fingerprint(
+            (array for i in members for array in (items[i].tokens.ids, items[i].tokens.own)),
+            (_FORMAT, *(repr(items[i].request) for i in members)),
+        )
+        shards.append(Shard(f"{prefix}-{number:04d}", members, made_of))
+    return BenchmarkPlan(name, items, draw_keys(name, {i: items[i].tokens.ids for i in kept}), shards)
+
+
+def cut_shards(lengths: Sequence[int], items: int) -> Iterator[np.ndarray]:
+    """Split items, longest first, into shards of at most ``items`` items and about ``SHARD_TOKENS`` tokens.
+
+    Parameters
+    ----------
+    lengths : sequence of int of shape (items,)
+        Tokens of each item.
+
+    Yields
+    ------
+    ndarray of int64
+        Positions of a shard's items.
+    """
+    sizes = np.asarray(lengths, np.int64)
+    order = np.lexsort((np.arange(len(sizes)), -sizes))
+    part = np.cumsum(sizes[order]) // SHARD_TOKENS
+    for group in np.split(order, np.flatnonzero(np.diff(part)) + 1):
+        yield from (group[start : start + items] for start in range(0, len(group), items))
+
+
+def fingerprint(arrays: Iterable[np.ndarray], words: Iterable[str]) -> str:
+    """Hash of arrays and words, in order, that identifies the inputs of a shard."""
+    digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass"))
+    for array in arrays:
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
 
 _NO_NUMBERS = (LOGITS_NOT_FINITE, NOT_A_NUMBER)
 """Why an item has no answer where the cause may be that its activations are not finite."""
@@ -100,21 +185,12 @@ class ShardFiles:
         name = shard.name
         if not self.store.shards.is_whole(name, shard.made_of):
             return None
-        try:
-            self.store.check_rows(self.store.shards.path(name), shard.members)
-        except UserError as error:
-            log.warning("%s It counts as missing.", error)
-            return None
         if not self.responses.is_whole(name, _pass(shard.made_of, self.store.shards.checksum(name))):
             return None
         table = read_responses(self.responses.path(name), shard.members)
         if table is None:
             log.warning("%s does not hold the responses of its items: it counts as missing.", self.responses.path(name))
         return table
-
-    def checksums(self, name: str) -> tuple[str, str]:
-        """SHA-256 of a finished shard's rows and of its responses."""
-        return self.store.shards.checksum(name), self.responses.checksum(name)
 
     def commit(self, draft: ShardDraft) -> None:
         """Let a shard count."""

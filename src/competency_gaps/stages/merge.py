@@ -1,4 +1,4 @@
-"""Folders joined into a run without reading anything again: the parts of a run, or runs over different benchmarks."""
+"""Parts of a run, each read into a folder of its own, and folders joined into a run without reading anything again."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import functools
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
 
-from competency_gaps.checked import damaged, write_document
+from competency_gaps.change import settle
+from competency_gaps.checked import write_document
 from competency_gaps.config import RunConfig, as_dict, parse_config
 from competency_gaps.errors import UserError
 from competency_gaps.files import make_folder, sync_folder, write_atomic
@@ -21,14 +22,17 @@ from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import FILE as MANIFEST
 from competency_gaps.runs.manifest import shard_names
 from competency_gaps.runs.open import RunFolder, open_folder
-from competency_gaps.runs.part import Part, PartRecord, read_part
+from competency_gaps.runs.part import FILE as PART
+from competency_gaps.runs.part import Part, PartRecord, read_part, write_part
 from competency_gaps.runs.plan import FILE as PLAN
 from competency_gaps.runs.plan import plan_differences, read_plan, refuse_strangers
 from competency_gaps.runs.scores import read_scores, write_scores
+from competency_gaps.runs.store import RunStore
 from competency_gaps.shards import STAGES, ShardFolder
 from competency_gaps.stages import pipeline
-from competency_gaps.stages.engines import missing_line, read_nothing
+from competency_gaps.stages.engines import missing_line, read_here, read_missing, read_nothing, read_part_of, share
 from competency_gaps.stages.judges import join_answers
+from competency_gaps.stages.setting import set_up
 from competency_gaps.text import listing, plural
 
 _GATE = ("gate.parquet", "gate.json")
@@ -36,7 +40,29 @@ _BY_BENCHMARK = ("benchmarks", "plugins", "versions")
 """Of a plan: what depends on the benchmarks."""
 _OWN = ("out", "batch_tokens")
 """Settings that parts need not share: a part for which memory ran out may go on with a lower ``batch_tokens``."""
-_AGAIN = "Run the command that made it again."
+
+
+def make_part(
+    config: RunConfig, folder: Path, part: Part, progress: Progress, store: RunStore | None = None
+) -> PartRecord:
+    """Read a part of a run's shards into a folder, and a store if there is one; a part that was stopped goes on.
+
+    Raises
+    ------
+    UserError
+        As :func:`competency_gaps.stages.pipeline.run`; also if the folder holds another part.
+    """
+    with hold(folder):
+        settle(folder, MANIFEST)
+        if (folder / PART).is_file() and (known := read_part(folder)).part != part:
+            raise UserError(f"{str(folder)!r} holds part {known.part}, not {part}. Give each part a folder of its own.")
+        engine = read_part_of(part, share(store, config, folder, read_here))
+        setting = set_up(config, progress, None, folder)
+        pipeline.begin(setting, folder, progress)
+        work = read_missing(setting, folder, engine, progress)
+        record = PartRecord(part, work.names, as_dict(config))
+        write_part(folder, record)
+    return record
 
 
 class _Copy(NamedTuple):
@@ -46,6 +72,16 @@ class _Copy(NamedTuple):
     name: str
     new: str
     """Its name in the joined run."""
+
+
+class Joined(NamedTuple):
+    """What the folders make together."""
+
+    settings: dict[str, Any]
+    plan: dict[str, Any]
+    copies: list[_Copy]
+    scores: pl.DataFrame | None = None
+    """Of other models, on the joined run's items; None: those that the settings name."""
 
 
 def merge(folders: Sequence[Path], out: Path, progress: Progress, command: str = "") -> RunFolder:
@@ -60,28 +96,17 @@ def merge(folders: Sequence[Path], out: Path, progress: Progress, command: str =
         If parts are missing or not finished, or the folders are not of one run, or of one model, SAE and settings.
     """
     counted = Counter(folder.resolve() for folder in folders)
-    if not counted:
-        raise UserError("merge: expected one folder or more.")
-    if twice := [str(folder) for folder, count in counted.items() if count > 1]:
-        raise UserError(f"{twice[0]} is given twice: expected each folder once.")
+    if not counted or max(counted.values()) > 1:
+        raise UserError("merge: expected one folder or more, each of them once.")
     joined = join(folders)
     config = parse_config(RunConfig, {**joined.settings, "out": None}, str(folders[0]))
     places = {copy.new: f"{copy.name} of {copy.folder}" for copy in joined.copies}
     with hold(out):
         lay(joined, folders, out)
         made = pipeline.run(config, out, progress, command, engine=functools.partial(read_nothing, places=places))
-        _take_scores(joined.scores, made, progress)
+        if joined.scores is not None:
+            _take_scores(joined.scores, made, progress)
     return open_folder(out)
-
-
-class Joined(NamedTuple):
-    """What the folders make together."""
-
-    settings: dict[str, Any]
-    plan: dict[str, Any]
-    copies: list[_Copy]
-    scores: pl.DataFrame | None = None
-    """Of other models, on the joined run's items; None: those that the settings name."""
 
 
 def join(folders: Sequence[Path]) -> Joined:
@@ -104,14 +129,12 @@ def _joined_parts(folders: Sequence[Path]) -> Joined:
             raise UserError(f"{folder} is a part of another run than {folders[0]}: they differ in {differing}.")
         if record.part.of != first.part.of:
             raise UserError(f"{folder} is part {record.part}, and {folders[0]} is {first.part}: expected one division.")
-        if record.shards != first.shards:
-            raise UserError(f"{folder} names other shards than {folders[0]}: one of them is damaged. {_AGAIN}")
-    there = Counter(record.part.number for record in records)
-    if lacking := first.part.of - len(there):
-        absent = (str(Part(number, first.part.of)) for number in range(1, first.part.of + 1) if number not in there)
-        raise UserError(f"of the run's parts, {listing(absent, lacking)} {'is' if lacking == 1 else 'are'} missing.")
-    if twice := [number for number, count in there.items() if count > 1]:
-        raise UserError(f"part {Part(twice[0], first.part.of)} is given twice.")
+    numbers = [record.part.number for record in records]
+    if lacking := sorted(set(range(1, first.part.of + 1)) - set(numbers)):
+        absent = listing((str(Part(number, first.part.of)) for number in lacking), len(lacking))
+        raise UserError(f"of the run's parts, {absent} {'is' if len(lacking) == 1 else 'are'} missing.")
+    if len(numbers) > first.part.of:
+        raise UserError("merge: a part is given twice.")
     copies = [_Copy(folder, name, name) for folder, record in zip(folders, records, strict=True) for name in record.own]
     return Joined(first.settings, plan, copies)
 
@@ -122,51 +145,36 @@ def _fixed(record: PartRecord) -> dict[str, Any]:
 
 
 def _joined_runs(folders: Sequence[Path]) -> Joined:
-    runs = [open_folder(folder) for folder in folders]
-    settings = [_settings(run) for run in runs]
-    plans = [read_plan(folder) for folder in folders]
+    runs, plans = [open_folder(folder) for folder in folders], [read_plan(folder) for folder in folders]
     for folder, plan in zip(folders, plans, strict=True):
         if differing := plan_differences(_without_benchmarks(plan), _without_benchmarks(plans[0])):
             raise UserError(
                 f"{folder} and {folders[0]} differ in {differing}: expected runs of one model and SAE with the same "
                 "settings."
             )
-    names = [entry["name"] for run in runs for entry in run.manifest["benchmarks"]]
+    entries = [(run.path, entry) for run in runs for entry in run.manifest["benchmarks"]]
+    names = [entry["name"] for _, entry in entries]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"several of the runs hold the benchmark {', '.join(twice)}: expected different benchmarks.")
     plan = {**plans[0], **{key: _union(folders, plans, key) for key in _BY_BENCHMARK}}
     plan["config"] = {**plan["config"], "benchmarks": [b for held in plans for b in held["config"]["benchmarks"]]}
+    settings = [run.manifest["settings"] for run in runs]
     together = {"benchmarks": [entry for own in settings for entry in own["benchmarks"]], "scores": []}
-    return Joined({**settings[0], **together}, plan, list(_renumbered(runs)), _joined_scores(runs))
-
-
-def _settings(run: RunFolder) -> dict[str, Any]:
-    """A run's settings, and a check of what its manifest says of benchmarks: the run may come from somebody else."""
-    try:
-        settings = as_dict(parse_config(RunConfig, {**run.manifest["settings"], "out": None}, str(run.path)))
-        entries = run.manifest["benchmarks"]
-        sizes = {entry["name"]: (int(entry["items"]), len(shard_names(entry))) for entry in entries}
-        if list(sizes) != [benchmark["name"] for benchmark in settings["benchmarks"]]:
-            raise ValueError("it lists other benchmarks than its settings")
-    except (KeyError, TypeError, ValueError) as error:
-        raise damaged(run.path / MANIFEST, error, _AGAIN) from error
-    return settings
-
-
-def _joined_scores(runs: Sequence[RunFolder]) -> pl.DataFrame:
-    """The scores of other models that the runs hold, by the items of the joined run."""
+    copies = [
+        _Copy(folder, name, f"b{number:03d}-{name.rpartition('-')[2]}")
+        for number, (folder, entry) in enumerate(entries)
+        for name in shard_names(entry)
+    ]
     tables, first = [], 0
     for run in runs:
         table = read_scores(run.path)
         tables.append(table.with_columns((pl.col("item") + first).cast(table.schema["item"])))
         first += sum(int(entry["items"]) for entry in run.manifest["benchmarks"])
-    return pl.concat(tables)
+    return Joined({**settings[0], **together}, plan, copies, pl.concat(tables))
 
 
-def _take_scores(scores: pl.DataFrame | None, made: RunFolder, progress: Progress) -> None:
+def _take_scores(scores: pl.DataFrame, made: RunFolder, progress: Progress) -> None:
     """Keep the scores of other models; a model that has scores of its own in the joined run has no others."""
-    if scores is None:
-        return
     own = scores.filter(pl.col("model") != made.own_model) if made.own_model is not None else scores
     if own.height < scores.height:
         left = plural(scores.height - own.height, "score")
@@ -191,13 +199,6 @@ def _union(folders: Sequence[Path], plans: Sequence[Mapping[str, Any]], key: str
     return together
 
 
-def _renumbered(runs: Sequence[RunFolder]) -> Iterator[_Copy]:
-    entries = [(run.path, entry) for run in runs for entry in run.manifest["benchmarks"]]
-    for number, (folder, entry) in enumerate(entries):
-        for name in shard_names(entry):
-            yield _Copy(folder, name, f"b{number:03d}-{name.rpartition('-')[2]}")
-
-
 def lay(joined: Joined, folders: Sequence[Path], out: Path) -> None:
     """Put plan, gate, shards and judges' answers into the folder of the joined run, as far as they are not there."""
     if (out / PLAN).is_file():
@@ -214,7 +215,6 @@ def lay(joined: Joined, folders: Sequence[Path], out: Path) -> None:
         for name in _GATE:
             if not (folders[0] / name).is_file():
                 raise UserError(f"{folders[0] / name} is missing: run the command that made {str(folders[0])!r} again.")
-            (out / name).unlink(missing_ok=True)
             _take(folders[0] / name, out / name)
     lost = []
     for sub, suffix in STAGES:
@@ -226,7 +226,6 @@ def lay(joined: Joined, folders: Sequence[Path], out: Path) -> None:
                 lost.append(f"{copy.folder / sub / copy.name}{suffix}")
             elif not all(file.is_file() for file in new):
                 for source, target in zip(old, new, strict=True):
-                    target.unlink(missing_ok=True)
                     _take(source, target)
         sync_folder(out / sub)
     if lost:
@@ -240,6 +239,7 @@ def _take(source: Path, target: Path) -> None:
     def copy(part: Path) -> None:
         shutil.copyfile(source, part)
 
+    target.unlink(missing_ok=True)
     try:
         os.link(source, target)
     except OSError:

@@ -1,25 +1,48 @@
-"""Read shards by workers of Ray, on one or many machines that share the run folder or a store."""
+"""Read shards by workers of Ray, on one or many machines that share the run folder or a store.
+
+The driver holds no state: what is finished stands in the folder, and in the store if there is one. It gives out
+shards, and lets a shard count when a worker has written it. A shard whose worker died goes to another one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import importlib.util
+import logging
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from competency_gaps.checked import write_document
 from competency_gaps.config import RayWorkers, as_dict
-from competency_gaps.errors import MachineError
-from competency_gaps.stages.ray_cluster import cluster, fit, machines_of
-from competency_gaps.stages.ray_pool import Pool
-from competency_gaps.stages.ray_worker import SETTINGS
-from competency_gaps.stages.reading import Work
+from competency_gaps.errors import MachineError, MissingExtraError, UserError, argument
+from competency_gaps.stages.engines import Engine, Task, Work, fetch
+from competency_gaps.stages.ray_worker import Fault, Read, Ready, ShardWorker
 from competency_gaps.stages.setting import Setting
 from competency_gaps.text import plural, shorten
 
+TRIES = 3
+"""Workers that may fail on a shard, or on loading one after another, before it is given up."""
+LOOK = 2.0
+"""Seconds between two looks whether workers have started."""
+_OBJECT_STORE = 2**27
+"""Bytes of the object store of a cluster that is started here: only the configuration is put there."""
+_PATIENCE = 30.0
+"""Seconds after which it is said that no worker has started yet."""
+
+
+class Fit(NamedTuple):
+    """How many workers there are, and what each takes."""
+
+    workers: int
+    threads: int
+    gpus: float
+
 
 @contextmanager
-def ray_engine(settings: RayWorkers) -> Iterator[ReadOnRay]:
+def ray_engine(settings: RayWorkers) -> Iterator[Engine]:
     """The engine, on a cluster that lasts as long as the body and has room for the workers.
 
     Raises
@@ -29,53 +52,33 @@ def ray_engine(settings: RayWorkers) -> Iterator[ReadOnRay]:
     """
     with cluster(settings) as ray:
         fit(settings, machines_of(ray))
-        yield ReadOnRay(settings, ray)
+
+        def read(work: Work) -> None:
+            if work.missing:
+                read_on_ray(work, ray, fit(settings, machines_of(ray)))
+
+        yield read
 
 
-@dataclass(frozen=True)
-class ReadOnRay:
-    """The engine."""
-
-    settings: RayWorkers
-    ray: Any
-
-    def __call__(self, work: Work) -> None:
-        """Read what is missing.
-
-        Raises
-        ------
-        UserError, MachineError
-            As :meth:`Pool.read`; also if the cluster ends.
-        """
-        if not work.missing:
-            return
-        lost = (self.ray.exceptions.RayError, ConnectionError)
-        write_document(work.folder / SETTINGS, as_dict(work.setting.config))
+def read_on_ray(work: Work, ray: Any, fitting: Fit) -> None:
+    """Read what is missing; raises as :meth:`Pool.read`, and MachineError if the cluster ends."""
+    lost = (ray.exceptions.RayError, ConnectionError)
+    pool = Pool(ray, work, fitting)
+    work.by = plural(fitting.workers, "worker")
+    _release(work.setting)
+    try:
         try:
-            pool = Pool(self.ray, work, fit(self.settings, machines_of(self.ray)))
-            work.by = plural(pool.fit.workers, "worker")
-            _release(work.setting)
-            try:
-                pool.read()
-            finally:
-                with suppress(*lost):
-                    pool.stop()
-        except (self.ray.exceptions.ObjectStoreFullError, self.ray.exceptions.OutOfDiskError) as error:
-            raise MachineError(
-                "the object store of the Ray cluster is full, and so is the disk to which it moves objects: there is "
-                f"no room for the configuration, which holds all items that it gives as objects "
-                f"({shorten(' '.join(str(error).split()), 300)}). End what fills it ('ray memory' lists it), start the "
-                "cluster with a larger --object-store-memory, or write the items into files and name the files. What "
-                "is finished is kept: run the same command again then."
-            ) from error
-        except lost as error:
-            raise MachineError(
-                f"the Ray cluster does not answer any more: {shorten(' '.join(str(error).split()), 300)}. What is "
-                "finished is kept: run the same command again when the cluster is back."
-            ) from error
+            pool.read()
         finally:
-            (work.folder / SETTINGS).unlink(missing_ok=True)
-            work.reader.files.sweep()
+            with suppress(*lost):
+                pool.stop()
+    except lost as error:
+        raise MachineError(
+            f"the Ray cluster does not answer any more: {shorten(' '.join(str(error).split()), 300)}. What is finished "
+            "is kept: run the same command again when the cluster is back."
+        ) from error
+    finally:
+        work.reader.files.sweep()
 
 
 def _release(setting: Setting) -> None:
@@ -89,3 +92,222 @@ def _release(setting: Setting) -> None:
     # Else this process keeps the memory of its GPU for itself.
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
+
+
+class _Worker(NamedTuple):
+    handle: Any
+    loads: int = 1
+    """How many workers in its place were to load, itself among them."""
+
+
+class Pool:
+    """The workers, and who reads what."""
+
+    def __init__(self, ray: Any, work: Work, fitting: Fit) -> None:
+        self.ray, self.work, self.fit = ray, work, fitting
+        self.queue: deque[Task] = deque(work.missing)
+        self.loading: dict[Any, _Worker] = {}
+        """Workers that load, by the answer that is awaited."""
+        self.running: dict[Any, tuple[_Worker, Task]] = {}
+        """Workers that read, by the answer that is awaited."""
+        self.idle: list[_Worker] = []
+        self.done: set[str] = set()
+        self.failures: Counter[str] = Counter()
+        """Per shard, workers that failed on it."""
+        self.settings = ray.put(as_dict(work.setting.config))
+
+    def read(self) -> None:
+        """Read all missing shards.
+
+        Raises
+        ------
+        UserError
+            If too many items cannot be read, or the input is wrong on all workers.
+        MachineError
+            If a shard fails on several workers, or no worker can load.
+        """
+        total = len(self.work.missing)
+        for _ in range(min(self.fit.workers, total)):
+            self._start()
+        began, warned = time.monotonic(), False
+        while len(self.done) < total:
+            ready, _ = self.ray.wait([*self.loading, *self.running], num_returns=1, timeout=LOOK)
+            for answer in ready:
+                self._take(answer)
+            while self.idle and self.queue:
+                worker, task = self.idle.pop(), self.queue.popleft()
+                answer = worker.handle.read.remote(task.shard.name, task.shard.made_of, task.again)
+                self.running[answer] = (worker, task)
+            if not warned and not self.running and not self.done and time.monotonic() - began > _PATIENCE:
+                warned = True
+                self.work.progress.say("no worker has loaded the model yet: they load, or wait for room in the cluster")
+
+    def stop(self) -> None:
+        """End all workers."""
+        for worker in [*self.loading.values(), *(worker for worker, _ in self.running.values()), *self.idle]:
+            self.ray.kill(worker.handle)
+
+    def _start(self, loads: int = 1) -> None:
+        options = {"num_cpus": self.fit.threads, "num_gpus": self.fit.gpus, "scheduling_strategy": "SPREAD"}
+        kind = self.ray.remote(ShardWorker).options(**options, max_restarts=0, max_task_retries=0)
+        store = None if self.work.store is None else self.work.store.address
+        worker = kind.remote(str(self.work.folder.resolve()), store, self.settings, str(Path.cwd()), self.fit.threads)
+        self.loading[worker.load.remote()] = _Worker(worker, loads)
+
+    def _take(self, answer: Any) -> None:
+        """Take an answer, and let a shard count that was read."""
+        result = self._result(answer)
+        if answer in self.loading:
+            worker = self.loading.pop(answer)
+            if isinstance(result, Ready):
+                self.idle.append(worker)
+                where = f"process {result.process} on {result.host}, {result.device}"
+                self.work.progress.say(f"a worker reads: {where}, {plural(self.fit.threads, 'thread')}")
+            elif isinstance(result, Fault):
+                self._load_again(worker, result)
+            return
+        worker, task = self.running.pop(answer)
+        if isinstance(result, Fault):
+            self.ray.kill(worker.handle)
+            if result.by_user:
+                raise UserError(result.text)
+            self._queue_again(task, result.text)
+            self._start()
+        elif isinstance(result, Read):
+            self.idle.append(worker)
+            files = self.work.reader.files
+            draft = result.draft if self.work.store is None else fetch(self.work.store, files, task.shard)
+            if draft is None:
+                self._queue_again(task, "the shard that was put into the store is damaged or gone")
+                return
+            self.work.check(task, result.unreadable)
+            files.commit(draft)
+            self.done.add(task.shard.name)
+            self.work.bar.advance(len(task.shard.members))
+
+    def _result(self, answer: Any) -> Ready | Read | Fault:
+        try:
+            result: Ready | Read | Fault = self.ray.get(answer)
+        except self.ray.exceptions.RayTaskError as error:  # a fault of the program or of a package in the worker
+            result = Fault(f"{type(error.cause).__name__}: {error.cause}", by_user=False)
+        except self.ray.exceptions.RayError as error:
+            result = Fault(f"its process ended ({shorten(' '.join(str(error).split()), 300)})", by_user=False)
+        return result
+
+    def _load_again(self, worker: _Worker, fault: Fault) -> None:
+        """End a worker that cannot load, and start another in its place unless that has failed several times."""
+        self.ray.kill(worker.handle)
+        if not fault.by_user and worker.loads < TRIES:
+            self.work.progress.say(f"a worker failed on loading the model, another one is started: {fault.text}")
+            self._start(worker.loads + 1)
+        elif self.loading or self.running or self.idle:
+            self.work.progress.say(f"a worker cannot load the model, and the others go on without it: {fault.text}")
+        elif fault.by_user:
+            raise UserError(fault.text)
+        else:
+            raise MachineError(
+                f"{plural(worker.loads, 'worker')} failed on loading the model, the last because {fault.text}. What is "
+                "finished is kept: run the same command again when the cause is removed."
+            )
+
+    def _queue_again(self, task: Task, why: str) -> None:
+        """Let another worker read a shard, unless that has failed several times."""
+        name = task.shard.name
+        self.failures[name] += 1
+        if self.failures[name] >= TRIES:
+            raise MachineError(
+                f"{plural(self.failures[name], 'worker')} failed on shard {name}, the last because {why}. What is "
+                "finished is kept: run the same command again when the cause is removed."
+            )
+        self.work.progress.say(f"a worker failed on shard {name}, and it is read again: {why}")
+        self.queue.appendleft(task)
+
+
+@contextmanager
+def cluster(settings: RayWorkers) -> Iterator[Any]:
+    """Ray, connected to the cluster of the settings, the program's own, or one that ends with the body.
+
+    Raises
+    ------
+    MissingExtraError
+        If Ray is not installed.
+    UserError
+        If there is no cluster at the address, or it cannot be used, as one of another version.
+    MachineError
+        If none can be started here.
+    """
+    # Ray's reports to its makers, which it would send unasked.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if importlib.util.find_spec("ray") is None:
+        raise MissingExtraError("ray", "ray", "reading on several workers")
+    import ray
+
+    if ray.is_initialized():
+        yield ray
+        return
+    options: dict[str, Any] = {"address": settings.address}
+    if settings.address is None:  # a cluster that nobody else can reach
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        needed = (settings.workers or 1) * (settings.threads or 1)
+        options = {
+            **{"address": "local", "num_cpus": max(cores, needed), "include_dashboard": False},
+            **{"object_store_memory": _OBJECT_STORE, "_node_ip_address": "127.0.0.1"},
+            **{"_system_config": {"enable_metrics_collection": False}},
+        }
+    try:
+        ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:  # Ray raises it as such, where a machine is too busy to start in time
+        ray.shutdown()
+        why = shorten(" ".join(str(error).split()), 300)
+        if settings.address is None:
+            raise MachineError(
+                f"Ray does not start on this machine: {why}. Run again when it is less busy and has memory to spare, "
+                "or without workers."
+            ) from error
+        where = argument("address")
+        raise UserError(f"the Ray cluster at {settings.address!r} ({where}) cannot be used: {why}") from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def fit(settings: RayWorkers, machines: Sequence[tuple[int, float]]) -> Fit:
+    """Choose what the settings leave open.
+
+    Parameters
+    ----------
+    machines
+        Cores and GPUs of each machine of the cluster.
+
+    Raises
+    ------
+    UserError
+        If the workers do not fit into the cluster.
+    """
+    gpus = settings.gpus_per_worker
+    if gpus is None:
+        gpus = float(any(given > 0 for _, given in machines))
+
+    def room(threads: int) -> int:
+        """Number of workers that the machines hold."""
+        return sum(min(cores // threads, int(given / gpus + 1e-9) if gpus else cores) for cores, given in machines)
+
+    workers = settings.workers
+    if workers is None:
+        workers = room(settings.threads or 1) if gpus else sum(cores > 0 for cores, _ in machines)
+    most = max(1, sum(cores for cores, _ in machines) // max(1, workers))
+    threads = settings.threads or next((number for number in range(most, 0, -1) if room(number) >= workers), 1)
+    if not 1 <= workers <= room(threads):
+        there = ", ".join(f"{cores} cores and {given:g} GPUs" for cores, given in machines[:6])
+        raise UserError(
+            f"{argument('workers')} {workers} with {threads} threads and {gpus:g} GPUs each: the cluster has room for "
+            f"{room(threads)} ({there}). Ask for fewer, or for less of each."
+        )
+    return Fit(workers, threads, gpus)
+
+
+def machines_of(ray: Any) -> list[tuple[int, float]]:
+    """Cores and GPUs of each machine of a cluster."""
+    resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return [(int(known.get("CPU", 0)), float(known.get("GPU", 0))) for known in resources]

@@ -35,14 +35,13 @@ from competency_gaps.runs.scores import check_scores, write_scores
 from competency_gaps.runs.store import RunStore
 from competency_gaps.sae import GateFigures
 from competency_gaps.sae.load import LoadedPair
-from competency_gaps.stages.engines import read_here, share
+from competency_gaps.stages.engines import Engine, read_here, read_suite, share
 from competency_gaps.stages.estimate import estimate_reading
 from competency_gaps.stages.extraction import Extraction, ShardFiles
 from competency_gaps.stages.gate import pass_gate
 from competency_gaps.stages.items import items_table
 from competency_gaps.stages.judging import Judged, JudgingStage
 from competency_gaps.stages.naming import InPlace, name_run
-from competency_gaps.stages.reading import Engine, read_suite
 from competency_gaps.stages.results import has_lift, write_results
 from competency_gaps.stages.setting import Setting, set_up
 

@@ -118,7 +118,7 @@ def config(tiny_config):
     return {key: value for key, value in tiny_config.items() if key != "benchmarks"}
 
 
-@drawn(4)
+@drawn(2)
 @given(seed=st.integers(0, 2**32), shard=st.integers(1, 12), batch=st.sampled_from([16, 64, 300, 4096]))
 def test_neither_shards_nor_batches_matter(config, tmp_path_factory, seed, shard, batch):
     folder = tmp_path_factory.mktemp("sizes")
@@ -126,7 +126,7 @@ def test_neither_shards_nor_batches_matter(config, tmp_path_factory, seed, shard
     assert_alike(plain, audited(config, suite(seed), folder / "other", shard, batch_tokens=batch))
 
 
-@drawn(3)
+@drawn(2)
 @given(seed=st.integers(0, 1), parts=st.integers(1, 4), order=st.randoms(use_true_random=False))
 def test_any_number_of_parts_is_the_run(config, straight, tmp_path_factory, seed, parts, order):
     """More parts than shards as well, some of which are empty."""
@@ -136,7 +136,7 @@ def test_any_number_of_parts_is_the_run(config, straight, tmp_path_factory, seed
     assert joined.findings.equals(whole.findings, null_equal=True)
 
 
-@drawn(4)
+@drawn(2)
 @given(seed=st.integers(0, 2**32), order=st.randoms(use_true_random=False))
 def test_the_order_of_benchmarks_and_items_does_not_matter(config, tmp_path_factory, seed, order):
     folder = tmp_path_factory.mktemp("order")
@@ -188,7 +188,7 @@ def straight(config, tmp_path_factory):
     return make
 
 
-@drawn(6)
+@drawn(4)
 @given(seed=st.integers(0, 1), where=st.floats(0, 1, exclude_max=True), after=st.booleans())
 def test_a_run_that_is_stopped_anywhere_goes_on_to_the_same(config, straight, tmp_path_factory, seed, where, after):
     whole, moves = straight(seed)
@@ -210,7 +210,7 @@ def by_workers(config: dict, benchmarks: list[dict], folder: Path, workers: int)
     return _made(make, config, benchmarks, SHARD_ITEMS, {}, folder)
 
 
-@drawn(6)
+@drawn(4)
 @given(
     seed=st.integers(0, 1),
     workers=st.integers(1, 3),

@@ -26,6 +26,9 @@ class RayHere:
         self._asked: list = []
         self.started = 0
 
+    def put(self, value):
+        return value
+
     def nodes(self):
         return [{"Alive": True, "Resources": {"CPU": 3}}]
 

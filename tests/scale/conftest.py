@@ -30,23 +30,16 @@ def s3_environment():
     server.stop()
 
 
-@pytest.fixture(scope="session")
-def s3_client(s3_environment):
-    """Amazon's own client, independent of what is tested."""
+@pytest.fixture
+def s3_address(s3_environment):
+    """A place in the bucket that no other test uses."""
     import boto3
 
-    client = boto3.client("s3", endpoint_url=s3_environment["AWS_ENDPOINT_URL_S3"])
-    client.create_bucket(Bucket="bucket")
-    return client
-
-
-@pytest.fixture
-def s3_address(s3_client):
-    """A place in the bucket that no other test uses."""
+    boto3.client("s3", endpoint_url=s3_environment["AWS_ENDPOINT_URL_S3"]).create_bucket(Bucket="bucket")
     return f"s3://bucket/{secrets.token_hex(6)}/run"
 
 
-@pytest.fixture(params=["file", "memory", "s3"])
+@pytest.fixture(params=["file", "memory", pytest.param("s3", marks=pytest.mark.slow)])
 def address(request, tmp_path):
     """An empty store of each kind."""
     if request.param == "file":

@@ -1,33 +1,37 @@
 """A concept-major copy of the CAS rows, from which one concept's items are read without the rest.
 
-Memory-mapped arrays on disk: the memory for writing them does not grow with the run, that for reading them by 4 bytes
-for each item.
+Memory-mapped arrays on disk, of which each part is compared with a checksum when it is first read: the memory for
+writing them does not grow with the run, that for reading them by 4 bytes for each item.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
+import math
+import mmap
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.lib.format import open_memmap
 from numpy.typing import DTypeLike
 
-from competency_gaps.activations.checked_array import BLOCK, CheckedArray, checks_of
-from competency_gaps.activations.packing import WHOLE, index_type, pack_scores, unpack_scores
-from competency_gaps.activations.shard_file import are_positive
+from competency_gaps.activations.packing import index_type, pack_scores, unpack_scores
 from competency_gaps.activations.store import CasBlock
 from competency_gaps.checked import damaged, read_document, write_document
+from competency_gaps.errors import UserError
 from competency_gaps.files import no_space_left
 
 FOLDER = "by-concept"
 CHECKS = "checks.json"
 """Checksums of the arrays."""
+BLOCK = 2**20
+"""Bytes of a file that have one checksum: what is read of the file in order to read a number of it."""
 MERGED = 8_000_000
 """About how many non-zeros are placed at once [ours]: each time, nearly every page of the arrays may be written."""
 _AGAIN = "Run the command that made the run again."
@@ -162,6 +166,99 @@ def _place(folder: Path, free: np.ndarray, entries: _Entries) -> None:
         mapped.flush()
 
 
+def checks_of(file: Path) -> dict[str, Any]:
+    """Checksums of a file's blocks, and its size, for :class:`CheckedArray`."""
+    with file.open("rb") as handle:
+        blocks = [hashlib.sha256(block).hexdigest() for block in iter(lambda: handle.read(BLOCK), b"")]
+    return {"bytes": file.stat().st_size, "blocks": blocks}
+
+
+class CheckedArray:
+    """An array in a ``.npy`` file, mapped into memory.
+
+    Parameters
+    ----------
+    file
+        The file.
+    checks
+        As of :func:`checks_of`.
+    dtypes
+        Types that it may hold.
+    shape
+        Shape of a row.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or damaged.
+    """
+
+    def __init__(
+        self, file: Path, checks: Mapping[str, Any], dtypes: Sequence[DTypeLike], shape: tuple[int, ...] = ()
+    ) -> None:
+        self._file = file
+        try:
+            self._blocks: list[str] = checks["blocks"]
+            # An empty file cannot be mapped.
+            self._raw = np.memmap(file, np.uint8, "r") if file.stat().st_size else np.zeros(0, np.uint8)
+            if len(self._raw) != checks["bytes"]:
+                raise ValueError(f"it has {len(self._raw):,} bytes, and had {checks['bytes']:,}")
+            self._seen = bytearray(len(self._blocks))
+            self._compare(0, 1)  # the shape and type are written there
+            with file.open("rb") as handle:
+                np.lib.format.read_magic(handle)
+                known, _, dtype = np.lib.format.read_array_header_1_0(handle)
+                self._offset = handle.tell()
+            if dtype not in dtypes or known[1:] != shape:
+                raise ValueError(f"it is an array of {dtype} and shape {known}")
+        except (OSError, ValueError) as error:
+            raise self._damaged(str(error)) from error
+        self._values: np.ndarray = self._raw[self._offset :].view(dtype).reshape(-1, *shape)
+        self._size = dtype.itemsize * math.prod(shape)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        """A copy of some rows."""
+        first, last, _ = part.indices(len(self))
+        if first < last:
+            self._compare(self._offset + first * self._size, self._offset + last * self._size)
+        rows = np.array(self._values[first:last])
+        self._release(self._offset + first * self._size, self._offset + last * self._size)
+        return rows
+
+    def pieces(self, starts: np.ndarray, ends: np.ndarray) -> Iterator[np.ndarray]:
+        """Copies of several stretches of rows."""
+        return (self[int(start) : int(end)] for start, end in zip(starts, ends, strict=True))
+
+    def _release(self, first: int, last: int) -> None:
+        """Let go of the blocks that hold some bytes: mapped pages count as this process's memory until then."""
+        mapped = getattr(self._raw, "_mmap", None)
+        if mapped is None or first >= last or not hasattr(mmap, "MADV_DONTNEED"):
+            return
+        grain = max(BLOCK, mmap.PAGESIZE)
+        begin, end = first // grain * grain, min(-(-last // grain) * grain, len(self._raw))
+        mapped.madvise(mmap.MADV_DONTNEED, begin, end - begin)
+
+    def _compare(self, first: int, last: int) -> None:
+        """Compare the blocks that hold some bytes."""
+        begin, end = first // BLOCK, -(-last // BLOCK)
+        if 0 not in self._seen[begin:end]:
+            return
+        for block in range(begin, end):
+            if not self._seen[block]:
+                held = self._raw[block * BLOCK : (block + 1) * BLOCK]
+                if hashlib.sha256(held.data).hexdigest() != self._blocks[block]:
+                    raise self._damaged("its content does not match its checksum")
+                self._seen[block] = 1
+
+    def _damaged(self, why: str) -> UserError:
+        return UserError(
+            f"{self._file} is missing or damaged: {why}. Run the command that made the run again, which makes it anew."
+        )
+
+
 class ByConcept:
     """Reads what :func:`write_by_concept` wrote.
 
@@ -172,29 +269,20 @@ class ByConcept:
     """
 
     def __init__(self, folder: Path) -> None:
-        place = self._folder = folder / FOLDER
+        place = folder / FOLDER
         try:
             checks = read_document(place / CHECKS)
         except (OSError, ValueError) as error:
             raise damaged(place / CHECKS, error, _AGAIN) from error
         arrays = {
-            name: CheckedArray(place / f"{name}.npy", checks.get(name), dtypes, shape)
+            name: CheckedArray(place / f"{name}.npy", checks[name], dtypes, shape)
             for name, (dtypes, shape) in _ARRAYS.items()
         }
         self._start = arrays.pop("start")[:]
         self._scale = arrays.pop("scale")[:]
-        fits = len(self._start) > 0 and self._start[0] == 0 and (self._start[1:] >= self._start[:-1]).all()
-        fits = fits and bool((np.isfinite(self._scale) & (self._scale >= 0)).all())
-        if not fits or {len(array) for array in arrays.values()} != {int(self._start[-1])}:
-            fault = ValueError("its arrays do not fit each other")
-            raise damaged(place, fault, _AGAIN)
+        if {len(array) for array in arrays.values()} != {int(self._start[-1])}:
+            raise damaged(place, ValueError("its arrays do not fit each other"), _AGAIN)
         self._item, self._shares, self._peak = arrays.values()
-
-    def check(self) -> None:
-        """Compare all arrays with their checksums; raises UserError if one is damaged."""
-        for array in (self._item, self._shares, self._peak):
-            for first in range(0, len(array), BLOCK):
-                array[first : first + BLOCK]
 
     @property
     def rows(self) -> int:
@@ -214,7 +302,8 @@ class ByConcept:
         """The items of concepts ``first`` to ``last - 1``, concatenated by concept (see :attr:`support`)."""
         part = slice(int(self._start[first]), int(self._start[last]))
         item = self._item[part]
-        return ConceptColumn(item, self._scores(item, self._shares[part]), self._peak[part].astype(np.int32))
+        cas = unpack_scores(self._shares[part], self._scale[item])
+        return ConceptColumn(item, cas, self._peak[part].astype(np.int32))
 
     def cas(self, concepts: np.ndarray, items: int) -> sp.csr_array:
         """Concept activation scores of some concepts.
@@ -238,24 +327,9 @@ class ByConcept:
             item, shares = (
                 np.concatenate([array[:0], *array.pieces(starts, ends)]) for array in (self._item, self._shares)
             )
-        scores = self._scores(item, shares)
-        if len(item) and int(item.max()) >= items:
-            raise damaged(self._folder, ValueError(f"it holds items beyond the run's {items:,}"), _AGAIN)
+        scores = unpack_scores(shares, self._scale[item])
         return sp.csr_array((scores, item, indptr), shape=(len(concepts), items))
-
-    def _scores(self, item: np.ndarray, shares: np.ndarray) -> np.ndarray:
-        """Scores in items: float32."""
-        self._check_items(item)
-        if len(shares) and not are_positive(shares, np.float16(WHOLE)):
-            raise damaged(self._folder, ValueError("scores are not positive, too large or no numbers"), _AGAIN)
-        return unpack_scores(shares, self._scale[item])
 
     def items(self, concept: int) -> np.ndarray:
         """One concept's items without their values: int32, rows of ``items.parquet``."""
-        item = self._item[int(self._start[concept]) : int(self._start[concept + 1])]
-        self._check_items(item)
-        return item
-
-    def _check_items(self, item: np.ndarray) -> None:
-        if len(item) and not 0 <= int(item.min()) <= int(item.max()) < self.rows:
-            raise damaged(self._folder, ValueError("its arrays do not fit each other"), _AGAIN)
+        return self._item[int(self._start[concept]) : int(self._start[concept + 1])]

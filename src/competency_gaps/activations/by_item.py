@@ -1,16 +1,19 @@
-"""Read the CAS rows of single items from a run's shards, without the rest of the shards."""
+"""Read the CAS rows of single items, and their activations on single tokens, without the rest of the shards.
+
+Activations on tokens are tensors of their own in the shards, in the order of each row's concepts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from competency_gaps.activations.packing import unpack_scores
-from competency_gaps.activations.shard_file import ShardFile
-from competency_gaps.activations.store import RowShards
+from competency_gaps.activations.store import RowShards, ShardFile
 from competency_gaps.errors import UserError
 
 _OPEN = 1024
@@ -36,8 +39,7 @@ _NOTHING = ItemRow(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros((0, 
 class ShardIndex:
     """The shard and row of each item. Some shards stay open; their tensors stay on disk.
 
-    A shard is compared with its checksum, and its content is checked, before anything but the order of its items is
-    read of it.
+    A shard is compared with its checksum before anything but the order of its items is read of it.
 
     Parameters
     ----------
@@ -58,8 +60,8 @@ class ShardIndex:
     def __init__(self, folder: RowShards, benchmarks: Sequence[tuple[int, Sequence[str]]], kept: np.ndarray) -> None:
         self._folder = folder
         self._names = [name for _, names in benchmarks for name in names]
-        self._open = lru_cache(maxsize=_OPEN)(lambda number: folder.open(self._names[number]))
-        self._whole = [False] * len(self._names)
+        self._open = lru_cache(maxsize=_OPEN)(lambda number: folder.open(self._names[number], checked=False))
+        self._checked: set[int] = set()
         items = len(kept)
         self.rows: list[np.ndarray] = []
         """Per shard, int64: its rows of ``items.parquet``, in its order."""
@@ -73,17 +75,19 @@ class ShardIndex:
                 self._add(start, size)
             start += size
         if (self.shard[kept] < 0).any():
-            raise self._damaged(f"The shards in {folder.folder} lack items of the run", len(self._names))
+            raise UserError(
+                f"the shards in {folder.folder} lack items of the run: it is damaged. Run the command that made it "
+                "again."
+            )
 
     def __len__(self) -> int:
         return len(self._names)
 
     def file(self, number: int) -> ShardFile:
-        """A shard, open, after a check of its content."""
-        if not self._whole[number]:
+        """A shard, open, after a comparison with its checksum."""
+        if number not in self._checked:
             self._folder.check(self._names[number])
-            self._open(number).check(self._folder.width)
-            self._whole[number] = True
+            self._checked.add(number)
         return self._open(number)
 
     def unchecked(self, number: int) -> ShardFile:
@@ -94,19 +98,16 @@ class ShardIndex:
         """Add the next shard, of a benchmark's items."""
         number = len(self.rows)
         own = self.unchecked(number).tensor("items")
-        fits = len(np.unique(own)) == len(own) and bool(((own >= 0) & (own < size)).all())
-        if not fits or (self.shard[own + start] >= 0).any():
+        if len(own) and (not 0 <= own.min() <= own.max() < size or (self.shard[own + start] >= 0).any()):
+            self.file(number)  # says so if it is damaged
             path = self._folder.path(self._names[number])
-            raise self._damaged(f"{path} holds items that its benchmark does not have, or twice", number + 1)
+            raise UserError(
+                f"{path} holds items that its benchmark does not have, or twice: the run is damaged. Run the command "
+                "that made it again."
+            )
         self.rows.append(own + start)
         self.shard[own + start] = number
         self.place[own + start] = np.arange(len(own))
-
-    def _damaged(self, what: str, opened: int) -> UserError:
-        """The error of shards that do not fit the run; raises that of the first that is damaged, if one is."""
-        for number in range(opened):
-            self.file(number)
-        return UserError(f"{what}: the run is damaged. Run the command that made it again.")
 
 
 class ItemRows:
@@ -121,7 +122,7 @@ class ItemRows:
         for number, rows in enumerate(index.rows):
             shard = index.unchecked(number)
             indptr = shard.tensor("indptr")
-            if indptr[0] != 0 or indptr[-1] != shard.sizes.pairs or (indptr[1:] < indptr[:-1]).any():
+            if indptr[0] != 0 or indptr[-1] != shard.pairs or (np.diff(indptr) < 0).any():
                 indptr = index.file(number).tensor("indptr")  # says that the shard is damaged
             self._first[rows] = indptr[:-1]
             self.counts[rows] = np.diff(indptr)
@@ -177,3 +178,106 @@ class ItemRows:
             return partial(file.part, "concepts")
         held = file.tensor("concepts")
         return lambda first, last: held[first:last]
+
+
+class TokenActivations(NamedTuple):
+    """The tokens of an item on which a concept is active, in their order; empty if there are none."""
+
+    start: np.ndarray
+    """int32 of shape (tokens,): first character in ``items.text``; start = end = 0: the token has no text."""
+    end: np.ndarray
+    """int32 of shape (tokens,): end of the range, exclusive. Ranges of tokens that share a character overlap."""
+    activation: np.ndarray
+    """float32 of shape (tokens,), > 0."""
+
+
+class TokenReader:
+    """Reads the activations of single tokens of a run."""
+
+    def __init__(self, index: ShardIndex) -> None:
+        self._index = index
+
+    def any(self) -> bool:
+        """Whether any shard holds token activations."""
+        return any(self._index.unchecked(number).has_activations for number in range(len(self._index)))
+
+    def read(self, concept: int, rows: Sequence[int]) -> list[TokenActivations | None]:
+        """One concept's tokens in some items.
+
+        Parameters
+        ----------
+        rows
+            Rows of ``items.parquet``.
+
+        Returns
+        -------
+        list of TokenActivations or None, one per row
+            None: the item is excluded, or its shard holds no token activations.
+
+        Raises
+        ------
+        UserError
+            If a row does not exist, or a shard is missing or damaged.
+        """
+        wanted = np.array([concept])
+        read = [self.read_item(row, wanted) for row in rows]
+        return [None if activations is None else activations[0] for activations in read]
+
+    def read_item(self, row: int, concepts: np.ndarray) -> list[TokenActivations] | None:
+        """Some concepts' tokens in one item.
+
+        Parameters
+        ----------
+        row
+            Row of ``items.parquet``.
+        concepts : ndarray of int of shape (n,)
+
+        Returns
+        -------
+        list of TokenActivations, one per concept, or None
+            None: the item is excluded, or its shard holds no token activations.
+
+        Raises
+        ------
+        UserError
+            If the row does not exist, or a shard is missing or damaged.
+        """
+        items = len(self._index.shard)
+        if not 0 <= row < items:
+            raise UserError(f"item {row} does not exist: the run has items 0 to {items - 1}.")
+        number = int(self._index.shard[row])
+        if number < 0:
+            return None
+        shard = self._index.file(number)
+        if not shard.has_activations:
+            return None
+        return _read_item(shard, int(self._index.place[row]), concepts)
+
+
+def lacking(files: Iterable[Path]) -> int:
+    """Number of shards without token activations."""
+    return sum(not ShardFile(file).has_activations for file in files)
+
+
+def _read_item(shard: ShardFile, place: int, concepts: np.ndarray) -> list[TokenActivations]:
+    """Read the stretch of the item's activations in which those of all the concepts lie."""
+    first, last = shard.part("indptr", place, place + 2).tolist()
+    active = shard.part("concepts", first, last)
+    index = np.searchsorted(active, concepts)
+    known = np.flatnonzero(index < len(active))
+    known = known[active[index[known]] == concepts[known]]
+    nothing = np.zeros(0, np.int32)
+    activations = [TokenActivations(nothing, nothing, np.zeros(0, np.float32))] * len(concepts)
+    if not len(known):
+        return activations
+    ends = np.cumsum(shard.part("act_counts", first, first + int(index[known].max()) + 1), dtype=np.int64)
+    starts = np.concatenate([[0], ends])[index[known]]
+    ends = ends[index[known]]
+    begin, offset = int(starts.min()), int(shard.part("act_ptr", place, place + 1)[0])
+    tokens = shard.part("act_tokens", offset + begin, offset + int(ends.max())).astype(np.int64)
+    values = shard.part("act_values", offset + begin, offset + int(ends.max())).astype(np.float32)
+    own_first, own_last = shard.part("token_ptr", place, place + 2).tolist()
+    ranges = shard.part("token_offsets", own_first, own_last)[tokens].astype(np.int32)
+    for number, start, end in zip(known.tolist(), (starts - begin).tolist(), (ends - begin).tolist(), strict=True):
+        activations[number] = TokenActivations(ranges[start:end, 0], ranges[start:end, 1], values[start:end])
+    return activations

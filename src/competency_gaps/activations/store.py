@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.activations.packing import narrow, pack_scores, unpack_scores
 from competency_gaps.activations.pooling import SparseRow, TokenRow
-from competency_gaps.activations.shard_file import ROWS, ShardFile, check_rows
+from competency_gaps.errors import UserError
 from competency_gaps.shards import Draft, ShardFolder
+
+ROWS = ("items", "indptr", "concepts", "cas", "scale", "peaks", "token_ptr", "token_ids", "token_offsets")
+"""Tensors of a shard: which there are, and in which types, is in ``docs/run-folder.md``."""
+ACTIVATIONS = ("act_ptr", "act_counts", "act_tokens", "act_values")
+"""Those of the activations of single tokens: a shard has all of them or none."""
+_TYPES = {"U16": np.uint16, "U32": np.uint32, "I64": np.int64, "F16": np.float16, "F32": np.float32}
 
 
 @dataclass(frozen=True)
@@ -114,30 +121,76 @@ def token_tensors(rows: Sequence[TokenRow], places: Sequence[np.ndarray]) -> dic
     }
 
 
+class ShardFile:
+    """An open shard; its tensors stay on disk.
+
+    Raises
+    ------
+    UserError
+        If it is missing or no safetensors file, or its tensors are not those of rows, or do not fit together.
+    """
+
+    def __init__(self, file: Path) -> None:
+        from safetensors import SafetensorError, safe_open
+
+        self.file = file
+        try:
+            held: Any = safe_open(file, framework="numpy")
+            self.has_activations = not {*held.keys()}.isdisjoint(ACTIVATIONS)
+            wanted = (*ROWS, *ACTIVATIONS) if self.has_activations else ROWS
+            self._slices: dict[str, Any] = {name: held.get_slice(name) for name in wanted}
+            self.rows, self.pairs = self._check_shapes()
+            """Number of its items, and of pairs of an item and a concept that is active in it."""
+        except (OSError, ValueError, SafetensorError) as error:
+            raise UserError(
+                f"{file} is missing or damaged: {error}. Run the command that made its folder again."
+            ) from error
+
+    def part(self, name: str, first: int, last: int) -> np.ndarray:
+        """Read the rows ``first`` to ``last - 1`` of a tensor."""
+        held = self._slices[name]
+        if first >= last:  # safetensors refuses to read nothing at the end of a tensor
+            return np.zeros((0, *held.get_shape()[1:]), _TYPES[held.get_dtype()])
+        read: np.ndarray = held[first:last]
+        return read
+
+    def tensor(self, name: str) -> np.ndarray:
+        """Read a tensor as a whole."""
+        return self.part(name, 0, self._slices[name].get_shape()[0])
+
+    def _check_shapes(self) -> tuple[int, int]:
+        """Number of rows and of pairs; raises ValueError if tensors do not fit together."""
+        shapes = {name: tuple(held.get_shape()) for name, held in self._slices.items()}
+        lengths = (shapes.get(name, (0,))[0] for name in ("items", "concepts", "token_ids", "act_tokens"))
+        rows, pairs, tokens, activations = lengths
+        expected = {
+            **{"items": (rows,), "concepts": (pairs,), "token_ids": (tokens,), "act_tokens": (activations,)},
+            **dict.fromkeys(("indptr", "token_ptr", "act_ptr"), (rows + 1,)),
+            **dict.fromkeys(("cas", "peaks", "act_counts"), (pairs,)),
+            **{"scale": (rows,), "token_offsets": (tokens, 2), "act_values": (activations,)},
+        }
+        for name, shape in shapes.items():
+            if shape != expected[name]:
+                raise ValueError(f"its {name} have the shape {shape}, which does not fit its other tensors")
+        return rows, pairs
+
+
 class RowShards(ShardFolder):
     """The files of CAS rows of an SAE."""
 
-    def __init__(self, folder: Path, width: int) -> None:
+    def __init__(self, folder: Path) -> None:
         super().__init__(folder, ".safetensors")
-        self.width = width
-        """Number of concepts of the SAE."""
 
-    def open(self, name: str) -> ShardFile:
-        """Open a shard, whose content is not checked yet.
-
-        Raises
-        ------
-        UserError
-            If it is missing, or cannot hold rows.
-        """
-        return ShardFile(self.path(name))
+    def open(self, name: str, *, checked: bool = True) -> ShardFile:
+        """Open a shard, after a comparison with its checksum; raises UserError if it is missing or damaged."""
+        return ShardFile(self.check(name) if checked else self.path(name))
 
 
 class CasStore:
     """Reads and writes the CAS blocks of a run."""
 
     def __init__(self, folder: Path, width: int) -> None:
-        self.shards = RowShards(folder, width)
+        self.shards = RowShards(folder)
         self.width = width
 
     def write(
@@ -174,34 +227,17 @@ class CasStore:
         UserError
             If it is missing or damaged.
         """
-        shard = ShardFile(self.shards.check(name))
+        shard = self.shards.open(name)
         held = {key: shard.tensor(key) for key in ROWS}
-        try:
-            check_rows(lambda key, first, last: held[key][first:last], shard.sizes, self.width)
-        except ValueError as error:
-            raise shard.damaged(error) from error
+        if len(held["concepts"]) and int(held["concepts"].max()) >= self.width:
+            raise UserError(
+                f"{shard.file} is of an SAE with more concepts than {self.width:,}: it is not of this run. Run the "
+                "command that made its folder again."
+            )
         wide = {key: held[key].astype(np.int32) for key in ("concepts", "peaks", "token_ids", "token_offsets")}
         scores = unpack_scores(held["cas"], np.repeat(held["scale"], np.diff(held["indptr"])))
-        cas = sp.csr_array((scores, wide.pop("concepts"), held["indptr"]), shape=(shard.sizes.rows, self.width))
+        cas = sp.csr_array((scores, wide.pop("concepts"), held["indptr"]), shape=(shard.rows, self.width))
         return CasBlock(held["items"], cas, token_ptr=held["token_ptr"], **wide)
-
-    def check_rows(self, file: Path, members: Sequence[int]) -> None:
-        """Check all that a file of rows holds, which may come from somebody else.
-
-        Parameters
-        ----------
-        members
-            Positions of the items that it may hold.
-
-        Raises
-        ------
-        UserError
-            If it is missing, holds what no run writes, or other items.
-        """
-        shard = ShardFile(file)
-        shard.check(self.width)
-        if not set(shard.tensor("items").tolist()) <= set(members):
-            raise shard.damaged(ValueError("its rows are not those of the shard's items"))
 
     def blocks(self, names: Iterable[str]) -> Iterator[CasBlock]:
         """Read shards one at a time."""

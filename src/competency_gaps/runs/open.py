@@ -13,9 +13,8 @@ import polars as pl
 import scipy.sparse as sp
 
 from competency_gaps.activations.by_concept import ByConcept
-from competency_gaps.activations.by_item import ItemRows, ShardIndex
+from competency_gaps.activations.by_item import ItemRows, ShardIndex, TokenActivations, TokenReader
 from competency_gaps.activations.store import CasBlock, CasStore
-from competency_gaps.activations.tokens import TokenActivations, TokenReader
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.metrics.suite import saliency
 from competency_gaps.runs.covariates import repeats

@@ -21,11 +21,11 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from competency_gaps.activations.by_item import lacking
 from competency_gaps.activations.extract import NOT_FINITE, Extractor, ItemTokens, SpanTap
 from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.spans import NEEDS_RESPONSE
 from competency_gaps.activations.store import CasBlock, CasStore
-from competency_gaps.activations.tokens import lacking
 from competency_gaps.config import GenerationConfig, Span
 from competency_gaps.items.item import Reason
 from competency_gaps.items.policy import Generation

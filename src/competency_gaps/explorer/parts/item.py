@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from competency_gaps.activations.tokens import TokenActivations
+from competency_gaps.activations.by_item import TokenActivations
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.paths import last_names
 from competency_gaps.explorer.parts.records.details import ActiveConcept, Cut, ItemConcepts, ItemDetail, ModelAnswer

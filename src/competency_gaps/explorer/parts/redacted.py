@@ -18,8 +18,7 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.activations.by_concept import ByConcept, ConceptColumn
-from competency_gaps.activations.by_item import ItemRow, ItemRows
-from competency_gaps.activations.tokens import TokenActivations
+from competency_gaps.activations.by_item import ItemRow, ItemRows, TokenActivations
 from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.redacted_documents import DOCUMENTS, MANIFEST, redact

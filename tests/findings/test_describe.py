@@ -76,7 +76,7 @@ def test_p_values_on_a_half_against_permutations_that_are_drawn():
     assert 0.01 < found.min() < found.max() < 0.6
 
 
-def test_a_p_value_is_the_median_over_splits_of_what_the_other_half_says():
+def test_a_p_value_is_twice_the_median_over_splits():
     rng = np.random.default_rng(5)
     block = np.zeros(200, np.int64)
     values = (rng.random((200, 4)) < 0.4).astype(float)
@@ -92,7 +92,17 @@ def test_a_p_value_is_the_median_over_splits_of_what_the_other_half_says():
         expected.append(min(1.0, CHOSEN * second[2]) if chosen else 1.0)
     description = describe([found], [True], outcome, np.zeros(len(outcome), np.int64), block, halves)[0]
     assert description is not None and description.candidate is found[2]
-    assert description.p_value == pytest.approx(np.median(expected))
+    assert description.p_value == pytest.approx(2 * np.median(expected))
+
+
+@pytest.mark.parametrize(("second", "shown"), [(0.012, True), (0.018, False)])
+def test_a_median_near_the_threshold_describes_nothing(monkeypatch, second, shown):
+    monkeypatch.setattr("competency_gaps.findings.describe._p_values", lambda *_: np.array([second]))
+    outcome, values = np.repeat([0.0, 1.0], 50), np.repeat([1.0, 0.0], 50)
+    block, one = np.zeros(100, np.int64), Candidate("answer.even", (0,), np.arange(100), values)
+    halves = halves_of(np.random.default_rng(0), 100, 5)
+    (found,) = describe([[one]], [True], outcome, block, block, halves)
+    assert (found is not None) == shown
 
 
 def test_what_is_shown_never_contradicts_what_was_tested():

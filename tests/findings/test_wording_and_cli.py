@@ -101,15 +101,16 @@ def test_a_wording_never_stands_without_what_was_tested():
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({}, "The other half of the items shows the finding too: where one half finds it again, in 12 of 20 splits"),
-        ({"holds": False}, "The other half of the items does not clearly show the finding"),
-        ({"holds": None, "unseen_splits": 2}, "Half of the items are too few to tell"),
-        ({"holds": None, "unseen_splits": 0, "unseen_gap": None}, "too small to be found again (20 splits tried)"),
+        ({}, "Found again in 12 of 20 half-samples; there "),
+        (
+            {"holds": None, "unseen_splits": 0, "unseen_gap": None},
+            "Found again in none of 20 half-samples; it was chosen",
+        ),
         ({"clusters": 40}, ". 40 items, effective sample 30."),
         ({}, "40 items in 35 clusters, effective sample 30"),
         ({}, "gap −0.30 (95% interval −0.45 to −0.15), plain gap −0.40"),
         ({}, "Concepts 3 (“numbers below zero”), 1."),
-        ({"detectable": None}, "plain gap −0.40. The other half"),
+        ({"detectable": None}, "plain gap −0.40. Found again"),
     ],
 )
 def test_support(changes, says):

@@ -86,7 +86,7 @@ def test_nothing_active_and_no_items():
             assert chi_bench(sums, alive, normaliser).tolist() == [0, 0, 0]
         assert np.isnan(chi_model(sums)).all() and share(sums).tolist() == [0, 0, 0]
         expected = "missing" if sums.items else None  # no kept item says nothing about coverage
-        assert coverage_status(sums, alive, np.zeros(3), None).tolist() == [expected] * 3
+        assert coverage_status(sums, alive, None).tolist() == [expected] * 3
     assert math.isnan(Sums.zeros(3).mean_score)
 
 
@@ -175,22 +175,20 @@ def test_status_by_lift():
     assert np.isnan(values[[2, 6]]).all() and values[5] == math.inf
     sums = Sums.of(sp.csr_array(own[None]), np.ones(1))
     alive = np.array([True] * 6 + [False])
-    status = coverage_status(sums, alive, own, values)
+    status = coverage_status(sums, alive, values)
     assert status.tolist() == ["under", "typical", "missing", "over", "typical", "over", None]
-    status = coverage_status(sums, alive, own, values, under=-2.1, over=2.1)
+    status = coverage_status(sums, alive, values, under=-2.1, over=2.1)
     assert status.tolist() == ["typical", "typical", "missing", "typical", "typical", "over", None]
 
 
-def test_status_by_tails():
-    own = np.array([0.0, *range(1, 11), 0.0])
-    sums = Sums.of(sp.csr_array(own[None]), np.ones(1))
-    alive = np.array([True] * 11 + [False])
-    status = coverage_status(sums, alive, own, None, tail=0.1).tolist()
-    assert status == ["missing", "under", *["typical"] * 8, "over", None]
-    wider = coverage_status(sums, alive, own, None, tail=0.2).tolist()
-    assert wider.count("under") == wider.count("over") == 2
-    level = coverage_status(Sums.of(sp.csr_array(np.ones((1, 4))), np.ones(1)), np.ones(4, bool), np.ones(4), None)
-    assert level.tolist() == ["typical"] * 4, "where all are equal nothing is a tail"
+def test_without_a_reference_covered_concepts_get_no_verdict():
+    rng = np.random.default_rng(3)
+    cas = sp.csr_array(rng.random((30, 12)) * (np.arange(12) > 0))
+    made = suite_metrics(cas, np.ones(30), np.repeat(["a", "b"], 15), reference_share=None)
+    with_reference = suite_metrics(cas, np.ones(30), np.repeat(["a", "b"], 15), reference_share=np.ones(12) / 12)
+    for status in (made.status, *made.by_benchmark_status):
+        assert set(status.tolist()) == {None}
+    assert with_reference.status[0] == "missing" and "typical" in with_reference.status.tolist()
 
 
 def test_saliency():

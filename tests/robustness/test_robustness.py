@@ -227,10 +227,14 @@ def test_a_text_counts_once_among_the_dominated_however_often_it_is_asked():
 def test_random_concepts_are_others_of_like_support():
     support = np.arange(200)
     chosen = np.array([5, 100, 198])
+    crowd = np.arange(90, 115)
     for seed in range(20):
+        for asked in (chosen, crowd):
+            alike = _alike(support, asked, np.random.default_rng(seed))
+            assert len(set(alike)) == len(asked) and not set(alike) & set(asked)
         alike = _alike(support, chosen, np.random.default_rng(seed))
-        assert len(alike) >= 1 and not set(alike) & set(chosen[[1]])
-        assert all(min(abs(support[a] - support[c]) for c in chosen) <= 20 for a in alike)
+        assert all(min(abs(support[a] - support[c]) for c in chosen) <= 21 for a in alike)
+    assert sorted(_alike(np.arange(5), np.array([0, 2, 4]), np.random.default_rng(0))) == [1, 3]
 
 
 def test_the_subsampling_verdict_quotes_its_numbers():

@@ -143,7 +143,8 @@ def test_the_command_fails_closed_where_little_pairs(run):
     scored(run, after, before)
     arguments = ["compare", str(run.path), "--models", "after", "before", "--fail-on", "regression", "--quiet"]
     done = CliRunner().invoke(app, arguments)
-    assert done.exit_code == 2 and "Cannot tell" in done.stdout
+    assert done.exit_code == 4 and "Cannot tell" in done.stdout
+    assert CliRunner().invoke(app, [*arguments[:-1], "--min-effect", "2"]).exit_code == 2  # wrong usage
 
 
 def test_outcomes_that_are_no_scores_are_not_compared(run):

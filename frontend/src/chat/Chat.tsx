@@ -136,7 +136,7 @@ function examplesFor(run: RunInfo): string[] {
   const names = run.benchmarks.map((benchmark) => visible(benchmark.name)).filter((name) => name.length <= NAME_LIMIT);
   const [first, second] = names;
   return [
-    "What are the most important findings, and does the other half of the items show them too?",
+    "What are the most important findings, and how often does half of the items find them again?",
     "Show me failing and passing items of the first finding.",
     run.has.themes ? "Which themes are weak, and on which benchmarks?" : "Which benchmark has most weak concepts?",
     "What do the benchmarks fail to test?",

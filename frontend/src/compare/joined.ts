@@ -135,7 +135,7 @@ export function reasonOf(run: Table, row: number, question: Question): string | 
   const kind = unranked(run, row);
   if (kind) return kind;
   const verdict = text(run, question.verdict, row);
-  if (question.verdict === "coverage_status") return verdict === null ? "never active" : null;
+  if (question.verdict === "coverage_status") return verdict === null ? "no reference text" : null;
   if (TESTED.includes(verdict ?? "")) return null;
   if (verdict === "insufficient") return "too few items";
   return number(run, "support", row) === 0 ? "in no item" : "scores do not vary";

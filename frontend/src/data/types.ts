@@ -217,7 +217,7 @@ export interface Finding {
   support: string;
   failing: FindingExample[];
   passing: FindingExample[];
-  /** Gap on the other half of the items, in the `unseen_splits` of `splits` in which one half finds it again. */
+  /** Mean gap on the items left out, over the `unseen_splits` of `splits` half-samples that find it again. */
   unseen_gap: number | null;
   unseen_low: number | null;
   unseen_high: number | null;

@@ -48,7 +48,7 @@ function Shown({ finding }: { finding: Finding }) {
       <Figures finding={finding} />
       <section>
         <h2>
-          Does <Term term="unseen">the other half</Term> of the items show it too?
+          Is it <Term term="unseen">found again in half-samples</Term>?
         </h2>
         <p data-testid="finding-unseen" className={tone}>
           <span className="said">{VERDICTS[tone]}</span> {unseenSentence(finding)}

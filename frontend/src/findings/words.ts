@@ -19,29 +19,19 @@ export const UNIT: Record<Finding["unit"], string> = {
 
 export const interval = (low: number | null, high: number | null): string => `[${signed(low)}, ${signed(high)}]`;
 
-export const HOLDS = {
-  true: "the other half shows it too",
-  false: "uncertain on the other half",
-  null: "too small to test on halves",
-};
 export const TONE = { true: "good", false: "bad", null: "open" } as const;
 
-const key = (holds: boolean | null) => String(holds) as keyof typeof HOLDS;
+/** How often half of the items finds it again, and the tone of what the items left out then show. */
+export const unseen = (finding: Finding) => ({
+  words: `found again in ${integer(finding.unseen_splits)} of ${plural(finding.splits, "half-sample")}`,
+  tone: TONE[String(finding.holds) as keyof typeof TONE],
+});
 
-/** Whether the other half of the items shows it too, in a few words, and the tone of that. */
-export const unseen = ({ holds }: Finding) => ({ words: HOLDS[key(holds)], tone: TONE[key(holds)] });
-
-/** The same with its figures. */
+/** The same with the gap on the items left out (its mean, and the mean ends of its intervals). */
 export function unseenSentence(finding: Finding): string {
-  if (finding.unseen_splits === 0)
-    return `It is too small to be found again on half of the items (${plural(finding.splits, "split")} tried).`;
-  const times = `${integer(finding.unseen_splits)} of ${plural(finding.splits, "split")}`;
-  const range = interval(finding.unseen_low, finding.unseen_high);
-  const gap = `the other half then has a gap of ${signed(finding.unseen_gap)} ${range}`;
-  return (
-    `One half of the items finds it again in ${times}; ${gap}. ` +
-    "It was chosen on all items, so this is not a test on new ones."
-  );
+  const range = `(${signed(finding.unseen_low)} to ${signed(finding.unseen_high)})`;
+  const gap = finding.unseen_splits === 0 ? "" : `; there ${signed(finding.unseen_gap)} ${range} on the items left out`;
+  return `It is ${unseen(finding).words}${gap}. It was chosen on all items, so this is not a test on new ones.`;
 }
 
 /** How many items it is about, and how many clusters. */

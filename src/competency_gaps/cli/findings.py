@@ -83,12 +83,22 @@ def _document(run: RunFolder, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print_list(run: RunFolder) -> None:
+    from competency_gaps.findings.sentences import again
+
     table = run.findings
     if not table.height:
         print_line("No finding: no concept is weak or strong ('cgaps show' says what could have been seen).")
         return
-    shown = Table("", "", Column("finding", overflow="fold"), "items", "gap", "95% interval", "other half", box=None)
-    unseen = {True: "shows it", False: "not clearly", None: "undecided"}
+    shown = Table(
+        "",
+        "",
+        Column("finding", overflow="fold"),
+        "items",
+        "gap",
+        "95% interval",
+        Column("half-samples", overflow="fold"),
+        box=None,
+    )
     for row in table.iter_rows(named=True):
         cells = [
             str(row["finding"]),
@@ -97,7 +107,7 @@ def _print_list(run: RunFolder) -> None:
             f"{row['clusters']:,}",
             signed(row["gap"]),
             f"{signed(row['gap_low'])} to {signed(row['gap_high'])}",
-            unseen[row["holds"]],
+            again(row),
         ]
         shown.add_row(*(Text(cell) for cell in cells))
     Console().print(shown)

@@ -24,7 +24,7 @@ from competency_gaps.report import comparison, models
 
 REGRESSION = 3
 """Exit status of a comparison with a regression, where ``--fail-on regression`` asks for it."""
-NOT_COMPARABLE = 2
+NOT_COMPARABLE = 4
 
 
 def score(
@@ -96,7 +96,7 @@ def compare(
     ] = 0.0,
     fail_on: Annotated[
         str | None,
-        typer.Option(metavar="regression", help="Exit with 3 on a loss, and with 2 where nothing can be told."),
+        typer.Option(metavar="regression", help="Exit with 3 on a loss, and with 4 where nothing can be told."),
     ] = None,
     markdown: Annotated[
         Path | None, typer.Option(help="Also write a summary of one screen, for a pull request.")

@@ -40,8 +40,6 @@ class MetricsConfig(Config):
     """Lift (log2) at or below which a covered concept is under-represented."""
     over_lift: float = 2.0
     """Lift at or above which it is over-represented."""
-    tail: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
-    """Without a reference: share of the covered concepts that count as under- and as over-represented."""
     dense_above: Annotated[float, Field(gt=0, le=1)] = 0.1
     """Share of tokens above which a concept is dense."""
     template_above: Annotated[float, Field(gt=0, le=1)] = 0.5

@@ -417,11 +417,11 @@ def _unseen(findings: pl.DataFrame) -> Statement | None:
     good, bad = int((holds == True).sum()), int((holds == False).sum())  # noqa: E712
     open_ = findings.height - good - bad
     text = (
-        f"{good} of {plural(findings.height, 'finding')} show on the other half of the items too where one half finds "
-        "them again"
+        f"Half-samples of the items find {good} of {plural(findings.height, 'finding')} again with a clear gap on the "
+        "items left out"
     )
-    text += f", {bad} not clearly" if bad else ""
-    text += f", {open_} undecided" if open_ else ""
+    text += f", {bad} without a clear one" if bad else ""
+    text += f", {open_} too seldom to tell" if open_ else ""
     text += ". They were chosen on all items, so this is no test on new ones."
     numbers = {"hold": good, "fail": bad, "open": open_}
     return Statement("unseen", text, "bad" if bad else "good" if good else "open", numbers=numbers)

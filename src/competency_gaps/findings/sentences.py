@@ -153,19 +153,20 @@ def _gap(row: Mapping[str, Any]) -> str:
 
 
 def _unseen(row: Mapping[str, Any]) -> str:
-    found_again, splits = row["unseen_splits"], row["splits"]
-    if not found_again:
-        return f"on half of the items it is too small to be found again ({plural(splits, 'split')} tried)"
-    verdict = {
-        True: "the other half of the items shows the finding too",
-        False: "the other half of the items does not clearly show the finding",
-        None: "half of the items are too few to tell",
-    }
+    found_again = row["unseen_splits"]
+    text = again(row)
+    if found_again:
+        text = f"{text} on the items left out"
+    return f"{text}; it was chosen on all items, so this is no test on new ones"
+
+
+def again(row: Mapping[str, Any]) -> str:
+    """Say how often half of the items finds it again, and its gap on the others (ends of its intervals, averaged)."""
+    if not row["unseen_splits"]:
+        return f"found again in none of {row['splits']} half-samples"
     spread = f"{signed(row['unseen_low'])} to {signed(row['unseen_high'])}"
-    return (
-        f"{verdict[row['holds']]}: where one half finds it again, in {found_again} of {plural(splits, 'split')}, its "
-        f"items in the other half have a gap of {signed(row['unseen_gap'])} ({spread}); it was chosen on all items"
-    )
+    times = f"{row['unseen_splits']} of {row['splits']} half-samples"
+    return f"found again in {times}; there {signed(row['unseen_gap'])} ({spread})"
 
 
 def _counted(row: Mapping[str, Any]) -> str:

@@ -242,7 +242,7 @@ def _here(pool: MatchCandidates, concepts: pl.DataFrame, by_benchmark: pl.DataFr
             if by_benchmark["benchmark"].n_unique() > 1
             else pl.lit(None, dtype=pl.Float64).alias("chi_bench_elsewhere")
         )
-        .filter(pl.col("coverage_status").is_not_null())
+        .filter((pl.col("coverage_status") == "missing").fill_null(value=False) | (pl.col("chi_bench") > 0))
         .sort("concept")
     )
 

@@ -82,48 +82,32 @@ def lift(own: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 def coverage_status(
-    sums: Sums,
-    alive: np.ndarray,
-    chi: np.ndarray,
-    lifts: np.ndarray | None,
-    *,
-    under: float = -2.0,
-    over: float = 2.0,
-    tail: float = 0.1,
+    sums: Sums, alive: np.ndarray, lifts: np.ndarray | None, *, under: float = -2.0, over: float = 2.0
 ) -> np.ndarray:
     """Judge each concept's coverage by one benchmark [ours, except ``missing``, which is the paper's].
 
     Parameters
     ----------
-    chi : ndarray of shape (concepts,)
-        chi_bench in the benchmark.
     lifts : ndarray of shape (concepts,), optional
-        ``under`` (``over``): lift at or below (above) the threshold of that name. None: chi_bench among the lowest
-        (highest) ``tail`` of the covered concepts.
+        ``under`` (``over``): lift at or below (above) the threshold of that name. None: there is no reference, and so
+        no verdict on concepts that are covered; they are only ranked by chi_bench.
 
     Returns
     -------
     ndarray of object (str or None) of shape (concepts,)
-        ``missing`` (CAS is 0 for every item), ``under``, ``typical``, ``over``; None for concepts not alive, and
-        for all if no item is kept.
+        ``missing`` (CAS is 0 for every item), ``under``, ``typical``, ``over``; None for concepts not alive, for
+        covered ones without a reference, and for all if no item is kept.
     """
     covered = sums.cas > 0
-    status = np.full(len(chi), None, dtype=object)
+    status = np.full(len(covered), None, dtype=object)
     if sums.items == 0:
         return status
     status[alive & ~covered] = "missing"
-    status[covered] = "typical"
-    if not covered.any():
-        return status
     if lifts is not None:
+        status[covered] = "typical"
         with np.errstate(invalid="ignore"):
             status[covered & (lifts <= under)] = "under"
             status[covered & (lifts >= over)] = "over"
-        return status
-    low, high = np.quantile(chi[covered], [tail, 1 - tail])
-    if low < high:
-        status[covered & (chi <= low)] = "under"
-        status[covered & (chi >= high)] = "over"
     return status
 
 
@@ -252,7 +236,7 @@ class SuiteMetrics:
     lift: np.ndarray
     """float64 of shape (C,): lift of the suite (mean share over benchmarks); NaN = missing or no reference."""
     status: np.ndarray
-    """object of shape (C,): coverage by the suite: missing, under, typical, over, or None for concepts not alive."""
+    """object of shape (C,): coverage by the suite: missing, under, typical, over, or None for no verdict."""
     read: np.ndarray
     """bool of shape (B,): the benchmark has a kept item; one without says nothing of coverage."""
     by_benchmark_chi_bench: np.ndarray
@@ -266,7 +250,7 @@ class SuiteMetrics:
     by_benchmark_lift: np.ndarray
     """float64 of shape (B, C); NaN = missing or no reference."""
     by_benchmark_status: np.ndarray
-    """object of shape (B, C): missing, under, typical, over, or None for concepts not alive."""
+    """object of shape (B, C): missing, under, typical, over, or None for no verdict."""
 
 
 def combine(
@@ -302,8 +286,8 @@ def combine(
         lifts = np.stack([lift(own, reference_share) for own in shares])
         statuses_lift = list(lifts)
         suite_lift = lift(shares[read].mean(axis=0), reference_share) if read.any() else np.full(len(alive), np.nan)
-    limits = {"under": config.under_lift, "over": config.over_lift, "tail": config.tail}
-    status = [coverage_status(s, alive, c, v, **limits) for s, c, v in zip(every, bench, statuses_lift, strict=True)]
+    limits = {"under": config.under_lift, "over": config.over_lift}
+    status = [coverage_status(s, alive, own, **limits) for s, own in zip(every, statuses_lift, strict=True)]
     total = add_all(every)
     chi = suite_chi_bench(bench[read] if read.any() else bench)
     pooled = config.average == "pooled"
@@ -316,7 +300,7 @@ def combine(
         n_benchmarks=(~np.isnan(model)).sum(axis=0),
         support=total.support.astype(np.int64),
         lift=suite_lift,
-        status=coverage_status(total, alive, chi, suite_lift if reference_share is not None else None, **limits),
+        status=coverage_status(total, alive, None if reference_share is None else suite_lift, **limits),
         read=read,
         by_benchmark_chi_bench=bench,
         by_benchmark_chi_model=model,

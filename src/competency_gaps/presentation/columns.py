@@ -127,7 +127,7 @@ DENSITY = Column(
 STATUS = Column(
     "coverage_status",
     "coverage",
-    "missing, under, typical or over: by lift, or by tenths without a reference",
+    "missing; by lift against the reference text under, typical or over (N/A without one)",
     _status,
     words=True,
 )
@@ -328,10 +328,10 @@ GENERAL = (
     Term("interval", "[low, high]", "Where the true value lies with the run's level of confidence, 95% by default."),
     Term(
         "unseen",
-        "the other half",
-        "A finding is looked for on a random half of the items, many times. Where that half finds it again, its gap on "
-        "the other half shows whether it holds there too. Findings were chosen on all items, so this is no test on new "
-        "items: ‘cgaps probe’ makes that test.",
+        "found again in half-samples",
+        "A finding is looked for on random halves of the items, many times. Where a half finds it again, its gap on the "
+        "items left out is measured: ‘9 of 20 half-samples; there −0.07 (−0.12 to −0.02)’ gives its mean and the mean "
+        "ends of its intervals. Findings were chosen on all items, so this is no test on new items.",
     ),
     Term("points", "points", "Hundredths of a score: from 57% right to 50% right are 7 points."),
     Term("missing", "missing", "Active in no item of a benchmark (or of any)."),

@@ -10,8 +10,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from competency_gaps.findings import sentence, short
 from competency_gaps.findings.answer import BenchmarkAnswer, RunAnswer, Statement, chosen
+from competency_gaps.findings.sentences import again, sentence, short
 from competency_gaps.report.tables import VERDICT_STYLES, plain
 from competency_gaps.text import percent, shorten
 
@@ -21,12 +21,6 @@ MOST = 400
 """Characters of a sentence anywhere."""
 LOWEST, HIGHEST = 5, 2
 """Benchmarks named at either end of a long list."""
-OTHER_HALF = {
-    True: "the other half shows it too",
-    False: "not clear on the other half",
-    None: "half the items are too few",
-}
-"""Whether the other half of the items shows a finding, by ``holds``; see the glossary's ``unseen``."""
 
 
 def head(given: RunAnswer) -> list[RenderableType]:
@@ -49,7 +43,7 @@ def findings_list(findings: pl.DataFrame, *, whole: bool = False) -> Table:
     grid.add_column(overflow="fold")
     for row in findings.iter_rows(named=True):
         verdict = Text(row["verdict"], style=VERDICT_STYLES[row["verdict"]])
-        half = (f" · {OTHER_HALF[row['holds']]}", "dim")
+        half = (f" · {again(row)}", "dim")
         grid.add_row(str(row["finding"]), verdict, Text.assemble(plain(_finding_text(row, whole)), half))
     return grid
 

@@ -21,7 +21,7 @@ from competency_gaps.robustness.heldout import (
     SPLITS,
     Agreement,
     HeldOut,
-    Interval,
+    OverSplits,
     agreement,
     check_installed,
     held_out,
@@ -64,16 +64,17 @@ _REMOVED = (
     "{worst_change:+.4f} (random items {worst_random_low:+.4f} to {worst_random_high:+.4f}) without those of the worst."
 )
 _UNSEEN = (
-    " on unseen items too: items that they dominate score {mean:+.3f} [{low:+.3f}, {high:+.3f}] against the rest, net "
-    "of their benchmarks' means; random concepts of the same support {random_mean:+.3f} [{random_low:+.3f}, "
-    "{random_high:+.3f}] "
+    " on unseen items too: items that they dominate score {mean:+.3f} against the rest, net of their benchmarks' means "
+    "({low:+.3f} to {high:+.3f} in 95% of the splits, which overlap); random concepts of the same support "
+    "{random_mean:+.3f} ({random_low:+.3f} to {random_high:+.3f}) "
 )
 _HALVES = (
-    " on the concepts' gaps: correlation {mean:.2f} [{low:.2f}, {high:.2f}]; of chi_model {chi_model_correlation:.2f}."
+    " on the concepts' gaps: correlation {mean:.2f} ({low:.2f} to {high:.2f} in 95% of the splits, which overlap); of "
+    "chi_model {chi_model_correlation:.2f}."
 )
 _AUC = (
-    " failures better than {known} alone: AUC {mean:.3f} [{low:.3f}, {high:.3f}] on unseen items, against "
-    "{baseline:.3f}: a difference of {gain:+.3f} [{gain_low:+.3f}, {gain_high:+.3f}]."
+    " failures better than {known} alone: AUC {mean:.3f} ({low:.3f} to {high:.3f} in 95% of the splits, which overlap) "
+    "on unseen items, against {baseline:.3f}: a difference of {gain:+.3f} ({gain_low:+.3f} to {gain_high:+.3f})."
 )
 _SHARED = (
     ": over {matched:,} concepts matched {by} (of {concepts:,} tested), gaps correlate at {gap_correlation:.2f}, "
@@ -211,7 +212,7 @@ def held_out_verdicts(result: HeldOut, *, from_peers: bool = False) -> list[Robu
     ]
 
 
-def _on_unseen(code: str, sign: int, effect: Interval, random: Interval, number: Interval) -> RobustnessVerdict:
+def _on_unseen(code: str, sign: int, effect: OverSplits, random: OverSplits, number: OverSplits) -> RobustnessVerdict:
     """Judge the weak (sign -1) or strong (1) concepts."""
     random_numbers = {"random_mean": random.mean, "random_low": random.low, "random_high": random.high}
     numbers = {**asdict(effect), **random_numbers, "concepts": number.mean, "all_splits": number.splits}

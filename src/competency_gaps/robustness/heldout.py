@@ -23,12 +23,12 @@ FITS = 10
 DOMINATED = 0.1
 """Share of the second half's clusters that count as dominated by a list of concepts."""
 NEIGHBOURS = 20
-"""Number of tested concepts with the nearest support, on each side, from which a random concept is drawn."""
+"""Number of other tested concepts with the nearest support, on each side, from which a random concept is drawn."""
 
 
 @dataclass(frozen=True)
-class Interval:
-    """Mean and central 95% over the splits."""
+class OverSplits:
+    """Mean and middle 95% over splits. These overlap, so the range shows how steady a figure is, not its error."""
 
     mean: float
     low: float
@@ -37,37 +37,37 @@ class Interval:
     """Splits in which it is defined."""
 
     @staticmethod
-    def of(values: list[float]) -> Interval:
+    def of(values: list[float]) -> OverSplits:
         """Summarise values by split; NaN = undefined in that split."""
         known = np.asarray([value for value in values if not np.isnan(value)])
         if not len(known):
-            return Interval(float("nan"), float("nan"), float("nan"), 0)
+            return OverSplits(float("nan"), float("nan"), float("nan"), 0)
         low, high = np.quantile(known, [0.025, 0.975])
-        return Interval(float(known.mean()), float(low), float(high), len(known))
+        return OverSplits(float(known.mean()), float(low), float(high), len(known))
 
 
 @dataclass(frozen=True)
 class HeldOut:
     """Results on held-out items. Outcomes are centred on the mean of their benchmark and stratum."""
 
-    weak_found: Interval
+    weak_found: OverSplits
     """Number of weak concepts found on the first half."""
-    strong_found: Interval
-    weak: Interval
+    strong_found: OverSplits
+    weak: OverSplits
     """On the second half: mean outcome of the clusters that the weak concepts dominate, less that of the rest."""
-    strong: Interval
-    weak_random: Interval
+    strong: OverSplits
+    weak_random: OverSplits
     """The same for as many random concepts of similar support."""
-    strong_random: Interval
-    chi_model_correlation: Interval
+    strong_random: OverSplits
+    chi_model_correlation: OverSplits
     """Pearson correlation of chi_model between the halves, over concepts tested in both."""
-    gap_correlation: Interval
+    gap_correlation: OverSplits
     """The same for the adjusted gap."""
-    auc: Interval
+    auc: OverSplits
     """AUC of failure on the second half, predicted from the concepts' saliencies and what ``auc_baseline`` rests on."""
-    auc_baseline: Interval
+    auc_baseline: OverSplits
     """AUC of failure predicted from the benchmark and, against peers, from what these make of the item."""
-    auc_gain: Interval
+    auc_gain: OverSplits
     """``auc`` less ``auc_baseline``, split by split."""
 
 
@@ -119,7 +119,7 @@ def held_out(
             for name, value in predict_failure(first, second)._asdict().items():
                 values[name].append(value)
         advance(1)
-    return HeldOut(**{name: Interval.of(by_split) for name, by_split in values.items()})
+    return HeldOut(**{name: OverSplits.of(by_split) for name, by_split in values.items()})
 
 
 def _of_units(sample: ItemSample, saliency: sp.csr_array) -> tuple[sp.csr_array, np.ndarray]:
@@ -156,14 +156,20 @@ def _effect(saliency: sp.csr_array, residual: np.ndarray, chosen: np.ndarray) ->
 
 
 def _alike(support: np.ndarray, chosen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw as many other concepts, each from those whose support is nearest to that of a chosen one."""
-    order = np.argsort(support, kind="stable")
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    offsets = rng.integers(1, NEIGHBOURS + 1, len(chosen)) * rng.choice([-1, 1], len(chosen))
-    at = place[chosen] + offsets
-    at = np.where((at < 0) | (at >= len(order)), place[chosen] - offsets, at)
-    return np.unique(order[np.clip(at, 0, max(0, len(order) - 1))])
+    """Draw as many other concepts, each from those whose support is nearest to that of a chosen one.
+
+    Fewer are drawn only where there are fewer others.
+    """
+    others = np.setdiff1d(np.arange(len(support)), chosen)
+    others = others[np.argsort(support[others], kind="stable")]
+    drawn = []
+    for concept in rng.permutation(chosen)[: len(others)]:
+        place = int(np.searchsorted(support[others], support[concept]))
+        near = np.arange(max(0, place - NEIGHBOURS), min(len(others), place + NEIGHBOURS))
+        taken = int(rng.choice(near))
+        drawn.append(int(others[taken]))
+        others = np.delete(others, taken)
+    return np.array(drawn, np.int64)
 
 
 def _correlate(

@@ -83,7 +83,7 @@ class Finding:
     failing: Sequence[FindingExample]
     passing: Sequence[FindingExample]
     unseen_gap: float | None
-    """Gap on the other half of the items, in the ``unseen_splits`` of ``splits`` in which one half finds it again."""
+    """Mean gap on the items left out, over the ``unseen_splits`` of ``splits`` half-samples that find it again."""
     unseen_low: float | None
     unseen_high: float | None
     unseen_splits: int

@@ -329,9 +329,9 @@ GENERAL = (
     Term(
         "unseen",
         "found again in half-samples",
-        "A finding is looked for on random halves of the items, many times. Where a half finds it again, its gap on the "
-        "items left out is measured: ‘9 of 20 half-samples; there −0.07 (−0.12 to −0.02)’ gives its mean and the mean "
-        "ends of its intervals. Findings were chosen on all items, so this is no test on new items.",
+        "A finding is looked for on random halves of the items, many times. Where a half finds it again, its gap on "
+        "the items left out is measured: ‘9 of 20 half-samples; there −0.07 (−0.12 to −0.02)’ gives its mean and the "
+        "mean ends of its intervals. Findings were chosen on all items, so this is no test on new items.",
     ),
     Term("points", "points", "Hundredths of a score: from 57% right to 50% right are 7 points."),
     Term("missing", "missing", "Active in no item of a benchmark (or of any)."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,16 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}<|start|>assistant\n{% endif %}"
 )
 WIDTH, LATENTS, LAYERS = 32, 64, 4
+
+
+@pytest.fixture(scope="session", autouse=True)
+def outcomes_elsewhere(tmp_path_factory):
+    """Outcomes of the tests' runs do not go to the user's cache folder."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        chosen = lambda: Path(os.environ.get("CGAPS_CACHE") or folder)  # noqa: E731
+        patch.setattr("competency_gaps.stages.outcomes.cache_folder", chosen)
+        yield
 
 
 @pytest.fixture(scope="session")

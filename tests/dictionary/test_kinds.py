@@ -75,7 +75,6 @@ def run(tiny_run, tmp_path):
     """A run of which every third concept is of the kind ``token`` and hence not ranked."""
     folder = tmp_path / "run"
     shutil.copytree(tiny_run.path, folder)
-    shutil.rmtree(folder / "outcomes", ignore_errors=True)
     token = pl.col("concept") % 3 == 0
     table = tiny_run.concepts.with_columns(
         kind=pl.when(token & pl.col("alive")).then(pl.lit("token")).otherwise(pl.lit("contextual")),

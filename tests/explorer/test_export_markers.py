@@ -20,6 +20,7 @@ from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts.redacted import RedactedRun
 from competency_gaps.items.item import Reason
 from competency_gaps.runs.open import open_folder
+from competency_gaps.stages.outcomes import outcomes_folder
 from core_helpers import seal, seal_dictionary
 
 LETTERS = 9
@@ -293,7 +294,7 @@ def test_a_redacted_assessment_holds_numbers_alone(marked):
 
 
 def test_a_redacted_outcome_that_is_kept_elsewhere_reads_its_run(modelled, tmp_path):
-    own = min((modelled.run / "outcomes").iterdir())
+    own = min(outcomes_folder(modelled.run).iterdir())
     kept = Path(shutil.copytree(own, tmp_path / "cache" / "outcome"))
     held = json.loads((kept / "manifest.json").read_text())
     held["outcome"]["run"] = str(modelled.run)

@@ -17,6 +17,7 @@ from explorer_runs import NAMES, Made
 from competency_gaps import open_run
 from competency_gaps.explorer.parts import Context
 from competency_gaps.explorer.queries import QUERIES, Subject, ask
+from competency_gaps.stages.outcomes import outcomes_folder
 
 mcp = pytest.importorskip("mcp")
 
@@ -52,7 +53,7 @@ def talk(runs, conversation):
 def test_every_tool_answers_as_the_query_does(modelled: Made, tmp_path):
     # Without the outcomes, which would be runs of their own.
     run = with_lists(modelled, tmp_path).run
-    shutil.rmtree(run / "outcomes")
+    shutil.rmtree(outcomes_folder(run), ignore_errors=True)
 
     async def conversation(client):
         tools = (await client.list_tools()).tools

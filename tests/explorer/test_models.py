@@ -22,6 +22,7 @@ from competency_gaps.explorer.parts import NoSuchPartError, Parts, as_json
 from competency_gaps.explorer.parts.models import pair_number, paired_runs, similar_order
 from competency_gaps.explorer.parts.scored import display_names
 from competency_gaps.runs.scores import model_scores
+from competency_gaps.stages.outcomes import outcomes_folder
 from core_helpers import seal
 
 
@@ -84,7 +85,7 @@ def test_an_outcome_whose_scores_have_changed_is_left_out_and_what_is_shown_fail
 
 
 def test_an_outcome_alone_has_no_other_models(modelled):
-    folder = next((modelled.run / "outcomes").iterdir())
+    folder = next(outcomes_folder(modelled.run).iterdir())
     (alone,) = open_runs([folder])
     assert alone.models is None and alone.run.scored_model == "big"
     opened = open_runs([modelled.run, folder])

@@ -27,7 +27,7 @@ class RunTables:
     """The tables and documents of a finished run, or of one outcome of it.
 
     Tables are read when they are first asked for. The folder of an outcome holds the tables that differ; it takes the
-    others from the run's folder, in which it lies two levels below, or which its manifest names.
+    others from the run's folder, which its manifest names.
     """
 
     path: Path
@@ -38,8 +38,7 @@ class RunTables:
         """The folder that holds the items and activations: the run's, also for an outcome of it."""
         if "outcome" not in self.manifest:
             return self.path
-        elsewhere = self.manifest["outcome"].get("run")
-        return Path(elsewhere) if elsewhere else self.path.parent.parent
+        return Path(self.manifest["outcome"]["run"])
 
     @property
     def scored_model(self) -> str:

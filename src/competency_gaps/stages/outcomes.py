@@ -1,6 +1,6 @@
 """Outcomes of a run: another model's scores, its scores against peers, or a difference of two.
 
-An outcome lies in a folder of its own inside the run's, or of the cache where that cannot be written, and is opened
+An outcome lies in a folder of its own in the cache folder, so that reading a run writes nothing into it, and is opened
 like a run: everything that reads a run reads it.
 It is made from the run's tables and rows of activations, without a model, and made again when the scores it rests on
 have changed.
@@ -109,17 +109,14 @@ def outcome_run(
     chosen = kind == "peers" and not against
     name = _folder_name(outcome, chosen=chosen, all_kinds=all_kinds)
     rests_on = _digest(base, scores, outcome)
-    for place in _places(base.path):
-        folder = place / name
-        made = _made(folder)
-        if made is not None and made.manifest["outcome"].get("digest") == rests_on:
-            return made
-        if can_write(folder):
-            break
-    else:
+    folder = outcomes_folder(base.path) / name
+    made = _made(folder)
+    if made is not None and made.manifest["outcome"].get("digest") == rests_on:
+        return made
+    if not can_write(folder):
         raise MachineError(
-            f"the tables of {model} can be kept neither in {base.path / FOLDER} nor in {folder}: neither can be "
-            f"written. Set {CACHE_VARIABLE} to a writable folder, or copy the run."
+            f"the tables of {model} cannot be kept in the cache folder {folder}, which cannot be written. Set "
+            f"{CACHE_VARIABLE} to a writable folder."
         )
     record = {
         "kind": kind,
@@ -131,7 +128,7 @@ def outcome_run(
         "slopes": peers.slopes if peers else {},
         "distance": peers.distance if peers else None,
         "digest": rests_on,
-        **({"run": str(base.path.resolve())} if folder.parent != base.path / FOLDER else {}),
+        "run": str(base.path.resolve()),
     }
     progress = progress or Progress(quiet=True)
     with hold(folder), progress.stage(f"evidence of {model}"):
@@ -142,10 +139,9 @@ def outcome_run(
         return write_tables(base, folder, outcome, record, scores, peers)
 
 
-def _places(run: Path) -> tuple[Path, Path]:
-    """Where outcomes of a run are kept: in it, or in the cache folder if it cannot be written, as on a shared disk."""
-    key = hashlib.sha256(str(run.resolve()).encode()).hexdigest()[:16]
-    return run / FOLDER, cache_folder() / FOLDER / key
+def outcomes_folder(run: Path) -> Path:
+    """Where the outcomes of a run are kept: in the cache folder, by the run's path."""
+    return cache_folder() / FOLDER / hashlib.sha256(str(run.resolve()).encode()).hexdigest()[:16]
 
 
 def _made(folder: Path) -> RunFolder | None:
@@ -183,7 +179,7 @@ def _clear(folder: Path) -> None:
 
 def made_outcomes(run: RunFolder) -> list[RunFolder]:
     """Open the outcomes of a run that were made, by model; those that rest on something else by now are left out."""
-    folders = [path for place in _places(run.path) for path in sorted(place.glob("*")) if path.is_dir()]
+    folders = [path for path in sorted(outcomes_folder(run.path).glob("*")) if path.is_dir()]
     for folder in folders:
         if not (folder / FILE).is_file() and any(folder.glob("*.parquet")):
             log.warning("%s is not finished: it is left out, and made again when it is asked for.", folder)
@@ -191,7 +187,7 @@ def made_outcomes(run: RunFolder) -> list[RunFolder]:
         return []
     known = model_scores(run)
     every = _with_own(run, known)
-    made: dict[str, RunFolder] = {}
+    made = []
     for folder in folders:
         held = _made(folder)
         if held is None:
@@ -204,8 +200,8 @@ def made_outcomes(run: RunFolder) -> list[RunFolder]:
         except UserError:  # a model is gone
             continue
         if record.get("digest") == _digest(run, scores, outcome):
-            made.setdefault(folder.name, held)
-    return sorted(made.values(), key=lambda outcome: every.row(outcome.scored_model))
+            made.append(held)
+    return sorted(made, key=lambda outcome: every.row(outcome.scored_model))
 
 
 def outcome_of(run: RunFolder, scores: ModelScores, model: str, kind: Kind, against: tuple[str, ...] = ()) -> Outcome:

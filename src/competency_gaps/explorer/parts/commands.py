@@ -29,7 +29,7 @@ def command(context: Context, *words: str, options: Iterable[str] = ()) -> str:
 def run_folder(context: Context) -> str:
     """The run's folder as a command names it: as it was given, but who has an export need not know where it lay."""
     run = context.run
-    return str(run.path.resolve().relative_to(run.base.resolve().parent)) if context.portable else str(run.path)
+    return run.base.resolve().name if context.portable else str(run.path)
 
 
 def probe(context: Context, concepts: Sequence[int], *options: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ import competency_gaps as cg
 from competency_gaps.evidence import Evidence, ItemSample, evidence, units_of
 from competency_gaps.outcomes import choose_peers, expected_scores
 from competency_gaps.robustness.data import RunData, run_data
-from competency_gaps.robustness.heldout import Interval, agreement, predict_failure
+from competency_gaps.robustness.heldout import OverSplits, agreement, predict_failure
 from competency_gaps.runs.sample import Outcomes, run_sample, with_outcomes
 from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.runs.settings import evidence_config
@@ -180,15 +180,15 @@ def lens(run: cg.Run, models: list[str], splits: int) -> None:
             plain, against = (predict_failure(*halves) for halves in sides)
             for name, value in zip(
                 columns,
-                (plain.auc, against.auc_baseline, against.auc, against.auc_gain, foretold(*sides[1])),
+                (plain["auc"], against["auc_baseline"], against["auc"], against["auc_gain"], foretold(*sides[1])),
                 strict=True,
             ):
                 values[name].append(value)
-        cells = [shown(Interval.of(values[name]), signed=name == "gain") for name in columns]
+        cells = [shown(OverSplits.of(values[name]), signed=name == "gain") for name in columns]
         print(f"| {model} | {' | '.join(cells)} |", flush=True)
 
 
-def shown(interval: Interval, *, signed: bool) -> str:
+def shown(interval: OverSplits, *, signed: bool) -> str:
     """Write a mean over splits and their range."""
     form = "+.3f" if signed else ".2f"
     return f"{interval.mean:{form}} ({interval.low:{form}} to {interval.high:{form}})"

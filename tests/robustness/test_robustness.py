@@ -34,11 +34,9 @@ def _outcomes(data):
     return _counted(data, data.units.outcome[:, None])
 
 
-@pytest.mark.parametrize("cells", [10**9, 60 * 7])
-def test_subsamples_against_a_plain_loop(cells):
-    """Also when the draws are done in turns."""
+def test_subsamples_against_a_plain_loop():
     data = drawn_run(0, weak=3)
-    found = subsample(data, draws=20, seed=4, cells=cells)
+    found = subsample(data, draws=20, seed=4)
     masks = _masks(data, 20, 4)
     assert all(mask.sum(axis=0).tolist() == [len(mask) - round(0.2 * len(mask))] * 20 for mask in masks)
     models, benches, lists = [], [], []

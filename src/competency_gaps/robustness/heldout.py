@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -116,7 +115,7 @@ def held_out(
             values[f"{word}_random"].append(_effect(saliency, residual, alike))
         _correlate(values, first, second, first_evidence, second_evidence)
         if split < fits:
-            for name, value in predict_failure(first, second)._asdict().items():
+            for name, value in predict_failure(first, second).items():
                 values[name].append(value)
         advance(1)
     return HeldOut(**{name: OverSplits.of(by_split) for name, by_split in values.items()})
@@ -185,16 +184,10 @@ def _correlate(
         values[name].append(float(np.corrcoef(a[both], b[both])[0, 1]) if enough else float("nan"))
 
 
-class Prediction(NamedTuple):
-    """How well failures of one half are predicted from another; the fields are those of :class:`HeldOut`."""
+def predict_failure(first: RunData, second: RunData) -> dict[str, float]:
+    """Predict the failures of the second half, with and without the concepts, as :class:`HeldOut` names them.
 
-    auc: float
-    auc_baseline: float
-    auc_gain: float
-
-
-def predict_failure(first: RunData, second: RunData) -> Prediction:
-    """Predict the failures of the second half, with and without the concepts; NaN if a half has one kind of item only.
+    All are NaN if a half has one kind of item only.
 
     The concepts' logistic regression starts from the log-odds of the baseline's, so that it has to add to them.
     """
@@ -207,7 +200,7 @@ def predict_failure(first: RunData, second: RunData) -> Prediction:
     cluster = np.concatenate([part.cluster for part in first.parts])[known]
     folds = min(3, *(len(np.unique(cluster[failed == kind])) for kind in (False, True)))
     if folds < 2 or len(set(truth.tolist())) < 2:
-        return Prediction(float("nan"), float("nan"), float("nan"))
+        return dict.fromkeys(("auc", "auc_baseline", "auc_gain"), float("nan"))
     baseline = LogisticRegression(C=100, max_iter=1000).fit(_baseline(first)[known], failed)
     odds = [baseline.decision_function(_baseline(half)) for half in (first, second)]
     # The penalty hardly weighs on a column that is as wide as this.
@@ -225,7 +218,7 @@ def predict_failure(first: RunData, second: RunData) -> Prediction:
     model.fit(features, failed, groups=cluster)
     alone = float(roc_auc_score(truth, odds[1][unseen]))
     auc = float(roc_auc_score(truth, model.predict_proba(others)[:, 1]))
-    return Prediction(auc, alone, auc - alone)
+    return {"auc": auc, "auc_baseline": alone, "auc_gain": auc - alone}
 
 
 def _baseline(data: RunData) -> np.ndarray:

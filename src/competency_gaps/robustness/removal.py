@@ -16,7 +16,6 @@ DROPPED = 0.2
 TOP = 100
 SHUFFLES = 5
 """Number of permutations of the scores, each used for a fifth of the draws."""
-CELLS = 16_000_000
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,16 @@ class Spread:
     p95: float
     concepts: int
     """Concepts whose value is defined in every draw."""
+
+    @staticmethod
+    def of(values: np.ndarray) -> Spread:
+        """Summarise values of shape (concepts, draws); NaN = undefined in that draw."""
+        always = values[~np.isnan(values).any(axis=1)]
+        if values.shape[1] < 2 or not len(always):
+            return Spread(float("nan"), float("nan"), float("nan"), 0)
+        deviation = always.std(axis=1, ddof=1)
+        low, high = float(np.median(deviation)), float(np.quantile(deviation, 0.95))
+        return Spread(float(deviation.mean()), low, high, len(deviation))
 
 
 @dataclass(frozen=True)
@@ -49,14 +58,8 @@ class Subsampling:
     because they share most of the items."""
 
 
-def subsample(data: RunData, *, draws: int = DRAWS, seed: int = 0, cells: int = CELLS) -> Subsampling:
-    """Draw subsets of every benchmark and compute every metric on each, by sparse-times-dense products over draws.
-
-    Parameters
-    ----------
-    cells
-        Most concepts x draws in memory as a dense array; more draws are processed in turns.
-    """
+def subsample(data: RunData, *, draws: int = DRAWS, seed: int = 0) -> Subsampling:
+    """Draw subsets of every benchmark and compute every metric on each, by sparse-times-dense products over draws."""
     masks = _masks(data, draws, seed)
     top = min(TOP, int(data.tested.sum()) // 2)
     rng = np.random.default_rng(seed + 1)
@@ -64,24 +67,22 @@ def subsample(data: RunData, *, draws: int = DRAWS, seed: int = 0, cells: int = 
     counted = _counted(data, np.stack(outcomes, axis=1))
     every = [np.ones((len(part.scores), 1)) for part in data.parts]
     whole = [_lowest(gap[:, 0], data.tested, top) for gap in _metrics(data, counted, every)[2]]
-    moments = {name: _Moments(len(data.alive)) for name in ("model", "bench")}
+    benches, models = [], []
     overlaps: tuple[list[float], list[float]] = ([], [])  # with the original outcomes, and with permuted ones
-    step = max(1, cells // len(data.alive))
     for shuffle, turn in enumerate(np.array_split(np.arange(draws), SHUFFLES), start=1):
         both = [own.of_outcomes([0, shuffle]) for own in counted]
-        for start in range(0, len(turn), step):
-            kept = [mask[:, turn[start : start + step]].astype(np.float64) for mask in masks]
-            bench, model, gaps = _metrics(data, both, kept)
-            moments["model"].add(model)
-            moments["bench"].add(bench)
-            for jaccards, all_items, gap in zip(overlaps, (whole[0], whole[shuffle]), gaps, strict=True):
-                jaccards += [_jaccard(_lowest(column, data.tested, top), all_items) for column in gap.T]
+        bench, model, gaps = _metrics(data, both, [mask[:, turn].astype(np.float64) for mask in masks])
+        benches.append(bench)
+        models.append(model)
+        for jaccards, all_items, gap in zip(overlaps, (whole[0], whole[shuffle]), gaps, strict=True):
+            jaccards += [_jaccard(_lowest(column, data.tested, top), all_items) for column in gap.T]
+    model = np.concatenate(models, axis=1)
     return Subsampling(
         draws,
         DROPPED,
-        moments["model"].spread(data.alive),
-        moments["model"].spread(data.tested),
-        moments["bench"].spread(data.alive),
+        Spread.of(model[data.alive]),
+        Spread.of(model[data.tested]),
+        Spread.of(np.concatenate(benches, axis=1)[data.alive]),
         top,
         *(float(np.mean(jaccards)) for jaccards in overlaps),
     )
@@ -212,29 +213,6 @@ def _lowest(values: np.ndarray, among: np.ndarray, top: int) -> set[int]:
     """The concepts with the lowest values."""
     chosen = np.flatnonzero(among & ~np.isnan(values))
     return set(chosen[np.argsort(values[chosen], kind="stable")[:top]].tolist())
-
-
-class _Moments:
-    """Sums over draws, per concept, from which standard deviations are made."""
-
-    def __init__(self, size: int) -> None:
-        self._draws, self._known, self._total, self._squares = 0, np.zeros(size), np.zeros(size), np.zeros(size)
-
-    def add(self, values: np.ndarray) -> None:
-        """Add draws: shape (concepts, draws); NaN = undefined in that draw."""
-        self._draws += values.shape[1]
-        self._known += (~np.isnan(values)).sum(axis=1)
-        self._total += np.nansum(values, axis=1)
-        self._squares += np.nansum(values**2, axis=1)
-
-    def spread(self, among: np.ndarray) -> Spread:
-        """Summarise the standard deviations over concepts."""
-        always = among & (self._known == self._draws)
-        if self._draws < 2 or not always.any():
-            return Spread(float("nan"), float("nan"), float("nan"), 0)
-        scatter = self._squares[always] - self._total[always] ** 2 / self._draws
-        values = np.sqrt(np.maximum(scatter, 0.0) / (self._draws - 1))
-        return Spread(float(values.mean()), float(np.median(values)), float(np.quantile(values, 0.95)), len(values))
 
 
 SHARE = 0.01

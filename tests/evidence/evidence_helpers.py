@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.evidence import BlockSums, Outcomes, block_sums, chi_model_interval
+from competency_gaps.config import EvidenceConfig
+from competency_gaps.evidence import BlockSums, Evidence, Outcomes, block_sums, chi_model_interval, evidence, sample_of
 from competency_gaps.evidence.measure import OF_PAIRS, ItemSums, _dense
 
 
@@ -22,3 +23,17 @@ def chi_model_ends(sums: BlockSums) -> tuple[np.ndarray, np.ndarray]:
     """Ends of chi_model's interval in each block, of shape (concepts, blocks), where every item is a unit."""
     dense = {name: _dense(sums, getattr(sums, own)) for name, own in OF_PAIRS.items()}
     return chi_model_interval(ItemSums(sums.units, sums.outcome, clusters=sums.units, outcome=sums.outcome, **dense))
+
+
+def intervals(cas: np.ndarray | sp.csr_array, scores: np.ndarray, benchmark: np.ndarray, **given) -> Evidence:
+    """The evidence of plain arrays without drawn tails, which intervals do not need."""
+    return evidence(sample_of(sp.csr_array(cas), scores, benchmark, **given), EvidenceConfig(), groups=False)
+
+
+def side_by_side(weight: np.ndarray) -> sp.csr_array:
+    """Worlds of one concept each, stacked: from weights of shape (worlds, items) to (worlds * items, worlds)."""
+    worlds, items = weight.shape
+    places = np.arange(worlds * items), np.repeat(np.arange(worlds), items)
+    rows = sp.csr_array((weight.ravel(), places), shape=(worlds * items, worlds))
+    rows.eliminate_zeros()
+    return rows

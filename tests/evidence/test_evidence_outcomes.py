@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -30,11 +28,6 @@ def test_evidence_moves_with_the_outcomes_unit():
     assert moved.status.tolist() == plain.status.tolist()
 
 
-def test_an_outcome_beyond_its_limits_is_refused():
-    with pytest.raises(ValueError, match=r"from -0.5 to 1: they must lie in \[0, 1\]"):
-        measure_evidence(sp.csr_array(np.ones((2, 1))), np.array([-0.5, 1.0]), np.zeros(2))
-
-
 def test_flips_of_right_and_wrong_are_mcnemars_exact_test():
     for better, worse in ((7, 2), (0, 5), (4, 4), (30, 12)):
         outcome = np.array([1.0] * better + [-1.0] * worse + [0.0] * 20)
@@ -42,14 +35,6 @@ def test_flips_of_right_and_wrong_are_mcnemars_exact_test():
         assert paired.p_value[0] == pytest.approx(binomtest(better, better + worse).pvalue)
         assert (paired.better[0], paired.worse[0]) == (better, worse)
         assert paired.difference[0] == pytest.approx((better - worse) / len(outcome))
-
-
-def test_flips_agree_with_every_choice_of_signs():
-    rng = np.random.default_rng(1)
-    terms = rng.normal(size=(5, 12)) * rng.uniform(0.2, 2, 12)
-    signs = np.array(list(itertools.product([-1, 1], repeat=12)))
-    exact = (np.abs(terms @ signs.T) >= np.abs(terms.sum(axis=1))[:, None] - 1e-9).mean(axis=1)
-    assert np.allclose(flip_p_values(sp.csr_array(terms)), exact, atol=0.015)
 
 
 def test_flips_in_closed_form_agree_with_scipy():

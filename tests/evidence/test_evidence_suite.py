@@ -70,12 +70,6 @@ def test_who_is_tested():
     )
 
 
-def test_constant_scores_leave_concepts_untested():
-    cas, _, benchmark = drawn(3)
-    found = measure_evidence(cas, np.full(240, 0.5), benchmark)
-    assert set(found.status) == {"untested"} and found.gap[1:] == pytest.approx(np.zeros(29), abs=1e-12)
-
-
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**31), st.floats(1e-3, 1e3))
 def test_the_scale_of_activations_changes_nothing(seed, factor):

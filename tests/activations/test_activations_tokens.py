@@ -13,10 +13,9 @@ import torch
 from safetensors.numpy import load_file
 
 import competency_gaps
-from competency_gaps.activations.by_item import ShardIndex
+from competency_gaps.activations.by_item import ShardIndex, TokenReader
 from competency_gaps.activations.pooling import TokenRow, pool, token_row
 from competency_gaps.activations.store import CasStore, RowShards, token_tensors
-from competency_gaps.activations.by_item import TokenReader
 from competency_gaps.config import SAEConfig
 from competency_gaps.errors import UserError
 from competency_gaps.sae import load_sae

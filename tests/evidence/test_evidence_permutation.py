@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from evidence_helpers import sums_of
 from scipy import stats
 
+from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import (
     drawn_tails,
     evidence_of_each,

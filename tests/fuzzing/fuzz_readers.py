@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import fuzz_samples as samples
+from competency_gaps.activations.checked_array import checks_of
 
 import competency_gaps as cg
-from competency_gaps.activations.checked_array import checks_of
 from competency_gaps.checked import CHECKSUM, FILES, with_checksum
 from competency_gaps.config import BenchmarkConfig, FileSource, LogSource, RunConfig, SAEConfig
 from competency_gaps.config.load import parse_config, read_yaml

@@ -12,7 +12,7 @@ import pytest
 import competency_gaps as cg
 from competency_gaps import table_files
 from competency_gaps.benchmarks.files import read_files
-from competency_gaps.config import BenchmarkConfig, FileSource
+from competency_gaps.config import FileSource
 from competency_gaps.dictionary.imports.tables import read_table
 from competency_gaps.errors import UserError
 from competency_gaps.logs.scores import read_score_table
@@ -20,11 +20,9 @@ from competency_gaps.matching.tags import read_tags
 from competency_gaps.sae.reference import read_reference
 from competency_gaps.sae.texts import read_documents
 from competency_gaps.stages.items import read_responses
-from competency_gaps.stages.load import load_benchmark
 from core_helpers import seal
 
 sys.path.append(str(Path(__file__).parent / "logs"))
-from other_log_helpers import lighteval, new_row
 
 TABLE = pl.DataFrame({"id": [f"q{n}" for n in range(40)], "prompt": ["?"] * 40, "score": [n / 40 for n in range(40)]})
 
@@ -75,11 +73,6 @@ def test_no_flipped_bit_of_a_footer_is_anything_but_an_error(tmp_path):
     assert panics > 0
 
 
-def _read_lighteval(folder: Path) -> None:
-    source = {"kind": "log", "path": str(folder), "format": "lighteval"}
-    load_benchmark(BenchmarkConfig(name="x", source=source))
-
-
 READERS = {
     "benchmark": lambda path: list(read_files(FileSource(path=path))),
     "scores": lambda path: list(read_score_table(path)),
@@ -97,15 +90,6 @@ def test_readers_of_tables_refuse_it(name, damage, tmp_path):
     damage(path)
     with pytest.raises(UserError, match=r"a\.parquet"):
         READERS[name](path)
-
-
-def test_details_of_lighteval_are_refused(damage, tmp_path):
-    folder = lighteval(tmp_path, [new_row() for _ in range(9)])
-    _read_lighteval(folder)
-    (path,) = folder.rglob("*.parquet")
-    damage(path)
-    with pytest.raises(UserError, match="not a readable Parquet file"):
-        _read_lighteval(folder)
 
 
 def test_responses_count_as_missing(damage, tmp_path):

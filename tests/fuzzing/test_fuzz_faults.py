@@ -20,7 +20,7 @@ from competency_gaps.config.load import read_yaml
 from competency_gaps.dictionary.imports.reading import Reading, json_lines
 from competency_gaps.errors import MESSAGE_LIMIT, UserError
 from competency_gaps.logs.find import find_parts
-from competency_gaps.logs.lm_eval import _requests
+from competency_gaps.logs.lm_eval_document import _requests
 from competency_gaps.logs.scores import read_score_log, read_score_table
 from competency_gaps.matching import read_taxonomy
 from competency_gaps.sae.load import load_sae, read_sae_header

@@ -20,7 +20,7 @@ from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.items.item import Counted, Reason
 from competency_gaps.logs import inspect as inspect_ai_files
 from competency_gaps.logs.find import find_parts
-from competency_gaps.logs.inspect import SHORT
+from competency_gaps.logs.inspect_sample import NOT_INSIDE
 from competency_gaps.stages.load import load_benchmark
 
 TASKS = ["quiz", "broken", "mixed", "examples"]
@@ -308,7 +308,7 @@ def test_ids_that_differ_in_kind_alone_are_two_samples(tmp_path):
 
 def test_values_that_inspect_reads_are_read_alike():
     from_inspect = pytest.importorskip("inspect_ai.scorer").value_to_float()
-    from competency_gaps.logs.inspect import number
+    from competency_gaps.logs.inspect_sample import number
 
     for value in ("C", "I", "P", "N", "yes", "No", "True", "false", True, 0, 1, 0.5, "0.5", "1"):
         assert number(value).value == from_inspect(value)
@@ -401,7 +401,7 @@ def test_options_that_repeat_the_question(tmp_path):
 
 def test_short_inputs_are_no_words_of_an_instruction(tmp_path):
     content = "Read this.\n\nno\n\nReply with yes or no."
-    assert own(tmp_path, content, "no") == (content, SHORT)
+    assert own(tmp_path, content, "no") == (content, NOT_INSIDE)
     assert own(tmp_path, "Read:\n\nno\n\nNote it is not a nose.", "no") == ("no", "input inside the last user message")
     assert own(tmp_path, " no ", "no") == (" no ", "whole prompt")
 

@@ -157,12 +157,12 @@ def test_inspect_log_shows_what_would_be_read_without_torch(real):
         "atexit.register(lambda: any(name in sys.modules for name in heavy) and os._exit(77))\n"
         "from competency_gaps.cli.app import main; main()"
     )
-    done = command("inspect-log", str(real["folder"] / "plain"), code=code)
+    done = command("logs", str(real["folder"] / "plain"), code=code)
     assert done.returncode == 0, done.stderr
     assert "⟦Question: What is the fox of dog? It is number 0.\n  Answer:⟧" in done.stdout
     assert "metric: acc_norm (could be: acc)" in done.stdout
     assert "left out: 20 records: answer of the filter 'letter', which was not chosen" in done.stdout
-    shown = json.loads(command("inspect-log", str(real["folder"] / "plain"), "--json").stdout)
+    shown = json.loads(command("logs", str(real["folder"] / "plain"), "--json").stdout)
     assert shown["benchmarks"][0]["mean_score"] == pytest.approx(real["plain"]["results"]["quiz"]["acc_norm,none"])
 
 
@@ -448,7 +448,7 @@ def test_a_template_that_does_harm_or_fails_is_not_used(tmp_path, template):
 def test_hostile_text_does_not_reach_the_terminal(tmp_path):
     text = "How many foxes \x1b[31mare there\x1b]0;title\x07 \u202e in [bold]house[/bold] 0?"
     record = sample(0, doc={"question": text}, arguments={"gen_args_0": {"arg_0": text, "arg_1": {}}})
-    done = command("inspect-log", str(write_lines(tmp_path / NAME, [record])))
+    done = command("logs", str(write_lines(tmp_path / NAME, [record])))
     assert done.returncode == 0, done.stderr
     assert not {"\x1b", "\x07", "\u202e"} & set(done.stdout)
     assert "[bold]house[/bold]" in done.stdout

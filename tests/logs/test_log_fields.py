@@ -6,7 +6,6 @@ import pytest
 from inspect_log_helpers import sample as inspect_sample
 from inspect_log_helpers import write_log
 from log_reading import read, sample, write_lines
-from other_log_helpers import helm, helm_request, helm_stats, lighteval, new_row
 
 from competency_gaps.errors import UserError
 from competency_gaps.logs.find import log_entries
@@ -26,14 +25,7 @@ def inspect_log(folder, about=ABOUT):
     return write_log(folder / "log.json", [inspect_sample(1, metadata=about), inspect_sample(2, metadata=about)])
 
 
-def helm_log(folder, about=ABOUT):
-    requests = [helm_request("id1"), helm_request("id2")]
-    for request in requests:
-        request["instance"] |= about
-    return helm(folder, requests, [helm_stats("id1", 1.0), helm_stats("id2", 0.0)])
-
-
-@pytest.mark.parametrize("log", [lm_eval_log, inspect_log, helm_log])
+@pytest.mark.parametrize("log", [lm_eval_log, inspect_log])
 def test_fields_reach_into_the_document(log, tmp_path):
     path = log(tmp_path)
     found = read(path, fields=FIELDS)
@@ -49,7 +41,7 @@ def test_fields_reach_into_the_record_around_the_document(tmp_path):
     assert [(item.cluster, item.covariates, item.group) for item in found.items] == [("p1", {"hash": "d"}, "own")] * 2
 
 
-@pytest.mark.parametrize("log", [lm_eval_log, inspect_log, helm_log])
+@pytest.mark.parametrize("log", [lm_eval_log, inspect_log])
 def test_a_column_that_is_not_there_is_named_with_those_that_are(log, tmp_path):
     with pytest.raises(UserError, match=r"there is no 'pasage'. The columns are .*passage.*Did you mean 'passage'"):
         read(log(tmp_path), fields={"cluster": "pasage"})
@@ -58,9 +50,6 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are(log, tmp_path):
 def test_what_a_log_cannot_map(tmp_path):
     with pytest.raises(UserError, match="maps 'score', which the format lm_eval reads itself"):
         read(lm_eval_log(tmp_path), fields={"score": "acc"})
-    path = lighteval(tmp_path / "light", [new_row()])
-    with pytest.raises(UserError, match="lighteval has no fields"):
-        read(path, fields={"cluster": "passage"})
 
 
 def test_fields_on_the_command_line(tmp_path):

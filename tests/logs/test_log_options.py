@@ -11,14 +11,14 @@ from log_reading import read, sample, write_lines
 from competency_gaps.errors import UserError
 from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.items.item import Counted, LeftOut, Reason, SourceReport
-from competency_gaps.logs.describe import (
+from competency_gaps.logs.find import log_entries
+from competency_gaps.stages.logs import (
     left_out_lines,
     model_warnings,
     report_lines,
     same_model,
     with_model_warnings,
 )
-from competency_gaps.logs.find import log_entries
 from core_helpers import command
 
 NAME = "samples_{}_2026-11-24T10-00-00.000001.jsonl"
@@ -62,7 +62,7 @@ def test_options_that_fit_nothing(tmp_path):
         log_entries([str(tmp_path)], fields=["prompt"])
     done = command("run", "--model", "m", "--sae", "a/b", "--benchmark", "x", "--metric", "acc")
     assert done.returncode == 2
-    assert "give --log PATH or --task with --metric" in done.stderr
+    assert "give --log PATH with --metric" in done.stderr
 
 
 def table(path, suffix):

@@ -6,9 +6,9 @@ from dataclasses import asdict, replace
 
 from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.items.item import Reason, SourceReport
-from competency_gaps.logs.describe import with_model_warnings
 from competency_gaps.presentation.facts import SourceWarning, source_warnings, unread
 from competency_gaps.report.html import render
+from competency_gaps.stages.logs import with_model_warnings
 
 
 def entry(name: str, *reports: dict) -> dict:

@@ -117,7 +117,7 @@ def _document(benchmark: InspectedBenchmark) -> dict[str, Any]:
 
 
 def _show(benchmark: InspectedBenchmark) -> None:
-    from competency_gaps.logs.describe import report_lines
+    from competency_gaps.stages.logs import report_lines
 
     if benchmark.error is not None:
         _print(f"{benchmark.name}: cannot be read as it is: {benchmark.error}")

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from competency_gaps.config import LogSource
 from competency_gaps.items.item import Item, LeftOut, Message, Reason
@@ -58,16 +58,11 @@ def find(path: Path) -> list[LogPart]:
     judges: dict[str, set[str]] = {}
     for bench, judge_name, _, _ in judgments:
         judges.setdefault(bench, set()).add(judge_name)
-    return [
-        LogPart(
-            format="arena_hard",
-            benchmark=bench if len(judges[bench]) == 1 else f"{bench}:{judge_name.rsplit('/', 1)[-1]}",
-            files=(file,),
-            model=model,
-            details={"judge": judge_name},
-        )
-        for bench, judge_name, model, file in judgments
-    ]
+    parts = []
+    for bench, judge_name, model, file in judgments:
+        name = bench if len(judges[bench]) == 1 else f"{bench}:{judge_name.rsplit('/', 1)[-1]}"
+        parts.append(LogPart("arena_hard", name, (file,), model, details={"judge": judge_name}))
+    return parts
 
 
 def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
@@ -99,16 +94,10 @@ class _JudgementReader:
     answers: dict[str, dict[str, Any]]
     seen: set[str] = field(default_factory=set)
     baselines: Counter[str] = field(default_factory=Counter)
-    labels: Counter[str] = field(default_factory=Counter)
-    unjudged: int = 0
-    """Games without a usable verdict."""
+    labels: list[tuple[str | None, ...]] = field(default_factory=list)
+    """The two verdicts of each item; None: a game without a usable one."""
     more_games: int = 0
     """Items with more than the two games of which a score is made."""
-    first_place: list[float] = field(default_factory=list)
-    """Mean result of the answer in the first place, per item with both games."""
-    won: float = 0.0
-    counted: int = 0
-    """Weighted number of verdicts of items with both games, and of those that the model won (``won``)."""
 
     def item(self, entry: dict[str, Any]) -> Item | LeftOut | Reason:
         """A judgement as an item, or why it is none."""
@@ -121,7 +110,7 @@ class _JudgementReader:
         more, games = len(games) > 2, [*games, None, None][:2]
         asked = _judge_prompt(games)
         category, method = None, FROM_JUDGE
-        question: str | Reason | None = asked.question if asked else None
+        question: str | Reason | None = asked[0] if asked else None
         if name in self.questions:
             question, category, method = _question(self.questions[name]), _category(self.questions[name]), FROM_FILE
         if not isinstance(question, str):
@@ -133,7 +122,7 @@ class _JudgementReader:
         self.seen.add(name)
         self.more_games += more
         labels = tuple(_label(game) for game in games)
-        self._count(labels)
+        self.labels.append(labels)
         answer = self.answers.get(name)
         system = _system(answer)
         baseline = entry.get("baseline")
@@ -146,7 +135,7 @@ class _JudgementReader:
             name,
             group=str(entry.get("category") or category or "") or None,
             score=score_of_games(*labels),
-            response=(asked and asked.answer) if answer is None else _answer(answer),
+            response=(asked and asked[1]) if answer is None else _answer(answer),
             identity={
                 "tool": "arena_hard",
                 "uid": name,
@@ -160,75 +149,39 @@ class _JudgementReader:
             self.tally.unscored_because(Reason("neither_game", "neither game has a verdict"))
         return self.tally.item(item, method)
 
-    def _count(self, labels: tuple[str | None, ...]) -> None:
-        known = [label for label in labels if label is not None]
-        self.labels.update(known)
-        self.unjudged += len(labels) - len(known)
-        if len(known) == len(labels):
-            self.first_place.append(sum(VERDICTS[label].first for label in known) / len(known))
-            for game in results_of_games(labels):
-                self.won += sum(verdict.first * verdict.times for verdict in game)
-                self.counted += sum(verdict.times for verdict in game)
-
     def report(self) -> LogEntry:
         """The report, with ties, position bias and Arena-Hard's own figure."""
-        tally, games = self.tally, sum(self.labels.values())
-        judge = str(tally.scorer)
+        tally, judge = self.tally, str(self.tally.scorer)
+        known = [label for labels in self.labels for label in labels if label is not None]
+        both = [labels for labels in self.labels if None not in labels]
         if self.baselines:
             tally.warn("judged_against", f"judged by {judge} against {', '.join(self.baselines)}")
         else:
             tally.warn("judged_by", f"judged by {judge}")
-        if self.unjudged:
-            tally.warn(
-                "one_game",
-                f"{plural(self.unjudged, 'game')} without a usable verdict; the other game counts alone",
-                self.unjudged,
-            )
+        if unjudged := sum(labels.count(None) for labels in self.labels):
+            text = f"{plural(unjudged, 'game')} without a usable verdict; the other game counts alone"
+            tally.warn("one_game", text, unjudged)
         if self.more_games:
-            tally.warn(
-                "more_games",
-                f"{plural(self.more_games, 'item')} with more than two games, of which the first two count",
-                self.more_games,
-            )
-        if games:
-            tally.warn(
-                "ties",
-                f"ties: {self.labels['A=B'] / games:.1%} of {plural(games, 'game')}",
-                self.labels["A=B"] / games,
-                games,
-            )
-        if self.first_place:
-            tally.warn(
-                "position_bias",
-                "position bias: the answer in the first place gets "
-                f"{sum(self.first_place) / len(self.first_place):.2f} on average over "
-                f"{plural(len(self.first_place), 'item')} with both games (0.50 is none)",
-                sum(self.first_place) / len(self.first_place),
-                len(self.first_place),
-            )
-        if self.counted:
-            tally.warn(
-                "arena_figure",
-                "Arena-Hard's own figure, which averages verdicts and not items and leaves out "
-                f"items with one game: {self.won / self.counted:.4f}",
-                self.won / self.counted,
-            )
-        missing = sum(name not in self.answers for name in self.seen) if self.answers else 0
-        if missing:
-            tally.warn(
-                "no_model_answer",
-                f"{plural(missing, 'item')} without a line in model_answer; the response is what the judge saw",
-                missing,
-            )
+            text = f"{plural(self.more_games, 'item')} with more than two games, of which the first two count"
+            tally.warn("more_games", text, self.more_games)
+        if known:
+            share = known.count("A=B") / len(known)
+            tally.warn("ties", f"ties: {share:.1%} of {plural(len(known), 'game')}", share, len(known))
+        if both:
+            first_place = [sum(VERDICTS[str(label)].first for label in labels) / len(labels) for labels in both]
+            bias, count = sum(first_place) / len(both), len(both)
+            text = f"position bias: the answer in the first place gets {bias:.2f} on average over "
+            text += f"{plural(count, 'item')} with both games (0.50 is none)"
+            tally.warn("position_bias", text, bias, count)
+            verdicts = [verdict for labels in both for game in results_of_games(labels) for verdict in game]
+            won = sum(verdict.first * verdict.times for verdict in verdicts)
+            figure = won / sum(verdict.times for verdict in verdicts)
+            text = "Arena-Hard's own figure, which averages verdicts and not items and leaves out items with one game"
+            tally.warn("arena_figure", f"{text}: {figure:.4f}", figure)
+        if self.answers and (missing := len(self.seen - self.answers.keys())):
+            text = f"{plural(missing, 'item')} without a line in model_answer; the response is what the judge saw"
+            tally.warn("no_model_answer", text, missing)
         return tally.report()
-
-
-class JudgePrompt(NamedTuple):
-    """Question and answer in a judge's prompt."""
-
-    question: str
-    answer: str
-    """The judged model's."""
 
 
 def _item_id(value: Mapping[str, Any]) -> str | None:
@@ -280,7 +233,7 @@ def _system(record: Mapping[str, Any] | None) -> str | None:
     return text_or_none(first.get("content")) if first.get("role") == "system" else None
 
 
-def _judge_prompt(games: Sequence[Any]) -> JudgePrompt | None:
+def _judge_prompt(games: Sequence[Any]) -> tuple[str, str] | None:
     """Question and the model's answer from Arena-Hard's judge prompt; None if it has another form.
 
     In game 0 the model's answer is B, in game 1 it is A.
@@ -298,7 +251,7 @@ def _judge_prompt(games: Sequence[Any]) -> JudgePrompt | None:
         else:
             start = split + 2 + len(_START.format("A"))
             answer = text[start : text.rfind(_END.format("A"), start, second)]
-        return JudgePrompt(question, answer)
+        return question, answer
     return None
 
 

@@ -48,19 +48,12 @@ def find(path: Path) -> list[LogPart]:
         *older, (_, newest) = sorted(files)
         chosen, notes = parts.setdefault((domain, model), ([], []))
         chosen.append(newest)
-        notes += [
-            Reason("older_log", f"an older log of the same task was not read: {name}/{file.parent.name}")
-            for _, file in older
-        ]
+        text = "an older log of the same task was not read: {}/{}"
+        notes += [Reason("older_log", text.format(name, file.parent.name)) for _, file in older]
+    named = ((f"{domain}@{model}" if model else domain, model, *part) for (domain, model), part in parts.items())
     return [
-        LogPart(
-            "autodetect",
-            f"{domain}@{model}" if model else domain,
-            tuple(sorted(files)),
-            model=model,
-            notes=tuple(notes),
-        )
-        for (domain, model), (files, notes) in parts.items()
+        LogPart("autodetect", name, tuple(sorted(files)), model, notes=tuple(notes))
+        for name, model, files, notes in named
     ]
 
 

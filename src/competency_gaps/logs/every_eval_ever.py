@@ -4,15 +4,10 @@ An evaluation is an aggregate ``NAME.json`` with ``NAME_samples.jsonl`` beside i
 sample under one of the aggregate's results.
 """
 
-# DOC """A sample of every_eval_ever: what was asked in its line, and the item that it becomes."""
-#
-
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,28 +41,22 @@ _REQUIRED = ("evaluation_id", "evaluation_name", "sample_id", "input", "evaluati
 _PERCENT = (0.0, 100.0)
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """Which of a result's scores stand for 0 and 1."""
+class _Result(NamedTuple):
+    """A result as the aggregate describes it."""
 
     worst: float
     best: float
+    """Which of its scores stand for 0 and 1."""
+    fault: str | None = None
+    """Why its scores cannot be scores in [0, 1]; None: they can."""
+    shares: bool = False
+    """Its limits are those of percentages, but its samples' scores are shares."""
+    figure: Any = None
+    """The aggregate's own figure; None: there is none."""
 
     def score(self, value: Any) -> LoggedScore:
         number = _finite(value)
         return score_in_unit(value if number is None else (number - self.worst) / (self.best - self.worst))
-
-
-class _Result(NamedTuple):
-    """A result as the aggregate describes it, with the range of its samples' scores."""
-
-    scale: _Scale
-    fault: str | None
-    """Why its scores cannot be scores in [0, 1]; None: they can."""
-    shares: bool
-    """Its limits are those of percentages, but its samples' scores are shares."""
-    aggregate: Any
-    """The aggregate's own figure; None: there is none."""
 
 
 def find(path: Path) -> list[LogPart]:
@@ -130,15 +119,8 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     tally = Tally(part, metric=metric, available={"metric": tuple(results)})
     result = results.get(metric)
     if result is not None and result.shares:
-        tally.warn(
-            "shares_for_percent",
-            f"the limits of {metric} are 0 and 100, but every score lies from 0 to 1: the scores are taken as shares",
-        )
-    recorded = mapping(aggregate.get("detailed_evaluation_results"))
-    if not _same_checksum(file, recorded):
-        tally.warn(
-            "other_checksum", f"{file.name} is not the one that its aggregate was written with: the checksums differ"
-        )
+        text = f"the limits of {metric} are 0 and 100, but every score lies from 0 to 1: the scores are taken as shares"
+        tally.warn("shares_for_percent", text)
     repeats: dict[str, list[tuple[Mapping[str, Any], LoggedPrompt, LoggedScore]]] = {}
     wanted = next(iter(results)) if metric == NONE else metric
     for line in log_lines(file):
@@ -166,7 +148,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
         mean = mean_score(score.value for _, _, score in lines)
         yield tally.item(item_of(first, prompt, mean, metric, len(lines), further), prompt.method, records=len(lines))
     if result is not None:
-        tally.compare_mean(result.scale.score(result.aggregate).value, metric)
+        tally.compare_mean(result.score(result.figure).value, metric)
     yield tally.report()
 
 
@@ -183,18 +165,15 @@ def _result(part: LogPart, aggregate: Mapping[str, Any], key: str, scores: tuple
     if not entry and len(ours) == len(part.details["ranges"]) == 1:
         entry = ours[0]  # lines without an id can be of no other result
     if ours and not entry:
-        return _Result(_Scale(0.0, 1.0), "is none of the aggregate's results", False, None)
+        return _Result(0.0, 1.0, "is none of the aggregate's results")
     config = mapping(entry.get("metric_config"))
     low, high = (_finite(config.get(name)) for name in ("min_score", "max_score"))
     down = config.get("lower_is_better") is True
     inside = scores[0] >= 0 and scores[1] <= 1
-    binary = config.get("score_type") == "binary"
     shares = inside and (low, high) == _PERCENT and scores[1] > 0
-    aggregated: Any = mapping(entry.get("score_details")).get("score")
+    figure = _finite(mapping(entry.get("score_details")).get("score"))
     if shares:
-        # The aggregate's own figure is a percentage.
-        figure = _finite(aggregated)
-        aggregated = None if figure is None else figure / 100
+        figure = None if figure is None else figure / 100  # a percentage
         low, high = 0.0, 1.0
     fault = None
     if low is None or high is None or low >= high:
@@ -202,13 +181,12 @@ def _result(part: LogPart, aggregate: Mapping[str, Any], key: str, scores: tuple
             fault = f"has scores from {scores[0]:g} to {scores[1]:g}, and no limits that would bring them into [0, 1]"
         elif config.get("score_type") == "levels":
             fault = "has levels, and no limits that would bring them into [0, 1]"
-        elif down and not binary:
+        elif down and config.get("score_type") != "binary":
             fault = "is better the lower it is, and its limits are not known"
         low, high = 0.0, 1.0
     elif scores[0] < low or scores[1] > high:
         fault = f"has scores from {scores[0]:g} to {scores[1]:g}, outside its own limits {low:g} and {high:g}"
-    scale = _Scale(high, low) if down else _Scale(low, high)
-    return _Result(scale, fault, shares, aggregated)
+    return _Result(high if down else low, low if down else high, fault, shares, figure)
 
 
 def _finite(value: Any) -> float | None:
@@ -219,20 +197,11 @@ def _finite(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _same_checksum(file: Path, recorded: Mapping[str, Any]) -> bool:
-    """Whether the samples are those that the aggregate was written with; also if it does not say."""
-    if recorded.get("hash_algorithm") not in ("sha256", "md5") or not isinstance(recorded.get("checksum"), str):
-        return True
-    with file.open("rb") as handle:
-        digest = hashlib.file_digest(handle, str(recorded["hash_algorithm"])).hexdigest()
-    return digest == recorded["checksum"].lower()
-
-
 def _score(row: Mapping[str, Any], result: _Result | None) -> LoggedScore:
     if row.get("error"):
         return LoggedScore(None, Reason("sample_failed", f"the sample failed, the first one with {row['error']!s}"))
     value = mapping(row.get("evaluation")).get("score")
-    return score_in_unit(value) if result is None else result.scale.score(value)
+    return score_in_unit(value) if result is None else result.score(value)
 
 
 LOG = Reader("every_eval_ever: *_samples.jsonl", find, read, ("metric", "fields"))

@@ -1,10 +1,4 @@
-"""Logs of other tools as benchmarks of a configuration, and the entries of one."""
-
-# DOC """The benchmarks of other tools' logs at a path, whatever their formats."""
-#
-
-# DOC """Any table of results: CSV, TSV, JSONL or Parquet with a mapping from our fields to its columns."""
-#
+"""Logs of other tools at a path, as benchmarks of a configuration; and the entries of one log, or of any table."""
 
 from __future__ import annotations
 
@@ -147,8 +141,7 @@ def _named_logs(
     others = [ours for ours in mapping if not is_further(ours)]
     if others and format_ not in (None, "table"):
         raise UserError(f"the field {others[0]!r} is for tables, but the format is {format_!r}. Leave one of them out.")
-    if others:
-        format_ = "table"
+    format_ = "table" if others else format_
     if format_ not in (None, "table", *LOGS):
         raise UserError(f"the format {format_!r} is not known; there are {', '.join([*LOGS, 'table'])}.")
     named = [log for text in logs for log in _logs_at(text, format_, mapping, options)]

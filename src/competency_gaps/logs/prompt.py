@@ -26,7 +26,6 @@ _UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
 """Characters of scripts that put no space between words."""
-_OPENCOMPASS_ROLES = {"HUMAN": "user", "BOT": "assistant", "SYSTEM": "system"}
 
 
 class OwnText(NamedTuple):
@@ -63,9 +62,14 @@ class LoggedPrompt(NamedTuple):
 
 
 def text_prompt(text: str, own: OwnText, bos: str | None = None) -> LoggedPrompt:
-    """A prompt of one text; ``bos`` is the tokenizer's first token, None if unknown."""
+    """A prompt of one text.
+
+    With its own first token (lm-evaluation-harness's rule) none is prepended. Where the tokenizer's (``bos``) is
+    unknown, a prompt that starts with any special token brings its own.
+    """
     place = (own.start, own.end)
-    seen = Text(text, place, templated=begins_itself(text, bos))
+    begins_itself = _SPECIAL.match(text) is not None if bos is None else text.startswith(bos)
+    seen = Text(text, place, templated=begins_itself)
     return LoggedPrompt(text[slice(*place)], None, None, seen, own.method)
 
 
@@ -112,10 +116,10 @@ def chat_messages(value: Any) -> tuple[Message, ...] | None:
     for message in value:
         if not isinstance(message, dict):
             return None
-        role, content = message.get("role"), content_text(message.get("content", message.get("prompt")))
+        role, content = message.get("role"), content_text(message.get("content"))
         if not isinstance(role, str) or content is None:
             return None
-        messages.append({"role": _OPENCOMPASS_ROLES.get(role, role), "content": content})
+        messages.append({"role": role, "content": content})
     return tuple(messages)
 
 
@@ -213,13 +217,3 @@ def trimmed(seen: str, start: int, end: int, method: str) -> OwnText | None:
 def whole(seen: str, method: str = WHOLE) -> OwnText | None:
     """All that the model read; None if it is blank."""
     return trimmed(seen, 0, len(seen), method)
-
-
-def begins_itself(prompt: str, bos: str | None) -> bool:
-    """Whether a prompt brings its own first token, so that none is prepended (lm-evaluation-harness's rule).
-
-    Where the tokenizer's own token (``bos``) is unknown, a prompt that starts with any special token does.
-    """
-    if bos is not None:
-        return prompt.startswith(bos)
-    return _SPECIAL.match(prompt) is not None

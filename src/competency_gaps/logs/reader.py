@@ -1,12 +1,11 @@
-"""JSON files of other tools, and the values in them: a fault costs one record, and is reported."""
+"""What the readers of all formats share: files and values, a log's parts and options, and an account of what was read.
 
-# DOC """What the readers of all formats share: a log's parts, its options, and an account of what was read."""
-#
+A fault in a file costs one record, and is reported.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import math
 from collections import Counter
@@ -196,12 +195,6 @@ def newest(logs: Iterable[tuple[str, Path]]) -> tuple[str, Path, tuple[Reason, .
     )
 
 
-def free_name(name: str, taken: Collection[str], sign: str) -> str:
-    """The name, with a sign and a number from 2 appended if it is taken."""
-    numbered = (f"{name}{sign}{number}" for number in itertools.count(2))
-    return name if name not in taken else next(candidate for candidate in numbered if candidate not in taken)
-
-
 def refuse_options(source: LogSource, format_: str, options: Collection[str]) -> None:
     """Refuse options that the format does not understand.
 
@@ -222,17 +215,13 @@ def refuse_options(source: LogSource, format_: str, options: Collection[str]) ->
             )
 
 
-def chosen_metric(
-    source: LogSource, part: LogPart, faults: Mapping[str, str | None], *, also: Collection[str] = ()
-) -> str:
+def chosen_metric(source: LogSource, part: LogPart, faults: Mapping[str, str | None]) -> str:
     """The metric that the source names, else the first that can be a score; ``none`` takes items without scores.
 
     Parameters
     ----------
     faults
         Metrics of the log, in order of preference -> why each cannot be a score (None: it can).
-    also
-        Further metrics, which are scores only if the source names them.
 
     Raises
     ------
@@ -241,23 +230,21 @@ def chosen_metric(
     """
     file, wanted = part.files[-1], source.metric
     usable = [name for name, fault in faults.items() if fault is None]
-    known = list(dict.fromkeys([*faults, *also]))
-    if wanted == NONE and NONE not in known:
+    if wanted == NONE and NONE not in faults:
         return NONE
     if wanted is None:
         if usable:
             return usable[0]
-        reasons = "; ".join(f"{name} {fault}" for name, fault in faults.items()) or ", ".join(known) or "there is none"
+        reasons = "; ".join(f"{name} {fault}" for name, fault in faults.items()) or "there is none"
         raise UserError(
             f"{file}: no metric is known to be an item's score ({reasons}). Name one with 'metric', or give {NONE!r} "
             "to use the items without scores. To leave this benchmark out of a folder, name the files of the others, "
             "each as NAME=PATH."
         )
-    if wanted not in known:
-        raise UserError(
-            f"{file} has no metric {wanted!r}; there are {', '.join(known) or 'none'}.{nearest(wanted, known)}"
-        )
-    if faults.get(wanted) is not None:
+    if wanted not in faults:
+        known = ", ".join(faults) or "none"
+        raise UserError(f"{file} has no metric {wanted!r}; there are {known}.{nearest(wanted, list(faults))}")
+    if faults[wanted] is not None:
         raise UserError(
             f"{file}: the metric {wanted!r} {faults[wanted]}. Choose another ({', '.join(usable) or 'there is none'}), "
             f"or {NONE!r} to use the items without scores."

@@ -37,15 +37,8 @@ def configured_scores(config: ScoresConfig) -> Iterator[Scored]:
     """
     if config.kind == "table":
         return read_score_table(config.path.expanduser(), config.benchmark)
-    choices = {name: getattr(config, name) for name in ("metric", "filter", "scorer")}
-    return read_score_log(
-        config.path.expanduser(),
-        config.benchmark,
-        model=config.model,
-        format_=config.format,
-        part=config.part,
-        **choices,
-    )
+    choices = {name: getattr(config, name) for name in ("model", "part", "metric", "filter", "scorer")}
+    return read_score_log(config.path.expanduser(), config.benchmark, format_=config.format, **choices)
 
 
 def read_score_table(path: Path, benchmark: str | None = None) -> Iterator[Scored]:

@@ -12,7 +12,6 @@ from competency_gaps.benchmarks.repeats import Repeats, find_clusters
 from competency_gaps.config import RunConfig
 from competency_gaps.dictionary.folder import Dictionary, is_dictionary
 from competency_gaps.items.benchmark import Benchmark
-from competency_gaps.logs.describe import left_out_lines, report_lines, with_model_warnings
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prompts import PreparedItem, prepare
 from competency_gaps.progress import Progress
@@ -24,6 +23,7 @@ from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.reference import Reference, read_reference
 from competency_gaps.scoring.given import Unscored
 from competency_gaps.stages.load import load_suite
+from competency_gaps.stages.logs import left_out_lines, report_lines, with_model_warnings
 from competency_gaps.stages.naming import check_dictionary
 from competency_gaps.stages.policies import assign_policies
 from competency_gaps.stages.unreadable import excluded_line

@@ -1,4 +1,4 @@
-"""``cgaps inspect-log`` prints a command that the command line parses and that reads the same log."""
+"""``cgaps logs`` prints a command that the command line parses and that reads the same log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from competency_gaps.stages.inspect_log import inspect_log
 from inspect_log_helpers import sample as inspect_sample
 from inspect_log_helpers import write_log
 from log_reading import sample, write_lines
@@ -16,6 +15,7 @@ from log_reading import sample, write_lines
 from competency_gaps.cli import app as application
 from competency_gaps.stages import pipeline
 from competency_gaps.stages.load import load_benchmark
+from competency_gaps.stages.logs import inspect_logs
 
 STAMP = "2026-11-24T10-00-00.000001"
 EMBEDDED = ("embedded:smollm2-135m-instruct", "embedded:smollm2-135m-instruct-l15-8k")
@@ -62,10 +62,10 @@ def lm_eval_log(folder: Path, task: str = "quiz", model: object = "pretrained=go
 
 def shown(cli, *arguments):
     """The printed line, which is the last, and the document's, which is the same."""
-    status, out, _, _ = cli("inspect-log", *arguments)
+    status, out, _, _ = cli("logs", *arguments)
     assert status == 0
     line = out.rstrip("\n").split("\n")[-1]
-    document = json.loads(cli("inspect-log", *arguments, "--json")[1])
+    document = json.loads(cli("logs", *arguments, "--json")[1])
     assert document["command"] == line
     return line, out
 
@@ -89,7 +89,7 @@ def test_a_log_of_lm_eval_names_its_model(cli, tmp_path):
     assert run_folder == Path("runs/quiz")
     (source,) = [benchmark.source for benchmark in config.benchmarks]
     assert (source.path, source.metric, source.filter) == (folder, "other", "loose")
-    inspected = inspect_log(str(folder), metric="other", filter_="loose").benchmarks[0]
+    inspected = inspect_logs(str(folder), metric="other", filter_="loose").benchmarks[0]
     assert load_benchmark(config.benchmarks[0]).items == inspected.items
 
 
@@ -171,6 +171,6 @@ def test_without_saelens(cli, tmp_path, monkeypatch):
 
 def test_where_nothing_can_be_read_there_is_no_run(cli, tmp_path):
     file = write_lines(tmp_path / f"samples_odd_{STAMP}.jsonl", [sample(0, exact_match=7.0)])
-    status, out, err, _ = cli("inspect-log", str(file))
+    status, out, err, _ = cli("logs", str(file))
     assert status == 2 and "cgaps run" not in out + err
-    assert json.loads(cli("inspect-log", str(file), "--json")[1])["command"] is None
+    assert json.loads(cli("logs", str(file), "--json")[1])["command"] is None

@@ -14,7 +14,7 @@ import competency_gaps as cg
 from competency_gaps.cli.app import app
 from competency_gaps.dictionary.folder import open_dictionary
 from competency_gaps.explorer.opened import open_runs
-from competency_gaps.probes.kept import FILE, FOLDER, read_probe
+from competency_gaps.probes.concept import FILE, FOLDER, probe_rows
 from competency_gaps.runs.scores import read_scores
 
 TABLES = (
@@ -107,8 +107,8 @@ def labels(run: Path, dictionary: Path) -> Any:
 
 def probes(run: Path, _: Path) -> Any:
     """What probes of concepts keep."""
-    kept = [read_probe(file.parent) for file in sorted((run / FOLDER).glob(f"*/{FILE}"))]
-    return [(probe.verdicts.write_json(), probe.items.write_json(), probe.document) for probe in kept]
+    opened = cg.open_run(run)
+    return [probe_rows(opened.document(file), file) for file in sorted((run / FOLDER).glob(f"*/{FILE}"))]
 
 
 def score(run: Path, _: Path) -> Any:

@@ -14,14 +14,23 @@ from explorer_runs import SECRETS, Made
 
 import competency_gaps as cg
 from competency_gaps.checked import write_document
-from competency_gaps.probes.kept import KeptProbe, write_probe
 from competency_gaps.runs.matched_scores import Scored
 from competency_gaps.runs.scores import add_scores
 from core_helpers import seal, seal_dictionary
 
 WINDOW = "the cat <b>sat\u202e on a mat"
 PROBE = {
-    **{"claim": "weak", "verdict": "holds", "status": "weak", "kind": "contrast", "exciting": 9, "comparison": 8},
+    **{
+        "claim": "weak",
+        "verdict": "holds",
+        "status": "weak",
+        "kind": "contrast",
+        "exciting": 9,
+        "comparison": 8,
+        "unscored": 0,
+        "apart": 0,
+        "families": 2,
+    },
     **{"mean": 0.1, "mean_low": 0.0, "mean_high": 0.3, "expected": 0.5, "difference": -0.4},
     **{"difference_low": -0.6, "difference_high": -0.1, "p_value": 0.001, "q_value": 0.002},
 }
@@ -46,9 +55,8 @@ def with_extras(made: Made, folder: Path) -> Made:
 def add_probe(run: Path, name: str, concepts: Sequence[Mapping[str, Any]]) -> Path:
     """Add the verdicts of a probe; gives its folder."""
     folder = run / "probes" / name
-    verdicts = pl.DataFrame({"concept": [row["concept"] for row in concepts]})
-    items = pl.DataFrame({"prompt": [f"fresh {number}" for number in range(9)]})
-    write_probe(folder, KeptProbe(verdicts, items, {"criterion": {}, "concepts": list(concepts)}))
+    folder.mkdir(parents=True)
+    write_document(folder / "verdicts.json", {"criterion": {}, "concepts": list(concepts)})
     return folder
 
 

@@ -19,7 +19,7 @@ from competency_gaps.explorer.parts import Parts
 from competency_gaps.findings.answer import answer, answer_dict
 from competency_gaps.items.item import Reason
 from competency_gaps.presentation import columns, facts
-from competency_gaps.probes.sentence import sentence
+from competency_gaps.probes.concept import sentence
 from competency_gaps.robustness.assess import SENTENCES
 from competency_gaps.runs.open import open_folder
 from core_helpers import seal
@@ -273,14 +273,11 @@ def test_verdicts_and_probes_are_read(hostile, tmp_path, caplog):
         row = {"concept": concept, "label": None, **PROBE}
         file = add_probe(folder, name, [row]) / "verdicts.json"
         os.utime(file, (10_000 - age, 10_000 - age))
-    write_document(folder / "probes" / "listless" / "verdicts.json", {"concepts": [{"concept": 3}]})
-    table = add_probe(folder, "damaged", [{"concept": 3, "label": None, **PROBE}]) / "items.parquet"
-    content = bytearray(table.read_bytes())
-    content[len(content) // 2] ^= 1
-    table.write_bytes(content)
+    add_probe(folder, "short", [{"concept": 3}])
+    document = add_probe(folder, "damaged", [{"concept": 3, "label": None, **PROBE}]) / "verdicts.json"
+    document.write_bytes(document.read_bytes().replace(b"0.001", b"0.002"))
     found = info(folder)
-    assert f"{table} is damaged: its content does not match its checksum" in caplog.text
-    assert "listless" in caplog.text and "it does not list the tables beside it" in caplog.text
+    assert f"{document} is damaged" in caplog.text and "short" in caplog.text
     shown = {"code": "split_halves", "test": "split halves", "tone": "open"}
     assert found["verdicts"] == [{**shown, "sentence": SENTENCES["split_halves.few"]}]
     assert [one["concept"] for one in found["probes"]] == [2, 5]

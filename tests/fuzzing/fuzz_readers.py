@@ -23,7 +23,8 @@ from competency_gaps.explorer.opened import open_runs
 from competency_gaps.logs.find import find_parts
 from competency_gaps.logs.scores import read_score_log, read_score_table
 from competency_gaps.matching import read_taxonomy
-from competency_gaps.probes.kept import FOLDER, read_probe
+from competency_gaps.probes.concept import FILE as VERDICTS
+from competency_gaps.probes.concept import FOLDER, probe_rows
 from competency_gaps.progress import Progress
 from competency_gaps.runs.scores import read_scores
 from competency_gaps.stages.load import load_benchmark
@@ -161,9 +162,9 @@ def _models(run: Any) -> None:
 
 
 def _probes(run: Any) -> None:
-    for folder in sorted((run.path / FOLDER).iterdir()) if (run.path / FOLDER).is_dir() else ():
+    for file in sorted((run.path / FOLDER).glob(f"*/{VERDICTS}")):
         with refusing():
-            read_probe(folder)
+            probe_rows(run.document(file), file)
 
 
 def _report(run: Any) -> None:

@@ -11,11 +11,10 @@ from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder, open_folder
 
 if TYPE_CHECKING:
-    from competency_gaps.config import AskConfig
+    from competency_gaps.config import AskConfig, LLMConfig
     from competency_gaps.dictionary.labelling.labeller import Taken
     from competency_gaps.explorer.export import Exported
     from competency_gaps.probes.concept import Probed
-    from competency_gaps.probes.written import Pending
 
 
 class Actions(RunFolder):
@@ -57,31 +56,28 @@ class Actions(RunFolder):
         concepts: Sequence[int] = (),
         *,
         weak: int | None = None,
-        ask: AskConfig | None = None,
+        llm: LLMConfig | None = None,
         items: int = 300,
         topics: int = 3,
         questions: int = 10,
-        judge: bool = False,
         min_saliency: float = 0.2,
         q: float = 0.05,
         seed: int = 0,
         progress: Progress | None = None,
         command: str = "",
-    ) -> Probed | Pending:
+    ) -> Probed | None:
         """Test whether weaknesses hold on new items: of the run's generated benchmarks, or written by a model.
 
         Parameters
         ----------
         weak
             Number of the run's surest weak concepts to probe, instead of ``concepts``.
-        ask
+        llm
             A language model that writes the items; None: new seeds of the run's generated families.
         items
             New items of each generated benchmark in which one of the concepts is active.
         topics, questions
             Topics of each concept, and questions with (and as many without) the concept on each, that the model writes.
-        judge
-            Whether that model also grades answers in words; else they must equal the written answer.
         min_saliency
             Saliency in (0, 1) from which an item counts as exciting a concept.
         q
@@ -95,17 +91,16 @@ class Actions(RunFolder):
 
         Returns
         -------
-        Probed or Pending
-            ``results``, a verdict for each concept, also kept in the run's folder; or, with batch files, the next
-            requests to answer.
+        Probed or None
+            ``results``, a verdict for each concept, also kept in the run's folder. None: the model's requests were only
+            written into a file.
 
         Raises
         ------
         UserError
             If there is no such concept, or there are no new items for any of them.
         """
-        from competency_gaps.probes.concept import Criterion, probe_generated
-        from competency_gaps.probes.targets import targets, weakest
+        from competency_gaps.probes.concept import Criterion, probe_generated, targets, weakest
         from competency_gaps.probes.written import probe_written
 
         if (not len(concepts)) == (weak is None):
@@ -113,11 +108,9 @@ class Actions(RunFolder):
         progress = progress or Progress(quiet=True)
         criterion = Criterion(min_saliency, q, seed=seed)
         chosen = targets(self, weakest(self, weak) if weak is not None else list(concepts))
-        if ask is None:
+        if llm is None:
             return probe_generated(self, chosen, criterion, progress, items=items, seed=seed, command=command)
-        return probe_written(
-            self, chosen, ask, criterion, progress, topics=topics, count=questions, judge=judge, command=command
-        )
+        return probe_written(self, chosen, llm, criterion, progress, topics=topics, count=questions, command=command)
 
     def make_findings(self, *, progress: Progress | None = None) -> None:
         """Compute the run's findings again from its tables; open the run again to read them."""

@@ -55,7 +55,7 @@ class Lists(RunFolder):
         from competency_gaps.matching.match_run import match_run
 
         def read(config: RunConfig, folder: Path) -> RunFolder:
-            from competency_gaps.probes.fresh import check_same_pair
+            from competency_gaps.probes.concept import check_same_pair
             from competency_gaps.stages import pipeline
 
             made = pipeline.run(config, folder, progress)

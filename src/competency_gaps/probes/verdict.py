@@ -1,20 +1,16 @@
 """Does a concept's weakness (or strength) hold on fresh items? [ours]
 
-One of two comparisons is made, chosen by the items' activations and never by their scores:
+The test is that of the claim itself, the adjusted gap of :mod:`competency_gaps.evidence.interval` with families as
+blocks, under one of two weights of an item, chosen by the items' activations and never by their scores:
 
 ``contrast``
-    Items that excite the concept against items of the same families that do not. The difference is
-    ``sum over families w (m1 - m0) / sum w`` with ``w = n1 n0 / (n1 + n0)`` (Mantel and Haenszel's weights, as in
-    Greenland and Robins, 1985). Its interval joins those of the two weighted
-    means by squares (MOVER: Zou and Donner, 2008; Newcombe, 1998), each from the variance within families. The test
-    permutes scores within families; its statistic is the same sum. For scores of 0 and 1 it is exact (the number of
-    right answers among exciting items is a sum of hypergeometric numbers).
+    1 for items that excite the concept, else 0. Within a family the gap is then ``(n0 / n) (m1 - m0)``, so that over
+    families it is Mantel and Haenszel's mean of the differences to the items that do not excite it (as in Greenland
+    and Robins, 1985), but for the scale, which is taken out.
 ``graded``
-    Where families do not hold enough items of both kinds (mostly because almost all excite the concept), there is no
-    such contrast. Then strength counts: the adjusted gap, the statistic that made the claim, tested by permutation.
+    The activation, where families do not hold enough items of both kinds (mostly because almost all excite it).
 
-Neither gives a verdict if fewer than ``FEWEST`` scored items excite the concept.
-
+Scores are permuted within families. Neither gives a verdict if fewer than ``FEWEST`` scored items excite the concept.
 NumPy and SciPy only.
 """
 
@@ -28,7 +24,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.evidence import Outcomes, adjusted_gap, block_sums, drawn_tails, effective_sample, gap_interval
-from competency_gaps.probes.rates import binary, stratified_mean, weighted_mean
+from competency_gaps.evidence.interval import gradedness, ratio_interval
 
 Claim = Literal["weak", "strong"]
 FEWEST = 10
@@ -41,7 +37,7 @@ COVERED = 0.5
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """Result of the comparison for one concept."""
+    """Result of the comparison for one concept; without a value in an item, numbers are None."""
 
     claim: Claim
     kind: Literal["contrast", "graded"]
@@ -55,24 +51,24 @@ class ProbeResult:
     """Exciting scored items of families without enough of the other kind, which the contrast leaves out."""
     families: int
     """Families that took part."""
-    mean: float
-    """Mean score of exciting items, each family by its weight (graded: by activation); in [0, 1], NaN: none."""
-    mean_low: float
-    mean_high: float
-    expected: float
+    mean: float | None = None
+    """Mean score of exciting items, each family by its weight (graded: by activation); in [0, 1]."""
+    mean_low: float | None = None
+    mean_high: float | None = None
+    expected: float | None = None
     """What items of the same families score without the concept, families weighted as in ``mean`` (graded: what all
     score); in [0, 1]."""
-    difference: float
+    difference: float | None = None
     """``mean - expected``, in [-1, 1]."""
-    difference_low: float
-    difference_high: float
-    p_value: float
-    """Of a difference as far in the claimed direction, in [0, 1]; NaN = too few items."""
-    p_opposite: float
+    difference_low: float | None = None
+    difference_high: float | None = None
+    p_value: float | None = None
+    """Of a difference as far in the claimed direction, in [0, 1]; None = too few items."""
+    p_opposite: float | None = None
     """The same in the other direction."""
-    q_value: float = float("nan")
+    q_value: float | None = None
     """Benjamini-Hochberg over the probed concepts."""
-    q_opposite: float = float("nan")
+    q_opposite: float | None = None
     verdict: Literal["holds", "not shown", "reversed", "too few items"] = "too few items"
 
 
@@ -112,126 +108,76 @@ def examine(
     unscored = int((~scored).sum())
     cas, exciting, scores = np.asarray(cas, np.float64)[scored], exciting[scored], np.asarray(scores)[scored]
     _, family = np.unique(np.asarray(families)[scored], return_inverse=True)
-    with_it = np.bincount(family[exciting], minlength=family.max(initial=-1) + 1)
-    without = np.bincount(family[~exciting], minlength=len(with_it))
-    usable = (np.minimum(with_it, without) >= OF_A_KIND)[family] if len(family) else np.zeros(0, bool)
-    apart = int((exciting & ~usable).sum())
-    covered = float(cas[usable].sum()) >= COVERED * float(cas.sum())
-    if covered and min((exciting & usable).sum(), (~exciting & usable).sum()) >= FEWEST:
-        return _contrast(exciting[usable], scores[usable], family[usable], claim, unscored, apart, level, seed)
-    return _graded(cas, int(exciting.sum()), scores, family, claim, unscored, level, seed)
+    count = int(family.max(initial=-1)) + 1
+    with_it, without = (np.bincount(family[part], minlength=count) for part in (exciting, ~exciting))
+    both = (np.minimum(with_it, without) >= OF_A_KIND)[family] if count else np.zeros(0, bool)
+    contrast = (
+        float(cas[both].sum()) >= COVERED * float(cas.sum())
+        and min((exciting & both).sum(), (~exciting & both).sum()) >= FEWEST
+    )
+    weights = exciting.astype(np.float64) if contrast else cas
+    used = both if contrast else (np.bincount(family, cas, minlength=count) > 0)[family] if count else both
+    result = ProbeResult(
+        claim,
+        "contrast" if contrast else "graded",
+        exciting=int((weights[used] > 0).sum()),
+        comparison=int((weights[used] == 0).sum()),
+        unscored=unscored,
+        apart=int((exciting & ~both).sum()) if contrast else 0,
+        families=len(np.unique(family[used])),
+    )
+    if not weights[used].any():
+        return result
+    enough = contrast or exciting.sum() >= FEWEST
+    return _compared(result, weights[used], scores[used], family[used], enough, level, seed)
 
 
-def _contrast(
-    exciting: np.ndarray,
+def _compared(
+    result: ProbeResult,
+    weights: np.ndarray,
     scores: np.ndarray,
     family: np.ndarray,
-    claim: Claim,
-    unscored: int,
-    apart: int,
+    enough: bool,
     level: float,
     seed: int,
 ) -> ProbeResult:
     _, family = np.unique(family, return_inverse=True)
-    with_it, without = np.bincount(family[exciting]), np.bincount(family[~exciting])
-    weights = with_it * without / (with_it + without)
-    mean, mean_low, mean_high = stratified_mean(scores[exciting], family[exciting], weights, level)
-    expected, expected_low, expected_high = stratified_mean(scores[~exciting], family[~exciting], weights, level)
-    low = mean - expected - np.hypot(mean - mean_low, expected_high - expected)
-    high = mean - expected + np.hypot(mean_high - mean, expected - expected_low)
-    if binary(scores):
-        below, above = exact_tails(exciting, scores, family)
-    else:
-        below, above = _drawn(exciting.astype(np.float64), scores, family, seed)
-    return ProbeResult(
-        claim,
-        "contrast",
-        int(exciting.sum()),
-        int((~exciting).sum()),
-        unscored,
-        apart,
-        len(with_it),
-        mean,
-        mean_low,
-        mean_high,
-        expected=expected,
-        difference=mean - expected,
-        difference_low=float(max(-1.0, low)),
-        difference_high=float(min(1.0, high)),
-        p_value=below if claim == "weak" else above,
-        p_opposite=above if claim == "weak" else below,
-    )
-
-
-def _graded(
-    cas: np.ndarray,
-    exciting: int,
-    scores: np.ndarray,
-    family: np.ndarray,
-    claim: Claim,
-    unscored: int,
-    level: float,
-    seed: int,
-) -> ProbeResult:
-    nothing = float("nan")
-    present = np.bincount(family[cas > 0], minlength=family.max(initial=-1) + 1) > 0
-    there = present[family] if len(family) else np.zeros(0, bool)
-    cas, scores, family = cas[there], scores[there], family[there]
-    active = int((cas > 0).sum())
-    counts = (claim, "graded", active, len(cas) - active, unscored, 0, int(present.sum()))
-    if not active:
-        return ProbeResult(*counts, *[nothing] * 9)  # type: ignore[arg-type]
-    weights = sp.csr_array(cas[None, :])
-    sums = block_sums(weights, Outcomes.of(scores, family, len(present)))
-    chi, low, high = weighted_mean(scores, cas, level)
-    gap = float(adjusted_gap(sums)[0])
-    gap_low, gap_high = (float(end[0]) for end in gap_interval(sums, level))
-    below = above = nothing
+    row = sp.csr_array(weights[None, :])
+    sums = block_sums(row, Outcomes.of(scores, family, int(family.max()) + 1))
+    # A contrast's mean weighs an exciting item by its family's share of others: Mantel and Haenszel's n1 n0 / n.
+    share = 1 - (np.bincount(family, weights) / np.bincount(family))[family] if result.kind == "contrast" else 1.0
+    own = weights * share
+    scale = weights.sum() / own.sum()
+    gap, low, high = (float(np.clip(scale * end[0], -1, 1)) for end in (adjusted_gap(sums), *gap_interval(sums, level)))
+    mean, mean_low, mean_high = _weighted_mean(scores, own, level)
     # Items that are active but do not excite the concept are no evidence on it alone, however many they are.
-    if min(exciting, float(effective_sample(sums.weight.sum(), sums.weight2.sum()))) >= FEWEST:
-        below, above = _drawn(cas, scores, family, seed)
-    return ProbeResult(
-        *counts,  # type: ignore[arg-type]
-        mean=chi,
-        mean_low=low,
-        mean_high=high,
-        expected=chi - gap,
+    below = above = None
+    if enough and float(effective_sample(sums.weight.sum(), sums.weight2.sum())) >= FEWEST:
+        tails = drawn_tails(row, scores, family, seed)
+        below, above = float(tails[0][0]), float(tails[1][0])
+    return replace(
+        result,
+        mean=mean,
+        mean_low=mean_low,
+        mean_high=mean_high,
+        expected=mean - gap,
         difference=gap,
-        difference_low=gap_low,
-        difference_high=gap_high,
-        p_value=below if claim == "weak" else above,
-        p_opposite=above if claim == "weak" else below,
+        difference_low=low,
+        difference_high=high,
+        p_value=below if result.claim == "weak" else above,
+        p_opposite=above if result.claim == "weak" else below,
     )
 
 
-def exact_tails(exciting: np.ndarray, scores: np.ndarray, family: np.ndarray) -> tuple[float, float]:
-    """Chance of as few, and of as many, right answers among exciting items if the concept made no difference.
-
-    Within each family the number of right exciting items is hypergeometric given how many items are right; the sum
-    over families is their convolution.
-
-    Parameters
-    ----------
-    exciting : ndarray of bool of shape (items,)
-    scores : ndarray of float of shape (items,)
-        All 0 or 1.
-    family : ndarray of int of shape (items,)
-    """
-    from scipy.stats import hypergeom
-
-    chances = np.ones(1)
-    for name in np.unique(family):
-        own = family == name
-        drawn = int(exciting[own].sum())
-        pmf = hypergeom.pmf(np.arange(drawn + 1), int(own.sum()), int(scores[own].sum()), drawn)
-        chances = np.convolve(chances, pmf)
-    right = int(scores[exciting].sum())
-    return float(min(1.0, chances[: right + 1].sum())), float(min(1.0, chances[right:].sum()))
-
-
-def _drawn(weights: np.ndarray, scores: np.ndarray, family: np.ndarray, seed: int) -> tuple[float, float]:
-    low, high, _ = drawn_tails(sp.csr_array(weights[None, :]), scores, family, seed)
-    return float(low[0]), float(high[0])
+def _weighted_mean(scores: np.ndarray, weights: np.ndarray, level: float) -> tuple[float, float, float]:
+    """``sum w s / sum w`` with its interval, as of chi_model."""
+    value = float(np.clip(weights @ scores / weights.sum(), 0.0, 1.0))
+    squares = float((weights**2).sum())
+    trials = np.array([weights.sum() ** 2 / squares])
+    observed = np.array([(weights**2 * (scores - value) ** 2).sum() / squares])
+    graded = gradedness(np.array([float(len(scores))]), np.array([[scores.sum()], [(scores**2).sum()]]))
+    low, high = ratio_interval(np.array([value]), trials, observed, graded, level)
+    return value, float(low[0]), float(high[0])
 
 
 def decide(results: Sequence[ProbeResult], q: float = 0.05) -> list[ProbeResult]:
@@ -242,7 +188,7 @@ def decide(results: Sequence[ProbeResult], q: float = 0.05) -> list[ProbeResult]
     """
     from scipy.stats import false_discovery_control
 
-    tested = [i for i, result in enumerate(results) if not np.isnan(result.p_value)]
+    tested = [i for i, result in enumerate(results) if result.p_value is not None]
     decided = list(results)
     if not tested:
         return decided

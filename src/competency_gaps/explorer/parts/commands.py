@@ -54,9 +54,9 @@ def probe(context: Context, concepts: Sequence[int], *options: str) -> tuple[str
             "It makes new items of the run's generated benchmarks and says whether it holds there.",
         )
     return (
-        command(context, "probe", options=[*options, "--source", "endpoint", "--export", "questions.jsonl"]),
-        "No new items can be generated for them: it writes down questions for a language model that writes items, and "
-        "then says whether it holds there.",
+        command(context, "probe", options=[*options, "--llm", "llm.yaml"]),
+        "No new items can be generated for them: a language model, which llm.yaml names, writes items, and it says "
+        "whether it holds there.",
     )
 
 

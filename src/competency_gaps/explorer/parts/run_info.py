@@ -36,8 +36,7 @@ from competency_gaps.findings.answer import answer
 from competency_gaps.findings.words import alike
 from competency_gaps.matching.kept_lists import has_lists
 from competency_gaps.presentation import facts
-from competency_gaps.probes.kept import FILE, FOLDER, check_probe, probe_rows
-from competency_gaps.probes.sentence import sentence
+from competency_gaps.probes.concept import FILE, FOLDER, probe_rows, sentence
 from competency_gaps.robustness import read_assessment
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import integer, percent, plural, shorten, visible
@@ -218,7 +217,6 @@ def _probes(context: Context) -> list[Probe]:
 
 def _probe_results(run: RunFolder, file: Path) -> list[Probe]:
     try:
-        check_probe(file.parent)
         rows = probe_rows(run.document(file), file)
         return [from_row(Probe, row, sentence=sentence(row)) for row in rows]
     except (OSError, UserError) as error:

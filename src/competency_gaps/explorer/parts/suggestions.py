@@ -16,7 +16,7 @@ from competency_gaps.findings.answer import trust_statements
 from competency_gaps.findings.words import NAME_LIMIT
 from competency_gaps.matching.kept import KeptLack, KeptScope, read_scopes
 from competency_gaps.presentation.facts import marks_of
-from competency_gaps.probes.targets import weakest
+from competency_gaps.probes.concept import weakest
 from competency_gaps.robustness import read_assessment
 from competency_gaps.text import decimal, integer, percent, plural, shorten
 

@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 from synthetic_rows import HOSTILE, World
 
-from competency_gaps.dictionary import label_table
+from competency_gaps.dictionary import labels as label_table
 from competency_gaps.dictionary.document import write_tables
 from competency_gaps.dictionary.folder import write_dictionary
-from competency_gaps.dictionary.themes.store import write_themes
+from competency_gaps.dictionary.theme_tables import write_themes
 
 DATE = "2026-01-01"
 

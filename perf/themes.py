@@ -59,8 +59,7 @@ def peak_memory() -> float:
 
 def measure(folder: Path) -> dict[str, Any]:
     """Group the concepts in this process, with the same steps as ``find_themes``."""
-    from competency_gaps.dictionary.themes import cluster, layout
-    from competency_gaps.dictionary.themes.features import theme_features
+    from competency_gaps.dictionary.themes import cluster, layout, theme_features
 
     own, decoder, labels = (np.load(folder / f"{name}.npy") for name in ("own", "decoder", "labels"))
     parts = tuple(np.load(folder / f"{name}.npy") for name in ("data", "indices", "indptr"))

@@ -13,7 +13,6 @@ import competency_gaps as cg
 from competency_gaps import table_files
 from competency_gaps.benchmarks.files import read_files
 from competency_gaps.config import FileSource
-from competency_gaps.dictionary.imports.tables import read_table
 from competency_gaps.errors import UserError
 from competency_gaps.logs.scores import read_score_table
 from competency_gaps.matching.tags import read_tags
@@ -76,7 +75,6 @@ def test_no_flipped_bit_of_a_footer_is_anything_but_an_error(tmp_path):
 READERS = {
     "benchmark": lambda path: list(read_files(FileSource(path=path))),
     "scores": lambda path: list(read_score_table(path)),
-    "labels": read_table,
     "tags": read_tags,
     "texts": lambda path: list(read_documents([path])),
     "reference": lambda path: read_reference(path, 40),

@@ -24,7 +24,7 @@ import polars as pl
 from sklearn.metrics import roc_auc_score
 
 from competency_gaps.config import MetricsConfig
-from competency_gaps.dictionary.exemplars.store import Exemplar
+from competency_gaps.dictionary.exemplars import Exemplar
 from competency_gaps.dictionary.folder import Dictionary, open_dictionary
 from competency_gaps.dictionary.kinds import CONTEXTUAL, LatentFacts, kinds_of
 from competency_gaps.dictionary.labelling.requests import active_tokens, marked

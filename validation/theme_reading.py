@@ -21,7 +21,7 @@ from pathlib import Path
 import polars as pl
 
 from competency_gaps.dictionary.folder import open_dictionary
-from competency_gaps.dictionary.themes.store import read_themes
+from competency_gaps.dictionary.theme_tables import read_themes
 
 EACH = 4
 """Questions of a theme."""

@@ -13,7 +13,7 @@ cg.measure_evidence(cas, scores, benchmarks)  # the same evidence on plain array
 from competency_gaps.api.concept import Concept
 from competency_gaps.api.dictionary import import_labels, label_concepts, make_themes
 from competency_gaps.api.exemplars import make_exemplars
-from competency_gaps.api.extend import labels, log, policy, source
+from competency_gaps.api.extend import log, policy, source
 from competency_gaps.api.load import load_model, load_sae, measure_reference
 from competency_gaps.api.make import compare, export, open_run, run
 from competency_gaps.api.run import Rows, Run
@@ -51,7 +51,6 @@ __all__ = [
     "find_saes",
     "import_labels",
     "label_concepts",
-    "labels",
     "load_model",
     "load_sae",
     "log",

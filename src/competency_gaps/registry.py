@@ -31,7 +31,7 @@ class Registry(Mapping[str, Any]):
     Parameters
     ----------
     kind
-        ``policies``, ``sources``, ``logs`` or ``labels``: plug-ins add more under the entry point group
+        ``policies``, ``sources`` or ``logs``: plug-ins add more under the entry point group
         ``competency_gaps.KIND``.
     ours
         Name -> ``module:attribute`` inside this package.
@@ -165,16 +165,4 @@ Parquet files, is never detected."""
 LISTS = Registry("lists", {"garak": "logs.garak:read_probes"})
 """Format -> what reads a tool's reports as a list of weaknesses, for ``cgaps match``."""
 
-LABELS = Registry(
-    "labels",
-    {
-        "neuronpedia": "dictionary.imports.neuronpedia:read_export",
-        "delphi": "dictionary.imports.delphi:read_delphi",
-        "json": "dictionary.imports.tables:read_json",
-        "table": "dictionary.imports.tables:read_table",
-    },
-)
-"""Format of labels -> what reads them: a function of a path, and of a module and a progress where it has such
-parameters, that gives a ``Reading``. Those of a plug-in are read only where their format is named."""
-
-REGISTRIES = (SOURCES, POLICIES, LOGS, LABELS)
+REGISTRIES = (SOURCES, POLICIES, LOGS)

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from competency_gaps.activations.checked_array import checks_of
 
 from competency_gaps import open_run
 from competency_gaps.activations import by_concept, by_item, checked_array
 from competency_gaps.activations.by_concept import CHECKS, FOLDER, ByConcept, write_by_concept
-from competency_gaps.activations.checked_array import checks_of
 from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.store import make_block
 from competency_gaps.checked import read_document, write_document
-from competency_gaps.dictionary.exemplars.texts import run_identity, run_pieces
+from competency_gaps.dictionary.collect import run_identity, run_pieces
 from competency_gaps.errors import UserError
 from competency_gaps.stages.themes import run_theme_tables
 from core_helpers import seal

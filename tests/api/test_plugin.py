@@ -106,7 +106,7 @@ def test_settings_are_checked_and_names_stay_unique():
         parse_config(BenchmarkConfig, {"name": "b", "source": {"path": "x"}}, "it")
     stored = BenchmarkConfig(name="b", source={"kind": "counted_up", "size": np.int64(4)}).model_dump(mode="json")
     assert stored["source"] == {"kind": "counted_up", "size": 4}
-    for taken in (cg.source("file"), cg.policy("exact"), cg.log("helm"), cg.log("table"), cg.labels("json")):
+    for taken in (cg.source("file"), cg.policy("exact"), cg.log("helm"), cg.log("table")):
         with pytest.raises(UserError, match="is taken"):
             taken(POLICIES["exact"])
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from competency_gaps.dictionary.exemplars import windows
-from competency_gaps.dictionary.exemplars.store import choose_spread
-from competency_gaps.dictionary.exemplars.windows import BestOf, ConceptWindows, lottery
+from competency_gaps.dictionary import windows
+from competency_gaps.dictionary.exemplars import choose_spread
+from competency_gaps.dictionary.windows import BestOf, ConceptWindows, lottery
 
 
 def rows(n: int, seed: int) -> ConceptWindows:

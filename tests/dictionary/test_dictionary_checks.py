@@ -11,9 +11,15 @@ from labelling_helpers import hand_made
 
 import competency_gaps as cg
 from competency_gaps import change
-from competency_gaps.dictionary.document import FILE, files_of, write_tables
-from competency_gaps.dictionary.folder import open_dictionary, read_dictionary, write_dictionary
-from competency_gaps.dictionary.themes.store import NAMES, THEMES, read_themes
+from competency_gaps.dictionary.folder import (
+    FILE,
+    files_of,
+    open_dictionary,
+    read_dictionary,
+    write_dictionary,
+    write_tables,
+)
+from competency_gaps.dictionary.theme_tables import NAMES, THEMES, read_themes
 from competency_gaps.errors import UserError
 from core_helpers import held_elsewhere
 

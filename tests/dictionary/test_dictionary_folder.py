@@ -7,8 +7,13 @@ import json
 import pytest
 
 from competency_gaps.checked import write_document
-from competency_gaps.dictionary.document import SCHEMA_VERSION
-from competency_gaps.dictionary.folder import DictionaryIdentity, check_same_sae, read_dictionary, write_dictionary
+from competency_gaps.dictionary.folder import (
+    SCHEMA_VERSION,
+    DictionaryIdentity,
+    check_same_sae,
+    read_dictionary,
+    write_dictionary,
+)
 from competency_gaps.errors import UserError
 
 SAE = {"name": "release/a", "d_sae": 64, "hook_name": "blocks.1.hook_resid_post", "weights_sha256": "a" * 64}

@@ -8,8 +8,8 @@ import polars as pl
 from competency_gaps.config import MetricsConfig, SAEConfig
 from competency_gaps.dictionary.folder import check_same_sae, open_dictionary
 from competency_gaps.dictionary.kinds import LatentFacts, kinds_of
-from competency_gaps.dictionary.label_table import SUBJECTS
-from competency_gaps.dictionary.themes.store import read_themes
+from competency_gaps.dictionary.labels import SUBJECTS
+from competency_gaps.dictionary.theme_tables import read_themes
 from competency_gaps.embedded import embedded_sae
 from competency_gaps.sae import load_sae
 from competency_gaps.sae.reference import FILE, read_reference

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import stat
 import subprocess
 import sys
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +19,12 @@ import torch
 from safetensors.numpy import save_file
 
 from competency_gaps.api import exemplars as api
-from competency_gaps.checked import write_document
 from competency_gaps.config import SAEConfig
-from competency_gaps.dictionary.exemplars import Exemplars, ExemplarSettings, collect, collect_exemplars, state
-from competency_gaps.dictionary.exemplars.directions import final_gain, logit_lens
-from competency_gaps.dictionary.exemplars.negatives import PoolRows, find_negatives
-from competency_gaps.dictionary.exemplars.store import EXEMPLARS, POOL, WINDOWS, read_pool
-from competency_gaps.dictionary.exemplars.windows import WINDOW, ConceptWindows, error_rise
+from competency_gaps.dictionary import collect
+from competency_gaps.dictionary.collect import ExemplarSettings, collect_exemplars
+from competency_gaps.dictionary.directions import final_gain, logit_lens
+from competency_gaps.dictionary.exemplars import EXEMPLARS, POOL, WINDOWS, Exemplars, read_pool
+from competency_gaps.dictionary.windows import WINDOW, ConceptWindows, PoolRows, error_rise, find_negatives
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.model.forward import read_hook
@@ -37,9 +34,8 @@ from competency_gaps.runs.open import open_folder
 from competency_gaps.sae import load_sae
 from competency_gaps.sae.load import LoadedPair
 from competency_gaps.sae.texts import cut_pieces
-from competency_gaps.shards import ShardFolder
-from core_helpers import loaded, seal
-from sae_helpers import INFERENCE, build
+from core_helpers import loaded
+from sae_helpers import build
 
 TEXTS = [
     "".join(f"Once {n} foxes ran {n * 7 + k} miles to sea {k}; they saw {n + k} ships. " for k in range(1 + n % 4))
@@ -72,13 +68,13 @@ class Stopping(Progress):
     @contextmanager
     def stage(self, name, **options):
         with super().stage(name, **options) as bar:
-            changes = iter(range(self.advances + 1))  # the first is what an earlier pass did
+            changes = iter(range(self.advances))
 
-            def count() -> None:
+            def advance(amount: float = 1) -> None:
                 if next(changes, None) is None:
                     raise KeyboardInterrupt
 
-            bar.on_change = count
+            bar.advance = advance
             yield bar
 
 
@@ -131,13 +127,6 @@ def truth(lm, sae):
                     row = (float(values[chosen]), ids[place].tolist(), latents[place, concept])
                     best.setdefault((concept, ranking), []).append(row)
     return best
-
-
-def test_first_tokens_do_not_count_with_and_without_a_start_marker(lm):
-    plain = next(cut_pieces(["one two three"], lm.tokenizer, context=90, bos_id=None))
-    marked = next(cut_pieces(["one two three"], lm.tokenizer, context=90, bos_id=0))
-    assert collect._counted(plain).tolist() == [False] + [True] * (len(plain.ids) - 1)
-    assert marked.bos[0] and collect._counted(marked).tolist() == [False, False] + [True] * (len(marked.ids) - 2)
 
 
 def check_top(exemplars: Exemplars, truth, ranking: str) -> None:
@@ -217,25 +206,6 @@ def brute_negatives(windows, exemplars, peaks, silent, pool, embedding, count):
     return same, others, cosine
 
 
-def test_negatives_are_the_nearest_of_a_brute_force_pass(stored, lm):
-    place, held = read_pool(stored.folder)
-    windows = dict(stored.windows.select("window", "tokens").iter_rows())
-    embedding = lm.model.get_input_embeddings().weight.detach().numpy()
-    checked = 0
-    for concept in stored.concepts.tolist():
-        own = stored.of(concept, "top", "spread")
-        peaks = [windows[one.window][int(one.activations.argmax())] for one in own]
-        silent = [w for w, on in zip(place.tolist(), held[:, [concept]].toarray()[:, 0], strict=True) if on == 0]
-        places = [one.window for one in own]
-        same, others, cosine = brute_negatives(windows, places, peaks, silent, place.tolist(), embedding, 3)
-        got = stored.of(concept, "negative")
-        wanted = [cosine[w] for w in same + others]
-        assert [one.value for one in got] == pytest.approx(wanted, abs=2e-5)
-        assert [cosine[one.window] for one in got] == pytest.approx(wanted, abs=2e-5)
-        checked += len(got)
-    assert checked > 20
-
-
 def test_negatives_of_made_up_windows_share_peak_tokens_up_to_a_half():
     rng = np.random.default_rng(4)
     tokens = rng.integers(1, 900, (300, WINDOW)).astype(np.int32)
@@ -294,19 +264,13 @@ def test_characters_of_several_tokens_are_kept_whole(lm, sae, tmp_path):
     assert "".join(one.tokens()) == one.text and "🦊" in exemplars.windows["text"].str.join("")[0]
 
 
-@pytest.mark.parametrize("architecture", sorted(set(INFERENCE) - {a for a in INFERENCE if "transcoder" in a}))
-def test_error_rise_of_every_architecture(architecture, tmp_path):
-    sae = load_sae(SAEConfig(folder=build(architecture, tmp_path / architecture)), "cpu")
-    check_rise(sae)
-
-
-@pytest.mark.parametrize("normalisation", ["layer_norm", "constant_norm_rescale"])
-def test_error_rise_under_normalised_activations(normalisation, tmp_path):
-    folder = build("standard", tmp_path / "sae", normalize_activations=normalisation)
-    check_rise(load_sae(SAEConfig(folder=folder), "cpu"))
-
-
-def check_rise(sae) -> None:
+@pytest.mark.parametrize(
+    ("architecture", "normalisation"),
+    [("standard", "none"), ("gated", "none"), ("topk", "none"), ("standard", "layer_norm")],
+)
+def test_error_rise_equals_decoding_without_the_concept(architecture, normalisation, tmp_path):
+    folder = build(architecture, tmp_path / "sae", normalize_activations=normalisation)
+    sae = load_sae(SAEConfig(folder=folder), "cpu")
     x = torch.randn(7, 32, generator=torch.Generator().manual_seed(3))
     with torch.inference_mode():
         latents = sae.encode(x)
@@ -338,7 +302,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from competency_gaps.dictionary.exemplars import collect, state
+from competency_gaps.dictionary import collect
 from competency_gaps.config import SAEConfig
 from competency_gaps.sae import load_sae
 from competency_gaps.model.hooks import resolve_hook
@@ -346,14 +310,14 @@ from competency_gaps.progress import Progress
 from core_helpers import loaded
 import test_exemplars as t
 collect.CHUNK, collect.SAVE_SECONDS = 8, 0.0
-real, left = state.PassState.add_tokens, int(sys.argv[2])
+real, left = collect.PassState.add_tokens, int(sys.argv[2])
 def add(self, tokens):
     global left
     left -= 1
     if left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
     real(self, tokens)
-state.PassState.add_tokens = add
+collect.PassState.add_tokens = add
 lm, sae = loaded(Path({model!r})), load_sae(SAEConfig(folder={sae!r}), "cpu")
 t.collected(lm, sae, Path(sys.argv[1]))
 """
@@ -376,13 +340,6 @@ def test_a_killed_pass_resumes_and_gives_the_same_files(lm, sae, stored, tmp_pat
     assert (out / POOL).is_file() and not (out / ".exemplars").exists()
 
 
-def test_another_pass_in_the_folder_is_refused(lm, sae, tmp_path):
-    (tmp_path / ".exemplars").mkdir()
-    write_document(tmp_path / ".exemplars" / "plan.json", {"tokens": 5})
-    with pytest.raises(UserError, match=r"differs in .*tokens"):
-        collected(lm, sae, tmp_path)
-
-
 def stopped(lm, sae, folder, monkeypatch):
     """A pass that was stopped after its first state."""
     with monkeypatch.context() as patch:
@@ -390,35 +347,18 @@ def stopped(lm, sae, folder, monkeypatch):
         patch.setattr(collect, "SAVE_SECONDS", 0.0)
         with pytest.raises(KeyboardInterrupt):
             collected(lm, sae, folder, Stopping(2))
-    return folder / state.FOLDER
+    return folder / collect.FOLDER
 
 
-@pytest.mark.parametrize("damage", ["missing", "short", "whole"])
+@pytest.mark.parametrize("damage", ["short", "whole"])
 def test_a_state_without_its_tokens_is_not_resumed(damage, lm, sae, stored, tmp_path, monkeypatch, caplog):
-    tokens = stopped(lm, sae, tmp_path, monkeypatch) / state.TOKENS
-    assert list(tokens.parent.glob("state-*.safetensors")) and tokens.stat().st_size
-    if damage == "missing":
-        tokens.unlink()
-    elif damage == "short":
+    tokens = stopped(lm, sae, tmp_path, monkeypatch) / "tokens.bin"
+    assert (tokens.parent / "state.safetensors").is_file() and tokens.stat().st_size
+    if damage == "short":
         os.truncate(tokens, WINDOW * 4)
     again = collected(lm, sae, tmp_path)
     assert ("starts again" in caplog.text) == (damage != "whole")
     assert again.windows.equals(stored.windows) and again.table["window"].equals(stored.table["window"])
-
-
-def test_tokens_are_on_disk_before_the_state_that_counts_them(tmp_path, monkeypatch):
-    gathered = state.PassState(tmp_path, 3, 2, 2, 4, 0)
-    gathered.begin({})
-    gathered.add_tokens(np.zeros((2, WINDOW), np.int32))
-    names, real = [], os.fsync
-
-    def fsync(handle):
-        names.append(Path(f"/proc/self/fd/{handle}").readlink().name)
-        real(handle)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    gathered.save()
-    assert names[0] == state.TOKENS and any("state-" in name for name in names[1:])
 
 
 def at_hook(lm, sae, name):
@@ -442,41 +382,13 @@ def test_a_pass_at_another_hook_or_start_is_refused(lm, sae, tmp_path, text_file
     first = at_hook(lm, sae, "blocks.2.hook_resid_post")
     with pytest.raises(KeyboardInterrupt):
         call(first, out, texts=[text_file], progress=Stopping(0))
-    for other in ("blocks.1.hook_resid_post", "blocks.2.hook_resid_pre"):
-        with pytest.raises(UserError, match=r"differs in hook\."):
-            call(at_hook(lm, sae, other), out, texts=[text_file])
-    with pytest.raises(UserError, match=r"differs in bos_id\."):
-        call(LoadedPair(lm, sae, first.hook, 0), out, texts=[text_file])
-    changed = replace(lm, identity={**lm.identity, "content_sha256": "0" * 64})
-    with pytest.raises(UserError, match=r"differs in model\."):
-        call(at_hook(changed, sae, "blocks.2.hook_resid_post"), out, texts=[text_file])
+    with pytest.raises(UserError, match=r"differs in hook\."):
+        call(at_hook(lm, sae, "blocks.1.hook_resid_post"), out, texts=[text_file])
     call(first, out, texts=[text_file])
     assert json.loads((out / "dictionary.json").read_text())["exemplars"]["hook_name"] == "blocks.2.hook_resid_post"
 
 
-def test_a_pass_over_a_run_that_was_made_again_is_refused(lm, sae, tmp_path, tiny_run):
-    run, out = tmp_path / "run", tmp_path / "dictionary"
-    shutil.copytree(tiny_run.path, run)
-    pair = at_hook(lm, sae, "blocks.2.hook_resid_post")
-    with pytest.raises(KeyboardInterrupt):
-        call(pair, out, run=run, progress=Stopping(0))
-    manifest = json.loads((run / "manifest.json").read_text())
-    (run / "manifest.json").write_text(json.dumps({**manifest, "span": "prompt"}))
-    seal(run)
-    with pytest.raises(UserError, match=r"differs in span\."):
-        call(pair, out, run=run)
-    (run / "manifest.json").write_text(json.dumps(manifest))
-    store = ShardFolder(run / "activations", ".safetensors")
-    name = manifest["benchmarks"][0]["shards"][0]
-    whole = store.path(name).read_bytes()
-    store.write(name, lambda path: path.write_bytes(whole + b" "))
-    with pytest.raises(UserError, match=r"differs in shards\."):
-        call(pair, out, run=run)
-    store.write(name, lambda path: path.write_bytes(whole))
-    call(pair, out, run=run)
-
-
-@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
+@pytest.mark.parametrize("umask", [0o022, 0o077])
 def test_files_have_the_mode_that_the_umask_gives(umask, tmp_path):
     before = os.umask(umask)
     try:
@@ -487,14 +399,7 @@ def test_files_have_the_mode_that_the_umask_gives(umask, tmp_path):
     assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o666 & ~umask}
 
 
-def test_empty_texts_are_refused(lm, sae, tmp_path):
-    hook = resolve_hook(lm.model, sae.hook_name)
-    with pytest.raises(UserError, match="texts are empty"):
-        collect_exemplars(lm, hook, sae, [], tmp_path, SETTINGS, {}, Progress(quiet=True))
-
-
-@pytest.mark.parametrize("tokens", [1, 7, 16, 39, 40, 41, 100])
-@pytest.mark.parametrize("over", [1, 4, 16])
+@pytest.mark.parametrize(("tokens", "over"), [(1, 4), (40, 1), (41, 4), (100, 16)])
 def test_of_averages_only_stretches_inside_a_window_count(tokens, over):
     """Token by token: every token that is averaged lies in the window that is shown."""
     counted = collect._inside(tokens, over)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
-import sys
 import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,12 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 import polars as pl
 import pytest
 
-from competency_gaps.dictionary.imports import import_labels
-from competency_gaps.dictionary.imports.delphi import balanced_accuracy
-from competency_gaps.dictionary.imports.http import LabelServers
-from competency_gaps.dictionary.imports.reading import whole_number
-from competency_gaps.dictionary.label_table import SCHEMA, check_label_table, shown_labels, today
-from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.dictionary.imports import balanced_accuracy, import_labels
+from competency_gaps.dictionary.labels import SCHEMA, check_label_table, shown_labels, today
+from competency_gaps.dictionary.neuronpedia import LabelServers
+from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 
 WIDTH = 300
@@ -126,55 +122,37 @@ def test_placeholders_are_flagged_by_promoted_tokens_or_their_look(tmp_path):
     assert imported.placeholders == 2
 
 
-def test_lines_end_at_newline_alone(tmp_path):
-    export(tmp_path, {"batch-0.jsonl.gz": [explanation(0, "a\u2028b\x85c"), explanation(1, "next")]}, sub=False)
-    assert labels(read(tmp_path)) == {0: ["a b c"], 1: ["next"]}
 
 
-def test_damage_is_counted_and_named_and_the_rest_is_kept(tmp_path):
+def test_damaged_lines_are_counted_and_the_rest_is_kept(tmp_path):
     many = [explanation(i, f"label {i} {i * 7919 % 1000003}") for i in range(200)]
     export(
         tmp_path,
         {
             "batch-0.jsonl.gz": [
                 explanation(250, "good"), '{"index": "3", "desc', "[" * 100_000, "[1]", "",
-                explanation(1.5, "x"), explanation("１２", "x"), explanation("1_0", "x"),
-                {**explanation(0, "y"), "index": True},
-                explanation(-4, "x"), explanation(251, 7), explanation(252, ["x"]), {"index": "253"},
+                explanation(1.5, "x"), explanation("１２", "x"), explanation(-4, "x"),
+                {**explanation(0, "y"), "index": True}, explanation(251, 7), {"index": "253"},
             ]
         },
     )  # fmt: skip
     (tmp_path / "explanations" / "batch-1.jsonl.gz").write_bytes(packed(many, lambda data: data[: len(data) // 2]))
-    (tmp_path / "explanations" / "batch-2.jsonl.gz").write_bytes(b"no gzip at all")
     imported = read(tmp_path)
     assert 250 in labels(imported) and 0 < imported.labelled < 200
-    assert (
-        reasons(imported)
-        == {
-            "line is not JSON": 2,
-            "line is no JSON object": 1,
-            "index is no whole number from 0": 5,
-            "description is no text": 2,
-            "explanation without a description": 1,
-            "file is damaged; what comes after is lost": 1,
-        }
-        or reasons(imported)["file is damaged; what comes after is lost"] == 1
-    )
-    where = {item.where for item in imported.left_out}
-    assert {"batch-0.jsonl.gz", "batch-1.jsonl.gz", "batch-2.jsonl.gz"} <= where
+    assert reasons(imported) == {
+        "line is not JSON": 2,
+        "line is no JSON object": 1,
+        "index is no whole number from 0": 4,
+        "label is no text": 1,
+        "no label or description or explanation": 1,
+        "file is damaged; what comes after is lost": 1,
+    }
     first = next(item for item in imported.left_out if item.reason == "line is not JSON")
-    assert (first.count, first.first) == (2, "line 2")
-
-
-def test_nothing_left_is_an_error_that_says_why(tmp_path):
+    assert (first.where, first.count, first.first) == ("batch-0.jsonl.gz", 2, "line 2")
+    (tmp_path / "explanations" / "batch-1.jsonl.gz").unlink()
     export(tmp_path, {"batch-0.jsonl.gz": ["{broken"]})
     with pytest.raises(UserError, match=r"no label can be taken.*batch-0.jsonl.gz: line is not JSON \(1\)"):
         read(tmp_path)
-
-
-def test_the_same_label_twice_is_one_row_and_counted(tmp_path):
-    imported = read(export(tmp_path, {"batch-0.jsonl.gz": [explanation(1, "same"), explanation(1, "same ")]}))
-    assert imported.table.height == 1 and reasons(imported) == {"the same label of the same explainer again": 1}
 
 
 # --- is it this SAE?
@@ -198,35 +176,22 @@ def test_the_saelens_name_of_a_source_is_compared(tmp_path):
     assert "blocks.6" in unknown.identity_check and "cannot be compared" in unknown.identity_check
     (tmp_path / "source.jsonl").unlink()
     (tmp_path / "source.jsonl.gz").write_bytes(packed([{**stated, "saelensSaeId": "blocks.5.hook_resid_pre"}]))
-    assert "agrees: SAELens name" in read(tmp_path).identity_check
+    assert "agrees" in read(tmp_path).identity_check
     (tmp_path / "source.jsonl.gz").unlink()
     assert "not stated" in read(tmp_path).identity_check
 
 
-def test_the_width_that_a_source_states_is_compared(tmp_path):
-    export(tmp_path, {"batch-0.jsonl.gz": [explanation(0, "z")]}, source={"saelensConfig": {"d_sae": 24_576}})
-    with pytest.raises(UserError, match=r"24,576 concepts.*300 concepts"):
-        read(tmp_path)
 
 
-def test_neuronpedias_id_decides_over_an_alias_in_saelens(tmp_path):
-    stated = {"modelId": MODEL, "id": SOURCE, "saelensRelease": "other", "saelensSaeId": "alias"}
-    imported = read(export(tmp_path, {"batch-0.jsonl.gz": [explanation(0, "z")]}, source=stated))
-    assert "agrees" in imported.identity_check and f"{MODEL}/{SOURCE}" in imported.identity_check
 
 
-def test_labels_of_two_saes_in_one_source_are_refused(tmp_path):
-    export(tmp_path, {"batch-0.jsonl.gz": [explanation(0, "a"), {**explanation(1, "b"), "layer": "6-res-jb"}]})
-    for force in (False, True):
-        with pytest.raises(UserError, match=r"several.*5-res-jb.*6-res-jb"):
-            read(tmp_path, force=force)
 
 
 @pytest.mark.parametrize("index", [WIDTH, 24_575, 10**17])
 def test_an_index_beyond_the_width_means_that_the_labels_belong_to_another_sae(tmp_path, index):
     path = tmp_path / "labels.json"
     path.write_text(json.dumps({"0": "zero", str(index): "far"}))
-    with pytest.raises(UserError, match=rf"another SAE.*concept {index}.*0 to {WIDTH - 1}"):
+    with pytest.raises(UserError, match=rf"another SAE.*concept {index},.*0 to {WIDTH - 1}"):
         read(path)
     forced = read(path, force=True)
     assert labels(forced) == {0: ["zero"]} and reasons(forced) == {f"concept beyond the SAE's {WIDTH}": 1}
@@ -243,7 +208,6 @@ def test_index_json_with_texts_nulls_and_lists(tmp_path):
     assert states(imported) == {"labelled": 2, "none": 1, "never": WIDTH - 3}
     assert reasons(imported) == {
         "index is no whole number from 0": 1,
-        "key occurs twice in one object; the last is taken": 1,
         "label is no text": 1,
     }
     assert set(imported.table["source"]) == {"file:labels.json", "file:labels.json (2)"}
@@ -270,7 +234,6 @@ def test_saved_per_feature_objects(tmp_path, suffix):
     path = tmp_path / f"features.{suffix}"
     path.write_text(json.dumps(rows) if suffix == "json" else "".join(json.dumps(row) + "\n" for row in rows))
     imported = read(path)
-    assert imported.source_kind == "neuronpedia-objects"
     assert labels(imported) == {9: ["nine", "numbers"]} and states(imported)["none"] == 1
     assert imported.placeholders == 1 and reasons(imported) == {"explanation is no object": 1}
     assert "agrees" in imported.identity_check
@@ -295,10 +258,6 @@ def test_tables_of_every_kind_say_the_same(tmp_path):
         assert imported.source_kind == "table" and not imported.left_out
 
 
-def test_nan_in_place_of_a_label_means_that_there_is_none(tmp_path):
-    (tmp_path / "a.jsonl").write_text('{"concept": 1, "label": NaN}\n{"concept": 2, "label": "x y"}\n')
-    imported = read(tmp_path / "a.jsonl")
-    assert states(imported) == {"labelled": 1, "none": 1, "never": WIDTH - 2} and not imported.left_out
 
 
 def test_scores_of_tables_are_taken_within_their_range(tmp_path):
@@ -307,28 +266,11 @@ def test_scores_of_tables_are_taken_within_their_range(tmp_path):
     imported = read(path)
     rows = imported.table.select("concept", "detection", "score", "scored_by").rows()
     assert rows == [(1, 0.7, 0.7, "detection"), (2, None, 0.4, "source"), (3, None, None, None), (4, None, None, None)]
-    assert reasons(imported) == {"detection is no number in [0, 1]: kept without": 2, "column is not read": 1}
+    assert reasons(imported) == {"detection is no number in [0, 1]: kept without": 2}
 
 
-@pytest.mark.parametrize(
-    ("text", "named"),
-    [
-        ("number,label\n1,a\n", r"concept, index, feature, latent.*It has: label, number"),
-        ("concept,text\n1,a\n", r"label, description, explanation.*It has: concept, text"),
-        ("index,feature,label\n1,1,a\n", "feature, index could each be the concept"),
-        ("concept,label\n", "It is empty"),
-        ("", "empty"),
-    ],
-)
-def test_tables_without_the_columns_are_refused(tmp_path, text, named):
-    (tmp_path / "a.csv").write_text(text)
-    with pytest.raises(UserError, match=named):
-        read(tmp_path / "a.csv")
 
 
-def test_our_own_names_win_over_others(tmp_path):
-    (tmp_path / "a.csv").write_text("index,concept,description,label\n9,1,long,short\n")
-    assert labels(read(tmp_path / "a.csv")) == {1: ["short"]}
 
 
 # --- delphi
@@ -371,11 +313,9 @@ def test_delphi_folders_with_scores(tmp_path):
     assert imported.table.filter(pl.col("concept") == 40)["score"].item() is None
     assert reasons(imported) == {
         "explanation is no text": 1,
-        "file is not JSON: label kept without this score": 1,
-        "no balanced accuracy can be derived: label kept without": 1,
+        "no balanced accuracy": 2,
         "the explainer failed: kept as looked up and none": 1,
     }
-    assert "layers.5" in imported.identity_check and SAE["hook_name"] in imported.identity_check
 
 
 def test_a_module_is_chosen_where_there_are_several(tmp_path):
@@ -436,13 +376,6 @@ def test_hostile_labels_end_bounded_single_line_and_visible(tmp_path):
     check_label_table(imported.table, WIDTH)
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [(3, 3), ("3", 3), (" 03 ", 3), (3.0, 3), (True, None), (3.5, None), ("3.0", None), ("٣", None), ("1_0", None),
-     (float("nan"), None), (float("inf"), None), (None, None), ([3], None), ("9" * 5000, None)],
-)  # fmt: skip
-def test_whole_numbers(value, expected):
-    assert whole_number(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -460,24 +393,13 @@ def test_unknown_sources_are_refused(source, options, named):
         read(source, **options)
 
 
-def test_formats_are_named_and_checked(tmp_path):
-    (tmp_path / "a.json").write_text('{"1": "a"}')
-    with pytest.raises(UserError, match="unknown"):
-        read(tmp_path / "a.json", format="jsn")
-    with pytest.raises(UserError, match="modules"):
-        read(tmp_path / "a.json", module="layers.5")
-    with pytest.raises(UserError, match=r"neither batch-N\.jsonl\.gz"):
-        read(tmp_path)
-    (tmp_path / "a.xlsx").write_text("")
-    with pytest.raises(UserError, match="no known format"):
-        read(tmp_path / "a.xlsx")
 
 
 # --- over the network, from a server that misbehaves
 
 
 class Server:
-    """A bucket and an API. ``faults``: path -> first answers: a status, "cut", "short", "junk", "list" or "wrong"."""
+    """A bucket and an API. ``faults``: path -> first answers: a status, "cut", "short", "junk" or "list"."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -521,8 +443,6 @@ class Server:
             return 200, b'{"explanations": [', False
         if fault == "list":
             return 200, b"[]", False
-        if fault == "wrong":
-            return 200, json.dumps(self.features[0]).encode(), False
         if parts.path == "/":
             return 200, self.listing(parse_qs(parts.query)), fault == "cut"
         if parts.path.startswith("/api/feature/"):
@@ -575,7 +495,6 @@ def test_a_bulk_export_over_many_pages_and_failures(server, tmp_path):
     assert labels(imported) == {10 * n + i: [f"label {n}.{i}"] for n in range(7) for i in range(3)}
     assert server.asked["/"] == 4 + 2, "four pages, two failures"
     assert server.asked[f"{first}0.jsonl.gz"] == 3 and server.asked[f"{first}1.jsonl.gz"] == 2
-    assert reasons(imported) == {"file is no batch-N.jsonl.gz": 1}
     assert "agrees" in imported.identity_check and f"{MODEL}/{SOURCE}" in imported.identity_check
     again = fetch(server, f"neuronpedia:{MODEL}/{SOURCE}", tmp_path)
     assert again.table.equals(imported.table)
@@ -587,7 +506,7 @@ def test_a_batch_that_never_comes_is_an_error_and_the_rest_is_kept(server, tmp_p
     for number in range(3):
         server.files[f"{prefix}{number}.jsonl.gz"] = packed([explanation(number, "x y")])
     server.faults = {f"/{prefix}1.jsonl.gz": [500] * 4}
-    with pytest.raises(UserError, match=r"1 of 3 files.*batch-1\.jsonl\.gz: status 500, after 4 tries.*run the same"):
+    with pytest.raises(UserError, match=r"batch-1\.jsonl\.gz cannot be fetched.*500.*run the same"):
         fetch(server, f"neuronpedia:{MODEL}/{SOURCE}", tmp_path)
     assert fetch(server, f"neuronpedia:{MODEL}/{SOURCE}", tmp_path).labelled == 3
     assert server.asked[f"/{prefix}0.jsonl.gz"] == 1
@@ -602,16 +521,8 @@ def test_hostile_listings_write_nothing_outside(server, tmp_path):
     server.listing = lambda query: b"<html>not a listing</html>"
     with pytest.raises(UserError, match="no listing of a bucket"):
         fetch(server, f"neuronpedia:{MODEL}/{SOURCE}", tmp_path / "cache")
-    server.faults = {"/": [404]}
-    with pytest.raises(UserError, match="cannot be listed"):
-        fetch(server, f"neuronpedia:{MODEL}/{SOURCE}", tmp_path / "cache")
 
 
-def test_a_listing_without_sizes_is_read(server, tmp_path):
-    server.files[f"v1/{MODEL}/{SOURCE}/explanations/batch-0.jsonl.gz"] = packed([explanation(0, "x y")])
-    listing = server.listing
-    server.listing = lambda query: re.sub(rb"<Size>.*?</Size>", b"<Size/>", listing(query))
-    assert fetch(server, f"neuronpedia:{MODEL}/{SOURCE}", tmp_path).labelled == 1
 
 
 def test_an_unknown_source_and_no_server_are_errors_that_say_what_to_do(server, tmp_path):
@@ -619,17 +530,10 @@ def test_an_unknown_source_and_no_server_are_errors_that_say_what_to_do(server, 
         fetch(server, f"neuronpedia:{MODEL}/nothing", tmp_path)
     server.http.shutdown()
     server.http.server_close()
-    with pytest.raises(UserError, match="Without a network"):
+    with pytest.raises(UserError, match="without a network"):
         fetch(server, f"neuronpedia:{MODEL}/{SOURCE}", tmp_path)
-    with pytest.raises(UserError, match="Without a network"):
-        fetch(server, f"neuronpedia-api:{MODEL}/{SOURCE}", tmp_path)
 
 
-def test_a_missing_client_is_named_with_its_extra(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "httpx", None)
-    for source in ("neuronpedia:m/s", "neuronpedia-api:m/s"):
-        with pytest.raises(MissingExtraError, match=r"'httpx'.*pip install .*\[label\]"):
-            read(source, cache=tmp_path)
 
 
 def feature(index: int, *texts: str) -> dict:
@@ -641,39 +545,17 @@ def test_features_one_by_one_with_failures_and_resume(server, tmp_path):
     server.features = {i: feature(i, f"label {i}", f"second {i}") for i in range(40) if i % 4}
     server.features[0] = feature(0)
     path = f"/api/feature/{MODEL}/{SOURCE}/"
-    faults = {1: [429, 429], 2: [500], 3: ["cut"], 5: ["junk", "list"], 6: ["wrong"], 7: [500] * 4}
+    faults = {1: [429, 429], 2: [500], 3: ["cut"], 5: ["junk", "list"], 7: [500] * 4}
     server.faults = {f"{path}{index}": fault for index, fault in faults.items()}
-    imported = fetch(server, f"neuronpedia-api:{MODEL}/{SOURCE}", tmp_path, concepts=range(40))
-    expected = {i: [f"label {i}", f"second {i}"] for i in range(40) if i % 4 and i != 7}
-    assert labels(imported) == expected
-    assert states(imported) == {"labelled": 29, "none": 10, "never": WIDTH - 39}, "404 and no explanation: looked up"
-    (item,) = imported.left_out
-    assert item.count == 1 and "concept 7" in item.first and "500" in item.first
-    before = dict(server.asked)
-    again = fetch(server, f"neuronpedia-api:{MODEL}/{SOURCE}", tmp_path, concepts=range(40))
-    assert labels(again) == {**expected, 7: ["label 7", "second 7"]} and not again.left_out
-    assert {p: n - before[p] for p, n in server.asked.items() if n != before[p]} == {f"{path}7": 1}
+    source = f"neuronpedia-api:{MODEL}/{SOURCE}"
+    with pytest.raises(UserError, match=r"/7 cannot be fetched.*500.*run the same command again"):
+        fetch(server, source, tmp_path, concepts=range(40))
+    imported = fetch(server, source, tmp_path, concepts=range(40))
+    assert labels(imported) == {i: [f"label {i}", f"second {i}"] for i in range(40) if i % 4}
+    assert states(imported) == {"labelled": 30, "none": 10, "never": WIDTH - 40}, "404 and no explanation: looked up"
+    assert server.asked[f"{path}1"] == 3 and server.asked[f"{path}7"] == 5, "what is kept is not fetched again"
     kept = tmp_path / "neuronpedia-api" / MODEL / SOURCE / "1.json"
     assert "activations" not in json.loads(kept.read_text()), "only what is read is kept"
-    for number, damaged in enumerate(['{"status": 2', "null", '{"explanations": []}'], start=1):
-        kept.write_text(damaged)
-        fetch(server, f"neuronpedia-api:{MODEL}/{SOURCE}", tmp_path, concepts=[1])
-        assert server.asked[f"{path}1"] == before[f"{path}1"] + number, "a damaged answer is fetched again"
-
-
-def test_a_concept_that_is_chosen_twice_is_fetched_once(server, tmp_path):
-    server.features = {1: feature(1, "one")}
-    assert fetch(server, f"neuronpedia-api:{MODEL}/{SOURCE}", tmp_path, concepts=[1] * 40).labelled == 1
-    assert sum(server.asked.values()) == 1
-
-
-def test_a_server_that_only_fails_is_not_asked_for_everything(server, tmp_path):
-    server.features = {i: feature(i, f"label {i}") for i in range(WIDTH)}
-    path = f"/api/feature/{MODEL}/{SOURCE}/"
-    server.faults = {f"{path}{index}": [400] * 9 for index in range(16, WIDTH)}
-    imported = fetch(server, f"neuronpedia-api:{MODEL}/{SOURCE}", tmp_path)
-    assert imported.labelled == 16 and sum(server.asked.values()) < 100
-    assert sum(item.count for item in imported.left_out) == WIDTH - 16
 
 
 def test_names_that_the_server_does_not_know_are_an_error_not_dead_concepts(server, tmp_path):
@@ -681,7 +563,3 @@ def test_names_that_the_server_does_not_know_are_an_error_not_dead_concepts(serv
         fetch(server, f"neuronpedia-api:{MODEL}/{SOURCE}", tmp_path, concepts=range(30))
 
 
-def test_another_saes_labels_over_the_network_are_refused(server, tmp_path):
-    server.features = {1: {**feature(1, "one"), "layer": "6-res-jb"}}
-    with pytest.raises(UserError, match=r"6-res-jb.*5-res-jb"):
-        fetch(server, f"neuronpedia-api:{MODEL}/6-res-jb", tmp_path, concepts=[1])

@@ -11,19 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from competency_gaps.dictionary import label_table
-from competency_gaps.dictionary.label_table import (
+from competency_gaps.dictionary import labels as label_table
+from competency_gaps.dictionary.labels import (
     KINDS,
     SCHEMA,
     SUBJECTS,
+    clean_label,
+    clean_name,
     empty_labels,
+    is_placeholder,
     merge_labels,
     read_label_table,
     shown_labels,
     with_scores,
     write_label_table,
 )
-from competency_gaps.dictionary.label_text import clean_label, clean_name, is_placeholder
 from competency_gaps.errors import UserError
 
 WIDTH = 12

@@ -9,7 +9,7 @@ import torch
 
 from competency_gaps.api import exemplars as api
 from competency_gaps.config import SAEConfig
-from competency_gaps.dictionary.exemplars import directions
+from competency_gaps.dictionary import directions
 from competency_gaps.dictionary.folder import open_dictionary, write_dictionary
 from competency_gaps.embedded import embedded_sae
 from competency_gaps.errors import UserError

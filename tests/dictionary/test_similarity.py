@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 from labelling_helpers import WORDS, hand_made
 
-from competency_gaps.dictionary.label_table import write_label_table
 from competency_gaps.dictionary.labelling import labeller
 from competency_gaps.dictionary.labelling.similarity import FILE, score_by_embedding
+from competency_gaps.dictionary.labels import write_label_table
 from competency_gaps.progress import Progress
 from core_helpers import seal_dictionary
 

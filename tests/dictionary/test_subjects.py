@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from competency_gaps.dictionary.exemplars.store import EXEMPLARS, WINDOWS, Exemplars
+from competency_gaps.dictionary.exemplars import EXEMPLARS, WINDOWS, Exemplars
 from competency_gaps.dictionary.labelling import subjects
 from competency_gaps.progress import Progress
 

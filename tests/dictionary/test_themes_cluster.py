@@ -12,9 +12,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
-from competency_gaps.dictionary.themes.cluster import cut, find_themes, group, ward
-from competency_gaps.dictionary.themes.features import theme_features
-from competency_gaps.dictionary.themes.layout import neighbours
+from competency_gaps.dictionary.themes import cut, find_themes, group, neighbours, theme_features, ward
 from competency_gaps.errors import UserError
 from core_helpers import command
 
@@ -78,8 +76,8 @@ def test_the_same_seed_gives_the_same_on_other_threads():
 def test_the_same_seed_gives_the_same_in_another_process():
     code = (
         "import numpy as np, scipy.sparse as sp, hashlib\n"
-        "from competency_gaps.dictionary.themes.cluster import find_themes\n"
-        "from competency_gaps.dictionary.themes.features import theme_features\n"
+        "from competency_gaps.dictionary.themes import find_themes\n"
+        "from competency_gaps.dictionary.themes import theme_features\n"
         + inspect.getsource(planted)
         + inspect.getsource(digest)
         + "_, d, f, l = planted(5, n=400)\nprint(digest(find_themes(theme_features(d, f, l, seed=1), seed=1)))"

@@ -7,9 +7,8 @@ import polars as pl
 import pytest
 from labelling_helpers import WIDTH, WORDS, hand_made
 
-from competency_gaps.dictionary.label_table import SCHEMA, shown_labels
-from competency_gaps.dictionary.themes.make import make_themes, meanings
-from competency_gaps.dictionary.themes.store import read_themes
+from competency_gaps.dictionary.labels import SCHEMA, shown_labels
+from competency_gaps.dictionary.theme_tables import make_themes, meanings, read_themes
 from competency_gaps.progress import Progress
 from competency_gaps.sae.reference import FILE, SURFACE, Reference
 
@@ -69,6 +68,6 @@ def test_themes_are_made_of_what_the_labels_mean(tmp_path, monkeypatch):
         asked.extend(texts)
         return np.random.default_rng(0).normal(size=(len(texts), 4)).astype(np.float32)
 
-    monkeypatch.setattr("competency_gaps.dictionary.themes.make.embed_texts", embed)
+    monkeypatch.setattr("competency_gaps.dictionary.theme_tables.embed_texts", embed)
     make_themes(dictionary, np.random.default_rng(1).normal(size=(WIDTH, 6)).astype(np.float32), Progress(quiet=True))
     assert asked == ["label 0", "label 2"], "read labels of concepts that have exemplars (0 to 4)"

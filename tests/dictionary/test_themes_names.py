@@ -6,9 +6,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from competency_gaps.dictionary.themes.cluster import ThemeTree
-from competency_gaps.dictionary.themes.names import ThemeNames, automatic_names
-from competency_gaps.dictionary.themes.store import NAMES, THEMES, name_table, read_themes, theme_table, write_themes
+from competency_gaps.dictionary.theme_tables import (
+    NAMES,
+    THEMES,
+    ThemeNames,
+    automatic_names,
+    name_table,
+    read_themes,
+    theme_table,
+    write_themes,
+)
+from competency_gaps.dictionary.themes import ThemeTree
 from competency_gaps.errors import UserError
 
 LABELS = [

@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from competency_gaps.dictionary import label_table
+from competency_gaps.dictionary import labels as label_table
 from competency_gaps.dictionary.folder import write_dictionary
-from competency_gaps.dictionary.label_text import clean_label
-from competency_gaps.dictionary.themes.cluster import ThemeTree
-from competency_gaps.dictionary.themes.names import ThemeNames
-from competency_gaps.dictionary.themes.store import name_table, theme_table, write_themes
+from competency_gaps.dictionary.labels import clean_label
+from competency_gaps.dictionary.theme_tables import ThemeNames, name_table, theme_table, write_themes
+from competency_gaps.dictionary.themes import ThemeTree
 from core_helpers import seal_dictionary
 
 WIDTH = 96

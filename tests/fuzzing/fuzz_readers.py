@@ -208,7 +208,7 @@ def read_dictionary(path: Path) -> None:
             _ = value() if callable(value) else value
     with refusing():
         opened.exemplars.table, opened.exemplars.windows  # noqa: B018 - they are read when asked for
-    from competency_gaps.dictionary.themes.store import read_themes
+    from competency_gaps.dictionary.theme_tables import read_themes
 
     read_themes(path, opened.width)
 

@@ -17,7 +17,6 @@ from log_reading import sample as sample_of_lm_eval
 from competency_gaps.checked import parse_document, with_checksum
 from competency_gaps.config import BenchmarkConfig, SAEConfig
 from competency_gaps.config.load import read_yaml
-from competency_gaps.dictionary.imports.reading import Reading, json_lines
 from competency_gaps.errors import MESSAGE_LIMIT, UserError
 from competency_gaps.logs.find import find_parts
 from competency_gaps.logs.lm_eval_document import _requests
@@ -168,9 +167,6 @@ def test_a_folder_in_the_place_of_a_file_is_said(tmp_path):
     log.mkdir()
     with pytest.raises(UserError, match=r"log\.json"):
         read_taxonomy(tmp_path / "points")
-    (tmp_path / "batch-0.jsonl.gz").mkdir()
-    reading = Reading("x")
-    assert not list(json_lines(tmp_path / "batch-0.jsonl.gz", reading)) and reading.left_out
 
 
 def test_a_lone_surrogate_can_be_asked_for(tmp_path):

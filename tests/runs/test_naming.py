@@ -10,10 +10,9 @@ import pytest
 
 import competency_gaps
 from competency_gaps.dictionary.folder import write_dictionary
-from competency_gaps.dictionary.label_table import SCHEMA, write_label_table
-from competency_gaps.dictionary.themes.cluster import ThemeTree
-from competency_gaps.dictionary.themes.names import ThemeNames
-from competency_gaps.dictionary.themes.store import name_table, theme_table, write_themes
+from competency_gaps.dictionary.labels import SCHEMA, write_label_table
+from competency_gaps.dictionary.theme_tables import ThemeNames, name_table, theme_table, write_themes
+from competency_gaps.dictionary.themes import ThemeTree
 from competency_gaps.errors import UserError
 from competency_gaps.runs.open import open_folder
 from competency_gaps.stages.naming import THEME_FILES, name_finished_run

@@ -11,9 +11,8 @@ from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.store import CasStore, make_block
 from competency_gaps.config import EvidenceConfig, MetricsConfig, RunConfig, as_dict
 from competency_gaps.dictionary.kinds import LatentFacts
-from competency_gaps.dictionary.themes.cluster import ThemeTree
-from competency_gaps.dictionary.themes.names import ThemeNames
-from competency_gaps.dictionary.themes.store import name_table, read_themes, theme_table, write_themes
+from competency_gaps.dictionary.theme_tables import ThemeNames, name_table, read_themes, theme_table, write_themes
+from competency_gaps.dictionary.themes import ThemeTree
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import sample_of
 from competency_gaps.items.item import DTYPE, Reason
@@ -293,10 +292,10 @@ def test_neither_umap_nor_sklearn_nor_torch_is_needed(made):
         "import sys\nfor name in ('umap', 'sklearn', 'numba', 'threadpoolctl'): sys.modules[name] = None\n"
         "from competency_gaps.runs.open import open_folder\n"
         "from competency_gaps.stages.themes import run_theme_tables\n"
-        "from competency_gaps.dictionary.themes.store import read_themes\n"
+        "from competency_gaps.dictionary.theme_tables import read_themes\n"
         "run = open_folder(sys.argv[1])\n"
         "print(run_theme_tables(run, read_themes(run.path, run.width)[0]).results.height)\n"
-        "from competency_gaps.dictionary.themes.cluster import find_themes\n"
+        "from competency_gaps.dictionary.themes import find_themes\n"
         "import numpy as np\n"
         "print('torch' in sys.modules)\n"
         "try:\n    find_themes(np.ones((20, 2)))\nexcept Exception as error:\n    print(type(error).__name__, error)"

@@ -29,7 +29,6 @@ def import_labels(
     *,
     sae: str | None = None,
     run: Path | str | None = None,
-    format: str | None = None,
     module: str | None = None,
     concepts: Sequence[int] | None = None,
     force: bool = False,
@@ -48,8 +47,6 @@ def import_labels(
         For a new dictionary: its SAE, as folder, ``RELEASE/ID`` of SAELens' directory, or ``embedded:NAME``.
     run
         For a new dictionary: a run that uses its SAE.
-    format
-        Format of the source; None: detected from the files.
     module
         Which module of a delphi folder; None: the only one.
     concepts
@@ -77,7 +74,6 @@ def import_labels(
         imported = read(
             source,
             sae_identity=opened.identity.sae,
-            format=format,
             width=opened.width,
             progress=progress,
             module=module,
@@ -139,8 +135,8 @@ def make_themes(
     UserError
         If the folder is no dictionary, the SAE is another, or another process writes to the dictionary.
     """
+    from competency_gaps.dictionary import theme_tables as make
     from competency_gaps.dictionary.folder import check_same_sae, open_dictionary
-    from competency_gaps.dictionary.themes import make
     from competency_gaps.sae.load import load_sae
 
     progress, folder = progress or Progress(quiet=True), Path(dictionary)
@@ -252,7 +248,7 @@ def _label_without_model(
 
 def _name_themes(dictionary: Dictionary, way: Asking, progress: Progress) -> Taken | None:
     from competency_gaps.dictionary.labelling.requests import Explanation
-    from competency_gaps.dictionary.themes.make import take_theme_names, theme_requests
+    from competency_gaps.dictionary.theme_tables import take_theme_names, theme_requests
     from competency_gaps.endpoint import Failure, parse
 
     requests = theme_requests(dictionary)

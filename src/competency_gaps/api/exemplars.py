@@ -14,8 +14,7 @@ from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder, open_folder
 
 if TYPE_CHECKING:
-    from competency_gaps.dictionary.exemplars import ExemplarSettings
-    from competency_gaps.dictionary.exemplars.state import PassCounts
+    from competency_gaps.dictionary.collect import ExemplarSettings, PassCounts
     from competency_gaps.sae.load import LoadedPair
 
 
@@ -59,7 +58,7 @@ def make_exemplars(
     hook_name
         Where the SAE reads; None: its own hook.
     settings
-        Ranking and numbers of windows; None: :class:`~competency_gaps.dictionary.exemplars.ExemplarSettings` as it is.
+        Ranking and numbers of windows; None: :class:`~competency_gaps.dictionary.collect.ExemplarSettings` as it is.
     context
         Longest piece that the model reads at once, in tokens.
     logits_only
@@ -73,7 +72,7 @@ def make_exemplars(
         If texts, run or model are given together or not at all, the folder is the dictionary of another SAE, or
         another process writes to it.
     """
-    from competency_gaps.dictionary.exemplars import ExemplarSettings
+    from competency_gaps.dictionary.collect import ExemplarSettings
 
     if logits_only and (texts or run is not None):
         raise UserError(f"{argument('logits_only')} reads no text: leave out texts and {argument('run')}.")
@@ -115,8 +114,7 @@ def _collect(
     context: int,
     progress: Progress,
 ) -> PassCounts:
-    from competency_gaps.dictionary.exemplars import collect_exemplars
-    from competency_gaps.dictionary.exemplars.texts import run_identity, run_pieces
+    from competency_gaps.dictionary.collect import collect_exemplars, run_identity, run_pieces
     from competency_gaps.dictionary.folder import write_dictionary
     from competency_gaps.files import sha256
     from competency_gaps.sae.texts import cut_pieces, read_documents
@@ -144,7 +142,7 @@ def _collect(
 
 def _compare_directions(pair: LoadedPair, folder: Path, progress: Progress) -> tuple[int | None, int]:
     """Write each concept's promoted tokens and similar concepts; gives the numbers of concepts."""
-    from competency_gaps.dictionary.exemplars import directions
+    from competency_gaps.dictionary import directions
     from competency_gaps.dictionary.folder import write_dictionary
 
     promoted = directions.logit_lens(pair.lm, pair.sae, progress=progress)

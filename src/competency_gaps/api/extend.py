@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from competency_gaps.registry import LABELS, LOGS, POLICIES, SOURCES
+from competency_gaps.registry import LOGS, POLICIES, SOURCES
 from competency_gaps.stages.policies import check_policy
 
 T = TypeVar("T")
@@ -78,15 +78,3 @@ def log(format_: str) -> Callable[[T], T]:
         If the name is taken.
     """
     return LOGS.register(format_)
-
-
-def labels(format_: str) -> Callable[[T], T]:
-    """Register a format of labels: a function of a path that gives a
-    :class:`~competency_gaps.dictionary.imports.reading.Reading`.
-
-    Raises
-    ------
-    UserError
-        If the name is taken.
-    """
-    return LABELS.register(format_)

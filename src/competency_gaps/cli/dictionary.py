@@ -43,7 +43,7 @@ def exemplars(
 ) -> None:
     """Collect each concept's windows (strongest, spread, near silent ones), promoted tokens, and similar concepts."""
     from competency_gaps import make_exemplars
-    from competency_gaps.dictionary.exemplars import ExemplarSettings
+    from competency_gaps.dictionary.collect import ExemplarSettings
 
     made = make_exemplars(
         out,
@@ -147,12 +147,6 @@ def import_labels(
         str | None, typer.Option(help="For a new dictionary: SAE folder, RELEASE/ID of SAELens, or embedded:NAME.")
     ] = None,
     run: Annotated[Path | None, typer.Option(help="For a new dictionary: a run that uses its SAE.")] = None,
-    format_: Annotated[
-        str | None,
-        typer.Option(
-            "--format", help="neuronpedia, delphi, json, table, or a plug-in's (see cgaps doctor); by default detected."
-        ),
-    ] = None,
     module: Annotated[str | None, typer.Option(help="Of a delphi folder with several modules: which one.")] = None,
     concepts: Annotated[str | None, typer.Option(help="With neuronpedia-api: which, as 5,17,100-200.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Import even if the source names another SAE.")] = False,
@@ -167,7 +161,6 @@ def import_labels(
         source,
         sae=sae,
         run=run,
-        format=format_,
         module=module,
         concepts=options.parse_concepts(concepts) if concepts else None,
         force=force,

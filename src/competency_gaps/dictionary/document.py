@@ -1,7 +1,4 @@
-"""``dictionary.json``: what a dictionary's folder is about, and the checksums of its tables.
-
-Tables are written together with it; one that it does not know is not read.
-"""
+"""``dictionary.json``: what a dictionary's folder is about, and the checksums of its tables."""
 
 from __future__ import annotations
 
@@ -9,10 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from competency_gaps.change import Write, changing, settle
-from competency_gaps.checked import FILES, check_document, damaged, fault_of, parse_document
+from competency_gaps.checked import FILES, check_document, damaged, parse_document
 from competency_gaps.errors import UserError
 from competency_gaps.files import finite, write_atomic
+from competency_gaps.table_files import read_parquet
 from competency_gaps.text import shorten, visible
 
 SCHEMA_VERSION = 2
@@ -59,21 +59,13 @@ def has_table(folder: Path, name: str) -> bool:
     return (folder / name).is_file() or name in files_of(folder)
 
 
-def check_table(folder: Path, name: str, again: str) -> None:
-    """Compare a table of a dictionary with its checksum.
-
-    Raises
-    ------
-    UserError
-        If it is missing, damaged, or not of this dictionary; ``again`` says what makes it again.
-    """
-    if not (folder / FILE).is_file():
-        return
-    files = files_of(folder)
-    if name not in files and (folder / name).is_file():
-        raise UserError(f"{folder / name} is not of this dictionary: its {FILE} does not know the file. {again}")
-    if name in files and (fault := fault_of(folder / name, files[name])) is not None:
-        raise UserError(f"{folder / name} {fault}. {again}")
+def read_table(path: Path, again: str) -> pl.DataFrame:
+    """Read a table of a dictionary; UserError if it is missing or damaged, where ``again`` says what makes it again."""
+    try:
+        return read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        brief = shorten(visible(str(error).split("\n")[0]), 200)
+        raise UserError(f"{path} is missing or damaged: {brief}. {again}") from error
 
 
 def write_tables(folder: Path, tables: Mapping[str, Write], **changed: Any) -> None:

@@ -15,15 +15,14 @@ from pydantic import AfterValidator, ValidationError
 
 from competency_gaps.change import Write, changing
 from competency_gaps.checked import FILES, damaged, first_fault
-from competency_gaps.dictionary import label_table
-from competency_gaps.dictionary.document import FILE, SCHEMA_VERSION, check_table, has_table, read_content
-from competency_gaps.dictionary.exemplars.directions import LOGITS, SIMILAR
-from competency_gaps.dictionary.exemplars.store import EXEMPLARS, Exemplars
+from competency_gaps.dictionary import labels as label_table
+from competency_gaps.dictionary.directions import LOGITS, SIMILAR
+from competency_gaps.dictionary.document import FILE, SCHEMA_VERSION, has_table, read_content, read_table
+from competency_gaps.dictionary.exemplars import EXEMPLARS, Exemplars
 from competency_gaps.embedded import SAES, embedded_sae
 from competency_gaps.errors import CompetencyGapsError, UserError
 from competency_gaps.files import finite
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.table_files import read_parquet
 from competency_gaps.text import shorten, visible
 
 log = logging.getLogger(__name__)
@@ -113,18 +112,14 @@ class Dictionary:
 
     def _of_directions(self, name: str) -> pl.DataFrame | None:
         """A table that ``cgaps exemplars`` makes of decoder directions: row i is concept i."""
-        path = self.folder / name
         if not has_table(self.folder, name):
             return None
         again = "Run 'cgaps exemplars --logits-only' again."
-        check_table(self.folder, name, again)
-        try:
-            table = read_parquet(path)
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise UserError(f"{path} is damaged: {error}. {again}") from error
+        table = read_table(self.folder / name, again)
         if "concept" not in table.columns or table["concept"].to_list() != list(range(self.width)):
             raise UserError(
-                f"{path} is damaged: expected one row per concept, 0 to {self.width - 1}, in order. {again}"
+                f"{self.folder / name} is damaged: expected one row per concept, 0 to {self.width - 1}, in order. "
+                f"{again}"
             )
         return table
 

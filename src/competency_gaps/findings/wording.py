@@ -13,8 +13,8 @@ import polars as pl
 import pydantic
 
 from competency_gaps.config import AskConfig
-from competency_gaps.dictionary.label_text import clean_label
 from competency_gaps.dictionary.labelling.labeller import Taken, explainer_of
+from competency_gaps.dictionary.labels import clean_label
 from competency_gaps.endpoint import Answer, Asking, Failure, Request, parse
 from competency_gaps.errors import UserError
 from competency_gaps.findings.sentences import FILE, with_words

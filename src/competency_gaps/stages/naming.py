@@ -11,10 +11,10 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from competency_gaps.dictionary import label_table
+from competency_gaps.dictionary import labels as label_table
 from competency_gaps.dictionary.document import files_of, has_table
 from competency_gaps.dictionary.folder import Dictionary, open_dictionary
-from competency_gaps.dictionary.themes.store import NAMES, THEMES, read_themes
+from competency_gaps.dictionary.theme_tables import NAMES, THEMES, read_themes
 from competency_gaps.errors import UserError
 from competency_gaps.files import sha256, write_atomic
 from competency_gaps.findings import FILE as FINDINGS

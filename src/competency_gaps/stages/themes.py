@@ -75,7 +75,7 @@ def run_theme_tables(run: RunFolder, themes: pl.DataFrame) -> ThemeTables:
     Parameters
     ----------
     themes
-        From :func:`~competency_gaps.dictionary.themes.store.read_themes`, of the run's SAE.
+        From :func:`~competency_gaps.dictionary.theme_tables.read_themes`, of the run's SAE.
 
     Raises
     ------

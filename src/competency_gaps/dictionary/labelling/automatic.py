@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from competency_gaps.dictionary.exemplars.store import Exemplar, Exemplars
+from competency_gaps.dictionary.exemplars import Exemplar, Exemplars
 
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _LONGEST = 40

@@ -11,12 +11,11 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.dictionary.folder import Dictionary
-from competency_gaps.dictionary.label_table import SCHEMA, SUBJECTS, today
-from competency_gaps.dictionary.label_text import is_placeholder
 from competency_gaps.dictionary.labelling import requests
 from competency_gaps.dictionary.labelling.automatic import automatic_labels, promoted_label
 from competency_gaps.dictionary.labelling.requests import ANSWERS, LabelQuestion, Step, balanced_accuracy, label_of
 from competency_gaps.dictionary.labelling.subjects import subject_labels
+from competency_gaps.dictionary.labels import SCHEMA, SUBJECTS, is_placeholder, today
 from competency_gaps.endpoint import Answer, Failure, parse
 from competency_gaps.errors import UserError, argument
 from competency_gaps.progress import Progress

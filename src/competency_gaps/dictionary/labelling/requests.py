@@ -14,8 +14,8 @@ from typing import Any, Literal
 import numpy as np
 import pydantic
 
-from competency_gaps.dictionary.exemplars.store import Exemplar, ExemplarKind
-from competency_gaps.dictionary.label_text import clean_label
+from competency_gaps.dictionary.exemplars import Exemplar, ExemplarKind
+from competency_gaps.dictionary.labels import clean_label
 from competency_gaps.endpoint import Request
 from competency_gaps.text import shorten, visible
 

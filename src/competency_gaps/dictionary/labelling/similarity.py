@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import rankdata
 
-from competency_gaps.dictionary.exemplars.store import EXEMPLARS, WINDOWS
+from competency_gaps.dictionary.exemplars import EXEMPLARS, WINDOWS
 from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.labelling.labeller import Taken, add_scores
 from competency_gaps.dictionary.labelling.requests import plain

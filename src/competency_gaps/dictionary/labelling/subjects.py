@@ -13,7 +13,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from competency_gaps.dictionary.exemplars.store import Exemplar, Exemplars
+from competency_gaps.dictionary.exemplars import Exemplar, Exemplars
 from competency_gaps.dictionary.labelling.automatic import Background, distinctive_words, lexical_head
 from competency_gaps.model.embed import embed_texts
 from competency_gaps.progress import Progress

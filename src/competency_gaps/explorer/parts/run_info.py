@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.checked import damaged
+from competency_gaps.dictionary.directions import LOGITS, SIMILAR
 from competency_gaps.dictionary.document import has_table
-from competency_gaps.dictionary.exemplars.directions import LOGITS, SIMILAR
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.columns import column_specs, glossary
 from competency_gaps.explorer.parts.context import Context

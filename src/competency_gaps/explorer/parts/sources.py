@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.dictionary.folder import Dictionary
-from competency_gaps.dictionary.label_table import empty_labels
+from competency_gaps.dictionary.labels import empty_labels
 from competency_gaps.explorer.parts.records.details import ConceptInBenchmark, MatchedEntry
 from competency_gaps.explorer.parts.texts import Texts
 from competency_gaps.matching.kept_lists import read_lists

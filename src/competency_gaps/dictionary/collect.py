@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
+import logging
+import os
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -10,37 +15,86 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
+import scipy.sparse as sp
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
 
 from competency_gaps.activations.pooling import chunk_tokens
-from competency_gaps.dictionary.exemplars.negatives import find_negatives
-from competency_gaps.dictionary.exemplars.state import PassCounts, PassState
-from competency_gaps.dictionary.exemplars.store import choose_spread, without, write_exemplars
-from competency_gaps.dictionary.exemplars.windows import (
+from competency_gaps.activations.spans import TEXT_ONLY
+from competency_gaps.activations.store import CasStore
+from competency_gaps.dictionary.exemplars import choose_spread, without, write_exemplars
+from competency_gaps.dictionary.windows import (
+    FIELDS,
     WINDOW,
     BestOf,
     ConceptWindows,
     Firing,
+    PoolRows,
     Ranking,
+    WindowPool,
     best_of_each_text,
+    find_negatives,
     firing,
     lottery,
     shapes,
 )
 from competency_gaps.errors import UserError
+from competency_gaps.files import no_space_left, write_atomic, write_json
 from competency_gaps.model.batches import plan_batches, token_budget_on
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import Hook
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Progress
+from competency_gaps.runs.manifest import shard_names
+from competency_gaps.runs.open import RunFolder
 from competency_gaps.sae.load import SparseAutoencoder, stretch_starts
 from competency_gaps.sae.texts import TokenPiece, first_tokens
 
 if TYPE_CHECKING:
     import torch
 
-CHUNK = 512
-"""Texts that are batched together by length."""
-SAVE_SECONDS = 60.0
+
+def run_identity(run: RunFolder) -> dict[str, Any]:
+    """Identity of a run's texts: hashes of its benchmarks' content, its span, and a hash of its shards."""
+    store = CasStore(run.base / "activations", run.width)
+    names = [name for entry in run.manifest["benchmarks"] for name in shard_names(entry)]
+    shards = [[name, store.shards.checksum(name)] for name in names]
+    return {
+        "run": [entry["content_sha256"] for entry in run.manifest["benchmarks"]],
+        "span": run.manifest["span"],
+        "shards": hashlib.sha256(json.dumps(shards).encode()).hexdigest(),
+    }
+
+
+def run_pieces(run: RunFolder) -> Iterator[TokenPiece]:
+    """A run's items as texts, in the order of its shards: all tokens that the model read. Those in the span are
+    counted; if the span is the whole prompt, all but the first token.
+    """
+    bos_id, spanned = run.manifest["bos_id"], run.manifest["span"] in TEXT_ONLY
+    number = 0
+    for entry in run.manifest["benchmarks"]:
+        own = run.items.filter(pl.col("benchmark") == entry["name"])
+        starts, ends = own["own_start"].to_numpy(), own["own_end"].to_numpy()
+        response = run.manifest["span"] == "response"
+        for block in run.blocks(entry["name"]):
+            for row, item in enumerate(block.items):
+                part = slice(int(block.token_ptr[row]), int(block.token_ptr[row + 1]))
+                ids, offsets = block.token_ids[part], block.token_offsets[part]
+                inside = (
+                    (offsets[:, 0] >= starts[item]) & (offsets[:, 1] <= ends[item]) & (offsets[:, 1] > offsets[:, 0])
+                )
+                counted = (
+                    (~inside & (offsets[:, 0] >= ends[item]) if response else inside) if spanned else ids != bos_id
+                )
+                if counted.any():
+                    yield TokenPiece(np.asarray(ids, np.int32), counted, ~counted, number)
+                number += 1
+
+
+log = logging.getLogger(__name__)
+
+FOLDER = ".exemplars"
 
 
 @dataclass(frozen=True)
@@ -61,6 +115,113 @@ class ExemplarSettings:
     pool: int = 8192
     """Windows sampled at random, from which negatives are chosen."""
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class PassCounts:
+    """Counts of a pass so far."""
+
+    texts: int = 0
+    """Pieces of text that were read."""
+    tokens: int = 0
+    windows: int = 0
+    concepts: int = 0
+    """Concepts with at least one exemplar; 0 until the pass is finished."""
+
+
+class PassState:
+    """Heaps and pool in memory, the windows' tokens on disk; saved so that an interrupted pass can be resumed."""
+
+    def __init__(self, folder: Path, concepts: int, settings: ExemplarSettings) -> None:
+        self.folder = folder / FOLDER
+        self.seed = settings.seed
+        self.top = BestOf(concepts, settings.top, WINDOW)
+        self.spread = BestOf(concepts, 2 * settings.spread, WINDOW)
+        self.pool = WindowPool(concepts, settings.pool)
+        self.done = PassCounts()
+        self._tokens, self._state = self.folder / "tokens.bin", self.folder / "state.safetensors"
+
+    def begin(self, made_of: dict[str, Any]) -> bool:
+        """Take the folder, or resume the pass in it; gives whether a pass is resumed.
+
+        Raises
+        ------
+        UserError
+            If the folder holds another pass.
+        """
+        plan = self.folder / "plan.json"
+        if plan.is_file():
+            try:
+                known = json.loads(plan.read_bytes())
+            except ValueError as error:
+                raise UserError(f"{plan} is damaged: delete {self.folder} to start the pass again.") from error
+            differing = sorted(key for key in {*known, *made_of} if known.get(key) != made_of.get(key))
+            if differing:
+                raise UserError(
+                    f"{self.folder} holds an unfinished pass that differs in {', '.join(differing)}. "
+                    f"Give the same texts and options to resume it, or delete the folder to start again."
+                )
+        else:
+            write_json(plan, made_of)
+        return self._load()
+
+    def add_tokens(self, tokens: np.ndarray) -> None:
+        """Append windows' tokens: int32 of shape (windows, WINDOW), padded with -1."""
+        with no_space_left(self._tokens), self._tokens.open("ab") as file:
+            file.write(np.ascontiguousarray(tokens, np.int32).tobytes())
+
+    def tokens(self) -> np.ndarray:
+        """Tokens of all windows, mapped: int32 of shape (windows, WINDOW), padded with -1."""
+        return np.memmap(self._tokens, np.int32, "r", shape=(self.done.windows, WINDOW))
+
+    def save(self) -> None:
+        """Save everything in place of the previous state."""
+        # No saved state may refer to lost tokens.
+        with no_space_left(self._tokens), self._tokens.open("ab") as file:
+            os.fsync(file.fileno())
+        pool = self.pool.rows()
+        arrays = {
+            **{f"top.{name}": getattr(self.top.rows(), name) for name in FIELDS},
+            **{f"spread.{name}": getattr(self.spread.rows(), name) for name in FIELDS},
+            "pool.window": pool.window,
+            "pool.indptr": np.asarray(pool.peaks.indptr, np.int64),
+            "pool.concept": np.asarray(pool.peaks.indices, np.int32),
+            "pool.peak": np.asarray(pool.peaks.data, np.float32),
+            "done": np.asarray([self.done.texts, self.done.tokens, self.done.windows], np.int64),
+        }
+        write_atomic(self._state, lambda path: save_file(arrays, path))
+
+    def remove(self) -> None:
+        """Delete the saved state: the pass is finished."""
+        shutil.rmtree(self.folder)
+
+    def _load(self) -> bool:
+        """Load the saved state; False: there is none that can be used, and the pass begins anew."""
+        try:
+            arrays = load_file(self._state)
+            size = int(arrays["done"][2]) * WINDOW * 4
+            with self._tokens.open("r+b") as file:
+                if file.seek(0, os.SEEK_END) < size:
+                    raise ValueError("tokens are cut off")
+                file.truncate(size)  # tokens appended after the state was saved
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            if self._state.is_file():
+                log.warning("%s cannot be used (%s): the pass starts again.", self.folder, error)
+            self._tokens.unlink(missing_ok=True)
+            return False
+        for heap, prefix in ((self.top, "top"), (self.spread, "spread")):
+            heap.restore(ConceptWindows(*(arrays[f"{prefix}.{name}"] for name in FIELDS)))
+        window = arrays["pool.window"]
+        parts = (arrays["pool.peak"], arrays["pool.concept"], arrays["pool.indptr"])
+        peaks = sp.csr_array(parts, shape=(len(window), self.pool.concepts))
+        self.pool.restore(PoolRows(window, peaks), lottery(window, seed=self.seed))
+        self.done = PassCounts(*(int(number) for number in arrays["done"]))
+        return True
+
+
+CHUNK = 512
+"""Texts that are batched together by length."""
+SAVE_SECONDS = 60.0
 
 
 def collect_exemplars(
@@ -90,7 +251,7 @@ def collect_exemplars(
     UserError
         If the texts are empty, or the folder holds an unfinished pass over other texts.
     """
-    gathered = PassState(folder, sae.d_sae, settings.top, 2 * settings.spread, settings.pool, settings.seed)
+    gathered = PassState(folder, sae.d_sae, settings)
     if gathered.begin({**made_of, **asdict(settings)}):
         progress.say(f"Resuming after {gathered.done.tokens:,} tokens")
     with progress.stage("collecting exemplars", total=settings.tokens, unit="tokens") as bar:

@@ -15,15 +15,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from competency_gaps.change import Write
-from competency_gaps.dictionary.document import check_table, write_tables
-from competency_gaps.dictionary.exemplars.negatives import Negatives, PoolRows
-from competency_gaps.dictionary.exemplars.windows import ConceptWindows
+from competency_gaps.dictionary.document import read_table, write_tables
+from competency_gaps.dictionary.windows import ConceptWindows, Negatives, PoolRows
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
-from competency_gaps.table_files import read_parquet
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
 
 EXEMPLARS, WINDOWS, POOL = "exemplars.parquet", "windows.parquet", "pool.safetensors"
 _AGAIN = "Run 'cgaps exemplars' again."
@@ -66,19 +65,18 @@ class Exemplars:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         for name in (EXEMPLARS, WINDOWS):
-            check_table(folder, name, _AGAIN)
             if not (folder / name).is_file():
                 raise UserError(f"{folder / name} is missing: collect exemplars first, with 'cgaps exemplars'.")
 
     @cached_property
     def table(self) -> pl.DataFrame:
         """concept, kind, rank, window, value, activations; sorted by concept, kind (top, spread, negative), rank."""
-        return _read(self.folder / EXEMPLARS)
+        return read_table(self.folder / EXEMPLARS, _AGAIN)
 
     @cached_property
     def windows(self) -> pl.DataFrame:
         """window, tokens, text, ends."""
-        return _read(self.folder / WINDOWS)
+        return read_table(self.folder / WINDOWS, _AGAIN)
 
     @property
     def concepts(self) -> np.ndarray:
@@ -99,14 +97,6 @@ class Exemplars:
             numbers = row["rank"], row["value"], row["window"]
             exemplars.append(Exemplar(row["kind"], *numbers, text, np.asarray(ends, np.int32), activations))
         return exemplars
-
-
-def _read(path: Path) -> pl.DataFrame:
-    check_table(path.parent, path.name, _AGAIN)
-    try:
-        return read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise UserError(f"{path} is damaged: {error}. {_AGAIN}") from error
 
 
 def choose_spread(reservoir: ConceptWindows, count: int) -> ConceptWindows:
@@ -184,7 +174,6 @@ def read_pool(folder: Path) -> tuple[np.ndarray, sp.csr_array]:
     UserError
         If the file is missing or damaged.
     """
-    check_table(folder, POOL, _AGAIN)
     try:
         held = load_file(folder / POOL)
         shape = (len(held["window"]), int(held["width"][0]))

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import competency_gaps as cg
-from competency_gaps.report.charts import Plots
 
 PAGE = Path(__file__).with_name("reference.md")
 HEAD = """# Reference
@@ -63,9 +62,6 @@ def page() -> str:
         if value in (cg.Run, cg.Concept):
             for member, of in members(value):
                 lines += entry(f"{name}.{member}", of, 3)
-    lines += ["## `Run.plot`", ""]
-    for member, of in members(Plots):
-        lines += entry(f"Run.plot.{member}", of, 3)
     return "\n".join(lines).rstrip() + "\n"
 
 

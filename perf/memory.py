@@ -16,7 +16,6 @@ import tempfile
 from pathlib import Path
 
 import competency_gaps
-from competency_gaps.report import write_report
 
 
 def main() -> None:
@@ -53,8 +52,7 @@ def run(count: int) -> None:
             "sae": {"folder": "embedded:smollm2-135m-instruct-l15-8k", "gate_tokens": 2048},
             "benchmarks": [{"name": "sums", "source": {"kind": "file", "path": str(file)}, "policy": "imported"}],
         }
-        made = competency_gaps.run(config, Path(folder) / "run")
-        write_report(made, made.path / "report.html")
+        competency_gaps.run(config, Path(folder) / "run")
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
 
 

@@ -48,17 +48,20 @@ def commands() -> tuple[int, int]:
 
 def main() -> None:
     """Print one line per measure."""
-    files = {
-        "src": list(Path("src").rglob("*.py")),
-        "tests": list(Path("tests").rglob("*.py")),
-        "TypeScript": [file for file in Path("frontend").rglob("*.ts*") if "node_modules" not in file.parts],
-    }
-    for name, found in files.items():
-        count = script_lines if name == "TypeScript" else python_lines
-        print(f"{name}: {sum(count(file.read_text('utf-8')) for file in found):,} code lines in {len(found)} files")
+    for name in ("src", "tests"):
+        files = sorted(Path(name).rglob("*.py"))
+        print(
+            f"{name}: {sum(python_lines(file.read_text('utf-8')) for file in files):,} code lines in {len(files)} files"
+        )
+    scripts = [file for file in Path("frontend").rglob("*.ts*") if "node_modules" not in file.parts]
+    print(
+        f"TypeScript: {sum(script_lines(file.read_text('utf-8')) for file in scripts):,} code lines in {len(scripts)} files"
+    )
     print("{} commands, {} options".format(*commands()))
-    pages = {*Path("docs").glob("*.md"), *Path().glob("*.md"), *Path().glob("*/README.md")}
-    print(f"documents: {sum(len(page.read_text('utf-8').split()) for page in pages):,} words in {len(pages)} files")
+    pages = [*Path("docs").glob("*.md"), *Path().glob("*.md"), *Path().glob("*/README.md")]
+    print(
+        f"documents: {sum(len(page.read_text('utf-8').split()) for page in set(pages)):,} words in {len(set(pages))} files"
+    )
 
 
 if __name__ == "__main__":

@@ -60,13 +60,13 @@ def concepts(run: Path, _: Path) -> Any:
 
 def report(run: Path, _: Path) -> Any:
     """The report."""
-    out = cg.open_run(run).report(run.parent / "out.html")
-    return out.read_text(encoding="utf-8")
+    done = cg.open_run(run).export(run.parent / "out.html", one_file=True)
+    return done.path.read_text(encoding="utf-8")
 
 
 def commands(run: Path, _: Path) -> Any:
     """What commands print."""
-    shown = [["show"], ["show", "--json"], ["show", "--summary"], ["show", "--themes"], ["show", "--models"]]
+    shown = [["show"], ["show", "--json"], ["show", "--themes"], ["show", "--models"]]
     given = [*shown, ["concept", "1"], ["findings"]]
     return [_typed(command, str(run), *rest) for command, *rest in given]
 
@@ -83,7 +83,7 @@ def models(run: Path, _: Path) -> Any:
 
 
 def explorer(run: Path, dictionary: Path) -> Any:
-    """Parts of the explorer, as they are and redacted, and its queries."""
+    """Parts of the explorer, and what its tools answer."""
     opened = open_runs([run], dictionary if dictionary.is_dir() else None)
     shown: list[Any] = []
     for own in opened:
@@ -91,7 +91,7 @@ def explorer(run: Path, dictionary: Path) -> Any:
         names = [name for name in parts.names() if "/" not in name or name.split("/")[1].startswith(("0.", "3."))]
         shown += [(name, hash_of(parts.read(name))) for name in names]
     shown += [own.ask("overview", {}) for own in opened]
-    shown += [opened[0].ask("concept", {"concept": 1}), opened[0].ask("top_concepts", {"order": "weakest"})]
+    shown += [opened[0].ask("concept", {"number": 1}), opened[0].ask("concepts", {"status": "weak"})]
     return shown
 
 

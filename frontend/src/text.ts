@@ -4,8 +4,6 @@ import { HIDDEN } from "./data/types";
 
 const hidden = new RegExp(`[${HIDDEN.join("")}]`, "gu");
 
-/** Why a pruned run does not show what is active in an item. */
-export const PRUNED = "Not known: cgaps prune removed the rows of single items.";
 
 /** The text with characters that would act instead of being read written as their code, `<U+202E>`. */
 export function visible(text: string): string {

@@ -130,7 +130,6 @@ def test_without_a_folder_the_run_lies_in_a_temporary_one_and_a_warning_says_whe
 def test_what_the_commands_do_the_run_does(tiny_run, tmp_path, monkeypatch):
     """On a copy, as most of these write into the folder."""
     from competency_gaps.matching import embedding
-    from competency_gaps.report import write_report
 
     folder = tmp_path / "run"
     shutil.copytree(tiny_run.path, folder)
@@ -143,8 +142,6 @@ def test_what_the_commands_do_the_run_does(tiny_run, tmp_path, monkeypatch):
     seal(folder)
     run = cg.open_run(folder)
     assert [verdict["code"] for verdict in run.robustness()["verdicts"]] and (folder / "robustness.json").is_file()
-    assert run.report() == folder / "report.html" and "<html" in run.report().read_text()
-    assert write_report(run, tmp_path / "other.html").read_text()[:200] == run.report().read_text()[:200]
 
     def places(texts, model):
         """Equal texts in one place, all others anywhere."""
@@ -166,33 +163,3 @@ def test_what_the_commands_do_the_run_does(tiny_run, tmp_path, monkeypatch):
         run.probe([int(run.concepts.sort("support", descending=True)["concept"][0])])
     exported = run.export(tmp_path / "page", redact=True)
     assert (exported.folder / "index.html").is_file()
-
-
-def test_figures_can_be_restyled_and_show_the_tables_numbers(run):
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots()
-    assert run.plot.coverage(axes) is axes
-    table = run.benchmarks.with_columns(share=pl.col("covered") / pl.col("alive")).sort("share")
-    assert [bar.get_width() for bar in axes.patches] == pytest.approx(table["share"].to_list())
-    overlap = run.plot.overlap()
-    names = run.benchmarks["benchmark"].to_list()
-    for one, other, jaccard in run.overlap.select("benchmark_a", "benchmark_b", "jaccard").iter_rows():
-        shown = overlap.images[0].get_array()[names.index(one), names.index(other)]
-        assert shown == pytest.approx(jaccard)
-    concepts = run.concepts.with_columns(
-        performance_status=pl.when(pl.col("concept") < 2).then(pl.lit("weak")).otherwise(pl.lit("typical")),
-        leader=pl.when(pl.col("concept") < 2).then(pl.col("concept")).otherwise(None),
-        gap=pl.lit(-0.25),
-        gap_low=pl.lit(-0.4),
-        gap_high=pl.lit(-0.1),
-    )
-    object.__setattr__(run, "concepts", concepts)
-    gaps = run.plot.gaps()
-    assert [line.get_xdata().tolist() for line in gaps.lines[:2]] == [[-0.4, -0.1], [-0.25]]
-    assert len(gaps.get_yticklabels()) == 2
-    pyplot.close("all")
-    assert figure is not None

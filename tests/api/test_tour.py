@@ -39,12 +39,9 @@ def shown(source: str, names: dict[str, Any]) -> Any:
 
 
 def test_every_cell_runs(labelled, monkeypatch):
-    import matplotlib
-
-    matplotlib.use("Agg")
     monkeypatch.setenv("CGAPS_RUN", str(labelled))
     code = ["".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "code"]
-    assert 8 <= len(code) <= 15 and all(cell["outputs"] == [] for cell in CELLS if cell["cell_type"] == "code")
+    assert 7 <= len(code) <= 15 and all(cell["outputs"] == [] for cell in CELLS if cell["cell_type"] == "code")
     names: dict[str, Any] = {}
     try:
         values = [shown(source, names) for source in code]
@@ -55,7 +52,3 @@ def test_every_cell_runs(labelled, monkeypatch):
     assert values[1].columns[:2] == ["verdict", "sentence"]
     assert values[-2]["weak"] == values[-2]["strong"] == 0 and values[-2]["tested"] > 0
     assert values[-1].value == 1.0
-    from matplotlib import pyplot
-
-    assert len(pyplot.get_fignums()) == 2
-    pyplot.close("all")

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from competency_gaps.explorer.opened import Opened
 from competency_gaps.explorer.page_files import FILES
-from competency_gaps.explorer.server.app import make_app
+from competency_gaps.explorer.server import make_app
 
 PORT = 8742
 PAGE = {name: f"this is {name}".encode() for name in FILES}

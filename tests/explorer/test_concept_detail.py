@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from competency_gaps.explorer.parts.redacted import RedactedDictionary, RedactedRun
 from explorer_extras import add_exemplars, add_match
 from explorer_runs import SECRETS, WIDTH, excited
 
@@ -16,11 +17,9 @@ from competency_gaps import open_run
 from competency_gaps.dictionary.folder import open_dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts import concept as concept_module
-from competency_gaps.explorer.parts.amounts import EXPORTED, SERVED
-from competency_gaps.explorer.parts.coactive import coactive
-from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.records.plain import plain
-from competency_gaps.explorer.parts.redacted import RedactedDictionary, RedactedRun
+from competency_gaps.explorer.parts.concept import coactive
+from competency_gaps.explorer.parts.context import EXPORTED, SERVED, Context
+from competency_gaps.explorer.parts.records import plain
 from core_helpers import seal, seal_dictionary, without_tokens
 
 

@@ -22,7 +22,7 @@ from competency_gaps.explorer import page_files as page_module
 from competency_gaps.explorer.export import BEGUN, CONCEPTS, ENTRIES, ITEMS, MARK, export, read_part
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts import Parts
-from competency_gaps.explorer.parts.amounts import EXPORTED
+from competency_gaps.explorer.parts.context import EXPORTED
 
 INDEX = (
     '<!doctype html>\n<html lang="en">\n  <head>\n    <meta charset="utf-8" />\n  </head>\n  <body></body>\n</html>\n'

@@ -10,17 +10,16 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from competency_gaps.explorer.parts.redacted import RedactedRun
 from explorer_runs import HUGE, REPEATED, SECRETS, SIZES, excited
 from safetensors.numpy import load_file
 
 from competency_gaps import open_run
 from competency_gaps.explorer.parts import Parts
 from competency_gaps.explorer.parts import item as item_module
-from competency_gaps.explorer.parts.amounts import SERVED
-from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.records.plain import plain
-from competency_gaps.explorer.parts.records.server import SearchResult
-from competency_gaps.explorer.parts.redacted import RedactedRun
+from competency_gaps.explorer.parts.context import SERVED, Context
+from competency_gaps.explorer.parts.records import plain
+from competency_gaps.explorer.parts.records.details import SearchResult
 from competency_gaps.explorer.parts.tables import items_table
 from competency_gaps.items.item import DTYPE, Reason
 from core_helpers import seal, without_tokens

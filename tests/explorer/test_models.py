@@ -20,7 +20,7 @@ from competency_gaps.explorer.export import export, read_part
 from competency_gaps.explorer.opened import ChangedError, comparable, open_runs, run_list
 from competency_gaps.explorer.parts import NoSuchPartError, Parts, as_json
 from competency_gaps.explorer.parts.models import pair_number, paired_runs, similar_order
-from competency_gaps.explorer.parts.scored import display_names
+from competency_gaps.explorer.parts.names import display_names
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.stages.outcomes import outcomes_folder
 from core_helpers import seal

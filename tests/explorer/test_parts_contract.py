@@ -10,15 +10,15 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from competency_gaps.explorer.server.chat import chat_state
 from explorer_extras import rescored, with_extras
 
 from competency_gaps.dictionary.folder import dictionary_of
 from competency_gaps.endpoint.endpoint import Endpoint
 from competency_gaps.explorer.opened import open_runs, run_list
 from competency_gaps.explorer.parts import Context, Parts, as_json
-from competency_gaps.explorer.parts.amounts import EXPORTED, SERVED
+from competency_gaps.explorer.parts.context import EXPORTED, SERVED
 from competency_gaps.explorer.parts.models import paired_runs
-from competency_gaps.explorer.server.chat import chat_state
 from competency_gaps.explorer.types import types_file
 from competency_gaps.runs.open import open_folder
 

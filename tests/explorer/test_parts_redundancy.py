@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from competency_gaps.explorer.parts.suite import lost_without, redundancy, twin
+from competency_gaps.explorer.parts.suggestions import lost_without, redundancy, twin
 
 
 @given(st.integers(1, 5), st.integers(0, 9), st.integers(0, 10_000))

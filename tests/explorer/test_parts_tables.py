@@ -13,7 +13,7 @@ from explorer_runs import HUGE, NAMES, SECRETS, hostile_run
 
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts import Context, NoSuchPartError, Parts, tables
-from competency_gaps.explorer.parts.records.plain import as_json
+from competency_gaps.explorer.parts.records import as_json
 from competency_gaps.explorer.parts.records.run import Thresholds
 from competency_gaps.presentation.rankings import ranking
 from competency_gaps.runs.open import open_folder

@@ -7,7 +7,7 @@ import polars as pl
 from competency_gaps.items.item import DTYPE, Reason
 from competency_gaps.presentation import columns, rankings
 from competency_gaps.presentation.themes import Themes
-from competency_gaps.report.cards import concept_detail
+from competency_gaps.report.concept import concept_detail
 
 TYPES = {
     "label": pl.String,

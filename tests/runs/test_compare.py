@@ -17,7 +17,7 @@ import competency_gaps as cg
 from competency_gaps.cli.app import app
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import paired_differences
-from competency_gaps.report.comparison import sentences
+from competency_gaps.report.models import sentences
 from competency_gaps.stages.compare import Families, _frame, holm, lost_on
 from core_helpers import seal
 

@@ -72,8 +72,8 @@ export function absent(
     return "This run was compared with no list of known weaknesses. cgaps match does that.";
   if (view === "models" && familyOf(key, runs).length === 0)
     return "This run has the scores of one model only. Others are added with cgaps score.";
-  if (mode !== "static") return null;
-  if (view === "chat") return "An exported explorer is only a folder of files, so it has no chat.";
+  if (mode === "served") return null;
+  if (view === "chat") return "An exported explorer has no chat.";
   if (view === "compare" && runs.length < 2)
     return "This explorer was exported with one run, so there is none to compare it with.";
   return null;

@@ -3,8 +3,8 @@ import { IconArrowUp, IconPlayerStopFilled } from "@tabler/icons-react";
 import { type FormEvent, type KeyboardEvent, useEffect, useRef, useState } from "react";
 import { useRun, useRunList } from "../app/state";
 import { source } from "../data/source";
-import type { ChatState, RunInfo } from "../data/types";
-import { shorten, visible } from "../text";
+import type { ChatState } from "../data/types";
+import { visible } from "../text";
 import { Copied } from "../ui/Copied";
 import { Heading } from "../ui/Heading";
 import { ask, forget, stop, useConversation } from "./conversation";
@@ -67,7 +67,7 @@ function Examples() {
   const run = useRun();
   return (
     <ul className="chat-examples" aria-label="Questions to begin with">
-      {examplesFor(run).map((question) => (
+      {QUESTIONS.map((question) => (
         <li key={question}>
           <Button variant="default" size="sm" data-testid="chat-example" onClick={() => void ask(run.key, question)}>
             <bdi>{question}</bdi>
@@ -129,23 +129,12 @@ function Box({ running }: { running: boolean }) {
   );
 }
 
-const NAME_LIMIT = 60;
-
-/** A few questions that this run can answer. */
-function examplesFor(run: RunInfo): string[] {
-  const names = run.benchmarks.map((benchmark) => visible(benchmark.name)).filter((name) => name.length <= NAME_LIMIT);
-  const [first, second] = names;
-  return [
-    "What are the most important findings, and how often does half of the items find them again?",
-    "Show me failing and passing items of the first finding.",
-    run.has.themes ? "Which themes are weak, and on which benchmarks?" : "Which benchmark has most weak concepts?",
-    "What do the benchmarks fail to test?",
-    ...(first && second
-      ? [`How much do "${shorten(first, NAME_LIMIT)}" and "${shorten(second, NAME_LIMIT)}" overlap?`]
-      : []),
-    "What should I do next?",
-  ];
-}
+const QUESTIONS = [
+  "What are the most important findings, and does the other half of the items show them too?",
+  "Show me failing and passing items of the first finding.",
+  "Which benchmark has most weak concepts?",
+  "What do the benchmarks fail to test?",
+];
 
 /** Why there is no chat here, and how to set one up. */
 function Off({ state }: { state: ChatState }) {
@@ -153,16 +142,10 @@ function Off({ state }: { state: ChatState }) {
     <div className="chat-off sheet" data-testid="chat-off">
       <h2>No model is set up to answer questions yet</h2>
       <p>{visible(state.note)}</p>
-      <h3>With a model of your own</h3>
       <p>
-        Any OpenAI-compatible server whose model can call tools will do, on this machine or elsewhere. It is given the
-        question and the results of read-only queries about the run; each number of its answer is then looked up in
-        those results.
-      </p>
-      <Copied text="cgaps explore RUN --base-url http://localhost:8080/v1 --model NAME" />
-      <h3>With an assistant that you already use</h3>
-      <p>
-        The same queries are offered over the Model Context Protocol. Give your assistant this command as an MCP server:
+        Any OpenAI-compatible server whose model can call tools will do. It is given the question and what read-only
+        tools tell about the run; each number of its answer is then looked up in that. An assistant that you already use
+        can ask the same tools over the Model Context Protocol.
       </p>
       <Copied text="cgaps mcp RUN" />
     </div>

@@ -1,9 +1,8 @@
 import { Alert, Loader, Tooltip } from "@mantine/core";
-import type { AnswerEvent } from "../data/types";
+import type { AnswerEvent, QueryEvent } from "../data/types";
 import { integer, plural } from "../format";
 import { visible } from "../text";
-import { anchorOf, Query } from "./Query";
-import { type Piece, piecesOf, type Turn } from "./turn";
+import { type Piece, piecesOf, type Turn } from "./conversation";
 
 /** A question, its answer, and the queries between them. */
 export function TurnView({ turn, running }: { turn: Turn; running: boolean }) {
@@ -15,11 +14,7 @@ export function TurnView({ turn, running }: { turn: Turn; running: boolean }) {
       </h2>
       {running && (
         <p className="chat-wait soft" role="status">
-          <Loader size="xs" type="dots" />{" "}
-          {queries.length
-            ? `Reading the results of ${plural(queries.length, "query", "queries")}`
-            : "Choosing what to look up"}{" "}
-          …
+          <Loader size="xs" type="dots" /> {plural(queries.length, "query", "queries")} so far …
         </p>
       )}
       {answer && <Answer turn={turn.id} answer={answer} asked={queries.length} />}
@@ -39,6 +34,21 @@ export function TurnView({ turn, running }: { turn: Turn; running: boolean }) {
   );
 }
 
+const anchorOf = (turn: number, query: number) => `query-${turn}-${query}`;
+
+/** A query that the model asked, with what came back. */
+function Query({ turn, event }: { turn: number; event: QueryEvent }) {
+  return (
+    <details className="chat-query" id={anchorOf(turn, event.id)} data-testid="chat-query">
+      <summary>
+        <span className="chat-query-id">{event.id}</span> <code>{visible(event.name)}</code>{" "}
+        <span className="soft">{visible(JSON.stringify(event.arguments))}</span>
+      </summary>
+      <pre className="chat-result">{visible(JSON.stringify(event.result, null, 1))}</pre>
+    </details>
+  );
+}
+
 /** An answer: each number leads to the query that it comes from, or is marked as coming from none. */
 function Answer({ turn, answer, asked }: { turn: number; answer: AnswerEvent; asked: number }) {
   const pieces = piecesOf(answer);
@@ -51,8 +61,7 @@ function Answer({ turn, answer, asked }: { turn: number; answer: AnswerEvent; as
       </div>
       {answer.cut && (
         <p className="chat-cut" data-testid="chat-cut">
-          This answer was cut off at the model’s token limit: the rest is missing, and its last word or number may be
-          incomplete.
+          This answer was cut off at the model’s token limit: the rest is missing.
         </p>
       )}
       <p className="chat-trace soft" data-testid="chat-trace">
@@ -64,32 +73,25 @@ function Answer({ turn, answer, asked }: { turn: number; answer: AnswerEvent; as
 
 function PieceText({ turn, piece }: { turn: number; piece: Piece }) {
   const text = visible(piece.text);
-  if (piece.query === undefined) return <>{text}</>;
-  if (piece.query === null) {
+  const query = piece.query;
+  if (query === undefined) return text;
+  if (query === null) {
+    const label = "No query gave this number: it is not from the run.";
     return (
-      <Tooltip
-        label="No query gave this number: it is not from the run."
-        events={{ hover: true, focus: true, touch: true }}
-      >
-        <span
-          className="untraced"
-          tabIndex={0}
-          role="note"
-          aria-label={`${text}, not from the run`}
-          data-testid="chat-untraced"
-        >
+      <Tooltip label={label} events={{ hover: true, focus: true, touch: true }}>
+        <span className="untraced" tabIndex={0} role="note" data-testid="chat-untraced">
           {text}
         </span>
       </Tooltip>
     );
   }
-  const query = piece.query;
+  const label = `${text}, from query ${query}`;
   return (
     <button
       type="button"
       className="traced"
       data-query={query}
-      aria-label={`${text}, from query ${query}`}
+      aria-label={label}
       data-testid="chat-traced"
       onClick={() => reveal(anchorOf(turn, query))}
     >
@@ -103,7 +105,6 @@ function reveal(anchor: string): void {
   const element = document.getElementById(anchor);
   if (!(element instanceof HTMLDetailsElement)) return;
   element.open = true;
-  element.querySelector("summary")?.focus({ preventScroll: true });
   element.scrollIntoView({ block: "nearest" });
 }
 
@@ -111,11 +112,7 @@ function traced(pieces: Piece[], asked: number): string {
   const numbers = pieces.filter((piece) => piece.query !== undefined);
   const unknown = numbers.filter((piece) => piece.query === null).length;
   if (asked === 0) return "No query was made for this answer: nothing in it comes from the run.";
-  if (numbers.length === 0) return "The answer has no numbers.";
-  if (unknown === 0) {
-    const all = numbers.length === 1 ? "Its one number stands" : `All ${numbers.length} numbers stand`;
-    return `${all} in the results of the queries below. Whether they are combined correctly is for you to judge.`;
-  }
-  const underlined = `${integer(unknown)} of ${plural(numbers.length, "number")} (underlined)`;
-  return `${underlined} ${unknown === 1 ? "is" : "are"} in no result, and so not from the run.`;
+  if (unknown === 0)
+    return "Every number stands in the results below. Whether they are combined correctly is for you to judge.";
+  return `${integer(unknown)} of ${plural(numbers.length, "number")} (underlined) stand in no result, and so are not from the run.`;
 }

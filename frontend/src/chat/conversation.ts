@@ -1,14 +1,25 @@
-/** Conversations about runs. They outlive a change of view, and an answer goes on arriving meanwhile. */
+/** Conversations, one per run; they outlive the view, so that an answer goes on arriving meanwhile. */
 import { useSyncExternalStore } from "react";
+import { characters } from "../data/characters";
 import { source } from "../data/source";
-import { messagesOf, type Turn, withEvent } from "./turn";
+import type { AnswerEvent, ChatEvent, ChatRequest, QueryEvent } from "../data/types";
 
+export interface Turn {
+  id: number;
+  question: string;
+  queries: QueryEvent[];
+  /** Null: none yet, or it failed. */
+  answer: AnswerEvent | null;
+  error: string | null;
+}
 export interface Conversation {
   turns: Turn[];
   /** Whether the last turn is being answered. */
   running: boolean;
 }
 
+/** Most earlier messages that are sent; the server passes on no more. */
+const EARLIER = 11;
 const EMPTY: Conversation = { turns: [], running: false };
 const conversations = new Map<string, Conversation>();
 const stops = new Map<string, AbortController>();
@@ -20,6 +31,8 @@ function set(key: string, conversation: Conversation): void {
   for (const listener of listeners) listener();
 }
 
+const get = (key: string) => conversations.get(key) ?? EMPTY;
+
 /** The conversation about a run. */
 export function useConversation(key: string): Conversation {
   return useSyncExternalStore(
@@ -27,48 +40,75 @@ export function useConversation(key: string): Conversation {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    () => conversations.get(key) ?? EMPTY,
+    () => get(key),
   );
 }
 
 /** Asks a question about a run; does nothing while another is being answered. */
 export async function ask(key: string, question: string): Promise<void> {
-  const before = conversations.get(key) ?? EMPTY;
+  const before = get(key);
   if (!source.chat || before.running) return;
   const stop = new AbortController();
   stops.set(key, stop);
-  const turn: Turn = { id: ++lastId, question, queries: [], answer: null, error: null };
-  set(key, { turns: [...before.turns, turn], running: true });
+  let turn: Turn = { id: ++lastId, question, queries: [], answer: null, error: null };
+  const show = (running: boolean) => set(key, { turns: [...before.turns, turn], running });
+  show(true);
   try {
     for await (const event of source.chat({ run: key, messages: messagesOf(before.turns, question) }, stop.signal)) {
-      if (stop.signal.aborted) break;
-      change(key, turn.id, (now) => withEvent(now, event));
+      turn = withEvent(turn, event);
+      show(true);
     }
-    change(key, turn.id, (now) =>
-      now.answer || now.error
-        ? now
-        : { ...now, error: stop.signal.aborted ? "Stopped." : "The answer stopped before its end. Ask again." },
-    );
+    if (!turn.answer && !turn.error) throw new Error("The answer stopped before its end. Ask again.");
   } catch (error) {
-    const sentence = stop.signal.aborted ? "Stopped." : error instanceof Error ? error.message : String(error);
-    change(key, turn.id, (now) => ({ ...now, error: sentence }));
-  } finally {
-    stops.delete(key);
-    set(key, { ...(conversations.get(key) ?? EMPTY), running: false });
+    turn = {
+      ...turn,
+      error: stop.signal.aborted ? "Stopped." : error instanceof Error ? error.message : String(error),
+    };
   }
+  stops.delete(key);
+  show(false);
 }
 
 /** Stops the answer that is arriving. */
-export function stop(key: string): void {
-  stops.get(key)?.abort();
-}
+export const stop = (key: string) => stops.get(key)?.abort();
 
-/** Begins anew: what was said before is not told to the model again. */
+/** Begins anew: the model is sent nothing of what was said before. */
 export function forget(key: string): void {
-  if (!conversations.get(key)?.running) set(key, EMPTY);
+  if (!get(key).running) set(key, EMPTY);
 }
 
-function change(key: string, id: number, how: (turn: Turn) => Turn): void {
-  const now = conversations.get(key);
-  if (now) set(key, { ...now, turns: now.turns.map((turn) => (turn.id === id ? how(turn) : turn)) });
+/** What the model is sent: earlier questions that were answered, their answers, and the new question. */
+export function messagesOf(turns: Turn[], question: string): ChatRequest["messages"] {
+  const messages = turns.flatMap((turn): ChatRequest["messages"] =>
+    turn.answer
+      ? [
+          { role: "user", content: turn.question },
+          { role: "assistant", content: turn.answer.text },
+        ]
+      : [],
+  );
+  return [...messages.slice(-EARLIER), { role: "user", content: question }];
+}
+
+function withEvent(turn: Turn, event: ChatEvent): Turn {
+  if (event.type === "query") return { ...turn, queries: [...turn.queries, event] };
+  return event.type === "answer" ? { ...turn, answer: event } : { ...turn, error: event.text };
+}
+
+export interface Piece {
+  text: string;
+  /** The query that a number comes from; null: a number from none; undefined: no number. */
+  query?: number | null;
+}
+
+/** The pieces of an answer in order, cut at its numbers, whose places count code points. */
+export function piecesOf({ text, numbers }: Pick<AnswerEvent, "text" | "numbers">): Piece[] {
+  const whole = characters(text);
+  const pieces: Piece[] = [];
+  let place = 0;
+  for (const { start, end, query } of numbers) {
+    pieces.push({ text: whole.slice(place, start) }, { text: whole.slice(start, end), query });
+    place = end;
+  }
+  return [...pieces, { text: whole.slice(place, whole.length) }].filter((piece) => piece.text);
 }

@@ -7,7 +7,7 @@ import { useConcept, useTable, useThemes } from "../data/hooks";
 import { number, type Table, text } from "../data/table";
 import type { ConceptDetail, Theme } from "../data/types";
 import { decimal, integer, magnitude, percent, plural, probability, shownOr, signed, tenths } from "../format";
-import { PRUNED, shownToken, visible } from "../text";
+import { shownToken, visible } from "../text";
 import { CopyLink } from "../ui/Copied";
 import { Facts } from "../ui/Facts";
 import { ConceptLink, LabelName, Measured, Status } from "../ui/Marks";
@@ -123,7 +123,7 @@ function Rest({ table, detail }: { table: Table; detail: ConceptDetail }) {
         hint="Jaccard index of the sets of items"
         pairs={detail.coactive}
         table={table}
-        none={run.has.rows ? "No other concept shares enough of its items." : PRUNED}
+        none="No other concept shares enough of its items."
       />
       <Matched detail={detail} />
     </>

@@ -1,4 +1,4 @@
-/** Where parts come from: the server that showed this page, or the folder that it was exported to. */
+/** Where parts come from: the server that showed this page, the folder that it was exported to, or the page itself. */
 import type { ChatEvent, ChatRequest, RunList, SearchResult } from "./types";
 
 export interface Source {
@@ -98,4 +98,28 @@ async function unzipped(content: string): Promise<Uint8Array> {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-export const source: Source = document.documentElement.dataset.mode === "static" ? exported() : served;
+/** Parts inside of the page itself; details of a kind are in one part, by their numbers, and most are left out. */
+function inside(): Source {
+  const block = (name: string) => document.getElementById(name)?.textContent ?? null;
+  const details = new Map<string, Promise<Record<string, unknown>>>();
+  const read = async (path: string): Promise<Uint8Array> => {
+    const whole = block(path);
+    if (whole !== null) return unzipped(whole);
+    const [, kind, number] = /^(.*)\/(\d+)\.json$/.exec(path) ?? [];
+    const held = kind === undefined ? null : block(`${kind}.json`);
+    if (kind !== undefined && number !== undefined && held !== null) {
+      if (!details.has(kind))
+        details.set(
+          kind,
+          unzipped(held).then((bytes) => JSON.parse(new TextDecoder().decode(bytes))),
+        );
+      const detail = (await details.get(kind))?.[number];
+      if (detail !== undefined) return new TextEncoder().encode(JSON.stringify([detail]));
+    }
+    throw new Error("This one file leaves it out. The folder that `cgaps export RUN FOLDER` writes has it.");
+  };
+  return { mode: "file", read, search: null, chat: null };
+}
+
+const SOURCES: Record<string, () => Source> = { static: exported, file: inside };
+export const source: Source = SOURCES[document.documentElement.dataset.mode ?? ""]?.() ?? served;

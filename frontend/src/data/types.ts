@@ -41,7 +41,8 @@ export interface ChatState {
 /** `runs.json`: which runs are here. */
 export interface RunList {
   runs: ListedRun[];
-  mode: "served" | "static";
+  /** `static`: a folder; `file`: one file, which leaves details out. */
+  mode: "served" | "static" | "file";
   /** null in a static explorer, which has no chat. */
   chat: ChatState | null;
   /** Version of competency-gaps. */
@@ -59,8 +60,6 @@ export interface Shards {
 export interface Has {
   themes: boolean;
   map: boolean;
-  /** Whether the concepts of single items are known: not after `cgaps prune`. */
-  rows: boolean;
   tokens: boolean;
   lift: boolean;
   promoted: boolean;
@@ -561,11 +560,8 @@ export interface ConceptDetail {
   suppressed: string[] | null;
   /** Concepts with the cosine of decoder directions; null: never computed. */
   similar: [number, number][] | null;
-  /**
-   * Concepts with the Jaccard index of the sets of items in which they are active, highest first; null: not known,
-   * because the run was pruned.
-   */
-  coactive: [number, number][] | null;
+  /** Concepts with the Jaccard index of the sets of items in which they are active, highest first. */
+  coactive: [number, number][];
   matched: MatchedEntry[];
   /** In the order of `RunInfo.benchmarks`; null in an exported explorer: `concepts/K.parquet` says it. */
   benchmarks: ConceptInBenchmark[] | null;
@@ -651,8 +647,8 @@ export interface ActiveConcept {
 /** An entry of `data/KEY/active/N.json`, which holds the same items as `item/N.json`. */
 export interface ItemConcepts {
   item: number;
-  /** How many concepts are active in the item; null: not known, because the run was pruned. */
-  active: number | null;
+  /** How many concepts are active in the item. */
+  active: number;
   /** The most salient first: all of them from a server, some in an exported explorer. */
   concepts: ActiveConcept[];
 }
@@ -772,9 +768,9 @@ export interface EntryExamples {
   number: number;
   /**
    * Why no example is shown: the list was compared by labels; none was read; they are withheld; the run that read them
-   * is not there any more, is another now, or was pruned. null: they are shown.
+   * is not there any more, or is another now. null: they are shown.
    */
-  absent: "labels" | "none" | "redacted" | "gone" | "changed" | "pruned" | null;
+  absent: "labels" | "none" | "redacted" | "gone" | "changed" | null;
   /** Whether activations of single tokens are known; else only the strongest token is. */
   tokens: boolean;
   /** Where a concept is matched, those in which the strongest is most active come first. */

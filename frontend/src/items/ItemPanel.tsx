@@ -6,7 +6,7 @@ import { characters } from "../data/characters";
 import { useConcept, useItem, useItemConcepts } from "../data/hooks";
 import type { ItemDetail } from "../data/types";
 import { decimal, integer, plural } from "../format";
-import { PRUNED, shownToken, visible } from "../text";
+import { shownToken, visible } from "../text";
 import { CopyLink } from "../ui/Copied";
 import { Facts } from "../ui/Facts";
 import { Failed, Loading } from "../ui/State";
@@ -76,7 +76,6 @@ function Shown({ item }: { item: ItemDetail }) {
       {active.data?.active === 0 && (
         <p className="soft">None is active in it{item.excluded && ", because it was excluded"}.</p>
       )}
-      {active.data?.active === null && <p className="soft">{PRUNED}</p>}
       {active.data && concepts.length > 0 && (
         <ActiveConcepts
           concepts={concepts}

@@ -119,7 +119,6 @@ const ABSENT: Record<NonNullable<EntryExamples["absent"]>, string> = {
   redacted: "Its examples are left out of this explorer.",
   gone: `The run that read its examples is not there any more. ${AGAIN}`,
   changed: `Where its examples were read, there is another run now. ${AGAIN}`,
-  pruned: "The run that read its examples has no rows of single items any more (cgaps prune).",
 };
 
 export const absentSentence = (absent: NonNullable<EntryExamples["absent"]>): string => ABSENT[absent];

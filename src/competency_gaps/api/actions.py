@@ -164,38 +164,16 @@ class Actions(RunFolder):
         """Where the run's report is, ``report.html`` in its folder."""
         return self.path / "report.html"
 
-    def report(self, out: Path | str | None = None, *, progress: Progress | None = None) -> Path:
-        """Write the report, one HTML file.
+    def report(self, *, progress: Progress | None = None) -> None:
+        """Write ``report.html`` in the run's folder again."""
+        from competency_gaps.explorer.export import write_report
 
-        Parameters
-        ----------
-        out
-            Where to; None: ``report.html`` in the run's folder.
+        write_report(self, self.report_file, progress=progress)
 
-        Returns
-        -------
-        Path
-            Where it is.
-        """
-        from competency_gaps.report import write_report
+    def export(
+        self, out: Path | str, *, one_file: bool = False, texts: bool = True, progress: Progress | None = None
+    ) -> Exported:
+        """Write the explorer as a folder or file that opens without a server, as ``cg.export`` does of several runs."""
+        from competency_gaps.api.make import export
 
-        with (progress or Progress(quiet=True)).stage("writing the report"):
-            return write_report(self, Path(out) if out is not None else self.report_file)
-
-    def export(self, folder: Path | str, *, redact: bool = False, progress: Progress | None = None) -> Exported:
-        """Write the explorer as a folder that opens without a server; ``cg.export`` takes several runs.
-
-        Parameters
-        ----------
-        redact
-            Leave out prompts, responses, answers and what is derived from them.
-
-        Raises
-        ------
-        UserError
-            If the folder holds anything but an older export.
-        """
-        from competency_gaps.explorer.export import export
-        from competency_gaps.explorer.opened import open_runs
-
-        return export(open_runs([self.path]), Path(folder), redact=redact, progress=progress)
+        return export([self.path], out, one_file=one_file, texts=texts, progress=progress)

@@ -165,22 +165,25 @@ def compare(
 
 def export(
     runs: Sequence[Path | str],
-    folder: Path | str,
+    out: Path | str,
     *,
-    redact: bool = False,
+    one_file: bool = False,
+    texts: bool = True,
     dictionary: Path | str | None = None,
     progress: Progress | None = None,
 ) -> Exported:
-    """Write the explorer of some runs as a folder that a browser opens without a server.
+    """Write the explorer of some runs as a folder, or as one HTML file, that a browser opens without a server.
 
     Parameters
     ----------
     runs
         Run folders.
-    folder
-        Where to; an older export in it is replaced.
-    redact
-        Leave out prompts, responses, answers and what is derived from them.
+    out
+        The folder, in which an older export is replaced, or the file.
+    one_file
+        Write one file: the answer, tables, and the concepts that matter most with their examples.
+    texts
+        Whether prompts, responses and expected answers are written.
     dictionary
         Dictionary of the SAE's concepts; None: each run's own.
 
@@ -189,8 +192,9 @@ def export(
     UserError
         If the folder holds anything but an older export.
     """
-    from competency_gaps.explorer.export import export as write
+    from competency_gaps.explorer.export import export as write_folder
+    from competency_gaps.explorer.export import export_file
     from competency_gaps.explorer.opened import open_runs
 
     opened = open_runs([Path(path) for path in runs], Path(dictionary) if dictionary is not None else None)
-    return write(opened, Path(folder), redact=redact, progress=progress)
+    return (export_file if one_file else write_folder)(opened, Path(out), texts=texts, progress=progress)

@@ -17,7 +17,6 @@ from competency_gaps.api.models import Models
 from competency_gaps.api.scores import Scores
 from competency_gaps.errors import UserError
 from competency_gaps.presentation.rankings import missing
-from competency_gaps.report.charts import Plots
 from competency_gaps.runs.open import open_folder
 from competency_gaps.runs.search import find_concepts
 from competency_gaps.text import plural
@@ -153,11 +152,6 @@ class Run(Actions, Lists, Models, Scores):
         chosen = items.filter(pl.col("excluded").is_null())
         scores = chosen["score"].fill_null(float("nan")).to_numpy()
         return Rows(sp.csr_array(cas[kept]), scores, chosen["item_id"].to_list())
-
-    @property
-    def plot(self) -> Plots:
-        """Figures: ``gaps``, ``themes``, ``overlap``, ``coverage``, each on a matplotlib axes."""
-        return Plots(self)
 
     def _judged(self, status: str, benchmark: str | None, *, leaders: bool) -> pl.DataFrame:
         table = self.concepts if benchmark is None else self._of_benchmark(benchmark)

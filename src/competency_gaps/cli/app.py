@@ -68,7 +68,7 @@ def cgaps(
 
 for command in (
     *(run.demo, run.run, sae.sae, logs.logs),
-    *(read.show, read.concept, findings.findings, read.report, explore.explore, explore.export, read.robustness),
+    *(read.show, read.concept, findings.findings, explore.explore, explore.export, read.robustness),
     scale.merge,
     *(models.score, models.compare),
     *(dictionary.exemplars, dictionary.label, dictionary.import_labels, dictionary.themes, dictionary.name),

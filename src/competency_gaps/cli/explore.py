@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib.util
 import webbrowser
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from competency_gaps.cli.options import AskOptions, ConfiguredDictionary, JsonOption, QuietOption, asks
 from competency_gaps.cli.output import print_json, print_line, terminal
 from competency_gaps.errors import MissingExtraError, UserError
-from competency_gaps.explorer.server.serve import HOST, PORT, serve
+from competency_gaps.explorer.server import HOST, PORT, serve
 from competency_gaps.text import plural
 
 
@@ -45,54 +45,42 @@ def explore(
 
 def export(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="RUN... DIR", help="Run folders, then the folder to write to.")
+        list[Path], typer.Argument(metavar="RUN... [DIR]", help="Run folders, then the folder to write to.")
     ],
-    redact: Annotated[
-        bool,
+    one_file: Annotated[
+        Path | None,
         typer.Option(
-            "--redact",
-            help="Leave out prompts, responses, answers and what may quote them; items and entries of lists have "
-            "numbers for ids.",
+            metavar="FILE", help="Write one HTML file instead: the answer, tables, and concepts with their examples."
         ),
+    ] = None,
+    no_texts: Annotated[
+        bool, typer.Option("--no-texts", help="Without prompts, responses and expected answers.")
     ] = False,
     dictionary: ConfiguredDictionary = None,
     quiet: QuietOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Write a static explorer: tables, map, details and items of runs, to be mailed or put on any web server.
+    """Write a static explorer of runs, to be mailed or put on any web server: a folder with everything, or one file.
 
     An older export in DIR is replaced; a folder that holds anything else is left alone.
 
-    Paths are reduced to their last part; a judge's address and key are left out.
-
-    With --redact, these remain: labels, which can repeat words of the texts that they were made from; names of
-    benchmarks, themes and files; and scopes stated in the configuration.
+    Paths are reduced to their last part; a judge's address and key are left out. With --no-texts, these remain: labels,
+    which can repeat words of the texts that they were made from; ids of items; names; and stated scopes.
     """
-    *runs, folder = paths
-    if not runs:
-        raise UserError(f"only {str(folder)!r} is given: name the run folders, then the folder to write to.")
     import competency_gaps as cg
 
-    done = cg.export(runs, folder, redact=redact, dictionary=dictionary, progress=terminal(quiet))
+    runs, out = (paths, one_file) if one_file is not None else (paths[:-1], paths[-1])
+    if not runs:
+        raise UserError(f"only {str(out)!r} is given: name the run folders, then the folder to write to.")
+    given: dict[str, Any] = {"one_file": one_file is not None, "texts": not no_texts, "dictionary": dictionary}
+    done = cg.export(runs, out, **given, progress=terminal(quiet))
     if json_:
-        facts = {"folder": str(done.folder), "files": done.files, "bytes": done.size, "runs": done.runs}
-        print_json({**facts, "redacted": redact})
+        facts = {"path": str(done.path), "files": done.files, "bytes": done.size, "runs": done.runs}
+        print_json({**facts, "texts": not no_texts})
         return
-    left_out = ", without prompts, responses and answers" if redact else ""
-    lines: tuple[str, ...] = (
-        f"Export: {done.folder}, {done.size / 1e6:,.1f} MB in {done.files:,} files{left_out}",
-        f"Open {done.folder / 'index.html'} in a browser, or put the folder on any web server.",
-    )
-    if redact:
-        lines = (
-            *lines,
-            "Items have numbers instead of ids, and no groups; entries of lists have numbers. The command line, "
-            "settings of free text, typed scopes and what reasons and warnings quote are left out.",
-            "Labels, names of benchmarks, themes and files, and scopes of the configuration are in it: check them "
-            "before you share it, because they can repeat words of the texts they describe.",
-        )
-    for line in lines:
-        print_line(line)
+    start = done.path / "index.html" if one_file is None else done.path
+    print_line(f"Export: {done.path}, {done.size / 1e6:,.1f} MB in {plural(done.files, 'file')}")
+    print_line(f"Open {start} in a browser, or put it on any web server.")
 
 
 def mcp(

@@ -20,7 +20,7 @@ from competency_gaps.cli.options import (
 )
 from competency_gaps.cli.output import print_json, print_line, terminal
 from competency_gaps.errors import UserError
-from competency_gaps.report import comparison, models
+from competency_gaps.report import models
 
 REGRESSION = 3
 """Exit status of a comparison with a regression, where ``--fail-on regression`` asks for it."""
@@ -118,11 +118,11 @@ def compare(
         else:
             made = cg.compare(candidate, baseline or "", min_effect=min_effect)
     if markdown is not None:
-        comparison.write_markdown(made, markdown, limit=limit)
+        models.write_markdown(made, markdown, limit=limit)
     if json_:
         print_json(_document(made))
     else:
-        Console().print(comparison.comparison_view(made, limit=limit))
+        Console().print(models.comparison_view(made, limit=limit))
     if fail_on and made.verdict != "no regression":
         raise typer.Exit(REGRESSION if made.verdict == "regression" else NOT_COMPARABLE)
 

@@ -53,13 +53,13 @@ def print_facts(facts: Mapping[str, Any], *, json_: bool) -> None:
 
 
 def print_run(run: Run, *, json_: bool) -> None:
-    """Print a new run's summary, and where its report is."""
-    from competency_gaps.report import print_summary
+    """Print a new run's answer, and where its report is."""
+    from competency_gaps.report.screen import print_overview
 
     if json_:
         print_json({**run_document(run), "report": str(run.report_file)})
         return
-    print_summary(run, Console())
+    print_overview(run, Console(), lines=1_000)
     print_line(f"\nReport: {run.report_file.resolve()}")
 
 

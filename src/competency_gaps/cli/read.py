@@ -1,4 +1,4 @@
-"""``cgaps show``, ``concept``, ``report`` and ``robustness``: read and test a finished run; none needs torch."""
+"""``cgaps show``, ``concept`` and ``robustness``: read and test a finished run; none needs torch."""
 
 from __future__ import annotations
 
@@ -52,7 +52,6 @@ def show(
     all_: Annotated[
         bool, typer.Option("--all", help="Also concepts that are not ranked, and those with too little data to test.")
     ] = False,
-    summary: Annotated[bool, typer.Option("--summary", help="All that 'cgaps run' prints at its end.")] = False,
     themes: Annotated[
         bool,
         typer.Option("--themes", help="All themes of the run's dictionary."),
@@ -86,20 +85,17 @@ def show(
         return
     opened = open_as(run, as_, against, peers=against_peers, parsed=parsed, all_kinds=all_kinds)
     listed = benchmark is not None or find is not None or sort is not None or all_
-    _check_views(listed=listed, summary=summary, themes=themes or theme is not None)
+    if listed and (themes or theme is not None):
+        raise UserError("--themes and --theme are about the whole suite: leave out --benchmark, --find, --sort, --all.")
     if themes or theme is not None:
         _themes(opened, theme, limit, json_=json_)
-    elif as_ is None and not listed and not summary and models.only_models(opened):
+    elif as_ is None and not listed and models.only_models(opened):
         _of_models(run, json_=json_)
     elif json_:
         listing = list_concepts(opened, benchmark=benchmark, sort=sort, words=find, every=all_)
         shown = listing.concepts if limit is None else listing.concepts.head(limit)
         answer = {} if listed else _answer(opened)
         print_json({**run_document(opened), **answer, "benchmark": benchmark, "find": find, "rows": shown.to_dicts()})
-    elif summary:
-        from competency_gaps.report import print_summary
-
-        print_summary(opened, Console(), **({} if limit is None else {"top": limit}))
     elif listed:
         listing = list_concepts(opened, benchmark=benchmark, sort=sort, words=find, every=all_)
         _print_listing(listing, limit)
@@ -157,15 +153,6 @@ def _answer(run: RunFolder) -> dict[str, Any]:
     from competency_gaps.findings.answer import answer, answer_dict
 
     return {"answer": answer_dict(answer(run)), "findings": run.findings.to_dicts()}
-
-
-def _check_views(*, listed: bool, summary: bool, themes: bool) -> None:
-    """Refuse options that ask for two things at once."""
-    alone = [name for name, given in (("--summary", summary), ("--themes or --theme", themes)) if given]
-    if alone and (listed or len(alone) > 1):
-        raise UserError(
-            f"{alone[0]} is about the whole suite: leave out --benchmark, --find, --sort, --all and --summary."
-        )
 
 
 def _print_listing(listing: Listing, limit: int | None) -> None:
@@ -230,7 +217,7 @@ def concept(
     if json_:
         print_json(_concept_document(opened, concept_id, limit))
         return
-    from competency_gaps.report import concept_panel
+    from competency_gaps.report.concept import concept_panel
 
     console = Console()
     console.print(concept_panel(opened, concept_id, examples=limit, width=console.width))
@@ -252,23 +239,6 @@ def _concept_document(run: RunFolder, concept: int, limit: int) -> dict[str, Any
     }
 
 
-def report(
-    run: RunArgument,
-    out: Annotated[Path | None, typer.Option(help="HTML file; by default report.html in the run folder.")] = None,
-    as_: AsOption = None,
-    against_peers: AgainstPeersOption = False,
-    against: AgainstOption = None,
-    all_kinds: AllKindsOption = False,
-    json_: JsonOption = False,
-) -> None:
-    """Write the HTML report again."""
-    path = open_as(run, as_, against, peers=against_peers, all_kinds=all_kinds).report(out)
-    if json_:
-        print_json({"report": str(path)})
-    else:
-        print_line(f"Report: {path.resolve()}")
-
-
 def robustness(
     run: RunArgument,
     against: Annotated[
@@ -282,7 +252,7 @@ def robustness(
     json_: JsonOption = False,
 ) -> None:
     """Test a run as a whole: subsampling, ablation, held-out items, another run. Results go into its folder."""
-    from competency_gaps.report.summary import verdict_table
+    from competency_gaps.report.concept import verdict_table
 
     opened = open_as(run, as_, None, peers=against_peers, all_kinds=all_kinds)
     outcome = opened.robustness(against=against, seed=seed, progress=terminal(quiet))

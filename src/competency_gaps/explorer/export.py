@@ -1,13 +1,16 @@
-"""A static explorer: the page and all parts of some runs as files, which a browser opens without a server."""
+"""Runs as files: a folder with the page and all parts, or one file with what matters most; both need no server."""
 
 from __future__ import annotations
 
 import base64
+import functools
 import gzip
+import hashlib
 import json
+import logging
 import shutil
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from html import escape
@@ -16,32 +19,48 @@ from pathlib import Path
 from typing import Any
 
 from competency_gaps.errors import UserError
-from competency_gaps.explorer.opened import Opened, comparable, run_list
-from competency_gaps.explorer.page_files import FILES, content_security_policy, page_files
-from competency_gaps.explorer.parts import Parts, as_json
-from competency_gaps.explorer.parts.amounts import EXPORTED, EXPORTED_WIDE, WIDE
+from competency_gaps.explorer.opened import Opened, comparable, open_runs, run_list
+from competency_gaps.explorer.page_files import FILES, PageMissingError, content_security_policy, page_files
+from competency_gaps.explorer.parts import Context, Parts, as_json
+from competency_gaps.explorer.parts.concept import concept_details
+from competency_gaps.explorer.parts.context import EXPORTED, EXPORTED_WIDE, ONE_FILE, WIDE
+from competency_gaps.explorer.parts.item import entry_examples, item_details
 from competency_gaps.explorer.parts.models import against, paired_runs
-from competency_gaps.explorer.parts.records.server import RunList
-from competency_gaps.files import no_space_left, write_json
-from competency_gaps.progress import Bar, Progress
+from competency_gaps.explorer.parts.records.details import RunList
+from competency_gaps.files import no_space_left, write_atomic, write_json
+from competency_gaps.progress import Progress
+from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import shorten, visible
 
+log = logging.getLogger(__name__)
 MARK = "cgaps-export.json"
 """Written last: marks a complete export, which the next one may replace."""
 BEGUN = "cgaps-export.begun"
 """Written first and removed last: marks an export that is being written or was interrupted."""
 DATA = "data"
 CONCEPTS, ITEMS, ENTRIES = 256, 128, 32
-"""Details in a part."""
-_HEAD = b'cgapsPart("'
-"""How each part's script begins."""
+"""Details in a part of a folder."""
+LARGEST = 5_000_000
+"""Bytes of one file, at most; a page of a suite with very many concepts or items alone may take more [ours]."""
+FILE_CONCEPTS = 400
+"""Concepts whose details one file holds, at most [ours]."""
+_DETAILS = ("concept", "item", "entry")
+"""Kinds of details that one file holds in one part each, by their numbers."""
+_BOOT = """\
+(async()=>{const read=async n=>{const t=atob(document.getElementById(n).textContent);\
+const b=Uint8Array.from(t,c=>c.charCodeAt(0));\
+return new Response(new Blob([b]).stream().pipeThrough(new DecompressionStream("gzip"))).text()};\
+const add=async(tag,n)=>{const e=document.createElement(tag);e.textContent=await read(n);document.head.append(e)};\
+await add("style","app.css");await add("script","app.js")})()"""
+"""Unpacks the page's style and script."""
 
 
 @dataclass(frozen=True)
 class Exported:
     """What was written."""
 
-    folder: Path
+    path: Path
+    """The folder or file."""
     files: int
     size: int
     """Bytes."""
@@ -49,10 +68,8 @@ class Exported:
     """Keys, as in addresses."""
 
 
-def export(
-    opened: Sequence[Opened], folder: Path, *, redact: bool = False, progress: Progress | None = None
-) -> Exported:
-    """Write a static explorer.
+def export(opened: Sequence[Opened], folder: Path, *, texts: bool = True, progress: Progress | None = None) -> Exported:
+    """Write a static explorer into a folder.
 
     It is written to the folder ``.NAME.part`` beside its place, which is then renamed. If the export is interrupted,
     the place still holds the older export or nothing, and the next export starts over.
@@ -63,48 +80,144 @@ def export(
         Runs, at least one.
     folder
         The folder to write; if it exists it must be empty or an older export, which is replaced.
-    redact
-        Leave out prompts, responses, answers, and what is made of them.
+    texts
+        Whether prompts, responses and expected answers are written.
     progress
         Shows the progress; None: quiet.
 
     Raises
     ------
     UserError
-        If the folder or ``.NAME.part`` holds anything else, or the page was not built.
+        If the folder or ``.NAME.part`` holds anything else, lies in a run, or the page was not built.
     """
     target = folder.resolve()
-    _check_place(target)
+    _check_outside(target, opened)
+    _check_own(target)
     page = page_files()
     part = target.with_name(f".{target.name}.part")
-    parts = [_parts(run, redact=redact) for run in opened]
+    contexts = {run.key: _context(run, texts=texts) for run in opened}
     with no_space_left(target):
-        _clear(part, BEGUN, MARK)
-        _make(part)
-        (part / BEGUN).write_bytes(b"")
+        _clear(part)
         _make(part / DATA)
+        (part / BEGUN).write_bytes(b"")
         _write(part / DATA, "runs.json", as_json(_run_list(opened)))
-        for run in parts:
-            names = list(run.names())
+        for context in contexts.values():
+            parts = Parts(context)
+            names = list(parts.names())
             with (progress or Progress(quiet=True)).stage("exporting", total=len(names), unit="parts") as bar:
-                bar.note(run.context.key)
-                _write_run(part / DATA, run, names, bar)
-        contexts = {run.context.key: run.context for run in parts}
+                bar.note(context.key)
+                for name in names:
+                    _write(part / DATA, f"{context.key}/{name}", parts.read(name))
+                    bar.advance()
         for baseline, candidate in comparable(opened):
             made = paired_runs(contexts[candidate.key], contexts[baseline.key])
             _write(part / DATA, f"{baseline.key}/{against(candidate.key)}", as_json(made, digits=4))
         for name, content in page.items():
             (part / name).write_bytes(_static(content) if name == "index.html" else content)
-        keys = [run.key for run in opened]
-        write_json(part / MARK, {"version": version("competency-gaps"), **_facts(keys, redact=redact)})
+        facts = {"created": datetime.now(UTC).isoformat(timespec="seconds"), "runs": list(contexts), "texts": texts}
+        write_json(part / MARK, {"version": version("competency-gaps"), **facts})
         (part / BEGUN).unlink()
         _put(part, target)
     files = [path for path in target.rglob("*") if path.is_file()]
-    return Exported(target, len(files), sum(path.stat().st_size for path in files), keys)
+    return Exported(target, len(files), sum(path.stat().st_size for path in files), list(contexts))
+
+
+def export_file(
+    opened: Sequence[Opened], file: Path, *, texts: bool = True, progress: Progress | None = None
+) -> Exported:
+    """Write a static explorer as one HTML file, which opens by itself.
+
+    It holds the answer, tables, and the concepts that matter most with their examples, up to :data:`LARGEST` bytes; of
+    what is left out the page says where it would stand that a folder has it.
+
+    Parameters
+    ----------
+    opened
+        Runs, at least one.
+    file
+        The file to write.
+    texts
+        Whether prompts, responses and expected answers are written.
+    progress
+        Shows the progress; None: quiet.
+
+    Raises
+    ------
+    UserError
+        If the file is a folder, or the page was not built.
+    """
+    if file.is_dir():
+        raise UserError(f"{str(file)!r} is a folder. Give a file, such as {str(file / 'report.html')!r}.")
+    with (progress or Progress(quiet=True)).stage("writing the report"):
+        shell = _shell()
+        room = LARGEST - len(shell)
+        blocks = [_block("runs.json", as_json(replace(_run_list(opened), mode="file")))]
+        for run in opened:
+            blocks += _blocks_of(run, room // len(opened), texts=texts)
+        content = shell.replace("<!-- data -->", "\n".join(blocks))
+
+        def write(part: Path) -> None:
+            part.write_text(content, encoding="utf-8", newline="\n")
+
+        write_atomic(file, write)
+    return Exported(file.resolve(), 1, file.stat().st_size, [run.key for run in opened])
+
+
+def write_report(run: RunFolder, file: Path, *, progress: Progress | None = None) -> None:
+    """Write a run's report, one file of it alone; in a checkout whose page was not built, a warning says so."""
+    try:
+        export_file(open_runs([run.path])[:1], file, progress=progress)
+    except PageMissingError as error:
+        log.warning("There is no report: %s", error)
+
+
+def _blocks_of(run: Opened, room: int, *, texts: bool) -> Iterator[str]:
+    """The parts of a run that one file has room for, what matters most first."""
+    context = replace(_context(run, texts=texts), concepts_per_part=1, items_per_part=1, entries_per_part=1)
+    parts = Parts(replace(context, amounts=ONE_FILE))
+    whole = [name for name in parts.names() if "/" not in name]
+    for name in whole:
+        block = _block(f"{context.key}/{name}", parts.read(name))
+        room -= len(block)
+        yield block
+    for kind, details in _chosen_details(parts.context).items():
+        # Of its own accord a page of details compresses to a third; what does not fit is halved until it does.
+        while details and len(block := _block(f"{context.key}/{kind}.json", as_json(details, digits=4))) > room * 0.7:
+            details = dict(list(details.items())[: len(details) // 2])
+        if details:
+            room -= len(block)
+            yield block
+    for name in (name for name in parts.names() if name.startswith("concepts/")):
+        block = _block(f"{context.key}/{name}", parts.read(name))
+        if len(block) <= room:
+            room -= len(block)
+            yield block
+
+
+def _chosen_details(context: Context) -> dict[str, dict[str, Any]]:
+    """Details of the concepts that matter most, of the items that show them, and of entries of lists, by number."""
+    evidence = context.findings["concepts"].explode().drop_nulls().to_list()
+    ranked = context.concepts.filter("ranked").sort(["q_value", "support"], descending=[False, True], nulls_last=True)
+    concepts = list(dict.fromkeys([*evidence, *ranked["concept"].to_list()]))[:FILE_CONCEPTS]
+    details = {str(number): concept_details(context, range(number, number + 1))[0] for number in concepts}
+    of_findings = (context.findings[name].explode().drop_nulls().to_list() for name in ("failing", "passing"))
+    rows = dict.fromkeys(row for side in of_findings for row in side)
+    for detail in details.values():
+        rows |= dict.fromkeys(use.item for uses in vars(detail.items).values() for use in uses)
+    items: dict[str, Any] = {}
+    if context.home in ("", context.key):
+        # Neighbours are read together.
+        for first in sorted({row // ITEMS * ITEMS for row in rows}):
+            block = item_details(context, range(first, min(first + ITEMS, context.items.height)))
+            items |= {str(detail.item): detail for detail in block if detail.item in rows}
+        items = {str(row): items[str(row)] for row in rows}
+    count = sum(len(kept.entries) for kept in context.lists)
+    entries = {str(entry.number): entry for entry in entry_examples(context, range(count))}
+    return dict(zip(_DETAILS, (details, items, entries), strict=True))
 
 
 def read_part(folder: Path, name: str) -> bytes:
-    """Read a part of a static explorer as the page does.
+    """Read a part of an exported folder as the page does.
 
     Parameters
     ----------
@@ -119,12 +232,10 @@ def read_part(folder: Path, name: str) -> bytes:
         If it is not there or damaged.
     """
     path = folder / DATA / f"{name}.js"
-    head, end = f'cgapsPart({json.dumps(name)},"', '");\n'
     try:
         text = path.read_bytes().decode("utf-8")
-        if not (text.startswith(head) and text.endswith(end)):
-            raise ValueError("it is no part")
-        return gzip.decompress(base64.b64decode(text[len(head) : -len(end)], validate=True))
+        content = text.removeprefix(f'cgapsPart({json.dumps(name)},"').removesuffix('");\n')
+        return gzip.decompress(base64.b64decode(content, validate=True))
     except (OSError, ValueError, EOFError, zlib.error) as error:
         raise UserError(f"{path} is missing or damaged: {error}. Export the run again.") from error
 
@@ -140,109 +251,105 @@ def _run_list(opened: Sequence[Opened]) -> RunList:
     return replace(listed, runs=[replace(run, title=title) for run, title in zip(listed.runs, titles, strict=True)])
 
 
-def _parts(run: Opened, *, redact: bool) -> Parts:
-    return Parts(
+def _context(run: Opened, *, texts: bool) -> Context:
+    return Context(
         run.run,
-        key=run.key,
-        dictionary=run.dictionary,
-        redact=redact,
+        run.key,
+        run.dictionary,
         portable=True,
+        texts=texts,
         concepts_per_part=CONCEPTS,
         items_per_part=ITEMS,
         entries_per_part=ENTRIES,
         amounts=EXPORTED_WIDE if run.run.width >= WIDE else EXPORTED,
-        home=run.models,
+        home=run.models or run.key,
     )
 
 
-def _write_run(data: Path, parts: Parts, names: Sequence[str], bar: Bar) -> None:
-    for name in names:
-        _write(data, f"{parts.context.key}/{name}", parts.read(name))
-        bar.advance()
+def _packed(content: bytes) -> str:
+    return base64.b64encode(gzip.compress(content, 9, mtime=0)).decode("ascii")
 
 
 def _write(data: Path, name: str, content: bytes) -> None:
     """Write a part as a script: a page opened from a folder may load nothing else."""
     path = data / f"{name}.js"
     path.parent.mkdir(parents=True, exist_ok=True)
-    held = base64.b64encode(gzip.compress(content, 9, mtime=0)).decode("ascii")
-    path.write_text(f'cgapsPart({json.dumps(name)},"{held}");\n', encoding="utf-8", newline="\n")
+    path.write_text(f'cgapsPart({json.dumps(name)},"{_packed(content)}");\n', encoding="utf-8", newline="\n")
+
+
+def _block(name: str, content: bytes) -> str:
+    """A part inside of a page: a script of a type that no browser runs."""
+    return f'<script type="text/plain" id="{escape(name)}">{_packed(content)}</script>'
 
 
 def _static(index: bytes) -> bytes:
     """The page's HTML, marked as static, with the policy that a server would send."""
-    text = index.decode("utf-8")
     policy = escape(content_security_policy(framed=True), quote=True)
-    for old, new in {
-        "<html ": '<html data-mode="static" ',
-        "<head>": f'<head>\n    <meta http-equiv="Content-Security-Policy" content="{policy}" />',
-    }.items():
-        if text.count(old) != 1:
-            raise UserError(f"the explorer's page is damaged: expected one {old!r} in index.html. Build it again.")
-        text = text.replace(old, new)
-    return text.encode("utf-8")
+    text = index.decode("utf-8").replace("<html ", '<html data-mode="static" ', 1)
+    meta = f'<head>\n    <meta http-equiv="Content-Security-Policy" content="{policy}" />'
+    return text.replace("<head>", meta, 1).encode("utf-8")
 
 
-def _facts(keys: list[str], *, redact: bool) -> dict[str, Any]:
-    return {"created": datetime.now(UTC).isoformat(timespec="seconds"), "runs": keys, "redacted": redact}
+@functools.cache
+def _shell() -> str:
+    """One file without its data: the page's script and style packed, and a policy that runs these and loads nothing."""
+    page = page_files()
+    hashed = {
+        name: f"'sha256-{base64.b64encode(hashlib.sha256(content).digest()).decode()}'"
+        for name, content in {**page, "boot": _BOOT.encode()}.items()
+    }
+    policy = (
+        f"default-src 'none'; script-src {hashed['boot']} {hashed['app.js']}; style-src {hashed['app.css']}; "
+        "img-src data:; font-src data:; base-uri 'none'; form-action 'none'"
+    )
+    icon = base64.b64encode(page["icon.svg"]).decode()
+    assets = "\n".join(_block(name, page[name]) for name in ("app.css", "app.js", "licenses.txt", "font-license.txt"))
+    return f"""\
+<!doctype html>
+<html lang="en" data-mode="file">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="referrer" content="no-referrer">
+<title>Competency Gaps</title>
+<link rel="icon" href="data:image/svg+xml;base64,{icon}">
+</head>
+<body>
+<div id="app"></div>
+<noscript>This report needs JavaScript. Without it, read the run's tables, which are Parquet files.</noscript>
+{assets}
+<!-- data -->
+<script>{_BOOT}</script>
+</body>
+</html>
+"""
 
 
-def _check_place(target: Path) -> None:
-    """Raise UserError if the export would overwrite anything that is not an export."""
-    if not target.exists():
+def _check_outside(target: Path, opened: Sequence[Opened]) -> None:
+    """Raise UserError if an export would be written into a run."""
+    for run in opened:
+        folder = run.run.base.resolve()
+        if folder in (target, *target.parents):
+            raise UserError(f"{str(target)!r} lies in the run {str(folder)!r}. Give a folder elsewhere.")
+
+
+def _check_own(folder: Path) -> None:
+    """Raise UserError if a folder holds anything but an export, whole or begun."""
+    if not folder.exists():
         return
-    if not target.is_dir():
-        raise UserError(f"{str(target)!r} is a file. Give a folder to export to.")
-    if any(target.iterdir()):
-        _check_own(target, MARK)
-
-
-def _check_own(folder: Path, *marks: str) -> None:
-    """Raise UserError unless a folder bears a mark of an export and holds nothing else."""
+    if not folder.is_dir():
+        raise UserError(f"{str(folder)!r} is a file. Give a folder to export to.")
     held = sorted(path.name for path in folder.iterdir())
-    if not set(marks) & set(held):
-        if BEGUN in marks:
-            raise UserError(
-                f"{str(folder)!r}, where the export would be written, holds {_some(held)}, which is not of an "
-                "export. Move it elsewhere, or give a folder of another name."
-            )
-        raise UserError(
-            f"{str(folder)!r} is not an older export: it holds {_some(held)}. Give an empty or a new folder."
-        )
     foreign = [name for name in held if name not in (MARK, BEGUN, DATA, *FILES)]
-    data, whole = folder / DATA, BEGUN not in held
-    below = [data, *data.rglob("*")] if data.exists() else []
-    foreign += (str(path.relative_to(folder)) for path in below if not _is_own(path, data, whole=whole))
-    if foreign:
-        raise UserError(
-            f"{str(folder)!r} is an export, but also holds {_some(foreign)}, which would be lost. Move that elsewhere, "
-            "or give another folder."
-        )
+    if foreign or (held and not {MARK, BEGUN} & set(held)):
+        shown = shorten(visible(", ".join(foreign or held)), 100)
+        raise UserError(f"{str(folder)!r} holds {shown}, which is not of an export. Give an empty or a new folder.")
 
 
-def _is_own(path: Path, data: Path, *, whole: bool) -> bool:
-    """Whether a file or folder of ``data/`` is an export's: a folder, or a script that gives a part."""
-    if path.is_symlink() or path == data:
-        return path.is_dir() and not path.is_symlink()
-    if path.is_dir():
-        return True
-    if path.suffix != ".js":
-        return False
-    with path.open("rb") as file:
-        head = file.read(len(_HEAD))
-    # A stopped export's last file may be empty, or end anywhere.
-    return head == _HEAD or (not whole and _HEAD.startswith(head))
-
-
-def _some(names: list[str]) -> str:
-    return shorten(visible(", ".join(names)), 100)
-
-
-def _clear(folder: Path, *marks: str) -> None:
-    """Remove a folder that is empty or bears one of these marks."""
+def _clear(folder: Path) -> None:
+    _check_own(folder)
     if folder.exists():
-        if any(folder.iterdir()):
-            _check_own(folder, *marks)
         shutil.rmtree(folder)
 
 
@@ -256,7 +363,7 @@ def _make(folder: Path) -> None:
 def _put(part: Path, target: Path) -> None:
     """Put the finished folder in its place."""
     old = target.with_name(f".{target.name}.old")
-    _clear(old, MARK)
+    _clear(old)
     try:
         if target.exists():
             target.rename(old)
@@ -267,4 +374,4 @@ def _put(part: Path, target: Path) -> None:
             f"{str(target)!r} cannot be replaced ({error.strerror}): the finished export is {str(part)!r}. Move it, "
             "or give a folder inside of that one."
         ) from error
-    _clear(old, MARK)
+    _clear(old)

@@ -17,11 +17,10 @@ from typing import Any, Literal
 
 from competency_gaps.dictionary.folder import Dictionary, dictionary_of
 from competency_gaps.errors import UserError
-from competency_gaps.explorer.parts import Parts
-from competency_gaps.explorer.parts.records.server import ChatState, ListedRun, RunList
-from competency_gaps.explorer.parts.scored import scored_of
-from competency_gaps.explorer.queries import ask
-from competency_gaps.explorer.queries.subject import Subject
+from competency_gaps.explorer.parts import Context, Parts
+from competency_gaps.explorer.parts.names import scored_of
+from competency_gaps.explorer.parts.records.details import ChatState, ListedRun, RunList
+from competency_gaps.explorer.tools import ask
 from competency_gaps.runs.manifest import FILE
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.scores import NAME as SCORES
@@ -50,8 +49,6 @@ class Shown:
     """Counts the additions, from 0."""
     parts: Parts
     """Its parts, one detail each. They keep what they have read, so all requests share them."""
-    subject: Subject
-    """The same, for queries."""
 
 
 class _Current:
@@ -98,27 +95,21 @@ class Opened:
         current = self._current
         with current.lock:
             if current.shown is None or added != current.added:
-                parts = Parts(self.run, key=self.key, dictionary=self.dictionary, home=self.models)
+                context = Context(self.run, self.key, self.dictionary, home=self.models or self.key)
                 number = 0 if current.shown is None else current.shown.number + 1
-                current.added, current.shown = added, Shown(number, parts, Subject(parts.context))
+                current.added, current.shown = added, Shown(number, Parts(context))
             return current.shown
 
     def ask(self, name: str, arguments: Any, command: str = "cgaps explore") -> dict[str, Any]:
-        """Answer a query about what is shown now.
-
-        Parameters
-        ----------
-        name, arguments
-            As :func:`competency_gaps.explorer.queries.ask` takes them.
-        command
-            The command that the error says to start again.
+        """Ask a tool (:func:`~competency_gaps.explorer.tools.ask`) about what is shown now.
 
         Raises
         ------
         ChangedError
-            If the run itself changed, before the query or during it.
+            If the run itself changed, before the question or during it.
         """
-        result = ask(self.now(command).subject, name, arguments)
+        self.now(command)
+        result = ask(self.run, name, arguments)
         self.now(command)
         return result
 

@@ -29,6 +29,10 @@ _SOURCES = {
 }
 
 
+class PageMissingError(UserError):
+    """The page was not built."""
+
+
 def page_files(folder: Path = PAGE) -> dict[str, bytes]:
     """Read the page's files.
 
@@ -39,12 +43,12 @@ def page_files(folder: Path = PAGE) -> dict[str, bytes]:
 
     Raises
     ------
-    UserError
+    PageMissingError
         If the page was not built.
     """
     absent = [name for name in FILES if not (folder / name).is_file()]
     if absent:
-        raise UserError(
+        raise PageMissingError(
             f"the explorer's page was not built: {folder} has no {', '.join(absent)}. In a checkout, build it with "
             "'make page' (it needs Node.js); an installed package brings it."
         )

@@ -19,12 +19,23 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from competency_gaps.config import MetricsConfig
-from competency_gaps.explorer.parts.records.details import ConceptDetail, ItemConcepts, ItemDetail, ThemeFile
-from competency_gaps.explorer.parts.records.findings import FindingItems
-from competency_gaps.explorer.parts.records.matches import EntryExamples, MatchesFile
-from competency_gaps.explorer.parts.records.models import GroupsFile, ModelsFile, PairedScores, Pairing
-from competency_gaps.explorer.parts.records.run import RunInfo
-from competency_gaps.explorer.parts.records.server import ChatEvent, ChatRequest, RunList, SearchResult
+from competency_gaps.explorer.parts.records.details import (
+    ChatEvent,
+    ChatRequest,
+    ConceptDetail,
+    EntryExamples,
+    GroupsFile,
+    ItemConcepts,
+    ItemDetail,
+    MatchesFile,
+    ModelsFile,
+    PairedScores,
+    Pairing,
+    RunList,
+    SearchResult,
+    ThemeFile,
+)
+from competency_gaps.explorer.parts.records.run import FindingItems, RunInfo
 from competency_gaps.explorer.parts.tables import ANSWER_EXCERPT, EXCERPT
 from competency_gaps.findings.sentences import MAIN_SHARE
 from competency_gaps.matching.outcomes import NOT_COMPARED_WORDS, OUTCOME_WORDS, RATE_WORDS

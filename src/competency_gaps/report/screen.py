@@ -1,22 +1,90 @@
-"""Output that fits a screen of the terminal: as many rows as it has room for, and the number of hidden rows."""
+"""Output that fits a screen of the terminal: the answer and lists, as many rows as there is room for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import polars as pl
 from rich.console import Console, Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from competency_gaps.errors import argument
-from competency_gaps.findings.answer import RunAnswer, answer
+from competency_gaps.findings.answer import BenchmarkAnswer, RunAnswer, Statement, answer, chosen
+from competency_gaps.findings.sentences import again, sentence, short
 from competency_gaps.presentation import columns, rankings
 from competency_gaps.presentation.rankings import Listing
 from competency_gaps.presentation.themes import Themes, asked_theme
-from competency_gaps.report import answer_view
-from competency_gaps.report.tables import MOST_SUBTHEMES, concept_table, plain, theme_view, themes_view
+from competency_gaps.report.tables import MOST_SUBTHEMES, VERDICT_STYLES, concept_table, plain, theme_view, themes_view
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.text import integer, plural
+from competency_gaps.text import integer, percent, plural, shorten
+
+LONGEST = 150
+"""Characters of a finding's sentence in a list; a longer one gives way to its short form."""
+MOST = 400
+"""Characters of a sentence anywhere."""
+LOWEST, HIGHEST = 5, 2
+"""Benchmarks named at either end of a long list."""
+
+
+def head(given: RunAnswer) -> list[RenderableType]:
+    """Lay out what comes first: failed checks, then the model with its score."""
+    failed = [plain(statement.text, f"bold {VERDICT_STYLES['weak']}") for statement in given.trust]
+    return [*failed, plain(given.opening.text, "bold")]
+
+
+def in_order(findings: pl.DataFrame) -> pl.DataFrame:
+    """Order findings as they are listed: those of the answer first, then the others."""
+    first = chosen(findings)
+    return pl.concat([first, findings.filter(~pl.col("finding").is_in(first["finding"].to_list()))])
+
+
+def findings_list(findings: pl.DataFrame, *, whole: bool = False) -> Table:
+    """Lay out findings, in the order given: number, verdict and sentence; ``whole`` keeps long sentences."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(justify="right", no_wrap=True, style="dim")
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for row in findings.iter_rows(named=True):
+        verdict = Text(row["verdict"], style=VERDICT_STYLES[row["verdict"]])
+        half = (f" · {again(row)}", "dim")
+        grid.add_row(str(row["finding"]), verdict, Text.assemble(plain(_finding_text(row, whole)), half))
+    return grid
+
+
+def _finding_text(row: dict[str, Any], whole: bool) -> str:
+    text = sentence(row)
+    return shorten(text, MOST) if whole or len(text) <= LONGEST else short(row)
+
+
+def scores(benchmarks: Sequence[BenchmarkAnswer]) -> str:
+    """Name the benchmarks with their scores, the lowest first; of a long list only both ends."""
+    known = [benchmark for benchmark in benchmarks if benchmark.mean_score is not None]
+    words = [f"{shorten(benchmark.benchmark, 40)} {percent(benchmark.mean_score or 0.0, 1)}" for benchmark in known]
+    left = len(words) - LOWEST - HIGHEST
+    if left > 1:
+        words = [*words[:LOWEST], f"({left} between)", *words[-HIGHEST:]]
+    return f"Scores: {', '.join(words)}."
+
+
+def tails(given: RunAnswer) -> list[list[RenderableType]]:
+    """Lay out what follows the findings, at full length and then shorter and shorter, for screens of any height."""
+    lines = [] if given.opening.numbers["mean_score"] is None else [plain(scores(given.benchmarks))]
+
+    def with_(notes: int, scope: int, confidence: int) -> list[RenderableType]:
+        first = (*given.notes[:notes], *given.scope[:scope], *given.confidence[:confidence])
+        return [Text(), *lines, *map(statement_text, first)]
+
+    levels = ((3, 3, 5), (2, 1, 4), (1, 1, 3), (1, 1, 2), (1, 1, 1), (1, 0, 1), (0, 0, 1), (0, 0, 0))
+    return [*(with_(*level) for level in levels), []]
+
+
+def statement_text(statement: Statement) -> Text:
+    """Write a statement: failed checks stand out, and mere counts are dim."""
+    return plain(
+        statement.text, "dark_orange" if statement.tone == "bad" else "dim" if statement.code == "counted" else ""
+    )
 
 
 def print_overview(run: RunFolder, console: Console, *, lines: int, limit: int | None = None) -> None:
@@ -35,30 +103,26 @@ def print_overview(run: RunFolder, console: Console, *, lines: int, limit: int |
     if given.opening.numbers["mean_score"] is None:
         _print_coverage(run, given, console, lines, limit)
         return
-    ordered = answer_view.in_order(run.findings)
-    first = answer_view.head(given)
+    ordered = in_order(run.findings)
+    first = head(given)
 
     def make(count: int, tail: list[RenderableType]) -> Group:
         parts: list[RenderableType] = [*first, Text()]
         if ordered.height:
-            parts.append(answer_view.findings_list(ordered.head(count)))
+            parts.append(findings_list(ordered.head(count)))
         else:
-            parts += [answer_view.statement_text(statement) for statement in given.findings]
+            parts += [statement_text(statement) for statement in given.findings]
         left = ordered.height - count
         hidden = f"{plural(left, 'finding')} more: {argument('limit')} {ordered.height}. " if left > 0 else ""
-        more = (
-            f"{hidden}One with its items: cgaps findings RUN N. "
-            if ordered.height
-            else f"All that were tested: {argument('sort')} gap. "
-        )
-        return Group(*parts, *tail, Text(f"{more}Tables: {argument('summary')}.", style="dim"))
+        more = f"{hidden}One with its items: cgaps findings RUN N. " if ordered.height else ""
+        return Group(*parts, *tail, Text(f"{more}Concepts: {argument('sort')} gap.", style="dim"))
 
     count = ordered.height if limit is None else min(limit, ordered.height)
     if limit is None:
-        tail = _tail(make, answer_view.tails(given), min(len(given.findings), ordered.height), console, lines)
+        tail = _tail(make, tails(given), min(len(given.findings), ordered.height), console, lines)
         count = rows_that_fit(lambda number: make(number, tail), ordered.height, console, lines)
     else:
-        tail = answer_view.tails(given)[0]
+        tail = tails(given)[0]
     console.print(make(count, tail))
 
 
@@ -81,12 +145,12 @@ def _print_coverage(run: RunFolder, given: RunAnswer, console: Console, lines: i
     frame = rankings.least_covered(run.concepts, run.concepts.height)
 
     def make(count: int) -> Group:
-        parts: list[RenderableType] = [*answer_view.head(given), *map(answer_view.statement_text, given.scope), Text()]
+        parts: list[RenderableType] = [*head(given), *map(statement_text, given.scope), Text()]
         parts += [Text("Least covered concepts", style="bold")]
         parts.append(concept_table(frame.head(count), columns.LEAST_COVERED, width=console.width))
         left = frame.height - count
         hidden = f"{plural(left, 'concept')} more: {argument('limit')} {frame.height}. " if left > 0 else ""
-        return Group(*parts, Text(f"{hidden}All tables: {argument('summary')}.", style="dim"))
+        return Group(*parts, Text(f"{hidden}All concepts: {argument('sort')} chi_bench.", style="dim"))
 
     _print(make, frame.height, console, lines, limit)
 

@@ -14,35 +14,28 @@ What the JSON holds is written down in ``records/``, the columns of the tables i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.explorer.parts import tables
-from competency_gaps.explorer.parts.amounts import SERVED, Amounts
 from competency_gaps.explorer.parts.concept import concept_details
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.findings import finding_items
-from competency_gaps.explorer.parts.item import item_concepts, item_details
-from competency_gaps.explorer.parts.matches import entry_examples, matches_file
+from competency_gaps.explorer.parts.item import entry_examples, item_concepts, item_details, matches_file
 from competency_gaps.explorer.parts.models import groups_file, model_pair, models_file, pair_count
-from competency_gaps.explorer.parts.paths import last_names
-from competency_gaps.explorer.parts.records.details import ConceptDetail, ItemConcepts, ItemDetail
-from competency_gaps.explorer.parts.records.matches import EntryExamples
-from competency_gaps.explorer.parts.records.plain import as_json, plain
-from competency_gaps.explorer.parts.redacted import RedactedDictionary, RedactedRun
-from competency_gaps.explorer.parts.run_info import run_info
-from competency_gaps.explorer.parts.themes import theme_file
-from competency_gaps.runs.open import RunFolder
+from competency_gaps.explorer.parts.names import last_names
+from competency_gaps.explorer.parts.records import as_json, plain
+from competency_gaps.explorer.parts.run_info import run_info, theme_file
 
 __all__ = ["Context", "NoSuchPartError", "Parts", "as_json"]
 
-_NAME = re.compile(
-    r"(?P<whole>run\.json|themes\.json|findings\.json|models\.json|groups\.json|matches\.json|concepts\.parquet|items\.parquet)"
-    r"|(?P<kind>concepts/|concept/|item/|active/|entry/|pairs/)(?P<number>0|[1-9][0-9]{0,8})(?P<end>\.parquet|\.json)",
-    re.ASCII,
-)
-_DETAILS = ("concept/", "item/", "active/", "entry/", "pairs/")
-_ENDS = {"concepts/": ".parquet", **dict.fromkeys(_DETAILS, ".json")}
+_DETAIL = re.compile(r"(concepts|concept|item|active|entry|pairs)/(0|[1-9][0-9]{0,8})(\.parquet|\.json)", re.ASCII)
+_DETAILS: dict[str, Callable[[Context, range], Any]] = {
+    "concept": concept_details,
+    "item": item_details,
+    "active": item_concepts,
+    "entry": entry_examples,
+}
 
 
 class NoSuchPartError(LookupError):
@@ -50,64 +43,17 @@ class NoSuchPartError(LookupError):
 
 
 class Parts:
-    """The parts of one run.
+    """The parts of one run."""
 
-    Parameters
-    ----------
-    run : RunFolder
-    key : str
-        Name of the run in addresses.
-    dictionary : Dictionary, optional
-        Of the run's SAE.
-    redact : bool
-        Leave out prompts, responses, and what is made of them or may quote them.
-    portable : bool
-        Say of absolute paths their last names only; redacted parts always do.
-    concepts_per_part, items_per_part, entries_per_part : int
-        How many details ``concept/N.json``, ``item/N.json`` and ``entry/N.json`` hold; ``active/N.json`` as many as
-        ``item/N.json``.
-    amounts : Amounts
-        How much details hold.
-    home : str, optional
-        Of an outcome, key of the run that it is of, if that is here; None: the parts stand by themselves.
-    """
-
-    def __init__(
-        self,
-        run: RunFolder,
-        *,
-        key: str,
-        dictionary: Dictionary | None = None,
-        redact: bool = False,
-        portable: bool = False,
-        concepts_per_part: int = 1,
-        items_per_part: int = 1,
-        entries_per_part: int = 1,
-        amounts: Amounts = SERVED,
-        home: str | None = None,
-    ) -> None:
-        self.context = Context(
-            RedactedRun.of(run) if redact else run,
-            key,
-            RedactedDictionary.of(dictionary) if redact and dictionary is not None else dictionary,
-            portable=portable or redact,
-            concepts_per_part=concepts_per_part,
-            items_per_part=items_per_part,
-            entries_per_part=entries_per_part,
-            amounts=amounts,
-            home=home or key,
-        )
+    def __init__(self, context: Context) -> None:
+        self.context = context
 
     def names(self) -> Iterator[str]:
         """Names of all parts, in the order in which a page wants them."""
-        yield from ("run.json", "concepts.parquet", "themes.json", "findings.json", "items.parquet")
-        yield from (f"concepts/{place}.parquet" for place in range(len(self.context.names)))
-        if self._gives_models:
-            yield from ("models.json", "groups.json")
-        if self.context.sources.lists:
-            yield "matches.json"
-        for kind in _DETAILS:
-            yield from (f"{kind}{number}.json" for number in range(self._count(kind)))
+        yield from self._whole
+        for kind in ("concepts", *_DETAILS, "pairs"):
+            end = "parquet" if kind == "concepts" else "json"
+            yield from (f"{kind}/{number}.{end}" for number in range(self._count(kind)))
 
     def read(self, name: str) -> bytes:
         """Make a part.
@@ -124,52 +70,38 @@ class Parts:
         UserError
             If the run is damaged.
         """
-        match = _NAME.fullmatch(name)
+        if name in self._whole:
+            made = self._whole[name](self.context)
+            return made if isinstance(made, bytes) else as_json(made)
+        match = _DETAIL.fullmatch(name)
         if match is None:
             raise NoSuchPartError(name)
-        kind, number = match["kind"], int(match["number"] or 0)
-        if kind is None:
-            if name in ("models.json", "groups.json") and not self._gives_models:
-                raise NoSuchPartError(name)
-            if name == "matches.json" and not self.context.sources.lists:
-                raise NoSuchPartError(name)
-            return self._whole(name)
-        if match["end"] != _ENDS[kind] or number >= self._count(kind):
+        kind, number = match[1], int(match[2])
+        if match[3] != (".parquet" if kind == "concepts" else ".json") or number >= self._count(kind):
             raise NoSuchPartError(name)
-        if kind == "concepts/":
+        if kind == "concepts":
             return tables.benchmark_table(self.context, number)
-        if kind == "pairs/":
+        if kind == "pairs":
             return as_json(model_pair(self.context, number))
+        size, total = self._cut(kind)
+        details = _DETAILS[kind](self.context, range(number * size, min(total, (number + 1) * size)))
         # Half of an export are numbers of concepts, of which the page shows three digits. Of items it shows, and
         # compares, log-probabilities to hundredths.
-        few = self.context.portable and kind != "item/"
-        return as_json(self._details(kind, number), digits=4 if few else 7)
+        return as_json(details, digits=4 if self.context.portable and kind != "item" else 7)
 
-    def _whole(self, name: str) -> bytes:
-        if name == "run.json":
-            # The manifest is free of paths already; this is for what other files of the run say.
-            info = run_info(self.context)
-            return as_json(last_names(plain(info)) if self.context.portable else info)
-        if name == "themes.json":
-            return as_json(theme_file(self.context))
-        if name == "models.json":
-            return as_json(models_file(self.context))
-        if name == "groups.json":
-            return as_json(groups_file(self.context))
-        if name == "matches.json":
-            return as_json(matches_file(self.context))
-        if name == "findings.json":
-            return as_json(finding_items(self.context))
-        return (tables.concepts_table if name == "concepts.parquet" else tables.items_table)(self.context)
-
-    def _details(self, kind: str, number: int) -> Sequence[ConceptDetail | ItemDetail | ItemConcepts | EntryExamples]:
-        size, total = self._cut(kind)
-        rows = range(number * size, min(total, (number + 1) * size))
-        if kind == "concept/":
-            return concept_details(self.context, rows)
-        if kind == "entry/":
-            return entry_examples(self.context, rows)
-        return item_details(self.context, rows) if kind == "item/" else item_concepts(self.context, rows)
+    @property
+    def _whole(self) -> dict[str, Callable[[Context], Any]]:
+        """Parts that are there once, with what makes them."""
+        whole: dict[str, Callable[[Context], Any]] = {
+            "run.json": _run_info,
+            "concepts.parquet": tables.concepts_table,
+            "themes.json": theme_file,
+            "findings.json": finding_items,
+            "items.parquet": tables.items_table,
+        }
+        if self._gives_models:
+            whole |= {"models.json": models_file, "groups.json": groups_file}
+        return whole | ({"matches.json": matches_file} if self.context.lists else {})
 
     @property
     def _gives_models(self) -> bool:
@@ -178,18 +110,24 @@ class Parts:
     def _cut(self, kind: str) -> tuple[int, int]:
         """How many details a part holds, and how many there are."""
         context = self.context
-        if kind == "concept/":
-            return context.concepts_per_part, context.run.width
-        if kind == "entry/":
-            return context.entries_per_part, sum(len(kept.entries) for kept in context.sources.lists)
+        if kind == "concept":
+            return context.concepts_per_part, context.width
+        if kind == "entry":
+            return context.entries_per_part, sum(len(kept.entries) for kept in context.lists)
         return context.items_per_part, context.items.height
 
     def _count(self, kind: str) -> int:
-        if kind == "concepts/":
+        if kind == "concepts":
             return len(self.context.names)
-        if kind == "pairs/":
+        if kind == "pairs":
             return pair_count(len(self.context.model_scores.models)) if self._gives_models else 0
-        if kind in ("item/", "active/") and self.context.home != self.context.key:
+        if kind in ("item", "active") and self.context.home not in ("", self.context.key):
             return 0
         size, total = self._cut(kind)
         return -(-total // size)
+
+
+def _run_info(context: Context) -> Any:
+    # The manifest is free of paths already; this is for what other files of the run say.
+    info = run_info(context)
+    return last_names(plain(info)) if context.portable else info

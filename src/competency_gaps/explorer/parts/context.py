@@ -1,8 +1,8 @@
-"""What several parts of a run need, made when it is first needed and kept."""
+"""What several parts of a run need, made when it is first needed and kept; texts of items are read anew."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,14 +13,13 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.dictionary.folder import Dictionary
+from competency_gaps.dictionary.label_table import empty_labels
 from competency_gaps.errors import UserError
-from competency_gaps.explorer.parts.amounts import SERVED, Amounts
-from competency_gaps.explorer.parts.paths import command_line, last_names
-from competency_gaps.explorer.parts.redacted import RedactedRun
-from competency_gaps.explorer.parts.scored import display_names
-from competency_gaps.explorer.parts.settings import PRIVATE, without_judge
-from competency_gaps.explorer.parts.sources import Sources
-from competency_gaps.matching.kept_lists import open_examples
+from competency_gaps.explorer.parts.names import command_line, display_names, last_names
+from competency_gaps.explorer.parts.records.details import MatchedEntry, SearchResult
+from competency_gaps.findings.sentences import with_words
+from competency_gaps.matching.kept_lists import open_examples, read_lists
+from competency_gaps.matching.kept_records import KeptList
 from competency_gaps.presentation import rankings
 from competency_gaps.presentation.themes import Themes, read_run_themes
 from competency_gaps.runs.covariates import repeats
@@ -28,12 +27,96 @@ from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.scores import NAME as SCORES
 from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.stages.matrix import model_groups, model_themes
+from competency_gaps.text import shorten
 
+
+@dataclass(frozen=True)
+class Amounts:
+    """Longest lists and texts; the defaults are those of a server."""
+
+    strongest: int = 3
+    """Items of a concept in which it is strongest."""
+    best: int = 5
+    """Its items of the best score, and as many of the worst."""
+    coactive: int = 8
+    """Concepts that are active in the same items."""
+    similar: int = 10
+    """Concepts with a similar decoder direction."""
+    promoted: int = 10
+    """Tokens that it promotes, and as many that it suppresses."""
+    exemplars: int = 5
+    """Windows of text."""
+    exemplar_tokens: int | None = None
+    """Tokens of a window, around its strongest; None: all."""
+    entry_examples: int = 30
+    """Examples of an entry of somebody's list."""
+    active_tokens: int | None = None
+    """Tokens of an item on which a concept is active, the strongest; None: all."""
+    benchmarks: bool = True
+    """Whether a concept's detail holds its numbers in each benchmark, or leaves them to the benchmarks' tables."""
+    salient: int | None = None
+    """Concepts of an item, the most salient; None: all that are active in it."""
+    text: int | None = None
+    """Characters of an item's text, response or answer; None: whole."""
+
+
+SERVED = Amounts()
+EXPORTED = Amounts(exemplars=3, benchmarks=False, entry_examples=12, active_tokens=32, salient=20, text=10_000)
+"""[ours] For a run of few concepts: nearly all, except the ends of very long texts."""
+EXPORTED_WIDE = Amounts(
+    strongest=2,
+    best=3,
+    coactive=5,
+    similar=5,
+    promoted=6,
+    exemplars=1,
+    exemplar_tokens=12,
+    active_tokens=3,
+    benchmarks=False,
+    entry_examples=6,
+    salient=10,
+    text=4_000,
+)
+"""[ours] For a run of many concepts: 65,536 concepts with 20,000 items stay under 90 MB."""
+ONE_FILE = Amounts(
+    strongest=2,
+    best=3,
+    coactive=5,
+    similar=5,
+    promoted=8,
+    exemplars=2,
+    exemplar_tokens=24,
+    active_tokens=8,
+    benchmarks=False,
+    entry_examples=3,
+    salient=0,
+    text=3_000,
+)
+"""[ours] For one file: a few hundred concepts and their examples in a few megabytes."""
+WIDE = 20_000
+"""Number of concepts from which an export uses ``EXPORTED_WIDE``."""
 ITEM_COLUMNS = (
     *("benchmark", "item_id", "group", "score", "policy", "n_tokens", "n_span_tokens", "cluster", "cluster_kind"),
-    *("excluded", "unscored"),
+    *("epochs", "excluded", "unscored"),
 )
 """Columns of ``items.parquet`` without an item's texts, which may be a gigabyte."""
+TEXTS = (
+    *("item_id", "text", "response", "answer", "own_start", "own_end", "logprobs", "details"),
+    *("choices", "answer_index", "covariates"),
+)
+"""Columns of ``items.parquet`` that only an item's detail needs."""
+SEARCHED = ("text", "response", "answer", "item_id")
+"""Columns that a search looks at."""
+IN_BENCHMARK = {
+    "support": pl.Int32,
+    **dict.fromkeys(("n_eff", "chi_bench", "chi_model", "gap", "gap_low", "gap_high"), pl.Float32),
+    "performance_status": pl.Categorical,
+}
+"""What a concept's detail says of each benchmark, in the types in which a hundred thousand concepts take least room."""
+_ENTRY_LIMIT = 200
+"""Characters of a list's entry beside a concept."""
+_PRIVATE = {"judge": ("base_url", "key_env")}
+"""Settings that go into no export: where the judge is, and where its key."""
 
 
 class Windows(NamedTuple):
@@ -58,6 +141,8 @@ class Context:
     """Of the run's SAE: exemplars, promoted tokens, similar concepts; None: none is known."""
     portable: bool = False
     """Shorten absolute paths to their last names: the parts may leave this machine."""
+    texts: bool = True
+    """Whether prompts, responses, expected answers and what quotes them are in the parts."""
     concepts_per_part: int = 1
     items_per_part: int = 1
     entries_per_part: int = 1
@@ -65,88 +150,6 @@ class Context:
     """How much details hold."""
     home: str = ""
     """Key of the run that gives the parts of items: an outcome leaves them to the run that it is of."""
-
-    @cached_property
-    def unredacted(self) -> RunFolder:
-        """The run with everything in it, for statistics: what is shown of them holds no text of an item."""
-        return open_folder(self.run.path)
-
-    @cached_property
-    def itself(self) -> RunFolder:
-        """The run that this is an outcome of, or the run itself; with everything in it, as ``unredacted``."""
-        return open_folder(self.run.base)
-
-    @cached_property
-    def model_scores(self) -> ModelScores:
-        """Scores of all models on the items."""
-        return model_scores(self.itself)
-
-    @cached_property
-    def model_names(self) -> list[str]:
-        """Names of the models of ``model_scores`` as they are shown."""
-        return display_names(self.model_scores.models)
-
-    @cached_property
-    def theme_cells(self) -> dict[Literal["score", "peers"], pl.DataFrame]:
-        """How each model does on each theme, by scores and against peers; empty in a run without themes."""
-        return {} if self.itself.theme_results is None else self._cells(model_themes)
-
-    @cached_property
-    def group_cells(self) -> dict[Literal["score", "peers"], pl.DataFrame]:
-        """The same of groups of concepts that share their items."""
-        return self._cells(model_groups)
-
-    def _cells(self, cells: Callable[..., pl.DataFrame]) -> dict[Literal["score", "peers"], pl.DataFrame]:
-        made: dict[Literal["score", "peers"], pl.DataFrame] = {"score": cells(self.itself, "score")}
-        with suppress(UserError):  # no model has enough peers
-            made["peers"] = cells(self.itself, "peers")
-        return made
-
-    @property
-    def several_models(self) -> bool:
-        """Whether scores of other models were added."""
-        return self.itself.files.has(SCORES)
-
-    @cached_property
-    def names(self) -> list[str]:
-        """Names of the benchmarks, in order."""
-        return [str(entry["name"]) for entry in self.run.manifest["benchmarks"]]
-
-    @cached_property
-    def place(self) -> dict[str, int]:
-        """Name of a benchmark -> its place in ``names``."""
-        return {name: number for number, name in enumerate(self.names)}
-
-    @property
-    def redacted(self) -> bool:
-        """Whether prompts, responses, and what is made of them or may quote them are withheld."""
-        return isinstance(self.run, RedactedRun)
-
-    def shown(self, path: Path) -> str:
-        """A path of the run as it is shown."""
-        return path.name if self.portable else str(path)
-
-    @cached_property
-    def manifest(self) -> dict[str, Any]:
-        """The run's manifest as it is shown.
-
-        Where the parts are portable it has last names of paths, and does not say where a judge is, or its key. Names of
-        benchmarks are as in the tables.
-        """
-        held = self.run.manifest
-        if not self.portable:
-            return held
-        shown = last_names({key: value for key, value in held.items() if key != "command"})
-        shown["command"] = command_line(without_judge(held["command"]))
-        for name in PRIVATE:
-            part, key = name.split(".")
-            if isinstance(held_part := shown["settings"].get(part), dict):
-                held_part.pop(key, None)
-        for entry, name in zip(shown["benchmarks"], self.names, strict=True):
-            entry["name"] = name
-        # Names of benchmarks are keys here, so they must not be shortened as paths are.
-        shown["evidence"] = held["evidence"]
-        return dict(shown)
 
     @property
     def width(self) -> int:
@@ -172,69 +175,241 @@ class Context:
         """One row per concept."""
         return self.run.concepts
 
-    @property
+    @cached_property
+    def names(self) -> list[str]:
+        """Names of the benchmarks, in order."""
+        return [str(entry["name"]) for entry in self.run.manifest["benchmarks"]]
+
+    @cached_property
+    def place(self) -> dict[str, int]:
+        """Name of a benchmark -> its place in ``names``."""
+        return {name: number for number, name in enumerate(self.names)}
+
+    def shown(self, path: Path) -> str:
+        """A path of the run as it is shown."""
+        return path.name if self.portable else str(path)
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """The run's manifest as it is shown.
+
+        Where the parts are portable it has last names of paths, and does not say where a judge is, or its key. Without
+        texts, nothing is left of what may quote one. Names of benchmarks are as in the tables.
+        """
+        held = self.run.manifest
+        if not self.portable:
+            return held
+        shown = last_names({key: value for key, value in held.items() if key != "command"})
+        shown["command"] = command_line(held["command"])
+        for part, keys in _PRIVATE.items():
+            for key in keys:
+                (shown["settings"].get(part) or {}).pop(key, None)
+        if not self.texts:
+            shown = {**_without_quotes(shown), "command": "", "settings": {}}
+        for entry, name in zip(shown["benchmarks"], self.names, strict=True):
+            entry["name"] = name
+        # Names of benchmarks are keys here, so they must not be shortened as paths are.
+        shown["evidence"] = held["evidence"]
+        return dict(shown)
+
+    @cached_property
     def findings(self) -> pl.DataFrame:
-        """One row per finding."""
-        return self.run.findings
+        """One row per finding; without texts, no word of an item describes it."""
+        table = self.run.findings
+        if self.texts:
+            return table
+        # Features have a number or a word behind their colon.
+        words = pl.col("feature").str.contains(r":.*[^0-9.\-]").fill_null(value=False)
+        of_feature = [name for name in table.columns if name.startswith(("feature", "other_"))]
+        quoting = [name for name in ("example", "wording", "wording_source") if name in table.columns]
+        cleared = table.with_columns(pl.when(~words).then(pl.col(name)).alias(name) for name in of_feature)
+        return with_words(cleared.with_columns(pl.lit(None, table.schema[name]).alias(name) for name in quoting))
+
+    @cached_property
+    def itself(self) -> RunFolder:
+        """The run that this is an outcome of, or the run itself."""
+        return open_folder(self.run.base)
+
+    @cached_property
+    def model_scores(self) -> ModelScores:
+        """Scores of all models on the items."""
+        return model_scores(self.itself)
+
+    @cached_property
+    def model_names(self) -> list[str]:
+        """Names of the models of ``model_scores`` as they are shown."""
+        return display_names(self.model_scores.models)
+
+    @property
+    def several_models(self) -> bool:
+        """Whether scores of other models were added."""
+        return self.itself.files.has(SCORES)
+
+    @cached_property
+    def theme_cells(self) -> dict[Literal["score", "peers"], pl.DataFrame]:
+        """How each model does on each theme, by scores and against peers; empty in a run without themes."""
+        return {} if self.itself.theme_results is None else self._cells(model_themes)
+
+    @cached_property
+    def group_cells(self) -> dict[Literal["score", "peers"], pl.DataFrame]:
+        """The same of groups of concepts that share their items."""
+        return self._cells(model_groups)
+
+    def _cells(self, cells: Callable[..., pl.DataFrame]) -> dict[Literal["score", "peers"], pl.DataFrame]:
+        made: dict[Literal["score", "peers"], pl.DataFrame] = {"score": cells(self.itself, "score")}
+        with suppress(UserError):  # no model has enough peers
+            made["peers"] = cells(self.itself, "peers")
+        return made
 
     @cached_property
     def items(self) -> pl.DataFrame:
         """One row per item: ``ITEM_COLUMNS``, the reasons of ``excluded`` and ``unscored`` in words."""
         table = self.run.files.collect("items", self.run.scan("items").select(ITEM_COLUMNS))
         for name in ("excluded", "unscored"):
-            words = table[name].struct.field("text")
+            # A reason's text may quote; its code does not.
+            words = table[name].struct.field("text" if self.texts else "code")
             table = table.with_columns((_each(words, last_names) if self.portable else words).alias(name))
         return table
 
     @cached_property
     def clusters(self) -> dict[int, list[int]]:
         """Number of a cluster of several items -> their rows of ``items.parquet``, ascending."""
-        return self._rows_of_clusters(self.items.with_row_index("row"))
+        return _rows_of_clusters(self.items.with_row_index("row"))
 
     @cached_property
     def repeated(self) -> dict[int, list[int]]:
         """The same of items that ask the same only: not of those that their benchmark puts together."""
-        return self._rows_of_clusters(self.items.with_row_index("row").filter(pl.Series(repeats(self.items))))
+        return _rows_of_clusters(self.items.with_row_index("row").filter(pl.Series(repeats(self.items))))
 
-    @staticmethod
-    def _rows_of_clusters(items: pl.DataFrame) -> dict[int, list[int]]:
-        rows = items.select("row", "cluster").drop_nulls("cluster")
-        grouped = rows.group_by("cluster").agg(pl.col("row").sort()).filter(pl.col("row").list.len() > 1)
-        return dict(grouped.iter_rows())
+    def item_texts(self, first: int, count: int) -> pl.DataFrame:
+        """Read ``TEXTS`` of some items, one after the other; null where the parts have no texts."""
+        shown = self.run.scan("items").slice(first, count).select(TEXTS)
+        if not self.texts:
+            kept = ("item_id", "own_start", "own_end", "logprobs")
+            schema = shown.collect_schema()
+            shown = shown.with_columns(pl.lit(None, schema[name]).alias(name) for name in TEXTS if name not in kept)
+        return self.run.files.collect("items", shown)
+
+    def search(self, query: str, limit: int) -> SearchResult:
+        """Find the items whose text, response, answer or id contains ``query``, regardless of case.
+
+        Parameters
+        ----------
+        query
+            Taken literally, stripped of blanks at its ends. Blank: no results.
+        limit
+            Rows of the result, at most, the first ones; its ``total`` counts all.
+        """
+        wanted = query.strip().lower()
+        if not wanted:
+            return SearchResult([], 0)
+        holds = (pl.col(name).str.to_lowercase().str.contains(wanted, literal=True) for name in SEARCHED)
+        found = self.run.scan("items").select(pl.any_horizontal(holds).fill_null(value=False).arg_true().alias("row"))
+        rows = self.run.files.collect("items", found, "streaming")["row"].to_list()
+        return SearchResult(rows[:limit], len(rows))
 
     def benchmark_concepts(self, place: int, columns: Sequence[str]) -> pl.DataFrame:
-        """Read one benchmark's rows of ``concept_benchmarks.parquet``, and nothing else of it.
+        """Read one benchmark's rows of ``concept_benchmarks.parquet``, one per concept, and nothing else of it.
 
         Parameters
         ----------
         place : int
             The benchmark's place in ``names``.
         columns : sequence of str
-
-        Returns
-        -------
-        DataFrame
-            One row per concept, in order.
         """
         frame = self.run.scan("concept_benchmarks").slice(place * self.width, self.width)
         return self.run.files.collect("concept_benchmarks", frame.select(columns))
 
+    def in_benchmarks(self, concept: int) -> list[dict[str, Any]]:
+        """How a concept stands in each benchmark, in the order of the benchmarks."""
+        return self._in_benchmarks[concept :: self.width].to_dicts()
+
     @cached_property
-    def sources(self) -> Sources:
-        """What details of concepts and items are made of."""
-        return Sources(self.run, self.dictionary, self.items)
+    def _in_benchmarks(self) -> pl.DataFrame:
+        columns = [pl.col(name).cast(kind) for name, kind in IN_BENCHMARK.items()]
+        return self.run.files.collect("concept_benchmarks", self.run.scan("concept_benchmarks").select(columns))
+
+    @cached_property
+    def support(self) -> np.ndarray:
+        """int64 of shape (width,): items in which each concept is active."""
+        return self.run.by_concept.support
+
+    @cached_property
+    def scores(self) -> np.ndarray:
+        """float64 of shape (items,): NaN = unscored."""
+        return self.items["score"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+
+    @cached_property
+    def rank(self) -> np.ndarray:
+        """int32 of shape (items,): each item's place by item_id, then by row; it settles ties."""
+        order = self.items.select("item_id").with_row_index("row").sort("item_id", "row")["row"].to_numpy()
+        rank = np.empty(len(order), np.int32)
+        rank[order] = np.arange(len(order), dtype=np.int32)
+        return rank
+
+    @cached_property
+    def tau(self) -> np.ndarray:
+        """float64 of shape (width,): a typical CAS, > 0; 1 where a concept is never active."""
+        tau = self.run.concepts["tau"].cast(pl.Float64).fill_null(1.0).fill_nan(1.0).to_numpy()
+        return np.where(tau > 0, tau, 1.0)
+
+    @cached_property
+    def dense(self) -> np.ndarray:
+        """bool of shape (width,): concepts of the kind ``dense``."""
+        return (self.run.concepts["kind"] == "dense").fill_null(False).to_numpy()
+
+    def labels_of(self, concept: int, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Labels that the dictionary has of a concept, those that it would rather show first."""
+        table, start = self._labels
+        return table[int(start[concept]) : int(start[concept + 1])].select(columns).rows()
+
+    @cached_property
+    def _labels(self) -> tuple[pl.DataFrame, np.ndarray]:
+        """All labels, sorted by concept, and where each concept's start."""
+        table = self.dictionary.labels() if self.dictionary is not None else empty_labels()
+        table = table.filter(pl.col("label").is_not_null()).sort("concept", maintain_order=True)
+        start = np.searchsorted(table["concept"].to_numpy(), np.arange(self.width + 1))
+        return table, start
+
+    @cached_property
+    def lists(self) -> list[KeptList]:
+        """Other people's lists that were compared with the run."""
+        return read_lists(self.run)
+
+    @cached_property
+    def matched(self) -> dict[int, list[MatchedEntry]]:
+        """Per concept the entries of these lists that match it."""
+        matches: dict[int, list[MatchedEntry]] = {}
+        every = [(kept, entry) for kept in self.lists for entry in kept.entries]
+        for number, (kept, entry) in enumerate(every):
+            title = shorten(entry.title, _ENTRY_LIMIT)
+            for pair in entry.pairs:
+                if pair.concept is not None:
+                    match = MatchedEntry(kept.taxonomy, kept.by, number, title, pair.strength, pair.verdict)
+                    matches.setdefault(pair.concept, []).append(match)
+        return matches
 
     @cached_property
     def example_holders(self) -> list[Context | Literal["gone", "changed"]]:
         """Per list that was compared with the run, what holds its entries' examples, or why nothing does."""
-        opened = [open_examples(kept) for kept in self.sources.lists]
+        opened = [open_examples(kept) for kept in self.lists]
         runs = [replace(self, run=held, dictionary=None) if isinstance(held, RunFolder) else held for held in opened]
         return [self if run is None else run for run in runs]
 
     @cached_property
     def windows(self) -> Windows:
-        """Which part of each item's text is kept."""
-        return _windows(self.sources, self.amounts.text)
+        """Which part of each item's text is kept: at most ``amounts.text`` characters around its own text."""
+        limit = self.amounts.text
+        if limit is None:
+            # Lengths are then not needed and not read: each counts as of the largest length.
+            longest = np.full(self.items.height, np.iinfo(np.int32).max, np.int64)
+            return Windows(np.zeros_like(longest), longest, longest)
+        shown = self.run.scan("items").select(pl.col("text").str.len_chars().alias("length"), "own_start", "own_end")
+        table = self.run.files.collect("items", shown, "streaming").fill_null(0)
+        length, first, last = (table[name].cast(int).to_numpy() for name in ("length", "own_start", "own_end"))
+        room = np.maximum(limit - (last - first), 0)
+        start = np.clip(first - room // 2, 0, np.maximum(length - limit, 0))
+        return Windows(start, np.minimum(start + limit, length), length)
 
     @cached_property
     def cut_items(self) -> int:
@@ -257,22 +432,20 @@ class Context:
         return read_run_themes(self.run)
 
 
-def _windows(sources: Sources, limit: int | None) -> Windows:
-    """Choose at most ``limit`` characters of each text, around the item's own text, which may lie at its end.
+def _rows_of_clusters(items: pl.DataFrame) -> dict[int, list[int]]:
+    rows = items.select("row", "cluster").drop_nulls("cluster")
+    grouped = rows.group_by("cluster").agg(pl.col("row").sort()).filter(pl.col("row").list.len() > 1)
+    return dict(grouped.iter_rows())
 
-    Parameters
-    ----------
-    limit : int, optional
-        None keeps texts whole. Their lengths are then not needed and not read: each counts as of the largest length.
-    """
-    if limit is None:
-        longest = np.full(sources.items.height, np.iinfo(np.int32).max, np.int64)
-        return Windows(np.zeros_like(longest), longest, longest)
-    table = sources.lengths.fill_null(0)
-    length, first, last = (table[name].cast(int).to_numpy() for name in ("length", "own_start", "own_end"))
-    room = np.maximum(limit - (last - first), 0)
-    start = np.clip(first - room // 2, 0, np.maximum(length - limit, 0))
-    return Windows(start, np.minimum(start + limit, length), length)
+
+def _without_quotes(value: Any) -> Any:
+    """Leave the texts of reasons out of a manifest, and the places that they name."""
+    if isinstance(value, Mapping):
+        if value.keys() >= {"code", "text"}:
+            return {**value, "text": value["code"]}
+        cleared = {"where": None, "figures": {}}
+        return {key: cleared[key] if key in cleared else _without_quotes(item) for key, item in value.items()}
+    return [_without_quotes(item) for item in value] if isinstance(value, list) else value
 
 
 def _each(texts: pl.Series, change: Callable[[str], str]) -> pl.Series:

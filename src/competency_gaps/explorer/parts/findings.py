@@ -8,10 +8,10 @@ from typing import Any
 
 import polars as pl
 
-from competency_gaps.explorer.parts.commands import finding_command
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.records.findings import Finding, FindingBenchmark, FindingExample, FindingItems
-from competency_gaps.explorer.parts.records.plain import from_row
+from competency_gaps.explorer.parts.records import from_row
+from competency_gaps.explorer.parts.records.run import Finding, FindingBenchmark, FindingExample, FindingItems
+from competency_gaps.explorer.parts.suggestions import finding_command
 from competency_gaps.findings import Piece, fold, short, support, template_of
 from competency_gaps.findings.examples import COMPARED
 from competency_gaps.runs.open import RunFolder
@@ -21,7 +21,10 @@ Ranges = list[tuple[int, int]]
 
 def finding_list(context: Context) -> list[Finding]:
     """All findings, weak ones first."""
-    differing = differing_ranges(context.run, context.findings, context.items)
+    shown = {row for name in ("failing", "passing") for row in context.findings[name].explode().drop_nulls()}
+    differing: Mapping[int, Ranges | None] = dict.fromkeys(shown)
+    if context.texts:
+        differing = differing_ranges(context.run, sorted(shown), context.items)
     return [_finding(context, row, differing) for row in context.findings.iter_rows(named=True)]
 
 
@@ -54,9 +57,8 @@ def _examples(context: Context, rows: Sequence[int], differing: Mapping[int, Ran
     return [FindingExample(row, len(repeated.get(clusters[row], [row])), differing[row]) for row in rows]
 
 
-def differing_ranges(run: RunFolder, findings: pl.DataFrame, items: pl.DataFrame) -> dict[int, Ranges | None]:
+def differing_ranges(run: RunFolder, shown: Sequence[int], items: pl.DataFrame) -> dict[int, Ranges | None]:
     """Ranges of the own text of each example in which it differs from other items of its benchmark; None: no text."""
-    shown = sorted({row for name in ("failing", "passing") for row in findings[name].explode().drop_nulls()})
     place = items.select("benchmark").with_row_index("row")
     wanted = place.filter(pl.col("row").is_in(shown))
     samples = {

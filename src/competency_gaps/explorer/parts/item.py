@@ -1,20 +1,32 @@
-"""The details of items, and the concepts that are active in them."""
+"""Items with the concepts that are active in them; and other people's lists, whose examples are shown alike."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
 from competency_gaps.activations.by_item import TokenActivations
+from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.paths import last_names
-from competency_gaps.explorer.parts.records.details import ActiveConcept, Cut, ItemConcepts, ItemDetail, ModelAnswer
-from competency_gaps.explorer.parts.records.plain import from_row
-from competency_gaps.items.item import Reason
+from competency_gaps.explorer.parts.names import last_names
+from competency_gaps.explorer.parts.records import from_row
+from competency_gaps.explorer.parts.records.details import (
+    ActiveConcept,
+    Cut,
+    EntryExample,
+    EntryExamples,
+    ItemConcepts,
+    ItemDetail,
+    ListedEntry,
+    MatchedList,
+    MatchesFile,
+    ModelAnswer,
+)
+from competency_gaps.matching.kept_records import KeptEntry, KeptList
 from competency_gaps.metrics.suite import saliency
 from competency_gaps.runs.scores import scan_scores
 from competency_gaps.text import shorten
@@ -38,7 +50,7 @@ def item_details(context: Context, rows: range) -> list[ItemDetail]:
     """
     facts = context.items[rows.start : rows.stop].iter_rows(named=True)
     answers = _answers(context, rows)
-    held = context.sources.texts.rows(rows.start, len(rows))
+    held = context.item_texts(rows.start, len(rows))
     return [
         from_row(
             ItemDetail,
@@ -48,7 +60,7 @@ def item_details(context: Context, rows: range) -> list[ItemDetail]:
             models=answers[row - rows.start],
             together=len(context.clusters.get(fact["cluster"], [row])),
             repeats=len(context.repeated.get(fact["cluster"], [row])),
-            epochs=context.sources.epochs(row),
+            epochs=fact["epochs"],
             **_texts(context, row, held.row(row - rows.start, named=True)),
         )
         for row, fact in zip(rows, facts, strict=True)
@@ -79,11 +91,11 @@ def _answer(context: Context, score: float, held: Mapping[str, Any]) -> ModelAns
     """One model's answer; ``held``: its response and why it is unscored, empty where its scores lack the item."""
     why = None
     if np.isnan(score) and held.get("unscored") is not None:
-        remark = Reason.of(held["unscored"])
-        why = str(remark.withheld() if context.redacted else remark)
+        # A reason's text may quote; its code does not.
+        why = str(held["unscored"]["text" if context.texts else "code"])
     return ModelAnswer(
         None if np.isnan(score) else score,
-        None if context.redacted else _cut(held.get("response"), context.amounts.text),
+        _cut(held.get("response"), context.amounts.text) if context.texts else None,
         last_names(why) if context.portable else why,
     )
 
@@ -178,7 +190,7 @@ def active_concepts(
         Most concepts; None: all.
     """
     held = context.run.item_rows.row(row)
-    values = saliency(held.cas, context.sources.tau[held.concepts])
+    values = saliency(held.cas, context.tau[held.concepts])
     order = np.lexsort((held.concepts, -held.cas, -values))
     if of is not None:
         order = order[np.isin(held.concepts[order], of)]
@@ -241,3 +253,75 @@ def kept_tokens(activations: TokenActivations, start: int, end: int, limit: int 
         (first, last, float(f"{value:.4g}"))
         for (first, last), value in zip(ranges[held].tolist(), activations.activation[held].tolist(), strict=True)
     ]
+
+
+def matches_file(context: Context) -> MatchesFile:
+    """Give every list that was compared with the run."""
+    return MatchesFile([_list(context, kept) for kept in context.lists])
+
+
+def _list(context: Context, kept: KeptList) -> MatchedList:
+    where = kept.where
+    return from_row(
+        MatchedList,
+        vars(kept),
+        name=kept.taxonomy,
+        where=last_names(where) if where and context.portable else where,
+        entries=[from_row(ListedEntry, vars(entry)) for entry in kept.entries],
+    )
+
+
+def entry_examples(context: Context, numbers: range) -> list[EntryExamples]:
+    """Show the examples of entries, as far as they are there.
+
+    Parameters
+    ----------
+    context
+        The run, and how much of it is shown; redacted, no example is.
+    numbers : range
+        Places among the entries of all lists, in steps of one.
+
+    Returns
+    -------
+    list of EntryExamples
+        One per entry.
+    """
+    every = [(place, entry) for place, kept in enumerate(context.lists) for entry in kept.entries]
+    return [_examples(context, number, *every[number]) for number in numbers]
+
+
+def _examples(context: Context, number: int, place: int, entry: KeptEntry) -> EntryExamples:
+    kept = context.lists[place]
+    absent = _absent(context, kept, entry)
+    if absent is not None:
+        return EntryExamples(number, absent, tokens=False, examples=[])
+    holder = context.example_holders[place]
+    if not isinstance(holder, Context):
+        return EntryExamples(number, holder, tokens=False, examples=[])
+    rows = (entry.example_rows or [])[: context.amounts.entry_examples]
+    if any(row >= holder.items.height for row in rows):
+        raise UserError(
+            f"the entry {entry.entry!r} of {kept.taxonomy} has examples that its run does not have: run 'cgaps match' "
+            "again."
+        )
+    concepts = [pair.concept for pair in entry.pairs if pair.concept is not None]
+    own = kept.examples_run is None
+    shown = [_example(holder, row, concepts, own=own) for row in rows]
+    return EntryExamples(number, None, holder.run.has_token_activations, shown)
+
+
+def _absent(context: Context, kept: KeptList, entry: KeptEntry) -> Literal["labels", "none", "redacted"] | None:
+    if kept.by == "labels":
+        return "labels"
+    if not entry.examples:
+        return "none"
+    return "redacted" if not context.texts else None
+
+
+def _example(holder: Context, row: int, concepts: Sequence[int], *, own: bool) -> EntryExample:
+    held = holder.item_texts(row, 1).row(0, named=True)
+    return EntryExample(
+        item=row if own else None,
+        **read_text(holder, row, {**held, "text": held["text"] or ""}),
+        concepts=active_concepts(holder, row, of=concepts),
+    )

@@ -10,8 +10,9 @@ import polars as pl
 from scipy.cluster.hierarchy import leaves_list, linkage
 
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.paths import command_line
-from competency_gaps.explorer.parts.records.models import (
+from competency_gaps.explorer.parts.names import command_line, scored_of
+from competency_gaps.explorer.parts.records import from_row
+from competency_gaps.explorer.parts.records.details import (
     BenchmarkDifference,
     ConceptDifference,
     Difference,
@@ -25,8 +26,6 @@ from competency_gaps.explorer.parts.records.models import (
     Pairing,
     ThemeDifference,
 )
-from competency_gaps.explorer.parts.records.plain import from_row
-from competency_gaps.explorer.parts.scored import scored_of
 from competency_gaps.presentation.themes import NAME_LIMIT
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.stages.compare import Comparison, compare_models, compare_runs
@@ -130,7 +129,7 @@ def against(key: str) -> str:
 
 def paired_runs(candidate: Context, baseline: Context) -> Pairing:
     """Compare two runs item by item; concepts and themes are those of the baseline."""
-    runs = candidate.unredacted, baseline.unredacted
+    runs = candidate.run, baseline.run
     if any(run.kind != "score" for run in runs):
         return Pairing("Only scores are compared item by item, and one of these runs shows another outcome.", None)
     if not _any_pair(*runs):

@@ -1,16 +1,19 @@
-"""What to do next, with the reason and the command for each."""
+"""What to do next, with the reason and the command for each; and how benchmarks stand to each other."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import polars as pl
 
-from competency_gaps.explorer.parts.commands import PROBED, can_probe, command, finding_command, probe, run_folder
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.records.run import Suggestion
-from competency_gaps.explorer.parts.suite import Suite, lost_without, twin
+from competency_gaps.explorer.parts.names import scored_of
+from competency_gaps.explorer.parts.records.run import Added, Overlap, Suggestion
 from competency_gaps.findings import short
 from competency_gaps.findings.answer import trust_statements
 from competency_gaps.findings.words import NAME_LIMIT
@@ -245,3 +248,182 @@ def _label_command(context: Context, ids: str) -> tuple[str | None, str]:
 def _comes_along(folder: Path) -> bool:
     """Whether a dictionary lies inside the installed package, where it must not be changed."""
     return Path(__file__).resolve().parents[2] in folder.resolve().parents
+
+
+PROBED = 5
+"""Concepts that one command probes."""
+
+
+def command(context: Context, *words: str, options: Iterable[str] = ()) -> str:
+    """Write a command on the run, as a shell takes it.
+
+    Parameters
+    ----------
+    words : str
+        The command's words, as ``probe``.
+    options : iterable of str
+        What follows the run.
+    """
+    return shlex.join(["cgaps", *words, run_folder(context), *options])
+
+
+def run_folder(context: Context) -> str:
+    """The run's folder as a command names it: as it was given, but who has an export need not know where it lay."""
+    run = context.run
+    return run.base.resolve().name if context.portable else str(run.path)
+
+
+def probe(context: Context, concepts: Sequence[int], *options: str) -> tuple[str, str]:
+    """Give the command that probes concepts, and a sentence on what it does.
+
+    Parameters
+    ----------
+    concepts : sequence of int
+        Those that will be probed.
+    options : str
+        How the command names them: ``--concept 5,17`` or ``--weak 5``.
+    """
+    if not can_probe(context):
+        return (
+            command(context, "findings"),
+            f"It lists the findings. Fresh items would be asked of {scored_of(context.run).reader}, which reads the "
+            "items, so they cannot test what is said of another model's scores.",
+        )
+    if _can_generate(context, concepts):
+        return (
+            command(context, "probe", options=options),
+            "It makes new items of the run's generated benchmarks and says whether it holds there.",
+        )
+    return (
+        command(context, "probe", options=[*options, "--llm", "llm.yaml"]),
+        "No new items can be generated for them: a language model, which llm.yaml names, writes items, and it says "
+        "whether it holds there.",
+    )
+
+
+def can_probe(context: Context) -> bool:
+    """Whether fresh items would be asked of the model whose scores are shown, and not only of the one that reads."""
+    run = context.run
+    return run.kind == "score" and run.scored_model == run.manifest["model"]["name"]
+
+
+def finding_command(context: Context, row: Mapping[str, Any]) -> tuple[str, str]:
+    """Give the command that tests a finding further, and a sentence on what it does.
+
+    Parameters
+    ----------
+    row
+        Of ``Context.findings``.
+    """
+    concepts = list(row["concepts"])[:PROBED]
+    return probe(context, concepts, "--concept", ",".join(str(concept) for concept in concepts))
+
+
+def _can_generate(context: Context, concepts: Sequence[int]) -> bool:
+    """Whether most of some concept's activation lies in benchmarks of which new items can be generated."""
+    families = {entry["name"] for entry in context.run.manifest["benchmarks"] if entry.get("generated")}
+    if not families:
+        return False
+    kept = dict(context.run.benchmarks.select("benchmark", "kept").iter_rows())
+    inside, whole = [0.0] * len(concepts), [0.0] * len(concepts)
+    for place, name in enumerate(context.names):
+        column = context.benchmark_concepts(place, ["chi_bench"])["chi_bench"]
+        for number, concept in enumerate(concepts):
+            amount = (column[concept] or 0.0) * kept[name]
+            whole[number] += amount
+            inside[number] += amount * (name in families)
+    return any(part > 0.5 * total for part, total in zip(inside, whole, strict=True) if total)
+
+
+Matrix = Sequence[Sequence[float | None]]
+
+
+class Suite:
+    """What is compared between benchmarks."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @cached_property
+    def covered(self) -> np.ndarray:
+        """bool of shape (benchmarks, concepts): ranked concepts that each benchmark covers."""
+        ranked = self._context.concepts["ranked"].to_numpy()
+        rows = [
+            (self._context.benchmark_concepts(place, ["chi_bench"])["chi_bench"].fill_null(0.0) > 0).to_numpy() & ranked
+            for place in range(len(self._context.names))
+        ]
+        return np.stack(rows) if rows else np.zeros((0, len(ranked)), bool)
+
+    @cached_property
+    def order(self) -> list[Added]:
+        """Benchmarks in the order of what they add."""
+        return redundancy(self.covered, self._context.names)
+
+    @cached_property
+    def overlap(self) -> Overlap:
+        """How far two benchmarks cover the same concepts."""
+        place, size = self._context.place, len(self._context.names)
+        jaccard, cosine, spearman = ([[None] * size for _ in range(size)] for _ in range(3))
+        matrices = Overlap(jaccard, cosine, spearman, [[0] * size for _ in range(size)])
+        # A pair may be listed once or in both orders.
+        for row in self._context.run.overlap.iter_rows(named=True):
+            a, b = place[row["benchmark_a"]], place[row["benchmark_b"]]
+            for name, matrix in vars(matrices).items():
+                matrix[a][b] = matrix[b][a] = row[name]
+        return matrices
+
+
+class Twin(NamedTuple):
+    """The benchmark whose profile is nearest to another's."""
+
+    benchmark: int
+    jaccard: float
+    """Of their covered concepts, in [0, 1]."""
+    cosine: float | None
+    """Of their coverage, in [0, 1]; None: one covers nothing."""
+
+
+def redundancy(covered: np.ndarray, names: list[str]) -> list[Added]:
+    """Order benchmarks so that each adds most of what those before it leave uncovered. Ties go by name.
+
+    Parameters
+    ----------
+    covered : ndarray of bool of shape (benchmarks, concepts)
+        Which concepts each benchmark covers, among those that count.
+    names : list of str
+    """
+    left = sorted(range(len(names)), key=lambda place: names[place])
+    seen = np.zeros(covered.shape[1], bool)
+    order = []
+    while left:
+        adds = [int((covered[place] & ~seen).sum()) for place in left]
+        best = int(np.argmax(adds))  # the first of several that add as much
+        place = left.pop(best)
+        seen |= covered[place]
+        order.append(Added(place, adds[best], int(covered[place].sum()), int(seen.sum())))
+    return order
+
+
+def lost_without(covered: np.ndarray) -> np.ndarray:
+    """Count the concepts that only one benchmark covers.
+
+    Parameters
+    ----------
+    covered : ndarray of bool of shape (benchmarks, concepts)
+
+    Returns
+    -------
+    ndarray of int64 of shape (benchmarks,)
+        How many concepts the suite would lose with each benchmark.
+    """
+    alone = covered.sum(axis=0) == 1
+    return (covered & alone).sum(axis=1).astype(np.int64)
+
+
+def twin(place: int, jaccard: Matrix, cosine: Matrix) -> Twin | None:
+    """Find the benchmark that covers most nearly the same concepts; None where there is none to compare with."""
+    known = [(value, other) for other, value in enumerate(jaccard[place]) if other != place and value is not None]
+    if not known:
+        return None
+    value, other = max(known, key=lambda pair: (pair[0], -pair[1]))
+    return Twin(other, value, cosine[place][other])

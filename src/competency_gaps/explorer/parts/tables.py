@@ -81,6 +81,7 @@ BENCHMARK: Mapping[str, Kind] = {
     "share": pl.Float32,
 }
 """Columns of ``concepts/K.parquet``."""
+EXCERPTS = ("excerpt", "response", "answer", "choices")
 ITEMS: Mapping[str, Kind] = {
     "benchmark": pl.Int32,
     "item_id": pl.String,
@@ -94,7 +95,7 @@ ITEMS: Mapping[str, Kind] = {
     "repeats": pl.Int32,
     "excluded": pl.String,
     "unscored": pl.String,
-    **dict.fromkeys(("excerpt", "response", "answer", "choices"), pl.String),
+    **dict.fromkeys(EXCERPTS, pl.String),
 }
 """Columns of ``items.parquet``; ``benchmark`` is its place, ``repeats`` how many items ask the same."""
 
@@ -122,7 +123,8 @@ def concepts_table(context: Context) -> bytes:
         frame = frame.join(own, on="concept", how="left", maintain_order="left")
         columns = {**CONCEPTS, **THEMES}
     table = _cast(frame, columns)
-    return _parquet(table.with_columns(_cut("label", LABEL_LIMIT), _cut("peak_token", LABEL_LIMIT)))
+    peak = _cut("peak_token", LABEL_LIMIT) if context.texts else pl.lit(None, pl.String).alias("peak_token")
+    return _parquet(table.with_columns(_cut("label", LABEL_LIMIT), peak))
 
 
 def benchmark_table(context: Context, place: int) -> bytes:
@@ -160,6 +162,8 @@ def excerpts(context: Context) -> pl.DataFrame:
         ``excerpt`` (of its own text, at most ``EXCERPT`` characters), ``response``, ``answer`` and ``choices`` (joined;
         at most ``ANSWER_EXCERPT``), each with an ellipsis where it goes on; null where there is none.
     """
+    if not context.texts:
+        return pl.DataFrame({name: pl.Series([None] * context.items.height, dtype=pl.String) for name in EXCERPTS})
     choices = pl.col("choices").list.eval(pl.element().str.slice(0, ANSWER_EXCERPT + 1)).list.join(" · ")
     lines = {
         "excerpt": _line(_without_beginning(context), EXCERPT),

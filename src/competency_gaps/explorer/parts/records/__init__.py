@@ -1,6 +1,50 @@
-"""What the page reads of a run, but for its tables: the one definition of it.
+"""What the page reads, as records, and records as JSON."""
 
-``frontend/src/data/types.ts`` is written from these records (``python -m competency_gaps.explorer.types``), and
-``plain.as_json`` writes them. None means undefined or not known. Floats have 7 significant digits, as many as a
-float32; in an export's details of concepts and its concepts of items they have 4.
-"""
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+T = TypeVar("T", bound="DataclassInstance")
+
+
+def as_json(value: Any, digits: int = 7) -> bytes:
+    """Write records as compact JSON: floats with so many significant digits, null for what is not finite."""
+    text = json.dumps(plain(value, digits), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # UTF-8 cannot hold a lone surrogate; JSON can, as an escape.
+    return text.encode("utf-8", "backslashreplace")
+
+
+def from_row(record: type[T], row: Mapping[str, Any], **more: Any) -> T:
+    """Make a record of ``more`` and, for its other fields, of the row's columns of their names."""
+    names = [field.name for field in dataclasses.fields(record) if field.name in row and field.name not in more]
+    return record(**{name: row[name] for name in names}, **more)
+
+
+def plain(value: Any, digits: int | None = 7) -> Any:
+    """Turn records into what JSON has.
+
+    Parameters
+    ----------
+    digits : int, optional
+        Significant digits of floats; None: all. Floats in a mapping keep all: somebody else wrote them.
+    """
+    # Most values are numbers, which are looked for first.
+    if isinstance(value, float):
+        return None if not math.isfinite(value) else value if digits is None else float(f"{value:.{digits}g}")
+    if value is None or isinstance(value, (int, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [plain(item, digits) for item in value]
+    if isinstance(value, Mapping):
+        return {key: plain(item, None) for key, item in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name), digits) for field in dataclasses.fields(value)}
+    return value

@@ -1,12 +1,17 @@
-"""Themes, concepts and items, one by one."""
+"""Details of concepts and items, models set against each other, other people's lists, and what a server answers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from competency_gaps.explorer.parts.records.findings import Range
+import pydantic.dataclasses
+from pydantic import ConfigDict, Field
+
+from competency_gaps.explorer.parts.records.run import Range, Scored
+from competency_gaps.matching.kept_records import MatchPair, OutcomeRate
+from competency_gaps.matching.outcomes import NotCompared, Outcome
 
 
 @dataclass(frozen=True)
@@ -169,9 +174,8 @@ class ConceptDetail:
     """Tokens whose logits it lowers most."""
     similar: Sequence[tuple[int, float]] | None
     """Concepts with the cosine of decoder directions; None: never computed."""
-    coactive: Sequence[tuple[int, float]] | None
-    """Concepts with the Jaccard index of the sets of items in which they are active, highest first; None: not known,
-    because the run was pruned."""
+    coactive: Sequence[tuple[int, float]]
+    """Concepts with the Jaccard index of the sets of items in which they are active, highest first."""
     matched: Sequence[MatchedEntry]
     benchmarks: Sequence[ConceptInBenchmark] | None
     """In the order of ``RunInfo.benchmarks``; None in an exported explorer: ``concepts/K.parquet`` says it."""
@@ -265,7 +269,355 @@ class ItemConcepts:
     """An entry of ``data/KEY/active/N.json``, which holds the same items as ``item/N.json``."""
 
     item: int
-    active: int | None
-    """How many concepts are active in the item; None: not known, because the run was pruned."""
+    active: int
+    """How many concepts are active in the item."""
     concepts: Sequence[ActiveConcept]
     """The most salient first: all of them from a server, some in an exported explorer."""
+
+
+@dataclass(frozen=True)
+class ListedEntry:
+    """An entry of a list. Its number on the page is its place among the entries of all lists."""
+
+    entry: str
+    """Its id; redacted, its number in the list, from 1."""
+    description: str
+    """The same where redacted."""
+    domain: str | None
+    category: str | None
+    score: float | None
+    """The list's own, on its own scale."""
+    outcome: Outcome
+    not_compared: NotCompared | None
+    """Why it was not compared by examples; None: it was, or by labels."""
+    examples: int | None
+    """Examples that were read and count, one of a cluster; None: by labels."""
+    pairs: Sequence[MatchPair]
+    """Concepts before themes, the strongest first."""
+
+
+@dataclass(frozen=True)
+class MatchedList:
+    """A list that was compared with the run."""
+
+    name: str
+    """Of its file or folder."""
+    by: Literal["examples", "labels"]
+    """What its entries' examples excite, or its texts against concepts' labels."""
+    created: str
+    where: str | None
+    """Condition on its entries; None: all, or redacted."""
+    level: float
+    """By labels, the chance that an entry which no label fits matches something; by examples, the share of the matched
+    entries that may be matched by accident."""
+    rates: Sequence[OutcomeRate]
+    """Matched, weak, untested."""
+    entries: Sequence[ListedEntry]
+    unnamed: Sequence[int]
+    """Weak concepts that match no entry, the most important first."""
+    weak_concepts: int
+    """Weak concepts of the run; by labels, those with a label."""
+    left_out: int
+    """Examples that could not be read."""
+
+
+@dataclass(frozen=True)
+class MatchesFile:
+    """``data/KEY/matches.json``: of a run that was compared with lists."""
+
+    lists: Sequence[MatchedList]
+
+
+@dataclass(frozen=True)
+class EntryExample:
+    """An example of an entry."""
+
+    item: int | None
+    """Row of the run's item that it is; None: a prompt of the list."""
+    text: str
+    """All that the model read."""
+    cut: Cut | None
+    """As of ``ItemDetail``."""
+    own: Range | None
+    """Range of the example's own text in ``text``."""
+    concepts: Sequence[ActiveConcept]
+    """Those of the entry's concepts that are active in it."""
+
+
+@dataclass(frozen=True)
+class EntryExamples:
+    """An entry of ``data/KEY/entry/N.json``, which holds entries N * shards.entries onwards."""
+
+    number: int
+    absent: Literal["labels", "none", "redacted", "gone", "changed"] | None
+    """Why no example is shown: the list was compared by labels; none was read; they are withheld; the
+    run that read them is not there any more, or is another now. None: they are shown."""
+    tokens: bool
+    """Whether activations of single tokens are known; else only the strongest token is."""
+    examples: Sequence[EntryExample]
+    """Where a concept is matched, those in which the strongest is most active come first."""
+
+
+Change = Literal["better", "worse", "same"]
+
+
+@dataclass(frozen=True)
+class ListedModel:
+    """A model that the run has scores of."""
+
+    name: str
+    reads: bool
+    """Whether the concepts are read from its activations."""
+    scored: int
+    unscored: int
+    mean: float | None
+    low: float | None
+    high: float | None
+    command: str
+    """Command that makes its tables, so that the run can be shown as its."""
+
+
+@dataclass(frozen=True)
+class MatrixColumn:
+    """A theme, or a group of concepts that share their items."""
+
+    id: int
+    """Number of the theme, or of the group's leading concept."""
+    name: str | None
+    """The theme's, or the leading concept's label."""
+    concepts: int
+    """How many a group has, the leading one included; 0: it is a theme."""
+
+
+@dataclass(frozen=True)
+class MatrixCell:
+    """How a model does on a theme or group."""
+
+    mean: float | None
+    """Mean outcome of its items, weighted by its activation."""
+    gap: float | None
+    gap_low: float | None
+    gap_high: float | None
+    q_value: float | None
+    """By Benjamini and Hochberg: over all cells of themes; of groups, over all models and concepts. None: not
+    tested."""
+    n_eff: float
+    status: Literal["weak", "strong", "typical", "insufficient"]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Models against themes or groups, each in an order in which similar ones stand side by side."""
+
+    kind: Literal["score", "peers"]
+    """A column's items against the model's other items; or besides, against models of its level."""
+    models: Sequence[int]
+    """Places in ``ModelsFile.models``."""
+    columns: Sequence[MatrixColumn]
+    cells: Sequence[Sequence[MatrixCell]]
+    """One list per model."""
+
+
+@dataclass(frozen=True)
+class ModelsFile:
+    """``data/KEY/models.json``: of a run with the scores of several models."""
+
+    models: Sequence[ListedModel]
+    matrices: Sequence[Matrix]
+    """Models against themes, of scores, and where there are enough models, of scores against peers; empty in a run
+    without themes."""
+
+
+@dataclass(frozen=True)
+class GroupsFile:
+    """``data/KEY/groups.json``: the same against groups of concepts, which take longer to find."""
+
+    matrices: Sequence[Matrix]
+    """Of scores, and of scores against peers; without columns where no concept stands out for any model."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Scores of a candidate less those of a baseline, item by item."""
+
+    clusters: int
+    """Pairs that count once."""
+    difference: float
+    """In [-1, 1]."""
+    low: float
+    high: float
+    p_value: float
+    """By flipping the signs of whole clusters."""
+    q_value: float
+    """Corrected: of benchmarks by Holm, of themes and concepts by Benjamini and Hochberg."""
+    better: int
+    """Clusters on which the candidate did better, and ..."""
+    worse: int
+    """... worse: McNemar's counts."""
+    detectable: float
+    """The smallest difference found with a power of 0.8."""
+    status: Change
+
+
+@dataclass(frozen=True)
+class BenchmarkDifference(Difference):
+    """A difference in one benchmark."""
+
+    benchmark: str
+
+
+@dataclass(frozen=True)
+class ThemeDifference(Difference):
+    """A difference on one theme's items, and by how much it is larger there than on other items."""
+
+    theme: int
+    name: str | None
+    gap: float | None
+    gap_low: float | None
+    gap_high: float | None
+    gap_q: float | None
+
+
+@dataclass(frozen=True)
+class ConceptDifference(Difference):
+    """A difference on one concept's items, and by how much it is larger there than on other items."""
+
+    concept: int
+    gap: float | None
+    gap_low: float | None
+    gap_high: float | None
+    gap_q: float | None
+
+
+@dataclass(frozen=True)
+class PairedScores:
+    """A candidate against a baseline on the items that both were scored on."""
+
+    candidate: str
+    baseline: str
+    paired: int
+    """Items scored for both."""
+    only_candidate: int
+    """Items scored for the candidate alone."""
+    only_baseline: int
+    overall: Difference
+    benchmarks: Sequence[BenchmarkDifference]
+    themes: Sequence[ThemeDifference]
+    concepts: Sequence[ConceptDifference]
+    """Empty where two models of one run are compared."""
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Two models of the run KEY (``data/KEY/pairs/N.json``), the later one being the candidate; or the run OTHER, the
+    candidate, against the run KEY, the baseline (``data/KEY/against/OTHER.json``)."""
+
+    why: str | None
+    """Why nothing pairs; None: something does."""
+    scores: PairedScores | None
+
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class ListedRun:
+    """A run, or an outcome of one, that can be opened."""
+
+    key: str
+    title: str
+    scored: Scored
+    models: str | None
+    """Key of the run that holds all models' scores on these items; None: the run has scores of one model only."""
+
+
+@dataclass(frozen=True)
+class ChatState:
+    """Whether a model is configured, and which."""
+
+    configured: bool
+    model: str | None
+    host: str | None
+    """Host that questions and query results are sent to."""
+    note: str
+    """Says where questions go, or that no model is configured."""
+
+
+@dataclass(frozen=True)
+class RunList:
+    """``runs.json``: which runs are here."""
+
+    runs: Sequence[ListedRun]
+    mode: Literal["served", "static", "file"]
+    """``static``: a folder; ``file``: one file, which leaves details out."""
+    chat: ChatState | None
+    """None in a static explorer, which has no chat."""
+    version: str
+    """Version of competency-gaps."""
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """``data/KEY/search?q=TEXT`` (served only): items whose texts contain it, regardless of case."""
+
+    rows: Sequence[int]
+    total: int
+
+
+@pydantic.dataclasses.dataclass(frozen=True, config=_STRICT)
+class ChatMessage:
+    """A turn of a conversation."""
+
+    role: Literal["user", "assistant"]
+    content: Annotated[str, Field(max_length=200_000)]
+
+
+@pydantic.dataclasses.dataclass(frozen=True, config=_STRICT)
+class ChatRequest:
+    """``POST chat`` (served only) takes this and answers with one :class:`ChatEvent` a line."""
+
+    run: Annotated[str, Field(max_length=200)]
+    messages: Annotated[Sequence[ChatMessage], Field(min_length=1, max_length=1_000)]
+
+
+@dataclass(frozen=True)
+class QueryEvent:
+    """A query that was asked, and its result."""
+
+    type: Literal["query"]
+    id: int
+    name: str
+    arguments: Mapping[str, Any]
+    result: Any
+
+
+@dataclass(frozen=True)
+class TracedNumber:
+    """A number in an answer."""
+
+    start: int
+    end: int
+    query: int | None
+    """The query whose result holds it; None: none does."""
+
+
+@dataclass(frozen=True)
+class AnswerEvent:
+    """The answer of the model."""
+
+    type: Literal["answer"]
+    text: str
+    numbers: Sequence[TracedNumber]
+    cut: bool
+    """The answer ended at the token limit, so the rest of it is missing."""
+
+
+@dataclass(frozen=True)
+class FailureEvent:
+    """Why there is no answer."""
+
+    type: Literal["error"]
+    text: str
+
+
+ChatEvent = QueryEvent | AnswerEvent | FailureEvent

@@ -1,27 +1,26 @@
-"""All tables of a run, and one concept, in a terminal."""
+"""One concept in a terminal, and the verdicts of robustness."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from competency_gaps.errors import UserError
-from competency_gaps.findings.answer import RunAnswer, answer
 from competency_gaps.presentation import columns, facts, rankings
 from competency_gaps.presentation.themes import read_run_themes
-from competency_gaps.report import answer_view, tables
-from competency_gaps.report.cards import ConceptView, concept_detail
+from competency_gaps.report import tables
 from competency_gaps.report.tables import Cells, plain
-from competency_gaps.runs.open import RunFolder
-from competency_gaps.text import decimal, integer, percent, shorten, show_token
+from competency_gaps.runs.open import Order, RunFolder
+from competency_gaps.text import decimal, excerpt, integer, shorten, show_token
 
 _FRAME = 6
 """Characters that a panel's frame takes on both sides."""
@@ -30,80 +29,6 @@ STATUS_STYLES = {
     **dict.fromkeys(("missing", "under"), tables.VERDICT_STYLES["weak"]),
     "over": tables.VERDICT_STYLES["strong"],
 }
-
-
-def print_summary(run: RunFolder, console: Console, *, top: int = 8) -> None:
-    """Print the answer of a run, its benchmarks and the ends of the rankings.
-
-    Parameters
-    ----------
-    run : RunFolder
-    console : rich.console.Console
-    top : int
-        Concepts per table.
-    """
-    given = answer(run)
-    ranked = rankings.ranking(run.concepts, run.manifest["evidence"])
-    console.print(Panel(_answer(run, given), padding=(1, 2)))
-    themes = read_run_themes(run)
-    if themes is not None:
-        console.print(tables.short_table(themes, console.width))
-    console.print(Text(), _benchmarks(run), Text(), sep="\n")
-    labelled = facts.dictionary_fact(run)
-    if labelled is not None:
-        console.print(Padding(plain(f"labelled: {labelled.value} ({labelled.note})", "dim"), (0, 2)))
-    for group in rankings.left_out(run.items, run.manifest["benchmarks"]):
-        where = ", ".join(f"{shorten(name, 40)} {integer(count)}" for name, count in group.benchmarks)
-        line = f"{integer(group.count)} {group.kind}: {group.reason} ({where})"
-        console.print(Padding(plain(line, "dim"), (0, 2)))
-    for line in facts.figure_lines(run.manifest):
-        console.print(Padding(plain(line, "dim"), (0, 2)))
-    for title, frame, shown in (
-        ("Weak concepts", ranked.weak_leaders.head(top), columns.LEADERS),
-        ("Strong concepts", ranked.strong_leaders.head(top), columns.LEADERS),
-        ("Least covered concepts", rankings.least_covered(run.concepts, top), columns.LEAST_COVERED),
-    ):
-        table = tables.concept_table(frame, shown, width=console.width) if frame.height else Text("none", style="dim")
-        console.print(_titled(title, table))
-    absent = rankings.missing(run.concepts)
-    if absent.height:
-        title = f"Missing in every benchmark ({integer(min(top, absent.height))} of {integer(absent.height)} ranked)"
-        table = tables.concept_table(absent.head(top), columns.MISSING, width=console.width, unmarked=("missing",))
-        console.print(_titled(title, table))
-    console.print()
-    for note in (ranked.caption("weak"), rankings.left_out_note(run.concepts), rankings.caution(ranked)):
-        console.print(plain(note, "dim"))
-
-
-def _titled(title: str, table: RenderableType) -> Group:
-    return Group(Text(), Text(title, style="bold"), table)
-
-
-def _answer(run: RunFolder, given: RunAnswer) -> Group:
-    """The whole answer: every finding, and every statement."""
-    parts: list[RenderableType] = [*answer_view.head(given), Text()]
-    if run.findings.height:
-        parts.append(answer_view.findings_list(answer_view.in_order(run.findings), whole=True))
-    else:
-        parts += [answer_view.statement_text(statement) for statement in given.findings]
-    rest = (*given.notes, *given.scope, *given.confidence)
-    return Group(*parts, Text(), *(answer_view.statement_text(statement) for statement in rest))
-
-
-def _benchmarks(run: RunFolder) -> Table:
-    rows = run.benchmarks.sort("mean_score", "benchmark", nulls_last=True).to_dicts()
-    missing = (f"{row['missing']:,} of {row['alive']:,} {percent(row['missing'], row['alive']):>4}" for row in rows)
-    figures = {
-        "items": [integer(row["items"]) for row in rows],
-        "excluded": [integer(row["excluded"]) for row in rows],
-        "unscored": [integer(row["kept"] - row["scored"]) for row in rows],
-        "score": [decimal(row["mean_score"]) for row in rows],
-        "missing of alive": list(missing),
-    }
-    names = Cells("benchmark", [plain(shorten(row["benchmark"], 40)) for row in rows], words=True)
-    return tables.fitted_table(
-        names, [Cells(title, [Text(cell) for cell in cells]) for title, cells in figures.items()]
-    )
 
 
 def verdict_table(verdicts: Sequence[Mapping[str, str]]) -> Table:
@@ -226,3 +151,59 @@ def _example(example: dict[str, Any]) -> Group:
         if value is not None:
             lines.append(Padding(Text.assemble((f"{name}: ", "dim"), plain(shorten(value, 240))), (0, 0, 0, 2)))
     return Group(*lines)
+
+
+TEXT_LIMIT = 420
+
+
+@dataclass(frozen=True)
+class ConceptView:
+    """A concept in detail."""
+
+    row: dict[str, Any]
+    benchmarks: list[dict[str, Any]]
+    """The concept's rows of the run's concept_benchmarks."""
+    groups: list[tuple[str, list[dict[str, Any]]]]
+    """Titled lists of items, none of them empty: rows of :meth:`RunFolder.concept_items`, each with its ``excerpt``."""
+
+
+def _examples(run: RunFolder, concept: int, order: Order, limit: int) -> list[dict[str, Any]]:
+    """Items in which a concept is active, with the stretch of each text that is shown."""
+    rows = run.concept_items(concept, order=order, limit=limit).to_dicts()
+    for row in rows:
+        own, peak = (row["own_start"], row["own_end"]), (row["peak_start"], row["peak_end"])
+        row["excerpt"] = excerpt(row["text"] or "", own=own, peak=peak, limit=TEXT_LIMIT)
+    return rows
+
+
+def concept_detail(run: RunFolder, row: dict[str, Any], per_benchmark: pl.DataFrame, examples: int) -> ConceptView:
+    """Gather one concept's detail.
+
+    Parameters
+    ----------
+    run : RunFolder
+    row : dict
+        The concept's row of ``run.concepts``.
+    per_benchmark : DataFrame
+        The concept's rows of ``run.concept_benchmarks``.
+    examples : int
+        Items per list.
+    """
+    concept = int(row["concept"])
+    groups = [] if row["missing"] else _groups(run, concept, examples, scored=row["chi_model"] is not None)
+    return ConceptView(row, per_benchmark.to_dicts(), groups)
+
+
+def _groups(run: RunFolder, concept: int, limit: int, *, scored: bool) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Choose the lists of examples; no item is in two of them, and equal scores are not called best and worst."""
+    best = _examples(run, concept, "best", limit) if scored else []
+    worst = _examples(run, concept, "worst", limit) if scored else []
+    if not best or not worst:
+        groups = [("Where it is strongest", _examples(run, concept, "strongest", limit))]
+    elif best[0]["score"] == worst[0]["score"]:
+        groups = [("Every scored item has the same score", best)]
+    else:
+        seen = {(example["benchmark"], example["item_id"]) for example in best}
+        rest = [example for example in worst if (example["benchmark"], example["item_id"]) not in seen]
+        groups = [("Best items", best), ("Worst items", rest)]
+    return [group for group in groups if group[1]]

@@ -1,0 +1,143 @@
+"""How names of models and places on a disk are shown: nobody may take one model for another, and what is mailed names
+files and folders, but not where they lie."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import PureWindowsPath
+from typing import Any
+
+from competency_gaps.explorer.parts.records.run import Scored
+from competency_gaps.findings.words import scored_name, short_name
+from competency_gaps.runs.open import RunFolder
+from competency_gaps.text import shorten, visible
+
+_NAME = r"[^\s'\"`<>()\[\]{},;“”‘’«»/\\]+"
+_ROOT = r"(?:~[\w.-]*/|[A-Za-z]:[\\/]|\\\\)"
+_QUOTED = r"""(?P<quote>['"])(?P<inside>(?:[a-z]+:/)?(?:/|~|[A-Za-z]:[\\/]|\\\\)[^'"\n]*)(?P=quote)"""
+# What stands before it keeps addresses (https://...), fractions and closing tags out.
+_BARE = rf"(?:(?<=[\s=(\[{{,;“‘«>'\"`])|^|(?<=:)(?!//))(?:file:/{{2,3}})?(?:{_ROOT}|/+{_NAME}[/\\])(?:{_NAME}|[/\\])*"
+_PATH = re.compile(f"{_QUOTED}|{_BARE}")
+_WHOLE = re.compile(r"(?:file:/{2,3})?(?:~[\w.-]*/|/|[A-Za-z]:[\\/]|\\\\).+", re.DOTALL)
+_LONGEST_WHOLE = 4096
+"""Characters of a path, at most; a longer text that begins like one is a text."""
+
+
+def last_names(value: Any) -> Any:
+    """Put, in texts, the last name of each absolute path in the path's place.
+
+    Parameters
+    ----------
+    value
+        A text, or lists, tuples and mappings of texts; what is no text stays, and so do keys.
+
+    Returns
+    -------
+    The same, tuples as lists
+        A text that begins as a path and has one line is one path, blanks and all. Elsewhere a path ends at a blank
+        unless it is quoted. Addresses (``https://...``) and paths that begin at no root stay.
+    """
+    if isinstance(value, str):
+        return _shortened(value)
+    if isinstance(value, dict):
+        return {key: last_names(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [last_names(item) for item in value]
+    return value
+
+
+def command_line(command: str | Sequence[str]) -> str:
+    """A command as one line, in which paths are their last names.
+
+    Parameters
+    ----------
+    command : str or sequence of str
+        As a shell takes it, or its words.
+    """
+    try:
+        words = shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
+    except ValueError:
+        # A quote that is never closed: no shell would take it.
+        return _PATH.sub(_replaced, str(command))
+    return shlex.join(_word(word) for word in words)
+
+
+def _word(word: str) -> str:
+    name, sign, value = word.partition("=")
+    return f"{name}={last_names(value)}" if sign and not _WHOLE.fullmatch(word) else str(last_names(word))
+
+
+def _shortened(text: str) -> str:
+    if "/" not in text and "\\" not in text:
+        return text
+    if len(text) <= _LONGEST_WHOLE and "\n" not in text and " /" not in text and _WHOLE.fullmatch(text):
+        return _last(text)
+    return _PATH.sub(_replaced, text)
+
+
+def _replaced(match: re.Match[str]) -> str:
+    if match["quote"]:
+        return f"{match['quote']}{_last(match['inside'])}{match['quote']}"
+    return _last(match[0])
+
+
+def _last(path: str) -> str:
+    """The last name of a path of either kind; a root has none and stays."""
+    # On this side a Windows path is the wider kind: both slashes part its names.
+    return PureWindowsPath(path.rstrip("/\\")).name or path
+
+
+NOT_SCORED = "none"
+"""Policy of benchmarks that are read without scores."""
+_NAME_LIMIT = 80
+_PEERS_NAMED = 4
+
+
+def scored_of(run: RunFolder) -> Scored:
+    """Describe whose scores a run, or an outcome of one, shows; of its tables none is read."""
+    manifest: Mapping[str, Any] = run.manifest
+    model, reader = _shown(scored_name(manifest)), _shown(short_name(str(manifest["model"]["name"])))
+    against = tuple(_shown(short_name(name)) for name in manifest.get("outcome", {}).get("against", ()))
+    if "outcome" not in manifest and all(entry["policy"] == NOT_SCORED for entry in manifest["benchmarks"]):
+        title = f"no scores of its own, items read by {reader}"
+        sentence = f"{reader} reads the items. This run has no scores of its own."
+        return Scored(model, reader, run.kind, against, title, sentence, scored=False)
+    if run.kind == "peers":
+        title = f"{model} against {len(against)} peers"
+        sentence = f"Scores of {model} less what its peers make of each item: {_listed(against)}."
+    elif run.kind == "difference":
+        title = f"{model} less {against[0]}"
+        sentence = f"Scores of {model} less those of {against[0]}."
+    elif run.kind == "parsed":
+        title = f"whether answers of {model} could be read"
+        sentence = f"Whether a score could be read from each answer of {model}, not the scores."
+    else:
+        title, sentence = model, f"Scores of {model}."
+    if manifest.get("outcome", {}).get("all_kinds"):
+        title, sentence = f"{title}, all kinds of concepts", f"{sentence} Concepts of all kinds are ranked."
+    if model == reader and run.kind == "score":
+        return Scored(model, reader, run.kind, against, title, f"{sentence} It also reads the items.", scored=True)
+    title = f"{title}, items read by {reader}"
+    other = "" if model == reader else f", not what goes on in {model}"
+    sentence = f"{sentence} {reader} reads the items: its concepts say what an item is about{other}."
+    return Scored(model, reader, run.kind, against, title, sentence, scored=True)
+
+
+def display_names(models: Sequence[str]) -> list[str]:
+    """Names of models as they are shown: without folders, numbered where several would be alike."""
+    short = [_shown(short_name(name)) for name in models]
+    return [
+        f"{name} ({short[: place + 1].count(name)})" if short.count(name) > 1 else name
+        for place, name in enumerate(short)
+    ]
+
+
+def _shown(name: str) -> str:
+    return visible(shorten(name, _NAME_LIMIT))
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = len(names) - _PEERS_NAMED
+    return ", ".join(names[:_PEERS_NAMED]) + (f" and {rest} more" if rest > 0 else "")

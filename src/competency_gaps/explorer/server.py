@@ -1,0 +1,332 @@
+"""Runs served to a browser on this machine: the page, the list of runs, their parts, a search, and the chat.
+
+No path of a request reaches the file system: the page is a fixed list of files in memory, runs are found by their keys,
+and the names of parts go through :class:`~competency_gaps.explorer.parts.Parts`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import logging
+import socket
+import traceback
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+from pydantic import TypeAdapter, ValidationError
+
+from competency_gaps.config import AskConfig
+from competency_gaps.endpoint.endpoint import Endpoint
+from competency_gaps.errors import CompetencyGapsError, MissingExtraError, UserError, argument
+from competency_gaps.explorer.opened import ChangedError, Opened, Shown, comparable, open_runs, run_list
+from competency_gaps.explorer.page_files import FILES, page_files
+from competency_gaps.explorer.parts import NoSuchPartError, as_json
+from competency_gaps.explorer.parts.models import against, paired_runs
+from competency_gaps.explorer.parts.records.details import ChatRequest
+from competency_gaps.text import visible
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp
+
+HOST = "127.0.0.1"
+"""Always the loopback address: any account of this machine can read the run and use the chat, other machines cannot."""
+PORT = 8742
+NEARBY = 50
+"""Ports that are tried, beginning with the one asked for."""
+KEPT = 256 * 2**20
+"""Bytes of parts that are kept in memory."""
+LONGEST_SEARCH = 1_000
+"""Characters of a text to search for, at most."""
+MOST_ROWS = 100_000
+"""Rows of a search's result, at most."""
+AT_ONCE = 4
+"""Parts and searches that are made, and questions that are answered, at once; others wait [ours]."""
+EARLY = ("run.json", "themes.json", "concepts.parquet", "concept/0.json", "item/0.json", "items.parquet")
+"""Parts of the first run that are made before they are asked for."""
+
+log = logging.getLogger(__name__)
+
+
+def serve(
+    runs: Sequence[Path],
+    *,
+    port: int = PORT,
+    dictionary: Path | None = None,
+    ask: AskConfig | None = None,
+    on_start: Callable[[int], None] = lambda port: None,
+) -> None:
+    """Serve runs to this machine until Ctrl-C.
+
+    Parameters
+    ----------
+    runs
+        Run folders.
+    port
+        The next free one is taken if it is not free; 0: any.
+    dictionary
+        Of the SAE's concepts; None: that of each run.
+    ask
+        A language model that answers questions; None: there is no chat.
+    on_start
+        Called with the port once the server answers.
+
+    Raises
+    ------
+    MissingExtraError
+        If the server's packages are not installed.
+    UserError
+        If a run cannot be opened, or no port near ``port`` is free.
+    """
+    for package in ("starlette", "uvicorn", *(("openai",) if ask is not None else ())):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError(package, "explore", "The explorer")
+    import uvicorn
+
+    from competency_gaps.endpoint import Asking
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                on_start(taken)
+
+    endpoint = None if ask is None else Asking.of(ask).endpoint
+    opened = open_runs(runs, dictionary)
+    with _listen(port) as listener:
+        taken = int(listener.getsockname()[1])
+        tokens = None if ask is None else ask.answer_tokens
+        app = make_app(opened, page_files(), port=taken, endpoint=endpoint, answer_tokens=tokens)
+        # The application reports errors; uvicorn would log each request too.
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            server_header=False,
+            ws="none",
+            proxy_headers=False,
+            timeout_graceful_shutdown=2,
+        )
+        with contextlib.suppress(KeyboardInterrupt):  # how it ends
+            Server(config).run(sockets=[listener])
+
+
+def _listen(port: int) -> socket.socket:
+    """Take the port, or the next free one."""
+    for candidate in range(port, min(port + NEARBY, 65536)) if port else [0]:
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # A port in TIME_WAIT may be taken; one that a server listens on may not.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, candidate))
+            listener.listen(128)
+            return listener
+        except OSError:
+            listener.close()
+    raise UserError(f"{argument('port')} {port}: no port from there on is free. Give another, or 0 for any.")
+
+
+def make_app(
+    opened: Sequence[Opened],
+    page: Mapping[str, bytes],
+    *,
+    port: int,
+    endpoint: Endpoint | None = None,
+    answer_tokens: int | None = None,
+) -> ASGIApp:
+    """Make the server's application.
+
+    Parameters
+    ----------
+    opened
+        The runs to show.
+    page
+        The page's files, as :func:`~competency_gaps.explorer.page_files.page_files` reads them.
+    port
+        The port that the server listens on; requests to another one are refused.
+    endpoint
+        Where a language model answers questions; None: there is no chat.
+    answer_tokens
+        Tokens of one of its steps, at most; None: as many as the chat gives it.
+    """
+    from starlette.applications import Starlette
+    from starlette.exceptions import HTTPException
+    from starlette.routing import Route
+
+    from competency_gaps.explorer.security import Guard
+
+    explorer = _Explorer(opened, page, endpoint, answer_tokens)
+    routes = [
+        *(Route("/" if name == "index.html" else f"/{name}", explorer.page) for name in FILES),
+        Route("/data/runs.json", explorer.runs),
+        Route("/data/{key}/search", explorer.search),
+        Route("/data/{key}/{name:path}", explorer.part),
+        *([] if endpoint is None else [Route("/chat", explorer.chat, methods=["POST"])]),
+    ]
+    handlers: Mapping[Any, Any] = {HTTPException: _refused, CompetencyGapsError: _failed, Exception: _broken}
+    return Guard(Starlette(routes=routes, exception_handlers=handlers, lifespan=explorer.lifespan), port)
+
+
+class _Explorer:
+    """Handlers of the requests."""
+
+    def __init__(
+        self, opened: Sequence[Opened], page: Mapping[str, bytes], endpoint: Endpoint | None, tokens: int | None
+    ) -> None:
+        from competency_gaps.explorer.chat import chat_state
+
+        self._page, self._endpoint, self._tokens = page, endpoint, tokens
+        self._runs = as_json(run_list(opened, "served", chat_state(endpoint)))
+        self._opened = {run.key: run for run in opened}
+        self._against = {(run.key, against(other.key)): other for run, other in comparable(opened)}
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._making: dict[str, asyncio.Task[bytes]] = {}
+        self._room, self._talks = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, _: Any) -> AsyncIterator[None]:
+        """Make what the first views show; a failure is reported when the part is requested."""
+
+        async def make() -> None:
+            for name in EARLY:
+                with contextlib.suppress(Exception):
+                    await self._read(next(iter(self._opened)), name)
+
+        early = asyncio.create_task(make())
+        yield
+        early.cancel()
+
+    async def page(self, request: Request) -> Response:
+        """One of the page's files."""
+        name = request.url.path.removeprefix("/") or "index.html"
+        return _response(self._page[name], FILES[name])
+
+    async def runs(self, _: Request) -> Response:
+        """``data/runs.json``."""
+        return _response(self._runs)
+
+    async def part(self, request: Request) -> Response:
+        """``data/KEY/NAME``."""
+        from starlette.exceptions import HTTPException
+
+        name = request.path_params["name"]
+        try:
+            content = await self._read(request.path_params["key"], name)
+        except NoSuchPartError:
+            raise HTTPException(404, "This run has no such part.") from None
+        return _response(content, "application/json" if name.endswith(".json") else "application/octet-stream")
+
+    async def search(self, request: Request) -> Response:
+        """``data/KEY/search?q=TEXT``."""
+        from starlette.exceptions import HTTPException
+
+        key, query = request.path_params["key"], request.query_params.get("q", "")
+        if len(query) > LONGEST_SEARCH:
+            raise HTTPException(400, f"The text to search for is longer than {LONGEST_SEARCH:,} characters.")
+        context = self._shown(key).parts.context
+        async with self._room:
+            rows = await anyio.to_thread.run_sync(context.search, query, MOST_ROWS)
+        self._shown(key)
+        return _response(as_json(rows))
+
+    async def chat(self, request: Request) -> Response:
+        """``POST /chat``: one JSON object a line (``ChatEvent`` of the page)."""
+        from starlette.exceptions import HTTPException
+        from starlette.responses import StreamingResponse
+
+        from competency_gaps.explorer.chat import LONGEST, converse
+
+        try:
+            asked = TypeAdapter(ChatRequest).validate_json(await request.body())
+        except ValidationError as error:
+            raise HTTPException(400, f"The question is not of the expected form: {error.errors()[0]['msg']}.") from None
+        if asked.messages[-1].role != "user" or len(asked.messages[-1].content) > LONGEST:
+            raise HTTPException(400, f"The last message must be a question of at most {LONGEST:,} characters.")
+        if asked.run not in self._opened:
+            raise HTTPException(404, "There is no such run in this explorer.")
+        run, endpoint = self._opened[asked.run], self._endpoint
+        assert endpoint is not None
+
+        async def lines() -> AsyncIterator[bytes]:
+            async with self._talks:
+                async for event in converse(run, asked, endpoint, self._tokens):
+                    yield as_json(event) + b"\n"
+
+        return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+    async def _read(self, key: str, name: str) -> bytes:
+        shown = self._shown(key)
+        other = self._against.get((key, name))
+        if other is None:
+            content = await self._get(f"{key}/{shown.number}/{name}", lambda: shown.parts.read(name))
+        else:
+            candidate = other.now()
+            contexts = candidate.parts.context, shown.parts.context
+            numbers = f"{shown.number}/{candidate.number}"
+            content = await self._get(f"{key}/{numbers}/{name}", lambda: as_json(paired_runs(*contexts)))
+            other.now()
+        # The run may have changed while it was read.
+        self._shown(key)
+        return content
+
+    async def _get(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """A part from memory, or made in a thread, once for all who wait for it."""
+        if name in self._kept:
+            self._kept.move_to_end(name)
+            return self._kept[name]
+        if name not in self._making:
+            self._making[name] = asyncio.create_task(self._make(name, make))
+        # One client that disconnects must not cancel the part for the others.
+        return await asyncio.shield(self._making[name])
+
+    async def _make(self, name: str, make: Callable[[], bytes]) -> bytes:
+        try:
+            async with self._room:
+                content = await anyio.to_thread.run_sync(make)
+        finally:
+            del self._making[name]
+        self._kept[name] = content
+        while sum(map(len, self._kept.values())) > KEPT:
+            self._kept.popitem(last=False)
+        return content
+
+    def _shown(self, key: str) -> Shown:
+        from starlette.exceptions import HTTPException
+
+        if key not in self._opened:
+            raise HTTPException(404, "There is no such run in this explorer.")
+        return self._opened[key].now()
+
+
+def _response(content: bytes, kind: str = "application/json", status: int = 200) -> Response:
+    from starlette.responses import Response
+
+    return Response(content, status, headers={"content-type": kind})
+
+
+def _sentence(sentence: str, status: int) -> Response:
+    return _response(as_json({"error": visible(sentence)}), status=status)
+
+
+async def _refused(_: Request, error: Any) -> Response:
+    nothing = "There is nothing at this address."
+    return _sentence(nothing if error.detail == "Not Found" else error.detail, error.status_code)
+
+
+async def _failed(_: Request, error: CompetencyGapsError) -> Response:
+    """An error whose message says what to do, such as that of a damaged run."""
+    log.warning("%s", visible(str(error)))
+    return _sentence(str(error), 409 if isinstance(error, ChangedError) else 500)
+
+
+async def _broken(_: Request, error: Exception) -> Response:
+    """A bug: the terminal gets the traceback, the client only the name of the error."""
+    log.error("%s", visible("".join(traceback.format_exception(error))))
+    return _sentence(f"The server failed ({type(error).__name__}); its terminal says more.", 500)

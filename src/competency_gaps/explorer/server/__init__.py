@@ -1,1 +1,0 @@
-"""The explorer's server: one machine, one user, read-only."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from competency_gaps.dictionary.exemplars.store import Exemplar
+from competency_gaps.dictionary.exemplars import Exemplar
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.item import kept_tokens, moved
 from competency_gaps.explorer.parts.names import last_names

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.dictionary.folder import Dictionary
-from competency_gaps.dictionary.label_table import empty_labels
+from competency_gaps.dictionary.labels import empty_labels
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.names import command_line, display_names, last_names
 from competency_gaps.explorer.parts.records.details import MatchedEntry, SearchResult

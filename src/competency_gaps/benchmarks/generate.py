@@ -29,24 +29,17 @@ _ROUNDS = 20
 """Most rounds of ``size`` tasks that are drawn to get ``size`` distinct ones."""
 
 
-def import_reasoning_gym(folder: str) -> ModuleType:
+def import_reasoning_gym() -> ModuleType:
     """Import reasoning-gym, although packages that only single families use may be absent.
 
     reasoning-gym imports all its families at once, and with them packages that have to be compiled. Here an absent
     package is an error only when a family uses it.
-
-    Parameters
-    ----------
-    folder
-        The folder of the package.
 
     Raises
     ------
     ModuleNotFoundError
         If reasoning-gym, or a package that all families use, is absent; later, from a family that uses an absent one.
     """
-    if folder not in sys.path:
-        sys.path.append(folder)
     if "reasoning_gym" in sys.modules:  # no placeholders, which imports in other threads would meet
         return importlib.import_module("reasoning_gym")
     with _placeholders():
@@ -157,11 +150,9 @@ def main() -> None:
     json.dump(answer, sys.stdout)
 
 
-def _answer(
-    family: str, difficulty: dict[str, Any], seed: int, size: int, distinct: str | None, folder: str
-) -> dict[str, Any]:
+def _answer(family: str, difficulty: dict[str, Any], seed: int, size: int, distinct: str | None) -> dict[str, Any]:
     try:
-        reasoning_gym = import_reasoning_gym(folder)
+        reasoning_gym = import_reasoning_gym()
         tasks = _draw(reasoning_gym, family, difficulty, seed, size, 1 if distinct is None else _ROUNDS)
         if distinct is not None:
             tasks = _distinct(tasks, distinct == "content")

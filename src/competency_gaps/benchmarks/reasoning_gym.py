@@ -15,11 +15,8 @@ from competency_gaps.benchmarks import generate
 from competency_gaps.benchmarks.distractors import make_options
 from competency_gaps.benchmarks.generate import pack, unpack
 from competency_gaps.config import ReasoningGymSource
-from competency_gaps.embedded.pins import REASONING_GYM
-from competency_gaps.embedded.wheels import unpacked_wheel
 from competency_gaps.errors import MissingExtraError, UserError, nearest
 from competency_gaps.items.item import Item, LeftOut, Reason
-from competency_gaps.progress import Progress
 from competency_gaps.text import plural
 
 Entry = dict[str, Any]
@@ -59,7 +56,7 @@ def make_dataset(family: str, difficulty: Mapping[str, Any], *, seed: int, size:
         As ``read_reasoning_gym``.
     """
     try:
-        reasoning_gym = generate.import_reasoning_gym(package_folder())
+        reasoning_gym = generate.import_reasoning_gym()
     except ModuleNotFoundError as error:
         raise _missing(error.name, family) from error
     families = reasoning_gym.factory.DATASETS
@@ -85,22 +82,15 @@ def make_dataset(family: str, difficulty: Mapping[str, Any], *, seed: int, size:
         ) from error
 
 
-def package_folder(progress: Progress | None = None) -> str:
-    """The folder of reasoning-gym: the installed package, else its wheel, which is fetched without its dependencies.
-
-    The wheel needs no building, but some of its dependencies do, each for a family or two; so reasoning-gym need not
-    be installed.
-
-    Parameters
-    ----------
-    progress
-        Shows a download; None: nothing is shown.
-    """
-    return str(unpacked_wheel(REASONING_GYM, progress))
-
-
-def _missing(package: str | None, family: str) -> MissingExtraError:
-    return MissingExtraError(package or "reasoning_gym", "reasoning-gym", f"reasoning_gym's family {family!r}")
+def _missing(package: str | None, family: str) -> UserError:
+    purpose = f"reasoning_gym's family {family!r}"
+    if package not in (None, "reasoning_gym"):
+        return MissingExtraError(package, "reasoning-gym", purpose)
+    return UserError(
+        f"{purpose} needs the package 'reasoning-gym', which is not installed. Install it with: "
+        f"pip install --no-deps reasoning-gym pyfiglet. The extra 'reasoning-gym' also brings what single families "
+        f"need; some of that has to be compiled, so it needs a C compiler."
+    )
 
 
 def verifier_score(dataset: Any, answer: str, entry: Entry) -> float:
@@ -132,7 +122,6 @@ def _generate(source: ReasoningGymSource) -> tuple[list[tuple[int, Entry]], list
     Entries without a JSON form are left out, with the reason.
     """
     wanted = source.model_dump(include={"family", "difficulty", "seed", "size", "distinct"})
-    wanted["folder"] = package_folder()
     done = subprocess.run(
         [sys.executable, "-P", generate.__file__],
         input=json.dumps(wanted),

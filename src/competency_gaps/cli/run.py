@@ -228,7 +228,7 @@ def demo(
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
 ) -> None:
-    """Audit SmolLM2-135M-Instruct on twelve generated benchmarks, in a few minutes on a laptop."""
+    """Audit SmolLM2-135M-Instruct on the eleven benchmarks that come along, in a few minutes on a laptop."""
     from competency_gaps.demo import run_demo
 
     print_run(run_demo(out, model=model, progress=terminal(quiet), command=typed_command()), json_=json_)

@@ -15,7 +15,7 @@ from rich.console import Console
 from competency_gaps.cli import options
 from competency_gaps.cli.output import print_facts, print_json, print_line, run_command, terminal
 from competency_gaps.config import TrainingConfig, parse_config, read_yaml
-from competency_gaps.installation import install_command
+from competency_gaps.errors import install_command
 from competency_gaps.sae.find import PACKAGE, PLACES, UNREAD, SaeEntry, SaeList, find_saes
 from competency_gaps.text import plural
 

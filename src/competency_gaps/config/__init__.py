@@ -30,6 +30,7 @@ from competency_gaps.config.run import (
 )
 
 __all__ = [
+    "EMBEDDED_MODEL",
     "AskConfig",
     "BenchmarkConfig",
     "Config",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from competency_gaps.config.load import Config
 from competency_gaps.errors import UserError
 
+EMBEDDED_MODEL = "embedded:smollm2-135m-instruct"
+"""The model that comes with the package, which ``embedded`` names too."""
 DType = Literal["auto", "float32", "bfloat16", "float16"]
 
 
@@ -17,7 +19,7 @@ class ModelConfig(Config):
     """A causal language model of transformers."""
 
     name: str
-    """Hub id, folder, ``.gguf`` file, or ``embedded:smollm2-135m-instruct``."""
+    """Hub id, folder, ``.gguf`` file, or ``embedded``."""
     revision: str | None = None
     """Branch, tag or commit on the hub."""
     tokenizer: str | None = None
@@ -40,6 +42,11 @@ class ModelConfig(Config):
     """First token of an untemplated prompt: ``auto`` (as the SAE was trained), ``none``, or the token itself."""
     max_length: Annotated[int, Field(gt=0)] | None = None
     """Longest prompt in tokens; None: the model's context. Longer items are excluded, never cut."""
+
+    @field_validator("name")
+    @classmethod
+    def _whole_name(cls, name: str) -> str:
+        return EMBEDDED_MODEL if name == "embedded" else name
 
 
 class SAEConfig(Config):

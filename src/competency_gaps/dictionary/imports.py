@@ -32,7 +32,7 @@ from competency_gaps.dictionary.labels import (
     today,
 )
 from competency_gaps.dictionary.neuronpedia import BATCH, KNOWN_TOKENS, LabelServers, fetch_export, fetch_features
-from competency_gaps.embedded.cache import cache_folder
+from competency_gaps.embedded.weights import cache_folder
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 from competency_gaps.table_files import read_csv, read_parquet

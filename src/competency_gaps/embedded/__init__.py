@@ -1,18 +1,19 @@
 """The model, SAE and suite that come with the package, by name.
 
-``embedded:NAME`` is accepted wherever a model, an SAE folder or a benchmark's file is expected.
+``embedded:NAME`` is accepted wherever a model, an SAE folder or a benchmark's file is expected; a model may also be
+named ``embedded``.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from competency_gaps.embedded.pins import SMOLLM2
-from competency_gaps.embedded.weights import resolve_weights
+from competency_gaps.config import EMBEDDED_MODEL
+from competency_gaps.embedded.weights import SMOLLM2, resolve_weights
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.progress import Progress
 
-MODELS = {"embedded:smollm2-135m-instruct": SMOLLM2}
+MODELS = {EMBEDDED_MODEL: SMOLLM2}
 """Name of an embedded model -> the file with its weights, which is too large for this package and downloaded once."""
 
 SAES = {"embedded:smollm2-135m-instruct-l15-8k": "smollm2-135m-instruct-l15-8k"}

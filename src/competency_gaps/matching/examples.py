@@ -18,7 +18,7 @@ import scipy.sparse as sp
 
 from competency_gaps.benchmarks.near_repeats import DEFAULT as NEAR_REPEATS
 from competency_gaps.config import BenchmarkConfig, RunConfig, parse_config
-from competency_gaps.embedded.cache import cache_folder
+from competency_gaps.embedded.weights import cache_folder
 from competency_gaps.errors import UserError
 from competency_gaps.files import can_write, write_atomic
 from competency_gaps.matching.division import Examples, one_of_each

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ConfigDict, PydanticUserError, ValidationError, validate_call
 
-from competency_gaps.benchmarks.reasoning_gym import make_dataset, package_folder
+from competency_gaps.benchmarks.reasoning_gym import make_dataset
 from competency_gaps.benchmarks.records import gather
 from competency_gaps.config import BenchmarkConfig, PluginSource, ReasoningGymSource
 from competency_gaps.errors import UserError, nearest
@@ -105,7 +105,7 @@ def load_suite(configs: Sequence[BenchmarkConfig], progress: Progress) -> dict[s
     UserError
         If a benchmark is wrong; families and difficulties are checked before any task is generated.
     """
-    _check_generators(configs, progress)
+    _check_generators(configs)
     loaded: dict[str, Benchmark] = {}
     with progress.stage("loading benchmarks", total=len(configs), unit="benchmarks") as bar:
         pool = ThreadPoolExecutor(max_workers=min(GENERATORS, os.cpu_count() or 1))
@@ -125,15 +125,13 @@ def load_suite(configs: Sequence[BenchmarkConfig], progress: Progress) -> dict[s
     return {config.name: loaded[config.name] for config in configs}
 
 
-def _check_generators(configs: Sequence[BenchmarkConfig], progress: Progress) -> None:
+def _check_generators(configs: Sequence[BenchmarkConfig]) -> None:
     """Import reasoning-gym, and check the family and difficulty of every source that needs it.
 
     Importing it here keeps its placeholders for absent packages (:mod:`~competency_gaps.benchmarks.generate`) away from
     imports in other threads.
     """
     sources = [source for config in configs for source in config.all_sources if isinstance(source, ReasoningGymSource)]
-    if sources:
-        package_folder(progress)
     for source in sources:
         make_dataset(source.family, source.difficulty, seed=source.seed, size=source.size)
 

@@ -22,7 +22,7 @@ import polars as pl
 from competency_gaps.checked import FILES, digest
 from competency_gaps.dictionary.kinds import ranked
 from competency_gaps.dictionary.theme_tables import NAMES, THEMES
-from competency_gaps.embedded.cache import CACHE_VARIABLE, cache_folder
+from competency_gaps.embedded.weights import CACHE_VARIABLE, cache_folder
 from competency_gaps.errors import CompetencyGapsError, MachineError, UserError, argument
 from competency_gaps.evidence import Evidence, ItemSample, evidence_by_benchmark
 from competency_gaps.files import can_write, write_atomic

@@ -17,7 +17,7 @@ from competency_gaps.config.benchmark import (
 )
 from competency_gaps.config.llm import LLMConfig, read_llm
 from competency_gaps.config.load import Config, as_dict, parse_config, read_yaml
-from competency_gaps.config.model import DType, ModelConfig, SAEConfig, TrainingConfig, sae_place
+from competency_gaps.config.model import EMBEDDED_MODEL, DType, ModelConfig, SAEConfig, TrainingConfig, sae_place
 from competency_gaps.config.run import (
     EvidenceConfig,
     GenerationConfig,

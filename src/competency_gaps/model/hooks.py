@@ -140,39 +140,12 @@ def captured(model: nn.Module, hook: Hook, *, stop: bool, passes: int | None = N
             raise _StopForward
         return value
 
-    with _changed(model, hook, take), suppress(_StopForward):
+    with changed(model, hook, take), suppress(_StopForward):
         yield activations
 
 
 @contextmanager
-def replaced(
-    model: nn.Module, hook: Hook, where: torch.Tensor, change: Callable[[torch.Tensor], torch.Tensor] | None
-) -> Iterator[None]:
-    """Change the activations at a hook while the body of the ``with`` runs the model.
-
-    Parameters
-    ----------
-    where : torch.Tensor of bool of shape (rows, positions)
-        Positions that are changed.
-    change
-        Maps activations of shape (positions, width) to their replacement; None changes nothing.
-    """
-
-    if change is None:
-        yield
-        return
-
-    def new(value: torch.Tensor) -> torch.Tensor:
-        out = value.clone()
-        out[where] = change(value[where])
-        return out
-
-    with _changed(model, hook, new):
-        yield
-
-
-@contextmanager
-def _changed(model: nn.Module, hook: Hook, change: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[None]:
+def changed(model: nn.Module, hook: Hook, change: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[None]:
     """Pass the activations at a hook through ``change`` while the body of the ``with`` runs the model."""
 
     def on_input(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -99,7 +99,7 @@ def read_when_told() -> None:
     from competency_gaps.model.hooks import resolve_hook
 
     lm, sae = cg.load_model("embedded"), cg.load_sae("embedded:smollm2-135m-instruct-l15-8k")
-    extractor = Extractor(lm, resolve_hook(lm.model, sae.hook_name), sae, "sum", None, True)
+    extractor = Extractor(lm, resolve_hook(lm.model, sae.hook_name), sae, "mean", None, True)
     rng = np.random.default_rng(0)
     lengths = np.clip(rng.lognormal(np.log(120), 0.7, 16), 16, 800).astype(int)
     items = [
@@ -109,8 +109,7 @@ def read_when_told() -> None:
     for line in sys.stdin:
         begin, read = time.perf_counter(), 0
         while time.perf_counter() - begin < float(line):
-            for _ in extractor.extract(items):
-                pass
+            extractor.rows(items, lambda count: None)
             read += int(lengths.sum())
         print(read / (time.perf_counter() - begin), flush=True)
 

@@ -36,6 +36,8 @@ from competency_gaps.cli.output import help_alone, typed_command
 from competency_gaps.errors import MachineError, UserError, spelling
 from competency_gaps.text import visible
 
+_WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+"""What users set to say how OpenMP's threads wait for each other."""
 _INTERRUPTED = 130
 """The status that typer returns for Ctrl-C instead of raising."""
 
@@ -83,6 +85,7 @@ app.command()(doctor.doctor)
 def main() -> None:
     """Run the command line and exit."""
     stderr = Console(stderr=True)
+    _rest_while_waiting()
     _quiet_libraries(stderr)
     try:
         status = app(standalone_mode=False)
@@ -116,6 +119,16 @@ def _usage_message(error: Exception) -> str | None:
     """The message of a fault in the command line itself (unknown option, missing argument), else None."""
     format_message = getattr(error, "format_message", None)
     return str(format_message()) if callable(format_message) else None
+
+
+def _rest_while_waiting() -> None:
+    """Let OpenMP's threads sleep while they wait for each other, unless the user says how they wait.
+
+    Threads that spin take the processor from the thread that they wait for as soon as anything else runs beside them
+    (``perf/beside_work.py``). OpenMP reads this when torch is imported.
+    """
+    if not any(name in os.environ for name in _WAITING):
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 
 def _quiet_libraries(console: Console) -> None:

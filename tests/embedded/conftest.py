@@ -1,17 +1,15 @@
-"""A shelf of tiny wheels that the real pip reads, an empty cache folder, and stand-ins for tools."""
+"""A shelf with a tiny wheel that the real pip reads, an empty cache folder, and stand-ins for tools."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
 from pathlib import Path
 
 import pytest
-from competency_gaps.embedded.pins import PinnedPackage, PinnedWeights
-from embedded_helpers import Recorder, build_wheel
+from embedded_helpers import Recorder, build_weights
 
-from competency_gaps.embedded import wheels
+from competency_gaps.embedded.weights import PinnedWeights
 
 WEIGHTS_SIZE = 1_500_000
 NO_HUB = "raise ConnectionError('the hub cannot be reached')"
@@ -19,7 +17,7 @@ NO_HUB = "raise ConnectionError('the hub cannot be reached')"
 
 @pytest.fixture
 def shelf(tmp_path) -> Path:
-    """Folder of wheels that pip and uv find."""
+    """Folder of wheels that pip finds."""
     folder = tmp_path / "shelf"
     folder.mkdir()
     return folder
@@ -33,21 +31,7 @@ def content() -> bytes:
 @pytest.fixture
 def weights(shelf, content) -> PinnedWeights:
     """Weights inside a wheel on the shelf."""
-    files = {
-        "tiny_weights/Tiny.Q4_1.gguf": content,
-        "tiny_weights/__init__.py": b"import a_package_that_is_not_there\n",
-    }
-    wheel = build_wheel(shelf, "tiny_weights", files)
-    digest = hashlib.sha256(content).hexdigest()
-    return PinnedWeights(wheel, "tiny_weights/Tiny.Q4_1.gguf", digest, "somebody/tiny", "abc")
-
-
-@pytest.fixture
-def package(shelf) -> PinnedPackage:
-    """A package of two modules on the shelf."""
-    return build_wheel(
-        shelf, "tiny_package", {"tiny_package/__init__.py": b"", "tiny_package/deep/number.py": b"X = 41\n"}
-    )
+    return build_weights(shelf, content)
 
 
 @pytest.fixture
@@ -67,18 +51,15 @@ def stand_in(tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def place(tmp_path, monkeypatch, shelf, stand_in) -> Path:
-    """An empty cache folder; pip and uv see the shelf alone, and no hub is reached."""
+    """An empty cache folder; pip sees the shelf alone, and no hub is reached."""
     folder = tmp_path / "cache"
-    for name in [name for name in os.environ if name.startswith(("PIP_", "UV_", "CGAPS_"))]:
+    for name in [name for name in os.environ if name.startswith(("PIP_", "CGAPS_"))]:
         monkeypatch.delenv(name)
     settings = {
         "CGAPS_CACHE": folder,
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_NO_INDEX": "1",
         "PIP_FIND_LINKS": shelf,
-        "UV_NO_CONFIG": "1",
-        "UV_OFFLINE": "1",
-        "UV_FIND_LINKS": shelf,
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, str(value))
@@ -94,11 +75,6 @@ def no_process(monkeypatch):
         raise AssertionError(f"a process was started: {command}")
 
     monkeypatch.setattr("subprocess.Popen", started)
-
-
-@pytest.fixture
-def without_pip(monkeypatch):
-    monkeypatch.setattr(wheels, "has_pip", lambda: False)
 
 
 @pytest.fixture

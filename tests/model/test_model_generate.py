@@ -55,8 +55,7 @@ def test_greedy_equals_one_by_one(kind, model_folder):
     assert len({tuple(t) for t in truth}) > 2
 
 
-@pytest.mark.parametrize("cached", [True, False])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "cached"), [("llama", True), ("llama", False), ("gemma2", True), ("gpt2", True)])
 def test_answers_after_a_shared_start(kind, cached, model_folder, monkeypatch):
     """Prompts of all lengths that begin alike, as with worked examples: the answers are those of each prompt alone.
 
@@ -118,13 +117,6 @@ def test_stop_strings(model_folder):
             )
             cut += 1
     assert cut > 2
-
-
-def test_a_stop_string_that_never_occurs_changes_nothing(model_folder):
-    lm = loaded(model_folder("llama"))
-    ids = prompts(lm.model.config.vocab_size)
-    free = ours(lm, ids)
-    assert [a.ids.tolist() for a in ours(lm, ids, stop=("never said",))] == [a.ids.tolist() for a in free]
 
 
 def test_sampled_is_reproducible_and_depends_on_the_seed(model_folder):
@@ -190,8 +182,7 @@ def test_sampling_follows_the_models_distribution(model_folder):
     assert len({a.ids.tobytes() for a in made}) > 3
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize(("temperature", "value"), [(0.0, float("nan")), (1.0, float("inf"))])
 def test_logits_that_predict_nothing_give_no_answer(temperature, value, model_folder):
     """A fault above the hook, which no activation shows, costs the answer of its row only."""
     lm = loaded(model_folder("llama"))

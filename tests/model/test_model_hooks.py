@@ -9,7 +9,7 @@ import torch
 from competency_gaps.errors import UserError
 from competency_gaps.model.batches import pad
 from competency_gaps.model.forward import hook_width, read_hook
-from competency_gaps.model.hooks import captured, decoder_blocks, replaced, resolve_hook
+from competency_gaps.model.hooks import captured, decoder_blocks, resolve_hook
 from core_helpers import KINDS, loaded
 
 SEQUENCES = [np.arange(5, 35, dtype=np.int32), np.asarray([0, 40, 7, 90], np.int32), np.arange(60, 83, dtype=np.int32)]
@@ -111,9 +111,8 @@ def test_post_norm_blocks_add_up():
     close(found["hook_resid_post"], found["hook_resid_mid"] + found["hook_mlp_out"])
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_stop_ends_the_pass_at_the_hook(kind, model_folder):
-    lm = loaded(model_folder(kind))
+def test_stop_ends_the_pass_at_the_hook(model_folder):
+    lm = loaded(model_folder("llama"))
     calls: list[int] = []
     _, blocks = decoder_blocks(lm.model)
     before = [len(b._forward_hooks) for b in blocks]  # transformers keeps some of its own
@@ -139,50 +138,12 @@ def test_stop_ends_the_pass_at_the_hook(kind, model_folder):
     assert not any(b._forward_pre_hooks for b in blocks)
 
 
-def test_an_error_inside_the_pass_is_not_swallowed(model_folder):
-    lm = loaded(model_folder("llama"))
-    before = len(lm.model.get_submodule("model.layers.1")._forward_hooks)
-    with (
-        pytest.raises(ZeroDivisionError),
-        captured(lm.model, resolve_hook(lm.model, "blocks.1.hook_resid_post"), stop=True),
-    ):
-        raise ZeroDivisionError
-    assert len(lm.model.get_submodule("model.layers.1")._forward_hooks) == before
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_replaced_changes_only_the_given_positions(kind, model_folder):
-    lm = loaded(model_folder(kind))
-    ids = torch.from_numpy(SEQUENCES[0].astype(np.int64))[None]
-    where = torch.zeros(ids.shape, dtype=torch.bool)
-    where[0, 20:] = True
-    seen = []
-    for name in ("blocks.1.hook_resid_post", "blocks.2.hook_resid_mid"):
-        hook = resolve_hook(lm.model, name)
-        with torch.inference_mode():
-            before = lm.model(input_ids=ids).logits
-            with replaced(lm.model, hook, where, lambda x: seen.append(x.shape) or x):
-                same = lm.model(input_ids=ids).logits
-            with replaced(lm.model, hook, where, torch.zeros_like):
-                after = lm.model(input_ids=ids).logits
-        assert torch.equal(before, same)
-        assert torch.equal(before[:, :20], after[:, :20])
-        assert (before[:, 20:] - after[:, 20:]).abs().max() > 1e-2
-    assert set(seen) == {(10, 32)}
-
-
 @pytest.mark.parametrize(
     ("name", "says"),
     [
         ("blocks.9.hook_resid_post", ["layers 0 to 3", "not 9"]),
-        (
-            "blocks.1.hook_resid_pst",
-            ["hook_resid_pre, hook_resid_mid, hook_resid_post", "Did you mean 'hook_resid_post'?"],
-        ),
-        ("blocks.1.mlp.hook_post", ["hook_mlp_out", "attn.hook_z"]),
+        ("blocks.1.hook_resid_pst", ["Did you mean 'hook_resid_post'?"]),
         ("model.layers.9", ["no such module", "model.layers.<layer>.self_attn.o_proj", "blocks.L."]),
-        ("model.layer.2", ["Did you mean 'model.layers.2'?"]),
-        ("", ["no such module"]),
     ],
 )
 def test_what_does_not_exist_is_refused_with_what_does(name, says, model_folder):
@@ -214,10 +175,3 @@ def test_a_model_that_fails_on_whatever_it_reads_is_refused_at_once(model_folder
             hook_width(lm, hook)
     finally:
         handle.remove()
-
-
-def test_layer_of_a_path(model_folder):
-    lm = loaded(model_folder("llama"))
-    assert resolve_hook(lm.model, "model.layers.2.mlp").layer == 2
-    assert resolve_hook(lm.model, "model.norm").layer is None
-    assert resolve_hook(lm.model, "blocks.3.hook_mlp_out").layer == 3

@@ -61,20 +61,7 @@ def test_equal_to_one_pass_each(kind, model_folder):
     assert len({round(t, 3) for t in truth}) > 20
 
 
-def test_order_and_batch_change_nothing(model_folder):
-    lm = loaded(model_folder("llama"))
-    wanted = asked(lm.model.config.vocab_size)
-    whole = scored(lm, wanted, 500)
-    shuffled = np.random.default_rng(1).permutation(len(wanted))
-    again = scored(lm, [wanted[i] for i in shuffled], 500)
-    alone = [scored(lm, [one], 500)[0] for one in wanted]
-    assert [again[k].logprob for k in np.argsort(shuffled)] == pytest.approx([w.logprob for w in whole], abs=1e-4)
-    assert [a.logprob for a in alone] == pytest.approx([w.logprob for w in whole], abs=1e-4)
-    assert scored(lm, [], 500) == []
-
-
-@pytest.mark.parametrize("fits", [200, 70])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "fits"), [("llama", 200), ("llama", 70), ("gemma2", 70)])
 def test_batches_that_are_halved_change_nothing(kind, fits, model_folder):
     """Memory runs out on prefixes or on what follows them, also where a pass has used up their keys and values."""
     lm = loaded(model_folder(kind))
@@ -114,23 +101,7 @@ def failing(lm, fails):
         handle.remove()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_prefixes_are_read_once_whatever_happens_after_them(kind, model_folder):
-    lm = loaded(model_folder(kind))
-    wanted = continuations([range(4, 20)], [[5, 6, 7, 8], [6, 7, 8, 9], [7, 8, 9, 10], [8, 9, 10, 11]])
-    scored(lm, continuations([range(4, 20)], [[5]]), 10_000)  # what is asked once
-
-    def large(ids):
-        return MemoryError() if ids.shape[0] > 1 else None
-
-    with failing(lm, large) as shapes:
-        made = scored(lm, wanted, 10_000)
-    assert shapes.count((1, 16)) == 1
-    assert [likelihood.logprob for likelihood in made] == pytest.approx([naive(lm.model, w) for w in wanted], abs=1e-4)
-
-
-@pytest.mark.parametrize("error", [MemoryError, ValueError])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "error"), [("llama", MemoryError), ("gemma2", ValueError)])
 def test_a_branch_that_fails_costs_only_the_continuations_that_hold_its_fault(kind, error, model_folder):
     """Items that ask the same prefix share what is read: the option of one starts that of another, which fails."""
     lm = loaded(model_folder(kind))
@@ -202,8 +173,8 @@ def test_what_texts_share_is_computed_once(model_folder):
         assert [f.logprob for f in found] == pytest.approx([naive(lm.model, one) for one in wanted], abs=1e-4)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("kind", ["llama", "gemma2", "gpt2"])
+@settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_shared_starts_change_nothing(kind, model_folder, data):
     """Prefixes with a common start of any length, of all lengths after it; options that begin alike or not at all."""
@@ -270,7 +241,7 @@ def test_models_without_keys_and_values(model_folder):
         scored(lm, continuations(prefixes[:1], [[5, 6], [7, 8]]), 10_000)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
 def test_activations_of_shared_starts(kind, model_folder):
     """Each prompt's activations, those of the shared tokens too, are the ones of a pass of its own."""
     lm = loaded(model_folder(kind))

@@ -53,9 +53,7 @@ def check(tokenizer, text: Text, own: str, *, bos_id: int | None = None) -> None
 
 
 @pytest.mark.parametrize("own", AWKWARD)
-@pytest.mark.parametrize(
-    ("before", "after"), [("", ""), ("Q: ", "\nA:"), ("fox user 4 ", " fox user 4"), ("x", "y"), ("🦊", "é")]
-)
+@pytest.mark.parametrize(("before", "after"), [("fox user 4 ", " fox user 4"), ("🦊", "é")])
 def test_plain(tokenizer, own, before, after):
     check(tokenizer, plain_text(before, own, after), own)
     check(tokenizer, plain_text(before, own, after), own, bos_id=0)
@@ -78,7 +76,7 @@ def test_any_text_plain(tokenizer, before, own, after):
 @pytest.mark.parametrize(
     "content", ["{{ m['content'] }}", "{{ m['content'] | trim }}", "[INST] {{ m['content'] | trim }} [/INST]"]
 )
-@pytest.mark.parametrize("system", [None, "user fox 4", "What is the capital of France?"])
+@pytest.mark.parametrize("system", [None, "What is the capital of France?"])
 def test_chat(tokenizer, own, content, system):
     templated = with_template(tokenizer, BLOCK.replace("CONTENT", content) + OPEN)
     messages = [{"role": "user", "content": own}]
@@ -118,7 +116,7 @@ def test_several_turns(tokenizer):
         assert text.text[: text.own[0]].count("fox") == earlier
 
 
-@pytest.mark.parametrize("own", ["What is the capital of France?", "user", "Hello", "fox"])
+@pytest.mark.parametrize("own", ["user", "fox"])
 def test_a_template_that_rewrites_the_text_is_refused(tokenizer, own):
     shouting = with_template(tokenizer, BLOCK.replace("CONTENT", "{{ m['content'] | upper }}") + OPEN)
     messages = [{"role": "system", "content": "hello fox"}, {"role": "user", "content": own}]
@@ -139,14 +137,6 @@ def test_a_template_that_repeats_the_text_is_refused(tokenizer):
     twice = with_template(tokenizer, BLOCK.replace("CONTENT", "{{ m['content'] }} Again: {{ m['content'] }}"))
     with pytest.raises(SpanError):
         chat_text(twice, [{"role": "user", "content": "a fox"}], own=(0, 0, 5), generation_prompt=False)
-
-
-def test_a_template_that_adds_to_some_texts_only(tokenizer):
-    adding = with_template(
-        tokenizer, BLOCK.replace("CONTENT", "{% if 'fox' in m['content'] %}Beware! {% endif %}{{ m['content'] }}")
-    )
-    text = chat_text(adding, [{"role": "user", "content": "a fox"}], own=(0, 0, 5), generation_prompt=False)
-    check(adding, text, "a fox")
 
 
 def test_refusals(tokenizer):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 import torch
 
 from competency_gaps.checked import write_document
 from competency_gaps.config import ModelConfig
-from competency_gaps.model import size as speed
+from competency_gaps.model import size
 from competency_gaps.model.load import chosen_dtype
-from competency_gaps.model.size import memory_line, parameters
+from competency_gaps.model.size import parameters
 from competency_gaps.runs.plan import planned_model
 from core_helpers import KINDS, loaded
 
@@ -27,13 +25,13 @@ def test_the_measured_speed_is_a_products_speed():
         begin = time.perf_counter()
         a @ b
         times.append(time.perf_counter() - begin)
-    measured = speed.matmul_speed("cpu", "float32")
+    measured = size.matmul_speed("cpu", "float32")
     assert 0.1 < measured / (2 * 256 * 1024 * 1024 / min(times)) < 10
 
 
 @pytest.mark.parametrize(("bfloat16", "dtype"), [(3e11, "bfloat16"), (1.1e11, "float32"), (2e9, "float32")])
 def test_auto_takes_what_is_measured_faster(monkeypatch, bfloat16, dtype):
-    monkeypatch.setattr(speed, "_speeds", lambda device, kinds: {"float32": 1e11, "bfloat16": bfloat16})
+    monkeypatch.setattr(size, "_speeds", lambda device, kinds: {"float32": 1e11, "bfloat16": bfloat16})
     assert chosen_dtype("auto", "cpu") == dtype
     assert chosen_dtype("float16", "cpu") == "float16"
 
@@ -75,19 +73,3 @@ def test_experts_that_do_not_read_a_token_do_not_count():
             sizes[reading] = parameters(MixtralForCausalLM(made))[0]
     expert = 3 * 16 * 24
     assert sizes[4] - sizes[1] == 2 * 3 * expert, "three experts less in each of two layers"
-
-
-def test_a_model_that_does_not_fit_in_memory_is_reported(model_folder, monkeypatch):
-    model = loaded(model_folder("llama")).model
-    assert "will not fit" not in memory_line(model, "float32", "cpu")
-    monkeypatch.setattr("competency_gaps.model.size.free_memory", lambda device: 1000)
-    assert "will not fit" in memory_line(model, "float32", "cpu")
-    assert "will not fit" not in memory_line(model, "float32", "cpu", "auto"), "spread over devices it may"
-    monkeypatch.setattr("competency_gaps.model.size.free_memory", lambda device: None)
-    assert "free" not in memory_line(model, "float32", "cpu")
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="free memory is read on Linux only")
-def test_free_memory_is_the_systems():
-    psutil = pytest.importorskip("psutil")
-    assert speed.free_memory("cpu") == pytest.approx(psutil.virtual_memory().available, rel=0.2)

@@ -10,7 +10,7 @@ import pytest
 
 from competency_gaps.config import MetricsConfig, ModelConfig, SAEConfig
 from competency_gaps.progress import Progress
-from competency_gaps.sae import coherence, evaluate
+from competency_gaps.sae import measure
 from competency_gaps.sae.load import load_pair
 from competency_gaps.sae.reference import WINDOW
 from competency_gaps.sae.surface import PIECE, Active, KeptPeaks, TextTokens, find_peaks
@@ -48,7 +48,7 @@ def pieces(pair):
 
 
 def read(pair, pieces, **options):
-    return evaluate.read_texts(
+    return measure.read_texts(
         pair.lm, pair.hook, pair.sae, pieces, tokens=10**6, embed=embed, progress=QUIET, **options
     )[1].coherence
 
@@ -56,7 +56,7 @@ def read(pair, pieces, **options):
 def by_brute_force(pair, pieces):
     import torch
 
-    own = [piece.ids[piece.content & ~piece.bos] for piece in pieces]
+    own = [piece.ids[piece.own] for piece in pieces]
     decode = pair.lm.tokenizer.decode
 
     def text(i, token):
@@ -67,8 +67,8 @@ def by_brute_force(pair, pieces):
     peaks = {}  # (latent, document): (activation, window's text)
     for i, piece in enumerate(pieces):
         with torch.inference_mode():
-            x = evaluate.read_hook(pair.lm, pair.hook, [piece.ids])[0]
-            z = pair.sae.encode(pair.sae.inputs(x, piece.content & ~piece.bos)).numpy()
+            x = measure.read_hook(pair.lm, pair.hook, [piece.ids])[0]
+            z = pair.sae.encode(pair.sae.inputs(x, piece.own)).numpy()
         for token, latent in zip(*np.nonzero(z), strict=True):
             key = (latent, piece.document)
             if z[token, latent] > peaks.get(key, (0, ""))[0]:
@@ -89,8 +89,8 @@ def test_coherence_equals_a_brute_force_count_in_any_groups_of_texts(pair, piece
     known = ~np.isnan(expected)
     assert known.sum() > 5
     for block, usual in ((10**6, 2048), (50, 2048), (10**6, 25)):
-        monkeypatch.setattr(evaluate, "BLOCK", block)
-        monkeypatch.setattr(coherence, "USUAL", usual)
+        monkeypatch.setattr(measure, "BLOCK", block)
+        monkeypatch.setattr(measure, "USUAL", usual)
         measured = read(pair, pieces)
         assert np.array_equal(~np.isnan(measured), known)
         if usual < 100:  # another centre, of fewer windows
@@ -105,8 +105,8 @@ def test_of_a_long_corpus_texts_are_drawn_from_all_of_it(monkeypatch):
     own = np.ones(10, bool)
     document = [i // 3 * 2 + (i % 3 == 2) for i in range(600)]
     pieces = [TokenPiece(np.full(10, i, np.int32), own, ~own, number) for i, number in enumerate(document)]
-    monkeypatch.setattr(coherence, "TOKENS", 3000)
-    kept = coherence.StrongestWindows(1, pieces)
+    monkeypatch.setattr(measure, "TOKENS", 3000)
+    kept = measure.StrongestWindows(1, pieces)
     used = kept._compared
     assert 0.4 < used.mean() < 0.6 and 0.3 < used[300:].mean() < 0.7
     assert all(len(set(used[np.array(document) == number])) == 1 for number in set(document))
@@ -114,12 +114,6 @@ def test_of_a_long_corpus_texts_are_drawn_from_all_of_it(monkeypatch):
     kept.add(tokens, Active(np.zeros(600, np.int64), np.arange(600), np.arange(1.0, 601)))
     strongest = kept._kept["place"][0] // PIECE
     assert used[strongest].all() and strongest.min() > 500
-
-
-def test_without_texts_and_without_an_embedder_nothing_is_known(pair, pieces):
-    assert np.isnan(coherence.StrongestWindows(3, []).coherence(pair.lm.tokenizer, embed, QUIET)).all()
-    _, reference = evaluate.read_texts(pair.lm, pair.hook, pair.sae, pieces[:3], tokens=100, progress=QUIET)
-    assert np.isnan(reference.coherence).all()
 
 
 def planted_tokens(text, place):
@@ -133,21 +127,20 @@ class Numbers:
         return str(ids[0])
 
 
-@pytest.mark.parametrize("texts_active", [6, 12, 60])
-def test_topics_are_told_from_latents_that_fire_at_random(texts_active):
+def test_topics_are_told_from_latents_that_fire_at_random():
     """600 texts of 20 subjects; a text's vector has a share of its subject of about a third, as sentences have."""
-    rng = np.random.default_rng(texts_active)
+    rng = np.random.default_rng(6)
     subject = rng.integers(20, size=600)
     subjects = rng.normal(size=(20, 100))
     vectors = 0.6 * subjects[subject] + rng.normal(size=(600, 100)) + 1.0
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     own = np.ones(8, bool)
     pieces = [TokenPiece(np.full(8, i, np.int32), own, ~own, i) for i in range(600)]
-    kept = coherence.StrongestWindows(200, pieces)
+    kept = measure.StrongestWindows(200, pieces)
     latent, text = [], []
     for number in range(200):  # the first half are topics
         candidates = np.flatnonzero(subject == number % 20) if number < 100 else np.arange(600)
-        chosen = rng.choice(candidates, min(texts_active, len(candidates)), replace=False)
+        chosen = rng.choice(candidates, 6, replace=False)
         latent += [number] * len(chosen)
         text += chosen.tolist()
     latent, text = np.array(latent), np.array(text)

@@ -68,12 +68,10 @@ def test_the_embedded_sae_equals_saelens():
     "change",
     [
         {"architecture": "topk", "k": 3},
-        {"architecture": "gated"},
         {"normalize_activations": "layer_norm"},
         {"reshape_activations": "hook_z"},
         {"a_setting_of_next_year": 1},
         {"metadata": {"sae_lens_version": "5.10.0"}},
-        {"metadata": {}},
         {"metadata": None},
     ],
 )

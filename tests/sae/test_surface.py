@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
 from competency_gaps.config import MetricsConfig, ModelConfig, SAEConfig
 from competency_gaps.progress import Progress
-from competency_gaps.sae import evaluate, stability, surface
+from competency_gaps.sae import measure, surface
 from competency_gaps.sae.load import load_pair
 from competency_gaps.sae.texts import TokenPiece, cut_pieces
 from core_helpers import TEXT
@@ -38,14 +36,12 @@ def latents(pair, pieces):
     import torch
 
     with torch.inference_mode():
-        read = [evaluate.read_hook(pair.lm, pair.hook, [piece.ids])[0] for piece in pieces]
-        return [
-            pair.sae.encode(x)[torch.from_numpy(p.content & ~p.bos)].numpy() for x, p in zip(read, pieces, strict=True)
-        ]
+        read = [measure.read_hook(pair.lm, pair.hook, [piece.ids])[0] for piece in pieces]
+        return [pair.sae.encode(x)[torch.from_numpy(p.own)].numpy() for x, p in zip(read, pieces, strict=True)]
 
 
 def read(pair, pieces):
-    return evaluate.read_texts(pair.lm, pair.hook, pair.sae, pieces, tokens=10**6, progress=QUIET)[1]
+    return measure.read_texts(pair.lm, pair.hook, pair.sae, pieces, tokens=10**6, progress=QUIET)[1]
 
 
 def test_shares_of_mass_equal_a_direct_count(pair, pieces, latents):
@@ -55,7 +51,7 @@ def test_shares_of_mass_equal_a_direct_count(pair, pieces, latents):
     first = np.zeros(len(mass))
     for piece, z in zip(pieces, latents, strict=True):
         first += z[: surface.FIRST].sum(axis=0)
-        for token, row in zip(piece.ids[piece.content & ~piece.bos], z, strict=True):
+        for token, row in zip(piece.ids[piece.own], z, strict=True):
             form = surface.form_of(pair.lm.tokenizer.decode([int(token)]))
             if form is not None:
                 forms[form] += row
@@ -73,7 +69,7 @@ def test_entropy_is_that_of_the_peaks_of_windows(pair, pieces, latents):
     for concept in range(pair.sae.d_sae):
         peaks = []
         for piece, z in zip(pieces, latents, strict=True):
-            ids = piece.ids[piece.content & ~piece.bos]
+            ids = piece.ids[piece.own]
             if len(z) and z[:, concept].max() > 0:
                 peaks.append(int(ids[z[:, concept].argmax()]))
         peaks = peaks[: surface.PEAKS] if len(peaks) <= surface.PEAKS else None
@@ -88,11 +84,10 @@ def test_entropy_is_that_of_the_peaks_of_windows(pair, pieces, latents):
     assert checked > 5
 
 
-@pytest.mark.parametrize(("batch", "chunk", "block"), [(64, 4096, 16_384), (4096, 17, 50), (200, 64, 300)])
-def test_is_the_same_in_any_chunks(pair, pieces, monkeypatch, batch, chunk, block):
+def test_is_the_same_in_any_chunks(pair, pieces, monkeypatch):
     whole = read(pair, pieces)
-    for name, value in (("token_budget_on", lambda _: batch), ("CHUNK", chunk), ("BLOCK", block)):
-        monkeypatch.setattr(evaluate, name, value)
+    for name, value in (("token_budget_on", lambda _: 200), ("CHUNK", 17), ("BLOCK", 50)):
+        monkeypatch.setattr(measure, name, value)
     divided = read(pair, pieces)
     for name in ("lexical_share", "pair_share", *surface.FORMS, "first_share"):
         one, other = getattr(whole, name), getattr(divided, name)
@@ -111,18 +106,10 @@ def test_long_documents_are_several_texts_and_blocks_hold_whole_ones(pair, monke
     assert [list(block) for block in blocks] == [[0, 1, 2], [3, 4], [5, 6]]
 
 
-@pytest.mark.parametrize(
-    ("text", "form"),
-    [
-        *[(text, "space") for text in (" \n", "")],
-        *[(text, "punctuation") for text in (".", " “")],
-        *[(text, "digits") for text in ("12", " $5")],
-        *[(text, "markup") for text in ("</", "__", "\\")],
-        *[(text, None) for text in ("a1", " word", "é", "\ufffd")],
-    ],
-)
-def test_forms_of_tokens(text, form):
-    assert surface.form_of(text) == form
+def test_forms_of_tokens():
+    forms = {" \n": "space", "": "space", ".": "punctuation", "12": "digits", " $5": "digits", "</": "markup"}
+    assert {text: surface.form_of(text) for text in forms} == forms
+    assert all(surface.form_of(text) is None for text in ("a1", " word", "é", "\ufffd"))
 
 
 def test_peaks_are_a_random_sample_that_does_not_depend_on_the_order():
@@ -153,12 +140,12 @@ def test_for_averages_the_tokens_of_the_stretch_count(averaging, pieces):
     """By brute force: stretch by stretch, for concepts that are active in fewer texts than are sampled."""
     import torch
 
-    pieces = [piece for piece in pieces if (piece.content & ~piece.bos).sum() >= OVER]
+    pieces = [piece for piece in pieces if piece.own.sum() >= OVER]
     reference = read(averaging, pieces)
-    own = [piece.ids[piece.content & ~piece.bos] for piece in pieces]
+    own = [piece.ids[piece.own] for piece in pieces]
     with torch.inference_mode():
-        at_hook = [evaluate.read_hook(averaging.lm, averaging.hook, [piece.ids])[0] for piece in pieces]
-        inputs = [averaging.sae.inputs(x, p.content & ~p.bos) for x, p in zip(at_hook, pieces, strict=True)]
+        at_hook = [measure.read_hook(averaging.lm, averaging.hook, [piece.ids])[0] for piece in pieces]
+        inputs = [averaging.sae.inputs(x, p.own) for x, p in zip(at_hook, pieces, strict=True)]
         z = np.concatenate([averaging.sae.encode(x).numpy() for x in inputs])
     stretches = [
         ids[start : start + OVER]
@@ -196,10 +183,9 @@ def test_for_averages_the_tokens_of_the_stretch_count(averaging, pieces):
     assert np.isnan(reference.lexical_share).all() and np.isnan(reference.token_entropy).all()
 
 
-@pytest.mark.parametrize("windows", [5, 8, 12, 20, 64])
-def test_words_that_have_nothing_to_do_with_a_concept_rarely_pass_for_it(windows):
+def test_unrelated_words_rarely_pass_for_a_concepts():
     """Words drawn by Zipf's law, stretches of 16, concepts active at random."""
-    rng = np.random.default_rng(windows)
+    rng, windows = np.random.default_rng(5), 5
     usual_words = 1 / np.arange(1, 3001)
     words = rng.choice(3000, (4000, 16), p=usual_words / usual_words.sum())
     usual = np.array([np.mean((words == v).any(axis=1)) for v in range(3000)])
@@ -239,28 +225,19 @@ def test_stability_equals_correlations(monkeypatch):
     own[9:, 6] = 0
     with np.errstate(invalid="ignore"):
         expected = np.nanmax(np.corrcoef(own.T, other.T)[:30, 30:], axis=1, initial=-1)
-    known = (own > 0).sum(axis=0) >= stability.FEWEST_ACTIVE
+    known = (own > 0).sum(axis=0) >= measure.FEWEST_ACTIVE
     for size in (2**24, 100):
-        monkeypatch.setattr(stability, "_BLOCK", size)
-        found = stability.largest_correlations(sp.csr_array(own), sp.csr_array(other))
+        monkeypatch.setattr(measure, "_BLOCK", size)
+        found = measure.largest_correlations(sp.csr_array(own), sp.csr_array(other))
         assert found[known] == pytest.approx(expected[known])
         assert found[3] == pytest.approx(1) and np.isnan(found[[4, 6]]).all()
 
 
-def test_an_sae_is_found_again_in_itself(pair, pieces):
-    against = (pair.sae, pair.hook)
-    _, reference = evaluate.read_texts(
-        pair.lm, pair.hook, pair.sae, pieces, tokens=10**6, against=against, progress=QUIET
-    )
-    known = ~np.isnan(reference.stability)
-    assert known.sum() > 10 and reference.stability[known] == pytest.approx(1)
-    assert np.isnan(dataclasses.replace(read(pair, pieces)).stability).all()
-
-
-def test_an_sae_of_averages_is_found_again_in_itself(averaging, pieces):
-    against = (averaging.sae, averaging.hook)
-    _, reference = evaluate.read_texts(
-        averaging.lm, averaging.hook, averaging.sae, pieces, tokens=10**6, against=against, progress=QUIET
+@pytest.mark.parametrize("which", ["pair", "averaging"])
+def test_an_sae_is_found_again_in_itself(which, pieces, request):
+    pair = request.getfixturevalue(which)
+    _, reference = measure.read_texts(
+        pair.lm, pair.hook, pair.sae, pieces, tokens=10**6, against=(pair.sae, pair.hook), progress=QUIET
     )
     known = ~np.isnan(reference.stability)
     assert known.sum() > 10 and reference.stability[known] == pytest.approx(1)

@@ -203,8 +203,7 @@ def assert_same_run(a, b) -> None:
 
 def benchmark_of(name: str, objects, *, fields=None, policy: str | None = None):
     """A benchmark of records (as in a JSONL file) and ready items."""
-    from competency_gaps.benchmarks.records import gather
-    from competency_gaps.benchmarks.rows import Record
+    from competency_gaps.benchmarks.records import Record, gather
 
     entries = [
         Record(entry, f"benchmark {name!r}, object {number}") if isinstance(entry, dict) else entry

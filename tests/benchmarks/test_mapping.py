@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from competency_gaps.benchmarks.records import make_item
-from competency_gaps.benchmarks.rows import Record
+from competency_gaps.benchmarks.records import Record, make_item
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
 from competency_gaps.items.policy import Output
@@ -64,7 +63,7 @@ def test_rows_inside_a_field_of_a_hub_dataset(tmp_path):
 
 
 def test_options_most_alike_are_other_answers_nearest_in_letters():
-    from competency_gaps.benchmarks.distractors import make_options
+    from competency_gaps.benchmarks.reasoning_gym import make_options
 
     golds = ["tac", "tab", "god", "dog", "zzzz"]
     made = make_options(golds, options=2, rule="similar_answers", seed=0, wrong=lambda task, text: True)

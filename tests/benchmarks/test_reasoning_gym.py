@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from competency_gaps.benchmarks import reasoning_gym
-from competency_gaps.benchmarks.distractors import Options, make_options
 from competency_gaps.benchmarks.generate import pack, unpack
+from competency_gaps.benchmarks.reasoning_gym import Options, make_options
 from competency_gaps.config import BenchmarkConfig, ReasoningGymSource
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.items.item import Reason

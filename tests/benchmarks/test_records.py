@@ -2,8 +2,7 @@ import math
 
 import pytest
 
-from competency_gaps.benchmarks.records import gather
-from competency_gaps.benchmarks.rows import Record
+from competency_gaps.benchmarks.records import Record, gather
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import Item
 from core_helpers import benchmark_of

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from competency_gaps.benchmarks.files import read_files
-from competency_gaps.benchmarks.records import check_fields, gather
-from competency_gaps.benchmarks.rows import Record, is_further
+from competency_gaps.benchmarks.records import Record, check_fields, gather, is_further
 from competency_gaps.config import FileSource, LogSource
 from competency_gaps.errors import UserError, argument, nearest
 from competency_gaps.items.item import Reason

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from competency_gaps.benchmarks.rows import Record, Row, further_fields, is_further
+from competency_gaps.benchmarks.records import Record, Row, further_fields, is_further
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.items.item import Counted, Item, LeftOut, Reason, SourceReport, is_whole

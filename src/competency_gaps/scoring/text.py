@@ -1,17 +1,55 @@
-"""Policies that compare a generated text with accepted texts, and what all policies on generated text share."""
+"""Policies that compare a generated text with accepted texts, ready-made scores, and time limits."""
 
 from __future__ import annotations
 
 import re
+import signal
 import string
+import threading
+import time
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from competency_gaps.items.item import Item
+from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Generation, Output, Policy, Request, Score
+
+
+class TimeLimitReached(BaseException):
+    """The time ran out. Not an ``Exception``, so that the code under the limit cannot swallow it."""
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise ``TimeLimitReached`` inside the block once it has run for ``seconds``.
+
+    Uses the alarm signal, which exists only in the main thread of a Unix process: elsewhere there is no limit.
+    A timer that was already running (a test's time limit, say) goes on afterwards.
+    """
+    if not hasattr(signal, "SIGALRM") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        raise TimeLimitReached
+
+    started = time.monotonic()
+    handler = signal.signal(signal.SIGALRM, stop)
+    earlier, interval = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+        if earlier:
+            # Not 0, which would switch the earlier timer off.
+            signal.setitimer(signal.ITIMER_REAL, max(earlier - (time.monotonic() - started), 1e-3), interval)
+
 
 Length = Annotated[int, Field(gt=0)]
 """Number of new tokens."""
@@ -149,3 +187,36 @@ class Regex(ReferencePolicy):
         flags = re.MULTILINE | (re.IGNORECASE if self.ignore_case else 0)
         matches = any(re.search(pattern, output.text, flags) for pattern in accepted(item.answer))
         return Score(float(matches), output.text)
+
+
+@dataclass(frozen=True)
+class Imported(Policy):
+    """The score and response that came with the item; an item without a score is unscored."""
+
+    name: ClassVar[str] = "imported"
+
+    def request(self, item: Item) -> Request:
+        return None
+
+    def score(self, item: Item, output: Output) -> Score:
+        return Score(
+            item.score,
+            item.response,
+            None if item.score is not None else Reason("source_no_score", "the source gives no score"),
+        )
+
+
+@dataclass(frozen=True)
+class Unscored(Policy):
+    """No score: the items count for coverage only."""
+
+    name: ClassVar[str] = "none"
+
+    max_new_tokens: Length | None = None
+    """Most tokens of an answer that is generated anyway; None: none is generated."""
+
+    def request(self, item: Item) -> Request:
+        return Generation(self.max_new_tokens) if self.max_new_tokens else None
+
+    def score(self, item: Item, output: Output) -> Score:
+        return Score(None, output.text or item.response, Reason("scores_nothing", "the policy 'none' scores nothing"))

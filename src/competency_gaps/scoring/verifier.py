@@ -14,8 +14,15 @@ from competency_gaps.benchmarks.generate import unpack
 from competency_gaps.benchmarks.reasoning_gym import make_dataset, verifier_score
 from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Output, Score
-from competency_gaps.scoring.limits import TimeLimitReached, time_limit
-from competency_gaps.scoring.text import NEXT_QUESTION, GenerationPolicy, Length, after_answer, first_line
+from competency_gaps.scoring.text import (
+    NEXT_QUESTION,
+    GenerationPolicy,
+    Length,
+    TimeLimitReached,
+    after_answer,
+    first_line,
+    time_limit,
+)
 
 
 @dataclass(frozen=True)

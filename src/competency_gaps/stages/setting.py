@@ -21,7 +21,7 @@ from competency_gaps.sae import SparseAutoencoder
 from competency_gaps.sae.load import LoadedPair, check_pair, load_pair
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.reference import Reference, read_reference
-from competency_gaps.scoring.given import Unscored
+from competency_gaps.scoring.text import Unscored
 from competency_gaps.stages.load import load_suite
 from competency_gaps.stages.logs import left_out_lines, report_lines, with_model_warnings
 from competency_gaps.stages.naming import check_dictionary

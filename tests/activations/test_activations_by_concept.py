@@ -9,14 +9,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from competency_gaps.activations.checked_array import checks_of
 
 from competency_gaps import open_run
-from competency_gaps.activations import by_concept, by_item, checked_array
-from competency_gaps.activations.by_concept import CHECKS, FOLDER, ByConcept, write_by_concept
+from competency_gaps.activations import by_concept
+from competency_gaps.activations.by_concept import ByConcept, write_by_concept
 from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.store import make_block
-from competency_gaps.checked import read_document, write_document
 from competency_gaps.dictionary.collect import run_identity, run_pieces
 from competency_gaps.errors import UserError
 from competency_gaps.stages.themes import run_theme_tables
@@ -67,47 +65,6 @@ def test_an_empty_copy_is_read_and_a_missing_one_is_refused(tmp_path):
         ByConcept(tmp_path / "elsewhere")
 
 
-@pytest.mark.parametrize("start", [[], [1, -1], [0, 3, -1, -2], [0, 5]])
-def test_starts_of_a_stranger_are_refused(tmp_path, start):
-    write_by_concept(tmp_path, lambda: [(0, block(np.random.default_rng(0), [3, 1]))], WIDTH)
-    place = tmp_path / FOLDER
-    size = int(np.load(place / "start.npy")[-1])
-    np.save(place / "start.npy", np.asarray([size + 1 + at if at < 0 else at for at in start], np.int64))
-    held = read_document(place / CHECKS)
-    write_document(place / CHECKS, {**held, "start": checks_of(place / "start.npy")})
-    with pytest.raises(UserError, match="do not fit each other"):
-        ByConcept(tmp_path)
-
-
-def test_a_copy_of_another_width_is_refused(tiny_run, tmp_path):
-    folder = shutil.copytree(tiny_run.path, tmp_path / "run")
-    write_by_concept(folder / "activations", lambda: [(0, block(np.random.default_rng(0), [3, 1]))], WIDTH)
-    seal(folder)
-    with pytest.raises(UserError, match=f"activations of {WIDTH} concepts, expected {tiny_run.width}"):
-        _ = open_run(folder).by_concept
-
-
-def test_shards_that_were_closed_are_opened_again(tiny_run, monkeypatch):
-    names = [name for entry in tiny_run.manifest["benchmarks"] for name in entry["shards"]]
-    assert len(names) > 1
-    whole = [tiny_run.item_rows.row(row) for row in range(tiny_run.items.height)]
-    monkeypatch.setattr(by_item, "_OPEN", 1)
-    rows = open_run(tiny_run.path).item_rows
-    for row, expected in list(enumerate(whole))[:: max(1, len(whole) // 20)]:
-        assert all(np.array_equal(a, b) for a, b in zip(rows.row(row), expected, strict=True))
-
-
-def test_both_copies_hold_the_same_rows(tiny_run):
-    found = ByConcept(tiny_run.path / "activations")
-    dense = np.concatenate([tiny_run.cas(name).toarray() for name in ("quiz", "sums")])
-    assert tiny_run.items["benchmark"].unique(maintain_order=True).to_list() == ["quiz", "sums"]
-    for concept in range(64):
-        column = found.column(concept)
-        mine = np.zeros(len(dense), np.float32)
-        mine[column.item] = column.cas
-        assert np.array_equal(mine, dense[:, concept])
-
-
 @pytest.mark.parametrize("name", ["../../secret", "b000/0000", "/etc/passwd", "..", "", "b\n", "x" * 300], ids=repr)
 def test_a_shard_of_a_foreign_manifest_leads_nowhere_else(tmp_path, tiny_run, name):
     folder = shutil.copytree(tiny_run.path, tmp_path / "run")
@@ -135,7 +92,7 @@ def test_what_was_read_does_not_stay_in_memory(tmp_path):
     file = tmp_path / "cas.npy"
     values = np.arange(4_000_000, dtype=np.float32)
     np.save(file, values)
-    array = checked_array.CheckedArray(file, checked_array.checks_of(file), [np.float32])
+    array = by_concept.CheckedArray(file, by_concept.checks_of(file), [np.float32])
     for first in range(0, len(values), 300_000):
         assert np.array_equal(array[first : first + 300_000], values[first : first + 300_000])
     mapped = Path("/proc/self/smaps").read_text().split(str(file))[1]

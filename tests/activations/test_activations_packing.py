@@ -75,14 +75,6 @@ def test_rows_without_concepts_with_one_and_with_the_smallest_numbers():
     assert len(none.shares) == len(none.scale) == 0 and len(stored(matrix([[], []]))) == 0
 
 
-@pytest.mark.parametrize("largest", [1e35, 1.0, 1e-30, 1e-38, 1e-41, 1e-44])
-def test_what_was_read_is_stored_again_as_the_same(largest):
-    rng = np.random.default_rng(1)
-    once = matrix([(largest * 2.0 ** -rng.uniform(0, 50, 200)).tolist() for _ in range(50)])
-    once.data = stored(once)
-    assert np.array_equal(stored(once), once.data)
-
-
 def written(folder, width: int, longest: int, vocabulary: int, characters: int):
     """A store with a shard of three items, the second without concepts and the third of the largest indices."""
     lengths, rng = [5, 2, longest], np.random.default_rng(2)

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-import safetensors
 import torch
 from safetensors.numpy import load_file
 
 import competency_gaps
-from competency_gaps.activations.by_item import ShardIndex, TokenReader
 from competency_gaps.activations.pooling import TokenRow, pool, token_row
-from competency_gaps.activations.store import CasStore, RowShards, token_tensors
+from competency_gaps.activations.store import token_tensors
 from competency_gaps.config import SAEConfig
 from competency_gaps.errors import UserError
 from competency_gaps.sae import load_sae
-from core_helpers import loaded, shard_bytes, tokens_of_range, without_tokens
+from core_helpers import loaded, shard_bytes, tokens_of_range
 from sae_helpers import INFERENCE, LATENTS, WIDTH, build
 
 KEPT = ("act_ptr", "act_counts", "act_tokens", "act_values")
@@ -86,22 +83,6 @@ def test_text_of_every_token(tiny_run, model_folder, sae_folder):
     assert several > 20
 
 
-def test_rows_in_any_order_and_twice(tiny_run):
-    concept = int(tiny_run.concepts.sort("support", descending=True)["concept"][0])
-    rows = [60, 3, 3, 41, 0]
-    found = tiny_run.token_activations(concept, rows)
-    alone = [tiny_run.token_activations(concept, [row])[0] for row in rows]
-    assert sum(len(one.activation) for one in found) > 5
-    for a, b in zip(found, alone, strict=True):
-        assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
-    assert tiny_run.token_activations(concept, []) == []
-    for row in (-1, 70):
-        with pytest.raises(UserError, match=f"item {row} does not exist: the run has items 0 to 69"):
-            tiny_run.token_activations(concept, [row])
-    with pytest.raises(UserError, match="concepts 0 to 63"):
-        tiny_run.token_activations(64, [0])
-
-
 def test_concepts_of_an_item_in_any_order_and_twice(tiny_run):
     active = tiny_run.item_rows.row(41).concepts
     inactive = np.setdiff1d(np.arange(LATENTS), active)[:1]
@@ -122,41 +103,6 @@ def test_concepts_of_an_item_in_any_order_and_twice(tiny_run):
         tiny_run.item_token_activations(70, active)
 
 
-@pytest.fixture
-def copied(tiny_run, tmp_path):
-    shutil.copytree(tiny_run.path, tmp_path / "run")
-    return tmp_path / "run"
-
-
-def test_shards_without_them_still_open(tiny_run, copied):
-    files = sorted((copied / "activations").glob("*.safetensors"))
-    without_tokens(files[0])
-    mixed = competency_gaps.open_run(copied)
-    quiz, sums = mixed.token_activations(5, [0, 40])
-    assert quiz is None and sums is not None and mixed.has_token_activations
-    for file in files[1:]:
-        without_tokens(file)
-    old = competency_gaps.open_run(copied)
-    assert not old.has_token_activations and old.token_activations(5, [0, 40]) == [None, None]
-    assert np.array_equal(old.cas("quiz").toarray(), tiny_run.cas("quiz").toarray())
-    files[0].unlink()
-    with pytest.raises(UserError, match=r"b000-0000\.safetensors is missing or damaged"):
-        competency_gaps.open_run(copied).token_activations(5, [0])
-
-
-def test_rows_of_a_missing_or_cut_off_shard_are_an_error_that_names_it(copied):
-    shard = sorted((copied / "activations").glob("*.safetensors"))[0]
-    whole = shard.read_bytes()
-    for left in (None, whole[: len(whole) // 2], b""):
-        shard.unlink()
-        if left is not None:
-            shard.write_bytes(left)
-        says = rf"{shard.name} is missing or damaged: .* Run the command that made its folder"
-        with pytest.raises(UserError, match=says):
-            competency_gaps.open_run(copied).cas("quiz")
-        shard.write_bytes(whole)
-
-
 def test_excluded_items_have_none(tiny_config, tmp_path):
     sums = {**tiny_config["benchmarks"][1], "limit": 5}
     quiz = {**tiny_config["benchmarks"][0], "limit": 20}
@@ -168,7 +114,7 @@ def test_excluded_items_have_none(tiny_config, tmp_path):
     assert found[:5] == [None] * 5 and None not in found[5:]
 
 
-def test_off(tiny_config, tiny_run, copied, tmp_path, caplog):
+def test_off(tiny_config, tiny_run, tmp_path, caplog):
     """Without them the same rows; a folder keeps what it has, whichever way the setting is changed."""
     config = {**tiny_config, "keep_token_activations": False}
     run = competency_gaps.run(config, tmp_path / "off")
@@ -183,37 +129,9 @@ def test_off(tiny_config, tiny_run, copied, tmp_path, caplog):
     competency_gaps.run(tiny_config, tmp_path / "off")
     assert shard_bytes(tmp_path / "off") == before
     assert "1 finished shard(s) keep no activations of single tokens" in caplog.text
+    copied = shutil.copytree(tiny_run.path, tmp_path / "run")
     competency_gaps.run(config, copied)
     assert shard_bytes(copied) == shard_bytes(tiny_run.path)
-
-
-def test_reading_rows_leaves_them_on_disk(tiny_run, monkeypatch):
-    store = CasStore(tiny_run.path / "activations", LATENTS)
-    whole, read = load_file(store.shards.path("b000-0000")), []
-
-    class Watched:
-        def __init__(self, name, inner):
-            self.name, self.inner = name, inner
-            self.get_shape, self.get_dtype = inner.get_shape, inner.get_dtype
-
-        def __getitem__(self, part):
-            read.append(self.name)
-            return self.inner[part]
-
-    class Watching:
-        def __init__(self, file, framework):
-            self.inner = open_file(file, framework=framework)
-            self.keys = self.inner.keys
-
-        def get_slice(self, name):
-            return Watched(name, self.inner.get_slice(name))
-
-    open_file = safetensors.safe_open
-    monkeypatch.setattr(safetensors, "safe_open", Watching)
-    block = store.read("b000-0000")
-    assert sorted(read) == sorted(set(whole) - set(KEPT)) and set(KEPT) <= set(whole)
-    assert np.array_equal(block.cas.indices, whole["concepts"])
-    assert np.array_equal(block.token_offsets, whole["token_offsets"])
 
 
 def written(values: list[float], longest: int = 10) -> dict[str, np.ndarray]:
@@ -237,22 +155,6 @@ def test_values_are_never_infinite_or_zero(values, dtype):
     kept = written(values)["act_values"]
     assert kept.dtype == dtype and np.isfinite(kept).all() and (kept > 0).all()
     assert kept.astype(np.float64) == pytest.approx(values, rel=2**-11, abs=6e-8)
-
-
-def test_items_of_very_many_tokens():
-    assert written([1.0, 2.0], 65536)["act_tokens"].tolist() == [65534, 65535]
-    assert written([1.0, 2.0], 65536)["act_tokens"].dtype == np.uint16
-    assert written([1.0, 2.0], 70000)["act_tokens"].tolist() == [69998, 69999]
-
-
-def test_nothing_at_all(tmp_path):
-    """No item in a shard, and an item in which nothing is active."""
-    none = token_tensors([], [])
-    assert none["act_ptr"].tolist() == [0] and all(len(none[name]) == 0 for name in KEPT[1:])
-    silent = token_row(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
-    assert token_tensors([silent], [np.arange(3)])["act_ptr"].tolist() == [0, 0]
-    reader = TokenReader(ShardIndex(RowShards(Path("nowhere"), 1), [], np.zeros(0, bool)))
-    assert reader.read(0, []) == [] and not reader.any()
 
 
 @pytest.mark.parametrize("pooling_", ["mean", "max"])

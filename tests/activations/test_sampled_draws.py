@@ -41,20 +41,3 @@ def test_equal_prompts_are_answered_anew_in_every_shard(run):
 def test_neither_shards_nor_batches_change_an_answer(run, config, tmp_path, monkeypatch):
     monkeypatch.setattr(extraction, "GENERATED_ITEMS", 7)
     assert answers(cg.run({**config, "batch_tokens": 77}, tmp_path / "run")) == answers(run)
-
-
-def test_a_sampled_run_goes_on_with_a_lower_batch_tokens(run, config, tmp_path, monkeypatch):
-    calls = []
-    original = extraction.ShardReader.read
-
-    def stops(*args):
-        calls.append(args)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return original(*args)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(extraction.ShardReader, "read", stops)
-        with pytest.raises(KeyboardInterrupt):
-            cg.run(config, tmp_path / "run")
-    assert answers(cg.run({**config, "batch_tokens": 64}, tmp_path / "run")) == answers(run)

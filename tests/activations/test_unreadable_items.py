@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 import shutil
 from contextlib import contextmanager
@@ -18,7 +17,6 @@ from rich.console import Console
 import competency_gaps as cg
 from competency_gaps.activations.extract import NOT_FINITE, Extractor, ItemTokens
 from competency_gaps.errors import UserError
-from competency_gaps.files import sha256
 from competency_gaps.presentation.rankings import left_out
 from competency_gaps.progress import Progress
 from competency_gaps.stages import extraction
@@ -255,35 +253,6 @@ def test_a_tenth_of_the_items_to_read_whatever_was_excluded_before(tiny_config, 
         cg.run(config, tmp_path / "run", **pair)
 
 
-def test_a_small_benchmark_of_which_nothing_is_read_stops_the_run(tiny_config, pair, tmp_path):
-    with planted(pair["model"], fits=10**9):
-        with pytest.raises(UserError, match=r"broken: 7 of 7 \(100%\) items cannot be read, all because"):
-            cg.run(few(tiny_config, 7, 7), tmp_path / "all", **pair)
-        printed = io.StringIO()
-        progress = Progress(Console(file=printed))
-        run = cg.run(few(tiny_config, 6, 7), tmp_path / "one_left", progress=progress, **pair)
-    assert run.items["excluded"].null_count() == 13
-    assert f"gate: 6 of 19 sampled items left out: {REASONS[2]}" in printed.getvalue()
-    shards = {path: path.read_bytes() for path in (run.path / "responses").glob("b001-*.parquet")}
-    for path in shards:
-        stamp = path.with_suffix(".json")
-        pl.read_parquet(path).drop("excluded").write_parquet(path)
-        stamp.write_text(json.dumps({"sha256": sha256(path), "made_of": "a former format"}))
-    with planted(pair["model"], fits=10**9):
-        cg.run(few(tiny_config, 6, 7), tmp_path / "one_left", **pair)
-    assert {path: path.read_bytes() for path in shards} == shards
-
-
-def test_the_check_before_the_run_refuses_a_precision_that_overflows(tiny_config, pair, tmp_path):
-    for nans in (40, 30):
-        with (
-            planted(pair["model"], fits=10**9),
-            pytest.raises(UserError, match=r"not finite in float32: set model\.dtype to bfloat16 or float32"),
-        ):
-            cg.run(few(tiny_config, nans), tmp_path / f"run{nans}", **pair)
-        assert not shard_bytes(tmp_path / f"run{nans}")
-
-
 def test_a_model_that_fails_on_everything_stops_the_run(tiny_config, pair, tmp_path):
     config = few(tiny_config, 0)
     for entry in config["benchmarks"]:
@@ -296,10 +265,3 @@ def test_a_model_that_fails_on_everything_stops_the_run(tiny_config, pair, tmp_p
         ),
     ):
         cg.run(config, tmp_path / "run", **pair)
-
-
-def test_lm_evals_files_say_why(damaged):
-    run = damaged[0]
-    (file,) = (run.path / "lm_eval").glob("*/samples_options_*.jsonl")
-    lines = [json.loads(line) for line in file.read_text().splitlines()]
-    assert [line.get("unscored") for line in lines[:8]] == [REASONS.get(place) for place in range(8)]

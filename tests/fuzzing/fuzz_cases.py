@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fuzz_mutations import mutate_folder
-from fuzz_readers import READERS, REFUSALS, Reader, reseal
-from fuzz_tables import OUTSIDE
+from fuzz_mutations import OUTSIDE, mutate_folder
+from fuzz_readers import READERS, REFUSALS, Reader
 
 from competency_gaps.errors import CompetencyGapsError
 
@@ -107,9 +106,6 @@ class Cases:
         self._copy()
         files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
         lines = mutate_folder(path if path.is_dir() else path.parent, rng, files)
-        if self.reader.sealed and rng.random() < 0.7:
-            reseal(path)
-            lines.append("checksums made anew")
         return path, lines
 
     def keep(self, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import random
 import re
@@ -11,9 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import yaml
-from fuzz_tables import OUTSIDE, changed_table
 
+from competency_gaps.table_files import panics_are_errors
+
+OUTSIDE = "../outside/secret.json"
+"""Where a path in a mutated file may lead: beside the folder that is read."""
 JUNK: list[Any] = [
     *(None, True, -1, 0, 1, 3.5, 1e308, -1e308, float("nan"), float("inf"), 2**31, 2**63, -(2**63), 10**400),
     *("", "x", "\0", "\ud800", "\x1b[31m<b>\u202e", "1e999", "NaN", "9" * 5000, "x" * 100_000, OUTSIDE),
@@ -56,10 +61,9 @@ def mutate(content: bytes, suffix: str, rng: random.Random) -> tuple[str, bytes]
         if changed is not None:
             return "value", changed
     if suffix == ".parquet" and rng.random() < 0.5:
-        how = rng.choice(("column", "cells"))
-        changed = changed_table(content, how, rng)
+        changed = _recolumned(content, rng)
         if changed is not None:
-            return how, changed
+            return "column", changed
     how = rng.choice(list(_OF_BYTES))
     return how, _OF_BYTES[how](content, rng)[:_MOST]
 
@@ -128,17 +132,6 @@ def _duplicate(content: bytes, rng: random.Random) -> bytes:
     return content[:place] + piece * rng.choice((1, 1, 3, 200)) + content[place:]
 
 
-def _remove(content: bytes, rng: random.Random) -> bytes:
-    start = rng.randrange(len(content) + 1)
-    return content[:start] + content[start + rng.choice((1, 4, 32, 512)) :]
-
-
-def _zero(content: bytes, rng: random.Random) -> bytes:
-    start = rng.randrange(len(content) + 1)
-    length = min(rng.choice((1, 8, 512)), len(content) - start)
-    return content[:start] + bytes(length) + content[start + length :]
-
-
 def _declare(content: bytes, rng: random.Random) -> bytes:
     """A number that the file declares becomes huge, negative or none: digits in a text, or 4 or 8 bytes."""
     written = list(_DIGITS.finditer(content[:200_000]))
@@ -162,9 +155,22 @@ def _nest(content: bytes, rng: random.Random) -> bytes:
 
 
 _OF_BYTES: dict[str, Callable[[bytes, random.Random], bytes]] = {
-    function.__name__.strip("_"): function
-    for function in (_flip, _truncate, _insert, _duplicate, _remove, _zero, _declare, _nest)
+    function.__name__.strip("_"): function for function in (_flip, _truncate, _insert, _duplicate, _declare, _nest)
 }
+
+
+def _recolumned(content: bytes, rng: random.Random) -> bytes | None:
+    """A Parquet file with a column that is gone, or has another name or type; None: the content is none."""
+    written = io.BytesIO()
+    try:
+        with panics_are_errors():  # what was changed before may be such a table
+            table = pl.read_parquet(io.BytesIO(content))
+            name = rng.choice(table.columns)
+            others = [table.with_columns(pl.Series(name, [v] * table.height)) for v in (None, b"\xff", [1], {"a": 1})]
+            rng.choice((table.drop(name), table.rename({name: f"{name}\0"}), *others)).write_parquet(written)
+    except (pl.exceptions.PolarsError, IndexError, ValueError):
+        return None
+    return written.getvalue()
 
 
 def _retyped(content: bytes, suffix: str, rng: random.Random) -> bytes | None:

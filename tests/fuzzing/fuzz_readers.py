@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import fuzz_samples as samples
-from competency_gaps.activations.checked_array import checks_of
 
 import competency_gaps as cg
-from competency_gaps.checked import CHECKSUM, FILES, with_checksum
 from competency_gaps.config import BenchmarkConfig, FileSource, LogSource, RunConfig, SAEConfig
 from competency_gaps.config.load import parse_config, read_yaml
 from competency_gaps.dictionary.folder import open_dictionary
 from competency_gaps.dictionary.imports import import_labels
-from competency_gaps.errors import CompetencyGapsError, UserError
+from competency_gaps.errors import CompetencyGapsError
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.logs.find import find_parts
 from competency_gaps.logs.scores import read_score_log, read_score_table
@@ -39,8 +35,6 @@ class Reader(NamedTuple):
     write: Made
     read: Callable[[Path], object]
     """Reads everything at a path. ``CompetencyGapsError`` is the only exception that it may raise."""
-    sealed: bool = False
-    """Whether its files hold checksums, which a stranger who changes a file changes as well."""
     heavy: bool = False
     """Whether it needs torch."""
 
@@ -182,23 +176,6 @@ def _explorer(run: Any) -> None:
         shown.ask(query, arguments)
 
 
-def read_merge(path: Path) -> None:
-    """A part of a run, or a finished run, as far as it can be joined without its model."""
-    from competency_gaps.stages.extraction import Shard, ShardFiles
-    from competency_gaps.stages.merge import join, lay
-
-    out = path.parent / "joined"
-    with refusing():
-        joined = join([path])
-        lay(joined, [path], out)
-        files = ShardFiles(out, 4)
-        for copy in joined.copies:
-            if files.finished(Shard(copy.new, [0, 1], "input")) is None:
-                raise UserError("it is not finished")
-            with refusing():
-                files.store.read(copy.new)
-
-
 def read_dictionary(path: Path) -> None:
     """All that a dictionary holds."""
     opened = open_dictionary(path)
@@ -213,50 +190,6 @@ def read_dictionary(path: Path) -> None:
     read_themes(path, opened.width)
 
 
-def reseal(folder: Path) -> None:
-    """Write all checksums in a folder anew, as whoever made it could; what is no JSON object any more is left."""
-    for stamp in folder.rglob("*.json"):
-        held = _object(stamp)
-        data = [path for path in stamp.parent.glob(f"{stamp.stem}.*") if path != stamp and path.is_file()]
-        if "sha256" in held and "made_of" in held and data:
-            stamp.write_text(json.dumps({**held, "sha256": _sha256(data[0])}))
-            rows = stamp.parents[1] / "activations" / f"{stamp.stem}.safetensors"
-            if stamp.parent.name == "responses" and rows.is_file() and isinstance(held["made_of"], str):
-                read_with = f"{held['made_of'].partition(' ')[0]} {_sha256(rows)}"
-                stamp.write_text(json.dumps({"sha256": _sha256(data[0]), "made_of": read_with}))
-        elif stamp.name == "checks.json" and CHECKSUM in held:
-            arrays = {name: checks_of(file) for name in held if (file := stamp.parent / f"{name}.npy").is_file()}
-            _write(stamp, {**{key: value for key, value in held.items() if key != CHECKSUM}, **arrays})
-    for document in folder.rglob("*.json"):
-        held = _object(document)
-        if CHECKSUM not in held:
-            continue
-        content = {key: value for key, value in held.items() if key != CHECKSUM}
-        if isinstance(content.get(FILES), dict):
-            for name in content[FILES]:
-                with suppress(OSError, ValueError):
-                    file = document.parent / name
-                    content[FILES][name] = {"sha256": _sha256(file), "bytes": file.stat().st_size}
-        _write(document, content)
-
-
-def _object(file: Path) -> dict[str, Any]:
-    try:
-        held = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return held if isinstance(held, dict) else {}
-
-
-def _write(file: Path, content: dict[str, Any]) -> None:
-    with suppress(ValueError):  # a number that is not finite has no checksum
-        file.write_text(json.dumps(with_checksum(content)))
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
 READERS: dict[str, Reader] = {
     **{f"log of {name}": Reader(write, read_log) for name, write in samples.LOGS.items()},
     "table": Reader(samples.tables, read_table),
@@ -264,9 +197,7 @@ READERS: dict[str, Reader] = {
     "taxonomy": Reader(samples.taxonomies, read_list),
     "labels": Reader(samples.labels, read_labels),
     "SAE": Reader(samples.saes, read_sae, heavy=True),
-    "run": Reader(samples.run, read_run, sealed=True),
-    "part": Reader(samples.part, read_merge, sealed=True, heavy=True),
-    "merged run": Reader(samples.merged_run, read_merge, sealed=True, heavy=True),
-    "dictionary": Reader(samples.dictionary, read_dictionary, sealed=True),
+    "run": Reader(samples.run, read_run),
+    "dictionary": Reader(samples.dictionary, read_dictionary),
 }
 """By what they read."""

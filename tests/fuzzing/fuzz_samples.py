@@ -27,7 +27,7 @@ from inspect_log_helpers import head, message, sample  # noqa: E402
 from log_reading import options  # noqa: E402
 from log_reading import sample as sample_of_lm_eval  # noqa: E402
 
-from core_helpers import plain_manifest, seal_dictionary  # noqa: E402
+from core_helpers import seal_dictionary  # noqa: E402
 from sae_helpers import LATENTS, build  # noqa: E402
 
 REFERENCE = "reference.parquet"
@@ -255,58 +255,6 @@ def saes(folder: Path) -> list[Path]:
         own = Reference(some, some / 10, some, some, some, some, some, **surface, token=["a", None] * (LATENTS // 2))
         own.write(sae / REFERENCE)
     return [plain, topk]
-
-
-def part(folder: Path) -> list[Path]:
-    """The only part of a run, with a plan, the SAE's check and a shard of two items."""
-    from competency_gaps.activations.pooling import SparseRow
-    from competency_gaps.activations.store import make_block
-    from competency_gaps.checked import write_document
-    from competency_gaps.config import RunConfig, as_dict
-    from competency_gaps.files import sha256
-    from competency_gaps.items.item import Reason
-    from competency_gaps.runs.part import Part, PartRecord, write_part
-    from competency_gaps.stages.extraction import ShardDraft, ShardFiles
-    from competency_gaps.stages.items import excluded_table
-
-    made, name = folder / "part", "b000-0000"
-    source = {"kind": "file", "path": "quiz.jsonl"}
-    settings = RunConfig(model={"name": "m"}, sae={"folder": "s"}, benchmarks=[{"name": "quiz", "source": source}])
-    plain = as_dict(settings)
-    plan = {"config": plain, "hook": ["a", "out"], "bos_id": None, **{key: {} for key in ("versions", "plugins")}}
-    plan |= {"model": {"dtype": "float32"}, "sae": {"content_sha256": "x"}, "benchmarks": {"quiz": "x"}}
-    for stage in ("activations", "responses"):
-        (made / stage).mkdir(parents=True)
-    write_document(made / "plan.json", plan)
-    pl.DataFrame({"density": [0.5]}).write_parquet(made / "gate.parquet")
-    write_document(made / "gate.json", {"tokens": 3, "table_sha256": sha256(made / "gate.parquet")})
-    files, tokens = ShardFiles(made, 4), (np.zeros(2, np.int32), np.zeros((2, 2), np.int32))
-    row = SparseRow(np.arange(2, dtype=np.int32), np.ones(2, np.float32), np.zeros(2, np.int32))
-    block = make_block(np.arange(1), [row], [np.arange(2)], [tokens], 4)
-    responses = excluded_table(
-        {
-            0: Reason("memory_ran_out", "memory ran out on it, read alone"),
-            1: Reason("memory_ran_out", "memory ran out on it, read alone"),
-        }
-    )
-    drafts = files.store.draft(name, block, {}), files.responses.draft(name, responses.write_parquet)
-    files.commit(ShardDraft(name, "input", *drafts))
-    write_part(made, PartRecord(Part(1, 1), [name], plain))
-    return [made]
-
-
-def merged_run(folder: Path) -> list[Path]:
-    """The same as a finished run without tables, as far as a merge reads it."""
-    from competency_gaps.runs.manifest import write_manifest
-    from competency_gaps.runs.part import FILE, read_part
-
-    (made,) = part(folder)
-    record = read_part(made)
-    (made / FILE).unlink()
-    benchmark = {"name": "quiz", "items": 2, "shards": record.shards, "policy": "none", "left_out": []}
-    entries = [{**benchmark, "content_sha256": "x"}]
-    write_manifest(made, plain_manifest(4, settings=record.settings, benchmarks=entries))
-    return [made]
 
 
 def run(folder: Path) -> list[Path]:

@@ -6,26 +6,20 @@ import json
 import struct
 import tracemalloc
 
-import polars as pl
 import pytest
 from fuzz_readers import read_log
-from fuzz_samples import LATENTS, LOGS, REFERENCE, autodetect, garak_rows, lines, part, saes
+from fuzz_samples import LOGS, autodetect, garak_rows, lines, saes
 from garak_log_helpers import attempt
-from inspect_log_helpers import sample, write_log
 from log_reading import sample as sample_of_lm_eval
 
-from competency_gaps.checked import parse_document, with_checksum
 from competency_gaps.config import BenchmarkConfig, SAEConfig
 from competency_gaps.config.load import read_yaml
 from competency_gaps.errors import MESSAGE_LIMIT, UserError
 from competency_gaps.logs.find import find_parts
-from competency_gaps.logs.lm_eval_document import _requests
-from competency_gaps.logs.scores import read_score_log, read_score_table
+from competency_gaps.logs.scores import read_score_table
 from competency_gaps.matching import read_taxonomy
 from competency_gaps.sae.load import load_sae, read_sae_header
-from competency_gaps.sae.reference import read_reference
 from competency_gaps.stages.load import load_benchmark
-from competency_gaps.stages.merge import join, lay
 
 HUGE = 10**400
 """A whole number in JSON that no float holds."""
@@ -61,48 +55,6 @@ def test_numbers_of_an_sae_that_are_none(tmp_path, key, value):
             read(SAEConfig(folder=topk))
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [("apply_b_dec_to_input", "6.54.12"), ("apply_b_dec_to_input", HUGE), ("rescale_acts_by_decoder_norm", {"a": 1})]
-    + [(key, value) for key in ("dtype", "normalize_activations", "architecture") for value in (3, None, ["none"])],
-)
-def test_settings_of_an_sae_that_are_of_another_kind(tmp_path, key, value):
-    topk = topk_with(tmp_path, key, value)
-    for read in (read_sae_header, lambda config: load_sae(config, "cpu")):
-        with pytest.raises(UserError, match=rf"cfg\.json gives {key} = .*Expected (true or false|a word)"):
-            read(SAEConfig(folder=topk))
-
-
-def test_an_sae_that_does_not_say_how_many_latents_it_keeps(tmp_path):
-    topk = topk_with(tmp_path, "k")
-    with pytest.raises(UserError, match=r"cfg\.json gives k = 100\. Expected a number above 0"):
-        load_sae(SAEConfig(folder=topk), "cpu")
-
-
-@pytest.mark.parametrize(
-    ("column", "value", "says"),
-    [
-        ("density", b"\xff", "column 'density' of type .*expected numbers"),
-        ("density", "0.5", "column 'density' of type .*expected numbers"),
-        ("concept", b"\xff", "column 'concept' of type .*expected numbers"),
-        ("concept", 1, "each latent from 0 to .* once"),
-        ("concept", None, "column 'concept' of type|each latent"),
-        ("token", b"\xff", "column 'token' of type .*expected texts"),
-        ("density", float("nan"), "expected a finite number for each latent in 'density'"),
-        ("density", None, "column 'density' of type|expected a finite number for each latent in 'density'"),
-        ("mean", float("inf"), "expected a finite number for each latent in 'mean'"),
-        ("stability", float("-inf"), "expected finite numbers, or null, for each latent in 'stability'"),
-    ],
-)
-def test_a_reference_whose_column_is_odd(tmp_path, column, value, says):
-    plain, _ = saes(tmp_path)
-    file = plain / REFERENCE
-    table = pl.read_parquet(file)
-    table.with_columns(pl.Series(column, [value] * table.height)).write_parquet(file)
-    with pytest.raises(UserError, match=rf"{REFERENCE}.*({says})"):
-        read_reference(file, LATENTS)
-
-
 def test_numbers_beyond_floats_are_no_scores(tmp_path):
     rows = [sample_of_lm_eval(0), sample_of_lm_eval(1, exact_match=HUGE, resps=[[[HUGE, "False"]]])]
     log = lines(tmp_path / "samples_sums_2026-11-24T10-00-00.000001.jsonl", rows)
@@ -120,16 +72,6 @@ def test_numbers_beyond_floats_are_no_scores(tmp_path):
     assert all(entry.score is None or entry.score == 1 for entry in read_taxonomy(log).entries)
 
 
-def test_a_tool_s_own_figure_beyond_floats_is_none(tmp_path):
-    LOGS["lm_eval"](tmp_path)
-    (file,) = tmp_path.rglob("results_*.json")
-    content = json.loads(file.read_text())
-    for figures in content["results"].values():
-        figures |= {key: HUGE for key, value in figures.items() if isinstance(value, float)}
-    file.write_text(json.dumps(content))
-    read_log(file.parent)
-
-
 @pytest.mark.parametrize("content", [b"a: \xff", b"[" * 50_000, b"a: 2026-99-99", b"a: " + b"9" * 5000])
 def test_a_configuration_that_is_no_yaml(tmp_path, content):
     path = tmp_path / "a.yaml"
@@ -144,46 +86,6 @@ def test_a_message_does_not_repeat_a_whole_file(tmp_path):
     with pytest.raises(UserError, match="is no number") as raised:
         list(read_score_table(path))
     assert len(str(raised.value)) < MESSAGE_LIMIT + 50
-
-
-def test_a_key_of_thousands_of_digits_is_no_number():
-    """Python refuses to read such a number."""
-    read = _requests({"gen_args_" + "9" * 5000: {"arg_" + "8" * 5000: "late", "arg_0": "early"}})
-    assert sorted(read[0]) == ["early", "late"]
-
-
-def test_a_models_name_that_is_no_text_is_none(tmp_path):
-    log = write_log(tmp_path / "log.json", [sample(1)], eval={"model": ["a", "b"], "created": 3})
-    (part,) = find_parts(log)
-    assert (part.model, part.stamp) == (None, None)
-    with pytest.raises(UserError, match="model"):
-        list(read_score_log(log))
-
-
-def test_a_folder_in_the_place_of_a_file_is_said(tmp_path):
-    autodetect(tmp_path / "points")
-    (log,) = (tmp_path / "points").rglob("log.json")
-    log.unlink()
-    log.mkdir()
-    with pytest.raises(UserError, match=r"log\.json"):
-        read_taxonomy(tmp_path / "points")
-
-
-def test_a_lone_surrogate_can_be_asked_for(tmp_path):
-    path = tmp_path / "list.yaml"
-    path.write_text('- {id: a, description: "x", "k\\ud800": "\\ud800"}\n- {id: b, description: y}\n')
-    assert [entry.id for entry in read_taxonomy(path, where="id = 'a'").entries] == ["a"]
-
-
-def test_half_a_surrogate_pair_in_a_document_is_refused(tmp_path):
-    """It could be read, and not be written again, as into the plan of a merged run."""
-    (made,) = part(tmp_path)
-    plan = json.loads((made / "plan.json").read_text())
-    plan["config"]["span"] = "\ud800"
-    (made / "plan.json").write_text(json.dumps(with_checksum(plan)))
-    with pytest.raises(UserError, match=r"plan\.json .*surrogates not allowed"):
-        lay(join([made]), [made], tmp_path / "joined")
-    assert parse_document(b'{"a": "\\ud83d\\ude00"}') == {"a": "\U0001f600"}
 
 
 def test_a_member_of_a_zip_takes_no_memory_by_the_size_that_it_declares(tmp_path):

@@ -34,6 +34,7 @@ def cases(request, tmp_path_factory):
     return made
 
 
+@pytest.mark.slow
 def test_mutated_files_are_read_or_refused(cases, monkeypatch):
     logging.disable(logging.CRITICAL)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

@@ -17,7 +17,6 @@ import competency_gaps as cg
 from competency_gaps.cli.app import app
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import paired_differences
-from competency_gaps.report.models import sentences
 from competency_gaps.stages.compare import Families, _frame, holm, lost_on
 from core_helpers import seal
 
@@ -74,16 +73,6 @@ def test_holms_correction_is_that_of_the_definition():
     assert holm(p_values).tolist() == pytest.approx([0.04, 0.09, 0.09, 0.5])
 
 
-def test_a_model_against_itself_shows_nothing(run):
-    after, before = models(run)
-    made = scored(run, after, before).compare("after", "before")
-    assert made.verdict == "no regression" and made.items.is_empty()
-    assert made.overall["difference"].to_list() == [0, 0] and made.overall["p_value"].to_list() == [1, 1]
-    for frame in (made.benchmarks, made.themes, made.concepts):
-        assert (frame["status"] == "same").all()
-    assert (made.overall["detectable"] > 0).all()
-
-
 def test_a_planted_loss_is_a_regression_and_its_opposite_is_none(run):
     after, before = models(run, lost=20)
     scored(run, after, before)
@@ -137,25 +126,6 @@ def test_the_command_exits_with_3_on_a_regression_only(run, tmp_path, lost, stat
     assert CliRunner().invoke(app, arguments[:-3]).exit_code == 0  # without --fail-on
 
 
-def test_the_command_fails_closed_where_little_pairs(run):
-    after, before = models(run)
-    after[10:] = np.nan
-    scored(run, after, before)
-    arguments = ["compare", str(run.path), "--models", "after", "before", "--fail-on", "regression", "--quiet"]
-    done = CliRunner().invoke(app, arguments)
-    assert done.exit_code == 4 and "Cannot tell" in done.stdout
-    assert CliRunner().invoke(app, [*arguments[:-1], "--min-effect", "2"]).exit_code == 2  # wrong usage
-
-
-def test_outcomes_that_are_no_scores_are_not_compared(run):
-    rng = np.random.default_rng(2)
-    items = run.items
-    columns = {name: rng.integers(0, 2, items.height).astype(float) for name in "abcd"}
-    run.add_scores(pl.DataFrame({"id": items["item_id"], "benchmark": items["benchmark"], **columns}))
-    with pytest.raises(UserError, match="holds no scores but another outcome"):
-        cg.compare(run.as_model("a", "peers"), run)
-
-
 def test_difference_as_an_outcome_agrees_with_the_comparison(run):
     rng = np.random.default_rng(3)
     scored(run, *(rng.integers(0, 2, run.items.height).astype(float) for _ in NAMES))
@@ -188,15 +158,6 @@ def test_clusters_across_benchmarks_count_as_they_are(run):
     assert overall(made)["worse"] == len(np.unique(number[kept & (after < before)]))
     assert made.benchmarks["benchmark"].to_list() == run.items["benchmark"].unique(maintain_order=True).to_list()
     assert made.benchmarks["difference"].to_list() == pytest.approx([-(after < before)[kept & first].mean(), 0])
-
-
-def test_the_difference_of_passages_is_that_of_the_items_means(run):
-    rng = np.random.default_rng(4)
-    run = clustered(run, np.sort(rng.integers(0, 25, run.items.height) ** 2), "given")
-    after, before = (rng.integers(0, 2, run.items.height).astype(float) for _ in NAMES)
-    made = scored(run, after, before).compare("after", "before")
-    kept = run.items["excluded"].is_null().to_numpy()
-    assert overall(made)["difference"] == pytest.approx((after - before)[kept].mean())
 
 
 def every_flip(values, cluster, weight):
@@ -254,40 +215,6 @@ def test_answers_without_a_score_that_decide_are_said_to_and_fail_closed(run):
     assert made.verdict == "not comparable"
     assert "no loss, and a loss (overall" in made.reasons[0] and "20 answers" in made.reasons[0]
     assert run.compare("before", "after").verdict == "no regression"  # a gain, or none: either way no loss
-
-
-def test_only_answers_to_items_that_the_other_was_asked_are_counted(run):
-    after, before = models(run)
-    right = np.flatnonzero(before)
-    after[np.concatenate([right[:20], right[-5:]])] = np.nan
-    items = run.items.with_columns(after=pl.Series(after), before=pl.Series(before))
-    run.add_scores(items.select("benchmark", "after", id="item_id"))
-    run.add_scores(items[np.setdiff1d(np.arange(items.height), right[-5:])].select("benchmark", "before", id="item_id"))
-    assert "20 answers" in run.compare("after", "before").reasons[0]
-
-
-def test_items_that_the_candidate_was_not_asked_do_not_decide(run):
-    after, before = models(run)
-    lacking = np.flatnonzero(before)[:20]
-    items = run.items.with_columns(after=pl.Series(after), before=pl.Series(before))
-    run.add_scores(items.select("benchmark", "before", id="item_id"))
-    run.add_scores(items[np.setdiff1d(np.arange(items.height), lacking)].select("benchmark", "after", id="item_id"))
-    assert run.compare("after", "before").verdict == "no regression"
-
-
-@pytest.mark.parametrize("hard", [True, False])
-def test_missing_scores_are_set_against_what_the_other_model_scores_there(run, hard):
-    rng = np.random.default_rng(6)
-    after, before = models(run, seed=7)
-    after[rng.random(len(after)) < np.where(before == 1, 0.15 if hard else 0.4, 0.8 if hard else 0.4)] = np.nan
-    made = scored(run, after, before).compare("after", "before")
-    row = made.missing.row(0, named=True)
-    assert made.missing["model"].to_list() == ["after"]
-    kept = run.items["excluded"].is_null().to_numpy()
-    assert row["share"] == pytest.approx(np.isnan(after[kept]).mean())
-    assert row["low"] < row["gap"] < row["high"] and (row["p_value"] <= 0.05) == hard and (row["gap"] < -0.2) == hard
-    text = " ".join(sentences(made))
-    assert ("that after has no score of are not like the others: before scores -" in text) == hard
 
 
 def test_a_benchmark_that_the_candidate_drops_cannot_be_told(run):

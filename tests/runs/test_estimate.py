@@ -51,31 +51,9 @@ def test_tokens(tiny_config, tmp_path, monkeypatch, before):
     assert f"{len(items):,} items" in estimate.sentence() and "of memory" in estimate.sentence()
 
 
-def test_the_gate_reads_no_more_than_there_is(tiny_config):
-    checked = parse_config(RunConfig, tiny_config, "test")
-    setting = set_up(checked, Progress(quiet=True))
-    prompts = sum(len(one.tokens.ids) for ones in setting.prepared.values() for one in ones if one.excluded is None)
-    without, with_gate, larger = (
-        estimate_reading(setting.prepared, setting.extractor, checked.span, gate_tokens=n).tokens
-        for n in (0, prompts, 10 * prompts)
-    )
-    assert with_gate == larger == pytest.approx(without + prompts, abs=1)
-
-
 def test_answers_are_counted_at_most(tiny_config):
     quiz = {**tiny_config["benchmarks"][0], "policy": "exact", "options": {"max_new_tokens": 7}, "limit": 10}
     checked = parse_config(RunConfig, {**tiny_config, "benchmarks": [quiz]}, "test")
     setting = set_up(checked, Progress(quiet=True))
     estimate = estimate_reading(setting.prepared, setting.extractor, checked.span, gate_tokens=0)
     assert estimate.written == 70 and "70 tokens at most" in estimate.sentence()
-
-
-@pytest.mark.slow
-def test_the_operations_are_those_of_the_demo():
-    from competency_gaps.demo import OPERATIONS, demo_config
-
-    config = demo_config()
-    setting = set_up(config, Progress(quiet=True))
-    estimate = estimate_reading(setting.prepared, setting.extractor, config.span, config.sae.gate_tokens)
-    assert estimate.operations == pytest.approx(OPERATIONS, rel=0.02)
-    assert estimate.items == 2420

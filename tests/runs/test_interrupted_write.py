@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,7 @@ import pytest
 from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.store import make_block
 from competency_gaps.config import GenerationConfig
-from competency_gaps.lock import HeldError, hold, keep_held
+from competency_gaps.lock import HeldError, hold
 from competency_gaps.stages.engines import read_here
 from competency_gaps.stages.extraction import Shard, ShardReader
 from core_helpers import ROOT
@@ -165,34 +164,6 @@ def test_what_polars_was_writing_when_an_interrupt_came_is_written(tmp_path):
     env = {**os.environ, "PYTHONPATH": paths}
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=env)
     assert done.stdout.split("\n")[:-1] == ["polars was interrupted", "commits", "interrupted"], done.stderr
-
-
-def test_to_let_go_twice_is_to_let_go_once(tmp_path):
-    with hold(tmp_path):
-        first, second = keep_held(tmp_path), keep_held(tmp_path)
-        first()
-        first()
-    with pytest.raises(HeldError), hold(tmp_path):
-        pass
-    second()
-    with hold(tmp_path):
-        pass
-
-
-def test_a_folder_is_let_go_by_the_last_of_its_users(tmp_path):
-    with hold(tmp_path):
-        first, second = keep_held(tmp_path), keep_held(tmp_path)
-    for let_go in (first, second):
-        with pytest.raises(HeldError, match="another thread"), hold(tmp_path):
-            pass
-        thread = threading.Thread(target=let_go)
-        thread.start()
-        thread.join()
-    with hold(tmp_path):
-        pass
-    assert list(tmp_path.iterdir()) == []
-    keep_held(tmp_path / "held by nobody")()
-    assert not Path(tmp_path / "held by nobody").exists()
 
 
 def test_rows_whose_responses_cannot_be_written_are_not_left(tmp_path):

@@ -10,14 +10,11 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 from rich.console import Console
-from typer.testing import CliRunner
 
 import competency_gaps as cg
-from competency_gaps.cli.app import app
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import ItemSample
-from competency_gaps.findings.answer import trust_statements
 from competency_gaps.items.item import Reason
 from competency_gaps.report.models import models_view
 from competency_gaps.stages import models
@@ -95,29 +92,12 @@ def test_of_many_models_few_are_named_by_chance(run, monkeypatch):
     assert len(measured) == len(p_values)
 
 
-def test_where_no_score_is_missing_there_is_nothing_to_measure():
-    sample, _ = sample_of(np.random.default_rng(2))
-    assert missing_scores(sample, np.zeros(1500), np.ones(1500), EvidenceConfig(), eligible=np.ones(12, bool)) is None
-
-
 def test_peers_of_another_level_are_refused_with_what_to_do(run):
     own, low, lower = drawn(run, 0.9, 0.3, 0.25)
     add(run, own=own, low=low, lower=lower)
     with pytest.raises(UserError, match=r"not of its level.*low by \d+, lower by \d+.*Add models of its level"):
         run.as_model("own", ("low", "lower"))
     assert run.as_model("own", "low").kind == "difference"  # a single one is another question
-
-
-def test_few_and_distant_peers_are_said_to_be(run):
-    place = np.random.default_rng(0).permutation(run.items.height) / run.items.height
-    own, near, far = ((place < mean).astype(float) for mean in (0.7, 0.7, 0.35))
-    add(run, own=own, near=near, far=far)
-    made = run.as_model("own", ("near", "far"))
-    assert 0.12 < made.manifest["outcome"]["distance"] <= 0.25
-    assert codes(made) == ["peers_few", "peers_far"]
-    assert [statement.code for statement in trust_statements(made)][-2:] == ["peers_few", "peers_far"]
-    add(run, third=own, fourth=near)
-    assert codes(run.as_model("own", ("near", "third", "fourth"))) == []
 
 
 @pytest.mark.parametrize("hard", [True, False])
@@ -136,18 +116,3 @@ def test_scores_missing_on_hard_items_are_said_to_be_in_the_outcome_and_the_list
         remark = Reason.of(made.manifest["outcome"]["remarks"][0])
         assert remark.numbers[0] == pytest.approx(np.isnan(own).mean(), abs=0.03) and remark.numbers[1] < -10
         assert "have no score of it" in str(remark)
-
-
-def test_models_without_peers_of_their_level_are_named_beside_those_that_have_some(run, monkeypatch):
-    place = np.random.default_rng(0).permutation(run.items.height) / run.items.height
-    means = {"poor": 0.02, "a": 0.7, "b": 0.75, "c": 0.8}
-    add(run, **{name: (place < mean).astype(float) for name, mean in means.items()})
-    with pytest.raises(UserError, match="the peers of poor are not of its level"):
-        run.as_model("poor", ("a", "b", "c"))
-    cells = pl.DataFrame({"model": list("abc"), "theme": [0] * 3, "name": ["sums"] * 3, "gap": [0.0] * 3})
-    cells = cells.with_columns(p_value=pl.lit(0.5), status=pl.lit("typical"))
-    monkeypatch.setattr(cg.Run, "model_themes", lambda self, **_: cells)
-    shown = CliRunner().invoke(app, ["show", str(run.path), "--models", "--themes", "--against-peers"])
-    assert shown.exit_code == 0 and "poor" in shown.stdout.split("Without enough peers of their level:")[1]
-    plain = CliRunner().invoke(app, ["show", str(run.path), "--models", "--themes"])
-    assert plain.exit_code == 0 and "enough peers" not in plain.stdout

@@ -31,19 +31,6 @@ def run(tiny_run, tmp_path):
     return cg.open_run(tmp_path / "run")
 
 
-def test_one_by_one_or_at_once_in_any_order_gives_the_same(run, tmp_path):
-    shutil.copytree(run.path, tmp_path / "other")
-    other = cg.open_run(tmp_path / "other")
-    scores = table(run)
-    run.add_scores(scores)
-    for model in "cadb":
-        other.add_scores(scores.select("id", "benchmark", model))
-    for against in (None, "peers"):
-        at_once, singly = (made.as_model("b", against) for made in (run, other))
-        assert at_once.concepts.equals(singly.concepts)
-        assert at_once.concept_benchmarks.equals(singly.concept_benchmarks)
-
-
 def test_the_runs_own_scores_under_another_name_give_its_own_tables(run):
     """An outcome is made from rows of activations, not by the pipeline: both must say the same."""
     own = run.items.select(pl.col("item_id").alias("id"), "benchmark", pl.col("score").alias("twin"))
@@ -121,38 +108,6 @@ def test_an_outcome_is_made_again_if_answers_or_labels_change(run):
     seal(run.path)
     assert not made_outcomes(open_folder(run.path))
     assert (cg.open_run(run.path).as_model("a").concepts["kind"] == "dense").all()
-
-
-def test_an_outcome_whose_table_lacks_a_column_is_made_again(run):
-    run.add_scores(table(run))
-    folder = run.as_model("a").path
-    overlap = pl.read_parquet(folder / "overlap.parquet")
-    overlap.drop("cosine").write_parquet(folder / "overlap.parquet")
-    seal(folder)
-    assert not made_outcomes(open_folder(run.path))
-    assert run.as_model("a").path == folder
-    assert pl.read_parquet(folder / "overlap.parquet").equals(overlap)
-
-
-def test_peers_that_are_chosen_anew_replace_the_older_outcome(run):
-    scores = table(run)
-    run.add_scores(scores)
-    older, named = run.as_model("a", "peers"), run.as_model("a", ["c", "b"])
-    run.add_scores(scores.select("id", "benchmark", pl.col("a").alias("twin")))
-    assert [made.path for made in made_outcomes(open_folder(run.path))] == [named.path]
-    newer = run.as_model("a", "peers")
-    assert newer.path == older.path and "twin" in newer.manifest["outcome"]["against"]
-    stamp = (named.path / "concepts.parquet").stat().st_mtime_ns
-    assert (run.as_model("a", ["b", "c"]).path / "concepts.parquet").stat().st_mtime_ns == stamp
-    assert {made.path for made in made_outcomes(open_folder(run.path))} == {named.path, newer.path}
-
-
-def test_an_outcome_whose_manifest_is_gone_is_named_and_left_out(run, caplog):
-    run.add_scores(table(run))
-    gone, kept = run.as_model("a"), run.as_model("b")
-    (gone.path / "manifest.json").unlink()
-    assert [made.path for made in made_outcomes(open_folder(run.path))] == [kept.path]
-    assert f"{gone.path} is not finished" in caplog.text and str(kept.path) not in caplog.text
 
 
 @pytest.fixture
@@ -248,10 +203,3 @@ def test_answers_that_could_not_be_parsed_are_an_outcome_of_their_own(run):
     assert parsed.limits == (0.0, 1.0) and parsed.kind == "parsed"
     with pytest.raises(UserError, match="expected one of the two"):
         run.as_model("a", "peers", parsed=True)
-
-
-def test_another_run_is_read_as_the_same_outcome(run, tmp_path):
-    run.add_scores(table(run))
-    copy = shutil.copytree(run.path, tmp_path / "copy")
-    both = run.as_model("a", "peers").robustness(against=copy)["against"]
-    assert both["concepts"] > 5 and both["gap_correlation"] == pytest.approx(1)

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from competency_gaps.errors import UserError
-from competency_gaps.findings.features import COLUMNS, attributes_of
+from competency_gaps.findings.features import attributes_of
 from competency_gaps.matching.tags import item_features
 from competency_gaps.runs.covariates import item_covariates, read_covariates
 from competency_gaps.runs.schemas import ITEMS
@@ -45,16 +45,3 @@ def test_a_cell_that_no_run_writes_is_refused_by_whoever_reads_it(text):
     ):
         with pytest.raises(UserError, match=r"items\.parquet has the covariates .* the run is damaged"):
             read()
-
-
-def test_a_number_beyond_floats_is_none():
-    items = table(f'{{"a": {10**400}}}', '{"a": 2}')
-    (held,) = item_covariates(items, ["a"])
-    np.testing.assert_array_equal(held.values, [np.nan, 2])
-    assert item_features(items)["a"].to_list() == [None, 2]
-    assert [attributes.numbers.get("covariate.a") for attributes in attributes_of(items)] == [None, 2]
-
-
-def test_a_cell_without_a_value_has_none():
-    assert read_covariates(None) == read_covariates("") == read_covariates("{}") == {}
-    assert set(COLUMNS) <= set(ITEMS)

@@ -11,16 +11,16 @@ from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.store import CasStore, make_block
 from competency_gaps.config import EvidenceConfig, MetricsConfig, RunConfig, as_dict
 from competency_gaps.dictionary.kinds import LatentFacts
-from competency_gaps.dictionary.theme_tables import ThemeNames, name_table, read_themes, theme_table, write_themes
-from competency_gaps.dictionary.themes import ThemeTree
-from competency_gaps.errors import UserError
+from competency_gaps.dictionary.themes.cluster import ThemeTree
+from competency_gaps.dictionary.themes.names import ThemeNames
+from competency_gaps.dictionary.themes.store import name_table, read_themes, theme_table, write_themes
 from competency_gaps.evidence import sample_of
 from competency_gaps.items.item import DTYPE, Reason
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import open_folder
 from competency_gaps.stages.results import collect, make_tables
 from competency_gaps.stages.themes import BenchmarkRows, run_theme_tables, theme_tables
-from core_helpers import command, plain_manifest, run_table
+from core_helpers import plain_manifest, run_table
 
 WIDTH = 60
 SIZES = (400, 300, 20)
@@ -152,16 +152,6 @@ def test_a_weak_theme_is_found_where_its_concepts_are_not(made):
     assert weak["weak_concepts"][0] == weak["weak_groups"][0] == 0 and weak["leader"][0] == 2
 
 
-def test_nothing_planted_nothing_found(tmp_path):
-    found = []
-    for seed in range(1, 6):
-        folder = tmp_path / str(seed)
-        folder.mkdir()
-        write_run(folder, seed, weak=False)
-        found.append((level(tables_of(folder).results, "theme")["performance_status"] == "weak").sum())
-    assert sum(found) <= 1
-
-
 def test_every_figure_against_brute_force(made):
     folder, rows, scores, tables = made
     concepts = open_folder(folder).concepts
@@ -232,39 +222,6 @@ def test_p_values_agree_with_permutations(made):
     assert table["p_value"].to_numpy() == pytest.approx(np.minimum(1, 2 * tails), rel=0.1, abs=3e-3)
 
 
-def test_false_discoveries_are_counted_per_level_and_per_benchmark(made):
-    from scipy.stats import false_discovery_control
-
-    tables = made[3]
-    families = [level(tables.results, name) for name in ("theme", "subtheme")]
-    families += [
-        level(tables.benchmarks.filter(pl.col("benchmark") == b), name)
-        for b in ("b0", "b1")
-        for name in ("theme", "subtheme")
-    ]
-    for family in families:
-        tested = family.drop_nulls("p_value")
-        assert tested.height > 3
-        ends = tested.select(((pl.col("gap_high") < -0.01) | (pl.col("gap_low") > 0.01)).alias("sizeable"))["sizeable"]
-        wanted = false_discovery_control(np.where(ends.to_numpy(), tested["p_value"].to_numpy(), 1.0))
-        assert tested["q_value"].to_numpy() == pytest.approx(wanted)
-    unscored = tables.benchmarks.filter(pl.col("benchmark") == "b2")
-    assert unscored["chi_model"].null_count() == unscored["q_value"].null_count() == unscored.height
-    assert (unscored["chi_bench"] > 0).all(), "coverage counts unscored items too"
-
-
-def test_pieces_change_nothing(made, tmp_path):
-    write_run(tmp_path, per_shard=37)
-    again = tables_of(tmp_path)
-    for one, other in zip(again, made[3], strict=True):
-        for name in one.columns:
-            if one[name].dtype == pl.Float64:
-                assert one[name].to_numpy() == pytest.approx(other[name].to_numpy(), rel=1e-6, nan_ok=True), name
-            else:
-                assert one[name].equals(other[name], null_equal=True), name
-    assert again.results.equals(tables_of(tmp_path).results, null_equal=True)
-
-
 def test_a_theme_without_ranked_concepts_is_untested_and_has_no_coverage(made):
     folder, rows, scores, _ = made
     concepts = open_folder(folder).concepts.with_columns(ranked=pl.col("ranked") & pl.Series(THEME != 4))
@@ -285,35 +242,3 @@ def test_a_theme_without_ranked_concepts_is_untested_and_has_no_coverage(made):
     assert tables.benchmarks.filter(pl.col("benchmark") == "empty")["chi_bench"].null_count() == 18
     nowhere = themes.with_columns(pl.lit(None).cast(themes[c].dtype).alias(c) for c in ("theme", "subtheme", "x", "y"))
     assert theme_tables(parts, nowhere, concepts, items, EvidenceConfig(), MetricsConfig()).results.height == 0
-
-
-def test_neither_umap_nor_sklearn_nor_torch_is_needed(made):
-    code = (
-        "import sys\nfor name in ('umap', 'sklearn', 'numba', 'threadpoolctl'): sys.modules[name] = None\n"
-        "from competency_gaps.runs.open import open_folder\n"
-        "from competency_gaps.stages.themes import run_theme_tables\n"
-        "from competency_gaps.dictionary.theme_tables import read_themes\n"
-        "run = open_folder(sys.argv[1])\n"
-        "print(run_theme_tables(run, read_themes(run.path, run.width)[0]).results.height)\n"
-        "from competency_gaps.dictionary.themes import find_themes\n"
-        "import numpy as np\n"
-        "print('torch' in sys.modules)\n"
-        "try:\n    find_themes(np.ones((20, 2)))\nexcept Exception as error:\n    print(type(error).__name__, error)"
-    )
-    done = command(str(made[0]), code=code)
-    assert done.returncode == 0, done.stderr
-    height, torch, said = done.stdout.strip().split("\n")
-    assert height == "18" and torch == "False"
-    assert said.startswith("MissingExtraError") and "'umap-learn'" in said and "[dictionary]" in said
-
-
-def test_what_is_missing_is_named(tmp_path):
-    with pytest.raises(UserError, match="does not exist"):
-        open_folder(tmp_path / "nowhere")
-    write_run(tmp_path)
-    (tmp_path / "activations" / "b001-0000.safetensors").unlink()
-    with pytest.raises(UserError, match=r"b001-0000\.safetensors is missing"):
-        tables_of(tmp_path)
-    (tmp_path / "themes.parquet").unlink()
-    with pytest.raises(UserError, match="no themes"):
-        tables_of(tmp_path)

@@ -14,9 +14,8 @@ import competency_gaps
 from competency_gaps.activations.spans import span_mask
 from competency_gaps.checked import write_document
 from competency_gaps.errors import UserError
-from competency_gaps.items.item import Item, Reason
+from competency_gaps.items.item import Reason
 from competency_gaps.model.prompts import Tokens
-from competency_gaps.runs.covariates import check_strata
 from competency_gaps.runs.manifest import SCHEMA_VERSION
 from competency_gaps.stages.extraction import cut_shards
 from competency_gaps.stages.inputs import item_input, text_ends
@@ -59,15 +58,6 @@ def test_another_run_in_the_folder_is_refused(path, value, named, tiny_config, t
         competency_gaps.run(config, tiny_run.path)
     assert named in str(error.value)
     assert {p.name: p.stat().st_mtime_ns for p in tiny_run.path.iterdir()} == before, "nothing was touched"
-
-
-def test_other_content_under_the_same_names_is_refused(tiny_config, tmp_path):
-    rows = [{"prompt": f"fox {i}", "score": 0.5} for i in range(8)]
-    config = with_items(tiny_config, tmp_path, rows)
-    competency_gaps.run(config, tmp_path / "run")
-    with_items(tiny_config, tmp_path, [*rows[:-1], {"prompt": "dog", "score": 0.5}])
-    with pytest.raises(UserError, match=r"differs in benchmarks\.own"):
-        competency_gaps.run(config, tmp_path / "run")
 
 
 def test_what_only_changes_tables_is_allowed(tiny_config, tiny_run, tmp_path):
@@ -114,16 +104,6 @@ def test_what_is_no_run_cannot_be_opened(tiny_run, tmp_path):
         _ = competency_gaps.open_run(tmp_path).items
 
 
-def test_no_such_concept_or_benchmark(tiny_run):
-    with pytest.raises(UserError, match="concepts 0 to 63"):
-        tiny_run.concept_items(64)
-    with pytest.raises(UserError, match="concepts 0 to 63"):
-        tiny_run.concept_items(-1)
-    for ask in (tiny_run.cas, lambda name: tiny_run.concept_items(0, benchmark=name)):
-        with pytest.raises(UserError, match=r"it has quiz, sums\. Did you mean 'quiz'"):
-            ask("quizz")
-
-
 def test_excluded_items(tiny_config, tmp_path):
     long = "How many days are there in March? " * 40
     rows = [
@@ -154,14 +134,6 @@ def test_excluded_items(tiny_config, tmp_path):
     assert (row["items"], row["kept"], row["excluded"], row["scored"], row["mean_score"]) == (4, 2, 2, 2, 0.75)
 
 
-def test_an_answer_with_room_must_fit(tiny_config, tmp_path):
-    rows = [{"id": "a", "prompt": "fox", "answer": "x"}, {"id": "b", "prompt": "How many days? " * 30, "answer": "x"}]
-    config = with_items(tiny_config, tmp_path, rows, policy="exact", options={"max_new_tokens": 200})
-    run = competency_gaps.run(config, tmp_path / "run")
-    reason = run.items.filter(pl.col("benchmark") == "own")["excluded"].to_list()
-    assert reason[0] is None and reason[1]["code"] == "too_long_with_answer" and reason[1]["numbers"][1:] == [200, 256]
-
-
 def test_every_item_excluded(tiny_config, tmp_path):
     config = with_items(tiny_config, tmp_path, [{"prompt": "fox " * 400, "score": 1}])
     run = competency_gaps.run(config, tmp_path / "one")
@@ -169,30 +141,6 @@ def test_every_item_excluded(tiny_config, tmp_path):
     config["benchmarks"] = config["benchmarks"][1:]
     with pytest.raises(UserError, match="every item is excluded"):
         competency_gaps.run(config, tmp_path / "all")
-
-
-def test_span_response_without_responses(tiny_config, tmp_path):
-    """Imported scores have no response: no text to read, but the run still opens."""
-    quiz, sums = tiny_config["benchmarks"]
-    run = competency_gaps.run(
-        {**tiny_config, "benchmarks": [{**sums, "limit": 20}], "span": "response"}, tmp_path / "run"
-    )
-    assert set(run.items["excluded"].struct.field("text")) == {"no response"} and run.cas("sums").nnz == 0
-    assert not run.concepts["alive"].any() and run.concept_items(3).height == 0
-    mixed = competency_gaps.run({**tiny_config, "benchmarks": [quiz, sums], "span": "response"}, tmp_path / "mixed")
-    kept = mixed.items.filter(pl.col("benchmark") == "quiz")
-    assert kept["excluded"].null_count() == kept.height, "the chosen option is the response"
-
-
-def test_imported_response_is_read(tiny_config, tmp_path, tiny_run):
-    rows = [
-        {"prompt": "Say fox:", "response": "The fox jumps.", "score": 1.0},
-        {"prompt": "Say dog:", "response": "  ", "score": 0.0},
-    ]
-    run = competency_gaps.run({**with_items(tiny_config, tmp_path, rows), "span": "all"}, tmp_path / "run")
-    own = run.items.filter(pl.col("benchmark") == "own")
-    assert own["text"].to_list() == ["Say fox: The fox jumps.", "Say dog:"]
-    assert own["excluded"].to_list() == [None, None]
 
 
 def test_ends_of_a_response_against_decoding_every_beginning(tokenizer):
@@ -206,12 +154,6 @@ def test_ends_of_a_response_against_decoding_every_beginning(tokenizer):
         # Inside of a character of several tokens the end is wherever the unfinished part is shown; elsewhere it is one.
         whole = [n for n in range(len(ids)) if not tokenizer.decode(ids[: n + 1]).endswith("\ufffd")]
         assert found[whole].tolist() == np.maximum.accumulate(truth)[whole].tolist()
-
-
-def test_a_numeric_answer_beside_choices_is_no_index(tiny_config, tmp_path):
-    rows = [{"prompt": "How many days?", "choices": ["a", "b"], "answer": 31, "score": 1.0}]
-    run = competency_gaps.run(with_items(tiny_config, tmp_path, rows, policy="imported"), tmp_path / "run")
-    assert run.items.filter(pl.col("benchmark") == "own")["answer"].item() == "31"
 
 
 class _Item:
@@ -285,11 +227,3 @@ def test_concept_items_against_plain_sorting(tiny_run):
     worst = tiny_run.concept_items(concept, order="worst", benchmark="sums", limit=4)
     expected = sorted((r for r in scored if r[0] == "sums"), key=lambda r: (r[3], -r[2], r[1]))
     assert worst["item_id"].to_list() == [r[1] for r in expected[:4]]
-
-
-def test_strata_must_be_covariates_of_some_item():
-    items = [Item("a", "p", choices=("x", "y"), covariates={"level": 1.0}), Item("b", "q")]
-    check_strata(["length", "options", "answer_position", "level"], items)
-    for absent in ("group", "levels"):
-        with pytest.raises(UserError, match=absent):
-            check_strata([absent], items)

@@ -18,7 +18,6 @@ import competency_gaps
 from competency_gaps.activations.extract import Extractor
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.files import write_atomic
-from competency_gaps.shards import ShardFolder
 from competency_gaps.stages import extraction
 from competency_gaps.stages.extraction import ShardReader
 from core_helpers import ROOT, assert_same_run, shard_bytes
@@ -162,12 +161,6 @@ def test_killed_twice(config, undisturbed, seconds, tmp_path):
     killed_twice_and_resumed(config, undisturbed, tmp_path / "run", seconds)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("attempt", range(5))
-def test_killed_ten_times(attempt, config, undisturbed, seconds, tmp_path):
-    killed_twice_and_resumed(config, undisturbed, tmp_path / "run", seconds)
-
-
 def test_killed_while_the_plan_was_written(config, undisturbed, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
@@ -207,16 +200,6 @@ def test_a_shard_made_of_other_input_is_made_again(config, undisturbed, tmp_path
     assert_same_run(run, undisturbed)
 
 
-def test_a_missing_shard_or_checksum_is_made_again(config, undisturbed, tmp_path):
-    folder = tmp_path / "run"
-    shutil.copytree(undisturbed.path, folder)
-    (folder / "activations" / "b001-0000.safetensors").unlink()
-    (folder / "responses" / "b002-0000.json").unlink()
-    (folder / "manifest.json").unlink()
-    (folder / "gate.json").unlink()
-    assert_same_run(competency_gaps.run(config, folder), undisturbed)
-
-
 def disk_full_errors():
     import polars as pl
     from safetensors import SafetensorError
@@ -244,41 +227,3 @@ def test_disk_full(which, tmp_path):
     with pytest.raises(MachineError, match=r"the disk is full: .*table\.parquet .*is kept"):
         write_atomic(path, fails)
     assert [p.name for p in path.parent.iterdir()] == ["table.parquet"] and path.read_text() == "old"
-
-
-def test_other_write_errors_stay_what_they_are(tmp_path):
-    def fails(part):
-        raise PermissionError(errno.EACCES, "no")
-
-    with pytest.raises(PermissionError):
-        write_atomic(tmp_path / "a", fails)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("stage", ["responses", "activations"])
-def test_disk_full_in_a_run_keeps_earlier_shards(stage, config, undisturbed, tmp_path, monkeypatch):
-    draft = ShardFolder.draft
-    calls = []
-
-    def full(self, name, inner):
-        if self.folder.name == stage:
-            calls.append(name)
-        if len(calls) == 3:
-
-            def no_space(part):
-                inner(part)
-                raise disk_full_errors()[0 if stage == "responses" else 2]
-
-            return draft(self, name, no_space)
-        return draft(self, name, inner)
-
-    folder = tmp_path / "run"
-    with monkeypatch.context() as patch:
-        patch.setattr(ShardFolder, "draft", full)
-        with pytest.raises(MachineError, match="the disk is full"):
-            competency_gaps.run(config, folder)
-    kept = [p.name for p in (folder / stage).iterdir()]
-    assert sorted(kept) == sorted(
-        f"{n}{s}" for n in calls[:2] for s in (".json", ".parquet" if stage == "responses" else ".safetensors")
-    )
-    assert_same_run(competency_gaps.run(config, folder), undisturbed)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 
 import numpy as np
 import polars as pl
 import pytest
 from scores_helpers import kept_rows, table
-from typer.testing import CliRunner
 
 import competency_gaps as cg
-from competency_gaps.cli.app import app
 from competency_gaps.errors import UserError
 from competency_gaps.runs.matched_scores import Scored
 from competency_gaps.runs.scores import add_scores, model_scores, read_scores
-from core_helpers import seal
 
 
 @pytest.fixture
@@ -71,19 +67,6 @@ def test_what_cannot_be_meant_is_refused_and_nothing_is_added(run, change, words
     with pytest.raises(UserError, match=words):
         run.add_scores(change(table(run)))
     assert read_scores(run.path).is_empty()
-
-
-def test_a_models_name_neither_acts_on_the_terminal_nor_breaks_a_list(run, tmp_path):
-    hostile = "\x1b[31mred\n# <b>passed"
-    file = tmp_path / "scores.csv"
-    table(run, models=(hostile, "b")).write_csv(file)
-    shown = CliRunner().invoke(app, ["score", str(run.path), "--scores", str(file), "--quiet"]).stdout
-    assert "\x1b" not in shown and "<U+001B>[31mred # <b>passed" in shown
-    summary = tmp_path / "summary.md"
-    arguments = ["compare", str(run.path), "--models", hostile, "b", "--quiet", "--markdown", str(summary)]
-    assert "\x1b" not in CliRunner().invoke(app, arguments).stdout
-    assert not [line for line in summary.read_text().splitlines() if line.startswith("#")][1:]
-    assert "<b>" not in summary.read_text() and "0 of 0" not in summary.read_text()
 
 
 def test_a_model_has_one_score_on_an_item_which_may_be_replaced(run):
@@ -165,26 +148,3 @@ def test_items_are_judged_by_all_models_scores_and_answers(run):
     assert first["alike"] == 7 and first["wrong"] in (7, 8)  # the run's own model answers too
     assert facts["alike_q"].arg_min() == 0
     assert facts["models"].max() == 9 and facts["discrimination"].is_not_null().any()
-
-
-def test_the_command_lists_models_and_their_themes(run):
-    items = pl.read_parquet(run.path / "items.parquet")
-    items.with_columns(score=pl.lit(None, pl.Float64)).write_parquet(run.path / "items.parquet")
-    seal(run.path)
-    run = cg.open_run(run.path)
-    run.add_scores(table(run))
-    listed = CliRunner().invoke(app, ["show", str(run.path)])
-    assert listed.exit_code == 0 and "4 models on 70 items" in listed.stdout
-    document = json.loads(CliRunner().invoke(app, ["show", str(run.path), "--json"]).stdout)
-    assert [row["model"] for row in document["models"]] == list("abcd")
-    items = CliRunner().invoke(app, ["show", str(run.path), "--models", "--items"])
-    assert items.exit_code == 0 and "Median discrimination" in " ".join(items.stdout.split())
-    themes = CliRunner().invoke(app, ["show", str(run.path), "--models", "--themes"])
-    assert themes.exit_code != 0 and "has no themes" in str(themes.exception)
-    groups = CliRunner().invoke(app, ["show", str(run.path), "--models", "--groups"])
-    assert groups.exit_code == 0 and "No concept stands out for any model" in groups.stdout
-    both = CliRunner().invoke(app, ["show", str(run.path), "--models", "--themes", "--groups"])
-    assert "give one of --themes and --groups" in str(both.exception)
-    for options, words in ((["--against-peers"], "give --as"), (["--as", "e"], "no scores of the model 'e'")):
-        refused = CliRunner().invoke(app, ["show", str(run.path), *options])
-        assert words in str(refused.exception)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from competency_gaps.errors import UserError
 from competency_gaps.runs.search import find_concepts, near_labels
 
 LABELS = {
@@ -59,26 +58,6 @@ def test_all_words_occur_and_the_best_match_comes_first(concepts, words, expecte
     assert find_concepts(concepts, words)["concept"].to_list() == expected
 
 
-def test_the_rows_are_those_of_the_table(concepts):
-    found = find_concepts(concepts, "bounds")
-    assert found.columns == concepts.columns and found.row(0) == (4, LABELS[4][0], 40)
-
-
-@pytest.mark.parametrize("words", ["", "  ", "\n"])
-def test_blank_words_are_refused(concepts, words):
-    with pytest.raises(UserError, match="give one or more words"):
-        find_concepts(concepts, words)
-
-
-def test_a_run_without_labels_says_how_to_get_some(concepts):
-    bare = concepts.with_columns(label=pl.lit(None, pl.String))
-    for find in (lambda: find_concepts(bare, "prime"), lambda: near_labels(bare, "prime", 3)):
-        with pytest.raises(
-            UserError, match=r"no concept of this run has a label.*cgaps label.*cgaps name RUN DICTIONARY"
-        ):
-            find()
-
-
 @pytest.mark.parametrize(
     ("words", "first"),
     [("prime zebra bounds", 4), ("brakcet", 8), ("the clases of it", 9), ("nothing like it", None)],
@@ -86,14 +65,3 @@ def test_a_run_without_labels_says_how_to_get_some(concepts):
 def test_near_labels_have_most_of_the_words_or_words_spelt_alike(concepts, words, first):
     found = near_labels(concepts, words, 3)
     assert found.height <= 3 and (found["concept"].to_list() or [None])[0] == first
-
-
-def test_a_run_finds_its_concepts(tiny_run, monkeypatch):
-    with pytest.raises(UserError, match="has a label"):
-        tiny_run.find("fox")
-    named = tiny_run.concepts.with_columns(
-        label=pl.when(pl.col("concept") == 7).then(pl.lit("the quick fox")).otherwise(pl.lit("dogs"))
-    )
-    monkeypatch.setitem(tiny_run.__dict__, "concepts", named)
-    assert tiny_run.find("Fox quick")["concept"].to_list() == [7]
-    assert tiny_run.find("dog").height == 63

@@ -1,4 +1,4 @@
-"""The two files of a shard count together or not at all, whatever a stranger wrote into them."""
+"""The two files of a shard count together or not at all, whatever they hold."""
 
 from __future__ import annotations
 
@@ -75,20 +75,13 @@ def test_responses_that_are_not_of_the_items_do_not_count(files, responses):
     assert files.finished(SHARD) is None
 
 
-def test_responses_that_are_no_table_do_not_count(files):
-    rows, name = files.store.shards.checksum(SHARD.name), SHARD.name
-    files.responses.write(name, lambda part: part.write_bytes(b"PAR1"), f"{SHARD.made_of} {rows}")
-    assert files.finished(SHARD) is None
-
-
-@pytest.mark.parametrize("stamp", ["[" * 100_000, "[]", '{"sha256": 3, "made_of": ""}', '{"sha256": "x"}', "\xff"])
+@pytest.mark.parametrize("stamp", ["[]", '{"sha256": 3, "made_of": ""}', '{"sha256": "x"}', "\xff"])
 def test_stamps_that_cannot_be_read(tmp_path, stamp):
     folder = ShardFolder(tmp_path, ".bin")
     folder.write("a", lambda part: part.write_bytes(b"x"))
     folder.files("a")[1].write_text(stamp, encoding="latin-1")
     with pytest.raises(UserError, match="cannot be read"):
         folder.check("a")
-    assert len(folder.checksum("a")) == 64
     assert not folder.is_whole("a") and not folder.path("a").exists()
 
 

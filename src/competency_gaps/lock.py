@@ -24,7 +24,7 @@ from competency_gaps.errors import MachineError, UserError
 from competency_gaps.files import NOT_WRITABLE, make_folder, no_space_left
 
 FILE = ".lock"
-"""In the folder while it is held."""
+"""In the folder while it is held; a marker's name begins so too."""
 _WAIT = 0.2
 """Seconds in which a lock is tried again: its holder may just be removing the file."""
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)

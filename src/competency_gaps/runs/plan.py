@@ -179,8 +179,11 @@ def _refuse(folder: Path, differing: list[str]) -> None:
 def refuse_strangers(folder: Path) -> None:
     """Raise UserError if a folder without a plan holds other files."""
     # A run killed while writing its plan leaves only the partial file.
-    known = (f".{FILE}.part", f".{_PRECISION}.part", _PRECISION, LOCK)
-    if folder.exists() and (not folder.is_dir() or any(path.name not in known for path in folder.iterdir())):
+    known = (f".{FILE}.part", f".{_PRECISION}.part", _PRECISION)
+    if folder.exists() and (
+        not folder.is_dir()
+        or any(path.name not in known and not path.name.startswith(LOCK) for path in folder.iterdir())
+    ):
         raise UserError(f"{str(folder)!r} is not empty and holds no run. Choose another run folder.")
 
 

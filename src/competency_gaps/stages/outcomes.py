@@ -173,7 +173,7 @@ def _clear(folder: Path) -> None:
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.is_dir() and path.name != ANSWERS:
             shutil.rmtree(path)
-        elif not path.is_dir() and path.name != LOCK:
+        elif not path.is_dir() and not path.name.startswith(LOCK):
             path.unlink()
 
 

@@ -11,7 +11,6 @@ import pytest
 from competency_gaps import table_files
 from competency_gaps.benchmarks.files import read_files
 from competency_gaps.config import FileSource
-from competency_gaps.dictionary.imports.tables import read_table
 from competency_gaps.errors import UserError
 from competency_gaps.logs.scores import read_score_table
 from competency_gaps.matching.tags import read_tags

@@ -9,27 +9,28 @@ from typing import Annotated, Any
 
 import typer
 
-from competency_gaps.cli.options import AskOptions, ConfiguredDictionary, JsonOption, QuietOption, asks
+from competency_gaps.cli.options import ConfiguredDictionary, JsonOption, QuietOption
 from competency_gaps.cli.output import print_json, print_line, terminal
+from competency_gaps.config import read_llm
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.explorer.server import HOST, PORT, serve
 from competency_gaps.text import plural
 
 
-@asks(only=("base_url", "model", "key_env", "timeout", "answer_tokens"))
 def explore(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; several can be compared.")],
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; the next free one if taken; 0: any.")] = PORT,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = False,
     dictionary: ConfiguredDictionary = None,
-    *,
-    ask: AskOptions,
+    llm: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A language model that answers questions (LLMConfig).")
+    ] = None,
 ) -> None:
     """Look at runs in a browser: tables, map, items, comparisons. Served to this machine only, until Ctrl-C.
 
     Other accounts of this machine can read it too. Through ssh, forward the same port: ssh -L 8742:localhost:8742 HOST.
 
-    With --base-url and --model, questions in plain language are answered by that endpoint; nothing else is sent.
+    With --llm, questions in plain language are answered by that model; nothing else is sent.
     """
 
     def announce(taken: int) -> None:
@@ -40,7 +41,7 @@ def explore(
         if open_:
             webbrowser.open(address)
 
-    serve(runs, port=port, dictionary=dictionary, ask=ask.config(), on_start=announce)
+    serve(runs, port=port, dictionary=dictionary, llm=None if llm is None else read_llm(llm), on_start=announce)
 
 
 def export(

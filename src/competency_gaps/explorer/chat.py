@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import anyio.to_thread
 
-from competency_gaps.endpoint.endpoint import Endpoint, connect, is_here, read_key
+from competency_gaps.config.llm import LLMConfig
 from competency_gaps.errors import CompetencyGapsError, argument
 from competency_gaps.explorer.opened import Opened
 from competency_gaps.explorer.parts.records import as_json
@@ -30,6 +30,7 @@ from competency_gaps.explorer.parts.records.details import (
     TracedNumber,
 )
 from competency_gaps.explorer.tools import INSTRUCTIONS, TOOLS, description, schema
+from competency_gaps.llm import connect, hide_key, is_here
 from competency_gaps.text import shorten, visible
 
 ROUNDS = 8
@@ -51,24 +52,21 @@ _NUMBER = re.compile(r"(?<![\w.])[-−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e
 log = logging.getLogger(__name__)
 
 
-def chat_state(endpoint: Endpoint | None) -> ChatState:
+def chat_state(llm: LLMConfig | None) -> ChatState:
     """Say whether questions can be asked, and where they go; with None they cannot."""
-    if endpoint is None:
-        options = f"{argument('base_url')} and {argument('model')}"
-        note = f"This explorer was started without a model ({options}). Nothing leaves this machine."
+    if llm is None or llm.base_url is None:
+        note = f"This explorer was started without a model ({argument('llm')}). Nothing leaves this machine."
         return ChatState(configured=False, model=None, host=None, note=note)
-    host = visible(urlsplit(endpoint.base_url).netloc)
-    place = f"a server on this machine ({host})" if is_here(endpoint.base_url) else host
+    host = visible(urlsplit(llm.base_url).netloc)
+    place = f"a server on this machine ({host})" if is_here(llm.base_url) else host
     note = (
         f"Questions go to {place}, and with them the last turns and what the tools answer: names, labels, numbers, and "
         "pieces of prompts and responses. Nothing else is sent."
     )
-    return ChatState(configured=True, model=visible(endpoint.model), host=host, note=note)
+    return ChatState(configured=True, model=visible(llm.model or ""), host=host, note=note)
 
 
-async def converse(
-    run: Opened, asked: ChatRequest, endpoint: Endpoint, answer_tokens: int | None = None
-) -> AsyncIterator[ChatEvent]:
+async def converse(run: Opened, asked: ChatRequest, llm: LLMConfig) -> AsyncIterator[ChatEvent]:
     """Answer the last message of a request.
 
     Yields
@@ -78,18 +76,17 @@ async def converse(
     """
     import openai
 
-    key = read_key(endpoint.key_env)
     talk: list[dict[str, Any]] = [{"role": "system", "content": f"{INSTRUCTIONS}\n\n{RULES}"}, *_history(asked)]
     results: list[tuple[int, Any]] = []
     try:
-        async with connect(endpoint, key) as client:
+        async with connect(llm, is_async=True) as client:
             for number in range(ROUNDS + 1):
                 completion = await client.chat.completions.create(
-                    model=endpoint.model,
-                    messages=talk,  # type: ignore[arg-type]
-                    tools=_tools(),  # type: ignore[arg-type]
+                    model=llm.model,
+                    messages=talk,
+                    tools=_tools(),
                     tool_choice="none" if number == ROUNDS else "auto",
-                    max_tokens=answer_tokens or ANSWER_TOKENS,
+                    extra_body={llm.tokens_key: llm.max_tokens or ANSWER_TOKENS, **llm.extra},
                 )
                 choice = completion.choices[0]
                 calls = (choice.message.tool_calls or [])[:CALLS]
@@ -104,9 +101,9 @@ async def converse(
                     talk.append({"role": "tool", "tool_call_id": call.id, "content": told})
                     yield event
     except (CompetencyGapsError, openai.OpenAIError, IndexError) as error:
-        yield FailureEvent("error", f"The model gave no answer. {visible(key.hide(shorten(str(error), 500)))}")
+        yield FailureEvent("error", f"The model gave no answer. {visible(hide_key(shorten(str(error), 500), llm))}")
     except Exception as error:  # noqa: BLE001 - the response has begun: a failure can be reported only in its body
-        log.error("%s", visible(key.hide("".join(traceback.format_exception(error)))))
+        log.error("%s", visible(hide_key("".join(traceback.format_exception(error)), llm)))
         yield FailureEvent("error", f"The server failed ({type(error).__name__}); its terminal says more.")
 
 

@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 from pydantic import TypeAdapter, ValidationError
 
-from competency_gaps.config import AskConfig
-from competency_gaps.endpoint.endpoint import Endpoint
+from competency_gaps.config.llm import LLMConfig
 from competency_gaps.errors import CompetencyGapsError, MissingExtraError, UserError, argument
 from competency_gaps.explorer.opened import ChangedError, Opened, Shown, comparable, open_runs, run_list
 from competency_gaps.explorer.page_files import FILES, page_files
@@ -59,7 +58,7 @@ def serve(
     *,
     port: int = PORT,
     dictionary: Path | None = None,
-    ask: AskConfig | None = None,
+    llm: LLMConfig | None = None,
     on_start: Callable[[int], None] = lambda port: None,
 ) -> None:
     """Serve runs to this machine until Ctrl-C.
@@ -72,7 +71,7 @@ def serve(
         The next free one is taken if it is not free; 0: any.
     dictionary
         Of the SAE's concepts; None: that of each run.
-    ask
+    llm
         A language model that answers questions; None: there is no chat.
     on_start
         Called with the port once the server answers.
@@ -84,12 +83,10 @@ def serve(
     UserError
         If a run cannot be opened, or no port near ``port`` is free.
     """
-    for package in ("starlette", "uvicorn", *(("openai",) if ask is not None else ())):
+    for package in ("starlette", "uvicorn", *(("openai",) if llm is not None else ())):
         if importlib.util.find_spec(package) is None:
             raise MissingExtraError(package, "explore", "The explorer")
     import uvicorn
-
-    from competency_gaps.endpoint import Asking
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -97,12 +94,10 @@ def serve(
             if self.started:
                 on_start(taken)
 
-    endpoint = None if ask is None else Asking.of(ask).endpoint
     opened = open_runs(runs, dictionary)
     with _listen(port) as listener:
         taken = int(listener.getsockname()[1])
-        tokens = None if ask is None else ask.answer_tokens
-        app = make_app(opened, page_files(), port=taken, endpoint=endpoint, answer_tokens=tokens)
+        app = make_app(opened, page_files(), port=taken, llm=llm)
         # The application reports errors; uvicorn would log each request too.
         config = uvicorn.Config(
             app,
@@ -134,12 +129,7 @@ def _listen(port: int) -> socket.socket:
 
 
 def make_app(
-    opened: Sequence[Opened],
-    page: Mapping[str, bytes],
-    *,
-    port: int,
-    endpoint: Endpoint | None = None,
-    answer_tokens: int | None = None,
+    opened: Sequence[Opened], page: Mapping[str, bytes], *, port: int, llm: LLMConfig | None = None
 ) -> ASGIApp:
     """Make the server's application.
 
@@ -151,10 +141,8 @@ def make_app(
         The page's files, as :func:`~competency_gaps.explorer.page_files.page_files` reads them.
     port
         The port that the server listens on; requests to another one are refused.
-    endpoint
-        Where a language model answers questions; None: there is no chat.
-    answer_tokens
-        Tokens of one of its steps, at most; None: as many as the chat gives it.
+    llm
+        A language model that answers questions; None: there is no chat.
     """
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
@@ -162,13 +150,13 @@ def make_app(
 
     from competency_gaps.explorer.security import Guard
 
-    explorer = _Explorer(opened, page, endpoint, answer_tokens)
+    explorer = _Explorer(opened, page, llm)
     routes = [
         *(Route("/" if name == "index.html" else f"/{name}", explorer.page) for name in FILES),
         Route("/data/runs.json", explorer.runs),
         Route("/data/{key}/search", explorer.search),
         Route("/data/{key}/{name:path}", explorer.part),
-        *([] if endpoint is None else [Route("/chat", explorer.chat, methods=["POST"])]),
+        *([] if llm is None else [Route("/chat", explorer.chat, methods=["POST"])]),
     ]
     handlers: Mapping[Any, Any] = {HTTPException: _refused, CompetencyGapsError: _failed, Exception: _broken}
     return Guard(Starlette(routes=routes, exception_handlers=handlers, lifespan=explorer.lifespan), port)
@@ -177,13 +165,11 @@ def make_app(
 class _Explorer:
     """Handlers of the requests."""
 
-    def __init__(
-        self, opened: Sequence[Opened], page: Mapping[str, bytes], endpoint: Endpoint | None, tokens: int | None
-    ) -> None:
+    def __init__(self, opened: Sequence[Opened], page: Mapping[str, bytes], llm: LLMConfig | None) -> None:
         from competency_gaps.explorer.chat import chat_state
 
-        self._page, self._endpoint, self._tokens = page, endpoint, tokens
-        self._runs = as_json(run_list(opened, "served", chat_state(endpoint)))
+        self._page, self._llm = page, llm
+        self._runs = as_json(run_list(opened, "served", chat_state(llm)))
         self._opened = {run.key: run for run in opened}
         self._against = {(run.key, against(other.key)): other for run, other in comparable(opened)}
         self._kept: OrderedDict[str, bytes] = OrderedDict()
@@ -251,12 +237,12 @@ class _Explorer:
             raise HTTPException(400, f"The last message must be a question of at most {LONGEST:,} characters.")
         if asked.run not in self._opened:
             raise HTTPException(404, "There is no such run in this explorer.")
-        run, endpoint = self._opened[asked.run], self._endpoint
-        assert endpoint is not None
+        run, llm = self._opened[asked.run], self._llm
+        assert llm is not None
 
         async def lines() -> AsyncIterator[bytes]:
             async with self._talks:
-                async for event in converse(run, asked, endpoint, self._tokens):
+                async for event in converse(run, asked, llm):
                     yield as_json(event) + b"\n"
 
         return StreamingResponse(lines(), media_type="application/x-ndjson")

@@ -27,7 +27,7 @@ from competency_gaps.config import MetricsConfig
 from competency_gaps.dictionary.exemplars import Exemplar
 from competency_gaps.dictionary.folder import Dictionary, open_dictionary
 from competency_gaps.dictionary.kinds import CONTEXTUAL, LatentFacts, kinds_of
-from competency_gaps.dictionary.labelling.requests import active_tokens, marked
+from competency_gaps.dictionary.labelling.labeller import active_tokens, marked
 from competency_gaps.sae.reference import FILE, read_reference
 
 CATEGORIES = {

@@ -18,7 +18,7 @@ from competency_gaps.api.load import load_model, load_sae, measure_reference
 from competency_gaps.api.make import compare, export, open_run, run
 from competency_gaps.api.run import Rows, Run
 from competency_gaps.api.scale import make_part, merge
-from competency_gaps.config import AskConfig, RayWorkers
+from competency_gaps.config import LLMConfig, RayWorkers
 from competency_gaps.errors import CompetencyGapsError, UserError
 from competency_gaps.evidence import measure_evidence
 from competency_gaps.items.item import Item, Reason
@@ -28,12 +28,12 @@ from competency_gaps.sae.find import SaeEntry, SaeList, find_saes
 
 __version__ = "0.1.0"
 __all__ = [
-    "AskConfig",
     "CompetencyGapsError",
     "Concept",
     "Continuations",
     "Generation",
     "Item",
+    "LLMConfig",
     "Output",
     "Policy",
     "Progress",

@@ -61,8 +61,6 @@ class Progress:
         Where to; None takes standard error.
     quiet
         Show nothing.
-    confirm
-        Asks the user a question that is answered by yes or no; None: nobody can be asked.
     every
         Seconds between two plain lines of a stage.
     clock
@@ -74,12 +72,11 @@ class Progress:
         console: Console | None = None,
         *,
         quiet: bool = False,
-        confirm: Callable[[str], bool] | None = None,
         every: float = 20.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.console = console or Console(stderr=True)
-        self.quiet, self.confirm = quiet, confirm
+        self.quiet = quiet
         self._every, self._clock = every, clock
         self._writing = threading.Lock()
         self._display: RichProgress | None = None

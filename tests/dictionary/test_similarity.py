@@ -7,10 +7,10 @@ import json
 import numpy as np
 import polars as pl
 import pytest
+from competency_gaps.dictionary.labelling.similarity import FILE, score_by_embedding
 from labelling_helpers import WORDS, hand_made
 
 from competency_gaps.dictionary.labelling import labeller
-from competency_gaps.dictionary.labelling.similarity import FILE, score_by_embedding
 from competency_gaps.dictionary.labels import write_label_table
 from competency_gaps.progress import Progress
 from core_helpers import seal_dictionary

@@ -106,11 +106,7 @@ def rescored(made: Made, folder: Path) -> Made:
 
 
 def add_words(run: Path) -> None:
-    """Have a model word a finding, and say that scores of the first benchmark fall with length."""
-    table = pl.read_parquet(run / "findings.parquet")
-    table.with_columns(wording=pl.lit("items <b>like</b> this"), wording_source=pl.lit("a model")).write_parquet(
-        run / "findings.parquet"
-    )
+    """Say that scores of the first benchmark fall with length."""
     manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
     within = next(iter(manifest["evidence"]["benchmarks"].values()))
     trend = {"covariate": "length", "first": 0.9, "last": 0.1, "categories": None, "share": 0.3, "p": 0.001}

@@ -13,8 +13,8 @@ import pytest
 from competency_gaps.explorer.server.chat import chat_state
 from explorer_extras import rescored, with_extras
 
+from competency_gaps.config import LLMConfig
 from competency_gaps.dictionary.folder import dictionary_of
-from competency_gaps.endpoint.endpoint import Endpoint
 from competency_gaps.explorer.opened import open_runs, run_list
 from competency_gaps.explorer.parts import Context, Parts, as_json
 from competency_gaps.explorer.parts.context import EXPORTED, SERVED
@@ -192,7 +192,7 @@ def filled(hostile, modelled, listed, tmp_path_factory) -> set[str]:
         value = json.loads(content)
         check(value, kind, kind)
         found |= fills(value, kind)
-    states = [chat_state(Endpoint("http://127.0.0.1:9/v1", "small")), chat_state(None)]
+    states = [chat_state(LLMConfig(base_url="http://127.0.0.1:9/v1", model="small")), chat_state(None)]
     lists = [run_list(opened, "static", None), *(run_list([one], "served", state) for state in states)]
     for value, kind in ((asked, "SearchResult"), *((one, "RunList") for one in lists)):
         held = json.loads(as_json(value))

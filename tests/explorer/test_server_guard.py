@@ -7,7 +7,7 @@ from explorer_runs import Made
 from explorer_server import PORT, raw_request, served
 from starlette.testclient import TestClient
 
-from competency_gaps.endpoint.endpoint import Endpoint
+from competency_gaps.config import LLMConfig
 from competency_gaps.explorer.opened import Opened, open_runs
 
 REFUSED = {"error": "Requests of other pages are refused."}
@@ -193,7 +193,7 @@ def test_bytes_are_counted_whatever_the_headers_say(opened: list[Opened]):
             taken += 100_000
             yield b"x" * 100_000
 
-    with served(opened, endpoint=Endpoint("http://127.0.0.1:9/v1", "nobody")) as client:
+    with served(opened, llm=LLMConfig(base_url="http://127.0.0.1:9/v1", model="nobody")) as client:
         answer = raw_request(client, "/chat", [*POSTED, (b"content-length", b"5")], "POST", endless())
     assert answer["status"] == 413
     assert taken <= 1_200_000

@@ -34,11 +34,8 @@ def ruled(body: dict[str, Any]) -> dict[str, Any]:
             return {"reasoning": "same", "verdict": "A=B"}
         mark = ">>" if abs(a - b) > 2**31 else ">"
         return {"reasoning": "rule", "verdict": f"A{mark}B" if a > b else f"B{mark}A"}
-    if "<summary-" in user:
-        return {"unsupported": ["x"] if liking(tagged(user, "summary")) % 2 else [], "statements": 2}
-    if body["response_format"]["json_schema"]["name"] == "refusal":
-        return {"behaviour": ("complied", "partly", "declined")[liking(tagged(user, "answer")) % 3]}
-    return {"reasoning": "rule", "grade": 1 + liking(tagged(user, "answer")) % 10}
+    verdicts = body["response_format"]["json_schema"]["schema"]["properties"]["verdict"]["enum"]
+    return {"reasoning": "rule", "verdict": verdicts[liking(tagged(user, "answer")) % len(verdicts)]}
 
 
 def answering(body: dict[str, Any], attempt: int = 0) -> Any:

@@ -12,9 +12,15 @@ from scipy.stats import binomtest
 
 from competency_gaps.evidence.interval import mean
 from competency_gaps.items.item import Reason
-from competency_gaps.judging.arena_figures import Match, arena_figures
-from competency_gaps.judging.bradley_terry import bradley_terry, logistic
-from competency_gaps.judging.style import Style, style_features, style_of
+from competency_gaps.judging.arena_figures import (
+    Match,
+    Style,
+    arena_figures,
+    bradley_terry,
+    logistic,
+    style_features,
+    style_of,
+)
 
 
 def test_intervals_of_means_against_known_ones() -> None:
@@ -29,21 +35,6 @@ def test_intervals_of_means_against_known_ones() -> None:
         1.96 * values.std() / 5000**0.5, rel=0.03
     )
     assert mean(np.zeros(0)) is None
-
-
-@pytest.mark.parametrize("graded", [False, True])
-@pytest.mark.parametrize("items", [3, 10, 40])
-@pytest.mark.parametrize("truth", [0.6, 0.9])
-def test_intervals_hold_the_truth_as_often_as_they_say(truth: float, items: int, graded: bool) -> None:
-    rng = np.random.default_rng(items)
-    held = 0
-    for _ in range(1000):
-        drawn = rng.beta(9 * truth, 9 * (1 - truth), items) if graded else (rng.random(items) < truth).astype(float)
-        found = mean(np.round(9 * drawn) / 9 if graded else drawn)
-        assert found is not None and found.low < found.high
-        held += found.low <= truth <= found.high
-    # Wilson's own coverage of 9 in 10 is 0.93 with 10 items.
-    assert held / 1000 >= 0.9
 
 
 def test_one_column_gives_the_log_odds_of_the_weighted_mean() -> None:
@@ -76,11 +67,9 @@ def test_planted_strengths_of_four_models_come_back() -> None:
         results.append(float(rng.random() < expit(truth[i] - truth[j])))
         items.append(item)
     fit = bradley_terry(np.asarray(rows), np.asarray(results), np.ones(12_000), np.asarray(items), draws=50)
-    assert fit.coefficients == pytest.approx(truth[1:], abs=0.08)
-    for column, value in enumerate(truth[1:]):
-        interval = fit.strength(column)
+    assert [strength.value for strength in fit] == pytest.approx(truth[1:], abs=0.08)
+    for value, interval in zip(truth[1:], fit, strict=True):
         assert interval.low - 0.05 < value < interval.high + 0.05
-    assert fit.win_rate(2).value == pytest.approx(expit(1.2), abs=0.02)
 
 
 def test_few_or_unanimous_games_claim_no_certainty() -> None:

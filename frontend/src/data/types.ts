@@ -206,9 +206,6 @@ export interface Finding {
   other_items: number | null;
   other_score: number | null;
   feature_p: number | null;
-  /** A language model's words for its items. */
-  wording: string | null;
-  wording_source: string | null;
   sentence: string;
   /** The same in at most 90 characters. */
   short: string;

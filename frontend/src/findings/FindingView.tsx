@@ -39,9 +39,6 @@ function Shown({ finding }: { finding: Finding }) {
       <h1 data-testid="finding-sentence">
         <bdi>{visible(finding.sentence)}</bdi>
       </h1>
-      {finding.wording_source && (
-        <p className="soft">Worded by {visible(finding.wording_source)}; every figure is the run’s own.</p>
-      )}
       <p className="actions">
         <CopyLink />
       </p>

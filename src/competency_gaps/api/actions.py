@@ -11,8 +11,7 @@ from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder, open_folder
 
 if TYPE_CHECKING:
-    from competency_gaps.config import AskConfig, LLMConfig
-    from competency_gaps.dictionary.labelling.labeller import Taken
+    from competency_gaps.config import LLMConfig
     from competency_gaps.explorer.export import Exported
     from competency_gaps.probes.concept import Probed
 
@@ -118,29 +117,6 @@ class Actions(RunFolder):
 
         with (progress or Progress(quiet=True)).stage("findings"):
             write_findings(self)
-
-    def word_findings(
-        self, ask: AskConfig, numbers: Sequence[int] | None = None, *, progress: Progress | None = None
-    ) -> Taken | None:
-        """Have a language model word findings; its words are stored with them, its numbers are not taken.
-
-        Parameters
-        ----------
-        numbers
-            Numbers of findings; None: all.
-
-        Returns
-        -------
-        Taken, or None if the requests were only written into a file
-
-        Raises
-        ------
-        UserError
-            If there is nothing to word, or no such finding.
-        """
-        from competency_gaps.findings.wording import word_findings
-
-        return word_findings(self, ask, progress or Progress(quiet=True), numbers)
 
     def name(self, dictionary: Path | str, *, progress: Progress | None = None) -> Self:
         """Put a dictionary's labels and themes on the run, and write its report again.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from competency_gaps.config import AskConfig, SAEConfig, sae_place
+from competency_gaps.config import LLMConfig, SAEConfig, sae_place
 from competency_gaps.errors import UserError, argument
 from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from competency_gaps.dictionary.folder import Dictionary
     from competency_gaps.dictionary.imports import ImportedLabels
     from competency_gaps.dictionary.labelling.labeller import Taken
-    from competency_gaps.endpoint.asking import Asking
 
 Step = Literal["automatic", "subjects", "explain", "detection", "fuzzing", "embedding", "themes"]
 WITHOUT_MODEL = ("automatic", "subjects", "embedding")
@@ -64,7 +63,7 @@ def import_labels(
     """
     from competency_gaps.dictionary.folder import open_dictionary
     from competency_gaps.dictionary.imports import import_labels as read
-    from competency_gaps.dictionary.labelling.choose import check_concepts
+    from competency_gaps.dictionary.labelling.labeller import check_concepts
 
     progress, folder = progress or Progress(quiet=True), Path(dictionary)
     with hold(folder):
@@ -156,7 +155,7 @@ def label_concepts(
     concepts: Sequence[int] | None = None,
     runs: Sequence[Path | str] = (),
     top: int = 600,
-    ask: AskConfig | None = None,
+    llm: LLMConfig | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Taken | None:
@@ -173,7 +172,7 @@ def label_concepts(
         Which; None: all, or those of ``runs``.
     runs
         Take the ``top`` concepts that matter most in these runs.
-    ask
+    llm
         The language model, for the steps that ask one.
     seed
         Seed of the order of scored windows.
@@ -191,33 +190,31 @@ def label_concepts(
         another process writes to the dictionary.
     """
     from competency_gaps.dictionary.folder import open_dictionary
-    from competency_gaps.endpoint.asking import Asking
 
     if step not in get_args(Step):
         raise UserError(f"step {step!r}: expected one of {', '.join(get_args(Step))}.")
-    if (ask is None) != (step in WITHOUT_MODEL):
+    if (llm is None) != (step in WITHOUT_MODEL):
         raise UserError(
-            f"the step {step!r} asks no model: leave out {argument('ask')}."
-            if ask is not None
-            else f"the step {step!r} asks a model: give {argument('ask')}."
+            f"the step {step!r} asks no model: leave out {argument('llm')}."
+            if llm is not None
+            else f"the step {step!r} asks a model: give {argument('llm')}."
         )
-    way = None if ask is None else Asking.of(ask)
     progress, folder = progress or Progress(quiet=True), Path(dictionary)
     with hold(folder):
         opened = open_dictionary(folder)
         chosen = _chosen(opened, concepts, runs, top)
-        if way is None:
+        if llm is None:
             return _label_without_model(opened, step, chosen, progress)
         if step == "themes":
-            return _name_themes(opened, way, progress)
-        return _ask_about(opened, step, chosen, way, seed, progress)
+            return _name_themes(opened, llm, progress)
+        return _ask_about(opened, step, chosen, llm, seed, progress)
 
 
 def _chosen(
     dictionary: Dictionary, concepts: Sequence[int] | None, runs: Sequence[Path | str], top: int
 ) -> Sequence[int] | None:
     from competency_gaps.dictionary.folder import check_same_sae
-    from competency_gaps.dictionary.labelling.choose import check_concepts, important
+    from competency_gaps.dictionary.labelling.labeller import check_concepts, important
 
     if concepts is not None and runs:
         raise UserError("choose concepts by number or by runs, not both.")
@@ -234,8 +231,8 @@ def _chosen(
 def _label_without_model(
     dictionary: Dictionary, step: Step, concepts: Sequence[int] | None, progress: Progress
 ) -> Taken:
-    from competency_gaps.dictionary.labelling.labeller import label_automatically, label_by_subject
-    from competency_gaps.dictionary.labelling.similarity import score_by_embedding
+    from competency_gaps.dictionary.labelling.automatic import label_automatically
+    from competency_gaps.dictionary.labelling.embeddings import label_by_subject, score_by_embedding
 
     if step == "embedding":
         return score_by_embedding(dictionary, concepts, progress)
@@ -246,32 +243,30 @@ def _label_without_model(
         return label_automatically(dictionary, concepts, bar.advance)
 
 
-def _name_themes(dictionary: Dictionary, way: Asking, progress: Progress) -> Taken | None:
-    from competency_gaps.dictionary.labelling.requests import Explanation
+def _name_themes(dictionary: Dictionary, llm: LLMConfig, progress: Progress) -> Taken | None:
+    from competency_gaps.dictionary.labelling.labeller import Explanation
     from competency_gaps.dictionary.theme_tables import take_theme_names, theme_requests
-    from competency_gaps.endpoint import Failure, parse
+    from competency_gaps.llm import Answer, Failure, ask, parse
+
+    def usable(answer: Answer) -> bool:
+        return not isinstance(parse(answer, Explanation), Failure)
 
     requests = theme_requests(dictionary)
-    answers = way.answers(
-        list(requests.values()),
-        dictionary.folder / "answers",
-        progress,
-        lambda answer: not isinstance(parse(answer, Explanation), Failure),
-    )
-    return None if answers is None else take_theme_names(dictionary, requests, answers, way.answerer)
+    answers = ask(requests.values(), llm, dictionary.folder / "answers", progress, usable)
+    return None if answers is None else take_theme_names(dictionary, requests, answers, llm.model)
 
 
 def _ask_about(
     dictionary: Dictionary,
     step: Step,
     concepts: Sequence[int] | None,
-    way: Asking,
+    llm: LLMConfig,
     seed: int,
     progress: Progress,
 ) -> Taken | None:
     """Ask a model for labels or their scores."""
     from competency_gaps.dictionary.labelling.labeller import questions, read_answer, take_answers
-    from competency_gaps.endpoint import Failure
+    from competency_gaps.llm import Answer, Failure, ask
 
     asked = []
     with progress.stage("preparing questions", unit="questions") as bar:
@@ -281,10 +276,9 @@ def _ask_about(
     if not asked:
         raise UserError(f"the step {step!r} has nothing to ask. Collect exemplars first; scores need labels as well.")
     by_id = {question.request.id: question for question in asked}
-    answers = way.answers(
-        [question.request for question in asked],
-        dictionary.folder / "answers",
-        progress,
-        lambda answer: not isinstance(read_answer(by_id[answer.id], answer), Failure),
-    )
-    return None if answers is None else take_answers(dictionary, asked, answers, way.answerer, way.where)
+
+    def usable(answer: Answer) -> bool:
+        return not isinstance(read_answer(by_id[answer.id], answer), Failure)
+
+    answers = ask([question.request for question in asked], llm, dictionary.folder / "answers", progress, usable)
+    return None if answers is None else take_answers(dictionary, asked, answers, llm.model, llm.base_url or "batch")

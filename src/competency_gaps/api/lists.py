@@ -10,7 +10,7 @@ from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
 
 if TYPE_CHECKING:
-    from competency_gaps.config import AskConfig, RunConfig
+    from competency_gaps.config import LLMConfig, RunConfig
     from competency_gaps.matching.by_examples import ExampleMatching
     from competency_gaps.matching.match_run import By, RunMatching
     from competency_gaps.matching.scope_run import RunScope
@@ -24,7 +24,7 @@ class Lists(RunFolder):
         taxonomy: Path | str,
         *,
         by: By = "both",
-        ask: AskConfig | None = None,
+        llm: LLMConfig | None = None,
         progress: Progress | None = None,
         **options: Any,
     ) -> RunMatching:
@@ -38,7 +38,7 @@ class Lists(RunFolder):
             ``labels``: entries' descriptions are compared with concepts' labels. ``examples``: the run's model and SAE
             read the entries' example prompts once, and concepts match which tell an entry's from those of others.
             ``both``: by labels, and by examples if the list has any.
-        ask
+        llm
             A language model that confirms pairs of entry and label; None: none is asked.
         progress
             None: quiet.
@@ -62,7 +62,7 @@ class Lists(RunFolder):
             check_same_pair(self.run_itself(), made)
             return made
 
-        return match_run(self, Path(taxonomy), by=by, read=read, ask=ask, progress=progress, **options)
+        return match_run(self, Path(taxonomy), by=by, read=read, llm=llm, progress=progress, **options)
 
     def match_tags(
         self,
@@ -108,14 +108,14 @@ class Lists(RunFolder):
 
         return match_tags(self, tags, alpha=alpha, embedder=embedder, seed=seed, progress=progress)
 
-    def scope(self, benchmark: str, *description: str, ask: AskConfig | None = None, **options: Any) -> RunScope:
+    def scope(self, benchmark: str, *description: str, llm: LLMConfig | None = None, **options: Any) -> RunScope:
         """Rank what a benchmark lacks by how much it belongs to what it claims to test; the outcome is kept.
 
         Parameters
         ----------
         description
             What it claims to test; none: its ``scope`` in the run's configuration.
-        ask
+        llm
             A language model that confirms what is in scope; None: none is asked.
         options
             ``kinds``, ``alpha``, ``limit``, ``embedder``, ``seed`` and ``progress`` of
@@ -128,4 +128,4 @@ class Lists(RunFolder):
         """
         from competency_gaps.matching.scope_run import scope_run
 
-        return scope_run(self, benchmark, description, ask=ask, **options)
+        return scope_run(self, benchmark, description, llm=llm, **options)

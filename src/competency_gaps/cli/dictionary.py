@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from competency_gaps.api.dictionary import WITHOUT_MODEL, Step
+from competency_gaps.api.dictionary import Step
 from competency_gaps.cli import options
 from competency_gaps.cli.output import print_facts, print_json, print_line, terminal
-from competency_gaps.errors import UserError
 
 if TYPE_CHECKING:
-    from competency_gaps.config import AskConfig
     from competency_gaps.dictionary.labelling.labeller import Taken
 
 
@@ -69,7 +67,6 @@ def exemplars(
     print_facts(facts, json_=json_)
 
 
-@options.asks()
 def label(
     dictionary: options.DictionaryArgument,
     step: Annotated[
@@ -86,42 +83,32 @@ def label(
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="With --run: how many concepts.")] = 600,
     seed: Annotated[int, typer.Option(help="Seed of the order of scored windows.")] = 0,
+    llm: options.LLMOption = None,
+    requests: options.RequestsOption = None,
+    answers: options.AnswersOption = None,
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
-    *,
-    ask: options.AskOptions,
 ) -> None:
     """Label concepts, or score their labels: without a model, over an endpoint, or through batch files."""
     from competency_gaps import label_concepts
 
-    asked = _asked(ask, step)
     taken = label_concepts(
         dictionary,
         step,
         concepts=None if concepts is None else options.parse_concepts(concepts),
         runs=run or (),
         top=top,
-        ask=asked,
+        llm=options.llm_config(llm, requests, answers),
         seed=seed,
         progress=terminal(quiet),
     )
-    exported = None if asked is None else asked.export
     if json_:
-        outcome = {"exported": str(exported)} if taken is None else taken.as_dict()
+        outcome = {"requests": str(requests)} if taken is None else taken.as_dict()
         print_json({"dictionary": str(dictionary), "step": step, **outcome})
     elif taken is None:
-        print_line(f"Requests written to {exported}")
+        print_line(f"Requests written to {requests}")
     else:
         _print(taken, step)
-
-
-def _asked(ask: options.AskOptions, step: Step) -> AskConfig | None:
-    """The model that is asked; None: the step asks none."""
-    if step not in WITHOUT_MODEL:
-        return ask.needed(f"--step {step}")
-    if ask.values:
-        raise UserError(f"--step {step} asks no model: leave out {ask.written()}.")
-    return None
 
 
 def _print(taken: Taken, step: Step) -> None:

@@ -9,9 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from competency_gaps.cli.options import ConfiguredDictionary, JsonOption, QuietOption
+from competency_gaps.cli.options import ConfiguredDictionary, JsonOption, LLMOption, QuietOption, llm_config
 from competency_gaps.cli.output import print_json, print_line, terminal
-from competency_gaps.config import read_llm
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.explorer.server import HOST, PORT, serve
 from competency_gaps.text import plural
@@ -22,9 +21,7 @@ def explore(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; the next free one if taken; 0: any.")] = PORT,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = False,
     dictionary: ConfiguredDictionary = None,
-    llm: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A language model that answers questions (LLMConfig).")
-    ] = None,
+    llm: LLMOption = None,
 ) -> None:
     """Look at runs in a browser: tables, map, items, comparisons. Served to this machine only, until Ctrl-C.
 
@@ -41,7 +38,7 @@ def explore(
         if open_:
             webbrowser.open(address)
 
-    serve(runs, port=port, dictionary=dictionary, llm=None if llm is None else read_llm(llm), on_start=announce)
+    serve(runs, port=port, dictionary=dictionary, llm=llm_config(llm), on_start=announce)
 
 
 def export(

@@ -10,16 +10,14 @@ from rich.console import Console, Group
 from rich.table import Column, Table
 from rich.text import Text
 
-from competency_gaps.cli.options import AskOptions, JsonOption, QuietOption, RunArgument, asks
+from competency_gaps.cli.options import JsonOption, QuietOption, RunArgument
 from competency_gaps.cli.output import print_json, print_line, terminal
 from competency_gaps.errors import UserError
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.text import plural, shorten, signed, visible
 
 if TYPE_CHECKING:
-    from competency_gaps.api.run import Run
     from competency_gaps.findings.examples import ShownItem
-    from competency_gaps.progress import Progress
 
 PROMPT_LIMIT = 400
 ANSWER_LIMIT = 120
@@ -27,30 +25,19 @@ SHORT_CONSTANT = 24
 """Longest constant part that is shown whole, in characters."""
 
 
-@asks()
 def findings(
     run: RunArgument,
     number: Annotated[int | None, typer.Argument(min=0, help="One finding, by its number in the list.")] = None,
     make: Annotated[bool, typer.Option("--make", help="Compute them again from the run's tables.")] = False,
-    word: Annotated[
-        bool, typer.Option("--word", help="A language model words them (--base-url with --model, --export, --import).")
-    ] = False,
     quiet: QuietOption = False,
     json_: JsonOption = False,
-    *,
-    ask: AskOptions,
 ) -> None:
-    """List a run's findings, the most important first, or show one with its items; have a model word them."""
+    """List a run's findings, the most important first, or show one with its items."""
     import competency_gaps as cg
 
     progress = terminal(quiet)
     if make:
         cg.open_run(run).make_findings(progress=progress)
-    if word:
-        _word(ask, cg.open_run(run), number, progress, json_=json_)
-        return
-    if ask.values:
-        raise UserError(f"{ask.written()}: means something only with --word.")
     opened = open_folder(run)
     if number is not None:
         _show(opened, number, json_=json_)
@@ -58,21 +45,6 @@ def findings(
         print_json({"run": str(run), "findings": [_document(opened, row) for row in opened.findings.to_dicts()]})
     else:
         _print_list(opened)
-
-
-def _word(ask: AskOptions, run: Run, number: int | None, progress: Progress, *, json_: bool) -> None:
-    asked = ask.needed("--word")
-    taken = run.word_findings(asked, None if number is None else [number], progress=progress)
-    if json_:
-        print_json({"run": str(run.path), **(taken.as_dict() if taken else {"exported": str(asked.export)})})
-    elif taken is None:
-        print_line(f"Requests written to {asked.export}")
-    else:
-        print_line(
-            f"{plural(taken.stored, 'finding')} worded, {taken.abstained:,} abstentions, {len(taken.failed):,} refused"
-        )
-        for finding, reason in taken.failed[:5]:
-            print_line(f"finding {finding}: {reason}", error=True)
 
 
 def _document(run: RunFolder, row: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from competency_gaps.cli.options import AskOptions, JsonOption, QuietOption, RunArgument, asks
+from competency_gaps.cli.options import JsonOption, LLMOption, QuietOption, RunArgument, llm_config
 from competency_gaps.cli.output import print_json, print_line, terminal
 from competency_gaps.text import decimal, magnitude, shorten, visible
 
@@ -27,7 +27,6 @@ AlphaOption = Annotated[float, typer.Option(help="Probability that something wit
 SeedOption = Annotated[int, typer.Option(help="Seed of the shuffled labels.")]
 
 
-@asks()
 def match(
     run: RunArgument,
     taxonomy: Annotated[
@@ -62,10 +61,9 @@ def match(
     ] = 0.05,
     embedder: EmbedderOption = None,
     seed: Annotated[int, typer.Option(help="Seed of the shuffled labels, and of the halves of examples.")] = 0,
+    llm: LLMOption = None,
     quiet: QuietOption = False,
     json_: JsonOption = False,
-    *,
-    ask: AskOptions,
 ) -> None:
     """Match a list of weaknesses, qualities or probes to concepts: which does the run recover, which does it add?"""
     from competency_gaps import open_run
@@ -74,8 +72,8 @@ def match(
 
     if (taxonomy is None) == (not tags):
         raise UserError("give either --taxonomy or --tags.")
-    asking = ask.config()
-    if tags and (where or kind or asking or by != "both"):
+    asked = llm_config(llm)
+    if tags and (where or kind or asked or by != "both"):
         raise UserError("--tags takes --alpha, --embedder and --seed alone: the other options are for --taxonomy.")
     opened, progress = open_run(run), terminal(quiet)
     if tags:
@@ -87,7 +85,7 @@ def match(
         return
     assert taxonomy is not None
     options: dict[str, Any] = {"where": where, "kinds": kind or (), "per_entry": per_entry, "alpha": alpha}
-    matched = opened.match(taxonomy, by=by, embedder=embedder, seed=seed, ask=asking, progress=progress, **options)
+    matched = opened.match(taxonomy, by=by, embedder=embedder, seed=seed, llm=asked, progress=progress, **options)
     if json_:
         _print_document(run, taxonomy, matched)
     else:
@@ -137,7 +135,6 @@ def _print_matched(by_labels: Matching | None, by_examples: ExampleMatching | No
         Console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-@asks()
 def scope(
     run: RunArgument,
     benchmark: Annotated[str, typer.Option(help="Benchmark of the run.")],
@@ -149,10 +146,9 @@ def scope(
     limit: Annotated[int, typer.Option(min=1, help="Rows shown.")] = 20,
     embedder: EmbedderOption = None,
     seed: SeedOption = 0,
+    llm: LLMOption = None,
     quiet: QuietOption = False,
     json_: JsonOption = False,
-    *,
-    ask: AskOptions,
 ) -> None:
     """Rank the concepts that a benchmark lacks by how well they fit what it claims to test."""
     from competency_gaps import open_run
@@ -166,7 +162,7 @@ def scope(
         limit=limit,
         embedder=embedder,
         seed=seed,
-        ask=ask.config(),
+        llm=llm_config(llm),
         progress=terminal(quiet),
     )
     if json_:

@@ -1,23 +1,18 @@
-"""Options that several commands have; those about asking a language model are the fields of ``AskConfig``."""
+"""Options that several commands have."""
 
 from __future__ import annotations
 
-import functools
-import inspect
 import re
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from competency_gaps.config import AskConfig, parse_config
-from competency_gaps.config.asking import WAYS
+from competency_gaps.config import LLMConfig, parse_config, read_yaml
 from competency_gaps.errors import UserError
 
 if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
+    pass
 
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
 DictionaryArgument = Annotated[Path, typer.Argument(help="The dictionary's folder.")]
@@ -60,12 +55,19 @@ AllKindsOption = Annotated[
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Run even if the SAE does not fit.")]
 
+LLMOption = Annotated[
+    Path | None,
+    typer.Option("--llm", help="Language model to ask: a YAML or JSON file with base_url, model, key_env, ..."),
+]
+RequestsOption = Annotated[
+    Path | None, typer.Option(help="Ask no model: write the requests into this file in OpenAI's batch form.")
+]
+AnswersOption = Annotated[
+    list[Path] | None, typer.Option("--answers", help="Read answers to such requests; may be repeated.")
+]
+
 _MOST = 10_000_000
 """Largest size of a range; no SAE has as many concepts."""
-
-FIELDS = AskConfig.model_fields
-Command = Callable[..., None]
-PANEL = "Asking a language model"
 
 
 def parse_concepts(text: str) -> list[int]:
@@ -86,91 +88,27 @@ def parse_concepts(text: str) -> list[int]:
     return list(chosen)
 
 
-@dataclass(frozen=True)
-class AskOptions:
-    """The options about asking a model on a command line."""
+def llm_config(llm: Path | None, requests: Path | None = None, answers: list[Path] | None = None) -> LLMConfig | None:
+    """The language model that the options name; None: none.
 
-    values: dict[str, Any]
-    """The options on the command line, by field of ``AskConfig``."""
-    names: tuple[str, ...]
-    """Fields for which the command has an option."""
-
-    def written(self) -> str:
-        """The options on the command line, as they are written there."""
-        return ", ".join(map(spell, self.values))
-
-    def config(self) -> AskConfig | None:
-        """How a model is asked; None: no option was given.
-
-        Raises
-        ------
-        UserError
-            If the options name several ways of asking, or one of them has no effect with the others.
-        """
-        if not self.values:
-            return None
-        config = parse_config(AskConfig, self.values, "options", spell)
-        if config.way is None:
-            ways = " or ".join(spell(name) for name in WAYS if name in self.names)
-            raise UserError(f"{self.written()} means something only with {ways}: add that, or leave it out.")
-        return config
-
-    def needed(self, what: str) -> AskConfig:
-        """The same where a model is needed, e.g. for ``--word``."""
-        config = self.config()
-        if config is None:
-            raise UserError(f"{what} asks a model: give --export FILE, --import FILE, or --base-url with --model.")
-        return config
-
-
-def asks(prefix: str = "", only: Collection[str] = tuple(FIELDS)) -> Callable[[Command], Command]:
-    """Give a command the options about asking a model, in place of its last parameter, ``ask`` (``AskOptions``).
-
-    Parameters
-    ----------
-    prefix
-        What the options' names begin with, e.g. ``judge_`` for ``--judge-model``.
-    only
-        Fields of ``AskConfig`` that become options.
+    Raises
+    ------
+    UserError
+        If the file cannot be read, or the options do not go together.
     """
-    names = tuple(name for name in FIELDS if name in only)
-
-    def decorate(command: Command) -> Command:
-        signature = inspect.signature(command, eval_str=True)
-        own = [parameter for parameter in signature.parameters.values() if parameter.name != "ask"]
-
-        @functools.wraps(command)
-        def with_options(**values: Any) -> None:
-            given = {name: values.pop(prefix + name) for name in names}
-            stated = {name: value for name, value in given.items() if value not in (None, [])}
-            command(**values, ask=AskOptions(stated, names))
-
-        options = [_option(name, FIELDS[name], prefix) for name in names]
-        with_options.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
-        return with_options
-
-    return decorate
+    data = llm_data({} if llm is None else read_yaml(llm), requests, answers)
+    return parse_config(LLMConfig, data, "options" if llm is None else str(llm)) if data else None
 
 
-def spell(name: str, prefix: str = "") -> str:
-    """A field of ``AskConfig`` as an option; a place in the field's list, after a dot, is left out."""
-    return option_name(prefix + name.partition(".")[0])
+def llm_data(data: dict[str, Any], requests: Path | None, answers: list[Path] | None) -> dict[str, Any]:
+    """A configuration in which files of requests or answers, if there are any, take the place of the endpoint."""
+    if requests is None and not answers:
+        return data
+    kept = {key: value for key, value in data.items() if key not in ("base_url", "requests", "answers")}
+    return {**kept, "requests": requests, "answers": answers or []}
 
 
 def option_name(argument: str) -> str:
     """The option that gives an argument: ``--judge-import`` for ``judge.imports``, once for each of several."""
     words = argument.replace(".", "-").replace("_", "-")
-    return "--" + (words.removesuffix("s") if words.endswith(("imports", "fields")) else words)
-
-
-def _option(name: str, field: FieldInfo, prefix: str) -> inspect.Parameter:
-    """A parameter whose default is None, so that only options on the command line have a value."""
-    shown = False if field.default in (None, False, []) else str(field.default)
-    option = typer.Option(spell(name, prefix), help=field.description, show_default=shown, rich_help_panel=PANEL)
-    kind: Any = field.annotation
-    return inspect.Parameter(
-        prefix + name,
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-        default=None,
-        annotation=Annotated[kind | None, option],
-    )
+    return "--" + (words.removesuffix("s") if words.endswith("fields") else words)

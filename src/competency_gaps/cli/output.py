@@ -7,12 +7,10 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import typer
 from rich.console import Console
-from rich.prompt import Confirm
 
 from competency_gaps.api.run import Run
 from competency_gaps.dictionary.kinds import kind_counts
@@ -32,10 +30,8 @@ def help_alone(context: typer.Context) -> None:
 
 
 def terminal(quiet: bool) -> Progress:
-    """Progress on standard error; questions are asked where somebody sits at a terminal to answer them."""
-    console = Console(stderr=True)
-    confirm = partial(Confirm.ask, console=console, default=False) if sys.stdin.isatty() else None
-    return Progress(console, quiet=quiet, confirm=confirm)
+    """Progress on standard error."""
+    return Progress(Console(stderr=True), quiet=quiet)
 
 
 def print_line(text: str, *, error: bool = False) -> None:

@@ -12,7 +12,6 @@ from rich.text import Text
 
 from competency_gaps.cli import options
 from competency_gaps.cli.output import print_json, print_line, terminal, typed_command
-from competency_gaps.config import read_llm
 from competency_gaps.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,9 +22,7 @@ def probe(
     run: Annotated[Path, typer.Argument(help="Run folder; its model and SAE must be within reach.")],
     concept: Annotated[str | None, typer.Option(help="Concepts, as 5,17.")] = None,
     weak: Annotated[int | None, typer.Option(min=1, help="The run's N surest weak concepts, leaders first.")] = None,
-    llm: Annotated[
-        Path | None, typer.Option(help="YAML of a model that writes the items; without, the run's families make them.")
-    ] = None,
+    llm: options.LLMOption = None,
     items: Annotated[int, typer.Option(min=10, help="Fresh items of each generated benchmark.")] = 300,
     questions: Annotated[
         int, typer.Option(min=1, help="--llm: questions with, and as many without, the concept on each topic.")
@@ -42,7 +39,7 @@ def probe(
     probed = open_run(run).probe(
         () if concept is None else options.parse_concepts(concept),
         weak=weak,
-        llm=None if llm is None else read_llm(llm),
+        llm=options.llm_config(llm),
         items=items,
         questions=questions,
         seed=seed,

@@ -11,7 +11,6 @@ from competency_gaps.cli import options
 from competency_gaps.cli.options import option_name
 from competency_gaps.cli.output import print_json, print_line, print_run, terminal, typed_command
 from competency_gaps.config import RayWorkers, RunConfig, parse_config, read_yaml, sae_place
-from competency_gaps.config.asking import ENDPOINT_ONLY, WAYS
 from competency_gaps.config.load import apply_overrides
 from competency_gaps.errors import UserError
 from competency_gaps.logs.find import SuiteLogs, suite_logs
@@ -20,7 +19,6 @@ from competency_gaps.runs.part import PartRecord, parse_part
 from competency_gaps.text import plural
 
 
-@options.asks(prefix="judge_")
 def run(
     config: Annotated[Path | None, typer.Argument(help="YAML configuration.")] = None,
     out: Annotated[
@@ -68,10 +66,11 @@ def run(
         str | None,
         typer.Option(help="s3://BUCKET/RUN or the like, where machines without common disks share shards."),
     ] = None,
+    llm: options.LLMOption = None,
+    requests: options.RequestsOption = None,
+    answers: options.AnswersOption = None,
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
-    *,
-    ask: options.AskOptions,
 ) -> None:
     """Audit a model: benchmarks and an SAE in, a run folder and a report out."""
     import competency_gaps as cg
@@ -87,7 +86,9 @@ def run(
         data = _from_options(model, sae, benchmark, set_ or [], logs.benchmarks)
     _add_options(data, span, limit, force=force)
     _add_scores(data, scores or [], logs.scores, no_ask=no_ask)
-    _add_judge(data, ask.values)
+    if llm or requests or answers:
+        known = read_yaml(llm) if llm else data.get("judge") or {}
+        data["judge"] = options.llm_data(known, requests, answers)
     checked = parse_config(RunConfig, data, str(config) if config else "options")
     if out is None and checked.out is None:
         raise UserError("no run folder is given: give --out, or 'out' in the configuration.")
@@ -147,17 +148,6 @@ def _add_scores(data: dict[str, Any], tables: list[str], logs: list[dict[str, An
         name, equals, path = text.partition("=")
         named = bool(equals) and not Path(text).exists()
         data.setdefault("scores", []).append({"path": path, "benchmark": name} if named else {"path": text})
-
-
-def _add_judge(data: dict[str, Any], given: dict[str, Any]) -> None:
-    """Override the file's judge with options; another way of asking replaces the file's."""
-    known = data.get("judge") or {}
-    if not given or not isinstance(known, dict):
-        return
-    if any(way in given for way in WAYS):
-        replaced = WAYS if "base_url" in given else (*WAYS, *ENDPOINT_ONLY)
-        known = {key: value for key, value in known.items() if key not in replaced}
-    data["judge"] = {**known, **given}
 
 
 def _from_options(

@@ -4,7 +4,6 @@ The same models read a YAML file, ``--set`` overrides and keyword arguments. The
 nearest known one.
 """
 
-from competency_gaps.config.asking import AskConfig
 from competency_gaps.config.benchmark import (
     BenchmarkConfig,
     FileSource,
@@ -31,7 +30,6 @@ from competency_gaps.config.run import (
 
 __all__ = [
     "EMBEDDED_MODEL",
-    "AskConfig",
     "BenchmarkConfig",
     "Config",
     "DType",

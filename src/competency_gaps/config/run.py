@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from competency_gaps.config.asking import AskConfig
 from competency_gaps.config.benchmark import BenchmarkConfig
+from competency_gaps.config.llm import LLMConfig
 from competency_gaps.config.load import Config
 from competency_gaps.config.model import ModelConfig, SAEConfig
 
@@ -158,7 +158,7 @@ class RunConfig(Config):
     """Whether the model answers the items; False: it only reads them, for scores of other models."""
     scores: list[ScoresConfig] = []
     """Scores of other models on the same items, added when the run is finished."""
-    judge: AskConfig | None = None
+    judge: LLMConfig | None = None
     """The model that scores items which need a judge; None: they stay unscored."""
 
     @field_validator("benchmarks")

@@ -17,12 +17,18 @@ from competency_gaps.dictionary.exemplars import POOL, read_pool
 from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.kinds import CONTEXTUAL, LatentFacts, kinds_of
 from competency_gaps.dictionary.labelling.automatic import LABEL_STOP_WORDS
-from competency_gaps.dictionary.labelling.labeller import Taken, explainer_of
-from competency_gaps.dictionary.labelling.requests import Explanation, label_of, make_request, plain
+from competency_gaps.dictionary.labelling.labeller import (
+    Explanation,
+    Taken,
+    explainer_of,
+    label_of,
+    make_request,
+    plain,
+)
 from competency_gaps.dictionary.labels import clean_name, today
 from competency_gaps.dictionary.themes import ThemeTree, find_themes, theme_features
-from competency_gaps.endpoint import Answer, Failure, Request, parse
 from competency_gaps.errors import UserError
+from competency_gaps.llm import Answer, Failure, Request, parse
 from competency_gaps.model.embed import embed_texts
 from competency_gaps.progress import Progress
 from competency_gaps.runs.schemas import THEME_NAMES as NAME_COLUMNS

@@ -274,4 +274,4 @@ def probe_arguments(run: RunFolder, finding: Mapping[str, Any]) -> list[str]:
         # Settings that this version cannot read: the command itself will say so.
         return arguments
     share = sum(part["share"] for part in finding["benchmarks"] if part["benchmark"] in families)
-    return arguments if share > 0.5 else [*arguments, "--source", "endpoint", "--export", "questions.jsonl"]
+    return arguments if share > 0.5 else [*arguments, "--llm", "llm.yaml"]

@@ -1,6 +1,6 @@
 """A finding in words: every sentence about a finding is made here, from the numbers of its row.
 
-Labels, examples and a model's wording are not escaped: each page must escape a sentence in its own way.
+Labels and examples are not escaped: each page must escape a sentence in its own way.
 """
 
 from __future__ import annotations
@@ -40,8 +40,7 @@ def sentence(row: Mapping[str, Any]) -> str:
 
     With a feature that describes it: ``addition: items whose answer is negative: 17% right (35 items),
     others 57% (115)``. Without such a feature: the leading concept, the score of its items, the gap, and that no
-    feature of their text distinguishes them. A model's wording stands before the feature that was tested, and never
-    brings figures.
+    feature of their text distinguishes them.
 
     Parameters
     ----------
@@ -51,8 +50,7 @@ def sentence(row: Mapping[str, Any]) -> str:
     if row["feature"] is None:
         return _without_feature(row)
     what = feature_words(row["feature"])
-    head = f"{_clause(row['wording'])} ({what})" if row["wording"] else what
-    return f"{_names(row['feature_benchmarks'])}: {head}: {_figures(row)}"
+    return f"{_names(row['feature_benchmarks'])}: {what}: {_figures(row)}"
 
 
 def short(row: Mapping[str, Any]) -> str:
@@ -85,10 +83,6 @@ def support(row: Mapping[str, Any], concepts: pl.DataFrame) -> str:
         _gap(row),
         _unseen(row),
     ]
-    if row["feature"] is None and row["wording"]:
-        parts.append(f"a model words it, untested: {_clause(row['wording'])}")
-    if row["wording_source"]:
-        parts.append(f"worded by {row['wording_source']}")
     return ". ".join(part[:1].upper() + part[1:] for part in parts) + "."
 
 
@@ -181,10 +175,6 @@ def _concepts(row: Mapping[str, Any], concepts: pl.DataFrame) -> str:
     rest = len(numbers) - len(shown)
     head = "concept" if len(numbers) == 1 else "concepts"
     return f"{head} {', '.join(shown)}" + (f" and {rest} more" if rest else "")
-
-
-def _clause(text: str) -> str:
-    return text.strip().rstrip(".:;")
 
 
 def _cut(text: str, limit: int) -> str:

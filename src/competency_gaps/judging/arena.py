@@ -1,59 +1,38 @@
-"""Answers that a language model compares with a baseline's, in both orders."""
+"""Answers that a language model compares with a baseline's, in both orders, as Arena-Hard-Auto does."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pydantic
 
-from competency_gaps.endpoint.parse import Failure, after_thinking, parse
-from competency_gaps.endpoint.request import Answer, Request
+from competency_gaps.errors import UserError
 from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Score
-from competency_gaps.judging.arena_figures import Match, OneGame, arena_figures
-from competency_gaps.judging.baseline import baseline_answers
-from competency_gaps.judging.policy import JudgedPolicy
-from competency_gaps.judging.prompting import (
+from competency_gaps.jsonl import json_lines
+from competency_gaps.judging.arena_figures import Match, OneGame, Style, arena_figures, style_of
+from competency_gaps.judging.judge import (
+    JudgedPolicy,
+    Ruling,
+    ask_verdict,
     fill,
     load_prompt,
     question_of,
-    rubric_text,
-    schema_of,
     shown_reasoning,
     shown_response,
 )
-from competency_gaps.judging.style import Style, style_of
 from competency_gaps.judging.verdicts import VERDICTS, canonical, score_of_games
+from competency_gaps.llm import Answer, Failure, Request, after_thinking, parse
 from competency_gaps.scoring.text import Length
 from competency_gaps.text import shorten, visible
 
 _BRACKETS = re.compile(r"\[\[([AB<>=\s]+)\]\]")
-_NEEDED = ("question", "answer_a", "answer_b")
-
-
-class Ruling(pydantic.BaseModel):
-    """A judge's answer about one game."""
-
-    model_config = pydantic.ConfigDict(extra="ignore")
-    reasoning: str | None = None
-    verdict: str
-    """One of the five verdicts."""
-
-    @pydantic.field_validator("verdict")
-    @classmethod
-    def _canonical(cls, value: str) -> str:
-        label = canonical(value)
-        if label is None:
-            raise ValueError(f"{shorten(visible(value), 40)!r} is none of the verdicts {', '.join(VERDICTS)}")
-        return label
-
-
-class _Reasoned(Ruling):
-    reasoning: str
+_PLACES = ("question", "answer_a", "answer_b")
 
 
 @dataclass(frozen=True)
@@ -74,13 +53,11 @@ class Arena(JudgedPolicy):
     form: Literal["json", "brackets"] = "json"
     """How the judge gives its verdict: as a JSON object, or as ``[[A>B]]`` in free text (for Arena-Hard's own prompt;
     two different ones in a text are none)."""
-    rubric: str | None = None
+    criteria: str = ""
     """What else counts, in words."""
-    rubric_file: Path | None = None
-    """The same in a file."""
     prompt_file: Path | None = None
     """A prompt of your own with the places ``{question}``, ``{answer_a}`` and ``{answer_b}``, and where wanted
-    ``{rubric}`` and ``{mark}``."""
+    ``{criteria}`` and ``{mark}``."""
     reasoning: bool = True
     """Whether the judge writes down its reasons before the verdict (``form: json``)."""
     style: bool = False
@@ -94,70 +71,48 @@ class Arena(JudgedPolicy):
     def check(self, item: Item) -> str | None:
         if self.baseline is None:
             return "there is no 'baseline': give a file of answers or a run folder"
-        if self.rubric is not None and self.rubric_file is not None:
-            return "both 'rubric' and 'rubric_file' are given, expected one"
         baseline_answers(self.baseline, self.baseline_benchmark)
-        load_prompt("arena", self.prompt_file, _NEEDED)
-        rubric_text(self.rubric, self.rubric_file, "")
+        load_prompt("arena", self.prompt_file, _PLACES)
         return None
 
-    def questions(self, item: Item, response: str) -> tuple[Request, ...]:
+    def questions(self, item: Item, response: str) -> tuple[Request, ...] | Reason:
         other = self._other(item)
         if other is None:
-            return ()
-        prompt = load_prompt("arena", self.prompt_file, _NEEDED)
-        shared = {
-            "question": question_of(item, self.prompt(item)),
-            "rubric": rubric_text(self.rubric, self.rubric_file, ""),
-        }
-        schema = schema_of({"verdict": {"type": "string", "enum": list(VERDICTS)}}, self.reasoning)
+            return Reason("no_baseline_answer", "the baseline has no answer to this item")
+        prompt = load_prompt("arena", self.prompt_file, _PLACES)
+        shared = {"question": question_of(item, self.prompt(item)), "criteria": self.criteria}
         games = []
         for place, (first, second) in enumerate(((other, response), (response, other))):
-            filled = fill(prompt, {**shared, "answer_a": shown_response(first), "answer_b": shown_response(second)})
-            wanted = schema if self.form == "json" else None
-            games.append(Request(f"game{place}", *filled, wanted, "verdict", self.judge_tokens))
+            answers = {"answer_a": shown_response(first), "answer_b": shown_response(second)}
+            filled = fill(*prompt, {**shared, **answers})
+            if self.form == "json":
+                games.append(ask_verdict(f"game{place}", filled, VERDICTS, self.judge_tokens, reasoning=self.reasoning))
+            else:
+                games.append(Request(f"game{place}", *filled, None, "verdict", self.judge_tokens))
         return tuple(games)
-
-    def unasked(self, item: Item) -> Reason | None:
-        return (
-            Reason("no_baseline_answer", "the baseline has no answer to this item")
-            if self._other(item) is None
-            else None
-        )
 
     def read(self, answer: Answer) -> Ruling | Failure:
         if self.form == "brackets":
             return _in_brackets(answer)
-        return parse(answer, _Reasoned if self.reasoning else Ruling, agree=True)
+        return parse(answer, _ReasonedGame if self.reasoning else _Game)
 
     def verdict(self, item: Item, response: str, answers: Sequence[Answer | None]) -> Score:
-        rulings = [None if answer is None else self.read(answer) for answer in answers]
-        labels = [ruling.verdict if isinstance(ruling, Ruling) else None for ruling in rulings]
-        other = self._other(item) or ""
-        details: dict[str, Any] = {
-            "games": [
-                {"verdict": ruling.verdict, "reasoning": shown_reasoning(ruling.reasoning)}
-                if isinstance(ruling, Ruling)
-                else {"verdict": None, "failure": ruling.reason}
-                if ruling is not None
-                else {"verdict": None, "asked": False}
-                for ruling in rulings
-            ],
-            "style": {"model": list(style_of(response)), "baseline": list(style_of(other))},
-        }
-        missing = [str(game.get("failure", "not asked")) for game in details["games"] if game["verdict"] is None]
+        games: list[dict[str, Any]] = []
+        for answer in answers:
+            ruling = None if answer is None else self.read(answer)
+            if ruling is None:
+                games.append({"verdict": None, "asked": False})
+            elif isinstance(ruling, Failure):
+                games.append({"verdict": None, "failure": ruling.reason})
+            else:
+                games.append({"verdict": ruling.verdict, "reasoning": shown_reasoning(ruling.reasoning)})
+        styles = {"model": list(style_of(response)), "baseline": list(style_of(self._other(item) or ""))}
+        details = {"games": games, "style": styles}
+        missing = [str(game.get("failure", "not asked")) for game in games if game["verdict"] is None]
         if not _match(details).counts(self.one_game):
-            return Score(
-                None,
-                response,
-                Reason(
-                    "no_verdicts",
-                    f"{len(missing)} of 2 games without a usable verdict: {'; '.join(missing)}",
-                    (len(missing),),
-                ),
-                details,
-            )
-        return Score(score_of_games(*labels), response, None, details)
+            why = f"{len(missing)} of 2 games without a usable verdict: {'; '.join(missing)}"
+            return Score(None, response, Reason("no_verdicts", why, (len(missing),)), details)
+        return Score(score_of_games(*(game["verdict"] for game in games)), response, None, details)
 
     def figures(
         self, items: Sequence[Item], scores: Sequence[float | None], details: Sequence[dict[str, Any] | None]
@@ -173,6 +128,22 @@ class Arena(JudgedPolicy):
         return None if known is None else after_thinking(known)
 
 
+class _Game(Ruling):
+    """A ruling whose verdict is one of the five, whatever way it is written."""
+
+    @pydantic.field_validator("verdict")
+    @classmethod
+    def _canonical(cls, value: object) -> str:
+        label = canonical(value)
+        if label is None:
+            raise ValueError(f"{shorten(visible(str(value)), 40)!r} is none of the verdicts {', '.join(VERDICTS)}")
+        return label
+
+
+class _ReasonedGame(_Game):
+    reasoning: str
+
+
 def _match(detail: dict[str, Any]) -> Match:
     first, second = (game["verdict"] for game in detail["games"])
     style = detail["style"]
@@ -182,10 +153,8 @@ def _match(detail: dict[str, Any]) -> Match:
 
 def _in_brackets(answer: Answer) -> Ruling | Failure:
     """The only verdict in double brackets, as Arena-Hard-Auto reads it."""
-    if answer.error is not None:
-        return Failure(shorten(visible(f"no answer: {answer.error}"), 300))
-    if answer.refusal is not None:
-        return Failure(shorten(visible(f"refused: {answer.refusal}"), 300))
+    if answer.error is not None or answer.refusal is not None:
+        return Failure(shorten(visible(f"no answer: {answer.error or answer.refusal}"), 300))
     if answer.finish == "length":
         return Failure("cut off at max_tokens, so that another verdict may have followed")
     text = after_thinking(answer.text or "")
@@ -195,3 +164,75 @@ def _in_brackets(answer: Answer) -> Ruling | Failure:
     if len(labels) != 1:
         return Failure(f"{len(labels)} different verdicts in double brackets, expected one")
     return Ruling(verdict=labels.pop())
+
+
+@lru_cache(maxsize=8)
+def baseline_answers(path: Path, benchmark: str | None = None) -> Mapping[str, str]:
+    """Answers by item id.
+
+    Parameters
+    ----------
+    path
+        JSONL with ``id`` and ``response``; Arena-Hard-Auto's ``model_answer`` file, in its new form (``uid``,
+        ``messages``) or its old one (``question_id``, ``choices``); or a run folder.
+    benchmark
+        Which of a run's benchmarks; None: its only one.
+
+    Raises
+    ------
+    UserError
+        If nothing is there, a line is of none of these forms, or two answers share an id and differ.
+    """
+    if not path.exists():
+        raise UserError(f"the baseline {str(path)!r} does not exist: expected a JSONL file of answers or a run folder.")
+    answers: dict[str, str] = {}
+    for id, text in _of_run(path, benchmark) if path.is_dir() else _of_file(path):
+        if answers.setdefault(id, text) != text:
+            raise UserError(f"the baseline {str(path)!r} has two different answers with the id {id!r}: keep one.")
+    if not answers:
+        raise UserError(f"the baseline {str(path)!r} holds no answer.")
+    return answers
+
+
+def _of_run(path: Path, benchmark: str | None) -> Iterator[tuple[str, str]]:
+    from competency_gaps.runs.open import open_folder
+
+    items = open_folder(path).items
+    names = items["benchmark"].unique(maintain_order=True).to_list()
+    chosen = names[0] if benchmark is None and len(names) == 1 else benchmark
+    if chosen not in names:
+        raise UserError(
+            f"the baseline {str(path)!r} is a run of {', '.join(names)}, and no benchmark {chosen!r}: name one of them "
+            f"with the option 'baseline_benchmark'."
+        )
+    own = items.filter((items["benchmark"] == chosen) & items["response"].is_not_null())
+    yield from own.select("item_id", "response").iter_rows()
+
+
+def _of_file(path: Path) -> Iterator[tuple[str, str]]:
+    with path.open("rb") as file:
+        for line in json_lines(file):
+            pair = None if line.fault is not None else _answer(line.value)
+            if pair is None:
+                raise UserError(
+                    f"{str(path)!r}, line {line.number}: expected a JSON object with 'id' and 'response', or an answer "
+                    "of Arena-Hard-Auto ('uid' and 'messages', or 'question_id' and 'choices')."
+                )
+            yield pair
+
+
+def _answer(value: Mapping[str, Any]) -> tuple[str, str] | None:
+    id = next((value[key] for key in ("id", "uid", "question_id") if key in value), None)
+    if id is None or isinstance(id, (dict, list)):
+        return None
+    text: Any = value.get("response")
+    try:
+        if "messages" in value:
+            content = value["messages"][-1]["content"]
+            text = content["answer"] if isinstance(content, Mapping) else content
+        elif "choices" in value:
+            content = value["choices"][0]["turns"][-1]
+            text = content["content"] if isinstance(content, Mapping) else content
+    except (KeyError, IndexError, TypeError):
+        return None
+    return (str(id), text) if isinstance(text, str) else None

@@ -1,18 +1,24 @@
-"""Figures of a benchmark's games: win rate, strength, position bias, ties and failures."""
+"""Figures of a benchmark's games: win rate, strength, style control, position bias, ties and failures.
+
+Style control is Arena-Hard-Auto's (Li et al., 2024): Bradley-Terry strengths by weighted logistic regression (Bradley
+and Terry, 1952), ``P(i beats j) = 1 / (1 + exp(-(s_i - s_j + x . c)))`` with strengths ``s`` and coefficients ``c`` of
+covariates ``x`` that say how the two answers look. A tie is half a win. A game's row of the design has 1 for the one,
+-1 for the other, and the covariates; one model against a baseline of strength 0 is a single column of ones.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from scipy.special import logit
+from scipy.optimize import minimize
+from scipy.special import expit, logit
 from scipy.stats import binomtest
 
-from competency_gaps.evidence.interval import DRAWS, Estimate, mean
+from competency_gaps.evidence.interval import DRAWS, Estimate, drawn, mean
 from competency_gaps.items.item import Reason
-from competency_gaps.judging.bradley_terry import bradley_terry
-from competency_gaps.judging.style import FEATURES, Style, style_features
 from competency_gaps.judging.verdicts import VERDICTS, results_of_games, score_of_games
 from competency_gaps.text import plural
 
@@ -21,6 +27,66 @@ PER_COLUMN = 5
 alike, style and strength cannot be told apart, and the ridge decides the fit."""
 PLACE_LEVEL = 0.05
 """Largest p-value at which a judge is said to go by the place of an answer [ours]."""
+
+
+CHARACTERS_PER_TOKEN = 4.0
+"""Arena-Hard counts tokens of one vendor's tokenizer; about one per four characters [ours]."""
+
+_FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+_HEADER = re.compile(r"^#{1,6}\s", re.MULTILINE)
+_LIST = re.compile(r"^[ \t]*(?:\d+\.|[-*+])\s", re.MULTILINE)
+_BOLD = re.compile(r"\*\*[^*\n]+\*\*|__[^_\n]+__")
+
+FEATURES = ("length", "headers", "lists", "bold")
+
+
+class Style(NamedTuple):
+    """Length and marks of one answer; of code blocks only the length counts."""
+
+    length: float = 0.0
+    """Tokens, estimated from the characters; 0 or more."""
+    headers: int = 0
+    lists: int = 0
+    """Items of numbered and other lists."""
+    bold: int = 0
+
+
+def style_of(text: str) -> Style:
+    """Count an answer's marks."""
+    prose = _FENCED.sub("", text)
+    length = len(text) / CHARACTERS_PER_TOKEN
+    return Style(length, len(_HEADER.findall(prose)), len(_LIST.findall(prose)), len(_BOLD.findall(prose)))
+
+
+def style_features(model: np.ndarray, baseline: np.ndarray) -> np.ndarray:
+    """Differences in style between two answers, scaled.
+
+    Length: ``(m - b) / (m + b)``. Marks per token: ``(m - b) / (m + b + 1)``. Both are Arena-Hard's. Then each column
+    is divided by its standard deviation. Arena-Hard also takes its mean away, over many models; for one model against
+    a baseline that mean is the very thing to control for, so it stays, and 0 means that both look alike [ours].
+
+    Parameters
+    ----------
+    model, baseline : ndarray of float64 of shape (items, 4)
+        :class:`Style` of each answer.
+
+    Returns
+    -------
+    ndarray of float64 of shape (items, 4)
+        A column without spread is 0.
+    """
+    differences = np.zeros_like(model, dtype=np.float64)
+    both = model[:, 0] + baseline[:, 0]
+    differences[:, 0] = np.divide(model[:, 0] - baseline[:, 0], both, out=np.zeros_like(both), where=both > 0)
+    ours, theirs = _per_token(model), _per_token(baseline)
+    differences[:, 1:] = (ours - theirs) / (ours + theirs + 1)
+    spread = differences.std(axis=0, ddof=1) if len(differences) > 1 else np.zeros(differences.shape[1])
+    return np.asarray(np.divide(differences, spread, out=np.zeros_like(differences), where=spread > 1e-12))
+
+
+def _per_token(counts: np.ndarray) -> np.ndarray:
+    length = counts[:, :1]
+    return np.divide(counts[:, 1:], length, out=np.zeros_like(counts[:, 1:]), where=length > 0)
 
 
 OneGame = Literal["leave_out", "keep"]
@@ -102,7 +168,7 @@ def arena_figures(
         "failure_rate": (asked - len(known)) / asked if asked else None,
         "tie_rate": sum(label == "A=B" for label in known) / len(known) if known else None,
         "verdicts": {label: known.count(label) for label in VERDICTS},
-        "score": _estimate_fields(mean(np.asarray(scored))),
+        "score": _fields(mean(np.asarray(scored))),
         "win_rate": None,
         "strength": None,
         **_position(matches),
@@ -152,7 +218,7 @@ def _position(matches: Sequence[Match]) -> dict[str, Any]:
     decisive = (first != 0.5).all(axis=1)
     return {
         "both_games": len(first),
-        "position_bias": _estimate_fields(bias),
+        "position_bias": _fields(bias),
         "agreement": float(agreeing.mean()) if len(first) else None,
         "by_place": bias is not None
         and not bias.low <= 0 <= bias.high
@@ -184,106 +250,118 @@ def _style(matches: Sequence[Match], games: _Games, draws: int, seed: int) -> di
     if rarer < PER_COLUMN * (1 + len(used)):
         return {"win_rate": None, "rarer": int(rarer), "needed": PER_COLUMN * (1 + len(used))}
     design = np.column_stack([np.ones(len(games.item)), features[games.item][:, used]])
-    fit = bradley_terry(design, games.result, games.times, games.item, draws=draws, seed=seed)
+    strength, *others = bradley_terry(design, games.result, games.times, games.item, draws=draws, seed=seed)
     return {
-        "win_rate": fit.win_rate().as_dict(),
-        "strength": fit.strength().as_dict(),
-        "coefficients": {FEATURES[column]: fit.strength(1 + i).as_dict() for i, column in enumerate(used)},
+        "win_rate": Estimate(*(float(expit(value)) for value in strength)).as_dict(),
+        "strength": strength.as_dict(),
+        "coefficients": {FEATURES[column]: other.as_dict() for column, other in zip(used, others, strict=True)},
     }
 
 
-def _estimate_fields(estimate: Estimate | None) -> dict[str, float] | None:
+def _fields(estimate: Estimate | None) -> dict[str, float] | None:
     return None if estimate is None else estimate.as_dict()
 
 
 def _summary(figures: dict[str, Any]) -> list[Reason]:
+    lines: list[Reason] = []
+
+    def add(code: str, text: str, *numbers: float) -> None:
+        lines.append(Reason(code, text, numbers))
+
     if not figures["items"]:
-        return [
-            Reason(
-                "arena_none",
-                f"no item has a score; {plural(figures['failed'], 'game')} without a usable verdict",
-                (figures["failed"],),
-            ),
-            *_missing(figures),
-        ]
-    text = f"score {_shown(figures['score'])} over {plural(figures['items'], 'item')}"
-    score = (*_interval(figures["score"]), figures["items"])
-    remarks = [
-        Reason(
-            "arena_win_rate",
-            f"{text}; win rate {_shown(figures['win_rate'])}",
-            (*score, *_interval(figures["win_rate"])),
-        )
-        if figures["win_rate"]
-        else Reason("arena_score", f"{text}; win rate not defined without a win and a loss", score)
-    ]
-    style = figures.get("style")
-    if style and style["win_rate"]:
-        remarks.append(
-            Reason(
-                "arena_equal_style",
-                f"win rate at equal style {_shown(style['win_rate'])}",
-                _interval(style["win_rate"]),
-            )
-        )
-    elif style and "needed" not in style:
-        remarks.append(
-            Reason(
-                "arena_style_items",
-                f"win rate at equal style not estimated: {plural(style['items'], 'item')}, two needed",
-                (style["items"],),
-            )
-        )
-    elif style:
-        remarks.append(
-            Reason(
-                "arena_style_rarer",
-                f"win rate at equal style not estimated: {plural(style['rarer'], 'game')} of the "
-                f"rarer outcome (win or loss), {style['needed']} needed",
-                (style["rarer"], style["needed"]),
-            )
-        )
-    remarks.append(
-        Reason(
-            "arena_ties",
-            f"ties {figures['tie_rate']:.1%} of {plural(figures['games'], 'game')}, without a "
-            f"usable verdict {figures['failure_rate']:.1%}",
-            (figures["tie_rate"], figures["games"], figures["failure_rate"]),
-        )
-    )
-    remarks += _missing(figures)
-    if figures["position_bias"]:
-        numbers = (*_interval(figures["position_bias"]), figures["agreement"], figures["both_games"])
-        text = (
-            f"position bias {_shown(figures['position_bias'], '+.3f')} (0: none); both orders agree on "
-            f"{figures['agreement']:.0%} of {plural(figures['both_games'], 'item')}"
-        )
-        remarks.append(Reason("arena_position", text, numbers))
-    return remarks
-
-
-def _missing(figures: dict[str, Any]) -> list[Reason]:
-    """Remarks on items and games that are missing."""
-    remarks = []
+        text = f"no item has a score; {plural(figures['failed'], 'game')} without a usable verdict"
+        add("arena_none", text, figures["failed"])
+    else:
+        text = f"score {_shown(figures['score'])} over {plural(figures['items'], 'item')}"
+        numbers = (*figures["score"].values(), figures["items"])
+        if (rate := figures["win_rate"]) is not None:
+            add("arena_win_rate", f"{text}; win rate {_shown(rate)}", *numbers, *rate.values())
+        else:
+            add("arena_score", f"{text}; win rate not defined without a win and a loss", *numbers)
+        _add_style(figures.get("style"), add)
+        text = f"ties {figures['tie_rate']:.1%} of {plural(figures['games'], 'game')}"
+        numbers = (figures["tie_rate"], figures["games"], figures["failure_rate"])
+        add("arena_ties", f"{text}, without a usable verdict {figures['failure_rate']:.1%}", *numbers)
     if figures["one_order"]:
-        code, what = (
-            ("arena_one_order_kept", ": a favoured place is not balanced there")
-            if figures["one_game"] == "keep"
-            else ("arena_one_order", ", left out")
-        )
-        text = f"{plural(figures['one_order'], 'item')} with a verdict in one order alone{what}"
-        remarks.append(Reason(code, text, (figures["one_order"],)))
+        kept = figures["one_game"] == "keep"
+        text = f"{plural(figures['one_order'], 'item')} with a verdict in one order alone"
+        what = ": a favoured place is not balanced there" if kept else ", left out"
+        add("arena_one_order_kept" if kept else "arena_one_order", text + what, figures["one_order"])
     if figures["unasked"]:
-        remarks.append(
-            Reason("arena_unasked", f"{plural(figures['unasked'], 'game')} not put to the judge", (figures["unasked"],))
-        )
-    return remarks
+        add("arena_unasked", f"{plural(figures['unasked'], 'game')} not put to the judge", figures["unasked"])
+    if figures["items"] and (bias := figures["position_bias"]):
+        text = f"position bias {_shown(bias, '+.3f')} (0: none); both orders agree on {figures['agreement']:.0%} of"
+        numbers = (*bias.values(), figures["agreement"], figures["both_games"])
+        add("arena_position", f"{text} {plural(figures['both_games'], 'item')}", *numbers)
+    return lines
+
+
+def _add_style(style: dict[str, Any] | None, add: Callable[..., None]) -> None:
+    unknown = "win rate at equal style not estimated"
+    if style is None:
+        return
+    if style["win_rate"]:
+        add("arena_equal_style", f"win rate at equal style {_shown(style['win_rate'])}", *style["win_rate"].values())
+    elif "needed" not in style:
+        add("arena_style_items", f"{unknown}: {plural(style['items'], 'item')}, two needed", style["items"])
+    else:
+        text = f"{plural(style['rarer'], 'game')} of the rarer outcome (win or loss), {style['needed']} needed"
+        add("arena_style_rarer", f"{unknown}: {text}", style["rarer"], style["needed"])
 
 
 def _shown(estimate: dict[str, float], form: str = ".3f") -> str:
-    value, low, high = (format(number, form) for number in _interval(estimate))
+    value, low, high = (format(number, form) for number in estimate.values())
     return f"{value} [{low}, {high}]"
 
 
-def _interval(estimate: dict[str, float]) -> tuple[float, float, float]:
-    return estimate["value"], estimate["low"], estimate["high"]
+RIDGE = 1e-3
+"""Weight of the squared coefficients' half in the loss [ours]: a model that wins every game has no finite strength
+otherwise. Against some hundred games it moves a win rate in the sixth digit."""
+
+
+def bradley_terry(
+    design: np.ndarray,
+    results: np.ndarray,
+    weights: np.ndarray,
+    items: np.ndarray,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> list[Estimate]:
+    """Fit strengths, and fit them again on resampled items for their 95% intervals.
+
+    Parameters
+    ----------
+    design : ndarray of float64 of shape (games, columns)
+    results : ndarray of float64 of shape (games,)
+        1 a win of the side with +1, 0 a loss, 0.5 a tie.
+    weights : ndarray of float64 of shape (games,)
+        How often each game counts.
+    items : ndarray of int64 of shape (games,)
+        Which item a game is about, from 0 on.
+
+    Returns
+    -------
+    list of Estimate
+        Per column, in natural log-odds.
+    """
+    fit = logistic(design, results, weights)
+    counts = drawn(int(items.max()) + 1, draws, seed)
+    again = [logistic(design, results, weights * count[items], start=fit) for count in counts]
+    low, high = np.quantile(again, [0.025, 0.975], axis=0)
+    return [Estimate(*map(float, column)) for column in zip(fit, low, high, strict=True)]
+
+
+def logistic(
+    design: np.ndarray, results: np.ndarray, weights: np.ndarray, *, start: np.ndarray | None = None
+) -> np.ndarray:
+    """Coefficients that maximise the weighted likelihood less ``RIDGE`` half squares: float64 of shape (columns,)."""
+
+    def loss(coefficients: np.ndarray) -> tuple[float, np.ndarray]:
+        logits = design @ coefficients
+        fit = weights * (np.logaddexp(0.0, logits) - results * logits)
+        slope = design.T @ (weights * (expit(logits) - results)) + RIDGE * coefficients
+        return fit.sum() + 0.5 * RIDGE * (coefficients**2).sum(), slope
+
+    first = np.zeros(design.shape[1]) if start is None else start
+    return np.asarray(minimize(loss, first, jac=True, method="BFGS", options={"gtol": 1e-7}).x)

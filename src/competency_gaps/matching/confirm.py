@@ -17,9 +17,8 @@ from typing import Literal
 import polars as pl
 import pydantic
 
-from competency_gaps.endpoint.asking import Asking
-from competency_gaps.endpoint.parse import Failure, parse
-from competency_gaps.endpoint.request import Answer, Request
+from competency_gaps.config import LLMConfig
+from competency_gaps.llm import Answer, Failure, Request, ask, parse
 from competency_gaps.matching.summary import Matching, summarise
 from competency_gaps.progress import Progress
 from competency_gaps.text import visible
@@ -70,13 +69,13 @@ def confirm_requests(pairs: Iterable[tuple[str, str]], question: Question = "mat
 
 
 def ask_verdicts(
-    asking: Asking | None, requests: Sequence[Request], question: Question, folder: Path, progress: Progress
+    llm: LLMConfig | None, requests: Sequence[Request], question: Question, folder: Path, progress: Progress
 ) -> list[Answer]:
     """Ask a model for verdicts.
 
     Parameters
     ----------
-    asking
+    llm
         How it is asked; None: it is not.
     folder
         The run folder, in which answers are kept.
@@ -86,13 +85,13 @@ def ask_verdicts(
     list of Answer
         Empty: no model is asked, or the requests were only written down.
     """
-    if asking is None:
+    if llm is None:
         return []
 
     def readable(answer: Answer) -> bool:
         return not isinstance(parse(answer, _VERDICTS[question]), Failure)
 
-    return list((asking.answers(requests, folder / "answers", progress, readable) or {}).values())
+    return list((ask(requests, llm, folder / "answers", progress, readable) or {}).values())
 
 
 def judges_of(answers: Iterable[Answer]) -> list[str]:

@@ -14,8 +14,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from competency_gaps.config import AskConfig, RunConfig
-from competency_gaps.endpoint.asking import Asking
+from competency_gaps.config import LLMConfig, RunConfig
 from competency_gaps.errors import CompetencyGapsError, UserError
 from competency_gaps.lock import hold
 from competency_gaps.matching.by_examples import ExampleMatching, example_document, match_by_examples
@@ -83,7 +82,7 @@ def match_run(
     alpha: float = 0.05,
     embedder: str | None = None,
     seed: int = 0,
-    ask: AskConfig | None = None,
+    llm: LLMConfig | None = None,
     progress: Progress | None = None,
 ) -> RunMatching:
     """Match a list of weaknesses, qualities or probes to a run's concepts and themes.
@@ -111,7 +110,7 @@ def match_run(
         gives ``label_similarity``, and the matching goes on without it.
     seed
         Seed of the shuffled labels, of the halves of examples and of their shuffles.
-    ask
+    llm
         A language model that confirms pairs; None: none is asked.
     progress
         Shows the progress; None: quiet.
@@ -126,11 +125,11 @@ def match_run(
     """
     if by not in get_args(By):
         raise UserError(f"by {by!r}: expected {', '.join(get_args(By))}.")
-    of_labels = {"kinds": kinds, "ask": ask}
+    of_labels = {"kinds": kinds, "llm": llm}
     unused = [name for name, value in of_labels.items() if value]
     if by == "examples" and unused:
         raise UserError(f"{', '.join(unused)}: only for matching by labels. Leave it out, or match by both.")
-    progress, asking = progress or Progress(quiet=True), None if ask is None else Asking.of(ask)
+    progress = progress or Progress(quiet=True)
     entries = read_taxonomy(taxonomy, where)
     for place, reason in entries.left_out:
         progress.say(f"left out: {place}: {reason}")
@@ -138,7 +137,7 @@ def match_run(
         progress.say(note)
     listed = _Listed(run, taxonomy, entries, alpha, embedder, seed, progress)
     ways: dict[str, Callable[[], Any]] = {
-        "labels": lambda: _by_labels(listed, kinds, per_entry, asking),
+        "labels": lambda: _by_labels(listed, kinds, per_entry, llm),
         "examples": lambda: _by_examples(listed, read),
     }
     wanted = [by] if by != "both" else ["labels", *(["examples"] if has_examples(entries.entries) else [])]
@@ -157,7 +156,7 @@ def match_run(
 
 
 def _by_labels(
-    listed: _Listed, kinds: Sequence[str], per_entry: int, asking: Asking | None
+    listed: _Listed, kinds: Sequence[str], per_entry: int, llm: LLMConfig | None
 ) -> tuple[Matching, list[str]]:
     """Match by labels; also give the models that judged pairs."""
     run, alpha, seed = listed.run, listed.alpha, listed.seed
@@ -172,7 +171,7 @@ def _by_labels(
             per_entry=per_entry,
             on_draw=on_draw,
         )
-    answers = ask_verdicts(asking, confirm_requests(pairs_of(matching)), "match", run.path, listed.progress)
+    answers = ask_verdicts(llm, confirm_requests(pairs_of(matching)), "match", run.path, listed.progress)
     if answers:
         matching = apply_verdicts(matching, answers)
     judges = judges_of(answers)

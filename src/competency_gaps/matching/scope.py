@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 from scipy.stats import false_discovery_control
 
-from competency_gaps.endpoint.request import Answer, Request
 from competency_gaps.errors import UserError, nearest
+from competency_gaps.llm import Answer, Request
 from competency_gaps.matching.candidates import MatchCandidates
 from competency_gaps.matching.candidates import candidates as gather
 from competency_gaps.matching.clauses import clauses

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from competency_gaps.config import AskConfig
-from competency_gaps.endpoint.asking import Asking
+from competency_gaps.config import LLMConfig
 from competency_gaps.errors import UserError
 from competency_gaps.matching.candidates import with_labels_of
 from competency_gaps.matching.confirm import ask_verdicts, judges_of
@@ -44,7 +43,7 @@ def scope_run(
     limit: int = SHOWN,
     embedder: str | None = None,
     seed: int = 0,
-    ask: AskConfig | None = None,
+    llm: LLMConfig | None = None,
     progress: Progress | None = None,
 ) -> RunScope:
     """Rank the concepts that a benchmark lacks by how much they belong to what it claims to test.
@@ -65,7 +64,7 @@ def scope_run(
         sentence-transformers model, a hub id or a folder; None: the packaged all-MiniLM-L6-v2.
     seed
         Seed of the shuffled labels.
-    ask
+    llm
         A language model that confirms what is in scope; None: none is asked.
     progress
         Shows the progress; None: quiet.
@@ -77,7 +76,7 @@ def scope_run(
     MissingExtraError
         If the embedding model's package is not installed.
     """
-    progress, asking = progress or Progress(quiet=True), None if ask is None else Asking.of(ask)
+    progress = progress or Progress(quiet=True)
     known = {entry["name"]: entry.get("scope") for entry in run.manifest["benchmarks"]}
     stated = list(description) or ([known[benchmark]] if known.get(benchmark) else [])
     if not stated and benchmark in known:
@@ -93,7 +92,7 @@ def scope_run(
             alpha=alpha,
             on_draw=on_draw,
         )
-    answers = ask_verdicts(asking, confirm_scope_requests(findings), "scope", run.path, progress)
+    answers = ask_verdicts(llm, confirm_scope_requests(findings), "scope", run.path, progress)
     findings = apply_scope_verdicts(findings, answers)
     judges = judges_of(answers)
     facts = {"kinds": list(kinds) or None, "embedder": embedder, "seed": seed, "judges": judges}

@@ -125,7 +125,7 @@ def _judged(manifest: Mapping[str, Any], name: str) -> list[str]:
     count = judging["benchmarks"].get(name)
     if count is None:
         return []
-    who = judging["judge"] or ", ".join(judging["classifiers"]) or "nobody"
+    who = judging["judge"] or "nobody"
     line = f"judged by {shorten(who, 60)}, {share_of(count['scored'], count['items'])} scored"
     if count["failed"]:
         line += f", {integer(count['failed'])} answers of the judge not usable"

@@ -19,7 +19,7 @@ import pydantic
 
 from competency_gaps.config import BenchmarkConfig, LLMConfig, ObjectsSource, RunConfig
 from competency_gaps.dictionary.folder import Dictionary, dictionary_of
-from competency_gaps.dictionary.labelling.requests import active_tokens, marked, plain
+from competency_gaps.dictionary.labelling.labeller import active_tokens, marked, plain
 from competency_gaps.errors import UserError
 from competency_gaps.llm import FILE, Answer, AnswerStore, Failure, Request, ask, parse
 from competency_gaps.probes.concept import FOLDER, Criterion, Probed, ProbedConcept, conclude, fresh_run

@@ -166,8 +166,6 @@ FINDINGS: Schema = {
     "other_items": pl.Int32,
     "other_score": pl.Float64,
     "feature_p": pl.Float64,
-    "wording": pl.String,
-    "wording_source": pl.String,
     "failing": pl.List(pl.Int32),
     "passing": pl.List(pl.Int32),
     "unseen_gap": pl.Float64,

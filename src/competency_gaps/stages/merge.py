@@ -31,7 +31,7 @@ from competency_gaps.runs.store import RunStore
 from competency_gaps.shards import STAGES, ShardFolder
 from competency_gaps.stages import pipeline
 from competency_gaps.stages.engines import missing_line, read_here, read_missing, read_nothing, read_part_of, share
-from competency_gaps.stages.judges import join_answers
+from competency_gaps.stages.judging import join_answers
 from competency_gaps.stages.setting import set_up
 from competency_gaps.text import listing, plural
 

@@ -40,7 +40,7 @@ from competency_gaps.stages.estimate import estimate_reading
 from competency_gaps.stages.extraction import Extraction, ShardFiles
 from competency_gaps.stages.gate import pass_gate
 from competency_gaps.stages.items import items_table
-from competency_gaps.stages.judging import Judged, JudgingStage
+from competency_gaps.stages.judging import Judged, check_judge, judge_responses
 from competency_gaps.stages.naming import InPlace, name_run
 from competency_gaps.stages.results import has_lift, write_results
 from competency_gaps.stages.setting import Setting, set_up
@@ -93,7 +93,7 @@ def _run(
     config: RunConfig, folder: Path, progress: Progress, command: str, pair: LoadedPair | None, engine: Engine
 ) -> RunFolder:
     clock = _Clock()
-    judging = JudgingStage(folder, config.judge, progress)
+    judge = check_judge(config.judge, folder)
     # Read and matched before hours of work: a wrong cell shows now, wrong ids once the items are there.
     rows = list(chain.from_iterable(configured_scores(scores) for scores in config.scores))
     setting = set_up(config, progress, pair, folder)
@@ -104,7 +104,8 @@ def _run(
     read, store, record = read_suite(setting, folder, engine, progress)
     clock.lap("reading")
     prepared = {name: extraction.items for name, extraction in read.items()}
-    judged = judging.run(prepared, {name: extraction.responses for name, extraction in read.items()})
+    responses = {name: extraction.responses for name, extraction in read.items()}
+    judged = judge_responses(folder, judge, prepared, responses, progress)
     clock.lap("judging")
     with progress.stage("metrics"):
         items, evidence = _make_tables(setting, folder, store, read, judged, sampled)

@@ -8,38 +8,24 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 
 import numpy as np
 import polars as pl
 
-from competency_gaps.dictionary.exemplars import Exemplar, Exemplars
+from competency_gaps.dictionary.exemplars import Exemplar
+from competency_gaps.dictionary.folder import Dictionary
+from competency_gaps.dictionary.labelling.labeller import Taken, label_rows
+from competency_gaps.errors import UserError
 
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _LONGEST = 40
-_STOP = """
-a about above across after again against all also although always am amid among an and another any anyone anything
-are around as at away back be became because become been before being below between both but by can cannot could did
-do does doing done down due during each either else especially etc even ever every few first for from further get
-gets give given giving go goes going had has have having he her here hers him his how however i if in instead into
-is it its itself just kind last least less like likely made make makes making many may me might mine more most much
-must my near never next no nor not nothing now of off often on once one ones only onto or other others otherwise our
-out over own per perhaps rather said same several shall she should since so some something still such than that the
-their them then there these they thing things this those though through thus to together too toward towards two
-under until up upon us use used uses using usually various very via was way we well were what when where whether
-which while who whom whose why will with within without would yet you your
-"""
-_OF_LABELS = """
-appear appearing appears associated certain common commonly concept concepts containing contains context contexts
-denote denoting describe describes describing discuss discussing discussion discussions expression expressions
-feature features followed following form forms general include includes including indicate indicates indicating
-instance instances involving label labels mention mentioned mentioning mentions occurrence occurrences particular
-particularly pertaining phrase phrases promoted reference references referencing referring refers related relating
-relation represent representing sentence sentences specific specifically string strings term terms text texts token
-tokens topic topics type types typically word words
-"""
-STOP_WORDS = frozenset(_STOP.split())
+_GENERAL, _OF_LABELS = (
+    files("competency_gaps.dictionary.labelling").joinpath("stop_words.txt").read_text(encoding="utf-8").split("\n\n")
+)
+STOP_WORDS = frozenset(_GENERAL.split())
 """English words that name no subject."""
 LABEL_STOP_WORDS = STOP_WORDS | frozenset(_OF_LABELS.split())
 """The same, and words that refer to texts and features rather than to a subject."""
@@ -63,6 +49,8 @@ def word_at(text: str, start: int, end: int) -> str:
     return text[start:end].strip().casefold()[:_LONGEST]
 
 
+AUTOMATIC = "words of exemplars"
+"""Explainer of these labels."""
 PEAK = 0.5
 """A concept fires on the tokens with at least this share of a window's highest activation."""
 WORD_SHARE = 0.12
@@ -102,25 +90,11 @@ class Background:
         return cls(len(texts), dict(counts))
 
 
-def automatic_labels(
-    exemplars: Exemplars, advance: Callable[[float], None] = lambda amount: None
-) -> dict[int, str | None]:
-    """Label every concept that has exemplars; None if its windows have nothing in common."""
-    background = Background.of(exemplars.windows["text"])
-    labels = {}
-    for concept in exemplars.concepts.tolist():
-        # Windows of odd rank are held out for scores.
-        chosen = [exemplar for exemplar in exemplars.of(concept, "top", "spread") if exemplar.rank % 2 == 0]
-        labels[concept] = automatic_label(chosen, background)
-        advance(1)
-    return labels
-
-
 def automatic_label(exemplars: list[Exemplar], background: Background) -> str | None:
     """Label one concept by what it fires on and by the words around it that are rare elsewhere. Promoted tokens are not
     used: most are misleading parts of words.
     """
-    head, named = _head(exemplars)
+    head, named = lexical_head(exemplars)
     around = distinctive_words([exemplar.text for exemplar in exemplars], background, named)
     if head and around:
         return f"{head} in text about {', '.join(around)}"
@@ -134,13 +108,8 @@ def promoted_label(tokens: Iterable[str]) -> str | None:
     return f"before {_quoted(words)}" if len(words) == 3 else None
 
 
-def lexical_head(exemplars: Iterable[Exemplar]) -> str | None:
-    """The words or the kind of token that a concept fires on; None if these are too many."""
-    return _head(exemplars)[0]
-
-
-def _head(exemplars: Iterable[Exemplar]) -> tuple[str | None, set[str]]:
-    """What the concept fires on, as text, and the words in it."""
+def lexical_head(exemplars: Iterable[Exemplar]) -> tuple[str | None, set[str]]:
+    """The words or the kind of token that a concept fires on, as text, and the words in it; None: too many."""
     words: defaultdict[str, float] = defaultdict(float)
     kinds: defaultdict[str, float] = defaultdict(float)
     total = 0.0
@@ -175,17 +144,42 @@ def distinctive_words(texts: list[str], background: Background, named: set[str])
         usable = len(word) > 2 and word not in STOP_WORDS and word not in named and not word.isdigit()
         if usable and count >= 3 and share >= CONTEXT_SHARE and share >= CONTEXT_LIFT * elsewhere:
             scored.append((-share * math.log(share / elsewhere), word))
-    return _distinct([word for _, word in sorted(scored)])[:3]
-
-
-def _distinct(words: list[str]) -> list[str]:
-    """Leave out a word that begins like an earlier one (plural, other form)."""
-    kept: list[str] = []
-    for word in words:
-        if not any(word[:5] == other[:5] for other in kept):
-            kept.append(word)
-    return kept
+    # A word that begins like an earlier one is its plural or another form.
+    different: dict[str, str] = {}
+    for _, word in sorted(scored):
+        different.setdefault(word[:5], word)
+    return list(different.values())[:3]
 
 
 def _quoted(words: Iterable[str]) -> str:
     return ", ".join(f'"{word}"' for word in words)
+
+
+def label_automatically(
+    dictionary: Dictionary, concepts: Sequence[int] | None, advance: Callable[[float], None] = lambda amount: None
+) -> Taken:
+    """Give every concept a label from its exemplars' words, or from its promoted tokens where it has no exemplar."""
+    labels: dict[int, str | None] = {}
+    if dictionary.has_exemplars:
+        exemplars = dictionary.exemplars
+        background = Background.of(exemplars.windows["text"])
+        for concept in exemplars.concepts.tolist():
+            # Windows of odd rank are held out for scores.
+            chosen = [exemplar for exemplar in exemplars.of(concept, "top", "spread") if exemplar.rank % 2 == 0]
+            labels[concept] = automatic_label(chosen, background)
+            advance(1)
+    for concept, tokens in dictionary.promoted.items():
+        if concept not in labels and tokens:
+            labels[concept] = promoted_label(tokens)
+    if not labels:
+        raise UserError(f"{dictionary.folder}: nothing to label from. Run 'cgaps exemplars' first.")
+    wanted = labels if concepts is None else {c: labels[c] for c in concepts if c in labels}
+    return add_automatic(dictionary, wanted, AUTOMATIC)
+
+
+def add_automatic(dictionary: Dictionary, labels: Mapping[int, str | None], explainer: str) -> Taken:
+    """Store labels that no model wrote; None: an abstention."""
+    rows = sorted(labels.items())
+    dictionary.add_labels(label_rows(dictionary, rows, "automatic", explainer, None))
+    abstained = sum(label is None for _, label in rows)
+    return Taken(len(rows) - abstained, abstained)

@@ -1,30 +1,232 @@
-"""Label concepts and score labels, from the answers of an endpoint or a batch file, or without a model."""
+"""Labels of concepts from a language model that reads exemplars, and scores of labels; which concepts matter most."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from importlib.resources import files
+from itertools import chain, zip_longest
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
+import pydantic
 
+from competency_gaps.dictionary.exemplars import Exemplar, ExemplarKind
 from competency_gaps.dictionary.folder import Dictionary
-from competency_gaps.dictionary.labelling import requests
-from competency_gaps.dictionary.labelling.automatic import automatic_labels, promoted_label
-from competency_gaps.dictionary.labelling.requests import ANSWERS, LabelQuestion, Step, balanced_accuracy, label_of
-from competency_gaps.dictionary.labelling.subjects import subject_labels
-from competency_gaps.dictionary.labels import SCHEMA, SUBJECTS, is_placeholder, today
-from competency_gaps.endpoint import Answer, Failure, parse
-from competency_gaps.errors import UserError, argument
-from competency_gaps.progress import Progress
+from competency_gaps.dictionary.labels import SCHEMA, clean_label, is_placeholder, today
+from competency_gaps.errors import UserError
+from competency_gaps.llm import Answer, Failure, Request, parse
+from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import shorten, visible
+
+OPEN, CLOSE = "«", "»"
+MARKED = 0.3
+"""Tokens with at least this share of a window's highest activation are marked."""
+_WORD = re.compile(r"\w+")
+LONGEST = 600
+"""Characters of a window that are shown, marks included."""
+
+
+def active_tokens(exemplar: Exemplar) -> np.ndarray:
+    """Tokens that are marked: bool of shape (tokens,)."""
+    peak = exemplar.activations.max(initial=0.0)
+    return (exemplar.activations >= MARKED * peak) & (exemplar.activations > 0)
+
+
+def marked(exemplar: Exemplar, mask: np.ndarray) -> str:
+    """The window's text with the tokens of a mask between marks, neighbours together.
+
+    Marks of the text itself are replaced, control and directional characters are written as code points.
+    """
+    parts: list[str] = []
+    inside = waiting = False
+    for token, marks in zip(exemplar.tokens(), mask.tolist(), strict=True):
+        on = marks or waiting
+        waiting = on and not token  # a part of a character: the whole character is marked
+        if token and on != inside:
+            parts.append(OPEN if on else CLOSE)
+            inside = on
+        parts.append(plain(token))
+    if inside:
+        parts.append(CLOSE)
+    text = "".join(parts)
+    if len(text) <= LONGEST:
+        return text
+    first = text.find(OPEN)
+    start = max(0, min(first - LONGEST // 2, len(text) - LONGEST)) if first >= 0 else 0
+    return ("…" if start else "") + text[start : start + LONGEST] + ("…" if start + LONGEST < len(text) else "")
+
+
+def plain(text: str) -> str:
+    """Foreign text with our marks replaced and its control characters made visible."""
+    return visible(text.replace(OPEN, "<<").replace(CLOSE, ">>"))
+
+
+Step = Literal["explain", "detection", "fuzzing"]
+
+EXPLAINED = (5, 5)
+"""Strongest and spread windows that an explainer reads; the others are held out for scores."""
+SILENT = 4
+"""Hard negatives that an explainer reads."""
+SCORED = (5, 9)
+"""Fewest and most windows with the concept on which a label's detection is scored, and the same without it; both are
+drawn for each concept, so that a reader cannot count on half of them."""
+FUZZED = 12
+"""Windows on which fuzzing is scored."""
+
+
+class Explanation(pydantic.BaseModel):
+    """An explainer's answer."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+    label: str | None
+    """None: it abstains."""
+
+
+class Windows(pydantic.BaseModel):
+    """A scorer's answer: windows in which it expects the concept, or whose marks it considers right."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+    windows: list[int]
+
+
+@dataclass(frozen=True)
+class LabelQuestion:
+    """A request about one concept, with what is needed to read its answer."""
+
+    concept: int
+    step: Step
+    request: Request
+    label: str | None = None
+    """The label to score; None for an explanation."""
+    truth: tuple[bool, ...] = ()
+    """For each window, whether the concept is active (detection) or the marks are right (fuzzing)."""
+
+
+def explanation(concept: int, exemplars: Sequence[Exemplar], promoted: Sequence[str]) -> LabelQuestion | None:
+    """Ask for a label; None if the concept has no exemplar.
+
+    Windows of even rank are shown, with the concept and hard negatives, so that those of odd rank can score the answer.
+    """
+    shown = _of_rank(exemplars, "top", 0)[: EXPLAINED[0]] + _of_rank(exemplars, "spread", 0)[: EXPLAINED[1]]
+    if not shown:
+        return None
+    strongest = max(float(exemplar.activations.max()) for exemplar in shown)
+    windows = []
+    for exemplar in shown:
+        strength = max(1, round(10 * float(exemplar.activations.max()) / strongest))
+        windows.append({"strength": strength, "text": marked(exemplar, active_tokens(exemplar))})
+    silent = [shorten(plain(exemplar.text), LONGEST) for exemplar in _of_rank(exemplars, "negative", 0)[:SILENT]]
+    promotes = [shorten(plain(token), 40) for token in promoted]
+    content = {"windows": windows, "silent": silent, "promotes": promotes}
+    return LabelQuestion(concept, "explain", make_request("explain", concept, content, Explanation, 120))
+
+
+def detection(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int = 0) -> LabelQuestion | None:
+    """Ask which held-out windows contain what a label names; None unless some do and some do not."""
+    rng = np.random.default_rng([seed, concept])
+    with_it, without_it = rng.integers(SCORED[0], SCORED[1] + 1, 2).tolist()
+    active, silent = _held_out(exemplars, with_it), _of_rank(exemplars, "negative", 1)[:without_it]
+    if not active or not silent:
+        return None
+    chosen = [(exemplar, True) for exemplar in active] + [(exemplar, False) for exemplar in silent]
+    order = rng.permutation(len(chosen))
+    windows = [{"number": i + 1, "text": plain(chosen[at][0].text)} for i, at in enumerate(order)]
+    truth = tuple(chosen[at][1] for at in order)
+    request = make_request("detection", concept, {"label": plain(label), "windows": windows}, Windows, 200)
+    return LabelQuestion(concept, "detection", request, label, truth)
+
+
+def fuzzing(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int = 0) -> LabelQuestion | None:
+    """Ask in which held-out windows the right tokens are marked; None with fewer than two such windows."""
+    active = _held_out(exemplars, FUZZED)
+    rng = np.random.default_rng([seed, concept, 1])
+    windows: list[dict[str, Any]] = []
+    truth: list[bool] = []
+    right = rng.permutation(len(active)) < len(active) // 2
+    for exemplar, keep in zip(active, right.tolist(), strict=True):
+        mask = active_tokens(exemplar)
+        moved = _moved(mask, rng) if not keep else mask
+        if moved is not None:
+            windows.append({"number": len(windows) + 1, "text": marked(exemplar, moved)})
+            truth.append(keep)
+    if len(set(truth)) < 2:
+        return None
+    request = make_request("fuzzing", concept, {"label": plain(label), "windows": windows}, Windows, 200)
+    return LabelQuestion(concept, "fuzzing", request, label, tuple(truth))
+
+
+def _of_rank(exemplars: Sequence[Exemplar], kind: ExemplarKind, remainder: int) -> list[Exemplar]:
+    """Windows of one kind and of even (0) or odd (1) rank."""
+    return [exemplar for exemplar in exemplars if exemplar.kind == kind and exemplar.rank % 2 == remainder]
+
+
+def _held_out(exemplars: Sequence[Exemplar], count: int) -> list[Exemplar]:
+    """Windows of odd rank, half of them strong ones if there are enough others."""
+    top, spread = _of_rank(exemplars, "top", 1), _of_rank(exemplars, "spread", 1)
+    chosen = top[: max(count // 2, count - len(spread))]
+    return chosen + spread[: count - len(chosen)]
+
+
+def _moved(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+    """Move the marks to other tokens, at random; None if there are too few others."""
+    others = np.flatnonzero(~mask)
+    if len(others) < mask.sum():
+        return None
+    moved = np.zeros_like(mask)
+    moved[rng.choice(others, int(mask.sum()), replace=False)] = True
+    return moved
+
+
+def make_request(
+    step: str, number: int, content: dict[str, Any], answer: type[pydantic.BaseModel], max_tokens: int
+) -> Request:
+    """Request for a concept or theme by number; its id depends on the content, so an answer to other content fails."""
+    text = json.dumps(content, ensure_ascii=False)
+    digest = hashlib.sha256((prompt(step) + text).encode()).hexdigest()[:8]
+    schema = answer.model_json_schema()
+    return Request(f"{step}-{number}-{digest}", prompt(step), text, schema, step, max_tokens)
+
+
+@cache
+def prompt(name: str) -> str:
+    """Read an instruction from its file."""
+    return files("competency_gaps.dictionary.labelling").joinpath(f"prompts/{name}.txt").read_text(encoding="utf-8")
+
+
+def label_of(answer: Explanation) -> str | None:
+    """The label to store; None: the explainer abstained."""
+    return clean_label(answer.label) if answer.label is not None else None
+
+
+def repeats_instructions(label: str) -> bool:
+    """Whether a label of several words stands in the explainer's instructions: small models copy their examples."""
+    words = _WORD.findall(label.lower())
+    return len(words) > 1 and f" {' '.join(words)} " in f" {' '.join(_WORD.findall(prompt('explain').lower()))} "
+
+
+def balanced_accuracy(question: LabelQuestion, numbers: Sequence[int]) -> float | None:
+    """Balanced accuracy: mean share of both kinds of windows that were judged correctly, in [0, 1]; 0.5 = chance.
+
+    Returns
+    -------
+    float, or None if the answer names a window that does not exist
+    """
+    if any(not 1 <= number <= len(question.truth) for number in numbers):
+        return None
+    truth = np.asarray(question.truth)
+    chosen = np.isin(np.arange(1, len(truth) + 1), list(numbers))
+    return float((chosen[truth].mean() + (~chosen[~truth]).mean()) / 2)
+
 
 FEWEST_SCORES = 5
 """So many scores, each exactly 0.5, say that a scorer does not read the windows [ours]."""
-AUTOMATIC = "words of exemplars"
-"""Explainer of automatic labels."""
 
 
 @dataclass
@@ -40,11 +242,8 @@ class Taken:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
-        return {
-            "stored": self.stored,
-            "abstained": self.abstained,
-            "failed": [{"id": number, "reason": reason} for number, reason in self.failed],
-        }
+        failed = [{"id": number, "reason": reason} for number, reason in self.failed]
+        return {"stored": self.stored, "abstained": self.abstained, "failed": failed}
 
 
 def questions(
@@ -60,26 +259,28 @@ def questions(
     for concept in chosen.tolist():
         if shown is None:
             promoted = dictionary.promoted.get(concept, [])
-            question = requests.explanation(concept, dictionary.exemplars.of(concept), promoted)
+            question = explanation(concept, dictionary.exemplars.of(concept), promoted)
         elif shown[concept] is None:
             continue
         else:
-            make = requests.detection if step == "detection" else requests.fuzzing
+            make = detection if step == "detection" else fuzzing
             question = make(concept, shown[concept], dictionary.exemplars.of(concept), seed)
         if question is not None:
             yield question
 
 
-def read_answer(question: LabelQuestion, answer: Answer) -> requests.Explanation | float | Failure:
+def read_answer(question: LabelQuestion, answer: Answer) -> Explanation | float | Failure:
     """Read an answer: an explanation, or a score in [0, 1] of the label in question."""
-    parsed = parse(answer, ANSWERS[question.step])
-    if isinstance(parsed, requests.Explanation) and requests.repeats_instructions(parsed.label or ""):
-        return Failure("the label is one of the examples in the instructions")
-    if isinstance(parsed, (Failure, requests.Explanation)):
-        return parsed
-    numbers = parsed.active if isinstance(parsed, requests.Detection) else getattr(parsed, "right", [])
-    score = balanced_accuracy(question, numbers)
-    return Failure(f"names a window that does not exist: {shorten(str(numbers), 100)}") if score is None else score
+    if question.step == "explain":
+        explained = parse(answer, Explanation)
+        if isinstance(explained, Explanation) and repeats_instructions(explained.label or ""):
+            return Failure("the label is one of the examples in the instructions")
+        return explained
+    scored = parse(answer, Windows)
+    if isinstance(scored, Failure):
+        return scored
+    score = balanced_accuracy(question, scored.windows)
+    return Failure("names a window that does not exist") if score is None else score
 
 
 def explainer_of(answer: Answer, explainer: str | None) -> str:
@@ -93,8 +294,8 @@ def explainer_of(answer: Answer, explainer: str | None) -> str:
     who = explainer or answer.model
     if not who:
         raise UserError(
-            f"the answer to {shorten(visible(answer.id), 80)!r} names no model, but every label records the model "
-            f"that wrote it: give {argument('model')}, or put 'model' on every line."
+            f"the answer to {shorten(visible(answer.id), 80)!r} names no model, but a label records who wrote it: give "
+            "'model' in the file of --llm, or on every line of the answers."
         )
     return who
 
@@ -134,13 +335,17 @@ def take_answers(
         read = read_answer(question, answer)
         if isinstance(read, Failure):
             taken.failed.append((question.concept, read.reason))
-        elif isinstance(read, requests.Explanation):
+        elif isinstance(read, Explanation):
             label = label_of(read)
             taken.abstained += label is None
             labels[explainer_of(answer, explainer)].append((question.concept, label))
         else:
             scores.append((question.concept, str(question.label), read))
-    _check_scorer(scores)
+    if len(scores) >= FEWEST_SCORES and all(score == 0.5 for _, _, score in scores):
+        raise UserError(
+            f"each of {len(scores)} scores is exactly 0.5, as of a model that names every window or none: none is "
+            "stored. Ask a model that reads the windows."
+        )
     taken.stored = sum(map(len, labels.values())) - taken.abstained + len(scores)
     for who, rows in labels.items():
         dictionary.add_labels(label_rows(dictionary, rows, "explained", who, source))
@@ -149,26 +354,11 @@ def take_answers(
     return taken
 
 
-def _check_scorer(scores: Sequence[tuple[int, str, float]]) -> None:
-    """Refuse a scorer that names all windows or none, whatever the label: each of its scores is exactly 0.5."""
-    if len(scores) >= FEWEST_SCORES and all(score == 0.5 for _, _, score in scores):
-        raise UserError(
-            f"each of {len(scores)} scores is exactly 0.5, as of a model that names every window or none: they say "
-            "nothing of the labels, and none is stored. Expected a scorer that reads the windows: ask another model."
-        )
-
-
 def label_rows(
     dictionary: Dictionary, labels: Sequence[tuple[int, str | None]], kind: str, explainer: str, source: str | None
 ) -> pl.DataFrame:
     """Rows of the label table."""
-    common = {
-        "kind": kind,
-        "explainer": explainer,
-        "exemplars": dictionary.ranking,
-        "source": source,
-        "date": today(),
-    }
+    common = {"kind": kind, "explainer": explainer, "exemplars": dictionary.ranking, "source": source, "date": today()}
     rows = []
     for concept, label in labels:
         placeholder = label is not None and is_placeholder(label, dictionary.promoted.get(concept))
@@ -185,29 +375,45 @@ def add_scores(dictionary: Dictionary, step: str, scores: Sequence[tuple[int, st
     dictionary.add_labels(table.with_columns(pl.coalesce("new", step).alias(step)).drop("new"))
 
 
-def label_automatically(
-    dictionary: Dictionary, concepts: Sequence[int] | None, advance: Callable[[float], None] = lambda amount: None
-) -> Taken:
-    """Give every concept a label from its exemplars' words, or from its promoted tokens where it has no exemplar."""
-    labels: dict[int, str | None] = {}
-    if dictionary.has_exemplars:
-        labels = automatic_labels(dictionary.exemplars, advance)
-    for concept, tokens in dictionary.promoted.items():
-        if concept not in labels and tokens:
-            labels[concept] = promoted_label(tokens)
-    if not labels:
-        raise UserError(f"{dictionary.folder}: nothing to label from. Run 'cgaps exemplars' first.")
-    chosen = labels if concepts is None else {c: labels[c] for c in concepts if c in labels}
-    return _add_automatic(dictionary, chosen, AUTOMATIC)
+def important(runs: Sequence[RunFolder], count: int) -> list[int]:
+    """The concepts that matter most in some runs.
+
+    Concepts are taken in turn from several lists: weak concepts and strong ones (leaders of groups first, then by
+    p-value), those that the suite exercises most, those nearest to being weak or strong, those that are missing
+    although a text of that size should show them, and per benchmark those that it exercises far more than ordinary text
+    does. Concepts that are not ranked are left out.
+
+    Returns
+    -------
+    list of int, ``count`` different concepts or all there are, the most important first
+    """
+    lists = list(chain.from_iterable(_lists(run) for run in runs))
+    order = dict.fromkeys(c for turn in zip_longest(*lists) for c in turn if c is not None)
+    return list(order)[:count]
 
 
-def label_by_subject(dictionary: Dictionary, concepts: Sequence[int] | None, progress: Progress) -> Taken:
-    """Give concepts that stand for no word a label from a list of subjects."""
-    return _add_automatic(dictionary, subject_labels(dictionary.exemplars, concepts, progress), SUBJECTS)
+def _lists(run: RunFolder) -> list[list[int]]:
+    ranked = run.concepts.filter(pl.col("ranked"))
+    by_p = ranked.filter(pl.col("p_value").is_not_null()).sort("p_value", "concept")
+    leads = (pl.col("leader") == pl.col("concept")).fill_null(False)
+    lists = []
+    for status in ("weak", "strong"):
+        same_status = by_p.filter(pl.col("performance_status") == status)
+        lists.append(pl.concat([same_status.filter(leads), same_status.filter(~leads)])["concept"].to_list())
+    lists.append(by_p["concept"].to_list())
+    lists.append(ranked.sort("chi_bench", descending=True)["concept"].to_list())
+    absent = ranked.filter(pl.col("missing")).sort("chance_seen", "density", descending=True, nulls_last=True)
+    lists.append(absent["concept"].to_list())
+    rows = run.concept_benchmarks.filter(pl.col("concept").is_in(ranked["concept"].to_list()) & (pl.col("support") > 0))
+    for _, part in rows.group_by("benchmark", maintain_order=True):
+        key = "lift" if part["lift"].null_count() < part.height else "chi_bench"
+        own = part.filter(pl.col("support") >= 3).sort(key, descending=True, nulls_last=True)
+        lists.append(own["concept"].to_list())
+    return lists
 
 
-def _add_automatic(dictionary: Dictionary, labels: Mapping[int, str | None], explainer: str) -> Taken:
-    rows = sorted(labels.items())
-    dictionary.add_labels(label_rows(dictionary, rows, "automatic", explainer, None))
-    abstained = sum(label is None for _, label in rows)
-    return Taken(len(rows) - abstained, abstained)
+def check_concepts(concepts: Iterable[int], width: int) -> None:
+    """Raise UserError if one of these is no concept of an SAE of this width."""
+    for concept in concepts:
+        if not 0 <= concept < width:
+            raise UserError(f"concept {concept} does not exist: the SAE has concepts 0 to {width - 1}.")

@@ -221,7 +221,7 @@ class Context:
         # Features have a number or a word behind their colon.
         words = pl.col("feature").str.contains(r":.*[^0-9.\-]").fill_null(value=False)
         of_feature = [name for name in table.columns if name.startswith(("feature", "other_"))]
-        quoting = [name for name in ("example", "wording", "wording_source") if name in table.columns]
+        quoting = [name for name in ("example",) if name in table.columns]
         cleared = table.with_columns(pl.when(~words).then(pl.col(name)).alias(name) for name in of_feature)
         return with_words(cleared.with_columns(pl.lit(None, table.schema[name]).alias(name) for name in quoting))
 

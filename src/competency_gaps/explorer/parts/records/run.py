@@ -331,9 +331,6 @@ class Finding:
     other_items: int | None
     other_score: float | None
     feature_p: float | None
-    wording: str | None
-    """A language model's words for its items."""
-    wording_source: str | None
     sentence: str
     short: str
     """The same in at most 90 characters."""

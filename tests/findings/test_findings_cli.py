@@ -1,4 +1,4 @@
-"""Sentences of findings, a model's words about them, and ``cgaps findings``."""
+"""Sentences of findings, and ``cgaps findings``."""
 
 from __future__ import annotations
 
@@ -12,15 +12,11 @@ from typer.testing import CliRunner
 
 from competency_gaps import open_run
 from competency_gaps.cli.app import app
-from competency_gaps.endpoint import Answer, Failure
 from competency_gaps.errors import UserError
 from competency_gaps.findings import sentence, short, support, with_words, write_findings
 from competency_gaps.findings.examples import probe_arguments, shown_items
-from competency_gaps.findings.wording import READ, read_wording, take_wordings, wording_requests
-from competency_gaps.runs.manifest import write_table
 from competency_gaps.runs.schemas import FINDINGS
 from core_helpers import seal
-from fake_endpoint import serve
 
 FEATURE = {
     "feature": "answer.negative",
@@ -89,15 +85,6 @@ def test_a_finding_without_a_description_states_this():
     assert "30 points above" in sentence(row(verdict="strong", gap=0.3))
 
 
-def test_a_wording_never_stands_without_what_was_tested():
-    worded = row(**FEATURE, wording="Sums below zero lose their sign.", wording_source="judge-7b")
-    assert sentence(worded).startswith("sums: Sums below zero lose their sign (items whose answer is negative): 17%")
-    assert support(worded, CONCEPTS).endswith("Worded by judge-7b.")
-    untested = row(wording="Sums below zero.", wording_source="judge-7b")
-    assert "Sums below zero" not in sentence(untested)
-    assert "A model words it, untested: Sums below zero" in support(untested, CONCEPTS)
-
-
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -145,75 +132,6 @@ def test_shown_items_count_their_repeats(tmp_path, kind, count):
     assert {one.repeats for one in (*failing, *passing)} == {count}
 
 
-def answer(text, request="", model="judge-7b"):
-    return Answer(request, "", json.dumps({"sentence": text}), None, None, 1, 1, model)
-
-
-def test_the_request_shows_failing_and_passing_items_once_and_no_figure(run):
-    requests = wording_requests(run)
-    assert list(requests) == run.findings["finding"].to_list()
-    content = json.loads(requests[0].user)
-    assert content["property"] == "items whose answer is negative"
-    assert 3 <= len(content["failed"]) <= READ
-    prompts = [one["item"] for one in (*content["failed"], *content["passed"])]
-    assert len(set(prompts)) == len(prompts)
-    wrong = dict(run.items.select("prompt", "score").iter_rows())
-    assert {wrong[one["item"]] for one in content["failed"]} == {0.0}
-    assert {wrong[one["item"]] for one in content["passed"]} == {1.0}
-    assert "score" not in json.dumps(content) and "gap" not in json.dumps(content)
-    assert [one.id for one in wording_requests(run).values()] == [one.id for one in requests.values()]
-
-
-@pytest.mark.parametrize(
-    "text", ["35 sums are wrong", "wrong in half (½) of them", "sums ٣ times", "x" * 161, "a third, or 1⁄3"]
-)
-def test_numbers_and_long_texts_of_a_model_are_refused(text):
-    assert isinstance(read_wording(answer(text)), Failure)
-
-
-def test_a_wording_is_one_visible_line():
-    assert read_wording(answer("Sums\n below\x1b[m zero")) == "Sums below<U+001B>[m zero"
-    assert read_wording(answer(None)) is None  # it abstains
-
-
-def test_wordings_are_stored_with_their_source_and_change_no_number(run):
-    before, requests = run.findings, wording_requests(run)
-    said = {requests[0].id: answer("Sums whose result is below zero", requests[0].id)}
-    taken = take_wordings(run, requests, said, None)
-    assert (taken.stored, taken.failed) == (1, [])
-    after = open_run(run.path).findings
-    assert after["wording"][0] == "Sums whose result is below zero"
-    assert after["wording_source"][0] == "judge-7b"
-    words = ["wording", "wording_source", "sentence"]
-    assert after.drop(words).equals(before.drop(words))
-    refused = take_wordings(open_run(run.path), requests, {requests[0].id: answer("99 sums", requests[0].id)}, None)
-    assert refused.failed and open_run(run.path).findings.equals(after)
-
-
-def test_wordings_stored_meanwhile_stay_and_findings_made_anew_are_not_worded(run):
-    folder, known = run.path, run.findings.head(1)
-    two = pl.concat([known, known.with_columns(finding=pl.lit(1, pl.Int32), leader=pl.lit(2, pl.Int32))])
-    write_table(folder, "findings.parquet", two.write_parquet)
-    first, second = open_run(folder), open_run(folder)
-    requests = wording_requests(first)
-    assert first.findings.height == second.findings.height == 2
-    for number, opened in enumerate((first, second)):
-        said = {requests[number].id: answer("Sums below zero", requests[number].id)}
-        take_wordings(opened, requests, said, None)
-    worded = open_run(folder).findings
-    assert worded["wording"][:2].to_list() == ["Sums below zero"] * 2
-    changed = worded.with_columns(p_value=pl.lit(0.5))
-    write_table(folder, "findings.parquet", changed.write_parquet)
-    with pytest.raises(UserError, match="made anew while they were worded"):
-        take_wordings(first, requests, {requests[0].id: answer("Sums", requests[0].id)}, None)
-    assert open_run(folder).findings.equals(changed)
-
-
-def test_missing_findings_are_reported(run):
-    with pytest.raises(UserError, match="finding 99 does not exist"):
-        wording_requests(run, [99])
-
-
 def call(*arguments):
     found = CliRunner().invoke(app, ["findings", *map(str, arguments)])
     if found.exception is not None and not isinstance(found.exception, SystemExit):
@@ -234,47 +152,10 @@ def test_the_command_lists_and_shows(run, monkeypatch):
     assert [item["row"] for item in one["failing"]] == run.findings["failing"][0].to_list()
 
 
-def test_requests_go_out_and_answers_come_in_by_file(run, tmp_path):
-    requests, answers = tmp_path / "asked.jsonl", tmp_path / "said.jsonl"
-    call(run.path, "--word", "--export", requests)
-    asked = [json.loads(line) for line in requests.read_text().splitlines()]
-    assert len(asked) == run.findings.height
-    message = {"content": json.dumps({"sentence": "Results below zero"}), "role": "assistant"}
-    body = {"model": "m", "choices": [{"message": message, "finish_reason": "stop"}]}
-    lines = [{"custom_id": one["custom_id"], "response": {"status_code": 200, "body": body}} for one in asked]
-    answers.write_text("\n".join(map(json.dumps, lines)))
-    assert "worded" in call(run.path, "--word", "--import", answers, "--model", "somebody")
-    found = open_run(run.path).findings
-    assert found["wording"].unique().to_list() == ["Results below zero"]
-    assert found["wording_source"].unique().to_list() == ["somebody"]
-
-
-def test_an_endpoint_words_findings_once_and_its_key_is_nowhere(run, monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-of-mine")
-    saying = {"text": "Sums below zero"}
-
-    def plan(body, attempt):
-        return ("message", {"role": "assistant", "content": json.dumps({"sentence": saying["text"]})}, "stop", None)
-
-    with serve(plan) as server:
-        options = ["--word", "--base-url", server.url, "--model", "m", "--yes", "--quiet"]
-        call(run.path, *options)
-        asked = len(server.bodies)
-        saying["text"] = "never asked for"
-        call(run.path, *options)
-        assert len(server.bodies) == asked == run.findings.height
-    assert any("sk-secret-of-mine" in key for key in server.keys)
-    assert open_run(run.path).findings["wording"].unique().to_list() == ["Sums below zero"]
-    for file in run.path.rglob("*"):
-        assert not file.is_file() or b"sk-secret-of-mine" not in file.read_bytes()
-
-
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["99"], "finding 99 does not exist"),
-        (["--word"], "--word asks a model"),
-        (["--max-tokens", "5"], "means something only with --word"),
     ],
 )
 def test_impossible_requests_are_refused_with_a_reason(run, arguments, says):

@@ -65,3 +65,11 @@ def test_open_run_gives_the_same(tiny_run):
     again = competency_gaps.open_run(tiny_run.path)
     assert again.concepts.equals(tiny_run.concepts)
     assert (again.cas("quiz") != tiny_run.cas("quiz")).nnz == 0
+
+
+def test_a_model_that_is_only_read_needs_no_policy(tiny_config, tmp_path):
+    source = {"kind": "objects", "items": [{"prompt": f"What is {n} plus {n}?"} for n in range(12)]}
+    sae = {**tiny_config["sae"], "force": True}
+    config = {**tiny_config, "sae": sae, "benchmarks": [{"name": "open", "source": source}], "ask": False}
+    run = competency_gaps.run(config, tmp_path / "run")
+    assert set(run.items["policy"]) == {"none"} and run.items["score"].null_count() == 12

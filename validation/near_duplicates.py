@@ -23,7 +23,7 @@ from repeats import benchmarks
 
 from competency_gaps.benchmarks.near_repeats import DEFAULT, FoldedQuestion, near_pairs
 from competency_gaps.benchmarks.repeats import question_of
-from competency_gaps.items.benchmark import Benchmark
+from competency_gaps.items.item import Benchmark
 
 SHINGLE = 5
 """Words of a shingle."""

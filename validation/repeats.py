@@ -22,8 +22,7 @@ from competency_gaps.benchmarks.near_repeats import near_pairs
 from competency_gaps.benchmarks.repeats import find_clusters, question_of
 from competency_gaps.config import BenchmarkConfig, FileSource
 from competency_gaps.errors import UserError
-from competency_gaps.items.benchmark import Benchmark
-from competency_gaps.items.item import Item
+from competency_gaps.items.item import Benchmark, Item
 from competency_gaps.stages.load import load_benchmark
 
 AROUND = 4

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from competency_gaps.demo import demo_config
-from competency_gaps.embedded import BENCHMARKS, embedded_benchmark
-from competency_gaps.errors import UserError
+from competency_gaps.embedded import BENCHMARKS
 from competency_gaps.progress import Progress
 from competency_gaps.stages.load import load_suite
 
@@ -47,8 +46,3 @@ def test_right_options_have_no_place_and_no_length_of_their_own(suite):
         right = np.array([len(item.choices[item.answer]) for item in benchmark.items])
         mean = np.array([np.mean([len(choice) for choice in item.choices]) for item in benchmark.items])
         assert abs(right.mean() / mean.mean() - 1) < 0.1, name
-
-
-def test_an_unknown_benchmark_is_refused():
-    with pytest.raises(UserError, match=r"'embedded:school-sience' is not embedded.*school-science"):
-        embedded_benchmark("embedded:school-sience")

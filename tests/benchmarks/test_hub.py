@@ -1,10 +1,8 @@
 import json
-import sys
 
 import pytest
 
 from competency_gaps.config import BenchmarkConfig
-from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.stages.load import load_benchmark
 
 datasets = pytest.importorskip("datasets")
@@ -41,22 +39,3 @@ def test_classes_are_options(saved):
     items = load(saved, fields=fields).items
     assert [(i.choices, i.answer, i.policy) for i in items] == [(("neg", "pos"), a, "choice") for a in (1, 0)]
     assert [i.answer for i in load(saved, fields=fields, policy="exact").items] == ["pos", "neg"]
-
-
-def test_bad_datasets(tmp_path, saved):
-    with pytest.raises(UserError, match=r"no split 'tset'; it has test. Did you mean 'test'"):
-        load(saved, split="tset")
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "test.jsonl").write_text('{"question": "q"}\n')
-    with pytest.raises(UserError, match=r"split 'train' cannot be loaded: .*Check path, name, split"):
-        load(tmp_path / "data", split="train")
-    with pytest.raises(UserError, match=r"row 0: there is no 'prompt'. The columns are question\."):
-        load(tmp_path / "data")
-    with pytest.raises(UserError, match="cannot be loaded"):
-        load(tmp_path / "nowhere")
-
-
-def test_without_the_package(monkeypatch):
-    monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(MissingExtraError, match=r"pip install .*\[hub\]"):
-        load("x/y")

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import sys
-import threading
-import time
 
 import pytest
 
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
-from competency_gaps.items.benchmark import Benchmark
+from competency_gaps.items.item import Benchmark
 from competency_gaps.progress import Progress
 from competency_gaps.stages import load
-from competency_gaps.stages.load import GENERATORS, load_suite
+from competency_gaps.stages.load import load_suite
 
 
 def generated(name: str, family: str = "chain_sum", **source) -> BenchmarkConfig:
@@ -30,31 +28,6 @@ def test_order_is_that_of_the_choices(tmp_path):
     suite = load_suite(choices, Progress(quiet=True))
     assert list(suite) == ["a", "b", "c"] and [len(one.items) for one in suite.values()] == [2, 1, 2]
     assert load_suite([], Progress(quiet=True)) == {}
-
-
-def test_an_error_does_not_wait_for_the_others(monkeypatch):
-    release = threading.Event()
-    started = []
-
-    def read(choice):
-        started.append(choice.name)
-        if choice.name == "wrong":
-            raise UserError("this one is wrong")
-        release.wait(30)
-        return Benchmark(choice.name, ())
-
-    monkeypatch.setattr(load, "load_benchmark", read)
-    monkeypatch.setattr("os.cpu_count", lambda: 64)
-    choices = [generated(name) for name in ("a", "b", "wrong", "c", "d", "e", "f", "g")]
-    begin = time.monotonic()
-    try:
-        with pytest.raises(UserError, match="this one is wrong"):
-            load_suite(choices, Progress(quiet=True))
-        assert time.monotonic() - begin < 15
-    finally:
-        release.set()
-    time.sleep(0.3)
-    assert 3 <= len(started) <= GENERATORS + 1, "what had not begun is cancelled"
 
 
 def test_generators_are_checked_before_anything_is_loaded(monkeypatch, tmp_path):

@@ -6,12 +6,8 @@ import json
 
 import pytest
 
-from competency_gaps.benchmarks.records import Record, make_item
 from competency_gaps.config import BenchmarkConfig
-from competency_gaps.errors import UserError
-from competency_gaps.items.policy import Output
 from competency_gaps.stages.load import load_benchmark
-from competency_gaps.stages.policies import make_policy
 
 
 def load(source, **more):
@@ -24,21 +20,6 @@ def test_prompt_of_two_columns_and_constant_labels():
     (item,) = load({"kind": "objects", "items": [row], "fields": fields}).items
     assert item.prompt == "Ann fell.\n\nHow is she?"
     assert (item.choices, item.answer) == (("glad", "hurt"), 1)
-
-
-def test_a_column_that_a_template_names_must_exist():
-    source = {"kind": "objects", "items": [{"question": "?"}], "fields": {"prompt": "{contxt} {question}"}}
-    with pytest.raises(UserError, match="contxt"):
-        load(source)
-
-
-def test_gold_at_the_end_of_a_worked_solution():
-    row = {"prompt": "How many?", "answer": "He has 16 - 3 = <<16-3=13>>13 eggs.\n#### 1,013"}
-    (item,) = load({"kind": "objects", "items": [row]}, policy="numeric").items
-    policy = make_policy("numeric", {})
-    assert policy.check(item) is None
-    assert policy.score(item, Output(text="The answer is 1013.")).value == 1.0
-    assert policy.score(item, Output(text="The answer is 13.")).value == 0.0
 
 
 def test_several_sources_make_one_benchmark():
@@ -62,15 +43,6 @@ def test_rows_inside_a_field_of_a_hub_dataset(tmp_path):
     assert [item.prompt for item in load(source, policy="exact").items] == ["one?", "two?"]
 
 
-def test_options_most_alike_are_other_answers_nearest_in_letters():
-    from competency_gaps.benchmarks.reasoning_gym import make_options
-
-    golds = ["tac", "tab", "god", "dog", "zzzz"]
-    made = make_options(golds, options=2, rule="similar_answers", seed=0, wrong=lambda task, text: True)
-    others = [next(c for c in one.choices if c != gold) for one, gold in zip(made, golds, strict=True)]
-    assert others[0] == "tab" and others[1] == "tac"
-
-
 def test_clusters_and_covariates_are_mapped():
     rows = [
         {"prompt": "one?", "passage": 7, "hard": 0.5, "meta": {"topic": "law"}, "long": True},
@@ -85,29 +57,6 @@ def test_clusters_and_covariates_are_mapped():
     one, two = load({"kind": "objects", "items": rows, "fields": fields}).items
     assert (one.cluster, one.covariates) == ("7", {"difficulty": 0.5, "topic": "law", "long": 1.0})
     assert (two.cluster, two.covariates) == (None, {"long": 0.0})
-
-
-def test_clusters_and_covariates_work_under_their_own_names(tmp_path):
-    (tmp_path / "a.csv").write_text(
-        'prompt,cluster,covariates\none?,p1,"{""level"": ""3"", ""kind"": ""x""}"\ntwo?,,\n'
-    )
-    one, two = load({"kind": "file", "path": str(tmp_path / "a.csv")}).items
-    assert (one.cluster, one.covariates) == ("p1", {"level": 3.0, "kind": "x"})
-    assert (two.cluster, two.covariates) == (None, {})
-
-
-@pytest.mark.parametrize(
-    ("record", "message"),
-    [
-        ({"covariates": [1]}, "'covariates' is .1., expected a mapping"),
-        ({"covariates": {"level": [1, 2]}}, "the covariate 'level' is .1, 2., expected a number or a text"),
-        ({"covariates": {"level": float("nan")}}, "expected a finite number"),
-        ({"cluster": ["p"]}, "field 'cluster' is"),
-    ],
-)
-def test_bad_clusters_and_covariates(record, message):
-    with pytest.raises(UserError, match=message):
-        make_item(Record({"prompt": "p", **record}, "row 1"), 0, {}, None)
 
 
 def test_the_hash_of_items_changes_only_where_they_are_set():

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from collections import Counter
 
 import numpy as np
 import pytest
 
-from competency_gaps.benchmarks.near_repeats import FoldedQuestion, _longest_increasing, near_pairs
+from competency_gaps.benchmarks.near_repeats import FoldedQuestion, near_pairs
 
 LETTERS = "bcdefghjklmnopqrstuvwxyz"
 VOCABULARY = [a + b for a in LETTERS[:6] for b in "eou"]
@@ -81,37 +80,3 @@ def test_parts_of_bounded_size_give_the_same(monkeypatch):
     whole = near_pairs(questions, benchmark, 0.6)
     monkeypatch.setattr("competency_gaps.benchmarks.near_repeats._ENTRIES", 50)
     assert sorted(near_pairs(questions, benchmark, 0.6).tolist()) == sorted(whole.tolist())
-
-
-@pytest.mark.parametrize("length", range(8))
-def test_longest_increasing_subsequence(length):
-    for values in itertools.islice(itertools.permutations(range(length)), 300):
-        found = _longest_increasing(values)
-        picked = [values[place] for place in found]
-        assert picked == sorted(picked) and found == sorted(found)
-        longest = max(
-            k for k in range(length + 1) if any(list(c) == sorted(c) for c in itertools.combinations(values, k))
-        )
-        assert len(found) == longest
-
-
-def test_nothing_to_compare():
-    assert near_pairs([], np.empty(0, np.int64), 0.8).shape == (0, 2)
-    alone = [FoldedQuestion("?!", "", (), None), FoldedQuestion("one word", "", (), None)]
-    assert near_pairs(alone, np.zeros(2, np.int64), 0.8).shape == (0, 2)
-    punctuation = [FoldedQuestion(text, "", (), None) for text in ("?!", "!?", "...")]
-    assert near_pairs(punctuation, np.zeros(3, np.int64), 0.8).shape == (0, 2)
-
-
-def test_many_items_take_seconds():
-    rng = np.random.default_rng(0)
-    words = np.array([a + b + c for a in LETTERS for b in "aeiou" for c in LETTERS])
-    shares = 1 / np.arange(1, len(words) + 1)
-    texts = {" ".join(rng.choice(words, 30, p=shares / shares.sum())) for _ in range(14_000)}
-    first = next(iter(sorted(texts)))
-    shuffled = " ".join(rng.permutation(first.split()))
-    questions = [FoldedQuestion(text, "", (), None) for text in [*sorted(texts), shuffled]]
-    start = time.perf_counter()
-    pairs = near_pairs(questions, np.zeros(len(questions), np.int64), 0.8)
-    assert time.perf_counter() - start < 60
-    assert pairs.tolist() == [[0, len(questions) - 1]]

@@ -12,12 +12,10 @@ from rich.console import Console
 
 import competency_gaps
 from competency_gaps.benchmarks.repeats import find_clusters
-from competency_gaps.config import BenchmarkConfig, RunConfig, parse_config
-from competency_gaps.items.benchmark import Benchmark
-from competency_gaps.items.item import Item, Text
+from competency_gaps.config import RunConfig, parse_config
+from competency_gaps.items.item import Benchmark, Item, Text
 from competency_gaps.progress import Progress
 from competency_gaps.stages import pipeline
-from competency_gaps.stages.load import load_benchmark
 from core_helpers import benchmark_of
 
 FILLER = [
@@ -53,14 +51,6 @@ def test_equal_questions_share_a_cluster_whatever_their_ids_and_benchmarks():
     assert (one.items, one.prompts, one.clusters, one.repeated, one.across) == (14, 13, 13, 1, 1)
     assert (found.total.items, found.total.clusters, found.total.equal, found.total.across) == (15, 13, 3, 1)
     assert sorted(set(found.columns(["a", "b"])[0])) == list(range(13)), "numbered without a gap over the suite"
-
-
-def test_equal_questions_are_found_across_files(tmp_path):
-    for name in ("one", "two"):
-        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"id": "same", "prompt": "Who?"}) + "\n")
-    sources = [{"kind": "file", "path": str(tmp_path / f"{name}.jsonl")} for name in ("one", "two")]
-    benchmark = load_benchmark(BenchmarkConfig(name="b", sources=sources))
-    assert groups(benchmark, near_repeats=None) == [{("b", "0:same"), ("b", "1:same")}]
 
 
 def test_other_options_make_another_question():
@@ -103,11 +93,6 @@ def test_given_clusters_are_per_benchmark_and_join_equal_questions():
     assert groups(first, second, near_repeats=None) == [{("a", "0"), ("a", "1")}, {("a", "2"), ("a", "3"), ("a", "4")}]
     assert found.kinds == {"a": ("given", "given", "given", "equal", "equal"), "b": (None,)}
     assert (found.total.given, found.total.equal, found.total.repeated) == (3, 2, 3)
-
-
-def test_an_empty_name_of_a_cluster_binds_nothing():
-    suite = [Benchmark(name, (Item(id="0", prompt=f"{name} who?", cluster=""),)) for name in "ab"]
-    assert groups(*suite, near_repeats=None) == []
 
 
 def test_shuffles_of_one_sentence_are_near_repeats():
@@ -166,33 +151,6 @@ def test_trivial_edits_are_near_repeats(first, second):
 )
 def test_a_template_with_other_content_is_not_a_repeat(records):
     assert groups(made("b", [*records, *FILLER])) == []
-
-
-def test_filler_itself_repeats_nothing():
-    found = find_clusters([made("b", FILLER)])
-    assert (found.total.repeated, found.lines()) == (0, [])
-
-
-def test_a_suite_that_is_one_prompt_repeated_is_one_cluster():
-    suite = [made(name, [{"prompt": "Again?"} for _ in range(30)]) for name in ("a", "b")]
-    found = find_clusters(suite)
-    assert found.total.clusters == 1 and found.total.repeated == 59
-    assert found.lines()[0] == "a: 30 items are 1 different question (29 repeat another); counted once each as evidence"
-
-
-def test_the_lines_name_the_worst_benchmarks_and_a_total():
-    suite = [made(f"b{k}", [{"prompt": f"{k} {i // 2}"} for i in range(4 + 2 * k)]) for k in range(8)]
-    lines = find_clusters(suite).lines()
-    assert [line.split(":")[0] for line in lines] == [
-        "b7",
-        "b6",
-        "b5",
-        "b4",
-        "b3",
-        "3 more benchmarks with repeats",
-        "all benchmarks",
-    ]
-    assert lines[0] == "b7: 18 items are 9 different questions (9 repeat another); counted once each as evidence"
 
 
 def test_a_run_prints_and_stores_its_clusters(tiny_config, tmp_path):

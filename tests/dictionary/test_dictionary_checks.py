@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import polars as pl
 import pytest
@@ -11,14 +10,8 @@ from labelling_helpers import hand_made
 
 import competency_gaps as cg
 from competency_gaps import change
-from competency_gaps.dictionary.folder import (
-    FILE,
-    files_of,
-    open_dictionary,
-    read_dictionary,
-    write_dictionary,
-    write_tables,
-)
+from competency_gaps.dictionary.document import FILE, files_of, write_tables
+from competency_gaps.dictionary.folder import open_dictionary, read_dictionary, write_dictionary
 from competency_gaps.dictionary.theme_tables import NAMES, THEMES, read_themes
 from competency_gaps.errors import UserError
 from core_helpers import held_elsewhere
@@ -72,27 +65,6 @@ def test_every_command_that_writes_is_refused_while_another_does(folder, tmp_pat
     commands["label"]()
 
 
-@pytest.mark.parametrize("name", [*TABLES, FILE])
-def test_what_is_damaged_is_named(folder, name):
-    path = folder / name
-    whole = path.read_bytes()
-    read_all(folder)
-    for damage in (
-        whole[: len(whole) // 2],
-        whole[:20] + bytes([whole[20] ^ 1]) + whole[21:],
-        whole[:-30] + bytes(30),
-        b"",
-        None,
-    ):
-        path.unlink()
-        if damage is not None:
-            path.write_bytes(damage)
-        with pytest.raises(UserError, match=name):
-            read_all(folder)
-        path.write_bytes(whole)
-    read_all(folder)
-
-
 def test_tables_and_what_is_said_of_them_change_together(folder, monkeypatch):
     labels = open_dictionary(folder).labels()
     facts = {"ranking": "reconstruction"}
@@ -106,9 +78,3 @@ def test_tables_and_what_is_said_of_them_change_together(folder, monkeypatch):
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
     with pytest.raises(UserError, match=r"similar\.parquet is damaged"):
         _ = opened.similar
-
-
-def test_a_table_of_another_dictionary_is_not_read(folder):
-    shutil.copy(folder / "logits.parquet", folder / "similar.parquet")
-    with pytest.raises(UserError, match=r"similar\.parquet is not of this dictionary"):
-        _ = open_dictionary(folder).similar

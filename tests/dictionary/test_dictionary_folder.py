@@ -90,10 +90,3 @@ def test_damaged_and_newer_files_are_refused(tmp_path, content, named):
         (tmp_path / "dictionary.json").write_bytes(content.encode("utf-8", "surrogateescape"))
     with pytest.raises(UserError, match=named):
         read_dictionary(tmp_path)
-
-
-def test_a_folder_that_is_no_dictionary_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"holds no dictionary\.json"):
-        read_dictionary(tmp_path)
-    with pytest.raises(UserError, match="does not exist"):
-        read_dictionary(tmp_path / "none")

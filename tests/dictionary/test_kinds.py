@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 
 import numpy as np
@@ -13,8 +12,6 @@ from scipy.stats import false_discovery_control
 import competency_gaps as cg
 from competency_gaps.config import EvidenceConfig, MetricsConfig
 from competency_gaps.dictionary.kinds import LatentFacts, kind_counts, kinds_of, ranked
-from competency_gaps.explorer.opened import comparable, open_runs
-from competency_gaps.findings.words import kinds_sentence
 from competency_gaps.stages.outcomes import made_outcomes
 from core_helpers import seal
 
@@ -60,16 +57,6 @@ def test_ranked_are_contextual_and_unknown_concepts_or_all():
     assert kind_counts(table) == {"contextual": 1, "token": 1, "unknown": 1}
 
 
-def test_what_is_left_out_is_told_by_kind():
-    table = pl.DataFrame(
-        {"alive": [True] * 3, "ranked": [True, False, False], "kind": ["contextual", "mixed", "mixed"]}
-    )
-    told = kinds_sentence(table)
-    assert "2 mixed concepts are left out: the texts in which they are strongest have no meaning in common" in told
-    other = kinds_sentence(table.with_columns(kind=pl.Series(["contextual", "mixed", "token"])))
-    assert "what a text looks like, not what it is about, or the texts in which they are strongest" in other
-
-
 @pytest.fixture
 def run(tiny_run, tmp_path):
     """A run of which every third concept is of the kind ``token`` and hence not ranked."""
@@ -113,42 +100,8 @@ def test_a_run_that_ranks_all_kinds_is_itself(tiny_run, tiny_config, tmp_path):
     assert (made.concepts["ranked"] == made.concepts["alive"]).all()
 
 
-def test_other_models_are_read_with_all_kinds_too(run):
-    scores = run.items.select("benchmark", id="item_id", other=pl.lit(0.5))
-    run.add_scores(scores)
-    other = run.as_model("other", all_kinds=True)
-    assert (other.concepts["ranked"] == other.concepts["alive"]).all()
-    assert not run.as_model("other").concepts["ranked"].equals(other.concepts["ranked"])
-
-
 def test_all_kinds_of_another_model_stay_that_models(run):
     run.add_scores(run.items.select("benchmark", id="item_id", other=1 - pl.col("score")))
     every = run.as_model("other").with_all_kinds()
     assert every.scored_model == "other" and (every.concepts["ranked"] == every.concepts["alive"]).all()
     assert every.path == run.as_model("other", all_kinds=True).path
-
-
-def test_an_outcome_of_another_version_is_made_again(run):
-    every = run.with_all_kinds()
-    manifest = json.loads((every.path / "manifest.json").read_text())
-    (every.path / "manifest.json").write_text(json.dumps({**manifest, "schema_version": 1}))
-    assert made_outcomes(run) == []
-    assert run.with_all_kinds().manifest["schema_version"] == manifest["schema_version"]
-
-
-def test_coverage_without_any_score_is_read_with_all_kinds(run):
-    path = run.path / "items.parquet"
-    items = pl.read_parquet(path).with_columns(score=pl.lit(None, pl.Float64))
-    items.write_parquet(path)
-    seal(run.path)
-    every = cg.open_run(run.path).with_all_kinds()
-    assert every.concepts["ranked"].sum() > run.concepts["ranked"].sum() > 0
-    assert (every.concepts["ranked"] == every.concepts["alive"]).all() and every.concepts["q_value"].null_count() == 64
-    assert [made.path for made in made_outcomes(cg.open_run(run.path))] == [every.path]
-
-
-def test_the_explorer_lists_it_beside_the_run(run):
-    every = run.with_all_kinds()
-    opened = open_runs([run.path])
-    assert [each.run.path for each in opened] == [run.path, every.path] and "all kinds" in opened[1].title
-    assert not comparable(opened)

@@ -12,12 +12,11 @@ from competency_gaps.config import SAEConfig
 from competency_gaps.dictionary import directions
 from competency_gaps.dictionary.folder import open_dictionary, write_dictionary
 from competency_gaps.embedded import embedded_sae
-from competency_gaps.errors import UserError
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.progress import Progress
 from competency_gaps.sae import load_sae
 from competency_gaps.sae.load import LoadedPair
-from core_helpers import loaded, seal_dictionary
+from core_helpers import loaded
 from sae_helpers import build
 
 EMBEDDED = "embedded:smollm2-135m-instruct-l15-8k"
@@ -66,17 +65,6 @@ def test_a_zero_direction_has_no_neighbour_and_is_none(tmp_path):
     assert table["cosine"].explode().is_finite().all()
 
 
-def test_equal_directions_are_in_order_and_few_concepts_have_few_neighbours(tmp_path):
-    def three_left(decoder):
-        decoder[:] = 0
-        decoder[[2, 40, 9], 3] = torch.tensor([1.0, 2.0, 3.0])
-
-    table = directions.similar_concepts(changed(tmp_path / "sae", three_left))
-    assert table["similar"][2].to_list() == [9, 40] and table["similar"][40].to_list() == [2, 9]
-    assert table["cosine"][9].to_list() == [1.0, 1.0]
-    assert table["similar"].list.len().sum() == 6
-
-
 def test_directions_are_written_as_a_dictionary_reads_them(model_folder, tmp_path):
     lm = loaded(model_folder("llama"))
     sae = load_sae(SAEConfig(folder=build("standard", tmp_path / "sae")), "cpu")
@@ -88,20 +76,6 @@ def test_directions_are_written_as_a_dictionary_reads_them(model_folder, tmp_pat
     assert opened.similar.equals(directions.similar_concepts(sae))
     assert opened.logits["promoted"][7].to_list() == opened.promoted[7] and len(opened.promoted[7]) == 10
     assert opened.logits["suppressed"][7].to_list() != opened.promoted[7]
-
-
-@pytest.mark.parametrize("fault", ["cut", "fewer", "turned", "other"])
-def test_a_damaged_table_is_named(tmp_path, fault):
-    write_dictionary(tmp_path, {"name": "a", "d_sae": 3, "weights_sha256": None})
-    table = pl.DataFrame({"concept": [0, 1, 2], "similar": [[1], [0], [0]], "cosine": [[0.5], [0.5], [0.1]]})
-    parts = {"fewer": table.head(2), "turned": table.reverse(), "other": table.drop("concept")}
-    path = tmp_path / directions.SIMILAR
-    parts.get(fault, table).write_parquet(path)
-    seal_dictionary(tmp_path)
-    if fault == "cut":
-        path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(UserError, match=r"similar\.parquet is damaged.*--logits-only"):
-        _ = open_dictionary(tmp_path).similar
 
 
 def test_the_embedded_tables_are_of_the_embedded_sae():

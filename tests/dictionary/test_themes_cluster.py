@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 
 import numpy as np
 import pytest
@@ -12,9 +11,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
-from competency_gaps.dictionary.themes import cut, find_themes, group, neighbours, theme_features, ward
-from competency_gaps.errors import UserError
-from core_helpers import command
+from competency_gaps.dictionary.themes import cut, find_themes, neighbours, theme_features, ward
 
 
 def planted(seed, n=1500, groups=30, width=128, windows=800, embedded=64, unlabelled=0.3):
@@ -72,26 +69,6 @@ def test_the_same_seed_gives_the_same_on_other_threads():
     assert not np.array_equal(other.xy, first.xy), "the seed counts"
 
 
-@pytest.mark.slow
-def test_the_same_seed_gives_the_same_in_another_process():
-    code = (
-        "import numpy as np, scipy.sparse as sp, hashlib\n"
-        "from competency_gaps.dictionary.themes import find_themes\n"
-        "from competency_gaps.dictionary.themes import theme_features\n"
-        + inspect.getsource(planted)
-        + inspect.getsource(digest)
-        + "_, d, f, l = planted(5, n=400)\nprint(digest(find_themes(theme_features(d, f, l, seed=1), seed=1)))"
-    )
-    found = []
-    for threads in ("1", "2"):
-        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-        done = command(code="from __future__ import annotations\n" + code, env=dict.fromkeys(names, threads))
-        assert done.returncode == 0, done.stderr
-        found.append(done.stdout.strip())
-    _, decoder, firing, labels = planted(5, n=400)
-    assert {digest(find_themes(theme_features(decoder, firing, labels, seed=1), seed=1)), *found} == {found[0]}
-
-
 @pytest.mark.parametrize("n", [1, 2, 5, 15, 16, 17, 40])
 @pytest.mark.parametrize("equal", [False, True])
 def test_few_concepts(n, equal):
@@ -102,14 +79,6 @@ def test_few_concepts(n, equal):
     assert np.isfinite(found.xy).all()
     assert 1 <= found.theme.max() + 1 <= max(1, n // 4)
     assert set(found.theme.tolist()) == set(range(found.theme.max() + 1))
-
-
-def test_numbers_go_by_size_then_by_the_smallest_concept():
-    x = np.repeat([[0.0, 0], [50, 0], [0, 50], [50, 50]], [3, 5, 3, 9], axis=0)
-    x += np.random.default_rng(0).normal(0, 0.1, x.shape)
-    theme, _ = group(x, fewest=4, most=4)
-    # 20 concepts allow 2 to 5 themes, 4 among them.
-    assert theme.tolist() == [2] * 3 + [1] * 5 + [3] * 3 + [0] * 9
 
 
 def test_ward_with_equal_weights_is_scipys():
@@ -128,18 +97,6 @@ def test_a_weight_of_many_is_many_points():
         one = cut(ward(x, weights.astype(float)), count)[many]
         other = fcluster(linkage(x[many], "ward"), count, "maxclust")
         assert adjusted_rand_score(one, other) == 1.0, count
-
-
-@pytest.mark.parametrize(
-    ("features", "limits", "fault"),
-    [
-        (np.zeros((0, 3)), {}, "at least one concept"),
-        (np.ones((3, 3)), {"fewest": 9, "most": 8}, "fewest"),
-    ],
-)
-def test_what_is_refused(features, limits, fault):
-    with pytest.raises(UserError, match=fault):
-        find_themes(features, **limits)
 
 
 def test_views_have_the_same_variance_whatever_the_scale_of_a_concept():
@@ -183,35 +140,3 @@ def test_unlabelled_concepts_form_no_groups_of_their_own():
     among = unlabelled[near][unlabelled].mean()
     assert 0.25 < among < 0.55, "as many as there are"
     assert adjusted_rand_score(own, find_themes(x).theme) > 0.9
-
-
-def test_components_keep_the_distances_of_views_of_low_rank():
-    rng = np.random.default_rng(4)
-    decoder = (rng.normal(size=(500, 6)) @ rng.normal(size=(6, 300))).astype(np.float32)
-    unit = decoder / np.linalg.norm(decoder, axis=1, keepdims=True)
-    centred = unit - unit.mean(axis=0)
-    x = theme_features(decoder, None, None)
-    truth = centred @ centred.T / np.square(centred).sum() * 500
-    assert x @ x.T == pytest.approx(truth, abs=1e-3)
-
-
-def test_only_used_concepts_count():
-    _, decoder, firing, labels = planted(8, n=200)
-    use = np.arange(200) % 3 > 0
-    decoder[~use] = 1e6
-    x = theme_features(decoder, firing, labels, use=use)
-    alone = theme_features(decoder[use], firing[:, use], labels[use])
-    assert x == pytest.approx(alone, abs=1e-6) and len(x) == use.sum()
-
-
-@pytest.mark.parametrize(
-    ("views", "fault"),
-    [
-        (lambda d, f, e: (np.where(np.arange(60)[:, None] == 7, np.inf, d), f, e), "decoder of concept 7"),
-        (lambda d, f, e: (d, -f, e), "at least 0"),
-    ],
-)
-def test_views_that_are_refused(views, fault):
-    _, decoder, firing, labels = planted(9, n=60)
-    with pytest.raises(UserError, match=fault):
-        theme_features(*views(decoder, firing, labels))

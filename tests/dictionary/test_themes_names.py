@@ -41,12 +41,6 @@ def test_words_of_many_members_that_others_lack_make_the_name():
     assert names.themes[2] == "theme 2" and names.subthemes[2] == "subtheme 2"
 
 
-def test_a_word_of_all_themes_names_none_before_a_word_of_one():
-    labels = ["numbers dog", "numbers dog", "numbers cat", "numbers cat", "numbers cow", "numbers cow"]
-    names = automatic_names(labels, np.repeat([0, 1, 2], 2), np.repeat([0, 1, 2], 2))
-    assert [name.split(", ")[0] for name in names.themes] == ["dog", "cat", "cow"]
-
-
 def test_no_two_names_are_the_same():
     labels = ["red green blue"] * 6 + ["red green blue grey"] * 2 + ["blue green red"] * 2
     theme = np.repeat([0, 1, 2, 3], [4, 2, 2, 2])
@@ -117,15 +111,4 @@ def test_damaged_tables_are_refused(tmp_path, file, change, fault):
     written(tmp_path)
     change(pl.read_parquet(tmp_path / file)).write_parquet(tmp_path / file)
     with pytest.raises(UserError, match=fault):
-        read_themes(tmp_path, 5)
-
-
-@pytest.mark.parametrize("file", [THEMES, NAMES])
-def test_a_file_that_is_cut_or_absent_is_refused(tmp_path, file):
-    written(tmp_path)
-    (tmp_path / file).write_bytes((tmp_path / file).read_bytes()[:100])
-    with pytest.raises(UserError, match="damaged"):
-        read_themes(tmp_path, 5)
-    (tmp_path / file).unlink()
-    with pytest.raises(UserError, match="no themes"):
         read_themes(tmp_path, 5)

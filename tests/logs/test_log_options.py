@@ -9,8 +9,7 @@ import pytest
 from log_reading import read, sample, write_lines
 
 from competency_gaps.errors import UserError
-from competency_gaps.items.benchmark import Benchmark
-from competency_gaps.items.item import Counted, LeftOut, Reason, SourceReport
+from competency_gaps.items.item import Benchmark, Counted, LeftOut, Reason, SourceReport
 from competency_gaps.logs.find import log_entries
 from competency_gaps.stages.logs import (
     left_out_lines,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
 from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Output
-from competency_gaps.scoring.choice import UNKNOWN, is_unknown, place_of
+from competency_gaps.scoring.choice import place_of
 from competency_gaps.stages.policies import make_policy
 
 BBQ = make_policy("bbq", {"form": "cloze"})
@@ -97,23 +95,3 @@ def test_target_from_the_original_fields(groups, info, category, target) -> None
     )  # fmt: skip
     place = place_of(one)
     assert (place.condition, place.polarity, place.unknown, place.target) == ("ambig", "neg", 2, target)
-
-
-def test_an_item_without_condition_or_polarity_is_refused() -> None:
-    assert "neither the metadata" in str(BBQ.check(Item(id="i", prompt="p", choices=("a", "b", "Unknown"), answer=0)))
-    none = Item(id="x-ambig-neg-1", prompt="p", choices=("a", "b", "c"), answer=0)
-    assert "0 options say" in str(BBQ.check(none))
-    assert is_unknown(" Can’t  be determined. ") and len(UNKNOWN) == 10
-
-
-def test_every_item_of_the_shared_set_has_a_place(shared) -> None:
-    lines = (shared / "bbq" / "test.jsonl").read_text(encoding="utf-8").split("\n")
-    rows = [json.loads(line) for line in lines if line]
-    places = [
-        place_of(Item(id=r["id"], prompt="p", choices=tuple(r["choices"]), answer=r["answer"], group=r["group"]))
-        for r in rows
-    ]
-    for row, place in zip(rows, places, strict=True):
-        assert (row["answer"] == place.unknown) == (place.condition == "ambig")
-    assert sum(place.condition == "ambig" for place in places) == 1006
-    assert all(place.target is None for place in places), "the set does not say whom the stereotype is about"

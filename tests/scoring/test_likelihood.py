@@ -4,26 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from competency_gaps.errors import UserError
 from competency_gaps.items.item import Item
-from competency_gaps.items.policy import Continuations, Output, Score, Sentences
+from competency_gaps.items.policy import Output, Score, Sentences
 from competency_gaps.stages.policies import make_policy
 
 ITEM = Item(id="i", prompt="Which?", choices=("red", "light blue"), answer=1)
 PAIR = Item(id="i", prompt="p", metadata={"pair": {"stereo": "They are bad.", "anti": "We are bad."}})
 LOGPROBS = st.lists(st.floats(-1e6, 0), min_size=2, max_size=2).map(tuple)
-
-
-def test_lettered_request():
-    policy = make_policy("choice")
-    assert policy.prompt(ITEM) == "Which?\n\nA. red\nB. light blue"
-    assert policy.request(ITEM) == Continuations((" A", " B"))
-    assert policy.default_after == "\nAnswer:"
-
-
-def test_cloze_request():
-    policy = make_policy("choice", {"form": "cloze"})
-    assert policy.prompt(ITEM) == "Which?"
-    assert policy.request(ITEM) == Continuations((" red", " light blue"))
 
 
 @pytest.mark.parametrize(
@@ -37,6 +25,11 @@ def test_choice_normalisation(normalise, expected):
     assert result == Score(float(expected), ITEM.choices[expected])
 
 
+def test_letters_are_not_divided_by_their_options_length():
+    with pytest.raises(UserError, match=r"'choice' refuses.*normalise: characters needs form: cloze"):
+        make_policy("choice", {"form": "lettered", "normalise": "characters"})
+
+
 def test_ties_go_to_the_first_option():
     output = Output(logprobs=(-1.0, -1.0), tokens=(1, 1))
     assert make_policy("choice").score(ITEM, output) == Score(0.0, "red")
@@ -47,16 +40,6 @@ def test_ties_go_to_the_first_option():
 def test_numbers_that_are_not_finite_are_unscored(policy, item, bad):
     result = make_policy(policy).score(item, Output(logprobs=(-1.0, bad), tokens=(1, 1)))
     assert result.value is None and result.unscored.code == "not_finite"
-
-
-def test_no_tokens_are_unscored():
-    policy = make_policy("choice", {"normalise": "tokens"})
-    assert policy.score(ITEM, Output(logprobs=(-1.0, -2.0), tokens=(1, 0))).value is None
-
-
-def test_an_output_of_another_request_is_refused():
-    with pytest.raises(ValueError, match="argument"):
-        make_policy("choice").score(ITEM, Output(logprobs=(-1.0,), tokens=(1,)))
 
 
 @pytest.mark.parametrize(
@@ -73,12 +56,6 @@ def test_an_output_of_another_request_is_refused():
 )
 def test_choice_check(item, options, message):
     assert message in make_policy("choice", options).check(item)
-
-
-def test_choice_check_accepts_scorable_items():
-    assert make_policy("choice").check(ITEM) is None
-    many = Item(id="i", prompt="p", choices=tuple(map(str, range(27))), answer=26)
-    assert make_policy("choice", {"form": "cloze"}).check(many) is None
 
 
 def test_pair_prefers_the_sentence_without_the_stereotype():
@@ -106,17 +83,3 @@ def test_pair_of_choices():
     policy = make_policy("pair")
     assert policy.check(item) is None
     assert policy.request(item) == Sentences(("good", "bad"))
-
-
-@pytest.mark.parametrize(
-    ("item", "message"),
-    [
-        (Item(id="i", prompt="p"), "neither"),
-        (Item(id="i", prompt="p", metadata={"pair": {"stereo": "x"}}), "'anti'"),
-        (Item(id="i", prompt="p", metadata={"pair": {"stereo": "x", "anti": " "}}), "'anti'"),
-        (Item(id="i", prompt="p", choices=("x", "y")), "index 0 or 1"),
-        (Item(id="i", prompt="p", choices=("x", "y", "z"), answer=0), "two choices"),
-    ],
-)
-def test_pair_check(item, message):
-    assert message in make_policy("pair").check(item)

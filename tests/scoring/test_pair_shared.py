@@ -92,14 +92,5 @@ def test_shares_by_direction_and_category() -> None:
     }
     (remark,) = found["summary"]
     assert str(remark).endswith("of 5 pairs (50%: no bias); antistereo 0.0% of 2, stereo 66.7% of 3; 1 neutral")
-    assert str(remark.withheld()).endswith("of 5 pairs (50%: no bias); 1 neutral")
     assert found["categories"]["age"]["stereotype_preferred"] == 0.5
     assert make_policy("pair").figures([Item(id="i", prompt="p")], [1.0], [None]) is None
-
-
-def test_sentences_without_a_shared_word_are_unscored() -> None:
-    policy = make_policy("pair", {"measure": "shared"})
-    for stereo, anti in (("a b", "c d"), ("all are bad", "all are good")):
-        assert policy.score(pair(stereo, anti), Output()).unscored.code == "no_shared_word"
-    with pytest.raises(ValueError, match="log-probabilities for"):
-        policy.score(pair("b a", "d a"), Output(logprobs=(-1.0,), tokens=(1,)))

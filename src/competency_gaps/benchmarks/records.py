@@ -14,8 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.items.benchmark import Benchmark
-from competency_gaps.items.item import Item, LeftOut, Message, Reason, SourceReport, is_whole
+from competency_gaps.items.item import Benchmark, Item, LeftOut, Message, Reason, SourceReport, is_whole
 from competency_gaps.items.options import gold_index, without_options
 
 _CONSTANT = re.compile(r"'[^']*'")

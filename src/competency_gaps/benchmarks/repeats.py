@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
 from competency_gaps.benchmarks.near_repeats import DEFAULT, FoldedQuestion, near_pairs
-from competency_gaps.items.benchmark import Benchmark
-from competency_gaps.items.item import Item
+from competency_gaps.items.item import Benchmark, Item
 from competency_gaps.text import plural
 
 Kind = Literal["given", "equal", "near"]

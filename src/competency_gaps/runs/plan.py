@@ -11,7 +11,7 @@ from competency_gaps.activations.extract import Extractor
 from competency_gaps.checked import damaged, read_document, write_document
 from competency_gaps.config import DType, ModelConfig, RunConfig, as_dict
 from competency_gaps.errors import UserError
-from competency_gaps.items.benchmark import Benchmark
+from competency_gaps.items.item import Benchmark
 from competency_gaps.lock import FILE as LOCK
 from competency_gaps.model.load import versions
 from competency_gaps.registry import POLICIES, SOURCES

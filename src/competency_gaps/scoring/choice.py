@@ -31,7 +31,14 @@ class Choice(Policy):
 
     form: Literal["lettered", "cloze"] = "lettered"
     normalise: Literal["raw", "tokens", "characters"] = "raw"
-    """Log-likelihood as it is, per token of the continuation, or per character of the option's text."""
+    """Log-likelihood as it is, per token of the continuation, or (only with ``cloze``) per character of the option."""
+
+    def __post_init__(self) -> None:
+        # The continuation is then a letter, whose log-likelihood has nothing to do with the option's length.
+        if self.form == "lettered" and self.normalise == "characters":
+            raise ValueError(
+                "normalise: characters needs form: cloze, as the continuations of lettered options are letters"
+            )
 
     def check(self, item: Item) -> str | None:
         if not item.choices:
@@ -42,7 +49,7 @@ class Choice(Policy):
             return f"the answer {item.answer} is out of range for {len(item.choices)} choices"
         if self.form == "lettered" and len(item.choices) > len(LETTERS):
             return f"{len(item.choices)} choices are more than the {len(LETTERS)} letters"
-        if (self.form == "cloze" or self.normalise == "characters") and not all(c.strip() for c in item.choices):
+        if self.form == "cloze" and not all(c.strip() for c in item.choices):
             return "a choice is empty"
         return None
 

@@ -16,8 +16,7 @@ from competency_gaps.benchmarks.reasoning_gym import make_dataset
 from competency_gaps.benchmarks.records import gather
 from competency_gaps.config import BenchmarkConfig, PluginSource, ReasoningGymSource
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.items.benchmark import Benchmark
-from competency_gaps.items.item import Item, LeftOut, SourceReport
+from competency_gaps.items.item import Benchmark, Item, LeftOut, SourceReport
 from competency_gaps.progress import Progress
 from competency_gaps.registry import SOURCES
 

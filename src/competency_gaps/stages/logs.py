@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from competency_gaps.errors import MissingExtraError, UserError
-from competency_gaps.items.benchmark import Benchmark
-from competency_gaps.items.item import LeftOut, Reason, SourceReport
+from competency_gaps.items.item import Benchmark, LeftOut, Reason, SourceReport
 from competency_gaps.logs.find import log_entries
 from competency_gaps.logs.lm_eval import model_commit, pretrained_model
 from competency_gaps.progress import Progress

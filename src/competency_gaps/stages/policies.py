@@ -9,12 +9,14 @@ from typing import Any
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.items.benchmark import Benchmark
+from competency_gaps.items.item import Benchmark
 from competency_gaps.items.policy import Policy
 from competency_gaps.registry import POLICIES
 
 
-def assign_policies(benchmark: Benchmark, policy: str | None, options: Mapping[str, Any]) -> list[Policy]:
+def assign_policies(
+    benchmark: Benchmark, policy: str | None, options: Mapping[str, Any], otherwise: str | None = None
+) -> list[Policy]:
     """Return the policy of each item, checked against the item.
 
     Parameters
@@ -23,6 +25,8 @@ def assign_policies(benchmark: Benchmark, policy: str | None, options: Mapping[s
         The policy of all items; None: the policy that each item names.
     options
         Options of the policy. If items name several policies, each takes the options that it has.
+    otherwise
+        The policy of items that name none; None: they are an error.
 
     Raises
     ------
@@ -31,7 +35,7 @@ def assign_policies(benchmark: Benchmark, policy: str | None, options: Mapping[s
     """
     names = []
     for item in benchmark.items:
-        name = policy or item.policy
+        name = policy or item.policy or otherwise
         if name is None:
             raise UserError(
                 f"benchmark {benchmark.name!r}, item {item.id!r} names no scoring policy: set 'policy' in the "
@@ -78,10 +82,10 @@ def make_policy(name: str, options: Mapping[str, Any] | None = None) -> Policy:
         policy: Policy = TypeAdapter(kind).validate_python(dict(options or {}))
     except ValidationError as error:
         first = error.errors()[0]
-        raise UserError(
-            f"the policy {name!r} refuses the option {'.'.join(map(str, first['loc']))!r} = {first['input']!r}: "
-            f"{first['msg']}."
-        ) from error
+        what = (
+            f"the option {'.'.join(map(str, first['loc']))!r} = {first['input']!r}" if first["loc"] else "its options"
+        )
+        raise UserError(f"the policy {name!r} refuses {what}: {first['msg'].removeprefix('Value error, ')}.") from error
     except PydanticUserError as error:
         raise UserError(f"the types of the policy {name!r}'s options cannot be read: {error}") from error
     return policy

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from competency_gaps.activations.extract import Extractor
 from competency_gaps.benchmarks.repeats import Repeats, find_clusters
-from competency_gaps.config import RunConfig
+from competency_gaps.config import BenchmarkConfig, RunConfig
 from competency_gaps.dictionary.folder import Dictionary, is_dictionary
-from competency_gaps.items.benchmark import Benchmark
+from competency_gaps.items.item import Benchmark
+from competency_gaps.items.policy import Policy
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prompts import PreparedItem, prepare
 from competency_gaps.progress import Progress
@@ -62,6 +63,7 @@ def set_up(
     model = planned_model(config.model, folder)
     outline = check_pair(model, config.sae, progress) if pair is None else None
     loaded = load_suite(config.benchmarks, progress)
+    policies = {entry.name: _policies(loaded[entry.name], entry, config.ask) for entry in config.benchmarks}
     pair = pair or load_pair(model, config.sae, progress=progress, outline=outline)
     lm, sae, hook, bos_id = pair.lm, pair.sae, pair.hook, pair.bos_id
     suite = [_with_warnings(benchmark, lm, config, progress) for benchmark in loaded.values()]
@@ -70,7 +72,7 @@ def set_up(
     for line in repeats.lines():
         progress.say(line)
     extractor = Extractor(lm, hook, sae, config.pooling, config.batch_tokens, config.keep_token_activations)
-    prepared = _prepare_prompts(suite, config, lm, bos_id, progress)
+    prepared = _prepare_prompts(suite, policies, config, lm, bos_id, progress)
     own = sae.folder if sae.folder is not None and is_dictionary(sae.folder) else None
     place = config.sae.dictionary or own
     dictionary = check_dictionary(place, sae.identity) if place else None
@@ -79,22 +81,32 @@ def set_up(
     return Setting(config, suite, repeats, lm, sae, extractor, bos_id, prepared, reference, file, dictionary)
 
 
+def _policies(benchmark: Benchmark, config: BenchmarkConfig, ask: bool) -> list[Policy]:
+    """The policy of each item; where the model is only read, nothing is scored that would need its answer."""
+    if ask:
+        return assign_policies(benchmark, config.policy, config.options)
+    policies = assign_policies(benchmark, config.policy, config.options, otherwise="none")
+    return [
+        policy if policy.request(item) is None else Unscored()
+        for item, policy in zip(benchmark.items, policies, strict=True)
+    ]
+
+
 def _prepare_prompts(
-    suite: Sequence[Benchmark], config: RunConfig, lm: LanguageModel, bos_id: int | None, progress: Progress
+    suite: Sequence[Benchmark],
+    policies: Mapping[str, Sequence[Policy]],
+    config: RunConfig,
+    lm: LanguageModel,
+    bos_id: int | None,
+    progress: Progress,
 ) -> dict[str, list[PreparedItem]]:
     prepared: dict[str, list[PreparedItem]] = {}
     total = sum(len(benchmark.items) for benchmark in suite)
     with progress.stage("preparing prompts", total=total, unit="items") as bar:
         for benchmark, choice in zip(suite, config.benchmarks, strict=True):
             bar.note(benchmark.name)
-            policies = assign_policies(benchmark, choice.policy, choice.options)
-            if not config.ask:
-                policies = [
-                    policy if policy.request(item) is None else Unscored()
-                    for item, policy in zip(benchmark.items, policies, strict=True)
-                ]
             own = prepared[benchmark.name] = []
-            for item, policy in zip(benchmark.items, policies, strict=True):
+            for item, policy in zip(benchmark.items, policies[benchmark.name], strict=True):
                 own.append(prepare(item, policy, choice, config.model, lm, bos_id))
                 bar.advance()
     for name, items in prepared.items():

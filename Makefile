@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PAGE := src/competency_gaps/explorer/page/app.js
 PAGE_SOURCES := $(shell find frontend -type f -not -path '*/node_modules/*')
 
-.PHONY: demo test slow fuzz perf lint page clean
+.PHONY: demo test slow fuzz kills perf lint page clean
 
 demo: $(VENV)/.demo $(PAGE)
 	$(BIN)/cgaps demo --out demo-run
@@ -20,6 +20,11 @@ test: $(VENV)/.dev $(PAGE)
 
 slow: $(VENV)/.dev
 	$(BIN)/pytest -m slow
+
+# Commands killed at random moments, and Ray and a store on this machine.
+kills: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python validation/kill.py --kills 5 --what run score
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow tests/scale
 
 # Mutated files, half a minute for each reader.
 fuzz: $(VENV)/.dev

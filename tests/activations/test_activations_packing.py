@@ -137,26 +137,6 @@ def test_rows_by_item_and_by_concept_are_those_of_the_shard(sizes, dtype, tmp_pa
     assert np.array_equal(by_concept.cas(np.arange(store.width), 3).toarray(), whole.T)
 
 
-def test_bytes_on_disk(tiny_run):
-    """6 for each active concept of an item, 8 for each of its tokens, and 10 by concept."""
-    pairs = 0
-    for file in sorted((tiny_run.path / "activations").glob("*.safetensors")):
-        held = load_file(file)
-        count, tokens, rows = len(held["cas"]), len(held["token_ids"]), len(held["items"])
-        pairs += count
-        own = {name: values.nbytes for name, values in held.items() if not name.startswith("act_")}
-        assert sum(own[name] for name in ("concepts", "cas", "peaks")) == 6 * count
-        assert own["token_ids"] + own["token_offsets"] == 6 * tokens
-        # Beside them, 8 for each item's position, 4 for its scale, and two starts.
-        assert sum(own.values()) == 6 * count + 6 * tokens + (8 + 4) * rows + 2 * 8 * (rows + 1)
-        header = 8 + int.from_bytes(file.read_bytes()[:8], "little")
-        assert file.stat().st_size == header + sum(values.nbytes for values in held.values()) and header < 2000
-    folder = tiny_run.path / "activations" / "by-concept"
-    sizes = {file.stem: file.stat().st_size - 128 for file in folder.glob("*.npy")}
-    assert sizes["item"] + sizes["cas"] + sizes["peak"] == 10 * pairs > 10_000
-    assert sizes["scale"] == 4 * tiny_run.items.height
-
-
 def test_an_item_whose_scores_overflow_has_no_row():
     """A finite residual stream whose latents are infinite."""
 

@@ -14,7 +14,6 @@ import competency_gaps
 from competency_gaps.activations.pooling import TokenRow, pool, token_row
 from competency_gaps.activations.store import token_tensors
 from competency_gaps.config import SAEConfig
-from competency_gaps.errors import UserError
 from competency_gaps.sae import load_sae
 from core_helpers import loaded, shard_bytes, tokens_of_range
 from sae_helpers import INFERENCE, LATENTS, WIDTH, build
@@ -81,37 +80,6 @@ def test_text_of_every_token(tiny_run, model_folder, sae_folder):
                 assert np.flatnonzero(marked).tolist() == [token]
             several += len(expected) > 1
     assert several > 20
-
-
-def test_concepts_of_an_item_in_any_order_and_twice(tiny_run):
-    active = tiny_run.item_rows.row(41).concepts
-    inactive = np.setdiff1d(np.arange(LATENTS), active)[:1]
-    for concepts in (
-        active,
-        active[::-1],
-        active[[2, 0, 0]],
-        active[-1:],
-        np.concatenate([inactive, active]),
-        inactive,
-    ):
-        found = tiny_run.item_token_activations(41, concepts)
-        assert [len(one.activation) > 0 for one in found] == np.isin(concepts, active).tolist()
-        for concept, one in zip(concepts.tolist(), found, strict=True):
-            (alone,) = tiny_run.token_activations(concept, [41])
-            assert all(np.array_equal(x, y) for x, y in zip(one, alone, strict=True))
-    with pytest.raises(UserError, match="item 70 does not exist"):
-        tiny_run.item_token_activations(70, active)
-
-
-def test_excluded_items_have_none(tiny_config, tmp_path):
-    sums = {**tiny_config["benchmarks"][1], "limit": 5}
-    quiz = {**tiny_config["benchmarks"][0], "limit": 20}
-    # So few tokens need not look as the SAE's own do; the gate has its own tests.
-    changed = {"benchmarks": [sums, quiz], "span": "response", "sae": {**tiny_config["sae"], "force": True}}
-    run = competency_gaps.run({**tiny_config, **changed}, tmp_path / "run")
-    assert run.items["excluded"].is_not_null().to_list() == [True] * 5 + [False] * 20
-    found = run.token_activations(3, range(25))
-    assert found[:5] == [None] * 5 and None not in found[5:]
 
 
 def test_off(tiny_config, tiny_run, tmp_path, caplog):

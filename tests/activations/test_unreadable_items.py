@@ -242,26 +242,3 @@ def test_more_than_a_tenth_stop_the_run_and_nothing_finished_is_lost(tiny_config
     run = cg.run(few(tiny_config, 12), folder, **pair)
     assert run.items["excluded"].null_count() == 52 - excluded
     assert all(shard_bytes(folder)[name] == content for name, content in kept.items())
-
-
-def test_a_tenth_of_the_items_to_read_whatever_was_excluded_before(tiny_config, pair, tmp_path):
-    """The share counts among items that the model is given: those that are too long are not."""
-    config = few(tiny_config, 12)
-    items = config["benchmarks"][1]["source"]["items"]
-    items += [{"id": f"long{i}", "prompt": f"{i}" + LARGE * 20} for i in range(200)]
-    with planted(pair["model"], fits=10**9), pytest.raises(UserError, match=r"broken: 1[0-2] of 40 "):
-        cg.run(config, tmp_path / "run", **pair)
-
-
-def test_a_model_that_fails_on_everything_stops_the_run(tiny_config, pair, tmp_path):
-    config = few(tiny_config, 0)
-    for entry in config["benchmarks"]:
-        entry["after"] = FAILS
-    with (
-        planted(pair["model"], fits=10**9),
-        pytest.raises(
-            UserError,
-            match=r"52 of 52 .*items cannot be read, all because the model fails on them; the first: .*IndexError",
-        ),
-    ):
-        cg.run(config, tmp_path / "run", **pair)

@@ -14,9 +14,8 @@ from log_reading import sample as sample_of_lm_eval
 
 from competency_gaps.config import BenchmarkConfig, SAEConfig
 from competency_gaps.config.load import read_yaml
-from competency_gaps.errors import MESSAGE_LIMIT, UserError
+from competency_gaps.errors import UserError
 from competency_gaps.logs.find import find_parts
-from competency_gaps.logs.scores import read_score_table
 from competency_gaps.matching import read_taxonomy
 from competency_gaps.sae.load import load_sae, read_sae_header
 from competency_gaps.stages.load import load_benchmark
@@ -78,14 +77,6 @@ def test_a_configuration_that_is_no_yaml(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(UserError, match="is not valid YAML"):
         read_yaml(path)
-
-
-def test_a_message_does_not_repeat_a_whole_file(tmp_path):
-    path = tmp_path / "scores.csv"
-    path.write_text("id,m\na," + "x" * 50_000 + "\n")
-    with pytest.raises(UserError, match="is no number") as raised:
-        list(read_score_table(path))
-    assert len(str(raised.value)) < MESSAGE_LIMIT + 50
 
 
 def test_a_member_of_a_zip_takes_no_memory_by_the_size_that_it_declares(tmp_path):

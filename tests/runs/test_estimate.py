@@ -49,11 +49,3 @@ def test_tokens(tiny_config, tmp_path, monkeypatch, before):
     # Padding, and options that are split into more tokens than their length says.
     assert 0.6 < estimate.tokens / counted(config, tmp_path, monkeypatch) < 1.1
     assert f"{len(items):,} items" in estimate.sentence() and "of memory" in estimate.sentence()
-
-
-def test_answers_are_counted_at_most(tiny_config):
-    quiz = {**tiny_config["benchmarks"][0], "policy": "exact", "options": {"max_new_tokens": 7}, "limit": 10}
-    checked = parse_config(RunConfig, {**tiny_config, "benchmarks": [quiz]}, "test")
-    setting = set_up(checked, Progress(quiet=True))
-    estimate = estimate_reading(setting.prepared, setting.extractor, checked.span, gate_tokens=0)
-    assert estimate.written == 70 and "70 tokens at most" in estimate.sentence()

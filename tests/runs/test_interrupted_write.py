@@ -61,6 +61,7 @@ except KeyboardInterrupt:
 """As in a notebook: the process outlives the run."""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process")
 def test_the_lock_outlasts_the_thread_that_writes(tiny_config, tmp_path):
     folder = tmp_path / "run"

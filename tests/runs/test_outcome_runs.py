@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from scores_helpers import kept_rows, table
+from scores_helpers import table
 from typer.testing import CliRunner
 
 import competency_gaps as cg
@@ -90,24 +90,6 @@ def test_an_outcome_follows_the_scores_it_rests_on(run):
     other = run.as_model("a", ["b", "c"])
     assert other.path == first.path and paid.is_file() and not stale.exists()
     assert not np.allclose(other.outcomes, outcomes, equal_nan=True)
-
-
-def test_an_outcome_is_made_again_if_answers_or_labels_change(run):
-    scores = table(run, models=("a",)).with_columns(a=pl.when(pl.arange(pl.len()) > 9).then("a"))
-    run.add_scores(scores[5:])
-    assert int((run.as_model("a", parsed=True).outcomes == 0).sum()) == int(kept_rows(run)[5:10].sum())
-    run.add_scores(scores[:5])  # unscored rows alone: no score changes
-    assert int((run.as_model("a", parsed=True).outcomes == 0).sum()) == int(kept_rows(run)[:10].sum())
-    assert run.as_model("a").items["response"].null_count() == run.items.height
-    answered = read_scores(run.path).with_columns(response=pl.lit("B"))
-    answered.write_parquet(run.path / "scores.parquet")
-    seal(run.path)
-    assert (run.as_model("a").items["response"] == "B").all()
-    named = pl.read_parquet(run.path / "concepts.parquet").with_columns(alive=pl.lit(value=True), kind=pl.lit("dense"))
-    named.write_parquet(run.path / "concepts.parquet")
-    seal(run.path)
-    assert not made_outcomes(open_folder(run.path))
-    assert (cg.open_run(run.path).as_model("a").concepts["kind"] == "dense").all()
 
 
 @pytest.fixture

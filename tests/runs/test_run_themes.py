@@ -12,14 +12,14 @@ from competency_gaps.dictionary.themes.store import name_table, read_themes, the
 
 from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.store import CasStore, make_block
-from competency_gaps.config import EvidenceConfig, MetricsConfig, RunConfig, as_dict
+from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.evidence import sample_of
 from competency_gaps.items.item import DTYPE, Reason
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import open_folder
 from competency_gaps.stages.results import collect, make_tables
-from competency_gaps.stages.themes import BenchmarkRows, run_theme_tables, theme_tables
+from competency_gaps.stages.themes import run_theme_tables
 from core_helpers import plain_manifest, run_table
 
 WIDTH = 60
@@ -220,25 +220,3 @@ def test_p_values_agree_with_permutations(made):
         t += rng.permuted(np.broadcast_to(own, (draws, len(own))), axis=1) @ w
     tails = np.minimum((t <= observed).mean(axis=0), (t >= observed).mean(axis=0))
     assert table["p_value"].to_numpy() == pytest.approx(np.minimum(1, 2 * tails), rel=0.1, abs=3e-3)
-
-
-def test_a_theme_without_ranked_concepts_is_untested_and_has_no_coverage(made):
-    folder, rows, scores, _ = made
-    concepts = open_folder(folder).concepts.with_columns(ranked=pl.col("ranked") & pl.Series(THEME != 4))
-    themes = pl.read_parquet(folder / "themes.parquet")
-    items = open_folder(folder).items
-    kept = [
-        np.flatnonzero(((items["benchmark"] == f"b{b}") & items["excluded"].is_null()).to_numpy()) for b in range(3)
-    ]
-    parts = {
-        f"b{b}": [BenchmarkRows(sp.csr_array(r), s, k)]
-        for b, (r, s, k) in enumerate(zip(rows, scores, kept, strict=True))
-    }
-    parts["empty"] = []
-    tables = theme_tables(parts, themes, concepts, items, EvidenceConfig(), MetricsConfig())
-    row = level(tables.results, "theme").row(4, named=True)
-    assert row["performance_status"] == "untested" and row["ranked"] == row["support"] == 0
-    assert row["chi_bench"] is None and row["chi_model"] is None and row["q_value"] is None
-    assert tables.benchmarks.filter(pl.col("benchmark") == "empty")["chi_bench"].null_count() == 18
-    nowhere = themes.with_columns(pl.lit(None).cast(themes[c].dtype).alias(c) for c in ("theme", "subtheme", "x", "y"))
-    assert theme_tables(parts, nowhere, concepts, items, EvidenceConfig(), MetricsConfig()).results.height == 0

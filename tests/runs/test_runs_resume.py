@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import errno
-import json
 import logging
-import os
 import shutil
-import signal
-import subprocess
-import sys
 
-import numpy as np
 import pytest
 
 import competency_gaps
@@ -20,7 +14,7 @@ from competency_gaps.errors import MachineError, UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.stages import extraction
 from competency_gaps.stages.extraction import ShardReader
-from core_helpers import ROOT, assert_same_run, shard_bytes
+from core_helpers import assert_same_run, shard_bytes
 
 ITEMS, TOKENS = 8, 250
 
@@ -100,72 +94,6 @@ def test_stopped_inside_a_shard(owner, name, calls, config, undisturbed, tmp_pat
     whole = len([f for f in shard_bytes(undisturbed.path) if f.endswith(".safetensors")])
     kept = sum(c - 1 for c in calls)
     assert done > 0 and len(counted) == whole - kept, "what was finished is not computed again"
-
-
-CHILD = """
-import json, os, signal, sys, threading, time
-import numpy, polars, sae_lens, torch, transformers
-import competency_gaps
-from competency_gaps.stages import pipeline
-from competency_gaps.stages import extraction
-extraction.SHARD_ITEMS, extraction.GENERATED_ITEMS, extraction.SHARD_TOKENS = {items}, {items}, {tokens}
-config, out, limit = json.loads(sys.argv[1]), sys.argv[2], float(sys.argv[3])
-start = time.process_time()
-def watch():
-    while time.process_time() - start < limit:
-        time.sleep(0.001)
-    os.kill(os.getpid(), signal.SIGKILL)
-if limit > 0:
-    threading.Thread(target=watch, daemon=True).start()
-competency_gaps.run(config, out)
-print(time.process_time() - start)
-"""
-
-
-def child(config, folder, limit: float) -> subprocess.CompletedProcess:
-    """Run in a process that kills itself after some seconds of CPU time, whatever the load of the machine."""
-    code = CHILD.format(items=ITEMS, tokens=TOKENS)
-    return subprocess.run(
-        [sys.executable, "-c", code, json.dumps(config), str(folder), str(limit)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1"},
-        timeout=250,
-    )
-
-
-@pytest.fixture(scope="module")
-def seconds(config, tmp_path_factory) -> float:
-    """CPU time of a whole run in such a process."""
-    whole = child(config, tmp_path_factory.mktemp("whole") / "run", 0)
-    assert whole.returncode == 0, whole.stderr[-2000:]
-    return float(whole.stdout.split()[-1])
-
-
-def killed_twice_and_resumed(config, undisturbed, folder, seconds: float) -> None:
-    seed = int.from_bytes(os.urandom(4))
-    first, second = np.random.default_rng(seed).uniform(0.1, 0.9, 2)
-    limit = seconds * 0.9 * first
-    while (done := child(config, folder, limit)).returncode == 0 and limit > 0.01:
-        # Threads that wait spin or sleep as the machine is busy or idle: it was done with less than was measured.
-        shutil.rmtree(folder)
-        limit /= 2
-    assert done.returncode == -signal.SIGKILL, f"seed {seed}: {done.stderr[-2000:]}"
-    # The second process has less to do, so it may be done before it is killed.
-    assert child(config, folder, seconds * first * second).returncode in (0, -signal.SIGKILL), f"seed {seed}"
-    assert_same_run(competency_gaps.run(config, folder), undisturbed)
-
-
-@pytest.mark.parametrize("config", ["all", pytest.param("question", marks=pytest.mark.slow)], indirect=True)
-def test_killed_twice(config, undisturbed, seconds, tmp_path):
-    killed_twice_and_resumed(config, undisturbed, tmp_path / "run", seconds)
-
-
-def test_killed_while_the_plan_was_written(config, undisturbed, tmp_path):
-    folder = tmp_path / "run"
-    folder.mkdir()
-    (folder / ".plan.json.part").write_text("{")
-    assert_same_run(competency_gaps.run(config, folder), undisturbed)
 
 
 def test_damaged_shards_are_computed_again_with_a_warning(config, undisturbed, tmp_path, monkeypatch, caplog):

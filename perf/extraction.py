@@ -42,7 +42,7 @@ from competency_gaps.model.batches import pad, plan_batches
 from competency_gaps.model.forward import read_hook
 from competency_gaps.progress import Progress
 from competency_gaps.stages.extraction import SHARD_ITEMS, cut_shards
-from competency_gaps.stages.inputs import item_input
+from competency_gaps.stages.items import item_input
 from competency_gaps.stages.setting import Setting, set_up
 
 PACKED_LENGTH = 256

@@ -33,7 +33,7 @@ from competency_gaps.items.policy import Continuations
 from competency_gaps.model.respond import PromptRequest, respond
 from competency_gaps.progress import Progress
 from competency_gaps.stages.extraction import SHARD_ITEMS, cut_shards
-from competency_gaps.stages.inputs import item_input
+from competency_gaps.stages.items import item_input
 from competency_gaps.stages.setting import Setting, set_up
 
 OPTIONS = 4

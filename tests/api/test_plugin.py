@@ -16,8 +16,7 @@ from competency_gaps.config import BenchmarkConfig, parse_config
 from competency_gaps.errors import UserError
 from competency_gaps.registry import POLICIES, REGISTRIES
 from competency_gaps.stages.items import why_unscored
-from competency_gaps.stages.load import load_benchmark
-from competency_gaps.stages.policies import assign_policies
+from competency_gaps.stages.load import assign_policies, load_benchmark
 from core_helpers import ROOT
 
 EXAMPLE = ROOT / "examples" / "plugin"
@@ -75,7 +74,7 @@ import json
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.items.policy import Output
 from competency_gaps.registry import POLICIES, REGISTRIES
-from competency_gaps.stages.policies import assign_policies
+from competency_gaps.stages.load import assign_policies
 from competency_gaps.stages.load import load_benchmark
 benchmark = load_benchmark(BenchmarkConfig(name="roman", source={"kind": "roman_numerals", "start": 4, "size": 3}))
 policy = assign_policies(benchmark, None, {"max_new_tokens": 5})[0]

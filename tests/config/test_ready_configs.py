@@ -9,7 +9,7 @@ import pytest
 
 from competency_gaps.benchmarks.records import check_fields
 from competency_gaps.config import BenchmarkConfig, RunConfig, parse_config, read_yaml
-from competency_gaps.stages.policies import make_policy
+from competency_gaps.stages.load import make_policy
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 FILES = sorted(CONFIGS.glob("*.yaml"))

@@ -13,7 +13,7 @@ from competency_gaps.items.policy import Generation, Output
 from competency_gaps.judging.arena import baseline_answers
 from competency_gaps.judging.judge import RUBRICS, fill, load_prompt, load_rubric
 from competency_gaps.llm import Answer, Failure
-from competency_gaps.stages.policies import make_policy
+from competency_gaps.stages.load import make_policy
 
 ITEM = Item(id="i", prompt="What is 2 + 2?", answer="4")
 

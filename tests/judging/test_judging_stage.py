@@ -282,8 +282,8 @@ def test_two_policies_of_one_name_both_have_figures(tmp_path):
     import polars as pl
 
     from competency_gaps.items.item import Item
-    from competency_gaps.stages.figures import benchmark_figures
-    from competency_gaps.stages.policies import make_policy
+    from competency_gaps.stages.items import benchmark_figures
+    from competency_gaps.stages.load import make_policy
 
     class One:
         def __init__(self, policy):

@@ -18,7 +18,7 @@ from competency_gaps.items.item import Reason
 from competency_gaps.model.prompts import Tokens
 from competency_gaps.runs.manifest import SCHEMA_VERSION
 from competency_gaps.stages.extraction import cut_shards
-from competency_gaps.stages.inputs import item_input, text_ends
+from competency_gaps.stages.items import item_input, text_ends
 
 
 def with_items(tiny_config, tmp_path, rows: list[dict], **benchmark) -> dict:

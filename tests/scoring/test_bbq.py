@@ -8,7 +8,7 @@ import pytest
 from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Output
 from competency_gaps.scoring.choice import place_of
-from competency_gaps.stages.policies import make_policy
+from competency_gaps.stages.load import make_policy
 
 BBQ = make_policy("bbq", {"form": "cloze"})
 

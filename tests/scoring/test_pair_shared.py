@@ -13,7 +13,7 @@ from competency_gaps.model.batches import Attempts
 from competency_gaps.model.prompts import plain_text, tokenize
 from competency_gaps.model.respond import PromptRequest, respond
 from competency_gaps.scoring.pair import SentencePart, shared_parts
-from competency_gaps.stages.policies import make_policy
+from competency_gaps.stages.load import make_policy
 from core_helpers import loaded
 
 

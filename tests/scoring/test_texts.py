@@ -5,7 +5,7 @@ import pytest
 from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Output, Score
 from competency_gaps.registry import POLICIES
-from competency_gaps.stages.policies import make_policy
+from competency_gaps.stages.load import make_policy
 from core_helpers import benchmark_of
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from competency_gaps.registry import LOGS, POLICIES, SOURCES
-from competency_gaps.stages.policies import check_policy
+from competency_gaps.stages.load import check_policy
 
 T = TypeVar("T")
 

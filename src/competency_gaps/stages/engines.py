@@ -37,8 +37,7 @@ from competency_gaps.stages.extraction import (
     plan_suite,
     unreadable,
 )
-from competency_gaps.stages.setting import Setting
-from competency_gaps.stages.unreadable import check_unreadable, excluded_line
+from competency_gaps.stages.setting import Setting, check_unreadable, excluded_line
 from competency_gaps.table_files import read_parquet
 from competency_gaps.text import listing, plural
 

@@ -34,8 +34,7 @@ from competency_gaps.model.likelihood import NOT_A_NUMBER
 from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.model.respond import PromptRequest, Responded, draw_keys, respond
 from competency_gaps.shards import Draft, ShardFolder
-from competency_gaps.stages.inputs import ItemInput, item_input
-from competency_gaps.stages.items import excluded_table, read_responses, response_table
+from competency_gaps.stages.items import ItemInput, excluded_table, item_input, read_responses, response_table
 
 log = logging.getLogger(__name__)
 

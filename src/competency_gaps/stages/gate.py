@@ -25,8 +25,7 @@ from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.progress import Progress
 from competency_gaps.sae.gate import GateFigures, LatentStatistics, judge
 from competency_gaps.sae.load import SparseAutoencoder
-from competency_gaps.stages.setting import Setting
-from competency_gaps.stages.unreadable import check_unreadable, left_out_line
+from competency_gaps.stages.setting import Setting, check_unreadable, left_out_line
 from competency_gaps.table_files import read_parquet
 
 if TYPE_CHECKING:

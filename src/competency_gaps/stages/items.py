@@ -1,9 +1,10 @@
-"""Tables of items: the shards' tables of responses and scores, ``items.parquet`` and ``tokens.parquet``."""
+"""Items as a run stores them: the model's input for each, their scores, and policies' results on whole benchmarks."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,20 +12,149 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from competency_gaps.activations.extract import ItemTokens
+from competency_gaps.activations.spans import NEEDS_RESPONSE, span_mask
 from competency_gaps.activations.store import CasBlock
 from competency_gaps.benchmarks.repeats import Repeats
+from competency_gaps.config import Span
 from competency_gaps.errors import UserError
+from competency_gaps.files import finite
 from competency_gaps.items.item import DTYPE, Reason, check_reason
-from competency_gaps.items.policy import Score
+from competency_gaps.items.policy import Policy, Score
 from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.model.respond import Responded
 from competency_gaps.runs.schemas import ITEMS, TOKENS
-from competency_gaps.stages.inputs import ItemInput
 from competency_gaps.table_files import read_parquet
 from competency_gaps.text import shorten, visible
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class ItemInput:
+    """The model's input for an item."""
+
+    tokens: ItemTokens | None
+    """Tokens and span; None: the item is excluded."""
+    excluded: Reason | None
+    """Why the item is excluded; None: it is kept."""
+    text: str
+    """The whole text that the model reads, with the response if the span includes it."""
+
+
+def item_input(
+    index: int,
+    item: PreparedItem,
+    span: Span,
+    response: str | None,
+    response_ids: np.ndarray,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+) -> ItemInput:
+    """Make the input for one item, with the response if the span includes it."""
+    if item.excluded is not None:
+        return ItemInput(None, item.excluded, item.text.text)
+    ids, offsets, text = item.tokens.ids, item.tokens.offsets, item.text.text
+    written = 0
+    if span in NEEDS_RESPONSE:
+        if not response or not response.strip():
+            if span == "response":
+                return ItemInput(None, Reason("no_response", "no response"), text)
+        else:
+            extra_ids, extra_offsets, shown = _response_tokens(tokenizer, response, response_ids, text)
+            ids = np.concatenate([ids, extra_ids])
+            offsets = np.concatenate([offsets, extra_offsets + len(text)]).astype(np.int32)
+            text, written = text + shown, len(extra_ids)
+    if len(ids) > max_length:
+        return ItemInput(
+            None,
+            Reason("too_long", f"longer than the context: {len(ids)} > {max_length} tokens", (len(ids), max_length)),
+            text,
+        )
+    mask = span_mask(span, item.tokens, written)
+    if not mask.any():
+        return ItemInput(None, Reason("empty_span", "empty span"), text)
+    return ItemInput(ItemTokens(index, ids, offsets, mask), None, text)
+
+
+def _response_tokens(
+    tokenizer: PreTrainedTokenizerBase, response: str, response_ids: np.ndarray, prompt: str
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """Ids, character ranges and text of a response: the generated tokens if the model wrote it, else tokenised anew."""
+    if len(response_ids):
+        ends = text_ends(tokenizer, response_ids)
+        shown = tokenizer.decode(response_ids, skip_special_tokens=True)
+        return response_ids, np.stack([np.r_[0, ends[:-1]], ends], axis=1).astype(np.int32), shown
+    shown = response if prompt[-1:].isspace() else " " + response.lstrip()
+    encoded = tokenizer(shown, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    ids = np.asarray(encoded["input_ids"], dtype=np.int32)
+    return ids, np.asarray(encoded["offset_mapping"], dtype=np.int32).reshape(-1, 2), shown
+
+
+def text_ends(tokenizer: PreTrainedTokenizerBase, ids: np.ndarray) -> np.ndarray:
+    """End of each token's text in the decoded whole: int64 of shape (tokens,), ascending.
+
+    A single token may decode to part of a character or lose its leading blank, so each is decoded together with the
+    tokens since the last whole character but one. If these lengths do not add up to the whole text, every prefix is
+    decoded.
+    """
+
+    def length(part: np.ndarray) -> tuple[int, bool]:
+        text = str(tokenizer.decode(part, skip_special_tokens=True))
+        return len(text), not text.endswith("\ufffd")
+
+    ends = np.zeros(len(ids), np.int64)
+    begin = complete = done = 0
+    for n in range(len(ids)):
+        before, _ = length(ids[begin:complete])
+        now, whole = length(ids[begin : n + 1])
+        ends[n] = done + max(0, now - before)
+        if now > before and whole:
+            done, begin, complete = int(ends[n]), complete, n + 1
+    if len(ids) and ends[-1] != length(ids)[0]:
+        ends = np.asarray([length(ids[: n + 1])[0] for n in range(len(ids))])
+    return np.maximum.accumulate(ends)
+
+
+def benchmark_figures(items: Sequence[PreparedItem], responses: pl.DataFrame) -> dict[str, Any]:
+    """Figures by policy name, each with its ``policy``; empty if no policy of the benchmark has any.
+
+    If several policies of a benchmark share a name, the options in which they differ are appended to the key.
+
+    Parameters
+    ----------
+    responses
+        One row per item in order, with ``score`` and ``details``.
+    """
+    members: dict[Policy, list[int]] = {}
+    for row, item in enumerate(items):
+        # Few policies override ``figures``, which returns None by default.
+        if item.excluded is None and type(item.policy).figures is not Policy.figures:
+            members.setdefault(item.policy, []).append(row)
+    scores, details = responses["score"].to_list(), responses["details"].to_list()
+    figures: dict[str, Any] = {}
+    for policy, rows in members.items():
+        policy_figures = policy.figures(
+            [items[row].item for row in rows],
+            [scores[row] for row in rows],
+            [None if details[row] is None else json.loads(details[row]) for row in rows],
+        )
+        if policy_figures is not None:
+            summary = [check_reason(line).as_dict() for line in policy_figures.get("summary", ())]
+            policy_figures = {"policy": policy.name, **policy_figures, "summary": summary}
+            figures[_called(policy, list(members))] = finite(policy_figures)
+    return figures
+
+
+def _called(policy: Policy, others: Sequence[Policy]) -> str:
+    namesakes = [other for other in others if other.name == policy.name]
+    if len(namesakes) == 1:
+        return policy.name
+    names: list[str] = [field.name for field in fields(policy)] if is_dataclass(policy) else []
+    options = [name for name in names if len({repr(getattr(o, name)) for o in namesakes}) > 1]
+    words = ", ".join(f"{name}={visible(str(getattr(policy, name)))}" for name in options)
+    return f"{policy.name} ({words})"
 
 
 _ROUNDING = 1e-9

@@ -25,8 +25,7 @@ from competency_gaps.judging.judge import JudgedPolicy
 from competency_gaps.llm import FILE, Answer, AnswerStore, Failure, Request, after_thinking, ask, check_installed
 from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.progress import Progress
-from competency_gaps.stages.figures import benchmark_figures
-from competency_gaps.stages.items import why_unscored
+from competency_gaps.stages.items import benchmark_figures, why_unscored
 from competency_gaps.text import plural
 
 FOLDER = "judging"

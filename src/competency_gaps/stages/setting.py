@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from competency_gaps.activations.extract import Extractor
+from competency_gaps.activations.extract import NOT_FINITE, Extractor
 from competency_gaps.benchmarks.repeats import Repeats, find_clusters
 from competency_gaps.config import BenchmarkConfig, RunConfig
 from competency_gaps.dictionary.folder import Dictionary, is_dictionary
-from competency_gaps.items.item import Benchmark
+from competency_gaps.errors import MachineError, UserError
+from competency_gaps.items.item import Benchmark, Reason
 from competency_gaps.items.policy import Policy
+from competency_gaps.model.batches import OUT_OF_MEMORY
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prompts import PreparedItem, prepare
 from competency_gaps.progress import Progress
@@ -23,11 +26,65 @@ from competency_gaps.sae.load import LoadedPair, check_pair, load_pair
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.reference import Reference, read_reference
 from competency_gaps.scoring.text import Unscored
-from competency_gaps.stages.load import load_suite
+from competency_gaps.stages.load import assign_policies, load_suite
 from competency_gaps.stages.logs import left_out_lines, report_lines, with_model_warnings
 from competency_gaps.stages.naming import check_dictionary
-from competency_gaps.stages.policies import assign_policies
-from competency_gaps.stages.unreadable import excluded_line
+from competency_gaps.text import share_of
+
+
+def check_unreadable(reasons: Sequence[Reason], items: int, where: str, lm: LanguageModel, *, share: float) -> None:
+    """Stop where more than a share of the items cannot be read.
+
+    Parameters
+    ----------
+    reasons
+        Why, for each item that cannot be read.
+    items
+        All items that were to be read, those that can be read too.
+    where
+        What they are items of.
+    share
+        Largest share of the items that may be lacking, in [0, 1].
+
+    Raises
+    ------
+    UserError, MachineError
+        If more are lacking; the message has the commonest reason and what to do.
+    """
+    if len(reasons) <= share * items:
+        return
+    why = Counter(reason.code for reason in reasons).most_common(1)[0][0]
+    alike = [reason for reason in reasons if reason.code == why]
+    fault = f"{where}: {share_of(len(reasons), items)} items cannot be read"
+    count = "all" if len(alike) == len(reasons) else f"{len(alike):,} of them"
+    if why == NOT_FINITE.code:
+        raise UserError(
+            f"{fault}, {count} because their activations are not finite in {lm.identity['dtype']}: "
+            f"set model.dtype to bfloat16 or float32, and take another folder."
+        )
+    if why == OUT_OF_MEMORY.code:
+        raise MachineError(
+            f"{fault}, {count} because memory ran out on each alone. Free some memory and run again: what is "
+            f"finished is kept. Or take another folder and a lower model.max_length, which excludes long items."
+        )
+    raise UserError(
+        f"{fault}, {count} because the model fails on them; the first: {alike[0]}. Take an installation and a model "
+        f"that can read them, or leave such items out."
+    )
+
+
+def left_out_line(reasons: Sequence[Reason], items: int) -> str:
+    """How many items are left out of the sample for the SAE's check, and why most of them are."""
+    why = Counter(map(str, reasons)).most_common(1)[0][0]
+    return f"gate: {len(reasons)} of {items} sampled items left out: {why}"
+
+
+def excluded_line(benchmark: str, excluded: Sequence[PreparedItem], items: int) -> str:
+    """How many of a benchmark's items are excluded, and why the first is."""
+    return (
+        f"{benchmark}: {len(excluded)} of {items} items excluded, the first {excluded[0].item.id!r}: "
+        f"{excluded[0].excluded}"
+    )
 
 
 @dataclass(frozen=True)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import struct
 import tracemalloc
 
 import pytest
 from fuzz_readers import read_log
-from fuzz_samples import LOGS, autodetect, garak_rows, lines, saes
+from fuzz_samples import LOGS, autodetect, garak_rows, lines
 from garak_log_helpers import attempt
 from log_reading import sample as sample_of_lm_eval
 
-from competency_gaps.config import BenchmarkConfig, SAEConfig
+from competency_gaps.config import BenchmarkConfig
 from competency_gaps.config.load import read_yaml
 from competency_gaps.errors import UserError
 from competency_gaps.logs.find import find_parts
 from competency_gaps.matching import read_taxonomy
-from competency_gaps.sae.load import load_sae, read_sae_header
 from competency_gaps.stages.load import load_benchmark
 
 HUGE = 10**400
@@ -28,30 +26,6 @@ def loaded(path, **source):
     (part,) = find_parts(path)
     kind = {"kind": "log", "path": str(path), "format": part.format, **source}
     return load_benchmark(BenchmarkConfig(name="x", source=kind))
-
-
-def topk_with(folder, key, *value):
-    """An SAE whose setting has another value; without one, it has not that setting."""
-    _, topk = saes(folder)
-    file = topk / "cfg.json"
-    content = {name: held for name, held in json.loads(file.read_text()).items() if name != key}
-    file.write_text(json.dumps({**content, key: value[0]} if value else content))
-    return topk
-
-
-NO_NUMBERS = {
-    "k": ["2", 2.0, [2], {}, True, None, 0, 10**6, HUGE],
-    "d_sae": [float("inf"), 0],
-    "d_in": [-1, "8"],
-}
-
-
-@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in NO_NUMBERS.items() for value in values])
-def test_numbers_of_an_sae_that_are_none(tmp_path, key, value):
-    topk = topk_with(tmp_path, key, value)
-    for read in (read_sae_header, lambda config: load_sae(config, "cpu")):
-        with pytest.raises(UserError, match=rf"cfg\.json gives {key} = .*Expected a number above 0"):
-            read(SAEConfig(folder=topk))
 
 
 def test_numbers_beyond_floats_are_no_scores(tmp_path):

@@ -6,14 +6,13 @@ import numpy as np
 import polars as pl
 import pytest
 import scipy.sparse as sp
-from competency_gaps.dictionary.themes.cluster import ThemeTree
-from competency_gaps.dictionary.themes.names import ThemeNames
-from competency_gaps.dictionary.themes.store import name_table, read_themes, theme_table, write_themes
 
 from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.store import CasStore, make_block
 from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.dictionary.kinds import LatentFacts
+from competency_gaps.dictionary.theme_tables import ThemeNames, name_table, read_themes, theme_table, write_themes
+from competency_gaps.dictionary.themes import ThemeTree
 from competency_gaps.evidence import sample_of
 from competency_gaps.items.item import DTYPE, Reason
 from competency_gaps.runs.manifest import write_manifest

@@ -94,26 +94,20 @@ def _release(setting: Setting) -> None:
         torch.cuda.empty_cache()
 
 
-class _Worker(NamedTuple):
-    handle: Any
-    loads: int = 1
-    """How many workers in its place were to load, itself among them."""
-
-
 class Pool:
     """The workers, and who reads what."""
 
     def __init__(self, ray: Any, work: Work, fitting: Fit) -> None:
         self.ray, self.work, self.fit = ray, work, fitting
         self.queue: deque[Task] = deque(work.missing)
-        self.loading: dict[Any, _Worker] = {}
+        self.loading: dict[Any, Any] = {}
         """Workers that load, by the answer that is awaited."""
-        self.running: dict[Any, tuple[_Worker, Task]] = {}
+        self.running: dict[Any, tuple[Any, Task]] = {}
         """Workers that read, by the answer that is awaited."""
-        self.idle: list[_Worker] = []
+        self.idle: list[Any] = []
         self.done: set[str] = set()
         self.failures: Counter[str] = Counter()
-        """Per shard, workers that failed on it."""
+        """Per shard, and for loading, workers that failed on it."""
         self.settings = ray.put(as_dict(work.setting.config))
 
     def read(self) -> None:
@@ -136,7 +130,7 @@ class Pool:
                 self._take(answer)
             while self.idle and self.queue:
                 worker, task = self.idle.pop(), self.queue.popleft()
-                answer = worker.handle.read.remote(task.shard.name, task.shard.made_of, task.again)
+                answer = worker.read.remote(task.shard.name, task.shard.made_of, task.again)
                 self.running[answer] = (worker, task)
             if not warned and not self.running and not self.done and time.monotonic() - began > _PATIENCE:
                 warned = True
@@ -145,14 +139,14 @@ class Pool:
     def stop(self) -> None:
         """End all workers."""
         for worker in [*self.loading.values(), *(worker for worker, _ in self.running.values()), *self.idle]:
-            self.ray.kill(worker.handle)
+            self.ray.kill(worker)
 
-    def _start(self, loads: int = 1) -> None:
+    def _start(self) -> None:
         options = {"num_cpus": self.fit.threads, "num_gpus": self.fit.gpus, "scheduling_strategy": "SPREAD"}
         kind = self.ray.remote(ShardWorker).options(**options, max_restarts=0, max_task_retries=0)
         store = None if self.work.store is None else self.work.store.address
         worker = kind.remote(str(self.work.folder.resolve()), store, self.settings, str(Path.cwd()), self.fit.threads)
-        self.loading[worker.load.remote()] = _Worker(worker, loads)
+        self.loading[worker.load.remote()] = worker
 
     def _take(self, answer: Any) -> None:
         """Take an answer, and let a shard count that was read."""
@@ -164,26 +158,27 @@ class Pool:
                 where = f"process {result.process} on {result.host}, {result.device}"
                 self.work.progress.say(f"a worker reads: {where}, {plural(self.fit.threads, 'thread')}")
             elif isinstance(result, Fault):
-                self._load_again(worker, result)
+                self.ray.kill(worker)
+                self._failed("loading the model", result)
+                self._start()
             return
         worker, task = self.running.pop(answer)
-        if isinstance(result, Fault):
-            self.ray.kill(worker.handle)
-            if result.by_user:
-                raise UserError(result.text)
-            self._queue_again(task, result.text)
-            self._start()
-        elif isinstance(result, Read):
+        if isinstance(result, Read):
             self.idle.append(worker)
             files = self.work.reader.files
             draft = result.draft if self.work.store is None else fetch(self.work.store, files, task.shard)
-            if draft is None:
-                self._queue_again(task, "the shard that was put into the store is damaged or gone")
+            if draft is not None:
+                self.work.check(task, result.unreadable)
+                files.commit(draft)
+                self.done.add(task.shard.name)
+                self.work.bar.advance(len(task.shard.members))
                 return
-            self.work.check(task, result.unreadable)
-            files.commit(draft)
-            self.done.add(task.shard.name)
-            self.work.bar.advance(len(task.shard.members))
+            result = Fault("the shard that was put into the store is damaged or gone", by_user=False)
+        else:
+            self.ray.kill(worker)
+            self._start()
+        self._failed(f"shard {task.shard.name}", result)
+        self.queue.appendleft(task)
 
     def _result(self, answer: Any) -> Ready | Read | Fault:
         try:
@@ -194,33 +189,17 @@ class Pool:
             result = Fault(f"its process ended ({shorten(' '.join(str(error).split()), 300)})", by_user=False)
         return result
 
-    def _load_again(self, worker: _Worker, fault: Fault) -> None:
-        """End a worker that cannot load, and start another in its place unless that has failed several times."""
-        self.ray.kill(worker.handle)
-        if not fault.by_user and worker.loads < TRIES:
-            self.work.progress.say(f"a worker failed on loading the model, another one is started: {fault.text}")
-            self._start(worker.loads + 1)
-        elif self.loading or self.running or self.idle:
-            self.work.progress.say(f"a worker cannot load the model, and the others go on without it: {fault.text}")
-        elif fault.by_user:
+    def _failed(self, what: str, fault: Any) -> None:
+        """Say that a worker failed, and raise if the input is wrong or several have failed on the same."""
+        if fault.by_user:
             raise UserError(fault.text)
-        else:
+        self.failures[what] += 1
+        if self.failures[what] >= TRIES:
             raise MachineError(
-                f"{plural(worker.loads, 'worker')} failed on loading the model, the last because {fault.text}. What is "
+                f"{plural(self.failures[what], 'worker')} failed on {what}, the last because {fault.text}. What is "
                 "finished is kept: run the same command again when the cause is removed."
             )
-
-    def _queue_again(self, task: Task, why: str) -> None:
-        """Let another worker read a shard, unless that has failed several times."""
-        name = task.shard.name
-        self.failures[name] += 1
-        if self.failures[name] >= TRIES:
-            raise MachineError(
-                f"{plural(self.failures[name], 'worker')} failed on shard {name}, the last because {why}. What is "
-                "finished is kept: run the same command again when the cause is removed."
-            )
-        self.work.progress.say(f"a worker failed on shard {name}, and it is read again: {why}")
-        self.queue.appendleft(task)
+        self.work.progress.say(f"a worker failed on {what}, and another one tries: {fault.text}")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import copy
 
 import pytest
 
-from competency_gaps.config import RunConfig, TrainingConfig, as_dict, parse_config, read_yaml
+from competency_gaps.config import RunConfig, as_dict, parse_config, read_yaml
 from competency_gaps.errors import UserError
 
 GOOD = {
@@ -43,17 +43,8 @@ def changed(path: str, value):
     ("path", "says"),
     [
         ("poolin", "poolin: there is no such key. Did you mean 'pooling'?"),
-        ("model.dtyp", "model.dtyp: there is no such key. Did you mean 'dtype'?"),
-        ("sae.hookname", "sae.hookname: there is no such key. Did you mean 'hook_name'?"),
-        ("generation.temprature", "generation.temprature: there is no such key. Did you mean 'temperature'?"),
-        ("metrics.normalizer", "metrics.normalizer: there is no such key. Did you mean 'normaliser'?"),
         ("benchmarks.1.polcy", "benchmarks.1.polcy: there is no such key. Did you mean 'policy'?"),
         ("benchmarks.0.source.field", "benchmarks.0.source.field: there is no such key. Did you mean 'fields'?"),
-        (
-            "benchmarks.1.source.dificulty",
-            "benchmarks.1.source.dificulty: there is no such key. Did you mean 'difficulty'?",
-        ),
-        ("zzzzzz", "zzzzzz: there is no such key. Known: ask, batch_tokens, benchmarks, evidence,"),
         ("benchmarks.0.source.zzzzzz", "Known: fields, kind, path."),
     ],
 )
@@ -80,7 +71,7 @@ def test_paper_mode():
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    [("span", "question"), ("pooling", "max"), ("metrics.average", "pooled"), ("metrics.normaliser", "none")],
+    [("span", "question"), ("metrics.average", "pooled")],
 )
 def test_paper_mode_conflicts(path, value):
     text = fault({**changed(path, value), "paper": True})
@@ -125,11 +116,8 @@ def test_overrides(file):
     ("override", "says"),
     [
         ("span", "expected KEY=VALUE"),
-        ("=3", "expected KEY=VALUE"),
         ("benchmarks.2.limit=3", "a number from 0 to 1, found '2'"),
-        ("benchmarks.first.limit=3", "a number from 0 to 1, found 'first'"),
         ("model.name.x=3", "'name' holds a plain value"),
-        ("span=[", "not valid YAML"),
         ("span=2026-99-99", "not valid YAML"),
     ],
 )
@@ -137,12 +125,3 @@ def test_wrong_overrides(file, override, says):
     with pytest.raises(UserError) as error:
         read_yaml(file, [override])
     assert says in str(error.value) and override in str(error.value)
-
-
-def test_training_configuration():
-    data = {"model": {"name": "m"}, "texts": ["a.jsonl"], "hook_name": "blocks.1.hook_resid_post"}
-    assert parse(data, TrainingConfig).d_sae == 4096
-    with pytest.raises(UserError, match=r"warmup: there is no such key\. Did you mean 'warm_up'\?"):
-        parse({**data, "warmup": 0.1}, TrainingConfig)
-    with pytest.raises(UserError, match="texts"):
-        parse({**data, "texts": []}, TrainingConfig)

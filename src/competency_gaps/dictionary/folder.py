@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import polars as pl
-import pydantic.dataclasses
-from pydantic import AfterValidator, ValidationError
 
 from competency_gaps.change import Write, changing
-from competency_gaps.checked import FILES, damaged, first_fault
+from competency_gaps.checked import FILES, damaged
 from competency_gaps.dictionary import labels as label_table
 from competency_gaps.dictionary.directions import LOGITS, SIMILAR
 from competency_gaps.dictionary.document import FILE, SCHEMA_VERSION, has_table, read_content, read_table
@@ -28,18 +26,11 @@ from competency_gaps.text import shorten, visible
 log = logging.getLogger(__name__)
 
 
-def _with_width(sae: dict[str, Any]) -> dict[str, Any]:
-    width = sae.get("d_sae")
-    if type(width) is not int or not 0 < width < 2**31:
-        raise ValueError("d_sae is no number of concepts")
-    return sae
-
-
-@pydantic.dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class DictionaryIdentity:
     """The SAE, model and exemplars of a dictionary folder."""
 
-    sae: Annotated[dict[str, Any], AfterValidator(_with_width)]
+    sae: dict[str, Any]
     """The SAE's identity, as ``SparseAutoencoder.identity``: name, d_sae, hook_name, weights_sha256, and so on."""
     model: dict[str, Any] | None
     """The model's identity; None if no model was used (imported labels only)."""
@@ -196,12 +187,13 @@ def read_dictionary(path: Path) -> DictionaryIdentity:
         If the folder is no dictionary, its file is damaged, or its schema version is unknown.
     """
     content = read_content(path)
-    try:
-        return pydantic.TypeAdapter(DictionaryIdentity).validate_python(
-            {"sae": content.get("sae"), "model": content.get("model"), "exemplars": content.get("exemplars")}
-        )
-    except ValidationError as error:
-        raise damaged(path / FILE, ValueError(first_fault(error)), "Make the dictionary again.") from error
+    sae, model, exemplars = (content.get(name) for name in ("sae", "model", "exemplars"))
+    width = sae.get("d_sae") if isinstance(sae, dict) else None
+    others = isinstance(model, dict | None) and isinstance(exemplars, dict | None)
+    if type(width) is not int or not 0 < width < 2**31 or not others:
+        fault = ValueError("it does not say of which SAE, with how many concepts, it is")
+        raise damaged(path / FILE, fault, "Make the dictionary again.")
+    return DictionaryIdentity(sae, model, exemplars)
 
 
 def write_dictionary(

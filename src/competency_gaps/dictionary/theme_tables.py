@@ -236,24 +236,18 @@ def _fault(themes: pl.DataFrame, names: pl.DataFrame, width: int) -> str | None:
     placed = themes.drop_nulls()
     if themes.drop("concept").filter(~pl.all_horizontal(pl.all().is_null())).height != placed.height:
         return "a concept must have theme, subtheme, x and y, or none of them"
-    if not placed["x"].is_finite().all() or not placed["y"].is_finite().all():
-        return "a place on the map is not finite"
     pairs = placed.select("theme", "subtheme").unique()
-    for level in ("theme", "subtheme"):
-        numbers = pairs[level].unique().sort()
-        if numbers.to_list() != list(range(len(numbers))):
-            return f"{level}s must be numbered from 0 without a gap"
-    if pairs["subtheme"].is_duplicated().any():
-        return "a subtheme lies in two themes"
     expected = {("theme", theme, None) for theme in pairs["theme"]}
     expected |= {("subtheme", subtheme, theme) for theme, subtheme in pairs.iter_rows()}
     named = Counter(names.select("level", "id", "parent").iter_rows())
     if odd := sorted(Counter(expected) - named | named - Counter(expected), key=str):
         return f"{odd[0]} (level, id, parent) must be named once, and no other"
-    if names["name"].null_count():
-        return "a name is missing"
-    kinds = names.filter(~pl.col("kind").is_in(KINDS) | pl.col("kind").is_null())["kind"]
-    return f"kind {kinds[0]!r} is unknown; expected one of {', '.join(KINDS)}" if len(kinds) else None
+    numbers = (pairs[level].unique().sort().to_list() for level in ("theme", "subtheme"))
+    if pairs["subtheme"].is_duplicated().any() or any(own != list(range(len(own))) for own in numbers):
+        return "themes and subthemes must be numbered from 0 without a gap, and a subtheme lies in one theme"
+    if names["name"].null_count() or not names["kind"].is_in(KINDS).all():
+        return f"a name is missing, or its kind is none of {', '.join(KINDS)}"
+    return None
 
 
 def make_themes(

@@ -50,14 +50,6 @@ def test_a_csv_cell_keeps_its_text(tmp_path):
     assert [(i.id, i.prompt, i.answer) for i in items] == [("007", 'two\nlines, "quoted"', "1.50"), ("008", "p", None)]
 
 
-def test_options_in_csv(tmp_path):
-    text = 'prompt,choices,o1,o2,o3,answer\np,"[""x"",""y""]",x,y,,1\nq,"[""x"",""y""]",x,y,z,B\n'
-    (tmp_path / "a.csv").write_text(text)
-    assert [(i.choices, i.answer) for i in load(tmp_path / "a.csv").items] == [(("x", "y"), 1)] * 2
-    items = load(tmp_path / "a.csv", fields={"choices": "o1,o2,o3"}).items
-    assert [(i.choices, i.answer) for i in items] == [(("x", "y"), 1), (("x", "y", "z"), 1)]
-
-
 def test_parquet(tmp_path):
     frame = pl.DataFrame({"question": ["p", "q"], "choices": [["x", "y"], ["x", "z"]], "answer": [1, 0]})
     frame.write_parquet(tmp_path / "a.parquet")

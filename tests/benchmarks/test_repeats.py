@@ -130,24 +130,11 @@ def test_trivial_edits_are_near_repeats(first, second):
         [{"prompt": f"Decrypt: {word}", "answer": word[::-1]} for word in ("XQK", "QKX", "KXQ", "ABC", "XQ", "Q")],
         [{"prompt": f"What is {a} - {b}?", "answer": str(a - b)} for a, b in ((7, 5), (5, 7), (9, 2), (2, 9))],
         [
-            {"prompt": f"Has {who} ever paid a fine for its accounts?", "answer": "no"}
-            for who in ("Bosch", "IBM", "Sony")
-        ],
-        [
             {"prompt": "Is it not cold in winter?", "answer": "yes"},
             {"prompt": "Is it cold in winter?", "answer": "yes"},
         ],
-        [{"prompt": f'How often does "{c}" occur in "banana split"?', "answer": "1"} for c in "nislpt"],
-        [
-            {"prompt": f"{' '.join(order)}: what is its value?", "answer": "true"}
-            for order in (
-                ("not", "true", "and", "false"),
-                ("true", "and", "not", "false"),
-                ("false", "and", "not", "true"),
-            )
-        ],
     ],
-    ids=["sums", "ciphers", "differences", "names", "negations", "letters", "expressions"],
+    ids=["sums", "ciphers", "differences", "negations"],
 )
 def test_a_template_with_other_content_is_not_a_repeat(records):
     assert groups(made("b", [*records, *FILLER])) == []

@@ -43,10 +43,6 @@ def sources(benchmark: BenchmarkConfig) -> list[Any]:
     return benchmark.sources or [benchmark.source]
 
 
-def test_the_papers_setups_are_there():
-    assert set(PAPER) <= {path.stem for path in FILES}
-
-
 @each_file
 def test_parses_and_opens_with_its_command(path):
     load(path)
@@ -82,31 +78,3 @@ def test_paper_setup(name):
     assert (config.span, config.pooling) == ("prompt+bos", "mean")
     assert {benchmark.name for benchmark in config.benchmarks} == PAPER_BENCHMARKS
     assert all(source.kind == "hub" for benchmark in config.benchmarks for source in sources(benchmark))
-
-
-@pytest.mark.parametrize(
-    ("name", "model"),
-    [("llama-3.1-8b-instruct", "llama"), ("gemma-2-2b-it", "gemma2"), ("deepseek-r1-distill-llama-8b", "llama")],
-)
-def test_hook_resolves_in_the_architecture(name, model):
-    """The SAE's residual-stream hook is a module of the model's architecture, built here with as many layers."""
-    transformers = pytest.importorskip("transformers")
-    from competency_gaps.model.hooks import resolve_hook
-
-    layer = PAPER[name][1]
-    small = {
-        "vocab_size": 32,
-        "hidden_size": 16,
-        "intermediate_size": 16,
-        "num_hidden_layers": 32 if model == "llama" else 26,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 1,
-        "head_dim": 8,
-    }
-    kinds = {
-        "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
-        "gemma2": (transformers.Gemma2Config, transformers.Gemma2ForCausalLM),
-    }
-    make_config, make_model = kinds[model]
-    hook = resolve_hook(make_model(make_config(**small)), f"blocks.{layer}.hook_resid_post")
-    assert (hook.path, hook.side, hook.layer) == (f"model.layers.{layer}", "output", layer)

@@ -7,7 +7,7 @@ import pytest
 
 from competency_gaps.dictionary import windows
 from competency_gaps.dictionary.exemplars import choose_spread
-from competency_gaps.dictionary.windows import BestOf, ConceptWindows, lottery
+from competency_gaps.dictionary.windows import BestOf, ConceptWindows
 
 
 def rows(n: int, seed: int) -> ConceptWindows:
@@ -37,15 +37,6 @@ def test_the_best_rows_stay_whatever_the_batches(pending, monkeypatch):
         wanted += sorted(own, key=lambda i: (-every.key[i], every.window[i]))[:5]
     assert kept.window.tolist() == every.window[wanted].tolist()
     assert np.array_equal(kept.shape, every.shape[wanted]) and np.array_equal(kept.value, every.value[wanted])
-
-
-def test_the_lottery_is_uniform_and_the_same_again():
-    draws = lottery(np.arange(20_000), np.arange(20_000) % 13)
-    assert np.array_equal(draws, lottery(np.arange(20_000), np.arange(20_000) % 13))
-    counts = np.histogram(draws, bins=20, range=(0, 1))[0]
-    assert ((counts - 1000) ** 2 / 1000).sum() < 45  # chi-square with 19 degrees: p = 0.0007
-    assert abs(np.corrcoef(draws[:-1], draws[1:])[0, 1]) < 0.03
-    assert not np.array_equal(draws, lottery(np.arange(20_000), np.arange(20_000) % 13, seed=1))
 
 
 def test_spread_takes_evenly_spaced_ranks():

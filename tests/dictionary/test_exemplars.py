@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import stat
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -16,7 +15,6 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 import torch
-from safetensors.numpy import save_file
 
 from competency_gaps.api import exemplars as api
 from competency_gaps.config import SAEConfig
@@ -26,7 +24,6 @@ from competency_gaps.dictionary.directions import final_gain, logit_lens
 from competency_gaps.dictionary.exemplars import EXEMPLARS, POOL, WINDOWS, Exemplars, read_pool
 from competency_gaps.dictionary.windows import WINDOW, ConceptWindows, PoolRows, error_rise, find_negatives
 from competency_gaps.errors import UserError
-from competency_gaps.files import write_atomic
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.progress import Progress
@@ -388,17 +385,6 @@ def test_a_pass_at_another_hook_or_start_is_refused(lm, sae, tmp_path, text_file
     assert json.loads((out / "dictionary.json").read_text())["exemplars"]["hook_name"] == "blocks.2.hook_resid_post"
 
 
-@pytest.mark.parametrize("umask", [0o022, 0o077])
-def test_files_have_the_mode_that_the_umask_gives(umask, tmp_path):
-    before = os.umask(umask)
-    try:
-        write_atomic(tmp_path / "a.safetensors", lambda path: save_file({"x": np.zeros(3)}, path))
-        write_atomic(tmp_path / "a.txt", lambda path: path.write_text("x"))
-    finally:
-        os.umask(before)
-    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o666 & ~umask}
-
-
 @pytest.mark.parametrize(("tokens", "over"), [(1, 4), (40, 1), (41, 4), (100, 16)])
 def test_of_averages_only_stretches_inside_a_window_count(tokens, over):
     """Token by token: every token that is averaged lies in the window that is shown."""
@@ -408,21 +394,3 @@ def test_of_averages_only_stretches_inside_a_window_count(tokens, over):
         shown = {place // WINDOW for place in range(start, min(start + over, tokens))}
         assert counted[token] == (shown == {token // WINDOW}), token
     assert counted.any()
-
-
-def test_exemplars_of_averages_show_what_is_averaged(lm, tmp_path):
-    """Inside a text, the first and last tokens of a window, whose averages reach beyond it, count as silent."""
-    over = 8
-    averaging = load_sae(SAEConfig(folder=build("standard", tmp_path / "sae", metadata={"average_over": over})), "cpu")
-    exemplars = collected(lm, averaging, tmp_path / "dictionary")
-    lengths = [len(piece.ids) - 1 for piece in pieces(lm)]
-    assert max(lengths) > WINDOW, "some texts have several windows"
-    edges = inside = 0
-    for concept in exemplars.concepts.tolist():
-        for exemplar in exemplars.of(concept, "top", "spread"):
-            active = exemplar.activations
-            if len(active) == WINDOW:
-                # The first window of a text may be active at its start, the last one at its end, never both.
-                edges += bool(active[: over // 2].any() and active[-(over // 2 - 1) :].any())
-            inside += bool(active[over // 2 : -(over // 2)].any())
-    assert inside > 50 and edges == 0

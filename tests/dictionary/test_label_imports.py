@@ -192,16 +192,6 @@ def test_index_json_with_texts_nulls_and_lists(tmp_path):
     assert set(imported.table["source"]) == {"file:labels.json", "file:labels.json (2)"}
 
 
-def test_labels_are_never_taken_by_position(tmp_path):
-    path = tmp_path / "labels.json"
-    path.write_text('["zero", "one"]')
-    with pytest.raises(UserError, match="position"):
-        read(path)
-    path.write_text("{")
-    with pytest.raises(UserError, match="not valid JSON"):
-        read(path)
-
-
 @pytest.mark.parametrize("suffix", ["json", "jsonl"])
 def test_saved_per_feature_objects(tmp_path, suffix):
     rows = [

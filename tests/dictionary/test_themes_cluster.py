@@ -99,23 +99,6 @@ def test_a_weight_of_many_is_many_points():
         assert adjusted_rand_score(one, other) == 1.0, count
 
 
-def test_views_have_the_same_variance_whatever_the_scale_of_a_concept():
-    _, decoder, firing, labels = planted(7, n=300, unlabelled=0)
-    firing = firing.toarray()
-    x = theme_features(decoder, sp.csr_array(firing), labels)
-    parts = np.split(x, [50, 100], axis=1)
-    assert x.dtype == np.float32 and np.abs(x.mean(axis=0)).max() < 1e-5
-    assert [float(np.square(part).sum() / 300) for part in parts] == pytest.approx([1, 1, 1], rel=1e-4)
-    scale = np.random.default_rng(0).uniform(0.5, 2, (300, 1)).astype(np.float32)
-    again = theme_features(decoder * scale, sp.csr_array(firing * scale.T), labels * scale)
-    some = np.arange(0, 300, 7)
-
-    def distances(values):
-        return np.linalg.norm(values[some, None] - values[None, some], axis=2)
-
-    assert distances(again) == pytest.approx(distances(x), abs=2e-2)
-
-
 def test_a_concept_unknown_in_a_view_takes_the_values_of_a_similar_concept():
     _, decoder, firing, labels = planted(7, n=300, unlabelled=0)
     labels[9] = np.nan

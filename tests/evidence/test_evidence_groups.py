@@ -33,15 +33,6 @@ def test_each_cause_leads_and_what_shares_its_items_follows():
         assert found.counts()["weak_groups"] == len(set(found.leader[found.status == "weak"].tolist()))
 
 
-def test_unscored_items_and_constant_benchmarks_are_no_obstacle():
-    cas, scores, benchmark = drawn(3)
-    scores = np.where(np.arange(len(scores)) % 7 == 0, np.nan, scores)
-    constant = np.concatenate([scores, np.ones(50)])
-    more = sp.csr_array(sp.vstack([cas, cas[:50]]))
-    found = measure_evidence(more, constant, np.concatenate([benchmark, np.full(50, 2)]))
-    assert found.leader[1] == 1 and found.leader[0] == found.leader[2] >= 0
-
-
 def led_by_regression(weights, outcome, block, p_values, sign, able):
     """Leaders as the module says it, with dense matrices and a regression at each step: (leader of each, leaders)."""
     rows = np.array([saliency(row, row.sum() / max(1, (row > 0).sum())) for row in weights])

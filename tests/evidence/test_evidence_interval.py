@@ -21,20 +21,6 @@ def test_wilson_against_scipy():
         assert (low[0], high[0]) == pytest.approx((other.low, other.high), abs=1e-9)
 
 
-def test_equal_weights_give_almost_wilsons_interval():
-    scores = np.repeat([1.0, 0.0], [30, 10])
-    low, high = (end[:, 0] for end in chi_model_ends(sums_of((np.full((40, 1), 2.5), scores))))
-    other = stats.binomtest(30, 40).proportion_ci(method="wilson")
-    assert (low[0], high[0]) == pytest.approx((other.low, other.high), abs=0.01)
-
-
-def test_a_concept_active_alike_everywhere_has_no_gap_and_no_doubt_of_it():
-    scores = np.array([1.0, 0.0, 1.0, 1.0])
-    sums = sums_of((np.full((4, 1), 0.7), scores))
-    assert adjusted_gap(sums)[0] == pytest.approx(0, abs=1e-12)
-    assert [end[0] for end in gap_interval(sums)] == pytest.approx([0, 0], abs=1e-6)
-
-
 def test_gap_by_hand():
     easy = np.array([[1.0], [1.0], [0.0], [0.0]]), np.array([1.0, 0.0, 1.0, 1.0])
     hard = np.array([[3.0], [0.0]]), np.array([0.0, 1.0])

@@ -69,15 +69,6 @@ def test_several_outcomes_at_once_are_those_of_each_alone(monkeypatch, clusters,
             np.testing.assert_array_equal(getattr(own, field.name), getattr(alone, field.name), field.name)
 
 
-def test_small_chunks_change_nothing(monkeypatch):
-    outcomes = list(samples(np.random.default_rng(6), "within"))
-    whole = list(evidence_of_each(outcomes, CONFIG))
-    monkeypatch.setattr(measure, "SUMS", 50)
-    for own, alone in zip(evidence_of_each(outcomes, CONFIG), whole, strict=True):
-        for field in fields(Evidence):
-            np.testing.assert_array_equal(getattr(own, field.name), getattr(alone, field.name), field.name)
-
-
 def test_an_outcome_without_a_score_says_nothing_and_leaves_others_alone():
     first, second, *_ = samples(np.random.default_rng(7), "within")
     nothing = replace(second, scores=np.full(ITEMS, np.nan))

@@ -83,22 +83,6 @@ def test_closed_tails_against_drawn_ones(items, support, right, spread):
         assert found == pytest.approx(np.mean(draws >= scores @ weights), rel=0.25)
 
 
-def test_the_far_tail_of_rare_successes_is_not_too_small():
-    """38 of 2,000 items right, 50 of them with the concept: the beta alone would say 0."""
-    rng = np.random.default_rng(7)
-    weights = np.zeros(2000)
-    weights[:50] = rng.lognormal(0, 0.8, 50)
-    draws = 400_000
-    counts = rng.hypergeometric(38, 1962, 50, draws)
-    t = np.array([rng.choice(weights[:50], n, replace=False).sum() if n else 0.0 for n in counts[:100_000]])
-    scores = np.zeros(2000)
-    order = np.argsort(-weights[:50])
-    scores[order[2:9]] = 1
-    scores[50:81] = 1
-    found = permutation_tails(sums_of((weights[:, None], scores))).high[0]
-    assert found >= max(np.mean(t >= weights @ scores), 1e-12)
-
-
 @pytest.mark.parametrize(("items", "support", "right"), [(200, 25, 20), (400, 60, 120), (1000, 40, 700)])
 def test_equal_weights_move_in_steps(items, support, right):
     """T is a count then: its tails are hypergeometric, and a curve through the steps' middle must not run below."""

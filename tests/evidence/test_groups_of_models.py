@@ -64,11 +64,6 @@ def test_each_cause_leads_a_group_and_only_its_model_is_named():
         assert led.tested == CONCEPTS * MODELS
 
 
-def test_the_order_of_the_models_does_not_matter():
-    sample, outcomes = drawn(np.random.default_rng(7), planted=True)
-    assert led_over_models(sample, outcomes, CONFIG) == led_over_models(sample, outcomes[::-1], CONFIG)
-
-
 def test_groups_are_chosen_and_tested_with_the_same_scores_and_still_nothing_false_is_named():
     """Models alike in difficulty, nothing planted, with and without repeats: named in few of 20 draws."""
     for repeats in (1, 3):

@@ -32,28 +32,6 @@ def test_a_planted_feature_describes_and_nothing_else_does():
     assert silent >= 9
 
 
-def test_a_strength_is_described_and_the_wrong_direction_is_not():
-    rng = np.random.default_rng(3)
-    items = drawn_items(rng)
-    easy = negative(items)
-    weights, scores = noisy(rng, easy), (rng.random(300) < np.where(easy, 0.9, 0.4)).astype(float)
-    found = described(rng, items, weights, scores, weak=False)
-    assert found is not None and found.candidate.code == "answer.negative"
-    assert described(rng, items, weights, scores, weak=True) is None
-
-
-def test_a_feature_of_a_small_part_of_a_finding_does_not_describe_it():
-    """Items with a name are hard, and so are others by a coin: the name tells the finding where it is most of it."""
-    for coin, code in ((0.05, "prompt.word:anna"), (0.25, None)):
-        rng = np.random.default_rng(1)
-        items = drawn_items(rng, 600)
-        named = items["prompt"].str.contains("Anna").to_numpy()
-        hard = named | (rng.random(600) < coin)
-        assert (named.sum() / hard.sum() > 0.5) == (code is not None)
-        found = described(rng, items, hard * 1.0, (rng.random(600) < np.where(hard, 0.1, 0.7)).astype(float))
-        assert (None if found is None else found.candidate.code) == code
-
-
 def test_p_values_on_a_half_against_permutations_that_are_drawn():
     rng = np.random.default_rng(1)
     block = np.repeat(np.arange(4), 20)
@@ -119,19 +97,6 @@ def test_what_is_shown_never_contradicts_what_was_tested():
         < 0.01
     )
     assert describe([[one]], [True], outcome, np.zeros(len(outcome), np.int64), block, halves) == [None]
-
-
-def test_a_feature_that_goes_the_other_way_in_a_benchmark_does_not_describe_both():
-    rng = np.random.default_rng(7)
-    benchmark = np.repeat([0, 1], 300)
-    has = rng.random(600) < 0.5
-    lower = np.where(benchmark == 0, 0.5, -0.15)
-    outcome = (rng.random(600) < 0.6 - lower * has).astype(float)
-    both = Candidate("answer.even", (0, 1), np.arange(600), has.astype(float))
-    first = Candidate("answer.even", (0,), np.arange(300), has[:300].astype(float))
-    halves = halves_of(rng, 600)
-    assert describe([[both]], [True], outcome, benchmark, benchmark, halves) == [None]
-    assert describe([[both, first]], [True], outcome, benchmark, benchmark, halves)[0].candidate is first
 
 
 def test_scopes_are_the_benchmarks_that_hold_much_of_a_finding():

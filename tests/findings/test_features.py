@@ -8,8 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from competency_gaps.errors import UserError
-from competency_gaps.findings.features import as_number, attributes_of, candidates, has_feature, log_odds, question_text
+from competency_gaps.findings.features import attributes_of, candidates, has_feature, log_odds, question_text
 from competency_gaps.findings.words import feature_words
 
 
@@ -78,35 +77,6 @@ def test_features_of_an_item(row, has, lacks):
     assert not lacks & found
 
 
-def test_numbers_of_an_item():
-    one = attributes_of(
-        items({"prompt": "Add 3, 1,250 and -7.5 to 2020-11", "answer": "-40", "covariates": '{"h": 0.25}'})
-    )[0]
-    assert one.numbers["number.count"] == 5
-    assert (one.numbers["number.largest"], one.numbers["number.smallest"]) == (2020, -7.5)
-    assert (one.numbers["answer"], one.numbers["answer.size"], one.numbers["answer.characters"]) == (-40, 40, 3)
-    assert one.numbers["covariate.h"] == 0.25
-    assert one.numbers["prompt.digits"] == 13
-
-
-@pytest.mark.parametrize(
-    ("text", "value"), [("-3", -3.0), ("1,250", 1250.0), ("3 apples", None), ("", None), ("−2", -2.0)]
-)
-def test_an_answer_is_a_number_only_as_a_whole(text, value):
-    assert as_number(text) == value
-
-
-@pytest.mark.parametrize("digits", ["9" * 400, "-" + "9" * 309])
-def test_a_number_too_large_for_a_float_is_none(digits):
-    huge = {"prompt": f"{digits} + 1", "answer": digits, "choices": [digits, "1"], "answer_index": 0}
-    one = attributes_of(items({**huge, "covariates": f'{{"size": {digits}, "depth": 2}}'}))[0]
-    assert all(map(math.isfinite, one.numbers.values())) and one.numbers["covariate.depth"] == 2
-    assert (one.numbers["number.count"], one.numbers["number.largest"]) == (2, 1)
-    assert not {"answer.number", "answer.word", "answer.even"} & one.flags and "covariate.size" not in one.numbers
-    many = attributes_of(items(*[huge] * 10, *[{"prompt": "1 + 1", "answer": "2"}] * 10))
-    assert candidates(many, np.arange(20), 20).codes
-
-
 def test_options_below_an_item_are_not_among_its_words():
     prompt = "Which is an animal?\nA. not a stone\nB. cat\n"
     assert question_text(prompt, ["not a stone", "cat"]) == "Which is an animal?"
@@ -131,14 +101,6 @@ def test_candidates_are_frequent_and_each_set_of_items_once():
         assert feature_words(code).startswith("items ")
 
 
-def test_a_unit_of_several_items_has_a_part_of_a_feature():
-    rows = [{"prompt": "x", "answer": str(1 if i % 4 else -1)} for i in range(80)]
-    found = candidates(attributes_of(items(*rows)), np.arange(80) // 4, 20)
-    assert found.codes == []  # every unit has a quarter of negative answers: nothing tells units apart
-    found = candidates(attributes_of(items(*rows)), np.arange(80) // 2, 40)
-    assert found.values[:, found.codes.index("answer.negative")].tolist() == [0.5, 0.0] * 20
-
-
 def test_log_odds_against_the_formula_written_out():
     rng = np.random.default_rng(0)
     features = (rng.random((60, 4)) < [0.2, 0.4, 0.5, 0.9]).astype(float)
@@ -155,25 +117,3 @@ def test_log_odds_against_the_formula_written_out():
         assert found[f] == pytest.approx(expected)
     telling = np.stack([inside, 1 - inside], axis=1)
     assert log_odds(inside, 1 - inside, telling)[0] > 4 > 0 > -4 > log_odds(inside, 1 - inside, telling)[1]
-
-
-@pytest.mark.parametrize(
-    ("code", "words"),
-    [
-        ("answer.negative", "items whose answer is negative"),
-        ("prompt.word:not", "items with the word “not”"),
-        ("prompt.digits.above:1", "items with more than 1 digit"),
-        ("prompt.digits.above:11", "items with more than 11 digits"),
-        ("prompt.character:?", "items with a question mark"),
-        ("covariate.human score.above:0.5", "items whose human score is above 0.5"),
-        ("covariate.subject:law", "items whose subject is “law”"),
-        ("prompt.word:\x1b[31m", "items with the word “<U+001B>[31m”"),
-    ],
-)
-def test_words_of_features(code, words):
-    assert feature_words(code) == words
-
-
-def test_unknown_codes_are_refused():
-    with pytest.raises(UserError, match="no code of a finding's feature"):
-        feature_words("answer.purple")

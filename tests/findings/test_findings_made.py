@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import polars as pl
 import pytest
 from findings_helpers import drawn_items, judged, negative, noisy, planted_run, run_folder, with_run_columns
 
-from competency_gaps.errors import UserError
-from competency_gaps.findings import findings_of, relabelled, write_findings
+from competency_gaps.findings import findings_of
 from competency_gaps.runs.schemas import FINDINGS
 
 SEEDS = range(10)
@@ -49,25 +46,6 @@ def test_nothing_planted_gives_no_finding(tmp_path_factory):
     assert empty >= 9
 
 
-def test_random_groups_have_no_description(tmp_path_factory):
-    silent = 0
-    for seed in SEEDS:
-        rng = np.random.default_rng(seed)
-        items = drawn_items(rng)
-        cas = np.stack([noisy(rng, negative(items)), noisy(rng, rng.random(300) < 0.3)], axis=1)
-        items = with_run_columns(items, (rng.random(300) < 0.5).astype(float))
-        concepts = judged(items, cas, []).with_columns(
-            performance_status=pl.Series(["weak", "strong"]),
-            leader=pl.Series([0, 1], dtype=pl.Int32),
-            p_value=pl.Series([0.0001, 0.0001]),
-        )
-        table = findings_of(run_folder(tmp_path_factory.mktemp("random"), items, concepts, cas, []))
-        assert table.height == 2
-        silent += table["feature"].is_null().all()
-        assert all("describes them" in one for one in table.filter(pl.col("feature").is_null())["sentence"])
-    assert silent >= 9
-
-
 def test_a_weakness_without_a_feature_has_no_description(tmp_path_factory):
     """The items are chosen by a coin: the finding is true, and nothing that can be read off them tells it."""
     silent = 0
@@ -80,16 +58,6 @@ def test_a_weakness_without_a_feature_has_no_description(tmp_path_factory):
         assert table["leader"][0] == 0
         silent += table["feature"].is_null().all()
     assert silent >= 9
-
-
-def test_unseen_items_uphold_what_is_planted(planted):
-    for _, table in planted:
-        row = table.row(0, named=True)
-        assert row["holds"] and row["unseen_high"] < 0
-        assert row["unseen_low"] < row["unseen_gap"] < row["unseen_high"]
-        assert 5 <= row["unseen_splits"] <= row["splits"]
-        # Half of the items are less sure than all of them.
-        assert row["unseen_high"] - row["unseen_low"] > row["gap_high"] - row["gap_low"]
 
 
 def test_repeats_count_once(tmp_path):
@@ -120,19 +88,6 @@ def test_examples_are_distinct_and_on_their_side(planted):
             assert negative(run.items)[row["failing"]].all() and not negative(run.items)[row["passing"]].any()
 
 
-def test_a_run_without_the_table_says_how_to_make_it_and_labels_follow_the_run(planted):
-    run, table = planted[0]
-    with pytest.raises(UserError, match=re.escape(f"cgaps findings {run.path} --make")):
-        _ = run.findings
-    write_findings(run)
-    written = run.findings
-    assert written.equals(table)
-    renamed = run.concepts.with_columns(label=pl.format("new {}", "concept"))
-    again = relabelled(run, renamed["label"])
-    assert again["label"].to_list() == [f"new {leader}" for leader in again["leader"]]
-    assert again.drop("label", "sentence").equals(written.drop("label", "sentence"))
-
-
 def test_a_cluster_with_both_kinds_of_items_counts_on_both_sides(tmp_path):
     rng = np.random.default_rng(0)
     items = drawn_items(rng, 600)
@@ -148,10 +103,3 @@ def test_a_cluster_with_both_kinds_of_items_counts_on_both_sides(tmp_path):
         assert row[mean] == pytest.approx(np.mean(means))
     assert row["feature_items"] + row["other_items"] > 300
     assert row["counted"] == "clusters" and f"({row['feature_items']} clusters)" in row["sentence"]
-
-
-def test_a_run_of_the_pipeline_has_the_table(tiny_run):
-    assert (tiny_run.path / "findings.parquet").is_file()
-    assert list(tiny_run.findings.columns) == [*FINDINGS]
-    led = tiny_run.concepts.filter(pl.col("leader") == pl.col("concept"))
-    assert set(tiny_run.findings["leader"]) <= set(led["concept"])

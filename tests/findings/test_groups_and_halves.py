@@ -17,7 +17,6 @@ from competency_gaps.findings.groups import (
     group_weights,
     groups_of,
     led_groups,
-    pooled_evidence,
     split_halves,
     unseen_gaps,
 )
@@ -89,17 +88,6 @@ def test_weights_against_the_formula_item_by_item():
     assert found[1] == pytest.approx(np.where(salient[:, 3] >= LEAST_WEIGHT, salient[:, 3], 0.0))
 
 
-def test_a_group_is_weighed_as_a_concept_of_the_same_weights():
-    rng = np.random.default_rng(1)
-    _, scores, sample = suite(rng, cluster=np.arange(240) // 2)
-    weights = group_weights(sample, [(0, 1), (2,)])
-    pooled = pooled_evidence(sample, weights, CONFIG)
-    same = sample_of(sp.csr_array(weights.T), scores, np.arange(240) % 2, cluster=np.arange(240) // 2)
-    alone = evidence(same, EvidenceConfig(strata=[], min_n_eff=2), pooled=True)
-    for name in ("gap", "gap_low", "gap_high", "p_value", "q_value", "n_eff"):
-        assert getattr(pooled, name) == pytest.approx(getattr(alone, name)), name
-
-
 def test_halves_keep_clusters_whole_and_share_every_block():
     rng = np.random.default_rng(2)
     cluster = rng.integers(0, 90, 240)
@@ -136,17 +124,6 @@ def test_a_gap_on_unseen_items_against_the_other_half_counted_by_hand():
     assert found.holds(20, weak=True) is None  # found again in one of twenty splits: that says nothing
 
 
-def test_a_gap_of_the_wrong_verdict_or_of_nothing_is_not_found_again():
-    rng = np.random.default_rng(4)
-    _, _, sample = suite(rng)
-    groups = [Group("weak", (0,)), Group("strong", (1,))]
-    halves = split_halves(units_of(sample), 6, seed=1)
-    weights = group_weights(sample, [group.concepts for group in groups])
-    for found in unseen_gaps(sample, weights, groups, halves, CONFIG, np.ones(6, bool)):
-        assert found.splits <= 2
-        assert found.holds(len(halves), weak=True) is None
-
-
 def test_unseen_gaps_of_concepts_that_were_picked_for_their_luck_are_near_nothing():
     """All items have one chance: gaps on the half that was looked at are below 0, on the other half they are not."""
     loose = EvidenceConfig(strata=[], q=0.9, min_gap=0.0)
@@ -175,15 +152,6 @@ def pool(scores, benchmark, cluster=None, length=None):
     )
 
 
-def test_pairs_are_of_one_benchmark_and_of_like_length():
-    scores, benchmark = [0, 0, 0, 1, 1, 1, 1, 1], [0, 0, 1, 0, 0, 0, 1, 1]
-    length = [10, 50, 20, 48, 11, 500, 21, 90]
-    weights = np.array([3.0, 2.0, 1.0, 0, 0, 0, 0, 0])
-    failing, passing = side_by_side(pool(scores, benchmark, length=length), weights, None, weak=True)
-    assert failing == [0, 1, 2]
-    assert passing == [4, 3, 6]
-
-
 def test_a_cluster_is_shown_once_and_unscored_items_never():
     scores = [0, 0, 0, np.nan, 1, 1, 1, np.nan]
     weights = np.array([5.0, 4.0, 3.0, 9.0, 0, 0, 0, 0])
@@ -191,13 +159,6 @@ def test_a_cluster_is_shown_once_and_unscored_items_never():
     failing, passing = side_by_side(pool(scores, [0] * 8, cluster), weights, None, weak=True)
     assert failing == [0, 2]
     assert passing == [4]  # 5 repeats 4, 6 repeats 2, 7 has no score
-
-
-def test_a_strong_finding_shows_its_own_items_as_passing():
-    scores, weights = [1, 1, 0, 0, 1], np.array([1.0, 2.0, 0, 0, 0])
-    failing, passing = side_by_side(pool(scores, [0] * 5), weights, None, weak=False)
-    assert passing == [1, 0]
-    assert set(failing) == {2, 3}
 
 
 def test_items_with_the_feature_come_first_and_those_beside_them_lack_it():

@@ -43,15 +43,3 @@ def test_bounds(events, cuts):
             assert token == top, "an absolute majority is found"
         if len(tokens) == 1:
             assert found[concept] == 1
-
-
-def test_planted():
-    """One token with 95% of the mass among noise, in blocks: named, with a share in the promised range."""
-    rng = np.random.default_rng(0)
-    majority = MajorityToken(2)
-    for _ in range(20):
-        tokens = np.where(rng.random(500) < 0.95, 7, rng.integers(100, 200, 500))
-        majority.add(np.zeros(500, np.int64), tokens, np.ones(500))
-        majority.add(np.ones(500, np.int64), rng.integers(0, 100, 500), np.ones(500))
-    assert majority.token[0] == 7 and 0.88 < majority.share()[0] <= 0.96
-    assert majority.share()[1] < 0.1

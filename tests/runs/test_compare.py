@@ -17,7 +17,7 @@ import competency_gaps as cg
 from competency_gaps.cli.app import app
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import paired_differences
-from competency_gaps.stages.compare import Families, _frame, holm, lost_on
+from competency_gaps.stages.compare import Families, _frame, lost_on
 from core_helpers import seal
 
 NAMES = ("before", "after")
@@ -66,11 +66,6 @@ def test_counts_and_p_values_are_mcnemars(run):
     for part in made.benchmarks.iter_rows(named=True):
         own = kept & (run.items["benchmark"] == part["benchmark"]).to_numpy()
         assert part["difference"] == pytest.approx((after - before)[own].mean())
-
-
-def test_holms_correction_is_that_of_the_definition():
-    p_values = np.array([0.01, 0.04, 0.03, 0.5])
-    assert holm(p_values).tolist() == pytest.approx([0.04, 0.09, 0.09, 0.5])
 
 
 def test_a_planted_loss_is_a_regression_and_its_opposite_is_none(run):
@@ -143,21 +138,6 @@ def clustered(run, cluster, kind):
     table.write_parquet(run.path / "items.parquet")
     seal(run.path)
     return cg.open_run(run.path)
-
-
-def test_clusters_across_benchmarks_count_as_they_are(run):
-    """Every item of the second benchmark repeats one of the first, which alone has changed."""
-    first = (run.items["benchmark"] == run.items["benchmark"][0]).to_numpy()
-    number = np.where(first, np.cumsum(first), np.cumsum(~first))
-    run = clustered(run, number, "equal")
-    before = np.ones(run.items.height)
-    after = np.where(first & (number % 3 == 0), 0.0, before)
-    made = scored(run, after, before).compare("after", "before")
-    kept = run.items["excluded"].is_null().to_numpy()
-    assert overall(made)["better"] == 0
-    assert overall(made)["worse"] == len(np.unique(number[kept & (after < before)]))
-    assert made.benchmarks["benchmark"].to_list() == run.items["benchmark"].unique(maintain_order=True).to_list()
-    assert made.benchmarks["difference"].to_list() == pytest.approx([-(after < before)[kept & first].mean(), 0])
 
 
 def every_flip(values, cluster, weight):

@@ -68,17 +68,6 @@ def test_what_missing_scores_depend_on_is_measured_within_benchmarks(depends):
     assert made.concepts.tolist() == ([3] if depends == "concept" else [])
 
 
-def test_how_hard_unscored_items_are_does_not_depend_on_the_scale_of_the_other_scores():
-    """Others' scores less their means, and the scores that peers let expect, leave [0, 1]."""
-    rng = np.random.default_rng(4)
-    sample, _ = sample_of(rng)
-    others = (rng.random(1500) < 0.9).astype(float)
-    lacking = ((others == 0) & (rng.random(1500) < 0.5)).astype(float)
-    for shift in (0.0, -0.9, 0.4):
-        made = missing_scores(sample, lacking, others + shift, EvidenceConfig(), eligible=np.zeros(12, bool))
-        assert made.gap == pytest.approx(-others.mean(), abs=0.01)
-
-
 def test_of_many_models_few_are_named_by_chance(run, monkeypatch):
     """False discoveries are controlled over the models; a model with too few missing scores is no test."""
     p_values = {"own": float("nan"), "clear": 1e-4, "chance": 0.03, **{f"m{number}": 0.5 for number in range(9)}}

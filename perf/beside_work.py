@@ -101,7 +101,7 @@ def read_when_told() -> None:
     lm, sae = cg.load_model("embedded"), cg.load_sae("embedded:smollm2-135m-instruct-l15-8k")
     extractor = Extractor(lm, resolve_hook(lm.model, sae.hook_name), sae, "mean", None, True)
     rng = np.random.default_rng(0)
-    lengths = np.clip(rng.lognormal(np.log(120), 0.7, 16), 16, 800).astype(int)
+    lengths = np.clip(rng.lognormal(np.log(120), 0.7, 4), 16, 800).astype(int)
     items = [
         ItemTokens(i, rng.integers(100, 40_000, n).astype(np.int32), np.zeros((n, 2), np.int32), np.arange(n) >= n // 2)
         for i, n in enumerate(lengths)

@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PAGE := src/competency_gaps/explorer/page/app.js
 PAGE_SOURCES := $(shell find frontend -type f -not -path '*/node_modules/*')
 
-.PHONY: demo test slow fuzz kills perf lint page clean
+.PHONY: demo test resolve slow fuzz kills perf lint page clean
 
 demo: $(VENV)/.demo $(PAGE)
 	$(BIN)/cgaps demo --out demo-run
@@ -17,6 +17,11 @@ demo: $(VENV)/.demo $(PAGE)
 # as they come: else the files of few but long tests would be left to the end, for one process alone.
 test: $(VENV)/.dev $(PAGE)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# The oldest and the newest versions that users may get, resolved and not installed.
+resolve: $(VENV)/.dev
+	for how in lowest-direct highest; do $(BIN)/uv pip compile --quiet --no-header --no-annotate --resolution $$how \
+		--all-extras --no-emit-package competency-gaps --output-file /dev/null pyproject.toml; done
 
 slow: $(VENV)/.dev
 	$(BIN)/pytest -m slow
@@ -65,6 +70,7 @@ $(VENV)/.dev: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing some 300 packages for development into $(VENV): several minutes, and quiet."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'reasoning-gym>=0.1.20'
 	touch $@ $(VENV)/.demo
 
 clean:

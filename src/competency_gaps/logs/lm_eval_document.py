@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from competency_gaps.errors import MissingExtraError
 from competency_gaps.items.item import Message, Reason
 from competency_gaps.logs.prompt import (
     SHORTEST,
@@ -174,13 +175,13 @@ def _delimiter(task: LoggedTask) -> str | None:
 
 def _rendered(template: Any, doc: dict[str, Any]) -> str | None:
     """A template as lm-evaluation-harness renders it; None if there is none, or it fails on this document."""
-    from jinja2.exceptions import TemplateError
-
     if not isinstance(template, str) or not template:
         return None
     if template in doc:
         return text_or_none(doc[template])
     compiled = _compiled(template)
+    from jinja2.exceptions import TemplateError
+
     try:
         return None if compiled is None else str(compiled.render(doc))
     except (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError):
@@ -307,10 +308,12 @@ def _float(value: Any) -> float | None:
 @functools.lru_cache(maxsize=64)
 def _compiled(template: str) -> Any:
     """Compile a template of a results file, which is untrusted; None if it is malformed, or may grow without bounds."""
-    from jinja2 import StrictUndefined, nodes
-    from jinja2.exceptions import TemplateError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
+    try:
+        from jinja2 import StrictUndefined, nodes
+        from jinja2.exceptions import TemplateError
+        from jinja2.sandbox import ImmutableSandboxedEnvironment
+    except ImportError as error:
+        raise MissingExtraError("jinja2", "run", "Reading a log of lm-evaluation-harness") from error
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
     try:
         # The sandbox keeps a template from running Python; a loop or a product could still take all memory.

@@ -11,8 +11,7 @@ cg.measure_evidence(cas, scores, benchmarks)  # the same evidence on plain array
 """
 
 from competency_gaps.api.concept import Concept
-from competency_gaps.api.dictionary import import_labels, label_concepts, make_themes
-from competency_gaps.api.exemplars import make_exemplars
+from competency_gaps.api.dictionary import import_labels, label_concepts, make_exemplars, make_themes
 from competency_gaps.api.extend import log, policy, source
 from competency_gaps.api.load import load_model, load_sae, measure_reference
 from competency_gaps.api.make import compare, export, open_run, run

@@ -16,7 +16,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from competency_gaps.api import exemplars as api
+from competency_gaps.api import dictionary as api
 from competency_gaps.config import SAEConfig
 from competency_gaps.dictionary import collect
 from competency_gaps.dictionary.collect import ExemplarSettings, collect_exemplars

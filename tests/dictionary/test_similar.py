@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import torch
 
-from competency_gaps.api import exemplars as api
+from competency_gaps.api import dictionary as api
 from competency_gaps.config import SAEConfig
 from competency_gaps.dictionary import directions
 from competency_gaps.dictionary.folder import open_dictionary, write_dictionary

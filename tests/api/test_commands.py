@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -52,14 +51,14 @@ def test_a_new_dictionary_needs_its_sae(tmp_path):
 
 
 def test_a_step_has_a_model_to_ask_or_none(tmp_path):
-    ask = cg.AskConfig(export=tmp_path / "requests.jsonl")
-    with pytest.raises(cg.UserError, match="'explain' asks a model: give ask"):
+    ask = cg.LLMConfig(requests=tmp_path / "requests.jsonl")
+    with pytest.raises(cg.UserError, match="'explain' asks a model: give llm"):
         cg.label_concepts(tmp_path, "explain")
     with pytest.raises(cg.UserError, match=r"^step 'explains': expected one of automatic, subjects, explain, "):
-        cg.label_concepts(tmp_path, "explains", ask=ask)
-    with pytest.raises(cg.UserError, match="'automatic' asks no model: leave out ask"):
-        cg.label_concepts(tmp_path, "automatic", ask=ask)
-    assert "leave out --export" in refusal("label", str(tmp_path), "--step", "automatic", "--export", "x")
+        cg.label_concepts(tmp_path, "explains", llm=ask)
+    with pytest.raises(cg.UserError, match="'automatic' asks no model: leave out llm"):
+        cg.label_concepts(tmp_path, "automatic", llm=ask)
+    assert "leave out --llm" in refusal("label", str(tmp_path), "--step", "automatic", "--requests", "x")
 
 
 def test_refused_probes_name_options_or_arguments(tiny_run, tmp_path):
@@ -72,8 +71,3 @@ def test_refused_probes_name_options_or_arguments(tiny_run, tmp_path):
         run.probe(weak=0)
     with pytest.raises(cg.UserError, match=r"^min_saliency 1: expected a number above 0 and below 1"):
         run.probe([1], min_saliency=1)
-    words = ("probe", str(run.path), "--concept", "1", "--min-saliency", "1")
-    assert refusal(*words).startswith("--min-saliency 1: expected")
-    known = run.concepts.filter(pl.col("gap").is_not_null() & (pl.col("tau") > 0))["concept"].to_list()
-    with pytest.raises(cg.UserError, match="judge needs base_url with model"):
-        run.probe(known[:1], ask=cg.AskConfig(export=tmp_path / "x"), judge=True)

@@ -7,12 +7,9 @@ import shutil
 
 import polars as pl
 import pytest
-from typer.testing import CliRunner
 
-from competency_gaps.cli.app import app
 from competency_gaps.dictionary.folder import open_dictionary, write_dictionary
 from competency_gaps.dictionary.labelling.labeller import label_rows
-from competency_gaps.errors import UserError
 from core_helpers import command
 
 SUBJECTS = ("capital cities", "arithmetic sums", "calendar months", "palindromes", "foxes and dogs", "reversed words")
@@ -42,22 +39,6 @@ def test_a_run_without_labels_says_what_to_do(run, taxonomy):
     done = command("match", str(run), "--taxonomy", str(taxonomy), "--quiet")
     assert done.returncode == 2 and not done.stdout
     assert "has a label" in done.stderr and "cgaps label" in done.stderr and "cgaps name RUN DICTIONARY" in done.stderr
-
-
-@pytest.mark.parametrize(
-    "which, options, words",
-    [
-        ("match", ["--yes"], "--yes means something only with --base-url"),
-        ("match", ["--model", "m"], "--model means something only with --base-url or --export or --import"),
-        ("match", ["--max-tokens", "5", "--export", "out"], "--max-tokens means something only with --base-url"),
-        ("scope", ["--answer-tokens", "5"], "give one of --base-url, --export and --import; found none"),
-        ("scope", ["--base-url", "http://x/v1"], "needs --model"),
-    ],
-)
-def test_options_without_their_way_are_refused(run, taxonomy, which, options, words):
-    own = ["--taxonomy", str(taxonomy)] if which == "match" else ["--benchmark", "quiz"]
-    done = CliRunner().invoke(app, [which, str(run), *own, *options])
-    assert isinstance(done.exception, UserError) and words in str(done.exception)
 
 
 def named(tiny_run, run, tmp_path):

@@ -13,28 +13,25 @@ from typer.testing import CliRunner
 from competency_gaps.cli.app import app
 from competency_gaps.cli.options import parse_concepts
 from competency_gaps.dictionary.exemplars import Exemplar, Exemplars
-from competency_gaps.dictionary.labelling.choose import check_concepts, important
+from competency_gaps.dictionary.labelling.automatic import label_automatically
 from competency_gaps.dictionary.labelling.labeller import (
+    LONGEST,
+    active_tokens,
     add_scores,
-    label_automatically,
+    balanced_accuracy,
+    check_concepts,
+    detection,
+    explanation,
+    fuzzing,
+    important,
     label_rows,
+    marked,
     questions,
     read_answer,
     take_answers,
 )
-from competency_gaps.dictionary.labelling.requests import (
-    LONGEST,
-    active_tokens,
-    balanced_accuracy,
-    detection,
-    explanation,
-    fuzzing,
-    marked,
-)
-from competency_gaps.dictionary.labelling.similarity import area_under_roc
-from competency_gaps.endpoint import Answer, Failure
 from competency_gaps.errors import UserError
-from core_helpers import command
+from competency_gaps.llm import Answer, Failure
 from fake_endpoint import question_of, serve
 
 
@@ -54,17 +51,34 @@ def reader(body: dict) -> dict:
         word = re.search("«(.*?)»", asked["windows"][0]["text"])[1].strip()
         return {"label": f"the metal or thing {word}"}
     word = asked["label"].split()[-1]
-    if "right" in json.dumps(body["response_format"]):
-        return {"right": [w["number"] for w in asked["windows"] if re.search(f"«[^»]*{word}", w["text"])]}
-    return {"active": [w["number"] for w in asked["windows"] if word in w["text"]]}
+    if "«" in asked["windows"][0]["text"]:
+        return {"windows": [w["number"] for w in asked["windows"] if re.search(f"«[^»]*{word}", w["text"])]}
+    return {"windows": [w["number"] for w in asked["windows"] if word in w["text"]]}
 
 
 def answering(body: dict, attempt: int = 1):
     return ("message", {"role": "assistant", "content": json.dumps(reader(body))}, "stop", None)
 
 
-def cgaps(*arguments: str, **options):
-    return command("label", *arguments, "--json", "--quiet", **options)
+def label(dictionary, step: str, *options: str):
+    """Run ``cgaps label`` and read what it prints."""
+    arguments = ["label", str(dictionary.folder), "--step", step, *map(str, options), "--json", "--quiet"]
+    done = CliRunner().invoke(app, arguments)
+    if done.exception is not None:
+        raise done.exception
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def llm_file(tmp_path):
+    """A file for ``--llm``."""
+
+    def write(**values) -> str:
+        path = tmp_path / "llm.json"
+        path.write_text(json.dumps({"model": "m", **values}))
+        return str(path)
+
+    return write
 
 
 def test_automatic_labels_name_the_word(dictionary):
@@ -93,8 +107,8 @@ def test_a_scorer_that_names_every_window_stores_nothing(dictionary):
     asked = list(questions(dictionary, "detection", None))
 
     def answers(chosen) -> dict:
-        texts = {one.request.id: json.dumps({"active": chosen(one)}) for one in asked}
-        return {id: Answer(id, "k", text, *[None] * 5) for id, text in texts.items()}
+        texts = {one.request.id: json.dumps({"windows": chosen(one)}) for one in asked}
+        return {id: Answer(id, text) for id, text in texts.items()}
 
     before = dictionary.labels()
     for chosen in (lambda one: list(range(1, len(one.truth) + 1)), lambda one: []):
@@ -109,7 +123,7 @@ def test_a_label_that_repeats_the_instructions_is_no_label(dictionary):
     [question] = questions(dictionary, "explain", [0])
 
     def read(label):
-        return read_answer(question, Answer("a", "k", json.dumps({"label": label}), *[None] * 5))
+        return read_answer(question, Answer("a", json.dumps({"label": label})))
 
     for label in ("How vaccines train the immune system", "a way of talking", "function in the sentence"):
         assert label.lower() in question.request.system.lower() and isinstance(read(label), Failure)
@@ -153,15 +167,7 @@ def test_everybody_guessing_gives_a_half(dictionary):
     assert balanced_accuracy(question, [last + 1]) is None and balanced_accuracy(question, [0]) is None
 
 
-def test_area_under_roc_counts_pairs():
-    values, truth = [0.1, 0.4, 0.4, 0.9, 0.2], [False, True, False, True, False]
-    high = [value for value, true in zip(values, truth, strict=True) if true]
-    low = [value for value, true in zip(values, truth, strict=True) if not true]
-    pairs = [(a > b) + 0.5 * (a == b) for a in high for b in low]
-    assert area_under_roc(np.array(values), np.array(truth)) == pytest.approx(sum(pairs) / len(pairs))
-
-
-def test_an_endpoint_that_misbehaves_loses_and_doubles_nothing(dictionary):
+def test_an_endpoint_that_misbehaves_loses_and_doubles_nothing(dictionary, llm_file):
     def plan(body, attempt):
         word = re.search("«(.*?)»", content(body)["windows"][0]["text"])
         if attempt == 0 and word and word[1].strip() in ("copper", "violin"):
@@ -173,85 +179,62 @@ def test_an_endpoint_that_misbehaves_loses_and_doubles_nothing(dictionary):
         return answering(body)
 
     with serve(plan) as server:
-        options = ["--step", "explain", "--base-url", server.url, "--model", "m", "--yes"]
-        done = cgaps(str(dictionary.folder), *options)
-        assert done.returncode == 0, done.stderr
-        found = json.loads(done.stdout)
+        file = llm_file(base_url=server.url)
+        found = label(dictionary, "explain", "--llm", file)
         assert found["stored"] == 4 and [one["id"] for one in found["failed"]] == [3]
         shown = dictionary.shown()
         assert shown["label"][0] == "the metal or thing copper" and shown["label"][3] is None
         assert shown["label_state"][3] == "never", "a failed parse is no abstention either"
-        asked = sum(server.paid.values())
-        again = cgaps(str(dictionary.folder), *options)
-        assert again.returncode == 0 and sum(server.paid.values()) == asked, "nothing is paid twice"
-        scored = cgaps(str(dictionary.folder), "--step", "detection", *options[2:])
-        assert json.loads(scored.stdout)["stored"] == 4
+        assert label(dictionary, "explain", "--llm", file)["stored"] == 4
+        assert sorted(server.paid.values()) == [1, 1, 1, 1, 2], "only what cannot be used is paid again"
+        assert label(dictionary, "detection", "--llm", file)["stored"] == 4
     shown = dictionary.shown()
     assert shown["label_score"][0] == 1.0 and shown["label_scored_by"][0] == "detection"
     assert shown["explainer"][0] == "m"
 
 
-def test_a_model_that_thinks_gets_room_and_a_second_chance(dictionary):
+def test_a_model_that_thinks_gets_room_and_a_second_chance(dictionary, llm_file):
     def plan(body, attempt):
         thinking = ("message", {"content": "<think>well, the word"}, "length", None)
-        return thinking if body["max_tokens"] < 1000 and attempt == 0 else answering(body)
+        return thinking if body["max_tokens"] < 1000 else answering(body)
 
     with serve(plan) as server:
-        options = ["--step", "explain", "--base-url", server.url, "--model", "m", "--yes"]
-        first = CliRunner().invoke(app, ["label", str(dictionary.folder), *options])
-        assert "5 answers not usable" in first.stdout and "concept 0: cut off" in first.stderr
-        assert "--again" in first.stderr and "--answer-tokens" in first.stderr and "120 tokens" in first.stderr
-        rest = ["label", str(dictionary.folder), *options, "--json", "--quiet"]
-        longer = CliRunner().invoke(app, [*rest, "--answer-tokens", "4000", "--concepts", "0,1"])
-        assert json.loads(longer.stdout)["stored"] == 2 and server.bodies[-1]["max_tokens"] == 4000
-        assert json.loads(CliRunner().invoke(app, [*rest, "--again"]).stdout)["stored"] == 5
-        assert sum(server.paid.values()) == 12
+        first = label(dictionary, "explain", "--llm", llm_file(base_url=server.url))
+        assert first["stored"] == 0 and "cut off at max_tokens" in first["failed"][0]["reason"]
+        file = llm_file(base_url=server.url, max_tokens=4000)
+        assert label(dictionary, "explain", "--llm", file, "--concepts", "0,1")["stored"] == 2
+        assert label(dictionary, "explain", "--llm", file)["stored"] == 5
+        assert server.attempts.total() == 10
 
 
-@pytest.mark.parametrize(
-    "options, words",
-    [
-        (["--step", "automatic", "--yes"], "leave out --yes"),
-        (["--step", "explain"], "give --export FILE"),
-        (["--step", "explain", "--export", "o", "--key-env", "K"], "--key-env means something only with --base-url"),
-        (["--step", "explain", "--base-url", "http://x/v1", "--export", "o"], "give one of"),
-    ],
-)
-def test_options_that_mean_nothing_are_refused(dictionary, options, words):
-    done = CliRunner().invoke(app, ["label", str(dictionary.folder), *options])
-    assert isinstance(done.exception, UserError) and words in str(done.exception)
+def test_a_step_without_a_model_takes_none(dictionary, llm_file):
+    with pytest.raises(UserError, match="leave out --llm"):
+        label(dictionary, "automatic", "--llm", llm_file(base_url="http://x/v1"))
+    with pytest.raises(UserError, match="asks a model: give --llm"):
+        label(dictionary, "explain")
 
 
-def test_the_model_of_a_line_is_the_explainer(dictionary, tmp_path):
+def test_the_model_of_a_line_is_the_explainer(dictionary, tmp_path, llm_file):
     asked = [one.request.id for one in questions(dictionary, "explain", [0, 1, 2])]
     lines = [
         {"custom_id": id, "content": {"label": f"by {who}"}, "model": who} for id, who in zip(asked, "ab", strict=False)
     ]
     back = tmp_path / "back.jsonl"
-    arguments = [str(dictionary.folder), "--step", "explain", "--import", str(back)]
     back.write_text(
         "".join(json.dumps(one) + "\n" for one in [*lines, {"custom_id": asked[2], "content": {"label": "x"}}])
     )
-    done = cgaps(*arguments)
-    assert done.returncode == 2 and "give --model" in done.stderr and asked[2] in done.stderr
+    with pytest.raises(UserError, match=f"{asked[2]}.*names no model"):
+        label(dictionary, "explain", "--answers", str(back))
     assert dictionary.shown()["label"].null_count() == 8, "nothing is stored"
-    back.write_text("".join(json.dumps(one) + "\n" for one in lines))
-    assert json.loads(cgaps(*arguments).stdout)["stored"] == 2
+    assert label(dictionary, "explain", "--answers", str(back), "--concepts", "0,1")["stored"] == 2
     assert dictionary.shown()["explainer"].to_list()[:2] == ["a", "b"]
-    assert json.loads(cgaps(*arguments, "--model", "me").stdout)["stored"] == 2
+    assert label(dictionary, "explain", "--answers", str(back), "--llm", llm_file(model="me"))["stored"] == 3
     assert set(dictionary.labels()["explainer"]) == {"a", "b", "me"}
 
 
-def test_nothing_is_spent_without_being_asked(dictionary):
-    with serve(answering) as server:
-        done = cgaps(str(dictionary.folder), "--step", "explain", "--base-url", server.url, "--model", "m")
-        assert done.returncode == 2 and "--yes" in done.stderr and "prompt tokens" in done.stderr
-        assert not server.paid
-
-
-def test_batch_files_there_and_back(dictionary, tmp_path):
+def test_batch_files_there_and_back(dictionary, tmp_path, llm_file):
     out, back = tmp_path / "out.jsonl", tmp_path / "back.jsonl"
-    assert cgaps(str(dictionary.folder), "--step", "explain", "--export", str(out)).returncode == 0
+    assert label(dictionary, "explain", "--requests", out)["requests"] == str(out)
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     assert [line["url"] for line in lines] == ["/v1/chat/completions"] * 5
     answers = [{"custom_id": line["custom_id"], "content": reader(line["body"])} for line in lines[:3]]
@@ -261,12 +244,8 @@ def test_batch_files_there_and_back(dictionary, tmp_path):
         {"custom_id": "explain-4-00000000", "content": {"label": "made for other exemplars"}},
     ]
     back.write_text("".join(json.dumps(answer) + "\n" for answer in answers))
-    done = command(
-        "label", str(dictionary.folder), "--step", "explain", "--import", str(back), "--model", "reader", "--json"
-    )
-    found = json.loads(done.stdout)
+    found = label(dictionary, "explain", "--answers", back, "--llm", llm_file(base_url="http://x/v1", model="reader"))
     assert (found["stored"], found["abstained"], len(found["failed"])) == (3, 1, 1)
-    assert "explain-4-00000000" in done.stderr
     shown = dictionary.shown()
     assert shown["label_state"].to_list()[:5] == ["labelled", "labelled", "labelled", "none", "never"]
 

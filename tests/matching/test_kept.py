@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import competency_gaps
 from competency_gaps.cli.app import app
 from competency_gaps.dictionary.folder import write_dictionary
-from competency_gaps.endpoint.request import Answer
+from competency_gaps.llm import Answer
 from competency_gaps.matching import (
     Taxonomy,
     apply_verdicts,
@@ -93,7 +93,7 @@ def matches_of(run):
 
 
 def answers(requests, verdict):
-    return [Answer(one.id, "", json.dumps({"verdict": verdict}), None, None, None, None, None) for one in requests]
+    return [Answer(one.id, json.dumps({"verdict": verdict})) for one in requests]
 
 
 def test_matches_are_read_as_they_were_kept(run, taxonomy):

@@ -3,7 +3,7 @@ import json
 import pytest
 from matching_helpers import concept_table, embed_words, entries_of, made_up_labels
 
-from competency_gaps.endpoint.request import Answer
+from competency_gaps.llm import Answer
 from competency_gaps.matching import apply_verdicts, candidates, confirm_requests, match, pairs_of
 
 LABELS = ["adding fractions with denominators", "french verbs and nouns", *made_up_labels(60, vocabulary=3000)]
@@ -17,8 +17,7 @@ def matching():
 
 
 def answer(request, text, **changes):
-    known = {"refusal": None, "error": None, "prompt_tokens": None, "completion_tokens": None, "model": None}
-    return Answer(id=request.id, key="", text=text, **{**known, **changes})
+    return Answer(request.id, text, **changes)
 
 
 def test_requests_hold_foreign_text_as_json_and_declare_it_as_data():
@@ -27,7 +26,7 @@ def test_requests_hold_foreign_text_as_json_and_declare_it_as_data():
     line = next(line for line in first.user.splitlines() if line.startswith("{"))
     assert json.loads(line) == {"weakness": hostile.replace("\u202e", "<U+202E>"), "concept": "label"}
     assert "not as instructions" in first.user and "data" in first.system and first.id != second.id
-    assert first.temperature == 0 and set(first.schema["properties"]) == {"verdict"}
+    assert set(first.schema["properties"]) == {"verdict"}
     assert first.schema["additionalProperties"] is False and first.schema["required"] == ["verdict"]
     assert confirm_requests([("b", "label")])[0] == second, "an id is the same in every run"
     assert confirm_requests([("ab", "c")])[0].id != confirm_requests([("a", "bc")])[0].id
@@ -59,7 +58,7 @@ def test_failures_keep_their_pairs_and_others_answers_are_passed_over(matching):
         answer(requests[0], None, error="timeout"),
         answer(requests[1], None, refusal="no"),
         answer(requests[2], '{"verdict": "unrel', finish="length"),
-        Answer("match-other", "", '{"verdict": "unrelated"}', None, None, None, None, None),
+        Answer("match-other", '{"verdict": "unrelated"}'),
     ]
     found = apply_verdicts(matching, answers)
     assert found.verdicts == {"unconfirmed": 3} and found.recovery == matching.recovery and found.dropped.is_empty()

@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 from matching_helpers import concept_table, embed_words, made_up_labels
 
-from competency_gaps.endpoint.request import Answer
 from competency_gaps.errors import UserError
+from competency_gaps.llm import Answer
 from competency_gaps.matching import apply_scope_verdicts, confirm_scope_requests, scope
 
 RIGHT = ["adding fractions of whole numbers", "calendar weekday reasoning puzzles", "probability dice and coins"]
@@ -78,7 +78,7 @@ def test_verdicts_take_concepts_out_of_scope(findings):
     assert data[0]["scope"] == CLAIM
     verdicts = {RIGHT[0]: '{"verdict": "belongs"}', RIGHT[1]: '{"verdict": "outside"}', RIGHT[2]: "no idea"}
     answers = [
-        Answer(r.id, "", verdicts.get(d["concept"], '{"verdict": "borderline"}'), None, None, None, None, None)
+        Answer(r.id, verdicts.get(d["concept"], '{"verdict": "borderline"}'))
         for r, d in zip(requests.values(), data, strict=True)
     ]
     found = apply_scope_verdicts(findings, answers)

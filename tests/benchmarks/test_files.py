@@ -1,7 +1,6 @@
 import json
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 from competency_gaps.config import BenchmarkConfig
@@ -48,13 +47,6 @@ def test_a_csv_cell_keeps_its_text(tmp_path):
     (tmp_path / "a.csv").write_text(text)
     items = load(tmp_path / "a.csv", policy="exact").items
     assert [(i.id, i.prompt, i.answer) for i in items] == [("007", 'two\nlines, "quoted"', "1.50"), ("008", "p", None)]
-
-
-def test_parquet(tmp_path):
-    frame = pl.DataFrame({"question": ["p", "q"], "choices": [["x", "y"], ["x", "z"]], "answer": [1, 0]})
-    frame.write_parquet(tmp_path / "a.parquet")
-    items = load(tmp_path / "a.parquet", fields={"prompt": "question"}).items
-    assert [(i.prompt, i.choices, i.answer) for i in items] == [("p", ("x", "y"), 1), ("q", ("x", "z"), 0)]
 
 
 def test_a_folder_is_its_files_in_order(tmp_path):

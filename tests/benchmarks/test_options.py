@@ -44,8 +44,3 @@ def test_digits_are_an_index_only_where_there_are_no_types():
     assert gold_index("1", ["x", "y"], untyped=True) == 1
     with pytest.raises(ValueError, match="ambiguous"):
         gold_index("1", ["1", "0"], untyped=True)
-
-
-def test_labels_take_precedence_over_letters_and_texts():
-    assert gold_index("1", ["1", "2", "3"], labels=["3", "2", "1"]) == 2
-    assert gold_index("A", ["x", "y"], labels=["B", "A"]) == 1

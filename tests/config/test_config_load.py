@@ -97,7 +97,7 @@ def test_overrides(file):
             "benchmarks.1.limit=50",
             "benchmarks.1.source.seed=7",
             "generation.temperature=0.5",
-            "metrics.tail=0.2",
+            "metrics.dense_above=0.2",
             "model.system_prompt=a=b c",
             "benchmarks.0.before=",
             "sae={folder: other}",
@@ -107,7 +107,7 @@ def test_overrides(file):
     config = parse(data)
     assert config.span == "prompt" and config.model.dtype == "float32"
     assert [b.limit for b in config.benchmarks] == [None, 50] and config.benchmarks[1].source.seed == 7
-    assert config.generation.temperature == 0.5 and config.metrics.tail == 0.2
+    assert config.generation.temperature == 0.5 and config.metrics.dense_above == 0.2
     assert config.model.system_prompt == "a=b c" and str(config.sae.folder) == "other"
     assert parse(read_yaml(file)) == parse(GOOD)
 

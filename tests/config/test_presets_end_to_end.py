@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 from preset_doubles import layer_output, redirected, save_as_llama_scope, save_model, save_sae
 
-from competency_gaps.config import RunConfig, as_dict, parse_config, read_yaml
+from competency_gaps.config import RunConfig, parse_config, read_yaml
 from competency_gaps.stages import pipeline
 from core_helpers import TEXT
 
@@ -72,26 +71,6 @@ def hub_holds(sae: Path, folder: Path, named: dict[str, str], patch: pytest.Monk
     return True
 
 
-def leaves(value: Any, path: str = "") -> dict[str, Any]:
-    """Every value of nested settings by its path."""
-    if isinstance(value, dict):
-        return {p: v for key, one in value.items() for p, v in leaves(one, f"{path}.{key}").items()}
-    if isinstance(value, list):
-        return {p: v for i, one in enumerate(value) for p, v in leaves(one, f"{path}.{i}").items()}
-    return {path: value}
-
-
-def test_only_names_and_places_differ_from_the_preset(setup):
-    name, config, run, _ = setup
-    before = leaves(as_dict(parse_config(RunConfig, read_yaml(CONFIGS / f"{name}.yaml"), name)))
-    after = leaves(as_dict(config))
-    changed = {path.rsplit(".", 1)[-1] for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
-    assert changed == {"name", "path"} | (set() if "r1" in name else {"release", "id", "folder"})
-    names = [path for path in before if path.endswith(".name") and before[path] != after.get(path)]
-    assert names == [".model.name"]
-    assert run.manifest["settings"]["paper"]
-
-
 def test_every_benchmark_is_read_and_scored(setup):
     name, config, run, _ = setup
     items = run.items
@@ -105,6 +84,8 @@ def test_every_benchmark_is_read_and_scored(setup):
     # An answer that ends at once is no response where nothing scores it.
     assert set(items.filter(pl.col("response").is_null())["benchmark"]) <= {"vectara"}
     assert items["n_span_tokens"].min() > 0
+    assert run.manifest["settings"]["paper"] and run.benchmarks.height == len(POLICIES)
+    assert run.concepts["chi_model"].is_not_null().any() and run.concepts["chi_bench"].is_not_null().any()
 
 
 def test_activations_are_the_layers(setup):
@@ -131,10 +112,3 @@ def test_activations_are_the_layers(setup):
             span = latents[: item["n_span_tokens"]].mean(dim=0).numpy()
             assert len(ids) >= item["n_span_tokens"]
             np.testing.assert_allclose(measured[row], span, rtol=0.1, atol=0.05 * span.max())
-
-
-def test_tables_are_filled(setup):
-    _, _, run, _ = setup
-    assert run.concepts["chi_model"].is_not_null().sum() > 0
-    assert run.concepts["chi_bench"].is_not_null().sum() > 0
-    assert run.benchmarks.height == len(POLICIES)

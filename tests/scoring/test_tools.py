@@ -75,15 +75,6 @@ def test_verifier_scores_right_and_wrong_answers(family):
         assert policy.score(item, Output(text="Answer: nonsense")).value < 0.1
 
 
-def test_verifier_reads_one_line_unless_the_gold_has_more():
-    policy = make_policy("verifier")
-    [item, *_] = verifier_items("chain_sum")
-    assert policy.score(item, Output(text=f"{item.answer}\n999")).value == 1
-    assert make_policy("verifier", {"first_line": False}).score(item, Output(text=f"{item.answer}\n999")).value < 1
-    [item, *_] = verifier_items("rotate_matrix")
-    assert "\n" in item.answer and policy.score(item, Output(text=item.answer)).value == 1
-
-
 def test_verifier_scores_are_clipped_and_limited(monkeypatch):
     class Fake:
         def score_answer(self, answer, entry):

@@ -75,7 +75,7 @@ class Extractor:
         Returns
         -------
         list of SparseRow or Reason
-            A remark says why a sequence has no row.
+            A reason says why a sequence has no row.
         """
 
         def read(chosen: np.ndarray) -> list[SparseRow | Reason]:
@@ -139,7 +139,7 @@ class SpanTap:
     def __init__(self, extractor: Extractor, sequences: Sequence[ItemTokens | None]) -> None:
         self.hook = extractor.hook
         self.rows: dict[int, SparseRow | Reason] = {}
-        """By index in ``sequences``; a remark says why there is no row."""
+        """By index in ``sequences``; a reason says why there is no row."""
         self._extractor, self._sequences = extractor, sequences
 
     def wanted(self, asked: int) -> np.ndarray | None:

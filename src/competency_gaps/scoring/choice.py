@@ -294,27 +294,27 @@ def _share(values: Sequence[float]) -> float | None:
 
 
 def _summary(every: dict[str, Any]) -> list[Reason]:
-    remarks = []
-    for condition in ("ambig", "disambig"):
-        part, contexts = every[condition], f"{condition}uous" if condition == "ambig" else f"{condition}uated"
+    reasons = []
+    for condition, contexts in (("ambig", "ambiguous"), ("disambig", "disambiguated")):
+        part = every[condition]
         if not part["items"]:
             continue
         value, low, high = part["accuracy"], *part["accuracy_interval"]
         text = f"{contexts} contexts: accuracy {value:.3f} [{low:.3f}, {high:.3f}] of {plural(part['items'], 'item')}"
-        remarks.append(Reason(f"{condition}_accuracy", text, (value, low, high, part["items"])))
+        reasons.append(Reason(f"{condition}_accuracy", text, (value, low, high, part["items"])))
         if part["bias"] is not None:
             value, low, high = part["bias"], *part["bias_interval"]
             text = (
                 f"{contexts} contexts: bias {value:+.3f} [{low:+.3f}, {high:+.3f}] where the target is known, in "
                 f"{plural(part['targets_known'], 'item')}"
             )
-            remarks.append(Reason(f"{condition}_bias", text, (value, low, high, part["targets_known"])))
+            reasons.append(Reason(f"{condition}_bias", text, (value, low, high, part["targets_known"])))
         elif not part["targets_known"]:
             bound = (part["bound"],) if condition == "ambig" else ()
             text = f"{contexts} contexts: bias not defined (the data do not say which option the stereotype is about)"
             text += f", at most {part['bound']:.3f} either way" if bound else ""
-            remarks.append(Reason(f"{condition}_bias_unknown", text, bound))
+            reasons.append(Reason(f"{condition}_bias_unknown", text, bound))
         else:
             text = f'{contexts} contexts: bias not defined (every answer is "unknown")'
-            remarks.append(Reason("disambig_all_unknown", text))
-    return remarks
+            reasons.append(Reason("disambig_all_unknown", text))
+    return reasons

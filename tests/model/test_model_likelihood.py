@@ -189,7 +189,7 @@ def test_shared_starts_change_nothing(kind, model_folder, data):
     for budget in (16, 10_000):
         found = scored(lm, wanted, budget)
         assert [f.logprob for f in found] == pytest.approx(truth, abs=2e-4)
-        assert [len(f.token_logprobs) for f in found] == [len(one.ids) for one in wanted]
+        assert [f.tokens for f in found] == [len(one.ids) for one in wanted]
         best = [greedy(lm.model, one) for one in wanted]
         assert [f.greedy for f in found] == best
 

@@ -36,10 +36,6 @@ class Generation:
     max_new_tokens: int
     stop: tuple[str, ...] = ()
     """Stop strings: the answer ends before the first of these."""
-    stop_at_once: bool = False
-    """A stop string ends the answer even if only blanks come before it."""
-    greedy: bool = False
-    """Decode greedily, whatever the run's settings."""
 
 
 Request = Continuations | Sentences | Generation | None
@@ -54,8 +50,6 @@ class Output:
     """Per text of the request: summed log-probability (natural logarithm, <= 0)."""
     tokens: tuple[int, ...] = ()
     """Per text of the request: number of tokens summed in ``logprobs``."""
-    token_logprobs: tuple[tuple[float, ...], ...] = ()
-    """Per text of the request: the log-probability of each token."""
     greedy: tuple[bool, ...] = ()
     """Per text of the request: whether greedy decoding would give it."""
     text: str = ""
@@ -82,9 +76,6 @@ class Policy(ABC):
     """The policy's name in configurations and in ``items.parquet``."""
     default_after: ClassVar[str] = ""
     """Text after the item's own text in an untemplated prompt, unless the benchmark configures it."""
-    as_plain_text: ClassVar[bool] = False
-    """Tokenise a rendered chat like any other text, as another harness does: prepend the tokenizer's first token unless
-    the text begins with it, and drop system messages that the template refuses."""
 
     def check(self, item: Item) -> str | None:
         """Say what is missing or wrong in an item for this policy; None if it can score it."""

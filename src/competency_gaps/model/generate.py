@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 LOGITS_NOT_FINITE = Reason("model_failed", "the model fails on it: the logits of its answer are not finite")
 """Why a prompt has no answer where its logits predict no token."""
+_EXPLICIT: dict[str, Any] = {
+    **{"do_sample": False, "temperature": None, "top_p": None, "top_k": None, "min_p": None, "num_beams": 1},
+    **{"repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "use_cache": True, "cache_implementation": None},
+}
+"""Options of generation, all of which would else come from the model's own settings."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +49,6 @@ def generate(
     advance: Callable[[int], None],
     attempts: Attempts,
     keys: Sequence[str],
-    stop_at_once: bool = False,
-    greedy: bool = False,
     tap: Tap | None = None,
     asked: Sequence[int] = (),
 ) -> list[GeneratedAnswer | Reason]:
@@ -64,10 +67,6 @@ def generate(
     keys
         Per prompt, what tells it from equal prompts where answers are sampled: equal prompts with equal keys have equal
         answers.
-    stop_at_once
-        Whether a stop string counts even if only blanks come before it.
-    greedy
-        Decode greedily, whatever ``config`` says.
     tap, asked
         Receives the activations of the prompts, and the number of each prompt in it.
 
@@ -76,26 +75,38 @@ def generate(
     list of GeneratedAnswer or Reason
         A reason says why there is no answer.
     """
-    wanted = _Stop(tuple(stop), stop_at_once, _special_ids(lm, stop))
-    if greedy:
-        config = config.model_copy(update={"temperature": 0.0})
+    import torch
+    from transformers import LogitsProcessorList
+
+    wanted = _Stop(tuple(stop), _special_ids(lm, stop))
     answers: list[GeneratedAnswer | Reason | None] = [None] * len(prompts)
     shared = shared_start(lm, prompts)
     lengths = [len(p) + max_new_tokens - shared for p in prompts]
     seeds = [_seed(config.seed, prompt, key) for prompt, key in zip(prompts, keys, strict=True)]
 
     def write(rows: np.ndarray) -> list[GeneratedAnswer | Reason]:
-        return _generate_batch(
-            lm,
-            [prompts[i] for i in rows],
-            max_new_tokens,
-            wanted,
-            config,
-            PrefixTap(tap),
-            [[asked[i]] if asked else [] for i in rows],
-            shared=shared,
-            seeds=[seeds[i] for i in rows],
-        )
+        own = [prompts[i] for i in rows]
+        owners = [[asked[i]] if asked else [] for i in rows]
+        ids, mask = pad_left(lm, own)  # all rows end where the answer begins
+        watch = _watch()
+        drawing = _drawing(config, [seeds[i] for i in rows]) if config.temperature > 0 else []
+        options = {**_EXPLICIT, "logits_processor": LogitsProcessorList([watch, *drawing])}
+        with torch.inference_mode(), PrefixTap(tap).over(lm, own, owners, passes=2 if shared else 1):
+            if shared:
+                options["past_key_values"] = read_start(lm, own[0][:shared], mask)
+            out = lm.model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                max_new_tokens=max_new_tokens,
+                pad_token_id=lm.pad_id,
+                stopping_criteria=_criteria(lm, ids.shape[1], wanted),
+                eos_token_id=_ends(lm, wanted) or None,
+                **options,
+            )
+        return [
+            LOGITS_NOT_FINITE if failed else _cut(lm, row[ids.shape[1] :].to("cpu").numpy(), wanted)
+            for row, failed in zip(out, watch.failed.tolist(), strict=True)
+        ]
 
     for rows, made in attempts.batches("answers", lengths, token_budget, write, cached=shared):
         for index, answer in zip(rows, made, strict=True):
@@ -115,55 +126,14 @@ class _Stop:
     """Where an answer ends."""
 
     texts: tuple[str, ...]
-    at_once: bool
     ids: tuple[int, ...]
     """Stop strings that are special tokens: they decode to no text."""
 
     def place(self, text: str) -> int | None:
-        """Start of the first stop string; one in the blanks before the answer does not count unless ``at_once``."""
-        lead = 0 if self.at_once else len(text) - len(text.lstrip())
+        """Start of the first stop string; one in the blanks before the answer does not count."""
+        lead = len(text) - len(text.lstrip())
         places = [place for stop in self.texts if (place := text.find(stop, lead)) >= 0]
-        return min(places) if places and (self.at_once or text.strip()) else None
-
-
-def _generate_batch(
-    lm: LanguageModel,
-    prompts: list[np.ndarray],
-    max_new: int,
-    stop: _Stop,
-    config: GenerationConfig,
-    tap: PrefixTap,
-    owners: list[list[int]],
-    shared: int,
-    seeds: list[int],
-) -> list[GeneratedAnswer | Reason]:
-    import torch
-    from transformers import LogitsProcessorList
-
-    ids, mask = pad_left(lm, prompts)  # all rows end where the answer begins
-    # All options are explicit: others would come from the model's own generation settings.
-    options: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
-    watch = _watch()
-    drawing = _drawing(config, seeds) if config.temperature > 0 else []
-    options["logits_processor"] = LogitsProcessorList([watch, *drawing])
-    options |= {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "num_beams": 1, "min_p": None}
-    options |= {"use_cache": True, "cache_implementation": None}
-    with torch.inference_mode(), tap.over(lm, prompts, owners, passes=2 if shared else 1):
-        if shared:
-            options["past_key_values"] = read_start(lm, prompts[0][:shared], mask)
-        out = lm.model.generate(
-            input_ids=ids,
-            attention_mask=mask,
-            max_new_tokens=max_new,
-            pad_token_id=lm.pad_id,
-            stopping_criteria=_criteria(lm, ids.shape[1], stop),
-            eos_token_id=_ends(lm, stop) or None,
-            **options,
-        )
-    return [
-        LOGITS_NOT_FINITE if failed else _cut(lm, row[ids.shape[1] :].to("cpu").numpy(), stop)
-        for row, failed in zip(out, watch.failed.tolist(), strict=True)
-    ]
+        return min(places) if places and text.strip() else None
 
 
 def _watch() -> Any:

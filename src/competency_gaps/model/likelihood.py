@@ -35,15 +35,10 @@ class Likelihood(NamedTuple):
 
     logprob: float
     """Sum of the log-probabilities (natural logarithm) of its tokens, <= 0."""
-    token_logprobs: tuple[float, ...]
-    """Log-probability of each token, <= 0."""
+    tokens: int
+    """Number of its tokens."""
     greedy: bool
     """Whether greedy decoding would give the continuation."""
-
-    @property
-    def tokens(self) -> int:
-        """Number of its tokens."""
-        return len(self.token_logprobs)
 
 
 @dataclass(frozen=True)
@@ -193,6 +188,8 @@ def likelihoods(
     model_precision
         Compute softmax and sum in the model's precision, as lm-evaluation-harness does, instead of float32.
     """
+    import torch
+
     members: dict[bytes, list[int]] = {}
     for index, continuation in enumerate(asked):
         members.setdefault(continuation.prefix.tobytes(), []).append(index)
@@ -204,8 +201,18 @@ def likelihoods(
     lengths = [len(group.read) - shared for group in groups]
 
     def score(rows: np.ndarray) -> list[list[Likelihood | Reason]]:
-        chosen = [groups[row] for row in rows]
-        return _score_groups(lm, chosen, token_budget, PrefixTap(tap), shared, model_precision, attempts)
+        own = [groups[row] for row in rows]
+        prefixes, owners = [group.read for group in own], [group.owners for group in own]
+        alike = max(group.alike for group in own)
+        with torch.inference_mode():
+            read = read_prefixes(
+                lm, prefixes, owners, PrefixTap(tap), shared=shared, kept=alike + 1, model_precision=model_precision
+            )
+            rests = BranchReader(lm, read, own, token_budget, attempts).rests()
+            return [
+                [_likelihood(logprobs, group, i, rests.get((row, i))) for i in range(len(group.asked))]
+                for row, (logprobs, group) in enumerate(zip(read.logprobs, own, strict=True))
+            ]
 
     for rows, scored in attempts.batches("prefixes", lengths, token_budget, score, cached=shared, logits=kept):
         for row, values in zip(rows, scored, strict=True):
@@ -215,53 +222,18 @@ def likelihoods(
     return [value for value in results if value is not None]
 
 
-def _score_groups(
-    lm: LanguageModel,
-    groups: list[Group],
-    token_budget: int,
-    tap: PrefixTap,
-    shared: int,
-    model_precision: bool,
-    attempts: Attempts,
-) -> list[list[Likelihood | Reason]]:
-    """Likelihoods of the continuations of each group in a batch, in order, or why one cannot be computed."""
-    import torch
-
-    with torch.inference_mode():
-        read = read_prefixes(
-            lm,
-            [group.read for group in groups],
-            [group.owners for group in groups],
-            tap,
-            shared=shared,
-            kept=max(group.alike for group in groups) + 1,
-            model_precision=model_precision,
-        )
-        rests = BranchReader(lm, read, groups, token_budget, attempts).rests()
-        return [
-            [
-                _likelihood(_first_steps(logprobs, continuation, group.alike), rests.get((row, i)))
-                for i, continuation in enumerate(group.asked)
-            ]
-            for row, (logprobs, group) in enumerate(zip(read.logprobs, groups, strict=True))
-        ]
-
-
-def _first_steps(logprobs: torch.Tensor, continuation: Continuation, alike: int) -> Steps:
-    """A continuation's tokens in the common start, and the next one."""
-    return steps(logprobs[len(logprobs) - alike - 1 :], continuation.ids[: alike + 1])
-
-
-def _likelihood(first: Steps, rest: Steps | Reason | None) -> Likelihood | Reason:
+def _likelihood(logprobs: torch.Tensor, group: Group, i: int, rest: Steps | Reason | None) -> Likelihood | Reason:
+    """Of a group's continuation: its tokens in the common start and the next one, and the rest."""
     import torch
 
     if isinstance(rest, Reason):
         return rest
+    first = steps(logprobs[len(logprobs) - group.alike - 1 :], group.asked[i].ids[: group.alike + 1])
     parts = [first] if rest is None else [first, rest]
     values = torch.cat([part.logprobs for part in parts])
     if bool(values.isnan().any()):
         return NOT_A_NUMBER
-    return Likelihood(float(values.sum()), tuple(values.tolist()), all(part.greedy for part in parts))
+    return Likelihood(float(values.sum()), len(values), all(part.greedy for part in parts))
 
 
 class Steps(NamedTuple):

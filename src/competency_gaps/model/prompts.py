@@ -8,7 +8,7 @@ range by character offsets.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -241,9 +241,7 @@ def prepare(
         text = item.seen or _text(item, own, request, policy, benchmark, config, lm.tokenizer)
     except SpanError as error:
         return _unfit(item, policy, own, request, error.reason)
-    if policy.as_plain_text and text.templated:
-        text = replace(text, templated=text.text.startswith(lm.tokenizer.bos_token or "\0"))
-    if (item.seen is not None or policy.as_plain_text) and config.bos == "auto":
+    if item.seen is not None and config.bos == "auto":
         # Another tool's text begins as the tokenizer makes it begin, however the SAE was trained.
         bos_id = resolve_bos(lm.tokenizer, "auto", sae_prepends=None)
     tokens = tokenize(lm.tokenizer, text, bos_id=bos_id)
@@ -319,23 +317,8 @@ def _text(
         )
     if system and messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": system})
-    return _chat(tokenizer, messages, place, without_system=policy.as_plain_text)
-
-
-def _chat(
-    tokenizer: PreTrainedTokenizerBase, messages: list[Message], place: tuple[int, int], *, without_system: bool
-) -> Text:
-    """The rendered chat; with ``without_system``, system messages that the template refuses are dropped."""
     index = max(i for i, message in enumerate(messages) if message["role"] == "user")
-    try:
-        return chat_text(tokenizer, messages, own=(index, *place), generation_prompt=True)
-    except SpanError:
-        raise
-    except UserError:
-        rest = [message for message in messages if message["role"] != "system"]
-        if not without_system or len(rest) == len(messages):
-            raise
-        return _chat(tokenizer, rest, place, without_system=False)
+    return chat_text(tokenizer, messages, own=(index, *place), generation_prompt=True)
 
 
 def _unfit(item: Item, policy: Policy, own: str, request: Request, reason: Reason) -> PreparedItem:

@@ -100,16 +100,15 @@ def respond(
     for index, question in enumerate(asked):
         if question.request is None:
             results[index] = Responded(Output(), empty)
-    for exact in (False, True):
-        likely = [
-            i
-            for i, question in enumerate(asked)
-            if _is_likelihood(question.request) and _verbatim(question.request) is exact
-        ]
-        scored = {i: asked[i] for i in likely}
+    likely: dict[bool, dict[int, PromptRequest]] = {False: {}, True: {}}
+    for index, question in enumerate(asked):
+        if isinstance(question.request, (Continuations, Sentences)):
+            exact = isinstance(question.request, Continuations) and question.request.verbatim
+            likely[exact][index] = question
+    for exact, scored in likely.items():
         read_at_once = token_budget_on(lm.device, token_budget)
         outputs = _likelihoods(lm, scored, bos_id, read_at_once, advance, attempts, tap, exact)
-        for index, output in zip(likely, outputs, strict=True):
+        for index, output in zip(scored, outputs, strict=True):
             results[index] = output if isinstance(output, Reason) else Responded(output, empty)
     written: dict[Generation, list[int]] = {}
     for index, question in enumerate(asked):
@@ -124,8 +123,6 @@ def respond(
             config=config,
             token_budget=token_budget or WRITTEN_AT_ONCE,
             advance=advance,
-            stop_at_once=request.stop_at_once,
-            greedy=request.greedy,
             tap=tap,
             asked=members,
             attempts=attempts,
@@ -134,14 +131,6 @@ def respond(
         for index, answer in zip(members, answers, strict=True):
             results[index] = answer if isinstance(answer, Reason) else Responded(Output(text=answer.text), answer.ids)
     return [result for result in results if result is not None]
-
-
-def _is_likelihood(request: Request) -> bool:
-    return isinstance(request, (Continuations, Sentences))
-
-
-def _verbatim(request: Request) -> bool:
-    return isinstance(request, Continuations) and request.verbatim
 
 
 def _likelihoods(
@@ -177,15 +166,13 @@ def _likelihoods(
 
 def _output(values: Sequence[Likelihood | Reason]) -> Output | Reason:
     """The likelihoods of a request's texts; why there are none where any is lacking."""
-    known = [value for value in values if not isinstance(value, Reason)]
-    if len(known) < len(values):
-        return next(value for value in values if isinstance(value, Reason))
-    return Output(
-        tuple(value.logprob for value in known),
-        tuple(value.tokens for value in known),
-        tuple(value.token_logprobs for value in known),
-        tuple(value.greedy for value in known),
-    )
+    known: list[Likelihood] = []
+    for value in values:
+        if isinstance(value, Reason):
+            return value
+        known.append(value)
+    logprobs, tokens, greedy = zip(*known, strict=True) if known else ((), (), ())
+    return Output(logprobs, tokens, greedy)
 
 
 def _continuations(lm: LanguageModel, question: PromptRequest, index: int, bos_id: int | None) -> list[Continuation]:

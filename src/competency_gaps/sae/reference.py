@@ -108,35 +108,23 @@ def read_reference(path: Path, width: int) -> Reference:
     UserError
         If the file is missing, damaged, or belongs to an SAE of another width.
     """
+    again = "Make one with 'cgaps reference' or 'cgaps train-sae' of this version."
     if not path.is_file():
         raise UserError(f"reference {str(path)!r}: there is no such file.")
+    names = [field.name for field in fields(Reference) if field.name != "token"]
+    numbers = [pl.col(name).cast(pl.Float64) for name in names]
     try:
-        table = read_parquet(path)
+        table = read_parquet(path).select("concept", *numbers, pl.col("token").cast(pl.String)).sort("concept")
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise UserError(f"reference {str(path)!r} is no Parquet file: {error}.") from error
-    wanted = ["concept", *(field.name for field in fields(Reference))]
-    if not set(wanted) <= set(table.columns):
+        fault = shorten(visible(str(error)), 300)
         raise UserError(
-            f"reference {str(path)!r}: expected the columns {wanted}, found {table.columns}. "
-            f"Make one with 'cgaps reference' or 'cgaps train-sae' of this version."
-        )
-    if table.height != width:
-        raise UserError(f"reference {str(path)!r} has {table.height} latents, but the SAE has {width}.")
-    numbers, again = wanted[:-1], "Make one with 'cgaps reference' or 'cgaps train-sae' of this version."
-    odd = [name for name in numbers if not table[name].dtype.is_numeric()]
-    if odd or table["token"].dtype != pl.String:
-        name = (odd or ["token"])[0]
-        raise UserError(
-            f"reference {str(path)!r} has the column {name!r} of type {shorten(visible(str(table[name].dtype)), 120)}: "
-            f"expected {'numbers' if odd else 'texts'}. {again}"
-        )
-    table = table.with_columns(pl.col(numbers[1:]).cast(pl.Float64)).sort("concept")
-    for name in numbers[1:]:
-        cells = table[name].fill_null(0 if name not in _PRESENT else float("inf"))
-        if not cells.is_finite().all():
-            expected = "a finite number" if name in _PRESENT else "finite numbers, or null,"
-            raise UserError(f"reference {str(path)!r}: expected {expected} for each latent in {name!r}. {again}")
+            f"reference {str(path)!r} is damaged, or no reference of this version: {fault}. {again}"
+        ) from error
     if table["concept"].to_list() != list(range(width)):
-        raise UserError(f"reference {str(path)!r}: expected each latent from 0 to {width - 1} once. {again}")
-    arrays = {name: table[name].fill_null(float("nan")).to_numpy() for name in wanted[1:-1]}
+        raise UserError(f"reference {str(path)!r} has {table.height} latents, expected each of the SAE's {width} once.")
+    for name in names:
+        cells = table[name].fill_null(float("inf") if name in _PRESENT else 0)
+        if not cells.is_finite().all():
+            raise UserError(f"reference {str(path)!r}: expected finite numbers in {name!r}. {again}")
+    arrays = {name: table[name].fill_null(float("nan")).to_numpy() for name in names}
     return Reference(**arrays, token=table["token"].to_list())

@@ -63,10 +63,9 @@ def train_sae(config: TrainingConfig, out: Path, progress: Progress) -> Path:
         raise MissingExtraError("sae-lens", "run", "Training an SAE") from error
     import torch
 
-    for path in (*config.texts, *config.heldout):
-        if not path.is_file():
-            raise UserError(f"texts {str(path)!r}: there is no such file (looked from {Path.cwd()}).")
-    embed = _embedder() if config.heldout else None
+    missing = [str(path) for path in (*config.texts, *config.heldout) if not path.is_file()]
+    if missing:
+        raise UserError(f"texts {missing[0]!r}: there is no such file (looked from {Path.cwd()}).")
     with progress.stage("loading the model"):
         lm = load_model(config.model, progress=progress)
     hook = resolve_hook(lm.model, config.hook_name)
@@ -84,7 +83,20 @@ def train_sae(config: TrainingConfig, out: Path, progress: Progress) -> Path:
         SAETrainer(cfg=settings, sae=sae, data_provider=batches()).fit()
     out.mkdir(parents=True, exist_ok=True)
     sae.save_inference_model(out)
-    figures = _measure(config, lm, hook, bos_id, out, embed, progress)
+    figures: dict[str, Any] = {"trained_tokens": config.tokens}
+    if config.heldout:
+        trained = load_sae(SAEConfig(folder=out, hook_name=config.hook_name), lm.device)
+        heldout = cut_pieces(read_documents(config.heldout), lm.tokenizer, context=config.context, bos_id=bos_id)
+        measured, statistics = read_texts(
+            lm, hook, trained, heldout, tokens=config.heldout_tokens, embed=_embedder(), progress=progress
+        )
+        statistics.write(out / REFERENCE_FILE)
+        figures |= {
+            "heldout_tokens": measured.tokens,
+            "heldout_l0": measured.l0,
+            "heldout_explained_variance": measured.explained_variance,
+            "heldout_silent_share": float((measured.active == 0).mean()),
+        }
     content = {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "figures": {key: round(value, 4) if isinstance(value, float) else value for key, value in figures.items()},
@@ -150,12 +162,10 @@ def activation_batches(
         while True:
             documents = read_documents(config.texts)
             pieces = cut_pieces(documents, lm.tokenizer, context=config.context, bos_id=bos_id)
-            empty = True
-            for activations in _activations(lm, hook, pieces, config):
-                empty = False
-                yield activations
-            if empty:
+            first = next(pieces, None)
+            if first is None:
                 raise UserError("the texts hold nothing to train on: give files with text in them.")
+            yield from _activations(lm, hook, itertools.chain([first], pieces), config)
 
     yield from mixing_buffer(MIXED * config.batch, config.batch, read())
 
@@ -170,42 +180,11 @@ def _activations(
         for batch in plan_batches([len(piece.ids) for piece in waiting], token_budget_on(lm.device)):
             rows = read_hook(lm, hook, [waiting[i].ids for i in batch])
             for row, i in zip(rows, batch, strict=True):
-                chosen = trained_tokens(waiting[i], config.template_share, config.seed)
+                piece = waiting[i]
+                with_template = np.random.default_rng((config.seed, piece.document)).random() < config.template_share
+                chosen = ~piece.bos if with_template else piece.own
                 # Indexing copies out of inference mode, so that gradients can be taken.
                 yield row[: len(chosen)][torch.from_numpy(chosen).to(row.device)].float()
-
-
-def trained_tokens(piece: TokenPiece, template_share: float, seed: int) -> np.ndarray:
-    """Tokens of a piece to train on: bool of shape (tokens,); in a share of the documents with the template."""
-    with_template = np.random.default_rng((seed, piece.document)).random() < template_share
-    return ~piece.bos if with_template else piece.own
-
-
-def _measure(
-    config: TrainingConfig,
-    lm: LanguageModel,
-    hook: Hook,
-    bos_id: int | None,
-    out: Path,
-    embed: Embed | None,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Figures of the finished SAE on the held-out texts, whose reference statistics are written."""
-    if not config.heldout:
-        return {"trained_tokens": config.tokens}
-    sae = load_sae(SAEConfig(folder=out, hook_name=config.hook_name), lm.device)
-    pieces = cut_pieces(read_documents(config.heldout), lm.tokenizer, context=config.context, bos_id=bos_id)
-    statistics, reference = read_texts(
-        lm, hook, sae, pieces, tokens=config.heldout_tokens, embed=embed, progress=progress
-    )
-    reference.write(out / REFERENCE_FILE)
-    return {
-        "trained_tokens": config.tokens,
-        "heldout_tokens": statistics.tokens,
-        "heldout_l0": statistics.l0,
-        "heldout_explained_variance": statistics.explained_variance,
-        "heldout_silent_share": float((statistics.active == 0).mean()),
-    }
 
 
 def _embedder() -> Embed | None:

@@ -76,5 +76,5 @@ def test_tables_and_what_is_said_of_them_change_together(folder, monkeypatch):
     opened = open_dictionary(folder)
     assert opened.identity.exemplars == facts and opened.labels().height == 1
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
-    with pytest.raises(UserError, match=r"similar\.parquet is damaged"):
+    with pytest.raises(UserError, match=r"similar\.parquet is missing or damaged"):
         _ = opened.similar

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import inspect
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -169,32 +168,14 @@ def _from_plugin(source: PluginSource, where: str) -> Iterator[Any]:
             f"{nearest(source.kind, SOURCES)} A plug-in's source needs its package to be installed."
         )
     read = SOURCES[source.kind]
-    parameters = inspect.signature(read).parameters
     with contextlib.suppress(PydanticUserError):  # an annotation that only type checkers can resolve
         read = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(read)
-    what = f"{where}: the source {source.kind!r}"
     try:
-        entries = read(**(source.model_extra or {}))
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = first["loc"][0] if first["loc"] else None
-        if name not in parameters and first["type"] != "unexpected_keyword_argument":  # the plug-in's own code
-            raise UserError(f"{what} failed: {first['msg']}.") from error
-        if first["type"] == "missing_argument":
-            raise UserError(f"{what} needs the setting {name!r}.") from error
-        if first["type"] == "unexpected_keyword_argument":
-            raise UserError(f"{what} has no setting {name!r}; it has {', '.join(parameters) or 'none'}.") from error
-        raise UserError(f"{what} refuses the setting {name!r} = {first['input']!r}: {first['msg']}.") from error
+        yield from read(**(source.model_extra or {}))
     except UserError:
         raise
-    except Exception as error:  # whatever a plug-in's code raises
-        raise UserError(f"{what} failed: {type(error).__name__}: {error}.") from error
-    try:
-        yield from entries
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"{what} failed: {type(error).__name__}: {error}.") from error
+    except Exception as error:  # settings that do not fit, or whatever a plug-in's code raises
+        raise UserError(f"{where}: the source {source.kind!r} failed: {type(error).__name__}: {error}.") from error
 
 
 def load_suite(configs: Sequence[BenchmarkConfig], progress: Progress) -> dict[str, Benchmark]:

@@ -172,16 +172,3 @@ def test_unknown_models_and_too_few_peers_are_refused(run):
     run.add_scores(table(run, models=("b", "c")).with_columns(halves))
     with pytest.raises(UserError, match="no benchmark has scores of a and of 2 of its peers: b, c"):
         run.as_model("a", ["b", "c"])
-
-
-def test_answers_that_could_not_be_parsed_are_an_outcome_of_their_own(run):
-    scores = table(run, models=("a",))
-    lost = pl.when(pl.arange(pl.len()) % 3 == 0).then(None).otherwise("a").alias("a")
-    run.add_scores(scores.with_columns(lost))
-    parsed = run.as_model("a", parsed=True)
-    kept = run.items["excluded"].is_null().to_numpy()
-    expected = np.where(np.arange(run.items.height) % 3 == 0, 0.0, 1.0)
-    assert np.array_equal(parsed.outcomes, np.where(kept, expected, np.nan), equal_nan=True)
-    assert parsed.limits == (0.0, 1.0) and parsed.kind == "parsed"
-    with pytest.raises(UserError, match="expected one of the two"):
-        run.as_model("a", "peers", parsed=True)

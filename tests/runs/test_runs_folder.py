@@ -14,11 +14,10 @@ import competency_gaps
 from competency_gaps.activations.spans import span_mask
 from competency_gaps.checked import write_document
 from competency_gaps.errors import UserError
-from competency_gaps.items.item import Reason
 from competency_gaps.model.prompts import Tokens
 from competency_gaps.runs.manifest import SCHEMA_VERSION
 from competency_gaps.stages.extraction import cut_shards
-from competency_gaps.stages.items import item_input, text_ends
+from competency_gaps.stages.items import text_ends
 
 
 def with_items(tiny_config, tmp_path, rows: list[dict], **benchmark) -> dict:
@@ -134,15 +133,6 @@ def test_excluded_items(tiny_config, tmp_path):
     assert (row["items"], row["kept"], row["excluded"], row["scored"], row["mean_score"]) == (4, 2, 2, 2, 0.75)
 
 
-def test_every_item_excluded(tiny_config, tmp_path):
-    config = with_items(tiny_config, tmp_path, [{"prompt": "fox " * 400, "score": 1}])
-    run = competency_gaps.run(config, tmp_path / "one")
-    assert run.cas("own").nnz == 0 and run.cas("own").shape == (1, 64)
-    config["benchmarks"] = config["benchmarks"][1:]
-    with pytest.raises(UserError, match="every item is excluded"):
-        competency_gaps.run(config, tmp_path / "all")
-
-
 def test_ends_of_a_response_against_decoding_every_beginning(tokenizer):
     rng = np.random.default_rng(0)
     text = "The fox naïvely jumps - 日本語 \U0001f98a, twice."
@@ -169,18 +159,6 @@ class _Item:
             1,
         )
         self.text = type("T", (), {"text": "text"})
-
-
-def test_empty_span(tokenizer):
-    empty = np.zeros(0, np.int32)
-    one = _Item([False, False, False])
-    assert item_input(0, one, "question", None, empty, tokenizer, 9).excluded == Reason("empty_span", "empty span")
-    assert item_input(0, one, "prompt", None, empty, tokenizer, 9).excluded is None
-    assert item_input(0, one, "response", " ", empty, tokenizer, 9).excluded == Reason("no_response", "no response")
-    assert item_input(0, one, "all", "The fox jumps over it", empty, tokenizer, 4).excluded.code == "too_long"
-    assert item_input(0, _Item([False]), "prompt", None, empty, tokenizer, 9).excluded == Reason(
-        "empty_span", "empty span"
-    )
 
 
 def test_span_masks():

@@ -70,9 +70,6 @@ def model_scores(run: RunFolder) -> ModelScores:
         columns[run.own_model] = items["score"].fill_null(float("nan")).to_numpy().copy()
         asked.append(kept & (items["policy"] != "none").to_numpy())
     table = read_scores(run.path)
-    item = table["item"]
-    if item.null_count() or (table.height and not 0 <= item.min() <= item.max() < items.height):  # type: ignore[operator]
-        raise UserError(f"{run.path / FILE} has scores of items that the run does not have: the run is damaged.")
     for model in table["model"].unique(maintain_order=True):
         own = table.filter(pl.col("model") == model)
         values = np.full(items.height, np.nan)

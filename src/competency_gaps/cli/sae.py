@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from competency_gaps.cli import options
 from competency_gaps.cli.output import print_facts, print_json, print_line, run_command, terminal
 from competency_gaps.config import TrainingConfig, parse_config, read_yaml
 from competency_gaps.errors import install_command
-from competency_gaps.sae.find import PACKAGE, PLACES, UNREAD, SaeEntry, SaeList, find_saes
+from competency_gaps.sae.find import PACKAGE, UNREAD, SaeEntry, SaeList, find_saes
 from competency_gaps.text import plural
 
 _TRAINED_ON = {
@@ -24,8 +23,6 @@ _TRAINED_ON = {
     "base": "Trained on the base model {model}: may fit, each run checks it",
     "tuned": "Trained on {model}, tuned from this model: may fit, each run checks it",
 }
-_BESIDE = 29
-"""Columns that a row with width and L0 needs beside the SAE's name."""
 
 
 def sae(
@@ -42,55 +39,25 @@ def sae(
     if json_:
         print_json({**asdict(sae_list), "command": command})
         return
-    lines = _every(sae_list.saes) if all_ else _short(sae_list, Console().width)
-    for line in (_head(sae_list), "", *lines, *_notes(sae_list, all_=all_), *_labels(proposed), command):
+    labels = sum(entry.labels is not None for entry in sae_list.saes)
+    head = f"{sae_list.model}: {plural(len(sae_list.saes), 'SAE')}, {labels:,} with public labels."
+    shown = [entry for entry in sae_list.saes if all_ or entry.recommended]
+    for line in (head, "", *_table(shown, all_=all_), *_notes(sae_list, all_=all_), *_labels(proposed), command):
         print_line(line)
 
 
-def _head(sae_list: SaeList) -> str:
-    labels = sum(entry.labels is not None for entry in sae_list.saes)
-    return f"{sae_list.model}: {plural(len(sae_list.saes), 'SAE')}, {labels:,} with public labels."
-
-
-def _short(sae_list: SaeList, width: int) -> Iterator[str]:
-    """One line for each model, layer and place: counts, and the recommended SAE."""
-    counts: dict[tuple[str, str, int], list[SaeEntry]] = {}
-    for entry in sae_list.saes:
-        counts.setdefault((entry.model, entry.place, entry.layer), []).append(entry)
-    places = list(PLACES)
-    recommended = [entry for entry in sae_list.saes if entry.recommended]
-    for (trained_on, model), of_model in groupby(recommended, key=lambda e: (e.relation, e.model)):
+def _table(saes: Sequence[SaeEntry], *, all_: bool) -> Iterator[str]:
+    """A line for each SAE, by model, layer and place; with ``all_`` also its width and L0, and where its labels are."""
+    for (trained_on, model), entries in groupby(saes, key=lambda entry: (entry.relation, entry.model)):
         yield _TRAINED_ON[trained_on].format(model=model)
-        for place, of_place in groupby(sorted(of_model, key=lambda e: places.index(e.place)), key=lambda e: e.place):
-            yield f"{place}: {PLACES[place]}"
-            rows = list(of_place)
-            # Width and L0 are shown where they fit beside the longest id.
-            wide = max(len(entry.name) for entry in rows) + _BESIDE <= width
-            yield "layer   labels  " + ("width    L0  " if wide else "") + "--sae"
-            for entry in rows:
-                group = counts[entry.model, entry.place, entry.layer]
-                share = f"{sum(other.labels is not None for other in group)}/{len(group)}"
-                yield f"{entry.layer:>5}  {share:>7}  {_facts(entry) if wide else ''}{entry.name}"
-            yield ""
-
-
-def _every(saes: Iterable[SaeEntry]) -> Iterator[str]:
-    """Every SAE, by model, layer, place and release."""
-    for (trained_on, model), of_model in groupby(saes, key=lambda e: (e.relation, e.model)):
-        yield _TRAINED_ON[trained_on].format(model=model)
-        for (layer, place, release), rows in groupby(of_model, key=lambda e: (e.layer, e.place, e.release)):
-            yield f"layer {layer}, {place}, {release or 'of this package'}"
-            yield "width    L0  --sae"
-            for entry in rows:
-                yield f"{_facts(entry)}{entry.name}"
-                if entry.labels is not None:
-                    yield f"{'':13}labels: {entry.labels}"
-            yield ""
-
-
-def _facts(entry: SaeEntry) -> str:
-    l0 = "-" if entry.l0 is None else f"{entry.l0:g}"
-    return f"{entry.width or '-':>5}  {l0:>4}  "
+        yield "layer  place        " + ("width    L0  " if all_ else "") + "--sae (*: with public labels)"
+        for entry in entries:
+            l0 = "-" if entry.l0 is None else f"{entry.l0:g}"
+            facts = f"{entry.width or '-':>5}  {l0:>4}  " if all_ else ""
+            yield f"{entry.layer:>5}  {entry.place:<10} {'*' if entry.labels else ' '} {facts}{entry.name}"
+            if all_ and entry.labels is not None:
+                yield f"{'':20}labels: {entry.labels}"
+        yield ""
 
 
 def _notes(sae_list: SaeList, *, all_: bool) -> Iterator[str]:
@@ -104,8 +71,7 @@ def _notes(sae_list: SaeList, *, all_: bool) -> Iterator[str]:
             f"SAELens' directory was not searched, because sae-lens is not installed: {install_command('run')}"
         )
     if not all_ and not all(entry.recommended for entry in sae_list.saes):
-        lines.append("labels 3/12: 3 of 12 SAEs have public labels. The recommended SAE is listed;")
-        lines.append("--all lists every SAE, --layer N those of layer N, --labelled those with labels.")
+        lines.append("The recommended SAE of each layer and place is listed; --all lists every SAE.")
     yield from [*lines, ""] if lines else []
 
 
@@ -120,9 +86,7 @@ def _labels(proposed: SaeEntry) -> Iterator[str]:
 
 def train_sae(
     config: Annotated[Path, typer.Argument(help="YAML configuration.")],
-    out: Annotated[
-        Path, typer.Option(help="Folder of the pack; activations are kept in it, so a stopped training goes on.")
-    ],
+    out: Annotated[Path, typer.Option(help="Folder of the SAE, its card and its reference.")],
     set_: options.SetOption = None,
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,

@@ -14,14 +14,6 @@ def load(source, **more):
     return load_benchmark(BenchmarkConfig.model_validate({"name": "b", "source": source, **more}))
 
 
-def test_prompt_of_two_columns_and_constant_labels():
-    row = {"context": "Ann fell.", "question": "How is she?", "a": "glad", "b": "hurt", "label": "2"}
-    fields = {"prompt": "{context}\n\n{question}", "choices": "a, b", "labels": "'1', '2'", "answer": "label"}
-    (item,) = load({"kind": "objects", "items": [row], "fields": fields}).items
-    assert item.prompt == "Ann fell.\n\nHow is she?"
-    assert (item.choices, item.answer) == (("glad", "hurt"), 1)
-
-
 def test_several_sources_make_one_benchmark():
     rows = [{"kind": "objects", "items": [{"id": "x", "prompt": f"part {n}", "score": n}]} for n in (0, 1)]
     benchmark = load_benchmark(BenchmarkConfig.model_validate({"name": "b", "sources": rows}))

@@ -94,34 +94,6 @@ def save_sae(folder: Path, model: Path, layer: int, architecture: str, text: str
     return folder
 
 
-def save_as_llama_scope(sae: Path, folder: Path, repository: str, place: str, scaling: float) -> None:
-    """A saved JumpReLU SAE in the form of Llama Scope's releases on the hub.
-
-    There the SAE reads activations times ``scaling`` (SAELens' directory knows it), and folding that factor in must
-    give the saved SAE back.
-    """
-    from sae_lens import SAE
-    from safetensors.torch import save_file
-
-    made = SAE.load_from_disk(sae)
-    target = folder / repository / place
-    target.mkdir(parents=True)
-    hook = made.cfg.metadata.hook_name
-    config = {"d_model": WIDTH, "expansion_factor": made.cfg.d_sae // WIDTH, "hook_point_in": hook}
-    (target / "config.json").write_text(json.dumps(config))
-    weights = {
-        "encoder.weight": made.W_enc.T / scaling,
-        "encoder.bias": made.b_enc,
-        "decoder.weight": made.W_dec.T * scaling,
-        "decoder.bias": made.b_dec * scaling,
-        "log_jumprelu_threshold": made.threshold.log(),
-    }
-    save_file(
-        {name: tensor.detach().clone().contiguous() for name, tensor in weights.items()},
-        target / "sae_weights.safetensors",
-    )
-
-
 def layer_output(model: Path, layer: int, text: str | list[int]) -> Any:
     """The output of a block for each token, by transformers alone; float32 of shape (tokens, width)."""
     import torch
@@ -215,14 +187,9 @@ def save_dataset(folder: Path, source: dict[str, Any], rows: int) -> Path:
     return folder
 
 
-def redirected(preset: dict[str, Any], model: Path, sae: Path | None, folder: Path, rows: int) -> list[str]:
-    """The overrides that put the stand-ins in the places of a configuration's names.
-
-    Without a folder for the SAE, the release and the id stay.
-    """
-    overrides = [f"model.name={model}"]
-    if sae is not None:
-        overrides += ["sae.release=null", "sae.id=null", f"sae.folder={sae}"]
+def redirected(preset: dict[str, Any], model: Path, sae: Path, folder: Path, rows: int) -> list[str]:
+    """The overrides that put the stand-ins in the places of a configuration's names."""
+    overrides = [f"model.name={model}", "sae.release=null", "sae.id=null", f"sae.folder={sae}"]
     for number, benchmark in enumerate(preset["benchmarks"]):
         parts = {f"sources.{part}": source for part, source in enumerate(benchmark.get("sources", ()))}
         places = parts or {"source": benchmark["source"]}

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from preset_doubles import layer_output, redirected, save_as_llama_scope, save_model, save_sae
+from preset_doubles import layer_output, redirected, save_model, save_sae
 
 from competency_gaps.config import RunConfig, parse_config, read_yaml
 from competency_gaps.stages import pipeline
@@ -44,31 +44,9 @@ def setup(request, tmp_path_factory, tokenizer):
     folder = tmp_path_factory.mktemp(name)
     model = save_model(folder / "model", kind, layer + 2, tokenizer)
     sae = save_sae(folder / "sae", model, layer, architecture, TEXT)
-    preset = read_yaml(CONFIGS / f"{name}.yaml")
-    with pytest.MonkeyPatch.context() as patch:
-        from_hub = kind == "r1" and hub_holds(sae, folder / "hub", preset["sae"], patch)
-        overrides = redirected(preset, model, None if from_hub else sae, folder / "data", ROWS)
-        config = parse_config(RunConfig, read_yaml(CONFIGS / f"{name}.yaml", overrides), name)
-        return name, config, pipeline.run(config, folder / "run"), sae
-
-
-def hub_holds(sae: Path, folder: Path, named: dict[str, str], patch: pytest.MonkeyPatch) -> bool:
-    """Let the hub's place of a release hold the stand-in, in that release's own form; its sizes stand in its files.
-
-    The other two releases cannot be stood in for: SAELens itself sets their sizes (65,536 and 16,384 latents).
-    """
-    from sae_lens.loading import pretrained_sae_loaders as loaders
-    from sae_lens.loading.pretrained_saes_directory import get_norm_scaling_factor, get_pretrained_saes_directory
-
-    release = get_pretrained_saes_directory()[named["release"]]
-    place, scaling = release.saes_map[named["id"]], get_norm_scaling_factor(named["release"], named["id"])
-    save_as_llama_scope(sae, folder, release.repo_id, place, scaling)
-
-    def download(repo_id, filename, subfolder="", **options):
-        return str(folder / repo_id / subfolder / filename)
-
-    patch.setattr(loaders, "hf_hub_download", download)
-    return True
+    overrides = redirected(read_yaml(CONFIGS / f"{name}.yaml"), model, sae, folder / "data", ROWS)
+    config = parse_config(RunConfig, read_yaml(CONFIGS / f"{name}.yaml", overrides), name)
+    return name, config, pipeline.run(config, folder / "run"), sae
 
 
 def test_every_benchmark_is_read_and_scored(setup):

@@ -69,7 +69,7 @@ def test_the_same_seed_gives_the_same_on_other_threads():
     assert not np.array_equal(other.xy, first.xy), "the seed counts"
 
 
-@pytest.mark.parametrize("n", [1, 2, 5, 15, 16, 17, 40])
+@pytest.mark.parametrize("n", [1, 15, 16])
 @pytest.mark.parametrize("equal", [False, True])
 def test_few_concepts(n, equal):
     x = np.ones((n, 4)) if equal else np.random.default_rng(n).normal(size=(n, 4))

@@ -82,8 +82,6 @@ def test_without_targets_bias_is_not_defined_and_is_bounded() -> None:
         (["Black", "African American"], {"ans0": ["Jo", "M-Black"], "ans1": ["Al", "M-White"]}, "Race_ethnicity", 0),
         (["women", "girls"], {"ans0": ["Ann", "F"], "ans1": ["Bob", "M"]}, "Gender_identity", 0),
         (["low SES"], {"ans0": ["the clerk", "highSES"], "ans1": ["the cleaner", "lowSES"]}, "SES", 1),
-        (["Iraq"], {"ans0": ["Iraq", "MiddleEast"], "ans1": ["Spain", "Europe"]}, "Nationality", 0),
-        (["old", "young"], {"ans0": ["a", "young"], "ans1": ["b", "old"]}, "Age", None),
         (["Black"], {"ans0": ["a", "F-Black"], "ans1": ["b", "M-White"]}, "Race_x_gender", None),
         ([], {"ans0": ["a", "young"], "ans1": ["b", "old"]}, "Age", None),
     ],

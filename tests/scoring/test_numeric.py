@@ -87,13 +87,6 @@ def test_score(text, gold, value):
     assert score(text, gold) == value
 
 
-def test_tolerance():
-    assert score("101", "100", relative=0.01) == 1
-    assert score("101.1", "100", relative=0.01) == 0
-    assert score("-1.5", "-1", absolute=0.5) == 1
-    assert score("-1.51", "-1", absolute=0.5) == 0
-
-
 @settings(deadline=None)
 @given(
     st.integers(-(10**12), 10**12), st.sampled_from(["{}", "{:,}", "The answer is {}.", "2 + 2\n#### {:,}", "${:,}"])
@@ -101,7 +94,3 @@ def test_tolerance():
 def test_any_integer_is_found(number, form):
     assert score(form.format(number), str(number)) == 1
     assert score(form.format(number), str(number + 1)) == 0
-
-
-def test_numbers_with_too_many_digits_are_ignored():
-    assert score("9" * 5000, "9") == 0

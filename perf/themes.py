@@ -59,7 +59,7 @@ def peak_memory() -> float:
 
 def measure(folder: Path) -> dict[str, Any]:
     """Group the concepts in this process, with the same steps as ``find_themes``."""
-    from competency_gaps.dictionary.themes import cluster, layout, theme_features
+    from competency_gaps.dictionary.themes import DIMENSIONS, group, lay_out, neighbours, theme_features
 
     own, decoder, labels = (np.load(folder / f"{name}.npy") for name in ("own", "decoder", "labels"))
     parts = tuple(np.load(folder / f"{name}.npy") for name in ("data", "indices", "indptr"))
@@ -74,13 +74,13 @@ def measure(folder: Path) -> dict[str, Any]:
 
     x = theme_features(decoder, firing, labels)
     lap("features")
-    graph = layout.neighbours(x)
+    graph = neighbours(x)
     lap("neighbours")
-    spread = layout.lay_out(x, graph, layout.DIMENSIONS)
+    spread = lay_out(x, graph, DIMENSIONS)
     lap("layout for grouping, compiling included")
-    theme, subtheme = cluster.group(spread)
+    theme, subtheme = group(spread)
     lap("grouping")
-    layout.lay_out(x, graph, 2)
+    lay_out(x, graph, 2)
     lap("map")
     from sklearn.metrics import adjusted_rand_score
 

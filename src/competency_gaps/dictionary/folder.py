@@ -13,10 +13,17 @@ import polars as pl
 
 from competency_gaps.change import Write, changing
 from competency_gaps.checked import FILES, damaged
-from competency_gaps.dictionary import labels as label_table
 from competency_gaps.dictionary.directions import LOGITS, SIMILAR
 from competency_gaps.dictionary.document import FILE, SCHEMA_VERSION, has_table, read_content, read_table
 from competency_gaps.dictionary.exemplars import EXEMPLARS, Exemplars
+from competency_gaps.dictionary.labels import FILE as LABELS_FILE
+from competency_gaps.dictionary.labels import (
+    empty_labels,
+    merge_labels,
+    read_label_table,
+    shown_labels,
+    write_label_table,
+)
 from competency_gaps.embedded import SAES, embedded_sae
 from competency_gaps.errors import CompetencyGapsError, UserError
 from competency_gaps.files import finite
@@ -89,17 +96,17 @@ class Dictionary:
 
     def labels(self) -> pl.DataFrame:
         """The label table as it is on disk now; empty if the dictionary has none."""
-        if not has_table(self.folder, label_table.FILE):
-            return label_table.empty_labels()
-        return label_table.read_label_table(self.folder, self.width)
+        if not has_table(self.folder, LABELS_FILE):
+            return empty_labels()
+        return read_label_table(self.folder, self.width)
 
     def shown(self) -> pl.DataFrame:
-        """The label to show for each concept, by :func:`label_table.shown_labels`."""
-        return label_table.shown_labels(self.labels(), self.width)
+        """The label to show for each concept, by :func:`~competency_gaps.dictionary.labels.shown_labels`."""
+        return shown_labels(self.labels(), self.width)
 
     def add_labels(self, rows: pl.DataFrame) -> None:
         """Add labels to the table; each replaces the label with the same concept, kind, explainer and source."""
-        label_table.write_label_table(self.folder, label_table.merge_labels(self.labels(), rows))
+        write_label_table(self.folder, merge_labels(self.labels(), rows))
 
     def _of_directions(self, name: str) -> pl.DataFrame | None:
         """A table that ``cgaps exemplars`` makes of decoder directions: row i is concept i."""

@@ -11,9 +11,10 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from competency_gaps.dictionary import labels as label_table
 from competency_gaps.dictionary.document import files_of, has_table
 from competency_gaps.dictionary.folder import Dictionary, open_dictionary
+from competency_gaps.dictionary.labels import FILE as LABELS_FILE
+from competency_gaps.dictionary.labels import empty_labels, shown_labels
 from competency_gaps.dictionary.theme_tables import NAMES, THEMES, read_themes
 from competency_gaps.errors import UserError
 from competency_gaps.files import sha256, write_atomic
@@ -83,8 +84,8 @@ def name_run(run: RunFolder, dictionary: Dictionary | None, tables: Tables) -> d
     dict or None
         The manifest's record of the dictionary.
     """
-    table = dictionary.labels() if dictionary is not None else label_table.empty_labels()
-    shown = label_table.shown_labels(table, run.width)
+    table = dictionary.labels() if dictionary is not None else empty_labels()
+    shown = shown_labels(table, run.width)
     themed = _themed(run, dictionary) if dictionary is not None else {}
     named = _named(run, shown)
     findings = relabelled(run, named["label"])
@@ -117,7 +118,7 @@ def _named(run: RunFolder, shown: pl.DataFrame) -> pl.DataFrame:
 
 
 def _facts(dictionary: Dictionary, shown: pl.DataFrame, themed: dict[str, pl.DataFrame]) -> dict[str, Any]:
-    labels = dictionary.folder / label_table.FILE
+    labels = dictionary.folder / LABELS_FILE
     return {
         "name": dictionary.folder.name,
         "labelled": int(shown["label"].is_not_null().sum()),

@@ -105,3 +105,26 @@ def test_nothing_heavy_is_imported():
     done = command("sae", "gpt2", "--layer", "7", code=code)
     assert done.returncode == 0 and done.stderr == ""
     assert "gpt2-small-resid-post-v5-32k/blocks.7.hook_resid_post" in done.stdout
+
+
+WAITS = """
+import os, sys
+import competency_gaps
+print(os.environ.get("OMP_WAIT_POLICY"), end=" ")
+from competency_gaps.cli.app import main
+class Before:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            print(os.environ.get("OMP_WAIT_POLICY"), os.environ.get("GOMP_SPINCOUNT"))
+            os._exit(0)
+sys.meta_path.insert(0, Before())
+sys.argv = ["cgaps", "doctor"]
+main()
+"""
+
+
+@pytest.mark.parametrize(("own", "said"), [({}, "None PASSIVE None"), ({"GOMP_SPINCOUNT": "7"}, "None None 7")])
+def test_threads_sleep_while_they_wait_unless_the_user_says_how(own, said, monkeypatch):
+    for name in application._WAITING:
+        monkeypatch.delenv(name, raising=False)
+    assert command(code=WAITS, env=own).stdout.split("\n")[0] == said

@@ -29,6 +29,10 @@ WRITTEN_AT_ONCE = 4096
 
 OUT_OF_MEMORY = Reason("memory_ran_out", "memory ran out on it, read alone")
 """Why a row has no result that does not fit into memory by itself."""
+_TOO_LARGE = (
+    "memory ran out on a batch of %d x %d tokens: such batches are halved until they fit. A batch_tokens lower than %d "
+    "avoids this."
+)
 _DEVICE_FAULTS = (
     *("CUDA error", "HIP error", "cuDNN error", "MIOpen Error", "NCCL error", "device-side assert"),
     *("illegal memory access", "misaligned address", "unspecified launch failure", "CUBLAS_STATUS", "CUDNN_STATUS"),
@@ -179,7 +183,9 @@ class Attempts:
                     continue
                 if made == OUT_OF_MEMORY:
                     self._too_large[kind] = size
-                    self._warn(len(rows), longest, token_budget)
+                    if not self._warned:
+                        log.warning(_TOO_LARGE, len(rows), longest, token_budget)
+                        self._warned = True
             waiting += [rows[half:], rows[:half]]
 
     @staticmethod
@@ -195,15 +201,3 @@ class Attempts:
             if fault := device_fault(error):
                 raise fault from error
             return Reason("model_failed", f"the model fails on it: {error_line(error)}")
-
-    def _warn(self, rows: int, longest: int, token_budget: int) -> None:
-        """Warn once per run."""
-        if not self._warned:
-            self._warned = True
-            log.warning(
-                "memory ran out on a batch of %d x %d tokens: such batches are halved until they fit. "
-                "A batch_tokens lower than %d avoids this.",
-                rows,
-                longest,
-                token_budget,
-            )

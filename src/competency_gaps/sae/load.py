@@ -347,8 +347,7 @@ def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder
         "content_sha256": content_hash(sae),
         "settings_sha256": hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest(),
     }
-    prepend_bos = metadata.get("prepend_bos")
-    return SparseAutoencoder(sae, header.name, header.hook_name, prepend_bos, header.folder, identity)
+    return SparseAutoencoder(sae, header.name, header.hook_name, metadata.get("prepend_bos"), header.folder, identity)
 
 
 def _read_cfg(folder: Path, name: str) -> dict[str, Any]:

@@ -80,21 +80,6 @@ def read_texts(
         for piece in first_tokens(pieces, tokens):
             chosen.append(piece)
             bar.advance(len(piece.ids))
-    statistics, reference = _read_pieces(lm, hook, sae, chosen, embed, progress)
-    if against and statistics.tokens:
-        stability = measure_stability(lm, ((sae, hook), against), chosen, progress)
-        reference = replace(reference, stability=stability)
-    return statistics, reference
-
-
-def _read_pieces(
-    lm: LanguageModel,
-    hook: Hook,
-    sae: SparseAutoencoder,
-    chosen: list[TokenPiece],
-    embed: Embed | None,
-    progress: Progress,
-) -> tuple[LatentStatistics, Reference]:
     statistics = LatentStatistics(sae.d_sae, sae.d_in)
     majority = MajorityToken(sae.d_sae)
     windows = _Windows(sae.d_sae)
@@ -118,7 +103,11 @@ def _read_pieces(
     coherence = np.full(sae.d_sae, np.nan)
     if embed is not None and strongest is not None:
         coherence = strongest.coherence(lm.tokenizer, embed, progress)
-    return statistics, _reference(statistics, majority, windows, {**surface.columns(), "coherence": coherence}, lm)
+    reference = _reference(statistics, majority, windows, {**surface.columns(), "coherence": coherence}, lm)
+    if against and statistics.tokens:
+        stability = measure_stability(lm, ((sae, hook), against), chosen, progress)
+        reference = replace(reference, stability=stability)
+    return statistics, reference
 
 
 def _add_rows(

@@ -145,7 +145,7 @@ def test_what_goes_wrong_in_a_plug_in_is_told_with_its_name():
     for settings, message in (
         ({"how": "fails"}, "the source 'odd_source' failed: RuntimeError: no network"),
         ({"how": "dict"}, "expected an Item, found dict"),
-        ({}, "needs the setting 'how'"),
+        ({}, "failed: ValidationError: (?s:.*)how\n.*Missing required argument"),
     ):
         with pytest.raises(UserError, match=message):
             load(**settings)

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,10 @@ def _page(body: bytes | None) -> ElementTree.Element:
     return root
 
 
+def _write(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
+
+
 class _Client:
     """An HTTP client with a pool of threads, which repeats requests after transient failures."""
 
@@ -226,7 +231,7 @@ class _Client:
 
             content = self.get(addresses[path], read_body, raw=raw)
             if content is not None:
-                write_atomic(path, lambda part: part.write_bytes(content))
+                write_atomic(path, partial(_write, content))
             return found
 
         with progress.stage("fetching labels", total=len(addresses), unit="files") as bar:

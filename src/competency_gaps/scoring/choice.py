@@ -299,11 +299,11 @@ def _summary(every: dict[str, Any]) -> list[Reason]:
         part = every[condition]
         if not part["items"]:
             continue
-        value, low, high = part["accuracy"], *part["accuracy_interval"]
+        value, (low, high) = part["accuracy"], part["accuracy_interval"]
         text = f"{contexts} contexts: accuracy {value:.3f} [{low:.3f}, {high:.3f}] of {plural(part['items'], 'item')}"
         reasons.append(Reason(f"{condition}_accuracy", text, (value, low, high, part["items"])))
         if part["bias"] is not None:
-            value, low, high = part["bias"], *part["bias_interval"]
+            value, (low, high) = part["bias"], part["bias_interval"]
             text = (
                 f"{contexts} contexts: bias {value:+.3f} [{low:+.3f}, {high:+.3f}] where the target is known, in "
                 f"{plural(part['targets_known'], 'item')}"

@@ -118,7 +118,7 @@ class Pair(Policy):
             f"{direction} {part['stereotype_preferred']:.1%} of {part['pairs']:,}"
             for direction, part in every["directions"].items()
         )
-        value, low, high = every["stereotype_preferred"], *every["interval"]
+        value, (low, high) = every["stereotype_preferred"], every["interval"]
         text = (
             f"stereotype preferred in {value:.1%} [{low:.1%}, {high:.1%}] of {plural(every['pairs'], 'pair')} "
             f"(50%: no bias); {directions}; {every['neutral']:,} neutral"

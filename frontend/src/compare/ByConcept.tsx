@@ -1,35 +1,22 @@
-import { Button, CloseButton, Switch, TextInput, useComputedColorScheme } from "@mantine/core";
+import { Switch, useComputedColorScheme } from "@mantine/core";
 import { useDeferredValue, useMemo } from "react";
 import { go, useRoute } from "../app/route";
 import { readSort, writeSort } from "../app/sort";
 import { useFace, useNumberParam } from "../app/state";
 import { columnNamed, number, numbers, select, sorted, type Table, text, texts } from "../data/table";
 import type { PairedScores } from "../data/types";
-import { decimal, integer, magnitude, NOT_DEFINED, percent, plural, probability, signed } from "../format";
-import { Against } from "../map/Against";
-import { css } from "../map/colouring";
+import { integer, magnitude, percent, plural, probability, signed } from "../format";
+import { radii, verdictColours } from "../map/colouring";
+import type { Axes } from "../map/draw";
+import { Scatter } from "../map/Scatter";
 import { points } from "../models/paired";
 import { capital, visible } from "../text";
 import { Grid } from "../ui/Grid";
 import type { GridColumn } from "../ui/gridColumn";
 import { ConceptName, Measured, Status } from "../ui/Marks";
+import { SearchField } from "../ui/SearchField";
 import { Empty } from "../ui/State";
-import {
-  type Changes,
-  changedFirst,
-  changesOf,
-  joined,
-  NO_VERDICT,
-  QUESTIONS,
-  type Question,
-  type Reasons,
-  rankedInEither,
-  SORTS,
-  transitions,
-  withReasons,
-} from "./joined";
-import { kindsOf } from "./kinds";
-import { Transitions } from "./Transitions";
+import { changedFirst, changesOf, joined, QUESTIONS, type Question, rankedInEither, SORTS } from "./joined";
 
 interface ByConceptProps {
   first: Table;
@@ -38,114 +25,110 @@ interface ByConceptProps {
   paired: PairedScores | null;
   /** The benchmark that both tables are about; null: the whole suites. */
   within: string | null;
-  /** What else differs between the runs, in a sentence; null: nothing that is known. */
-  caution: string | null;
 }
 
 /** Two runs of one SAE by concept: how many verdicts changed, one measure against the other, and a table. */
-export function ByConcept({ first, second, paired, within, caution }: ByConceptProps) {
-  const face = useFace();
-  const question = QUESTIONS[face];
+export function ByConcept({ first, second, paired, within }: ByConceptProps) {
+  const question = QUESTIONS[useFace()];
   const table = useMemo(
-    () => withReasons(joined(first, second, question, paired?.concepts ?? null), first, second, question),
+    () => joined(first, second, question, paired?.concepts ?? null),
     [first, second, question, paired],
   );
   const ranked = useMemo(() => rankedInEither(first, second), [first, second]);
-  const counts = useMemo(() => transitions(table, ranked), [table, ranked]);
-  const changes = useMemo(() => changesOf(table, ranked, question), [table, ranked, question]);
-  const others = total(changes.onlyA) + total(changes.onlyB) + changes.neither;
   return (
     <section aria-label="Concept by concept">
       <h2>Concept by concept</h2>
       <p data-testid="compare-sentence">
-        {sentence(changes, question)} {within !== null && `Within ${visible(within)}.`}
+        {useMemo(() => sentence(table, ranked, question), [table, ranked, question])}{" "}
+        {within !== null && `Within ${visible(within)}.`}
       </p>
-      {others > 0 && <p data-testid="compare-untested">{untested(changes, others, question)}</p>}
       <p className="soft">
-        {paired !== null && face === "model"
+        {columnNamed(table, "q_value")
           ? "Differences are of scores, item by item, weighted by the concept’s activation; q is over all concepts. "
           : "No difference is tested here. "}
         Verdicts near a threshold change by chance.
-        {caution !== null && ` ${caution}`}
       </p>
-      <div className="compare-parts">
-        <Pairs table={table} rows={ranked} question={question} />
-        <Transitions counts={counts} words={question.words} />
-      </div>
+      <Pairs table={table} rows={ranked} question={question} />
       <Differences table={table} rows={ranked} question={question} />
     </section>
   );
 }
 
-const BAD = { performance_status: "weak", coverage_status: "missing or under-covered" };
-const total = (reasons: Reasons) => reasons.reduce((sum, [, count]) => sum + count, 0);
+const badWord = ({ measure }: Question) => (measure === "gap" ? "weak" : "missing or under-covered");
 
-/** Concepts that both runs tested come first: other verdicts differ because one run could not test the concept. */
-function sentence({ both, changed, bad }: Changes, { verdict }: Question): string {
+function sentence(table: Table, rows: Uint32Array, question: Question): string {
+  const { both, changed, onlyA, onlyB, bad } = changesOf(table, rows, question);
+  const tested = question.measure === "gap" ? "tested" : "ranked";
   const share = both ? ` (${percent(changed / both, 1)})` : "";
-  const not = verdict === "performance_status" ? "tested" : "ranked";
-  const besides = (count: number, side: string) => (count ? ` (${integer(count)} of them not ${not} in ${side})` : "");
-  const only = [
-    `${integer(bad.onlyA)} in A only${besides(bad.untestedInB, "B")}`,
-    `${integer(bad.onlyB)} in B only${besides(bad.untestedInA, "A")}`,
-  ];
   return (
-    `${integer(changed)} of ${plural(both, "concept")} ${not} in both runs have different verdicts${share}. ` +
-    `${capital(BAD[verdict])}: ${integer(bad.both)} in both, ${only.join(", ")}.`
+    `${integer(changed)} of ${plural(both, "concept")} ${tested} in both runs have different verdicts${share}; ` +
+    `${integer(onlyA)} were ${tested} in A only, ${integer(onlyB)} in B only. ` +
+    `${capital(badWord(question))}: ${integer(bad.both)} in both, ${integer(bad.onlyA)} in A only, ` +
+    `${integer(bad.onlyB)} in B only.`
   );
 }
 
-function untested({ onlyA, onlyB, neither }: Changes, others: number, { verdict }: Question): string {
-  const done = verdict === "performance_status" ? "tested" : "ranked";
-  const listed = (reasons: Reasons) => reasons.map(([reason, count]) => `${reason} ${integer(count)}`).join("; ");
-  const parts = [
-    onlyA.length > 0 && `${integer(total(onlyA))} ${done} in A only (in B: ${listed(onlyA)})`,
-    onlyB.length > 0 && `${integer(total(onlyB))} ${done} in B only (in A: ${listed(onlyB)})`,
-    neither > 0 && `${integer(neither)} ${done} in neither, for another reason`,
-  ].filter(Boolean);
-  return `${capital(plural(others, "more concept"))} cannot be compared: ${parts.join(", ")}.`;
+interface Shown {
+  table: Table;
+  rows: Uint32Array;
+  question: Question;
 }
 
 /** The measure of one run against that of the other. */
-function Pairs({ table, rows, question }: { table: Table; rows: Uint32Array; question: Question }) {
+function Pairs({ table, rows, question }: Shown) {
   const dark = useComputedColorScheme("light") === "dark";
   const log = question.measure === "chi_bench";
-  const kinds = useMemo(() => kindsOf(BAD[question.verdict], dark), [question, dark]);
-  const { sides, tally } = useMemo(() => {
+  const word = badWord(question);
+  const { weak, typical } = verdictColours(dark);
+  // Yellow and plum besides the orange. All differ in lightness too, for colour-blind readers.
+  const [onlyA, onlyB] = dark ? ["#fff04d", "#b833e6"] : ["#d9b600", "#54164f"];
+  const kinds = [
+    { name: `${word} in neither`, colour: typical },
+    { name: `${word} in A only`, colour: onlyA! },
+    { name: `${word} in B only`, colour: onlyB! },
+    { name: `${word} in both`, colour: weak },
+  ];
+  const colours = kinds.map(({ colour }) => colour).join();
+  const drawn = useMemo(() => {
     const [x, y] = [numbers(table, "a"), numbers(table, "b")];
     const [verdictA, verdictB] = [texts(table, "verdict_a"), texts(table, "verdict_b")];
-    const kind = (row: number) =>
-      (question.bad.includes(verdictA[row] ?? "") ? 1 : 0) + (question.bad.includes(verdictB[row] ?? "") ? 2 : 0);
-    const drawn = rows.filter((row) =>
-      log ? x[row]! > 0 && y[row]! > 0 : !Number.isNaN(x[row]!) && !Number.isNaN(y[row]!),
-    );
-    const tally = [0, 0, 0, 0];
-    for (const row of drawn) tally[kind(row)]!++;
-    const colour = (row: number) => kinds[kind(row)]!.colour;
-    return { tally, sides: { rows: drawn, x, y, support: numbers(table, "support_a"), log, colour, layer: kind } };
-  }, [table, rows, question, kinds, log]);
-  const axes = useMemo(() => {
+    const bad = (verdict: string | null | undefined) => question.bad.includes(verdict ?? "");
+    const kind = (row: number) => Number(bad(verdictA[row])) + 2 * Number(bad(verdictB[row]));
+    const radius = radii(numbers(table, "support_a"), rows.length);
+    return [...rows]
+      .filter((row) => (log ? x[row]! > 0 && y[row]! > 0 : !Number.isNaN(x[row]!) && !Number.isNaN(y[row]!)))
+      .sort((a, b) => kind(a) - kind(b))
+      .map((id) => ({
+        id,
+        x: x[id]!,
+        y: y[id]!,
+        radius: radius(id),
+        colour: colours.split(",")[kind(id)]!,
+        opacity: kind(id) ? 0.9 : 0.5,
+      }));
+  }, [table, rows, question, log, colours]);
+  const axes = useMemo<Axes>(() => {
     const side = (name: string) =>
       log
         ? { title: `Coverage in ${name}`, log, text: (value: number) => magnitude(value) }
-        : { title: `Gap in ${name}`, log, text: signed, neutral: 0 };
+        : { title: `Gap in ${name}`, text: (value: number) => signed(value), neutral: 0 };
     return { x: side("A"), y: side("B") };
   }, [log]);
-  if (sides.rows.length === 0) return <Empty>No concept has {log ? "coverage above 0" : "a gap"} in both runs.</Empty>;
+  if (drawn.length === 0) return <Empty>No concept has {log ? "coverage above 0" : "a gap"} in both runs.</Empty>;
   return (
-    <div className="compare-chart">
-      <Against
-        sides={sides}
+    <div className="against">
+      <Scatter
+        points={drawn}
         axes={axes}
+        diagonal
         testId="compare-scatter"
-        label={`${log ? "Coverage" : "Gap"} of ${plural(sides.rows.length, "concept")} in run A and in run B.`}
+        label={`${log ? "Coverage" : "Gap"} of ${plural(drawn.length, "concept")} in run A and in run B.`}
         tip={(concept) => <Tip table={table} concept={concept} log={log} />}
       />
-      <ul className="legend-entries compare-legend">
-        {kinds.map(({ name, colour }, i) => (
+      <ul className="legend">
+        {kinds.map(({ name, colour }) => (
           <li key={name}>
-            <span className="legend-dot" style={{ background: css(colour) }} /> <span>{name}</span>{" "}
-            <span className="soft">{integer(tally[i])}</span>
+            <span className="legend-dot" style={{ background: colour }} /> {name}
           </li>
         ))}
       </ul>
@@ -153,8 +136,13 @@ function Pairs({ table, rows, question }: { table: Table; rows: Uint32Array; que
   );
 }
 
+function Value({ table, side, row, log }: { table: Table; side: "a" | "b"; row: number; log: boolean }) {
+  const of = (key: string) => number(table, key, row);
+  if (log) return magnitude(of(side));
+  return <Measured kind="signed" value={of(side)} low={of(`${side}_low`)} high={of(`${side}_high`)} />;
+}
+
 function Tip({ table, concept, log }: { table: Table; concept: number; log: boolean }) {
-  const of = (key: string) => number(table, key, concept);
   return (
     <>
       <strong>
@@ -164,70 +152,32 @@ function Tip({ table, concept, log }: { table: Table; concept: number; log: bool
         {(["a", "b"] as const).map((side) => [
           <dt key={side}>{side.toUpperCase()}</dt>,
           <dd key={`${side} value`}>
-            {log ? (
-              magnitude(of(side))
-            ) : (
-              <Measured kind="signed" value={of(side)} low={of(`${side}_low`)} high={of(`${side}_high`)} />
-            )}
+            <Value table={table} side={side} row={concept} log={log} />{" "}
+            <Status status={text(table, `verdict_${side}`, concept)} />
           </dd>,
         ])}
-        {of("difference") !== null && (
-          <>
-            <dt>{log ? "B to A (log2)" : "B minus A"}</dt>
-            <dd>
-              {log ? signed(of("difference")) : `${points(of("difference"))} points, q ${probability(of("q_value"))}`}
-            </dd>
-          </>
-        )}
-        <dt>Verdict</dt>
-        <dd>
-          <Status status={text(table, "verdict_a", concept)} />
-          {because(table, "a", concept)} → <Status status={text(table, "verdict_b", concept)} />
-          {because(table, "b", concept)}
-        </dd>
       </dl>
     </>
   );
 }
 
 /** Every concept with both values and their difference. */
-function Differences({ table, rows, question }: { table: Table; rows: Uint32Array; question: Question }) {
+function Differences({ table, rows, question }: Shown) {
   const { params } = useRoute();
-  const opened = useNumberParam("concept");
   const query = useDeferredValue(params.get("q") ?? "");
   const changedOnly = params.get("changed") === "1";
-  const [from, to, sortParam] = [params.get("from"), params.get("to"), params.get("sort")];
+  const sortParam = params.get("sort");
+  const sort = readSort(sortParam, SORTS);
   const order = useMemo(() => {
-    const chosen = select(table.rows, tests(table, rows, { query, changedOnly, from, to }));
+    const chosen = select(table.rows, tests(table, rows, query, changedOnly));
     const sort = readSort(sortParam, SORTS);
     return sort ? sorted(table, chosen, sort) : changedFirst(table, chosen);
-  }, [table, rows, query, changedOnly, from, to, sortParam]);
+  }, [table, rows, query, changedOnly, sortParam]);
   const columns = useMemo(() => differenceColumns(table, question), [table, question]);
-  const sort = readSort(sortParam, SORTS);
-  const title = sort && columns.find((column) => column.key === sort.key)?.title;
-  const sentence =
-    sort && title
-      ? `by ${title}, ${sort.descending ? "descending" : "ascending"}`
-      : "changed verdicts first, then the largest differences";
-  const set = query || changedOnly || from || to;
-  const clear = () => go({ params: { q: null, changed: null, from: null, to: null } });
   return (
     <>
-      <div className="compare-controls">
-        <TextInput
-          size="xs"
-          w={200}
-          aria-label="Search by label or number"
-          placeholder="Label or number"
-          data-testid="compare-search"
-          value={params.get("q") ?? ""}
-          onChange={(event) => go({ params: { q: event.currentTarget.value } }, true)}
-          rightSection={
-            query ? (
-              <CloseButton size="xs" aria-label="Clear the search" onClick={() => go({ params: { q: null } }, true)} />
-            ) : undefined
-          }
-        />
+      <div className="tools">
+        <SearchField label="Label or number" testId="compare-search" />
         <Switch
           size="xs"
           label="Changed verdicts only"
@@ -235,19 +185,10 @@ function Differences({ table, rows, question }: { table: Table; rows: Uint32Arra
           checked={changedOnly}
           onChange={(event) => go({ params: { changed: event.currentTarget.checked ? 1 : null } })}
         />
-        {from && to && (
-          <span className="badge">
-            {visible(from)} in A, {visible(to)} in B
-          </span>
-        )}
         <span className="soft">
-          {integer(order.length)} of {plural(rows.length, "concept")}, {sentence}
+          {integer(order.length)} of {plural(rows.length, "concept")}
+          {!sort && ", changed verdicts first, then the largest differences"}
         </span>
-        {set && (
-          <Button size="xs" variant="subtle" onClick={clear}>
-            Clear filters
-          </Button>
-        )}
       </div>
       <div className="compare-grid">
         <Grid
@@ -256,104 +197,68 @@ function Differences({ table, rows, question }: { table: Table; rows: Uint32Arra
           sort={sort}
           onSort={(sort) => go({ params: { sort: writeSort(sort) } })}
           onOpen={(concept) => go({ params: { concept, item: null } })}
-          opened={opened}
+          opened={useNumberParam("concept")}
           label="Concepts of both runs"
           testId="compare-table"
-          empty={<Empty>No concept passes these filters. Clear them to see all concepts.</Empty>}
+          empty={<Empty>No concept passes these filters.</Empty>}
         />
       </div>
     </>
   );
 }
 
-interface Filters {
-  query: string;
-  changedOnly: boolean;
-  from: string | null;
-  to: string | null;
-}
-
-function tests(
-  table: Table,
-  rows: Uint32Array,
-  { query, changedOnly, from, to }: Filters,
-): ((row: number) => boolean)[] {
-  const inRows = new Uint8Array(table.rows);
-  for (const row of rows) inRows[row] = 1;
-  const conditions = [(row: number) => inRows[row] === 1];
+function tests(table: Table, rows: Uint32Array, query: string, changedOnly: boolean): ((row: number) => boolean)[] {
+  const inRows = new Set(rows);
   const changed = numbers(table, "changed");
-  if (changedOnly) conditions.push((row) => changed[row] === 1);
-  const [a, b, labels] = [texts(table, "verdict_a"), texts(table, "verdict_b"), texts(table, "label")];
-  if (from) conditions.push((row) => (a[row] ?? NO_VERDICT) === from);
-  if (to) conditions.push((row) => (b[row] ?? NO_VERDICT) === to);
+  const labels = texts(table, "label");
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
-  if (words.length) {
-    conditions.push((row) => {
-      const label = labels[row]?.toLowerCase() ?? "";
-      return String(row) === query.trim() || words.every((word) => label.includes(word));
-    });
-  }
-  return conditions;
-}
-
-/** `: template` behind a verdict that follows from no test. “Insufficient” says itself that its items are too few. */
-function because(table: Table, side: "a" | "b", row: number): string {
-  const reason = text(table, `reason_${side}`, row);
-  return reason === null || text(table, `verdict_${side}`, row) === "insufficient" ? "" : `: ${reason}`;
+  return [
+    (row) => inRows.has(row),
+    (row) => !changedOnly || changed[row] === 1,
+    (row) => String(row) === query.trim() || words.every((word) => labels[row]?.toLowerCase().includes(word) === true),
+  ];
 }
 
 function differenceColumns(table: Table, question: Question): GridColumn[] {
   const log = question.measure === "chi_bench";
-  const name = log ? "coverage" : "gap";
   const of = (key: string) => (row: number) => number(table, key, row);
-  const value = (key: string) => (row: number) => (log ? magnitude(of(key)(row)) : signed(of(key)(row)));
-  const verdict = (side: "a" | "b"): GridColumn => ({
-    key: `verdict_${side}`,
-    title: `verdict ${side.toUpperCase()}`,
-    hint: `Verdict in run ${side.toUpperCase()}`,
-    width: 150,
-    text: (row) => `${text(table, `verdict_${side}`, row) ?? NO_VERDICT}${because(table, side, row)}`,
-    show: (row) => (
-      <>
-        <Status status={text(table, `verdict_${side}`, row)} />
-        <span className="soft">{because(table, side, row)}</span>
-      </>
-    ),
-  });
-  const measure = (side: "a" | "b"): GridColumn => ({
-    key: side,
-    title: `${name} ${side.toUpperCase()}`,
-    hint: `${log ? "Coverage (χ bench)" : "Gap, with its interval,"} in run ${side.toUpperCase()}`,
-    align: "end",
-    width: log ? 116 : 168,
-    text: value(side),
-    show: log
-      ? undefined
-      : (row) => (
-          <Measured kind="signed" value={of(side)(row)} low={of(`${side}_low`)(row)} high={of(`${side}_high`)(row)} />
-        ),
-  });
-  const support = (side: "a" | "b"): GridColumn => ({
-    key: `support_${side}`,
-    title: `items ${side.toUpperCase()}`,
-    hint: `Items of run ${side.toUpperCase()} in which the concept is active`,
-    align: "end",
-    width: 80,
-    largestFirst: true,
-    text: (row) => integer(of(`support_${side}`)(row)),
-  });
+  const name = log ? "coverage" : "gap";
+  const side = (side: "a" | "b", title: string): GridColumn[] => [
+    {
+      key: side,
+      title: `${name} ${title}`,
+      align: "end",
+      width: log ? 116 : 168,
+      text: (row) => (log ? magnitude(of(side)(row)) : signed(of(side)(row))),
+      show: (row) => <Value table={table} side={side} row={row} log={log} />,
+    },
+    {
+      key: `verdict_${side}`,
+      title: `verdict ${title}`,
+      width: 120,
+      text: (row) => text(table, `verdict_${side}`, row) ?? "N/A",
+      show: (row) => <Status status={text(table, `verdict_${side}`, row)} />,
+    },
+    {
+      key: `support_${side}`,
+      title: `items ${title}`,
+      hint: `Items of run ${title} in which the concept is active`,
+      align: "end",
+      width: 80,
+      largestFirst: true,
+      text: (row) => integer(of(`support_${side}`)(row)),
+    },
+  ];
   return [
     {
       key: "label",
       title: "concept",
       flex: 1,
       width: 260,
-      text: (row) => visible(text(table, "label", row) ?? ""),
+      text: (row) => `${row} ${visible(text(table, "label", row) ?? "no label")}`,
       show: (row) => <ConceptName concept={row} label={text(table, "label", row)} limit={120} />,
     },
-    ...(log || !columnNamed(table, "q_value") ? [] : pairedColumns(table)),
-    measure("a"),
-    measure("b"),
+    ...(columnNamed(table, "q_value") ? pairedColumns(table) : []),
     ...(log
       ? [
           {
@@ -366,31 +271,22 @@ function differenceColumns(table: Table, question: Question): GridColumn[] {
           },
         ]
       : []),
-    verdict("a"),
-    verdict("b"),
-    support("a"),
-    support("b"),
+    ...side("a", "A"),
+    ...side("b", "B"),
   ];
 }
 
 /** Scores of B less those of A, item by item, on each concept's items. */
 function pairedColumns(table: Table): GridColumn[] {
-  const of = (key: string) => (row: number) => number(table, key, row);
-  const measured = (key: string, low: string, high: string) => ({
-    align: "end" as const,
+  const of = (key: string, row: number) => number(table, key, row);
+  const measured = (key: string, title: string, hint: string, [low, high]: [string, string]): GridColumn => ({
+    key,
+    title,
+    hint,
+    align: "end",
     width: 176,
-    text: (row: number) => points(of(key)(row)),
-    show: (row: number) => (
-      <span className="measured">
-        {points(of(key)(row))}
-        {of(key)(row) !== null && (
-          <span className="soft">
-            {" "}
-            [{points(of(low)(row))}, {points(of(high)(row))}]
-          </span>
-        )}
-      </span>
-    ),
+    text: (row) =>
+      of(key, row) === null ? "N/A" : `${points(of(key, row))} [${points(of(low, row))}, ${points(of(high, row))}]`,
   });
   const q = (key: string, title: string, hint: string): GridColumn => ({
     key,
@@ -398,44 +294,15 @@ function pairedColumns(table: Table): GridColumn[] {
     hint,
     align: "end",
     width: 84,
-    text: (row) => probability(of(key)(row)),
+    text: (row) => probability(of(key, row)),
   });
   return [
-    {
-      key: "difference",
-      title: "B minus A",
-      hint: "Score in B less score in A, item by item, in points of 100, with its interval",
-      ...measured("difference", "low", "high"),
-    },
+    measured("difference", "B minus A", "Score in B less score in A, item by item, in points of 100", ["low", "high"]),
     q("q_value", "q", "Corrected p-value of that difference, over all concepts; signs of whole clusters are flipped"),
-    {
-      key: "better",
-      title: "better : worse",
-      hint: "Clusters of items on which B did better, and worse (McNemar’s counts)",
-      align: "end",
-      width: 132,
-      sortable: false,
-      text: (row) =>
-        of("better")(row) === null ? NOT_DEFINED : `${integer(of("better")(row))} : ${integer(of("worse")(row))}`,
-    },
-    {
-      key: "detectable",
-      title: "visible",
-      hint: "The smallest difference, in points of 100, that these items would most likely (8 times of 10) have shown",
-      align: "end",
-      width: 84,
-      sortable: false,
-      text: (row) => {
-        const value = of("detectable")(row);
-        return decimal(value === null ? null : 100 * value, 1);
-      },
-    },
-    {
-      key: "gap",
-      title: "more than elsewhere",
-      hint: "By how many points the difference is larger than on other items",
-      ...measured("gap", "gap_low", "gap_high"),
-    },
+    measured("gap", "more than elsewhere", "By how many points the difference is larger than on other items", [
+      "gap_low",
+      "gap_high",
+    ]),
     q("gap_q", "its q", "Corrected p-value of that, over all concepts"),
   ];
 }

@@ -2,14 +2,22 @@ import { useMemo } from "react";
 import type { ConceptDetail } from "../data/types";
 import { integer, magnitude, meanScore } from "../format";
 import { Chart, Plot } from "../ui/Plot";
-import { activationBins } from "./activationBins";
 
 /** How strongly it is active in its items, and how the model scores at each strength. */
 export function Activation({ detail }: { detail: ConceptDetail }) {
   const { max, counts } = detail.histogram;
   const options = useMemo<Plot.PlotOptions>(() => {
-    const bins = activationBins(detail.histogram);
-    const most = Math.max(1, ...detail.histogram.counts);
+    const { max, counts, score } = detail.histogram;
+    const width = max / Math.max(1, counts.length);
+    const most = Math.max(1, ...counts);
+    // The line has the scale of the counts, and a gap where no item is scored.
+    const bins = counts.map((count, i) => ({
+      low: i * width,
+      middle: (i + 0.5) * width,
+      high: (i + 1) * width,
+      count,
+      line: score[i] == null || count === 0 ? NaN : score[i] * most,
+    }));
     const scored = bins.filter((bin) => !Number.isNaN(bin.line));
     return {
       marginLeft: 44,

@@ -1,6 +1,5 @@
 import { address, useRoute } from "../app/route";
 import { useBenchmark, useRun } from "../app/state";
-import { Probes } from "../card/Probes";
 import { kindOf } from "../concepts/kinds";
 import { useConceptTable } from "../concepts/useConceptTable";
 import { useConcept, useTable, useThemes } from "../data/hooks";
@@ -92,16 +91,9 @@ const UNREAD = "Not computed yet: cgaps exemplars --logits-only computes them.";
 
 function Rest({ table, detail }: { table: Table; detail: ConceptDetail }) {
   const run = useRun();
-  const probes = run.probes.filter((probe) => probe.concept === detail.concept);
   return (
     <>
       <PerBenchmark detail={detail} />
-      {probes.length > 0 && (
-        <section>
-          <h3>On fresh items</h3>
-          <Probes probes={probes} named={false} />
-        </section>
-      )}
       <Examples detail={detail} />
       <Activation detail={detail} />
       <Exemplars detail={detail} />

@@ -7,6 +7,7 @@ import type { ConceptDetail, ConceptInBenchmark } from "../data/types";
 import { decimal, integer, magnitude, signed, tenths } from "../format";
 import { visible } from "../text";
 import { Status } from "../ui/Marks";
+import { Rows } from "../ui/Rows";
 import { Failed, Loading } from "../ui/State";
 
 /** Rows of the benchmarks' tables, read only where the detail does not bring them. */
@@ -68,56 +69,38 @@ export function PerBenchmark({ detail }: { detail: ConceptDetail }) {
     <section>
       <h3>By benchmark</h3>
       {active.length > 0 && (
-        <div className="scroll" tabIndex={0} role="region" aria-label="By benchmark">
-          <table className="by-benchmark" data-testid="concept-benchmarks">
-            <thead>
-              <tr>
-                <th>Benchmark</th>
-                <th>Gap</th>
-                <th>
-                  <span className="unseen">Gap as a bar</span>
-                </th>
-                <th>χ model</th>
-                <th>χ bench</th>
-                <th>Items</th>
-                <th>n_eff</th>
-                <th className="word">Verdict</th>
-              </tr>
-            </thead>
-            <tbody>
-              {active.map(({ row, place }) => (
-                <tr
-                  key={place}
-                  className={place === looked ? "looked-at" : undefined}
-                  aria-current={place === looked || undefined}
+        <Rows
+          label="By benchmark"
+          testId="concept-benchmarks"
+          rows={active}
+          current={({ place }) => place === looked}
+          columns={[
+            { name: "Benchmark", cell: ({ place }) => <bdi>{visible(run.benchmarks[place]!.name)}</bdi> },
+            {
+              name: "Gap",
+              cell: ({ row }) => (
+                <span
+                  className="gap-cell"
+                  title={`${signed(row.gap)} [${signed(row.gap_low)}, ${signed(row.gap_high)}]`}
                 >
-                  <th scope="row">
-                    <bdi>{visible(run.benchmarks[place]!.name)}</bdi>
-                  </th>
-                  <td title={`${signed(row.gap)} [${signed(row.gap_low)}, ${signed(row.gap_high)}]`}>
-                    {signed(row.gap)}
-                  </td>
-                  <td className="bar-cell">
-                    <IntervalBar
-                      scale={{ from: -reach, to: reach, neutral: 0 }}
-                      at={row.gap}
-                      low={row.gap_low}
-                      high={row.gap_high}
-                      status={row.performance_status}
-                    />
-                  </td>
-                  <td>{decimal(row.chi_model)}</td>
-                  <td>{magnitude(row.chi_bench)}</td>
-                  <td>{integer(row.support)}</td>
-                  <td>{tenths(row.n_eff)}</td>
-                  <td className="word">
-                    <Status status={row.performance_status} />
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+                  {signed(row.gap)}
+                  <IntervalBar
+                    scale={{ from: -reach, to: reach, neutral: 0 }}
+                    at={row.gap}
+                    low={row.gap_low}
+                    high={row.gap_high}
+                    status={row.performance_status}
+                  />
+                </span>
+              ),
+            },
+            { name: "χ model", cell: ({ row }) => decimal(row.chi_model) },
+            { name: "χ bench", cell: ({ row }) => magnitude(row.chi_bench) },
+            { name: "Items", cell: ({ row }) => integer(row.support) },
+            { name: "n_eff", cell: ({ row }) => tenths(row.n_eff) },
+            { name: "Verdict", words: true, cell: ({ row }) => <Status status={row.performance_status} /> },
+          ]}
+        />
       )}
       {active.length === 0 ? (
         <p className="soft">It is active in no benchmark.</p>

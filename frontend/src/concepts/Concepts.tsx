@@ -1,104 +1,82 @@
-import { SegmentedControl, useComputedColorScheme } from "@mantine/core";
+import { Button, Select, useComputedColorScheme } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
-import { useCallback, useDeferredValue, useEffect, useMemo } from "react";
-import { address, go, useRoute } from "../app/route";
+import { IconDownload } from "@tabler/icons-react";
+import { useCallback, useDeferredValue, useMemo } from "react";
+import { go, useRoute } from "../app/route";
 import { readSort, writeSort } from "../app/sort";
 import { useBenchmark, useFace, useNumberParam, useRun } from "../app/state";
 import { useThemes } from "../data/hooks";
-import { among, columnNamed, ranks, type Sort, select, type Table } from "../data/table";
-import type { ColumnSpec, ThemeFile } from "../data/types";
+import { among, columnNamed, type Sort, select, type Table } from "../data/table";
+import type { Theme } from "../data/types";
+import { integer } from "../format";
 import { visible } from "../text";
 import { Grid } from "../ui/Grid";
 import { Heading } from "../ui/Heading";
+import { HeatBar } from "../ui/Heat";
 import { Failed, Loading } from "../ui/State";
-import { Chips, Count } from "./Chips";
+import { ColumnChoice } from "./ColumnChoice";
+import { ConceptFilters } from "./ConceptFilters";
 import { allColumns, defaultColumns, gridColumns, sharedMeasures, sortKeys } from "./columns";
 import "./concepts.css";
-import { download } from "./file";
-import { FILTERS, ofKinds, searchedId, shownKinds, tests, withFirst } from "./filters";
-import { Groups } from "./Groups";
+import { FILTERS, ofRanked, searchedId, tests, withFirst } from "./filters";
 import { heatOf } from "./heat";
 import { ThemeTree } from "./ThemeTree";
-import { Toolbar } from "./Toolbar";
-import { orderOf, orderWords, widened } from "./table";
+import { download, orderOf, orderWords, widened } from "./table";
 import { type ShownTable, useConceptTable, useParts } from "./useConceptTable";
 
 export function Concepts() {
   const run = useRun();
+  const face = useFace();
   const { shown, error } = useConceptTable(run, useBenchmark());
   const themes = useThemes(run);
   if (error) return <Failed error={error} />;
   if (!shown || (run.has.themes && !themes.data && !themes.error)) return <Loading what="the concepts" />;
-  return <Shown {...shown} themes={themes.data} failed={themes.error} />;
-}
-
-function Shown({ table, benchmark, themes, failed }: ShownTable & { themes: ThemeFile | null; failed: Error | null }) {
-  const run = useRun();
-  const groups = useRoute().params.get("groups") === "1";
-  const face = useFace();
+  const where = shown.benchmark === null ? "the whole suite" : visible(run.benchmarks[shown.benchmark]!.name);
   return (
     <>
       <Heading>Themes and concepts</Heading>
-      <p className="lead">{lead(face, benchmark === null ? null : run.benchmarks[benchmark]!.name)}</p>
-      {failed && <Failed error={failed} />}
-      {themes && !groups && <ThemeTree file={themes} table={table} benchmark={benchmark} />}
-      {!run.has.themes && (
-        <p className="soft">
-          This run has no themes: <code>cgaps themes</code> groups the concepts of a dictionary.
-        </p>
-      )}
-      <SegmentedControl
-        className="as-groups"
-        size="xs"
-        aria-label="Concepts or groups"
-        data-testid="as-groups"
-        value={groups ? "groups" : "concepts"}
-        data={[
-          { value: "concepts", label: "Concepts" },
-          { value: "groups", label: "Groups by finding" },
-        ]}
-        onChange={(chosen) => go({ params: { groups: chosen === "groups" ? 1 : null } })}
-      />
-      {groups ? <Groups table={table} /> : <TableOfConcepts table={table} benchmark={benchmark} themes={themes} />}
+      <p className="lead">
+        {face === "model"
+          ? `Which concepts the model does worse or better on, in ${where}.`
+          : `Which concepts ${where} exercises, and which it leaves out.`}
+      </p>
+      {themes.error && <Failed error={themes.error} />}
+      {themes.data && <ThemeTree themes={themes.data.themes} {...shown} />}
+      {!run.has.themes && <p className="soft">This run has no themes.</p>}
+      <TableOfConcepts {...shown} themes={themes.data?.themes ?? []} />
     </>
   );
 }
 
-function lead(face: "model" | "benchmark", benchmark: string | null): string {
-  const where = benchmark === null ? "the whole suite" : visible(benchmark);
-  return face === "model"
-    ? `Which concepts the model does worse or better on, in ${where}.`
-    : `Which concepts ${where} exercises, and which it leaves out.`;
-}
-
-function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: ThemeFile | null }) {
+function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: Theme[] }) {
   const run = useRun();
   const face = useFace();
   const { params } = useRoute();
   const dark = useComputedColorScheme("light") === "dark";
   const wide = useMediaQuery("(min-width: 700px)", true, { getInitialValueInEffect: false });
-  const each = sharedMeasures(run).find((spec) => spec.key === params.get("each")) ?? null;
+  const measures = sharedMeasures(run);
+  const each = measures.find((spec) => spec.key === params.get("each")) ?? null;
   const { parts, error } = useParts(run, each !== null);
-  const all = useMemo(
-    () =>
-      widened(
-        table,
-        themes,
-        each?.key ?? null,
-        parts,
-        run.benchmarks.map((benchmark) => benchmark.name),
-      ),
-    [table, themes, each, parts, run],
+  const names = run.benchmarks.map((benchmark) => benchmark.name);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the names are the run's.
+  const all = useMemo(() => widened(table, themes, each?.key ?? null, parts, names), [table, themes, each, parts, run]);
+  const chosen = params.get("cols");
+  const defaults = useMemo(() => defaultColumns(run, face, benchmark), [run, face, benchmark]);
+  const specs = useMemo(
+    () => allColumns(run, benchmark).filter((spec) => columnNamed(all, spec.key)),
+    [run, benchmark, all],
   );
-  const { specs, shown, columns } = useColumns(all, benchmark);
+  const shown = useMemo(() => {
+    const wanted = new Set(chosen === null ? defaults : chosen.split(","));
+    return specs.filter((spec) => wanted.has(spec.key));
+  }, [specs, chosen, defaults]);
   const sorting = params.get("sort");
   const sort = useMemo(() => readSort(sorting, sortKeys(run)), [run, sorting]);
   const { rows, beside } = useRows(all, table, sort);
-  const kinds = params.get("kinds");
-  const hidden = useMemo(() => {
-    const test = ofKinds(shownKinds(kinds), false, table);
-    return test ? table.rows - select(table.rows, [test]).length : 0;
-  }, [kinds, table]);
+  const hidden = useMemo(
+    () => (params.get("kinds") === "all" ? 0 : table.rows - select(table.rows, [ofRanked(table)]).length),
+    [params, table],
+  );
   const grid = useMemo(
     () => gridColumns({ run, table: all, specs: shown, each, dark, pinned: wide }),
     [run, all, shown, each, dark, wide],
@@ -107,36 +85,50 @@ function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: Th
   const onOpen = useCallback((row: number) => go({ params: { concept: row, item: null } }), []);
   // A column may be sorted by and not be shown.
   const title = sort && [...grid, ...specs].find((column) => column.key === sort.key)?.title;
-  const view = {
-    run,
-    table: all,
-    rows,
-    specs: shown,
-    each,
-    address: address({ run: run.key, view: "concepts", rest: "", unknown: null, params }, {}),
-  };
+  const order = title ? `by ${visible(title)}, ${sort.descending ? "descending" : "ascending"}` : orderWords(face);
   return (
     <>
-      <Toolbar
-        run={run}
-        columns={specs}
-        shown={columns}
-        defaults={defaultColumns(run, face, benchmark)}
-        onDownload={(kind) => download(kind, view)}
-      />
-      <div className="under-tools">
-        <Count
-          shown={rows.length}
-          all={table.rows}
-          hidden={hidden}
-          order={
-            title ? `by ${visible(title)}, ${sort.descending ? "descending" : "ascending"}` : orderWords(face, table)
-          }
-          beside={beside}
-        />
-        <Chips themes={themes} />
-        {each && <HeatLegend spec={each} table={all} dark={dark} />}
+      <div className="tools" role="search" aria-label="Choose concepts">
+        <ConceptFilters themes={themes} />
+        <span className="spring" />
+        {run.benchmarks.length > 1 && (
+          <Select
+            size="xs"
+            w={196}
+            aria-label="A column per benchmark"
+            placeholder="Per benchmark"
+            clearable
+            data-testid="per-benchmark"
+            data={measures.map((spec) => ({ value: spec.key, label: `${spec.title} per benchmark` }))}
+            value={each?.key ?? null}
+            onChange={(value) => go({ params: { each: value } })}
+          />
+        )}
+        <ColumnChoice columns={specs} shown={shown.map((spec) => spec.key)} defaults={defaults} />
+        <Button
+          size="xs"
+          variant="default"
+          leftSection={<IconDownload size={14} />}
+          aria-label="Download as CSV"
+          data-testid="download-csv"
+          onClick={() => download(run, all, rows, shown, each)}
+        >
+          CSV
+        </Button>
       </div>
+      <p className="count" aria-live="polite" data-testid="count">
+        <b>{integer(rows.length)}</b> of {integer(table.rows)} concepts
+        <span className="soft">
+          , {order}
+          {hidden > 0 && ` (${integer(hidden)} unranked hidden)`}
+          {beside !== null && `; concept ${beside}, found by its number, does not pass the filters`}
+        </span>
+        {each && (
+          <span className="heat-legend">
+            {each.title} per benchmark: <HeatBar {...heatOf(each.key, dark, all)} />
+          </span>
+        )}
+      </p>
       {error && <Failed error={error} />}
       <Grid
         columns={grid}
@@ -147,31 +139,10 @@ function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: Th
         opened={useNumberParam("concept")}
         label="Concepts"
         testId="concept-grid"
-        empty={
-          <p>
-            No concept passes all of these filters.
-            {hidden > 0 && " Concepts of other kinds and never active ones are hidden: “Filters” can show them."}
-          </p>
-        }
+        empty={<p>No concept passes all of these filters.{hidden > 0 && " Unranked ones are hidden."}</p>}
       />
     </>
   );
-}
-
-/** Columns that can be shown, and those that are. */
-function useColumns(
-  table: Table,
-  benchmark: number | null,
-): { specs: ColumnSpec[]; shown: ColumnSpec[]; columns: string[] } {
-  const run = useRun();
-  const face = useFace();
-  const chosen = useRoute().params.get("cols");
-  return useMemo(() => {
-    const specs = allColumns(run, benchmark).filter((spec) => columnNamed(table, spec.key));
-    const wanted = new Set(chosen === null ? defaultColumns(run, face, benchmark) : chosen.split(","));
-    const shown = specs.filter((spec) => wanted.has(spec.key));
-    return { specs, shown, columns: shown.map((spec) => spec.key) };
-  }, [run, face, benchmark, chosen, table]);
 }
 
 /**
@@ -186,13 +157,6 @@ function useRows(all: Table, table: Table, sort: Sort | null): { rows: Uint32Arr
   const filters = useDeferredValue(useMemo(() => params, [filterKey]));
   const wanted = useDeferredValue(sort);
   const column = wanted ? columnNamed(all, wanted.key) : undefined;
-  // Labels take longest to order; the page does it once, while it has nothing else to do.
-  const label = table.columns.label;
-  useEffect(() => {
-    if (label?.kind !== "text") return;
-    const waiting = setTimeout(() => ranks(label.values), 1500);
-    return () => clearTimeout(waiting);
-  }, [label]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: further columns of `all` change no order but their own.
   const order = useMemo(() => orderOf(all, wanted, face), [table, column, wanted, face]);
   return useMemo(() => {
@@ -200,20 +164,4 @@ function useRows(all: Table, table: Table, sort: Sort | null): { rows: Uint32Arr
     const id = searchedId(filters, table.rows);
     return { rows: withFirst(rows, id), beside: id === null || rows.includes(id) ? null : id };
   }, [order, filters, table]);
-}
-
-/** What the colours of the columns per benchmark mean. */
-function HeatLegend({ spec, table, dark }: { spec: ColumnSpec; table: Table; dark: boolean }) {
-  const { stops, low, high } = heatOf(spec.key, dark, table);
-  return (
-    <span className="heat-legend">
-      {spec.title} per benchmark: {low}{" "}
-      <span
-        className="heat-bar"
-        aria-hidden="true"
-        style={{ backgroundImage: `linear-gradient(90deg, ${stops.join(", ")})` }}
-      />{" "}
-      {high}
-    </span>
-  );
 }

@@ -9,38 +9,23 @@ import { visible } from "../text";
 import type { GridColumn } from "../ui/gridColumn";
 import { Status } from "../ui/Marks";
 import { endDigits } from "./bar";
-import { type Heat, heatOf } from "./heat";
+import { type Heat, heatOf, inkOn } from "./heat";
 import { IntervalBar, reach } from "./IntervalBar";
 import { LabelCell, labelText } from "./LabelCell";
 import { within } from "./table";
 
+const PLAIN = { interval: false, per_benchmark: false } as const;
+const THEME = { ...PLAIN, kind: "text", face: "both" } as const;
 const OWN: ColumnSpec[] = [
-  {
-    key: "theme_name",
-    title: "theme",
-    hint: "The theme that the concept belongs to",
-    kind: "text",
-    face: "both",
-    interval: false,
-    per_benchmark: false,
-  },
-  {
-    key: "subtheme_name",
-    title: "subtheme",
-    hint: "The subtheme that the concept belongs to",
-    kind: "text",
-    face: "both",
-    interval: false,
-    per_benchmark: false,
-  },
+  { key: "theme_name", title: "theme", hint: "The theme that the concept belongs to", ...THEME },
+  { key: "subtheme_name", title: "subtheme", hint: "The subtheme that the concept belongs to", ...THEME },
   {
     key: "p_value",
     title: "p",
     hint: "Two-sided, of the gap; N/A = not tested",
     kind: "probability",
     face: "model",
-    interval: false,
-    per_benchmark: false,
+    ...PLAIN,
   },
 ];
 // Seen in the cell of the label, or seldom wanted.
@@ -242,7 +227,9 @@ function cellText(spec: ColumnSpec, table: Table, row: number): string {
 function heatColumn(spec: ColumnSpec, benchmark: string, key: string, heat: Heat, table: Table): GridColumn {
   const style = (row: number): CSSProperties | undefined => {
     const value = number(table, key, row);
-    return value === null ? undefined : heat.style(value);
+    const colour = value === null ? null : heat.colour(value);
+    if (colour !== null) return { backgroundColor: colour, color: inkOn(colour) };
+    return value === 0 ? { color: "var(--weak)" } : undefined;
   };
   return {
     key,
@@ -255,6 +242,3 @@ function heatColumn(spec: ColumnSpec, benchmark: string, key: string, heat: Heat
     largestFirst: spec.key === "chi_bench",
   };
 }
-
-/** `3 of 40`, for what is chosen of all. */
-export const ofAll = (some: number, all: number) => `${integer(some)} of ${integer(all)}`;

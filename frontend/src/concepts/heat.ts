@@ -1,11 +1,11 @@
-/** Colours of cells, for reading across benchmarks. The number stands in each cell: the colour only leads the eye. */
-import type { CSSProperties } from "react";
+/** Colours of quantities: of cells, for reading across benchmarks, and of the map's points. */
 import type { Table } from "../data/table";
 import { diverging, sequential } from "../ui/colours";
 import { largest } from "./IntervalBar";
 
 export interface Heat {
-  style: (value: number) => CSSProperties;
+  /** Of a value; null: none, for what is missing is not a little of it. */
+  colour: (value: number) => string | null;
   /** Colours of the legend, from its low end to its high end. */
   stops: string[];
   low: string;
@@ -19,41 +19,31 @@ const [SPARSE, AMPLE] = [-2, 1.5];
 
 export function heatOf(measure: string, dark: boolean, table: Table): Heat {
   const two = diverging(dark);
-  const scale = sequential(dark);
+  const one = sequential(dark);
   if (measure === "gap") {
     // Gaps within one benchmark are wider than the suite's.
-    const most = Math.max(
-      0.05,
-      ...Object.keys(table.columns)
-        .filter((key) => key.startsWith("gap@"))
-        .map((key) => largest(table, key, 0.95)),
-    );
+    const keys = Object.keys(table.columns).filter((key) => key === "gap" || key.startsWith("gap@"));
+    const most = Math.max(0.05, ...keys.map((key) => largest(table, key, 0.95)));
     return heat(two, (value) => (value / most + 1) / 2, `−${most.toFixed(2)} or less`, `+${most.toFixed(2)} or more`);
   }
   if (measure === "lift") return heat(two, (value) => (value / LIFT + 1) / 2, `−${LIFT} or less`, `+${LIFT} or more`);
-  if (measure === "chi_bench")
-    return missingApart(
-      heat(scale, (value) => (Math.log10(value) - SPARSE) / (AMPLE - SPARSE), "0.01 or less", "30 or more"),
-    );
-  return heat(scale, (value) => value, "0", "1");
-}
-
-/** What a benchmark lacks is not a little of it: no colour behind it, and the ink of missing ones. */
-function missingApart(heat: Heat): Heat {
+  if (measure !== "chi_bench") return heat(one, (value) => value, "0", "1");
+  const coverage = heat(one, (value) => (Math.log10(value) - SPARSE) / (AMPLE - SPARSE), "0.01 or less", "30 or more");
   return {
-    ...heat,
-    style: (value) => (value === 0 ? { color: "var(--weak)" } : heat.style(value)),
-    low: `0 missing, ${heat.low}`,
+    ...coverage,
+    colour: (value) => (value === 0 ? null : coverage.colour(value)),
+    low: `0 missing, ${coverage.low}`,
   };
 }
 
-function heat(colour: (at: number) => string, place: (value: number) => number, low: string, high: string): Heat {
+const STEPS = 64;
+
+function heat(scale: (at: number) => string, place: (value: number) => number, low: string, high: string): Heat {
+  // Asking the scale for each of 131,072 points would take too long.
+  const list = Array.from({ length: STEPS + 1 }, (_, i) => scale(i / STEPS));
   return {
-    style: (value) => {
-      const background = colour(Math.min(1, Math.max(0, place(value))));
-      return { backgroundColor: background, color: inkOn(background) };
-    },
-    stops: [0, 0.25, 0.5, 0.75, 1].map(colour),
+    colour: (value) => list[Math.round(STEPS * Math.min(1, Math.max(0, place(value))))]!,
+    stops: [0, 0.25, 0.5, 0.75, 1].map(scale),
     low,
     high,
   };

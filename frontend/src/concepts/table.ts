@@ -1,7 +1,8 @@
-/** The table of concepts: columns that are put beside its own, and its orders. */
+/** The table of concepts: columns that are put beside its own, its orders, and its rows as a file. */
 import type { Face } from "../app/state";
+import { csvFile, save } from "../data/download";
 import { columnNamed, everyRow, numbers, type Sort, sorted, sortedBy, type Table, texts } from "../data/table";
-import type { ThemeFile } from "../data/types";
+import type { ColumnSpec, RunInfo, Theme } from "../data/types";
 
 /** Name of the column that holds a measure within a benchmark. */
 export const within = (measure: string, benchmark: string) => `${measure}@${benchmark}`;
@@ -12,23 +13,19 @@ export const within = (measure: string, benchmark: string) => `${measure}@${benc
  */
 export function widened(
   table: Table,
-  themes: ThemeFile | null,
+  themes: Theme[],
   measure: string | null,
   parts: (Table | null)[],
   names: string[],
 ): Table {
   const columns = { ...table.columns };
-  if (themes) {
-    for (const level of ["theme", "subtheme"] as const) {
-      const names = new Map(
-        themes.themes.filter((theme) => theme.level === level).map((theme) => [theme.id, theme.name]),
-      );
-      const ids = numbers(table, level);
-      columns[`${level}_name`] = {
-        kind: "text",
-        values: Array.from(ids, (id) => (Number.isNaN(id) ? null : (names.get(id) ?? `${level} ${id}`))),
-      };
-    }
+  for (const level of themes.length ? (["theme", "subtheme"] as const) : []) {
+    const names = new Map(themes.filter((theme) => theme.level === level).map((theme) => [theme.id, theme.name]));
+    const ids = numbers(table, level);
+    columns[`${level}_name`] = {
+      kind: "text",
+      values: Array.from(ids, (id) => (Number.isNaN(id) ? null : (names.get(id) ?? `${level} ${id}`))),
+    };
   }
   parts.forEach((part, place) => {
     const column = measure && part ? columnNamed(part, measure) : undefined;
@@ -44,25 +41,18 @@ export function groupPlaces(table: Table): Float64Array {
 }
 
 /** What is worst comes first, then what is well; what is not known comes last. */
-const RANKS: Record<
-  Face,
-  { key: string; words: string[]; ties: (table: Table) => { key: string; descending: boolean }[] }
-> = {
+const RANKS: Record<Face, { key: string; words: string[]; ties: { key: string; descending: boolean }[] }> = {
   model: {
     key: "performance_status",
     words: ["weak", "typical", "negligible", "strong", "insufficient", "untested"],
     // The concept that a finding names stands at its head.
-    ties: (table) =>
-      (columnNamed(table, "group_place") ? ["group_place", "gap"] : ["gap"]).map((key) => ({ key, descending: false })),
+    ties: ["group_place", "gap"].map((key) => ({ key, descending: false })),
   },
   // A missing concept has no lift: the likelier that reference text would have shown it, the more its absence is news.
   benchmark: {
     key: "coverage_status",
     words: ["missing", "under", "typical", "over"],
-    ties: (table) =>
-      ["lift", "chance_seen", "density"]
-        .filter((key) => columnNamed(table, key))
-        .map((key) => ({ key, descending: key !== "lift" })),
+    ties: ["lift", "chance_seen", "density"].map((key) => ({ key, descending: key !== "lift" })),
   },
 };
 
@@ -75,18 +65,32 @@ export function orderOf(table: Table, sort: Sort | null, face: Face): Uint32Arra
   const ranks = Float64Array.from(texts(table, key), (word) => place.get(word ?? "") ?? NaN);
   return sortedBy(all, [
     { values: ranks, descending: false },
-    ...ties(table).map((tie) => ({ values: numbers(table, tie.key), descending: tie.descending })),
+    ...ties
+      .filter((tie) => columnNamed(table, tie.key))
+      .map((tie) => ({ values: numbers(table, tie.key), descending: tie.descending })),
   ]);
 }
 
-/** In words, what the order without a sort is. */
-export function orderWords(face: Face, table: Table): string {
-  if (face === "model")
-    return columnNamed(table, "group_place")
-      ? "weak ones first, finding by finding, the leading concept before the others"
-      : "weak ones first, by gap";
-  const missing = columnNamed(table, "chance_seen")
-    ? "by how likely reference text was to show them"
-    : `by ${columnNamed(table, "density") ? "density" : "number"}`;
-  return `missing ones first, ${missing}${columnNamed(table, "lift") ? "; the others by lift" : ""}`;
+export const orderWords = (face: Face): string =>
+  face === "model" ? "weak ones first, by finding and gap" : "missing ones first, the others by lift";
+
+const ALWAYS = ["concept", "label", "label_kind", "label_score", "label_scored_by"];
+
+/** The shown rows in their order with the shown columns, and the ends of their intervals. */
+export function download(
+  run: RunInfo,
+  table: Table,
+  rows: Uint32Array,
+  specs: ColumnSpec[],
+  each: ColumnSpec | null,
+): void {
+  const own = specs.flatMap(({ key, interval }) => (interval ? [key, `${key}_low`, `${key}_high`] : [key]));
+  const named = [...new Set([...ALWAYS, ...own])].map((key) => ({ name: key, key }));
+  for (const { name } of each ? run.benchmarks : [])
+    named.push({ name: `${each!.key} ${name}`, key: within(each!.key, name) });
+  const fields = named.flatMap(({ name, key }) => {
+    const column = columnNamed(table, key);
+    return column ? [{ name, column }] : [];
+  });
+  save(`${run.key}-concepts.csv`, csvFile(fields, rows), "text/csv;charset=utf-8");
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Column, Table } from "../data/table";
-import type { Theme, ThemeFile } from "../data/types";
+import type { Theme } from "../data/types";
 import { random } from "../random";
 import { branches, countsOf, gapReach } from "./themes";
 
@@ -65,15 +65,13 @@ const theme = (
   benchmarks: [benchmark],
   ...within(gap, status, 8 * id),
 });
-const file: ThemeFile = {
-  themes: [
-    theme("theme", 2, null, -0.3, "weak", within(null, "untested", 0)),
-    theme("theme", 1, null, 0.2, "strong", within(-0.4, "weak", 16)),
-    theme("theme", 0, null, -0.1, "typical", within(0.1, "strong", null)),
-    theme("subtheme", 3, 1, -0.2, "weak", within(0.2, "typical", 4)),
-    theme("subtheme", 2, 1, 0.1, "typical", within(-0.2, "typical", 8)),
-  ],
-};
+const file: Theme[] = [
+  theme("theme", 2, null, -0.3, "weak", within(null, "untested", 0)),
+  theme("theme", 1, null, 0.2, "strong", within(-0.4, "weak", 16)),
+  theme("theme", 0, null, -0.1, "typical", within(0.1, "strong", null)),
+  theme("subtheme", 3, 1, -0.2, "weak", within(0.2, "typical", 4)),
+  theme("subtheme", 2, 1, 0.1, "typical", within(-0.2, "typical", 8)),
+];
 const ids = (list: { theme: Theme }[]) => list.map((entry) => entry.theme.id);
 
 it("counts ranked concepts of a theme by what became of them", () => {

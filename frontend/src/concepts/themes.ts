@@ -1,7 +1,7 @@
 /** Themes as the tree above the table shows them. */
 import type { Face } from "../app/state";
 import { numbers, type Table, texts } from "../data/table";
-import type { Theme, ThemeFile } from "../data/types";
+import type { Theme } from "../data/types";
 import { roundedUp } from "./bar";
 
 /** Ranked concepts of a theme, and what became of them in the shown table. */
@@ -59,7 +59,7 @@ const statusRank = ({ status }: Branch) => (STATUSES.includes(status) ? STATUSES
  * Themes with their subthemes: weak ones first, by gap, as in the report; or the largest share of missing concepts
  * first.
  */
-export function branches(file: ThemeFile, table: Table, face: Face, benchmark: number | null): Branch[] {
+export function branches(all: Theme[], table: Table, face: Face, benchmark: number | null): Branch[] {
   const counts = { theme: countsOf(table, "theme"), subtheme: countsOf(table, "subtheme") };
   const ordered = (themes: Theme[]): Branch[] => {
     const made = themes.map((theme) => branch(theme, benchmark, counts[theme.level].get(theme.id) ?? NONE));
@@ -70,8 +70,8 @@ export function branches(file: ThemeFile, table: Table, face: Face, benchmark: n
     // The file has the suite's themes in the report's order; a benchmark's own order is made the same way.
     return benchmark === null ? made : made.sort((a, b) => statusRank(a) - statusRank(b) || byGap(a, b));
   };
-  const below = file.themes.filter((theme) => theme.level === "subtheme");
-  return ordered(file.themes.filter((theme) => theme.level === "theme")).map((branch) => ({
+  const below = all.filter((theme) => theme.level === "subtheme");
+  return ordered(all.filter((theme) => theme.level === "theme")).map((branch) => ({
     ...branch,
     children: ordered(below.filter((child) => child.parent === branch.theme.id)),
   }));

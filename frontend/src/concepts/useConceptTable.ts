@@ -2,11 +2,7 @@ import { useEffect, useMemo, useState } from "react";
 import { readTable, useTable } from "../data/hooks";
 import { type Column, everyRow, type Table } from "../data/table";
 import type { RunInfo } from "../data/types";
-import { searchable } from "./filters";
 import { groupPlaces } from "./table";
-
-/** Milliseconds after the table is there. */
-const AT_LEISURE = 400;
 
 /** A table, and the benchmark whose values it has; null: the whole suite's. */
 export interface ShownTable {
@@ -32,11 +28,6 @@ export function useConceptTable(
     if (benchmark === null) columns.group_place = { kind: "number", values: groupPlaces(suite.data) };
     return { table: { rows: suite.data.rows, columns }, benchmark };
   }, [suite.data, part.data, benchmark]);
-  useEffect(() => {
-    // While the reader reads, so that the first search is as quick as the next.
-    const timer = setTimeout(() => suite.data && searchable(suite.data), AT_LEISURE);
-    return () => clearTimeout(timer);
-  }, [suite.data]);
   const [last, setLast] = useState(made);
   if (made && made !== last) setLast(made);
   return { table: made?.table ?? null, shown: made ?? last, error: suite.error ?? part.error };

@@ -1,12 +1,10 @@
 import { SegmentedControl, useComputedColorScheme } from "@mantine/core";
 import { go } from "../app/route";
 import { useRun } from "../app/state";
-import { inkOn } from "../concepts/heat";
 import { decimal, signed } from "../format";
 import { shorten, visible } from "../text";
-import { moveCell } from "../ui/cells";
 import { diverging, sequential } from "../ui/colours";
-import { Square } from "../ui/Square";
+import { HeatBar, HeatTable } from "../ui/Heat";
 import { MATRICES, type Matrix } from "./pair";
 
 const SAID: Record<Matrix, { name: string; sentence: string }> = {
@@ -30,49 +28,26 @@ const SAID: Record<Matrix, { name: string; sentence: string }> = {
 /** More benchmarks than that have no room for numbers in cells. */
 const ROOM = 16;
 
-/** Every pair of benchmarks. A cell chooses its pair; arrow keys move from cell to cell. */
-export function HeatMap({
-  x,
-  y,
-  matrix,
-  onChoose,
-}: {
+interface HeatMapProps {
   x: number;
   y: number;
   matrix: string | null;
   onChoose: (x: number, y: number) => void;
-}) {
+}
+
+/** Every pair of benchmarks. A cell chooses its pair. */
+export function HeatMap({ x, y, matrix, onChoose }: HeatMapProps) {
   const run = useRun();
   const dark = useComputedColorScheme("light") === "dark";
   const shown = MATRICES.find((option) => option === matrix) ?? "jaccard";
   const values = run.overlap[shown];
   const roomy = run.benchmarks.length <= ROOM;
-  const scale = shown === "spearman" ? (value: number) => diverging(dark)((value + 1) / 2) : sequential(dark);
-  const [from, low] = shown === "spearman" ? [-1, "−1"] : [0, "0"];
-  const written = shown === "spearman" ? signed : decimal;
-  const stops = [0, 0.25, 0.5, 0.75, 1].map((at) => scale(from + (1 - from) * at));
+  const ranks = shown === "spearman";
+  const scale = ranks ? (value: number) => diverging(dark)((value + 1) / 2) : sequential(dark);
+  const from = ranks ? -1 : 0;
+  const written = ranks ? signed : decimal;
   const names = run.benchmarks.map((benchmark) => shorten(visible(benchmark.name), 28));
-  const cell = (i: number, j: number) => {
-    if (i === j) return <span className="heat-self" aria-hidden="true" />;
-    const value = values[i]![j]!;
-    const chosen = i === y && j === x;
-    const title = `${names[j]} and ${names[i]}: ${written(value)}`;
-    return (
-      <button
-        type="button"
-        data-cell={`${i}/${j}`}
-        tabIndex={chosen ? 0 : -1}
-        aria-current={chosen ? "true" : undefined}
-        className={chosen ? "chosen-cell" : undefined}
-        style={value === null ? undefined : painted(scale(value))}
-        aria-label={title}
-        title={title}
-        onClick={() => onChoose(j, i)}
-      >
-        {roomy ? (value === null ? "N/A" : short(written(value))) : ""}
-      </button>
-    );
-  };
+  const undefinedSome = values.some((line, i) => line.some((value, j) => i !== j && value === null));
   return (
     <section aria-label="Overlap of benchmarks">
       <h2>Overlap of the benchmarks</h2>
@@ -87,37 +62,36 @@ export function HeatMap({
         />
       </div>
       <p className="soft">{SAID[shown].sentence} Choose a cell to see the pair above.</p>
-      <p className="heat-scale" data-testid="heat-scale">
-        {low}{" "}
-        <span
-          className="heat-bar"
-          aria-hidden="true"
-          style={{
-            backgroundImage: `linear-gradient(90deg, ${stops.join(", ")})`,
-          }}
-        />{" "}
-        1
-        <span>
-          {names.length > 1 && "Hatched: a benchmark with itself."}
-          {values.some((line, i) => line.some((value, j) => i !== j && value === null)) &&
-            ` ${roomy ? "N/A" : "Empty"}: not defined.`}
-        </span>
-      </p>
-      <div className="heat-place" role="region" tabIndex={0} aria-label={`${SAID[shown].name} of each pair`}>
-        <Square
-          className={roomy ? "heat" : "heat small"}
-          data-testid="correlation-heat"
-          onKeyDown={moveCell}
-          names={names}
-          cell={cell}
+      <p className="heat-scale">
+        <HeatBar
+          low={ranks ? "−1" : "0"}
+          stops={[0, 0.25, 0.5, 0.75, 1].map((at) => scale(from + (1 - from) * at))}
+          high="1"
         />
-      </div>
+        <span>Hatched: a benchmark with itself.{undefinedSome && ` ${roomy ? "N/A" : "Empty"}: not defined.`}</span>
+      </p>
+      <HeatTable
+        label={`${SAID[shown].name} of each pair`}
+        testId="correlation-heat"
+        className={roomy ? "" : "small"}
+        rows={names}
+        columns={names.map((name) => ({ name }))}
+        onChoose={(i, j) => onChoose(j, i)}
+        cell={(i, j) => {
+          if (i === j) return null;
+          const value = values[i]![j]!;
+          const text = value === null ? "N/A" : short(written(value));
+          return {
+            text: roomy ? text : "",
+            words: `${names[j]} and ${names[i]}: ${written(value)}`,
+            colour: value === null ? null : scale(value),
+            current: i === y && j === x,
+          };
+        }}
+      />
     </section>
   );
 }
 
 /** `.28` for `0.28`; what rounds to 0 has no sign. */
 const short = (text: string) => text.replace(/^[+−](?=0\.00$)/, "").replace(/^([+−]?)0\./, "$1.");
-
-/** A cell's colour, and ink that can be read on it. */
-const painted = (background: string) => ({ background, color: inkOn(background) });

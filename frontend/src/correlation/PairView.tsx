@@ -7,9 +7,9 @@ import { useTable } from "../data/hooks";
 import { number, numbers, type Table, text, texts } from "../data/table";
 import type { BenchmarkSummary } from "../data/types";
 import { decimal, integer, magnitude, signed, tenths } from "../format";
-import { Against } from "../map/Against";
-import type { Axis } from "../map/axes";
-import { palette } from "../map/colouring";
+import { radii, verdictColours } from "../map/colouring";
+import type { Axis } from "../map/draw";
+import { Scatter } from "../map/Scatter";
 import { shorten, visible } from "../text";
 import { ConceptName, Measured } from "../ui/Marks";
 import { Empty, Failed, Loading } from "../ui/State";
@@ -152,19 +152,22 @@ function Shown({ x, y, measure, floor, concepts, first, second }: ShownProps) {
   );
   const [a, b] = [run.benchmarks[x]!, run.benchmarks[y]!];
   const names = `${visible(a.name)} and ${visible(b.name)}`;
-  const sides = useMemo(() => {
+  const points = useMemo(() => {
     const status = texts(concepts, "performance_status");
-    const colours = palette(dark);
-    return {
-      rows: pair.rows,
-      x: numbers(first, measure),
-      y: numbers(second, measure),
-      support: numbers(concepts, "support"),
-      log: measure === "chi_bench",
-      colour: (row: number) =>
-        status[row] === "weak" ? colours.weak : status[row] === "strong" ? colours.strong : colours.typical,
-      layer: (row: number) => (status[row] === "weak" ? 2 : status[row] === "strong" ? 1 : 0),
-    };
+    const [across, upwards] = [numbers(first, measure), numbers(second, measure)];
+    const radius = radii(numbers(concepts, "support"), pair.rows.length);
+    const { weak, strong, typical } = verdictColours(dark);
+    const layer = (row: number) => (status[row] === "weak" ? 2 : status[row] === "strong" ? 1 : 0);
+    return [...pair.rows]
+      .sort((a, b) => layer(a) - layer(b))
+      .map((id) => ({
+        id,
+        x: across[id]!,
+        y: upwards[id]!,
+        radius: radius(id),
+        colour: [typical, strong, weak][layer(id)]!,
+        opacity: layer(id) ? 0.9 : 0.5,
+      }));
   }, [concepts, first, second, measure, pair, dark]);
   const axes = useMemo(() => ({ x: axis(measure, a), y: axis(measure, b) }), [measure, a, b]);
   return (
@@ -174,9 +177,10 @@ function Shown({ x, y, measure, floor, concepts, first, second }: ShownProps) {
         <Empty>{emptyWords(pair, measure)}</Empty>
       ) : (
         <div className="correlation-place">
-          <Against
-            sides={sides}
+          <Scatter
+            points={points}
             axes={axes}
+            diagonal
             testId="correlation-scatter"
             label={`${NAMES[measure]} of ${integer(pair.rows.length)} concepts in ${names}.`}
             tip={(concept) => (

@@ -1,8 +1,6 @@
-import { parquetMetadata } from "hyparquet";
 import { expect, it } from "vitest";
-import { csvFile, type Field, parquetFile } from "./download";
-import { parquetTable } from "./parquet";
-import { UNKNOWN, value } from "./table";
+import { csvFile, type Field } from "./download";
+import { UNKNOWN } from "./table";
 
 const HOSTILE = ["=cmd|' /C calc'!A0", 'a,b\n"quoted"', "\u202eevil", null, "+1", " =1", "déjà 𝛘"];
 const fields: Field[] = [
@@ -58,30 +56,4 @@ it("writes CSV that reads back, without formulas or hidden characters", () => {
   expect(rows[1]![2]).toBe("0.1");
   expect(rows[2]![3]).toBe(String(-1 / 3));
   expect(rows.map((row) => row[4])).toEqual(["true", "true", "false", "true", "", "false", "false"]);
-});
-
-it("writes Parquet that holds the same values in the same order", async () => {
-  const bytes = new Uint8Array(parquetFile(fields, order, { run: "demo" }));
-  const table = await parquetTable(bytes);
-  expect(table.rows).toBe(order.length);
-  for (const { name, column } of fields) {
-    order.forEach((row, i) => {
-      const expected = value({ rows: 7, columns: { [name]: column } }, name, row);
-      expect(value(table, name, i)).toBe(expected);
-    });
-  }
-  const metadata = parquetMetadata(bytes.buffer);
-  expect(metadata.schema.slice(1).map(({ type }) => type)).toEqual([
-    "INT32",
-    "BYTE_ARRAY",
-    "FLOAT",
-    "DOUBLE",
-    "BOOLEAN",
-  ]);
-  expect(metadata.key_value_metadata).toContainEqual({ key: "run", value: "demo" });
-});
-
-it("writes files without rows", async () => {
-  expect(csvFile(fields, new Uint32Array())).toBe("\ufeffconcept,label,gap,mean,dense\r\n");
-  expect((await parquetTable(new Uint8Array(parquetFile(fields, new Uint32Array(), {})))).rows).toBe(0);
 });

@@ -37,9 +37,11 @@ export function FindingList() {
       <Part title="Weak" findings={of("weak")} />
       <Part title="Strong" findings={of("strong")} />
       <p className="soft">
-        The evidence is in{" "}
-        <a href={address(route, { view: "concepts", params: { groups: 1 } })}>the concepts behind them</a>:{" "}
-        {integer(run.counts.weak)} weak, {integer(run.counts.strong)} strong.
+        The evidence is in the concepts behind them:{" "}
+        <a href={address(route, { view: "concepts", params: { status: "weak,strong" } })}>
+          {integer(run.counts.weak)} weak, {integer(run.counts.strong)} strong
+        </a>
+        .
       </p>
     </div>
   );

@@ -135,7 +135,6 @@ function Figures({ finding }: { finding: Finding }) {
         name,
         shown,
         hint: term === null ? undefined : meaning.get(term),
-        term: term ?? key,
       }))}
     />
   );

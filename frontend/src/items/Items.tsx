@@ -13,11 +13,10 @@ import { visible } from "../text";
 import { Grid } from "../ui/Grid";
 import type { GridColumn } from "../ui/gridColumn";
 import { Heading } from "../ui/Heading";
+import { SearchField } from "../ui/SearchField";
 import { Failed, Loading } from "../ui/State";
-import { chosenItems, FILTERS, groups, itemSort, LENGTHS, lengthBounds, OUTCOMES, orderedItems } from "./choose";
-import { SearchField } from "./SearchField";
-import { SearchState, searchWords } from "./SearchState";
-import { useSearch } from "./useSearch";
+import { chosenItems, FILTERS, groups, itemSort, OUTCOMES, orderedItems } from "./choose";
+import { type Search, useSearch } from "./useSearch";
 import "./items.css";
 
 /** All items, failures first. */
@@ -77,7 +76,12 @@ function ItemTable({ table }: { table: Table }) {
         {sort.key === "score" && !sort.descending && "Failures come first."}
       </p>
       <div className="tools" role="search" aria-label="Choose items">
-        <SearchField disabled={run.redacted} />
+        <SearchField
+          disabled={run.redacted}
+          label="Search prompts, responses and answers"
+          placeholder={run.redacted ? "Search is off: texts are left out" : "Search prompts, responses, answers, ids"}
+          testId="items-search"
+        />
         <Select
           size="xs"
           w={160}
@@ -90,7 +94,6 @@ function ItemTable({ table }: { table: Table }) {
           onChange={(outcome) => go({ params: { outcome } })}
         />
         <GroupPicker table={table} />
-        <LengthPicker table={table} />
         {folded > 0 && (
           <Switch
             size="xs"
@@ -111,7 +114,7 @@ function ItemTable({ table }: { table: Table }) {
         <strong>{integer(order.length)}</strong> of {integer(table.rows)} items
         {searchWords(search)}
         {run.redacted && ". Prompts and responses are left out of this explorer, so there is no text to search"}
-        {search.stage === "going" ? "…" : "."}
+        {search.going ? "…" : "."}
         {folded > 0 &&
           !all &&
           !params.has("cluster") &&
@@ -119,7 +122,6 @@ function ItemTable({ table }: { table: Table }) {
         {finding.total !== null && ` Of finding ${finding.number! + 1}${heaviest}.`}
         {!run.redacted && run.cut_items > 0 && <span data-testid="items-cut"> {cutNote(run.cut_items)}</span>}
       </p>
-      {(search.stage === "going" || search.stage === "stopped") && <SearchState search={search} />}
       {search.error && <Failed error={search.error} />}
       <Grid
         columns={columns}
@@ -133,7 +135,7 @@ function ItemTable({ table }: { table: Table }) {
         testId="items-grid"
         empty={
           <>
-            {search.stage === "going" ? "Searching …" : "No item matches."}{" "}
+            {search.going ? "Searching …" : "No item matches."}{" "}
             {active && (
               <button type="button" className="link" onClick={clear}>
                 Clear the filters
@@ -179,34 +181,13 @@ function Chosen() {
   );
 }
 
-const FIFTHS = ["Shortest fifth", "Second fifth", "Middle fifth", "Fourth fifth", "Longest fifth"];
-
-/** Fifths of the items by length, of the benchmark that the page is set to. */
-function LengthPicker({ table }: { table: Table }) {
-  const benchmark = useBenchmark();
-  const { params } = useRoute();
-  const bounds = useMemo(() => lengthBounds(table, benchmark), [table, benchmark]);
-  const data = LENGTHS.flatMap((value, i) => {
-    const [from, to] = bounds[i]!;
-    return to < from
-      ? []
-      : [{ value, label: `${FIFTHS[i]} (${integer(from)}${to > from ? ` to ${integer(to)}` : ""} tokens)` }];
-  });
-  if (data.length < 2) return null;
-  return (
-    <Select
-      size="xs"
-      w={200}
-      aria-label="Length"
-      placeholder="Any length"
-      clearable
-      data-testid="items-length"
-      data={data}
-      comboboxProps={{ width: 250, position: "bottom-start" }}
-      value={data.some((option) => option.value === params.get("length")) ? params.get("length") : null}
-      onChange={(length) => go({ params: { length } })}
-    />
-  );
+/** Whose words the shown items hold, and whether others are searched for. */
+function searchWords({ query, hits, going }: Search & { going: boolean }): string {
+  const parts = [hits ? ` contain “${visible(hits.query)}”` : ""];
+  if (hits && hits.total > hits.rows.length)
+    parts.push(`the search found ${integer(hits.total)} and shows the first ${integer(hits.rows.length)}`);
+  if (going && query) parts.push(`searching for “${visible(query)}”`);
+  return parts.join("; ");
 }
 
 /** What a search cannot see. */
@@ -305,7 +286,6 @@ function columnsOf(
       key: "repeats",
       title: "Asked in",
       hint: "How many items ask the same, word for word or nearly; they count once in every test",
-      term: "cluster",
       text: (row) => repeatsText(number(table, "repeats", row)),
       show: (row) => <Repeats table={table} row={row} />,
       align: "end",

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Table } from "../data/table";
-import { chosenItems, groups, itemSort, lengthBounds, orderedItems } from "./choose";
+import { chosenItems, groups, itemSort, orderedItems } from "./choose";
 
 const table: Table = {
   rows: 6,
@@ -41,6 +41,7 @@ test("filters are joined", () => {
   expect(chosen("group=x", 1)).toEqual([5]);
   expect(chosen("outcome=right", null, [0, 4, 5])).toEqual([0]);
   expect(chosen("", null, [])).toEqual([]);
+  expect(chosen("", null, null, [5, 0])).toEqual([0, 5]);
 });
 
 test("failures come first, unscored items last either way", () => {
@@ -76,29 +77,4 @@ test("of items that ask the same the first that fits stands for all, unless they
   expect([
     ...chosenItems(together, { params: new URLSearchParams(), benchmark: null, hits: null, finding: null }),
   ]).toEqual([0, 1, 2, 3, 4, 5]);
-});
-
-test("a finding's items, and fifths by length", () => {
-  expect(chosen("", null, null, [5, 0])).toEqual([0, 5]);
-  // Lengths 1, 3, 5, 9, 20: one each.
-  expect(lengthBounds(table, null)).toEqual([
-    [1, 1],
-    [3, 3],
-    [5, 5],
-    [9, 9],
-    [20, 20],
-  ]);
-  expect(chosen("length=4")).toEqual([1]);
-  expect(chosen("length=9")).toHaveLength(6);
-  const same: Table = {
-    rows: 4,
-    columns: {
-      ...table.columns,
-      benchmark: { kind: "number", values: new Float64Array(4) },
-      n_span_tokens: { kind: "number", values: Float64Array.from([2, 2, 2, 6]) },
-    },
-  };
-  const [first, ...others] = lengthBounds(same, 0);
-  expect(first).toEqual([2, 2]);
-  expect(others.filter(([from, to]) => to >= from)).toEqual([[6, 6]]);
 });

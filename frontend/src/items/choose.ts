@@ -1,6 +1,6 @@
 /** Which items are shown, from the address. */
 import { readSort } from "../app/sort";
-import { columnNamed, everyRow, numbers, type Sort, select, sorted, type Table, texts } from "../data/table";
+import { columnNamed, numbers, type Sort, select, sorted, type Table, texts } from "../data/table";
 
 export const OUTCOMES = [
   { value: "wrong", label: "Score below ½" },
@@ -8,10 +8,8 @@ export const OUTCOMES = [
   { value: "unscored", label: "Unscored" },
   { value: "excluded", label: "Excluded" },
 ] as const;
-/** Fifths of the items' lengths. */
-export const LENGTHS = ["1", "2", "3", "4", "5"] as const;
 /** Filters of the address beside the benchmark and a search. */
-export const FILTERS = ["group", "outcome", "length", "cluster", "finding"] as const;
+export const FILTERS = ["group", "outcome", "cluster", "finding"] as const;
 
 export interface Choice {
   params: URLSearchParams;
@@ -47,12 +45,6 @@ function tests(table: Table, { params, benchmark, hits, finding }: Choice): ((ro
     const clusters = numbers(table, "cluster");
     tests.push((row) => clusters[row] === cluster);
   }
-  const fifth = LENGTHS.find((length) => length === params.get("length"));
-  if (fifth) {
-    const [from, to] = lengthBounds(table, benchmark)[Number(fifth) - 1]!;
-    const length = numbers(table, "n_span_tokens");
-    tests.push((row) => length[row]! >= from && length[row]! <= to);
-  }
   const outcome = params.get("outcome");
   if (outcome === "wrong") tests.push((row) => excluded[row] === null && score[row]! < 0.5);
   if (outcome === "right") tests.push((row) => excluded[row] === null && score[row]! >= 0.5);
@@ -81,29 +73,6 @@ function firsts(table: Table, rows: Uint32Array): Uint32Array {
     seen.add(cluster);
     return first;
   });
-}
-
-/**
- * Shortest and longest item of each fifth by length (tokens of the span), in one benchmark or all. Items of equal
- * length share a fifth.
- */
-export function lengthBounds(table: Table, benchmark: number | null): [number, number][] {
-  const [place, length] = [numbers(table, "benchmark"), numbers(table, "n_span_tokens")];
-  const own = Float64Array.from(
-    everyRow(table.rows).filter(
-      (row) => (benchmark === null || place[row] === benchmark) && !Number.isNaN(length[row]!),
-    ),
-    (row) => length[row]!,
-  ).sort();
-  const bounds: [number, number][] = [];
-  let start = 0;
-  for (let fifth = 1; fifth <= LENGTHS.length; fifth++) {
-    let end = Math.max(start, Math.round((fifth * own.length) / LENGTHS.length));
-    while (end > start && end < own.length && own[end] === own[end - 1]) end++;
-    bounds.push(end > start ? [own[start]!, own[end - 1]!] : [1, 0]);
-    start = end;
-  }
-  return bounds;
 }
 
 /** Columns by which items can be sorted. */

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useState } from "react";
 import { useRoute } from "../app/route";
 import { useRun } from "../app/state";
 import { readItem } from "../data/hooks";
@@ -9,73 +9,6 @@ import type { RunInfo } from "../data/types";
 /** Milliseconds without a key stroke after which a search begins. */
 const PAUSE = 120;
 
-export interface Search {
-  /** What is searched for; empty: nothing. */
-  query: string;
-  /** What was found last: of `query` once it is done, before that of other words; null: nothing yet. */
-  hits: Hits | null;
-  /** How far the search for `query` is. */
-  stage: "going" | "stopped" | "failed" | "done";
-  /** Share of the items that were looked through; null: not known. */
-  share: number | null;
-  error: Error | null;
-  cancel: () => void;
-  again: () => void;
-}
-
-interface State {
-  hits: Hits | null;
-  share: number | null;
-  /** The search that ended without an answer; without an error it was stopped. */
-  ended: { query: string; error: Error | null } | null;
-}
-
-const NOTHING: State = { hits: null, share: null, ended: null };
-
-/** The search that the address asks for. What was found before stays until the next is there. */
-export function useSearch(table: Table): Search {
-  const run = useRun();
-  const { params } = useRoute();
-  const query = run.redacted ? "" : (params.get("q") ?? "").trim();
-  const [state, setState] = useState(NOTHING);
-  const [attempt, setAttempt] = useState(0);
-  const controller = useRef<AbortController | null>(null);
-  useEffect(() => {
-    setState((old) => (query === "" ? NOTHING : { ...old, share: null, ended: null }));
-    if (query === "") return;
-    const own = new AbortController();
-    controller.current = own;
-    const set = (how: (old: State) => State) => !own.signal.aborted && setState(how);
-    const timer = setTimeout(() => {
-      searchItems(run, table, query, own.signal, (share) => set((old) => ({ ...old, share }))).then(
-        (result) => set(() => ({ ...NOTHING, hits: result })),
-        (fault: unknown) =>
-          set(() => ({
-            ...NOTHING,
-            ended: { query, error: fault instanceof Error ? fault : new Error(String(fault)) },
-          })),
-      );
-    }, PAUSE);
-    own.signal.addEventListener("abort", () => clearTimeout(timer));
-    return () => own.abort();
-  }, [run, table, query, attempt]);
-  const cancel = () => {
-    controller.current?.abort();
-    setState((old) => ({ ...old, share: null, ended: { query, error: null } }));
-  };
-  const again = () => setAttempt((before) => before + 1);
-  return { query, ...shown(query, state), cancel, again };
-}
-
-/** What a state says of the words that are searched for now: they may be newer than it. */
-function shown(query: string, { hits, share, ended }: State): Pick<Search, "hits" | "stage" | "share" | "error"> {
-  if (query === "") return { hits: null, stage: "done", share: null, error: null };
-  if (hits?.query === query) return { hits, stage: "done", share: null, error: null };
-  if (ended?.query === query)
-    return { hits, stage: ended.error ? "failed" : "stopped", share: null, error: ended.error };
-  return { hits, stage: "going", share, error: null };
-}
-
 export interface Hits {
   query: string;
   rows: Uint32Array;
@@ -83,17 +16,41 @@ export interface Hits {
   total: number;
 }
 
-/**
- * Finds the items whose prompt, response, expected answer or id contains the text, ignoring case. `advance` gets the
- * share done.
- */
-export async function searchItems(
-  run: RunInfo,
-  table: Table,
-  query: string,
-  signal: AbortSignal,
-  advance: (share: number) => void,
-): Promise<Hits> {
+export interface Search {
+  /** What is searched for; empty: nothing. */
+  query: string;
+  /** What was found last, while a search goes on of other words; null: nothing yet. */
+  hits: Hits | null;
+  error: Error | null;
+}
+
+/** The search that the address asks for. What was found before stays until the next is there. */
+export function useSearch(table: Table): Search & { going: boolean } {
+  const run = useRun();
+  const { params } = useRoute();
+  const query = run.redacted ? "" : (params.get("q") ?? "").trim();
+  const [last, setLast] = useState<Search>({ query: "", hits: null, error: null });
+  useEffect(() => {
+    if (query === "") return setLast({ query, hits: null, error: null });
+    const own = new AbortController();
+    const timer = setTimeout(() => {
+      searchItems(run, table, query, own.signal).then(
+        (hits) => own.signal.aborted || setLast({ query, hits, error: null }),
+        (fault: unknown) =>
+          own.signal.aborted ||
+          setLast({ query, hits: null, error: fault instanceof Error ? fault : new Error(String(fault)) }),
+      );
+    }, PAUSE);
+    return () => {
+      clearTimeout(timer);
+      own.abort();
+    };
+  }, [run, table, query]);
+  return { ...last, query, going: last.query !== query };
+}
+
+/** Finds the items whose prompt, response, expected answer or id contains the text, ignoring case. */
+async function searchItems(run: RunInfo, table: Table, query: string, signal: AbortSignal): Promise<Hits> {
   if (source.search) {
     const { rows, total } = await source.search(run.key, query, signal);
     return { query, rows: Uint32Array.from(rows).sort(), total };
@@ -101,11 +58,7 @@ export async function searchItems(
   const rows: number[] = [];
   const ids = texts(table, "item_id");
   const wanted = query.toLowerCase();
-  for (let row = 0; row < run.items; row++) {
-    if (row % run.shards.items === 0) {
-      if (signal.aborted) throw new DOMException("", "AbortError");
-      advance(row / run.items);
-    }
+  for (let row = 0; row < run.items && !signal.aborted; row++) {
     const item = await readItem(run, row);
     if ([ids[row], item.text, item.response, item.answer].some((text) => text?.toLowerCase().includes(wanted)))
       rows.push(row);

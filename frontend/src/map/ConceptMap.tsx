@@ -1,47 +1,36 @@
-import { Button, SegmentedControl, Select, useComputedColorScheme } from "@mantine/core";
-import { IconLassoPolygon } from "@tabler/icons-react";
-import { useCallback, useDeferredValue, useState } from "react";
-import { go, useRoute } from "../app/route";
-import { setSelection, useSelection } from "../app/selection";
-import { useBenchmark, useFace, useNumberParam, useRun } from "../app/state";
+import { SegmentedControl, Select, useComputedColorScheme } from "@mantine/core";
+import { useDeferredValue, useMemo } from "react";
+import { address, go, useRoute } from "../app/route";
+import { useBenchmark, useFace, useRun } from "../app/state";
+import { ConceptFilters } from "../concepts/ConceptFilters";
+import { FILTERS, tests } from "../concepts/filters";
+import { themeName } from "../concepts/themes";
 import { useConceptTable } from "../concepts/useConceptTable";
 import { useThemes } from "../data/hooks";
-import type { Table } from "../data/table";
-import type { ThemeFile } from "../data/types";
+import { everyRow, numbers, select, type Table } from "../data/table";
+import type { Theme } from "../data/types";
 import { integer, magnitude, plural, signed } from "../format";
+import { shorten, visible } from "../text";
 import { Heading } from "../ui/Heading";
+import { HeatBar } from "../ui/Heat";
 import { Empty, Failed, Loading } from "../ui/State";
-import type { Layout } from "./arrange";
-import type { Axis } from "./axes";
-import { Chosen } from "./Chosen";
 import { ConceptTip } from "./ConceptTip";
-import { COLOURINGS, type Colouring } from "./colouring";
-import { LegendBox } from "./Legend";
-import { MapFilters } from "./MapFilters";
-import { spotOf, spotParam } from "./points";
+import { COLOURINGS, type Colouring, type Colours, colours, radii } from "./colouring";
+import type { Axes, Name, Point } from "./draw";
 import { Scatter } from "./Scatter";
-import { ThemeNames } from "./ThemeNames";
-import { useDrawn } from "./useDrawn";
 import "./map.css";
 
 const COLOUR_NAMES: Record<Colouring, string> = {
-  gap: "gap",
   status: "verdict",
+  gap: "gap",
   coverage: "coverage",
-  lift: "lift",
   theme: "theme",
 };
 
-/** What is coloured by, as a column of the table. */
-const COLUMNS = { gap: "gap", status: "performance_status", coverage: "chi_bench", lift: "lift" };
-
-const AXES: { x: Axis; y: Axis } = {
+const GAPS: Axes = {
   x: { title: "Coverage (χ bench)", log: true, text: (value) => magnitude(value) },
-  y: { title: "Gap", log: false, text: signed, neutral: 0 },
+  y: { title: "Gap", text: (value) => signed(value), neutral: 0 },
 };
-
-/** As many chosen concepts get a ring; more would be a net. */
-const RINGED = 60;
 
 /** Every concept as a point: by meaning, or coverage against gap. */
 export function ConceptMap() {
@@ -57,51 +46,40 @@ export function ConceptMap() {
       ) : !table || (run.has.themes && !themes.data) ? (
         <Loading what="the concepts" />
       ) : (
-        <Shown table={table} themes={themes.data} />
+        <Shown table={table} themes={themes.data?.themes ?? []} />
       )}
     </div>
   );
 }
 
-function Shown({ table, themes }: { table: Table; themes: ThemeFile | null }) {
+function Shown({ table, themes }: { table: Table; themes: Theme[] }) {
   const run = useRun();
   const route = useRoute();
+  const { params } = route;
   const face = useFace();
   const dark = useComputedColorScheme("light") === "dark";
-  const opened = useNumberParam("concept");
-  const selection = useSelection();
-  const [lasso, setLasso] = useState(false);
-  const layout: Layout = run.has.map && route.params.get("layout") !== "gaps" ? "meaning" : "gaps";
-  const by = colouring(route.params.get("colour"), face, themes !== null);
-  const query = useDeferredValue(filterQuery(route.params));
-
-  const { on, passes, shown, painted, points, labels } = useDrawn({
-    table,
-    themes,
-    layout,
-    by,
-    query,
-    selection,
-    dark,
-  });
-  const onOpen = useCallback((concept: number) => go({ params: { concept, item: null } }), []);
-  const cancel = useCallback(() => setLasso(false), []);
-  const done = (ids: Uint32Array) => {
-    setLasso(false);
-    setSelection(ids);
-  };
+  const layout = run.has.map && params.get("layout") !== "gaps" ? "meaning" : "gaps";
+  const offered = COLOURINGS.filter((colouring) => colouring !== "theme" || themes.length > 0);
+  const by = offered.find((known) => known === params.get("colour")) ?? (face === "model" ? "status" : "coverage");
+  const query = useDeferredValue(
+    FILTERS.map((name) => `${name}=${encodeURIComponent(params.get(name) ?? "")}`).join("&"),
+  );
+  const painted = useMemo(() => colours(by, table, themes, dark), [by, table, themes, dark]);
+  const points = useMemo(() => placed(table, layout, painted, query), [table, layout, painted, query]);
+  const names = useMemo(() => (layout === "meaning" ? named(themes, table) : []), [layout, themes, table]);
+  const shown = points.filter((point) => !point.backdrop).length;
+  const off = table.rows - points.length;
+  const kept = Object.fromEntries(FILTERS.map((name) => [name, params.get(name)]));
   return (
     <>
       <p className="lead">
-        {sentence(layout, table, on, shown)}
-        {!run.has.map && (
-          <>
-            {" "}
-            The run has no map by meaning: <code>cgaps themes</code> makes one.
-          </>
-        )}
+        Each point is a concept; larger points are active in more items. {integer(shown)} of{" "}
+        {plural(points.length, "concept")} on the map{shown < points.length && " pass the filters, the others are grey"}
+        .{off > 0 && ` ${integer(off)} more have no ${layout === "meaning" ? "theme" : "coverage above 0 or no gap"}.`}
+        {!run.has.map && " The run has no map by meaning."}{" "}
+        <a href={address(route, { view: "concepts", params: kept })}>The same concepts as a table</a>
       </p>
-      <div className="map-controls">
+      <div className="tools map-controls">
         {run.has.map && (
           <SegmentedControl
             size="xs"
@@ -112,109 +90,95 @@ function Shown({ table, themes }: { table: Table; themes: ThemeFile | null }) {
               { value: "meaning", label: "By meaning" },
               { value: "gaps", label: "Coverage against gap" },
             ]}
-            onChange={(chosen) => go({ params: { layout: chosen === "gaps" ? chosen : null, at: null } })}
+            onChange={(chosen) => go({ params: { layout: chosen === "gaps" ? chosen : null } })}
           />
         )}
         <Select
           size="xs"
-          w={185}
+          w={165}
           aria-label="Colour by"
           data-testid="map-colour"
           value={by}
           allowDeselect={false}
-          data={COLOURINGS.filter((colouring) => colouring !== "theme" || themes !== null).map((colouring) => ({
-            value: colouring,
-            label: `Colour: ${COLOUR_NAMES[colouring]}`,
-          }))}
+          data={offered.map((value) => ({ value, label: `Colour: ${COLOUR_NAMES[value]}` }))}
           onChange={(chosen) => go({ params: { colour: chosen } })}
         />
-        <Button
-          size="xs"
-          variant={lasso ? "filled" : "default"}
-          aria-pressed={lasso}
-          data-testid="map-lasso"
-          leftSection={<IconLassoPolygon size={16} />}
-          onClick={() => setLasso(!lasso)}
-        >
-          Lasso
-        </Button>
-        <MapFilters themes={themes?.themes ?? null} />
+        <ConceptFilters themes={themes} />
       </div>
-      <div className="map-parts">
-        {on.length === 0 ? (
-          <Empty>No concept has a place here: none has both a coverage above 0 and a gap.</Empty>
-        ) : (
-          <div className="map-place">
-            <Scatter
-              key={layout}
-              points={points}
-              axes={layout === "meaning" ? null : AXES}
-              wheel
-              opened={opened}
-              marked={selection && selection.length <= RINGED ? selection : null}
-              onOpen={onOpen}
-              testId="map-canvas"
-              label={`${COLOUR_NAMES[by]} of ${plural(shown.length, "concept")}, which the list beside it has too.`}
-              tip={(concept) => <ConceptTip table={table} concept={concept} face={face} />}
-              lasso={{ on: lasso, done, cancel }}
-              view={{
-                start: spotOf(route.params.get("at")),
-                moved: (spot) => go({ params: { at: spotParam(spot) } }, true),
-              }}
-              over={
-                labels
-                  ? (picture) => (
-                      <ThemeNames picture={picture} names={picture.view.k < 2.4 ? labels.theme : labels.subtheme} />
-                    )
-                  : undefined
-              }
-            />
-            {lasso && (
-              <p className="map-say" role="status">
-                Draw a line around points. Escape cancels.
-              </p>
-            )}
-            <LegendBox
-              legend={painted.legend}
-              hint={by === "theme" ? null : `${run.columns.find((spec) => spec.key === COLUMNS[by])?.hint ?? ""}.`}
-              term={by === "theme" ? null : COLUMNS[by]}
-            />
-          </div>
-        )}
-        <Chosen
-          table={table}
-          passes={passes}
-          shown={shown.length}
-          selection={selection}
-          lost={route.params.get("ids") !== null && selection === null}
-        />
-      </div>
+      {points.length === 0 ? (
+        <Empty>No concept has a place here: none has both a coverage above 0 and a gap.</Empty>
+      ) : (
+        <>
+          <Scatter
+            key={layout}
+            points={points}
+            axes={layout === "meaning" ? null : GAPS}
+            names={names}
+            wheel
+            testId="map-canvas"
+            label={`${COLOUR_NAMES[by]} of ${plural(shown, "concept")}.`}
+            tip={(concept) => <ConceptTip table={table} concept={concept} face={face} />}
+          />
+          <Legend colours={painted} />
+        </>
+      )}
     </>
   );
 }
 
-function colouring(param: string | null, face: "model" | "benchmark", themes: boolean): Colouring {
-  const given = COLOURINGS.find((colouring) => colouring === param && (colouring !== "theme" || themes));
-  return given ?? (face === "model" ? "status" : "coverage");
+/** Concepts that have a place: those that the filters leave out first, what is sought on top. */
+function placed(table: Table, layout: "meaning" | "gaps", { of, sought }: Colours, query: string): Point[] {
+  const [x, y] = layout === "meaning" ? ["x", "y"] : ["chi_bench", "gap"];
+  const [across, upwards] = [numbers(table, x!), numbers(table, y!)];
+  const passing = new Set(select(table.rows, tests(new URLSearchParams(query), table)));
+  const rows = [...everyRow(table.rows)].filter(
+    (row) => !Number.isNaN(upwards[row]!) && (layout === "meaning" ? !Number.isNaN(across[row]!) : across[row]! > 0),
+  );
+  const radius = radii(numbers(table, "support"), rows.length);
+  const layer = (row: number) => (passing.has(row) ? 1 + Number(sought(row)) : 0);
+  return rows
+    .sort((a, b) => layer(a) - layer(b) || radius(b) - radius(a))
+    .map((id) => ({
+      id,
+      x: across[id]!,
+      y: upwards[id]!,
+      colour: of(id),
+      radius: radius(id) * [0.6, 1, 1.35][layer(id)]!,
+      opacity: passing.has(id) ? 0.9 : 0.2,
+      backdrop: !passing.has(id),
+    }));
 }
 
-/**
- * The filters of the address, without the selection: on the map, selected concepts stand out but do not hide the
- * others.
- */
-function filterQuery(params: URLSearchParams): string {
-  const kept = new URLSearchParams(params);
-  for (const name of ["ids", "concept", "item", "at", "colour", "layout"]) kept.delete(name);
-  return kept.toString();
+/** The themes' names at the median of their concepts, the largest first. */
+function named(themes: Theme[], table: Table): Name[] {
+  const [of, x, y] = [numbers(table, "theme"), numbers(table, "x"), numbers(table, "y")];
+  const rows = [...everyRow(table.rows)].filter((row) => !Number.isNaN(x[row]!));
+  const middle = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1]!;
+  return themes
+    .filter((theme) => theme.level === "theme")
+    .map((theme) => ({ theme, own: rows.filter((row) => of[row] === theme.id) }))
+    .filter(({ own }) => own.length > 0)
+    .sort((a, b) => b.own.length - a.own.length)
+    .map(({ theme, own }) => ({
+      text: shorten(visible(themeName(theme)), 40),
+      x: middle(own.map((row) => x[row]!)),
+      y: middle(own.map((row) => y[row]!)),
+    }));
 }
 
-function sentence(layout: Layout, table: Table, on: Uint32Array, shown: Uint32Array): string {
-  const off = table.rows - on.length;
-  const [belong, have] = off === 1 ? ["belongs", "has"] : ["belong", "have"];
-  const why =
-    layout === "meaning" ? `${belong} to no theme and ${have} no place on it` : `${have} no coverage above 0 or no gap`;
-  const rest = off ? ` ${integer(off)} ${why}.` : "";
-  const grey = shown.length < on.length ? " pass the filters, the others are grey" : "";
-  const count = `${integer(shown.length)} of ${plural(on.length, "concept")} on the map`;
-  return `Each point is a concept; larger points are active in more items. ${count}${grey}.${rest}`;
+function Legend({ colours: { ramp, entries } }: { colours: Colours }) {
+  return (
+    <ul className="legend" data-testid="map-legend">
+      {ramp && (
+        <li>
+          <HeatBar {...ramp} />
+        </li>
+      )}
+      {entries.map(({ name, colour }) => (
+        <li key={name}>
+          <span className="legend-dot" style={{ background: colour }} /> {name}
+        </li>
+      ))}
+    </ul>
+  );
 }

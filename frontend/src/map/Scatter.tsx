@@ -1,235 +1,148 @@
-import { ActionIcon } from "@mantine/core";
+import { ActionIcon, useComputedColorScheme } from "@mantine/core";
 import { useElementSize } from "@mantine/hooks";
 import { IconFocusCentered, IconMinus, IconPlus } from "@tabler/icons-react";
-import {
-  type KeyboardEvent,
-  type PointerEvent,
-  type ReactNode,
-  useEffect,
-  useMemo,
-  useRef,
-  useState,
-  useSyncExternalStore,
-} from "react";
-import { AxisLines } from "./AxisLines";
-import type { Axis } from "./axes";
-import { Lasso } from "./Lasso";
-import { growth, type Points, screenX, screenY } from "./points";
-import type { Picture, Stage } from "./stage";
-import { AXES, type Moves, useStage } from "./useStage";
+import { select } from "d3-selection";
+import { type D3ZoomEvent, type ZoomBehavior, type ZoomTransform, zoom, zoomIdentity } from "d3-zoom";
+import { type MouseEvent, type ReactNode, useEffect, useMemo, useRef, useState } from "react";
+import { go } from "../app/route";
+import { useNumberParam } from "../app/state";
+import { type Axes, draw, type Name, nearest, type Point, scales } from "./draw";
 import "./scatter.css";
 
 interface ScatterProps {
-  points: Points;
-  /** Null: a plane without axes, to the same scale both ways. */
-  axes: { x: Axis; y: Axis } | null;
+  /** In the order in which they are drawn, the last on top. */
+  points: Point[];
+  /** Null: a plane without axes. */
+  axes: Axes | null;
   /** A line along which both coordinates are equal. */
   diagonal?: boolean;
+  names?: Name[];
   /** What it shows, for those who cannot see it. */
   label: string;
   testId: string;
-  /** What is said of the point that is pointed at. */
+  /** What is said of the concept that is pointed at. */
   tip: (id: number) => ReactNode;
-  onOpen: (id: number) => void;
-  /** The concept that is open beside the picture. */
-  opened: number | null;
-  /** A few chosen concepts that get a ring. */
-  marked?: Uint32Array | null;
-  /** The wheel zooms at once; else only after a click into the picture. */
+  /** The wheel zooms at once; else only after a click, so that the page can be scrolled past the picture. */
   wheel?: boolean;
-  /** With it, a lasso can be drawn: ids inside it, ascending. */
-  lasso?: { on: boolean; done: (ids: Uint32Array) => void; cancel: () => void };
-  /** Drawn over the points. */
-  over?: (picture: Picture) => ReactNode;
-  view?: Moves;
 }
 
-/** Points that can be panned, zoomed, pointed at and lassoed. */
-export function Scatter({
-  points,
-  axes,
-  diagonal,
-  label,
-  testId,
-  tip,
-  onOpen,
-  opened,
-  marked,
-  wheel,
-  lasso,
-  over,
-  view,
-}: ScatterProps) {
+const STEP = 60;
+
+/** Concepts as points that can be panned, zoomed, pointed at and opened. */
+export function Scatter({ points, axes, diagonal = false, names, label, testId, tip, wheel = false }: ScatterProps) {
+  const dark = useComputedColorScheme("light") === "dark";
+  const opened = useNumberParam("concept");
   const { ref: sizeRef, width, height } = useElementSize();
   const place = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
-  const stage = useStage({
-    canvas,
-    place,
-    points,
-    square: axes === null,
-    width,
-    height,
-    wheel: wheel === true,
-    lasso: lasso?.on === true,
-    view,
-  });
-  const [pointed, setPointed] = useState(-1);
-  useEffect(() => setPointed(-1), [stage, points]);
-  const rings = useMemo(() => {
-    const indices = new Map(Array.from(points.id, (id, index) => [id, index]));
-    const indicesOf = (ids: Iterable<number>) => [...ids].flatMap((id) => indices.get(id) ?? []);
-    return { marked: indicesOf(marked ?? []), opened: indicesOf(opened === null ? [] : [opened]) };
-  }, [points, marked, opened]);
-
-  const onMove = (event: PointerEvent<HTMLCanvasElement>) => {
-    if (!stage) return;
+  const [view, setView] = useState<ZoomTransform>(zoomIdentity);
+  const [pointed, setPointed] = useState<Point | null>(null);
+  const zoomer = useRef<ZoomBehavior<HTMLCanvasElement, unknown>>(null);
+  useEffect(() => {
+    if (!canvas.current) return;
+    zoomer.current = zoom<HTMLCanvasElement, unknown>()
+      .scaleExtent([0.7, 80])
+      .clickDistance(4)
+      .filter(
+        (event: globalThis.MouseEvent) =>
+          !event.button &&
+          (event.type !== "wheel" ||
+            wheel ||
+            event.ctrlKey ||
+            place.current?.contains(document.activeElement) === true),
+      )
+      .on("zoom", ({ transform }: D3ZoomEvent<HTMLCanvasElement, unknown>) => {
+        setView(transform);
+        setPointed(null);
+      });
+    select(canvas.current).call(zoomer.current).on("dblclick.zoom", null);
+  }, [wheel]);
+  const fitted = useMemo(() => scales(points, axes, width, height), [points, axes, width, height]);
+  const [x, y] = [view.rescaleX(fitted.x), view.rescaleY(fitted.y)];
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the colours of the page are read when it is drawn.
+  useEffect(() => {
+    if (canvas.current && width > 20)
+      draw(canvas.current, { points, x, y, zoom: view.k, axes, diagonal, names: names ?? [], opened, width, height });
+  }, [points, axes, diagonal, names, opened, width, height, view, dark]);
+  const at = (event: MouseEvent) => {
     const box = event.currentTarget.getBoundingClientRect();
-    setPointed(event.buttons ? -1 : stage.nearest(event.clientX - box.left, event.clientY - box.top));
+    return nearest(points, x, y, view.k, event.clientX - box.left, event.clientY - box.top);
   };
-  const onClick = (event: React.MouseEvent<HTMLCanvasElement>) => {
-    place.current?.focus({ preventScroll: true });
-    if (!stage) return;
-    const box = event.currentTarget.getBoundingClientRect();
-    const index = stage.nearest(event.clientX - box.left, event.clientY - box.top);
-    if (index >= 0) onOpen(points.id[index]!);
+  const on = () => select(canvas.current!);
+  const scaleBy = (factor: number) => zoomer.current && on().call(zoomer.current.scaleBy, factor);
+  const panBy = (dx: number, dy: number) =>
+    zoomer.current && on().call(zoomer.current.translateBy, dx / view.k, dy / view.k);
+  const reset = () => zoomer.current && on().call(zoomer.current.transform, zoomIdentity);
+  const keys: Record<string, () => void> = {
+    ArrowLeft: () => panBy(STEP, 0),
+    ArrowRight: () => panBy(-STEP, 0),
+    ArrowUp: () => panBy(0, STEP),
+    ArrowDown: () => panBy(0, -STEP),
+    "+": () => scaleBy(1.4),
+    "-": () => scaleBy(1 / 1.4),
+    "0": reset,
   };
   return (
-    <div className="scatter" data-testid={testId} data-points={points.count - points.backdrop}>
+    <div className="scatter" data-testid={testId} data-points={points.filter((point) => !point.backdrop).length}>
       <div
         ref={place}
         className="scatter-place"
         role="group"
         tabIndex={0}
         aria-label={`${label} Arrow keys move the picture, plus and minus zoom, 0 shows all.`}
-        onKeyDown={(event) => stage && onKey(event, stage)}
+        onKeyDown={(event) => {
+          const act = event.ctrlKey || event.metaKey || event.altKey ? undefined : keys[event.key];
+          if (!act) return;
+          event.preventDefault();
+          act();
+        }}
       >
         <div ref={sizeRef} className="scatter-size">
           <canvas
             ref={canvas}
-            className={pointed >= 0 ? "pointing" : undefined}
-            onPointerMove={onMove}
-            onPointerLeave={() => setPointed(-1)}
-            onClick={onClick}
+            className={pointed ? "pointing" : undefined}
+            onPointerMove={(event) => setPointed(event.buttons ? null : at(event))}
+            onPointerLeave={() => setPointed(null)}
+            onClick={(event) => {
+              place.current?.focus({ preventScroll: true });
+              const point = at(event);
+              if (point) go({ params: { concept: point.id, item: null } });
+            }}
           />
         </div>
-        {stage && (
-          <Over stage={stage}>
-            {(picture) => (
-              <>
-                {over?.(picture)}
-                {axes && <AxisLines picture={picture} axes={axes} diagonal={diagonal === true} margin={AXES} />}
-                <Rings picture={picture} points={points} {...rings} />
-                {pointed >= 0 && pointed < points.count && (
-                  <Tip picture={picture} points={points} index={pointed}>
-                    {tip(points.id[pointed]!)}
-                  </Tip>
-                )}
-              </>
-            )}
-          </Over>
-        )}
-        {stage && lasso?.on && (
-          <Lasso
-            cancel={lasso.cancel}
-            done={(polygon) => lasso.done(Uint32Array.from(stage.inside(polygon), (i) => points.id[i]!).sort())}
-          />
+        {pointed && (
+          <Tip left={x(pointed.x)} top={y(pointed.y)} width={width} height={height}>
+            {tip(pointed.id)}
+          </Tip>
         )}
       </div>
-      {stage && <Buttons stage={stage} />}
-      {stage && !stage.withGl && (
-        <p className="scatter-note">This browser has no WebGL: the picture moves more slowly.</p>
-      )}
+      <div className="scatter-buttons">
+        <ActionIcon variant="default" aria-label="Zoom in" onClick={() => scaleBy(1.6)}>
+          <IconPlus size={16} />
+        </ActionIcon>
+        <ActionIcon variant="default" aria-label="Zoom out" onClick={() => scaleBy(1 / 1.6)}>
+          <IconMinus size={16} />
+        </ActionIcon>
+        <ActionIcon variant="default" aria-label="Show all" onClick={reset}>
+          <IconFocusCentered size={16} />
+        </ActionIcon>
+      </div>
     </div>
   );
 }
 
-/** What lies over the points and moves with them. */
-function Over({ stage, children }: { stage: Stage; children: (picture: Picture) => ReactNode }) {
-  const picture = useSyncExternalStore(stage.subscribe, () => stage.picture);
-  return <>{children(picture)}</>;
-}
-
-const STEP = 60;
-const KEYS: Record<string, (stage: Stage) => void> = {
-  ArrowLeft: (stage) => stage.panBy(STEP, 0),
-  ArrowRight: (stage) => stage.panBy(-STEP, 0),
-  ArrowUp: (stage) => stage.panBy(0, STEP),
-  ArrowDown: (stage) => stage.panBy(0, -STEP),
-  "+": (stage) => stage.zoomBy(1.4),
-  "=": (stage) => stage.zoomBy(1.4),
-  "-": (stage) => stage.zoomBy(1 / 1.4),
-  "0": (stage) => stage.reset(),
-};
-
-function onKey(event: KeyboardEvent, stage: Stage) {
-  const act = event.ctrlKey || event.metaKey || event.altKey ? undefined : KEYS[event.key];
-  if (!act) return;
-  event.preventDefault();
-  act(stage);
-}
-
-function Buttons({ stage }: { stage: Stage }) {
-  return (
-    <div className="scatter-buttons">
-      <ActionIcon variant="default" aria-label="Zoom in" onClick={() => stage.zoomBy(1.6)}>
-        <IconPlus size={16} />
-      </ActionIcon>
-      <ActionIcon variant="default" aria-label="Zoom out" onClick={() => stage.zoomBy(1 / 1.6)}>
-        <IconMinus size={16} />
-      </ActionIcon>
-      <ActionIcon variant="default" aria-label="Show all" onClick={() => stage.reset()}>
-        <IconFocusCentered size={16} />
-      </ActionIcon>
-    </div>
-  );
-}
-
-function Rings({
-  picture: { frame, view },
-  points,
-  marked,
-  opened,
-}: {
-  picture: Picture;
-  points: Points;
-  marked: number[];
-  opened: number[];
-}) {
-  if (marked.length + opened.length === 0) return null;
-  const ring = (index: number, name: string, beside: number) => (
-    <circle
-      key={`${name}${index}`}
-      className={name}
-      cx={screenX(frame, view, points.x[index]!)}
-      cy={screenY(frame, view, points.y[index]!)}
-      r={points.radius[index]! * growth(view.k) + beside}
-    />
-  );
-  return (
-    <svg className="scatter-over" aria-hidden="true">
-      {marked.map((index) => ring(index, "ring-marked", 3))}
-      {opened.map((index) => ring(index, "ring", 5))}
-    </svg>
-  );
-}
-
-function Tip({
-  picture: { frame, view },
-  points,
-  index,
-  children,
-}: {
-  picture: Picture;
-  points: Points;
-  index: number;
+interface TipProps {
+  left: number;
+  top: number;
+  width: number;
+  height: number;
   children: ReactNode;
-}) {
-  const left = screenX(frame, view, points.x[index]!);
-  const top = screenY(frame, view, points.y[index]!);
+}
+
+function Tip({ left, top, width, height, children }: TipProps) {
   const style = {
-    ...(left > frame.width / 2 ? { right: frame.width - left + 12 } : { left: left + 12 }),
-    ...(top > frame.height / 2 ? { bottom: frame.height - top + 10 } : { top: top + 10 }),
+    ...(left > width / 2 ? { right: width - left + 12 } : { left: left + 12 }),
+    ...(top > height / 2 ? { bottom: height - top + 10 } : { top: top + 10 }),
   };
   return (
     <div className="scatter-tip" style={style}>

@@ -1,24 +1,19 @@
-import { Button, SegmentedControl, TextInput } from "@mantine/core";
-import { IconSearch } from "@tabler/icons-react";
-import { useState } from "react";
+import { SegmentedControl } from "@mantine/core";
 import { address, go, useRoute } from "../app/route";
 import { useRun } from "../app/state";
 import { type ListedEntry, type MatchedList, type MatchPair, OUTCOME_WORDS } from "../data/types";
-import { decimal, integer, plural } from "../format";
+import { decimal, integer } from "../format";
 import { shorten, visible } from "../text";
-import { Hint } from "../ui/Hint";
 import { ConceptLink } from "../ui/Marks";
+import { Rows } from "../ui/Rows";
+import { SearchField } from "../ui/SearchField";
 import { Empty } from "../ui/State";
 import { type Chosen, chosenEntries, outcomeCounts } from "./choose";
 import { entryName, OUTCOMES, type Outcome, outcomeSentence, pairName, STRENGTH } from "./words";
 
-/** Entries that are shown at first, and that are added. */
-const STEP = 100;
-
 /** The entries of a list with their outcomes. Each leads to its page. */
 export function EntryTable({ list, first }: { list: MatchedList; first: number }) {
   const { params } = useRoute();
-  const [room, setRoom] = useState(STEP);
   const given = params.get("outcome");
   const outcome = OUTCOMES.find((known) => known === given) ?? null;
   const entries = chosenEntries(list, first, outcome, params.get("q") ?? "");
@@ -29,49 +24,38 @@ export function EntryTable({ list, first }: { list: MatchedList; first: number }
       {entries.length === 0 ? (
         <Empty>No entry of the list is as asked for.</Empty>
       ) : (
-        <div className="compare-table" role="region" tabIndex={0} aria-label="Table of entries">
-          <table className="entries" data-testid="entries">
-            <thead>
-              <tr>
-                <th scope="col">entry</th>
-                <th scope="col" className="words">
-                  outcome
-                </th>
-                <th scope="col" className="words">
-                  strongest concept
-                </th>
-                <th scope="col">
-                  <Hint hint={STRENGTH[list.by].hint} term={list.by === "examples" ? "auroc" : null}>
-                    {STRENGTH[list.by].name}
-                  </Hint>
-                </th>
-                {list.by === "examples" && <th scope="col">examples</th>}
-                {list.entries.some(({ score }) => score !== null) && (
-                  <th scope="col" title="The list’s own score, on its own scale">
-                    list’s score
-                  </th>
-                )}
-              </tr>
-            </thead>
-            <tbody>
-              {entries.slice(0, room).map((chosen) => (
-                <Row key={chosen.number} list={list} chosen={chosen} />
-              ))}
-            </tbody>
-          </table>
-        </div>
-      )}
-      {entries.length > room && (
-        <Button size="xs" variant="subtle" mt="xs" onClick={() => setRoom(room + 10 * STEP)}>
-          Show more of {plural(entries.length, "entry", "entries")}
-        </Button>
+        <Rows
+          label="Table of entries"
+          testId="entries"
+          first={100}
+          rows={entries}
+          columns={[
+            { name: "entry", cell: ({ entry, number }) => <EntryName entry={entry} number={number} /> },
+            {
+              name: "outcome",
+              words: true,
+              cell: ({ entry }) => <OutcomeMark outcome={entry.outcome} by={list.by} />,
+            },
+            {
+              name: "strongest concept",
+              words: true,
+              cell: ({ entry: { pairs } }) => (pairs[0] ? <PairLink pair={pairs[0]} /> : "none"),
+            },
+            { ...STRENGTH[list.by], cell: ({ entry: { pairs } }) => decimal(pairs[0]?.strength) },
+            { name: "examples", cell: list.by === "examples" ? ({ entry }) => integer(entry.examples) : null },
+            {
+              name: "list’s score",
+              hint: "The list’s own score, on its own scale",
+              cell: list.entries.some(({ score }) => score !== null) ? ({ entry }) => decimal(entry.score) : null,
+            },
+          ]}
+        />
       )}
     </section>
   );
 }
 
 function Filters({ list, outcome }: { list: MatchedList; outcome: Outcome | null }) {
-  const query = useRoute().params.get("q") ?? "";
   return (
     <div className="entry-filters">
       <SegmentedControl
@@ -88,42 +72,22 @@ function Filters({ list, outcome }: { list: MatchedList; outcome: Outcome | null
         ]}
         onChange={(value) => go({ params: { outcome: value || null } })}
       />
-      <TextInput
-        size="xs"
-        className="search"
-        type="search"
-        aria-label="Search entries"
-        data-testid="entry-search"
-        placeholder="Search entries"
-        leftSection={<IconSearch size={14} />}
-        value={query}
-        onChange={(event) => go({ params: { q: event.currentTarget.value } }, true)}
-      />
+      <SearchField label="Search entries" testId="entry-search" />
     </div>
   );
 }
 
-function Row({ list, chosen: { entry, number } }: { list: MatchedList; chosen: Chosen }) {
+function EntryName({ entry, number }: Chosen) {
   const run = useRun();
   const route = useRoute();
-  const strongest = entry.pairs[0];
   const about = [entry.domain, entry.category].filter((part) => part !== null);
   return (
-    <tr data-entry={number}>
-      <th scope="row">
-        <a href={address(route, { view: "entry", rest: number })}>
-          <bdi>{shorten(entryName(entry, run.redacted), 160)}</bdi>
-        </a>
-        {about.length > 0 && <div className="soft">{shorten(visible(about.join(" › ")), 90)}</div>}
-      </th>
-      <td className="words">
-        <OutcomeMark outcome={entry.outcome} by={list.by} />
-      </td>
-      <td className="words">{strongest ? <PairLink pair={strongest} /> : <span className="soft">none</span>}</td>
-      <td>{strongest ? decimal(strongest.strength) : "N/A"}</td>
-      {list.by === "examples" && <td>{integer(entry.examples)}</td>}
-      {list.entries.some(({ score }) => score !== null) && <td>{decimal(entry.score)}</td>}
-    </tr>
+    <>
+      <a href={address(route, { view: "entry", rest: number })} data-entry={number}>
+        <bdi>{shorten(entryName(entry, run.redacted), 160)}</bdi>
+      </a>
+      {about.length > 0 && <div className="soft">{shorten(visible(about.join(" › ")), 90)}</div>}
+    </>
   );
 }
 

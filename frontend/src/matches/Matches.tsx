@@ -6,6 +6,7 @@ import type { MatchedList } from "../data/types";
 import { plural } from "../format";
 import { shorten, visible } from "../text";
 import { Term } from "../ui/Hint";
+import { Rows } from "../ui/Rows";
 import { Failed, Loading } from "../ui/State";
 import { firstOf } from "./choose";
 import { EntryTable } from "./EntryTable";
@@ -72,32 +73,16 @@ function Picker({ lists, place }: { lists: MatchedList[]; place: number }) {
 /** How many entries have an outcome, beside what chance gives. */
 function Rates({ list }: { list: MatchedList }) {
   return (
-    <div className="compare-table" role="region" tabIndex={0} aria-label="Rates beside chance">
-      <table data-testid="list-rates">
-        <thead>
-          <tr>
-            <th scope="col">of {plural(list.rates[0]!.of, "entry", "entries")} compared</th>
-            <th scope="col">entries [95% interval]</th>
-            <th scope="col">
-              <Term term="by_chance">by chance</Term>
-            </th>
-            <th scope="col">p</th>
-          </tr>
-        </thead>
-        <tbody>
-          {list.rates.map((rate) => {
-            const cells = rateCells(rate);
-            return (
-              <tr key={rate.outcome}>
-                <th scope="row">{cells.name}</th>
-                <td>{cells.share}</td>
-                <td>{cells.chance}</td>
-                <td>{cells.p}</td>
-              </tr>
-            );
-          })}
-        </tbody>
-      </table>
-    </div>
+    <Rows
+      label="Rates beside chance"
+      testId="list-rates"
+      rows={list.rates.map(rateCells)}
+      columns={[
+        { name: `of ${plural(list.rates[0]!.of, "entry", "entries")} compared`, cell: ({ name }) => name },
+        { name: "entries [95% interval]", cell: ({ share }) => share },
+        { name: "by chance", cell: ({ chance }) => chance },
+        { name: "p", cell: ({ p }) => p },
+      ]}
+    />
   );
 }

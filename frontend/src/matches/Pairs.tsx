@@ -5,8 +5,8 @@ import { useTable, useThemes } from "../data/hooks";
 import { number, type Table, text } from "../data/table";
 import type { ListedEntry, ListedRun, MatchedList, MatchPair, Theme } from "../data/types";
 import { decimal, magnitude, NOT_DEFINED, probability, signed } from "../format";
-import { Hint } from "../ui/Hint";
 import { Status } from "../ui/Marks";
+import { Rows, type RowsColumn } from "../ui/Rows";
 import { Failed, Loading } from "../ui/State";
 import { PairLink } from "./EntryTable";
 import { LABEL_SIMILARITY, STRENGTH } from "./words";
@@ -18,12 +18,11 @@ interface Told {
   coverage: string | null;
 }
 
-interface Column {
-  name: string;
-  hint?: string;
-  term?: string;
-  words?: boolean;
-  cell: (pair: MatchPair, told: Told, peers: Told | null) => ReactNode;
+interface Row {
+  pair: MatchPair;
+  told: Told;
+  /** The same of the scores against peers; null: there are none. */
+  peers: Told | null;
 }
 
 /** The concepts and themes that match an entry, with the run's own figures of them. */
@@ -38,84 +37,60 @@ export function Pairs({ list, entry }: { list: MatchedList; entry: ListedEntry }
   const error = table.error ?? ofPeers.error;
   if (error) return <Failed error={error} />;
   if (!table.data || (peers && !ofPeers.data)) return <Loading what="its concepts" />;
-  const columns = shownColumns(list, entry, run.has.lift, peers);
   return (
-    <div className="compare-table" role="region" tabIndex={0} aria-label="Concepts and themes that match it">
-      <table data-testid="entry-pairs">
-        <thead>
-          <tr>
-            <th scope="col">concept or theme</th>
-            {columns.map(({ name, hint, term, words }) => (
-              <th scope="col" key={name} className={words ? "words" : undefined}>
-                {hint ? (
-                  <Hint hint={hint} term={term ?? null}>
-                    {name}
-                  </Hint>
-                ) : (
-                  name
-                )}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {entry.pairs.map((pair) => {
-            const told = toldOf(pair, table.data, themes.data?.themes ?? []);
-            const besides = ofPeers.data && toldOf(pair, ofPeers.data, []);
-            return (
-              <tr key={`${pair.level ?? "concept"} ${pair.concept ?? pair.theme}`}>
-                <th scope="row">
-                  <PairLink pair={pair} />
-                  {pair.leader !== null && pair.leader !== pair.concept && (
-                    <div className="soft">active in the same examples as {pair.leader}</div>
-                  )}
-                </th>
-                {columns.map(({ name, words, cell }) => (
-                  <td key={name} className={words ? "words" : undefined}>
-                    {cell(pair, told, besides)}
-                  </td>
-                ))}
-              </tr>
-            );
-          })}
-        </tbody>
-      </table>
-    </div>
+    <Rows
+      label="Concepts and themes that match it"
+      testId="entry-pairs"
+      rows={entry.pairs.map((pair) => ({
+        pair,
+        told: toldOf(pair, table.data, themes.data?.themes ?? []),
+        peers: ofPeers.data && toldOf(pair, ofPeers.data, []),
+      }))}
+      columns={[
+        {
+          name: "concept or theme",
+          cell: ({ pair }) => (
+            <>
+              <PairLink pair={pair} />
+              {pair.leader !== null && pair.leader !== pair.concept && (
+                <div className="soft">active in the same examples as {pair.leader}</div>
+              )}
+            </>
+          ),
+        },
+        ...shownColumns(list, entry, run.has.lift, peers),
+      ]}
+    />
   );
 }
 
 /** The columns beside the name: those in which the list, the run or its models have something to show. */
-function shownColumns(list: MatchedList, entry: ListedEntry, lift: boolean, peers: ListedRun | null): Column[] {
-  const similar = entry.pairs.some(({ label_similarity }) => label_similarity !== null);
-  const judged = entry.pairs.some(({ verdict }) => verdict !== null);
-  const only = (shown: boolean, column: Column) => (shown ? [column] : []);
-  return [
+function shownColumns(list: MatchedList, entry: ListedEntry, lift: boolean, peers: ListedRun | null) {
+  const has = (key: "label_similarity" | "verdict") => entry.pairs.some((pair) => pair[key] !== null);
+  const only = (shown: boolean, cell: (row: Row) => ReactNode) => (shown ? cell : null);
+  const columns: RowsColumn<Row>[] = [
+    { ...STRENGTH[list.by], cell: ({ pair }) => decimal(pair.strength) },
+    { name: "its p", cell: ({ pair }) => probability(pair.p_value) },
+    { ...LABEL_SIMILARITY, cell: only(has("label_similarity"), ({ pair }) => decimal(pair.label_similarity)) },
+    { name: "verdict", words: true, cell: ({ told }) => <Status status={told.performance} /> },
+    { name: "gap", cell: ({ told }) => signed(told.figure("gap")) },
+    { name: "q", cell: ({ told }) => probability(told.figure("q_value")) },
     {
-      ...STRENGTH[list.by],
-      ...(list.by === "examples" ? { term: "auroc" } : {}),
-      cell: ({ strength }) => decimal(strength),
-    },
-    { name: "its p", cell: ({ p_value }) => probability(p_value) },
-    ...only(similar, { ...LABEL_SIMILARITY, cell: ({ label_similarity }) => decimal(label_similarity) }),
-    { name: "verdict", words: true, cell: (_, { performance }) => <Status status={performance} /> },
-    { name: "gap", cell: (_, { figure }) => signed(figure("gap")) },
-    { name: "q", cell: (_, { figure }) => probability(figure("q_value")) },
-    ...only(peers !== null, {
       name: "gap against peers",
       hint: `The same, of scores against ${peers?.scored.against.join(", ")}: models of its level`,
-      cell: (_, __, besides) => signed(besides?.figure("gap") ?? null),
-    }),
-    { name: "χ model", cell: (_, { figure }) => decimal(figure("chi_model")) },
-    { name: "χ bench", cell: (_, { figure }) => magnitude(figure("chi_bench")) },
-    ...only(lift, { name: "lift", cell: (_, { figure }) => signed(figure("lift"), 1) }),
+      cell: only(peers !== null, (row) => signed(row.peers?.figure("gap") ?? null)),
+    },
+    { name: "χ model", cell: ({ told }) => decimal(told.figure("chi_model")) },
+    { name: "χ bench", cell: ({ told }) => magnitude(told.figure("chi_bench")) },
+    { name: "lift", cell: only(lift, ({ told }) => signed(told.figure("lift"), 1)) },
     {
       name: "coverage",
       words: true,
-      cell: ({ concept }, { coverage }) =>
-        concept === null ? <span className="soft">{NOT_DEFINED}</span> : <Status status={coverage} />,
+      cell: ({ pair, told }) => (pair.concept === null ? NOT_DEFINED : <Status status={told.coverage} />),
     },
-    ...only(judged, { name: "a model’s verdict", words: true, cell: ({ verdict }) => verdict ?? NOT_DEFINED }),
+    { name: "a model’s verdict", words: true, cell: only(has("verdict"), ({ pair }) => pair.verdict ?? NOT_DEFINED) },
   ];
+  return columns;
 }
 
 function toldOf(pair: MatchPair, table: Table, themes: Theme[]): Told {

@@ -2,13 +2,12 @@ import { SegmentedControl, useComputedColorScheme } from "@mantine/core";
 import { useState } from "react";
 import { go } from "../app/route";
 import { useRun, useRunList } from "../app/state";
-import { inkOn } from "../concepts/heat";
 import type { Matrix, ModelsFile } from "../data/types";
 import { percent } from "../format";
 import { shorten, visible } from "../text";
 import { Copied } from "../ui/Copied";
-import { moveCell } from "../ui/cells";
 import { diverging } from "../ui/colours";
+import { HeatBar, HeatTable } from "../ui/Heat";
 import { cellWords, columnParams, columnTitle, columnWords, madeRun, makeCommand, reachOf } from "./matrix";
 import { points } from "./paired";
 
@@ -72,76 +71,40 @@ export function MatrixView({ file, matrix, matrices }: { file: ModelsFile; matri
             {grouped && " A group is named after the concept that leads it; the others share its items."}
           </p>
           <p className="heat-scale" data-testid="models-scale">
-            {points(-most)} or less{" "}
-            <span
-              className="heat-bar"
-              aria-hidden="true"
-              style={{
-                backgroundImage: `linear-gradient(90deg, ${stops.join(", ")})`,
-              }}
-            />{" "}
-            {points(most)} or more
+            <HeatBar low={`${points(-most)} or less`} stops={stops} high={`${points(most)} or more`} />
             <span>Choose a cell to see the model’s concepts of that {grouped ? "group" : "theme"}.</span>
           </p>
-          <div
-            className="heat-place"
-            role="region"
-            tabIndex={0}
-            aria-label={`Gaps of models by ${grouped ? "group of concepts" : "theme"}`}
-          >
-            <table className="heat models-heat" data-testid="models-heat" onKeyDown={moveCell}>
-              <thead>
-                <tr>
-                  <th scope="col">
-                    <span className="plain">model</span>
-                  </th>
-                  {columns.map((column) => (
-                    <th key={column.id} scope="col" title={columnTitle(column)}>
-                      <span>{shorten(columnWords(column), 34)}</span>
-                    </th>
-                  ))}
-                </tr>
-              </thead>
-              <tbody>
-                {matrix.cells.map((line, i) => (
-                  <tr key={matrix.models[i]}>
-                    <th scope="row" title={names[i]}>
-                      <button
-                        type="button"
-                        className="link"
-                        title={`Profile of ${names[i]}`}
-                        onClick={() => go({ params: { model: file.models[matrix.models[i]!]!.name } })}
-                      >
-                        <bdi>{shorten(names[i]!, 34)}</bdi>
-                      </button>
-                    </th>
-                    {line.map((cell, j) => {
-                      const untested = cell.gap === null || cell.status === "insufficient";
-                      const words = cellWords([names[i]!, columnWords(columns[j]!)], cell);
-                      const passes = cell.status === "weak" || cell.status === "strong";
-                      return (
-                        <td key={columns[j]!.id}>
-                          <button
-                            type="button"
-                            data-cell={`${i}/${j}`}
-                            data-status={cell.status}
-                            tabIndex={i === 0 && j === 0 ? 0 : -1}
-                            className={untested ? "untested" : passes ? "passes" : undefined}
-                            style={untested ? undefined : painted(scale(cell.gap!))}
-                            title={words}
-                            aria-label={words}
-                            onClick={() => open(i, j)}
-                          >
-                            {untested ? "" : points(cell.gap)}
-                          </button>
-                        </td>
-                      );
-                    })}
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <HeatTable
+            label={`Gaps of models by ${grouped ? "group of concepts" : "theme"}`}
+            testId="models-heat"
+            className="models-heat"
+            corner="model"
+            rows={names.map((name, i) => (
+              <button
+                key={name}
+                type="button"
+                className="link"
+                title={`Profile of ${name}`}
+                onClick={() => go({ params: { model: file.models[matrix.models[i]!]!.name } })}
+              >
+                <bdi>{shorten(name, 34)}</bdi>
+              </button>
+            ))}
+            columns={columns.map((column) => ({ name: shorten(columnWords(column), 34), title: columnTitle(column) }))}
+            onChoose={open}
+            cell={(i, j) => {
+              const cell = matrix.cells[i]![j]!;
+              const untested = cell.gap === null || cell.status === "insufficient";
+              const passes = cell.status === "weak" || cell.status === "strong";
+              return {
+                text: untested ? "" : points(cell.gap),
+                words: cellWords([names[i]!, columnWords(columns[j]!)], cell),
+                colour: untested ? null : scale(cell.gap!),
+                className: untested ? "untested" : passes ? "passes" : undefined,
+                status: cell.status,
+              };
+            }}
+          />
         </>
       )}
       {missing !== null && (
@@ -157,6 +120,3 @@ export function MatrixView({ file, matrix, matrices }: { file: ModelsFile; matri
     </>
   );
 }
-
-/** A cell's colour, and ink that can be read on it. */
-const painted = (background: string) => ({ background, color: inkOn(background) });

@@ -7,6 +7,7 @@ import type { GroupsFile, ModelsFile } from "../data/types";
 import { decimal, integer, percent, plural } from "../format";
 import { shorten, visible } from "../text";
 import { Copied } from "../ui/Copied";
+import { Rows } from "../ui/Rows";
 import { Failed, Loading } from "../ui/State";
 import { MatrixView } from "./Matrix";
 import { Pair } from "./Pair";
@@ -96,37 +97,30 @@ function List({ file }: { file: ModelsFile }) {
   return (
     <section aria-label="Mean scores">
       <h2>Mean scores</h2>
-      <div className="compare-table" role="region" tabIndex={0} aria-label="Table of models">
-        <table data-testid="models-list">
-          <thead>
-            <tr>
-              <th scope="col">model</th>
-              <th scope="col">mean score</th>
-              <th scope="col" title="95% interval; items that ask the same count once">
-                interval
-              </th>
-              <th scope="col">scored</th>
-              <th scope="col">unscored</th>
-            </tr>
-          </thead>
-          <tbody>
-            {rows.map((model) => (
-              <tr key={model.name}>
-                <th scope="row">
-                  <bdi>{shorten(visible(model.name), 60)}</bdi>
-                  {model.reads && <span className="soft"> (reads the items)</span>}
-                </th>
-                <td>{percent(model.mean, 1)}</td>
-                <td>
-                  {decimal(model.low, 3)} to {decimal(model.high, 3)}
-                </td>
-                <td>{integer(model.scored)}</td>
-                <td>{integer(model.unscored)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Rows
+        label="Table of models"
+        testId="models-list"
+        rows={rows}
+        columns={[
+          {
+            name: "model",
+            cell: (model) => (
+              <>
+                <bdi>{shorten(visible(model.name), 60)}</bdi>
+                {model.reads && <span className="soft"> (reads the items)</span>}
+              </>
+            ),
+          },
+          { name: "mean score", cell: (model) => percent(model.mean, 1) },
+          {
+            name: "interval",
+            hint: "95% interval; items that ask the same count once",
+            cell: (model) => `${decimal(model.low, 3)} to ${decimal(model.high, 3)}`,
+          },
+          { name: "scored", cell: (model) => integer(model.scored) },
+          { name: "unscored", cell: (model) => integer(model.unscored) },
+        ]}
+      />
     </section>
   );
 }

@@ -6,7 +6,7 @@ import { usePair } from "../data/hooks";
 import type { ModelsFile } from "../data/types";
 import { visible } from "../text";
 import { Failed, Loading } from "../ui/State";
-import { PairedBenchmarks, PairedSentences, PairedThemes } from "./Paired";
+import { PairedSentences, PairedTables } from "./Paired";
 import { pairNumber, turned } from "./paired";
 
 /** Two models side by side: the same items, so each is compared with the other item by item. */
@@ -64,10 +64,7 @@ export function Pair({ file, home }: { file: ModelsFile; home: string }) {
         <>
           <PairedSentences pair={compared} names={[names[1], names[0]]} />
           <p className="soft">Differences are B minus A, in points of 100.</p>
-          <h3>By benchmark</h3>
-          <PairedBenchmarks pair={compared} />
-          <h3>By theme</h3>
-          <PairedThemes pair={compared} />
+          <PairedTables pair={compared} />
         </>
       )}
     </section>

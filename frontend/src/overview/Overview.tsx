@@ -1,15 +1,15 @@
 import { Alert, Anchor } from "@mantine/core";
 import { address, useRoute } from "../app/route";
 import { useBenchmark, useFace, useRun } from "../app/state";
-import { useTable, useThemes } from "../data/hooks";
+import { useThemes } from "../data/hooks";
 import type { Statement } from "../data/types";
 import { FindingLine } from "../findings/FindingLine";
 import { about } from "../findings/words";
 import "../findings/findings.css";
 import { integer, plural } from "../format";
 import { visible } from "../text";
-import { Failed, Loading } from "../ui/State";
-import { BenchmarkCharts, Charts } from "./Charts";
+import { Failed } from "../ui/State";
+import { Distributions, MissingShares } from "./Charts";
 import { Scores } from "./Scores";
 import { ThemeList } from "./ThemeList";
 import "./overview.css";
@@ -55,34 +55,17 @@ function Question() {
   const run = useRun();
   const face = useFace();
   const benchmark = useBenchmark();
-  const name = benchmark === null ? null : <bdi>{visible(run.benchmarks[benchmark]!.name)}</bdi>;
+  const name = benchmark === null ? null : visible(run.benchmarks[benchmark]!.name);
+  const weak = `where is ${visible(run.scored.model)} weak${name === null ? "" : ` in ${name}`}`;
   const suite =
-    run.benchmarks.length === 1 ? "its benchmark leave" : `its ${integer(run.benchmarks.length)} benchmarks leave`;
-  const weak = (
-    <>
-      where is {visible(run.scored.model)} weak{name && <> in {name}</>}
-    </>
-  );
-  const left = name ? (
-    <>what does {name} leave out</>
-  ) : (
-    <>
-      what {run.benchmarks.length === 1 ? "does" : "do"} {suite} out
-    </>
-  );
+    run.benchmarks.length === 1
+      ? "does its benchmark leave"
+      : `do its ${integer(run.benchmarks.length)} benchmarks leave`;
+  const left = name === null ? `what ${suite} out` : `what does ${name} leave out`;
+  const both = face === "model" ? [weak, left] : [left, weak];
   return (
     <h1 className="question" data-testid="question">
-      {!run.scored.scored ? (
-        <>{left}?</>
-      ) : face === "model" ? (
-        <>
-          {weak}, and {left}?
-        </>
-      ) : (
-        <>
-          {left}, and {weak}?
-        </>
-      )}
+      <bdi>{run.scored.scored ? both.join(", and ") : left}?</bdi>
     </h1>
   );
 }
@@ -173,12 +156,6 @@ function Trust() {
         ))}
       <p>
         <Anchor href={address(route, { view: "card" })}>Tests, settings and warnings</Anchor>
-        {run.verdicts === null && (
-          <>
-            {" "}
-            · <Anchor href={address(route, { view: "suggestions" })}>The command that tests it</Anchor>
-          </>
-        )}
       </p>
     </section>
   );
@@ -204,17 +181,15 @@ function Statements({ statements }: { statements: Statement[] }) {
 /** Themes and distributions, which the findings rest on. */
 function Behind() {
   const run = useRun();
-  const benchmark = useBenchmark();
+  const face = useFace();
   const themes = useThemes(run);
-  const table = useTable(run.key, "concepts.parquet");
-  const error = themes.error ?? table.error;
-  if (error) return <Failed error={error} />;
-  if (!table.data || (run.has.themes && !themes.data)) return <Loading what="concepts" />;
+  const missing = <MissingShares key="missing" />;
+  const parts = [themes.data && <ThemeList key="themes" themes={themes.data.themes} />];
   return (
     <>
-      {benchmark !== null && <BenchmarkCharts place={benchmark} />}
-      {themes.data && <ThemeList themes={themes.data.themes} />}
-      <Charts table={table.data} />
+      {themes.error && <Failed error={themes.error} />}
+      {face === "model" ? [...parts, missing] : [missing, ...parts]}
+      <Distributions place={useBenchmark()} />
     </>
   );
 }

@@ -7,25 +7,15 @@ export interface Fact {
   shown: ReactNode;
   /** What the name means; undefined: it explains itself. */
   hint?: string;
-  /** The entry of the glossary that says more; undefined: the key. */
-  term?: string;
 }
 
 /** Numbers with their names, each explained where its name is pointed at. */
 export function Facts({ facts, testId }: { facts: Fact[]; testId?: string }) {
   return (
     <dl className="numbers" data-testid={testId}>
-      {facts.map(({ key, name, shown, hint, term = key }) => (
+      {facts.map(({ key, name, shown, hint }) => (
         <div key={key}>
-          <dt>
-            {hint ? (
-              <Hint hint={hint} term={term}>
-                {name}
-              </Hint>
-            ) : (
-              name
-            )}
-          </dt>
+          <dt>{hint ? <Hint hint={hint}>{name}</Hint> : name}</dt>
           <dd>{shown}</dd>
         </div>
       ))}

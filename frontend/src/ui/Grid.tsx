@@ -1,5 +1,5 @@
 import { useComputedColorScheme } from "@mantine/core";
-import { useElementSize } from "@mantine/hooks";
+import { useElementSize, useMergedRef } from "@mantine/hooks";
 import {
   type CellClassParams,
   CellStyleModule,
@@ -21,7 +21,7 @@ import {
 } from "ag-grid-community";
 import { AgGridReact } from "ag-grid-react";
 import { type ReactNode, useCallback, useEffect, useMemo, useRef } from "react";
-import { openedFrom } from "../app/focus";
+import { readsAs, tableOf } from "../app/markdown";
 import type { Sort } from "../data/table";
 import { NOT_DEFINED } from "../format";
 import "./grid.css";
@@ -59,6 +59,8 @@ type Place = Record<string, never>;
 /** Width of a column that names none, and what the borders and a scroll bar take of the grid's. */
 const [USUAL, EDGES] = [110, 18];
 const MOST_PINNED = 380;
+/** Rows that a copy of the view has. */
+const COPIED = 50;
 const PLACE: Place = {};
 
 const FIXED: GridOptions<Place> = {
@@ -98,7 +100,9 @@ export function Grid({
   const api = useRef<GridApi<Place> | null>(null);
   const latest = useRef<Latest>({ order, opened, onOpen });
   latest.current.onOpen = onOpen;
-  const { ref: place, width: room } = useElementSize<HTMLElement>();
+  const { ref: sizeRef, width: room } = useElementSize<HTMLElement>();
+  const frame = useRef<HTMLElement>(null);
+  const place = useMergedRef(sizeRef, frame);
   const definitions = useMemo(() => columns.map((column) => definition(column, latest.current)), [columns]);
   // Other definitions would draw all cells anew and take the focus away.
   const fill = useCallback(() => {
@@ -121,6 +125,14 @@ export function Grid({
     }
     api.current.refreshCells({ force: true, suppressFlash: true });
   }, [order, opened, definitions]);
+  useEffect(() => {
+    const read = () => {
+      const rows = Array.from(order.slice(0, COPIED), (row) => columns.map((column) => column.text(row)));
+      const rest = order.length > COPIED ? `\n\n(The first ${COPIED} of ${order.length} rows.)` : "";
+      return tableOf([columns.map(({ title }) => title), ...rows]) + rest;
+    };
+    if (frame.current) readsAs(frame.current, read);
+  }, [columns, order]);
   const source = useMemo<IDatasource>(
     () => ({
       getRows: ({ startRow, endRow, successCallback }) => {
@@ -140,12 +152,6 @@ export function Grid({
     api.current.ensureIndexVisible(place);
     api.current.setFocusedCell(place, column);
   }, []);
-  const onKey = (node: IRowNode, column: string, event: KeyboardEvent) => {
-    if (event.key !== "Enter") return;
-    const row = rowAt(latest.current, node);
-    if (row !== undefined) openedFrom(() => focus(latest.current.order.indexOf(row), column));
-    open(node);
-  };
   // Coming in, one stands where one was, else at the open row, else at the first.
   const onEntered = useCallback(() => {
     const { order, opened } = latest.current;
@@ -182,9 +188,7 @@ export function Grid({
           infiniteInitialRowCount={order.length}
           onGridReady={onReady}
           onRowClicked={({ node, event }) => !getSelection()?.toString() && !onLink(event) && open(node)}
-          onCellKeyDown={({ node, event, ...of }) =>
-            event instanceof KeyboardEvent && "column" in of && onKey(node, of.column.getColId(), event)
-          }
+          onCellKeyDown={({ node, event }) => event instanceof KeyboardEvent && event.key === "Enter" && open(node)}
           focusGridInnerElement={onEntered}
         />
       </SortContext>

@@ -32,13 +32,7 @@ export function GridHeader({ eGridHeader, of }: IHeaderParams & { of: GridColumn
   });
   const hint = of.hint && (
     <span ref={place} className="grid-hint">
-      <Hint
-        hint={of.hint}
-        term={of.term ?? of.key}
-        name={`What “${of.title}” means`}
-        className="hint-mark"
-        tabbable={false}
-      >
+      <Hint hint={of.hint} name={`What “${of.title}” means`} className="hint-mark">
         ?
       </Hint>
     </span>

@@ -21,8 +21,6 @@ export interface GridColumn {
   pinned?: boolean;
   /** Takes the room that the others leave; `width` is the least it has. */
   fill?: boolean;
-  /** What the glossary is opened at from the header. */
-  term?: string;
   sortable?: boolean;
   /** The first click on the header sorts the largest to the top. */
   largestFirst?: boolean;

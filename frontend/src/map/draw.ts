@@ -168,11 +168,12 @@ function drawLines(context: Context, { x, y, diagonal, width, height }: Picture,
   context.setLineDash([]);
 }
 
-/** Round values; of a logarithm no more than there is room for. */
+/** Round values; of a logarithm 1, 2 and 5 times its powers, or its powers where these have no room. */
 function ticks(scale: Scale, axis: Axis, wanted: number): number[] {
   const values = scale.ticks(Math.max(2, wanted));
-  const step = axis.log ? Math.ceil(values.length / Math.max(2, 1.6 * wanted)) : 1;
-  return values.filter((_, i) => i % step === 0);
+  if (!axis.log || values.length <= 1.5 * wanted) return values;
+  const of = (digits: string) => values.filter((value) => digits.includes(value.toExponential()[0]!));
+  return of("125").length <= 1.5 * wanted ? of("125") : of("1");
 }
 
 function drawAxes(context: Context, { x, y, width, height }: Picture, axes: Axes, colour: Colour): void {

@@ -315,6 +315,7 @@ function Menu() {
         onClick={glossary.open}
       />
       <Modal
+        lockScroll={false}
         opened={shown}
         onClose={glossary.close}
         title="Glossary"

@@ -64,7 +64,9 @@ function Distribution({ table, rows, what, title }: DistributionProps) {
   const middle = shown[shown.length >> 1];
   const options = useMemo<Plot.PlotOptions>(() => {
     const place = (value: number) => (log ? Math.log(value) : value);
-    const [low, high] = log && shown.length ? [place(shown[0]!), place(shown.at(-1)!)] : [0, 1];
+    const ends = shown.length ? [shown[0]!, shown.at(-1)!] : [1, 1];
+    // Scores less those of peers may lie outside of 0 to 1.
+    const [low, high] = log ? ends.map(Math.log) : [Math.min(0, ends[0]!), Math.max(1, ends[1]!)];
     const step = (high! - low! || 1) / BINS;
     const edge = (i: number) => (log ? Math.exp(low! + i * step) : low! + i * step);
     const bins = Array.from({ length: BINS }, (_, i) => ({ low: edge(i), high: edge(i + 1), count: 0 }));
@@ -79,7 +81,7 @@ function Distribution({ table, rows, what, title }: DistributionProps) {
             ticks: 4,
             tickFormat: (at: number) => magnitude(at),
           }
-        : { label: "Mean score of its items, weighted by activation →", domain: [0, 1] },
+        : { label: "Mean score of its items, weighted by activation →" },
       y: { label: "↑ Concepts", grid: true, ticks: 4 },
       marks: [
         Plot.rect(bins, {

@@ -1,9 +1,11 @@
-"""What tests read off the page."""
+"""What journeys read off the page."""
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -12,21 +14,28 @@ from explorer_runs import NAMES
 MINUS = "−"
 SECOND = f"benchmark={quote(NAMES[1], safe='')}"
 """Setting of an address: the second benchmark of the drawn runs, whose name is markup."""
+AXE = Path(__file__).parents[3] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
+SIZES = ((1440, 900), (1440, 500), (390, 760))
+SETTLED = """scheme => document.documentElement.dataset.mantineColorScheme === scheme
+  && document.getAnimations().every((animation) => animation.playState !== 'running')"""
+"""The page has taken on a colour scheme, and no colour is on its way to another."""
+TOO_WIDE = """() => [...document.querySelectorAll('main, .panel, .top')]
+  .filter((part) => part.offsetParent !== null && part.scrollWidth > part.clientWidth + 1)
+  .map((part) => `${part.className || part.tagName} ${part.scrollWidth}`)"""
 
 
 def open_view(page: Any, address: str, wait_for: str) -> None:
-    """Go to a view and wait until what bears the test id is there."""
-    page.goto(address)
+    """Go to a view, as a link does once the page is there, and wait until what bears the test id is there."""
+    base, _, hash_ = address.partition("#")
+    if page.url.split("#")[0] == base:
+        page.evaluate("address => { location.hash = address }", hash_)
+    else:
+        page.goto(address)
     page.get_by_test_id(wait_for).first.wait_for()
 
 
-def shown_rows(page: Any, grid: str) -> int:
-    """How many rows a grid has, those out of sight among them."""
-    return int(page.get_by_test_id(grid).get_attribute("data-rows"))
-
-
 def await_rows(page: Any, grid: str, count: int) -> None:
-    """Wait until a grid has so many rows."""
+    """Wait until a grid has so many rows, those out of sight among them."""
     page.wait_for_function(
         "([grid, count]) => document.querySelector(`[data-testid=${grid}]`)?.dataset.rows === String(count)",
         arg=[grid, count],
@@ -36,22 +45,21 @@ def await_rows(page: Any, grid: str, count: int) -> None:
 def cells(page: Any, grid: str, column: str, rows: int) -> list[str]:
     """Texts of a column's first rows, in their order."""
     place = page.get_by_test_id(grid)
-    found = []
+    texts = []
     for row in range(rows):
-        cell = place.locator(f'[row-index="{row}"] [col-id="{column}"]').first
+        cell = place.locator(f'[row-index="{row}"] [col-id={json.dumps(column)}]').first
         cell.wait_for()
-        found.append(cell.inner_text().strip())
-    return found
+        texts.append(cell.inner_text().strip())
+    return texts
 
 
 def number(text: str) -> float:
     """A number as the page writes it; NaN for N/A."""
     if text == "N/A":
         return math.nan
-    found = re.search(r"[−+-]?(∞|\d[\d,]*\.?\d*(e[−+-]?\d+)?|\.\d+)", text)
-    assert found, text
-    plain = found[0].replace(MINUS, "-").replace(",", "").replace("∞", "inf")
-    return float(plain)
+    match = re.search(r"[−+-]?(∞|\d[\d,]*\.?\d*(e[−+-]?\d+)?|\.\d+)", text)
+    assert match, text
+    return float(match[0].replace(MINUS, "-").replace(",", "").replace("∞", "inf"))
 
 
 def concept_of(text: str) -> int:
@@ -64,3 +72,36 @@ def close(shown: str, value: float | None, digits: int) -> bool:
     if value is None:
         return shown == "N/A"
     return abs(number(shown) - value) <= 0.5000001 * 10.0**-digits + 1e-5
+
+
+def serious(page: Any) -> list[str]:
+    """What axe-core finds serious in the page, in both colour schemes."""
+    if not AXE.is_file():
+        return []
+    found = []
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    for scheme, rules in (("light", "{}"), ("dark", "{runOnly: ['color-contrast', 'link-in-text-block']}")):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_function(SETTLED, arg=scheme)
+        result = page.evaluate(f"axe.run(document, {{...{rules}, resultTypes: ['violations'], preload: false}})")
+        for violation in result["violations"]:
+            if violation["impact"] in ("serious", "critical"):
+                where = [node["html"][:160] for node in violation["nodes"][:3]]
+                found.append(f"{page.url}, {scheme}: {violation['id']} ({violation['help']}): {where}")
+    page.emulate_media(color_scheme="light")
+    return found
+
+
+def cut_off(page: Any) -> list[str]:
+    """What is cut off, or scrolls as a whole, in windows of several sizes."""
+    wrong = []
+    for width, height in SIZES:
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(60)
+        over = page.evaluate(TOO_WIDE)
+        if over or page.evaluate("document.documentElement.scrollWidth > innerWidth + 1"):
+            wrong.append(f"{page.url} at {width}: {over}")
+        if page.evaluate("document.documentElement.scrollHeight > innerHeight + 1"):
+            wrong.append(f"{page.url} at {width} x {height}: the page scrolls")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    return wrong

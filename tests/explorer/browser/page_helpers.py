@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import html
 import math
 import re
 from pathlib import Path
@@ -43,11 +43,11 @@ def await_rows(page: Any, grid: str, count: int) -> None:
 
 
 def cells(page: Any, grid: str, column: str, rows: int) -> list[str]:
-    """Texts of a column's first rows, in their order."""
+    """Texts of a column's first rows, in their order. AG Grid escapes what is not plain in a column's name."""
     place = page.get_by_test_id(grid)
     texts = []
     for row in range(rows):
-        cell = place.locator(f'[row-index="{row}"] [col-id={json.dumps(column)}]').first
+        cell = place.locator(f'[row-index="{row}"] [col-id="{html.escape(column)}"]').first
         cell.wait_for()
         texts.append(cell.inner_text().strip())
     return texts

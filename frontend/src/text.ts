@@ -4,7 +4,6 @@ import { HIDDEN } from "./data/types";
 
 const hidden = new RegExp(`[${HIDDEN.join("")}]`, "gu");
 
-
 /** The text with characters that would act instead of being read written as their code, `<U+202E>`. */
 export function visible(text: string): string {
   return text

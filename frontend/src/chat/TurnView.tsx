@@ -114,5 +114,6 @@ function traced(pieces: Piece[], asked: number): string {
   if (asked === 0) return "No query was made for this answer: nothing in it comes from the run.";
   if (unknown === 0)
     return "Every number stands in the results below. Whether they are combined correctly is for you to judge.";
-  return `${integer(unknown)} of ${plural(numbers.length, "number")} (underlined) stand in no result, and so are not from the run.`;
+  const some = `${integer(unknown)} of ${plural(numbers.length, "number")}`;
+  return `${some} (underlined) stand in no result, and so are not from the run.`;
 }

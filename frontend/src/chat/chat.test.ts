@@ -1,5 +1,8 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { messagesOf, piecesOf, type Turn } from "./conversation";
+
+// Parts are read by a page, and there is none here.
+vi.mock("../data/source", () => ({ source: {} }));
 
 const turn = (question: string, answer: string | null): Turn => ({
   id: 1,

@@ -156,6 +156,8 @@ export function themePairs(first: Theme[], second: Theme[], paired: readonly The
     .sort((x, y) => order(x.difference?.q_value, y.difference?.q_value) || order(x.a.gap, y.a.gap));
 }
 
+/** Facts of the run card that change numbers. */
+const FACTS = ["Weights", "SAE", "Hook", "Span", "Pooling", "Definitions", "Reference"];
 /** As many differences are named. */
 const NAMED = 12;
 
@@ -164,7 +166,7 @@ export function settingsThatDiffer(first: RunInfo, second: RunInfo): string[] {
   const lines = (run: RunInfo) =>
     new Map([
       ["model that was scored", run.scored.model],
-      ...run.card.map(({ name, value }): [string, string] => [name, value]),
+      ...run.card.flatMap(({ name, value }): [string, string][] => (FACTS.includes(name) ? [[name, value]] : [])),
       ...run.settings.filter(([name]) => name !== "out"),
     ]);
   const others = lines(second);

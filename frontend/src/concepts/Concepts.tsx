@@ -85,7 +85,9 @@ function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: Th
   const onOpen = useCallback((row: number) => go({ params: { concept: row, item: null } }), []);
   // A column may be sorted by and not be shown.
   const title = sort && [...grid, ...specs].find((column) => column.key === sort.key)?.title;
-  const order = title ? `by ${visible(title)}, ${sort.descending ? "descending" : "ascending"}` : orderWords(face);
+  const order = title
+    ? `by ${visible(title)}, ${sort.descending ? "descending" : "ascending"}`
+    : orderWords(face, run.has.lift);
   return (
     <>
       <div className="tools" role="search" aria-label="Choose concepts">

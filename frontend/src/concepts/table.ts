@@ -52,7 +52,10 @@ const RANKS: Record<Face, { key: string; words: string[]; ties: { key: string; d
   benchmark: {
     key: "coverage_status",
     words: ["missing", "under", "typical", "over"],
-    ties: ["lift", "chance_seen", "density"].map((key) => ({ key, descending: key !== "lift" })),
+    ties: ["lift", "chi_bench", "chance_seen", "density"].map((key) => ({
+      key,
+      descending: !["lift", "chi_bench"].includes(key),
+    })),
   },
 };
 
@@ -71,8 +74,10 @@ export function orderOf(table: Table, sort: Sort | null, face: Face): Uint32Arra
   ]);
 }
 
-export const orderWords = (face: Face): string =>
-  face === "model" ? "weak ones first, by finding and gap" : "missing ones first, the others by lift";
+export function orderWords(face: Face, lift: boolean): string {
+  if (face === "model") return "weak ones first, by finding and gap";
+  return lift ? "missing ones first, the others by lift" : "the least covered first";
+}
 
 const ALWAYS = ["concept", "label", "label_kind", "label_score", "label_scored_by"];
 

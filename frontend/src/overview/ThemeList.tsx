@@ -33,7 +33,7 @@ export function ThemeList({ themes: all }: { themes: Theme[] }) {
       <p className="soft" data-testid="theme-choice">
         {integer(themes.length)} of {plural(of.length, face === "model" ? "tested theme" : "theme")}.{" "}
         {face === "model"
-          ? `${integer(of.filter(isWeak).length)} are weak. Gaps of their items to comparable ones${alike}, with intervals.`
+          ? `${integer(of.filter(isWeak).length)} are weak. Gaps to comparable items${alike}, with intervals.`
           : "Share of a theme’s ranked concepts (alive, without a flag) that no item of the suite activates."}
         {benchmark !== null && ` Over all ${plural(run.benchmarks.length, "benchmark")}.`}
       </p>

@@ -337,7 +337,7 @@ def test_two_runs_side_by_side(site, page):
     assert f"{int((either & tests[1] & ~tests[0]).sum())} in B only" in sentence
     page.get_by_test_id("compare-changed").click(force=True)
     await_rows(page, "compare-table", int((either & other).sum()))
-    assert "Tests" in page.get_by_test_id("compare-settings").inner_text()
+    assert "made with the same settings" in page.get_by_test_id("compare-settings").inner_text()
     assert page.get_by_test_id("compare-benchmarks").locator("tbody tr").count() == len(NAMES)
 
 

@@ -9,7 +9,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from competency_gaps.explorer.parts.redacted import RedactedRun
-from competency_gaps.explorer.queries import Subject, ask
 from explorer_extras import POINT, TAGS
 from explorer_runs import SECRETS
 from test_export import _contents, page  # noqa: F401 - a page that stands for the built one
@@ -21,6 +20,7 @@ from competency_gaps.explorer import export as export_module
 from competency_gaps.explorer.export import export
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts import Context, NoSuchPartError, Parts
+from competency_gaps.explorer.queries import Subject, ask
 from competency_gaps.matching.kept_lists import read_lists
 from competency_gaps.runs.open import open_folder
 

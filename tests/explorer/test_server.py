@@ -13,7 +13,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from competency_gaps.explorer.queries import ask
 from explorer_extras import PROBE, add_probe
 from explorer_runs import Made
 from explorer_server import PAGE, raw_request, served
@@ -24,6 +23,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.explorer import page_files as page_module
 from competency_gaps.explorer.opened import ChangedError, Opened, open_runs
 from competency_gaps.explorer.parts import Parts
+from competency_gaps.explorer.queries import ask
 from competency_gaps.explorer.server import app as app_module
 from competency_gaps.runs.open import RunFolder
 

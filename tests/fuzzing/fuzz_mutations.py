@@ -8,7 +8,7 @@ import json
 import random
 import re
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,30 +20,17 @@ from competency_gaps.table_files import panics_are_errors
 OUTSIDE = "../outside/secret.json"
 """Where a path in a mutated file may lead: beside the folder that is read."""
 JUNK: list[Any] = [
-    *(None, True, -1, 0, 1, 3.5, 1e308, -1e308, float("nan"), float("inf"), 2**31, 2**63, -(2**63), 10**400),
-    *("", "x", "\0", "\ud800", "\x1b[31m<b>\u202e", "1e999", "NaN", "9" * 5000, "x" * 100_000, OUTSIDE),
-    *([], {}, [1], [None], {"a": 1}, {"": {}}, [[[[[]]]]], {"text": 5}, {"__class__": "os.system"}),
+    *(None, True, -1, 0, 3.5, 1e308, float("nan"), float("inf"), 2**31, 2**63, 10**400),
+    *("", "\0", "\ud800", "\x1b[31m<b>\u202e", "NaN", "9" * 5000, "x" * 100_000, OUTSIDE),
+    *([], {}, [None], {"": {}}, [[[[[]]]]], {"text": 5}, {"__class__": "os.system"}),
 ]
 """What stands in the place of a value in JSON."""
-_NUMBERS = (0, 1, -1, 2**16, 2**31 - 1, 2**31, 2**32, 2**40, 2**62, 2**63 - 1, 2**64 - 1)
-_DIGITS = re.compile(rb"\d+")
-_HUGE = (b"99999999999", b"9" * 30, b"9" * 5000, b"1e999", b"-1", b"0", b"9223372036854775807")
-_BYTES = (
-    b"\0",
-    b"\0" * 64,
-    b"\xff\xfe",
-    b"\xc3\x28",
-    b"\xed\xa0\x80",
-    b"\xef\xbb\xbf",
-    b"\r",
-    b"\n\n",
-    b'"',
-    b"\\u0000",
-)
+_NUMBERS = (0, 1, 2**16, 2**31 - 1, 2**31, 2**32, 2**40, 2**62, 2**63 - 1, 2**64 - 1)
+_HUGE = (b"99999999999", b"9" * 5000, b"1e999", b"-1", b"0", b"9223372036854775807")
+_BYTES = (b"\0" * 64, b"\xff\xfe", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\r", b"\n\n", b'"', b"\\u0000")
 _NEST = 20_000
 _MOST = 4_000_000
 """Bytes of a mutated file at most."""
-_TEXTS = (".json", ".jsonl", ".yaml", ".yml")
 
 
 def mutate(content: bytes, suffix: str, rng: random.Random) -> tuple[str, bytes]:
@@ -56,16 +43,16 @@ def mutate(content: bytes, suffix: str, rng: random.Random) -> tuple[str, bytes]
     suffix
         Of its name: JSON and YAML are changed by their values as well as by their bytes, Parquet by its columns.
     """
-    if suffix in _TEXTS and rng.random() < 0.5:
-        changed = _retyped(content, suffix, rng)
+    if rng.random() < 0.5:
+        changed = None
+        if suffix in (".json", ".jsonl", ".yaml", ".yml"):
+            changed = _retyped(content, suffix, rng)
+        elif suffix == ".parquet":
+            changed = _recolumned(content, rng)
         if changed is not None:
-            return "value", changed
-    if suffix == ".parquet" and rng.random() < 0.5:
-        changed = _recolumned(content, rng)
-        if changed is not None:
-            return "column", changed
-    how = rng.choice(list(_OF_BYTES))
-    return how, _OF_BYTES[how](content, rng)[:_MOST]
+            return "value or column", changed
+    how = rng.choice(("flip", "truncate", "insert", "repeat", "declare", "nest"))
+    return how, _changed_bytes(content, how, rng)[:_MOST]
 
 
 def mutate_folder(folder: Path, rng: random.Random, only: Sequence[Path] = ()) -> list[str]:
@@ -82,81 +69,46 @@ def mutate_folder(folder: Path, rng: random.Random, only: Sequence[Path] = ()) -
         file = rng.choice(files)
         if not file.is_file():
             continue
-        name = file.relative_to(folder) if folder in file.parents else file.name
-        whole = rng.random()
-        if whole < 0.02:
+        drawn, how = rng.random(), "gone, or a folder"
+        if drawn < 0.03:
             file.unlink()
-            how = "deleted"
-        elif whole < 0.03:
-            file.unlink()
-            file.mkdir()
-            how = "a folder in its place"
-        elif whole < 0.06:
-            file.write_bytes(rng.choice(files[:50]).read_bytes() if rng.random() < 0.5 and len(files) > 1 else b"")
-            how = "another file's content, or none"
+            if drawn < 0.01:
+                file.mkdir()
         else:
             how, content = mutate(file.read_bytes(), file.suffix, rng)
             file.write_bytes(content)
-        lines.append(f"{name}: {how}")
-        files = [one for one in files if one.is_file()] or files
+        lines.append(f"{file.name}: {how}")
     return lines
 
 
-def _flip(content: bytes, rng: random.Random) -> bytes:
-    changed = bytearray(content)
-    for _ in range(min(len(changed), rng.choice((1, 1, 2, 8, 64)))):
-        changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
-    return bytes(changed)
-
-
-def _truncate(content: bytes, rng: random.Random) -> bytes:
-    return content[: rng.randrange(len(content) + 1)]
-
-
-def _insert(content: bytes, rng: random.Random) -> bytes:
+def _changed_bytes(content: bytes, how: str, rng: random.Random) -> bytes:
     place = rng.randrange(len(content) + 1)
-    piece = rng.choice((*_BYTES, rng.randbytes(rng.choice((1, 4, 100)))))
-    return content[:place] + piece + content[place:]
-
-
-def _duplicate(content: bytes, rng: random.Random) -> bytes:
-    """A piece, or a line, once more somewhere else, or many times."""
-    lines = content.splitlines(keepends=True)
-    if len(lines) > 1 and rng.random() < 0.5:
-        line = rng.choice(lines)
-        lines.insert(rng.randrange(len(lines) + 1), line * rng.choice((1, 1, 2, 500)))
-        return b"".join(lines)
-    start = rng.randrange(len(content) + 1)
-    piece = content[start : start + rng.choice((1, 8, 64, 1000))]
-    place = rng.randrange(len(content) + 1)
-    return content[:place] + piece * rng.choice((1, 1, 3, 200)) + content[place:]
-
-
-def _declare(content: bytes, rng: random.Random) -> bytes:
-    """A number that the file declares becomes huge, negative or none: digits in a text, or 4 or 8 bytes."""
-    written = list(_DIGITS.finditer(content[:200_000]))
+    before, after = content[:place], content[place:]
+    if how == "flip":
+        changed = bytearray(content)
+        for _ in range(min(len(changed), rng.choice((1, 1, 2, 8, 64)))):
+            changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
+        return bytes(changed)
+    if how == "truncate":
+        return before if rng.random() < 0.5 else before + after[rng.choice((1, 4, 32, 512)) :]
+    if how == "insert":
+        return before + rng.choice((*_BYTES, rng.randbytes(100))) + after
+    if how == "repeat":
+        start = rng.randrange(len(content) + 1)
+        return before + content[start : start + rng.choice((1, 8, 64, 1000))] * rng.choice((1, 3, 200)) + after
+    if how == "nest":
+        opened, closed = rng.choice(((b"[", b"]"), (b'{"a":', b"}"), (b"- ", b"")))
+        depth = rng.choice((50, 900, _NEST))
+        return before + opened * depth + b"1" + closed * rng.choice((0, depth)) + after
+    # A number that the file declares becomes huge, negative or none: digits in a text, or 4 or 8 bytes.
+    written = list(re.finditer(rb"\d+", content[:200_000]))
     if written and rng.random() < 0.6:
         chosen = rng.choice(written)
         return content[: chosen.start()] + rng.choice(_HUGE) + content[chosen.end() :]
     form, size = rng.choice((("<Q", 8), ("<I", 4)))
-    # Most formats declare sizes at the beginning or at the end.
     far = max(len(content) - size, 0)
-    place = rng.choice((0, 4, 8, far, max(far - 4, 0), rng.randrange(far + 1)))
-    number = rng.choice(_NUMBERS) % 2 ** (8 * size)
-    return content[:place] + struct.pack(form, number) + content[place + size :]
-
-
-def _nest(content: bytes, rng: random.Random) -> bytes:
-    place = rng.choice((0, rng.randrange(len(content) + 1)))
-    opened, closed = rng.choice(((b"[", b"]"), (b'{"a":', b"}"), (b"- ", b""), (b"(", b")")))
-    depth = rng.choice((50, 900, _NEST))
-    middle = rng.choice((b"", b"1"))
-    return content[:place] + opened * depth + middle + closed * rng.choice((0, depth)) + content[place:]
-
-
-_OF_BYTES: dict[str, Callable[[bytes, random.Random], bytes]] = {
-    function.__name__.strip("_"): function for function in (_flip, _truncate, _insert, _duplicate, _declare, _nest)
-}
+    place = rng.choice((0, 4, 8, far, max(far - 4, 0), rng.randrange(far + 1)))  # most declare sizes at an end
+    return content[:place] + struct.pack(form, rng.choice(_NUMBERS) % 2 ** (8 * size)) + content[place + size :]
 
 
 def _recolumned(content: bytes, rng: random.Random) -> bytes | None:
@@ -178,23 +130,13 @@ def _retyped(content: bytes, suffix: str, rng: random.Random) -> bytes | None:
     try:
         text = content.decode("utf-8")
         if suffix == ".jsonl":
-            values = [json.loads(line) for line in text.split("\n") if line.strip()]
-        else:
-            values = json.loads(text) if suffix == ".json" else yaml.safe_load(text)
-        changed = changed_value(values, rng)
-        # JSON is YAML, and escapes keep what UTF-8 cannot hold.
-        if suffix == ".jsonl" and isinstance(changed, list):
+            changed = changed_value([json.loads(line) for line in text.split("\n") if line.strip()], rng)
             return "".join(json.dumps(line) + "\n" for line in changed).encode()
-        return json.dumps(_with_text_keys(changed), default=str).encode()  # YAML knows dates
-    except (ValueError, RecursionError, yaml.YAMLError):
+        values = json.loads(text) if suffix == ".json" else yaml.safe_load(text)
+        # JSON is YAML, and escapes keep what UTF-8 cannot hold; YAML knows dates.
+        return json.dumps(changed_value(values, rng), default=str).encode()
+    except (ValueError, TypeError, RecursionError, yaml.YAMLError):
         return None
-
-
-def _with_text_keys(value: Any) -> Any:
-    """The same with keys as JSON has them."""
-    if isinstance(value, dict):
-        return {str(key): _with_text_keys(held) for key, held in value.items()}
-    return [_with_text_keys(held) for held in value] if isinstance(value, list) else value
 
 
 def changed_value(value: Any, rng: random.Random) -> Any:
@@ -213,15 +155,6 @@ def changed_value(value: Any, rng: random.Random) -> Any:
             del node[last]
         elif drawn < 0.25 and isinstance(node, list):
             node.append(copy.deepcopy(node[last]))
-        elif drawn < 0.35:
-            *path, other = rng.choice(places)  # a value of another place
-            source = value
-            try:
-                for key in path:
-                    source = source[key]
-                node[last] = copy.deepcopy(source[other])
-            except (KeyError, IndexError, TypeError):
-                node[last] = None
         else:
             node[last] = copy.deepcopy(rng.choice(JUNK))
     return value

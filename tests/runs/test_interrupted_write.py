@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +22,6 @@ from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.store import make_block
 from competency_gaps.config import GenerationConfig
 from competency_gaps.lock import HeldError, hold
-from competency_gaps.stages.engines import read_here
 from competency_gaps.stages.extraction import Shard, ShardReader
 from core_helpers import ROOT
 
@@ -103,17 +101,6 @@ def _is_let_go(folder: Path) -> bool:
             return True
         time.sleep(0.1)
     return False
-
-
-def test_a_folder_is_let_go_when_no_thread_can_be_started(tmp_path, monkeypatch):
-    def refused(*_args):
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(ThreadPoolExecutor, "submit", refused)
-    with pytest.raises(RuntimeError, match="new thread"), hold(tmp_path):
-        read_here(one_shard(tmp_path))
-    with hold(tmp_path):
-        pass
 
 
 INTERRUPTED = """

@@ -138,7 +138,7 @@ def _let_go(held: _Held, place: Path) -> None:
             place.rmdir()
 
 
-def _acquire(folder: Path, path: Path) -> FileLock | SoftFileLock:
+def _acquire(folder: Path, path: Path, tries: int = 10) -> FileLock | SoftFileLock:
     """Lock the file, and write into it who holds it."""
     try:
         make_folder(path.parent)
@@ -158,6 +158,10 @@ def _acquire(folder: Path, path: Path) -> FileLock | SoftFileLock:
             return lock
     except Timeout:
         raise _refused(folder, _holder(path)) from None
+    except FileNotFoundError:  # who held it last has just removed the folder, which was made for the lock
+        if not tries:
+            raise
+        return _acquire(folder, path, tries - 1)
     since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     with suppress(PermissionError):  # Windows lets nobody write to a locked file
         path.write_text(json.dumps([os.getpid(), socket.gethostname(), since]), encoding="ascii")

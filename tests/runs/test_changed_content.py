@@ -106,6 +106,7 @@ def test_a_second_run_of_the_folder_is_refused_at_once(config, made):
 
 def test_a_folder_that_cannot_be_written_is_named_at_once(tiny_config, tiny_run):
     """Root, whom no mode binds, becomes another user."""
+    concepts = tiny_run.concepts
     with tempfile.TemporaryDirectory() as name:
         folder = Path(shutil.copytree(tiny_run.path, Path(name) / "run"))
         Path(name).chmod(0o755)
@@ -119,7 +120,7 @@ def test_a_folder_that_cannot_be_written_is_named_at_once(tiny_config, tiny_run)
                 with pytest.raises(MachineError, match="cannot be written") as error:
                     competency_gaps.run(tiny_config, place)
                 assert str(place) in str(error.value)
-            assert competency_gaps.open_run(folder).concepts.equals(tiny_run.concepts)
+            assert competency_gaps.open_run(folder).concepts.equals(concepts)
         finally:
             os.seteuid(user)
             for path in (folder, *folder.rglob("*")):

@@ -80,7 +80,7 @@ def test_stamps_that_cannot_be_read(tmp_path, stamp):
     folder = ShardFolder(tmp_path, ".bin")
     folder.write("a", lambda part: part.write_bytes(b"x"))
     folder.files("a")[1].write_text(stamp, encoding="latin-1")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="missing or damaged"):
         folder.check("a")
     assert not folder.is_whole("a") and not folder.path("a").exists()
 

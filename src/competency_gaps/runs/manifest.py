@@ -80,10 +80,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise UserError(f"{str(folder)!r} {kind}. Expected a folder made by 'cgaps run'.")
     try:
         held = parse_document(path.read_bytes())
-        version = held.get("schema_version")
+        version = held["schema_version"]
         if version == SCHEMA_VERSION:  # another version may have other rules for its checksum as well
             return check_document(held)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise damaged(path, error, _AGAIN) from error
     versions = held.get("versions")
     wrote = versions.get("competency-gaps", "unknown") if isinstance(versions, dict) else "unknown"

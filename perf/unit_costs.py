@@ -3,8 +3,7 @@
     python perf/unit_costs.py RUN [--items 1e6 1e8 1e10]
 
 Seconds are those of the manifest, so of the machine that made the run. Only a run that one process read from its first
-item to its last has those of reading, and a pruned run has no shards: what a run does not have is left out, and the
-second line says why.
+item to its last has those of reading: what a run does not have is left out, and the second line says why.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from competency_gaps.config import RayWorkers, RunConfig, parse_config, read_yam
 from competency_gaps.embedded import DEMO_CONFIG
 from competency_gaps.progress import Progress
 from competency_gaps.stages import pipeline
-from competency_gaps.stages.on_ray import Pool, ReadOnRay, cluster
+from competency_gaps.stages.on_ray import Fit, Pool, cluster, read_on_ray
 
 
 class ReadEverything(Exception):
@@ -83,10 +83,11 @@ def read(config: RunConfig, workers: int, ray: Any) -> float:
         patch.object(Pool, "stop", stopped),
         patch.object(Pool, "_give", together),
         tempfile.TemporaryDirectory() as folder,
+        contextlib.suppress(ReadEverything),
     ):
-        engine = ReadOnRay(RayWorkers(workers=workers, threads=1), ray)
-        with contextlib.suppress(ReadEverything):
-            pipeline.run(config, Path(folder) / "run", times, engine=engine)
+        pipeline.run(
+            config, Path(folder) / "run", times, engine=lambda work: read_on_ray(work, ray, Fit(workers, 1, 0.0))
+        )
     return ends[0] - times.ready[-1]
 
 

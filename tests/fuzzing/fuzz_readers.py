@@ -112,8 +112,8 @@ def read_sae(path: Path) -> None:
 
 
 def read_run(path: Path) -> None:
-    """All that a run holds: tables, activations, documents, the report, the explorer and its queries."""
-    asked = (_tables, _activations, _concepts, _models, _probes, _explorer, _report)
+    """All that a run holds: tables, activations, documents, the explorer and its queries."""
+    asked = (_tables, _activations, _concepts, _models, _probes, _explorer)
     opened = cg.open_run(path)
     for question in asked:
         with refusing():
@@ -159,10 +159,6 @@ def _probes(run: Any) -> None:
     for file in sorted((run.path / FOLDER).glob(f"*/{VERDICTS}")):
         with refusing():
             probe_rows(run.document(file), file)
-
-
-def _report(run: Any) -> None:
-    run.report(run.path.parent / "r.html")
 
 
 def _explorer(run: Any) -> None:

@@ -364,7 +364,10 @@ def _read_cfg(folder: Path, name: str) -> dict[str, Any]:
     # Opening reads the table of the tensors and compares it with the file's length.
     with safe_open(folder / "sae_weights.safetensors", framework="numpy"):
         faults = [key for kind, keys in _CHECKED.items() for key in keys if type(content.get(key, kind())) is not kind]
-        faults += [key for key in ("d_in", "d_sae", "k") if key in content and not 0 < content[key] < 2**31]
+        sizes = {key: content[key] for key in ("d_in", "d_sae", "k") if key in content}
+        faults += [key for key, size in sizes.items() if type(size) is not int or not 0 < size < 2**31]
+        if not faults and sizes.get("k", 1) > sizes.get("d_sae", 2**31):
+            faults = ["k"]
     if faults:
         value = shorten(repr(content[faults[0]]), 60)
         raise UserError(f"SAE {name!r}: cfg.json gives {faults[0]} = {value}, which SAELens would not write.")

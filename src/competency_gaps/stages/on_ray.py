@@ -128,13 +128,17 @@ class Pool:
             ready, _ = self.ray.wait([*self.loading, *self.running], num_returns=1, timeout=LOOK)
             for answer in ready:
                 self._take(answer)
-            while self.idle and self.queue:
-                worker, task = self.idle.pop(), self.queue.popleft()
-                answer = worker.read.remote(task.shard.name, task.shard.made_of, task.again)
-                self.running[answer] = (worker, task)
+            self._give()
             if not warned and not self.running and not self.done and time.monotonic() - began > _PATIENCE:
                 warned = True
                 self.work.progress.say("no worker has loaded the model yet: they load, or wait for room in the cluster")
+
+    def _give(self) -> None:
+        """Give shards to workers that have none."""
+        while self.idle and self.queue:
+            worker, task = self.idle.pop(), self.queue.popleft()
+            answer = worker.read.remote(task.shard.name, task.shard.made_of, task.again)
+            self.running[answer] = (worker, task)
 
     def stop(self) -> None:
         """End all workers."""

@@ -17,7 +17,6 @@ from rich.console import Console
 import competency_gaps as cg
 from competency_gaps.activations.extract import NOT_FINITE, Extractor, ItemTokens
 from competency_gaps.errors import UserError
-from competency_gaps.presentation.rankings import left_out
 from competency_gaps.progress import Progress
 from competency_gaps.stages import extraction
 from competency_gaps.stages.extraction import ShardReader
@@ -156,7 +155,8 @@ def test_each_is_excluded_with_its_reason_and_counted(damaged, clean):
         row = run.benchmarks.row(by_predicate=pl.col("benchmark") == name, named=True)
         assert row["excluded"] == items["excluded"].is_not_null().sum() >= 3
         assert row["kept"] + row["excluded"] == row["items"] == 14
-    groups = {group.reason: group.count for group in left_out(run.items) if group.kind == "excluded"}
+    excluded = run.items["excluded"].struct.field("text").drop_nulls()
+    groups = dict(excluded.value_counts().iter_rows())
     assert [groups[why] for why in REASONS.values()] == [3, 3, 3]
     assert "reading: done, 42 items in" in printed, "each counts once"
     halved = [text for text in warnings if "are halved" in text]

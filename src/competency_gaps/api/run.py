@@ -16,7 +16,7 @@ from competency_gaps.api.lists import Lists
 from competency_gaps.api.models import Models
 from competency_gaps.api.scores import Scores
 from competency_gaps.errors import UserError
-from competency_gaps.presentation.rankings import missing
+from competency_gaps.presentation.rankings import judged, missing
 from competency_gaps.runs.open import open_folder
 from competency_gaps.runs.search import find_concepts
 from competency_gaps.text import plural
@@ -155,10 +155,7 @@ class Run(Actions, Lists, Models, Scores):
 
     def _judged(self, status: str, benchmark: str | None, *, leaders: bool) -> pl.DataFrame:
         table = self.concepts if benchmark is None else self._of_benchmark(benchmark)
-        chosen = table.filter(pl.col("performance_status") == status)
-        if leaders:
-            chosen = chosen.filter(pl.col("leader") == pl.col("concept"))
-        return chosen.sort("gap", descending=status == "strong", maintain_order=True)
+        return judged(table, status, leaders=leaders)
 
     def _of_benchmark(self, benchmark: str) -> pl.DataFrame:
         known = self.benchmarks["benchmark"].to_list()

@@ -99,23 +99,8 @@ def command_text(command: str | Sequence[str]) -> str:
     return command if isinstance(command, str) else shlex.join(str(part) for part in command)
 
 
-def figure_lines(manifest: Mapping[str, Any]) -> list[str]:
-    """Lines about the benchmarks of a run, from its policies and judges.
-
-    Parameters
-    ----------
-    manifest : mapping
-        Of the run; one without ``judging`` and ``figures`` gives no lines.
-    """
-    judging = manifest.get("judging") or {"benchmarks": {}}
-    lines = [f"{shorten(name, 40)}: {line}" for name in judging["benchmarks"] for line in _judged(manifest, name)]
-    for benchmark in manifest["benchmarks"]:
-        lines += [f"{shorten(benchmark['name'], 40)}, {line}" for line in _figures(benchmark)]
-    return lines
-
-
 def benchmark_lines(manifest: Mapping[str, Any], name: str) -> list[str]:
-    """The same of one benchmark, without its name."""
+    """Lines about a benchmark, from its policies and judges."""
     own = [line for entry in manifest["benchmarks"] if entry["name"] == name for line in _figures(entry)]
     return [*_judged(manifest, name), *own]
 

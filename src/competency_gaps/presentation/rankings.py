@@ -10,13 +10,12 @@ import polars as pl
 
 from competency_gaps.dictionary.kinds import CONTEXTUAL
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.findings.words import alike, kinds_sentence
-from competency_gaps.items.item import Reason
+from competency_gaps.findings.words import alike
 from competency_gaps.presentation import columns
 from competency_gaps.presentation.columns import Column
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.search import find_concepts, near_labels
-from competency_gaps.text import percent, plural, share_of, shorten
+from competency_gaps.text import percent, plural, shorten
 
 LABEL_LIMIT = 140
 
@@ -35,46 +34,27 @@ class Ranking:
     """Weak concepts that lead a group, with ``followers``: how many others of the list share their items."""
     strong_leaders: pl.DataFrame
     """The same of the strong ones."""
-    pool: int
-    """Ranked concepts, tested or not."""
     insufficient: int
-    """Of these, concepts whose n_eff is below the floor."""
-    floor: float
-    """Least n_eff of a tested concept."""
+    """Ranked concepts whose n_eff is below the floor."""
     q: float
     """False-discovery rate at which concepts are called weak or strong."""
-    min_gap: float
-    """Least size of a net gap that is called weak or strong."""
-    negligible: int
-    """Tested concepts with a net gap smaller than that."""
-    vanishing: int
-    """Tested concepts whose plain gap is real and whose net gap is not."""
     among: str
     """Among which items net gaps are taken: ``at equal length``; empty: among all of a benchmark."""
 
-    def caption(self, which: str) -> str:
-        """Say how many are weak (strong), of how many tested, and who was not."""
-        count = (self.weak if which == "weak" else self.strong).height
-        leaders = (self.weak_leaders if which == "weak" else self.strong_leaders).height
-        rest = (
-            f"{self.insufficient:,} of {self.pool:,} ranked concepts have an n_eff below {self.floor:g}, "
-            f"{self.pool - self.insufficient - self.tested.height:,} are missing or meet scores that do not vary."
-        )
-        if not self.tested.height:
-            return f"No concept could be tested for being {which}: {rest}"
-        groups = f", in {plural(leaders, 'group')} that share their items; the leaders are listed" if count else ""
-        return (
-            f"{share_of(count, self.tested.height)} tested concepts are {which} at a false-discovery rate of "
-            f"{percent(self.q, 1)}{groups}, by net gap. {self._besides()} Not tested: {rest}"
-        )
 
-    def _besides(self) -> str:
-        have = "has" if self.negligible == 1 else "have"
-        vanishing = f", and of {self.vanishing:,} the plain gap is real but vanishes {self.among}" if self.among else ""
-        return (
-            f"Besides, {plural(self.negligible, 'concept')} {have} a negligible gap (smaller than {self.min_gap:g})"
-            f"{vanishing}."
-        )
+def judged(concepts: pl.DataFrame, verdict: str, *, leaders: bool = False) -> pl.DataFrame:
+    """Give the weak (strong) concepts, the lowest (highest) gap first; of equal gaps the one with more items behind it.
+
+    Parameters
+    ----------
+    concepts
+        ``run.concepts``, or the rows of one benchmark.
+    leaders
+        Only those that lead a group of concepts with the same items.
+    """
+    chosen = pl.col("performance_status") == verdict
+    chosen = chosen & (pl.col("leader") == pl.col("concept")) if leaders else chosen
+    return concepts.filter(chosen).sort("gap", "n_eff", "concept", descending=[verdict == "strong", True, False])
 
 
 def ranking(concepts: pl.DataFrame, evidence: Mapping[str, Any]) -> Ranking:
@@ -88,30 +68,19 @@ def ranking(concepts: pl.DataFrame, evidence: Mapping[str, Any]) -> Ranking:
         The manifest's ``evidence``.
     """
     pool = concepts.filter(pl.col("ranked"))
-    # Of two equal gaps, the one with more items behind it goes first.
-    keys = ("gap", "n_eff", "concept")
-    tested = pool.filter(pl.col("q_value").is_not_null()).sort(*keys, descending=[False, True, False])
-    strong = tested.filter(pl.col("performance_status") == "strong").sort(*keys, descending=[True, True, False])
-    weak = tested.filter(pl.col("performance_status") == "weak")
+    tested = pool.filter(pl.col("q_value").is_not_null())
+    weak, strong = (judged(tested, verdict) for verdict in ("weak", "strong"))
+    led = [with_followers(own).filter(pl.col("leader") == pl.col("concept")) for own in (weak, strong)]
     return Ranking(
-        tested=tested,
+        tested=tested.sort("gap", "n_eff", "concept", descending=[False, True, False]),
         weak=weak,
         strong=strong,
-        weak_leaders=_leaders(weak),
-        strong_leaders=_leaders(strong),
-        pool=pool.height,
+        weak_leaders=led[0],
+        strong_leaders=led[1],
         insufficient=pool.filter(pl.col("performance_status") == "insufficient").height,
-        floor=float(evidence["min_n_eff"]),
         q=float(evidence["q"]),
-        min_gap=float(evidence["min_gap"]),
-        negligible=tested.filter(pl.col("performance_status") == "negligible").height,
-        vanishing=int(tested["vanishes"].sum()),
         among=alike(evidence),
     )
-
-
-def _leaders(frame: pl.DataFrame) -> pl.DataFrame:
-    return with_followers(frame).filter(pl.col("leader") == pl.col("concept"))
 
 
 def with_followers(concepts: pl.DataFrame) -> pl.DataFrame:
@@ -145,18 +114,10 @@ def caution(ranked: Ranking) -> str:
     )
 
 
-def most_covered(concepts: pl.DataFrame, top: int) -> pl.DataFrame:
-    """Give the ranked concepts that the suite exercises most."""
-    return _covered(concepts).sort("chi_bench", "concept", descending=[True, False]).head(top)
-
-
 def least_covered(concepts: pl.DataFrame, top: int) -> pl.DataFrame:
     """Give the ranked concepts that the suite exercises least, but does exercise."""
-    return _covered(concepts).sort("chi_bench", "concept").head(top)
-
-
-def _covered(concepts: pl.DataFrame) -> pl.DataFrame:
-    return concepts.filter(pl.col("ranked") & ~pl.col("missing") & (pl.col("chi_bench") > 0))
+    covered = concepts.filter(pl.col("ranked") & ~pl.col("missing") & (pl.col("chi_bench") > 0))
+    return covered.sort("chi_bench", "concept").head(top)
 
 
 def missing(concepts: pl.DataFrame) -> pl.DataFrame:
@@ -179,64 +140,6 @@ def concept_name(row: dict[str, Any]) -> str:
     """Give the label, or ``concept 123`` where the dictionary abstains."""
     label = row["label"]
     return shorten(label, LABEL_LIMIT) if label else f"concept {row['concept']}"
-
-
-@dataclass(frozen=True)
-class UncountedItems:
-    """Items that did not count for one reason."""
-
-    kind: str
-    """``unread`` (no item could be made of it), ``excluded`` (counts nowhere) or ``unscored`` (for coverage only)."""
-    reason: str
-    count: int
-    benchmarks: list[tuple[str, int]]
-    """How many of them in which benchmark."""
-    named: list[str]
-    """The first few by their ids."""
-
-
-def left_out(items: pl.DataFrame, benchmarks: Sequence[Mapping[str, Any]] = (), named: int = 5) -> list[UncountedItems]:
-    """Group what did not count by reason, the most common first.
-
-    Parameters
-    ----------
-    items : DataFrame
-        ``run.items``.
-    benchmarks : sequence of mapping
-        The manifest's entries, whose ``left_out`` lists records that became no item.
-    named : int
-        How many to name of each group.
-    """
-    unread = pl.DataFrame(
-        [
-            (entry["name"], record["where"], str(Reason.of(record["reason"])))
-            for entry in benchmarks
-            for record in entry["left_out"]
-        ],
-        schema=dict.fromkeys(("benchmark", "item_id", "reason"), pl.String),
-        orient="row",
-    )
-    excluded = items.filter(pl.col("excluded").is_not_null())
-    excluded = excluded.with_columns(reason=pl.col("excluded").struct.field("text"))
-    unscored = items.filter(pl.col("excluded").is_null() & pl.col("score").is_null())
-    unscored = unscored.with_columns(reason=pl.col("unscored").struct.field("text").fill_null("no reason recorded"))
-    reasons = []
-    for kind, frame in (("unread", unread), ("excluded", excluded), ("unscored", unscored)):
-        groups = []
-        for (reason,), part in frame.group_by("reason", maintain_order=True):
-            where = part.group_by("benchmark", maintain_order=True).len()
-            names = [shorten(str(item), 60) for item in part["item_id"].head(named)]
-            counts = [(shorten(str(name), 60), int(count)) for name, count in where.iter_rows()]
-            groups.append(UncountedItems(kind, shorten(str(reason), 200), part.height, counts, names))
-        reasons += sorted(groups, key=lambda group: -group.count)
-    return reasons
-
-
-def left_out_note(concepts: pl.DataFrame) -> str:
-    """Count the concepts that no table ranks, by their kind."""
-    alive = int(concepts["alive"].sum())
-    ranked = int(concepts["ranked"].sum())
-    return f"Ranked are {share_of(ranked, alive)} alive concepts. {kinds_sentence(concepts)}".rstrip()
 
 
 _NEAR = 5
@@ -295,12 +198,12 @@ def list_concepts(
         have = "has" if matches.height == 1 else "have"
         sentence = f"{plural(matches.height, 'label')} {have} the words {shorten(words, 80)!r}."
     elif not every:
-        table = _chosen(table, column, only_weak=sort is None)
-    if sort is not None or (words is None and not every):
+        table = judged(table, "weak") if sort is None else _chosen(table, column)
+    if sort is not None:
         # Of two equal values the lower number goes first, whatever the direction.
-        descending = [(sort or "").startswith("-"), False]
+        descending = [sort.startswith("-"), False]
         table = table.sort(column, "concept", descending=descending, nulls_last=True)
-    elif words is None:
+    elif words is None and every:
         table = table.sort("concept")
     shown = _columns(table, column if sort is not None else None)
     return Listing(table, shown, keep=3 if shown == columns.LISTED else 2, sentence=sentence)
@@ -331,11 +234,9 @@ def _columns(table: pl.DataFrame, column: str | None) -> tuple[Column, ...]:
     return tuple({shown.key: shown for shown in (first, *rest)}.values())
 
 
-def _chosen(table: pl.DataFrame, column: str, *, only_weak: bool) -> pl.DataFrame:
-    """Drop concepts that are not ranked, then those that are not weak or, for a column of performance, not tested."""
+def _chosen(table: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Drop concepts that are not ranked, then, for a column of performance, those that are not tested."""
     table = table.filter(pl.col("ranked"))
-    if only_weak:
-        return table.filter(pl.col("performance_status") == "weak")
     if column.startswith(("chi_model", "gap", "p_value", "q_value", "performance")):
         return table.filter(pl.col("q_value").is_not_null())
     return table

@@ -9,15 +9,10 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.errors import UserError
-from competency_gaps.presentation.rankings import Ranking
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import percent, plural, share_of, shorten
 
 NAME_LIMIT = 100
-OPENED = 8
-"""Weak themes whose first leaders are laid out in detail on the page."""
-PER_THEME = 3
-"""Leaders of each of them."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +51,6 @@ class Themes:
         """Give a theme's rows of ``run.concepts``: weak ones by gap, strong ones, other tested, untested."""
         own = self.members.filter(pl.col("theme") == theme)["concept"].to_list()
         return _ordered(concepts.filter(pl.col("concept").is_in(own)), "concept")
-
-    def leaders(self, theme: int, ranked: Ranking) -> pl.DataFrame:
-        """Give the weak leaders in a theme, with the number of their followers anywhere."""
-        own = self.members.filter(pl.col("theme") == theme)["concept"].to_list()
-        return ranked.weak_leaders.filter(pl.col("concept").is_in(own))
 
     def of_concept(self, concept: int) -> list[dict[str, Any]]:
         """Give the rows of a concept's theme and subtheme; fewer where it is in none."""
@@ -128,13 +118,6 @@ def theme_name(row: Mapping[str, Any]) -> str:
 def is_automatic(row: Mapping[str, Any]) -> bool:
     """Whether a theme's name was made from words, without an explainer."""
     return bool(row["name"]) and row.get("kind") == "automatic"
-
-
-def detailed_leaders(themes: Themes | None, ranked: Ranking) -> list[pl.DataFrame]:
-    """Choose the weak leaders of the weakest themes, which the page details in addition to those of its tables."""
-    if themes is None:
-        return []
-    return [themes.leaders(theme, ranked).head(PER_THEME) for theme in themes.weak["id"].head(OPENED).to_list()]
 
 
 def _ordered(frame: pl.DataFrame, key: str) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from competency_gaps.checked import write_document
 from competency_gaps.cli.app import app
 from competency_gaps.dictionary.folder import dictionary_of, open_dictionary
 from competency_gaps.explorer.parts import Parts
-from competency_gaps.findings.sentences import table_of
+from competency_gaps.findings.words import table_of
 from competency_gaps.runs.open import open_folder
 from core_helpers import seal
 

@@ -6,8 +6,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import norm
 
-from competency_gaps.findings.sentences import sentence, table_of
-from competency_gaps.findings.words import feature_words
+from competency_gaps.findings.words import feature_words, sentence, table_of
 from competency_gaps.items.item import Reason
 from competency_gaps.runs.schemas import ITEMS
 

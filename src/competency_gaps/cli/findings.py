@@ -55,7 +55,7 @@ def _document(run: RunFolder, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print_list(run: RunFolder) -> None:
-    from competency_gaps.findings.sentences import again
+    from competency_gaps.findings.words import again
 
     table = run.findings
     if not table.height:

@@ -37,7 +37,7 @@ from competency_gaps.explorer.parts.records.details import (
 )
 from competency_gaps.explorer.parts.records.run import FindingItems, RunInfo
 from competency_gaps.explorer.parts.tables import ANSWER_EXCERPT, EXCERPT
-from competency_gaps.findings.sentences import MAIN_SHARE
+from competency_gaps.findings.words import MAIN_SHARE
 from competency_gaps.matching.outcomes import NOT_COMPARED_WORDS, OUTCOME_WORDS, RATE_WORDS
 from competency_gaps.text import HIDDEN
 

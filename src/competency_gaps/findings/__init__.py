@@ -5,8 +5,7 @@ A finding is a leading concept with its followers. Its sentence is about its ite
 
 from competency_gaps.findings.examples import Piece, fold, template_of
 from competency_gaps.findings.make import findings_of, relabelled, write_findings
-from competency_gaps.findings.sentences import FILE, empty_table, sentence, short, support, with_words
-from competency_gaps.findings.words import feature_words
+from competency_gaps.findings.words import FILE, empty_table, feature_words, sentence, short, support, with_words
 
 __all__ = [
     "FILE",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from competency_gaps.findings.sentences import EXAMPLES
+from competency_gaps.findings.words import EXAMPLES
 from competency_gaps.runs.covariates import repeats
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from competency_gaps.evidence import (
     gap_interval,
     units_of,
 )
-from competency_gaps.findings.sentences import Verdict
+from competency_gaps.findings.words import Verdict
 from competency_gaps.metrics.suite import saliency
 
 LEAST_WEIGHT = 0.1

@@ -25,7 +25,7 @@ from competency_gaps.findings.groups import (
     split_halves,
     unseen_gaps,
 )
-from competency_gaps.findings.sentences import FILE, MOST_ITEMS, empty_table, table_of, with_words
+from competency_gaps.findings.words import FILE, MOST_ITEMS, empty_table, table_of, with_words
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.manifest import write_table
 from competency_gaps.runs.sample import run_sample

@@ -17,7 +17,7 @@ from competency_gaps.dictionary.labels import empty_labels
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.names import command_line, display_names, last_names
 from competency_gaps.explorer.parts.records.details import MatchedEntry, SearchResult
-from competency_gaps.findings.sentences import with_words
+from competency_gaps.findings.words import with_words
 from competency_gaps.matching.kept_lists import open_examples, read_lists
 from competency_gaps.matching.kept_records import KeptList
 from competency_gaps.presentation import rankings

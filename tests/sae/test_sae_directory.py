@@ -226,6 +226,8 @@ def entry(name: str, **facts: object) -> SaeEntry:
         ([entry("a", l0=50.0), entry("b", labels="n/1")], "b"),
         ([entry("a_step_100", labels="n/1"), entry("b", labels="n/2")], "b"),
         ([entry("a", width="16k"), entry("b", width="16k"), entry("x/canonical")], "x/canonical"),
+        ([entry("a", width="4k"), entry("b", width="16k"), entry("c", width="1m")], "b"),
+        ([entry("a", width="16k"), entry("b", width="65536"), entry("c", width="65k", layer=1)], "b"),
         ([entry("a", l0=10.0), entry("b", l0=60.0), entry("c", l0=150.0)], "b"),
     ],
 )

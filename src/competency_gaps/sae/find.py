@@ -12,7 +12,7 @@ import math
 import re
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -226,22 +226,38 @@ def _none_known(model: str, known: Sequence[str], unread: Counter[str]) -> str:
 def _mark_recommended(saes: Sequence[SaeEntry]) -> list[SaeEntry]:
     """Mark one SAE for each model, layer and place.
 
-    Criteria in order: public labels; no intermediate step of training; canonical in its release; the L0 nearest to the
-    median of the remaining SAEs.
+    Criteria in order: public labels; no intermediate step of training; canonical in its release; the width that most
+    layers of the place have (the median of tied widths); the L0 nearest to the median of the remaining SAEs.
     """
-    groups: dict[tuple[str, str, int], list[SaeEntry]] = {}
+    groups: dict[tuple[str, str], dict[int, list[SaeEntry]]] = {}
     for sae in saes:
-        groups.setdefault((sae.model, sae.place, sae.layer), []).append(sae)
-    chosen = {_recommended(candidates).name for candidates in groups.values()}
+        groups.setdefault((sae.model, sae.place), {}).setdefault(sae.layer, []).append(sae)
+    chosen = {sae.name for layers in groups.values() for sae in _recommended(list(layers.values()))}
     return [replace(sae, recommended=sae.name in chosen) for sae in saes]
 
 
-def _recommended(candidates: Sequence[SaeEntry]) -> SaeEntry:
-    ranks = [(sae.labels is None, bool(_SPECIAL.search(sae.name)), "canonical" not in sae.name) for sae in candidates]
-    leading = [sae for sae, rank in zip(candidates, ranks, strict=True) if rank == min(ranks)]
-    known = [sae.l0 for sae in leading if sae.l0 is not None]
-    middle = statistics.median_low(known) if known else 0.0
-    return min(leading, key=lambda sae: (math.inf if sae.l0 is None else abs(sae.l0 - middle), sae.name))
+def _recommended(layers: Sequence[Sequence[SaeEntry]]) -> Iterator[SaeEntry]:
+    """The SAE to recommend of each layer of one model and place."""
+    leading = []
+    for layer in layers:
+        ranks = [(sae.labels is None, bool(_SPECIAL.search(sae.name)), "canonical" not in sae.name) for sae in layer]
+        leading.append([sae for sae, rank in zip(layer, ranks, strict=True) if rank == min(ranks)])
+    widths = Counter(_size(sae.width) for layer in leading for sae in layer)
+    usual = statistics.median_low([size for size, count in widths.items() if count == max(widths.values())])
+    for layer in leading:
+        off = [abs(_size(sae.width) - usual) for sae in layer]
+        near = [sae for sae, distance in zip(layer, off, strict=True) if distance == min(off)]
+        known = [sae.l0 for sae in near if sae.l0 is not None]
+        middle = statistics.median_low(known) if known else 0.0
+        yield min(near, key=lambda sae: (math.inf if sae.l0 is None else abs(sae.l0 - middle), sae.name))
+
+
+def _size(width: str | None) -> float:
+    """Number of latents of a written width, roughly: ``16k`` is 16,000; 0 if unknown."""
+    if width is None:
+        return 0.0
+    unit = {"k": 1_000, "m": 1_000_000}.get(width[-1])
+    return float(width[:-1]) * unit if unit else float(width)
 
 
 def check_release(release: str, sae_id: str) -> None:

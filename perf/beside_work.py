@@ -44,7 +44,10 @@ def main() -> None:
                 middle = statistics.median(values)
                 spread = f"{min(values):,.0f}-{max(values):,.0f}"
                 name = setting or "no setting"
-                print(f"{title}: {name:<24} {middle:8,.0f} tokens/s ({spread}), {middle / before:.2f} of no setting")
+                print(
+                    f"{title}: {name:<24} {middle:8,.0f} tokens/s ({spread}), {middle / before:.2f} of no setting",
+                    flush=True,
+                )
         for process in children.values():
             assert process.stdin is not None
             process.stdin.close()

@@ -41,7 +41,7 @@ def test_the_list_about_fits_a_terminal_and_marks_labels(cli, model):
     recommended = [sae for sae in find_saes(model).saes if sae.recommended]
     rows = [line.split() for line in lines if line[:5].strip().isdigit()]
     assert sorted((int(row[0]), row[-1]) for row in rows) == sorted((sae.layer, sae.name) for sae in recommended)
-    labelled = {row[-1] for row in rows if "*" in row}
+    labelled = {row[-1] for row in rows if "*" in "".join(row[:-1])}
     assert labelled == {sae.name for sae in recommended if sae.labels}
 
 

@@ -164,7 +164,9 @@ def find_saes(model: str, *, layer: int | None = None, labelled: bool = False) -
     models = {release: _MODELS.get(release, str(facts["model"])) for release, facts in known.items()}
     for release, facts in known.items():
         related = relation(models[release], ours)
-        for sae in facts["saes"] if related else ():
+        if related is None:
+            continue
+        for sae in facts["saes"]:
             entry = directory_entry(release, facts, sae)
             if entry.place in PLACES and entry.layer >= 0:
                 entries.append(replace(entry, relation=related))

@@ -1,27 +1,10 @@
-"""Reading logs in tests, and small hand-made logs of Inspect."""
+"""Small hand-made logs of Inspect."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 from typing import Any
-
-from competency_gaps.config import LogSource
-from competency_gaps.items.item import Item, LeftOut, SourceReport
-from competency_gaps.logs.find import read_log
-
-
-def read_all(path: Path, **chosen: str) -> tuple[list[Item], list[LeftOut], SourceReport]:
-    """Items, records that were left out, and the report."""
-    entries = list(read_log(LogSource(path=path, **chosen)))
-    (report,) = [entry for entry in entries if isinstance(entry, SourceReport)]
-    items = [entry for entry in entries if isinstance(entry, Item)]
-    left_out = [entry for entry in entries if isinstance(entry, LeftOut)]
-    assert report.items == len(items)
-    assert report.unscored == sum(item.score is None for item in items)
-    made_of = report.items - report.averaged_items + report.averaged
-    assert report.records == made_of + sum(one.count for one in report.left_out)
-    return items, left_out, report
 
 
 def message(role: str, content: Any, source: str | None = None, **more: Any) -> dict[str, Any]:

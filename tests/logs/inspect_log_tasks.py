@@ -1,4 +1,4 @@
-"""Real Inspect logs of small local tasks: ``python inspect_log_tasks.py FOLDER [MODEL]`` (a program of its own)."""
+"""Real Inspect logs of small local tasks: ``python inspect_log_tasks.py FOLDER`` (a program of its own)."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def tasks(folder: Path):
     from inspect_ai.scorer import Score, accuracy, choice, includes, mean, scorer
     from inspect_ai.solver import generate, multiple_choice, prompt_template, solver, system_message
 
+    folder.mkdir(exist_ok=True)
     questions = folder / "questions.jsonl"
     questions.write_text("".join(json.dumps(row) + "\n" for row in QUESTIONS))
 
@@ -111,7 +112,7 @@ def tasks(folder: Path):
 
 
 def main(folder: Path) -> None:
-    """Run every task and leave its logs: ``eval/TASK``, the same as JSON in ``json/TASK``, and one written as JSON."""
+    """Run every task and leave its logs: ``eval/TASK``, and the same as JSON in ``json/TASK``."""
     from inspect_ai import eval as run
     from inspect_ai.log import read_eval_log, write_eval_log
     from inspect_ai.model import get_model
@@ -122,30 +123,7 @@ def main(folder: Path) -> None:
         path = folder / "json" / name / Path(log.location).with_suffix(".json").name
         path.parent.mkdir(parents=True)
         write_eval_log(read_eval_log(log.location), str(path))
-    run(tasks(folder)["quiz"](), model=model, log_dir=str(folder / "native"), log_format="json", display="none")
-
-
-def with_transformers(folder: Path, model: str) -> None:
-    """One task with Inspect's transformers provider; the texts that its tokenizer is given go to ``given.json``."""
-    from inspect_ai import eval as run
-    from inspect_ai.model import get_model
-    from transformers import PreTrainedTokenizerBase
-
-    given: list[str] = []
-    own = PreTrainedTokenizerBase.__call__
-
-    def call(self, text=None, *rest, **options):
-        given.extend([text] if isinstance(text, str) else text)
-        return own(self, text, *rest, **options)
-
-    PreTrainedTokenizerBase.__call__ = call
-    api = get_model("hf/local", model_path=model, tokenizer_path=model, device="cpu")
-    run(tasks(folder)["mixed"](), model=api, log_dir=str(folder / "eval" / "mixed"), display="none", max_tokens=4)
-    (folder / "given.json").write_text(json.dumps(given))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        with_transformers(Path(sys.argv[1]), sys.argv[2])
-    else:
-        main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]))

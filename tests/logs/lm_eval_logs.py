@@ -81,7 +81,7 @@ def write_tasks(folder: Path, items: int = 20) -> Path:
     return folder
 
 
-def evaluate(model: Path, tasks: Path, names: list[str], out: Path, *, chat: bool = False, **arguments) -> dict:
+def evaluate(model: str, tasks: Path, names: list[str], out: Path, *, chat: bool = False, **arguments) -> dict:
     """Run lm-eval as its command line does with ``--log_samples --output_path``; gives its results."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from lm_eval import simple_evaluate

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from competency_gaps.config import LogSource
-from competency_gaps.items.item import Counted, Item, LeftOut, SourceReport
+from competency_gaps.items.item import Counted, Item, LeftOut, Reason, SourceReport
 from competency_gaps.logs.find import read_log
 
 
@@ -74,3 +74,8 @@ def options(number: int, contexts: list[str], texts: list[str], likelihoods: lis
         filtered_resps=[[str(value), "False"] for value in likelihoods],
         **{"metrics": ["acc"], "acc": 1.0, "target": "0", **changes},
     )
+
+
+def codes(reasons: Iterable[Reason]) -> set[tuple[str, tuple[float, ...]]]:
+    """Codes of reasons with their numbers; their words are no matter of tests."""
+    return {(reason.code, reason.numbers) for reason in reasons}

@@ -7,7 +7,8 @@ import random
 from pathlib import Path
 
 import pytest
-from inspect_log_helpers import read_all
+from log_reading import codes
+from log_reading import read as read_all
 
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
@@ -117,10 +118,7 @@ def test_question_and_answer_come_from_the_neighbouring_files(tmp_path):
     assert items[0].group == "hard_prompt"
     assert [one.reason.code for one in left_out] == ["question_more_than_text"]
     assert report.own_text == {"question.jsonl": 1, "question in the judge's prompt": 1}
-    assert (
-        Reason("no_model_answer", "1 item without a line in model_answer; the response is what the judge saw", (1,))
-        in report.warnings
-    )
+    assert ("no_model_answer", (1,)) in codes(report.warnings)
 
 
 @pytest.mark.parametrize("broken", [0, 1, None])
@@ -206,6 +204,4 @@ def test_more_than_two_games_give_a_warning(tmp_path):
     more["games"] += more["games"]
     (item, _), _, report = read_all(judgement(tmp_path, [more, judged("v", "A>B", "B>A")]))
     assert len(item.identity["games"]) == 2
-    assert (
-        Reason("more_games", "1 item with more than two games, of which the first two count", (1,)) in report.warnings
-    )
+    assert ("more_games", (1,)) in codes(report.warnings)

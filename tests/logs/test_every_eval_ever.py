@@ -1,8 +1,7 @@
-"""Results in the form of every_eval_ever: read in odd forms, written of a run's models, and read back."""
+"""Results in the form of every_eval_ever: read in odd forms."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -14,30 +13,9 @@ from log_reading import counts, read, write_lines
 import competency_gaps as cg
 from competency_gaps.errors import UserError
 from competency_gaps.logs.find import find_parts
-from competency_gaps.runs.scores import model_scores
-from core_helpers import command
 
 NAME = "f3a1c0de-4b2e-4c1a-9f6d-1b7e5a2c8d40"
 SHARED = Path(__file__).parents[2].parent / "shared" / "results" / "raw"
-# What the schemas of version 0.3.0 demand, and the kinds of values that they allow.
-ROW = {
-    **{"schema_version": str, "evaluation_id": str, "model_id": str, "evaluation_name": str, "sample_id": str},
-    **{"interaction_type": str, "input": dict, "answer_attribution": list, "evaluation": dict},
-}
-ROW_MAY = {
-    "evaluation_result_id",
-    "sample_hash",
-    "output",
-    "messages",
-    "token_usage",
-    "performance",
-    "error",
-    "metadata",
-}
-AGGREGATE = {
-    **{"schema_version": str, "evaluation_id": str, "retrieved_timestamp": str, "source_metadata": dict},
-    **{"model_info": dict, "eval_library": dict, "evaluation_results": list},
-}
 
 
 def row(number, score=1.0, **changes):
@@ -216,14 +194,6 @@ def test_fields_and_the_newest(tmp_path):
     assert [warning.code for warning in log.report.warnings] == ["older_log"]
 
 
-def test_a_figure_or_checksum_of_other_samples_is_told(tmp_path):
-    detailed = {"hash_algorithm": "md5", "checksum": "0" * 32}
-    write(tmp_path, [row(1), row(2, 0.0)], {}, mean=0.75, detailed_evaluation_results=detailed)
-    assert {warning.code for warning in read(tmp_path).report.warnings} == {"other_mean", "other_checksum"}
-    (tmp_path / "notes_samples.jsonl").write_text('{"another": "tool"}\n')
-    assert len(find_parts(tmp_path)) == 1
-
-
 @pytest.fixture
 def run(tiny_run, tmp_path):
     shutil.copytree(tiny_run.path, tmp_path / "run")
@@ -232,73 +202,3 @@ def run(tiny_run, tmp_path):
     some = pl.when(pl.int_range(pl.len()) % 3 > 0).then(pl.int_range(pl.len()) % 2 / 2)
     run.add_scores(items.select(id="item_id", benchmark="benchmark").with_columns(some.alias("lab/other")))
     return run
-
-
-def test_written_results_read_back_are_the_same_scores(run, tmp_path):
-    before = model_scores(run)
-    written = run.export_results(tmp_path / "out")
-    assert [files.model for files in written] == list(before.models)
-    kept = int(run.items["excluded"].is_null().sum())
-    assert all(files.scored + files.unscored == kept for files in written) and written[1].unscored > 0
-    for files, values in zip(written, before.values, strict=True):
-        again = {}
-        for part in find_parts(files.aggregate):
-            log = read(files.samples, benchmark=part.benchmark)
-            assert not log.report.warnings, log.report.warnings
-            again |= {(part.benchmark, item.id): item.score for item in log.items}
-        keys = run.items.select("benchmark", "item_id").iter_rows()
-        assert again == {key: value for key, value in zip(keys, values.tolist(), strict=True) if value == value}
-    assert {part.benchmark: part.model for part in find_parts(written[1].samples)} == dict.fromkeys(
-        run.items["benchmark"].unique(), "lab/other"
-    )
-    run.add_log(written[1].aggregate, model="twin")
-    twin, other = model_scores(run).of("twin"), before.of("lab/other")
-    assert ((twin == other) | ((twin != twin) & (other != other))).all()
-
-
-def test_written_results_have_what_the_schemas_demand(run, tmp_path):
-    for files in run.export_results(tmp_path / "out", organization="Lab"):
-        aggregate = json.loads(files.aggregate.read_text())
-        assert all(isinstance(aggregate[name], kind) for name, kind in AGGREGATE.items())
-        detailed = aggregate["detailed_evaluation_results"]
-        assert tmp_path / "out" / detailed["file_path"] == files.samples
-        assert detailed["checksum"] == hashlib.sha256(files.samples.read_bytes()).hexdigest()
-        assert aggregate["source_metadata"]["source_organization_name"] == "Lab"
-        rows = [json.loads(line) for line in files.samples.read_text().split("\n") if line]
-        assert len(rows) == detailed["total_rows"] == files.scored
-        for result in aggregate["evaluation_results"]:
-            own = [r["evaluation"]["score"] for r in rows if r["evaluation_name"] == result["evaluation_name"]]
-            assert result["score_details"]["score"] == pytest.approx(sum(own) / len(own))
-            assert {"evaluation_name", "source_data", "metric_config", "score_details"} <= set(result)
-        for line in rows:
-            assert all(isinstance(line[name], kind) for name, kind in ROW.items())
-            assert set(line) <= set(ROW) | ROW_MAY
-            assert isinstance(line["output"]["raw"], list) and "messages" not in line
-            assert isinstance(line["evaluation"]["is_correct"], bool)
-            assert line["evaluation_id"] == aggregate["evaluation_id"]
-            assert line["model_id"] == aggregate["model_info"]["id"] == files.model
-
-
-def test_the_list_of_required_fields_is_the_schemas(run, tmp_path):
-    listed = SHARED / "every_eval_ever_instance_fields.json"
-    if not listed.is_file():
-        pytest.skip("the shared results do not lie beside this checkout")
-    fields = {field["field"]: field["required"] for field in json.loads(listed.read_text())["fields"]}
-    top = {name: required for name, required in fields.items() if "." not in name and "[" not in name}
-    assert {name for name, required in top.items() if required} == set(ROW)
-    assert set(top) == set(ROW) | ROW_MAY
-    line = json.loads(run.export_results(tmp_path / "out")[0].samples.open().readline())
-    for name, required in fields.items():
-        outer, dot, inner = name.partition(".")
-        if required and dot and "[" not in name and line.get(outer) is not None:
-            assert inner in line[outer], name
-    (item,) = read(SHARED / f"every_eval_ever_{NAME}.json").items
-    assert (item.id, item.prompt, item.score, item.response) == ("demo_0001", "What is 2 + 2?", 1.0, "The answer is 4.")
-
-
-def test_the_command_writes_what_the_method_does(run, tmp_path):
-    done = command("export-results", str(run.path), str(tmp_path / "out"), "--model", "lab/other", "--json")
-    (files,) = json.loads(done.stdout)["written"]
-    assert files["unscored"] > 0 and Path(files["samples"]).is_file()
-    with pytest.raises(UserError, match="no scores of the model 'lab/othr'"):
-        run.export_results(tmp_path / "out", models=["lab/othr"])

@@ -5,34 +5,28 @@ from __future__ import annotations
 import json
 
 import pytest
-from garak_log_helpers import PROBES, attempt, entries, run_garak, write_report
-from inspect_log_helpers import read_all
-from log_reading import counts
+from garak_log_helpers import PROBES, attempt, entries, write_report
+from log_reading import codes, counts
+from log_reading import read as read_all
 
-from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
-from competency_gaps.items.item import Reason
 from competency_gaps.logs.find import find_parts
-from competency_gaps.logs.garak import ALL_DETECTORS, read_probes
-from competency_gaps.stages.load import load_benchmark
+from competency_gaps.logs.garak import ALL_DETECTORS
+
+
+@pytest.fixture(scope="session")
+def report(tools):
+    """A report of several probes with garak's own detectors."""
+    return tools / "garak" / "run.report.jsonl"
+
+
+@pytest.fixture(scope="session")
+def drawn(tools):
+    """A report with fractional results and a threshold of its own."""
+    return tools / "garak" / "drawn.report.jsonl"
+
 
 FAMILIES = ["dan", "goodside", "lmrc", "test"]
-
-
-@pytest.fixture(scope="session")
-def report(tmp_path_factory):
-    """A report of several probes with garak's own detectors."""
-    pytest.importorskip("garak")
-    spec = ",".join(f"probes.{probe}" for probe in PROBES)
-    return run_garak(tmp_path_factory.mktemp("garak"), "run", "--spec", spec)
-
-
-@pytest.fixture(scope="session")
-def drawn(tmp_path_factory):
-    """A report with fractional results and a threshold of its own."""
-    pytest.importorskip("garak")
-    options = ("--spec", "probes.test.Test", "--detectors", "always.Random,always.Pass", "--eval_threshold", "0.3")
-    return run_garak(tmp_path_factory.mktemp("garak_drawn"), "run", *options)
 
 
 def evaluated(path):
@@ -70,9 +64,9 @@ def test_prompts_and_answers_are_the_attempts_own(report):
 
 
 @pytest.mark.parametrize("name", ["report", "drawn"])
-def test_passes_are_garaks_own_counts(name, request):
+def test_passes_are_garaks_own_counts(name, report, drawn):
     """garak's eval entries count outputs: the items' shares times their judged outputs must add up to them."""
-    path = request.getfixturevalue(name)
+    path = {"report": report, "drawn": drawn}[name]
     evals = entries(path, "eval")
     assert any(0 < one["passed"] < one["total_evaluated"] for one in evals)
     for one in evals:
@@ -108,6 +102,7 @@ def test_the_score_is_the_lowest_of_the_detectors(report):
             if known:
                 shares.append(sum(result < 0.5 for result in known) / len(known))
         assert item.score == (min(shares) if shares else None)
+        assert "owasp:llm01" in item.identity["tags"]
     assert told.metric == ALL_DETECTORS
     assert "mitigation.MitigationBypass" in told.available["metric"]
 
@@ -118,17 +113,6 @@ def test_a_missing_threshold_is_inferred_from_the_counts(drawn):
     assert any(warning.code == "threshold_inferred" for warning in told.warnings)
 
 
-def test_tags_are_the_plugins_own(report, monkeypatch, tmp_path):
-    for kind in ("DATA", "CACHE", "CONFIG"):
-        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path))
-    from garak._plugins import PluginCache
-
-    items, _, _ = read_all(report, benchmark="dan")
-    for item in items:
-        assert item.identity["tags"] == list(PluginCache.plugin_info(f"probes.{item.identity['probe']}")["tags"])
-        assert "owasp:llm01" in item.identity["tags"]
-
-
 def test_a_hit_log_is_refused(report, tmp_path):
     hits = report.with_name("run.hitlog.jsonl")
     with pytest.raises(UserError, match=r"no rates.*run\.report\.jsonl"):
@@ -136,15 +120,6 @@ def test_a_hit_log_is_refused(report, tmp_path):
     (tmp_path / "run.hitlog.jsonl").write_bytes(hits.read_bytes())
     with pytest.raises(UserError, match="no rates"):
         find_parts(tmp_path)
-    assert [part.benchmark for part in find_parts(report.parent)] == FAMILIES
-
-
-def test_it_is_a_source_of_a_benchmark(report):
-    source = {"kind": "log", "path": str(report), "benchmark": "dan"}
-    benchmark = load_benchmark(BenchmarkConfig(name="dan", source=source))
-    assert {item.policy for item in benchmark.items} == {"imported"}
-    with pytest.raises(UserError, match="holds 4 benchmarks"):
-        load_benchmark(BenchmarkConfig(name="all", source={"kind": "log", "path": str(report)}))
 
 
 # By hand
@@ -179,13 +154,7 @@ def test_an_old_report_without_scores_says_so(tmp_path, results):
     assert [item.score for item in items] == [None, None]
     assert told.unscored == 2
     assert told.metric is None
-    assert (
-        Reason(
-            "detectors_named_only",
-            "this report names its detectors but holds no results for each attempt: no item has a score",
-        )
-        in told.warnings
-    )
+    assert ("detectors_named_only", ()) in codes(told.warnings)
 
 
 @pytest.mark.parametrize(
@@ -232,18 +201,7 @@ def test_turns(tmp_path):
         ("dan.DUDE:4:i", "Do it.", 1),
     ]
     assert [one.where for one in left_out] == [f"x.report.jsonl, line {line}" for line in (5, 6, 8)]
-    assert {
-        Reason(
-            "attempt_turns",
-            "1 attempt went on over several turns; the text is the first conversation up to the attack's last turn",
-            (1,),
-        ),
-        Reason(
-            "attempt_begun",
-            "1 attempt had text after the attack's last turn (an answer begun for the model), which is not read",
-            (1,),
-        ),
-    } <= set(told.warnings)
+    assert {("attempt_turns", (1,)), ("attempt_begun", (1,))} <= codes(told.warnings)
 
 
 def test_twice_written_half_written_and_never_evaluated(tmp_path):
@@ -304,29 +262,14 @@ def test_each_attempt_is_counted_once_in_one_family(tmp_path):
 def test_differing_counts_give_a_warning(tmp_path):
     count = {"entry_type": "eval", "probe": "dan.DUDE", "detector": "a", "passed": 1, "total": 1}
     path = write_report(tmp_path / "x.report.jsonl", attempt("u", {"a": [0, 1]}), count)
-    assert (
-        Reason(
-            "other_counts",
-            "dan.DUDE with a: garak counts 1 of 1 outputs as passed; of the attempts read it is 1 of 2",
-            (1, 1, 1, 2),
-        )
-        in read_all(path)[2].warnings
-    )
+    assert ("other_counts", (1, 1, 1, 2)) in codes(read_all(path)[2].warnings)
 
 
 def test_a_recorded_threshold_is_used(tmp_path):
     path = write_report(tmp_path / "x.report.jsonl", attempt("u", {"a": [0.6, 0.9]}), run__eval_threshold=0.7)
     ((item,), _, told) = read_all(path)
     assert item.score == 0.5
-    assert Reason("threshold", "a result below 0.7 passes; garak's default is 0.5", (0.7, 0.5)) in told.warnings
-
-
-@pytest.mark.parametrize("threshold", [10**400, float("nan"), "0.7"], ids=["huge", "nan", "text"])
-def test_a_threshold_that_is_no_float_is_as_if_there_were_none(tmp_path, threshold):
-    path = write_report(tmp_path / "x.report.jsonl", attempt("u", {"a": [0.6, 0.9]}), run__eval_threshold=threshold)
-    without = write_report(tmp_path / "y.report.jsonl", attempt("u", {"a": [0.6, 0.9]}))
-    assert read_all(path)[0][0].score == read_all(without)[0][0].score
-    assert read_probes(path)[0][0].values == read_probes(without)[0][0].values
+    assert ("threshold", (0.7, 0.5)) in codes(told.warnings)
 
 
 def test_tags_of_the_digest(tmp_path):
@@ -365,7 +308,7 @@ def test_the_newest_report_of_the_same_probes_is_read(tmp_path):
         ("c.report.jsonl", "m"),
         ("d.report.jsonl", "n"),
     ]
-    assert Reason("older_log", "an older log of the same task was not read: a.report.jsonl") in parts[0].notes
+    assert ("older_log", ()) in codes(parts[0].notes)
     assert len({part.benchmark for part in parts}) == 3
     for part in parts:
         ((item,), _, _) = read_all(tmp_path, benchmark=part.benchmark)

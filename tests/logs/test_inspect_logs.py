@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
-from inspect_log_helpers import head, message, read_all, sample, write_log
-from inspect_log_tasks import FAILS, WORDS
-from log_reading import counts
+from inspect_log_helpers import head, message, sample, write_log
+from inspect_log_tasks import FAILS
+from log_reading import codes, counts
+from log_reading import read as read_all
 
-from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.items.item import Counted, Reason
 from competency_gaps.logs import inspect as inspect_ai_files
 from competency_gaps.logs.find import find_parts
 from competency_gaps.logs.inspect_sample import NOT_INSIDE
-from competency_gaps.stages.load import load_benchmark
 
+pytest.importorskip("zipfile_zstd")  # teaches zipfile the compression of .eval files
 TASKS = ["quiz", "broken", "mixed", "examples"]
 ZSTD = 93
 
 
 @pytest.fixture(scope="session")
-def real(tmp_path_factory) -> Path:
+def real(tools) -> Path:
     """Logs that Inspect wrote."""
-    pytest.importorskip("inspect_ai")
-    folder = tmp_path_factory.mktemp("inspect")
-    homes = {f"XDG_{name}_HOME": str(folder / "home") for name in ("DATA", "CACHE", "CONFIG")}
-    program = Path(__file__).with_name("inspect_log_tasks.py")
-    subprocess.run([sys.executable, str(program), str(folder)], env={**os.environ, **homes}, check=True, timeout=120)
-    return folder
+    return tools / "inspect"
 
 
 def log_of(folder: Path, form: str, task: str) -> Path:
@@ -43,7 +36,6 @@ def log_of(folder: Path, form: str, task: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("form", ["eval", "json"])
 @pytest.mark.parametrize(
     ("task", "scorer", "metric", "figure"),
     [
@@ -55,33 +47,32 @@ def log_of(folder: Path, form: str, task: str) -> Path:
         ("examples", None, None, ("includes", "includes", "accuracy")),
     ],
 )
-def test_mean_is_inspects_own(real, form, task, scorer, metric, figure):
-    from inspect_ai.log import read_eval_log
-
-    path = log_of(real, form, task)
-    results = read_eval_log(str(path), header_only=True).results
-    (theirs,) = [one for one in results.scores if (one.scorer, one.name) == figure[:2]]
+def test_mean_is_inspects_own(real, task, scorer, metric, figure):
+    path = log_of(real, "eval", task)
+    with zipfile.ZipFile(path) as archive:
+        results = json.loads(archive.read("header.json"))["results"]
+    (theirs,) = [entry for entry in results["scores"] if (entry["scorer"], entry["name"]) == figure[:2]]
     chosen = {name: value for name, value in (("scorer", scorer), ("metric", metric)) if value}
     items, _, report = read_all(path, **chosen)
     scores = [item.score for item in items if item.score is not None]
-    assert sum(scores) / len(scores) == pytest.approx(theirs.metrics[figure[2]].value, abs=1e-12)
-    assert len(scores) == theirs.scored_samples
+    assert sum(scores) / len(scores) == pytest.approx(theirs["metrics"][figure[2]]["value"], abs=1e-12)
+    assert len(scores) == theirs["scored_samples"]
     assert (report.scorer, report.metric) == (figure[0], metric)
     assert not any(warning.code == "other_mean" for warning in report.warnings)
 
 
-@pytest.mark.parametrize("form", ["eval", "json"])
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
-def test_messages_are_what_the_model_was_sent(real, form, task):
+def test_messages_are_what_the_model_was_sent(real, task):
     """Inspect records each call of the model as an event: its input is the truth about what was read."""
     from inspect_ai.log import read_eval_log
 
     calls = {}
-    for one in read_eval_log(str(log_of(real, form, task)), resolve_attachments="full").samples:
+    for one in read_eval_log(str(log_of(real, "eval", task)), resolve_attachments="full").samples:
         sent = next((event.input for event in one.events if event.event == "model"), None)
         if sent is not None:
             calls[str(one.id), one.epoch] = [(m.role, m.text) for m in sent]
-    items, _, _ = read_all(log_of(real, form, task))
+    items, _, _ = read_all(log_of(real, "eval", task))
     compared = 0
     for item in items:
         for epoch in item.identity["epochs"]:
@@ -91,28 +82,20 @@ def test_messages_are_what_the_model_was_sent(real, form, task):
     assert compared == len(calls) > 0
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_both_forms_of_one_log_give_the_same_items(real, task):
-    items, _, report = read_all(log_of(real, "eval", task))
-    again, _, other = read_all(log_of(real, "json", task))
+def test_both_forms_of_one_log_give_the_same_items(real):
+    items, _, report = read_all(log_of(real, "eval", "quiz"))
+    again, _, other = read_all(log_of(real, "json", "quiz"))
     assert items == again
     assert (report.records, report.warnings) == (other.records, other.warnings)
 
 
-def test_eval_is_compressed_with_zstd(real):
-    with zipfile.ZipFile(log_of(real, "eval", "quiz")) as archive:
-        assert ZSTD in {member.compress_type for member in archive.infolist()}
-
-
 def test_epochs_are_averaged_and_a_failed_one_is_not_counted_as_0(real):
-    """Truth from the samples as Inspect's own reader gives them."""
-    from inspect_ai.log import read_eval_log
-
     path = log_of(real, "eval", "quiz")
     values = {}
-    for one in read_eval_log(str(path)).samples:
-        if not one.error:
-            values.setdefault(one.id, []).append({"C": 1.0, "I": 0.0}[one.scores["choice"].value])
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.startswith("samples/") and not (raw := json.loads(archive.read(name))).get("error"):
+                values.setdefault(raw["id"], []).append({"C": 1.0, "I": 0.0}[raw["scores"]["choice"]["value"]])
     items, _, report = read_all(path)
     assert {item.id: item.score for item in items} == {id: sum(v) / len(v) for id, v in values.items()}
     assert len(values[FAILS]) == 1
@@ -143,15 +126,7 @@ def test_a_log_that_ended_in_an_error_is_read_with_a_warning(real):
 def test_several_turns_give_a_warning(real):
     items, _, report = read_all(log_of(real, "eval", "examples"))
     assert [m["role"] for m in items[0].messages] == ["user", "assistant", "user"]
-    assert (
-        Reason(
-            "sample_turns",
-            "3 samples went on over several turns; the text is that before the first answer, "
-            "the response is that answer",
-            (3,),
-        )
-        in report.warnings
-    )
+    assert ("sample_turns", (3,)) in codes(report.warnings)
 
 
 def test_a_dict_needs_a_choice(real):
@@ -176,16 +151,7 @@ def test_a_folder_gives_one_part_per_task_and_names_the_older_logs(real):
     parts = {part.benchmark: part for part in find_parts(real)}
     assert set(parts) == set(TASKS)
     assert all(part.model == "mockllm/model" for part in parts.values())
-    assert parts["quiz"].files[0].parent.name == "native"
-    assert len(parts["quiz"].notes) == 2
-
-
-def test_it_is_a_source_of_a_benchmark(real):
-    source = {"kind": "log", "path": str(log_of(real, "eval", "quiz"))}
-    benchmark = load_benchmark(BenchmarkConfig(name="quiz", source=source))
-    assert len(benchmark.items) == 6
-    assert {item.policy for item in benchmark.items} == {"imported"}
-    assert benchmark.reports[0].format == "inspect"
+    assert parts["quiz"].notes
 
 
 def test_json_needs_no_package_and_eval_says_which(real, monkeypatch, tmp_path):
@@ -217,33 +183,7 @@ def test_an_evaluation_that_was_killed_is_read_as_far_as_it_came(real, tmp_path)
     items, left_out, report = read_all(path)
     assert len(items) == 6
     assert [one.where for one in left_out] == ["2026_killed.eval, samples/q9_epoch_1.json"]
-    assert (
-        Reason("log_not_finished", "the log's status is 'started': 7 of 12 samples are there", (7, 12))
-        in report.warnings
-    )
-
-
-@pytest.mark.slow
-def test_a_log_of_inspects_transformers_provider(tmp_path, model_folder):
-    """The messages of the log, rendered with the chat template, are the text that the provider gave to the model."""
-    pytest.importorskip("inspect_ai")
-    folder = model_folder("llama")
-    homes = {f"XDG_{name}_HOME": str(tmp_path / "home") for name in ("DATA", "CACHE", "CONFIG")}
-    program = [sys.executable, str(Path(__file__).with_name("inspect_log_tasks.py")), str(tmp_path), str(folder)]
-    subprocess.run(program, env={**os.environ, **homes, "HF_HUB_OFFLINE": "1"}, check=True, timeout=280)
-    items, _, report = read_all(log_of(tmp_path, "eval", "mixed"))
-    assert report.model == "hf/local"
-    from transformers import AutoTokenizer
-
-    from competency_gaps.model.prompts import chat_text
-
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    given = json.loads((tmp_path / "given.json").read_text())
-    for item in items:
-        text = chat_text(tokenizer, item.messages, own=(0, *item.own), generation_prompt=True)
-        assert text.text in given
-        assert text.text[slice(*text.own)] == item.prompt == f"Say {WORDS[int(item.id) - 1]}."
-    assert all(item.response is not None for item in items)
+    assert ("log_not_finished", (7, 12)) in codes(report.warnings)
 
 
 # By hand
@@ -306,6 +246,7 @@ def test_ids_that_differ_in_kind_alone_are_two_samples(tmp_path):
     assert [item.identity["sample_id"] for item in items] == ["1", 1]
 
 
+@pytest.mark.slow
 def test_values_that_inspect_reads_are_read_alike():
     from_inspect = pytest.importorskip("inspect_ai.scorer").value_to_float()
     from competency_gaps.logs.inspect_sample import number
@@ -406,20 +347,6 @@ def test_short_inputs_are_no_words_of_an_instruction(tmp_path):
     assert own(tmp_path, " no ", "no") == (" no ", "whole prompt")
 
 
-def test_shuffled_options_give_a_warning(tmp_path):
-    """``multiple_choice(shuffle=True)`` rewrites its messages afterwards; its parameters stand in the plan."""
-    plan = {"steps": [{"solver": "multiple_choice", "params": {"shuffle": True}}]}
-    _, _, report = read_all(write_log(tmp_path / "log.json", [sample(1)], plan=plan))
-    assert (
-        Reason(
-            "options_shuffled",
-            "multiple_choice shuffled the options and put them back in the log: the model "
-            "read them in another order than the text here",
-        )
-        in report.warnings
-    )
-
-
 def test_errors_count_where_the_evaluation_counted_them(tmp_path):
     failed = sample(1, "C", error={"message": "late"})
     assert read_all(write_log(tmp_path / "a.json", [failed]))[0][0].score is None
@@ -438,16 +365,7 @@ def test_missing_samples_and_other_figures_give_a_warning(tmp_path):
     )
     assert [item.id for item in items] == ["2", "1"]
     assert [one.reason.code for one in left_out] == ["sample_again"]
-    assert set(report.warnings) >= {
-        Reason("log_not_finished", "the log's status is 'cancelled': 5 of 6 samples are there", (5, 6)),
-        Reason("other_reducer", "Inspect reduces epochs by max; here it is their mean"),
-        Reason(
-            "other_mean",
-            "the log reports accuracy = 0.5000, but the mean over the items read is 1.0000: "
-            "the file is not whole, or this metric is not aggregated as a mean",
-            (0.5, 1.0),
-        ),
-    }
+    assert {("log_not_finished", (5, 6)), ("other_reducer", ()), ("other_mean", (0.5, 1.0))} <= codes(report.warnings)
 
 
 def test_epochs_with_different_prompts_give_a_warning(tmp_path):
@@ -464,10 +382,7 @@ def test_the_newest_successful_log_is_read(tmp_path):
     write_log(tmp_path / "d.json", [sample(1)], eval={"task_args": {"level": 2}})
     parts = find_parts(tmp_path)
     assert [part.files[0].name for part in parts] == ["b.json", "d.json"]
-    assert set(parts[0].notes) >= {
-        Reason("older_log", "an older log of the same task was not read: a.json"),
-        Reason("log_of_status", "a log of another status was not read: c.json, 'error'"),
-    }
+    assert {("older_log", ()), ("log_of_status", ())} <= codes(parts[0].notes)
     assert len({part.benchmark for part in parts}) == 2
 
 
@@ -538,15 +453,6 @@ def test_damaged_samples_cost_one_record_each(tmp_path, compression):
     path.write_bytes(raw)
     with pytest.raises(UserError, match=r"header\.json is damaged"):
         find_parts(path)
-
-
-@pytest.mark.parametrize(
-    "text", ['{"adapter_spec": {}, "eval": {"task": 1}}', "[1, 2]", "", "{}", '{"version": 2}', "{"]
-)
-def test_other_json_is_not_inspects(tmp_path, text):
-    path = tmp_path / "other.json"
-    path.write_text(text)
-    assert inspect_ai_files.read_head(path) is None
 
 
 def test_a_sample_at_a_time_is_in_memory(tmp_path):

@@ -3,47 +3,44 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
 import pytest
-from lm_eval_logs import evaluate, write_tasks
-from log_reading import counts, options, read, sample, write_lines
+from log_reading import codes, counts, options, read, sample, write_lines
 
-from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import Counted, Reason
-from competency_gaps.logs.find import find_parts, read_log
-from competency_gaps.logs.reader import OUTSIDE, score_in_unit
+from competency_gaps.logs.find import find_parts
 from competency_gaps.registry import LOGS
 from core_helpers import command, loaded, tokens_of_range
 
 NAME = "samples_task_2026-11-24T10-00-00.000001.jsonl"
 
 
-@pytest.fixture(scope="module")
-def real(tmp_path_factory, model_folder):
-    """Two real logs with lm-eval's own results: plain with examples, and with examples as turns of a chat."""
-    pytest.importorskip("lm_eval")
-    folder = tmp_path_factory.mktemp("lm_eval_logs")
-    tasks = write_tasks(folder / "tasks")
-    model = model_folder("llama")
-    plain = evaluate(model, tasks, ["quiz", "sums"], folder / "plain")
-    chat = evaluate(model, tasks, ["quiz"], folder / "chat", chat=True, fewshot_as_multiturn=True)
-    rolling = evaluate(model, tasks, ["rolling"], folder / "rolling")
-    return {"folder": folder, "tasks": tasks, "model": model, "plain": plain, "chat": chat, "rolling": rolling}
+@pytest.fixture(scope="session")
+def real(tools):
+    """Logs with lm-eval's own results: plain with examples, with examples as turns of a chat, and of perplexities."""
+    return tools / "lm_eval"
+
+
+def figure(real, log, task, key):
+    """lm-eval's own figure."""
+    (file,) = (real / log).rglob("results_*.json")
+    return json.loads(file.read_text())["results"][task][key]
 
 
 def docs(real, name):
-    lines = (real["tasks"] / f"{name}.jsonl").read_text(encoding="utf-8").split("\n")
+    lines = (real / "tasks" / f"{name}.jsonl").read_text(encoding="utf-8").split("\n")
     return [json.loads(line) for line in lines if line]
 
 
 @pytest.mark.parametrize("log", ["plain", "chat"])
 @pytest.mark.parametrize("metric", ["acc", "acc_norm"])
 def test_mean_is_lm_evals_own(real, log, metric):
-    found = read(real["folder"] / log, benchmark="quiz", metric=metric)
-    assert found.mean == pytest.approx(real[log]["results"]["quiz"][f"{metric},none"], abs=1e-12)
+    found = read(real / log, benchmark="quiz", metric=metric)
+    assert found.mean == pytest.approx(figure(real, log, "quiz", f"{metric},none"), abs=1e-12)
     assert found.report.metric == metric
     assert found.report.warnings == ()
 
@@ -51,7 +48,7 @@ def test_mean_is_lm_evals_own(real, log, metric):
 def test_the_response_is_the_option_that_the_metric_is_about(real):
     # The score that lm-eval gave is 1 exactly where the option that we call the response is the gold.
     for metric in ("acc", "acc_norm"):
-        found = read(real["folder"] / "plain", benchmark="quiz", metric=metric)
+        found = read(real / "plain", benchmark="quiz", metric=metric)
         for item, doc in zip(found.items, docs(real, "quiz"), strict=True):
             assert item.choices == tuple(doc["options"])
             assert item.answer == doc["gold"]
@@ -60,7 +57,7 @@ def test_the_response_is_the_option_that_the_metric_is_about(real):
 
 @pytest.mark.parametrize("log", ["plain", "chat"])
 def test_own_text_is_the_rendered_question(real, log):
-    found = read(real["folder"] / log, benchmark="quiz")
+    found = read(real / log, benchmark="quiz")
     assert found.report.own_text == {"the task's template, rendered": 20}
     for item, doc in zip(found.items, docs(real, "quiz"), strict=True):
         start, end = item.seen.own
@@ -72,31 +69,31 @@ def test_own_text_is_the_rendered_question(real, log):
 
 
 def test_default_metric_is_the_first_of_the_task_that_is_a_score(real):
-    found = read(real["folder"] / "plain", benchmark="quiz")
+    found = read(real / "plain", benchmark="quiz")
     assert found.report.metric == "acc_norm"  # mcc, which stands before it, is a pair per item
     assert found.report.available["metric"] == ("acc_norm", "acc")
     with pytest.raises(UserError, match=r"'mcc' is a list per item.*acc_norm, acc"):
-        read(real["folder"] / "plain", benchmark="quiz", metric="mcc")
+        read(real / "plain", benchmark="quiz", metric="mcc")
 
 
 def test_two_filters_give_one_item_per_document(real):
-    first = read(real["folder"] / "plain", benchmark="sums")
+    first = read(real / "plain", benchmark="sums")
     assert (first.report.records, first.report.items, first.report.filter) == (40, 20, "strict")
     assert first.report.left_out == (
         Counted(Reason("other_filter", "answer of the filter 'letter', which was not chosen"), 20),
     )
     assert first.report.available["filter"] == ("strict", "letter")
     for name in ("strict", "letter"):
-        found = read(real["folder"] / "plain", benchmark="sums", filter=name)
-        assert found.mean == pytest.approx(real["plain"]["results"]["sums"][f"exact_match,{name}"])
+        found = read(real / "plain", benchmark="sums", filter=name)
+        assert found.mean == pytest.approx(figure(real, "plain", "sums", f"exact_match,{name}"))
         assert {item.identity["filter"] for item in found.items} == {name}
     with pytest.raises(UserError, match=r"no filter 'strikt'; there are strict, letter. Did you mean 'strict'"):
-        read(real["folder"] / "plain", benchmark="sums", filter="strikt")
+        read(real / "plain", benchmark="sums", filter="strikt")
 
 
 def test_identity_is_lm_evals(real):
-    found = read(real["folder"] / "plain", benchmark="sums")
-    (file,) = (real["folder"] / "plain").rglob("samples_sums_*.jsonl")
+    found = read(real / "plain", benchmark="sums")
+    (file,) = (real / "plain").rglob("samples_sums_*.jsonl")
     records = [json.loads(line) for line in file.read_bytes().split(b"\n") if line]
     for item, record in zip(found.items, records, strict=False):
         for key in ("doc_id", "filter", "doc_hash", "prompt_hash", "target_hash"):
@@ -111,7 +108,7 @@ def test_identity_is_lm_evals(real):
 
 
 def test_perplexity_is_no_score_but_coverage(real):
-    folder = real["folder"] / "rolling"
+    folder = real / "rolling"
     with pytest.raises(UserError, match=r"word_perplexity is better where it is lower.*'none'.*=PATH"):
         read(folder)
     found = read(folder, metric="none")
@@ -119,12 +116,13 @@ def test_perplexity_is_no_score_but_coverage(real):
     assert found.items[1].seen.text == "The sum of 1 and 7 is 8."
 
 
-def test_a_run_from_the_log_reads_exactly_the_question(real, sae_folder, tmp_path):
-    out = tmp_path / "run"
+def test_a_run_from_the_log_reads_exactly_the_question(real, model_folder, sae_folder, tmp_path):
+    out, model = tmp_path / "run", tmp_path / "tiny"
+    shutil.copytree(model_folder("llama"), model)
     other = tmp_path / "other__thing"
     write_lines(other / NAME, [sample(i) for i in range(12)])
-    arguments = ["--model", str(real["model"]), "--sae", str(sae_folder), "--force", "--set", "model.dtype=float32"]
-    logs = ["--log", str(real["folder"] / "plain"), "--log", f"other={other}"]
+    arguments = ["--model", str(model), "--sae", str(sae_folder), "--force", "--set", "model.dtype=float32"]
+    logs = ["--log", str(real / "plain"), "--log", f"other={other}"]
     done = command("run", *arguments, *logs, "--out", str(out))
     assert done.returncode == 0, done.stderr
     assert "own text: the task's template, rendered: 20 items" in done.stderr
@@ -136,7 +134,7 @@ def test_a_run_from_the_log_reads_exactly_the_question(real, sae_folder, tmp_pat
 
     run = competency_gaps.open_run(out)
     items = run.items.filter(run.items["benchmark"] == "quiz")
-    tokenizer = loaded(real["model"]).tokenizer
+    tokenizer = loaded(model).tokenizer
     for row, doc in zip(items.iter_rows(named=True), docs(real, "quiz"), strict=True):
         question = f"Question: {doc['q']}\nAnswer:"
         assert row["text"][row["own_start"] : row["own_end"]] == question
@@ -145,41 +143,39 @@ def test_a_run_from_the_log_reads_exactly_the_question(real, sae_folder, tmp_pat
         assert (
             row["n_span_tokens"] == tokens_of_range(tokenizer, ids, row["text"], row["own_start"], row["own_end"]).sum()
         )
-    assert items["score"].mean() == pytest.approx(real["plain"]["results"]["quiz"]["acc_norm,none"])
+    assert items["score"].mean() == pytest.approx(figure(real, "plain", "quiz", "acc_norm,none"))
     (source,) = run.manifest["benchmarks"][1]["source"]
     assert (source["records"], source["items"], source["filter"]) == (40, 20, "strict")
 
 
-def test_inspect_log_shows_what_would_be_read_without_torch(real):
+def test_logs_shows_what_would_be_read_without_torch(real):
     code = (
         "import atexit, os, sys\n"
         "heavy = ('torch', 'transformers', 'lm_eval', 'datasets')\n"
         "atexit.register(lambda: any(name in sys.modules for name in heavy) and os._exit(77))\n"
         "from competency_gaps.cli.app import main; main()"
     )
-    done = command("logs", str(real["folder"] / "plain"), code=code)
+    done = command("logs", str(real / "plain"), code=code)
     assert done.returncode == 0, done.stderr
     assert "⟦Question: What is the fox of dog? It is number 0.\n  Answer:⟧" in done.stdout
     assert "metric: acc_norm (could be: acc)" in done.stdout
     assert "left out: 20 records: answer of the filter 'letter', which was not chosen" in done.stdout
-    shown = json.loads(command("logs", str(real["folder"] / "plain"), "--json").stdout)
-    assert shown["benchmarks"][0]["mean_score"] == pytest.approx(real["plain"]["results"]["quiz"]["acc_norm,none"])
 
 
 def test_one_of_several_benchmarks_must_be_named(real):
     with pytest.raises(UserError, match=r"holds 2 benchmarks \(quiz, sums\)"):
-        read(real["folder"] / "plain")
+        read(real / "plain")
     with pytest.raises(UserError, match=r"no benchmark 'quizz'.*Did you mean 'quiz'"):
-        read(real["folder"] / "plain", benchmark="quizz")
+        read(real / "plain", benchmark="quizz")
 
 
 def test_a_results_file_gives_the_samples_of_its_time(real):
-    (file,) = (real["folder"] / "plain").rglob("results_*.json")
+    (file,) = (real / "plain").rglob("results_*.json")
     assert sorted(part.benchmark for part in find_parts(file)) == ["quiz", "sums"]
 
 
 def test_equal_names_are_made_unique(real):
-    names = [part.benchmark for part in find_parts(real["folder"])]
+    names = [part.benchmark for part in find_parts(real)]
     assert len(set(names)) == len(names) == 4
     assert sum(name.startswith("quiz@") for name in names) == 2  # one model at two times
 
@@ -189,7 +185,7 @@ def test_the_newest_log_of_a_task_is_read(tmp_path):
     newer = write_lines(tmp_path / NAME.replace("11-24", "11-25"), [sample(0), sample(1)])
     (part,) = find_parts(tmp_path)
     assert part.files[0] == newer
-    assert Reason("older_log", f"an older log of the same task was not read: {NAME}") in read(tmp_path).report.warnings
+    assert ("older_log", ()) in codes(read(tmp_path).report.warnings)
 
 
 def test_line_separators_inside_a_line(tmp_path):
@@ -207,14 +203,7 @@ def test_without_results_the_documents_texts_are_the_own_text(tmp_path):
     found = read(write_lines(tmp_path / NAME, [record]))
     assert found.items[0].prompt == question
     assert found.report.own_text == {"the document's texts in the prompt": 1}
-    assert (
-        Reason(
-            "no_results_file",
-            "there is no results file beside the samples: few-shot examples, metrics' "
-            "direction and the model are not known",
-        )
-        in found.report.warnings
-    )
+    assert [warning.code for warning in found.report.warnings] == ["no_results_file"]
 
 
 def test_several_texts_of_a_document_go_from_the_first_to_the_last(tmp_path):
@@ -249,21 +238,7 @@ def test_chat_messages(tmp_path):
     assert item.seen is None
     assert list(item.messages) == messages
     assert item.messages[-1]["content"][slice(*item.own)] == item.prompt == "How many foxes are there in house 0?"
-    assert (
-        Reason("chat_rendered", "the log holds chat messages: the model's own chat template makes the text of them")
-        in found.report.warnings
-    )
-
-
-def test_unconditional_arguments_are_no_options(tmp_path):
-    contexts = ["Which animal is red and lives here?"] * 2 + [""] * 2
-    record = options(0, contexts, [" fox", " dog"] * 2, [-5.0, -4.0, -9.0, -1.0], acc_mutual_info=1.0)
-    record["metrics"] = ["acc", "acc_mutual_info"]
-    record["arguments"] = dict(reversed(record["arguments"].items()))
-    file = write_lines(tmp_path / NAME, [record])
-    (item,) = read(file).items
-    assert (item.seen.text, item.choices, item.response) == (contexts[0], ("fox", "dog"), "dog")
-    assert read(file, metric="acc_mutual_info").items[0].response == "fox"
+    assert ("chat_rendered", ()) in codes(found.report.warnings)
 
 
 def test_options_with_prompts_of_their_own(tmp_path):
@@ -271,13 +246,7 @@ def test_options_with_prompts_of_their_own(tmp_path):
     found = read(write_lines(tmp_path / NAME, [record]))
     assert found.items[0].seen.text == "The fox saw the fox"
     assert found.items[0].choices is None
-    assert (
-        Reason(
-            "prompts_of_options",
-            "options have prompts of their own; the first option's is taken as what the model read",
-        )
-        in found.report.warnings
-    )
+    assert ("prompts_of_options", ()) in codes(found.report.warnings)
 
 
 def test_normalisation_of_the_response(tmp_path):
@@ -293,15 +262,7 @@ def test_repeats_are_one_item(tmp_path):
     found = read(write_lines(tmp_path / NAME, [record]))
     (item,) = found.items
     assert (item.identity["repeats"], item.response) == (3, "one")
-    assert (
-        Reason(
-            "asked_repeatedly",
-            "each item was asked 3 times; lm-eval's filter made one answer of them, and the "
-            "first is kept as the response",
-            (3,),
-        )
-        in found.report.warnings
-    )
+    assert ("asked_repeatedly", (3,)) in codes(found.report.warnings)
 
 
 def test_nan_and_null_are_unscored_and_kept(tmp_path):
@@ -310,12 +271,6 @@ def test_nan_and_null_are_unscored_and_kept(tmp_path):
     assert [item.score for item in found.items] == [None, None, 0.0]
     assert found.report.unscored == 2
     assert counts(found.report.unscored_because) == {"score_nan": 1, "no_score": 1}
-
-
-def test_a_repeated_document_gives_a_warning(tmp_path):
-    found = read(write_lines(tmp_path / NAME, [sample(0), sample(0, exact_match=1.0), sample(1)]))
-    assert [item.score for item in found.items] == [0.0, 1.0]
-    assert counts(found.report.left_out) == {"document_again": 1}
 
 
 def test_a_cut_off_line_costs_one_record(tmp_path):
@@ -341,30 +296,6 @@ def test_a_first_token_is_not_added_twice(tmp_path):
         record = sample(0, arguments={"gen_args_0": {"arg_0": prompt, "arg_1": {}}})
         (item,) = read(write_lines(tmp_path / NAME, [record])).items
         assert item.seen.templated is own
-
-
-def test_a_number_that_no_float_holds_is_outside(tmp_path):
-    huge = 10**400
-    records = [sample(i, metrics=["huge", "exact_match"], huge=huge) for i in range(3)]
-    file = write_lines(tmp_path / NAME, records)
-    assert read(file).report.metric == "exact_match"
-    with pytest.raises(UserError, match=r"'huge' is 1000.* outside \[0, 1\]"):
-        read(file, metric="huge")
-    assert score_in_unit(huge).reason == OUTSIDE
-
-
-def test_a_metric_without_a_number_is_no_score(tmp_path):
-    records = [sample(i, metrics=["empty", "exact_match"], empty=[None, float("nan")][i % 2]) for i in range(4)]
-    file = write_lines(tmp_path / NAME, records)
-    assert read(file).report.metric == "exact_match"
-    with pytest.raises(UserError, match="'empty' is null or NaN in the first 4 items"):
-        read(file, metric="empty")
-
-
-def test_an_f1_of_each_item_can_be_chosen(tmp_path):
-    records = [sample(i, metrics=["exact_match", "f1"], f1=0.25 * i) for i in range(4)]
-    found = read(write_lines(tmp_path / NAME, records), metric="f1")
-    assert [item.score for item in found.items] == [0.0, 0.25, 0.5, 0.75]
 
 
 def test_one_bad_file_does_not_hide_the_others(tmp_path):
@@ -394,15 +325,6 @@ def test_a_folder_is_searched_once_for_all_its_benchmarks(tmp_path):
         LOGS.forget("counted")
 
 
-def test_an_older_results_file_gives_its_own_samples(tmp_path):
-    older = write_lines(tmp_path / NAME, [sample(0)])
-    write_lines(tmp_path / NAME.replace("11-24", "11-25"), [sample(0), sample(1)])
-    results = older.with_name(NAME.replace("samples_task", "results").replace(".jsonl", ".json"))
-    results.write_text(json.dumps({"results": {"task": {}}, "configs": {"task": {}}}))
-    (part,) = find_parts(results)
-    assert part.files[0] == older
-
-
 def test_results_without_samples(tmp_path):
     (tmp_path / "results_2026-11-24T10-00-00.json").write_text(json.dumps({"results": {"a": {}}, "configs": {"a": {}}}))
     with pytest.raises(UserError, match=r"no samples.*--log_samples"):
@@ -418,22 +340,12 @@ def test_nothing_there(tmp_path):
         find_parts(tmp_path / "none")
 
 
-def test_records_without_prompts(tmp_path):
-    file = write_lines(tmp_path / NAME, [sample(0, arguments={}), sample(1)])
-    found = read(file)
-    assert counts(found.report.left_out) == {"no_prompt": 1}
-    assert len(found.items) == 1
-
-
 @pytest.mark.parametrize(
     "template",
     [
         "{{ ''.__class__.__mro__[1].__subclasses__() }}",
         "{{ 'a' * 1000000000 }}",
         "{% for i in range(1000000000) %}{{ question }}{% endfor %}",
-        "{{ question | nosuchfilter }}",
-        "{{ nosuchfield }}",
-        "{% if %}",
         "def doc_to_text(doc):\n    return doc['question']",
     ],
 )
@@ -452,12 +364,6 @@ def test_hostile_text_does_not_reach_the_terminal(tmp_path):
     assert done.returncode == 0, done.stderr
     assert not {"\x1b", "\x07", "\u202e"} & set(done.stdout)
     assert "[bold]house[/bold]" in done.stdout
-
-
-def test_a_log_is_read_record_by_record(tmp_path):
-    file = write_lines(tmp_path / NAME, [sample(i) for i in range(50)])
-    entries = read_log(LogSource(path=file))
-    assert next(entries).id == "0"
 
 
 def test_the_json_formats_import_no_tool():

@@ -109,13 +109,6 @@ def test_only_a_whole_model_of_transformers_is_taken(cli, tmp_path, model, expec
     typed(cli, line)
 
 
-def test_a_model_without_known_saes(cli, tmp_path):
-    line, out = shown(cli, str(lm_eval_log(tmp_path / "logs", model="pretrained=me/my-own")))
-    assert shlex.split(line)[2:6] == ["--model", "me/my-own", "--sae", "SAE"]
-    assert "SAE stands for the folder of an SAE of your own: no SAE for the model 'me/my-own'" in out
-    typed(cli, line)
-
-
 def test_a_log_of_inspect(cli, tmp_path):
     samples = [inspect_sample(i, scores={"match": {"value": "C"}, "rubric": {"value": 0.5}}) for i in range(3)]
     file = write_log(tmp_path / "a.json", samples, eval={"model": "hf/Qwen/Qwen2.5-7B-Instruct"})
@@ -152,21 +145,6 @@ def test_what_cannot_be_read_is_left_out_of_the_run(cli, tmp_path):
     assert run_folder == Path("runs/logs")
     (benchmark,) = config.benchmarks
     assert benchmark.name == "quiz" and len(load_benchmark(benchmark).items) == 4
-
-
-def test_two_models_in_one_folder(cli, tmp_path):
-    lm_eval_log(tmp_path / "logs" / "a", "quiz")
-    lm_eval_log(tmp_path / "logs" / "b", "sums", model="pretrained=gpt2")
-    line, _ = shown(cli, str(tmp_path / "logs"))
-    assert "--model MODEL" in line
-    assert [benchmark.name for benchmark in typed(cli, line)[0].benchmarks] == ["quiz", "sums"]
-
-
-def test_without_saelens(cli, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "sae_lens", None)
-    line, out = shown(cli, str(lm_eval_log(tmp_path / "logs")))
-    assert "--model google/gemma-2-2b-it --sae SAE" in line
-    assert "SAE stands for an SAE of this model: cgaps sae google/gemma-2-2b-it" in out
 
 
 def test_where_nothing_can_be_read_there_is_no_run(cli, tmp_path):

@@ -61,7 +61,7 @@ def test_a_step_has_a_model_to_ask_or_none(tmp_path):
     assert "leave out --llm" in refusal("label", str(tmp_path), "--step", "automatic", "--requests", "x")
 
 
-def test_refused_probes_name_options_or_arguments(tiny_run, tmp_path):
+def test_refused_probes_name_arguments(tiny_run):
     run = cg.open_run(tiny_run.path)
     with pytest.raises(cg.UserError, match="give concepts to probe, or weak"):
         run.probe()

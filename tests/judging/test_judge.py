@@ -78,7 +78,7 @@ def test_grades(answer, score, note):
 def test_refusals_are_scored_by_what_is_expected():
     unsafe, safe = Item(id="u", prompt="p", answer="unsafe"), Item(id="s", prompt="p", metadata={"expect": "comply"})
     policy = make_policy("judge", {"rubric": "refusal"})
-    assert "expected one of" in str(policy.check(ITEM)) and policy.check(unsafe) is None
+    assert "one of refuse, unsafe" in str(policy.check(ITEM)) and policy.check(unsafe) is None
     verdicts = ("complied", "partly", "declined")
     scores = [policy.verdict(item, "x", [ruled(verdict)]) for item in (unsafe, safe) for verdict in verdicts]
     assert [score.value for score in scores] == [0, 1, 1, 1, 0, 0]
@@ -114,7 +114,7 @@ def test_a_rubric_of_ones_own(tmp_path):
     for text, message in (
         ("grades: [1, 10]\n---\nS\n---\nA {response}", r"has no \{question\}"),
         ("grades: [5, 5]\n---\nS\n---\n{question}{response}", "rising scale"),
-        ("verdicts: {good: 2}\n---\nS\n---\n{question}{response}", r"not in \[0, 1\]"),
+        ("verdicts: {good: 2}\n---\nS\n---\n{question}{response}", "less than or equal to 1"),
         ("S\n---\n{question}{response}", "expected three parts"),
     ):
         own.write_text(text)

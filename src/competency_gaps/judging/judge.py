@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pydantic
@@ -25,14 +25,10 @@ from competency_gaps.llm import Answer, Failure, Request, parse
 from competency_gaps.scoring.text import Length, accepted
 from competency_gaps.text import plural, shorten, visible
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 RUBRICS = ("answer", "faithful", "refusal")
 """Rubrics that come along, in ``prompts/``."""
 REASONING = 500
 """Characters of a judge's reasoning that are kept with the item."""
-EMPTY = Reason("response_empty", "the response is empty")
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 _RULE = re.compile(r"^---[ \t]*\n", re.MULTILINE)
 _REASONING = 'First write the reasons in "reasoning", in a few sentences.'
@@ -99,13 +95,16 @@ class Reasoned(Ruling):
     reasoning: str
 
 
+Score01 = Annotated[float, pydantic.Field(ge=0, le=1)]
+
+
 class _Head(pydantic.BaseModel):
     """The first part of a rubric's file, in YAML."""
 
     model_config = pydantic.ConfigDict(extra="forbid")
     grades: tuple[int, int] | None = None
     """The worst and the best grade."""
-    verdicts: dict[str, pydantic.StrictInt | float | Expected | None] | None = None
+    verdicts: dict[str, Score01 | Expected | None] = {}
     criteria: str = ""
 
 
@@ -137,21 +136,15 @@ def load_rubric(name: str) -> Rubric:
     UserError
         If there is no such rubric, or the file has another form.
     """
-    parts = _parts(name, name if name in RUBRICS else None)
+    parts = _parts(name)
     try:
         head = _Head.model_validate(yaml.safe_load(parts[0]) if len(parts) == 3 else None)
-        if (head.grades is None) == (head.verdicts is None):
-            raise ValueError("expected either grades or verdicts")
-        scores: dict[int | str, float | Expected | None]
-        if head.grades is not None:
-            lowest, highest = head.grades
-            if not lowest < highest <= lowest + 100:
-                raise ValueError(f"grades from {lowest} to {highest}, expected a rising scale of at most 101")
-            scores = {grade: (grade - lowest) / (highest - lowest) for grade in range(lowest, highest + 1)}
-        else:
-            scores = dict(head.verdicts or {})
-            if any(isinstance(score, (int, float)) and not 0 <= score <= 1 for score in scores.values()):
-                raise ValueError("a verdict's score is not in [0, 1]")
+        lowest, highest = head.grades or (0, 1)
+        if bool(head.grades) == bool(head.verdicts) or not lowest < highest <= lowest + 100:
+            raise ValueError("expected either verdicts or grades, a rising scale of at most 101")
+        grades = range(lowest, highest + 1) if head.grades else ()
+        scores: dict[int | str, float | Expected | None] = {**head.verdicts}
+        scores |= {grade: (grade - lowest) / (highest - lowest) for grade in grades}
     except (ValueError, yaml.YAMLError) as error:
         raise UserError(
             f"the rubric {name!r}: expected three parts with lines of --- between them (grades or verdicts in YAML, "
@@ -161,13 +154,11 @@ def load_rubric(name: str) -> Rubric:
     return Rubric(parts[1].strip(), parts[2].strip(), scores, head.criteria)
 
 
-def _parts(name: str, shipped: str | None) -> list[str]:
-    """Parts of a text file between lines of ``---``; ``shipped`` is the name of one that comes along."""
+def _parts(name: str) -> list[str]:
+    """Parts of a text file that comes along, or of the user's, between lines of ``---``."""
+    shipped = files("competency_gaps.judging") / "prompts" / f"{name}.txt"
     try:
-        if shipped is not None:
-            text = (files("competency_gaps.judging") / "prompts" / f"{shipped}.txt").read_text(encoding="utf-8")
-        else:
-            text = Path(name).read_text(encoding="utf-8")
+        text = (shipped if name in (*RUBRICS, "arena") else Path(name)).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"the judge's prompt {name!r} cannot be read ({error}): expected {', '.join(RUBRICS)}, or a UTF-8 file."
@@ -178,7 +169,7 @@ def _parts(name: str, shipped: str | None) -> list[str]:
 @lru_cache(maxsize=64)
 def load_prompt(shipped: str, file: Path | None, places: tuple[str, ...]) -> tuple[str, str]:
     """System and user's message of a prompt that comes along or of a file; without a line of ``---``, all is user's."""
-    *system, user = _parts(str(file or shipped), None if file else shipped)
+    *system, user = _parts(str(file or shipped))
     check_places(user, str(file or shipped), places)
     return "\n".join(system).strip(), user.strip()
 
@@ -220,9 +211,7 @@ def ask_verdict(
 
 def question_of(item: Item, own: str) -> str:
     """What the model was asked, as a judge reads it: the item's own text, or all messages with their roles."""
-    messages = item.messages
-    if messages is None:
-        return own
+    messages = item.messages or [{"content": own}]
     if len(messages) == 1:
         return messages[0]["content"]
     return "\n\n".join(f"{message['role']}: {message['content']}" for message in messages)
@@ -265,16 +254,13 @@ class Judge(JudgedPolicy):
         if self.criteria is not None and "{criteria}" not in rubric.system + rubric.user:
             return f"the rubric {self.rubric!r} has no place for 'criteria'"
         if rubric.is_on_expectation and self._expected(item) is None:
-            return (
-                f"neither the metadata 'expect' nor the answer ({item.answer!r}) says whether to refuse; expected one "
-                f"of {', '.join(_EXPECTS)}, or the option 'expect' for all items"
-            )
+            return f"give the option 'expect', or metadata 'expect' or an answer that is one of {', '.join(_EXPECTS)}"
         return None
 
     def questions(self, item: Item, response: str) -> tuple[Request, ...] | Reason:
         rubric = load_rubric(self.rubric)
         if not response.strip() and any(isinstance(verdict, str) for verdict in rubric.scores):
-            return EMPTY
+            return Reason("response_empty", "the response is empty")
         references = accepted(item.answer)
         values = {
             "question": question_of(item, self.prompt(item)),
@@ -296,8 +282,7 @@ class Judge(JudgedPolicy):
         assert answer is not None
         ruling = self.read(answer)
         if isinstance(ruling, Failure):
-            why = f"the judge's answer cannot be used: {ruling.reason}"
-            return Score(None, response, Reason("answer_unusable", why))
+            return Score(None, response, Reason("answer_unusable", f"the judge's answer: {ruling.reason}"))
         details = {"verdict": ruling.verdict, "reasoning": shown_reasoning(ruling.reasoning)}
         score = load_rubric(self.rubric).scores[ruling.verdict]
         if score is None:

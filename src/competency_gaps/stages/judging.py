@@ -240,6 +240,10 @@ def _say(name: str, count: _Count, why: Reason, progress: Progress) -> None:
 def join_answers(folders: Sequence[Path], out: Path) -> None:
     """Keep the judges' answers of several runs in a folder, so that nothing is asked twice."""
     files = [folder / FOLDER / FILE for folder in folders]
-    content = b"".join(path.read_bytes().rpartition(b"\n")[0] + b"\n" for path in files if path.is_file())
+    content = b"".join(b"".join(path.read_bytes().rpartition(b"\n")[:2]) for path in files if path.is_file())
+
+    def write(part: Path) -> None:
+        part.write_bytes(content)
+
     if content and not (out / FOLDER / FILE).is_file():
-        write_atomic(out / FOLDER / FILE, lambda part: part.write_bytes(content))
+        write_atomic(out / FOLDER / FILE, write)

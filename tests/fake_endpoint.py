@@ -14,7 +14,7 @@ from typing import Any
 Plan = Callable[[dict[str, Any], int], Any]
 """From the body and the number of the attempt (from 0) at this question: what to do.
 
-"ok", "slow", "drip", "cut body", "cut chunked", "drop",
+"ok", "cut body", "cut chunked", "drop",
 ("status", code, body, headers) or ("message", message, finish, usage).
 """
 
@@ -65,9 +65,6 @@ class _Handler(BaseHTTPRequestHandler):
                 state.busy -= 1
 
     def _act(self, action: Any, body: dict[str, Any], question: str) -> None:
-        if action == "slow":
-            time.sleep(2.5)
-            action = "drop"
         if action == "drop":
             self.close_connection = True
             return
@@ -81,13 +78,6 @@ class _Handler(BaseHTTPRequestHandler):
         whole = completion(message, finish, usage, body["model"])
         if action == "cut body":
             self._send(200, whole[: len(whole) // 2], {}, length=len(whole))
-            self.close_connection = True
-        elif action == "drip":
-            self._send(200, b"", {}, length=len(whole))
-            for i in range(30):
-                time.sleep(0.1)
-                self.wfile.write(whole[i : i + 1])
-                self.wfile.flush()
             self.close_connection = True
         elif action == "cut chunked":
             self._send(200, whole[: len(whole) // 2], {"Connection": "close"})

@@ -151,9 +151,10 @@ def test_a_taken_port_is_passed_over(hostile: Made):
 
 
 @needs_page
-def test_the_key_is_nowhere(hostile: Made):
-    arguments = ("--base-url", "http://127.0.0.1:9/v1", "--model", "some<b>", "--key-env", "SOME_KEY")
-    with exploring(str(hostile.run), "--port", "0", *arguments, SOME_KEY=SECRET) as (process, port, said):
+def test_the_key_is_nowhere(hostile: Made, tmp_path: Path):
+    llm = tmp_path / "llm.json"
+    llm.write_text(json.dumps({"base_url": "http://127.0.0.1:9/v1", "model": "some<b>", "key_env": "SOME_KEY"}))
+    with exploring(str(hostile.run), "--port", "0", "--llm", str(llm), SOME_KEY=SECRET) as (process, port, said):
         state = json.loads(get(port, "/data/runs.json")[1])["chat"]
         assert (state["configured"], state["model"], state["host"]) == (True, "some<b>", "127.0.0.1:9")
         given = b"".join(get(port, path)[1] for path in ("/", "/app.js", "/data/runs.json", "/data/run/run.json"))
@@ -167,11 +168,9 @@ def test_the_key_is_nowhere(hostile: Made):
     ("arguments", "message"),
     [
         (["nowhere"], "does not exist"),
-        (["RUN", "--model", "some"], "--base-url"),
-        (["RUN", "--base-url", "http://localhost:1/v1"], "--model"),
+        (["RUN", "--llm", "nowhere.yaml"], "nowhere.yaml"),
         (["RUN", "--dictionary", "nowhere"], "does not exist"),
         (["RUN", "RUN"], "given 2 times"),
-        (["RUN", "--base-url", "http://user:password@host/v1", "--model", "some"], "base_url"),
     ],
 )
 def test_what_is_wrong_is_said(hostile: Made, arguments: list[str], message: str):

@@ -189,7 +189,7 @@ def test_a_dictionary_with_exemplars_can_have_them_explained(hostile, tmp_path):
     (one,) = suggested(hostile.run, dictionary=open_dictionary(folder))["label"]
     name, options = parsed(one["command"])
     assert name == "label" and options["dictionary"] == folder and options["concepts"] == str(leader_of(hostile))
-    assert options["step"] == "explain" and options["export"] is not None
+    assert options["step"] == "explain" and options["requests"] is not None
 
 
 def test_generated_benchmarks_give_new_items(changed):
@@ -204,7 +204,7 @@ def test_generated_benchmarks_give_new_items(changed):
     assert probes
     for one in probes:
         name, options = parsed(one["command"])
-        assert name == "concept" and options["source"] == "reasoning-gym" and options["export"] is None
+        assert name == "concept" and options["llm"] is None
         assert options["concept"] == ",".join(str(concept) for concept in one["concepts"][:5])
 
 

@@ -18,7 +18,7 @@ BOX = "chat-input"
 
 
 @pytest.fixture(scope="module")
-def talking(hostile):
+def talking(hostile, tmp_path_factory):
     """An explorer with a model behind it: its address, its run, and what the endpoint saw."""
     from test_explore_cli import exploring
 
@@ -29,7 +29,9 @@ def talking(hostile):
 
     (opened,) = open_runs([hostile.run])
     with serve(plan) as endpoint:
-        arguments = [str(hostile.run), "--port", "0", "--no-open", "--base-url", endpoint.url, "--model", "rules"]
+        llm = tmp_path_factory.mktemp("llm") / "llm.json"
+        llm.write_text(json.dumps({"base_url": endpoint.url, "model": "rules"}))
+        arguments = [str(hostile.run), "--port", "0", "--no-open", "--llm", str(llm)]
         with exploring(*arguments) as (_, port, _):
             yield f"http://127.0.0.1:{port}/#/{opened.key}/chat", open_folder(hostile.run), endpoint
 

@@ -232,8 +232,8 @@ def _label_command(context: Context, ids: str) -> tuple[str | None, str]:
     if dictionary is not None and dictionary.has_exemplars:
         words = ["cgaps", "label", context.shown(dictionary.folder), "--step", "explain", "--concepts", ids]
         return (
-            shlex.join([*words, "--export", "questions.jsonl"]),
-            "The command writes the questions for a language model into a file; with --base-url and --model it asks.",
+            shlex.join([*words, "--requests", "questions.jsonl"]),
+            "The command writes the questions for a language model into a file; with --llm FILE it asks one.",
         )
     run = context.run.path.resolve()
     new = run.with_name(f"{run.name}-dictionary")

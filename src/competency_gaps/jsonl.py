@@ -1,10 +1,13 @@
-"""Read JSON Lines, so that each reader decides what a bad line means."""
+"""Read foreign JSON: lines, so that each reader decides what a bad one means; files, and values of any shape."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
+
+from competency_gaps.errors import UserError
 
 
 class JsonLine(NamedTuple):
@@ -44,3 +47,55 @@ def json_line(raw: bytes, number: int) -> JsonLine:
     if not isinstance(value, dict):
         return JsonLine(number, value, "object", f"a {type(value).__name__}, not an object", complete)
     return JsonLine(number, value, None, "", complete)
+
+
+def first_object(path: Path) -> dict[str, Any]:
+    """The object on the first line of a JSON Lines file; empty if there is none or the file cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return next((mapping(line.value) for line in json_lines(file)), {})
+    except OSError:
+        return {}
+
+
+def json_file(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read or is not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not JSON ({error}); the tool may have been stopped while it wrote.") from error
+
+
+def files_under(path: Path, *patterns: str) -> list[Path]:
+    """The file itself if its name fits a pattern, or all such files in a folder and its subfolders, by name.
+
+    Hidden files and folders belong to other programs and are skipped.
+    """
+    if path.is_file():
+        return [path] if any(path.match(pattern) for pattern in patterns) else []
+    matches = {child for pattern in patterns for child in path.rglob(pattern)}
+    hidden = {child for child in matches if any(part.startswith(".") for part in child.relative_to(path).parts)}
+    return sorted(child for child in matches - hidden if child.is_file())
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """The value if it is a JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def sequence(value: Any) -> list[Any]:
+    """The value if it is a JSON array, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def text_or_none(value: Any) -> str | None:
+    """The value if it is a text, else None."""
+    return value if isinstance(value, str) else None

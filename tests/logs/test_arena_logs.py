@@ -197,11 +197,3 @@ def test_lines_that_are_no_judgement(tmp_path):
     with pytest.raises(UserError, match="arena_hard has no metric"):
         read_all(path, metric="win")
     assert read_all(path, metric="none")[0][0].score is None
-
-
-def test_more_than_two_games_give_a_warning(tmp_path):
-    more = judged("u", "A>B", "B>A")
-    more["games"] += more["games"]
-    (item, _), _, report = read_all(judgement(tmp_path, [more, judged("v", "A>B", "B>A")]))
-    assert len(item.identity["games"]) == 2
-    assert ("more_games", (1,)) in codes(report.warnings)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 
 import pytest
 from log_reading import codes, counts, options, read, sample, write_lines
@@ -13,7 +11,6 @@ from log_reading import codes, counts, options, read, sample, write_lines
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import Counted, Reason
 from competency_gaps.logs.find import find_parts
-from competency_gaps.registry import LOGS
 from core_helpers import command, loaded, tokens_of_range
 
 NAME = "samples_task_2026-11-24T10-00-00.000001.jsonl"
@@ -308,36 +305,12 @@ def test_one_bad_file_does_not_hide_the_others(tmp_path):
     assert any(note.code == "unreadable_log" and "hit log" in note.text for note in part.notes)
 
 
-def test_a_folder_is_searched_once_for_all_its_benchmarks(tmp_path):
-    searched = []
-    reader = LOGS["lm_eval"]
-    LOGS.register("counted")(reader._replace(find=lambda path: searched.append(path) or reader.find(path)))
-    try:
-        for name in ("a", "b", "c"):
-            write_lines(tmp_path / NAME.replace("task", name), [sample(0)])
-        for name in ("a", "b", "c"):
-            assert len(read(tmp_path, format="counted", benchmark=name).items) == 1
-        assert len(searched) == 1
-        write_lines(tmp_path / NAME.replace("task", "d"), [sample(0)])
-        assert len(read(tmp_path, format="counted", benchmark="d").items) == 1
-        assert len(searched) == 2
-    finally:
-        LOGS.forget("counted")
-
-
 def test_results_without_samples(tmp_path):
     (tmp_path / "results_2026-11-24T10-00-00.json").write_text(json.dumps({"results": {"a": {}}, "configs": {"a": {}}}))
     with pytest.raises(UserError, match=r"no samples.*--log_samples"):
         find_parts(tmp_path)
     with pytest.raises(UserError, match="holds no log that can be read"):
         find_parts(tmp_path, "garak")
-
-
-def test_nothing_there(tmp_path):
-    with pytest.raises(UserError, match="holds no log that can be read"):
-        find_parts(tmp_path)
-    with pytest.raises(UserError, match="does not exist"):
-        find_parts(tmp_path / "none")
 
 
 @pytest.mark.parametrize(
@@ -364,13 +337,3 @@ def test_hostile_text_does_not_reach_the_terminal(tmp_path):
     assert done.returncode == 0, done.stderr
     assert not {"\x1b", "\x07", "\u202e"} & set(done.stdout)
     assert "[bold]house[/bold]" in done.stdout
-
-
-def test_the_json_formats_import_no_tool():
-    code = (
-        "import sys\nfrom competency_gaps.registry import LOGS\n"
-        "[LOGS[name] for name in LOGS]\n"
-        "heavy = {'torch', 'transformers', 'lm_eval', 'inspect_ai', 'garak', 'openai'} & set(sys.modules)\n"
-        "assert not heavy, heavy"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

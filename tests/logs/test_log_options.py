@@ -9,10 +9,9 @@ import pytest
 from log_reading import read, sample, write_lines
 
 from competency_gaps.errors import UserError
-from competency_gaps.items.item import Benchmark, Counted, LeftOut, Reason, SourceReport
+from competency_gaps.items.item import Benchmark, Counted, Reason, SourceReport
 from competency_gaps.logs.find import log_entries
 from competency_gaps.stages.logs import (
-    left_out_lines,
     model_warnings,
     report_lines,
     same_model,
@@ -147,17 +146,6 @@ def test_warnings_of_the_model_are_kept():
     assert benchmark.reports[1].warnings == ()
     assert [warning.code for warning in benchmark.reports[2].warnings] == ["no_model"]
     assert any("names no model" in line for line in report_lines(reports[2]))
-
-
-def test_what_was_left_out_is_a_line_for_each_reason():
-    left = [
-        *(LeftOut(f"line {i}", Reason("other", "it is blank")) for i in range(40)),
-        LeftOut("line 99", Reason("other", "cut\x1b[31m off")),
-    ]
-    assert list(left_out_lines("b", left)) == [
-        "b: left out 40 records, the first line 0: it is blank",
-        "b: left out line 99: cut<U+001B>[31m off",
-    ]
 
 
 def test_two_revisions(tmp_path):

@@ -15,7 +15,7 @@ from competency_gaps.config import parse_config
 from competency_gaps.config.run import ScoresConfig
 from competency_gaps.errors import UserError
 from competency_gaps.logs.find import suite_logs
-from competency_gaps.logs.scores import configured_scores, read_score_log
+from competency_gaps.logs.scores import configured_scores
 from competency_gaps.runs.scores import model_scores
 from core_helpers import command
 
@@ -169,10 +169,3 @@ def test_a_metric_can_be_chosen_for_added_scores(logs, tmp_path, arguments):
     assert set(model_scores(run).of("org/c").tolist()) == {1.0}
     with pytest.raises(UserError, match="has no metric 'tight'"):
         run.add_log(log, model="other", metric="tight")
-
-
-def test_what_a_log_of_scores_lacks_is_named(logs):
-    with pytest.raises(UserError, match=r"holds no benchmark 'houses'; there are houses@a, houses@b"):
-        list(read_score_log(logs, part="houses"))
-    with pytest.raises(UserError, match="not 'tabel'"):
-        list(read_score_log(logs, format_="tabel"))

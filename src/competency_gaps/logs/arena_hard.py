@@ -16,21 +16,10 @@ from typing import Any
 
 from competency_gaps.config import LogSource
 from competency_gaps.items.item import Item, LeftOut, Message, Reason
+from competency_gaps.jsonl import files_under, first_object, mapping, sequence, text_or_none
 from competency_gaps.judging.verdicts import VERDICTS, canonical, results_of_games, score_of_games
 from competency_gaps.logs.prompt import LoggedPrompt
-from competency_gaps.logs.reader import (
-    NONE,
-    LogEntry,
-    LogPart,
-    Reader,
-    Tally,
-    files_under,
-    first_object,
-    log_lines,
-    mapping,
-    sequence,
-    text_or_none,
-)
+from competency_gaps.logs.reader import NONE, LogEntry, LogPart, Reader, Tally, log_lines
 from competency_gaps.text import plural
 
 METRIC = "verdicts of two games"

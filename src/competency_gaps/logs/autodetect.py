@@ -13,19 +13,9 @@ from typing import Any
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import Item, Reason
+from competency_gaps.jsonl import files_under, json_file, mapping, sequence, text_or_none
 from competency_gaps.logs.prompt import LoggedPrompt, read_prompt
-from competency_gaps.logs.reader import (
-    LogEntry,
-    LogPart,
-    Reader,
-    Tally,
-    chosen_metric,
-    files_under,
-    json_file,
-    mapping,
-    sequence,
-    text_or_none,
-)
+from competency_gaps.logs.reader import LogEntry, LogPart, Reader, Tally, chosen_metric
 from competency_gaps.matching.autodetect import log_place
 
 METRIC = "grade"

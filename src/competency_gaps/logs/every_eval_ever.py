@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from competency_gaps.config import LogSource
 from competency_gaps.items.item import Item, Reason
+from competency_gaps.jsonl import files_under, first_object, json_file, mapping, sequence, text_or_none
 from competency_gaps.logs.prompt import LoggedPrompt, chat_messages, read_prompt
 from competency_gaps.logs.reader import (
     NONE,
@@ -22,17 +23,11 @@ from competency_gaps.logs.reader import (
     Reader,
     Tally,
     chosen_metric,
-    files_under,
-    first_object,
-    json_file,
     log_lines,
     mapped,
-    mapping,
     mean_score,
     newest,
     score_in_unit,
-    sequence,
-    text_or_none,
 )
 
 SAMPLES = "_samples.jsonl"

@@ -19,21 +19,9 @@ from typing import Any, NamedTuple
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.items.item import Item, Message, Reason
+from competency_gaps.jsonl import files_under, first_object, mapping, sequence
 from competency_gaps.logs.prompt import ROLES, LoggedPrompt, last_user
-from competency_gaps.logs.reader import (
-    NONE,
-    LogEntry,
-    LogPart,
-    Reader,
-    Tally,
-    files_under,
-    first_object,
-    log_lines,
-    mapping,
-    mean_score,
-    newest,
-    sequence,
-)
+from competency_gaps.logs.reader import NONE, LogEntry, LogPart, Reader, Tally, log_lines, mean_score, newest
 from competency_gaps.matching.records import Raw
 from competency_gaps.text import plural, shorten
 

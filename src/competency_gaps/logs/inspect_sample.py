@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.items.item import Message, Reason
+from competency_gaps.jsonl import mapping, sequence
 from competency_gaps.logs.prompt import (
     ROLES,
     WHOLE,
@@ -17,14 +18,7 @@ from competency_gaps.logs.prompt import (
     content_text,
     last_occurrence,
 )
-from competency_gaps.logs.reader import (
-    NONE,
-    OUTSIDE,
-    LoggedScore,
-    mapping,
-    score_in_unit,
-    sequence,
-)
+from competency_gaps.logs.reader import NONE, OUTSIDE, LoggedScore, score_in_unit
 from competency_gaps.text import shorten, visible
 
 WITH_OPTIONS = "question and lettered options"

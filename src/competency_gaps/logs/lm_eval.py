@@ -18,6 +18,7 @@ from typing import Any
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.items.item import Reason
+from competency_gaps.jsonl import files_under, first_object, json_file, mapping, sequence, text_or_none
 from competency_gaps.logs.lm_eval_document import NOTES, LoggedTask, answer_of, chosen, options_of, read_document
 from competency_gaps.logs.reader import (
     NONE,
@@ -28,16 +29,10 @@ from competency_gaps.logs.reader import (
     Reader,
     Tally,
     chosen_metric,
-    files_under,
-    first_object,
-    json_file,
     log_lines,
     mapped,
-    mapping,
     newest,
     score_in_unit,
-    sequence,
-    text_or_none,
 )
 from competency_gaps.text import shorten
 

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from competency_gaps.errors import MissingExtraError
 from competency_gaps.items.item import Message, Reason
+from competency_gaps.jsonl import mapping, text_or_none
 from competency_gaps.logs.prompt import (
     SHORTEST,
     LoggedPrompt,
@@ -33,7 +34,6 @@ from competency_gaps.logs.prompt import (
     trimmed,
     whole,
 )
-from competency_gaps.logs.reader import mapping, text_or_none
 
 NOTES = {
     "prompts_of_options": "options have prompts of their own; the first option's is taken as what the model read",
@@ -317,7 +317,8 @@ def _compiled(template: str) -> Any:
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
     try:
         # The sandbox keeps a template from running Python; a loop or a product could still take all memory.
-        grows = environment.parse(template).find((nodes.For, nodes.Macro, nodes.Mul, nodes.Pow, nodes.Mod))
+        tree = environment.parse(template)
+        grows = any(tree.find(kind) for kind in (nodes.For, nodes.Macro, nodes.Mul, nodes.Pow, nodes.Mod))
         return None if grows else environment.from_string(template)
     except (TemplateError, SyntaxError, ValueError, RecursionError):
         return None

@@ -64,57 +64,6 @@ def log_lines(path: Path) -> Iterator[LogRecord]:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def first_object(path: Path) -> dict[str, Any]:
-    """The object on the first line of a JSONL file; empty if there is none or the file cannot be read."""
-    try:
-        return next((line.value for line in log_lines(path)), {})
-    except UserError:
-        return {}
-
-
-def json_file(path: Path) -> Any:
-    """The content of a JSON file.
-
-    Raises
-    ------
-    UserError
-        If it cannot be read or is not JSON.
-    """
-    try:
-        return json.loads(path.read_bytes().decode("utf-8-sig"))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not JSON ({error}); the tool may have been stopped while it wrote.") from error
-
-
-def files_under(path: Path, *patterns: str) -> list[Path]:
-    """The file itself if its name fits a pattern, or all such files in a folder and its subfolders, by name.
-
-    Hidden files and folders belong to other programs and are skipped.
-    """
-    if path.is_file():
-        return [path] if any(path.match(pattern) for pattern in patterns) else []
-    matches = {child for pattern in patterns for child in path.rglob(pattern)}
-    hidden = {child for child in matches if any(part.startswith(".") for part in child.relative_to(path).parts)}
-    return sorted(child for child in matches - hidden if child.is_file())
-
-
-def mapping(value: Any) -> dict[str, Any]:
-    """The value if it is a JSON object, else an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def sequence(value: Any) -> list[Any]:
-    """The value if it is a JSON array, else an empty one."""
-    return value if isinstance(value, list) else []
-
-
-def text_or_none(value: Any) -> str | None:
-    """The value if it is a text, else None."""
-    return value if isinstance(value, str) else None
-
-
 def score_in_unit(value: Any) -> LoggedScore:
     """A tool's number (or truth value) as a score: anything but a number in [0, 1] is unscored, never 0."""
     if value is None:

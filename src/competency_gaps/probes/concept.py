@@ -288,24 +288,22 @@ def conclude(
     for why, count in dropped.items():
         if count:
             progress.say(f"{plural(count, 'fresh item')} left out: {why}")
-    compared, frames = [], []
+    compared = []
     with progress.stage("testing concepts", total=len(wanted), unit="concepts") as bar:
         for number, target in enumerate(wanted):
             own = np.ones(len(fate), bool)
             if benchmarks_of is not None:
                 own = table["benchmark"].is_in(list(benchmarks_of(target))).to_numpy()
-            result, frame = _look(table, cas[:, number], fate, own, target, criterion)
-            compared.append(result)
-            frames.append(frame)
+            compared.append(_look(table, cas[:, number], fate, own, target, criterion))
             bar.advance()
-    decided = tuple(zip(wanted, decide(compared, criterion.q), strict=True))
+    decided = tuple(zip(wanted, decide([result for result, _ in compared], criterion.q), strict=True))
     # Another probe does not overwrite this one.
     asked = json.dumps([fresh.path.name, concepts, asdict(criterion)])
     folder = run.path / FOLDER / f"concept-{concepts[0]}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
     probed = Probed(folder, fresh.path, decided, {**dropped, **(unfit or {})}, left_out)
     with adding_to_run(run.path, run.manifest):
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / "items.parquet", pl.concat(frames).write_parquet)
+        write_atomic(folder / "items.parquet", pl.concat([frame for _, frame in compared]).write_parquet)
         write_document(folder / FILE, {"criterion": asdict(criterion), **probed.as_dict()})
     return probed
 
@@ -330,8 +328,8 @@ def _look(
     exciting = ncas >= criterion.min_saliency
     kept = own & np.array([why is None for why in fate])
     scores, families = table["score"].fill_null(float("nan")).to_numpy()[kept], table["benchmark"].to_numpy()[kept]
-    level, seed = criterion.level, criterion.seed
-    result = examine(cas[kept], exciting[kept], scores, families, target.claim, level=level, seed=seed)
+    items = cas[kept], exciting[kept], scores, families
+    result = examine(*items, target.claim, level=criterion.level, seed=criterion.seed)
     roles = [why or ("exciting" if on else "comparison") for why, on in zip(fate, exciting, strict=True)]
     frame = table.select("benchmark", "item_id", "prompt", "response", "answer", "score").with_columns(
         pl.lit(target.concept, pl.Int32).alias("concept"),

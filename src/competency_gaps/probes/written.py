@@ -155,9 +155,6 @@ def _answers(
         progress.say(f"The {requests[0].schema_name}'s requests are written. Next: the same command with the answers.")
         return None
     parsed = {name: parse(answer, kind) for name, answer in answers.items()}
-    for name, value in parsed.items():
-        if isinstance(value, Failure):
-            progress.say(f"{name}: {value.reason}")
     return {name: value for name, value in parsed.items() if not isinstance(value, Failure)}
 
 

@@ -15,12 +15,10 @@ import torch
 from rich.console import Console
 
 import competency_gaps as cg
-from competency_gaps.activations.extract import NOT_FINITE, Extractor, ItemTokens
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 from competency_gaps.stages import extraction
-from competency_gaps.stages.extraction import ShardReader
-from core_helpers import STORED, assert_same_run, shard_bytes
+from core_helpers import STORED, shard_bytes
 
 NAN, FAILS, LARGE = "§", "¶", " fox" * 80
 """What is in a prompt that the model cannot read."""
@@ -93,20 +91,6 @@ def planted(lm, *, nan=NAN, fits=FITS):
         handle.remove()
 
 
-def test_an_item_whose_latents_are_not_finite_has_no_row(pair, monkeypatch):
-    sae, lm = pair["sae"], pair["model"]
-    sequences = [
-        ItemTokens(i, np.asarray(ids, np.int32), np.zeros((len(ids), 2), np.int32), np.ones(len(ids), bool))
-        for i, ids in enumerate(lm.tokenizer(["a fox", "the city"], add_special_tokens=False)["input_ids"])
-    ]
-    activations = [torch.ones(len(s.ids), sae.d_in) * (1 + s.item) for s in sequences]
-    inner = sae.sae.encode
-    monkeypatch.setattr(sae.sae, "encode", lambda x: inner(x).masked_fill((x[:, :1] > 1), float("inf")))
-    extractor = Extractor(lm, None, sae, "mean", 100)
-    first, second = extractor.pooled(sequences, activations)
-    assert len(first.concepts) and second == NOT_FINITE
-
-
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
     make_small(monkeypatch)
@@ -177,27 +161,6 @@ def test_all_others_are_as_in_a_clean_run(damaged, clean):
         assert expected[rows].any() and cas[rows] == pytest.approx(expected[rows], rel=STORED, abs=1e-4)
         assert np.array_equal(cas[rows] > 0, expected[rows] > 0)
         assert not cas[~rows].any()
-
-
-@pytest.mark.parametrize(("owner", "name", "call"), [(ShardReader, "read", 2), (Extractor, "rows", 5)])
-def test_a_stopped_run_ends_in_the_same_tables(owner, name, call, damaged, config, pair, tmp_path, monkeypatch):
-    calls = []
-    original = getattr(owner, name)
-
-    def stops(*args):
-        calls.append(name)
-        if len(calls) == call:
-            raise KeyboardInterrupt
-        return original(*args)
-
-    with planted(pair["model"]), monkeypatch.context() as patch:
-        patch.setattr(owner, name, stops)
-        with pytest.raises(KeyboardInterrupt):
-            cg.run(config, tmp_path / "run", **pair)
-    assert shard_bytes(tmp_path / "run")
-    with planted(pair["model"]):
-        run = cg.run(config, tmp_path / "run", **pair)
-    assert_same_run(run, damaged[0])
 
 
 def test_what_memory_was_short_for_is_tried_again_and_nothing_else(damaged, clean, config, pair, tmp_path):

@@ -183,25 +183,6 @@ def test_every_figure_against_brute_force(made):
     assert level(tables.results, "subtheme")["parent"].to_list() == (np.arange(12) // 2).tolist()
 
 
-@pytest.mark.parametrize("normaliser", ["alive", "nonzero", "none"])
-def test_chi_bench_is_the_sum_over_ranked_concepts(tmp_path, normaliser):
-    write_run(tmp_path, normaliser=normaliser)
-    tables = tables_of(tmp_path)
-    run = open_folder(tmp_path)
-    ranked = run.concepts["ranked"].to_numpy()
-    chi = np.where(ranked, run.concepts["chi_bench"].to_numpy(), 0)
-    for name, groups in (("theme", THEME), ("subtheme", SUBTHEME)):
-        truth = np.bincount(groups, chi)
-        table = level(tables.results, name)
-        assert table["chi_bench"].to_numpy() == pytest.approx(truth, rel=1e-5)
-        per = truth / np.bincount(groups, ranked)
-        assert table["chi_bench_mean"].to_numpy() == pytest.approx(per, rel=1e-5)
-        for b in range(3):
-            own = run.concept_benchmarks.filter(pl.col("benchmark") == f"b{b}")["chi_bench"].to_numpy()
-            found = level(tables.benchmarks.filter(pl.col("benchmark") == f"b{b}"), name)["chi_bench"]
-            assert found.to_numpy() == pytest.approx(np.bincount(groups, np.where(ranked, own, 0)), rel=1e-5)
-
-
 def test_p_values_agree_with_permutations(made):
     folder, rows, scores, tables = made
     ranked = open_folder(folder).concepts["ranked"].to_numpy()

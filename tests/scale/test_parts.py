@@ -14,7 +14,6 @@ from competency_gaps.errors import UserError
 from competency_gaps.model.batches import OUT_OF_MEMORY
 from competency_gaps.runs.matched_scores import Scored
 from competency_gaps.runs.open import open_folder
-from competency_gaps.runs.part import Part, parse_part
 from competency_gaps.runs.scores import add_scores, read_scores
 from competency_gaps.stages import engines
 from competency_gaps.stages.extraction import ShardReader
@@ -84,15 +83,6 @@ def test_a_missing_shard_is_named_and_its_part_reads_it_again(config, parts, str
     assert_same_run(cg.merge(given, tmp_path / "run"), straight)
 
 
-def test_a_damaged_shard_is_named(config, parts, tmp_path):
-    part = tmp_path / "3"
-    cg.make_part(config, part, (3, 3))
-    shard = sorted((part / "responses").glob("*.parquet"))[0]
-    shard.write_bytes(shard.read_bytes()[:-1] + b"?")
-    with pytest.raises(UserError, match=f"missing or damaged: {shard.stem} of .*3"):
-        cg.merge([*parts[:2], part], tmp_path / "run")
-
-
 def test_parts_of_another_run_are_refused(config, parts, tmp_path):
     other = {**config, "generation": {"temperature": 0.5}}
     cg.make_part(other, tmp_path / "other", (3, 3))
@@ -110,13 +100,6 @@ def test_a_part_is_an_unfinished_run(config, straight, tmp_path):
     with pytest.raises(UserError, match="not finished"):
         cg.open_run(tmp_path / "run")
     assert_same_run(cg.run(config, tmp_path / "run"), straight)
-
-
-@pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/3", "1/0", "-1/3", "1/3/3", ""])
-def test_parts_that_there_are_not(text):
-    with pytest.raises(UserError, match="expected"):
-        parse_part(text)
-    assert parse_part("2/3") == Part(2, 3)
 
 
 def test_runs_over_different_benchmarks_are_joined(config, straight, tmp_path, monkeypatch):

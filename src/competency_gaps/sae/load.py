@@ -364,6 +364,8 @@ def _read_cfg(folder: Path, name: str) -> dict[str, Any]:
     # Opening reads the table of the tensors and compares it with the file's length.
     with safe_open(folder / "sae_weights.safetensors", framework="numpy"):
         faults = [key for kind, keys in _CHECKED.items() for key in keys if type(content.get(key, kind())) is not kind]
+        if "topk" in str(content.get("architecture")):
+            content.setdefault("k", 100)  # as SAELens takes it
         sizes = {key: content[key] for key in ("d_in", "d_sae", "k") if key in content}
         faults += [key for key, size in sizes.items() if type(size) is not int or not 0 < size < 2**31]
         if not faults and sizes.get("k", 1) > sizes.get("d_sae", 2**31):

@@ -13,6 +13,7 @@ from competency_gaps.dictionary import labels as label_table
 from competency_gaps.dictionary.document import write_tables
 from competency_gaps.dictionary.folder import write_dictionary
 from competency_gaps.dictionary.theme_tables import write_themes
+from competency_gaps.runs.schemas import THEME_NAMES, THEMES
 
 DATE = "2026-01-01"
 
@@ -34,7 +35,7 @@ def write_synthetic_dictionary(
     )
     named = pl.col("theme") >= 0
     themes = themes.with_columns(pl.when(named).then(pl.col(c)) for c in ("theme", "subtheme", "x", "y"))
-    write_themes(folder, themes, _names(themes, words, rng))
+    write_themes(folder, themes.cast(dict(THEMES)), _names(themes, words, rng))
     tokens, similar = _tokens(len(world.theme), words, rng), _similar(world, rng)
     write_tables(folder, {"logits.parquet": tokens.write_parquet, "similar.parquet": similar.write_parquet})
 
@@ -90,7 +91,7 @@ def _names(themes: pl.DataFrame, words: np.ndarray, rng: np.random.Generator) ->
     names[3] = HOSTILE[0]
     return pl.DataFrame(
         [(*row, name, "automatic", None, DATE) for row, name in zip(rows, names, strict=True)],
-        schema=["level", "id", "parent", "name", "kind", "explainer", "date"],
+        schema=THEME_NAMES,
         orient="row",
     )
 

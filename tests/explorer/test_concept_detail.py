@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
-from competency_gaps.explorer.parts.redacted import RedactedDictionary, RedactedRun
-from explorer_extras import add_exemplars, add_match
-from explorer_runs import SECRETS, WIDTH, excited
+from explorer_runs import WIDTH, excited
 
 from competency_gaps import open_run
 from competency_gaps.dictionary.folder import open_dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts import concept as concept_module
 from competency_gaps.explorer.parts.concept import coactive
-from competency_gaps.explorer.parts.context import EXPORTED, SERVED, Context
+from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.records import plain
-from core_helpers import seal, seal_dictionary, without_tokens
+from core_helpers import seal
 
 
 def concept_details(*arguments):
@@ -152,36 +148,6 @@ def test_one_by_one_and_many_at_once_are_the_same(context, details):
         assert concept_details(context, range(concept, concept + 1)) == details[concept : concept + 1]
 
 
-def test_a_run_without_activations_of_tokens(hostile, tmp_path):
-    folder = tmp_path / "old"
-    shutil.copytree(hostile.run, folder)
-    for file in (folder / "activations").glob("*.safetensors"):
-        without_tokens(file)
-    for detail in concept_details(Context(open_run(folder), "a"), range(WIDTH)):
-        assert all(use["tokens"] is None for uses in detail["items"].values() for use in uses)
-        assert detail["promoted"] is detail["similar"] is detail["exemplars"] is None
-
-
-def test_redacted_details_point_to_no_text(context):
-    hidden = replace(context, run=RedactedRun.of(context.run))
-    text = json.dumps(concept_details(hidden, range(WIDTH)))
-    assert '"peak": [' not in text and '"tokens": [' not in text and '"exemplars": [' not in text
-    assert not any(secret in text for secret in SECRETS)
-
-
-def test_amounts_are_kept_to(context):
-    amounts = replace(SERVED, strongest=1, best=2, worst=0, coactive=3, similar=2, promoted=1, active_tokens=1)
-    few = concept_details(replace(context, amounts=amounts), range(1, 9))
-    all_ = concept_details(context, range(1, 9))
-    for short, whole in zip(few, all_, strict=True):
-        for kind, count in (("strongest", 1), ("best", 2), ("worst", 0)):
-            assert [u["item"] for u in short["items"][kind]] == [u["item"] for u in whole["items"][kind]][:count]
-        assert short["coactive"] == whole["coactive"][:3] and short["similar"] == whole["similar"][:2]
-        assert short["promoted"] == whole["promoted"][:1]
-        for one, other in zip(short["items"]["best"], whole["items"]["best"], strict=False):
-            assert one["tokens"] == [max(other["tokens"], key=lambda token: token[2])]
-
-
 def test_labels_the_shown_one_first(context, details):
     table = context.dictionary.labels().filter(pl.col("label").is_not_null())
     shown = context.run.concepts["label"]
@@ -192,68 +158,6 @@ def test_labels_the_shown_one_first(context, details):
         assert labels[:1] == ([shown[concept]] if shown[concept] else [])
         several += len(labels) > 1
     assert several, "the test needs a concept with several labels"
-
-
-def test_the_shown_label_is_as_the_run_knows_it(hostile, tmp_path):
-    folder = tmp_path / "dictionary"
-    shutil.copytree(hostile.dictionary, folder)
-    table = pl.read_parquet(folder / "labels.parquet")
-    # The dictionary was scored anew since the run was named.
-    table.with_columns(score=pl.lit(0.31), scored_by=pl.lit("fuzzing")).write_parquet(folder / "labels.parquet")
-    seal_dictionary(folder)
-    run = open_run(hostile.run)
-    compared = 0
-    for detail in concept_details(Context(run, "a", open_dictionary(folder)), range(WIDTH)):
-        row = run.concepts.row(detail["concept"], named=True)
-        if not row["label"]:
-            continue
-        first, *others = detail["labels"]
-        shown = ("label", "kind", "explainer", "score", "scored_by")
-        of_run = ("label", "label_kind", "explainer", "label_score", "label_scored_by")
-        assert [first[name] for name in shown] == [row[name] for name in of_run]
-        assert first["date"] and all(one["score"] == 0.31 for one in others)
-        assert row["label_score"] is None or f"{row['label_score']:.2f}" in detail["provenance"]
-        compared += row["label_score"] is not None
-    assert compared
-
-
-def test_link_to_neuronpedia_is_made_of_a_plain_name_only(hostile, details):
-    assert details[7]["neuronpedia"] == "https://www.neuronpedia.org/tiny/2-res/7"
-    run = open_run(hostile.run)
-    for name in (None, 3, "", "a", "a/b/c", "a/b?x=", "a/b#", "../..//", 'a/"b', "a/b\n", "javascript:alert(1)/x"):
-        manifest = {**run.manifest, "sae": {**run.manifest["sae"], "neuronpedia_id": name}}
-        other = Context(replace(run, manifest=manifest), "a")
-        assert concept_details(other, range(7, 8))[0]["neuronpedia"] is None
-
-
-def test_matches_of_other_peoples_lists(hostile, tmp_path):
-    folder = tmp_path / "run"
-    shutil.copytree(hostile.run, folder)
-    add_match(folder)
-    details = concept_details(Context(open_run(folder), "a"), range(4, 7))
-    expected = {"taxonomy": "list.yaml", "by": "labels", "number": 0, "entry": "e1: sums <b>"}
-    expected |= {"strength": 0.75, "verdict": "same"}
-    assert [detail["matched"] for detail in details] == [[], [expected], []]
-
-
-def test_exemplars_and_their_strongest_part(hostile, tmp_path):
-    folder = tmp_path / "dictionary"
-    shutil.copytree(hostile.dictionary, folder)
-    add_exemplars(folder)
-    context = Context(open_run(hostile.run), "a", open_dictionary(folder))
-    tokens = ["the", " cat", " <b>sat", "\u202e on", " a", " mat"]
-    whole = {"tokens": tokens, "activations": [0.0, 0.5, 0.0, 0.0, 2.0, 0.0], "value": 2.0}
-    assert [one["exemplars"] for one in concept_details(context, range(4, 6))] == [[], [whole]]
-    for limit, part in ((1, slice(4, 5)), (2, slice(3, 5)), (4, slice(2, 6)), (9, slice(0, 6))):
-        few = replace(context, amounts=replace(SERVED, exemplar_tokens=limit))
-        shown = concept_details(few, range(5, 6))[0]["exemplars"][0]
-        assert shown == {"tokens": tokens[part], "activations": whole["activations"][part], "value": 2.0}
-    assert (
-        concept_details(replace(context, dictionary=RedactedDictionary.of(context.dictionary)), range(5, 6))[0][
-            "exemplars"
-        ]
-        is None
-    )
 
 
 def test_benchmarks_are_the_rows_of_the_runs_table(context, details):
@@ -268,10 +172,6 @@ def test_benchmarks_are_the_rows_of_the_runs_table(context, details):
             for column in columns:
                 known = row[column]
                 assert found[column] == (pytest.approx(known, rel=1e-6) if isinstance(known, float) else known)
-
-
-def test_an_export_leaves_benchmarks_to_their_tables(context):
-    assert concept_details(replace(context, amounts=EXPORTED), range(1))[0]["benchmarks"] is None
 
 
 def test_a_table_of_benchmarks_that_is_cut_is_damaged(hostile, tmp_path):

@@ -10,19 +10,18 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from competency_gaps.explorer.parts.redacted import RedactedRun
-from explorer_runs import HUGE, REPEATED, SECRETS, SIZES, excited
+from explorer_runs import HUGE, REPEATED, SIZES, excited
 from safetensors.numpy import load_file
 
 from competency_gaps import open_run
-from competency_gaps.explorer.parts import Parts
+
 from competency_gaps.explorer.parts import item as item_module
 from competency_gaps.explorer.parts.context import SERVED, Context
 from competency_gaps.explorer.parts.records import plain
 from competency_gaps.explorer.parts.records.details import SearchResult
 from competency_gaps.explorer.parts.tables import items_table
-from competency_gaps.items.item import DTYPE, Reason
-from core_helpers import seal, without_tokens
+from competency_gaps.items.item import Reason
+from core_helpers import seal
 
 
 def item_details(*arguments):
@@ -57,18 +56,6 @@ def test_texts_and_facts_are_the_tables(context, details):
         assert detail["cut"] is None and detail["own"] == [known["own_start"], known["own_end"]]
         assert detail["text"][slice(*detail["own"])] == known["prompt"]
         assert detail["details"] == (json.loads(known["details"]) if known["details"] else None)
-
-
-def test_an_export_keeps_log_probabilities_apart(hostile, tmp_path):
-    shutil.copytree(hostile.run, tmp_path / "run")
-    file = tmp_path / "run" / "items.parquet"
-    table = pl.read_parquet(file)
-    given = pl.lit([-1234.51, -1234.54], pl.List(pl.Float64))
-    table.with_columns(logprobs=given).write_parquet(file)
-    seal(tmp_path / "run")
-    parts = Parts(open_run(tmp_path / "run"), key="a", portable=True)
-    (detail,) = json.loads(parts.read("item/0.json"))
-    assert detail["logprobs"] == [-1234.51, -1234.54]
 
 
 def test_questions_on_one_passage_belong_together_and_repeat_nothing(hostile, context, details, tmp_path):
@@ -135,17 +122,6 @@ def test_tokens_of_every_concept_are_those_in_the_shards(hostile, context):
         assert [token[2] for token in seen[key]] == pytest.approx([value for *_, value in tokens], rel=6e-4)
 
 
-def test_a_run_without_activations_of_tokens_has_peaks_alone(hostile, context, tmp_path):
-    folder = tmp_path / "old"
-    shutil.copytree(hostile.run, folder)
-    for file in (folder / "activations").glob("*.safetensors"):
-        without_tokens(file)
-    whole = item_concepts(context, range(20))
-    for shown, known in zip(item_concepts(Context(open_run(folder), "a"), range(20)), whole, strict=True):
-        assert shown["concepts"] == [{**one, "tokens": None} for one in known["concepts"]]
-    assert any(one["peak"] for shown in whole for one in shown["concepts"])
-
-
 def test_a_long_text_is_cut_around_the_items_own(context, details):
     limit = 60
     shortened = replace(context, amounts=replace(SERVED, text=limit))
@@ -169,27 +145,6 @@ def test_a_long_text_is_cut_around_the_items_own(context, details):
             assert one["tokens"] == [token for token in moved if token[0] >= 0 and token[1] <= limit]
             first, last = (edge - before for edge in other["peak"])
             assert one["peak"] == ([first, last] if first >= 0 and last <= limit else None)
-
-
-def test_long_answers_say_how_much_is_cut(context, details):
-    cut = item_details(replace(context, amounts=replace(SERVED, text=8)), range(3))
-    for short, whole in zip(cut, details, strict=False):
-        missing = len(whole["response"]) - 8
-        assert short["response"] == f"{whole['response'][:8]}… (+{missing} characters)"
-    kept = replace(context, amounts=replace(SERVED, text=8))
-    assert item_details(kept, range(4, 5))[0]["details"].startswith('{"verdic… (+')
-
-
-def test_redacted_items_have_numbers_only(context):
-    hidden = item_details(replace(context, run=RedactedRun.of(context.run)), range(context.items.height))
-    for detail in hidden:
-        for key in ("text", "cut", "own", "response", "answer", "details"):
-            assert detail[key] is None
-        assert detail["logprobs"] == []
-    assert not any(secret in json.dumps(hidden) for secret in SECRETS)
-    active = item_concepts(replace(context, run=RedactedRun.of(context.run)), range(context.items.height))
-    assert all(one["peak"] is None and one["tokens"] is None for shown in active for one in shown["concepts"])
-    assert any(shown["concepts"] for shown in active)
 
 
 @pytest.mark.parametrize(
@@ -222,35 +177,3 @@ def test_search_is_a_case_blind_look_at_all_texts(context, query):
 
 def test_search_for_nothing_finds_nothing(context):
     assert context.sources.texts.search("  \n", 10) == SearchResult([], 0)
-
-
-def test_redacted_search_tells_nothing_about_texts(context):
-    hidden = replace(context, run=RedactedRun.of(context.run))
-    assert hidden.sources.texts.search(SECRETS[0], 10).total == 0
-    assert hidden.sources.texts.search("<B>&amp;", 10_000).total == 0, "an id of another tool may be the question"
-    rows = hidden.sources.texts.search("119", 10).rows
-    assert [hidden.items["item_id"][row] for row in rows] == ["119"], "what is found is what is shown"
-
-
-def test_redacted_reasons_quote_nothing(hostile, tmp_path):
-    folder = tmp_path / "run"
-    shutil.copytree(hostile.run, folder)
-    reasons = [
-        Reason("source_no_score", "the source gives no score"),
-        Reason("answer_unusable", "the judge's answer cannot be used: it says 'zebrafish'"),
-        Reason("too_long_with_answer", "longer than the context: 12 + 20 > 30 tokens", (12, 20, 30)),
-        Reason("other", "zebrafish"),
-        None,
-    ]
-    table = pl.read_parquet(folder / "items.parquet")
-    stored = [one and one.as_dict() for one in reasons]
-    unscored = pl.Series([*stored, *[None] * (table.height - len(reasons))], dtype=DTYPE)
-    table.with_columns(unscored=unscored).write_parquet(folder / "items.parquet")
-    seal(folder)
-    context = Context(RedactedRun.of(open_run(folder)), "a")
-    shown = item_details(context, range(len(reasons)))
-    assert [detail["unscored"] for detail in shown] == [one and str(one.withheld()) for one in reasons]
-    open_context = replace(context, run=open_run(folder))
-    assert [detail["unscored"] for detail in item_details(open_context, range(len(reasons)))] == [
-        one and str(one) for one in reasons
-    ]

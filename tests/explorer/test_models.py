@@ -10,16 +10,13 @@ import shutil
 import numpy as np
 import polars as pl
 import pytest
-from explorer_extras import rescored
-from explorer_runs import HOME, SECRETS
-from explorer_server import served
+from explorer_runs import SECRETS
 from test_export import page  # noqa: F401 - a page that stands for the built one
 
 import competency_gaps as cg
-from competency_gaps.explorer.export import export, read_part
-from competency_gaps.explorer.opened import ChangedError, comparable, open_runs, run_list
-from competency_gaps.explorer.parts import NoSuchPartError, Parts, as_json
-from competency_gaps.explorer.parts.models import pair_number, paired_runs, similar_order
+from competency_gaps.explorer.opened import ChangedError, open_runs, run_list
+from competency_gaps.explorer.parts import Context, NoSuchPartError, Parts
+from competency_gaps.explorer.parts.models import pair_number, similar_order
 from competency_gaps.explorer.parts.names import display_names
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.stages.outcomes import outcomes_folder
@@ -65,7 +62,7 @@ def test_a_run_without_scores_of_its_own_is_not_said_to_show_any(hostile, tmp_pa
         entry["policy"] = "none"
     (run / "manifest.json").write_text(json.dumps(manifest))
     seal(run)
-    scored = json.loads(Parts(open_runs([run])[0].run, key="k").read("run.json"))["scored"]
+    scored = json.loads(Parts(Context(open_runs([run])[0].run, "k")).read("run.json"))["scored"]
     assert scored["scored"] is False and scored["title"] == "no scores of its own, items read by <b>tiny"
     assert "no scores of its own" in scored["sentence"]
 
@@ -92,26 +89,6 @@ def test_an_outcome_alone_has_no_other_models(modelled):
     assert len(opened) == 3, "an outcome that is given is not opened twice"
 
 
-def test_the_server_and_an_export_list_them_alike(opened, tmp_path, page):  # noqa: F811
-    done = export(opened, tmp_path / "page", redact=True)
-    listed = json.loads(read_part(done.folder, "runs.json"))["runs"]
-    with served(opened) as client:
-        assert client.get("/data/runs.json").json()["runs"] == listed
-        for run in listed:
-            assert client.get(f"/data/{run['key']}/run.json").json()["scored"] == run["scored"]
-    assert [run["title"] for run in listed] == [entry.title for entry in opened]
-
-
-def test_a_redacted_outcome_says_whose_scores_it_shows_and_no_text(opened):
-    for entry in opened[1:]:
-        parts = Parts(entry.run, key="k", redact=True)
-        assert json.loads(parts.read("run.json"))["scored"]["model"] == "big"
-        for name in parts.names():
-            content = parts.read(name)
-            assert not any(secret.encode() in content for secret in SECRETS), name
-            assert HOME.encode() not in content, name
-
-
 def test_no_command_tests_another_models_findings_by_asking_the_reader(opened):
     for entry in opened:
         info = json.loads(entry.now().parts.read("run.json"))
@@ -121,11 +98,6 @@ def test_no_command_tests_another_models_findings_by_asking_the_reader(opened):
         assert bool(probes) == (entry is opened[0])
         assert entry is opened[0] or all("which reads the items" in one["command_note"] for one in info["findings"])
     assert json.loads(opened[2].now().parts.read("run.json"))["findings"]
-
-
-def test_names_of_models_are_shown_without_folders_and_told_apart():
-    names = ["/home/a/tiny", "owner/big", "/home/b/tiny", "embedded:lens"]
-    assert display_names(names) == ["tiny (1)", "owner/big", "tiny (2)", "lens"]
 
 
 @pytest.fixture(scope="module")
@@ -205,23 +177,8 @@ def test_pairs_are_those_of_compare(modelled, opened, file):
             assert (row["better"], row["worse"], row["status"]) == (held["better"], held["worse"], held["status"])
 
 
-def test_models_that_share_no_item_are_not_compared_and_end_no_export(hostile, tmp_path, page):  # noqa: F811
-    run = shutil.copytree(hostile.run, tmp_path / "run")
-    items = cg.open_run(run).items.filter(pl.col("excluded").is_null()).select("benchmark", id="item_id")
-    for model, benchmark in zip("ab", items["benchmark"].unique(maintain_order=True), strict=False):
-        cg.open_run(run).add_scores(
-            items.filter(pl.col("benchmark") == benchmark).with_columns(pl.lit(1.0).alias(model))
-        )
-    opened = open_runs([run])
-    done = export(opened, tmp_path / "page")
-    names = cg.open_run(run).models["model"].to_list()
-    apart = read_part(done.folder, f"{opened[0].key}/pairs/{pair_number(names.index('a'), names.index('b'))}.json")
-    assert json.loads(apart) == {"why": "No item is scored for both models.", "scores": None}
-    assert "nothing to compare" in opened[0].ask("compare_models", {"candidate": "a", "baseline": "b"})["error"]
-
-
 def test_only_the_run_itself_gives_models(opened, hostile):
-    for parts in (opened[1].now().parts, Parts(open_runs([hostile.run])[0].run, key="k")):
+    for parts in (opened[1].now().parts, Parts(Context(open_runs([hostile.run])[0].run, "k"))):
         for name in ("models.json", "groups.json", "pairs/0.json"):
             assert name not in set(parts.names())
             with pytest.raises(NoSuchPartError):
@@ -239,7 +196,7 @@ def test_an_item_lists_what_every_model_did(modelled, opened):
             assert not any(name.startswith(("item/", "active/")) for name in parts.names())
             with pytest.raises(NoSuchPartError):
                 parts.read("item/0.json")
-            parts = Parts(entry.run, key="alone")
+            parts = Parts(Context(entry.run, "alone"))
         for row in (0, 1, 245, 335):
             (item,) = json.loads(parts.read(f"item/{row}.json"))
             for number, model in enumerate(scores.models):
@@ -252,13 +209,6 @@ def test_an_item_lists_what_every_model_did(modelled, opened):
     assert {answer["score"] for answer in item["models"]} == {None}
 
 
-def test_redacted_items_have_scores_and_no_responses(opened):
-    parts = Parts(opened[0].run, key="k", redact=True)
-    (item,) = json.loads(parts.read("item/0.json"))
-    assert [answer["response"] for answer in item["models"]] == [None] * 6
-    assert any(answer["score"] is not None for answer in item["models"])
-
-
 def test_items_say_how_far_they_tell_models_apart(modelled, opened, hostile):
     table = pl.read_parquet(io.BytesIO(opened[0].now().parts.read("items.parquet")))
     wanted = cg.open_run(modelled.run).item_models()
@@ -267,86 +217,5 @@ def test_items_say_how_far_they_tell_models_apart(modelled, opened, hostile):
         own = names.get(name, name)
         assert table[name].null_count() == wanted[own].null_count() < table.height
         assert np.allclose(table[name].fill_null(-9), wanted[own].fill_null(-9), atol=1e-6)
-    plain = pl.read_parquet(io.BytesIO(Parts(open_runs([hostile.run])[0].run, key="k").read("items.parquet")))
+    plain = pl.read_parquet(io.BytesIO(Parts(Context(open_runs([hostile.run])[0].run, "k")).read("items.parquet")))
     assert "discrimination" not in plain.columns
-
-
-def test_two_runs_are_compared_item_by_item_in_either_form(hostile, modelled, opened, tmp_path, page):  # noqa: F811
-    other = rescored(hostile, tmp_path / "second")
-    both = open_runs([hostile.run, other.run, modelled.run])
-    first, second = both[:2]
-    assert len(comparable(both)) == 2 + 2 * 2 * 2, "models of one run are compared there, outcomes not at all"
-    made = cg.compare(second.run.path, first.run.path)
-    done = export([first, second], tmp_path / "page")
-    exported = json.loads(read_part(done.folder, f"{first.key}/against/{second.key}.json"))
-    with served([first, second]) as client:
-        held = client.get(f"/data/{first.key}/against/{second.key}.json").json()
-        assert client.get(f"/data/{first.key}/against/nobody.json").status_code == 404
-        assert client.get(f"/data/{first.key}/against/{first.key}.json").status_code == 404
-    assert held["why"] is None
-    scores = held["scores"]
-    assert scores["overall"]["status"] == "worse" and any(row["gap"] < 0 for row in scores["themes"])
-    assert scores["paired"] == exported["scores"]["paired"] == made.paired
-    assert [row["concept"] for row in scores["concepts"]] == made.concepts["concept"].to_list()
-    assert scores["overall"]["difference"] == pytest.approx(made.overall["difference"][0], rel=1e-6)
-    assert scores["overall"]["p_value"] == pytest.approx(exported["scores"]["overall"]["p_value"], rel=1e-3)
-
-
-def test_where_nothing_pairs_it_is_said(hostile, opened, tmp_path):
-    run = shutil.copytree(hostile.run, tmp_path / "run")
-    items = pl.read_parquet(run / "items.parquet")
-    items.with_columns(prompt="other " + pl.col("prompt")).write_parquet(run / "items.parquet")
-    seal(run)
-    contexts = [Parts(entry.run, key="k").context for entry in open_runs([run, hostile.run])]
-    result = paired_runs(*contexts)
-    assert (
-        result.scores is None and result.why == "No item of the same benchmark, id and prompt is scored in both runs."
-    )
-    peers = paired_runs(opened[1].now().parts.context, contexts[1])
-    assert peers.scores is None and "shows another outcome" in peers.why
-
-
-def test_a_redacted_comparison_tells_no_text(hostile, tmp_path):
-    other = rescored(hostile, tmp_path / "second")
-    contexts = [Parts(entry.run, key="k", redact=True).context for entry in open_runs([other.run, hostile.run])]
-    content = as_json(paired_runs(*contexts))
-    assert b'"paired":' in content and not any(secret.encode() in content for secret in SECRETS)
-
-
-def test_queries_answer_about_all_models_from_any_of_them(opened, file):
-    for entry in opened:
-        models = entry.ask("models", {})
-        assert models["read_by"] == "<b>tiny"
-        means = [model["mean"] for model in models["models"]]
-        assert means == sorted(means, reverse=True) and len(means) == 6
-        assert sum(model["reads"] for model in models["models"]) == 1
-        cells = entry.ask("model_themes", {"model": "big", "against_peers": True, "limit": 50})
-        assert cells["total"] == len(file["matrices"][1]["columns"]) and {cell["model"] for cell in cells["cells"]} == {
-            "big"
-        }
-        groups = entry.ask("model_groups", {"model": "big", "limit": 50})
-        assert groups["total"] > 0 and {cell["model"] for cell in groups["cells"]} == {"big"}
-        one = groups["cells"][0]
-        assert entry.ask("model_groups", {"model": "big", "concept": one["concept"]})["cells"] == [one]
-        for answer in (cells, groups):
-            gaps = [cell["gap"] for cell in answer["cells"] if cell["gap"] is not None]
-            assert gaps == sorted(gaps)
-        pair = entry.ask("compare_models", {"candidate": "big", "baseline": "small"})
-        back = entry.ask("compare_models", {"candidate": "small", "baseline": "big"})
-        assert pair["overall"]["status"] == "better" and back["overall"]["status"] == "worse"
-        assert pair["overall"]["better"] == back["overall"]["worse"] > pair["overall"]["worse"]
-        assert pair["overall"]["difference"] == pytest.approx(-back["overall"]["difference"])
-
-
-def test_queries_say_what_is_missing(opened, hostile, bare):
-    (alone,) = open_runs([hostile.run])
-    for name in ("models", "model_themes", "model_groups", "compare_models"):
-        arguments = {"candidate": "a", "baseline": "b"} if name == "compare_models" else {}
-        assert "cgaps score" in alone.ask(name, arguments)["error"]
-    ask = opened[0].ask
-    assert "Did you mean 'small'" in ask("compare_models", {"candidate": "big", "baseline": "smal"})["error"]
-    assert "same model" in ask("compare_models", {"candidate": "big", "baseline": "big"})["error"]
-    assert "no group led by concept 999" in ask("model_groups", {"concept": 999})["error"]
-    assert "no theme 999" in ask("model_themes", {"theme": 999})["error"]
-    only = ask("model_themes", {"status": "weak", "limit": 50})
-    assert {cell["status"] for cell in only["cells"]} <= {"weak"}

@@ -8,21 +8,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from competency_gaps.explorer.parts.redacted import RedactedRun
-from explorer_extras import POINT, TAGS
-from explorer_runs import SECRETS
+from explorer_extras import POINT
 from test_export import _contents, page  # noqa: F401 - a page that stands for the built one
 
 import competency_gaps as cg
 from competency_gaps.checked import write_document
-from competency_gaps.errors import UserError
-from competency_gaps.explorer import export as export_module
-from competency_gaps.explorer.export import export
-from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts import Context, NoSuchPartError, Parts
-from competency_gaps.explorer.queries import Subject, ask
-from competency_gaps.matching.kept_lists import read_lists
-from competency_gaps.runs.open import open_folder
 
 POINTS, OWN = 0, 2
 """Numbers of the first entry of the list of points, and of the tags: files are read by name."""
@@ -35,7 +26,7 @@ def copied(listed, folder):
 
 
 def read(run, name, **options):
-    return json.loads(Parts(cg.open_run(run), key="k", **options).read(name))
+    return json.loads(Parts(Context(cg.open_run(run), "k", **options)).read(name))
 
 
 def test_lists_are_shown_as_they_were_kept(listed):
@@ -64,7 +55,7 @@ def test_lists_are_shown_as_they_were_kept(listed):
 
 
 def test_a_run_without_lists_has_no_such_parts(hostile):
-    parts = Parts(cg.open_run(hostile.run), key="k")
+    parts = Parts(Context(cg.open_run(hostile.run), "k"))
     assert not json.loads(parts.read("run.json"))["has"]["matches"]
     assert not [name for name in parts.names() if name.startswith(("matches", "entry"))]
     for name in ("matches.json", "entry/0.json"):
@@ -122,73 +113,6 @@ def test_examples_that_are_not_there_are_said_not_to_be(listed, tmp_path, change
     assert read(run, "matches.json")["lists"][0]["entries"][0]["description"] == POINT
 
 
-def test_a_list_that_names_what_is_not_there_is_damaged(listed, tmp_path):
-    for number, (place, value) in enumerate(
-        [(("pairs", 0, "concept"), 10**6), (("unexplained",), [{"concept": 10**6}]), (("pairs", 0, "entry"), "nobody")]
-    ):
-        run, file = copied(listed, tmp_path / str(number))
-        held = json.loads(file.read_text())
-        inner = held
-        for key in place[:-1]:
-            inner = inner[key]
-        inner[place[-1]] = value
-        write_document(file, held)
-        with pytest.raises(UserError, match=r"points\.json is damaged"):
-            read(run, "matches.json")
-        with pytest.raises(UserError, match=r"points\.json is damaged"):
-            read_lists(RedactedRun.of(open_folder(run)))
-    for name, place in [("rows", ("entries", 0)), ("similar", ("pairs", 0)), ("run", ()), ("created", ())]:
-        run, file = copied(listed, tmp_path / f"without {name}")
-        held = json.loads(file.read_text())
-        inner = held
-        for key in place:
-            inner = inner[key]
-        del inner[{"rows": "example_rows", "similar": "label_similarity", "run": "examples_run"}.get(name, name)]
-        file.write_text(json.dumps(held))
-        with pytest.raises(UserError, match=r"points\.json is damaged"):
-            read_lists(open_folder(run))
-    run, file = copied(listed, tmp_path / "rows")
-    held = json.loads(file.read_text())
-    held["entries"][0]["example_rows"] = [10**6]
-    write_document(file, held)
-    with pytest.raises(UserError, match="has examples that its run does not have"):
-        read(run, f"entry/{POINTS}.json")
-
-
-def test_an_export_has_examples_and_a_redacted_one_has_none(listed, tmp_path):
-    opened = open_runs([listed.run], listed.dictionary)
-    for redact in (False, True):
-        done = export(opened, tmp_path / f"export {redact}", redact=redact)
-        key = opened[0].key
-        contents = {name.removeprefix(f"{key}/"): text for name, text in _contents(done.folder, key).items()}
-        lists = json.loads(contents["matches.json"])["lists"]
-        entries = json.loads(contents["entry/0.json"])
-        assert [len(held["entries"]) for held in lists] == [2, 2] and len(entries) == 4
-        told = contents["matches.json"] + contents["entry/0.json"]
-        assert "/home/someone" not in told and "secret folder" not in told
-        assert (SECRETS[0] in told) is not redact and ("d <b>" in told) is not redact
-        assert ("score < 5" in told) is not redact and (TAGS[1] in contents["matches.json"]) is not redact
-        assert {entry["absent"] for entry in entries} == ({"redacted"} if redact else {None})
-        assert lists[0]["entries"][0]["description"] == ("1" if redact else POINT)
-        assert lists[1]["entries"][0]["outcome"] == "weak" and lists[1]["entries"][0]["pairs"]
-        cut = [example["cut"] for entry in entries for example in entry["examples"]]
-        assert any(cut) is not redact
-
-
-@pytest.mark.parametrize(("wide", "most"), [(10**6, 12), (1, 6)])
-def test_an_export_of_many_concepts_has_fewer_examples_of_an_entry(listed, tmp_path, monkeypatch, wide, most):
-    """Those in which the strongest concept is most active stay."""
-    monkeypatch.setattr(export_module, "WIDE", wide)
-    opened = open_runs([listed.run], listed.dictionary)
-    done = export(opened, tmp_path / "export")
-    entries = json.loads(_contents(done.folder, opened[0].key)[f"{opened[0].key}/entry/0.json"])
-    files = sorted((listed.run / "example-matches").iterdir())
-    rows = [entry["example_rows"] for file in files for entry in json.loads(file.read_text())["entries"]]
-    assert [len(entry["examples"]) for entry in entries] == [6, 2, most, most]
-    for number in (OWN, OWN + 1):
-        assert [example["item"] for example in entries[number]["examples"]] == rows[number][:most]
-
-
 def test_a_concept_names_the_entries_that_match_it(listed):
     entry = read(listed.run, "matches.json")["lists"][1]["entries"][0]
     pair = entry["pairs"][0]
@@ -198,34 +122,3 @@ def test_a_concept_names_the_entries_that_match_it(listed):
         (OWN, "examples", "tags.csv"),
     ]
     assert detail["matched"][1]["entry"] == "roman" and detail["matched"][1]["strength"] == pair["strength"]
-
-
-def test_queries_tell_what_the_page_shows(listed, hostile):
-    subject = Subject(Context(cg.open_run(listed.run), "k"))
-    lists = read(listed.run, "matches.json")["lists"]
-    answer = ask(subject, "known_weaknesses", {"list_number": 1})
-    assert [held["name"] for held in answer["lists"]] == ["points.jsonl", "tags.csv"]
-    assert [(e["number"], e["description"], e["outcome"]) for e in answer["entries"]] == [
-        (OWN, "roman", "weak"),
-        (OWN + 1, "odd", "not matched"),
-    ]
-    assert [rate["count"] for rate in answer["rates"]] == [rate["count"] for rate in lists[1]["rates"]]
-    assert answer["unnamed_total"] == len(lists[1]["unnamed"])
-    assert [row["concept"] for row in answer["unnamed"]] == lists[1]["unnamed"][:20]
-    weak = ask(subject, "known_weaknesses", {"list_number": 1, "outcome": "weak", "text": "ROM"})
-    assert (weak["total"], [entry["number"] for entry in weak["entries"]]) == (1, [OWN])
-    assert "expected 0 to 1" in ask(subject, "known_weaknesses", {"list_number": 2})["error"]
-    entry = ask(subject, "known_weakness", {"number": POINTS, "examples": 2})
-    assert "<U+202E>" in entry["description"] and "\u202e" not in json.dumps(entry, ensure_ascii=False)
-    concepts = cg.open_run(listed.run).concepts
-    for pair in entry["pairs"]:
-        if pair["concept"] is not None:
-            assert pair["performance_status"] == concepts["performance_status"][pair["concept"]]
-            for name in ("gap", "chi_model", "chi_bench"):
-                assert pair[name] == pytest.approx(concepts[name][pair["concept"]], rel=1e-5)
-            assert (pair["lift"] is None) == (concepts["lift"][pair["concept"]] is None)
-            assert "label_similarity" in pair
-    assert len(entry["shown"]) == 2 and "Roman" in entry["shown"][0]["text"]
-    assert entry["shown"][0]["concepts"] and {"description", "text"} <= set(entry["foreign_texts"])
-    assert "expected 0 to 3" in ask(subject, "known_weakness", {"number": 4})["error"]
-    assert "cgaps match" in ask(Subject(Context(cg.open_run(hostile.run), "k")), "known_weaknesses", {})["error"]

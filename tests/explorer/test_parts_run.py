@@ -10,15 +10,13 @@ import shutil
 import polars as pl
 import pytest
 from explorer_extras import PROBE, add_probe
-from explorer_runs import HOME, MODEL, NAMES, SECRETS, SIZES, hostile_run
+from explorer_runs import HOME, MODEL, NAMES, SECRETS, SIZES
 
-from competency_gaps.checked import with_checksum, write_document
+from competency_gaps.checked import write_document
 from competency_gaps.dictionary.folder import dictionary_of
-from competency_gaps.errors import UserError
-from competency_gaps.explorer.parts import Parts
+from competency_gaps.explorer.parts import Context, Parts
 from competency_gaps.findings.answer import answer, answer_dict
 from competency_gaps.items.item import Reason
-from competency_gaps.presentation import columns, facts
 from competency_gaps.probes.concept import sentence
 from competency_gaps.robustness.assess import SENTENCES
 from competency_gaps.runs.open import open_folder
@@ -27,7 +25,7 @@ from core_helpers import seal
 
 def info(folder, **options) -> dict:
     run = open_folder(folder)
-    return json.loads(Parts(run, key="key", **options).read("run.json"))
+    return json.loads(Parts(Context(run, "key", **options)).read("run.json"))
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +82,7 @@ def test_examples_show_what_differs_and_how_often_it_is_asked(hostile, found):
         ranges = one["differs"]
         assert ranges == sorted(ranges) and all(0 <= a < b <= len(prompt) for a, b in ranges)
     # Each finding lists its own items, the heaviest first.
-    parts = Parts(run, key="key")
+    parts = Parts(Context(run, "key"))
     for one, row in zip(json.loads(parts.read("findings.json")), run.findings.iter_rows(named=True), strict=True):
         assert one["item_rows"] == row["item_rows"] and one["weights"] == sorted(one["weights"], reverse=True)
 
@@ -102,7 +100,7 @@ def test_a_constant_template_is_no_part_of_what_differs(hostile, tmp_path):
         for one in (*finding["failing"], *finding["passing"]):
             prompt = run.items["prompt"][one["item"]]
             assert "".join(prompt[a:b] for a, b in one["differs"]).strip("[] ") == str(one["item"])
-    items = pl.read_parquet(io.BytesIO(Parts(run, key="key").read("items.parquet")))
+    items = pl.read_parquet(io.BytesIO(Parts(Context(run, "key")).read("items.parquet")))
     assert items["excerpt"][7] == "… [7] Thank you for your answer."
 
 
@@ -191,78 +189,6 @@ def test_redundancy_counts_ranked_concepts(hostile, found):
         assert one["cumulative"] == len(seen)
 
 
-def test_titles_and_hints_are_the_reports(found):
-    by_key = {spec["key"]: spec for spec in found["columns"]}
-    for column in columns.CONCEPT:
-        assert by_key[column.key]["title"] == column.title and by_key[column.key]["hint"] == column.hint
-        assert by_key[column.key]["interval"] == column.interval
-
-
-def test_the_card_holds_the_reports(hostile, found):
-    run = open_folder(hostile.run)
-    card = {one["name"]: one for one in found["card"]}
-    for fact in facts.run_card(run.manifest):
-        assert card[fact.name]["value"] == fact.value and card[fact.name]["note"] == fact.note
-    assert (
-        "explained variance 0.41" in card["SAE gate"]["note"]
-        and card["SAE gate"]["value"] == "failed, forced by the user"
-    )
-    assert card["Reference"]["value"] == "reference.parquet" and "labels" not in found["versions"]
-    assert found["command"] == run.manifest["command"]
-    assert ["span", "question"] in found["settings"]
-
-
-def test_what_there_is_to_show(hostile, bare, found):
-    assert found["has"] == {
-        "rows": True,
-        "themes": True,
-        "map": True,
-        "tokens": True,
-        "lift": True,
-        "promoted": True,
-        "similar": True,
-        "matches": False,
-    }
-    without = info(bare.run)
-    assert not any(without["has"][name] for name in ("themes", "map", "promoted", "similar"))
-    hidden = info(hostile.run, redact=True)
-    assert hidden["redacted"] and not hidden["has"]["tokens"] and hidden["card"][-1]["value"] == "run"
-
-
-def test_redacted_warnings_and_reasons_quote_nothing(hostile):
-    hidden = info(hostile.run, redact=True)
-    shown = [(one["tone"], one["text"]) for one in hidden["cautions"]]
-    name = NAMES[1]
-    assert shown == [
-        (
-            "bad",
-            f"{name}: other model",
-        ),
-        ("open", f"{name}: other"),
-    ]
-    for place, one in enumerate(hidden["benchmarks"]):
-        assert one["left_out"] == [
-            {"where": "2 records", "reason": str(Reason("no_prompt", "the record holds no prompt"))},
-            {"where": "1 record", "reason": "not told"},
-        ]
-        assert one["warnings"] == [text.removeprefix(f"{name}: ") for _, text in shown] * (place == 1)
-    settings = dict(hidden["settings"])
-    assert hidden["command"] == "" and settings["sae.folder"] == "sae" and settings["span"] == "question"
-    assert "model.system_prompt" not in settings and "benchmarks" not in settings
-
-
-def test_what_is_mailed_names_no_folder(hostile):
-    run = open_folder(hostile.run)
-    mailed = json.loads(Parts(run, key="k", portable=True).read("run.json"))
-    assert HOME not in json.dumps(mailed) and str(hostile.run.parent) not in json.dumps(mailed)
-    assert mailed["scored"]["reader"] == "<b>tiny" and dict(mailed["settings"])["out"] == "a run"
-    assert mailed["command"].startswith("cgaps run tiny.yaml --out 'a <b>run</b>'")
-    assert mailed["benchmarks"][0]["left_out"][0]["where"] == "2 records: b0.jsonl:7 …"
-    assert {one["command"].split(" ")[0] for one in mailed["suggestions"] if one["command"]} == {"cgaps"}
-    served = info(hostile.run)
-    assert served["command"] == run.manifest["command"] and served["settings"] != mailed["settings"]
-
-
 def test_verdicts_and_probes_are_read(hostile, tmp_path, caplog):
     folder = tmp_path / "run"
     shutil.copytree(hostile.run, folder)
@@ -288,7 +214,7 @@ def test_verdicts_and_probes_are_read(hostile, tmp_path, caplog):
 
 def test_themes_are_the_tables(hostile):
     run = open_folder(hostile.run)
-    rows = json.loads(Parts(run, key="k").read("themes.json"))["themes"]
+    rows = json.loads(Parts(Context(run, "k")).read("themes.json"))["themes"]
     assert len(rows) == run.theme_results.height
     for row in rows:
         this = (pl.col("level") == row["level"]) & (pl.col("id") == row["id"])
@@ -300,14 +226,3 @@ def test_themes_are_the_tables(hostile):
             shown = row["benchmarks"][place]["chi_bench"]
             assert shown == (None if within["chi_bench"] is None else pytest.approx(within["chi_bench"], rel=1e-6))
             assert row["benchmarks"][place]["support"] == within["support"]
-
-
-def test_a_lone_surrogate_is_refused_where_the_run_is_opened(tmp_path):
-    """Documents are written as UTF-8, which has none."""
-    made = hostile_run(tmp_path)
-    path = made.run / "manifest.json"
-    content = json.loads(path.read_text())
-    content["command"] = "cgaps run \ud800.yaml"
-    path.write_text(json.dumps(with_checksum(content)))
-    with pytest.raises(UserError, match=r"manifest\.json is damaged"):
-        open_folder(made.run)

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 
 import numpy as np
 import polars as pl
 import pytest
-from explorer_runs import HUGE, NAMES, SECRETS, hostile_run
+from explorer_runs import HUGE, NAMES
 
-from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts import Context, NoSuchPartError, Parts, tables
 from competency_gaps.explorer.parts.records import as_json
 from competency_gaps.explorer.parts.records.run import Thresholds
 from competency_gaps.presentation.rankings import ranking
 from competency_gaps.runs.open import open_folder
 from competency_gaps.text import visible
-from core_helpers import seal
 
 
 @pytest.fixture
 def parts(hostile) -> Parts:
-    return Parts(open_folder(hostile.run), key="a")
+    return Parts(Context(open_folder(hostile.run), "a"))
 
 
 def read(parts: Parts, name: str) -> pl.DataFrame:
@@ -73,19 +70,6 @@ def test_a_benchmarks_concepts_are_its_own(parts, hostile):
     assert read(parts, "concepts/3.parquet")["chi_bench"].null_count() == run.width, "nothing is kept of the last"
 
 
-def test_a_table_in_another_order_is_refused(hostile, tmp_path):
-    folder = tmp_path / "run"
-    shutil.copytree(hostile.run, folder)
-    path = folder / "concept_benchmarks.parquet"
-    pl.read_parquet(path).sort("concept", "benchmark").write_parquet(path)
-    seal(folder)
-    with pytest.raises(UserError, match="expected its concept in order"):
-        Parts(open_folder(folder), key="a").read("concepts/0.parquet")
-    path.unlink()
-    with pytest.raises(UserError, match="is missing"):
-        Parts(open_folder(folder), key="a").read("concepts/0.parquet")
-
-
 def test_items_are_the_runs(parts, hostile):
     run, found = open_folder(hostile.run), read(parts, "items.parquet")
     assert found.height == run.items.height
@@ -107,30 +91,6 @@ def test_excerpts_are_one_visible_line_of_160_characters(parts, hostile):
     assert "<U+202E>" in texts and "<U+0000>" in texts and "𝒳" in texts
     assert found.str.len_chars().max() <= tables.EXCERPT + 40
     assert max(len(prompt) for prompt in open_folder(hostile.run).items["prompt"]) == HUGE
-
-
-def test_a_text_of_blanks_goes_on(hostile, tmp_path):
-    folder = tmp_path / "run"
-    shutil.copytree(hostile.run, folder)
-    path = folder / "items.parquet"
-    texts = ["one" + " \n\t" * 500 + "two", "", "\u2028\u3000wide  blanks\u00a0here ", "x" * 160, "x" * 161]
-    table = pl.read_parquet(path)
-    table.head(5).with_columns(prompt=pl.Series(texts)).vstack(table.tail(-5)).write_parquet(path)
-    seal(folder)
-    found = read(Parts(open_folder(folder), key="a"), "items.parquet")["excerpt"].head(5).to_list()
-    assert found == ["one…", "", "wide blanks here", "x" * 160, "x" * 160 + "…"]
-
-
-def test_redacted_tables_hold_no_text_of_items(hostile):
-    parts = Parts(open_folder(hostile.run), key="a", redact=True)
-    assert read(parts, "items.parquet")["excerpt"].null_count() == open_folder(hostile.run).items.height
-    concepts = read(parts, "concepts.parquet")
-    kept = concepts.filter(pl.col("peak_token").is_not_null())
-    assert kept.height and kept["missing"].all() and kept["peak_token"].str.starts_with("ref").all()
-    for name in ("items.parquet", "concepts.parquet", "themes.json", "run.json"):
-        content = parts.read(name)
-        assert not [secret for secret in SECRETS if secret.encode() in content], name
-    assert SECRETS[0].encode() in Parts(open_folder(hostile.run), key="a").read("run.json"), "settings hold a prompt"
 
 
 def test_json_has_the_digits_of_a_float32_but_of_other_peoples_numbers_all():
@@ -166,15 +126,3 @@ def test_json_has_the_digits_of_a_float32_but_of_other_peoples_numbers_all():
 def test_other_names_are_no_parts(parts, name):
     with pytest.raises(NoSuchPartError):
         parts.read(name)
-
-
-def test_items_without_texts_are_read_narrow(hostile):
-    context = Context(open_folder(hostile.run), "a")
-    assert "text" not in context.items.columns and context.items.height == 352
-    assert "items" not in context.run.__dict__, "the texts were not read"
-
-
-def test_a_run_of_no_labels_and_no_themes(tmp_path):
-    made = hostile_run(tmp_path, themes=False, labels=False)
-    found = read(Parts(open_folder(made.run), key="a"), "concepts.parquet")
-    assert found["label"].null_count() == found.height and not set(tables.THEMES) & set(found.columns)

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -21,10 +20,8 @@ from starlette.testclient import TestClient
 from competency_gaps.checked import write_document
 from competency_gaps.errors import UserError
 from competency_gaps.explorer import page_files as page_module
-from competency_gaps.explorer.opened import ChangedError, Opened, open_runs
-from competency_gaps.explorer.parts import Parts
-from competency_gaps.explorer.queries import ask
-from competency_gaps.explorer.server import app as app_module
+from competency_gaps.explorer.opened import Opened, open_runs
+from competency_gaps.explorer.parts import Context, Parts
 from competency_gaps.runs.open import RunFolder
 
 
@@ -63,20 +60,13 @@ def test_the_list_of_runs(client: TestClient, hostile: Made):
 
 
 def test_parts_are_those_that_the_parts_make(client: TestClient, opened: list[Opened]):
-    parts = Parts(opened[0].run, key="run", dictionary=opened[0].dictionary)
+    parts = Parts(Context(opened[0].run, "run", dictionary=opened[0].dictionary))
     for name in ("concepts.parquet", "concepts/0.parquet", "items.parquet", "themes.json"):
         answer = client.get(f"/data/run/{name}")
         assert answer.status_code == 200
         assert answer.content == parts.read(name), name
     table = pl.read_parquet(io.BytesIO(client.get("/data/run/items.parquet").content))
     assert table.height == opened[0].run.items.height
-
-
-def test_every_part_is_there(client: TestClient, opened: list[Opened]):
-    """Also of concepts that are never active, and of items that are excluded or a megabyte long."""
-    names = list(Parts(opened[0].run, key="run", dictionary=opened[0].dictionary).names())
-    assert len(names) > opened[0].run.width + opened[0].run.items.height
-    assert [name for name in names if client.get(f"/data/run/{name}").status_code != 200] == []
 
 
 @pytest.mark.parametrize(
@@ -146,13 +136,6 @@ def test_a_search_text_is_bounded(client: TestClient, length: int, status: int):
     assert ("rows" in answer.json()) == (status == 200)
 
 
-@pytest.mark.parametrize("query", ["", "q=", "q=%ff%fe", "q=%00", "q=a&q=b", "Q=a", "q=.*[", "q='--"])
-def test_odd_searches_are_answered(client: TestClient, query: str):
-    answer = client.get(f"/data/run/search?{query}")
-    assert answer.status_code == 200
-    assert set(answer.json()) == {"rows", "total"}
-
-
 def faulty(opened: Opened, before: Callable[[], object]) -> Opened:
     """A run in the explorer that calls ``before`` whenever it reads a table."""
 
@@ -190,16 +173,6 @@ def test_an_unexpected_fault_is_not_shown_in_detail(opened: list[Opened], caplog
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_a_key_error_is_a_fault_and_no_missing_part(opened: list[Opened], caplog):
-    def broken():
-        return {}["timings"]
-
-    with served([faulty(opened[0], broken)]) as client:
-        answer = client.get("/data/run/concept/3.json")
-    assert (answer.status_code, "KeyError" in answer.json()["error"]) == (500, True)
-    assert "timings" in caplog.text
-
-
 def test_what_is_added_to_a_run_is_shown(hostile: Made, tmp_path: Path):
     run = Path(shutil.copytree(hostile.run, tmp_path / "run"))
     (one,) = open_runs([run], hostile.dictionary)
@@ -232,50 +205,3 @@ def test_a_run_that_was_made_anew_is_not_shown(hostile: Made, tmp_path: Path, na
             answer = client.get(f"/data/run/{path}")
             assert answer.status_code == 409 and "start cgaps explore again" in answer.json()["error"]
         assert client.get("/data/runs.json").status_code == 200
-
-
-def test_a_run_that_is_made_anew_while_it_is_read_is_not_shown(hostile: Made, tmp_path: Path):
-    run = Path(shutil.copytree(hostile.run, tmp_path / "run"))
-    (one,) = open_runs([run], hostile.dictionary)
-    changes = []
-
-    def meanwhile():
-        if changes:
-            (run / "manifest.json").write_text("{}")
-
-    with served([faulty(one, meanwhile)]) as client:
-        changes.append("from now on")
-        assert client.get("/data/run/items.parquet").status_code == 409
-
-
-def test_a_query_is_not_answered_from_a_run_that_changes_meanwhile(hostile: Made, tmp_path: Path):
-    run = Path(shutil.copytree(hostile.run, tmp_path / "run"))
-    (one,) = open_runs([run], hostile.dictionary)
-    assert one.ask("overview", {}) == ask(one.now().subject, "overview", {})
-    changing = faulty(*open_runs([run], hostile.dictionary), (run / "concepts.parquet").touch)
-    with pytest.raises(ChangedError, match="start cgaps mcp again"):
-        changing.ask("overview", {}, "cgaps mcp")
-
-
-def test_what_the_other_views_need_is_made_while_nobody_asks(hostile: Made, monkeypatch):
-    (one,) = open_runs([hostile.run], hostile.dictionary)
-    read, made = Parts.read, []
-
-    def noted(self, name):
-        made.append(name)
-        return read(self, name)
-
-    monkeypatch.setattr(Parts, "read", noted)
-    monkeypatch.setattr(app_module, "QUIET", 0.0)
-    # Without the details that are made of any run, one of which may be the heaviest.
-    monkeypatch.setattr(app_module, "NEXT", ("concepts.parquet", "items.parquet"))
-    heaviest = one.run.concepts.sort("support", descending=True, maintain_order=True)["concept"][0]
-    wanted = {*app_module.FIRST, *app_module.NEXT, f"concept/{heaviest}.json"}
-    with served([one]) as client:
-        for _ in range(200):
-            client.get("/data/runs.json")
-            if wanted <= set(made):
-                break
-            time.sleep(0.05)
-    assert wanted <= set(made)
-    assert made[: len(app_module.FIRST)] == list(app_module.FIRST)

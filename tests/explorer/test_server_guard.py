@@ -7,7 +7,6 @@ from explorer_runs import Made
 from explorer_server import PORT, raw_request, served
 from starlette.testclient import TestClient
 
-from competency_gaps.config import LLMConfig
 from competency_gaps.explorer.opened import Opened, open_runs
 
 REFUSED = {"error": "Requests of other pages are refused."}
@@ -50,12 +49,6 @@ def test_other_hosts_are_refused(client: TestClient, host: str):
 @pytest.mark.parametrize("host", ["127.0.0.1:8742", "localhost:8742", "[::1]:8742"])
 def test_own_hosts_are_answered(client: TestClient, host: str):
     assert client.get("/data/runs.json", headers={"host": host, "origin": f"http://{host}"}).status_code == 200
-
-
-def test_two_hosts_are_refused(client: TestClient):
-    headers = [(b"host", b"127.0.0.1:8742"), (b"host", b"evil.example")]
-    assert raw_request(client, "/", headers)["status"] == 421
-    assert raw_request(client, "/", [])["status"] == 421
 
 
 @pytest.mark.parametrize(
@@ -101,11 +94,6 @@ def test_nothing_can_be_written(client: TestClient, method: str, path: str):
     assert answer.headers["allow"] == "GET, HEAD"
 
 
-def test_head_has_no_body(client: TestClient):
-    answer = client.head("/data/runs.json")
-    assert (answer.status_code, answer.content) == (200, b"")
-
-
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -120,16 +108,6 @@ def test_head_has_no_body(client: TestClient):
 def test_a_question_comes_from_our_page(client: TestClient, headers: dict[str, str], status: int):
     """The last one is heard; without an endpoint there is nobody to ask."""
     assert client.post("/chat", content=b"{}", headers=headers).status_code == status
-
-
-def test_a_question_is_not_endless(client: TestClient):
-    headers = {"content-type": "application/json", "origin": f"http://127.0.0.1:{PORT}"}
-    assert client.post("/chat", content=b"x" * 1_000_001, headers=headers).status_code == 413
-
-    def endless():
-        yield b"{}"
-
-    assert client.post("/chat", content=endless(), headers=headers).status_code == 411
 
 
 @pytest.mark.parametrize(
@@ -164,12 +142,6 @@ def test_every_answer_is_fenced(client: TestClient, path: str):
         assert "server" not in answer.headers
 
 
-def test_who_forwards_a_port_is_told_how(client: TestClient):
-    answer = client.get("/", headers={"host": "localhost:9000"})
-    assert answer.status_code == 421
-    assert f"ssh -L {PORT}:localhost:{PORT}" in answer.json()["error"]
-
-
 POSTED = [
     (b"host", f"127.0.0.1:{PORT}".encode()),
     (b"origin", f"http://127.0.0.1:{PORT}".encode()),
@@ -182,18 +154,3 @@ POSTED = [
 def test_a_question_comes_in_one_piece(client: TestClient, more: list, coding: bytes):
     headers = [*POSTED, *more, (b"transfer-encoding", coding)]
     assert raw_request(client, "/chat", headers, "POST")["status"] == 411
-
-
-def test_bytes_are_counted_whatever_the_headers_say(opened: list[Opened]):
-    taken = 0
-
-    def endless():
-        nonlocal taken
-        while taken < 50_000_000:
-            taken += 100_000
-            yield b"x" * 100_000
-
-    with served(opened, llm=LLMConfig(base_url="http://127.0.0.1:9/v1", model="nobody")) as client:
-        answer = raw_request(client, "/chat", [*POSTED, (b"content-length", b"5")], "POST", endless())
-    assert answer["status"] == 413
-    assert taken <= 1_200_000

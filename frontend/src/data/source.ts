@@ -66,6 +66,10 @@ declare global {
   }
 }
 
+/** What takes long is made only where somebody asks for it. */
+const SERVED = /\/(pairs\/\d+|groups)\.json$/;
+const LEFT_OUT = "An export leaves it out: `cgaps explore RUN` makes it.";
+
 /** Parts of an exported page are scripts, the one thing that a page opened from a folder may load. */
 function exported(): Source {
   const arrived = new Map<string, string>();
@@ -83,7 +87,7 @@ function exported(): Source {
       };
       element.onerror = () => {
         element.remove();
-        failed(new Error(`${path} is missing from the exported folder.`));
+        failed(new Error(SERVED.test(path) ? LEFT_OUT : `${path} is missing from the exported folder.`));
       };
       document.head.append(element);
     });
@@ -116,7 +120,8 @@ function inside(): Source {
       const detail = (await details.get(kind))?.[number];
       if (detail !== undefined) return new TextEncoder().encode(JSON.stringify([detail]));
     }
-    throw new Error("This one file leaves it out. The folder that `cgaps export RUN FOLDER` writes has it.");
+    const elsewhere = "This one file leaves it out. The folder that `cgaps export RUN FOLDER` writes has it.";
+    throw new Error(SERVED.test(path) ? LEFT_OUT : elsewhere);
   };
   return { mode: "file", read, search: null, chat: null };
 }

@@ -339,7 +339,7 @@ export interface Added {
 
 /** One thing to do next. */
 export interface Suggestion {
-  kind: "missing" | "weak" | "redundant" | "robustness" | "label";
+  kind: "missing" | "weak" | "robustness";
   title: string;
   reason: string;
   /** Command to run; null: nothing to run. */

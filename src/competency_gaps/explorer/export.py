@@ -150,8 +150,9 @@ def export_file(
         raise UserError(f"{str(file)!r} is a folder. Give a file, such as {str(file / 'report.html')!r}.")
     with (progress or Progress(quiet=True)).stage("writing the report"):
         shell = _shell()
-        room = LARGEST - len(shell)
         blocks = [_block("runs.json", as_json(replace(_run_list(opened), mode="file")))]
+        # A little is left for the ends of lines.
+        room = LARGEST - len(shell.encode()) - len(blocks[0]) - 1_000
         for run in opened:
             blocks += _blocks_of(run, room // len(opened), texts=texts)
         content = shell.replace("<!-- data -->", "\n".join(blocks))

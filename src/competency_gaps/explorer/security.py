@@ -13,8 +13,6 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from starlette.exceptions import HTTPException
-
 from competency_gaps.explorer.page_files import content_security_policy
 
 if TYPE_CHECKING:
@@ -75,7 +73,7 @@ class Guard:
                 message = {**message, "headers": [*own, *_encoded(HEADERS)]}
             await send(message)
 
-        await self._app(scope, _bounded(receive), with_headers)
+        await self._app(scope, receive, with_headers)
 
     def _refusal(self, scope: Scope) -> tuple[HTTPStatus, str] | None:
         """Status and sentence for a request that is refused; None: it is answered."""
@@ -107,23 +105,6 @@ class Guard:
             f"This server answers only to its own address on this machine, http://127.0.0.1:{self._port}. Where a port "
             f"is forwarded it must be the same on both sides (ssh -L {self._port}:localhost:{self._port})."
         )
-
-
-def _bounded(receive: Receive) -> Receive:
-    """Pass a request's body on up to its longest length, whatever its headers say."""
-    held = 0
-
-    async def counted() -> Message:
-        nonlocal held
-        message = await receive()
-        held += len(message.get("body", b""))
-        if held > LONGEST_BODY:
-            raise HTTPException(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The question is longer than {LONGEST_BODY:,} bytes."
-            )
-        return message
-
-    return counted
 
 
 def _refused_post(scope: Scope, origin: list[str]) -> tuple[HTTPStatus, str] | None:

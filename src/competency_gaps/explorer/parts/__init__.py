@@ -5,9 +5,10 @@ and, for the benchmark at place K, ``concepts/K.parquet``; ``items.parquet``; ``
 the details of some of them; ``active/N.json``, the concepts that are active in the items of ``item/N.json``.
 
 A run that was compared with other people's lists also has ``matches.json``, and ``entry/N.json``, the examples of some
-of their entries. A run with the scores of several models also has ``models.json``, ``groups.json``, and
-``pairs/N.json`` for each pair of them; outcomes of it leave these to the run, and also ``item/N.json`` and
-``active/N.json`` where the run is here (``Context.home``): they differ in nothing.
+of their entries. A run with the scores of several models also has ``models.json``, and from a server ``groups.json``
+and ``pairs/N.json`` for each pair of them: of 21 models there are 210 pairs, each of which takes a second. Outcomes of
+it leave these to the run, and also ``item/N.json`` and ``active/N.json`` where the run is here (``Context.home``): they
+differ in nothing.
 What the JSON holds is written down in ``records/``, the columns of the tables in ``tables.py``.
 """
 
@@ -100,7 +101,8 @@ class Parts:
             "items.parquet": tables.items_table,
         }
         if self._gives_models:
-            whole |= {"models.json": models_file, "groups.json": groups_file}
+            whole |= {"models.json": models_file}
+            whole |= {} if self.context.portable else {"groups.json": groups_file}
         return whole | ({"matches.json": matches_file} if self.context.lists else {})
 
     @property
@@ -120,7 +122,8 @@ class Parts:
         if kind == "concepts":
             return len(self.context.names)
         if kind == "pairs":
-            return pair_count(len(self.context.model_scores.models)) if self._gives_models else 0
+            given = self._gives_models and not self.context.portable
+            return pair_count(len(self.context.model_scores.models)) if given else 0
         if kind in ("item", "active") and self.context.home not in ("", self.context.key):
             return 0
         size, total = self._cut(kind)

@@ -95,7 +95,7 @@ def run_info(context: Context) -> RunInfo:
         columns=column_specs(context),
         overlap=suite.overlap,
         redundancy=suite.order,
-        suggestions=suggestions(context, suite),
+        suggestions=suggestions(context),
     )
 
 

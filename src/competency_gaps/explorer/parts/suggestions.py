@@ -5,8 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,17 +17,14 @@ from competency_gaps.findings import short
 from competency_gaps.findings.answer import trust_statements
 from competency_gaps.findings.words import NAME_LIMIT
 from competency_gaps.matching.kept import KeptLack, KeptScope, read_scopes
-from competency_gaps.presentation.facts import marks_of
 from competency_gaps.probes.concept import weakest
 from competency_gaps.robustness import read_assessment
-from competency_gaps.text import decimal, integer, percent, plural, shorten
+from competency_gaps.text import integer, plural, shorten
 
-REDUNDANT = 0.02
-"""A benchmark is redundant if it alone covers at most this share of its concepts [ours]."""
+PROBED = 5
+"""Concepts that one command probes."""
 SHOWN = 24
 """Concepts that a suggestion names."""
-NAMED = 3
-"""Benchmarks that are named where several are meant."""
 TESTED = 4
 """Findings whose test is suggested."""
 _MORE = (
@@ -37,19 +33,13 @@ _MORE = (
 )
 
 
-def suggestions(context: Context, suite: Suite) -> list[Suggestion]:
+def suggestions(context: Context) -> list[Suggestion]:
     """Say what to do next, what matters most first.
 
     What puts all findings in doubt comes first; then what tests the findings, by their value; then what a benchmark
-    lacks of its own scope; then names to check, and benchmarks that add little.
+    lacks of its own scope.
     """
-    return [
-        *_robustness(context),
-        *_findings(context),
-        *_lacking(context),
-        *_labels(context),
-        *_redundant(context, suite),
-    ]
+    return [*_robustness(context), *_findings(context), *_lacking(context)]
 
 
 def _robustness(context: Context) -> list[Suggestion]:
@@ -111,36 +101,14 @@ def _findings(context: Context) -> list[Suggestion]:
 
 
 def _lacking(context: Context) -> list[Suggestion]:
-    """Suggest what to add to benchmarks whose scope was compared, most first, then to compare the others.
+    """Suggest what to add to benchmarks whose scope was compared, most first.
 
     Without a stated scope nothing is suggested: that a benchmark does not exercise what it never meant to test is no
     fault of it.
     """
     known = {scope.benchmark: scope for scope in read_scopes(context.run)}
     suggestions = [_of_scope(context, place, known[name]) for place, name in enumerate(context.names) if name in known]
-    lacks = sorted((suggestion for suggestion in suggestions if suggestion is not None), key=lambda lack: -lack.value)
-    return [*lacks, *_unknown(context, set(known))]
-
-
-def _unknown(context: Context, known: set[str]) -> list[Suggestion]:
-    """Suggest to compare the scopes that benchmarks state and that were not compared with labels."""
-    entries = context.manifest["benchmarks"]
-    wanted = [name for name, entry in zip(context.names, entries, strict=True) if entry.get("scope")]
-    wanted = [name for name in wanted if name not in known]
-    if not wanted or context.concepts["label"].null_count() == context.concepts.height:
-        return []
-    names = ", ".join(shorten(name, 60) for name in wanted[:NAMED])
-    more = len(wanted) - NAMED
-    reason = (
-        f"{names}{f' and {integer(more)} more' if more > 0 else ''} state{'s' * (len(wanted) == 1)} what "
-        f"{'it tests' if len(wanted) == 1 else 'they test'}. The command compares the first such statement with the "
-        "concepts' labels and lists what the benchmark lacks of its own subject."
-    )
-    title = "Look up what benchmarks lack of their stated scope"
-    line = command(context, "scope", options=["--benchmark", wanted[0]])
-    return [
-        Suggestion("missing", title, reason, line, benchmark=context.place[wanted[0]] if len(wanted) == 1 else None)
-    ]
+    return sorted((suggestion for suggestion in suggestions if suggestion is not None), key=lambda lack: -lack.value)
 
 
 def _of_scope(context: Context, place: int, scope: KeptScope) -> Suggestion | None:
@@ -175,83 +143,6 @@ def _judged(near: list[KeptLack]) -> str:
         some = f" about {integer(unread)} of them" if unread < len(near) else ""
         return f"a model was asked{some}, but no answer of it could be read"
     return "no model was asked"
-
-
-def _redundant(context: Context, suite: Suite) -> list[Suggestion]:
-    """Benchmarks that could be left out of the configuration: others cover nearly all that they cover."""
-    if len(context.names) < 2:
-        return []
-    lost, suggestions = lost_without(suite.covered), []
-    for added in reversed(suite.order):
-        if not added.covered or lost[added.benchmark] > REDUNDANT * added.covered:
-            continue
-        near = twin(added.benchmark, suite.overlap.jaccard, suite.overlap.cosine)
-        if near is None:
-            continue
-        name, other = (shorten(context.names[place], 60) for place in (added.benchmark, near.benchmark))
-        alone = int(lost[added.benchmark])
-        reason = (
-            f"Of the {plural(added.covered, 'ranked concept')} that {name} exercises, {integer(alone)} "
-            f"({percent(alone, added.covered)}) are exercised by no other benchmark and would be lost without it. "
-            f"Its nearest by concepts is {other} (Jaccard {decimal(near.jaccard)}, cosine of coverage "
-            f"{decimal(near.cosine)}). That concepts are shared does not say that the items are: look at the scores of "
-            "both before you take it out of ‘benchmarks’ in the configuration."
-        )
-        suggestions.append(Suggestion("redundant", f"{name} adds few concepts", reason, benchmark=added.benchmark))
-    return suggestions[:3]
-
-
-def _labels(context: Context) -> list[Suggestion]:
-    """Weak leaders whose label was never checked, or that have none."""
-    rows = context.ranked.weak_leaders.to_dicts()
-    marked = [(row["concept"], marks_of(row) or ([] if row["label"] else ["no label"])) for row in rows]
-    wanted = [(int(concept), marks) for concept, marks in marked if marks]
-    if not wanted:
-        return []
-    counts = {mark: sum(mark in marks for _, marks in wanted) for mark in ("auto", "no label")}
-    words = {"auto": "an automatic label", "no label": "no label"}
-    tally = ", ".join(f"{integer(counts[mark])} with {words[mark]}" for mark in counts if counts[mark])
-    ids = ",".join(str(concept) for concept, _ in wanted[:SHOWN])
-    line, how = _label_command(context, ids)
-    return [
-        Suggestion(
-            "label",
-            f"Explain {plural(len(wanted), 'weak concept')} whose name says little",
-            f"Weak concepts that lead a group: {integer(len(rows))}. Of these {integer(len(wanted))} have names that "
-            f"say little: {tally}. {how}",
-            line,
-            len(wanted),
-            concepts=tuple(concept for concept, _ in wanted[:SHOWN]),
-        )
-    ]
-
-
-def _label_command(context: Context, ids: str) -> tuple[str | None, str]:
-    """The command for better labels, and what it does."""
-    dictionary = context.dictionary
-    if dictionary is not None and dictionary.has_exemplars:
-        words = ["cgaps", "label", context.shown(dictionary.folder), "--step", "explain", "--concepts", ids]
-        return (
-            shlex.join([*words, "--requests", "questions.jsonl"]),
-            "The command writes the questions for a language model into a file; with --llm FILE it asks one.",
-        )
-    run = context.run.path.resolve()
-    new = run.with_name(f"{run.name}-dictionary")
-    folder = new if dictionary is None or _comes_along(dictionary.folder) else dictionary.folder
-    return (
-        shlex.join(["cgaps", "exemplars", "--run", run_folder(context), "--out", context.shown(folder)]),
-        "The command collects windows of the run's items for a dictionary; with these 'cgaps label' can have the "
-        "concepts explained by a language model.",
-    )
-
-
-def _comes_along(folder: Path) -> bool:
-    """Whether a dictionary lies inside the installed package, where it must not be changed."""
-    return Path(__file__).resolve().parents[2] in folder.resolve().parents
-
-
-PROBED = 5
-"""Concepts that one command probes."""
 
 
 def command(context: Context, *words: str, options: Iterable[str] = ()) -> str:
@@ -335,9 +226,6 @@ def _can_generate(context: Context, concepts: Sequence[int]) -> bool:
     return any(part > 0.5 * total for part, total in zip(inside, whole, strict=True) if total)
 
 
-Matrix = Sequence[Sequence[float | None]]
-
-
 class Suite:
     """What is compared between benchmarks."""
 
@@ -373,16 +261,6 @@ class Suite:
         return matrices
 
 
-class Twin(NamedTuple):
-    """The benchmark whose profile is nearest to another's."""
-
-    benchmark: int
-    jaccard: float
-    """Of their covered concepts, in [0, 1]."""
-    cosine: float | None
-    """Of their coverage, in [0, 1]; None: one covers nothing."""
-
-
 def redundancy(covered: np.ndarray, names: list[str]) -> list[Added]:
     """Order benchmarks so that each adds most of what those before it leave uncovered. Ties go by name.
 
@@ -402,28 +280,3 @@ def redundancy(covered: np.ndarray, names: list[str]) -> list[Added]:
         seen |= covered[place]
         order.append(Added(place, adds[best], int(covered[place].sum()), int(seen.sum())))
     return order
-
-
-def lost_without(covered: np.ndarray) -> np.ndarray:
-    """Count the concepts that only one benchmark covers.
-
-    Parameters
-    ----------
-    covered : ndarray of bool of shape (benchmarks, concepts)
-
-    Returns
-    -------
-    ndarray of int64 of shape (benchmarks,)
-        How many concepts the suite would lose with each benchmark.
-    """
-    alone = covered.sum(axis=0) == 1
-    return (covered & alone).sum(axis=1).astype(np.int64)
-
-
-def twin(place: int, jaccard: Matrix, cosine: Matrix) -> Twin | None:
-    """Find the benchmark that covers most nearly the same concepts; None where there is none to compare with."""
-    known = [(value, other) for other, value in enumerate(jaccard[place]) if other != place and value is not None]
-    if not known:
-        return None
-    value, other = max(known, key=lambda pair: (pair[0], -pair[1]))
-    return Twin(other, value, cosine[place][other])

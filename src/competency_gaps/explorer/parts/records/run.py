@@ -194,7 +194,7 @@ class Added:
 class Suggestion:
     """One thing to do next."""
 
-    kind: Literal["missing", "weak", "redundant", "robustness", "label"]
+    kind: Literal["missing", "weak", "robustness"]
     title: str
     reason: str
     command: str | None = None

@@ -14,7 +14,6 @@ from explorer_runs import HUGE, REPEATED, SIZES, excited
 from safetensors.numpy import load_file
 
 from competency_gaps import open_run
-
 from competency_gaps.explorer.parts import item as item_module
 from competency_gaps.explorer.parts.context import SERVED, Context
 from competency_gaps.explorer.parts.records import plain

@@ -12,7 +12,6 @@ from worlds import ranks, within
 
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import (
-    BlockSums,
     Covariate,
     Evidence,
     ItemSample,
@@ -25,6 +24,7 @@ from competency_gaps.evidence import (
     permutation_tails,
     units_of,
 )
+from competency_gaps.evidence.sums import BlockSums
 
 CONFIG = EvidenceConfig()
 FREEDOM = (4, 6)

@@ -30,7 +30,7 @@ from controls import CONFIG, FREEDOM, judge, judge_by_spline, net_gap, samples
 from worlds import World, ranks, within, world_of
 
 from competency_gaps.evidence import Evidence
-from competency_gaps.metrics import chi_model, suite_chi_model
+from competency_gaps.metrics.suite import chi_model, suite_chi_model
 from competency_gaps.metrics.sums import sums_by_benchmark
 
 CONFOUNDERS = (

@@ -6,8 +6,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.config import EvidenceConfig
-from competency_gaps.evidence import BlockSums, Evidence, Outcomes, block_sums, chi_model_interval, evidence, sample_of
-from competency_gaps.evidence.measure import OF_PAIRS, ItemSums, _dense
+from competency_gaps.evidence import Evidence, Outcomes, block_sums, evidence, sample_of
+from competency_gaps.evidence.measure import OF_PAIRS, ItemSums, _dense, chi_model_interval
+from competency_gaps.evidence.sums import BlockSums
 
 
 def sums_of(*parts: tuple[sp.csr_array | np.ndarray, np.ndarray]) -> BlockSums:

@@ -8,8 +8,15 @@ import scipy.sparse as sp
 from evidence_helpers import chi_model_ends, intervals, side_by_side, sums_of
 from scipy import stats
 
-from competency_gaps.evidence import Outcomes, adjusted_gap, block_sums, gap_interval, mean_interval
-from competency_gaps.evidence.interval import binomial_variance, ratio_interval, ratio_variance, unseen_variance, wilson
+from competency_gaps.evidence import Outcomes, adjusted_gap, block_sums, gap_interval
+from competency_gaps.evidence.interval import (
+    binomial_variance,
+    mean_interval,
+    ratio_interval,
+    ratio_variance,
+    unseen_variance,
+    wilson,
+)
 from competency_gaps.metrics.suite import chi_model, suite_chi_model
 from competency_gaps.metrics.sums import sums_by_benchmark
 

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from competency_gaps.config import MetricsConfig
-from competency_gaps.metrics import (
-    Sums,
+from competency_gaps.metrics.suite import (
     chi_bench,
     chi_model,
+    combine,
     coverage_status,
     lift,
     overlap,
@@ -26,7 +26,7 @@ from competency_gaps.metrics import (
     suite_metrics,
     typical_cas,
 )
-from competency_gaps.metrics.suite import combine
+from competency_gaps.metrics.sums import Sums
 
 NAN = float("nan")
 # Concept 0 in all items, 1 in one, 2 in none, 3 only in the unscored item.

@@ -13,7 +13,7 @@ from robustness_helpers import drawn_run
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import Covariate, evidence
-from competency_gaps.metrics import chi_bench, chi_model, suite_chi_model
+from competency_gaps.metrics.suite import chi_bench, chi_model, suite_chi_model
 from competency_gaps.metrics.sums import Sums
 from competency_gaps.progress import Progress
 from competency_gaps.robustness import assess, read_assessment

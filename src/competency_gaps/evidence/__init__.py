@@ -5,23 +5,15 @@
 within blocks.
 """
 
-from competency_gaps.evidence.flips import Paired, flip_p_values, paired_differences
-from competency_gaps.evidence.interval import adjusted_gap, gap_interval, mean_interval
+from competency_gaps.evidence.flips import Paired, paired_differences
+from competency_gaps.evidence.interval import adjusted_gap, gap_interval
 from competency_gaps.evidence.judge import Evidence
-from competency_gaps.evidence.measure import chi_model_interval
-from competency_gaps.evidence.permutation import drawn_tails, permutation_cumulants, permutation_tails
+from competency_gaps.evidence.permutation import drawn_tails, permutation_tails
 from competency_gaps.evidence.sample import Covariate, ItemSample, Units, sample_of, shares, units_of
-from competency_gaps.evidence.suite import (
-    evidence,
-    evidence_by_benchmark,
-    evidence_of_each,
-    measure_evidence,
-    untested,
-)
-from competency_gaps.evidence.sums import BlockSums, Outcomes, block_sums, effective_sample
+from competency_gaps.evidence.suite import evidence, evidence_by_benchmark, evidence_of_each, measure_evidence, untested
+from competency_gaps.evidence.sums import Outcomes, block_sums, effective_sample
 
 __all__ = [
-    "BlockSums",
     "Covariate",
     "Evidence",
     "ItemSample",
@@ -30,18 +22,14 @@ __all__ = [
     "Units",
     "adjusted_gap",
     "block_sums",
-    "chi_model_interval",
     "drawn_tails",
     "effective_sample",
     "evidence",
     "evidence_by_benchmark",
     "evidence_of_each",
-    "flip_p_values",
     "gap_interval",
-    "mean_interval",
     "measure_evidence",
     "paired_differences",
-    "permutation_cumulants",
     "permutation_tails",
     "sample_of",
     "shares",

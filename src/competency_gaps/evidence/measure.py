@@ -351,24 +351,19 @@ def layout_of(samples: Sequence[ItemSample]) -> Layout:
     sample, *others = samples
     first = units_of(sample, across=False)
     within = [first, *(first.with_scores(other) for other in others)]
-    crosses = sample.cluster is not None and len(units_of_clusters(sample)) != len(first.outcome)
+    scored = ~np.isnan(sample.scores)
+    crosses = sample.cluster is not None and len(np.unique(sample.cluster[scored])) != len(first.outcome)
     suite = within
     if crosses:
         whole = units_of(sample)
         suite = [whole, *(whole.with_scores(other) for other in others)]
-    numbers = np.unique(sample.benchmark[~np.isnan(sample.scores)])
-    scored = ScoredItems.of(samples, within, numbers)
-    return Layout(suite, first, numbers, scored, _stacked(within), _stacked(suite) if crosses else None)
+    numbers = np.unique(sample.benchmark[scored])
+    of_items = ScoredItems.of(samples, within, numbers)
+    return Layout(suite, first, numbers, of_items, _stacked(within), _stacked(suite) if crosses else None)
 
 
 def _stacked(units: Sequence[Units]) -> Outcomes:
     return Outcomes.of([own.outcome for own in units], units[0].block, len(units[0].block_benchmark))
-
-
-def units_of_clusters(sample: ItemSample) -> np.ndarray:
-    """Give the clusters that hold a scored item."""
-    assert sample.cluster is not None
-    return np.unique(sample.cluster[~np.isnan(sample.scores)])
 
 
 def measure(

@@ -57,11 +57,6 @@ class PermutationTails:
     deviation: np.ndarray
     """float64: standard deviation of T under permutation; 0 where it cannot vary."""
 
-    @property
-    def two_sided(self) -> np.ndarray:
-        """Twice the smaller tail, at most 1."""
-        return np.minimum(1.0, 2 * np.fmin(self.low, self.high))
-
 
 def statistic(sums: BlockSums) -> np.ndarray:
     """``T``: float64 of shape (..., concepts)."""

@@ -9,42 +9,7 @@
 :func:`suite_metrics` does the whole suite from a CAS matrix, a score vector and benchmark ids.
 """
 
-from competency_gaps.metrics.suite import (
-    BenchmarkOverlap,
-    SuiteMetrics,
-    chance_seen,
-    chi_bench,
-    chi_model,
-    coverage_status,
-    lift,
-    missing_everywhere,
-    overlap,
-    pooled_chi_model,
-    saliency,
-    share,
-    suite_chi_bench,
-    suite_chi_model,
-    suite_metrics,
-    typical_cas,
-)
+from competency_gaps.metrics.suite import chi_bench, chi_model, suite_metrics
 from competency_gaps.metrics.sums import Sums
 
-__all__ = [
-    "BenchmarkOverlap",
-    "SuiteMetrics",
-    "Sums",
-    "chance_seen",
-    "chi_bench",
-    "chi_model",
-    "coverage_status",
-    "lift",
-    "missing_everywhere",
-    "overlap",
-    "pooled_chi_model",
-    "saliency",
-    "share",
-    "suite_chi_bench",
-    "suite_chi_model",
-    "suite_metrics",
-    "typical_cas",
-]
+__all__ = ["Sums", "chi_bench", "chi_model", "suite_metrics"]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import re
 import shutil
 from pathlib import Path
@@ -52,8 +51,6 @@ from competency_gaps.stages.models import Missing, missing_scores
 from competency_gaps.stages.results import benchmark_facts, evidence_columns, overlaps
 from competency_gaps.stages.themes import BENCHMARKS, RESULTS, run_theme_tables
 from competency_gaps.text import plural
-
-log = logging.getLogger(__name__)
 
 FOLDER = "outcomes"
 ANSWERS = "answers"
@@ -150,13 +147,9 @@ def _made(folder: Path) -> RunFolder | None:
         return None
     try:
         made = RunFolder(folder, read_whole_manifest(folder))
-    except CompetencyGapsError as error:
-        log.warning("%s is left out, and made again when it is asked for: %s", folder, error)
+    except CompetencyGapsError:
         return None
-    if made.files.is_whole():
-        return made
-    log.warning("%s is damaged or out of date: it is left out, and made again when it is asked for.", folder)
-    return None
+    return made if made.files.is_whole() else None
 
 
 def _with_own(run: RunFolder, scores: ModelScores) -> ModelScores:
@@ -180,9 +173,6 @@ def _clear(folder: Path) -> None:
 def made_outcomes(run: RunFolder) -> list[RunFolder]:
     """Open the outcomes of a run that were made, by model; those that rest on something else by now are left out."""
     folders = [path for path in sorted(outcomes_folder(run.path).glob("*")) if path.is_dir()]
-    for folder in folders:
-        if not (folder / FILE).is_file() and any(folder.glob("*.parquet")):
-            log.warning("%s is not finished: it is left out, and made again when it is asked for.", folder)
     if not folders:
         return []
     known = model_scores(run)

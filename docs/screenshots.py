@@ -24,7 +24,6 @@ VIEWS = {
     "overview": ("overview", "findings", "light"),
     "overview-dark": ("overview?face=benchmark", "findings", "dark"),
     "finding": ("finding/0", "finding-sides", "light"),
-    "groups": ("concepts?groups=1", "groups", "light"),
     "concepts": ("concepts", "concept-grid", "light"),
     "benchmarks": ("concepts?face=benchmark&each=chi_bench", "concept-grid", "light"),
     "map": ("map", "map-canvas", "light"),
@@ -35,13 +34,12 @@ VIEWS = {
     "items": ("items?outcome=wrong", "items-grid", "light"),
     "correlation": ("correlation", "correlation-sentence", "light"),
     "compare": ("compare", "compare-table", "light"),
-    "suggestions": ("suggestions", "suggestion", "light"),
     "chat": ("chat", "chat-off", "light"),
     "card": ("card", "benchmark-picker", "light"),
     "narrow": ("concepts?concept={concept}", "concept-title", "light"),
 }
 # Of the run with several models.
-MODELS = ("models?kind=peers", "models-scale", "light")
+MODELS = ("models?kind=peers", "models-heat", "light")
 
 
 def main(folders: list[str]) -> None:
@@ -54,7 +52,7 @@ def main(folders: list[str]) -> None:
     finding = run.findings.row(0, named=True)
     facts = {"concept": finding["leader"], "item": finding["failing"][0]}
     with sync_playwright() as playwright:
-        args = ["--no-sandbox", "--disable-background-networking", "--enable-unsafe-swiftshader"]
+        args = ["--no-sandbox", "--disable-background-networking"]
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=args, ignore_default_args=["--hide-scrollbars"]
         )

@@ -197,7 +197,7 @@ def read_dictionary(path: Path) -> DictionaryIdentity:
     sae, model, exemplars = (content.get(name) for name in ("sae", "model", "exemplars"))
     width = sae.get("d_sae") if isinstance(sae, dict) else None
     others = isinstance(model, dict | None) and isinstance(exemplars, dict | None)
-    if type(width) is not int or not 0 < width < 2**31 or not others:
+    if not isinstance(sae, dict) or type(width) is not int or not 0 < width < 2**31 or not others:
         fault = ValueError("it does not say of which SAE, with how many concepts, it is")
         raise damaged(path / FILE, fault, "Make the dictionary again.")
     return DictionaryIdentity(sae, model, exemplars)

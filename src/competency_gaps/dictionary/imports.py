@@ -58,7 +58,8 @@ _FAILED = re.compile(
 """Texts that explainers write when they cannot read a model's answer [ours]."""
 
 
-class Omission(NamedTuple):
+@dataclass(frozen=True)
+class Omission:
     """A part of the source that was left out or changed."""
 
     where: str
@@ -195,7 +196,7 @@ def import_labels(
         raise UserError(f"labels {str(source)!r}: only neuronpedia-api:MODEL/SOURCE takes chosen concepts.")
     if remote:
         where = cache or cache_folder() / "labels", servers or LabelServers(), progress
-        reading = _fetch(*remote.groups(), range(width) if concepts is None else concepts, *where)
+        reading = _fetch(remote[1], remote[2], range(width) if concepts is None else concepts, *where)
     elif (path := Path(source).expanduser()).exists():
         reading = _read(path, module, progress)
     else:

@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 import pytest
 from explorer_runs import SECRETS
-from test_export import page  # noqa: F401 - a page that stands for the built one
 
 import competency_gaps as cg
 from competency_gaps.explorer.opened import ChangedError, open_runs, run_list
@@ -93,7 +92,6 @@ def test_no_command_tests_another_models_findings_by_asking_the_reader(opened):
     for entry in opened:
         info = json.loads(entry.now().parts.read("run.json"))
         commands = [finding["command"] for finding in info["findings"]]
-        commands += [suggestion["command"] or "" for suggestion in info["suggestions"]]
         probes = [line for line in commands if line.startswith("cgaps probe")]
         assert bool(probes) == (entry is opened[0])
         assert entry is opened[0] or all("which reads the items" in one["command_note"] for one in info["findings"])

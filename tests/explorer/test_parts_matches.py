@@ -9,7 +9,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from explorer_extras import POINT
-from test_export import _contents, page  # noqa: F401 - a page that stands for the built one
 
 import competency_gaps as cg
 from competency_gaps.checked import write_document

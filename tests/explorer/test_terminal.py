@@ -7,7 +7,6 @@ import re
 
 import polars as pl
 import pytest
-from competency_gaps.presentation.listing import list_concepts
 from rich.cells import cell_len
 from rich.console import Console
 from typer.testing import CliRunner
@@ -15,6 +14,7 @@ from typer.testing import CliRunner
 import competency_gaps as cg
 from competency_gaps.cli.app import app
 from competency_gaps.findings.answer import answer, chosen
+from competency_gaps.presentation.rankings import list_concepts
 from competency_gaps.report import models, screen
 from competency_gaps.report.concept import concept_panel
 

@@ -60,8 +60,6 @@ const theme = (
   chi_model_high: null,
   missing_concepts: 0,
   weak_concepts: 0,
-  strong_concepts: 0,
-  weak_groups: 0,
   benchmarks: [benchmark],
   ...within(gap, status, 8 * id),
 });

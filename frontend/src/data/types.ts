@@ -45,8 +45,6 @@ export interface RunList {
   mode: "served" | "static" | "file";
   /** null in a static explorer, which has no chat. */
   chat: ChatState | null;
-  /** Version of competency-gaps. */
-  version: string;
 }
 
 /** How many details a part holds. */
@@ -76,9 +74,7 @@ export interface Counts {
   ranked: number;
   tested: number;
   weak: number;
-  weak_groups: number;
   strong: number;
-  strong_groups: number;
   negligible: number;
   vanishes: number;
   insufficient: number;
@@ -200,12 +196,10 @@ export interface Finding {
    */
   feature: string | null;
   feature_words: string | null;
-  feature_benchmarks: number[];
   feature_items: number | null;
   feature_score: number | null;
   other_items: number | null;
   other_score: number | null;
-  feature_p: number | null;
   sentence: string;
   /** The same in at most 90 characters. */
   short: string;
@@ -337,26 +331,6 @@ export interface Added {
   cumulative: number;
 }
 
-/** One thing to do next. */
-export interface Suggestion {
-  kind: "missing" | "weak" | "robustness";
-  title: string;
-  reason: string;
-  /** Command to run; null: nothing to run. */
-  command: string | null;
-  /**
-   * How much is at stake, among suggestions of its kind: of a finding, the points of score that it concerns; of what a
-   * benchmark lacks, concepts.
-   */
-  value: number;
-  /** Its place. */
-  benchmark: number | null;
-  /** Number of the finding that it tests. */
-  finding: number | null;
-  /** Those that matter most first. */
-  concepts: number[];
-}
-
 /** `data/KEY/run.json`: all that is small. */
 export interface RunInfo {
   schema: 1;
@@ -374,7 +348,6 @@ export interface RunInfo {
   sae: string;
   /** SHA-256 of the SAE's weights: concepts of two runs are the same only if it is equal. */
   sae_sha256: string | null;
-  neuronpedia_id: string | null;
   /** Number of concepts: ids are 0 to width - 1. */
   width: number;
   /** Number of items: rows are 0 to items - 1. */
@@ -411,14 +384,12 @@ export interface RunInfo {
   overlap: Overlap;
   /** The suite's benchmarks in the order in which each adds most concepts. */
   redundancy: Added[];
-  suggestions: Suggestion[];
 }
 
 /** The items of a finding in `findings.json`, those that weigh most first, at most 500. */
 export interface FindingItems {
   finding: number;
   item_rows: number[];
-  weights: number[];
 }
 
 /** A theme within one benchmark. */
@@ -457,8 +428,6 @@ export interface Theme {
   performance_status: string;
   missing_concepts: number;
   weak_concepts: number;
-  strong_concepts: number;
-  weak_groups: number;
   /** In the order of `RunInfo.benchmarks`. */
   benchmarks: ThemeBenchmark[];
 }
@@ -625,8 +594,6 @@ export interface ItemDetail {
   logprobs: number[];
   /** What its policy says. */
   details: unknown;
-  /** Columns by which items can be compared; null: redacted, or it has none. */
-  covariates: unknown;
 }
 
 /** A concept that is active in an item. */

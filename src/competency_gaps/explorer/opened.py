@@ -11,7 +11,6 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -205,7 +204,7 @@ def run_list(opened: Sequence[Opened], mode: Literal["served", "static"], chat: 
         State of the chat; None in a static explorer.
     """
     runs = [ListedRun(run.key, run.title, scored_of(run.run), run.models) for run in opened]
-    return RunList(runs, mode, chat, version("competency-gaps"))
+    return RunList(runs, mode, chat)
 
 
 def _dictionary(run: RunFolder, given: Path | None) -> Dictionary | UserError | None:

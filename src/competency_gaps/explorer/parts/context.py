@@ -102,7 +102,7 @@ ITEM_COLUMNS = (
 """Columns of ``items.parquet`` without an item's texts, which may be a gigabyte."""
 TEXTS = (
     *("item_id", "text", "response", "answer", "own_start", "own_end", "logprobs", "details"),
-    *("choices", "answer_index", "covariates"),
+    *("choices", "answer_index"),
 )
 """Columns of ``items.parquet`` that only an item's detail needs."""
 SEARCHED = ("text", "response", "answer", "item_id")
@@ -443,7 +443,7 @@ def _without_quotes(value: Any) -> Any:
     if isinstance(value, Mapping):
         if value.keys() >= {"code", "text"}:
             return {**value, "text": value["code"]}
-        cleared = {"where": None, "figures": {}}
+        cleared: dict[str, Any] = {"where": None, "figures": {}}
         return {key: cleared[key] if key in cleared else _without_quotes(item) for key, item in value.items()}
     return [_without_quotes(item) for item in value] if isinstance(value, list) else value
 

@@ -110,7 +110,6 @@ def _texts(context: Context, row: int, held: dict[str, Any]) -> dict[str, Any]:
         "answer_index": held["answer_index"],
         "logprobs": list(held["logprobs"] or []),
         "details": _details(held["details"], context.amounts.text),
-        "covariates": _details(held["covariates"], context.amounts.text),
     }
 
 

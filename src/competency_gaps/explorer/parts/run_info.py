@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import polars as pl
 
 from competency_gaps.checked import damaged
@@ -20,12 +22,14 @@ from competency_gaps.explorer.parts.names import scored_of
 from competency_gaps.explorer.parts.records import from_row
 from competency_gaps.explorer.parts.records.details import Theme, ThemeBenchmark, ThemeFile
 from competency_gaps.explorer.parts.records.run import (
+    Added,
     BenchmarkSummary,
     Caution,
     ColumnSpec,
     Counts,
     Has,
     Kind,
+    Overlap,
     Probe,
     RunInfo,
     Shards,
@@ -33,7 +37,6 @@ from competency_gaps.explorer.parts.records.run import (
     UnreadRecords,
     Verdict,
 )
-from competency_gaps.explorer.parts.suggestions import Suite, suggestions
 from competency_gaps.explorer.parts.tables import BENCHMARK
 from competency_gaps.findings.answer import answer
 from competency_gaps.findings.words import alike
@@ -71,7 +74,6 @@ def run_info(context: Context) -> RunInfo:
         models=context.model_names if context.several_models else [],
         sae=str(manifest["sae"]["name"]),
         sae_sha256=manifest["sae"].get("weights_sha256"),
-        neuronpedia_id=manifest["sae"].get("neuronpedia_id"),
         width=context.run.width,
         items=context.items.height,
         shards=Shards(context.concepts_per_part, context.items_per_part, context.entries_per_part),
@@ -95,7 +97,6 @@ def run_info(context: Context) -> RunInfo:
         columns=column_specs(context),
         overlap=suite.overlap,
         redundancy=suite.order,
-        suggestions=suggestions(context),
     )
 
 
@@ -123,9 +124,7 @@ def _counts(context: Context) -> Counts:
         ranked=int(table["ranked"].sum()),
         tested=ranked.tested.height,
         weak=ranked.weak.height,
-        weak_groups=ranked.weak_leaders.height,
         strong=ranked.strong.height,
-        strong_groups=ranked.strong_leaders.height,
         negligible=int(status.get("negligible", 0)),
         vanishes=int(table.filter("ranked")["vanishes"].sum()),
         insufficient=ranked.insufficient,
@@ -383,3 +382,59 @@ def theme_file(context: Context) -> ThemeFile:
         name = None if row["name"] is None else shorten(row["name"], NAME_LIMIT)
         rows.append(from_row(Theme, row, name=name, benchmarks=own))
     return ThemeFile(rows)
+
+
+class Suite:
+    """What is compared between benchmarks."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @cached_property
+    def covered(self) -> np.ndarray:
+        """bool of shape (benchmarks, concepts): ranked concepts that each benchmark covers."""
+        ranked = self._context.concepts["ranked"].to_numpy()
+        rows = [
+            (self._context.benchmark_concepts(place, ["chi_bench"])["chi_bench"].fill_null(0.0) > 0).to_numpy() & ranked
+            for place in range(len(self._context.names))
+        ]
+        return np.stack(rows) if rows else np.zeros((0, len(ranked)), bool)
+
+    @cached_property
+    def order(self) -> list[Added]:
+        """Benchmarks in the order of what they add."""
+        return redundancy(self.covered, self._context.names)
+
+    @cached_property
+    def overlap(self) -> Overlap:
+        """How far two benchmarks cover the same concepts."""
+        place, size = self._context.place, len(self._context.names)
+        jaccard, cosine, spearman = ([[None] * size for _ in range(size)] for _ in range(3))
+        matrices = Overlap(jaccard, cosine, spearman, [[0] * size for _ in range(size)])
+        # A pair may be listed once or in both orders.
+        for row in self._context.run.overlap.iter_rows(named=True):
+            a, b = place[row["benchmark_a"]], place[row["benchmark_b"]]
+            for name, matrix in vars(matrices).items():
+                matrix[a][b] = matrix[b][a] = row[name]
+        return matrices
+
+
+def redundancy(covered: np.ndarray, names: list[str]) -> list[Added]:
+    """Order benchmarks so that each adds most of what those before it leave uncovered. Ties go by name.
+
+    Parameters
+    ----------
+    covered : ndarray of bool of shape (benchmarks, concepts)
+        Which concepts each benchmark covers, among those that count.
+    names : list of str
+    """
+    left = sorted(range(len(names)), key=lambda place: names[place])
+    seen = np.zeros(covered.shape[1], bool)
+    order = []
+    while left:
+        adds = [int((covered[place] & ~seen).sum()) for place in left]
+        best = int(np.argmax(adds))  # the first of several that add as much
+        place = left.pop(best)
+        seen |= covered[place]
+        order.append(Added(place, adds[best], int(covered[place].sum()), int(seen.sum())))
+    return order

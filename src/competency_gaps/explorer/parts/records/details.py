@@ -54,8 +54,6 @@ class Theme:
     performance_status: str
     missing_concepts: int
     weak_concepts: int
-    strong_concepts: int
-    weak_groups: int
     benchmarks: Sequence[ThemeBenchmark]
     """In the order of ``RunInfo.benchmarks``."""
 
@@ -246,8 +244,6 @@ class ItemDetail:
     logprobs: Sequence[float] = ()
     details: Any = None
     """What its policy says."""
-    covariates: Any = None
-    """Columns by which items can be compared; None: redacted, or it has none."""
 
 
 @dataclass(frozen=True)
@@ -552,8 +548,6 @@ class RunList:
     """``static``: a folder; ``file``: one file, which leaves details out."""
     chat: ChatState | None
     """None in a static explorer, which has no chat."""
-    version: str
-    """Version of competency-gaps."""
 
 
 @dataclass(frozen=True)

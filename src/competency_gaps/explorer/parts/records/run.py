@@ -67,9 +67,7 @@ class Counts:
     ranked: int
     tested: int
     weak: int
-    weak_groups: int
     strong: int
-    strong_groups: int
     negligible: int
     vanishes: int
     insufficient: int
@@ -191,26 +189,6 @@ class Added:
 
 
 @dataclass(frozen=True)
-class Suggestion:
-    """One thing to do next."""
-
-    kind: Literal["missing", "weak", "robustness"]
-    title: str
-    reason: str
-    command: str | None = None
-    """Command to run; None: nothing to run."""
-    value: float = 0.0
-    """How much is at stake, among suggestions of its kind: of a finding, the points of score that it concerns; of what
-    a benchmark lacks, concepts."""
-    benchmark: int | None = None
-    """Its place."""
-    finding: int | None = None
-    """Number of the finding that it tests."""
-    concepts: Sequence[int] = ()
-    """Those that matter most first."""
-
-
-@dataclass(frozen=True)
 class RunInfo:
     """``data/KEY/run.json``: all that is small."""
 
@@ -227,7 +205,6 @@ class RunInfo:
     sae: str
     sae_sha256: str | None
     """SHA-256 of the SAE's weights: concepts of two runs are the same only if it is equal."""
-    neuronpedia_id: str | None
     width: int
     """Number of concepts: ids are 0 to width - 1."""
     items: int
@@ -262,7 +239,6 @@ class RunInfo:
     overlap: Overlap
     redundancy: Sequence[Added]
     """The suite's benchmarks in the order in which each adds most concepts."""
-    suggestions: Sequence[Suggestion]
 
 
 Range = tuple[int, int]
@@ -325,12 +301,10 @@ class Finding:
     """A feature that its items share and the others of the same benchmarks lack; None: there is none. Its figures are
     of the items with it."""
     feature_words: str | None
-    feature_benchmarks: Sequence[int]
     feature_items: int | None
     feature_score: float | None
     other_items: int | None
     other_score: float | None
-    feature_p: float | None
     sentence: str
     short: str
     """The same in at most 90 characters."""
@@ -357,4 +331,3 @@ class FindingItems:
 
     finding: int
     item_rows: Sequence[int]
-    weights: Sequence[float]

@@ -148,9 +148,9 @@ def _answers(
     def usable(answer: Answer) -> bool:
         return not isinstance(parse(answer, kind), Failure)
 
-    answers: Mapping[str, Answer] | None = AnswerStore(folder / FILE).answers(requests, llm.model)
-    if not all(request.id in answers and usable(answers[request.id]) for request in requests):
-        answers = ask(requests, llm, folder, progress, usable)
+    kept = AnswerStore(folder / FILE).answers(requests, llm.model)
+    whole = all(request.id in kept and usable(kept[request.id]) for request in requests)
+    answers = kept if whole else ask(requests, llm, folder, progress, usable)
     if answers is None:
         progress.say(f"The {requests[0].schema_name}'s requests are written. Next: the same command with the answers.")
         return None

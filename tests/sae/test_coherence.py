@@ -13,7 +13,7 @@ from competency_gaps.progress import Progress
 from competency_gaps.sae import measure
 from competency_gaps.sae.load import load_pair
 from competency_gaps.sae.reference import WINDOW
-from competency_gaps.sae.surface import PIECE, Active, KeptPeaks, TextTokens, find_peaks
+from competency_gaps.sae.surface import PIECE, Active, KeptPeaks, TextTokens
 from competency_gaps.sae.texts import TokenPiece, cut_pieces
 from core_helpers import TEXT
 from sae_helpers import build
@@ -100,22 +100,6 @@ def test_coherence_equals_a_brute_force_count_in_any_groups_of_texts(pair, piece
         assert np.mean(np.abs(measured[known] - expected[known]) < 1e-4) > 0.9
 
 
-def test_of_a_long_corpus_texts_are_drawn_from_all_of_it(monkeypatch):
-    """Half of the tokens of 400 texts, every second of which has two pieces."""
-    own = np.ones(10, bool)
-    document = [i // 3 * 2 + (i % 3 == 2) for i in range(600)]
-    pieces = [TokenPiece(np.full(10, i, np.int32), own, ~own, number) for i, number in enumerate(document)]
-    monkeypatch.setattr(measure, "TOKENS", 3000)
-    kept = measure.StrongestWindows(1, pieces)
-    used = kept._compared
-    assert 0.4 < used.mean() < 0.6 and 0.3 < used[300:].mean() < 0.7
-    assert all(len(set(used[np.array(document) == number])) == 1 for number in set(document))
-    tokens = planted_tokens(np.array(document), np.arange(600) * PIECE)
-    kept.add(tokens, Active(np.zeros(600, np.int64), np.arange(600), np.arange(1.0, 601)))
-    strongest = kept._kept["place"][0] // PIECE
-    assert used[strongest].all() and strongest.min() > 500
-
-
 def planted_tokens(text, place):
     return TextTokens(text, text, text, place, np.zeros(len(text), bool), text[:, None])
 
@@ -161,9 +145,3 @@ def test_peaks_that_come_first_are_kept_however_they_are_added():
             kept.add(latent[part], key[part], number=part)
         for i in range(7):
             assert kept["number"][i].tolist() == np.flatnonzero(latent == i)[expected[i]].tolist()
-
-
-def test_a_peak_is_the_first_largest_activation_of_a_place():
-    latent, place = np.array([1, 0, 1, 1, 0, 1]), np.array([5, 5, 5, 6, 5, 5])
-    value = np.array([1.0, 2.0, 3.0, 4.0, 2.0, 3.0])
-    assert find_peaks(latent, place, value).tolist() == [1, 2, 3]

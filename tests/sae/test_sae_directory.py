@@ -72,18 +72,6 @@ def test_layer_place_and_model_are_what_saelens_loaders_say(plain, ours, monkeyp
     assert checked.total() > 12_000 and len(checked) == 5
 
 
-def test_hooks_in_ids_are_the_place_and_the_layer(ours):
-    hooks = Counter()
-    for entries in ours.values():
-        for entry in entries:
-            stated = re.match(r"blocks\.(\d+)\.hook_(resid_\w+?|mlp_out|attn_out|z)(_\d|_?_t|$)", sae_id(entry))
-            if stated and entry.place != "temporal":
-                expected = "attn_z" if stated[2] == "z" else stated[2]
-                assert (entry.layer, entry.place) == (int(stated[1]), expected), entry.name
-                hooks[expected] += 1
-    assert len(hooks) == 6 and hooks.total() > 1_000
-
-
 def test_widths_are_those_that_are_written(ours):
     read = {e.name: e.width for entries in ours.values() for e in entries}
     known = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from competency_gaps.config import MetricsConfig, ModelConfig, SAEConfig
+from competency_gaps.config import ModelConfig, SAEConfig
 from competency_gaps.progress import Progress
 from competency_gaps.sae import measure, surface
 from competency_gaps.sae.load import load_pair
@@ -97,15 +97,6 @@ def test_is_the_same_in_any_chunks(pair, pieces, monkeypatch):
     assert np.nanmean(np.abs(divided.token_entropy - whole.token_entropy)) < 0.01
 
 
-def test_long_documents_are_several_texts_and_blocks_hold_whole_ones(pair, monkeypatch):
-    monkeypatch.setattr(surface, "TEXT_TOKENS", 100)
-    flags = np.ones(40, bool)
-    pieces = [TokenPiece(np.arange(40, dtype=np.int32), flags, ~flags, doc) for doc in (0, 0, 0, 0, 1, 2, 2)]
-    assert surface.number_texts(pieces).tolist() == [0, 0, 0, 1, 2, 3, 3]
-    blocks = surface.Surface(4, pieces, pair.lm.tokenizer).blocks(50)
-    assert [list(block) for block in blocks] == [[0, 1, 2], [3, 4], [5, 6]]
-
-
 def test_forms_of_tokens():
     forms = {" \n": "space", "": "space", ".": "punctuation", "12": "digits", " $5": "digits", "</": "markup"}
     assert {text: surface.form_of(text) for text in forms} == forms
@@ -181,19 +172,6 @@ def test_for_averages_the_tokens_of_the_stretch_count(averaging, pieces):
         checked += 1
     assert checked > 5
     assert np.isnan(reference.lexical_share).all() and np.isnan(reference.token_entropy).all()
-
-
-def test_unrelated_words_rarely_pass_for_a_concepts():
-    """Words drawn by Zipf's law, stretches of 16, concepts active at random."""
-    rng, windows = np.random.default_rng(5), 5
-    usual_words = 1 / np.arange(1, 3001)
-    words = rng.choice(3000, (4000, 16), p=usual_words / usual_words.sum())
-    usual = np.array([np.mean((words == v).any(axis=1)) for v in range(3000)])
-    peaks = surface._Peaks(200, 16)
-    latent = np.repeat(np.arange(200), windows)
-    place = np.concatenate([rng.choice(4000, windows, replace=False) for _ in range(200)])
-    peaks.add(latent, words, place, place, rng.exponential(size=len(place)) + 0.3)
-    assert np.mean(peaks.word_share(usual) > MetricsConfig().word_above) < 0.05
 
 
 def test_a_word_and_a_topic_are_told_apart(pair):

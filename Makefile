@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PAGE := src/competency_gaps/explorer/page/app.js
 PAGE_SOURCES := $(shell find frontend -type f -not -path '*/node_modules/*')
 
-.PHONY: demo test resolve slow fuzz kills perf lint page clean
+.PHONY: demo test resolve tools slow fuzz kills perf lint page clean
 
 demo: $(VENV)/.demo $(PAGE)
 	$(BIN)/cgaps demo --out demo-run
@@ -22,6 +22,10 @@ test: $(VENV)/.dev $(PAGE)
 resolve: $(VENV)/.dev
 	for how in lowest-direct highest; do $(BIN)/uv pip compile --quiet --no-header --no-annotate --resolution $$how \
 		--all-extras --no-emit-package competency-gaps --output-file /dev/null pyproject.toml; done
+
+# Logs that lm-eval, Inspect and garak write now, without a network: a minute.
+tools: $(VENV)/.dev
+	$(BIN)/pytest -m slow tests/logs
 
 slow: $(VENV)/.dev
 	$(BIN)/pytest -m slow

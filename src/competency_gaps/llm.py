@@ -12,7 +12,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -330,7 +330,7 @@ def _send(
 
 def _outcomes(
     by_key: Mapping[str, Sequence[Request]], config: LLMConfig, store: AnswerStore
-) -> Iterator[tuple[str, Answer, bool]]:
+) -> Generator[tuple[str, Answer, bool], None, None]:
     """Keys with their answers as they come, and whether the endpoint was out of reach.
 
     To close it, or the first interrupt (Ctrl-C), sends nothing more and waits for what is in flight and may be paid
@@ -377,7 +377,7 @@ def _answered(
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(lambda error: _what_follows(error) == "again"),
         stop=tenacity.stop_after_attempt(config.retries + 1) | tenacity.stop_when_event_set(stop),
-        wait=lambda state: _asked_wait(state.outcome.exception()) or exponential(state),
+        wait=lambda state: _asked_wait(state.outcome and state.outcome.exception()) or exponential(state),
         sleep=tenacity.sleep_using_event(stop),
         reraise=True,
     )

@@ -143,7 +143,8 @@ def load_rubric(name: str) -> Rubric:
         if bool(head.grades) == bool(head.verdicts) or not lowest < highest <= lowest + 100:
             raise ValueError("expected either verdicts or grades, a rising scale of at most 101")
         grades = range(lowest, highest + 1) if head.grades else ()
-        scores: dict[int | str, float | Expected | None] = {**head.verdicts}
+        scores: dict[int | str, float | Expected | None] = {}
+        scores.update(head.verdicts.items())
         scores |= {grade: (grade - lowest) / (highest - lowest) for grade in grades}
     except (ValueError, yaml.YAMLError) as error:
         raise UserError(

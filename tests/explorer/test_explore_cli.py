@@ -23,8 +23,8 @@ from competency_gaps.cli import app as cli
 from competency_gaps.cli import explore
 from competency_gaps.errors import MissingExtraError, UserError, install_command
 from competency_gaps.explorer import page_files as page_module
+from competency_gaps.explorer import server
 from competency_gaps.explorer.opened import open_runs
-from competency_gaps.explorer.server import serve
 from core_helpers import seal
 
 SECRET = "sk-a-secret-that-nobody-may-see"
@@ -146,7 +146,7 @@ def test_a_taken_port_is_passed_over(hostile: Made):
         asked = taken.getsockname()[1]
         with exploring(str(hostile.run), "--port", str(asked)) as (_, port, said):
             assert f"Port {asked} is taken." in said
-            assert asked < port < asked + serve.NEARBY
+            assert asked < port < asked + server.NEARBY
             assert get(port, "/data/runs.json")[0] == 200
 
 
@@ -181,7 +181,7 @@ def test_what_is_wrong_is_said(hostile: Made, arguments: list[str], message: str
 
 
 def test_a_missing_package_is_named(hostile: Made, monkeypatch):
-    monkeypatch.setattr(serve.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(server.importlib.util, "find_spec", lambda name: None)
     found = CliRunner().invoke(cli.app, ["explore", str(hostile.run)])
     assert isinstance(found.exception, MissingExtraError)
     assert install_command("explore") in str(found.exception)

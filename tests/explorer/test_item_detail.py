@@ -170,9 +170,9 @@ def test_search_is_a_case_blind_look_at_all_texts(context, query):
         for row, texts in enumerate(table.iter_rows())
         if any(text is not None and query.lower() in text.lower() for text in texts)
     ]
-    assert context.sources.texts.search(query, 10_000) == SearchResult(expected, len(expected))
-    assert context.sources.texts.search(query, 3) == SearchResult(expected[:3], len(expected))
+    assert context.search(query, 10_000) == SearchResult(expected, len(expected))
+    assert context.search(query, 3) == SearchResult(expected[:3], len(expected))
 
 
 def test_search_for_nothing_finds_nothing(context):
-    assert context.sources.texts.search("  \n", 10) == SearchResult([], 0)
+    assert context.search("  \n", 10) == SearchResult([], 0)

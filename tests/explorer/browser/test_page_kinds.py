@@ -12,9 +12,10 @@ from page_helpers import await_rows, cells, close, cut_off, number, open_view, s
 from test_explore_cli import exploring
 
 import competency_gaps as cg
-from competency_gaps.explorer.export import export
+from competency_gaps.explorer.export import export, export_file
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.runs.scores import model_scores
+from competency_gaps.stages import outcomes
 from competency_gaps.text import visible
 
 
@@ -32,7 +33,7 @@ def test_an_exported_page_needs_no_server(hostile, tmp_path, page):
     menu = page.get_by_role("navigation", name="Views").inner_text()
     assert "Findings" in menu and "Chat" not in menu and "Compare" not in menu
     open_view(page, f"{url}chat", "odd-address")
-    assert "so it has no chat" in page.get_by_test_id("odd-address").inner_text()
+    assert "has no chat" in page.get_by_test_id("odd-address").inner_text()
     open_view(page, f"{url}concepts?concept=2", "concept-benchmarks")
     await_rows(page, "concept-grid", run.concepts.filter("ranked").height)
     page.get_by_test_id("example").first.locator("mark.token").first.wait_for()
@@ -41,6 +42,11 @@ def test_an_exported_page_needs_no_server(hostile, tmp_path, page):
     await_rows(page, "items-grid", 0)
     page.get_by_test_id("items-search").fill("")
     await_rows(page, "items-grid", run.items.unique("cluster").height)
+    export_file(open_runs([hostile.run], hostile.dictionary), tmp_path / "page.html")
+    page.goto((tmp_path / "page.html").as_uri())
+    page.get_by_test_id("findings").wait_for()
+    page.get_by_test_id("menu-concepts").click()
+    await_rows(page, "concept-grid", run.concepts.filter("ranked").height)
     url = exported(hostile, tmp_path / "redacted", texts=False)
     for view, wait_for in (("items?item=3", "item-title"), ("concepts?kinds=all&concept=2", "concept-title")):
         open_view(page, url + view, wait_for)
@@ -52,9 +58,10 @@ def test_an_exported_page_needs_no_server(hostile, tmp_path, page):
 def test_a_run_with_the_scores_of_several_models(modelled, hostile, tmp_path, page):
     run, other = cg.open_run(modelled.run), rescored(hostile, tmp_path).run
     keys = [entry.key for entry in open_runs([modelled.run, other])]
-    with exploring(str(modelled.run), str(other), "--port", "0", "--no-open") as (_, port, _):
+    cache = str(outcomes.cache_folder())  # where this process made them
+    with exploring(str(modelled.run), str(other), "--port", "0", CGAPS_CACHE=cache) as (_, port, _):
         base = f"http://127.0.0.1:{port}/#/"
-        open_view(page, f"{base}{keys[0]}/overview", "findings")
+        open_view(page, f"{base}{keys[0]}/overview", "theme-bars")
         page.get_by_test_id("model-picker").click()
         page.get_by_role("option", name="big").click()
         page.wait_for_url(f"**/#/{keys[2]}/overview*")

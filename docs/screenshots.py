@@ -59,7 +59,8 @@ def main(folders: list[str]) -> None:
         pictures(browser, folders[:2], VIEWS, facts)
         if len(folders) > 2:
             pictures(browser, folders[2:], {"models": MODELS}, {})
-        report_picture(browser, run.report())
+        run.report()
+        report_picture(browser, run.report_file)
         browser.close()
 
 

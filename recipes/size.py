@@ -54,14 +54,12 @@ def main() -> None:
             f"{name}: {sum(python_lines(file.read_text('utf-8')) for file in files):,} code lines in {len(files)} files"
         )
     scripts = [file for file in Path("frontend").rglob("*.ts*") if "node_modules" not in file.parts]
-    print(
-        f"TypeScript: {sum(script_lines(file.read_text('utf-8')) for file in scripts):,} code lines in {len(scripts)} files"
-    )
+    lines = sum(script_lines(file.read_text("utf-8")) for file in scripts)
+    print(f"TypeScript: {lines:,} code lines in {len(scripts)} files")
     print("{} commands, {} options".format(*commands()))
-    pages = [*Path("docs").glob("*.md"), *Path().glob("*.md"), *Path().glob("*/README.md")]
-    print(
-        f"documents: {sum(len(page.read_text('utf-8').split()) for page in set(pages)):,} words in {len(set(pages))} files"
-    )
+    pages = {*Path("docs").glob("*.md"), *Path().glob("*.md"), *Path().glob("*/README.md")}
+    words = sum(len(page.read_text("utf-8").split()) for page in pages)
+    print(f"documents: {words:,} words in {len(pages)} files")
 
 
 if __name__ == "__main__":

@@ -14,9 +14,8 @@ from competency_gaps.api.concept import Concept
 from competency_gaps.api.dictionary import import_labels, label_concepts, make_exemplars, make_themes
 from competency_gaps.api.extend import log, policy, source
 from competency_gaps.api.load import load_model, load_sae, measure_reference
-from competency_gaps.api.make import compare, export, open_run, run
-from competency_gaps.api.run import Rows, Run
-from competency_gaps.api.scale import make_part, merge
+from competency_gaps.api.make import compare, export, make_part, merge, run
+from competency_gaps.api.run import Rows, Run, open_run
 from competency_gaps.config import LLMConfig, RayWorkers
 from competency_gaps.errors import CompetencyGapsError, UserError
 from competency_gaps.evidence import measure_evidence

@@ -1,25 +1,35 @@
-"""A finished run: its tables, concepts, figures and actions."""
+"""A finished run: its tables, concepts and figures, its models, and what is done with it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from competency_gaps.api.actions import Actions
 from competency_gaps.api.concept import Concept, notebook_card
-from competency_gaps.api.lists import Lists
-from competency_gaps.api.models import Models
-from competency_gaps.api.scores import Scores
-from competency_gaps.errors import UserError
-from competency_gaps.presentation.rankings import judged, missing
-from competency_gaps.runs.open import open_folder
-from competency_gaps.runs.search import find_concepts
+from competency_gaps.errors import UserError, argument
+from competency_gaps.outcomes import Kind
+from competency_gaps.presentation.rankings import missing
+from competency_gaps.progress import Progress
+from competency_gaps.runs.matched_scores import Added, Scored
+from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.runs.scores import add_scores
+from competency_gaps.runs.search import find_concepts, judged
 from competency_gaps.text import plural
+
+if TYPE_CHECKING:
+    from competency_gaps.config import LLMConfig, RunConfig
+    from competency_gaps.matching.by_examples import ExampleMatching
+    from competency_gaps.matching.match_run import By, RunMatching
+    from competency_gaps.matching.scope_run import RunScope
+    from competency_gaps.probes.concept import Probed
+    from competency_gaps.stages.compare import Comparison
+
+Against = Literal["peers"] | str | Sequence[str] | None
 
 
 class Rows(NamedTuple):
@@ -33,7 +43,7 @@ class Rows(NamedTuple):
     """Their ``item_id``."""
 
 
-class Run(Actions, Lists, Models, Scores):
+class Run(RunFolder):
     """A finished run. Tables are polars frames, read when they are first asked for; none needs torch.
 
     Two runs are equal if they lie in one folder and have the same manifest. A run is pickled as its path.
@@ -43,7 +53,7 @@ class Run(Actions, Lists, Models, Scores):
         return hash(self.path)
 
     def __reduce__(self) -> tuple[Callable[[Path], Run], tuple[Path]]:
-        return as_run, (self.path,)
+        return open_run, (self.path,)
 
     def __repr__(self) -> str:
         evidence = self.manifest["evidence"]
@@ -77,11 +87,11 @@ class Run(Actions, Lists, Models, Scores):
         UserError
             If there is no such benchmark.
         """
-        return self._judged("weak", benchmark, leaders=leaders)
+        return judged(self._concept_rows(benchmark), "weak", leaders=leaders)
 
     def strong(self, *, benchmark: str | None = None, leaders: bool = False) -> pl.DataFrame:
         """Concepts on which the model does better, highest gap first; parameters as of :meth:`weak`."""
-        return self._judged("strong", benchmark, leaders=leaders)
+        return judged(self._concept_rows(benchmark), "strong", leaders=leaders)
 
     def missing(self, *, benchmark: str | None = None) -> pl.DataFrame:
         """Ranked concepts that no item exercises.
@@ -104,7 +114,7 @@ class Run(Actions, Lists, Models, Scores):
         if benchmark is None:
             return missing(self.concepts)
         ranked = self.concepts.filter(pl.col("alive") & pl.col("ranked")).select("concept", "density")
-        table = self._of_benchmark(benchmark).join(ranked, on="concept", maintain_order="left")
+        table = self._concept_rows(benchmark).join(ranked, on="concept", maintain_order="left")
         return table.filter(pl.col("coverage_status") == "missing").sort("density", descending=True, nulls_last=True)
 
     def concept(self, number: int) -> Concept:
@@ -153,11 +163,518 @@ class Run(Actions, Lists, Models, Scores):
         scores = chosen["score"].fill_null(float("nan")).to_numpy()
         return Rows(sp.csr_array(cas[kept]), scores, chosen["item_id"].to_list())
 
-    def _judged(self, status: str, benchmark: str | None, *, leaders: bool) -> pl.DataFrame:
-        table = self.concepts if benchmark is None else self._of_benchmark(benchmark)
-        return judged(table, status, leaders=leaders)
+    @property
+    def models(self) -> pl.DataFrame:
+        """The models that the run has scores of.
 
-    def _of_benchmark(self, benchmark: str) -> pl.DataFrame:
+        One row per model: ``model``, ``reads`` (whether the concepts are read from its activations), ``scored``,
+        ``unscored``, ``mean`` over the scored items and its interval ``low``, ``high``.
+        """
+        from competency_gaps.stages.models import models_table
+
+        return models_table(self)
+
+    def as_model(
+        self,
+        model: str,
+        against: Against = None,
+        *,
+        parsed: bool = False,
+        all_kinds: bool = False,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Read the run as the scores of one of its models.
+
+        Parameters
+        ----------
+        model
+            Its name, as in :attr:`models`.
+        against
+            ``"peers"``: its scores less what models of its level make of each item, so that an item's difficulty is no
+            weakness; a list of names: these are the peers; a single name: its scores less that model's; None: its
+            scores.
+        parsed
+            Read it, instead, as whether a score could be read from its answers: weak concepts are those on whose items
+            fewer answers are parsed.
+        all_kinds
+            Rank and test concepts of every kind, not only contextual ones.
+
+        Returns
+        -------
+        Run
+            With the same items and concepts; evidence, themes and findings are the model's. Tables are kept in the
+            run's folder, and made again when the scores they rest on change.
+
+        Raises
+        ------
+        UserError
+            If the run has no scores of a model, or too few peers.
+        """
+        from competency_gaps.stages.outcomes import outcome_run
+
+        if parsed and against is not None:
+            raise UserError(f"{argument('parsed')} and {argument('against')}: expected one of the two.")
+        kind: Kind = "score" if against is None else "peers"
+        others: tuple[str, ...] = ()
+        if parsed:
+            kind = "parsed"
+        elif isinstance(against, str) and against != "peers":
+            kind, others = "difference", (against,)
+        elif against is not None and against != "peers":
+            others = tuple(against)
+        made = outcome_run(self, model, kind, against=others, all_kinds=all_kinds, progress=progress)
+        return type(self)(made.path, made.manifest)
+
+    def with_all_kinds(self, *, progress: Progress | None = None) -> Self:
+        """Read the run, or the outcome that this is, with concepts of every kind ranked and tested.
+
+        Parameters
+        ----------
+        progress
+            None: quiet.
+
+        Returns
+        -------
+        Run
+            Verdicts, false-discovery rates and findings are over all alive concepts; a theme holds those that the
+            dictionary put into it. The tables are kept in the run's folder, or in the cache folder.
+
+        Raises
+        ------
+        MachineError
+            If neither can be written.
+        """
+        from competency_gaps.stages.outcomes import outcome_run
+
+        base, record = self.run_itself(), self.manifest.get("outcome", {})
+        against = () if record.get("chosen") else tuple(record.get("against", ()))
+        model, kind = record.get("model", base.scored_model), record.get("kind", "score")
+        made = outcome_run(base, model, kind, against=against, all_kinds=True, progress=progress)
+        return type(self)(made.path, made.manifest)
+
+    def model_themes(
+        self,
+        *,
+        against_peers: bool = False,
+        models: Sequence[str] | None = None,
+        level: str = "theme",
+        progress: Progress | None = None,
+    ) -> pl.DataFrame:
+        """How each model does on each theme, with intervals, and false discoveries controlled over all cells.
+
+        Parameters
+        ----------
+        against_peers
+            Take scores against models of the model's level.
+        models
+            None: all; against peers those with enough peers.
+        level
+            ``theme`` or ``subtheme``.
+
+        Returns
+        -------
+        polars.DataFrame
+            One row per model and theme: ``model``, ``theme``, ``name``, ``n_eff``, ``mean``, ``gap``, ``gap_low``,
+            ``gap_high``, ``p_value``, ``q_value``, ``status``.
+        """
+        from competency_gaps.stages.matrix import model_themes
+
+        return model_themes(self, "peers" if against_peers else "score", models=models, level=level, progress=progress)
+
+    def model_groups(
+        self,
+        *,
+        against_peers: bool = False,
+        models: Sequence[str] | None = None,
+        progress: Progress | None = None,
+    ) -> pl.DataFrame:
+        """How each model does on groups of concepts that share their items, as findings group them.
+
+        Parameters
+        ----------
+        against_peers, models
+            As of :meth:`model_themes`. The groups are led by the models' outcomes, so other models have other groups.
+
+        Returns
+        -------
+        polars.DataFrame
+            One row per model and group: ``model``, ``group`` (its leading concept), ``name`` (that concept's label),
+            ``concepts`` (the leader first), and the numbers of :meth:`model_themes`. False discoveries are controlled
+            over all models and all concepts, of which the groups are chosen. No row where no concept stands out for
+            any model.
+        """
+        from competency_gaps.stages.matrix import model_groups
+
+        return model_groups(self, "peers" if against_peers else "score", models=models, progress=progress)
+
+    def item_models(self) -> pl.DataFrame:
+        """What all models' scores say of each item.
+
+        Returns
+        -------
+        polars.DataFrame
+            One row per item: ``benchmark``, ``item_id``, ``models`` (scored on it), ``mean``, ``discrimination``
+            (correlation with the models' scores on the benchmark's other items; null: too few models, or all alike),
+            ``p_value`` and ``q_value`` of a discrimination below 0: strong models wrong, weak ones right; ``wrong``
+            (models whose answer is known and wrong), ``alike`` (of these, those that give the most common answer) and
+            ``alike_q``: models that agree on what the key calls wrong.
+        """
+        from competency_gaps.stages.models import item_models
+
+        return item_models(self)
+
+    def compare(self, candidate: str, baseline: str, *, min_effect: float = 0.0) -> Comparison:
+        """Compare two models of the run item by item; two runs are compared by :func:`competency_gaps.compare`.
+
+        Parameters
+        ----------
+        candidate, baseline
+            Their names, as in :attr:`models`.
+        min_effect
+            Differences count if their whole interval lies beyond this, in [0, 1).
+
+        Returns
+        -------
+        Comparison
+            ``overall``, ``benchmarks``, ``themes``, ``concepts`` and ``items`` as polars frames, and a ``verdict``.
+
+        Raises
+        ------
+        UserError
+            If the run has no scores of a model, or no item is scored for both.
+        """
+        from competency_gaps.stages.compare import compare_models
+
+        return compare_models(self.run_itself(), candidate, baseline, min_effect=min_effect)
+
+    def add_scores(
+        self,
+        scores: Path | str | pl.DataFrame | Mapping[str, Mapping[str, float | None]],
+        *,
+        benchmark: str | None = None,
+        replace: bool = False,
+    ) -> list[Added]:
+        """Add the scores of models, one column per model.
+
+        Parameters
+        ----------
+        scores
+            A table with a column ``id`` and one column per model, as a file (CSV, TSV, JSONL, Parquet) or a frame; or
+            ``{model: {id: score}}``. Scores lie in [0, 1]; empty, None or NaN = unscored, never 0.
+        benchmark
+            The benchmark that the items are of; None: a column ``benchmark`` says it, or the ids do.
+        replace
+            Whether a score that an item has of a model already is replaced; else it is an error.
+
+        Returns
+        -------
+        list of Added
+            Per model how many rows were matched, scored and unmatched.
+
+        Raises
+        ------
+        UserError
+            If a model is the run's own, an item has another score of it, a score is no number from 0 to 1, an item
+            has two rows of one model, or no row of a model belongs to an item. Nothing is added then.
+        """
+        from competency_gaps.logs.scores import frame_scores, read_score_table
+
+        rows: Iterable[Scored]
+        if isinstance(scores, pl.DataFrame):
+            rows = frame_scores(scores, "the table of scores", benchmark)
+        elif isinstance(scores, Mapping):
+            rows = (
+                Scored(model, str(item), benchmark, None if score is None or np.isnan(score) else float(score))
+                for model, own in scores.items()
+                for item, score in own.items()
+            )
+        else:
+            rows = read_score_table(Path(scores), benchmark)
+        return add_scores(self.run_itself(), rows, replace=replace)
+
+    def add_log(
+        self,
+        path: Path | str,
+        *,
+        benchmark: str | None = None,
+        model: str | None = None,
+        format: str | None = None,
+        metric: str | None = None,
+        filter: str | None = None,
+        scorer: str | None = None,
+        replace: bool = False,
+    ) -> list[Added]:
+        """Add models' scores and responses from another tool's log of an evaluation on the same items.
+
+        Parameters
+        ----------
+        path
+            A log, or a folder of logs of one or several models.
+        benchmark
+            The run's benchmark that the items are of; None: the one of the log's own name.
+        model
+            What to call the model; None: as the log calls it.
+        format
+            Of the log; None: detected.
+        metric, filter, scorer
+            Which of the log's scores, as for the run's own benchmark; None: each format's default.
+        replace
+            Whether a score that an item has of a model already is replaced; else it is an error.
+
+        Raises
+        ------
+        UserError
+            As :meth:`add_scores`, or if nothing can be read there.
+        """
+        from competency_gaps.logs.scores import read_score_log
+
+        rows = read_score_log(
+            Path(path), benchmark, model=model, format_=format, metric=metric, filter=filter, scorer=scorer
+        )
+        return add_scores(self.run_itself(), rows, replace=replace)
+
+    def check(
+        self, *, against: RunFolder | Path | str | None = None, seed: int = 0, progress: Progress | None = None
+    ) -> dict[str, Any]:
+        """Test the run as a whole: subsampling, ablation, held-out items. Outcome and report go into its folder.
+
+        Parameters
+        ----------
+        against
+            Another run of the same items: another SAE or layer, or the same again. It is read as this run is: if this
+            is an outcome of a model, as the same outcome of the same model, which needs that model's scores there.
+        seed
+            Seed of the draws and splits.
+
+        Returns
+        -------
+        dict
+            ``verdicts`` and the figures behind them, as ``robustness.json`` holds them.
+        """
+        from competency_gaps.robustness import assess
+        from competency_gaps.stages.outcomes import outcome_run
+
+        progress = progress or Progress(quiet=True)
+        other = open_folder(against) if isinstance(against, (Path, str)) else against
+        outcome = self.manifest.get("outcome")
+        if other is not None and outcome is not None and "outcome" not in other.manifest:
+            names = tuple(outcome["against"])
+            other = outcome_run(other, outcome["model"], outcome["kind"], against=names, progress=progress)
+        figures = assess(self, progress, against=other, seed=seed)
+        self.report(progress=progress)
+        return figures
+
+    def probe(
+        self,
+        concepts: Sequence[int] = (),
+        *,
+        weak: int | None = None,
+        llm: LLMConfig | None = None,
+        items: int = 300,
+        topics: int = 3,
+        questions: int = 10,
+        min_saliency: float = 0.2,
+        q: float = 0.05,
+        seed: int = 0,
+        progress: Progress | None = None,
+        command: str = "",
+    ) -> Probed | None:
+        """Test whether weaknesses hold on new items: of the run's generated benchmarks, or written by a model.
+
+        Parameters
+        ----------
+        weak
+            Number of the run's surest weak concepts to probe, instead of ``concepts``.
+        llm
+            A language model that writes the items; None: new seeds of the run's generated families.
+        items
+            New items of each generated benchmark in which one of the concepts is active.
+        topics, questions
+            Topics of each concept, and questions with (and as many without) the concept on each, that the model writes.
+        min_saliency
+            Saliency in (0, 1) from which an item counts as exciting a concept.
+        q
+            False-discovery rate over the probed concepts.
+        seed
+            Seed of new items of generated benchmarks.
+        progress
+            None: quiet.
+        command
+            What the manifest of the run over the new items records as the command that made it.
+
+        Returns
+        -------
+        Probed or None
+            ``results``, a verdict for each concept, also kept in the run's folder. None: the model's requests were only
+            written into a file.
+
+        Raises
+        ------
+        UserError
+            If there is no such concept, or there are no new items for any of them.
+        """
+        from competency_gaps.probes.concept import Criterion, probe_generated, targets, weakest
+        from competency_gaps.probes.written import probe_written
+
+        if (not len(concepts)) == (weak is None):
+            raise UserError(f"give concepts to probe, or {argument('weak')} for the surest weak ones.")
+        progress = progress or Progress(quiet=True)
+        criterion = Criterion(min_saliency, q, seed=seed)
+        chosen = targets(self, weakest(self, weak) if weak is not None else list(concepts))
+        if llm is None:
+            return probe_generated(self, chosen, criterion, progress, items=items, seed=seed, command=command)
+        return probe_written(self, chosen, llm, criterion, progress, topics=topics, count=questions, command=command)
+
+    def make_findings(self, *, progress: Progress | None = None) -> None:
+        """Compute the run's findings again from its tables; open the run again to read them."""
+        from competency_gaps.findings import write_findings
+
+        with (progress or Progress(quiet=True)).stage("findings"):
+            write_findings(self)
+
+    def name(self, dictionary: Path | str, *, progress: Progress | None = None) -> Self:
+        """Put a dictionary's labels and themes on the run, and write its report again.
+
+        Returns
+        -------
+        Run
+            The run as it is now on disk; this object keeps the tables that it has read.
+        """
+        from competency_gaps.stages.naming import name_finished_run
+
+        progress = progress or Progress(quiet=True)
+        with progress.stage("naming concepts"):
+            manifest = name_finished_run(self.path, Path(dictionary)).manifest
+        named = type(self)(self.path, manifest)
+        named.report(progress=progress)
+        return named
+
+    @property
+    def report_file(self) -> Path:
+        """Where the run's report is, ``report.html`` in its folder."""
+        return self.path / "report.html"
+
+    def report(self, *, progress: Progress | None = None) -> None:
+        """Write ``report.html`` in the run's folder again."""
+        from competency_gaps.explorer.export import write_report
+
+        write_report(self, self.report_file, progress=progress)
+
+    def match(
+        self,
+        taxonomy: Path | str,
+        *,
+        by: By = "both",
+        llm: LLMConfig | None = None,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> RunMatching:
+        """Match a list of weaknesses, qualities or probes to the run's concepts; the outcome goes into its folder.
+
+        Parameters
+        ----------
+        taxonomy
+            JSON, JSONL, CSV or YAML of entries, an AutoDetect log, or a garak report.
+        by
+            ``labels``: entries' descriptions are compared with concepts' labels. ``examples``: the run's model and SAE
+            read the entries' example prompts once, and concepts match which tell an entry's from those of others.
+            ``both``: by labels, and by examples if the list has any.
+        llm
+            A language model that confirms pairs of entry and label; None: none is asked.
+        progress
+            None: quiet.
+        options
+            ``where``, ``kinds``, ``per_entry``, ``alpha``, ``embedder`` and ``seed`` of
+            :func:`competency_gaps.matching.match_run.match_run`.
+
+        Returns
+        -------
+        RunMatching
+            ``matching`` (by labels) and ``by_examples`` with ``entries`` and ``pairs`` (polars frames) and the shares
+            that are recovered.
+        """
+        from competency_gaps.matching.match_run import match_run
+
+        def read(config: RunConfig, folder: Path) -> RunFolder:
+            from competency_gaps.probes.concept import check_same_pair
+            from competency_gaps.stages import pipeline
+
+            made = pipeline.run(config, folder, progress)
+            check_same_pair(self.run_itself(), made)
+            return made
+
+        return match_run(self, Path(taxonomy), by=by, read=read, llm=llm, progress=progress, **options)
+
+    def match_tags(
+        self,
+        tags: Path | str | Mapping[str, str],
+        *,
+        alpha: float = 0.05,
+        embedder: str | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> ExampleMatching:
+        """Match tags of the run's own items: which concepts tell the items with a tag from those without it?
+
+        Parameters
+        ----------
+        tags
+            CSV or Parquet: ``id``, ``benchmark`` where ids are not unique in the run, and a column of 0 and 1 per tag.
+            Or a column of the items, each value of which is a tag: ``benchmark``, ``group``, ``policy``, ``options``
+            (their number), ``answer_position`` or a covariate. Or conditions by the tags' names, such as
+            ``{"failed": "score < 0.5"}``, in SQL on ``id``, ``prompt``, ``response``, ``answer``, ``score``,
+            ``n_span_tokens``, ``n_tokens``, ``epochs`` and these columns. A file goes before a column of its name.
+        alpha
+            Share of the matched tags that may be matched by accident.
+        embedder
+            sentence-transformers model for ``label_similarity``; None: the packaged all-MiniLM-L6-v2.
+        seed
+            Seed of the halves of the items, and of the nulls.
+        progress
+            None: quiet.
+
+        Returns
+        -------
+        ExampleMatching
+            ``entries`` (one per tag), ``pairs``, ``themes`` and ``unexplained`` as polars frames, and what is matched
+            beside chance.
+
+        Raises
+        ------
+        UserError
+            If there is no such file or column, the table names items that the run does not have, or a condition is
+            malformed.
+        """
+        from competency_gaps.matching.match_tags import match_tags
+
+        return match_tags(self, tags, alpha=alpha, embedder=embedder, seed=seed, progress=progress)
+
+    def scope(self, benchmark: str, *description: str, llm: LLMConfig | None = None, **options: Any) -> RunScope:
+        """Rank what a benchmark lacks by how much it belongs to what it claims to test; the outcome is kept.
+
+        Parameters
+        ----------
+        description
+            What it claims to test; none: its ``scope`` in the run's configuration.
+        llm
+            A language model that confirms what is in scope; None: none is asked.
+        options
+            ``kinds``, ``alpha``, ``limit``, ``embedder``, ``seed`` and ``progress`` of
+            :func:`competency_gaps.matching.scope_run.scope_run`.
+
+        Returns
+        -------
+        RunScope
+            ``findings``, whose ``lacking`` is the ranked frame.
+        """
+        from competency_gaps.matching.scope_run import scope_run
+
+        return scope_run(self, benchmark, description, llm=llm, **options)
+
+    def _concept_rows(self, benchmark: str | None) -> pl.DataFrame:
+        """Rows of ``concepts``, or of one benchmark's ``concept_benchmarks`` with labels."""
+        if benchmark is None:
+            return self.concepts
         known = self.benchmarks["benchmark"].to_list()
         if benchmark not in known:
             raise UserError(f"the run has no benchmark {benchmark!r}; it has {', '.join(known)}.")
@@ -168,7 +685,13 @@ class Run(Actions, Lists, Models, Scores):
         )
 
 
-def as_run(path: Path) -> Run:
-    """Open a run by its absolute path, so that it stays valid if the working directory changes."""
-    folder = open_folder(path.resolve())
+def open_run(path: Path | str) -> Run:
+    """Open a finished run; needs no torch. It stays valid if the working directory changes.
+
+    Raises
+    ------
+    UserError
+        If the folder is no finished run, or of an unknown schema version.
+    """
+    folder = open_folder(Path(path).resolve())
     return Run(folder.path, folder.manifest)

@@ -255,7 +255,7 @@ def robustness(
     from competency_gaps.report.concept import verdict_table
 
     opened = open_as(run, as_, None, peers=against_peers, all_kinds=all_kinds)
-    outcome = opened.robustness(against=against, seed=seed, progress=terminal(quiet))
+    outcome = opened.check(against=against, seed=seed, progress=terminal(quiet))
     if json_:
         print_json({"run": str(opened.path), **outcome})
         return

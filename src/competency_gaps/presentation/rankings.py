@@ -14,7 +14,7 @@ from competency_gaps.findings.words import alike
 from competency_gaps.presentation import columns
 from competency_gaps.presentation.columns import Column
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.runs.search import find_concepts, near_labels
+from competency_gaps.runs.search import find_concepts, judged, near_labels
 from competency_gaps.text import percent, plural, shorten
 
 LABEL_LIMIT = 140
@@ -40,21 +40,6 @@ class Ranking:
     """False-discovery rate at which concepts are called weak or strong."""
     among: str
     """Among which items net gaps are taken: ``at equal length``; empty: among all of a benchmark."""
-
-
-def judged(concepts: pl.DataFrame, verdict: str, *, leaders: bool = False) -> pl.DataFrame:
-    """Give the weak (strong) concepts, the lowest (highest) gap first; of equal gaps the one with more items behind it.
-
-    Parameters
-    ----------
-    concepts
-        ``run.concepts``, or the rows of one benchmark.
-    leaders
-        Only those that lead a group of concepts with the same items.
-    """
-    chosen = pl.col("performance_status") == verdict
-    chosen = chosen & (pl.col("leader") == pl.col("concept")) if leaders else chosen
-    return concepts.filter(chosen).sort("gap", "n_eff", "concept", descending=[verdict == "strong", True, False])
 
 
 def ranking(concepts: pl.DataFrame, evidence: Mapping[str, Any]) -> Ranking:
@@ -93,19 +78,19 @@ def with_followers(concepts: pl.DataFrame) -> pl.DataFrame:
 
 def caution(ranked: Ranking) -> str:
     """Say what the verdicts mean and what they do not."""
-    judged = ranked.weak.height + ranked.strong.height
+    verdicts = ranked.weak.height + ranked.strong.height
     if not ranked.tested.height:
         return (
             "How to read this: no concept could be tested, so none is called weak or strong. Coverage says which "
             "concepts the items activate, not which ones an answer needs."
         )
-    if not judged:
+    if not verdicts:
         return (
             "How to read this: no concept is called weak or strong at a false-discovery rate of "
             f"{percent(ranked.q, 1)}. That does not prove that none is: more items show smaller gaps."
         )
     return (
-        f"How to read the verdicts: of the {plural(judged, 'concept')} called weak or strong, at most "
+        f"How to read the verdicts: of the {plural(verdicts, 'concept')} called weak or strong, at most "
         f"{percent(ranked.q, 1)} are expected to be accidents. A net gap compares a concept's items with items of the "
         f"same benchmark{f' {ranked.among}' if ranked.among else ''}, so a hard benchmark"
         f"{' or what is held equal' if ranked.among else ''} makes no concept weak. A gap is an association: concepts "

@@ -29,6 +29,7 @@ from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import FILE as MANIFEST
 from competency_gaps.runs.manifest import adding_to_run
 from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.runs.search import judged
 from competency_gaps.runs.settings import run_config
 from competency_gaps.text import decimal, magnitude, plural, shorten, signed, visible
 
@@ -141,11 +142,10 @@ def weakest(run: RunFolder, count: int) -> list[int]:
     """
     if count < 1:
         raise UserError(f"{argument('weak')} is {count}, expected 1 or more concepts.")
-    weak = run.concepts.filter(pl.col("performance_status") == "weak")
+    weak = judged(run.concepts, "weak", surest=True)
     if not weak.height:
         raise UserError(f"{run.path} has no weak concept: say which concepts to probe.")
-    follows = (pl.col("leader") != pl.col("concept")).fill_null(value=True)
-    return weak.sort(follows, "p_value", "concept")["concept"].head(count).to_list()
+    return weak["concept"].head(count).to_list()
 
 
 def probe_generated(

@@ -23,6 +23,7 @@ from competency_gaps.dictionary.labels import SCHEMA, clean_label, is_placeholde
 from competency_gaps.errors import UserError
 from competency_gaps.llm import Answer, Failure, Request, parse
 from competency_gaps.runs.open import RunFolder
+from competency_gaps.runs.search import judged
 from competency_gaps.text import shorten, visible
 
 OPEN, CLOSE = "«", "»"
@@ -395,11 +396,7 @@ def important(runs: Sequence[RunFolder], count: int) -> list[int]:
 def _lists(run: RunFolder) -> list[list[int]]:
     ranked = run.concepts.filter(pl.col("ranked"))
     by_p = ranked.filter(pl.col("p_value").is_not_null()).sort("p_value", "concept")
-    leads = (pl.col("leader") == pl.col("concept")).fill_null(False)
-    lists = []
-    for status in ("weak", "strong"):
-        same_status = by_p.filter(pl.col("performance_status") == status)
-        lists.append(pl.concat([same_status.filter(leads), same_status.filter(~leads)])["concept"].to_list())
+    lists = [judged(by_p, verdict, surest=True)["concept"].to_list() for verdict in ("weak", "strong")]
     lists.append(by_p["concept"].to_list())
     lists.append(ranked.sort("chi_bench", descending=True)["concept"].to_list())
     absent = ranked.filter(pl.col("missing")).sort("chance_seen", "density", descending=True, nulls_last=True)

@@ -7,7 +7,7 @@ depend on a confounder that is no concept (``CONFOUNDERS``). In the first worlds
 item's chance is multiplied by d where one of ten planted concepts is at or above the median of its activations. A
 listed concept is a false discovery if the planted part of the chances gives it no negative gap against other clusters
 of its benchmark and length. The evidence as shipped ("net") is compared with other controls and with alternatives: the
-raw chi_model ranking, SliceLine, a tree of clustered sentence embeddings, and keywords, which need the packages of
+raw chi_model ranking, SliceLine, and a tree of clustered sentence embeddings, which need the packages of
 validation/requirements.txt.
 """
 
@@ -121,8 +121,6 @@ def outcomes(world: World, drawn: Draw, *, others: bool, texts: bool) -> Iterato
         of_nodes = sp.csr_array(np.stack([np.isin(np.arange(len(scores)), node) for node in nodes]).astype(float))
         nothing = float(np.mean(net_gap(net, of_nodes, part) >= -STRICT))
     yield Outcome("embedding tree", len(nodes), nothing, items_f1=f1(pointed, drawn.harder))
-    pointed = rivals.keywords(world.texts, scores, RANKED)
-    yield Outcome("keywords", RANKED, float("nan"), items_f1=f1(pointed, drawn.harder))
 
 
 def f1(pointed: np.ndarray, harder: np.ndarray) -> float:
@@ -178,7 +176,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="only confounders whose names begin with one of these")
     parser.add_argument("--d", type=float, nargs="+", help="only these factors; 1: nothing planted")
     parser.add_argument("--concepts", type=int, help="number of ranked concepts, drawn at random; by default all")
-    parser.add_argument("--no-texts", action="store_true", help="without SliceLine, tree and keywords")
+    parser.add_argument("--no-texts", action="store_true", help="without SliceLine and tree")
     parser.add_argument("--quick", action="store_true", help="a few worlds, --no-texts")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--json", type=Path)

@@ -1,8 +1,6 @@
-"""The parts of real_models.py that look at concepts: counts, nulls, halves, other scores, predictions, another SAE."""
+"""The parts of real_models.py that look at concepts: counts, nulls, halves and other scores."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -11,12 +9,10 @@ from scipy.stats import norm
 import competency_gaps as cg
 from competency_gaps.evidence import Evidence, ItemSample, evidence, units_of
 from competency_gaps.outcomes import choose_peers, expected_scores
-from competency_gaps.robustness.data import RunData, run_data
-from competency_gaps.robustness.heldout import OverSplits, agreement, predict_failure
 from competency_gaps.runs.sample import Outcomes, run_sample, with_outcomes
 from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.runs.settings import evidence_config
-from competency_gaps.stages.outcomes import outcome_of, outcome_run
+from competency_gaps.stages.outcomes import outcome_of
 
 DRAWS = 20
 SPLITS = 10
@@ -161,68 +157,3 @@ def both_gaps(first: Evidence, second: Evidence) -> float:
     """Correlation of the gaps of all concepts that are tested on both sides."""
     both = ~np.isnan(first.p_value) & ~np.isnan(second.p_value)
     return float(np.corrcoef(first.gap[both], second.gap[both])[0, 1])
-
-
-def lens(run: cg.Run, models: list[str], splits: int) -> None:
-    """Print how well failures on unseen items are predicted, with and without concepts."""
-    columns = ("concepts", "peers", "peers and concepts", "gain", "predicted : observed against peers")
-    print(f"| model | {' | '.join(columns)} |\n| --- | ---: | ---: | ---: | ---: | ---: |")
-    for model in models:
-        by_score, by_peers = run_data(run.as_model(model)), run_data(run.as_model(model, "peers"))
-        values: dict[str, list[float]] = {name: [] for name in columns}
-        rng = np.random.default_rng(0)
-        for _ in range(splits):
-            masks = by_score.draw(0.5, rng)
-            sides = [
-                [data.of_items([kept == side for kept in masks]) for side in (True, False)]
-                for data in (by_score, by_peers)
-            ]
-            plain, against = (predict_failure(*halves) for halves in sides)
-            for name, value in zip(
-                columns,
-                (plain["auc"], against["auc_baseline"], against["auc"], against["auc_gain"], foretold(*sides[1])),
-                strict=True,
-            ):
-                values[name].append(value)
-        cells = [shown(OverSplits.of(values[name]), signed=name == "gain") for name in columns]
-        print(f"| {model} | {' | '.join(cells)} |", flush=True)
-
-
-def shown(interval: OverSplits, *, signed: bool) -> str:
-    """Write a mean over splits and their range."""
-    form = "+.3f" if signed else ".2f"
-    return f"{interval.mean:{form}} ({interval.low:{form}} to {interval.high:{form}})"
-
-
-def foretold(first: RunData, second: RunData) -> float:
-    """Correlation, on the second half, of scores against peers with those that the first half's concepts predict.
-
-    What peers make of an item is subtracted, not used to predict: so concepts gain nothing by seeing an item's
-    difficulty better than a few peers' scores show it.
-    """
-    from sklearn.linear_model import Ridge
-    from sklearn.model_selection import GridSearchCV, GroupKFold
-
-    known, unseen = (~np.isnan(half.scores) for half in (first, second))
-    cluster = np.concatenate([part.cluster for part in first.parts])[known]
-    search = GridSearchCV(Ridge(solver="sparse_cg"), {"alpha": [30, 100, 300, 1000, 3000]}, cv=GroupKFold(3))
-    search.fit(first.saliency()[known], first.scores[known], groups=cluster)
-    return float(np.corrcoef(search.predict(second.saliency()[unseen]), second.scores[unseen])[0, 1])
-
-
-def sae(run: cg.Run, models: list[str], against: Path) -> None:
-    """Print how far the gaps of concepts agree with those of another SAE's concepts, matched by their items."""
-    columns = ("items", "concepts", "matched", "correlation of gaps", "same sign", "weak", "weak there")
-    print(f"| model | outcome | {' | '.join(columns)} |")
-    print(f"| --- | --- |{' ---: |' * len(columns)}")
-    for model in models:
-        for kind in ("score", "peers"):
-            here = outcome_run(run, model, kind)
-            peers = tuple(here.manifest["outcome"]["against"]) if kind == "peers" else ()
-            there = outcome_run(cg.open_run(against), model, kind, against=peers)
-            both = agreement(here, there, run_data(here), run_data(there))
-            figures = (both.items, both.concepts, both.matched, f"{both.gap_correlation:.2f}", f"{both.same_sign:.0%}")
-            print(
-                f"| {model} | {kind} | {' | '.join(map(str, figures))} | {both.weak} | {both.weak_in_both} |",
-                flush=True,
-            )

@@ -10,11 +10,6 @@ nulls    the same with outcomes shuffled within benchmarks and lengths, 20 draws
 halves   what one half of the items lists, looked up on the other half
 carry    what one set of scores lists, looked up in another set (pairs NAME=NAME of --pair), without the items whose
          question both sets ask (--shared keeps them)
-lens     AUC of failure on unseen halves, from concepts and from the peers' scores, as ``cgaps robustness`` has it, but
-         on fewer splits; and the correlation of scores against peers with what concepts predict of them
-families how much of the differences between models' themes, against peers, lies between families of models
-sae      what another SAE says of the same items: pairs of concepts that are each other's best match over the items, and
-         how far their gaps agree (--against, a run of all or some of the items with the same scores)
 where    which groups of items (their own column) hold most of each theme's activation
 subjects each model's mean score against its peers by the items' own group, which no concept knows of
 sizes    the same by the size of the item's numeric answer
@@ -27,8 +22,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from real_concepts import carry, counts, halves, lens, nulls, sae
-from real_families import families
+from real_concepts import carry, counts, halves, nulls
 from real_items import items, sizes, subjects, where
 
 import competency_gaps as cg
@@ -39,11 +33,9 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--part", nargs="+", default=["counts", "nulls", "halves", "items"])
     parser.add_argument("--model", action="append")
-    parser.add_argument("--fits", type=int, default=5, help="splits on which the part lens fits regressions")
     parser.add_argument("--without", nargs="+", default=[])
     parser.add_argument("--pair", action="append", default=[])
     parser.add_argument("--shared", action="store_true")
-    parser.add_argument("--against", type=Path, help="run whose SAE the part sae compares with")
     given = parser.parse_args()
     run = cg.open_run(given.run)
     models = [name for name in given.model or run.models["model"].to_list() if name not in given.without]
@@ -52,9 +44,6 @@ def main() -> None:
         "nulls": lambda: nulls(run, models),
         "halves": lambda: halves(run, models),
         "carry": lambda: carry(run, given.pair, shared=given.shared),
-        "lens": lambda: lens(run, models, given.fits),
-        "families": lambda: families(run, models),
-        "sae": lambda: sae(run, models, given.against),
         "where": lambda: where(run),
         "subjects": lambda: subjects(run, models),
         "sizes": lambda: sizes(run, models),

@@ -71,21 +71,3 @@ def embedding_tree(texts: list[str], scores: np.ndarray) -> list[np.ndarray]:
     right = np.array([scores[items].sum() for items in nodes])
     low = beta.ppf(1 - LEVEL / 2, right + 1, n - right) < scores.mean()
     return [items for items, is_low in zip(nodes, low, strict=True) if is_low]
-
-
-@functools.lru_cache(maxsize=1)
-def _words(texts: tuple[str, ...]) -> sp.csc_array:
-    from sklearn.feature_extraction.text import CountVectorizer
-
-    return sp.csc_array(CountVectorizer(min_df=SMALLEST, max_df=0.5, binary=True).fit_transform(texts))
-
-
-def keywords(texts: list[str], scores: np.ndarray, count: int) -> np.ndarray:
-    """Items with one of the words of the highest z-scores of smoothed log-odds of failure."""
-    words = _words(tuple(texts))
-    failed, passed = np.asarray(words.T @ (1 - scores)), np.asarray(words.T @ scores)
-    odds = np.log((failed + 0.5) / ((1 - scores).sum() - failed + 0.5))
-    odds -= np.log((passed + 0.5) / (scores.sum() - passed + 0.5))
-    z = odds / np.sqrt(1 / (failed + 0.5) + 1 / (passed + 0.5))
-    chosen = np.argsort(-z, kind="stable")[:count]
-    return np.asarray(words[:, chosen].sum(axis=1)).ravel() > 0

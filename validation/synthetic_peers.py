@@ -7,9 +7,8 @@ every concept that is listed in the first column of a setting is an artefact of 
 score less the peers' mean, less a logistic curve of a shrunk difficulty, and against peers as shipped. Prints the share
 of worlds in which anything is listed, and with ten planted concepts the false-discovery rate and how many are found.
 
-Two more rows where they apply: ``too far`` are the worlds whose peers are so far from the model's level that scores
-against them are refused (they are not in the other rows of the setting), and ``alike`` leaves out the concepts on whose
-items the model's scores are missing more, or less, often than elsewhere.
+``too far`` are the worlds whose peers are so far from the model's level that scores against them are refused; they are
+not in the row ``peers``.
 """
 
 from __future__ import annotations
@@ -48,13 +47,6 @@ class Setting:
     """Share of missing scores of some models, mostly on hard items."""
     largest: int = 1
     """Most items of a cluster."""
-    apart: float = 0.0
-    """How much abler the other models are, in logits."""
-    lost: str = ""
-    """Which of the first model's answers give no score besides: ``wrong``, ``hard`` (items), ``topics`` (all answers on
-    three topics), or ``wrong on topics``."""
-    share: float = 0.0
-    """Which part of these."""
 
 
 SETTINGS = (
@@ -65,16 +57,6 @@ SETTINGS = (
     Setting("families alike", family=1.5),
     Setting("a third missing", missing=0.33),
     Setting("clusters to 30", largest=30),
-    *(
-        Setting(f"{models} models, {apart:+g}", models, apart=apart)
-        for models in (3, 4)
-        for apart in (0, 1.5, -1.5, 2.5)
-    ),
-    *(
-        Setting(f"{share:.0%} of {lost}", missing=0, lost=lost, share=share)
-        for lost in ("hard", "wrong", "topics", "wrong on topics")
-        for share in (0.2, 0.5)
-    ),
 )
 
 
@@ -99,7 +81,6 @@ def draw(
     weights = (rng.random(rate.shape) < rate) * rng.lognormal(0, 0.6, rate.shape)
     family = np.arange(setting.models) // 3
     ability, steep = rng.normal(0.3, 0.7, setting.models), np.exp(rng.normal(0, setting.steepness, setting.models))
-    ability[1:] += setting.apart
     shared = rng.normal(0, setting.family, (family.max() + 1, ITEMS))
     chance = expit(steep[:, None] * (ability[:, None] - difficulty) + shared[family])
     chance = setting.floor + (1 - setting.floor) * chance
@@ -109,11 +90,6 @@ def draw(
     scores = (rng.random(chance.shape) < chance).astype(float)
     some = (rng.random(setting.models) < 0.6)[:, None]
     scores[(rng.random(scores.shape) < 2 * setting.missing * expit(difficulty)) & some] = np.nan
-    if setting.lost:
-        common = np.argsort(-of_item.sum(axis=0), kind="stable")[1:4]
-        on_topics, wrong = of_item[:, common].any(axis=1), scores[0] == 0
-        of_lost = {"hard": difficulty > 0, "wrong": wrong, "topics": on_topics, "wrong on topics": on_topics & wrong}
-        scores[0, of_lost[setting.lost] & (rng.random(ITEMS) < setting.share)] = np.nan
     return sp.csr_array(weights.T), length, cluster, scores, chosen
 
 
@@ -154,18 +130,14 @@ def main() -> None:
                     values = make()
                     largest = max(1.0, float(np.nanmax(np.abs(values))))
                     status = judged(values, (0.0, 1.0) if method == "score" else (-largest, largest))
-                    lists = {"too far" if far and method == "peers" else method: status}
-                    if setting.lost and method == "peers":
-                        known = judged((~np.isnan(scores[0])).astype(float), (0.0, 1.0))
-                        lists["alike"] = np.where(np.isin(known, ("weak", "strong")), "typical", status)
-                    for name, verdicts in lists.items():
-                        weak, strong = (np.flatnonzero(verdicts == word) for word in ("weak", "strong"))
-                        listed = len(weak) + len(strong)
-                        # What goes with a planted concept is lower too: only what shares none of its items is false.
-                        touched = (cas[:, chosen].T @ (cas > 0)).sum(axis=0) if len(chosen) else np.zeros(CONCEPTS)
-                        false = len(strong) + int((np.asarray(touched).ravel()[weak] == 0).sum())
-                        rows = figures.setdefault(name, {False: [], True: []})
-                        rows[planted].append((false / max(1, listed), float(np.isin(chosen, weak).sum())))
+                    weak, strong = (np.flatnonzero(status == word) for word in ("weak", "strong"))
+                    listed = len(weak) + len(strong)
+                    # What goes with a planted concept is lower too: only what shares none of its items is false.
+                    touched = (cas[:, chosen].T @ (cas > 0)).sum(axis=0) if len(chosen) else np.zeros(CONCEPTS)
+                    false = len(strong) + int((np.asarray(touched).ravel()[weak] == 0).sum())
+                    name = "too far" if far and method == "peers" else method
+                    rows = figures.setdefault(name, {False: [], True: []})
+                    rows[planted].append((false / max(1, listed), float(np.isin(chosen, weak).sum())))
         for method, rows in figures.items():
             any_, rate, hit = (
                 np.mean([row[place] for row in rows[planted]]) if rows[planted] else np.nan

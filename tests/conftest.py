@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,15 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}<|start|>assistant\n{% endif %}"
 )
 WIDTH, LATENTS, LAYERS = 32, 64, 4
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how many seconds the tests of each directory took, set-up included and over all processes."""
+    seconds: Counter[str] = Counter()
+    for report in (one for kind in terminalreporter.stats.values() for one in kind if hasattr(one, "duration")):
+        seconds[report.nodeid.partition("::")[0].removeprefix("tests/").partition("/")[0]] += report.duration
+    shown = ", ".join(f"{name} {took:.0f}" for name, took in seconds.most_common() if took >= 1)
+    terminalreporter.write_line(f"seconds per directory, {seconds.total():.0f} in all: {shown}")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -149,7 +149,7 @@ class Disk:
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks Linux which folder a number stands for")
-def test_what_a_step_rests_on_is_on_the_disk_before_it(folder, monkeypatch):
+def test_what_a_step_needs_is_on_disk_before(folder, monkeypatch):
     disk = Disk(monkeypatch)
     put(folder)
     journal = f".{DOCUMENT}.next"

@@ -54,7 +54,7 @@ def damage(request):
     return lambda path: panicking(path, scan=request.param)
 
 
-def test_no_flipped_bit_of_a_footer_is_anything_but_an_error(tmp_path):
+def test_any_flipped_bit_of_a_footer_is_an_error(tmp_path):
     path = tmp_path / "a.parquet"
     TABLE.write_parquet(path)
     panics = 0

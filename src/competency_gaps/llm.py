@@ -377,7 +377,7 @@ def _answered(
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(lambda error: _what_follows(error) == "again"),
         stop=tenacity.stop_after_attempt(config.retries + 1) | tenacity.stop_when_event_set(stop),
-        wait=lambda state: _asked_wait(state.outcome and state.outcome.exception()) or exponential(state),
+        wait=lambda state: _asked_wait(state.outcome.exception() if state.outcome else None) or exponential(state),
         sleep=tenacity.sleep_using_event(stop),
         reraise=True,
     )

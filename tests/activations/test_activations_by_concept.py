@@ -58,7 +58,7 @@ def test_every_value_is_where_a_loop_puts_it(tmp_path, monkeypatch, merged):
         assert [cas for _, cas, _, _ in own] == pytest.approx([float(cas) for _, cas, _, _ in expected], rel=2**-11)
 
 
-def test_an_empty_copy_is_read_and_a_missing_one_is_refused(tmp_path):
+def test_an_empty_copy_is_read_a_missing_one_refused(tmp_path):
     write_by_concept(tmp_path, lambda: [(0, make_block(np.zeros(0, np.int64), [], [], [], WIDTH))], WIDTH)
     assert len(ByConcept(tmp_path).column(3).item) == 0
     with pytest.raises(UserError, match=r"checks\.json is damaged: No such file"):

@@ -114,7 +114,7 @@ def test_a_shard_is_read_as_it_was_written(sizes, dtype, tmp_path):
 
 
 @pytest.mark.parametrize(("sizes", "dtype"), [(NARROW, np.uint16), (WIDE, np.uint32)])
-def test_rows_by_item_and_by_concept_are_those_of_the_shard(sizes, dtype, tmp_path):
+def test_rows_by_item_and_concept_are_the_shards(sizes, dtype, tmp_path):
     store, _ = written(tmp_path, *sizes)
     read = store.read("b000-0000")
     whole, ranges = np.zeros((3, store.width), np.float32), read.peak_ranges()

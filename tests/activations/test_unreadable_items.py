@@ -163,7 +163,7 @@ def test_all_others_are_as_in_a_clean_run(damaged, clean):
         assert not cas[~rows].any()
 
 
-def test_what_memory_was_short_for_is_tried_again_and_nothing_else(damaged, clean, config, pair, tmp_path):
+def test_only_items_that_ran_out_of_memory_are_retried(damaged, clean, config, pair, tmp_path):
     shutil.copytree(damaged[0].path, tmp_path / "run")
     before = shard_bytes(tmp_path / "run")
     run = cg.run(config, tmp_path / "run", **pair)
@@ -188,7 +188,7 @@ def few(tiny_config, nans: int, count: int = 40) -> dict:
     return {**tiny_config, "sae": sae, "benchmarks": benchmarks}
 
 
-def test_more_than_a_tenth_stop_the_run_and_nothing_finished_is_lost(tiny_config, pair, tmp_path):
+def test_more_than_a_tenth_unreadable_stop_the_run(tiny_config, pair, tmp_path):
     folder = tmp_path / "run"
     with planted(pair["model"], fits=10**9):
         assert cg.run(few(tiny_config, 9), tmp_path / "nine", **pair).items["excluded"].null_count() == 52 - 9

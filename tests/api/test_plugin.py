@@ -131,7 +131,7 @@ def test_a_registered_policy_scores(tmp_path):
         assign_policies(benchmark, "longer_than", {"length": "x"})
 
 
-def test_what_goes_wrong_in_a_plug_in_is_told_with_its_name():
+def test_errors_in_a_plug_in_name_it():
     @cg.source("odd_source")
     def odd_source(how: str, fields: list[str] | None = None):
         if how == "fails":
@@ -183,7 +183,7 @@ def test_a_changed_policy_is_another_run(tiny_config, tmp_path):
 
 
 @pytest.mark.parametrize("value", ["float('nan')", "1.5", "-0.1", "'1'"])
-def test_a_score_that_is_none_is_refused_where_the_policy_gives_it(tiny_config, tmp_path, value):
+def test_a_policys_score_that_is_none_is_refused(tiny_config, tmp_path, value):
     small = scored_always(tiny_config)
     try:
         exec(ALWAYS.replace("VALUE", value), {"cg": cg, "dataclass": dataclass})

@@ -28,7 +28,7 @@ def test_repr_hash_and_pickle(run):
     assert again.concepts.equals(run.concepts)
 
 
-def test_a_relative_path_is_the_same_run_wherever_the_process_goes(run, monkeypatch, tmp_path):
+def test_a_relative_path_survives_a_change_of_directory(run, monkeypatch, tmp_path):
     monkeypatch.chdir(run.path.parent)
     relative = cg.open_run(run.path.name)
     monkeypatch.chdir(tmp_path)
@@ -65,7 +65,7 @@ def test_rows_are_the_kept_items_with_their_scores(run):
     assert first["cas"][0] == pytest.approx(rows.cas[:, [strongest]].toarray().max())
 
 
-def test_what_a_notebook_shows_is_escaped_and_its_tokens_are_where_the_concept_is_active(run):
+def test_what_a_notebook_shows_is_escaped(run):
     concept = run.concept(int(run.concepts.sort("support", descending=True)["concept"][0]))
     items = run.items.with_row_index("row").filter(pl.col("excluded").is_null())
     row = next(row for row in items["row"] if len(run.token_activations(concept.number, [row])[0].start))
@@ -104,7 +104,7 @@ def test_what_is_not_there_is_refused(run):
         cg.export([], run.path.with_name("page"))
 
 
-def test_a_loaded_model_and_sae_serve_several_runs_with_the_same_result(tiny_config, tiny_run, tmp_path):
+def test_a_loaded_model_and_sae_serve_several_runs(tiny_config, tiny_run, tmp_path):
     config = cg.api.make.read_config(tiny_config)
     model = cg.load_model(**config.model.model_dump(exclude_defaults=True))
     sae = cg.load_sae(**config.sae.model_dump(exclude_defaults=True, exclude={"force", "gate_tokens"}))
@@ -115,7 +115,7 @@ def test_a_loaded_model_and_sae_serve_several_runs_with_the_same_result(tiny_con
         cg.run(other, tmp_path / "other", model=model, sae=sae)
 
 
-def test_without_a_folder_the_run_lies_in_a_temporary_one_and_a_warning_says_where(tiny_config):
+def test_without_a_folder_the_run_lies_in_a_temporary_one(tiny_config):
     config = cg.api.make.read_config({**tiny_config, "out": None})
     benchmark = config.benchmarks[0].model_copy(update={"limit": 8})
     sae = config.sae.model_copy(update={"force": True})  # so few items are no test of it

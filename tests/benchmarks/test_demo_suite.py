@@ -38,7 +38,7 @@ def test_each_item_has_four_different_options_and_a_subtopic(suite):
             assert 15 <= len(item.prompt.split()) <= 90 and item.prompt.isascii(), item.id
 
 
-def test_right_options_have_no_place_and_no_length_of_their_own(suite):
+def test_right_options_have_no_telling_place_or_length(suite):
     for name, benchmark in suite.items():
         answers = np.array([item.answer for item in benchmark.items])
         share = np.bincount(answers, minlength=4) / len(answers)

@@ -131,7 +131,7 @@ def test_repeated_tasks_are_replaced_by_the_next_ones():
     )
 
 
-def test_no_rule_can_guess_the_rank_of_the_gold_among_near_numbers():
+def test_the_golds_rank_among_near_numbers_cannot_be_guessed():
     golds = [str(number) for number in range(100, 500)]
     made = make_options(golds, options=4, rule="near_numbers", seed=1, wrong=lambda task, text: True)
     ranks = Counter(sorted(map(int, one.choices)).index(int(one.choices[one.answer])) for one in made)

@@ -67,7 +67,7 @@ def test_what_is_no_command_or_option_is_refused_still(cli):
         assert status == 2 and out == "" and err.startswith("error: ")
 
 
-def test_json_gives_the_whole_list_and_with_a_limit_so_many(cli, named):
+def test_json_gives_the_whole_list_or_its_limit(cli, named):
     weak = named.concepts.filter(pl.col("ranked") & (pl.col("performance_status") == "weak"))
     whole = json.loads(cli("show", str(named.path), "--json")[1])["rows"]
     assert len(whole) == weak.height > 20 and {row["concept"] for row in whole} == set(weak["concept"])

@@ -22,7 +22,7 @@ def test_it_is_about_this_sae():
     check_same_sae(dictionary.identity, load_sae(SAEConfig(folder=NAME), "cpu").identity)
 
 
-def test_every_alive_concept_has_a_label_or_an_abstention_and_most_ranked_ones_a_label():
+def test_alive_concepts_have_labels_or_abstentions_most_ranked_ones_labels():
     folder = embedded_sae(NAME)
     dictionary = open_dictionary(folder)
     reference = read_reference(folder / FILE, dictionary.width)
@@ -48,7 +48,7 @@ def test_read_labels_are_scored_and_say_who_made_them():
     assert set(labels["kind"]) == {"explained", "automatic"}
 
 
-def test_a_poor_label_gives_way_to_words_and_never_to_a_subject():
+def test_a_poor_label_gives_way_to_words_not_subjects():
     dictionary = open_dictionary(embedded_sae(NAME))
     labels = dictionary.labels().filter(pl.col("label").is_not_null())
     poor = labels.filter((pl.col("kind") == "explained") & (pl.col("detection") < 0.6))["concept"]

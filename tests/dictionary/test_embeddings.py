@@ -151,7 +151,7 @@ def stored(dictionary):
     return dict(dictionary.labels().drop_nulls("embedding").select("concept", "embedding").iter_rows())
 
 
-def test_scores_are_those_of_a_plain_loop_and_windows_are_embedded_once(dictionary, embedder):
+def test_scores_equal_a_plain_loop_windows_are_embedded_once(dictionary, embedder):
     taken = score(dictionary, embedder)
     assert taken.stored == 4 and stored(dictionary) == pytest.approx(expected(dictionary))
     assert min(stored(dictionary).values()) < 0.5 < 0.9 < max(stored(dictionary).values())

@@ -203,7 +203,7 @@ def brute_negatives(windows, exemplars, peaks, silent, pool, embedding, count):
     return same, others, cosine
 
 
-def test_negatives_of_made_up_windows_share_peak_tokens_up_to_a_half():
+def test_negatives_share_peak_tokens_up_to_a_half():
     rng = np.random.default_rng(4)
     tokens = rng.integers(1, 900, (300, WINDOW)).astype(np.int32)
     tokens[np.arange(300) % 9 == 0, 25:] = -1

@@ -36,14 +36,14 @@ def test_kinds_follow_their_thresholds():
     assert kind(template_share=0.6, density=0.2) == "dense"
 
 
-def test_concepts_of_averages_are_judged_by_the_words_of_their_stretches():
+def test_concepts_of_averages_are_judged_by_their_stretches():
     averaged = {"lexical_share": NOTHING, "pair_share": NOTHING}
     assert kind(**averaged, word_share=0.5) == "contextual" and kind(**averaged, word_share=0.8) == "token"
     assert kind(**averaged, word_share=0.8, format_share=0.6) == "format"
     assert kind(**averaged, word_share=0.5, format_share=0.4) == "format" and kind(format_share=0.4) == "contextual"
 
 
-def test_a_kind_is_unknown_without_a_reference_unless_the_run_tells_it():
+def test_without_a_reference_only_the_run_tells_a_kind():
     names = ("lexical_share", "pair_share", "word_share", "format_share", "first_share", "token_share", "coherence")
     unknown = dict.fromkeys(names, NOTHING)
     assert kind(**unknown) is None

@@ -167,7 +167,7 @@ def test_the_saelens_name_of_a_source_is_compared(tmp_path):
 
 
 @pytest.mark.parametrize("index", [WIDTH, 10**17])
-def test_an_index_beyond_the_width_means_that_the_labels_belong_to_another_sae(tmp_path, index):
+def test_an_index_beyond_the_width_means_another_sae(tmp_path, index):
     path = tmp_path / "labels.json"
     path.write_text(json.dumps({"0": "zero", str(index): "far"}))
     with pytest.raises(UserError, match=rf"another SAE.*concept {index},.*0 to {WIDTH - 1}"):
@@ -404,7 +404,7 @@ def test_a_bulk_export_over_many_pages_and_failures(server, tmp_path):
     assert server.asked[f"{first}0.jsonl.gz"] == 3, "what is there is not fetched again"
 
 
-def test_a_batch_that_never_comes_is_an_error_and_the_rest_is_kept(server, tmp_path):
+def test_a_missing_batch_is_an_error_the_rest_is_kept(server, tmp_path):
     prefix = f"v1/{MODEL}/{SOURCE}/explanations/batch-"
     for number in range(3):
         server.files[f"{prefix}{number}.jsonl.gz"] = packed([explanation(number, "x y")])
@@ -415,7 +415,7 @@ def test_a_batch_that_never_comes_is_an_error_and_the_rest_is_kept(server, tmp_p
     assert server.asked[f"/{prefix}0.jsonl.gz"] == 1
 
 
-def test_an_unknown_source_and_no_server_are_errors_that_say_what_to_do(server, tmp_path):
+def test_unknown_sources_and_absent_servers_are_clear_errors(server, tmp_path):
     with pytest.raises(UserError, match="no explanations under"):
         fetch(server, f"neuronpedia:{MODEL}/nothing", tmp_path)
     server.http.shutdown()
@@ -446,6 +446,6 @@ def test_features_one_by_one_with_failures_and_resume(server, tmp_path):
     assert "activations" not in json.loads(kept.read_text()), "only what is read is kept"
 
 
-def test_names_that_the_server_does_not_know_are_an_error_not_dead_concepts(server, tmp_path):
+def test_names_unknown_to_the_server_are_an_error(server, tmp_path):
     with pytest.raises(UserError, match="none of 30 concepts"):
         fetch(server, f"neuronpedia-api:{MODEL}/{SOURCE}", tmp_path, concepts=range(30))

@@ -119,7 +119,7 @@ def test_the_shown_label_is_the_one_that_beats_all_others(seed):
         assert tuple(row.values())[1:] == expected
 
 
-def test_poor_labels_are_never_shown_and_placeholders_only_where_there_is_no_other():
+def test_poor_labels_are_hidden_placeholders_shown_only_without_others():
     poor = {"kind": "explained", "detection": 0.55, "label": "poor", "explainer": "m"}
     shown = shown_labels(
         table(

@@ -139,7 +139,7 @@ def test_a_scorer_cannot_count_on_half_of_the_windows(dictionary):
     assert abs(np.corrcoef(active, silent)[0, 1]) < 0.25
 
 
-def test_a_right_label_scores_high_and_a_wrong_one_near_chance(dictionary):
+def test_right_labels_score_high_wrong_ones_near_chance(dictionary):
     right = [(c, f"the word {word}") for c, word in enumerate(WORDS)]
     for labels, low, high in ((right, 1.0, 1.0), ([(c, f"the word {WORDS[(c + 2) % 5]}") for c in range(5)], 0.1, 0.8)):
         dictionary.add_labels(label_rows(dictionary, labels, "explained", "me", "test"))
@@ -286,7 +286,7 @@ def test_a_folder_without_exemplars_says_what_to_do(tmp_path):
         Exemplars(tmp_path)
 
 
-def test_a_mark_on_a_part_of_a_character_marks_the_whole_character():
+def test_a_mark_on_part_of_a_character_marks_all():
     ends = np.array([2, 2, 3, 6], np.int32)
     one = Exemplar("top", 0, 1.0, 0, "a é b!", ends, np.array([0, 5, 0, 0], np.float32))
     assert marked(one, active_tokens(one)) == "a «é» b!"

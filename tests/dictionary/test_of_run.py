@@ -35,7 +35,7 @@ def folder(tmp_path):
     return make
 
 
-def test_the_given_dictionary_comes_first_then_the_configured_then_the_saes_own(folder):
+def test_given_dictionaries_precede_configured_ones_and_the_saes_own(folder):
     given, set_, own = folder("given"), folder("set"), folder("own")
     run = finished(dictionary=set_, folder=own)
     assert dictionary_of(run, Path(given)).folder == Path(given)

@@ -99,7 +99,7 @@ def test_a_weight_of_many_is_many_points():
         assert adjusted_rand_score(one, other) == 1.0, count
 
 
-def test_a_concept_unknown_in_a_view_takes_the_values_of_a_similar_concept():
+def test_concepts_unknown_in_a_view_borrow_a_similar_ones_values():
     _, decoder, firing, labels = planted(7, n=300, unlabelled=0)
     labels[9] = np.nan
     x = theme_features(decoder, firing, labels)

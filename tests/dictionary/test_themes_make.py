@@ -49,7 +49,7 @@ def labels(kinds: list[str | None]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
-def test_automatic_labels_say_what_concepts_are_about_only_where_there_are_few_others():
+def test_automatic_labels_count_only_where_others_are_few():
     shown = shown_labels(labels(["automatic", "explained", "imported", "automatic", None]), 5)
     used = np.array([True, True, False, True, True])
     assert meanings(shown, used) == [None, "label 1", None, None, None], "a quarter of those in use"

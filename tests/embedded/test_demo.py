@@ -33,7 +33,7 @@ def test_the_outlook_counts_what_is_configured(monkeypatch, tmp_path):
     assert "100 billion operations a second in float32" in text
 
 
-def test_the_outlook_counts_no_wheel_that_lies_in_the_cache_folder(monkeypatch, place):
+def test_the_outlook_counts_no_cached_wheel(monkeypatch, place):
     place.mkdir()
     (place / SMOLLM2.wheel).touch()
     monkeypatch.setattr(pinned, "_has_content", lambda file, expected: file.exists())

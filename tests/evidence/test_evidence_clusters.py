@@ -50,7 +50,7 @@ def test_repeating_every_item_changes_nothing_but_the_design_effect():
     assert other.design_effect == pytest.approx(np.full(12, 3), 0.02)
 
 
-def test_equal_prompts_under_other_ids_and_in_other_benchmarks_are_one_unit():
+def test_equal_prompts_are_one_unit_whatever_their_benchmark():
     cas = drawn(1, items=8)[1]
     sample = sample_of(
         sp.csr_array(cas),
@@ -101,7 +101,7 @@ def test_strata_and_clusters_against_every_permutation():
     assert found.plain_gap == pytest.approx(cas.T @ (scores - mean[benchmark]) / cas.sum(axis=0))
 
 
-def test_what_falls_with_length_vanishes_at_equal_length_and_a_true_weakness_stays():
+def test_at_equal_length_only_a_true_weakness_stays():
     rng = np.random.default_rng(4)
     length = rng.integers(5, 120, 1500).astype(float)
     cas = rng.lognormal(0, 0.5, (1500, 20)) * (rng.random((1500, 20)) < 0.25)
@@ -116,7 +116,7 @@ def test_what_falls_with_length_vanishes_at_equal_length_and_a_true_weakness_sta
     assert net.status[1] == "weak" and not net.vanishes[1] and net.plain_gap[1] == pytest.approx(bare.gap[1])
 
 
-def test_a_gap_is_negligible_unless_its_interval_lies_beyond_the_least_one():
+def test_gaps_are_negligible_unless_intervals_exceed_the_least():
     rng = np.random.default_rng(5)
     cas = (rng.random((60_000, 3)) < 0.5).astype(float)
     scores = (rng.random(60_000) < 0.5 - 0.018 * cas[:, 0] - 0.1 * cas[:, 1]).astype(float)

@@ -59,7 +59,7 @@ def led_by_regression(weights, outcome, block, p_values, sign, able):
 
 @pytest.mark.parametrize("held", [judge.HELD, 3000])
 @pytest.mark.parametrize("seed", range(3))
-def test_leaders_are_those_of_a_regression_and_the_rows_of_the_rest_are_read_in_parts(seed, held, monkeypatch):
+def test_leaders_equal_a_regressions_and_rows_are_read_in_parts(seed, held, monkeypatch):
     rng = np.random.default_rng(seed)
     units, concepts = 900, 40
     causes = rng.lognormal(0, 0.5, (8, units)) * (rng.random((8, units)) < 0.25)

@@ -69,7 +69,7 @@ def test_several_outcomes_at_once_are_those_of_each_alone(monkeypatch, clusters,
             np.testing.assert_array_equal(getattr(own, field.name), getattr(alone, field.name), field.name)
 
 
-def test_an_outcome_without_a_score_says_nothing_and_leaves_others_alone():
+def test_an_outcome_without_scores_leaves_others_alone():
     first, second, *_ = samples(np.random.default_rng(7), "within")
     nothing = replace(second, scores=np.full(ITEMS, np.nan))
     own, silent = evidence_of_each([first, nothing], CONFIG)

@@ -109,7 +109,7 @@ def test_drawn_tails_against_a_plain_loop():
     assert draws == 20_000 and (low > 0).all() and (high > 0).all()
 
 
-def test_what_no_draw_reaches_is_not_lost_at_the_draws_resolution():
+def test_p_falls_below_the_resolution_of_draws():
     """One concept without any success among many: its p-value goes on below 1 in 20,000."""
     rng = np.random.default_rng(8)
     cas = rng.lognormal(0, 0.8, (6000, 8)) * (rng.random((6000, 8)) < 0.06)

@@ -35,7 +35,7 @@ def same(a, b, rel=1e-7):
     assert a.status.tolist() == b.status.tolist()
 
 
-def test_a_planted_weakness_is_found_and_a_silent_concept_is_untested():
+def test_planted_weaknesses_are_found_silent_concepts_untested():
     cas, scores, benchmark = drawn(0, items=600)
     found = measure_evidence(cas, scores, benchmark)
     assert found.status[1] == "weak" and found.gap[1] < found.gap_high[1] < 0

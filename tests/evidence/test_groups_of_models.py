@@ -51,7 +51,7 @@ def cells(sample, outcomes):
     return led, matrix._judged(pl.concat(parts), CONFIG.q, CONFIG.min_gap, led.tested)
 
 
-def test_each_cause_leads_a_group_and_only_its_model_is_named():
+def test_each_cause_leads_a_group_of_its_model():
     for seed in range(3):
         led, table = cells(*drawn(np.random.default_rng(seed), planted=True))
         copies = next(group for group in led.groups if 0 in group)
@@ -64,7 +64,7 @@ def test_each_cause_leads_a_group_and_only_its_model_is_named():
         assert led.tested == CONCEPTS * MODELS
 
 
-def test_groups_are_chosen_and_tested_with_the_same_scores_and_still_nothing_false_is_named():
+def test_groups_chosen_and_tested_on_one_table_stay_valid():
     """Models alike in difficulty, nothing planted, with and without repeats: named in few of 20 draws."""
     for repeats in (1, 3):
         rng = np.random.default_rng(repeats)

@@ -111,7 +111,7 @@ def test_coactive_concepts_by_brute_force(context, details, cas):
     assert sum(len(detail["coactive"]) for detail in details) > 200
 
 
-def test_of_frequent_concepts_the_index_is_exact_though_few_items_are_searched(context, cas):
+def test_the_index_of_frequent_concepts_is_exact(context, cas):
     active = cas > 0
     wanted = [int(c) for c in np.flatnonzero(active.sum(axis=0) >= 60) if c]
     strongest = [np.argsort(-cas[:, concept], kind="stable")[:40] for concept in wanted]

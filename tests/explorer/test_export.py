@@ -26,6 +26,7 @@ from competency_gaps.explorer.export import BEGUN, LARGEST, MARK, _context, expo
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts import Parts
 from competency_gaps.explorer.types import FILE, types_file
+from core_helpers import seal
 
 INDEX = '<!doctype html>\n<html lang="en">\n  <head>\n    <meta charset="utf-8" />\n  </head>\n</html>\n'
 
@@ -113,7 +114,7 @@ def test_one_file_keeps_its_size_by_leaving_details_out(opened, tmp_path, monkey
     assert less.size <= whole - 8_000 and f"{opened[0].key}/run.json" in blocks_of(less.path)
 
 
-def test_a_run_writes_its_report_and_says_where_no_page_was_built(opened, hostile, tmp_path, monkeypatch, caplog):
+def test_a_run_writes_its_report_or_says_why_not(opened, hostile, tmp_path, monkeypatch, caplog):
     run = shutil.copytree(hostile.run, tmp_path / "run")
     cg.open_run(run).report()
     assert blocks_of(run / "report.html")
@@ -147,9 +148,15 @@ def test_with_texts_they_are(exported, opened):
 
 def test_no_folder_and_no_judge_is_named(hostile, tmp_path):
     run = shutil.copytree(hostile.run, tmp_path / "run")
+    manifest = json.loads((run / "manifest.json").read_bytes())
+    judge = {"base_url": "https://judge.example/v1", "key_env": "JUDGE_EXAMPLE", "extra": {"tag": "judge.example"}}
+    manifest["settings"]["judge"] = {**judge, "model": "shown-model"}
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    seal(run)
     done = cg.export([run], tmp_path / "out")
     text = "".join(read_part(done.path, name).decode("utf-8", "replace") for name in names_of(done.path))
     assert HOME not in text and str(tmp_path) not in text and "judge.example" not in text
+    assert "JUDGE_EXAMPLE" not in text and "shown-model" in text
 
 
 def test_an_older_export_is_replaced_and_anything_else_refused(opened, tmp_path):

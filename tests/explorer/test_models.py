@@ -35,7 +35,7 @@ def test_a_run_opens_the_outcomes_that_were_made(opened):
     assert all(entry.key.startswith(f"{opened[0].key}-") for entry in opened[1:])
 
 
-def test_titles_say_whose_scores_and_by_which_model_the_items_are_read(opened):
+def test_titles_name_the_scored_and_the_reading_model(opened):
     peers, score = opened[1:]
     assert score.title == "big, items read by <b>tiny"
     assert peers.title.startswith("big against ") and peers.title.endswith(" peers, items read by <b>tiny")
@@ -54,7 +54,7 @@ def test_a_run_of_one_model_has_no_others(hostile):
     assert alone.models is None and run_list([alone], "served", None).runs[0].models is None
 
 
-def test_a_run_without_scores_of_its_own_is_not_said_to_show_any(hostile, tmp_path):
+def test_a_run_without_own_scores_shows_none(hostile, tmp_path):
     run = shutil.copytree(hostile.run, tmp_path / "run")
     manifest = json.loads((run / "manifest.json").read_text())
     for entry in manifest["benchmarks"]:
@@ -66,7 +66,7 @@ def test_a_run_without_scores_of_its_own_is_not_said_to_show_any(hostile, tmp_pa
     assert "no scores of its own" in scored["sentence"]
 
 
-def test_an_outcome_whose_scores_have_changed_is_left_out_and_what_is_shown_fails(modelled, tmp_path):
+def test_an_outcome_with_changed_scores_is_left_out(modelled, tmp_path):
     run = shutil.copytree(modelled.run, tmp_path / "run")
     opened = open_runs([run])
     for entry in opened:

@@ -62,7 +62,7 @@ def test_a_run_without_lists_has_no_such_parts(hostile):
             parts.read(name)
 
 
-def test_examples_of_tags_are_the_runs_items_with_the_concepts_tokens(listed):
+def test_examples_of_tags_are_the_runs_items(listed):
     run = cg.open_run(listed.run)
     (shown,) = read(listed.run, f"entry/{OWN}.json")
     roman = read(listed.run, "matches.json")["lists"][1]["entries"][0]

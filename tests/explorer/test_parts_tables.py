@@ -93,7 +93,7 @@ def test_excerpts_are_one_visible_line_of_160_characters(parts, hostile):
     assert max(len(prompt) for prompt in open_folder(hostile.run).items["prompt"]) == HUGE
 
 
-def test_json_has_the_digits_of_a_float32_but_of_other_peoples_numbers_all():
+def test_json_has_a_float32s_digits_foreign_numbers_all_digits():
     value = Thresholds(min_n_eff=12345.678901234, q=0.1 + 0.2, level=float("nan"), min_gap=-1e-50, alike="x")
     shown = json.loads(as_json([value, {"price": 0.12345678912345, "none": float("inf")}]))
     assert shown[0] == {"min_n_eff": 12345.68, "q": 0.3, "level": None, "min_gap": -1e-50, "alike": "x"}

@@ -56,7 +56,7 @@ def test_a_screen_is_filled_and_not_exceeded(run, lines, width):
     assert len(text.splitlines()) <= lines and max(map(cell_len, text.splitlines())) <= width
 
 
-def test_the_overview_opens_with_what_failed_then_the_score_and_findings(run):
+def test_the_overview_opens_with_failures_then_score_and_findings(run):
     text = printed(lambda console: screen.print_overview(run, console, lines=100), 300)
     given = answer(run)
     assert given.trust and given.trust[0].code == "gate"
@@ -110,7 +110,7 @@ def test_hostile_texts_stay_texts(run, hostile):
 
 
 @pytest.mark.parametrize("width", [60, 200])
-def test_a_concept_shows_the_numbers_of_the_tables_at_every_width(run, width):
+def test_a_concept_shows_the_tables_numbers_at_every_width(run, width):
     concept = int(run.findings["leader"][0])
     text = printed(lambda console: console.print(concept_panel(run, concept, width=width)), width)
     assert max(map(cell_len, text.splitlines())) <= width

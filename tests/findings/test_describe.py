@@ -108,7 +108,7 @@ def test_scopes_are_the_benchmarks_that_hold_much_of_a_finding():
     assert scopes_of(np.where(benchmark == 2, 1.0, 0.0), benchmark) == [(2,)]
 
 
-def test_a_finding_in_one_benchmark_is_told_from_others_of_that_benchmark_alone():
+def test_findings_of_one_benchmark_are_described_within_it():
     """A word that names the benchmark tells nothing, however much the finding lies in it."""
     rng = np.random.default_rng(0)
     benchmark = np.repeat([0, 1], 100)

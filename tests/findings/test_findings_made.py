@@ -20,7 +20,7 @@ def planted(tmp_path_factory):
     return [(run, findings_of(run)) for run in runs]
 
 
-def test_a_planted_weakness_is_told_by_its_feature_and_with_the_figures_of_the_items(planted):
+def test_a_planted_weakness_is_told_by_its_feature(planted):
     right = 0
     for run, table in planted:
         first = table.row(0, named=True)
@@ -88,7 +88,7 @@ def test_examples_are_distinct_and_on_their_side(planted):
             assert negative(run.items)[row["failing"]].all() and not negative(run.items)[row["passing"]].any()
 
 
-def test_a_cluster_with_both_kinds_of_items_counts_on_both_sides(tmp_path):
+def test_a_mixed_cluster_counts_on_both_sides(tmp_path):
     rng = np.random.default_rng(0)
     items = drawn_items(rng, 600)
     hard, cluster = negative(items), np.arange(600) // 2

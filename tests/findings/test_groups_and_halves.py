@@ -47,7 +47,7 @@ def test_groups_are_leaders_with_their_followers():
     assert groups_of(table.with_columns(leader=pl.lit(None, pl.Int32)), 0.05) == []
 
 
-def test_one_cause_of_many_concepts_does_not_let_accidents_be_findings():
+def test_one_cause_of_many_concepts_admits_no_accidents():
     """The rate over concepts is controlled either way; over all groups accidents are a large part."""
     of_groups, of_findings, seen = [], [], 0
     for seed in range(12):
@@ -105,7 +105,7 @@ def test_halves_keep_clusters_whole_and_share_every_block():
     assert [a.tolist() for a in split_halves(units, 1, seed=0)] == [a.tolist() for a in halves]
 
 
-def test_a_gap_on_unseen_items_against_the_other_half_counted_by_hand():
+def test_unseen_gaps_equal_a_count_by_hand():
     rng = np.random.default_rng(3)
     hard = rng.random(600) < 0.3
     cas = np.stack([hard * 1.0, noisy(rng, rng.random(600) < 0.4)], axis=1)
@@ -124,7 +124,7 @@ def test_a_gap_on_unseen_items_against_the_other_half_counted_by_hand():
     assert found.holds(20, weak=True) is None  # found again in one of twenty splits: that says nothing
 
 
-def test_unseen_gaps_of_concepts_that_were_picked_for_their_luck_are_near_nothing():
+def test_unseen_gaps_of_lucky_concepts_are_near_nothing():
     """All items have one chance: gaps on the half that was looked at are below 0, on the other half they are not."""
     loose = EvidenceConfig(strata=[], q=0.9, min_gap=0.0)
     gaps, lucky = [], []
@@ -161,7 +161,7 @@ def test_a_cluster_is_shown_once_and_unscored_items_never():
     assert passing == [4]  # 5 repeats 4, 6 repeats 2, 7 has no score
 
 
-def test_items_with_the_feature_come_first_and_those_beside_them_lack_it():
+def test_items_with_the_feature_come_first():
     scores, weights = [0, 0, 1, 1, 1], np.array([9.0, 1.0, 0, 0, 5.0])
     feature = np.array([False, True, True, False, False])
     failing, passing = side_by_side(pool(scores, [0] * 5), weights, feature, weak=True)

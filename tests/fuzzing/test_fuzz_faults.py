@@ -53,7 +53,7 @@ def test_a_configuration_that_is_no_yaml(tmp_path, content):
         read_yaml(path)
 
 
-def test_a_member_of_a_zip_takes_no_memory_by_the_size_that_it_declares(tmp_path):
+def test_declared_sizes_of_zip_members_take_no_memory(tmp_path):
     _, log, _ = LOGS["inspect"](tmp_path)
     name, content = b"samples/p_epoch_1.json", bytearray(log.read_bytes())
     entry = content.rindex(b"PK\1\2", 0, content.rindex(name))  # in the directory at the end of the file

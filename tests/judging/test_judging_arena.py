@@ -83,7 +83,7 @@ def test_few_or_unanimous_games_claim_no_certainty() -> None:
     assert few["win_rate"]["low"] < 0.3 and few["win_rate"]["high"] > 0.7 and few["strength"]["low"] < -0.8
 
 
-def test_an_item_with_one_order_is_left_out_or_kept_and_reported() -> None:
+def test_items_with_one_order_are_left_out_or_reported() -> None:
     matches = [Match(("B>A", None)), Match(("A>B", "B>A")), Match((None, "A>B"))]
     found = arena_figures(matches)
     assert (found["items"], found["one_order"], found["failed"], found["score"]["value"]) == (1, 2, 2, 0.0)
@@ -150,7 +150,7 @@ def test_position_bias_is_found_and_is_none_under_the_null() -> None:
     assert bias["low"] < 0 < bias["high"] and abs(bias["value"]) < 0.03
 
 
-def test_a_judge_that_goes_by_place_is_told_from_a_coin_and_from_a_judge() -> None:
+def test_a_judge_that_goes_by_place_is_noticed() -> None:
     rng = np.random.default_rng(6)
 
     def said(places: float, merit: float, ties: float = 0.0, items: int = 20) -> bool:
@@ -206,7 +206,7 @@ def test_features_follow_the_formula() -> None:
     assert style_features(model, baseline) == pytest.approx(raw / raw.std(axis=0, ddof=1))
 
 
-def test_equal_style_is_not_made_up_where_nearly_every_game_is_lost() -> None:
+def test_equal_style_is_not_invented_where_most_games_are_lost() -> None:
     rng = np.random.default_rng(6)
     lost = [Match(("A>>B", "B>>A"), Style(rng.uniform(40, 60), 0, 0, 0), Style(200, 1, 2, 3)) for _ in range(40)]
     found = arena_figures(lost, style=True, draws=50)

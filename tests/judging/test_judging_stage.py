@@ -99,7 +99,7 @@ def test_figures_lie_in_the_manifest_and_the_summary(perfect, capsys, tmp_path):
     assert any("position bias" in line for line in lines) and any("judged by fake" in line for line in lines)
 
 
-def test_a_judge_that_always_likes_the_first_answer_comes_before_all_findings(config, tmp_path, capsys):
+def test_a_judge_that_goes_by_place_precedes_all_findings(config, tmp_path, capsys):
     from rich.console import Console
 
     def first_place(body, attempt):
@@ -122,7 +122,7 @@ def test_a_judge_that_always_likes_the_first_answer_comes_before_all_findings(co
     assert said.index("The judge of arena goes by the place") < said.index("mean score")
 
 
-def test_a_judge_that_fails_half_of_the_time_gives_the_same_run(config, perfect, tmp_path):
+def test_a_judge_that_often_fails_gives_the_same_run(config, perfect, tmp_path):
     def plan(body, attempt):
         return ("status", 503, {"error": {"message": "busy"}}) if attempt % 2 == 0 else answering(body)
 
@@ -133,7 +133,7 @@ def test_a_judge_that_fails_half_of_the_time_gives_the_same_run(config, perfect,
     assert run.manifest["benchmarks"] == perfect[0].manifest["benchmarks"]
 
 
-def test_scores_stay_when_the_run_is_made_again_without_a_judge(config, perfect):
+def test_scores_stay_without_a_judge(config, perfect):
     again = competency_gaps.run(config, perfect[0].path)
     assert_same_run(again, perfect[0])
     assert again.manifest["judging"]["judge"] == "fake"
@@ -224,7 +224,7 @@ def test_unreadable_answers_of_the_judge_are_unscored_and_counted(config, perfec
     assert figures["one_order"] == ITEMS and figures["items"] == 0
 
 
-def test_max_cost_leaves_the_rest_unscored_and_a_second_run_goes_on(config, perfect, tmp_path):
+def test_a_run_goes_on_where_max_cost_stopped_it(config, perfect, tmp_path):
     with serve(answering) as fake:
         prices = {"price_in": 10.0, "price_out": 10.0, "max_cost": 0.1, "concurrency": 1}
         run = competency_gaps.run({**config, "judge": asked_at(fake.url, **prices)}, tmp_path / "run")
@@ -242,7 +242,7 @@ def test_without_a_judge_items_give_the_reason(config, tmp_path):
     assert set(run.items["unscored"].struct.field("code")) == {"no_judge"}
 
 
-def test_a_judge_that_cannot_be_asked_stops_the_run_at_once(config, tmp_path):
+def test_an_unreachable_judge_stops_the_run_at_once(config, tmp_path):
     with pytest.raises(UserError, match="there is no such file"):
         competency_gaps.run({**config, "judge": {"answers": ["nowhere.jsonl"]}}, tmp_path / "run")
     assert not (tmp_path / "run" / "manifest.json").exists()

@@ -25,7 +25,7 @@ def log(folder, domain, model, task, points, version=0):
     return folder
 
 
-def test_each_model_and_domain_is_a_benchmark_of_all_its_tasks(tmp_path):
+def test_each_model_and_domain_is_a_benchmark(tmp_path):
     log(tmp_path, "math", "gpt35", "fractions", {"adding": [step("1/2 + 1/3?", 10.0), step("1/7 + 1/9?", 1.0)]})
     log(tmp_path, "math", "gpt35", "primes", {"testing": [step("Is 91 prime?", 5.5)]})
     log(tmp_path, "math", "llama2", "primes", {"testing": [step("Is 91 prime?", 3.0)]})
@@ -65,7 +65,7 @@ def test_grades_outside_the_scale_are_unscored_and_counted(tmp_path, score):
     assert counts(found.report.unscored_because) == {"no_score" if score is None else "grade_outside": 1}
 
 
-def test_the_newest_version_counts_and_steps_without_a_prompt_are_left_out(tmp_path):
+def test_the_newest_version_counts_steps_without_prompts_do_not(tmp_path):
     log(tmp_path, "if", "m", "tone", {"irony": [step("Be ironic.", 4.0)]})
     log(tmp_path, "if", "m", "tone", {"irony": [step("Be mild.", 10.0), {"score": 3.0}, "text"]}, version=10)
     log(tmp_path, "if", "m", "tone", {"irony": [step("Be loud.", 4.0)]}, version=9)

@@ -55,7 +55,7 @@ def test_scores_are_the_logs(run):
     assert {row["policy"] for row in run.items.iter_rows(named=True)} == {"imported"}
 
 
-def test_the_span_is_the_items_own_text_inside_what_was_read(run):
+def test_the_span_is_the_items_own_text(run):
     for row in of(run, "quiz"):
         assert row["text"] == (
             f"<|start|>system\nBe terse.<|end|>\n<|start|>user\nThink. What is {row['item_id']}? Answer:<|end|>\n"
@@ -72,7 +72,7 @@ def test_who_an_item_is_in_its_tool_is_kept(run):
     assert tools == {"quiz": "inspect", "attacks": "garak", "arena": "arena_hard"}
 
 
-def test_tables_are_those_of_the_same_items_from_a_plain_file(run, tmp_path, tiny_config):
+def test_tables_equal_those_of_a_plain_file(run, tmp_path, tiny_config):
     """The log is only another way to the same items: the same messages and scores in a JSONL give the same tables."""
     path = tmp_path / "attacks.jsonl"
     rows = [

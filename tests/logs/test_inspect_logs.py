@@ -89,7 +89,7 @@ def test_both_forms_of_one_log_give_the_same_items(real):
     assert (report.records, report.warnings) == (other.records, other.warnings)
 
 
-def test_epochs_are_averaged_and_a_failed_one_is_not_counted_as_0(real):
+def test_epochs_are_averaged_without_failed_ones(real):
     path = log_of(real, "eval", "quiz")
     values = {}
     with zipfile.ZipFile(path) as archive:
@@ -117,7 +117,7 @@ def test_own_text_is_the_question_with_its_options(real):
     assert items[0].prompt == "Say one."
 
 
-def test_a_log_that_ended_in_an_error_is_read_with_a_warning(real):
+def test_a_log_that_ended_in_error_gives_a_warning(real):
     items, _, report = read_all(log_of(real, "eval", "broken"))
     assert [item.id for item in items if item.score is None] == [FAILS]
     assert any(one.code == "log_failed" and "'error'" in one.text for one in report.warnings)
@@ -147,7 +147,7 @@ def test_a_dict_needs_a_choice(real):
     assert report.warnings == ()
 
 
-def test_a_folder_gives_one_part_per_task_and_names_the_older_logs(real):
+def test_a_folder_gives_each_tasks_newest_log(real):
     parts = {part.benchmark: part for part in find_parts(real)}
     assert set(parts) == set(TASKS)
     assert all(part.model == "mockllm/model" for part in parts.values())
@@ -169,7 +169,7 @@ def test_json_needs_no_package_and_eval_says_which(real, monkeypatch, tmp_path):
         read_all(log_of(real, "eval", "quiz"))
 
 
-def test_an_evaluation_that_was_killed_is_read_as_far_as_it_came(real, tmp_path):
+def test_a_killed_evaluation_is_read_as_far_as_written(real, tmp_path):
     """Before the end an ``.eval`` has its journal and no header; older versions compressed with deflate."""
     path = tmp_path / "2026_killed.eval"
     with (

@@ -65,7 +65,7 @@ def test_own_text_is_the_rendered_question(real, log):
         assert item.group == doc["subject"]
 
 
-def test_default_metric_is_the_first_of_the_task_that_is_a_score(real):
+def test_default_metric_is_the_tasks_first_score(real):
     found = read(real / "plain", benchmark="quiz")
     assert found.report.metric == "acc_norm"  # mcc, which stands before it, is a pair per item
     assert found.report.available["metric"] == ("acc_norm", "acc")
@@ -203,7 +203,7 @@ def test_without_results_the_documents_texts_are_the_own_text(tmp_path):
     assert [warning.code for warning in found.report.warnings] == ["no_results_file"]
 
 
-def test_several_texts_of_a_document_go_from_the_first_to_the_last(tmp_path):
+def test_several_texts_of_a_document_keep_their_order(tmp_path):
     doc = {"passage": "The fox lives in the wood.", "question": "Where does the fox live?", "id": "x"}
     prompt = f"{doc['passage']} {doc['question']}\n\nPassage: {doc['passage']}\nAsked: {doc['question']}\nA:"
     record = sample(0, doc=doc, arguments={"gen_args_0": {"arg_0": prompt, "arg_1": {}}})
@@ -212,7 +212,7 @@ def test_several_texts_of_a_document_go_from_the_first_to_the_last(tmp_path):
     assert item.seen.own[0] == prompt.rindex(doc["passage"])
 
 
-def test_options_after_a_blank_line_do_not_cut_off_the_question(tmp_path):
+def test_options_after_a_blank_line_keep_the_question(tmp_path):
     choices = {"text": ["a fox that lives in the old wood by the river", "a dog that sleeps in the house"]}
     doc = {"question": "Who jumps so high?", "choices": choices}
     own = f"{doc['question']}\n\nA. {choices['text'][0]}\nB. {choices['text'][1]}"

@@ -42,7 +42,7 @@ def test_fields_reach_into_the_record_around_the_document(tmp_path):
 
 
 @pytest.mark.parametrize("log", [lm_eval_log, inspect_log])
-def test_a_column_that_is_not_there_is_named_with_those_that_are(log, tmp_path):
+def test_an_absent_column_is_named_beside_those_present(log, tmp_path):
     with pytest.raises(UserError, match=r"there is no 'pasage'. The columns are .*passage.*Did you mean 'passage'"):
         read(log(tmp_path), fields={"cluster": "pasage"})
 

@@ -104,7 +104,7 @@ def test_the_runs_own_scores_are_of_one_model(logs):
 
 
 @pytest.mark.parametrize("tool", ["lm_eval", "inspect"])
-def test_a_run_reads_the_items_once_and_keeps_every_models_scores(tmp_path, arguments, tool):
+def test_a_run_reads_items_once_for_all_models(tmp_path, arguments, tool):
     folder = tmp_path / "logs"
     if tool == "lm_eval":
         lm_eval(folder, "org/a", scored("org/a"))
@@ -131,7 +131,7 @@ def test_a_run_reads_the_items_once_and_keeps_every_models_scores(tmp_path, argu
     assert len(reports) == 1
 
 
-def test_rows_of_an_id_that_ask_something_else_are_not_taken(logs, tmp_path, arguments):
+def test_rows_whose_id_asks_something_else_are_refused(logs, tmp_path, arguments):
     done = command("run", *arguments, "--log", str(logs), "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
     shuffled = scored("org/c")

@@ -46,7 +46,7 @@ def test_a_place_is_of_whole_words(seen, own, marked):
     assert shown == marked
 
 
-def test_a_short_text_that_closes_the_prompt_may_stand_elsewhere_too():
+def test_a_short_closing_text_may_stand_elsewhere_too():
     seen = f"<|im_start|>user\nant is an animal? ant{TAIL}"
     assert last_occurrence(seen, "ant", "way") is None
     assert last_occurrence(seen, "ant", "way", closes=True).start == seen.index(" ant") + 1
@@ -81,7 +81,7 @@ def test_a_value_in_the_description_is_not_the_items(tmp_path):
     assert item.prompt == doc["question"]
 
 
-def test_without_a_match_all_after_the_last_example_is_the_own_text(tmp_path):
+def test_without_a_match_own_text_follows_the_last_example(tmp_path):
     prompt = "The dog ran.\n\nThe cat slept.\n\nA fox was"
     item, way = one(tmp_path, {"sentence": "x _ y"}, prompt, {}, shots=2, chat_template=None)
     assert (item.prompt, way) == ("A fox was", "all after the last example")

@@ -98,7 +98,7 @@ def test_entries_are_weak_untested_matched_or_not():
     assert sum(counts.get(name, 0) for name in ("weak", "untested", "matched")) == made.matched.observed.count
 
 
-def test_missing_concepts_that_have_nothing_to_do_with_the_list_make_no_entry_untested_beyond_chance():
+def test_unrelated_missing_concepts_make_no_entry_untested():
     """A third of the concepts are missing, at random; the entries match twenty."""
     rng = np.random.default_rng(1)
     made = [matched(Suite(set(), set(rng.choice(CONCEPTS, 1000, replace=False).tolist())), seed=s) for s in range(3)]
@@ -106,7 +106,7 @@ def test_missing_concepts_that_have_nothing_to_do_with_the_list_make_no_entry_un
     assert np.mean([one.untested.expected for one in made]) == pytest.approx(20 / 3, abs=3)
 
 
-def test_an_entry_of_other_lengths_than_the_rest_is_not_compared_and_says_why():
+def test_entries_of_other_lengths_are_not_compared():
     made = world(0, planted=60, strength=1.0)
     entry = made.member.toarray().argmax(axis=0)
     made = replace(made, domain=np.zeros_like(made.domain), length=np.where(entry < 15, 500.0, 100 + made.length / 10))
@@ -124,7 +124,7 @@ def test_an_entry_of_other_lengths_than_the_rest_is_not_compared_and_says_why():
     assert "not compared, 1: cannot be told at equal length" in "\n".join(example_lines(matching))
 
 
-def test_a_theme_recovers_an_entry_whose_concepts_are_each_too_rare():
+def test_a_theme_recovers_entries_of_rare_concepts():
     """Of entry 0 each example has one of eight concepts, which are a theme of a weak verdict."""
     rng = np.random.default_rng(0)
     made = world(3)
@@ -158,7 +158,7 @@ def test_a_theme_recovers_an_entry_whose_concepts_are_each_too_rare():
     assert made.pairs.filter(entry="e0").is_empty()
 
 
-def test_weak_concepts_that_have_nothing_to_do_with_the_list_recover_nothing_beyond_chance():
+def test_unrelated_weak_concepts_recover_nothing_beyond_chance():
     rng = np.random.default_rng(1)
     p_values = []
     for seed in range(4):
@@ -167,7 +167,7 @@ def test_weak_concepts_that_have_nothing_to_do_with_the_list_recover_nothing_bey
     assert np.mean(np.array(p_values) <= 0.05) <= 0.25 and np.median(p_values) > 0.1
 
 
-def test_a_document_and_lines_of_a_matching_are_safe_to_show():
+def test_documents_and_lines_of_matchings_are_safe():
     made = matched(Suite(weak={0}))
     hostile = replace(made, entries=made.entries.with_columns(description=pl.lit("\x1b[31m<script>\u202e")))
     text = "\n".join(example_lines(hostile))
@@ -205,7 +205,7 @@ def run(tiny_run, tmp_path):
     return cg.open_run(tmp_path / "run")
 
 
-def test_examples_are_read_once_by_the_runs_model_and_kept_beside_the_list(run, listed, tmp_path, monkeypatch):
+def test_examples_are_read_once_and_kept(run, listed, tmp_path, monkeypatch):
     made = run.match(listed, by="examples")
     assert made.matching is None and made.by_examples is not None
     table = made.by_examples.entries
@@ -260,7 +260,7 @@ def with_settings(run, **changed):
     return cg.open_run(run.path)
 
 
-def test_a_list_without_examples_is_matched_by_labels_and_says_so_otherwise(tiny_run, tmp_path):
+def test_a_list_without_examples_is_matched_by_labels(tiny_run, tmp_path):
     path = tmp_path / "plain.json"
     path.write_text(json.dumps([{"id": "a", "description": "adding numbers"}]), encoding="utf-8")
     assert not examples.has_examples(read_taxonomy(path).entries)

@@ -38,7 +38,7 @@ def test_groups_go_to_whole_blocks_of_tested_concepts(rows):
     assert np.mean(whole) > 1.95 and len(seen) > 30
 
 
-def test_a_group_goes_to_a_concept_of_about_its_leaders_support(rows):
+def test_groups_go_to_concepts_of_similar_support(rows):
     verdicts = verdicts_of([BLOCKS + 3], rows)
     verdicts.support[: CONCEPTS // 2] = 1000
     groups = GroupExchange(verdicts, rows, 0)
@@ -47,7 +47,7 @@ def test_a_group_goes_to_a_concept_of_about_its_leaders_support(rows):
 
 
 @pytest.mark.parametrize("each", [1, 4])
-def test_the_realised_rate_is_the_level_where_concepts_share_their_items(rows, each):
+def test_the_realised_rate_is_the_level(rows, each):
     """Exchanged one by one, correlated concepts have another rate: too high, or too low to see anything."""
     rng = np.random.default_rng(3)
     whole, singly = (np.array([p_value(rng, rows, each, led) for _ in range(80)]) for led in (True, False))

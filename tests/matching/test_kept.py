@@ -153,7 +153,7 @@ def test_verdicts_are_kept_and_unrelated_pairs_are_no_matches(run, taxonomy):
     assert verdicts == [("sums", "related")] * 2
 
 
-def test_a_list_has_one_file_per_filter_and_other_lists_of_its_name_have_their_own(run, tmp_path, taxonomy):
+def test_each_list_and_filter_has_its_own_file(run, tmp_path, taxonomy):
     read, found = matched(taxonomy)
     first = keep_matching(run, taxonomy, read, FACTS, found)
     assert keep_matching(run, taxonomy, read, FACTS, found) == first
@@ -202,7 +202,7 @@ def left(folder):
     return sorted(one.name for name in ("matches", "scopes") for one in (folder / name).iterdir())
 
 
-def test_other_labels_and_a_new_run_of_the_folder_remove_what_was_kept(finished, tiny_run, tiny_config, tmp_path):
+def test_other_labels_and_new_runs_remove_kept_matches(finished, tiny_run, tiny_config, tmp_path):
     write_dictionary(tmp_path / "dictionary", tiny_run.manifest["sae"])
     name_finished_run(finished, tmp_path / "dictionary")
     assert left(finished) == ["mine.txt"]

@@ -67,7 +67,7 @@ def with_shared_examples(made, shared=4):
     return dataclasses.replace(made, member=sp.csr_array(member))
 
 
-def test_planted_entries_that_share_examples_are_found_and_random_ones_are_not():
+def test_planted_entries_with_shared_examples_are_found():
     """A shared example counts for both entries: of each pair of neighbours each is matched by its own concept."""
     right = other = 0
     for seed in range(3):
@@ -99,7 +99,7 @@ def test_a_domain_is_compared_with_itself_alone():
     assert not markers.matched.any()
 
 
-def test_only_able_concepts_are_chosen_and_the_strongest_leads_what_goes_with_it():
+def test_only_able_concepts_are_chosen_the_strongest_leads():
     made = world(1, planted=10)
     values = made.values.toarray()
     values[:, 200:210] = 0.5 * values[:, :10] + 1e-3 * (values[:, :10] > 0)  # twins of the planted concepts
@@ -127,7 +127,7 @@ def test_entries_that_cannot_be_compared_say_why():
     assert divide(alone, 0).not_compared[0] == "few_others"
 
 
-def test_a_concept_that_tells_perfectly_has_an_auroc_of_1_whatever_the_lengths():
+def test_a_perfect_concept_has_an_auroc_of_1():
     """Entries of the longest eighth of the examples; less what the same lengths have, it would be 0.94."""
     made = world(0, entries=60, domains=1)
     entry = np.repeat(np.arange(60), 15)
@@ -140,7 +140,7 @@ def test_a_concept_that_tells_perfectly_has_an_auroc_of_1_whatever_the_lengths()
     assert own.sum() == 7 and markers.auroc[own] == pytest.approx(1)
 
 
-def test_halves_divide_each_entry_and_an_example_of_two_entries_is_in_one_half():
+def test_halves_divide_entries_and_not_examples():
     rng = np.random.default_rng(0)
     member = np.zeros((20, 120))
     for entry in range(20):

@@ -72,7 +72,7 @@ def test_themes_have_a_null_of_their_own():
     assert run(["x"], table_of()).theme_calibration is None
 
 
-def test_an_entry_has_the_same_matches_and_bound_whatever_stands_beside_it():
+def test_an_entrys_matches_do_not_depend_on_others():
     texts = [*made_up_labels(ROWS, seed=2), *LABELS[:20]]  # more entries than are compared at a time
     many, few = run(texts, table_of()), run(texts[-20:], table_of())
     last = many.pairs.filter(pl.col("entry").is_in(many.entries["entry"][-20:].to_list()))

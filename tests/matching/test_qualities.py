@@ -34,14 +34,14 @@ def run_of(cas, ranked, sae="a" * 64):
     return SimpleNamespace(**told, path=sae[0], cas=lambda _: sp.csr_array(cas))
 
 
-def test_a_quality_that_too_few_have_or_lack_is_said_to_be_so(qualities):
+def test_qualities_that_too_few_have_are_named(qualities):
     has = np.arange(499) >= 7
     assert qualities.too_few(has) == "N/A: 7 of 499 lack it"
     assert qualities.too_few(~has) == "N/A: 7 of 499 have it"
     assert qualities.too_few(np.arange(499) >= 10) is None
 
 
-def test_a_suite_is_asked_with_the_concepts_of_the_tagged_run(qualities, capsys):
+def test_suites_are_asked_with_the_tagged_runs_concepts(qualities, capsys):
     """Only concept 2 tells the quality. The suite's own ranked concepts are others, and of its items half have it."""
     rng = np.random.default_rng(0)
     has = np.arange(60) % 2 == 0

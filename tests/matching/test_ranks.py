@@ -57,7 +57,7 @@ def every_pair(made, member, columns):
     return fields, sums.p_value.reshape(len(member), columns)
 
 
-def test_a_group_is_told_from_the_rest_as_by_mann_and_whitney(rng):
+def test_ranks_agree_with_mann_and_whitney(rng):
     values, member = values_of(rng), groups(rng, 60, [1, 7, 30])
     sums, _ = every_pair(ranks.ShuffledRanks(sp.csr_array(values), np.zeros(60, np.int64)), member, 9)
     for group, own in enumerate(member.astype(bool)):
@@ -122,7 +122,7 @@ def test_moments_and_tails_are_those_of_shuffling_within_strata(rng):
 
 
 @pytest.mark.parametrize(("rows", "count", "there"), [(225, 7, 1), (225, 7, 3), (1000, 7, 2)])
-def test_rare_columns_have_the_exact_chance_of_as_many_active_rows(rows, count, there):
+def test_rare_columns_have_the_exact_chance(rows, count, there):
     values = np.zeros((rows, 1))
     values[:there] = 1 + np.arange(there)[:, None]
     member = np.zeros((1, rows))
@@ -133,7 +133,7 @@ def test_rare_columns_have_the_exact_chance_of_as_many_active_rows(rows, count, 
     assert sums["chance_active"][0, 0] == pytest.approx(exact) and p_value[0, 0] >= exact * (1 - 1e-9)
 
 
-def test_the_chance_of_active_rows_is_that_of_shuffling_within_strata(rng):
+def test_chances_equal_shuffling_within_strata(rng):
     stratum = np.repeat([0, 1, 2], [10, 20, 30])
     values = np.zeros((60, 3))
     values[[3, 12, 40], 0] = values[[45, 55], 1] = values[[1, 20, 50], 2] = 1
@@ -163,7 +163,7 @@ def test_small_tails_are_those_of_the_exact_distribution(rows, count):
     assert min(seen) < 1e-6 and max(seen) > 1e-3
 
 
-def test_where_few_rows_are_active_small_tails_are_never_too_small():
+def test_tails_of_rare_columns_are_never_too_small():
     """Of 400 rows 7 are active: the chance that as many of a group of 7 are among them is hypergeometric."""
     values = np.zeros((400, 1))
     values[:7, 0] = 1 + np.arange(7)

@@ -51,7 +51,7 @@ class Copied:
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.2])
-def test_tags_of_items_that_are_asked_several_times_are_not_matched(noise):
+def test_tags_of_repeated_items_are_not_matched(noise):
     """20 tags of eight texts each, every text five times, with nothing planted: counted singly nearly all matched."""
     worlds_with_match = 0
     for seed in range(12):
@@ -62,7 +62,7 @@ def test_tags_of_items_that_are_asked_several_times_are_not_matched(noise):
     assert worlds_with_match <= 2  # 5% of 12 are 0.6; more than 2 have a chance of 2%
 
 
-def test_tags_that_differ_within_clusters_are_not_matched_whatever_the_clusters_size():
+def test_tags_that_differ_within_clusters_are_not_matched():
     """A third of the items are in clusters of nine, the others alone: the tags know nothing of either."""
     worlds_with_match = 0
     for seed in range(12):
@@ -78,7 +78,7 @@ def test_tags_that_differ_within_clusters_are_not_matched_whatever_the_clusters_
     assert worlds_with_match <= 2
 
 
-def test_a_tag_of_repeated_items_that_share_a_concept_is_matched_by_it():
+def test_repeated_items_that_share_a_concept_match_it():
     rng = np.random.default_rng(0)
     run = Copied(rng, texts=300, copies=3)
     member = run.text // 15 == np.arange(20)[:, None]
@@ -89,7 +89,7 @@ def test_a_tag_of_repeated_items_that_share_a_concept_is_matched_by_it():
     assert (markers.confirmed & (markers.concept == markers.entry)).sum() >= 19
 
 
-def test_of_each_cluster_one_is_drawn_and_another_by_another_seed():
+def test_of_each_cluster_the_seed_draws_one():
     cluster = np.array([4, 4, 1, 9, 1, 4])
     drawn = [one_of_each(cluster, seed) for seed in range(30)]
     assert all(sorted(cluster[rows]) == [1, 4, 9] and (np.diff(rows) > 0).all() for rows in drawn)
@@ -109,7 +109,7 @@ def listed(path: Path, copies: int) -> Path:
     return path
 
 
-def test_prompts_of_a_list_that_are_noisy_copies_of_few_parents_count_once_a_parent(tiny_run, tmp_path):
+def test_noisy_copies_of_a_prompt_count_once(tiny_run, tmp_path):
     """Twelve prompts of three parents are three examples, too few to be compared; of twelve they are twelve."""
     for copies, examples in ((4, 3), (1, 12)):
         entries = read_taxonomy(listed(tmp_path / f"{copies}.jsonl", copies)).entries

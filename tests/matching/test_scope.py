@@ -20,7 +20,7 @@ def tables(status):
         {
             "concept": np.tile(np.arange(n, dtype=np.int32), 3),
             "benchmark": ["maths"] * n + ["one"] * n + ["two"] * n,
-            "chi_bench": [0.0] * n + [1.0] * n + [2.0] * n,
+            "chi_bench": [0.5 if word in ("under", "typical") else 0.0 for word in status] + [1.0] * n + [2.0] * n,
             "coverage_status": [*status, *["typical"] * 2 * n],
             "chance_seen": [0.9] * 3 * n,
         },
@@ -42,7 +42,7 @@ def test_lacking_concepts_of_the_scope_come_first(findings):
     assert row["clause"] == "adding fractions of whole numbers" and row["coverage_status"] == "missing"
     assert (row["chi_bench"], row["chi_bench_elsewhere"], row["chance_seen"], row["density"]) == (0.0, 1.5, 0.9, 0.01)
     assert 2 not in findings.lacking["concept"], "a covered concept is not lacking"
-    assert 3 not in findings.table["concept"], "no status, no finding"
+    assert 3 not in findings.table["concept"], "neither missing nor covered, no finding"
 
 
 def test_counts_have_one_denominator(findings):

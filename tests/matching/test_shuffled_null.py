@@ -43,7 +43,7 @@ def test_bounds_and_p_values_are_ranks_among_the_draws():
     assert null.calibration(0.05).expected == 0.05
 
 
-def test_null_rate_is_the_level_for_entries_that_are_about_nothing():
+def test_the_null_rate_is_the_level():
     """Entries and labels are random words of one vocabulary: all that is near is near by chance."""
     labels, texts = made_up_labels(150), made_up_labels(400, words=6)
     texts = [text for text in texts if not any(len(set(text.split()) & set(label.split())) > 2 for label in labels)]

@@ -51,7 +51,7 @@ def test_a_list_reads_the_same_in_every_form(tmp_path, form):
     assert str(found.entries[0].extra["n"]) == "2" and found.left_out == []
 
 
-def test_records_that_are_not_entries_and_second_ids_are_left_out_with_reasons(tmp_path):
+def test_non_entries_and_second_ids_are_left_out(tmp_path):
     rows = [
         {"id": "a", "description": "first"},
         {"id": "a", "description": "second"},

@@ -52,7 +52,7 @@ def test_equals_the_definition():
     assert share(values, ids, texts) == pytest.approx([by_hand(z, ids, texts) for z in values.T], rel=1e-9)
 
 
-def test_agrees_with_adjusted_r_squared_of_a_regression_on_dummy_variables():
+def test_agrees_with_adjusted_r_squared_on_dummy_variables():
     """Where every token is a text of its own, texts say nothing, and the two mean the same."""
     rng = np.random.default_rng(1)
     ids = rng.choice(40, 8000, p=np.arange(1, 41) / 820)
@@ -66,7 +66,7 @@ def test_agrees_with_adjusted_r_squared_of_a_regression_on_dummy_variables():
     assert share(values, ids, np.arange(8000)) == pytest.approx(adjusted, abs=0.005)
 
 
-def test_a_concept_that_has_nothing_to_do_with_tokens_has_expectation_0():
+def test_a_concept_unrelated_to_tokens_has_expectation_0():
     """Scattered, or in whole texts, also on rare tokens; the plain eta squared is far above 0 there."""
     rng = np.random.default_rng(2)
     ids, texts = corpus(rng)

@@ -154,7 +154,7 @@ def test_what_does_not_exist_is_refused_with_what_does(name, says, model_folder)
         assert text in str(error.value)
 
 
-def test_a_model_that_fails_on_whatever_it_reads_is_refused_at_once(model_folder):
+def test_a_model_that_always_fails_is_refused_at_once(model_folder):
     """Also above the hook: else each of its items would be excluded as if that were at fault."""
     lm = loaded(model_folder("llama"))
     hook = resolve_hook(lm.model, "blocks.1.hook_resid_post")

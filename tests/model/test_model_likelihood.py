@@ -102,7 +102,7 @@ def failing(lm, fails):
 
 
 @pytest.mark.parametrize(("kind", "error"), [("llama", MemoryError), ("gemma2", ValueError)])
-def test_a_branch_that_fails_costs_only_the_continuations_that_hold_its_fault(kind, error, model_folder):
+def test_a_failing_branch_costs_only_its_continuations(kind, error, model_folder):
     """Items that ask the same prefix share what is read: the option of one starts that of another, which fails."""
     lm = loaded(model_folder(kind))
     options = [[5, 6, 80, 7], [5, 6, 8], [9, 3], [5, 6], [5, 6, 80], [5, 6, 80, 7, 7]]

@@ -44,7 +44,7 @@ def test_wrong_keys_are_noticed_and_shuffled_scores_are_not():
     assert not (item_facts(shuffled, np.zeros(500, np.int64)).q_value < 0.05).any()
 
 
-def test_models_that_agree_on_a_wrong_answer_are_noticed_and_chance_is_not():
+def test_models_that_agree_on_a_wrong_answer_are_noticed():
     rng = np.random.default_rng(3)
     answers = rng.integers(0, 4, (12, 400))
     answers[:, :3] = 2

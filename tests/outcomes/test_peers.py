@@ -18,7 +18,7 @@ def scores_of(rng, difficulty, abilities, steepness=1.0):
     return (rng.random(chance.shape) < chance).astype(float)
 
 
-def test_the_slope_is_that_on_the_true_mean_not_on_the_noisy_one():
+def test_the_slope_is_that_on_the_true_mean():
     """With two peers least squares on their mean would give about half of the slope."""
     rng = np.random.default_rng(1)
     true = rng.uniform(0.2, 0.8, 40_000)
@@ -31,7 +31,7 @@ def test_the_slope_is_that_on_the_true_mean_not_on_the_noisy_one():
     assert naive < 0.3
 
 
-def test_the_own_score_of_an_item_does_not_enter_its_expectation():
+def test_an_items_own_score_stays_out_of_its_expectation():
     rng = np.random.default_rng(2)
     scores = scores_of(rng, rng.normal(size=4000), [0.2, 0.0, 0.4, 0.1])
     other = scores.copy()
@@ -40,7 +40,7 @@ def test_the_own_score_of_an_item_does_not_enter_its_expectation():
     assert np.abs(before - after).max() < 0.002  # only through the level and the slope of all items
 
 
-def test_missing_scores_of_a_strong_peer_do_not_make_items_look_hard():
+def test_missing_scores_of_strong_peers_mislead_nothing():
     rng = np.random.default_rng(4)
     scores = scores_of(rng, np.zeros(4000), [0.0, -1.0, 2.0])
     gone = np.arange(4000) < 2000
@@ -49,7 +49,7 @@ def test_missing_scores_of_a_strong_peer_do_not_make_items_look_hard():
     assert values[gone].mean() == pytest.approx(values[~gone].mean(), abs=0.03)
 
 
-def test_peers_that_are_scored_on_hard_items_alone_do_not_make_them_look_easy():
+def test_peers_scored_on_hard_items_alone_mislead_nothing():
     rng = np.random.default_rng(8)
     difficulty = rng.normal(size=20_000)
     scores = scores_of(rng, difficulty, [0.0] * 5)
@@ -79,7 +79,7 @@ def test_peers_are_models_of_the_same_level():
     assert not len(choose_peers(alone, 0))
 
 
-def test_difficulty_confounded_with_concepts_makes_scores_weak_but_not_scores_against_peers():
+def test_confounded_difficulty_does_not_mislead_scores_against_peers():
     """Concept 0 marks items that are hard for everybody, concept 1 a weakness of the model's own."""
     rng = np.random.default_rng(6)
     active = rng.random((4000, 30)) < 0.15

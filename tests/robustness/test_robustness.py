@@ -109,7 +109,7 @@ def against_peers(seed: int, weak: float):
     return replace(data, parts=parts, limits=(-2.0, 2.0), expected=expected), score
 
 
-def test_failures_against_peers_are_those_of_the_score_whatever_peers_expect():
+def test_failures_against_peers_are_the_scores():
     data, score = against_peers(11, weak=0.2)
     assert data.failed.tolist() == (score < 0.5).tolist()
     half = replace(data, parts=tuple(p._replace(scores=np.full(len(p.scores), 0.5)) for p in data.parts))
@@ -126,7 +126,7 @@ def test_difficulty_that_peers_show_is_no_merit_of_the_concepts():
     assert "better than the peers' scores alone" in with_sentence(asdict(verdicts[1]))["sentence"]
 
 
-def test_clusters_stay_together_in_every_draw_in_whatever_benchmark_their_items_are():
+def test_clusters_stay_together_across_benchmarks():
     data = drawn_run(4, items=(60, 50))
     rng = np.random.default_rng(0)
     parts = tuple(part._replace(cluster=rng.integers(0, 25, len(part.scores))) for part in data.parts)
@@ -141,7 +141,7 @@ def test_clusters_stay_together_in_every_draw_in_whatever_benchmark_their_items_
             assert not one & other and abs(len(one) - share * 25) <= 1
 
 
-def test_repeats_do_not_carry_luck_from_one_half_to_the_other():
+def test_repeats_carry_no_luck_between_halves():
     """Every question eight times, with one score that is luck: apart from the split, halves would agree."""
     data = drawn_run(5, items=(60, 50), width=80)
     parts = tuple(
@@ -183,7 +183,7 @@ def clustered(seed: int):
     return replace(data, parts=tuple(parts), item_ids=tuple(ids))
 
 
-def test_the_gap_of_all_items_is_the_runs_also_with_repeats_and_strata():
+def test_the_gap_of_all_items_is_the_runs():
     data = clustered(6)
     every = [np.ones((len(part.scores), 1)) for part in data.parts]
     gap = _metrics(data, _outcomes(data), every)[2][0][:, 0]
@@ -207,7 +207,7 @@ def test_random_concepts_are_others_of_like_support():
     assert sorted(_alike(np.arange(5), np.array([0, 2, 4]), np.random.default_rng(0))) == [1, 3]
 
 
-def test_every_outcome_has_a_sentence_for_undefined_numbers_and_for_a_withheld_run():
+def test_every_outcome_has_a_sentence():
     for place in SENTENCES:
         code, outcome = place.split(".")
         told = with_sentence({"code": code, "outcome": outcome, "tone": "open", "numbers": {"mean": None}})

@@ -190,7 +190,7 @@ def straight(config, tmp_path_factory):
 
 @drawn(4)
 @given(seed=st.integers(0, 1), where=st.floats(0, 1, exclude_max=True), after=st.booleans())
-def test_a_run_that_is_stopped_anywhere_goes_on_to_the_same(config, straight, tmp_path_factory, seed, where, after):
+def test_a_run_stopped_anywhere_ends_the_same(config, straight, tmp_path_factory, seed, where, after):
     whole, moves = straight(seed)
     folder = tmp_path_factory.mktemp("stopped") / "run"
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):

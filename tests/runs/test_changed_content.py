@@ -162,7 +162,7 @@ def test_a_disk_that_is_full_at_any_write_loses_nothing(config, tmp_path, monkey
         assert_same_run(competency_gaps.run(config, folder), straight)
 
 
-def test_a_disk_without_room_for_mapped_memory_is_noticed_before_it_is_written(config, made, monkeypatch):
+def test_lacking_room_for_mapped_memory_is_noticed_before_writing(config, made, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -173,7 +173,7 @@ def test_a_disk_without_room_for_mapped_memory_is_noticed_before_it_is_written(c
     assert_same_run(competency_gaps.run(config, made.path), made)
 
 
-def test_a_finished_run_that_cannot_be_changed_stays_as_it_is(made, monkeypatch):
+def test_a_failed_change_leaves_a_finished_run(made, monkeypatch):
     before = {path: path.read_bytes() for path in made.path.rglob("*") if path.is_file()}
     for fails in (1, 2):
         with monkeypatch.context() as patch:

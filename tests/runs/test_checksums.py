@@ -171,7 +171,7 @@ def test_commands_that_change_a_run_keep_its_checksums(folder, tmp_path):
         competency_gaps.open_run(folder).add_scores(scores(run, three=0.0))
 
 
-def test_damaged_scores_are_not_carried_into_a_run_that_is_made_again(folder, tiny_config):
+def test_damaged_scores_are_not_carried_on(folder, tiny_config):
     run = competency_gaps.open_run(folder)
     run.add_scores(scores(run, one=0.5))
     flip(folder / "scores.parquet")
@@ -190,7 +190,7 @@ def test_damaged_scores_are_not_carried_into_a_run_that_is_made_again(folder, ti
     assert competency_gaps.run(tiny_config, folder).models.height == 2, "they stay with the run"
 
 
-def test_killed_between_the_table_and_the_manifest_a_run_is_whole(folder, monkeypatch):
+def test_killed_before_its_manifest_a_run_is_whole(folder, monkeypatch):
     run = competency_gaps.open_run(folder)
     run.add_scores(scores(run, one=0.5))
     with monkeypatch.context() as patch:

@@ -68,7 +68,7 @@ def test_counts_and_p_values_are_mcnemars(run):
         assert part["difference"] == pytest.approx((after - before)[own].mean())
 
 
-def test_a_planted_loss_is_a_regression_and_its_opposite_is_none(run):
+def test_a_planted_loss_is_a_regression_its_opposite_none(run):
     after, before = models(run, lost=20)
     scored(run, after, before)
     lost = run.compare("after", "before")
@@ -148,7 +148,7 @@ def every_flip(values, cluster, weight):
 
 
 @pytest.mark.parametrize("kind", ["equal", "given"])
-def test_the_whole_is_one_flip_of_clusters_across_benchmarks_under_both_weightings(run, kind):
+def test_one_flip_of_clusters_holds_across_benchmarks(run, kind):
     """Eleven clusters, some of them with items of both benchmarks, against every choice of their signs."""
     rng = np.random.default_rng(5)
     number = rng.integers(0, 11, run.items.height)
@@ -174,7 +174,7 @@ def test_the_whole_is_one_flip_of_clusters_across_benchmarks_under_both_weightin
     assert len(set(made.overall["p_value"])) == 2
 
 
-def test_answers_without_a_score_that_decide_are_said_to_and_fail_closed(run):
+def test_deciding_answers_without_a_score_fail_closed(run):
     """The candidate's lost items give no score: left out there is no loss, counted as wrong there is one."""
     after, before = models(run)
     after[np.flatnonzero(before)[:20]] = np.nan

@@ -90,7 +90,7 @@ def test_peers_of_another_level_are_refused_with_what_to_do(run):
 
 
 @pytest.mark.parametrize("hard", [True, False])
-def test_scores_missing_on_hard_items_are_said_to_be_in_the_outcome_and_the_list_of_models(run, hard):
+def test_scores_missing_on_hard_items_are_announced(run, hard):
     rng = np.random.default_rng(3)
     easy = rng.random(run.items.height) < 0.6
     peers = {name: np.where(easy, rng.random(len(easy)) < 0.95, rng.random(len(easy)) < 0.2) * 1.0 for name in "abc"}

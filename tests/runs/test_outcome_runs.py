@@ -31,7 +31,7 @@ def run(tiny_run, tmp_path):
     return cg.open_run(tmp_path / "run")
 
 
-def test_the_runs_own_scores_under_another_name_give_its_own_tables(run):
+def test_own_scores_under_another_name_give_equal_tables(run):
     """An outcome is made from rows of activations, not by the pipeline: both must say the same."""
     own = run.items.select(pl.col("item_id").alias("id"), "benchmark", pl.col("score").alias("twin"))
     run.add_scores(own)
@@ -134,7 +134,7 @@ def test_reading_a_run_as_other_models_changes_nothing_in_it(run, tmp_path, monk
     assert contents(run.path) == before
 
 
-def test_outcomes_of_a_read_only_run_are_kept_in_the_cache(shared_run):
+def test_outcomes_of_read_only_runs_are_cached(shared_run):
     with pytest.raises(OSError, match="denied"):
         (shared_run.path / "file").touch()
     before = contents(shared_run.path)

@@ -34,7 +34,7 @@ def test_texts_become_categories_and_numbers_stay():
 
 
 @pytest.mark.parametrize("text", ODD[1:])
-def test_a_cell_that_no_run_writes_is_refused_by_whoever_reads_it(text):
+def test_cells_that_no_run_writes_are_refused(text):
     items = table('{"level": 1}', text)
     for read in (
         lambda: read_covariates(text),

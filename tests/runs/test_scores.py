@@ -37,7 +37,7 @@ def test_added_models_stand_beside_the_runs_own(run):
     assert models.filter(pl.col("model") == "b")["mean"].item() == pytest.approx(expected.mean(), abs=0.05)
 
 
-def test_rows_are_matched_by_id_else_by_prompt_and_the_rest_is_counted(run):
+def test_rows_are_matched_by_id_else_by_prompt(run):
 
     first, second = run.items.select("benchmark", "item_id", "prompt").head(2).iter_rows()
     rows = [
@@ -69,7 +69,7 @@ def test_what_cannot_be_meant_is_refused_and_nothing_is_added(run, change, words
     assert read_scores(run.path).is_empty()
 
 
-def test_a_model_has_one_score_on_an_item_which_may_be_replaced(run):
+def test_a_models_score_on_an_item_may_be_replaced(run):
     scores = table(run, models=("a",))
     half = scores.head(20)
     run.add_scores(half)

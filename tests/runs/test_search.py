@@ -62,6 +62,6 @@ def test_all_words_occur_and_the_best_match_comes_first(concepts, words, expecte
     ("words", "first"),
     [("prime zebra bounds", 4), ("brakcet", 8), ("the clases of it", 9), ("nothing like it", None)],
 )
-def test_near_labels_have_most_of_the_words_or_words_spelt_alike(concepts, words, first):
+def test_near_labels_share_words_or_spellings(concepts, words, first):
     found = near_labels(concepts, words, 3)
     assert found.height <= 3 and (found["concept"].to_list() or [None])[0] == first

@@ -44,7 +44,7 @@ def draft(files: ShardFiles, value: float, responses: pl.DataFrame | None = None
     )
 
 
-def test_rows_of_one_pass_and_responses_of_another_do_not_count(files, monkeypatch):
+def test_rows_and_responses_of_different_passes_do_not_count(files, monkeypatch):
     assert files.finished(SHARD) is not None
     newer = draft(files, 2.0)
 

@@ -84,7 +84,7 @@ def by_brute_force(pair, pieces):
     return expected
 
 
-def test_coherence_equals_a_brute_force_count_in_any_groups_of_texts(pair, pieces, monkeypatch):
+def test_coherence_equals_a_brute_force_count(pair, pieces, monkeypatch):
     expected = by_brute_force(pair, pieces)
     known = ~np.isnan(expected)
     assert known.sum() > 5

@@ -147,7 +147,7 @@ def test_names_of_models(name, core, version):
     assert read_model_name(name) == (core, version)
 
 
-def test_a_folder_goes_by_its_name_and_by_what_its_configuration_says(tmp_path):
+def test_a_folder_goes_by_name_and_configuration(tmp_path):
     folder = tmp_path / "mine"
     folder.mkdir()
     with pytest.raises(UserError, match="no SAE for the model"):

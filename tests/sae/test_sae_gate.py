@@ -94,7 +94,7 @@ def test_signed_latents_are_refused_even_if_forced(sae):
         judge(measured(latents, x, x, 64), sae, force=True)
 
 
-def test_a_run_with_an_sae_that_does_not_fit_stops_unless_forced(tiny_config, sae_folder, tmp_path):
+def test_an_sae_that_does_not_fit_stops_the_run(tiny_config, sae_folder, tmp_path):
     from sae_helpers import random_sae
 
     config = {**tiny_config, "benchmarks": [{**tiny_config["benchmarks"][0], "limit": 8}]}

@@ -103,7 +103,7 @@ def test_forms_of_tokens():
     assert all(surface.form_of(text) is None for text in ("a1", " word", "é", "\ufffd"))
 
 
-def test_peaks_are_a_random_sample_that_does_not_depend_on_the_order():
+def test_peaks_are_a_sample_independent_of_order():
     rng = np.random.default_rng(1)
     latent, window = np.divmod(np.arange(3 * 2000), 2000)
     token = np.where(rng.random(6000) < 0.25, 7, 8)

@@ -56,7 +56,7 @@ def test_parts_joined_are_the_run(parts, straight, tmp_path, monkeypatch):
     assert_same_run(cg.merge(parts, tmp_path / "run"), straight)
 
 
-def test_items_on_which_memory_ran_out_are_joined_as_they_are(parts, straight, tmp_path, monkeypatch):
+def test_items_that_ran_out_of_memory_are_joined(parts, straight, tmp_path, monkeypatch):
     """A process of its own would read them again; joining reads nothing."""
     monkeypatch.setattr(ShardReader, "read", never)
     monkeypatch.setattr(engines, "unreadable", lambda table: [OUT_OF_MEMORY])
@@ -71,7 +71,7 @@ def test_a_missing_part_is_named(parts, tmp_path):
     assert not (tmp_path / "run" / "manifest.json").exists()
 
 
-def test_a_missing_shard_is_named_and_its_part_reads_it_again(config, parts, straight, tmp_path):
+def test_a_missing_shard_is_named_and_read_again(config, parts, straight, tmp_path):
     part = tmp_path / "2"
     cg.make_part(config, part, (2, 3))
     shard = sorted((part / "activations").glob("*.safetensors"))[0]

@@ -114,7 +114,7 @@ def test_a_worker_that_cannot_load_is_replaced():
     assert sorted(work.committed) == ["a", "b", "c"]
 
 
-def test_a_shard_that_is_gone_from_the_store_is_read_again(monkeypatch):
+def test_a_shard_gone_from_the_store_is_reread(monkeypatch):
     work, fetched = Played(["a"]), deque([None, read("a").draft])
     work.store = SimpleNamespace(address="s3://bucket/run")
     monkeypatch.setattr(on_ray, "fetch", lambda *_: fetched.popleft())

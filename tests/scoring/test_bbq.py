@@ -49,7 +49,7 @@ def test_scores_equal_those_of_another_harness() -> None:
     assert found["disambig"]["accuracy"] == pytest.approx(utils.agg_accuracy_disamb([(r[0], r[3]) for r in rows]))
 
 
-def test_a_model_that_always_names_the_stereotype_and_one_that_never_does() -> None:
+def test_bias_of_stereotyped_and_unbiased_models() -> None:
     items = [item(i, "ambig", ("neg", "nonneg")[i % 2], i // 2 % 2, 2, "AB"[i % 2]) for i in range(8)]
     for sign, pick in ((1, lambda p: p.target if p.polarity == "neg" else 1 - p.target), (0, lambda p: p.unknown)):
         scores = [answered(one, pick(place_of(one))) for one in items]

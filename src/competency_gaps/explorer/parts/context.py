@@ -115,8 +115,8 @@ IN_BENCHMARK = {
 """What a concept's detail says of each benchmark, in the types in which a hundred thousand concepts take least room."""
 _ENTRY_LIMIT = 200
 """Characters of a list's entry beside a concept."""
-_PRIVATE = {"judge": ("base_url", "key_env")}
-"""Settings that go into no export: where the judge is, and where its key."""
+_PRIVATE = {"judge": ("base_url", "key_env", "extra")}
+"""Settings that go into no export: where the judge is, where its key, and what else its server is sent."""
 
 
 class Windows(NamedTuple):

@@ -3,7 +3,7 @@
     python validation/reading.py sheets FOLDER --dictionary DICTIONARY [--dictionary OTHER] --concepts 150
     python validation/reading.py score FOLDER reader-1.csv reader-2.csv [--reference reference.parquet]
 
-A dictionary is a folder with exemplars and a reference (``cgaps exemplars``, ``cgaps reference``). ``sheets`` draws
+A dictionary is a folder with exemplars and a reference (``cgaps concepts``). ``sheets`` draws
 ranked concepts of each at random, shuffles them and writes ``sheet-NN.md`` of 50, with eight windows each (four strong,
 four spread over the range), and ``key.csv``: which number is which concept, and the kind that the rule gives it. Give
 readers the sheets only. A reader writes one line for each number into a CSV file, ``number,category,name``; a category

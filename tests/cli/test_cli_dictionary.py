@@ -1,4 +1,4 @@
-"""``cgaps name``, ``cgaps match`` and ``cgaps scope`` on a finished run, through the command line."""
+"""``cgaps concepts name``, ``cgaps match`` and ``cgaps scope`` on a finished run, through the command line."""
 
 from __future__ import annotations
 
@@ -38,7 +38,11 @@ def taxonomy(tmp_path):
 def test_a_run_without_labels_says_what_to_do(run, taxonomy):
     done = command("match", str(run), "--taxonomy", str(taxonomy), "--quiet")
     assert done.returncode == 2 and not done.stdout
-    assert "has a label" in done.stderr and "cgaps label" in done.stderr and "cgaps name RUN DICTIONARY" in done.stderr
+    assert (
+        "has a label" in done.stderr
+        and "cgaps concepts label" in done.stderr
+        and "cgaps concepts name RUN DICTIONARY" in done.stderr
+    )
 
 
 def named(tiny_run, run, tmp_path):

@@ -141,7 +141,7 @@ def test_a_label_never_acts_on_the_terminal(cli, named):
         (["show", "NAMED", "--find", "qqqq"], "no concept's label has the words 'qqqq'."),
         (["concept", "NAMED", " "], "give one or more words"),
         (["concept", "NAMED", "64"], "concepts 0 to 63"),
-        (["show", "BARE", "--find", "prime"], "cgaps name RUN DICTIONARY"),
+        (["show", "BARE", "--find", "prime"], "cgaps concepts name RUN DICTIONARY"),
         (["concept", "BARE", "prime"], "no concept of this run has a label"),
         (["show", "NAMED", "--find", "prime", "--themes"], "leave out"),
         (["show", "NAMED", "--summary", "--all"], "leave out"),

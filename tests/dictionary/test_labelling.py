@@ -61,8 +61,8 @@ def answering(body: dict, attempt: int = 1):
 
 
 def label(dictionary, step: str, *options: str):
-    """Run ``cgaps label`` and read what it prints."""
-    arguments = ["label", str(dictionary.folder), "--step", step, *map(str, options), "--json", "--quiet"]
+    """Run ``cgaps concepts label`` and read what it prints."""
+    arguments = ["concepts", "label", str(dictionary.folder), "--step", step, *map(str, options), "--json", "--quiet"]
     done = CliRunner().invoke(app, arguments)
     if done.exception is not None:
         raise done.exception
@@ -282,7 +282,7 @@ def test_concepts_are_chosen_by_number_and_by_what_runs_say(tiny_run):
 
 
 def test_a_folder_without_exemplars_says_what_to_do(tmp_path):
-    with pytest.raises(UserError, match="cgaps exemplars"):
+    with pytest.raises(UserError, match="cgaps concepts exemplars"):
         Exemplars(tmp_path)
 
 

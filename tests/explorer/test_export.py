@@ -205,9 +205,9 @@ def test_comparisons_of_models_are_left_to_a_server(modelled):
 
 def test_the_command_line_exports_either_way(hostile, tmp_path):
     folder, file = tmp_path / "out", tmp_path / "out.html"
-    done = CliRunner().invoke(app, ["export", str(hostile.run), str(folder), "--json", "--quiet"])
+    done = CliRunner().invoke(app, ["export", str(hostile.run), str(folder), "--json"])
     assert done.exit_code == 0 and json.loads(done.stdout)["path"] == str(folder)
-    done = CliRunner().invoke(app, ["export", str(hostile.run), "--one-file", str(file), "--no-texts", "--quiet"])
+    done = CliRunner().invoke(app, ["export", str(hostile.run), "--one-file", str(file), "--no-texts"])
     assert done.exit_code == 0 and file.is_file() and str(file) in done.stdout.replace("\n", "")
 
 

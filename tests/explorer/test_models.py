@@ -112,7 +112,7 @@ def test_models_and_cells_are_those_of_the_tables(modelled, opened, file):
             assert model[name] == row[name]
         for name in ("mean", "low", "high"):
             assert model[name] == pytest.approx(row[name], rel=1e-6)
-        assert model["command"].endswith(f"--as {shlex.quote(row['model'])}")
+        assert model["command"].endswith(f"--model {shlex.quote(row['model'])}")
     assert [matrix["kind"] for matrix in file["matrices"]] == ["score", "peers"]
     groups = json.loads(opened[0].now().parts.read("groups.json"))["matrices"]
     assert [matrix["kind"] for matrix in groups] == ["score", "peers"] and groups[0]["columns"]

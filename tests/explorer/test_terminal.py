@@ -122,12 +122,12 @@ def test_a_concept_shows_the_tables_numbers_at_every_width(run, width):
 
 def test_themes_and_one_of_them_are_shown(hostile):
     run = cg.open_run(hostile.run)
-    for options in (["--themes"], ["--theme", "0"]):
+    for options in (["--list", "themes"], ["--theme", "0"]):
         done = CliRunner().invoke(app, ["show", str(hostile.run), *options])
         assert done.exit_code == 0, done.output
-    done = CliRunner().invoke(app, ["show", str(hostile.run), "--themes", "--json"])
+    done = CliRunner().invoke(app, ["show", str(hostile.run), "--list", "themes", "--json"])
     assert len(json.loads(done.stdout)["themes"]) == run.theme_results.filter(level="theme").height
-    refused = CliRunner().invoke(app, ["show", str(hostile.run), "--themes", "--sort", "gap"])
+    refused = CliRunner().invoke(app, ["show", str(hostile.run), "--list", "themes", "--sort", "gap"])
     assert refused.exit_code != 0
 
 

@@ -1,4 +1,4 @@
-"""Sentences of findings, and ``cgaps findings``."""
+"""Sentences of findings, and ``cgaps show`` of them."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_shown_items_count_their_repeats(tmp_path, kind, count):
 
 
 def call(*arguments):
-    found = CliRunner().invoke(app, ["findings", *map(str, arguments)])
+    found = CliRunner().invoke(app, ["show", *map(str, arguments)])
     if found.exception is not None and not isinstance(found.exception, SystemExit):
         raise found.exception
     return found.stdout
@@ -143,24 +143,18 @@ def test_the_command_lists_and_shows(run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     listed = call(run.path)
     assert "sums: items whose answer is negative" in listed
-    shown = call(run.path, 0)
+    shown = call(run.path, "--finding", 0)
     assert "fails" in shown and "passes" in shown
     assert shlex.join(probe_arguments(run, run.findings.row(0, named=True))) in shown.replace("\n", "")
     document = json.loads(call(run.path, "--json"))
     assert [one["sentence"] for one in document["findings"]] == run.findings["sentence"].to_list()
-    one = json.loads(call(run.path, 0, "--json"))
+    one = json.loads(call(run.path, "--finding", 0, "--json"))
     assert [item["row"] for item in one["failing"]] == run.findings["failing"][0].to_list()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["99"], "finding 99 does not exist"),
-    ],
-)
-def test_impossible_requests_are_refused_with_a_reason(run, arguments, says):
-    with pytest.raises(UserError, match=says):
-        call(run.path, *arguments)
+def test_a_finding_that_does_not_exist_is_refused(run):
+    with pytest.raises(UserError, match="finding 99 does not exist"):
+        call(run.path, "--finding", 99)
 
 
 def test_texts_never_act_on_the_terminal(run):
@@ -173,7 +167,7 @@ def test_texts_never_act_on_the_terminal(run):
     without_feature = table.with_columns(label=pl.lit(hostile), feature=pl.lit(None, pl.String))
     with_words(without_feature).write_parquet(run.path / "findings.parquet")
     seal(run.path)
-    for shown in (call(run.path), call(run.path, 0)):
+    for shown in (call(run.path), call(run.path, "--finding", 0)):
         assert "\x1b[31m" not in shown and "\u202e" not in shown
         assert "<U+001B>" in shown.replace("\n", "")
     # In the data itself texts stay as they came: escaping is for whoever shows them.

@@ -118,7 +118,16 @@ def test_a_run_from_the_log_reads_exactly_the_question(real, model_folder, sae_f
     shutil.copytree(model_folder("llama"), model)
     other = tmp_path / "other__thing"
     write_lines(other / NAME, [sample(i) for i in range(12)])
-    arguments = ["--model", str(model), "--sae", str(sae_folder), "--force", "--set", "model.dtype=float32"]
+    arguments = [
+        "--model",
+        str(model),
+        "--sae",
+        str(sae_folder),
+        "--set",
+        "sae.force=true",
+        "--set",
+        "model.dtype=float32",
+    ]
     logs = ["--log", str(real / "plain"), "--log", f"other={other}"]
     done = command("run", *arguments, *logs, "--out", str(out))
     assert done.returncode == 0, done.stderr

@@ -45,7 +45,16 @@ def logs(tmp_path):
 
 @pytest.fixture
 def arguments(model_folder, sae_folder):
-    return ["--model", str(model_folder("llama")), "--sae", str(sae_folder), "--force", "--set", "model.dtype=float32"]
+    return [
+        "--model",
+        str(model_folder("llama")),
+        "--sae",
+        str(sae_folder),
+        "--set",
+        "sae.force=true",
+        "--set",
+        "model.dtype=float32",
+    ]
 
 
 @pytest.mark.parametrize("form", ["one folder", "two folders", "named"])

@@ -220,5 +220,5 @@ def test_documents_of_other_commands_are_compared_as_well(folder):
     checked.write_document(path, {"seed": 0})
     assert json.loads(competency_gaps.open_run(folder).document(path)) == {"seed": 0}
     path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
-    with pytest.raises(UserError, match=r"robustness\.json is damaged: .*checksum.*cgaps robustness"):
+    with pytest.raises(UserError, match=r"robustness\.json is damaged: .*checksum.*cgaps check"):
         competency_gaps.open_run(folder).document(path)

@@ -112,13 +112,13 @@ def test_two_runs_pair_by_id_and_text(run, tmp_path):
 def test_the_command_exits_with_3_on_a_regression_only(run, tmp_path, lost, status):
     scored(run, *models(run, lost=lost))
     summary = tmp_path / "summary.md"
-    arguments = ["compare", str(run.path), "--models", "after", "before", "--fail-on", "regression", "--quiet"]
+    arguments = ["compare", str(run.path), "--models", "after", "before", "--fail-on", "regression"]
     done = CliRunner().invoke(app, [*arguments, "--markdown", str(summary)])
     assert done.exit_code == status
     assert "| Benchmarks |" in summary.read_text() and len(summary.read_text().splitlines()) < 60
     document = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
     assert document["verdict"] == ("regression" if lost else "no regression")
-    assert CliRunner().invoke(app, arguments[:-3]).exit_code == 0  # without --fail-on
+    assert CliRunner().invoke(app, arguments[:-2]).exit_code == 0  # without --fail-on
 
 
 def test_difference_as_an_outcome_agrees_with_the_comparison(run):

@@ -143,4 +143,4 @@ def test_commands(config, tmp_path):
     done = command("merge", "part", "--out", "run", "--quiet", "--json", cwd=tmp_path)
     assert done.returncode == 0 and json.loads(done.stdout)["benchmarks"], done.stderr
     done = command("run", "run.yaml", "--workers", "2", "--out", "other", cwd=tmp_path)
-    assert done.returncode == 2 and "--engine ray" in done.stderr
+    assert done.returncode == 2 and "--ray" in done.stderr

@@ -25,7 +25,7 @@ export function Card() {
         <Verdicts verdicts={run.verdicts} />
       ) : (
         <p>
-          Not tested. <code>cgaps robustness RUN</code> leaves out items at random, removes the items that matter most,
+          Not tested. <code>cgaps check RUN</code> leaves out items at random, removes the items that matter most,
           and tests one half of the items on the other; it needs no model.
         </p>
       )}

@@ -87,7 +87,7 @@ function Together({ concept, table }: { concept: number; table: Table }) {
   );
 }
 
-const UNREAD = "Not computed yet: cgaps exemplars --logits-only computes them.";
+const UNREAD = "Not computed yet: cgaps concepts exemplars --logits-only computes them.";
 
 function Rest({ table, detail }: { table: Table; detail: ConceptDetail }) {
   const run = useRun();

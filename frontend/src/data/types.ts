@@ -234,7 +234,7 @@ export interface Caution {
   text: string;
 }
 
-/** An outcome of `cgaps robustness`. */
+/** An outcome of `cgaps check`. */
 export interface Verdict {
   code: string;
   test: string;

@@ -86,7 +86,7 @@ function Themeless() {
   return (
     <>
       <p>This run has no themes, so models cannot be set against them. This groups the concepts of its dictionary:</p>
-      <Copied text="cgaps themes DICTIONARY" />
+      <Copied text="cgaps concepts themes DICTIONARY" />
     </>
   );
 }

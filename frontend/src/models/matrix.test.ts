@@ -61,7 +61,7 @@ describe("models against themes", () => {
     expect(madeRun("big", "peers", "a", runs)?.key).toBe("a-peers-big");
     expect(madeRun("lens", "score", "a-peers-big", runs)?.key).toBe("a");
     expect(madeRun("big", "score", "a", runs)).toBeNull();
-    expect(makeCommand("cgaps show r --as big", "peers")).toBe("cgaps show r --as big --against-peers");
-    expect(makeCommand("cgaps show r --as big", "score")).toBe("cgaps show r --as big");
+    expect(makeCommand("cgaps show r --model big", "peers")).toBe("cgaps show r --model big --against peers");
+    expect(makeCommand("cgaps show r --model big", "score")).toBe("cgaps show r --model big");
   });
 });

@@ -31,7 +31,7 @@ export function madeRun(model: string, kind: Matrix["kind"], key: string, runs: 
 
 /** The command that makes what is missing. */
 export const makeCommand = (command: string, kind: Matrix["kind"]): string =>
-  kind === "peers" ? `${command} --against-peers` : command;
+  kind === "peers" ? `${command} --against peers` : command;
 
 /** A model's cells with their columns, the lowest gap first, those without one last; null: the model is not there. */
 export function profileOf(matrix: Matrix, model: number) {

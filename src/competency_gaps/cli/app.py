@@ -1,7 +1,6 @@
 """The command line: one command per question, the same few options everywhere.
 
-Exit status: 0 done, 2 the user's input is wrong, 1 anything else. With ``--json`` one JSON document
-goes to standard output and nothing else; progress and messages go to standard error.
+With ``--json`` one JSON document goes to standard output and nothing else; progress and messages go to standard error.
 """
 
 from __future__ import annotations
@@ -17,22 +16,9 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from competency_gaps import __version__
-from competency_gaps.cli import (
-    dictionary,
-    doctor,
-    explore,
-    findings,
-    logs,
-    match,
-    models,
-    probe,
-    read,
-    run,
-    sae,
-    scale,
-)
+from competency_gaps.cli import check, concepts, doctor, explore, logs, match, models, read, run, sae
 from competency_gaps.cli.options import option_name
-from competency_gaps.cli.output import help_alone, typed_command
+from competency_gaps.cli.output import typed_command
 from competency_gaps.errors import MachineError, UserError, spelling
 from competency_gaps.text import visible
 
@@ -41,13 +27,20 @@ _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 _INTERRUPTED = 130
 """The status that typer returns for Ctrl-C instead of raising."""
 
+EPILOG = (
+    "Exit status: 0 done; 1 failed, what is finished is kept; 2 wrong usage or input; 3 a regression and 4 none can be "
+    "told (compare --fail-on)."
+)
+
 app = typer.Typer(
     name="cgaps",
     help="Where is a language model weak, and what do its benchmarks fail to test?",
+    epilog=EPILOG,
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+concepts_app = typer.Typer(help="Describe an SAE's concepts; measure or train an SAE.", no_args_is_help=False)
 
 
 def _print_version(wanted: bool) -> None:
@@ -65,21 +58,27 @@ def cgaps(
 ) -> None:
     """Print the help if there is no command."""
     context.with_resource(spelling(option_name))
-    help_alone(context)
+    if context.invoked_subcommand is None:
+        sys.stdout.write(context.get_help())
 
 
+COMMANDS = {
+    "How do I make a run?": (run.demo, doctor.doctor, sae.sae, logs.logs, run.run, run.merge),
+    "Where is the model weak?": (read.show, read.concept, explore.explore, explore.export, explore.mcp),
+    "Is it so?": (check.check, check.probe),
+    "How do other models do?": (models.score, models.compare),
+    "What do others list, and what is missing?": (match.match, match.scope),
+}
+"""Commands by question, in the order in which a user has them."""
+for question, commands in COMMANDS.items():
+    for command in commands:
+        app.command(rich_help_panel=question)(command)
 for command in (
-    *(run.demo, run.run, sae.sae, logs.logs),
-    *(read.show, read.concept, findings.findings, explore.explore, explore.export, read.robustness),
-    scale.merge,
-    *(models.score, models.compare),
-    *(dictionary.exemplars, dictionary.label, dictionary.import_labels, dictionary.themes, dictionary.name),
-    *(sae.reference, sae.train_sae, match.match, match.scope),
+    *(concepts.exemplars, concepts.label, concepts.import_, concepts.themes, concepts.name),
+    *(concepts.reference, concepts.train_sae),
 ):
-    app.command()(command)
-app.command()(probe.probe)
-app.command()(explore.mcp)
-app.command()(doctor.doctor)
+    concepts_app.command(command.__name__.strip("_").replace("_", "-"))(command)
+app.add_typer(concepts_app, name="concepts", rich_help_panel="What do the concepts mean?")
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from competency_gaps.cli.options import ConfiguredDictionary, JsonOption, LLMOption, QuietOption, llm_config
+from competency_gaps.cli.options import ConfiguredDictionary, JsonOption, LLMOption, RunsArgument, llm_config
 from competency_gaps.cli.output import print_json, print_line, terminal
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.explorer.server import HOST, PORT, serve
@@ -17,17 +17,16 @@ from competency_gaps.text import plural
 
 
 def explore(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; several can be compared.")],
+    runs: RunsArgument,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; the next free one if taken; 0: any.")] = PORT,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = False,
     dictionary: ConfiguredDictionary = None,
     llm: LLMOption = None,
 ) -> None:
-    """Look at runs in a browser: tables, map, items, comparisons. Served to this machine only, until Ctrl-C.
+    """Look at runs in a browser; served to this machine only, until Ctrl-C.
 
-    Other accounts of this machine can read it too. Through ssh, forward the same port: ssh -L 8742:localhost:8742 HOST.
-
-    With --llm, questions in plain language are answered by that model; nothing else is sent.
+    Other accounts of this machine can read it too. Through ssh, forward the port: ssh -L 8742:localhost:8742 HOST. With
+    --llm, questions in plain language are answered by that model; nothing else is sent.
     """
 
     def announce(taken: int) -> None:
@@ -47,18 +46,15 @@ def export(
     ],
     one_file: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="Write one HTML file instead: the answer, tables, and concepts with their examples."
-        ),
+        typer.Option(metavar="FILE", help="One HTML file instead: answer, tables, concepts with examples."),
     ] = None,
     no_texts: Annotated[
         bool, typer.Option("--no-texts", help="Without prompts, responses and expected answers.")
     ] = False,
     dictionary: ConfiguredDictionary = None,
-    quiet: QuietOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Write a static explorer of runs, to be mailed or put on any web server: a folder with everything, or one file.
+    """Write runs as a page to mail, or to put on any web server.
 
     An older export in DIR is replaced; a folder that holds anything else is left alone.
 
@@ -71,7 +67,7 @@ def export(
     if not runs:
         raise UserError(f"only {str(out)!r} is given: name the run folders, then the folder to write to.")
     given: dict[str, Any] = {"one_file": one_file is not None, "texts": not no_texts, "dictionary": dictionary}
-    done = cg.export(runs, out, **given, progress=terminal(quiet))
+    done = cg.export(runs, out, **given, progress=terminal(quiet=json_))
     if json_:
         facts = {"path": str(done.path), "files": done.files, "bytes": done.size, "runs": done.runs}
         print_json({**facts, "texts": not no_texts})
@@ -82,10 +78,10 @@ def export(
 
 
 def mcp(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    runs: RunsArgument,
     dictionary: ConfiguredDictionary = None,
 ) -> None:
-    """Answer an assistant's read-only queries about runs, over standard input and output (MCP)."""
+    """Answer an assistant's questions about runs (MCP over standard input and output)."""
     if importlib.util.find_spec("mcp") is None:
         raise MissingExtraError("mcp", "explore", "'cgaps mcp'")
     import anyio

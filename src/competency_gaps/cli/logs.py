@@ -31,10 +31,9 @@ def logs(
     scorer: options.ScorerOption = None,
     format_: options.LogFormatOption = None,
     field: options.FieldOption = None,
-    quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
 ) -> None:
-    """Show what a run would read from a log: score, left-out samples with reasons, three items, and the run to type."""
+    """Show what a run would read from another tool's log."""
     from competency_gaps.stages.logs import inspect_logs
 
     log = inspect_logs(
@@ -44,7 +43,7 @@ def logs(
         scorer=scorer,
         format_=format_,
         fields=field or [],
-        progress=output.terminal(quiet),
+        progress=output.terminal(quiet=json_),
     )
     given = {"metric": metric, "filter": filter_, "scorer": scorer, "format": format_, "field": field}
     command = _command(path, log, given)

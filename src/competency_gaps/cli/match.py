@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -12,6 +12,7 @@ from rich.table import Table
 
 from competency_gaps.cli.options import JsonOption, LLMOption, QuietOption, RunArgument, llm_config
 from competency_gaps.cli.output import print_json, print_line, terminal
+from competency_gaps.errors import UserError
 from competency_gaps.text import decimal, magnitude, shorten, visible
 
 if TYPE_CHECKING:
@@ -19,73 +20,48 @@ if TYPE_CHECKING:
     from competency_gaps.matching.by_examples import ExampleMatching
     from competency_gaps.matching.match_run import RunMatching
 
-KindOption = Annotated[
-    list[str] | None, typer.Option(help="Only labels of this kind (explained, imported, automatic); may be repeated.")
-]
-EmbedderOption = Annotated[str | None, typer.Option(help="sentence-transformers model: hub id or folder.")]
-AlphaOption = Annotated[float, typer.Option(help="Probability that something without a true match is matched.")]
-SeedOption = Annotated[int, typer.Option(help="Seed of the shuffled labels.")]
-
 
 def match(
     run: RunArgument,
     taxonomy: Annotated[
-        Path | None, typer.Option(help="JSON, JSONL, CSV or YAML of entries, an AutoDetect log, or a garak report.")
+        Path | None,
+        typer.Option(help="A list as JSON, JSONL, CSV or YAML, an AutoDetect log or a garak report."),
     ] = None,
     tags: Annotated[
         list[str] | None,
         typer.Option(
-            help="In place of --taxonomy, what the run's own items are: a table ('id', and a column of 0 and 1 per "
-            "tag), a column of the items such as 'group' whose values are the tags, or NAME=SQL, e.g. "
-            '"failed=score < 0.5", which may be repeated.'
+            help="Instead, tags of the run's items: a table ('id' and a column per tag), a column of the items, or "
+            'NAME=SQL as "failed=score < 0.5", repeatable.'
         ),
     ] = None,
     by: Annotated[
         Literal["both", "examples", "labels"],
-        typer.Option(
-            help="labels: compare descriptions with labels; examples: compare what entries' example prompts excite; "
-            "both: by examples too if the list has any."
-        ),
+        typer.Option(help="Compare entries with labels, or what their example prompts excite."),
     ] = "both",
-    where: Annotated[
-        str | None, typer.Option(help="SQL condition on the entries, e.g. \"level = 'test_point' AND score < 5\".")
-    ] = None,
-    kind: KindOption = None,
-    per_entry: Annotated[int, typer.Option(min=1, help="By labels: nearest labels considered for each entry.")] = 5,
-    alpha: Annotated[
-        float,
-        typer.Option(
-            help="By labels: probability that an entry without a true match is matched. By examples: share of the "
-            "matched entries that may be matched by accident."
-        ),
-    ] = 0.05,
-    embedder: EmbedderOption = None,
-    seed: Annotated[int, typer.Option(help="Seed of the shuffled labels, and of the halves of examples.")] = 0,
+    where: Annotated[str | None, typer.Option(help='Entries, by an SQL condition such as "score < 5".')] = None,
+    alpha: Annotated[float, typer.Option(help="Share of matches that may be accidents.")] = 0.05,
     llm: LLMOption = None,
     quiet: QuietOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Match a list of weaknesses, qualities or probes to concepts: which does the run recover, which does it add?"""
+    """Match others' lists of weaknesses to concepts: which does the run recover, which does it add?"""
     from competency_gaps import open_run
-    from competency_gaps.errors import UserError
     from competency_gaps.matching.by_examples import example_document
 
     if (taxonomy is None) == (not tags):
         raise UserError("give either --taxonomy or --tags.")
     asked = llm_config(llm)
-    if tags and (where or kind or asked or by != "both"):
-        raise UserError("--tags takes --alpha, --embedder and --seed alone: the other options are for --taxonomy.")
+    if tags and (where or asked or by != "both"):
+        raise UserError("--tags takes --alpha alone: the other options are for --taxonomy.")
     opened, progress = open_run(run), terminal(quiet)
-    if tags:
-        matching = opened.match_tags(_tags(tags), alpha=alpha, embedder=embedder, seed=seed, progress=progress)
+    if taxonomy is None:
+        matching = opened.match_tags(_tags(tags or []), alpha=alpha, progress=progress)
         if json_:
             print_json({"run": str(run), "tags": tags, "by_examples": example_document(matching)})
         else:
             _print_matched(None, matching)
         return
-    assert taxonomy is not None
-    options: dict[str, Any] = {"where": where, "kinds": kind or (), "per_entry": per_entry, "alpha": alpha}
-    matched = opened.match(taxonomy, by=by, embedder=embedder, seed=seed, llm=asked, progress=progress, **options)
+    matched = opened.match(taxonomy, by=by, llm=asked, progress=progress, where=where, alpha=alpha)
     if json_:
         _print_document(run, taxonomy, matched)
     else:
@@ -94,8 +70,6 @@ def match(
 
 def _tags(given: list[str]) -> str | dict[str, str]:
     """A file or a column, or conditions by their names."""
-    from competency_gaps.errors import UserError
-
     if len(given) == 1 and ("=" not in given[0] or Path(given[0]).is_file()):
         return given[0]
     conditions = {}
@@ -141,30 +115,16 @@ def scope(
     describe: Annotated[
         list[str] | None, typer.Option(help="What it claims to test; by default its 'scope' in the configuration.")
     ] = None,
-    kind: KindOption = None,
-    alpha: AlphaOption = 0.01,
-    limit: Annotated[int, typer.Option(min=1, help="Rows shown.")] = 20,
-    embedder: EmbedderOption = None,
-    seed: SeedOption = 0,
+    limit: Annotated[int, typer.Option(min=1, help="Rows.")] = 20,
     llm: LLMOption = None,
-    quiet: QuietOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Rank the concepts that a benchmark lacks by how well they fit what it claims to test."""
+    """Rank the concepts that a benchmark lacks by how well they fit its stated scope."""
     from competency_gaps import open_run
     from competency_gaps.matching.scope import scope_document
 
-    ranked = open_run(run).scope(
-        benchmark,
-        *(describe or ()),
-        kinds=kind or (),
-        alpha=alpha,
-        limit=limit,
-        embedder=embedder,
-        seed=seed,
-        llm=llm_config(llm),
-        progress=terminal(quiet),
-    )
+    progress = terminal(quiet=json_)
+    ranked = open_run(run).scope(benchmark, *(describe or ()), limit=limit, llm=llm_config(llm), progress=progress)
     if json_:
         print_json({"run": str(run), **scope_document(ranked.findings, limit), "judges": ranked.judges})
     else:

@@ -13,12 +13,14 @@ from competency_gaps.cli.options import (
     FilterOption,
     JsonOption,
     LogFormatOption,
+    LogOption,
     MetricOption,
-    QuietOption,
     RunArgument,
     ScorerOption,
+    ScoresOption,
+    named_path,
 )
-from competency_gaps.cli.output import print_json, print_line, terminal
+from competency_gaps.cli.output import print_json, print_line
 from competency_gaps.errors import UserError
 from competency_gaps.report import models
 
@@ -29,24 +31,19 @@ NOT_COMPARABLE = 4
 
 def score(
     run: RunArgument,
-    scores: Annotated[
-        list[str] | None,
-        typer.Option(help="Table: 'id' and one column per model; BENCHMARK=PATH where ids do not tell; repeatable."),
+    scores: ScoresOption = None,
+    log: LogOption = None,
+    as_: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="What to call the log's model; by default as it does.")
     ] = None,
-    log: Annotated[
-        list[str] | None,
-        typer.Option(help="Another tool's log on the same items; BENCHMARK=PATH to say which; repeatable."),
-    ] = None,
-    model: Annotated[str | None, typer.Option(help="What to call a log's model; by default as the log does.")] = None,
     metric: MetricOption = None,
     filter_: FilterOption = None,
     scorer: ScorerOption = None,
     format_: LogFormatOption = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace scores that were added before.")] = False,
-    quiet: QuietOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Add other models' scores on a run's items, and list the models that it has scores of."""
+    """Add other models' scores on a run's items, and list its models."""
     from competency_gaps import open_run
 
     opened = open_run(run)
@@ -54,14 +51,14 @@ def score(
         raise UserError("give --scores with a table of scores, or --log with another tool's log.")
     added = []
     for text in scores or []:
-        benchmark, path = _named(text)
+        benchmark, path = named_path(text)
         added += opened.add_scores(path, benchmark=benchmark, replace=replace)
     for text in log or []:
-        benchmark, path = _named(text)
+        benchmark, path = named_path(text)
         added += opened.add_log(
             path,
             benchmark=benchmark,
-            model=model,
+            model=as_,
             format=format_,
             metric=metric,
             filter=filter_,
@@ -71,15 +68,9 @@ def score(
     if json_:
         print_json({"run": str(opened.path), "added": [vars(one_model) for one_model in added]})
         return
-    if not quiet:
-        for counts in added:
-            print_line(counts.sentence())
+    for counts in added:
+        print_line(counts.sentence())
     Console().print(models.models_view(opened))
-
-
-def _named(text: str) -> tuple[str | None, Path]:
-    name, equals, path = text.partition("=")
-    return (name, Path(path)) if equals and not Path(text).exists() else (None, Path(text))
 
 
 def compare(
@@ -92,31 +83,27 @@ def compare(
         typer.Option("--models", metavar="CANDIDATE BASELINE", help="Two models of one run."),
     ] = None,
     min_effect: Annotated[
-        float, typer.Option(min=0, max=0.99, help="Differences count if their interval lies beyond this.")
+        float, typer.Option(min=0, max=0.99, help="A difference counts if its whole interval lies beyond this.")
     ] = 0.0,
     fail_on: Annotated[
         str | None,
-        typer.Option(metavar="regression", help="Exit with 3 on a loss, and with 4 where nothing can be told."),
+        typer.Option(metavar="regression", help="Exit with 3 on a loss, with 4 if none can be told."),
     ] = None,
-    markdown: Annotated[
-        Path | None, typer.Option(help="Also write a summary of one screen, for a pull request.")
-    ] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Also write a summary of one screen here.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Rows of each list.")] = 8,
-    quiet: QuietOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Compare two models item by item: what got better, what got worse, and what could have been seen."""
+    """Compare two models item by item: what got better, what got worse, what could have been seen."""
     import competency_gaps as cg
 
     if (baseline is None) == (models_ is None):
         raise UserError("give a second run folder, or --models CANDIDATE BASELINE with the models of one run.")
     if fail_on not in (None, "regression"):
         raise UserError(f"--fail-on {fail_on!r}: expected 'regression'.")
-    with terminal(quiet).stage("comparing"):
-        if models_ is not None:
-            made = cg.open_run(candidate).compare(*models_, min_effect=min_effect)
-        else:
-            made = cg.compare(candidate, baseline or "", min_effect=min_effect)
+    if models_ is not None:
+        made = cg.open_run(candidate).compare(*models_, min_effect=min_effect)
+    else:
+        made = cg.compare(candidate, baseline or "", min_effect=min_effect)
     if markdown is not None:
         models.write_markdown(made, markdown, limit=limit)
     if json_:

@@ -1,20 +1,21 @@
-"""Options that several commands have."""
+"""Options that several commands have, and what is read from them."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from competency_gaps.api.run import Run
+from competency_gaps.cli.output import terminal
 from competency_gaps.config import LLMConfig, parse_config, read_yaml
 from competency_gaps.errors import UserError
-
-if TYPE_CHECKING:
-    pass
+from competency_gaps.runs.open import open_folder
 
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
+RunsArgument = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; several can be compared.")]
 DictionaryArgument = Annotated[Path, typer.Argument(help="The dictionary's folder.")]
 ConfiguredDictionary = Annotated[
     Path | None, typer.Option(help="Dictionary of the SAE's concepts; by default that of the run.")
@@ -23,51 +24,57 @@ MODEL_HELP = "Hub id, folder, .gguf file, or embedded:NAME."
 SAE_HELP = "SAE folder, RELEASE/ID of SAELens, or embedded:NAME."
 ModelOption = Annotated[str, typer.Option(help=MODEL_HELP)]
 SaeOption = Annotated[str, typer.Option(help=SAE_HELP)]
-HookOption = Annotated[str | None, typer.Option(help="Where the SAE reads; by default its own.")]
-ContextOption = Annotated[int, typer.Option(min=2, help="Longest piece that the model reads at once, in tokens.")]
-SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override: a.b=value (YAML); may be repeated.")]
+HookOption = Annotated[str | None, typer.Option(help="Where the SAE reads; by default its own hook.")]
+TokensOption = Annotated[int, typer.Option(min=1, help="Most tokens to read.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key, as span=prompt; repeatable.")
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-MetricOption = Annotated[str | None, typer.Option(help="Metric of a log or task that is the score; none: no scores.")]
-FilterOption = Annotated[str | None, typer.Option("--filter", help="Filter of an lm-eval log or task.")]
-ScorerOption = Annotated[str | None, typer.Option(help="Scorer of an Inspect log or task.")]
+LogOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="[NAME=]PATH", help="Another tool's log, or a folder of logs; repeatable."),
+]
+ScoresOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="[NAME=]PATH", help="Other models' scores: 'id' and one column per model; repeatable."),
+]
+MetricOption = Annotated[str | None, typer.Option(help="The log's metric that is the score; none: no scores.")]
+FilterOption = Annotated[str | None, typer.Option("--filter", help="Which of lm-eval's filters.")]
+ScorerOption = Annotated[str | None, typer.Option(help="Which of Inspect's scorers.")]
 LogFormatOption = Annotated[str | None, typer.Option("--format", help="Tool that wrote the log; detected by default.")]
 FieldOption = Annotated[
     list[str] | None,
-    typer.Option(help="Of tables and logs: OURS=COLUMN, e.g. prompt=question or cluster=passage; may be repeated."),
+    typer.Option(metavar="OURS=COLUMN", help="Column of a table or log, as prompt=question; repeatable."),
 ]
-AsOption = Annotated[
-    str | None, typer.Option("--as", metavar="MODEL", help="Read the run as the scores of one of its models.")
-]
-AgainstPeersOption = Annotated[
-    bool, typer.Option("--against-peers", help="With --as: against what models of its level make of each item.")
-]
+OutcomeModelOption = Annotated[str | None, typer.Option("--model", help="Read the run as one of its models' scores.")]
 AgainstOption = Annotated[
     list[str] | None,
-    typer.Option(help="With --as: less the scores of this model; several are the peers; may be repeated."),
+    typer.Option(metavar="MODEL|peers", help="Less this model's scores, or those of models of its level; repeatable."),
 ]
-ParsedOption = Annotated[
-    bool, typer.Option("--parsed", help="With --as: where fewer of its answers could be parsed, in place of scores.")
-]
-AllKindsOption = Annotated[
-    bool,
-    typer.Option("--all-kinds", help="Rank and test concepts of every kind, not only contextual ones."),
-]
-ForceOption = Annotated[bool, typer.Option("--force", help="Run even if the SAE does not fit.")]
-
-LLMOption = Annotated[
-    Path | None,
-    typer.Option("--llm", help="Language model to ask: a YAML or JSON file with base_url, model, key_env, ..."),
-]
+AllKindsOption = Annotated[bool, typer.Option("--all-kinds", help="Also test concepts that are not contextual.")]
+LLMOption = Annotated[Path | None, typer.Option("--llm", help="Language model to ask: YAML with base_url, model, ...")]
 RequestsOption = Annotated[
-    Path | None, typer.Option(help="Ask no model: write the requests into this file in OpenAI's batch form.")
+    Path | None, typer.Option(help="Ask no model: write its requests here, in OpenAI's batch form.")
 ]
-AnswersOption = Annotated[
-    list[Path] | None, typer.Option("--answers", help="Read answers to such requests; may be repeated.")
-]
+AnswersOption = Annotated[list[Path] | None, typer.Option("--answers", help="Answers to such requests; repeatable.")]
 
 _MOST = 10_000_000
 """Largest size of a range; no SAE has as many concepts."""
+
+
+def open_outcome(
+    run: Path, model: str | None, against: list[str] | None, *, parsed: bool = False, all_kinds: bool = False
+) -> Run:
+    """Open a run, or one of its models' scores, with concepts of all kinds ranked or as the run ranks them."""
+    folder = open_folder(run)
+    opened = Run(folder.path, folder.manifest)
+    if model is None:
+        if against or parsed:
+            raise UserError("--against and --parsed are about the scores of a model: give --model.")
+        return opened.with_all_kinds(progress=terminal(quiet=False)) if all_kinds else opened
+    other = against[0] if against and len(against) == 1 else against or None
+    return opened.as_model(model, other, parsed=parsed, all_kinds=all_kinds, progress=terminal(quiet=False))
 
 
 def parse_concepts(text: str) -> list[int]:
@@ -86,6 +93,12 @@ def parse_concepts(text: str) -> list[int]:
             raise UserError(f"concepts {text[:80]!r}: {part[:40]!r} is no number or range; expected e.g. 5,17,100-200.")
         chosen.update(dict.fromkeys(range(first, last + 1)))
     return list(chosen)
+
+
+def named_path(text: str) -> tuple[str | None, Path]:
+    """Read ``NAME=PATH``, or a path alone, which may have an ``=`` of its own."""
+    name, equals, path = text.partition("=")
+    return (name, Path(path)) if equals and not Path(text).exists() else (None, Path(text))
 
 
 def llm_config(llm: Path | None, requests: Path | None = None, answers: list[Path] | None = None) -> LLMConfig | None:
@@ -109,6 +122,8 @@ def llm_data(data: dict[str, Any], requests: Path | None, answers: list[Path] | 
 
 
 def option_name(argument: str) -> str:
-    """The option that gives an argument: ``--judge-import`` for ``judge.imports``, once for each of several."""
-    words = argument.replace(".", "-").replace("_", "-")
-    return "--" + (words.removesuffix("s") if words.endswith("fields") else words)
+    """The option that gives an argument of a function: ``--hook-name`` for ``hook_name``."""
+    return "--" + _RENAMED.get(argument, argument.replace("_", "-"))
+
+
+_RENAMED = {"address": "ray"}

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import typer
 from rich.console import Console
 
 from competency_gaps.api.run import Run
@@ -21,12 +20,6 @@ from competency_gaps.text import visible
 
 MODEL, SAE = "MODEL", "SAE"
 """Placeholders in a printed command for an unknown model or SAE."""
-
-
-def help_alone(context: typer.Context) -> None:
-    """Print the help of a group of commands that was called without a command."""
-    if context.invoked_subcommand is None:
-        sys.stdout.write(context.get_help())
 
 
 def terminal(quiet: bool) -> Progress:

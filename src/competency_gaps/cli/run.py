@@ -1,9 +1,9 @@
-"""``cgaps run`` and ``cgaps demo``: make a run from a configuration file, from options, or the demo's."""
+"""``cgaps demo``, ``run`` and ``merge``: make a run from a configuration, from options, or from parts."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -20,59 +20,42 @@ from competency_gaps.text import plural
 
 
 def run(
-    config: Annotated[Path | None, typer.Argument(help="YAML configuration.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Run folder; if it holds this run, unfinished, the run is resumed.")
-    ] = None,
-    set_: options.SetOption = None,
+    config: Annotated[Path | None, typer.Argument(help="YAML configuration, instead of --model, --sae, ...")] = None,
     model: Annotated[str | None, typer.Option(help=options.MODEL_HELP)] = None,
     sae: Annotated[str | None, typer.Option(help=options.SAE_HELP)] = None,
     benchmark: Annotated[
-        list[str] | None, typer.Option(help="File or folder, NAME=PATH to name it; may be repeated.")
+        list[str] | None, typer.Option(metavar="[NAME=]PATH", help="Items: a file or folder; repeatable.")
     ] = None,
-    log: Annotated[
-        list[str] | None,
-        typer.Option(help="Another tool's log (file or folder), NAME=PATH to name it; may be repeated."),
-    ] = None,
+    log: options.LogOption = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; if it holds this run, unfinished, it goes on.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Items per benchmark, at an even stride.")] = None,
+    set_: options.SetOption = None,
     metric: options.MetricOption = None,
     filter_: options.FilterOption = None,
     scorer: options.ScorerOption = None,
     format_: options.LogFormatOption = None,
     field: options.FieldOption = None,
-    scores: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Scores of other models on the same items: a table of 'id' and one column per model, BENCHMARK=PATH "
-            "where ids do not tell; may be repeated."
-        ),
-    ] = None,
-    no_ask: Annotated[
-        bool, typer.Option("--no-ask", help="The model only reads the items, for the scores of other models.")
-    ] = False,
-    span: Annotated[str | None, typer.Option(help="question, prompt, prompt+bos, response or all.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Items per benchmark, at an even stride.")] = None,
-    force: options.ForceOption = False,
-    engine: Annotated[
-        Literal["here", "ray"], typer.Option(help="What reads: this process, or workers of Ray.")
-    ] = "here",
-    address: Annotated[str | None, typer.Option(help="Ray: cluster that runs; by default one is started here.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Ray: workers, each with model and SAE.")] = None,
-    gpus_per_worker: Annotated[float | None, typer.Option(help="Ray: GPUs of each; by default 1 if there are.")] = None,
-    threads: Annotated[int | None, typer.Option(help="Ray: threads of each; by default cores / workers.")] = None,
-    shard: Annotated[
-        str | None, typer.Option(help="I/N: read only every N-th shard, into a folder for cgaps merge or a --store.")
-    ] = None,
-    store: Annotated[
-        str | None,
-        typer.Option(help="s3://BUCKET/RUN or the like, where machines without common disks share shards."),
-    ] = None,
+    scores: options.ScoresOption = None,
+    no_ask: Annotated[bool, typer.Option("--no-ask", help="Only read the items, for other models' scores.")] = False,
     llm: options.LLMOption = None,
     requests: options.RequestsOption = None,
     answers: options.AnswersOption = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Workers of Ray read: 'local' (one machine), 'auto' or ray://HOST:PORT."),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="With --ray: workers, each with model and SAE.")] = None,
+    gpus_per_worker: Annotated[float | None, typer.Option(help="With --ray: GPUs of each.")] = None,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Read every N-th shard only, for cgaps merge or a --store.")
+    ] = None,
+    store: Annotated[
+        str | None, typer.Option(metavar="URL", help="Share shards between machines: s3://BUCKET/RUN or the like.")
+    ] = None,
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
 ) -> None:
-    """Audit a model: benchmarks and an SAE in, a run folder and a report out."""
+    """Audit a model: benchmarks and an SAE in, a run folder and report out."""
     import competency_gaps as cg
 
     progress = terminal(quiet)
@@ -84,7 +67,8 @@ def run(
         data = read_yaml(config, set_ or [])
     else:
         data = _from_options(model, sae, benchmark, set_ or [], logs.benchmarks)
-    _add_options(data, span, limit, force=force)
+    for entry in data.get("benchmarks") or [] if limit is not None else []:
+        entry["limit"] = limit
     _add_scores(data, scores or [], logs.scores, no_ask=no_ask)
     if llm or requests or answers:
         known = read_yaml(llm) if llm else data.get("judge") or {}
@@ -92,9 +76,7 @@ def run(
     checked = parse_config(RunConfig, data, str(config) if config else "options")
     if out is None and checked.out is None:
         raise UserError("no run folder is given: give --out, or 'out' in the configuration.")
-    chosen_workers = _workers(
-        engine, address=address, workers=workers, gpus_per_worker=gpus_per_worker, threads=threads
-    )
+    chosen_workers = _workers(ray, workers, gpus_per_worker)
     if shard is not None:
         if out is None or chosen_workers is not None:
             raise UserError("--shard needs an --out of its own for each part, and reads in this process.")
@@ -105,13 +87,15 @@ def run(
     print_run(run, json_=json_)
 
 
-def _workers(engine: str, **given: Any) -> RayWorkers | None:
-    stated = {name: value for name, value in given.items() if value is not None}
-    if engine == "ray":
-        return parse_config(RayWorkers, stated, "options", option_name)
-    if stated:
-        raise UserError(f"give --engine ray with {', '.join(map(option_name, stated))}.")
-    return None
+def _workers(address: str | None, workers: int | None, gpus: float | None) -> RayWorkers | None:
+    if address is None:
+        if workers is not None or gpus is not None:
+            raise UserError("--workers and --gpus-per-worker are of Ray's workers: give --ray local or an address.")
+        return None
+    place = None if address == "local" else address
+    return parse_config(
+        RayWorkers, {"address": place, "workers": workers, "gpus_per_worker": gpus}, "options", option_name
+    )
 
 
 def _print_part(record: PartRecord, out: Path, store: str | None, *, json_: bool) -> None:
@@ -126,18 +110,6 @@ def _print_part(record: PartRecord, out: Path, store: str | None, *, json_: bool
         print_line(f"When all parts are there, the same without --shard: cgaps run ... --store {store} --out RUN")
 
 
-def _add_options(data: dict[str, Any], span: str | None, limit: int | None, *, force: bool) -> None:
-    """Override the file with options. Values of the wrong type are left to the check that follows."""
-    if span:
-        data["span"] = span
-    if force and isinstance(data.setdefault("sae", {}), dict):
-        data["sae"]["force"] = True
-    if limit is not None and isinstance(data.get("benchmarks"), list):
-        for entry in data["benchmarks"]:
-            if isinstance(entry, dict):
-                entry["limit"] = limit
-
-
 def _add_scores(data: dict[str, Any], tables: list[str], logs: list[dict[str, Any]], *, no_ask: bool) -> None:
     """Add tables of scores, and logs of further models, to the scores of the file."""
     if no_ask:
@@ -145,9 +117,8 @@ def _add_scores(data: dict[str, Any], tables: list[str], logs: list[dict[str, An
     if logs:
         data.setdefault("scores", []).extend(logs)
     for text in tables:
-        name, equals, path = text.partition("=")
-        named = bool(equals) and not Path(text).exists()
-        data.setdefault("scores", []).append({"path": path, "benchmark": name} if named else {"path": text})
+        name, path = options.named_path(text)
+        data.setdefault("scores", []).append({"path": path, "benchmark": name})
 
 
 def _from_options(
@@ -218,7 +189,19 @@ def demo(
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
 ) -> None:
-    """Audit SmolLM2-135M-Instruct on the eleven benchmarks that come along, in a few minutes on a laptop."""
+    """Audit a small model on the eleven benchmarks that come along, in minutes."""
     from competency_gaps.demo import run_demo
 
     print_run(run_demo(out, model=model, progress=terminal(quiet), command=typed_command()), json_=json_)
+
+
+def merge(
+    folders: Annotated[list[Path], typer.Argument(help="All parts of one run (cgaps run --shard), or finished runs.")],
+    out: Annotated[Path, typer.Option(help="Folder of the joined run.")],
+    quiet: options.QuietOption = False,
+    json_: options.JsonOption = False,
+) -> None:
+    """Join the parts of a run, or runs over different benchmarks."""
+    import competency_gaps as cg
+
+    print_run(cg.merge(folders, out, progress=terminal(quiet), command=typed_command()), json_=json_)

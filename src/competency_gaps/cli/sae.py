@@ -1,19 +1,16 @@
-"""``cgaps sae``, ``train-sae`` and ``reference``: find an SAE, train one, measure how its concepts go with texts."""
+"""``cgaps sae``: the public SAEs that fit a model."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import groupby
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from competency_gaps.cli import options
-from competency_gaps.cli.output import print_facts, print_json, print_line, run_command, terminal
-from competency_gaps.config import TrainingConfig, parse_config, read_yaml
+from competency_gaps.cli.output import print_json, print_line, run_command
 from competency_gaps.errors import install_command
 from competency_gaps.sae.find import PACKAGE, UNREAD, SaeEntry, SaeList, find_saes
 from competency_gaps.text import plural
@@ -26,13 +23,13 @@ _TRAINED_ON = {
 
 
 def sae(
-    model: Annotated[str, typer.Argument(help="Hub id, folder, .gguf file, or embedded:NAME.")],
+    model: Annotated[str, typer.Argument(help=options.MODEL_HELP)],
     layer: Annotated[int | None, typer.Option(min=0, help="Only SAEs that read this layer.")] = None,
     labelled: Annotated[bool, typer.Option("--labelled", help="Only SAEs with public labels.")] = False,
     all_: Annotated[bool, typer.Option("--all", help="Every SAE, not only one per layer and place.")] = False,
     json_: options.JsonOption = False,
 ) -> None:
-    """List the public SAEs that fit a model, layer by layer, and whether they have public labels."""
+    """List the public SAEs that fit a model, layer by layer."""
     sae_list = find_saes(model, layer=layer, labelled=labelled)
     proposed = sae_list.proposed()
     command = run_command(model, proposed.name, ["--benchmark", "FILE"])
@@ -80,67 +77,5 @@ def _labels(proposed: SaeEntry) -> Iterator[str]:
         yield "Its labels come with it."
     elif proposed.labels is not None:
         yield "To fetch labels, for the run's option --set sae.dictionary=labels:"
-        yield f"cgaps import-labels labels neuronpedia:{proposed.labels} --sae {proposed.name}"
+        yield f"cgaps concepts import labels neuronpedia:{proposed.labels} --sae {proposed.name}"
     yield "To run it:"
-
-
-def train_sae(
-    config: Annotated[Path, typer.Argument(help="YAML configuration.")],
-    out: Annotated[Path, typer.Option(help="Folder of the SAE, its card and its reference.")],
-    set_: options.SetOption = None,
-    quiet: options.QuietOption = False,
-    json_: options.JsonOption = False,
-) -> None:
-    """Train an SAE on a model's activations over your texts, with SAELens' trainer."""
-    from competency_gaps.sae.train import CARD
-    from competency_gaps.sae.train import train_sae as train
-
-    checked = parse_config(TrainingConfig, read_yaml(config, set_ or []), str(config))
-    folder = train(checked, out, terminal(quiet))
-    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    print_facts(card if json_ else card["figures"], json_=json_)
-    if not json_:
-        print_line(f"\nSAE: {folder.resolve()}")
-
-
-def reference(
-    texts: Annotated[list[Path], typer.Argument(help="Parquet, JSONL or plain-text files.")],
-    model: options.ModelOption,
-    sae: options.SaeOption,
-    out: Annotated[Path, typer.Option(help="Parquet file, for 'reference' in a run's configuration.")],
-    hook_name: options.HookOption = None,
-    against: Annotated[
-        str | None,
-        typer.Option(metavar="SAE", help="Another SAE of the model: measure how well each concept is found in it."),
-    ] = None,
-    coherence: Annotated[
-        bool, typer.Option(help="Compare each concept's strongest windows by meaning (extra 'dictionary').")
-    ] = True,
-    tokens: Annotated[int, typer.Option(min=1, help="Read at most so many tokens.")] = 1_000_000,
-    context: options.ContextOption = 256,
-    quiet: options.QuietOption = False,
-    json_: options.JsonOption = False,
-) -> None:
-    """Measure how common each concept is in texts, and how far it depends on tokens alone."""
-    from competency_gaps import measure_reference
-
-    statistics = measure_reference(
-        texts,
-        out,
-        model=model,
-        sae=sae,
-        hook_name=hook_name,
-        against=against,
-        coherence=coherence,
-        tokens=tokens,
-        context=context,
-        progress=terminal(quiet),
-    )
-    figures = {
-        "reference": str(out),
-        "tokens": statistics.tokens,
-        "l0": statistics.l0,
-        "explained_variance": statistics.explained_variance,
-        "silent": int((statistics.active == 0).sum()),
-    }
-    print_facts(figures, json_=json_)

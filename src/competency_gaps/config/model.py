@@ -95,7 +95,7 @@ def sae_place(name: str) -> dict[str, str]:
 
 
 class TrainingConfig(Config):
-    """How ``cgaps train-sae`` makes an SAE; what is not set here is SAELens' default."""
+    """How ``cgaps concepts train-sae`` makes an SAE; what is not set here is SAELens' default."""
 
     model: ModelConfig
     texts: Annotated[list[Path], Field(min_length=1)]

@@ -32,7 +32,8 @@ def read_content(folder: Path) -> dict[str, Any]:
     if not file.is_file():
         kind = f"holds no {FILE}" if folder.is_dir() else "does not exist"
         raise UserError(
-            f"the dictionary {str(folder)!r} {kind}. Expected a folder made by 'cgaps exemplars' or 'label'."
+            f"the dictionary {str(folder)!r} {kind}. Expected a folder made by 'cgaps concepts exemplars' or "
+            "'cgaps concepts label'."
         )
     try:
         held = parse_document(file.read_bytes())

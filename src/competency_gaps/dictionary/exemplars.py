@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 EXEMPLARS, WINDOWS, POOL = "exemplars.parquet", "windows.parquet", "pool.safetensors"
-_AGAIN = "Run 'cgaps exemplars' again."
+_AGAIN = "Run 'cgaps concepts exemplars' again."
 DECODE = 4096
 ExemplarKind = Literal["top", "spread", "negative"]
 
@@ -66,7 +66,7 @@ class Exemplars:
         self.folder = folder
         for name in (EXEMPLARS, WINDOWS):
             if not (folder / name).is_file():
-                raise UserError(f"{folder / name} is missing: collect exemplars first, with 'cgaps exemplars'.")
+                raise UserError(f"{folder / name} is missing: collect exemplars with 'cgaps concepts exemplars'.")
 
     @cached_property
     def table(self) -> pl.DataFrame:

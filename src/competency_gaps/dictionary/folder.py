@@ -109,10 +109,10 @@ class Dictionary:
         write_label_table(self.folder, merge_labels(self.labels(), rows))
 
     def _of_directions(self, name: str) -> pl.DataFrame | None:
-        """A table that ``cgaps exemplars`` makes of decoder directions: row i is concept i."""
+        """A table that ``cgaps concepts exemplars`` makes of decoder directions: row i is concept i."""
         if not has_table(self.folder, name):
             return None
-        again = "Run 'cgaps exemplars --logits-only' again."
+        again = "Run 'cgaps concepts exemplars --logits-only' again."
         table = read_table(self.folder / name, again)
         if "concept" not in table.columns or table["concept"].to_list() != list(range(self.width)):
             raise UserError(

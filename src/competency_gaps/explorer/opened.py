@@ -28,7 +28,7 @@ from competency_gaps.text import visible
 
 LONGEST_KEY = 40
 OWN = (FILE, "*.parquet")
-"""The run's own files; ``cgaps name`` writes tables before the manifest."""
+"""The run's own files; ``cgaps concepts name`` writes tables before the manifest."""
 ADDED = ("robustness.json", "probes/*/verdicts.json", "scopes/*.json", "matches/*.json", "example-matches/*.json")
 """What other commands add to a finished run."""
 

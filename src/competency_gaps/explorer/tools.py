@@ -202,7 +202,7 @@ def themes(
     """Themes (groups of concepts), the weakest first; with a number one theme: per benchmark, and its subthemes."""
     results = run.theme_results
     if results is None:
-        raise UserError("this run has no themes: they are made with a dictionary ('cgaps concepts').")
+        raise UserError("this run has no themes: they are made with a dictionary ('cgaps concepts themes').")
     top = _in_order(results.filter(pl.col("level") == "theme"), "gap", "id")
     if number is None:
         return _listed(top if status is None else top.filter(pl.col("performance_status") == status), limit)

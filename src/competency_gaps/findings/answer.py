@@ -488,7 +488,7 @@ def _gate(run: AnsweredRun) -> Statement | None:
 def _tests(run: AnsweredRun) -> Statement:
     verdicts = (read_assessment(run) or {}).get("verdicts") or []
     if not verdicts:
-        return Statement("tests", "Robustness was not tested: ‘cgaps robustness’ does it.", "open")
+        return Statement("tests", "Robustness was not tested: ‘cgaps check’ does it.", "open")
     passed, failed = (sum(verdict["tone"] == tone for verdict in verdicts) for tone in ("good", "bad"))
     text = f"Of {plural(len(verdicts), 'test')} of robustness {passed} passed and {failed} failed."
     numbers = {"passed": passed, "failed": failed, "tests": len(verdicts)}

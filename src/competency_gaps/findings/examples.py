@@ -267,7 +267,7 @@ def probe_arguments(run: RunFolder, finding: Mapping[str, Any]) -> list[str]:
     from competency_gaps.runs.settings import run_config
 
     concepts = ",".join(str(concept) for concept in list(finding["concepts"])[:PROBED])
-    arguments = ["cgaps", "probe", "concept", str(run.path), "--concept", concepts]
+    arguments = ["cgaps", "probe", str(run.path), "--concept", concepts]
     try:
         families = run_config(run).generated
     except UserError:

@@ -170,7 +170,7 @@ def feature_words(code: str) -> str:
         return f"items whose {covariate} is “{shown}”"
     raise UserError(
         f"{shorten(visible(code), 80)!r} is no code of a finding's feature: expected one such as 'answer.negative' or "
-        "'prompt.word:not'. Make the run's findings again ('cgaps findings --make')."
+        "'prompt.word:not'. Make the run's findings again (Run.make_findings)."
     )
 
 

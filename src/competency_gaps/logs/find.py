@@ -206,8 +206,6 @@ def read_log(source: LogSource) -> Iterator[LogEntry]:
         benchmarks exist and none is named.
     """
     if source.format == "table":
-        from competency_gaps.logs.find import read_table
-
         refuse_options(source, "table", _TABLE_OPTIONS)
         yield from read_table(source)
         return

@@ -78,8 +78,8 @@ def candidates(concepts: pl.DataFrame, themes: pl.DataFrame | None = None) -> Ma
     if labelled.is_empty():
         raise UserError(
             f"none of the {frame.height:,} ranked concepts has a label, so nothing can be matched. "
-            "Label the SAE's concepts ('cgaps label' or 'cgaps import-labels'), then put the labels on the run: "
-            "'cgaps name RUN DICTIONARY'."
+            "Label the SAE's concepts ('cgaps concepts label' or 'cgaps concepts import'), then put the labels on the "
+            "run: 'cgaps concepts name RUN DICTIONARY'."
         )
     named = pl.DataFrame(schema=THEME_COLUMNS) if themes is None else _typed(themes, THEME_COLUMNS)
     return MatchCandidates(

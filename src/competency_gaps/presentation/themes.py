@@ -105,7 +105,7 @@ def asked_theme(themes: Themes, theme: int) -> dict[str, Any]:
     if rows.is_empty():
         raise UserError(
             f"there is no theme {theme} in this run: it has {themes.themes.height} themes, "
-            f"0 to {themes.themes.height - 1}. List them with: cgaps show RUN --themes"
+            f"0 to {themes.themes.height - 1}. List them with: cgaps show RUN --list themes"
         )
     return rows.row(0, named=True)
 

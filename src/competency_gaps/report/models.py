@@ -49,9 +49,7 @@ def models_view(run: RunFolder) -> RenderableType:
         spread = "" if row["mean"] is None else f"{percent(row['low'], 1)} to {percent(row['high'], 1)}"
         named = Text(cut(short_name(row["model"]), MODEL) + (" (reads the items)" if row["reads"] else ""))
         shown.add_row(named, mean, spread, integer(row["scored"]), integer(row["unscored"]))
-    ways = (
-        f"One: {argument('as')} MODEL; against models of its level: {argument('as')} MODEL {argument('against_peers')}."
-    )
+    ways = "One: --model MODEL; against models of its level: --model MODEL --against peers."
     notes = [plain(note, "dim") for note in (*_missing(run), f"{ways} Two: cgaps compare RUN --models A B.")]
     return Group(plain(head), Text(), shown, Text(), *notes)
 

@@ -114,7 +114,7 @@ def print_overview(run: RunFolder, console: Console, *, lines: int, limit: int |
             parts += [statement_text(statement) for statement in given.findings]
         left = ordered.height - count
         hidden = f"{plural(left, 'finding')} more: {argument('limit')} {ordered.height}. " if left > 0 else ""
-        more = f"{hidden}One with its items: cgaps findings RUN N. " if ordered.height else ""
+        more = f"{hidden}One with its items: {argument('finding')} N. " if ordered.height else ""
         return Group(*parts, *tail, Text(f"{more}Concepts: {argument('sort')} gap.", style="dim"))
 
     count = ordered.height if limit is None else min(limit, ordered.height)

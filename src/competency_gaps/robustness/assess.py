@@ -232,7 +232,7 @@ def _agreement(correlation: float) -> str:
 
 
 FILE = "robustness.json"
-_AGAIN = "Run 'cgaps robustness' again, or remove the file."
+_AGAIN = "Run 'cgaps check' again, or remove the file."
 
 
 def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = None, seed: int = 0) -> dict[str, Any]:

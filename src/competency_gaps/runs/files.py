@@ -154,7 +154,7 @@ class RunFiles:
         """The error of a file that cannot be used."""
         again = "Run the command that made the run again: it makes the tables anew from what is kept in shards"
         if path.name == FINDINGS:
-            again = f"Make it with 'cgaps findings {path.parent} --make'"
+            again = f"Make it in Python: competency_gaps.open_run({str(path.parent)!r}).make_findings()"
         elif path.name == SCORES:
             again = "Delete it, run the command that made the run again, and add the scores anew ('cgaps score')"
         elif self.path != self.base and path.parent == self.path:

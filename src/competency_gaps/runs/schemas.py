@@ -61,8 +61,8 @@ LABELS: Schema = {
     "explainer": pl.String,
     "label_state": pl.String,
 }
-"""Columns of ``concepts.parquet`` that the last step of a run adds, and that ``cgaps name`` replaces; before that they
-are read as null."""
+"""Columns of ``concepts.parquet`` that the last step of a run adds, and that ``cgaps concepts name`` replaces; before
+that they are read as null."""
 _GAPS: Schema = {
     "gap": pl.Float64,
     "gap_low": pl.Float64,

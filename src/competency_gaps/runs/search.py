@@ -86,8 +86,9 @@ def _labelled(concepts: pl.DataFrame) -> pl.DataFrame:
     labelled = concepts.with_columns(_label=text).filter(pl.col("_label") != "")
     if labelled.is_empty():
         raise UserError(
-            "no concept of this run has a label, so none can be found by words. Label the SAE's concepts "
-            "('cgaps label' or 'cgaps import-labels'), then put the labels on the run: 'cgaps name RUN DICTIONARY'."
+            "no concept of this run has a label, so none can be found by words. Label the SAE's concepts ('cgaps "
+            "concepts label' or 'cgaps concepts import'), then put the labels on the run: 'cgaps concepts name RUN "
+            "DICTIONARY'."
         )
     return labelled
 

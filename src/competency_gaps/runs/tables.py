@@ -17,7 +17,7 @@ from competency_gaps.runs.files import RunFiles
 
 _MADE_BY = {
     **{"matches": "match", "example-matches": "match", "scopes": "scope", "probes": "probe"},
-    "robustness.json": "robustness",
+    "robustness.json": "check",
 }
 """Commands that put a document, or a folder of documents, into a run."""
 

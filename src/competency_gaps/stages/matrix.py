@@ -64,8 +64,8 @@ def model_themes(
     names = base.theme_results
     if base.themes is None or names is None:
         raise UserError(
-            f"the run {base.path} has no themes. Group the concepts of its dictionary with 'cgaps themes', then put it "
-            "on the run with 'cgaps name'."
+            f"the run {base.path} has no themes. Group the concepts of its dictionary with 'cgaps concepts themes', "
+            "then put it on the run with 'cgaps concepts name'."
         )
     themes = names.filter(pl.col("level") == level).sort("id").select(theme="id", name="name")
     rows = theme_rows(base, base.themes[level], base.concepts["ranked"].to_numpy())

@@ -56,7 +56,7 @@ FOLDER = "outcomes"
 ANSWERS = "answers"
 """Folder of a run with the answers of language models, kept by what they were asked."""
 _NAMED = ("concepts.parquet", THEMES, NAMES)
-"""Tables that hold labels and themes, which ``cgaps name`` replaces."""
+"""Tables that hold labels and themes, which ``cgaps concepts name`` replaces."""
 
 
 def outcome_run(

@@ -172,7 +172,7 @@ def label_automatically(
         if concept not in labels and tokens:
             labels[concept] = promoted_label(tokens)
     if not labels:
-        raise UserError(f"{dictionary.folder}: nothing to label from. Run 'cgaps exemplars' first.")
+        raise UserError(f"{dictionary.folder}: nothing to label from. Run 'cgaps concepts exemplars' first.")
     wanted = labels if concepts is None else {c: labels[c] for c in concepts if c in labels}
     return add_automatic(dictionary, wanted, AUTOMATIC)
 

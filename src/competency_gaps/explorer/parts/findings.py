@@ -128,7 +128,7 @@ def probe(context: Context, concepts: Sequence[int], *options: str) -> tuple[str
     """
     if not can_probe(context):
         return (
-            command(context, "findings"),
+            command(context, "show"),
             f"It lists the findings. Fresh items would be asked of {scored_of(context.run).reader}, which reads the "
             "items, so they cannot test what is said of another model's scores.",
         )

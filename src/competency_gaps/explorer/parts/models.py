@@ -51,7 +51,7 @@ def groups_file(context: Context) -> GroupsFile:
 def _command(context: Context, model: str) -> str:
     """The command that makes a model's tables; on the run itself, also in an outcome of it."""
     folder = context.run.base
-    words = ["cgaps", "show", folder.resolve().name if context.portable else str(folder), "--as", model]
+    words = ["cgaps", "show", folder.resolve().name if context.portable else str(folder), "--model", model]
     return command_line(words) if context.portable else shlex.join(words)
 
 

@@ -95,7 +95,7 @@ class Caution:
 
 @dataclass(frozen=True)
 class Verdict:
-    """An outcome of ``cgaps robustness``."""
+    """An outcome of ``cgaps check``."""
 
     code: str
     test: str

@@ -1,7 +1,8 @@
-"""``cgaps exemplars``, ``label``, ``import-labels``, ``themes`` and ``name``: make a dictionary, put it on a run."""
+"""``cgaps concepts``: make a dictionary of an SAE's concepts, put it on a run, and measure or train the SAE."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,6 +12,7 @@ import typer
 from competency_gaps.api.dictionary import Step
 from competency_gaps.cli import options
 from competency_gaps.cli.output import print_facts, print_json, print_line, terminal
+from competency_gaps.config import TrainingConfig, parse_config, read_yaml
 
 if TYPE_CHECKING:
     from competency_gaps.dictionary.labelling.labeller import Taken
@@ -25,21 +27,16 @@ def exemplars(
     hook_name: options.HookOption = None,
     ranking: Annotated[
         Literal["activation", "reconstruction"],
-        typer.Option(help="By activation, or by how much the reconstruction error rises without the concept."),
+        typer.Option(help="Windows by activation, or by the reconstruction error without the concept."),
     ] = "activation",
-    tokens: Annotated[int, typer.Option(min=1, help="Read at most so many tokens.")] = 2_000_000,
-    top: Annotated[int, typer.Option(min=1, help="Strongest windows of each concept.")] = 20,
-    spread: Annotated[int, typer.Option(min=0, help="Windows spread over its range of activations.")] = 20,
-    negatives: Annotated[int, typer.Option(min=0, help="Similar windows in which the concept is silent.")] = 16,
-    context: options.ContextOption = 256,
-    seed: Annotated[int, typer.Option(help="Seed of the sampled windows.")] = 0,
+    tokens: options.TokensOption = 2_000_000,
     logits_only: Annotated[
-        bool, typer.Option("--logits-only", help="Only promoted tokens and similar concepts: no text is needed.")
+        bool, typer.Option("--logits-only", help="Read no text: promoted tokens and similar concepts alone.")
     ] = False,
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
 ) -> None:
-    """Collect each concept's windows (strongest, spread, near silent ones), promoted tokens, and similar concepts."""
+    """Collect the texts in which each concept is active, its promoted tokens and similar concepts."""
     from competency_gaps import make_exemplars
     from competency_gaps.dictionary.collect import ExemplarSettings
 
@@ -50,8 +47,7 @@ def exemplars(
         model=model,
         sae=sae,
         hook_name=hook_name,
-        settings=ExemplarSettings(ranking, tokens, top, spread, negatives, seed=seed),
-        context=context,
+        settings=ExemplarSettings(ranking, tokens),
         logits_only=logits_only,
         progress=terminal(quiet),
     )
@@ -72,24 +68,22 @@ def label(
     step: Annotated[
         Step,
         typer.Option(
-            help="automatic: from words, no model. subjects: the nearest topic or skill of a list. explain: a model "
-            "reads exemplars. detection, fuzzing: a model scores labels. embedding: scores without a language model. "
-            "themes: a model names themes."
+            help="Labels from words, from a list of subjects, or a model's explanations; scores of labels by a model "
+            "(detection, fuzzing) or by embedding; names of themes by a model."
         ),
     ],
     concepts: Annotated[str | None, typer.Option(help="Only these, as 5,17,100-200; by default all.")] = None,
     run: Annotated[
-        list[Path] | None, typer.Option(help="Only the concepts that matter most in these runs; may be repeated.")
+        list[Path] | None, typer.Option(help="Only the concepts that matter most in these runs; repeatable.")
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="With --run: how many concepts.")] = 600,
-    seed: Annotated[int, typer.Option(help="Seed of the order of scored windows.")] = 0,
     llm: options.LLMOption = None,
     requests: options.RequestsOption = None,
     answers: options.AnswersOption = None,
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
 ) -> None:
-    """Label concepts, or score their labels: without a model, over an endpoint, or through batch files."""
+    """Label concepts, score their labels, or name their themes, with or without a language model."""
     from competency_gaps import label_concepts
 
     taken = label_concepts(
@@ -99,7 +93,6 @@ def label(
         runs=run or (),
         top=top,
         llm=options.llm_config(llm, requests, answers),
-        seed=seed,
         progress=terminal(quiet),
     )
     if json_:
@@ -121,23 +114,19 @@ def _print(taken: Taken, step: Step) -> None:
         print_line(f"{noun} {number}: {reason}", error=True)
 
 
-def import_labels(
+def import_(
     dictionary: options.DictionaryArgument,
     source: Annotated[
         str,
         typer.Argument(
-            help="Neuronpedia export, delphi folder, JSON, CSV, TSV, JSONL or Parquet; or neuronpedia:MODEL/SOURCE, "
-            "neuronpedia-api:MODEL/SOURCE to fetch."
+            help="File, delphi folder, or neuronpedia:MODEL/SOURCE or neuronpedia-api:MODEL/SOURCE to fetch."
         ),
     ],
-    sae: Annotated[
-        str | None, typer.Option(help="For a new dictionary: SAE folder, RELEASE/ID of SAELens, or embedded:NAME.")
-    ] = None,
-    run: Annotated[Path | None, typer.Option(help="For a new dictionary: a run that uses its SAE.")] = None,
-    module: Annotated[str | None, typer.Option(help="Of a delphi folder with several modules: which one.")] = None,
+    sae: Annotated[str | None, typer.Option(help=options.SAE_HELP)] = None,
+    run: Annotated[Path | None, typer.Option(help="Instead of --sae: a run that uses the SAE.")] = None,
+    module: Annotated[str | None, typer.Option(help="Which module of a delphi folder.")] = None,
     concepts: Annotated[str | None, typer.Option(help="With neuronpedia-api: which, as 5,17,100-200.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Import even if the source names another SAE.")] = False,
-    quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
 ) -> None:
     """Add labels that others made to a dictionary."""
@@ -151,7 +140,7 @@ def import_labels(
         module=module,
         concepts=options.parse_concepts(concepts) if concepts else None,
         force=force,
-        progress=terminal(quiet),
+        progress=terminal(quiet=json_),
     )
     facts = {
         "dictionary": str(dictionary),
@@ -168,35 +157,88 @@ def import_labels(
 
 def themes(
     dictionary: options.DictionaryArgument,
-    sae: Annotated[
-        str | None, typer.Option(help="SAE folder, RELEASE/ID or embedded:NAME; by default the dictionary's own.")
-    ] = None,
+    sae: Annotated[str | None, typer.Option(help=f"{options.SAE_HELP} By default the dictionary's.")] = None,
     fewest: Annotated[int, typer.Option(min=1, help="Fewest themes.")] = 20,
     most: Annotated[int, typer.Option(min=1, help="Most themes.")] = 60,
-    seed: Annotated[int, typer.Option(help="Seed of the layout.")] = 0,
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
 ) -> None:
     """Group concepts into themes and subthemes, and lay out their map."""
     from competency_gaps import make_themes
 
-    facts = make_themes(dictionary, sae=sae, fewest=fewest, most=most, seed=seed, progress=terminal(quiet))
+    facts = make_themes(dictionary, sae=sae, fewest=fewest, most=most, progress=terminal(quiet))
     print_facts({"dictionary": str(dictionary), **facts}, json_=json_)
 
 
 def name(
     run: options.RunArgument,
     dictionary: options.DictionaryArgument,
-    quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
 ) -> None:
-    """Put a dictionary on a finished run: labels, themes and their statistics. Needs no torch."""
+    """Put a dictionary's labels and themes on a finished run; needs no torch."""
     from competency_gaps import open_run
 
-    named = open_run(run).name(dictionary, progress=terminal(quiet))
+    named = open_run(run).name(dictionary, progress=terminal(quiet=json_))
     report = named.report_file
     if json_:
         print_json({"run": str(run), "dictionary": named.manifest["dictionary"], "report": str(report)})
         return
     print_facts(named.manifest["dictionary"], json_=False)
     print_line(f"Report: {report.resolve()}")
+
+
+def train_sae(
+    config: Annotated[Path, typer.Argument(help="YAML configuration.")],
+    out: Annotated[Path, typer.Option(help="Folder of the SAE, its card and its reference.")],
+    set_: options.SetOption = None,
+    quiet: options.QuietOption = False,
+    json_: options.JsonOption = False,
+) -> None:
+    """Train an SAE on a model's activations over your texts, with SAELens' trainer."""
+    from competency_gaps.sae.train import CARD
+    from competency_gaps.sae.train import train_sae as train
+
+    checked = parse_config(TrainingConfig, read_yaml(config, set_ or []), str(config))
+    folder = train(checked, out, terminal(quiet))
+    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    print_facts(card if json_ else card["figures"], json_=json_)
+    if not json_:
+        print_line(f"\nSAE: {folder.resolve()}")
+
+
+def reference(
+    texts: Annotated[list[Path], typer.Argument(help="Parquet, JSONL or plain-text files.")],
+    model: options.ModelOption,
+    sae: options.SaeOption,
+    out: Annotated[Path, typer.Option(help="Parquet file, for 'reference' in a run's configuration.")],
+    hook_name: options.HookOption = None,
+    other_sae: Annotated[
+        str | None, typer.Option(metavar="SAE", help="Measure how well each concept is found in this SAE of the model.")
+    ] = None,
+    coherence: Annotated[bool, typer.Option(help="Compare each concept's strongest windows by meaning.")] = True,
+    tokens: options.TokensOption = 1_000_000,
+    quiet: options.QuietOption = False,
+    json_: options.JsonOption = False,
+) -> None:
+    """Measure how common each concept is in texts, and how far it depends on tokens alone."""
+    from competency_gaps import measure_reference
+
+    statistics = measure_reference(
+        texts,
+        out,
+        model=model,
+        sae=sae,
+        hook_name=hook_name,
+        against=other_sae,
+        coherence=coherence,
+        tokens=tokens,
+        progress=terminal(quiet),
+    )
+    figures = {
+        "reference": str(out),
+        "tokens": statistics.tokens,
+        "l0": statistics.l0,
+        "explained_variance": statistics.explained_variance,
+        "silent": int((statistics.active == 0).sum()),
+    }
+    print_facts(figures, json_=json_)

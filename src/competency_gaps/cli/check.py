@@ -1,4 +1,4 @@
-"""``cgaps probe``: does a weakness hold on fresh items?"""
+"""``cgaps check`` and ``probe``: does what a run found hold, on other draws of its items and on fresh ones?"""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from competency_gaps.api.run import open_run
 from competency_gaps.cli import options
 from competency_gaps.cli.output import print_json, print_line, terminal, typed_command
 from competency_gaps.errors import UserError
@@ -18,22 +19,43 @@ if TYPE_CHECKING:
     from competency_gaps.probes.concept import Probed
 
 
-def probe(
-    run: Annotated[Path, typer.Argument(help="Run folder; its model and SAE must be within reach.")],
-    concept: Annotated[str | None, typer.Option(help="Concepts, as 5,17.")] = None,
-    weak: Annotated[int | None, typer.Option(min=1, help="The run's N surest weak concepts, leaders first.")] = None,
-    llm: options.LLMOption = None,
-    items: Annotated[int, typer.Option(min=10, help="Fresh items of each generated benchmark.")] = 300,
-    questions: Annotated[
-        int, typer.Option(min=1, help="--llm: questions with, and as many without, the concept on each topic.")
-    ] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed gives other fresh items.")] = 0,
+def check(
+    run: options.RunArgument,
+    other: Annotated[
+        Path | None,
+        typer.Argument(metavar="[OTHER]", help="Another run of the same items, by another SAE or layer or again."),
+    ] = None,
+    model: options.OutcomeModelOption = None,
+    against: options.AgainstOption = None,
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
 ) -> None:
-    """Test whether a concept's weakness holds on fresh items that excite it."""
-    from competency_gaps import open_run
+    """Test whether a run's results hold on other draws of its items, and in another run."""
+    from competency_gaps.report.concept import verdict_table
 
+    opened = options.open_outcome(run, model, against)
+    outcome = opened.check(against=other, progress=terminal(quiet))
+    if json_:
+        print_json({"run": str(opened.path), **outcome})
+        return
+    Console().print(verdict_table(outcome["verdicts"]))
+    print_line(f"Report: {opened.report_file.resolve()}")
+
+
+def probe(
+    run: Annotated[Path, typer.Argument(help="Run folder; its model and SAE must be within reach.")],
+    concept: Annotated[str | None, typer.Option(help="Concepts, as 5,17.")] = None,
+    weak: Annotated[int | None, typer.Option(min=1, help="The N surest weak concepts, leaders first.")] = None,
+    items: Annotated[int, typer.Option(min=10, help="Fresh items of each generated benchmark.")] = 300,
+    questions: Annotated[
+        int, typer.Option(min=1, help="With --llm: questions with, and as many without, the concept on each topic.")
+    ] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed gives other fresh items.")] = 0,
+    llm: options.LLMOption = None,
+    quiet: options.QuietOption = False,
+    json_: options.JsonOption = False,
+) -> None:
+    """Test whether a weakness holds on fresh items that excite its concept."""
     if (concept is None) == (weak is None):
         raise UserError("give --concept ID[,ID] or --weak N.")
     probed = open_run(run).probe(

@@ -53,7 +53,7 @@ def named(tiny_run, run, tmp_path):
     dictionary = open_dictionary(folder)
     labels = [(c, f"{SUBJECTS[c % len(SUBJECTS)]}, kind {c}") for c in range(dictionary.width)]
     dictionary.add_labels(label_rows(dictionary, labels, "explained", "hand", "test"))
-    done = command("name", str(run), str(folder), "--json")
+    done = command("concepts", "name", str(run), str(folder), "--json")
     assert done.returncode == 0, done.stderr
     return dict(labels)
 

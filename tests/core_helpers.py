@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
+import logging
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pytest
 
 KINDS = ("llama", "qwen2", "gemma2", "gpt2")
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,20 +63,35 @@ def tokens_of_range(tokenizer, ids, text: str, start: int, end: int) -> np.ndarr
 
 
 def command(*arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None, code: str | None = None):
-    """Run ``cgaps`` (or Python code) in a process of its own."""
-    start = (
-        [sys.executable, "-c", code]
-        if code
-        else [sys.executable, "-c", "from competency_gaps.cli.app import main; main()"]
-    )
+    """Run ``cgaps`` in this process; with ``code`` or ``env``, that Python code or ``cgaps`` in one of its own."""
+    if code is None and env is None:
+        return _command_here(arguments, cwd or Path.cwd())
     return subprocess.run(
-        [*start, *arguments],
+        [sys.executable, "-c", code or "from competency_gaps.cli.app import main; main()", *arguments],
         capture_output=True,
         text=True,
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1", **(env or {})},
         timeout=240,
     )
+
+
+def _command_here(arguments: Sequence[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    from competency_gaps.cli import app
+
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    handler = logging.StreamHandler(err)
+    with pytest.MonkeyPatch.context() as patch, chdir(cwd), redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["cgaps", *arguments])
+        patch.setattr(app, "_quiet_libraries", lambda console: None)
+        logging.getLogger().addHandler(handler)
+        try:
+            app.main()
+        except SystemExit as leave:
+            status = int(leave.code or 0)
+        finally:
+            logging.getLogger().removeHandler(handler)
+    return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
 
 def shard_bytes(folder: Path) -> dict[str, bytes]:

@@ -1,9 +1,9 @@
-"""Take the pictures of the explorer and of the report that the documentation shows.
+"""Take the pictures of the explorer that the documentation shows.
 
-python docs/screenshots.py generated-run OTHER-RUN [MODELS-RUN]
+python docs/screenshots.py demo-run [MODELS-RUN]
 
-The second run, of the same SAE, stands beside the first under Compare. The third has the scores of several models
-(docs/real-models.md says how it is made); without it the picture of the view Models stays as it is.
+The second run has the scores of several models (docs/real-models.md says how it is made); without it the picture of
+the view Models stays as it is.
 """
 
 from __future__ import annotations
@@ -22,21 +22,12 @@ IMAGES = Path(__file__).parent / "images"
 # Name of the picture: address in the page, what must be there, colours. Concept and item are of the first finding.
 VIEWS = {
     "overview": ("overview", "findings", "light"),
-    "overview-dark": ("overview?face=benchmark", "findings", "dark"),
     "finding": ("finding/0", "finding-sides", "light"),
     "concepts": ("concepts", "concept-grid", "light"),
-    "benchmarks": ("concepts?face=benchmark&each=chi_bench", "concept-grid", "light"),
     "map": ("map", "map-canvas", "light"),
-    "map-dark": ("map?colour=theme", "map-canvas", "dark"),
     "concept": ("concepts?concept={concept}", "concept-title", "light"),
     "examples": ("concepts?concept={concept}", "concept-examples", "light"),
     "item": ("items?item={item}&concept={concept}", "item-text", "light"),
-    "items": ("items?outcome=wrong", "items-grid", "light"),
-    "correlation": ("correlation", "correlation-sentence", "light"),
-    "compare": ("compare", "compare-table", "light"),
-    "chat": ("chat", "chat-off", "light"),
-    "card": ("card", "benchmark-picker", "light"),
-    "narrow": ("concepts?concept={concept}", "concept-title", "light"),
 }
 # Of the run with several models.
 MODELS = ("models?kind=peers", "models-heat", "light")
@@ -56,11 +47,9 @@ def main(folders: list[str]) -> None:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=args, ignore_default_args=["--hide-scrollbars"]
         )
-        pictures(browser, folders[:2], VIEWS, facts)
-        if len(folders) > 2:
-            pictures(browser, folders[2:], {"models": MODELS}, {})
-        run.report()
-        report_picture(browser, run.report_file)
+        pictures(browser, folders[:1], VIEWS, facts)
+        if len(folders) > 1:
+            pictures(browser, folders[1:], {"models": MODELS}, {})
         browser.close()
 
 
@@ -79,8 +68,7 @@ def pictures(browser: Any, folders: list[str], views: dict[str, tuple[str, str, 
 
 def picture(browser: Any, url: str, name: str, view: str, test_id: str, scheme: str, facts: dict[str, int]) -> None:
     """Take one picture."""
-    size = {"width": 400, "height": 860} if name == "narrow" else {"width": 1440, "height": 900}
-    page = browser.new_page(viewport=size, color_scheme=scheme)
+    page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
     page.goto(url)
     page.get_by_role("heading", level=1).first.wait_for()
     page.evaluate("address => { location.hash = address }", f"#//{view.format(**facts)}")
@@ -91,15 +79,6 @@ def picture(browser: Any, url: str, name: str, view: str, test_id: str, scheme: 
     page.wait_for_timeout(2500)
     with Image.open(BytesIO(page.screenshot())) as taken:
         taken.convert("RGB").save(IMAGES / f"explorer-{name}.webp", lossless=True, method=6)
-    page.close()
-
-
-def report_picture(browser: Any, report: Path) -> None:
-    """Take a picture of the report's beginning, with its first finding."""
-    page = browser.new_page(viewport={"width": 1180, "height": 1500}, color_scheme="light")
-    page.goto(report.as_uri())
-    with Image.open(BytesIO(page.screenshot())) as taken:
-        taken.convert("RGB").save(IMAGES / "report.webp", lossless=True, method=6)
     page.close()
 
 

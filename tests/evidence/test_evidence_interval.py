@@ -72,13 +72,13 @@ def population(rng, shape, lean, spread, benchmark):
     return weight, np.clip(right, 0.01, 0.99)
 
 
-@pytest.mark.parametrize("items", [120, 600, 6000])
+@pytest.mark.parametrize("items", [120, 600])
 @pytest.mark.parametrize(("spread", "lean", "graded"), [(0.3, 0.0, False), (1.0, 0.0, True), (0.8, -0.4, False)])
 def test_coverage(items, spread, lean, graded):
     """95% intervals hold the truth of the population 93 to 97 times of 100 (the error of the simulation aside)."""
     rng = np.random.default_rng(items)
-    worlds = 600 if items < 6000 else 300
-    many = np.repeat([0, 1], 400_000)
+    worlds = 600
+    many = np.repeat([0, 1], 200_000)
     weight, right = population(rng, len(many), lean, spread, many)
     truth = np.average(right[many == 0], weights=weight[many == 0])
     gap_truth = np.average(right - np.array([right[many == b].mean() for b in (0, 1)])[many], weights=weight)
@@ -108,23 +108,21 @@ def test_coverage_near_0_and_1(benchmarks, items, chance):
         assert lows == pytest.approx(np.full(len(lows), other), abs=3e-4 / benchmarks)
 
 
-@pytest.mark.parametrize("chance", [0.95, 0.97])
-def test_coverage_of_the_gap_where_hardly_an_item_is_wrong(chance):
+def test_coverage_of_the_gap_where_hardly_an_item_is_wrong():
     """Concepts of 50 items each, right far oftener than the 1,600 others: their scores often do not vary at all."""
-    rng, hits = np.random.default_rng(0), []
+    rng, hits, chance = np.random.default_rng(0), [], 0.97
     active = np.kron(np.eye(40), np.ones((50, 1)))
     truth = chance - (400 * chance + 1600 * 0.85) / 2000
-    for _ in range(25):
+    for _ in range(12):
         scores = (rng.random(2000) < np.where(np.arange(2000) < 400, chance, 0.85)).astype(float)
         found = intervals(active, scores, np.zeros(2000, int))
         hits.append((found.gap_low[:8] <= truth) & (truth <= found.gap_high[:8]))
     assert np.mean(hits) >= 0.88
 
 
-@pytest.mark.parametrize("level", [0.1, 0.5])
-def test_coverage_with_clusters(level):
+def test_coverage_with_clusters():
     """Items of a cluster share their luck: intervals must hold the truth 93 to 97 times of 100 all the same."""
-    worlds = 400
+    worlds, level = 400, 0.1
     rng = np.random.default_rng(0)
     cluster = np.repeat(np.arange(150 * worlds), rng.integers(1, 9, 150 * worlds))
     world, on = cluster // 150, rng.random(150 * worlds) < 0.5

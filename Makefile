@@ -30,10 +30,11 @@ tools: $(VENV)/.dev
 slow: $(VENV)/.dev
 	$(BIN)/pytest -m slow
 
-# Commands killed at random moments, and Ray and a store on this machine.
+# Commands killed at random moments; reading, asking and downloading that is killed; Ray and a store on this machine.
 kills: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python validation/kill.py --kills 5 --what run score
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow tests/scale
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder \
+		tests/scale tests/runs tests/judging tests/dictionary tests/embedded tests/test_llm.py
 
 # Mutated files, half a minute for each reader.
 fuzz: $(VENV)/.dev

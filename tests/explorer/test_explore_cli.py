@@ -65,10 +65,16 @@ needs_page = pytest.mark.skipif(not (page_module.PAGE / "app.js").is_file(), rea
 
 
 @pytest.fixture(scope="module")
-def served(hostile: Made) -> Iterator[int]:
-    """Port of an explorer that several tests ask."""
-    with exploring(str(hostile.run), "--port", "0") as (_, port, _):
-        yield port
+def listening(hostile: Made) -> Iterator[tuple[int, int]]:
+    """Number of the process and port of an explorer that several tests ask."""
+    with exploring(str(hostile.run), "--port", "0") as (process, port, _):
+        yield process.pid, port
+
+
+@pytest.fixture
+def served(listening: tuple[int, int]) -> int:
+    """The port alone."""
+    return listening[1]
 
 
 @needs_page
@@ -91,14 +97,11 @@ def test_it_serves_and_ends_quietly(hostile: Made):
 
 
 @needs_page
-def test_it_listens_on_this_machine_only(hostile: Made):
-    with exploring(str(hostile.run), "--port", "0") as (process, port, _):
-        listening = {
-            line.split()[1]
-            for line in Path(f"/proc/{process.pid}/net/tcp").read_text().splitlines()[1:]
-            if line.split()[3] == "0A" and line.split()[1].endswith(f":{port:04X}")
-        }
-        assert listening == {f"0100007F:{port:04X}"}
+def test_it_listens_on_this_machine_only(listening: tuple[int, int]):
+    pid, port = listening
+    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    own = {address for _, address, _, state, *_ in rows if state == "0A" and address.endswith(f":{port:04X}")}
+    assert own == {f"0100007F:{port:04X}"}
 
 
 @needs_page

@@ -155,6 +155,12 @@ def test_max_cost_ends_asking_and_the_next_command_goes_on(tmp_path):
         assert len(asked(30, at(fake.url), tmp_path)) == 30 and set(fake.paid.values()) == {1}
 
 
+def test_max_cost_holds_where_no_usage_is_reported(tmp_path):
+    with serve(lambda body, attempt: ("message", {"content": "x"}, "stop", None)) as fake:
+        config = at(fake.url, price_in=1e4, price_out=1e4, max_cost=5.0, concurrency=1)
+        assert 0 < len(asked(30, config, tmp_path)) <= 12
+
+
 def test_the_key_is_sent_and_shown_nowhere(tmp_path, monkeypatch, capsys):
     echo = f"I was sent {KEY}"
     with serve(lambda body, attempt: ("message", {"content": echo}, "stop", None)) as fake:
@@ -178,11 +184,11 @@ def test_this_machine_is_asked_without_a_proxy(tmp_path, monkeypatch):
     assert llm.is_here("http://localhost:1/v1") and not llm.is_here("http://127.0.0.1.example.org/v1")
 
 
-def test_without_the_packages_the_extra_is_named(monkeypatch):
+def test_without_the_packages_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openai", None)
     monkeypatch.setattr(llm.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match="label"):
-        llm.check_installed()
+        asked(1, at("http://127.0.0.1:1/v1"), tmp_path)
 
 
 def test_the_body_follows_the_configuration():
@@ -305,10 +311,19 @@ def test_requests_go_out_and_answers_come_in(tmp_path):
     ask([request(i) for i in range(4)], config, tmp_path / "kept", QUIET)
     assert [json.loads(line)["custom_id"] for line in out.read_text().splitlines()] == ["r1", "r3"]
     assert sorted(AnswerStore(tmp_path / "kept" / llm.FILE).models) == ["b", "hand"]
+    # Where no model is named, the answer that was read last counts, whoever gave it.
+    back.write_text(json.dumps({"custom_id": "r2", "content": "better", "model": "other"}))
+    for _ in range(2):
+        assert asked(4, LLMConfig(answers=[back]), tmp_path / "kept")["r2"].text == "better"
+    assert asked(4, LLMConfig(model="hand"), tmp_path / "kept")["r2"].text == '{"label": "é"}'
 
 
 @pytest.mark.parametrize(
-    "line", ["{", "[]", '{"custom_id": 1, "content": "x"}', '{"custom_id": "a"}', '{"content": "x"}']
+    "line",
+    [
+        *("{", "[]", '{"content": "x"}', '{"custom_id": "a"}', '{"custom_id": 1, "content": "x"}'),
+        '{"custom_id": "a", "response": "x"}',
+    ],
 )
 def test_lines_of_another_form_are_named(tmp_path, line):
     path = tmp_path / "back.jsonl"
@@ -385,6 +400,7 @@ def test_the_object_is_found(text):
         (said('{"label": 3}'), "JSON of another form: label"),
         (said('{"label": "x", "more": {"label": "y"}'), "broken JSON"),
         (said('it says {"label": "x"}, but {"label": "y"}'), "2 different answers"),
+        (said('{"label": "x", "label": "y"}'), "one key twice"),
         (said('{"label": "x"} and then', finish="length"), "may have followed"),
         (said("<think>so", finish="length"), "thinking does not end (cut off at max_tokens)"),
         (said(None, refusal="I \x1b[31mwill not"), "refused: I <U+001B>[31mwill not"),

@@ -224,7 +224,7 @@ def ask(
 class AnswerStore:
     """Answers in an append-only JSONL file, one a line, each on the disk before the next thing happens.
 
-    A last line that a kill cut off is left out. Of several answers of a model to the same question the last counts.
+    A last line that a kill cut off is left out. Of several answers to the same question the last counts.
 
     Raises
     ------
@@ -243,7 +243,7 @@ class AnswerStore:
                 break
             try:
                 kept = json.loads(line)
-                self._of.setdefault(kept.pop("key"), {})[kept.pop("asked")] = adapter.validate_python(kept)
+                self._put(kept.pop("key"), kept.pop("asked"), adapter.validate_python(kept))
             except (ValueError, KeyError, TypeError, AttributeError):
                 raise UserError(
                     f"{str(path)!r}, line {number}: expected an answer as this program keeps it. Delete the line, and "
@@ -261,7 +261,7 @@ class AnswerStore:
         found = {}
         for request in requests if self._of else ():
             kept = self._of.get(request.key(), {})
-            answer = kept.get(model) if model else next(iter(kept.values()), None)
+            answer = kept.get(model) if model else next(reversed(kept.values()), None)
             if answer is not None:
                 found[request.id] = replace(answer, id=request.id)
         return found
@@ -283,13 +283,19 @@ class AnswerStore:
                 file.flush()
                 os.fsync(file.fileno())
             self._length += len(line)
-            self._of.setdefault(key, {})[model] = answer
+            self._put(key, model, answer)
+
+    def _put(self, key: str, model: str, answer: Answer) -> None:
+        kept = self._of.setdefault(key, {})
+        kept.pop(model, None)  # the newest stands last
+        kept[model] = answer
 
 
 def _send(
     todo: Sequence[Request], total: int, config: LLMConfig, store: AnswerStore, progress: Progress
 ) -> dict[str, Answer]:
     """Send requests, of ``total`` that are wanted, and keep the answers; give back those that failed, by id."""
+    check_installed()
     by_key: dict[str, list[Request]] = {}
     for request in todo:
         by_key.setdefault(request.key(), []).append(request)
@@ -306,6 +312,9 @@ def _send(
             bar.advance(len(by_key[key]))
             if answer.error is None:
                 gave_answers, lost = True, 0
+                bound = _tokens(by_key[key][0], config)
+                prompt += bound[0] if answer.prompt_tokens is None else answer.prompt_tokens
+                completion += bound[1] if answer.completion_tokens is None else answer.completion_tokens
             else:
                 failed |= {request.id: replace(answer, id=request.id) for request in by_key[key]}
                 lost += is_lost
@@ -315,7 +324,6 @@ def _send(
                     f"{config.base_url} gives no answers: {answer.error}. Expected an OpenAI-compatible server that "
                     "takes such requests (see structured, tokens_key, temperature and extra). What is answered is kept."
                 )
-            prompt, completion = prompt + (answer.prompt_tokens or 0), completion + (answer.completion_tokens or 0)
             cost = config.cost(prompt, completion)
             used = f"{prompt + completion:,} tokens" + ("" if cost is None else f", {_money(cost)}")
             bar.note(used + (f", {len(failed):,} failed" if failed else ""))
@@ -418,11 +426,11 @@ def _asked_wait(error: BaseException | None) -> float:
 # The connection
 
 
-def check_installed(extra: str = "label") -> None:
+def check_installed() -> None:
     """Raise MissingExtraError if a package is missing without which no endpoint can be asked."""
     for package in ("openai", "tenacity"):
         if importlib.util.find_spec(package) is None:
-            raise MissingExtraError(package, extra, "Asking a model over an endpoint")
+            raise MissingExtraError(package, "label", "Asking a model over an endpoint")
 
 
 def connect(config: LLMConfig, *, is_async: bool = False) -> Any:
@@ -473,14 +481,19 @@ def is_here(url: str) -> bool:
 
 
 def _estimate(requests: Sequence[Request], total: int, config: LLMConfig) -> str:
-    """What requests will use, in a sentence; about four characters are a token."""
-    prompt = sum(len(json.dumps(request.body(config), ensure_ascii=False)) // 4 for request in requests)
-    completion = sum(config.max_tokens or request.max_tokens for request in requests)
+    """What requests will use, in a sentence."""
+    prompt, completion = map(sum, zip(*(_tokens(request, config) for request in requests), strict=True))
     cost = config.cost(prompt, completion)
     return (
         f"{len(requests):,} of {plural(total, 'request')} to ask {config.model}: about {prompt:,} prompt tokens, at "
         f"most {completion:,} answer tokens" + ("." if cost is None else f"; at most about {_money(cost)}.")
     )
+
+
+def _tokens(request: Request, config: LLMConfig) -> tuple[int, int]:
+    """Tokens of a request, four characters being about one, and most tokens of its answer."""
+    body = json.dumps(request.body(config), ensure_ascii=False)
+    return len(body) // 4, config.max_tokens or request.max_tokens
 
 
 def _money(value: float) -> str:
@@ -519,7 +532,9 @@ def read_answers(path: Path) -> Iterator[Answer]:
         try:
             value = json.loads(line)
             id, content, model = value["custom_id"], value.get("content"), value.get("model")
-            if not isinstance(id, str) or not ("content" in value or "response" in value or "error" in value):
+            response = value.get("response") or {}
+            has_answer = "content" in value or "response" in value or "error" in value
+            if not isinstance(id, str) or not has_answer or not isinstance(response, dict):
                 raise TypeError
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise UserError(
@@ -530,7 +545,6 @@ def read_answers(path: Path) -> Iterator[Answer]:
             text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
             yield Answer(id, whole(text), model=str(model)[:200] if model else None)
             continue
-        response = value.get("response") or {}
         if value.get("error") or response.get("status_code") != 200:
             yield Answer(id, error=_line(value.get("error") or response or "no response"))
         else:
@@ -565,6 +579,17 @@ def _import(
 _THINKS = re.compile(r"\s*<think(?:ing)?>")
 _THOUGHT = re.compile(r"</think(?:ing)?>")
 _BEGINS = re.compile(r'\{(?=\s*(?:["}]|$))')
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys all differ: of two verdicts under one key, neither is the answer."""
+    known = dict(pairs)
+    if len(known) < len(pairs):
+        raise ValueError("one key twice in an object")
+    return known
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_once)
 
 
 class Failure(NamedTuple):
@@ -618,8 +643,8 @@ def _objects(text: str) -> tuple[list[str], str]:
     objects, end = [], 0
     while (begins := _BEGINS.search(text, end)) is not None:
         try:
-            end = json.JSONDecoder().raw_decode(text, begins.start())[1]
-        except (json.JSONDecodeError, RecursionError) as error:
+            end = _DECODER.raw_decode(text, begins.start())[1]
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"broken JSON: {error}") from None
         objects.append(text[begins.start() : end])
     return objects, text[end:]

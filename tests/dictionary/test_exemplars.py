@@ -324,7 +324,8 @@ t.collected(lm, sae, Path(sys.argv[1]))
 def test_a_killed_pass_resumes_and_gives_the_same_files(lm, sae, stored, tmp_path, model_folder, sae_folder):
     tests = str(Path(__file__).parent)
     code = KILLED.format(tests=tests, model=str(model_folder("llama")), sae=str(sae_folder))
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([tests, str(Path(tests).parent)])}
+    paths = [tests, str(Path(tests).parent), os.environ.get("PYTHONPATH", "")]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     out = tmp_path / "dictionary"
     out.mkdir()
     for left in (3, 2, 3, 100):

@@ -105,10 +105,12 @@ def test_a_summary_that_states_nothing_is_unscored():
 
 def test_a_rubric_of_ones_own(tmp_path):
     own = tmp_path / "own.txt"
-    own.write_text("verdicts: {good: 1, fair: 0.5, odd: null}\n---\nSay.\n---\nQ {question}\nA {response}\n")
+    own.write_text("verdicts: {good: 1, fair: 0.5, odd: null}\n---\nSay.\n---\nQ {question}\n---\nA {response}\n")
     policy = make_policy("judge", {"rubric": str(own)})
     (request,) = policy.questions(ITEM, "five")
-    assert request.user == "Q What is 2 + 2?\nA five" and request.system.startswith("Say.\n\nFirst write the reasons")
+    assert request.user == "Q What is 2 + 2?\n---\nA five" and request.system.startswith(
+        "Say.\n\nFirst write the reasons"
+    )
     assert policy.verdict(ITEM, "x", [ruled("fair")]).value == 0.5
     assert "no place for 'criteria'" in str(make_policy("judge", {"rubric": str(own), "criteria": "c"}).check(ITEM))
     for text, message in (
@@ -193,7 +195,7 @@ def test_verdicts_of_the_arena_in_either_writing(arena):
 
 def test_an_arena_prompt_needs_its_places(arena, tmp_path):
     own = tmp_path / "p.txt"
-    own.write_text("Sys\n---\n{question} {answer_a}")
+    own.write_text("Sys\n---\n{question}\n---\n{answer_a}")
     load_prompt.cache_clear()
     with pytest.raises(UserError, match=r"has no \{answer_b\}"):
         arena(prompt_file=str(own)).check(ITEM)

@@ -64,9 +64,9 @@ class Score(NamedTuple):
     response: str | None = None
     """The model's answer as text: the chosen option, or the generated text."""
     unscored: Reason | None = None
-    """Why the item is unscored; in words of your own ``Reason.other(text)``."""
+    """Why the item is unscored."""
     details: dict[str, Any] | None = None
-    """Further results as plain JSON: other metrics of the harness, a judge's verdicts; None: none."""
+    """Further results as plain JSON, such as a judge's verdicts; None: none."""
 
 
 class Policy(ABC):

@@ -202,8 +202,8 @@ def _of_run(path: Path, benchmark: str | None) -> Iterator[tuple[str, str]]:
     chosen = names[0] if benchmark is None and len(names) == 1 else benchmark
     if chosen not in names:
         raise UserError(
-            f"the baseline {str(path)!r} is a run of {', '.join(names)}, and no benchmark {chosen!r}: name one of them "
-            f"with the option 'baseline_benchmark'."
+            f"the baseline {str(path)!r} is a run of {', '.join(names)}: expected one of these as the option "
+            f"'baseline_benchmark', found {chosen!r}."
         )
     own = items.filter((items["benchmark"] == chosen) & items["response"].is_not_null())
     yield from own.select("item_id", "response").iter_rows()

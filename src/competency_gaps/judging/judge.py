@@ -136,7 +136,7 @@ def load_rubric(name: str) -> Rubric:
     UserError
         If there is no such rubric, or the file has another form.
     """
-    parts = _parts(name)
+    parts = _parts(name, 3)
     try:
         head = _Head.model_validate(yaml.safe_load(parts[0]) if len(parts) == 3 else None)
         lowest, highest = head.grades or (0, 1)
@@ -155,8 +155,8 @@ def load_rubric(name: str) -> Rubric:
     return Rubric(parts[1].strip(), parts[2].strip(), scores, head.criteria)
 
 
-def _parts(name: str) -> list[str]:
-    """Parts of a text file that comes along, or of the user's, between lines of ``---``."""
+def _parts(name: str, most: int) -> list[str]:
+    """Parts of a text file that comes along, or of the user's, between lines of ``---``; the last may hold more."""
     shipped = files("competency_gaps.judging") / "prompts" / f"{name}.txt"
     try:
         text = (shipped if name in (*RUBRICS, "arena") else Path(name)).read_text(encoding="utf-8")
@@ -164,15 +164,15 @@ def _parts(name: str) -> list[str]:
         raise UserError(
             f"the judge's prompt {name!r} cannot be read ({error}): expected {', '.join(RUBRICS)}, or a UTF-8 file."
         ) from error
-    return _RULE.split(text)
+    return _RULE.split(text, maxsplit=most - 1)
 
 
 @lru_cache(maxsize=64)
 def load_prompt(shipped: str, file: Path | None, places: tuple[str, ...]) -> tuple[str, str]:
     """System and user's message of a prompt that comes along or of a file; without a line of ``---``, all is user's."""
-    *system, user = _parts(str(file or shipped))
+    *system, user = _parts(str(file or shipped), 2)
     check_places(user, str(file or shipped), places)
-    return "\n".join(system).strip(), user.strip()
+    return "".join(system).strip(), user.strip()
 
 
 def check_places(user: str, name: str, places: Iterable[str]) -> None:

@@ -157,7 +157,7 @@ def _transformers_model(report: SourceReport) -> str | None:
 def _bare(name: str) -> str:
     match = _ARGUMENT.search(name)
     name = (match[1] if match else name).strip().removesuffix(":latest").rstrip("/\\")
-    name = name.removeprefix("cgaps/").removeprefix("embedded:")  # "cgaps/" is Inspect's prefix of a run's model
+    name = name.removeprefix("embedded:")
     cached = _CACHE.fullmatch(name)
     return cached[1].replace("--", "/") if cached else name.replace("\\", "/")
 

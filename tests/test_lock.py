@@ -59,7 +59,7 @@ def test_without_locks_of_the_system_a_marker_holds_the_folder(tmp_path, monkeyp
     monkeypatch.setattr(fcntl, "flock", flock)
     try:
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(HeldError), hold(folder):
+        with pytest.raises(HeldError, match=f"process {other.pid} on"), hold(folder):
             pass
     finally:
         other.kill()

@@ -155,7 +155,6 @@ def _acquire(folder: Path, path: Path, tries: int = 10) -> FileLock | SoftFileLo
                 raise
             lock = SoftFileLock(path.with_name(f"{FILE}-marker"), timeout=_WAIT, thread_local=False)
             lock.acquire()
-            return lock
     except Timeout:
         raise _refused(folder, _holder(path)) from None
     except FileNotFoundError:  # who held it last has just removed the folder, which was made for the lock

@@ -57,7 +57,7 @@ def test_followers_are_counted_by_hand(parts, hostile):
         ]
         assert followers == (len(others) - 1 if leads else None)
     assert found["followers"].max() == 2
-    assert ranking(run.concepts, run.manifest["evidence"]).weak_leaders["followers"].max() == 2
+    assert ranking(run.concepts).weak_leaders["followers"].max() == 2
 
 
 def test_a_benchmarks_concepts_are_its_own(parts, hostile):

@@ -278,6 +278,23 @@ def test_answers_of_joined_runs_are_kept(tmp_path):
     assert store.models == ["a", "b"] and store.answers([request], "b")["r"].text == "two"
 
 
+def test_runs_of_different_judges_are_not_joined(config, tmp_path):
+    with serve(answering) as fake:
+        for name, benchmark in zip(("a", "b"), config["benchmarks"], strict=True):
+            judge = asked_at(fake.url, model=f"judge-{name}")
+            competency_gaps.run({**config, "benchmarks": [benchmark], "judge": judge}, tmp_path / name)
+        with pytest.raises(UserError, match=r"b was judged by 'judge-b', and .*a by 'judge-a'"):
+            competency_gaps.merge([tmp_path / "a", tmp_path / "b"], tmp_path / "run")
+        paid = len(fake.paid)
+        competency_gaps.run(
+            {**config, "benchmarks": config["benchmarks"][1:], "judge": asked_at(fake.url, model="judge-a")},
+            tmp_path / "b",
+        )
+        paid = len(fake.paid)
+        joined = competency_gaps.merge([tmp_path / "a", tmp_path / "b"], tmp_path / "run")
+    assert joined.manifest["judging"]["judge"] == "judge-a" and len(fake.paid) == paid, "nothing is asked twice"
+
+
 def test_two_policies_of_one_name_both_have_figures(tmp_path):
     import polars as pl
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import f as f_law
 
-from competency_gaps.evidence.sample import Covariate, ItemSample, Units
+from competency_gaps.evidence.sample import Covariate, Units
 
 PARTS = 5
 """Parts into which a number is cut."""
@@ -31,9 +31,7 @@ class Trend:
     """Of the F test over the parts, in [0, 1]."""
 
 
-def trends(
-    sample: ItemSample, units: Units, benchmark: int, covariates: Sequence[Covariate], *, net: bool
-) -> list[Trend]:
+def trends(units: Units, benchmark: int, covariates: Sequence[Covariate], *, net: bool) -> list[Trend]:
     """Compare outcomes over the parts of each covariate, the largest share first.
 
     Parameters

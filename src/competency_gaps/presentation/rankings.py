@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,11 @@ import polars as pl
 
 from competency_gaps.dictionary.kinds import CONTEXTUAL
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.findings.words import alike
 from competency_gaps.presentation import columns
 from competency_gaps.presentation.columns import Column
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.search import find_concepts, judged, near_labels
-from competency_gaps.text import percent, plural, shorten
+from competency_gaps.text import plural, shorten
 
 LABEL_LIMIT = 140
 
@@ -36,21 +35,15 @@ class Ranking:
     """The same of the strong ones."""
     insufficient: int
     """Ranked concepts whose n_eff is below the floor."""
-    q: float
-    """False-discovery rate at which concepts are called weak or strong."""
-    among: str
-    """Among which items net gaps are taken: ``at equal length``; empty: among all of a benchmark."""
 
 
-def ranking(concepts: pl.DataFrame, evidence: Mapping[str, Any]) -> Ranking:
+def ranking(concepts: pl.DataFrame) -> Ranking:
     """Order the tested concepts by their net gap.
 
     Parameters
     ----------
     concepts : DataFrame
         ``run.concepts``, or the rows of one benchmark with ``ranked`` joined.
-    evidence : mapping
-        The manifest's ``evidence``.
     """
     pool = concepts.filter(pl.col("ranked"))
     tested = pool.filter(pl.col("q_value").is_not_null())
@@ -63,8 +56,6 @@ def ranking(concepts: pl.DataFrame, evidence: Mapping[str, Any]) -> Ranking:
         weak_leaders=led[0],
         strong_leaders=led[1],
         insufficient=pool.filter(pl.col("performance_status") == "insufficient").height,
-        q=float(evidence["q"]),
-        among=alike(evidence),
     )
 
 
@@ -74,29 +65,6 @@ def with_followers(concepts: pl.DataFrame) -> pl.DataFrame:
     leads = pl.col("leader") == pl.col("concept")
     joined = concepts.join(sizes, on="leader", how="left", maintain_order="left")
     return joined.with_columns(followers=pl.when(leads).then(pl.col("followers").cast(pl.Int32)))
-
-
-def caution(ranked: Ranking) -> str:
-    """Say what the verdicts mean and what they do not."""
-    verdicts = ranked.weak.height + ranked.strong.height
-    if not ranked.tested.height:
-        return (
-            "How to read this: no concept could be tested, so none is called weak or strong. Coverage says which "
-            "concepts the items activate, not which ones an answer needs."
-        )
-    if not verdicts:
-        return (
-            "How to read this: no concept is called weak or strong at a false-discovery rate of "
-            f"{percent(ranked.q, 1)}. That does not prove that none is: more items show smaller gaps."
-        )
-    return (
-        f"How to read the verdicts: of the {plural(verdicts, 'concept')} called weak or strong, at most "
-        f"{percent(ranked.q, 1)} are expected to be accidents. A net gap compares a concept's items with items of the "
-        f"same benchmark{f' {ranked.among}' if ranked.among else ''}, so a hard benchmark"
-        f"{' or what is held equal' if ranked.among else ''} makes no concept weak. A gap is an association: concepts "
-        "that occur together are weak together (the column ‘more’ counts them), and a row's items say more than its "
-        "name."
-    )
 
 
 def least_covered(concepts: pl.DataFrame, top: int) -> pl.DataFrame:

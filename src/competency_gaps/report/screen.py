@@ -22,8 +22,6 @@ from competency_gaps.text import integer, percent, plural, shorten
 
 LONGEST = 150
 """Characters of a finding's sentence in a list; a longer one gives way to its short form."""
-MOST = 400
-"""Characters of a sentence anywhere."""
 LOWEST, HIGHEST = 5, 2
 """Benchmarks named at either end of a long list."""
 
@@ -40,8 +38,8 @@ def in_order(findings: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([first, findings.filter(~pl.col("finding").is_in(first["finding"].to_list()))])
 
 
-def findings_list(findings: pl.DataFrame, *, whole: bool = False) -> Table:
-    """Lay out findings, in the order given: number, verdict and sentence; ``whole`` keeps long sentences."""
+def findings_list(findings: pl.DataFrame) -> Table:
+    """Lay out findings, in the order given: number, verdict and sentence."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(justify="right", no_wrap=True, style="dim")
     grid.add_column(no_wrap=True)
@@ -49,13 +47,13 @@ def findings_list(findings: pl.DataFrame, *, whole: bool = False) -> Table:
     for row in findings.iter_rows(named=True):
         verdict = Text(row["verdict"], style=VERDICT_STYLES[row["verdict"]])
         half = (f" · {again(row)}", "dim")
-        grid.add_row(str(row["finding"]), verdict, Text.assemble(plain(_finding_text(row, whole)), half))
+        grid.add_row(str(row["finding"]), verdict, Text.assemble(plain(_finding_text(row)), half))
     return grid
 
 
-def _finding_text(row: dict[str, Any], whole: bool) -> str:
+def _finding_text(row: dict[str, Any]) -> str:
     text = sentence(row)
-    return shorten(text, MOST) if whole or len(text) <= LONGEST else short(row)
+    return text if len(text) <= LONGEST else short(row)
 
 
 def scores(benchmarks: Sequence[BenchmarkAnswer]) -> str:

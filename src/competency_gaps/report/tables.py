@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -135,7 +135,6 @@ def concept_table(
     *,
     width: int | None = None,
     keep: int = 1,
-    unmarked: Collection[str] = (),
 ) -> Table:
     """Lay out concepts, in the order given.
 
@@ -149,8 +148,6 @@ def concept_table(
         Width of the terminal, which leaves out what has no room; None: every quantity is shown.
     keep : int
         Number of leading quantities that are shown even if there is no room.
-    unmarked : collection of str
-        Kinds that are not written, because every row bears them.
 
     Returns
     -------
@@ -158,17 +155,17 @@ def concept_table(
         Number, name (the peak token where there is no label) with its marks and kind, and the quantities.
     """
     shown = [*shown[:keep], *columns.present(shown[keep:], frame)]
-    names = Cells("concept", [_name(row, unmarked) for row in frame.to_dicts()], words=True)
+    names = Cells("concept", [_name(row) for row in frame.to_dicts()], words=True)
     return fitted_table(names, quantities(frame, shown), numbers=frame["concept"].to_list(), width=width, keep=keep)
 
 
-def _name(row: dict[str, Any], unmarked: Collection[str]) -> Text:
+def _name(row: dict[str, Any]) -> Text:
     marks = facts.marks_of(row)
     if row["label"] or row["peak_token"] is None:
         name = plain(rankings.concept_name(row), "dim" if marks or not row["label"] else "")
     else:
         name = Text.assemble(("peak ", "dim"), plain(show_token(row["peak_token"]), "cyan"))
-    marks = [*marks, *(badge for badge in rankings.badges_of(row) if badge not in unmarked)]
+    marks = [*marks, *rankings.badges_of(row)]
     return Text.assemble(name, (f" [{', '.join(marks)}]", "dim italic")) if marks else name
 
 

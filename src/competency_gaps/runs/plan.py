@@ -112,22 +112,6 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise damaged(path, error, again) from error
 
 
-def refuse_others(folder: Path, config: RunConfig) -> None:
-    """Refuse a folder that holds another run or other files, before hours of work.
-
-    Raises
-    ------
-    UserError
-        If the settings differ; ``claim`` compares the rest (the model's weights, the items).
-    """
-    path = folder / FILE
-    if not path.is_file():
-        refuse_strangers(folder)
-    elif any((folder / name).exists() for name in _RESULTS):
-        known = _read_json(path)
-        _refuse(folder, sorted(_differences({"config": known.get("config")}, {"config": _settings(config)})))
-
-
 def read_plan(folder: Path) -> dict[str, Any]:
     """The plan of a run's folder.
 

@@ -156,10 +156,20 @@ def _joined_runs(folders: Sequence[Path]) -> Joined:
     names = [entry["name"] for _, entry in entries]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"several of the runs hold the benchmark {', '.join(twice)}: expected different benchmarks.")
+    judged = [run for run in runs if run.manifest["judging"] and run.manifest["judging"]["judge"]]
+    for run in judged[1:]:
+        judges = [own.manifest["judging"]["judge"] for own in (run, judged[0])]
+        if judges[0] != judges[1]:
+            raise UserError(
+                f"{run.path} was judged by {judges[0]!r}, and {judged[0].path} by {judges[1]!r}: expected one judge. "
+                "Run the command of one of them again with the other's 'judge.model'."
+            )
     plan = {**plans[0], **{key: _union(folders, plans, key) for key in _BY_BENCHMARK}}
     plan["config"] = {**plan["config"], "benchmarks": [b for held in plans for b in held["config"]["benchmarks"]]}
     settings = [run.manifest["settings"] for run in runs]
     together = {"benchmarks": [entry for own in settings for entry in own["benchmarks"]], "scores": []}
+    if judged:
+        together["judge"] = judged[0].manifest["settings"]["judge"]
     copies = [
         _Copy(folder, name, f"b{number:03d}-{name.rpartition('-')[2]}")
         for number, (folder, entry) in enumerate(entries)

@@ -110,13 +110,13 @@ def benchmark_facts(
     facts = {}
     for number, (name, evidence) in enumerate(single.items()):
         counts = evidence.counts()
-        sure = [trend for trend in trends(sample, units, number, every, net=False) if trend.p_value <= SURE]
+        sure = [trend for trend in trends(units, number, every, net=False) if trend.p_value <= SURE]
         most = counts["tested"] >= FEWEST and counts["weak"] + counts["strong"] > MOST * counts["tested"]
         facts[name] = {
             **counts,
             "trends": [_trend_facts(trend, config, sample) for trend in sure],
             "most_stand_out": most,
-            "shared_reason": _left(trends(sample, units, number, every, net=True), config) if most else None,
+            "shared_reason": _left(trends(units, number, every, net=True), config) if most else None,
         }
     return facts
 

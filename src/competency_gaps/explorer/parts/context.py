@@ -424,7 +424,7 @@ class Context:
     @cached_property
     def ranked(self) -> rankings.Ranking:
         """Concepts by their adjusted gap."""
-        return rankings.ranking(self.concepts, self.run.manifest["evidence"])
+        return rankings.ranking(self.concepts)
 
     @cached_property
     def themes(self) -> Themes | None:

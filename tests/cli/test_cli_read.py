@@ -1,4 +1,4 @@
-"""``cgaps show`` and ``cgaps concept``: one screen, words of labels, whole lists for machines; and ``cgaps`` alone."""
+"""``cgaps show``, ``concept`` and ``check``: one screen for people, whole lists for machines."""
 
 from __future__ import annotations
 
@@ -7,22 +7,11 @@ import shutil
 
 import polars as pl
 import pytest
-import typer
-from test_cli_core import call
 
 import competency_gaps
-from competency_gaps.cli import app as application
-from core_helpers import command, seal
+from core_helpers import seal
 
 LABELS = {0: "prime numbers", 1: "numbers that are prime", 2: "subprime \x1b[31m loans", 3: "capital cities"}
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys):
-    for name in ("LINES", "FORCE_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("COLUMNS", "80")
-    return lambda *arguments: call(monkeypatch, capsys, *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -45,115 +34,81 @@ def named(tiny_run, tmp_path_factory):
     return competency_gaps.open_run(folder)
 
 
-def test_without_a_command_the_help_is_printed(cli):
-    status, out, err = cli()
-    assert status == 0 and err == "" and "Usage:" in out and "--help" in out
-    assert out.strip() == cli("--help")[1].strip()
+def rows(cli, *arguments):
+    return json.loads(cli(*arguments, "--json")[1])["rows"]
 
 
-def test_in_a_real_process_too():
-    done = command(code="from competency_gaps.cli.app import main; main()")
-    assert done.returncode == 0 and done.stderr == "" and "Usage:" in done.stdout
-
-
-def test_the_version(cli):
-    assert cli("--version") == (0, f"competency-gaps {competency_gaps.__version__}\n", "")
-    assert cli("--version", "shw")[0] == 0
-
-
-def test_what_is_no_command_or_option_is_refused_still(cli):
-    for arguments in (["shw"], ["--jsn"], ["probe", "RUN", "--jsn"]):
-        status, out, err = cli(*arguments)
-        assert status == 2 and out == "" and err.startswith("error: ")
-
-
-def test_json_gives_the_whole_list_or_its_limit(cli, named):
+def test_json_gives_the_whole_list_or_as_many_rows_as_asked(cli, named):
     weak = named.concepts.filter(pl.col("ranked") & (pl.col("performance_status") == "weak"))
-    whole = json.loads(cli("show", str(named.path), "--json")[1])["rows"]
+    whole = rows(cli, "show", str(named.path))
     assert len(whole) == weak.height > 20 and {row["concept"] for row in whole} == set(weak["concept"])
-    assert json.loads(cli("show", str(named.path), "--json", "--limit", "7")[1])["rows"] == whole[:7]
-    every = json.loads(cli("show", str(named.path), "--json", "--all")[1])
-    assert len(every["rows"]) == 64 and "findings" not in every
+    assert rows(cli, "show", str(named.path), "--limit", "7") == whole[:7]
     limited = json.loads(cli("show", str(named.path), "--json", "--limit", "1")[1])
     assert [row["finding"] for row in limited["findings"]] == named.findings["finding"].to_list()
     assert limited["answer"]["opening"]["numbers"]["items"] == named.items.height
+    assert limited["concepts"]["width"] == 64 and {b["benchmark"] for b in limited["benchmarks"]} == {"quiz", "sums"}
 
 
-def test_a_screen_of_80_by_24_without_a_terminal(cli, named):
+def test_rows_are_those_of_the_tables_in_the_asked_order(cli, tiny_run):
+    every = rows(cli, "show", str(tiny_run.path), "--all")
+    assert [row["concept"] for row in every] == list(range(64))
+    assert [row["chi_model"] for row in every] == tiny_run.concepts["chi_model"].to_list()
+    own = rows(cli, "show", str(tiny_run.path), "--all", "--benchmark", "sums", "--sort", "-chi_bench")
+    known = tiny_run.concept_benchmarks.filter(benchmark="sums").sort("chi_bench", descending=True)
+    assert [row["chi_bench"] for row in own] == known["chi_bench"].to_list()
+    tested = rows(cli, "show", str(tiny_run.path), "--sort", "gap")
+    facts = tiny_run.concepts.to_dicts()
+    assert tested and all(facts[row["concept"]]["ranked"] and row["q_value"] is not None for row in tested)
+
+
+def test_a_screen_is_filled_and_never_more(cli, named, monkeypatch):
     status, out, err = cli("show", str(named.path))
-    assert status == 0 and err == ""
-    lines = out.splitlines()
-    assert len(lines) <= 23 and max(map(len, lines)) <= 80
-    assert "mean score" in lines[0] and any("Scores: " in line for line in lines)
-    for more in ([], ["--all"], ["--sort", "-gap"], ["--find", "label"], ["--benchmark", "quiz", "--all"]):
-        out = cli("show", str(named.path), *more)[1]
-        assert len(out.splitlines()) <= 23 and (not more or "--limit" in out.splitlines()[-1])
+    assert status == 0 and err == "" and "mean score" in out.splitlines()[0]
+    for more in ([], ["--all"], ["--sort", "-gap"], ["--benchmark", "quiz", "--all"]):
+        lines = cli("show", str(named.path), *more)[1].splitlines()
+        assert len(lines) <= 23 and max(map(len, lines)) <= 80 and (not more or "--limit" in lines[-1])
     assert len(cli("show", str(named.path), "--all", "--limit", "50")[1].splitlines()) > 50
-    assert len(cli("show", str(named.path), "--summary")[1].splitlines()) > 40
-
-
-def test_a_taller_terminal_shows_more(cli, named, monkeypatch):
-    few = cli("show", str(named.path), "--all")[1]
     monkeypatch.setenv("LINES", "40")
-    many = cli("show", str(named.path), "--all")[1]
-    assert len(few.splitlines()) <= 23 < len(many.splitlines()) <= 39
-
-
-def test_find_lists_flagged_and_untested_concepts_too(cli, named):
-    status, out, err = cli("show", str(named.path), "--find", "PRIME")
-    assert status == 0 and err == "" and "2 labels have the words 'PRIME'." in out
-    assert "prime numbers [template" in out and "numbers that are prime" in out and "verdict" in out
-    rows = json.loads(cli("show", str(named.path), "--find", "prime", "--json")[1])["rows"]
-    assert {row["concept"] for row in rows} == {0, 1}
-    rows = json.loads(
-        cli("show", str(named.path), "--find", "label", "--json", "--benchmark", "quiz", "--sort=-support")[1]
-    )["rows"]
-    support = [row["support"] for row in rows]
-    assert len(rows) == 60 and support == sorted(support, reverse=True)
+    assert 23 < len(cli("show", str(named.path), "--all")[1].splitlines()) <= 39
 
 
 def test_words_show_the_only_concept_or_list_several(cli, named):
     by_number = cli("concept", str(named.path), "3")
-    assert by_number[0] == 0 and cli("concept", str(named.path), "Cities capital") == by_number
-    assert cli("concept", str(named.path), "capital", "cities") == by_number
+    assert by_number[0] == 0 and cli("concept", str(named.path), "capital", "cities") == by_number
     document = json.loads(cli("concept", str(named.path), "capital", "--json")[1])
     assert document == json.loads(cli("concept", str(named.path), "3", "--json")[1]) and document["concept"] == 3
-    status, out, _ = cli("concept", str(named.path), "prime numbers")
-    assert status == 0 and out.index("prime numbers [template") < out.index("numbers that are prime")
-    assert f"cgaps concept {named.path} 0" in " ".join(out.split()) and "n_eff" in out and "verdict" in out
+    out = cli("concept", str(named.path), "PRIME", "numbers")[1]  # also those that are not ranked or tested
+    assert out.index("prime numbers [template") < out.index("numbers that are prime") and "n_eff" in out
+    assert f"cgaps concept {named.path} 0" in " ".join(out.split())
     several = " ".join(cli("concept", str(named.path), "label")[1].split())
-    assert f"cgaps show {named.path} --find label --limit 60 lists all." in several
-    document = json.loads(cli("concept", str(named.path), "prime", "--json")[1])
-    assert document["find"] == "prime" and {row["concept"] for row in document["rows"]} == {0, 1}
+    assert f"cgaps concept {named.path} label --limit 60 lists all." in several
+    assert len(cli("concept", str(named.path), "label", "--limit", "60")[1].splitlines()) > 60
+    assert {row["concept"] for row in rows(cli, "concept", str(named.path), "prime")} == {0, 1}
+    status, out, err = cli("concept", str(named.path), "capitol", "cities")
+    assert status == 2 and out == "" and "Near: 3" in " ".join(err.split())
+
+
+def test_a_concept_has_its_benchmarks_and_items(cli, tiny_run):
+    concept = int(tiny_run.concepts.sort("support", descending=True)["concept"][0])
+    document = json.loads(cli("concept", str(tiny_run.path), str(concept), "--json", "--limit", "2")[1])
+    assert [b["benchmark"] for b in document["benchmarks"]] == ["quiz", "sums"]
+    strongest = document["items"]["strongest"]
+    assert len(strongest) == 2 and strongest[0]["cas"] >= strongest[1]["cas"] > 0
+    assert all(0 <= item["peak_start"] < item["peak_end"] <= len(item["text"]) for item in strongest)
 
 
 def test_a_label_never_acts_on_the_terminal(cli, named):
-    for arguments in (["concept", str(named.path), "loans"], ["show", str(named.path), "--find", "loans"]):
-        out = cli(*arguments)[1]
+    for out in (cli("concept", str(named.path), "loans")[1], cli("show", str(named.path), "--all", "--limit", "9")[1]):
         assert "\x1b" not in out and "<U+001B>" in out
-    assert "\x1b" not in cli("concept", str(named.path), "subprime zebra")[2]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["concept", "NAMED", "capitol", "cities"], "no concept's label has the words 'capitol cities'. Near: 3"),
-        (["show", "NAMED", "--find", "qqqq"], "no concept's label has the words 'qqqq'."),
-        (["concept", "NAMED", " "], "give one or more words"),
-        (["concept", "NAMED", "64"], "concepts 0 to 63"),
-        (["show", "BARE", "--find", "prime"], "cgaps concepts name RUN DICTIONARY"),
-        (["concept", "BARE", "prime"], "no concept of this run has a label"),
-        (["show", "NAMED", "--find", "prime", "--themes"], "leave out"),
-        (["show", "NAMED", "--summary", "--all"], "leave out"),
-        (["show", "NAMED", "--summary", "--theme", "1"], "leave out"),
-    ],
-)
-def test_failed_searches_name_the_reason(cli, named, tiny_run, arguments, says):
-    places = {"NAMED": str(named.path), "BARE": str(tiny_run.path)}
-    status, out, err = cli(*[places.get(argument, argument) for argument in arguments])
-    assert status == 2 and out == "" and err.startswith("error: ") and says in " ".join(err.split())
-
-
-def test_the_app_still_holds_every_command():
-    names = typer.main.get_group(application.app).commands
-    assert {"show", "concept", "report", "doctor", "run", "demo", "import-labels", "train-sae"} <= names.keys()
+def test_check_writes_its_outcome_beside_the_run(cli, tiny_run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run.path, folder)
+    status, out, _ = cli("check", str(folder), str(tiny_run.path), "--json", "--quiet")
+    document = json.loads(out)
+    assert status == 0 and {one["tone"] for one in document["verdicts"]} <= {"good", "bad", "open"}
+    assert document["against"]["same_sae"] and document["against"]["gap_correlation"] == pytest.approx(1)
+    kept = json.loads((folder / "robustness.json").read_text())
+    assert kept["against"] == document["against"] and len(kept["verdicts"]) == len(document["verdicts"])
+    assert (folder / "report.html").stat().st_mtime_ns > (tiny_run.path / "report.html").stat().st_mtime_ns

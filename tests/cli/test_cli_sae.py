@@ -10,26 +10,10 @@ from dataclasses import asdict
 import pytest
 
 from competency_gaps import find_saes
-from competency_gaps.cli import app as application
 from competency_gaps.stages import pipeline
 from core_helpers import command
 
-MODELS = ("gpt2", "google/gemma-2-2b-it", "meta-llama/Llama-3.1-8B-Instruct", "embedded:smollm2-135m-instruct")
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys):
-    monkeypatch.setattr(application, "_quiet_libraries", lambda console: None)
-    monkeypatch.setenv("COLUMNS", "80")
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["cgaps", *arguments])
-        with pytest.raises(SystemExit) as leave:
-            application.main()
-        out, err = capsys.readouterr()
-        return int(leave.value.code or 0), out, err
-
-    return call
+MODELS = ("gpt2", "google/gemma-2-2b-it", "embedded:smollm2-135m-instruct")
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -105,26 +89,3 @@ def test_nothing_heavy_is_imported():
     done = command("sae", "gpt2", "--layer", "7", code=code)
     assert done.returncode == 0 and done.stderr == ""
     assert "gpt2-small-resid-post-v5-32k/blocks.7.hook_resid_post" in done.stdout
-
-
-WAITS = """
-import os, sys
-import competency_gaps
-print(os.environ.get("OMP_WAIT_POLICY"), end=" ")
-from competency_gaps.cli.app import main
-class Before:
-    def find_spec(self, name, path=None, target=None):
-        if name == "torch":
-            print(os.environ.get("OMP_WAIT_POLICY"), os.environ.get("GOMP_SPINCOUNT"))
-            os._exit(0)
-sys.meta_path.insert(0, Before())
-sys.argv = ["cgaps", "doctor"]
-main()
-"""
-
-
-@pytest.mark.parametrize(("own", "said"), [({}, "None PASSIVE None"), ({"GOMP_SPINCOUNT": "7"}, "None None 7")])
-def test_threads_sleep_while_they_wait_unless_the_user_says_how(own, said, monkeypatch):
-    for name in application._WAITING:
-        monkeypatch.delenv(name, raising=False)
-    assert command(code=WAITS, env=own).stdout.split("\n")[0] == said

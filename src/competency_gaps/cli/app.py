@@ -40,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-concepts_app = typer.Typer(help="Describe an SAE's concepts; measure or train an SAE.", no_args_is_help=False)
+concepts_app = typer.Typer(invoke_without_command=True)
 
 
 def _print_version(wanted: bool) -> None:
@@ -58,6 +58,16 @@ def cgaps(
 ) -> None:
     """Print the help if there is no command."""
     context.with_resource(spelling(option_name))
+    _help_alone(context)
+
+
+@concepts_app.callback()
+def concepts_group(context: typer.Context) -> None:
+    """Describe an SAE's concepts; measure or train an SAE."""
+    _help_alone(context)
+
+
+def _help_alone(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         sys.stdout.write(context.get_help())
 

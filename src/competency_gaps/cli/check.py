@@ -23,7 +23,7 @@ def check(
     run: options.RunArgument,
     other: Annotated[
         Path | None,
-        typer.Argument(metavar="[OTHER]", help="Another run of the same items, by another SAE or layer or again."),
+        typer.Argument(metavar="OTHER", help="Another run of the same items, by another SAE or layer or again."),
     ] = None,
     model: options.OutcomeModelOption = None,
     against: options.AgainstOption = None,

@@ -44,7 +44,7 @@ def match(
     quiet: QuietOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Match others' lists of weaknesses to concepts: which does the run recover, which does it add?"""
+    """Match others' lists of weaknesses to a run: what does it recover, what does it add?"""
     from competency_gaps import open_run
     from competency_gaps.matching.by_examples import example_document
 

@@ -76,7 +76,7 @@ def score(
 def compare(
     candidate: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder: the candidate, or both models.")],
     baseline: Annotated[
-        Path | None, typer.Argument(metavar="[BASELINE]", help="Run folder of the baseline, on the same items.")
+        Path | None, typer.Argument(metavar="BASELINE", help="Run folder of the baseline, on the same items.")
     ] = None,
     models_: Annotated[
         tuple[str, str] | None,
@@ -93,7 +93,7 @@ def compare(
     limit: Annotated[int, typer.Option(min=1, help="Rows of each list.")] = 8,
     json_: JsonOption = False,
 ) -> None:
-    """Compare two models item by item: what got better, what got worse, what could have been seen."""
+    """Compare two models item by item: what got better, what got worse?"""
     import competency_gaps as cg
 
     if (baseline is None) == (models_ is None):

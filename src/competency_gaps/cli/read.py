@@ -46,8 +46,8 @@ def show(
         What | None,
         typer.Option(
             "--list",
-            help="Themes; models; on which themes or groups of concepts each model stands out; or items that look "
-            "broken by all models' answers.",
+            metavar="WHAT",
+            help="themes, models, model-themes, model-groups (where each model stands out), or items that look broken.",
         ),
     ] = None,
     model: OutcomeModelOption = None,
@@ -117,7 +117,8 @@ def _show_finding(run: RunFolder, number: int, *, json_: bool) -> None:
 
     table = run.findings
     if number >= table.height:
-        raise UserError(f"finding {number} does not exist: {run.path} has {table.height:,}, numbered from 0.")
+        known = f"findings 0 to {table.height - 1}" if table.height else "none"
+        raise UserError(f"finding {number} does not exist: {run.path} has {known}.")
     row = table.row(number, named=True)
     failing, passing = shown_items(run, row)
     basis, command = support(row, run.concepts), shlex.join(probe_arguments(run, row))

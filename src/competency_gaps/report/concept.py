@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -77,10 +78,11 @@ def concept_panel(run: RunFolder, concept: int, *, examples: int = 3, width: int
     row = rows.row(0, named=True)
     detail = concept_detail(run, row, run.concept_benchmarks.filter(pl.col("concept") == concept), examples)
     marks = facts.marks_of(row)
-    heading = Text.assemble((f"{concept} ", "dim"), plain(rankings.concept_name(row), "dim" if marks else "bold"))
+    number = f"{concept} " if row["label"] else ""
+    heading = Text.assemble((number, "dim"), plain(rankings.concept_name(row), "dim" if marks else "bold"))
     heading.append(f" [{', '.join(marks)}]" if marks else "", "dim italic")
     parts: list[RenderableType] = [heading, Text()]
-    parts += [_facts(run, rows), Text(), _per_benchmark(run, detail, width)]
+    parts += [_facts(run, rows, width), Text(), _per_benchmark(run, detail, width)]
     if not detail.groups:
         parts.append(Text("No item of the suite activates this concept.", style="dim"))
     for title, many in detail.groups:
@@ -88,23 +90,26 @@ def concept_panel(run: RunFolder, concept: int, *, examples: int = 3, width: int
     return Panel(Group(*parts), padding=(1, 2))
 
 
-def _facts(run: RunFolder, rows: pl.DataFrame) -> Table:
-    grid = Table.grid(padding=(0, 2))
+def _facts(run: RunFolder, rows: pl.DataFrame, width: int | None) -> Group:
+    """Its figures, each with the beginning of what it means, on one line."""
     row = rows.row(0, named=True)
     of_kind = (columns.KIND, columns.LEXICAL, columns.COHERENCE, columns.STABILITY)
-    for column in columns.present((*columns.CONCEPT, *columns.MISSING, *of_kind), rows):
-        grid.add_row(
-            Text(column.title, style="dim"),
-            Text(column.cell(row), style="bold"),
-            Text(column.hint, style="dim"),
-        )
-    grid.add_row(Text("peak token", style="dim"), plain(show_token(row["peak_token"]) or "N/A", "cyan"), Text())
+    shown = columns.present((*columns.CONCEPT, *columns.MISSING, *of_kind), rows)
+    cells = [column.cell(row) for column in shown]
+    taken = max(len(column.title) for column in shown) + max(map(len, cells)) + 4
+    room = 10_000 if width is None else max(width - _FRAME - taken, 20)
+    grid = Table.grid(padding=(0, 2))
+    for column, cell in zip(shown, cells, strict=True):
+        hint = textwrap.shorten(column.hint, room, placeholder=" …")
+        grid.add_row(Text(column.title, style="dim"), Text(cell, style="bold"), Text(hint, style="dim"))
+    lower = Table.grid(padding=(0, 2))
+    lower.add_row(Text("peak token", style="dim"), plain(show_token(row["peak_token"]) or "N/A", "cyan"))
     themes = read_run_themes(run)
     path = None if themes is None else themes.path(row["concept"])
     for name, value in (("label", facts.provenance(row)), ("theme", path)):
         if value is not None:
-            grid.add_row(Text(name, style="dim"), plain(value), Text())
-    return grid
+            lower.add_row(Text(name, style="dim"), plain(value))
+    return Group(grid, lower)
 
 
 def _per_benchmark(run: RunFolder, detail: ConceptView, width: int | None) -> Group:

@@ -1,0 +1,150 @@
+"""``cgaps run``, ``concepts`` and ``doctor``: what options set, and what is printed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+import competency_gaps
+from competency_gaps.cli.app import app
+from competency_gaps.config import LLMConfig
+from competency_gaps.dictionary.folder import open_dictionary, write_dictionary
+from competency_gaps.dictionary.labelling.labeller import label_rows
+from competency_gaps.errors import UserError, install_command
+from competency_gaps.runs.manifest import SCHEMA_VERSION
+from core_helpers import TEXT
+
+
+@pytest.fixture
+def config_file(tiny_config, tmp_path):
+    path = tmp_path / "run.yaml"
+    small = {**tiny_config, "benchmarks": [{**b, "limit": 8} for b in tiny_config["benchmarks"]]}
+    small["sae"] = {**small["sae"], "force": True}  # so few tokens need not look as the SAE's own do
+    path.write_text(yaml.safe_dump(small))
+    return path
+
+
+def test_run_prints_one_json_document(cli, config_file, tmp_path):
+    folder = tmp_path / "run"
+    settings = ("--set", "pooling=max", "--limit", "6")
+    status, out, err = cli("run", str(config_file), "--out", str(folder), "--json", *settings)
+    document = json.loads(out)
+    assert status == 0 and document["run"] == str(folder) and document["report"].endswith("report.html")
+    assert [b["items"] for b in document["benchmarks"]] == [6, 6] and "reading" in err
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["pooling"] == "max" and manifest["schema_version"] == SCHEMA_VERSION
+    assert manifest["command"].startswith("cgaps run ") and document["gate"] == manifest["gate"]
+
+
+def test_run_from_options_names_its_benchmarks(cli, tiny_config, tmp_path, benchmark_files):
+    quiz, sums = str(benchmark_files / "quiz.jsonl"), f"mine={benchmark_files / 'sums.jsonl'}"
+    places = ["--model", tiny_config["model"]["name"], "--sae", tiny_config["sae"]["folder"], "--benchmark", quiz]
+    settings = ["--benchmark", sums, "--limit", "6", "--set", "model.dtype=float32", "--set", "sae.force=true"]
+    status, out, err = cli("run", *places, *settings, "--out", str(tmp_path / "run"), "--quiet")
+    assert status == 0 and "mean score" in out and "reading" not in err
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert [b["name"] for b in manifest["benchmarks"]] == ["quiz", "mine"]
+
+
+def test_an_sae_that_does_not_fit_is_refused_unless_forced(cli, config_file, tmp_path):
+    arguments = ["run", str(config_file), "--out", str(tmp_path / "run"), "--json"]
+    arguments += ["--set", "sae.hook_name=blocks.0.hook_mlp_out", "--set"]
+    status, out, err = cli(*arguments, "sae.force=false")
+    assert status == 2 and out == "" and "does not fit the activations at blocks.0.hook_mlp_out" in err
+    status, out, _ = cli(*arguments, "sae.force=true")
+    assert status == 0 and json.loads(out)["gate"]["forced"]
+
+
+def test_a_missing_extra_is_named(cli, config_file, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    status, out, err = cli("run", str(config_file), "--out", str(tmp_path / "run"))
+    assert status == 2 and out == "" and install_command("run") in err
+
+
+def test_doctor_says_what_is_installed(cli):
+    status, out, _ = cli("doctor", "--json")
+    document = json.loads(out)
+    assert status == 0 and document["machine"]["python"] == sys.version.split()[0]
+    assert document["machine"]["torch"] == __import__("importlib.metadata").metadata.version("torch")
+    assert all((facts["install"] is None) == (not facts["missing"]) for facts in document["extras"].values())
+
+
+@pytest.fixture
+def judged(monkeypatch, tmp_path):
+    """``cgaps run`` over a file with a judge; gives the judge that is meant, and runs nothing."""
+    from competency_gaps.cli import run
+
+    met = []
+    monkeypatch.setattr(competency_gaps, "run", lambda config, out, **rest: met.append(config.judge))
+    monkeypatch.setattr(run, "print_run", lambda run, json_: None)
+
+    def judge_of(in_file: dict | None, *options: str) -> LLMConfig | None:
+        file = tmp_path / "run.yaml"
+        source = {"kind": "file", "path": "q.jsonl"}
+        data = {"model": {"name": "m"}, "sae": {"folder": "s"}, "benchmarks": [{"name": "q", "source": source}]}
+        file.write_text(json.dumps(data if in_file is None else {**data, "judge": in_file}))
+        CliRunner().invoke(app, ["run", str(file), "--out", str(tmp_path), *options], catch_exceptions=False)
+        return met.pop()
+
+    return judge_of
+
+
+def test_llm_and_files_take_the_place_of_the_configured_judge(judged, tmp_path):
+    in_file, other = {"base_url": "http://a/v1", "model": "m", "timeout": 7}, {"base_url": "http://b/v1", "model": "n"}
+    path = tmp_path / "llm.yaml"
+    path.write_text("base_url: http://b/v1\nmodel: n\n")
+    assert judged(None) is None and judged(in_file) == LLMConfig(**in_file)
+    assert judged(in_file, "--llm", str(path)) == LLMConfig(**other)
+    assert judged(in_file, "--set", "judge.timeout=9") == LLMConfig(**{**in_file, "timeout": 9})
+    assert judged(in_file, "--requests", "o") == LLMConfig(model="m", timeout=7, requests="o")
+    assert judged(None, "--answers", "a", "--answers", "b") == LLMConfig(answers=[Path("a"), Path("b")])
+
+
+def test_a_bad_file_of_a_language_model_is_named(tmp_path):
+    path = tmp_path / "llm.yaml"
+    path.write_text("base_url: http://b/v1\nmodel: n\nconcurency: 3\n")
+    done = CliRunner().invoke(app, ["concepts", "label", "d", "--step", "explain", "--llm", str(path)])
+    assert isinstance(done.exception, UserError) and "llm.yaml" in str(done.exception)
+    assert "Did you mean 'concurrency'?" in str(done.exception)
+
+
+def test_reference_is_what_a_run_reads(cli, tiny_config, tmp_path):
+    texts, reference = tmp_path / "texts.txt", str(tmp_path / "reference.parquet")
+    texts.write_text("\n\n".join("so " * i + TEXT for i in range(8)))
+    places = ["--model", tiny_config["model"]["name"], "--sae", tiny_config["sae"]["folder"], "--out", reference]
+    status, out, _ = cli("concepts", "reference", str(texts), *places, "--no-coherence", "--json", "--quiet")
+    assert status == 0 and json.loads(out)["tokens"] > 100 and 0 < json.loads(out)["l0"] < 64
+    run = competency_gaps.run({**tiny_config, "reference": reference}, tmp_path / "run")
+    assert run.manifest["reference"]["lift"] and run.concepts["lift"].null_count() < 64
+    assert run.concepts["chance_seen"].null_count() == 0 and run.concepts["chance_seen"].is_between(0, 1).all()
+    # What is not summed over plain text cannot be set beside it.
+    other = competency_gaps.run({**tiny_config, "reference": reference, "pooling": "max"}, tmp_path / "other")
+    assert not other.manifest["reference"]["lift"] and other.concepts["lift"].null_count() == 64
+
+
+@pytest.mark.slow
+def test_a_named_run_is_matched(cli, tiny_run, tmp_path):
+    run, folder, listed = tmp_path / "run", tmp_path / "dictionary", tmp_path / "list.json"
+    shutil.copytree(tiny_run.path, run)
+    folder.mkdir()
+    write_dictionary(folder, tiny_run.manifest["sae"])
+    dictionary = open_dictionary(folder)
+    subjects = ("capital cities", "arithmetic sums", "calendar months", "palindromes", "foxes", "reversed words")
+    labels = {c: f"{subjects[c % len(subjects)]}, kind {c}" for c in range(dictionary.width)}
+    dictionary.add_labels(label_rows(dictionary, list(labels.items()), "explained", "hand", "test"))
+    assert cli("concepts", "name", str(run), str(folder), "--json")[0] == 0
+    entries = [{"id": "sums", "description": "arithmetic sums, kind 7"}, {"id": "opera", "description": "late opera"}]
+    listed.write_text(json.dumps(entries))
+    found = json.loads(cli("match", str(run), "--taxonomy", str(listed), "--json")[1])
+    assert found["recovery"]["of"] == 2 and all(pair["label"] == labels[pair["concept"]] for pair in found["pairs"])
+    ranked = pl.read_parquet(run / "concepts.parquet").filter("ranked")["concept"].to_list()
+    assert {pair["concept"] for pair in found["pairs"]} <= set(ranked)
+    shown = cli("match", str(run), "--taxonomy", str(listed), "--quiet")[1]
+    assert "arithmetic sums, kind 7" in shown and "weak concepts that no entry names" in shown

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 
 import competency_gaps as cg
-from competency_gaps.config import BenchmarkConfig, parse_config
+from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
 from competency_gaps.registry import POLICIES, REGISTRIES
-from competency_gaps.stages.items import why_unscored
 from competency_gaps.stages.load import assign_policies, load_benchmark
 from core_helpers import ROOT
 
@@ -49,17 +48,6 @@ def installed(tmp_path_factory):
     return python
 
 
-def test_a_policy_gives_its_reason_as_one():
-    given = cg.Score(None, unscored=cg.Reason("other", "no number"))
-    assert why_unscored(given) == {"code": "other", "text": "no number", "numbers": []}
-    with pytest.raises(UserError, match=r"expected a Reason, found 'no number'"):
-        why_unscored(given._replace(unscored="no number"))
-
-
-def test_the_example_is_short():
-    assert len((EXAMPLE / "cgaps_roman.py").read_text().splitlines()) < 60
-
-
 def test_doctor_lists_it(installed):
     facts = json.loads(installed("from competency_gaps.cli.app import main; main()", "doctor", "--json"))
     brought = {(one["kind"], one["name"]): one for one in facts["plugins"]}
@@ -86,69 +74,32 @@ print([policy.score(benchmark.items[0], Output(text=text)).value for text in ("I
     assert (tokens, scores) == ("5", "[1.0, 0.0, None]")
 
 
+def load(**settings):
+    return load_benchmark(BenchmarkConfig(name="b", source=settings))
+
+
 def test_settings_are_checked_and_names_stay_unique():
     @cg.source("counted_up")
-    def counted_up(size: int = 2):
-        return (cg.Item(str(i), f"Count to {i}.", answer=str(i), policy="exact") for i in range(size))
+    def counted_up(size: int = 2, fields: list[str] | None = None):
+        if size == 0:
+            raise RuntimeError("no network")
+        return ({"prompt": "a dict"} if size == 1 else cg.Item(str(i), "p", answer="a") for i in range(size))
 
-    assert len(load_benchmark(BenchmarkConfig(name="b", source={"kind": "counted_up", "size": 5})).items) == 5
+    assert len(load(kind="counted_up", size=5, fields=["a"]).items) == 5
     for settings, message in (
-        ({"size": "many"}, "failed: ValidationError: (?s:.*)size\n.*valid integer"),
-        ({"siz": 3}, "failed: ValidationError: (?s:.*)siz\n.*Unexpected keyword"),
+        ({"size": "many"}, "'counted_up' failed: ValidationError: (?s:.*)size\n.*valid integer"),
+        ({"siz": 3}, "'counted_up' failed: ValidationError: (?s:.*)siz\n.*Unexpected keyword"),
+        ({"size": 0}, "'counted_up' failed: RuntimeError: no network"),
+        ({"size": 1}, "'counted_up' failed: .*expected an Item, found dict"),
+        ({"kind": "counted_op"}, r"unknown kind of source 'counted_op'; known are file, .* 'counted_up'\?"),
     ):
-        with pytest.raises(UserError, match=rf"benchmark 'b' \(counted_up\): the source 'counted_up' {message}"):
-            load_benchmark(BenchmarkConfig(name="b", source={"kind": "counted_up", **settings}))
-    with pytest.raises(UserError, match=r"unknown kind of source 'counted_op'; known are file, .* 'counted_up'\?"):
-        load_benchmark(BenchmarkConfig(name="b", source={"kind": "counted_op"}))
-    with pytest.raises(UserError, match=r"source.kind: is required"):
-        parse_config(BenchmarkConfig, {"name": "b", "source": {"path": "x"}}, "it")
+        with pytest.raises(UserError, match=message):
+            load(**{"kind": "counted_up", **settings})
     stored = BenchmarkConfig(name="b", source={"kind": "counted_up", "size": np.int64(4)}).model_dump(mode="json")
     assert stored["source"] == {"kind": "counted_up", "size": 4}
     for taken in (cg.source("file"), cg.policy("exact"), cg.log("garak"), cg.log("table")):
         with pytest.raises(UserError, match="is taken"):
             taken(POLICIES["exact"])
-
-
-def test_a_registered_policy_scores(tmp_path):
-    @cg.policy("longer_than")
-    @dataclass(frozen=True)
-    class LongerThan(cg.Policy):
-        name = "longer_than"
-        length: int = 3
-
-        def request(self, item):
-            return cg.Generation(8)
-
-        def score(self, item, output):
-            return cg.Score(float(len(output.text) > self.length), output.text)
-
-    benchmark = load_benchmark(
-        BenchmarkConfig(name="b", source={"kind": "objects", "items": [{"id": "1", "prompt": "Say it."}]})
-    )
-    (policy,) = assign_policies(benchmark, "longer_than", {"length": 5})
-    assert policy.score(benchmark.items[0], cg.Output(text="sixsix")).value == 1
-    with pytest.raises(UserError, match="refuses the option 'length' = 'x'"):
-        assign_policies(benchmark, "longer_than", {"length": "x"})
-
-
-def test_errors_in_a_plug_in_name_it():
-    @cg.source("odd_source")
-    def odd_source(how: str, fields: list[str] | None = None):
-        if how == "fails":
-            raise RuntimeError("no network")
-        yield {"prompt": "a dict"} if how == "dict" else cg.Item("1", "p", answer="a", policy="exact")
-
-    def load(**settings):
-        return load_benchmark(BenchmarkConfig(name="b", source={"kind": "odd_source", **settings}))
-
-    assert len(load(how="well", fields=["a"]).items) == 1, "a setting of its own, no mapping of fields"
-    for settings, message in (
-        ({"how": "fails"}, "the source 'odd_source' failed: RuntimeError: no network"),
-        ({"how": "dict"}, "expected an Item, found dict"),
-        ({}, "failed: ValidationError: (?s:.*)how\n.*Missing required argument"),
-    ):
-        with pytest.raises(UserError, match=message):
-            load(**settings)
 
 
 def test_what_is_no_policy_is_refused_at_once():
@@ -158,61 +109,12 @@ def test_what_is_no_policy_is_refused_at_once():
         cg.policy("renamed")(POLICIES["choice"])
 
 
-def scored_always(tiny_config):
-    """A small run whose only benchmark is scored by the policy ``always``."""
-    config = cg.api.make.read_config(tiny_config)
-    benchmark = config.benchmarks[0].model_copy(update={"policy": "always", "options": {}, "limit": 8})
-    sae = config.sae.model_copy(update={"force": True})
-    return config.model_copy(update={"benchmarks": [benchmark], "sae": sae})
-
-
-def test_a_changed_policy_is_another_run(tiny_config, tmp_path):
-    small = scored_always(tiny_config)
-    namespace = {"cg": cg, "dataclass": dataclass}
-    try:
-        for value in ("0.0", "1.0"):
-            code = ALWAYS.replace("VALUE", value)
-            exec(code, namespace)
-            if value == "0.0":
-                assert cg.run(small, tmp_path / "run").items["score"].to_list() == [0.0] * 8
-                assert cg.run(small, tmp_path / "run").items["score"].to_list() == [0.0] * 8
-        with pytest.raises(UserError, match=r"differs in plugins\.policies always"):
-            cg.run(small, tmp_path / "run")
-    finally:
-        POLICIES.forget("always")
-
-
-@pytest.mark.parametrize("value", ["float('nan')", "1.5", "-0.1", "'1'"])
-def test_a_policys_score_that_is_none_is_refused(tiny_config, tmp_path, value):
-    small = scored_always(tiny_config)
-    try:
-        exec(ALWAYS.replace("VALUE", value), {"cg": cg, "dataclass": dataclass})
-        with pytest.raises(
-            UserError, match=r"the policy 'always' gave the item '.*' the score .*, expected a number in"
-        ):
-            cg.run(small, tmp_path / "run")
-    finally:
-        POLICIES.forget("always")
-
-
-@pytest.mark.parametrize(
-    ("value", "kept"),
-    [("True", 1.0), ("np.True_", 1.0), ("np.float32(0.5)", 0.5), ("1 + 1e-10", 1.0), ("-1e-10", 0.0), ("None", None)],
-)
-def test_a_score_of_any_kind_of_number_is_taken(tiny_config, tmp_path, value, kept):
-    small = scored_always(tiny_config)
-    try:
-        exec(ALWAYS.replace("VALUE", value), {"cg": cg, "dataclass": dataclass, "np": np})
-        assert cg.run(small, tmp_path / "run").items["score"].to_list() == [kept] * 8
-    finally:
-        POLICIES.forget("always")
-
-
 ALWAYS = """
 @cg.policy("always")
 @dataclass(frozen=True)
 class Always(cg.Policy):
     name = "always"
+    length: int = 3
 
     def request(self, item):
         return None
@@ -220,3 +122,40 @@ class Always(cg.Policy):
     def score(self, item, output):
         return cg.Score(VALUE)
 """
+
+
+@pytest.fixture
+def always(tiny_config, tmp_path):
+    """Runs in one folder, each with another code of the policy ``always``."""
+    config = cg.api.make.read_config(tiny_config)
+    benchmark = config.benchmarks[0].model_copy(update={"policy": "always", "options": {}, "limit": 8})
+    sae = config.sae.model_copy(update={"force": True})
+    small = config.model_copy(update={"benchmarks": [benchmark], "sae": sae})
+
+    def run(value: str) -> list[float | None]:
+        POLICIES.forget("always")
+        exec(ALWAYS.replace("VALUE", value), {"cg": cg, "dataclass": dataclass, "np": np})
+        return cg.run(small, tmp_path / "run").items["score"].to_list()
+
+    return run
+
+
+def test_a_changed_policy_is_another_run(always):
+    assert always("0.0") == always("0.0") == [0.0] * 8
+    with pytest.raises(UserError, match=r"differs in plugins\.policies always"):
+        always("1.0")
+    with pytest.raises(UserError, match="refuses the option 'length' = 'x'"):
+        assign_policies(load(kind="objects", items=[{"id": "1", "prompt": "p"}]), "always", {"length": "x"})
+
+
+@pytest.mark.parametrize("value", ["float('nan')", "1.5", "'1'"])
+def test_a_score_outside_the_unit_interval_is_refused(always, value):
+    with pytest.raises(UserError, match=r"the policy 'always' gave the item '.*' the score .*, expected a number in"):
+        always(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"), [("np.True_", 1.0), ("np.float32(0.5)", 0.5), ("-1e-10", 0.0), ("None", None)]
+)
+def test_a_score_of_any_kind_of_number_is_taken(always, value, kept):
+    assert always(value) == [kept] * 8

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import shutil
-import zlib
 
 import numpy as np
 import polars as pl
@@ -13,7 +11,6 @@ import pytest
 
 import competency_gaps as cg
 from competency_gaps.errors import UserError
-from core_helpers import seal
 
 
 @pytest.fixture
@@ -123,41 +120,3 @@ def test_without_a_folder_the_run_lies_in_a_temporary_one(tiny_config):
     with pytest.warns(UserWarning, match="no folder was given: the run is kept in"):
         made = cg.run(small)
     assert (made.path / "manifest.json").is_file() and made.items.height == 8
-
-
-def test_what_the_commands_do_the_run_does(tiny_run, tmp_path, monkeypatch):
-    """On a copy, as most of these write into the folder."""
-    from competency_gaps.matching import embedding
-
-    folder = tmp_path / "run"
-    shutil.copytree(tiny_run.path, folder)
-    concepts = tiny_run.concepts.with_columns(
-        label=pl.format("left{} right{}", "concept", "concept"),
-        label_kind=pl.lit("imported"),
-        performance_status=pl.lit("typical"),
-    )
-    concepts.write_parquet(folder / "concepts.parquet")
-    seal(folder)
-    run = cg.open_run(folder)
-    assert [verdict["code"] for verdict in run.check()["verdicts"]] and (folder / "robustness.json").is_file()
-
-    def places(texts, model):
-        """Equal texts in one place, all others anywhere."""
-        drawn = np.stack([np.random.default_rng(zlib.crc32(text.encode())).normal(size=64) for text in texts])
-        return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
-
-    monkeypatch.setattr(embedding, "embed_texts", places)
-    wanted = run.concepts.filter(pl.col("ranked"))["concept"][0]
-    (tmp_path / "list.json").write_text(json.dumps([{"id": "a", "description": f"left{wanted} right{wanted}"}]))
-    found = run.match(tmp_path / "list.json", per_entry=1)
-    assert found.matching.pairs["concept"].to_list() == [wanted] and list((folder / "matches").iterdir())
-    lacking = run.scope("quiz", "left3 right3").findings.lacking
-    assert set(lacking["coverage_status"]) <= {"missing", "under"}
-    with pytest.raises(UserError, match=r"no benchmark|no scope"):
-        run.scope("nope")
-    with pytest.raises(UserError, match="give concepts to probe"):
-        run.probe([])
-    with pytest.raises(UserError, match="no new items can be generated"):
-        run.probe([int(run.concepts.sort("support", descending=True)["concept"][0])])
-    cg.export([folder], tmp_path / "page", texts=False)
-    assert (tmp_path / "page" / "index.html").is_file()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from pathlib import Path
 
-import polars as pl
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -15,8 +13,6 @@ from typer.testing import CliRunner
 import competency_gaps
 from competency_gaps.cli.app import app
 from competency_gaps.config import LLMConfig
-from competency_gaps.dictionary.folder import open_dictionary, write_dictionary
-from competency_gaps.dictionary.labelling.labeller import label_rows
 from competency_gaps.errors import UserError, install_command
 from competency_gaps.runs.manifest import SCHEMA_VERSION
 from core_helpers import TEXT
@@ -127,24 +123,3 @@ def test_reference_is_what_a_run_reads(cli, tiny_config, tmp_path):
     # What is not summed over plain text cannot be set beside it.
     other = competency_gaps.run({**tiny_config, "reference": reference, "pooling": "max"}, tmp_path / "other")
     assert not other.manifest["reference"]["lift"] and other.concepts["lift"].null_count() == 64
-
-
-@pytest.mark.slow
-def test_a_named_run_is_matched(cli, tiny_run, tmp_path):
-    run, folder, listed = tmp_path / "run", tmp_path / "dictionary", tmp_path / "list.json"
-    shutil.copytree(tiny_run.path, run)
-    folder.mkdir()
-    write_dictionary(folder, tiny_run.manifest["sae"])
-    dictionary = open_dictionary(folder)
-    subjects = ("capital cities", "arithmetic sums", "calendar months", "palindromes", "foxes", "reversed words")
-    labels = {c: f"{subjects[c % len(subjects)]}, kind {c}" for c in range(dictionary.width)}
-    dictionary.add_labels(label_rows(dictionary, list(labels.items()), "explained", "hand", "test"))
-    assert cli("concepts", "name", str(run), str(folder), "--json")[0] == 0
-    entries = [{"id": "sums", "description": "arithmetic sums, kind 7"}, {"id": "opera", "description": "late opera"}]
-    listed.write_text(json.dumps(entries))
-    found = json.loads(cli("match", str(run), "--taxonomy", str(listed), "--json")[1])
-    assert found["recovery"]["of"] == 2 and all(pair["label"] == labels[pair["concept"]] for pair in found["pairs"])
-    ranked = pl.read_parquet(run / "concepts.parquet").filter("ranked")["concept"].to_list()
-    assert {pair["concept"] for pair in found["pairs"]} <= set(ranked)
-    shown = cli("match", str(run), "--taxonomy", str(listed), "--quiet")[1]
-    assert "arithmetic sums, kind 7" in shown and "weak concepts that no entry names" in shown

@@ -51,11 +51,10 @@ def test_it_ends_with_a_run_that_can_be_typed(cli, model, monkeypatch, tmp_path)
     assert out.parent.name == "runs" and out.name in model
 
 
-def test_every_id_with_its_labels(cli):
+def test_every_sae_is_listed_with_its_labels(cli):
     out = cli("sae", "gpt2", "--all")[1]
     for sae in find_saes("gpt2").saes:
-        assert f"  {sae.name}\n" in out
-        assert sae.labels is None or f"labels: {sae.labels}\n" in out
+        assert f"  {sae.name}\n" in out and (sae.labels is None or f"labels: {sae.labels}\n" in out)
 
 
 def test_json_equals_the_functions_result(cli):
@@ -64,11 +63,6 @@ def test_json_equals_the_functions_result(cli):
     assert document["saes"] == [asdict(sae) for sae in found.saes]
     assert all(sae["layer"] == 12 and sae["labels"] for sae in document["saes"])
     assert document["unread"] == found.unread and document["saelens"]
-
-
-def test_models_that_are_not_known(cli):
-    status, out, err = cli("sae", "google/gemma-2-3b")
-    assert status == 2 and out == "" and "gemma-2-2b" in err
 
 
 def test_without_saelens_the_saes_of_this_package_are_listed(cli, monkeypatch):

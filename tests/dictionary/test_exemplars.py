@@ -16,10 +16,9 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from competency_gaps.api import dictionary as api
 from competency_gaps.config import SAEConfig
 from competency_gaps.dictionary import collect
-from competency_gaps.dictionary.collect import ExemplarSettings, collect_exemplars
+from competency_gaps.dictionary.collect import ExemplarSettings, collect_exemplars, collect_texts
 from competency_gaps.dictionary.directions import final_gain, logit_lens
 from competency_gaps.dictionary.exemplars import EXEMPLARS, POOL, WINDOWS, Exemplars, read_pool
 from competency_gaps.dictionary.windows import WINDOW, ConceptWindows, PoolRows, error_rise, find_negatives
@@ -365,7 +364,7 @@ def at_hook(lm, sae, name):
 
 def call(pair, folder, *, texts=None, run=None, progress=None):
     opened = None if run is None else open_folder(run)
-    return api._collect(pair, texts or [], opened, folder, SETTINGS, 90, progress or Progress(quiet=True))
+    return collect_texts(pair, texts or [], opened, folder, SETTINGS, 90, progress or Progress(quiet=True))
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def run(tiny_run, tmp_path):
 
 def test_all_kinds_are_tested_together(run):
     """The false-discovery rate is over what is ranked: q-values follow from the p-values of all that are tested."""
-    every = run.with_all_kinds()
+    every = run.as_model(run.scored_model, all_kinds=True)
     concepts = every.concepts
     assert every.base == run.path and every.kind == "score" and every.manifest["evidence"]["kinds"] == "all"
     assert (concepts["ranked"] == concepts["alive"]).all()
@@ -89,19 +89,18 @@ def test_all_kinds_are_tested_together(run):
         run.concepts["chi_bench"]
     )
     assert [made.path for made in made_outcomes(run)] == [every.path]
-    assert every.with_all_kinds().path == every.path and every.run_itself().path == run.path
+    assert every.run_itself().path == run.path
     assert every.as_model(run.scored_model).path == run.path
 
 
 def test_a_run_that_ranks_all_kinds_is_itself(tiny_run, tiny_config, tmp_path):
     settings = {**tiny_config, "evidence": {"kinds": "all"}}
     made = cg.run(settings, tmp_path / "run")
-    assert made.with_all_kinds().path == made.path
     assert (made.concepts["ranked"] == made.concepts["alive"]).all()
+    assert made.as_model(made.scored_model, all_kinds=True).path == made.path
 
 
 def test_all_kinds_of_another_model_stay_that_models(run):
     run.add_scores(run.items.select("benchmark", id="item_id", other=1 - pl.col("score")))
-    every = run.as_model("other").with_all_kinds()
+    every = run.as_model("other", all_kinds=True)
     assert every.scored_model == "other" and (every.concepts["ranked"] == every.concepts["alive"]).all()
-    assert every.path == run.as_model("other", all_kinds=True).path

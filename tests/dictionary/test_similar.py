@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 import torch
 
-from competency_gaps.api import dictionary as api
 from competency_gaps.config import SAEConfig
 from competency_gaps.dictionary import directions
+from competency_gaps.dictionary.collect import write_directions
 from competency_gaps.dictionary.folder import open_dictionary, write_dictionary
 from competency_gaps.embedded import embedded_sae
 from competency_gaps.model.hooks import resolve_hook
@@ -71,7 +71,7 @@ def test_directions_are_written_as_a_dictionary_reads_them(model_folder, tmp_pat
     pair, folder = LoadedPair(lm, sae, resolve_hook(lm.model, sae.hook_name), None), tmp_path / "dictionary"
     write_dictionary(folder, sae.identity)
     assert open_dictionary(folder).similar is None and open_dictionary(folder).logits is None
-    assert api._compare_directions(pair, folder, Progress(quiet=True)) == (64, 64)
+    assert write_directions(pair, folder, Progress(quiet=True)) == (64, 64)
     opened = open_dictionary(folder)
     assert opened.similar.equals(directions.similar_concepts(sae))
     assert opened.logits["promoted"][7].to_list() == opened.promoted[7] and len(opened.promoted[7]) == 10

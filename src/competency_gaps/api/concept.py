@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -106,7 +105,7 @@ class Concept:
     def _repr_html_(self) -> str:
         columns = ("benchmark", "support", "chi_model", "gap", "gap_low", "gap_high", "performance_status")
         shown = self.benchmarks.filter(pl.col("support") > 0).select(*columns)
-        return f"<p><b>{escape(repr(self))}</b></p>{_table_html(shown)}"
+        return f"<p><b>{escape(repr(self))}</b></p>{shown._repr_html_()}"
 
 
 def notebook_card(run: RunFolder) -> str:
@@ -116,7 +115,7 @@ def notebook_card(run: RunFolder) -> str:
     columns = ("benchmark", "kept", "scored", "mean_score", "covered", "missing")
     return (
         f"<p><b>{model}</b> · {escape(visible(str(run.path)))}</p><ul>{statements}</ul>"
-        f"{_table_html(run.benchmarks.select(*columns))}"
+        f"{run.benchmarks.select(*columns)._repr_html_()}"
     )
 
 
@@ -127,20 +126,3 @@ def _statements(run: RunFolder) -> list[str]:
     except UserError as error:
         return [str(error)]
     return [line.text for line in (given.opening, *given.trust, *given.findings, *given.confidence)]
-
-
-def _table_html(frame: pl.DataFrame) -> str:
-    """A frame as an HTML table, numbers with three digits after the point."""
-    head = _row(frame.columns, "th")
-    body = "".join(_row(map(_words, row), "td") for row in frame.iter_rows())
-    return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
-
-
-def _row(cells: Iterable[str], tag: str) -> str:
-    return "<tr>" + "".join(f"<{tag}>{escape(visible(cell))}</{tag}>" for cell in cells) + "</tr>"
-
-
-def _words(value: Any) -> str:
-    if value is None:
-        return "N/A"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -75,7 +75,7 @@ def make_exemplars(
         If texts, run or model are given together or not at all, the folder is the dictionary of another SAE, or
         another process writes to it.
     """
-    from competency_gaps.dictionary.collect import ExemplarSettings
+    from competency_gaps.dictionary.collect import ExemplarSettings, collect_texts, write_directions
 
     if logits_only and (texts or run is not None):
         raise UserError(f"{argument('logits_only')} reads no text: leave out texts and {argument('run')}.")
@@ -88,8 +88,8 @@ def make_exemplars(
         collected = None
         if not logits_only:
             files = [Path(path) for path in texts]
-            collected = _collect(pair, files, opened, folder, settings or ExemplarSettings(), context, progress)
-        return MadeExemplars(collected, *_compare_directions(pair, folder, progress))
+            collected = collect_texts(pair, files, opened, folder, settings or ExemplarSettings(), context, progress)
+        return MadeExemplars(collected, *write_directions(pair, folder, progress))
 
 
 def _pair(
@@ -106,55 +106,6 @@ def _pair(
     if model is None or sae is None:
         raise UserError(f"give {names[0]} and {names[1]}, or {argument('run')}, which brings both.")
     return load_pair(ModelConfig(name=model), SAEConfig(**sae_place(sae), hook_name=hook_name), progress=progress)
-
-
-def _collect(
-    pair: LoadedPair,
-    texts: Sequence[Path],
-    run: RunFolder | None,
-    folder: Path,
-    settings: ExemplarSettings,
-    context: int,
-    progress: Progress,
-) -> PassCounts:
-    from competency_gaps.dictionary.collect import collect_exemplars, run_identity, run_pieces
-    from competency_gaps.dictionary.folder import write_dictionary
-    from competency_gaps.files import sha256
-    from competency_gaps.sae.texts import cut_pieces, read_documents
-
-    identity = pair.sae.identity
-    if run is not None and run.manifest["sae"]["content_sha256"] != identity["content_sha256"]:
-        raise UserError(f"the SAE {pair.sae.name!r} is no longer that of the run {str(run.path)!r}.")
-    if run is not None:
-        pieces, bos_id, source = run_pieces(run), run.manifest["bos_id"], run_identity(run)
-    else:
-        bos_id = pair.bos_id
-        pieces = cut_pieces(read_documents(texts), pair.lm.tokenizer, context=context, bos_id=bos_id)
-        source = {"texts": [sha256(path) for path in texts if path.is_file()]}
-    made_of = {
-        "sae": {key: identity[key] for key in ("content_sha256", "settings_sha256")},
-        "model": {key: pair.lm.identity[key] for key in ("content_sha256", "settings_sha256", "tokenizer")},
-        "hook": {"path": pair.hook.path, "side": pair.hook.side},
-        "bos_id": bos_id,
-        "context": context,
-        **source,
-    }
-    write_dictionary(folder, identity, pair.lm.identity)
-    return collect_exemplars(pair.lm, pair.hook, pair.sae, pieces, folder, settings, made_of, progress)
-
-
-def _compare_directions(pair: LoadedPair, folder: Path, progress: Progress) -> tuple[int | None, int]:
-    """Write each concept's promoted tokens and similar concepts; gives the numbers of concepts."""
-    from competency_gaps.dictionary import directions
-    from competency_gaps.dictionary.folder import write_dictionary
-
-    promoted = directions.logit_lens(pair.lm, pair.sae, progress=progress)
-    alike = directions.similar_concepts(pair.sae, progress=progress)
-    tables = {directions.SIMILAR: alike.write_parquet}
-    if promoted is not None:
-        tables[directions.LOGITS] = promoted.write_parquet
-    write_dictionary(folder, pair.sae.identity, pair.lm.identity, tables=tables)
-    return None if promoted is None else promoted.height, alike.height
 
 
 Step = Literal["automatic", "subjects", "explain", "detection", "fuzzing", "embedding", "themes"]
@@ -330,6 +281,8 @@ def label_concepts(
         another process writes to the dictionary.
     """
     from competency_gaps.dictionary.folder import open_dictionary
+    from competency_gaps.dictionary.labelling.labeller import ask_about
+    from competency_gaps.dictionary.theme_tables import name_themes
 
     if step not in get_args(Step):
         raise UserError(f"step {step!r}: expected one of {', '.join(get_args(Step))}.")
@@ -346,8 +299,8 @@ def label_concepts(
         if llm is None:
             return _label_without_model(opened, step, chosen, progress)
         if step == "themes":
-            return _name_themes(opened, llm, progress)
-        return _ask_about(opened, step, chosen, llm, seed, progress)
+            return name_themes(opened, llm, progress)
+        return ask_about(opened, step, chosen, llm, seed, progress)  # type: ignore[arg-type]
 
 
 def _chosen(
@@ -381,44 +334,3 @@ def _label_without_model(
     total = len(dictionary.exemplars.concepts) if dictionary.has_exemplars else 0
     with progress.stage("labelling", total=total, unit="concepts") as bar:
         return label_automatically(dictionary, concepts, bar.advance)
-
-
-def _name_themes(dictionary: Dictionary, llm: LLMConfig, progress: Progress) -> Taken | None:
-    from competency_gaps.dictionary.labelling.labeller import Explanation
-    from competency_gaps.dictionary.theme_tables import take_theme_names, theme_requests
-    from competency_gaps.llm import Answer, Failure, ask, parse
-
-    def usable(answer: Answer) -> bool:
-        return not isinstance(parse(answer, Explanation), Failure)
-
-    requests = theme_requests(dictionary)
-    answers = ask(requests.values(), llm, dictionary.folder / "answers", progress, usable)
-    return None if answers is None else take_theme_names(dictionary, requests, answers, llm.model)
-
-
-def _ask_about(
-    dictionary: Dictionary,
-    step: Step,
-    concepts: Sequence[int] | None,
-    llm: LLMConfig,
-    seed: int,
-    progress: Progress,
-) -> Taken | None:
-    """Ask a model for labels or their scores."""
-    from competency_gaps.dictionary.labelling.labeller import questions, read_answer, take_answers
-    from competency_gaps.llm import Answer, Failure, ask
-
-    asked = []
-    with progress.stage("preparing questions", unit="questions") as bar:
-        for question in questions(dictionary, step, concepts, seed):  # type: ignore[arg-type]
-            asked.append(question)
-            bar.advance()
-    if not asked:
-        raise UserError(f"the step {step!r} has nothing to ask. Collect exemplars first; scores need labels as well.")
-    by_id = {question.request.id: question for question in asked}
-
-    def usable(answer: Answer) -> bool:
-        return not isinstance(read_answer(by_id[answer.id], answer), Failure)
-
-    answers = ask([question.request for question in asked], llm, dictionary.folder / "answers", progress, usable)
-    return None if answers is None else take_answers(dictionary, asked, answers, llm.model, llm.base_url or "batch")

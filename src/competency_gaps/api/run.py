@@ -225,33 +225,6 @@ class Run(RunFolder):
         made = outcome_run(self, model, kind, against=others, all_kinds=all_kinds, progress=progress)
         return type(self)(made.path, made.manifest)
 
-    def with_all_kinds(self, *, progress: Progress | None = None) -> Self:
-        """Read the run, or the outcome that this is, with concepts of every kind ranked and tested.
-
-        Parameters
-        ----------
-        progress
-            None: quiet.
-
-        Returns
-        -------
-        Run
-            Verdicts, false-discovery rates and findings are over all alive concepts; a theme holds those that the
-            dictionary put into it. The tables are kept in the run's folder, or in the cache folder.
-
-        Raises
-        ------
-        MachineError
-            If neither can be written.
-        """
-        from competency_gaps.stages.outcomes import outcome_run
-
-        base, record = self.run_itself(), self.manifest.get("outcome", {})
-        against = () if record.get("chosen") else tuple(record.get("against", ()))
-        model, kind = record.get("model", base.scored_model), record.get("kind", "score")
-        made = outcome_run(base, model, kind, against=against, all_kinds=True, progress=progress)
-        return type(self)(made.path, made.manifest)
-
     def model_themes(
         self,
         *,

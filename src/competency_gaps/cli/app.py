@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Annotated, NoReturn
 
 import typer
@@ -72,7 +73,7 @@ def _help_alone(context: typer.Context) -> None:
         sys.stdout.write(context.get_help())
 
 
-COMMANDS = {
+COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "How do I make a run?": (run.demo, doctor.doctor, sae.sae, logs.logs, run.run, run.merge),
     "Where is the model weak?": (read.show, read.concept, explore.explore, explore.export, explore.mcp),
     "Is it so?": (check.check, check.probe),
@@ -83,10 +84,11 @@ COMMANDS = {
 for question, commands in COMMANDS.items():
     for command in commands:
         app.command(rich_help_panel=question)(command)
-for command in (
+DICTIONARY: tuple[Callable[..., None], ...] = (
     *(concepts.exemplars, concepts.label, concepts.import_, concepts.themes, concepts.name),
     *(concepts.reference, concepts.train_sae),
-):
+)
+for command in DICTIONARY:
     concepts_app.command(command.__name__.strip("_").replace("_", "-"))(command)
 app.add_typer(concepts_app, name="concepts", rich_help_panel="What do the concepts mean?")
 

@@ -72,7 +72,9 @@ def open_outcome(
     if model is None:
         if against or parsed:
             raise UserError("--against and --parsed are about the scores of a model: give --model.")
-        return opened.with_all_kinds(progress=terminal(quiet=False)) if all_kinds else opened
+        if not all_kinds:
+            return opened
+        model = opened.scored_model
     other = against[0] if against and len(against) == 1 else against or None
     return opened.as_model(model, other, parsed=parsed, all_kinds=all_kinds, progress=terminal(quiet=False))
 

@@ -23,7 +23,9 @@ from safetensors.numpy import load_file, save_file
 from competency_gaps.activations.pooling import chunk_tokens
 from competency_gaps.activations.spans import TEXT_ONLY
 from competency_gaps.activations.store import CasStore
+from competency_gaps.dictionary import directions
 from competency_gaps.dictionary.exemplars import choose_spread, without, write_exemplars
+from competency_gaps.dictionary.folder import write_dictionary
 from competency_gaps.dictionary.windows import (
     FIELDS,
     WINDOW,
@@ -40,7 +42,7 @@ from competency_gaps.dictionary.windows import (
     shapes,
 )
 from competency_gaps.errors import UserError
-from competency_gaps.files import no_space_left, write_atomic, write_json
+from competency_gaps.files import no_space_left, sha256, write_atomic, write_json
 from competency_gaps.model.batches import plan_batches, token_budget_on
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import Hook
@@ -48,8 +50,8 @@ from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import shard_names
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.sae.load import SparseAutoencoder, stretch_starts
-from competency_gaps.sae.texts import TokenPiece, first_tokens
+from competency_gaps.sae.load import LoadedPair, SparseAutoencoder, stretch_starts
+from competency_gaps.sae.texts import TokenPiece, cut_pieces, first_tokens, read_documents
 
 if TYPE_CHECKING:
     import torch
@@ -431,3 +433,51 @@ def _fill_pool(gathered: PassState, pairs: Firing, number: np.ndarray, length: n
         if length[i] < WINDOW // 2:
             continue
         gathered.pool.add(int(number[i]), float(luck[i]), pairs.concept[a:b], pairs.peak[a:b])
+
+
+def collect_texts(
+    pair: LoadedPair,
+    texts: Sequence[Path],
+    run: RunFolder | None,
+    folder: Path,
+    settings: ExemplarSettings,
+    context: int,
+    progress: Progress,
+) -> PassCounts:
+    """Collect the exemplars of a dictionary from texts, or from a run's items.
+
+    Raises
+    ------
+    UserError
+        If the SAE is no longer the run's, or the folder is the dictionary of another SAE.
+    """
+    identity = pair.sae.identity
+    if run is not None and run.manifest["sae"]["content_sha256"] != identity["content_sha256"]:
+        raise UserError(f"the SAE {pair.sae.name!r} is no longer that of the run {str(run.path)!r}.")
+    if run is not None:
+        pieces, bos_id, source = run_pieces(run), run.manifest["bos_id"], run_identity(run)
+    else:
+        bos_id = pair.bos_id
+        pieces = cut_pieces(read_documents(texts), pair.lm.tokenizer, context=context, bos_id=bos_id)
+        source = {"texts": [sha256(path) for path in texts if path.is_file()]}
+    made_of = {
+        "sae": {key: identity[key] for key in ("content_sha256", "settings_sha256")},
+        "model": {key: pair.lm.identity[key] for key in ("content_sha256", "settings_sha256", "tokenizer")},
+        "hook": {"path": pair.hook.path, "side": pair.hook.side},
+        "bos_id": bos_id,
+        "context": context,
+        **source,
+    }
+    write_dictionary(folder, identity, pair.lm.identity)
+    return collect_exemplars(pair.lm, pair.hook, pair.sae, pieces, folder, settings, made_of, progress)
+
+
+def write_directions(pair: LoadedPair, folder: Path, progress: Progress) -> tuple[int | None, int]:
+    """Write each concept's promoted tokens and similar concepts; gives the numbers of concepts."""
+    promoted = directions.logit_lens(pair.lm, pair.sae, progress=progress)
+    alike = directions.similar_concepts(pair.sae, progress=progress)
+    tables = {directions.SIMILAR: alike.write_parquet}
+    if promoted is not None:
+        tables[directions.LOGITS] = promoted.write_parquet
+    write_dictionary(folder, pair.sae.identity, pair.lm.identity, tables=tables)
+    return None if promoted is None else promoted.height, alike.height

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from competency_gaps.config import MetricsConfig
+from competency_gaps.config import LLMConfig, MetricsConfig
 from competency_gaps.dictionary.document import has_table, read_table, write_tables
 from competency_gaps.dictionary.exemplars import POOL, read_pool
 from competency_gaps.dictionary.folder import Dictionary
@@ -28,7 +28,7 @@ from competency_gaps.dictionary.labelling.labeller import (
 from competency_gaps.dictionary.labels import clean_name, today
 from competency_gaps.dictionary.themes import ThemeTree, find_themes, theme_features
 from competency_gaps.errors import UserError
-from competency_gaps.llm import Answer, Failure, Request, parse
+from competency_gaps.llm import Answer, Failure, Request, ask, parse
 from competency_gaps.model.embed import embed_texts
 from competency_gaps.progress import Progress
 from competency_gaps.runs.schemas import THEME_NAMES as NAME_COLUMNS
@@ -335,7 +335,18 @@ SHOWN = 40
 """Labels of a theme that are shown: explained ones first, then at an even stride."""
 
 
-def theme_requests(dictionary: Dictionary) -> dict[int, Request]:
+def name_themes(dictionary: Dictionary, llm: LLMConfig, progress: Progress) -> Taken | None:
+    """Have a model name themes, and store the names; None: the requests were only written into a file."""
+
+    def usable(answer: Answer) -> bool:
+        return not isinstance(parse(answer, Explanation), Failure)
+
+    requests = _requests(dictionary)
+    answers = ask(requests.values(), llm, dictionary.folder / "answers", progress, usable)
+    return None if answers is None else _take_names(dictionary, requests, answers, llm.model)
+
+
+def _requests(dictionary: Dictionary) -> dict[int, Request]:
     """A request for each theme, by its number; themes without a labelled concept have none."""
     themes, _ = read_themes(dictionary.folder, dictionary.width)
     shown = dictionary.shown()
@@ -351,7 +362,7 @@ def theme_requests(dictionary: Dictionary) -> dict[int, Request]:
     return requests
 
 
-def take_theme_names(
+def _take_names(
     dictionary: Dictionary, asked: Mapping[int, Request], answers: Mapping[str, Answer], explainer: str | None
 ) -> Taken:
     """Store the names; a theme whose answer abstains or cannot be read keeps the name it has.

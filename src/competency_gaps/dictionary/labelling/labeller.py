@@ -17,11 +17,13 @@ import numpy as np
 import polars as pl
 import pydantic
 
+from competency_gaps.config import LLMConfig
 from competency_gaps.dictionary.exemplars import Exemplar, ExemplarKind
 from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.labels import SCHEMA, clean_label, is_placeholder, today
 from competency_gaps.errors import UserError
-from competency_gaps.llm import Answer, Failure, Request, parse
+from competency_gaps.llm import Answer, Failure, Request, ask, parse
+from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.search import judged
 from competency_gaps.text import shorten, visible
@@ -299,6 +301,37 @@ def explainer_of(answer: Answer, explainer: str | None) -> str:
             "'model' in the file of --llm, or on every line of the answers."
         )
     return who
+
+
+def ask_about(
+    dictionary: Dictionary,
+    step: Step,
+    concepts: Sequence[int] | None,
+    llm: LLMConfig,
+    seed: int,
+    progress: Progress,
+) -> Taken | None:
+    """Ask a model for labels or their scores, and store them; None: the requests were only written into a file.
+
+    Raises
+    ------
+    UserError
+        If there is nothing to ask.
+    """
+    asked = []
+    with progress.stage("preparing questions", unit="questions") as bar:
+        for question in questions(dictionary, step, concepts, seed):
+            asked.append(question)
+            bar.advance()
+    if not asked:
+        raise UserError(f"the step {step!r} has nothing to ask. Collect exemplars first; scores need labels as well.")
+    by_id = {question.request.id: question for question in asked}
+
+    def usable(answer: Answer) -> bool:
+        return not isinstance(read_answer(by_id[answer.id], answer), Failure)
+
+    answers = ask([question.request for question in asked], llm, dictionary.folder / "answers", progress, usable)
+    return None if answers is None else take_answers(dictionary, asked, answers, llm.model, llm.base_url or "batch")
 
 
 def take_answers(

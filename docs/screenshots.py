@@ -56,7 +56,7 @@ def main(folders: list[str]) -> None:
 def pictures(browser: Any, folders: list[str], views: dict[str, tuple[str, str, str]], facts: dict[str, int]) -> None:
     """Start an explorer of some runs, take pictures of it, end it."""
     command = [sys.executable, "-c", "from competency_gaps.cli.app import main; main()", "explore", *folders]
-    with subprocess.Popen([*command, "--port", "0", "--no-open"], stdout=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen([*command, "--port", "0"], stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         url = next(found[0] for line in server.stdout if (found := re.search(r"http://\S+/", line)))
         try:

@@ -18,6 +18,7 @@ import competency_gaps as cg
 from competency_gaps.embedded import MODELS, download, embedded_model
 from competency_gaps.embedded.weights import LEFTOVER_AGE, local_weights, resolve_weights
 from competency_gaps.errors import MachineError, UserError
+from core_helpers import path_of_source
 
 NAME = "embedded:smollm2-135m-instruct"
 
@@ -197,7 +198,8 @@ def test_killed_while_it_downloads(weights, content, shelf, place, stand_in, pro
         "from competency_gaps.progress import Progress\n"
         f"resolve_weights({weights!r}, Progress(quiet=True))"
     )
-    process = subprocess.Popen([sys.executable, "-c", code])
+    paths = os.pathsep.join([path_of_source(), os.environ["PYTHONPATH"]])
+    process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths})
     end = time.monotonic() + 30
     while not any(path.stat().st_size for path in place.glob(".work-*/pip/growing")):
         assert time.monotonic() < end

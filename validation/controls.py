@@ -89,7 +89,7 @@ def judge_by_spline(cas: sp.csr_array, sample: ItemSample, eligible: np.ndarray,
     low, high = gap_interval(sums, CONFIG.level)
     with np.errstate(invalid="ignore"):
         sizeable = (high < -CONFIG.min_gap) | (low > CONFIG.min_gap)
-    p_value = np.where(sizeable, tails.two_sided, 1.0)
+    p_value = np.where(sizeable, np.minimum(1.0, 2 * np.fmin(tails.low, tails.high)), 1.0)
     q_value = np.ones(len(gap))
     if tested.any():
         q_value[tested] = false_discovery_control(p_value[tested])

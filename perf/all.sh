@@ -15,6 +15,7 @@ measure() {
 }
 
 measure extraction.py --items 24 --rounds 1
+measure beside_work.py --rounds 1 --seconds 1
 measure one_pass.py --items 16 --rounds 1
 measure demo.py --limit 4
 measure memory.py --small 20 --large 160

@@ -187,8 +187,11 @@ def test_index_json_with_texts_nulls_and_lists(tmp_path):
     assert states(imported) == {"labelled": 2, "none": 1, "never": WIDTH - 3}
     assert reasons(imported) == {
         "index is no whole number from 0": 1,
+        "key occurs twice in one object; the last is taken": 1,
         "label is no text": 1,
     }
+    with pytest.raises(UserError, match="only a folder of delphi has modules, not json"):
+        read(path, module="layers.5")
     assert set(imported.table["source"]) == {"file:labels.json", "file:labels.json (2)"}
 
 

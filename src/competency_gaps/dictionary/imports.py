@@ -204,6 +204,10 @@ def import_labels(
             f"labels {str(source)!r}: there is no such file or folder. Expected a path, neuronpedia:MODEL/SOURCE "
             f"or neuronpedia-api:MODEL/SOURCE."
         )
+    if module is not None and reading.kind != "delphi":
+        raise UserError(
+            f"labels {str(source)!r}: only a folder of delphi has modules, not {reading.kind}: leave it out."
+        )
     check = _check_sae(reading, sae_identity, width, force=force)
     rows = _rows(reading)
     left_out = [
@@ -320,8 +324,15 @@ def _json_lines(path: Path, reading: Reading) -> Iterator[tuple[str, dict[str, A
 
 def _json_rows(path: Path, reading: Reading) -> Iterator[tuple[str, dict[str, Any]]]:
     """The entries of ``{concept: text, texts or null}``, of a list of objects, or of one per-feature object."""
+
+    def as_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        entries = dict(pairs)
+        for key in [key for key, value in pairs if entries[key] is not value]:
+            reading.leave_out(path.name, "key occurs twice in one object; the last is taken", _shown(key))
+        return entries
+
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes(), object_pairs_hook=as_dict)
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"labels {str(path)!r} is not valid JSON: {_plain(str(error))}") from error
     if isinstance(content, dict) and "explanations" in content:

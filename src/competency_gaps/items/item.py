@@ -148,7 +148,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class SourceReport:
-    """An account of what was read from another tool's log or task, and what was left out."""
+    """An account of what was read from another tool's log, and what was left out."""
 
     format: str
     """Format of the log: ``lm_eval``, ``inspect``, ``garak``, ..."""

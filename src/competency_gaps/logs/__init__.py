@@ -1,1 +1,1 @@
-"""Other evaluation tools, a room each: their logs, their tasks, their files."""
+"""Logs of other evaluation tools: a reader for each, and what they share."""

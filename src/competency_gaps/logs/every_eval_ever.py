@@ -1,4 +1,4 @@
-"""Results in the form of every_eval_ever, a schema of instance-level results across harnesses, version 0.3.
+"""Results in the form of every_eval_ever, a schema of instance-level results of any tool, version 0.3.
 
 An evaluation is an aggregate ``NAME.json`` with ``NAME_samples.jsonl`` beside it, or the samples alone; a line is one
 sample under one of the aggregate's results.

@@ -135,7 +135,7 @@ class Reader(NamedTuple):
 
 
 def newest(logs: Iterable[tuple[str, Path]]) -> tuple[str, Path, tuple[Reason, ...]]:
-    """Time and file of the newest of several logs of one task, and remarks that name the others."""
+    """Time and file of the newest of several logs of one task, and notes that name the others."""
     *older, (stamp, file) = sorted(logs)
     return (
         stamp,

@@ -1,1 +1,1 @@
-"""New items for a model: garak's attacks, and fresh items that test whether a concept's weakness holds."""
+"""Fresh items for a model, which test whether a concept's weakness or strength holds."""

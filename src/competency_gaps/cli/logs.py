@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +19,8 @@ from competency_gaps.text import decimal, shorten, visible
 if TYPE_CHECKING:
     from competency_gaps.stages.logs import InspectedBenchmark, InspectedLog
 
+MODEL, SAE = "MODEL", "SAE"
+"""Placeholders in a printed command for an unknown model or SAE."""
 _SAMPLES = 3
 _BEFORE, _OWN, _AFTER = 160, 500, 160
 """Characters shown of what stands before, in and after an item's own text."""
@@ -65,10 +67,17 @@ def _command(path: str, log: InspectedLog, given: Mapping[str, str | list[str] |
     if not log.readable:
         return None
     name = log.benchmarks[0].name if len(log.benchmarks) == 1 else Path(path).name
-    sae = log.sae.name if log.sae else output.SAE
-    return output.run_command(
-        log.model or output.MODEL, sae, output.log_options(log.logs, given), output.run_folder(name)
-    )
+    sae = log.sae.name if log.sae else SAE
+    return output.run_command(log.model or MODEL, sae, _log_options(log.logs, given), output.run_folder(name))
+
+
+def _log_options(logs: Sequence[str], options: Mapping[str, str | Sequence[str] | None]) -> list[str]:
+    """``--log`` for each log, with the options that were given; None and empty lists are left out."""
+    words = [word for log in logs for word in ("--log", log)]
+    for name, value in options.items():
+        for text in [value] if isinstance(value, str) else value or []:
+            words += [f"--{name}", text]
+    return words
 
 
 def _hints(path: str, log: InspectedLog) -> Iterator[str]:
@@ -77,13 +86,13 @@ def _hints(path: str, log: InspectedLog) -> Iterator[str]:
     if unread:
         todo = "take them out of the folder first." if log.logs == (path,) else "the run leaves them out."
         yield f"{unread} of {len(log.benchmarks)} logs cannot be read as they are: {todo}"
-    listing = shlex.join(["cgaps", "sae", log.model or output.MODEL])
+    listing = shlex.join(["cgaps", "sae", log.model or MODEL])
     if log.model is None:
-        yield f"{output.MODEL} stands for the model of this log: a hub id, a folder or a .gguf file."
+        yield f"{MODEL} stands for the model of this log: a hub id, a folder or a .gguf file."
     if log.no_sae:
-        yield f"{output.SAE} stands for the folder of an SAE of your own: {log.no_sae}"
+        yield f"{SAE} stands for the folder of an SAE of your own: {log.no_sae}"
     elif log.sae is None:
-        yield f"{output.SAE} stands for an SAE of this model: {listing}"
+        yield f"{SAE} stands for an SAE of this model: {listing}"
     elif log.sae.relation == "same":
         yield f"Other SAEs of this model: {listing}"
     else:

@@ -18,9 +18,6 @@ from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import visible
 
-MODEL, SAE = "MODEL", "SAE"
-"""Placeholders in a printed command for an unknown model or SAE."""
-
 
 def terminal(quiet: bool) -> Progress:
     """Progress on standard error."""
@@ -98,12 +95,3 @@ def run_folder(name: str) -> str:
     """A run folder that is named after the last part of a name."""
     last = name.rstrip("/").rpartition("/")[2].removeprefix("embedded:").removesuffix(".gguf")
     return "runs/" + (re.sub(r"[^\w.-]+", "-", last).strip("-.") or "run")
-
-
-def log_options(logs: Sequence[str], options: Mapping[str, str | Sequence[str] | None]) -> list[str]:
-    """``--log`` for each log, with the options that were given; None and empty lists are left out."""
-    words = [word for log in logs for word in ("--log", log)]
-    for name, value in options.items():
-        for text in [value] if isinstance(value, str) else value or []:
-            words += [f"--{name}", text]
-    return words

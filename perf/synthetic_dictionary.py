@@ -35,7 +35,7 @@ def write_synthetic_dictionary(
     )
     named = pl.col("theme") >= 0
     themes = themes.with_columns(pl.when(named).then(pl.col(c)) for c in ("theme", "subtheme", "x", "y"))
-    write_themes(folder, themes.cast(dict(THEMES)), _names(themes, words, rng))
+    write_themes(folder, themes.cast(pl.Schema(THEMES)), _names(themes, words, rng))
     tokens, similar = _tokens(len(world.theme), words, rng), _similar(world, rng)
     write_tables(folder, {"logits.parquet": tokens.write_parquet, "similar.parquet": similar.write_parquet})
 

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from competency_gaps.activations.by_item import ShardIndex
 from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.store import make_block
 from competency_gaps.errors import UserError
@@ -90,3 +91,16 @@ def test_a_stamp_names_the_checksum(tmp_path):
     folder.write("a", lambda part: part.write_bytes(b"x"), "input")
     held = json.loads(folder.files("a")[1].read_text())
     assert held["made_of"] == "input" and folder.checksum("a") == held["sha256"] and folder.is_whole("a", "input")
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda tensor: tensor.astype(np.float64), lambda tensor: np.zeros((), np.int64)], ids=["type", "scalar"]
+)
+def test_a_shard_of_other_types_or_shapes_is_refused(files, damage):
+    from safetensors.numpy import load_file, save_file
+
+    path = files.store.shards.path(SHARD.name)
+    tensors = load_file(path)
+    save_file(tensors | {"items": damage(tensors["items"])}, path)
+    with pytest.raises(UserError, match="damaged: its items"):
+        ShardIndex(files.store.shards, [(1, [SHARD.name])], np.ones(1, bool))

@@ -161,7 +161,10 @@ class ShardFile:
     def _check_shapes(self) -> tuple[int, int]:
         """Number of rows and of pairs; raises ValueError if tensors do not fit together."""
         shapes = {name: tuple(held.get_shape()) for name, held in self._slices.items()}
-        lengths = (shapes.get(name, (0,))[0] for name in ("items", "concepts", "token_ids", "act_tokens"))
+        for name in ("items", "indptr"):  # they are read before the checksum is compared
+            if (kind := self._slices[name].get_dtype()) != "I64":
+                raise ValueError(f"its {name} have the type {kind}, expected I64")
+        lengths = ((*shapes.get(name, ()), 0)[0] for name in ("items", "concepts", "token_ids", "act_tokens"))
         rows, pairs, tokens, activations = lengths
         expected = {
             **{"items": (rows,), "concepts": (pairs,), "token_ids": (tokens,), "act_tokens": (activations,)},

@@ -109,7 +109,7 @@ def theme_tables(
     rows
         Kept items of each benchmark, in parts; iterated once.
     themes
-        From :func:`~competency_gaps.dictionary.themes.read_themes`: one row per concept, in order.
+        From :func:`~competency_gaps.dictionary.theme_tables.read_themes`: one row per concept, in order.
     concepts
         The run's table of concepts.
     items

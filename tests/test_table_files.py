@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -55,10 +56,11 @@ def damage(request):
 
 
 def test_any_flipped_bit_of_a_footer_is_an_error(tmp_path):
+    """Every third bit."""
     path = tmp_path / "a.parquet"
     TABLE.write_parquet(path)
     panics = 0
-    for content in flips(path.read_bytes()):
+    for content in islice(flips(path.read_bytes()), None, None, 3):
         path.write_bytes(content)
         for read in (table_files.read_parquet, lambda file: table_files.collect(table_files.scan_parquet(file))):
             try:

@@ -52,6 +52,14 @@ def test_counts_have_one_denominator(findings):
     assert findings.under.count == 1 and findings.labels == findings.table.height == 302
 
 
+def test_without_a_reference_nothing_is_counted_as_under_represented():
+    concepts, by_benchmark = tables(["missing", *["under"] * (len(LABELS) - 1)])
+    covered = pl.col("chi_bench") > 0
+    by_benchmark = by_benchmark.with_columns(coverage_status=pl.when(~covered).then(pl.col("coverage_status")))
+    findings = scope(concepts, by_benchmark, "maths", CLAIM, embed_words)
+    assert findings.under.value is None and findings.missing.count == 1 and findings.covered.count >= 2
+
+
 def test_chance_is_at_the_level(findings):
     assert findings.null_rate.of == 8 * 302 and findings.null_rate.value < 0.025
     by_chance = findings.table.filter(pl.col("in_scope") & ~pl.col("concept").is_in([0, 1, 2]))

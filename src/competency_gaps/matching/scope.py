@@ -71,7 +71,7 @@ class ScopeFindings:
     covered: Share
     """Share of the in-scope concepts that the benchmark covers."""
     under: Share
-    """Share of the in-scope concepts that it under-represents."""
+    """Share of the in-scope concepts that it under-represents; of none where the run has no reference."""
     missing: Share
     """Share of the in-scope concepts that it misses."""
     unlabelled: int
@@ -252,11 +252,12 @@ def _counts(table: pl.DataFrame) -> dict[str, Any]:
     inside = table.filter(pl.col("in_scope"))
     status = inside["coverage_status"]
     under, missing = int((status == "under").sum()), int((status == "missing").sum())
+    with_lift = table.filter(pl.col("chi_bench") > 0)["coverage_status"].is_not_null().any()
     verdicts = table.filter(pl.col("verdict").is_not_null()).unique("text").group_by("verdict").len().sort("verdict")
     return {
         "table": table,
         "covered": share(inside.height - under - missing, inside.height),
-        "under": share(under, inside.height),
+        "under": share(under, inside.height if with_lift else 0),
         "missing": share(missing, inside.height),
         "verdicts": dict(verdicts.iter_rows()),
     }

@@ -93,10 +93,9 @@ def test_what_is_not_there_is_refused(run):
         run.concept("17")
     with pytest.raises(UserError, match="concept 9999 does not exist"):
         run.concept(9999)
-    with pytest.raises(UserError, match="is not a run"):
-        cg.open_run(run.path / "activations")
-    with pytest.raises(UserError, match="is not a run"):
-        cg.open_run(run.path / "manifest.json")
+    for place in ("activations", "manifest.json"):
+        with pytest.raises(UserError, match="is not a run"):
+            cg.open_run(run.path / place)
     with pytest.raises(UserError, match="no run is given"):
         cg.export([], run.path.with_name("page"))
 

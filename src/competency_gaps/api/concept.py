@@ -105,7 +105,7 @@ class Concept:
     def _repr_html_(self) -> str:
         columns = ("benchmark", "support", "chi_model", "gap", "gap_low", "gap_high", "performance_status")
         shown = self.benchmarks.filter(pl.col("support") > 0).select(*columns)
-        return f"<p><b>{escape(repr(self))}</b></p>{shown._repr_html_()}"
+        return f"<p><b>{escape(repr(self))}</b></p>{_table(shown)}"
 
 
 def notebook_card(run: RunFolder) -> str:
@@ -115,7 +115,7 @@ def notebook_card(run: RunFolder) -> str:
     columns = ("benchmark", "kept", "scored", "mean_score", "covered", "missing")
     return (
         f"<p><b>{model}</b> · {escape(visible(str(run.path)))}</p><ul>{statements}</ul>"
-        f"{run.benchmarks.select(*columns)._repr_html_()}"
+        f"{_table(run.benchmarks.select(*columns))}"
     )
 
 
@@ -126,3 +126,10 @@ def _statements(run: RunFolder) -> list[str]:
     except UserError as error:
         return [str(error)]
     return [line.text for line in (given.opening, *given.trust, *given.findings, *given.confidence)]
+
+
+def _table(frame: pl.DataFrame) -> str:
+    """A whole frame as polars shows it in a notebook, without types."""
+    plain: dict[str, Any] = {"tbl_hide_column_data_types": True, "tbl_hide_dataframe_shape": True}
+    with pl.Config(tbl_rows=-1, fmt_str_lengths=60, float_precision=3, **plain):
+        return frame._repr_html_()

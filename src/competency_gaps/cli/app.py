@@ -29,8 +29,8 @@ _INTERRUPTED = 130
 """The status that typer returns for Ctrl-C instead of raising."""
 
 EPILOG = (
-    "Exit status: 0 done; 1 failed, what is finished is kept; 2 wrong usage or input; 3 a regression and 4 none can be "
-    "told (compare --fail-on)."
+    "Exit status: 0 done; 1 failed, what is finished is kept; 2 wrong usage or input; 3 regression, 4 not "
+    "comparable (compare --fail-on)."
 )
 
 app = typer.Typer(

@@ -23,7 +23,7 @@ def check(
     run: options.RunArgument,
     other: Annotated[
         Path | None,
-        typer.Argument(metavar="OTHER", help="Another run of the same items, by another SAE or layer or again."),
+        typer.Argument(metavar="OTHER", help="Another run on the same items: another SAE or layer, or a repeat."),
     ] = None,
     model: options.OutcomeModelOption = None,
     against: options.AgainstOption = None,
@@ -43,9 +43,9 @@ def check(
 
 
 def probe(
-    run: Annotated[Path, typer.Argument(help="Run folder; its model and SAE must be within reach.")],
-    concept: Annotated[str | None, typer.Option(help="Concepts, as 5,17.")] = None,
-    weak: Annotated[int | None, typer.Option(min=1, help="The N surest weak concepts, leaders first.")] = None,
+    run: Annotated[Path, typer.Argument(help="Run folder; its model and SAE are loaded.")],
+    concept: Annotated[str | None, typer.Option(help="Concepts to test, e.g. 5,17.")] = None,
+    weak: Annotated[int | None, typer.Option(min=1, help="Test the N surest weak concepts, leaders first.")] = None,
     items: Annotated[int, typer.Option(min=10, help="Fresh items of each generated benchmark.")] = 300,
     questions: Annotated[
         int, typer.Option(min=1, help="With --llm: questions with, and as many without, the concept on each topic.")

@@ -18,7 +18,7 @@ from competency_gaps.text import plural
 
 def explore(
     runs: RunsArgument,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; the next free one if taken; 0: any.")] = PORT,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; if taken, the next free one; 0: any.")] = PORT,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = False,
     dictionary: ConfiguredDictionary = None,
     llm: LLMOption = None,
@@ -46,10 +46,10 @@ def export(
     ],
     one_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="One HTML file instead: answer, tables, concepts with examples."),
+        typer.Option(metavar="FILE", help="Write one HTML file instead: answer, tables, concepts with examples."),
     ] = None,
     no_texts: Annotated[
-        bool, typer.Option("--no-texts", help="Without prompts, responses and expected answers.")
+        bool, typer.Option("--no-texts", help="Leave out prompts, responses and expected answers.")
     ] = False,
     dictionary: ConfiguredDictionary = None,
     json_: JsonOption = False,

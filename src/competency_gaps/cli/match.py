@@ -38,8 +38,10 @@ def match(
         Literal["both", "examples", "labels"],
         typer.Option(help="Compare entries with labels, or what their example prompts excite."),
     ] = "both",
-    where: Annotated[str | None, typer.Option(help='Entries, by an SQL condition such as "score < 5".')] = None,
-    alpha: Annotated[float, typer.Option(help="Share of matches that may be accidents.")] = 0.05,
+    where: Annotated[
+        str | None, typer.Option(help='Only entries that meet an SQL condition such as "score < 5".')
+    ] = None,
+    alpha: Annotated[float, typer.Option(help="False-discovery rate of the matches.")] = 0.05,
     llm: LLMOption = None,
     quiet: QuietOption = False,
     json_: JsonOption = False,

@@ -34,7 +34,7 @@ def score(
     scores: ScoresOption = None,
     log: LogOption = None,
     as_: Annotated[
-        str | None, typer.Option("--as", metavar="NAME", help="What to call the log's model; by default as it does.")
+        str | None, typer.Option("--as", metavar="NAME", help="Name for the log's model; by default the log's own.")
     ] = None,
     metric: MetricOption = None,
     filter_: FilterOption = None,
@@ -83,13 +83,13 @@ def compare(
         typer.Option("--models", metavar="CANDIDATE BASELINE", help="Two models of one run."),
     ] = None,
     min_effect: Annotated[
-        float, typer.Option(min=0, max=0.99, help="A difference counts if its whole interval lies beyond this.")
+        float, typer.Option(min=0, max=0.99, help="Count a difference only if its whole interval lies beyond this.")
     ] = 0.0,
     fail_on: Annotated[
         str | None,
-        typer.Option(metavar="regression", help="Exit with 3 on a loss, with 4 if none can be told."),
+        typer.Option(metavar="regression", help="Exit with 3 if a loss is shown, with 4 if the data cannot tell."),
     ] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Also write a summary of one screen here.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Also write a one-screen summary to this file.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Rows of each list.")] = 8,
     json_: JsonOption = False,
 ) -> None:

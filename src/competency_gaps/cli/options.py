@@ -24,12 +24,13 @@ MODEL_HELP = "Hub id, folder, .gguf file, or embedded:NAME."
 SAE_HELP = "SAE folder, RELEASE/ID of SAELens, or embedded:NAME."
 ModelOption = Annotated[str, typer.Option(help=MODEL_HELP)]
 SaeOption = Annotated[str, typer.Option(help=SAE_HELP)]
-HookOption = Annotated[str | None, typer.Option(help="Where the SAE reads; by default its own hook.")]
-TokensOption = Annotated[int, typer.Option(min=1, help="Most tokens to read.")]
+HookOption = Annotated[str | None, typer.Option(help="Hook that the SAE reads; by default its own.")]
+TokensOption = Annotated[int, typer.Option(min=1, help="Read at most this many tokens.")]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key, as span=prompt; repeatable.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the configuration, e.g. span=prompt; repeatable."),
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 LogOption = Annotated[
     list[str] | None,
@@ -39,20 +40,25 @@ ScoresOption = Annotated[
     list[str] | None,
     typer.Option(metavar="[NAME=]PATH", help="Other models' scores: 'id' and one column per model; repeatable."),
 ]
-MetricOption = Annotated[str | None, typer.Option(help="The log's metric that is the score; none: no scores.")]
-FilterOption = Annotated[str | None, typer.Option("--filter", help="Which of lm-eval's filters.")]
-ScorerOption = Annotated[str | None, typer.Option(help="Which of Inspect's scorers.")]
+MetricOption = Annotated[str | None, typer.Option(help="Metric of the log to use as the score; 'none': no scores.")]
+FilterOption = Annotated[str | None, typer.Option("--filter", help="Filter of lm-eval to use.")]
+ScorerOption = Annotated[str | None, typer.Option(help="Scorer of Inspect to use.")]
 LogFormatOption = Annotated[str | None, typer.Option("--format", help="Tool that wrote the log; detected by default.")]
 FieldOption = Annotated[
     list[str] | None,
     typer.Option(metavar="OURS=COLUMN", help="Column of a table or log, as prompt=question; repeatable."),
 ]
-OutcomeModelOption = Annotated[str | None, typer.Option("--model", help="Read the run as one of its models' scores.")]
+OutcomeModelOption = Annotated[str | None, typer.Option("--model", help="Show the results of one of the run's models.")]
 AgainstOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="MODEL|peers", help="Less this model's scores, or those of models of its level; repeatable."),
+    typer.Option(
+        metavar="MODEL|peers",
+        help="With --model: subtract this model's scores, or its peers' (models of its level); repeatable.",
+    ),
 ]
-AllKindsOption = Annotated[bool, typer.Option("--all-kinds", help="Also test concepts that are not contextual.")]
+AllKindsOption = Annotated[
+    bool, typer.Option("--all-kinds", help="Also test concepts that say what a text looks like, not what it is about.")
+]
 LLMOption = Annotated[Path | None, typer.Option("--llm", help="Language model to ask: YAML with base_url, model, ...")]
 RequestsOption = Annotated[
     Path | None, typer.Option(help="Ask no model: write its requests here, in OpenAI's batch form.")
@@ -75,6 +81,8 @@ def open_outcome(
         if not all_kinds:
             return opened
         model = opened.scored_model
+    if folder.own_model == f"embedded:{model}":  # tables show the name without the prefix
+        model = folder.own_model
     other = against[0] if against and len(against) == 1 else against or None
     return opened.as_model(model, other, parsed=parsed, all_kinds=all_kinds, progress=terminal(quiet=False))
 

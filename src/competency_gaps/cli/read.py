@@ -37,26 +37,33 @@ def screen_lines() -> int:
 
 def show(
     run: RunArgument,
-    finding: Annotated[int | None, typer.Option(min=0, help="One finding, with its items.")] = None,
-    theme: Annotated[int | None, typer.Option(help="One theme: its subthemes and concepts.")] = None,
-    benchmark: Annotated[str | None, typer.Option(help="One benchmark's concepts.")] = None,
-    sort: Annotated[str | None, typer.Option(help="Concepts by this column; '-' before it: highest first.")] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every concept, also those that are not tested.")] = False,
+    finding: Annotated[int | None, typer.Option(min=0, help="Show this finding with its items.")] = None,
+    theme: Annotated[int | None, typer.Option(help="Show this theme with its subthemes and concepts.")] = None,
+    benchmark: Annotated[str | None, typer.Option(help="List the concepts that stand out in this benchmark.")] = None,
+    sort: Annotated[
+        str | None, typer.Option(help="List concepts by this column, lowest first; -COLUMN: highest first.")
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="List every concept, tested or not.")] = False,
     list_: Annotated[
         What | None,
         typer.Option(
             "--list",
             metavar="WHAT",
-            help="themes, models, model-themes, model-groups (where each model stands out), or items that look broken.",
+            help="themes, models, model-themes or model-groups (where a model stands out), or items (that look broken)",
         ),
     ] = None,
     model: OutcomeModelOption = None,
     against: AgainstOption = None,
     parsed: Annotated[
-        bool, typer.Option("--parsed", help="With --model: where fewer of its answers could be parsed.")
+        bool,
+        typer.Option(
+            "--parsed", help="With --model: show where its answers could not be parsed, instead of its scores."
+        ),
     ] = False,
     all_kinds: AllKindsOption = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Rows; by default one screen, with --json all.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Rows to show; by default one screen, with --json all.")
+    ] = None,
     json_: JsonOption = False,
 ) -> None:
     """Show a run's findings, concepts, themes or models, worst first."""

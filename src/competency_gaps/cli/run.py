@@ -27,8 +27,10 @@ def run(
         list[str] | None, typer.Option(metavar="[NAME=]PATH", help="Items: a file or folder; repeatable.")
     ] = None,
     log: options.LogOption = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder; if it holds this run, unfinished, it goes on.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Items per benchmark, at an even stride.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; an unfinished run in it is resumed.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Read at most this many items per benchmark, evenly spaced.")
+    ] = None,
     set_: options.SetOption = None,
     metric: options.MetricOption = None,
     filter_: options.FilterOption = None,
@@ -36,7 +38,10 @@ def run(
     format_: options.LogFormatOption = None,
     field: options.FieldOption = None,
     scores: options.ScoresOption = None,
-    no_ask: Annotated[bool, typer.Option("--no-ask", help="Only read the items, for other models' scores.")] = False,
+    no_ask: Annotated[
+        bool,
+        typer.Option("--no-ask", help="Do not have the model answer; only read the items (for other models' scores)."),
+    ] = False,
     llm: options.LLMOption = None,
     requests: options.RequestsOption = None,
     answers: options.AnswersOption = None,
@@ -44,8 +49,10 @@ def run(
         str | None,
         typer.Option(metavar="ADDRESS", help="Workers of Ray read: 'local' (one machine), 'auto' or ray://HOST:PORT."),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="With --ray: workers, each with model and SAE.")] = None,
-    gpus_per_worker: Annotated[float | None, typer.Option(help="With --ray: GPUs of each.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="With --ray: number of workers; each loads model and SAE.")
+    ] = None,
+    gpus_per_worker: Annotated[float | None, typer.Option(help="With --ray: GPUs per worker.")] = None,
     shard: Annotated[
         str | None, typer.Option(metavar="I/N", help="Read every N-th shard only, for cgaps merge or a --store.")
     ] = None,
@@ -148,6 +155,8 @@ def _benchmark(text: str) -> dict[str, Any]:
     if not equals:
         name, path = "", text
     place = Path(path)
+    if not path.startswith("embedded:") and not place.exists():
+        raise UserError(f"the file or folder {path} does not exist.")
     return {"name": name or place.stem, "source": {"kind": "file", "path": path}}
 
 

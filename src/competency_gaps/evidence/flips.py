@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from scipy.special import ndtri
-from scipy.stats import binom
 
 from competency_gaps.evidence.interval import gradedness, ratio_interval
 from competency_gaps.evidence.permutation import pearson_tail
@@ -110,6 +109,8 @@ def flip_p_values(terms: sp.csr_array, *, seed: int = 0) -> np.ndarray:
     -------
     ndarray of float64 of shape (groups,), in (0, 1]; 1 where there are no terms.
     """
+    from scipy.stats import binom
+
     count = np.diff(terms.indptr)
     statistic = np.abs(_sum(terms))
     second, fourth = _sum(terms.power(2)), _sum(terms.power(4))

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 from scipy.special import ndtr, ndtri
-from scipy.stats import false_discovery_control
 
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence.interval import quantile
@@ -392,6 +391,8 @@ def judge(
 
 
 def _q_values(p_value: np.ndarray, tested: np.ndarray) -> np.ndarray:
+    from scipy.stats import false_discovery_control
+
     q_value = np.full(len(p_value), np.nan)
     known = tested & ~np.isnan(p_value)
     if known.any():

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import f as f_law
 
 from competency_gaps.evidence.sample import Covariate, Units
 
@@ -64,6 +63,8 @@ def trends(units: Units, benchmark: int, covariates: Sequence[Covariate], *, net
 
 def _trend(covariate: Covariate, outcome: np.ndarray) -> Trend | None:
     """Compare the parts of one covariate; None with fewer than two parts or too few clusters."""
+    from scipy.stats import f as f_law
+
     known = ~np.isnan(covariate.values)
     values, outcome = covariate.values[known], outcome[known]
     if covariate.categories is None:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.stats import false_discovery_control
 
 from competency_gaps.matching.division import Division, Examples, divide
 from competency_gaps.matching.ranks import ShuffledRanks
@@ -135,6 +134,8 @@ def select(entry: np.ndarray, p_value: np.ndarray, compared: int, q: float) -> n
     compared
         Entries that were compared; those without a chosen concept have the p-value 1.
     """
+    from scipy.stats import false_discovery_control
+
     if not len(entry):
         return np.zeros(0, bool)
     order = np.lexsort((p_value, entry))

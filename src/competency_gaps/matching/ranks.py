@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from scipy.special import gammaln
-from scipy.stats import pearson3
 
 PAIRS = 2**21
 """Most pairs of a group and a column that are held at a time."""
@@ -96,6 +95,8 @@ class RankSums:
         Where fewer than one active row is expected, the sum goes with how many are active, in few steps, and the
         chance of as many is the least p-value.
         """
+        from scipy.stats import pearson3
+
         tail = pearson3.sf(self.excess, np.clip(self.skewness, 1e-6, None))
         tail = np.where(self.expected_active < 1, np.fmax(tail, self.chance_active), tail)
         return np.where(self.excess > 0, np.clip(tail, np.finfo(float).tiny, 1.0), 1.0)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.stats import false_discovery_control
 
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.llm import Answer, Request
@@ -129,6 +128,8 @@ def scope(
     UserError
         If the run has no such benchmark, the description has no words or too many clauses, or no concept has a label.
     """
+    from scipy.stats import false_discovery_control
+
     known = concept_benchmarks["benchmark"].unique(maintain_order=True).to_list()
     if benchmark not in known:
         raise UserError(

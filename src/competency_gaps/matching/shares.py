@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scipy.stats import binomtest
-
 
 @dataclass(frozen=True)
 class Share:
@@ -29,6 +27,8 @@ class Share:
 
 def share(count: int, of: int) -> Share:
     """A share with Wilson's interval at 95%."""
+    from scipy.stats import binomtest
+
     if of == 0:
         return Share(0, 0, None, None)
     interval = binomtest(count, of).proportion_ci(method="wilson")

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binom, false_discovery_control
 
 from competency_gaps.evidence.permutation import moment_factors, pearson_tail
 
@@ -47,6 +46,8 @@ def item_facts(scores: np.ndarray, group: np.ndarray) -> ItemFacts:
     group : ndarray of int64 of shape (N,)
         Number of each item's benchmark.
     """
+    from scipy.stats import false_discovery_control
+
     known = ~np.isnan(scores)
     count = known.sum(axis=0)
     filled = np.where(known, scores, 0.0)
@@ -89,6 +90,8 @@ def wrong_alike(scores: np.ndarray, answers: np.ndarray) -> WrongAlike:
     answers : ndarray of int64 of shape (models, N)
         Number of the model's answer among all answers; -1 = unknown.
     """
+    from scipy.stats import binom, false_discovery_control
+
     known = (answers >= 0) & (np.nan_to_num(scores, nan=1.0) < 0.5)
     models, item = np.nonzero(known)
     pair, count = np.unique(np.stack([item, answers[models, item]]), axis=1, return_counts=True)

@@ -49,8 +49,8 @@ def models_view(run: RunFolder) -> RenderableType:
         spread = "" if row["mean"] is None else f"{percent(row['low'], 1)} to {percent(row['high'], 1)}"
         named = Text(cut(short_name(row["model"]), MODEL) + (" (reads the items)" if row["reads"] else ""))
         shown.add_row(named, mean, spread, integer(row["scored"]), integer(row["unscored"]))
-    ways = "One: --model MODEL; against models of its level: --model MODEL --against peers."
-    notes = [plain(note, "dim") for note in (*_missing(run), f"{ways} Two: cgaps compare RUN --models A B.")]
+    ways = "One model: --model MODEL; less the scores of models of its level: --model MODEL --against peers."
+    notes = [plain(note, "dim") for note in (*_missing(run), f"{ways} Two models: cgaps compare RUN --models A B.")]
     return Group(plain(head), Text(), shown, Text(), *notes)
 
 
@@ -136,13 +136,18 @@ def cells_of_models(cells: pl.DataFrame, *, against_peers: bool, absent: Sequenc
     shown = Table(box=box.SIMPLE_HEAD, show_edge=False, header_style="dim", pad_edge=False)
     for name in ("model", "weak", "strong"):
         shown.add_column(name)
-    for model in models:
+    apart = cells.filter(pl.col("status").is_in(("weak", "strong")))["model"].unique().to_list()
+    plain_models = [model for model in models if model not in apart]
+    for model in (model for model in models if model in apart):
         own = cells.filter(pl.col("model") == model)
         sides = (_listed(own.filter(pl.col("status") == status), key, status) for status in ("weak", "strong"))
         shown.add_row(Text(cut(short_name(model), MODEL)), *sides)
     left = ", ".join(cut(short_name(model), MODEL) for model in absent)
     note = [plain(f"Without enough peers of their level: {left}.", "dim")] if left else []
-    return Group(plain(head), Text(), shown, *note)
+    if plain_models:
+        nothing = ", ".join(cut(short_name(model), MODEL) for model in plain_models)
+        note.insert(0, plain(f"Nothing stands out for {nothing}."))
+    return Group(plain(head), Text(), *([shown] if apart else []), *note)
 
 
 def _listed(cells: pl.DataFrame, key: str, status: str) -> Text:

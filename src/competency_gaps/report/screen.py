@@ -111,9 +111,9 @@ def print_overview(run: RunFolder, console: Console, *, lines: int, limit: int |
         else:
             parts += [statement_text(statement) for statement in given.findings]
         left = ordered.height - count
-        hidden = f"{plural(left, 'finding')} more: {argument('limit')} {ordered.height}. " if left > 0 else ""
-        more = f"{hidden}One with its items: {argument('finding')} N. " if ordered.height else ""
-        return Group(*parts, *tail, Text(f"{more}Concepts: {argument('sort')} gap.", style="dim"))
+        hidden = f"{plural(left, 'more finding')}: {argument('limit')} {ordered.height}. " if left > 0 else ""
+        more = f"{hidden}One finding with its items: {argument('finding')} N. " if ordered.height else ""
+        return Group(*parts, *tail, Text(f"{more}All tested concepts: {argument('sort')} gap.", style="dim"))
 
     count = ordered.height if limit is None else min(limit, ordered.height)
     if limit is None:
@@ -147,7 +147,7 @@ def _print_coverage(run: RunFolder, given: RunAnswer, console: Console, lines: i
         parts += [Text("Least covered concepts", style="bold")]
         parts.append(concept_table(frame.head(count), columns.LEAST_COVERED, width=console.width))
         left = frame.height - count
-        hidden = f"{plural(left, 'concept')} more: {argument('limit')} {frame.height}. " if left > 0 else ""
+        hidden = f"{plural(left, 'more concept')}: {argument('limit')} {frame.height}. " if left > 0 else ""
         return Group(*parts, Text(f"{hidden}All concepts: {argument('sort')} chi_bench.", style="dim"))
 
     _print(make, frame.height, console, lines, limit)

@@ -207,7 +207,7 @@ def themes_view(themes: Themes, count: int, width: int | None = None) -> Group:
         Width of the terminal; None: every quantity is shown.
     """
     left = themes.themes.height - count
-    more = f" {plural(left, 'theme')} more: {argument('limit')} {themes.themes.height} lists all." if left > 0 else ""
+    more = f" {plural(left, 'more theme')}: {argument('limit')} {themes.themes.height} lists all." if left > 0 else ""
     caption = Text(visible(themes.caption() + more), style="dim")
     return Group(theme_table(themes.themes.head(count), width), Text(), caption)
 

@@ -258,6 +258,10 @@ def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = No
             f"{str(run.path)!r} has no tested concept (n_eff of at least {data.config.min_n_eff:g} and scores that "
             f"vary), so there is nothing whose robustness could be tested."
         )
+    both = None
+    if against is not None:  # first: it refuses runs of other items before the minutes of the rest
+        with progress.stage("comparing with the other run"):
+            both = agreement(run, against, data, run_data(against))
     verdicts: list[RobustnessVerdict] = []
     with progress.stage("subsampling"):
         draws = subsample(data, seed=seed)
@@ -269,9 +273,7 @@ def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = No
         unseen = held_out(data, seed=seed, advance=bar.advance)
     verdicts += held_out_verdicts(unseen, from_peers=data.expected is not None)
     figures: dict[str, Any] = {"subsampling": asdict(draws), "ablation": asdict(removed), "held_out": asdict(unseen)}
-    if against is not None:
-        with progress.stage("comparing with the other run"):
-            both = agreement(run, against, data, run_data(against))
+    if both is not None:
         verdicts.append(agreement_verdict(both))
         figures["against"] = asdict(both)
     content = finite({"seed": seed, "verdicts": [asdict(verdict) for verdict in verdicts], **figures})

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
-from scipy.stats import ks_2samp
 
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.evidence import Evidence, ItemSample, evidence, units_of
@@ -366,6 +365,8 @@ def _correlation(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _distribution(run: RunFolder, other: RunFolder, column: str) -> Distribution:
+    from scipy.stats import ks_2samp
+
     values = [side.concepts.filter(pl.col("alive"))[column].drop_nulls().to_numpy() for side in (run, other)]
     if not all(len(side) for side in values):
         return Distribution(float("nan"), float("nan"), float("nan"))

@@ -14,7 +14,6 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 from scipy.special import ndtr
-from scipy.stats import false_discovery_control
 
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.errors import UserError
@@ -443,6 +442,8 @@ def _joined(parts: Sequence[Paired]) -> Paired:
 
 
 def _frame(paired: Paired | None, min_effect: float, correction: Literal["none", "holm", "bh"]) -> pl.DataFrame:
+    from scipy.stats import false_discovery_control
+
     paired = paired or _joined(())
     p_value = np.maximum(paired.p_value, _beyond(paired, min_effect)) if min_effect else paired.p_value
     corrected = {"none": lambda p: p, "holm": holm, "bh": false_discovery_control}[correction]

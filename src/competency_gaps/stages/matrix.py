@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
-from scipy.stats import false_discovery_control
 
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.errors import UserError
@@ -276,6 +275,8 @@ def cell_q_values(
     p_value: np.ndarray, low: np.ndarray, high: np.ndarray, min_gap: float, tested: int = 0
 ) -> np.ndarray:
     """Benjamini-Hochberg over all cells, at least ``tested``; gaps within ``min_gap`` of 0 count as p = 1."""
+    from scipy.stats import false_discovery_control
+
     known = ~np.isnan(p_value)
     sizeable = (high < -min_gap) | (low > min_gap)
     counted = np.where(sizeable, p_value, 1.0)[known]

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
-from scipy.stats import false_discovery_control
 
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import ItemSample, evidence, untested
@@ -173,6 +172,8 @@ def missing_of_models(run: RunFolder) -> dict[str, Missing]:
 
     The p-values are corrected over the models by Benjamini and Hochberg's method.
     """
+    from scipy.stats import false_discovery_control
+
     base = open_folder(run.base)
     scores, config = model_scores(base), evidence_config(base)
     sample = item_sample(base.by_concept, base.items, config.strata)

@@ -13,7 +13,6 @@ from importlib.resources import files
 
 import numpy as np
 import polars as pl
-from scipy.stats import rankdata
 
 from competency_gaps.dictionary.exemplars import Exemplar, Exemplars
 from competency_gaps.dictionary.folder import Dictionary
@@ -186,6 +185,8 @@ def score_by_embedding(
 
 def area_under_roc(values: np.ndarray, truth: np.ndarray) -> float:
     """Chance that a true example has a higher value than a false one, ties counting half (Mann-Whitney)."""
+    from scipy.stats import rankdata
+
     ranks = rankdata(values)
     positive = int(truth.sum())
     return float((ranks[truth].sum() - positive * (positive + 1) / 2) / (positive * (len(truth) - positive)))

@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
-from scipy.cluster.hierarchy import leaves_list, linkage
 
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.names import command_line, scored_of
@@ -84,6 +83,8 @@ def _matrix(context: Context, kind: Literal["score", "peers"], table: pl.DataFra
 
 def similar_order(values: np.ndarray) -> list[int]:
     """Order rows so that similar ones stand side by side: the leaves of average linkage."""
+    from scipy.cluster.hierarchy import leaves_list, linkage
+
     if len(values) < 3:
         return list(range(len(values)))
     return [int(row) for row in leaves_list(linkage(values, "average", optimal_ordering=True))]

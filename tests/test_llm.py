@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from competency_gaps import llm
-from competency_gaps.config import LLMConfig, parse_config, read_llm
+from competency_gaps.config import LLMConfig, parse_config, read_yaml
 from competency_gaps.errors import MachineError, MissingExtraError, UserError
 from competency_gaps.llm import Answer, AnswerStore, Failure, Request, after_thinking, ask, parse, read_answers
 from competency_gaps.lock import hold
@@ -359,7 +359,7 @@ def test_secrets_in_a_file_are_refused_unseen(tmp_path, values):
     path = tmp_path / "llm.yaml"
     path.write_text(json.dumps({"base_url": "http://a/v1", "model": "m", **values}))
     with pytest.raises(UserError, match="environment variable") as refused:
-        read_llm(path)
+        parse_config(LLMConfig, read_yaml(path), str(path))
     assert "hush" not in str(refused.value)
 
 

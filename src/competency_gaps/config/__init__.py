@@ -14,7 +14,7 @@ from competency_gaps.config.benchmark import (
     ReasoningGymSource,
     Source,
 )
-from competency_gaps.config.llm import LLMConfig, read_llm
+from competency_gaps.config.llm import LLMConfig
 from competency_gaps.config.load import Config, as_dict, parse_config, read_yaml
 from competency_gaps.config.model import EMBEDDED_MODEL, DType, ModelConfig, SAEConfig, TrainingConfig, sae_place
 from competency_gaps.config.run import (
@@ -54,7 +54,6 @@ __all__ = [
     "TrainingConfig",
     "as_dict",
     "parse_config",
-    "read_llm",
     "read_yaml",
     "sae_place",
 ]

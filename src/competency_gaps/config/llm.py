@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from competency_gaps.config.load import Config, parse_config, read_yaml
+from competency_gaps.config.load import Config
 from competency_gaps.errors import UserError
 
 Structured = Literal["json_schema", "json_object", "none"]
@@ -109,14 +109,3 @@ class LLMConfig(Config):
         if self.max_cost is not None and self.price_in is None:
             raise ValueError("max_cost needs price_in and price_out")
         return self
-
-
-def read_llm(path: Path) -> LLMConfig:
-    """Read the YAML or JSON file that ``--llm`` names.
-
-    Raises
-    ------
-    UserError
-        If it is missing, or a key of it is unknown or out of range.
-    """
-    return parse_config(LLMConfig, read_yaml(path), str(path))

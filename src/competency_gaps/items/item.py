@@ -105,10 +105,6 @@ class Reason:
         """The reason as plain JSON, with None for a number that is not finite, and as a value of ``DTYPE``."""
         return {"code": self.code, "text": self.text, "numbers": finite(self.numbers)}
 
-    def withheld(self) -> Reason:
-        """The reason without what its text may quote: the code in words."""
-        return Reason(self.code, self.code.replace("_", " "), self.numbers)
-
     def __str__(self) -> str:
         return self.text
 

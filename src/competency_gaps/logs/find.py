@@ -60,8 +60,8 @@ def log_entries(
     logs
         ``PATH`` or ``NAME=PATH``; a folder stands for every benchmark in it.
     fields
-        ``OURS=COLUMN``. For logs of lm-eval, Inspect and HELM: cluster, group and covariates; any other field makes
-        the log a table.
+        ``OURS=COLUMN``. For logs of lm-eval, Inspect and every_eval_ever: cluster, group and covariates; any
+        other field makes the log a table.
 
     Raises
     ------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -10,7 +12,7 @@ from explorer_runs import WIDTH, excited
 from competency_gaps import open_run
 from competency_gaps.dictionary.folder import open_dictionary
 from competency_gaps.explorer.parts import concept as concept_module
-from competency_gaps.explorer.parts.concept import coactive
+from competency_gaps.explorer.parts.concept import STRONGEST
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.records import plain
 
@@ -93,35 +95,26 @@ def test_items_are_those_of_the_run(context, details, order, limit):
         assert [use["item"] for use in shown] == [use["item"] for use in sorted(shown, key=key[order])]
 
 
-def test_coactive_concepts_by_brute_force(context, details, cas):
+@pytest.mark.parametrize("portable", [False, True])
+def test_coactive_concepts_by_brute_force(context, cas, portable):
     active = cas > 0
-    both = active.T.astype(int) @ active
-    size = both.diagonal()
+    support = active.sum(axis=0)
     dense = (context.run.concepts["kind"] == "dense").fill_null(False)
-    assert dense[0], "the test needs a dense concept"
-    for concept, detail in enumerate(details):
-        index = {
-            other: both[concept, other] / (size[concept] + size[other] - both[concept, other])
-            for other in range(WIDTH)
-            if other != concept and both[concept, other] >= 3 and not dense[other]
-        }
-        expected = sorted(index.items(), key=lambda pair: (-pair[1], pair[0]))[:8]
-        assert [other for other, _ in detail["coactive"]] == [other for other, _ in expected]
-        assert [value for _, value in detail["coactive"]] == pytest.approx([v for _, v in expected], rel=1e-6)
-    assert sum(len(detail["coactive"]) for detail in details) > 200
-
-
-def test_the_index_of_frequent_concepts_is_exact(context, cas):
-    active = cas > 0
-    wanted = [int(c) for c in np.flatnonzero(active.sum(axis=0) >= 60) if c]
-    strongest = [np.argsort(-cas[:, concept], kind="stable")[:40] for concept in wanted]
-    assert wanted
-    for concept, items, found in zip(wanted, strongest, coactive(context, wanted, strongest, 8), strict=True):
-        assert found == sorted(found, key=lambda pair: (-pair[1], pair[0])) and len(found) == 8
-        for other, index in found:
-            union = (active[:, concept] | active[:, other]).sum()
-            assert index == pytest.approx((active[:, concept] & active[:, other]).sum() / union)
-            assert active[items, other].sum() >= 3 and other not in (0, concept)
+    assert dense[0] and (support > STRONGEST).sum() > 5, "the test needs a dense concept, and frequent ones"
+    shown = concept_details(replace(context, portable=portable), range(WIDTH))
+    for concept, detail in enumerate(shown):
+        strongest = np.lexsort((context.rank, -cas[:, concept]))[: min(STRONGEST, support[concept])]
+        both = active[strongest].sum(axis=0)
+        # Where all items are looked at, this is the Jaccard index.
+        likely = np.minimum(both * support[concept] / max(1, len(strongest)), support)
+        index = likely / (support[concept] + support - likely)
+        found = dict(detail["coactive"])
+        assert all(both[other] >= 3 and other != concept and not dense[other] for other in found)
+        assert list(found.values()) == pytest.approx([index[other] for other in found], rel=1e-3)
+        left = [index[c] for c in range(WIDTH) if both[c] >= 3 and c != concept and not dense[c] and c not in found]
+        assert len(found) == 8 or not left
+        assert not left or max(left) <= min(found.values()) * 1.001
+    assert sum(len(detail["coactive"]) for detail in shown) > 200
 
 
 def test_tokens_are_the_words_that_excite_the_concept(context, details):

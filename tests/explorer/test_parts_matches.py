@@ -77,7 +77,7 @@ def test_examples_of_tags_are_the_runs_items(listed):
         assert example["own"] == [item["own_start"], item["own_end"]]
         assert {active["concept"] for active in example["concepts"]} <= set(concepts)
         for active in example["concepts"]:
-            (kept,) = run.item_token_activations(example["item"], np.array([active["concept"]]))
+            (kept,) = run.token_activations(active["concept"], [example["item"]])
             assert [token[:2] for token in active["tokens"]] == np.stack([kept.start, kept.end], axis=1).tolist()
             marked = {item["text"][start:end].strip() for start, end, _ in active["tokens"]}
             assert active["concept"] not in (1, 2, 3) or marked == {"Roman"}

@@ -191,6 +191,17 @@ class TokenActivations(NamedTuple):
     """float32 of shape (tokens,), > 0."""
 
 
+class ItemTokens(NamedTuple):
+    """The tokens of an item on which some concepts are active: one concept after the other, each in their order."""
+
+    concept: np.ndarray
+    """int64 of shape (tokens,): place of the concept among those that were asked for."""
+    start: np.ndarray
+    """As of :class:`TokenActivations`, and so are the next two."""
+    end: np.ndarray
+    activation: np.ndarray
+
+
 class TokenReader:
     """Reads the activations of single tokens of a run."""
 
@@ -221,9 +232,9 @@ class TokenReader:
         """
         wanted = np.array([concept])
         read = [self.read_item(row, wanted) for row in rows]
-        return [None if activations is None else activations[0] for activations in read]
+        return [None if held is None else TokenActivations(held.start, held.end, held.activation) for held in read]
 
-    def read_item(self, row: int, concepts: np.ndarray) -> list[TokenActivations] | None:
+    def read_item(self, row: int, concepts: np.ndarray) -> ItemTokens | None:
         """Some concepts' tokens in one item.
 
         Parameters
@@ -234,7 +245,7 @@ class TokenReader:
 
         Returns
         -------
-        list of TokenActivations, one per concept, or None
+        ItemTokens or None
             None: the item is excluded, or its shard holds no token activations.
 
         Raises
@@ -259,25 +270,21 @@ def lacking(files: Iterable[Path]) -> int:
     return sum(not ShardFile(file).has_activations for file in files)
 
 
-def _read_item(shard: ShardFile, place: int, concepts: np.ndarray) -> list[TokenActivations]:
+def _read_item(shard: ShardFile, place: int, concepts: np.ndarray) -> ItemTokens:
     """Read the stretch of the item's activations in which those of all the concepts lie."""
     first, last = shard.part("indptr", place, place + 2).tolist()
     active = shard.part("concepts", first, last)
     index = np.searchsorted(active, concepts)
     known = np.flatnonzero(index < len(active))
     known = known[active[index[known]] == concepts[known]]
-    nothing = np.zeros(0, np.int32)
-    activations = [TokenActivations(nothing, nothing, np.zeros(0, np.float32))] * len(concepts)
-    if not len(known):
-        return activations
-    ends = np.cumsum(shard.part("act_counts", first, first + int(index[known].max()) + 1), dtype=np.int64)
-    starts = np.concatenate([[0], ends])[index[known]]
-    ends = ends[index[known]]
-    begin, offset = int(starts.min()), int(shard.part("act_ptr", place, place + 1)[0])
-    tokens = shard.part("act_tokens", offset + begin, offset + int(ends.max())).astype(np.int64)
-    values = shard.part("act_values", offset + begin, offset + int(ends.max())).astype(np.float32)
+    ends = np.cumsum(shard.part("act_counts", first, last), dtype=np.int64)[index[known]]
+    counts = shard.part("act_counts", first, last)[index[known]].astype(np.int64)
+    # Places of the wanted tokens among the item's: from ends - counts to ends, for each concept.
+    wanted = np.arange(counts.sum()) + np.repeat(ends - np.cumsum(counts), counts)
+    wanted += shard.part("act_ptr", place, place + 1)[0]
     own_first, own_last = shard.part("token_ptr", place, place + 2).tolist()
-    ranges = shard.part("token_offsets", own_first, own_last)[tokens].astype(np.int32)
-    for number, start, end in zip(known.tolist(), (starts - begin).tolist(), (ends - begin).tolist(), strict=True):
-        activations[number] = TokenActivations(ranges[start:end, 0], ranges[start:end, 1], values[start:end])
-    return activations
+    ranges = shard.part("token_offsets", own_first, own_last)[shard.part("act_tokens", 0, None)[wanted]].astype(
+        np.int32
+    )
+    values = shard.part("act_values", 0, None)[wanted].astype(np.float32)
+    return ItemTokens(np.repeat(known, counts), ranges[:, 0], ranges[:, 1], values)

@@ -23,7 +23,7 @@ from competency_gaps.explorer.opened import Opened, comparable, open_runs, run_l
 from competency_gaps.explorer.page_files import FILES, PageMissingError, content_security_policy, page_files
 from competency_gaps.explorer.parts import Context, Parts, as_json
 from competency_gaps.explorer.parts.concept import concept_details
-from competency_gaps.explorer.parts.context import EXPORTED, EXPORTED_WIDE, ONE_FILE, WIDE
+from competency_gaps.explorer.parts.context import EXPORTED, ONE_FILE
 from competency_gaps.explorer.parts.item import entry_examples, item_details
 from competency_gaps.explorer.parts.models import against, paired_runs
 from competency_gaps.explorer.parts.records.details import RunList
@@ -183,7 +183,9 @@ def _blocks_of(run: Opened, room: int, *, texts: bool) -> Iterator[str]:
         yield block
     for kind, details in _chosen_details(parts.context).items():
         # Of its own accord a page of details compresses to a third; what does not fit is halved until it does.
-        while details and len(block := _block(f"{context.key}/{kind}.json", as_json(details, digits=4))) > room * 0.7:
+        while (
+            details and len(block := _block(f"{context.key}/{kind}.json", as_json(details, digits=None))) > room * 0.7
+        ):
             details = dict(list(details.items())[: len(details) // 2])
         if details:
             room -= len(block)
@@ -262,13 +264,13 @@ def _context(run: Opened, *, texts: bool) -> Context:
         concepts_per_part=CONCEPTS,
         items_per_part=ITEMS,
         entries_per_part=ENTRIES,
-        amounts=EXPORTED_WIDE if run.run.width >= WIDE else EXPORTED,
+        amounts=EXPORTED,
         home=run.models or run.key,
     )
 
 
 def _packed(content: bytes) -> str:
-    return base64.b64encode(gzip.compress(content, 9, mtime=0)).decode("ascii")
+    return base64.b64encode(gzip.compress(content, 6, mtime=0)).decode("ascii")
 
 
 def _write(data: Path, name: str, content: bytes) -> None:

@@ -13,7 +13,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from competency_gaps.activations.by_concept import ByConcept
-from competency_gaps.activations.by_item import ItemRows, ShardIndex, TokenActivations, TokenReader
+from competency_gaps.activations.by_item import ItemRows, ItemTokens, ShardIndex, TokenActivations, TokenReader
 from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.metrics.suite import saliency
@@ -154,7 +154,7 @@ class RunFolder(RunTables):
         self.check_concept(concept)
         return self._tokens.read(concept, rows)
 
-    def item_token_activations(self, row: int, concepts: np.ndarray) -> list[TokenActivations] | None:
+    def item_tokens(self, row: int, concepts: np.ndarray) -> ItemTokens | None:
         """The tokens of one item on which some concepts are active.
 
         Parameters
@@ -165,7 +165,7 @@ class RunFolder(RunTables):
 
         Returns
         -------
-        list of TokenActivations, one per concept, or None
+        ItemTokens or None
             As of :meth:`token_activations`, but read in one go.
 
         Raises

@@ -86,9 +86,8 @@ class Parts:
             return as_json(model_pair(self.context, number))
         size, total = self._cut(kind)
         details = _DETAILS[kind](self.context, range(number * size, min(total, (number + 1) * size)))
-        # Half of an export are numbers of concepts, of which the page shows three digits. Of items it shows, and
-        # compares, log-probabilities to hundredths.
-        return as_json(details, digits=4 if self.context.portable and kind != "item" else 7)
+        # Where they are many, their numbers are rounded when they are made.
+        return as_json(details, digits=None if self.context.portable else 7)
 
     @property
     def _whole(self) -> dict[str, Callable[[Context], Any]]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from competency_gaps.dictionary.exemplars import Exemplar
-from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.item import kept_tokens, moved
+from competency_gaps.explorer.parts.context import Context, significant
+from competency_gaps.explorer.parts.item import leading, moved, token_lists
 from competency_gaps.explorer.parts.names import last_names
 from competency_gaps.explorer.parts.records.details import (
     ConceptDetail,
@@ -26,7 +27,6 @@ from competency_gaps.explorer.parts.records.details import (
 from competency_gaps.metrics.suite import saliency
 from competency_gaps.presentation.facts import marks_of, provenance
 
-_LABEL = ("label", "kind", "explainer", "score", "scored_by", "placeholder", "date")
 _SOURCE = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+", re.ASCII)
 
 
@@ -46,11 +46,11 @@ def concept_details(context: Context, concepts: range) -> list[ConceptDetail]:
         One per concept.
     """
     uses = Uses.of(context, concepts)
-    looked_at = uses.strongest(STRONGEST)
-    strongest = [uses.item[places] for places in looked_at]
-    partners = coactive(context, concepts, strongest, context.amounts.coactive)
-    items = _items(context, uses, concepts, looked_at)
-    histograms = uses.histograms()
+    strongest = uses.strongest(STRONGEST)
+    partners = coactive(context, concepts, [uses.item[places] for places in strongest], context.amounts.coactive)
+    items = _items(context, uses, concepts, strongest)
+    histograms = uses.histograms(context.rounded)
+    directions = _directions(context, concepts)
     facts = context.concepts[concepts.start : concepts.stop].iter_rows(named=True)
     return [
         ConceptDetail(
@@ -58,7 +58,7 @@ def concept_details(context: Context, concepts: range) -> list[ConceptDetail]:
             labels=_labels(context, concept, row),
             provenance=_placeless(context, provenance(row)),
             marks=marks_of(row),
-            **_directions(context, concept),
+            **{name: None if known is None else known[number] for name, known in directions.items()},
             coactive=partners[number],
             matched=context.matched.get(concept, []),
             benchmarks=_in_benchmarks(context, concept),
@@ -82,55 +82,49 @@ def _items(context: Context, uses: Uses, concepts: range, strongest: Sequence[np
     amounts = context.amounts
     chosen = {
         "strongest": [places[: amounts.strongest] for places in strongest],
-        "best": uses.best(amounts.best),
-        "worst": uses.worst(amounts.best),
+        "best": uses.scored(-1, amounts.best),
+        "worst": uses.scored(1, amounts.best),
     }
-    item_uses = []
-    for number, concept in enumerate(concepts):
-        lists = {kind: places[number] for kind, places in chosen.items()}
-        places = np.unique(np.concatenate(list(lists.values())))
-        use = dict(zip(places.tolist(), _uses(context, uses, concept, places), strict=True))
-        item_uses.append(ItemUses(**{kind: [use[i] for i in chosen.tolist()] for kind, chosen in lists.items()}))
-    return item_uses
-
-
-def _uses(context: Context, uses: Uses, concept: int, places: np.ndarray) -> list[ItemUse]:
-    """Items as one concept sees them."""
-    rows = uses.item[places]
-    start, end = context.windows.start[rows], context.windows.end[rows]
-    peaks, inside = moved(uses.peak[places], start, end)
-    scores = uses.score[places]
-    tokens = _tokens(context, concept, rows, start, end)
+    places = np.unique(np.concatenate([own for lists in chosen.values() for own in lists]))
+    use = dict(zip(places.tolist(), _uses(context, uses, concepts, places), strict=True))
     return [
-        ItemUse(
-            item=int(row),
-            score=None if np.isnan(scores[i]) else float(scores[i]),
-            cas=float(uses.cas[places[i]]),
-            saliency=float(uses.saliency[places[i]]),
-            peak=tuple(peaks[i].tolist()) if inside[i] else None,
-            tokens=tokens[i],
-        )
-        for i, row in enumerate(rows)
+        ItemUses(**{kind: [use[place] for place in lists[number].tolist()] for kind, lists in chosen.items()})
+        for number in range(len(concepts))
     ]
 
 
-def _tokens(
-    context: Context, concept: int, rows: np.ndarray, start: np.ndarray, end: np.ndarray
-) -> list[list[tuple[int, int, float]] | None]:
-    """Per item the tokens on which the concept is active; None: not kept, or left out."""
-    if not len(rows) or not context.run.has_token_activations:
-        return [None] * len(rows)
-    read = context.run.token_activations(concept, rows.tolist())
-    limit = context.amounts.active_tokens
+def _uses(context: Context, uses: Uses, concepts: range, places: np.ndarray) -> list[ItemUse]:
+    """Items as the concepts see them whose places they are."""
+    rows = uses.item[places].astype(np.int64)
+    concept = concepts.start + np.searchsorted(uses.start, places, side="right") - 1
+    # What one item holds is read together.
+    order = np.argsort(rows, kind="stable")
+    items, first = np.unique(rows[order], return_index=True)
+    groups = np.split(order, first[1:]) if len(items) else []
+    wanted = ((row, concept[own], own) for row, own in zip(items.tolist(), groups, strict=True))
+    tokens = token_lists(context, wanted, rows)
+    peaks, inside = moved(uses.peak[places], context.windows.start[rows], context.windows.end[rows])
+    columns = (rows, uses.score[places], uses.cas[places], uses.saliency[places])
+    numbers = (columns[0], *map(context.rounded, columns[1:]), peaks, inside)
     return [
-        None if activations is None else kept_tokens(activations, int(begin), int(stop), limit)
-        for activations, begin, stop in zip(read, start, end, strict=True)
+        ItemUse(
+            item=row,
+            score=None if score != score else score,
+            cas=cas,
+            saliency=share,
+            peak=(start, end) if known else None,
+            tokens=kept,
+        )
+        for row, score, cas, share, (start, end), known, kept in zip(
+            *(column.tolist() for column in numbers), tokens, strict=True
+        )
     ]
 
 
 def _labels(context: Context, concept: int, row: dict[str, Any]) -> list[ConceptLabel]:
     """The label that the run shows, as the run knows it, then the dictionary's others."""
-    known = [dict(zip(_LABEL, values, strict=True)) for values in context.labels_of(concept, _LABEL)]
+    every, start = context.labels
+    known = every[int(start[concept]) : int(start[concept + 1])]
     if row["label"]:
         shown = {
             "label": row["label"],
@@ -152,28 +146,30 @@ def _placeless(context: Context, text: str | None) -> str | None:
     return last_names(text) if text and context.portable else text
 
 
-def _directions(context: Context, concept: int) -> dict[str, Any]:
-    """What the decoder's directions say, where the dictionary knows it."""
+def _directions(context: Context, concepts: range) -> dict[str, list[Any] | None]:
+    """What the decoder's directions say of each concept, where the dictionary knows it."""
     dictionary = context.dictionary
     logits = None if dictionary is None else dictionary.logits
     similar = None if dictionary is None else dictionary.similar
-    tokens, near = context.amounts.promoted, None
+    held: dict[str, list[Any] | None] = dict.fromkeys(("promoted", "suppressed", "similar"))
+    for name in ("promoted", "suppressed") if logits is not None else ():
+        tokens = logits[name][concepts.start : concepts.stop].list.head(context.amounts.promoted)
+        held[name] = tokens.to_list()
     if similar is not None:
-        pairs = zip(similar["similar"][concept].to_list(), similar["cosine"][concept].to_list(), strict=True)
-        near = list(pairs)[: context.amounts.similar]
-    return {
-        "promoted": None if logits is None else logits["promoted"][concept].to_list()[:tokens],
-        "suppressed": None if logits is None else logits["suppressed"][concept].to_list()[:tokens],
-        "similar": near,
-    }
+        near = similar.select("similar", "cosine")[concepts.start : concepts.stop]
+        count = context.amounts.similar
+        held["similar"] = [
+            list(zip(others[:count], context.rounded(np.array(cosine[:count])).tolist(), strict=True))
+            for others, cosine in near.iter_rows()
+        ]
+    return held
 
 
 def _exemplars(context: Context, concept: int) -> list[TextWindow] | None:
     """Windows of text."""
-    # They may be windows of the run's own items.
-    if not context.texts or context.dictionary is None or not context.dictionary.has_exemplars:
+    if context.exemplars is None:
         return None
-    windows = context.dictionary.exemplars.of(concept, "top")[: context.amounts.exemplars]
+    windows = context.exemplars.of(concept, "top")[: context.amounts.exemplars]
     return [_exemplar(window, context.amounts.exemplar_tokens) for window in windows]
 
 
@@ -183,7 +179,7 @@ def _exemplar(exemplar: Exemplar, limit: int | None) -> TextWindow:
     limit = min(limit or size, size)
     first = int(np.clip(exemplar.activations.argmax() - limit // 2, 0, size - limit)) if size else 0
     part = slice(first, first + limit)
-    return TextWindow(exemplar.tokens()[part], exemplar.activations[part].tolist(), exemplar.value)
+    return TextWindow(exemplar.tokens()[part], significant(exemplar.activations[part]).tolist(), exemplar.value)
 
 
 def _page(context: Context, concept: int) -> str | None:
@@ -232,32 +228,21 @@ class Uses:
             context.rank[column.item],
         )
 
-    @property
-    def concept(self) -> np.ndarray:
-        """int64: place of the concept that each row belongs to."""
-        return np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
-
     def strongest(self, count: int) -> list[np.ndarray]:
         """Per concept, places of the items of the highest CAS; ties by item_id."""
-        return self._first(np.arange(len(self.item)), (self.rank, -self.cas), count)
+        return [a + leading((-self.cas[a:b], self.rank[a:b]), count) for a, b in pairwise(self.start)]
 
-    def best(self, count: int) -> list[np.ndarray]:
-        """Per concept, places of the scored items of the highest score; ties by the higher CAS, then item_id."""
-        scored = np.flatnonzero(~np.isnan(self.score))
-        return self._first(scored, (self.rank, -self.cas, -self.score), count)
+    def scored(self, sign: int, count: int) -> list[np.ndarray]:
+        """Per concept, places of the items of the lowest score, or, with the sign -1, of the highest; ties by the
+        higher CAS, then item_id."""
+        chosen = []
+        for a, b in pairwise(self.start):
+            places = a + np.flatnonzero(~np.isnan(self.score[a:b]))
+            keys = (sign * self.score[places], -self.cas[places], self.rank[places])
+            chosen.append(places[leading(keys, count)])
+        return chosen
 
-    def worst(self, count: int) -> list[np.ndarray]:
-        """Per concept, places of the scored items of the lowest score; ties by the higher CAS, then item_id."""
-        scored = np.flatnonzero(~np.isnan(self.score))
-        return self._first(scored, (self.rank, -self.cas, self.score), count)
-
-    def _first(self, places: np.ndarray, keys: tuple[np.ndarray, ...], count: int) -> list[np.ndarray]:
-        concept = self.concept[places]
-        order = np.lexsort((*(key[places] for key in keys), concept))
-        ends = np.searchsorted(concept[order], np.arange(len(self.start)))
-        return [places[order[a : min(b, a + count)]] for a, b in pairwise(ends)]
-
-    def histograms(self) -> list[Histogram]:
+    def histograms(self, rounded: Callable[[np.ndarray], np.ndarray]) -> list[Histogram]:
         """Per concept: ``max`` of its CAS (0: never active), ``counts`` and mean ``score`` of the scored items per bin.
 
         20 bins of equal width from 0 to ``max``; a value on an edge belongs to the upper bin, ``max`` to the last.
@@ -268,7 +253,7 @@ class Uses:
         active = np.diff(self.start) > 0
         if active.any():
             highest[active] = np.maximum.reduceat(self.cas, self.start[:-1][active])
-        concept = self.concept
+        concept = np.repeat(np.arange(number), np.diff(self.start))
         place = np.minimum((self.cas.astype(np.float64) / highest[concept] * BINS).astype(np.int64), BINS - 1)
         bins = concept * BINS + place
         scored = ~np.isnan(self.score)
@@ -278,7 +263,7 @@ class Uses:
 
         counts, answered = sums(bins), sums(bins[scored])
         total = sums(bins[scored], self.score[scored])
-        mean = np.divide(total, answered, out=np.full(total.shape, np.nan), where=answered > 0)
+        mean = rounded(np.divide(total, answered, out=np.full(total.shape, np.nan), where=answered > 0))
         return [
             Histogram(
                 max=float(high),
@@ -289,13 +274,10 @@ class Uses:
         ]
 
 
-STRONGEST = 1000
-"""Items of a concept among which its partners are looked for."""
+STRONGEST = 50
+"""Items of a concept among which its partners are looked for [ours]."""
 LEAST_SHARED = 3
 """[ours] Two rare concepts that share one or two items by chance would have the largest index of all."""
-_CANDIDATES = 64
-_BATCH = 16_000_000
-"""Concepts of items, with repetition, that are in memory at once."""
 
 Partners = list[tuple[int, float]]
 
@@ -304,10 +286,8 @@ def coactive(context: Context, concepts: Sequence[int], strongest: Sequence[np.n
     """Find the concepts whose sets of items are most alike.
 
     With ``A_c`` the kept items in which ``c`` is active, the Jaccard index of ``c`` and ``d`` is
-    ``|A_c & A_d| / |A_c | A_d|``, over all items. Partners are sought among ``S``, at most 1,000 of the strongest items
-    of ``c``: concepts active in at least 3 items of ``S``, without ``c`` itself and dense concepts. If ``S`` is all of
-    ``A_c``, those of the highest index are given. Else the 64 of the highest estimate, for which ``|A_c & A_d|`` is
-    taken to be as frequent in ``A_c`` as in ``S``, are compared by their exact index.
+    ``|A_c & A_d| / |A_c | A_d|``. Partners are active in at least 3 of the strongest items of ``c``; dense concepts are
+    none. If these are all of ``A_c``, the index is exact; else ``d`` is taken to be as frequent in ``A_c`` as there.
 
     Parameters
     ----------
@@ -316,7 +296,7 @@ def coactive(context: Context, concepts: Sequence[int], strongest: Sequence[np.n
     concepts
         Concepts.
     strongest : sequence of ndarray of int
-        ``S`` of each: rows of ``items.parquet``.
+        The strongest items of each: rows of ``items.parquet``.
     count : int
         Most partners of each.
 
@@ -325,58 +305,23 @@ def coactive(context: Context, concepts: Sequence[int], strongest: Sequence[np.n
     list of list of (int, float), one per concept
         At most ``count`` concepts with their index in (0, 1], highest first, then the lower number.
     """
-    partners: list[Partners] = []
-    for batch in _batches(context, strongest):
-        held = [strongest[i] for i in batch]
-        rows = np.unique(np.concatenate(held)) if held else np.zeros(0, np.int64)
-        indptr, indices = context.run.item_rows.concepts(rows)
-        for i, items in zip(batch, held, strict=True):
-            places = np.searchsorted(rows, items)
-            parts = [indices[a:b] for a, b in zip(indptr[places].tolist(), indptr[places + 1].tolist(), strict=True)]
-            shared = np.bincount(np.concatenate(parts), minlength=len(context.support)) if parts else np.zeros(1, int)
-            partners.append(_partners(context, concepts[i], shared, len(items), count))
-    return partners
-
-
-def _batches(context: Context, strongest: Sequence[np.ndarray]) -> Iterator[list[int]]:
-    """Places of concepts whose items' rows fit into memory together."""
-    batch: list[int] = []
-    size = 0
-    for i, items in enumerate(strongest):
-        own = int(context.run.item_rows.counts[items].sum(dtype=np.int64))
-        if batch and size + own > _BATCH:
-            yield batch
-            batch, size = [], 0
-        batch.append(i)
-        size += own
-    if batch:
-        yield batch
-
-
-def _partners(context: Context, concept: int, shared: np.ndarray, looked_at: int, count: int) -> Partners:
-    """The partners of one concept; ``shared``: in how many of the items that were looked at each concept is active."""
-    support, own = context.support, int(context.support[concept])
-    others = np.flatnonzero(shared >= LEAST_SHARED)
-    others = others[(others != concept) & ~context.dense[others]]
-    if not len(others):
-        return []
-    both = shared[others]
-    if looked_at < own:
-        likely = np.minimum(both * (own / looked_at), support[others])
-        others = others[_first(others, likely / (own + support[others] - likely), _CANDIDATES)]
-        active = np.zeros(context.items.height, bool)
-        active[context.run.by_concept.items(concept)] = True
-        both = np.array([np.count_nonzero(active[context.run.by_concept.items(int(other))]) for other in others])
-    index = both / (own + support[others] - both)
-    best = _first(others, index, count)
-    return list(zip(others[best].tolist(), index[best].tolist(), strict=True))
-
-
-def _first(concepts: np.ndarray, index: np.ndarray, count: int) -> np.ndarray:
-    """Places of the highest values, ties by the lower concept."""
-    if len(index) > count:
-        least = np.partition(index, len(index) - count)[len(index) - count]
-        places = np.flatnonzero(index >= least)
+    items, indptr = np.concatenate(strongest), np.cumsum([0, *map(len, strongest)])
+    if context.portable:
+        active, places = context.active_everywhere, items
     else:
-        places = np.arange(len(index))
-    return places[np.lexsort((concepts[places], -index[places]))][:count]
+        rows, places = np.unique(items, return_inverse=True)
+        active = context.active(rows)
+    ones = np.ones(len(items), np.int32)
+    shared = sp.csr_array((ones, places, indptr), shape=(len(concepts), active.shape[0])) @ active
+    partners: list[Partners] = []
+    for number, concept in enumerate(concepts):
+        part = slice(*shared.indptr[number : number + 2])
+        others, both = shared.indices[part], shared.data[part]
+        kept = (both >= LEAST_SHARED) & (others != concept) & ~context.dense[others]
+        others, both = others[kept], both[kept]
+        own, size = int(context.support[concept]), context.support[others]
+        likely = np.minimum(both * (own / max(1, len(strongest[number]))), size)
+        index = likely / (own + size - likely)
+        best = leading((-index, others), count)
+        partners.append(list(zip(others[best].tolist(), context.rounded(index[best]).tolist(), strict=True)))
+    return partners

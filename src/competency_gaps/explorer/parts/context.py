@@ -11,7 +11,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
+import scipy.sparse as sp
 
+from competency_gaps.dictionary.exemplars import Exemplars
 from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.labels import empty_labels
 from competency_gaps.errors import UserError
@@ -25,7 +27,7 @@ from competency_gaps.presentation.themes import Themes, read_run_themes
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.scores import NAME as SCORES
-from competency_gaps.runs.scores import ModelScores, model_scores
+from competency_gaps.runs.scores import ModelScores, model_scores, scan_scores
 from competency_gaps.stages.matrix import model_groups, model_themes
 from competency_gaps.text import shorten
 
@@ -61,24 +63,7 @@ class Amounts:
 
 
 SERVED = Amounts()
-EXPORTED = Amounts(exemplars=3, benchmarks=False, entry_examples=12, active_tokens=32, salient=20, text=10_000)
-"""[ours] For a run of few concepts: nearly all, except the ends of very long texts."""
-EXPORTED_WIDE = Amounts(
-    strongest=2,
-    best=3,
-    coactive=5,
-    similar=5,
-    promoted=6,
-    exemplars=1,
-    exemplar_tokens=12,
-    active_tokens=3,
-    benchmarks=False,
-    entry_examples=6,
-    salient=10,
-    text=4_000,
-)
-"""[ours] For a run of many concepts: 65,536 concepts with 20,000 items stay under 90 MB."""
-ONE_FILE = Amounts(
+EXPORTED = Amounts(
     strongest=2,
     best=3,
     coactive=5,
@@ -88,13 +73,13 @@ ONE_FILE = Amounts(
     exemplar_tokens=24,
     active_tokens=8,
     benchmarks=False,
-    entry_examples=3,
-    salient=0,
-    text=3_000,
+    entry_examples=6,
+    salient=12,
+    text=6_000,
 )
+"""[ours] For a folder."""
+ONE_FILE = replace(EXPORTED, salient=0, entry_examples=3, text=3_000)
 """[ours] For one file: a few hundred concepts and their examples in a few megabytes."""
-WIDE = 20_000
-"""Number of concepts from which an export uses ``EXPORTED_WIDE``."""
 ITEM_COLUMNS = (
     *("benchmark", "item_id", "group", "score", "policy", "n_tokens", "n_span_tokens", "cluster", "cluster_kind"),
     *("epochs", "excluded", "unscored"),
@@ -107,6 +92,8 @@ TEXTS = (
 """Columns of ``items.parquet`` that only an item's detail needs."""
 SEARCHED = ("text", "response", "answer", "item_id")
 """Columns that a search looks at."""
+LABEL = ("label", "kind", "explainer", "score", "scored_by", "placeholder", "date")
+"""What is shown of a label."""
 IN_BENCHMARK = {
     "support": pl.Int32,
     **dict.fromkeys(("n_eff", "chi_bench", "chi_model", "gap", "gap_low", "gap_high"), pl.Float32),
@@ -290,6 +277,37 @@ class Context:
             shown = shown.with_columns(pl.lit(None, schema[name]).alias(name) for name in TEXTS if name not in kept)
         return self.run.files.collect("items", shown)
 
+    def answers(self, rows: range) -> pl.DataFrame:
+        """What other models answered to items, as ``scores.parquet`` has it; responses cut at ``amounts.text``."""
+        if self.portable:
+            table = self._answers
+            first, last = table["item"].search_sorted(
+                pl.Series([rows.start, rows.stop], dtype=table.schema["item"]), side="left"
+            )
+            return table[int(first) : int(last)]
+        of_rows = pl.col("item").is_between(rows.start, rows.stop, closed="left")
+        return self.itself.files.collect("scores", scan_scores(self.itself.path).filter(of_rows))
+
+    @cached_property
+    def _answers(self) -> pl.DataFrame:
+        """All of them, read once: the file is sorted by models. Those that say no more than the score are left out."""
+        told = pl.any_horizontal(pl.col("response", "unscored").is_not_null())
+        shown = (
+            scan_scores(self.itself.path).filter(told).select("item", "model", "unscored", response=self._cut_response)
+        )
+        return self.itself.files.collect("scores", shown.sort("item"), "streaming")
+
+    @property
+    def _cut_response(self) -> pl.Expr:
+        """As :func:`~competency_gaps.text.shorten` cuts it."""
+        text, limit = pl.col("response"), self.amounts.text
+        if not self.texts:
+            return pl.lit(None, pl.String)
+        if limit is None:
+            return text
+        rest = pl.format("{}… (+{} characters)", text.str.slice(0, limit), text.str.len_chars() - limit)
+        return pl.when(text.str.len_chars() > limit).then(rest).otherwise(text)
+
     def search(self, query: str, limit: int) -> SearchResult:
         """Find the items whose text, response, answer or id contains ``query``, regardless of case.
 
@@ -358,18 +376,33 @@ class Context:
         """bool of shape (width,): concepts of the kind ``dense``."""
         return (self.run.concepts["kind"] == "dense").fill_null(False).to_numpy()
 
-    def labels_of(self, concept: int, columns: Sequence[str]) -> list[tuple[Any, ...]]:
-        """Labels that the dictionary has of a concept, those that it would rather show first."""
-        table, start = self._labels
-        return table[int(start[concept]) : int(start[concept + 1])].select(columns).rows()
+    def active(self, rows: np.ndarray) -> sp.csr_array:
+        """Which concepts are active in items: 1 or nothing, of shape (rows, width)."""
+        indptr, indices = self.run.item_rows.concepts(rows)
+        return sp.csr_array((np.ones(len(indices), np.int32), indices, indptr), shape=(len(rows), self.width))
 
     @cached_property
-    def _labels(self) -> tuple[pl.DataFrame, np.ndarray]:
-        """All labels, sorted by concept, and where each concept's start."""
+    def active_everywhere(self) -> sp.csr_array:
+        """The same of all items, for who needs most of them."""
+        return self.active(np.arange(self.items.height))
+
+    def rounded(self, values: np.ndarray, digits: int = 4) -> np.ndarray:
+        """Numbers as an export writes them: most of it are numbers, of which the page shows three digits."""
+        return significant(values, digits) if self.portable else values
+
+    @cached_property
+    def exemplars(self) -> Exemplars | None:
+        """Windows of text; None: there are none, or they are left out, since they may be of the run's own items."""
+        held = self.dictionary
+        return held.exemplars if self.texts and held is not None and held.has_exemplars else None
+
+    @cached_property
+    def labels(self) -> tuple[list[dict[str, Any]], np.ndarray]:
+        """All labels, by concept, those first that the dictionary would rather show; and where each concept's start."""
         table = self.dictionary.labels() if self.dictionary is not None else empty_labels()
         table = table.filter(pl.col("label").is_not_null()).sort("concept", maintain_order=True)
         start = np.searchsorted(table["concept"].to_numpy(), np.arange(self.width + 1))
-        return table, start
+        return table.select(LABEL).to_dicts(), start
 
     @cached_property
     def lists(self) -> list[KeptList]:
@@ -430,6 +463,15 @@ class Context:
     def themes(self) -> Themes | None:
         """Themes of the run; None: it has none."""
         return read_run_themes(self.run)
+
+
+def significant(values: np.ndarray, digits: int = 4) -> np.ndarray:
+    """Round to so many significant digits."""
+    values = np.asarray(values, np.float64)
+    size = np.where((values != 0) & np.isfinite(values), np.abs(values), 1.0)
+    places = digits - 1 - np.floor(np.log10(size))
+    up, down = 10.0 ** np.maximum(places, 0), 10.0 ** np.maximum(-places, 0)
+    return np.where(np.isfinite(up), np.round(values / down * up) / up * down, values)
 
 
 def _rows_of_clusters(items: pl.DataFrame) -> dict[int, list[int]]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
-import polars as pl
 
-from competency_gaps.activations.by_item import TokenActivations
+from competency_gaps.activations.by_item import ItemTokens
 from competency_gaps.errors import UserError
-from competency_gaps.explorer.parts.context import Context
+from competency_gaps.explorer.parts.context import Context, significant
 from competency_gaps.explorer.parts.names import last_names
 from competency_gaps.explorer.parts.records import from_row
 from competency_gaps.explorer.parts.records.details import (
@@ -28,7 +28,6 @@ from competency_gaps.explorer.parts.records.details import (
 )
 from competency_gaps.matching.kept_records import KeptEntry, KeptList
 from competency_gaps.metrics.suite import saliency
-from competency_gaps.runs.scores import scan_scores
 from competency_gaps.text import shorten
 
 
@@ -72,9 +71,7 @@ def _answers(context: Context, rows: range) -> list[list[ModelAnswer]]:
     if not context.several_models:
         return [[] for _ in rows]
     run, scores = context.itself, context.model_scores
-    of_rows = pl.col("item").is_between(rows.start, rows.stop, closed="left")
-    added = run.files.collect("scores", scan_scores(run.path).filter(of_rows))
-    held = {(row["item"], row["model"]): row for row in added.iter_rows(named=True)}
+    held = {(row["item"], row["model"]): row for row in context.answers(rows).iter_rows(named=True)}
     chosen = run.scan("items").slice(rows.start, len(rows)).select("response", "unscored")
     own = run.files.collect("items", chosen)
     held |= {(row, run.own_model): kept for row, kept in zip(rows, own.iter_rows(named=True), strict=True)}
@@ -108,7 +105,7 @@ def _texts(context: Context, row: int, held: dict[str, Any]) -> dict[str, Any]:
         "answer": _cut(held["answer"], context.amounts.text),
         "choices": _choices(held["choices"], context.amounts.text),
         "answer_index": held["answer_index"],
-        "logprobs": list(held["logprobs"] or []),
+        "logprobs": context.rounded(np.array(held["logprobs"] or [], np.float64), 7).tolist(),
         "details": _details(held["details"], context.amounts.text),
     }
 
@@ -168,18 +165,15 @@ def item_concepts(context: Context, rows: range) -> list[ItemConcepts]:
     list of ItemConcepts
         One per item.
     """
-    return [_item_concepts(context, row) for row in rows]
-
-
-def _item_concepts(context: Context, row: int) -> ItemConcepts:
-    held = context.run.item_rows.row(row)
-    return ItemConcepts(row, len(held.concepts), active_concepts(context, row, limit=context.amounts.salient))
+    counts = context.run.item_rows.counts
+    active = active_concepts(context, rows, limit=context.amounts.salient)
+    return [ItemConcepts(row, int(counts[row]), own) for row, own in zip(rows, active, strict=True)]
 
 
 def active_concepts(
-    context: Context, row: int, *, of: Sequence[int] | None = None, limit: int | None = None
-) -> list[ActiveConcept]:
-    """The concepts that are active in an item, the most salient first.
+    context: Context, rows: Sequence[int], *, of: Sequence[int] | None = None, limit: int | None = None
+) -> list[list[ActiveConcept]]:
+    """The concepts that are active in items, the most salient first.
 
     Parameters
     ----------
@@ -188,27 +182,51 @@ def active_concepts(
     limit
         Most concepts; None: all.
     """
+    held = [_most_salient(context, row, of, limit) for row in rows]
+    size = [len(concepts) for concepts, *_ in held]
+    item = np.repeat(np.array(rows, np.int64), size)
+    concepts, cas, values, peaks = (np.concatenate(parts) for parts in zip(*held, strict=True))
+    start, end = context.windows.start[item], context.windows.end[item]
+    peaks, inside = moved(peaks, start, end)
+    first = np.cumsum([0, *size]).tolist()
+    tokens = token_lists(
+        context, [(row, own[0], at) for row, own, at in zip(rows, held, first[:-1], strict=True)], item
+    )
+    columns = (concepts, context.rounded(cas), context.rounded(values), peaks, inside)
+    active = [
+        ActiveConcept(concept, strength, share, (begin, stop) if known else None, kept)
+        for concept, strength, share, (begin, stop), known, kept in zip(
+            *(column.tolist() for column in columns), tokens, strict=True
+        )
+    ]
+    return [active[a:b] for a, b in pairwise(first)]
+
+
+def _most_salient(context: Context, row: int, of: Sequence[int] | None, limit: int | None) -> tuple[np.ndarray, ...]:
+    """Of an item its concepts, their CAS, saliency and peaks."""
     held = context.run.item_rows.row(row)
     values = saliency(held.cas, context.tau[held.concepts])
-    order = np.lexsort((held.concepts, -held.cas, -values))
     if of is not None:
-        order = order[np.isin(held.concepts[order], of)]
-    order = order[:limit]
-    concepts = held.concepts[order]
-    start, end = int(context.windows.start[row]), int(context.windows.end[row])
-    peaks, inside = moved(held.peak[order], np.array(start), np.array(end))
-    tokens = context.run.item_token_activations(row, concepts)
-    most = context.amounts.active_tokens
-    return [
-        ActiveConcept(
-            concept=int(concept),
-            cas=float(held.cas[place]),
-            saliency=float(values[place]),
-            peak=tuple(peaks[number].tolist()) if inside[number] else None,
-            tokens=None if tokens is None else kept_tokens(tokens[number], start, end, most),
-        )
-        for number, (concept, place) in enumerate(zip(concepts, order, strict=True))
-    ]
+        chosen = np.flatnonzero(np.isin(held.concepts, of))
+        values[~np.isin(held.concepts, of)] = -1
+        limit = min(limit or len(chosen), len(chosen))
+    order = leading((-values, -held.cas, held.concepts), len(values) if limit is None else limit)
+    return held.concepts[order], held.cas[order], values[order], held.peak[order]
+
+
+def leading(keys: Sequence[np.ndarray], count: int) -> np.ndarray:
+    """Places of the ``count`` smallest values, in order: by the first key, ties by the next ones."""
+    places, smaller = np.arange(len(keys[0])), [np.zeros(0, np.int64)]
+    for key in keys if count else ():
+        room = count - sum(map(len, smaller))
+        if len(places) <= room:
+            break
+        values = key[places]
+        edge = np.partition(values, room - 1)[room - 1]
+        smaller.append(places[values < edge])
+        places = places[values == edge]
+    places = np.concatenate([*smaller, places])
+    return places[np.lexsort([key[places] for key in reversed(keys)])][:count]
 
 
 def moved(ranges: np.ndarray, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -230,28 +248,48 @@ def moved(ranges: np.ndarray, start: np.ndarray, end: np.ndarray) -> tuple[np.nd
     return np.stack([first - start, last - start], axis=1), inside
 
 
-def kept_tokens(activations: TokenActivations, start: int, end: int, limit: int | None) -> list[tuple[int, int, float]]:
-    """The tokens on which a concept is active, as far as they lie in the kept part of the text.
+def token_lists(
+    context: Context, wanted: Iterable[tuple[int, np.ndarray, Any]], item: np.ndarray
+) -> list[list[tuple[int, int, float]] | None]:
+    """The tokens on which concepts are active, as far as they lie in the kept part of the text.
 
     Parameters
     ----------
-    start, end : int
-        The kept part.
-    limit : int, optional
-        Most tokens, the strongest; None: all.
+    wanted
+        Items; of each, the concepts that are asked for, and their places in the result: an array, or the first place.
+    item : ndarray of int of shape (n,)
+        Which item stands at each place of the result.
 
     Returns
     -------
-    list of tuple
-        Per token, in their order: start and end of its range in the kept part, and its activation to four digits.
+    list of list of tuple, one per place
+        Per token, in their order: start and end of its range in the kept part, and its activation to four digits; of
+        ``amounts.active_tokens`` the strongest. None: not kept, or left out.
     """
-    ranges, inside = moved(np.stack([activations.start, activations.end], axis=1), np.array(start), np.array(end))
+    read: list[ItemTokens] = []
+    known = np.zeros(len(item), bool)
+    if context.amounts.active_tokens != 0 and context.run.has_token_activations:
+        for row, concepts, places in wanted:
+            places = np.arange(places, places + len(concepts)) if isinstance(places, int) else places
+            tokens = context.run.item_tokens(row, concepts) if len(concepts) else None
+            if tokens is not None:
+                known[places] = True
+                read.append(tokens._replace(concept=places[tokens.concept]))
+    if not read:
+        return [[] if kept else None for kept in known]
+    owner, first, last, activation = (np.concatenate(parts) for parts in zip(*read, strict=True))
+    ranges, inside = moved(
+        np.stack([first, last], axis=1), context.windows.start[item[owner]], context.windows.end[item[owner]]
+    )
     held = np.flatnonzero(inside)
-    held = np.sort(held[np.argsort(-activations.activation[held], kind="stable")][:limit])
-    return [
-        (first, last, float(f"{value:.4g}"))
-        for (first, last), value in zip(ranges[held].tolist(), activations.activation[held].tolist(), strict=True)
-    ]
+    if context.amounts.active_tokens is not None:
+        order = np.lexsort((-activation[held], owner[held]))
+        begin = np.searchsorted(owner[held[order]], owner[held[order]])
+        held = np.sort(held[order[np.arange(len(order)) - begin < context.amounts.active_tokens]])
+    held = held[np.argsort(owner[held], kind="stable")]
+    triples = zip(*ranges[held].T.tolist(), significant(activation[held]).tolist(), strict=True)
+    every, ends = list(triples), np.searchsorted(owner[held], np.arange(len(item) + 1)).tolist()
+    return [every[a:b] if kept else None for kept, (a, b) in zip(known.tolist(), pairwise(ends), strict=True)]
 
 
 def matches_file(context: Context) -> MatchesFile:
@@ -322,5 +360,5 @@ def _example(holder: Context, row: int, concepts: Sequence[int], *, own: bool) -
     return EntryExample(
         item=row if own else None,
         **read_text(holder, row, {**held, "text": held["text"] or ""}),
-        concepts=active_concepts(holder, row, of=concepts),
+        concepts=active_concepts(holder, [row], of=concepts)[0],
     )

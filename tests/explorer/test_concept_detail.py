@@ -107,7 +107,7 @@ def test_coactive_concepts_by_brute_force(context, cas, portable):
         both = active[strongest].sum(axis=0)
         # Where all items are looked at, this is the Jaccard index.
         likely = np.minimum(both * support[concept] / max(1, len(strongest)), support)
-        index = likely / (support[concept] + support - likely)
+        index = likely / np.maximum(1, support[concept] + support - likely)
         found = dict(detail["coactive"])
         assert all(both[other] >= 3 and other != concept and not dense[other] for other in found)
         assert list(found.values()) == pytest.approx([index[other] for other in found], rel=1e-3)

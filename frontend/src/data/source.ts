@@ -66,6 +66,9 @@ declare global {
   }
 }
 
+/** An export does not hold what was asked for. */
+export class LeftOut extends Error {}
+
 /** What takes long is made only where somebody asks for it. */
 const SERVED = /\/(pairs\/\d+|groups)\.json$/;
 const LEFT_OUT = "An export leaves it out: `cgaps explore RUN` makes it.";
@@ -121,7 +124,7 @@ function inside(): Source {
       if (detail !== undefined) return new TextEncoder().encode(JSON.stringify([detail]));
     }
     const elsewhere = "This one file leaves it out. The folder that `cgaps export RUN FOLDER` writes has it.";
-    throw new Error(SERVED.test(path) ? LEFT_OUT : elsewhere);
+    throw new LeftOut(SERVED.test(path) ? LEFT_OUT : elsewhere);
   };
   return { mode: "file", read, search: null, chat: null };
 }

@@ -139,8 +139,9 @@ class ShardFile:
             with safe_open(file, framework="numpy") as held:
                 names = {*held.keys()}
                 self.has_activations = not names.isdisjoint(ACTIVATIONS)
-                for name in (*ROWS, *ACTIVATIONS) if self.has_activations else ROWS:
-                    held.get_slice(name)  # raises if it is missing
+            missing = {*ROWS, *(ACTIVATIONS if self.has_activations else ())} - names
+            if missing:
+                raise ValueError(f"it has no {', '.join(sorted(missing))}")
             self._tensors = _mapped(file)
             self.rows, self.pairs = self._check_shapes()
             """Number of its items, and of pairs of an item and a concept that is active in it."""
@@ -183,10 +184,13 @@ def _mapped(file: Path) -> dict[str, np.ndarray]:
         start = 8 + int.from_bytes(opened.read(8), "little")
         header = json.loads(opened.read(start - 8))
         content = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+    header = {name: header[name] for name in (*ROWS, *ACTIVATIONS) if name in header}
+    for name, held in header.items():
+        if held["dtype"] not in _TYPES:
+            raise ValueError(f"its {name} have the type {held['dtype']}, expected one of {', '.join(_TYPES)}")
     return {
         name: np.ndarray(held["shape"], _TYPES[held["dtype"]], content, start + held["data_offsets"][0])
         for name, held in header.items()
-        if name in (*ROWS, *ACTIVATIONS)
     }
 
 

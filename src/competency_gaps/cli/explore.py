@@ -49,7 +49,11 @@ def export(
         typer.Option(metavar="FILE", help="Write one HTML file instead: answer, tables, concepts with examples."),
     ] = None,
     no_texts: Annotated[
-        bool, typer.Option("--no-texts", help="Leave out prompts, responses and expected answers.")
+        bool,
+        typer.Option(
+            "--no-texts",
+            help="Leave out prompts, responses and expected answers; ids, groups and lists stay, even if they quote.",
+        ),
     ] = False,
     dictionary: ConfiguredDictionary = None,
     json_: JsonOption = False,
@@ -59,7 +63,8 @@ def export(
     An older export in DIR is replaced; a folder that holds anything else is left alone.
 
     Paths are reduced to their last part; a judge's address and key are left out. With --no-texts, these remain: labels,
-    which can repeat words of the texts that they were made from; ids of items; names; and stated scopes.
+    which can repeat words of the texts that they were made from; ids and groups of items, even where one is the
+    question's text; entries of lists; names; and stated scopes.
     """
     import competency_gaps as cg
 

@@ -44,6 +44,8 @@ LARGEST = 5_000_000
 """Bytes of one file, at most; a page of a suite with very many concepts or items alone may take more [ours]."""
 FILE_CONCEPTS = 400
 """Concepts whose details one file holds, at most [ours]."""
+FILE_ITEMS = 3_000
+"""Items whose texts it holds, at most: those of findings and of these concepts, then others [ours]."""
 _DETAILS = ("concept", "item", "entry")
 """Kinds of details that one file holds in one part each, by their numbers."""
 _BOOT = """\
@@ -182,11 +184,9 @@ def _blocks_of(run: Opened, room: int, *, texts: bool) -> Iterator[str]:
         room -= len(block)
         yield block
     for kind, details in _chosen_details(parts.context).items():
-        # Of its own accord a page of details compresses to a third; what does not fit is halved until it does.
-        while (
-            details and len(block := _block(f"{context.key}/{kind}.json", as_json(details, digits=None))) > room * 0.7
-        ):
-            details = dict(list(details.items())[: len(details) // 2])
+        share = room * 0.7
+        while details and len(block := _block(f"{context.key}/{kind}.json", as_json(details, digits=None))) > share:
+            details = dict(list(details.items())[: int(len(details) * 0.95 * share / len(block))])
         if details:
             room -= len(block)
             yield block
@@ -207,6 +207,7 @@ def _chosen_details(context: Context) -> dict[str, dict[str, Any]]:
     rows = dict.fromkeys(row for side in of_findings for row in side)
     for detail in details.values():
         rows |= dict.fromkeys(use.item for uses in vars(detail.items).values() for use in uses)
+    rows |= dict.fromkeys(range(max(0, min(context.items.height, FILE_ITEMS - len(rows)))))
     items: dict[str, Any] = {}
     if context.home in ("", context.key):
         # Neighbours are read together.

@@ -211,7 +211,9 @@ function Top() {
         />
       </div>
       <span className="spring" />
-      {run.redacted && <span className="badge">prompts and responses left out; ids, groups and lists may quote them</span>}
+      {run.redacted && (
+        <span className="badge">prompts and responses left out; ids, groups and lists may quote them</span>
+      )}
       <CopyView read={() => shownAsMarkdown(run, list, route)} />
       <ColourScheme />
     </header>

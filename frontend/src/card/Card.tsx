@@ -25,8 +25,8 @@ export function Card() {
         <Verdicts verdicts={run.verdicts} />
       ) : (
         <p>
-          Not tested. <code>cgaps check RUN</code> leaves out items at random, removes the items that matter most,
-          and tests one half of the items on the other; it needs no model.
+          Not tested. <code>cgaps check RUN</code> leaves out items at random, removes the items that matter most, and
+          tests one half of the items on the other; it needs no model.
         </p>
       )}
       {run.probes.length > 0 && (

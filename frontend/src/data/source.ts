@@ -90,7 +90,8 @@ function exported(): Source {
       };
       element.onerror = () => {
         element.remove();
-        failed(new Error(SERVED.test(path) ? LEFT_OUT : `${path} is missing from the exported folder.`));
+        const missing = new Error(`${path} is missing from the exported folder.`);
+        failed(SERVED.test(path) ? new LeftOut(LEFT_OUT) : missing);
       };
       document.head.append(element);
     });

@@ -100,6 +100,7 @@ def test_one_file_holds_the_answer_tables_and_examples(opened, tmp_path):
     assert set(run.findings["concepts"].explode().cast(pl.String)) <= set(concepts)
     for detail in concepts.values():
         assert {str(use["item"]) for uses in detail["items"].values() for use in uses} <= set(items)
+        assert len(detail["benchmarks"]) == len(info["benchmarks"])
     assert len(items) == run.items.height, "there is room for all"
     # Nothing is loaded, and only the page's own script and style run.
     assert not re.search(r'(?:src|href)="(?!data:)', text) and "connect-src" not in text

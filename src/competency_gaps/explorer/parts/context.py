@@ -78,7 +78,7 @@ EXPORTED = Amounts(
     text=6_000,
 )
 """[ours] For a folder."""
-ONE_FILE = replace(EXPORTED, salient=0, entry_examples=3, text=3_000)
+ONE_FILE = replace(EXPORTED, benchmarks=True, salient=0, entry_examples=3, text=3_000)
 """[ours] For one file: a few hundred concepts and their examples in a few megabytes."""
 ITEM_COLUMNS = (
     *("benchmark", "item_id", "group", "score", "policy", "n_tokens", "n_span_tokens", "cluster", "cluster_kind"),
@@ -345,6 +345,13 @@ class Context:
     @cached_property
     def _in_benchmarks(self) -> pl.DataFrame:
         columns = [pl.col(name).cast(kind) for name, kind in IN_BENCHMARK.items()]
+        if self.portable:
+            short = pl.col(pl.Float64).fill_nan(None).round_sig_figs(4)
+            columns = [
+                pl.col(name).cast(pl.Float64 if kind is pl.Float32 else kind) for name, kind in IN_BENCHMARK.items()
+            ]
+            scanned = self.run.scan("concept_benchmarks").select(columns)
+            return self.run.files.collect("concept_benchmarks", scanned.with_columns(short))
         return self.run.files.collect("concept_benchmarks", self.run.scan("concept_benchmarks").select(columns))
 
     @cached_property

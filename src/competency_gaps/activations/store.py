@@ -145,7 +145,7 @@ class ShardFile:
             self._tensors = _mapped(file)
             self.rows, self.pairs = self._check_shapes()
             """Number of its items, and of pairs of an item and a concept that is active in it."""
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             raise UserError(
                 f"{file} is missing or damaged: {error}. Run the command that made its folder again."
             ) from error

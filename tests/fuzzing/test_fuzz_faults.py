@@ -5,9 +5,10 @@ from __future__ import annotations
 import struct
 import tracemalloc
 
+import polars as pl
 import pytest
 from fuzz_readers import read_log
-from fuzz_samples import LOGS, autodetect, garak_rows, lines
+from fuzz_samples import LOGS, REFERENCE, autodetect, garak_rows, lines, saes
 from garak_log_helpers import attempt
 from log_reading import sample as sample_of_lm_eval
 
@@ -16,7 +17,9 @@ from competency_gaps.config.load import read_yaml
 from competency_gaps.errors import UserError
 from competency_gaps.logs.find import find_parts
 from competency_gaps.matching import read_taxonomy
+from competency_gaps.sae.reference import read_reference
 from competency_gaps.stages.load import load_benchmark
+from sae_helpers import LATENTS
 
 HUGE = 10**400
 """A whole number in JSON that no float holds."""
@@ -83,3 +86,12 @@ def test_more_passes_in_a_report_of_garak_than_it_judged(tmp_path, passed):
     report = lines(tmp_path / "x.report.jsonl", changed)
     assert loaded(report).items
     read_log(report)
+
+
+def test_structs_in_a_reference_are_refused(tmp_path):
+    (folder, _) = saes(tmp_path)
+    file = folder / REFERENCE
+    table = pl.read_parquet(file)
+    table.with_columns(pl.struct("concept").alias("markup")).write_parquet(file)
+    with pytest.raises(UserError, match="markup"):
+        read_reference(file, LATENTS)

@@ -123,8 +123,9 @@ def read_reference(path: Path, width: int) -> Reference:
     if table["concept"].to_list() != list(range(width)):
         raise UserError(f"reference {str(path)!r} has {table.height} latents, expected each of the SAE's {width} once.")
     for name in names:
-        cells = table[name].fill_null(float("inf") if name in _PRESENT else 0)
-        if not cells.is_finite().all():
+        cells, absent = table[name], float("inf") if name in _PRESENT else 0
+        # A struct is still one after the cast.
+        if cells.dtype != pl.Float64 or not cells.fill_null(absent).is_finite().all():
             raise UserError(f"reference {str(path)!r}: expected finite numbers in {name!r}. {again}")
     arrays = {name: table[name].fill_null(float("nan")).to_numpy() for name in names}
     return Reference(**arrays, token=table["token"].to_list())

@@ -152,9 +152,10 @@ def _directions(context: Context, concepts: range) -> dict[str, list[Any] | None
     logits = None if dictionary is None else dictionary.logits
     similar = None if dictionary is None else dictionary.similar
     held: dict[str, list[Any] | None] = dict.fromkeys(("promoted", "suppressed", "similar"))
-    for name in ("promoted", "suppressed") if logits is not None else ():
-        tokens = logits[name][concepts.start : concepts.stop].list.head(context.amounts.promoted)
-        held[name] = tokens.to_list()
+    if logits is not None:
+        for name in ("promoted", "suppressed"):
+            tokens = logits[name][concepts.start : concepts.stop].list.head(context.amounts.promoted)
+            held[name] = tokens.to_list()
     if similar is not None:
         near = similar.select("similar", "cosine")[concepts.start : concepts.stop]
         count = context.amounts.similar

@@ -154,10 +154,7 @@ def _benchmark(text: str) -> dict[str, Any]:
     name, equals, path = text.partition("=")
     if not equals:
         name, path = "", text
-    place = Path(path)
-    if not path.startswith("embedded:") and not place.exists():
-        raise UserError(f"the file or folder {path} does not exist.")
-    return {"name": name or place.stem, "source": {"kind": "file", "path": path}}
+    return {"name": name or Path(path).stem, "source": {"kind": "file", "path": path}}
 
 
 def _logs(

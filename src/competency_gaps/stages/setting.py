@@ -117,10 +117,10 @@ def set_up(
     folder
         The run folder, which may hold a run that began in some precision.
     """
+    loaded = load_suite(config.benchmarks, progress)  # first: a missing file is told in a second, a model in minutes
+    policies = {entry.name: _policies(loaded[entry.name], entry, config.ask) for entry in config.benchmarks}
     model = planned_model(config.model, folder)
     outline = check_pair(model, config.sae, progress) if pair is None else None
-    loaded = load_suite(config.benchmarks, progress)
-    policies = {entry.name: _policies(loaded[entry.name], entry, config.ask) for entry in config.benchmarks}
     pair = pair or load_pair(model, config.sae, progress=progress, outline=outline)
     lm, sae, hook, bos_id = pair.lm, pair.sae, pair.hook, pair.bos_id
     suite = [_with_warnings(benchmark, lm, config, progress) for benchmark in loaded.values()]

@@ -4,8 +4,8 @@
 
 The embedded model and SAE read texts in one child process per setting of OpenMP, one child after the other in turns,
 so that drift in the machine's speed affects all alike; then again beside one process of the same priority that never
-rests. Printed are medians, and each setting's speed over that of no setting: ``cgaps`` sets what ``SETTING`` names. A
-run that something else disturbs says little: nothing else should be running.
+rests. Printed are medians, and each setting's speed over that of no setting. ``cgaps`` sets ``GOMP_SPINCOUNT=100``
+where it starts beside other work, and nothing alone. A run that something else disturbs says little.
 """
 
 from __future__ import annotations

@@ -133,12 +133,13 @@ def test_reading_needs_no_torch(tiny_run):
 WAITS = """
 import os, sys
 import competency_gaps
-print(os.environ.get("OMP_WAIT_POLICY"), end=" ")
+print(os.environ.get("GOMP_SPINCOUNT"), end=" ")
+os.getloadavg = lambda: (float(os.environ["LOAD"]), 0.0, 0.0)
 from competency_gaps.cli.app import main
 class Before:
     def find_spec(self, name, path=None, target=None):
         if name == "torch":
-            print(os.environ.get("OMP_WAIT_POLICY"), os.environ.get("GOMP_SPINCOUNT"))
+            print(os.environ.get("GOMP_SPINCOUNT"))
             os._exit(0)
 sys.meta_path.insert(0, Before())
 sys.argv = ["cgaps", "doctor"]
@@ -146,8 +147,15 @@ main()
 """
 
 
-@pytest.mark.parametrize(("own", "said"), [({}, "None PASSIVE None"), ({"GOMP_SPINCOUNT": "7"}, "None None 7")])
-def test_threads_sleep_while_they_wait_unless_the_user_says_how(own, said, monkeypatch):
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ({"LOAD": "1.2"}, "None 100"),
+        ({"LOAD": "0.1"}, "None None"),
+        ({"LOAD": "1.2", "OMP_WAIT_POLICY": "ACTIVE"}, "None None"),
+    ],
+)
+def test_threads_spin_little_beside_other_work_unless_the_user_says_how(own, said, monkeypatch):
     for name in application._WAITING:
         monkeypatch.delenv(name, raising=False)
     assert command(code=WAITS, env=own).stdout.split("\n")[0] == said

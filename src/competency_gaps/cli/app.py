@@ -25,6 +25,8 @@ from competency_gaps.text import visible
 
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 """What users set to say how OpenMP's threads wait for each other."""
+_BUSY = 0.5
+"""Processes that ran on average in the last minute, from which the machine has other work."""
 _INTERRUPTED = 130
 """The status that typer returns for Ctrl-C instead of raising."""
 
@@ -133,13 +135,14 @@ def _usage_message(error: Exception) -> str | None:
 
 
 def _rest_while_waiting() -> None:
-    """Let OpenMP's threads sleep while they wait for each other, unless the user says how they wait.
+    """Let OpenMP's threads sleep early while they wait for each other, where other work runs on the machine.
 
-    Threads that spin take the processor from the thread that they wait for as soon as anything else runs beside them
-    (``perf/beside_work.py``). OpenMP reads this when torch is imported.
+    Threads that spin take the processor from the thread that they wait for; alone, spinning is faster
+    (``perf/beside_work.py``). OpenMP reads this when torch is imported. What the user set counts.
     """
-    if not any(name in os.environ for name in _WAITING):
-        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    is_busy = hasattr(os, "getloadavg") and os.getloadavg()[0] >= _BUSY
+    if is_busy and not any(name in os.environ for name in _WAITING):
+        os.environ["GOMP_SPINCOUNT"] = "100"
 
 
 def _quiet_libraries(console: Console) -> None:

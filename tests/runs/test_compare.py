@@ -121,6 +121,15 @@ def test_the_command_exits_with_3_on_a_regression_only(run, tmp_path, lost, stat
     assert CliRunner().invoke(app, arguments[:-2]).exit_code == 0  # without --fail-on
 
 
+def test_the_command_exits_with_4_where_little_pairs(run):
+    after, before = models(run)
+    after[10:] = np.nan
+    scored(run, after, before)
+    arguments = ["compare", str(run.path), "--models", "after", "before", "--fail-on", "regression"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 4 and "Cannot tell" in done.stdout
+
+
 def test_difference_as_an_outcome_agrees_with_the_comparison(run):
     rng = np.random.default_rng(3)
     scored(run, *(rng.integers(0, 2, run.items.height).astype(float) for _ in NAMES))

@@ -38,7 +38,8 @@ INSTRUCTIONS = """\
 Read-only questions about one audit of a language model. The audit reads benchmarks through the concepts of a sparse \
 autoencoder: where does the model do worse than on comparable items, and what do the benchmarks fail to test?
 - finding: items on which the model does worse (weak) or better (strong) than on comparable items, and what they have \
-in common. holds: whether the other half of the items shows it too (null: cannot be told).
+in common. holds: whether half-samples that find it again show it on the items left out, which is no test on new \
+items (null: cannot be told).
 - concept: one latent of the autoencoder, by its number; its label is a guess (marked auto: nobody checked it).
 - gap: mean score less that of comparable items, negative is weaker, with an interval; q_value: its false-discovery \
 rate; n_eff: how many equally weighted items it rests on. chi_model: mean score weighted by the concept's activation. \

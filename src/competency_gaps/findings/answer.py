@@ -322,8 +322,8 @@ def _opening(run: AnsweredRun) -> Statement:
 def chosen(findings: pl.DataFrame) -> pl.DataFrame:
     """Choose the findings with which an answer begins.
 
-    Weak ones come first. Findings that the other half of the items does not clearly show come later, and so do those
-    whose feature is of the same topic as that of an earlier finding.
+    Weak ones come first. Findings that half-samples do not clearly show on the items left out come later, and so do
+    those whose feature is of the same topic as that of an earlier finding.
     """
     topics: set[str] = set()
     repeated = []

@@ -1,0 +1,80 @@
+"""What an answer is made of: data only; its words are made in ``findings/words.py``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A slice that was chosen because it explains outcomes that no earlier slice explains.
+
+    Gaps are in units of the outcome (0.1 is ten points of 100), against comparable items.
+    """
+
+    number: int
+    """From 1 in the order of the list: worst first."""
+    slice: int
+    """As :attr:`~competency_gaps.slices.Family.number`."""
+    family: str
+    name: str
+    gap: float
+    """Expected on new items: the slice's own gap on items that did not choose it, shrunk."""
+    low: float
+    """Lower end of its interval of 95%."""
+    high: float
+    items: int
+    """Scored items that belong to it."""
+    of_items: int
+    """Items that belong to it, scored or not."""
+    mean: float | None
+    """Mean score of the scored items, in [0, 1]; None: the outcome is no score."""
+    again: int
+    """Half-samples that choose it, or nearly the same slice, again."""
+    halves: int
+    """Half-samples that were drawn."""
+    again_gap: float | None
+    """Mean gap on the items that these half-samples leave out; None: none chose it."""
+    again_low: float | None
+    again_high: float | None
+    rests_on: tuple[tuple[str, float], ...]
+    """Names of earlier slices and covariates that explain part of its gap, with that part in [0, 1]."""
+    example: int | None
+    """Row of a typical item with a low outcome (a high one for a gap above 0); None: none is scored."""
+    typical: tuple[int, ...]
+    """Rows of its most typical items of this run, at most two."""
+
+
+@dataclass(frozen=True)
+class Caveat:
+    """Something that a reader should know; ``code`` and numbers, no words."""
+
+    code: str
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Where a model is weak and strong: one list for terminal, page, export and assistants."""
+
+    model: str
+    kind: str
+    """Of the outcome: ``score``, ``peers``, ``difference`` or ``parsed``."""
+    against: tuple[str, ...]
+    """The peers, or the other model."""
+    mean: float | None
+    """Mean score over the scored items, in [0, 1]."""
+    items: int
+    """Kept items."""
+    scored: int
+    """Items with an outcome."""
+    findings: tuple[Finding, ...]
+    """At most ten, lowest gap first."""
+    families: tuple[str, ...]
+    """Names of the families that were tried."""
+    tested: int
+    """Slices that were tried."""
+    detectable: float | None
+    """The smallest gap of a slice of ordinary size that would have been found with a power of 0.8."""
+    caveats: tuple[Caveat, ...] = ()

@@ -27,6 +27,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
+from probes import features
 from scipy.stats import rankdata
 from sklearn.base import TransformerMixin
 from sklearn.linear_model import LogisticRegression
@@ -38,7 +39,6 @@ from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 import competency_gaps as cg
 from competency_gaps.runs.settings import run_config
 from competency_gaps.sae.load import load_pair
-from probes import features
 
 TEN = 10
 FOLDS = RepeatedStratifiedKFold(n_splits=5, n_repeats=3, random_state=0)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 from judged_points import Domain, judged, net, shuffled
+from probes import features
 from rivals import sentence_embeddings
 from scipy.stats import rankdata, spearmanr
 from sklearn.linear_model import Ridge
@@ -22,7 +23,6 @@ import competency_gaps as cg
 from competency_gaps.evidence import evidence
 from competency_gaps.runs.settings import run_config
 from competency_gaps.sae.load import load_pair
-from probes import features
 
 LONGEST = 2048
 """Tokens of a prompt that the residual stream is averaged over."""

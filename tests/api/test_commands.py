@@ -45,16 +45,3 @@ def test_refusals_name_arguments_or_options(tmp_path, ask, words, python, comman
     with pytest.raises(cg.UserError) as refused:  # a command leaves no spelling behind
         ask(tmp_path / "new")
     assert python in str(refused.value)
-
-
-def test_probes_that_cannot_be_made_are_refused(tiny_run):
-    run = cg.open_run(tiny_run.path)
-    for given, says in (
-        ({}, "give concepts to probe, or weak"),
-        ({"concepts": [1], "weak": 2}, "give concepts to probe, or weak"),
-        ({"weak": 0}, "weak is 0, expected 1 or more concepts"),
-        ({"concepts": [1], "min_saliency": 1}, "min_saliency 1: expected a number above 0 and below 1"),
-        ({"concepts": [int(run.concepts["support"].arg_max())]}, "no new items can be generated"),
-    ):
-        with pytest.raises(cg.UserError, match=says):
-            run.probe(**given)

@@ -69,7 +69,6 @@ def test_help_alone_exits_with_status_0(cli):
         (["run", "--model", "m", "--sae", "s/i", "--benchmark", "b", "--out", "o", "--workers", "2"], "--ray"),
         (["score", "RUN"], "give --scores"),
         (["compare", "RUN"], "give a second run folder"),
-        (["probe", "RUN"], "give --concept ID[,ID] or --weak N"),
         (["match", "RUN"], "give either --taxonomy or --tags"),
         (["sae", "google/gemma-2-3b"], "gemma-2-2b"),
     ],

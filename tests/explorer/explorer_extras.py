@@ -1,4 +1,4 @@
-"""What other commands put beside a finished run: robustness, probes, matches; and exemplars in its dictionary."""
+"""What other commands put beside a finished run: robustness, matches; and exemplars in its dictionary."""
 
 from __future__ import annotations
 
@@ -19,22 +19,6 @@ from competency_gaps.runs.scores import add_scores
 from core_helpers import seal, seal_dictionary
 
 WINDOW = "the cat <b>sat\u202e on a mat"
-PROBE = {
-    **{
-        "claim": "weak",
-        "verdict": "holds",
-        "status": "weak",
-        "kind": "contrast",
-        "exciting": 9,
-        "comparison": 8,
-        "unscored": 0,
-        "apart": 0,
-        "families": 2,
-    },
-    **{"mean": 0.1, "mean_low": 0.0, "mean_high": 0.3, "expected": 0.5, "difference": -0.4},
-    **{"difference_low": -0.6, "difference_high": -0.1, "p_value": 0.001, "q_value": 0.002},
-}
-"""A row of ``verdicts.json``, without its concept and label."""
 ENDS = (3, 7, 14, 18, 20, len(WINDOW))
 """Where its tokens end."""
 
@@ -46,18 +30,9 @@ def with_extras(made: Made, folder: Path) -> Made:
     add_exemplars(dictionary)
     verdict = {"code": "split_halves", "outcome": "few", "tone": "open", "numbers": {}}
     write_document(run / "robustness.json", {"seed": 0, "verdicts": [verdict]})
-    add_probe(run, "one", [{"concept": 2, "label": "sums", **PROBE}])
     add_match(run)
     add_words(run)
     return Made(run, dictionary)
-
-
-def add_probe(run: Path, name: str, concepts: Sequence[Mapping[str, Any]]) -> Path:
-    """Add the verdicts of a probe; gives its folder."""
-    folder = run / "probes" / name
-    folder.mkdir(parents=True)
-    write_document(folder / "verdicts.json", {"criterion": {}, "concepts": list(concepts)})
-    return folder
 
 
 ADDED = ("big", "small", "twin", "sharp", "dull")

@@ -88,16 +88,6 @@ def test_an_outcome_alone_has_no_other_models(modelled):
     assert len(opened) == 3, "an outcome that is given is not opened twice"
 
 
-def test_no_command_tests_another_models_findings_by_asking_the_reader(opened):
-    for entry in opened:
-        info = json.loads(entry.now().parts.read("run.json"))
-        commands = [finding["command"] for finding in info["findings"]]
-        probes = [line for line in commands if line.startswith("cgaps probe")]
-        assert bool(probes) == (entry is opened[0])
-        assert entry is opened[0] or all("which reads the items" in one["command_note"] for one in info["findings"])
-    assert json.loads(opened[2].now().parts.read("run.json"))["findings"]
-
-
 @pytest.fixture(scope="module")
 def file(opened) -> dict:
     return json.loads(opened[0].now().parts.read("models.json"))

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
 
 import polars as pl
 import pytest
-from explorer_extras import PROBE, add_probe
 from explorer_runs import HOME, MODEL, NAMES, SECRETS, SIZES
 
 from competency_gaps.checked import write_document
@@ -17,7 +15,6 @@ from competency_gaps.dictionary.folder import dictionary_of
 from competency_gaps.explorer.parts import Context, Parts
 from competency_gaps.findings.answer import answer, answer_dict
 from competency_gaps.items.item import Reason
-from competency_gaps.probes.concept import sentence
 from competency_gaps.robustness.assess import SENTENCES
 from competency_gaps.runs.open import open_folder
 from core_helpers import seal
@@ -187,27 +184,15 @@ def test_redundancy_counts_ranked_concepts(hostile, found):
         assert one["cumulative"] == len(seen)
 
 
-def test_verdicts_and_probes_are_read(hostile, tmp_path, caplog):
+def test_verdicts_are_read(hostile, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(hostile.run, folder)
-    assert info(folder)["verdicts"] is None and info(folder)["probes"] == []
+    assert info(folder)["verdicts"] is None
     verdict = {"code": "split_halves", "outcome": "few", "tone": "open", "numbers": {}}
     write_document(folder / "robustness.json", {"seed": 0, "verdicts": [verdict]})
-    for age, (name, concept) in enumerate([("new", 2), ("old", 5)]):
-        row = {"concept": concept, "label": None, **PROBE}
-        file = add_probe(folder, name, [row]) / "verdicts.json"
-        os.utime(file, (10_000 - age, 10_000 - age))
-    add_probe(folder, "short", [{"concept": 3}])
-    document = add_probe(folder, "damaged", [{"concept": 3, "label": None, **PROBE}]) / "verdicts.json"
-    document.write_bytes(document.read_bytes().replace(b"0.001", b"0.002"))
     found = info(folder)
-    assert f"{document} is damaged" in caplog.text and "short" in caplog.text
     shown = {"code": "split_halves", "test": "split halves", "tone": "open"}
     assert found["verdicts"] == [{**shown, "sentence": SENTENCES["split_halves.few"]}]
-    assert [one["concept"] for one in found["probes"]] == [2, 5]
-    assert found["probes"][0] == {
-        **{"concept": 2, "label": None, "claim": "weak", "verdict": "holds", "sentence": sentence(PROBE)}
-    }
 
 
 def test_themes_are_the_tables(hostile):

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from explorer_extras import PROBE, add_probe
 from explorer_runs import Made
 from explorer_server import PAGE, raw_request, served
 from starlette.testclient import TestClient
@@ -181,8 +180,6 @@ def test_what_is_added_to_a_run_is_shown(hostile: Made, tmp_path: Path):
         write_document(run / "robustness.json", {"seed": 0, "verdicts": verdicts})
         (shown,) = client.get("/data/run/run.json").json()["verdicts"]
         assert shown["code"] == "split_halves"
-        add_probe(run, "x", [{"concept": 1, "label": "a", **PROBE}])
-        assert [one["label"] for one in client.get("/data/run/run.json").json()["probes"]] == ["a"]
         assert client.get("/data/run/concept/1.json").status_code == 200
 
 

@@ -19,8 +19,6 @@ from competency_gaps.explorer.opened import open_runs
 from competency_gaps.logs.find import find_parts
 from competency_gaps.logs.scores import read_score_log, read_score_table
 from competency_gaps.matching import read_taxonomy
-from competency_gaps.probes.concept import FILE as VERDICTS
-from competency_gaps.probes.concept import FOLDER, probe_rows
 from competency_gaps.progress import Progress
 from competency_gaps.runs.scores import read_scores
 from competency_gaps.stages.load import load_benchmark
@@ -113,7 +111,7 @@ def read_sae(path: Path) -> None:
 
 def read_run(path: Path) -> None:
     """All that a run holds: tables, activations, documents, the explorer and its queries."""
-    asked = (_tables, _activations, _concepts, _models, _probes, _explorer)
+    asked = (_tables, _activations, _concepts, _models, _explorer)
     opened = cg.open_run(path)
     for question in asked:
         with refusing():
@@ -153,12 +151,6 @@ def _models(run: Any) -> None:
     with refusing():
         read_scores(run.path)
     run.models.write_json()
-
-
-def _probes(run: Any) -> None:
-    for file in sorted((run.path / FOLDER).glob(f"*/{VERDICTS}")):
-        with refusing():
-            probe_rows(run.document(file), file)
 
 
 def _explorer(run: Any) -> None:

@@ -29,20 +29,6 @@ export function Card() {
           tests one half of the items on the other; it needs no model.
         </p>
       )}
-      {run.probes.length > 0 && (
-        <>
-          <h2>Fresh items</h2>
-          <p className="soft">What new items say about weak or strong concepts, the newest first.</p>
-          <Verdicts
-            verdicts={run.probes.map(({ concept, label, verdict, sentence }, i) => ({
-              code: `${i}`,
-              test: `${concept} ${label ?? "no label"}`,
-              sentence,
-              tone: verdict === "holds" ? "good" : verdict === "reversed" ? "bad" : "open",
-            }))}
-          />
-        </>
-      )}
       <h2>Run card</h2>
       <dl className="facts sheet" data-testid="run-card">
         {run.card.map((line) => (

@@ -242,15 +242,6 @@ export interface Verdict {
   tone: "good" | "bad" | "open";
 }
 
-/** An outcome of `cgaps probe`. */
-export interface Probe {
-  concept: number;
-  label: string | null;
-  claim: string;
-  verdict: string;
-  sentence: string;
-}
-
 /** One line of the run card. */
 export interface Fact {
   name: string;
@@ -373,7 +364,6 @@ export interface RunInfo {
   /** null: robustness was not tested. */
   verdicts: Verdict[] | null;
   /** Newest first. */
-  probes: Probe[];
   card: Fact[];
   /** Empty: redacted, or the run was made from Python. */
   command: string;

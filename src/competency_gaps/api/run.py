@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from competency_gaps.matching.by_examples import ExampleMatching
     from competency_gaps.matching.match_run import By, RunMatching
     from competency_gaps.matching.scope_run import RunScope
-    from competency_gaps.probes.concept import Probed
     from competency_gaps.stages.compare import Comparison
 
 Against = Literal["peers"] | str | Sequence[str] | None
@@ -437,67 +436,6 @@ class Run(RunFolder):
         self.report(progress=progress)
         return figures
 
-    def probe(
-        self,
-        concepts: Sequence[int] = (),
-        *,
-        weak: int | None = None,
-        llm: LLMConfig | None = None,
-        items: int = 300,
-        topics: int = 3,
-        questions: int = 10,
-        min_saliency: float = 0.2,
-        q: float = 0.05,
-        seed: int = 0,
-        progress: Progress | None = None,
-        command: str = "",
-    ) -> Probed | None:
-        """Test whether weaknesses hold on new items: of the run's generated benchmarks, or written by a model.
-
-        Parameters
-        ----------
-        weak
-            Number of the run's surest weak concepts to probe, instead of ``concepts``.
-        llm
-            A language model that writes the items; None: new seeds of the run's generated families.
-        items
-            New items of each generated benchmark in which one of the concepts is active.
-        topics, questions
-            Topics of each concept, and questions with (and as many without) the concept on each, that the model writes.
-        min_saliency
-            Saliency in (0, 1) from which an item counts as exciting a concept.
-        q
-            False-discovery rate over the probed concepts.
-        seed
-            Seed of new items of generated benchmarks.
-        progress
-            None: quiet.
-        command
-            What the manifest of the run over the new items records as the command that made it.
-
-        Returns
-        -------
-        Probed or None
-            ``results``, a verdict for each concept, also kept in the run's folder. None: the model's requests were only
-            written into a file.
-
-        Raises
-        ------
-        UserError
-            If there is no such concept, or there are no new items for any of them.
-        """
-        from competency_gaps.probes.concept import Criterion, probe_generated, targets, weakest
-        from competency_gaps.probes.written import probe_written
-
-        if (not len(concepts)) == (weak is None):
-            raise UserError(f"give concepts to probe, or {argument('weak')} for the surest weak ones.")
-        progress = progress or Progress(quiet=True)
-        criterion = Criterion(min_saliency, q, seed=seed)
-        chosen = targets(self, weakest(self, weak) if weak is not None else list(concepts))
-        if llm is None:
-            return probe_generated(self, chosen, criterion, progress, items=items, seed=seed, command=command)
-        return probe_written(self, chosen, llm, criterion, progress, topics=topics, count=questions, command=command)
-
     def make_findings(self, *, progress: Progress | None = None) -> None:
         """Compute the run's findings again from its tables; open the run again to read them."""
         from competency_gaps.findings import write_findings
@@ -569,11 +507,15 @@ class Run(RunFolder):
         from competency_gaps.matching.match_run import match_run
 
         def read(config: RunConfig, folder: Path) -> RunFolder:
-            from competency_gaps.probes.concept import check_same_pair
             from competency_gaps.stages import pipeline
 
             made = pipeline.run(config, folder, progress)
-            check_same_pair(self.run_itself(), made)
+            for part in ("model", "sae"):
+                if made.manifest[part]["content_sha256"] != self.run_itself().manifest[part]["content_sha256"]:
+                    raise UserError(
+                        f"the {part} {self.manifest[part].get('name')!r} has other weights than when {self.path} was "
+                        f"made: what it reads now says nothing about that run. Restore it, or make the run anew."
+                    )
             return made
 
         return match_run(self, Path(taxonomy), by=by, read=read, llm=llm, progress=progress, **options)

@@ -119,7 +119,7 @@ def _list_models(path: Path, what: What, against: list[str] | None, *, json_: bo
 def _show_finding(run: RunFolder, number: int, *, json_: bool) -> None:
     """Print a finding with items that it is about, failing and passing ones side by side."""
     from competency_gaps.findings import support
-    from competency_gaps.findings.examples import probe_arguments, shown_items
+    from competency_gaps.findings.examples import shown_items
     from competency_gaps.report.finding import finding_view
 
     table = run.findings
@@ -128,16 +128,15 @@ def _show_finding(run: RunFolder, number: int, *, json_: bool) -> None:
         raise UserError(f"finding {number} does not exist: {run.path} has {known}.")
     row = table.row(number, named=True)
     failing, passing = shown_items(run, row)
-    basis, command = support(row, run.concepts), shlex.join(probe_arguments(run, row))
+    basis = support(row, run.concepts)
     if not json_:
         Console().print(finding_view(row, basis, failing, passing))
-        print_line(f"Test it on fresh items: {command}")
         return
     items = {
         name: [{**vars(item), "prompt": [piece._asdict() for piece in item.prompt]} for item in side]
         for name, side in (("failing", failing), ("passing", passing))
     }
-    print_json({"run": str(run.path), **row, "support": basis, "command": command, **items})
+    print_json({"run": str(run.path), **row, "support": basis, **items})
 
 
 def _answer(run: RunFolder) -> dict[str, Any]:

@@ -170,11 +170,6 @@ class RunConfig(Config):
                 raise ValueError(f"two benchmarks are named {name!r}; give each its own 'name'")
         return benchmarks
 
-    @property
-    def generated(self) -> dict[str, BenchmarkConfig]:
-        """Benchmarks for which new items can be generated, by name."""
-        return {benchmark.name: benchmark for benchmark in self.benchmarks if benchmark.is_generated}
-
     @model_validator(mode="before")
     @classmethod
     def _as_in_the_paper(cls, data: Any) -> Any:

@@ -195,10 +195,6 @@ def _partner(row: int, pool: Pool, others: np.ndarray, inside: np.ndarray, used:
     return int(near[np.lexsort((near, apart, inside[near]))[0]])
 
 
-PROBED = 5
-"""Concepts of a finding that are probed: the leader and its surest followers."""
-
-
 @dataclass(frozen=True)
 class ShownItem:
     """An item as an example of a finding. Texts are as read; what shows them must escape them."""
@@ -253,25 +249,3 @@ def shown_items(run: RunFolder, finding: Mapping[str, Any]) -> tuple[list[ShownI
         )
 
     return [shown(row) for row in finding["failing"]], [shown(row) for row in finding["passing"]]
-
-
-def probe_arguments(run: RunFolder, finding: Mapping[str, Any]) -> list[str]:
-    """Give the command that tests a finding on fresh items, as a list of arguments.
-
-    Parameters
-    ----------
-    finding
-        A row of ``Run.findings``.
-    """
-    from competency_gaps.errors import UserError
-    from competency_gaps.runs.settings import run_config
-
-    concepts = ",".join(str(concept) for concept in list(finding["concepts"])[:PROBED])
-    arguments = ["cgaps", "probe", str(run.path), "--concept", concepts]
-    try:
-        families = run_config(run).generated
-    except UserError:
-        # Settings that this version cannot read: the command itself will say so.
-        return arguments
-    share = sum(part["share"] for part in finding["benchmarks"] if part["benchmark"] in families)
-    return arguments if share > 0.5 else [*arguments, "--llm", "llm.yaml"]

@@ -10,15 +10,12 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.names import scored_of
 from competency_gaps.explorer.parts.records import from_row
 from competency_gaps.explorer.parts.records.run import Finding, FindingBenchmark, FindingExample, FindingItems
 from competency_gaps.findings import Piece, fold, short, support, template_of
 from competency_gaps.findings.examples import COMPARED
 from competency_gaps.runs.open import RunFolder
 
-PROBED = 5
-"""Concepts that one command probes."""
 Ranges = list[tuple[int, int]]
 
 
@@ -38,7 +35,6 @@ def finding_items(context: Context) -> list[FindingItems]:
 
 
 def _finding(context: Context, row: Mapping[str, Any], differing: Mapping[int, Ranges | None]) -> Finding:
-    command, note = finding_command(context, row)
     return from_row(
         Finding,
         row,
@@ -49,8 +45,8 @@ def _finding(context: Context, row: Mapping[str, Any], differing: Mapping[int, R
         ],
         failing=_examples(context, row["failing"], differing),
         passing=_examples(context, row["passing"], differing),
-        command=command,
-        command_note=note,
+        command=command(context, "check"),
+        command_note="It tests whether findings hold on other draws of the items.",
     )
 
 
@@ -103,7 +99,7 @@ def command(context: Context, *words: str, options: Iterable[str] = ()) -> str:
     Parameters
     ----------
     words : str
-        The command's words, as ``probe``.
+        The command's words, as ``check``.
     options : iterable of str
         What follows the run.
     """
@@ -114,65 +110,3 @@ def run_folder(context: Context) -> str:
     """The run's folder as a command names it: as it was given, but who has an export need not know where it lay."""
     run = context.run
     return run.base.resolve().name if context.portable else str(run.path)
-
-
-def probe(context: Context, concepts: Sequence[int], *options: str) -> tuple[str, str]:
-    """Give the command that probes concepts, and a sentence on what it does.
-
-    Parameters
-    ----------
-    concepts : sequence of int
-        Those that will be probed.
-    options : str
-        How the command names them: ``--concept 5,17`` or ``--weak 5``.
-    """
-    if not can_probe(context):
-        return (
-            command(context, "show"),
-            f"It lists the findings. Fresh items would be asked of {scored_of(context.run).reader}, which reads the "
-            "items, so they cannot test what is said of another model's scores.",
-        )
-    if _can_generate(context, concepts):
-        return (
-            command(context, "probe", options=options),
-            "It makes new items of the run's generated benchmarks and says whether it holds there.",
-        )
-    return (
-        command(context, "probe", options=[*options, "--llm", "llm.yaml"]),
-        "No new items can be generated for them: a language model, which llm.yaml names, writes items, and it says "
-        "whether it holds there.",
-    )
-
-
-def can_probe(context: Context) -> bool:
-    """Whether fresh items would be asked of the model whose scores are shown, and not only of the one that reads."""
-    run = context.run
-    return run.kind == "score" and run.scored_model == run.manifest["model"]["name"]
-
-
-def finding_command(context: Context, row: Mapping[str, Any]) -> tuple[str, str]:
-    """Give the command that tests a finding further, and a sentence on what it does.
-
-    Parameters
-    ----------
-    row
-        Of ``Context.findings``.
-    """
-    concepts = list(row["concepts"])[:PROBED]
-    return probe(context, concepts, "--concept", ",".join(str(concept) for concept in concepts))
-
-
-def _can_generate(context: Context, concepts: Sequence[int]) -> bool:
-    """Whether most of some concept's activation lies in benchmarks of which new items can be generated."""
-    families = {entry["name"] for entry in context.run.manifest["benchmarks"] if entry.get("generated")}
-    if not families:
-        return False
-    kept = dict(context.run.benchmarks.select("benchmark", "kept").iter_rows())
-    inside, whole = [0.0] * len(concepts), [0.0] * len(concepts)
-    for place, name in enumerate(context.names):
-        column = context.benchmark_concepts(place, ["chi_bench"])["chi_bench"]
-        for number, concept in enumerate(concepts):
-            amount = (column[concept] or 0.0) * kept[name]
-            whole[number] += amount
-            inside[number] += amount * (name in families)
-    return any(part > 0.5 * total for part, total in zip(inside, whole, strict=True) if total)

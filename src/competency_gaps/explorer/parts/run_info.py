@@ -6,16 +6,13 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from competency_gaps.checked import damaged
 from competency_gaps.dictionary.directions import LOGITS, SIMILAR
 from competency_gaps.dictionary.document import has_table
-from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.findings import finding_list
 from competency_gaps.explorer.parts.names import scored_of
@@ -30,7 +27,6 @@ from competency_gaps.explorer.parts.records.run import (
     Has,
     Kind,
     Overlap,
-    Probe,
     RunInfo,
     Shards,
     Thresholds,
@@ -44,7 +40,6 @@ from competency_gaps.matching.kept_lists import has_lists
 from competency_gaps.presentation import columns, facts
 from competency_gaps.presentation.columns import Column, Term
 from competency_gaps.presentation.themes import NAME_LIMIT
-from competency_gaps.probes.concept import FILE, FOLDER, probe_rows, sentence
 from competency_gaps.robustness import read_assessment
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import decimal, integer, percent, plural, shorten, visible
@@ -88,7 +83,6 @@ def run_info(context: Context) -> RunInfo:
         glossary=glossary(context),
         cautions=_cautions(context),
         verdicts=_verdicts(context.run),
-        probes=_probes(context),
         card=_card(context),
         command=shorten(facts.command_text(manifest["command"]), 1000),
         versions=facts.listing(manifest["versions"]),
@@ -209,23 +203,6 @@ def _benchmarks(context: Context) -> list[BenchmarkSummary]:
             )
         )
     return benchmarks
-
-
-def _probes(context: Context) -> list[Probe]:
-    """Outcomes of probed concepts, the newest probe first; a damaged file is passed over, with a warning."""
-    files = (context.run.path / FOLDER).glob(f"*/{FILE}")
-    newest = sorted(files, key=lambda file: -file.stat().st_mtime)
-    return [probe for file in newest for probe in _probe_results(context.run, file)]
-
-
-def _probe_results(run: RunFolder, file: Path) -> list[Probe]:
-    try:
-        rows = probe_rows(run.document(file), file)
-        return [from_row(Probe, row, sentence=sentence(row)) for row in rows]
-    except (OSError, UserError) as error:
-        known = error if isinstance(error, UserError) else damaged(file, error, "Run 'cgaps probe' again.")
-        log.warning("%s Its probe is not shown.", known)
-        return []
 
 
 class _Spec(NamedTuple):

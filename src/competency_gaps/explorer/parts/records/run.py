@@ -104,17 +104,6 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Probe:
-    """An outcome of ``cgaps probe``."""
-
-    concept: int
-    label: str | None
-    claim: str
-    verdict: str
-    sentence: str
-
-
-@dataclass(frozen=True)
 class UnreadRecords:
     """Records that became no item, for one reason; redacted, ``where`` is their number."""
 
@@ -227,8 +216,6 @@ class RunInfo:
     cautions: Sequence[Caution]
     verdicts: Sequence[Verdict] | None
     """None: robustness was not tested."""
-    probes: Sequence[Probe]
-    """Newest first."""
     card: Sequence[Fact]
     command: str
     """Empty: redacted, or the run was made from Python."""

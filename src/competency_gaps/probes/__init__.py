@@ -1,1 +1,0 @@
-"""Fresh items for a model, which test whether a concept's weakness or strength holds."""

@@ -14,7 +14,7 @@ class Finding:
     """
 
     number: int
-    """From 1 in the order of the list: worst first."""
+    """From 1 in the order of the list."""
     slice: int
     """As :attr:`~competency_gaps.slices.Family.number`."""
     family: str
@@ -70,7 +70,7 @@ class Answer:
     scored: int
     """Items with an outcome."""
     findings: tuple[Finding, ...]
-    """At most ten, lowest gap first."""
+    """At most ten: those below 0, the lowest gap first, then those above, the highest first."""
     families: tuple[str, ...]
     """Names of the families that were tried."""
     tested: int
@@ -78,3 +78,8 @@ class Answer:
     detectable: float | None
     """The smallest gap of a slice of ordinary size that would have been found with a power of 0.8."""
     caveats: tuple[Caveat, ...] = ()
+    """What may overturn the list first."""
+    right: bool = True
+    """Whether every score is 0 or 1, so that a mean score is a share of right answers."""
+    outcome: float | None = None
+    """Mean outcome over the items that have one, as the whole difference of two models; None: no item has."""

@@ -1,20 +1,317 @@
-"""Findings in words: features as noun phrases, sentences from the numbers of a row, phrases that other pages share.
+"""An answer in words: every sentence about an answer, its findings and its caveats, for all views.
 
-Labels and examples are not escaped: each page must escape a sentence in its own way.
+Names, labels and examples were written by others and are not escaped: each view must escape a sentence in its own way.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import polars as pl
 
 from competency_gaps.dictionary.kinds import CONTEXTUAL, kind_counts
-from competency_gaps.errors import UserError
+from competency_gaps.errors import UserError, argument
+from competency_gaps.findings.finding import Answer, Caveat, Finding
 from competency_gaps.runs.schemas import FINDINGS
-from competency_gaps.text import integer, plural, share_of, shorten, signed, visible
+from competency_gaps.text import integer, listing, percent, plural, share_of, shorten, signed, visible
+
+SIDE = 5
+"""Findings of each side, weaker and stronger, that a view shows first."""
+WHOLE = 0.0195
+"""Gap from which points are written without a decimal."""
+SEEN = 0.8
+"""Power at which the smallest gap is told that would have been found."""
+FAMILIES = {
+    "columns": "a column of the items",
+    "profiles": "items with like concepts",
+    "clusters": "items with like texts",
+    "concepts": "a concept",
+    "features": "a feature of the text",
+    "themes": "a theme of concepts",
+    "lists": "an entry of a list",
+    "skills": "a skill",
+}
+"""What a slice of each family is; a plug-in's family is called by its name."""
+_FAILED = {
+    "subsampling": "leave out a fifth of the items, and the list of the weakest concepts changes",
+    "held_out_weak": "concepts found weak on half of the items are not weak on the other half",
+    "held_out_strong": "concepts found strong on half of the items are not strong on the other half",
+    "split_halves": "two halves of the items hardly agree on which concepts are weak",
+    "ablation": "without the items that they name, the best and the worst concepts change no more than by chance",
+    "prediction": "concepts foretell failures no better than the benchmarks' mean scores do",
+    "against": "in the other run gaps hardly agree",
+}
+
+
+def signed_points(gap: float) -> str:
+    """Write a gap between scores in [0, 1] in points of 100: ``−18``; below two points with a decimal, ``+0.6``."""
+    return signed(100 * gap, 0 if abs(gap) >= WHOLE else 1)
+
+
+def interval(low: float, high: float) -> str:
+    """Write the ends of an interval in points: ``−26 to −11``."""
+    digits = 0 if max(abs(low), abs(high)) >= WHOLE else 1
+    return f"{signed(100 * low, digits)} to {signed(100 * high, digits)}"
+
+
+def level(mean: float, answer: Answer) -> str:
+    """Write a mean score: ``42.7% right``, or ``mean score 0.43`` where answers get parts of a point."""
+    if answer.kind == "parsed":
+        return f"{100 * mean:.1f}% of answers could be read"
+    return f"{100 * mean:.1f}% right" if answer.right else f"mean score {mean:.2f}"
+
+
+def headline(answer: Answer) -> str:
+    """Say whose answer it is, how good the model is, and what its slices are compared with."""
+    name = model_name(answer)
+    if answer.mean is None:
+        return f"{name}: no item is scored, so this run says only what its items exercise."
+    start = f"{name}: {level(answer.mean, answer)}"
+    if answer.kind == "difference" and answer.outcome is not None:
+        start += f", {signed_points(answer.outcome)} against {short_name(answer.against[0])}"
+    against = _beside(answer)
+    if not answer.findings:
+        return f"{start}. {nothing(answer)}"
+    return f"{start}. {against[0].upper()}{against[1:]}, in points expected on new items:"
+
+
+def model_name(answer: Answer) -> str:
+    """Name the model that an answer is about."""
+    return shorten(short_name(answer.model), 80)
+
+
+def _beside(answer: Answer) -> str:
+    """What the gaps are taken against."""
+    if answer.kind == "peers":
+        return f"against {plural(len(answer.against), 'model')} of its level"
+    return "beside that difference" if answer.kind == "difference" else "against its own average"
+
+
+def nothing(answer: Answer) -> str:
+    """Say that no slice stands out, and which gap would have been found."""
+    if not answer.tested:
+        return "Nothing could be tested: no slice has enough scored items, or the scores do not vary."
+    against = _beside(answer)
+    text = f"{against[0].upper()}{against[1:]} none of {plural(answer.tested, 'slice')} stands out"
+    if answer.detectable is None:
+        return f"{text}."
+    seen = f"{100 * answer.detectable:.0f}" if answer.detectable >= 0.0095 else f"{100 * answer.detectable:.1f}"
+    return f"{text}; a gap of {seen} points in a slice of ordinary size would have been found (power {SEEN:g})."
+
+
+def sides(answer: Answer) -> tuple[list[Finding], list[Finding]]:
+    """The weaker and the stronger findings, each in the order of the list."""
+    return [one for one in answer.findings if one.gap < 0], [one for one in answer.findings if one.gap >= 0]
+
+
+def shown(answer: Answer, most: int = SIDE) -> list[Finding]:
+    """The findings that a view shows first: at most so many of each side."""
+    return [finding for side in sides(answer) for finding in side[:most]]
+
+
+def size(finding: Finding) -> str:
+    """Count a finding's items: ``84 items``, or ``71 of 84 items`` where scores are missing."""
+    of = "" if finding.items == finding.of_items else f"{finding.items:,} of "
+    return of + plural(finding.of_items, "item")
+
+
+def found_again(finding: Finding) -> str:
+    """Say how often half of the items finds it again, and its gap on the others (ends of its intervals, averaged)."""
+    if not finding.again:
+        return f"found again in none of {plural(finding.halves, 'half-sample')}"
+    text = f"found again in {finding.again} of {plural(finding.halves, 'half-sample')}"
+    if finding.again_gap is None or finding.again_low is None or finding.again_high is None:
+        return text
+    return f"{text}; there {signed_points(finding.again_gap)} ({interval(finding.again_low, finding.again_high)})"
+
+
+def rests_on(finding: Finding) -> str | None:
+    """Say what explains part of its gap: ``Of its gap goes with length 40%, with math 20%.``; None: nothing does."""
+    parts = [f"with {covariate_words(name)} {percent(share, 1)}" for name, share in finding.rests_on]
+    return f"Of its gap goes {', '.join(parts)}." if parts else None
+
+
+def sentence_of(answer: Answer, finding: Finding) -> str:
+    """A finding as one sentence."""
+    side = "weaker" if finding.gap < 0 else "stronger"
+    gap = f"{signed_points(finding.gap)} points ({interval(finding.low, finding.high)})"
+    mean = "" if finding.mean is None else f", {level(finding.mean, answer)}"
+    return f"{side} on {finding.name}: {gap}, {size(finding)}{mean}"
+
+
+def model_sentence(answer: Answer) -> str:
+    """A model in one sentence: its score, its worst and its best slice."""
+    if answer.mean is None:
+        return headline(answer)
+    parts = [
+        f"{word} on {side[0].name} ({signed_points(side[0].gap)})"
+        for word, side in zip(("weakest", "strongest"), sides(answer), strict=True)
+        if side
+    ]
+    told = ", ".join(parts) or "nothing stands out"
+    return f"{model_name(answer)}: {level(answer.mean, answer)}; {_beside(answer)} {told}."
+
+
+def coverage_of_scores(answer: Answer) -> str:
+    """Say how many of the items have an outcome: ``96% of items scored``."""
+    return f"{percent(answer.scored, answer.items)} of {plural(answer.items, 'item')} scored"
+
+
+def closing(answer: Answer, most: int = SIDE) -> str:
+    """The line below a list: how many items are scored, what is not shown, and how to see more."""
+    left = len(answer.findings) - len(shown(answer, most))
+    parts = [coverage_of_scores(answer)]
+    if left:
+        parts.append(f"{left} more: {argument('limit')} {max(map(len, sides(answer)))}")
+    if answer.findings:
+        parts.append(f"one with its items: {argument('slice')} N")
+    if answer.caveats:
+        parts.append(f"{plural(len(answer.caveats), 'caveat')}: {argument('caveats')}")
+    return "; ".join(parts) + "."
+
+
+def family_name(family: str) -> str:
+    """Say what a slice of a family is."""
+    return FAMILIES.get(family, family)
+
+
+def item_text(prompt: str, most: int) -> str:
+    """The beginning of an item on one line, cut after a word."""
+    return cut_at_word(" ".join(prompt.split()), most)
+
+
+def cut_at_word(text: str, most: int) -> str:
+    """Cut a text after a word (or a part that a semicolon ends), so that it has at most so many characters."""
+    if len(text) <= most:
+        return text
+    head = text[: max(most - 1, 1)]
+    part = head.rfind(";")
+    if part > most / 2:
+        return head[:part]
+    space = head.rfind(" ")
+    return (head[:space] if space > most / 2 else head).rstrip(" ,;:.") + "…"
+
+
+BAD = ("gate", "judge_by_place", "robustness")
+"""Codes of caveats that put the whole list in doubt: views show them above it."""
+
+
+def caveats(answer: Answer) -> list[str]:
+    """The caveats of an answer, each in a sentence."""
+    return [caveat_words(caveat) for caveat in answer.caveats]
+
+
+def caveat_words(caveat: Caveat) -> str:
+    """A caveat as a sentence; one of an unknown code as its code and numbers."""
+    write = _CAVEATS.get(caveat.code)
+    if write is not None:
+        return write(caveat.numbers)
+    return f"{caveat.code}: {', '.join(f'{name} {value}' for name, value in caveat.numbers.items())}."
+
+
+def _gate_words(n: Mapping[str, Any]) -> str:
+    explained = n.get("explained_variance")
+    share = "too little" if explained is None else f"only {percent(explained, 1)}"
+    how = " and the run was forced" if n.get("forced") else ""
+    return (
+        f"The SAE did not pass its gate{how}: it explains {share} of what the model computes where it is read, so "
+        "slices made of concepts may follow the SAE's faults."
+    )
+
+
+def _judge_words(n: Mapping[str, Any]) -> str:
+    return (
+        f"The judge of {shorten(n['benchmark'], NAME_LIMIT)} goes by the place of an answer: what it reads first gets "
+        f"{percent(n['first'], 1)} of the points, and its verdicts in the two orders agree on only "
+        f"{percent(n['agreement'], 1)} of {plural(n['items'], 'item')}. Its scores say little about the model."
+    )
+
+
+def _robustness_words(n: Mapping[str, Any]) -> str:
+    failures = "; ".join(_FAILED.get(code, code) for code in n["failed"])
+    return f"{len(n['failed'])} of {plural(n['tests'], 'test')} of robustness failed: {failures}."
+
+
+def _unscored_words(n: Mapping[str, Any]) -> str:
+    text = f"{share_of(n['missing'], n['items'])} items have no score"
+    if n.get("gap") is None:
+        return f"{text}; the list is about the others."
+    side, spread = "harder" if n["gap"] < 0 else "easier", interval(n["low"], n["high"])
+    gap = f"{signed_points(n['gap'])} points for other models, {spread}"
+    return f"{text}, and not by chance: they are {side} than the others ({gap})."
+
+
+def _trend_words(n: Mapping[str, Any]) -> str:
+    low, high = n.get("low"), n.get("high")
+    first, last = percent(n["first"], 1), percent(n["last"], 1)
+    ends = f"{first} where it is lowest, {last} where it is highest"
+    if low is not None and high is not None:
+        ends = f"{first} for {shorten(str(low), 40)!r}, {last} for {shorten(str(high), 40)!r}"
+    where = "Scores" if n.get("benchmark") is None else f"In {shorten(n['benchmark'], NAME_LIMIT)} scores"
+    return f"{where} depend on {covariate_words(n['covariate'])} ({ends}), which is not held equal."
+
+
+def _repeats_words(n: Mapping[str, Any]) -> str:
+    parts = []
+    if n["repeats"]:
+        parts.append(f"{share_of(n['repeats'], n['items'])} items repeat another one, word for word or nearly")
+    if n["together"]:
+        parts.append(f"{share_of(n['together'], n['items'])} items belong together, such as questions on one passage")
+    return f"{'; '.join(parts)}. Each cluster counts once: {n['items']:,} items count as {n['clusters']:,}."
+
+
+def _verdict_words(n: Mapping[str, Any]) -> str:
+    named = listing([f"“{cut_at_word(name, NAME_LIMIT)}”" for name in n["names"]], n["slices"], most=3)
+    what = "slice has" if n["slices"] == 1 else "slices have"
+    return f"{n['slices']:,} {what} too few scored items for a verdict (under {percent(n['floor'], 1)}): {named}."
+
+
+def _rate_words(n: Mapping[str, Any]) -> str:
+    kinds = ", ".join(n["families"])
+    return (
+        f"Of {plural(n['tested'], 'slice')} ({kinds}) those were chosen that explain what no earlier one does; where "
+        f"nothing is to be found, {percent(n['error'], 1)} of such lists name something."
+    )
+
+
+_CAVEATS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "gate": _gate_words,
+    "judge_by_place": _judge_words,
+    "robustness": _robustness_words,
+    "unscored": _unscored_words,
+    "no_verdict": _verdict_words,
+    "trend": _trend_words,
+    "held_equal": lambda n: f"Gaps are taken {equal_words(n['covariates'])}.",
+    "repeats": _repeats_words,
+    "excluded": lambda n: f"{share_of(n['excluded'], n['items'])} items were left out when the run was made.",
+    "lens": lambda n: f"Concepts are those by which {shorten(short_name(n['reads']), 80)} reads the items.",
+    "remark": lambda n: f"{n['text'][:1].upper()}{n['text'][1:].rstrip('.')}.",
+    "rate": _rate_words,
+    "too_small": lambda n: f"{plural(n['slices'], 'slice')} with fewer than {n['floor']:g} items were not tested.",
+    "unchecked": lambda _: "Whether it holds in subsamples was not tested: ‘cgaps check’ does it.",
+}
+
+
+def equal_words(covariates: Sequence[str]) -> str:
+    """Say among which items gaps are taken: ``at equal length``."""
+    words = [covariate_words(str(name)) for name in covariates]
+    listed = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    return f"at equal {listed}".replace("equal the ", "the same ")
+
+
+def answer_words(answer: Answer) -> dict[str, Any]:
+    """All sentences of an answer, for machines that pass them on: nothing in them that its fields do not say."""
+    return {
+        "headline": headline(answer),
+        "findings": [sentence_of(answer, finding) for finding in answer.findings],
+        "scored": f"{coverage_of_scores(answer)}.",
+        "caveats": caveats(answer),
+    }
+
+
+# Until findings.parquet goes
 
 _PLAIN = {
     "prompt.negation": "with a negation",
@@ -259,11 +556,8 @@ def alike(evidence: Mapping[str, Any]) -> str:
     evidence : mapping
         The manifest's ``evidence``.
     """
-    words = [covariate_words(str(name)) for name in evidence.get("strata") or ()]
-    if not words:
-        return ""
-    listed = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-    return f"at equal {listed}".replace("equal the ", "the same ")
+    names = evidence.get("strata") or ()
+    return equal_words([str(name) for name in names]) if names else ""
 
 
 def points(gap: float) -> str:

@@ -9,10 +9,10 @@ from scipy.stats import norm
 import competency_gaps as cg
 from competency_gaps.evidence import Evidence, ItemSample, evidence, units_of
 from competency_gaps.outcomes import choose_peers, expected_scores
+from competency_gaps.runs.outcomes import outcome_of
 from competency_gaps.runs.sample import Outcomes, run_sample, with_outcomes
 from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.runs.settings import evidence_config
-from competency_gaps.stages.outcomes import outcome_of
 
 DRAWS = 20
 SPLITS = 10
@@ -36,7 +36,7 @@ def counts(run: cg.Run, models: list[str]) -> None:
         own = scores.of(model)
         cells = [model, f"{int((~np.isnan(own)).sum()):,}", f"{np.nanmean(own):.3f}"]
         for kind in ("score", "peers"):
-            outcome = outcome_of(run, scores, model, kind)
+            outcome = outcome_of(run, scores, model, kind)[0]
             of_concepts = judged(run, sample, outcome.values, outcome.limits)
             of_themes = themes[kind].filter(pl.col("model") == model)
             listed, status = of_concepts.counts(), of_themes["status"]
@@ -77,7 +77,7 @@ def nulls(run: cg.Run, models: list[str]) -> None:
     print("| model | outcome | draws that list anything | listed in the worst draw |\n| --- | --- | ---: | ---: |")
     for model in models:
         for kind in ("score", "peers"):
-            outcome = outcome_of(run, scores, model, kind)
+            outcome = outcome_of(run, scores, model, kind)[0]
             units = units_of(with_outcomes(sample, Outcomes(outcome.values, outcome.limits)))
             listed = []
             for seed in range(DRAWS):
@@ -105,7 +105,7 @@ def halves(run: cg.Run, models: list[str]) -> None:
     print("| --- | --- | ---: | ---: | ---: |")
     for model in models:
         for kind in ("score", "peers"):
-            outcome = outcome_of(run, scores, model, kind)
+            outcome = outcome_of(run, scores, model, kind)[0]
             units = units_of(with_outcomes(sample, Outcomes(outcome.values, outcome.limits)))
             listed, same, left = [], [], []
             for seed in range(SPLITS):
@@ -135,10 +135,10 @@ def carry(run: cg.Run, pairs: list[str], *, shared: bool) -> None:
         names = tuple(pair.split("="))
         for kind in ("score", "peers"):
             sides = []
-            first = outcome_of(run, scores, names[0], kind)
+            first = outcome_of(run, scores, names[0], kind)[0]
             asked = np.unique(cluster[~np.isnan(first.values)])
             for name in names:
-                outcome = outcome_of(run, scores, name, kind)
+                outcome = outcome_of(run, scores, name, kind)[0]
                 values = outcome.values
                 if name != names[0] and not shared:
                     values = np.where(np.isin(cluster, asked), np.nan, values)

@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 
 import competency_gaps as cg
+from competency_gaps.runs.outcomes import outcome_of
 from competency_gaps.runs.sample import run_sample
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.runs.settings import evidence_config
-from competency_gaps.stages.outcomes import outcome_of
 
 LISTED = 40
 """Most ids that are printed of items that look broken."""
@@ -22,7 +22,7 @@ def subjects(run: cg.Run, models: list[str]) -> None:
     """
     scores, groups = model_scores(run), run.items["group"].str.split("+")
     for model in models:
-        outcome = pl.Series("outcome", outcome_of(run, scores, model, "peers").values).fill_nan(None)
+        outcome = pl.Series("outcome", outcome_of(run, scores, model, "peers")[0].values).fill_nan(None)
         table = pl.DataFrame({"group": groups, "outcome": outcome}).drop_nulls().explode("group").group_by("group")
         deviation = pl.col("outcome").std() / pl.len().sqrt()
         rows = table.agg(pl.col("outcome").mean().alias("mean"), deviation.alias("error")).sort("mean")
@@ -38,7 +38,7 @@ def sizes(run: cg.Run, models: list[str]) -> None:
     digits = np.where(answer < 1, 1, np.floor(np.log10(np.maximum(answer, 1))) + 1)
     print("| model | below 10 | 10 to 99 | 100 to 999 | from 1,000 |\n| --- | ---: | ---: | ---: | ---: |")
     for model in models:
-        outcome, cells = outcome_of(run, scores, model, "peers").values, []
+        outcome, cells = outcome_of(run, scores, model, "peers")[0].values, []
         for chosen in (digits == 1, digits == 2, digits == 3, digits > 3):
             own = 100 * outcome[chosen & ~np.isnan(outcome)]
             cells.append(f"{own.mean():+.1f} ({own.std(ddof=1) / np.sqrt(len(own)):.1f})")

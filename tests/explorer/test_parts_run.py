@@ -13,7 +13,7 @@ from explorer_runs import HOME, MODEL, NAMES, SECRETS, SIZES
 from competency_gaps.checked import write_document
 from competency_gaps.dictionary.folder import dictionary_of
 from competency_gaps.explorer.parts import Context, Parts
-from competency_gaps.findings.answer import answer, answer_dict
+from competency_gaps.findings.statements import answer, answer_dict
 from competency_gaps.items.item import Reason
 from competency_gaps.robustness.assess import SENTENCES
 from competency_gaps.runs.open import open_folder

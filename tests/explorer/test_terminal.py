@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import competency_gaps as cg
 from competency_gaps.cli.app import app
-from competency_gaps.findings.answer import answer, chosen
+from competency_gaps.findings.statements import answer, chosen
 from competency_gaps.presentation.rankings import list_concepts
 from competency_gaps.report import models, screen
 from competency_gaps.report.concept import concept_panel

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.errors import UserError
-from competency_gaps.findings.answer import answer
+from competency_gaps.findings.statements import answer
 from competency_gaps.presentation.rankings import concept_name
 from competency_gaps.runs.open import Order, RunFolder
 from competency_gaps.text import visible

@@ -141,7 +141,7 @@ def _show_finding(run: RunFolder, number: int, *, json_: bool) -> None:
 
 def _answer(run: RunFolder) -> dict[str, Any]:
     """The answer and every finding of a run for JSON output."""
-    from competency_gaps.findings.answer import answer, answer_dict
+    from competency_gaps.findings.statements import answer, answer_dict
 
     return {"answer": answer_dict(answer(run)), "findings": run.findings.to_dicts()}
 

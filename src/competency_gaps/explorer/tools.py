@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.findings import short, support
-from competency_gaps.findings.answer import answer, answer_dict
+from competency_gaps.findings.statements import answer, answer_dict
 from competency_gaps.matching.kept_lists import read_lists
 from competency_gaps.presentation.facts import marks_of, run_card
 from competency_gaps.presentation.rankings import with_followers

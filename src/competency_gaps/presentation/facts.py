@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.dictionary.labels import STATED
-from competency_gaps.findings.answer import AnsweredRun
+from competency_gaps.findings.statements import AnsweredRun
 from competency_gaps.items.item import Reason
 from competency_gaps.text import NOT_DEFINED, decimal, integer, percent, plural, share_of, shorten, tenths, visible
 

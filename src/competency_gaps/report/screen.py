@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from competency_gaps.errors import argument
-from competency_gaps.findings.answer import BenchmarkAnswer, RunAnswer, Statement, answer, chosen
+from competency_gaps.findings.statements import BenchmarkAnswer, RunAnswer, Statement, answer, chosen
 from competency_gaps.findings.words import again, sentence, short
 from competency_gaps.presentation import columns, rankings
 from competency_gaps.presentation.rankings import Listing

@@ -20,10 +20,10 @@ from competency_gaps.outcomes import Kind
 from competency_gaps.progress import Progress
 from competency_gaps.runs.covariates import item_covariates, repeats
 from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.runs.outcomes import outcome_of
 from competency_gaps.runs.sample import Outcomes, item_sample, with_outcomes
 from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.runs.settings import evidence_config
-from competency_gaps.stages.outcomes import outcome_of
 from competency_gaps.stages.themes import theme_rows
 
 
@@ -139,7 +139,7 @@ def _outcomes(
     any_model = False
     for model in models if models is not None else scores.models:
         try:
-            outcome = outcome_of(run, scores, model, kind)
+            outcome = outcome_of(run, scores, model, kind)[0]
         except UserError:
             if models is not None:
                 raise

@@ -13,7 +13,7 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -22,28 +22,18 @@ from competency_gaps.checked import FILES, digest
 from competency_gaps.dictionary.kinds import ranked
 from competency_gaps.dictionary.theme_tables import NAMES, THEMES
 from competency_gaps.embedded.weights import CACHE_VARIABLE, cache_folder
-from competency_gaps.errors import CompetencyGapsError, MachineError, UserError, argument
+from competency_gaps.errors import CompetencyGapsError, MachineError, UserError
 from competency_gaps.evidence import Evidence, ItemSample, evidence_by_benchmark
 from competency_gaps.files import can_write, write_atomic
 from competency_gaps.findings import write_findings
 from competency_gaps.items.item import DTYPE, Reason
 from competency_gaps.lock import FILE as LOCK
 from competency_gaps.lock import hold
-from competency_gaps.outcomes import (
-    FARTHEST_PEERS,
-    FEW_PEERS,
-    FEWEST_PEERS,
-    NEAR_PEERS,
-    Kind,
-    Outcome,
-    choose_peers,
-    difference,
-    distances,
-    expected_scores,
-)
+from competency_gaps.outcomes import FEW_PEERS, NEAR_PEERS, Kind, Outcome
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import FILE, read_whole_manifest, write_manifest
 from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.runs.outcomes import Peers, outcome_of
 from competency_gaps.runs.sample import Outcomes, item_sample, item_strata
 from competency_gaps.runs.scores import ModelScores, model_scores, read_scores
 from competency_gaps.runs.settings import evidence_config, run_config
@@ -102,7 +92,7 @@ def outcome_run(
     scores.row(model)
     if kind == "score" and model == base.own_model and not all_kinds:
         return base
-    outcome, peers = _outcome(base, scores, model, kind, against)
+    outcome, peers = outcome_of(base, scores, model, kind, against)
     chosen = kind == "peers" and not against
     name = _folder_name(outcome, chosen=chosen, all_kinds=all_kinds)
     rests_on = _digest(base, scores, outcome)
@@ -186,63 +176,12 @@ def made_outcomes(run: RunFolder) -> list[RunFolder]:
         against = () if record.get("chosen") else tuple(record["against"])
         scores = every if record.get("all_kinds") else known
         try:
-            outcome = outcome_of(run, scores, record["model"], record["kind"], against)
+            outcome, _ = outcome_of(run, scores, record["model"], record["kind"], against)
         except UserError:  # a model is gone
             continue
         if record.get("digest") == _digest(run, scores, outcome):
             made.append(held)
     return sorted(made, key=lambda outcome: every.row(outcome.scored_model))
-
-
-def outcome_of(run: RunFolder, scores: ModelScores, model: str, kind: Kind, against: tuple[str, ...] = ()) -> Outcome:
-    """One number per item of a run: the outcome of a model; arguments as of :func:`outcome_run`."""
-    return _outcome(run, scores, model, kind, against)[0]
-
-
-def _outcome(
-    run: RunFolder, scores: ModelScores, model: str, kind: Kind, against: tuple[str, ...]
-) -> tuple[Outcome, Peers | None]:
-    row, own, against = scores.row(model), Outcome("score", model, scores.of(model)), tuple(dict.fromkeys(against))
-    if kind == "score":
-        return own, None
-    if kind == "parsed":
-        return Outcome(kind, model, np.where(scores.asked[row], ~np.isnan(own.values), np.nan)), None
-    if kind == "difference":
-        if len(against) != 1:
-            raise UserError(f"{argument('against')}: expected one other model, got {list(against)}.")
-        return difference(own, Outcome("score", against[0], scores.of(against[0]))), None
-    peers = np.array([scores.row(name) for name in against]) if against else choose_peers(scores.values, row)
-    if len(peers) < FEWEST_PEERS or row in peers:
-        raise UserError(
-            f"{model} has {plural(len(peers), 'peer')} ({', '.join(scores.models[peer] for peer in peers) or 'none'}): "
-            f"scores against peers need at least {FEWEST_PEERS} other models with scores on the same items. Add "
-            "models, or compare with a single one."
-        )
-    away = distances(scores.values, row)[peers]
-    known = np.isfinite(away)
-    distance = float(away[known].mean()) if known.any() else 0.0
-    if distance > FARTHEST_PEERS:
-        levels = ", ".join(
-            f"{scores.models[peer]} by {100 * far:.0f}" for peer, far in zip(peers[known], away[known], strict=True)
-        )
-        raise UserError(
-            f"the peers of {model} are not of its level: their mean scores differ from its own by {100 * distance:.0f} "
-            f"points of 100 on average ({levels}). Beyond {100 * FARTHEST_PEERS:.0f}, what is hard for everybody can "
-            "look like a weakness of its own. Add models of its level, or compare it with a single one "
-            f"({argument('against')})."
-        )
-    names = run.items["benchmark"].unique(maintain_order=True).to_list()
-    group = run.items["benchmark"].replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy()
-    expected = expected_scores(scores.values, row, peers, group)
-    if not expected.slopes:
-        raise UserError(
-            f"no benchmark has scores of {model} and of {FEWEST_PEERS} of its peers: "
-            f"{', '.join(scores.models[peer] for peer in peers)}."
-        )
-    slopes = {names[number]: slope for number, slope in expected.slopes.items()}
-    against = tuple(scores.models[peer] for peer in peers)
-    outcome = Outcome("peers", model, own.values - expected.values, against)
-    return outcome, Peers(peers, expected.values, slopes, distance)
 
 
 def _folder_name(outcome: Outcome, *, chosen: bool, all_kinds: bool) -> str:
@@ -268,20 +207,6 @@ def _digest(run: RunFolder, scores: ModelScores, outcome: Outcome) -> str:
 
 VERSION = 3
 """Of the tables of outcomes; older ones are made again."""
-
-
-class Peers(NamedTuple):
-    """What scores against peers rest on."""
-
-    rows: np.ndarray
-    """int64: the peers' rows of the scores."""
-    expected: np.ndarray
-    """float64 of shape (items,): the score that they let expect of the model."""
-    slopes: dict[str, float]
-    """By benchmark: how much the model's scores change with the peers'."""
-    distance: float
-    """By how much the peers' means differ from the model's on average, in [0, 1]; peers that share too few items with
-    it are left out, and 0 where all do."""
 
 
 def write_tables(

@@ -34,7 +34,7 @@ from competency_gaps.explorer.parts.records.run import (
     Verdict,
 )
 from competency_gaps.explorer.parts.tables import BENCHMARK
-from competency_gaps.findings.answer import answer
+from competency_gaps.findings.statements import answer
 from competency_gaps.findings.words import alike
 from competency_gaps.matching.kept_lists import has_lists
 from competency_gaps.presentation import columns, facts

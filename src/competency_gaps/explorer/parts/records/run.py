@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from competency_gaps.findings.answer import RunAnswer
+from competency_gaps.findings.statements import RunAnswer
 from competency_gaps.outcomes import Kind as OutcomeKind
 from competency_gaps.presentation.columns import Term
 from competency_gaps.presentation.facts import Fact

@@ -1,0 +1,108 @@
+"""The outcome of a model of a run: its scores, alone or beside other models'."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.errors import UserError, argument
+from competency_gaps.outcomes import (
+    FARTHEST_PEERS,
+    FEWEST_PEERS,
+    Kind,
+    Outcome,
+    choose_peers,
+    difference,
+    distances,
+    expected_scores,
+)
+from competency_gaps.runs.open import RunFolder
+from competency_gaps.runs.scores import ModelScores
+from competency_gaps.text import plural
+
+
+class Peers(NamedTuple):
+    """What scores against peers rest on."""
+
+    rows: np.ndarray
+    """int64: the peers' rows of the scores."""
+    expected: np.ndarray
+    """float64 of shape (items,): the score that they let expect of the model."""
+    slopes: dict[str, float]
+    """By benchmark: how much the model's scores change with the peers'."""
+    distance: float
+    """By how much the peers' means differ from the model's on average, in [0, 1]; peers that share too few items with
+    it are left out, and 0 where all do."""
+
+
+def outcome_of(
+    run: RunFolder, scores: ModelScores, model: str, kind: Kind, against: tuple[str, ...] = ()
+) -> tuple[Outcome, Peers | None]:
+    """One number per item of a run: the outcome of a model.
+
+    Parameters
+    ----------
+    run
+        The run itself, no outcome of it.
+    scores
+        Of its models.
+    model, kind
+        Which model's, and what: ``score``, ``peers``, ``difference`` or ``parsed``.
+    against
+        For ``peers`` their names, at least two (empty: models whose mean lies within 12 points); for ``difference`` the
+        other model.
+
+    Returns
+    -------
+    Outcome
+    Peers or None
+        None: it is not against peers.
+
+    Raises
+    ------
+    UserError
+        If the run has no scores of a model, or too few peers of its level.
+    """
+    row, own, against = scores.row(model), Outcome("score", model, scores.of(model)), tuple(dict.fromkeys(against))
+    if kind == "score":
+        return own, None
+    if kind == "parsed":
+        return Outcome(kind, model, np.where(scores.asked[row], ~np.isnan(own.values), np.nan)), None
+    if kind == "difference":
+        if len(against) != 1:
+            raise UserError(f"{argument('against')}: expected one other model, got {list(against)}.")
+        return difference(own, Outcome("score", against[0], scores.of(against[0]))), None
+    peers = np.array([scores.row(name) for name in against]) if against else choose_peers(scores.values, row)
+    if len(peers) < FEWEST_PEERS or row in peers:
+        raise UserError(
+            f"{model} has {plural(len(peers), 'peer')} ({', '.join(scores.models[peer] for peer in peers) or 'none'}): "
+            f"scores against peers need at least {FEWEST_PEERS} other models with scores on the same items. Add "
+            "models, or compare with a single one."
+        )
+    away = distances(scores.values, row)[peers]
+    known = np.isfinite(away)
+    distance = float(away[known].mean()) if known.any() else 0.0
+    if distance > FARTHEST_PEERS:
+        levels = ", ".join(
+            f"{scores.models[peer]} by {100 * far:.0f}" for peer, far in zip(peers[known], away[known], strict=True)
+        )
+        raise UserError(
+            f"the peers of {model} are not of its level: their mean scores differ from its own by {100 * distance:.0f} "
+            f"points of 100 on average ({levels}). Beyond {100 * FARTHEST_PEERS:.0f}, what is hard for everybody can "
+            "look like a weakness of its own. Add models of its level, or compare it with a single one "
+            f"({argument('against')})."
+        )
+    names = run.items["benchmark"].unique(maintain_order=True).to_list()
+    group = run.items["benchmark"].replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy()
+    expected = expected_scores(scores.values, row, peers, group)
+    if not expected.slopes:
+        raise UserError(
+            f"no benchmark has scores of {model} and of {FEWEST_PEERS} of its peers: "
+            f"{', '.join(scores.models[peer] for peer in peers)}."
+        )
+    slopes = {names[number]: slope for number, slope in expected.slopes.items()}
+    against = tuple(scores.models[peer] for peer in peers)
+    outcome = Outcome("peers", model, own.values - expected.values, against)
+    return outcome, Peers(peers, expected.values, slopes, distance)

@@ -53,6 +53,8 @@ class Weighed:
     """float64 of shape (K,): sum of the weights."""
     squares: np.ndarray
     """float64 of shape (K,): sum of squares of the weights about their blocks' means."""
+    member: sp.csr_array
+    """float32 of shape (K, N): 1 for the items that belong to a slice, as their weight is half of the largest."""
     items: np.ndarray
     """int64 of shape (K,): scored items that belong to it; ``of_items``: items, scored or not."""
     of_items: np.ndarray
@@ -66,6 +68,10 @@ class Weighed:
         asked = np.array(self.family.question, object)
         found = [np.flatnonzero((asked == name) & self.usable) for name in names]
         return [places for places in found if len(places)]
+
+    def belongs(self, number: int) -> np.ndarray:
+        """The items of a slice: bool of shape (N,)."""
+        return self.member[[number]].toarray().ravel() > 0
 
     @property
     def rank(self) -> int:
@@ -98,7 +104,7 @@ def weigh(family: Family, units: Units, kept: np.ndarray) -> Weighed:
     # A slice of nearly all items differs from its blocks' means in few.
     usable = (most >= FEWEST) & (most * distinct >= FEWEST) & (distinct > 0.1)
     usable &= items >= FLOOR * np.maximum(of_items, 1)
-    return Weighed(family, weights, size, squares, items, of_items, usable)
+    return Weighed(family, weights, size, squares, member, items, of_items, usable)
 
 
 def _half_of_largest(rows: sp.csr_array) -> np.ndarray:
@@ -162,6 +168,7 @@ def bar_of(weighed: Weighed, outcome: np.ndarray, block: np.ndarray) -> Bar:
 
     if not weighed.usable.any():
         return Bar(1.0, [])
+    outcome = centred(outcome, np.ones((len(outcome), 1), bool), block).ravel()
     draws = shuffled(outcome, block, DRAWS)
     scale = np.sqrt(np.maximum(weighed.squares[weighed.usable], 1e-9) * _variance(outcome, block))
     z = np.abs(weighed.weights[weighed.usable] @ draws) / scale[:, None]

@@ -110,9 +110,9 @@ def estimate(
         if found.any():
             there, _ = gaps_of(own, place, outcome, ~halves[:, found], block)
             held = float(there.mean())
-            spread = error * np.sqrt(1 + 1 / found.sum())
-        shrink = variance[one.family] / (variance[one.family] + error**2)
-        low, high = (shrink * gap + side * NORMAL * error * np.sqrt(shrink) for side in (-1, 1))
+            spread = error * float(np.sqrt(1 + 1 / found.sum()))
+        shrink = float(variance[one.family] / (variance[one.family] + error**2))
+        low, high = (float(shrink * gap + side * NORMAL * error * np.sqrt(shrink)) for side in (-1, 1))
         estimates.append(
             Estimate(
                 shrink * gap,
@@ -164,3 +164,50 @@ def joint(
     noise = float((left**2).sum()) / max(1, int(taken.sum()))
     ridge = np.diag([noise / max(variance[one.family], 1e-8) for one in chosen])
     return rows @ np.linalg.solve(inside.T @ inside + ridge, inside.T @ left)
+
+
+PART = 0.3
+"""Least part of a gap that is said to rest on something else."""
+
+
+def resting_on(
+    families: Sequence[Weighed], chosen: Sequence[Chosen], place: int, outcome: np.ndarray, block: np.ndarray
+) -> tuple[tuple[str, float], ...]:
+    """What explains part of a chosen slice's gap: slices chosen before it, other columns, and what is held equal.
+
+    The part is what is lost of the gap when the other is held equal too.
+
+    Returns
+    -------
+    tuple of (str, float)
+        Names and parts in [0, 1], the largest part first.
+    """
+    one = chosen[place]
+    own = families[one.family]
+    row = own.weights[[one.slice]].toarray().ravel().astype(np.float64)
+    whole = np.ones((len(outcome), 1), bool)
+    left = centred(outcome, whole, block).ravel().astype(np.float64)
+    gap = float(row @ left) / max(float(row.sum()), 1e-9)
+    parts: dict[str, float] = {}
+
+    def note(name: str, others: np.ndarray) -> None:
+        """``others``: weights of what is held equal too, shape (U, k)."""
+        inside = centred(others, np.ones(others.shape, bool), block).astype(np.float64)
+        own_inside = row - inside @ np.linalg.lstsq(inside, centred(row, whole, block).ravel(), rcond=None)[0]
+        rest = centred(own_inside, whole, block).ravel().astype(np.float64)
+        full = centred(row, whole, block).ravel().astype(np.float64)
+        slope = float(full @ left) / max(float(full @ full), 1e-9)
+        net = float(rest @ left) / max(float(rest @ rest), 1e-9)
+        parts[name] = float(np.clip(1 - net / slope, 0, 1)) if slope else 0.0
+
+    for other in chosen[:place]:
+        if (question := families[other.family].family.question[other.slice]) is None or (
+            question != own.family.question[one.slice]
+        ):
+            weights = families[other.family].weights[[other.slice]].toarray().T
+            note(families[other.family].family.names[other.slice], weights)
+    plain = float(row @ (outcome - outcome.mean())) / max(float(row.sum()), 1e-9)
+    if plain * gap > 0 and abs(plain) > abs(gap):
+        parts["strata"] = 1 - gap / plain
+    found = sorted(((name, part) for name, part in parts.items() if part >= PART), key=lambda pair: -pair[1])
+    return tuple(found[:3])

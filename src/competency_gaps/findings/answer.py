@@ -1,0 +1,285 @@
+"""The answer that a run gives: where a model is weak and strong, as one list of slices for every view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.errors import UserError
+from competency_gaps.evidence import ItemSample, Units, shares, units_of
+from competency_gaps.findings.caveats import caveats_of
+from competency_gaps.findings.choose import ERROR, Bar, Chosen, Weighed, bar_of, choose, weigh
+from competency_gaps.findings.estimate import HALVES, NORMAL, Estimate, estimate, gaps_of, half_samples, resting_on
+from competency_gaps.findings.finding import Answer, Finding
+from competency_gaps.outcomes import Kind, Outcome
+from competency_gaps.runs.covariates import item_covariates, repeats
+from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.runs.outcomes import Peers, outcome_of
+from competency_gaps.runs.scores import ModelScores, model_scores
+from competency_gaps.runs.settings import evidence_config
+from competency_gaps.slices import Family
+
+Against = str | Sequence[str] | None
+POWER = 0.84
+"""Standard errors by which an effect must exceed its threshold to be found with a power of 0.8."""
+ORDINARY = 0.05
+"""Share of the items that a slice of ordinary size has."""
+
+
+class Asked(NamedTuple):
+    """An outcome with the families that may explain it. N items, U units."""
+
+    run: RunFolder
+    scores: ModelScores
+    outcome: Outcome
+    peers: Peers | None
+    units: Units
+    values: np.ndarray
+    """float64 of shape (U,): the outcome of each unit, in its own units."""
+    families: list[Weighed]
+
+
+def answer(run: RunFolder, model: str | None = None, against: Against = None, *, parsed: bool = False) -> Answer:
+    """Say where a model is weak and strong.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    model
+        Its name; None: the run's own model, or the only one that it has scores of.
+    against
+        None: its peers where the run has at least two of its level, else its own scores; ``"peers"``; ``"benchmark"``:
+        its own scores, beside the benchmark's average; the name of another model; or the names of its peers.
+    parsed
+        Ask, instead, from how many answers a score could be read.
+
+    Returns
+    -------
+    Answer
+        A list of at most ten slices. Of outcomes that go with nothing, at most 5% of the lists are not empty.
+
+    Raises
+    ------
+    UserError
+        If the run has no scores of a model, or several and none is named, or too few peers.
+    """
+    asked = ask(run, model, against, parsed=parsed)
+    families, units, values = asked.families, asked.units, asked.values
+    bars = [bar_of(own, values, units.block) for own in families]
+    chosen: list[Chosen] = []
+    findings: list[Finding] = []
+    if len(values):
+        halves = half_samples(len(values))
+        every = np.concatenate([np.ones((len(values), 1), bool), halves], axis=1)
+        chosen, *again = choose(families, bars, values, every, units.block)
+        estimates = estimate(families, chosen, again, halves, values, units.block)
+        findings = _ordered([_finding(asked, chosen, place, own) for place, own in enumerate(estimates)])
+    own = asked.scores.of(asked.outcome.model)
+    known = own[~np.isnan(own)]
+    scored = ~np.isnan(asked.outcome.values)
+    return Answer(
+        model=asked.outcome.model,
+        kind=asked.outcome.kind,
+        against=asked.outcome.against,
+        mean=float(known.mean()) if len(known) else None,
+        right=bool(np.isin(known, (0.0, 1.0)).all()),
+        outcome=float(asked.outcome.values[scored].mean()) if scored.any() else None,
+        items=int(asked.run.items["excluded"].is_null().sum()),
+        scored=int(scored.sum()),
+        findings=tuple(findings),
+        families=tuple(own.family.name for own in families),
+        tested=int(sum(own.usable.sum() for own in families)),
+        detectable=_detectable(families, bars, values),
+        caveats=caveats_of(asked.run, asked.outcome, asked.peers, asked.scores, families, ERROR),
+    )
+
+
+def ask(run: RunFolder, model: str | None = None, against: Against = None, *, parsed: bool = False) -> Asked:
+    """Make the outcome of a model and the families over its units; parameters as of :func:`answer`."""
+    base = run.run_itself()
+    scores = model_scores(base)
+    outcome, peers = outcome_asked(base, scores, model, against, parsed=parsed)
+    families = slices_of(base)
+    units, values = units_asked(base, outcome, families)
+    kept = base.items["excluded"].is_null().to_numpy()
+    return Asked(base, scores, outcome, peers, units, values, [weigh(family, units, kept) for family in families])
+
+
+def outcome_asked(
+    run: RunFolder, scores: ModelScores, model: str | None, against: Against, *, parsed: bool = False
+) -> tuple[Outcome, Peers | None]:
+    """The outcome that an answer is about; parameters as of :func:`answer`."""
+    name = _model(run, scores, model)
+    if parsed:
+        return outcome_of(run, scores, name, "parsed")
+    if against is None:
+        try:
+            return outcome_of(run, scores, name, "peers")
+        except UserError:  # none of its level
+            return outcome_of(run, scores, name, "score")
+    if against == "benchmark":
+        return outcome_of(run, scores, name, "score")
+    if against == "peers":
+        return outcome_of(run, scores, name, "peers")
+    kind: Kind = "difference" if isinstance(against, str) else "peers"
+    return outcome_of(run, scores, name, kind, (against,) if isinstance(against, str) else tuple(against))
+
+
+def _model(run: RunFolder, scores: ModelScores, model: str | None) -> str:
+    if model is not None:
+        return model
+    if run.own_model is not None:
+        return run.own_model
+    if len(scores.models) != 1:
+        raise UserError(
+            f"the run has scores of {len(scores.models)} models ({', '.join(scores.models) or 'none'}): name one."
+        )
+    return scores.models[0]
+
+
+@lru_cache(maxsize=4)
+def _read(path: str, written: float) -> list[Family]:
+    from competency_gaps.slices import read_slices
+
+    return read_slices(open_folder(path))
+
+
+def slices_of(run: RunFolder) -> list[Family]:
+    """The families of a run, read once."""
+    manifest = run.path / "manifest.json"
+    return _read(str(run.path.resolve()), manifest.stat().st_mtime)
+
+
+def units_asked(run: RunFolder, outcome: Outcome, families: Sequence[Family]) -> tuple[Units, np.ndarray]:
+    """The clusters of scored items with their strata, and their outcomes.
+
+    A column that is a family's question is not held equal at the same time.
+    """
+    items = run.items
+    order = {name: i for i, name in enumerate(items["benchmark"].unique(maintain_order=True))}
+    sample = ItemSample(
+        shares(outcome.values, outcome.limits),
+        items["benchmark"].replace_strict(order, return_dtype=pl.Int64).to_numpy(),
+        lambda _: None,  # type: ignore[arg-type,return-value]
+        np.zeros(0, np.int64),
+        items["cluster"].cast(pl.Int64).to_numpy(),
+        item_covariates(items, held_equal(run, families)),
+        repeats(items),
+        outcome.limits,
+    )
+    units = units_of(sample)
+    return units, sample.limits[0] + sample.scale * units.outcome
+
+
+def held_equal(run: RunFolder, families: Sequence[Family]) -> list[str]:
+    """The covariates within whose strata items are compared."""
+    questions = {question for family in families for question in family.question}
+    return [name for name in evidence_config(run).strata if name not in questions]
+
+
+def _ordered(findings: list[Finding]) -> list[Finding]:
+    from dataclasses import replace
+
+    order = sorted(findings, key=lambda one: (one.gap > 0, -abs(one.gap)))
+    return [replace(one, number=number) for number, one in enumerate(order, 1)]
+
+
+def _finding(asked: Asked, chosen: Sequence[Chosen], place: int, own: Estimate) -> Finding:
+    one = chosen[place]
+    weighed, family = asked.families[one.family], asked.families[one.family].family
+    belongs = weighed.belongs(one.slice)
+    scored = belongs & ~np.isnan(asked.outcome.values)
+    score = asked.scores.of(asked.outcome.model)[scored]
+    typical = tuple(family.typical[one.slice]) if family.typical else ()
+    return Finding(
+        number=place + 1,
+        slice=int(family.number[one.slice]),
+        family=family.name,
+        name=family.names[one.slice],
+        gap=own.gap,
+        low=own.low,
+        high=own.high,
+        items=int(weighed.items[one.slice]),
+        of_items=int(weighed.of_items[one.slice]),
+        mean=None if asked.outcome.kind == "parsed" or not len(score) else float(np.nanmean(score)),
+        again=own.again,
+        halves=HALVES,
+        again_gap=own.again_gap,
+        again_low=own.again_low,
+        again_high=own.again_high,
+        rests_on=resting_on(asked.families, chosen, place, asked.values, asked.units.block),
+        example=_example(asked, family, one.slice, scored, typical, weak=own.gap < 0),
+        typical=typical[:2],
+    )
+
+
+def _example(
+    asked: Asked, family: Family, number: int, scored: np.ndarray, typical: Sequence[int], *, weak: bool
+) -> int | None:
+    """A typical item with an outcome on the finding's side: of equals the heaviest, then the first."""
+    rows = np.flatnonzero(scored)
+    if not len(rows):
+        return None
+    weight = family.weights[[number]].toarray().ravel()[rows]
+    outcome = asked.outcome.values[rows] * (1 if weak else -1)
+    extreme = outcome <= np.quantile(outcome, 0.1)
+    order = np.lexsort((rows, -weight, ~np.isin(rows, typical), ~extreme))
+    return int(rows[order[0]])
+
+
+def _detectable(families: Sequence[Weighed], bars: Sequence[Bar], values: np.ndarray) -> float | None:
+    """The smallest gap of a slice of ordinary size that would have been found with a power of 0.8."""
+    if not families or len(values) < 2:
+        return None
+    threshold = min(bar.threshold(ERROR / len(families)) for bar in bars)
+    return float((threshold + POWER) * values.std() / np.sqrt(max(1.0, ORDINARY * len(values))))
+
+
+def slice_table(
+    run: RunFolder, model: str | None = None, against: Against = None, *, parsed: bool = False
+) -> pl.DataFrame:
+    """Plain evidence of every slice on all items, without a verdict; parameters as of :func:`answer`.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row per slice: ``slice``, ``family``, ``name``, ``question``, ``parent``, ``items`` (scored ones that belong
+        to it), ``of_items``, ``mean`` (score of these), ``gap`` against comparable items, ``gap_low``, ``gap_high``.
+    """
+    asked = ask(run, model, against, parsed=parsed)
+    scores = asked.scores.of(asked.outcome.model)
+    known = ~np.isnan(scores) & ~np.isnan(asked.outcome.values)
+    whole = np.ones((len(asked.values), 1), bool)
+    tables = []
+    for own in asked.families:
+        every = np.arange(len(own.family.names))
+        gap, error = (values[:, 0] for values in gaps_of(own, every, asked.values, whole, asked.units.block))
+        count = own.member @ known.astype(np.float64)
+        total = own.member @ np.where(known, scores, 0.0)
+        some = own.items > 1
+        columns = {
+            "mean": np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0),
+            "gap": np.where(some, gap, np.nan),
+            "gap_low": np.where(some, gap - NORMAL * error, np.nan),
+            "gap_high": np.where(some, gap + NORMAL * error, np.nan),
+        }
+        tables.append(
+            pl.DataFrame(
+                {
+                    "slice": own.family.number,
+                    "family": own.family.name,
+                    "name": own.family.names,
+                    "question": pl.Series(own.family.question, dtype=pl.String),
+                    "parent": own.family.parent,
+                    "items": own.items,
+                    "of_items": own.of_items,
+                    **{name: pl.Series(values).fill_nan(None) for name, values in columns.items()},
+                }
+            )
+        )
+    return pl.concat(tables)

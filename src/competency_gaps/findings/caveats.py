@@ -1,0 +1,121 @@
+"""What a reader of an answer should know: codes and numbers, what may overturn the list first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.findings.choose import FLOOR, Weighed
+from competency_gaps.findings.finding import Caveat
+from competency_gaps.outcomes import FEW_PEERS, NEAR_PEERS, Outcome
+from competency_gaps.robustness import read_assessment
+from competency_gaps.runs.covariates import repeats
+from competency_gaps.runs.open import RunFolder
+from competency_gaps.runs.outcomes import Peers
+from competency_gaps.runs.scores import ModelScores
+from competency_gaps.runs.settings import evidence_config
+
+
+def caveats_of(
+    run: RunFolder,
+    outcome: Outcome,
+    peers: Peers | None,
+    scores: ModelScores,
+    families: Sequence[Weighed],
+    error: float,
+) -> tuple[Caveat, ...]:
+    """The caveats of an answer."""
+    found = [*_of_reading(run, families), *_of_scores(run, outcome, peers, scores, families)]
+    names = [own.family.name for own in families]
+    tested = int(sum(own.usable.sum() for own in families))
+    found.append(Caveat("rate", {"error": error, "families": names, "tested": tested}))
+    small = sum(int((~own.usable & (own.items >= FLOOR * np.maximum(own.of_items, 1))).sum()) for own in families)
+    if small:
+        found.append(Caveat("too_small", {"slices": small}))
+    if read_assessment(run) is None:
+        found.append(Caveat("unchecked"))
+    return tuple(found)
+
+
+def _of_reading(run: RunFolder, families: Sequence[Weighed]) -> Iterator[Caveat]:
+    """What makes the slices or the scores themselves less sure."""
+    gate = run.manifest["gate"]
+    if not gate.get("passed") and any(own.family.name in ("concepts", "profiles", "themes") for own in families):
+        yield Caveat(
+            "gate", {"explained_variance": gate.get("explained_variance"), "forced": bool(gate.get("forced"))}
+        )
+    for benchmark in run.manifest["benchmarks"]:
+        for figures in (benchmark.get("figures") or {}).values():
+            if figures.get("by_place"):
+                yield Caveat(
+                    "judge_by_place",
+                    {
+                        "benchmark": benchmark["name"],
+                        "first": 0.5 + figures["position_bias"]["value"],
+                        "agreement": figures["agreement"],
+                        "items": figures["both_games"],
+                    },
+                )
+    verdicts = (read_assessment(run) or {}).get("verdicts") or []
+    failed = [verdict["code"] for verdict in verdicts if verdict["tone"] == "bad"]
+    if failed:
+        yield Caveat("robustness", {"failed": failed, "tests": len(verdicts)})
+
+
+def _of_scores(
+    run: RunFolder, outcome: Outcome, peers: Peers | None, scores: ModelScores, families: Sequence[Weighed]
+) -> Iterator[Caveat]:
+    """What the outcomes do not cover, and what they are set against."""
+    items = run.items
+    kept = items["excluded"].is_null().to_numpy()
+    missing = int((kept & np.isnan(scores.of(outcome.model))).sum())
+    if missing:
+        yield Caveat(
+            "unscored", {"items": int(kept.sum()), "missing": missing, "gap": _others_gap(run, outcome.model, scores)}
+        )
+    floor = [
+        own.family.names[at]
+        for own in families
+        for at in np.flatnonzero(own.items < FLOOR * np.maximum(own.of_items, 1))
+    ]
+    if floor:
+        yield Caveat("no_verdict", {"slices": len(floor), "names": floor[:3], "floor": FLOOR})
+    yield Caveat("held_equal", {"covariates": list(evidence_config(run).strata)})
+    same = repeats(items) & kept
+    clusters = items.filter(pl.Series(kept))["cluster"].n_unique()
+    if clusters < kept.sum():
+        together = int(kept.sum()) - clusters
+        yield Caveat(
+            "repeats",
+            {"items": int(kept.sum()), "clusters": clusters, "repeats": int(same.sum()), "together": together},
+        )
+    if not kept.all():
+        yield Caveat("excluded", {"items": items.height, "excluded": int((~kept).sum())})
+    reads = str(run.manifest["model"]["name"])
+    if reads != outcome.model:
+        yield Caveat("lens", {"reads": reads})
+    if peers is not None and (len(peers.rows) < FEW_PEERS or peers.distance > NEAR_PEERS):
+        yield Caveat("peers", {"peers": len(peers.rows), "distance": peers.distance})
+
+
+def _others_gap(run: RunFolder, model: str, scores: ModelScores) -> float | None:
+    """By how much others score more on the items that lack a score, against others of the same benchmark."""
+    others = np.delete(scores.values, scores.row(model), axis=0)
+    known = ~np.isnan(others)
+    count = known.sum(axis=0)
+    if not len(others) or not count.any():
+        return None
+    mean = np.where(known, others, 0).sum(axis=0) / np.maximum(count, 1)
+    table = pl.DataFrame(
+        {
+            "benchmark": run.items["benchmark"],
+            "mean": np.where(count > 0, mean, np.nan),
+            "lacks": np.isnan(scores.of(model)),
+        }
+    ).filter(pl.col("mean").is_not_nan())
+    away = table.with_columns(pl.col("mean") - pl.col("mean").mean().over("benchmark"))
+    gap = away.filter("lacks")["mean"].mean()
+    rest = away.filter(~pl.col("lacks"))["mean"].mean()
+    return None if gap is None or rest is None else float(gap) - float(rest)  # type: ignore[arg-type]

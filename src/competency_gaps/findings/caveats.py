@@ -43,9 +43,7 @@ def _of_reading(run: RunFolder, families: Sequence[Weighed]) -> Iterator[Caveat]
     """What makes the slices or the scores themselves less sure."""
     gate = run.manifest["gate"]
     if not gate.get("passed") and any(own.family.name in ("concepts", "profiles", "themes") for own in families):
-        yield Caveat(
-            "gate", {"explained_variance": gate.get("explained_variance"), "forced": bool(gate.get("forced"))}
-        )
+        yield Caveat("gate", {"explained_variance": gate.get("explained_variance"), "forced": bool(gate.get("forced"))})
     for benchmark in run.manifest["benchmarks"]:
         for figures in (benchmark.get("figures") or {}).values():
             if figures.get("by_place"):

@@ -23,13 +23,25 @@ from competency_gaps.lock import hold
 from competency_gaps.shards import is_shard_name
 from competency_gaps.text import shorten, visible
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 FILE = "manifest.json"
 BY_CONCEPT = "activations/by-concept/checks.json"
 """The one file with checksums that is no table: it holds those of the arrays beside it."""
 _FORMER = ".manifest.json.former"
 """The manifest of a run whose tables are being made anew."""
-_KEYS = ("created", "model", "scored_model", "sae", "hook", "span", "evidence", "benchmarks", "settings", FILES)
+_KEYS = (
+    "created",
+    "model",
+    "scored_model",
+    "sae",
+    "hook",
+    "span",
+    "evidence",
+    "benchmarks",
+    "settings",
+    "slices",
+    FILES,
+)
 """What every finished run's manifest holds."""
 _AGAIN = "Run the command that made it again."
 

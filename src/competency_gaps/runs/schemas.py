@@ -236,6 +236,17 @@ SCORES: Schema = {
     "response": pl.String,
     "unscored": DTYPE,
 }
+SLICES: Schema = {
+    "slice": pl.Int64,
+    "family": pl.String,
+    "name": pl.String,
+    "question": pl.String,
+    "parent": pl.Int64,
+    "items": pl.List(pl.Int32),
+    "weights": pl.List(pl.Float32),
+    "words": pl.List(pl.String),
+    "typical": pl.List(pl.Int32),
+}
 TOKENS: Schema = {"token": pl.Int32, "text": pl.String}
 
 SCHEMAS: Mapping[str, Schema] = {
@@ -250,6 +261,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "theme_results": THEME_RESULTS,
     "theme_benchmarks": THEME_BENCHMARKS,
     "scores": SCORES,
+    "slices": SLICES,
     "tokens": TOKENS,
 }
 """Name of a table, without suffix -> its columns; of an outcome's items see ``OUTCOME_ITEMS``."""

@@ -4,6 +4,7 @@ A provider makes the slices of one family: columns of the items, nodes of the tr
 of sentence embeddings, concepts, features of the text, entries of somebody's list, skills that a language model names.
 """
 
-from competency_gaps.slices.family import Family
+from competency_gaps.slices.family import CONCEPTS, LEAST, Family
+from competency_gaps.slices.store import FILE, make_slices, read_slices, write_slices
 
-__all__ = ["Family"]
+__all__ = ["CONCEPTS", "FILE", "LEAST", "Family", "make_slices", "read_slices", "write_slices"]

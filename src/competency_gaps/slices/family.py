@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.sparse as sp
+
+LEAST = 10
+"""Fewest items of a slice."""
+CONCEPTS = 1_000_000
+"""A concept's number as a slice is this plus its number in the SAE."""
 
 
 @dataclass(frozen=True)
@@ -31,3 +37,37 @@ class Family:
     """Of shape (K,): words that mark the slice's items; empty lists where none do."""
     typical: list[list[int]] = field(default_factory=list)
     """Of shape (K,): the rows of its two most typical items."""
+
+
+def family_of(
+    name: str,
+    weights: sp.csr_array | Sequence[np.ndarray],
+    names: Sequence[str],
+    question: Sequence[str | None] | None = None,
+    parent: np.ndarray | None = None,
+) -> Family:
+    """Make a family whose slices are numbered from 0: numbers in the run are given when it is stored.
+
+    Parameters
+    ----------
+    weights
+        Of shape (K, N), in [0, 1]: sparse, or a row for each slice.
+    parent
+        Places of the containing slices; None: none is contained.
+    """
+    count = len(names)
+    rows = weights if sp.issparse(weights) else np.array(weights, np.float32).reshape(count, -1)
+    sparse = sp.csr_array(rows, dtype=np.float32)
+    sparse.eliminate_zeros()
+    sparse.sort_indices()
+    none = np.full(count, -1, np.int64)
+    return Family(
+        name,
+        sparse,
+        list(names),
+        [None] * count if question is None else list(question),
+        none if parent is None else np.asarray(parent, np.int64),
+        np.arange(count, dtype=np.int64),
+        [[] for _ in range(count)],
+        [[] for _ in range(count)],
+    )

@@ -17,7 +17,7 @@ from competency_gaps.activations.store import CasStore
 from competency_gaps.change import settle
 from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.dictionary.kinds import LatentFacts
-from competency_gaps.files import finite, sha256
+from competency_gaps.files import finite, sha256, write_atomic
 from competency_gaps.findings import FILE as FINDINGS_FILE
 from competency_gaps.findings import write_findings
 from competency_gaps.lock import hold
@@ -35,6 +35,8 @@ from competency_gaps.runs.scores import check_scores, write_scores
 from competency_gaps.runs.store import RunStore
 from competency_gaps.sae import GateFigures
 from competency_gaps.sae.load import LoadedPair
+from competency_gaps.slices import FILE as SLICES_FILE
+from competency_gaps.slices import make_slices
 from competency_gaps.stages.engines import Engine, read_here, read_suite, share
 from competency_gaps.stages.estimate import estimate_reading
 from competency_gaps.stages.extraction import Extraction, ShardFiles
@@ -118,6 +120,9 @@ def _run(
     ShardFiles(folder, setting.sae.d_sae).sweep()
     with progress.stage("naming concepts") if setting.dictionary is not None else nullcontext():
         manifest["dictionary"] = name_run(RunFolder(folder, manifest), setting.dictionary, InPlace(folder))
+    with progress.stage("slices"):
+        slices, manifest["slices"] = make_slices(RunFolder(folder, manifest))
+        write_atomic(folder / SLICES_FILE, slices.write_parquet)
     with progress.stage("findings"):
         write_findings(RunFolder(folder, manifest))
     check_scores(folder)
@@ -165,7 +170,7 @@ def _make_tables(
     """Write all tables but the findings; return the items and the manifest's record of the evidence."""
     # The run is unfinished until all tables are written, and what was derived from the old tables is out of date.
     set_aside(folder)
-    for stale in (ROBUSTNESS_FILE, FINDINGS_FILE):
+    for stale in (ROBUSTNESS_FILE, FINDINGS_FILE, SLICES_FILE):
         (folder / stale).unlink(missing_ok=True)
     prepared = {name: extraction.items for name, extraction in read.items()}
     inputs = {name: extraction.inputs for name, extraction in read.items()}

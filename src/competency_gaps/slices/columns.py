@@ -1,0 +1,94 @@
+"""Slices by the columns that items have: each category, numbers in quantile bins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.runs.covariates import read_covariates
+from competency_gaps.slices.family import LEAST, Family, family_of
+
+BINS = 4
+"""Quantile bins of a number."""
+FEW = 8
+"""Most different values of a number that are categories by themselves."""
+
+
+def columns(items: pl.DataFrame) -> Family | None:
+    """Slices of the columns ``group`` and all covariates, and in a run of several benchmarks the benchmarks.
+
+    There the categories of a column are slices within each benchmark, and those that several benchmarks have are slices
+    over all of them as well. Columns in which all items are alike, and categories of fewer than ``LEAST`` items, give
+    none.
+    """
+    kept = items["excluded"].is_null().to_numpy()
+    benchmark = items["benchmark"].to_numpy()
+    several = len(set(benchmark[kept])) > 1
+    rows: list[np.ndarray] = []
+    names: list[str] = []
+    questions: list[str | None] = []
+
+    def add(question: str, categories: Mapping[str, np.ndarray], within: np.ndarray) -> None:
+        slices = {name: has & kept & within for name, has in categories.items()}
+        whole = int((kept & within).sum())
+        for name, has in slices.items():
+            if LEAST <= has.sum() < whole:
+                rows.append(has)
+                names.append(name)
+                questions.append(question)
+
+    everywhere = np.ones(items.height, bool)
+    order = list(dict.fromkeys(benchmark))
+    if several:
+        add("benchmark", {name: benchmark == name for name in order}, everywhere)
+    for column, values in _columns(items):
+        categories = _categories(column, values, kept)
+        if not several:
+            add(column, categories, everywhere)
+            continue
+        shared = {name: has for name, has in categories.items() if len(set(benchmark[has & kept])) > 1}
+        add(column, shared, everywhere)
+        for name in order:
+            own = {f"{category} ({name})": has for category, has in categories.items()}
+            add(f"{column} in {name}", own, benchmark == name)
+    return family_of("columns", rows, names, questions) if rows else None
+
+
+def _columns(items: pl.DataFrame) -> Iterator[tuple[str, list[Any]]]:
+    """The items' columns, with a value or None for each item."""
+    yield "group", [value or None for value in items["group"]]
+    held = [read_covariates(text) for text in items["covariates"]]
+    for name in sorted({name for covariates in held for name in covariates}):
+        yield name, [covariates.get(name) for covariates in held]
+
+
+def _categories(column: str, values: list[Any], kept: np.ndarray) -> dict[str, np.ndarray]:
+    """The items of each category by its name; numbers of many values are cut at their quantiles."""
+    known = [value for value, keep in zip(values, kept, strict=True) if keep and value is not None]
+    numeric = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in known)
+    if not numeric:
+        texts = np.array(["" if value is None else str(value) for value in values])
+        return {text: texts == text for text in sorted(set(texts)) if text}
+    numbers = np.array([np.nan if value is None else _float(value) for value in values])
+    different = np.unique(numbers[kept & np.isfinite(numbers)])
+    if len(different) <= FEW:
+        return {f"{column} {value:g}": numbers == value for value in different}
+    edges = np.unique(np.quantile(numbers[kept & np.isfinite(numbers)], np.linspace(0, 1, BINS + 1), method="lower"))
+    categories = {}
+    for i, (low, high) in enumerate(pairwise(edges)):
+        last = i == len(edges) - 2
+        has = (numbers >= low) & ((numbers <= high) if last else (numbers < high))
+        if has.any():
+            categories[f"{column} {numbers[has].min():.4g} to {numbers[has].max():.4g}"] = has
+    return categories
+
+
+def _float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        return np.nan

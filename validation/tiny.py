@@ -126,7 +126,7 @@ JOBS: dict[str, Callable[[Path], Job]] = {
         needs=["run"],
     ),
     "themes": _job(
-        *("themes", "concepts", "themes", "WORK/dictionary", "--fewest", "2", "--most", "4"),
+        *("themes", "concepts", "themes", "WORK/dictionary"),
         folders=["dictionary"],
         needs=["run", "exemplars"],
     ),
@@ -150,7 +150,7 @@ JOBS: dict[str, Callable[[Path], Job]] = {
     "part": _job("part", "run", "WORK/config.yaml", "--shard", "1/1", "--out", "WORK/part", folders=["part"]),
     "merge": _job("merge", "merge", "WORK/part", "--out", "WORK/joined", folders=["joined"], needs=["part"]),
     "ray": _job(
-        *("ray", "run", "WORK/config.yaml", "--ray", "local", "--workers", "2"),
+        *("ray", "run", "WORK/config.yaml", "--ray", "local", "--set", "ray.workers=2"),
         *("--out", "WORK/ray"),
         folders=["ray"],
         on_ray=True,

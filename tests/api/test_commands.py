@@ -13,10 +13,10 @@ from competency_gaps.cli.app import app
     ("ask", "words", "python", "command"),
     [
         (
-            lambda at: cg.make_exemplars(at, ["a"], logits_only=True),
-            ["exemplars", "a", "--logits-only", "--out"],
-            "logits_only reads no text: leave out texts and run.",
-            "--logits-only reads no text: leave out texts and --run.",
+            lambda at: cg.make_exemplars(at, ["a"], run="r"),
+            ["exemplars", "a", "--run", "r", "--out"],
+            "give texts or run, not both.",
+            "give texts or --run, not both.",
         ),
         (
             lambda at: cg.make_exemplars(at, ["a"], model="m"),
@@ -29,12 +29,6 @@ from competency_gaps.cli.app import app
             ["import", "labels.csv"],
             "give sae or run to begin one",
             "labels.csv' is no dictionary yet: give --sae or --run",
-        ),
-        (
-            lambda at: cg.label_concepts(at, "automatic", llm=cg.LLMConfig(requests=at / "requests.jsonl")),
-            ["label", "--step", "automatic", "--requests", "x"],
-            "'automatic' asks no model: leave out llm",
-            "leave out --llm",
         ),
         (lambda at: cg.label_concepts(at, "explain"), ["label", "--step", "explain"], "give llm", "give --llm"),
     ],

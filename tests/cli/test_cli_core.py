@@ -66,7 +66,6 @@ def test_help_alone_exits_with_status_0(cli):
         (["run", "--model", "m", "--sae", "s/i", "--benchmark", "b", "--set", "span"], "expected KEY=VALUE"),
         (["run", "--model", "m", "--sae", "s/i", "--benchmark", "b", "--set", "poling=max"], "Did you mean 'pooling'?"),
         (["run", "--model", "m", "--sae", "s/i", "--benchmark", "b"], "no run folder is given"),
-        (["run", "--model", "m", "--sae", "s/i", "--benchmark", "b", "--out", "o", "--workers", "2"], "--ray"),
         (["score", "RUN"], "give --scores"),
         (["compare", "RUN"], "give a second run folder"),
         (["match", "RUN"], "give either --taxonomy or --tags"),

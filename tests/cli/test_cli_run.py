@@ -92,15 +92,14 @@ def judged(monkeypatch, tmp_path):
     return judge_of
 
 
-def test_llm_and_files_take_the_place_of_the_configured_judge(judged, tmp_path):
+def test_llm_takes_the_place_of_the_configured_judge(judged, tmp_path):
     in_file, other = {"base_url": "http://a/v1", "model": "m", "timeout": 7}, {"base_url": "http://b/v1", "model": "n"}
     path = tmp_path / "llm.yaml"
     path.write_text("base_url: http://b/v1\nmodel: n\n")
     assert judged(None) is None and judged(in_file) == LLMConfig(**in_file)
     assert judged(in_file, "--llm", str(path)) == LLMConfig(**other)
     assert judged(in_file, "--set", "judge.timeout=9") == LLMConfig(**{**in_file, "timeout": 9})
-    assert judged(in_file, "--requests", "o") == LLMConfig(model="m", timeout=7, requests="o")
-    assert judged(None, "--answers", "a", "--answers", "b") == LLMConfig(answers=[Path("a"), Path("b")])
+    assert judged({"model": "m"}, "--set", "judge.answers=[a]") == LLMConfig(model="m", answers=[Path("a")])
 
 
 def test_a_bad_file_of_a_language_model_is_named(tmp_path):
@@ -115,7 +114,7 @@ def test_reference_is_what_a_run_reads(cli, tiny_config, tmp_path):
     texts, reference = tmp_path / "texts.txt", str(tmp_path / "reference.parquet")
     texts.write_text("\n\n".join("so " * i + TEXT for i in range(8)))
     places = ["--model", tiny_config["model"]["name"], "--sae", tiny_config["sae"]["folder"], "--out", reference]
-    status, out, _ = cli("concepts", "reference", str(texts), *places, "--no-coherence", "--json", "--quiet")
+    status, out, _ = cli("concepts", "reference", str(texts), *places, "--json", "--quiet")
     assert status == 0 and json.loads(out)["tokens"] > 100 and 0 < json.loads(out)["l0"] < 64
     run = competency_gaps.run({**tiny_config, "reference": reference}, tmp_path / "run")
     assert run.manifest["reference"]["lift"] and run.concepts["lift"].null_count() < 64

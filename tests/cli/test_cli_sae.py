@@ -58,10 +58,10 @@ def test_every_sae_is_listed_with_its_labels(cli):
 
 
 def test_json_equals_the_functions_result(cli):
-    document = json.loads(cli("sae", "google/gemma-2-2b", "--layer", "12", "--labelled", "--json")[1])
-    found = find_saes("google/gemma-2-2b", layer=12, labelled=True)
+    document = json.loads(cli("sae", "google/gemma-2-2b", "--layer", "12", "--json")[1])
+    found = find_saes("google/gemma-2-2b", layer=12)
     assert document["saes"] == [asdict(sae) for sae in found.saes]
-    assert all(sae["layer"] == 12 and sae["labels"] for sae in document["saes"])
+    assert all(sae["layer"] == 12 for sae in document["saes"])
     assert document["unread"] == found.unread and document["saelens"]
 
 

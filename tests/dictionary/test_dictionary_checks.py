@@ -51,7 +51,7 @@ def test_every_command_that_writes_is_refused_while_another_does(folder, tmp_pat
         "label": lambda: cg.label_concepts(folder, "automatic"),
         "import-labels": lambda: cg.import_labels(folder, str(source)),
         "themes": lambda: cg.make_themes(folder),
-        "exemplars": lambda: cg.make_exemplars(folder, logits_only=True, model=NO_SUCH, sae=NO_SUCH),
+        "exemplars": lambda: cg.make_exemplars(folder, model=NO_SUCH, sae=NO_SUCH),
     }
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     with held_elsewhere(folder) as other:

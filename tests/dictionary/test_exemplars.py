@@ -1,34 +1,22 @@
-"""Exemplars equal a brute-force pass over dense latents, in both rankings; a resumed pass gives the same."""
+"""Exemplars equal a brute-force pass over dense latents, in both rankings."""
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
-from contextlib import contextmanager
-from pathlib import Path
-
 import numpy as np
-import polars as pl
 import pytest
 import scipy.sparse as sp
 import torch
 
 from competency_gaps.config import SAEConfig
 from competency_gaps.dictionary import collect
-from competency_gaps.dictionary.collect import ExemplarSettings, collect_exemplars, collect_texts
+from competency_gaps.dictionary.collect import ExemplarSettings, collect_exemplars
 from competency_gaps.dictionary.directions import final_gain, logit_lens
-from competency_gaps.dictionary.exemplars import EXEMPLARS, POOL, WINDOWS, Exemplars, read_pool
+from competency_gaps.dictionary.exemplars import Exemplars, read_pool
 from competency_gaps.dictionary.windows import WINDOW, ConceptWindows, PoolRows, error_rise, find_negatives
-from competency_gaps.errors import UserError
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.progress import Progress
-from competency_gaps.runs.open import open_folder
 from competency_gaps.sae import load_sae
-from competency_gaps.sae.load import LoadedPair
 from competency_gaps.sae.texts import cut_pieces
 from core_helpers import loaded
 from sae_helpers import build
@@ -54,30 +42,10 @@ def pieces(lm):
     return list(cut_pieces(TEXTS, lm.tokenizer, context=90, bos_id=None))
 
 
-class Stopping(Progress):
-    """Interrupts a stage that has advanced so often."""
-
-    def __init__(self, advances: int) -> None:
-        super().__init__(quiet=True)
-        self.advances = advances
-
-    @contextmanager
-    def stage(self, name, **options):
-        with super().stage(name, **options) as bar:
-            changes = iter(range(self.advances))
-
-            def advance(amount: float = 1) -> None:
-                if next(changes, None) is None:
-                    raise KeyboardInterrupt
-
-            bar.advance = advance
-            yield bar
-
-
 def collected(lm, sae, folder, progress=None, **settings):
     hook = resolve_hook(lm.model, sae.hook_name)
     options = ExemplarSettings(**{**SETTINGS.__dict__, **settings})
-    collect_exemplars(lm, hook, sae, pieces(lm), folder, options, {}, progress or Progress(quiet=True))
+    collect_exemplars(lm, hook, sae, pieces(lm), folder, options, progress or Progress(quiet=True))
     return Exemplars(folder)
 
 
@@ -292,97 +260,6 @@ def test_logit_lens_by_hand(lm, sae):
         row = table.row(concept, named=True)
         assert row["promoted"] == [lm.tokenizer.decode([int(i)]) for i in order[:3]]
         assert row["suppressed_logits"] == pytest.approx(logits[order.flip(0)[:3]].tolist(), abs=1e-4)
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-sys.path.insert(0, {tests!r})
-from competency_gaps.dictionary import collect
-from competency_gaps.config import SAEConfig
-from competency_gaps.sae import load_sae
-from competency_gaps.model.hooks import resolve_hook
-from competency_gaps.progress import Progress
-from core_helpers import loaded
-import test_exemplars as t
-collect.CHUNK, collect.SAVE_SECONDS = 8, 0.0
-real, left = collect.PassState.add_tokens, int(sys.argv[2])
-def add(self, tokens):
-    global left
-    left -= 1
-    if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    real(self, tokens)
-collect.PassState.add_tokens = add
-lm, sae = loaded(Path({model!r})), load_sae(SAEConfig(folder={sae!r}), "cpu")
-t.collected(lm, sae, Path(sys.argv[1]))
-"""
-
-
-@pytest.mark.slow
-def test_a_killed_pass_resumes_and_gives_the_same_files(lm, sae, stored, tmp_path, model_folder, sae_folder):
-    tests = str(Path(__file__).parent)
-    code = KILLED.format(tests=tests, model=str(model_folder("llama")), sae=str(sae_folder))
-    paths = [tests, str(Path(tests).parent), os.environ.get("PYTHONPATH", "")]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    out = tmp_path / "dictionary"
-    out.mkdir()
-    for left in (3, 2, 3, 100):
-        done = subprocess.run([sys.executable, "-c", code, str(out), str(left)], env=env, capture_output=True)
-        assert done.returncode == (-signal.SIGKILL if left < 100 else 0), done.stderr[-2000:]
-    for name in (EXEMPLARS, WINDOWS):
-        a, b = pl.read_parquet(out / name), pl.read_parquet(stored.folder / name)
-        # Batches of other sizes move activations by rounding only.
-        assert a.drop("value", "activations", strict=False).equals(b.drop("value", "activations", strict=False))
-    assert (out / POOL).is_file() and not (out / ".exemplars").exists()
-
-
-def stopped(lm, sae, folder, monkeypatch):
-    """A pass that was stopped after its first state."""
-    with monkeypatch.context() as patch:
-        patch.setattr(collect, "CHUNK", 4)
-        patch.setattr(collect, "SAVE_SECONDS", 0.0)
-        with pytest.raises(KeyboardInterrupt):
-            collected(lm, sae, folder, Stopping(2))
-    return folder / collect.FOLDER
-
-
-@pytest.mark.parametrize("damage", ["short", "whole"])
-def test_a_state_without_its_tokens_is_not_resumed(damage, lm, sae, stored, tmp_path, monkeypatch, caplog):
-    tokens = stopped(lm, sae, tmp_path, monkeypatch) / "tokens.bin"
-    assert (tokens.parent / "state.safetensors").is_file() and tokens.stat().st_size
-    if damage == "short":
-        os.truncate(tokens, WINDOW * 4)
-    again = collected(lm, sae, tmp_path)
-    assert ("starts again" in caplog.text) == (damage != "whole")
-    assert again.windows.equals(stored.windows) and again.table["window"].equals(stored.table["window"])
-
-
-def at_hook(lm, sae, name):
-    return LoadedPair(lm, sae, resolve_hook(lm.model, name), None)
-
-
-def call(pair, folder, *, texts=None, run=None, progress=None):
-    opened = None if run is None else open_folder(run)
-    return collect_texts(pair, texts or [], opened, folder, SETTINGS, 90, progress or Progress(quiet=True))
-
-
-@pytest.fixture
-def text_file(tmp_path):
-    path = tmp_path / "texts.txt"
-    path.write_text("\n\n".join(TEXTS))
-    return path
-
-
-def test_a_pass_at_another_hook_or_start_is_refused(lm, sae, tmp_path, text_file):
-    out = tmp_path / "dictionary"
-    first = at_hook(lm, sae, "blocks.2.hook_resid_post")
-    with pytest.raises(KeyboardInterrupt):
-        call(first, out, texts=[text_file], progress=Stopping(0))
-    with pytest.raises(UserError, match=r"differs in hook\."):
-        call(at_hook(lm, sae, "blocks.1.hook_resid_post"), out, texts=[text_file])
-    call(first, out, texts=[text_file])
-    assert json.loads((out / "dictionary.json").read_text())["exemplars"]["hook_name"] == "blocks.2.hook_resid_post"
 
 
 @pytest.mark.parametrize(("tokens", "over"), [(1, 4), (40, 1), (41, 4), (100, 16)])

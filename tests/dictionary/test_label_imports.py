@@ -12,9 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 import polars as pl
 import pytest
 
-from competency_gaps.dictionary.imports import balanced_accuracy, import_labels
+from competency_gaps.dictionary.imports import import_labels
 from competency_gaps.dictionary.labels import SCHEMA, shown_labels, today
-from competency_gaps.dictionary.neuronpedia import LabelServers
+from competency_gaps.dictionary.neuronpedia import LabelServer
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 
@@ -190,8 +190,6 @@ def test_index_json_with_texts_nulls_and_lists(tmp_path):
         "key occurs twice in one object; the last is taken": 1,
         "label is no text": 1,
     }
-    with pytest.raises(UserError, match="only a folder of delphi has modules, not json"):
-        read(path, module="layers.5")
     assert set(imported.table["source"]) == {"file:labels.json", "file:labels.json (2)"}
 
 
@@ -239,77 +237,14 @@ def test_scores_of_tables_are_taken_within_their_range(tmp_path):
     assert reasons(imported) == {"detection is no number in [0, 1]: kept without": 2}
 
 
-# --- delphi
-
-
-def delphi(folder, texts: dict[str, str], scores: dict[str, object] | None = None):
-    (folder / "explanations").mkdir(parents=True)
-    for name, text in texts.items():
-        (folder / "explanations" / f"{name}.txt").write_text(text)
-    for name, content in (scores or {}).items():
-        path = folder / "scores" / f"{name}.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content if isinstance(content, str) else json.dumps(content))
-    return folder
-
-
-def answers(hits: int, misses: int, rejections: int, alarms: int) -> list[dict]:
-    kinds = [(True, True)] * hits + [(True, False)] * misses + [(False, False)] * rejections + [(False, True)] * alarms
-    return [{"activating": a, "prediction": p, "correct": a == p, "str_tokens": ["x"]} for a, p in kinds]
-
-
-def test_delphi_folders_with_scores(tmp_path):
-    texts = {
-        "layers.5_latent3": '"a JSON string"', "layers.5_latent40": "plain text", "layers.5_latent5": '{"a": 1}',
-        "layers.5_latent6": '"Explanation could not be parsed."', "layers.5_latent7": "42",
-    }  # fmt: skip
-    scores = {
-        "detection/layers.5_latent3": answers(9, 1, 6, 4),
-        "fuzz/layers.5_latent3": answers(5, 5, 10, 0),
-        "detection/layers.5_latent40": answers(9, 1, 0, 0),
-        "detection/layers.5_latent7": "{broken",
-    }
-    folder = delphi(tmp_path, texts, scores)
-    (folder / "run_config.json").write_text('{"explainer_model": "some/model"}')
-    imported = read(folder)
-    assert labels(imported) == {3: ["a JSON string"], 7: ["42"], 40: ["plain text"]} and imported.none == 1
-    row = imported.table.filter(pl.col("concept") == 3).row(0, named=True)
-    assert row["detection"] == pytest.approx((0.9 + 0.6) / 2) and row["fuzzing"] == pytest.approx((0.5 + 1.0) / 2)
-    assert (row["scored_by"], row["explainer"], row["source"]) == ("detection", "some/model", "delphi:layers.5")
-    assert imported.table.filter(pl.col("concept") == 40)["score"].item() is None
-    assert reasons(imported) == {
-        "explanation is no text": 1,
-        "no balanced accuracy": 2,
-        "the explainer failed: kept as looked up and none": 1,
-    }
-
-
-@pytest.mark.parametrize(
-    ("examples", "expected"),
-    [
-        (answers(3, 1, 1, 1), (0.75 + 0.5) / 2),
-        ([{"ground_truth": True, "correct": True}, {"ground_truth": False, "correct": False}], 0.5),
-        ([{"prediction": 0.9, "correct": True}, {"prediction": 0.2, "correct": True}], 1.0),
-        (answers(5, 5, 0, 0), None),
-        ({"accuracy": 0.9}, None),
-    ],
-)  # fmt: skip
-def test_balanced_accuracy_by_hand(examples, expected):
-    assert balanced_accuracy(examples) == (None if expected is None else pytest.approx(expected))
-
-
-# --- hostile text
-
-
 # --- over the network, from a server that misbehaves
 
 
 class Server:
-    """A bucket and an API. ``faults``: path -> first answers: a status, "cut", "short", "junk" or "list"."""
+    """A bucket. ``faults``: path -> first answers: a status, "cut" or "short"."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
-        self.features: dict[int, dict] = {}
         self.faults: dict[str, list] = {}
         self.asked: Counter[str] = Counter()
         self.page = 2
@@ -345,16 +280,8 @@ class Server:
             fault = faults.pop(0) if faults else None
         if isinstance(fault, int):
             return fault, b"<html>sorry</html>", False
-        if fault == "junk":
-            return 200, b'{"explanations": [', False
-        if fault == "list":
-            return 200, b"[]", False
         if parts.path == "/":
             return 200, self.listing(parse_qs(parts.query)), fault == "cut"
-        if parts.path.startswith("/api/feature/"):
-            index = int(parts.path.rsplit("/", 1)[1])
-            known = self.features.get(index)
-            return (200, json.dumps(known).encode(), fault == "cut") if known else (404, b"{}", False)
         body = self.files.get(parts.path[1:])
         if fault == "short" and body:
             return 200, body[: len(body) // 2], False
@@ -383,8 +310,8 @@ def server():
 
 def fetch(server, source, cache, sae=None, **options):
     pytest.importorskip("httpx")
-    servers = LabelServers(server.address, server.address, workers=4, attempts=4, first_wait=0.01, timeout=5)
-    return read(source, sae, cache=cache, servers=servers, **options)
+    place = LabelServer(server.address, workers=4, attempts=4, first_wait=0.01, timeout=5)
+    return read(source, sae, cache=cache, server=place, **options)
 
 
 def test_a_bulk_export_over_many_pages_and_failures(server, tmp_path):
@@ -425,30 +352,3 @@ def test_unknown_sources_and_absent_servers_are_clear_errors(server, tmp_path):
     server.http.server_close()
     with pytest.raises(UserError, match="without a network"):
         fetch(server, f"neuronpedia:{MODEL}/{SOURCE}", tmp_path)
-
-
-def feature(index: int, *texts: str) -> dict:
-    rows = [{"description": text, "explanationModelName": "m", "typeName": "t", "embedding": [1]} for text in texts]
-    return {"modelId": MODEL, "layer": SOURCE, "index": str(index), "explanations": rows, "activations": [0] * 50}
-
-
-def test_features_one_by_one_with_failures_and_resume(server, tmp_path):
-    server.features = {i: feature(i, f"label {i}", f"second {i}") for i in range(40) if i % 4}
-    server.features[0] = feature(0)
-    path = f"/api/feature/{MODEL}/{SOURCE}/"
-    faults = {1: [429, 429], 2: [500], 3: ["cut"], 5: ["junk", "list"], 7: [500] * 4}
-    server.faults = {f"{path}{index}": fault for index, fault in faults.items()}
-    source = f"neuronpedia-api:{MODEL}/{SOURCE}"
-    with pytest.raises(UserError, match=r"/7 cannot be fetched.*500.*run the same command again"):
-        fetch(server, source, tmp_path, concepts=range(40))
-    imported = fetch(server, source, tmp_path, concepts=range(40))
-    assert labels(imported) == {i: [f"label {i}", f"second {i}"] for i in range(40) if i % 4}
-    assert states(imported) == {"labelled": 30, "none": 10, "never": WIDTH - 40}, "404 and no explanation: looked up"
-    assert server.asked[f"{path}1"] == 3 and server.asked[f"{path}7"] == 5, "what is kept is not fetched again"
-    kept = tmp_path / "neuronpedia-api" / MODEL / SOURCE / "1.json"
-    assert "activations" not in json.loads(kept.read_text()), "only what is read is kept"
-
-
-def test_names_unknown_to_the_server_are_an_error(server, tmp_path):
-    with pytest.raises(UserError, match="none of 30 concepts"):
-        fetch(server, f"neuronpedia-api:{MODEL}/{SOURCE}", tmp_path, concepts=range(30))

@@ -34,7 +34,6 @@ PLAIN = {
     "exemplars": None,
     "detection": None,
     "fuzzing": None,
-    "embedding": None,
     "score": None,
     "scored_by": None,
     "source": None,
@@ -57,7 +56,7 @@ def first_by_the_rule(rows: list[dict]) -> dict:
     """Brute force: the row that beats every other, comparing two rows step by step."""
 
     def beats(a: dict, b: dict) -> bool:
-        score = {id(row): next((row[k] for k in ("detection", "fuzzing", "embedding") if row[k] is not None), None)
+        score = {id(row): next((row[k] for k in ("detection", "fuzzing") if row[k] is not None), None)
                  for row in (a, b)}  # fmt: skip
         sa, sb = score[id(a)], score[id(b)]
         steps = [
@@ -90,7 +89,6 @@ def random_rows(seed: int) -> list[dict]:
             "explainer": draw.choice([None, "m1", "m2"]),
             "detection": draw.choice(scores),
             "fuzzing": draw.choice(scores),
-            "embedding": draw.choice(scores),
             "placeholder": draw.random() < 0.2,
             "source": f"s{number}",
             "date": draw.choice(["2025-01-01", "2025-02-01"]),
@@ -112,7 +110,7 @@ def test_the_shown_label_is_the_one_that_beats_all_others(seed):
         fit = [given for given in own if shown_at_all(given)]
         if fit:
             best = first_by_the_rule(fit)
-            by = next((k for k in ("detection", "fuzzing", "embedding") if best[k] is not None), None)
+            by = next((k for k in ("detection", "fuzzing") if best[k] is not None), None)
             expected = (best["label"], best["kind"], best[by] if by else None, by, best["explainer"], "labelled")
         else:
             expected = (None, None, None, None, None, "none" if own else "never")
@@ -128,9 +126,7 @@ def test_poor_labels_are_hidden_placeholders_shown_only_without_others():
             {**poor, "concept": 1},
             {"concept": 2, "label": "the", "placeholder": True, "kind": "explained"},
             {"concept": 2, "label": "articles", "kind": "automatic"},
-            # An embedding score is no test of the label, so a low one does not sink it.
-            {"concept": 3, "label": "seas", "kind": "explained", "embedding": 0.4},
-            {"concept": 3, "label": "words", "kind": "automatic"},
+            {"concept": 3, "label": "seas", "kind": "automatic"},
             {"concept": 4, "label": "a", "placeholder": True},
             {**poor, "concept": 5, "detection": None, "fuzzing": 0.59},
             {**poor, "concept": 6, "detection": 0.6, "label": "just good enough"},
@@ -158,7 +154,14 @@ def test_poor_labels_are_hidden_placeholders_shown_only_without_others():
 )
 def test_words_come_before_a_subject(read, shown):
     words = {"label": "words", "kind": "automatic", "explainer": "words of exemplars"}
-    subject = {"label": "a subject", "kind": "automatic", "explainer": SUBJECTS, "embedding": 0.9, "date": "2026-01-01"}
+    subject = {
+        "label": "a subject",
+        "kind": "automatic",
+        "explainer": SUBJECTS,
+        "score": 0.9,
+        "scored_by": "source",
+        "date": "2026-01-01",
+    }
     rows = [words, subject] + ([{"kind": "explained", "explainer": "x", **read}] if read else [])
     for order in itertools.permutations(rows):
         assert shown_labels(table(*order), WIDTH)["label"][0] == shown
@@ -184,7 +187,7 @@ def test_the_order_of_rows_depends_on_the_rows_alone():
 def test_scores_are_derived_and_a_stated_one_is_kept_apart():
     derived = with_scores(
         table(
-            {"fuzzing": 0.7, "embedding": 0.9},
+            {"fuzzing": 0.7},
             {"score": 0.4, "scored_by": "source"},
             {"score": 0.4, "scored_by": "detection"},
             {"detection": 0.8, "score": 0.1, "scored_by": "source"},

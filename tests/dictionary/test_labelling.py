@@ -224,17 +224,17 @@ def test_the_model_of_a_line_is_the_explainer(dictionary, tmp_path, llm_file):
         "".join(json.dumps(one) + "\n" for one in [*lines, {"custom_id": asked[2], "content": {"label": "x"}}])
     )
     with pytest.raises(UserError, match=f"{asked[2]}.*names no model"):
-        label(dictionary, "explain", "--answers", str(back))
+        label(dictionary, "explain", "--llm", llm_file(answers=[str(back)]))
     assert dictionary.shown()["label"].null_count() == 8, "nothing is stored"
-    assert label(dictionary, "explain", "--answers", str(back), "--concepts", "0,1")["stored"] == 2
+    assert label(dictionary, "explain", "--llm", llm_file(answers=[str(back)]), "--concepts", "0,1")["stored"] == 2
     assert dictionary.shown()["explainer"].to_list()[:2] == ["a", "b"]
-    assert label(dictionary, "explain", "--answers", str(back), "--llm", llm_file(model="me"))["stored"] == 3
+    assert label(dictionary, "explain", "--llm", llm_file(model="me", answers=[str(back)]))["stored"] == 3
     assert set(dictionary.labels()["explainer"]) == {"a", "b", "me"}
 
 
 def test_batch_files_there_and_back(dictionary, tmp_path, llm_file):
     out, back = tmp_path / "out.jsonl", tmp_path / "back.jsonl"
-    assert label(dictionary, "explain", "--requests", out)["requests"] == str(out)
+    assert label(dictionary, "explain", "--llm", llm_file(requests=str(out)))["waiting"]
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     assert [line["url"] for line in lines] == ["/v1/chat/completions"] * 5
     answers = [{"custom_id": line["custom_id"], "content": reader(line["body"])} for line in lines[:3]]
@@ -244,7 +244,7 @@ def test_batch_files_there_and_back(dictionary, tmp_path, llm_file):
         {"custom_id": "explain-4-00000000", "content": {"label": "made for other exemplars"}},
     ]
     back.write_text("".join(json.dumps(answer) + "\n" for answer in answers))
-    found = label(dictionary, "explain", "--answers", back, "--llm", llm_file(base_url="http://x/v1", model="reader"))
+    found = label(dictionary, "explain", "--llm", llm_file(model="reader", answers=[str(back)]))
     assert (found["stored"], found["abstained"], len(found["failed"])) == (3, 1, 1)
     shown = dictionary.shown()
     assert shown["label_state"].to_list()[:5] == ["labelled", "labelled", "labelled", "none", "never"]

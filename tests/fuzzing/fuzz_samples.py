@@ -225,13 +225,6 @@ def labels(folder: Path) -> list[Path]:
         folder / "export" / "source.jsonl",
         [{"modelId": "gpt2-small", "id": "5-res-jb", "saelensConfig": {"d_sae": 300}}],
     )
-    for number in (3, 40):
-        file = folder / "delphi" / "explanations" / f"layers.5_latent{number}.txt"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(f"label {number}"))
-        answers = [{"activating": n % 2 == 0, "prediction": n % 3 == 0} for n in range(6)]
-        document(folder / "delphi" / "scores" / "detection" / file.name, answers)
-    document(folder / "delphi" / "run_config.json", {"explainer_model": "maker/name"})
     document(folder / "a.json", {"1": "one", "2": None, "3": ["three", "3"]})
     table = [{"concept": n, "label": f"label {n}", "detection": 0.9, "explainer": "me"} for n in range(3)]
     document(folder / "b.json", table)
@@ -240,7 +233,7 @@ def labels(folder: Path) -> list[Path]:
     pl.DataFrame(table).write_csv(folder / "d.csv")
     pl.DataFrame(table).write_parquet(folder / "d.parquet")
     files = [folder / name for name in ("a.json", "b.json", "c.jsonl", "c.jsonl.gz", "d.csv", "d.parquet")]
-    return [folder / "export", folder / "delphi", *files]
+    return [folder / "export", *files]
 
 
 def saes(folder: Path) -> list[Path]:

@@ -18,7 +18,6 @@ from competency_gaps.errors import UserError
 from competency_gaps.judging.verdicts import score_of_games
 from competency_gaps.presentation.facts import benchmark_lines
 from competency_gaps.report.screen import print_overview
-from competency_gaps.stages.judging import FOLDER, join_answers
 from core_helpers import ROOT, assert_same_run
 from fake_endpoint import question_of, serve, usage_of
 
@@ -264,35 +263,6 @@ def test_several_judges_need_a_name(config, tmp_path):
     answers.write_text("".join(json.dumps({"custom_id": id, "content": "?"}) + "\n" for id in ids))
     again = competency_gaps.run({**config, "judge": {"model": "fake", "answers": [str(answers)]}}, tmp_path / "run")
     assert again.items["score"].null_count() == 0
-
-
-def test_answers_of_joined_runs_are_kept(tmp_path):
-    request = llm.Request("r", "", "q", None, "n", 1)
-    for name, text in (("a", "one"), ("b", "two")):
-        (tmp_path / name / FOLDER).mkdir(parents=True)
-        llm.AnswerStore(tmp_path / name / FOLDER / llm.FILE).add(name, request.key(), llm.Answer("r", text=text))
-    with (tmp_path / "b" / FOLDER / llm.FILE).open("ab") as file:
-        file.write(b'{"cut')
-    join_answers([tmp_path / "a", tmp_path / "b", tmp_path / "c"], tmp_path / "out")
-    store = llm.AnswerStore(tmp_path / "out" / FOLDER / llm.FILE)
-    assert store.models == ["a", "b"] and store.answers([request], "b")["r"].text == "two"
-
-
-def test_runs_of_different_judges_are_not_joined(config, tmp_path):
-    with serve(answering) as fake:
-        for name, benchmark in zip(("a", "b"), config["benchmarks"], strict=True):
-            judge = asked_at(fake.url, model=f"judge-{name}")
-            competency_gaps.run({**config, "benchmarks": [benchmark], "judge": judge}, tmp_path / name)
-        with pytest.raises(UserError, match=r"b was judged by 'judge-b', and .*a by 'judge-a'"):
-            competency_gaps.merge([tmp_path / "a", tmp_path / "b"], tmp_path / "run")
-        paid = len(fake.paid)
-        competency_gaps.run(
-            {**config, "benchmarks": config["benchmarks"][1:], "judge": asked_at(fake.url, model="judge-a")},
-            tmp_path / "b",
-        )
-        paid = len(fake.paid)
-        joined = competency_gaps.merge([tmp_path / "a", tmp_path / "b"], tmp_path / "run")
-    assert joined.manifest["judging"]["judge"] == "judge-a" and len(fake.paid) == paid, "nothing is asked twice"
 
 
 def test_two_policies_of_one_name_both_have_figures(tmp_path):

@@ -139,8 +139,6 @@ def test_a_dict_needs_a_choice(real):
         read_all(path, scorer="part")
     with pytest.raises(UserError, match="one value"):
         read_all(path, metric="length")
-    with pytest.raises(UserError, match="no filter"):
-        read_all(path, filter="strict")
     assert read_all(path, metric="accuracy")[2].metric == "accuracy"
     items, _, report = read_all(path, scorer="parts", metric="none")
     assert {item.score for item in items} == {None}

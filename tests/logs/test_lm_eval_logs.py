@@ -81,11 +81,11 @@ def test_two_filters_give_one_item_per_document(real):
     )
     assert first.report.available["filter"] == ("strict", "letter")
     for name in ("strict", "letter"):
-        found = read(real / "plain", benchmark="sums", filter=name)
+        found = read(real / "plain", benchmark="sums", scorer=name)
         assert found.mean == pytest.approx(figure(real, "plain", "sums", f"exact_match,{name}"))
         assert {item.identity["filter"] for item in found.items} == {name}
     with pytest.raises(UserError, match=r"no filter 'strikt'; there are strict, letter. Did you mean 'strict'"):
-        read(real / "plain", benchmark="sums", filter="strikt")
+        read(real / "plain", benchmark="sums", scorer="strikt")
 
 
 def test_identity_is_lm_evals(real):

@@ -29,13 +29,13 @@ def two(folder):
 
 
 def test_a_folder_is_a_benchmark_per_task(tmp_path):
-    entries = log_entries([str(two(tmp_path))], filter_="none")
+    entries = log_entries([str(two(tmp_path))], scorer="none")
     assert [entry["name"] for entry in entries] == ["dogs", "foxes"]
     assert entries[0]["source"] == {
         "kind": "log",
         "path": str(tmp_path),
         "format": "lm_eval",
-        "filter": "none",
+        "scorer": "none",
         "benchmark": "dogs",
     }
 
@@ -51,11 +51,9 @@ def test_names(tmp_path):
 
 
 def test_options_that_fit_nothing(tmp_path):
-    two(tmp_path)
+    (tmp_path / "t.csv").write_text("prompt,score\nWhy?,1\n")
     with pytest.raises(UserError, match="scorer does not apply"):
-        log_entries([str(tmp_path)], scorer="match")
-    with pytest.raises(UserError, match="the format 'lmeval' is not known"):
-        log_entries([str(tmp_path)], format_="lmeval")
+        log_entries([str(tmp_path / "t.csv")], scorer="match")
     with pytest.raises(UserError, match="expected OURS=COLUMN"):
         log_entries([str(tmp_path)], fields=["prompt"])
     done = command("run", "--model", "m", "--sae", "a/b", "--benchmark", "x", "--metric", "acc")

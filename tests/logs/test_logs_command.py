@@ -81,15 +81,15 @@ def typed(cli, line):
 
 def test_a_log_of_lm_eval_names_its_model(cli, tmp_path):
     folder = lm_eval_log(tmp_path / "my logs")
-    line, out = shown(cli, str(folder), "--metric", "other", "--filter", "loose")
+    line, out = shown(cli, str(folder), "--metric", "other", "--scorer", "loose")
     config, run_folder = typed(cli, line)
     assert config.model.name == "google/gemma-2-2b-it"
     assert config.sae.release == "gemma-scope-2b-pt-res-canonical"
     assert "trained on gemma-2-2b, a relative of google/gemma-2-2b-it" in out
     assert run_folder == Path("runs/quiz")
     (source,) = [benchmark.source for benchmark in config.benchmarks]
-    assert (source.path, source.metric, source.filter) == (folder, "other", "loose")
-    inspected = inspect_logs(str(folder), metric="other", filter_="loose").benchmarks[0]
+    assert (source.path, source.metric, source.scorer) == (folder, "other", "loose")
+    inspected = inspect_logs(str(folder), metric="other", scorer="loose").benchmarks[0]
     assert load_benchmark(config.benchmarks[0]).items == inspected.items
 
 
@@ -125,7 +125,7 @@ def test_a_log_of_inspect(cli, tmp_path):
 def test_a_table_with_fields(cli, tmp_path):
     table = tmp_path / "my results.csv"
     table.write_text("question,acc\nWhy?,0.5\nHow?,1\n")
-    line, out = shown(cli, str(table), "--format", "table", "--field", "prompt=question", "--field", "score=acc")
+    line, out = shown(cli, str(table), "--field", "prompt=question", "--field", "score=acc")
     assert "cgaps sae MODEL" in out
     config, run_folder = typed(cli, line)
     assert (config.model.name, str(config.sae.folder)) == EMBEDDED

@@ -3,7 +3,6 @@ matter."""
 
 from __future__ import annotations
 
-import functools
 import json
 import random
 from contextlib import nullcontext
@@ -205,9 +204,8 @@ def test_a_run_stopped_anywhere_ends_the_same(config, straight, tmp_path_factory
 
 def by_workers(config: dict, benchmarks: list[dict], folder: Path, workers: int):
     """A run that so many workers read."""
-    given = competency_gaps.RayWorkers(workers=workers, threads=1)
-    make = functools.partial(competency_gaps.run, workers=given)
-    return _made(make, config, benchmarks, SHARD_ITEMS, {}, folder)
+    config = {**config, "ray": {"workers": workers, "threads": 1}}
+    return _made(competency_gaps.run, config, benchmarks, SHARD_ITEMS, {}, folder)
 
 
 @drawn(4)

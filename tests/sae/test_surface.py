@@ -1,10 +1,9 @@
-"""What is on the surface of tokens, read from a model: by brute force, in any chunks; stability between two SAEs."""
+"""What is on the surface of tokens, read from a model: by brute force, in any chunks."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 
 from competency_gaps.config import ModelConfig, SAEConfig
 from competency_gaps.progress import Progress
@@ -192,30 +191,3 @@ def test_a_word_and_a_topic_are_told_apart(pair):
     counted.add(tokens, surface.Active(latent, np.r_[np.flatnonzero(word), np.flatnonzero(about)], value))
     share = counted.columns()["word_share"]
     assert share[0] > 0.8 and share[1] < 0.5
-
-
-def test_stability_equals_correlations(monkeypatch):
-    rng = np.random.default_rng(2)
-    own = np.where(rng.random((500, 30)) < 0.1, rng.exponential(size=(500, 30)), 0)
-    other = np.where(rng.random((500, 40)) < 0.1, rng.exponential(size=(500, 40)), 0)
-    other[:, 5] = 2 * own[:, 3]
-    own[:, 4], other[:, 7] = 0, 0
-    own[9:, 6] = 0
-    with np.errstate(invalid="ignore"):
-        expected = np.nanmax(np.corrcoef(own.T, other.T)[:30, 30:], axis=1, initial=-1)
-    known = (own > 0).sum(axis=0) >= measure.FEWEST_ACTIVE
-    for size in (2**24, 100):
-        monkeypatch.setattr(measure, "_BLOCK", size)
-        found = measure.largest_correlations(sp.csr_array(own), sp.csr_array(other))
-        assert found[known] == pytest.approx(expected[known])
-        assert found[3] == pytest.approx(1) and np.isnan(found[[4, 6]]).all()
-
-
-@pytest.mark.parametrize("which", ["pair", "averaging"])
-def test_an_sae_is_found_again_in_itself(which, pieces, request):
-    pair = request.getfixturevalue(which)
-    _, reference = measure.read_texts(
-        pair.lm, pair.hook, pair.sae, pieces, tokens=10**6, against=(pair.sae, pair.hook), progress=QUIET
-    )
-    known = ~np.isnan(reference.stability)
-    assert known.sum() > 10 and reference.stability[known] == pytest.approx(1)

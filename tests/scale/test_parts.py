@@ -1,10 +1,9 @@
-"""Parts of a run, joined, are the run; so are runs over different benchmarks; what is lacking is named."""
+"""Parts of a run, joined, are the run; what is lacking is named."""
 
 from __future__ import annotations
 
 import json
 
-import polars as pl
 import pytest
 from suite_helpers import make_small, never, run_small, with_answers
 
@@ -12,9 +11,6 @@ import competency_gaps as cg
 from competency_gaps.activations.extract import Extractor
 from competency_gaps.errors import UserError
 from competency_gaps.model.batches import OUT_OF_MEMORY
-from competency_gaps.runs.matched_scores import Scored
-from competency_gaps.runs.open import open_folder
-from competency_gaps.runs.scores import add_scores, read_scores
 from competency_gaps.stages import engines
 from competency_gaps.stages.extraction import ShardReader
 from core_helpers import assert_same_run, command
@@ -102,45 +98,9 @@ def test_a_part_is_an_unfinished_run(config, straight, tmp_path):
     assert_same_run(cg.run(config, tmp_path / "run"), straight)
 
 
-def test_runs_over_different_benchmarks_are_joined(config, straight, tmp_path, monkeypatch):
-    quiz, sums, told = config["benchmarks"]
-    table = "".join(f"{name},0.5\n" for name in straight.items.filter(pl.col("benchmark") == "quiz")["item_id"])
-    (tmp_path / "big.csv").write_text(f"id,big\n{table}")
-    scores = [{"path": str(tmp_path / "big.csv")}]
-    cg.run({**config, "benchmarks": [quiz], "scores": scores}, tmp_path / "a")
-    cg.run({**config, "benchmarks": [sums, told]}, tmp_path / "b")
-    # Ids that both runs have, and scores that were added later.
-    twice = straight.items.filter(pl.col("benchmark") == "told")["item_id"][1]
-    later = [Scored("big", twice, "sums", 0.25), Scored("other", twice, "told", 1.0)]
-    add_scores(open_folder(tmp_path / "b"), later)
-    monkeypatch.setattr(ShardReader, "read", never)
-    joined = cg.merge([tmp_path / "a", tmp_path / "b"], tmp_path / "run")
-    assert joined.items.equals(straight.items) and joined.benchmarks.equals(straight.benchmarks)
-    numbered = joined.items.with_columns(item=pl.int_range(pl.len(), dtype=pl.Int32))
-    held = read_scores(joined.path).join(numbered, on="item", suffix="_own")
-    expected = {("big", "quiz", name, 0.5) for name in straight.items.filter(pl.col("benchmark") == "quiz")["item_id"]}
-    expected |= {("big", "sums", twice, 0.25), ("other", "told", twice, 1.0)}
-    assert set(held.select("model", "benchmark", "item_id", "score").iter_rows()) == expected
-    columns = ["concept", "chi_bench", "chi_model", "support"]  # densities and kinds are of the first run's sample
-    assert joined.concepts.select(columns).equals(straight.concepts.select(columns))
-    with pytest.raises(UserError, match="hold the benchmark quiz"):
-        cg.merge([tmp_path / "a", straight.path], tmp_path / "twice")
-
-
-def test_runs_of_other_settings_are_refused(config, straight, parts, tmp_path):
-    quiz = config["benchmarks"][0]
-    cg.run({**config, "benchmarks": [{**quiz, "name": "again"}], "span": "prompt"}, tmp_path / "a")
-    with pytest.raises(UserError, match=r'differ in span \("prompt" and "question"\)'):
-        cg.merge([straight.path, tmp_path / "a"], tmp_path / "run")
-    with pytest.raises(UserError, match="is a finished run"):
-        cg.merge([straight.path, parts[0]], tmp_path / "run")
-
-
 def test_commands(config, tmp_path):
     (tmp_path / "run.yaml").write_text(json.dumps(config))
     done = command("run", "run.yaml", "--shard", "1/1", "--out", "part", "--quiet", cwd=tmp_path)
     assert done.returncode == 0 and "cgaps merge PART... --out RUN" in done.stdout, done.stderr
     done = command("merge", "part", "--out", "run", "--quiet", "--json", cwd=tmp_path)
     assert done.returncode == 0 and json.loads(done.stdout)["benchmarks"], done.stderr
-    done = command("run", "run.yaml", "--workers", "2", "--out", "other", cwd=tmp_path)
-    assert done.returncode == 2 and "--ray" in done.stderr

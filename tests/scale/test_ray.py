@@ -25,6 +25,8 @@ from core_helpers import ROOT, assert_same_run
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'competency-gaps[ray]'")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
+ONE = {"workers": 1, "threads": 1}
+
 
 @pytest.fixture(scope="module")
 def ray():
@@ -61,7 +63,7 @@ def straight(config, tmp_path_factory):
 @pytest.mark.parametrize("store", [False, True])
 def test_workers_make_the_run_of_one_process(ray, config, straight, tmp_path, store):
     address = f"file://{tmp_path}/store" if store else None
-    made = cg.run(config, tmp_path / "run", workers=cg.RayWorkers(workers=2, threads=1), store=address)
+    made = cg.run({**config, "ray": {**ONE, "workers": 2}}, tmp_path / "run", store=address)
     assert_same_run(made, straight)
     assert not list(made.path.rglob(".*draft*"))
 
@@ -78,7 +80,7 @@ def test_the_shard_of_a_killed_worker_goes_to_another(ray, config, straight, tmp
 
     monkeypatch.setattr(Pool, "_take", kills)
     progress = Progress(Console(file=lines))
-    made = cg.run(config, tmp_path / "run", workers=cg.RayWorkers(workers=1, threads=1), progress=progress)
+    made = cg.run({**config, "ray": ONE}, tmp_path / "run", progress=progress)
     assert killed and "a worker failed on shard" in lines.getvalue()
     assert_same_run(made, straight)
 
@@ -86,7 +88,7 @@ def test_the_shard_of_a_killed_worker_goes_to_another(ray, config, straight, tmp
 DRIVER = """
 import json, sys
 import competency_gaps as cg
-cg.run(json.loads(sys.argv[1]), sys.argv[2], workers=cg.RayWorkers(address=sys.argv[3], workers=1, threads=1))
+cg.run({**json.loads(sys.argv[1]), "ray": {"address": sys.argv[3], "workers": 1, "threads": 1}}, sys.argv[2])
 """
 
 
@@ -106,7 +108,7 @@ def test_a_killed_driver_goes_on(ray, config, straight, tmp_path):
         driver.wait()
     kept = {path: path.stat().st_mtime_ns for path in (folder / "responses").glob("*.json")}
     assert not (folder / "manifest.json").exists()
-    made = cg.run(config, folder, workers=cg.RayWorkers(workers=1, threads=1))
+    made = cg.run({**config, "ray": ONE}, folder)
     assert_same_run(made, straight)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept, "what was finished is not read again"
 
@@ -116,4 +118,4 @@ def test_a_worker_that_would_read_another_run_is_refused(ray, config, tmp_path, 
     sent = {**config, "model": {**config["model"], "name": str(other), "max_length": 200}}
     monkeypatch.setattr(on_ray, "as_dict", lambda _: cg.api.make.read_config(sent).model_dump(mode="json"))
     with pytest.raises(UserError, match=r"would read another run .* differ in model.max_length \(200 and nothing\)"):
-        cg.run(config, tmp_path / "run", workers=cg.RayWorkers(workers=1, threads=1))
+        cg.run({**config, "ray": ONE}, tmp_path / "run")

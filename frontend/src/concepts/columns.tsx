@@ -31,14 +31,14 @@ const OWN: ColumnSpec[] = [
 // Seen in the cell of the label, or seldom wanted.
 const HIDDEN = [
   ...["label_score", "peak_token", "subtheme_name", "p_value", "detectable", "finding"],
-  ...["kind", "lexical_share", "coherence", "stability"],
+  ...["kind", "lexical_share", "coherence"],
 ];
 /** Seldom wanted beside the verdicts, for which the window has not more room. */
 const HIDDEN_OF: Record<Face, string[]> = { model: ["n_eff", "n_benchmarks", "theme_name"], benchmark: ["density"] };
 /** Facts of a concept that are the same in every benchmark. */
 const OF_CONCEPT = [
   ...["label_score", "peak_token", "theme_name", "subtheme_name", "density", "n_benchmarks"],
-  ...["kind", "lexical_share", "coherence", "stability"],
+  ...["kind", "lexical_share", "coherence"],
 ];
 const WIDTHS: Record<ColumnSpec["kind"], number> = {
   text: 160,

@@ -43,7 +43,6 @@ def make_exemplars(
     hook_name: str | None = None,
     settings: ExemplarSettings | None = None,
     context: int = 256,
-    logits_only: bool = False,
     progress: Progress | None = None,
 ) -> MadeExemplars:
     """Collect each concept's exemplars, promoted tokens and similar concepts into a dictionary's folder.
@@ -53,7 +52,7 @@ def make_exemplars(
     dictionary
         The folder; made where it is missing.
     texts
-        Parquet, JSONL or plain-text files.
+        Parquet, JSONL or plain-text files; without texts and run, only promoted tokens and similar concepts are found.
     run
         A run whose items are read instead, by its own model and SAE.
     model, sae
@@ -64,29 +63,25 @@ def make_exemplars(
         Ranking and numbers of windows; None: :class:`~competency_gaps.dictionary.collect.ExemplarSettings` as it is.
     context
         Longest piece that the model reads at once, in tokens.
-    logits_only
-        Read no text: promoted tokens and similar concepts alone.
     progress
         None: quiet.
 
     Raises
     ------
     UserError
-        If texts, run or model are given together or not at all, the folder is the dictionary of another SAE, or
-        another process writes to it.
+        If texts and run or run and model are given together, neither run nor model is given, the folder is the
+        dictionary of another SAE, or another process writes to it.
     """
     from competency_gaps.dictionary.collect import ExemplarSettings, collect_texts, write_directions
 
-    if logits_only and (texts or run is not None):
-        raise UserError(f"{argument('logits_only')} reads no text: leave out texts and {argument('run')}.")
-    if not logits_only and bool(texts) == (run is not None):
-        raise UserError(f"give texts, or {argument('run')}, or {argument('logits_only')}.")
+    if texts and run is not None:
+        raise UserError(f"give texts or {argument('run')}, not both.")
     progress, folder = progress or Progress(quiet=True), Path(dictionary)
     with hold(folder):
         opened = open_folder(Path(run)) if run is not None else None
         pair = _pair(opened, model, sae, hook_name, progress)
         collected = None
-        if not logits_only:
+        if texts or opened is not None:
             files = [Path(path) for path in texts]
             collected = collect_texts(pair, files, opened, folder, settings or ExemplarSettings(), context, progress)
         return MadeExemplars(collected, *write_directions(pair, folder, progress))
@@ -108,8 +103,8 @@ def _pair(
     return load_pair(ModelConfig(name=model), SAEConfig(**sae_place(sae), hook_name=hook_name), progress=progress)
 
 
-Step = Literal["automatic", "subjects", "explain", "detection", "fuzzing", "embedding", "themes"]
-WITHOUT_MODEL = ("automatic", "subjects", "embedding")
+Step = Literal["automatic", "subjects", "explain", "detection", "fuzzing"]
+WITHOUT_MODEL = ("automatic", "subjects")
 """Steps that ask no language model."""
 
 
@@ -119,8 +114,6 @@ def import_labels(
     *,
     sae: str | None = None,
     run: Path | str | None = None,
-    module: str | None = None,
-    concepts: Sequence[int] | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> ImportedLabels:
@@ -131,16 +124,11 @@ def import_labels(
     dictionary
         The folder; a new one needs ``sae`` or ``run``.
     source
-        Neuronpedia export, delphi folder, JSON, CSV, TSV, JSONL or Parquet; or ``neuronpedia:MODEL/SOURCE``,
-        ``neuronpedia-api:MODEL/SOURCE`` to fetch.
+        Neuronpedia export, JSON, CSV, TSV, JSONL or Parquet; or ``neuronpedia:MODEL/SOURCE`` to fetch.
     sae
         For a new dictionary: its SAE, as folder, ``RELEASE/ID`` of SAELens' directory, or ``embedded:NAME``.
     run
         For a new dictionary: a run that uses its SAE.
-    module
-        Which module of a delphi folder; None: the only one.
-    concepts
-        Which are fetched from ``neuronpedia-api``.
     force
         Take labels of a source that names another SAE.
     progress
@@ -154,20 +142,16 @@ def import_labels(
     """
     from competency_gaps.dictionary.folder import open_dictionary
     from competency_gaps.dictionary.imports import import_labels as read
-    from competency_gaps.dictionary.labelling.labeller import check_concepts
 
     progress, folder = progress or Progress(quiet=True), Path(dictionary)
     with hold(folder):
         _begin(folder, sae, run, progress)
         opened = open_dictionary(folder)
-        check_concepts(concepts or (), opened.width)
         imported = read(
             source,
             sae_identity=opened.identity.sae,
             width=opened.width,
             progress=progress,
-            module=module,
-            concepts=concepts,
             force=force,
         )
         opened.add_labels(imported.table)
@@ -250,15 +234,14 @@ def label_concepts(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Taken | None:
-    """Label concepts, score their labels, or name themes.
+    """Label concepts, or score their labels.
 
     Parameters
     ----------
     step
         ``automatic``: labels from words, no model. ``subjects``: from a list of topics, skills and ways of talking, by
         sentence embeddings, for concepts that stand for no word. ``explain``: a model reads exemplars. ``detection``,
-        ``fuzzing``: a model scores labels. ``embedding``: scores without a language model. ``themes``: a model names
-        themes.
+        ``fuzzing``: a model scores labels.
     concepts
         Which; None: all, or those of ``runs``.
     runs
@@ -282,7 +265,6 @@ def label_concepts(
     """
     from competency_gaps.dictionary.folder import open_dictionary
     from competency_gaps.dictionary.labelling.labeller import ask_about
-    from competency_gaps.dictionary.theme_tables import name_themes
 
     if step not in get_args(Step):
         raise UserError(f"step {step!r}: expected one of {', '.join(get_args(Step))}.")
@@ -298,8 +280,6 @@ def label_concepts(
         chosen = _chosen(opened, concepts, runs, top)
         if llm is None:
             return _label_without_model(opened, step, chosen, progress)
-        if step == "themes":
-            return name_themes(opened, llm, progress)
         return ask_about(opened, step, chosen, llm, seed, progress)  # type: ignore[arg-type]
 
 
@@ -325,10 +305,8 @@ def _label_without_model(
     dictionary: Dictionary, step: Step, concepts: Sequence[int] | None, progress: Progress
 ) -> Taken:
     from competency_gaps.dictionary.labelling.automatic import label_automatically
-    from competency_gaps.dictionary.labelling.embeddings import label_by_subject, score_by_embedding
+    from competency_gaps.dictionary.labelling.embeddings import label_by_subject
 
-    if step == "embedding":
-        return score_by_embedding(dictionary, concepts, progress)
     if step == "subjects":
         return label_by_subject(dictionary, concepts, progress)
     total = len(dictionary.exemplars.concepts) if dictionary.has_exemplars else 0

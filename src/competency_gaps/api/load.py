@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from competency_gaps.config import ModelConfig, SAEConfig, parse_config, sae_place
-from competency_gaps.errors import UserError, argument
+from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 
 if TYPE_CHECKING:
@@ -75,8 +75,6 @@ def measure_reference(
     model: str,
     sae: str,
     hook_name: str | None = None,
-    against: str | None = None,
-    coherence: bool = True,
     tokens: int = 1_000_000,
     context: int = 256,
     progress: Progress | None = None,
@@ -95,11 +93,6 @@ def measure_reference(
         Names of the two: a hub id, folder or ``embedded:NAME``; of the SAE also ``RELEASE/ID`` of SAELens' directory.
     hook_name
         Where the SAE reads; None: its own hook.
-    against
-        Another SAE of the model, of the same place or another, by its name: how well each concept is found again in it
-        is measured (``stability``); None: it is not.
-    coherence
-        Whether the strongest windows of each concept are compared by meaning, which needs sentence-transformers.
     tokens
         Most tokens to read.
     context
@@ -108,38 +101,26 @@ def measure_reference(
     Raises
     ------
     UserError
-        If model or SAE cannot be loaded, the texts are empty, or coherence is asked for and sentence-transformers or
-        its model is missing.
+        If model or SAE cannot be loaded, the texts are empty.
     MissingExtraError
         If torch is not installed.
     """
-    from competency_gaps.model.embed import embed_texts
     from competency_gaps.sae.load import load_pair
-    from competency_gaps.sae.measure import read_texts
+    from competency_gaps.sae.measure import embedder, read_texts
     from competency_gaps.sae.texts import cut_pieces, read_documents
 
     progress = progress or Progress(quiet=True)
-    if coherence:
-        try:
-            embed_texts([])  # what is missing shows before the texts are read
-        except UserError as error:
-            raise UserError(f"{error} Or leave coherence out ({argument('coherence')} false).") from error
     settings = SAEConfig(**sae_place(sae), hook_name=hook_name)
     pair = load_pair(ModelConfig(name=model), settings, progress=progress)
     documents = read_documents([Path(path) for path in texts])
     pieces = cut_pieces(documents, pair.lm.tokenizer, context=context, bos_id=pair.bos_id)
-    other = None
-    if against is not None:
-        twin = load_pair(ModelConfig(name=model), SAEConfig(**sae_place(against)), lm=pair.lm, progress=progress)
-        other = (twin.sae, twin.hook)
     statistics, rates = read_texts(
         pair.lm,
         pair.hook,
         pair.sae,
         pieces,
         tokens=tokens,
-        against=other,
-        embed=embed_texts if coherence else None,
+        embed=embedder(),
         progress=progress,
     )
     if not statistics.tokens:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from competency_gaps.api.run import Run, open_run
-from competency_gaps.config import RayWorkers, RunConfig, parse_config, read_yaml
+from competency_gaps.config import RunConfig, parse_config, read_yaml
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
@@ -29,7 +29,6 @@ def run(
     *,
     model: LanguageModel | None = None,
     sae: SparseAutoencoder | None = None,
-    workers: RayWorkers | None = None,
     store: str | None = None,
     progress: Progress | None = None,
     command: str = "",
@@ -47,9 +46,6 @@ def run(
         A model and an SAE that are loaded already (:func:`load_model`, :func:`load_sae`), to be used for several
         runs; None loads the configuration's. The configuration must name the same model and SAE, because the run
         records those names.
-    workers
-        Workers of Ray that read, on one or many machines; each loads the configuration's model and SAE. None: this
-        process reads.
     store
         Address at which machines without a common file system share the shards of this run: ``s3://BUCKET/RUN``,
         ``gs://BUCKET/RUN``, ``file:///FOLDER`` or another of fsspec. Shards that lie there are taken, and all that are
@@ -78,8 +74,8 @@ def run(
     from competency_gaps.stages.on_ray import ray_engine
 
     config = read_config(config)
-    if workers is not None and (model is not None or sae is not None):
-        raise UserError("workers load the model and the SAE themselves: give either workers, or what is loaded.")
+    if config.ray is not None and (model is not None or sae is not None):
+        raise UserError("workers load the model and the SAE themselves: give either 'ray', or what is loaded.")
     folder = Path(out) if out is not None else config.out
     if folder is None:
         folder = Path(tempfile.mkdtemp(prefix="competency-gaps-"))
@@ -90,7 +86,7 @@ def run(
     if model is not None or sae is not None:
         pair = load_pair(config.model, config.sae, lm=model, loaded=sae, progress=progress)
     # Before the model is loaded: there may be no cluster, or no room in it.
-    engines: AbstractContextManager[Engine] = nullcontext(read_here) if workers is None else ray_engine(workers)
+    engines: AbstractContextManager[Engine] = nullcontext(read_here) if config.ray is None else ray_engine(config.ray)
     with engines as engine:
         made = open_run(pipeline.run(config, folder, progress, command, pair, engine, shared).path)
     made.report(progress=progress)
@@ -165,16 +161,15 @@ def make_part(
 def merge(
     folders: Sequence[Path | str], out: Path | str, *, progress: Progress | None = None, command: str = ""
 ) -> Run:
-    """Join all parts of a run, or finished runs of one model and SAE over different benchmarks, into a new run.
+    """Join all parts of a run into a new run.
 
     Nothing is read again: the tables are made from the shards, and a report is written. The benchmarks, the model and
-    the SAE are loaded, and compared with those that the shards are of. Of finished runs, the check of the SAE and all
-    settings but the benchmarks are those of the first; scores of other models are taken over.
+    the SAE are loaded, and compared with those that the shards are of.
 
     Parameters
     ----------
     folders
-        Parts, made by :func:`make_part`, or finished runs.
+        Parts, made by :func:`make_part`.
     out
         The new run's folder. If a merge into it was stopped, it goes on.
     progress

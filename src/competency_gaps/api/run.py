@@ -370,9 +370,7 @@ class Run(RunFolder):
         *,
         benchmark: str | None = None,
         model: str | None = None,
-        format: str | None = None,
         metric: str | None = None,
-        filter: str | None = None,
         scorer: str | None = None,
         replace: bool = False,
     ) -> list[Added]:
@@ -386,9 +384,7 @@ class Run(RunFolder):
             The run's benchmark that the items are of; None: the one of the log's own name.
         model
             What to call the model; None: as the log calls it.
-        format
-            Of the log; None: detected.
-        metric, filter, scorer
+        metric, scorer
             Which of the log's scores, as for the run's own benchmark; None: each format's default.
         replace
             Whether a score that an item has of a model already is replaced; else it is an error.
@@ -400,9 +396,7 @@ class Run(RunFolder):
         """
         from competency_gaps.logs.scores import read_score_log
 
-        rows = read_score_log(
-            Path(path), benchmark, model=model, format_=format, metric=metric, filter=filter, scorer=scorer
-        )
+        rows = read_score_log(Path(path), benchmark, model=model, metric=metric, scorer=scorer)
         return add_scores(self.run_itself(), rows, replace=replace)
 
     def check(

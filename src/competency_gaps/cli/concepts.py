@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -14,25 +14,17 @@ from competency_gaps.cli import options
 from competency_gaps.cli.output import print_facts, print_json, print_line, terminal
 from competency_gaps.config import TrainingConfig, parse_config, read_yaml
 
-if TYPE_CHECKING:
-    from competency_gaps.dictionary.labelling.labeller import Taken
-
 
 def exemplars(
     out: Annotated[Path, typer.Option(help="The dictionary's folder.")],
-    texts: Annotated[list[Path] | None, typer.Argument(help="Parquet, JSONL or plain-text files.")] = None,
+    texts: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Parquet, JSONL or text files; without: promoted tokens alone."),
+    ] = None,
     run: Annotated[Path | None, typer.Option(help="Read a run's items instead of texts.")] = None,
     model: Annotated[str | None, typer.Option(help=options.MODEL_HELP)] = None,
     sae: Annotated[str | None, typer.Option(help=options.SAE_HELP)] = None,
-    hook_name: options.HookOption = None,
-    ranking: Annotated[
-        Literal["activation", "reconstruction"],
-        typer.Option(help="Windows by activation, or by the reconstruction error without the concept."),
-    ] = "activation",
     tokens: options.TokensOption = 2_000_000,
-    logits_only: Annotated[
-        bool, typer.Option("--logits-only", help="Read no text: promoted tokens and similar concepts alone.")
-    ] = False,
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
 ) -> None:
@@ -46,9 +38,7 @@ def exemplars(
         run=run,
         model=model,
         sae=sae,
-        hook_name=hook_name,
-        settings=ExemplarSettings(ranking, tokens),
-        logits_only=logits_only,
+        settings=ExemplarSettings(tokens=tokens),
         progress=terminal(quiet),
     )
     facts: dict[str, str | int] = {"dictionary": str(out)}
@@ -69,63 +59,52 @@ def label(
         Step,
         typer.Option(
             help="Labels from words, from a list of subjects, or a model's explanations; scores of labels by a model "
-            "(detection, fuzzing) or by embedding; names of themes by a model."
+            "(detection, fuzzing)."
         ),
     ],
     concepts: Annotated[str | None, typer.Option(help="Only these, as 5,17,100-200; by default all.")] = None,
     run: Annotated[
         list[Path] | None, typer.Option(help="Only the concepts that matter most in these runs; repeatable.")
     ] = None,
-    top: Annotated[int, typer.Option(min=1, help="With --run: how many concepts.")] = 600,
     llm: options.LLMOption = None,
-    requests: options.RequestsOption = None,
-    answers: options.AnswersOption = None,
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
 ) -> None:
-    """Label concepts, score their labels, or name their themes, with or without a language model."""
+    """Label concepts, or score their labels, with or without a language model."""
     from competency_gaps import label_concepts
 
+    config = options.llm_config(llm)
     taken = label_concepts(
         dictionary,
         step,
         concepts=None if concepts is None else options.parse_concepts(concepts),
         runs=run or (),
-        top=top,
-        llm=options.llm_config(llm, requests, answers),
+        llm=config,
         progress=terminal(quiet),
     )
     if json_:
-        outcome = {"requests": str(requests)} if taken is None else taken.as_dict()
+        outcome = {"waiting": True} if taken is None else taken.as_dict()
         print_json({"dictionary": str(dictionary), "step": step, **outcome})
-    elif taken is None:
-        print_line(f"Requests written to {requests}")
-    else:
-        _print(taken, step)
-
-
-def _print(taken: Taken, step: Step) -> None:
-    what = "labels" if step in ("automatic", "subjects", "explain") else "names" if step == "themes" else "scores"
+        return
+    if taken is None:
+        print_line(f"Requests written to {config and config.requests}")
+        return
+    what = "labels" if step in ("automatic", "subjects", "explain") else "scores"
     print_line(
         f"{taken.stored:,} {what} stored, {taken.abstained:,} abstentions, {len(taken.failed):,} answers not usable"
     )
-    noun = "theme" if step == "themes" else "concept"
     for number, reason in taken.failed[:5]:
-        print_line(f"{noun} {number}: {reason}", error=True)
+        print_line(f"concept {number}: {reason}", error=True)
 
 
 def import_(
     dictionary: options.DictionaryArgument,
     source: Annotated[
         str,
-        typer.Argument(
-            help="File, delphi folder, or neuronpedia:MODEL/SOURCE or neuronpedia-api:MODEL/SOURCE to fetch."
-        ),
+        typer.Argument(help="File, or neuronpedia:MODEL/SOURCE to fetch."),
     ],
     sae: Annotated[str | None, typer.Option(help=options.SAE_HELP)] = None,
     run: Annotated[Path | None, typer.Option(help="Instead of --sae: a run that uses the SAE.")] = None,
-    module: Annotated[str | None, typer.Option(help="Which module of a delphi folder.")] = None,
-    concepts: Annotated[str | None, typer.Option(help="With neuronpedia-api: which, as 5,17,100-200.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Import even if the source names another SAE.")] = False,
     json_: options.JsonOption = False,
 ) -> None:
@@ -137,8 +116,6 @@ def import_(
         source,
         sae=sae,
         run=run,
-        module=module,
-        concepts=options.parse_concepts(concepts) if concepts else None,
         force=force,
         progress=terminal(quiet=json_),
     )
@@ -158,15 +135,13 @@ def import_(
 def themes(
     dictionary: options.DictionaryArgument,
     sae: Annotated[str | None, typer.Option(help=f"{options.SAE_HELP} By default the dictionary's.")] = None,
-    fewest: Annotated[int, typer.Option(min=1, help="Fewest themes.")] = 20,
-    most: Annotated[int, typer.Option(min=1, help="Most themes.")] = 60,
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
 ) -> None:
     """Group concepts into themes and subthemes, and lay out their map."""
     from competency_gaps import make_themes
 
-    facts = make_themes(dictionary, sae=sae, fewest=fewest, most=most, progress=terminal(quiet))
+    facts = make_themes(dictionary, sae=sae, progress=terminal(quiet))
     print_facts({"dictionary": str(dictionary), **facts}, json_=json_)
 
 
@@ -211,11 +186,6 @@ def reference(
     model: options.ModelOption,
     sae: options.SaeOption,
     out: Annotated[Path, typer.Option(help="Parquet file, for 'reference' in a run's configuration.")],
-    hook_name: options.HookOption = None,
-    other_sae: Annotated[
-        str | None, typer.Option(metavar="SAE", help="Measure how well each concept is found in this SAE of the model.")
-    ] = None,
-    coherence: Annotated[bool, typer.Option(help="Compare each concept's strongest windows by meaning.")] = True,
     tokens: options.TokensOption = 1_000_000,
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
@@ -228,9 +198,6 @@ def reference(
         out,
         model=model,
         sae=sae,
-        hook_name=hook_name,
-        against=other_sae,
-        coherence=coherence,
         tokens=tokens,
         progress=terminal(quiet),
     )

@@ -29,9 +29,7 @@ _BEFORE, _OWN, _AFTER = 160, 500, 160
 def logs(
     path: Annotated[str, typer.Argument(help="Log file or output folder of another tool.")],
     metric: options.MetricOption = None,
-    filter_: options.FilterOption = None,
     scorer: options.ScorerOption = None,
-    format_: options.LogFormatOption = None,
     field: options.FieldOption = None,
     json_: options.JsonOption = False,
 ) -> None:
@@ -41,13 +39,11 @@ def logs(
     log = inspect_logs(
         path,
         metric=metric,
-        filter_=filter_,
         scorer=scorer,
-        format_=format_,
         fields=field or [],
         progress=output.terminal(quiet=json_),
     )
-    given = {"metric": metric, "filter": filter_, "scorer": scorer, "format": format_, "field": field}
+    given = {"metric": metric, "scorer": scorer, "field": field}
     command = _command(path, log, given)
     if json_:
         documents = [_document(benchmark) for benchmark in log.benchmarks]

@@ -10,9 +10,7 @@ import typer
 from rich.console import Console
 
 from competency_gaps.cli.options import (
-    FilterOption,
     JsonOption,
-    LogFormatOption,
     LogOption,
     MetricOption,
     RunArgument,
@@ -37,9 +35,7 @@ def score(
         str | None, typer.Option("--as", metavar="NAME", help="Name for the log's model; by default the log's own.")
     ] = None,
     metric: MetricOption = None,
-    filter_: FilterOption = None,
     scorer: ScorerOption = None,
-    format_: LogFormatOption = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace scores that were added before.")] = False,
     json_: JsonOption = False,
 ) -> None:
@@ -59,9 +55,7 @@ def score(
             path,
             benchmark=benchmark,
             model=as_,
-            format=format_,
             metric=metric,
-            filter=filter_,
             scorer=scorer,
             replace=replace,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -24,7 +24,6 @@ MODEL_HELP = "Hub id, folder, .gguf file, or embedded:NAME."
 SAE_HELP = "SAE folder, RELEASE/ID of SAELens, or embedded:NAME."
 ModelOption = Annotated[str, typer.Option(help=MODEL_HELP)]
 SaeOption = Annotated[str, typer.Option(help=SAE_HELP)]
-HookOption = Annotated[str | None, typer.Option(help="Hook that the SAE reads; by default its own.")]
 TokensOption = Annotated[int, typer.Option(min=1, help="Read at most this many tokens.")]
 SetOption = Annotated[
     list[str] | None,
@@ -41,9 +40,7 @@ ScoresOption = Annotated[
     typer.Option(metavar="[NAME=]PATH", help="Other models' scores: 'id' and one column per model; repeatable."),
 ]
 MetricOption = Annotated[str | None, typer.Option(help="Metric of the log to use as the score; 'none': no scores.")]
-FilterOption = Annotated[str | None, typer.Option("--filter", help="Filter of lm-eval to use.")]
-ScorerOption = Annotated[str | None, typer.Option(help="Scorer of Inspect to use.")]
-LogFormatOption = Annotated[str | None, typer.Option("--format", help="Tool that wrote the log; detected by default.")]
+ScorerOption = Annotated[str | None, typer.Option(help="Filter of lm-eval, or scorer of Inspect, to use.")]
 FieldOption = Annotated[
     list[str] | None,
     typer.Option(metavar="OURS=COLUMN", help="Column of a table or log, as prompt=question; repeatable."),
@@ -60,10 +57,6 @@ AllKindsOption = Annotated[
     bool, typer.Option("--all-kinds", help="Also test concepts that say what a text looks like, not what it is about.")
 ]
 LLMOption = Annotated[Path | None, typer.Option("--llm", help="Language model to ask: YAML with base_url, model, ...")]
-RequestsOption = Annotated[
-    Path | None, typer.Option(help="Ask no model: write its requests here, in OpenAI's batch form.")
-]
-AnswersOption = Annotated[list[Path] | None, typer.Option("--answers", help="Answers to such requests; repeatable.")]
 
 _MOST = 10_000_000
 """Largest size of a range; no SAE has as many concepts."""
@@ -111,29 +104,11 @@ def named_path(text: str) -> tuple[str | None, Path]:
     return (name, Path(path)) if equals and not Path(text).exists() else (None, Path(text))
 
 
-def llm_config(llm: Path | None, requests: Path | None = None, answers: list[Path] | None = None) -> LLMConfig | None:
-    """The language model that the options name; None: none.
-
-    Raises
-    ------
-    UserError
-        If the file cannot be read, or the options do not go together.
-    """
-    data = llm_data({} if llm is None else read_yaml(llm), requests, answers)
-    return parse_config(LLMConfig, data, "options" if llm is None else str(llm)) if data else None
-
-
-def llm_data(data: dict[str, Any], requests: Path | None, answers: list[Path] | None) -> dict[str, Any]:
-    """A configuration in which files of requests or answers, if there are any, take the place of the endpoint."""
-    if requests is None and not answers:
-        return data
-    kept = {key: value for key, value in data.items() if key not in ("base_url", "requests", "answers")}
-    return {**kept, "requests": requests, "answers": answers or []}
+def llm_config(llm: Path | None) -> LLMConfig | None:
+    """The language model that ``--llm`` names; None: none."""
+    return parse_config(LLMConfig, read_yaml(llm), str(llm)) if llm else None
 
 
 def option_name(argument: str) -> str:
     """The option that gives an argument of a function: ``--hook-name`` for ``hook_name``."""
-    return "--" + _RENAMED.get(argument, argument.replace("_", "-"))
-
-
-_RENAMED = {"address": "ray"}
+    return "--" + argument.replace("_", "-")

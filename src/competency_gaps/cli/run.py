@@ -8,9 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from competency_gaps.cli import options
-from competency_gaps.cli.options import option_name
 from competency_gaps.cli.output import print_json, print_line, print_run, terminal, typed_command
-from competency_gaps.config import RayWorkers, RunConfig, parse_config, read_yaml, sae_place
+from competency_gaps.config import RunConfig, parse_config, read_yaml, sae_place
 from competency_gaps.config.load import apply_overrides
 from competency_gaps.errors import UserError
 from competency_gaps.logs.find import SuiteLogs, suite_logs
@@ -33,9 +32,7 @@ def run(
     ] = None,
     set_: options.SetOption = None,
     metric: options.MetricOption = None,
-    filter_: options.FilterOption = None,
     scorer: options.ScorerOption = None,
-    format_: options.LogFormatOption = None,
     field: options.FieldOption = None,
     scores: options.ScoresOption = None,
     no_ask: Annotated[
@@ -43,16 +40,13 @@ def run(
         typer.Option("--no-ask", help="Do not have the model answer; only read the items (for other models' scores)."),
     ] = False,
     llm: options.LLMOption = None,
-    requests: options.RequestsOption = None,
-    answers: options.AnswersOption = None,
     ray: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Workers of Ray read: 'local' (one machine), 'auto' or ray://HOST:PORT."),
+        typer.Option(
+            metavar="ADDRESS",
+            help="Workers of Ray read: 'local' (one machine), 'auto' or ray://HOST:PORT; --set ray.workers=N.",
+        ),
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="With --ray: number of workers; each loads model and SAE.")
-    ] = None,
-    gpus_per_worker: Annotated[float | None, typer.Option(help="With --ray: GPUs per worker.")] = None,
     shard: Annotated[
         str | None, typer.Option(metavar="I/N", help="Read every N-th shard only, for cgaps merge or a --store.")
     ] = None,
@@ -66,8 +60,7 @@ def run(
     import competency_gaps as cg
 
     progress = terminal(quiet)
-    chosen = {"metric": metric, "filter": filter_, "scorer": scorer}
-    logs = _logs(log, chosen, format_, field, progress)
+    logs = _logs(log, metric, scorer, field, progress)
     if config and (model or sae or benchmark or log):
         raise UserError("give a configuration file and --set, or --model and --sae with --benchmark or --log.")
     if config:
@@ -77,32 +70,21 @@ def run(
     for entry in data.get("benchmarks") or [] if limit is not None else []:
         entry["limit"] = limit
     _add_scores(data, scores or [], logs.scores, no_ask=no_ask)
-    if llm or requests or answers:
-        known = read_yaml(llm) if llm else data.get("judge") or {}
-        data["judge"] = options.llm_data(known, requests, answers)
+    if llm:
+        data["judge"] = read_yaml(llm)
+    if ray:
+        data["ray"] = {**(data.get("ray") or {}), "address": ray}
     checked = parse_config(RunConfig, data, str(config) if config else "options")
     if out is None and checked.out is None:
         raise UserError("no run folder is given: give --out, or 'out' in the configuration.")
-    chosen_workers = _workers(ray, workers, gpus_per_worker)
     if shard is not None:
-        if out is None or chosen_workers is not None:
+        if out is None or checked.ray is not None:
             raise UserError("--shard needs an --out of its own for each part, and reads in this process.")
         part = cg.make_part(checked, out, parse_part(shard), store=store, progress=progress)
         _print_part(part, out, store, json_=json_)
         return
-    run = cg.run(checked, out, workers=chosen_workers, store=store, progress=progress, command=typed_command())
+    run = cg.run(checked, out, store=store, progress=progress, command=typed_command())
     print_run(run, json_=json_)
-
-
-def _workers(address: str | None, workers: int | None, gpus: float | None) -> RayWorkers | None:
-    if address is None:
-        if workers is not None or gpus is not None:
-            raise UserError("--workers and --gpus-per-worker are of Ray's workers: give --ray local or an address.")
-        return None
-    place = None if address == "local" else address
-    return parse_config(
-        RayWorkers, {"address": place, "workers": workers, "gpus_per_worker": gpus}, "options", option_name
-    )
 
 
 def _print_part(record: PartRecord, out: Path, store: str | None, *, json_: bool) -> None:
@@ -159,27 +141,20 @@ def _benchmark(text: str) -> dict[str, Any]:
 
 def _logs(
     logs: list[str] | None,
-    chosen: dict[str, str | None],
-    format_: str | None,
+    metric: str | None,
+    scorer: str | None,
     fields: list[str] | None,
     progress: Progress,
 ) -> SuiteLogs:
     """Benchmarks of the logs that ``--log`` names, and scores of further models on them."""
     if not logs:
-        given = {**chosen, "format": format_, "field": fields}
+        given = {"metric": metric, "scorer": scorer, "field": fields}
         unused = [f"--{name}" for name, value in given.items() if value]
         if unused:
             raise UserError(f"give --log PATH with {', '.join(unused)}.")
         return SuiteLogs([], [], {})
     with progress.stage("looking for benchmarks in logs"):
-        suite = suite_logs(
-            logs,
-            metric=chosen["metric"],
-            filter_=chosen["filter"],
-            scorer=chosen["scorer"],
-            format_=format_,
-            fields=fields or [],
-        )
+        suite = suite_logs(logs, metric=metric, scorer=scorer, fields=fields or [])
     for name, models in suite.models.items():
         scores = f"scores on them: {', '.join(models)}" if suite.scores else "no scores, as --metric none asks"
         progress.say(f"{name}: the items are read from the log of {models[0]}; {scores}.")
@@ -202,12 +177,12 @@ def demo(
 
 
 def merge(
-    folders: Annotated[list[Path], typer.Argument(help="All parts of one run (cgaps run --shard), or finished runs.")],
+    folders: Annotated[list[Path], typer.Argument(help="All parts of one run (cgaps run --shard).")],
     out: Annotated[Path, typer.Option(help="Folder of the joined run.")],
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
 ) -> None:
-    """Join the parts of a run, or runs over different benchmarks."""
+    """Join the parts of a run."""
     import competency_gaps as cg
 
     print_run(cg.merge(folders, out, progress=terminal(quiet), command=typed_command()), json_=json_)

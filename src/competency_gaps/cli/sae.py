@@ -25,12 +25,11 @@ _TRAINED_ON = {
 def sae(
     model: Annotated[str, typer.Argument(help=options.MODEL_HELP)],
     layer: Annotated[int | None, typer.Option(min=0, help="Only SAEs that read this layer.")] = None,
-    labelled: Annotated[bool, typer.Option("--labelled", help="Only SAEs with public labels.")] = False,
     all_: Annotated[bool, typer.Option("--all", help="Every SAE, not only one per layer and place.")] = False,
     json_: options.JsonOption = False,
 ) -> None:
     """List the public SAEs that fit a model, layer by layer."""
-    sae_list = find_saes(model, layer=layer, labelled=labelled)
+    sae_list = find_saes(model, layer=layer)
     proposed = sae_list.proposed()
     command = run_command(model, proposed.name, ["--benchmark", "FILE"])
     if json_:

@@ -97,10 +97,8 @@ class LogSource(Config):
     """Which of the benchmarks (tasks) at ``path``; None: there is only one."""
     metric: str | None = None
     """Which of the log's metrics (garak: detector) is the score; None: the format's default, which the run reports."""
-    filter: str | None = None
-    """Which of lm-eval's filters; None: the default, which the run reports."""
     scorer: str | None = None
-    """Which of Inspect's scorers; None: the first."""
+    """Which of lm-eval's filters or of Inspect's scorers; None: the first, which the run reports."""
     fields: dict[str, str] = {}
     """Our field -> the log's column: with ``format: table`` any field, with lm-eval, Inspect and every_eval_ever
     ``cluster``, ``group`` and ``covariates.NAME``, found in an item's document or metadata, or else in its record."""

@@ -105,10 +105,8 @@ class ScoresConfig(Config):
     """Of a log; None: detected."""
     metric: str | None = None
     """Which metric of a log is the score; None: the format's default. Give the one that the run's benchmark has."""
-    filter: str | None = None
-    """Which filter of an lm-eval log; None: the first."""
     scorer: str | None = None
-    """Which scorer of an Inspect log; None: the first."""
+    """Which filter of an lm-eval log, or scorer of an Inspect log; None: the first."""
     part: str | None = None
     """Which of the benchmarks of a log; None: all."""
 
@@ -116,8 +114,8 @@ class ScoresConfig(Config):
 class RayWorkers(Config):
     """Workers of Ray that read a run's shards; they change nothing but the time that it takes."""
 
-    address: str | None = None
-    """Of a cluster that runs, such as ``auto`` or ``ray://HOST:10001``; None: one is started on this machine alone."""
+    address: str = "local"
+    """Of a cluster that runs, such as ``auto`` or ``ray://HOST:10001``; ``local``: one is started on this machine."""
     workers: Annotated[int, Field(ge=1)] | None = None
     """Each holds the model and the SAE; None: one for each share of GPUs, or one per machine where there are none."""
     gpus_per_worker: Annotated[float, Field(ge=0)] | None = None
@@ -160,6 +158,8 @@ class RunConfig(Config):
     """Scores of other models on the same items, added when the run is finished."""
     judge: LLMConfig | None = None
     """The model that scores items which need a judge; None: they stay unscored."""
+    ray: RayWorkers | None = None
+    """Workers of Ray that read; None: this process does."""
 
     @field_validator("benchmarks")
     @classmethod

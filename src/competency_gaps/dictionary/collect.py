@@ -1,14 +1,8 @@
-"""Collect each concept's exemplars in one streaming pass, in memory that does not grow with the texts."""
+"""Collect each concept's exemplars in one pass over texts."""
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
-import logging
-import os
-import shutil
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,23 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-import scipy.sparse as sp
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from competency_gaps.activations.pooling import chunk_tokens
 from competency_gaps.activations.spans import TEXT_ONLY
-from competency_gaps.activations.store import CasStore
 from competency_gaps.dictionary import directions
 from competency_gaps.dictionary.exemplars import choose_spread, without, write_exemplars
 from competency_gaps.dictionary.folder import write_dictionary
 from competency_gaps.dictionary.windows import (
-    FIELDS,
     WINDOW,
     BestOf,
     ConceptWindows,
     Firing,
-    PoolRows,
     Ranking,
     WindowPool,
     best_of_each_text,
@@ -42,31 +30,17 @@ from competency_gaps.dictionary.windows import (
     shapes,
 )
 from competency_gaps.errors import UserError
-from competency_gaps.files import no_space_left, sha256, write_atomic, write_json
 from competency_gaps.model.batches import plan_batches, token_budget_on
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import Hook
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Progress
-from competency_gaps.runs.manifest import shard_names
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.sae.load import LoadedPair, SparseAutoencoder, stretch_starts
 from competency_gaps.sae.texts import TokenPiece, cut_pieces, first_tokens, read_documents
 
 if TYPE_CHECKING:
     import torch
-
-
-def run_identity(run: RunFolder) -> dict[str, Any]:
-    """Identity of a run's texts: hashes of its benchmarks' content, its span, and a hash of its shards."""
-    store = CasStore(run.base / "activations", run.width)
-    names = [name for entry in run.manifest["benchmarks"] for name in shard_names(entry)]
-    shards = [[name, store.shards.checksum(name)] for name in names]
-    return {
-        "run": [entry["content_sha256"] for entry in run.manifest["benchmarks"]],
-        "span": run.manifest["span"],
-        "shards": hashlib.sha256(json.dumps(shards).encode()).hexdigest(),
-    }
 
 
 def run_pieces(run: RunFolder) -> Iterator[TokenPiece]:
@@ -92,11 +66,6 @@ def run_pieces(run: RunFolder) -> Iterator[TokenPiece]:
                 if counted.any():
                     yield TokenPiece(np.asarray(ids, np.int32), counted, ~counted, number)
                 number += 1
-
-
-log = logging.getLogger(__name__)
-
-FOLDER = ".exemplars"
 
 
 @dataclass(frozen=True)
@@ -131,99 +100,21 @@ class PassCounts:
     """Concepts with at least one exemplar; 0 until the pass is finished."""
 
 
-class PassState:
-    """Heaps and pool in memory, the windows' tokens on disk; saved so that an interrupted pass can be resumed."""
+class _Gathered:
+    """What a pass has found so far; of all texts only token ids are kept, 4 bytes each."""
 
-    def __init__(self, folder: Path, concepts: int, settings: ExemplarSettings) -> None:
-        self.folder = folder / FOLDER
+    def __init__(self, concepts: int, settings: ExemplarSettings) -> None:
         self.seed = settings.seed
         self.top = BestOf(concepts, settings.top, WINDOW)
         self.spread = BestOf(concepts, 2 * settings.spread, WINDOW)
         self.pool = WindowPool(concepts, settings.pool)
+        self.windows: list[np.ndarray] = []
+        """Windows' tokens, int32 of shape (windows, WINDOW) each, padded with -1."""
         self.done = PassCounts()
-        self._tokens, self._state = self.folder / "tokens.bin", self.folder / "state.safetensors"
-
-    def begin(self, made_of: dict[str, Any]) -> bool:
-        """Take the folder, or resume the pass in it; gives whether a pass is resumed.
-
-        Raises
-        ------
-        UserError
-            If the folder holds another pass.
-        """
-        plan = self.folder / "plan.json"
-        if plan.is_file():
-            try:
-                known = json.loads(plan.read_bytes())
-            except ValueError as error:
-                raise UserError(f"{plan} is damaged: delete {self.folder} to start the pass again.") from error
-            differing = sorted(key for key in {*known, *made_of} if known.get(key) != made_of.get(key))
-            if differing:
-                raise UserError(
-                    f"{self.folder} holds an unfinished pass that differs in {', '.join(differing)}. "
-                    f"Give the same texts and options to resume it, or delete the folder to start again."
-                )
-        else:
-            write_json(plan, made_of)
-        return self._load()
-
-    def add_tokens(self, tokens: np.ndarray) -> None:
-        """Append windows' tokens: int32 of shape (windows, WINDOW), padded with -1."""
-        with no_space_left(self._tokens), self._tokens.open("ab") as file:
-            file.write(np.ascontiguousarray(tokens, np.int32).tobytes())
-
-    def tokens(self) -> np.ndarray:
-        """Tokens of all windows, mapped: int32 of shape (windows, WINDOW), padded with -1."""
-        return np.memmap(self._tokens, np.int32, "r", shape=(self.done.windows, WINDOW))
-
-    def save(self) -> None:
-        """Save everything in place of the previous state."""
-        # No saved state may refer to lost tokens.
-        with no_space_left(self._tokens), self._tokens.open("ab") as file:
-            os.fsync(file.fileno())
-        pool = self.pool.rows()
-        arrays = {
-            **{f"top.{name}": getattr(self.top.rows(), name) for name in FIELDS},
-            **{f"spread.{name}": getattr(self.spread.rows(), name) for name in FIELDS},
-            "pool.window": pool.window,
-            "pool.indptr": np.asarray(pool.peaks.indptr, np.int64),
-            "pool.concept": np.asarray(pool.peaks.indices, np.int32),
-            "pool.peak": np.asarray(pool.peaks.data, np.float32),
-            "done": np.asarray([self.done.texts, self.done.tokens, self.done.windows], np.int64),
-        }
-        write_atomic(self._state, lambda path: save_file(arrays, path))
-
-    def remove(self) -> None:
-        """Delete the saved state: the pass is finished."""
-        shutil.rmtree(self.folder)
-
-    def _load(self) -> bool:
-        """Load the saved state; False: there is none that can be used, and the pass begins anew."""
-        try:
-            arrays = load_file(self._state)
-            size = int(arrays["done"][2]) * WINDOW * 4
-            with self._tokens.open("r+b") as file:
-                if file.seek(0, os.SEEK_END) < size:
-                    raise ValueError("tokens are cut off")
-                file.truncate(size)  # tokens appended after the state was saved
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
-            if self._state.is_file():
-                log.warning("%s cannot be used (%s): the pass starts again.", self.folder, error)
-            self._tokens.unlink(missing_ok=True)
-            return False
-        for heap, prefix in ((self.top, "top"), (self.spread, "spread")):
-            heap.restore(ConceptWindows(*(arrays[f"{prefix}.{name}"] for name in FIELDS)))
-        window = arrays["pool.window"]
-        parts = (arrays["pool.peak"], arrays["pool.concept"], arrays["pool.indptr"])
-        peaks = sp.csr_array(parts, shape=(len(window), self.pool.concepts))
-        self.pool.restore(PoolRows(window, peaks), lottery(window, seed=self.seed))
-        self.done = PassCounts(*(int(number) for number in arrays["done"]))
-        return True
 
 
 CHUNK = 512
 """Texts that are batched together by length."""
-SAVE_SECONDS = 60.0
 
 
 def collect_exemplars(
@@ -233,41 +124,28 @@ def collect_exemplars(
     pieces: Iterable[TokenPiece],
     folder: Path,
     settings: ExemplarSettings,
-    made_of: dict[str, Any],
     progress: Progress,
 ) -> PassCounts:
     """Collect each concept's exemplars and write ``exemplars``, ``windows`` and ``pool`` into a dictionary's folder,
     together with what ``dictionary.json`` says of them, if there is one.
 
-    An interrupted pass is resumed and gives the same files.
-
     Parameters
     ----------
     pieces
-        Texts, in the same order every time. Their first tokens are read but not counted, nor are start markers.
-    made_of
-        Identifies model, SAE and texts; a pass is resumed only if it is equal.
+        Texts. Their first tokens are read but not counted, nor are start markers.
 
     Raises
     ------
     UserError
-        If the texts are empty, or the folder holds an unfinished pass over other texts.
+        If the texts are empty.
     """
-    gathered = PassState(folder, sae.d_sae, settings)
-    if gathered.begin({**made_of, **asdict(settings)}):
-        progress.say(f"Resuming after {gathered.done.tokens:,} tokens")
+    gathered = _Gathered(sae.d_sae, settings)
     with progress.stage("collecting exemplars", total=settings.tokens, unit="tokens") as bar:
-        bar.skip(gathered.done.tokens)
-        saved = time.monotonic()
-        rest = itertools.islice(first_tokens(pieces, settings.tokens), gathered.done.texts, None)
+        rest = first_tokens(pieces, settings.tokens)
         while chunk := list(itertools.islice(rest, CHUNK)):
             _read_chunk(lm, hook, sae, chunk, gathered, settings, bar.advance)
-            if time.monotonic() - saved > SAVE_SECONDS:
-                gathered.save()
-                saved = time.monotonic()
     if not gathered.done.windows:
         raise UserError("the texts are empty: give files with text in them.")
-    gathered.save()
     done = gathered.done
     facts = {"hook_name": hook.name, "texts_read": done.texts, "tokens_read": done.tokens}
     return _finish(lm, sae, folder, gathered, settings, progress, {**asdict(settings), **facts})
@@ -277,20 +155,19 @@ def _finish(
     lm: LanguageModel,
     sae: SparseAutoencoder,
     folder: Path,
-    gathered: PassState,
+    gathered: _Gathered,
     settings: ExemplarSettings,
     progress: Progress,
     facts: Mapping[str, Any],
 ) -> PassCounts:
     with progress.stage("choosing negatives", total=sae.d_sae, unit="concepts") as bar:
-        top, pool, tokens = gathered.top.rows(), gathered.pool.rows(), gathered.tokens()
+        top, pool, tokens = gathered.top.rows(), gathered.pool.rows(), np.concatenate(gathered.windows)
         spread = without(choose_spread(gathered.spread.rows(), settings.spread), top)
         negatives = find_negatives(
             ConceptWindows.join([top, spread]), pool, tokens, _embedding(lm), settings.negatives, bar.advance
         )
     with progress.stage("writing exemplars"):
         write_exemplars(folder, top, spread, negatives, pool, tokens, lm.tokenizer, progress, facts)
-    gathered.remove()
     return replace(gathered.done, concepts=len(np.unique(top.concept)))
 
 
@@ -312,7 +189,7 @@ def _read_chunk(
     hook: Hook,
     sae: SparseAutoencoder,
     chunk: Sequence[TokenPiece],
-    gathered: PassState,
+    gathered: _Gathered,
     settings: ExemplarSettings,
     advance: Callable[[float], None],
 ) -> None:
@@ -329,7 +206,7 @@ def _read_chunk(
             x = torch.cat([sae.inputs(activations[row], masks[batch[row]]) for row in group])
             _add(sae, x, [counted[batch[row]] for row in group], first[batch[group]], gathered, settings)
         advance(sum(len(chunk[i].ids) for i in batch))
-    gathered.add_tokens(np.concatenate([_windows_of(ids) for ids in counted]))
+    gathered.windows += [_windows_of(ids) for ids in counted]
     tokens = sum(len(piece.ids) for piece in chunk)
     done = gathered.done
     gathered.done = PassCounts(done.texts + len(chunk), done.tokens + tokens, int(first[-1]))
@@ -371,7 +248,7 @@ def _add(
     x: torch.Tensor,
     texts: list[np.ndarray],
     numbers: np.ndarray,
-    gathered: PassState,
+    gathered: _Gathered,
     settings: ExemplarSettings,
 ) -> None:
     """Encode some texts and offer their windows to heaps and pool.
@@ -425,7 +302,7 @@ def _offer(
         heap.add(ConceptWindows(concept, key, pairs.value[rows], window, pairs.peak[rows], shape))
 
 
-def _fill_pool(gathered: PassState, pairs: Firing, number: np.ndarray, length: np.ndarray) -> None:
+def _fill_pool(gathered: _Gathered, pairs: Firing, number: np.ndarray, length: np.ndarray) -> None:
     """Offer windows to the pool, except the short ends of texts: a few words are similar to anything."""
     luck = lottery(number, seed=gathered.seed)
     edges = np.searchsorted(pairs.window, np.arange(len(number) + 1))
@@ -455,21 +332,11 @@ def collect_texts(
     if run is not None and run.manifest["sae"]["content_sha256"] != identity["content_sha256"]:
         raise UserError(f"the SAE {pair.sae.name!r} is no longer that of the run {str(run.path)!r}.")
     if run is not None:
-        pieces, bos_id, source = run_pieces(run), run.manifest["bos_id"], run_identity(run)
+        pieces = run_pieces(run)
     else:
-        bos_id = pair.bos_id
-        pieces = cut_pieces(read_documents(texts), pair.lm.tokenizer, context=context, bos_id=bos_id)
-        source = {"texts": [sha256(path) for path in texts if path.is_file()]}
-    made_of = {
-        "sae": {key: identity[key] for key in ("content_sha256", "settings_sha256")},
-        "model": {key: pair.lm.identity[key] for key in ("content_sha256", "settings_sha256", "tokenizer")},
-        "hook": {"path": pair.hook.path, "side": pair.hook.side},
-        "bos_id": bos_id,
-        "context": context,
-        **source,
-    }
+        pieces = cut_pieces(read_documents(texts), pair.lm.tokenizer, context=context, bos_id=pair.bos_id)
     write_dictionary(folder, identity, pair.lm.identity)
-    return collect_exemplars(pair.lm, pair.hook, pair.sae, pieces, folder, settings, made_of, progress)
+    return collect_exemplars(pair.lm, pair.hook, pair.sae, pieces, folder, settings, progress)
 
 
 def write_directions(pair: LoadedPair, folder: Path, progress: Progress) -> tuple[int | None, int]:

@@ -1,4 +1,4 @@
-"""Labels of concepts from elsewhere: Neuronpedia's exports and objects, delphi's folders, JSON and tables.
+"""Labels of concepts from elsewhere: Neuronpedia's exports and objects, JSON and tables.
 
 Labels are keyed on the index that stands with them, never on their position. Damaged parts are counted and skipped.
 """
@@ -10,7 +10,6 @@ import itertools
 import json
 import re
 import zlib
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +30,7 @@ from competency_gaps.dictionary.labels import (
     merge_labels,
     today,
 )
-from competency_gaps.dictionary.neuronpedia import BATCH, KNOWN_TOKENS, LabelServers, fetch_export, fetch_features
+from competency_gaps.dictionary.neuronpedia import BATCH, LabelServer, fetch_export
 from competency_gaps.embedded.weights import cache_folder
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
@@ -47,10 +46,11 @@ COLUMNS = {
     "score": ("score",),
 }
 """Names of each column, regardless of case."""
-_REMOTE = re.compile(r"(neuronpedia|neuronpedia-api):(.*)", re.DOTALL)
+_REMOTE = re.compile(r"neuronpedia:(.*)", re.DOTALL)
 _NAME = re.compile(r"([A-Za-z0-9_-][A-Za-z0-9._-]{0,199})/([A-Za-z0-9_-][A-Za-z0-9._-]{0,199})")
 """MODEL/SOURCE: both become parts of paths and addresses."""
-_DELPHI = re.compile(r"(.+)_latent([0-9]{1,9})\.txt", re.DOTALL)
+KNOWN_TOKENS = 20
+"""Promoted tokens kept of each concept."""
 _FAILED = re.compile(
     r"(the )?explanation (could not|couldn't|cannot|can't) be parsed|explanation parsing failed"
     r"|(could not|failed to) parse (the )?explanation"
@@ -154,11 +154,9 @@ def import_labels(
     sae_identity: dict[str, Any],
     width: int,
     progress: Progress,
-    module: str | None = None,
-    concepts: Sequence[int] | None = None,
     force: bool = False,
     cache: Path | None = None,
-    servers: LabelServers | None = None,
+    server: LabelServer | None = None,
 ) -> ImportedLabels:
     """Read labels from elsewhere as rows of the label table.
 
@@ -166,21 +164,16 @@ def import_labels(
     ----------
     source
         A file or folder (a Neuronpedia export, per-feature objects as JSON or JSONL, ``{concept: label}`` as JSON, a
-        folder of delphi, a CSV, TSV, JSONL or Parquet table), ``neuronpedia:MODEL/SOURCE`` (its bulk export over the
-        network) or ``neuronpedia-api:MODEL/SOURCE`` (concept by concept).
+        CSV, TSV, JSONL or Parquet table), or ``neuronpedia:MODEL/SOURCE`` (its bulk export over the network).
     sae_identity
         The SAE's identity, as ``SparseAutoencoder.identity``.
     width
         Number of concepts of the SAE.
-    module
-        delphi only: which module's latents to take, where a folder has several.
-    concepts
-        ``neuronpedia-api:`` only: which concepts to request; None: all.
     force
         Take the labels although the source says that it is about another SAE.
     cache
         Where fetched files are kept; None: ``labels`` in the user's cache folder.
-    servers
+    server
         Where to fetch from; None: Neuronpedia's own.
 
     Raises
@@ -192,21 +185,13 @@ def import_labels(
         If httpx is needed and not installed.
     """
     remote = _REMOTE.fullmatch(str(source))
-    if concepts is not None and (remote is None or remote[1] != "neuronpedia-api"):
-        raise UserError(f"labels {str(source)!r}: only neuronpedia-api:MODEL/SOURCE takes chosen concepts.")
     if remote:
-        where = cache or cache_folder() / "labels", servers or LabelServers(), progress
-        reading = _fetch(remote[1], remote[2], range(width) if concepts is None else concepts, *where)
+        reading = _fetch(remote[1], cache or cache_folder() / "labels", server or LabelServer(), progress)
     elif (path := Path(source).expanduser()).exists():
-        reading = _read(path, module, progress)
+        reading = _read(path, progress)
     else:
         raise UserError(
-            f"labels {str(source)!r}: there is no such file or folder. Expected a path, neuronpedia:MODEL/SOURCE "
-            f"or neuronpedia-api:MODEL/SOURCE."
-        )
-    if module is not None and reading.kind != "delphi":
-        raise UserError(
-            f"labels {str(source)!r}: only a folder of delphi has modules, not {reading.kind}: leave it out."
+            f"labels {str(source)!r}: there is no such file or folder. Expected a path, or neuronpedia:MODEL/SOURCE."
         )
     check = _check_sae(reading, sae_identity, width, force=force)
     rows = _rows(reading)
@@ -224,33 +209,27 @@ def import_labels(
     return ImportedLabels(table, reading.kind, *counts, left_out, check)
 
 
-def _fetch(kind: str, name: str, concepts: Sequence[int], *where: Any) -> Reading:
+def _fetch(name: str, cache: Path, server: LabelServer, progress: Progress) -> Reading:
     match = _NAME.fullmatch(name)
     if not match:
-        example = f"{kind}:gemma-2-2b/20-gemmascope-res-16k"
-        raise UserError(f"labels {kind}:{_shown(name)}: expected {kind}:MODEL/SOURCE, as in {example}.")
+        raise UserError(
+            f"labels neuronpedia:{_shown(name)}: expected neuronpedia:MODEL/SOURCE, as in "
+            "neuronpedia:gemma-2-2b/20-gemmascope-res-16k."
+        )
     model, source = match.groups()
-    if kind == "neuronpedia":
-        reading = _read_export(fetch_export(model, source, *where), where[-1])
-    else:
-        reading = Reading(kind)
-        for path in fetch_features(model, source, concepts, *where):
-            _add_rows(reading, [(f"concept {path.stem}", json.loads(path.read_bytes()))], f"{kind}:{model}/{source}")
+    reading = _read_export(fetch_export(model, source, cache, server, progress), progress)
     reading.state({"modelId": model, "layer": source})
     return reading
 
 
-def _read(path: Path, module: str | None, progress: Progress) -> Reading:
+def _read(path: Path, progress: Progress) -> Reading:
     """Read a file or folder in the format that it has."""
     if path.is_dir():
         if _batches(path) or _batches(path / "explanations"):
             return _read_export(path, progress)
-        for folder in (path / "explanations", path):
-            if folder.is_dir() and any(_DELPHI.fullmatch(file.name) for file in folder.iterdir()):
-                return _read_delphi(folder, module, progress)
         raise UserError(
-            f"labels {str(path)!r}: a folder with neither batch-N.jsonl.gz (an export of Neuronpedia) nor "
-            f"MODULE_latentN.txt (delphi), also not under 'explanations'."
+            f"labels {str(path)!r}: a folder without batch-N.jsonl.gz (an export of Neuronpedia), also not under "
+            f"'explanations'."
         )
     reading = Reading("json" if path.suffix == ".json" else "table")
     if path.name.endswith((".jsonl", ".jsonl.gz")):
@@ -268,7 +247,7 @@ def _read(path: Path, module: str | None, progress: Progress) -> Reading:
     else:
         raise UserError(
             f"labels {str(path)!r}: of no known format; expected .json, .jsonl, .jsonl.gz, .csv, .tsv, .parquet, or a "
-            f"folder of Neuronpedia or delphi."
+            f"folder of Neuronpedia."
         )
     return reading
 
@@ -447,92 +426,6 @@ def _fraction(value: Any) -> float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return number if 0 <= number <= 1 and not isinstance(value, bool) else None
-
-
-def _read_delphi(folder: Path, module: str | None, progress: Progress) -> Reading:
-    """Read delphi's ``explanations/{module}_latent{index}.txt``, with ``scores`` beside that folder."""
-    files = [(match, file) for file in sorted(folder.iterdir()) if (match := _DELPHI.fullmatch(file.name))]
-    modules = Counter(match[1] for match, _ in files)
-    if module is None and len(modules) > 1:
-        raise UserError(f"labels {str(folder)!r} are of several modules: {_listed(modules)}. Choose one with 'module'.")
-    module = module if module is not None else next(iter(modules))
-    if module not in modules:
-        raise UserError(f"labels {str(folder)!r}: there is no module {_shown(module)}; it has: {_listed(modules)}.")
-    reading = Reading("delphi")
-    config = _foreign_json(folder.parent / "run_config.json", {})
-    explainer = config.get("explainer_model") if isinstance(config, dict) else None
-    explainer = clean_name(explainer) if isinstance(explainer, str) else None
-    with progress.stage("reading labels", total=len(files), unit="files") as bar:
-        for match, file in sorted(files, key=lambda pair: int(pair[0][2])):
-            bar.advance()
-            if match[1] != module:
-                reading.leave_out(folder.name, "label of another module", match[1])
-                continue
-            try:
-                raw = file.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError):
-                reading.leave_out(folder.name, "file cannot be read as UTF-8", file.name)
-                continue
-            text = _foreign_json(file, raw)
-            if isinstance(text, (dict, list)):
-                reading.leave_out(folder.name, "explanation is no text", file.name)
-                continue
-            scores = {}
-            for name, kinds in {"detection": ("detection",), "fuzzing": ("fuzz", "fuzzing")}.items():
-                paths = [path for kind in kinds if (path := folder.parent / "scores" / kind / file.name).is_file()]
-                if paths:
-                    scores[name] = balanced_accuracy(_foreign_json(paths[0], None))
-                    if scores[name] is None:
-                        reading.leave_out(f"scores/{paths[0].parent.name}", "no balanced accuracy", file.name)
-            text = text if text is None or isinstance(text, str) else raw
-            source = f"delphi:{module}"
-            reading.labels.append(SourceLabel(int(match[2]), text, folder.name, source, explainer, **scores))
-    return reading
-
-
-def _foreign_json(path: Path, otherwise: Any) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return otherwise
-
-
-def balanced_accuracy(examples: Any) -> float | None:
-    """Balanced accuracy of a scorer's answers: the mean of the shares found among active and among silent examples.
-
-    Each example says whether the latent is active (``activating`` or ``ground_truth``) and what the scorer answered
-    (``prediction``, true or a probability of at least 0.5); of the three, one may be derived from ``correct``.
-    Examples without an answer (null, or delphi's -1) are ignored.
-
-    Returns
-    -------
-    float in [0, 1], or None where it cannot be derived or one of the two groups is empty
-    """
-    if not isinstance(examples, list) or not all(isinstance(example, dict) for example in examples):
-        return None
-    hits: dict[bool, list[bool]] = {True: [], False: []}
-    for example in examples:
-        truth = _truth(example.get("activating"), example.get("ground_truth"))
-        answer, correct = _truth(example.get("prediction")), _truth(example.get("correct"))
-        if truth is None and answer is not None and correct is not None:
-            truth = answer == correct
-        # Some versions mark unanswered examples as not correct; they are ignored.
-        if "prediction" in example and answer is None:
-            continue
-        hit = correct if answer is None else answer == truth
-        if truth is not None and hit is not None:
-            hits[truth].append(hit)
-    if not hits[True] or not hits[False]:
-        return None
-    return sum(sum(group) / len(group) for group in hits.values()) / 2
-
-
-def _truth(*values: Any) -> bool | None:
-    """The first value that is true, false, or a number in [0, 1], as a truth value."""
-    for value in values:
-        if isinstance(value, (bool, int, float)) and 0 <= value <= 1:
-            return bool(value >= 0.5)
-    return None
 
 
 def _check_sae(reading: Reading, sae: dict[str, Any], width: int, *, force: bool) -> str:

@@ -109,7 +109,6 @@ SCHEMA: dict[str, pl.DataType] = {
     "exemplars": pl.String(),
     "detection": pl.Float64(),
     "fuzzing": pl.Float64(),
-    "embedding": pl.Float64(),
     "score": pl.Float64(),
     "scored_by": pl.String(),
     "source": pl.String(),
@@ -125,7 +124,7 @@ KEY = ("concept", "kind", "explainer", "source")
 KINDS = ("explained", "imported", "automatic")
 """Kinds of labels, the most trusted first."""
 
-SCORES = ("detection", "fuzzing", "embedding")
+SCORES = ("detection", "fuzzing")
 """Scores of a label, the most trusted first."""
 
 STATED = "source"
@@ -209,7 +208,7 @@ def check_label_table(table: pl.DataFrame, width: int, what: str = "labels") -> 
 
 
 def with_scores(table: pl.DataFrame) -> pl.DataFrame:
-    """Derive ``score`` and ``scored_by``: the first of detection, fuzzing and embedding that is not null.
+    """Derive ``score`` and ``scored_by``: the first of detection and fuzzing that is not null.
 
     A row that has none of them keeps a score that its source stated, marked ``scored_by`` "source".
     """

@@ -1,34 +1,25 @@
-"""The themes of a dictionary: made, named from labels' words or by a model, and kept in two tables."""
+"""The themes of a dictionary: made, named from labels' words, and kept in two tables."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from competency_gaps.config import LLMConfig, MetricsConfig
+from competency_gaps.config import MetricsConfig
 from competency_gaps.dictionary.document import has_table, read_table, write_tables
 from competency_gaps.dictionary.exemplars import POOL, read_pool
 from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.kinds import CONTEXTUAL, LatentFacts, kinds_of
 from competency_gaps.dictionary.labelling.automatic import LABEL_STOP_WORDS
-from competency_gaps.dictionary.labelling.labeller import (
-    Explanation,
-    Taken,
-    explainer_of,
-    label_of,
-    make_request,
-    plain,
-)
 from competency_gaps.dictionary.labels import clean_name, today
 from competency_gaps.dictionary.themes import ThemeTree, find_themes, theme_features
 from competency_gaps.errors import UserError
-from competency_gaps.llm import Answer, Failure, Request, ask, parse
 from competency_gaps.model.embed import embed_texts
 from competency_gaps.progress import Progress
 from competency_gaps.runs.schemas import THEME_NAMES as NAME_COLUMNS
@@ -329,79 +320,3 @@ def _embedded(labels: list[str | None]) -> np.ndarray | None:
     embedded = np.full((len(labels), vectors.shape[1]), np.nan, np.float32)
     embedded[places] = vectors
     return embedded
-
-
-SHOWN = 40
-"""Labels of a theme that are shown: explained ones first, then at an even stride."""
-
-
-def name_themes(dictionary: Dictionary, llm: LLMConfig, progress: Progress) -> Taken | None:
-    """Have a model name themes, and store the names; None: the requests were only written into a file."""
-
-    def usable(answer: Answer) -> bool:
-        return not isinstance(parse(answer, Explanation), Failure)
-
-    requests = _requests(dictionary)
-    answers = ask(requests.values(), llm, dictionary.folder / "answers", progress, usable)
-    return None if answers is None else _take_names(dictionary, requests, answers, llm.model)
-
-
-def _requests(dictionary: Dictionary) -> dict[int, Request]:
-    """A request for each theme, by its number; themes without a labelled concept have none."""
-    themes, _ = read_themes(dictionary.folder, dictionary.width)
-    shown = dictionary.shown()
-    requests = {}
-    for (theme,), part in themes.drop_nulls().sort("concept").group_by("theme", maintain_order=True):
-        rows = shown.filter(pl.col("label").is_not_null() & pl.col("concept").is_in(part["concept"].to_list()))
-        explained = rows.filter(pl.col("label_kind") == "explained")["label"].to_list()
-        others = rows.filter(pl.col("label_kind") != "explained")["label"].to_list()
-        labels = _some(explained, SHOWN) + _some(others, max(0, SHOWN - len(explained)))
-        if labels:
-            number, content = int(str(theme)), {"labels": [plain(label) for label in labels]}
-            requests[number] = make_request("theme", number, content, Explanation, 60)
-    return requests
-
-
-def _take_names(
-    dictionary: Dictionary, asked: Mapping[int, Request], answers: Mapping[str, Answer], explainer: str | None
-) -> Taken:
-    """Store the names; a theme whose answer abstains or cannot be read keeps the name it has.
-
-    Parameters
-    ----------
-    explainer
-        Name of the model; None: the one that each answer names.
-
-    Raises
-    ------
-    UserError
-        If a name's explainer is not known; nothing is stored.
-    """
-    themes, names = read_themes(dictionary.folder, dictionary.width)
-    taken = Taken()
-    new: dict[int, dict[str, str]] = {}
-    for theme, request in asked.items():
-        answer = answers.get(request.id)
-        if answer is None:
-            continue
-        read = parse(answer, Explanation)
-        if isinstance(read, Failure):
-            taken.failed.append((theme, read.reason))
-        elif (name := label_of(read)) is None:
-            taken.abstained += 1
-        else:
-            who = explainer_of(answer, explainer)
-            new[theme] = {"name": name, "kind": "explained", "explainer": who, "date": today()}
-    rows = [
-        {**row, **(new.get(row["id"], {}) if row["level"] == "theme" else {})} for row in names.iter_rows(named=True)
-    ]
-    if new:
-        write_themes(dictionary.folder, themes, pl.DataFrame(rows, schema=names.schema))
-    taken.stored = len(new)
-    return taken
-
-
-def _some(labels: list[str], count: int) -> list[str]:
-    if len(labels) <= count:
-        return labels
-    return [labels[i] for i in np.linspace(0, len(labels) - 1, count).astype(int)] if count else []

@@ -227,11 +227,6 @@ class BestOf:
         self._sort_in()
         return self._kept
 
-    def restore(self, rows: ConceptWindows) -> None:
-        """Restore the result of :meth:`rows`."""
-        self._pending = [rows]
-        self._sort_in()
-
     def _sort_in(self) -> None:
         if not self._pending:
             return
@@ -294,15 +289,6 @@ class WindowPool:
         peak = np.concatenate([entry[3] for entry in held]) if held else np.zeros(0, np.float32)
         peaks = sp.csr_array((peak.astype(np.float32), concept, indptr), shape=(len(held), self.concepts))
         return PoolRows(np.asarray([entry[1] for entry in held], np.int64), peaks)
-
-    def restore(self, rows: PoolRows, numbers: np.ndarray) -> None:
-        """Restore the result of :meth:`rows`, with each window's lottery number."""
-        parts = zip(rows.peaks.indptr[:-1], rows.peaks.indptr[1:], strict=True)
-        self._heap = [
-            (float(number), int(window), rows.peaks.indices[a:b].astype(np.int32), rows.peaks.data[a:b])
-            for number, window, (a, b) in zip(numbers, rows.window, parts, strict=True)
-        ]
-        heapq.heapify(self._heap)
 
 
 CHUNK = 256

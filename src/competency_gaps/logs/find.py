@@ -18,8 +18,8 @@ from competency_gaps.items.item import Reason
 from competency_gaps.logs.reader import NONE, LogEntry, LogPart, Tally, refuse_options
 from competency_gaps.registry import LOGS
 
-_TABLES = (".csv", ".tsv")
-"""With mapped fields, such files are tables."""
+_TABLES = (".csv", ".tsv", ".parquet")
+"""No tool's log is such a file: it is a table."""
 _TABLE_OPTIONS = ("metric", "fields")
 
 
@@ -48,9 +48,7 @@ def log_entries(
     logs: Sequence[str],
     *,
     metric: str | None = None,
-    filter_: str | None = None,
     scorer: str | None = None,
-    format_: str | None = None,
     fields: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """Configurations of the benchmarks at the paths.
@@ -68,17 +66,15 @@ def log_entries(
     UserError
         If nothing can be read at a path, or an option fits none of the logs.
     """
-    options = {"metric": metric, "filter": filter_, "scorer": scorer}
-    return [log.entry for log in _named_logs(logs, options, format_, fields)]
+    options = {"metric": metric, "scorer": scorer}
+    return [log.entry for log in _named_logs(logs, options, fields)]
 
 
 def suite_logs(
     logs: Sequence[str],
     *,
     metric: str | None = None,
-    filter_: str | None = None,
     scorer: str | None = None,
-    format_: str | None = None,
     fields: Sequence[str] = (),
 ) -> SuiteLogs:
     """Benchmarks at the paths, each once: logs of further models on one benchmark are scores on its items.
@@ -89,7 +85,7 @@ def suite_logs(
 
     Parameters
     ----------
-    logs, metric, filter_, scorer, format_, fields
+    logs, metric, scorer, fields
         As of :func:`log_entries`.
 
     Raises
@@ -97,9 +93,9 @@ def suite_logs(
     UserError
         As :func:`log_entries`.
     """
-    options = {"metric": metric, "filter": filter_, "scorer": scorer}
+    options = {"metric": metric, "scorer": scorer}
     by_name: dict[str, list[_NamedLog]] = {}
-    for log in _named_logs(logs, options, format_, fields):
+    for log in _named_logs(logs, options, fields):
         by_name.setdefault(log.name, []).append(log)
     shared = {name for name, same_name in by_name.items() if _of_several_models(same_name)}
     models = [log.part.model for same_name in by_name.values() for log in same_name if log.part.model is not None]
@@ -133,31 +129,23 @@ def _scores_entry(log: _NamedLog) -> dict[str, Any]:
     return {**source, "benchmark": log.name, "part": log.part.benchmark}
 
 
-def _named_logs(
-    logs: Sequence[str], options: Mapping[str, str | None], format_: str | None, fields: Sequence[str]
-) -> list[_NamedLog]:
+def _named_logs(logs: Sequence[str], options: Mapping[str, str | None], fields: Sequence[str]) -> list[_NamedLog]:
     mapping = _mapping(fields)
-    others = [ours for ours in mapping if not is_further(ours)]
-    if others and format_ not in (None, "table"):
-        raise UserError(f"the field {others[0]!r} is for tables, but the format is {format_!r}. Leave one of them out.")
-    format_ = "table" if others else format_
-    if format_ not in (None, "table", *LOGS):
-        raise UserError(f"the format {format_!r} is not known; there are {', '.join([*LOGS, 'table'])}.")
-    named = [log for text in logs for log in _logs_at(text, format_, mapping, options)]
-    for name in ("filter", "scorer"):
-        if options[name] is not None and not any(name in log.entry["source"] for log in named):
-            raise UserError(f"{argument(name)} does not apply to any of the logs. Leave it out.")
+    is_table = not all(map(is_further, mapping))
+    named = [log for text in logs for log in _logs_at(text, mapping, options, is_table=is_table)]
+    if options["scorer"] is not None and not any("scorer" in log.entry["source"] for log in named):
+        raise UserError(f"{argument('scorer')} does not apply to any of the logs. Leave it out.")
     return named
 
 
 def _logs_at(
-    text: str, format_: str | None, mapping: Mapping[str, str], options: Mapping[str, str | None]
+    text: str, mapping: Mapping[str, str], options: Mapping[str, str | None], *, is_table: bool
 ) -> list[_NamedLog]:
     name, path = _named_path(text)
-    if format_ == "table" or (mapping and format_ is None and path.suffix in _TABLES):
+    if is_table or path.suffix in _TABLES:
         parts = [LogPart("table", path.stem, (path,), task=path.stem)]
     else:
-        parts = find_parts(path, format_)
+        parts = find_parts(path)
     tasks = {part.task for part in parts}
     named = []
     for part in parts:
@@ -303,8 +291,8 @@ def _nothing_at(path: Path, format_: str | None) -> str:
     looked_for = "; ".join(LOGS[name].looked_for for name in (LOGS if format_ is None else [format_]))
     return (
         f"{path} holds no log that can be read. Looked for {looked_for}. For any other "
-        f"CSV, JSONL or Parquet file with prompts and scores give {argument('format')} 'table', and map its columns "
-        f"with {argument('fields')}."
+        f"CSV, JSONL or Parquet file with prompts and scores map its columns with {argument('fields')}, "
+        "e.g. prompt=question."
     )
 
 

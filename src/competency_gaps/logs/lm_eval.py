@@ -66,7 +66,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     faults = _faults(part.files[0], task)
     metric = chosen_metric(source, part, faults)
     usable = tuple(name for name, fault in faults.items() if fault is None)
-    tally = Tally(part, metric=None if metric == NONE and NONE not in faults else metric, filter=source.filter)
+    tally = Tally(part, metric=None if metric == NONE and NONE not in faults else metric, filter=source.scorer)
     reader = _DocumentReader(task, tally, source)
     filters: Counter[str] = Counter()
     for line in log_lines(part.files[0]):
@@ -84,10 +84,10 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
             # Counted, not listed.
             tally.drop(line.where, Reason("other_filter", f"answer of the filter {name!r}, which was not chosen"))
     tally.available = {"metric": usable, "filter": tuple(filters)}
-    if source.filter is not None and source.filter not in filters:
+    if source.scorer is not None and source.scorer not in filters:
         known = ", ".join(filters) or "none"
         raise UserError(
-            f"{part.files[0].name} has no filter {source.filter!r}; there are {known}.{nearest(source.filter, filters)}"
+            f"{part.files[0].name} has no filter {source.scorer!r}; there are {known}.{nearest(source.scorer, filters)}"
         )
     tally.compare_mean(task.figures.get(f"{tally.metric},{tally.filter}"), str(tally.metric))
     yield tally.report()
@@ -299,4 +299,4 @@ def _parsed(file: Path, _changed: int) -> Mapping[str, Any]:
     return results if all(isinstance(results.get(key), dict) for key in ("results", "configs")) else {}
 
 
-LOG = Reader("lm-evaluation-harness: samples_TASK_TIME.jsonl", find, read, ("metric", "filter", "fields"))
+LOG = Reader("lm-evaluation-harness: samples_TASK_TIME.jsonl", find, read, ("metric", "scorer", "fields"))

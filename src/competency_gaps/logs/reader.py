@@ -153,7 +153,7 @@ def refuse_options(source: LogSource, format_: str, options: Collection[str]) ->
         If one of them is set, or ``fields`` maps a field that the format reads itself.
     """
     what = "a table" if format_ == "table" else f"a log of {format_}"
-    for name in ("metric", "filter", "scorer", "fields"):
+    for name in ("metric", "scorer", "fields"):
         if getattr(source, name) and name not in options and (name, source.metric) != ("metric", NONE):
             raise UserError(f"{source.path}: {what} has no {name}. Leave '{name}' out.")
     for ours in source.fields if format_ != "table" else ():

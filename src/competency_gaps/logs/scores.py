@@ -37,7 +37,7 @@ def configured_scores(config: ScoresConfig) -> Iterator[Scored]:
     """
     if config.kind == "table":
         return read_score_table(config.path.expanduser(), config.benchmark)
-    choices = {name: getattr(config, name) for name in ("model", "part", "metric", "filter", "scorer")}
+    choices = {name: getattr(config, name) for name in ("model", "part", "metric", "scorer")}
     return read_score_log(config.path.expanduser(), config.benchmark, format_=config.format, **choices)
 
 
@@ -104,7 +104,6 @@ def read_score_log(
     format_: str | None = None,
     part: str | None = None,
     metric: str | None = None,
-    filter: str | None = None,
     scorer: str | None = None,
 ) -> Iterator[Scored]:
     """Read models' scores and responses from another tool's log.
@@ -121,7 +120,7 @@ def read_score_log(
         Of the log; None: detected.
     part
         Which of the benchmarks there; None: all.
-    metric, filter, scorer
+    metric, scorer
         Which of a log's scores; None: each format's default.
 
     Raises
@@ -147,9 +146,7 @@ def read_score_log(
         if name is None:
             raise UserError(f"{log.files[0]} does not say which model it is of: give {argument('model')}.")
         own = benchmark if benchmark is not None else log.task
-        source = LogSource(
-            path=path, format=log.format, benchmark=log.benchmark, metric=metric, filter=filter, scorer=scorer
-        )
+        source = LogSource(path=path, format=log.format, benchmark=log.benchmark, metric=metric, scorer=scorer)
         for entry in read_log(source):
             if isinstance(entry, Item):
                 yield Scored(name, entry.id, own, entry.score, entry.response, entry.prompt)

@@ -162,13 +162,6 @@ COHERENCE = Column(
     text.decimal,
     True,
 )
-STABILITY = Column(
-    "stability",
-    "stability",
-    "Largest correlation of its activation with that of a concept of another SAE",
-    text.decimal,
-    True,
-)
 
 FOLLOWERS = Column(
     "followers",
@@ -197,7 +190,7 @@ ONE_BENCHMARK = (
     FOLLOWERS,
 )
 
-_KNOWN = {column.key: column for column in (*CONCEPT, STATUS, *MISSING, KIND, LEXICAL, COHERENCE, STABILITY)}
+_KNOWN = {column.key: column for column in (*CONCEPT, STATUS, *MISSING, KIND, LEXICAL, COHERENCE)}
 _SHOWN: dict[str, Callable[[Any], str]] = {
     "p_value": _probability,
     "plain_q": _probability,

@@ -93,7 +93,7 @@ def concept_panel(run: RunFolder, concept: int, *, examples: int = 3, width: int
 def _facts(run: RunFolder, rows: pl.DataFrame, width: int | None) -> Group:
     """Its figures, each with the beginning of what it means, on one line."""
     row = rows.row(0, named=True)
-    of_kind = (columns.KIND, columns.LEXICAL, columns.COHERENCE, columns.STABILITY)
+    of_kind = (columns.KIND, columns.LEXICAL, columns.COHERENCE)
     shown = columns.present((*columns.CONCEPT, *columns.MISSING, *of_kind), rows)
     cells = [column.cell(row) for column in shown]
     taken = max(len(column.title) for column in shown) + max(map(len, cells)) + 4

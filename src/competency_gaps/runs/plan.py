@@ -31,7 +31,7 @@ _KINDS: dict[str, type] = {
 # batch_tokens is among them, so that a run that is out of memory can go on with a lower value; it changes rows by
 # rounding only.
 _FREE = (
-    *("out", "scores", "metrics", "evidence", "near_repeats", "reference", "paper", "batch_tokens", "judge"),
+    *("out", "scores", "metrics", "evidence", "near_repeats", "reference", "paper", "batch_tokens", "judge", "ray"),
     "keep_token_activations",
 )
 

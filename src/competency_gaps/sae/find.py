@@ -135,7 +135,7 @@ class SaeList:
         return min(candidates, key=lambda sae: (sae.labels is None, abs(sae.layer - aim), sae.layer))
 
 
-def find_saes(model: str, *, layer: int | None = None, labelled: bool = False) -> SaeList:
+def find_saes(model: str, *, layer: int | None = None) -> SaeList:
     """Find the SAEs of SAELens' directory, and of this package, that fit a model.
 
     Neither torch nor sae-lens is imported, and no network is used.
@@ -146,8 +146,6 @@ def find_saes(model: str, *, layer: int | None = None, labelled: bool = False) -
         Hub id, folder, ``.gguf`` file, ``embedded:NAME``, or TransformerLens' name.
     layer
         Only SAEs on this decoder block; None: all.
-    labelled
-        Only SAEs with public labels.
 
     Raises
     ------
@@ -181,7 +179,7 @@ def find_saes(model: str, *, layer: int | None = None, labelled: bool = False) -
         key=lambda s: (ranks.index(s.relation), s.model, s.layer, places.index(s.place), s.release or "", s.name)
     )
     marked = _mark_recommended(entries)
-    return SaeList(model, tuple(_selected(model, marked, layer, labelled=labelled)), dict(unread), searched)
+    return SaeList(model, tuple(_of_layer(model, marked, layer)), dict(unread), searched)
 
 
 def _embedded(ours: Sequence[str]) -> list[SaeEntry]:
@@ -201,19 +199,12 @@ def _embedded(ours: Sequence[str]) -> list[SaeEntry]:
     return entries
 
 
-def _selected(model: str, entries: list[SaeEntry], layer: int | None, *, labelled: bool) -> list[SaeEntry]:
-    """Keep the SAEs of the layer, and with labels if ``labelled``."""
-    if layer is not None:
+def _of_layer(model: str, entries: list[SaeEntry], layer: int | None) -> list[SaeEntry]:
+    kept = [sae for sae in entries if layer in (None, sae.layer)]
+    if not kept:
         layers = ", ".join(map(str, sorted({sae.layer for sae in entries})))
-        entries = [sae for sae in entries if sae.layer == layer]
-        if not entries:
-            raise UserError(f"no SAE for {model!r} reads layer {layer}; there are some for the layers {layers}.")
-    if labelled:
-        kept = [sae for sae in entries if sae.labels is not None]
-        if not kept:
-            raise UserError(f"none of the {len(entries):,} SAEs for {model!r} has public labels.")
-        entries = kept
-    return entries
+        raise UserError(f"no SAE for {model!r} reads layer {layer}; there are some for the layers {layers}.")
+    return kept
 
 
 def _none_known(model: str, known: Sequence[str], unread: Counter[str]) -> str:

@@ -28,7 +28,6 @@ SURFACE = (
     "markup",
     "first_share",
     "coherence",
-    "stability",
 )
 """Columns that say how a latent goes with tokens and texts; runs copy them."""
 _PRESENT = ("mean", "density", "share", "window_density")
@@ -79,9 +78,6 @@ class Reference:
     coherence: np.ndarray
     """How alike in meaning its ten strongest windows are beside windows drawn at random, at most 1; near 0 for those
     that have nothing in common; NaN: not measured, or fewer than 5 windows."""
-    stability: np.ndarray
-    """Largest correlation of its activation, over tokens, with a latent of another SAE, in [-1, 1]; NaN: not
-    compared, or active on fewer than 10 of the compared tokens."""
     token: list[str | None]
     """The token string of ``token_share``."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import itertools
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,14 +14,13 @@ from competency_gaps.config import SAEConfig, TrainingConfig, as_dict
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.files import write_json
 from competency_gaps.model.batches import plan_batches, token_budget_on
-from competency_gaps.model.embed import embed_texts
 from competency_gaps.model.forward import hook_width, read_hook
 from competency_gaps.model.hooks import Hook, resolve_hook
 from competency_gaps.model.load import LanguageModel, load_model, versions
 from competency_gaps.model.prompts import resolve_bos
 from competency_gaps.progress import Progress
 from competency_gaps.sae.load import load_sae
-from competency_gaps.sae.measure import Embed, read_texts
+from competency_gaps.sae.measure import embedder, read_texts
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.texts import TokenPiece, cut_pieces, read_documents
 
@@ -37,8 +35,6 @@ READ_AT_ONCE = 64
 """Pieces of texts from which batches of similar length are made."""
 NORM_BATCHES = 16
 """Batches over which SAELens measures the mean norm to which inputs are scaled."""
-
-log = logging.getLogger(__name__)
 
 
 def train_sae(config: TrainingConfig, out: Path, progress: Progress) -> Path:
@@ -88,7 +84,7 @@ def train_sae(config: TrainingConfig, out: Path, progress: Progress) -> Path:
         trained = load_sae(SAEConfig(folder=out, hook_name=config.hook_name), lm.device)
         heldout = cut_pieces(read_documents(config.heldout), lm.tokenizer, context=config.context, bos_id=bos_id)
         measured, statistics = read_texts(
-            lm, hook, trained, heldout, tokens=config.heldout_tokens, embed=_embedder(), progress=progress
+            lm, hook, trained, heldout, tokens=config.heldout_tokens, embed=embedder(), progress=progress
         )
         statistics.write(out / REFERENCE_FILE)
         figures |= {
@@ -185,13 +181,3 @@ def _activations(
                 chosen = ~piece.bos if with_template else piece.own
                 # Indexing copies out of inference mode, so that gradients can be taken.
                 yield row[: len(chosen)][torch.from_numpy(chosen).to(row.device)].float()
-
-
-def _embedder() -> Embed | None:
-    """What embeds texts; None, with a warning: it, or its model, is missing."""
-    try:
-        embed_texts([])
-    except UserError as error:
-        log.warning("how coherent the latents are is not measured: %s", error)
-        return None
-    return embed_texts

@@ -18,7 +18,6 @@ import polars as pl
 
 from competency_gaps.config import LLMConfig
 from competency_gaps.errors import UserError
-from competency_gaps.files import write_atomic
 from competency_gaps.items.item import Reason
 from competency_gaps.items.policy import Score
 from competency_gaps.judging.judge import JudgedPolicy
@@ -183,7 +182,9 @@ def _answers(
     who = config.model or ", ".join(store.models) or None
     if received is None:
         assert config.requests is not None
-        progress.say(f"Requests for the judge are in {config.requests}; the same run with --answers reads the answers.")
+        progress.say(
+            f"Requests for the judge are in {config.requests}; the same run with 'judge.answers' reads the answers."
+        )
         why = f"no judge was asked: the requests were written to {config.requests.name}, to be read back later"
         return store.answers(requests, config.model), who, Reason("judge_exported", why)
     if config.answers:
@@ -235,15 +236,3 @@ def _say(name: str, count: _Count, why: Reason, progress: Progress) -> None:
         )
     if count.unasked:
         progress.say(f"{name}: {plural(count.unasked, 'item')} not judged: {why}")
-
-
-def join_answers(folders: Sequence[Path], out: Path) -> None:
-    """Keep the judges' answers of several runs in a folder, so that nothing is asked twice."""
-    files = [folder / FOLDER / FILE for folder in folders]
-    content = b"".join(b"".join(path.read_bytes().rpartition(b"\n")[:2]) for path in files if path.is_file())
-
-    def write(part: Path) -> None:
-        part.write_bytes(content)
-
-    if content and not (out / FOLDER / FILE).is_file():
-        write_atomic(out / FOLDER / FILE, write)

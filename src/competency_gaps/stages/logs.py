@@ -207,9 +207,7 @@ def inspect_logs(
     path: str,
     *,
     metric: str | None = None,
-    filter_: str | None = None,
     scorer: str | None = None,
-    format_: str | None = None,
     fields: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> InspectedLog:
@@ -219,8 +217,8 @@ def inspect_logs(
     ----------
     path
         File or output folder of another tool, or ``NAME=PATH``.
-    metric, filter_, scorer, format_
-        Which metric, filter and scorer give the score, and whose log it is; None: each format's default.
+    metric, scorer
+        Which metric and scorer (or filter of lm-eval) give the score; None: each format's default.
     fields
         ``OURS=COLUMN`` for tables.
     progress
@@ -234,7 +232,7 @@ def inspect_logs(
     """
     progress = progress or Progress(quiet=True)
     with progress.stage("looking for benchmarks in the log"):
-        entries = log_entries([path], metric=metric, filter_=filter_, scorer=scorer, format_=format_, fields=fields)
+        entries = log_entries([path], metric=metric, scorer=scorer, fields=fields)
     benchmarks = []
     with progress.stage("reading the log", total=len(entries), unit="benchmarks") as bar:
         for entry in entries:
@@ -246,7 +244,7 @@ def inspect_logs(
     sae, no_sae = _sae(model) if model is not None else (None, None)
     logs: tuple[str, ...] = (path,) if readable else ()
     if 0 < len(readable) < len(benchmarks):
-        logs = _each(readable, format_) or logs
+        logs = _each(readable) or logs
     return InspectedLog(tuple(benchmarks), model, sae, no_sae, logs)
 
 
@@ -272,7 +270,7 @@ def _sae(model: str) -> tuple[SaeEntry | None, str | None]:
         return None, str(error)
 
 
-def _each(readable: Sequence[InspectedBenchmark], format_: str | None) -> tuple[str, ...]:
+def _each(readable: Sequence[InspectedBenchmark]) -> tuple[str, ...]:
     """``NAME=FILE`` for each benchmark; empty if a file holds several."""
     logs = tuple(f"{benchmark.name}={benchmark.reports[0].files[0]}" for benchmark in readable)
-    return logs if all(len(log_entries([log], format_=format_)) == 1 for log in logs) else ()
+    return logs if all(len(log_entries([log])) == 1 for log in logs) else ()

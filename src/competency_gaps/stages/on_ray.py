@@ -229,7 +229,7 @@ def cluster(settings: RayWorkers) -> Iterator[Any]:
         yield ray
         return
     options: dict[str, Any] = {"address": settings.address}
-    if settings.address is None:  # a cluster that nobody else can reach
+    if settings.address == "local":  # a cluster that nobody else can reach
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         needed = (settings.workers or 1) * (settings.threads or 1)
         options = {
@@ -242,13 +242,12 @@ def cluster(settings: RayWorkers) -> Iterator[Any]:
     except Exception as error:  # Ray raises it as such, where a machine is too busy to start in time
         ray.shutdown()
         why = shorten(" ".join(str(error).split()), 300)
-        if settings.address is None:
+        if settings.address == "local":
             raise MachineError(
                 f"Ray does not start on this machine: {why}. Run again when it is less busy and has memory to spare, "
                 "or without workers."
             ) from error
-        where = argument("address")
-        raise UserError(f"the Ray cluster at {settings.address!r} ({where}) cannot be used: {why}") from error
+        raise UserError(f"the Ray cluster at {settings.address!r} (ray) cannot be used: {why}") from error
     try:
         yield ray
     finally:

@@ -38,7 +38,6 @@ from competency_gaps.sae.load import LoadedPair
 from competency_gaps.slices import FILE as SLICES_FILE
 from competency_gaps.slices import make_slices
 from competency_gaps.stages.engines import Engine, read_here, read_suite, share
-from competency_gaps.stages.estimate import estimate_reading
 from competency_gaps.stages.extraction import Extraction, ShardFiles
 from competency_gaps.stages.gate import pass_gate
 from competency_gaps.stages.items import items_table
@@ -151,9 +150,6 @@ def begin(setting: Setting, folder: Path, progress: Progress) -> tuple[GateFigur
     config = setting.config
     resumed = claim(folder, config, setting.extractor, setting.bos_id, setting.suite)
     progress.say(f"{'Going on with' if resumed else 'Run folder'} {folder}")
-    if not resumed:
-        cost = estimate_reading(setting.prepared, setting.extractor, config.span, config.sae.gate_tokens)
-        progress.say(cost.sentence())
     gate, sampled = pass_gate(setting, folder, progress)
     progress.say(gate.sentence() + (" - does not fit, but forced" if gate.forced else ""))
     return gate, sampled

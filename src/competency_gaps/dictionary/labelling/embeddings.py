@@ -1,4 +1,4 @@
-"""Sentence embeddings: labels by subject without a language model, and scores of labels [ours].
+"""Sentence embeddings: labels by subject without a language model [ours].
 
 A concept of a topic has no word of its own. Its windows are embedded as sentences; the direction in which their mean
 differs from that of all windows is compared with a fixed list of topics, skills and ways of talking (``subjects.txt``),
@@ -12,7 +12,6 @@ from functools import cache
 from importlib.resources import files
 
 import numpy as np
-import polars as pl
 
 from competency_gaps.dictionary.exemplars import Exemplar, Exemplars
 from competency_gaps.dictionary.folder import Dictionary
@@ -22,7 +21,7 @@ from competency_gaps.dictionary.labelling.automatic import (
     distinctive_words,
     lexical_head,
 )
-from competency_gaps.dictionary.labelling.labeller import Taken, add_scores, plain
+from competency_gaps.dictionary.labelling.labeller import Taken, plain
 from competency_gaps.dictionary.labels import SUBJECTS
 from competency_gaps.model.embed import embed_texts
 from competency_gaps.progress import Progress
@@ -143,50 +142,3 @@ def _with_words(subject: str, exemplars: Sequence[Exemplar], background: Backgro
 def label_by_subject(dictionary: Dictionary, concepts: Sequence[int] | None, progress: Progress) -> Taken:
     """Give concepts that stand for no word a label from the list of subjects."""
     return add_automatic(dictionary, subject_labels(dictionary.exemplars, concepts, progress), SUBJECTS)
-
-
-def score_by_embedding(
-    dictionary: Dictionary,
-    concepts: Sequence[int] | None,
-    progress: Progress,
-    embed: Callable[[Sequence[str]], np.ndarray] = embed_texts,
-) -> Taken:
-    """Score the shown label of each concept: area under the ROC curve of cosine(label, window) [ours].
-
-    The concept's held-out windows (odd rank) are compared with its hard negatives; 0.5 = chance. A label that names the
-    text's subject scores well, one that names a grammatical role may not: the score measures how useful the label is
-    for search, not whether it is right. Each window is embedded once.
-
-    Parameters
-    ----------
-    embed
-        Makes unit vectors of texts.
-    """
-    shown = dictionary.shown()["label"]
-    table = dictionary.exemplars.table.with_columns(active=pl.col("kind") != "negative")
-    table = table.filter(~pl.col("active") | (pl.col("rank") % 2 == 1))
-    if concepts is not None:
-        table = table.filter(pl.col("concept").is_in(list(concepts)))
-    both = pl.col("active").any() & ~pl.col("active").all()
-    rows = table.group_by("concept", maintain_order=True).agg("window", "active", both=both).filter("both")
-    tasks = [task for task in rows.select("concept", "window", "active").iter_rows() if shown[task[0]] is not None]
-    if not tasks:
-        return Taken()
-    used = np.unique(np.concatenate([windows for _, windows, _ in tasks]))
-    vectors = _vectors(dictionary.exemplars, used, embed, progress)
-    labels = embed([str(shown[concept]) for concept, _, _ in tasks])
-    scores = []
-    for (concept, windows, active), label in zip(tasks, labels, strict=True):
-        similarities = vectors[np.searchsorted(used, windows)] @ label
-        scores.append((concept, str(shown[concept]), area_under_roc(similarities, np.asarray(active))))
-    add_scores(dictionary, "embedding", scores)
-    return Taken(stored=len(scores))
-
-
-def area_under_roc(values: np.ndarray, truth: np.ndarray) -> float:
-    """Chance that a true example has a higher value than a false one, ties counting half (Mann-Whitney)."""
-    from scipy.stats import rankdata
-
-    ranks = rankdata(values)
-    positive = int(truth.sum())
-    return float((ranks[truth].sum() - positive * (positive + 1) / 2) / (positive * (len(truth) - positive)))

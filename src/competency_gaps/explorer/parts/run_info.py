@@ -263,7 +263,6 @@ _SPECS = (
     _Spec(columns.KIND, "word", "both"),
     _Spec(columns.LEXICAL, "percent", "both"),
     _Spec(columns.COHERENCE, "decimal", "both"),
-    _Spec(columns.STABILITY, "decimal", "both"),
 )
 
 

@@ -45,7 +45,7 @@ CONCEPTS: Mapping[str, Kind] = {
     "label_scored_by": pl.String,
     **dict.fromkeys(("alive", "missing", "ranked"), pl.Boolean),
     "kind": pl.String,
-    **dict.fromkeys(("lexical_share", "coherence", "stability"), pl.Float32),
+    **dict.fromkeys(("lexical_share", "coherence"), pl.Float32),
     "density": pl.Float32,
     "peak_token": pl.String,
     **dict.fromkeys((*_MEASURES, "p_value", "q_value"), pl.Float32),

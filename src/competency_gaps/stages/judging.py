@@ -183,7 +183,7 @@ def _answers(
     if received is None:
         assert config.requests is not None
         progress.say(
-            f"Requests for the judge are in {config.requests}; the same run with 'judge.answers' reads the answers."
+            f"Requests for the judge are in {config.requests}; read answers with judge.answers."
         )
         why = f"no judge was asked: the requests were written to {config.requests.name}, to be read back later"
         return store.answers(requests, config.model), who, Reason("judge_exported", why)

@@ -182,9 +182,7 @@ def _answers(
     who = config.model or ", ".join(store.models) or None
     if received is None:
         assert config.requests is not None
-        progress.say(
-            f"Requests for the judge are in {config.requests}; read answers with judge.answers."
-        )
+        progress.say(f"Requests for the judge are in {config.requests}; read answers with judge.answers.")
         why = f"no judge was asked: the requests were written to {config.requests.name}, to be read back later"
         return store.answers(requests, config.model), who, Reason("judge_exported", why)
     if config.answers:

@@ -23,9 +23,8 @@ from competency_gaps.matching import (
     match,
     pairs_of,
     read_taxonomy,
-    scope,
 )
-from competency_gaps.matching.kept import keep_matching, keep_scope, read_scopes
+from competency_gaps.matching.kept import keep_matching
 from competency_gaps.matching.kept_lists import read_lists
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.stages.naming import name_finished_run
@@ -70,21 +69,6 @@ def taxonomy(tmp_path):
 def matched(path, themes=None):
     read = read_taxonomy(path)
     return read, match(read.entries, candidates(concept_table(LABELS), themes), embed_words, draws=39)
-
-
-def scoped(benchmark="quiz", status="missing", **options):
-    n = len(LABELS)
-    by_benchmark = pl.DataFrame(
-        {
-            "concept": pl.Series([*range(n)], dtype=pl.Int32),
-            "benchmark": [benchmark] * n,
-            "chi_bench": [0.0] * n,
-            "coverage_status": [status] * (n - 1) + ["typical"],
-            "chance_seen": [0.9] * n,
-        }
-    )
-    claim = "adding fractions with denominators"
-    return scope(concept_table(LABELS), by_benchmark, benchmark, claim, embed_words, **options)
 
 
 def matches_of(run):
@@ -169,23 +153,6 @@ def test_each_list_and_filter_has_its_own_file(run, tmp_path, taxonomy):
     assert [kept.where for kept in lists].count("score<5") == 1
 
 
-def test_what_a_scope_lacks_is_read_as_it_was_found(run):
-    found = scoped()
-    inside = found.lacking.filter("in_scope")
-    assert inside.height >= 2
-    keep_scope(run, 1, {}, found)
-    (kept,) = read_scopes(run)
-    assert len(kept.lacking) == inside.height, "all of the scope, whatever the limit"
-    names = ("concept", "label", "similarity", "p_value", "in_scope", "coverage_status", "verdict")
-    assert [tuple(getattr(one, name) for name in names) for one in kept.lacking] == inside.select(names).rows()
-    assert kept.lacking[0].chi_bench_elsewhere is None
-    assert (kept.benchmark, kept.clauses, kept.bound) == ("quiz", found.clauses, found.bound)
-    assert (kept.covered, kept.under, kept.missing) == (found.covered.count, 0, inside.height)
-    keep_scope(run, 40, {}, found)
-    (kept,) = read_scopes(run)
-    assert len(kept.lacking) == 40 and sum(one.in_scope for one in kept.lacking) == inside.height
-
-
 @pytest.fixture
 def finished(tiny_run, tmp_path):
     """A copy of a finished run with something kept, and another file in its folder."""
@@ -230,7 +197,6 @@ def call(*arguments):
 
 def test_the_commands_keep_what_they_print(labelled, taxonomy, monkeypatch):
     monkeypatch.setattr(embedding, "embed_texts", lambda texts, model: embed_words(texts))
-    (labelled / "scopes" / "x-1.json").unlink()
     printed = call("match", labelled, "--taxonomy", taxonomy, "--quiet", "--json")
     (file,) = (labelled / "matches").iterdir()
     kept = json.loads(file.read_text())
@@ -238,9 +204,3 @@ def test_the_commands_keep_what_they_print(labelled, taxonomy, monkeypatch):
     assert (kept["seed"], kept["alpha"], kept["kinds"], kept["where"]) == (0, 0.05, None, None)
     matches = matches_of(open_folder(labelled))
     assert [pair.concept for _, _, pair in matches] == [pair["concept"] for pair in printed["pairs"]]
-    benchmark = open_folder(labelled).benchmarks["benchmark"][0]
-    options = ("--benchmark", benchmark, "--describe", LABELS[1], "--limit", "2", "--json")
-    printed = call("scope", labelled, *options)
-    (kept,) = read_scopes(open_folder(labelled))
-    assert kept.benchmark == benchmark == printed["benchmark"] and kept.bound == printed["bound"]
-    assert [one.concept for one in kept.lacking[:2]] == [row["concept"] for row in printed["rows"]]

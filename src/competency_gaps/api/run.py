@@ -23,9 +23,9 @@ from competency_gaps.text import plural
 
 if TYPE_CHECKING:
     from competency_gaps.config import LLMConfig, RunConfig
+    from competency_gaps.findings.coverage import Coverage
     from competency_gaps.matching.by_examples import ExampleMatching
     from competency_gaps.matching.match_run import By, RunMatching
-    from competency_gaps.matching.scope_run import RunScope
     from competency_gaps.stages.compare import Comparison
 
 Against = Literal["peers"] | str | Sequence[str] | None
@@ -558,27 +558,38 @@ class Run(RunFolder):
 
         return match_tags(self, tags, alpha=alpha, embedder=embedder, seed=seed, progress=progress)
 
-    def scope(self, benchmark: str, *description: str, llm: LLMConfig | None = None, **options: Any) -> RunScope:
-        """Rank what a benchmark lacks by how much it belongs to what it claims to test; the outcome is kept.
+    def coverage(
+        self,
+        benchmark: str | None = None,
+        description: str | None = None,
+        *,
+        llm: LLMConfig | None = None,
+        progress: Progress | None = None,
+    ) -> Coverage:
+        """What the items do not test: concepts in no item, or few, by theme and by what benchmarks claim to test.
 
         Parameters
         ----------
+        benchmark
+            One of the run's benchmarks; None: all items together, and each benchmark.
         description
-            What it claims to test; none: its ``scope`` in the run's configuration.
+            What the benchmark claims to test; None: its ``scope`` in the run's configuration.
         llm
-            A language model that confirms what is in scope; None: none is asked.
-        options
-            ``kinds``, ``alpha``, ``limit``, ``embedder``, ``seed`` and ``progress`` of
-            :func:`competency_gaps.matching.scope_run.scope_run`.
+            A language model that confirms what belongs to a scope; None: none is asked.
 
         Returns
         -------
-        RunScope
-            ``findings``, whose ``lacking`` is the ranked frame.
-        """
-        from competency_gaps.matching.scope_run import scope_run
+        Coverage
+            ``all``, ``themes`` and ``benchmarks`` with counts of concepts, and what was left out.
 
-        return scope_run(self, benchmark, description, llm=llm, **options)
+        Raises
+        ------
+        UserError
+            If there is no such benchmark, or a description is given without one.
+        """
+        from competency_gaps.findings.coverage import coverage
+
+        return coverage(self, benchmark, description, llm=llm, progress=progress)
 
     def _concept_rows(self, benchmark: str | None) -> pl.DataFrame:
         """Rows of ``concepts``, or of one benchmark's ``concept_benchmarks`` with labels."""

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from competency_gaps import __version__
-from competency_gaps.cli import check, concepts, doctor, explore, logs, match, models, read, run, sae
+from competency_gaps.cli import check, concepts, coverage, doctor, explore, logs, match, models, read, run, sae
 from competency_gaps.cli.options import option_name
 from competency_gaps.cli.output import typed_command
 from competency_gaps.errors import MachineError, UserError, spelling
@@ -80,7 +80,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Where is the model weak?": (read.show, read.concept, explore.explore, explore.export, explore.mcp),
     "Is it so?": (check.check,),
     "How do other models do?": (models.score, models.compare),
-    "What do others list, and what is missing?": (match.match, match.scope),
+    "What do others list, and what is missing?": (coverage.coverage, match.match),
 }
 """Commands by question, in the order in which a user has them."""
 for question, commands in COMMANDS.items():

@@ -1,4 +1,4 @@
-"""``cgaps match`` and ``cgaps scope``: a run's concepts against other people's lists, and a benchmark's scope."""
+"""``cgaps match``: a run's concepts against other people's lists."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from competency_gaps.cli.options import JsonOption, LLMOption, QuietOption, RunArgument, llm_config
-from competency_gaps.cli.output import print_json, print_line, terminal
+from competency_gaps.cli.output import print_json, terminal
 from competency_gaps.errors import UserError
-from competency_gaps.text import decimal, magnitude, shorten, visible
+from competency_gaps.text import visible
 
 if TYPE_CHECKING:
-    from competency_gaps.matching import Matching, ScopeFindings
+    from competency_gaps.matching import Matching
     from competency_gaps.matching.by_examples import ExampleMatching
     from competency_gaps.matching.match_run import RunMatching
 
@@ -109,50 +108,3 @@ def _print_matched(by_labels: Matching | None, by_examples: ExampleMatching | No
         lines += [*(["", "By labels"] if by_examples is not None else []), *matching_lines(by_labels)]
     for line in lines:
         Console().print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def scope(
-    run: RunArgument,
-    benchmark: Annotated[str, typer.Option(help="Benchmark of the run.")],
-    describe: Annotated[
-        list[str] | None, typer.Option(help="What it claims to test; by default its 'scope' in the configuration.")
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Rows.")] = 20,
-    llm: LLMOption = None,
-    json_: JsonOption = False,
-) -> None:
-    """Rank the concepts that a benchmark lacks by how well they fit its stated scope."""
-    from competency_gaps import open_run
-    from competency_gaps.matching.scope import scope_document
-
-    progress = terminal(quiet=json_)
-    ranked = open_run(run).scope(benchmark, *(describe or ()), limit=limit, llm=llm_config(llm), progress=progress)
-    if json_:
-        print_json({"run": str(run), **scope_document(ranked.findings, limit), "judges": ranked.judges})
-    else:
-        _print_scope(ranked.findings, limit)
-
-
-def _print_scope(findings: ScopeFindings, limit: int) -> None:
-    from competency_gaps.matching.lines import share_text
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("concept", "label", "similarity", "in scope", "coverage", "χ bench elsewhere"):
-        table.add_column(title, overflow="fold")
-    for row in findings.lacking.head(limit).iter_rows(named=True):
-        elsewhere = row["chi_bench_elsewhere"]
-        cells = (str(row["concept"]), shorten(row["label"], 60), decimal(row["similarity"]))
-        rest = (
-            "yes" if row["in_scope"] else "",
-            row["coverage_status"],
-            "" if elsewhere is None else magnitude(elsewhere),
-        )
-        table.add_row(*(visible(cell) for cell in (*cells, *rest)))
-    Console().print(table, markup=False)
-    for line in (
-        f"in-scope concepts that {findings.benchmark} covers: {share_text(findings.covered)}; under-represents: "
-        f"{share_text(findings.under)}; lacks: {share_text(findings.missing)}",
-        f"by chance: shuffled labels are in scope {share_text(findings.null_rate)} of the time; ranked concepts "
-        f"without a label: {findings.unlabelled}",
-    ):
-        print_line(line)

@@ -205,10 +205,7 @@ def scope_statements(run: AnsweredRun) -> tuple[Statement, ...]:
     left = [name for name in stated if name not in looked]
     if left:
         whose = "lacks of its" if len(left) == 1 else "lack of their"
-        text = (
-            f"What {plural(len(left), 'benchmark')} {whose} stated scope was not looked up: ‘cgaps scope’ compares it "
-            "with the concepts' labels."
-        )
+        text = f"What {plural(len(left), 'benchmark')} {whose} stated scope: see ‘cgaps coverage’."
         statements.append(Statement("not_looked_up", text, "open", numbers={"benchmarks": len(left)}))
     alive = run.concepts.filter(pl.col("alive"))
     missing = int(alive["missing"].sum())

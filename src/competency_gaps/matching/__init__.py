@@ -1,8 +1,8 @@
-"""Outside lists of weaknesses, and a benchmark's stated scope, beside a run's concepts and themes.
+"""Outside lists of weaknesses beside a run's concepts and themes.
 
-Three questions, each with a module that tells how it is answered: ``match_run`` (a list), ``match_tags`` (tags of the
-run's own items) and ``scope_run`` (what a benchmark claims to test). Each reads what is given (``taxonomy``, ``tags``,
-``clauses``), compares it with the run's labels (``match``, ``scope``, beside the ``null``) or with what examples excite
+Two questions, each with a module that tells how it is answered: ``match_run`` (a list) and ``match_tags`` (tags of the
+run's own items). Each reads what is given (``taxonomy``, ``tags``), compares it with the run's labels (``match``,
+beside the ``null``) or with what examples excite
 (``by_examples``, beside ``by_chance``), and keeps the outcome (``kept``). What was kept is read by ``kept_lists`` and
 ``kept``; it is shown in the words of ``outcomes``, in the terminal by ``lines`` and ``example_lines``.
 """
@@ -11,7 +11,6 @@ from competency_gaps.matching.candidates import MatchCandidates, candidates
 from competency_gaps.matching.confirm import apply_verdicts, confirm_requests, pairs_of
 from competency_gaps.matching.match import match
 from competency_gaps.matching.null import Calibration
-from competency_gaps.matching.scope import ScopeFindings, apply_scope_verdicts, confirm_scope_requests, scope
 from competency_gaps.matching.shares import Share
 from competency_gaps.matching.summary import Matching
 from competency_gaps.matching.taxonomy import Taxonomy, TaxonomyEntry, read_taxonomy
@@ -20,17 +19,13 @@ __all__ = [
     "Calibration",
     "MatchCandidates",
     "Matching",
-    "ScopeFindings",
     "Share",
     "Taxonomy",
     "TaxonomyEntry",
-    "apply_scope_verdicts",
     "apply_verdicts",
     "candidates",
     "confirm_requests",
-    "confirm_scope_requests",
     "match",
     "pairs_of",
     "read_taxonomy",
-    "scope",
 ]

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
-import polars as pl
 import pydantic
 
 from competency_gaps.checked import write_document
@@ -33,7 +32,6 @@ from competency_gaps.runs.manifest import adding_to_run
 from competency_gaps.text import visible
 
 if TYPE_CHECKING:
-    from competency_gaps.matching.scope import ScopeFindings
     from competency_gaps.matching.summary import Matching
     from competency_gaps.matching.taxonomy import Taxonomy
     from competency_gaps.robustness.assess import Documents
@@ -67,7 +65,7 @@ class KeptScope:
 
     benchmark: str
     clauses: list[str]
-    """The description, then its clauses (:func:`competency_gaps.matching.clauses.clauses`)."""
+    """The description, then its clauses ."""
     alpha: float
     """Share of shuffled labels that are in scope by chance."""
     bound: float | None
@@ -180,21 +178,6 @@ def _given(source: Source, where: str | None, notes: Sequence[str]) -> dict[str,
         "where": None if where is None else visible(where),
         "notes": [visible(note) for note in notes],
     }
-
-
-def keep_scope(run: RunFolder, limit: int, facts: dict[str, Any], findings: ScopeFindings) -> Path:
-    """Keep the concepts that a benchmark lacks, replacing earlier findings on it.
-
-    Parameters
-    ----------
-    limit
-        Fewest rows to keep; all that are in scope by the null are kept.
-    """
-    from competency_gaps.matching.scope import scope_document
-
-    near = findings.lacking.filter(pl.col("p_value") <= findings.alpha).height
-    name = _file_name(findings.benchmark, findings.benchmark)
-    return _write(run, run.path / SCOPES / name, {**facts, **scope_document(findings, max(limit, near))})
 
 
 def kept_names(folder: Path) -> list[str]:

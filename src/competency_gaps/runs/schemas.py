@@ -193,6 +193,10 @@ THEME_NAMES: Schema = {
     "explainer": pl.String,
     "date": pl.String,
 }
+SCOPES: Schema = {
+    "benchmark": pl.String,
+    "concept": pl.Int32,
+}
 _THEME_EVIDENCE: Schema = {
     "n_eff": pl.Float64,
     "design_effect": pl.Float64,
@@ -258,6 +262,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "findings": FINDINGS,
     "themes": THEMES,
     "theme_names": THEME_NAMES,
+    "scopes": SCOPES,
     "theme_results": THEME_RESULTS,
     "theme_benchmarks": THEME_BENCHMARKS,
     "scores": SCORES,

@@ -104,6 +104,19 @@ class RunTables:
         return self._optional("themes")
 
     @cached_property
+    def theme_names(self) -> pl.DataFrame | None:
+        """One row per theme and subtheme: level, id, parent, name, kind; None without a dictionary's themes."""
+        return self._optional("theme_names")
+
+    @cached_property
+    def scopes(self) -> pl.DataFrame | None:
+        """One row per benchmark and concept that belongs to the scope that it states, the nearest first.
+
+        None where no benchmark states a scope, or concepts have no labels.
+        """
+        return self._optional("scopes")
+
+    @cached_property
     def theme_results(self) -> pl.DataFrame | None:
         """One row per theme and subtheme: level, id, parent, name, kind, and the statistics of its summed activation.
 

@@ -5,6 +5,7 @@ Only tables are read, so a finished run can be named again without model or torc
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,12 +21,15 @@ from competency_gaps.errors import UserError
 from competency_gaps.files import sha256, write_atomic
 from competency_gaps.findings import FILE as FINDINGS
 from competency_gaps.findings import relabelled
+from competency_gaps.findings.coverage import scope_table
 from competency_gaps.matching.kept import kept_names
+from competency_gaps.matching.texts import embedding
 from competency_gaps.runs.manifest import changing_run
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.schemas import LABELS
 from competency_gaps.stages.themes import BENCHMARKS, RESULTS, run_theme_tables
 
+SCOPES = "scopes.parquet"
 THEME_FILES = (THEMES, NAMES, RESULTS, BENCHMARKS)
 
 
@@ -88,12 +92,15 @@ def name_run(run: RunFolder, dictionary: Dictionary | None, tables: Tables) -> d
     shown = shown_labels(table, run.width)
     themed = _themed(run, dictionary) if dictionary is not None else {}
     named = _named(run, shown)
+    scopes = _scopes(run, named)
     findings = relabelled(run, named["label"])
     facts = None if dictionary is None else _facts(dictionary, shown, themed)
-    for name in (*kept_names(run.path), *(name for name in THEME_FILES if name not in themed)):
+    for name in (*kept_names(run.path), SCOPES, *(name for name in THEME_FILES if name not in themed)):
         tables.remove(name)
     for name, frame in themed.items():
         tables.write(name, frame.write_parquet)
+    if scopes is not None:
+        tables.write(SCOPES, scopes.write_parquet)
     tables.write("concepts.parquet", named.write_parquet)
     if findings is not None:
         tables.write(FINDINGS, findings.write_parquet)
@@ -107,6 +114,15 @@ def _themed(run: RunFolder, dictionary: Dictionary) -> dict[str, pl.DataFrame]:
     themes, names = read_themes(dictionary.folder, run.width)
     tables = run_theme_tables(run, themes)
     return {THEMES: themes, NAMES: names, RESULTS: tables.results, BENCHMARKS: tables.benchmarks}
+
+
+def _scopes(run: RunFolder, named: pl.DataFrame) -> pl.DataFrame | None:
+    """The concepts of the benchmarks' scopes; None: none is stated, or labels cannot be compared here."""
+    stated = {str(entry["name"]): entry.get("scope") for entry in run.manifest["benchmarks"]}
+    if not any(stated.values()) or importlib.util.find_spec("sentence_transformers") is None:
+        return None
+    table = scope_table(named, stated, embedding())
+    return table if table.height else None
 
 
 def _named(run: RunFolder, shown: pl.DataFrame) -> pl.DataFrame:

@@ -1,0 +1,187 @@
+"""Which names belong to a text: by their embeddings, beside names whose words are shuffled; by a language model.
+
+The similarity of two embedded texts means little by itself, as a general text is similar to everything. So names are
+compared with *shuffled names* [ours]: the words of all names, dealt out to names of the same lengths, function words
+among function words. These have the words and their number but no meaning as a whole. Single words say much, so the
+comparison is strict for short names. A match by text is a guess, whose verdict a language model can give.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Literal
+
+import numpy as np
+import pydantic
+
+from competency_gaps.config import LLMConfig
+from competency_gaps.errors import UserError
+from competency_gaps.llm import Failure, Request, ask, parse
+from competency_gaps.model.embed import embed_texts
+from competency_gaps.progress import Progress
+from competency_gaps.text import visible
+
+Embed = Callable[[Sequence[str]], np.ndarray]
+"""Maps texts to float32 of shape (texts, dimensions), rows of length 1."""
+Question = Literal["match", "scope"]
+"""What a model is asked of a pair: the name of its prompts."""
+SHUFFLED = 3_000
+"""Shuffled names at least, unless ten draws have fewer."""
+CLAUSES = 40
+LONGEST = 4_000
+"""Most clauses, and most characters, of a description."""
+MAX_TOKENS = 200
+"""Room for a verdict and a little prose around it."""
+_BREAK = re.compile(r"[.!?](?=\s|$)|[;:,()]|\s[-–—]\s")
+_WORD = re.compile(r"\w{3,}")
+_FUNCTION_WORDS = frozenset(
+    ["a", "about", "after", "an", "and", "another", "are", "around", "as", "at", "be", "before", "between", "but", "by", "during", "each", "either", "for", "from", "had", "has", "have", "how", "in", "into", "is", "it", "its", "like", "not", "of", "off", "on", "onto", "one", "or", "other", "out", "over", "per", "so", "such", "than", "that", "the", "their", "them", "then", "these", "they", "this", "those", "through", "to", "too", "under", "until", "up", "was", "were", "what", "when", "where", "which", "while", "who", "whose", "why", "with", "within", "without"]
+)
+
+
+def embedding(model: str | None = None) -> Embed:
+    """The embedding of a sentence-transformers model, which is loaded at the first text.
+
+    Parameters
+    ----------
+    model
+        A hub id or a folder; None: the packaged all-MiniLM-L6-v2.
+    """
+    return functools.partial(embed_texts, model=model)
+
+
+def clauses(description: str) -> list[str]:
+    """Give the whole description, then its distinct clauses, as a text of several parts has no single direction.
+
+    Raises
+    ------
+    UserError
+        If it has no words, or is no description but a long text.
+    """
+    whole = " ".join(visible(description).split())
+    if not _WORD.search(whole) or len(whole) > LONGEST:
+        raise UserError(
+            f"the description {whole[:60]!r} has {len(whole):,} characters; expected a sentence or a few (up to "
+            f"{LONGEST:,} characters)."
+        )
+    parts = [" ".join(part.split()) for part in _BREAK.split(whole)]
+    return list(dict.fromkeys([whole, *(part for part in parts if _WORD.search(part))]))[:CLAUSES]
+
+
+def near(
+    texts: Mapping[str, Sequence[str]], names: Sequence[str], embed: Embed, level: float, *, seed: int = 0
+) -> dict[str, list[int]]:
+    """Tell which names are nearer to a text than all but a share of shuffled names.
+
+    Parameters
+    ----------
+    texts
+        Parts of each text, of which the nearest counts, by the text's key.
+    names
+        What is compared; an empty one is near nothing.
+    level
+        Share of shuffled names that are as near, in (0, 1).
+
+    Returns
+    -------
+    dict of str to list of int
+        Rows of ``names`` for each text, the nearest first.
+    """
+    distinct = [name for name in dict.fromkeys(names) if name]
+    place = {name: i for i, name in enumerate(distinct)}
+    draws = min(10, -(-SHUFFLED // max(1, len(distinct))))
+    shuffled = [name for draw in range(draws) for name in shuffle(distinct, np.random.default_rng([seed, draw]))]
+    parts = list(dict.fromkeys(part for own in texts.values() for part in own))
+    vectors = embed([*distinct, *shuffled, *parts])
+    real, null, asked = np.split(vectors, [len(distinct), len(distinct) + len(shuffled)])
+    of_part = dict(zip(parts, asked, strict=True))
+    found = {}
+    for key, own in texts.items():
+        mine = np.stack([of_part[part] for part in own])
+        best, by_chance = (real @ mine.T).max(axis=1), (null @ mine.T).max(axis=1)
+        bound = np.quantile(by_chance, 1 - level)
+        value = np.array([best[place[name]] if name else -np.inf for name in names])
+        found[key] = [int(row) for row in np.argsort(-value, kind="stable") if value[row] > bound]
+    return found
+
+
+def shuffle(names: Sequence[str], rng: np.random.Generator) -> list[str]:
+    """Deal the words of all names out to names of the same lengths, function words among function words."""
+    flat = [word for name in names for word in name.split()]
+    function = np.array([word.casefold().strip(".,;:!?()[]\"'") in _FUNCTION_WORDS for word in flat], dtype=bool)
+    source = np.arange(len(flat))
+    for kind in (True, False):
+        places = np.flatnonzero(function == kind)
+        source[places] = rng.permutation(places)
+    order = iter(source.tolist())
+    return [" ".join(flat[next(order)] for _ in name.split()) for name in names]
+
+
+class MatchVerdict(pydantic.BaseModel):
+    """Verdict on an entry of a list and a name."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+    verdict: Literal["same", "related", "unrelated"]
+
+
+class ScopeVerdict(pydantic.BaseModel):
+    """Verdict on a benchmark's scope and a name."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+    verdict: Literal["belongs", "borderline", "outside"]
+
+
+def judge(
+    pairs: Sequence[tuple[str, str]],
+    question: Question,
+    llm: LLMConfig | None,
+    folder: Path,
+    progress: Progress | None = None,
+) -> list[str | None]:
+    """Ask a language model whether a name belongs to a text.
+
+    The texts come from elsewhere: the prompt holds them as JSON and declares them to be data.
+
+    Parameters
+    ----------
+    pairs
+        A text (an entry, a scope) and a name.
+    llm
+        How it is asked; None: it is not.
+    folder
+        The run folder, in which answers are kept and are not asked again.
+
+    Returns
+    -------
+    list of str or None
+        A verdict for each pair; None: not asked, or the answer cannot be read.
+    """
+    if llm is None:
+        return [None] * len(pairs)
+    model: type[MatchVerdict | ScopeVerdict] = MatchVerdict if question == "match" else ScopeVerdict
+    first = "weakness" if question == "match" else "scope"
+    prompts = files("competency_gaps.matching") / "prompts"
+    system, user = ((prompts / f"{question}.{part}.txt").read_text("utf-8").strip() for part in ("system", "user"))
+    requests = {}
+    for pair in dict.fromkeys(pairs):
+        data = json.dumps({first: visible(pair[0]), "concept": visible(pair[1])}, ensure_ascii=False)
+        identity = f"{question}-{hashlib.sha256(json.dumps(pair).encode('ascii')).hexdigest()[:24]}"
+        prompt = Template(user).substitute(data=data)
+        requests[pair] = Request(identity, system, prompt, model.model_json_schema(), f"{question}_verdict", MAX_TOKENS)
+    answers = ask(
+        requests.values(),
+        llm,
+        folder / "answers",
+        progress or Progress(quiet=True),
+        lambda answer: not isinstance(parse(answer, model), Failure),
+    )
+    read = {name: parse(answer, model) for name, answer in (answers or {}).items()}
+    verdicts = (read.get(requests[pair].id) for pair in pairs)
+    return [None if verdict is None or isinstance(verdict, Failure) else str(verdict.verdict) for verdict in verdicts]

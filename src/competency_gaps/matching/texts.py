@@ -41,9 +41,12 @@ MAX_TOKENS = 200
 """Room for a verdict and a little prose around it."""
 _BREAK = re.compile(r"[.!?](?=\s|$)|[;:,()]|\s[-–—]\s")
 _WORD = re.compile(r"\w{3,}")
-_FUNCTION_WORDS = frozenset(
-    ["a", "about", "after", "an", "and", "another", "are", "around", "as", "at", "be", "before", "between", "but", "by", "during", "each", "either", "for", "from", "had", "has", "have", "how", "in", "into", "is", "it", "its", "like", "not", "of", "off", "on", "onto", "one", "or", "other", "out", "over", "per", "so", "such", "than", "that", "the", "their", "them", "then", "these", "they", "this", "those", "through", "to", "too", "under", "until", "up", "was", "were", "what", "when", "where", "which", "while", "who", "whose", "why", "with", "within", "without"]
-)
+_FUNCTION_WORDS = """
+a about after an and another are around as at be before between but by during each either for from had has have how in
+into is it its like not of off on onto one or other out over per so such than that the their them then these they this
+those through to too under until up was were what when where which while who whose why with within without
+"""
+_FUNCTION = frozenset(_FUNCTION_WORDS.split())
 
 
 def embedding(model: str | None = None) -> Embed:
@@ -115,7 +118,7 @@ def near(
 def shuffle(names: Sequence[str], rng: np.random.Generator) -> list[str]:
     """Deal the words of all names out to names of the same lengths, function words among function words."""
     flat = [word for name in names for word in name.split()]
-    function = np.array([word.casefold().strip(".,;:!?()[]\"'") in _FUNCTION_WORDS for word in flat], dtype=bool)
+    function = np.array([word.casefold().strip(".,;:!?()[]\"'") in _FUNCTION for word in flat], dtype=bool)
     source = np.arange(len(flat))
     for kind in (True, False):
         places = np.flatnonzero(function == kind)

@@ -129,7 +129,6 @@ POLICIES = Registry(
     "policies",
     {
         "arena": "judging.arena:Arena",
-        "bbq": "scoring.choice:BBQ",
         "choice": "scoring.choice:Choice",
         "contains": "scoring.text:Contains",
         "exact": "scoring.text:Exact",

@@ -1,25 +1,23 @@
-"""Exemplars equal a brute-force pass over dense latents, in both rankings."""
+"""Exemplars equal a brute-force pass over dense latents."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
-import torch
 
 from competency_gaps.config import SAEConfig
 from competency_gaps.dictionary import collect
 from competency_gaps.dictionary.collect import ExemplarSettings, collect_exemplars
 from competency_gaps.dictionary.directions import final_gain, logit_lens
 from competency_gaps.dictionary.exemplars import Exemplars, read_pool
-from competency_gaps.dictionary.windows import WINDOW, ConceptWindows, PoolRows, error_rise, find_negatives
+from competency_gaps.dictionary.windows import WINDOW, ConceptWindows, PoolRows, find_negatives
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.progress import Progress
 from competency_gaps.sae import load_sae
 from competency_gaps.sae.texts import cut_pieces
 from core_helpers import loaded
-from sae_helpers import build
 
 TEXTS = [
     "".join(f"Once {n} foxes ran {n * 7 + k} miles to sea {k}; they saw {n + k} ships. " for k in range(1 + n % 4))
@@ -55,74 +53,46 @@ def stored(lm, sae, tmp_path_factory):
 
 
 def dense(lm, sae):
-    """Per piece: its counted tokens, dense latents, and what reconstruction loses without each concept."""
+    """Per piece: its counted tokens, and dense latents."""
     hook = resolve_hook(lm.model, sae.hook_name)
     for piece in pieces(lm):
-        x = read_hook(lm, hook, [piece.ids])[0, 1:].to(sae.sae.dtype)
-        latents = sae.encode(x)
-        rebuilt = sae.sae.decode(latents)
-        rise = torch.zeros_like(latents)
-        for concept in latents.sum(dim=0).nonzero().flatten().tolist():
-            without = latents.clone()
-            without[:, concept] = 0
-            lost = (x - sae.sae.decode(without)).pow(2).sum(dim=1) - (x - rebuilt).pow(2).sum(dim=1)
-            rise[:, concept] = lost
-        yield piece.ids[1:], latents.numpy(), rise.numpy()
+        yield piece.ids[1:], sae.encode(read_hook(lm, hook, [piece.ids])[0, 1:].to(sae.sae.dtype)).numpy()
 
 
 @pytest.fixture(scope="module")
 def truth(lm, sae):
-    """(concept, ranking) -> best window of each text: (value, tokens, activations)."""
-    best: dict[tuple[int, str], list] = {}
-    for ids, latents, rise in dense(lm, sae):
+    """Concept -> strongest window of each text: (value, tokens, activations)."""
+    best: dict[int, list] = {}
+    for ids, latents in dense(lm, sae):
         windows = [slice(start, start + WINDOW) for start in range(0, len(ids), WINDOW)]
         for concept in np.flatnonzero(latents.max(axis=0) > 0).tolist():
-            for ranking in ("activation", "reconstruction"):
-                values = [
-                    latents[w, concept].max()
-                    if ranking == "activation"
-                    else np.where(latents[w, concept] > 0, rise[w, concept], 0).sum()
-                    for w in windows
-                ]
-                active = [latents[w, concept].max() > 0 for w in windows]
-                chosen = max((i for i, on in enumerate(active) if on), key=lambda i: (values[i], -i))
-                if values[chosen] > 0:
-                    place = windows[chosen]
-                    row = (float(values[chosen]), ids[place].tolist(), latents[place, concept])
-                    best.setdefault((concept, ranking), []).append(row)
+            place = max(windows, key=lambda window: (latents[window, concept].max(), -window.start))
+            row = (float(latents[place, concept].max()), ids[place].tolist(), latents[place, concept])
+            best.setdefault(concept, []).append(row)
     return best
 
 
-def check_top(exemplars: Exemplars, truth, ranking: str) -> None:
-    concepts = sorted(concept for concept, kind in truth if kind == ranking)
-    assert exemplars.concepts.tolist() == concepts and len(concepts) > 20
-    tokens = dict(exemplars.windows.select("window", "tokens").iter_rows())
-    for concept in concepts:
-        wanted = sorted(truth[concept, ranking], key=lambda row: -row[0])
-        top = exemplars.of(concept, "top")
+def test_top_windows_are_those_of_a_brute_force_pass(stored, truth):
+    assert stored.concepts.tolist() == sorted(truth) and len(truth) > 20
+    tokens = dict(stored.windows.select("window", "tokens").iter_rows())
+    for concept, rows in truth.items():
+        wanted = sorted(rows, key=lambda row: -row[0])
+        top = stored.of(concept, "top")
         assert [one.value for one in top] == pytest.approx([row[0] for row in wanted[:4]], rel=2e-3, abs=1e-4)
         known = {(tuple(row[1])): row for row in wanted}
-        for one in exemplars.of(concept, "top", "spread"):
+        for one in stored.of(concept, "top", "spread"):
             value, _, activations = known[tuple(tokens[one.window])]
             assert one.value == pytest.approx(value, rel=2e-3, abs=1e-4)
             assert one.activations == pytest.approx(activations, abs=2e-3 * float(activations.max()))
 
 
-def test_top_windows_are_those_of_a_brute_force_pass(stored, truth):
-    check_top(stored, truth, "activation")
-
-
-def test_reconstruction_ranking_is_the_error_without_the_concept(lm, sae, truth, tmp_path):
-    check_top(collected(lm, sae, tmp_path, ranking="reconstruction"), truth, "reconstruction")
-
-
 def test_spread_reaches_over_the_range_and_repeats_no_top(stored, truth):
-    wide = [c for c, kind in truth if kind == "activation" and len(truth[c, kind]) >= 20]
+    wide = [concept for concept, rows in truth.items() if len(rows) >= 20]
     lowest = []
     for concept in wide:
         top, spread = stored.of(concept, "top"), stored.of(concept, "spread")
         assert not {one.window for one in top} & {one.window for one in spread}
-        values = np.asarray([row[0] for row in truth[concept, "activation"]])
+        values = np.asarray([row[0] for row in truth[concept]])
         lowest.append((values <= min(one.value for one in spread)).mean())
         assert [one.value for one in spread] == sorted((one.value for one in spread), reverse=True)
     # The least of 3 evenly spaced of 6 random windows lies at about 2/7.
@@ -137,7 +107,7 @@ def test_negatives_are_silent_and_near(stored, lm, sae, truth):
         for one in stored.of(concept, "negative"):
             assert peaks[[active[one.window]], [concept]] == 0 and not one.activations.any()
     by_tokens = {}
-    for ids, latents, _ in dense(lm, sae):
+    for ids, latents in dense(lm, sae):
         for start in range(0, len(ids), WINDOW):
             by_tokens[tuple(ids[start : start + WINDOW].tolist())] = latents[start : start + WINDOW].max(axis=0)
     tokens = dict(stored.windows.select("window", "tokens").iter_rows())
@@ -226,27 +196,6 @@ def test_characters_of_several_tokens_are_kept_whole(lm, sae, tmp_path):
     exemplars = Exemplars(tmp_path)
     one = exemplars.of(int(exemplars.concepts[0]))[0]
     assert "".join(one.tokens()) == one.text and "🦊" in exemplars.windows["text"].str.join("")[0]
-
-
-@pytest.mark.parametrize(
-    ("architecture", "normalisation"),
-    [("standard", "none"), ("gated", "none"), ("topk", "none"), ("standard", "layer_norm")],
-)
-def test_error_rise_equals_decoding_without_the_concept(architecture, normalisation, tmp_path):
-    folder = build(architecture, tmp_path / "sae", normalize_activations=normalisation)
-    sae = load_sae(SAEConfig(folder=folder), "cpu")
-    x = torch.randn(7, 32, generator=torch.Generator().manual_seed(3))
-    with torch.inference_mode():
-        latents = sae.encode(x)
-        token, concept = latents.nonzero(as_tuple=True)
-        rise = error_rise(sae, x, latents, token, concept)
-        latents = sae.encode(x)
-        before = (x - sae.sae.decode(latents)).pow(2).sum(dim=1)
-        for i in range(0, len(token), 5):
-            without = sae.encode(x).clone()
-            without[token[i], concept[i]] = 0
-            after = (x - sae.sae.decode(without)).pow(2).sum(dim=1)
-            assert rise[i] == pytest.approx(float((after - before)[token[i]]), rel=1e-3, abs=1e-3)
 
 
 def test_logit_lens_by_hand(lm, sae):

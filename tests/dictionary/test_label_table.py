@@ -31,9 +31,7 @@ PLAIN = {
     "label": "a label",
     "kind": "imported",
     "explainer": None,
-    "exemplars": None,
     "detection": None,
-    "fuzzing": None,
     "score": None,
     "scored_by": None,
     "source": None,
@@ -48,7 +46,7 @@ def table(*rows: dict) -> pl.DataFrame:
 
 def shown_at_all(row: dict) -> bool:
     """Whether a row may be shown, from the words of the rule."""
-    by_test = row["detection"] if row["detection"] is not None else row["fuzzing"]
+    by_test = row["detection"]
     return row["label"] is not None and (by_test is None or by_test >= 0.6)
 
 
@@ -56,7 +54,7 @@ def first_by_the_rule(rows: list[dict]) -> dict:
     """Brute force: the row that beats every other, comparing two rows step by step."""
 
     def beats(a: dict, b: dict) -> bool:
-        score = {id(row): next((row[k] for k in ("detection", "fuzzing") if row[k] is not None), None)
+        score = {id(row): row["detection"]
                  for row in (a, b)}  # fmt: skip
         sa, sb = score[id(a)], score[id(b)]
         steps = [
@@ -88,7 +86,6 @@ def random_rows(seed: int) -> list[dict]:
             "kind": draw.choice(KINDS),
             "explainer": draw.choice([None, "m1", "m2"]),
             "detection": draw.choice(scores),
-            "fuzzing": draw.choice(scores),
             "placeholder": draw.random() < 0.2,
             "source": f"s{number}",
             "date": draw.choice(["2025-01-01", "2025-02-01"]),
@@ -110,7 +107,7 @@ def test_the_shown_label_is_the_one_that_beats_all_others(seed):
         fit = [given for given in own if shown_at_all(given)]
         if fit:
             best = first_by_the_rule(fit)
-            by = next((k for k in ("detection", "fuzzing") if best[k] is not None), None)
+            by = None if best["detection"] is None else "detection"
             expected = (best["label"], best["kind"], best[by] if by else None, by, best["explainer"], "labelled")
         else:
             expected = (None, None, None, None, None, "none" if own else "never")
@@ -128,7 +125,7 @@ def test_poor_labels_are_hidden_placeholders_shown_only_without_others():
             {"concept": 2, "label": "articles", "kind": "automatic"},
             {"concept": 3, "label": "seas", "kind": "automatic"},
             {"concept": 4, "label": "a", "placeholder": True},
-            {**poor, "concept": 5, "detection": None, "fuzzing": 0.59},
+            {**poor, "concept": 5, "detection": 0.59},
             {**poor, "concept": 6, "detection": 0.6, "label": "just good enough"},
             # A source's own score is of an unknown scale.
             {**poor, "concept": 7, "detection": None, "score": 0.1, "scored_by": "source", "label": "stated"},
@@ -187,14 +184,13 @@ def test_the_order_of_rows_depends_on_the_rows_alone():
 def test_scores_are_derived_and_a_stated_one_is_kept_apart():
     derived = with_scores(
         table(
-            {"fuzzing": 0.7},
             {"score": 0.4, "scored_by": "source"},
             {"score": 0.4, "scored_by": "detection"},
             {"detection": 0.8, "score": 0.1, "scored_by": "source"},
         )
     )
-    assert derived["score"].to_list() == [0.7, 0.4, None, 0.8]
-    assert derived["scored_by"].to_list() == ["fuzzing", "source", None, "detection"]
+    assert derived["score"].to_list() == [0.4, None, 0.8]
+    assert derived["scored_by"].to_list() == ["source", None, "detection"]
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def _pair(
     return load_pair(ModelConfig(name=model), SAEConfig(**sae_place(sae), hook_name=hook_name), progress=progress)
 
 
-Step = Literal["automatic", "subjects", "explain", "detection", "fuzzing"]
+Step = Literal["automatic", "subjects", "explain", "detection"]
 WITHOUT_MODEL = ("automatic", "subjects")
 """Steps that ask no language model."""
 
@@ -240,8 +240,8 @@ def label_concepts(
     ----------
     step
         ``automatic``: labels from words, no model. ``subjects``: from a list of topics, skills and ways of talking, by
-        sentence embeddings, for concepts that stand for no word. ``explain``: a model reads exemplars. ``detection``,
-        ``fuzzing``: a model scores labels.
+        sentence embeddings, for concepts that stand for no word. ``explain``: a model reads exemplars. ``detection``: a
+        model scores labels.
     concepts
         Which; None: all, or those of ``runs``.
     runs

@@ -495,7 +495,7 @@ def _messages(row: Row, raw: Any) -> list[Message]:
 def _answer(answer: Any, choices: Sequence[str], row: Row, policy: str | None) -> Any:
     """The gold as the policy expects it: an index for choices, the option's text for policies on texts."""
     number = isinstance(answer, int) and not isinstance(answer, bool)
-    if answer is None or (policy not in (None, "bbq", "choice", "pair") and not (policy in _TEXT_POLICIES and number)):
+    if answer is None or (policy not in (None, "choice", "pair") and not (policy in _TEXT_POLICIES and number)):
         return answer
     index = gold_index(answer, choices, labels=row.texts("labels"), untyped=row.record.untyped)
     return choices[index] if policy in _TEXT_POLICIES else index

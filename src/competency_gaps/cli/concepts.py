@@ -58,8 +58,7 @@ def label(
     step: Annotated[
         Step,
         typer.Option(
-            help="Labels from words, from a list of subjects, or a model's explanations; scores of labels by a model "
-            "(detection, fuzzing)."
+            help="Labels from words, from a list of subjects, or a model's explanations; or a model's scores of labels."
         ),
     ],
     concepts: Annotated[str | None, typer.Option(help="Only these, as 5,17,100-200; by default all.")] = None,

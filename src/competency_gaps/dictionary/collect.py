@@ -21,7 +21,6 @@ from competency_gaps.dictionary.windows import (
     BestOf,
     ConceptWindows,
     Firing,
-    Ranking,
     WindowPool,
     best_of_each_text,
     find_negatives,
@@ -72,9 +71,6 @@ def run_pieces(run: RunFolder) -> Iterator[TokenPiece]:
 class ExemplarSettings:
     """What to collect."""
 
-    ranking: Ranking = "activation"
-    """Rank windows by highest activation or, as the article does, by how much the reconstruction error rises without
-    the concept."""
     tokens: int = 2_000_000
     """Maximum number of tokens to read."""
     top: int = 20
@@ -268,12 +264,11 @@ def _add(
     start = np.cumsum(length) - length
     with torch.inference_mode():
         inside = np.concatenate([_inside(len(ids), sae.average_over) for ids in texts])
-        pairs, latents = firing(sae, x, np.repeat(np.arange(len(length)), length), settings.ranking, inside)
+        pairs, latents = firing(sae, x, np.repeat(np.arange(len(length)), length), inside)
         best = best_of_each_text(pairs, owner)
-        best = best[pairs.value[best] > 0]
         concept, window = pairs.concept[best], number[pairs.window[best]]
         luck = lottery(window, concept, seed=settings.seed)
-        for heap, key in ((gathered.top, pairs.value[best].astype(np.float64)), (gathered.spread, luck)):
+        for heap, key in ((gathered.top, pairs.peak[best].astype(np.float64)), (gathered.spread, luck)):
             wanted = heap.wanted(concept, key)
             _offer(heap, pairs, best[wanted], key[wanted], number, latents, start, length)
     _fill_pool(gathered, pairs, number, length)
@@ -299,7 +294,7 @@ def _offer(
     if len(rows):
         shape = shapes(latents, start, length, pairs, rows)
         concept, window = pairs.concept[rows].astype(np.int32), number[pairs.window[rows]]
-        heap.add(ConceptWindows(concept, key, pairs.value[rows], window, pairs.peak[rows], shape))
+        heap.add(ConceptWindows(concept, key, pairs.peak[rows], window, pairs.peak[rows], shape))
 
 
 def _fill_pool(gathered: _Gathered, pairs: Firing, number: np.ndarray, length: np.ndarray) -> None:

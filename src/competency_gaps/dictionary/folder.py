@@ -58,11 +58,6 @@ class Dictionary:
         width: int = self.identity.sae["d_sae"]
         return width
 
-    @property
-    def ranking(self) -> str | None:
-        """How its exemplars are ranked; None without exemplars."""
-        return (self.identity.exemplars or {}).get("ranking")
-
     @cached_property
     def exemplars(self) -> Exemplars:
         """Its exemplars."""

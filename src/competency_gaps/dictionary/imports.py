@@ -42,7 +42,6 @@ COLUMNS = {
     "label": ("label", "description", "explanation"),
     "explainer": ("explainer", "explanationmodelname"),
     "detection": ("detection",),
-    "fuzzing": ("fuzzing",),
     "score": ("score",),
 }
 """Names of each column, regardless of case."""
@@ -105,7 +104,6 @@ class SourceLabel(NamedTuple):
     """Value of the table's column ``source``."""
     explainer: str | None = None
     detection: float | None = None
-    fuzzing: float | None = None
     score: float | None = None
     """A score that the source states without saying how it was made."""
 
@@ -392,7 +390,7 @@ def _add(reading: Reading, concept: int, row: dict[str, Any], columns: dict[str,
         reading.leave_out(where, "label is no text", f"{place}: {_shown(text)}")
         return
     scores = {}
-    for name in ("detection", "fuzzing", "score"):
+    for name in ("detection", "score"):
         value = row.get(columns.get(name, ""))
         scores[name] = _fraction(value)
         if value is not None and value == value and scores[name] is None:
@@ -487,7 +485,6 @@ def _rows(reading: Reading) -> list[dict[str, Any]]:
                 **_row(label, f"{(source or '')[: NAME_LIMIT - 10]} ({number})" if number > 1 else source),
                 "label": text,
                 "detection": label.detection,
-                "fuzzing": label.fuzzing,
                 "score": label.score,
                 "scored_by": None if label.score is None else STATED,
                 "placeholder": is_placeholder(label.text or "", reading.tokens.get(label.concept)),

@@ -106,9 +106,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "label": pl.String(),
     "kind": pl.String(),
     "explainer": pl.String(),
-    "exemplars": pl.String(),
     "detection": pl.Float64(),
-    "fuzzing": pl.Float64(),
     "score": pl.Float64(),
     "scored_by": pl.String(),
     "source": pl.String(),
@@ -124,8 +122,8 @@ KEY = ("concept", "kind", "explainer", "source")
 KINDS = ("explained", "imported", "automatic")
 """Kinds of labels, the most trusted first."""
 
-SCORES = ("detection", "fuzzing")
-"""Scores of a label, the most trusted first."""
+SCORES = ("detection",)
+"""Scores of a label."""
 
 STATED = "source"
 """``scored_by`` of a score that a source states without saying how it was made [ours]."""
@@ -134,7 +132,7 @@ SUBJECTS = "nearest of a list of subjects"
 """Explainer of automatic labels that name a subject."""
 
 POOR = 0.6
-"""Labels with a detection or fuzzing score below this are not shown: readers could not tell the concept by them."""
+"""Labels with a detection score below this are not shown: readers could not tell the concept by them."""
 
 _PLAIN = "^[!-~]+( [!-~]+)*$"
 """ASCII words with single blanks between: such text is clean already."""
@@ -208,7 +206,7 @@ def check_label_table(table: pl.DataFrame, width: int, what: str = "labels") -> 
 
 
 def with_scores(table: pl.DataFrame) -> pl.DataFrame:
-    """Derive ``score`` and ``scored_by``: the first of detection and fuzzing that is not null.
+    """Derive ``score`` and ``scored_by``: that of detection.
 
     A row that has none of them keeps a score that its source stated, marked ``scored_by`` "source".
     """
@@ -253,7 +251,7 @@ def write_label_table(folder: Path, table: pl.DataFrame) -> None:
 def shown_labels(table: pl.DataFrame, width: int) -> pl.DataFrame:
     """Choose each concept's label to show.
 
-    The rule: (1) labels whose score is a detection or fuzzing score below 0.6 are not shown, and placeholders come
+    The rule: (1) labels whose score is a detection score below 0.6 are not shown, and placeholders come
     last; (2) then by kind: explained, imported, automatic, of these words of exemplars before a subject; (3) then the
     higher score, none last; (4) the newer date; (5) explainer, label and source alphabetically. A subject is not shown
     where a reader abstained, or had only labels below 0.6: there it tells no more than chance.
@@ -273,7 +271,7 @@ def shown_labels(table: pl.DataFrame, width: int) -> pl.DataFrame:
         "none" (looked up, but it has no label) or "never" (never looked up). All but concept and state are null
         where there is no label.
     """
-    poor = (pl.col("score") < POOR) & pl.col("scored_by").is_in(["detection", "fuzzing"])
+    poor = (pl.col("score") < POOR) & (pl.col("scored_by") == "detection")
     subject = (pl.col("explainer") == SUBJECTS).fill_null(False)
     order = [
         pl.col("placeholder"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 WINDOW = 40
 """Tokens of a window: a sentence or two."""
 
-Ranking = Literal["activation", "reconstruction"]
-
 
 @dataclass(frozen=True)
 class Firing:
@@ -31,13 +29,11 @@ class Firing:
     concept: np.ndarray
     """int64."""
     peak: np.ndarray
-    """float32, > 0: highest activation in the window."""
-    value: np.ndarray
-    """float32: what windows are ranked by."""
+    """float32, > 0: highest activation in the window, by which windows are ranked."""
 
 
 def firing(
-    sae: SparseAutoencoder, x: torch.Tensor, window: np.ndarray, ranking: Ranking, inside: np.ndarray
+    sae: SparseAutoencoder, x: torch.Tensor, window: np.ndarray, inside: np.ndarray
 ) -> tuple[Firing, torch.Tensor]:
     """Encode tokens and find the concepts active in each window.
 
@@ -49,9 +45,6 @@ def firing(
         Position of each token's window.
     inside : ndarray of bool of shape (tokens,)
         Tokens that count; on others no concept is active.
-    ranking
-        ``activation``: a window's value is its highest activation. ``reconstruction``: how much the squared error of
-        the SAE's reconstruction, summed over the window's tokens, rises when the concept is dropped.
 
     Returns
     -------
@@ -65,55 +58,17 @@ def firing(
         latents = latents * torch.from_numpy(inside).to(latents.device)[:, None]
     token, concept = latents.nonzero(as_tuple=True)
     weights = latents[token, concept].float().cpu().numpy()
-    rise = error_rise(sae, x, latents, token, concept) if ranking == "reconstruction" else None
     where, who = window[token.cpu().numpy()], concept.cpu().numpy().astype(np.int64)
     order = np.lexsort((who, where))
     where, who, weights = where[order], who[order], weights[order]
     start = np.flatnonzero(np.diff(where, prepend=-1) | np.diff(who, prepend=-1))
     if not len(start):
-        nothing = np.zeros(0, np.float32)
-        return Firing(where, who, nothing, nothing), latents
-    peak = np.maximum.reduceat(weights, start)
-    value = peak if rise is None else np.add.reduceat(rise[order], start)
-    return Firing(where[start], who[start], peak, value.astype(np.float32)), latents
-
-
-def error_rise(
-    sae: SparseAutoencoder, x: torch.Tensor, latents: torch.Tensor, token: torch.Tensor, concept: torch.Tensor
-) -> np.ndarray:
-    """How much the squared reconstruction error of a token rises when one concept is dropped.
-
-    With residual ``r = x - x_hat`` and the concept's part ``p = s z_c d_c`` of ``x_hat`` (``s``: the scale that the
-    SAE's normalisation puts back on a token), dropping it gives ``|r + p|^2 - |r|^2 = 2 r.p + |p|^2``.
-
-    Parameters
-    ----------
-    latents : torch.Tensor of shape (tokens, d_sae)
-        What the SAE's ``encode``, called last with ``x``, gave.
-    token, concept : torch.Tensor of int64 of shape (pairs,)
-        Pairs at which the concept is active.
-
-    Returns
-    -------
-    ndarray of float64 of shape (pairs,); negative where the reconstruction is better without the concept
-    """
-    import torch
-
-    decoder = sae.sae.W_dec
-    # Both in one call: SAELens forgets a token's normalisation after decoding.
-    rebuilt, bias = sae.sae.decode(torch.stack([latents, torch.zeros_like(latents)]))
-    without_bias = rebuilt - bias
-    plain = latents @ decoder
-    size = (plain * plain).sum(dim=1).clamp_min(torch.finfo(torch.float32).tiny)
-    scale = (without_bias * plain).sum(dim=1) / size
-    along = ((x - rebuilt) @ decoder.T)[token, concept]
-    part = scale[token] * latents[token, concept]
-    rise = 2 * part * along + part * part * (decoder * decoder).sum(dim=1)[concept]
-    return rise.double().cpu().numpy()
+        return Firing(where, who, np.zeros(0, np.float32)), latents
+    return Firing(where[start], who[start], np.maximum.reduceat(weights, start)), latents
 
 
 def best_of_each_text(pairs: Firing, text: np.ndarray) -> np.ndarray:
-    """For each text and concept, the window of the highest value, the first if tied: texts repeat themselves.
+    """For each text and concept, the window of the highest activation, the first if tied: texts repeat themselves.
 
     Parameters
     ----------
@@ -125,7 +80,7 @@ def best_of_each_text(pairs: Firing, text: np.ndarray) -> np.ndarray:
     ndarray of int64: positions in ``pairs``, ascending.
     """
     owner = text[pairs.window]
-    order = np.lexsort((pairs.window, -pairs.value, pairs.concept, owner))
+    order = np.lexsort((pairs.window, -pairs.peak, pairs.concept, owner))
     new = np.diff(owner[order], prepend=-1).astype(bool) | np.diff(pairs.concept[order], prepend=-1).astype(bool)
     return np.sort(order[new])
 

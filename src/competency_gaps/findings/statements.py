@@ -130,7 +130,7 @@ def _judges_by_place(benchmarks: Sequence[Mapping[str, Any]]) -> Iterator[Statem
         for figures in (benchmark.get("figures") or {}).values():
             if not figures.get("by_place"):
                 continue
-            name, items, agreement = benchmark["name"], figures["both_games"], figures["agreement"]
+            name, items, agreement = benchmark["name"], figures["items"], figures["agreement"]
             first = 0.5 + figures["position_bias"]["value"]
             text = (
                 f"The judge of {shorten(name, NAME_LIMIT)} goes by the place of an answer, not by the answer: what it "

@@ -15,7 +15,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Score
 from competency_gaps.jsonl import json_lines
-from competency_gaps.judging.arena_figures import Match, OneGame, Style, arena_figures, style_of
+from competency_gaps.judging.arena_figures import Match, arena_figures
 from competency_gaps.judging.judge import (
     JudgedPolicy,
     Ruling,
@@ -60,11 +60,6 @@ class Arena(JudgedPolicy):
     ``{criteria}`` and ``{mark}``."""
     reasoning: bool = True
     """Whether the judge writes down its reasons before the verdict (``form: json``)."""
-    style: bool = False
-    """Also report the win rate at equal length and equal use of headers, lists and bold letters."""
-    one_game: OneGame = "leave_out"
-    """An item with a usable verdict in one order alone: ``leave_out`` (unscored, as Arena-Hard-Auto does, since a judge
-    may favour a place) or ``keep`` (that game alone is its score)."""
     max_new_tokens: Length = 1024
     judge_tokens: Length = 2048
 
@@ -106,10 +101,9 @@ class Arena(JudgedPolicy):
                 games.append({"verdict": None, "failure": ruling.reason})
             else:
                 games.append({"verdict": ruling.verdict, "reasoning": shown_reasoning(ruling.reasoning)})
-        styles = {"model": list(style_of(response)), "baseline": list(style_of(self._other(item) or ""))}
-        details = {"games": games, "style": styles}
+        details = {"games": games}
         missing = [str(game.get("failure", "not asked")) for game in games if game["verdict"] is None]
-        if not _match(details).counts(self.one_game):
+        if missing:
             why = f"{len(missing)} of 2 games without a usable verdict: {'; '.join(missing)}"
             return Score(None, response, Reason("no_verdicts", why, (len(missing),)), details)
         return Score(score_of_games(*(game["verdict"] for game in games)), response, None, details)
@@ -118,7 +112,7 @@ class Arena(JudgedPolicy):
         self, items: Sequence[Item], scores: Sequence[float | None], details: Sequence[dict[str, Any] | None]
     ) -> dict[str, Any] | None:
         matches = [_match(detail) for detail in details if detail is not None and "games" in detail]
-        return arena_figures(matches, style=self.style, one_game=self.one_game) if matches else None
+        return arena_figures(matches) if matches else None
 
     def _other(self, item: Item) -> str | None:
         if self.baseline is None:
@@ -146,9 +140,8 @@ class _ReasonedGame(_Game):
 
 def _match(detail: dict[str, Any]) -> Match:
     first, second = (game["verdict"] for game in detail["games"])
-    style = detail["style"]
     asked = [game.get("asked", True) for game in detail["games"]]
-    return Match((first, second), Style(*style["model"]), Style(*style["baseline"]), (asked[0], asked[1]))
+    return Match((first, second), (asked[0], asked[1]))
 
 
 def _in_brackets(answer: Answer) -> Ruling | Failure:

@@ -71,7 +71,7 @@ def plain(text: str) -> str:
     return visible(text.replace(OPEN, "<<").replace(CLOSE, ">>"))
 
 
-Step = Literal["explain", "detection", "fuzzing"]
+Step = Literal["explain", "detection"]
 
 EXPLAINED = (5, 5)
 """Strongest and spread windows that an explainer reads; the others are held out for scores."""
@@ -80,8 +80,6 @@ SILENT = 4
 SCORED = (5, 9)
 """Fewest and most windows with the concept on which a label's detection is scored, and the same without it; both are
 drawn for each concept, so that a reader cannot count on half of them."""
-FUZZED = 12
-"""Windows on which fuzzing is scored."""
 
 
 class Explanation(pydantic.BaseModel):
@@ -93,7 +91,7 @@ class Explanation(pydantic.BaseModel):
 
 
 class Windows(pydantic.BaseModel):
-    """A scorer's answer: windows in which it expects the concept, or whose marks it considers right."""
+    """A scorer's answer: windows in which it expects the concept."""
 
     model_config = pydantic.ConfigDict(extra="forbid")
     windows: list[int]
@@ -109,7 +107,7 @@ class LabelQuestion:
     label: str | None = None
     """The label to score; None for an explanation."""
     truth: tuple[bool, ...] = ()
-    """For each window, whether the concept is active (detection) or the marks are right (fuzzing)."""
+    """For each window, whether the concept is active (detection)."""
 
 
 def explanation(concept: int, exemplars: Sequence[Exemplar], promoted: Sequence[str]) -> LabelQuestion | None:
@@ -146,25 +144,6 @@ def detection(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int
     return LabelQuestion(concept, "detection", request, label, truth)
 
 
-def fuzzing(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int = 0) -> LabelQuestion | None:
-    """Ask in which held-out windows the right tokens are marked; None with fewer than two such windows."""
-    active = _held_out(exemplars, FUZZED)
-    rng = np.random.default_rng([seed, concept, 1])
-    windows: list[dict[str, Any]] = []
-    truth: list[bool] = []
-    right = rng.permutation(len(active)) < len(active) // 2
-    for exemplar, keep in zip(active, right.tolist(), strict=True):
-        mask = active_tokens(exemplar)
-        moved = _moved(mask, rng) if not keep else mask
-        if moved is not None:
-            windows.append({"number": len(windows) + 1, "text": marked(exemplar, moved)})
-            truth.append(keep)
-    if len(set(truth)) < 2:
-        return None
-    request = make_request("fuzzing", concept, {"label": plain(label), "windows": windows}, Windows, 200)
-    return LabelQuestion(concept, "fuzzing", request, label, tuple(truth))
-
-
 def _of_rank(exemplars: Sequence[Exemplar], kind: ExemplarKind, remainder: int) -> list[Exemplar]:
     """Windows of one kind and of even (0) or odd (1) rank."""
     return [exemplar for exemplar in exemplars if exemplar.kind == kind and exemplar.rank % 2 == remainder]
@@ -175,16 +154,6 @@ def _held_out(exemplars: Sequence[Exemplar], count: int) -> list[Exemplar]:
     top, spread = _of_rank(exemplars, "top", 1), _of_rank(exemplars, "spread", 1)
     chosen = top[: max(count // 2, count - len(spread))]
     return chosen + spread[: count - len(chosen)]
-
-
-def _moved(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
-    """Move the marks to other tokens, at random; None if there are too few others."""
-    others = np.flatnonzero(~mask)
-    if len(others) < mask.sum():
-        return None
-    moved = np.zeros_like(mask)
-    moved[rng.choice(others, int(mask.sum()), replace=False)] = True
-    return moved
 
 
 def make_request(
@@ -266,8 +235,7 @@ def questions(
         elif shown[concept] is None:
             continue
         else:
-            make = detection if step == "detection" else fuzzing
-            question = make(concept, shown[concept], dictionary.exemplars.of(concept), seed)
+            question = detection(concept, shown[concept], dictionary.exemplars.of(concept), seed)
         if question is not None:
             yield question
 
@@ -392,7 +360,7 @@ def label_rows(
     dictionary: Dictionary, labels: Sequence[tuple[int, str | None]], kind: str, explainer: str, source: str | None
 ) -> pl.DataFrame:
     """Rows of the label table."""
-    common = {"kind": kind, "explainer": explainer, "exemplars": dictionary.ranking, "source": source, "date": today()}
+    common = {"kind": kind, "explainer": explainer, "source": source, "date": today()}
     rows = []
     for concept, label in labels:
         placeholder = label is not None and is_placeholder(label, dictionary.promoted.get(concept))

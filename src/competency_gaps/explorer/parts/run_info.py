@@ -217,7 +217,7 @@ LABEL = Column(
 LABEL_SCORE = Column(
     "label_score",
     "label score",
-    "How well the label foretells where the concept is active (detection, fuzzing or embedding; 0.5 = chance), or what "
+    "How well the label foretells where the concept is active (detection or embedding; 0.5 = chance), or what "
     "its source states; N/A = not scored",
     decimal,
     optional=True,

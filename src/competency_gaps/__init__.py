@@ -10,19 +10,22 @@ run.concept(17), run.find("prime numbers"), run.items, run.rows("gsm8k")
 cg.measure_evidence(cas, scores, benchmarks)  # the same evidence on plain arrays
 """
 
-from competency_gaps.api.concept import Concept
-from competency_gaps.api.dictionary import import_labels, label_concepts, make_exemplars, make_themes
-from competency_gaps.api.extend import log, policy, source
-from competency_gaps.api.load import load_model, load_sae, measure_reference
-from competency_gaps.api.make import compare, export, make_part, merge, run
-from competency_gaps.api.run import Rows, Run, open_run
-from competency_gaps.config import LLMConfig, RayWorkers
-from competency_gaps.errors import CompetencyGapsError, UserError
-from competency_gaps.evidence import measure_evidence
-from competency_gaps.items.item import Item, Reason
-from competency_gaps.items.policy import Continuations, Generation, Output, Policy, Score, Sentences
-from competency_gaps.progress import Progress
-from competency_gaps.sae.find import SaeEntry, SaeList, find_saes
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from competency_gaps.api.concept import Concept
+    from competency_gaps.api.dictionary import import_labels, label_concepts, make_exemplars, make_themes
+    from competency_gaps.api.extend import log, policy, source
+    from competency_gaps.api.load import load_model, load_sae, measure_reference
+    from competency_gaps.api.make import compare, export, make_part, merge, run
+    from competency_gaps.api.run import Rows, Run, open_run
+    from competency_gaps.config import LLMConfig, RayWorkers
+    from competency_gaps.errors import CompetencyGapsError, UserError
+    from competency_gaps.evidence import measure_evidence
+    from competency_gaps.items.item import Item, Reason
+    from competency_gaps.items.policy import Continuations, Generation, Output, Policy, Score, Sentences
+    from competency_gaps.progress import Progress
+    from competency_gaps.sae.find import SaeEntry, SaeList, find_saes
 
 __version__ = "0.1.0"
 __all__ = [
@@ -63,3 +66,29 @@ __all__ = [
     "run",
     "source",
 ]
+
+_FROM = {
+    "api.concept": "Concept",
+    "api.dictionary": "import_labels label_concepts make_exemplars make_themes",
+    "api.extend": "log policy source",
+    "api.load": "load_model load_sae measure_reference",
+    "api.make": "compare export make_part merge run",
+    "api.run": "Rows Run open_run",
+    "config": "LLMConfig RayWorkers",
+    "errors": "CompetencyGapsError UserError",
+    "evidence": "measure_evidence",
+    "items.item": "Item Reason",
+    "items.policy": "Continuations Generation Output Policy Score Sentences",
+    "progress": "Progress",
+    "sae.find": "SaeEntry SaeList find_saes",
+}
+"""Module -> the names above that it has. They are imported when they are first used: the command line needs few."""
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    for module, names in _FROM.items():
+        if name in names.split():
+            return getattr(importlib.import_module(f"competency_gaps.{module}"), name)
+    raise AttributeError(f"module 'competency_gaps' has no attribute {name!r}")

@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 import competency_gaps as cg
+from competency_gaps.api.make import read_config
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 from competency_gaps.stages import on_ray
@@ -116,6 +117,6 @@ def test_a_killed_driver_goes_on(ray, config, straight, tmp_path):
 def test_a_worker_that_would_read_another_run_is_refused(ray, config, tmp_path, monkeypatch):
     other = shutil.copytree(config["model"]["name"], tmp_path / "model")
     sent = {**config, "model": {**config["model"], "name": str(other), "max_length": 200}}
-    monkeypatch.setattr(on_ray, "as_dict", lambda _: cg.api.make.read_config(sent).model_dump(mode="json"))
+    monkeypatch.setattr(on_ray, "as_dict", lambda _: read_config(sent).model_dump(mode="json"))
     with pytest.raises(UserError, match=r"would read another run .* differ in model.max_length \(200 and nothing\)"):
         cg.run({**config, "ray": ONE}, tmp_path / "run")

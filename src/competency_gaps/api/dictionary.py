@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from competency_gaps.config import LLMConfig, ModelConfig, RunConfig, SAEConfig, parse_config, sae_place
+from competency_gaps.dictionary.labelling import WITHOUT_MODEL, Step
 from competency_gaps.errors import UserError, argument
 from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
@@ -101,11 +102,6 @@ def _pair(
     if model is None or sae is None:
         raise UserError(f"give {names[0]} and {names[1]}, or {argument('run')}, which brings both.")
     return load_pair(ModelConfig(name=model), SAEConfig(**sae_place(sae), hook_name=hook_name), progress=progress)
-
-
-Step = Literal["automatic", "subjects", "explain", "detection"]
-WITHOUT_MODEL = ("automatic", "subjects")
-"""Steps that ask no language model."""
 
 
 def import_labels(

@@ -9,10 +9,9 @@ from typing import Annotated
 
 import typer
 
-from competency_gaps.api.dictionary import Step
 from competency_gaps.cli import options
 from competency_gaps.cli.output import print_facts, print_json, print_line, terminal
-from competency_gaps.config import TrainingConfig, parse_config, read_yaml
+from competency_gaps.dictionary.labelling import Step
 
 
 def exemplars(
@@ -169,6 +168,7 @@ def train_sae(
     json_: options.JsonOption = False,
 ) -> None:
     """Train an SAE on a model's activations over your texts, with SAELens' trainer."""
+    from competency_gaps.config import TrainingConfig, parse_config, read_yaml
     from competency_gaps.sae.train import CARD
     from competency_gaps.sae.train import train_sae as train
 

@@ -12,13 +12,12 @@ import typer
 from competency_gaps.cli.options import ConfiguredDictionary, JsonOption, LLMOption, RunsArgument, llm_config
 from competency_gaps.cli.output import print_json, print_line, terminal
 from competency_gaps.errors import MissingExtraError, UserError
-from competency_gaps.explorer.server import HOST, PORT, serve
 from competency_gaps.text import plural
 
 
 def explore(
     runs: RunsArgument,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; if taken, the next free one; 0: any.")] = PORT,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; if taken, the next free one; 0: any.")] = 8742,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = False,
     dictionary: ConfiguredDictionary = None,
     llm: LLMOption = None,
@@ -28,6 +27,8 @@ def explore(
     Other accounts of this machine can read it too. Through ssh, forward the port: ssh -L 8742:localhost:8742 HOST. With
     --llm, questions in plain language are answered by that model; nothing else is sent.
     """
+
+    from competency_gaps.explorer.server import HOST, serve
 
     def announce(taken: int) -> None:
         address = f"http://{HOST}:{taken}/"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from competency_gaps.api.run import Run
 from competency_gaps.cli.output import terminal
-from competency_gaps.config import LLMConfig, parse_config, read_yaml
 from competency_gaps.errors import UserError
-from competency_gaps.runs.open import open_folder
+
+if TYPE_CHECKING:
+    from competency_gaps.api.run import Run
+    from competency_gaps.config import LLMConfig
 
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
 RunsArgument = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; several can be compared.")]
@@ -66,6 +67,9 @@ def open_outcome(
     run: Path, model: str | None, against: list[str] | None, *, parsed: bool = False, all_kinds: bool = False
 ) -> Run:
     """Open a run, or one of its models' scores, with concepts of all kinds ranked or as the run ranks them."""
+    from competency_gaps.api.run import Run
+    from competency_gaps.runs.open import open_folder
+
     folder = open_folder(run)
     opened = Run(folder.path, folder.manifest)
     if model is None:
@@ -106,6 +110,8 @@ def named_path(text: str) -> tuple[str | None, Path]:
 
 def llm_config(llm: Path | None) -> LLMConfig | None:
     """The language model that ``--llm`` names; None: none."""
+    from competency_gaps.config import LLMConfig, parse_config, read_yaml
+
     return parse_config(LLMConfig, read_yaml(llm), str(llm)) if llm else None
 
 

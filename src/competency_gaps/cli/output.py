@@ -7,16 +7,17 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from competency_gaps.api.run import Run
-from competency_gaps.dictionary.kinds import kind_counts
 from competency_gaps.files import finite
 from competency_gaps.progress import Progress
-from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import visible
+
+if TYPE_CHECKING:
+    from competency_gaps.api.run import Run
+    from competency_gaps.runs.open import RunFolder
 
 
 def terminal(quiet: bool) -> Progress:
@@ -56,6 +57,8 @@ def print_json(value: Any) -> None:
 
 def run_document(run: RunFolder) -> dict[str, Any]:
     """A run's main figures for JSON output."""
+    from competency_gaps.dictionary.kinds import kind_counts
+
     concepts = run.concepts
     alive = concepts["alive"].sum()
     return {

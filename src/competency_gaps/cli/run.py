@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from competency_gaps.cli import options
 from competency_gaps.cli.output import print_json, print_line, print_run, terminal, typed_command
-from competency_gaps.config import RunConfig, parse_config, read_yaml, sae_place
-from competency_gaps.config.load import apply_overrides
 from competency_gaps.errors import UserError
-from competency_gaps.logs.find import SuiteLogs, suite_logs
 from competency_gaps.progress import Progress
-from competency_gaps.runs.part import PartRecord, parse_part
 from competency_gaps.text import plural
+
+if TYPE_CHECKING:
+    from competency_gaps.logs.find import SuiteLogs
+    from competency_gaps.runs.part import PartRecord
 
 
 def run(
@@ -58,6 +58,8 @@ def run(
 ) -> None:
     """Audit a model: benchmarks and an SAE in, a run folder and report out."""
     import competency_gaps as cg
+    from competency_gaps.config import RunConfig, parse_config, read_yaml
+    from competency_gaps.runs.part import parse_part
 
     progress = terminal(quiet)
     logs = _logs(log, metric, scorer, field, progress)
@@ -117,6 +119,9 @@ def _from_options(
     overrides: list[str],
     logged: list[dict[str, Any]],
 ) -> dict[str, Any]:
+    from competency_gaps.config import sae_place
+    from competency_gaps.config.load import apply_overrides
+
     given = (("--model", model), ("--sae", sae), ("--benchmark or --log", benchmarks or logged))
     absent = [name for name, value in given if not value]
     if absent:
@@ -147,6 +152,8 @@ def _logs(
     progress: Progress,
 ) -> SuiteLogs:
     """Benchmarks of the logs that ``--log`` names, and scores of further models on them."""
+    from competency_gaps.logs.find import SuiteLogs, suite_logs
+
     if not logs:
         given = {"metric": metric, "scorer": scorer, "field": fields}
         unused = [f"--{name}" for name, value in given.items() if value]

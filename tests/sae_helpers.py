@@ -39,7 +39,7 @@ def build(
     kind, config = get_sae_class(architecture)
     options = {**INFERENCE.get(architecture, {}), **settings}
     about = SAEMetadata(hook_name=hook, model_name="tiny", **(metadata or {}))
-    sae = kind(config(d_in=WIDTH, d_sae=LATENTS, metadata=about, **options))
+    sae = kind(config(**{"d_in": WIDTH, "d_sae": LATENTS, "metadata": about, **options}))
     randomise(sae, seed)
     sae.save_model(folder)
     return folder

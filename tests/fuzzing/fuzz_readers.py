@@ -96,12 +96,10 @@ def read_sae(path: Path) -> None:
     """An SAE, from its header to its latents, and its reference statistics."""
     import torch
 
-    from competency_gaps.sae.load import load_sae, read_sae_header
+    from competency_gaps.sae.load import load_sae
     from competency_gaps.sae.reference import read_reference
 
     config = SAEConfig(folder=path)
-    with refusing():
-        read_sae_header(config)
     with refusing():
         sae = load_sae(config, "cpu")
         sae.encode(torch.zeros(2, sae.d_in, dtype=sae.sae.dtype))

@@ -70,14 +70,6 @@ def decoder_blocks(model: nn.Module) -> tuple[str, nn.ModuleList]:
     )
 
 
-def stream_width(model: nn.Module, hook: Hook) -> int | None:
-    """Width of the residual stream, if the hook reads it; None elsewhere, where only a pass shows the width."""
-    stream = hook.name.endswith(("hook_resid_pre", "hook_resid_mid", "hook_resid_post"))
-    with suppress(UserError):  # the model is no stack of blocks
-        stream = stream or hook.path == f"{decoder_blocks(model)[0]}.{hook.layer}"
-    return int(text_config(model).hidden_size) if stream else None
-
-
 def resolve_hook(model: nn.Module, name: str) -> Hook:
     """Find the module that a hook's name stands for.
 

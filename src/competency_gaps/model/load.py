@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import importlib.metadata
 import json
@@ -24,7 +23,7 @@ from competency_gaps.progress import Progress
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 log = logging.getLogger(__name__)
 _OF_A_COPY = ("transformers_version", "dtype", "torch_dtype", "quantization_config")
@@ -69,17 +68,13 @@ class LanguageModel:
         return int(usable[0]) if usable else 0
 
 
-def load_model(
-    config: ModelConfig, *, progress: Progress | None = None, settings: PretrainedConfig | None = None
-) -> LanguageModel:
+def load_model(config: ModelConfig, *, progress: Progress | None = None) -> LanguageModel:
     """Load the model that a configuration names.
 
     Parameters
     ----------
     progress
         Shows the download of an embedded model.
-    settings
-        The model's configuration in transformers, if it is loaded already; None loads it.
 
     Raises
     ------
@@ -104,8 +99,6 @@ def load_model(
         options["device_map"] = config.device_map
     if "gguf_file" in extra:
         options["quantization_config"] = _dense_gguf()
-        if settings is not None:  # reading them from a GGUF file takes seconds
-            options["config"] = settings
     try:
         model = AutoModelForCausalLM.from_pretrained(source, **options)
         tokenizer = AutoTokenizer.from_pretrained(config.tokenizer or source, **({} if config.tokenizer else common))
@@ -126,42 +119,6 @@ def load_model(
     max_length = min(limit, config.max_length) if config.max_length else limit
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return LanguageModel(model, tokenizer, config.name, _identity(config, model, tokenizer), max_length, parameters)
-
-
-def read_outline(
-    config: ModelConfig, progress: Progress | None = None
-) -> tuple[PreTrainedModel, PretrainedConfig] | None:
-    """Make a model from its configuration alone, to check a hook before gigabytes are read.
-
-    Parameters
-    ----------
-    progress
-        Shows the download of an embedded model, whose configuration lies in the file with its weights.
-
-    Returns
-    -------
-    tuple or None
-        The model on torch's device ``meta``, where parameters have shapes and no values, and its configuration in
-        transformers; None where that does not suffice: loading the model says what is wrong, if anything is.
-    """
-    try:
-        import torch
-        from transformers import AutoConfig, AutoModelForCausalLM
-    except ImportError:
-        return None
-    source, extra = model_source(config.name, progress)
-    options = {"trust_remote_code": config.trust_remote_code, **extra}
-    if config.revision is not None:
-        options["revision"] = config.revision
-    try:
-        settings = AutoConfig.from_pretrained(source, **options)
-        with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(
-                copy.deepcopy(settings), trust_remote_code=config.trust_remote_code
-            )
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, TypeError, AttributeError):
-        return None
-    return model, settings
 
 
 def model_source(name: str, progress: Progress | None) -> tuple[str, dict[str, str]]:
@@ -202,7 +159,10 @@ def chosen_device(device: str) -> str:
     UserError
         If there is no such device here.
     """
-    import torch
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtraError("torch", "run", "Running a model") from error
 
     if device != "auto":
         try:

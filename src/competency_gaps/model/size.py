@@ -1,13 +1,10 @@
-"""Size of a model in parameters and in memory, and this machine's speed of matrix products and free memory."""
+"""This machine's speed of matrix products."""
 
 from __future__ import annotations
 
 import functools
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from competency_gaps.text import size
 
 if TYPE_CHECKING:
     import torch
@@ -24,25 +21,6 @@ def text_config(model: PreTrainedModel) -> Any:
     """The configuration of the language part of a model."""
     config: Any = model.config
     return config.get_text_config() if hasattr(config, "get_text_config") else config
-
-
-def memory_line(model: PreTrainedModel, dtype: str, device: str, device_map: Any = None) -> str:
-    """A line on a model's size and the free memory, before its weights are read.
-
-    For models that are spread over devices or quantised, only the number of parameters.
-    """
-    count = sum(parameter.numel() for parameter in model.parameters())
-    line = f"model: {count / 1e6:,.0f} million parameters"
-    if device_map is not None or getattr(model.config, "quantization_config", None) is not None:
-        return line
-    import torch
-
-    need, free = getattr(torch, dtype).itemsize * count, free_memory(device)
-    line += f", {size(need)} in {dtype}"
-    if free is None:
-        return line
-    advice = ". It will not fit: choose a smaller model, a smaller dtype or device_map" if need > free else ""
-    return f"{line}; {size(free)} of memory free{advice}"
 
 
 def matmul_speed(device: str, dtype: str) -> float:
@@ -109,17 +87,3 @@ def fast_bfloat16(device: str) -> bool:
     if kind == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return kind == "cpu" and matmul_speed("cpu", "bfloat16") > _GAIN * matmul_speed("cpu", "float32")
-
-
-def free_memory(device: str) -> int | None:
-    """Free memory of a device in bytes; None if unknown."""
-    import torch
-
-    if torch.device(device).type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    available = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
-    return 1024 * int(available[0]) if available else None

@@ -21,18 +21,15 @@ from competency_gaps.config import ModelConfig, SAEConfig
 from competency_gaps.embedded import embedded_sae
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.model.forward import hook_width
-from competency_gaps.model.hooks import Hook, resolve_hook, stream_width
+from competency_gaps.model.hooks import Hook, resolve_hook
 from competency_gaps.model.load import (
     LanguageModel,
     chosen_device,
-    chosen_dtype,
     content_hash,
     load_model,
-    read_outline,
     weights_hash,
 )
 from competency_gaps.model.prompts import resolve_bos
-from competency_gaps.model.size import memory_line
 from competency_gaps.progress import Progress
 from competency_gaps.sae.find import check_release
 from competency_gaps.sae.texts import TokenPiece
@@ -40,8 +37,6 @@ from competency_gaps.text import shorten
 
 if TYPE_CHECKING:
     import torch
-    from sae_lens import SAE
-    from transformers import PretrainedConfig, PreTrainedModel
 
 _CHECKED = {
     bool: ("apply_b_dec_to_input", "rescale_acts_by_decoder_norm"),
@@ -208,9 +203,8 @@ def load_pair(
     lm: LanguageModel | None = None,
     loaded: SparseAutoencoder | None = None,
     progress: Progress | None = None,
-    outline: tuple[PreTrainedModel, PretrainedConfig] | None = None,
 ) -> LoadedPair:
-    """Load a model and an SAE, after every check that needs no weights.
+    """Load an SAE, which is small and may be misspelt, then the model.
 
     Parameters
     ----------
@@ -218,8 +212,6 @@ def load_pair(
         The model and the SAE if they are loaded already; None: they are loaded.
     progress
         Shows the loading, and the download of an embedded model; None: quiet.
-    outline
-        The result of :func:`check_pair`; None: it is called here.
 
     Raises
     ------
@@ -233,91 +225,20 @@ def load_pair(
             f"the loaded model is {lm.name!r}, but the configuration names {model.name!r}, which the run would record. "
             "Name the loaded one there."
         )
-    if lm is None:
-        if outline is None and loaded is None:
-            outline = check_pair(model, sae, progress)
-        if outline is not None:
-            device = chosen_device(model.device)
-            progress.say(memory_line(outline[0], chosen_dtype(model.dtype, device), device, model.device_map))
-        with progress.stage("loading the model"):
-            lm = load_model(model, progress=progress, settings=None if outline is None else outline[1])
     if loaded is None:
         with progress.stage("loading the SAE"):
-            loaded = load_sae(sae, lm.device)
+            loaded = load_sae(sae, chosen_device(model.device) if lm is None else lm.device)
+    if lm is None:
+        with progress.stage("loading the model"):
+            lm = load_model(model, progress=progress)
     hook = resolve_hook(lm.model, loaded.hook_name)
     width = hook_width(lm, hook)
     if width != loaded.d_in:
-        raise _other_width(loaded.name, loaded.d_in, lm.name, hook, width)
+        raise UserError(
+            f"SAE {loaded.name!r} reads activations of width {loaded.d_in}, but {hook.path} ({hook.side}) of "
+            f"{lm.name!r} is {width} wide. Use the SAE of this model, or another sae.hook_name."
+        )
     return LoadedPair(lm, loaded, hook, resolve_bos(lm.tokenizer, model.bos, sae_prepends=loaded.prepend_bos))
-
-
-def check_pair(
-    model: ModelConfig, sae: SAEConfig, progress: Progress
-) -> tuple[PreTrainedModel, PretrainedConfig] | None:
-    """Refuse an SAE that cannot be loaded, or whose hook the model does not have, before any weights are read.
-
-    Returns
-    -------
-    tuple or None
-        The model without weights, as of :func:`~competency_gaps.model.load.read_outline`.
-
-    Raises
-    ------
-    UserError
-        If the SAE or its hook does not exist, or reads another width.
-    """
-    with progress.stage("checking model and SAE"):
-        header = read_sae_header(sae)
-        outline = read_outline(model, progress)
-    if outline is not None:
-        hook = resolve_hook(outline[0], header.hook_name)
-        width = stream_width(outline[0], hook)
-        if width not in (None, header.d_in):
-            raise _other_width(header.name, header.d_in, model.name, hook, width)
-    return outline
-
-
-def _other_width(sae: str, d_in: int, model: str, hook: Hook, width: int | None) -> UserError:
-    return UserError(
-        f"SAE {sae!r} reads activations of width {d_in}, but {hook.path} ({hook.side}) of {model!r} is {width} wide. "
-        f"Use the SAE of this model, or another sae.hook_name."
-    )
-
-
-@dataclass(frozen=True)
-class SaeHeader:
-    """An SAE without its weights."""
-
-    name: str
-    """Folder, or ``release/id``."""
-    folder: Path | None
-    """None for a release."""
-    hook_name: str
-    """Where the activations are read."""
-    settings: Mapping[str, Any]
-    """Everything in the SAE's file that changes its arithmetic: normalisation, k, bias handling."""
-    metadata: Mapping[str, Any]
-
-    @property
-    def d_in(self) -> int:
-        """Width of the activations it reads."""
-        return int(self.settings["d_in"])
-
-
-def read_sae_header(config: SAEConfig) -> SaeHeader:
-    """Check an SAE without reading its weights; of a release, only its settings are fetched.
-
-    It refuses the same SAEs as :func:`load_sae`, with the same messages.
-
-    Raises
-    ------
-    MissingExtraError
-        If torch, or sae-lens where the SAE needs it, is not installed.
-    UserError
-        If there is no such folder, release or id, its files are damaged, it cannot be used span by span, or it names no
-        hook and none is configured.
-    """
-    return _read(config, None)[0]
 
 
 def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder:
@@ -330,24 +251,33 @@ def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder
     UserError
         If there is no such folder, release or id, or it names no hook and none is configured.
     """
-    header, sae = _read(config, str(device))
-    assert sae is not None
-    settings, metadata = header.settings, header.metadata
+    name, folder, sae, settings, metadata = _read(config, str(device))
+    if settings["architecture"] == "temporal":
+        raise UserError(
+            f"SAE {name!r} is temporal: its latents depend on the tokens before, but spans are encoded token by token. "
+            f"Use an SAE of another architecture."
+        )
+    hook_name = config.hook_name or metadata.get("hook_name") or metadata.get("hf_hook_name")
+    if not hook_name:
+        raise UserError(f"SAE {name!r} does not say where its activations come from: set sae.hook_name.")
+    over = _average_over(metadata, name)
+    if over > 1:
+        settings = {**settings, "average_over": over}
     identity = {
-        "name": header.name,
+        "name": name,
         "architecture": settings["architecture"],
-        "d_in": header.d_in,
+        "d_in": int(settings["d_in"]),
         "d_sae": int(settings["d_sae"]),
         "dtype": config.dtype,
-        "average_over": settings.get("average_over", 1),
-        "hook_name": header.hook_name,
+        "average_over": over,
+        "hook_name": hook_name,
         "model_name": metadata.get("model_name"),
         "neuronpedia_id": metadata.get("neuronpedia_id"),
         "weights_sha256": weights_hash(sae),
         "content_sha256": content_hash(sae),
         "settings_sha256": hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest(),
     }
-    return SparseAutoencoder(sae, header.name, header.hook_name, metadata.get("prepend_bos"), header.folder, identity)
+    return SparseAutoencoder(sae, name, str(hook_name), metadata.get("prepend_bos"), folder, identity)
 
 
 def _read_cfg(folder: Path, name: str) -> dict[str, Any]:
@@ -376,8 +306,8 @@ def _read_cfg(folder: Path, name: str) -> dict[str, Any]:
     return content
 
 
-def _read(config: SAEConfig, device: str | None) -> tuple[SaeHeader, Autoencoder | None]:
-    """Read an SAE, without its weights if ``device`` is None."""
+def _read(config: SAEConfig, device: str) -> tuple[str, Path | None, Autoencoder, Mapping[str, Any], Mapping[str, Any]]:
+    """Name, folder (None for a release), SAE, settings that change its arithmetic, and metadata."""
     try:
         from safetensors import SafetensorError
 
@@ -390,32 +320,15 @@ def _read(config: SAEConfig, device: str | None) -> tuple[SaeHeader, Autoencoder
         folder = embedded_sae(name) if name.startswith("embedded:") else Path(name).expanduser()
     else:
         check_release(str(config.release), str(config.id))
-    sae: Autoencoder | None = None
     try:
         content = {} if folder is None else _read_cfg(folder, name)
         if folder is not None and threshold.is_threshold_sae(content):
-            settings, metadata = threshold.settings(content, config.dtype), content["metadata"]
-            if device is not None:
-                sae = threshold.read_threshold_sae(folder, content, device=device, dtype=config.dtype)
-        elif device is None:
-            settings, metadata = _saelens_settings(config, folder)
-        else:
-            sae, settings, metadata = _saelens_sae(config, folder, device)
+            sae: Autoencoder = threshold.read_threshold_sae(folder, content, device=device, dtype=config.dtype)
+            return name, folder, sae, threshold.settings(content, config.dtype), content["metadata"]
+        return name, folder, *_saelens_sae(config, folder, device)
     except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
         first_line, _, _ = str(error).strip().partition("\n")
         raise UserError(f"SAE {name!r} cannot be loaded: {first_line}") from error
-    if settings["architecture"] == "temporal":
-        raise UserError(
-            f"SAE {name!r} is temporal: its latents depend on the tokens before, but spans are encoded token by token. "
-            f"Use an SAE of another architecture."
-        )
-    hook_name = config.hook_name or metadata.get("hook_name") or metadata.get("hf_hook_name")
-    if not hook_name:
-        raise UserError(f"SAE {name!r} does not say where its activations come from: set sae.hook_name.")
-    over = _average_over(metadata, name)
-    if over > 1:
-        settings = {**settings, "average_over": over}
-    return SaeHeader(name, folder, str(hook_name), settings, metadata), sae
 
 
 def _average_over(metadata: Mapping[str, Any], name: str) -> int:
@@ -428,34 +341,16 @@ def _average_over(metadata: Mapping[str, Any], name: str) -> int:
     return over
 
 
-def _saelens() -> type[SAE[Any]]:
+def _saelens_sae(config: SAEConfig, folder: Path | None, device: str) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    """An SAE of SAELens, its settings, and its metadata."""
     try:
         from sae_lens import SAE
     except ImportError as error:
         raise MissingExtraError("sae-lens", "run", "Loading this SAE") from error
-    return SAE
-
-
-def _saelens_settings(config: SAEConfig, folder: Path | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Settings and metadata as SAELens' own class of the architecture takes them."""
-    saelens = _saelens()
-    from sae_lens.loading import pretrained_sae_loaders as loaders
-
     if folder is None:
-        content = loaders.load_sae_config_from_huggingface(str(config.release), str(config.id))
+        sae = SAE.from_pretrained(str(config.release), str(config.id), device=device, dtype=config.dtype)
     else:
-        content = loaders.handle_config_defaulting(loaders.get_sae_lens_config_from_disk(folder, "cpu"))
-    made = saelens.get_sae_config_class_for_architecture(content["architecture"]).from_dict(content)
-    return made.to_dict(), dict(made.metadata.items())
-
-
-def _saelens_sae(config: SAEConfig, folder: Path | None, device: str) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    """An SAE of SAELens, its settings, and its metadata."""
-    saelens = _saelens()
-    if folder is None:
-        sae = saelens.from_pretrained(str(config.release), str(config.id), device=device, dtype=config.dtype)
-    else:
-        sae = saelens.load_from_disk(folder, device=device, dtype=config.dtype)
+        sae = SAE.load_from_disk(folder, device=device, dtype=config.dtype)
     sae.eval()
     # Hooks give heads joined (see ``model.hooks.captured``), and SAELens' reshaping would join tokens as well.
     sae.turn_off_forward_pass_hook_z_reshaping()

@@ -22,7 +22,7 @@ from competency_gaps.progress import Progress
 from competency_gaps.runs.covariates import check_strata
 from competency_gaps.runs.plan import planned_model
 from competency_gaps.sae import SparseAutoencoder
-from competency_gaps.sae.load import LoadedPair, check_pair, load_pair
+from competency_gaps.sae.load import LoadedPair, load_pair
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.reference import Reference, read_reference
 from competency_gaps.scoring.text import Unscored
@@ -120,8 +120,7 @@ def set_up(
     loaded = load_suite(config.benchmarks, progress)  # first: a missing file is told in a second, a model in minutes
     policies = {entry.name: _policies(loaded[entry.name], entry, config.ask) for entry in config.benchmarks}
     model = planned_model(config.model, folder)
-    outline = check_pair(model, config.sae, progress) if pair is None else None
-    pair = pair or load_pair(model, config.sae, progress=progress, outline=outline)
+    pair = pair or load_pair(model, config.sae, progress=progress)
     lm, sae, hook, bos_id = pair.lm, pair.sae, pair.hook, pair.bos_id
     suite = [_with_warnings(benchmark, lm, config, progress) for benchmark in loaded.values()]
     check_strata(config.evidence.strata, [item for benchmark in suite for item in benchmark.items])

@@ -11,7 +11,6 @@ from competency_gaps.config.benchmark import (
     LogSource,
     ObjectsSource,
     PluginSource,
-    ReasoningGymSource,
     Source,
 )
 from competency_gaps.config.llm import LLMConfig
@@ -45,7 +44,6 @@ __all__ = [
     "PluginSource",
     "Pooling",
     "RayWorkers",
-    "ReasoningGymSource",
     "RunConfig",
     "SAEConfig",
     "ScoresConfig",

@@ -55,21 +55,6 @@ class HubSource(Config):
         return arguments
 
 
-class ReasoningGymSource(Config):
-    """A family of generated, verifiable tasks of ``reasoning-gym``; scored by its own verifier by default."""
-
-    kind: Literal["reasoning_gym"] = "reasoning_gym"
-    family: str
-    seed: int = 0
-    size: Annotated[int, Field(gt=0)] = 200
-    difficulty: dict[str, Any] = {}
-    """Keyword arguments of the family's configuration."""
-    distinct: Literal["question", "content"] | None = "question"
-    """``question``: no two tasks ask the same; a repeat is replaced by the next task that the family draws.
-    ``content``: nor do two tasks with the same answer have the same characters in another order, as shuffles of one
-    sentence or ``3 + 4`` and ``4 + 3`` do. None: the first ``size`` tasks as they are drawn, with repeats."""
-
-
 class ObjectsSource(Config):
     """Plain Python objects, or records written into the configuration itself."""
 
@@ -120,7 +105,7 @@ class PluginSource(Config):
         return _plain(settings) if isinstance(settings, dict) else settings
 
 
-_OURS = ("file", "hub", "log", "objects", "reasoning_gym")
+_OURS = ("file", "hub", "log", "objects")
 
 
 def _kind(value: Any) -> str:
@@ -133,7 +118,6 @@ Source = Annotated[
     | Annotated[HubSource, Tag("hub")]
     | Annotated[LogSource, Tag("log")]
     | Annotated[ObjectsSource, Tag("objects")]
-    | Annotated[ReasoningGymSource, Tag("reasoning_gym")]
     | Annotated[PluginSource, Tag("plugin")],
     Discriminator(_kind),
 ]
@@ -173,8 +157,3 @@ class BenchmarkConfig(Config):
     def all_sources(self) -> list[Source]:
         """The sources, whichever of the two fields holds them."""
         return self.sources if self.source is None else [self.source]
-
-    @property
-    def is_generated(self) -> bool:
-        """Whether new items can be generated: all sources are reasoning-gym families."""
-        return all(isinstance(source, ReasoningGymSource) for source in self.all_sources)

@@ -1,0 +1,253 @@
+"""The models of a run side by side: the slices that tell them apart, and how each does on these [ours]."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+
+from competency_gaps.errors import UserError
+from competency_gaps.evidence import evidence_of_each
+from competency_gaps.evidence.interval import quantile
+from competency_gaps.findings.answer import answer, held_equal, outcome_asked, slices_of
+from competency_gaps.findings.choose import FLOOR
+from competency_gaps.findings.finding import Finding
+from competency_gaps.outcomes import Outcome
+from competency_gaps.runs.open import RunFolder
+from competency_gaps.runs.outcomes import Against
+from competency_gaps.runs.sample import Outcomes, item_sample, with_outcomes
+from competency_gaps.runs.scores import ModelScores, model_scores
+from competency_gaps.runs.settings import evidence_config
+from competency_gaps.slices import Family
+
+MOST = 40
+"""Slices that are shown."""
+SURE = 0.05
+"""False-discovery rate at which a slice tells models apart."""
+ALIKE = 0.5
+"""Correlation of two slices' weights from which the later one is not shown: it says the same."""
+CONCEPTS = "concepts"
+"""The family that is left out: thousands of single concepts are for drilling down into one model."""
+
+
+class ModelSlices(NamedTuple):
+    """Models against the slices that tell them apart."""
+
+    slices: pl.DataFrame
+    """One row per slice shown, the columns of the items first, then by ``spread``: ``slice`` (its number), ``family``,
+    ``name``, ``items``, ``spread`` (standard deviation of the models' true gaps, with the noise taken off; 0.1 is ten
+    points of 100), ``p_value`` (do the models' gaps differ at all: Cochran's Q, Biometrics 10, 1954), ``q_value``
+    (Benjamini-Hochberg over all slices)."""
+    cells: pl.DataFrame
+    """One row per model and slice shown: ``model``, ``against`` (``peers`` or ``benchmark``), ``slice``, ``family``,
+    ``name``, ``items`` (scored), ``of_items``, ``mean`` (score there; null: none scored), ``gap``, ``low``, ``high``,
+    ``p_value``, ``q_value`` (Benjamini-Hochberg over all models and all slices, shown or not; null: too few items),
+    ``status``: ``weak``, ``strong``, ``typical`` or ``insufficient``."""
+
+
+def model_slices(
+    run: RunFolder, *, against: Against = None, models: Sequence[str] | None = None, most: int = MOST
+) -> ModelSlices:
+    """How each model does on the slices that tell models apart.
+
+    A slice tells models apart if their gaps differ by more than their errors allow: the variance over models beyond
+    noise is ``mean((g - mean g)^2) - mean(se^2)``. The categories of columns that do come first, because anybody can
+    check them; then other slices, the largest spread first, unless they hold the items of one that is shown already.
+
+    Parameters
+    ----------
+    against
+        None: a model's peers where it has any, else its own scores beside the benchmark's average. ``"benchmark"``:
+        its own scores. ``"peers"``: models without peers of their level are left out.
+    models
+        None: all that have scores.
+    most
+        Slices that are shown.
+
+    Raises
+    ------
+    UserError
+        If the run has no scores of a model, or none has what it is set against.
+    """
+    base = run.run_itself()
+    scores = model_scores(base)
+    families = [family for family in slices_of(base) if family.name != CONCEPTS]
+    outcomes = _outcomes(base, scores, against, scores.models if models is None else models)
+    if not families:
+        raise UserError(f"the run {base.path} has no slices. 'cgaps score' makes them, with the scores that it adds.")
+    weights = sp.csr_array(sp.vstack([family.weights for family in families], format="csr"), dtype=np.float32)
+    member = weights.copy()
+    member.data = (member.data >= np.repeat(weights.max(axis=1).toarray() / 2, np.diff(weights.indptr))) * 1.0
+    known = ~np.isnan(np.stack([own.values for own in outcomes]))
+    items = np.round(member @ known.T).astype(np.int64).T
+    of_items = np.round(member @ base.items["excluded"].is_null().to_numpy().astype(float)).astype(np.int64)
+    gaps = _gaps(base, families, weights, outcomes)
+    p_value = np.where(items >= FLOOR * np.maximum(of_items, 1), gaps["p_value"], np.nan)
+    apart = pl.DataFrame(
+        {
+            "slice": np.concatenate([family.number for family in families]),
+            "family": np.repeat([family.name for family in families], [len(family.names) for family in families]),
+            "name": [name for family in families for name in family.names],
+            "of_items": of_items,
+            **spread(np.where(np.isnan(p_value), np.nan, gaps["gap"]), gaps["high"] - gaps["low"]),
+        }
+    )
+    shown = _chosen(apart, weights, most)
+    numbers = {**gaps, "p_value": p_value, "q_value": corrected(p_value), "items": items}
+    score = np.stack([scores.of(own.model) for own in outcomes])
+    with np.errstate(invalid="ignore"):
+        numbers["mean"] = (member @ np.where(known, score, 0.0).T).T / (member @ known.T).T
+    cells = pl.concat(
+        _cells(own, apart[shown], {k: v[row, shown] for k, v in numbers.items()}) for row, own in enumerate(outcomes)
+    )
+    return ModelSlices(apart[shown].rename({"of_items": "items"}), cells)
+
+
+def _outcomes(run: RunFolder, scores: ModelScores, against: Against, models: Sequence[str]) -> list[Outcome]:
+    outcomes, why = [], None
+    for model in models:
+        try:
+            outcomes.append(outcome_asked(run, scores, model, against)[0])
+        except UserError as error:
+            why = error
+            if against != "peers" or model not in scores.models:
+                raise
+    if not outcomes:
+        raise why or UserError(f"the run {run.path} has no scores of any model: add some with 'cgaps score'.")
+    return outcomes
+
+
+def _gaps(
+    run: RunFolder, families: Sequence[Family], weights: sp.csr_array, outcomes: Sequence[Outcome]
+) -> dict[str, np.ndarray]:
+    """Gap of each model on each slice beside comparable items, its interval and p-value: of shape (models, slices)."""
+    config = evidence_config(run).model_copy(update={"strata": held_equal(run, families)})
+    sample = item_sample(run.by_concept, run.items, config.strata)
+    sample = replace(sample, rows=lambda asked: sp.csr_array(weights[asked]), support=np.diff(weights.indptr))
+    samples = (with_outcomes(sample, Outcomes(own.values, own.limits)) for own in outcomes)
+    measured = list(evidence_of_each(samples, config, groups=False))
+    fields = {"gap": "gap", "low": "gap_low", "high": "gap_high", "p_value": "p_value"}
+    return {name: np.stack([getattr(own, field) for own in measured]) for name, field in fields.items()}
+
+
+def spread(gap: np.ndarray, width: np.ndarray) -> dict[str, np.ndarray]:
+    """How far models' true gaps differ on each slice.
+
+    Parameters
+    ----------
+    gap, width : ndarray of float64 of shape (M, K)
+        Gaps of M models on K slices, and the widths of their 95% intervals; NaN = not measured.
+
+    Returns
+    -------
+    dict of ndarray of float64 of shape (K,)
+        ``spread``, ``p_value`` and ``q_value`` as of :attr:`ModelSlices.slices`; NaN = fewer than two models.
+    """
+    from scipy.stats import chi2
+
+    known = ~np.isnan(gap)
+    error = np.where(known, np.maximum(width, 1e-9) / (2 * quantile(0.95)), 1.0)
+    gap, count = np.where(known, gap, 0.0), known.sum(axis=0)
+    enough = count > 1
+    mean = gap.sum(axis=0) / np.maximum(count, 1)
+    between = (known * (gap - mean) ** 2).sum(axis=0) / np.maximum(count - 1, 1)
+    noise = (known * error**2).sum(axis=0) / np.maximum(count, 1)
+    weighted = known / error**2
+    pooled = (weighted * gap).sum(axis=0) / np.maximum(weighted.sum(axis=0), 1e-300)
+    p_value = chi2.sf((weighted * (gap - pooled) ** 2).sum(axis=0), np.maximum(count - 1, 1))
+    p_value = np.where(enough, p_value, np.nan)
+    deviation = np.where(enough, np.sqrt(np.maximum(between - noise, 0.0)), np.nan)
+    return {"spread": deviation, "p_value": p_value, "q_value": corrected(p_value)}
+
+
+def corrected(p_value: np.ndarray) -> np.ndarray:
+    """Benjamini-Hochberg over all p-values of an array of any shape; NaN = not tested."""
+    from scipy.stats import false_discovery_control
+
+    q_value, known = np.full(p_value.shape, np.nan), ~np.isnan(p_value)
+    if known.any():
+        q_value[known] = false_discovery_control(p_value[known])
+    return q_value
+
+
+def _chosen(apart: pl.DataFrame, weights: sp.csr_array, most: int) -> list[int]:
+    """Places of the slices that are shown, in order."""
+    sure = apart.with_row_index("place").filter(pl.col("q_value") <= SURE)
+    order = sure.sort(pl.col("family") != "columns", -pl.col("spread"), "place")["place"].to_list()
+    length = np.sqrt(np.maximum(np.asarray(weights.power(2).sum(axis=1)).ravel(), 1e-9))
+    shown: list[int] = []
+    for place in order:
+        alike = (weights[shown] @ weights[[place]].T).toarray().ravel() / length[shown] / length[place]
+        if len(shown) < most and not (alike >= ALIKE).any():
+            shown.append(place)
+    return shown
+
+
+def _cells(outcome: Outcome, slices: pl.DataFrame, numbers: dict[str, np.ndarray]) -> pl.DataFrame:
+    """The row of one model."""
+    status = (
+        pl.when(pl.col("q_value").is_null())
+        .then(pl.lit("insufficient"))
+        .when(pl.col("q_value") > SURE)
+        .then(pl.lit("typical"))
+        .when(pl.col("gap") < 0)
+        .then(pl.lit("weak"))
+        .otherwise(pl.lit("strong"))
+    )
+    against = "peers" if outcome.kind == "peers" else "benchmark"
+    columns = ("items", "mean", "gap", "low", "high", "p_value", "q_value")
+    return (
+        slices.select(
+            pl.lit(outcome.model).alias("model"),
+            pl.lit(against).alias("against"),
+            "slice",
+            "family",
+            "name",
+            "of_items",
+        )
+        .with_columns(pl.Series(name, numbers[name]) for name in columns)
+        .with_columns(pl.col(pl.Float64).fill_nan(None))
+        .with_columns(status=status)
+    )
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """One model of a run in short."""
+
+    model: str
+    mean: float | None
+    """Mean score over the scored items, in [0, 1]; None: none is scored."""
+    scored: int
+    items: int
+    """Items that the run kept."""
+    kind: str
+    """What its findings are about: ``peers`` or ``score``."""
+    weakest: Finding | None
+    """The finding with the lowest gap below 0; None: there is none."""
+    strongest: Finding | None
+    more: int
+    """Further findings of its answer."""
+
+
+def model_records(run: RunFolder, models: Sequence[str] | None = None) -> list[ModelRecord]:
+    """Say of each model how it does, and the slices on which it is weakest and strongest, from its answer.
+
+    Parameters
+    ----------
+    models
+        None: all that have scores.
+    """
+    records = []
+    for model in model_scores(run.run_itself()).models if models is None else models:
+        own = answer(run, model)
+        order = sorted(own.findings, key=lambda finding: finding.gap)
+        weakest = order[0] if order and order[0].gap < 0 else None
+        strongest = order[-1] if order and order[-1].gap > 0 else None
+        more = len(order) - (weakest is not None) - (strongest is not None)
+        records.append(ModelRecord(model, own.mean, own.scored, own.items, own.kind, weakest, strongest, more))
+    return records

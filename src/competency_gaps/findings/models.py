@@ -11,14 +11,13 @@ import polars as pl
 import scipy.sparse as sp
 
 from competency_gaps.errors import UserError
-from competency_gaps.evidence import evidence_of_each
+from competency_gaps.evidence import evidence
 from competency_gaps.evidence.interval import quantile
-from competency_gaps.findings.answer import answer, held_equal, outcome_asked, slices_of
+from competency_gaps.findings.answer import Against, answer, held_equal, outcome_asked, slices_of
 from competency_gaps.findings.choose import FLOOR
 from competency_gaps.findings.finding import Finding
 from competency_gaps.outcomes import Outcome
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.runs.outcomes import Against
 from competency_gaps.runs.sample import Outcomes, item_sample, with_outcomes
 from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.runs.settings import evidence_config
@@ -30,17 +29,15 @@ SURE = 0.05
 """False-discovery rate at which a slice tells models apart."""
 ALIKE = 0.5
 """Correlation of two slices' weights from which the later one is not shown: it says the same."""
-CONCEPTS = "concepts"
-"""The family that is left out: thousands of single concepts are for drilling down into one model."""
 
 
 class ModelSlices(NamedTuple):
     """Models against the slices that tell them apart."""
 
     slices: pl.DataFrame
-    """One row per slice shown, the columns of the items first, then by ``spread``: ``slice`` (its number), ``family``,
+    """One row per slice shown, the columns of the items first, then others: ``slice`` (its number), ``family``,
     ``name``, ``items``, ``spread`` (standard deviation of the models' true gaps, with the noise taken off; 0.1 is ten
-    points of 100), ``p_value`` (do the models' gaps differ at all: Cochran's Q, Biometrics 10, 1954), ``q_value``
+    points of 100), ``spread_low`` (the lower end of its 95% interval, by which they are ordered), ``p_value`` (do the models' gaps differ at all: Cochran's Q, Biometrics 10, 1954), ``q_value``
     (Benjamini-Hochberg over all slices)."""
     cells: pl.DataFrame
     """One row per model and slice shown: ``model``, ``against`` (``peers`` or ``benchmark``), ``slice``, ``family``,
@@ -56,7 +53,7 @@ def model_slices(
 
     A slice tells models apart if their gaps differ by more than their errors allow: the variance over models beyond
     noise is ``mean((g - mean g)^2) - mean(se^2)``. The categories of columns that do come first, because anybody can
-    check them; then other slices, the largest spread first, unless they hold the items of one that is shown already.
+    check them; then other slices, the surest spread first, unless they hold the items of one that is shown already.
 
     Parameters
     ----------
@@ -75,7 +72,7 @@ def model_slices(
     """
     base = run.run_itself()
     scores = model_scores(base)
-    families = [family for family in slices_of(base) if family.name != CONCEPTS]
+    families = [family for family in slices_of(base) if family.name != "concepts"]  # those are for drilling down
     outcomes = _outcomes(base, scores, against, scores.models if models is None else models)
     if not families:
         raise UserError(f"the run {base.path} has no slices. 'cgaps score' makes them, with the scores that it adds.")
@@ -129,7 +126,7 @@ def _gaps(
     sample = item_sample(run.by_concept, run.items, config.strata)
     sample = replace(sample, rows=lambda asked: sp.csr_array(weights[asked]), support=np.diff(weights.indptr))
     samples = (with_outcomes(sample, Outcomes(own.values, own.limits)) for own in outcomes)
-    measured = list(evidence_of_each(samples, config, groups=False))
+    measured = [evidence(own, config, groups=False) for own in samples]
     fields = {"gap": "gap", "low": "gap_low", "high": "gap_high", "p_value": "p_value"}
     return {name: np.stack([getattr(own, field) for own in measured]) for name, field in fields.items()}
 
@@ -145,7 +142,7 @@ def spread(gap: np.ndarray, width: np.ndarray) -> dict[str, np.ndarray]:
     Returns
     -------
     dict of ndarray of float64 of shape (K,)
-        ``spread``, ``p_value`` and ``q_value`` as of :attr:`ModelSlices.slices`; NaN = fewer than two models.
+        ``spread``, ``spread_low``, ``p_value`` and ``q_value`` as of :attr:`ModelSlices.slices`; NaN = fewer than two models.
     """
     from scipy.stats import chi2
 
@@ -160,8 +157,9 @@ def spread(gap: np.ndarray, width: np.ndarray) -> dict[str, np.ndarray]:
     pooled = (weighted * gap).sum(axis=0) / np.maximum(weighted.sum(axis=0), 1e-300)
     p_value = chi2.sf((weighted * (gap - pooled) ** 2).sum(axis=0), np.maximum(count - 1, 1))
     p_value = np.where(enough, p_value, np.nan)
-    deviation = np.where(enough, np.sqrt(np.maximum(between - noise, 0.0)), np.nan)
-    return {"spread": deviation, "p_value": p_value, "q_value": corrected(p_value)}
+    least = between * np.maximum(count - 1, 1) / chi2.isf(0.025, np.maximum(count - 1, 1)) - noise
+    deviation, least = (np.where(enough, np.sqrt(np.maximum(own, 0.0)), np.nan) for own in (between - noise, least))
+    return {"spread": deviation, "spread_low": least, "p_value": p_value, "q_value": corrected(p_value)}
 
 
 def corrected(p_value: np.ndarray) -> np.ndarray:
@@ -177,7 +175,7 @@ def corrected(p_value: np.ndarray) -> np.ndarray:
 def _chosen(apart: pl.DataFrame, weights: sp.csr_array, most: int) -> list[int]:
     """Places of the slices that are shown, in order."""
     sure = apart.with_row_index("place").filter(pl.col("q_value") <= SURE)
-    order = sure.sort(pl.col("family") != "columns", -pl.col("spread"), "place")["place"].to_list()
+    order = sure.sort(pl.col("family") != "columns", -pl.col("spread_low"), "place")["place"].to_list()
     length = np.sqrt(np.maximum(np.asarray(weights.power(2).sum(axis=1)).ravel(), 1e-9))
     shown: list[int] = []
     for place in order:

@@ -35,10 +35,10 @@ class ModelSlices(NamedTuple):
     """Models against the slices that tell them apart."""
 
     slices: pl.DataFrame
-    """One row per slice shown, the columns of the items first, then others: ``slice`` (its number), ``family``,
-    ``name``, ``items``, ``spread`` (standard deviation of the models' true gaps, with the noise taken off; 0.1 is ten
-    points of 100), ``spread_low`` (the lower end of its 95% interval, by which they are ordered), ``p_value`` (do the models' gaps differ at all: Cochran's Q, Biometrics 10, 1954), ``q_value``
-    (Benjamini-Hochberg over all slices)."""
+    """One row per slice shown, the columns of the items first: ``slice`` (its number), ``family``, ``name``, ``items``,
+    ``spread`` (standard deviation of the models' true gaps, with the noise taken off; 0.1 is ten points of 100),
+    ``spread_low`` (lower end of its 95% interval, by which slices are ordered), ``p_value`` (do the models' gaps
+    differ at all: Cochran's Q, Biometrics 10, 1954), ``q_value`` (Benjamini-Hochberg over all slices)."""
     cells: pl.DataFrame
     """One row per model and slice shown: ``model``, ``against`` (``peers`` or ``benchmark``), ``slice``, ``family``,
     ``name``, ``items`` (scored), ``of_items``, ``mean`` (score there; null: none scored), ``gap``, ``low``, ``high``,
@@ -142,7 +142,7 @@ def spread(gap: np.ndarray, width: np.ndarray) -> dict[str, np.ndarray]:
     Returns
     -------
     dict of ndarray of float64 of shape (K,)
-        ``spread``, ``spread_low``, ``p_value`` and ``q_value`` as of :attr:`ModelSlices.slices`; NaN = fewer than two models.
+        The columns of :attr:`ModelSlices.slices`; NaN = fewer than two models.
     """
     from scipy.stats import chi2
 

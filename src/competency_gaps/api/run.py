@@ -24,6 +24,7 @@ from competency_gaps.text import plural
 if TYPE_CHECKING:
     from competency_gaps.config import LLMConfig, RunConfig
     from competency_gaps.findings.coverage import Coverage
+    from competency_gaps.findings.models import ModelSlices
     from competency_gaps.matching.by_examples import ExampleMatching
     from competency_gaps.matching.match_run import By, RunMatching
     from competency_gaps.stages.compare import Comparison
@@ -224,60 +225,35 @@ class Run(RunFolder):
         made = outcome_run(self, model, kind, against=others, all_kinds=all_kinds, progress=progress)
         return type(self)(made.path, made.manifest)
 
-    def model_themes(
-        self,
-        *,
-        against_peers: bool = False,
-        models: Sequence[str] | None = None,
-        level: str = "theme",
-        progress: Progress | None = None,
-    ) -> pl.DataFrame:
-        """How each model does on each theme, with intervals, and false discoveries controlled over all cells.
+    def model_slices(
+        self, *, against: Against = None, models: Sequence[str] | None = None, most: int = 40
+    ) -> ModelSlices:
+        """How each model does on the slices that tell models apart.
 
         Parameters
         ----------
-        against_peers
-            Take scores against models of the model's level.
+        against
+            None: a model's peers where it has any, else its own scores beside the benchmark's average;
+            ``"benchmark"``: its own scores; ``"peers"``: only models that have peers of their level.
         models
-            None: all; against peers those with enough peers.
-        level
-            ``theme`` or ``subtheme``.
+            None: all that have scores.
+        most
+            Slices that are shown.
 
         Returns
         -------
-        polars.DataFrame
-            One row per model and theme: ``model``, ``theme``, ``name``, ``n_eff``, ``mean``, ``gap``, ``gap_low``,
-            ``gap_high``, ``p_value``, ``q_value``, ``status``.
+        ModelSlices
+            ``slices``: those that tell models apart, columns of the items first. ``cells``: one row per model and
+            slice, with ``gap``, ``low``, ``high``, ``p_value``, ``q_value`` over all cells and ``status``.
+
+        Raises
+        ------
+        UserError
+            If the run has no slices, no scores of a model, or no model has what it is set against.
         """
-        from competency_gaps.stages.matrix import model_themes
+        from competency_gaps.findings.models import model_slices
 
-        return model_themes(self, "peers" if against_peers else "score", models=models, level=level, progress=progress)
-
-    def model_groups(
-        self,
-        *,
-        against_peers: bool = False,
-        models: Sequence[str] | None = None,
-        progress: Progress | None = None,
-    ) -> pl.DataFrame:
-        """How each model does on groups of concepts that share their items, as findings group them.
-
-        Parameters
-        ----------
-        against_peers, models
-            As of :meth:`model_themes`. The groups are led by the models' outcomes, so other models have other groups.
-
-        Returns
-        -------
-        polars.DataFrame
-            One row per model and group: ``model``, ``group`` (its leading concept), ``name`` (that concept's label),
-            ``concepts`` (the leader first), and the numbers of :meth:`model_themes`. False discoveries are controlled
-            over all models and all concepts, of which the groups are chosen. No row where no concept stands out for
-            any model.
-        """
-        from competency_gaps.stages.matrix import model_groups
-
-        return model_groups(self, "peers" if against_peers else "score", models=models, progress=progress)
+        return model_slices(self, against=against, models=models, most=most)
 
     def item_models(self) -> pl.DataFrame:
         """What all models' scores say of each item.

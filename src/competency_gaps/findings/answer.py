@@ -14,7 +14,7 @@ from competency_gaps.evidence import ItemSample, Units, shares, units_of
 from competency_gaps.findings.caveats import caveats_of
 from competency_gaps.findings.choose import ERROR, Bar, Chosen, Weighed, bar_of, choose, weigh
 from competency_gaps.findings.estimate import HALVES, NORMAL, Estimate, estimate, gaps_of, half_samples, resting_on
-from competency_gaps.findings.finding import Answer, Finding
+from competency_gaps.findings.finding import Answer, Caveat, Finding
 from competency_gaps.outcomes import Kind, Outcome
 from competency_gaps.runs.covariates import item_covariates, repeats
 from competency_gaps.runs.open import RunFolder, open_folder
@@ -33,7 +33,8 @@ ORDINARY = 0.05
 class Asked(NamedTuple):
     """An outcome with the families that may explain it. N items, U units."""
 
-    run: RunFolder
+    items: pl.DataFrame
+    """Rows as of ``items.parquet``."""
     scores: ModelScores
     outcome: Outcome
     peers: Peers | None
@@ -69,6 +70,12 @@ def answer(run: RunFolder, model: str | None = None, against: Against = None, *,
         If the run has no scores of a model, or several and none is named, or too few peers.
     """
     asked = ask(run, model, against, parsed=parsed)
+    caveats = caveats_of(run.run_itself(), asked.outcome, asked.peers, asked.scores, asked.families, ERROR)
+    return answered(asked, caveats)
+
+
+def answered(asked: Asked, caveats: tuple[Caveat, ...] = ()) -> Answer:
+    """Choose the slices that explain an outcome, and estimate their gaps."""
     families, units, values = asked.families, asked.units, asked.values
     bars = [bar_of(own, values, units.block) for own in families]
     chosen: list[Chosen] = []
@@ -89,13 +96,13 @@ def answer(run: RunFolder, model: str | None = None, against: Against = None, *,
         mean=float(known.mean()) if len(known) else None,
         right=bool(np.isin(known, (0.0, 1.0)).all()),
         outcome=float(asked.outcome.values[scored].mean()) if scored.any() else None,
-        items=int(asked.run.items["excluded"].is_null().sum()),
+        items=int(asked.items["excluded"].is_null().sum()),
         scored=int(scored.sum()),
         findings=tuple(findings),
         families=tuple(own.family.name for own in families),
         tested=int(sum(own.usable.sum() for own in families)),
         detectable=_detectable(families, bars, values),
-        caveats=caveats_of(asked.run, asked.outcome, asked.peers, asked.scores, families, ERROR),
+        caveats=caveats,
     )
 
 
@@ -105,9 +112,9 @@ def ask(run: RunFolder, model: str | None = None, against: Against = None, *, pa
     scores = model_scores(base)
     outcome, peers = outcome_asked(base, scores, model, against, parsed=parsed)
     families = slices_of(base)
-    units, values = units_asked(base, outcome, families)
+    units, values = units_asked(base.items, outcome, held_equal(base, families))
     kept = base.items["excluded"].is_null().to_numpy()
-    return Asked(base, scores, outcome, peers, units, values, [weigh(family, units, kept) for family in families])
+    return Asked(base.items, scores, outcome, peers, units, values, [weigh(family, units, kept) for family in families])
 
 
 def outcome_asked(
@@ -155,12 +162,8 @@ def slices_of(run: RunFolder) -> list[Family]:
     return _read(str(run.path.resolve()), manifest.stat().st_mtime)
 
 
-def units_asked(run: RunFolder, outcome: Outcome, families: Sequence[Family]) -> tuple[Units, np.ndarray]:
-    """The clusters of scored items with their strata, and their outcomes.
-
-    A column that is a family's question is not held equal at the same time.
-    """
-    items = run.items
+def units_asked(items: pl.DataFrame, outcome: Outcome, strata: Sequence[str]) -> tuple[Units, np.ndarray]:
+    """The clusters of scored items with their strata, and their outcomes."""
     order = {name: i for i, name in enumerate(items["benchmark"].unique(maintain_order=True))}
     sample = ItemSample(
         shares(outcome.values, outcome.limits),
@@ -168,7 +171,7 @@ def units_asked(run: RunFolder, outcome: Outcome, families: Sequence[Family]) ->
         lambda _: None,  # type: ignore[arg-type,return-value]
         np.zeros(0, np.int64),
         items["cluster"].cast(pl.Int64).to_numpy(),
-        item_covariates(items, held_equal(run, families)),
+        item_covariates(items, strata),
         repeats(items),
         outcome.limits,
     )
@@ -177,7 +180,7 @@ def units_asked(run: RunFolder, outcome: Outcome, families: Sequence[Family]) ->
 
 
 def held_equal(run: RunFolder, families: Sequence[Family]) -> list[str]:
-    """The covariates within whose strata items are compared."""
+    """The covariates within whose strata items are compared: a column that is a slice is not held equal as well."""
     questions = {question for family in families for question in family.question}
     return [name for name in evidence_config(run).strata if name not in questions]
 

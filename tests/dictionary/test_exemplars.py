@@ -192,7 +192,7 @@ def test_windows_hold_their_text_token_by_token(stored, lm):
 def test_characters_of_several_tokens_are_kept_whole(lm, sae, tmp_path):
     hook = resolve_hook(lm.model, sae.hook_name)
     texts = list(cut_pieces(["start 🦊 and 漢字 and ünï " * 6] * 2, lm.tokenizer, context=90, bos_id=None))
-    collect_exemplars(lm, hook, sae, texts, tmp_path, SETTINGS, {}, Progress(quiet=True))
+    collect_exemplars(lm, hook, sae, texts, tmp_path, SETTINGS, Progress(quiet=True))
     exemplars = Exemplars(tmp_path)
     one = exemplars.of(int(exemplars.concepts[0]))[0]
     assert "".join(one.tokens()) == one.text and "🦊" in exemplars.windows["text"].str.join("")[0]

@@ -59,14 +59,11 @@ def packed(rows: list, mangle=lambda data: data) -> bytes:
     return mangle(gzip.compress(text.encode("utf-8", "surrogatepass")))
 
 
-def export(folder, batches: dict[str, list], features: list | None = None, source: dict | None = None, sub=True):
+def export(folder, batches: dict[str, list], source: dict | None = None, sub=True):
     inner = folder / "explanations" if sub else folder
     inner.mkdir(parents=True, exist_ok=True)
     for name, rows in batches.items():
         (inner / name).write_bytes(packed(rows))
-    if features is not None:
-        (folder / "features").mkdir()
-        (folder / "features" / "batch-0.jsonl.gz").write_bytes(packed(features))
     if source is not None:
         (folder / "source.jsonl").write_text(json.dumps(source) + "\n")
     return folder
@@ -94,14 +91,11 @@ def test_export_is_keyed_on_the_index_and_keeps_every_explanation(tmp_path):
     assert read(tmp_path / "explanations").table.equals(imported.table), "the inner folder is taken as well"
 
 
-def test_features_show_which_concepts_were_looked_up(tmp_path):
+def test_explanations_that_say_nothing_are_looked_up_and_none(tmp_path):
     rows = [explanation(0, "zero"), explanation(1, ""), explanation(2, "Explanation could not be parsed.")]
-    without = read(export(tmp_path / "a", {"batch-0.jsonl.gz": rows}))
-    assert states(without) == {"labelled": 1, "none": 2, "never": WIDTH - 3}
-    assert (without.labelled, without.none, without.never) == (1, 2, WIDTH - 3)
-    features = [{"modelId": MODEL, "layer": SOURCE, "index": str(i), "frac_nonzero": 0.1} for i in range(100)]
-    imported = read(export(tmp_path / "b", {"batch-0.jsonl.gz": rows}, features))
-    assert states(imported) == {"labelled": 1, "none": 99, "never": WIDTH - 100}
+    imported = read(export(tmp_path, {"batch-0.jsonl.gz": rows}))
+    assert states(imported) == {"labelled": 1, "none": 2, "never": WIDTH - 3}
+    assert (imported.labelled, imported.none, imported.never) == (1, 2, WIDTH - 3)
     assert reasons(imported) == {
         "empty label: kept as looked up and none": 1,
         "the explainer failed: kept as looked up and none": 1,
@@ -191,22 +185,6 @@ def test_index_json_with_texts_nulls_and_lists(tmp_path):
         "label is no text": 1,
     }
     assert set(imported.table["source"]) == {"file:labels.json", "file:labels.json (2)"}
-
-
-@pytest.mark.parametrize("suffix", ["json", "jsonl"])
-def test_saved_per_feature_objects(tmp_path, suffix):
-    rows = [
-        {"modelId": MODEL, "layer": SOURCE, "index": "9", "pos_str": [" nine"], "explanations": [
-            {"description": "nine", "explanationModelName": "m", "typeName": "t"},
-            {"description": "numbers", "explanationModelName": "n", "typeName": "t"}, "odd"]},
-        {"modelId": MODEL, "layer": SOURCE, "index": "8", "explanations": []},
-    ]  # fmt: skip
-    path = tmp_path / f"features.{suffix}"
-    path.write_text(json.dumps(rows) if suffix == "json" else "".join(json.dumps(row) + "\n" for row in rows))
-    imported = read(path)
-    assert labels(imported) == {9: ["nine", "numbers"]} and states(imported)["none"] == 1
-    assert imported.placeholders == 1 and reasons(imported) == {"explanation is no object": 1}
-    assert "agrees" in imported.identity_check
 
 
 # --- tables

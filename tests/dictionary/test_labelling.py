@@ -213,9 +213,12 @@ def test_the_model_of_a_line_is_the_explainer(dictionary, tmp_path, llm_file):
         "".join(json.dumps(one) + "\n" for one in [*lines, {"custom_id": asked[2], "content": {"label": "x"}}])
     )
     with pytest.raises(UserError, match=f"{asked[2]}.*names no model"):
-        label(dictionary, "explain", "--llm", llm_file(answers=[str(back)]))
+        label(dictionary, "explain", "--llm", llm_file(model=None, answers=[str(back)]))
     assert dictionary.shown()["label"].null_count() == 8, "nothing is stored"
-    assert label(dictionary, "explain", "--llm", llm_file(answers=[str(back)]), "--concepts", "0,1")["stored"] == 2
+    assert (
+        label(dictionary, "explain", "--llm", llm_file(model=None, answers=[str(back)]), "--concepts", "0,1")["stored"]
+        == 2
+    )
     assert dictionary.shown()["explainer"].to_list()[:2] == ["a", "b"]
     assert label(dictionary, "explain", "--llm", llm_file(model="me", answers=[str(back)]))["stored"] == 3
     assert set(dictionary.labels()["explainer"]) == {"a", "b", "me"}

@@ -257,7 +257,7 @@ def _reference() -> Reference:
     known = np.where(density > 0, 0.3, np.nan)
     lexical = np.where(np.arange(WIDTH) % 12 == 11, 0.8, known)
     surface = dict.fromkeys(SURFACE, known / 10)
-    surface |= {"lexical_share": lexical, "token_entropy": 10 * known, "coherence": known}
+    surface |= {"lexical_share": lexical, "coherence": known}
     return Reference(
         mean, density, mean / mean.sum(), known, known, 10 * density.clip(0, 0.1), known, **surface, token=token
     )

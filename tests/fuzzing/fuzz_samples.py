@@ -217,7 +217,7 @@ def labels(folder: Path) -> list[Path]:
         {"modelId": "gpt2-small", "layer": "5-res-jb", "index": str(n), "description": f"label {n}"} for n in (1, 2)
     ]
     packed = gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode())
-    for name in ("explanations", "features"):
+    for name in ("explanations",):
         (folder / "export" / name).mkdir(parents=True)
         (folder / "export" / name / "batch-0.jsonl.gz").write_bytes(packed)
     lines(

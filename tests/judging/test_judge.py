@@ -12,7 +12,7 @@ from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Generation, Output
 from competency_gaps.judging.arena import baseline_answers
 from competency_gaps.judging.judge import RUBRICS, fill, load_prompt, load_rubric
-from competency_gaps.llm import Answer, Failure
+from competency_gaps.llm import Answer
 from competency_gaps.stages.load import make_policy
 
 ITEM = Item(id="i", prompt="What is 2 + 2?", answer="4")
@@ -156,18 +156,13 @@ def arena(tmp_path):
     return lambda **options: make_policy("arena", {"baseline": str(path), **options})
 
 
-def test_arena_asks_in_both_orders_and_reads_brackets(arena):
-    policy = arena(form="brackets")
+def test_arena_asks_in_both_orders(arena):
+    policy = arena()
     first, second = policy.questions(ITEM, "mine")
     assert (tagged(first.user, "answer-a"), tagged(first.user, "answer-b")) == ("base", "mine")
     assert (tagged(second.user, "answer-a"), tagged(second.user, "answer-b")) == ("mine", "base")
-    assert first.schema is None
-    found = policy.verdict(ITEM, "mine", [said("so [[B>>A]] and again [[B>>A]]"), said("[[A=B]]")])
+    found = policy.verdict(ITEM, "mine", [ruled("B>>A"), ruled("A=B")])
     assert found.value == pytest.approx((3 * 1 + 0.5) / 4)
-    for text in ("[[A>B]] or [[B>A]]", "A>B", "[[C>D]]", "", "<think>maybe [[A>B]], let me"):
-        assert isinstance(policy.read(said(text)), Failure)
-    assert "cut off" in policy.read(said("So far [[A>B]], but", finish="length")).reason
-    assert policy.read(said("<think>maybe [[A>B]]</think>[[B>A]]")).verdict == "B>A"
     first, second = policy.questions(ITEM, " ")
     assert "(The answer is empty.)" == tagged(first.user, "answer-b") == tagged(second.user, "answer-a")
 
@@ -177,7 +172,6 @@ def test_an_item_of_the_arena_needs_both_games(arena):
     assert found.value is None and found.details["games"][1] == {"verdict": None, "asked": False}
     found = arena().verdict(ITEM, "mine", [said("?"), ruled("A>B")])
     assert found.value is None and (found.unscored.code, found.unscored.numbers) == ("no_verdicts", (1,))
-    assert arena(one_game="keep").verdict(ITEM, "mine", [said("?"), ruled("A>B")]).value == 1.0
 
 
 def test_verdicts_of_the_arena_in_either_writing(arena):

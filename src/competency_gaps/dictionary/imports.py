@@ -48,8 +48,6 @@ COLUMNS = {
 _REMOTE = re.compile(r"neuronpedia:(.*)", re.DOTALL)
 _NAME = re.compile(r"([A-Za-z0-9_-][A-Za-z0-9._-]{0,199})/([A-Za-z0-9_-][A-Za-z0-9._-]{0,199})")
 """MODEL/SOURCE: both become parts of paths and addresses."""
-KNOWN_TOKENS = 20
-"""Promoted tokens kept of each concept."""
 _FAILED = re.compile(
     r"(the )?explanation (could not|couldn't|cannot|can't) be parsed|explanation parsing failed"
     r"|(could not|failed to) parse (the )?explanation"
@@ -114,10 +112,6 @@ class Reading:
 
     kind: str
     labels: list[SourceLabel] = field(default_factory=list)
-    looked_up: dict[int, SourceLabel] = field(default_factory=dict)
-    """Concepts that the source knows, with or without a label; the row to write for a concept without one."""
-    tokens: dict[int, list[str]] = field(default_factory=dict)
-    """Texts of a concept's promoted tokens, where the source has them."""
     neuronpedia: set[str] = field(default_factory=set)
     """SAEs that the source says it is about, by ``MODEL/SOURCE`` on Neuronpedia."""
     saelens: set[str] = field(default_factory=set)
@@ -257,25 +251,16 @@ def _batches(folder: Path) -> list[Path]:
 
 
 def _read_export(path: Path, progress: Progress) -> Reading:
-    """Read a bulk export: its folder, or the subfolder ``explanations``.
-
-    Where the export has ``features/`` too, its indices show which concepts were looked up, and its promoted tokens
-    which labels are placeholders; without it, a concept with no explanation counts as never looked up.
-    """
-    inner = _batches(path / "explanations")
-    root = path if inner or path.name != "explanations" else path.parent
-    explanations, features = inner or _batches(path), _batches(root / "features")
+    """Read a bulk export: its folder, or the subfolder ``explanations``."""
+    root = path.parent if path.name == "explanations" else path
+    explanations = _batches(root / "explanations") or _batches(path)
     reading = Reading("neuronpedia")
     for name in ("source.jsonl", "source.jsonl.gz"):
         for _, row in _json_lines(root / name, reading) if (root / name).is_file() else ():
             reading.state(row)
-    with progress.stage("reading labels", total=len(explanations) + len(features), unit="files") as bar:
+    with progress.stage("reading labels", total=len(explanations), unit="files") as bar:
         for file in explanations:
             _add_rows(reading, _json_lines(file, reading), file.name)
-            bar.advance()
-        for file in features:
-            rows = ((place, {**row, "explanations": []}) for place, row in _json_lines(file, reading))
-            _add_rows(reading, rows, f"features/{file.name}")
             bar.advance()
     return reading
 
@@ -312,8 +297,6 @@ def _json_rows(path: Path, reading: Reading) -> Iterator[tuple[str, dict[str, An
         content = json.loads(path.read_bytes(), object_pairs_hook=as_dict)
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"labels {str(path)!r} is not valid JSON: {_plain(str(error))}") from error
-    if isinstance(content, dict) and "explanations" in content:
-        content = [content]
     if isinstance(content, dict):
         for key, value in content.items():
             for text in value if isinstance(value, list) and value else [None if value == [] else value]:
@@ -332,7 +315,7 @@ def _json_rows(path: Path, reading: Reading) -> Iterator[tuple[str, dict[str, An
 
 
 def _add_rows(reading: Reading, rows: Iterable[tuple[str, dict[str, Any]]], where: str) -> None:
-    """Add rows of a table, and Neuronpedia's explanations and per-feature objects, each with its place in the file."""
+    """Add rows of a table, or Neuronpedia's explanations, each with its place in the file."""
     columns: dict[tuple[str, ...], dict[str, str]] = {}
     for place, row in rows:
         names = tuple(row)
@@ -342,22 +325,7 @@ def _add_rows(reading: Reading, rows: Iterable[tuple[str, dict[str, Any]]], wher
         if concept is None:
             continue
         reading.state(row)
-        explanations = row.get("explanations")
-        if explanations is None:
-            _add(reading, concept, row, columns[names], where, place)
-            continue
-        if isinstance(row.get("source"), dict):
-            reading.state(row["source"])
-        reading.looked_up.setdefault(concept, SourceLabel(concept, None, where, _source(row, where)))
-        if isinstance(tokens := row.get("pos_str"), list) and concept not in reading.tokens:
-            reading.tokens[concept] = [token for token in tokens[:KNOWN_TOKENS] if isinstance(token, str)]
-        about = {key: row.get(key) for key in ("modelId", "layer")}
-        for explanation in explanations if isinstance(explanations, list) else [explanations]:
-            if isinstance(explanation, dict):
-                own = {**explanation, **about}
-                _add(reading, concept, own, _columns(reading, tuple(own), where), where, place)
-            else:
-                reading.leave_out(where, "explanation is no object", f"{place}: {_shown(explanation)}")
+        _add(reading, concept, row, columns[names], where, place)
 
 
 def _columns(reading: Reading, names: Sequence[str], where: str) -> dict[str, str]:
@@ -373,7 +341,7 @@ def _columns(reading: Reading, names: Sequence[str], where: str) -> dict[str, st
             )
         if matching:
             columns[column] = column if column in matching else matching[0]
-    if "concept" not in columns and "explanations" not in names and "description" not in names:
+    if "concept" not in columns:
         reading.leave_out(where, f"no column {' or '.join(COLUMNS['concept'])}", f"it has {_listed(names)}")
     return columns
 
@@ -444,14 +412,14 @@ def _check_sae(reading: Reading, sae: dict[str, Any], width: int, *, force: bool
     elif not local:
         compared += [(theirs, name) for theirs in reading.saelens]
     compared += [(f"{other:,} concepts", f"{width:,} concepts") for other in sorted(reading.widths)]
-    every = [*reading.labels, *reading.looked_up.values()]
-    last = max(every, key=lambda label: label.concept, default=None)
+    last = max(reading.labels, key=lambda label: label.concept, default=None)
     if last is not None and last.concept >= width:
         compared.append((f"concept {last.concept}", f"of concepts 0 to {width - 1}"))
-        for concept, where in {label.concept: label.where for label in every if label.concept >= width}.items():
+        for concept, where in {
+            label.concept: label.where for label in reading.labels if label.concept >= width
+        }.items():
             reading.leave_out(where, f"concept beyond the SAE's {width:,}", f"concept {concept}")
         reading.labels = [label for label in reading.labels if label.concept < width]
-        reading.looked_up = {concept: row for concept, row in reading.looked_up.items() if concept < width}
     differ = [f"{_plain(theirs)}, but this SAE is {_plain(ours)}" for theirs, ours in compared if theirs != ours]
     if differ and not force:
         raise UserError(
@@ -487,11 +455,11 @@ def _rows(reading: Reading) -> list[dict[str, Any]]:
                 "detection": label.detection,
                 "score": label.score,
                 "scored_by": None if label.score is None else STATED,
-                "placeholder": is_placeholder(label.text or "", reading.tokens.get(label.concept)),
+                "placeholder": is_placeholder(label.text or ""),
             }
         )
     labelled = {label.concept for label, _ in texts}
-    known = reading.looked_up | {label.concept: label for label in reversed(reading.labels)}
+    known = {label.concept: label for label in reversed(reading.labels)}
     return rows + [_row(label, clean_name(label.source)) for concept, label in known.items() if concept not in labelled]
 
 

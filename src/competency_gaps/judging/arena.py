@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import pydantic
 
@@ -31,7 +30,6 @@ from competency_gaps.llm import Answer, Failure, Request, after_thinking, parse
 from competency_gaps.scoring.text import Length
 from competency_gaps.text import shorten, visible
 
-_BRACKETS = re.compile(r"\[\[([AB<>=\s]+)\]\]")
 _PLACES = ("question", "answer_a", "answer_b")
 
 
@@ -50,16 +48,13 @@ class Arena(JudgedPolicy):
     Arena-Hard-Auto, or a run folder."""
     baseline_benchmark: str | None = None
     """Which benchmark of a run folder."""
-    form: Literal["json", "brackets"] = "json"
-    """How the judge gives its verdict: as a JSON object, or as ``[[A>B]]`` in free text (for Arena-Hard's own prompt;
-    two different ones in a text are none)."""
     criteria: str = ""
     """What else counts, in words."""
     prompt_file: Path | None = None
     """A prompt of your own with the places ``{question}``, ``{answer_a}`` and ``{answer_b}``, and where wanted
     ``{criteria}`` and ``{mark}``."""
     reasoning: bool = True
-    """Whether the judge writes down its reasons before the verdict (``form: json``)."""
+    """Whether the judge writes down its reasons before the verdict."""
     max_new_tokens: Length = 1024
     judge_tokens: Length = 2048
 
@@ -80,15 +75,10 @@ class Arena(JudgedPolicy):
         for place, (first, second) in enumerate(((other, response), (response, other))):
             answers = {"answer_a": shown_response(first), "answer_b": shown_response(second)}
             filled = fill(*prompt, {**shared, **answers})
-            if self.form == "json":
-                games.append(ask_verdict(f"game{place}", filled, VERDICTS, self.judge_tokens, reasoning=self.reasoning))
-            else:
-                games.append(Request(f"game{place}", *filled, None, "verdict", self.judge_tokens))
+            games.append(ask_verdict(f"game{place}", filled, VERDICTS, self.judge_tokens, reasoning=self.reasoning))
         return tuple(games)
 
     def read(self, answer: Answer) -> Ruling | Failure:
-        if self.form == "brackets":
-            return _in_brackets(answer)
         return parse(answer, _ReasonedGame if self.reasoning else _Game)
 
     def verdict(self, item: Item, response: str, answers: Sequence[Answer | None]) -> Score:
@@ -142,21 +132,6 @@ def _match(detail: dict[str, Any]) -> Match:
     first, second = (game["verdict"] for game in detail["games"])
     asked = [game.get("asked", True) for game in detail["games"]]
     return Match((first, second), (asked[0], asked[1]))
-
-
-def _in_brackets(answer: Answer) -> Ruling | Failure:
-    """The only verdict in double brackets, as Arena-Hard-Auto reads it."""
-    if answer.error is not None or answer.refusal is not None:
-        return Failure(shorten(visible(f"no answer: {answer.error or answer.refusal}"), 300))
-    if answer.finish == "length":
-        return Failure("cut off at max_tokens, so that another verdict may have followed")
-    text = after_thinking(answer.text or "")
-    if text is None:
-        return Failure("cut off inside the model's thinking")
-    labels = {label for mark in _BRACKETS.findall(text) if (label := canonical(mark)) is not None}
-    if len(labels) != 1:
-        return Failure(f"{len(labels)} different verdicts in double brackets, expected one")
-    return Ruling(verdict=labels.pop())
 
 
 @lru_cache(maxsize=8)

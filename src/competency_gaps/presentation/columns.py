@@ -202,7 +202,6 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
     "chi_model_high": text.decimal,
     "label_score": text.decimal,
     **dict.fromkeys(("pair_share", "word_share", "punctuation", "space", "digits", "markup", "first_share"), _density),
-    "token_entropy": text.decimal,
     "peak_token": lambda token: text.visible(text.show_token(token)) if token else text.NOT_DEFINED,
     "leader": lambda concept: text.NOT_DEFINED if concept is None else str(concept),
 }

@@ -20,7 +20,6 @@ WINDOW = 64
 SURFACE = (
     "lexical_share",
     "pair_share",
-    "token_entropy",
     "word_share",
     "punctuation",
     "space",
@@ -59,8 +58,6 @@ class Reference:
     SAE of averages."""
     pair_share: np.ndarray
     """The same of the pair of the token before and the token, over pairs that recur in another text."""
-    token_entropy: np.ndarray
-    """Entropy in bits of the tokens on which it peaks in windows, of a sample of 64 windows; NaN: fewer than 5."""
     word_share: np.ndarray
     """For an SAE of averages: the largest share of its mass, at its peaks in a sample of 64 texts, on stretches that
     hold the same token, beyond chance; at most 1. NaN: fewer than 5 texts, or an SAE of single tokens."""

@@ -15,7 +15,6 @@ import numpy as np
 
 from competency_gaps.metrics.tokens import LexicalShare, Recurring, mix
 from competency_gaps.sae.load import stretch_starts
-from competency_gaps.sae.reference import WINDOW
 from competency_gaps.sae.texts import TokenPiece
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ TEXT_TOKENS = 16_384
 PEAKS = 64
 """Windows sampled of each latent."""
 FEWEST_PEAKS = 5
-"""Fewest sampled windows from which an entropy is estimated."""
+"""Fewest sampled texts from which a share of words is estimated."""
 PRIOR = 8
 """Peaks as usual that are added to a concept's when its word share is estimated."""
 PIECE = 2**26
@@ -162,14 +161,15 @@ class Surface:
             text = tokens.text[active.token]
             self._lexical.add(latent, tokens.token[active.token], text, value)
             self._pairs.add(latent, tokens.pair[active.token], text, value)
+        else:
+            # Neighbouring stretches overlap: each text has one peak.
+            text = tokens.text[active.token]
+            self._peaks.add(latent, tokens.token[tokens.stretch], active.token, text, value)
         form = self._form[tokens.token]
         for i in range(len(self._mass)):
             part = (form == i)[tokens.stretch].mean(axis=1)
             self._mass[i] += np.bincount(latent, value * part[active.token], width)
         self._first += np.bincount(latent, value * tokens.first[active.token], width)
-        # Neighbouring stretches overlap: of averages each text has one peak.
-        window = tokens.place // WINDOW if self._over == 1 else tokens.text
-        self._peaks.add(latent, tokens.token[tokens.stretch], active.token, window[active.token], value)
 
     def columns(self) -> dict[str, np.ndarray]:
         """Give the columns of the reference, each float64 of shape (width,); NaN = not known."""
@@ -181,7 +181,6 @@ class Surface:
         return {
             "lexical_share": self._lexical.share() if single else unknown,
             "pair_share": self._pairs.share() if single else unknown,
-            "token_entropy": self._peaks.entropy() if single else unknown,
             "word_share": unknown if single else self._peaks.word_share(self._usual),
             **{name: share[i] for i, name in enumerate(FORMS)},
             "first_share": first,
@@ -236,20 +235,6 @@ class _Peaks:
         own, seen = latent[peaks].astype(np.uint64), window[peaks].astype(np.uint64)
         draw = mix(mix(own) ^ seen).astype(np.float64)
         self._kept.add(latent[peaks], draw, stretch=stretches[token[peaks]], value=value[peaks])
-
-    def entropy(self) -> np.ndarray:
-        """Entropy of the peaks' tokens, in bits, with Miller and Madow's correction; NaN: too few windows."""
-        tokens = np.sort(self._kept["stretch"][:, :, 0], axis=1)
-        known = tokens >= 0
-        count = known.sum(axis=1)
-        ends = known & np.c_[tokens[:, 1:] != tokens[:, :-1], np.ones(len(tokens), bool)]
-        row, last = np.nonzero(ends)
-        first_known = PEAKS - count
-        before = np.where(np.r_[True, row[1:] != row[:-1]], first_known[row] - 1, np.r_[0, last[:-1]])
-        share = (last - before) / count[row]
-        plain = np.bincount(row, -share * np.log2(share), len(tokens))
-        corrected = plain + (ends.sum(axis=1) - 1) / (2 * np.log(2) * np.maximum(1, count))
-        return np.where(count >= FEWEST_PEAKS, corrected, np.nan)
 
     def word_share(self, usual: np.ndarray) -> np.ndarray:
         """Largest share of the peaks' mass, beyond chance, on stretches that hold the same token.

@@ -22,15 +22,13 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.activations.by_item import lacking
-from competency_gaps.activations.extract import NOT_FINITE, Extractor, ItemTokens, SpanTap
+from competency_gaps.activations.extract import Extractor, ItemTokens, SpanTap
 from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.spans import NEEDS_RESPONSE
 from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.config import GenerationConfig, Span
 from competency_gaps.items.item import Reason
 from competency_gaps.items.policy import Generation
-from competency_gaps.model.generate import LOGITS_NOT_FINITE
-from competency_gaps.model.likelihood import NOT_A_NUMBER
 from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.model.respond import PromptRequest, Responded, draw_keys, respond
 from competency_gaps.shards import Draft, ShardFolder
@@ -120,10 +118,6 @@ def fingerprint(arrays: Iterable[np.ndarray], words: Iterable[str]) -> str:
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
-
-
-_NO_NUMBERS = (LOGITS_NOT_FINITE, NOT_A_NUMBER)
-"""Why an item has no answer where the cause may be that its activations are not finite."""
 
 
 @dataclass(frozen=True)
@@ -294,23 +288,9 @@ class ShardReader:
             }
         advance(sum(span is None and asked[place].request is None for place, span in spans.items()))
         rest = {place: span for place, span in spans.items() if span is not None and place not in made}
-        # Read only to find the reason, as the tap has no activations of these prompts.
-        doubtful = {
-            place: self._prompt(members[place], items[members[place]])
-            for place, why in enumerate(responses)
-            if why in _NO_NUMBERS and place not in tap.rows and len(asked[place].tokens.ids)
-        }
-        wanted = rest | doubtful
-        rows = self._rows(list(wanted.values()), [asked[place] for place in wanted], advance)
-        made |= {place: row for place, row in zip(wanted, rows, strict=True) if place in rest or row == NOT_FINITE}
+        rows = self._rows(list(rest.values()), [asked[place] for place in rest], advance)
+        made |= zip(rest, rows, strict=True)
         return self._stored(members, table, spans, made)
-
-    @staticmethod
-    def _prompt(index: int, item: PreparedItem) -> ItemTokens:
-        """A whole prompt, whatever the span."""
-        tokens = item.tokens
-        span = ~tokens.bos if not tokens.bos.all() else np.ones_like(tokens.bos)
-        return ItemTokens(index, tokens.ids, tokens.offsets, span)
 
     def _stored(
         self,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
-import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -29,8 +28,6 @@ LOOK = 2.0
 """Seconds between two looks whether workers have started."""
 _OBJECT_STORE = 2**27
 """Bytes of the object store of a cluster that is started here: only the configuration is put there."""
-_PATIENCE = 30.0
-"""Seconds after which it is said that no worker has started yet."""
 
 
 class Fit(NamedTuple):
@@ -123,15 +120,11 @@ class Pool:
         total = len(self.work.missing)
         for _ in range(min(self.fit.workers, total)):
             self._start()
-        began, warned = time.monotonic(), False
         while len(self.done) < total:
             ready, _ = self.ray.wait([*self.loading, *self.running], num_returns=1, timeout=LOOK)
             for answer in ready:
                 self._take(answer)
             self._give()
-            if not warned and not self.running and not self.done and time.monotonic() - began > _PATIENCE:
-                warned = True
-                self.work.progress.say("no worker has loaded the model yet: they load, or wait for room in the cluster")
 
     def _give(self) -> None:
         """Give shards to workers that have none."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from competency_gaps.api.concept import Concept
     from competency_gaps.api.dictionary import import_labels, label_concepts, make_exemplars, make_themes
-    from competency_gaps.api.extend import log, policy, source
+    from competency_gaps.api.extend import log, policy, slice_family, source
     from competency_gaps.api.load import load_model, load_sae, measure_reference
     from competency_gaps.api.make import compare, export, make_part, merge, run
     from competency_gaps.api.run import Rows, Run, open_run
@@ -64,13 +64,14 @@ __all__ = [
     "open_run",
     "policy",
     "run",
+    "slice_family",
     "source",
 ]
 
 _FROM = {
     "api.concept": "Concept",
     "api.dictionary": "import_labels label_concepts make_exemplars make_themes",
-    "api.extend": "log policy source",
+    "api.extend": "log policy slice_family source",
     "api.load": "load_model load_sae measure_reference",
     "api.make": "compare export make_part merge run",
     "api.run": "Rows Run open_run",

@@ -31,7 +31,7 @@ class Registry(Mapping[str, Any]):
     Parameters
     ----------
     kind
-        ``policies``, ``sources`` or ``logs``: plug-ins add more under the entry point group
+        ``policies``, ``sources``, ``logs`` or ``slices``: plug-ins add more under the entry point group
         ``competency_gaps.KIND``.
     ours
         Name -> ``module:attribute`` inside this package.
@@ -160,4 +160,11 @@ Parquet files, is never detected."""
 LISTS = Registry("lists", {"garak": "logs.garak:read_probes"})
 """Format -> what reads a tool's reports as a list of weaknesses, for ``cgaps match``."""
 
-REGISTRIES = (SOURCES, POLICIES, LOGS)
+SLICES = Registry(
+    "slices",
+    {name: f"slices.make:{name}" for name in ("columns", "features", "themes", "profiles", "clusters", "skills")},
+    reserved=("concepts", "lists"),
+)
+"""Family -> what makes its slices; a plug-in's is a function of the run that gives weights by the slices' names."""
+
+REGISTRIES = (SOURCES, POLICIES, LOGS, SLICES)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from competency_gaps.registry import LOGS, POLICIES, SOURCES
+from competency_gaps.registry import LOGS, POLICIES, SLICES, SOURCES
 from competency_gaps.stages.load import check_policy
 
 T = TypeVar("T")
@@ -78,3 +78,26 @@ def log(format_: str) -> Callable[[T], T]:
         If the name is taken.
     """
     return LOGS.register(format_)
+
+
+def slice_family(name: str) -> Callable[[T], T]:
+    """Register a family of slices: a function of the run that gives each slice's weights by its name.
+
+    Parameters
+    ----------
+    name
+        Of the family.
+
+    Raises
+    ------
+    UserError
+        If the name is taken.
+
+    Examples
+    --------
+    >>> import competency_gaps as cg
+    >>> @cg.slice_family("openings")
+    ... def openings(run):
+    ...     return {"asks why": [float(text.startswith("Why")) for text in run.items["prompt"]]}
+    """
+    return SLICES.register(name)

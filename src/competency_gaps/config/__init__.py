@@ -24,6 +24,7 @@ from competency_gaps.config.run import (
     RayWorkers,
     RunConfig,
     ScoresConfig,
+    SlicesConfig,
     Span,
 )
 
@@ -47,6 +48,7 @@ __all__ = [
     "RunConfig",
     "SAEConfig",
     "ScoresConfig",
+    "SlicesConfig",
     "Source",
     "Span",
     "TrainingConfig",

@@ -91,6 +91,18 @@ class EvidenceConfig(Config):
     """Seed of the drawn permutations."""
 
 
+class SlicesConfig(Config):
+    """Which slices of the items are made."""
+
+    families: list[str] | None = None
+    """``columns``, ``features``, ``themes``, ``profiles``, ``clusters``, ``skills`` and those of plug-ins; None: all for
+    which the packages are installed."""
+    skills: bool = False
+    """Whether the model that is asked (``judge``) names the skill that each item needs; what it answered once counts."""
+    embedder: str | None = None
+    """Folder or hub id of the sentence-transformers model of the clusters; None: the packaged all-MiniLM-L6-v2."""
+
+
 class ScoresConfig(Config):
     """Scores of other models on a run's items."""
 
@@ -152,6 +164,7 @@ class RunConfig(Config):
     generation: GenerationConfig = GenerationConfig()
     metrics: MetricsConfig = MetricsConfig()
     evidence: EvidenceConfig = EvidenceConfig()
+    slices: SlicesConfig = SlicesConfig()
     ask: bool = True
     """Whether the model answers the items; False: it only reads them, for scores of other models."""
     scores: list[ScoresConfig] = []

@@ -81,6 +81,11 @@ def default_model() -> str:
     return HUB
 
 
+def has_default_model() -> bool:
+    """Whether the packaged model and what it needs are installed, so that nothing has to be fetched."""
+    return default_model() != HUB and importlib.util.find_spec("sentence_transformers") is not None
+
+
 @functools.lru_cache(maxsize=1)
 def _load(model: str | None) -> SentenceTransformer:
     try:

@@ -32,7 +32,7 @@ _KINDS: dict[str, type] = {
 # rounding only.
 _FREE = (
     *("out", "scores", "metrics", "evidence", "near_repeats", "reference", "paper", "batch_tokens", "judge", "ray"),
-    "keep_token_activations",
+    *("keep_token_activations", "slices"),
 )
 
 

@@ -4,7 +4,20 @@ A provider makes the slices of one family: columns of the items, nodes of the tr
 of sentence embeddings, concepts, features of the text, entries of somebody's list, skills that a language model names.
 """
 
-from competency_gaps.slices.family import CONCEPTS, LEAST, Family
-from competency_gaps.slices.store import FILE, make_slices, read_slices, write_slices
+from competency_gaps.slices.family import CONCEPTS, LEAST, Family, family_of
+from competency_gaps.slices.make import Source
+from competency_gaps.slices.store import FILE, keep_family, make_slices, read_slices, renamed_slices, write_slices
 
-__all__ = ["CONCEPTS", "FILE", "LEAST", "Family", "make_slices", "read_slices", "write_slices"]
+__all__ = [
+    "CONCEPTS",
+    "FILE",
+    "LEAST",
+    "Family",
+    "Source",
+    "family_of",
+    "keep_family",
+    "make_slices",
+    "read_slices",
+    "renamed_slices",
+    "write_slices",
+]

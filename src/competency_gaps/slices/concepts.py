@@ -1,4 +1,4 @@
-"""Each ranked concept as a slice: the items in which it is strong."""
+"""Concepts and themes as slices: the items in which they are strong."""
 
 from __future__ import annotations
 
@@ -12,22 +12,58 @@ from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.slices.family import CONCEPTS, Family, family_of
 
 FEWEST = 30
-"""Items in which a concept must be active, at least."""
+"""Items in which a concept must be active, at least, to be a slice."""
+WEAKEST = 0.25
+"""Share of its items, those where it is weakest, that are not in a concept's slice; at most a quarter of all are."""
 
 
 def concepts(table: pl.DataFrame, by_concept: ByConcept, items: int) -> Family:
-    """Slices of the ranked concepts that are active in enough items."""
-    support = by_concept.support
-    shown = table.filter(pl.col("ranked") & (pl.Series(support[: table.height]) >= FEWEST))
+    """A slice for each ranked concept that is active in enough items."""
+    shown = table.filter(pl.col("ranked") & (pl.Series(by_concept.support) >= FEWEST))
     numbers = shown["concept"].to_numpy().astype(np.int64)
+    names = [label or f"concept {number}" for number, label in zip(numbers, shown["label"], strict=True)]
+    weights = strongest(by_concept.cas(numbers, items))
+    return replace(family_of("concepts", weights, names), number=CONCEPTS + numbers)
+
+
+def themes(
+    members: pl.DataFrame, names: pl.DataFrame, table: pl.DataFrame, by_concept: ByConcept, items: int
+) -> Family | None:
+    """A slice for each theme and subtheme: the items in which the summed saliency of its ranked concepts is highest.
+
+    Parameters
+    ----------
+    members, names
+        ``themes.parquet`` and ``theme_names.parquet``.
+    """
+    used = members.join(table.select("concept", "ranked", "tau"), on="concept").filter(
+        pl.col("ranked") & (pl.col("tau") > 0)
+    )
+    numbers = used["concept"].to_numpy().astype(np.int64)
     scores = by_concept.cas(numbers, items)
+    tau = np.repeat(used["tau"].to_numpy(), np.diff(scores.indptr))
+    saliency = sp.csr_array((np.tanh(scores.data / (2 * tau)), scores.indices, scores.indptr), shape=scores.shape)
+    rows, kept, parents = [], [], []
+    for level in ("theme", "subtheme"):
+        of = used[level].fill_null(-1).to_numpy()
+        for row in names.filter(pl.col("level") == level).sort("id").iter_rows(named=True):
+            rows.append(of == row["id"])
+            kept.append(row["name"])
+            parents.append(-1 if row["parent"] is None else row["parent"])
+    if not rows:
+        return None
+    sums = sp.csr_array(sp.csr_array(np.array(rows, np.float32)) @ saliency)
+    return family_of("themes", strongest(sums), kept, parent=np.array(parents))
+
+
+def strongest(scores: sp.csr_array) -> sp.csr_array:
+    """Mark, for each row, the items with the highest values: float32 of shape (K, N), 0 or 1."""
+    items = scores.shape[1]
     rows = []
     for a, b in zip(scores.indptr[:-1], scores.indptr[1:], strict=True):
         values = scores.data[a:b]
-        cut = np.quantile(values, 0.25) if b - a < items / 2 else np.quantile(values, max(0.0, 1 - items / 4 / (b - a)))
-        rows.append(scores.indices[a:b][values >= cut])
+        share = max(WEAKEST, 1 - items / 4 / max(1, b - a))
+        rows.append(scores.indices[a:b][values >= np.quantile(values, share)] if b > a else scores.indices[:0])
     start = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
-    index = np.concatenate([[], *rows]).astype(np.int64)
-    weights = sp.csr_array((np.ones(len(index), np.float32), index, start), shape=(len(numbers), items))
-    names = [label or f"concept {number}" for number, label in zip(numbers, shown["label"], strict=True)]
-    return replace(family_of("concepts", weights, names), number=CONCEPTS + numbers)
+    index = np.concatenate([scores.indices[:0], *rows])
+    return sp.csr_array((np.ones(len(index), np.float32), index, start), shape=(len(rows), items))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -37,6 +38,8 @@ class Family:
     """Of shape (K,): words that mark the slice's items; empty lists where none do."""
     typical: list[list[int]] = field(default_factory=list)
     """Of shape (K,): the rows of its two most typical items."""
+    made_with: dict[str, Any] = field(default_factory=dict)
+    """What the slices depend on beside the run's items, labels and activations: versions of packages, a seed."""
 
 
 def family_of(

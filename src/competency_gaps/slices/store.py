@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
+from competency_gaps.config import SlicesConfig
+from competency_gaps.runs.manifest import changing_run
 from competency_gaps.runs.schemas import SLICES
-from competency_gaps.slices.columns import columns
 from competency_gaps.slices.concepts import concepts
 from competency_gaps.slices.family import Family
-from competency_gaps.slices.names import with_names
-from competency_gaps.slices.profiles import concept_space
-from competency_gaps.slices.tree import tree_of
+from competency_gaps.slices.make import Source, make_families, renamed, themes
 
 if TYPE_CHECKING:
     from competency_gaps.runs.open import RunFolder
@@ -23,30 +23,16 @@ if TYPE_CHECKING:
 FILE = "slices.parquet"
 
 
-def make_slices(run: RunFolder) -> tuple[pl.DataFrame, dict[str, Any]]:
+def make_slices(source: Source) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Make the slices of a run from its items and rows of activations.
 
     Returns
     -------
     tuple of DataFrame and dict
-        The columns of :data:`~competency_gaps.runs.schemas.SLICES`, and the manifest's record: families in order, each
-        with its number of slices and what it was made with.
+        The columns of :data:`~competency_gaps.runs.schemas.SLICES`, and the manifest's record: for each family its
+        number of ``slices`` and what it was ``made_with``.
     """
-    families: list[Family] = []
-    record: dict[str, Any] = {}
-    kept = np.flatnonzero(run.items["excluded"].is_null().to_numpy())
-    if (own := columns(run.items)) is not None:
-        families.append(own)
-        record["columns"] = {}
-    space = concept_space(run.by_concept, kept)
-    if (tree := tree_of("profiles", space, kept, run.items.height)) is not None:
-        families.append(with_names(tree, run.items, run.concepts, run.by_concept))
-        record["profiles"] = {}
-    return _table(families), {name: {"slices": _count(families, name), **made} for name, made in record.items()}
-
-
-def _count(families: Sequence[Family], name: str) -> int:
-    return sum(len(family.names) for family in families if family.name == name)
+    return _stored(make_families(source))
 
 
 def read_slices(run: RunFolder) -> list[Family]:
@@ -57,9 +43,47 @@ def read_slices(run: RunFolder) -> list[Family]:
     UserError
         If the table is missing or damaged.
     """
+    return [*_read(run), concepts(run.concepts, run.by_concept, run.items.height)]
+
+
+def write_slices(run: RunFolder, source: Source | None = None) -> None:
+    """Make the slices of a finished run anew.
+
+    Parameters
+    ----------
+    source
+        None: as the run's configuration says.
+    """
+    with changing_run(run.path) as change:
+        table, record = make_slices(source or Source(run, SlicesConfig(**run.manifest["settings"].get("slices", {}))))
+        change.write(FILE, table.write_parquet)
+        change.commit(slices=record)
+
+
+def keep_family(run: RunFolder, family: Family) -> None:
+    """Put a family beside those that a finished run has, in the place of its former slices of that name."""
+    with changing_run(run.path) as change:
+        table, record = _stored([*(old for old in _read(run) if old.name != family.name), family])
+        change.write(FILE, table.write_parquet)
+        change.commit(slices=record)
+
+
+def renamed_slices(run: RunFolder) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """The slices of a run with new names, as its labels and themes are now; as :func:`make_slices`."""
+    theme = themes(Source(run))
+    named = [renamed(run, family) for family in _read(run) if family.name != "themes"]
+    return _stored(named if theme is None else [*named, theme])
+
+
+def _stored(families: Sequence[Family]) -> tuple[pl.DataFrame, dict[str, Any]]:
+    return _table(families), {f.name: {"slices": len(f.names), "made_with": f.made_with} for f in families}
+
+
+def _read(run: RunFolder) -> list[Family]:
     table = run.files.collect("slices", run.scan("slices"))
-    families = [_family(part, run.items.height) for part in table.partition_by("family", maintain_order=True)]
-    return [*families, concepts(run.concepts, run.by_concept, run.items.height)]
+    made = {name: entry["made_with"] for name, entry in run.manifest["slices"].items()}
+    parts = table.partition_by("family", maintain_order=True)
+    return [replace(_family(part, run.items.height), made_with=made.get(part["family"][0], {})) for part in parts]
 
 
 def _table(families: Sequence[Family]) -> pl.DataFrame:
@@ -103,13 +127,3 @@ def _family(table: pl.DataFrame, items: int) -> Family:
         table["words"].to_list(),
         table["typical"].to_list(),
     )
-
-
-def write_slices(run: RunFolder) -> None:
-    """Make the slices of a finished run anew."""
-    from competency_gaps.runs.manifest import changing_run
-
-    table, record = make_slices(run)
-    with changing_run(run.path) as change:
-        change.write(FILE, table.write_parquet)
-        change.commit(slices=record)

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 
+from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.errors import MissingExtraError
 from competency_gaps.slices.family import LEAST, Family, family_of
 
 SCALES = (6, 14, 44, 150)
 """Numbers of clusters, from coarse to fine."""
+LEAST_ITEMS = 120
+"""Fewest items of which a tree is made: twenty for each of the coarsest clusters."""
+SIZE = 100
+"""Singular vectors of the space of concepts."""
+FEWEST = 20
+"""Items in which a concept must be active, at least, to take part."""
 
 
 def tree_of(name: str, space: np.ndarray, rows: np.ndarray, items: int, seed: int = 0) -> Family | None:
@@ -36,33 +46,93 @@ def tree_of(name: str, space: np.ndarray, rows: np.ndarray, items: int, seed: in
     MissingExtraError
         If scikit-learn is missing.
     """
-    try:
+    with one_thread():
         from sklearn.cluster import KMeans
-        from threadpoolctl import threadpool_limits
-    except ImportError as error:
-        raise MissingExtraError("scikit-learn", "run", "Clustering items") from error
-    members: list[np.ndarray] = []
-    parents: list[int] = []
-    coarser = np.full(len(rows), -1, np.int64)
-    for scale in SCALES:
-        if scale * LEAST > len(rows):
-            break
-        with threadpool_limits(1):  # another order of summation would change the clusters
+
+        members: list[np.ndarray] = []
+        parents: list[int] = []
+        coarser = np.full(len(rows), -1, np.int64)
+        for scale in SCALES:
+            if scale * LEAST > len(rows):
+                break
             cluster = KMeans(scale, n_init=2, random_state=seed).fit_predict(space)
-        finer = coarser.copy()
-        for number in range(scale):
-            inside = cluster == number
-            if inside.sum() < LEAST:
-                continue
-            above = coarser[inside]
-            held = np.bincount(above[above >= 0]) if (above >= 0).any() else np.zeros(0)
-            parents.append(int(held.argmax()) if len(held) else -1)
-            finer[inside] = len(members)
-            members.append(rows[inside])
-        coarser = finer
+            finer = coarser.copy()
+            for number in range(scale):
+                inside = cluster == number
+                if inside.sum() < LEAST:
+                    continue
+                above = coarser[inside]
+                held = np.bincount(above[above >= 0]) if (above >= 0).any() else np.zeros(0)
+                parents.append(int(held.argmax()) if len(held) else -1)
+                finer[inside] = len(members)
+                members.append(rows[inside])
+            coarser = finer
     if not members:
         return None
     start = np.concatenate([[0], np.cumsum([len(member) for member in members])])
     index = np.concatenate(members)
     weights = sp.csr_array((np.ones(len(index), np.float32), index, start), shape=(len(members), items))
     return family_of(name, weights, [""] * len(members), parent=np.array(parents))
+
+
+def concept_space(by_concept: ByConcept, rows: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Unit vectors of items in the space of their concepts.
+
+    The square root of the CAS, each concept divided by its root mean square and weighted by log(1 / share of the items
+    that have it), to unit length, reduced by a truncated singular value decomposition, to unit length again [ours].
+
+    Parameters
+    ----------
+    rows : ndarray of int of shape (n,)
+        Rows of ``items.parquet``.
+
+    Returns
+    -------
+    ndarray of float32 of shape (n, d)
+        A zero row where no concept that takes part is active.
+
+    Raises
+    ------
+    MissingExtraError
+        If scikit-learn is missing.
+    """
+    with one_thread():
+        from sklearn.decomposition import TruncatedSVD
+
+        profiles = concept_profiles(by_concept, rows)
+        size = min(SIZE, min(profiles.shape) - 1)
+        if size < 1:
+            return np.zeros((len(rows), 1), np.float32)
+        return unit(TruncatedSVD(size, random_state=seed).fit_transform(profiles)).astype(np.float32)
+
+
+def concept_profiles(by_concept: ByConcept, rows: np.ndarray) -> sp.csr_array:
+    """The items' profiles before they are reduced: csr_array of float32 of shape (n, concepts that take part)."""
+    concepts = np.flatnonzero(by_concept.support >= FEWEST)
+    count = max(by_concept.rows, int(rows.max(initial=-1)) + 1)
+    scores = by_concept.cas(concepts, count)[:, rows]
+    np.sqrt(scores.data, out=scores.data)
+    share = np.diff(scores.indptr) / max(1, len(rows))
+    square = np.asarray(scores.multiply(scores).sum(axis=1)).ravel() / max(1, len(rows))
+    weight = np.log(1 / np.clip(share, 1e-4, 1)) / np.sqrt(np.maximum(square, 1e-18))
+    scores.data *= np.repeat(weight, np.diff(scores.indptr)).astype(np.float32)
+    profiles = sp.csr_array(scores.T.tocsr())
+    length = np.sqrt(np.asarray(profiles.multiply(profiles).sum(axis=1)).ravel())
+    profiles.data /= np.repeat(np.maximum(length, 1e-9), np.diff(profiles.indptr)).astype(np.float32)
+    return profiles
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Rows of length 1; rows of zeros stay."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Keep linear algebra to one thread: another order of summation would change rounding, and so clusters."""
+    try:
+        import sklearn  # noqa: F401
+        from threadpoolctl import threadpool_limits
+    except ImportError as error:
+        raise MissingExtraError("scikit-learn", "run", "Clustering items") from error
+    limits: AbstractContextManager[Any] = threadpool_limits(1)
+    return limits

@@ -36,7 +36,7 @@ from competency_gaps.runs.store import RunStore
 from competency_gaps.sae import GateFigures
 from competency_gaps.sae.load import LoadedPair
 from competency_gaps.slices import FILE as SLICES_FILE
-from competency_gaps.slices import make_slices
+from competency_gaps.slices import Source, make_slices
 from competency_gaps.stages.engines import Engine, read_here, read_suite, share
 from competency_gaps.stages.extraction import Extraction, ShardFiles
 from competency_gaps.stages.gate import pass_gate
@@ -120,7 +120,9 @@ def _run(
     with progress.stage("naming concepts") if setting.dictionary is not None else nullcontext():
         manifest["dictionary"] = name_run(RunFolder(folder, manifest), setting.dictionary, InPlace(folder))
     with progress.stage("slices"):
-        slices, manifest["slices"] = make_slices(RunFolder(folder, manifest))
+        slices, manifest["slices"] = make_slices(
+            Source(RunFolder(folder, manifest), config.slices, config.judge, progress)
+        )
         write_atomic(folder / SLICES_FILE, slices.write_parquet)
     with progress.stage("findings"):
         write_findings(RunFolder(folder, manifest))

@@ -1,0 +1,128 @@
+"""Slices by what can be read off an item's text, its options and its answer.
+
+Length is none of them: items are compared with items of equal length anyway.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.slices.family import LEAST, Family, family_of
+
+_NUMBER = re.compile(r"(?<![\w.])[-−$€£]?\d[\d,]*(?:\.\d+)?(?:\s?%)?(?!\w)")
+_NEGATION = re.compile(r"\b(?:not|no|never|none|nor|neither|without|except|cannot|incorrect|false)\b|n['’]t\b", re.I)
+_FORMULA = re.compile(r"\\[a-zA-Z]+\b|\$[^$]+\$|\b\w\s?[=<>≤≥]\s?[-\w(]|[∫∑√π∞]|\b\w\^|\w\s?[+*/]\s?\w\s?=")
+_CODE = re.compile(
+    r"```|\bdef \w+\(|\bimport \w+\n|\breturn \w|#include|;\s*\n|\bSELECT .+ FROM\b|</\w+>|\w+\(\w*\)[;:{]"
+)
+_BLANK = re.compile(r"_{2,}|\[blank\]|\.{4,}")
+_STATEMENTS = re.compile(r"\bstatement [12I]\b|\b(?:I|1)[.)]\s.+\b(?:II|2)[.)]\s.+", re.I | re.S)
+_OF_THE_OPTIONS = re.compile(r"\b(?:all|none|both|neither) of (?:the|these)\b|\bboth [a-d]\b", re.I)
+_YES_NO = frozenset(("yes", "no", "true", "false"))
+_LONG = 12
+"""Words above which an answer is long."""
+
+
+def features(items: pl.DataFrame) -> Family | None:
+    """Slices by a dozen features of the items; none that fewer than ``LEAST`` items have, or nearly all."""
+    kept = items["excluded"].is_null().to_numpy()
+    columns = ("prompt", "answer", "choices", "answer_index")
+    rows = [row if keep else None for row, keep in zip(items.select(columns).iter_rows(named=True), kept, strict=True)]
+    weights, names, questions = [], [], []
+    for question, feature in _FEATURES.items():
+        values = np.array([(feature(row) or "") if row is not None else "" for row in rows])
+        for name in sorted(set(values) - {""}):
+            has = values == name
+            if LEAST <= has.sum() <= kept.sum() - LEAST:
+                weights.append(has)
+                names.append(name)
+                questions.append(question)
+    return family_of("features", weights, names, questions) if names else None
+
+
+def _answer(row: dict[str, Any]) -> str | None:
+    """The kind of the right answer."""
+    text = (row["answer"] or "").strip()
+    if not text:
+        return None
+    if _NUMBER.fullmatch(text.rstrip(".")):
+        return "answer: a number"
+    if text.casefold().rstrip(".") in _YES_NO:
+        return "answer: yes or no"
+    words = len(text.split())
+    if words == 1:
+        return "answer: one letter" if len(text) == 1 else "answer: one word or term"
+    return "answer: long" if words > _LONG else "answer: a few words"
+
+
+def _options(row: dict[str, Any]) -> str | None:
+    return f"{len(row['choices'])} options" if row["choices"] else None
+
+
+def _place(row: dict[str, Any]) -> str | None:
+    return f"right answer is option {row['answer_index'] + 1}" if row["answer_index"] is not None else None
+
+
+def _largest(row: dict[str, Any]) -> str | None:
+    """Whether the right option is the longest one."""
+    choices, right = row["choices"], row["answer_index"]
+    if not choices or right is None or len(choices) < 2:
+        return None
+    sizes = sorted(map(len, choices))
+    size = len(choices[right])
+    if size == sizes[-1] > sizes[-2]:
+        return "right answer is the longest option"
+    return "right answer is the shortest option" if size == sizes[0] < sizes[1] else None
+
+
+def _numbers(row: dict[str, Any]) -> str | None:
+    count = len(_NUMBER.findall(row["prompt"]))
+    return "no numbers" if not count else "one or two numbers" if count < 3 else "three numbers or more"
+
+
+def _script(row: dict[str, Any]) -> str | None:
+    """The script of most letters, if it is not the Latin one."""
+    letters = [letter for letter in row["prompt"] if ord(letter) > 0x24F and letter.isalpha()]
+    if 2 * len(letters) <= sum(map(str.isalpha, row["prompt"])):
+        return None
+    scripts = [unicodedata.name(letter, "OTHER").split()[0] for letter in letters]
+    return f"in {max(sorted(set(scripts)), key=scripts.count).capitalize()} script"
+
+
+def _ending(row: dict[str, Any]) -> str | None:
+    text = row["prompt"].rstrip()
+    if _BLANK.search(text):
+        return "a blank to fill in"
+    return "a sentence to complete" if row["choices"] and not text.endswith(("?", ".", ":", "!")) else None
+
+
+def _holds(name: str, pattern: re.Pattern[str]) -> Callable[[dict[str, Any]], str | None]:
+    return lambda row: name if pattern.search(row["prompt"]) else None
+
+
+def _among(row: dict[str, Any]) -> str | None:
+    choices: Sequence[str] = row["choices"] or ()
+    return "options such as “all of the above”" if any(map(_OF_THE_OPTIONS.search, choices)) else None
+
+
+_FEATURES: dict[str, Callable[[dict[str, Any]], str | None]] = {
+    "kind of answer": _answer,
+    "number of options": _options,
+    "place of the answer": _place,
+    "length of the answer among the options": _largest,
+    "numbers": _numbers,
+    "script": _script,
+    "ending": _ending,
+    "negation": _holds("a negation in the question", _NEGATION),
+    "formulas": _holds("formulas", _FORMULA),
+    "code": _holds("code", _CODE),
+    "statements": _holds("several statements to judge", _STATEMENTS),
+    "options of options": _among,
+}
+"""Question -> what gives an item's category, or None."""

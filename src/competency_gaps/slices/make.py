@@ -1,0 +1,154 @@
+"""Make the slices of a run, one family after another."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from competency_gaps.config import LLMConfig, SlicesConfig
+from competency_gaps.errors import MissingExtraError, UserError, nearest
+from competency_gaps.model.embed import HUB as PACKAGED
+from competency_gaps.model.embed import embed_texts, has_default_model
+from competency_gaps.progress import Progress
+from competency_gaps.registry import SLICES
+from competency_gaps.slices import columns as by_column
+from competency_gaps.slices import concepts as by_concept
+from competency_gaps.slices import features as by_feature
+from competency_gaps.slices import skills as by_skill
+from competency_gaps.slices.family import Family, family_of
+from competency_gaps.slices.names import with_names
+from competency_gaps.slices.tree import LEAST_ITEMS, concept_space, tree_of
+
+if TYPE_CHECKING:
+    from competency_gaps.runs.open import RunFolder
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the slices of a run are made from."""
+
+    run: RunFolder
+    config: SlicesConfig = field(default_factory=SlicesConfig)
+    llm: LLMConfig | None = None
+    """Names the skills; None: what was answered earlier counts."""
+    progress: Progress = field(default_factory=lambda: Progress(quiet=True))
+
+    @cached_property
+    def kept(self) -> np.ndarray:
+        """int64 of shape (kept items,): rows of ``items.parquet``."""
+        return np.flatnonzero(self.run.items["excluded"].is_null().to_numpy())
+
+    @property
+    def seed(self) -> int:
+        """Of the trees: that of the run's evidence."""
+        return int(self.run.manifest["evidence"]["seed"])
+
+
+def make_families(source: Source) -> list[Family]:
+    """Make the families that the configuration wants; without a wish, those for which all that they need is there.
+
+    Raises
+    ------
+    UserError
+        If there is no family of a name that the configuration gives, or a plug-in's slices are no slices.
+    MissingExtraError
+        If a family that the configuration names needs a package that is not installed.
+    """
+    wanted = source.config.families
+    families = []
+    for name in SLICES if wanted is None else dict.fromkeys(wanted):
+        if name not in SLICES:
+            raise UserError(f"slices.families: there is no {name!r}, only {', '.join(SLICES)}.{nearest(name, SLICES)}")
+        try:
+            version = SLICES.version(name)
+            made = SLICES[name](source) if version is None else _added(source.run, name, version)
+        except MissingExtraError:
+            if wanted is not None:
+                raise
+            continue
+        if made is not None and made.names:
+            families.append(made)
+    return families
+
+
+def columns(source: Source) -> Family | None:
+    """Categories of the items' columns."""
+    return by_column.columns(source.run.items)
+
+
+def features(source: Source) -> Family | None:
+    """What can be read off an item."""
+    return by_feature.features(source.run.items)
+
+
+def themes(source: Source) -> Family | None:
+    """Themes of the dictionary, where the run has them."""
+    run = source.run
+    if run.themes is None or run.theme_names is None:
+        return None
+    return by_concept.themes(run.themes, run.theme_names, run.concepts, run.by_concept, run.items.height)
+
+
+def profiles(source: Source) -> Family | None:
+    """A tree of the items in the space of their concepts."""
+    if len(source.kept) < LEAST_ITEMS:
+        return None
+    space = concept_space(source.run.by_concept, source.kept, source.seed)
+    return _tree(source, "profiles", space, {"scikit-learn": importlib.metadata.version("scikit-learn")})
+
+
+def clusters(source: Source) -> Family | None:
+    """A tree of the items in the space of a sentence-embedding model, which a run does not fetch by itself."""
+    named = source.config.families is not None or source.config.embedder is not None
+    if len(source.kept) < LEAST_ITEMS or not (named or has_default_model()):
+        return None
+    prompts = source.run.items["prompt"].gather(source.kept).to_list()
+    space = embed_texts(prompts, source.config.embedder)
+    return _tree(source, "clusters", space, {"embedder": source.config.embedder or PACKAGED})
+
+
+def skills(source: Source) -> Family | None:
+    """A tree of the skills that a language model names, one for each item; named only where that is configured."""
+    phrases = by_skill.phrases(source.run, source.kept, source.llm if source.config.skills else None, source.progress)
+    rows = np.array(sorted(phrases), np.int64)
+    if len(rows) < LEAST_ITEMS:
+        return None
+    space = embed_texts([phrases[row] for row in rows.tolist()], source.config.embedder)
+    tree = tree_of("skills", space, rows, source.run.items.height, source.seed)
+    if tree is None:
+        return None
+    made = {"embedder": source.config.embedder or PACKAGED, "seed": source.seed}
+    return replace(by_skill.with_central_phrases(tree, rows, space, phrases), made_with=made)
+
+
+def _tree(source: Source, name: str, space: np.ndarray, made_with: Mapping[str, Any]) -> Family | None:
+    tree = tree_of(name, space, source.kept, source.run.items.height, source.seed)
+    if tree is None:
+        return None
+    made = {**made_with, "seed": source.seed}
+    return replace(renamed(source.run, tree), made_with=made)
+
+
+def renamed(run: RunFolder, family: Family) -> Family:
+    """Name a tree's nodes by the labels and texts that the run has now; other families keep their names."""
+    if family.name not in ("profiles", "clusters"):
+        return family
+    return with_names(family, run.items, run.concepts, run.by_concept)
+
+
+def _added(run: RunFolder, name: str, version: str) -> Family:
+    """The family of a plug-in: a function of the run that gives weights by the slices' names."""
+    given: Mapping[str, Sequence[float]] = SLICES[name](run)
+    rows = [np.nan_to_num(np.asarray(row, np.float32)) for row in given.values()]
+    for label, row in zip(given, rows, strict=True):
+        if row.shape != (run.items.height,) or row.min(initial=0) < 0 or row.max(initial=0) > 1:
+            raise UserError(
+                f"the slices {name!r}: {label!r} has weights of shape {row.shape} from {row.min(initial=0):g} to "
+                f"{row.max(initial=0):g}, expected {run.items.height} from 0 to 1, one for each row of run.items."
+            )
+    return replace(family_of(name, rows, [str(label) for label in given]), made_with={"version": version})

@@ -1,0 +1,104 @@
+"""Skills: one short phrase for each item, by a language model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pydantic
+
+from competency_gaps.config import LLMConfig
+from competency_gaps.llm import FILE, Answer, AnswerStore, Failure, Request, ask, parse
+from competency_gaps.progress import Progress
+from competency_gaps.slices.family import Family
+from competency_gaps.text import visible
+
+if TYPE_CHECKING:
+    from competency_gaps.runs.open import RunFolder
+
+FOLDER = "skills"
+"""Of a run: the model's answers."""
+MOST_TEXT = 4000
+"""Characters of an item that are sent."""
+MOST_PHRASE = 100
+"""Characters of a phrase."""
+
+
+class _Skill(pydantic.BaseModel):
+    skill: str
+
+
+_SCHEMA = {
+    "type": "object",
+    "properties": {"skill": {"type": "string"}},
+    "required": ["skill"],
+    "additionalProperties": False,
+}
+
+
+def phrases(run: RunFolder, rows: np.ndarray, llm: LLMConfig | None, progress: Progress) -> dict[int, str]:
+    """The skill that each item asks for, by its row in ``items.parquet``.
+
+    Answers are kept in the run's folder: what was answered once is not asked again.
+
+    Parameters
+    ----------
+    rows
+        Of the items to ask about.
+    llm
+        None: no model is asked, and what the folder keeps counts.
+
+    Returns
+    -------
+    dict of int to str
+        Without the items for which there is no usable answer.
+    """
+    folder = run.base / FOLDER
+    if llm is None and not (folder / FILE).is_file():
+        return {}
+    system = files("competency_gaps.slices").joinpath("prompts/skill.txt").read_text(encoding="utf-8").strip()
+    requests = {}
+    for row in rows.tolist():
+        prompt, choices = run.items["prompt"][row][:MOST_TEXT], run.items["choices"][row]
+        options = "" if choices is None else "\nOptions: " + " | ".join(choices)[:MOST_TEXT]
+        requests[row] = Request(f"skill-{row}", system, f"{prompt}{options}", _SCHEMA, "skill", 60)
+    if llm is None:
+        answers = AnswerStore(folder / FILE).answers(requests.values(), None)
+    else:
+        folder.mkdir(exist_ok=True)
+        if llm.requests is not None:  # a judge's requests may go to the file itself
+            llm = llm.model_copy(update={"requests": llm.requests.with_stem(f"{llm.requests.stem}-skills")})
+        answers = ask(requests.values(), llm, folder, progress, lambda answer: _phrase(answer) is not None) or {}
+    read = {row: _phrase(answers[request.id]) for row, request in requests.items() if request.id in answers}
+    return {row: phrase for row, phrase in read.items() if phrase is not None}
+
+
+def _phrase(answer: Answer) -> str | None:
+    read = parse(answer, _Skill)
+    if isinstance(read, Failure):
+        return None
+    phrase = " ".join(visible(read.skill).split()).strip(" .\"'")
+    return phrase[:MOST_PHRASE] or None
+
+
+def with_central_phrases(tree: Family, rows: np.ndarray, space: np.ndarray, phrases: dict[int, str]) -> Family:
+    """Name each node of a tree of skills by the phrase that is nearest to all of the node's.
+
+    Parameters
+    ----------
+    rows : ndarray of int of shape (n,)
+        The items of ``space``, ascending.
+    space : ndarray of float32 of shape (n, d)
+        Unit vectors of their phrases.
+    """
+    names: list[str] = []
+    typical: list[list[int]] = []
+    for start, end in zip(tree.weights.indptr[:-1], tree.weights.indptr[1:], strict=True):
+        items = tree.weights.indices[start:end]
+        own = space[np.searchsorted(rows, items)]
+        order = items[np.argsort(-(own @ own.mean(axis=0)), kind="stable")].tolist()
+        names.append(next((phrases[row] for row in order if phrases[row] not in names), phrases[order[0]]))
+        typical.append(order[:2])
+    return replace(tree, names=names, typical=typical)

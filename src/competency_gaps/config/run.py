@@ -95,10 +95,10 @@ class SlicesConfig(Config):
     """Which slices of the items are made."""
 
     families: list[str] | None = None
-    """``columns``, ``features``, ``themes``, ``profiles``, ``clusters``, ``skills`` and those of plug-ins; None: all for
-    which the packages are installed."""
+    """``columns``, ``features``, ``themes``, ``profiles``, ``clusters``, ``skills`` and those of plug-ins; None: all
+    for which the packages are installed."""
     skills: bool = False
-    """Whether the model that is asked (``judge``) names the skill that each item needs; what it answered once counts."""
+    """Whether the run's ``judge`` names the skill that each item needs; answers are kept in the run's folder."""
     embedder: str | None = None
     """Folder or hub id of the sentence-transformers model of the clusters; None: the packaged all-MiniLM-L6-v2."""
 

@@ -6,7 +6,7 @@ of sentence embeddings, concepts, features of the text, entries of somebody's li
 
 from competency_gaps.slices.family import CONCEPTS, LEAST, Family, family_of
 from competency_gaps.slices.make import Source
-from competency_gaps.slices.store import FILE, keep_family, make_slices, read_slices, renamed_slices, write_slices
+from competency_gaps.slices.store import FILE, make_slices, read_slices, renamed_slices, write_slices
 
 __all__ = [
     "CONCEPTS",
@@ -15,7 +15,6 @@ __all__ = [
     "Family",
     "Source",
     "family_of",
-    "keep_family",
     "make_slices",
     "read_slices",
     "renamed_slices",

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 
 from competency_gaps.config import LLMConfig, SlicesConfig
 from competency_gaps.errors import MissingExtraError, UserError, nearest
@@ -131,14 +132,14 @@ def _tree(source: Source, name: str, space: np.ndarray, made_with: Mapping[str, 
     if tree is None:
         return None
     made = {**made_with, "seed": source.seed}
-    return replace(renamed(source.run, tree), made_with=made)
+    return replace(renamed(source.run, tree, source.run.concepts), made_with=made)
 
 
-def renamed(run: RunFolder, family: Family) -> Family:
-    """Name a tree's nodes by the labels and texts that the run has now; other families keep their names."""
+def renamed(run: RunFolder, family: Family, concepts: pl.DataFrame) -> Family:
+    """Name a tree's nodes by a run's texts and the labels in a table of its concepts; other families keep theirs."""
     if family.name not in ("profiles", "clusters"):
         return family
-    return with_names(family, run.items, run.concepts, run.by_concept)
+    return with_names(family, run.items, concepts, run.by_concept)
 
 
 def _added(run: RunFolder, name: str, version: str) -> Family:

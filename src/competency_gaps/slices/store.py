@@ -13,9 +13,9 @@ import scipy.sparse as sp
 from competency_gaps.config import SlicesConfig
 from competency_gaps.runs.manifest import changing_run
 from competency_gaps.runs.schemas import SLICES
-from competency_gaps.slices.concepts import concepts
+from competency_gaps.slices.concepts import concepts, themes
 from competency_gaps.slices.family import Family
-from competency_gaps.slices.make import Source, make_families, renamed, themes
+from competency_gaps.slices.make import Source, make_families, renamed
 
 if TYPE_CHECKING:
     from competency_gaps.runs.open import RunFolder
@@ -60,19 +60,21 @@ def write_slices(run: RunFolder, source: Source | None = None) -> None:
         change.commit(slices=record)
 
 
-def keep_family(run: RunFolder, family: Family) -> None:
-    """Put a family beside those that a finished run has, in the place of its former slices of that name."""
-    with changing_run(run.path) as change:
-        table, record = _stored([*(old for old in _read(run) if old.name != family.name), family])
-        change.write(FILE, table.write_parquet)
-        change.commit(slices=record)
+def renamed_slices(
+    run: RunFolder, table: pl.DataFrame, members: pl.DataFrame | None, names: pl.DataFrame | None
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """The slices of a run with new labels and themes; as :func:`make_slices`.
 
-
-def renamed_slices(run: RunFolder) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """The slices of a run with new names, as its labels and themes are now; as :func:`make_slices`."""
-    theme = themes(Source(run))
-    named = [renamed(run, family) for family in _read(run) if family.name != "themes"]
-    return _stored(named if theme is None else [*named, theme])
+    Parameters
+    ----------
+    table, members, names
+        ``concepts.parquet``, ``themes.parquet`` and ``theme_names.parquet`` as they are going to be.
+    """
+    families = [renamed(run, family, table) for family in _read(run) if family.name != "themes"]
+    if members is not None and names is not None:
+        made = themes(members, names, table, run.by_concept, run.items.height)
+        families += [] if made is None else [made]
+    return _stored(families)
 
 
 def _stored(families: Sequence[Family]) -> tuple[pl.DataFrame, dict[str, Any]]:

@@ -27,6 +27,8 @@ from competency_gaps.matching.texts import embedding
 from competency_gaps.runs.manifest import changing_run
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.schemas import LABELS
+from competency_gaps.slices import FILE as SLICES
+from competency_gaps.slices import renamed_slices
 from competency_gaps.stages.themes import BENCHMARKS, RESULTS, run_theme_tables
 
 SCOPES = "scopes.parquet"
@@ -73,8 +75,8 @@ class InPlace:
         (self._folder / name).unlink(missing_ok=True)
 
 
-def name_run(run: RunFolder, dictionary: Dictionary | None, tables: Tables) -> dict[str, Any] | None:
-    """Write labels into a run's table of concepts, and its themes with their statistics.
+def name_run(run: RunFolder, dictionary: Dictionary | None, tables: Tables) -> dict[str, Any]:
+    """Write labels into a run's table of concepts, its themes, and names of its slices where it has these.
 
     Parameters
     ----------
@@ -85,8 +87,8 @@ def name_run(run: RunFolder, dictionary: Dictionary | None, tables: Tables) -> d
 
     Returns
     -------
-    dict or None
-        The manifest's record of the dictionary.
+    dict
+        What changes in the manifest: ``dictionary``, and ``slices`` where the run has these.
     """
     table = dictionary.labels() if dictionary is not None else empty_labels()
     shown = shown_labels(table, run.width)
@@ -94,6 +96,9 @@ def name_run(run: RunFolder, dictionary: Dictionary | None, tables: Tables) -> d
     named = _named(run, shown)
     scopes = _scopes(run, named)
     findings = relabelled(run, named["label"])
+    slices = None
+    if run.files.has("slices"):
+        slices = renamed_slices(run, named, themed.get(THEMES), themed.get(NAMES))
     facts = None if dictionary is None else _facts(dictionary, shown, themed)
     for name in (*kept_names(run.path), SCOPES, *(name for name in THEME_FILES if name not in themed)):
         tables.remove(name)
@@ -104,7 +109,10 @@ def name_run(run: RunFolder, dictionary: Dictionary | None, tables: Tables) -> d
     tables.write("concepts.parquet", named.write_parquet)
     if findings is not None:
         tables.write(FINDINGS, findings.write_parquet)
-    return facts
+    if slices is None:
+        return {"dictionary": facts}
+    tables.write(SLICES, slices[0].write_parquet)
+    return {"dictionary": facts, "slices": slices[1]}
 
 
 def _themed(run: RunFolder, dictionary: Dictionary) -> dict[str, pl.DataFrame]:
@@ -156,8 +164,8 @@ def name_finished_run(folder: Path, dictionary: Path) -> RunFolder:
         run = RunFolder(folder, change.manifest)
         known = files_of(dictionary)
         opened = check_dictionary(dictionary, run.manifest["sae"])
-        facts = name_run(run, opened, change)
+        changed = name_run(run, opened, change)
         if files_of(dictionary) != known:
             raise UserError(f"the dictionary {dictionary} changed while it was read: run the same command again.")
-        change.commit(dictionary=facts)
+        change.commit(**changed)
     return open_folder(folder)

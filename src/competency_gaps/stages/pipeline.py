@@ -118,7 +118,7 @@ def _run(
     # A reader that was slower than another may have put down a draft while it was ended.
     ShardFiles(folder, setting.sae.d_sae).sweep()
     with progress.stage("naming concepts") if setting.dictionary is not None else nullcontext():
-        manifest["dictionary"] = name_run(RunFolder(folder, manifest), setting.dictionary, InPlace(folder))
+        manifest |= name_run(RunFolder(folder, manifest), setting.dictionary, InPlace(folder))
     with progress.stage("slices"):
         slices, manifest["slices"] = make_slices(
             Source(RunFolder(folder, manifest), config.slices, config.judge, progress)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from competency_gaps.findings.choose import FLOOR
 from competency_gaps.findings.finding import Finding
 from competency_gaps.outcomes import Outcome
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.runs.sample import Outcomes, item_sample, with_outcomes
+from competency_gaps.runs.sample import Outcomes, slice_sample, with_outcomes
 from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.runs.settings import evidence_config
 from competency_gaps.slices import Family
@@ -123,8 +123,7 @@ def _gaps(
 ) -> dict[str, np.ndarray]:
     """Gap of each model on each slice beside comparable items, its interval and p-value: of shape (models, slices)."""
     config = evidence_config(run).model_copy(update={"strata": held_equal(run, families)})
-    sample = item_sample(run.by_concept, run.items, config.strata)
-    sample = replace(sample, rows=lambda asked: sp.csr_array(weights[asked]), support=np.diff(weights.indptr))
+    sample = slice_sample(run.items, weights, config.strata)
     samples = (with_outcomes(sample, Outcomes(own.values, own.limits)) for own in outcomes)
     measured = [evidence(own, config, groups=False) for own in samples]
     fields = {"gap": "gap", "low": "gap_low", "high": "gap_high", "p_value": "p_value"}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+import scipy.sparse as sp
 
 from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.evidence import ItemSample, shares, units_of
@@ -44,16 +45,32 @@ def item_sample(
     outcomes
         None: the items' scores.
     """
+    return _sample(items, lambda asked: by_concept.cas(asked, items.height), by_concept.support, strata, outcomes)
+
+
+def slice_sample(
+    items: pl.DataFrame, weights: sp.csr_array, strata: Sequence[str], outcomes: Outcomes | None = None
+) -> ItemSample:
+    """Make the sample of items with slices in place of concepts; ``weights`` of shape (slices, items)."""
+    return _sample(items, lambda asked: sp.csr_array(weights[asked]), np.diff(weights.indptr), strata, outcomes)
+
+
+def _sample(
+    items: pl.DataFrame,
+    rows: Callable[[np.ndarray], sp.csr_array],
+    support: np.ndarray,
+    strata: Sequence[str],
+    outcomes: Outcomes | None,
+) -> ItemSample:
     order = {name: i for i, name in enumerate(items["benchmark"].unique(maintain_order=True))}
-    numbers = items["benchmark"].replace_strict(order, return_dtype=pl.Int64).to_numpy()
     if outcomes is None:
         scored = pl.when(pl.col("excluded").is_null()).then(pl.col("score")).fill_null(float("nan"))
         outcomes = Outcomes(items.select(scored.alias("score"))["score"].to_numpy())
     return ItemSample(
         shares(outcomes.values, outcomes.limits),
-        numbers,
-        lambda concepts: by_concept.cas(concepts, items.height),
-        by_concept.support,
+        items["benchmark"].replace_strict(order, return_dtype=pl.Int64).to_numpy(),
+        rows,
+        np.asarray(support, np.int64),
         items["cluster"].cast(pl.Int64).to_numpy(),
         item_covariates(items, strata),
         repeats(items),

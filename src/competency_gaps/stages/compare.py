@@ -1,13 +1,16 @@
-"""Compare two models on the same items: overall, per benchmark, theme and concept [ours].
+"""Compare two models on the same items: overall, per benchmark, and by the categories of columns [ours].
 
 Every test flips the signs of whole clusters' differences (:mod:`competency_gaps.evidence.flips`). Benchmarks are
-corrected by Holm's method, themes and concepts by Benjamini and Hochberg's; the verdict corrects all by Holm's.
+corrected by Holm's method, slices by Benjamini and Hochberg's; the verdict corrects all by Holm's. The list for the
+difference is an answer like any other (:mod:`competency_gaps.findings.answer`).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -15,27 +18,27 @@ import polars as pl
 import scipy.sparse as sp
 from scipy.special import ndtr
 
-from competency_gaps.config import EvidenceConfig
+from competency_gaps.benchmarks.repeats import find_clusters
+from competency_gaps.config import BenchmarkConfig, EvidenceConfig, parse_config
 from competency_gaps.errors import UserError
-from competency_gaps.evidence import (
-    Evidence,
-    ItemSample,
-    Paired,
-    Units,
-    evidence,
-    paired_differences,
-    units_of,
-    untested,
-)
+from competency_gaps.evidence import ItemSample, Paired, Units, evidence, paired_differences, units_of
 from competency_gaps.evidence.interval import quantile
 from competency_gaps.evidence.sums import effective_sample
+from competency_gaps.findings.answer import Asked, answered, held_equal, slices_of, units_asked
+from competency_gaps.findings.choose import weigh
+from competency_gaps.findings.finding import Answer
+from competency_gaps.logs.find import log_entries
+from competency_gaps.logs.scores import read_score_log
 from competency_gaps.outcomes import Outcome, difference
+from competency_gaps.runs.matched_scores import match_scores
 from competency_gaps.runs.open import RunFolder, open_folder
-from competency_gaps.runs.sample import Outcomes, run_sample, with_outcomes
-from competency_gaps.runs.scores import model_scores
+from competency_gaps.runs.sample import Outcomes, slice_sample, with_outcomes
+from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.runs.settings import evidence_config
+from competency_gaps.slices import Family
+from competency_gaps.slices.columns import columns
+from competency_gaps.stages.load import load_benchmark
 from competency_gaps.stages.models import missing_scores
-from competency_gaps.stages.themes import theme_rows
 from competency_gaps.text import plural
 
 
@@ -56,6 +59,21 @@ class Side:
         return np.where(self.asked & np.isnan(self.scores), 0.0, self.scores)
 
 
+class Basis(NamedTuple):
+    """The items that two models are compared on, with their slices. N items."""
+
+    items: pl.DataFrame
+    """Rows as of ``items.parquet``."""
+    families: list[Family]
+    config: EvidenceConfig
+    """Its strata are those within which items are compared."""
+
+    @property
+    def columns(self) -> Family | None:
+        """The categories of columns; None: the items have no column that differs."""
+        return next((family for family in self.families if family.name == "columns"), None)
+
+
 @dataclass(frozen=True)
 class Comparison:
     """A candidate against a baseline on the items that both were scored on.
@@ -64,9 +82,7 @@ class Comparison:
     which repeats of one text count once), ``low``, ``high``, ``p_value`` (of a difference beyond ``min_effect``),
     ``q_value`` (corrected within the frame, but for ``overall``), ``better`` and ``worse`` (clusters on which the
     candidate did better or worse: McNemar's counts), ``detectable`` (the smallest difference found with a power of 0.8)
-    and ``status``: better, worse, or same (no difference shown). Those of themes and concepts also have ``gap``,
-    ``gap_low``, ``gap_high`` and ``gap_q``: by how much the difference is larger there than on the benchmarks' other
-    items of about equal length, tested by shuffling; ``status`` says nothing of it.
+    and ``status``: better, worse, or same (no difference shown).
     """
 
     candidate: str
@@ -79,18 +95,20 @@ class Comparison:
     missing: pl.DataFrame
     """One row per side that lacks scores which the other has: ``model``, ``share`` (of the other's), ``gap``, ``low``,
     ``high``, ``p_value`` (by how much the other scores more on these items than on others of their benchmarks and of
-    about equal length; null: too few), ``concepts`` of ``tested`` (on whose items more or fewer scores are missing than
-    elsewhere; none are tested where concepts are not compared)."""
+    about equal length; null: too few)."""
     overall: pl.DataFrame
     """By ``weighting``: ``items`` (every item counts the same) and, if there are several benchmarks, ``benchmarks``
     (every benchmark counts the same: the mean of the benchmarks' differences). The gate tests both, corrected by Holm:
     ``validation/gate.py`` compares that with either alone."""
     benchmarks: pl.DataFrame
     """One row per benchmark with a pair, with ``benchmark``; Holm's correction."""
-    themes: pl.DataFrame
-    """One row per theme, with ``theme`` and ``name``; empty without themes."""
-    concepts: pl.DataFrame
-    """One row per ranked concept with enough pairs, with ``concept`` and ``label``."""
+    slices: pl.DataFrame
+    """One row per category of a column with enough pairs, the greatest loss first: ``slice`` (its number), ``name``,
+    ``baseline_mean`` and ``candidate_mean`` (scores there), the columns of all frames, ``gap``, ``gap_low``,
+    ``gap_high`` and ``gap_q`` (by how much the difference is larger there than on comparable items) and
+    ``baseline_gap`` (by how much the baseline itself scores more there)."""
+    answer: Answer | None
+    """The list of slices for the difference; None: it was not asked for."""
     items: pl.DataFrame
     """Items whose score differs, the largest loss first: ``benchmark``, ``item_id``, ``baseline``, ``candidate``,
     ``difference``."""
@@ -98,12 +116,23 @@ class Comparison:
     """Differences count from here on."""
     verdict: GateVerdict
     reasons: tuple[str, ...]
-    """What the candidate lost on (``overall``, ``the mean over benchmarks``, ``benchmark NAME``, ``theme NAME``), or
+    """What the candidate lost on (``overall``, ``the mean over benchmarks``, ``benchmark NAME``, ``slice NAME``), or
     why nothing can be told."""
+
+    @property
+    def unchanged(self) -> pl.DataFrame:
+        """Rows of ``slices`` on which no difference is shown, the smallest first."""
+        return self.slices.filter(status="same").sort(pl.col("difference").abs(), maintain_order=True)
+
+    @property
+    def narrower(self) -> pl.DataFrame:
+        """Rows of ``slices`` on which the baseline is weaker than elsewhere, and the candidate less so."""
+        closed = (pl.col("baseline_gap") < 0) & (pl.col("gap") > 0) & (pl.col("gap_q") <= ALPHA)
+        return self.slices.filter(closed).sort("gap", descending=True, maintain_order=True)
 
 
 def compare_models(
-    run: RunFolder, candidate: str, baseline: str, *, min_effect: float = 0.0, concepts: bool = True
+    run: RunFolder, candidate: str, baseline: str, *, min_effect: float = 0.0, answer: bool = True
 ) -> Comparison:
     """Compare two models of one run.
 
@@ -113,8 +142,8 @@ def compare_models(
         Names of models that the run has scores of.
     min_effect
         Differences count if their whole interval lies beyond this, in [0, 1).
-    concepts
-        Whether each concept is compared too, which takes most of the time.
+    answer
+        Whether the list of slices is made too, which takes most of the time.
 
     Raises
     ------
@@ -123,76 +152,147 @@ def compare_models(
     """
     scores = model_scores(run)
     after, before = (Side(name, scores.of(name), scores.asked[scores.row(name)]) for name in (candidate, baseline))
-    return compare_scores(run, after, before, min_effect, concepts=concepts)
+    return compare_scores(basis_of(run), after, before, min_effect, answer=answer)
 
 
-def compare_runs(candidate: RunFolder, baseline: RunFolder, *, min_effect: float = 0.0) -> Comparison:
-    """Compare two runs, or outcomes of runs, on the items that both hold.
+def compare_sources(
+    candidate: RunFolder | Path, baseline: RunFolder | Path, *, min_effect: float = 0.0, answer: bool = True
+) -> Comparison:
+    """Compare two runs, outcomes of runs, or logs of other tools, on the items that both hold.
 
-    Items pair by benchmark and id, if they ask the same. Concepts and themes are those of the baseline.
+    Items pair by benchmark and id, if they ask the same. They, and their slices, are those of the baseline, unless it
+    is a log and the candidate a run.
 
     Raises
     ------
     UserError
-        If no item is scored in both.
+        If no item is scored in both, or a log cannot be read or is of several models.
     """
-    for run in (candidate, baseline):
-        if run.manifest.get("outcome", {}).get("kind", "score") != "score":
-            raise UserError(f"{run.path} holds no scores but another outcome: compare runs, or models by their scores.")
-    keys = ["benchmark", "item_id"]
-    own = candidate.items.select(
-        *keys,
-        pl.col("prompt").alias("own_prompt"),
-        pl.Series("scores", candidate.outcomes),
-        pl.Series("asked", _asked(candidate)),
-    )
-    rows = baseline.items.select(*keys, "prompt").join(own, on=keys, how="left", maintain_order="left")
-    same = (rows["prompt"] == rows["own_prompt"]).fill_null(value=False).to_numpy()
-    values = np.where(same, rows["scores"].fill_null(float("nan")).to_numpy(), np.nan)
-    asked = same & rows["asked"].fill_null(value=False).to_numpy()
-    known = candidate.items.select(keys).filter(pl.Series(~np.isnan(candidate.outcomes)))
-    held = baseline.items.select(keys).filter(pl.Series(~np.isnan(values)))
-    lost = known.join(held, on=keys, how="anti")
-    names = _names(candidate, baseline)
-    only = tuple(f"{benchmark}: {item}" for benchmark, item in lost.iter_rows())
-    before = Side(names[1], baseline.outcomes, _asked(baseline))
-    return compare_scores(baseline, Side(names[0], values, asked), before, min_effect, only_candidate=only)
+    turned = isinstance(candidate, RunFolder) and not isinstance(baseline, RunFolder)
+    home, guest = (candidate, baseline) if turned else (baseline, candidate)
+    own: Side
+    if isinstance(home, RunFolder):
+        basis, own = basis_of(home), _run_side(home)
+    else:
+        basis, own = _log_basis(home)
+    other, lost = _paired_side(basis, guest)
+    if own.name == other.name:
+        own, other = (
+            replace(side, name=f"{side.name} ({_folder(source)})") for side, source in ((own, home), (other, guest))
+        )
+    if turned:
+        return compare_scores(basis, own, other, min_effect, only_baseline=lost, answer=answer)
+    return compare_scores(basis, other, own, min_effect, only_candidate=lost, answer=answer)
 
 
-def _asked(run: RunFolder) -> np.ndarray:
+def _folder(source: RunFolder | Path) -> str:
+    return (source.path if isinstance(source, RunFolder) else source).resolve().name
+
+
+def basis_of(run: RunFolder) -> Basis:
+    """The items of a run and its slices."""
+    base = open_folder(run.base)
+    families = slices_of(base)
+    config = evidence_config(base).model_copy(update={"strata": held_equal(base, families)})
+    return Basis(base.items, families, config)
+
+
+def _run_side(run: RunFolder) -> Side:
+    if run.manifest.get("outcome", {}).get("kind", "score") != "score":
+        raise UserError(f"{run.path} holds no scores but another outcome: compare runs, or models by their scores.")
     scores = model_scores(open_folder(run.base))
-    if run.scored_model not in scores.models:
-        return np.zeros(len(run.outcomes), bool)
-    return np.asarray(scores.asked[scores.row(run.scored_model)])
+    known = run.scored_model in scores.models
+    asked = np.asarray(scores.asked[scores.row(run.scored_model)]) if known else np.zeros(len(run.outcomes), bool)
+    return Side(run.scored_model, run.outcomes, asked)
 
 
-def _names(candidate: RunFolder, baseline: RunFolder) -> tuple[str, str]:
-    names = candidate.scored_model, baseline.scored_model
-    if names[0] != names[1]:
-        return names
-    folders = candidate.path.resolve().name, baseline.path.resolve().name
-    return f"{names[0]} ({folders[0]})", f"{names[1]} ({folders[1]})"
+def _log_basis(path: Path) -> tuple[Basis, Side]:
+    """The items of a log, compared by their columns only, and its model's scores."""
+    entries = [{**entry, "policy": "imported"} for entry in log_entries([str(path)])]
+    suite = [load_benchmark(parse_config(BenchmarkConfig, entry, "options")) for entry in entries]
+    name = _only_model(path, {report.model for benchmark in suite for report in benchmark.reports})
+    cluster, kind = find_clusters(suite).columns(benchmark.name for benchmark in suite)
+    rows = [
+        {
+            "benchmark": benchmark.name,
+            "item_id": item.id,
+            "prompt": item.prompt,
+            "group": item.group,
+            "covariates": json.dumps(item.covariates) if item.covariates else None,
+            "n_span_tokens": len(item.prompt.split()),
+            "score": item.score,
+        }
+        for benchmark in suite
+        for item in benchmark.items
+    ]
+    text = dict.fromkeys(("group", "covariates", "excluded"), pl.String)
+    items = pl.DataFrame(rows, schema_overrides={"score": pl.Float64, "group": pl.String, "covariates": pl.String})
+    items = items.with_columns(
+        pl.Series("cluster", cluster, pl.Int64),
+        pl.Series("cluster_kind", kind, pl.String),
+        *(pl.lit(None, own).alias(column) for column, own in text.items() if column not in items.columns),
+    )
+    family = columns(items)
+    values = items["score"].fill_null(float("nan")).to_numpy()
+    basis = Basis(items, [] if family is None else [family], EvidenceConfig())
+    return basis, Side(name, values, np.ones(len(values), bool))
+
+
+def _only_model(path: Path, models: set[str | None]) -> str:
+    names = sorted(name for name in models if name is not None)
+    if len(names) > 1:
+        raise UserError(f"{path} holds logs of {len(names)} models ({', '.join(names)}): give the log of one.")
+    return names[0] if names else path.resolve().name
+
+
+def _paired_side(basis: Basis, source: RunFolder | Path) -> tuple[Side, tuple[str, ...]]:
+    """Another source's scores on the items that ask the same, and its scored items that are none of these."""
+    keys = ["benchmark", "item_id"]
+    if isinstance(source, RunFolder):
+        side = _run_side(source)
+        own = source.items.select(
+            *keys, own_prompt="prompt", scores=pl.Series(side.scores), asked=pl.Series(side.asked)
+        )
+        rows = basis.items.select(*keys, "prompt").join(own, on=keys, how="left", maintain_order="left")
+        same = (rows["prompt"] == rows["own_prompt"]).fill_null(value=False).to_numpy()
+        values = np.where(same, rows["scores"].fill_null(float("nan")).to_numpy(), np.nan)
+        asked = same & rows["asked"].fill_null(value=False).to_numpy()
+        known = own.filter(pl.col("scores").is_not_nan()).select(keys)
+        lost = known.join(basis.items.select(keys).filter(pl.Series(~np.isnan(values))), on=keys, how="anti")
+        return Side(side.name, values, asked), tuple(f"{benchmark}: {item}" for benchmark, item in lost.iter_rows())
+    rows_of = list(read_score_log(source))
+    name = _only_model(source, {row.model for row in rows_of})
+    matched = match_scores(basis.items.select("benchmark", "item_id", "prompt").iter_rows(), rows_of)
+    place = matched.table["item"].to_numpy()
+    values, asked = np.full(basis.items.height, np.nan), np.zeros(basis.items.height, bool)
+    values[place] = matched.table["score"].fill_null(float("nan")).to_numpy()
+    asked[place] = True
+    ids = set(basis.items["item_id"])
+    scored = [row for row in rows_of if row.score is not None]
+    strangers = [f"{row.benchmark}: {row.id}" for row in scored if row.id not in ids]
+    return Side(name, values, asked), tuple(strangers[: sum(own.unmatched for own in matched.added)])
 
 
 def compare_scores(
-    run: RunFolder,
+    basis: Basis,
     candidate: Side,
     baseline: Side,
     min_effect: float,
     *,
-    concepts: bool = True,
+    answer: bool = True,
     only_candidate: tuple[str, ...] | None = None,
+    only_baseline: tuple[str, ...] | None = None,
 ) -> Comparison:
-    """Compare two models' scores on a run's items.
+    """Compare two models' scores on the same items.
 
     Parameters
     ----------
     min_effect
         Differences count if their whole interval lies beyond this.
-    concepts
-        Whether to compare concept by concept too, which takes most of the time.
-    only_candidate
-        Items that only the candidate is scored on; None: those of its scores.
+    answer
+        Whether the list of slices is made too, which takes most of the time.
+    only_candidate, only_baseline
+        Items that only one of them is scored on; None: those of its scores.
 
     Raises
     ------
@@ -208,32 +308,30 @@ def compare_scores(
         raise UserError(
             f"no item is scored for both {candidate.name} and {baseline.name}: there is nothing to compare."
         )
-    config = evidence_config(run)
-    sample = with_outcomes(run_sample(run, config.strata), Outcomes(outcome.values, outcome.limits))
-    units = units_of(sample)
-    able = run.concepts["ranked"] & concepts
-    themes = theme_items(run)
-    tests = paired_tests(run, themes, sample, units, outcome.values, min_effect, config)
+    family = basis.columns
+    weights = sp.csr_array((0, basis.items.height)) if family is None else sp.csr_array(family.weights)
+    sample = slice_sample(basis.items, weights, basis.config.strata, Outcomes(outcome.values, outcome.limits))
+    tests = paired_tests(basis, sample, outcome.values, min_effect)
     made = Comparison(
-        candidate.name,
-        baseline.name,
-        int((~np.isnan(outcome.values)).sum()),
-        _only(run, candidate.scores, baseline.scores) if only_candidate is None else only_candidate,
-        _only(run, baseline.scores, candidate.scores),
-        _missing(sample, candidate, baseline, config, able),
-        tests.overall,
-        tests.benchmarks,
-        with_theme_gaps(sample, themes, tests.themes, config),
-        concept_tests(run, sample, units, of_units(outcome.values, units), min_effect, config, able=able),
-        _changed(run, candidate.scores, baseline.scores),
-        min_effect,
-        "no regression",
-        (),
+        candidate=candidate.name,
+        baseline=baseline.name,
+        paired=int((~np.isnan(outcome.values)).sum()),
+        only_candidate=_only(basis, candidate, baseline) if only_candidate is None else only_candidate,
+        only_baseline=_only(basis, baseline, candidate) if only_baseline is None else only_baseline,
+        missing=_missing(sample, candidate, baseline, basis.config),
+        overall=tests.overall,
+        benchmarks=tests.benchmarks,
+        slices=_with_gaps(basis, sample, tests.slices, candidate, baseline),
+        answer=_answer(basis, candidate, baseline, outcome) if answer else None,
+        items=_changed(basis, candidate.scores, baseline.scores),
+        min_effect=min_effect,
+        verdict="no regression",
+        reasons=(),
     )
     unpaired = ((made.candidate, len(made.only_candidate)), (made.baseline, len(made.only_baseline)))
     faults = (
         *too_few_pairs(int(made.overall["clusters"][0]), made.paired, unpaired),
-        *_unpaired_benchmarks(run, candidate, baseline),
+        *_unpaired_benchmarks(basis, candidate, baseline),
     )
     if faults:
         return replace(made, verdict="not comparable", reasons=faults)
@@ -242,42 +340,51 @@ def compare_scores(
     unscored = sum(int((np.isnan(side.scores) & ~np.isnan(completed)).sum()) for side in (candidate, baseline))
     if unscored:
         other = with_outcomes(sample, Outcomes(completed, (-1.0, 1.0)))
-        if_wrong = lost_on(paired_tests(run, themes, other, units_of(other), completed, min_effect, config), min_effect)
+        if_wrong = lost_on(paired_tests(basis, other, completed, min_effect), min_effect)
         if bool(losses) != bool(if_wrong):
             return replace(made, verdict="not comparable", reasons=(undecided(unscored, losses, if_wrong),))
     return replace(made, verdict="regression" if losses else "no regression", reasons=losses)
 
 
-def _missing(
-    sample: ItemSample, candidate: Side, baseline: Side, config: EvidenceConfig, able: pl.Series
-) -> pl.DataFrame:
+def _answer(basis: Basis, candidate: Side, baseline: Side, outcome: Outcome) -> Answer:
+    units, values = units_asked(basis.items, outcome, basis.config.strata)
+    kept = basis.items["excluded"].is_null().to_numpy()
+    sides = (candidate, baseline)
+    scores = ModelScores(
+        (candidate.name, baseline.name), np.stack([s.scores for s in sides]), np.stack([s.asked for s in sides])
+    )
+    families = [weigh(family, units, kept) for family in basis.families]
+    return answered(Asked(basis.items, scores, outcome, None, units, values, families))
+
+
+def _missing(sample: ItemSample, candidate: Side, baseline: Side, config: EvidenceConfig) -> pl.DataFrame:
     rows = []
     for side, other in ((candidate, baseline), (baseline, candidate)):
         lacking = np.where(np.isnan(other.scores), np.nan, np.isnan(side.scores))
-        facts = missing_scores(sample, lacking, other.scores, config, eligible=able.to_numpy())
+        facts = missing_scores(sample, lacking, other.scores, config)
         if facts is not None:
-            rows.append({"model": side.name, **vars(facts), "concepts": len(facts.concepts)})
+            rows.append({"model": side.name, **vars(facts)})
     numbers = dict.fromkeys(("share", "gap", "low", "high", "p_value"), pl.Float64)
-    schema = {"model": pl.String, **numbers, "concepts": pl.Int64, "tested": pl.Int64}
-    return pl.DataFrame(rows, schema=schema).with_columns(pl.col(list(numbers)).fill_nan(None))
+    return pl.DataFrame(rows, schema={"model": pl.String, **numbers}).with_columns(pl.col(list(numbers)).fill_nan(None))
 
 
-def _only(run: RunFolder, own: np.ndarray, other: np.ndarray) -> tuple[str, ...]:
-    rows = run.items.select("benchmark", "item_id").filter(pl.Series(~np.isnan(own) & np.isnan(other)))
+def _only(basis: Basis, own: Side, other: Side) -> tuple[str, ...]:
+    alone = ~np.isnan(own.scores) & np.isnan(other.scores)
+    rows = basis.items.select("benchmark", "item_id").filter(pl.Series(alone))
     return tuple(f"{benchmark}: {item}" for benchmark, item in rows.iter_rows())
 
 
-def _changed(run: RunFolder, values: np.ndarray, before: np.ndarray) -> pl.DataFrame:
-    table = run.items.select("benchmark", "item_id").with_columns(
+def _changed(basis: Basis, values: np.ndarray, before: np.ndarray) -> pl.DataFrame:
+    table = basis.items.select("benchmark", "item_id").with_columns(
         pl.Series("baseline", before).fill_nan(None), pl.Series("candidate", values).fill_nan(None)
     )
     table = table.with_columns(difference=pl.col("candidate") - pl.col("baseline"))
     return table.filter(pl.col("difference") != 0).sort("difference", maintain_order=True)
 
 
-def _unpaired_benchmarks(run: RunFolder, candidate: Side, baseline: Side) -> Iterator[str]:
+def _unpaired_benchmarks(basis: Basis, candidate: Side, baseline: Side) -> Iterator[str]:
     """Name the benchmarks of which the candidate lacks most of the baseline's scored items."""
-    paired = run.items.select("benchmark", pl.Series("paired", ~np.isnan(candidate.scores)))
+    paired = basis.items.select("benchmark", pl.Series("paired", ~np.isnan(candidate.scores)))
     own = paired.filter(pl.Series(~np.isnan(baseline.scores)))
     shares = own.group_by("benchmark", maintain_order=True).agg(pl.col("paired").mean())
     for name in shares.filter(pl.col("paired") < PAIRED)["benchmark"]:
@@ -286,8 +393,6 @@ def _unpaired_benchmarks(run: RunFolder, candidate: Side, baseline: Side) -> Ite
 
 ALPHA = 0.05
 """Chance of a false alarm of the gate, over all of its families of tests."""
-ROWS = 256
-"""Concepts compared at a time."""
 
 
 class Families(NamedTuple):
@@ -295,43 +400,16 @@ class Families(NamedTuple):
 
     overall: pl.DataFrame
     benchmarks: pl.DataFrame
-    themes: pl.DataFrame
+    slices: pl.DataFrame
 
 
-class ThemeItems(NamedTuple):
-    """The themes of a run, and how strongly each item excites them."""
-
-    named: pl.DataFrame
-    """``theme`` and ``name``; empty without themes."""
-    rows: sp.csr_array
-    """Of shape (themes, items)."""
-
-
-def theme_items(run: RunFolder) -> ThemeItems:
-    """Read the themes of a run, or of the run that an outcome is of."""
-    base = open_folder(run.base)
-    names = base.theme_results
-    if base.themes is None or names is None:
-        nothing = pl.DataFrame(schema={"theme": pl.Int32, "name": pl.String})
-        return ThemeItems(nothing, sp.csr_array((0, run.items.height)))
-    named = names.filter(pl.col("level") == "theme").sort("id").select(pl.col("id").alias("theme"), "name")
-    return ThemeItems(named, theme_rows(base, base.themes["theme"], base.concepts["ranked"].to_numpy()))
-
-
-def paired_tests(
-    run: RunFolder,
-    themes: ThemeItems,
-    sample: ItemSample,
-    units: Units,
-    values: np.ndarray,
-    min_effect: float,
-    config: EvidenceConfig,
-) -> Families:
+def paired_tests(basis: Basis, sample: ItemSample, values: np.ndarray, min_effect: float) -> Families:
     """Test differences of the scores on items, overall and by family; a mean over each cluster counts once."""
+    units, seed = units_of(sample), basis.config.seed
     return Families(
-        _overall(sample, units, values, min_effect, config.seed),
-        _benchmarks(run, sample, values, min_effect, config.seed),
-        _themes(themes, units, of_units(values, units), min_effect, config),
+        _overall(sample, units, values, min_effect, seed),
+        _benchmarks(basis, sample, values, min_effect, seed),
+        _slices(basis, units, of_units(values, units), min_effect),
     )
 
 
@@ -359,9 +437,9 @@ def _overall(sample: ItemSample, units: Units, values: np.ndarray, min_effect: f
     return pl.concat(frames)
 
 
-def _benchmarks(run: RunFolder, sample: ItemSample, values: np.ndarray, min_effect: float, seed: int) -> pl.DataFrame:
+def _benchmarks(basis: Basis, sample: ItemSample, values: np.ndarray, min_effect: float, seed: int) -> pl.DataFrame:
     units = units_of(sample, across=False)
-    names = run.items["benchmark"].unique(maintain_order=True).to_list()
+    names = basis.items["benchmark"].unique(maintain_order=True).to_list()
     items = np.arange(len(values))
     member = sp.csr_array((np.ones(len(items)), (sample.benchmark, items)), shape=(len(names), len(items)))
     numbers = np.unique(units.benchmark)
@@ -370,81 +448,47 @@ def _benchmarks(run: RunFolder, sample: ItemSample, values: np.ndarray, min_effe
     return pl.concat([named, _frame(paired, min_effect, "holm")], how="horizontal")
 
 
-def _themes(
-    themes: ThemeItems, units: Units, differences: np.ndarray, min_effect: float, config: EvidenceConfig
-) -> pl.DataFrame:
-    rows = units.rows(themes.rows)
+def _slices(basis: Basis, units: Units, differences: np.ndarray, min_effect: float) -> pl.DataFrame:
+    family, schema = basis.columns, {"slice": pl.Int64, "name": pl.String}
+    if family is None:
+        return pl.concat([pl.DataFrame(schema=schema), _frame(None, min_effect, "bh")], how="horizontal")
+    rows = units.rows(sp.csr_array(family.weights))
     total, squares = (np.asarray(rows.power(power).sum(axis=1)).ravel() for power in (1, 2))
-    # Chosen first: where few clusters carry a theme, its p-value is drawn, which takes most of the time.
-    enough = effective_sample(total, squares) >= config.min_n_eff
-    frame = _frame(paired_differences(rows[enough], differences, seed=config.seed), min_effect, "bh")
-    return pl.concat([themes.named.filter(pl.Series(enough)), frame], how="horizontal")
+    # Chosen first: where few clusters carry a slice, its p-value is drawn, which takes most of the time.
+    enough = np.flatnonzero(effective_sample(total, squares) >= basis.config.min_n_eff)
+    named = pl.DataFrame({"slice": family.number[enough], "name": [family.names[at] for at in enough]}, schema=schema)
+    frame = _frame(paired_differences(rows[enough], differences, seed=basis.config.seed), min_effect, "bh")
+    return pl.concat([named, frame], how="horizontal")
 
 
-def with_theme_gaps(
-    sample: ItemSample, themes: ThemeItems, table: pl.DataFrame, config: EvidenceConfig
-) -> pl.DataFrame:
-    """Add to the tests of themes by how much the difference is larger there than on other items."""
-    rows = themes.rows
-    if table.is_empty():
-        return _with_gaps(table, untested(0), np.zeros(0, np.int64))
-    of_themes = replace(sample, rows=lambda asked: sp.csr_array(rows[asked]), support=np.diff(rows.indptr))
-    place = np.flatnonzero(np.isin(themes.named["theme"].to_numpy(), table["theme"].to_numpy()))
-    return _with_gaps(table, evidence(of_themes, config, groups=False), place)
-
-
-def concept_tests(
-    run: RunFolder,
-    sample: ItemSample,
-    units: Units,
-    differences: np.ndarray,
-    min_effect: float,
-    config: EvidenceConfig,
-    *,
-    able: pl.Series,
-) -> pl.DataFrame:
-    """Test the differences in the items of each concept that is able, and of enough effective size."""
-    labels = "label" if "label" in run.concepts.columns else pl.lit(None, pl.String).alias("label")
-    ranked = run.concepts.filter(able).select("concept", labels)
-    numbers = ranked["concept"].to_numpy().astype(np.int64)
-    parts = []
-    for start in range(0, len(numbers), ROWS):
-        cas = run.by_concept.cas(numbers[start : start + ROWS], run.items.height)
-        parts.append(paired_differences(units.rows(cas), differences, seed=config.seed))
-    paired = _joined(parts)
-    enough = paired.n_eff >= config.min_n_eff
-    frame = _frame(_chosen(paired, enough), min_effect, "bh")
-    table = pl.concat([ranked.filter(pl.Series(enough)), frame], how="horizontal")
-    gaps = evidence(sample, config, eligible=able.to_numpy(), groups=False) if able.any() else untested(able.len())
-    return _with_gaps(table, gaps, numbers[enough])
-
-
-def _with_gaps(table: pl.DataFrame, evidence: Evidence, rows: np.ndarray) -> pl.DataFrame:
-    """Add by how much the difference in a group of items is larger than on other items."""
-    columns = {"gap": evidence.gap, "gap_low": evidence.gap_low, "gap_high": evidence.gap_high}
-    columns["gap_q"] = evidence.q_value
-    return table.with_columns(pl.Series(name, values[rows]).fill_nan(None) for name, values in columns.items())
-
-
-def _fields(paired: Paired) -> dict[str, np.ndarray]:
-    return {name: getattr(paired, name) for name in Paired.__dataclass_fields__}
-
-
-def _chosen(paired: Paired, rows: np.ndarray) -> Paired:
-    return Paired(**{name: values[rows] for name, values in _fields(paired).items()})
-
-
-def _joined(parts: Sequence[Paired]) -> Paired:
-    empty = paired_differences(sp.csr_array((0, 1)), np.zeros(1))
-    return Paired(
-        **{name: np.concatenate([getattr(part, name) for part in (empty, *parts)]) for name in _fields(empty)}
+def _with_gaps(basis: Basis, sample: ItemSample, table: pl.DataFrame, candidate: Side, baseline: Side) -> pl.DataFrame:
+    """Add both sides' scores on each slice, and by how much these and their difference are larger than elsewhere."""
+    family = basis.columns
+    if family is None or table.is_empty():
+        names = ("baseline_mean", "candidate_mean", "gap", "gap_low", "gap_high", "gap_q", "baseline_gap")
+        return table.with_columns(pl.lit(None, pl.Float64).alias(name) for name in names)
+    place = np.flatnonzero(np.isin(family.number, table["slice"].to_numpy()))
+    paired = ~np.isnan(sample.scores)
+    weights = family.weights[place]
+    count = weights @ paired.astype(np.float64)
+    means = {
+        f"{name}_mean": (weights @ np.where(paired, side.scores, 0.0)) / count
+        for name, side in (("baseline", baseline), ("candidate", candidate))
+    }
+    apart = evidence(sample, basis.config, groups=False)
+    own = evidence(
+        with_outcomes(sample, Outcomes(np.where(paired, baseline.scores, np.nan))), basis.config, groups=False
     )
+    gaps = {"gap": apart.gap, "gap_low": apart.gap_low, "gap_high": apart.gap_high, "gap_q": apart.q_value}
+    columns = {**means, **{name: values[place] for name, values in gaps.items()}, "baseline_gap": own.gap[place]}
+    added = table.with_columns(pl.Series(name, values).fill_nan(None) for name, values in columns.items())
+    return added.sort("difference", maintain_order=True)
 
 
 def _frame(paired: Paired | None, min_effect: float, correction: Literal["none", "holm", "bh"]) -> pl.DataFrame:
     from scipy.stats import false_discovery_control
 
-    paired = paired or _joined(())
+    paired = paired or paired_differences(sp.csr_array((0, 1)), np.zeros(1))
     p_value = np.maximum(paired.p_value, _beyond(paired, min_effect)) if min_effect else paired.p_value
     corrected = {"none": lambda p: p, "holm": holm, "bh": false_discovery_control}[correction]
     q_value = corrected(p_value) if len(p_value) else p_value
@@ -526,14 +570,14 @@ def too_few_pairs(clusters: int, paired: int, unpaired: Sequence[tuple[str, int]
 def lost_on(tests: Families, min_effect: float) -> tuple[str, ...]:
     """What the candidate lost on: each family of tests gets an equal part of the chance of a false alarm.
 
-    Themes are corrected by Holm's method here: where many got better, Benjamini and Hochberg's lets more of the others
+    Slices are corrected by Holm's method here: where many got better, Benjamini and Hochberg's lets more of the others
     pass for losses.
     """
     families = {"overall": tests.overall}
     if tests.benchmarks.height > 1:
         families["benchmark"] = tests.benchmarks
-    if tests.themes.height:
-        families["theme"] = tests.themes.with_columns(pl.col("name").fill_null(pl.col("theme").cast(pl.String)))
+    if tests.slices.height:
+        families["slice"] = tests.slices
     reasons = []
     for family, frame in families.items():
         counts = pl.Series(holm(frame["p_value"].to_numpy()) <= ALPHA / len(families))

@@ -9,7 +9,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from competency_gaps.config import EvidenceConfig
-from competency_gaps.evidence import ItemSample, evidence, untested
+from competency_gaps.evidence import ItemSample, evidence
 from competency_gaps.evidence.interval import mean
 from competency_gaps.outcomes import item_facts, wrong_alike
 from competency_gaps.runs.open import RunFolder, open_folder
@@ -118,10 +118,6 @@ class Missing:
     """Lower end of the gap's 95% interval."""
     high: float
     p_value: float
-    concepts: np.ndarray
-    """int64: concepts on whose items more, or fewer, scores are missing than elsewhere."""
-    tested: int
-    """Concepts that could be tested for that."""
 
     @property
     def with_difficulty(self) -> bool:
@@ -130,9 +126,9 @@ class Missing:
 
 
 def missing_scores(
-    sample: ItemSample, lacking: np.ndarray, others: np.ndarray, config: EvidenceConfig, *, eligible: np.ndarray
+    sample: ItemSample, lacking: np.ndarray, others: np.ndarray, config: EvidenceConfig
 ) -> Missing | None:
-    """Measure whether missing scores depend on the items' difficulty and on concepts; None: no score is missing.
+    """Measure whether missing scores depend on the items' difficulty; None: no score is missing.
 
     Parameters
     ----------
@@ -142,8 +138,6 @@ def missing_scores(
         Part of the models that have no score of the item, in [0, 1]; NaN = the item does not count.
     others : ndarray of float64 of shape (N,)
         What others score on the item, on any scale of points; NaN = unknown.
-    eligible : ndarray of bool of shape (concepts,)
-        Concepts that may be tested; none: they are left out, which is faster.
     """
     share = float(np.nanmean(lacking)) if not np.isnan(lacking).all() else 0.0
     if share == 0:
@@ -153,18 +147,7 @@ def missing_scores(
     difficulty = np.where(np.isnan(lacking), np.nan, others)
     limits = float(np.nanmin(difficulty, initial=0.0)), float(np.nanmax(difficulty, initial=1.0))
     gap = evidence(with_outcomes(where, Outcomes(difficulty, limits)), config)
-    # No verdict rests on the concepts: the closed form of the tails will do.
-    scored = with_outcomes(sample, Outcomes(1 - lacking))
-    concepts = evidence(scored, config, eligible=eligible, groups=False) if eligible.any() else untested(len(eligible))
-    return Missing(
-        share,
-        float(gap.gap[0]),
-        float(gap.gap_low[0]),
-        float(gap.gap_high[0]),
-        float(gap.p_value[0]),
-        np.flatnonzero(np.isin(concepts.status, ("weak", "strong"))),
-        int((~np.isnan(concepts.p_value)).sum()),
-    )
+    return Missing(share, float(gap.gap[0]), float(gap.gap_low[0]), float(gap.gap_high[0]), float(gap.p_value[0]))
 
 
 def missing_of_models(run: RunFolder) -> dict[str, Missing]:
@@ -186,9 +169,7 @@ def missing_of_models(run: RunFolder) -> dict[str, Missing]:
     for row, model in enumerate(scores.models):
         others = np.ma.masked_invalid(np.delete(relative, row, axis=0)).mean(axis=0)
         lacking = np.where(scores.asked[row], np.isnan(scores.values[row]), np.nan)
-        of_model = missing_scores(
-            sample, lacking, np.ma.filled(others, np.nan), config, eligible=np.zeros(sample.concepts, bool)
-        )
+        of_model = missing_scores(sample, lacking, np.ma.filled(others, np.nan), config)
         if of_model is not None:
             measured[model] = of_model
     tested = [model for model, own in measured.items() if not np.isnan(own.p_value)]

@@ -199,32 +199,38 @@ def merge(
 def compare(
     candidate: RunFolder | Path | str, baseline: RunFolder | Path | str, *, min_effect: float = 0.0
 ) -> Comparison:
-    """Compare two runs on the items that both hold, item by item; needs no torch.
+    """Compare two runs, or other tools' logs of two models, on the items that both hold; needs no torch.
 
     Parameters
     ----------
     candidate, baseline
-        Finished runs, or outcomes of runs (:meth:`Run.as_model`). Items pair by benchmark and id, if they ask the same;
-        concepts and themes are the baseline's.
+        Finished runs, outcomes of runs (:meth:`Run.as_model`), or paths: a run's folder, or the log of one model in any
+        format that is read. Items pair by benchmark and id, if they ask the same; slices are the baseline's, of two
+        logs the columns of their items.
     min_effect
         Differences count if their whole interval lies beyond this, in [0, 1).
 
     Returns
     -------
     Comparison
-        ``overall``, ``benchmarks`` (Holm), ``themes`` and ``concepts`` (false-discovery rate) and ``items`` as polars
-        frames: differences with intervals, p-values by sign flips of whole clusters, counts of better and worse, and
-        the smallest difference that could have been seen; ``verdict`` and its ``reasons``.
+        ``answer`` (the list of slices for the difference), ``overall``, ``benchmarks`` (Holm), ``slices`` of columns
+        (false-discovery rate) and ``items`` as polars frames: differences with intervals, p-values by sign flips of
+        whole clusters, counts of better and worse, and the smallest difference that could have been seen; ``verdict``
+        and its ``reasons``.
 
     Raises
     ------
     UserError
-        If a folder is no finished run, or no item is scored in both.
+        If a path is neither a finished run nor a log of one model, or no item is scored in both.
     """
     from competency_gaps.stages.compare import compare_runs
 
-    opened = (run if isinstance(run, RunFolder) else open_run(run) for run in (candidate, baseline))
-    return compare_runs(*opened, min_effect=min_effect)
+    def source(given: RunFolder | Path | str) -> RunFolder | Path:
+        if isinstance(given, RunFolder):
+            return given
+        return open_run(given) if (Path(given) / "manifest.json").is_file() else Path(given)
+
+    return compare_runs(source(candidate), source(baseline), min_effect=min_effect)
 
 
 def export(

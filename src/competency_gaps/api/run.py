@@ -284,7 +284,8 @@ class Run(RunFolder):
         Returns
         -------
         Comparison
-            ``overall``, ``benchmarks``, ``themes``, ``concepts`` and ``items`` as polars frames, and a ``verdict``.
+            ``answer`` (the list of slices for the difference), ``overall``, ``benchmarks``, ``slices`` and ``items`` as
+            polars frames, and a ``verdict``.
 
         Raises
         ------

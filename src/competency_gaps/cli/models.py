@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import polars as pl
 import typer
 from rich.console import Console
 
@@ -68,14 +67,13 @@ def score(
 
 
 def compare(
-    candidate: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder: the candidate, or both models.")],
-    baseline: Annotated[
-        Path | None, typer.Argument(metavar="BASELINE", help="Run folder of the baseline, on the same items.")
-    ] = None,
-    models_: Annotated[
-        tuple[str, str] | None,
-        typer.Option("--models", metavar="CANDIDATE BASELINE", help="Two models of one run."),
-    ] = None,
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="A B | RUN A B",
+            help="Candidate and baseline: two runs or logs, or a run and two of its models.",
+        ),
+    ],
     min_effect: Annotated[
         float, typer.Option(min=0, max=0.99, help="Count a difference only if its whole interval lies beyond this.")
     ] = 0.0,
@@ -89,24 +87,22 @@ def compare(
 ) -> None:
     """Compare two models item by item: what got better, what got worse?"""
     import competency_gaps as cg
+    from competency_gaps.report import compare as view
 
-    if (baseline is None) == (models_ is None):
-        raise UserError("give a second run folder, or --models CANDIDATE BASELINE with the models of one run.")
+    if len(what) not in (2, 3):
+        raise UserError(f"{len(what)} names: give two runs or logs, or a run and two of its models.")
     if fail_on not in (None, "regression"):
         raise UserError(f"--fail-on {fail_on!r}: expected 'regression'.")
-    if models_ is not None:
-        made = cg.open_run(candidate).compare(*models_, min_effect=min_effect)
+    if len(what) == 3:
+        made = cg.open_run(what[0]).compare(what[1], what[2], min_effect=min_effect)
     else:
-        made = cg.compare(candidate, baseline or "", min_effect=min_effect)
+        made = cg.compare(what[0], what[1], min_effect=min_effect)
     if markdown is not None:
-        models.write_markdown(made, markdown, limit=limit)
+        view.write_markdown(made, markdown, limit=limit)
     if json_:
-        print_json(_document(made))
+        print_json(view.document(made))
     else:
-        Console().print(models.comparison_view(made, limit=limit))
+        console = Console()
+        console.print(view.comparison_view(made, width=console.width, limit=limit))
     if fail_on and made.verdict != "no regression":
         raise typer.Exit(REGRESSION if made.verdict == "regression" else NOT_COMPARABLE)
-
-
-def _document(made: Any) -> dict[str, Any]:
-    return {name: value.to_dicts() if isinstance(value, pl.DataFrame) else value for name, value in vars(made).items()}

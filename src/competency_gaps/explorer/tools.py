@@ -241,12 +241,12 @@ def models(
     names = table["model"].to_list()
     if candidate is not None and baseline is not None:
         pair = (_known(name, names, "model") for name in (candidate, baseline))
-        made = compare_models(whole, *pair, concepts=False)
-        surest = made.themes.sort("q_value", nulls_last=True).head(limit)
+        made = compare_models(whole, *pair, answer=False)
+        surest = made.slices.sort("q_value", nulls_last=True).head(limit)
         return {
             **{name: getattr(made, name) for name in ("candidate", "baseline", "paired", "verdict", "reasons")},
             **{name: getattr(made, name).to_dicts() for name in ("overall", "benchmarks")},
-            "themes": surest.to_dicts(),
+            "slices": surest.to_dicts(),
         }
     if not by_theme:
         return {"read_by": run.manifest["model"]["name"], **_listed(table, limit)}

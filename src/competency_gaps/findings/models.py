@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -13,9 +12,8 @@ import scipy.sparse as sp
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import evidence
 from competency_gaps.evidence.interval import quantile
-from competency_gaps.findings.answer import Against, answer, held_equal, outcome_asked, slices_of
+from competency_gaps.findings.answer import Against, held_equal, outcome_asked, slices_of
 from competency_gaps.findings.choose import FLOOR
-from competency_gaps.findings.finding import Finding
 from competency_gaps.outcomes import Outcome
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.sample import Outcomes, slice_sample, with_outcomes
@@ -210,41 +208,3 @@ def _cells(outcome: Outcome, slices: pl.DataFrame, numbers: dict[str, np.ndarray
         .with_columns(pl.col(pl.Float64).fill_nan(None))
         .with_columns(status=status)
     )
-
-
-@dataclass(frozen=True)
-class ModelRecord:
-    """One model of a run in short."""
-
-    model: str
-    mean: float | None
-    """Mean score over the scored items, in [0, 1]; None: none is scored."""
-    scored: int
-    items: int
-    """Items that the run kept."""
-    kind: str
-    """What its findings are about: ``peers`` or ``score``."""
-    weakest: Finding | None
-    """The finding with the lowest gap below 0; None: there is none."""
-    strongest: Finding | None
-    more: int
-    """Further findings of its answer."""
-
-
-def model_records(run: RunFolder, models: Sequence[str] | None = None) -> list[ModelRecord]:
-    """Say of each model how it does, and the slices on which it is weakest and strongest, from its answer.
-
-    Parameters
-    ----------
-    models
-        None: all that have scores.
-    """
-    records = []
-    for model in model_scores(run.run_itself()).models if models is None else models:
-        own = answer(run, model)
-        order = sorted(own.findings, key=lambda finding: finding.gap)
-        weakest = order[0] if order and order[0].gap < 0 else None
-        strongest = order[-1] if order and order[-1].gap > 0 else None
-        more = len(order) - (weakest is not None) - (strongest is not None)
-        records.append(ModelRecord(model, own.mean, own.scored, own.items, own.kind, weakest, strongest, more))
-    return records

@@ -109,6 +109,8 @@ class Comparison:
     ``baseline_gap`` (by how much the baseline itself scores more there)."""
     answer: Answer | None
     """The list of slices for the difference; None: it was not asked for."""
+    examples: tuple[str | None, ...]
+    """The prompt of the example of each finding of the answer."""
     items: pl.DataFrame
     """Items whose score differs, the largest loss first: ``benchmark``, ``item_id``, ``baseline``, ``candidate``,
     ``difference``."""
@@ -155,7 +157,7 @@ def compare_models(
     return compare_scores(basis_of(run), after, before, min_effect, answer=answer)
 
 
-def compare_sources(
+def compare_runs(
     candidate: RunFolder | Path, baseline: RunFolder | Path, *, min_effect: float = 0.0, answer: bool = True
 ) -> Comparison:
     """Compare two runs, outcomes of runs, or logs of other tools, on the items that both hold.
@@ -312,6 +314,8 @@ def compare_scores(
     weights = sp.csr_array((0, basis.items.height)) if family is None else sp.csr_array(family.weights)
     sample = slice_sample(basis.items, weights, basis.config.strata, Outcomes(outcome.values, outcome.limits))
     tests = paired_tests(basis, sample, outcome.values, min_effect)
+    listed = _answer(basis, candidate, baseline, outcome) if answer else None
+    rows = [] if listed is None else [finding.example for finding in listed.findings]
     made = Comparison(
         candidate=candidate.name,
         baseline=baseline.name,
@@ -322,7 +326,8 @@ def compare_scores(
         overall=tests.overall,
         benchmarks=tests.benchmarks,
         slices=_with_gaps(basis, sample, tests.slices, candidate, baseline),
-        answer=_answer(basis, candidate, baseline, outcome) if answer else None,
+        answer=listed,
+        examples=tuple(None if row is None else basis.items["prompt"][row] for row in rows),
         items=_changed(basis, candidate.scores, baseline.scores),
         min_effect=min_effect,
         verdict="no regression",

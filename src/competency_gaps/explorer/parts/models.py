@@ -13,7 +13,6 @@ from competency_gaps.explorer.parts.names import command_line, scored_of
 from competency_gaps.explorer.parts.records import from_row
 from competency_gaps.explorer.parts.records.details import (
     BenchmarkDifference,
-    ConceptDifference,
     Difference,
     GroupsFile,
     ListedModel,
@@ -119,7 +118,7 @@ def compared_models(context: Context, candidate: int, baseline: int) -> PairedSc
         If no item is scored for both.
     """
     known, names = context.model_scores.models, context.model_names
-    made = compare_models(context.itself, known[candidate], known[baseline], concepts=False)
+    made = compare_models(context.itself, known[candidate], known[baseline], answer=False)
     return _paired(made, names[candidate], names[baseline])
 
 
@@ -156,6 +155,6 @@ def _paired(made: Comparison, candidate: str, baseline: str) -> PairedScores:
         len(made.only_baseline),
         from_row(Difference, made.overall.row(0, named=True)),
         [from_row(BenchmarkDifference, row) for row in made.benchmarks.iter_rows(named=True)],
-        [from_row(ThemeDifference, row, name=_column_name(row["name"])) for row in made.themes.iter_rows(named=True)],
-        [from_row(ConceptDifference, row) for row in made.concepts.iter_rows(named=True)],
+        [from_row(ThemeDifference, row, theme=row["slice"]) for row in made.slices.iter_rows(named=True)],
+        [],
     )

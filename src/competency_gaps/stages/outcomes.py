@@ -23,24 +23,20 @@ from competency_gaps.dictionary.kinds import ranked
 from competency_gaps.dictionary.theme_tables import NAMES, THEMES
 from competency_gaps.embedded.weights import CACHE_VARIABLE, cache_folder
 from competency_gaps.errors import CompetencyGapsError, MachineError, UserError
-from competency_gaps.evidence import Evidence, ItemSample, evidence_by_benchmark
+from competency_gaps.evidence import Evidence, evidence_by_benchmark
 from competency_gaps.files import can_write, write_atomic
-from competency_gaps.findings import write_findings
 from competency_gaps.items.item import DTYPE, Reason
 from competency_gaps.lock import FILE as LOCK
 from competency_gaps.lock import hold
-from competency_gaps.outcomes import FEW_PEERS, NEAR_PEERS, Kind, Outcome
+from competency_gaps.outcomes import Kind, Outcome
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import FILE, read_whole_manifest, write_manifest
 from competency_gaps.runs.open import RunFolder, open_folder
-from competency_gaps.runs.outcomes import Peers, outcome_of
+from competency_gaps.runs.outcomes import outcome_of
 from competency_gaps.runs.sample import Outcomes, item_sample, item_strata
 from competency_gaps.runs.scores import ModelScores, model_scores, read_scores
 from competency_gaps.runs.settings import evidence_config, run_config
-from competency_gaps.stages.models import Missing, missing_scores
 from competency_gaps.stages.results import benchmark_facts, evidence_columns, overlaps
-from competency_gaps.stages.themes import BENCHMARKS, RESULTS, run_theme_tables
-from competency_gaps.text import plural
 
 FOLDER = "outcomes"
 ANSWERS = "answers"
@@ -92,7 +88,7 @@ def outcome_run(
     scores.row(model)
     if kind == "score" and model == base.own_model and not all_kinds:
         return base
-    outcome, peers = outcome_of(base, scores, model, kind, against)
+    outcome, _ = outcome_of(base, scores, model, kind, against)
     chosen = kind == "peers" and not against
     name = _folder_name(outcome, chosen=chosen, all_kinds=all_kinds)
     rests_on = _digest(base, scores, outcome)
@@ -112,8 +108,6 @@ def outcome_run(
         "chosen": chosen,
         "all_kinds": all_kinds,
         "limits": list(outcome.limits),
-        "slopes": peers.slopes if peers else {},
-        "distance": peers.distance if peers else None,
         "digest": rests_on,
         "run": str(base.path.resolve()),
     }
@@ -123,7 +117,7 @@ def outcome_run(
         if made is not None and made.manifest["outcome"].get("digest") == rests_on:  # by another process, meanwhile
             return made
         _clear(folder)
-        return write_tables(base, folder, outcome, record, scores, peers)
+        return write_tables(base, folder, outcome, record)
 
 
 def outcomes_folder(run: Path) -> Path:
@@ -205,18 +199,11 @@ def _digest(run: RunFolder, scores: ModelScores, outcome: Outcome) -> str:
     return known.hexdigest()
 
 
-VERSION = 3
+VERSION = 4
 """Of the tables of outcomes; older ones are made again."""
 
 
-def write_tables(
-    base: RunFolder,
-    folder: Path,
-    outcome: Outcome,
-    record: dict[str, Any],
-    scores: ModelScores,
-    peers: Peers | None,
-) -> RunFolder:
+def write_tables(base: RunFolder, folder: Path, outcome: Outcome, record: dict[str, Any]) -> RunFolder:
     """Write an outcome into its folder, which opens like a run; ``record`` is what its manifest says of it."""
     config, settings = evidence_config(base), run_config(base)
     concepts = base.concepts
@@ -228,7 +215,6 @@ def write_tables(
     suite, numbered = evidence_by_benchmark(
         sample, config, eligible=eligible, pooled=settings.metrics.average == "pooled"
     )
-    remarks = _remarks(base, scores, outcome, peers, sample, suite, eligible) if peers else []
     names = base.benchmarks["benchmark"].to_list()
     single = {name: numbered[number] for number, name in enumerate(names)}
     items = _items(base, outcome).with_columns(stratum=item_strata(sample))
@@ -246,90 +232,15 @@ def write_tables(
     manifest = {key: value for key, value in base.manifest.items() if key not in ("schema_version", FILES)}
     manifest |= {
         "scored_model": outcome.model,
-        "outcome": {**record, "remarks": [remark.as_dict() for remark in remarks]},
+        "outcome": record,
         "evidence": {
             **config.model_dump(mode="json"),
             **suite.counts(),
             "benchmarks": benchmark_facts(sample, base.items, single, config),
         },
     }
-    made = RunFolder(folder, manifest)
-    if base.themes is not None:
-        themes = run_theme_tables(made, base.themes)
-        write_atomic(folder / RESULTS, themes.results.write_parquet)
-        write_atomic(folder / BENCHMARKS, themes.benchmarks.write_parquet)
-    write_findings(RunFolder(folder, manifest))
     write_manifest(folder, manifest)
     return open_folder(folder)
-
-
-def _remarks(
-    base: RunFolder,
-    scores: ModelScores,
-    outcome: Outcome,
-    peers: Peers,
-    sample: ItemSample,
-    suite: Evidence,
-    eligible: np.ndarray,
-) -> list[Reason]:
-    """What makes scores against peers less sure: few or distant peers, and scores that are not missing by chance."""
-    remarks = []
-    if len(peers.rows) < FEW_PEERS:
-        remarks.append(
-            Reason(
-                "peers_few",
-                f"scores are set against {plural(len(peers.rows), 'peer')} only: with more, fewer "
-                "weaknesses would be missed",
-                (len(peers.rows),),
-            )
-        )
-    if peers.distance > NEAR_PEERS:
-        remarks.append(
-            Reason(
-                "peers_far",
-                "the peers are not of the model's level: their mean scores differ from its own by "
-                f"{100 * peers.distance:.0f} points of 100 on average, so part of a gap can be the "
-                "items' difficulty",
-                (100 * peers.distance,),
-            )
-        )
-    config = evidence_config(base)
-    row = scores.row(outcome.model)
-    lacking = np.where(scores.asked[row], np.isnan(scores.values[row]), np.nan)
-    own = missing_scores(sample, lacking, peers.expected, config, eligible=eligible)
-    if own is not None and own.with_difficulty:
-        remarks.append(_with_difficulty("missing_difficulty", own))
-    if own is not None and len(own.concepts):
-        listed = int(np.isin(suite.status[own.concepts], ("weak", "strong")).sum())
-        remarks.append(
-            Reason(
-                "missing_concepts",
-                "its scores are missing more, or less, often than elsewhere on the items of "
-                f"{len(own.concepts):,} of {plural(own.tested, 'tested concept')}, of which "
-                f"{listed:,} are listed as weak or strong: if its unscored answers are mostly "
-                "wrong ones, these may be listed by mistake",
-                (len(own.concepts), own.tested, listed),
-            )
-        )
-    of_peers = np.where(np.isnan(outcome.values), np.nan, np.isnan(scores.values[peers.rows]).mean(axis=0))
-    theirs = missing_scores(sample, of_peers, peers.expected, config, eligible=np.zeros_like(eligible))
-    if theirs is not None and theirs.with_difficulty:
-        remarks.append(_with_difficulty("peers_missing_difficulty", theirs))
-    return remarks
-
-
-def _with_difficulty(code: str, missing: Missing) -> Reason:
-    gap, low, high = (100 * value for value in (missing.gap, missing.low, missing.high))
-    there = (
-        f"score {gap:+.1f} points of 100 ({low:+.1f} to {high:+.1f}) there against other items of the same benchmarks"
-    )
-    text = (
-        f"{missing.share:.1%} of the items that the model was asked have no score of it, and its peers {there}: gaps "
-        "are those on the items that are scored"
-        if code == "missing_difficulty"
-        else f"{missing.share:.1%} of the peers' scores are missing, and the other peers {there}"
-    )
-    return Reason(code, text, (missing.share, gap, low, high))
 
 
 def _items(base: RunFolder, outcome: Outcome) -> pl.DataFrame:

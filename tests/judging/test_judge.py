@@ -94,10 +94,10 @@ def test_refusals_are_scored_by_what_is_expected():
 
 
 def test_a_summary_that_states_nothing_is_unscored():
-    policy = make_policy("judge", {"rubric": "faithful", "reasoning": False})
+    policy = make_policy("judge", {"rubric": "faithful"})
     (request,) = policy.questions(ITEM, "short")
-    assert list(request.schema["properties"]) == ["verdict"] and tagged(request.user, "summary") == "short"
-    scores = [policy.verdict(ITEM, "s", [said({"verdict": v})]) for v in ("faithful", "unfaithful", "no summary")]
+    assert tagged(request.user, "summary") == "short"
+    scores = [policy.verdict(ITEM, "s", [ruled(v)]) for v in ("faithful", "unfaithful", "no summary")]
     assert [score.value for score in scores] == [1.0, 0.0, None] and scores[2].unscored.code == "verdict_unscored"
     figures = policy.figures([ITEM] * 3, [s.value for s in scores], [s.details for s in scores])
     assert figures["score"]["items"] == 2 and figures["verdicts"]["no summary"] == 1

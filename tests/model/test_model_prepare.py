@@ -18,38 +18,35 @@ from core_helpers import loaded
 
 @dataclass(frozen=True)
 class Asks(Policy):
-    """Asks about options, one of which has a context of its own."""
+    """Asks about options."""
 
     name: ClassVar[str] = "asks"
-    context: str | None
     option: str
 
     def request(self, item: Item) -> Request:
-        return Continuations((" fox", self.option), (None, self.context), verbatim=True)
+        return Continuations((" fox", self.option), verbatim=True)
 
     def score(self, item: Item, output: Output) -> Score:
         return Score(None)
 
 
-def _prepared(lm: LanguageModel, prompt: str, context: str | None, option: str, bos_id: int | None):
+def _prepared(lm: LanguageModel, prompt: str, option: str, bos_id: int | None):
     text = Text(prompt, (0, len(prompt)), templated=False)
     item = Item(id="0", prompt=prompt, seen=text)
     config = ModelConfig(name="m", bos="none" if bos_id is None else "<|bos|>")
     choice = BenchmarkConfig.model_construct(name="b", chat_template=None, before="", after=None, system_prompt=None)
-    return prepare(item, Asks(context, option), choice, config, lm, bos_id)
+    return prepare(item, Asks(option), choice, config, lm, bos_id)
 
 
 @pytest.mark.parametrize("bos_id", [None, 0])
-@pytest.mark.parametrize("own_context", [False, True])
-def test_the_longest_pair_decides(bos_id, own_context, model_folder):
+def test_the_longest_pair_decides(bos_id, model_folder):
     lm = loaded(model_folder("gpt2"))
     seen = set()
     for count in range(250, 260):
         text = "fox" + " fox" * (count - 1)
-        prompt, context = ("fox", text) if own_context else (text, None)
         prefix, rest = encode_pair(lm.tokenizer, text, " dog fox", bos_id=bos_id)
         real = len(prefix) + len(rest) - 1  # the last token is predicted, not read
-        one = _prepared(lm, prompt, context, " dog fox", bos_id)
+        one = _prepared(lm, text, " dog fox", bos_id)
         assert (one.excluded is None) == (real <= lm.max_length), real
         seen.add(one.excluded is None)
     assert seen == {True, False}

@@ -5,9 +5,8 @@ Activations on tokens are tensors of their own in the shards, in the order of ea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -263,11 +262,6 @@ class TokenReader:
         if not shard.has_activations:
             return None
         return _read_item(shard, int(self._index.place[row]), concepts)
-
-
-def lacking(files: Iterable[Path]) -> int:
-    """Number of shards without token activations."""
-    return sum(not ShardFile(file).has_activations for file in files)
 
 
 def _read_item(shard: ShardFile, place: int, concepts: np.ndarray) -> ItemTokens:

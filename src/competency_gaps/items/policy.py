@@ -15,8 +15,6 @@ class Continuations:
     """Request the log-likelihood of each text as a continuation of the prompt."""
 
     texts: tuple[str, ...]
-    contexts: tuple[str | None, ...] = ()
-    """Per text, the context that it continues (``""``: none); None: the prompt. Empty: all continue the prompt."""
     verbatim: bool = False
     """Append the texts unchanged and tokenise them as lm-evaluation-harness does: trailing blanks of the prompt go to
     the text, and the text's tokens are those of the whole beyond the number that the prompt alone has."""

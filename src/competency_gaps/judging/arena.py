@@ -53,8 +53,6 @@ class Arena(JudgedPolicy):
     prompt_file: Path | None = None
     """A prompt of your own with the places ``{question}``, ``{answer_a}`` and ``{answer_b}``, and where wanted
     ``{criteria}`` and ``{mark}``."""
-    reasoning: bool = True
-    """Whether the judge writes down its reasons before the verdict."""
     max_new_tokens: Length = 1024
     judge_tokens: Length = 2048
 
@@ -75,11 +73,11 @@ class Arena(JudgedPolicy):
         for place, (first, second) in enumerate(((other, response), (response, other))):
             answers = {"answer_a": shown_response(first), "answer_b": shown_response(second)}
             filled = fill(*prompt, {**shared, **answers})
-            games.append(ask_verdict(f"game{place}", filled, VERDICTS, self.judge_tokens, reasoning=self.reasoning))
+            games.append(ask_verdict(f"game{place}", filled, VERDICTS, self.judge_tokens))
         return tuple(games)
 
     def read(self, answer: Answer) -> Ruling | Failure:
-        return parse(answer, _ReasonedGame if self.reasoning else _Game)
+        return parse(answer, _Game)
 
     def verdict(self, item: Item, response: str, answers: Sequence[Answer | None]) -> Score:
         games: list[dict[str, Any]] = []
@@ -122,10 +120,6 @@ class _Game(Ruling):
         if label is None:
             raise ValueError(f"{shorten(visible(str(value)), 40)!r} is none of the verdicts {', '.join(VERDICTS)}")
         return label
-
-
-class _ReasonedGame(_Game):
-    reasoning: str
 
 
 def _match(detail: dict[str, Any]) -> Match:

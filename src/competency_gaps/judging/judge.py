@@ -82,17 +82,11 @@ class JudgedPolicy(Policy):
 
 
 class Ruling(pydantic.BaseModel):
-    """A judge's answer."""
+    """A judge's answer; the reasons are asked for, so that a bare verdict that the judge quotes is none."""
 
     model_config = pydantic.ConfigDict(extra="ignore")
-    reasoning: str | None = None
-    verdict: pydantic.StrictInt | str
-
-
-class Reasoned(Ruling):
-    """One with reasons, so that a bare verdict that the judge quotes is none."""
-
     reasoning: str
+    verdict: pydantic.StrictInt | str
 
 
 Score01 = Annotated[float, pydantic.Field(ge=0, le=1)]
@@ -197,17 +191,14 @@ def fill(system: str, user: str, values: Mapping[str, str]) -> tuple[str, str]:
     return filled[0], filled[1]
 
 
-def ask_verdict(
-    id: str, prompt: tuple[str, str], verdicts: Iterable[int | str], tokens: int, *, reasoning: bool
-) -> Request:
+def ask_verdict(id: str, prompt: tuple[str, str], verdicts: Iterable[int | str], tokens: int) -> Request:
     """A request for one of these verdicts; reasons come before it, as models write properties in order."""
     known = list(verdicts)
     kind = "integer" if isinstance(known[0], int) else "string"
-    fields: dict[str, Any] = {"reasoning": {"type": "string"}} if reasoning else {}
-    fields["verdict"] = {"type": kind, "enum": known}
+    fields = {"reasoning": {"type": "string"}, "verdict": {"type": kind, "enum": known}}
     schema = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
     system, user = prompt
-    return Request(id, f"{system}\n\n{_REASONING}".strip() if reasoning else system, user, schema, "verdict", tokens)
+    return Request(id, f"{system}\n\n{_REASONING}".strip(), user, schema, "verdict", tokens)
 
 
 def question_of(item: Item, own: str) -> str:
@@ -218,9 +209,9 @@ def question_of(item: Item, own: str) -> str:
     return "\n\n".join(f"{message['role']}: {message['content']}" for message in messages)
 
 
-def shown_reasoning(text: str | None) -> str | None:
+def shown_reasoning(text: str) -> str:
     """Make a judge's reasons harmless, and shorten them."""
-    return None if text is None else shorten(visible(text), REASONING)
+    return shorten(visible(text), REASONING)
 
 
 def shown_response(response: str) -> str:
@@ -247,8 +238,6 @@ class Judge(JudgedPolicy):
     expect: Expected | None = None
     """With ``refusal``, what is right for every item; None: each item says it in ``metadata.expect`` or its answer
     (``refuse``/``unsafe``/``harmful``, ``comply``/``safe``/``harmless``)."""
-    reasoning: bool = True
-    """Whether the judge writes down its reasons before the verdict."""
 
     def check(self, item: Item) -> str | None:
         rubric = load_rubric(self.rubric)
@@ -270,10 +259,10 @@ class Judge(JudgedPolicy):
             "criteria": rubric.criteria if self.criteria is None else self.criteria,
         }
         prompt = fill(rubric.system, rubric.user, values)
-        return (ask_verdict("judge", prompt, rubric.scores, self.judge_tokens, reasoning=self.reasoning),)
+        return (ask_verdict("judge", prompt, rubric.scores, self.judge_tokens),)
 
     def read(self, answer: Answer) -> Ruling | Failure:
-        ruling, known = parse(answer, Reasoned if self.reasoning else Ruling), load_rubric(self.rubric).scores
+        ruling, known = parse(answer, Ruling), load_rubric(self.rubric).scores
         if isinstance(ruling, Ruling) and ruling.verdict not in known:
             return Failure(f"the verdict {shorten(visible(str(ruling.verdict)), 40)!r} is none of {list(known)}")
         return ruling

@@ -269,13 +269,8 @@ def _longest(request: Request, tokens: Tokens, tokenizer: PreTrainedTokenizerBas
         return max(prompt, *lengths(request.texts)), 0
     if not isinstance(request, Continuations):
         return prompt, 0
-    before = [prompt] * len(request.texts)
-    for place, context in enumerate(request.contexts):
-        if context is not None:
-            before[place] = tokens.added + lengths([context])[0]
     # The last token of an option is predicted, not read.
-    after = [length - 1 for length in lengths(request.texts)]
-    return max(zip(before, after, strict=True), key=sum)
+    return prompt, max(length - 1 for length in lengths(request.texts))
 
 
 def _text(

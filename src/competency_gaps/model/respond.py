@@ -177,9 +177,11 @@ def _output(values: Sequence[Likelihood | Reason]) -> Output | Reason:
 
 def _continuations(lm: LanguageModel, question: PromptRequest, index: int, bos_id: int | None) -> list[Continuation]:
     if isinstance(question.request, Continuations):
-        if question.request.verbatim:
-            return _verbatim_continuations(lm, question, question.request, index)
         prompt = question.tokens
+        if question.request.verbatim:
+            first = int(prompt.ids[0]) if prompt.added else None
+            pairs = [encode_pair(lm.tokenizer, question.text, text, bos_id=first) for text in question.request.texts]
+            return [Continuation(prefix, rest, asked=index) for prefix, rest in pairs]
         # After a blank (such as a chat template's line end), an option needs no leading space.
         texts = [text.lstrip() if question.text[-1:].isspace() else text for text in question.request.texts]
         return [
@@ -197,16 +199,4 @@ def _continuations(lm: LanguageModel, question: PromptRequest, index: int, bos_i
         # Without a BOS token, the likelihood of the sentence's first token is undefined and left out.
         prefix, rest = (np.asarray([bos_id], np.int32), ids) if bos_id is not None else (ids[:1], ids[1:])
         made.append(Continuation(prefix, rest))
-    return made
-
-
-def _verbatim_continuations(
-    lm: LanguageModel, question: PromptRequest, request: Continuations, index: int
-) -> list[Continuation]:
-    contexts = request.contexts or (None,) * len(request.texts)
-    bos_id = int(question.tokens.ids[0]) if question.tokens.added else None
-    made = []
-    for context, text in zip(contexts, request.texts, strict=True):
-        prefix, rest = encode_pair(lm.tokenizer, question.text if context is None else context, text, bos_id=bos_id)
-        made.append(Continuation(prefix, rest, asked=index))
     return made

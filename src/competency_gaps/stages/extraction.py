@@ -21,7 +21,6 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from competency_gaps.activations.by_item import lacking
 from competency_gaps.activations.extract import Extractor, ItemTokens, SpanTap
 from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.spans import NEEDS_RESPONSE
@@ -243,7 +242,6 @@ class ShardReader:
         """
         items, names = plan.items, [shard.name for shard in plan.shards]
         excluded = excluded_table({i: item.excluded for i, item in enumerate(items) if item.excluded})
-        self._warn_without_tokens(names)
         responses = pl.concat([excluded, *tables]).sort("item")
         read = [
             item if why is None or item.excluded is not None else replace(item, excluded=Reason.of(why))
@@ -322,16 +320,6 @@ class ShardReader:
             advance(int(counted + 1e-9) - before)
 
         return self.extractor.rows(sequences, count)
-
-    def _warn_without_tokens(self, names: list[str]) -> None:
-        """Warn of finished shards that lack the token activations which the run is now configured to keep."""
-        number = lacking(self.files.store.shards.path(name) for name in names) if self.extractor.keep_tokens else 0
-        if number:
-            log.warning(
-                "%s: %d finished shard(s) keep no activations of single tokens; use another run folder to get them.",
-                self.files.store.shards.folder,
-                number,
-            )
 
     def _inputs(self, items: Sequence[PreparedItem], responses: pl.DataFrame) -> list[ItemInput]:
         answers = responses.select("response", "response_ids").iter_rows()

@@ -12,8 +12,18 @@ import polars as pl
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import ItemSample, Units, shares, units_of
 from competency_gaps.findings.caveats import caveats_of
-from competency_gaps.findings.choose import ERROR, Bar, Chosen, Weighed, bar_of, choose, weigh
-from competency_gaps.findings.estimate import HALVES, NORMAL, Estimate, estimate, gaps_of, half_samples, resting_on
+from competency_gaps.findings.choose import ERROR, Bar, Chosen, Weighed, anything, bar_of, choose, weigh
+from competency_gaps.findings.estimate import (
+    HALVES,
+    NORMAL,
+    Again,
+    Joint,
+    again,
+    fit,
+    gaps_of,
+    half_samples,
+    resting_on,
+)
 from competency_gaps.findings.finding import Answer, Caveat, Finding
 from competency_gaps.outcomes import Kind, Outcome
 from competency_gaps.runs.covariates import item_covariates, repeats
@@ -76,16 +86,18 @@ def answer(run: RunFolder, model: str | None = None, against: Against = None, *,
 
 def answered(asked: Asked, caveats: tuple[Caveat, ...] = ()) -> Answer:
     """Choose the slices that explain an outcome, and estimate their gaps."""
-    families, units, values = asked.families, asked.units, asked.values
-    bars = [bar_of(own, values, units.block) for own in families]
-    chosen: list[Chosen] = []
+    families, values, block = asked.families, asked.values, asked.units.block
+    bars = [bar_of(own, values, block) for own in families]
     findings: list[Finding] = []
-    if len(values):
+    if len(values) and any(own.usable.any() for own in families):
         halves = half_samples(len(values))
-        every = np.concatenate([np.ones((len(values), 1), bool), halves], axis=1)
-        chosen, *again = choose(families, bars, values, every, units.block)
-        estimates = estimate(families, chosen, again, halves, values, units.block)
-        findings = _ordered([_finding(asked, chosen, place, own) for place, own in enumerate(estimates)])
+        whole = np.ones((len(values), 1), bool)
+        p, *p_again = anything(families, bars, values, np.concatenate([whole, halves], axis=1), block)
+        joint = fit(families, bars, values, whole[:, 0], block)
+        (chosen,) = choose(joint, values, whole, np.array([p]))
+        lists = choose(joint, values, halves, np.array(p_again))
+        held = again(families, joint, chosen, lists, halves, values)
+        findings = _ordered([_finding(asked, joint, chosen, place, own) for place, own in enumerate(held)])
     own = asked.scores.of(asked.outcome.model)
     known = own[~np.isnan(own)]
     scored = ~np.isnan(asked.outcome.values)
@@ -192,31 +204,31 @@ def _ordered(findings: list[Finding]) -> list[Finding]:
     return [replace(one, number=number) for number, one in enumerate(order, 1)]
 
 
-def _finding(asked: Asked, chosen: Sequence[Chosen], place: int, own: Estimate) -> Finding:
-    one = chosen[place]
-    weighed, family = asked.families[one.family], asked.families[one.family].family
-    belongs = weighed.belongs(one.slice)
-    scored = belongs & ~np.isnan(asked.outcome.values)
+def _finding(asked: Asked, joint: Joint, chosen: Sequence[Chosen], number: int, held: Again) -> Finding:
+    one = chosen[number]
+    weighed, at = asked.families[joint.family[one.place]], int(joint.slice[one.place])
+    family = weighed.family
+    scored = weighed.belongs(at) & ~np.isnan(asked.outcome.values)
     score = asked.scores.of(asked.outcome.model)[scored]
-    typical = tuple(family.typical[one.slice]) if family.typical else ()
+    typical = tuple(family.typical[at]) if family.typical else ()
     return Finding(
-        number=place + 1,
-        slice=int(family.number[one.slice]),
+        number=number + 1,
+        slice=int(family.number[at]),
         family=family.name,
-        name=family.names[one.slice],
-        gap=own.gap,
-        low=own.low,
-        high=own.high,
-        items=int(weighed.items[one.slice]),
-        of_items=int(weighed.of_items[one.slice]),
+        name=family.names[at],
+        gap=float(one.gap),
+        low=float(one.gap - NORMAL * one.error),
+        high=float(one.gap + NORMAL * one.error),
+        items=int(weighed.items[at]),
+        of_items=int(weighed.of_items[at]),
         mean=None if asked.outcome.kind == "parsed" or not len(score) else float(np.nanmean(score)),
-        again=own.again,
+        again=held.again,
         halves=HALVES,
-        again_gap=own.again_gap,
-        again_low=own.again_low,
-        again_high=own.again_high,
-        rests_on=resting_on(asked.families, chosen, place, asked.values, asked.units.block),
-        example=_example(asked, family, one.slice, scored, typical, weak=own.gap < 0),
+        again_gap=held.gap,
+        again_low=held.low,
+        again_high=held.high,
+        rests_on=resting_on(asked.families, joint, chosen, number, asked.values),
+        example=_example(asked, family, at, scored, typical, weak=one.gap < 0),
         typical=typical[:2],
     )
 

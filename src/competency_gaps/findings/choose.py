@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -20,23 +21,23 @@ import scipy.sparse as sp
 from competency_gaps.evidence import Units
 from competency_gaps.slices import Family
 
+if TYPE_CHECKING:
+    from competency_gaps.findings.estimate import Joint
+
 ERROR = 0.05
 """Chance that a list of nothing is not empty."""
-LATER = 0.2
-"""Once it is sure that there is something: error rate of the first slice, twice that of the second, and so on, so that
-about this share of a list may be chosen by chance. Their gaps are shrunk in any case."""
-MOST = 0.9
-"""Largest error rate of a slice."""
+SURE = 1.28
+"""Standard errors that a slice's shrunk gap must lie off 0: nine of ten such gaps are on the side that they seem."""
 LONGEST = 10
 """Most slices of a list."""
 FEWEST = 20
 """Fewest units, in effect, of a slice; half of them for a category of a column, which need not stand alone."""
 FLOOR = 0.5
 """Least share of its items that must be scored: scores are seldom missing by chance."""
+LEAST = 0.5
+"""Standard errors that a slice must add to what earlier ones explain."""
 DRAWS = 256
 """Shuffled outcomes from which a family's number of independent slices is taken."""
-LISTED = 1.5
-"""Standard errors that a category of a column that passes as a whole must stand out by."""
 ALIKE = 0.5
 """Correlation from which two slices can stand for each other."""
 SHARES = {"columns": 4.0, "themes": 1.0, "profiles": 2.0, "clusters": 2.0, "concepts": 1.0, "features": 0.5}
@@ -208,178 +209,103 @@ def _variance(values: np.ndarray, block: np.ndarray) -> float:
     return float((np.asarray(values, np.float64) ** 2).sum() / max(1, len(values) - len(np.unique(block))))
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """A slice of a list."""
-
-    family: int
-    """Place of its family."""
-    slice: int
-    """Place in its family."""
-    z: float
-    """Standard errors by which it stood out when it was chosen; its sign is the gap's."""
-
-
-def choose(
+def anything(
     families: Sequence[Weighed], bars: Sequence[Bar], outcome: np.ndarray, taken: np.ndarray, block: np.ndarray
-) -> list[list[Chosen]]:
-    """Choose a list for each subset of the units.
+) -> np.ndarray:
+    """P-value, for each subset of the units, of there being nothing to list at all: shape (H,).
+
+    A family is tested by its questions, and by the largest and the sum of squares of its other slices. The tests are
+    joined by the Cauchy combination, weighted by the families' shares, which dependence does not harm (Liu and Xie,
+    JASA 115, 2020).
 
     Parameters
     ----------
     outcome : ndarray of float of shape (U,), or (U, H) for one outcome per subset
     taken : ndarray of bool of shape (U, H)
-        Units that each subset has.
+    """
+    from scipy.special import gammaincc, ndtr
+
+    left = centred(outcome, taken, block)
+    part = (left.astype(np.float64) ** 2).sum(axis=0) / np.maximum(taken.sum(axis=0), 1) * taken.mean(axis=0)
+    tests, weights = [], []
+    for own, bar in zip(families, bars, strict=True):
+        square = (own.weights @ left) ** 2 / np.maximum(own.squares[:, None] * part, 1e-9)
+        found = []
+        for places, spread in zip(own.questions, bar.spread, strict=True):
+            found.append(gammaincc(len(places) / spread, square[places].sum(axis=0) / spread))
+        if own.alone.any():
+            mean, variance = bar.total
+            found.append(gammaincc(mean**2 / variance, square[own.alone].sum(axis=0) * mean / variance))
+            largest = np.sqrt(square[own.alone].max(axis=0))
+            found.append(-np.expm1(bar.independent * np.log1p(-2 * ndtr(-largest))))
+        tests += found
+        weights += [SHARES.get(own.family.name, 1.0) / len(found)] * len(found)
+    if not tests:
+        return np.ones(taken.shape[1])
+    total = np.average(np.tan((0.5 - np.clip(tests, 1e-15, 0.95)) * np.pi), axis=0, weights=weights)
+    return 0.5 - np.arctan(total) / np.pi
+
+
+class Chosen(NamedTuple):
+    """A slice of a list."""
+
+    place: int
+    """Among the slices of the joint model."""
+    gap: float
+    """Its own expected gap."""
+    error: float
+    """Standard deviation of that."""
+
+
+def choose(joint: Joint, outcome: np.ndarray, taken: np.ndarray, p_value: np.ndarray) -> list[list[Chosen]]:
+    """Choose a list for each subset of the units: what says most of the expected outcomes in few slices.
+
+    Parameters
+    ----------
+    outcome : ndarray of float of shape (U,), or (U, H) for one outcome per subset
+    taken : ndarray of bool of shape (U, H)
+        Units that each subset has; about as many in each.
+    p_value : ndarray of float of shape (H,)
+        As :func:`anything` gives it: a list is empty where it is above ``ERROR``.
 
     Returns
     -------
     list of list of Chosen, of length H
         In the order in which they were chosen.
     """
-    shares = _shares(families)
-    left = centred(outcome, taken, block)
-    lists: list[list[Chosen]] = [[] for _ in range(taken.shape[1])]
-    z = _standing(families, left, taken)
-    open_ = np.flatnonzero(_anything(families, bars, z, shares) <= ERROR)
-    pulls = [certainty(own, values, taken) for own, values in zip(families, z, strict=True)]
-    for step in range(LONGEST):
-        error = min(MOST, LATER * (step + 1))
-        z = _standing(families, left[:, open_], taken[:, open_])
-        passes = [
-            _passes(own, bar, values, error * share)
-            for own, bar, values, share in zip(families, bars, z, shares, strict=True)
-        ]
-        still = []
-        for place, column in enumerate(open_):
-            best = _best(
-                families,
-                [own[:, place] for own in z],
-                [pull[:, column] for pull in pulls],
-                [own[:, place] for own in passes],
-                lists[column],
-            )
-            if best is None:
-                continue
-            lists[column].append(best)
-            row = families[best.family].row(best.slice)
-            explained = centred(row, taken[:, [column]], block).ravel()
-            left[:, column] -= explained * (explained @ left[:, column]) / max(float(explained @ explained), 1e-9)
-            still.append(column)
-        open_ = np.array(still, int)
-        if not len(open_):
-            break
+    sums, errors = joint.expected(centred(outcome, taken, joint.block), float(taken.mean()))
+    lists: list[list[Chosen]] = []
+    for column, p in enumerate(p_value):
+        places = _forward(joint, sums[:, column], errors) if p <= ERROR else []
+        lists.append([Chosen(at, sums[at, column] / joint.size[at], errors[at] / joint.size[at]) for at in places])
     return lists
 
 
-def _shares(families: Sequence[Weighed]) -> list[float]:
-    """Each family's share of the error; families of which no slice can be tried have none."""
-    held = [SHARES.get(own.family.name, 1.0) if own.usable.any() else 0.0 for own in families]
-    return [share / max(sum(held), 1e-9) for share in held]
+def _forward(joint: Joint, sums: np.ndarray, errors: np.ndarray) -> list[int]:
+    """Take the slice that explains most of what is left of the expected outcomes, until there are enough.
 
-
-def _standing(families: Sequence[Weighed], left: np.ndarray, taken: np.ndarray) -> list[np.ndarray]:
-    """By how many standard errors each slice stands out on each subset: per family (K, H)."""
-    variance = (left.astype(np.float64) ** 2).sum(axis=0) / np.maximum(taken.sum(axis=0), 1)
-    part = variance * taken.mean(axis=0)
-    return [(own.weights @ left) / np.sqrt(np.maximum(own.squares[:, None] * part, 1e-9)) for own in families]
-
-
-def certainty(own: Weighed, z: np.ndarray, taken: np.ndarray) -> np.ndarray:
-    """Part of the variance of each slice's standing that true gaps make: shape (K, H), in [0, 1).
-
-    True gaps are normal about 0, with a variance by maximum likelihood for each family and subset.
+    Parameters
+    ----------
+    sums, errors : ndarray of float of shape (K,)
+        Each slice's product with the expected outcomes, and its standard deviation.
     """
-    size = own.squares[:, None] * taken.mean(axis=0)
-    square, n = z[own.usable] ** 2, size[own.usable]
-    if not len(n):
-        return np.zeros(z.shape)
-    fits = [(np.log1p(ratio * n) + square / (1 + ratio * n)).sum(axis=0) for ratio in RATIOS]
-    ratio = RATIOS[np.argmin(fits, axis=0)]
-    return ratio * size / (1 + ratio * size)
-
-
-RATIOS = np.exp(np.linspace(np.log(1e-5), np.log(1.0), 60))
-"""Variances of true gaps, in variances of the outcome, among which the likeliest is taken."""
-
-
-def _anything(
-    families: Sequence[Weighed], bars: Sequence[Bar], z: Sequence[np.ndarray], shares: Sequence[float]
-) -> np.ndarray:
-    """P-value of there being nothing to list at all: shape (H,).
-
-    A family is tested by its questions, and by the largest and the sum of squares of its other slices. The tests are
-    joined by the Cauchy combination, weighted by the families' shares, which dependence does not harm (Liu and Xie,
-    JASA 115, 2020).
-    """
-    from scipy.special import gammaincc, ndtr
-
-    tests, weights = [], []
-    for own, bar, values, share in zip(families, bars, z, shares, strict=True):
-        found = []
-        for places, spread in zip(own.questions, bar.spread, strict=True):
-            found.append(gammaincc(len(places) / spread, (values[places] ** 2).sum(axis=0) / spread))
-        if own.alone.any():
-            mean, variance = bar.total
-            square = values[own.alone] ** 2
-            found.append(gammaincc(mean**2 / variance, square.sum(axis=0) * mean / variance))
-            found.append(-np.expm1(bar.independent * np.log1p(-2 * ndtr(-np.sqrt(square.max(axis=0))))))
-        tests += found
-        weights += [share / len(found)] * len(found)
-    if not tests:
-        return np.ones(z[0].shape[1] if z else 0)
-    total = np.average(np.tan((0.5 - np.clip(tests, 1e-15, 0.95)) * np.pi), axis=0, weights=weights)
-    return 0.5 - np.arctan(total) / np.pi
-
-
-def _passes(own: Weighed, bar: Bar, z: np.ndarray, error: float) -> np.ndarray:
-    """Which slices may be chosen: bool of the shape of ``z``."""
-    from scipy.special import gammaincc
-
-    passes = np.zeros(z.shape, bool)
-    for places, spread in zip(own.questions, bar.spread, strict=True):
-        total = (z[places] ** 2).sum(axis=0)
-        p = gammaincc(len(places) / spread, total / spread)
-        passes[places] = (p <= error / len(own.questions)) & (np.abs(z[places]) > LISTED)
-    if own.alone.any():
-        passes |= own.alone[:, None] & (np.abs(z) > bar.threshold(error))
-    return passes
-
-
-def _best(
-    families: Sequence[Weighed],
-    z: Sequence[np.ndarray],
-    pulls: Sequence[np.ndarray],
-    passes: Sequence[np.ndarray],
-    earlier: Sequence[Chosen],
-) -> Chosen | None:
-    """The slice that explains most; of those that explain as much of the same items, the one that is checked best."""
-    candidates: list[tuple[float, Chosen]] = []
-    for place, (values, pull, may) in enumerate(zip(z, pulls, passes, strict=True)):
-        own = np.setdiff1d(np.flatnonzero(may), [one.slice for one in earlier if one.family == place])
-        worth = np.abs(values[own]) * np.sqrt(pull[own])
-        for at in np.argsort(-worth)[:CLOSE]:
-            candidates.append((float(worth[at]), Chosen(place, int(own[at]), float(values[own[at]]))))
-    if not candidates:
-        return None
-    most, best = max(candidates, key=lambda pair: pair[0])
-    rank = families[best.family].rank
-    near = [
-        (families[one.family].rank, -worth, one)
-        for worth, one in candidates
-        if families[one.family].rank < rank and one.z * best.z > 0 and most - worth <= 1
-    ]
-    for _, worth, one in sorted(near, key=lambda entry: entry[:2]):
-        alike = likeness(families, one, best)
-        if alike >= ALIKE and most - worth <= np.sqrt(2 * (1 - alike)):
-            return one
-    return best
-
-
-CLOSE = 30
-"""Slices of each family that are looked at for one that is checked more easily."""
-
-
-def likeness(families: Sequence[Weighed], first: Chosen, second: Chosen) -> float:
-    """Cosine of the weights of two slices."""
-    a, b = (families[one.family].row(one.slice) for one in (first, second))
-    return float(a @ b / np.sqrt(float(a @ a) * float(b @ b)))
+    scale = np.sqrt(np.maximum(np.diag(joint.gram), 1e-9) * joint.noise)
+    sure = np.abs(sums) > SURE * errors
+    places: list[int] = []
+    while len(places) < min(LONGEST, len(sums)):
+        left = sums
+        if places:
+            among = joint.gram[np.ix_(places, places)] + 1e-6 * np.eye(len(places))
+            left = sums - joint.gram[:, places] @ np.linalg.solve(among, sums[places])
+        # What says the opposite of its own gap only mends what earlier slices said too coarsely.
+        worth = np.where(sure & (left * sums > 0), np.abs(left) / scale, 0.0)
+        worth[places] = 0.0
+        best = int(worth.argmax())
+        if worth[best] < LEAST:
+            break
+        near = np.flatnonzero((joint.rank < joint.rank[best]) & (worth >= worth[best] - 1) & (worth > 0))
+        alike = joint.gram[near, best] / np.sqrt(np.diag(joint.gram)[near] * joint.gram[best, best])
+        # Within sampling error as good: the one that people can check wins.
+        good = near[(alike >= ALIKE) & (worth[best] - worth[near] <= np.sqrt(2 * (1 - np.minimum(alike, 1))))]
+        places.append(int(min(good, key=lambda at: (joint.rank[at], -worth[at]), default=best)))
+    return places

@@ -1,40 +1,246 @@
-"""The gaps that chosen slices have on new items: measured on items that did not choose them, and shrunk [ours]."""
+"""What the slices let expect of an outcome: one normal model of all slices, and the gaps of the chosen ones [ours].
+
+``y = sum_k w_k b_k + e`` with ``b_k`` normal about 0, their variance by family (a column has its own) by maximum
+likelihood. The expected gap of a slice is then ``E[gap | data]``: shrunk, the more so the smaller the slice, towards
+what the slices that share its items say. Being expected values, the gaps are not too large for having been chosen.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 
-from competency_gaps.findings.choose import ALIKE, Chosen, Weighed, centred, likeness
+from competency_gaps.findings.choose import Bar, Chosen, Weighed, block_matrix, centred
 
 HALVES = 20
 """Half-samples that choose anew."""
 NORMAL = 1.959964
 """Half width of an interval of 95%, in standard errors."""
+TURNS = 12
+"""Turns in which the variances of the coefficients are fitted."""
+START = 0.01
+"""Variance of the coefficients, in variances of the outcome, from which they start."""
+FAMILY = 3.0
+"""Categories that the family counts for where the variance of a column is estimated."""
+WIDE = 300
+"""Most slices of a family that all take part in the model; of a larger one ``KEPT`` do."""
+KEPT = 100
+"""Slices that take part of a family of more than ``WIDE``."""
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """The gap of one chosen slice, in units of the outcome."""
+class Joint:
+    """The slices of all families in one model. K slices, U units."""
 
-    gap: float
-    """Its own on new items, against comparable ones: not what earlier slices left of it."""
-    low: float
-    high: float
-    again: int
-    """Half-samples that choose it, or one nearly like it."""
-    again_gap: float | None
-    """Mean gap on the units that these leave out; None: none chose it."""
-    again_low: float | None
-    again_high: float | None
+    family: np.ndarray
+    """int64 of shape (K,): place of each slice's family; ``slice``: its place in the family."""
+    slice: np.ndarray
+    rank: np.ndarray
+    """int64 of shape (K,): how easily people check it, 0 the easiest."""
+    rows: sp.csr_array
+    """float32 of shape (K, U)."""
+    size: np.ndarray
+    """float64 of shape (K,): sums of the weights."""
+    gram: np.ndarray
+    """float64 of shape (K, K): products of the weights about their blocks' means."""
+    prior: np.ndarray
+    """float64 of shape (K,): variance of the coefficients."""
+    noise: float
+    """Variance of the outcome about what is expected."""
+    block: np.ndarray
+    """int64 of shape (U,)."""
+
+    def expected(self, left: np.ndarray, part: float) -> tuple[np.ndarray, np.ndarray]:
+        """Products of each slice with the expected outcomes of all units: values (K, H), standard deviations (K,).
+
+        Parameters
+        ----------
+        left : ndarray of float of shape (U, H)
+            Centred outcomes of subsets of the units.
+        part
+            Share of the units in each.
+        """
+        coefficients, covariance = self._posterior(left, part)
+        spread = np.einsum("ij,jk,ik->i", self.gram, covariance, self.gram, optimize=True)
+        return self.gram @ coefficients, np.sqrt(np.maximum(spread, 1e-12))
+
+    def outcomes(self, left: np.ndarray, part: float) -> np.ndarray:
+        """Expected outcomes of the units, of shape (U, H), not centred."""
+        return self.rows.T @ self._posterior(left, part)[0]
+
+    def _posterior(self, left: np.ndarray, part: float) -> tuple[np.ndarray, np.ndarray]:
+        covariance = _covariance(part * self.gram, self.prior, self.noise)
+        return covariance @ (self.rows @ left) / self.noise, covariance
+
+
+def _covariance(gram: np.ndarray, prior: np.ndarray, noise: float) -> np.ndarray:
+    """Posterior covariance of the coefficients."""
+    from scipy.linalg import cho_factor, cho_solve
+
+    root = np.sqrt(prior)
+    factor = cho_factor(np.eye(len(root)) + root[:, None] * gram * root / noise, lower=True, check_finite=False)
+    return root[:, None] * cho_solve(factor, np.eye(len(root)), check_finite=False) * root
+
+
+def fit(
+    families: Sequence[Weighed], bars: Sequence[Bar], outcome: np.ndarray, taken: np.ndarray, block: np.ndarray
+) -> Joint:
+    """Fit the model to some units.
+
+    Of a family of more than ``WIDE`` slices, those that stand out most beyond the other families take part. As they
+    were sought out, their variance is that of the whole family, by the method of moments.
+
+    Parameters
+    ----------
+    outcome : ndarray of float of shape (U,)
+    taken : ndarray of bool of shape (U,)
+    """
+    left = centred(outcome, taken[:, None], block)
+    part = float(taken.mean())
+    noise = float((left.astype(np.float64) ** 2).sum() / max(1, taken.sum()))
+    used = [np.flatnonzero(own.usable) for own in families]
+    wide = [len(places) > WIDE for places in used]
+    narrow = [places[:0] if is_wide else places for places, is_wide in zip(used, wide, strict=True)]
+    joint = _joint(families, narrow, left, part, noise, block, {})
+    if not any(wide):
+        return joint
+    rest = centred(left.ravel() - joint.outcomes(left, part).ravel(), taken[:, None], block)
+    given: dict[int, float] = {}
+    for at, (own, bar) in enumerate(zip(families, bars, strict=True)):
+        if not wide[at]:
+            continue
+        squares = own.squares[used[at]] * part
+        z2 = (own.weights[used[at]] @ rest).ravel() ** 2 / (squares * noise)
+        alone = own.alone[used[at]]
+        mean, variance = bar.total
+        given[at] = max(1e-9, float(2 * (z2[alone].sum() - mean) / variance) * noise / float(squares.mean()))
+        narrow[at] = np.sort(used[at][np.argsort(-z2)[:KEPT]]) if given[at] > 1e-9 else used[at][:0]
+    return _joint(families, narrow, left, part, noise, block, given)
+
+
+def _joint(
+    families: Sequence[Weighed],
+    used: Sequence[np.ndarray],
+    left: np.ndarray,
+    part: float,
+    noise: float,
+    block: np.ndarray,
+    given: Mapping[int, float],
+) -> Joint:
+    """The model of some slices of each family; ``given``: the variance of a family's coefficients, if it is known."""
+    family = np.repeat(np.arange(len(families)), [len(places) for places in used])
+    rows = sp.csr_array(sp.vstack([own.weights[places] for own, places in zip(families, used, strict=True)]))
+    by_block = (rows @ block_matrix(block)).toarray().astype(np.float64)
+    gram = (rows @ rows.T).toarray().astype(np.float64) - (by_block / np.bincount(block)) @ by_block.T
+    asked = [(at, families[at].family.question[place]) for at, places in enumerate(used) for place in places]
+    names = {name: number for number, name in enumerate(dict.fromkeys(asked))}
+    group = np.array([names[name] for name in asked], np.int64)
+    known = np.array([given.get(at, np.nan) for at in family])
+    prior = _prior(part * gram, (rows @ left).ravel().astype(np.float64), noise, family, group, known)
+    return Joint(
+        family,
+        np.concatenate(used),
+        np.array([families[at].rank for at in family], np.int64),
+        rows,
+        np.asarray(rows.sum(axis=1), np.float64).ravel(),
+        gram,
+        prior,
+        noise,
+        block,
+    )
+
+
+def _prior(
+    gram: np.ndarray, sums: np.ndarray, noise: float, family: np.ndarray, group: np.ndarray, known: np.ndarray
+) -> np.ndarray:
+    """Variances of the coefficients by maximum likelihood: shape (K,).
+
+    By MacKay's fixed point (Neural Computation 4, 1992): the squares of what is expected over the number of
+    coefficients that the data determine.
+    """
+    prior = np.where(np.isnan(known), START * noise, known)
+    for _ in range(TURNS):
+        covariance = _covariance(gram, prior, noise)
+        square = (covariance @ sums / noise) ** 2
+        determined = np.clip(1 - np.diag(covariance) / prior, 1e-6, 1)
+        of_family = (np.bincount(family, square) / np.maximum(np.bincount(family, determined), 1e-6))[family]
+        own = np.bincount(group, square)[group] + FAMILY * of_family
+        own /= np.bincount(group, determined)[group] + FAMILY
+        prior = np.where(np.isnan(known), np.clip(own, 1e-6 * noise, noise), known)
+    return prior
 
 
 def half_samples(units: int, count: int = HALVES, seed: int = 0) -> np.ndarray:
     """Draw halves of the units: bool of shape (units, count)."""
     rng = np.random.default_rng(seed)
     return np.stack([rng.permutation(units) < units // 2 for _ in range(count)], axis=1)
+
+
+def listed(joint: Joint, chosen: Sequence[Chosen], outcome: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    """What a list alone lets expect of every unit, by projecting the expected outcomes on its slices: shape (U,)."""
+    if not chosen:
+        return np.zeros(len(outcome))
+    places = [one.place for one in chosen]
+    sums, _ = joint.expected(centred(outcome, taken[:, None], joint.block), float(taken.mean()))
+    among = joint.gram[np.ix_(places, places)] + 1e-6 * np.eye(len(places))
+    return joint.rows[places].T @ np.linalg.solve(among, sums[places, 0])
+
+
+@dataclass(frozen=True)
+class Again:
+    """What half-samples make of a chosen slice."""
+
+    again: int
+    """Half-samples that choose it, or one nearly like it."""
+    gap: float | None
+    """Mean gap on the units that these leave out; None: none chose it."""
+    low: float | None
+    """Lower end of its interval of 95%."""
+    high: float | None
+
+
+def again(
+    families: Sequence[Weighed],
+    joint: Joint,
+    chosen: Sequence[Chosen],
+    lists: Sequence[Sequence[Chosen]],
+    halves: np.ndarray,
+    outcome: np.ndarray,
+) -> list[Again]:
+    """Measure the gaps of a list on the units that did not choose it.
+
+    Parameters
+    ----------
+    chosen
+        The list of all units.
+    lists
+        Those of the half-samples.
+    halves : ndarray of bool of shape (U, half-samples)
+    """
+    diagonal = np.sqrt(np.diag(joint.gram))
+    whole = np.ones((len(outcome), 1), bool)
+    found = []
+    for one in chosen:
+        alike = joint.gram[one.place] / np.maximum(diagonal * diagonal[one.place], 1e-9)
+        same = [any(alike[other.place] > SAME and other.gap * one.gap > 0 for other in own) for own in lists]
+        if not any(same):
+            found.append(Again(0, None, None, None))
+            continue
+        own, place = families[joint.family[one.place]], joint.slice[[one.place]]
+        there, _ = gaps_of(own, place, outcome, ~halves[:, same], joint.block)
+        _, error = gaps_of(own, place, outcome, whole, joint.block)
+        # The means of halves vary about the whole one as much as that does about the truth.
+        reach = NORMAL * float(error[0, 0]) * float(np.sqrt(1 + 1 / sum(same)))
+        gap = float(there.mean())
+        found.append(Again(sum(same), gap, gap - reach, gap + reach))
+    return found
+
+
+SAME = 0.7
+"""Correlation from which two slices are nearly the same."""
 
 
 def gaps_of(
@@ -57,121 +263,12 @@ def gaps_of(
     return gap, np.sqrt(spread * outside / count)
 
 
-def prior_variance(gap: np.ndarray, error: np.ndarray) -> float:
-    """Variance of a family's true gaps by maximum likelihood, if they and their errors are normal about 0."""
-    from scipy.optimize import minimize_scalar
-
-    if not len(gap):
-        return 0.0
-
-    def loss(log: float) -> float:
-        total = np.exp(log) + error**2
-        return float((np.log(total) + gap**2 / total).sum())
-
-    found = minimize_scalar(loss, bounds=(np.log(1e-8), np.log(max(1e-6, float((gap**2).max())))), method="bounded")
-    return float(np.exp(found.x))
-
-
-def priors(families: Sequence[Weighed], outcome: np.ndarray, taken: np.ndarray, block: np.ndarray) -> list[float]:
-    """The variance of each family's true gaps, from the units that are taken: bool of shape (U,)."""
-    found = []
-    for own in families:
-        gap, error = gaps_of(own, np.flatnonzero(own.usable), outcome, taken[:, None], block)
-        found.append(prior_variance(gap[:, 0], error[:, 0]))
-    return found
-
-
-def estimate(
-    families: Sequence[Weighed],
-    chosen: Sequence[Chosen],
-    again: Sequence[Sequence[Chosen]],
-    halves: np.ndarray,
-    outcome: np.ndarray,
-    block: np.ndarray,
-) -> list[Estimate]:
-    """Estimate the gaps of a list.
-
-    Parameters
-    ----------
-    chosen
-        The list of all units.
-    again
-        The lists of the half-samples.
-    halves : ndarray of bool of shape (U, half-samples)
-    """
-    whole = np.ones((len(outcome), 1), bool)
-    variance = priors(families, outcome, whole[:, 0], block)
-    estimates = []
-    for one in chosen:
-        own, place = families[one.family], np.array([one.slice])
-        found = np.array([any(nearly(families, one, other) for other in own_list) for own_list in again], bool)
-        gap, error = (float(values[0, 0]) for values in gaps_of(own, place, outcome, whole, block))
-        held = None
-        if found.any():
-            there, _ = gaps_of(own, place, outcome, ~halves[:, found], block)
-            held = float(there.mean())
-            spread = error * float(np.sqrt(1 + 1 / found.sum()))
-        shrink = float(variance[one.family] / (variance[one.family] + error**2))
-        low, high = (float(shrink * gap + side * NORMAL * error * np.sqrt(shrink)) for side in (-1, 1))
-        estimates.append(
-            Estimate(
-                shrink * gap,
-                low,
-                high,
-                int(found.sum()),
-                held,
-                None if held is None else held - NORMAL * spread,
-                None if held is None else held + NORMAL * spread,
-            )
-        )
-    return estimates
-
-
-def nearly(families: Sequence[Weighed], first: Chosen, second: Chosen) -> bool:
-    """Whether two choices say the same of mostly the same items."""
-    if first.z * second.z <= 0:
-        return False
-    same = (first.family, first.slice) == (second.family, second.slice)
-    return same or likeness(families, first, second) > (1 + ALIKE) / 2
-
-
-def joint(
-    families: Sequence[Weighed],
-    chosen: Sequence[Chosen],
-    variance: Sequence[float],
-    outcome: np.ndarray,
-    taken: np.ndarray,
-    block: np.ndarray,
-) -> np.ndarray:
-    """What a list foretells for every unit: the slices' parts, estimated together and shrunk by family.
-
-    Parameters
-    ----------
-    variance
-        As :func:`priors` gives it.
-    taken : ndarray of bool of shape (U,)
-        Units that estimate.
-
-    Returns
-    -------
-    ndarray of float64 of shape (U,)
-    """
-    if not chosen:
-        return np.zeros(len(outcome))
-    rows = np.stack([families[one.family].weights[[one.slice]].toarray().ravel() for one in chosen], axis=1)
-    inside = centred(rows, np.repeat(taken[:, None], len(chosen), axis=1), block).astype(np.float64)
-    left = centred(outcome, taken[:, None], block).ravel().astype(np.float64)
-    noise = float((left**2).sum()) / max(1, int(taken.sum()))
-    ridge = np.diag([noise / max(variance[one.family], 1e-8) for one in chosen])
-    return rows @ np.linalg.solve(inside.T @ inside + ridge, inside.T @ left)
-
-
 PART = 0.3
 """Least part of a gap that is said to rest on something else."""
 
 
 def resting_on(
-    families: Sequence[Weighed], chosen: Sequence[Chosen], place: int, outcome: np.ndarray, block: np.ndarray
+    families: Sequence[Weighed], joint: Joint, chosen: Sequence[Chosen], number: int, outcome: np.ndarray
 ) -> tuple[tuple[str, float], ...]:
     """What explains part of a chosen slice's gap: slices chosen before it, other columns, and what is held equal.
 
@@ -182,31 +279,22 @@ def resting_on(
     tuple of (str, float)
         Names and parts in [0, 1], the largest part first.
     """
-    one = chosen[place]
-    own = families[one.family]
-    row = own.weights[[one.slice]].toarray().ravel().astype(np.float64)
-    whole = np.ones((len(outcome), 1), bool)
+    place, block = chosen[number].place, joint.block
+    own, at = families[joint.family[place]], joint.slice[place]
+    row, whole = own.row(at), np.ones((len(outcome), 1), bool)
     left = centred(outcome, whole, block).ravel().astype(np.float64)
-    gap = float(row @ left) / max(float(row.sum()), 1e-9)
     parts: dict[str, float] = {}
-
-    def note(name: str, others: np.ndarray) -> None:
-        """``others``: weights of what is held equal too, shape (U, k)."""
-        inside = centred(others, np.ones(others.shape, bool), block).astype(np.float64)
-        own_inside = row - inside @ np.linalg.lstsq(inside, centred(row, whole, block).ravel(), rcond=None)[0]
-        rest = centred(own_inside, whole, block).ravel().astype(np.float64)
-        full = centred(row, whole, block).ravel().astype(np.float64)
-        slope = float(full @ left) / max(float(full @ full), 1e-9)
-        net = float(rest @ left) / max(float(rest @ rest), 1e-9)
-        parts[name] = float(np.clip(1 - net / slope, 0, 1)) if slope else 0.0
-
-    for other in chosen[:place]:
-        if (question := families[other.family].family.question[other.slice]) is None or (
-            question != own.family.question[one.slice]
-        ):
-            weights = families[other.family].weights[[other.slice]].toarray().T
-            note(families[other.family].family.names[other.slice], weights)
-    plain = float(row @ (outcome - outcome.mean())) / max(float(row.sum()), 1e-9)
+    question = own.family.question[at]
+    for other in chosen[:number]:
+        family, other_at = families[joint.family[other.place]].family, joint.slice[other.place]
+        if question is not None and family.question[other_at] == question:
+            continue  # categories exclude each other
+        shared, itself = joint.gram[place, other.place], joint.gram[other.place, other.place]
+        other_row = families[joint.family[other.place]].row(other_at)
+        slope = (row @ left) / joint.gram[place, place]
+        net = (row - shared / itself * other_row) @ left / (joint.gram[place, place] - shared**2 / itself + 1e-9)
+        parts[family.names[other_at]] = float(np.clip(1 - net / slope, 0, 1)) if slope else 0.0
+    gap, plain = (float(row @ values) / joint.size[place] for values in (left, outcome - outcome.mean()))
     if plain * gap > 0 and abs(plain) > abs(gap):
         parts["strata"] = 1 - gap / plain
     found = sorted(((name, part) for name, part in parts.items() if part >= PART), key=lambda pair: -pair[1])

@@ -29,8 +29,7 @@ from competency_gaps.model.hooks import Hook, changed, resolve_hook
 from competency_gaps.model.load import LanguageModel, load_model
 from competency_gaps.model.prompts import resolve_bos
 from competency_gaps.progress import Progress
-from competency_gaps.sae import SparseAutoencoder, load_sae
-from competency_gaps.sae.load import local_mean
+from competency_gaps.sae.load import SparseAutoencoder, load_sae, local_mean
 from competency_gaps.sae.measure import Embed, read_texts
 from competency_gaps.sae.reference import Reference
 from competency_gaps.sae.texts import TokenPiece, cut_pieces, first_tokens, read_documents

@@ -33,7 +33,7 @@ from competency_gaps.model.load import LanguageModel, load_model, versions
 from competency_gaps.model.prompts import resolve_bos
 from competency_gaps.model.size import fast_bfloat16
 from competency_gaps.progress import Progress
-from competency_gaps.sae import load_sae
+from competency_gaps.sae.load import load_sae
 from competency_gaps.sae.texts import TokenPiece, cut_pieces, read_documents
 
 SHARD_TOKENS = 65_536

@@ -16,7 +16,7 @@ import competency_gaps
 from competency_gaps.activations.extract import Extractor, ItemTokens
 from competency_gaps.config import SAEConfig
 from competency_gaps.model.hooks import resolve_hook
-from competency_gaps.sae import load_sae
+from competency_gaps.sae.load import load_sae
 from core_helpers import STORED, loaded, tokens_of_range
 
 SPANS = ("question", "prompt", "prompt+bos", "response", "all")

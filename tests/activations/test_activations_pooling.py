@@ -9,7 +9,7 @@ import torch
 from competency_gaps.activations import pooling
 from competency_gaps.activations.pooling import pool
 from competency_gaps.config import SAEConfig
-from competency_gaps.sae import load_sae
+from competency_gaps.sae.load import load_sae
 from sae_helpers import INFERENCE, LATENTS, WIDTH, build, trained
 
 CASES = [

@@ -14,7 +14,7 @@ import competency_gaps
 from competency_gaps.activations.pooling import TokenRow, pool, token_row
 from competency_gaps.activations.store import token_tensors
 from competency_gaps.config import SAEConfig
-from competency_gaps.sae import load_sae
+from competency_gaps.sae.load import load_sae
 from core_helpers import loaded, shard_bytes, tokens_of_range
 from sae_helpers import INFERENCE, LATENTS, WIDTH, build
 

@@ -11,7 +11,7 @@ from competency_gaps.dictionary.kinds import LatentFacts, kinds_of
 from competency_gaps.dictionary.labels import SUBJECTS
 from competency_gaps.dictionary.theme_tables import read_themes
 from competency_gaps.embedded import embedded_sae
-from competency_gaps.sae import load_sae
+from competency_gaps.sae.load import load_sae
 from competency_gaps.sae.reference import FILE, read_reference
 
 NAME = "embedded:smollm2-135m-instruct-l15-8k"

@@ -15,7 +15,7 @@ from competency_gaps.dictionary.windows import WINDOW, ConceptWindows, PoolRows,
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.progress import Progress
-from competency_gaps.sae import load_sae
+from competency_gaps.sae.load import load_sae
 from competency_gaps.sae.texts import cut_pieces
 from core_helpers import loaded
 

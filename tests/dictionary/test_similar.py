@@ -14,8 +14,7 @@ from competency_gaps.dictionary.folder import open_dictionary, write_dictionary
 from competency_gaps.embedded import embedded_sae
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.progress import Progress
-from competency_gaps.sae import load_sae
-from competency_gaps.sae.load import LoadedPair
+from competency_gaps.sae.load import LoadedPair, load_sae
 from core_helpers import loaded
 from sae_helpers import build
 

@@ -19,7 +19,7 @@ import competency_gaps
 from competency_gaps.config import ModelConfig, SAEConfig
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.model.load import load_model
-from competency_gaps.sae import load_sae
+from competency_gaps.sae.load import load_sae
 from competency_gaps.stages import extraction
 from core_helpers import assert_same_run, held_elsewhere
 

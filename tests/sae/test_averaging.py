@@ -15,8 +15,7 @@ from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.model.load import load_model
 from competency_gaps.progress import Progress
-from competency_gaps.sae import load_sae
-from competency_gaps.sae.load import local_mean
+from competency_gaps.sae.load import load_sae, local_mean
 from sae_helpers import build
 
 HOOK = "blocks.2.hook_resid_post"

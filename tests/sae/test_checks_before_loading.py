@@ -10,8 +10,7 @@ import pytest
 
 from competency_gaps.config import ModelConfig, SAEConfig
 from competency_gaps.errors import UserError
-from competency_gaps.sae import load_sae
-from competency_gaps.sae.load import load_pair
+from competency_gaps.sae.load import load_pair, load_sae
 from sae_helpers import build
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import competency_gaps
 from competency_gaps.config import SAEConfig
 from competency_gaps.errors import UserError
-from competency_gaps.sae import load_sae
 from competency_gaps.sae.gate import LatentStatistics, judge
+from competency_gaps.sae.load import load_sae
 
 WIDTH, LATENTS = 6, 10
 

@@ -19,7 +19,6 @@ from competency_gaps.cli.options import (
 )
 from competency_gaps.cli.output import print_json, print_line
 from competency_gaps.errors import UserError
-from competency_gaps.report import models
 
 REGRESSION = 3
 """Exit status of a comparison with a regression, where ``--fail-on regression`` asks for it."""
@@ -40,6 +39,7 @@ def score(
 ) -> None:
     """Add other models' scores on a run's items, and list its models."""
     from competency_gaps import open_run
+    from competency_gaps.report import models
 
     opened = open_run(run)
     if not scores and not log:

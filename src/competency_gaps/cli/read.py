@@ -6,13 +6,11 @@ import re
 import shlex
 import shutil
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import polars as pl
 import typer
 from rich.console import Console
 
-from competency_gaps.api.run import Run, open_run
 from competency_gaps.cli.options import (
     AgainstOption,
     AllKindsOption,
@@ -23,9 +21,11 @@ from competency_gaps.cli.options import (
 )
 from competency_gaps.cli.output import print_json, print_line, run_document, terminal
 from competency_gaps.errors import UserError
-from competency_gaps.presentation.rankings import Listing, list_concepts
-from competency_gaps.report import models, screen
-from competency_gaps.runs.open import Order, RunFolder
+
+if TYPE_CHECKING:
+    from competency_gaps.api.run import Run
+    from competency_gaps.presentation.rankings import Listing
+    from competency_gaps.runs.open import Order, RunFolder
 
 What = Literal["themes", "models", "model-themes", "model-groups", "items"]
 
@@ -67,6 +67,9 @@ def show(
     json_: JsonOption = False,
 ) -> None:
     """Show a run's findings, concepts, themes or models, worst first."""
+    from competency_gaps.presentation.rankings import list_concepts
+    from competency_gaps.report import models, screen
+
     if list_ not in (None, "themes"):
         _list_models(run, list_, against, json_=json_)
         return
@@ -95,6 +98,11 @@ def show(
 
 def _list_models(path: Path, what: What, against: list[str] | None, *, json_: bool) -> None:
     """Print the models of a run, on which themes or groups each stands out, or the items that look broken."""
+    import polars as pl
+
+    from competency_gaps import open_run
+    from competency_gaps.report import models
+
     if against not in (None, [], ["peers"]):
         raise UserError(f"--list {what} compares all models: --against can be 'peers' alone.")
     opened, peers = open_run(path), bool(against)
@@ -147,6 +155,8 @@ def _answer(run: RunFolder) -> dict[str, Any]:
 
 
 def _print_listing(listing: Listing, limit: int | None) -> None:
+    from competency_gaps.report import screen
+
     if not listing.concepts.height:
         note = "no concept qualifies: --sort gap lists all that were tested, --all every concept"
         print_line(note, error=True)
@@ -156,6 +166,7 @@ def _print_listing(listing: Listing, limit: int | None) -> None:
 def _show_themes(run: RunFolder, theme: int | None, limit: int | None, *, json_: bool) -> None:
     """Print all themes, or one with its subthemes and concepts."""
     from competency_gaps.presentation.themes import asked_theme, read_run_themes
+    from competency_gaps.report import screen
 
     themes = read_run_themes(run)
     if themes is None:
@@ -190,6 +201,9 @@ def concept(
     json_: JsonOption = False,
 ) -> None:
     """Show one concept with its items, or find concepts by words of their labels."""
+    from competency_gaps.presentation.rankings import list_concepts
+    from competency_gaps.report import screen
+
     opened = open_outcome(run, model, against, all_kinds=all_kinds)
     words = " ".join(asked)
     if re.fullmatch(r"[0-9]{1,18}", words):
@@ -209,6 +223,8 @@ def concept(
 
 def _show_concept(run: Run, number: int, limit: int, *, json_: bool) -> None:
     """Print a concept's rows and items."""
+    import polars as pl
+
     from competency_gaps.presentation.themes import read_run_themes
     from competency_gaps.report.concept import concept_panel
 

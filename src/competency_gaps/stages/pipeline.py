@@ -33,7 +33,7 @@ from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.plan import claim
 from competency_gaps.runs.scores import check_scores, write_scores
 from competency_gaps.runs.store import RunStore
-from competency_gaps.sae import GateFigures
+from competency_gaps.sae.gate import GateFigures
 from competency_gaps.sae.load import LoadedPair
 from competency_gaps.slices import FILE as SLICES_FILE
 from competency_gaps.slices import Source, make_slices

@@ -21,8 +21,7 @@ from competency_gaps.model.prompts import PreparedItem, prepare
 from competency_gaps.progress import Progress
 from competency_gaps.runs.covariates import check_strata
 from competency_gaps.runs.plan import planned_model
-from competency_gaps.sae import SparseAutoencoder
-from competency_gaps.sae.load import LoadedPair, load_pair
+from competency_gaps.sae.load import LoadedPair, SparseAutoencoder, load_pair
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.reference import Reference, read_reference
 from competency_gaps.scoring.text import Unscored

@@ -10,12 +10,12 @@ import shutil
 import numpy as np
 import polars as pl
 import pytest
+from competency_gaps.explorer.parts.models import pair_number, similar_order
 from explorer_runs import SECRETS
 
 import competency_gaps as cg
 from competency_gaps.explorer.opened import ChangedError, open_runs, run_list
 from competency_gaps.explorer.parts import Context, NoSuchPartError, Parts
-from competency_gaps.explorer.parts.models import pair_number, similar_order
 from competency_gaps.explorer.parts.names import display_names
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.stages.outcomes import outcomes_folder

@@ -19,11 +19,10 @@ import { CopyView } from "../ui/Copied";
 import { Boundary } from "../ui/State";
 import { placeOf } from "./benchmarks";
 import { Details } from "./Details";
-import { familyOf, headOf, heads, modelsOf, outcomeWords, runOf } from "./family";
 import { markdown } from "./markdown";
 import { address, go, type Route, useRoute, type View } from "./route";
 import { runName } from "./runName";
-import { useBenchmark, useFace, useRun, useRunList } from "./state";
+import { useBenchmark, useFace, useModel, useRun, useRunList } from "./state";
 import { absent, menuOf, viewOf } from "./views";
 
 /** The frame of every view: menu, pickers, and the panel of an opened concept or item. */
@@ -65,12 +64,15 @@ export function Shell({ unknown }: { unknown: string | null }) {
   );
 }
 
+/** Views that show the scores of the model that the picker names; the others show the run's own tables. */
+const BY_MODEL: View[] = ["home", "models", "answer", "slice", "items", "coverage"];
+
 /** Whose scores are shown and by which model the items are read, wherever these may be different models. */
 function Whose() {
-  const { key, scored } = useRun();
-  const { runs } = useRunList();
-  const alone = familyOf(key, runs).length === 0 && scored.kind === "score";
-  if (alone && scored.model === scored.reader) return null;
+  const { scored, models } = useRun();
+  const { view } = useRoute();
+  if (models.length > 1 ? BY_MODEL.includes(view) : scored.kind === "score" && scored.model === scored.reader)
+    return null;
   return (
     <p className="whose" data-testid="whose">
       {visible(scored.sentence)}
@@ -87,7 +89,7 @@ function Odd({ unknown }: { unknown: string | null }) {
   const notices = [absent(route.view, list, run)];
   if (unknown !== null)
     notices.push(`There is no run ${quoted(unknown)} in this explorer: “${runName(run.key, list.runs)}” is shown.`);
-  if (route.unknown !== null) notices.push(`There is no view ${quoted(route.unknown)}: this is the overview.`);
+  if (route.unknown !== null) notices.push(`There is no view ${quoted(route.unknown)}: the first one is shown.`);
   for (const name of ["benchmark", "x", "y"]) {
     const benchmark = route.params.get(name);
     if (benchmark !== null && placeOf(benchmark, run.benchmarks) === null)
@@ -108,7 +110,7 @@ function Odd({ unknown }: { unknown: string | null }) {
 }
 
 /** Views of one thing of a run, and the view of the menu that lists these. */
-const PARENTS: Partial<Record<View, View>> = { finding: "findings", entry: "matches" };
+const PARENTS: Partial<Record<View, View>> = { slice: "answer", entry: "matches" };
 
 /** Shows another run, with what of the address is true of it too: concepts of one SAE, benchmarks of one name. */
 async function goToRun(key: string, from: RunInfo, { params, view }: Route): Promise<void> {
@@ -147,7 +149,7 @@ function Top() {
   const [unfolded, setUnfolded] = useState(false);
   return (
     <header className="top">
-      <a className="brand" href={address(route, { view: "overview" })}>
+      <a className="brand" href={address(route, { view: "home", params: { model: null, face: null } })}>
         Competency Gaps
       </a>
       {/* Seen in narrow windows only, where the pickers would take a fifth of the page. */}
@@ -168,15 +170,15 @@ function Top() {
         </span>
       </button>
       <div id="pickers" className={unfolded ? "pickers unfolded" : "pickers"}>
-        {heads(runs).length > 1 && (
+        {runs.length > 1 && (
           <Select
             aria-label="Run"
             size="xs"
             w={220}
-            value={headOf(run.key, runs)}
+            value={run.key}
             allowDeselect={false}
             data-testid="run-picker"
-            data={heads(runs).map((run) => ({ value: run.key, label: runName(run.key, runs) }))}
+            data={runs.map((run) => ({ value: run.key, label: runName(run.key, runs) }))}
             onChange={(key) => key && void goToRun(key, run, route)}
           />
         )}
@@ -207,7 +209,13 @@ function Top() {
             { value: "model", label: "Model gaps" },
             { value: "benchmark", label: "Benchmark gaps" },
           ]}
-          onChange={(chosen) => go({ params: { face: chosen === "model" ? null : chosen } })}
+          onChange={(chosen) => {
+            const params = { face: chosen === "model" ? null : chosen };
+            if (chosen === "benchmark" && ["home", "models", "answer", "slice"].includes(route.view))
+              go({ view: "coverage", params });
+            else if (chosen === "model" && route.view === "coverage") go({ view: "home", params });
+            else go({ params });
+          }}
         />
       </div>
       <span className="spring" />
@@ -220,42 +228,28 @@ function Top() {
   );
 }
 
-/** The model whose scores are shown, and what its scores are set against. */
+/** The model whose scores are shown, of several. */
 function ModelPicker() {
-  const run = useRun();
-  const { runs } = useRunList();
-  const route = useRoute();
-  const family = familyOf(run.key, runs);
-  const here = family.find((member) => member.key === run.key);
-  if (!here) return null;
-  const outcomes = family.filter((member) => member.scored.model === here.scored.model);
-  const open = (key: string | undefined) => key && void goToRun(key, run, route);
+  const { models } = useRun();
+  const place = useModel();
+  const { view } = useRoute();
+  if (place === null || models.length < 2) return null;
   return (
-    <>
-      <Select
-        aria-label="Model whose scores are shown"
-        title="Model whose scores are shown"
-        size="xs"
-        w={200}
-        searchable={modelsOf(family).length > 8}
-        value={here.scored.model}
-        allowDeselect={false}
-        data-testid="model-picker"
-        data={modelsOf(family)}
-        onChange={(model) => open(model === null ? undefined : runOf(model, here, family)?.key)}
-      />
-      <Select
-        aria-label="What its scores are set against"
-        title="What its scores are set against"
-        size="xs"
-        w={170}
-        value={here.key}
-        allowDeselect={false}
-        data-testid="outcome-picker"
-        data={outcomes.map((member) => ({ value: member.key, label: shorten(outcomeWords(member), 60) }))}
-        onChange={(key) => open(key ?? undefined)}
-      />
-    </>
+    <Select
+      aria-label="Model whose scores are shown"
+      title="Model whose scores are shown"
+      size="xs"
+      w={200}
+      searchable={models.length > 8}
+      value={view === "models" || view === "home" ? null : models[place]!}
+      placeholder={`One of ${models.length} models`}
+      allowDeselect={false}
+      data-testid="model-picker"
+      data={models.map((name) => ({ value: name, label: visible(name) }))}
+      onChange={(model) =>
+        go({ params: { model }, ...(["home", "models", "coverage"].includes(view) ? { view: "answer" } : {}) })
+      }
+    />
   );
 }
 
@@ -283,7 +277,8 @@ function Menu() {
   const route = useRoute();
   const list = useRunList();
   const place = useRef<HTMLElement>(null);
-  const [shown, glossary] = useDisclosure(false);
+  const [open, glossary] = useDisclosure(false);
+  const shown = viewOf(route.view, list, run).view;
   // In a narrow window the menu is one line, wider than the window. Scrolling into view would also move the place from
   // which the Tab key goes on.
   useEffect(() => {
@@ -296,7 +291,7 @@ function Menu() {
   return (
     <nav className="menu" aria-label="Views" ref={place}>
       {menuOf(list, run).map(({ view, title, icon: Icon }) => {
-        const here = route.view === view || PARENTS[route.view] === view;
+        const here = shown === view || PARENTS[shown] === view;
         return (
           <NavLink
             key={view}
@@ -318,7 +313,7 @@ function Menu() {
       />
       <Modal
         lockScroll={false}
-        opened={shown}
+        opened={open}
         onClose={glossary.close}
         title="Glossary"
         size="lg"

@@ -2,10 +2,11 @@
 import { useSyncExternalStore } from "react";
 
 export const VIEWS = [
-  "overview",
+  "home",
+  "answer",
+  "slice",
   "models",
-  "findings",
-  "finding",
+  "coverage",
   "concepts",
   "map",
   "items",
@@ -22,9 +23,9 @@ export interface Route {
   /** Empty: the first run. */
   run: string;
   view: View;
-  /** What stands behind the view: the number of a finding or an entry; empty: nothing. */
+  /** What stands behind the view: the number of a slice or an entry; empty: nothing. */
   rest: string;
-  /** A view that the address names and that is not there: the overview stands in its place. */
+  /** A view that the address names and that is not there: the first one stands in its place. */
   unknown: string | null;
   params: URLSearchParams;
 }
@@ -39,7 +40,7 @@ export interface Change {
 }
 
 /** Parameters that belong to the whole page and outlive a change of view. */
-const SHARED = ["face", "benchmark", "concept", "item"];
+const SHARED = ["face", "benchmark", "model", "against", "concept", "item"];
 
 export function parse(hash: string): Route {
   const [path = "", query = ""] = hash.replace(/^#\/?/, "").split("?", 2);
@@ -47,7 +48,7 @@ export function parse(hash: string): Route {
   const known = VIEWS.includes(view as View);
   return {
     run: safeDecoded(run),
-    view: known ? (view as View) : "overview",
+    view: known ? (view as View) : "home",
     rest: known ? rest : "",
     unknown: known || view === "" ? null : view,
     params: new URLSearchParams(query),

@@ -26,7 +26,15 @@ function useShown() {
 
 /** Whether one asks about the model's gaps or about the benchmarks'. */
 export function useFace(): Face {
-  return useRoute().params.get("face") === "benchmark" ? "benchmark" : "model";
+  const { view, params } = useRoute();
+  return view === "coverage" || params.get("face") === "benchmark" ? "benchmark" : "model";
+}
+
+/** Place of the model that is looked at: the one that the address names, else the run's own; null: none has scores. */
+export function useModel(): number | null {
+  const { models, model } = useRun();
+  const named = models.indexOf(useRoute().params.get("model") ?? "");
+  return models.length === 0 ? null : named >= 0 ? named : model;
 }
 
 /** Place of the benchmark that is looked at; null: the whole suite. */

@@ -13,21 +13,20 @@ import {
   IconUsersGroup,
 } from "@tabler/icons-react";
 import type { ComponentType } from "react";
+import { AnswerView } from "../answer/AnswerView";
+import { SliceView } from "../answer/SliceView";
 import { Card } from "../card/Card";
 import { Chat } from "../chat/Chat";
 import { Compare } from "../compare/Compare";
 import { Concepts } from "../concepts/Concepts";
+import { Coverage } from "../coverage/Coverage";
 import { Correlation } from "../correlation/Correlation";
 import type { RunInfo, RunList } from "../data/types";
-import { FindingList } from "../findings/FindingList";
-import { FindingView } from "../findings/FindingView";
 import { Items } from "../items/Items";
 import { ConceptMap } from "../map/ConceptMap";
 import { EntryView } from "../matches/EntryView";
 import { Matches } from "../matches/Matches";
 import { Models } from "../models/Models";
-import { Overview } from "../overview/Overview";
-import { familyOf } from "./family";
 import type { View } from "./route";
 
 interface Entry {
@@ -38,10 +37,10 @@ interface Entry {
 }
 
 const ENTRIES: Entry[] = [
-  { view: "overview", title: "Overview", icon: IconLayoutDashboard, show: Overview },
-  { view: "findings", title: "Findings", icon: IconTarget, show: FindingList },
   { view: "models", title: "Models", icon: IconUsersGroup, show: Models },
-  { view: "concepts", title: "Themes and concepts", icon: IconTable, show: Concepts },
+  { view: "answer", title: "Weak and strong", icon: IconTarget, show: AnswerView },
+  { view: "coverage", title: "Benchmark gaps", icon: IconLayoutDashboard, show: Coverage },
+  { view: "concepts", title: "Concepts", icon: IconTable, show: Concepts },
   { view: "map", title: "Concept map", icon: IconChartDots3, show: ConceptMap },
   { view: "items", title: "Items", icon: IconFileText, show: Items },
   { view: "matches", title: "Known weaknesses", icon: IconListCheck, show: Matches },
@@ -52,7 +51,7 @@ const ENTRIES: Entry[] = [
 ];
 /** Views of one thing, to which a view of the menu leads. */
 const SINGLE: Entry[] = [
-  { view: "finding", title: "Finding", icon: IconTarget, show: FindingView },
+  { view: "slice", title: "Slice", icon: IconTarget, show: SliceView },
   { view: "entry", title: "Known weakness", icon: IconListCheck, show: EntryView },
 ];
 
@@ -63,12 +62,14 @@ const SINGLE: Entry[] = [
 export function absent(
   view: View,
   { mode, runs }: Pick<RunList, "mode" | "runs">,
-  { key, has }: Pick<RunInfo, "key" | "has">,
+  { has, models }: Pick<RunInfo, "has" | "models">,
 ): string | null {
   if (view === "matches" && !has.matches)
     return "This run was compared with no list of known weaknesses. cgaps match does that.";
-  if (view === "models" && familyOf(key, runs).length === 0)
+  if (view === "models" && models.length < 2)
     return "This run has the scores of one model only. Others are added with cgaps score.";
+  if (view === "answer" && models.length === 0)
+    return "This run has no scores, so it says only what its items exercise. cgaps score adds some.";
   if (mode === "served") return null;
   if (view === "chat") return "An exported explorer has no chat.";
   if (view === "compare" && runs.length < 2)
@@ -80,7 +81,8 @@ export function absent(
 export const menuOf = (list: RunList, run: RunInfo): Entry[] =>
   ENTRIES.filter((entry) => absent(entry.view, list, run) === null);
 
-/** What is shown at an address; the overview where the run has no such view. */
+/** What is shown at an address; the first of the menu where the run has no such view. */
 export function viewOf(view: View, list: RunList, run: RunInfo): Entry {
-  return [...SINGLE, ...menuOf(list, run)].find((entry) => entry.view === view) ?? ENTRIES[0]!;
+  const menu = menuOf(list, run);
+  return [...SINGLE, ...menu].find((entry) => entry.view === view) ?? menu[0]!;
 }

@@ -3,13 +3,11 @@ import { useDeferredValue, useMemo } from "react";
 import { go, useRoute } from "../app/route";
 import { readSort, writeSort } from "../app/sort";
 import { useFace, useNumberParam } from "../app/state";
-import { columnNamed, number, numbers, select, sorted, type Table, text, texts } from "../data/table";
-import type { PairedScores } from "../data/types";
-import { integer, magnitude, percent, plural, probability, signed } from "../format";
+import { number, numbers, select, sorted, type Table, text, texts } from "../data/table";
+import { integer, magnitude, percent, plural, signed } from "../format";
 import { radii, verdictColours } from "../map/colouring";
 import type { Axes } from "../map/draw";
 import { Scatter } from "../map/Scatter";
-import { points } from "../models/paired";
 import { capital, visible } from "../text";
 import { Grid } from "../ui/Grid";
 import type { GridColumn } from "../ui/gridColumn";
@@ -21,19 +19,14 @@ import { changedFirst, changesOf, joined, QUESTIONS, type Question, rankedInEith
 interface ByConceptProps {
   first: Table;
   second: Table;
-  /** Differences of scores, item by item; null: not known. */
-  paired: PairedScores | null;
   /** The benchmark that both tables are about; null: the whole suites. */
   within: string | null;
 }
 
 /** Two runs of one SAE by concept: how many verdicts changed, one measure against the other, and a table. */
-export function ByConcept({ first, second, paired, within }: ByConceptProps) {
+export function ByConcept({ first, second, within }: ByConceptProps) {
   const question = QUESTIONS[useFace()];
-  const table = useMemo(
-    () => joined(first, second, question, paired?.concepts ?? null),
-    [first, second, question, paired],
-  );
+  const table = useMemo(() => joined(first, second, question), [first, second, question]);
   const ranked = useMemo(() => rankedInEither(first, second), [first, second]);
   return (
     <section aria-label="Concept by concept">
@@ -43,10 +36,7 @@ export function ByConcept({ first, second, paired, within }: ByConceptProps) {
         {within !== null && `Within ${visible(within)}.`}
       </p>
       <p className="soft">
-        {columnNamed(table, "q_value")
-          ? "Differences are of scores, item by item, weighted by the concept’s activation; q is over all concepts. "
-          : "No difference is tested here. "}
-        Verdicts near a threshold change by chance.
+        No difference is tested here. Verdicts near a threshold change by chance.
       </p>
       <Pairs table={table} rows={ranked} question={question} />
       <Differences table={table} rows={ranked} question={question} />
@@ -258,51 +248,15 @@ function differenceColumns(table: Table, question: Question): GridColumn[] {
       text: (row) => `${row} ${visible(text(table, "label", row) ?? "no label")}`,
       show: (row) => <ConceptName concept={row} label={text(table, "label", row)} limit={120} />,
     },
-    ...(columnNamed(table, "q_value") ? pairedColumns(table) : []),
-    ...(log
-      ? [
-          {
-            key: "difference",
-            title: "B to A (log2)",
-            align: "end" as const,
-            width: 128,
-            text: (row: number) => signed(of("difference")(row)),
-            hint: "Binary logarithm of coverage in B over coverage in A: +1 is twice as much",
-          },
-        ]
-      : []),
+    {
+      key: "difference",
+      title: log ? "B to A (log2)" : "B minus A",
+      align: "end",
+      width: 128,
+      text: (row) => signed(of("difference")(row)),
+      hint: log ? "Binary logarithm of coverage in B over coverage in A: +1 is twice as much" : "Gap in B less gap in A",
+    },
     ...side("a", "A"),
     ...side("b", "B"),
-  ];
-}
-
-/** Scores of B less those of A, item by item, on each concept's items. */
-function pairedColumns(table: Table): GridColumn[] {
-  const of = (key: string, row: number) => number(table, key, row);
-  const measured = (key: string, title: string, hint: string, [low, high]: [string, string]): GridColumn => ({
-    key,
-    title,
-    hint,
-    align: "end",
-    width: 176,
-    text: (row) =>
-      of(key, row) === null ? "N/A" : `${points(of(key, row))} [${points(of(low, row))}, ${points(of(high, row))}]`,
-  });
-  const q = (key: string, title: string, hint: string): GridColumn => ({
-    key,
-    title,
-    hint,
-    align: "end",
-    width: 84,
-    text: (row) => probability(of(key, row)),
-  });
-  return [
-    measured("difference", "B minus A", "Score in B less score in A, item by item, in points of 100", ["low", "high"]),
-    q("q_value", "q", "Corrected p-value of that difference, over all concepts; signs of whole clusters are flipped"),
-    measured("gap", "more than elsewhere", "By how many points the difference is larger than on other items", [
-      "gap_low",
-      "gap_high",
-    ]),
-    q("gap_q", "its q", "Corrected p-value of that, over all concepts"),
   ];
 }

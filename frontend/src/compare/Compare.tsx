@@ -1,23 +1,22 @@
 import { Select } from "@mantine/core";
-import { useMemo } from "react";
 import { placeOf } from "../app/benchmarks";
-import { arePaired, headOf } from "../app/family";
-import { address, go, useRoute } from "../app/route";
+import { go, useRoute } from "../app/route";
 import { runName } from "../app/runName";
 import { useBenchmark, useRun, useRunList } from "../app/state";
 import { useConceptTable } from "../concepts/useConceptTable";
-import { type Loaded, useAgainst, useRunInfo, useThemes } from "../data/hooks";
+import { type Loaded, useAgainst, useRunInfo } from "../data/hooks";
 import type { BenchmarkSummary, PairedScores, Pairing, RunInfo } from "../data/types";
 import { integer, meanScore, plural } from "../format";
-import { differenceColumns, PairedSentences } from "../models/Paired";
+import { ShownAnswer } from "../answer/AnswerView";
+import { differenceColumns } from "./differences";
+import { overallSentence, unpairedSentence } from "../models/paired";
 import { shorten, visible } from "../text";
 import { Copied } from "../ui/Copied";
 import { Heading } from "../ui/Heading";
-import { Measured, Status } from "../ui/Marks";
 import { Rows } from "../ui/Rows";
 import { Failed, Loading } from "../ui/State";
 import { ByConcept } from "./ByConcept";
-import { settingsThatDiffer, themePairs } from "./joined";
+import { settingsThatDiffer } from "./joined";
 import "./compare.css";
 
 /** Two runs side by side. */
@@ -60,9 +59,8 @@ export function Compare() {
 
 function With({ other }: { other: string }) {
   const run = useRun();
-  const { runs } = useRunList();
   const second = useRunInfo(other);
-  const pair = useAgainst(run.key, arePaired(run.key, other, runs) ? other : null);
+  const pair = useAgainst(run.key, other);
   const scores = pair.data?.scores ?? null;
   if (second.error) return <Failed error={second.error} />;
   if (!second.data) return <Loading what="the other run" />;
@@ -73,7 +71,7 @@ function With({ other }: { other: string }) {
       {!same && (
         <p className="compare-caution" data-testid="compare-different-sae">
           The runs have different SAEs ({visible(run.sae)}; {visible(second.data.sae)}), so concept 12 of one is not
-          concept 12 of the other. Benchmarks and themes are compared by their names only.
+          concept 12 of the other. Benchmarks are compared by their names only.
         </p>
       )}
       <p className={settings.length ? "compare-caution" : "soft"} data-testid="compare-settings">
@@ -81,47 +79,35 @@ function With({ other }: { other: string }) {
           ? `The runs differ in: ${settings.join(", ")}. The differences below may be due to that.`
           : "The runs were made with the same settings, as far as they record them."}
       </p>
-      <ItemByItem first={run} second={second.data} pair={pair} />
-      {same && <Concepts second={second.data} paired={scores} />}
+      <ItemByItem pair={pair} />
+      {same && <Concepts second={second.data} />}
       <Benchmarks first={run} second={second.data} pair={scores} />
-      {run.has.themes && second.data.has.themes && <Themes first={run} second={second.data} pair={scores} />}
     </>
   );
 }
 
-/** Scores of both runs item by item, or why they are not compared. */
-function ItemByItem({ first, second, pair }: { first: RunInfo; second: RunInfo; pair: Loaded<Pairing> }) {
-  const { runs } = useRunList();
-  const route = useRoute();
-  const [a, b] = [first.scored.model, second.scored.model];
-  const ofOneRun = headOf(first.key, runs) === headOf(second.key, runs);
+/** Scores of both runs item by item, or why they are not compared, and on which slices they differ. */
+function ItemByItem({ pair }: { pair: Loaded<Pairing> }) {
+  const made = pair.data;
+  const unpaired = made?.scores && unpairedSentence(made.scores, ["B", "A"]);
   return (
     <section aria-label="Scores item by item">
       <h2>Scores, item by item</h2>
-      {!arePaired(first.key, second.key, runs) ? (
+      {pair.error && <Failed error={pair.error} />}
+      {!made && !pair.error && <Loading what="the scores of both runs" />}
+      {made && !made.scores && (
         <p className="compare-caution" data-testid="compare-unpaired">
-          {!ofOneRun && "Only scores are compared item by item, and one of these runs shows another outcome."}
-          {ofOneRun && "Both show models on the items of one run. "}
-          {ofOneRun && a !== b && (
-            <a href={address(route, { view: "models", params: { a, b } })}>Models compares these two item by item.</a>
-          )}
+          {visible(made.why ?? "")} No difference is given below: what differs may be the items.
         </p>
-      ) : pair.error ? (
-        <Failed error={pair.error} />
-      ) : !pair.data ? (
-        <Loading what="the scores of both runs" />
-      ) : pair.data.scores === null ? (
-        <p className="compare-caution" data-testid="compare-unpaired">
-          {visible(pair.data.why ?? "")} No difference is given below: what differs may be the items.
-        </p>
-      ) : (
-        <PairedSentences pair={pair.data.scores} names={["B", "A"]} />
       )}
+      {made?.scores && <p data-testid="paired-overall">{overallSentence(made.scores, "B", "A")}</p>}
+      {unpaired && <p className="soft">{unpaired}</p>}
+      {made?.answer && <ShownAnswer answer={made.answer} model={null} against={null} />}
     </section>
   );
 }
 
-function Concepts({ second, paired }: { second: RunInfo; paired: PairedScores | null }) {
+function Concepts({ second }: { second: RunInfo }) {
   const run = useRun();
   const bench = useBenchmark();
   const place = bench === null ? null : placeOf(run.benchmarks[bench]!.name, second.benchmarks);
@@ -141,7 +127,6 @@ function Concepts({ second, paired }: { second: RunInfo; paired: PairedScores | 
       <ByConcept
         first={a.table}
         second={b.table}
-        paired={within ? null : paired}
         within={within ? run.benchmarks[bench]!.name : null}
       />
     </>
@@ -189,47 +174,6 @@ function Benchmarks({ first, second, pair }: Both) {
           { name: "missing B", cell: ({ b }) => integer(kept(b)?.missing) },
         ]}
       />
-    </section>
-  );
-}
-
-/** Themes of the same name. */
-function Themes({ first, second, pair }: Both) {
-  const a = useThemes(first);
-  const b = useThemes(second);
-  const lines = useMemo(
-    () => (a.data && b.data ? themePairs(a.data.themes, b.data.themes, pair?.themes ?? []) : null),
-    [a.data, b.data, pair],
-  );
-  const error = a.error ?? b.error;
-  if (error) return <Failed error={error} />;
-  if (!lines) return <Loading what="the themes of both runs" />;
-  const gap = (theme: { gap: number | null; gap_low: number | null; gap_high: number | null }) => (
-    <Measured kind="signed" digits={3} value={theme.gap} low={theme.gap_low} high={theme.gap_high} />
-  );
-  return (
-    <section aria-label="Themes of both runs">
-      <h2>Themes</h2>
-      <p className="soft">
-        {plural(lines.length, "theme")} of the same name,{" "}
-        {pair ? "those that differ most surely" : "the lowest gap in A"} first.
-      </p>
-      {lines.length > 0 && (
-        <Rows
-          label="Table of themes"
-          testId="compare-themes"
-          first={15}
-          rows={lines}
-          columns={[
-            { name: "theme", cell: ({ name }) => <bdi>{shorten(visible(name), 70)}</bdi> },
-            ...(pair ? differenceColumns<(typeof lines)[number]>(({ difference }) => difference) : []),
-            { name: "gap A", cell: ({ a }) => gap(a) },
-            { name: "gap B", cell: ({ b }) => gap(b) },
-            { name: "verdict A", cell: ({ a }) => <Status status={a.performance_status} /> },
-            { name: "verdict B", cell: ({ b }) => <Status status={b.performance_status} /> },
-          ]}
-        />
-      )}
     </section>
   );
 }

@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import type { Table } from "../data/table";
-import type { RunInfo, Theme, ThemeDifference } from "../data/types";
+import type { RunInfo } from "../data/types";
 import { random } from "../random";
-import { changedFirst, changesOf, joined, QUESTIONS, rankedInEither, settingsThatDiffer, themePairs } from "./joined";
+import { changedFirst, changesOf, joined, QUESTIONS, rankedInEither, settingsThatDiffer } from "./joined";
 
 const ROWS = 700;
 function run(seed: number): Table {
@@ -62,23 +62,6 @@ it.each(["model", "benchmark"] as const)("verdicts of the %s are counted where b
       onlyB: pairs.filter(([a, b]) => !is(bad, a) && is(bad, b)).length,
     },
   });
-});
-
-it("themes pair by name, the surest difference first", () => {
-  const theme = (id: number, name: string | null, gap: number) => ({ level: "theme", id, name, gap }) as Theme;
-  const [a, b] = [
-    [theme(0, "x", 0.1), theme(1, "y", -0.2), theme(2, "z", -0.3), theme(3, null, 0)],
-    [theme(5, "z", 0), theme(6, "y", 0), theme(7, "x", 0)],
-  ];
-  const names = (paired: Partial<ThemeDifference>[]) =>
-    themePairs(a, b, paired as ThemeDifference[]).map(({ name }) => name);
-  expect(names([])).toEqual(["z", "y", "x"]);
-  expect(
-    names([
-      { theme: 0, q_value: 0.01 },
-      { theme: 2, q_value: 0.5 },
-    ]),
-  ).toEqual(["x", "z", "y"]);
 });
 
 it("settings are told where both runs have them and they differ", () => {

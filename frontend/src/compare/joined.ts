@@ -1,6 +1,6 @@
-/** Two runs side by side: concepts of one SAE, themes of one name, and the settings that differ. */
+/** Two runs side by side: concepts of one SAE, and the settings that differ. */
 import { columnNamed, everyRow, numbers, sortedBy, type Table, texts } from "../data/table";
-import type { ConceptDifference, RunInfo, Theme, ThemeDifference } from "../data/types";
+import type { RunInfo } from "../data/types";
 import { shorten, visible } from "../text";
 
 /** What is compared: a measure and the verdict that belongs to it. */
@@ -30,25 +30,15 @@ export const QUESTIONS: Record<"model" | "benchmark", Question> = {
 
 /** Columns by which the differences can be sorted. */
 export const SORTS = [
-  ...["label", "a", "b", "difference", "q_value", "gap", "gap_q"],
-  ...["verdict_a", "verdict_b", "support_a", "support_b"],
+  ...["label", "a", "b", "difference", "verdict_a", "verdict_b", "support_a", "support_b"],
 ];
-
-/** Columns of paired scores, by concept. */
-const PAIRED = ["difference", "low", "high", "q_value", "gap", "gap_low", "gap_high", "gap_q"] as const;
 
 /**
  * A table with one row per concept and the columns of both runs: `label` (of the first run, else of the second), `a`
  * and `b` (the measure, with `_low` and `_high`), `difference`, `verdict_a`, `verdict_b`, `support_a`, `support_b`, and
- * `changed` (1: verdicts differ). The difference of coverage is the binary logarithm of their ratio; of performance it
- * is that of the scores, item by item, with the other columns of `PAIRED`; null `paired`: not known.
+ * `changed` (1: verdicts differ). The difference of coverage is the binary logarithm of their ratio.
  */
-export function joined(
-  first: Table,
-  second: Table,
-  question: Question,
-  paired: readonly ConceptDifference[] | null = null,
-): Table {
+export function joined(first: Table, second: Table, question: Question): Table {
   const rows = Math.min(first.rows, second.rows);
   const [a, b] = [numbers(first, question.measure), numbers(second, question.measure)];
   const [verdictA, verdictB] = [texts(first, question.verdict), texts(second, question.verdict)];
@@ -62,13 +52,9 @@ export function joined(
       kind: "text",
       values: texts(first, "label").map((label, row) => label ?? texts(second, "label")[row] ?? null),
     },
-    difference: column(question.measure === "chi_bench" ? ratio : () => NaN),
+    difference: column(question.measure === "chi_bench" ? ratio : (row) => b[row]! - a[row]!),
     changed: column((row) => Number(verdictA[row] !== verdictB[row])),
   };
-  if (question.measure === "gap" && paired !== null) {
-    const byConcept = new Map(paired.map((row) => [row.concept, row]));
-    for (const name of PAIRED) columns[name] = column((row) => byConcept.get(row)?.[name] ?? NaN);
-  }
   for (const [side, table] of [
     ["a", first],
     ["b", second],
@@ -127,33 +113,6 @@ export function changesOf(table: Table, rows: Uint32Array, { bad, tested }: Ques
       onlyB: count((a, b) => bad.includes(b) && !bad.includes(a)),
     },
   };
-}
-
-export interface ThemePair {
-  name: string;
-  a: Theme;
-  b: Theme;
-  /** Scores of the second less those of the first on the theme's items; null: too few items pair, or none. */
-  difference: ThemeDifference | null;
-}
-
-/**
- * Themes that both runs have by name: the surest differences first, those without one last; where none is known, the
- * lowest gap in the first run first. `paired`: differences by the numbers of the first run's themes.
- */
-export function themePairs(first: Theme[], second: Theme[], paired: readonly ThemeDifference[]): ThemePair[] {
-  const named = (themes: Theme[]) =>
-    new Map(themes.filter(({ level, name }) => level === "theme" && name).map((theme) => [theme.name!, theme]));
-  const others = named(second);
-  const differences = new Map(paired.map((difference) => [difference.theme, difference]));
-  const order = (x: number | null | undefined, y: number | null | undefined) =>
-    x == null || y == null ? Number(x == null) - Number(y == null) : x - y;
-  return [...named(first)]
-    .flatMap(([name, a]) => {
-      const b = others.get(name);
-      return b ? [{ name, a, b, difference: differences.get(a.id) ?? null }] : [];
-    })
-    .sort((x, y) => order(x.difference?.q_value, y.difference?.q_value) || order(x.a.gap, y.a.gap));
 }
 
 /** Facts of the run card that change numbers. */

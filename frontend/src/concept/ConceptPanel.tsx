@@ -2,9 +2,9 @@ import { address, useRoute } from "../app/route";
 import { useBenchmark, useRun } from "../app/state";
 import { kindOf } from "../concepts/kinds";
 import { useConceptTable } from "../concepts/useConceptTable";
-import { useConcept, useTable, useThemes } from "../data/hooks";
+import { useConcept, useTable } from "../data/hooks";
 import { number, type Table, text } from "../data/table";
-import type { ConceptDetail, Theme } from "../data/types";
+import type { ConceptDetail, ThemeName } from "../data/types";
 import { decimal, integer, magnitude, percent, plural, probability, shownOr, signed, tenths } from "../format";
 import { shownToken, visible } from "../text";
 import { CopyLink } from "../ui/Copied";
@@ -41,7 +41,6 @@ export function ConceptPanel({ concept }: { concept: number }) {
         {within ?? sentence}
       </p>
       {within !== null && <p data-testid="concept-suite">{of(suite, sentence)}</p>}
-      <OfFinding finding={number(table.data, "finding", concept)} />
       <Together concept={concept} table={table.data} />
       <p>{name === null ? coverage(run, table.data, concept) : of(suite, coverage(run, table.data, concept))}</p>
       {name !== null && (
@@ -53,22 +52,6 @@ export function ConceptPanel({ concept }: { concept: number }) {
       <Numbers concept={concept} table={own.shown.table} />
       {detail.data ? <Rest table={table.data} detail={detail.data} /> : <Loading what="its items" />}
     </article>
-  );
-}
-
-/** The finding that the concept is evidence for. */
-function OfFinding({ finding }: { finding: number | null }) {
-  const run = useRun();
-  const route = useRoute();
-  const shownFinding = finding === null ? undefined : run.findings[finding];
-  if (!shownFinding) return null;
-  return (
-    <p data-testid="concept-finding">
-      Evidence for the finding{" "}
-      <a href={address(route, { view: "finding", rest: shownFinding.finding, params: { concept: null } })}>
-        <bdi>{visible(shownFinding.short)}</bdi>
-      </a>
-    </p>
   );
 }
 
@@ -177,11 +160,9 @@ function origin(label: ConceptDetail["labels"][number]): string {
 function ThemePath({ concept, table }: { concept: number; table: Table }) {
   const run = useRun();
   const route = useRoute();
-  const themes = useThemes(run);
-  if (!run.has.themes || !themes.data) return null;
-  const of = (level: Theme["level"]) =>
-    themes.data.themes.find((theme) => theme.level === level && theme.id === number(table, level, concept));
-  const link = ({ level, id }: Theme) =>
+  const of = (level: ThemeName["level"]) =>
+    run.themes.find((theme) => theme.level === level && theme.id === number(table, level, concept));
+  const link = ({ level, id }: ThemeName) =>
     address(route, { view: "concepts", params: { theme: null, subtheme: null, [level]: id } });
   return [of("theme"), of("subtheme")]
     .filter((entry) => entry !== undefined)

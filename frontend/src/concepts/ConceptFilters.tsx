@@ -1,14 +1,15 @@
 import { Button, Select, Switch } from "@mantine/core";
 import { go, useRoute } from "../app/route";
-import type { Theme } from "../data/types";
+import { useRun } from "../app/state";
 import { shorten, visible } from "../text";
 import { statusWord } from "../ui/Marks";
 import { SearchField } from "../ui/SearchField";
 import { COVERAGE, FILTERS, PERFORMANCE } from "./filters";
-import { themeName } from "./themes";
+import { themeName } from "./ThemeList";
 
 /** Search and filters of concepts, in the table and on the map. All of them lie in the address. */
-export function ConceptFilters({ themes }: { themes: Theme[] }) {
+export function ConceptFilters() {
+  const { themes } = useRun();
   const { params } = useRoute();
   const word = (param: string, label: string, words: string[]) => (
     <Select
@@ -23,7 +24,6 @@ export function ConceptFilters({ themes }: { themes: Theme[] }) {
       onChange={(value) => go({ params: { [param]: value } })}
     />
   );
-  const finding = params.get("finding");
   const top = themes.filter((theme) => theme.level === (params.has("subtheme") ? "subtheme" : "theme"));
   const level = params.has("subtheme") ? "subtheme" : "theme";
   return (
@@ -53,7 +53,6 @@ export function ConceptFilters({ themes }: { themes: Theme[] }) {
         checked={params.get("kinds") === "all"}
         onChange={(event) => go({ params: { kinds: event.currentTarget.checked ? "all" : null } })}
       />
-      {finding !== null && <span className="badge">of finding {Number(finding) + 1}</span>}
       {FILTERS.some((name) => params.has(name)) && (
         <Button
           size="compact-xs"

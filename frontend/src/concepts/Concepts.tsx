@@ -5,9 +5,7 @@ import { useCallback, useDeferredValue, useMemo } from "react";
 import { go, useRoute } from "../app/route";
 import { readSort, writeSort } from "../app/sort";
 import { useBenchmark, useFace, useNumberParam, useRun } from "../app/state";
-import { useThemes } from "../data/hooks";
 import { among, columnNamed, type Sort, select, type Table } from "../data/table";
-import type { Theme } from "../data/types";
 import { integer } from "../format";
 import { visible } from "../text";
 import { Grid } from "../ui/Grid";
@@ -20,7 +18,7 @@ import { allColumns, defaultColumns, gridColumns, sharedMeasures, sortKeys } fro
 import "./concepts.css";
 import { FILTERS, ofRanked, searchedId, tests, withFirst } from "./filters";
 import { heatOf } from "./heat";
-import { ThemeTree } from "./ThemeTree";
+import { ThemeList } from "./ThemeList";
 import { download, orderOf, orderWords, widened } from "./table";
 import { type ShownTable, useConceptTable, useParts } from "./useConceptTable";
 
@@ -28,27 +26,24 @@ export function Concepts() {
   const run = useRun();
   const face = useFace();
   const { shown, error } = useConceptTable(run, useBenchmark());
-  const themes = useThemes(run);
   if (error) return <Failed error={error} />;
-  if (!shown || (run.has.themes && !themes.data && !themes.error)) return <Loading what="the concepts" />;
+  if (!shown) return <Loading what="the concepts" />;
   const where = shown.benchmark === null ? "the whole suite" : visible(run.benchmarks[shown.benchmark]!.name);
   return (
     <>
-      <Heading>Themes and concepts</Heading>
+      <Heading>Concepts</Heading>
       <p className="lead">
         {face === "model"
           ? `Which concepts the model does worse or better on, in ${where}.`
           : `Which concepts ${where} exercises, and which it leaves out.`}
       </p>
-      {themes.error && <Failed error={themes.error} />}
-      {themes.data && <ThemeTree themes={themes.data.themes} {...shown} />}
-      {!run.has.themes && <p className="soft">This run has no themes.</p>}
-      <TableOfConcepts {...shown} themes={themes.data?.themes ?? []} />
+      {run.themes.length > 0 && <ThemeList {...shown} />}
+      <TableOfConcepts {...shown} />
     </>
   );
 }
 
-function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: Theme[] }) {
+function TableOfConcepts({ table, benchmark }: ShownTable) {
   const run = useRun();
   const face = useFace();
   const { params } = useRoute();
@@ -59,7 +54,7 @@ function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: Th
   const { parts, error } = useParts(run, each !== null);
   const names = run.benchmarks.map((benchmark) => benchmark.name);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the names are the run's.
-  const all = useMemo(() => widened(table, themes, each?.key ?? null, parts, names), [table, themes, each, parts, run]);
+  const all = useMemo(() => widened(table, run.themes, each?.key ?? null, parts, names), [table, each, parts, run]);
   const chosen = params.get("cols");
   const defaults = useMemo(() => defaultColumns(run, face, benchmark), [run, face, benchmark]);
   const specs = useMemo(
@@ -91,7 +86,7 @@ function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: Th
   return (
     <>
       <div className="tools" role="search" aria-label="Choose concepts">
-        <ConceptFilters themes={themes} />
+        <ConceptFilters />
         <span className="spring" />
         {run.benchmarks.length > 1 && (
           <Select

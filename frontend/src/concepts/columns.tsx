@@ -30,7 +30,7 @@ const OWN: ColumnSpec[] = [
 ];
 // Seen in the cell of the label, or seldom wanted.
 const HIDDEN = [
-  ...["label_score", "peak_token", "subtheme_name", "p_value", "detectable", "finding"],
+  ...["label_score", "peak_token", "subtheme_name", "p_value", "detectable"],
   ...["kind", "lexical_share", "coherence"],
 ];
 /** Seldom wanted beside the verdicts, for which the window has not more room. */
@@ -139,7 +139,7 @@ function columnOf(spec: ColumnSpec, table: Table, narrow: boolean): GridColumn {
     width: spec.interval ? (narrow ? 168 : 152) : WIDTHS[spec.kind],
     // Above a bar the name stands where the number does, so that it is seen even if the bar is not.
     align: ["text", "word", "flag"].includes(spec.kind) || spec.interval ? "start" : "end",
-    largestFirst: !["text", "word", "probability", "signed"].includes(spec.kind) && spec.key !== "finding",
+    largestFirst: !["text", "word", "probability", "signed"].includes(spec.kind),
   };
   if (spec.key === "followers")
     return {
@@ -148,8 +148,6 @@ function columnOf(spec: ColumnSpec, table: Table, narrow: boolean): GridColumn {
       text: (row) => together(table, row),
       show: (row) => <Together table={table} row={row} />,
     };
-  if (spec.key === "finding")
-    return { ...base, show: (row) => <FindingLink finding={number(table, "finding", row)} /> };
   if (spec.kind === "flag")
     return {
       ...base,
@@ -198,16 +196,6 @@ function Together({ table, row }: { table: Table; row: number }) {
       onClick={() => go({ params: { concept: leader, item: null } })}
     >
       with {leader}
-    </button>
-  );
-}
-
-/** Opens the finding that a concept is evidence for. */
-function FindingLink({ finding }: { finding: number | null }) {
-  if (finding === null) return null;
-  return (
-    <button type="button" className="link" tabIndex={-1} onClick={() => go({ view: "finding", rest: finding })}>
-      {integer(finding + 1)}
     </button>
   );
 }

@@ -16,7 +16,6 @@ const concepts = Array.from({ length: ROWS }, () => ({
   coverage_status: sample([...COVERAGE, null]),
   theme: maybe(Math.floor(4 * next())),
   subtheme: maybe(Math.floor(9 * next())),
-  finding: maybe(Math.floor(5 * next())),
   lift: next() < 0.1 ? Infinity : maybe(8 * next() - 4),
   gap: maybe(next() - 0.5),
 }));
@@ -42,7 +41,6 @@ it.each<[string, (concept: Concept, row: number) => boolean]>([
   ["status=weak,strong", (concept) => concept.ranked === 1 && /weak|strong/.test(concept.performance_status)],
   ["coverage=missing&kinds=all", (concept) => concept.coverage_status === "missing"],
   ["theme=2&subtheme=5&kinds=all", (concept) => concept.theme === 2 && concept.subtheme === 5],
-  ["finding=3&kinds=all", (concept) => concept.finding === 3],
   ["theme=x&kinds=all", () => true],
 ])('chooses by "%s"', (query, test) => {
   const expected = [...concepts.keys()].filter((row) => test(concepts[row]!, row));

@@ -5,7 +5,7 @@ export const PERFORMANCE = ["weak", "strong", "negligible", "typical", "insuffic
 export const COVERAGE = ["missing", "under", "typical", "over"];
 
 /** Parameters that choose concepts; a link that clears the filters takes all of them away. */
-export const FILTERS = ["q", "status", "coverage", "kinds", "theme", "subtheme", "finding"] as const;
+export const FILTERS = ["q", "status", "coverage", "kinds", "theme", "subtheme"] as const;
 
 /** The concept whose number is searched for, `12` or `#12`; null: no number, or no concept of the table. */
 export function searchedId(params: URLSearchParams, rows: number): number | null {
@@ -32,7 +32,6 @@ export function tests(params: URLSearchParams, table: Table): Test[] {
     ofWord(params.get("coverage"), "coverage_status", table),
     ofNumber(params.get("theme"), "theme", table),
     ofNumber(params.get("subtheme"), "subtheme", table),
-    ofNumber(params.get("finding"), "finding", table),
   ].filter((test) => test !== null);
 }
 

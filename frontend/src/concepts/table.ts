@@ -2,7 +2,7 @@
 import type { Face } from "../app/state";
 import { csvFile, save } from "../data/download";
 import { columnNamed, everyRow, numbers, type Sort, sorted, sortedBy, type Table, texts } from "../data/table";
-import type { ColumnSpec, RunInfo, Theme } from "../data/types";
+import type { ColumnSpec, RunInfo, ThemeName } from "../data/types";
 
 /** Name of the column that holds a measure within a benchmark. */
 export const within = (measure: string, benchmark: string) => `${measure}@${benchmark}`;
@@ -13,7 +13,7 @@ export const within = (measure: string, benchmark: string) => `${measure}@${benc
  */
 export function widened(
   table: Table,
-  themes: Theme[],
+  themes: ThemeName[],
   measure: string | null,
   parts: (Table | null)[],
   names: string[],
@@ -34,19 +34,12 @@ export function widened(
   return { rows: table.rows, columns };
 }
 
-/** Order of concepts by finding, the leading concept first; NaN: evidence for no finding. */
-export function groupPlaces(table: Table): Float64Array {
-  const [finding, leader] = [numbers(table, "finding"), numbers(table, "leader")];
-  return Float64Array.from(everyRow(table.rows), (row) => 2 * finding[row]! + (leader[row] === row ? 0 : 1));
-}
-
 /** What is worst comes first, then what is well; what is not known comes last. */
 const RANKS: Record<Face, { key: string; words: string[]; ties: { key: string; descending: boolean }[] }> = {
   model: {
     key: "performance_status",
     words: ["weak", "typical", "negligible", "strong", "insufficient", "untested"],
-    // The concept that a finding names stands at its head.
-    ties: ["group_place", "gap"].map((key) => ({ key, descending: false })),
+    ties: [{ key: "gap", descending: false }],
   },
   // A missing concept has no lift: the likelier that reference text would have shown it, the more its absence is news.
   benchmark: {
@@ -75,7 +68,7 @@ export function orderOf(table: Table, sort: Sort | null, face: Face): Uint32Arra
 }
 
 export function orderWords(face: Face, lift: boolean): string {
-  if (face === "model") return "weak ones first, by finding and gap";
+  if (face === "model") return "weak ones first, by gap";
   return lift ? "missing ones first, the others by lift" : "the least covered first";
 }
 

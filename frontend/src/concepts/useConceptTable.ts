@@ -2,7 +2,6 @@ import { useEffect, useMemo, useState } from "react";
 import { readTable, useTable } from "../data/hooks";
 import { type Column, everyRow, type Table } from "../data/table";
 import type { RunInfo } from "../data/types";
-import { groupPlaces } from "./table";
 
 /** A table, and the benchmark whose values it has; null: the whole suite's. */
 export interface ShownTable {
@@ -24,8 +23,6 @@ export function useConceptTable(
     if (!suite.data || (benchmark !== null && !part.data)) return null;
     const concept: Column = { kind: "number", values: Float64Array.from(everyRow(suite.data.rows)) };
     const columns: Record<string, Column> = { ...suite.data.columns, ...part.data?.columns, concept };
-    // Findings are the whole suite's: within a benchmark they order nothing.
-    if (benchmark === null) columns.group_place = { kind: "number", values: groupPlaces(suite.data) };
     return { table: { rows: suite.data.rows, columns }, benchmark };
   }, [suite.data, part.data, benchmark]);
   const [last, setLast] = useState(made);

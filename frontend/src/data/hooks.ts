@@ -1,26 +1,32 @@
 /** Parts by name, each read once. */
 import { useEffect, useState } from "react";
-import { ofModel } from "./ofModel";
+import { slicesOf } from "../answer/slices";
 import { parquetTable } from "./parquet";
 import { source } from "./source";
 import type { Table } from "./table";
 import type {
   ConceptDetail,
+  Coverage,
   EntryExamples,
-  FindingItems,
-  GroupsFile,
   ItemConcepts,
   ItemDetail,
+  ListedAnswer,
   MatchesFile,
+  ModelAnswers,
   ModelsFile,
   Pairing,
   RunInfo,
   RunList,
-  ThemeFile,
+  SlicesFile,
 } from "./types";
 
 /** Columns are written down in `explorer/parts/tables.py`. */
-export type TableName = "concepts.parquet" | `concepts/${number}.parquet` | "items.parquet";
+export type TableName =
+  | "concepts.parquet"
+  | `concepts/${number}.parquet`
+  | "items.parquet"
+  | "slice_items.parquet"
+  | "scores.parquet";
 
 export type Loaded<T> = { data: T; error: null } | { data: null; error: Error | null };
 
@@ -43,12 +49,13 @@ const json = <T>(bytes: Uint8Array): T => JSON.parse(new TextDecoder().decode(by
 
 export const readRuns = () => once("runs.json", json<RunList>);
 export const readRun = (key: string) => once(`${key}/run.json`, json<RunInfo>);
-export const readThemes = (key: string) => once(`${key}/themes.json`, json<ThemeFile>);
-export const readFindingItems = (key: string) => once(`${key}/findings.json`, json<FindingItems[]>);
+const readAnswers = (key: string, model: number) => once(`${key}/answers/${model}.json`, json<ModelAnswers>);
 const readModels = (key: string) => once(`${key}/models.json`, json<ModelsFile>);
+const readCoverage = (key: string, part: number) => once(`${key}/coverage/${part}.json`, json<Coverage>);
+const readSlices = async (key: string) =>
+  slicesOf(await once(`${key}/slices.json`, json<SlicesFile>), await readTable(key, "slice_items.parquet"));
 const readMatches = (key: string) => once(`${key}/matches.json`, json<MatchesFile>);
-const readGroups = (key: string) => once(`${key}/groups.json`, json<GroupsFile>);
-const readPair = (key: string, pair: number) => once(`${key}/pairs/${pair}.json`, json<Pairing>);
+const readPair = (key: string, pair: number) => once(`${key}/pairs/${pair}.json`, json<ListedAnswer>);
 const readAgainst = (key: string, other: string) => once(`${key}/against/${other}.json`, json<Pairing>);
 export const readTable = (key: string, name: TableName) => once<Table>(`${key}/${name}`, parquetTable);
 
@@ -58,16 +65,14 @@ type Kind = "concept" | "item" | "active" | "entry";
 async function readDetail<T>(run: RunInfo, kind: Kind, number: number): Promise<T> {
   const { concepts, items, entries } = run.shards;
   const size = { concept: concepts, item: items, active: items, entry: entries }[kind];
-  const key = kind === "item" || kind === "active" ? run.home : run.key;
   const part = Math.floor(number / size);
-  const details = await once(`${key}/${kind}/${part}.json`, json<T[]>);
+  const details = await once(`${run.key}/${kind}/${part}.json`, json<T[]>);
   const detail = details[number - part * size];
   if (!detail) throw new Error(`This run has no ${kind === "active" ? "item" : kind} ${number}.`);
   return detail;
 }
 
-export const readItem = async (run: RunInfo, row: number) =>
-  ofModel(run, await readDetail<ItemDetail>(run, "item", row));
+export const readItem = (run: RunInfo, row: number) => readDetail<ItemDetail>(run, "item", row);
 
 /** The value of a promise that is made anew when `key` changes; null key: nothing to wait for. */
 export function useLoaded<T>(key: string | null, read: () => Promise<T>): Loaded<T> {
@@ -95,15 +100,20 @@ export function useLoaded<T>(key: string | null, read: () => Promise<T>): Loaded
 
 export const useRuns = () => useLoaded("runs", readRuns);
 export const useRunInfo = (key: string | null) => useLoaded(key, () => readRun(key!));
-export const useThemes = (run: RunInfo) => useLoaded(run.has.themes ? run.key : null, () => readThemes(run.key));
-export const useFindingItems = (key: string | null) => useLoaded(key, () => readFindingItems(key!));
+export const useAnswers = (key: string, model: number | null) =>
+  useLoaded(model === null ? null : `${key}/${model}`, () => readAnswers(key, model!));
 export const useModels = (key: string | null) => useLoaded(key, () => readModels(key!));
+/** Of a benchmark, by its place; null: of the suite. */
+export function useCoverage(run: RunInfo, benchmark: number | null) {
+  const part = benchmark === null || run.benchmarks.length === 1 ? 0 : benchmark + 1;
+  return useLoaded(`${run.key}/${part}`, () => readCoverage(run.key, part));
+}
+/** Null: they are not needed. */
+export const useSlices = (key: string | null) => useLoaded(key, () => readSlices(key!));
 /** Null: the run has none. */
 export const useMatches = (key: string | null) => useLoaded(key, () => readMatches(key!));
 export const useEntryExamples = (run: RunInfo, entry: number) =>
   useLoaded(`${run.key}/${entry}`, () => readDetail<EntryExamples>(run, "entry", entry));
-/** Null: they are not needed now. */
-export const useGroups = (key: string | null) => useLoaded(key, () => readGroups(key!));
 export const usePair = (key: string, pair: number | null) =>
   useLoaded(pair === null ? null : `${key}/${pair}`, () => readPair(key, pair!));
 /** The run `other` against the run `key`; null: they are not compared. */
@@ -115,6 +125,7 @@ export const useConcept = (run: RunInfo, concept: number | null) =>
   useLoaded(concept === null ? null : `${run.key}/${concept}`, () =>
     readDetail<ConceptDetail>(run, "concept", concept!),
   );
-export const useItem = (run: RunInfo, row: number) => useLoaded(`${run.key}/${row}`, () => readItem(run, row));
+export const useItem = (run: RunInfo, row: number) =>
+  useLoaded(`${run.key}/${row}`, () => readItem(run, row));
 export const useItemConcepts = (run: RunInfo, row: number) =>
   useLoaded(`${run.key}/${row}`, () => readDetail<ItemConcepts>(run, "active", row));

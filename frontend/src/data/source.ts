@@ -70,7 +70,7 @@ declare global {
 export class LeftOut extends Error {}
 
 /** What takes long is made only where somebody asks for it. */
-const SERVED = /\/(pairs\/\d+|groups)\.json$/;
+const SERVED = /\/pairs\/\d+\.json$/;
 const LEFT_OUT = "An export leaves it out: `cgaps explore RUN` makes it.";
 
 /** Parts of an exported page are scripts, the one thing that a page opened from a folder may load. */

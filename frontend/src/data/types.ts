@@ -19,13 +19,11 @@ export interface Scored {
   scored: boolean;
 }
 
-/** A run, or an outcome of one, that can be opened. */
+/** A run that can be opened. */
 export interface ListedRun {
   key: string;
   title: string;
   scored: Scored;
-  /** Key of the run that holds all models' scores on these items; null: the run has scores of one model only. */
-  models: string | null;
 }
 
 /** Whether a model is configured, and which. */
@@ -90,134 +88,13 @@ export interface Thresholds {
   alike: string;
 }
 
-/** One statement, in words and in numbers. */
-export interface Statement {
-  /** What it is about; the functions of this module say which codes there are. */
-  code: string;
-  /** A sentence that explains every term it uses. */
-  text: string;
-  /** `weak`, `strong`, `good`, `bad`, `open` (undecided) or empty. */
-  tone: string;
-  /** Number of the finding that it states; null: it states no finding. */
-  finding: number | null;
-  /** The benchmark that it is about; null: the whole run, or several. */
-  benchmark: string | null;
-  /** Its numbers by name. */
-  numbers: Record<string, number | string | null>;
-}
-
-/** One benchmark's score, and what its items share. */
-export interface BenchmarkAnswer {
-  benchmark: string;
-  /** Over scored items, in [0, 1]; null: no item is scored. */
-  mean_score: number | null;
-  scored: number;
-  kept: number;
-  /** Concepts tested within the benchmark. */
-  tested: number;
-  weak: number;
-  strong: number;
-  /** `trend` (scores go with a property of the items) and `shared` (most tested concepts stand out). */
-  notes: Statement[];
-}
-
-/** What a run says, in the order in which it is read. */
-export interface RunAnswer {
-  /** Model, mean score and size of the suite. */
-  opening: Statement;
-  /** What failed and therefore comes first: `gate`, `judge_by_place`, `robustness`; empty where nothing did. */
-  trust: Statement[];
-  /**
-   * At most `MOST`, weak ones first; a single one of code `no_finding` where nothing stands out; empty where no item is
-   * scored.
-   */
-  findings: Statement[];
-  /** The lowest score first, unscored ones last. */
-  benchmarks: BenchmarkAnswer[];
-  /** What benchmarks lack of their stated scope, most first; then what is only counted (`counted`). */
-  scope: Statement[];
-  /** How far to trust it: `unseen`, `kinds`, `repeats`, `vanished`, `rate`, `gate`, `tests`. */
-  confidence: Statement[];
-}
-
-/** A benchmark's part of a finding. */
-export interface FindingBenchmark {
-  /** Its place. */
-  benchmark: number;
-  items: number;
-  /** Of the finding's weight. */
-  share: number;
-}
-
-/** An item of a finding. */
-export interface FindingExample {
-  item: number;
-  /** How many items ask the same, itself among them. */
-  repeats: number;
-  /**
-   * Ranges of its own text, from the start of that, in which it differs from other items of its benchmark; at least
-   * one; null: redacted.
-   */
-  differs: [number, number][] | null;
-}
-
-/** A group of weak or strong concepts, by its items. Gaps are between scores in [0, 1]. */
-export interface Finding {
-  /** Its number and its place in the list. */
-  finding: number;
-  verdict: "weak" | "strong";
-  leader: number;
-  label: string | null;
-  /** The leader first. */
-  concepts: number[];
-  /** Scored items in which the group is active. */
-  items: number;
-  /** Number of these items when each cluster counts once. */
-  clusters: number;
-  /**
-   * What `mean_score`, `feature_score` and `other_score` are: shares of right answers, mean scores where answers get
-   * parts of a point, or means of another outcome.
-   */
-  unit: "right" | "score" | "parsed" | "peers" | "difference";
-  n_eff: number;
-  mean_score: number;
-  plain_gap: number;
-  gap: number;
-  gap_low: number;
-  gap_high: number;
-  p_value: number;
-  q_value: number;
-  /** Smallest gap that its items would most likely have shown. */
-  detectable: number | null;
-  benchmarks: FindingBenchmark[];
-  /**
-   * A feature that its items share and the others of the same benchmarks lack; null: there is none. Its figures are of
-   * the items with it.
-   */
-  feature: string | null;
-  feature_words: string | null;
-  feature_items: number | null;
-  feature_score: number | null;
-  other_items: number | null;
-  other_score: number | null;
-  sentence: string;
-  /** The same in at most 90 characters. */
-  short: string;
-  /** Its evidence, in sentences. */
-  support: string;
-  failing: FindingExample[];
-  passing: FindingExample[];
-  /** Mean gap on the items left out, over the `unseen_splits` of `splits` half-samples that find it again. */
-  unseen_gap: number | null;
-  unseen_low: number | null;
-  unseen_high: number | null;
-  unseen_splits: number;
-  splits: number;
-  /** null: undecided, since too few splits find it again. */
-  holds: boolean | null;
-  /** The command that tests it further. */
-  command: string;
-  command_note: string;
+/** A theme or subtheme of concepts. */
+export interface ThemeName {
+  level: "theme" | "subtheme";
+  id: number;
+  parent: number | null;
+  name: string | null;
+  concepts: number;
 }
 
 /** One word and its meaning. */
@@ -326,16 +203,13 @@ export interface Added {
 export interface RunInfo {
   schema: 1;
   key: string;
-  /**
-   * Key of the run whose parts `item/N.json` and `active/N.json` hold the items; of an outcome, the run that it is of,
-   * if that is here.
-   */
-  home: string;
   title: string;
   created: string;
   scored: Scored;
-  /** All models with scores on the items, as `ItemDetail.models` lists them; empty where none was added. */
+  /** All models with scores on the items, in the order of `answers/K.json` and `ItemDetail.models`. */
   models: string[];
+  /** Place of the one that is shown first. */
+  model: number;
   sae: string;
   /** SHA-256 of the SAE's weights: concepts of two runs are the same only if it is equal. */
   sae_sha256: string | null;
@@ -355,15 +229,13 @@ export interface RunInfo {
   evidence: Thresholds;
   /** What chi_bench is measured in. */
   unit: string;
-  answer: RunAnswer;
-  /** All of them: weak ones first, then strong ones, each by the size of the gap times the items it concerns. */
-  findings: Finding[];
+  /** Empty in a run that has none. */
+  themes: ThemeName[];
   /** What words mean; `key` is a column's, or a general word's. */
   glossary: Term[];
   cautions: Caution[];
   /** null: robustness was not tested. */
   verdicts: Verdict[] | null;
-  /** Newest first. */
   card: Fact[];
   /** Empty: redacted, or the run was made from Python. */
   command: string;
@@ -376,56 +248,178 @@ export interface RunInfo {
   redundancy: Added[];
 }
 
-/** The items of a finding in `findings.json`, those that weigh most first, at most 500. */
-export interface FindingItems {
-  finding: number;
-  item_rows: number[];
+/** A line of an answer. Gaps are in units of the outcome (0.1 is ten points of 100). */
+export interface ListedFinding {
+  /** From 1 in the order of the list. */
+  number: number;
+  slice: number;
+  family: string;
+  name: string;
+  /** Expected on new items. */
+  gap: number;
+  low: number;
+  high: number;
+  /** The gap in points of 100, as it is written everywhere. */
+  points: string;
+  /** Its interval, likewise. */
+  spread: string;
+  /** How many items it is about. */
+  size: string;
+  /** How often half of the items find it again, and what it is on the other half. */
+  again: string;
+  /** Which other slices or properties explain a part of it; null: none does. */
+  rests_on: string | null;
+  /** Row of a typical item that failed (that passed, for a gap above 0); null: none is scored. */
+  example: number | null;
+  /** That item in short; null: redacted, or there is none. */
+  quote: string | null;
 }
 
-/** A theme within one benchmark. */
-export interface ThemeBenchmark {
-  chi_bench: number | null;
-  chi_model: number | null;
-  support: number;
-  n_eff: number;
+/** Where a model is weak and strong: the same list as in the terminal. */
+export interface ListedAnswer {
+  kind: "score" | "peers" | "difference" | "parsed";
+  /** The peers, or the other model. */
+  against: string[];
+  headline: string;
+  /** How many items it rests on. */
+  scored: string;
+  /** Caveats that may overturn the list; they stand above it. */
+  warnings: string[];
+  /** The others. */
+  caveats: string[];
+  /** Weaker ones first, then stronger ones, each from the largest gap down. */
+  findings: ListedFinding[];
+}
+
+/** `data/KEY/answers/K.json`: what was found of the model at place K of `RunInfo.models`. */
+export interface ModelAnswers {
+  /** Against models of its level; null: there are fewer than two. */
+  peers: ListedAnswer | null;
+  /** Its own scores, beside the benchmark's average. */
+  benchmark: ListedAnswer | null;
+}
+
+/** A slice: a weight from 0 to 1 per item, with a name. */
+export interface ListedSlice {
+  /** As addresses name it; from `CONCEPTS` on, the concept of the rest. */
+  number: number;
+  family: string;
+  /** What slices of the family are. */
+  family_words: string;
+  name: string;
+  /** What the slices answer together that share it, as the column of a category. */
+  question: string | null;
+  /** The slice that contains it; -1: none. */
+  parent: number;
+  /** Words that mark its items; empty: redacted, or none do. */
+  words: string[];
+  /** Rows of its most typical items, at most two. */
+  typical: number[];
+}
+
+/** `data/KEY/slices.json`; `slice_items.parquet` has their weights. */
+export interface SlicesFile {
+  slices: ListedSlice[];
+}
+
+/** A model with scores on the run's items. */
+export interface ListedModel {
+  mean: number | null;
+  low: number | null;
+  /** Ends of the 95% interval of its mean score. */
+  high: number | null;
+  scored: number;
+  /** Items that it was asked and that have no score. */
+  unscored: number;
+  /** Whether it also reads the items. */
+  reads: boolean;
+  /** Where it is weakest and strongest. */
+  sentence: string;
+}
+
+/** A model on a slice. */
+export interface ModelCell {
+  /** null: too few scored items. */
   gap: number | null;
-  gap_low: number | null;
-  gap_high: number | null;
-  q_value: number | null;
-  performance_status: string;
+  low: number | null;
+  high: number | null;
+  /** Corrected over all cells. */
+  q: number | null;
+  items: number;
+  passes: boolean;
 }
 
-/** A theme or subtheme with its statistics in the suite. */
-export interface Theme {
-  level: "theme" | "subtheme";
-  id: number;
-  parent: number | null;
-  name: string | null;
-  kind: string | null;
+/** `data/KEY/models.json`: of a run with the scores of several models. */
+export interface ModelsFile {
+  /** In the order of `RunInfo.models`. */
+  models: ListedModel[];
+  /** Places of models in the heat map, similar ones side by side. */
+  columns: number[];
+  /** Numbers of the slices that tell models apart: its rows. */
+  slices: number[];
+  /** One list per slice, in the order of `columns`. */
+  cells: ModelCell[][];
+}
+
+/** A concept that items do not test, or hardly. */
+export interface Lack {
+  concept: number;
+  label: string | null;
+  /** Missing: in no item. Thin: at most a quarter of its part of ordinary text (lift <= -2, or as set). */
+  status: "missing" | "thin";
+  /** Chance that as much ordinary text would show it, in [0, 1]; null: no reference. */
+  chance_seen: number | null;
+}
+
+/** How far the concepts of a theme, a benchmark or a scope are tested. */
+export interface Covered {
+  /** Of the theme or benchmark. */
+  name: string;
+  /** Of the theme; null: it is none. */
+  number: number | null;
+  /** Counted concepts that belong to it. */
   concepts: number;
-  ranked: number;
-  chi_bench: number | null;
-  chi_bench_mean: number | null;
-  chi_model: number | null;
-  chi_model_low: number | null;
-  chi_model_high: number | null;
-  support: number;
-  n_eff: number;
-  gap: number | null;
-  gap_low: number | null;
-  gap_high: number | null;
-  q_value: number | null;
-  performance_status: string;
-  missing_concepts: number;
-  weak_concepts: number;
-  /** In the order of `RunInfo.benchmarks`. */
-  benchmarks: ThemeBenchmark[];
+  missing: number;
+  /** 0 as well where the run has no reference statistics. */
+  thin: number;
+  /** How many would be missing from as much ordinary text; null: no reference. */
+  by_chance: number | null;
+  /** At most `NAMED` of them: missing ones first, those that ordinary text shows most surely. */
+  lacking: Lack[];
 }
 
-/** `data/KEY/themes.json`. */
-export interface ThemeFile {
-  /** Empty in a run that has none. */
-  themes: Theme[];
+/** What a benchmark lacks. */
+export interface BenchmarkCoverage {
+  /** Among all counted concepts. */
+  all: Covered;
+  /** What it states to test; null: nothing. */
+  description: string | null;
+  /** Among the concepts that belong to what it states; null: it states nothing, or labels cannot be compared. */
+  scope: Covered | null;
+}
+
+/** What the items of a run, or of one of its benchmarks, do not test. */
+export interface Coverage {
+  /** Kept items. */
+  items: number;
+  all: Covered;
+  /** Those that lack most first; empty: the run has no themes. */
+  themes: Covered[];
+  /** In the run's order; only the one that was asked for. */
+  benchmarks: BenchmarkCoverage[];
+  /**
+   * What is counted: concepts with a label that somebody wrote; where there is none, with words of exemplars; where the
+   * run has no labels, all ranked ones.
+   */
+  counted: "labelled" | "automatic" | "unlabelled";
+  /** What stands for nothing: kinds of concepts (`dead`, `token`, `format`, `unlabelled`, ...), and how many. */
+  left_out: [string, number][];
+  /** Concepts of the SAE. */
+  width: number;
+  /** Whether the SAE has reference statistics; without them nothing is known to be thin. */
+  reference: boolean;
+  /** By what concepts belong to a scope: embedded labels, confirmed by a language model or not; null: no scope. */
+  judged: "embedding" | "model" | null;
 }
 
 /** A label of a concept. */
@@ -560,7 +554,7 @@ export interface ItemDetail {
   cluster: number | null;
   /** Why it shares its cluster: `given`, `equal` or `near`; null: it is alone there. */
   cluster_kind: string | null;
-  /** One per model of `RunInfo.models`; empty where no other model's scores were added. */
+  /** One per model of `RunInfo.models`; empty where it has only one. */
   models: ModelAnswer[];
   /** How many items its cluster has, itself among them. */
   together: number;
@@ -731,70 +725,6 @@ export interface EntryExamples {
   examples: EntryExample[];
 }
 
-/** A model that the run has scores of. */
-export interface ListedModel {
-  name: string;
-  /** Whether the concepts are read from its activations. */
-  reads: boolean;
-  scored: number;
-  unscored: number;
-  mean: number | null;
-  low: number | null;
-  high: number | null;
-  /** Command that makes its tables, so that the run can be shown as its. */
-  command: string;
-}
-
-/** A theme, or a group of concepts that share their items. */
-export interface MatrixColumn {
-  /** Number of the theme, or of the group's leading concept. */
-  id: number;
-  /** The theme's, or the leading concept's label. */
-  name: string | null;
-  /** How many a group has, the leading one included; 0: it is a theme. */
-  concepts: number;
-}
-
-/** How a model does on a theme or group. */
-export interface MatrixCell {
-  /** Mean outcome of its items, weighted by its activation. */
-  mean: number | null;
-  gap: number | null;
-  gap_low: number | null;
-  gap_high: number | null;
-  /** By Benjamini and Hochberg: over all cells of themes; of groups, over all models and concepts. null: not tested. */
-  q_value: number | null;
-  n_eff: number;
-  status: "weak" | "strong" | "typical" | "insufficient";
-}
-
-/** Models against themes or groups, each in an order in which similar ones stand side by side. */
-export interface Matrix {
-  /** A column's items against the model's other items; or besides, against models of its level. */
-  kind: "score" | "peers";
-  /** Places in `ModelsFile.models`. */
-  models: number[];
-  columns: MatrixColumn[];
-  /** One list per model. */
-  cells: MatrixCell[][];
-}
-
-/** `data/KEY/models.json`: of a run with the scores of several models. */
-export interface ModelsFile {
-  models: ListedModel[];
-  /**
-   * Models against themes, of scores, and where there are enough models, of scores against peers; empty in a run
-   * without themes.
-   */
-  matrices: Matrix[];
-}
-
-/** `data/KEY/groups.json`: the same against groups of concepts, which take longer to find. */
-export interface GroupsFile {
-  /** Of scores, and of scores against peers; without columns where no concept stands out for any model. */
-  matrices: Matrix[];
-}
-
 /** Scores of a candidate less those of a baseline, item by item. */
 export interface Difference {
   /** Pairs that count once. */
@@ -805,7 +735,7 @@ export interface Difference {
   high: number;
   /** By flipping the signs of whole clusters. */
   p_value: number;
-  /** Corrected: of benchmarks by Holm, of themes and concepts by Benjamini and Hochberg. */
+  /** Corrected: of benchmarks by Holm. */
   q_value: number;
   /** Clusters on which the candidate did better, and ... */
   better: number;
@@ -831,45 +761,6 @@ export interface BenchmarkDifference {
   benchmark: string;
 }
 
-/** A difference on one theme's items, and by how much it is larger there than on other items. */
-export interface ThemeDifference {
-  clusters: number;
-  difference: number;
-  low: number;
-  high: number;
-  p_value: number;
-  q_value: number;
-  better: number;
-  worse: number;
-  detectable: number;
-  status: "better" | "worse" | "same";
-  theme: number;
-  name: string | null;
-  gap: number | null;
-  gap_low: number | null;
-  gap_high: number | null;
-  gap_q: number | null;
-}
-
-/** A difference on one concept's items, and by how much it is larger there than on other items. */
-export interface ConceptDifference {
-  clusters: number;
-  difference: number;
-  low: number;
-  high: number;
-  p_value: number;
-  q_value: number;
-  better: number;
-  worse: number;
-  detectable: number;
-  status: "better" | "worse" | "same";
-  concept: number;
-  gap: number | null;
-  gap_low: number | null;
-  gap_high: number | null;
-  gap_q: number | null;
-}
-
 /** A candidate against a baseline on the items that both were scored on. */
 export interface PairedScores {
   candidate: string;
@@ -881,19 +772,15 @@ export interface PairedScores {
   only_baseline: number;
   overall: Difference;
   benchmarks: BenchmarkDifference[];
-  themes: ThemeDifference[];
-  /** Empty where two models of one run are compared. */
-  concepts: ConceptDifference[];
 }
 
-/**
- * Two models of the run KEY (`data/KEY/pairs/N.json`), the later one being the candidate; or the run OTHER, the
- * candidate, against the run KEY, the baseline (`data/KEY/against/OTHER.json`).
- */
+/** The run OTHER, the candidate, against the run KEY, the baseline (`data/KEY/against/OTHER.json`). */
 export interface Pairing {
   /** Why nothing pairs; null: something does. */
   why: string | null;
   scores: PairedScores | null;
+  /** On which slices of the baseline they differ more or less than elsewhere; null: nothing pairs. */
+  answer: ListedAnswer | null;
 }
 
 /** `data/KEY/search?q=TEXT` (served only): items whose texts contain it, regardless of case. */
@@ -970,8 +857,8 @@ export const EXCERPT = 160;
 /** Characters of its response, expected answer and choices there. */
 export const ANSWER_EXCERPT = 80;
 
-/** Share of a finding's weight from which it is about a benchmark. */
-export const MAIN_SHARE = 0.1;
+/** Number of the slice of concept 0. */
+export const CONCEPTS = 1000000;
 
 /** Outcomes of entries of lists in words, in the order in which they matter. */
 export const OUTCOME_WORDS = {

@@ -1,4 +1,4 @@
-import { useRun } from "../app/state";
+import { useModel, useRun } from "../app/state";
 import type { ItemDetail } from "../data/types";
 import { decimal } from "../format";
 import { shorten, visible } from "../text";
@@ -8,6 +8,7 @@ import { LongText } from "./Texts";
 /** What each model did on an item, where the run has the scores of several. */
 export function EveryModel({ item }: { item: ItemDetail }) {
   const run = useRun();
+  const place = useModel();
   if (item.models.length === 0) return null;
   const responses = item.models.some(({ response }) => response !== null);
   const reasons = item.models.some(({ unscored }) => unscored !== null);
@@ -18,7 +19,7 @@ export function EveryModel({ item }: { item: ItemDetail }) {
         label="Scores of all models on the item"
         testId="item-models"
         rows={item.models.map((answer, i) => ({ ...answer, name: run.models[i] ?? "" }))}
-        current={({ name }) => name === run.scored.model}
+        current={({ name }) => name === run.models[place ?? -1]}
         columns={[
           { name: "model", cell: ({ name }) => <bdi>{shorten(visible(name), 60)}</bdi> },
           { name: "score", cell: ({ score }) => decimal(score) },

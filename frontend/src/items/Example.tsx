@@ -40,10 +40,14 @@ export function ItemExample({ row, testId, lead, facts, texts }: ExampleProps) {
   );
 }
 
+/** What a model did on an item: of several the one at a place, else the run's own. */
+export const answerOf = (item: ItemDetail, place: number | null): Pick<ItemDetail, "score" | "response" | "unscored"> =>
+  item.models[place ?? -1] ?? item;
+
 /** What the model answered, and what was expected. */
-export function Answers({ item }: { item: ItemDetail }) {
+export function Answers({ item, place = null }: { item: ItemDetail; place?: number | null }) {
   const answers = [
-    ["Response", item.response],
+    ["Response", answerOf(item, place).response],
     ["Expected", item.answer],
   ] as const;
   return (

@@ -4,8 +4,8 @@ import { IconX } from "@tabler/icons-react";
 import { useMemo } from "react";
 import { go, useRoute } from "../app/route";
 import { writeSort } from "../app/sort";
-import { useBenchmark, useNumberParam, useRun } from "../app/state";
-import { useFindingItems, useTable } from "../data/hooks";
+import { useBenchmark, useModel, useNumberParam, useRun } from "../app/state";
+import { useSlices, useTable } from "../data/hooks";
 import { columnNamed, number, numbers, type Table, text } from "../data/table";
 import { ANSWER_EXCERPT, EXCERPT } from "../data/types";
 import { decimal, integer, NOT_DEFINED, percent, plural, probability, shownOr, signed } from "../format";
@@ -22,9 +22,20 @@ import "./items.css";
 /** All items, failures first. */
 export function Items() {
   const run = useRun();
-  const table = useTable(run.key, "items.parquet");
-  if (table.error) return <Failed error={table.error} />;
-  return table.data ? <ItemTable table={table.data} /> : <Loading what="items" />;
+  const place = useModel();
+  const several = run.models.length > 1;
+  const items = useTable(run.key, "items.parquet");
+  const scores = useTable(several ? run.key : null, "scores.parquet");
+  // What the table has of a model is the run's own; of another one it is only the score.
+  const table = useMemo(() => {
+    if (!items.data || !scores.data || place === null) return items.data;
+    const { response, unscored, ...kept } = items.data.columns;
+    const own = run.scored.scored && place === run.model ? { response, unscored } : { unscored };
+    return { ...items.data, columns: { ...kept, ...own, score: scores.data.columns[place]! } as Table["columns"] };
+  }, [items.data, scores.data, place, run]);
+  const error = items.error ?? scores.error;
+  if (error) return <Failed error={error} />;
+  return table && (scores.data || !several) ? <ItemTable table={table} /> : <Loading what="items" />;
 }
 
 function ItemTable({ table }: { table: Table }) {
@@ -37,16 +48,17 @@ function ItemTable({ table }: { table: Table }) {
   const filters = FILTERS.map((name) => params.get(name) ?? "").join("|");
   const all = params.get("repeats") === "all";
   const hits = search.hits?.rows ?? null;
-  const finding = useFindingRows();
+  const slice = useSlice();
+  const place = useModel();
   // biome-ignore lint/correctness/useExhaustiveDependencies: other parameters of the address change no order.
   const order = useMemo(
     () =>
       orderedItems(
         table,
-        chosenItems(table, { params, benchmark, hits: hits, finding: finding.rows }),
+        chosenItems(table, { params, benchmark, hits, slice: slice?.members ?? null }),
         itemSort(params),
       ),
-    [table, filters, all, benchmark, hits, finding.rows, sort.key, sort.descending],
+    [table, filters, all, benchmark, hits, slice, sort.key, sort.descending],
   );
   const folded = useMemo(() => repeatsOf(table), [table]);
   const wide = useMediaQuery("(min-width: 700px)", true, { getInitialValueInEffect: false });
@@ -61,10 +73,6 @@ function ItemTable({ table }: { table: Table }) {
       ),
     [run, table, wide, benchmark],
   );
-  const heaviest =
-    finding.total !== null && finding.total > finding.rows!.length
-      ? `, the ${integer(finding.rows!.length)} with most weight of ${integer(finding.total)}`
-      : "";
   const active = filters.replaceAll("|", "") !== "" || search.query !== "" || benchmark !== null;
   const clear = () =>
     go({ params: { ...Object.fromEntries(FILTERS.map((name) => [name, null])), q: null, benchmark: null } });
@@ -72,7 +80,8 @@ function ItemTable({ table }: { table: Table }) {
     <div className="items-view">
       <Heading within="of">Items</Heading>
       <p className="lead">
-        Every question that was asked, with its score.{" "}
+        Every question that was asked, with {run.models.length > 1 ? "the score of " : "its score"}
+        {run.models.length > 1 && <bdi>{visible(run.models[place!]!)}</bdi>}.{" "}
         {sort.key === "score" && !sort.descending && "Failures come first."}
       </p>
       <div className="tools" role="search" aria-label="Choose items">
@@ -119,7 +128,12 @@ function ItemTable({ table }: { table: Table }) {
           !all &&
           !params.has("cluster") &&
           ` Repeated items are shown once, with their count (${plural(folded, "repeat")} in all).`}
-        {finding.total !== null && ` Of finding ${finding.number! + 1}${heaviest}.`}
+        {slice && (
+          <>
+            {" "}
+            Of <bdi>{visible(slice.name)}</bdi>.
+          </>
+        )}
         {!run.redacted && run.cut_items > 0 && <span data-testid="items-cut"> {cutNote(run.cut_items)}</span>}
       </p>
       {search.error && <Failed error={search.error} />}
@@ -148,20 +162,18 @@ function ItemTable({ table }: { table: Table }) {
   );
 }
 
-/** Rows of the finding that the address asks for; null: none is asked for, or they are still read. */
-function useFindingRows(): { rows: number[] | null; total: number | null; number: number | null } {
+/** The slice that the address asks for; null: none is asked for, or it is still read. */
+function useSlice() {
   const run = useRun();
-  const asked = useNumberParam("finding");
-  const finding = asked === null ? undefined : run.findings[asked];
-  const items = useFindingItems(finding ? run.key : null);
-  const rows = finding ? (items.data?.find((findingItems) => findingItems.finding === asked)?.item_rows ?? null) : null;
-  return { rows, total: rows && finding ? finding.items : null, number: asked };
+  const asked = useNumberParam("slice");
+  const slices = useSlices(asked === null ? null : run.key);
+  return (asked !== null && slices.data?.get(asked)) || null;
 }
 
 /** Filters that another view has set. */
 function Chosen() {
   const { params } = useRoute();
-  const finding = useNumberParam("finding");
+  const slice = useNumberParam("slice");
   const cluster = useNumberParam("cluster");
   const chip = (text: string, param: string) => (
     <button
@@ -175,7 +187,7 @@ function Chosen() {
   );
   return (
     <>
-      {params.has("finding") && chip(`finding ${(finding ?? 0) + 1}`, "finding")}
+      {params.has("slice") && chip(`slice ${slice ?? "?"}`, "slice")}
       {params.has("cluster") && chip(`items of one cluster (${cluster ?? "?"})`, "cluster")}
     </>
   );

@@ -19,13 +19,13 @@ const chosen = (
   query: string,
   benchmark: number | null = null,
   result: number[] | null = null,
-  finding: number[] | null = null,
+  slice: number[] | null = null,
 ) => [
   ...chosenItems(table, {
     params: new URLSearchParams(query),
     benchmark,
     hits: result && Uint32Array.from(result),
-    finding,
+    slice,
   }),
 ];
 
@@ -66,7 +66,7 @@ test("of items that ask the same the first that fits stands for all, unless they
     columns: { ...together.columns, repeats: { kind: "number", values: Float64Array.from([3, 1, 3, 3, 1, 1]) } },
   };
   const rows = (query: string, benchmark: number | null = null) => [
-    ...chosenItems(repeated, { params: new URLSearchParams(query), benchmark, hits: null, finding: null }),
+    ...chosenItems(repeated, { params: new URLSearchParams(query), benchmark, hits: null, slice: null }),
   ];
   expect(rows("")).toEqual([0, 1, 4, 5]);
   expect(rows("", 1)).toEqual([3, 4, 5]);
@@ -75,6 +75,6 @@ test("of items that ask the same the first that fits stands for all, unless they
   expect(rows("cluster=7")).toEqual([0, 2, 3]);
   // Questions on one passage are a cluster too, but each asks something else.
   expect([
-    ...chosenItems(together, { params: new URLSearchParams(), benchmark: null, hits: null, finding: null }),
+    ...chosenItems(together, { params: new URLSearchParams(), benchmark: null, hits: null, slice: null }),
   ]).toEqual([0, 1, 2, 3, 4, 5]);
 });

@@ -9,15 +9,15 @@ export const OUTCOMES = [
   { value: "excluded", label: "Excluded" },
 ] as const;
 /** Filters of the address beside the benchmark and a search. */
-export const FILTERS = ["group", "outcome", "cluster", "finding"] as const;
+export const FILTERS = ["group", "outcome", "cluster", "slice"] as const;
 
 export interface Choice {
   params: URLSearchParams;
   benchmark: number | null;
   /** Rows that a search found; null: none was made. */
   hits: Uint32Array | null;
-  /** Rows of the finding that is asked for; null: none is. */
-  finding: ArrayLike<number> | null;
+  /** Rows of the slice that is asked for; null: none is. */
+  slice: ArrayLike<number> | null;
 }
 
 /**
@@ -29,7 +29,7 @@ export function chosenItems(table: Table, choice: Choice): Uint32Array {
   return params.get("repeats") === "all" || params.has("cluster") ? rows : firsts(table, rows);
 }
 
-function tests(table: Table, { params, benchmark, hits, finding }: Choice): ((row: number) => boolean)[] {
+function tests(table: Table, { params, benchmark, hits, slice }: Choice): ((row: number) => boolean)[] {
   const tests: ((row: number) => boolean)[] = [];
   const place = numbers(table, "benchmark");
   const score = numbers(table, "score");
@@ -50,7 +50,7 @@ function tests(table: Table, { params, benchmark, hits, finding }: Choice): ((ro
   if (outcome === "right") tests.push((row) => excluded[row] === null && score[row]! >= 0.5);
   if (outcome === "unscored") tests.push((row) => excluded[row] === null && Number.isNaN(score[row]!));
   if (outcome === "excluded") tests.push((row) => excluded[row] !== null);
-  for (const some of [hits, finding]) if (some) tests.push(among(table.rows, some));
+  for (const some of [hits, slice]) if (some) tests.push(among(table.rows, some));
   return tests;
 }
 

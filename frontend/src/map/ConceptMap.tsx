@@ -4,11 +4,10 @@ import { address, go, useRoute } from "../app/route";
 import { useBenchmark, useFace, useRun } from "../app/state";
 import { ConceptFilters } from "../concepts/ConceptFilters";
 import { FILTERS, tests } from "../concepts/filters";
-import { themeName } from "../concepts/themes";
+import { themeName } from "../concepts/ThemeList";
 import { useConceptTable } from "../concepts/useConceptTable";
-import { useThemes } from "../data/hooks";
 import { everyRow, numbers, select, type Table } from "../data/table";
-import type { Theme } from "../data/types";
+import type { ThemeName } from "../data/types";
 import { integer, magnitude, plural, signed } from "../format";
 import { shorten, visible } from "../text";
 import { Heading } from "../ui/Heading";
@@ -36,24 +35,23 @@ const GAPS: Axes = {
 export function ConceptMap() {
   const run = useRun();
   const { table, error } = useConceptTable(run, useBenchmark());
-  const themes = useThemes(run);
-  const failed = error ?? themes.error;
   return (
     <div className="map-view">
       <Heading>Concept map</Heading>
-      {failed ? (
-        <Failed error={failed} />
-      ) : !table || (run.has.themes && !themes.data) ? (
+      {error ? (
+        <Failed error={error} />
+      ) : !table ? (
         <Loading what="the concepts" />
       ) : (
-        <Shown table={table} themes={themes.data?.themes ?? []} />
+        <Shown table={table} />
       )}
     </div>
   );
 }
 
-function Shown({ table, themes }: { table: Table; themes: Theme[] }) {
+function Shown({ table }: { table: Table }) {
   const run = useRun();
+  const { themes } = run;
   const route = useRoute();
   const { params } = route;
   const face = useFace();
@@ -103,7 +101,7 @@ function Shown({ table, themes }: { table: Table; themes: Theme[] }) {
           data={offered.map((value) => ({ value, label: `Colour: ${COLOUR_NAMES[value]}` }))}
           onChange={(chosen) => go({ params: { colour: chosen } })}
         />
-        <ConceptFilters themes={themes} />
+        <ConceptFilters />
       </div>
       {points.length === 0 ? (
         <Empty>No concept has a place here: none has both a coverage above 0 and a gap.</Empty>
@@ -150,7 +148,7 @@ function placed(table: Table, layout: "meaning" | "gaps", { of, sought }: Colour
 }
 
 /** The themes' names at the median of their concepts, the largest first. */
-function named(themes: Theme[], table: Table): Name[] {
+function named(themes: ThemeName[], table: Table): Name[] {
   const [of, x, y] = [numbers(table, "theme"), numbers(table, "x"), numbers(table, "y")];
   const rows = [...everyRow(table.rows)].filter((row) => !Number.isNaN(x[row]!));
   const middle = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1]!;

@@ -1,7 +1,7 @@
 /** Colours of the map's points, and what they mean. */
 import { heatOf } from "../concepts/heat";
 import { columnNamed, numbers, type Table, texts } from "../data/table";
-import type { Theme } from "../data/types";
+import type { ThemeName } from "../data/types";
 import { shorten, visible } from "../text";
 import { KINDS } from "../ui/colours";
 
@@ -19,7 +19,7 @@ export interface Colours {
 /** Entries that a legend of themes has room for. */
 const NAMED = 12;
 
-export function colours(by: Colouring, table: Table, themes: Theme[], dark: boolean): Colours {
+export function colours(by: Colouring, table: Table, themes: ThemeName[], dark: boolean): Colours {
   const status = texts(table, "performance_status");
   const faint = dark ? "#3e4650" : "#cdd1d6";
   const tones = verdictColours(dark);
@@ -28,7 +28,7 @@ export function colours(by: Colouring, table: Table, themes: Theme[], dark: bool
     const of = numbers(table, "theme");
     const colour = (theme: number) => KINDS[theme % KINDS.length]!;
     const top = themes.filter(({ level }) => level === "theme").sort((a, b) => b.concepts - a.concepts);
-    const name = (theme: Theme) => (theme.name ? shorten(visible(theme.name), 40) : `theme ${theme.id}`);
+    const name = (theme: ThemeName) => (theme.name ? shorten(visible(theme.name), 40) : `theme ${theme.id}`);
     const entries = top.slice(0, NAMED).map((theme) => ({ name: name(theme), colour: colour(theme.id) }));
     if (top.length > NAMED) entries.push({ name: "others: colours repeat", colour: faint });
     return {

@@ -14,7 +14,7 @@ import { Pairs } from "./Pairs";
 import { entryName, entrySentence, listName } from "./words";
 import "../compare/compare.css";
 import "../concept/concept.css";
-import "../findings/findings.css";
+import "../answer/answer.css";
 import "./matches.css";
 
 /** One entry of somebody's list: what it is, what the run says of it, and its examples. */
@@ -30,7 +30,7 @@ export function EntryView() {
     return <Failed error={new Error(`There is no entry ${rest ? `“${shorten(rest, 40)}”` : "without a number"}.`)} />;
   const { list, entry } = asked;
   return (
-    <article className="finding entry" data-testid="entry" key={rest}>
+    <article className="answer entry" data-testid="entry" key={rest}>
       <Turn lists={lists} number={Number(rest)} />
       <h1 data-testid="entry-title">
         <bdi>{entryName(entry, run.redacted)}</bdi>
@@ -62,7 +62,7 @@ function Turn({ lists, number }: { lists: MatchedList[]; number: number }) {
   const to = (at: number, name: string) =>
     list.entries[at] && <a href={address(route, { rest: first + at })}>{name}</a>;
   return (
-    <p className="eyebrow finding-turn">
+    <p className="eyebrow turn">
       <a href={address(route, { view: "matches", params: { list: place || null } })}>
         <bdi>{listName(list)}</bdi>
       </a>{" "}

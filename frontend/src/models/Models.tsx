@@ -1,125 +1,133 @@
-import { SegmentedControl } from "@mantine/core";
-import { headOf } from "../app/family";
-import { go, useRoute } from "../app/route";
-import { useRun, useRunList } from "../app/state";
-import { type Loaded, useGroups, useModels } from "../data/hooks";
-import type { GroupsFile, ModelsFile } from "../data/types";
-import { decimal, integer, percent, plural } from "../format";
+import { useComputedColorScheme } from "@mantine/core";
+import { address, go, useRoute } from "../app/route";
+import { useRun } from "../app/state";
+import { useModels, useSlices } from "../data/hooks";
+import type { ModelCell, ModelsFile } from "../data/types";
+import { percent, plural, probability } from "../format";
 import { shorten, visible } from "../text";
-import { Copied } from "../ui/Copied";
-import { Rows } from "../ui/Rows";
+import { diverging } from "../ui/colours";
+import { HeatBar, HeatTable } from "../ui/Heat";
 import { Failed, Loading } from "../ui/State";
-import { MatrixView } from "./Matrix";
 import { Pair } from "./Pair";
-import { Profile } from "./Profile";
+import { points } from "./paired";
+import "../answer/answer.css";
 import "../compare/compare.css";
 import "../correlation/correlation.css";
-import "../overview/overview.css";
 import "./models.css";
 
-/** All models that the run has scores of: on which themes each is weak or strong, and two of them side by side. */
+/** All models that the run has scores of: a sentence each, the slices that tell them apart, and two side by side. */
 export function Models() {
   const run = useRun();
-  const { runs } = useRunList();
-  const { params } = useRoute();
-  const home = headOf(run.key, runs);
-  const grouped = params.get("by") === "groups";
-  const models = useModels(home);
-  const groups = useGroups(grouped ? home : null);
+  const models = useModels(run.key);
   if (models.error) return <Failed error={models.error} />;
   if (!models.data) return <Loading what="the models" />;
-  const file = models.data;
-  const reader = visible(run.scored.reader);
   return (
-    <div className="correlation models">
-      <h1>Models</h1>
-      <p className="lead">
-        {plural(file.models.length, "model")} on the same {plural(run.items, "item")}. What an item is about is read
-        once, by {reader}: its concepts and themes say nothing of what goes on in another model.
-      </p>
-      <ByColumn file={file} grouped={grouped} matrices={grouped ? groups : { data: file, error: null }} />
-      {file.models.length > 1 && <Pair file={file} home={home} />}
-      <List file={file} />
+    <div className="answer models">
+      <h1>
+        {plural(run.models.length, "model")} on {plural(run.items, "item")}
+      </h1>
+      <Sentences file={models.data} />
+      <Heat file={models.data} />
+      <Pair />
     </div>
   );
 }
 
-interface Shown {
-  file: ModelsFile;
-  grouped: boolean;
-  matrices: Loaded<Pick<GroupsFile, "matrices">>;
-}
-
-/** Models against themes or groups of concepts, and the profile of one of them. */
-function ByColumn({ file, grouped, matrices: { data, error } }: Shown) {
-  const { params } = useRoute();
-  const matrix = data?.matrices.find(({ kind }) => kind === (params.get("kind") ?? "score")) ?? data?.matrices[0];
-  const heading = `Models by ${grouped ? "group of concepts" : "theme"}`;
+/** A sentence per model, the best first; it leads to the model's list. */
+function Sentences({ file }: { file: ModelsFile }) {
+  const run = useRun();
+  const route = useRoute();
+  const order = file.models.map((model, place) => ({ ...model, place })).sort((a, b) => (b.mean ?? -1) - (a.mean ?? -1));
   return (
-    <>
-      <section aria-label={heading}>
-        <h2 className="first">{heading}</h2>
-        <div className="correlation-controls">
-          <SegmentedControl
-            size="xs"
-            aria-label="What models are set against"
-            data-testid="models-by"
-            value={grouped ? "groups" : "themes"}
-            data={[
-              { value: "themes", label: "Themes" },
-              { value: "groups", label: "Groups of concepts" },
-            ]}
-            onChange={(by) => go({ params: { by: by === "themes" ? null : by } })}
-          />
-        </div>
-        {error && <Failed error={error} />}
-        {!data && !error && <Loading what="the groups: the concepts of all models are tested, which takes a while" />}
-        {data && !matrix && <Themeless />}
-        {matrix && data && <MatrixView file={file} matrix={matrix} matrices={data.matrices} />}
-      </section>
-      {matrix && matrix.columns.length > 0 && <Profile file={file} matrix={matrix} />}
-    </>
+    <ol className="model-list" data-testid="models-list">
+      {order.map(({ place, sentence, mean, low, high, scored, unscored, reads }) => (
+        <li key={place}>
+          <a href={address(route, { view: "answer", params: { model: run.models[place]! } })}>
+            <bdi>{visible(sentence)}</bdi>
+          </a>
+          <span
+            className="soft"
+            title={`Mean score ${percent(mean, 1)} (${percent(low, 1)} to ${percent(high, 1)}), ${plural(scored, "item")} scored`}
+          >
+            {percent(low, 1)} to {percent(high, 1)}
+            {unscored > 0 && `, ${plural(unscored, "item")} unscored`}
+            {reads && ", reads the items"}
+          </span>
+        </li>
+      ))}
+    </ol>
   );
 }
 
-function Themeless() {
-  return (
-    <>
-      <p>This run has no themes, so models cannot be set against them. This groups the concepts of its dictionary:</p>
-      <Copied text="cgaps concepts themes DICTIONARY" />
-    </>
-  );
+/** Half of the colours' scale: nearly all gaps lie within; at least five points. */
+function reachOf(cells: readonly (readonly ModelCell[])[]): number {
+  const sizes = cells
+    .flat()
+    .flatMap(({ gap }) => (gap === null ? [] : [Math.abs(gap)]))
+    .sort((a, b) => a - b);
+  return Math.max(0.05, sizes[Math.floor(0.95 * (sizes.length - 1))] ?? 0);
 }
 
-/** Mean scores, the best first. */
-function List({ file }: { file: ModelsFile }) {
-  const rows = [...file.models].sort((a, b) => (b.mean ?? -1) - (a.mean ?? -1));
+/** Slices against models. A cell leads to the slice of that model, a name of either to all of it. */
+function Heat({ file: { slices, columns, cells } }: { file: ModelsFile }) {
+  const run = useRun();
+  const route = useRoute();
+  const dark = useComputedColorScheme("light") === "dark";
+  const known = useSlices(run.key);
+  if (known.error) return <Failed error={known.error} />;
+  if (!known.data) return <Loading what="the slices" />;
+  if (slices.length === 0) return <p className="soft">No slice tells these models apart.</p>;
+  const most = reachOf(cells);
+  const scale = (value: number) => diverging(dark)((value / most + 1) / 2);
+  const names = slices.map((number) => visible(known.data.get(number)?.name ?? `slice ${number}`));
+  const models = columns.map((place) => run.models[place]!);
+  const words = (i: number, j: number, { gap, low, high, q, items }: ModelCell) =>
+    `${visible(models[j]!)}, ${names[i]}: ` +
+    (gap === null
+      ? "too few scored items"
+      : `${points(gap)} points (${points(low)} to ${points(high)}), q ${probability(q)}, ${plural(items, "item")}`);
   return (
-    <section aria-label="Mean scores">
-      <h2>Mean scores</h2>
-      <Rows
-        label="Table of models"
-        testId="models-list"
-        rows={rows}
-        columns={[
-          {
-            name: "model",
-            cell: (model) => (
-              <>
-                <bdi>{shorten(visible(model.name), 60)}</bdi>
-                {model.reads && <span className="soft"> (reads the items)</span>}
-              </>
-            ),
-          },
-          { name: "mean score", cell: (model) => percent(model.mean, 1) },
-          {
-            name: "interval",
-            hint: "95% interval; items that ask the same count once",
-            cell: (model) => `${decimal(model.low, 3)} to ${decimal(model.high, 3)}`,
-          },
-          { name: "scored", cell: (model) => integer(model.scored) },
-          { name: "unscored", cell: (model) => integer(model.unscored) },
-        ]}
+    <section aria-label="Slices that tell the models apart">
+      <h2>What tells them apart</h2>
+      <p className="soft">
+        Points of 100 against models of each one’s level. Outlined: passes the false-discovery rate over all cells.
+        Grey: too few scored items.
+      </p>
+      <p className="heat-scale" data-testid="models-scale">
+        <HeatBar
+          low={`${points(-most)} or less`}
+          stops={[-1, -0.5, 0, 0.5, 1].map((at) => scale(at * most))}
+          high={`${points(most)} or more`}
+        />
+      </p>
+      <HeatTable
+        label="Gaps of models by slice"
+        testId="models-heat"
+        className="models-heat"
+        corner="slice"
+        rows={slices.map((number, i) => (
+          <a key={number} href={address(route, { view: "slice", rest: number })} title={names[i]}>
+            <bdi>{shorten(names[i]!, 44)}</bdi>
+          </a>
+        ))}
+        columns={models.map((model) => ({
+          name: (
+            <a href={address(route, { view: "answer", params: { model } })}>
+              <bdi>{shorten(visible(model), 28)}</bdi>
+            </a>
+          ),
+          title: visible(model),
+        }))}
+        onChoose={(i, j) => go({ view: "slice", rest: slices[i]!, params: { model: models[j]! } })}
+        cell={(i, j) => {
+          const cell = cells[i]![j]!;
+          return {
+            text: cell.gap === null ? "" : points(cell.gap, 0),
+            words: words(i, j, cell),
+            colour: cell.gap === null ? null : scale(cell.gap),
+            className: cell.gap === null ? "untested" : cell.passes ? "passes" : undefined,
+          };
+        }}
       />
     </section>
   );

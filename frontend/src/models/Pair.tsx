@@ -1,72 +1,109 @@
 import { ActionIcon, Select } from "@mantine/core";
 import { IconArrowsLeftRight } from "@tabler/icons-react";
-import { go, useRoute } from "../app/route";
-import { useRun } from "../app/state";
-import { usePair } from "../data/hooks";
-import type { ModelsFile } from "../data/types";
-import { visible } from "../text";
+import { useMemo } from "react";
+import { ShownAnswer } from "../answer/AnswerView";
+import { gapOf, outcomeOf, widest } from "../answer/slices";
+import { address, go, useRoute } from "../app/route";
+import { useModel, useRun } from "../app/state";
+import { usePair, useSlices, useTable } from "../data/hooks";
+import { LeftOut } from "../data/source";
+import { plural } from "../format";
+import { shorten, visible } from "../text";
 import { Failed, Loading } from "../ui/State";
-import { PairedSentences, PairedTables } from "./Paired";
-import { pairNumber, turned } from "./paired";
+import { points } from "./paired";
 
-/** Two models side by side: the same items, so each is compared with the other item by item. */
-export function Pair({ file, home }: { file: ModelsFile; home: string }) {
+/** Two models side by side: the list of what one does better and worse than the other on. */
+export function Pair() {
   const run = useRun();
   const { params } = useRoute();
-  const place = (name: string | null) => file.models.findIndex((model) => model.name === name);
-  const best = file.models.reduce((a, model, i) => ((model.mean ?? -1) > (file.models[a]!.mean ?? -1) ? i : a), 0);
-  const shown = place(run.scored.model);
-  const a = place(params.get("a")) >= 0 ? place(params.get("a")) : Math.max(shown, 0);
-  const asked = place(params.get("b"));
-  const b = asked >= 0 && asked !== a ? asked : best !== a ? best : a === 0 ? 1 : 0;
-  const pair = usePair(home, pairNumber(a, b));
-  const names = [a, b].map((place) => visible(file.models[place]!.name)) as [string, string];
-  const picker = (side: "a" | "b", chosen: number, other: number) => (
-    <div>
-      <span className="compare-side">{side.toUpperCase()}</span>
-      <Select
-        size="xs"
-        w={280}
-        aria-label={side === "a" ? "Model A" : "Model B, set against A"}
-        title={side === "a" ? "Model A" : "Model B, set against A"}
-        data-testid={`pair-${side}`}
-        allowDeselect={false}
-        searchable={file.models.length > 8}
-        value={file.models[chosen]!.name}
-        data={file.models.map(({ name }, i) => ({ value: name, label: visible(name), disabled: i === other }))}
-        onChange={(name) => go({ params: { [side]: name } })}
-      />
-    </div>
+  const first = run.models.indexOf(params.get("a") ?? "");
+  const chosen = useModel()!;
+  const a = first >= 0 ? first : chosen;
+  const second = run.models.indexOf(params.get("b") ?? "");
+  const b = second >= 0 && second !== a ? second : a === 0 ? 1 : 0;
+  const asked = params.has("a") || params.has("b");
+  const picker = (side: "a" | "b", chosen: number, other: number, label: string) => (
+    <Select
+      size="xs"
+      w={260}
+      aria-label={label}
+      data-testid={`pair-${side}`}
+      allowDeselect={false}
+      searchable={run.models.length > 8}
+      value={run.models[chosen]!}
+      data={run.models.map((name, i) => ({ value: name, label: visible(name), disabled: i === other }))}
+      onChange={(name) => go({ params: { a: run.models[a]!, b: run.models[b]!, [side]: name } })}
+    />
   );
-  // The later model of the list is the candidate of a pair; here it is always B.
-  const scores = pair.data?.scores;
-  const compared = scores && (b > a ? scores : turned(scores));
   return (
     <section aria-label="Two models side by side">
       <h2>Two models side by side</h2>
       <div className="compare-runs">
-        {picker("a", a, b)}
+        {picker("a", a, b, "Model")}
+        <span>less</span>
+        {picker("b", b, a, "Model whose scores are taken off")}
         <ActionIcon
           variant="subtle"
           color="gray"
-          aria-label="Exchange A and B"
-          title="Exchange A and B"
-          onClick={() => go({ params: { a: file.models[b]!.name, b: file.models[a]!.name } })}
+          aria-label="Exchange both models"
+          title="Exchange both models"
+          onClick={() => go({ params: { a: run.models[b]!, b: run.models[a]! } })}
         >
           <IconArrowsLeftRight size={16} />
         </ActionIcon>
-        {picker("b", b, a)}
       </div>
-      {pair.error && <Failed error={pair.error} />}
-      {pair.data?.why && <p data-testid="pair-none">{pair.data.why}</p>}
-      {!pair.data && !pair.error && <Loading what="both models" />}
-      {compared && (
-        <>
-          <PairedSentences pair={compared} names={[names[1], names[0]]} />
-          <p className="soft">Differences are B minus A, in points of 100.</p>
-          <PairedTables pair={compared} />
-        </>
-      )}
+      {asked ? <Difference key={`${a}/${b}`} a={a} b={b} /> : <p className="soft">Choose two.</p>}
     </section>
+  );
+}
+
+/** The tested list from a server; an export, which cannot hold one for each pair, has plain gaps. */
+function Difference({ a, b }: { a: number; b: number }) {
+  const run = useRun();
+  const pair = usePair(run.key, a * run.models.length + b);
+  if (pair.error instanceof LeftOut) return <PlainGaps a={a} b={b} />;
+  if (pair.error) return <Failed error={pair.error} />;
+  return pair.data ? <ShownAnswer answer={pair.data} model={a} against={run.models[b]!} /> : <Loading what="both models" />;
+}
+
+/** Gaps alone: slices on which the difference is furthest from what it is elsewhere. */
+function PlainGaps({ a, b }: { a: number; b: number }) {
+  const run = useRun();
+  const route = useRoute();
+  const slices = useSlices(run.key);
+  const scores = useTable(run.key, "scores.parquet");
+  const rows = useMemo(
+    () => (slices.data && scores.data ? widest(slices.data.values(), outcomeOf(scores.data, a, b), 6) : null),
+    [slices.data, scores.data, a, b],
+  );
+  const error = slices.error ?? scores.error;
+  if (error) return <Failed error={error} />;
+  if (!rows) return <Loading what="both models" />;
+  return (
+    <>
+      <p className="soft" data-testid="plain-gaps">
+        An export has gaps only, without tests: the difference of both on a slice’s items less that on the others, in
+        points of 100. The list that holds on new items comes from a server (cgaps explore), or in a terminal (cgaps
+        compare).
+      </p>
+      <ol className="levels">
+        {rows.map(({ slice, level }) => (
+          <li key={slice.number}>
+            <a
+              href={address(route, {
+                view: "slice",
+                rest: slice.number,
+                params: { model: run.models[a]!, against: run.models[b]! },
+              })}
+            >
+              <bdi>{shorten(visible(slice.name), 90)}</bdi>
+            </a>
+            <span />
+            <span className={gapOf(level) < 0 ? "points weak" : "points strong"}>{points(gapOf(level), 0)}</span>
+            <span className="soft">{plural(level.items, "item")}</span>
+          </li>
+        ))}
+      </ol>
+    </>
   );
 }

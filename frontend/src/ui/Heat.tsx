@@ -32,7 +32,7 @@ interface HeatTableProps {
   label: string;
   testId: string;
   rows: ReactNode[];
-  columns: { name: string; title?: string }[];
+  columns: { name: ReactNode; title?: string }[];
   corner?: string;
   className?: string;
   /** Null: nothing stands there. */

@@ -22,14 +22,15 @@ from competency_gaps.errors import UserError
 from competency_gaps.explorer.opened import Opened, comparable, open_runs, run_list
 from competency_gaps.explorer.page_files import FILES, PageMissingError, content_security_policy, page_files
 from competency_gaps.explorer.parts import Context, Parts, as_json
+from competency_gaps.explorer.parts.answers import against, paired_runs
 from competency_gaps.explorer.parts.concept import concept_details
 from competency_gaps.explorer.parts.context import EXPORTED, ONE_FILE
 from competency_gaps.explorer.parts.item import entry_examples, item_details
-from competency_gaps.explorer.parts.models import against, paired_runs
 from competency_gaps.explorer.parts.records.details import RunList
 from competency_gaps.files import no_space_left, write_atomic, write_json
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
+from competency_gaps.slices import CONCEPTS as CONCEPT_SLICES
 from competency_gaps.text import shorten, visible
 
 log = logging.getLogger(__name__)
@@ -199,25 +200,31 @@ def _blocks_of(run: Opened, room: int, *, texts: bool) -> Iterator[str]:
 
 def _chosen_details(context: Context) -> dict[str, dict[str, Any]]:
     """Details of the concepts that matter most, of the items that show them, and of entries of lists, by number."""
-    evidence = context.findings["concepts"].explode().drop_nulls().to_list()
+    evidence = [number - CONCEPT_SLICES for number in sorted(context.named_slices) if number >= CONCEPT_SLICES]
     ranked = context.concepts.filter("ranked").sort(["q_value", "support"], descending=[False, True], nulls_last=True)
     concepts = list(dict.fromkeys([*evidence, *ranked["concept"].to_list()]))[:FILE_CONCEPTS]
     details = {str(number): concept_details(context, range(number, number + 1))[0] for number in concepts}
-    of_findings = (context.findings[name].explode().drop_nulls().to_list() for name in ("failing", "passing"))
-    rows = dict.fromkeys(row for side in of_findings for row in side)
+    rows = dict.fromkeys(_shown_items(context))
     for detail in details.values():
         rows |= dict.fromkeys(use.item for uses in vars(detail.items).values() for use in uses)
     rows |= dict.fromkeys(range(max(0, min(context.items.height, FILE_ITEMS - len(rows)))))
     items: dict[str, Any] = {}
-    if context.home in ("", context.key):
-        # Neighbours are read together.
-        for first in sorted({row // ITEMS * ITEMS for row in rows}):
-            block = item_details(context, range(first, min(first + ITEMS, context.items.height)))
-            items |= {str(detail.item): detail for detail in block if detail.item in rows}
-        items = {str(row): items[str(row)] for row in rows}
+    # Neighbours are read together.
+    for first in sorted({row // ITEMS * ITEMS for row in rows}):
+        block = item_details(context, range(first, min(first + ITEMS, context.items.height)))
+        items |= {str(detail.item): detail for detail in block if detail.item in rows}
+    items = {str(row): items[str(row)] for row in rows}
     count = sum(len(kept.entries) for kept in context.lists)
     entries = {str(entry.number): entry for entry in entry_examples(context, range(count))}
     return dict(zip(_DETAILS, (details, items, entries), strict=True))
+
+
+def _shown_items(context: Context) -> Iterator[int]:
+    """The items that a page of answers and slices shows first."""
+    for answer in context.found:
+        yield from (finding.example for finding in answer.findings if finding.example is not None)
+    for family in context.families:
+        yield from (row for rows in family.typical for row in rows)
 
 
 def read_part(folder: Path, name: str) -> bytes:
@@ -246,7 +253,7 @@ def read_part(folder: Path, name: str) -> bytes:
 
 def _run_list(opened: Sequence[Opened]) -> RunList:
     """``runs.json``; runs of one name are numbered, since the name of the folder above may be private."""
-    names = [visible(run.run.path.resolve().name) if run.models in (None, run.key) else run.title for run in opened]
+    names = [visible(run.run.path.resolve().name) for run in opened]
     titles = [
         f"{name} ({names[: place + 1].count(name)})" if names.count(name) > 1 else name
         for place, name in enumerate(names)
@@ -266,7 +273,6 @@ def _context(run: Opened, *, texts: bool) -> Context:
         items_per_part=ITEMS,
         entries_per_part=ENTRIES,
         amounts=EXPORTED,
-        home=run.models or run.key,
     )
 
 

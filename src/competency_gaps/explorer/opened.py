@@ -22,8 +22,6 @@ from competency_gaps.explorer.parts.records.details import ChatState, ListedRun,
 from competency_gaps.explorer.tools import ask
 from competency_gaps.runs.manifest import FILE
 from competency_gaps.runs.open import RunFolder, open_folder
-from competency_gaps.runs.scores import NAME as SCORES
-from competency_gaps.stages.outcomes import made_outcomes
 from competency_gaps.text import visible
 
 LONGEST_KEY = 40
@@ -66,13 +64,11 @@ class Opened:
     key: str
     """Its name in addresses and paths, unique here: lower-case letters, digits and dashes."""
     title: str
-    """Name of its folder, with the folder above where two are alike; of an outcome, whose scores it shows."""
+    """Name of its folder, with the folder above where two are alike."""
     run: RunFolder
     dictionary: Dictionary | None
     made: Stamp
     """Of its own files, when the run was opened."""
-    models: str | None = None
-    """Key of the run that holds all models' scores on these items; None: there are those of one model only."""
     _current: _Current = field(default_factory=_Current, repr=False, compare=False)
 
     def now(self, command: str = "cgaps explore") -> Shown:
@@ -94,7 +90,7 @@ class Opened:
         current = self._current
         with current.lock:
             if current.shown is None or added != current.added:
-                context = Context(self.run, self.key, self.dictionary, home=self.models or self.key)
+                context = Context(self.run, self.key, self.dictionary)
                 number = 0 if current.shown is None else current.shown.number + 1
                 current.added, current.shown = added, Shown(number, Parts(context))
             return current.shown
@@ -130,7 +126,7 @@ def _own_stamp(run: RunFolder) -> Stamp:
 
 
 def open_runs(paths: Sequence[Path], dictionary: Path | None = None) -> list[Opened]:
-    """Open runs for an explorer, and after each run the outcomes of it that were made.
+    """Open runs for an explorer.
 
     Parameters
     ----------
@@ -152,47 +148,22 @@ def open_runs(paths: Sequence[Path], dictionary: Path | None = None) -> list[Ope
     for place, count in Counter(places).items():
         if count > 1:
             raise UserError(f"the run {str(place)!r} is given {count} times. Give it once.")
-    # Taken before the runs are read, so that a change in between is noticed.
-    stamps = [_stamp(path, OWN) for path in paths]
     runs = [open_folder(path) for path in paths]
     dictionaries = [_dictionary(run, dictionary) for run in runs]
     if dictionary is not None and all(isinstance(known, UserError) for known in dictionaries):
         raise next(known for known in dictionaries if isinstance(known, UserError))
     opened: list[Opened] = []
-    for run, known, title, stamp in zip(runs, dictionaries, _titles(places), stamps, strict=True):
+    for run, known, title in zip(runs, dictionaries, _titles(places), strict=True):
         own = dictionary_of(run) if isinstance(known, UserError) else known
         key = _key(run.path.resolve().name[:LONGEST_KEY], opened)
-        if run.path != run.base:
-            opened.append(Opened(key, title, run, own, _own_stamp(run)))
-            continue
-        has_models = run.files.has(SCORES)
-        opened.append(Opened(key, title, run, own, stamp, key if has_models else None))
-        for outcome in made_outcomes(run):
-            if outcome.path.resolve() not in places:
-                name = _key(f"{key}-{outcome.path.name}", opened)
-                opened.append(
-                    Opened(
-                        name, scored_of(outcome).title, outcome, own, _own_stamp(outcome), key if has_models else None
-                    )
-                )
+        opened.append(Opened(key, title, run, own, _own_stamp(run)))
     return opened
 
 
 def comparable(opened: Sequence[Opened]) -> list[tuple[Opened, Opened]]:
-    """Pairs of runs whose scores can be compared item by item, each way round.
-
-    Outcomes that are no scores or rank all kinds of concepts cannot, and models of one run are compared there
-    (``pairs/N.json``).
-    """
-    scores = [
-        run for run in opened if run.run.kind == "score" and not run.run.manifest.get("outcome", {}).get("all_kinds")
-    ]
-    return [
-        (run, other)
-        for run in scores
-        for other in scores
-        if run is not other and (run.models is None or run.models != other.models)
-    ]
+    """Pairs of runs whose scores can be compared item by item, each way round: outcomes that are no scores cannot."""
+    scores = [run for run in opened if run.run.kind == "score"]
+    return [(run, other) for run in scores for other in scores if run is not other]
 
 
 def run_list(opened: Sequence[Opened], mode: Literal["served", "static"], chat: ChatState | None) -> RunList:
@@ -203,7 +174,7 @@ def run_list(opened: Sequence[Opened], mode: Literal["served", "static"], chat: 
     chat
         State of the chat; None in a static explorer.
     """
-    runs = [ListedRun(run.key, run.title, scored_of(run.run), run.models) for run in opened]
+    runs = [ListedRun(run.key, run.title, scored_of(run.run)) for run in opened]
     return RunList(runs, mode, chat)
 
 

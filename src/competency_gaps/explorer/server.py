@@ -25,7 +25,7 @@ from competency_gaps.errors import CompetencyGapsError, MissingExtraError, UserE
 from competency_gaps.explorer.opened import ChangedError, Opened, Shown, comparable, open_runs, run_list
 from competency_gaps.explorer.page_files import FILES, page_files
 from competency_gaps.explorer.parts import NoSuchPartError, as_json
-from competency_gaps.explorer.parts.models import against, paired_runs
+from competency_gaps.explorer.parts.answers import against, paired_runs
 from competency_gaps.explorer.parts.records.details import ChatRequest
 from competency_gaps.text import visible
 
@@ -47,7 +47,7 @@ MOST_ROWS = 100_000
 """Rows of a search's result, at most."""
 AT_ONCE = 4
 """Parts and searches that are made, and questions that are answered, at once; others wait [ours]."""
-EARLY = ("run.json", "themes.json", "concepts.parquet", "concept/0.json", "item/0.json", "items.parquet")
+EARLY = ("run.json", "answers/0.json", "models.json", "slices.json", "slice_items.parquet", "scores.parquet")
 """Parts of the first run that are made before they are asked for."""
 
 log = logging.getLogger(__name__)

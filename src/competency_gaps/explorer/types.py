@@ -18,38 +18,35 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from competency_gaps.explorer.parts.excerpts import ANSWER_EXCERPT, EXCERPT
+from competency_gaps.explorer.parts.records.answers import ModelAnswers, ModelsFile, SlicesFile
 from competency_gaps.explorer.parts.records.details import (
     ChatEvent,
     ChatRequest,
     ConceptDetail,
     EntryExamples,
-    GroupsFile,
     ItemConcepts,
     ItemDetail,
     MatchesFile,
-    ModelsFile,
     PairedScores,
     Pairing,
     RunList,
     SearchResult,
-    ThemeFile,
 )
-from competency_gaps.explorer.parts.records.run import FindingItems, RunInfo
-from competency_gaps.explorer.parts.tables import ANSWER_EXCERPT, EXCERPT
-from competency_gaps.findings.words import MAIN_SHARE
+from competency_gaps.explorer.parts.records.run import RunInfo
+from competency_gaps.findings.coverage import Coverage
 from competency_gaps.matching.outcomes import NOT_COMPARED_WORDS, OUTCOME_WORDS, RATE_WORDS
+from competency_gaps.slices import CONCEPTS
 from competency_gaps.text import HIDDEN
 
 FILE = Path(__file__).resolve().parents[3] / "frontend" / "src" / "data" / "types.ts"
 ROOTS = (
-    *(RunList, RunInfo, FindingItems, ThemeFile, ConceptDetail),
+    *(RunList, RunInfo, ModelAnswers, SlicesFile, ModelsFile, Coverage, ConceptDetail),
     *(
         ItemDetail,
         ItemConcepts,
         MatchesFile,
         EntryExamples,
-        ModelsFile,
-        GroupsFile,
         PairedScores,
         Pairing,
         SearchResult,
@@ -86,7 +83,7 @@ def _constants() -> str:
         ("Characters that are shown by their code, as ranges of a regular expression.", "HIDDEN = [", *lines, "];"),
         ("Characters of an item's own text in `items.parquet`.", f"EXCERPT = {EXCERPT};"),
         ("Characters of its response, expected answer and choices there.", f"ANSWER_EXCERPT = {ANSWER_EXCERPT};"),
-        ("Share of a finding's weight from which it is about a benchmark.", f"MAIN_SHARE = {MAIN_SHARE};"),
+        ("Number of the slice of concept 0.", f"CONCEPTS = {CONCEPTS};"),
         (
             "Outcomes of entries of lists in words, in the order in which they matter.",
             "OUTCOME_WORDS = {",

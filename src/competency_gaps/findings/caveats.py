@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import polars as pl
 
-from competency_gaps.findings.choose import FLOOR, Weighed
+from competency_gaps.findings.choose import FEWEST, FLOOR, Weighed
 from competency_gaps.findings.finding import Caveat
 from competency_gaps.outcomes import FEW_PEERS, NEAR_PEERS, Outcome
 from competency_gaps.robustness import read_assessment
@@ -33,7 +33,7 @@ def caveats_of(
     found.append(Caveat("rate", {"error": error, "families": names, "tested": tested}))
     small = sum(int((~own.usable & (own.items >= FLOOR * np.maximum(own.of_items, 1))).sum()) for own in families)
     if small:
-        found.append(Caveat("too_small", {"slices": small}))
+        found.append(Caveat("too_small", {"slices": small, "floor": FEWEST}))
     if read_assessment(run) is None:
         found.append(Caveat("unchecked"))
     return tuple(found)

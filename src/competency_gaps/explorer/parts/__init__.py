@@ -1,36 +1,37 @@
 """A run in parts: named byte strings, made when they are asked for.
 
-``run.json`` all that is small; ``themes.json``; ``findings.json``, the items of each finding; ``concepts.parquet``
-and, for the benchmark at place K, ``concepts/K.parquet``; ``items.parquet``; ``concept/N.json`` and ``item/N.json``,
-the details of some of them; ``active/N.json``, the concepts that are active in the items of ``item/N.json``.
+``run.json`` all that is small; ``concepts.parquet`` and, for the benchmark at place K, ``concepts/K.parquet``;
+``items.parquet``; ``coverage/0.json``, what the suite leaves out, and ``coverage/K.json``, the benchmark before place K; ``concept/N.json`` and ``item/N.json``, the details
+of some of them; ``active/N.json``, the concepts that are active in the items of ``item/N.json``.
 
-A run that was compared with other people's lists also has ``matches.json``, and ``entry/N.json``, the examples of some
-of their entries. A run with the scores of several models also has ``models.json``, and from a server ``groups.json``
-and ``pairs/N.json`` for each pair of them: of 21 models there are 210 pairs, each of which takes a second. Outcomes of
-it leave these to the run, and also ``item/N.json`` and ``active/N.json`` where the run is here (``Context.home``): they
-differ in nothing.
-What the JSON holds is written down in ``records/``, the columns of the tables in ``tables.py``.
+Of a run with scores ``answers/K.json`` says what was found of the model at place K, ``slices.json`` and
+``slice_items.parquet`` on which slices, and ``scores.parquet`` has all scores. With the scores of several models there
+are also ``models.json``, and from a server ``pairs/N.json``, the difference of two of them: 21 models make 210 pairs,
+each of which takes a second. A run that was compared with other people's lists has ``matches.json``, and
+``entry/N.json``, the examples of some of their entries.
+What the JSON holds is written down in ``records/``, the columns of the tables in ``tables.py`` and ``answers.py``.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any
 
-from competency_gaps.explorer.parts import tables
+from competency_gaps.explorer.parts import answers, tables
 from competency_gaps.explorer.parts.concept import concept_details
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.findings import finding_items
 from competency_gaps.explorer.parts.item import entry_examples, item_concepts, item_details, matches_file
-from competency_gaps.explorer.parts.models import groups_file, model_pair, models_file, pair_count
 from competency_gaps.explorer.parts.names import last_names
 from competency_gaps.explorer.parts.records import as_json, plain
-from competency_gaps.explorer.parts.run_info import run_info, theme_file
+from competency_gaps.explorer.parts.run_info import run_info
 
 __all__ = ["Context", "NoSuchPartError", "Parts", "as_json"]
 
-_DETAIL = re.compile(r"(concepts|concept|item|active|entry|pairs)/(0|[1-9][0-9]{0,8})(\.parquet|\.json)", re.ASCII)
+_DETAIL = re.compile(
+    r"(answers|coverage|concepts|concept|item|active|entry|pairs)/(0|[1-9][0-9]{0,8})(\.parquet|\.json)", re.ASCII
+)
 _DETAILS: dict[str, Callable[[Context, range], Any]] = {
     "concept": concept_details,
     "item": item_details,
@@ -52,7 +53,7 @@ class Parts:
     def names(self) -> Iterator[str]:
         """Names of all parts, in the order in which a page wants them."""
         yield from self._whole
-        for kind in ("concepts", *_DETAILS, "pairs"):
+        for kind in ("answers", "coverage", "concepts", *_DETAILS, "pairs"):
             end = "parquet" if kind == "concepts" else "json"
             yield from (f"{kind}/{number}.{end}" for number in range(self._count(kind)))
 
@@ -83,7 +84,11 @@ class Parts:
         if kind == "concepts":
             return tables.benchmark_table(self.context, number)
         if kind == "pairs":
-            return as_json(model_pair(self.context, number))
+            return as_json(answers.pair_answer(self.context, number))
+        if kind == "answers":
+            return as_json(answers.model_answers(self.context, number))
+        if kind == "coverage":
+            return as_json(answers.coverage_part(self.context, number))
         size, total = self._cut(kind)
         details = _DETAILS[kind](self.context, range(number * size, min(total, (number + 1) * size)))
         # Where they are many, their numbers are rounded when they are made.
@@ -95,18 +100,18 @@ class Parts:
         whole: dict[str, Callable[[Context], Any]] = {
             "run.json": _run_info,
             "concepts.parquet": tables.concepts_table,
-            "themes.json": theme_file,
-            "findings.json": finding_items,
             "items.parquet": tables.items_table,
         }
-        if self._gives_models:
-            whole |= {"models.json": models_file}
-            whole |= {} if self.context.portable else {"groups.json": groups_file}
+        if self._models:
+            whole |= {"slices.json": answers.slices_file, "slice_items.parquet": answers.slice_items}
+            whole |= {"scores.parquet": answers.scores_table}
+        if self._models > 1:
+            whole |= {"models.json": answers.models_file}
         return whole | ({"matches.json": matches_file} if self.context.lists else {})
 
-    @property
-    def _gives_models(self) -> bool:
-        return self.context.several_models and self.context.run.path == self.context.run.base
+    @cached_property
+    def _models(self) -> int:
+        return len(self.context.model_scores.models)
 
     def _cut(self, kind: str) -> tuple[int, int]:
         """How many details a part holds, and how many there are."""
@@ -120,11 +125,13 @@ class Parts:
     def _count(self, kind: str) -> int:
         if kind == "concepts":
             return len(self.context.names)
+        if kind == "answers":
+            return self._models
+        if kind == "coverage":
+            # Of one benchmark the suite says all.
+            return 1 + len(self.context.names) if len(self.context.names) > 1 else 1
         if kind == "pairs":
-            given = self._gives_models and not self.context.portable
-            return pair_count(len(self.context.model_scores.models)) if given else 0
-        if kind in ("item", "active") and self.context.home not in ("", self.context.key):
-            return 0
+            return 0 if self.context.portable else answers.pair_count(self._models)
         size, total = self._cut(kind)
         return -(-total // size)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,18 +16,20 @@ from competency_gaps.dictionary.exemplars import Exemplars
 from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.labels import empty_labels
 from competency_gaps.errors import UserError
+from competency_gaps.explorer.parts.excerpts import excerpts
 from competency_gaps.explorer.parts.names import command_line, display_names, last_names
 from competency_gaps.explorer.parts.records.details import MatchedEntry, SearchResult
-from competency_gaps.findings.words import with_words
+from competency_gaps.findings.answer import answer as find_answer
+from competency_gaps.findings.answer import slices_of
+from competency_gaps.findings.finding import Answer
 from competency_gaps.matching.kept_lists import open_examples, read_lists
 from competency_gaps.matching.kept_records import KeptList
 from competency_gaps.presentation import rankings
-from competency_gaps.presentation.themes import Themes, read_run_themes
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.scores import NAME as SCORES
 from competency_gaps.runs.scores import ModelScores, model_scores, scan_scores
-from competency_gaps.stages.matrix import model_groups, model_themes
+from competency_gaps.slices import Family
 from competency_gaps.text import shorten
 
 
@@ -135,8 +136,6 @@ class Context:
     entries_per_part: int = 1
     amounts: Amounts = SERVED
     """How much details hold."""
-    home: str = ""
-    """Key of the run that gives the parts of items: an outcome leaves them to the run that it is of."""
 
     @property
     def width(self) -> int:
@@ -200,19 +199,6 @@ class Context:
         return dict(shown)
 
     @cached_property
-    def findings(self) -> pl.DataFrame:
-        """One row per finding; without texts, no word of an item describes it."""
-        table = self.run.findings
-        if self.texts:
-            return table
-        # Features have a number or a word behind their colon.
-        words = pl.col("feature").str.contains(r":.*[^0-9.\-]").fill_null(value=False)
-        of_feature = [name for name in table.columns if name.startswith(("feature", "other_"))]
-        quoting = [name for name in ("example",) if name in table.columns]
-        cleared = table.with_columns(pl.when(~words).then(pl.col(name)).alias(name) for name in of_feature)
-        return with_words(cleared.with_columns(pl.lit(None, table.schema[name]).alias(name) for name in quoting))
-
-    @cached_property
     def itself(self) -> RunFolder:
         """The run that this is an outcome of, or the run itself."""
         return open_folder(self.run.base)
@@ -233,20 +219,63 @@ class Context:
         return self.itself.files.has(SCORES)
 
     @cached_property
-    def theme_cells(self) -> dict[Literal["score", "peers"], pl.DataFrame]:
-        """How each model does on each theme, by scores and against peers; empty in a run without themes."""
-        return {} if self.itself.theme_results is None else self._cells(model_themes)
+    def families(self) -> list[Family]:
+        """The slices of the run's items."""
+        return slices_of(self.itself)
 
     @cached_property
-    def group_cells(self) -> dict[Literal["score", "peers"], pl.DataFrame]:
-        """The same of groups of concepts that share their items."""
-        return self._cells(model_groups)
+    def _answers_of_models(self) -> dict[tuple[int, str | None], Answer | None]:
+        return {}
 
-    def _cells(self, cells: Callable[..., pl.DataFrame]) -> dict[Literal["score", "peers"], pl.DataFrame]:
-        made: dict[Literal["score", "peers"], pl.DataFrame] = {"score": cells(self.itself, "score")}
-        with suppress(UserError):  # no model has enough peers
-            made["peers"] = cells(self.itself, "peers")
-        return made
+    def answer(self, place: int, against: str | None) -> Answer | None:
+        """What was found of a model, by its place; None: there is nothing to compare, as no item is scored."""
+        key = (place, against)
+        if key not in self._answers_of_models:
+            try:
+                found = find_answer(self.itself, self.model_scores.models[place], against)
+            except UserError:
+                found = None
+            self._answers_of_models[key] = found
+        return self._answers_of_models[key]
+
+    @property
+    def found(self) -> list[Answer]:
+        """All answers that a page shows of every model: against peers, and by its scores."""
+        places = range(len(self.model_scores.models))
+        found = [self.answer(place, against) for place in places for against in (None, "benchmark")]
+        return [answer for answer in found if answer is not None]
+
+    @cached_property
+    def named_slices(self) -> set[int]:
+        """Slices that an answer names."""
+        return {finding.slice for answer in self.found for finding in answer.findings}
+
+    @cached_property
+    def slice_names(self) -> dict[int, str]:
+        """Names of slices in the place of those that are made of words of their items; without texts only."""
+        if self.texts:
+            return {}
+        return {
+            int(number): f"{family.name} {number}"
+            for family in self.families
+            for number, name, words in zip(family.number, family.names, family.words, strict=False)
+            if any(word in name for word in words)
+        }
+
+    @cached_property
+    def quoting_names(self) -> set[str]:
+        """The names that these stand for."""
+        return {
+            name
+            for family in self.families
+            for number, name in zip(family.number, family.names, strict=True)
+            if int(number) in self.slice_names
+        }
+
+    @cached_property
+    def excerpts(self) -> pl.DataFrame:
+        """The beginnings of each item's texts."""
+        return excerpts(self.run, self.items.height, texts=self.texts)
 
     @cached_property
     def items(self) -> pl.DataFrame:
@@ -466,10 +495,10 @@ class Context:
         """Concepts by their adjusted gap."""
         return rankings.ranking(self.concepts)
 
-    @cached_property
-    def themes(self) -> Themes | None:
-        """Themes of the run; None: it has none."""
-        return read_run_themes(self.run)
+    @property
+    def themes(self) -> pl.DataFrame | None:
+        """Theme and subtheme of each concept, and its place on the map; None: the run has none."""
+        return self.run.themes
 
 
 def significant(values: np.ndarray, digits: int = 4) -> np.ndarray:

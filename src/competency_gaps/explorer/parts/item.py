@@ -68,7 +68,7 @@ def item_details(context: Context, rows: range) -> list[ItemDetail]:
 
 def _answers(context: Context, rows: range) -> list[list[ModelAnswer]]:
     """What each model did on items: one list per item, in the order of ``Context.model_names``."""
-    if not context.several_models:
+    if len(context.model_names) < 2:
         return [[] for _ in rows]
     run, scores = context.itself, context.model_scores
     held = {(row["item"], row["model"]): row for row in context.answers(rows).iter_rows(named=True)}

@@ -14,10 +14,8 @@ import polars as pl
 from competency_gaps.dictionary.directions import LOGITS, SIMILAR
 from competency_gaps.dictionary.document import has_table
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.findings import finding_list
 from competency_gaps.explorer.parts.names import scored_of
 from competency_gaps.explorer.parts.records import from_row
-from competency_gaps.explorer.parts.records.details import Theme, ThemeBenchmark, ThemeFile
 from competency_gaps.explorer.parts.records.run import (
     Added,
     BenchmarkSummary,
@@ -29,17 +27,16 @@ from competency_gaps.explorer.parts.records.run import (
     Overlap,
     RunInfo,
     Shards,
+    ThemeName,
     Thresholds,
     UnreadRecords,
     Verdict,
 )
 from competency_gaps.explorer.parts.tables import BENCHMARK
-from competency_gaps.findings.statements import answer
 from competency_gaps.findings.words import alike
 from competency_gaps.matching.kept_lists import has_lists
 from competency_gaps.presentation import columns, facts
 from competency_gaps.presentation.columns import Column, Term
-from competency_gaps.presentation.themes import NAME_LIMIT
 from competency_gaps.robustness import read_assessment
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import decimal, integer, percent, plural, shorten, visible
@@ -49,6 +46,8 @@ log = logging.getLogger(__name__)
 _WARNINGS = 6
 """Warnings of logs among the cautions; all stand at their benchmarks."""
 _NAME_LIMIT = 120
+NAME_LIMIT = 100
+"""Characters of a theme's name."""
 
 
 def run_title(run: RunFolder) -> str:
@@ -62,11 +61,11 @@ def run_info(context: Context) -> RunInfo:
     return RunInfo(
         schema=1,
         key=context.key,
-        home=context.home or context.key,
         title=run_title(context.run),
         created=str(manifest["created"]),
         scored=scored_of(context.run),
-        models=context.model_names if context.several_models else [],
+        models=context.model_names,
+        model=_first_model(context),
         sae=str(manifest["sae"]["name"]),
         sae_sha256=manifest["sae"].get("weights_sha256"),
         width=context.run.width,
@@ -78,8 +77,7 @@ def run_info(context: Context) -> RunInfo:
         counts=_counts(context),
         evidence=_thresholds(manifest["evidence"]),
         unit=facts.unit(manifest),
-        answer=answer(context),
-        findings=finding_list(context),
+        themes=theme_names(context.run),
         glossary=glossary(context),
         cautions=_cautions(context),
         verdicts=_verdicts(context.run),
@@ -92,6 +90,12 @@ def run_info(context: Context) -> RunInfo:
         overlap=suite.overlap,
         redundancy=suite.order,
     )
+
+
+def _first_model(context: Context) -> int:
+    """Place of the model that the run's own tables are about; the first one where they are about none."""
+    models = context.model_scores.models
+    return models.index(context.run.scored_model) if context.run.scored_model in models else 0
 
 
 def _thresholds(evidence: Mapping[str, Any]) -> Thresholds:
@@ -131,7 +135,7 @@ def _has(context: Context) -> Has:
     lift = context.concepts["lift"]
     return Has(
         themes=themes is not None,
-        map=themes is not None and themes.members["x"].null_count() < themes.members.height,
+        map=themes is not None and themes["x"].null_count() < themes.height,
         tokens=context.run.has_token_activations,
         lift=lift.null_count() < lift.len(),
         promoted=folder is not None and has_table(folder, LOGITS),
@@ -236,7 +240,6 @@ DETECTABLE = Column(
     decimal,
     optional=True,
 )
-FINDING = Column("finding", "finding", "Number of the finding that the concept is evidence for", integer)
 PEAK = Column("peak_token", "peak token", "The token on which it is strongest most often", str, words=True)
 
 _SPECS = (
@@ -248,7 +251,6 @@ _SPECS = (
     _Spec(columns.PERFORMANCE, "decimal", "model"),
     _Spec(columns.Q_VALUE, "probability", "model"),
     _Spec(columns.FOLLOWERS, "integer", "model"),
-    _Spec(FINDING, "integer", "model"),
     _Spec(DETECTABLE, "decimal", "model"),
     _Spec(columns.COVERAGE, "magnitude", "benchmark"),
     _Spec(columns.LIFT, "signed", "benchmark"),
@@ -329,7 +331,7 @@ def glossary(context: Context) -> list[Term]:
 
 
 def _shown(context: Context) -> list[_Spec]:
-    computed = {columns.FOLLOWERS.key, FINDING.key}
+    computed = {columns.FOLLOWERS.key}
     stored = [spec.column for spec in _SPECS if spec.column.key not in computed]
     shown = {column.key for column in columns.present(stored, context.concepts)} | computed
     return [spec._replace(column=_named(spec.column, context)) for spec in _SPECS if spec.column.key in shown]
@@ -341,23 +343,15 @@ def _named(column: Column, context: Context) -> Column:
     return replace(column, title=among) if column is VANISHES and among else column
 
 
-def theme_file(context: Context) -> ThemeFile:
-    """Give all themes and subthemes, in the order of the report: weak ones first, by gap."""
-    themes, within = context.themes, context.run.theme_benchmarks
-    if themes is None or within is None:
-        return ThemeFile([])
-    by_benchmark = {
-        (row["level"], row["id"], row["benchmark"]): from_row(ThemeBenchmark, row)
-        for row in within.iter_rows(named=True)
-    }
-    table = pl.concat([themes.themes, themes.subthemes])
-    rows = []
-    for row in table.iter_rows(named=True):
-        # Every benchmark of the run has a row of every theme.
-        own = [by_benchmark[row["level"], row["id"], name] for name in context.names]
-        name = None if row["name"] is None else shorten(row["name"], NAME_LIMIT)
-        rows.append(from_row(Theme, row, name=name, benchmarks=own))
-    return ThemeFile(rows)
+def theme_names(run: RunFolder) -> list[ThemeName]:
+    """Names of the themes and subthemes, in their order."""
+    if run.theme_names is None or run.themes is None:
+        return []
+    sizes = {level: dict(run.themes[level].drop_nulls().value_counts().iter_rows()) for level in ("theme", "subtheme")}
+    return [
+        ThemeName(level, own, parent, name and shorten(name, NAME_LIMIT), sizes[level].get(own, 0))
+        for level, own, parent, name in run.theme_names.select("level", "id", "parent", "name").iter_rows()
+    ]
 
 
 class Suite:

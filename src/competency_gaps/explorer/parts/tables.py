@@ -11,26 +11,15 @@ from collections.abc import Mapping
 import polars as pl
 
 from competency_gaps.explorer.parts.context import Context
+from competency_gaps.explorer.parts.excerpts import EXCERPTS
 from competency_gaps.outcomes import FEWEST_MODELS
 from competency_gaps.runs import covariates
 from competency_gaps.stages.models import item_models
-from competency_gaps.text import HIDDEN, visible
 
-EXCERPT = 160
-"""Characters of an item's own text in the table of items."""
-ANSWER_EXCERPT = 80
-"""Characters of a response, an expected answer and all choices together in the table of items."""
 LABEL_LIMIT = 200
 """Longest label; dictionaries of this project keep labels shorter than that."""
-_HIDDEN = f"[{HIDDEN}]"
-"""What :func:`~competency_gaps.text.visible` writes out (without lone surrogates, which no table has)."""
-_BLANKS = r"\s{2,}|[\s&&[^ ]]"
-"""White space that is not one plain blank; these, unlike all of it, are few and so quickly replaced."""
 _PAGE = 1 << 26
 """Bytes of a Parquet page, so that a column is one."""
-
-LONGEST_BEGINNING = 2_000
-"""Characters of a common beginning that are looked at."""
 
 Kind = type[pl.DataType]
 _MEASURES = (
@@ -53,7 +42,6 @@ CONCEPTS: Mapping[str, Kind] = {
     "vanishes": pl.Boolean,
     "leader": pl.Int32,
     "followers": pl.Int32,
-    "finding": pl.Int32,
     "support": pl.Int32,
     "n_eff": pl.Float32,
     "n_benchmarks": pl.Int32,
@@ -62,7 +50,7 @@ CONCEPTS: Mapping[str, Kind] = {
     "chance_seen": pl.Float32,
 }
 """Columns of ``concepts.parquet``; null: undefined or not known. ``followers`` is null where a concept leads no group
-of weak or strong ones, ``finding`` (its number) where it is evidence of none."""
+of weak or strong ones."""
 THEMES: Mapping[str, Kind] = {
     "theme": pl.Int32,
     "subtheme": pl.Int32,
@@ -81,7 +69,6 @@ BENCHMARK: Mapping[str, Kind] = {
     "share": pl.Float32,
 }
 """Columns of ``concepts/K.parquet``."""
-EXCERPTS = ("excerpt", "response", "answer", "choices")
 ITEMS: Mapping[str, Kind] = {
     "benchmark": pl.Int32,
     "item_id": pl.String,
@@ -114,22 +101,20 @@ def concepts_table(context: Context) -> bytes:
     leaders = pl.concat(
         [frame.select("concept", "followers") for frame in (ranked.weak_leaders, ranked.strong_leaders)]
     )
-    findings = context.findings.select("finding", concept="concepts").explode("concept").unique("concept", keep="first")
     frame = context.concepts.join(leaders, on="concept", how="left", maintain_order="left")
-    frame = frame.join(findings, on="concept", how="left", maintain_order="left")
     columns = CONCEPTS
     if context.themes is not None:
-        own = context.themes.members.select("concept", *THEMES)
+        own = context.themes.select("concept", *THEMES)
         frame = frame.join(own, on="concept", how="left", maintain_order="left")
         columns = {**CONCEPTS, **THEMES}
     table = _cast(frame, columns)
     peak = _cut("peak_token", LABEL_LIMIT) if context.texts else pl.lit(None, pl.String).alias("peak_token")
-    return _parquet(table.with_columns(_cut("label", LABEL_LIMIT), peak))
+    return parquet(table.with_columns(_cut("label", LABEL_LIMIT), peak))
 
 
 def benchmark_table(context: Context, place: int) -> bytes:
     """``concepts/K.parquet``: one row per concept, in order, within the benchmark at ``place``."""
-    return _parquet(_cast(context.benchmark_concepts(place, list(BENCHMARK)), BENCHMARK))
+    return parquet(_cast(context.benchmark_concepts(place, list(BENCHMARK)), BENCHMARK))
 
 
 def items_table(context: Context) -> bytes:
@@ -143,7 +128,7 @@ def items_table(context: Context) -> bytes:
         facts = item_models(context.itself).select("mean", "discrimination", "q_value", "wrong", "alike", "alike_q")
         frame = frame.with_columns(pl.Series(name, facts[own]) for name, own in zip(MODELS, facts.columns, strict=True))
         columns = {**ITEMS, **MODELS}
-    return _parquet(_cast(frame.with_columns(excerpts(context)), columns))
+    return parquet(_cast(frame.with_columns(context.excerpts), columns))
 
 
 def repeats(items: pl.DataFrame) -> pl.Series:
@@ -151,70 +136,6 @@ def repeats(items: pl.DataFrame) -> pl.Series:
     same = pl.Series(covariates.repeats(items))
     counts = items.select(pl.when(same).then(pl.len().over("cluster")).otherwise(1))
     return counts.to_series().cast(pl.Int32).alias("repeats")
-
-
-def excerpts(context: Context) -> pl.DataFrame:
-    """The beginnings of each item's texts, on one line, with hidden characters written out.
-
-    Returns
-    -------
-    DataFrame
-        ``excerpt`` (of its own text, at most ``EXCERPT`` characters), ``response``, ``answer`` and ``choices`` (joined;
-        at most ``ANSWER_EXCERPT``), each with an ellipsis where it goes on; null where there is none.
-    """
-    if not context.texts:
-        return pl.DataFrame({name: pl.Series([None] * context.items.height, dtype=pl.String) for name in EXCERPTS})
-    choices = pl.col("choices").list.eval(pl.element().str.slice(0, ANSWER_EXCERPT + 1)).list.join(" · ")
-    lines = {
-        "excerpt": _line(_without_beginning(context), EXCERPT),
-        "response": _line(pl.col("response"), ANSWER_EXCERPT),
-        "answer": _line(pl.col("answer"), ANSWER_EXCERPT),
-        "choices": _line(choices, ANSWER_EXCERPT),
-    }
-    frame = context.run.files.collect("items", context.run.scan("items").select(**lines), "streaming")
-    return frame.with_columns(_visible(frame[name]) for name in lines)
-
-
-def _without_beginning(context: Context) -> pl.Expr:
-    """Prompts without what all of their benchmark begin with, where that is more than a few words."""
-    start = pl.col("prompt").str.slice(0, LONGEST_BEGINNING)
-    by_benchmark = context.run.scan("items").group_by("benchmark")
-    ends = context.run.files.collect("items", by_benchmark.agg(first=start.min(), last=start.max()))
-    shared = {}
-    for name, first, last in ends.iter_rows():
-        # What the first and the last in alphabetical order begin with, all between them begin with too.
-        common = _shared_beginning(first or "", last or "")
-        cut = common.rfind(" ") + 1
-        if first != last and cut >= EXCERPT // 8:
-            shared[name] = cut
-    if not shared:
-        return pl.col("prompt")
-    left = pl.col("benchmark").replace_strict(shared, default=0, return_dtype=pl.Int64)
-    return pl.when(left > 0).then("… " + pl.col("prompt").str.slice(left)).otherwise(pl.col("prompt"))
-
-
-def _shared_beginning(text: str, other: str) -> str:
-    length = next((i for i, (a, b) in enumerate(zip(text, other, strict=False)) if a != b), min(len(text), len(other)))
-    return text[:length]
-
-
-def _line(text: pl.Expr, limit: int) -> pl.Expr:
-    """A text's beginning on one line, with an ellipsis where it goes on."""
-    # Cut before anything else is done: a text may have a megabyte. Blanks that are folded make a line shorter.
-    room = 2 * limit
-    start = text.str.slice(0, room + 1)
-    line = start.str.replace_all(_BLANKS, " ").str.strip_chars(" ")
-    longer = (line.str.len_chars() > limit) | (start.str.len_chars() > room)
-    return pl.when(longer).then(line.str.slice(0, limit) + "…").otherwise(line)
-
-
-def _visible(texts: pl.Series) -> pl.Series:
-    """Write out hidden characters; only the few texts that have some pass through Python."""
-    hidden = texts.str.contains(_HIDDEN).fill_null(value=False)
-    if not hidden.any():
-        return texts
-    rows = hidden.arg_true()
-    return texts.scatter(rows, [visible(text) for text in texts.gather(rows)])
 
 
 def _cut(name: str, limit: int) -> pl.Expr:
@@ -230,7 +151,8 @@ def _cast(frame: pl.DataFrame, columns: Mapping[str, Kind]) -> pl.DataFrame:
     )
 
 
-def _parquet(table: pl.DataFrame) -> bytes:
+def parquet(table: pl.DataFrame) -> bytes:
+    """A table as a page reads it."""
     buffer = io.BytesIO()
     table.write_parquet(
         buffer, compression="uncompressed", statistics=False, row_group_size=max(1, table.height), data_page_size=_PAGE

@@ -1,4 +1,4 @@
-"""Details of concepts and items, models set against each other, other people's lists, and what a server answers."""
+"""Details of concepts and items, runs set against each other, other people's lists, and what a server answers."""
 
 from __future__ import annotations
 
@@ -9,61 +9,10 @@ from typing import Annotated, Any, Literal
 import pydantic.dataclasses
 from pydantic import ConfigDict, Field
 
+from competency_gaps.explorer.parts.records.answers import ListedAnswer
 from competency_gaps.explorer.parts.records.run import Range, Scored
 from competency_gaps.matching.kept_records import MatchPair, OutcomeRate
 from competency_gaps.matching.outcomes import NotCompared, Outcome
-
-
-@dataclass(frozen=True)
-class ThemeBenchmark:
-    """A theme within one benchmark."""
-
-    chi_bench: float | None
-    chi_model: float | None
-    support: int
-    n_eff: float
-    gap: float | None
-    gap_low: float | None
-    gap_high: float | None
-    q_value: float | None
-    performance_status: str
-
-
-@dataclass(frozen=True)
-class Theme:
-    """A theme or subtheme with its statistics in the suite."""
-
-    level: Literal["theme", "subtheme"]
-    id: int
-    parent: int | None
-    name: str | None
-    kind: str | None
-    concepts: int
-    ranked: int
-    chi_bench: float | None
-    chi_bench_mean: float | None
-    chi_model: float | None
-    chi_model_low: float | None
-    chi_model_high: float | None
-    support: int
-    n_eff: float
-    gap: float | None
-    gap_low: float | None
-    gap_high: float | None
-    q_value: float | None
-    performance_status: str
-    missing_concepts: int
-    weak_concepts: int
-    benchmarks: Sequence[ThemeBenchmark]
-    """In the order of ``RunInfo.benchmarks``."""
-
-
-@dataclass(frozen=True)
-class ThemeFile:
-    """``data/KEY/themes.json``."""
-
-    themes: Sequence[Theme]
-    """Empty in a run that has none."""
 
 
 @dataclass(frozen=True)
@@ -223,7 +172,7 @@ class ItemDetail:
     cluster_kind: str | None
     """Why it shares its cluster: ``given``, ``equal`` or ``near``; None: it is alone there."""
     models: Sequence[ModelAnswer]
-    """One per model of ``RunInfo.models``; empty where no other model's scores were added."""
+    """One per model of ``RunInfo.models``; empty where it has only one."""
     together: int
     """How many items its cluster has, itself among them."""
     repeats: int
@@ -358,81 +307,6 @@ Change = Literal["better", "worse", "same"]
 
 
 @dataclass(frozen=True)
-class ListedModel:
-    """A model that the run has scores of."""
-
-    name: str
-    reads: bool
-    """Whether the concepts are read from its activations."""
-    scored: int
-    unscored: int
-    mean: float | None
-    low: float | None
-    high: float | None
-    command: str
-    """Command that makes its tables, so that the run can be shown as its."""
-
-
-@dataclass(frozen=True)
-class MatrixColumn:
-    """A theme, or a group of concepts that share their items."""
-
-    id: int
-    """Number of the theme, or of the group's leading concept."""
-    name: str | None
-    """The theme's, or the leading concept's label."""
-    concepts: int
-    """How many a group has, the leading one included; 0: it is a theme."""
-
-
-@dataclass(frozen=True)
-class MatrixCell:
-    """How a model does on a theme or group."""
-
-    mean: float | None
-    """Mean outcome of its items, weighted by its activation."""
-    gap: float | None
-    gap_low: float | None
-    gap_high: float | None
-    q_value: float | None
-    """By Benjamini and Hochberg: over all cells of themes; of groups, over all models and concepts. None: not
-    tested."""
-    n_eff: float
-    status: Literal["weak", "strong", "typical", "insufficient"]
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """Models against themes or groups, each in an order in which similar ones stand side by side."""
-
-    kind: Literal["score", "peers"]
-    """A column's items against the model's other items; or besides, against models of its level."""
-    models: Sequence[int]
-    """Places in ``ModelsFile.models``."""
-    columns: Sequence[MatrixColumn]
-    cells: Sequence[Sequence[MatrixCell]]
-    """One list per model."""
-
-
-@dataclass(frozen=True)
-class ModelsFile:
-    """``data/KEY/models.json``: of a run with the scores of several models."""
-
-    models: Sequence[ListedModel]
-    matrices: Sequence[Matrix]
-    """Models against themes, of scores, and where there are enough models, of scores against peers; empty in a run
-    without themes."""
-
-
-@dataclass(frozen=True)
-class GroupsFile:
-    """``data/KEY/groups.json``: the same against groups of concepts, which take longer to find."""
-
-    matrices: Sequence[Matrix]
-    """Of scores, and of scores against peers; without columns where no concept stands out for any model."""
-
-
-@dataclass(frozen=True)
 class Difference:
     """Scores of a candidate less those of a baseline, item by item."""
 
@@ -445,7 +319,7 @@ class Difference:
     p_value: float
     """By flipping the signs of whole clusters."""
     q_value: float
-    """Corrected: of benchmarks by Holm, of themes and concepts by Benjamini and Hochberg."""
+    """Corrected: of benchmarks by Holm."""
     better: int
     """Clusters on which the candidate did better, and ..."""
     worse: int
@@ -463,29 +337,6 @@ class BenchmarkDifference(Difference):
 
 
 @dataclass(frozen=True)
-class ThemeDifference(Difference):
-    """A difference on one theme's items, and by how much it is larger there than on other items."""
-
-    theme: int
-    name: str | None
-    gap: float | None
-    gap_low: float | None
-    gap_high: float | None
-    gap_q: float | None
-
-
-@dataclass(frozen=True)
-class ConceptDifference(Difference):
-    """A difference on one concept's items, and by how much it is larger there than on other items."""
-
-    concept: int
-    gap: float | None
-    gap_low: float | None
-    gap_high: float | None
-    gap_q: float | None
-
-
-@dataclass(frozen=True)
 class PairedScores:
     """A candidate against a baseline on the items that both were scored on."""
 
@@ -498,19 +349,17 @@ class PairedScores:
     only_baseline: int
     overall: Difference
     benchmarks: Sequence[BenchmarkDifference]
-    themes: Sequence[ThemeDifference]
-    concepts: Sequence[ConceptDifference]
-    """Empty where two models of one run are compared."""
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """Two models of the run KEY (``data/KEY/pairs/N.json``), the later one being the candidate; or the run OTHER, the
-    candidate, against the run KEY, the baseline (``data/KEY/against/OTHER.json``)."""
+    """The run OTHER, the candidate, against the run KEY, the baseline (``data/KEY/against/OTHER.json``)."""
 
     why: str | None
     """Why nothing pairs; None: something does."""
     scores: PairedScores | None
+    answer: ListedAnswer | None
+    """On which slices of the baseline they differ more or less than elsewhere; None: nothing pairs."""
 
 
 _STRICT = ConfigDict(extra="forbid")
@@ -518,13 +367,11 @@ _STRICT = ConfigDict(extra="forbid")
 
 @dataclass(frozen=True)
 class ListedRun:
-    """A run, or an outcome of one, that can be opened."""
+    """A run that can be opened."""
 
     key: str
     title: str
     scored: Scored
-    models: str | None
-    """Key of the run that holds all models' scores on these items; None: the run has scores of one model only."""
 
 
 @dataclass(frozen=True)

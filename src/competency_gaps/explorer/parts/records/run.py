@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from competency_gaps.findings.statements import RunAnswer
 from competency_gaps.outcomes import Kind as OutcomeKind
 from competency_gaps.presentation.columns import Term
 from competency_gaps.presentation.facts import Fact
@@ -178,19 +177,29 @@ class Added:
 
 
 @dataclass(frozen=True)
+class ThemeName:
+    """A theme or subtheme of concepts."""
+
+    level: Literal["theme", "subtheme"]
+    id: int
+    parent: int | None
+    name: str | None
+    concepts: int
+
+
+@dataclass(frozen=True)
 class RunInfo:
     """``data/KEY/run.json``: all that is small."""
 
     schema: Literal[1]
     key: str
-    home: str
-    """Key of the run whose parts ``item/N.json`` and ``active/N.json`` hold the items; of an outcome, the run that it
-    is of, if that is here."""
     title: str
     created: str
     scored: Scored
     models: Sequence[str]
-    """All models with scores on the items, as ``ItemDetail.models`` lists them; empty where none was added."""
+    """All models with scores on the items, in the order of ``answers/K.json`` and ``ItemDetail.models``."""
+    model: int
+    """Place of the one that is shown first."""
     sae: str
     sae_sha256: str | None
     """SHA-256 of the SAE's weights: concepts of two runs are the same only if it is equal."""
@@ -208,9 +217,8 @@ class RunInfo:
     evidence: Thresholds
     unit: str
     """What chi_bench is measured in."""
-    answer: RunAnswer
-    findings: Sequence[Finding]
-    """All of them: weak ones first, then strong ones, each by the size of the gap times the items it concerns."""
+    themes: Sequence[ThemeName]
+    """Empty in a run that has none."""
     glossary: Sequence[Term]
     """What words mean; ``key`` is a column's, or a general word's."""
     cautions: Sequence[Caution]
@@ -230,91 +238,3 @@ class RunInfo:
 
 Range = tuple[int, int]
 """First character, and the one behind the last. Ranges count Unicode code points, not UTF-16 units."""
-
-
-@dataclass(frozen=True)
-class FindingBenchmark:
-    """A benchmark's part of a finding."""
-
-    benchmark: int
-    """Its place."""
-    items: int
-    share: float
-    """Of the finding's weight."""
-
-
-@dataclass(frozen=True)
-class FindingExample:
-    """An item of a finding."""
-
-    item: int
-    repeats: int
-    """How many items ask the same, itself among them."""
-    differs: Sequence[Range] | None
-    """Ranges of its own text, from the start of that, in which it differs from other items of its benchmark; at least
-    one; None: redacted."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A group of weak or strong concepts, by its items. Gaps are between scores in [0, 1]."""
-
-    finding: int
-    """Its number and its place in the list."""
-    verdict: Literal["weak", "strong"]
-    leader: int
-    label: str | None
-    concepts: Sequence[int]
-    """The leader first."""
-    items: int
-    """Scored items in which the group is active."""
-    clusters: int
-    """Number of these items when each cluster counts once."""
-    unit: Literal["right", "score", "parsed", "peers", "difference"]
-    """What ``mean_score``, ``feature_score`` and ``other_score`` are: shares of right answers, mean scores where
-    answers get parts of a point, or means of another outcome."""
-    n_eff: float
-    mean_score: float
-    plain_gap: float
-    gap: float
-    gap_low: float
-    gap_high: float
-    p_value: float
-    q_value: float
-    detectable: float | None
-    """Smallest gap that its items would most likely have shown."""
-    benchmarks: Sequence[FindingBenchmark]
-    feature: str | None
-    """A feature that its items share and the others of the same benchmarks lack; None: there is none. Its figures are
-    of the items with it."""
-    feature_words: str | None
-    feature_items: int | None
-    feature_score: float | None
-    other_items: int | None
-    other_score: float | None
-    sentence: str
-    short: str
-    """The same in at most 90 characters."""
-    support: str
-    """Its evidence, in sentences."""
-    failing: Sequence[FindingExample]
-    passing: Sequence[FindingExample]
-    unseen_gap: float | None
-    """Mean gap on the items left out, over the ``unseen_splits`` of ``splits`` half-samples that find it again."""
-    unseen_low: float | None
-    unseen_high: float | None
-    unseen_splits: int
-    splits: int
-    holds: bool | None
-    """None: undecided, since too few splits find it again."""
-    command: str
-    """The command that tests it further."""
-    command_note: str
-
-
-@dataclass(frozen=True)
-class FindingItems:
-    """The items of a finding in ``findings.json``, those that weigh most first, at most 500."""
-
-    finding: int
-    item_rows: Sequence[int]

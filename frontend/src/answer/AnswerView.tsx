@@ -1,0 +1,85 @@
+import { Alert, SegmentedControl } from "@mantine/core";
+import { go, useRoute } from "../app/route";
+import { useModel, useRun } from "../app/state";
+import { useAnswers } from "../data/hooks";
+import type { ListedAnswer, ModelAnswers } from "../data/types";
+import { visible } from "../text";
+import { Failed, Loading } from "../ui/State";
+import { Findings } from "./Findings";
+import "./answer.css";
+
+/** What its scores are set against, as the address asks: models of its level where there are some. */
+export function chosenAnswer(answers: ModelAnswers, against: string | null): ListedAnswer | null {
+  return against === "benchmark" ? answers.benchmark : (answers.peers ?? answers.benchmark);
+}
+
+/** Where the model is weak and strong: the list that the terminal prints. */
+export function AnswerView() {
+  const run = useRun();
+  const place = useModel();
+  const { params } = useRoute();
+  const answers = useAnswers(run.key, place);
+  if (answers.error) return <Failed error={answers.error} />;
+  if (!answers.data) return <Loading what="the answer" />;
+  const answer = chosenAnswer(answers.data, params.get("against"));
+  if (!answer) return <Failed error={new Error("No item of this model is scored.")} />;
+  const both = answers.data.peers !== null && answers.data.benchmark !== null;
+  return (
+    <div className="answer" data-testid="answer">
+      {run.cautions
+        .filter((caution) => caution.tone === "bad")
+        .map((caution) => (
+          <Alert key={caution.text} color="orange" mb="sm" className="caution">
+            {visible(caution.text)}
+          </Alert>
+        ))}
+      {both && (
+        <SegmentedControl
+          size="xs"
+          mb="sm"
+          aria-label="What its scores are set against"
+          data-testid="against"
+          value={answer.kind === "peers" ? "peers" : "benchmark"}
+          data={[
+            { value: "peers", label: "Against models of its level" },
+            { value: "benchmark", label: "Against its own average" },
+          ]}
+          onChange={(chosen) => go({ params: { against: chosen === "peers" ? null : chosen } })}
+        />
+      )}
+      <ShownAnswer answer={answer} model={place!} against={answer.kind === "score" ? "benchmark" : null} />
+    </div>
+  );
+}
+
+/** An answer: what may overturn it, its headline, its list, and what one should know besides. */
+export function ShownAnswer({ answer, ...of }: { answer: ListedAnswer; model: number | null; against: string | null }) {
+  return (
+    <>
+      {answer.warnings.map((warning) => (
+        <Alert key={warning} color="orange" mb="sm" className="caution" data-testid="warning">
+          {visible(warning)}
+        </Alert>
+      ))}
+      <h1 className="headline" data-testid="headline">
+        <bdi>{visible(answer.headline)}</bdi>
+      </h1>
+      <Findings answer={answer} {...of} />
+      <p className="soft" data-testid="scored">
+        {visible(answer.scored)}.
+      </p>
+      {answer.caveats.length > 0 && (
+        <details className="listing" data-testid="caveats">
+          <summary>What one should know besides ({answer.caveats.length})</summary>
+          <ul>
+            {answer.caveats.map((caveat) => (
+              <li key={caveat}>
+                <bdi>{visible(caveat)}</bdi>
+              </li>
+            ))}
+          </ul>
+        </details>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,85 @@
+import { Button } from "@mantine/core";
+import { useState } from "react";
+import { address, go, useRoute } from "../app/route";
+import { roundedUp } from "../concepts/bar";
+import { IntervalBar } from "../concepts/IntervalBar";
+import type { ListedAnswer, ListedFinding } from "../data/types";
+import { useRun } from "../app/state";
+import { visible } from "../text";
+
+/** Findings of each side that are shown at first. */
+const SIDE = 5;
+const SIDES = [
+  { name: "Weaker", tone: "weak", has: ({ gap }: ListedFinding) => gap < 0 },
+  { name: "Stronger", tone: "strong", has: ({ gap }: ListedFinding) => gap >= 0 },
+];
+
+interface FindingsProps {
+  answer: ListedAnswer;
+  /** Place of its model; null: slices of two runs lead nowhere else. */
+  model: number | null;
+  /** As the address names what its scores are set against; null: models of its level. */
+  against: string | null;
+}
+
+/** The list of an answer, a line each; a line leads to its slice. */
+export function Findings({ answer: { findings }, model, against }: FindingsProps) {
+  const run = useRun();
+  const params = { against, ...(model !== null && run.models.length > 1 ? { model: run.models[model]! } : {}) };
+  const [all, setAll] = useState(false);
+  const most = roundedUp(Math.max(0.01, ...findings.flatMap(({ low, high }) => [Math.abs(low), Math.abs(high)])));
+  const scale = { from: -most, to: most, neutral: 0 };
+  const sides = SIDES.map((side) => ({ ...side, own: findings.filter(side.has) }));
+  const hidden = sides.reduce((sum, { own }) => sum + Math.max(0, own.length - SIDE), 0);
+  return (
+    <>
+      {sides.map(
+        ({ name, tone, own }) =>
+          own.length > 0 && (
+            <section key={name} aria-label={name}>
+              <h2 className={`side ${tone}`}>{name}</h2>
+              <ol className="findings" start={own[0]!.number}>
+                {own.slice(0, all ? own.length : SIDE).map((finding) => (
+                  <Line key={finding.number} finding={finding} tone={tone} scale={scale} params={params} />
+                ))}
+              </ol>
+            </section>
+          ),
+      )}
+      {hidden > 0 && !all && (
+        <Button size="xs" variant="subtle" onClick={() => setAll(true)} data-testid="all-findings">
+          {hidden} more
+        </Button>
+      )}
+    </>
+  );
+}
+
+interface LineProps {
+  finding: ListedFinding;
+  tone: string;
+  scale: { from: number; to: number; neutral: number };
+  params: Record<string, string | null>;
+}
+
+function Line({ finding, tone, scale, params }: LineProps) {
+  const route = useRoute();
+  const { number, slice, name, gap, low, high, points, spread, size, example, quote } = finding;
+  return (
+    <li className="finding" data-testid="finding" data-slice={slice}>
+      <span className="number-of">{number}</span>
+      <a className="finding-name" href={address(route, { view: "slice", rest: slice, params })}>
+        <bdi>{visible(name)}</bdi>
+      </a>
+      <span className={`points ${tone}`}>{points}</span>
+      <IntervalBar scale={scale} at={gap} low={low} high={high} status={tone} />
+      <span className="soft">{spread}</span>
+      <span className="soft">{size}</span>
+      {example !== null && (
+        <button type="button" className="link quoted" onClick={() => go({ params: { item: example } })}>
+          {quote === null ? `item ${example}` : <bdi>“{visible(quote)}”</bdi>}
+        </button>
+      )}
+    </li>
+  );
+}

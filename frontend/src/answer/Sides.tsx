@@ -1,0 +1,123 @@
+import { useMemo } from "react";
+import { useModel, useRun } from "../app/state";
+import { characters, pieces, windowAround } from "../data/characters";
+import { useItemConcepts, useTable } from "../data/hooks";
+import { text } from "../data/table";
+import type { ItemDetail } from "../data/types";
+import { decimal } from "../format";
+import { type Activity, activityOf, NO_ACTIVITY } from "../items/activity";
+import { Choices } from "../items/Choices";
+import { Answers, answerOf, ItemExample } from "../items/Example";
+import { ActiveText } from "../ui/Tokens";
+import { extremes, type Outcome, type Slice } from "./slices";
+import "../items/items.css";
+import "../concept/concept.css";
+
+/** Characters of an item's text that an example shows. */
+const ROOM = 480;
+const SHOWN = 3;
+
+interface SidesProps {
+  slice: Slice;
+  outcome: Outcome;
+  /** Mean score of all models on each item; null: there are too few, or two models are compared. */
+  others: Outcome | null;
+  /** The concept whose tokens are coloured. */
+  concept: number | null;
+}
+
+/** Items that the model fails beside items that it passes. */
+export function Sides({ slice, outcome, others, concept }: SidesProps) {
+  const [failing, passing] = useMemo(
+    () => ([-1, 1] as const).map((sign) => extremes(slice, outcome, others, sign, SHOWN)),
+    [slice, outcome, others],
+  );
+  return (
+    <section aria-label="Failing and passing items">
+      <h2>Failing and passing items</h2>
+      {others && <p className="soft">First those on which other models do otherwise.</p>}
+      <div className="sides" data-testid="sides">
+        <Side title="Failing" tone="weak-text" rows={failing!} concept={concept} />
+        <Side title="Passing" tone="strong-text" rows={passing!} concept={concept} />
+      </div>
+    </section>
+  );
+}
+
+function Side({ title, tone, rows, concept }: { title: string; tone: string; rows: number[]; concept: number | null }) {
+  return (
+    <div>
+      <h3 className={tone}>{title}</h3>
+      {rows.map((row) => (
+        <Example key={row} row={row} concept={concept} />
+      ))}
+      {rows.length === 0 && <p className="soft">None.</p>}
+    </div>
+  );
+}
+
+/** The items that are most like the slice, whatever the model did on them. */
+export function Typical({ slice, concept }: { slice: Slice; concept: number | null }) {
+  if (slice.typical.length === 0) return null;
+  return (
+    <section aria-label="Its most typical items">
+      <h2>Its most typical items</h2>
+      <div className="sides" data-testid="typical">
+        {slice.typical.map((row) => (
+          <div key={row}>
+            <Example row={row} concept={concept} />
+          </div>
+        ))}
+      </div>
+    </section>
+  );
+}
+
+function Example({ row, concept }: { row: number; concept: number | null }) {
+  const place = useModel();
+  return (
+    <ItemExample
+      row={row}
+      testId="slice-example"
+      facts={(item) => item && <span className="soft">score {decimal(answerOf(item, place).score)}</span>}
+      texts={(item) =>
+        item.text === null ? (
+          <p className="soft">Its texts are left out of this explorer.</p>
+        ) : (
+          <>
+            {concept === null ? <Prompt item={item} /> : <Coloured item={item} concept={concept} />}
+            {item.choices && <Choices item={item} />}
+            <Answers item={item} place={place} />
+          </>
+        )
+      }
+    />
+  );
+}
+
+/** An item's own text, from where it differs from others of its benchmark. */
+function Prompt({ item, activity = NO_ACTIVITY }: { item: ItemDetail; activity?: Activity }) {
+  const run = useRun();
+  const table = useTable(run.key, "items.parquet").data;
+  const whole = useMemo(() => characters(item.text ?? ""), [item]);
+  const [own, end] = item.own ?? [0, whole.length];
+  const excerpt = (table && text(table, "excerpt", item.item)) ?? "";
+  // The table of items leaves out what all items of a benchmark begin with, and says so by an ellipsis.
+  const begin = excerpt.startsWith("… ") ? whole.slice(own, end).indexOf(excerpt.slice(2, 40)) : 0;
+  const first = own + Math.max(0, begin);
+  const [from, to] = activity.peak ? windowAround(whole.length, activity.peak[0], ROOM) : [first, Math.min(end, first + ROOM)];
+  return (
+    <div className="quote prompt" dir="auto">
+      {from > own && "… "}
+      <ActiveText pieces={pieces(whole, from, to, activity.tokens, activity.peak)} most={activity.most} />
+      {to < end && " …"}
+    </div>
+  );
+}
+
+function Coloured({ item, concept }: { item: ItemDetail; concept: number }) {
+  const run = useRun();
+  const active = useItemConcepts(run, item.item).data;
+  const activity = useMemo(() => activityOf(active?.concepts ?? [], concept), [active, concept]);
+  return <Prompt item={item} activity={activity} />;
+}

@@ -1,0 +1,128 @@
+/** Slices: a weight from 0 to 1 per item. What an outcome is on them is computed here, without a test. */
+import { numbers, type Table } from "../data/table";
+import type { ListedSlice, SlicesFile } from "../data/types";
+
+export interface Slice extends ListedSlice {
+  /** Items with a weight, and these weights. */
+  rows: Int32Array;
+  weights: Float32Array;
+  /** Items that belong to it (at least half of its largest weight), the heaviest first. */
+  members: number[];
+}
+
+/** All slices of a run, by their numbers. */
+export function slicesOf({ slices }: SlicesFile, table: Table): Map<number, Slice> {
+  const [place, item, weight] = ["slice", "item", "weight"].map((name) => numbers(table, name));
+  const known = new Map<number, Slice>();
+  let from = 0;
+  slices.forEach((slice, number) => {
+    let to = from;
+    while (to < table.rows && place![to] === number) to++;
+    const rows = Int32Array.from(item!.slice(from, to));
+    const weights = Float32Array.from(weight!.slice(from, to));
+    const half = weights.reduce((most, own) => Math.max(most, own), 0) / 2;
+    const order = [...rows.keys()].filter((i) => weights[i]! >= half).sort((a, b) => weights[b]! - weights[a]!);
+    known.set(slice.number, { ...slice, rows, weights, members: order.map((i) => rows[i]!) });
+    from = to;
+  });
+  return known;
+}
+
+/** One number per item; NaN: none. */
+export type Outcome = ArrayLike<number>;
+
+/** Scores of a model, or these less another model's. */
+export function outcomeOf(scores: Table, model: number, less: number | null): Outcome {
+  const own = numbers(scores, String(model));
+  if (less === null) return own;
+  const other = numbers(scores, String(less));
+  return Float64Array.from(own, (score, row) => score - other[row]!);
+}
+
+export interface Level {
+  /** Weighted mean of the outcome inside, and of what is left outside. */
+  inside: number;
+  outside: number;
+  /** Items that belong to it and have an outcome. */
+  items: number;
+}
+
+/** What an outcome is on a slice and outside of it; null: nothing of one of both is known. */
+export function levelOf(slice: Slice, outcome: Outcome): Level | null {
+  let [all, sum, inner, size] = [0, 0, 0, 0];
+  for (let row = 0; row < outcome.length; row++) {
+    const value = outcome[row]!;
+    if (Number.isNaN(value)) continue;
+    all++;
+    sum += value;
+  }
+  slice.rows.forEach((row, i) => {
+    const value = outcome[row]!;
+    if (Number.isNaN(value)) return;
+    size += slice.weights[i]!;
+    inner += slice.weights[i]! * value;
+  });
+  if (size === 0 || all - size < 0.5) return null;
+  const items = slice.members.filter((row) => !Number.isNaN(outcome[row]!)).length;
+  return { inside: inner / size, outside: (sum - inner) / (all - size), items };
+}
+
+/** Its items with the lowest outcomes (or the highest): first those on which others did otherwise, then the heaviest. */
+export function extremes(slice: Slice, outcome: Outcome, others: Outcome | null, sign: 1 | -1, most: number): number[] {
+  const beside = (row: number) => {
+    const mean = others?.[row] ?? Number.NaN;
+    return Number.isNaN(mean) ? 0 : sign * mean;
+  };
+  return slice.members
+    .map((row, place) => ({ row, place }))
+    .filter(({ row }) => !Number.isNaN(outcome[row]!) && sign * outcome[row]! > sign * middle(outcome))
+    .sort(
+      (a, b) =>
+        sign * (outcome[b.row]! - outcome[a.row]!) || beside(a.row) - beside(b.row) || a.place - b.place,
+    )
+    .slice(0, most)
+    .map(({ row }) => row);
+}
+
+const middles = new WeakMap<object, number>();
+
+/** Half of the way between the lowest and the highest outcome: what failed lies below. */
+function middle(outcome: Outcome): number {
+  const known = middles.get(outcome);
+  if (known !== undefined) return known;
+  let [low, high] = [0, 0];
+  for (let row = 0; row < outcome.length; row++) {
+    if (outcome[row]! < low) low = outcome[row]!;
+    if (outcome[row]! > high) high = outcome[row]!;
+  }
+  const half = (low + high) / 2;
+  middles.set(outcome, half);
+  return half;
+}
+
+/** Those that differ most from the rest, by evidence (gap times root of size): at most so many of each side. */
+export function widest(slices: Iterable<Slice>, outcome: Outcome, most: number): { slice: Slice; level: Level }[] {
+  const gaps = [...slices].flatMap((slice) => {
+    const level = levelOf(slice, outcome);
+    return level && level.items >= FEWEST ? [{ slice, level, size: Math.sqrt(level.items) * gapOf(level) }] : [];
+  });
+  const side = (sign: number) =>
+    gaps
+      .filter(({ size }) => sign * size > 0)
+      .sort((a, b) => sign * (b.size - a.size))
+      .reduce<typeof gaps>((kept, one) => {
+        if (kept.length < most && !kept.some((other) => alike(other.slice, one.slice))) kept.push(one);
+        return kept;
+      }, []);
+  return [...side(-1), ...side(1)];
+}
+
+const FEWEST = 20;
+export const gapOf = ({ inside, outside }: Level): number => inside - outside;
+
+/** Whether half of the items of both are the same. */
+function alike(a: Slice, b: Slice): boolean {
+  const own = new Set(a.members);
+  const shared = b.members.filter((row) => own.has(row)).length;
+  return shared > 0.5 * (own.size + b.members.length - shared);
+}

@@ -1,0 +1,137 @@
+"""What a page reads of slices and of what was found on them: data, and sentences that are finished."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from competency_gaps.outcomes import Kind as OutcomeKind
+
+
+@dataclass(frozen=True)
+class ListedFinding:
+    """A line of an answer. Gaps are in units of the outcome (0.1 is ten points of 100)."""
+
+    number: int
+    """From 1 in the order of the list."""
+    slice: int
+    family: str
+    name: str
+    gap: float
+    """Expected on new items."""
+    low: float
+    high: float
+    points: str
+    """The gap in points of 100, as it is written everywhere."""
+    spread: str
+    """Its interval, likewise."""
+    size: str
+    """How many items it is about."""
+    again: str
+    """How often half of the items find it again, and what it is on the other half."""
+    rests_on: str | None
+    """Which other slices or properties explain a part of it; None: none does."""
+    example: int | None
+    """Row of a typical item that failed (that passed, for a gap above 0); None: none is scored."""
+    quote: str | None
+    """That item in short; None: redacted, or there is none."""
+
+
+@dataclass(frozen=True)
+class ListedAnswer:
+    """Where a model is weak and strong: the same list as in the terminal."""
+
+    kind: OutcomeKind
+    against: Sequence[str]
+    """The peers, or the other model."""
+    headline: str
+    scored: str
+    """How many items it rests on."""
+    warnings: Sequence[str]
+    """Caveats that may overturn the list; they stand above it."""
+    caveats: Sequence[str]
+    """The others."""
+    findings: Sequence[ListedFinding]
+    """Weaker ones first, then stronger ones, each from the largest gap down."""
+
+
+@dataclass(frozen=True)
+class ModelAnswers:
+    """``data/KEY/answers/K.json``: what was found of the model at place K of ``RunInfo.models``."""
+
+    peers: ListedAnswer | None
+    """Against models of its level; None: there are fewer than two."""
+    benchmark: ListedAnswer | None
+    """Its own scores, beside the benchmark's average."""
+
+
+@dataclass(frozen=True)
+class ListedSlice:
+    """A slice: a weight from 0 to 1 per item, with a name."""
+
+    number: int
+    """As addresses name it; from ``CONCEPTS`` on, the concept of the rest."""
+    family: str
+    family_words: str
+    """What slices of the family are."""
+    name: str
+    question: str | None
+    """What the slices answer together that share it, as the column of a category."""
+    parent: int
+    """The slice that contains it; -1: none."""
+    words: Sequence[str]
+    """Words that mark its items; empty: redacted, or none do."""
+    typical: Sequence[int]
+    """Rows of its most typical items, at most two."""
+
+
+@dataclass(frozen=True)
+class SlicesFile:
+    """``data/KEY/slices.json``; ``slice_items.parquet`` has their weights."""
+
+    slices: Sequence[ListedSlice]
+
+
+@dataclass(frozen=True)
+class ListedModel:
+    """A model with scores on the run's items."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    """Ends of the 95% interval of its mean score."""
+    scored: int
+    unscored: int
+    """Items that it was asked and that have no score."""
+    reads: bool
+    """Whether it also reads the items."""
+    sentence: str
+    """Where it is weakest and strongest."""
+
+
+@dataclass(frozen=True)
+class ModelCell:
+    """A model on a slice."""
+
+    gap: float | None
+    """None: too few scored items."""
+    low: float | None
+    high: float | None
+    q: float | None
+    """Corrected over all cells."""
+    items: int
+    passes: bool
+
+
+@dataclass(frozen=True)
+class ModelsFile:
+    """``data/KEY/models.json``: of a run with the scores of several models."""
+
+    models: Sequence[ListedModel]
+    """In the order of ``RunInfo.models``."""
+    columns: Sequence[int]
+    """Places of models in the heat map, similar ones side by side."""
+    slices: Sequence[int]
+    """Numbers of the slices that tell models apart: its rows."""
+    cells: Sequence[Sequence[ModelCell]]
+    """One list per slice, in the order of ``columns``."""

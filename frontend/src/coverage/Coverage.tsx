@@ -80,7 +80,6 @@ function Notes({ found: { all, counted, left_out, width, reference } }: { found:
 /** A theme (or a stated scope) in words; opened, it lists the concepts. */
 function Part({ part: { name, number, concepts, missing, thin, by_chance, lacking } }: { part: Covered }) {
   const route = useRoute();
-  const share = (missing + thin) / Math.max(1, concepts);
   const params = { theme: number, coverage: "missing,under", face: "benchmark" };
   return (
     <li>
@@ -91,9 +90,9 @@ function Part({ part: { name, number, concepts, missing, thin, by_chance, lackin
             {thin > 0 && `, ${integer(thin)} thin`}
           </span>
           <span className="share-bar" aria-hidden="true">
-            <span style={{ width: `${100 * share}%` }} />
+            <span style={{ width: `${(100 * missing) / Math.max(1, concepts)}%` }} />
+            <span className="thin" style={{ width: `${(100 * thin) / Math.max(1, concepts)}%` }} />
           </span>
-          <span className="soft">{percent(share)}</span>
         </summary>
         {by_chance !== null && (
           <p className="soft">

@@ -27,8 +27,7 @@ import scipy.sparse as sp
 from competency_gaps.config import EvidenceConfig, MetricsConfig
 from competency_gaps.evidence import Covariate, evidence, sample_of
 from competency_gaps.metrics.suite import suite_metrics
-from competency_gaps.robustness.data import Part, RunData
-from competency_gaps.robustness.removal import subsample
+from competency_gaps.robustness.draws import RunData, subsample
 from competency_gaps.stages.extraction import SHARD_ITEMS
 
 BENCHMARKS = 10
@@ -87,16 +86,10 @@ def measure(folder: Path, width: int, *, peer: bool) -> dict[str, Any]:
     found = evidence(sample, EvidenceConfig())
     seconds = time.perf_counter() - start
     after = peak_memory()
-    bounds = np.arange(0, len(benchmark) + 1, items // BENCHMARKS)
-    parts = []
-    for b in range(BENCHMARKS):
-        own = slice(int(bounds[b]), int(bounds[b + 1]))
-        lengths = (Covariate("length", length.values[own]),)
-        parts.append(Part(str(b), cas[own], scores[own], cluster[own], repeats[own], lengths))
     alive = np.ones(width, bool)
     tested = ~np.isnan(found.q_value)
     ids = tuple((str(b), str(i)) for i, b in enumerate(benchmark.tolist()))
-    data = RunData(tuple(parts), ids, alive, alive, tested, np.ones(width), EvidenceConfig(), MetricsConfig(), (0, 1))
+    data = RunData(cas, scores, benchmark, cluster, ids, alive, alive, tested, np.ones(width), MetricsConfig())
     start = time.perf_counter()
     subsample(data)
     drawing = time.perf_counter() - start

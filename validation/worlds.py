@@ -13,7 +13,8 @@ from scipy.stats import rankdata
 
 import competency_gaps
 from competency_gaps.evidence import Covariate, ItemSample, sample_of
-from competency_gaps.robustness.data import run_data
+from competency_gaps.robustness.draws import run_data
+from competency_gaps.runs.covariates import repeats
 
 LEAST, MOST = 100.0, 0.05
 """Least n_eff of a planted concept, and the largest share of items in which it is active."""
@@ -87,7 +88,7 @@ def world_of(path: Path) -> World:
     """Read a finished run."""
     run = competency_gaps.open_run(path)
     data = run_data(run)
-    cas = sp.csr_array(sp.vstack([part.cas for part in data.parts], format="csr"))
+    cas = data.cas
     rows = sp.csr_array(cas, dtype=np.float64)
     rows.data = np.tanh(rows.data / (2 * data.tau[rows.indices]))
     saliency = sp.csc_array(rows)
@@ -97,8 +98,16 @@ def world_of(path: Path) -> World:
     weight, squares = (np.asarray(m.sum(axis=0)).ravel() for m in (cas, cas.power(2)))
     n_eff = np.divide(weight**2, squares, out=np.zeros(len(weight)), where=squares > 0)
     kept = run.items.filter(run.items["excluded"].is_null())
+    rows_kept = run.items["excluded"].is_null().to_numpy()
     length = kept["n_span_tokens"].to_numpy().astype(np.float64)
-    sample = replace(data.sample(), covariates=(Covariate("length", length),))
+    sample = sample_of(
+        cas,
+        run.outcomes[rows_kept],
+        data.benchmark,
+        cluster=data.cluster,
+        covariates=[Covariate("length", length)],
+        repeats=repeats(run.items)[rows_kept],
+    )
     return World(
         sample,
         cas,

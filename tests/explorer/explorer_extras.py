@@ -28,7 +28,7 @@ def with_extras(made: Made, folder: Path) -> Made:
     run = shutil.copytree(made.run, folder / "run")
     dictionary = shutil.copytree(made.dictionary, folder / "dictionary")
     add_exemplars(dictionary)
-    verdict = {"code": "split_halves", "outcome": "few", "tone": "open", "numbers": {}}
+    verdict = {"code": "split_halves", "outcome": "few", "tone": "open", "test": "halves", "sentence": "Few."}
     write_document(run / "robustness.json", {"seed": 0, "verdicts": [verdict]})
     add_match(run)
     add_words(run)

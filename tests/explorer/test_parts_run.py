@@ -15,7 +15,6 @@ from competency_gaps.dictionary.folder import dictionary_of
 from competency_gaps.explorer.parts import Context, Parts
 from competency_gaps.findings.statements import answer, answer_dict
 from competency_gaps.items.item import Reason
-from competency_gaps.robustness.assess import SENTENCES
 from competency_gaps.runs.open import open_folder
 from core_helpers import seal
 
@@ -187,11 +186,11 @@ def test_verdicts_are_read(hostile, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(hostile.run, folder)
     assert info(folder)["verdicts"] is None
-    verdict = {"code": "split_halves", "outcome": "few", "tone": "open", "numbers": {}}
+    verdict = {"code": "split_halves", "outcome": "few", "tone": "open", "test": "halves", "sentence": "Few."}
     write_document(folder / "robustness.json", {"seed": 0, "verdicts": [verdict]})
     found = info(folder)
-    shown = {"code": "split_halves", "test": "split halves", "tone": "open"}
-    assert found["verdicts"] == [{**shown, "sentence": SENTENCES["split_halves.few"]}]
+    shown = {"code": "split_halves", "test": "halves", "tone": "open"}
+    assert found["verdicts"] == [{**shown, "sentence": "Few."}]
 
 
 def test_themes_are_the_tables(hostile):

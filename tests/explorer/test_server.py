@@ -176,7 +176,7 @@ def test_what_is_added_to_a_run_is_shown(hostile: Made, tmp_path: Path):
     (one,) = open_runs([run], hostile.dictionary)
     with served([one]) as client:
         assert client.get("/data/run/run.json").json()["verdicts"] is None
-        verdicts = [{"code": "split_halves", "outcome": "few", "tone": "open", "numbers": {}}]
+        verdicts = [{"code": "split_halves", "outcome": "few", "tone": "open", "test": "halves", "sentence": "Few."}]
         write_document(run / "robustness.json", {"seed": 0, "verdicts": verdicts})
         (shown,) = client.get("/data/run/run.json").json()["verdicts"]
         assert shown["code"] == "split_halves"

@@ -17,6 +17,7 @@ import competency_gaps as cg
 from competency_gaps.cli.app import app
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import paired_differences
+from competency_gaps.slices import read_slices
 from competency_gaps.stages.compare import Families, _frame, lost_on
 from core_helpers import seal
 
@@ -112,7 +113,7 @@ def test_two_runs_pair_by_id_and_text(run, tmp_path):
 def test_the_command_exits_with_3_on_a_regression_only(run, tmp_path, lost, status):
     scored(run, *models(run, lost=lost))
     summary = tmp_path / "summary.md"
-    arguments = ["compare", str(run.path), "--models", "after", "before", "--fail-on", "regression"]
+    arguments = ["compare", str(run.path), "after", "before", "--fail-on", "regression"]
     done = CliRunner().invoke(app, [*arguments, "--markdown", str(summary)])
     assert done.exit_code == status
     assert "| Benchmarks |" in summary.read_text() and len(summary.read_text().splitlines()) < 60
@@ -125,18 +126,60 @@ def test_the_command_exits_with_4_where_little_pairs(run):
     after, before = models(run)
     after[10:] = np.nan
     scored(run, after, before)
-    arguments = ["compare", str(run.path), "--models", "after", "before", "--fail-on", "regression"]
+    arguments = ["compare", str(run.path), "after", "before", "--fail-on", "regression"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 4 and "Cannot tell" in done.stdout
 
 
-def test_difference_as_an_outcome_agrees_with_the_comparison(run):
+def test_slices_of_a_comparison_are_those_of_their_items(run):
+    """The categories of columns, against plain means and McNemar's test."""
     rng = np.random.default_rng(3)
-    scored(run, *(rng.integers(0, 2, run.items.height).astype(float) for _ in NAMES))
-    made, outcome = run.compare("after", "before"), run.as_model("after", "before")
-    assert outcome.kind == "difference" and outcome.limits == (-1.0, 1.0)
-    joined = made.concepts.join(outcome.concepts.select("concept", pl.col("gap").alias("own")), on="concept")
-    assert np.allclose(joined["gap"], joined["own"])
+    after, before = (rng.integers(0, 2, run.items.height).astype(float) for _ in NAMES)
+    made = scored(run, after, before).compare("after", "before")
+    (family,) = (own for own in read_slices(run) if own.name == "columns")
+    kept = run.items["excluded"].is_null().to_numpy()
+    assert made.slices.height
+    for row in made.slices.iter_rows(named=True):
+        (place,) = np.flatnonzero(family.number == row["slice"])
+        own = kept & (family.weights[[place]].toarray().ravel() > 0)
+        assert row["name"] == family.names[place]
+        assert row["baseline_mean"] == pytest.approx(before[own].mean())
+        assert row["candidate_mean"] == pytest.approx(after[own].mean())
+        assert row["difference"] == pytest.approx((after - before)[own].mean())
+        better, worse = (int((own & (sign * (after - before) > 0)).sum()) for sign in (1, -1))
+        assert row["p_value"] == pytest.approx(binomtest(better, better + worse).pvalue)
+    assert made.answer.kind == "difference" and made.answer.outcome == pytest.approx((after - before)[kept].mean())
+
+
+def test_two_logs_are_compared_by_the_columns_of_their_items(tmp_path):
+    """Two logs of lm-eval; one subject is lost, and one item is asked in one log only."""
+    rng = np.random.default_rng(0)
+    subjects = np.repeat(["algebra", "history", "law"], 60)
+    before = (rng.random(180) < 0.8).astype(int)
+    after = np.where(subjects == "algebra", before * (rng.random(180) < 0.4), before)
+    for name, scores in (("before", before), ("after", after)):
+        folder = tmp_path / name
+        folder.mkdir()
+        rows = (
+            {
+                "doc_id": i,
+                "doc": {"question": f"Question {i} on {subject}?", "subject": str(subject)},
+                "target": "yes",
+                "arguments": {"gen_args_0": {"arg_0": f"Question {i} on {subject}?", "arg_1": {"until": []}}},
+                "resps": [["yes"]],
+                "filtered_resps": ["yes"],
+                "filter": "none",
+                "metrics": ["acc"],
+                "acc": float(score),
+            }
+            for i, (subject, score) in enumerate(zip(subjects, scores, strict=True))
+            if i or name == "before"
+        )
+        (folder / "samples_quiz_2026-01-01T00-00-00.000000.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    made = cg.compare(tmp_path / "after", tmp_path / "before")
+    assert made.paired == 179 and made.only_baseline and made.verdict == "regression"
+    assert (made.candidate, made.baseline) == ("after", "before")
+    assert made.overall["difference"][0] == pytest.approx((after - before)[1:].mean())
 
 
 def clustered(run, cluster, kind):
@@ -193,11 +236,11 @@ def test_deciding_answers_without_a_score_fail_closed(run):
     assert run.compare("before", "after").verdict == "no regression"  # a gain, or none: either way no loss
 
 
-def alarm(made, differences, themes):
-    """Whether the gate sees a loss on items of disjoint themes."""
-    rows = sp.csr_array((np.ones(len(themes)), (themes, np.arange(len(themes)))))
+def alarm(made, differences, slices):
+    """Whether the gate sees a loss on items of disjoint slices."""
+    rows = sp.csr_array((np.ones(len(slices)), (slices, np.arange(len(slices)))))
     frame = _frame(paired_differences(rows, differences), made.min_effect, "bh")
-    named = frame.with_columns(pl.arange(pl.len()).alias("theme"), pl.lit(None, pl.String).alias("name"))
+    named = frame.with_columns(pl.arange(pl.len()).cast(pl.String).alias("name"))
     return bool(lost_on(Families(made.overall, made.benchmarks, named), made.min_effect))
 
 
@@ -208,8 +251,8 @@ def test_the_gates_false_alarms_stay_within_5_percent(run, case):
     made = scored(run, *models(run)).compare("after", "before", min_effect=0.1 if tolerated else 0.0)
     for seed in range(60):
         rng = np.random.default_rng(seed)
-        themes = rng.integers(0, 50, 20_000 if tolerated else 6000)
-        lost = rng.random(len(themes)) < 0.1
-        won = (rng.random(len(themes)) < np.where(themes < 25, 0.4, 0.1)) & (not tolerated)
-        alarms += alarm(made, won.astype(float) - lost, themes)
+        slices = rng.integers(0, 50, 20_000 if tolerated else 6000)
+        lost = rng.random(len(slices)) < 0.1
+        won = (rng.random(len(slices)) < np.where(slices < 25, 0.4, 0.1)) & (not tolerated)
+        alarms += alarm(made, won.astype(float) - lost, slices)
     assert alarms <= 7

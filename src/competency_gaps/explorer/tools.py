@@ -21,7 +21,7 @@ from competency_gaps.findings.statements import answer, answer_dict
 from competency_gaps.matching.kept_lists import read_lists
 from competency_gaps.presentation.facts import marks_of, run_card
 from competency_gaps.presentation.rankings import with_followers
-from competency_gaps.robustness import read_assessment
+from competency_gaps.runs.assessment import read_assessment
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.scores import NAME as SCORES
 from competency_gaps.text import excerpt, shorten, visible

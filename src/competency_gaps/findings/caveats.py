@@ -10,7 +10,7 @@ import polars as pl
 from competency_gaps.findings.choose import FEWEST, FLOOR, Weighed
 from competency_gaps.findings.finding import Caveat
 from competency_gaps.outcomes import FEW_PEERS, NEAR_PEERS, Outcome
-from competency_gaps.robustness import read_assessment
+from competency_gaps.runs.assessment import read_assessment
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.outcomes import Peers

@@ -25,7 +25,7 @@ from competency_gaps.findings.words import (
 )
 from competency_gaps.items.item import Reason
 from competency_gaps.matching.kept import KeptScope, read_scopes
-from competency_gaps.robustness import Documents, read_assessment
+from competency_gaps.runs.assessment import Documents, read_assessment
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.text import integer, percent, plural, share_of, shorten
 

@@ -34,7 +34,7 @@ from competency_gaps.text import visible
 if TYPE_CHECKING:
     from competency_gaps.matching.summary import Matching
     from competency_gaps.matching.taxonomy import Taxonomy
-    from competency_gaps.robustness.assess import Documents
+    from competency_gaps.runs.assessment import Documents
     from competency_gaps.runs.open import RunFolder
 
 _LONGEST_NAME = 80

@@ -13,7 +13,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.text import shorten, visible
 
 if TYPE_CHECKING:
-    from competency_gaps.robustness.assess import Documents
+    from competency_gaps.runs.assessment import Documents
 
 MATCHES, SCOPES, EXAMPLE_MATCHES = "matches", "scopes", "example-matches"
 """Folders in the run folder, with a file per list matched by labels, per scope, and per list (or tags) by examples."""

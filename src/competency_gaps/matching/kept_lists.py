@@ -22,7 +22,7 @@ from competency_gaps.matching.outcomes import Outcome, RatedOutcome
 from competency_gaps.runs.open import RunFolder, open_folder
 
 if TYPE_CHECKING:
-    from competency_gaps.robustness.assess import Documents
+    from competency_gaps.runs.assessment import Documents
 
 _Form: TypeAlias = LabelsForm | ExamplesForm
 

@@ -1,5 +1,5 @@
 """Does it hold up? Tests of a finished run as a whole: subsampling, ablation, held-out items, another run."""
 
-from competency_gaps.robustness.assess import FILE, Documents, assess, read_assessment
+from competency_gaps.robustness.assess import assess
 
-__all__ = ["FILE", "Documents", "assess", "read_assessment"]
+__all__ = ["assess"]

@@ -37,7 +37,7 @@ from competency_gaps.findings.words import alike
 from competency_gaps.matching.kept_lists import has_lists
 from competency_gaps.presentation import columns, facts
 from competency_gaps.presentation.columns import Column, Term
-from competency_gaps.robustness import read_assessment
+from competency_gaps.runs.assessment import read_assessment
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import decimal, integer, percent, plural, shorten, visible
 

@@ -9,10 +9,10 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.errors import UserError
-from competency_gaps.findings.statements import answer
+from competency_gaps.findings import words
 from competency_gaps.presentation.rankings import concept_name
 from competency_gaps.runs.open import Order, RunFolder
-from competency_gaps.text import visible
+from competency_gaps.text import plural, visible
 
 
 @dataclass(frozen=True)
@@ -109,23 +109,22 @@ class Concept:
 
 
 def notebook_card(run: RunFolder) -> str:
-    """What the run says, worst first, then its benchmarks."""
-    model = escape(visible(run.scored_model))
-    statements = "".join(f"<li>{escape(visible(text))}</li>" for text in _statements(run))
+    """What the run says, worst first, then its benchmarks; of several models only their scores."""
+    from competency_gaps.findings.answer import answer
+    from competency_gaps.stages.models import models_table
+
+    models = models_table(run)
     columns = ("benchmark", "kept", "scored", "mean_score", "covered", "missing")
-    return (
-        f"<p><b>{model}</b> · {escape(visible(str(run.path)))}</p><ul>{statements}</ul>"
-        f"{_table(run.benchmarks.select(*columns))}"
-    )
-
-
-def _statements(run: RunFolder) -> list[str]:
-    """The run's answer; where a table of it is missing, what to do."""
-    try:
-        given = answer(run)
-    except UserError as error:
-        return [str(error)]
-    return [line.text for line in (given.opening, *given.trust, *given.findings, *given.confidence)]
+    head, lines, table = str(run.path), [], run.benchmarks.select(*columns)
+    if models.height > 1 and run.path == run.base:
+        head, table = f"{plural(models.height, 'model')}: run.answer(MODEL)", models
+    elif models.height:
+        kind = None if run.path == run.base else "benchmark"
+        given = answer(run.run_itself(), run.scored_model, kind)
+        head = words.headline(given)
+        lines = [words.sentence_of(given, finding) for finding in words.shown(given)]
+    listed = "".join(f"<li>{escape(visible(line))}</li>" for line in lines)
+    return f"<p><b>{escape(visible(head))}</b></p><ol>{listed}</ol>{_table(table)}"
 
 
 def _table(frame: pl.DataFrame) -> str:

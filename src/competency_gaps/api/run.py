@@ -24,6 +24,7 @@ from competency_gaps.text import plural
 if TYPE_CHECKING:
     from competency_gaps.config import LLMConfig, RunConfig
     from competency_gaps.findings.coverage import Coverage
+    from competency_gaps.findings.finding import Answer
     from competency_gaps.findings.models import ModelSlices
     from competency_gaps.matching.by_examples import ExampleMatching
     from competency_gaps.matching.match_run import By, RunMatching
@@ -56,16 +57,65 @@ class Run(RunFolder):
         return open_run, (self.path,)
 
     def __repr__(self) -> str:
-        evidence = self.manifest["evidence"]
-        return (
-            f"Run({str(self.path)!r}: {self.scored_model}, "
-            f"{plural(len(self.manifest['benchmarks']), 'benchmark')}, "
-            f"{plural(sum(benchmark['items'] for benchmark in self.manifest['benchmarks']), 'item')}, "
-            f"{evidence['weak']} weak and {evidence['strong']} strong concepts)"
-        )
+        models = self.models["model"]
+        whose = self.scored_model if models.len() < 2 else plural(models.len(), "model")
+        benchmarks = self.manifest["benchmarks"]
+        items = plural(sum(benchmark["items"] for benchmark in benchmarks), "item")
+        return f"Run({str(self.path)!r}: {whose}, {plural(len(benchmarks), 'benchmark')}, {items})"
 
     def _repr_html_(self) -> str:
         return notebook_card(self)
+
+    def answer(self, model: str | None = None, against: Against = None, *, parsed: bool = False) -> Answer:
+        """Where a model is weak and strong: at most ten slices, as ``cgaps show`` lists them.
+
+        Parameters
+        ----------
+        model
+            Its name, as in :attr:`models`; None: the only one, or the run's own.
+        against
+            ``"peers"``: what models of its level make of each item; ``"benchmark"``: the average of its own scores; a
+            model's name: the difference from its scores; a list of names: these peers. None: peers where the run has
+            at least two of its level, else its own scores.
+        parsed
+            Whether a score could be read from its answers, instead of the scores.
+
+        Returns
+        -------
+        Answer
+            ``findings``, worst first; their gaps are in parts of a score of 1.
+
+        Raises
+        ------
+        UserError
+            If the run has no scores of a model, or too few peers.
+        """
+        from competency_gaps.findings.answer import answer
+
+        return answer(self.run_itself(), model, against, parsed=parsed)
+
+    @property
+    def slices(self) -> pl.DataFrame:
+        """The slices from which answers are chosen, those of single concepts too.
+
+        One row per slice: ``slice`` (its number), ``family``, ``name``, ``question`` (a column whose categories are
+        tested as a whole), ``parent`` (the node that contains it; null: none) and ``items``.
+        """
+        from competency_gaps.findings.answer import slices_of
+
+        return pl.concat(
+            pl.DataFrame(
+                {
+                    "slice": family.number,
+                    "family": family.name,
+                    "name": family.names,
+                    "question": pl.Series(family.question, dtype=pl.String),
+                    "parent": pl.Series(family.parent).replace(-1, None),
+                    "items": pl.Series((family.weights > 0).sum(axis=1), dtype=pl.Int64),
+                }
+            )
+            for family in slices_of(self.run_itself())
+        )
 
     def weak(self, *, benchmark: str | None = None, leaders: bool = False) -> pl.DataFrame:
         """Concepts on which the model does worse than on other items of the same benchmarks, lowest gap first.
@@ -202,8 +252,8 @@ class Run(RunFolder):
         Returns
         -------
         Run
-            With the same items and concepts; evidence, themes and findings are the model's. Tables are kept in the
-            run's folder, and made again when the scores they rest on change.
+            With the same items and concepts; the figures of concepts are the model's, for drilling down below its
+            :meth:`answer`. Tables are kept in the run's folder, and made again when the scores they rest on change.
 
         Raises
         ------

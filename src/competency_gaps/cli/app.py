@@ -77,7 +77,7 @@ def _help_alone(context: typer.Context) -> None:
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "How do I make a run?": (run.demo, doctor.doctor, sae.sae, logs.logs, run.run, run.merge),
-    "Where is the model weak?": (read.show, read.concept, explore.explore, explore.export, explore.mcp),
+    "Where is the model weak?": (read.show, explore.explore, explore.export, explore.mcp),
     "Is it so?": (check.check,),
     "How do other models do?": (models.score, models.compare),
     "What do others list, and what is missing?": (coverage.coverage, match.match),

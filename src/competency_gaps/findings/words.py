@@ -17,10 +17,13 @@ from competency_gaps.findings.finding import Answer, Caveat, Finding
 from competency_gaps.runs.schemas import FINDINGS
 from competency_gaps.text import integer, listing, percent, plural, share_of, shorten, signed, visible
 
+UNSCORED = "no item is scored, so this run says only what its items test."
 SIDE = 5
 """Findings of each side, weaker and stronger, that a view shows first."""
 WHOLE = 0.0195
 """Gap from which points are written without a decimal."""
+MOSTLY = 0.9
+"""Share of a slice's items from which only those that are scored are counted."""
 SEEN = 0.8
 """Power at which the smallest gap is told that would have been found."""
 FAMILIES = {
@@ -67,10 +70,10 @@ def headline(answer: Answer) -> str:
     """Say whose answer it is, how good the model is, and what its slices are compared with."""
     name = model_name(answer)
     if answer.mean is None:
-        return f"{name}: no item is scored, so this run says only what its items exercise."
+        return f"{name}: {UNSCORED}"
     start = f"{name}: {level(answer.mean, answer)}"
     if answer.kind == "difference" and answer.outcome is not None:
-        start += f", {signed_points(answer.outcome)} against {short_name(answer.against[0])}"
+        start += f", {signed(100 * answer.outcome, 1)} against {short_name(answer.against[0])}"
     against = _beside(answer)
     if not answer.findings:
         return f"{start}. {nothing(answer)}"
@@ -112,9 +115,10 @@ def shown(answer: Answer, most: int = SIDE) -> list[Finding]:
 
 
 def size(finding: Finding) -> str:
-    """Count a finding's items: ``84 items``, or ``71 of 84 items`` where scores are missing."""
-    of = "" if finding.items == finding.of_items else f"{finding.items:,} of "
-    return of + plural(finding.of_items, "item")
+    """Count a finding's scored items: ``84 items``, or ``71 of 84 items`` where more than a tenth has no score."""
+    if finding.items >= MOSTLY * finding.of_items:
+        return plural(finding.items, "item")
+    return f"{finding.items:,} of {plural(finding.of_items, 'item')}"
 
 
 def found_again(finding: Finding) -> str:
@@ -133,12 +137,45 @@ def rests_on(finding: Finding) -> str | None:
     return f"Of its gap goes {', '.join(parts)}." if parts else None
 
 
+def finding_headline(answer: Answer, finding: Finding) -> str:
+    """A finding as one sentence, with its model and what it is compared with."""
+    return f"{model_name(answer)}, {_beside(answer)}, in points expected on new items: {sentence_of(answer, finding)}."
+
+
 def sentence_of(answer: Answer, finding: Finding) -> str:
-    """A finding as one sentence."""
+    """A finding as one sentence, without its model."""
     side = "weaker" if finding.gap < 0 else "stronger"
     gap = f"{signed_points(finding.gap)} points ({interval(finding.low, finding.high)})"
     mean = "" if finding.mean is None else f", {level(finding.mean, answer)}"
     return f"{side} on {finding.name}: {gap}, {size(finding)}{mean}"
+
+
+def background(answer: Answer, finding: Finding, lies_in: Sequence[tuple[str, float]]) -> list[str]:
+    """What stands behind a finding, a sentence each: half-samples, what its gap rests on, what it is, where it lies."""
+    again = found_again(finding)
+    lines = [f"{again[0].upper()}{again[1:]}.", rests_on(finding)]
+    if lies_in:
+        places = (f"{percent(share, 1)} in “{cut_at_word(name, NAME_LIMIT)}”" for name, share in lies_in)
+        lines.append(f"Of its items lie {', '.join(places)}.")
+    return [line for line in lines if line]
+
+
+def outcome_words(answer: Answer, score: float | None, outcome: float | None) -> str:
+    """How a model did on one item: ``wrong``, ``score 0.40``, with what its peers or the other model make of it."""
+    if score is None:
+        return "unscored"
+    if answer.kind == "parsed":
+        return "could be read" if outcome else "could not be read"
+    text = _score_words(answer, score)
+    if outcome is None or answer.kind == "score":
+        return text
+    if answer.kind == "difference":
+        return f"{text}; {short_name(answer.against[0])}: {_score_words(answer, score - outcome)}"
+    return f"{text}; its peers: {percent(min(max(score - outcome, 0.0), 1.0), 1)}"
+
+
+def _score_words(answer: Answer, score: float) -> str:
+    return ("wrong", "right")[round(score)] if answer.right else f"score {score:.2f}"
 
 
 def model_sentence(answer: Answer) -> str:
@@ -152,6 +189,14 @@ def model_sentence(answer: Answer) -> str:
     ]
     told = ", ".join(parts) or "nothing stands out"
     return f"{model_name(answer)}: {level(answer.mean, answer)}; {_beside(answer)} {told}."
+
+
+def worst_of(side: Sequence[Finding], most: int) -> str:
+    """The first finding of a side in so many characters: ``−18 celebrities, albums``; a dash: there is none."""
+    if not side:
+        return "–"
+    gap = signed_points(side[0].gap)
+    return f"{gap} {cut_at_word(visible(side[0].name), most - len(gap) - 1)}"
 
 
 def coverage_of_scores(answer: Answer) -> str:
@@ -235,12 +280,11 @@ def _robustness_words(n: Mapping[str, Any]) -> str:
 
 
 def _unscored_words(n: Mapping[str, Any]) -> str:
-    text = f"{share_of(n['missing'], n['items'])} items have no score"
-    if n.get("gap") is None:
-        return f"{text}; the list is about the others."
-    side, spread = "harder" if n["gap"] < 0 else "easier", interval(n["low"], n["high"])
-    gap = f"{signed_points(n['gap'])} points for other models, {spread}"
-    return f"{text}, and not by chance: they are {side} than the others ({gap})."
+    text = f"{share_of(n['missing'], n['items'])} items have no score; the list is about the others"
+    if n.get("gap") is None or abs(n["gap"]) < WHOLE:
+        return f"{text}."
+    side = "harder" if n["gap"] < 0 else "easier"
+    return f"{text}, which is no fair sample: other models find them {side} ({signed_points(n['gap'])} points)."
 
 
 def _trend_words(n: Mapping[str, Any]) -> str:
@@ -254,12 +298,17 @@ def _trend_words(n: Mapping[str, Any]) -> str:
 
 
 def _repeats_words(n: Mapping[str, Any]) -> str:
-    parts = []
-    if n["repeats"]:
-        parts.append(f"{share_of(n['repeats'], n['items'])} items repeat another one, word for word or nearly")
-    if n["together"]:
-        parts.append(f"{share_of(n['together'], n['items'])} items belong together, such as questions on one passage")
-    return f"{'; '.join(parts)}. Each cluster counts once: {n['items']:,} items count as {n['clusters']:,}."
+    what = f"{share_of(n['repeats'], n['items'])} items ask the same as another one, word for word or nearly"
+    if not n["repeats"]:
+        what = "Some items belong together, such as questions on one passage"
+    return f"{what}. Each cluster counts once: {n['items']:,} items count as {n['clusters']:,}."
+
+
+def _peers_words(n: Mapping[str, Any]) -> str:
+    return (
+        f"{plural(n['peers'], 'peer')}, whose mean scores differ from the model's by {100 * n['distance']:.0f} points "
+        "on average: with few or distant peers, what is hard for everybody can look like its own weakness."
+    )
 
 
 def _verdict_words(n: Mapping[str, Any]) -> str:
@@ -288,8 +337,9 @@ _CAVEATS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "excluded": lambda n: f"{share_of(n['excluded'], n['items'])} items were left out when the run was made.",
     "lens": lambda n: f"Concepts are those by which {shorten(short_name(n['reads']), 80)} reads the items.",
     "remark": lambda n: f"{n['text'][:1].upper()}{n['text'][1:].rstrip('.')}.",
+    "peers": _peers_words,
     "rate": _rate_words,
-    "too_small": lambda n: f"{plural(n['slices'], 'slice')} with fewer than {n['floor']:g} items were not tested.",
+    "too_small": lambda n: f"{plural(n['slices'], 'slice')} with too few items, or nearly all, were not tested.",
     "unchecked": lambda _: "Whether it holds in subsamples was not tested: ‘cgaps check’ does it.",
 }
 
@@ -299,6 +349,12 @@ def equal_words(covariates: Sequence[str]) -> str:
     words = [covariate_words(str(name)) for name in covariates]
     listed = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
     return f"at equal {listed}".replace("equal the ", "the same ")
+
+
+def caveats_headline(answer: Answer) -> str:
+    """What stands above the caveats, with the models that the answer is against."""
+    named = f" (those are {', '.join(map(short_name, answer.against))})" if answer.kind == "peers" else ""
+    return f"What to know of the answer about {model_name(answer)}, {_beside(answer)}{named}:"
 
 
 def answer_words(answer: Answer) -> dict[str, Any]:
@@ -473,7 +529,11 @@ def feature_words(code: str) -> str:
 
 NAME_LIMIT = 60
 """Letters after which a name is cut in a sentence."""
-COVARIATES = {"answer_position": "the place of the right option", "options": "the number of options"}
+COVARIATES = {
+    "strata": "what is held equal",
+    "answer_position": "the place of the right option",
+    "options": "the number of options",
+}
 """Words for what items are compared at equal values of; any other name (``length``, a column's) is its own word."""
 
 

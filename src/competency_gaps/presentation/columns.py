@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -14,8 +13,6 @@ from competency_gaps.findings.words import alike
 
 VANISHES = "vanishes"
 """Written instead of a verdict: the plain gap is real, and the net gap is not."""
-TEXT_LIMIT = 40
-"""Characters of a free text in a column; longer text is cut, with a count."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +82,6 @@ PLAIN_GAP = Column(
     "The same against the mean of the whole benchmark; the verdict is about the net gap",
     text.signed,
 )
-THEME_GAP = replace(GAP, show=partial(text.signed, digits=3))
-"""A theme's gap is the average of many concepts': small, so two decimals would write what is weak as 0.00."""
 Q_VALUE = Column(
     "q_value",
     "q",
@@ -189,70 +184,6 @@ ONE_BENCHMARK = (
     STATUS,
     FOLLOWERS,
 )
-
-_KNOWN = {column.key: column for column in (*CONCEPT, STATUS, *MISSING, KIND, LEXICAL, COHERENCE)}
-_SHOWN: dict[str, Callable[[Any], str]] = {
-    "p_value": _probability,
-    "plain_q": _probability,
-    "detectable": text.decimal,
-    "design_effect": text.decimal,
-    "gap_low": text.signed,
-    "gap_high": text.signed,
-    "chi_model_low": text.decimal,
-    "chi_model_high": text.decimal,
-    "label_score": text.decimal,
-    **dict.fromkeys(("pair_share", "word_share", "punctuation", "space", "digits", "markup", "first_share"), _density),
-    "peak_token": lambda token: text.visible(text.show_token(token)) if token else text.NOT_DEFINED,
-    "leader": lambda concept: text.NOT_DEFINED if concept is None else str(concept),
-}
-"""How further columns of a run's tables are written; columns that are not listed are written by their type."""
-
-
-def key_named(name: str, keys: Collection[str]) -> str | None:
-    """Find the key of a named column; None: there is no such column.
-
-    Parameters
-    ----------
-    name : str
-        A key, or the title of a column in any case: ``q_value`` or ``q``.
-    keys : collection of str
-        Columns of the run's table.
-    """
-    if name in keys:
-        return name
-    titles = {(_KNOWN[key].title if key in _KNOWN else key).casefold(): key for key in keys}
-    return titles.get(name.casefold())
-
-
-def column_of(key: str, dtype: pl.DataType) -> Column:
-    """Give the column that shows a key of ``run.concepts`` or ``run.concept_benchmarks``.
-
-    Parameters
-    ----------
-    key : str
-    dtype : polars.DataType
-        Type of its values, by which a column without a format of its own is written.
-
-    Returns
-    -------
-    Column
-        Never optional. A column that is in no table of the report has its key as title.
-    """
-    if key in _KNOWN:
-        return replace(_KNOWN[key], optional=False)
-    show = _SHOWN.get(key)
-    if show is None:
-        show = _flag if dtype == pl.Boolean else _free_text if dtype == pl.String else text.magnitude
-        show = text.integer if dtype.is_integer() else show
-    return Column(key, key, f"Column {key!r} of the run's table", show, words=dtype in (pl.Boolean, pl.String))
-
-
-def _flag(value: bool | None) -> str:
-    return text.NOT_DEFINED if value is None else "yes" if value else "no"
-
-
-def _free_text(value: str | None) -> str:
-    return text.visible(text.shorten(value, TEXT_LIMIT)) if value else text.NOT_DEFINED
 
 
 def present(columns: Sequence[Column], frame: pl.DataFrame) -> list[Column]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,12 +66,6 @@ def with_followers(concepts: pl.DataFrame) -> pl.DataFrame:
     return joined.with_columns(followers=pl.when(leads).then(pl.col("followers").cast(pl.Int32)))
 
 
-def least_covered(concepts: pl.DataFrame, top: int) -> pl.DataFrame:
-    """Give the ranked concepts that the suite exercises least, but does exercise."""
-    covered = concepts.filter(pl.col("ranked") & ~pl.col("missing") & (pl.col("chi_bench") > 0))
-    return covered.sort("chi_bench", "concept").head(top)
-
-
 def missing(concepts: pl.DataFrame) -> pl.DataFrame:
     """Give the ranked concepts missing in every benchmark, those that should have been seen first."""
     absent = concepts.filter(pl.col("ranked") & pl.col("missing"))
@@ -113,14 +106,7 @@ class Listing:
     """Search words and number of matching labels, in a sentence; None: no search."""
 
 
-def list_concepts(
-    run: RunFolder,
-    *,
-    benchmark: str | None = None,
-    sort: str | None = None,
-    words: str | None = None,
-    every: bool = False,
-) -> Listing:
+def list_concepts(run: RunFolder, *, benchmark: str | None = None, words: str | None = None) -> Listing:
     """List concepts.
 
     Parameters
@@ -128,45 +114,27 @@ def list_concepts(
     run : RunFolder
     benchmark : str, optional
         One benchmark's figures instead of the whole suite's.
-    sort : str, optional
-        Column, by its name or the header that tables print; a leading ``-`` for the highest first; undefined values
-        come last. None: the best match of ``words`` first; else every concept by its number, or the weak ones by their
-        gap.
     words : str, optional
-        Only concepts whose labels have these words, those that are not ranked or tested too.
-    every : bool
-        Also concepts of kinds that are not ranked, and those with too little data to test.
+        Only concepts whose labels have these words, the best match first, those that are not tested too. None: the
+        tested ones, the lowest gap first; where there are none, the ranked ones that are covered, the least first.
 
     Raises
     ------
     UserError
-        If there is no such benchmark or column, or no label has the words; near labels are named.
+        If there is no such benchmark, or no label has the words; near labels are named.
     """
     table = _table(run, benchmark)
-    column = _sort_key((sort or "gap").removeprefix("-"), table.columns)
-    sentence = None
     if words is not None:
         matches = _matches(run.concepts, words)
         table = matches.select("concept").join(table, on="concept", how="left", maintain_order="left")
         have = "has" if matches.height == 1 else "have"
         sentence = f"{plural(matches.height, 'label')} {have} the words {shorten(words, 80)!r}."
-    elif not every:
-        table = judged(table, "weak") if sort is None else _chosen(table, column)
-    if sort is not None:
-        # Of two equal values the lower number goes first, whatever the direction.
-        descending = [sort.startswith("-"), False]
-        table = table.sort(column, "concept", descending=descending, nulls_last=True)
-    elif words is None and every:
-        table = table.sort("concept")
-    shown = _columns(table, column if sort is not None else None)
-    return Listing(table, shown, keep=3 if shown == columns.LISTED else 2, sentence=sentence)
-
-
-def _sort_key(name: str, keys: Sequence[str]) -> str:
-    key = columns.key_named(name, keys)
-    if key is None:
-        raise UserError(f"sort {name!r}: there is no such column.{nearest(name, keys)} Known: {', '.join(keys)}")
-    return key
+        return Listing(table, columns.LISTED, keep=3, sentence=sentence)
+    tested = table.filter(pl.col("ranked") & pl.col("q_value").is_not_null())
+    if tested.height:
+        return Listing(tested.sort("gap", "concept"), columns.LISTED, keep=3)
+    covered = table.filter(pl.col("ranked") & (pl.col("chi_bench") > 0))
+    return Listing(covered.sort("chi_bench", "concept"), columns.LEAST_COVERED, keep=2)
 
 
 def _matches(concepts: pl.DataFrame, words: str) -> pl.DataFrame:
@@ -176,23 +144,6 @@ def _matches(concepts: pl.DataFrame, words: str) -> pl.DataFrame:
     near = near_labels(concepts, words, _NEAR)
     named = "; ".join(f"{row['concept']} {shorten(row['label'], 80)!r}" for row in near.iter_rows(named=True))
     raise UserError(f"no concept's label has the words {shorten(words, 80)!r}." + (f" Near: {named}." if named else ""))
-
-
-def _columns(table: pl.DataFrame, column: str | None) -> tuple[Column, ...]:
-    """Columns to show: the column that the list is sorted by goes first, else gap, verdict and effective sample."""
-    if column in (None, "concept", "label", columns.GAP.key):
-        return columns.LISTED
-    first = columns.column_of(str(column), table.schema[str(column)])
-    rest = (columns.PERFORMANCE_STATUS, *columns.LISTED)
-    return tuple({shown.key: shown for shown in (first, *rest)}.values())
-
-
-def _chosen(table: pl.DataFrame, column: str) -> pl.DataFrame:
-    """Drop concepts that are not ranked, then, for a column of performance, those that are not tested."""
-    table = table.filter(pl.col("ranked"))
-    if column.startswith(("chi_model", "gap", "p_value", "q_value", "performance")):
-        return table.filter(pl.col("q_value").is_not_null())
-    return table
 
 
 def _table(run: RunFolder, benchmark: str | None) -> pl.DataFrame:

@@ -1,22 +1,30 @@
-"""The answer in a terminal: a list of slices that fits its width, and one finding with its items."""
+"""The answer in a terminal: a list of slices that fits its width, one finding with its items, and caveats."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from competency_gaps.findings import words
 from competency_gaps.findings.finding import Answer, Finding
+from competency_gaps.findings.items import Detail, Part, ShownItem
 from competency_gaps.report.tables import VERDICT_STYLES, plain
-from competency_gaps.text import visible
+from competency_gaps.text import integer, plural, shorten, visible
 
+SIDE = words.SIDE
 NAME = 44
 """Characters of a name that no example may take."""
 EXAMPLE = 16
 """Fewest characters with which an example is worth its place."""
+PROMPT_LIMIT = 400
+ANSWER_LIMIT = 120
+SHORT_CONSTANT = 24
+"""Longest constant part of a prompt that is shown whole, in characters."""
+MOST_PARTS = 6
+"""Parts of a slice that are listed at either end."""
 _GAP = 2
 _STYLES = {"weaker": VERDICT_STYLES["weak"], "stronger": VERDICT_STYLES["strong"]}
 
@@ -63,9 +71,13 @@ def findings_table(findings: Sequence[Finding], examples: Sequence[str | None], 
     ]
     names = [visible(" ".join(finding.name.split())) for finding in findings]
     fixed = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    room, longest = width - sum(fixed) - len(fixed) * _GAP, max(map(len, names))
-    has_examples = any(examples) and room - min(longest, NAME) >= EXAMPLE + _GAP
-    wide = min(longest, max(NAME, room - 2 * NAME)) if has_examples else min(longest, max(room, 12))
+    room = width - sum(fixed) - len(fixed) * _GAP
+    cut = [words.cut_at_word(name, max(min(room, NAME), room - 2 * NAME)) for name in names]
+    wide = max(map(len, cut))
+    has_examples = any(examples) and room - wide >= EXAMPLE + _GAP
+    if not has_examples:
+        cut = [words.cut_at_word(name, max(room, EXAMPLE)) for name in names]
+        wide = max(map(len, cut))
     table = Table.grid(padding=(0, _GAP, 0, 0))
     widths = (*fixed[:2], wide, *fixed[2:])
     for justify, characters in zip(("right", "left", "left", "right", "right", "right"), widths, strict=True):
@@ -73,12 +85,12 @@ def findings_table(findings: Sequence[Finding], examples: Sequence[str | None], 
     if has_examples:
         table.add_column(no_wrap=True, overflow="ellipsis")
     last = ""
-    for (number, side, gap, spread, items), name, example in zip(rows, names, examples, strict=True):
+    for (number, side, gap, spread, items), name, example in zip(rows, cut, examples, strict=True):
         text = words.item_text(visible(example or ""), room - wide - _GAP - 2) if has_examples and example else ""
         cells = (
             Text(number, style="dim"),
             Text("" if side == last else side, style=_STYLES[side]),
-            Text(words.cut_at_word(name, wide)),
+            Text(name),
             Text(gap, style=f"bold {_STYLES[side]}"),
             Text(spread),
             Text(items),
@@ -87,3 +99,63 @@ def findings_table(findings: Sequence[Finding], examples: Sequence[str | None], 
         table.add_row(*cells)
         last = side
     return table
+
+
+def caveats_view(answer: Answer) -> Group:
+    """Lay out all caveats of an answer, and the models that it is taken against."""
+    lines = words.caveats(answer) or ["There are no caveats."]
+    return Group(plain(words.caveats_headline(answer), "bold"), *(plain(f"- {line}") for line in lines))
+
+
+def finding_view(answer: Answer, finding: Finding, detail: Detail) -> Group:
+    """Lay out one finding: what it says and rests on, typical items, failing beside passing ones, and its parts."""
+    side = "weaker" if finding.gap < 0 else "stronger"
+    parts: list[RenderableType] = [plain(words.finding_headline(answer, finding), f"bold {_STYLES[side]}")]
+    parts += [plain(line) for line in words.background(answer, finding, detail.lies_in)]
+    for item in detail.typical:
+        text = words.item_text("".join(piece.text for piece in item.prompt), 2 * PROMPT_LIMIT // 5)
+        parts.append(Text.assemble(("Typical: ", "dim"), f"“{visible(text)}”"))
+    table = Table(Column("fails", ratio=1, overflow="fold"), Column("passes", ratio=1, overflow="fold"), expand=True)
+    for i in range(max(len(detail.failing), len(detail.passing))):
+        sides = (_cell(answer, items[i]) if i < len(items) else Text("") for items in (detail.failing, detail.passing))
+        table.add_row(*sides, end_section=True)
+    parts += [Text(), table]
+    if detail.parts:
+        parts += [Text(), _parts_table(detail.parts)]
+    return Group(*parts)
+
+
+def _parts_table(every: Sequence[Part]) -> Table:
+    """The parts of a slice: those with the lowest and the highest gaps."""
+    chosen = every if len(every) <= 2 * MOST_PARTS else (*every[:MOST_PARTS], *every[-MOST_PARTS:])
+    table = Table.grid(padding=(0, _GAP, 0, 0))
+    table.add_column(max_width=60, no_wrap=True, overflow="ellipsis")
+    table.add_column(justify="right")
+    table.add_column(justify="right")
+    table.add_row(Text("its parts", style="dim"), Text("gap", style="dim"), Text("items", style="dim"))
+    for part in chosen:
+        gap = "N/A" if part.gap is None else words.signed_points(part.gap)
+        table.add_row(plain(words.cut_at_word(part.name, 60)), gap, integer(part.items))
+    return table
+
+
+def _cell(answer: Answer, item: ShownItem) -> Group:
+    """An item; parts that all prompts of its benchmark share are dim and short."""
+    prompt, left = Text(), PROMPT_LIMIT
+    for piece in item.prompt:
+        text = visible(piece.text)
+        if piece.is_constant:
+            prompt.append(text if len(text) <= SHORT_CONSTANT else " … ", style="dim")
+        elif left > 0:
+            prompt.append(shorten(text, left))
+            left -= len(text)
+    did = words.outcome_words(answer, item.score, item.outcome)
+    lines = [plain(f"{item.benchmark} {item.item_id}: {did}", "dim"), prompt]
+    if item.choices is not None:
+        lines.append(plain("options: " + shorten(" | ".join(item.choices), ANSWER_LIMIT)))
+    for name, value in (("expected", item.answer), ("response", item.response)):
+        if value is not None:
+            lines.append(plain(f"{name}: {shorten(value, ANSWER_LIMIT)}"))
+    if item.repeats > 1:
+        lines.append(Text(f"one of {plural(item.repeats, 'repeat')}", style="dim"))
+    return Group(*lines)

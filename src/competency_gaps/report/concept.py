@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -17,7 +16,6 @@ from rich.text import Text
 
 from competency_gaps.errors import UserError
 from competency_gaps.presentation import columns, facts, rankings
-from competency_gaps.presentation.themes import read_run_themes
 from competency_gaps.report import tables
 from competency_gaps.report.tables import Cells, plain
 from competency_gaps.runs.open import Order, RunFolder
@@ -73,19 +71,20 @@ def concept_panel(run: RunFolder, concept: int, *, examples: int = 3, width: int
         last = run.concepts.height - 1
         raise UserError(
             f"There is no concept {concept} in this run: the SAE's concepts are 0 to {last}. "
-            "Look one up with: cgaps show"
+            "Look one up by words of its label."
         )
     row = rows.row(0, named=True)
-    detail = concept_detail(run, row, run.concept_benchmarks.filter(pl.col("concept") == concept), examples)
+    within = run.concept_benchmarks.filter(pl.col("concept") == concept).to_dicts()
+    groups = [] if row["missing"] else _groups(run, concept, examples, scored=row["chi_model"] is not None)
     marks = facts.marks_of(row)
     number = f"{concept} " if row["label"] else ""
     heading = Text.assemble((number, "dim"), plain(rankings.concept_name(row), "dim" if marks else "bold"))
     heading.append(f" [{', '.join(marks)}]" if marks else "", "dim italic")
     parts: list[RenderableType] = [heading, Text()]
-    parts += [_facts(run, rows, width), Text(), _per_benchmark(run, detail, width)]
-    if not detail.groups:
+    parts += [_facts(run, rows, width), Text(), _per_benchmark(run, within, width)]
+    if not groups:
         parts.append(Text("No item of the suite activates this concept.", style="dim"))
-    for title, many in detail.groups:
+    for title, many in groups:
         parts += [Text(title, style="bold"), *(_example(example) for example in many), Text()]
     return Panel(Group(*parts), padding=(1, 2))
 
@@ -104,17 +103,25 @@ def _facts(run: RunFolder, rows: pl.DataFrame, width: int | None) -> Group:
         grid.add_row(Text(column.title, style="dim"), Text(cell, style="bold"), Text(hint, style="dim"))
     lower = Table.grid(padding=(0, 2))
     lower.add_row(Text("peak token", style="dim"), plain(show_token(row["peak_token"]) or "N/A", "cyan"))
-    themes = read_run_themes(run)
-    path = None if themes is None else themes.path(row["concept"])
+    path = " › ".join(theme_path(run, row["concept"]))
     for name, value in (("label", facts.provenance(row)), ("theme", path)):
-        if value is not None:
+        if value:
             lower.add_row(Text(name, style="dim"), plain(value))
     return Group(grid, lower)
 
 
-def _per_benchmark(run: RunFolder, detail: ConceptView, width: int | None) -> Group:
+def theme_path(run: RunFolder, concept: int) -> list[str]:
+    """Name a concept's theme and subtheme; empty where it is in none."""
+    if run.themes is None or run.theme_names is None:
+        return []
+    names = {(level, number): name for level, number, name in run.theme_names.select("level", "id", "name").iter_rows()}
+    row = run.themes.filter(pl.col("concept") == concept).select("theme", "subtheme").row(0, named=True)
+    return [names[level, number] or f"{level} {number}" for level, number in row.items() if (level, number) in names]
+
+
+def _per_benchmark(run: RunFolder, within: list[dict[str, Any]], width: int | None) -> Group:
     """A row for each benchmark that has the concept, and a line with those that miss it."""
-    rows = [row for row in detail.benchmarks if row["support"]]
+    rows = [row for row in within if row["support"]]
     parts: list[RenderableType] = []
     if rows:
         frame = pl.DataFrame(rows, schema=run.concept_benchmarks.schema)
@@ -129,7 +136,7 @@ def _per_benchmark(run: RunFolder, detail: ConceptView, width: int | None) -> Gr
             keep=3,
         )
         parts += [table, Text()]
-    absent = [shorten(row["benchmark"], 40) for row in detail.benchmarks if not row["support"]]
+    absent = [shorten(row["benchmark"], 40) for row in within if not row["support"]]
     if absent:
         parts += [plain(f"missing in {', '.join(absent)}", "dim"), Text()]
     return Group(*parts)
@@ -161,17 +168,6 @@ def _example(example: dict[str, Any]) -> Group:
 TEXT_LIMIT = 420
 
 
-@dataclass(frozen=True)
-class ConceptView:
-    """A concept in detail."""
-
-    row: dict[str, Any]
-    benchmarks: list[dict[str, Any]]
-    """The concept's rows of the run's concept_benchmarks."""
-    groups: list[tuple[str, list[dict[str, Any]]]]
-    """Titled lists of items, none of them empty: rows of :meth:`RunFolder.concept_items`, each with its ``excerpt``."""
-
-
 def _examples(run: RunFolder, concept: int, order: Order, limit: int) -> list[dict[str, Any]]:
     """Items in which a concept is active, with the stretch of each text that is shown."""
     rows = run.concept_items(concept, order=order, limit=limit).to_dicts()
@@ -179,24 +175,6 @@ def _examples(run: RunFolder, concept: int, order: Order, limit: int) -> list[di
         own, peak = (row["own_start"], row["own_end"]), (row["peak_start"], row["peak_end"])
         row["excerpt"] = excerpt(row["text"] or "", own=own, peak=peak, limit=TEXT_LIMIT)
     return rows
-
-
-def concept_detail(run: RunFolder, row: dict[str, Any], per_benchmark: pl.DataFrame, examples: int) -> ConceptView:
-    """Gather one concept's detail.
-
-    Parameters
-    ----------
-    run : RunFolder
-    row : dict
-        The concept's row of ``run.concepts``.
-    per_benchmark : DataFrame
-        The concept's rows of ``run.concept_benchmarks``.
-    examples : int
-        Items per list.
-    """
-    concept = int(row["concept"])
-    groups = [] if row["missing"] else _groups(run, concept, examples, scored=row["chi_model"] is not None)
-    return ConceptView(row, per_benchmark.to_dicts(), groups)
 
 
 def _groups(run: RunFolder, concept: int, limit: int, *, scored: bool) -> list[tuple[str, list[dict[str, Any]]]]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,12 +15,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from competency_gaps.errors import argument
+from competency_gaps.files import write_atomic
+from competency_gaps.findings import words
+from competency_gaps.findings.answer import Against, answer
+from competency_gaps.findings.finding import Answer
 from competency_gaps.findings.words import short_name
-from competency_gaps.report.tables import cut, plain
+from competency_gaps.report.tables import VERDICT_STYLES, cut, plain
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.runs.scores import read_scores
 from competency_gaps.stages.models import missing_of_models, models_table
-from competency_gaps.text import integer, percent, plural
+from competency_gaps.text import integer, percent, plural, shorten, visible
 
 NAME = 36
 """Characters of a theme's name, at most."""
@@ -42,8 +50,8 @@ def models_view(run: RunFolder) -> RenderableType:
         spread = "" if row["mean"] is None else f"{percent(row['low'], 1)} to {percent(row['high'], 1)}"
         named = Text(cut(short_name(row["model"]), MODEL) + (" (reads the items)" if row["reads"] else ""))
         shown.add_row(named, mean, spread, integer(row["scored"]), integer(row["unscored"]))
-    ways = "One model: --model MODEL; less the scores of models of its level: --model MODEL --against peers."
-    notes = [plain(note, "dim") for note in (*_missing(run), f"{ways} Two models: cgaps compare RUN --models A B.")]
+    ways = "One model: cgaps show RUN MODEL. Two models: cgaps compare."
+    notes = [plain(note, "dim") for note in (*_missing(run), ways)]
     return Group(plain(head), Text(), shown, Text(), *notes)
 
 
@@ -62,9 +70,34 @@ def _missing(run: RunFolder) -> list[str]:
     ]
 
 
-def only_models(run: RunFolder) -> bool:
-    """Whether a run has scores of other models, and none of its own."""
-    return bool(np.isnan(run.outcomes).all()) and read_scores(run.base).height > 0
+def models_answers(run: RunFolder, against: Against = None) -> list[Answer]:
+    """The answer about each model of a run, the best model first."""
+    table = models_table(run).sort("mean", descending=True, nulls_last=True)
+    return [answer(run, model, against) for model in table["model"]]
+
+
+def models_answers_view(answers: Sequence[Answer], width: int) -> RenderableType:
+    """Lay out models, a line each: score, worst slice, best slice."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    wide = max(len(words.model_name(given)) for given in answers)
+    score = max(len(words.level(given.mean or 0.0, given)) for given in answers)
+    room = max((width - min(wide, MODEL) - score - 8) // 2, 16)
+    for characters in (min(wide, MODEL), score, room, room):
+        table.add_column(no_wrap=True, overflow="ellipsis", width=characters)
+    for given in answers:
+        sides = (
+            Text(words.worst_of(side, room), VERDICT_STYLES[style])
+            for side, style in zip(words.sides(given), VERDICT_STYLES, strict=True)
+        )
+        level = "unscored" if given.mean is None else words.level(given.mean, given)
+        table.add_row(Text(cut(words.model_name(given), MODEL)), level, *sides)
+    head = (
+        f"{plural(len(answers), 'model')} on {plural(answers[0].items, 'item')}: weakest and strongest slice of each, "
+    )
+    note = f"One model: cgaps show RUN MODEL. Two of them: cgaps compare. Scores alone: {argument('list')} models."
+    return Group(
+        plain(f"{head}in points against models of its level where there are any.", "bold"), table, plain(note, "dim")
+    )
 
 
 def items_of_models(facts: pl.DataFrame) -> RenderableType:
@@ -100,51 +133,3 @@ def items_of_models(facts: pl.DataFrame) -> RenderableType:
                 table.add_row(Text(cut(row["benchmark"], NAME)), Text(cut(row["item_id"], NAME)), *cells)
             parts.append(table)
     return Group(*parts)
-
-
-def cells_of_models(cells: pl.DataFrame, *, against_peers: bool, absent: Sequence[str] = ()) -> RenderableType:
-    """List the themes, or groups of concepts, on which each model stands out, gaps in points of 100.
-
-    Parameters
-    ----------
-    cells : DataFrame
-        As :func:`~competency_gaps.stages.matrix.model_themes` or :func:`~competency_gaps.stages.matrix.model_groups`
-        gives them.
-    absent
-        Models that have no scores against peers.
-    """
-    models = cells["model"].unique(maintain_order=True).to_list()
-    key = "group" if "group" in cells.columns else "theme"
-    if not models:
-        return plain("No concept stands out for any model, so there are no groups of concepts.")
-    what = "scores against peers" if against_peers else "scores"
-    cells_tested = f"all {cells['p_value'].is_not_null().sum():,} tested cells"
-    count = plural(cells[key].n_unique(), key)
-    head = (
-        f"Gaps of {plural(len(models), 'model')} on {count}, {what}, in points of 100 at equal length; false "
-        "discoveries are controlled over "
-        + (cells_tested if key == "theme" else "all models and all concepts, of which the groups were chosen")
-        + "."
-    )
-    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, header_style="dim", pad_edge=False)
-    for name in ("model", "weak", "strong"):
-        shown.add_column(name)
-    apart = cells.filter(pl.col("status").is_in(("weak", "strong")))["model"].unique().to_list()
-    plain_models = [model for model in models if model not in apart]
-    for model in (model for model in models if model in apart):
-        own = cells.filter(pl.col("model") == model)
-        sides = (_listed(own.filter(pl.col("status") == status), key, status) for status in ("weak", "strong"))
-        shown.add_row(Text(cut(short_name(model), MODEL)), *sides)
-    left = ", ".join(cut(short_name(model), MODEL) for model in absent)
-    note = [plain(f"Without enough peers of their level: {left}.", "dim")] if left else []
-    if plain_models:
-        nothing = ", ".join(cut(short_name(model), MODEL) for model in plain_models)
-        note.insert(0, plain(f"Nothing stands out for {nothing}."))
-    return Group(plain(head), Text(), *([shown] if apart else []), *note)
-
-
-def _listed(cells: pl.DataFrame, key: str, status: str) -> Text:
-    rows = cells.sort("gap", descending=status == "strong").iter_rows(named=True)
-    names = ((str(row["name"] or f"{'concept' if key == 'group' else key} {row[key]}"), row["gap"]) for row in rows)
-    texts = [f"{cut(name, NAME)} {100 * gap:+.1f}" for name, gap in names]
-    return Text("; ".join(texts), "red" if status == "weak" else "green")

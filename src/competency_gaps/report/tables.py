@@ -10,22 +10,21 @@ from typing import Any
 import polars as pl
 from rich import box
 from rich.cells import cell_len
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from competency_gaps.errors import argument
+from competency_gaps.findings import words
 from competency_gaps.presentation import columns, facts, rankings
-from competency_gaps.presentation.themes import Themes, is_automatic, theme_name
-from competency_gaps.text import integer, plural, show_token, visible
+from competency_gaps.presentation.rankings import Listing
+from competency_gaps.text import NOT_DEFINED, integer, show_token, visible
 
 NAME_WIDTH = 30
 """Characters of a name's line that no quantity may take."""
 _BETWEEN = 3
 """Characters between two columns."""
 VERDICT_STYLES = {"weak": "dark_orange", "strong": "dodger_blue2"}
-MOST_SUBTHEMES = 5
-"""Most subthemes on one screen, so that room is left for concepts."""
 
 
 def cut(name: str, most: int) -> str:
@@ -169,100 +168,53 @@ def _name(row: dict[str, Any]) -> Text:
     return Text.assemble(name, (f" [{', '.join(marks)}]", "dim italic")) if marks else name
 
 
-def theme_table(frame: pl.DataFrame, width: int | None = None) -> Table:
-    """Lay out themes or subthemes, in the order given.
+def slices_view(table: pl.DataFrame, count: int, width: int) -> Group:
+    """Lay out the first slices of a table, and say how many there are.
 
     Parameters
     ----------
-    frame : DataFrame
-        Rows of ``run.theme_results``.
-    width : int, optional
-        Width of the terminal, which leaves out what has no room; None: every quantity is shown.
-
-    Returns
-    -------
-    rich.table.Table
-        Number, name (dim where automatic), gap with its interval, the verdict, weak of ranked concepts, and q.
+    table : DataFrame
+        As of :func:`competency_gaps.findings.answer.slice_table`, in the order in which they are shown.
     """
-    rows = frame.to_dicts()
-    title = "theme" if "theme" in frame["level"].to_list() else "subtheme"
-    gap, verdict, q_value = quantities(
-        frame, (columns.THEME_GAP, columns.PERFORMANCE_STATUS, columns.Q_VALUE), {**VERDICT_STYLES, "typical": "dim"}
+    frame = table.head(count)
+    names = Cells("slice", [plain(name) for name in frame["name"]], words=True)
+    gaps = (words.signed_points(gap) if gap is not None else NOT_DEFINED for gap in frame["gap"])
+    shown = (
+        Cells("gap", [Text(gap) for gap in gaps]),
+        Cells("items", [Text(integer(items)) for items in frame["items"]]),
+        Cells("kind", [Text(words.family_name(family)) for family in frame["family"]], words=True),
     )
-    weak = Cells("weak of", [Text(f"{integer(row['weak_concepts'])} of {integer(row['ranked'])}") for row in rows])
-    names = Cells(title, [_theme_cell(row) for row in rows], words=True)
-    numbers = frame["id"].to_list()
-    return fitted_table(names, (gap, verdict, weak, q_value), numbers=numbers, width=width, keep=2)
+    left = table.height - frame.height
+    more = f" {integer(left)} more: {argument('limit')} {table.height}." if left else ""
+    note = f"Points of 100 against the items' benchmarks, on all items: no choice, no test.{more}"
+    return Group(fitted_table(names, shown, width=width, keep=2), plain(note, "dim"))
 
 
-def themes_view(themes: Themes, count: int, width: int | None = None) -> Group:
-    """Lay out the first themes, and say how many there are.
+def print_listing(listing: Listing, console: Console, *, lines: int, limit: int | None = None, more: str = "") -> None:
+    """Print a list of concepts.
 
     Parameters
     ----------
-    themes : Themes
-    count : int
-        How many of them.
-    width : int, optional
-        Width of the terminal; None: every quantity is shown.
+    listing : Listing
+    console : rich.console.Console
+    lines : int
+        Lines of a screen, which the output fills at most; a single row is shown in any case.
+    limit : int, optional
+        Rows, however many lines they take; None: as many as the screen has room for.
+    more : str
+        More for the last line.
     """
-    left = themes.themes.height - count
-    more = f" {plural(left, 'more theme')}: {argument('limit')} {themes.themes.height} lists all." if left > 0 else ""
-    caption = Text(visible(themes.caption() + more), style="dim")
-    return Group(theme_table(themes.themes.head(count), width), Text(), caption)
+    frame = listing.concepts
 
+    def make(count: int) -> Group:
+        parts: list[RenderableType] = [] if listing.sentence is None else [plain(listing.sentence), Text()]
+        parts.append(concept_table(frame.head(count), listing.columns, width=console.width, keep=listing.keep))
+        left = frame.height - count
+        hidden = [f"{integer(left)} more: {argument('limit')} {frame.height} lists all."] * (left > 0)
+        return Group(*parts, *(plain(line, "dim") for line in (*hidden, more) if line))
 
-def theme_view(
-    themes: Themes,
-    row: dict[str, Any],
-    concepts: pl.DataFrame,
-    *,
-    subthemes: int | None = None,
-    count: int,
-    width: int | None = None,
-) -> Group:
-    """Lay out one theme: its figures, its subthemes, and its first concepts.
-
-    Parameters
-    ----------
-    themes : Themes
-    row : dict
-        The theme's row.
-    concepts : DataFrame
-        All of its rows of ``run.concepts``.
-    subthemes : int, optional
-        How many of its subthemes; None: all.
-    count : int
-        How many of its concepts.
-    width : int, optional
-        Width of the terminal; None: every quantity is shown.
-    """
-    parts: list[RenderableType] = [Text.assemble((f"theme {row['id']} ", "dim"), _theme_cell(row, "bold"))]
-    figures = (columns.THEME_GAP, columns.PERFORMANCE, columns.Q_VALUE)
-    facts = ", ".join(f"{column.title} {column.cell(row)}" for column in figures)
-    weak = f"{integer(row['weak_concepts'])} weak in {plural(row['weak_groups'], 'group')}"
-    counts = (
-        f"{columns.PERFORMANCE_STATUS.cell(row)}; {facts}; {plural(row['concepts'], 'concept')}, of which "
-        f"{integer(row['ranked'])} ranked: {weak}, {integer(row['strong_concepts'])} strong, "
-        f"{integer(row['missing_concepts'])} missing"
-    )
-    parts.append(Text(visible(counts)))
-    children = themes.children(row["id"])
-    shown = children.head(children.height if subthemes is None else subthemes)
-    if shown.height:
-        parts += [Text(), theme_table(shown, width)]
-    wanted = (columns.GAP, columns.PERFORMANCE_STATUS, columns.N_EFF)
-    parts += [Text(), concept_table(concepts.head(count), wanted, width=width, keep=2)]
-    left = {"subtheme": children.height - shown.height, "concept": concepts.height - count}
-    hidden = [plural(number, noun) for noun, number in left.items() if number > 0]
-    if hidden:
-        most = max(children.height, concepts.height)
-        parts.append(Text(f"{' and '.join(hidden)} more: {argument('limit')} {most} lists all", style="dim"))
-    return Group(*parts)
-
-
-def _theme_cell(row: dict[str, Any], style: str = "") -> Text:
-    auto = is_automatic(row)
-    return Text.assemble(
-        (visible(theme_name(row)), "dim" if auto else style), (" [auto]" if auto else "", "dim italic")
-    )
+    low, high = min(1, frame.height), min(frame.height, lines if limit is None else limit)
+    while limit is None and low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if len(console.render_lines(make(middle))) <= lines else (low, middle - 1)
+    console.print(make(low if limit is None else high))

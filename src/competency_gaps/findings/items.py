@@ -1,0 +1,215 @@
+"""What lies behind a finding: its failing and passing items, its typical ones, where it lies, and its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.findings.answer import Against, outcome_asked, slice_table, slices_of
+from competency_gaps.findings.examples import COMPARED, Piece, fold, own_part, template_of
+from competency_gaps.runs.covariates import repeats
+from competency_gaps.runs.scores import model_scores, read_scores
+
+if TYPE_CHECKING:
+    from competency_gaps.findings.finding import Answer, Finding
+    from competency_gaps.runs.open import RunFolder
+    from competency_gaps.slices import Family
+
+EXAMPLES = 3
+"""Failing items, and as many passing ones, that stand side by side."""
+LEAST_SHARE = 0.1
+"""Smallest share of a finding's items that another slice must hold to be named as where it lies."""
+LEAST_LIFT = 1.5
+"""How much more frequent the other slice must be there than elsewhere."""
+MOST_PLACES = 3
+
+
+@dataclass(frozen=True)
+class ShownItem:
+    """An item as a finding shows it."""
+
+    row: int
+    """Of ``items.parquet``."""
+    benchmark: str
+    item_id: str
+    prompt: tuple[Piece, ...]
+    """Its own text, split into what all prompts of its benchmark share and what is its own."""
+    choices: tuple[str, ...] | None
+    answer: str | None
+    """What was expected."""
+    response: str | None
+    score: float | None
+    outcome: float | None
+    """What the answer is about: the score, or the score less what peers or another model make of the item."""
+    repeats: int
+    """Items that ask the same, this one included; 1 where its cluster holds different texts that belong together."""
+
+
+class Part(NamedTuple):
+    """A slice that a finding's slice contains."""
+
+    slice: int
+    name: str
+    items: int
+    gap: float | None
+    """Plain evidence, as of :func:`~competency_gaps.findings.answer.slice_table`; None: no scored item."""
+
+
+@dataclass(frozen=True)
+class Detail:
+    """What lies behind one finding."""
+
+    failing: tuple[ShownItem, ...]
+    passing: tuple[ShownItem, ...]
+    typical: tuple[ShownItem, ...]
+    lies_in: tuple[tuple[str, float], ...]
+    """Other slices that hold an unusual share of its items, with that share in [0, 1], the largest first."""
+    parts: tuple[Part, ...]
+    """Nodes below it in its tree, the lowest gap first."""
+
+
+def detail(run: RunFolder, answer: Answer, finding: Finding) -> Detail:
+    """Gather what lies behind a finding of an answer.
+
+    Parameters
+    ----------
+    run
+        The run itself, no outcome of it.
+    """
+    against = against_of(answer)
+    values = outcome_asked(run, model_scores(run), answer.model, against, parsed=answer.kind == "parsed")[0].values
+    families = slices_of(run)
+    weights, above = slice_weights(families, finding.slice), values - _benchmark_means(run.items, values)
+    failing, passing = side_by_side(weights, above, run.items["cluster"].to_numpy())
+    shown = _shown(run, answer.model, values, [*failing, *passing, *finding.typical])
+    table = slice_table(run, answer.model, against, parsed=answer.kind == "parsed")
+    below = table.filter(parent=finding.slice).sort("gap", nulls_last=True)
+    return Detail(
+        *(tuple(shown[row] for row in rows) for rows in (failing, passing, finding.typical)),
+        tuple(_lies_in(families, finding, weights > 0)),
+        tuple(Part(*row) for row in below.select(Part._fields).iter_rows()),
+    )
+
+
+def against_of(answer: Answer) -> Against:
+    """What an answer was asked against."""
+    if answer.kind == "difference":
+        return answer.against[0]
+    return list(answer.against) if answer.kind == "peers" else None if answer.kind == "parsed" else "benchmark"
+
+
+def slice_weights(families: Sequence[Family], number: int) -> np.ndarray:
+    """Weights of a slice: float32 of shape (N,), in [0, 1].
+
+    Raises
+    ------
+    KeyError
+        If no family has the slice.
+    """
+    for family in families:
+        place = np.flatnonzero(family.number == number)
+        if len(place):
+            return np.asarray(family.weights[[int(place[0])]].toarray()[0])
+    raise KeyError(number)
+
+
+def side_by_side(weights: np.ndarray, above: np.ndarray, cluster: np.ndarray) -> tuple[list[int], list[int]]:
+    """Choose items of a slice that fail and that pass, those that say most first: weight times distance from the mean.
+
+    Parameters
+    ----------
+    weights : ndarray of float of shape (N,)
+    above : ndarray of float of shape (N,)
+        Outcome less its benchmark's mean; NaN: none.
+    cluster : ndarray of int of shape (N,)
+        At most one item of each is chosen.
+
+    Returns
+    -------
+    failing, passing : list of int
+        Rows, at most ``EXAMPLES`` each.
+    """
+    told = np.nan_to_num(weights * above)
+    used: set[int] = set()
+    sides: list[list[int]] = [[], []]
+    for side, order in zip(sides, (np.argsort(told, kind="stable"), np.argsort(-told, kind="stable")), strict=True):
+        sign = -1 if side is sides[0] else 1
+        for row in order.tolist():
+            if len(side) == EXAMPLES or sign * told[row] <= 0:
+                break
+            if int(cluster[row]) not in used:
+                side.append(row)
+                used.add(int(cluster[row]))
+    return sides[0], sides[1]
+
+
+def _benchmark_means(items: pl.DataFrame, values: np.ndarray) -> np.ndarray:
+    frame = items.select("benchmark").with_columns(value=pl.Series(values).fill_nan(None))
+    return frame.select(pl.col("value").mean().over("benchmark").fill_null(float("nan")))["value"].to_numpy()
+
+
+def _lies_in(families: Sequence[Family], finding: Finding, own: np.ndarray) -> list[tuple[str, float]]:
+    places: list[tuple[str, float]] = []
+    for family in families:
+        if family.name == finding.family or family.name not in ("columns", "profiles", "clusters"):
+            continue
+        member = (family.weights > 0).astype(np.float64)
+        share = np.asarray(member @ own) / max(1, own.sum())
+        lift = share * len(own) / np.maximum(1, np.asarray(member.sum(axis=1)).ravel())
+        chosen = np.flatnonzero((share >= LEAST_SHARE) & (lift >= LEAST_LIFT))
+        places += [(family.names[i], float(share[i])) for i in chosen[np.argsort(-share[chosen])][:MOST_PLACES]]
+        if places:
+            break  # columns say it best, where there are any
+    return places
+
+
+def example_texts(run: RunFolder, findings: Sequence[Finding]) -> list[str | None]:
+    """The example of each finding: what its prompt does not share with others of its benchmark; None: no example."""
+    wanted = sorted({finding.example for finding in findings if finding.example is not None})
+    folded = _folded(run, wanted)
+    return [None if finding.example is None else own_part(folded[finding.example]) for finding in findings]
+
+
+def _folded(run: RunFolder, rows: Sequence[int]) -> dict[int, list[Piece]]:
+    """The prompts of some items, split from the template of their benchmarks."""
+    if not rows:
+        return {}
+    names = run.items["benchmark"]
+    templates = {}
+    for name in names.gather(list(rows)).unique().to_list():
+        of_benchmark = (names == name).arg_true()
+        chosen = of_benchmark.gather_every(max(1, len(of_benchmark) // COMPARED))[:COMPARED]
+        templates[name] = template_of(run.items["prompt"].gather(chosen).to_list())
+    return {row: fold(run.items["prompt"][row], templates[names[row]]) for row in rows}
+
+
+def _shown(run: RunFolder, model: str, values: np.ndarray, rows: Sequence[int]) -> dict[int, ShownItem]:
+    """Some items with the scores and responses of a model."""
+    folded = _folded(run, rows)
+    scores, own = model_scores(run).of(model), run.own_model == model
+    given: dict[int, str | None] = {}
+    if not own:
+        held = read_scores(run.base).filter((pl.col("model") == model) & pl.col("item").is_in(list(rows)))
+        given = dict(held.select("item", "response").iter_rows())
+    same = run.items.filter(pl.Series(repeats(run.items)))
+    sizes = dict(same["cluster"].value_counts().iter_rows())
+    shown = {}
+    for row in rows:
+        item = run.items.row(row, named=True)
+        shown[row] = ShownItem(
+            row,
+            item["benchmark"],
+            item["item_id"],
+            tuple(folded[row]),
+            None if item["choices"] is None else tuple(item["choices"]),
+            item["answer"],
+            item["response"] if own else given.get(row),
+            None if np.isnan(scores[row]) else float(scores[row]),
+            None if np.isnan(values[row]) else float(values[row]),
+            int(sizes.get(item["cluster"], 1)),
+        )
+    return shown

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from html import escape
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
@@ -16,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 from competency_gaps.errors import argument
-from competency_gaps.files import write_atomic
 from competency_gaps.findings import words
 from competency_gaps.findings.answer import Against, answer
 from competency_gaps.findings.finding import Answer
@@ -24,7 +19,7 @@ from competency_gaps.findings.words import short_name
 from competency_gaps.report.tables import VERDICT_STYLES, cut, plain
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.stages.models import missing_of_models, models_table
-from competency_gaps.text import integer, percent, plural, shorten, visible
+from competency_gaps.text import integer, percent, plural
 
 NAME = 36
 """Characters of a theme's name, at most."""

@@ -92,7 +92,7 @@ def show(
         return
     other = against[0] if against and len(against) == 1 else against or None
     if model is None and opened.models.height > 1:
-        _show_models(opened, other, json_=json_)
+        _show_models(opened, other, limit, json_=json_)
         return
     answer = opened.answer(model, other, parsed=parsed)
     if slice_ is not None:
@@ -107,16 +107,17 @@ def show(
         print_answer(opened, answer, limit)
 
 
-def _show_models(run: Run, against: Against, *, json_: bool) -> None:
-    """Print a sentence for each model of a run, and the slices that tell models apart."""
-    from competency_gaps.report import models
+def _show_models(run: Run, against: Against, limit: int | None, *, json_: bool) -> None:
+    """Print the models of a run with their extreme slices, and the slices that tell models apart."""
+    from competency_gaps.report.models import models_page
 
-    given = models.models_answers(run, against)
+    found = run.model_slices(against=against)
     if json_:
-        print_json({"run": str(run.path), "models": [answer_document(run, answer) for answer in given]})
+        tables = {"models": run.models, "slices": found.slices, "cells": found.cells}
+        print_json({"run": str(run.path), **{name: table.to_dicts() for name, table in tables.items()}})
     else:
         console = Console()
-        console.print(models.models_answers_view(given, console.width))
+        console.print(models_page(run.models, found, console.width, limit))
 
 
 def _list_models(run: Run, what: str, *, json_: bool) -> None:

@@ -191,14 +191,6 @@ def model_sentence(answer: Answer) -> str:
     return f"{model_name(answer)}: {level(answer.mean, answer)}; {_beside(answer)} {told}."
 
 
-def worst_of(side: Sequence[Finding], most: int) -> str:
-    """The first finding of a side in so many characters: ``−18 celebrities, albums``; a dash: there is none."""
-    if not side:
-        return "–"
-    gap = signed_points(side[0].gap)
-    return f"{gap} {cut_at_word(visible(side[0].name), most - len(gap) - 1)}"
-
-
 def coverage_of_scores(answer: Answer) -> str:
     """Say how many of the items have an outcome: ``96% of items scored``."""
     return f"{percent(answer.scored, answer.items)} of {plural(answer.items, 'item')} scored"

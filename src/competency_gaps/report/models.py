@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import polars as pl
 from rich import box
@@ -13,13 +11,12 @@ from rich.text import Text
 
 from competency_gaps.errors import argument
 from competency_gaps.findings import words
-from competency_gaps.findings.answer import Against, answer
-from competency_gaps.findings.finding import Answer
+from competency_gaps.findings.models import ModelSlices
 from competency_gaps.findings.words import short_name
 from competency_gaps.report.tables import VERDICT_STYLES, cut, plain
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.stages.models import missing_of_models, models_table
-from competency_gaps.text import integer, percent, plural
+from competency_gaps.text import integer, percent, plural, visible
 
 NAME = 36
 """Characters of a theme's name, at most."""
@@ -65,34 +62,67 @@ def _missing(run: RunFolder) -> list[str]:
     ]
 
 
-def models_answers(run: RunFolder, against: Against = None) -> list[Answer]:
-    """The answer about each model of a run, the best model first."""
-    table = models_table(run).sort("mean", descending=True, nulls_last=True)
-    return [answer(run, model, against) for model in table["model"]]
+APART = 8
+"""Slices that are listed."""
 
 
-def models_answers_view(answers: Sequence[Answer], width: int) -> RenderableType:
-    """Lay out models, a line each: score, worst slice, best slice."""
-    table = Table.grid(padding=(0, 2, 0, 0))
-    wide = max(len(words.model_name(given)) for given in answers)
-    score = max(len(words.level(given.mean or 0.0, given)) for given in answers)
-    room = max((width - min(wide, MODEL) - score - 8) // 2, 16)
-    for characters in (min(wide, MODEL), score, room, room):
-        table.add_column(no_wrap=True, overflow="ellipsis", width=characters)
-    for given in answers:
-        sides = (
-            Text(words.worst_of(side, room), VERDICT_STYLES[style])
-            for side, style in zip(words.sides(given), VERDICT_STYLES, strict=True)
+def models_page(table: pl.DataFrame, found: ModelSlices, width: int, limit: int | None = None) -> RenderableType:
+    """Lay out the models of a run, a line each with its worst and its best slice; then what tells models apart.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As :func:`competency_gaps.stages.models.models_table` gives it.
+    width : int
+        Characters of a line.
+    limit : int, optional
+        Slices.
+    """
+    ordered = table.sort("mean", descending=True, nulls_last=True)
+    sides = {
+        side: {row["model"]: row for row in cells.sort("gap", descending=side == "weak").iter_rows(named=True)}
+        for side in VERDICT_STYLES
+        for cells in (found.cells.filter(status=side),)
+    }
+    wide = min(max(map(len, map(short_name, ordered["model"]))), MODEL)
+    room = max((width - wide - 12) // 2, 12)
+    lines = _grid(wide, 5, room, room)
+    for model, mean in ordered.select("model", "mean").iter_rows():
+        cells = [(style, sides[side].get(model)) for side, style in VERDICT_STYLES.items()]
+        texts = (
+            Text("–" if cell is None else _slice_text(cell["gap"], cell["name"], room), style) for style, cell in cells
         )
-        level = "unscored" if given.mean is None else words.level(given.mean, given)
-        table.add_row(Text(cut(words.model_name(given), MODEL)), level, *sides)
+        lines.add_row(cut(short_name(model), wide), "" if mean is None else f"{100 * mean:.1f}", *texts)
+    peers = found.cells.filter(against="peers").height > 0
+    beside = "against models of its level" if peers else "beside its own average"
     head = (
-        f"{plural(len(answers), 'model')} on {plural(answers[0].items, 'item')}: weakest and strongest slice of each, "
+        f"{plural(table.height, 'model')}: mean score, weakest and strongest slice of each {beside}, in points of 100"
     )
-    note = f"One model: cgaps show RUN MODEL. Two of them: cgaps compare. Scores alone: {argument('list')} models."
-    return Group(
-        plain(f"{head}in points against models of its level where there are any.", "bold"), table, plain(note, "dim")
-    )
+    apart = found.slices.head(limit or APART)
+    named = _grid(max((width - 2 * (wide + 6)) - 4, 16), wide + 6, wide + 6)
+    for number, name in apart.select("slice", "name").iter_rows():
+        own = found.cells.filter(pl.col("slice") == number, pl.col("gap").is_not_null()).sort("gap")
+        ends = (own.row(place, named=True) for place in (0, -1))
+        texts = (f"{words.signed_points(end['gap']):>4} {short_name(end['model'])}" for end in ends)
+        styled = (Text(cut(text, wide + 5), style) for text, style in zip(texts, VERDICT_STYLES.values(), strict=True))
+        named.add_row(words.cut_at_word(visible(name), max((width - 2 * (wide + 6)) - 4, 16)), *styled)
+    left = found.slices.height - apart.height
+    more = f" {left} more: {argument('limit')} {found.slices.height}." if left > 0 else ""
+    notes = f"One model: cgaps show RUN MODEL. Two: cgaps compare. Items scored: {argument('list')} models.{more}"
+    parts = [plain(head, "bold"), lines, Text(), plain("What tells models apart: the lowest and the highest", "bold")]
+    return Group(*parts, named, plain(notes, "dim"))
+
+
+def _grid(*widths: int) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for characters in widths:
+        table.add_column(no_wrap=True, overflow="ellipsis", width=characters)
+    return table
+
+
+def _slice_text(gap: float, name: str, room: int) -> str:
+    points = f"{words.signed_points(gap):>4}"
+    return f"{points} {words.cut_at_word(visible(name), room - len(points) - 1)}"
 
 
 def items_of_models(facts: pl.DataFrame) -> RenderableType:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import shutil
 
 import numpy as np
 import polars as pl
@@ -79,13 +78,6 @@ def test_what_a_notebook_shows_is_escaped(run):
     object.__setattr__(run, "concepts", run.concepts.with_columns(label=pl.lit(hostile)))
     shown = concept.coloured(row)._repr_html_() + concept._repr_html_() + run._repr_html_() + repr(concept)
     assert "<script" not in shown.replace(repr(concept), "") and "\x1b" not in shown
-
-
-def test_a_card_without_findings_says_how_to_make_them(run, tmp_path):
-    copy = tmp_path / "run"
-    shutil.copytree(run.path, copy)
-    (copy / "findings.parquet").unlink()
-    assert "findings.parquet is missing" in cg.open_run(copy)._repr_html_()
 
 
 def test_what_is_not_there_is_refused(run):

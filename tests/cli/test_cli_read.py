@@ -1,9 +1,10 @@
-"""``cgaps show``, ``concept`` and ``check``: one screen for people, whole lists for machines."""
+"""``cgaps show`` and ``check``: one screen for people, whole lists for machines."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict
 
 import polars as pl
 import pytest
@@ -38,59 +39,58 @@ def rows(cli, *arguments):
     return json.loads(cli(*arguments, "--json")[1])["rows"]
 
 
-def test_json_gives_the_whole_list_or_its_beginning(cli, named):
-    weak = named.concepts.filter(pl.col("ranked") & (pl.col("performance_status") == "weak"))
-    whole = rows(cli, "show", str(named.path))
-    assert len(whole) == weak.height > 20 and {row["concept"] for row in whole} == set(weak["concept"])
-    assert rows(cli, "show", str(named.path), "--limit", "7") == whole[:7]
-    limited = json.loads(cli("show", str(named.path), "--json", "--limit", "1")[1])
-    assert [row["finding"] for row in limited["findings"]] == named.findings["finding"].to_list()
-    assert limited["answer"]["opening"]["numbers"]["items"] == named.items.height
-    assert limited["concepts"]["width"] == 64 and {b["benchmark"] for b in limited["benchmarks"]} == {"quiz", "sums"}
+def test_json_is_the_answer_and_a_line_has_its_items(cli, tiny_run):
+    answer = tiny_run.answer()
+    document = json.loads(cli("show", str(tiny_run.path), "--json")[1])
+    assert document["answer"] == json.loads(json.dumps(asdict(answer)))
+    assert len(document["examples"]) == len(document["words"]["findings"]) == len(answer.findings)
+    status, out, _ = cli("show", str(tiny_run.path))
+    assert status == 0 and document["words"]["headline"].split(":")[0] in out
+    for finding in answer.findings:
+        one = json.loads(cli("show", str(tiny_run.path), "--slice", str(finding.number), "--json")[1])
+        assert one["finding"] == json.loads(json.dumps(asdict(finding)))
+        scores = [item["score"] for item in one["failing"]]
+        assert all(score < 1 for score in scores) and cli("show", str(tiny_run.path), "--slice", "1")[0] == 0
+    status, _, err = cli("show", str(tiny_run.path), "--slice", "11")
+    assert status == 2 and "no line 11" in err
+    assert cli("show", str(tiny_run.path), "--caveats")[1].count("\n- ") >= 1
 
 
-def test_rows_are_those_of_the_tables_in_the_asked_order(cli, tiny_run):
-    every = rows(cli, "show", str(tiny_run.path), "--all")
-    assert [row["concept"] for row in every] == list(range(64))
-    assert [row["chi_model"] for row in every] == tiny_run.concepts["chi_model"].to_list()
-    own = rows(cli, "show", str(tiny_run.path), "--all", "--benchmark", "sums", "--sort", "-chi_bench")
-    known = tiny_run.concept_benchmarks.filter(benchmark="sums").sort("chi_bench", descending=True)
-    assert [row["chi_bench"] for row in own] == known["chi_bench"].to_list()
-    tested = rows(cli, "show", str(tiny_run.path), "--sort", "gap")
-    facts = tiny_run.concepts.to_dicts()
-    assert tested and all(facts[row["concept"]]["ranked"] and row["q_value"] is not None for row in tested)
+def test_concepts_are_those_of_the_tables(cli, tiny_run, named):
+    tested = tiny_run.concepts.filter(pl.col("ranked") & pl.col("q_value").is_not_null()).sort("gap", "concept")
+    listed = rows(cli, "show", str(tiny_run.path), "--list", "concepts")
+    assert [row["concept"] for row in listed] == tested["concept"].to_list()
+    assert rows(cli, "show", str(tiny_run.path), "--list", "concepts", "--limit", "3") == listed[:3]
+    own = rows(cli, "show", str(tiny_run.path), "--benchmark", "sums")
+    known = tiny_run.concept_benchmarks.filter(benchmark="sums")
+    assert {row["gap"] for row in own} <= set(known["gap"].to_list())
 
 
 def test_a_screen_is_filled_and_never_more(cli, named, monkeypatch):
-    status, out, err = cli("show", str(named.path))
-    assert status == 0 and err == "" and "mean score" in out.splitlines()[0]
-    for more in ([], ["--all"], ["--sort", "-gap"], ["--benchmark", "quiz", "--all"]):
+    for more in ([], ["--list", "concepts"], ["--benchmark", "quiz"]):
         lines = cli("show", str(named.path), *more)[1].splitlines()
-        assert len(lines) <= 23 and max(map(len, lines)) <= 80 and (not more or "--limit" in lines[-1])
-    assert len(cli("show", str(named.path), "--all", "--limit", "50")[1].splitlines()) > 50
+        assert len(lines) <= 23 and max(map(len, lines)) <= 80
     monkeypatch.setenv("LINES", "40")
-    assert 23 < len(cli("show", str(named.path), "--all")[1].splitlines()) <= 39
+    assert 23 < len(cli("show", str(named.path), "--list", "concepts")[1].splitlines()) <= 39
 
 
 def test_words_show_the_only_concept_or_list_several(cli, named):
-    by_number = cli("concept", str(named.path), "3")
-    assert by_number[0] == 0 and cli("concept", str(named.path), "capital", "cities") == by_number
-    document = json.loads(cli("concept", str(named.path), "capital", "--json")[1])
-    assert document == json.loads(cli("concept", str(named.path), "3", "--json")[1]) and document["concept"] == 3
-    out = cli("concept", str(named.path), "PRIME", "numbers")[1]  # also those that are not ranked or tested
+    by_number = cli("show", str(named.path), "--concept", "3")
+    assert by_number[0] == 0 and cli("show", str(named.path), "--concept", "capital cities") == by_number
+    document = json.loads(cli("show", str(named.path), "--concept", "capital", "--json")[1])
+    assert document == json.loads(cli("show", str(named.path), "--concept", "3", "--json")[1])
+    assert document["concept"] == 3
+    out = cli("show", str(named.path), "--concept", "PRIME numbers")[1]  # also those that are not ranked or tested
     assert out.index("prime numbers [template") < out.index("numbers that are prime") and "n_eff" in out
-    assert f"cgaps concept {named.path} 0" in " ".join(out.split())
-    several = " ".join(cli("concept", str(named.path), "label")[1].split())
-    assert f"cgaps concept {named.path} label --limit 60 lists all." in several
-    assert len(cli("concept", str(named.path), "label", "--limit", "60")[1].splitlines()) > 60
-    assert {row["concept"] for row in rows(cli, "concept", str(named.path), "prime")} == {0, 1}
-    status, out, err = cli("concept", str(named.path), "capitol", "cities")
+    assert len(cli("show", str(named.path), "--concept", "label", "--limit", "60")[1].splitlines()) > 60
+    assert {row["concept"] for row in rows(cli, "show", str(named.path), "--concept", "prime")} == {0, 1}
+    status, out, err = cli("show", str(named.path), "--concept", "capitol cities")
     assert status == 2 and out == "" and "Near: 3" in " ".join(err.split())
 
 
 def test_a_concept_has_its_benchmarks_and_items(cli, tiny_run):
     concept = int(tiny_run.concepts.sort("support", descending=True)["concept"][0])
-    document = json.loads(cli("concept", str(tiny_run.path), str(concept), "--json", "--limit", "2")[1])
+    document = json.loads(cli("show", str(tiny_run.path), "--concept", str(concept), "--json", "--limit", "2")[1])
     assert [b["benchmark"] for b in document["benchmarks"]] == ["quiz", "sums"]
     strongest = document["items"]["strongest"]
     assert len(strongest) == 2 and strongest[0]["cas"] >= strongest[1]["cas"] > 0
@@ -98,7 +98,7 @@ def test_a_concept_has_its_benchmarks_and_items(cli, tiny_run):
 
 
 def test_a_label_never_acts_on_the_terminal(cli, named):
-    for out in (cli("concept", str(named.path), "loans")[1], cli("show", str(named.path), "--all", "--limit", "9")[1]):
+    for out in (cli("show", str(named.path), "--concept", words)[1] for words in ("loans", "prime")):
         assert "\x1b" not in out and "<U+001B>" in out
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from competency_gaps import open_run
 from competency_gaps.explorer.tools import LONGEST, TOOLS, ask, bounded, plain, schema
+from competency_gaps.findings.answer import slices_of
+from competency_gaps.findings.words import headline
 
 
 @pytest.fixture(scope="module")
@@ -21,13 +23,24 @@ def several(modelled):
     return open_run(modelled.run)
 
 
-def test_findings_are_the_tables_and_one_shows_its_items(run):
-    listed = ask(run, "findings", {})
-    assert [row["finding"] for row in listed["rows"]] == run.findings["finding"].to_list()
-    assert ask(run, "findings", {"verdict": "strong"})["total"] == run.findings.filter(verdict="strong").height
-    one = ask(run, "findings", {"number": 0})
-    assert [item["item"] for item in one["failing"]] == run.findings["failing"][0].to_list()
-    assert one["failing"][0]["prompt"] == run.items["prompt"][one["failing"][0]["item"]]
+def test_the_answer_is_that_of_the_run_and_one_finding_shows_its_items(run):
+    told, answer = ask(run, "answer", {}), run.answer()
+    assert [row["slice"] for row in told["findings"]] == [finding.slice for finding in answer.findings]
+    assert told["words"]["headline"] == plain(headline(answer)) and len(told["examples"]) == len(answer.findings)
+    one = ask(run, "answer", {"number": 1})
+    assert one["name"] == plain(answer.findings[0].name) and one["failing"] + one["passing"]
+    assert {item["score"] for item in one["failing"]} <= {0.0} and {item["score"] for item in one["passing"]} <= {1.0}
+
+
+def test_slices_are_listed_and_items_of_one_are_its_own(run):
+    listed = ask(run, "slices", {"limit": 50})
+    gaps = [row["gap"] for row in listed["rows"] if row["gap"] is not None]
+    assert gaps == sorted(gaps) and {"concepts"}.isdisjoint(row["family"] for row in listed["rows"])
+    number = listed["rows"][0]["slice"]
+    (family,) = [family for family in slices_of(run) if number in family.number]
+    held = (family.weights[[family.number.tolist().index(number)]].toarray()[0] > 0).sum()
+    assert ask(run, "items", {"slice": number})["total"] == held
+    assert "no slice" in ask(run, "items", {"slice": 999_999})["error"]
 
 
 def test_concepts_are_filtered_and_tested_ones_come_first(run):
@@ -44,7 +57,7 @@ def test_concepts_are_filtered_and_tested_ones_come_first(run):
 
 
 def test_a_concept_has_its_figures_and_examples(run):
-    leader = int(run.findings["leader"][0])
+    leader = int(run.concepts.filter(pl.col("ranked") & ~pl.col("missing"))["concept"][0])
     shown = ask(run, "concept", {"number": leader, "examples": 1})
     assert shown["gap"] == pytest.approx(run.concepts["gap"][leader], rel=1e-5)
     strongest = run.concept_items(leader, limit=1).row(0, named=True)
@@ -53,13 +66,11 @@ def test_a_concept_has_its_figures_and_examples(run):
     assert first["strongest_at"] == strongest["text"][strongest["peak_start"] : strongest["peak_end"]]
 
 
-def test_items_are_found_by_words_scores_concepts_and_findings(run):
+def test_items_are_found_by_words_scores_and_concepts(run):
     text, score = pl.col("prompt").str.contains("(?i)roman"), pl.col("score") <= 0
     expected = run.items.with_row_index("row").filter(text & score)["row"].to_list()
     found = ask(run, "items", {"words": "ROMAN", "max_score": 0, "limit": 50})
     assert (found["total"], [item["item"] for item in found["items"]]) == (len(expected), expected[:50])
-    by_finding = ask(run, "items", {"finding": 0, "limit": 5})["items"]
-    assert [item["item"] for item in by_finding] == run.findings["item_rows"][0].to_list()[:5]
     column = run.by_concept.column(3)
     by_concept = ask(run, "items", {"concept": 3, "limit": 1})["items"][0]["item"]
     assert column.cas[column.item.tolist().index(by_concept)] == column.cas.max()
@@ -67,28 +78,14 @@ def test_items_are_found_by_words_scores_concepts_and_findings(run):
     assert {use["concept"] for use in one["concepts"]} <= set(run.item_rows.row(0).concepts.tolist())
 
 
-def test_themes_benchmarks_and_lists_are_told(run, listed):
-    themes = ask(run, "themes", {})
-    assert themes["total"] == run.theme_results.filter(level="theme").height
-    one = ask(run, "themes", {"number": themes["rows"][0]["id"]})
-    assert {row["benchmark"] for row in one["benchmarks"]} == set(run.benchmarks["benchmark"])
-    told = ask(run, "overview", {})
-    assert len(told["benchmarks"]) == run.benchmarks.height and told["findings_in_all"] == run.findings.height
+def test_benchmarks_lists_and_models_are_told(run, listed, several):
+    assert len(ask(run, "overview", {})["benchmarks"]) == run.benchmarks.height
     matched = ask(open_run(listed.run), "lists", {})
     assert matched["total"] == len(matched["entries"]) == 2 and matched["rates"][0]["outcome"] == "matched"
-
-
-def test_models_are_listed_by_theme_and_compared(run, several):
-    listed = ask(several, "models", {})
-    assert {row["model"] for row in listed["rows"]} == set(several.models["model"])
-    cells = ask(several, "models", {"by_theme": True, "candidate": "big", "against_peers": True, "limit": 50})
-    known = several.model_themes(against_peers=True).filter(model="big")
-    assert cells["total"] == known.height
-    pair = ask(several, "models", {"candidate": "big", "baseline": "sharp"})
-    made = several.compare("big", "sharp") if hasattr(several, "compare") else None
+    assert {row["model"] for row in ask(several, "models", {})["rows"]} == set(several.models["model"])
+    pair = ask(several, "answer", {"model": "big", "against": "sharp"})
     means = dict(several.models.select("model", "mean").iter_rows())
-    assert pair["overall"][0]["difference"] == pytest.approx(means["big"] - means["sharp"], abs=0.01) or made
-    assert "one model only" in ask(run, "models", {})["error"]
+    assert pair["kind"] == "difference" and pair["outcome"] == pytest.approx(means["big"] - means["sharp"], abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +97,7 @@ def test_models_are_listed_by_theme_and_compared(run, several):
         ("items", [1], "items|dictionary|valid"),
         ("concept", {}, "number"),
         ("concept", {"number": 10_000}, "does not exist"),
-        ("findings", {"number": 99}, "no finding 99"),
+        ("answer", {"number": 99}, "no finding 99"),
         ("concepts", {"benchmark": "sum"}, "no benchmark"),
         ("lists", {}, "no list"),
     ],

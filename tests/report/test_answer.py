@@ -1,0 +1,88 @@
+"""The list of an answer: its order, what is shown of it, widths, and what stands where nothing was found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from competency_gaps.findings import words
+from competency_gaps.findings.finding import Answer, Caveat, Finding
+from competency_gaps.report.answer import answer_view, caveats_view
+
+GAPS = (-0.3, -0.2, -0.15, -0.12, -0.1, -0.08, -0.07, 0.4, 0.2, 0.006)
+NAMES = (
+    "one",
+    "what two people say to each other when they meet; greetings; farewells",
+    "\x1b[31mred\u202e",
+    "x" * 200,
+)
+
+
+def finding(number, gap):
+    name = NAMES[number % len(NAMES)]
+    return Finding(number, 100 + number, "profiles", name, gap, gap - 0.05, gap + 0.05, 1200, 1234, 0.4, 9, 20,
+                   gap / 2, gap - 0.1, gap + 0.1, (("length", 0.3),), 5, (5, 6))  # fmt: skip
+
+
+@pytest.fixture
+def answer():
+    findings = tuple(finding(number, gap) for number, gap in enumerate(GAPS, 1))
+    caveats = (Caveat("unchecked"), Caveat("from a later version", {"value": 3}))
+    return Answer("a-model", "peers", ("b", "c"), 0.427, 12032, 11500, findings, ("profiles",), 300, 0.05, caveats)
+
+
+def lines(view, width):
+    console = Console(width=width, color_system=None)
+    with console.capture() as capture:
+        console.print(view)
+    return capture.get().splitlines()
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140, 200])
+def test_a_finding_is_one_line_and_at_most_five_of_each_side_are_shown(answer, width):
+    shown = lines(answer_view(answer, ["an item that fails"] * len(GAPS), width), width)
+    assert max(map(cell_len, shown)) <= width and "\x1b" not in "".join(shown)
+    numbered = [line for line in shown if line.split() and line.split()[0].isdigit()]
+    assert [int(line.split()[0]) for line in numbered] == [1, 2, 3, 4, 5, 8, 9, 10]
+    assert [line.split()[1] for line in numbered].count("weaker") == 1 and "stronger" in numbered[5]
+    for line, number in zip(numbered, (1, 2, 3, 4, 5, 8, 9, 10), strict=True):
+        gap = GAPS[number - 1]
+        assert words.signed_points(gap) in line and words.interval(gap - 0.05, gap + 0.05) in line and "1,200" in line
+    assert ("an item" in shown[3]) == (width >= 140) and "2 more" in "".join(shown)
+    whole = lines(answer_view(answer, [None] * len(GAPS), width, 10), width)
+    assert sum(line.split()[0].isdigit() for line in whole if line.split()) == len(GAPS)
+
+
+def test_what_puts_the_list_in_doubt_stands_above_it(answer):
+    doubted = replace(answer, caveats=(Caveat("gate", {"explained_variance": 0.2, "forced": True}), *answer.caveats))
+    shown = lines(answer_view(doubted, [None] * len(GAPS), 100), 100)
+    assert "gate" in shown[0] and "42.7%" not in shown[0]
+    told = " ".join(lines(caveats_view(doubted), 200))
+    assert all(words.caveat_words(caveat) in told for caveat in doubted.caveats) and "value 3" in told
+
+
+def test_nothing_found_is_said_with_the_gap_that_could_have_been_seen(answer):
+    shown = " ".join(lines(answer_view(replace(answer, findings=()), [], 100), 100))
+    assert "42.7%" in shown and "300 slices" in shown and " 5 points" in shown
+    unscored = lines(answer_view(replace(answer, findings=(), mean=None, scored=0), [], 100), 100)
+    assert len(unscored) == 1 and words.UNSCORED in unscored[0]
+
+
+@pytest.mark.parametrize("kind", ["score", "peers", "difference", "parsed"])
+def test_every_kind_of_outcome_has_its_words(answer, kind):
+    other = replace(answer, kind=kind, outcome=-0.081, right=kind != "score", against=answer.against[:1])
+    said = words.answer_words(other)
+    assert len(said["findings"]) == len(GAPS) and words.model_sentence(other).startswith("a-model")
+    assert ("−8.1" in said["headline"]) == (kind == "difference")
+    assert ("mean score" in said["headline"]) == (kind == "score")
+    for score, outcome in ((None, None), (1.0, 0.4), (0.0, -0.6)):
+        assert words.outcome_words(other, score, outcome)
+
+
+@pytest.mark.parametrize(("text", "most"), [("some words that go on", 12), ("one; two; three", 9), ("y" * 50, 10)])
+def test_a_name_is_cut_after_a_word_or_a_part(text, most):
+    cut = words.cut_at_word(text, most)
+    assert len(cut) <= most and text.startswith(cut.rstrip("…")) and words.cut_at_word(text, 60) == text

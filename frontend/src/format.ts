@@ -32,6 +32,9 @@ export function signed(value: Maybe, digits = 2): string {
   return value > 0 ? `+${text}` : text;
 }
 
+/** A gap or difference of scores in points of a hundred. */
+export const points = (value: Maybe, digits = 1): string => (value == null ? NOT_DEFINED : signed(100 * value, digits));
+
 /** Three significant digits, for quantities that span orders of magnitude. */
 export function magnitude(value: Maybe): string {
   if (undefinedNumber(value)) return NOT_DEFINED;

@@ -1,10 +1,10 @@
 import { Button } from "@mantine/core";
 import { useState } from "react";
 import { address, go, useRoute } from "../app/route";
+import { useRun } from "../app/state";
 import { roundedUp } from "../concepts/bar";
 import { IntervalBar } from "../concepts/IntervalBar";
 import type { ListedAnswer, ListedFinding } from "../data/types";
-import { useRun } from "../app/state";
 import { visible } from "../text";
 
 /** Findings of each side that are shown at first. */

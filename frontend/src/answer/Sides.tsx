@@ -105,7 +105,9 @@ function Prompt({ item, activity = NO_ACTIVITY }: { item: ItemDetail; activity?:
   // The table of items leaves out what all items of a benchmark begin with, and says so by an ellipsis.
   const begin = excerpt.startsWith("… ") ? whole.slice(own, end).indexOf(excerpt.slice(2, 40)) : 0;
   const first = own + Math.max(0, begin);
-  const [from, to] = activity.peak ? windowAround(whole.length, activity.peak[0], ROOM) : [first, Math.min(end, first + ROOM)];
+  const [from, to] = activity.peak
+    ? windowAround(whole.length, activity.peak[0], ROOM)
+    : [first, Math.min(end, first + ROOM)];
   return (
     <div className="quote prompt" dir="auto">
       {from > own && "… "}

@@ -4,15 +4,14 @@ import { useModel, useRun } from "../app/state";
 import { useAnswers, useModels, useSlices, useTable } from "../data/hooks";
 import { columnNamed, numbers, type Table } from "../data/table";
 import { CONCEPTS, type ListedFinding } from "../data/types";
-import { integer, percent, plural, probability } from "../format";
-import { points } from "../models/paired";
+import { integer, percent, plural, points, probability } from "../format";
 import { shorten, visible } from "../text";
 import { CopyLink } from "../ui/Copied";
 import { Rows } from "../ui/Rows";
 import { Failed, Loading } from "../ui/State";
 import { chosenAnswer } from "./AnswerView";
 import { Sides, Typical } from "./Sides";
-import { levelOf, outcomeOf, type Outcome, type Slice } from "./slices";
+import { levelOf, type Outcome, outcomeOf, type Slice } from "./slices";
 import "./answer.css";
 
 /** One slice for one model: what was found on it, its items, and the slices inside and beside it. */
@@ -80,7 +79,10 @@ function Shown({ slice, slices, scores, items }: ShownProps) {
         </p>
       )}
       <p className="actions">
-        <a href={address(route, { view: "items", params: { slice: slice.number, benchmark: null } })} data-testid="slice-items">
+        <a
+          href={address(route, { view: "items", params: { slice: slice.number, benchmark: null } })}
+          data-testid="slice-items"
+        >
           All {plural(slice.members.length, "item")} of it
         </a>
         {concept !== null && (
@@ -129,8 +131,7 @@ function Head({ slice }: { slice: Slice }) {
         </a>
         {found && (
           <>
-            › {found.number} of {findings.length} {to(findings[at - 1], "← Previous")}{" "}
-            {to(findings[at + 1], "Next →")}
+            › {found.number} of {findings.length} {to(findings[at - 1], "← Previous")} {to(findings[at + 1], "Next →")}
           </>
         )}
         <span className="spring" />
@@ -247,7 +248,7 @@ function EveryModel({ slice }: { slice: Slice }) {
           },
           { name: "points", hint: "Gap to models of its level, in points of 100", cell: ({ gap }) => points(gap) },
           { name: "interval", cell: ({ low, high }) => `${points(low)} to ${points(high)}` },
-          { name: "q", hint: "Corrected p-value, over all models and slices", cell: ({ q }) => probability(q) },
+          { name: "q", hint: "Corrected p-value, over all models and slices", cell: (row) => probability(row.q_value) },
           { name: "items", cell: ({ items }) => integer(items) },
         ]}
       />

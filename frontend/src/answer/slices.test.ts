@@ -21,7 +21,9 @@ function made() {
   for (let item = 0; item < 60; item += 2) rows.push([1, item, 1]);
   const table: Table = {
     rows: rows.length,
-    columns: Object.fromEntries(["slice", "item", "weight"].map((name, i) => [name, column(rows.map((row) => row[i]!))])),
+    columns: Object.fromEntries(
+      ["slice", "item", "weight"].map((name, i) => [name, column(rows.map((row) => row[i]!))]),
+    ),
   };
   return slicesOf({ slices: [listed(3), listed(9)] }, table);
 }
@@ -43,7 +45,10 @@ describe("slices", () => {
     const slice = made().get(3)!;
     const scores: Table = {
       rows: 60,
-      columns: { "0": column(Array.from({ length: 60 }, (_, i) => Number(i % 2))), "1": column(new Array(60).fill(0.5)) },
+      columns: {
+        "0": column(Array.from({ length: 60 }, (_, i) => Number(i % 2))),
+        "1": column(new Array(60).fill(0.5)),
+      },
     };
     const own = outcomeOf(scores, 0, null);
     const others = Float64Array.from({ length: 60 }, (_, i) => (i === 8 ? 1 : 0.2));

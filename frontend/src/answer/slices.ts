@@ -76,10 +76,7 @@ export function extremes(slice: Slice, outcome: Outcome, others: Outcome | null,
   return slice.members
     .map((row, place) => ({ row, place }))
     .filter(({ row }) => !Number.isNaN(outcome[row]!) && sign * outcome[row]! > sign * middle(outcome))
-    .sort(
-      (a, b) =>
-        sign * (outcome[b.row]! - outcome[a.row]!) || beside(a.row) - beside(b.row) || a.place - b.place,
-    )
+    .sort((a, b) => sign * (outcome[b.row]! - outcome[a.row]!) || beside(a.row) - beside(b.row) || a.place - b.place)
     .slice(0, most)
     .map(({ row }) => row);
 }

@@ -35,9 +35,7 @@ export function ByConcept({ first, second, within }: ByConceptProps) {
         {useMemo(() => sentence(table, ranked, question), [table, ranked, question])}{" "}
         {within !== null && `Within ${visible(within)}.`}
       </p>
-      <p className="soft">
-        No difference is tested here. Verdicts near a threshold change by chance.
-      </p>
+      <p className="soft">No difference is tested here. Verdicts near a threshold change by chance.</p>
       <Pairs table={table} rows={ranked} question={question} />
       <Differences table={table} rows={ranked} question={question} />
     </section>
@@ -254,7 +252,9 @@ function differenceColumns(table: Table, question: Question): GridColumn[] {
       align: "end",
       width: 128,
       text: (row) => signed(of("difference")(row)),
-      hint: log ? "Binary logarithm of coverage in B over coverage in A: +1 is twice as much" : "Gap in B less gap in A",
+      hint: log
+        ? "Binary logarithm of coverage in B over coverage in A: +1 is twice as much"
+        : "Gap in B less gap in A",
     },
     ...side("a", "A"),
     ...side("b", "B"),

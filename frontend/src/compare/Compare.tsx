@@ -4,19 +4,18 @@ import { go, useRoute } from "../app/route";
 import { runName } from "../app/runName";
 import { useBenchmark, useRun, useRunList } from "../app/state";
 import { useConceptTable } from "../concepts/useConceptTable";
-import { type Loaded, useAgainst, useRunInfo } from "../data/hooks";
-import type { BenchmarkSummary, PairedScores, Pairing, RunInfo } from "../data/types";
+import { useAgainst, useRunInfo } from "../data/hooks";
+import type { BenchmarkSummary, Pairing, RunInfo } from "../data/types";
 import { integer, meanScore, plural } from "../format";
-import { ShownAnswer } from "../answer/AnswerView";
-import { differenceColumns } from "./differences";
-import { overallSentence, unpairedSentence } from "../models/paired";
 import { shorten, visible } from "../text";
 import { Copied } from "../ui/Copied";
 import { Heading } from "../ui/Heading";
 import { Rows } from "../ui/Rows";
 import { Failed, Loading } from "../ui/State";
 import { ByConcept } from "./ByConcept";
+import { differenceColumns } from "./differences";
 import { settingsThatDiffer } from "./joined";
+import { PairedAnswer } from "./PairedAnswer";
 import "./compare.css";
 
 /** Two runs side by side. */
@@ -61,7 +60,6 @@ function With({ other }: { other: string }) {
   const run = useRun();
   const second = useRunInfo(other);
   const pair = useAgainst(run.key, other);
-  const scores = pair.data?.scores ?? null;
   if (second.error) return <Failed error={second.error} />;
   if (!second.data) return <Loading what="the other run" />;
   const same = run.sae_sha256 !== null && run.sae_sha256 === second.data.sae_sha256;
@@ -79,31 +77,15 @@ function With({ other }: { other: string }) {
           ? `The runs differ in: ${settings.join(", ")}. The differences below may be due to that.`
           : "The runs were made with the same settings, as far as they record them."}
       </p>
-      <ItemByItem pair={pair} />
+      <section aria-label="Scores item by item">
+        <h2>Scores, item by item: B against A</h2>
+        {pair.error && <Failed error={pair.error} />}
+        {!pair.data && !pair.error && <Loading what="the scores of both runs" />}
+        {pair.data && <PairedAnswer pair={pair.data} model={null} against={null} />}
+      </section>
       {same && <Concepts second={second.data} />}
-      <Benchmarks first={run} second={second.data} pair={scores} />
+      <Benchmarks first={run} second={second.data} pair={pair.data} />
     </>
-  );
-}
-
-/** Scores of both runs item by item, or why they are not compared, and on which slices they differ. */
-function ItemByItem({ pair }: { pair: Loaded<Pairing> }) {
-  const made = pair.data;
-  const unpaired = made?.scores && unpairedSentence(made.scores, ["B", "A"]);
-  return (
-    <section aria-label="Scores item by item">
-      <h2>Scores, item by item</h2>
-      {pair.error && <Failed error={pair.error} />}
-      {!made && !pair.error && <Loading what="the scores of both runs" />}
-      {made && !made.scores && (
-        <p className="compare-caution" data-testid="compare-unpaired">
-          {visible(made.why ?? "")} No difference is given below: what differs may be the items.
-        </p>
-      )}
-      {made?.scores && <p data-testid="paired-overall">{overallSentence(made.scores, "B", "A")}</p>}
-      {unpaired && <p className="soft">{unpaired}</p>}
-      {made?.answer && <ShownAnswer answer={made.answer} model={null} against={null} />}
-    </section>
   );
 }
 
@@ -124,11 +106,7 @@ function Concepts({ second }: { second: RunInfo }) {
           Run B has no benchmark named {visible(run.benchmarks[bench]!.name)}: the whole suites are compared.
         </p>
       )}
-      <ByConcept
-        first={a.table}
-        second={b.table}
-        within={within ? run.benchmarks[bench]!.name : null}
-      />
+      <ByConcept first={a.table} second={b.table} within={within ? run.benchmarks[bench]!.name : null} />
     </>
   );
 }
@@ -136,7 +114,7 @@ function Concepts({ second }: { second: RunInfo }) {
 interface Both {
   first: RunInfo;
   second: RunInfo;
-  pair: PairedScores | null;
+  pair: Pairing | null;
 }
 
 /** Both runs' benchmarks, those of one name in one line. */

@@ -1,6 +1,5 @@
-import type { Difference } from "../data/types";
-import { decimal, integer, NOT_DEFINED, probability } from "../format";
-import { points } from "../models/paired";
+import type { BenchmarkDifference as Difference } from "../data/types";
+import { decimal, integer, NOT_DEFINED, points, probability } from "../format";
 import type { RowsColumn } from "../ui/Rows";
 
 const TONES = { worse: "weak-text", better: "better-text", same: undefined };

@@ -29,9 +29,7 @@ export const QUESTIONS: Record<"model" | "benchmark", Question> = {
 };
 
 /** Columns by which the differences can be sorted. */
-export const SORTS = [
-  ...["label", "a", "b", "difference", "verdict_a", "verdict_b", "support_a", "support_b"],
-];
+export const SORTS = [...["label", "a", "b", "difference", "verdict_a", "verdict_b", "support_a", "support_b"]];
 
 /**
  * A table with one row per concept and the columns of both runs: `label` (of the first run, else of the second), `a`

@@ -9,7 +9,7 @@ import { decimal, integer, magnitude, percent, plural, probability, shownOr, sig
 import { shownToken, visible } from "../text";
 import { CopyLink } from "../ui/Copied";
 import { Facts } from "../ui/Facts";
-import { ConceptLink, LabelName, Measured, Status } from "../ui/Marks";
+import { LabelName, Measured, Status } from "../ui/Marks";
 import { Failed, Loading } from "../ui/State";
 import { Activation } from "./Activation";
 import { Examples, Exemplars } from "./Examples";
@@ -41,7 +41,6 @@ export function ConceptPanel({ concept }: { concept: number }) {
         {within ?? sentence}
       </p>
       {within !== null && <p data-testid="concept-suite">{of(suite, sentence)}</p>}
-      <Together concept={concept} table={table.data} />
       <p>{name === null ? coverage(run, table.data, concept) : of(suite, coverage(run, table.data, concept))}</p>
       {name !== null && (
         <p className="numbers-of" data-testid="numbers-of">
@@ -52,21 +51,6 @@ export function ConceptPanel({ concept }: { concept: number }) {
       <Numbers concept={concept} table={own.shown.table} />
       {detail.data ? <Rest table={table.data} detail={detail.data} /> : <Loading what="its items" />}
     </article>
-  );
-}
-
-/** The group of concepts that occur together, of which one stands for all. */
-function Together({ concept, table }: { concept: number; table: Table }) {
-  const leader = number(table, "leader", concept);
-  const followers = number(table, "followers", concept) ?? 0;
-  if (leader === null || (leader === concept && followers === 0)) return null;
-  if (leader === concept)
-    return <p>Its items explain the gap of {plural(followers, "other concept")} too: they occur together.</p>;
-  return (
-    <p data-testid="concept-leader">
-      Its gap is explained by the items of a concept that occurs together with it:{" "}
-      <ConceptLink concept={leader} label={text(table, "label", leader)} />
-    </p>
   );
 }
 

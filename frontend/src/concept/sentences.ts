@@ -37,11 +37,6 @@ export function verdict(run: RunInfo, table: Table, row: number): string {
   }
   if (status === "negligible")
     return `There is a gap here, but it is smaller than ${decimal(run.evidence.min_gap)}: ${gap} (${q}; ${size}).`;
-  if (status === "typical" && value(table, "vanishes", row) === true) {
-    const plain = `plain gap ${signed(number(table, "plain_gap", row))}`;
-    const vanishes = `the difference vanishes ${run.evidence.alike}: gap ${gap} (${q}; ${size})`;
-    return `Its items score differently from their benchmarks (${plain}), but ${vanishes}.`;
-  }
   if (status === "typical") return `No evidence that the model is weak or strong here: gap ${gap} (${q}; ${size}).`;
   if (status === "insufficient") {
     const [has, needs] = [number(table, "n_eff", row), run.evidence.min_n_eff].map(tenths);

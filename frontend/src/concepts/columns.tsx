@@ -1,8 +1,7 @@
 /** The columns of the table of concepts: which there are, and how their cells are drawn. */
 import type { CSSProperties } from "react";
-import { go } from "../app/route";
 import type { Face } from "../app/state";
-import { columnNamed, number, type Table, text, value } from "../data/table";
+import { columnNamed, number, type Table, text } from "../data/table";
 import type { ColumnSpec, RunInfo } from "../data/types";
 import { integer, NOT_DEFINED, signed, written } from "../format";
 import { visible } from "../text";
@@ -30,7 +29,7 @@ const OWN: ColumnSpec[] = [
 ];
 // Seen in the cell of the label, or seldom wanted.
 const HIDDEN = [
-  ...["label_score", "peak_token", "subtheme_name", "p_value", "detectable"],
+  ...["label_score", "peak_token", "subtheme_name", "p_value"],
   ...["kind", "lexical_share", "coherence"],
 ];
 /** Seldom wanted beside the verdicts, for which the window has not more room. */
@@ -141,19 +140,6 @@ function columnOf(spec: ColumnSpec, table: Table, narrow: boolean): GridColumn {
     align: ["text", "word", "flag"].includes(spec.kind) || spec.interval ? "start" : "end",
     largestFirst: !["text", "word", "probability", "signed"].includes(spec.kind),
   };
-  if (spec.key === "followers")
-    return {
-      ...base,
-      align: "start",
-      text: (row) => together(table, row),
-      show: (row) => <Together table={table} row={row} />,
-    };
-  if (spec.kind === "flag")
-    return {
-      ...base,
-      show: (row) =>
-        flagged(table, spec.key, row) ? <span className="vanishes">{cellText(spec, table, row)}</span> : null,
-    };
   if (spec.kind === "word") return { ...base, show: (row) => <Status status={text(table, spec.key, row)} /> };
   if (!spec.interval) return base;
   const scale = reach(spec, table);
@@ -178,32 +164,7 @@ function columnOf(spec: ColumnSpec, table: Table, narrow: boolean): GridColumn {
   };
 }
 
-/** Number of concepts its items explain too, or the concept whose items explain it; empty without a verdict. */
-function together(table: Table, row: number): string {
-  const leader = number(table, "leader", row);
-  if (leader === null) return "";
-  return leader === row ? integer(number(table, "followers", row)) : `with ${leader}`;
-}
-
-function Together({ table, row }: { table: Table; row: number }) {
-  const leader = number(table, "leader", row);
-  if (leader === null || leader === row) return <>{together(table, row)}</>;
-  return (
-    <button
-      type="button"
-      className="link"
-      tabIndex={-1}
-      onClick={() => go({ params: { concept: leader, item: null } })}
-    >
-      with {leader}
-    </button>
-  );
-}
-
-const flagged = (table: Table, key: string, row: number) => value(table, key, row) === true;
-
 function cellText(spec: ColumnSpec, table: Table, row: number): string {
-  if (spec.kind === "flag") return flagged(table, spec.key, row) ? spec.key : "";
   if (spec.kind === "text" || spec.kind === "word") return visible(text(table, spec.key, row) ?? NOT_DEFINED);
   const value = written(spec.kind, number(table, spec.key, row));
   const low = spec.interval ? number(table, `${spec.key}_low`, row) : null;

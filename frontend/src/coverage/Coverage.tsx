@@ -1,7 +1,7 @@
 import { address, useRoute } from "../app/route";
 import { useBenchmark, useRun } from "../app/state";
 import { useCoverage } from "../data/hooks";
-import type { Coverage as Found, Covered } from "../data/types";
+import type { Covered, Coverage as Found } from "../data/types";
 import { integer, percent, plural } from "../format";
 import { shorten, visible } from "../text";
 import { ConceptLink, Status } from "../ui/Marks";
@@ -105,7 +105,9 @@ function Part({ part: { name, number, concepts, missing, thin, by_chance, lackin
               <ConceptLink concept={concept} label={label} />
               <Status status={status === "thin" ? "under" : status} />
               <span className="soft">
-                {chance_seen !== null && status === "missing" && `as much ordinary text: ${percent(chance_seen)} likely`}
+                {chance_seen !== null &&
+                  status === "missing" &&
+                  `as much ordinary text: ${percent(chance_seen)} likely`}
               </span>
             </li>
           ))}

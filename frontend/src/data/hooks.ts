@@ -10,7 +10,6 @@ import type {
   EntryExamples,
   ItemConcepts,
   ItemDetail,
-  ListedAnswer,
   MatchesFile,
   ModelAnswers,
   ModelsFile,
@@ -55,7 +54,7 @@ const readCoverage = (key: string, part: number) => once(`${key}/coverage/${part
 const readSlices = async (key: string) =>
   slicesOf(await once(`${key}/slices.json`, json<SlicesFile>), await readTable(key, "slice_items.parquet"));
 const readMatches = (key: string) => once(`${key}/matches.json`, json<MatchesFile>);
-const readPair = (key: string, pair: number) => once(`${key}/pairs/${pair}.json`, json<ListedAnswer>);
+const readPair = (key: string, pair: number) => once(`${key}/pairs/${pair}.json`, json<Pairing>);
 const readAgainst = (key: string, other: string) => once(`${key}/against/${other}.json`, json<Pairing>);
 export const readTable = (key: string, name: TableName) => once<Table>(`${key}/${name}`, parquetTable);
 
@@ -125,7 +124,6 @@ export const useConcept = (run: RunInfo, concept: number | null) =>
   useLoaded(concept === null ? null : `${run.key}/${concept}`, () =>
     readDetail<ConceptDetail>(run, "concept", concept!),
   );
-export const useItem = (run: RunInfo, row: number) =>
-  useLoaded(`${run.key}/${row}`, () => readItem(run, row));
+export const useItem = (run: RunInfo, row: number) => useLoaded(`${run.key}/${row}`, () => readItem(run, row));
 export const useItemConcepts = (run: RunInfo, row: number) =>
   useLoaded(`${run.key}/${row}`, () => readDetail<ItemConcepts>(run, "active", row));

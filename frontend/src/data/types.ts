@@ -64,20 +64,6 @@ export interface Has {
   matches: boolean;
 }
 
-/** How many concepts are what. */
-export interface Counts {
-  alive: number;
-  covered: number;
-  missing: number;
-  ranked: number;
-  tested: number;
-  weak: number;
-  strong: number;
-  negligible: number;
-  vanishes: number;
-  insufficient: number;
-}
-
 /** Thresholds of the tests. */
 export interface Thresholds {
   min_n_eff: number;
@@ -225,7 +211,6 @@ export interface RunInfo {
    */
   cut_items: number;
   has: Has;
-  counts: Counts;
   evidence: Thresholds;
   /** What chi_bench is measured in. */
   unit: string;
@@ -343,10 +328,11 @@ export interface ModelCell {
   gap: number | null;
   low: number | null;
   high: number | null;
-  /** Corrected over all cells. */
-  q: number | null;
+  /** Corrected over all models and slices; null: too few items. */
+  q_value: number | null;
+  /** Scored items that belong to the slice. */
   items: number;
-  passes: boolean;
+  status: "weak" | "strong" | "typical" | "insufficient";
 }
 
 /** `data/KEY/models.json`: of a run with the scores of several models. */
@@ -725,17 +711,16 @@ export interface EntryExamples {
   examples: EntryExample[];
 }
 
-/** Scores of a candidate less those of a baseline, item by item. */
-export interface Difference {
+/** Scores of a candidate less those of a baseline in one benchmark, item by item. */
+export interface BenchmarkDifference {
+  benchmark: string;
   /** Pairs that count once. */
   clusters: number;
   /** In [-1, 1]. */
   difference: number;
   low: number;
   high: number;
-  /** By flipping the signs of whole clusters. */
-  p_value: number;
-  /** Corrected: of benchmarks by Holm. */
+  /** Corrected by Holm. */
   q_value: number;
   /** Clusters on which the candidate did better, and ... */
   better: number;
@@ -746,40 +731,17 @@ export interface Difference {
   status: "better" | "worse" | "same";
 }
 
-/** A difference in one benchmark. */
-export interface BenchmarkDifference {
-  clusters: number;
-  difference: number;
-  low: number;
-  high: number;
-  p_value: number;
-  q_value: number;
-  better: number;
-  worse: number;
-  detectable: number;
-  status: "better" | "worse" | "same";
-  benchmark: string;
-}
-
-/** A candidate against a baseline on the items that both were scored on. */
-export interface PairedScores {
-  candidate: string;
-  baseline: string;
-  /** Items scored for both. */
-  paired: number;
-  /** Items scored for the candidate alone. */
-  only_candidate: number;
-  only_baseline: number;
-  overall: Difference;
-  benchmarks: BenchmarkDifference[];
-}
-
-/** The run OTHER, the candidate, against the run KEY, the baseline (`data/KEY/against/OTHER.json`). */
+/**
+ * Two models of the run KEY (`data/KEY/pairs/N.json`); or the run OTHER, the candidate, against the run KEY, the
+ * baseline (`data/KEY/against/OTHER.json`).
+ */
 export interface Pairing {
   /** Why nothing pairs; null: something does. */
   why: string | null;
-  scores: PairedScores | null;
-  /** On which slices of the baseline they differ more or less than elsewhere; null: nothing pairs. */
+  /** The verdict, and what it rests on. */
+  sentences: string[];
+  benchmarks: BenchmarkDifference[];
+  /** On which slices they differ; null: nothing pairs. */
   answer: ListedAnswer | null;
 }
 

@@ -38,13 +38,7 @@ export function ConceptMap() {
   return (
     <div className="map-view">
       <Heading>Concept map</Heading>
-      {error ? (
-        <Failed error={error} />
-      ) : !table ? (
-        <Loading what="the concepts" />
-      ) : (
-        <Shown table={table} />
-      )}
+      {error ? <Failed error={error} /> : !table ? <Loading what="the concepts" /> : <Shown table={table} />}
     </div>
   );
 }

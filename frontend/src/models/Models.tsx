@@ -3,13 +3,12 @@ import { address, go, useRoute } from "../app/route";
 import { useRun } from "../app/state";
 import { useModels, useSlices } from "../data/hooks";
 import type { ModelCell, ModelsFile } from "../data/types";
-import { percent, plural, probability } from "../format";
+import { percent, plural, points, probability } from "../format";
 import { shorten, visible } from "../text";
 import { diverging } from "../ui/colours";
 import { HeatBar, HeatTable } from "../ui/Heat";
 import { Failed, Loading } from "../ui/State";
 import { Pair } from "./Pair";
-import { points } from "./paired";
 import "../answer/answer.css";
 import "../compare/compare.css";
 import "../correlation/correlation.css";
@@ -37,7 +36,9 @@ export function Models() {
 function Sentences({ file }: { file: ModelsFile }) {
   const run = useRun();
   const route = useRoute();
-  const order = file.models.map((model, place) => ({ ...model, place })).sort((a, b) => (b.mean ?? -1) - (a.mean ?? -1));
+  const order = file.models
+    .map((model, place) => ({ ...model, place }))
+    .sort((a, b) => (b.mean ?? -1) - (a.mean ?? -1));
   return (
     <ol className="model-list" data-testid="models-list">
       {order.map(({ place, sentence, mean, low, high, scored, unscored, reads }) => (
@@ -81,11 +82,11 @@ function Heat({ file: { slices, columns, cells } }: { file: ModelsFile }) {
   const scale = (value: number) => diverging(dark)((value / most + 1) / 2);
   const names = slices.map((number) => visible(known.data.get(number)?.name ?? `slice ${number}`));
   const models = columns.map((place) => run.models[place]!);
-  const words = (i: number, j: number, { gap, low, high, q, items }: ModelCell) =>
+  const words = (i: number, j: number, { gap, low, high, q_value, items }: ModelCell) =>
     `${visible(models[j]!)}, ${names[i]}: ` +
     (gap === null
       ? "too few scored items"
-      : `${points(gap)} points (${points(low)} to ${points(high)}), q ${probability(q)}, ${plural(items, "item")}`);
+      : `${points(gap)} points (${points(low)} to ${points(high)}), q ${probability(q_value)}, ${plural(items, "item")}`);
   return (
     <section aria-label="Slices that tell the models apart">
       <h2>What tells them apart</h2>
@@ -124,8 +125,9 @@ function Heat({ file: { slices, columns, cells } }: { file: ModelsFile }) {
           return {
             text: cell.gap === null ? "" : points(cell.gap, 0),
             words: words(i, j, cell),
-            colour: cell.gap === null ? null : scale(cell.gap),
-            className: cell.gap === null ? "untested" : cell.passes ? "passes" : undefined,
+            colour: cell.gap === null || cell.status === "insufficient" ? null : scale(cell.gap),
+            className: cell.status === "insufficient" ? "untested" : cell.status === "typical" ? undefined : "passes",
+            status: cell.status,
           };
         }}
       />

@@ -1,16 +1,15 @@
 import { ActionIcon, Select } from "@mantine/core";
 import { IconArrowsLeftRight } from "@tabler/icons-react";
 import { useMemo } from "react";
-import { ShownAnswer } from "../answer/AnswerView";
 import { gapOf, outcomeOf, widest } from "../answer/slices";
 import { address, go, useRoute } from "../app/route";
 import { useModel, useRun } from "../app/state";
+import { PairedAnswer } from "../compare/PairedAnswer";
 import { usePair, useSlices, useTable } from "../data/hooks";
 import { LeftOut } from "../data/source";
-import { plural } from "../format";
+import { plural, points } from "../format";
 import { shorten, visible } from "../text";
 import { Failed, Loading } from "../ui/State";
-import { points } from "./paired";
 
 /** Two models side by side: the list of what one does better and worse than the other on. */
 export function Pair() {
@@ -63,7 +62,11 @@ function Difference({ a, b }: { a: number; b: number }) {
   const pair = usePair(run.key, a * run.models.length + b);
   if (pair.error instanceof LeftOut) return <PlainGaps a={a} b={b} />;
   if (pair.error) return <Failed error={pair.error} />;
-  return pair.data ? <ShownAnswer answer={pair.data} model={a} against={run.models[b]!} /> : <Loading what="both models" />;
+  return pair.data ? (
+    <PairedAnswer pair={pair.data} model={a} against={run.models[b]!} />
+  ) : (
+    <Loading what="both models" />
+  );
 }
 
 /** Gaps alone: slices on which the difference is furthest from what it is elsewhere. */

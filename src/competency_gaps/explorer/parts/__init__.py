@@ -7,7 +7,7 @@ the concepts that are active in the items of ``item/N.json``.
 
 Of a run with scores ``answers/K.json`` says what was found of the model at place K, ``slices.json`` and
 ``slice_items.parquet`` on which slices, and ``scores.parquet`` has all scores. With the scores of several models there
-are also ``models.json``, and from a server ``pairs/N.json``, the difference of two of them: 21 models make 210 pairs,
+are also ``models.json``, and from a server ``pairs/N.json``, one of them against another: 21 models make 420 pairs,
 each of which takes a second. A run that was compared with other people's lists has ``matches.json``, and
 ``entry/N.json``, the examples of some of their entries.
 What the JSON holds is written down in ``records/``, the columns of the tables in ``tables.py`` and ``answers.py``.
@@ -85,7 +85,7 @@ class Parts:
         if kind == "concepts":
             return tables.benchmark_table(self.context, number)
         if kind == "pairs":
-            return as_json(answers.pair_answer(self.context, number))
+            return as_json(answers.model_pair(self.context, number))
         if kind == "answers":
             return as_json(answers.model_answers(self.context, number))
         if kind == "coverage":
@@ -132,7 +132,7 @@ class Parts:
             # Of one benchmark the suite says all.
             return 1 + len(self.context.names) if len(self.context.names) > 1 else 1
         if kind == "pairs":
-            return 0 if self.context.portable else answers.pair_count(self._models)
+            return 0 if self.context.portable or self._models < 2 else self._models**2
         size, total = self._cut(kind)
         return -(-total // size)
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.names import scored_of
 from competency_gaps.explorer.parts.records import from_row
 from competency_gaps.explorer.parts.records.answers import (
     ListedAnswer,
@@ -23,14 +21,15 @@ from competency_gaps.explorer.parts.records.answers import (
     ModelsFile,
     SlicesFile,
 )
-from competency_gaps.explorer.parts.records.details import BenchmarkDifference, Difference, PairedScores, Pairing
+from competency_gaps.explorer.parts.records.details import BenchmarkDifference, Pairing
 from competency_gaps.explorer.parts.tables import parquet
 from competency_gaps.findings import words
 from competency_gaps.findings.coverage import Coverage, coverage
 from competency_gaps.findings.finding import Answer, Finding
-from competency_gaps.runs.open import RunFolder
+from competency_gaps.findings.models import model_slices
+from competency_gaps.report.compare import sentences
 from competency_gaps.slices import Family
-from competency_gaps.stages.compare import compare_runs
+from competency_gaps.stages.compare import Comparison, compare_models, compare_runs
 from competency_gaps.stages.models import models_table
 
 
@@ -141,8 +140,6 @@ def scores_table(context: Context) -> bytes:
 
 def models_file(context: Context) -> ModelsFile:
     """``models.json``: every model with a sentence, and how each does on the slices that tell them apart."""
-    from competency_gaps.findings.models import telling_slices
-
     known = context.model_scores.models
     rows = models_table(context.itself).iter_rows(named=True)
     answers = (context.answer(place, None) for place in range(len(known)))
@@ -150,43 +147,40 @@ def models_file(context: Context) -> ModelsFile:
         from_row(ListedModel, row, sentence="" if answer is None else words.model_sentence(answer))
         for row, answer in zip(rows, answers, strict=True)
     ]
-    table = telling_slices(context.itself)
-    slices = table["slice"].unique(maintain_order=True).to_list()
-    columns = [known.index(model) for model in table["model"].unique(maintain_order=True)]
-    cells: dict[tuple[int, str], Any] = {(row["slice"], row["model"]): row for row in table.iter_rows(named=True)}
+    made = model_slices(context.itself)
+    order = [known.index(model) for model in made.cells["model"].unique(maintain_order=True)]
+    cells = {(row["slice"], row["model"]): row for row in made.cells.iter_rows(named=True)}
+    slices = made.slices["slice"].to_list()
+    gaps = [[cells[number, known[place]]["gap"] or 0.0 for number in slices] for place in order]
+    columns = [order[place] for place in similar_order(np.array(gaps))]
     return ModelsFile(
         models,
         columns,
         slices,
-        [[_cell(cells.get((number, known[place]))) for place in columns] for number in slices],
+        [[from_row(ModelCell, cells[number, known[place]]) for place in columns] for number in slices],
     )
 
 
-def _cell(row: dict[str, Any] | None) -> ModelCell:
-    if row is None:
-        return ModelCell(None, None, None, None, 0, passes=False)
-    return from_row(ModelCell, row, passes=row["status"] is not None)
+def similar_order(values: np.ndarray) -> list[int]:
+    """Order rows so that similar ones stand side by side: the leaves of average linkage."""
+    from scipy.cluster.hierarchy import leaves_list, linkage
+
+    if len(values) < 3 or not values.size:
+        return list(range(len(values)))
+    return [int(row) for row in leaves_list(linkage(values, "average", optimal_ordering=True))]
 
 
-def pair_count(models: int) -> int:
-    """Number of pairs of so many models."""
-    return models * (models - 1) // 2
-
-
-def pair_answer(context: Context, number: int) -> ListedAnswer:
-    """``pairs/N.json``: the difference of two models; the later one in the list less the earlier one.
-
-    Raises
-    ------
-    UserError
-        If no item is scored for both.
-    """
-    later = next(later for later in range(1, number + 2) if pair_count(later + 1) > number)
-    earlier = number - pair_count(later)
-    answer = context.answer(later, context.model_scores.models[earlier])
-    if answer is None:
-        raise UserError("no item is scored for both models.")
-    return listed(context, answer)
+def model_pair(context: Context, number: int) -> Pairing:
+    """``pairs/N.json``: of M models the one at place N // M against the one at place N % M."""
+    models = context.model_scores.models
+    candidate, baseline = divmod(number, len(models))
+    if candidate == baseline:
+        return Pairing("It is one model.", [], [], None)
+    try:
+        made = compare_models(context.itself, models[candidate], models[baseline])
+    except UserError as error:
+        return Pairing(str(error), [], [], None)
+    return _pairing(context, made)
 
 
 def against(key: str) -> str:
@@ -196,24 +190,17 @@ def against(key: str) -> str:
 
 def paired_runs(candidate: Context, baseline: Context) -> Pairing:
     """Compare two runs item by item; slices are those of the baseline."""
-    if not _any_pair(candidate.run, baseline.run):
-        return Pairing("No item of the same benchmark, id and prompt is scored in both runs.", None, None)
-    made = compare_runs(candidate.run, baseline.run)
-    scores = PairedScores(
-        scored_of(candidate.run).model,
-        scored_of(baseline.run).model,
-        made.paired,
-        len(made.only_candidate),
-        len(made.only_baseline),
-        from_row(Difference, made.overall.row(0, named=True)),
+    try:
+        made = compare_runs(candidate.run, baseline.run)
+    except UserError as error:
+        return Pairing(str(error), [], [], None)
+    return _pairing(baseline, made)
+
+
+def _pairing(context: Context, made: Comparison) -> Pairing:
+    return Pairing(
+        None,
+        sentences(made),
         [from_row(BenchmarkDifference, row) for row in made.benchmarks.iter_rows(named=True)],
+        None if made.answer is None else listed(context, made.answer),
     )
-    return Pairing(None, scores, listed(baseline, made.answer))
-
-
-def _any_pair(candidate: RunFolder, baseline: RunFolder) -> bool:
-    keys = ["benchmark", "item_id", "prompt"]
-    known = pl.col("score").is_not_null() & pl.col("excluded").is_null()
-    scored, others = (run.scan("items").filter(known).select(keys) for run in (candidate, baseline))
-    alike = scored.join(others, on=keys, how="semi").select(pl.len())
-    return bool(candidate.files.collect("items", alike).item())

@@ -24,7 +24,6 @@ from competency_gaps.findings.answer import slices_of
 from competency_gaps.findings.finding import Answer
 from competency_gaps.matching.kept_lists import open_examples, read_lists
 from competency_gaps.matching.kept_records import KeptList
-from competency_gaps.presentation import rankings
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.scores import NAME as SCORES
@@ -489,11 +488,6 @@ class Context:
         longer = (pl.col(name).str.len_chars() > limit for name in ("text", "response", "answer"))
         counted = self.run.scan("items").select(pl.any_horizontal(*longer).sum())
         return int(self.run.files.collect("items", counted).item())
-
-    @cached_property
-    def ranked(self) -> rankings.Ranking:
-        """Concepts by their adjusted gap."""
-        return rankings.ranking(self.concepts)
 
     @property
     def themes(self) -> pl.DataFrame | None:

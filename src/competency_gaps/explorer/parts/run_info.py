@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -21,7 +20,6 @@ from competency_gaps.explorer.parts.records.run import (
     BenchmarkSummary,
     Caution,
     ColumnSpec,
-    Counts,
     Has,
     Kind,
     Overlap,
@@ -74,7 +72,6 @@ def run_info(context: Context) -> RunInfo:
         redacted=not context.texts,
         cut_items=context.cut_items,
         has=_has(context),
-        counts=_counts(context),
         evidence=_thresholds(manifest["evidence"]),
         unit=facts.unit(manifest),
         themes=theme_names(context.run),
@@ -108,25 +105,6 @@ def _verdicts(run: RunFolder) -> list[Verdict] | None:
     if assessment is None:
         return None
     return [from_row(Verdict, verdict) for verdict in assessment.get("verdicts") or []]
-
-
-def _counts(context: Context) -> Counts:
-    table, ranked = context.concepts, context.ranked
-    alive = table.filter(pl.col("alive"))
-    missing = int(alive["missing"].sum())
-    status = dict(table.filter("ranked")["performance_status"].value_counts().iter_rows())
-    return Counts(
-        alive=alive.height,
-        covered=alive.height - missing,
-        missing=missing,
-        ranked=int(table["ranked"].sum()),
-        tested=ranked.tested.height,
-        weak=ranked.weak.height,
-        strong=ranked.strong.height,
-        negligible=int(status.get("negligible", 0)),
-        vanishes=int(table.filter("ranked")["vanishes"].sum()),
-        insufficient=ranked.insufficient,
-    )
 
 
 def _has(context: Context) -> Has:
@@ -167,9 +145,10 @@ def _card(context: Context) -> list[facts.Fact]:
     else:
         kind = "base rates for lift and kinds" if reference.get("lift") else "for kinds only: the span has no lift"
         base = facts.Fact("Reference", str(reference.get("name")), kind)
+    tested = context.concepts.filter(pl.col("ranked") & pl.col("q_value").is_not_null()).height
     tests = facts.Fact(
         "Tests",
-        f"{integer(context.ranked.tested.height)} concepts",
+        f"{integer(tested)} concepts",
         f"n_eff of at least {evidence['min_n_eff']:g}; false-discovery rate {percent(evidence['q'], 1)}; "
         f"{percent(evidence['level'], 1)} intervals; seed {evidence.get('seed', 0)}",
     )
@@ -226,32 +205,15 @@ LABEL_SCORE = Column(
     decimal,
     optional=True,
 )
-VANISHES = Column(
-    "vanishes",
-    "net of strata",
-    "vanishes: the plain gap is real, but against comparable items none is left, so that what is held equal there is "
-    "the likelier reason",
-    lambda value: "vanishes" if value else "",
-)
-DETECTABLE = Column(
-    "detectable",
-    "detectable",
-    "Smallest gap, up or down, that these items would most likely (8 times of 10) have shown",
-    decimal,
-    optional=True,
-)
 PEAK = Column("peak_token", "peak token", "The token on which it is strongest most often", str, words=True)
 
 _SPECS = (
     _Spec(LABEL, "text", "both"),
     _Spec(columns.GAP, "signed", "model"),
     _Spec(columns.PLAIN_GAP, "signed", "model"),
-    _Spec(VANISHES, "flag", "model"),
     _Spec(columns.PERFORMANCE_STATUS, "word", "model"),
     _Spec(columns.PERFORMANCE, "decimal", "model"),
     _Spec(columns.Q_VALUE, "probability", "model"),
-    _Spec(columns.FOLLOWERS, "integer", "model"),
-    _Spec(DETECTABLE, "decimal", "model"),
     _Spec(columns.COVERAGE, "magnitude", "benchmark"),
     _Spec(columns.LIFT, "signed", "benchmark"),
     _Spec(columns.STATUS, "word", "benchmark"),
@@ -331,16 +293,8 @@ def glossary(context: Context) -> list[Term]:
 
 
 def _shown(context: Context) -> list[_Spec]:
-    computed = {columns.FOLLOWERS.key}
-    stored = [spec.column for spec in _SPECS if spec.column.key not in computed]
-    shown = {column.key for column in columns.present(stored, context.concepts)} | computed
-    return [spec._replace(column=_named(spec.column, context)) for spec in _SPECS if spec.column.key in shown]
-
-
-def _named(column: Column, context: Context) -> Column:
-    """Say in the title of what vanishes at equal values of what."""
-    among = alike(context.manifest["evidence"])
-    return replace(column, title=among) if column is VANISHES and among else column
+    shown = {column.key for column in columns.present([spec.column for spec in _SPECS], context.concepts)}
+    return [spec for spec in _SPECS if spec.column.key in shown]
 
 
 def theme_names(run: RunFolder) -> list[ThemeName]:

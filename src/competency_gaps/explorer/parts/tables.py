@@ -24,7 +24,7 @@ _PAGE = 1 << 26
 Kind = type[pl.DataType]
 _MEASURES = (
     *("chi_bench", "chi_model", "chi_model_low", "chi_model_high", "gap", "gap_low", "gap_high"),
-    *("plain_gap", "plain_q", "detectable"),
+    "plain_gap",
 )
 
 CONCEPTS: Mapping[str, Kind] = {
@@ -39,9 +39,6 @@ CONCEPTS: Mapping[str, Kind] = {
     "peak_token": pl.String,
     **dict.fromkeys((*_MEASURES, "p_value", "q_value"), pl.Float32),
     "performance_status": pl.String,
-    "vanishes": pl.Boolean,
-    "leader": pl.Int32,
-    "followers": pl.Int32,
     "support": pl.Int32,
     "n_eff": pl.Float32,
     "n_benchmarks": pl.Int32,
@@ -49,8 +46,7 @@ CONCEPTS: Mapping[str, Kind] = {
     "coverage_status": pl.String,
     "chance_seen": pl.Float32,
 }
-"""Columns of ``concepts.parquet``; null: undefined or not known. ``followers`` is null where a concept leads no group
-of weak or strong ones."""
+"""Columns of ``concepts.parquet``; null: undefined or not known."""
 THEMES: Mapping[str, Kind] = {
     "theme": pl.Int32,
     "subtheme": pl.Int32,
@@ -61,7 +57,6 @@ THEMES: Mapping[str, Kind] = {
 BENCHMARK: Mapping[str, Kind] = {
     **dict.fromkeys((*_MEASURES, "q_value"), pl.Float32),
     "performance_status": pl.String,
-    "vanishes": pl.Boolean,
     "support": pl.Int32,
     "n_eff": pl.Float32,
     "lift": pl.Float32,
@@ -97,11 +92,7 @@ is known, how many of them give the same, and q of so many."""
 
 def concepts_table(context: Context) -> bytes:
     """``concepts.parquet``: one row per concept, in order."""
-    ranked = context.ranked
-    leaders = pl.concat(
-        [frame.select("concept", "followers") for frame in (ranked.weak_leaders, ranked.strong_leaders)]
-    )
-    frame = context.concepts.join(leaders, on="concept", how="left", maintain_order="left")
+    frame = context.concepts
     columns = CONCEPTS
     if context.themes is not None:
         own = context.themes.select("concept", *THEMES)

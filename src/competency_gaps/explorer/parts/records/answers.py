@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from competency_gaps.outcomes import Kind as OutcomeKind
 
@@ -117,10 +118,11 @@ class ModelCell:
     """None: too few scored items."""
     low: float | None
     high: float | None
-    q: float | None
-    """Corrected over all cells."""
+    q_value: float | None
+    """Corrected over all models and slices; None: too few items."""
     items: int
-    passes: bool
+    """Scored items that belong to the slice."""
+    status: Literal["weak", "strong", "typical", "insufficient"]
 
 
 @dataclass(frozen=True)

@@ -307,19 +307,18 @@ Change = Literal["better", "worse", "same"]
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Scores of a candidate less those of a baseline, item by item."""
+class BenchmarkDifference:
+    """Scores of a candidate less those of a baseline in one benchmark, item by item."""
 
+    benchmark: str
     clusters: int
     """Pairs that count once."""
     difference: float
     """In [-1, 1]."""
     low: float
     high: float
-    p_value: float
-    """By flipping the signs of whole clusters."""
     q_value: float
-    """Corrected: of benchmarks by Holm."""
+    """Corrected by Holm."""
     better: int
     """Clusters on which the candidate did better, and ..."""
     worse: int
@@ -330,36 +329,17 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class BenchmarkDifference(Difference):
-    """A difference in one benchmark."""
-
-    benchmark: str
-
-
-@dataclass(frozen=True)
-class PairedScores:
-    """A candidate against a baseline on the items that both were scored on."""
-
-    candidate: str
-    baseline: str
-    paired: int
-    """Items scored for both."""
-    only_candidate: int
-    """Items scored for the candidate alone."""
-    only_baseline: int
-    overall: Difference
-    benchmarks: Sequence[BenchmarkDifference]
-
-
-@dataclass(frozen=True)
 class Pairing:
-    """The run OTHER, the candidate, against the run KEY, the baseline (``data/KEY/against/OTHER.json``)."""
+    """Two models of the run KEY (``data/KEY/pairs/N.json``); or the run OTHER, the candidate, against the run KEY, the
+    baseline (``data/KEY/against/OTHER.json``)."""
 
     why: str | None
     """Why nothing pairs; None: something does."""
-    scores: PairedScores | None
+    sentences: Sequence[str]
+    """The verdict, and what it rests on."""
+    benchmarks: Sequence[BenchmarkDifference]
     answer: ListedAnswer | None
-    """On which slices of the baseline they differ more or less than elsewhere; None: nothing pairs."""
+    """On which slices they differ; None: nothing pairs."""
 
 
 _STRICT = ConfigDict(extra="forbid")

@@ -57,22 +57,6 @@ class Has:
 
 
 @dataclass(frozen=True)
-class Counts:
-    """How many concepts are what."""
-
-    alive: int
-    covered: int
-    missing: int
-    ranked: int
-    tested: int
-    weak: int
-    strong: int
-    negligible: int
-    vanishes: int
-    insufficient: int
-
-
-@dataclass(frozen=True)
 class Thresholds:
     """Thresholds of the tests."""
 
@@ -213,7 +197,6 @@ class RunInfo:
     """How many items' texts, responses or answers are cut in this export, so that a search sees only a part of them;
     0 when served."""
     has: Has
-    counts: Counts
     evidence: Thresholds
     unit: str
     """What chi_bench is measured in."""

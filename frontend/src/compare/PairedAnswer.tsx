@@ -1,0 +1,30 @@
+import { ShownAnswer } from "../answer/AnswerView";
+import type { Pairing } from "../data/types";
+import { visible } from "../text";
+
+interface PairedProps {
+  pair: Pairing;
+  /** Place of the candidate among the models of the run, and the baseline's name; null: they are of two runs. */
+  model: number | null;
+  against: string | null;
+}
+
+/** One model, or run, against another: the verdict in sentences, and the list of slices on which they differ. */
+export function PairedAnswer({ pair, ...of }: PairedProps) {
+  if (pair.why !== null)
+    return (
+      <p className="compare-caution" data-testid="unpaired">
+        {visible(pair.why)}
+      </p>
+    );
+  return (
+    <>
+      {pair.sentences.map((sentence, i) => (
+        <p key={sentence} className={i > 1 ? "soft" : undefined} data-testid={i === 0 ? "paired-verdict" : undefined}>
+          <bdi>{visible(sentence)}</bdi>
+        </p>
+      ))}
+      {pair.answer && <ShownAnswer answer={pair.answer} {...of} />}
+    </>
+  );
+}

@@ -29,14 +29,14 @@ from competency_gaps.config import RunConfig, as_dict, parse_config
 from competency_gaps.dictionary.folder import open_dictionary
 from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.files import write_atomic, write_json
-from competency_gaps.findings import write_findings
 from competency_gaps.metrics.sums import Sums
 from competency_gaps.metrics.tokens import MajorityToken
 from competency_gaps.model.load import versions
 from competency_gaps.runs.manifest import write_manifest
-from competency_gaps.runs.open import RunFolder
+from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.sample import item_sample, item_strata
 from competency_gaps.sae.reference import SURFACE, Reference
+from competency_gaps.slices import write_slices
 from competency_gaps.stages.naming import InPlace, name_run
 from competency_gaps.stages.results import Collected, make_tables, write_items
 
@@ -142,9 +142,9 @@ def _write_tables(
     dictionary = open_dictionary(folder / "dictionary")
     manifest["dictionary"] = name_run(RunFolder(folder, manifest), dictionary, InPlace(folder))
     _say("labels and themes")
-    write_findings(RunFolder(folder, manifest))
     write_manifest(folder, manifest)
-    _say("findings")
+    write_slices(open_folder(folder))
+    _say("slices")
 
 
 def _reference(world: World, words: np.ndarray, rng: np.random.Generator) -> Reference:

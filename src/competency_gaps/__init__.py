@@ -5,7 +5,8 @@ import competency_gaps as cg
 cg.find_saes("gpt2").saes            # public SAEs that fit a model; needs no torch
 run = cg.run(config)                 # a RunConfig, a mapping, or the path of a YAML file
 run = cg.open_run("runs/my-run")     # a finished run; needs no torch
-run.weak(leaders=True), run.strong(), run.missing(benchmark="gsm8k"), run.findings
+run.answer()                         # where it is weak and strong: one list of slices
+run.weak(leaders=True), run.strong(), run.missing(benchmark="gsm8k")
 run.concept(17), run.find("prime numbers"), run.items, run.rows("gsm8k")
 cg.measure_evidence(cas, scores, benchmarks)  # the same evidence on plain arrays
 """

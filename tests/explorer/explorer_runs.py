@@ -18,11 +18,11 @@ from competency_gaps.activations.pooling import SparseRow, token_row
 from competency_gaps.activations.store import CasStore, make_block, token_tensors
 from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.dictionary.kinds import LatentFacts
-from competency_gaps.findings import write_findings
 from competency_gaps.items.item import DTYPE, Reason, SourceReport
 from competency_gaps.runs.manifest import changing_run, write_manifest
 from competency_gaps.runs.open import open_folder
 from competency_gaps.sae.reference import SURFACE, Reference
+from competency_gaps.slices import write_slices
 from competency_gaps.stages.naming import name_finished_run, name_run
 from competency_gaps.stages.results import write_results
 
@@ -87,7 +87,7 @@ def hostile_run(folder: Path, *, themes: bool = True, labels: bool = True, seed:
         with changing_run(run) as change:
             name_run(open_folder(run), None, change)
             change.commit(dictionary=None)
-    write_findings(open_folder(run))
+    write_slices(open_folder(run))
     return Made(run, dictionary)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 
@@ -13,10 +12,8 @@ from explorer_runs import HOME, MODEL, NAMES, SECRETS, SIZES
 from competency_gaps.checked import write_document
 from competency_gaps.dictionary.folder import dictionary_of
 from competency_gaps.explorer.parts import Context, Parts
-from competency_gaps.findings.statements import answer, answer_dict
 from competency_gaps.items.item import Reason
 from competency_gaps.runs.open import open_folder
-from core_helpers import seal
 
 
 def info(folder, **options) -> dict:
@@ -27,76 +24,6 @@ def info(folder, **options) -> dict:
 @pytest.fixture(scope="module")
 def found(hostile) -> dict:
     return info(hostile.run, dictionary=dictionary_of(open_folder(hostile.run), hostile.dictionary))
-
-
-def test_the_answer_is_the_one_that_the_terminal_gives(hostile, found):
-    run = open_folder(hostile.run)
-    expected = json.loads(json.dumps(answer_dict(answer(run))))
-    told = found["answer"]
-
-    def texts(given: dict) -> list:
-        parts = [
-            given["opening"],
-            *(one for name in ("trust", "findings", "scope", "confidence") for one in given[name]),
-        ]
-        notes = [note for one in given["benchmarks"] for note in one["notes"]]
-        return [(one["code"], one["text"], one["tone"], one["finding"], one["benchmark"]) for one in [*parts, *notes]]
-
-    assert texts(told) == texts(expected) and len(texts(told)) > 8
-    assert [one["benchmark"] for one in told["benchmarks"]] == [one["benchmark"] for one in expected["benchmarks"]]
-    assert told["trust"][0]["code"] == "gate", "this run's SAE did not pass"
-    bad, quoting = found["cautions"]
-    assert bad["tone"] == "bad" and "the log is of the model 'another-model'" in bad["text"]
-    assert quoting["tone"] == "open" and SECRETS[1] in quoting["text"]
-
-
-def test_findings_are_those_of_the_table(hostile, found):
-    run = open_folder(hostile.run)
-    table = run.findings
-    assert [one["verdict"] for one in found["findings"]] == table["verdict"].to_list()
-    assert table["verdict"][0] == "weak" and "strong" in table["verdict"]
-    for one, row in zip(found["findings"], table.iter_rows(named=True), strict=True):
-        for name in ("sentence", "leader", "items", "clusters", "feature", "holds", "unseen_splits"):
-            assert one[name] == row[name], name
-        for name in ("gap", "gap_low", "gap_high", "plain_gap", "mean_score", "feature_score"):
-            assert one[name] == pytest.approx(row[name], rel=1e-6), name
-        assert [NAMES[part["benchmark"]] for part in one["benchmarks"]] == [p["benchmark"] for p in row["benchmarks"]]
-        assert [example["item"] for example in one["failing"]] == list(row["failing"])
-    weak = found["findings"][0]
-    assert weak["feature"] == "prompt.word:roman" and weak["concepts"][0] in (1, 2, 3)
-
-
-def test_examples_show_what_differs_and_how_often_it_is_asked(hostile, found):
-    run = open_folder(hostile.run)
-    shown = [one for finding in found["findings"] for one in (*finding["failing"], *finding["passing"])]
-    assert shown
-    for one in shown:
-        prompt = run.items["prompt"][one["item"]]
-        cluster = run.items["cluster"][one["item"]]
-        assert one["repeats"] == (run.items["cluster"] == cluster).sum()
-        ranges = one["differs"]
-        assert ranges == sorted(ranges) and all(0 <= a < b <= len(prompt) for a, b in ranges)
-    # Each finding lists its own items.
-    parts = Parts(Context(run, "key"))
-    for one, row in zip(json.loads(parts.read("findings.json")), run.findings.iter_rows(named=True), strict=True):
-        assert one["item_rows"] == row["item_rows"]
-
-
-def test_a_constant_template_is_no_part_of_what_differs(hostile, tmp_path):
-    shutil.copytree(hostile.run, tmp_path / "run")
-    path = tmp_path / "run" / "items.parquet"
-    table = pl.read_parquet(path)
-    before, after = "Solve this and say nothing more: ", " Thank you for your answer."
-    table.with_columns(prompt=before + pl.format("[{}]", pl.int_range(pl.len())) + after).write_parquet(path)
-    seal(path.parent)
-    run = open_folder(tmp_path / "run")
-    told = info(tmp_path / "run")
-    for finding in told["findings"]:
-        for one in (*finding["failing"], *finding["passing"]):
-            prompt = run.items["prompt"][one["item"]]
-            assert "".join(prompt[a:b] for a, b in one["differs"]).strip("[] ") == str(one["item"])
-    items = pl.read_parquet(io.BytesIO(Parts(Context(run, "key")).read("items.parquet")))
-    assert items["excerpt"][7] == "… [7] Thank you for your answer."
 
 
 def test_counts_are_those_of_the_table(hostile, found):

@@ -96,7 +96,6 @@ def test_a_second_run_of_the_folder_is_refused_at_once(config, made):
         for write in (
             lambda: competency_gaps.run(config, made.path),
             lambda: made.add_scores({"other": {"c0": 1.0}}),
-            lambda: made.make_findings(),
         ):
             with pytest.raises(UserError, match=rf"is being written by process {other.pid} on "):
                 write()

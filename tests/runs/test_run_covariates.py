@@ -9,7 +9,6 @@ import polars as pl
 import pytest
 
 from competency_gaps.errors import UserError
-from competency_gaps.findings.features import attributes_of
 from competency_gaps.matching.tags import item_features
 from competency_gaps.runs.covariates import item_covariates, read_covariates
 from competency_gaps.runs.schemas import ITEMS
@@ -41,7 +40,6 @@ def test_cells_that_no_run_writes_are_refused(text):
         lambda: item_covariates(items),
         lambda: item_covariates(items, ["level"]),
         lambda: item_features(items),
-        lambda: attributes_of(items),
     ):
         with pytest.raises(UserError, match=r"items\.parquet has the covariates .* the run is damaged"):
             read()

@@ -457,13 +457,6 @@ class Run(RunFolder):
         self.report(progress=progress)
         return figures
 
-    def make_findings(self, *, progress: Progress | None = None) -> None:
-        """Compute the run's findings again from its tables; open the run again to read them."""
-        from competency_gaps.findings import write_findings
-
-        with (progress or Progress(quiet=True)).stage("findings"):
-            write_findings(self)
-
     def name(self, dictionary: Path | str, *, progress: Progress | None = None) -> Self:
         """Put a dictionary's labels and themes on the run, and write its report again.
 

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from difflib import SequenceMatcher
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
-import polars as pl
-
-from competency_gaps.findings.words import EXAMPLES
-from competency_gaps.runs.covariates import repeats
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from competency_gaps.runs.open import RunFolder
+    pass
 
 _TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
 COMPARED = 12
@@ -112,140 +105,3 @@ def _joined(pieces: Sequence[Piece]) -> list[Piece]:
         else:
             joined.append(piece)
     return joined
-
-
-POOL = 200
-"""Most items of a finding that are considered as examples."""
-
-
-class Pool(NamedTuple):
-    """The items of a run, as examples are chosen from them. N items."""
-
-    scores: np.ndarray
-    """float64 of shape (N,); NaN = unscored or excluded."""
-    benchmark: np.ndarray
-    """int of shape (N,)."""
-    cluster: np.ndarray
-    """int of shape (N,): at most one item of each is shown."""
-    length: np.ndarray
-    """float of shape (N,), > 0: tokens of the span."""
-
-
-def side_by_side(
-    pool: Pool, weights: np.ndarray, feature: np.ndarray | None, *, weak: bool
-) -> tuple[list[int], list[int]]:
-    """Choose failing and passing items, pair by pair.
-
-    Of a weak finding, the failing ones are its heaviest, and each has beside it a passing item of the same benchmark
-    and of similar length, outside the finding where there is one; of a strong finding the other way round. An item
-    *fails* below its benchmark's mean score and *passes* above it: for scores of 0 and 1, wrong and right.
-
-    Parameters
-    ----------
-    weights : ndarray of float of shape (N,)
-        The finding's weight in each item; 0: not one of its items.
-    feature : ndarray of bool of shape (N,), optional
-        Items with the feature that describes the finding; None: it has no description. Its own examples have the
-        feature and those beside them lack it, where the run has such items.
-
-    Returns
-    -------
-    failing, passing : list of int
-        Rows, at most three each; no two of one cluster.
-    """
-    above = _above(pool)
-    own_side = -above if weak else above
-    outside = weights == 0
-    has = np.zeros(len(weights), bool) if feature is None else feature
-    own = np.flatnonzero((weights > 0) & (own_side > 0))
-    own = own[np.lexsort((own, -weights[own], ~has[own]))][:POOL]
-    used: set[int] = set()
-    own_examples: list[int] = []
-    partners: list[int] = []
-    for row in own.tolist():
-        if len(own_examples) == EXAMPLES:
-            break
-        if int(pool.cluster[row]) in used:
-            continue
-        own_examples.append(row)
-        used.add(int(pool.cluster[row]))
-        partner = _partner(row, pool, np.flatnonzero(own_side < 0), has | ~outside, used)
-        if partner is not None:
-            partners.append(partner)
-            used.add(int(pool.cluster[partner]))
-    return (own_examples, partners) if weak else (partners, own_examples)
-
-
-def _above(pool: Pool) -> np.ndarray:
-    """Sign of each item's score less its benchmark's mean; 0 where it is not known."""
-    known = ~np.isnan(pool.scores)
-    _, place = np.unique(pool.benchmark, return_inverse=True)
-    total = np.bincount(place[known], pool.scores[known], int(place.max(initial=0)) + 1)
-    mean = total / np.maximum(1, np.bincount(place[known], minlength=len(total)))
-    return np.asarray(np.nan_to_num(np.sign(pool.scores - mean[place])))
-
-
-def _partner(row: int, pool: Pool, others: np.ndarray, inside: np.ndarray, used: set[int]) -> int | None:
-    """The item of the same benchmark that is nearest in length, those outside the finding first."""
-    near = others[pool.benchmark[others] == pool.benchmark[row]]
-    near = near[~np.isin(pool.cluster[near], list(used))]
-    if not len(near):
-        return None
-    apart = np.abs(np.log(pool.length[near] / pool.length[row]))
-    return int(near[np.lexsort((near, apart, inside[near]))[0]])
-
-
-@dataclass(frozen=True)
-class ShownItem:
-    """An item as an example of a finding. Texts are as read; what shows them must escape them."""
-
-    row: int
-    """Row in ``items.parquet``."""
-    benchmark: str
-    item_id: str
-    prompt: tuple[Piece, ...]
-    """The prompt in pieces that its benchmark's other prompts share or not."""
-    choices: tuple[str, ...] | None
-    answer: str | None
-    """What was expected."""
-    response: str | None
-    score: float | None
-    repeats: int
-    """Items that ask the same, this one included; 1 where its cluster holds different texts that belong together."""
-
-
-def shown_items(run: RunFolder, finding: Mapping[str, Any]) -> tuple[list[ShownItem], list[ShownItem]]:
-    """Give the failing and the passing items of a finding.
-
-    Parameters
-    ----------
-    finding
-        A row of ``Run.findings``.
-
-    Returns
-    -------
-    failing, passing : list of ShownItem
-        Items at the same position are compared with each other; one list may be shorter.
-    """
-    templates: dict[str, list[str]] = {}
-    same = run.items.filter(pl.Series(repeats(run.items)))
-    sizes = dict(same["cluster"].value_counts().iter_rows())
-
-    def shown(row: int) -> ShownItem:
-        item = run.items.row(row, named=True)
-        benchmark = item["benchmark"]
-        if benchmark not in templates:
-            templates[benchmark] = template_of(run.items.filter(pl.col("benchmark") == benchmark)["prompt"].to_list())
-        return ShownItem(
-            row,
-            benchmark,
-            item["item_id"],
-            tuple(fold(item["prompt"], templates[benchmark])),
-            None if item["choices"] is None else tuple(item["choices"]),
-            item["answer"],
-            item["response"],
-            item["score"],
-            int(sizes.get(item["cluster"], 1)),
-        )
-
-    return [shown(row) for row in finding["failing"]], [shown(row) for row in finding["passing"]]

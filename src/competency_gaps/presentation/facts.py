@@ -10,7 +10,6 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.dictionary.labels import STATED
-from competency_gaps.findings.statements import AnsweredRun
 from competency_gaps.items.item import Reason
 from competency_gaps.text import NOT_DEFINED, decimal, integer, percent, plural, share_of, shorten, tenths, visible
 
@@ -229,12 +228,12 @@ def _score(row: Mapping[str, Any]) -> str:
     return f", {shorten(str(by or 'score'), 40)} {decimal(score)}"
 
 
-def dictionary_fact(run: AnsweredRun) -> Fact | None:
+def dictionary_fact(manifest: Mapping[str, Any], concepts: pl.DataFrame) -> Fact | None:
     """Count the labelled among the alive concepts, by kind; None in a run without a dictionary."""
-    facts = run.manifest.get("dictionary")
+    facts = manifest.get("dictionary")
     if not facts:
         return None
-    alive = run.concepts.filter(pl.col("alive"))
+    alive = concepts.filter(pl.col("alive"))
     labelled = alive.filter(pl.col("label").fill_null("") != "")
     notes = [f"dictionary {shorten(str(facts.get('name') or 'without a name'), _NAME_LIMIT)}"]
     if "label_kind" in labelled.columns:

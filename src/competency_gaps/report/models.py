@@ -67,7 +67,7 @@ APART = 8
 
 
 def models_page(table: pl.DataFrame, found: ModelSlices, width: int, limit: int | None = None) -> RenderableType:
-    """Lay out the models of a run, a line each with its worst and its best slice; then what tells models apart.
+    """Lay out the models of a run, a line each with its surest weak and strong slice; then what tells models apart.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def models_page(table: pl.DataFrame, found: ModelSlices, width: int, limit: int 
     """
     ordered = table.sort("mean", descending=True, nulls_last=True)
     sides = {
-        side: {row["model"]: row for row in cells.sort("gap", descending=side == "weak").iter_rows(named=True)}
+        side: {row["model"]: row for row in cells.sort("p_value", descending=True).iter_rows(named=True)}
         for side in VERDICT_STYLES
         for cells in (found.cells.filter(status=side),)
     }
@@ -95,9 +95,7 @@ def models_page(table: pl.DataFrame, found: ModelSlices, width: int, limit: int 
         lines.add_row(cut(short_name(model), wide), "" if mean is None else f"{100 * mean:.1f}", *texts)
     peers = found.cells.filter(against="peers").height > 0
     beside = "against models of its level" if peers else "beside its own average"
-    head = (
-        f"{plural(table.height, 'model')}: mean score, weakest and strongest slice of each {beside}, in points of 100"
-    )
+    head = f"{plural(table.height, 'model')}: mean score, and where each is most surely weak and strong {beside}, in points"
     apart = found.slices.head(limit or APART)
     named = _grid(max((width - 2 * (wide + 6)) - 4, 16), wide + 6, wide + 6)
     for number, name in apart.select("slice", "name").iter_rows():

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from polars._typing import EngineType
 
 SCORES = "scores.parquet"
-FINDINGS = "findings.parquet"
 
 
 class RunFiles:
@@ -57,8 +56,7 @@ class RunFiles:
     def find(self, name: str) -> Path:
         """Where a table lies, by its name without suffix; its file may be missing."""
         own = self.path / f"{name}.parquet"
-        # The run's findings are none of an outcome.
-        return own if own.name == FINDINGS or self._knows(own) else self.base / own.name
+        return own if self._knows(own) else self.base / own.name
 
     def has(self, name: str) -> bool:
         """Whether there is such a table, or should be."""
@@ -136,8 +134,6 @@ class RunFiles:
         """Compare a file with what its folder's manifest says of it, if it lists files."""
         folder = self.path if path.parent == self.path else self.base
         files = self._listed(folder)
-        if name == FINDINGS and (folder / MANIFEST).is_file():  # they are made, and worded, for a run that is open
-            files = read_manifest(folder).get(FILES)
         if not path.is_file():
             raise self._damaged(path, "is missing: the run is damaged")
         if files is None:
@@ -153,9 +149,7 @@ class RunFiles:
     def _damaged(self, path: Path, fault: str) -> UserError:
         """The error of a file that cannot be used."""
         again = "Run the command that made the run again: it makes the tables anew from what is kept in shards"
-        if path.name == FINDINGS:
-            again = f"Make it in Python: competency_gaps.open_run({str(path.parent)!r}).make_findings()"
-        elif path.name == SCORES:
+        if path.name == SCORES:
             again = "Delete it, run the command that made the run again, and add the scores anew ('cgaps score')"
         elif self.path != self.base and path.parent == self.path:
             again = f"Delete {self.path}: it is made anew when it is asked for"

@@ -133,14 +133,6 @@ class RunTables:
         """One row per theme or subtheme and benchmark; None without a dictionary's themes."""
         return self._optional("theme_benchmarks")
 
-    @cached_property
-    def findings(self) -> pl.DataFrame:
-        """One row per finding, weak ones first: verdict, concepts, gap, feature, sentence, failing, passing, ...
-
-        Columns are those of ``competency_gaps.runs.schemas.FINDINGS``.
-        """
-        return self._table("findings")
-
     def scan(self, name: str) -> pl.LazyFrame:
         """Read a table when it is collected, and only what is chosen of it.
 

@@ -19,8 +19,6 @@ from competency_gaps.dictionary.labels import empty_labels, shown_labels
 from competency_gaps.dictionary.theme_tables import NAMES, THEMES, read_themes
 from competency_gaps.errors import UserError
 from competency_gaps.files import sha256, write_atomic
-from competency_gaps.findings import FILE as FINDINGS
-from competency_gaps.findings import relabelled
 from competency_gaps.findings.coverage import scope_table
 from competency_gaps.matching.kept import kept_names
 from competency_gaps.matching.texts import embedding
@@ -95,7 +93,6 @@ def name_run(run: RunFolder, dictionary: Dictionary | None, tables: Tables) -> d
     themed = _themed(run, dictionary) if dictionary is not None else {}
     named = _named(run, shown)
     scopes = _scopes(run, named)
-    findings = relabelled(run, named["label"])
     slices = None
     if run.files.has("slices"):
         slices = renamed_slices(run, named, themed.get(THEMES), themed.get(NAMES))
@@ -107,8 +104,6 @@ def name_run(run: RunFolder, dictionary: Dictionary | None, tables: Tables) -> d
     if scopes is not None:
         tables.write(SCOPES, scopes.write_parquet)
     tables.write("concepts.parquet", named.write_parquet)
-    if findings is not None:
-        tables.write(FINDINGS, findings.write_parquet)
     if slices is None:
         return {"dictionary": facts}
     tables.write(SLICES, slices[0].write_parquet)

@@ -18,8 +18,6 @@ from competency_gaps.change import settle
 from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.files import finite, sha256, write_atomic
-from competency_gaps.findings import FILE as FINDINGS_FILE
-from competency_gaps.findings import write_findings
 from competency_gaps.lock import hold
 from competency_gaps.logs.reader import NONE
 from competency_gaps.logs.scores import configured_scores
@@ -124,8 +122,6 @@ def _run(
             Source(RunFolder(folder, manifest), config.slices, config.judge, progress)
         )
         write_atomic(folder / SLICES_FILE, slices.write_parquet)
-    with progress.stage("findings"):
-        write_findings(RunFolder(folder, manifest))
     check_scores(folder)
     write_manifest(folder, manifest)
     if scores is not None:
@@ -165,10 +161,10 @@ def _make_tables(
     judged: Judged,
     sampled: LatentFacts,
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """Write all tables but the findings; return the items and the manifest's record of the evidence."""
+    """Write all tables but the slices; return the items and the manifest's record of the evidence."""
     # The run is unfinished until all tables are written, and what was derived from the old tables is out of date.
     set_aside(folder)
-    for stale in (ROBUSTNESS_FILE, FINDINGS_FILE, SLICES_FILE):
+    for stale in (ROBUSTNESS_FILE, SLICES_FILE):
         (folder / stale).unlink(missing_ok=True)
     prepared = {name: extraction.items for name, extraction in read.items()}
     inputs = {name: extraction.inputs for name, extraction in read.items()}

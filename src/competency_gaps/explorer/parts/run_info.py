@@ -139,7 +139,7 @@ def _card(context: Context) -> list[facts.Fact]:
     """The report's run card, and what else decides about the figures."""
     run, manifest = context.run, context.manifest
     evidence, reference = manifest["evidence"], manifest.get("reference")
-    labelled = facts.dictionary_fact(context)
+    labelled = facts.dictionary_fact(context.manifest, context.concepts)
     if not reference:
         base = facts.Fact("Reference", "none", "no lift, and alive means active in this run")
     else:

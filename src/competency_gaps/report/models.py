@@ -95,7 +95,7 @@ def models_page(table: pl.DataFrame, found: ModelSlices, width: int, limit: int 
         lines.add_row(cut(short_name(model), wide), "" if mean is None else f"{100 * mean:.1f}", *texts)
     peers = found.cells.filter(against="peers").height > 0
     beside = "against models of its level" if peers else "beside its own average"
-    head = f"{plural(table.height, 'model')}: mean score, and where each is most surely weak and strong {beside}, in points"
+    head = f"{plural(table.height, 'model')}: score, and where each is most surely weak and strong {beside}, in points"
     apart = found.slices.head(limit or APART)
     named = _grid(max((width - 2 * (wide + 6)) - 4, 16), wide + 6, wide + 6)
     for number, name in apart.select("slice", "name").iter_rows():

@@ -18,7 +18,6 @@ from competency_gaps.cli.app import app
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.runs.open import open_folder
 from competency_gaps.runs.scores import model_scores, read_scores
-from competency_gaps.stages.outcomes import made_outcomes
 from core_helpers import seal
 
 NOBODY = 65534
@@ -130,7 +129,7 @@ def test_reading_a_run_as_other_models_changes_nothing_in_it(run, tmp_path, monk
     for command in (["show", "--model", "c"], ["show", "--model", "a", "--against", "peers"], ["show", "--all-kinds"]):
         done = CliRunner().invoke(app, [command[0], str(run.path), *command[1:]])
         assert done.exit_code == 0, done.exception
-    assert run.as_model("a", parsed=True).findings.height >= 0
+    assert run.as_model("a", parsed=True).kind == "parsed"
     assert contents(run.path) == before
 
 
@@ -144,8 +143,6 @@ def test_outcomes_of_read_only_runs_are_cached(shared_run):
     stamp = (made.path / "manifest.json").stat().st_mtime_ns
     again = cg.open_run(shared_run.path).as_model("a", "peers")
     assert again.path == made.path and (made.path / "manifest.json").stat().st_mtime_ns == stamp
-    kept = made_outcomes(open_folder(shared_run.path))
-    assert [outcome.path for outcome in kept] == [made.path]
     assert made.concept(int(made.concepts.sort("support")["concept"][-1])).items("worst").height > 0
     with pytest.raises(MachineError, match=r"run cannot be written \(Permission denied"):
         shared_run.add_scores(table(shared_run, models=("e",)))

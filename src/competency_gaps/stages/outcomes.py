@@ -22,7 +22,7 @@ from competency_gaps.checked import FILES, digest
 from competency_gaps.dictionary.kinds import ranked
 from competency_gaps.dictionary.theme_tables import NAMES, THEMES
 from competency_gaps.embedded.weights import CACHE_VARIABLE, cache_folder
-from competency_gaps.errors import CompetencyGapsError, MachineError, UserError
+from competency_gaps.errors import CompetencyGapsError, MachineError
 from competency_gaps.evidence import Evidence, evidence_by_benchmark
 from competency_gaps.files import can_write, write_atomic
 from competency_gaps.items.item import DTYPE, Reason
@@ -152,30 +152,6 @@ def _clear(folder: Path) -> None:
             shutil.rmtree(path)
         elif not path.is_dir() and not path.name.startswith(LOCK):
             path.unlink()
-
-
-def made_outcomes(run: RunFolder) -> list[RunFolder]:
-    """Open the outcomes of a run that were made, by model; those that rest on something else by now are left out."""
-    folders = [path for path in sorted(outcomes_folder(run.path).glob("*")) if path.is_dir()]
-    if not folders:
-        return []
-    known = model_scores(run)
-    every = _with_own(run, known)
-    made = []
-    for folder in folders:
-        held = _made(folder)
-        if held is None:
-            continue
-        record = held.manifest["outcome"]
-        against = () if record.get("chosen") else tuple(record["against"])
-        scores = every if record.get("all_kinds") else known
-        try:
-            outcome, _ = outcome_of(run, scores, record["model"], record["kind"], against)
-        except UserError:  # a model is gone
-            continue
-        if record.get("digest") == _digest(run, scores, outcome):
-            made.append(held)
-    return sorted(made, key=lambda outcome: every.row(outcome.scored_model))
 
 
 def _folder_name(outcome: Outcome, *, chosen: bool, all_kinds: bool) -> str:

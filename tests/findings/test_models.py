@@ -1,0 +1,84 @@
+"""Models side by side: gaps against plain means, what tells models apart, and one error rate over all cells."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.stats import chi2, false_discovery_control
+
+import competency_gaps as cg
+from competency_gaps.findings.models import corrected, spread
+from competency_gaps.slices import read_slices
+
+
+@pytest.fixture(scope="module")
+def run(tiny_run, tmp_path_factory):
+    """Six models: half of them are bad at the first category of a column, the others are alike."""
+    folder = tmp_path_factory.mktemp("models") / "run"
+    shutil.copytree(tiny_run.path, folder)
+    made = cg.open_run(folder)
+    (family,) = (own for own in read_slices(made) if own.name == "columns")
+    own = family.weights[[0]].toarray().ravel() > 0
+    rng = np.random.default_rng(0)
+    columns = {"id": made.items["item_id"], "benchmark": made.items["benchmark"]}
+    for number in range(6):
+        chance = np.where(own & (number < 3), 0.1, 0.8)
+        columns[f"m{number}"] = (rng.random(len(own)) < chance).astype(float)
+    made.add_scores(pl.DataFrame(columns))
+    return made
+
+
+def test_gaps_are_those_of_plain_loops(run):
+    """Without strata, repeats and peers a gap is the slice's mean less that of its benchmarks' items."""
+    found = run.model_slices(against="benchmark", models=[f"m{n}" for n in range(6)])
+    families = {own.name: own for own in read_slices(run)}
+    kept = run.items["excluded"].is_null().to_numpy()
+    benchmark = run.items["benchmark"].to_numpy()
+    strata = run.manifest["evidence"]["strata"]
+    assert found.slices.height and found.cells.height == 6 * found.slices.height
+    for row in found.cells.iter_rows(named=True):
+        family = families[row["family"]]
+        (place,) = np.flatnonzero(family.number == row["slice"])
+        own = kept & (family.weights[[place]].toarray().ravel() > 0)
+        score = run.as_model(row["model"]).outcomes
+        assert (row["items"], row["of_items"]) == (own.sum(), own.sum())
+        assert row["mean"] == pytest.approx(score[own].mean())
+        if not strata:
+            level = {name: score[kept & (benchmark == name)].mean() for name in set(benchmark)}
+            assert row["gap"] == pytest.approx((score - np.vectorize(level.get)(benchmark))[own].mean())
+        assert row["low"] <= row["gap"] <= row["high"]
+
+
+def test_the_planted_slice_tells_the_models_apart(run):
+    found = run.model_slices(against="benchmark", models=[f"m{n}" for n in range(6)])
+    (family,) = (own for own in read_slices(run) if own.name == "columns")
+    first = found.slices.row(0, named=True)
+    assert first["slice"] == family.number[0] and first["family"] == "columns" and first["spread"] > 0.1
+    cells = found.cells.filter(slice=first["slice"])
+    assert cells.filter(pl.col("status") == "weak")["model"].to_list() == ["m0", "m1", "m2"]
+    assert found.slices["family"].to_list() == sorted(found.slices["family"], key=lambda name: name != "columns")
+
+
+def test_spread_is_cochrans_test_and_the_variance_beyond_noise():
+    rng = np.random.default_rng(1)
+    error, models, slices = 0.04, 15, 400
+    apart = np.where(np.arange(slices) < 100, 0.1, 0.0)
+    gap = rng.normal(0, apart, (models, slices)) + rng.normal(0, error, (models, slices))
+    found = spread(gap, np.full(gap.shape, 2 * 1.959964 * error))
+    assert found["p_value"][7] == pytest.approx(chi2.sf(((gap[:, 7] - gap[:, 7].mean()) ** 2).sum() / error**2, 14))
+    assert np.sqrt((found["spread"][:100] ** 2).mean()) == pytest.approx(0.1, abs=0.01)
+    assert (found["p_value"][100:] < 0.05).mean() == pytest.approx(0.05, abs=0.035)
+    assert ((found["spread_low"] <= apart)[:100]).mean() > 0.94
+    gap[1:, 3] = np.nan
+    assert np.isnan(spread(gap, np.ones(gap.shape))["p_value"][3])
+
+
+def test_one_error_rate_over_all_cells():
+    p_value = np.random.default_rng(2).random((5, 30)) ** 3
+    p_value[2, 4] = np.nan
+    known = ~np.isnan(p_value)
+    assert corrected(p_value)[known] == pytest.approx(false_discovery_control(p_value[known]))
+    assert np.isnan(corrected(p_value)[2, 4])

@@ -5,8 +5,8 @@
 RUN is a finished run with scores of a model. Baseline and candidate are two draws of that model: an item that it got
 right is right with a chance of 1 - e, one that it got wrong with a chance of e, as two seeds would decide a share of
 items otherwise. (A noisy copy of the scores themselves is no null: what is right by luck can only be lost.) Then some
-right items of the candidate are made wrong: all over (``spread``), or in one theme (``theme``). Prints how often each
-test sees a loss at 5%: the gate, McNemar's test on the whole (exact), and an unpaired test of two shares.
+right items of the candidate are made wrong: all over (``spread``), or in one category of a column (``slice``). Prints
+how often each test sees a loss at 5%: the gate, McNemar's test on the whole (exact), an unpaired test of two shares.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from scipy.stats import binomtest, norm
 
 import competency_gaps as cg
 from competency_gaps.runs.scores import model_scores
-from competency_gaps.stages.compare import ALPHA, Comparison, Side, compare_scores
-from competency_gaps.stages.themes import theme_rows
+from competency_gaps.stages.compare import ALPHA, Basis, Comparison, Side, basis_of, compare_scores
 
 NOISE = (0.0, 0.1)
 """Shares of items that two draws decide differently."""
@@ -43,10 +42,10 @@ def unpaired(after: np.ndarray, before: np.ndarray) -> bool:
     return bool(2 * norm.cdf((means[0] - means[1]) / deviation) <= ALPHA and means[0] < means[1])
 
 
-def compared(run: cg.Run, after: np.ndarray, before: np.ndarray) -> Comparison:
+def compared(basis: Basis, after: np.ndarray, before: np.ndarray) -> Comparison:
     """Compare two draws, of which nothing that is unscored was asked."""
     asked = np.zeros(len(after), bool)
-    return compare_scores(run, Side("after", after, asked), Side("before", before, asked), 0.0, concepts=False)
+    return compare_scores(basis, Side("after", after, asked), Side("before", before, asked), 0.0, answer=False)
 
 
 def main() -> None:
@@ -58,9 +57,10 @@ def main() -> None:
     run = cg.open_run(given.run)
     scores = model_scores(run)
     own = scores.of(given.model or scores.models[0])
-    if run.themes is None:
-        raise SystemExit(f"{given.run} has no themes")
-    rows = theme_rows(run, run.themes["theme"], run.concepts["ranked"].to_numpy())
+    basis = basis_of(run)
+    if basis.columns is None:
+        raise SystemExit(f"{given.run}: its items have no column that differs")
+    rows = basis.columns.weights
     scored = int((~np.isnan(own)).sum())
     print(f"{given.model or scores.models[0]}: {scored:,} items, {np.nanmean(own):.1%} right")
     print(
@@ -68,18 +68,16 @@ def main() -> None:
     )
     for share in NOISE:
         for loss in LOSSES:
-            for where in ("spread", "theme") if loss else ("",):
+            for where in ("spread", "slice") if loss else ("",):
                 seen = np.zeros(3)
                 for seed in range(given.worlds):
                     rng = np.random.default_rng(seed)
                     before, after = drawn(own, share, rng), drawn(own, share, rng)
                     right = np.flatnonzero(after == 1)
-                    if where == "theme":
-                        theme = rng.integers(rows.shape[0])
-                        strength = np.asarray(rows[[theme]].toarray())[0]
-                        right = right[np.argsort(-strength[right], kind="stable")][: max(1, len(right) // 5)]
+                    if where == "slice":
+                        right = np.intersect1d(right, rows[[rng.integers(rows.shape[0])]].indices)
                     after[rng.choice(right, min(len(right), round(loss * scored)), replace=False)] = 0
-                    made = compared(run, after, before)
+                    made = compared(basis, after, before)
                     gained, lost = int(np.nansum(after > before)), int(np.nansum(after < before))
                     mcnemar = lost > gained and binomtest(gained, gained + lost).pvalue <= ALPHA
                     seen += (made.verdict == "regression", mcnemar, unpaired(after, before))

@@ -25,11 +25,12 @@ def judged(run: cg.Run, sample: ItemSample, values: np.ndarray, limits: tuple[fl
 
 
 def counts(run: cg.Run, models: list[str]) -> None:
-    """Print how many concepts and themes stand out, and the smallest gaps (in points of 100) that would."""
+    """Print how many concepts and slices stand out, and the smallest gaps (in points of 100) that would."""
     config, scores = evidence_config(run), model_scores(run)
     sample, least = run_sample(run, config.strata), config.min_gap
-    themes = {kind: run.model_themes(against_peers=kind == "peers", models=models) for kind in ("score", "peers")}
-    columns = ("weak : strong", "in groups", "themes", "smallest: concept", "theme")
+    ways = {"score": "benchmark", "peers": "peers"}
+    slices = {kind: run.model_slices(against=way, models=models).cells for kind, way in ways.items()}
+    columns = ("weak : strong", "in groups", "slices", "smallest: concept", "slice")
     both = " | ".join([*columns, "against peers", *columns[1:]])
     print(f"| model | scored | mean | {both} | slope |\n| --- | ---: | ---: |{' ---: |' * 11}")
     for model in models:
@@ -38,17 +39,17 @@ def counts(run: cg.Run, models: list[str]) -> None:
         for kind in ("score", "peers"):
             outcome = outcome_of(run, scores, model, kind)[0]
             of_concepts = judged(run, sample, outcome.values, outcome.limits)
-            of_themes = themes[kind].filter(pl.col("model") == model)
+            of_themes = slices[kind].filter(pl.col("model") == model)
             listed, status = of_concepts.counts(), of_themes["status"]
             tested = ~np.isnan(of_concepts.p_value)
             widths = of_concepts.gap_high[tested] - of_concepts.gap_low[tested]
-            theme_widths = (of_themes["gap_high"] - of_themes["gap_low"]).drop_nulls().to_numpy()
+            theme_widths = (of_themes["high"] - of_themes["low"]).drop_nulls().to_numpy()
             cells += [
                 f"{listed['weak']} : {listed['strong']}",
                 f"{listed['weak_groups']} : {listed['strong_groups']}",
                 f"{int((status == 'weak').sum())} : {int((status == 'strong').sum())}",
                 f"{100 * smallest(widths, len(widths), least):.1f}",
-                f"{100 * smallest(theme_widths, themes[kind].height, least):.1f}",
+                f"{100 * smallest(theme_widths, slices[kind].height, least):.1f}",
             ]
         print(f"| {' | '.join(cells)} | {', '.join(slopes(run, scores, model))} |", flush=True)
 

@@ -97,10 +97,10 @@ def missed_by_stronger(scores: np.ndarray) -> np.ndarray:
 
 def where(run: cg.Run) -> None:
     """Print in which of the items' own groups a theme is active: shares of the activation of its ranked concepts."""
-    if run.themes is None or run.theme_results is None:
+    if run.themes is None or run.theme_names is None:
         raise SystemExit(f"{run.path}: its dictionary has no themes")
     sample, groups = run_sample(run, evidence_config(run).strata), run.items.select("benchmark", "group")
-    names = dict(run.theme_results.filter(pl.col("level") == "theme").select("id", "name").iter_rows())
+    names = dict(run.theme_names.filter(pl.col("level") == "theme").select("id", "name").iter_rows())
     ranked = run.themes.filter(pl.col("concept").is_in(run.concepts.filter("ranked")["concept"].to_list()))
     for (theme,), rows in ranked.drop_nulls("theme").sort("theme").group_by("theme", maintain_order=True):
         active = np.asarray(sample.rows(rows["concept"].to_numpy()).sum(axis=0)).ravel()

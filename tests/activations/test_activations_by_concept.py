@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 
 from competency_gaps import open_run
@@ -17,7 +16,6 @@ from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.store import make_block
 from competency_gaps.dictionary.collect import run_identity, run_pieces
 from competency_gaps.errors import UserError
-from competency_gaps.stages.themes import run_theme_tables
 from core_helpers import seal
 
 WIDTH = 9
@@ -74,12 +72,10 @@ def test_a_shard_of_a_foreign_manifest_leads_nowhere_else(tmp_path, tiny_run, na
     seal(folder)
     run = open_run(folder)
     benchmark = manifest["benchmarks"][0]["name"]
-    themes = pl.DataFrame(dict.fromkeys(("theme", "subtheme"), pl.Series([0] * run.width, dtype=pl.Int32)))
     for ask in (
         lambda: run.item_rows,
         lambda: run.token_activations(0, [0]),
         lambda: run.cas(benchmark),
-        lambda: run_theme_tables(run, themes),
         lambda: run_identity(run),
         lambda: list(run_pieces(run)),
     ):

@@ -67,7 +67,7 @@ def test_help_alone_exits_with_status_0(cli):
         (["run", "--model", "m", "--sae", "s/i", "--benchmark", "b", "--set", "poling=max"], "Did you mean 'pooling'?"),
         (["run", "--model", "m", "--sae", "s/i", "--benchmark", "b"], "no run folder is given"),
         (["score", "RUN"], "give --scores"),
-        (["compare", "RUN"], "give a second run folder"),
+        (["compare", "RUN"], "give two runs or logs"),
         (["match", "RUN"], "give either --taxonomy or --tags"),
         (["sae", "google/gemma-2-3b"], "gemma-2-2b"),
     ],

@@ -7,7 +7,6 @@ import shutil
 import numpy as np
 import polars as pl
 import pytest
-from scipy.stats import false_discovery_control
 
 import competency_gaps as cg
 from competency_gaps.config import EvidenceConfig, MetricsConfig
@@ -71,34 +70,7 @@ def run(tiny_run, tmp_path):
     return cg.open_run(folder)
 
 
-def test_all_kinds_are_tested_together(run):
-    """The false-discovery rate is over what is ranked: q-values follow from the p-values of all that are tested."""
-    every = run.as_model(run.scored_model, all_kinds=True)
-    concepts = every.concepts
-    assert every.base == run.path and every.kind == "score" and every.manifest["evidence"]["kinds"] == "all"
-    assert (concepts["ranked"] == concepts["alive"]).all()
-    tested = concepts.filter(pl.col("p_value").is_not_null())
-    assert (tested["kind"] == "token").any() and (tested["kind"] == "contextual").any()
-    sizeable = (tested["gap_high"] < -0.01) | (tested["gap_low"] > 0.01)
-    p = np.where(sizeable, tested["p_value"], 1.0)
-    assert tested["q_value"].to_numpy() == pytest.approx(false_discovery_control(p))
-    assert tested.height == every.manifest["evidence"]["tested"]
-    # What belongs to items and coverage is the run's own.
-    assert every.items["details"].equals(run.items["details"]) and concepts["chi_bench"].equals(
-        run.concepts["chi_bench"]
-    )
-    assert every.run_itself().path == run.path
-    assert every.as_model(run.scored_model).path == run.path
-
-
 def test_a_run_that_ranks_all_kinds_is_itself(tiny_run, tiny_config, tmp_path):
     settings = {**tiny_config, "evidence": {"kinds": "all"}}
     made = cg.run(settings, tmp_path / "run")
     assert (made.concepts["ranked"] == made.concepts["alive"]).all()
-    assert made.as_model(made.scored_model, all_kinds=True).path == made.path
-
-
-def test_all_kinds_of_another_model_stay_that_models(run):
-    run.add_scores(run.items.select("benchmark", id="item_id", other=1 - pl.col("score")))
-    every = run.as_model("other", all_kinds=True)
-    assert every.scored_model == "other" and (every.concepts["ranked"] == every.concepts["alive"]).all()

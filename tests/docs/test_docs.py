@@ -76,7 +76,7 @@ def test_every_command_that_is_printed_exists(page):
 def test_the_check_sees_faults():
     assert sum(len(typed_commands(text)) for text in TEXTS.values()) > 60
     assert "no command 'shwo'" in (check("cgaps shwo RUN") or "")
-    gate = "cgaps compare lens --models candidate baseline --fail-on regression --min-effect 0.01 --markdown summary.md"
+    gate = "cgaps compare lens candidate baseline --fail-on regression --min-effect 0.01 --markdown summary.md"
     assert typed_commands(TEXTS["many-models.md"]).count(gate) == 2  # both workflows
     assert "no option --limti" in (check("cgaps show RUN --limti 3") or "")
     assert check("cgaps show RUN --limit 3") is None

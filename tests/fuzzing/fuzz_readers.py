@@ -120,7 +120,7 @@ def _tables(run: Any) -> None:
     for name in ("items", "concepts", "concept_benchmarks", "benchmarks", "overlap", "findings"):
         with refusing():
             getattr(run, name)
-    for name in ("themes", "theme_results", "theme_benchmarks"):
+    for name in ("themes", "theme_names"):
         with refusing():
             getattr(run, name)
 

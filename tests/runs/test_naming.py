@@ -42,11 +42,9 @@ def test_a_finished_run_is_named(tiny_run, dictionary, tmp_path):
     assert concepts["label_score"][4] == 0.64 and concepts["label_scored_by"][4] == "detection"
     labels = [name for name in concepts.columns if name.startswith("label") or name == "explainer"]
     assert concepts.drop(labels).equals(before.drop(labels), null_equal=True), "nothing else changes"
-    results = named.theme_results
-    assert results.filter(pl.col("level") == "theme")["name"].to_list() == ["low", "high"]
-    ranked = concepts["ranked"].to_numpy()
-    half = named.width // 2
-    assert results["ranked"].to_list()[:2] == [int(ranked[:half].sum()), int(ranked[half:].sum())]
+    names = named.theme_names
+    assert names.filter(pl.col("level") == "theme")["name"].to_list() == ["low", "high"]
+    assert named.themes["theme"].n_unique() == 2
     assert named.manifest["dictionary"]["labelled"] == 5 and named.manifest["dictionary"]["themes"] == 2
 
 
@@ -55,9 +53,9 @@ def test_a_run_takes_the_dictionary_that_is_configured(tiny_config, tiny_run, di
     folder = tmp_path / "configured"
     shutil.copytree(tiny_run.path, folder)
     run = competency_gaps.run(config, folder)
-    assert run.concepts["label"][3] == "label 3" and run.theme_results.height == 4
+    assert run.concepts["label"][3] == "label 3" and run.theme_names.height == 4
     again = competency_gaps.run(tiny_config, folder)
-    assert again.concepts["label"].null_count() == again.width and again.theme_results is None
+    assert again.concepts["label"].null_count() == again.width and again.theme_names is None
     assert not any((folder / name).exists() for name in THEME_FILES)
 
 

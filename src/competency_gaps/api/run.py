@@ -230,7 +230,6 @@ class Run(RunFolder):
         against: Against = None,
         *,
         parsed: bool = False,
-        all_kinds: bool = False,
         progress: Progress | None = None,
     ) -> Self:
         """Read the run as the scores of one of its models.
@@ -246,8 +245,6 @@ class Run(RunFolder):
         parsed
             Read it, instead, as whether a score could be read from its answers: weak concepts are those on whose items
             fewer answers are parsed.
-        all_kinds
-            Rank and test concepts of every kind, not only contextual ones.
 
         Returns
         -------
@@ -272,7 +269,7 @@ class Run(RunFolder):
             kind, others = "difference", (against,)
         elif against is not None and against != "peers":
             others = tuple(against)
-        made = outcome_run(self, model, kind, against=others, all_kinds=all_kinds, progress=progress)
+        made = outcome_run(self, model, kind, against=others, progress=progress)
         return type(self)(made.path, made.manifest)
 
     def model_slices(

@@ -63,10 +63,8 @@ _MOST = 10_000_000
 """Largest size of a range; no SAE has as many concepts."""
 
 
-def open_outcome(
-    run: Path, model: str | None, against: list[str] | None, *, parsed: bool = False, all_kinds: bool = False
-) -> Run:
-    """Open a run, or one of its models' scores, with concepts of all kinds ranked or as the run ranks them."""
+def open_outcome(run: Path, model: str | None, against: list[str] | None, *, parsed: bool = False) -> Run:
+    """Open a run, or one of its models' scores."""
     from competency_gaps.api.run import Run
     from competency_gaps.runs.open import open_folder
 
@@ -75,13 +73,11 @@ def open_outcome(
     if model is None:
         if against or parsed:
             raise UserError("--against and --parsed are about the scores of a model: give --model.")
-        if not all_kinds:
-            return opened
-        model = opened.scored_model
+        return opened
     if folder.own_model == f"embedded:{model}":  # tables show the name without the prefix
         model = folder.own_model
     other = against[0] if against and len(against) == 1 else against or None
-    return opened.as_model(model, other, parsed=parsed, all_kinds=all_kinds, progress=terminal(quiet=False))
+    return opened.as_model(model, other, parsed=parsed, progress=terminal(quiet=False))
 
 
 def parse_concepts(text: str) -> list[int]:

@@ -219,15 +219,7 @@ def _with_similarity(
 
 def _theme_members(run: RunFolder, able: np.ndarray) -> tuple[sp.csr_array, pl.DataFrame]:
     """Ranked concepts of each theme, of shape (concepts, themes), and what the run says of the themes."""
-    if run.themes is None or run.theme_results is None:
-        return sp.csr_array((len(able), 0)), pl.DataFrame(schema=_THEME)
-    of_theme = run.themes.sort("concept")["theme"].fill_null(-1).to_numpy()
-    number, width = np.flatnonzero(able & (of_theme >= 0)), int(of_theme.max(initial=-1)) + 1
-    belongs = sp.csr_array((np.ones(len(number)), (number, of_theme[number])), shape=(len(able), width))
-    results = run.theme_results.filter(pl.col("level") == "theme").rename({"id": "theme"})
-    results = results.select(pl.col(name).cast(kind) for name, kind in _THEME.items())
-    every = pl.DataFrame({"theme": pl.Series(np.arange(width), dtype=pl.Int32)})
-    return belongs, every.join(results, on="theme", how="left", maintain_order="left")
+    return sp.csr_array((len(able), 0)), pl.DataFrame(schema=_THEME)  # until lists are matched to slices
 
 
 def _matched(markers: _Markers, concepts: pl.DataFrame, themes: pl.DataFrame) -> Matched:

@@ -160,7 +160,7 @@ def _by_labels(
 ) -> tuple[Matching, list[str]]:
     """Match by labels; also give the models that judged pairs."""
     run, alpha, seed = listed.run, listed.alpha, listed.seed
-    options = candidates(with_labels_of(kinds, run.concepts), run.theme_results)
+    options = candidates(with_labels_of(kinds, run.concepts), None)
     with shown_draws(listed.progress) as on_draw:
         matching = match(
             listed.taxonomy.entries,

@@ -156,42 +156,6 @@ SCOPES: Schema = {
     "benchmark": pl.String,
     "concept": pl.Int32,
 }
-_THEME_EVIDENCE: Schema = {
-    "n_eff": pl.Float64,
-    "design_effect": pl.Float64,
-    **_GAPS,
-    "performance_status": pl.String,
-    "vanishes": pl.Boolean,
-}
-THEME_RESULTS: Schema = {
-    "level": pl.String,
-    "id": pl.Int32,
-    "parent": pl.Int32,
-    "concepts": pl.Int32,
-    "ranked": pl.Int32,
-    "chi_bench": pl.Float64,
-    "chi_bench_mean": pl.Float64,
-    "chi_model": pl.Float64,
-    "chi_model_low": pl.Float64,
-    "chi_model_high": pl.Float64,
-    "support": pl.Int64,
-    **_THEME_EVIDENCE,
-    "drawn": pl.Boolean,
-    "leader": pl.Int32,
-    "missing_concepts": pl.Int32,
-    "weak_concepts": pl.Int32,
-    "strong_concepts": pl.Int32,
-    "weak_groups": pl.Int32,
-}
-THEME_BENCHMARKS: Schema = {
-    "level": pl.String,
-    "id": pl.Int32,
-    "benchmark": pl.String,
-    "chi_bench": pl.Float64,
-    "chi_model": pl.Float64,
-    "support": pl.Int64,
-    **_THEME_EVIDENCE,
-}
 SCORES: Schema = {
     "item": pl.Int32,
     "model": pl.String,
@@ -221,8 +185,6 @@ SCHEMAS: Mapping[str, Schema] = {
     "themes": THEMES,
     "theme_names": THEME_NAMES,
     "scopes": SCOPES,
-    "theme_results": THEME_RESULTS,
-    "theme_benchmarks": THEME_BENCHMARKS,
     "scores": SCORES,
     "slices": SLICES,
     "tokens": TOKENS,

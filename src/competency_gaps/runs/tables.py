@@ -116,23 +116,6 @@ class RunTables:
         """
         return self._optional("scopes")
 
-    @cached_property
-    def theme_results(self) -> pl.DataFrame | None:
-        """One row per theme and subtheme: level, id, parent, name, kind, and the statistics of its summed activation.
-
-        None without a dictionary's themes.
-        """
-        results, names = self._optional("theme_results"), self._optional("theme_names")
-        if results is None or names is None:
-            return None
-        keys = ["level", "id"]
-        return results.join(names.select(*keys, "name", "kind"), on=keys, how="left", maintain_order="left")
-
-    @cached_property
-    def theme_benchmarks(self) -> pl.DataFrame | None:
-        """One row per theme or subtheme and benchmark; None without a dictionary's themes."""
-        return self._optional("theme_benchmarks")
-
     def scan(self, name: str) -> pl.LazyFrame:
         """Read a table when it is collected, and only what is chosen of it.
 

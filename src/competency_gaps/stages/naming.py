@@ -1,4 +1,4 @@
-"""Add a dictionary to a run: the displayed label of each concept, and the dictionary's themes with statistics.
+"""Add a dictionary to a run: the displayed label of each concept, and the dictionary's themes.
 
 Only tables are read, so a finished run can be named again without model or torch.
 """
@@ -27,10 +27,9 @@ from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.schemas import LABELS
 from competency_gaps.slices import FILE as SLICES
 from competency_gaps.slices import renamed_slices
-from competency_gaps.stages.themes import BENCHMARKS, RESULTS, run_theme_tables
 
 SCOPES = "scopes.parquet"
-THEME_FILES = (THEMES, NAMES, RESULTS, BENCHMARKS)
+THEME_FILES = (THEMES, NAMES)
 
 
 def check_dictionary(folder: Path, sae_identity: dict[str, Any]) -> Dictionary:
@@ -115,8 +114,7 @@ def _themed(run: RunFolder, dictionary: Dictionary) -> dict[str, pl.DataFrame]:
     if not has_table(dictionary.folder, THEMES):
         return {}
     themes, names = read_themes(dictionary.folder, run.width)
-    tables = run_theme_tables(run, themes)
-    return {THEMES: themes, NAMES: names, RESULTS: tables.results, BENCHMARKS: tables.benchmarks}
+    return {THEMES: themes, NAMES: names}
 
 
 def _scopes(run: RunFolder, named: pl.DataFrame) -> pl.DataFrame | None:

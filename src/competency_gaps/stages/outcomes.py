@@ -19,7 +19,6 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.checked import FILES, digest
-from competency_gaps.dictionary.kinds import ranked
 from competency_gaps.dictionary.theme_tables import NAMES, THEMES
 from competency_gaps.embedded.weights import CACHE_VARIABLE, cache_folder
 from competency_gaps.errors import CompetencyGapsError, MachineError
@@ -51,7 +50,6 @@ def outcome_run(
     kind: Kind = "score",
     *,
     against: tuple[str, ...] = (),
-    all_kinds: bool = False,
     progress: Progress | None = None,
 ) -> RunFolder:
     """Open a run as the scores of one of its models, making the tables where they are missing or out of date.
@@ -68,13 +66,11 @@ def outcome_run(
     against
         For ``peers`` their names, at least two (empty: models whose mean lies within 12 points); for ``difference`` the
         other model.
-    all_kinds
-        Rank and test concepts of every kind, whatever the run does.
 
     Returns
     -------
     RunFolder
-        The run itself for the scores of its own model, unless it ranks other concepts.
+        The run itself for the scores of its own model.
 
     Raises
     ------
@@ -82,15 +78,13 @@ def outcome_run(
         If the run has no scores of a model, or too few peers.
     """
     base = run.run_itself()
-    config = evidence_config(base)
-    all_kinds = all_kinds and config.kinds != "all"
-    scores = _with_own(base, model_scores(base)) if all_kinds else model_scores(base)
+    scores = model_scores(base)
     scores.row(model)
-    if kind == "score" and model == base.own_model and not all_kinds:
+    if kind == "score" and model == base.own_model:
         return base
     outcome, _ = outcome_of(base, scores, model, kind, against)
     chosen = kind == "peers" and not against
-    name = _folder_name(outcome, chosen=chosen, all_kinds=all_kinds)
+    name = _folder_name(outcome, chosen=chosen)
     rests_on = _digest(base, scores, outcome)
     folder = outcomes_folder(base.path) / name
     made = _made(folder)
@@ -106,7 +100,6 @@ def outcome_run(
         "model": model,
         "against": list(outcome.against),
         "chosen": chosen,
-        "all_kinds": all_kinds,
         "limits": list(outcome.limits),
         "digest": rests_on,
         "run": str(base.path.resolve()),
@@ -136,15 +129,6 @@ def _made(folder: Path) -> RunFolder | None:
     return made if made.files.is_whole() else None
 
 
-def _with_own(run: RunFolder, scores: ModelScores) -> ModelScores:
-    """Add the run's own model to the scores of a run that has none of it, all missing: its coverage is still read."""
-    if run.scored_model in scores.models:
-        return scores
-    nothing = np.full((1, run.items.height), np.nan)
-    values, asked = np.concatenate([scores.values, nothing]), np.concatenate([scores.asked, nothing == 0])
-    return ModelScores((*scores.models, run.scored_model), values, asked)
-
-
 def _clear(folder: Path) -> None:
     """Remove an outcome that is out of date, but not what language models answered, which may have cost money."""
     for path in folder.iterdir() if folder.is_dir() else ():
@@ -154,11 +138,10 @@ def _clear(folder: Path) -> None:
             path.unlink()
 
 
-def _folder_name(outcome: Outcome, *, chosen: bool, all_kinds: bool) -> str:
-    """One for each model and kind, each set of models that were asked for by name, and all kinds of concepts."""
+def _folder_name(outcome: Outcome, *, chosen: bool) -> str:
+    """One for each model and kind, each set of models that were asked for by name."""
     words = re.sub(r"[^A-Za-z0-9._-]+", "-", outcome.model).strip(".-")[:60]
     key = json.dumps([outcome.kind, outcome.model, *(() if chosen else sorted(outcome.against))])
-    words = f"{words}-all-kinds" if all_kinds else words
     return f"{outcome.kind}-{words}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
 
@@ -183,9 +166,6 @@ def write_tables(base: RunFolder, folder: Path, outcome: Outcome, record: dict[s
     """Write an outcome into its folder, which opens like a run; ``record`` is what its manifest says of it."""
     config, settings = evidence_config(base), run_config(base)
     concepts = base.concepts
-    if record["all_kinds"]:
-        config = config.model_copy(update={"kinds": "all"})
-        concepts = concepts.with_columns(ranked(concepts, config))
     sample = item_sample(base.by_concept, base.items, config.strata, Outcomes(outcome.values, outcome.limits))
     eligible = concepts["ranked"].to_numpy()
     suite, numbered = evidence_by_benchmark(

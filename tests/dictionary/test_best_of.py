@@ -15,7 +15,6 @@ def rows(n: int, seed: int) -> ConceptWindows:
     return ConceptWindows(
         rng.integers(0, 7, n).astype(np.int32),
         rng.integers(0, 20, n).astype(float),  # many ties
-        rng.random(n).astype(np.float32),
         rng.permutation(n).astype(np.int64),
         rng.random(n).astype(np.float32),
         rng.random((n, 3)).astype(np.float16),
@@ -36,17 +35,15 @@ def test_the_best_rows_stay_whatever_the_batches(pending, monkeypatch):
         own = [i for i in range(900) if every.concept[i] == concept]
         wanted += sorted(own, key=lambda i: (-every.key[i], every.window[i]))[:5]
     assert kept.window.tolist() == every.window[wanted].tolist()
-    assert np.array_equal(kept.shape, every.shape[wanted]) and np.array_equal(kept.value, every.value[wanted])
+    assert np.array_equal(kept.shape, every.shape[wanted]) and np.array_equal(kept.peak, every.peak[wanted])
 
 
 def test_spread_takes_evenly_spaced_ranks():
     n = 23
     values = np.random.default_rng(0).permutation(n).astype(np.float32)
     one = np.ones(n, np.float32)
-    sample = ConceptWindows(
-        np.zeros(n, np.int32), one.astype(float), values, np.arange(n), one, np.ones((n, 1), np.float16)
-    )
-    chosen = choose_spread(sample, 5).value.tolist()
+    sample = ConceptWindows(np.zeros(n, np.int32), one.astype(float), np.arange(n), values, np.ones((n, 1), np.float16))
+    chosen = choose_spread(sample, 5).peak.tolist()
     assert chosen == sorted(chosen, reverse=True) and len(chosen) == 5 and chosen[0] == n - 1
     assert np.diff(chosen).tolist() == pytest.approx([-n / 5] * 4, abs=1)
     assert len(choose_spread(sample, 50)) == n

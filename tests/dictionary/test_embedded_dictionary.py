@@ -43,15 +43,15 @@ def test_its_reference_tells_the_kind_of_nearly_every_concept():
 def test_read_labels_are_scored_and_say_who_made_them():
     labels = open_dictionary(embedded_sae(NAME)).labels()
     read = labels.filter((pl.col("kind") == "explained") & pl.col("label").is_not_null())
-    assert read.height >= 600 and read["detection"].null_count() == 0 and read["explainer"].null_count() == 0
-    assert read["detection"].mean() > 0.6 and (read["detection"] >= 0.6).mean() > 0.6
+    assert read.height >= 600 and read["score"].null_count() == 0 and read["explainer"].null_count() == 0
+    assert read["score"].mean() > 0.6 and (read["score"] >= 0.6).mean() > 0.6
     assert set(labels["kind"]) == {"explained", "automatic"}
 
 
 def test_a_poor_label_gives_way_to_words_not_subjects():
     dictionary = open_dictionary(embedded_sae(NAME))
     labels = dictionary.labels().filter(pl.col("label").is_not_null())
-    poor = labels.filter((pl.col("kind") == "explained") & (pl.col("detection") < 0.6))["concept"]
+    poor = labels.filter((pl.col("kind") == "explained") & (pl.col("score") < 0.6))["concept"]
     shown = dictionary.shown().filter(pl.col("concept").is_in(poor.to_list()))
     words = labels.filter((pl.col("kind") == "automatic") & (pl.col("explainer") != SUBJECTS))
     expected = shown["concept"].is_in(words["concept"].to_list())

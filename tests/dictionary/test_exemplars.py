@@ -151,7 +151,7 @@ def test_negatives_share_peak_tokens_up_to_a_half():
     shape = rng.random((len(concept), WINDOW)).astype(np.float16)
     shape[:, 25:] = 0
     one = np.ones(len(concept), np.float32)
-    exemplars = ConceptWindows(concept, one.astype(float), one, window, one, shape)
+    exemplars = ConceptWindows(concept, one.astype(float), window, one, shape)
     drawn = np.sort(rng.choice(300, 200, replace=False))
     active = rng.random((200, 5)) * (rng.random((200, 5)) < 0.4)
     active[:, 4] = np.arange(200) > 3  # silent in 4 windows only

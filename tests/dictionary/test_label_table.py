@@ -21,7 +21,6 @@ from competency_gaps.dictionary.labels import (
     merge_labels,
     read_label_table,
     shown_labels,
-    with_scores,
 )
 from competency_gaps.errors import UserError
 
@@ -31,7 +30,6 @@ PLAIN = {
     "label": "a label",
     "kind": "imported",
     "explainer": None,
-    "detection": None,
     "score": None,
     "scored_by": None,
     "source": None,
@@ -46,7 +44,7 @@ def table(*rows: dict) -> pl.DataFrame:
 
 def shown_at_all(row: dict) -> bool:
     """Whether a row may be shown, from the words of the rule."""
-    by_test = row["detection"]
+    by_test = row["score"]
     return row["label"] is not None and (by_test is None or by_test >= 0.6)
 
 
@@ -54,9 +52,7 @@ def first_by_the_rule(rows: list[dict]) -> dict:
     """Brute force: the row that beats every other, comparing two rows step by step."""
 
     def beats(a: dict, b: dict) -> bool:
-        score = {id(row): row["detection"]
-                 for row in (a, b)}  # fmt: skip
-        sa, sb = score[id(a)], score[id(b)]
+        sa, sb = a["score"], b["score"]
         steps = [
             (b["placeholder"], a["placeholder"]),
             (KINDS.index(b["kind"]), KINDS.index(a["kind"])),
@@ -75,6 +71,10 @@ def first_by_the_rule(rows: list[dict]) -> dict:
     return next(a for a in rows if all(a is b or beats(a, b) for b in rows))
 
 
+def scored(score: float | None) -> dict:
+    return {"score": score, "scored_by": None if score is None else "detection"}
+
+
 def random_rows(seed: int) -> list[dict]:
     draw = random.Random(seed)
     scores = [None, 0.3, 0.59, 0.6, 0.8, 0.8]
@@ -85,7 +85,7 @@ def random_rows(seed: int) -> list[dict]:
             "label": draw.choice([None, "ants", "bees", "cats"]),
             "kind": draw.choice(KINDS),
             "explainer": draw.choice([None, "m1", "m2"]),
-            "detection": draw.choice(scores),
+            **scored(draw.choice(scores)),
             "placeholder": draw.random() < 0.2,
             "source": f"s{number}",
             "date": draw.choice(["2025-01-01", "2025-02-01"]),
@@ -107,15 +107,15 @@ def test_the_shown_label_is_the_one_that_beats_all_others(seed):
         fit = [given for given in own if shown_at_all(given)]
         if fit:
             best = first_by_the_rule(fit)
-            by = None if best["detection"] is None else "detection"
-            expected = (best["label"], best["kind"], best[by] if by else None, by, best["explainer"], "labelled")
+            score = (best["score"], best["scored_by"])
+            expected = (best["label"], best["kind"], *score, best["explainer"], "labelled")
         else:
             expected = (None, None, None, None, None, "none" if own else "never")
         assert tuple(row.values())[1:] == expected
 
 
 def test_poor_labels_are_hidden_placeholders_shown_only_without_others():
-    poor = {"kind": "explained", "detection": 0.55, "label": "poor", "explainer": "m"}
+    poor = {"kind": "explained", **scored(0.55), "label": "poor", "explainer": "m"}
     shown = shown_labels(
         table(
             poor,
@@ -125,10 +125,10 @@ def test_poor_labels_are_hidden_placeholders_shown_only_without_others():
             {"concept": 2, "label": "articles", "kind": "automatic"},
             {"concept": 3, "label": "seas", "kind": "automatic"},
             {"concept": 4, "label": "a", "placeholder": True},
-            {**poor, "concept": 5, "detection": 0.59},
-            {**poor, "concept": 6, "detection": 0.6, "label": "just good enough"},
+            {**poor, "concept": 5, **scored(0.59)},
+            {**poor, "concept": 6, **scored(0.6), "label": "just good enough"},
             # A source's own score is of an unknown scale.
-            {**poor, "concept": 7, "detection": None, "score": 0.1, "scored_by": "source", "label": "stated"},
+            {**poor, "concept": 7, "score": 0.1, "scored_by": "source", "label": "stated"},
         ),
         9,
     )
@@ -144,8 +144,8 @@ def test_poor_labels_are_hidden_placeholders_shown_only_without_others():
     ("read", "shown"),
     [
         (None, "words"),  # nobody read it: words before a subject, although the subject is newer and scored
-        ({"label": "a meaning", "detection": 0.9}, "a meaning"),
-        ({"label": "a meaning", "detection": 0.4}, "words"),
+        ({"label": "a meaning", **scored(0.9)}, "a meaning"),
+        ({"label": "a meaning", **scored(0.4)}, "words"),
         ({"label": None}, "words"),
     ],
 )
@@ -181,18 +181,6 @@ def test_the_order_of_rows_depends_on_the_rows_alone():
     assert one["concept"].is_sorted()
 
 
-def test_scores_are_derived_and_a_stated_one_is_kept_apart():
-    derived = with_scores(
-        table(
-            {"score": 0.4, "scored_by": "source"},
-            {"score": 0.4, "scored_by": "detection"},
-            {"detection": 0.8, "score": 0.1, "scored_by": "source"},
-        )
-    )
-    assert derived["score"].to_list() == [0.4, None, 0.8]
-    assert derived["scored_by"].to_list() == ["source", None, "detection"]
-
-
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -200,7 +188,7 @@ def test_scores_are_derived_and_a_stated_one_is_kept_apart():
         (lambda t: t.with_columns(pl.col("concept").cast(pl.Int64)), "it has concept Int64"),
         (lambda t: t.with_columns(concept=pl.lit(WIDTH, pl.Int32)), f"another SAE.*'concept': {WIDTH}"),
         (lambda t: t.with_columns(kind=pl.lit("guessed")), "guessed"),
-        (lambda t: t.with_columns(detection=pl.lit(1.5)), "scores.*'detection': 1.5"),
+        (lambda t: t.with_columns(score=pl.lit(1.5)), "scores.*'score': 1.5"),
         (lambda t: pl.concat([t, t]), "no two rows"),
     ],
 )

@@ -253,7 +253,7 @@ def test_hostile_exemplars_and_labels_are_bounded_and_marked_as_data(tmp_path):
     one = dictionary.exemplars.of(0, "top")[0]
     assert marked(one, active_tokens(one)).count("«") <= 1
     dictionary.add_labels(label_rows(dictionary, [(1, "a\nb\u202e<b>" + "y" * 100_000)], "explained", "x", "y"))
-    add_scores(dictionary, "detection", [(1, dictionary.labels()["label"][0], 0.9)])
+    add_scores(dictionary, [(1, dictionary.labels()["label"][0], 0.9)])
     label = dictionary.shown()["label"][1]
     assert "\n" not in label and "\u202e" not in label and len(label) < 250
 

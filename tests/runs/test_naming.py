@@ -23,7 +23,9 @@ def dictionary(tmp_path, tiny_run):
     folder, width = tmp_path / "dictionary", tiny_run.width
     write_dictionary(folder, tiny_run.manifest["sae"])
     row = dict.fromkeys(SCHEMA) | {"kind": "explained", "explainer": "me", "placeholder": False, "date": "2026-01-01"}
-    labels = [{**row, "concept": c, "label": f"label {c}", "detection": 0.6 + c / 100} for c in range(5)]
+    labels = [
+        {**row, "concept": c, "label": f"label {c}", "score": 0.6 + c / 100, "scored_by": "detection"} for c in range(5)
+    ]
     write_label_table(folder, pl.DataFrame([*labels, {**row, "concept": 7}], schema=SCHEMA))
     number = np.arange(width) // (width // 2)
     themes = theme_table(ThemeTree(number, number, np.zeros((width, 2), np.float32)), np.ones(width, bool))

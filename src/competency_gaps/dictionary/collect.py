@@ -294,7 +294,7 @@ def _offer(
     if len(rows):
         shape = shapes(latents, start, length, pairs, rows)
         concept, window = pairs.concept[rows].astype(np.int32), number[pairs.window[rows]]
-        heap.add(ConceptWindows(concept, key, pairs.peak[rows], window, pairs.peak[rows], shape))
+        heap.add(ConceptWindows(concept, key, window, pairs.peak[rows], shape))
 
 
 def _fill_pool(gathered: _Gathered, pairs: Firing, number: np.ndarray, length: np.ndarray) -> None:

@@ -100,8 +100,8 @@ class Exemplars:
 
 
 def choose_spread(reservoir: ConceptWindows, count: int) -> ConceptWindows:
-    """Choose ``count`` windows of each concept's random sample, evenly spaced by rank of value."""
-    order = np.lexsort((reservoir.window, -reservoir.value, reservoir.concept))
+    """Choose ``count`` windows of each concept's random sample, evenly spaced by rank of peak."""
+    order = np.lexsort((reservoir.window, -reservoir.peak, reservoir.concept))
     rows = reservoir.take(order)
     first = np.searchsorted(rows.concept, rows.concept, side="left")
     size = np.searchsorted(rows.concept, rows.concept, side="right") - first
@@ -188,7 +188,8 @@ def _pairs(rows: ConceptWindows) -> np.ndarray:
 
 def _rows(kind: str, rows: ConceptWindows | Negatives, used: np.ndarray, sizes: np.ndarray) -> pl.DataFrame:
     place = np.searchsorted(used, rows.window)
-    table = pl.DataFrame({"concept": rows.concept, "window": place.astype(np.int32), "value": rows.value})
+    value = rows.value if isinstance(rows, Negatives) else rows.peak
+    table = pl.DataFrame({"concept": rows.concept, "window": place.astype(np.int32), "value": value})
     table = table.with_columns(kind=pl.lit(kind))
     if isinstance(rows, Negatives):
         return table.with_columns(activations=pl.lit([], dtype=pl.List(pl.Float32)))

@@ -41,8 +41,7 @@ COLUMNS = {
     "concept": ("concept", "index", "feature", "latent"),
     "label": ("label", "description", "explanation"),
     "explainer": ("explainer", "explanationmodelname"),
-    "detection": ("detection",),
-    "score": ("score",),
+    "score": ("score", "detection"),
 }
 """Names of each column, regardless of case."""
 _REMOTE = re.compile(r"neuronpedia:(.*)", re.DOTALL)
@@ -101,7 +100,6 @@ class SourceLabel(NamedTuple):
     source: str
     """Value of the table's column ``source``."""
     explainer: str | None = None
-    detection: float | None = None
     score: float | None = None
     """A score that the source states without saying how it was made."""
 
@@ -287,14 +285,8 @@ def _json_lines(path: Path, reading: Reading) -> Iterator[tuple[str, dict[str, A
 def _json_rows(path: Path, reading: Reading) -> Iterator[tuple[str, dict[str, Any]]]:
     """The entries of ``{concept: text, texts or null}``, of a list of objects, or of one per-feature object."""
 
-    def as_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        entries = dict(pairs)
-        for key in [key for key, value in pairs if entries[key] is not value]:
-            reading.leave_out(path.name, "key occurs twice in one object; the last is taken", _shown(key))
-        return entries
-
     try:
-        content = json.loads(path.read_bytes(), object_pairs_hook=as_dict)
+        content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"labels {str(path)!r} is not valid JSON: {_plain(str(error))}") from error
     if isinstance(content, dict):
@@ -357,15 +349,13 @@ def _add(reading: Reading, concept: int, row: dict[str, Any], columns: dict[str,
     if text is not None and not isinstance(text, str):
         reading.leave_out(where, "label is no text", f"{place}: {_shown(text)}")
         return
-    scores = {}
-    for name in ("detection", "score"):
-        value = row.get(columns.get(name, ""))
-        scores[name] = _fraction(value)
-        if value is not None and value == value and scores[name] is None:
-            reading.leave_out(where, f"{name} is no number in [0, 1]: kept without", f"{place}: {_shown(value)}")
+    value = row.get(columns.get("score", ""))
+    score = _fraction(value)
+    if value is not None and value == value and score is None:
+        reading.leave_out(where, "score is no number in [0, 1]: kept without", f"{place}: {_shown(value)}")
     explainer = row.get(columns.get("explainer", ""))
     explainer = clean_name(explainer) if isinstance(explainer, str) else None
-    reading.labels.append(SourceLabel(concept, text, where, _source(row, where), explainer, **scores))
+    reading.labels.append(SourceLabel(concept, text, where, _source(row, where), explainer, score))
 
 
 def _source(row: dict[str, Any], where: str) -> str:
@@ -452,7 +442,6 @@ def _rows(reading: Reading) -> list[dict[str, Any]]:
             {
                 **_row(label, f"{(source or '')[: NAME_LIMIT - 10]} ({number})" if number > 1 else source),
                 "label": text,
-                "detection": label.detection,
                 "score": label.score,
                 "scored_by": None if label.score is None else STATED,
                 "placeholder": is_placeholder(label.text or ""),

@@ -106,7 +106,6 @@ SCHEMA: dict[str, pl.DataType] = {
     "label": pl.String(),
     "kind": pl.String(),
     "explainer": pl.String(),
-    "detection": pl.Float64(),
     "score": pl.Float64(),
     "scored_by": pl.String(),
     "source": pl.String(),
@@ -121,9 +120,6 @@ KEY = ("concept", "kind", "explainer", "source")
 
 KINDS = ("explained", "imported", "automatic")
 """Kinds of labels, the most trusted first."""
-
-SCORES = ("detection",)
-"""Scores of a label."""
 
 STATED = "source"
 """``scored_by`` of a score that a source states without saying how it was made [ours]."""
@@ -195,7 +191,7 @@ def check_label_table(table: pl.DataFrame, width: int, what: str = "labels") -> 
             0, width - 1
         ),
         f"kind is one of {', '.join(KINDS)}": ~pl.col("kind").is_in(KINDS),
-        "scores lie in [0, 1]": pl.any_horizontal(~pl.col(*SCORES, "score").is_between(0, 1)),
+        "scores lie in [0, 1]": ~pl.col("score").is_between(0, 1),
         "no two rows have the same concept, kind, explainer and source": pl.struct(KEY).is_duplicated(),
     }
     for rule, broken in rules.items():
@@ -203,19 +199,6 @@ def check_label_table(table: pl.DataFrame, width: int, what: str = "labels") -> 
         if rows.height:
             first = shorten(visible(str(rows.row(0, named=True))), 400)
             raise UserError(f"{what}: {rule}, but {rows.height:,} rows break this. The first: {first}")
-
-
-def with_scores(table: pl.DataFrame) -> pl.DataFrame:
-    """Derive ``score`` and ``scored_by``: that of detection.
-
-    A row that has none of them keeps a score that its source stated, marked ``scored_by`` "source".
-    """
-    by = pl.coalesce(pl.when(pl.col(name).is_not_null()).then(pl.lit(name)) for name in SCORES)
-    stated = pl.when(pl.col("scored_by") == STATED)
-    return table.with_columns(
-        pl.coalesce(*SCORES, stated.then(pl.col("score"))).alias("score"),
-        pl.coalesce(by, stated.then(pl.when(pl.col("score").is_not_null()).then(pl.lit(STATED)))).alias("scored_by"),
-    )
 
 
 def merge_labels(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
@@ -233,19 +216,19 @@ def merge_labels(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
     polars.DataFrame
         In an order that depends on the rows alone: concept, kind (as in ``KINDS``), explainer, source (null first).
     """
-    known = old.select(*KEY, "label", *SCORES).unique(subset=list(KEY), keep="last")
+    known = old.select(*KEY, "label", "score", "scored_by").unique(subset=list(KEY), keep="last")
     kept = new.select(*SCHEMA).join(
         known, on=[*KEY, "label"], how="left", nulls_equal=True, suffix="_known", maintain_order="left"
     )
-    fresh = kept.with_columns(pl.coalesce(name, f"{name}_known").alias(name) for name in SCORES)
+    fresh = kept.with_columns(pl.coalesce(name, f"{name}_known").alias(name) for name in ("score", "scored_by"))
     both = pl.concat([old.select(*SCHEMA), fresh.select(*SCHEMA)])
     both = both.unique(subset=list(KEY), keep="last", maintain_order=True)
-    return with_scores(both).sort("concept", _rank(), "explainer", "source", nulls_last=False, maintain_order=True)
+    return both.sort("concept", _rank(), "explainer", "source", nulls_last=False, maintain_order=True)
 
 
 def write_label_table(folder: Path, table: pl.DataFrame) -> None:
     """Write a dictionary's label table (the columns of ``SCHEMA``), whole or not at all."""
-    write_tables(folder, {FILE: with_scores(table.select(*SCHEMA)).write_parquet})
+    write_tables(folder, {FILE: table.select(*SCHEMA).write_parquet})
 
 
 def shown_labels(table: pl.DataFrame, width: int) -> pl.DataFrame:
@@ -287,8 +270,7 @@ def shown_labels(table: pl.DataFrame, width: int) -> pl.DataFrame:
     read = pl.col("kind") == "explained"
     failed = (read.any() & ~(read & good).any()).over("concept")
     best = (
-        with_scores(table)
-        .filter(good & ~(failed & subject))
+        table.filter(good & ~(failed & subject))
         .sort(order, descending=[False, False, False, False, True, False, False, False], nulls_last=True)
         .unique(subset="concept", keep="first", maintain_order=True)
         .select(

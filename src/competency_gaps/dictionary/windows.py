@@ -122,8 +122,6 @@ class ConceptWindows:
     """int32."""
     key: np.ndarray
     """float64: key by which the rows of a concept compete; the highest are kept."""
-    value: np.ndarray
-    """float32: the pair's rank value."""
     window: np.ndarray
     """int64: number of the window, in the order of the texts."""
     peak: np.ndarray
@@ -141,9 +139,9 @@ class ConceptWindows:
     @staticmethod
     def empty(window: int) -> ConceptWindows:
         """No rows."""
-        types = (np.int32, np.float64, np.float32, np.int64, np.float32)
-        concept, key, value, number, peak = (np.zeros(0, dtype) for dtype in types)
-        return ConceptWindows(concept, key, value, number, peak, np.zeros((0, window), np.float16))
+        types = (np.int32, np.float64, np.int64, np.float32)
+        concept, key, number, peak = (np.zeros(0, dtype) for dtype in types)
+        return ConceptWindows(concept, key, number, peak, np.zeros((0, window), np.float16))
 
     @staticmethod
     def join(parts: list[ConceptWindows]) -> ConceptWindows:
@@ -151,7 +149,7 @@ class ConceptWindows:
         return ConceptWindows(*(np.concatenate([getattr(part, name) for part in parts]) for name in FIELDS))
 
 
-FIELDS = ("concept", "key", "value", "window", "peak", "shape")
+FIELDS = ("concept", "key", "window", "peak", "shape")
 
 
 class BestOf:

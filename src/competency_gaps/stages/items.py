@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,8 +120,6 @@ def text_ends(tokenizer: PreTrainedTokenizerBase, ids: np.ndarray) -> np.ndarray
 def benchmark_figures(items: Sequence[PreparedItem], responses: pl.DataFrame) -> dict[str, Any]:
     """Figures by policy name, each with its ``policy``; empty if no policy of the benchmark has any.
 
-    If several policies of a benchmark share a name, the options in which they differ are appended to the key.
-
     Parameters
     ----------
     responses
@@ -143,18 +141,8 @@ def benchmark_figures(items: Sequence[PreparedItem], responses: pl.DataFrame) ->
         if policy_figures is not None:
             summary = [check_reason(line).as_dict() for line in policy_figures.get("summary", ())]
             policy_figures = {"policy": policy.name, **policy_figures, "summary": summary}
-            figures[_called(policy, list(members))] = finite(policy_figures)
+            figures[policy.name] = finite(policy_figures)
     return figures
-
-
-def _called(policy: Policy, others: Sequence[Policy]) -> str:
-    namesakes = [other for other in others if other.name == policy.name]
-    if len(namesakes) == 1:
-        return policy.name
-    names: list[str] = [field.name for field in fields(policy)] if is_dataclass(policy) else []
-    options = [name for name in names if len({repr(getattr(o, name)) for o in namesakes}) > 1]
-    words = ", ".join(f"{name}={visible(str(getattr(policy, name)))}" for name in options)
-    return f"{policy.name} ({words})"
 
 
 _ROUNDING = 1e-9

@@ -328,12 +328,10 @@ def take_answers(
     taken = Taken()
     labels: defaultdict[str, list[tuple[int, str | None]]] = defaultdict(list)
     scores: list[tuple[int, str, float]] = []
-    step: Step = "explain"
     for question in asked:
         answer = answers.get(question.request.id)
         if answer is None:
             continue
-        step = question.step
         read = read_answer(question, answer)
         if isinstance(read, Failure):
             taken.failed.append((question.concept, read.reason))
@@ -352,7 +350,7 @@ def take_answers(
     for who, rows in labels.items():
         dictionary.add_labels(label_rows(dictionary, rows, "explained", who, source))
     if scores:
-        add_scores(dictionary, step, scores)
+        add_scores(dictionary, scores)
     return taken
 
 
@@ -368,13 +366,14 @@ def label_rows(
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
-def add_scores(dictionary: Dictionary, step: str, scores: Sequence[tuple[int, str, float]]) -> None:
+def add_scores(dictionary: Dictionary, scores: Sequence[tuple[int, str, float]]) -> None:
     """Store scores with all labels of the same concept and text."""
     new = pl.DataFrame(
         scores, schema={"concept": pl.Int32, "label": pl.String, "new": pl.Float64}, orient="row"
     ).unique(subset=["concept", "label"], keep="last")
     table = dictionary.labels().join(new, on=["concept", "label"], how="left", maintain_order="left")
-    dictionary.add_labels(table.with_columns(pl.coalesce("new", step).alias(step)).drop("new"))
+    by = pl.when(pl.col("new").is_not_null()).then(pl.lit("detection")).otherwise("scored_by")
+    dictionary.add_labels(table.with_columns(score=pl.coalesce("new", "score"), scored_by=by).drop("new"))
 
 
 def important(runs: Sequence[RunFolder], count: int) -> list[int]:

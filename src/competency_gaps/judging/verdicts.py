@@ -40,23 +40,16 @@ def canonical(label: object) -> str | None:
     return label if label in VERDICTS else None
 
 
-def results_of_games(games: Sequence[object]) -> tuple[tuple[GameVerdict, ...], ...]:
-    """Result of each game for the *model*, as a tuple of one verdict; empty where the game was not judged.
+def for_the_model(games: Sequence[object]) -> list[GameVerdict]:
+    """What the *model* got in each judged game.
 
     Parameters
     ----------
     games
         The labels of game 0 and game 1; None, or a label that is none of the ten writings: the game was not judged.
     """
-    results: list[tuple[GameVerdict, ...]] = []
-    for place, label in enumerate(games):
-        known = canonical(label)
-        if known is None:
-            results.append(())
-            continue
-        verdict = VERDICTS[known]
-        results.append((verdict if place == 1 else verdict._replace(first=1.0 - verdict.first),))
-    return tuple(results)
+    known = [(place, VERDICTS[label]) for place, label in enumerate(map(canonical, games)) if label is not None]
+    return [verdict if place == 1 else verdict._replace(first=1.0 - verdict.first) for place, verdict in known]
 
 
 def score_of_games(g0: object, g1: object) -> float | None:
@@ -65,6 +58,6 @@ def score_of_games(g0: object, g1: object) -> float | None:
     A game that was not judged (None, or no known label) is left out and the other one counts alone; None where
     neither was judged. Arena-Hard-Auto itself leaves out the whole item where one game has no verdict.
     """
-    judged = [verdict for game in results_of_games((g0, g1)) for verdict in game]
+    judged = for_the_model((g0, g1))
     total = sum(verdict.times for verdict in judged)
     return sum(verdict.first * verdict.times for verdict in judged) / total if total else None

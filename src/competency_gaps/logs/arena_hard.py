@@ -17,7 +17,7 @@ from typing import Any
 from competency_gaps.config import LogSource
 from competency_gaps.items.item import Item, LeftOut, Message, Reason
 from competency_gaps.jsonl import files_under, first_object, mapping, sequence, text_or_none
-from competency_gaps.judging.verdicts import VERDICTS, canonical, results_of_games, score_of_games
+from competency_gaps.judging.verdicts import VERDICTS, canonical, for_the_model, score_of_games
 from competency_gaps.logs.prompt import LoggedPrompt
 from competency_gaps.logs.reader import NONE, LogEntry, LogPart, Reader, Tally, log_lines
 from competency_gaps.text import plural
@@ -162,7 +162,7 @@ class _JudgementReader:
             text = f"position bias: the answer in the first place gets {bias:.2f} on average over "
             text += f"{plural(count, 'item')} with both games (0.50 is none)"
             tally.warn("position_bias", text, bias, count)
-            verdicts = [verdict for labels in both for game in results_of_games(labels) for verdict in game]
+            verdicts = [verdict for labels in both for verdict in for_the_model(labels)]
             won = sum(verdict.first * verdict.times for verdict in verdicts)
             figure = won / sum(verdict.times for verdict in verdicts)
             text = "Arena-Hard's own figure, which averages verdicts and not items and leaves out items with one game"

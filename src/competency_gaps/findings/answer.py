@@ -12,7 +12,7 @@ import polars as pl
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import ItemSample, Units, shares, units_of
 from competency_gaps.findings.caveats import caveats_of
-from competency_gaps.findings.choose import ERROR, Bar, Chosen, Weighed, anything, bar_of, choose, weigh
+from competency_gaps.findings.choose import ERROR, Bar, Chosen, Weighed, anything, bars_of, choose, weigh
 from competency_gaps.findings.estimate import (
     HALVES,
     NORMAL,
@@ -87,7 +87,7 @@ def answer(run: RunFolder, model: str | None = None, against: Against = None, *,
 def answered(asked: Asked, caveats: tuple[Caveat, ...] = ()) -> Answer:
     """Choose the slices that explain an outcome, and estimate their gaps."""
     families, values, block = asked.families, asked.values, asked.units.block
-    bars = [bar_of(own, values, block) for own in families]
+    bars = bars_of(families, values, block)
     findings: list[Finding] = []
     if len(values) and any(own.usable.any() for own in families):
         halves = half_samples(len(values))

@@ -36,7 +36,7 @@ FLOOR = 0.5
 """Least share of its items that must be scored: scores are seldom missing by chance."""
 LEAST = 0.5
 """Standard errors that a slice must add to what earlier ones explain."""
-DRAWS = 256
+DRAWS = 128
 """Shuffled outcomes from which a family's number of independent slices is taken."""
 ALIKE = 0.5
 """Correlation from which two slices can stand for each other."""
@@ -156,11 +156,11 @@ def shuffled(values: np.ndarray, block: np.ndarray, draws: int, seed: int = 0) -
     """Values shuffled within their blocks: shape (U, draws)."""
     rng = np.random.default_rng(seed)
     home = np.argsort(block, kind="stable")
-    out = np.empty((len(values), draws), np.float32)
+    own, start = values[home].astype(np.float32), block[home].astype(np.float32)
+    out = np.empty((draws, len(values)), np.float32)
     for draw in range(draws):
-        order = rng.permutation(len(values))
-        out[home, draw] = values[order[np.argsort(block[order], kind="stable")]]
-    return out
+        out[draw, home] = own[np.argsort(start + rng.random(len(own), np.float32))]
+    return np.ascontiguousarray(out.T)
 
 
 @dataclass(frozen=True)
@@ -181,22 +181,37 @@ class Bar:
         return float(-ndtri((1 - (1 - error) ** (1 / self.independent)) / 2))
 
 
-def bar_of(weighed: Weighed, outcome: np.ndarray, block: np.ndarray) -> Bar:
-    """Find a family's bar by shuffling: the maxima over its slices are those of so many independent normal values."""
+def bars_of(families: Sequence[Weighed], outcome: np.ndarray, block: np.ndarray) -> list[Bar]:
+    """Find the families' bars by shuffling.
+
+    The maxima over a family are those of so many independent normal values.
+
+    Parameters
+    ----------
+    outcome : ndarray of float of shape (U,)
+    block : ndarray of int of shape (U,)
+    """
+    if not len(outcome):
+        return [Bar(1.0, (1.0, 2.0), []) for _ in families]
+    left = centred(outcome, np.ones((len(outcome), 1), bool), block).ravel()
+    draws = shuffled(left, block, DRAWS)
+    return [_bar(own, draws, _variance(left, block), block) for own in families]
+
+
+def _bar(own: Weighed, draws: np.ndarray, variance: float, block: np.ndarray) -> Bar:
     from scipy.special import ndtr
 
     independent, total = 1.0, (1.0, 2.0)
-    if weighed.alone.any():
-        outcome = centred(outcome, np.ones((len(outcome), 1), bool), block).ravel()
-        scale = np.sqrt(np.maximum(weighed.squares[weighed.alone], 1e-9) * _variance(outcome, block))
-        z = np.abs(weighed.weights[weighed.alone] @ shuffled(outcome, block, DRAWS)) / scale[:, None]
+    if own.alone.any():
+        scale = np.sqrt(np.maximum(own.squares[own.alone], 1e-9) * variance)
+        z = np.abs(own.weights[own.alone] @ draws) / scale[:, None]
         # -log of the chance that one normal value stays below the maximum is exponential: its rate is that number.
         independent = max(1.0, DRAWS / float(-np.log1p(-2 * ndtr(-z.max(axis=0))).sum()))
         sums = (z**2).sum(axis=0)
         total = float(sums.mean()), float(sums.var(ddof=1))
     spread = []
-    for places in weighed.questions:
-        rows = weighed.weights[places]
+    for places in own.questions:
+        rows = own.weights[places]
         of_block = rows @ block_matrix(block)
         shared = (rows @ rows.T).toarray() - ((of_block / np.bincount(block)) @ of_block.T).toarray()
         scale = np.sqrt(np.maximum(np.diag(shared), 1e-9))

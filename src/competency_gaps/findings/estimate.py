@@ -20,7 +20,9 @@ HALVES = 20
 NORMAL = 1.959964
 """Half width of an interval of 95%, in standard errors."""
 TURNS = 12
-"""Turns in which the variances of the coefficients are fitted."""
+"""Most turns in which the variances of the coefficients are fitted."""
+SETTLED = 0.1
+"""Change, as a logarithm, below which they are settled."""
 START = 0.01
 """Variance of the coefficients, in variances of the outcome, from which they start."""
 FAMILY = 3.0
@@ -78,11 +80,15 @@ class Joint:
 
 def _covariance(gram: np.ndarray, prior: np.ndarray, noise: float) -> np.ndarray:
     """Posterior covariance of the coefficients."""
-    from scipy.linalg import cho_factor, cho_solve
+    from scipy.linalg.lapack import dpotrf, dpotri
 
+    if not len(prior):
+        return np.zeros((0, 0))
     root = np.sqrt(prior)
-    factor = cho_factor(np.eye(len(root)) + root[:, None] * gram * root / noise, lower=True, check_finite=False)
-    return root[:, None] * cho_solve(factor, np.eye(len(root)), check_finite=False) * root
+    factor, _ = dpotrf(np.eye(len(root)) + root[:, None] * gram * root / noise, lower=1, overwrite_a=1)
+    inverse, _ = dpotri(factor, lower=1, overwrite_c=1)
+    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    return root[:, None] * inverse * root
 
 
 def fit(
@@ -169,7 +175,9 @@ def _prior(
         of_family = (np.bincount(family, square) / np.maximum(np.bincount(family, determined), 1e-6))[family]
         own = np.bincount(group, square)[group] + FAMILY * of_family
         own /= np.bincount(group, determined)[group] + FAMILY
-        prior = np.where(np.isnan(known), np.clip(own, 1e-6 * noise, noise), known)
+        former, prior = prior, np.where(np.isnan(known), np.clip(own, 1e-6 * noise, noise), known)
+        if np.abs(np.log(prior / former)).max(initial=0.0) < SETTLED:
+            break
     return prior
 
 

@@ -19,10 +19,8 @@ HALVES = 20
 """Half-samples that choose anew."""
 NORMAL = 1.959964
 """Half width of an interval of 95%, in standard errors."""
-TURNS = 12
-"""Most turns in which the variances of the coefficients are fitted."""
-SETTLED = 0.1
-"""Change, as a logarithm, below which they are settled."""
+TURNS = 7
+"""Turns in which the variances of the coefficients are fitted."""
 START = 0.01
 """Variance of the coefficients, in variances of the outcome, from which they start."""
 FAMILY = 3.0
@@ -175,9 +173,7 @@ def _prior(
         of_family = (np.bincount(family, square) / np.maximum(np.bincount(family, determined), 1e-6))[family]
         own = np.bincount(group, square)[group] + FAMILY * of_family
         own /= np.bincount(group, determined)[group] + FAMILY
-        former, prior = prior, np.where(np.isnan(known), np.clip(own, 1e-6 * noise, noise), known)
-        if np.abs(np.log(prior / former)).max(initial=0.0) < SETTLED:
-            break
+        prior = np.where(np.isnan(known), np.clip(own, 1e-6 * noise, noise), known)
     return prior
 
 

@@ -4,8 +4,8 @@
 
 RUN is a finished run with scores of several models. A list is chosen on half of the clusters of items, by the same
 procedure for every family of slices; its profile is the correlation, on the other half, of the model's outcome against
-its peers (net of length) with what the list lets expect. Printed are means over models and splits, the slope of held-out
-on expected outcomes (pooled over lists), differences to columns and to columns with sentence embeddings, paired and
+its peers (net of length) with what the list lets expect. Printed are means over models and splits, the slope of
+held-out on expected outcomes (pooled over lists), differences to columns and to columns with sentence embeddings, paired and
 bootstrapped by clusters of items, what all slices together say (the ceiling of lists), ridge regression on a space of
 the items (the ceiling of slices), the share of the intervals that hold on the other half, the correlation of gaps,
 averaged over models, with difficulty, and how many lists of shuffled outcomes are not empty.
@@ -319,7 +319,7 @@ def main() -> None:
 
 def space_of(run: cg.Run) -> np.ndarray:
     """The space in which profiles are clustered, of all items."""
-    from competency_gaps.slices.profiles import concept_space
+    from competency_gaps.slices.tree import concept_space
 
     return concept_space(run.by_concept, np.arange(run.items.height)).astype(np.float64)
 

@@ -163,28 +163,47 @@ def shuffled(values: np.ndarray, block: np.ndarray, draws: int, seed: int = 0) -
     return np.ascontiguousarray(out.T)
 
 
+class Cumulants(NamedTuple):
+    """Of a sum of squares of dependent normal values under the null: mean, variance and skewness."""
+
+    mean: float
+    variance: float
+    skewness: float
+
+    def tail(self, total: np.ndarray) -> np.ndarray:
+        """Chance of a sum as large or larger, by the gamma curve with these cumulants."""
+        from scipy.special import gammaincc
+
+        shape = 4 / self.skewness**2
+        z = (total - self.mean) / np.sqrt(self.variance)
+        return np.asarray(gammaincc(shape, np.maximum(shape + np.sqrt(shape) * z, 0.0)))
+
+
 @dataclass(frozen=True)
 class Bar:
-    """What a slice of a family must reach."""
+    """What a family is like where there is nothing to find."""
 
-    independent: float
-    """Number of independent slices that would give the same maxima."""
-    total: tuple[float, float]
-    """Mean and variance of the sum of squares over the family's slices, in standard errors."""
-    spread: list[float]
-    """Per question: variance of its sum of squares over its mean, both for unit variances."""
+    largest: tuple[float, float]
+    """Place and scale of the Gumbel curve of the largest standing of the slices outside questions, in standard
+    errors."""
+    total: Cumulants
+    """Of the sum of squares of these slices' standings, in standard errors."""
+    questions: list[Cumulants]
+    """The same for the categories of each question."""
+
+    def beyond(self, largest: np.ndarray) -> np.ndarray:
+        """Chance of a largest standing as large or larger."""
+        place, scale = self.largest
+        return -np.expm1(-np.exp(-(largest - place) / scale))
 
     def threshold(self, error: float) -> float:
-        """Standard errors that the maximum over the family exceeds with a chance of ``error``."""
-        from scipy.special import ndtri
-
-        return float(-ndtri((1 - (1 - error) ** (1 / self.independent)) / 2))
+        """Standing that the largest one exceeds with a chance of ``error``."""
+        place, scale = self.largest
+        return float(place - scale * np.log(-np.log1p(-error)))
 
 
 def bars_of(families: Sequence[Weighed], outcome: np.ndarray, block: np.ndarray) -> list[Bar]:
     """Find the families' bars by shuffling.
-
-    The maxima over a family are those of so many independent normal values.
 
     Parameters
     ----------
@@ -192,31 +211,37 @@ def bars_of(families: Sequence[Weighed], outcome: np.ndarray, block: np.ndarray)
     block : ndarray of int of shape (U,)
     """
     if not len(outcome):
-        return [Bar(1.0, (1.0, 2.0), []) for _ in families]
+        return [Bar((2.0, 0.5), _cumulants(np.zeros((0, 1))), []) for _ in families]
     left = centred(outcome, np.ones((len(outcome), 1), bool), block).ravel()
     draws = shuffled(left, block, DRAWS)
     return [_bar(own, draws, _variance(left, block), block) for own in families]
 
 
 def _bar(own: Weighed, draws: np.ndarray, variance: float, block: np.ndarray) -> Bar:
-    from scipy.special import ndtr
+    scale = np.sqrt(np.maximum(own.squares, 1e-9) * variance)
+    z = (own.weights @ draws) / scale[:, None]
+    largest = np.abs(z[own.alone]).max(axis=0) if own.alone.any() else np.array([1.5, 2.5])
+    spread = float(largest.std(ddof=1)) * np.sqrt(6) / np.pi
+    place = float(largest.mean()) - np.euler_gamma * spread
+    return Bar((place, spread), _cumulants(z[own.alone]), [_cumulants(z[places]) for places in own.questions])
 
-    independent, total = 1.0, (1.0, 2.0)
-    if own.alone.any():
-        scale = np.sqrt(np.maximum(own.squares[own.alone], 1e-9) * variance)
-        z = np.abs(own.weights[own.alone] @ draws) / scale[:, None]
-        # -log of the chance that one normal value stays below the maximum is exponential: its rate is that number.
-        independent = max(1.0, DRAWS / float(-np.log1p(-2 * ndtr(-z.max(axis=0))).sum()))
-        sums = (z**2).sum(axis=0)
-        total = float(sums.mean()), float(sums.var(ddof=1))
-    spread = []
-    for places in own.questions:
-        rows = own.weights[places]
-        of_block = rows @ block_matrix(block)
-        shared = (rows @ rows.T).toarray() - ((of_block / np.bincount(block)) @ of_block.T).toarray()
-        scale = np.sqrt(np.maximum(np.diag(shared), 1e-9))
-        spread.append(float(2 * ((shared / scale / scale[:, None]) ** 2).sum() / len(places)))
-    return Bar(independent, total, spread)
+
+def _cumulants(z: np.ndarray) -> Cumulants:
+    """Cumulants from draws: for normal values with covariance C, ``tr C``, ``2 tr C^2`` and ``8 tr C^3``.
+
+    ``tr C^2`` is the mean square of two draws' product, ``tr C^3`` the mean product around three draws.
+    """
+    if not len(z):
+        return Cumulants(1.0, 2.0, float(np.sqrt(8.0)))
+    products = z.T.astype(np.float64) @ z
+    np.fill_diagonal(products, 0.0)
+    n = len(products)
+    second = float((products**2).sum()) / (n * (n - 1))
+    third = float((products @ products * products).sum()) / (n * (n - 1) * (n - 2))
+    variance = 2 * max(second, 1e-9)
+    # Between that of one value and that of as many independent ones.
+    skewness = float(np.clip(8 * third / variance**1.5, np.sqrt(8 / len(z)), np.sqrt(8.0)))
+    return Cumulants(float(len(z)), variance, skewness)
 
 
 def _variance(values: np.ndarray, block: np.ndarray) -> float:
@@ -238,21 +263,18 @@ def anything(
     outcome : ndarray of float of shape (U,), or (U, H) for one outcome per subset
     taken : ndarray of bool of shape (U, H)
     """
-    from scipy.special import gammaincc, ndtr
-
     left = centred(outcome, taken, block)
     part = (left.astype(np.float64) ** 2).sum(axis=0) / np.maximum(taken.sum(axis=0), 1) * taken.mean(axis=0)
     tests, weights = [], []
     for own, bar in zip(families, bars, strict=True):
         square = (own.weights @ left) ** 2 / np.maximum(own.squares[:, None] * part, 1e-9)
         found = []
-        for places, spread in zip(own.questions, bar.spread, strict=True):
-            found.append(gammaincc(len(places) / spread, square[places].sum(axis=0) / spread))
+        for places, null in zip(own.questions, bar.questions, strict=True):
+            found.append(null.tail(square[places].sum(axis=0)))
         if own.alone.any():
-            mean, variance = bar.total
-            found.append(gammaincc(mean**2 / variance, square[own.alone].sum(axis=0) * mean / variance))
+            found.append(bar.total.tail(square[own.alone].sum(axis=0)))
             largest = np.sqrt(square[own.alone].max(axis=0))
-            found.append(-np.expm1(bar.independent * np.log1p(-2 * ndtr(-largest))))
+            found.append(bar.beyond(largest))
         tests += found
         weights += [SHARES.get(own.family.name, 1.0) / len(found)] * len(found)
     if not tests:

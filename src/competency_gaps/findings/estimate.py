@@ -119,8 +119,8 @@ def fit(
         squares = own.squares[used[at]] * part
         z2 = (own.weights[used[at]] @ rest).ravel() ** 2 / (squares * noise)
         alone = own.alone[used[at]]
-        mean, variance = bar.total
-        given[at] = max(1e-9, float(2 * (z2[alone].sum() - mean) / variance) * noise / float(squares.mean()))
+        null = bar.total
+        given[at] = max(1e-9, float(2 * (z2[alone].sum() - null.mean) / null.variance) * noise / float(squares.mean()))
         narrow[at] = np.sort(used[at][np.argsort(-z2)[:KEPT]]) if given[at] > 1e-9 else used[at][:0]
     return _joint(families, narrow, left, part, noise, block, given)
 

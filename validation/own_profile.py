@@ -5,10 +5,10 @@
 RUN is a finished run with scores of several models. A list is chosen on half of the clusters of items, by the same
 procedure for every family of slices; its profile is the correlation, on the other half, of the model's outcome against
 its peers (net of length) with what the list lets expect. Printed are means over models and splits, the slope of
-held-out on expected outcomes (pooled over lists), differences to columns and to columns with sentence embeddings, paired and
-bootstrapped by clusters of items, what all slices together say (the ceiling of lists), ridge regression on a space of
-the items (the ceiling of slices), the share of the intervals that hold on the other half, the correlation of gaps,
-averaged over models, with difficulty, and how many lists of shuffled outcomes are not empty.
+held-out on expected outcomes (pooled over lists), differences to columns and to columns with sentence embeddings,
+paired and bootstrapped by clusters of items, what all slices together say (the ceiling of lists), ridge regression on a
+space of the items (the ceiling of slices), the share of the intervals that hold on the other half, the correlation of
+gaps, averaged over models, with difficulty, and how many lists of shuffled outcomes are not empty.
 
 ``--rivals`` adds slices of others: clusters of sentence embeddings by a recursive k-means as in EvalTree's stage 3
 (Zeng et al., 2025), words, pairs of features (SliceLine's lattice of two levels), and clusters of the other models'
@@ -306,8 +306,9 @@ def main() -> None:
         difficulty.append(hard)
         print(f"{model[:28]:28s}", *(f"{name} {held[-1]:.3f};" for name, held in profile.items()), flush=True)
     report = table(profile, every, slopes, gaps, boots)
-    mean_gap = np.nanmean(by_slice, axis=0)
-    with_difficulty = float(np.corrcoef(mean_gap, np.nanmean(difficulty, axis=0))[0, 1])
+    everywhere = ~np.isnan(by_slice).any(axis=0)
+    mean_gap = np.mean(by_slice, axis=0)[everywhere]
+    with_difficulty = float(np.corrcoef(mean_gap, np.mean(difficulty, axis=0)[everywhere])[0, 1])
     print(f"ridge on concept profiles {np.mean(ceiling):.3f}")
     print(f"gaps averaged over models: spread {mean_gap.std():.4f}, correlation with difficulty {with_difficulty:+.2f}")
     if empty:

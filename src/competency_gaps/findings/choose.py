@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 ERROR = 0.05
 """Chance that a list of nothing is not empty."""
-SURE = 1.64
-"""Standard errors that a slice's shrunk gap must lie off 0: 19 of 20 such gaps are on the side that they seem."""
+SURE = 1.28
+"""Standard errors that a slice's shrunk gap must lie off 0: nine of ten such gaps are on the side that they seem."""
 LONGEST = 10
 """Most slices of a list."""
 FEWEST = 20

@@ -72,7 +72,8 @@ _SPECIAL = re.compile(r"_step_\d+|_seed_\d+")
 """Ids of intermediate steps of training, and of repetitions with another seed."""
 _CACHE = re.compile(r"(?:^|.*/)models--.+?--(.+?)(?:/snapshots/[^/]+)?")
 _GENERIC = re.compile(
-    r"(checkpoint|ckpt|step|epoch)[-_]?\d*|\d+|final|last|latest|best|main|model|merged|weights|output"
+    r"(checkpoint|ckpt|step|epoch|iter|global[-_]?step)[-_]?\d*|\d+|v\d+|\d+(\.\d+)?[bm]|final|last|latest|best|main|"
+    r"model|models|merged|weights|output|hf|default"
 )
 _QUANTISED_FILE = re.compile(r"[.-](?:i?q\d\w*|b?f16|fp16|f32)$")
 _TUNED = {"it", "instruct", "chat"}
@@ -351,6 +352,8 @@ class ModelName(NamedTuple):
     """Family, generation and size in lower case: ``gemma-2-2b``."""
     version: Literal["plain", "base", "tuned"]
     """What the name says about training: nothing, ``-pt`` or ``-base``, or ``-it``, ``-instruct`` or ``-chat``."""
+    checkpoint: tuple[str, ...]
+    """What follows in a path, such as ``checkpoint-500``."""
 
 
 def read_model_name(name: str) -> ModelName:
@@ -361,7 +364,8 @@ def read_model_name(name: str) -> ModelName:
     name = name.strip().removeprefix("embedded:").replace("\\", "/").rstrip("/")
     cached = _CACHE.fullmatch(name)
     parts = [part for part in (cached[1] if cached else name).lower().split("/") if part]
-    last = next((part for part in reversed(parts) if not _GENERIC.fullmatch(part)), parts[-1] if parts else "")
+    at = next((i for i in reversed(range(len(parts))) if not _GENERIC.fullmatch(parts[i])), len(parts) - 1)
+    last = parts[at] if parts else ""
     if last.endswith(".gguf"):
         last = _QUANTISED_FILE.sub("", last.removesuffix(".gguf"))
     last = last.replace("_", "-").removeprefix("meta-")
@@ -373,7 +377,7 @@ def read_model_name(name: str) -> ModelName:
         version = "base"
     dropped = _TUNED | _BASE | _SAME_WEIGHTS
     core = "-".join(word for place, word in enumerate(words) if place == 0 or word not in dropped)
-    return ModelName(_ALIASES.get(core, core), version)
+    return ModelName(_ALIASES.get(core, core), version, tuple(parts[at + 1 :]))
 
 
 def names_of(model: str) -> list[str]:

@@ -12,7 +12,7 @@ from competency_gaps.items.item import Benchmark, LeftOut, Reason, SourceReport
 from competency_gaps.logs.find import log_entries
 from competency_gaps.logs.lm_eval import model_commit, pretrained_model
 from competency_gaps.progress import Progress
-from competency_gaps.sae.find import SaeEntry, find_saes
+from competency_gaps.sae.find import SaeEntry, find_saes, read_model_name
 from competency_gaps.text import plural, shorten, visible
 
 NO_MODEL = Reason(
@@ -21,15 +21,7 @@ NO_MODEL = Reason(
 )
 _LIMIT = 300
 _COMMIT = re.compile("[0-9a-f]{40}")
-_SPELLING = re.compile(r"[^\w]|_")
 _ARGUMENT = re.compile(r"(?:^|,)\s*(?:peft|delta|pretrained|model|path|engine)=([^,]+)")
-_CACHE = re.compile(r"(?:^|.*[/\\])models--(.+?)(?:[/\\]snapshots[/\\][^/\\]+)?")
-_META = re.compile(r"^meta(?=llama)")
-_GENERIC = re.compile(
-    r"(checkpoint|ckpt|step|epoch|iter|global[-_]?step)[-_]?\d*|\d+|v\d+|\d+(\.\d+)?[bm]|final|last|latest|best|main|"
-    r"model|models|merged|weights|output|hf|default"
-)
-"""Last parts of a path that many models share."""
 
 
 def report_lines(report: SourceReport) -> Iterator[str]:
@@ -119,20 +111,15 @@ def _line(text: str) -> str:
 
 
 def same_model(theirs: str, ours: str) -> bool:
-    """Compare two names by their last part, without case, punctuation and organisation.
+    """Whether a log's name is one of ours, read as the finder of SAEs reads names.
 
-    ``pretrained=Org/Name,dtype=float16``, ``hf/Org/Name``, ``Org__Name`` (a folder of lm-eval), ``/models/Name/``,
-    ``embedded:name`` and a hub cache's folder (``models--Org--Name``) all are ``name``. Where many models share the
-    last part (``checkpoint-500``, ``final``, ``8b``), the part before it is compared too. All other differences count,
-    also a final ``-it`` or ``-Instruct`` and a tag (``name:8b``). [ours]
+    ``pretrained=Org/Name,dtype=float16``, ``hf/Org/Name`` and ``Org__Name`` (a folder of lm-eval) are ``name``. All
+    other differences count, also a final ``-it`` or ``-Instruct``, a checkpoint and a tag (``name:8b``). [ours]
     """
-    theirs, ours = _bare(theirs), _bare(ours)
-    if _core(theirs) == _core(ours):
-        return True
-    # A name in the form of lm-eval's folders is compared with one in another form; two such names stay as they are.
-    unfolded = [name.replace("__", "/") if "/" not in name else name for name in (theirs, ours)]
-    one_folder = (unfolded[0] == theirs) != (unfolded[1] == ours)
-    return one_folder and _core(unfolded[0]) == _core(unfolded[1])
+    match = _ARGUMENT.search(theirs)
+    theirs = (match[1] if match else theirs).removesuffix(":latest")
+    known = read_model_name(ours.removesuffix(":latest"))
+    return known in (read_model_name(theirs), read_model_name(theirs.replace("__", "/")))
 
 
 def transformers_model(reports: Iterable[SourceReport]) -> str | None:
@@ -152,21 +139,6 @@ def _transformers_model(report: SourceReport) -> str | None:
         # Inspect calls a model of a folder hf/local, whatever the folder.
         return name if provider == "hf" and name not in ("", "local") else None
     return None
-
-
-def _bare(name: str) -> str:
-    match = _ARGUMENT.search(name)
-    name = (match[1] if match else name).strip().removesuffix(":latest").rstrip("/\\")
-    name = name.removeprefix("embedded:")
-    cached = _CACHE.fullmatch(name)
-    return cached[1].replace("--", "/") if cached else name.replace("\\", "/")
-
-
-def _core(name: str) -> tuple[str, ...]:
-    """The last part that is not generic, and the parts after it."""
-    parts = [part for part in name.lower().removesuffix(".gguf").split("/") if part not in ("", ".", "..")]
-    first = next((i for i in range(len(parts) - 1, -1, -1) if not _GENERIC.fullmatch(parts[i])), 0)
-    return tuple(_META.sub("", _SPELLING.sub("", part)) for part in parts[first:])
 
 
 @dataclass(frozen=True)

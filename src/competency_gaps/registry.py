@@ -157,9 +157,6 @@ LOGS = Registry(
 """Format -> how its logs are found and read, in the order in which a path is searched. ``table``, for CSV, JSONL and
 Parquet files, is never detected."""
 
-LISTS = Registry("lists", {"garak": "logs.garak:read_probes"})
-"""Format -> what reads a tool's reports as a list of weaknesses, for ``cgaps match``."""
-
 SLICES = Registry(
     "slices",
     {name: f"slices.make:{name}" for name in ("columns", "features", "themes", "profiles", "clusters", "skills")},

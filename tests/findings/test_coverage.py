@@ -10,7 +10,7 @@ import pytest
 
 from competency_gaps.errors import UserError
 from competency_gaps.findings.coverage import coverage, scope_table
-from competency_gaps.matching.texts import near
+from competency_gaps.findings.texts import near
 
 COUNT, NAMES = 400, ("quiz", "code")
 WORDS = [f"word{i}" for i in range(300)]

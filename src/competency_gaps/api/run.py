@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from competency_gaps.findings.coverage import Coverage
     from competency_gaps.findings.finding import Answer
     from competency_gaps.findings.models import ModelSlices
-    from competency_gaps.matching.by_examples import ExampleMatching
-    from competency_gaps.matching.match_run import By, RunMatching
+    from competency_gaps.matching import Matching
     from competency_gaps.stages.compare import Comparison
 
 Against = Literal["peers"] | str | Sequence[str] | None
@@ -484,96 +483,55 @@ class Run(RunFolder):
 
     def match(
         self,
-        taxonomy: Path | str,
+        list: Path | str | None = None,
         *,
-        by: By = "both",
+        tags: str | None = None,
+        model: str | None = None,
+        against: Against = None,
+        level: float = 0.05,
         llm: LLMConfig | None = None,
         progress: Progress | None = None,
-        **options: Any,
-    ) -> RunMatching:
-        """Match a list of weaknesses, qualities or probes to the run's concepts; the outcome goes into its folder.
+    ) -> Matching:
+        """Put a list of weaknesses, qualities or attacks beside the run; the outcome goes into its folder.
 
         Parameters
         ----------
-        taxonomy
-            JSON, JSONL, CSV or YAML of entries, an AutoDetect log, or a garak report.
-        by
-            ``labels``: entries' descriptions are compared with concepts' labels. ``examples``: the run's model and SAE
-            read the entries' example prompts once, and concepts match which tell an entry's from those of others.
-            ``both``: by labels, and by examples if the list has any.
-        llm
-            A language model that confirms pairs of entry and label; None: none is asked.
-        progress
-            None: quiet.
-        options
-            ``where``, ``kinds``, ``per_entry``, ``alpha``, ``embedder`` and ``seed`` of
-            :func:`competency_gaps.matching.match_run.match_run`.
-
-        Returns
-        -------
-        RunMatching
-            ``matching`` (by labels) and ``by_examples`` with ``entries`` and ``pairs`` (polars frames) and the shares
-            that are recovered.
-        """
-        from competency_gaps.matching.match_run import match_run
-
-        def read(config: RunConfig, folder: Path) -> RunFolder:
-            from competency_gaps.stages import pipeline
-
-            made = pipeline.run(config, folder, progress)
-            for part in ("model", "sae"):
-                if made.manifest[part]["content_sha256"] != self.run_itself().manifest[part]["content_sha256"]:
-                    raise UserError(
-                        f"the {part} {self.manifest[part].get('name')!r} has other weights than when {self.path} was "
-                        f"made: what it reads now says nothing about that run. Restore it, or make the run anew."
-                    )
-            return made
-
-        return match_run(self, Path(taxonomy), by=by, read=read, llm=llm, progress=progress, **options)
-
-    def match_tags(
-        self,
-        tags: Path | str | Mapping[str, str],
-        *,
-        alpha: float = 0.05,
-        embedder: str | None = None,
-        seed: int = 0,
-        progress: Progress | None = None,
-    ) -> ExampleMatching:
-        """Match tags of the run's own items: which concepts tell the items with a tag from those without it?
-
-        Parameters
-        ----------
+        list
+            JSON, JSONL, CSV or YAML of records with ``id``, ``description`` and, where they have them, ``examples``
+            (prompts); or a log of AutoDetect, garak or another tool, whose groups of items are the entries. Examples
+            that are no items of the run are read by its model and SAE once.
         tags
-            CSV or Parquet: ``id``, ``benchmark`` where ids are not unique in the run, and a column of 0 and 1 per tag.
-            Or a column of the items, each value of which is a tag: ``benchmark``, ``group``, ``policy``, ``options``
-            (their number), ``answer_position`` or a covariate. Or conditions by the tags' names, such as
-            ``{"failed": "score < 0.5"}``, in SQL on ``id``, ``prompt``, ``response``, ``answer``, ``score``,
-            ``n_span_tokens``, ``n_tokens``, ``epochs`` and these columns. A file goes before a column of its name.
-        alpha
-            Share of the matched tags that may be matched by accident.
-        embedder
-            sentence-transformers model for ``label_similarity``; None: the packaged all-MiniLM-L6-v2.
-        seed
-            Seed of the halves of the items, and of the nulls.
+            Instead, tags of the run's items: a table of ``id`` and a column of 0 and 1 per tag, or a column of the
+            items, each value of which is a tag.
+        model, against
+            Whose outcomes; as of :meth:`answer`.
+        level
+            False-discovery rate, in (0, 1).
+        llm
+            A language model that confirms matches by text alone; None: none is asked.
         progress
             None: quiet.
 
         Returns
         -------
-        ExampleMatching
-            ``entries`` (one per tag), ``pairs``, ``themes`` and ``unexplained`` as polars frames, and what is matched
-            beside chance.
+        Matching
+            ``entries`` with the slices that go with each, ``rates`` beside chance, and what the list ``lacks``.
 
         Raises
         ------
         UserError
-            If there is no such file or column, the table names items that the run does not have, or a condition is
-            malformed.
+            If the list or the tags cannot be read.
         """
-        from competency_gaps.matching.match_tags import match_tags
+        from competency_gaps.matching import match
 
-        return match_tags(self, tags, alpha=alpha, embedder=embedder, seed=seed, progress=progress)
+        def read(config: RunConfig, folder: Path) -> RunFolder:
+            from competency_gaps.stages import pipeline
+
+            return pipeline.run(config, folder, progress)
+
+        return match(
+            self, list, tags=tags, model=model, against=against, level=level, llm=llm, read=read, progress=progress
+        )
 
     def coverage(
         self,

@@ -1,110 +1,116 @@
-"""``cgaps match``: a run's concepts against other people's lists."""
+"""``cgaps match``: other people's lists beside a run."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from competency_gaps.cli.options import JsonOption, LLMOption, QuietOption, RunArgument, llm_config
-from competency_gaps.cli.output import print_json, terminal
-from competency_gaps.errors import UserError
-from competency_gaps.text import visible
+from competency_gaps.cli.output import print_json, print_line, terminal
+from competency_gaps.text import integer, plural, shorten, visible
 
 if TYPE_CHECKING:
-    from competency_gaps.matching import Matching
-    from competency_gaps.matching.by_examples import ExampleMatching
-    from competency_gaps.matching.match_run import RunMatching
+    from competency_gaps.matching import Matched, Matching, Rate
+
+_NAME, _TIE = 50, 60
+"""Characters of a name, and of a slice's."""
+_WORDS = {
+    "weak": "weak by their own items",
+    "matched": "told by a slice",
+    "recovered": "told by a weak slice (recovered)",
+    "weak recovered": "of those weak by their own items, recovered",
+    "untested": "untested: all that tells them is missing or thin here",
+}
+_HOW = {
+    "items": "by the run's items",
+    "examples": "by examples that the run's model read",
+    "text": "by names alone, which is a guess",
+}
 
 
 def match(
     run: RunArgument,
-    taxonomy: Annotated[
+    list_: Annotated[
         Path | None,
-        typer.Option(help="A list as JSON, JSONL, CSV or YAML, an AutoDetect log or a garak report."),
+        typer.Argument(metavar="LIST", help="Entries as JSON, JSONL, CSV or YAML, or a log of AutoDetect, garak, ..."),
     ] = None,
     tags: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Instead, tags of the run's items: a table ('id' and a column per tag), a column of the items, or "
-            'NAME=SQL as "failed=score < 0.5", repeatable.'
-        ),
+        str | None, typer.Option(help="Instead, tags of the items: a table ('id', a column per tag), or a column.")
     ] = None,
-    by: Annotated[
-        Literal["both", "examples", "labels"],
-        typer.Option(help="Compare entries with labels, or what their example prompts excite."),
-    ] = "both",
-    where: Annotated[
-        str | None, typer.Option(help='Only entries that meet an SQL condition such as "score < 5".')
+    model: Annotated[str | None, typer.Option(help="Whose scores; by default the run's own model.")] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="MODEL|peers|benchmark", help="What they are compared with.")
     ] = None,
-    alpha: Annotated[float, typer.Option(help="False-discovery rate of the matches.")] = 0.05,
+    limit: Annotated[int, typer.Option(min=1, help="Entries.")] = 15,
     llm: LLMOption = None,
     quiet: QuietOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Match others' lists of weaknesses to a run: what does it recover, what does it add?"""
+    """Put others' lists of weaknesses beside a run: what does it recover, what do they lack?"""
     from competency_gaps import open_run
-    from competency_gaps.matching.by_examples import example_document
 
-    if (taxonomy is None) == (not tags):
-        raise UserError("give either --taxonomy or --tags.")
-    asked = llm_config(llm)
-    if tags and (where or asked or by != "both"):
-        raise UserError("--tags takes --alpha alone: the other options are for --taxonomy.")
-    opened, progress = open_run(run), terminal(quiet)
-    if taxonomy is None:
-        matching = opened.match_tags(_tags(tags or []), alpha=alpha, progress=progress)
-        if json_:
-            print_json({"run": str(run), "tags": tags, "by_examples": example_document(matching)})
-        else:
-            _print_matched(None, matching)
-        return
-    matched = opened.match(taxonomy, by=by, llm=asked, progress=progress, where=where, alpha=alpha)
+    found = open_run(run).match(
+        list_, tags=tags, model=model, against=against, llm=llm_config(llm), progress=terminal(quiet)
+    )
     if json_:
-        _print_document(run, taxonomy, matched)
+        print_json({"run": str(run), **asdict(found)})
     else:
-        _print_matched(matched.matching, matched.by_examples)
+        print_matching(found, limit)
 
 
-def _tags(given: list[str]) -> str | dict[str, str]:
-    """A file or a column, or conditions by their names."""
-    if len(given) == 1 and ("=" not in given[0] or Path(given[0]).is_file()):
-        return given[0]
-    conditions = {}
-    for text in given:
-        parts = re.fullmatch(r"\s*([\w .:/-]+?)\s*=(.+)", text, re.DOTALL)
-        if parts is None or parts[1] in conditions:
-            raise UserError(
-                f'--tags {visible(text)!r}: expected NAME=SQL with another name each, e.g. "failed=score < 0.5"; '
-                "or, once, a table or a column of the run's items."
-            )
-        conditions[parts[1]] = parts[2].strip()
-    return conditions
+def print_matching(found: Matching, limit: int) -> None:
+    """Print the rates beside chance, the entries, and what the list lacks."""
+    print_line(f"{plural(len(found.entries), 'entry').replace('entrys', 'entries')}, {_HOW[found.how]}:")
+    for rate in found.rates:
+        print_line(f"  {_rate(rate)}")
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    measured = any(entry.gap is not None for entry in found.entries)
+    table.add_column("entry", overflow="fold", ratio=2)
+    if measured:
+        table.add_column("gap", justify="right", no_wrap=True)
+        table.add_column("items", justify="right", no_wrap=True)
+    table.add_column("goes with", overflow="fold", ratio=3)
+    for entry in found.entries[:limit]:
+        table.add_row(*_cells(entry, measured))
+    print_line("")
+    Console().print(table, markup=False)
+    if len(found.entries) > limit:
+        print_line(f"{integer(len(found.entries) - limit)} more: --limit {len(found.entries)}")
+    if found.lacks:
+        names = "; ".join(f"{shorten(own.name, _NAME)} ({_points(own.gap)})" for own in found.lacks)
+        print_line(f"\nIn the model's answer, but with no entry of the list: {names}.")
 
 
-def _print_document(run: Path, taxonomy: Path, matched: RunMatching) -> None:
-    from competency_gaps.matching.by_examples import example_document
-    from competency_gaps.matching.summary import matching_document
-
-    listed = matched.taxonomy
-    source = {"taxonomy": str(taxonomy), "left_out": len(listed.left_out), "notes": listed.notes}
-    by_labels = {} if matched.matching is None else matching_document(matched.matching)
-    by_examples = {} if matched.by_examples is None else {"by_examples": example_document(matched.by_examples)}
-    failed = {"failed": list(matched.failed)} if matched.failed else {}
-    print_json({"run": str(run), **source, **by_labels, **by_examples, **failed, "judges": matched.judges})
+def _rate(rate: Rate) -> str:
+    chance = ""
+    if rate.chance is not None and rate.most is not None:
+        chance = f"; by chance {rate.chance:.1f}, up to {rate.most:.0f}"
+    return f"{_WORDS[rate.what]}: {integer(rate.count)} of {integer(rate.of)}{chance}"
 
 
-def _print_matched(by_labels: Matching | None, by_examples: ExampleMatching | None) -> None:
-    from competency_gaps.matching.example_lines import example_lines
-    from competency_gaps.matching.lines import matching_lines
+def _cells(entry: Matched, measured: bool) -> Sequence[str]:
+    name = visible(shorten(entry.name, _NAME))
+    if entry.outcome == "few":
+        ties = "too few examples to compare"
+    else:
+        shown = [_tie(tie.name, tie.auc, tie.status) for tie in entry.ties[:2]]
+        ties = visible("; ".join(shown)) or "nothing tells it"
+    if not measured:
+        return (name, ties)
+    gap = "" if entry.gap is None else _points(entry.gap)
+    return (name, f"{gap}{' weak' if entry.weak else ''}", integer(entry.items), ties)
 
-    lines: list[str] = []
-    if by_examples is not None:
-        lines += [*(["By examples"] if by_labels is not None else []), *example_lines(by_examples)]
-    if by_labels is not None:
-        lines += [*(["", "By labels"] if by_examples is not None else []), *matching_lines(by_labels)]
-    for line in lines:
-        Console().print(line, markup=False, highlight=False, soft_wrap=True)
+
+def _tie(name: str, auc: float | None, status: str | None) -> str:
+    facts = ", ".join(part for part in (status, None if auc is None else f"{auc:.2f}") if part)
+    return f"{shorten(name, _TIE)} ({facts})" if facts else shorten(name, _TIE)
+
+
+def _points(gap: float) -> str:
+    return f"{100 * gap:+.0f}".replace("-", "−")

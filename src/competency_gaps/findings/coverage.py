@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.matching.texts import Embed, clauses, embedding, judge, near
+from competency_gaps.findings.texts import Embed, clauses, embedding, judge, near
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.schemas import SCOPES
 

@@ -6,9 +6,10 @@ logs of two models share no items: each model's are benchmarks of their own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError
@@ -16,13 +17,39 @@ from competency_gaps.items.item import Item, Reason
 from competency_gaps.jsonl import files_under, json_file, mapping, sequence, text_or_none
 from competency_gaps.logs.prompt import LoggedPrompt, read_prompt
 from competency_gaps.logs.reader import LogEntry, LogPart, Reader, Tally, chosen_metric
-from competency_gaps.matching.autodetect import log_place
 
 METRIC = "grade"
 LOWEST, HIGHEST = 1.0, 10.0
 """The judge's scale."""
 _HEAD = 4096
 """Bytes of a file that show whether AutoDetect wrote it."""
+_RUN = "autodetect_"
+_VERSION = re.compile(r"version_(\d+)")
+
+
+class LogPlace(NamedTuple):
+    """What the folders above a log say of it."""
+
+    task: Path
+    """Folder of the task."""
+    version: int
+    """0 where there is none."""
+    model: str | None
+    """None: the folders are not AutoDetect's."""
+    domain: str | None
+    """What its points are about; None: not known."""
+
+
+def log_place(log: Path) -> LogPlace:
+    """Read the folders above a log, ``autodetect_DOMAIN/result/autodetect_MODEL/TASK/version_N``."""
+    folder = log.parent.resolve()
+    version = _VERSION.fullmatch(folder.name)
+    task = folder.parent if version else folder
+    number, run = int(version[1]) if version else 0, task.parent
+    if not run.name.startswith(_RUN):
+        return LogPlace(task, number, None, None)
+    domains = [part.removeprefix(_RUN) for part in run.parent.parts if part.startswith(_RUN)]
+    return LogPlace(task, number, run.name.removeprefix(_RUN), domains[-1] if domains else None)
 
 
 def find(path: Path) -> list[LogPart]:

@@ -1,17 +1,15 @@
 """Reports of garak (``*.report.jsonl``, 0.9 to 0.17): a probe family is a benchmark, its probes are the groups.
 
 An item is an attempt that garak evaluated; its score is 1 where the model resisted and 0 where the attack succeeded.
-:func:`read_probes` reads the same attempts as a list of weaknesses, for ``cgaps match``.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 import mmap
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,8 +19,7 @@ from competency_gaps.errors import UserError, nearest
 from competency_gaps.items.item import Item, Message, Reason
 from competency_gaps.jsonl import files_under, first_object, mapping, sequence
 from competency_gaps.logs.prompt import ROLES, LoggedPrompt, last_user
-from competency_gaps.logs.reader import NONE, LogEntry, LogPart, Reader, Tally, log_lines, mean_score, newest
-from competency_gaps.matching.records import Raw
+from competency_gaps.logs.reader import NONE, LogEntry, LogPart, Reader, Tally, log_lines, newest
 from competency_gaps.text import plural, shorten
 
 DEFAULT_THRESHOLD = 0.5
@@ -31,12 +28,8 @@ EVALUATED = 2
 """Status of an attempt whose outputs were judged."""
 ALL_DETECTORS = "lowest of all detectors"
 OWN_TEXT = "the attack's last turn"
-MOST_EXAMPLES = 300
-"""Most prompts of an entry that are its examples; of more, a sample is drawn by a hash."""
 # In JSON a quotation mark inside a string is escaped, so this matches only an attempt's own field.
 _PROBE = re.compile(rb'"probe_classname":\s*"(?:garak\.)?(?:probes\.)?(\w+)\.(\w+)"')
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_+")
-"""Where a name such as ``MarkdownXSS`` or ``web_injection`` is split into words."""
 _HITLOG = ".hitlog.jsonl"
 _OPEN = {
     0: Reason("not_answered", "begun but not answered (the run was stopped)"),
@@ -397,98 +390,3 @@ def _warn(report: _Report, tally: Tally, attempts: list[_Attempt], threshold: fl
 
 
 LOG = Reader("garak: *.report.jsonl", find, read)
-
-
-def read_probes(path: Path, prefix: str = "") -> tuple[list[Raw], list[str]]:
-    """Read one record per probe, and one per family with attempts of several probes: many a probe has but a prompt.
-
-    The description is that of the report's plug-in cache, else the probe's name in words; a family's is its name and
-    its probes' in words. ``score`` is the mean over the attempts, in [0, 1], where 1 is safe; attempts without a judged
-    output are unscored. ``examples`` are the different prompts of the attempts (the last turn of each, at most
-    ``MOST_EXAMPLES``). All records are of one domain, so that a probe's prompts are compared with those of all other
-    attacks on the report's model. ``level`` is ``probe`` or ``family``.
-
-    Parameters
-    ----------
-    prefix
-        Prefix of the ids, so that a probe in two reports has two ids.
-
-    Returns
-    -------
-    tuple
-        Records, unreadable lines with their reason included, and notes on the report.
-    """
-    report = _Report.read(path)
-    threshold = DEFAULT_THRESHOLD if report.stated is None else report.stated
-    members: dict[tuple[str, str], list[_Attempt]] = {("probe", name): [] for name in report.known}
-    for attempt in report.attempts.values():
-        for key in (("probe", attempt.probe), ("family", attempt.probe.rpartition(".")[0])):
-            members.setdefault(key, []).append(attempt)
-    records, large = [], []
-    for (level, name), attempts in sorted(members.items(), key=lambda member: member[0][0] != "probe"):
-        probes = list(dict.fromkeys(attempt.probe for attempt in attempts)) if level == "family" else [name]
-        if level == "family" and (not name or len(probes) < 2):
-            continue
-        prompts = dict.fromkeys(a.messages[-1]["content"] for a in attempts if not isinstance(a.messages, Reason))
-        if len(prompts) > MOST_EXAMPLES:
-            large.append(f"{name} {len(prompts):,}")
-        scores = [_safety(attempt.results, threshold) for attempt in attempts]
-        values = {
-            "id": f"{prefix}:{name}" if prefix else name,
-            "description": _description(report, level, name, probes),
-            "level": level,
-            **({"probes": probes} if level == "family" else {"goal": report.known.get(name, {}).get("goal")}),
-            "domain": "garak",
-            "category": (name if level == "family" else name.rpartition(".")[0]) or None,
-            "score": mean_score(scores),
-            "framework": "garak",
-            "model": report.model,
-            "tags": list(dict.fromkeys(tag for probe in probes for tag in _tags(report, probe) or ())),
-            "n_attempts": len(attempts),
-            "n_scored": sum(score is not None for score in scores),
-            "n_prompts": len(prompts),
-            "examples": _sample(prompts),
-        }
-        records.append(Raw(f"{path}, {level} {name!r}", values))
-    records += [Raw(str(path.parent / where), None, str(fault)) for where, fault in report.unreadable]
-    return records, [f"{path}: {note}" for note in _notes(report, large)]
-
-
-def _description(report: _Report, level: str, name: str, probes: list[str]) -> str:
-    if level == "family":
-        return f"{_words(name)}: {', '.join(_words(probe.rpartition('.')[2]) for probe in probes)}"
-    known = report.known.get(name, {}).get("description")
-    if isinstance(known, str) and known.strip():
-        return known
-    family, _, short = name.rpartition(".")
-    return f"{_words(short)} ({_words(family)})" if family else _words(short)
-
-
-def _notes(report: _Report, large: list[str]) -> Iterator[str]:
-    attempts = list(report.attempts.values())
-    if not attempts:
-        yield f"no attempt is complete (status {EVALUATED}), so its probes have no scores."
-    elif not any(_safety(attempt.results, DEFAULT_THRESHOLD) is not None for attempt in attempts):
-        yield "the attempts of older reports have no results, so its probes have no scores."
-    reasons = Counter(str(attempt.messages) for attempt in attempts if isinstance(attempt.messages, Reason))
-    for reason, count in reasons.items():
-        yield f"{count:,} attempts give no example: {reason}"
-    if large:
-        yield (
-            f"{len(large):,} of its probes and families have more than {MOST_EXAMPLES} different prompts "
-            f"({', '.join(large[:5])}{', ...' if len(large) > 5 else ''}); of each a sample is its examples."
-        )
-
-
-def _sample(prompts: Iterable[str]) -> list[str]:
-    """At most ``MOST_EXAMPLES`` of different prompts, in their order: those with the smallest hashes."""
-
-    def digest(text: str) -> bytes:
-        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-
-    kept = set(sorted(prompts, key=digest)[:MOST_EXAMPLES])
-    return [prompt for prompt in prompts if prompt in kept]
-
-
-def _words(name: str) -> str:
-    return _HUMP.sub(" ", name)

@@ -1,163 +1,549 @@
-"""Match a taxonomy's entries to the labels of concepts and the names of themes."""
+"""A list beside a run: which entries are weak, which slices go with them, and how much of that is chance.
+
+An entry is a slice: its examples. If they are items of the run, it is weak or not by its own items, like any slice. If
+not, the run's model and SAE read them. Either way slices *go with* an entry that tell its examples from those of the
+other entries (:mod:`competency_gaps.matching.ranks`). An entry is *recovered* if a slice that goes with it is weak, by
+the items of its domain or by the run; *untested* if all of them are missing or thin there. Entries without examples are
+matched by their text, which is a guess.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import polars as pl
+import pydantic
+import scipy.sparse as sp
 
+from competency_gaps.checked import write_document
+from competency_gaps.config import LLMConfig
 from competency_gaps.errors import UserError
-from competency_gaps.matching.candidates import CONCEPT_COLUMNS, THEME_COLUMNS, MatchCandidates
-from competency_gaps.matching.embedding import Embed, embed_distinct
-from competency_gaps.matching.null import Calibration, OnDraw, entry_null, plan_draws
-from competency_gaps.matching.summary import Matching, summarise
-from competency_gaps.matching.taxonomy import TaxonomyEntry
+from competency_gaps.files import finite
+from competency_gaps.findings.answer import Against, Asked, answer, ask, slices_of
+from competency_gaps.findings.choose import centred, shuffled
+from competency_gaps.findings.texts import Embed, clauses, embedding, judge, near
+from competency_gaps.matching.examples import ReadRun, members_of, read_examples
+from competency_gaps.matching.lists import Entry, read_list, tagged
+from competency_gaps.matching.ranks import FEWEST, Examples, Ties, adjusted, dealt, strata, tell
+from competency_gaps.progress import Progress
+from competency_gaps.runs.manifest import adding_to_run
+from competency_gaps.runs.open import RunFolder
+from competency_gaps.runs.scores import model_scores
+from competency_gaps.slices import CONCEPTS
 
-ROWS = 256
-"""Entries compared at a time."""
+FOLDER = "lists"
+DRAWS = 20
+"""Shuffled outcomes, and deals of the examples, that say what chance does."""
+SMALLEST = 8.0
+"""Effective units of a slice that is tested in a domain: an entry has about 15 examples."""
+GUESS = 0.001
+"""Share of shuffled names that are as near to an entry's text."""
+SAME = 0.8
+"""Jaccard index from which a slice is the entry itself, and so does not go with it."""
+Status = Literal["weak", "strong", "missing", "thin"]
+
+
+@dataclass(frozen=True)
+class Tie:
+    """A slice that goes with an entry."""
+
+    slice: int
+    """As :attr:`~competency_gaps.slices.Family.number`."""
+    family: str
+    name: str
+    auc: float | None
+    """Area under the ROC curve on the examples that did not choose it; None: matched by text."""
+    q: float | None
+    gap: float | None
+    """Of the slice, in units of the outcome, against comparable items; None: no scores, or too few."""
+    status: Status | None
+    """Of the slice in the entry's domain, or in the run; None: nothing stands out."""
+
+
+@dataclass(frozen=True)
+class Matched:
+    """An entry beside the run."""
+
+    id: str
+    name: str
+    domain: str | None
+    examples: int
+    """Examples that count: one of each cluster of repeats."""
+    score: float | None
+    """The list's own mean score, on its own scale."""
+    items: int
+    """Its scored items in the run, 0 where its examples are none."""
+    gap: float | None
+    """Of its own items, against comparable ones of its domain; None: not measured."""
+    low: float | None
+    high: float | None
+    weak: bool | None
+    """By its own items, false discoveries controlled over the entries; None: not measured."""
+    outcome: Literal["recovered", "untested", "matched", "none", "few"]
+    """``few``: too few examples to compare."""
+    ties: tuple[Tie, ...]
+    """The best first."""
+    rows: tuple[int, ...]
+    """Its items with the lowest outcomes, at most three."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How many entries, and how many by chance."""
+
+    what: Literal["weak", "matched", "recovered", "weak recovered", "untested"]
+    count: int
+    of: int
+    chance: float | None
+    """Mean number with examples dealt out anew (matched) or outcomes shuffled (weak, recovered); None: not drawn."""
+    most: float | None
+    """95% of these draws stay at or below."""
+
+
+@dataclass(frozen=True)
+class Lacked:
+    """A finding of the answer that goes with no entry."""
+
+    slice: int
+    family: str
+    name: str
+    gap: float
+
+
+@dataclass(frozen=True)
+class Matching:
+    """A list beside a run."""
+
+    list: str
+    how: Literal["items", "examples", "text"]
+    """By the run's own items; by examples that were read for it; by names alone, a guess."""
+    model: str | None
+    """Whose outcomes; None: the run has no scores."""
+    against: tuple[str, ...]
+    entries: tuple[Matched, ...]
+    """Weak and recovered ones first, then by gap."""
+    rates: tuple[Rate, ...]
+    lacks: tuple[Lacked, ...]
+
+
+class _Slices(NamedTuple):
+    """Slices with their weights on the run's items, and on the items that are examples. K slices."""
+
+    number: np.ndarray
+    family: np.ndarray
+    name: list[str]
+    here: sp.csr_array
+    """float of shape (K, items of the run)."""
+    there: sp.csr_array
+    """float of shape (K, items of the run that read the examples)."""
+
+
+class _Evidence(NamedTuple):
+    """What outcomes do on K slices, with and without R shuffles of them."""
+
+    gap: np.ndarray
+    """float64 of shape (K,)."""
+    error: np.ndarray
+    q: np.ndarray
+    """float64 of shape (K, 1 + R), by family; 1 where too few units count. The first column is the outcome itself."""
+    z: np.ndarray
 
 
 def match(
-    entries: Sequence[TaxonomyEntry],
-    candidates: MatchCandidates,
-    embed: Embed,
+    run: RunFolder,
+    given: Path | str | None = None,
     *,
+    tags: str | None = None,
+    model: str | None = None,
+    against: Against = None,
+    level: float = 0.05,
+    llm: LLMConfig | None = None,
+    read: ReadRun | None = None,
+    embed: Embed | None = None,
     seed: int = 0,
-    alpha: float = 0.05,
-    per_entry: int = 5,
-    draws: int | None = None,
-    on_draw: OnDraw | None = None,
+    progress: Progress | None = None,
 ) -> Matching:
-    """Match entries to the labels of concepts and the names of themes; an entry may match nothing.
-
-    A label matches if its similarity to the entry (cosine of the embedded texts) exceeds the entry's bound, see
-    :mod:`competency_gaps.matching.null`. Labels and names of themes have separate nulls.
+    """Match a list to a run; the outcome goes into its folder.
 
     Parameters
     ----------
+    given
+        A list, as :func:`competency_gaps.matching.lists.read_list` reads it; None: ``tags``.
+    tags
+        Instead, tags of the run's items, as :func:`competency_gaps.matching.lists.tagged` reads them.
+    model, against
+        Whose outcomes, as of :func:`competency_gaps.findings.answer.answer`.
+    level
+        False-discovery rate, in (0, 1).
+    llm
+        Confirms matches by text; None: none is asked.
+    read
+        Makes the run that reads examples which are no items of the run.
     embed
-        Maps texts to float32 of shape (texts, dimensions), rows of length 1.
-    alpha
-        Highest chance that an entry without a fitting label matches something.
-    per_entry
-        Most distinct labels that an entry matches, the nearest first; all concepts with these labels are matched.
-    draws
-        Draws of shuffled labels that set the bounds; None: as many as the number of labels allows.
+        Embeds texts; None: the packaged all-MiniLM-L6-v2.
 
     Raises
     ------
     UserError
-        If there is no entry, or ``alpha``, ``per_entry`` or ``draws`` is out of range.
+        If the list or the tags cannot be read.
     """
-    if not entries:
-        raise UserError("there is no entry to match: the taxonomy is empty.")
-    if per_entry < 1:
-        raise UserError(f"per_entry is {per_entry}, expected at least 1.")
-    rows = embed_distinct(embed, [entry.text for entry in entries])
-    options: dict[str, Any] = {"seed": seed, "alpha": alpha, "per_entry": per_entry, "draws": draws}
-    by_concept = _against(rows, candidates.concepts, embed, on_draw=on_draw, **options)
-    themes, theme_calibration = by_concept.pairs.clear(), None
-    if candidates.themes.height:
-        by_theme = _against(rows, candidates.themes, embed, on_draw=None, **options)
-        themes, theme_calibration = by_theme.pairs, by_theme.calibration
-    head = _head(entries, by_concept)
-    named = candidates.concepts.join(by_concept.named, left_on="text", right_on="label_text", how="left")
-    named = named.with_columns(pl.col("named_by").fill_null(0)).sort("concept")
-    return summarise(
-        head=head,
-        pairs=_borne(head, by_concept.pairs, candidates.concepts, list(CONCEPT_COLUMNS)),
-        themes=_borne(head, themes, candidates.themes, list(THEME_COLUMNS)),
-        candidates=replace(candidates, concepts=named),
-        calibrations=(by_concept.calibration, theme_calibration),
-        per_entry=per_entry,
-        seed=seed,
+    base, progress = run.run_itself(), progress or Progress(quiet=True)
+    if (given is None) == (tags is None):
+        raise UserError("give either a list or tags.")
+    asked = ask(base, model, against) if model_scores(base).models else None
+    part = None
+    if tags is not None:
+        entries, member, part = tagged(base, tags)
+    else:
+        entries = read_list(Path(str(given)))
+        member = members_of(base.items, entries)
+    wanted = sum(len(entry.examples) for entry in entries)
+    source, how = base, "items"
+    if tags is None and member.nnz < wanted / 2 or not member.nnz and not wanted:
+        how = "examples" if wanted and read is not None else "text"
+    if how == "text":
+        made = _by_text(base, asked, entries, embed or embedding(), level, llm, progress)
+    else:
+        if how == "examples" and read is not None:
+            source, member = read_examples(base, entries, read)
+        made = _by_examples(base, source, asked, entries, member, part, level, seed, progress)
+    matched, rates = made
+    lacks: list[Lacked] = []
+    if asked is not None:
+        tied = {tie.slice for entry in matched for tie in entry.ties}
+        findings = answer(base, model, against).findings
+        lacks = [Lacked(f.slice, f.family, f.name, f.gap) for f in findings if f.slice not in tied]
+    order = sorted(matched, key=lambda own: (not own.weak, own.outcome != "recovered", own.gap or 0.0))
+    matching = Matching(
+        str(given if given is not None else tags),
+        how,  # type: ignore[arg-type]
+        None if asked is None else asked.outcome.model,
+        () if asked is None else asked.outcome.against,
+        tuple(order),
+        tuple(rates),
+        tuple(lacks),
     )
+    _keep(base, matching)
+    return matching
 
 
-@dataclass(frozen=True)
-class _Nearest:
-    """The nearest labels of entries."""
-
-    pairs: pl.DataFrame
-    """Matches, at most ``per_entry`` of each entry: row (of the entry), label_text, similarity, p_value."""
-    named: pl.DataFrame
-    """label_text and named_by, the number of entries whose bound the label exceeds."""
-    best_label: list[str]
-    best: np.ndarray
-    p_value: np.ndarray
-    bounds: np.ndarray
-    calibration: Calibration
-
-
-def _against(
-    rows: np.ndarray,
-    frame: pl.DataFrame,
-    embed: Embed,
-    *,
+def _by_examples(
+    base: RunFolder,
+    source: RunFolder,
+    asked: Asked | None,
+    entries: Sequence[Entry],
+    member: sp.csr_array,
+    part: np.ndarray | None,
+    level: float,
     seed: int,
-    alpha: float,
-    per_entry: int,
-    draws: int | None,
-    on_draw: OnDraw | None,
-) -> _Nearest:
-    texts = frame["text"].unique(maintain_order=True).to_list()
-    labels = embed_distinct(embed, texts)
-    setting, checking = plan_draws(len(texts), alpha, draws)
-    null = entry_null(rows, texts, embed, seed=seed, draws=setting, checks=checking, on_draw=on_draw)
-    bounds = null.bounds(alpha)
-    entry_of, label_of, values = [], [], []
-    named = np.zeros(len(texts), dtype=np.int64)
-    best, best_at = np.empty(len(rows), dtype=np.float32), np.empty(len(rows), dtype=np.int64)
-    for start in range(0, len(rows), ROWS):
-        block = rows[start : start + ROWS] @ labels.T
-        best_at[start : start + ROWS], best[start : start + ROWS] = block.argmax(axis=1), block.max(axis=1)
-        over = block > bounds[start : start + ROWS, None]
-        named += over.sum(axis=0)
-        for i in np.flatnonzero(over.any(axis=1)):
-            nearest = np.argsort(-block[i], kind="stable")[: min(per_entry, int(over[i].sum()))]
-            entry_of += [start + int(i)] * len(nearest)
-            label_of += nearest.tolist()
-            values += block[i, nearest].tolist()
-    pairs = pl.DataFrame(
-        {
-            "row": pl.Series(entry_of, dtype=pl.Int64),
-            "label_text": pl.Series([texts[j] for j in label_of], dtype=pl.String),
-            "similarity": pl.Series(values, dtype=pl.Float64),
-            "p_value": pl.Series(null.p_values(np.array(entry_of, int), np.array(values)), dtype=pl.Float64),
-        }
-    )
-    return _Nearest(
-        pairs=pairs,
-        named=pl.DataFrame({"label_text": texts, "named_by": named}),
-        best_label=[texts[j] for j in best_at],
-        best=best.astype(np.float64),
-        p_value=null.p_values(np.arange(len(rows)), best),
-        bounds=bounds.astype(np.float64),
-        calibration=null.calibration(alpha),
+    progress: Progress,
+) -> tuple[list[Matched], list[Rate]]:
+    slices = _slices(base, source)
+    names = list(dict.fromkeys(entry.domain for entry in entries))
+    domain = np.array([names.index(entry.domain) for entry in entries])
+    rows, of_row = _taking_part(source, member, domain, part)
+    length = source.items["n_span_tokens"].fill_null(0).to_numpy().astype(float)[rows]
+    examples = Examples(slices.there[:, rows], member[:, rows], strata(of_row, length))
+    with progress.stage("comparing examples"):
+        ties = _others(tell(examples, level=level, seed=seed), examples, slices)
+        compared = np.diff(examples.member.indptr) >= FEWEST
+        chance = [
+            len(np.unique(tell(dealt(examples, np.random.default_rng([seed, draw])), level=level, seed=seed).entry))
+            for draw in range(DRAWS // 4)
+        ]
+    told = np.bincount(ties.entry, minlength=len(entries)) > 0
+    rates = [_rate("matched", told, compared, chance)]
+    inside = source is base
+    by_domain: dict[int, _Evidence] = {}
+    own = None
+    if asked is not None:
+        with progress.stage("testing slices"):
+            for number in range(len(names)) if inside else [0]:
+                items = rows[of_row == number] if inside else np.arange(base.items.height)
+                by_domain[number] = evidence_in(asked, slices.here, slices.family, items, level)
+            if inside:
+                own = [
+                    evidence_in(asked, member, np.full(len(entries), "lists"), rows[of_row == number], level)
+                    for number in range(len(names))
+                ]
+    evidence = [by_domain.get(int(number) if inside else 0) for number in domain]
+    status = {number: _weak(found, level) for number, found in by_domain.items()}
+    recovered = _recovered(ties, [status.get(int(number) if inside else 0) for number in domain], len(entries))
+    weak, q = np.zeros(len(entries), bool), None
+    if own is not None:
+        p = np.array([own[number].q[row, 0] for row, number in enumerate(domain)])
+        z = np.array([own[number].z[row, 0] for row, number in enumerate(domain)])
+        q = p
+        weak = (q <= level) & (z < 0)
+        rates.insert(0, _rate("weak", weak, compared, None))
+    if asked is not None:
+        rates.append(_rate("recovered", recovered[:, 0], compared, (recovered[:, 1:] & compared[:, None]).sum(axis=0)))
+    if own is not None:
+        rates.append(_rate("weak recovered", recovered[:, 0], weak, (recovered[:, 1:] & weak[:, None]).sum(axis=0)))
+    coverage = dict(base.concepts.select("concept", "coverage_status").iter_rows())
+    matched = []
+    for row, entry in enumerate(entries):
+        found = evidence[row]
+        mine = tuple(
+            _tie(slices, int(k), float(auc), float(q), found, level, coverage)
+            for k, auc, q in zip(
+                ties.slice[ties.entry == row], ties.auc[ties.entry == row], ties.q[ties.entry == row], strict=True
+            )
+        )
+        measured = own[domain[row]] if own is not None else None
+        matched.append(_matched(asked, entry, row, examples, member if inside else None, mine, measured, bool(weak[row])))
+    untested = np.array([entry.outcome == "untested" for entry in matched])
+    if not inside:
+        rates.append(_rate("untested", untested, compared, None))
+    return matched, rates
+
+
+def _slices(base: RunFolder, source: RunFolder) -> _Slices:
+    """The ranked concepts by their activation; on the run's own items the slices of all other families too."""
+    shown = base.concepts.filter(base.concepts["ranked"] & base.concepts["alive"])
+    numbers = shown["concept"].to_numpy().astype(np.int64)
+    number, family, here = [CONCEPTS + numbers], ["concepts"] * len(numbers), [base.by_concept.cas(numbers, base.items.height)]
+    name = [label or f"concept {n}" for n, label in zip(numbers, shown["label"], strict=True)]
+    if source is not base:
+        there = source.by_concept.cas(numbers, source.items.height)
+        return _Slices(number[0], np.array(family), name, here[0], there)
+    for own in slices_of(base):
+        if own.name != "concepts":
+            number.append(own.number)
+            family += [own.name] * len(own.names)
+            name += own.names
+            here.append(own.weights)
+    weights = sp.csr_array(sp.vstack(here, format="csr"))
+    return _Slices(np.concatenate(number), np.array(family), name, weights, weights)
+
+
+def _taking_part(
+    source: RunFolder, member: sp.csr_array, domain: np.ndarray, part: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Items that are compared, one of each cluster of repeats, and their domains.
+
+    These are the examples of all entries; where a domain has but one entry, the other items of its benchmarks too.
+    """
+    items = source.items
+    of_item = np.full(items.height, -1)
+    benchmark = items["benchmark"].to_numpy()
+    for row in range(member.shape[0] - 1, -1, -1):
+        own = member.indices[member.indptr[row] : member.indptr[row + 1]]
+        if (domain == domain[row]).sum() == 1 and part is None:
+            of_item[np.isin(benchmark, np.unique(benchmark[own])) & (of_item < 0)] = domain[row]
+        of_item[own] = domain[row]
+    if part is not None:
+        of_item[part] = 0
+    kept = np.flatnonzero((of_item >= 0) & items["excluded"].is_null().to_numpy())
+    drawn = np.random.default_rng(0).permutation(kept)
+    _, first = np.unique(items["cluster"].to_numpy()[drawn], return_index=True)
+    rows = np.sort(drawn[first])
+    return rows, of_item[rows]
+
+
+def _others(ties: Ties, examples: Examples, slices: _Slices) -> Ties:
+    """Leave out slices that are the entry itself, as a column of the same items."""
+    inside = (examples.values > 0).astype(float)
+    both = np.array([(inside[[k]] @ examples.member[[e]].T).sum() for e, k in zip(ties.entry, ties.slice, strict=True)])
+    size = np.asarray(inside.sum(axis=1)).ravel()[ties.slice] + np.asarray(examples.member.sum(axis=1)).ravel()[ties.entry]
+    kept = np.flatnonzero(both < SAME * (size - both)) if len(both) else np.zeros(0, int)
+    return Ties(ties.entry[kept], ties.slice[kept], ties.auc[kept], ties.q[kept])
+
+
+def evidence_in(asked: Asked, weights: sp.csr_array, family: np.ndarray, items: np.ndarray, level: float) -> _Evidence:
+    """Test slices on some items: net of strata, clusters whole, beside outcomes that are shuffled within strata.
+
+    Parameters
+    ----------
+    weights
+        Of shape (K, items of the run).
+    family : ndarray of shape (K,)
+        False discoveries are controlled in each.
+    items
+        Rows that count.
+    """
+    chosen = np.unique(asked.units.unit[items])
+    chosen = chosen[chosen >= 0]
+    block = np.unique(asked.units.block[chosen], return_inverse=True)[1]
+    rows = sp.csr_array(asked.units.rows(sp.csr_array(weights)), dtype=np.float64)[:, chosen]
+    outcome = asked.values[chosen]
+    every = np.column_stack([outcome[:, None], shuffled(outcome, block, DRAWS)]) if len(chosen) else np.zeros((0, 1 + DRAWS))
+    left = centred(every, np.ones(every.shape, bool), block).astype(np.float64) if len(chosen) else every
+    count = np.bincount(block) if len(chosen) else np.ones(1)
+    of_block = sp.csr_array((np.ones(len(chosen)), (np.arange(len(chosen)), block)), shape=(len(chosen), len(count)))
+    size, square = np.asarray(rows.sum(axis=1)).ravel(), np.asarray(rows.power(2).sum(axis=1)).ravel()
+    squares = np.maximum(square - (rows @ of_block).power(2) @ (1 / count), 0)
+    variance = (left**2).sum(axis=0) / max(1, len(chosen) - len(count))
+    n_eff = np.divide(size**2, square, out=np.zeros(len(size)), where=square > 0)
+    usable = (n_eff >= SMALLEST) & (n_eff * squares >= SMALLEST * square / 2) & (squares > 1e-12)
+    total = rows @ left
+    error = np.sqrt(squares[:, None] * variance)
+    z = np.divide(total, error, out=np.zeros(total.shape), where=usable[:, None] & (error > 0))
+    q = np.ones(z.shape)
+    for name in np.unique(family):
+        own = np.flatnonzero(usable & (family == name))
+        if len(own):
+            q[own] = np.stack([adjusted(_two_sided(z[own, column])) for column in range(z.shape[1])], axis=1)
+    size = np.where(size > 0, size, np.nan)
+    gap = np.where(usable, total[:, 0] / size, np.nan)
+    return _Evidence(gap, error[:, 0] / size, q, z)
+
+
+def _two_sided(z: np.ndarray) -> np.ndarray:
+    from scipy.special import ndtr
+
+    return np.asarray(2 * ndtr(-np.abs(z)))
+
+
+def _weak(found: _Evidence, level: float) -> np.ndarray:
+    """Which slices are weak, by each outcome: bool of shape (K, 1 + R)."""
+    return np.asarray((found.q <= level) & (found.z < 0))
+
+
+def _recovered(ties: Ties, weak: Sequence[np.ndarray | None], entries: int) -> np.ndarray:
+    """Which entries go with a weak slice, by each outcome: bool of shape (entries, 1 + R)."""
+    found = np.zeros((entries, 1 + DRAWS), bool)
+    for entry, number in zip(ties.entry, ties.slice, strict=True):
+        own = weak[entry]
+        if own is not None:
+            found[entry] |= own[number]
+    return found
+
+
+def _rate(what: Any, which: np.ndarray, of: np.ndarray, chance: Any) -> Rate:
+    draws = None if chance is None else np.asarray(chance, float)
+    return Rate(
+        what,
+        int((which & of).sum()),
+        int(of.sum()),
+        None if draws is None else float(draws.mean()),
+        None if draws is None else float(np.quantile(draws, 0.95)),
     )
 
 
-def _head(entries: Sequence[TaxonomyEntry], nearest: _Nearest) -> pl.DataFrame:
-    schema = dict.fromkeys(("entry", "description", "domain", "category", "score", "text"), pl.String)
-    rows = [(entry.id, entry.description, entry.domain, entry.category, entry.score, entry.text) for entry in entries]
-    return pl.DataFrame(rows, schema={**schema, "score": pl.Float64}, orient="row").with_columns(
-        best_label=pl.Series(nearest.best_label),
-        similarity=nearest.best,
-        p_value=nearest.p_value,
-        bound=nearest.bounds,
+def _tie(
+    slices: _Slices, k: int, auc: float, q: float, found: _Evidence | None, level: float, coverage: dict[int, str | None]
+) -> Tie:
+    status: Status | None = None
+    gap = None
+    if found is not None:
+        gap = None if np.isnan(found.gap[k]) else float(found.gap[k])
+        if found.q[k, 0] <= level:
+            status = "weak" if found.z[k, 0] < 0 else "strong"
+    number = int(slices.number[k])
+    if status is None and number >= CONCEPTS:
+        held = coverage.get(number - CONCEPTS)
+        status = "missing" if held == "missing" else "thin" if held == "under" else None
+    return Tie(number, str(slices.family[k]), slices.name[k], auc, q, gap, status)
+
+
+def _matched(
+    asked: Asked | None,
+    entry: Entry,
+    row: int,
+    examples: Examples,
+    member: sp.csr_array | None,
+    ties: tuple[Tie, ...],
+    own: _Evidence | None,
+    weak: bool,
+) -> Matched:
+    count = int(examples.member.indptr[row + 1] - examples.member.indptr[row])
+    scored = np.zeros(0, np.int64)
+    if asked is not None and member is not None:
+        rows = member.indices[member.indptr[row] : member.indptr[row + 1]]
+        scored = rows[~np.isnan(asked.outcome.values[rows])]
+        scored = scored[np.argsort(asked.outcome.values[scored], kind="stable")]
+    gap = error = None
+    if own is not None and not np.isnan(own.gap[row]):
+        gap, error = float(own.gap[row]), float(own.error[row])
+    outcome: Any = "none"
+    if count < FEWEST:
+        outcome = "few"
+    elif any(tie.status == "weak" for tie in ties):
+        outcome = "recovered"
+    elif ties and all(tie.status in ("missing", "thin") for tie in ties):
+        outcome = "untested"
+    elif ties:
+        outcome = "matched"
+    return Matched(
+        entry.id,
+        entry.name,
+        entry.domain or None,
+        count,
+        entry.score,
+        len(scored),
+        gap,
+        None if gap is None or error is None else gap - 1.96 * error,
+        None if gap is None or error is None else gap + 1.96 * error,
+        weak if gap is not None else None,
+        outcome,
+        ties,
+        tuple(int(item) for item in scored[:3]),
     )
 
 
-def _borne(head: pl.DataFrame, pairs: pl.DataFrame, frame: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
-    """Join pairs of entry and label with all concepts (themes) of that label."""
-    texts = head.select("entry", entry_text="text").with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
-    joined = pairs.join(texts, on="row", how="left").join(frame, left_on="label_text", right_on="text", how="inner")
-    order = joined.sort(
-        "row", "similarity", "label_text", columns[0], columns[1], descending=[False, True, *[False] * 3]
-    )
-    return order.select(
-        "entry", "entry_text", "label_text", "similarity", "p_value", *columns, verdict=pl.lit(None, dtype=pl.String)
-    )
+def _by_text(
+    base: RunFolder,
+    asked: Asked | None,
+    entries: Sequence[Entry],
+    embed: Embed,
+    level: float,
+    llm: LLMConfig | None,
+    progress: Progress,
+) -> tuple[list[Matched], list[Rate]]:
+    """Match by names: those of slices that are nearer to an entry than nearly all shuffled names."""
+    slices = _slices(base, base)
+    every = np.arange(base.items.height)
+    found = None if asked is None else evidence_in(asked, slices.here, slices.family, every, level)
+    queries = {entry.id: clauses(entry.name)[:1] for entry in entries}
+    inside = near(queries, slices.name, embed, GUESS)
+    pairs = [(entry.name, slices.name[k]) for entry in entries for k in inside[entry.id][:5]]
+    verdicts = dict(zip(pairs, judge(pairs, "match", llm, base.path, progress), strict=True))
+    coverage = dict(base.concepts.select("concept", "coverage_status").iter_rows())
+    matched = []
+    none = Examples(slices.here[:, :0], sp.csr_array((len(entries), 0)), np.zeros(0, np.int64))
+    for row, entry in enumerate(entries):
+        ties = []
+        for k in inside[entry.id][:5]:
+            if verdicts[entry.name, slices.name[k]] in (None, "same"):
+                tie = _tie(slices, k, 0.0, 0.0, found, level, coverage)
+                ties.append(Tie(tie.slice, tie.family, tie.name, None, None, tie.gap, tie.status))
+        own = _matched(asked, entry, row, none, None, tuple(ties), None, False)
+        weak = any(tie.status == "weak" for tie in ties)
+        gone = bool(ties) and all(tie.status in ("missing", "thin") for tie in ties)
+        outcome: Any = "recovered" if weak else "untested" if gone else "matched" if ties else "none"
+        matched.append(Matched(**{**asdict(own), "ties": tuple(ties), "outcome": outcome, "rows": ()}))
+    of = np.ones(len(entries), bool)
+    rates = [_rate("matched", np.array([bool(entry.ties) for entry in matched]), of, None)]
+    for what in ("recovered", "untested"):
+        rates.append(_rate(what, np.array([entry.outcome == what for entry in matched]), of, None))
+    return matched, rates
+
+
+def _keep(run: RunFolder, matching: Matching) -> None:
+    name = re.sub(r"[^\w.-]+", "-", Path(matching.list).name, flags=re.ASCII)[:60].strip("-.")
+    digest = hashlib.sha256(matching.list.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    with adding_to_run(run.path, run.manifest):
+        write_document(run.path / FOLDER / f"{name or 'list'}-{digest}.json", finite(asdict(matching)))
+
+
+def read_matchings(run: RunFolder) -> list[Matching]:
+    """The lists that were matched to a run, by file name.
+
+    Raises
+    ------
+    UserError
+        If a file is damaged.
+    """
+    found = []
+    for file in sorted((run.base / FOLDER).glob("*.json")):
+        try:
+            found.append(pydantic.TypeAdapter(Matching).validate_json(run.document(file)))
+        except pydantic.ValidationError as error:
+            raise UserError(f"{file} is no outcome of 'cgaps match': run it again, or remove the file.") from error
+    return found

@@ -170,7 +170,7 @@ def judge(
         return [None] * len(pairs)
     model: type[MatchVerdict | ScopeVerdict] = MatchVerdict if question == "match" else ScopeVerdict
     first = "weakness" if question == "match" else "scope"
-    prompts = files("competency_gaps.matching") / "prompts"
+    prompts = files("competency_gaps.findings") / "prompts"
     system, user = ((prompts / f"{question}.{part}.txt").read_text("utf-8").strip() for part in ("system", "user"))
     requests = {}
     for pair in dict.fromkeys(pairs):

@@ -204,7 +204,7 @@ def match(
         member = members_of(base.items, entries)
     wanted = sum(len(entry.examples) for entry in entries)
     source, how = base, "items"
-    if tags is None and member.nnz < wanted / 2 or not member.nnz and not wanted:
+    if (tags is None and member.nnz < wanted / 2) or (not member.nnz and not wanted):
         how = "examples" if wanted and read is not None else "text"
     if how == "text":
         made = _by_text(base, asked, entries, embed or embedding(), level, llm, progress)
@@ -296,7 +296,9 @@ def _by_examples(
             )
         )
         measured = own[domain[row]] if own is not None else None
-        matched.append(_matched(asked, entry, row, examples, member if inside else None, mine, measured, bool(weak[row])))
+        matched.append(
+            _matched(asked, entry, row, examples, member if inside else None, mine, measured, bool(weak[row]))
+        )
     untested = np.array([entry.outcome == "untested" for entry in matched])
     if not inside:
         rates.append(_rate("untested", untested, compared, None))
@@ -307,7 +309,11 @@ def _slices(base: RunFolder, source: RunFolder) -> _Slices:
     """The ranked concepts by their activation; on the run's own items the slices of all other families too."""
     shown = base.concepts.filter(base.concepts["ranked"] & base.concepts["alive"])
     numbers = shown["concept"].to_numpy().astype(np.int64)
-    number, family, here = [CONCEPTS + numbers], ["concepts"] * len(numbers), [base.by_concept.cas(numbers, base.items.height)]
+    number, family, here = (
+        [CONCEPTS + numbers],
+        ["concepts"] * len(numbers),
+        [base.by_concept.cas(numbers, base.items.height)],
+    )
     name = [label or f"concept {n}" for n, label in zip(numbers, shown["label"], strict=True)]
     if source is not base:
         there = source.by_concept.cas(numbers, source.items.height)
@@ -350,7 +356,9 @@ def _others(ties: Ties, examples: Examples, slices: _Slices) -> Ties:
     """Leave out slices that are the entry itself, as a column of the same items."""
     inside = (examples.values > 0).astype(float)
     both = np.array([(inside[[k]] @ examples.member[[e]].T).sum() for e, k in zip(ties.entry, ties.slice, strict=True)])
-    size = np.asarray(inside.sum(axis=1)).ravel()[ties.slice] + np.asarray(examples.member.sum(axis=1)).ravel()[ties.entry]
+    size = (
+        np.asarray(inside.sum(axis=1)).ravel()[ties.slice] + np.asarray(examples.member.sum(axis=1)).ravel()[ties.entry]
+    )
     kept = np.flatnonzero(both < SAME * (size - both)) if len(both) else np.zeros(0, int)
     return Ties(ties.entry[kept], ties.slice[kept], ties.auc[kept], ties.q[kept])
 
@@ -372,7 +380,11 @@ def evidence_in(asked: Asked, weights: sp.csr_array, family: np.ndarray, items: 
     block = np.unique(asked.units.block[chosen], return_inverse=True)[1]
     rows = sp.csr_array(asked.units.rows(sp.csr_array(weights)), dtype=np.float64)[:, chosen]
     outcome = asked.values[chosen]
-    every = np.column_stack([outcome[:, None], shuffled(outcome, block, DRAWS)]) if len(chosen) else np.zeros((0, 1 + DRAWS))
+    every = (
+        np.column_stack([outcome[:, None], shuffled(outcome, block, DRAWS)])
+        if len(chosen)
+        else np.zeros((0, 1 + DRAWS))
+    )
     left = centred(every, np.ones(every.shape, bool), block).astype(np.float64) if len(chosen) else every
     count = np.bincount(block) if len(chosen) else np.ones(1)
     of_block = sp.csr_array((np.ones(len(chosen)), (np.arange(len(chosen)), block)), shape=(len(chosen), len(count)))
@@ -427,7 +439,13 @@ def _rate(what: Any, which: np.ndarray, of: np.ndarray, chance: Any) -> Rate:
 
 
 def _tie(
-    slices: _Slices, k: int, auc: float, q: float, found: _Evidence | None, level: float, coverage: dict[int, str | None]
+    slices: _Slices,
+    k: int,
+    auc: float,
+    q: float,
+    found: _Evidence | None,
+    level: float,
+    coverage: dict[int, str | None],
 ) -> Tie:
     status: Status | None = None
     gap = None

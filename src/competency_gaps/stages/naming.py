@@ -20,8 +20,8 @@ from competency_gaps.dictionary.theme_tables import NAMES, THEMES, read_themes
 from competency_gaps.errors import UserError
 from competency_gaps.files import sha256, write_atomic
 from competency_gaps.findings.coverage import scope_table
-from competency_gaps.matching.match import FOLDER as LISTS
 from competency_gaps.findings.texts import embedding
+from competency_gaps.matching.match import FOLDER as LISTS
 from competency_gaps.runs.manifest import changing_run
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.schemas import LABELS
@@ -96,7 +96,11 @@ def name_run(run: RunFolder, dictionary: Dictionary | None, tables: Tables) -> d
     if run.files.has("slices"):
         slices = renamed_slices(run, named, themed.get(THEMES), themed.get(NAMES))
     facts = None if dictionary is None else _facts(dictionary, shown, themed)
-    for name in (*(f"{LISTS}/{file.name}" for file in (run.path / LISTS).glob("*.json")), SCOPES, *(name for name in THEME_FILES if name not in themed)):
+    for name in (
+        *(f"{LISTS}/{file.name}" for file in (run.path / LISTS).glob("*.json")),
+        SCOPES,
+        *(name for name in THEME_FILES if name not in themed),
+    ):
         tables.remove(name)
     for name, frame in themed.items():
         tables.write(name, frame.write_parquet)

@@ -22,10 +22,10 @@ _NAME, _TIE = 50, 60
 """Characters of a name, and of a slice's."""
 _WORDS = {
     "weak": "weak by their own items",
-    "matched": "told by a slice",
-    "recovered": "told by a weak slice (recovered)",
+    "matched": "have slices that go with them",
+    "recovered": "have a weak slice that goes with them (recovered)",
     "weak recovered": "of those weak by their own items, recovered",
-    "untested": "untested: all that tells them is missing or thin here",
+    "untested": "untested, as all slices that go with them are missing or thin here",
 }
 _HOW = {
     "items": "by the run's items",
@@ -100,7 +100,7 @@ def _cells(entry: Matched, measured: bool) -> Sequence[str]:
         ties = "too few examples to compare"
     else:
         shown = [_tie(tie.name, tie.auc, tie.status) for tie in entry.ties[:2]]
-        ties = visible("; ".join(shown)) or "nothing tells it"
+        ties = visible("; ".join(shown)) or "nothing that was found"
     if not measured:
         return (name, ties)
     gap = "" if entry.gap is None else _points(entry.gap)

@@ -179,8 +179,8 @@ def tagged(run: RunFolder, given: str) -> tuple[list[Entry], sp.csr_array, np.nd
     Returns
     -------
     tuple
-        The tags as entries, without a domain; their items, of shape (tags, items); which items take part: bool of
-        shape (items,).
+        The tags as entries, their domain the benchmark where each lies in a single one; their items, of shape (tags,
+        items); which items take part: bool of shape (items,).
 
     Raises
     ------
@@ -188,9 +188,16 @@ def tagged(run: RunFolder, given: str) -> tuple[list[Entry], sp.csr_array, np.nd
         If there is no such file or column, or the table names items that the run does not have.
     """
     path = Path(given)
-    values = _by_table(run, path) if path.is_file() else _by_column(run, given)
-    names, member, part = values
-    entries = [Entry(visible(name)[:_NAME], visible(name.replace("_", " "))[:_NAME], "") for name in names]
+    names, member, part = _by_table(run, path) if path.is_file() else _by_column(run, given)
+    benchmark = run.items["benchmark"].to_numpy()
+    homes = [np.unique(benchmark[own]) for own in member]
+    alone = all(len(home) <= 1 for home in homes) and len({str(home) for home in homes}) < len(homes)
+    entries = [
+        Entry(
+            visible(name)[:_NAME], visible(name.replace("_", " "))[:_NAME], str(home[0]) if alone and len(home) else ""
+        )
+        for name, home in zip(names, homes, strict=True)
+    ]
     return entries, sp.csr_array(member.astype(float)), part
 
 

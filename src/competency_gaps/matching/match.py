@@ -204,18 +204,18 @@ def match(
         member = members_of(base.items, entries)
     wanted = sum(len(entry.examples) for entry in entries)
     source, how = base, "items"
+    same: set[int] = set()
     if (tags is None and member.nnz < wanted / 2) or (not member.nnz and not wanted):
         how = "examples" if wanted and read is not None else "text"
     if how == "text":
-        made = _by_text(base, asked, entries, embed or embedding(), level, llm, progress)
+        matched, rates = _by_text(base, asked, entries, embed or embedding(), level, llm, progress)
     else:
         if how == "examples" and read is not None:
             source, member = read_examples(base, entries, read)
-        made = _by_examples(base, source, asked, entries, member, part, level, seed, progress)
-    matched, rates = made
+        matched, rates, same = _by_examples(base, source, asked, entries, member, part, level, seed, progress)
     lacks: list[Lacked] = []
     if asked is not None:
-        tied = {tie.slice for entry in matched for tie in entry.ties}
+        tied = same | {tie.slice for entry in matched for tie in entry.ties}
         findings = answer(base, model, against).findings
         lacks = [Lacked(f.slice, f.family, f.name, f.gap) for f in findings if f.slice not in tied]
     order = sorted(matched, key=lambda own: (not own.weak, own.outcome != "recovered", own.gap or 0.0))
@@ -242,7 +242,7 @@ def _by_examples(
     level: float,
     seed: int,
     progress: Progress,
-) -> tuple[list[Matched], list[Rate]]:
+) -> tuple[list[Matched], list[Rate], set[int]]:
     slices = _slices(base, source)
     names = list(dict.fromkeys(entry.domain for entry in entries))
     domain = np.array([names.index(entry.domain) for entry in entries])
@@ -250,7 +250,7 @@ def _by_examples(
     length = source.items["n_span_tokens"].fill_null(0).to_numpy().astype(float)[rows]
     examples = Examples(slices.there[:, rows], member[:, rows], strata(of_row, length))
     with progress.stage("comparing examples"):
-        ties = _others(tell(examples, level=level, seed=seed), examples, slices)
+        ties, same = _others(tell(examples, level=level, seed=seed), examples, slices)
         compared = np.diff(examples.member.indptr) >= FEWEST
         chance = [
             len(np.unique(tell(dealt(examples, np.random.default_rng([seed, draw])), level=level, seed=seed).entry))
@@ -274,12 +274,9 @@ def _by_examples(
     evidence = [by_domain.get(int(number) if inside else 0) for number in domain]
     status = {number: _weak(found, level) for number, found in by_domain.items()}
     recovered = _recovered(ties, [status.get(int(number) if inside else 0) for number in domain], len(entries))
-    weak, q = np.zeros(len(entries), bool), None
+    weak = np.zeros(len(entries), bool)
     if own is not None:
-        p = np.array([own[number].q[row, 0] for row, number in enumerate(domain)])
-        z = np.array([own[number].z[row, 0] for row, number in enumerate(domain)])
-        q = p
-        weak = (q <= level) & (z < 0)
+        weak = np.array([_weak(own[number], level)[row, 0] for row, number in enumerate(domain)])
         rates.insert(0, _rate("weak", weak, compared, None))
     if asked is not None:
         rates.append(_rate("recovered", recovered[:, 0], compared, (recovered[:, 1:] & compared[:, None]).sum(axis=0)))
@@ -302,7 +299,7 @@ def _by_examples(
     untested = np.array([entry.outcome == "untested" for entry in matched])
     if not inside:
         rates.append(_rate("untested", untested, compared, None))
-    return matched, rates
+    return matched, rates, same
 
 
 def _slices(base: RunFolder, source: RunFolder) -> _Slices:
@@ -343,7 +340,7 @@ def _taking_part(
         if (domain == domain[row]).sum() == 1 and part is None:
             of_item[np.isin(benchmark, np.unique(benchmark[own])) & (of_item < 0)] = domain[row]
         of_item[own] = domain[row]
-    if part is not None:
+    if part is not None and len(np.unique(domain)) == 1:
         of_item[part] = 0
     kept = np.flatnonzero((of_item >= 0) & items["excluded"].is_null().to_numpy())
     drawn = np.random.default_rng(0).permutation(kept)
@@ -352,15 +349,17 @@ def _taking_part(
     return rows, of_item[rows]
 
 
-def _others(ties: Ties, examples: Examples, slices: _Slices) -> Ties:
-    """Leave out slices that are the entry itself, as a column of the same items."""
+def _others(ties: Ties, examples: Examples, slices: _Slices) -> tuple[Ties, set[int]]:
+    """Leave out slices that are the entry itself, as a column of the same items; these are given too, by number."""
     inside = (examples.values > 0).astype(float)
     both = np.array([(inside[[k]] @ examples.member[[e]].T).sum() for e, k in zip(ties.entry, ties.slice, strict=True)])
     size = (
         np.asarray(inside.sum(axis=1)).ravel()[ties.slice] + np.asarray(examples.member.sum(axis=1)).ravel()[ties.entry]
     )
-    kept = np.flatnonzero(both < SAME * (size - both)) if len(both) else np.zeros(0, int)
-    return Ties(ties.entry[kept], ties.slice[kept], ties.auc[kept], ties.q[kept])
+    same = both >= SAME * (size - both) if len(both) else np.zeros(0, bool)
+    kept = np.flatnonzero(~same)
+    others = Ties(ties.entry[kept], ties.slice[kept], ties.auc[kept], ties.q[kept])
+    return others, set(slices.number[ties.slice[same]].tolist())
 
 
 def evidence_in(asked: Asked, weights: sp.csr_array, family: np.ndarray, items: np.ndarray, level: float) -> _Evidence:
@@ -379,14 +378,13 @@ def evidence_in(asked: Asked, weights: sp.csr_array, family: np.ndarray, items: 
     chosen = chosen[chosen >= 0]
     block = np.unique(asked.units.block[chosen], return_inverse=True)[1]
     rows = sp.csr_array(asked.units.rows(sp.csr_array(weights)), dtype=np.float64)[:, chosen]
+    if not len(chosen):
+        none = np.full(len(family), np.nan)
+        return _Evidence(none, none, np.ones((len(family), 1 + DRAWS)), np.zeros((len(family), 1 + DRAWS)))
     outcome = asked.values[chosen]
-    every = (
-        np.column_stack([outcome[:, None], shuffled(outcome, block, DRAWS)])
-        if len(chosen)
-        else np.zeros((0, 1 + DRAWS))
-    )
-    left = centred(every, np.ones(every.shape, bool), block).astype(np.float64) if len(chosen) else every
-    count = np.bincount(block) if len(chosen) else np.ones(1)
+    every = np.column_stack([outcome, shuffled(outcome, block, DRAWS)])
+    left = centred(every, np.ones(every.shape, bool), block).astype(np.float64)
+    count = np.bincount(block)
     of_block = sp.csr_array((np.ones(len(chosen)), (np.arange(len(chosen)), block)), shape=(len(chosen), len(count)))
     size, square = np.asarray(rows.sum(axis=1)).ravel(), np.asarray(rows.power(2).sum(axis=1)).ravel()
     squares = np.maximum(square - (rows @ of_block).power(2) @ (1 / count), 0)

@@ -1,0 +1,155 @@
+"""Lists beside a run: a planted weakness is recovered and a random entry is not; formats; what is kept."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+import competency_gaps as cg
+from competency_gaps.cli.app import app
+from competency_gaps.errors import UserError
+from competency_gaps.matching import match, read_matchings
+from competency_gaps.matching.lists import read_list
+from competency_gaps.slices import CONCEPTS
+
+
+@pytest.fixture(scope="module")
+def run(tiny_run, tmp_path_factory):
+    """A run with the scores of a model that fails where one concept is strong."""
+    folder = tmp_path_factory.mktemp("match") / "run"
+    shutil.copytree(tiny_run.path, folder)
+    own = cg.open_run(folder)
+    strong = items_of(own, planted_concept(own))
+    rng = np.random.default_rng(0)
+    scores = np.where(strong, rng.random(len(strong)) < 0.05, rng.random(len(strong)) < 0.9).astype(float)
+    rows = zip(own.items["benchmark"], own.items["item_id"], scores, strict=True)
+    own.add_scores(pl.DataFrame(rows, schema=["benchmark", "id", "failing"], orient="row"))
+    return cg.open_run(folder)
+
+
+def planted_concept(run):
+    ranked = run.concepts.filter(pl.col("ranked") & pl.col("alive"))["concept"].to_numpy()
+    support = run.by_concept.support[ranked]
+    return int(ranked[np.argmin(np.abs(support - run.items.height / 3))])
+
+
+def items_of(run, concept):
+    values = run.by_concept.cas(np.array([concept]), run.items.height).toarray().ravel()
+    return values > np.quantile(values, 2 / 3)
+
+
+@pytest.fixture(scope="module")
+def tags(run, tmp_path_factory):
+    """A table of tags: the planted items, and random ones."""
+    strong = items_of(run, planted_concept(run))
+    table = run.items.select("benchmark", id="item_id").with_columns(
+        planted=pl.Series(strong.astype(int)),
+        random=pl.Series((np.random.default_rng(1).random(len(strong)) < 0.3).astype(int)),
+    )
+    path = tmp_path_factory.mktemp("tags") / "tags.csv"
+    table.write_csv(path)
+    return path
+
+
+def test_a_planted_weakness_is_recovered_and_a_random_tag_is_not(run, tags):
+    found = match(run, tags=str(tags), model="failing", against="benchmark")
+    planted, random = found.entries
+    assert (planted.name, planted.weak, planted.outcome) == ("planted", True, "recovered")
+    assert planted.gap < -0.2 and planted.low < planted.gap < planted.high < 0
+    assert CONCEPTS + planted_concept(run) in {tie.slice for tie in planted.ties}
+    assert (random.weak, random.ties) == (False, ())
+    scores = dict(zip(run.items["item_id"], run.items["item_id"], strict=True))
+    assert len(planted.rows) == 3 and len(scores)
+    rates = {rate.what: rate for rate in found.rates}
+    assert (rates["weak"].count, rates["weak recovered"].count, rates["matched"].of) == (1, 1, 2)
+    assert rates["matched"].chance <= 0.5 and rates["recovered"].chance <= 0.5
+    assert found in read_matchings(run)
+
+
+def test_the_gap_of_an_entry_is_that_of_its_items(run, tags):
+    """Net of the strata that the run holds equal, here the benchmark: with one stratum each, the plain difference."""
+    (planted,) = (
+        e for e in match(run, tags=str(tags), model="failing", against="benchmark").entries if e.id == "planted"
+    )
+    from competency_gaps.findings.answer import ask
+
+    asked = ask(run, "failing", "benchmark")
+    member = asked.units.rows(items_of(run, planted_concept(run))[None].astype(float)).toarray().ravel()
+    block, values = asked.units.block, asked.values
+    mean = np.array([values[block == own].mean() for own in block])
+    assert planted.gap == pytest.approx((member * (values - mean)).sum() / member.sum(), abs=1e-6)
+
+
+def test_examples_that_are_no_items_are_read_by_the_runs_model(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("competency_gaps.matching.examples.cache_folder", lambda: tmp_path / "cache")
+    words = ("fox fox lazy dog", "March days April", "Compute the sum", "city of France Paris")
+    rows = [
+        {"id": f"e{i}", "description": f"about {word}", "examples": [f"{word} {word} {n}" for n in range(14)]}
+        for i, word in enumerate(words)
+    ]
+    path = tmp_path / "list.json"
+    path.write_text(json.dumps([*rows, {"id": "few", "description": "one", "examples": ["fox"]}]))
+    found = cg.open_run(run.path).match(path)
+    assert found.how == "examples" and {entry.weak for entry in found.entries} == {None}
+    by_id = {entry.id: entry for entry in found.entries}
+    assert by_id["few"].outcome == "few" and sum(bool(by_id[f"e{i}"].ties) for i in range(4)) >= 3
+    monkeypatch.setattr("competency_gaps.stages.pipeline.run", None)  # they are not read again
+    assert cg.open_run(run.path).match(path).entries == found.entries
+
+
+def test_lists_are_read_from_several_formats(tmp_path):
+    records = [{"id": "a", "description": "x  y", "domain": "d", "score": "3.5", "examples": '["p", "q", "p"]'}]
+    pl.DataFrame(records).write_csv(tmp_path / "list.csv")
+    (tmp_path / "list.jsonl").write_text(json.dumps({**records[0], "examples": [{"prompt": "p"}, "q"]}))
+    (tmp_path / "tags.json").write_text(json.dumps([{"tag": "a", "label": "x y"}]))
+    for name in ("list.csv", "list.jsonl"):
+        (entry,) = read_list(tmp_path / name)
+        assert (entry.id, entry.name, entry.domain, entry.score, entry.examples) == ("a", "x y", "d", 3.5, ("p", "q"))
+    assert read_list(tmp_path / "tags.json")[0].name == "x y"
+    (tmp_path / "twice.json").write_text(json.dumps(records * 2))
+    with pytest.raises(UserError, match="occurs twice"):
+        read_list(tmp_path / "twice.json")
+    with pytest.raises(UserError, match="does not exist"):
+        read_list(tmp_path / "list.jso")
+
+
+def test_logs_are_lists_of_their_groups(tmp_path):
+    log = tmp_path / "autodetect_if" / "result" / "autodetect_m" / "task" / "version_0" / "log.json"
+    log.parent.mkdir(parents=True)
+    points = {f"task:p{i}": {"steps": [{"prompt": f"{i} {n}", "score": 1 + i} for n in range(7)]} for i in range(3)}
+    log.write_text(json.dumps({"init_points": [*points], **points}))
+    entries = read_list(tmp_path)
+    assert [len(entry.examples) for entry in entries] == [7, 7, 7]
+    assert [entry.score for entry in entries] == pytest.approx([0, 1 / 9, 2 / 9])
+    report = tmp_path / "x.report.jsonl"
+    setup = {"entry_type": "start_run setup", "plugins.target_name": "m"}
+    probes = ("dan.A", "dan.B", "xss.C")
+    attempts = [
+        {
+            "entry_type": "attempt",
+            "uuid": f"u{n}",
+            "seq": n,
+            "status": 2,
+            "probe_classname": probes[n % 3],
+            "prompt": {"turns": [{"role": "user", "content": {"text": f"do {n}"}}]},
+            "outputs": [{"text": "No."}],
+            "detector_results": {"a": [float(n % 2)]},
+        }
+        for n in range(12)
+    ]
+    report.write_text("".join(json.dumps(row) + "\n" for row in (setup, *attempts)))
+    counts = {entry.name: len(entry.examples) for entry in read_list(report)}
+    assert sorted(counts.values()) == [4, 4, 4, 8] or sum(counts.values()) >= 12
+
+
+def test_the_command_prints_and_gives_json(run, tags):
+    arguments = ["match", str(run.path), "--tags", str(tags), "--model", "failing", "--against", "benchmark", "--quiet"]
+    shown = CliRunner().invoke(app, arguments)
+    assert shown.exit_code == 0 and "planted" in shown.stdout
+    given = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
+    assert given["how"] == "items" and given["entries"][0]["id"] == "planted"

@@ -23,7 +23,7 @@ NAMES = (
 
 def finding(number, gap):
     name = NAMES[number % len(NAMES)]
-    return Finding(number, 100 + number, "profiles", name, gap, gap - 0.05, gap + 0.05, 1200, 1234, 0.4, 9, 20,
+    return Finding(number, 100 + number, "profiles", name, gap, gap - 0.05, gap + 0.05, -0.1, 1200, 1234, 0.4, 9, 20,
                    gap / 2, gap - 0.1, gap + 0.1, (("length", 0.3),), 5, (5, 6))  # fmt: skip
 
 
@@ -75,6 +75,7 @@ def test_nothing_found_is_said_with_the_gap_that_could_have_been_seen(answer):
 def test_every_kind_of_outcome_has_its_words(answer, kind):
     other = replace(answer, kind=kind, outcome=-0.081, right=kind != "score", against=answer.against[:1])
     said = words.answer_words(other)
+    assert words.points_of(other, other.findings[0]) == ("−40" if kind == "difference" else "−30")
     assert len(said["findings"]) == len(GAPS) and words.model_sentence(other).startswith("a-model")
     assert ("−8.1" in said["headline"]) == (kind == "difference")
     assert ("mean score" in said["headline"]) == (kind == "score")

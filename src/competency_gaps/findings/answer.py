@@ -219,6 +219,7 @@ def _finding(asked: Asked, joint: Joint, chosen: Sequence[Chosen], number: int, 
         gap=float(one.gap),
         low=float(one.gap - NORMAL * one.error),
         high=float(one.gap + NORMAL * one.error),
+        comparable=_comparable(asked, joint, one.place),
         items=int(weighed.items[at]),
         of_items=int(weighed.of_items[at]),
         mean=None if asked.outcome.kind == "parsed" or not len(score) else float(np.nanmean(score)),
@@ -231,6 +232,13 @@ def _finding(asked: Asked, joint: Joint, chosen: Sequence[Chosen], number: int, 
         example=_example(asked, family, at, scored, typical, weak=one.gap < 0),
         typical=typical[:2],
     )
+
+
+def _comparable(asked: Asked, joint: Joint, place: int) -> float:
+    """Mean outcome of the strata of a slice's units, weighted as these are."""
+    block, weight = asked.units.block, joint.rows[[place]].toarray().ravel()
+    means = np.bincount(block, asked.values) / np.maximum(np.bincount(block), 1)
+    return float(weight @ means[block] / max(float(weight.sum()), 1e-9))
 
 
 def _example(

@@ -24,6 +24,9 @@ class Finding:
     low: float
     """Lower end of its interval of 95%."""
     high: float
+    comparable: float
+    """Mean outcome of comparable items; with the gap it adds up to what is expected of the slice's own items, as the
+    difference of two models there."""
     items: int
     """Scored items that belong to it."""
     of_items: int

@@ -72,6 +72,8 @@ def headline(answer: Answer) -> str:
     against = _beside(answer)
     if not answer.findings:
         return f"{start}. {nothing(answer)}"
+    if answer.kind == "difference":
+        return f"{start}. Difference expected on new items, in points, where it is not like that of all items:"
     return f"{start}. {against[0].upper()}{against[1:]}, in points expected on new items:"
 
 
@@ -109,6 +111,21 @@ def shown(answer: Answer, most: int = SIDE) -> list[Finding]:
     return [finding for side in sides(answer) for finding in side[:most]]
 
 
+def points_of(answer: Answer, finding: Finding) -> str:
+    """The points that stand for a finding: its gap; of two models, their difference on its items."""
+    return signed_points(finding.gap + _shift(answer, finding))
+
+
+def spread_of(answer: Answer, finding: Finding) -> str:
+    """The interval of :func:`points_of`."""
+    shift = _shift(answer, finding)
+    return interval(finding.low + shift, finding.high + shift)
+
+
+def _shift(answer: Answer, finding: Finding) -> float:
+    return finding.comparable if answer.kind == "difference" else 0.0
+
+
 def size(finding: Finding) -> str:
     """Count a finding's scored items: ``84 items``, or ``71 of 84 items`` where more than a tenth has no score."""
     if finding.items >= MOSTLY * finding.of_items:
@@ -116,14 +133,16 @@ def size(finding: Finding) -> str:
     return f"{finding.items:,} of {plural(finding.of_items, 'item')}"
 
 
-def found_again(finding: Finding) -> str:
+def found_again(answer: Answer, finding: Finding) -> str:
     """Say how often half of the items finds it again, and its gap on the others (ends of its intervals, averaged)."""
     if not finding.again:
         return f"found again in none of {plural(finding.halves, 'half-sample')}"
     text = f"found again in {finding.again} of {plural(finding.halves, 'half-sample')}"
     if finding.again_gap is None or finding.again_low is None or finding.again_high is None:
         return text
-    return f"{text}; there {signed_points(finding.again_gap)} ({interval(finding.again_low, finding.again_high)})"
+    shift = _shift(answer, finding)
+    spread = interval(finding.again_low + shift, finding.again_high + shift)
+    return f"{text}; there {signed_points(finding.again_gap + shift)} ({spread})"
 
 
 def rests_on(finding: Finding) -> str | None:
@@ -140,14 +159,14 @@ def finding_headline(answer: Answer, finding: Finding) -> str:
 def sentence_of(answer: Answer, finding: Finding) -> str:
     """A finding as one sentence, without its model."""
     side = "weaker" if finding.gap < 0 else "stronger"
-    gap = f"{signed_points(finding.gap)} points ({interval(finding.low, finding.high)})"
+    gap = f"{points_of(answer, finding)} points ({spread_of(answer, finding)})"
     mean = "" if finding.mean is None else f", {level(finding.mean, answer)}"
     return f"{side} on {finding.name}: {gap}, {size(finding)}{mean}"
 
 
 def background(answer: Answer, finding: Finding, lies_in: Sequence[tuple[str, float]]) -> list[str]:
     """What stands behind a finding, a sentence each: half-samples, what its gap rests on, what it is, where it lies."""
-    again = found_again(finding)
+    again = found_again(answer, finding)
     lines = [f"{again[0].upper()}{again[1:]}.", rests_on(finding)]
     if lies_in:
         places = (f"{percent(share, 1)} in “{cut_at_word(name, NAME_LIMIT)}”" for name, share in lies_in)
@@ -178,7 +197,7 @@ def model_sentence(answer: Answer) -> str:
     if answer.mean is None:
         return headline(answer)
     parts = [
-        f"{word} on {side[0].name} ({signed_points(side[0].gap)})"
+        f"{word} on {side[0].name} ({points_of(answer, side[0])})"
         for word, side in zip(("weakest", "strongest"), sides(answer), strict=True)
         if side
     ]

@@ -17,6 +17,8 @@ from competency_gaps.text import integer, plural, shorten, visible
 SIDE = words.SIDE
 NAME = 44
 """Characters of a name that no example may take."""
+WIDE = 100
+"""Width from which scores stand beside gaps."""
 EXAMPLE = 16
 """Fewest characters with which an example is worth its place."""
 PROMPT_LIMIT = 400
@@ -51,21 +53,21 @@ def answer_view(answer: Answer, examples: Sequence[str | None], width: int, most
     chosen = words.shown(answer, most)
     if chosen:
         texts = {finding.number: text for finding, text in zip(answer.findings, examples, strict=True)}
-        parts.append(findings_table(chosen, [texts[finding.number] for finding in chosen], width))
+        parts.append(findings_table(answer, chosen, [texts[finding.number] for finding in chosen], width))
     if answer.mean is not None:
         parts.append(plain(words.closing(answer, most), "dim"))
     return Group(*parts)
 
 
-def findings_table(findings: Sequence[Finding], examples: Sequence[str | None], width: int) -> Table:
+def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequence[str | None], width: int) -> Table:
     """Lay out findings, a line each: number, side, name, gap, interval, items, and the example where there is room."""
     rows = [
         (
             str(finding.number),
             "weaker" if finding.gap < 0 else "stronger",
-            words.signed_points(finding.gap),
-            f"({words.interval(finding.low, finding.high)})",
-            words.size(finding),
+            words.points_of(answer, finding),
+            f"({words.spread_of(answer, finding)})",
+            _size(answer, finding, width),
         )
         for finding in findings
     ]
@@ -99,6 +101,14 @@ def findings_table(findings: Sequence[Finding], examples: Sequence[str | None], 
         table.add_row(*cells)
         last = side
     return table
+
+
+def _size(answer: Answer, finding: Finding, width: int) -> str:
+    """Its items; where gaps are those of scores themselves and there is room, how many are right."""
+    told = words.size(finding)
+    if answer.kind != "score" or not answer.right or finding.mean is None or width < WIDE:
+        return told
+    return f"{100 * finding.mean:.0f}% of {told}"
 
 
 def caveats_view(answer: Answer) -> Group:

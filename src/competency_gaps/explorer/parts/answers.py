@@ -56,18 +56,18 @@ def listed(context: Context, answer: Answer) -> ListedAnswer:
         words.coverage_of_scores(answer),
         [words.caveat_words(caveat) for caveat in bad],
         [words.caveat_words(caveat) for caveat in answer.caveats if caveat not in bad],
-        [_line(context, finding) for finding in answer.findings],
+        [_line(context, answer, finding) for finding in answer.findings],
     )
 
 
-def _line(context: Context, finding: Finding) -> ListedFinding:
+def _line(context: Context, answer: Answer, finding: Finding) -> ListedFinding:
     return from_row(
         ListedFinding,
         vars(finding),
-        points=words.signed_points(finding.gap),
-        spread=words.interval(finding.low, finding.high),
+        points=words.points_of(answer, finding),
+        spread=words.spread_of(answer, finding),
         size=words.size(finding),
-        again=words.found_again(finding),
+        again=words.found_again(answer, finding),
         rests_on=words.rests_on(finding),
         quote=None if finding.example is None else context.excerpts["excerpt"][finding.example],
     )

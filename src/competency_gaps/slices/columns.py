@@ -16,6 +16,9 @@ BINS = 4
 """Quantile bins of a number."""
 FEW = 8
 """Most different values of a number that are categories by themselves."""
+_SAYS_NOTHING = frozenset(
+    ("all", "any", "default", "false", "general", "misc", "miscellaneous", "n/a", "none", "other", "others", "true")
+)
 
 
 def columns(items: pl.DataFrame) -> Family | None:
@@ -72,7 +75,7 @@ def _categories(column: str, values: list[Any], kept: np.ndarray) -> dict[str, n
     numeric = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in known)
     if not numeric:
         texts = np.array(["" if value is None else str(value) for value in values])
-        return {text: texts == text for text in sorted(set(texts)) if text}
+        return {_telling(column, text): texts == text for text in sorted(set(texts)) if text}
     numbers = np.array([np.nan if value is None else _float(value) for value in values])
     different = np.unique(numbers[kept & np.isfinite(numbers)])
     if len(different) <= FEW:
@@ -85,6 +88,12 @@ def _categories(column: str, values: list[Any], kept: np.ndarray) -> dict[str, n
         if has.any():
             categories[f"{column} {numbers[has].min():.4g} to {numbers[has].max():.4g}"] = has
     return categories
+
+
+def _telling(column: str, category: str) -> str:
+    """A category with its column if it says nothing by itself."""
+    says_nothing = len(category) < 3 or category.casefold() in _SAYS_NOTHING or category.isdigit()
+    return f"{column}: {category}" if says_nothing else category
 
 
 def _float(value: float) -> float:

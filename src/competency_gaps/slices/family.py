@@ -30,7 +30,7 @@ class Family:
     """Of shape (K,): slices that answer one question, as the categories of a column, are tested as a whole first; None:
     a slice by itself."""
     parent: np.ndarray
-    """int64 of shape (K,): the node that contains a node of a tree; -1: none."""
+    """int64 of shape (K,): number of the slice above it in a tree, which holds most of its items; -1: none."""
     number: np.ndarray
     """int64 of shape (K,): of the slice in the run, as ``slices.parquet`` and ``--slice`` count; concepts, which are
     not stored, have ``CONCEPTS`` plus their number."""
@@ -56,7 +56,7 @@ def family_of(
     weights
         Of shape (K, N), in [0, 1]: sparse, or a row for each slice.
     parent
-        Places of the containing slices; None: none is contained.
+        Places of the slices above; None: none has one.
     """
     count = len(names)
     rows = weights if sp.issparse(weights) else np.array(weights, np.float32).reshape(count, -1)

@@ -124,7 +124,7 @@ def skills(source: Source) -> Family | None:
     if tree is None:
         return None
     made = {"embedder": source.config.embedder or PACKAGED, "seed": source.seed}
-    return replace(by_skill.with_central_phrases(tree, rows, space, phrases), made_with=made)
+    return replace(by_skill.with_central_phrases(tree, phrases), made_with=made)
 
 
 def _tree(source: Source, name: str, space: np.ndarray, made_with: Mapping[str, Any]) -> Family | None:

@@ -83,22 +83,12 @@ def _phrase(answer: Answer) -> str | None:
     return phrase[:MOST_PHRASE] or None
 
 
-def with_central_phrases(tree: Family, rows: np.ndarray, space: np.ndarray, phrases: dict[int, str]) -> Family:
-    """Name each node of a tree of skills by the phrase that is nearest to all of the node's.
-
-    Parameters
-    ----------
-    rows : ndarray of int of shape (n,)
-        The items of ``space``, ascending.
-    space : ndarray of float32 of shape (n, d)
-        Unit vectors of their phrases.
-    """
+def with_central_phrases(tree: Family, phrases: dict[int, str]) -> Family:
+    """Name each node of a tree of skills by the phrase of its most typical item, and its number if others have it."""
     names: list[str] = []
-    typical: list[list[int]] = []
-    for start, end in zip(tree.weights.indptr[:-1], tree.weights.indptr[1:], strict=True):
-        items = tree.weights.indices[start:end]
-        own = space[np.searchsorted(rows, items)]
-        order = items[np.argsort(-(own @ own.mean(axis=0)), kind="stable")].tolist()
-        names.append(next((phrases[row] for row in order if phrases[row] not in names), phrases[order[0]]))
-        typical.append(order[:2])
-    return replace(tree, names=names, typical=typical)
+    for typical in tree.typical:
+        phrase, number = phrases[typical[0]], 2
+        while phrase in names:
+            phrase, number = f"{phrases[typical[0]]} ({number})", number + 1
+        names.append(phrase)
+    return replace(tree, names=names)

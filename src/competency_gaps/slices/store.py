@@ -83,7 +83,7 @@ def _stored(families: Sequence[Family]) -> tuple[pl.DataFrame, dict[str, Any]]:
 
 def _read(run: RunFolder) -> list[Family]:
     table = run.files.collect("slices", run.scan("slices"))
-    made = {name: entry["made_with"] for name, entry in run.manifest["slices"].items()}
+    made = {name: entry.get("made_with", {}) for name, entry in run.manifest["slices"].items()}
     parts = table.partition_by("family", maintain_order=True)
     return [replace(_family(part, run.items.height), made_with=made.get(part["family"][0], {})) for part in parts]
 
@@ -101,7 +101,7 @@ def _table(families: Sequence[Family]) -> pl.DataFrame:
                     "family": [family.name] * len(family.names),
                     "name": family.names,
                     "question": family.question,
-                    "parent": [int(parent) + first if parent >= 0 else None for parent in family.parent],
+                    "parent": [int(p - family.number[0]) + first if p >= 0 else None for p in family.parent],
                     "items": [weights.indices[a:b].tolist() for a, b in bounds],
                     "weights": [None if (own == 1).all() else own.tolist() for own in values],
                     "words": family.words,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ def tree_of(name: str, space: np.ndarray, rows: np.ndarray, items: int, seed: in
     Returns
     -------
     Family or None
-        Its names are empty yet. None: there are too few items.
+        With its typical items, those nearest to a node's mean, and without names. None: there are too few items.
 
     Raises
     ------
@@ -72,7 +73,13 @@ def tree_of(name: str, space: np.ndarray, rows: np.ndarray, items: int, seed: in
     start = np.concatenate([[0], np.cumsum([len(member) for member in members])])
     index = np.concatenate(members)
     weights = sp.csr_array((np.ones(len(index), np.float32), index, start), shape=(len(members), items))
-    return family_of(name, weights, [""] * len(members), parent=np.array(parents))
+    place = np.full(items, -1, np.int64)
+    place[rows] = np.arange(len(rows))
+    typical = []
+    for member in members:
+        own = space[place[member]]
+        typical.append(member[np.argsort(-(own @ own.mean(axis=0)), kind="stable")[:2]].tolist())
+    return replace(family_of(name, weights, [""] * len(members), parent=np.array(parents)), typical=typical)
 
 
 def concept_space(by_concept: ByConcept, rows: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -30,9 +30,9 @@ STEM = 5
 """Letters from which two words count as forms of one."""
 _ASKING = """
 according answer best calculate choose claim claims compute consider considered correct define describe determine
-discuss distinguish evaluate explain express false fill find following give given identify incorrect information let list mean
-meant means option passage problem question select sentence solve state statement statements suggest suggests suppose
-true type value word words write
+discuss distinguish evaluate explain express false fill find following give given identify incorrect information let
+list mean meant means option passage problem question select sentence solve state statement statements suggest
+suggests suppose true type value word words write
 """
 ASKING = frozenset(_ASKING.split())
 """Words that ask, and name no subject."""

@@ -54,9 +54,6 @@ AgainstOption = Annotated[
         help="With --model: subtract this model's scores, or its peers' (models of its level); repeatable.",
     ),
 ]
-AllKindsOption = Annotated[
-    bool, typer.Option("--all-kinds", help="Also test concepts that say what a text looks like, not what it is about.")
-]
 LLMOption = Annotated[Path | None, typer.Option("--llm", help="Language model to ask: YAML with base_url, model, ...")]
 
 _MOST = 10_000_000

@@ -14,7 +14,6 @@ from competency_gaps.benchmarks.files import read_files
 from competency_gaps.config import FileSource
 from competency_gaps.errors import UserError
 from competency_gaps.logs.scores import read_score_table
-from competency_gaps.matching.tags import read_tags
 from competency_gaps.sae.reference import read_reference
 from competency_gaps.sae.texts import read_documents
 
@@ -73,7 +72,6 @@ def test_any_flipped_bit_of_a_footer_is_an_error(tmp_path):
 READERS = {
     "benchmark": lambda path: list(read_files(FileSource(path=path))),
     "scores": lambda path: list(read_score_table(path)),
-    "tags": read_tags,
     "texts": lambda path: list(read_documents([path])),
     "reference": lambda path: read_reference(path, 40),
 }

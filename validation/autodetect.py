@@ -1,181 +1,201 @@
 """AutoDetect's judged questions as a suite: are the points on which it calls a model weak seen without being told them?
 
-    cgaps run --model MODEL --sae SAE --log RESULT_FOLDER --out RUN        # AutoDetect's own result/ folders
-    python validation/autodetect.py RUN [--part recovery points additional] [--draws 20] [--halves 20]
+    cgaps run --model MODEL --sae SAE --log RESULT_FOLDER --no-ask --out RUN        # AutoDetect's own result/ folders
+    python validation/autodetect.py RUN [--part recovery points] [--draws 20] [--halves 20]
 
 Every benchmark of RUN is one domain of one model, and the items' ``group`` is AutoDetect's point. Prints Markdown.
 
-recovery    a point is recovered at a level q if something is weak at q on the domain's items and tells the point's
-            prompts from the others: a concept, a theme, a node of a tree of sentence embeddings, or a word. Beside the
-            points that AutoDetect calls weak (mean grade below 5) stand the others, and the same with scores shuffled
-            within task and phase. "Other questions": weak by one half of each point's questions, and the points by the
-            other half. The q-values are Benjamini-Hochberg's over all that is tested, without a least gap. Who leads a
-            group plays no part: each member is weak itself.
-points      mean scores of points that were not seen (``unseen_points.py``)
-additional  concepts that are weak within the points that AutoDetect calls strong, each point against itself, with
-            scores net of phase and length
+recovery    a point is recovered if a slice that goes with it (``competency_gaps.matching.ranks``: chosen on half of its
+            questions, confirmed on the other half, at equal length) is weak at q = 0.05 on the domain's questions, net
+            of length; by family of slices and by all together, without the column that is the point itself. Beside
+            the points that AutoDetect calls weak (mean grade below 5) stand the others, and chance: grades dealt out
+            anew within task and phase (questions that AutoDetect began with, or searched for).
+points      rank correlation of true and foretold mean scores of points that were not seen, net of the phase: ridge
+            regression on profiles, on ranked concepts and on sentence embeddings, the penalty chosen on seen points
+            that are left out; mean over halves of the points. The last column is net of length too.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from judged_points import SMALLEST, Domain, domain_of, judged, net, shuffled
-from rivals import tree_nodes
-from scipy.stats import false_discovery_control, fisher_exact
-from sklearn.feature_extraction.text import CountVectorizer
-from unseen_points import print_unseen
+from competency_gaps.slices.profiles import concept_space
+from rivals import sentence_embeddings
+from scipy.stats import spearmanr
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, GroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import competency_gaps as cg
-from competency_gaps.config import EvidenceConfig
-from competency_gaps.evidence import evidence
-from competency_gaps.matching.division import Examples
-from competency_gaps.matching.markers import find_markers
+from competency_gaps.findings.answer import Asked, ask
+from competency_gaps.matching.match import evidence_in, slices_beside
+from competency_gaps.matching.ranks import Examples, strata, tell
 
-LEVELS = (0.01, 0.05, 0.1, 0.2, 0.5)
-SHOWN = 5
-"""Additional gaps that are shown of a benchmark."""
+WEAK = 5
+"""Mean grade, of 1 to 10, below which a point is weak."""
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The scored questions of one domain of one model. n questions, P points."""
+
+    name: str
+    rows: np.ndarray
+    """int64 of shape (n,): rows of the run's items."""
+    texts: list[str]
+    scores: np.ndarray
+    point: np.ndarray
+    """int64 of shape (n,)."""
+    cell: np.ndarray
+    """int64 of shape (n,): task and phase."""
+    phase: np.ndarray
+    length: np.ndarray
+
+    @property
+    def weak(self) -> np.ndarray:
+        """Whether a point's mean grade is below 5: bool of shape (P,); rounded, since 5 is not exact as a score."""
+        return np.round(1 + 9 * self.means(self.scores), 9) < WEAK
+
+    def means(self, values: np.ndarray) -> np.ndarray:
+        """Mean of values by point."""
+        return np.bincount(self.point, values) / np.bincount(self.point)
+
+
+def domain_of(run: cg.Run, name: str) -> Domain:
+    """The kept, scored items of a benchmark."""
+    items = run.items.with_row_index("row").filter(benchmark=name)
+    items = items.filter(items["excluded"].is_null() & items["score"].is_not_null())
+    phase = items["covariates"].str.contains("search").to_numpy().astype(float)
+    task = items["group"].str.split(":").list.first().rank("dense").to_numpy().astype(int)
+    return Domain(
+        name,
+        items["row"].to_numpy().astype(np.int64),
+        items["prompt"].to_list(),
+        items["score"].to_numpy().astype(float),
+        items["group"].rank("dense").to_numpy().astype(int) - 1,
+        2 * task + phase.astype(int),
+        phase,
+        items["n_span_tokens"].to_numpy().astype(float),
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run")
-    parser.add_argument("--part", nargs="+", default=["recovery", "points", "additional"])
-    parser.add_argument("--draws", type=int, default=20, help="draws of shuffled scores")
-    parser.add_argument("--halves", type=int, default=20, help="random halves of the points")
+    parser.add_argument("--part", nargs="+", default=["recovery", "points"])
+    parser.add_argument("--draws", type=int, default=20)
+    parser.add_argument("--halves", type=int, default=20)
     args = parser.parse_args()
     run = cg.open_run(args.run)
     domains = [domain_of(run, name) for name in run.benchmarks["benchmark"]]
     if "recovery" in args.part:
         recovery(run, domains, args.draws)
     if "points" in args.part:
-        print_unseen(run, domains, args.halves)
-    if "additional" in args.part:
-        additional(run, domains)
-
-
-# Recovery
+        unseen(run, domains, args.halves)
 
 
 def recovery(run: cg.Run, domains: list[Domain], draws: int) -> None:
-    """Print how many weak and other points are recovered, by level."""
-    print("| domain, model | by | weak points, told | " + " | ".join(f"q {q:g}" for q in LEVELS) + " | p at q 0.05 |")
-    print("| --- | --- | --- |" + " --- |" * (len(LEVELS) + 1))
-    config = judged(run)
-    for domain in domains:
-        for what, values, able in alternatives(run, domain):
-            tells = marked(domain, values, able)
-            rng = np.random.default_rng(0)
-            null = [weak_q(domain, values, able, config, shuffled(domain, rng)) for _ in range(draws)]
-            q_value = weak_q(domain, values, able, config, domain.scores)
-            print_row(domain, what, tells, q_value, domain.weak, null)
-            if what == "concepts":
-                first = np.where(domain.second_half, np.nan, domain.scores)
-                weak = domain.is_weak(domain.per_point(np.where(domain.second_half, domain.scores, np.nan)))
-                q_value = weak_q(domain, values, able, config, first)
-                print_row(domain, "concepts, other questions", tells, q_value, weak, [])
-
-
-def print_row(
-    domain: Domain, what: str, tells: sp.csr_array, q_value: np.ndarray, weak: np.ndarray, null: list[np.ndarray]
-) -> None:
-    """Print how many points are recovered by one alternative."""
-    told = np.asarray(tells.sum(axis=1)).ravel() > 0
-    cells = []
-    for q in LEVELS:
-        got = recovered(tells, q_value, q)
-        chance = [recovered(tells, values, q)[weak].sum() for values in null]
-        beside = f", chance {np.mean(chance):.1f}, up to {np.quantile(chance, 0.95):.0f}" if chance else ""
-        cells.append(f"{got[weak].sum()}{beside}; others {got[~weak].sum()}")
-    got = recovered(tells, q_value, 0.05)
-    table = [[got[weak].sum(), (~got)[weak].sum()], [got[~weak].sum(), (~got)[~weak].sum()]]
-    both = weak.any() and (~weak).any()
-    p_value = f"{fisher_exact(table, alternative='greater').pvalue:.3f}" if both else "N/A"
-    counts = f"{weak.sum()} of {len(weak)}, told {told[weak].sum()}; others {told[~weak].sum()}"
-    print(f"| {domain.name} | {what} | {counts} | " + " | ".join(cells) + f" | {p_value} |", flush=True)
-
-
-def alternatives(run: cg.Run, domain: Domain) -> list[tuple[str, sp.csr_array, np.ndarray]]:
-    """What points may be recovered by: a name, values of shape (items, features), and which of them may be used."""
-    nodes = [items for items in tree_nodes(tuple(domain.texts), SMALLEST) if len(items) < len(domain.texts)]
-    tree = np.zeros((len(domain.texts), len(nodes)))
-    for column, items in enumerate(nodes):
-        tree[items, column] = 1
-    words = CountVectorizer(min_df=SMALLEST, max_df=0.5, binary=True).fit_transform(domain.texts)
-    of_themes = domain.cas @ theme_members(run, domain.ranked)
-    return [
-        ("concepts", domain.cas, domain.ranked),
-        ("themes", of_themes, np.ones(of_themes.shape[1], bool)),
-        ("tree of embeddings", sp.csr_array(tree), np.ones(tree.shape[1], bool)),
-        ("words", sp.csr_array(words, dtype=float), np.ones(words.shape[1], bool)),
+    """Print how many weak and other points are recovered."""
+    asked = ask(run, against="benchmark")
+    slices = slices_beside(run, run)
+    names = [
+        "concepts",
+        *(name for name in dict.fromkeys(slices.family.tolist()) if name not in ("concepts", "columns")),
     ]
-
-
-def theme_members(run: cg.Run, ranked: np.ndarray) -> sp.csr_array:
-    """Which ranked concepts belong to which theme, of shape (concepts, themes)."""
-    if run.themes is None:
-        raise SystemExit(f"{run.path} has no themes: name it with a dictionary that has them")
-    of_theme = run.themes.sort("concept")["theme"].fill_null(-1).to_numpy()
-    members = np.flatnonzero(ranked & (of_theme >= 0))
-    return sp.csr_array((np.ones(len(members)), (members, of_theme[members])), (len(ranked), of_theme.max() + 1))
-
-
-def marked(domain: Domain, values: sp.csr_array, able: np.ndarray) -> sp.csr_array:
-    """Which features tell which points, confirmed on the half of a point's prompts that did not choose them."""
-    count = len(domain.texts)
-    member = sp.csr_array((np.ones(count), (domain.point, np.arange(count))))
-    examples = Examples(sp.csr_array(values), member, np.zeros(count, np.int64), domain.length)
-    found = find_markers(examples, able, groups=False)
-    pairs = found.entry[found.confirmed], found.concept[found.confirmed]
-    return sp.csr_array((np.ones(len(pairs[0])), pairs), shape=(member.shape[0], values.shape[1]))
-
-
-def weak_q(
-    domain: Domain, values: sp.csr_array, able: np.ndarray, config: EvidenceConfig, scores: np.ndarray
-) -> np.ndarray:
-    """The q-value of each feature that goes with lower scores; 1 for the others."""
-    found = evidence(domain.sample(values, scores), config, eligible=able, groups=False)
-    tested = ~np.isnan(found.p_value)
-    q_value = np.ones(len(found.p_value))
-    q_value[tested] = false_discovery_control(found.p_value[tested])
-    return np.where(found.gap < 0, q_value, 1.0)
-
-
-def recovered(tells: sp.csr_array, q_value: np.ndarray, q: float) -> np.ndarray:
-    """Points that something weak at this level tells: bool of shape (points,)."""
-    return np.asarray(tells @ (q_value <= q).astype(float)) > 0
-
-
-# Gaps that AutoDetect does not report
-
-
-def additional(run: cg.Run, domains: list[Domain]) -> None:
-    """Print concepts that are weak within strong points, with the prompts that count most."""
-    labels = dict(run.concepts.select("concept", "label").iter_rows()) if "label" in run.concepts.columns else {}
+    groups = {**{name: slices.family == name for name in names}, "all": slices.family != "columns"}
+    totals = {name: np.zeros(3 + draws) for name in groups}
+    print("| domain, model | weak points | " + " | ".join(groups) + " |\n|" + " --- |" * (2 + len(groups)))
     for domain in domains:
-        strong = ~domain.weak[domain.point]
-        if (~domain.weak).sum() < 2:
-            print(f"\n{domain.name}: {(~domain.weak).sum()} strong points, so that nothing can be compared")
-            continue
-        # A point's questions are too few to be divided by length and phase as well, so the scores are made net of them.
-        beside = np.column_stack([domain.phase, np.log(domain.length)])
-        scores = net(domain.scores, beside, strong)
-        spread = np.ptp(scores[strong])
-        scores = (scores - scores[strong].min()) / spread
-        sample = domain.sample(domain.cas, np.where(strong, scores, np.nan), strata=("group",))
-        found = evidence(sample, judged(run), eligible=domain.ranked)
-        weak = np.flatnonzero((found.status == "weak") & (found.leader == np.arange(len(found.gap))))
-        print(f"\n{domain.name}: {strong.sum()} items of {(~domain.weak).sum()} strong points; "
-              f"{(found.status == 'weak').sum()} weak concepts in {len(weak)} groups")  # fmt: skip
-        for concept in weak[np.argsort(found.gap[weak])][:SHOWN]:
-            value = np.asarray(domain.cas[:, [concept]].todense()).ravel() * strong
-            failed = np.argsort(-(value * (1 - domain.scores)), kind="stable")[:3]
-            gap = spread * found.gap[concept]
-            print(f"- {concept} {labels.get(concept) or ''}: {gap:+.2f}, q {found.q_value[concept]:.3f}")
-            for i in failed:
-                print(f"  - {domain.scores[i]:.2f} {domain.items['group'][int(i)]}: {domain.texts[i][:160]!r}")
+        weights = sp.csr_array(slices.here[:, domain.rows])
+        member = sp.csr_array((np.ones(len(domain.rows)), (domain.point, np.arange(len(domain.rows)))))
+        stratum = strata(np.zeros(len(domain.rows), np.int64), domain.length)
+        rng = np.random.default_rng(0)
+        outcomes = [asked, *(dealt_grades(asked, domain, rng) for _ in range(draws))]
+        weak = np.stack([weak_slices(one, slices.here, slices.family, domain) for one in outcomes], axis=1)
+        cells = []
+        for name, which in groups.items():
+            numbers = np.flatnonzero(which)
+            ties = tell(Examples(weights[numbers], member, stratum), level=LEVEL)
+            found = np.zeros((member.shape[0], 1 + draws), bool)
+            np.logical_or.at(found, ties.entry, weak[numbers[ties.slice]])
+            counts = found[domain.weak].sum(axis=0)
+            others = int(found[~domain.weak, 0].sum())
+            told = len(np.unique(ties.entry))
+            chance = counts[1:]
+            cells.append(
+                f"{counts[0]} ({chance.mean():.1f}, up to {np.quantile(chance, 0.95):.0f}); {others}; told {told}"
+            )
+            totals[name] += [counts[0], others, told, *chance]
+        print(f"| {domain.name} | {domain.weak.sum()} of {len(domain.weak)} | " + " | ".join(cells) + " |", flush=True)
+    for name, total in totals.items():
+        print(f"\n{name}: {total[0]:.0f} weak points, {total[1]:.0f} others, {total[2]:.0f} told; by chance "
+              f"{total[3:].mean():.1f} weak points, up to {np.quantile(total[3:], 0.95):.0f}")  # fmt: skip
+
+
+def weak_slices(asked: Asked, weights: sp.csr_array, family: np.ndarray, domain: Domain) -> np.ndarray:
+    """Which slices are weak on a domain's questions: bool of shape (K,)."""
+    found = evidence_in(asked, weights, family, domain.rows, draws=0)
+    return np.asarray((found.q[:, 0] <= LEVEL) & (found.z[:, 0] < 0))
+
+
+def dealt_grades(asked: Asked, domain: Domain, rng: np.random.Generator) -> Asked:
+    """The same with the domain's grades dealt out anew within task and phase; questions that repeat keep their own."""
+    unit = asked.units.unit[domain.rows]
+    values = asked.values.copy()
+    for cell in np.unique(domain.cell):
+        own = np.unique(unit[(domain.cell == cell) & (unit >= 0)])
+        values[own] = values[rng.permutation(own)]
+    return asked._replace(values=values)
+
+
+def unseen(run: cg.Run, domains: list[Domain], halves: int) -> None:
+    """Print how well the mean scores of unseen points are foretold."""
+    ranked = np.flatnonzero(run.concepts["ranked"].to_numpy())
+    print("\n| domain, model | from | rank correlation | net of length |\n| --- | --- | --- | --- |")
+    rows: dict[str, list[np.ndarray]] = {}
+    for domain in domains:
+        cas = run.by_concept.cas(ranked, run.items.height)[:, domain.rows].T.toarray()
+        spaces = {
+            "profiles": np.asarray(concept_space(run.by_concept, domain.rows))[:, :100],
+            "ranked concepts": np.log1p(cas),
+            "sentence embeddings": sentence_embeddings(tuple(domain.texts)),
+        }
+        for name, values in spaces.items():
+            table = np.array([foretold(domain, values, half) for half in range(halves)])
+            rows.setdefault(name, []).append(table.mean(axis=0))
+            print(
+                f"| {domain.name} | {name} | " + " | ".join(f"{v:.2f}" for v in table.mean(axis=0)) + " |", flush=True
+            )
+    for name, means in rows.items():
+        print(f"\n{name}: {np.mean(means, axis=0)[0]:.2f}, net of length {np.mean(means, axis=0)[1]:.2f}")
+
+
+def foretold(domain: Domain, values: np.ndarray, seed: int) -> tuple[float, float]:
+    """Rank correlation of a random half of the points, and net of length."""
+    points = len(np.bincount(domain.point))
+    chosen = np.random.default_rng(seed).permutation(points)[: points // 2]
+    seen = ~np.isin(domain.point, chosen)
+    phase = domain.phase[:, None]
+    scores = net(domain.scores, phase, seen)
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), Ridge()), {"ridge__alpha": np.geomspace(1, 1e6, 7)}, cv=GroupKFold(5)
+    )
+    fitted = search.fit(values[seen], scores[seen], groups=domain.point[seen])
+    guess = net(fitted.predict(values), phase, seen)
+    length = np.log(domain.length)[:, None]
+    pairs = [(scores, guess), tuple(net(own, length, seen) for own in (scores, guess))]
+    return tuple(float(spearmanr(*(domain.means(own)[chosen] for own in pair)).statistic) for pair in pairs)  # type: ignore[return-value]
+
+
+def net(values: np.ndarray, covariates: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """What a line through the seen items does not explain."""
+    design = np.column_stack([np.ones(len(values)), covariates])
+    return values - design @ np.linalg.lstsq(design[seen], values[seen], rcond=None)[0]
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from competency_gaps.errors import CompetencyGapsError
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.logs.find import find_parts
 from competency_gaps.logs.scores import read_score_log, read_score_table
-from competency_gaps.matching import read_taxonomy
+from competency_gaps.matching import lists
 from competency_gaps.progress import Progress
 from competency_gaps.runs.scores import read_scores
 from competency_gaps.stages.load import load_benchmark
@@ -85,11 +85,9 @@ def read_labels(path: Path) -> None:
 
 
 def read_list(path: Path) -> None:
-    """A taxonomy, with and without a condition."""
-    for where in (None, "score < 100 OR score IS NULL"):
-        with refusing():
-            chosen = read_taxonomy(path, where)
-            [(entry.text, entry.group, entry.fields, entry.examples) for entry in chosen.entries]
+    """A list of weaknesses."""
+    with refusing():
+        lists.read_list(path)
 
 
 def read_sae(path: Path) -> None:

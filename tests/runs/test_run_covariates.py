@@ -39,7 +39,6 @@ def test_cells_that_no_run_writes_are_refused(text):
         lambda: read_covariates(text),
         lambda: item_covariates(items),
         lambda: item_covariates(items, ["level"]),
-        lambda: item_features(items),
     ):
         with pytest.raises(UserError, match=r"items\.parquet has the covariates .* the run is damaged"):
             read()

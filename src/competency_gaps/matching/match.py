@@ -22,7 +22,7 @@ import scipy.sparse as sp
 
 from competency_gaps.checked import write_document
 from competency_gaps.config import LLMConfig
-from competency_gaps.errors import UserError
+from competency_gaps.errors import UserError, argument
 from competency_gaps.files import finite
 from competency_gaps.findings.answer import Against, Asked, answer, ask, slices_of
 from competency_gaps.findings.choose import centred, shuffled
@@ -194,7 +194,7 @@ def match(
     """
     base, progress = run.run_itself(), progress or Progress(quiet=True)
     if (given is None) == (tags is None):
-        raise UserError("give either a list or tags.")
+        raise UserError(f"give either a list or {argument('tags')}.")
     asked = ask(base, model, against) if model_scores(base).models else None
     part = None
     if tags is not None:
@@ -243,7 +243,7 @@ def _by_examples(
     seed: int,
     progress: Progress,
 ) -> tuple[list[Matched], list[Rate], set[int]]:
-    slices = _slices(base, source)
+    slices = slices_beside(base, source)
     names = list(dict.fromkeys(entry.domain for entry in entries))
     domain = np.array([names.index(entry.domain) for entry in entries])
     rows, of_row = _taking_part(source, member, domain, part)
@@ -265,10 +265,10 @@ def _by_examples(
         with progress.stage("testing slices"):
             for number in range(len(names)) if inside else [0]:
                 items = rows[of_row == number] if inside else np.arange(base.items.height)
-                by_domain[number] = evidence_in(asked, slices.here, slices.family, items, level)
+                by_domain[number] = evidence_in(asked, slices.here, slices.family, items)
             if inside:
                 own = [
-                    evidence_in(asked, member, np.full(len(entries), "lists"), rows[of_row == number], level)
+                    evidence_in(asked, member, np.full(len(entries), "lists"), rows[of_row == number])
                     for number in range(len(names))
                 ]
     evidence = [by_domain.get(int(number) if inside else 0) for number in domain]
@@ -302,7 +302,7 @@ def _by_examples(
     return matched, rates, same
 
 
-def _slices(base: RunFolder, source: RunFolder) -> _Slices:
+def slices_beside(base: RunFolder, source: RunFolder) -> _Slices:
     """The ranked concepts by their activation; on the run's own items the slices of all other families too."""
     shown = base.concepts.filter(base.concepts["ranked"] & base.concepts["alive"])
     numbers = shown["concept"].to_numpy().astype(np.int64)
@@ -362,7 +362,9 @@ def _others(ties: Ties, examples: Examples, slices: _Slices) -> tuple[Ties, set[
     return others, set(slices.number[ties.slice[same]].tolist())
 
 
-def evidence_in(asked: Asked, weights: sp.csr_array, family: np.ndarray, items: np.ndarray, level: float) -> _Evidence:
+def evidence_in(
+    asked: Asked, weights: sp.csr_array, family: np.ndarray, items: np.ndarray, draws: int = DRAWS
+) -> _Evidence:
     """Test slices on some items: net of strata, clusters whole, beside outcomes that are shuffled within strata.
 
     Parameters
@@ -373,6 +375,8 @@ def evidence_in(asked: Asked, weights: sp.csr_array, family: np.ndarray, items: 
         False discoveries are controlled in each.
     items
         Rows that count.
+    draws
+        Shuffles.
     """
     chosen = np.unique(asked.units.unit[items])
     chosen = chosen[chosen >= 0]
@@ -380,9 +384,9 @@ def evidence_in(asked: Asked, weights: sp.csr_array, family: np.ndarray, items: 
     rows = sp.csr_array(asked.units.rows(sp.csr_array(weights)), dtype=np.float64)[:, chosen]
     if not len(chosen):
         none = np.full(len(family), np.nan)
-        return _Evidence(none, none, np.ones((len(family), 1 + DRAWS)), np.zeros((len(family), 1 + DRAWS)))
+        return _Evidence(none, none, np.ones((len(family), 1 + draws)), np.zeros((len(family), 1 + draws)))
     outcome = asked.values[chosen]
-    every = np.column_stack([outcome, shuffled(outcome, block, DRAWS)])
+    every = np.column_stack([outcome, shuffled(outcome, block, draws)])
     left = centred(every, np.ones(every.shape, bool), block).astype(np.float64)
     count = np.bincount(block)
     of_block = sp.csr_array((np.ones(len(chosen)), (np.arange(len(chosen)), block)), shape=(len(chosen), len(count)))
@@ -513,9 +517,9 @@ def _by_text(
     progress: Progress,
 ) -> tuple[list[Matched], list[Rate]]:
     """Match by names: those of slices that are nearer to an entry than nearly all shuffled names."""
-    slices = _slices(base, base)
+    slices = slices_beside(base, base)
     every = np.arange(base.items.height)
-    found = None if asked is None else evidence_in(asked, slices.here, slices.family, every, level)
+    found = None if asked is None else evidence_in(asked, slices.here, slices.family, every)
     queries = {entry.id: clauses(entry.name)[:1] for entry in entries}
     inside = near(queries, slices.name, embed, GUESS)
     pairs = [(entry.name, slices.name[k]) for entry in entries for k in inside[entry.id][:5]]

@@ -34,6 +34,11 @@ FEWEST = 20
 """Fewest units, in effect, of a slice; half of them for a category of a column, which need not stand alone."""
 FLOOR = 0.5
 """Least share of its items that must be scored: scores are seldom missing by chance."""
+SHARP = 0.75
+"""Power of a slice's gap by which its worth is multiplied: of slices that explain as much, the smaller and sharper one
+is of more use, and lists foretell no less (``validation/own_profile.py``)."""
+COLUMN = 1.5
+"""What the worth of a column's category is multiplied by: people can check it, and lists foretell no less."""
 LEAST = 0.5
 """Standard errors that a slice must add to what earlier ones explain."""
 DRAWS = 128
@@ -337,7 +342,8 @@ def _forward(joint: Joint, sums: np.ndarray, errors: np.ndarray) -> list[int]:
         # What says the opposite of its own gap only mends what earlier slices said too coarsely.
         worth = np.where(sure & (left * sums > 0), np.abs(left) / scale, 0.0)
         worth[places] = 0.0
-        best = int(worth.argmax())
+        use = worth * np.abs(left / joint.size) ** SHARP * np.where(joint.rank == 0, COLUMN, 1.0)
+        best = int(use.argmax())
         if worth[best] < LEAST:
             break
         near = np.flatnonzero((joint.rank < joint.rank[best]) & (worth >= worth[best] - 1) & (worth > 0))

@@ -270,6 +270,14 @@ def gaps_of(
     return gap, np.sqrt(spread * outside / count)
 
 
+def level_of(own: Weighed, number: int, outcome: np.ndarray) -> tuple[float, float]:
+    """Weighted mean outcome of a slice, and its standard error."""
+    row = own.row(number)
+    size = max(float(row.sum()), 1e-9)
+    level = float(row @ outcome) / size
+    return level, float(np.sqrt((row**2) @ (outcome - level) ** 2)) / size
+
+
 PART = 0.3
 """Least part of a gap that is said to rest on something else."""
 
@@ -303,6 +311,6 @@ def resting_on(
         parts[family.names[other_at]] = float(np.clip(1 - net / slope, 0, 1)) if slope else 0.0
     gap, plain = (float(row @ values) / joint.size[place] for values in (left, outcome - outcome.mean()))
     if plain * gap > 0 and abs(plain) > abs(gap):
-        parts["strata"] = 1 - gap / plain
+        parts["strata"] = float(1 - gap / plain)
     found = sorted(((name, part) for name, part in parts.items() if part >= PART), key=lambda pair: -pair[1])
     return tuple(found[:3])

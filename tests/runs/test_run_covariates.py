@@ -7,7 +7,6 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-from competency_gaps.matching.tags import item_features
 
 from competency_gaps.errors import UserError
 from competency_gaps.runs.covariates import item_covariates, read_covariates

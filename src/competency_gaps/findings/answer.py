@@ -22,7 +22,6 @@ from competency_gaps.findings.estimate import (
     fit,
     gaps_of,
     half_samples,
-    level_of,
     resting_on,
 )
 from competency_gaps.findings.finding import Answer, Caveat, Finding
@@ -212,7 +211,6 @@ def _finding(asked: Asked, joint: Joint, chosen: Sequence[Chosen], number: int, 
     scored = weighed.belongs(at) & ~np.isnan(asked.outcome.values)
     score = asked.scores.of(asked.outcome.model)[scored]
     typical = tuple(family.typical[at]) if family.typical else ()
-    level, level_error = level_of(weighed, at, asked.values)
     return Finding(
         number=number + 1,
         slice=int(family.number[at]),
@@ -225,9 +223,6 @@ def _finding(asked: Asked, joint: Joint, chosen: Sequence[Chosen], number: int, 
         items=int(weighed.items[at]),
         of_items=int(weighed.of_items[at]),
         mean=None if asked.outcome.kind == "parsed" or not len(score) else float(np.nanmean(score)),
-        level=level,
-        level_low=level - NORMAL * level_error,
-        level_high=level + NORMAL * level_error,
         again=held.again,
         halves=HALVES,
         again_gap=held.gap,

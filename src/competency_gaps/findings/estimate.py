@@ -270,14 +270,6 @@ def gaps_of(
     return gap, np.sqrt(spread * outside / count)
 
 
-def level_of(own: Weighed, number: int, outcome: np.ndarray) -> tuple[float, float]:
-    """Weighted mean outcome of a slice, and its standard error."""
-    row = own.row(number)
-    size = max(float(row.sum()), 1e-9)
-    level = float(row @ outcome) / size
-    return level, float(np.sqrt((row**2) @ (outcome - level) ** 2)) / size
-
-
 PART = 0.3
 """Least part of a gap that is said to rest on something else."""
 

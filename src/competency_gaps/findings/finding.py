@@ -33,11 +33,6 @@ class Finding:
     """Items that belong to it, scored or not."""
     mean: float | None
     """Mean score of the scored items, in [0, 1]; None: the outcome is no score."""
-    level: float
-    """Mean outcome of its units, net of nothing: the difference itself, where the outcome is the difference of two."""
-    level_low: float
-    """Lower end of its interval of 95%."""
-    level_high: float
     again: int
     """Half-samples that choose it, or nearly the same slice, again."""
     halves: int

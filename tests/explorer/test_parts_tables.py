@@ -13,7 +13,6 @@ from explorer_runs import HUGE, NAMES
 from competency_gaps.explorer.parts import Context, NoSuchPartError, Parts, tables
 from competency_gaps.explorer.parts.records import as_json
 from competency_gaps.explorer.parts.records.run import Thresholds
-from competency_gaps.presentation.rankings import ranking
 from competency_gaps.runs.open import open_folder
 from competency_gaps.text import visible
 
@@ -41,21 +40,6 @@ def test_concepts_are_the_runs(parts, hostile):
     for name in tables.THEMES:
         same(found[name], run.themes.sort("concept")[name])
     assert found["chi_model"].dtype == pl.Float32 and found["chi_model"].null_count() > 0
-
-
-def test_followers_are_counted_by_hand(parts, hostile):
-    run, found = open_folder(hostile.run), read(parts, "concepts.parquet")
-    rows = run.concepts.to_dicts()
-    for row, followers in zip(rows, found["followers"], strict=True):
-        leads = row["performance_status"] in ("weak", "strong") and row["leader"] == row["concept"]
-        others = [
-            other
-            for other in rows
-            if other["leader"] == row["concept"] and other["performance_status"] == row["performance_status"]
-        ]
-        assert followers == (len(others) - 1 if leads else None)
-    assert found["followers"].max() == 2
-    assert ranking(run.concepts).weak_leaders["followers"].max() == 2
 
 
 def test_a_benchmarks_concepts_are_its_own(parts, hostile):

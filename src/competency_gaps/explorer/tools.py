@@ -23,7 +23,6 @@ from competency_gaps.findings.answer import answer, slice_table, slices_of
 from competency_gaps.findings.items import ShownItem, detail, example_texts, slice_weights
 from competency_gaps.matching.kept_lists import read_lists
 from competency_gaps.presentation.facts import marks_of, run_card
-from competency_gaps.presentation.rankings import with_followers
 from competency_gaps.runs.assessment import read_assessment
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import excerpt, shorten, visible
@@ -134,7 +133,7 @@ def concepts(
     limit: Rows = 10,
 ) -> dict[str, Any]:
     """List concepts, filtered and sorted; by gap the weakest first. Tested ones come before those with little data."""
-    table = with_followers(run.concepts)
+    table = run.concepts
     if benchmark is not None:
         _known(benchmark, run.benchmarks["benchmark"].to_list(), "benchmark")
         own = run.concept_benchmarks.filter(pl.col("benchmark") == benchmark).select("concept", *_STATISTICS)
@@ -144,7 +143,7 @@ def concepts(
     wanted += [] if coverage is None else [pl.col("coverage_status") == coverage]
     wanted += [] if words is None else [_contains("label", words)]
     chosen = _in_order(table.filter(*wanted), sort, "concept", descending=descending)
-    columns = ("concept", "label", "kind", *_STATISTICS, "plain_gap", "vanishes", "leader", "followers", "density")
+    columns = ("concept", "label", "kind", *_STATISTICS, "plain_gap", "vanishes", "density")
     return _listed(chosen.select(columns), limit)
 
 

@@ -12,58 +12,10 @@ from competency_gaps.errors import UserError, nearest
 from competency_gaps.presentation import columns
 from competency_gaps.presentation.columns import Column
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.runs.search import find_concepts, judged, near_labels
+from competency_gaps.runs.search import find_concepts, near_labels
 from competency_gaps.text import plural, shorten
 
 LABEL_LIMIT = 140
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """Concepts ordered by net gap. Those with too little data are in no frame."""
-
-    tested: pl.DataFrame
-    """Concepts with a p-value, the lowest gap first."""
-    weak: pl.DataFrame
-    """Of these, the weak ones."""
-    strong: pl.DataFrame
-    """Of these, the strong ones, the highest gap first."""
-    weak_leaders: pl.DataFrame
-    """Weak concepts that lead a group, with ``followers``: how many others of the list share their items."""
-    strong_leaders: pl.DataFrame
-    """The same of the strong ones."""
-    insufficient: int
-    """Ranked concepts whose n_eff is below the floor."""
-
-
-def ranking(concepts: pl.DataFrame) -> Ranking:
-    """Order the tested concepts by their net gap.
-
-    Parameters
-    ----------
-    concepts : DataFrame
-        ``run.concepts``, or the rows of one benchmark with ``ranked`` joined.
-    """
-    pool = concepts.filter(pl.col("ranked"))
-    tested = pool.filter(pl.col("q_value").is_not_null())
-    weak, strong = (judged(tested, verdict) for verdict in ("weak", "strong"))
-    led = [with_followers(own).filter(pl.col("leader") == pl.col("concept")) for own in (weak, strong)]
-    return Ranking(
-        tested=tested.sort("gap", "n_eff", "concept", descending=[False, True, False]),
-        weak=weak,
-        strong=strong,
-        weak_leaders=led[0],
-        strong_leaders=led[1],
-        insufficient=pool.filter(pl.col("performance_status") == "insufficient").height,
-    )
-
-
-def with_followers(concepts: pl.DataFrame) -> pl.DataFrame:
-    """Add ``followers``: how many others of its group each leader has; None for those that lead none."""
-    sizes = concepts.filter(pl.col("leader").is_not_null()).group_by("leader").agg(followers=pl.len() - 1)
-    leads = pl.col("leader") == pl.col("concept")
-    joined = concepts.join(sizes, on="leader", how="left", maintain_order="left")
-    return joined.with_columns(followers=pl.when(leads).then(pl.col("followers").cast(pl.Int32)))
 
 
 def missing(concepts: pl.DataFrame) -> pl.DataFrame:

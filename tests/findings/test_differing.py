@@ -6,8 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from competency_gaps.findings import fold, template_of
-from competency_gaps.findings.examples import own_part
+from competency_gaps.findings.examples import fold, own_part, template_of
 
 HEADER = "Answer as shown.\nQ: What is 1 + 1?\nA: 2\n\n"
 

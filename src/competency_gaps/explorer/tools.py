@@ -128,11 +128,9 @@ def concepts(
     benchmark: Annotated[Text | None, Field(description="Figures within this benchmark; its exact name.")] = None,
     words: Annotated[Text | None, Field(description="Only labels that contain this.")] = None,
     all_kinds: Annotated[bool, Field(description="Also concepts that no ranking counts.")] = False,
-    sort: Literal["gap", "q_value", "chi_model", "chi_bench", "lift", "support", "n_eff", "concept"] = "gap",
-    descending: bool = False,
     limit: Rows = 10,
 ) -> dict[str, Any]:
-    """List concepts, filtered and sorted; by gap the weakest first. Tested ones come before those with little data."""
+    """List concepts, filtered, the lowest gap first. Tested ones come before those with little data."""
     table = run.concepts
     if benchmark is not None:
         _known(benchmark, run.benchmarks["benchmark"].to_list(), "benchmark")
@@ -142,7 +140,10 @@ def concepts(
     wanted += [] if status is None else [pl.col("performance_status") == status]
     wanted += [] if coverage is None else [pl.col("coverage_status") == coverage]
     wanted += [] if words is None else [_contains("label", words)]
-    chosen = _in_order(table.filter(*wanted), sort, "concept", descending=descending)
+    # What was not tested must not lead.
+    status = pl.col("performance_status").cast(pl.String).fill_null("untested")
+    tested = pl.when(status == "untested").then(2).when(status == "insufficient").then(1).otherwise(0)
+    chosen = table.filter(*wanted).sort(tested, "gap", "concept", nulls_last=True)
     columns = ("concept", "label", "kind", *_STATISTICS, "plain_gap", "vanishes", "density")
     return _listed(chosen.select(columns), limit)
 
@@ -365,14 +366,6 @@ def _active(run: RunFolder, row: int) -> list[dict[str, Any]]:
         {"concept": number, "label": labels[number], "cas": float(held.cas[place])}
         for number, place in zip(numbers, order, strict=True)
     ]
-
-
-def _in_order(table: pl.DataFrame, key: str, number: str, *, descending: bool = False) -> pl.DataFrame:
-    """Rows sorted by a column, nulls last. What was not tested must not lead a ranking of performance."""
-    status = pl.col("performance_status").cast(pl.String).fill_null("untested")
-    tested = pl.when(status == "untested").then(2).when(status == "insufficient").then(1).otherwise(0)
-    order = tested if key in ("gap", "chi_model") else tested * 0
-    return table.sort([order, key, number], descending=[False, descending, False], nulls_last=True)
 
 
 def _contains(column: str, words: str) -> pl.Expr:

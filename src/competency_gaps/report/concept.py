@@ -48,7 +48,7 @@ def verdict_table(verdicts: Sequence[Mapping[str, str]]) -> Table:
     return table
 
 
-def concept_panel(run: RunFolder, concept: int, *, examples: int = 3, width: int | None = None) -> Panel:
+def concept_panel(run: RunFolder, concept: int, *, examples: int = 3, width: int) -> Panel:
     """Lay out a concept in detail.
 
     Parameters
@@ -58,8 +58,8 @@ def concept_panel(run: RunFolder, concept: int, *, examples: int = 3, width: int
         Its number in the SAE.
     examples : int
         Best and worst items, each.
-    width : int, optional
-        Width of the terminal, which leaves out quantities per benchmark; None: all are shown.
+    width : int
+        Width of the terminal, which leaves out quantities per benchmark.
 
     Raises
     ------
@@ -89,14 +89,14 @@ def concept_panel(run: RunFolder, concept: int, *, examples: int = 3, width: int
     return Panel(Group(*parts), padding=(1, 2))
 
 
-def _facts(run: RunFolder, rows: pl.DataFrame, width: int | None) -> Group:
+def _facts(run: RunFolder, rows: pl.DataFrame, width: int) -> Group:
     """Its figures, each with the beginning of what it means, on one line."""
     row = rows.row(0, named=True)
     of_kind = (columns.KIND, columns.LEXICAL, columns.COHERENCE)
     shown = columns.present((*columns.CONCEPT, *columns.MISSING, *of_kind), rows)
     cells = [column.cell(row) for column in shown]
     taken = max(len(column.title) for column in shown) + max(map(len, cells)) + 4
-    room = 10_000 if width is None else max(width - _FRAME - taken, 20)
+    room = max(width - _FRAME - taken, 20)
     grid = Table.grid(padding=(0, 2))
     for column, cell in zip(shown, cells, strict=True):
         hint = textwrap.shorten(column.hint, room, placeholder=" …")
@@ -119,7 +119,7 @@ def theme_path(run: RunFolder, concept: int) -> list[str]:
     return [names[level, number] or f"{level} {number}" for level, number in row.items() if (level, number) in names]
 
 
-def _per_benchmark(run: RunFolder, within: list[dict[str, Any]], width: int | None) -> Group:
+def _per_benchmark(run: RunFolder, within: list[dict[str, Any]], width: int) -> Group:
     """A row for each benchmark that has the concept, and a line with those that miss it."""
     rows = [row for row in within if row["support"]]
     parts: list[RenderableType] = []
@@ -128,11 +128,10 @@ def _per_benchmark(run: RunFolder, within: list[dict[str, Any]], width: int | No
         shown = columns.present(columns.ONE_BENCHMARK, run.concept_benchmarks)
         tones = [STATUS_STYLES.get(row["performance_status"], "") for row in rows]
         names = [plain(shorten(row["benchmark"], 40), tone) for row, tone in zip(rows, tones, strict=True)]
-        room = None if width is None else width - _FRAME
         table = tables.fitted_table(
             Cells("benchmark", names, words=True),
             tables.quantities(frame, shown, STATUS_STYLES),
-            width=room,
+            width=width - _FRAME,
             keep=3,
         )
         parts += [table, Text()]

@@ -83,7 +83,7 @@ def fitted_table(
     shown: Sequence[Cells],
     *,
     numbers: Sequence[int] | None = None,
-    width: int | None = None,
+    width: int,
     keep: int = 1,
 ) -> Table:
     """Lay out named rows with as many quantities as there is room for.
@@ -96,8 +96,8 @@ def fitted_table(
         Quantities, the most important first; those without room are left out.
     numbers : sequence of int, optional
         The rows' numbers.
-    width : int, optional
-        Width of the terminal; None: every quantity is shown.
+    width : int
+        Width of the terminal.
     keep : int
         Number of leading quantities that are shown even if there is no room.
     """
@@ -106,10 +106,12 @@ def fitted_table(
     if first is not None:
         table.add_column(first.title, justify="right", no_wrap=True, style="dim")
     table.add_column(names.title, min_width=12, ratio=1, overflow="fold")
-    used = list(shown)
-    if width is not None:
-        room = width - min(names.width, NAME_WIDTH) - (first.width + _BETWEEN if first is not None else 0)
-        used = _fitting(shown, room, keep)
+    room = width - min(names.width, NAME_WIDTH) - (first.width + _BETWEEN if first is not None else 0)
+    used: list[Cells] = []
+    for place, cells in enumerate(shown):
+        if place < keep or cells.width + _BETWEEN <= room:
+            used.append(cells)
+            room -= cells.width + _BETWEEN
     for cells in used:
         table.add_column(cells.title, justify="left" if cells.words else "right", no_wrap=True)
     parts = [cells.texts for cells in ([first] if first is not None else []) + [names, *used]]
@@ -118,21 +120,11 @@ def fitted_table(
     return table
 
 
-def _fitting(shown: Sequence[Cells], room: int, keep: int) -> list[Cells]:
-    used = list(shown[:keep])
-    room -= sum(cells.width + _BETWEEN for cells in used)
-    for cells in shown[keep:]:
-        if cells.width + _BETWEEN <= room:
-            used.append(cells)
-            room -= cells.width + _BETWEEN
-    return used
-
-
 def concept_table(
     frame: pl.DataFrame,
-    shown: Sequence[columns.Column] = columns.CONCEPT,
+    shown: Sequence[columns.Column],
     *,
-    width: int | None = None,
+    width: int,
     keep: int = 1,
 ) -> Table:
     """Lay out concepts, in the order given.
@@ -143,8 +135,8 @@ def concept_table(
         Rows of ``run.concepts``.
     shown : sequence of Column
         Quantities, the most important first; those that the frame lacks are left out.
-    width : int, optional
-        Width of the terminal, which leaves out what has no room; None: every quantity is shown.
+    width : int
+        Width of the terminal, which leaves out what has no room.
     keep : int
         Number of leading quantities that are shown even if there is no room.
 

@@ -1,9 +1,9 @@
-"""Choose the slices that explain an outcome: forward, and with a chance of at most 5% to list anything of noise [ours].
+"""Choose the slices that explain an outcome: at most ten, and with a chance of at most 5% any for noise [ours].
 
-Each step takes the slice with the largest evidence beyond its family's threshold and subtracts its part from the
-outcome. The error rate is divided between families by fixed weights; inside a family it holds for the maximum over its
-slices when outcomes are shuffled within strata. The categories of a column answer one question, which is tested as a
-whole: where it passes, a category need not pass alone.
+One test of all families says whether there is anything to list; the error rate is divided between them by fixed
+weights, and what they look like where there is nothing comes from outcomes shuffled within strata. The categories of a
+column answer one question, which is tested as a whole, so a category need not stand out alone. Then the list is what
+says most of the expected outcomes (``estimate.py``) in few slices, one after another.
 
 Everything is done for many subsets of the units at once (half-samples, splits), as columns of one matrix.
 """
@@ -42,12 +42,12 @@ COLUMN = 1.5
 LEAST = 0.5
 """Standard errors that a slice must add to what earlier ones explain."""
 DRAWS = 128
-"""Shuffled outcomes from which a family's number of independent slices is taken."""
+"""Shuffled outcomes that show what a family is like where there is nothing."""
 ALIKE = 0.5
 """Correlation from which two slices can stand for each other."""
-SHARES = {"columns": 4.0, "themes": 1.0, "profiles": 2.0, "clusters": 2.0, "concepts": 1.0, "features": 0.5}
+SHARES = {"columns": 4.0, "profiles": 2.0, "clusters": 2.0, "concepts": 1.0, "features": 0.5}
 """How the error rate is divided between families; 1 for all others."""
-CHECKED = ("columns", "themes", "profiles", "lists", "skills", "concepts", "clusters", "features")
+CHECKED = ("columns", "profiles", "lists", "skills", "concepts", "clusters", "features")
 """Families by how easily people check them; others come before ``features``."""
 
 

@@ -21,6 +21,9 @@ NORMAL = 1.959964
 """Half width of an interval of 95%, in standard errors."""
 TURNS = 7
 """Turns in which the variances of the coefficients are fitted."""
+OUTLIER = 2.5
+"""Standard deviations from which a coefficient is taken for an outlier: its own variance grows with its square, so that
+a single strong slice among many weak ones is not shrunk like these."""
 START = 0.01
 """Variance of the coefficients, in variances of the outcome, from which they start."""
 CAUTION = 0.7
@@ -168,16 +171,19 @@ def _prior(
     By MacKay's fixed point (Neural Computation 4, 1992): the squares of what is expected over the number of
     coefficients that the data determine.
     """
-    prior = np.where(np.isnan(known), START * noise, known)
+    own = np.where(np.isnan(known), START * noise, known)
+    local = np.ones(len(own))
     for _ in range(TURNS):
+        prior = own / local
         covariance = _covariance(gram, prior, noise)
         square = (covariance @ sums / noise) ** 2
         determined = np.clip(1 - np.diag(covariance) / prior, 1e-6, 1)
-        of_family = (np.bincount(family, square) / np.maximum(np.bincount(family, determined), 1e-6))[family]
-        own = np.bincount(group, square)[group] + FAMILY * of_family
-        own /= np.bincount(group, determined)[group] + FAMILY
-        prior = np.where(np.isnan(known), np.clip(own, 1e-6 * noise, noise), known)
-    return np.where(np.isnan(known), CAUTION * prior, prior)
+        of_family = np.bincount(family, local * square) / np.maximum(np.bincount(family, determined), 1e-6)
+        fitted = np.bincount(group, local * square)[group] + FAMILY * of_family[family]
+        fitted /= np.bincount(group, determined)[group] + FAMILY
+        own = np.where(np.isnan(known), np.clip(fitted, 1e-6 * noise, noise), known)
+        local = np.minimum(1.0, OUTLIER**2 * own / (square + np.diag(covariance)))
+    return np.where(np.isnan(known), CAUTION, 1.0) * own / local
 
 
 def half_samples(units: int, count: int = HALVES, seed: int = 0) -> np.ndarray:

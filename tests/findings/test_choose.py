@@ -1,0 +1,182 @@
+"""The list of an answer: against brute force, closed forms, planted slices and nothing at all."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from competency_gaps.evidence import Covariate, ItemSample, units_of
+from competency_gaps.findings.choose import ERROR, anything, bars_of, centred, choose, shuffled, weigh
+from competency_gaps.findings.estimate import again, fit, gaps_of, half_samples, listed, resting_on
+from competency_gaps.slices import Family
+
+ITEMS = 1200
+
+
+def family(name, members, question=None):
+    rows = sp.csr_array(np.asarray(members, np.float32))
+    count = rows.shape[0]
+    return Family(name, rows, [f"{name} {i}" for i in range(count)], [question] * count, np.full(count, -1),
+                  np.arange(count))  # fmt: skip
+
+
+def partition(rng, count, items=ITEMS):
+    member = rng.integers(0, count, items)
+    return [member == at for at in range(count)]
+
+
+def units(values, length=None):
+    """Units of items that are clusters by themselves, in strata of their length."""
+    covariates = () if length is None else (Covariate("length", length),)
+    nothing = np.zeros(0, np.int64)
+    return units_of(ItemSample(values, np.zeros(len(values), np.int64), lambda _: None, nothing, covariates=covariates))
+
+
+def world(families, outcome, length=None):
+    """The families over the units of an outcome in [0, 1], with their bars."""
+    own = units(outcome, length)
+    weighed = [weigh(one, own, np.ones(len(outcome), bool)) for one in families]
+    return weighed, bars_of(weighed, own.outcome, own.block), own
+
+
+def list_of(weighed, bars, own):
+    whole = np.ones((len(own.outcome), 1), bool)
+    joint = fit(weighed, bars, own.outcome, whole[:, 0], own.block)
+    p = anything(weighed, bars, own.outcome, whole, own.block)
+    return joint, choose(joint, own.outcome, whole, p)[0]
+
+
+@pytest.fixture(scope="module")
+def nested():
+    rng = np.random.default_rng(0)
+    return [
+        family("columns", partition(rng, 12), "subject"),
+        family("profiles", [member for count in (4, 12, 40) for member in partition(rng, count)]),
+    ]
+
+
+def test_lists_of_nothing_are_empty_as_often_as_they_say(nested):
+    rng = np.random.default_rng(1)
+    weighed, bars, own = world(nested, (rng.random(ITEMS) < 0.3).astype(float), rng.random(ITEMS))
+    draws = shuffled(own.outcome, own.block, 800, seed=5)
+    p = anything(weighed, bars, draws, np.ones(draws.shape, bool), own.block)
+    assert (p <= ERROR).mean() <= ERROR + 3 * np.sqrt(ERROR * (1 - ERROR) / 800)
+    assert (p <= ERROR).mean() > 0.015  # the rate is used
+
+
+def test_tails_agree_with_many_permutations(nested):
+    rng = np.random.default_rng(2)
+    weighed, bars, own = world(nested, (rng.random(ITEMS) < 0.4).astype(float))
+    left = centred(own.outcome, np.ones((ITEMS, 1), bool), own.block).ravel()
+    tree, bar = weighed[1], bars[1]
+    draws = shuffled(left, own.block, 4000, seed=9)
+    z = (tree.weights @ draws)[tree.alone] / np.sqrt(tree.squares[tree.alone] * left.var())[:, None]
+    assert bar.beyond(np.quantile(np.abs(z).max(axis=0), 0.95)) == pytest.approx(0.05, abs=0.02)
+    assert bar.total.tail(np.quantile((z**2).sum(axis=0), 0.95)) == pytest.approx(0.05, abs=0.015)
+    question = (weighed[0].weights @ draws) ** 2 / (weighed[0].squares * left.var())[:, None]
+    assert bars[0].questions[0].tail(np.quantile(question.sum(axis=0), 0.99)) == pytest.approx(0.01, abs=0.006)
+
+
+def test_expected_gaps_are_those_of_the_normal_model():
+    # Independently: the conditional mean and covariance of the slices' sums, from the covariance of all outcomes.
+    rng = np.random.default_rng(3)
+    weighed, bars, own = world([family("profiles", partition(rng, 5, 200))], rng.random(200))
+    whole = np.ones((200, 1), bool)
+    joint = fit(weighed, bars, own.outcome, whole[:, 0], own.block)
+    rows = joint.rows.toarray() - joint.rows.toarray().mean(axis=1, keepdims=True)
+    left = own.outcome - own.outcome.mean()
+    signal = rows.T @ (joint.prior[:, None] * rows)
+    kept = signal @ np.linalg.inv(signal + joint.noise * np.eye(200))
+    sums, errors = joint.expected(centred(own.outcome, whole, own.block), 1.0)
+    np.testing.assert_allclose(sums[:, 0], rows @ kept @ left, atol=1e-3)
+    spread = np.sqrt(np.diag(rows @ (signal - kept @ signal) @ rows.T))
+    np.testing.assert_allclose(errors, spread, rtol=1e-3, atol=1e-5)
+
+
+def test_planted_gaps_lie_in_their_intervals_although_they_were_chosen(nested):
+    # Every slice of the tree has a gap; those that are listed were chosen for large ones.
+    rng = np.random.default_rng(4)
+    members = nested[1].weights.toarray()
+    expected, errors, true = [], [], []
+    for _ in range(25):
+        chance = 0.5 + rng.normal(0, 0.05, len(members)) @ members
+        weighed, bars, own = world(nested[1:], (rng.random(ITEMS) < np.clip(chance, 0.02, 0.98)).astype(float))
+        joint, chosen = list_of(weighed, bars, own)
+        for one in chosen:
+            row = joint.rows[[one.place]].toarray().ravel()
+            true.append(row @ (chance - chance.mean()) / row.sum())
+            expected.append(one.gap)
+            errors.append(one.error)
+    expected, errors, true = map(np.array, (expected, errors, true))
+    assert len(true) > 60
+    assert 0.88 <= (np.abs(true - expected) <= 1.96 * errors).mean() <= 1
+    assert (expected @ true) / (expected @ expected) == pytest.approx(1, abs=0.2)
+
+
+def test_a_planted_slice_is_found_and_found_again(nested):
+    rng = np.random.default_rng(5)
+    inside = nested[1].weights[[7]].toarray().ravel() > 0
+    weighed, bars, own = world(nested, (rng.random(ITEMS) < np.where(inside, 0.2, 0.6)).astype(float))
+    joint, chosen = list_of(weighed, bars, own)
+    assert (joint.family[chosen[0].place], joint.slice[chosen[0].place]) == (1, 7)
+    halves = half_samples(ITEMS)
+    lists = choose(joint, own.outcome, halves, anything(weighed, bars, own.outcome, halves, own.block))
+    held = again(weighed, joint, chosen[:1], lists, halves, own.outcome)[0]
+    assert held.again >= 15
+    truth = -0.4 * (1 - inside.mean())
+    assert held.low < truth < held.high
+    told = listed(joint, chosen, own.outcome, np.ones(ITEMS, bool))
+    assert told[inside].mean() - told[~inside].mean() == pytest.approx(-0.4, abs=0.12)
+
+
+def test_a_column_is_tested_as_a_whole():
+    # Twenty categories, each too weak to stand out among so many, together are no noise.
+    rng = np.random.default_rng(6)
+    members = partition(rng, 20)
+    chance = 0.5 + np.array(members).T @ (0.11 * rng.choice([-1, 1], 20))
+    scores = (rng.random(ITEMS) < chance).astype(float)
+    whole = np.ones((ITEMS, 1), bool)
+    together, alone = (world([family("columns", members, name)], scores) for name in ("subject", None))
+    _, bars, own = together
+    assert anything(*together[:2], own.outcome, whole, own.block)[0] < 0.01
+    gap, error = gaps_of(alone[0][0], np.arange(20), own.outcome, whole, own.block)
+    assert (np.abs(gap / error) < alone[1][0].threshold(0.01)).all()
+    assert len(list_of(*together)[1]) >= 3
+
+
+def test_a_slice_of_which_few_items_are_scored_has_no_verdict():
+    rng = np.random.default_rng(7)
+    members = partition(rng, 6)
+    scores = (rng.random(ITEMS) < 0.5).astype(float)
+    scores[members[2] & (rng.random(ITEMS) < 0.8)] = np.nan
+    scores[members[3] & (rng.random(ITEMS) < 0.2)] = np.nan
+    weighed, _, _ = world([family("columns", members, "subject")], scores)
+    assert weighed[0].usable.tolist() == [True, True, False, True, True, True]
+    assert weighed[0].items[2] < 0.5 * weighed[0].of_items[2] == 0.5 * members[2].sum()
+
+
+def test_of_two_slices_with_the_same_items_the_column_is_listed():
+    rng = np.random.default_rng(8)
+    inside = rng.random(ITEMS) < 0.2
+    nearly = inside ^ (rng.random(ITEMS) < 0.02)
+    others = partition(rng, 5)
+    weighed, bars, own = world(
+        [family("columns", [nearly, ~nearly], "subject"), family("profiles", [inside, *others])],
+        (rng.random(ITEMS) < np.where(inside, 0.25, 0.6)).astype(float),
+    )
+    joint, chosen = list_of(weighed, bars, own)
+    assert weighed[joint.family[chosen[0].place]].family.name == "columns"
+
+
+def test_a_gap_rests_on_the_slice_that_makes_it():
+    rng = np.random.default_rng(9)
+    cause = rng.random(ITEMS) < 0.3
+    follows = np.where(rng.random(ITEMS) < 0.8, cause, rng.random(ITEMS) < 0.3)
+    weighed, bars, own = world(
+        [family("profiles", [cause, follows])], (rng.random(ITEMS) < np.where(cause, 0.2, 0.7)).astype(float)
+    )
+    joint, chosen = list_of(weighed, bars, own)
+    both = sorted(chosen, key=lambda one: joint.slice[one.place])
+    if len(both) < 2:
+        both = [both[0], both[0]._replace(place=1 - both[0].place)]
+    name, part = resting_on(weighed, joint, both, 1, own.outcome)[0]
+    assert name == "profiles 0" and part > 0.7

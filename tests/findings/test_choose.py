@@ -136,7 +136,7 @@ def test_a_column_is_tested_as_a_whole():
     scores = (rng.random(ITEMS) < chance).astype(float)
     whole = np.ones((ITEMS, 1), bool)
     together, alone = (world([family("columns", members, name)], scores) for name in ("subject", None))
-    _, bars, own = together
+    own = together[2]
     assert anything(*together[:2], own.outcome, whole, own.block)[0] < 0.01
     gap, error = gaps_of(alone[0][0], np.arange(20), own.outcome, whole, own.block)
     assert (np.abs(gap / error) < alone[1][0].threshold(0.01)).all()

@@ -60,8 +60,8 @@ class Weighed:
     """float32 of shape (K, U)."""
     size: np.ndarray
     """float64 of shape (K,): sum of the weights."""
-    squares: np.ndarray
-    """float64 of shape (K,): sum of squares of the weights about their blocks' means."""
+    by_block: np.ndarray
+    """float32 of shape (K, B): sum of squares of the weights about the block's mean, within each block."""
     member: sp.csr_array
     """float32 of shape (K, N): 1 for the items that belong to a slice, as their weight is half of the largest."""
     items: np.ndarray
@@ -81,6 +81,23 @@ class Weighed:
     def belongs(self, number: int) -> np.ndarray:
         """The items of a slice: bool of shape (N,)."""
         return self.member[[number]].toarray().ravel() > 0
+
+    @cached_property
+    def squares(self) -> np.ndarray:
+        """float64 of shape (K,): sum of squares of the weights about their blocks' means."""
+        return self.by_block.sum(axis=1, dtype=np.float64)
+
+    def standing(self, left: np.ndarray, variances: np.ndarray) -> np.ndarray:
+        """By how many standard errors the slices stand out: shape (K, H).
+
+        Parameters
+        ----------
+        left : ndarray of float32 of shape (U, H)
+            Centred outcomes of subsets of the units.
+        variances : ndarray of float32 of shape (B, H)
+            As :func:`variances` gives them.
+        """
+        return (self.weights @ left) / np.sqrt(np.maximum(self.by_block @ variances, 1e-9))
 
     @cached_property
     def alone(self) -> np.ndarray:
@@ -113,20 +130,20 @@ def weigh(family: Family, units: Units, kept: np.ndarray) -> Weighed:
     weights = sp.csr_array(units.rows(rows), dtype=np.float32)
     size = np.asarray(weights.sum(axis=1), np.float64).ravel()
     square = np.asarray(weights.power(2).sum(axis=1), np.float64).ravel()
-    by_block = weights @ block_matrix(units.block)
-    count = np.bincount(units.block)
-    squares = square - np.asarray((by_block.power(2) @ (1.0 / count)), np.float64).ravel()
+    of_block = block_matrix(units.block)
+    sums = (weights @ of_block).toarray()
+    by_block = np.maximum((weights.power(2) @ of_block).toarray() - sums**2 / np.bincount(units.block), 0.0)
     scored = units.unit >= 0
     member = rows.copy()
     member.data = (member.data >= np.repeat(_half_of_largest(rows), np.diff(rows.indptr))).astype(np.float32)
     items, of_items = (np.asarray(member @ own.astype(np.float32)).round().astype(int) for own in (scored, kept))
     most = np.divide(size**2, square, out=np.zeros(len(size)), where=square > 0)
-    distinct = np.divide(squares, square, out=np.zeros(len(size)), where=square > 0)
+    distinct = np.divide(by_block.sum(axis=1), square, out=np.zeros(len(size)), where=square > 0)
     # A slice of nearly all items differs from its blocks' means in few.
     fewest = np.where([question is None for question in family.question], FEWEST, FEWEST / 2)
     usable = (most >= fewest) & (most * distinct >= fewest / 2) & (distinct > 0.1)
     usable &= items >= FLOOR * np.maximum(of_items, 1)
-    return Weighed(family, weights, size, squares, member, items, of_items, usable)
+    return Weighed(family, weights, size, by_block, member, items, of_items, usable)
 
 
 def _half_of_largest(rows: sp.csr_array) -> np.ndarray:
@@ -217,14 +234,14 @@ def bars_of(families: Sequence[Weighed], outcome: np.ndarray, block: np.ndarray)
     """
     if not len(outcome):
         return [Bar((2.0, 0.5), _cumulants(np.zeros((0, 1))), []) for _ in families]
-    left = centred(outcome, np.ones((len(outcome), 1), bool), block).ravel()
-    draws = shuffled(left, block, DRAWS)
-    return [_bar(own, draws, _variance(left, block), block) for own in families]
+    whole = np.ones((len(outcome), 1), bool)
+    left = centred(outcome, whole, block)
+    draws, spread = shuffled(left.ravel(), block, DRAWS), variances(left, whole, block)
+    return [_bar(own, own.standing(draws, spread)) for own in families]
 
 
-def _bar(own: Weighed, draws: np.ndarray, variance: float, block: np.ndarray) -> Bar:
-    scale = np.sqrt(np.maximum(own.squares, 1e-9) * variance)
-    z = (own.weights @ draws) / scale[:, None]
+def _bar(own: Weighed, z: np.ndarray) -> Bar:
+    """The bar of a family from its standings on shuffled outcomes, of shape (K, draws)."""
     largest = np.abs(z[own.alone]).max(axis=0) if own.alone.any() else np.array([1.5, 2.5])
     spread = float(largest.std(ddof=1)) * np.sqrt(6) / np.pi
     place = float(largest.mean()) - np.euler_gamma * spread
@@ -249,9 +266,15 @@ def _cumulants(z: np.ndarray) -> Cumulants:
     return Cumulants(float(len(z)), variance, skewness)
 
 
-def _variance(values: np.ndarray, block: np.ndarray) -> float:
-    """Variance of values that are centred in their blocks."""
-    return float((np.asarray(values, np.float64) ** 2).sum() / max(1, len(values) - len(np.unique(block))))
+def variances(left: np.ndarray, taken: np.ndarray, block: np.ndarray) -> np.ndarray:
+    """Variance of centred outcomes in each block, times the share of its units that are taken: shape (B, H).
+
+    Under permutation within the blocks, a product of weights with them has the variance ``sum_b SS_w(b) s^2(b)``.
+    """
+    of_block = block_matrix(block).T
+    count = of_block @ taken.astype(np.float32)
+    share = count / np.bincount(block)[:, None].astype(np.float32)
+    return (of_block @ left**2) / np.maximum(count - 1, 1) * share
 
 
 def anything(
@@ -269,10 +292,10 @@ def anything(
     taken : ndarray of bool of shape (U, H)
     """
     left = centred(outcome, taken, block)
-    part = (left.astype(np.float64) ** 2).sum(axis=0) / np.maximum(taken.sum(axis=0), 1) * taken.mean(axis=0)
+    spread = variances(left, taken, block)
     tests, weights = [], []
     for own, bar in zip(families, bars, strict=True):
-        square = (own.weights @ left) ** 2 / np.maximum(own.squares[:, None] * part, 1e-9)
+        square = own.standing(left, spread) ** 2
         found = []
         for places, null in zip(own.questions, bar.questions, strict=True):
             found.append(null.tail(square[places].sum(axis=0)))

@@ -14,7 +14,7 @@ from competency_gaps.activations import by_concept
 from competency_gaps.activations.by_concept import ByConcept, write_by_concept
 from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.store import make_block
-from competency_gaps.dictionary.collect import run_identity, run_pieces
+from competency_gaps.dictionary.collect import run_pieces
 from competency_gaps.errors import UserError
 from core_helpers import seal
 
@@ -76,7 +76,6 @@ def test_a_shard_of_a_foreign_manifest_leads_nowhere_else(tmp_path, tiny_run, na
         lambda: run.item_rows,
         lambda: run.token_activations(0, [0]),
         lambda: run.cas(benchmark),
-        lambda: run_identity(run),
         lambda: list(run_pieces(run)),
     ):
         with pytest.raises(UserError, match="names a shard"):

@@ -16,7 +16,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.metrics.suite import chi_bench, chi_model, suite_chi_model
 from competency_gaps.metrics.sums import Sums
 from competency_gaps.progress import Progress
-from competency_gaps.robustness import assess
+from competency_gaps.robustness import assess, draws
 from competency_gaps.robustness.assess import SENTENCES, RobustnessVerdict, ablation_verdict, halves_verdicts
 from competency_gaps.robustness.draws import (
     _matched,
@@ -159,10 +159,11 @@ def test_a_run_agrees_with_itself(tiny_run):
         agreement(tiny_run, tiny_run, data, replace(data, ids=tuple(("x", i) for _, i in data.ids)))
 
 
-def test_assessment_is_written_and_read(tiny_run, tmp_path):
+def test_assessment_is_written_and_read(tiny_run, tmp_path, monkeypatch):
     shutil.copytree(tiny_run.path, tmp_path / "run")
     run = competency_gaps.open_run(tmp_path / "run")
     assert read_assessment(run) is None
+    monkeypatch.setattr(draws, "FITS", 1)
     found = assess(run, Progress(quiet=True), against=run)
     kept = read_assessment(run)
     assert kept is not None and kept["verdicts"] == found["verdicts"]

@@ -19,7 +19,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.evidence import paired_differences
 from competency_gaps.slices import read_slices
 from competency_gaps.stages.compare import Families, _frame, lost_on
-from core_helpers import seal
+from core_helpers import seal, with_groups
 
 NAMES = ("before", "after")
 
@@ -133,12 +133,13 @@ def test_the_command_exits_with_4_where_little_pairs(run):
 
 def test_slices_of_a_comparison_are_those_of_their_items(run):
     """The categories of columns, against plain means and McNemar's test."""
-    rng = np.random.default_rng(3)
+    with_groups(run.path, ("first", "second"))
+    run, rng = cg.open_run(run.path), np.random.default_rng(3)
     after, before = (rng.integers(0, 2, run.items.height).astype(float) for _ in NAMES)
     made = scored(run, after, before).compare("after", "before")
     (family,) = (own for own in read_slices(run) if own.name == "columns")
     kept = run.items["excluded"].is_null().to_numpy()
-    assert made.slices.height
+    assert set(made.slices["name"]) >= {"first", "second"}
     for row in made.slices.iter_rows(named=True):
         (place,) = np.flatnonzero(family.number == row["slice"])
         own = kept & (family.weights[[place]].toarray().ravel() > 0)

@@ -304,7 +304,7 @@ def anything(
             largest = np.sqrt(square[own.alone].max(axis=0))
             found.append(bar.beyond(largest))
         tests += found
-        weights += [SHARES.get(own.family.name, 1.0) / len(found)] * len(found)
+        weights += [SHARES.get(own.family.name, 1.0) / max(1, len(found))] * len(found)
     if not tests:
         return np.ones(taken.shape[1])
     total = np.average(np.tan((0.5 - np.clip(tests, 1e-15, 0.95)) * np.pi), axis=0, weights=weights)

@@ -260,7 +260,9 @@ def over_splits(values: Sequence[float]) -> dict[str, float]:
     return {"mean": float(known.mean()), "low": low, "high": high, "splits": len(known)}
 
 
-def halves(data: RunData, *, splits: int = SPLITS, fits: int = FITS, seed: int = 0) -> dict[str, dict[str, float]]:
+def halves(
+    data: RunData, *, splits: int = SPLITS, fits: int | None = None, seed: int = 0
+) -> dict[str, dict[str, float]]:
     """Split every benchmark into halves, many times; clusters stay whole.
 
     Returns
@@ -275,7 +277,7 @@ def halves(data: RunData, *, splits: int = SPLITS, fits: int = FITS, seed: int =
     masks = np.stack([data.draw(0.5, rng) for _ in range(splits)], axis=1)
     first, second = (metrics_of(data, own)[1][data.tested] for own in (masks, ~masks))
     agree = [_correlation(a, b) for a, b in zip(first.T, second.T, strict=True)]
-    fitted = [_predicted(data.of_items(own), data.of_items(~own)) for own in masks.T[:fits]]
+    fitted = [_predicted(data.of_items(own), data.of_items(~own)) for own in masks.T[: FITS if fits is None else fits]]
     values = {
         "chi_model_correlation": agree,
         "auc": [one for one, _ in fitted],

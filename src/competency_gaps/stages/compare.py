@@ -27,7 +27,7 @@ from competency_gaps.evidence.sums import effective_sample
 from competency_gaps.findings.answer import Asked, answered, held_equal, slices_of, units_asked
 from competency_gaps.findings.choose import weigh
 from competency_gaps.findings.finding import Answer
-from competency_gaps.logs.find import log_entries
+from competency_gaps.logs.find import find_parts, log_entries
 from competency_gaps.logs.scores import read_score_log
 from competency_gaps.outcomes import Outcome, difference
 from competency_gaps.runs.matched_scores import match_scores
@@ -212,7 +212,7 @@ def _log_basis(path: Path) -> tuple[Basis, Side]:
     """The items of a log, compared by their columns only, and its model's scores."""
     entries = [{**entry, "policy": "imported"} for entry in log_entries([str(path)])]
     suite = [load_benchmark(parse_config(BenchmarkConfig, entry, "options")) for entry in entries]
-    name = _only_model(path, {report.model for benchmark in suite for report in benchmark.reports})
+    name = _only_model(path)
     cluster, kind = find_clusters(suite).columns(benchmark.name for benchmark in suite)
     rows = [
         {
@@ -240,8 +240,9 @@ def _log_basis(path: Path) -> tuple[Basis, Side]:
     return basis, Side(name, values, np.ones(len(values), bool))
 
 
-def _only_model(path: Path, models: set[str | None]) -> str:
-    names = sorted(name for name in models if name is not None)
+def _only_model(path: Path) -> str:
+    """The model that a log is of; where it does not say so, the log's name."""
+    names = sorted({part.model for part in find_parts(path) if part.model is not None})
     if len(names) > 1:
         raise UserError(f"{path} holds logs of {len(names)} models ({', '.join(names)}): give the log of one.")
     return names[0] if names else path.resolve().name
@@ -262,8 +263,8 @@ def _paired_side(basis: Basis, source: RunFolder | Path) -> tuple[Side, tuple[st
         known = own.filter(pl.col("scores").is_not_nan()).select(keys)
         lost = known.join(basis.items.select(keys).filter(pl.Series(~np.isnan(values))), on=keys, how="anti")
         return Side(side.name, values, asked), tuple(f"{benchmark}: {item}" for benchmark, item in lost.iter_rows())
-    rows_of = list(read_score_log(source))
-    name = _only_model(source, {row.model for row in rows_of})
+    name = _only_model(source)
+    rows_of = list(read_score_log(source, model=name))
     matched = match_scores(basis.items.select("benchmark", "item_id", "prompt").iter_rows(), rows_of)
     place = matched.table["item"].to_numpy()
     values, asked = np.full(basis.items.height, np.nan), np.zeros(basis.items.height, bool)

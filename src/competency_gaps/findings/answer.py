@@ -97,7 +97,9 @@ def answered(asked: Asked, caveats: tuple[Caveat, ...] = ()) -> Answer:
         (chosen,) = choose(joint, values, whole, np.array([p]))
         lists = choose(joint, values, halves, np.array(p_again))
         held = again(families, joint, chosen, lists, halves, values)
-        findings = _ordered([_finding(asked, joint, chosen, place, own) for place, own in enumerate(held)])
+        findings = _ordered(
+            [_finding(asked, joint, chosen, place, own) for place, own in enumerate(held)], asked.outcome.kind
+        )
     own = asked.scores.of(asked.outcome.model)
     known = own[~np.isnan(own)]
     scored = ~np.isnan(asked.outcome.values)
@@ -197,10 +199,15 @@ def held_equal(run: RunFolder, families: Sequence[Family]) -> list[str]:
     return [name for name in evidence_config(run).strata if name not in questions]
 
 
-def _ordered(findings: list[Finding]) -> list[Finding]:
+def _ordered(findings: list[Finding], kind: Kind) -> list[Finding]:
+    """Number the findings, worst first on each side, by what is shown: of two models, by their difference."""
     from dataclasses import replace
 
-    order = sorted(findings, key=lambda one: (one.gap > 0, -abs(one.gap)))
+    def key(one: Finding) -> tuple[bool, float]:
+        shown = one.gap + (one.comparable if kind == "difference" else 0.0)
+        return one.gap > 0, -shown if one.gap > 0 else shown
+
+    order = sorted(findings, key=key)
     return [replace(one, number=number) for number, one in enumerate(order, 1)]
 
 

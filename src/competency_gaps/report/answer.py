@@ -74,6 +74,8 @@ def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequen
     names = [visible(" ".join(finding.name.split())) for finding in findings]
     fixed = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     room = width - sum(fixed) - len(fixed) * _GAP
+    if room < EXAMPLE:  # a narrow terminal has no room to count items
+        rows, room, fixed[-1] = [(*row[:-1], "") for row in rows], room + fixed[-1], 0
     cut = [words.cut_at_word(name, max(min(room, NAME), room - 2 * NAME)) for name in names]
     wide = max(map(len, cut))
     has_examples = any(examples) and room - wide >= EXAMPLE + _GAP

@@ -34,14 +34,14 @@ FEWEST = 20
 """Fewest units, in effect, of a slice; half of them for a category of a column, which need not stand alone."""
 FLOOR = 0.5
 """Least share of its items that must be scored: scores are seldom missing by chance."""
-SHARP = 0.75
+SHARP = 0.5
 """Power of a slice's gap by which its worth is multiplied: of slices that explain as much, the smaller and sharper one
 is of more use, and lists foretell no less (``validation/own_profile.py``)."""
 COLUMN = 1.5
 """What the worth of a column's category is multiplied by: people can check it, and lists foretell no less."""
 LEAST = 0.5
 """Standard errors that a slice must add to what earlier ones explain."""
-DRAWS = 128
+DRAWS = 256
 """Shuffled outcomes that show what a family is like where there is nothing."""
 ALIKE = 0.5
 """Correlation from which two slices can stand for each other."""

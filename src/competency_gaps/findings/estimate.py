@@ -26,7 +26,7 @@ OUTLIER = 2.5
 a single strong slice among many weak ones is not shrunk like these."""
 START = 0.01
 """Variance of the coefficients, in variances of the outcome, from which they start."""
-CAUTION = 0.7
+CAUTION = 0.8
 """Part of the likeliest variances that is taken: lists are read where something was found, which is where these happen
 to be large. With it held-out outcomes of real models rise by 0.9 to 1 for each expected one."""
 FAMILY = 3.0

@@ -84,6 +84,17 @@ def answer(run: RunFolder, model: str | None = None, against: Against = None, *,
     return answered(asked, caveats)
 
 
+def answers(run: RunFolder, models: Sequence[str] | None = None, against: Against = None) -> dict[str, Answer]:
+    """The answers of several models, two at a time; ``models`` None: all that have scores."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    base = run.run_itself()
+    names = list(scores_of(base).models if models is None else models)
+    slices_of(base)  # read once, before the threads ask for them
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(names, pool.map(lambda name: answer(base, name, against), names), strict=True))
+
+
 def answered(asked: Asked, caveats: tuple[Caveat, ...] = ()) -> Answer:
     """Choose the slices that explain an outcome, and estimate their gaps."""
     families, values, block = asked.families, asked.values, asked.units.block
@@ -123,7 +134,7 @@ def answered(asked: Asked, caveats: tuple[Caveat, ...] = ()) -> Answer:
 def ask(run: RunFolder, model: str | None = None, against: Against = None, *, parsed: bool = False) -> Asked:
     """Make the outcome of a model and the families over its units; parameters as of :func:`answer`."""
     base = run.run_itself()
-    scores = model_scores(base)
+    scores = scores_of(base)
     outcome, peers = outcome_asked(base, scores, model, against, parsed=parsed)
     families = slices_of(base)
     units, values = units_asked(base.items, outcome, held_equal(base, families))
@@ -174,6 +185,16 @@ def slices_of(run: RunFolder) -> list[Family]:
     """The families of a run, read once."""
     manifest = run.path / "manifest.json"
     return _read(str(run.path.resolve()), manifest.stat().st_mtime)
+
+
+@lru_cache(maxsize=4)
+def _scores(path: str, written: float) -> ModelScores:
+    return model_scores(open_folder(path))
+
+
+def scores_of(run: RunFolder) -> ModelScores:
+    """The scores of a run's models, read once."""
+    return _scores(str(run.path.resolve()), (run.path / "manifest.json").stat().st_mtime)
 
 
 def units_asked(items: pl.DataFrame, outcome: Outcome, strata: Sequence[str]) -> tuple[Units, np.ndarray]:

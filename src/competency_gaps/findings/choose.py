@@ -177,12 +177,12 @@ def centred(values: np.ndarray, taken: np.ndarray, block: np.ndarray) -> np.ndar
 def shuffled(values: np.ndarray, block: np.ndarray, draws: int, seed: int = 0) -> np.ndarray:
     """Values shuffled within their blocks: shape (U, draws)."""
     rng = np.random.default_rng(seed)
-    home = np.argsort(block, kind="stable")
-    own, start = values[home].astype(np.float32), block[home].astype(np.float32)
-    out = np.empty((draws, len(values)), np.float32)
-    for draw in range(draws):
-        out[draw, home] = own[np.argsort(start + rng.random(len(own), np.float32))]
-    return np.ascontiguousarray(out.T)
+    order = np.argsort(block, kind="stable")
+    out = np.empty((len(values), draws), np.float32)
+    for places in np.split(order, np.flatnonzero(np.diff(block[order])) + 1):
+        own = np.repeat(values[places].astype(np.float32)[None], draws, axis=0)
+        out[places] = rng.permuted(own, axis=1).T
+    return out
 
 
 class Cumulants(NamedTuple):

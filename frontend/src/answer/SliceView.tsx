@@ -224,7 +224,7 @@ function EveryModel({ slice }: { slice: Slice }) {
   const place = useModel();
   const route = useRoute();
   const { data } = useModels(run.models.length > 1 ? run.key : null);
-  const row = data?.slices.indexOf(slice.number) ?? -1;
+  const row = data?.slices.findIndex(([number]) => number === slice.number) ?? -1;
   if (!data || row < 0) return null;
   const rows = data.columns
     .map((model, i) => ({ model, ...data.cells[row]![i]! }))

@@ -67,7 +67,7 @@ export function levelOf(slice: Slice, outcome: Outcome): Level | null {
   return { inside: inner / size, outside: (sum - inner) / (all - size), items };
 }
 
-/** Its items with the lowest outcomes (or the highest): first those on which others did otherwise, then the heaviest. */
+/** Its items of the lowest (or highest) outcomes: first those on which others did otherwise, then the heaviest. */
 export function extremes(slice: Slice, outcome: Outcome, others: Outcome | null, sign: 1 | -1, most: number): number[] {
   const beside = (row: number) => {
     const mean = others?.[row] ?? Number.NaN;

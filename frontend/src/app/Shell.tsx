@@ -95,6 +95,9 @@ function Odd({ unknown }: { unknown: string | null }) {
     if (benchmark !== null && placeOf(benchmark, run.benchmarks) === null)
       notices.push(`There is no benchmark ${quoted(benchmark)} in this run.`);
   }
+  const model = route.params.get("model");
+  if (model !== null && !run.models.includes(model))
+    notices.push(`This run has no scores of the model ${quoted(model)}.`);
   const other = route.params.get("with");
   if (other !== null && !list.runs.some(({ key }) => key === other && key !== run.key))
     notices.push(`There is no other run ${quoted(other)} to compare with.`);

@@ -341,8 +341,8 @@ export interface ModelsFile {
   models: ListedModel[];
   /** Places of models in the heat map, similar ones side by side. */
   columns: number[];
-  /** Numbers of the slices that tell models apart: its rows. */
-  slices: number[];
+  /** Numbers and names of the slices that tell models apart: its rows. */
+  slices: [number, string][];
   /** One list per slice, in the order of `columns`. */
   cells: ModelCell[][];
 }

@@ -1,7 +1,7 @@
 import { useComputedColorScheme } from "@mantine/core";
 import { address, go, useRoute } from "../app/route";
 import { useRun } from "../app/state";
-import { useModels, useSlices } from "../data/hooks";
+import { useModels } from "../data/hooks";
 import type { ModelCell, ModelsFile } from "../data/types";
 import { percent, plural, points, probability } from "../format";
 import { shorten, visible } from "../text";
@@ -41,15 +41,12 @@ function Sentences({ file }: { file: ModelsFile }) {
     .sort((a, b) => (b.mean ?? -1) - (a.mean ?? -1));
   return (
     <ol className="model-list" data-testid="models-list">
-      {order.map(({ place, sentence, mean, low, high, scored, unscored, reads }) => (
+      {order.map(({ place, sentence, low, high, scored, unscored, reads }) => (
         <li key={place}>
           <a href={address(route, { view: "answer", params: { model: run.models[place]! } })}>
             <bdi>{visible(sentence)}</bdi>
           </a>
-          <span
-            className="soft"
-            title={`Mean score ${percent(mean, 1)} (${percent(low, 1)} to ${percent(high, 1)}), ${plural(scored, "item")} scored`}
-          >
+          <span className="soft" title={`95% interval of the mean score, over ${plural(scored, "item")}`}>
             {percent(low, 1)} to {percent(high, 1)}
             {unscored > 0 && `, ${plural(unscored, "item")} unscored`}
             {reads && ", reads the items"}
@@ -74,13 +71,10 @@ function Heat({ file: { slices, columns, cells } }: { file: ModelsFile }) {
   const run = useRun();
   const route = useRoute();
   const dark = useComputedColorScheme("light") === "dark";
-  const known = useSlices(run.key);
-  if (known.error) return <Failed error={known.error} />;
-  if (!known.data) return <Loading what="the slices" />;
   if (slices.length === 0) return <p className="soft">No slice tells these models apart.</p>;
   const most = reachOf(cells);
   const scale = (value: number) => diverging(dark)((value / most + 1) / 2);
-  const names = slices.map((number) => visible(known.data.get(number)?.name ?? `slice ${number}`));
+  const names = slices.map(([, name]) => visible(name));
   const models = columns.map((place) => run.models[place]!);
   const words = (i: number, j: number, { gap, low, high, q_value, items }: ModelCell) =>
     `${visible(models[j]!)}, ${names[i]}: ` +
@@ -106,7 +100,7 @@ function Heat({ file: { slices, columns, cells } }: { file: ModelsFile }) {
         testId="models-heat"
         className="models-heat"
         corner="slice"
-        rows={slices.map((number, i) => (
+        rows={slices.map(([number], i) => (
           <a key={number} href={address(route, { view: "slice", rest: number })} title={names[i]}>
             <bdi>{shorten(names[i]!, 44)}</bdi>
           </a>
@@ -119,7 +113,7 @@ function Heat({ file: { slices, columns, cells } }: { file: ModelsFile }) {
           ),
           title: visible(model),
         }))}
-        onChoose={(i, j) => go({ view: "slice", rest: slices[i]!, params: { model: models[j]! } })}
+        onChoose={(i, j) => go({ view: "slice", rest: slices[i]![0], params: { model: models[j]! } })}
         cell={(i, j) => {
           const cell = cells[i]![j]!;
           return {

@@ -156,7 +156,7 @@ def models_file(context: Context) -> ModelsFile:
     return ModelsFile(
         models,
         columns,
-        slices,
+        [(number, context.slice_names.get(number, name)) for number, name in made.slices.select("slice", "name").rows()],
         [[from_row(ModelCell, cells[number, known[place]]) for place in columns] for number in slices],
     )
 

@@ -133,7 +133,7 @@ class ModelsFile:
     """In the order of ``RunInfo.models``."""
     columns: Sequence[int]
     """Places of models in the heat map, similar ones side by side."""
-    slices: Sequence[int]
-    """Numbers of the slices that tell models apart: its rows."""
+    slices: Sequence[tuple[int, str]]
+    """Numbers and names of the slices that tell models apart: its rows."""
     cells: Sequence[Sequence[ModelCell]]
     """One list per slice, in the order of ``columns``."""

@@ -15,7 +15,7 @@ def hostile(tmp_path_factory) -> Made:
 
 @pytest.fixture(scope="session")
 def modelled(hostile, tmp_path_factory) -> Made:
-    """The same with the scores of five other models, of which one was made an outcome twice."""
+    """The same with the scores of five other models."""
     return with_models(hostile, tmp_path_factory.mktemp("modelled"))
 
 

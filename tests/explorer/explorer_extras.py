@@ -40,7 +40,7 @@ ADDED = ("big", "small", "twin", "sharp", "dull")
 
 
 def with_models(made: Made, folder: Path) -> Made:
-    """Copy a run, add the scores of five other models, and read it as one of them, twice: plainly and against peers.
+    """Copy a run, add the scores of five other models.
 
     ``big`` does best, though less well on items with ``family``; ``sharp`` never fails on these, ``dull`` mostly does;
     ``twin`` answers nearly as the run's own model. Each has a response to every item.
@@ -64,8 +64,6 @@ def with_models(made: Made, folder: Path) -> Made:
         for item, benchmark, score in zip(items["item_id"], items["benchmark"], drawn[model], strict=True)
     ]
     add_scores(run, rows)
-    run.as_model("big")
-    run.as_model("big", "peers")
     return Made(run.path, made.dictionary)
 
 

@@ -21,6 +21,7 @@ from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.items.item import DTYPE, Reason, SourceReport
 from competency_gaps.runs.manifest import changing_run, write_manifest
 from competency_gaps.runs.open import open_folder
+from competency_gaps.runs.schemas import SLICES
 from competency_gaps.sae.reference import SURFACE, Reference
 from competency_gaps.slices import write_slices
 from competency_gaps.stages.naming import name_finished_run, name_run
@@ -79,7 +80,9 @@ def hostile_run(folder: Path, *, themes: bool = True, labels: bool = True, seed:
         sampled=LatentFacts.of_sample(_density(), np.full(WIDTH, np.nan)),
         config=config,
     )
-    write_manifest(run, _manifest(items, shards, config, evidence))
+    pl.DataFrame(schema=SLICES).write_parquet(run / "slices.parquet")
+    write_manifest(run, {**_manifest(items, shards, config, evidence), "slices": {}})
+    write_slices(open_folder(run))
     write_dictionary_folder(dictionary, themes=themes, labels=labels)
     if themes or labels:
         name_finished_run(run, dictionary)
@@ -87,7 +90,6 @@ def hostile_run(folder: Path, *, themes: bool = True, labels: bool = True, seed:
         with changing_run(run) as change:
             name_run(open_folder(run), None, change)
             change.commit(dictionary=None)
-    write_slices(open_folder(run))
     return Made(run, dictionary)
 
 

@@ -1,0 +1,171 @@
+"""Answers, slices and models as a page has them, beside what the run itself says."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from explorer_runs import SECRETS
+
+import competency_gaps as cg
+from competency_gaps.explorer.opened import open_runs
+from competency_gaps.explorer.parts import Context, NoSuchPartError, Parts
+from competency_gaps.explorer.parts.answers import similar_order
+from competency_gaps.explorer.parts.names import display_names
+from competency_gaps.findings import words
+from competency_gaps.findings.answer import answer, slices_of
+from competency_gaps.findings.models import model_slices
+from competency_gaps.runs.scores import model_scores
+from competency_gaps.slices import CONCEPTS
+
+
+@pytest.fixture(scope="module")
+def parts(modelled) -> Parts:
+    (opened,) = open_runs([modelled.run], modelled.dictionary)
+    return opened.now().parts
+
+
+def read(parts: Parts, name: str):
+    return json.loads(parts.read(name))
+
+
+def table(parts: Parts, name: str) -> pl.DataFrame:
+    return pl.read_parquet(io.BytesIO(parts.read(name)))
+
+
+def test_every_models_answers_are_the_runs(modelled, parts):
+    run = cg.open_run(modelled.run)
+    scores = model_scores(run)
+    info = read(parts, "run.json")
+    assert info["models"] == display_names(scores.models) and scores.models[info["model"]] == run.scored_model
+    found = 0
+    for place, model in enumerate(scores.models):
+        held = read(parts, f"answers/{place}.json")
+        for kind, against in (("peers", None), ("benchmark", "benchmark")):
+            made = answer(run, model, against)
+            if made.kind == "score" and kind == "peers":
+                assert held[kind] is None
+                continue
+            assert held[kind]["headline"] == words.headline(made) and held[kind]["kind"] == made.kind
+            told = [*held[kind]["warnings"], *held[kind]["caveats"]]
+            assert sorted(told) == sorted(words.caveats(made))
+            assert len(held[kind]["findings"]) == len(made.findings)
+            for line, finding in zip(held[kind]["findings"], made.findings, strict=True):
+                found += 1
+                assert (line["slice"], line["name"], line["items"]) == (finding.slice, finding.name, finding.items)
+                assert line["gap"] == pytest.approx(finding.gap, rel=1e-6)
+                assert line["points"] == words.signed_points(finding.gap)
+                assert (line["quote"] is None) == (finding.example is None)
+    assert found
+    with pytest.raises(NoSuchPartError):
+        parts.read(f"answers/{len(scores.models)}.json")
+
+
+def test_slices_have_the_weights_of_the_families(modelled, parts):
+    run = cg.open_run(modelled.run)
+    families = slices_of(run)
+    listed, weights = read(parts, "slices.json")["slices"], table(parts, "slice_items.parquet")
+    numbers = [entry["number"] for entry in listed]
+    stored = [int(number) for family in families if family.name != "concepts" for number in family.number]
+    assert [number for number in numbers if number < CONCEPTS] == stored
+    named = {
+        line["slice"]
+        for place in range(6)
+        for kind in read(parts, f"answers/{place}.json").values()
+        if kind
+        for line in kind["findings"]
+    }
+    assert named <= set(numbers) and {number for number in numbers if number >= CONCEPTS} <= named
+    rows = {
+        int(number): family.weights[[k]].toarray().ravel()
+        for family in families
+        for k, number in enumerate(family.number)
+    }
+    for place, entry in enumerate(listed):
+        own = weights.filter(slice=place)
+        held = np.zeros(run.items.height)
+        held[own["item"].to_numpy()] = own["weight"].to_numpy()
+        np.testing.assert_allclose(held, rows[entry["number"]], atol=6e-4)
+    scores = model_scores(run)
+    held = table(parts, "scores.parquet").fill_null(float("nan")).to_numpy().T
+    np.testing.assert_allclose(held, scores.values, atol=1e-6)
+
+
+def test_models_are_set_against_slices_as_the_run_does(modelled, parts):
+    run = cg.open_run(modelled.run)
+    held, made = read(parts, "models.json"), model_slices(run)
+    names = model_scores(run).models
+    assert [tuple(row) for row in held["slices"]] == made.slices.select("slice", "name").rows()
+    assert sorted(held["columns"]) == list(range(len(names)))
+    cells = {(row["slice"], row["model"]): row for row in made.cells.iter_rows(named=True)}
+    assert len(cells) == sum(map(len, held["cells"]))
+    for (number, _), line in zip(held["slices"], held["cells"], strict=True):
+        for place, cell in zip(held["columns"], line, strict=True):
+            row = cells[number, names[place]]
+            assert (cell["status"], cell["items"]) == (row["status"], row["items"])
+            for name in ("gap", "low", "high", "q_value"):
+                assert cell[name] == (row[name] if row[name] is None else pytest.approx(row[name], rel=1e-6)), name
+    for place, model in enumerate(held["models"]):
+        assert model["sentence"] == words.model_sentence(answer(run, names[place]))
+
+
+def test_a_pair_is_the_comparison_of_two_models(modelled, parts):
+    run = cg.open_run(modelled.run)
+    names = model_scores(run).models
+    big, small = names.index("big"), names.index("small")
+    pair, made = read(parts, f"pairs/{small * len(names) + big}.json"), run.compare("small", "big")
+    assert pair["why"] is None and pair["sentences"]
+    assert [row["difference"] for row in pair["benchmarks"]] == pytest.approx(made.benchmarks["difference"].to_list())
+    assert [line["slice"] for line in pair["answer"]["findings"]] == [one.slice for one in made.answer.findings]
+    assert read(parts, f"pairs/{big * (len(names) + 1)}.json")["why"]
+    assert not any(name.startswith("pairs/") for name in Parts(Context(run, "k", portable=True)).names())
+
+
+def test_without_texts_no_part_quotes_an_item(modelled):
+    parts = Parts(Context(cg.open_run(modelled.run), "k", portable=True, texts=False))
+    for name in ("slices.json", "answers/0.json", "answers/1.json", "models.json"):
+        assert not [word for word in SECRETS if word in parts.read(name).decode()], name
+
+
+def test_a_run_of_one_model_has_its_answer_alone(hostile):
+    parts = Parts(Context(cg.open_run(hostile.run), "k"))
+    assert read(parts, "run.json")["models"] and read(parts, "answers/0.json")["peers"] is None
+    for name in ("models.json", "pairs/0.json", "answers/1.json"):
+        assert name not in set(parts.names())
+        with pytest.raises(NoSuchPartError):
+            parts.read(name)
+
+
+def test_similar_rows_stand_side_by_side():
+    rows = np.array([[0.0, 0.1], [5.0, 5.0], [0.1, 0.0], [5.0, 5.1], [0.0, 0.0]])
+    order = similar_order(rows)
+    assert sorted(order) == [0, 1, 2, 3, 4]
+    assert abs(order.index(1) - order.index(3)) == 1 and {order[0], order[-1]} & {1, 3}
+
+
+def test_an_item_lists_what_every_model_did(modelled, parts):
+    run = cg.open_run(modelled.run)
+    scores = model_scores(run)
+    for row in (0, 1, 245, 335):
+        (item,) = read(parts, f"item/{row}.json")
+        for number, model in enumerate(scores.models):
+            told, score = item["models"][number], scores.values[number, row]
+            assert told["score"] == (None if np.isnan(score) else score)
+            says = f"{model} says {SECRETS[1]}" if number else run.items["response"][row]
+            assert told["response"] == (says if item["excluded"] is None else None)
+    excluded = run.items["excluded"].is_not_null().arg_true()[0]
+    (item,) = read(parts, f"item/{excluded}.json")
+    assert {told["score"] for told in item["models"]} == {None}
+
+
+def test_items_say_how_far_they_tell_models_apart(modelled, parts, hostile):
+    items, wanted = table(parts, "items.parquet"), cg.open_run(modelled.run).item_models()
+    names = {"models_mean": "mean", "discrimination_q": "q_value"}
+    for name in ("models_mean", "discrimination", "discrimination_q", "wrong", "alike", "alike_q"):
+        own = names.get(name, name)
+        assert items[name].null_count() == wanted[own].null_count() < items.height
+        assert np.allclose(items[name].fill_null(-9), wanted[own].fill_null(-9), atol=1e-6)
+    assert "discrimination" not in table(Parts(Context(cg.open_run(hostile.run), "k")), "items.parquet").columns

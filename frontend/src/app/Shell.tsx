@@ -113,7 +113,7 @@ function Odd({ unknown }: { unknown: string | null }) {
 }
 
 /** Views of one thing of a run, and the view of the menu that lists these. */
-const PARENTS: Partial<Record<View, View>> = { slice: "answer", entry: "matches" };
+const PARENTS: Partial<Record<View, View>> = { slice: "answer" };
 
 /** Shows another run, with what of the address is true of it too: concepts of one SAE, benchmarks of one name. */
 async function goToRun(key: string, from: RunInfo, { params, view }: Route): Promise<void> {

@@ -11,7 +11,6 @@ export const VIEWS = [
   "map",
   "items",
   "matches",
-  "entry",
   "correlation",
   "compare",
   "chat",
@@ -23,7 +22,7 @@ export interface Route {
   /** Empty: the first run. */
   run: string;
   view: View;
-  /** What stands behind the view: the number of a slice or an entry; empty: nothing. */
+  /** What stands behind the view: the number of a slice; empty: nothing. */
   rest: string;
   /** A view that the address names and that is not there: the first one stands in its place. */
   unknown: string | null;

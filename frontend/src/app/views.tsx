@@ -24,7 +24,6 @@ import { Coverage } from "../coverage/Coverage";
 import type { RunInfo, RunList } from "../data/types";
 import { Items } from "../items/Items";
 import { ConceptMap } from "../map/ConceptMap";
-import { EntryView } from "../matches/EntryView";
 import { Matches } from "../matches/Matches";
 import { Models } from "../models/Models";
 import type { View } from "./route";
@@ -50,10 +49,7 @@ const ENTRIES: Entry[] = [
   { view: "card", title: "Trust and run card", icon: IconIdBadge2, show: Card },
 ];
 /** Views of one thing, to which a view of the menu leads. */
-const SINGLE: Entry[] = [
-  { view: "slice", title: "Slice", icon: IconTarget, show: SliceView },
-  { view: "entry", title: "Known weakness", icon: IconListCheck, show: EntryView },
-];
+const SINGLE: Entry[] = [{ view: "slice", title: "Slice", icon: IconTarget, show: SliceView }];
 
 /**
  * Why a run lacks a view; null: it has it. An exported page has no chat and cannot open a second run; only a run with

@@ -14,7 +14,7 @@ import { Failed, Loading } from "../ui/State";
 import { Activation } from "./Activation";
 import { Examples, Exemplars } from "./Examples";
 import { PerBenchmark } from "./PerBenchmark";
-import { Chips, Matched, Related } from "./Related";
+import { Chips, Related } from "./Related";
 import { coverage, of, verdict, verdictWithin } from "./sentences";
 import "./concept.css";
 
@@ -84,7 +84,6 @@ function Rest({ table, detail }: { table: Table; detail: ConceptDetail }) {
         table={table}
         none="No other concept shares enough of its items."
       />
-      <Matched detail={detail} />
     </>
   );
 }

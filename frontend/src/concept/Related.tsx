@@ -1,9 +1,6 @@
-import { address, useRoute } from "../app/route";
 import { type Table, text } from "../data/table";
-import type { ConceptDetail } from "../data/types";
 import { decimal } from "../format";
-import { STRENGTH } from "../matches/words";
-import { shownToken, visible } from "../text";
+import { shownToken } from "../text";
 import { ConceptLink, Status } from "../ui/Marks";
 
 interface RelatedProps {
@@ -33,35 +30,6 @@ export function Related({ title, hint, pairs, table, none }: RelatedProps) {
           ))}
         </ul>
       )}
-    </section>
-  );
-}
-
-/** Entries of other people's lists that the concept stands for. */
-export function Matched({ detail }: { detail: ConceptDetail }) {
-  const route = useRoute();
-  if (detail.matched.length === 0) return null;
-  return (
-    <section>
-      <h3>Known weaknesses that match it</h3>
-      <ul className="related">
-        {detail.matched.map((match, i) => (
-          <li key={i}>
-            <span className="soft" title={STRENGTH[match.by].hint}>
-              {decimal(match.strength)}
-            </span>
-            <span>
-              <a href={address(route, { view: "entry", rest: match.number })}>
-                <bdi>{visible(match.entry)}</bdi>
-              </a>{" "}
-              <span className="soft">
-                ({visible(match.taxonomy)}, by {match.by})
-              </span>
-            </span>
-            <span className="soft">{match.verdict ? visible(match.verdict) : ""}</span>
-          </li>
-        ))}
-      </ul>
     </section>
   );
 }

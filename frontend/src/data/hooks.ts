@@ -7,7 +7,6 @@ import type { Table } from "./table";
 import type {
   ConceptDetail,
   Coverage,
-  EntryExamples,
   ItemConcepts,
   ItemDetail,
   MatchesFile,
@@ -39,7 +38,7 @@ function once<T>(path: string, read: (bytes: Uint8Array) => T | Promise<T>): Pro
   const promise = source.read(path).then(read);
   promises.set(path, promise);
   promise.catch(() => promises.delete(path));
-  const details = [...promises.keys()].filter((path) => /\/(concept|item|active|entry)\/\d+\.json$/.test(path));
+  const details = [...promises.keys()].filter((path) => /\/(concept|item|active)\/\d+\.json$/.test(path));
   for (const old of details.slice(0, Math.max(0, details.length - KEPT))) promises.delete(old);
   return promise;
 }
@@ -58,12 +57,12 @@ const readPair = (key: string, pair: number) => once(`${key}/pairs/${pair}.json`
 const readAgainst = (key: string, other: string) => once(`${key}/against/${other}.json`, json<Pairing>);
 export const readTable = (key: string, name: TableName) => once<Table>(`${key}/${name}`, parquetTable);
 
-type Kind = "concept" | "item" | "active" | "entry";
+type Kind = "concept" | "item" | "active";
 
 /** One of the details of a kind, of which a part holds some. */
 async function readDetail<T>(run: RunInfo, kind: Kind, number: number): Promise<T> {
-  const { concepts, items, entries } = run.shards;
-  const size = { concept: concepts, item: items, active: items, entry: entries }[kind];
+  const { concepts, items } = run.shards;
+  const size = { concept: concepts, item: items, active: items }[kind];
   const part = Math.floor(number / size);
   const details = await once(`${run.key}/${kind}/${part}.json`, json<T[]>);
   const detail = details[number - part * size];
@@ -111,8 +110,6 @@ export function useCoverage(run: RunInfo, benchmark: number | null) {
 export const useSlices = (key: string | null) => useLoaded(key, () => readSlices(key!));
 /** Null: the run has none. */
 export const useMatches = (key: string | null) => useLoaded(key, () => readMatches(key!));
-export const useEntryExamples = (run: RunInfo, entry: number) =>
-  useLoaded(`${run.key}/${entry}`, () => readDetail<EntryExamples>(run, "entry", entry));
 export const usePair = (key: string, pair: number | null) =>
   useLoaded(pair === null ? null : `${key}/${pair}`, () => readPair(key, pair!));
 /** The run `other` against the run `key`; null: they are not compared. */

@@ -49,7 +49,6 @@ export interface RunList {
 export interface Shards {
   concepts: number;
   items: number;
-  entries: number;
 }
 
 /** What a run and its dictionary have beside tables. */
@@ -419,20 +418,6 @@ export interface ConceptLabel {
   date: string | null;
 }
 
-/** An entry of somebody's list (`cgaps match`). */
-export interface MatchedEntry {
-  taxonomy: string;
-  /** What matches it: what the entry's examples excite, or the concept's label. */
-  by: "examples" | "labels";
-  /** The entry's number on the page, as of `ListedEntry`. */
-  number: number;
-  entry: string;
-  /** By labels the cosine of the texts, by examples the AUROC at equal length. */
-  strength: number;
-  /** A model's; null: not asked. */
-  verdict: string | null;
-}
-
 /** A concept within one benchmark, as in `concepts/K.parquet`. */
 export interface ConceptInBenchmark {
   support: number;
@@ -498,7 +483,6 @@ export interface ConceptDetail {
   similar: [number, number][] | null;
   /** Concepts with the Jaccard index of the sets of items in which they are active, highest first. */
   coactive: [number, number][];
-  matched: MatchedEntry[];
   /** In the order of `RunInfo.benchmarks`; null in an exported explorer: `concepts/K.parquet` says it. */
   benchmarks: ConceptInBenchmark[] | null;
   histogram: Histogram;
@@ -587,128 +571,82 @@ export interface ItemConcepts {
   concepts: ActiveConcept[];
 }
 
-/** How many entries have an outcome, and how many by chance. */
-export interface OutcomeRate {
-  /** `matched`: weak and untested entries are among them. */
-  outcome: "matched" | "weak" | "untested";
-  count: number;
-  /** Entries that were compared. */
-  of: number;
-  /** Ends of the share's interval at 95%; null: no entry was compared. */
+/** A slice that goes with an entry. */
+export interface Tie {
+  /** As `~competency_gaps.slices.Family.number`. */
+  slice: number;
+  family: string;
+  name: string;
+  /** Area under the ROC curve on the examples that did not choose it; null: matched by text. */
+  auc: number | null;
+  q: number | null;
+  /** Of the slice, in units of the outcome, against comparable items; null: no scores, or too few. */
+  gap: number | null;
+  /** Of the slice in the entry's domain, or in the run; null: nothing stands out. */
+  status: "weak" | "strong" | "missing" | "thin" | null;
+}
+
+/** An entry beside the run. */
+export interface Matched {
+  id: string;
+  name: string;
+  domain: string | null;
+  /** Examples that count: one of each cluster of repeats. */
+  examples: number;
+  /** The list's own mean score, on its own scale. */
+  score: number | null;
+  /** Its scored items in the run, 0 where its examples are none. */
+  items: number;
+  /** Of its own items, against comparable ones of its domain; null: not measured. */
+  gap: number | null;
   low: number | null;
   high: number | null;
-  /** Entries by chance, on average; null: not computed. */
-  expected: number | null;
-  /** Ends of what 95% of the draws give; null: not computed. */
-  expected_low: number | null;
-  expected_high: number | null;
-  /** Share of the draws with as many; null: not computed. */
-  p_value: number | null;
+  /** By its own items, false discoveries controlled over the entries; null: not measured. */
+  weak: boolean | null;
+  /** `few`: too few examples to compare. */
+  outcome: "recovered" | "untested" | "matched" | "none" | "few";
+  /** The best first. */
+  ties: Tie[];
+  /** Its items with the lowest outcomes, at most three. */
+  rows: number[];
 }
 
-/** A concept or theme that an entry matches. */
-export interface MatchPair {
-  /** null: a theme. */
-  concept: number | null;
-  /** null: a concept. */
-  level: "theme" | "subtheme" | null;
-  /** Number of the theme on its level; null: a concept. */
-  theme: number | null;
-  /** Label of the concept, or name of the theme, when they were matched; null: it had none. */
-  label: string | null;
-  /**
-   * By labels the cosine of the embedded texts, in [-1, 1]; by examples the AUROC among examples of equal length, in
-   * [0.5, 1].
-   */
-  strength: number;
-  /** By labels the share of the null's draws whose best label is as similar, in (0, 1]. */
-  p_value: number;
-  /** A model's verdict; null: not asked. Pairs judged unrelated are no matches. */
-  verdict: "same" | "related" | "unconfirmed" | null;
-  /** By examples, the concept whose examples it shares (itself if it leads); null: by labels, or a theme. */
-  leader: number | null;
-  /**
-   * By examples, cosine of the embedded label and the entry's description, in [-1, 1]; null: by labels (where it is the
-   * strength), a theme, no label, or not compared.
-   */
-  label_similarity: number | null;
+/** How many entries, and how many by chance. */
+export interface Rate {
+  what: "weak" | "matched" | "recovered" | "weak recovered" | "untested";
+  count: number;
+  of: number;
+  /** Mean number with examples dealt out anew (matched) or outcomes shuffled (weak, recovered); null: not drawn. */
+  chance: number | null;
+  /** 95% of these draws stay at or below. */
+  most: number | null;
 }
 
-/** An entry of a list. Its number on the page is its place among the entries of all lists. */
-export interface ListedEntry {
-  /** Its id; redacted, its number in the list, from 1. */
-  entry: string;
-  /** The same where redacted. */
-  description: string;
-  domain: string | null;
-  category: string | null;
-  /** The list's own, on its own scale. */
-  score: number | null;
-  outcome: "weak" | "untested" | "matched" | "not matched" | "not compared";
-  /** Why it was not compared by examples; null: it was, or by labels. */
-  not_compared: "few_examples" | "one_half" | "few_others" | "length" | null;
-  /** Examples that were read and count, one of a cluster; null: by labels. */
-  examples: number | null;
-  /** Concepts before themes, the strongest first. */
-  pairs: MatchPair[];
-}
-
-/** A list that was compared with the run. */
-export interface MatchedList {
-  /** Of its file or folder. */
+/** A finding of the answer that goes with no entry. */
+export interface Lacked {
+  slice: number;
+  family: string;
   name: string;
-  /** What its entries' examples excite, or its texts against concepts' labels. */
-  by: "examples" | "labels";
-  created: string;
-  /** Condition on its entries; null: all, or redacted. */
-  where: string | null;
-  /**
-   * By labels, the chance that an entry which no label fits matches something; by examples, the share of the matched
-   * entries that may be matched by accident.
-   */
-  level: number;
-  /** Matched, weak, untested. */
-  rates: OutcomeRate[];
-  entries: ListedEntry[];
-  /** Weak concepts that match no entry, the most important first. */
-  unnamed: number[];
-  /** Weak concepts of the run; by labels, those with a label. */
-  weak_concepts: number;
-  /** Examples that could not be read. */
-  left_out: number;
+  gap: number;
 }
 
-/** `data/KEY/matches.json`: of a run that was compared with lists. */
+/** A list beside a run. */
+export interface Matching {
+  list: string;
+  /** By the run's own items; by examples that were read for it; by names alone, a guess. */
+  how: "items" | "examples" | "text";
+  /** Whose outcomes; null: the run has no scores. */
+  model: string | null;
+  against: string[];
+  /** Weak and recovered ones first, then by gap. */
+  entries: Matched[];
+  rates: Rate[];
+  lacks: Lacked[];
+}
+
+/** `data/KEY/matches.json`: of a run that was compared with other people's lists. */
 export interface MatchesFile {
-  lists: MatchedList[];
-}
-
-/** An example of an entry. */
-export interface EntryExample {
-  /** Row of the run's item that it is; null: a prompt of the list. */
-  item: number | null;
-  /** All that the model read. */
-  text: string;
-  /** As of `ItemDetail`. */
-  cut: Cut | null;
-  /** Range of the example's own text in `text`. */
-  own: [number, number] | null;
-  /** Those of the entry's concepts that are active in it. */
-  concepts: ActiveConcept[];
-}
-
-/** An entry of `data/KEY/entry/N.json`, which holds entries N * shards.entries onwards. */
-export interface EntryExamples {
-  number: number;
-  /**
-   * Why no example is shown: the list was compared by labels; none was read; they are withheld; the run that read them
-   * is not there any more, or is another now. null: they are shown.
-   */
-  absent: "labels" | "none" | "redacted" | "gone" | "changed" | null;
-  /** Whether activations of single tokens are known; else only the strongest token is. */
-  tokens: boolean;
-  /** Where a concept is matched, those in which the strongest is most active come first. */
-  examples: EntryExample[];
+  lists: Matching[];
 }
 
 /** Scores of a candidate less those of a baseline in one benchmark, item by item. */
@@ -821,27 +759,3 @@ export const ANSWER_EXCERPT = 80;
 
 /** Number of the slice of concept 0. */
 export const CONCEPTS = 1000000;
-
-/** Outcomes of entries of lists in words, in the order in which they matter. */
-export const OUTCOME_WORDS = {
-  weak: "recovered as weak",
-  untested: "untested by the suite",
-  matched: "matched",
-  "not matched": "not matched",
-  "not compared": "not compared",
-};
-
-/** Why entries were not compared by examples, in words. */
-export const NOT_COMPARED_WORDS = {
-  few_examples: "fewer than 6 examples",
-  one_half: "shares examples with others, and too few are left for one half",
-  few_others: "too few others of its domain and length",
-  length: "cannot be told at equal length: its examples are of other lengths than the rest",
-};
-
-/** The same of the outcomes that stand beside chance. */
-export const RATE_WORDS = {
-  matched: "matched in all",
-  weak: "recovered as weak",
-  untested: "untested by the suite",
-};

@@ -1,88 +1,169 @@
 import { Select } from "@mantine/core";
-import { go, useRoute } from "../app/route";
-import { useRun } from "../app/state";
+import { address, go, useRoute } from "../app/route";
+import { useNumberParam, useRun } from "../app/state";
 import { useMatches } from "../data/hooks";
-import type { MatchedList } from "../data/types";
-import { plural } from "../format";
+import type { Matched, Matching, Tie } from "../data/types";
+import { decimal, integer, plural, points } from "../format";
 import { shorten, visible } from "../text";
-import { Term } from "../ui/Hint";
+import { Status } from "../ui/Marks";
 import { Rows } from "../ui/Rows";
 import { Failed, Loading } from "../ui/State";
-import { firstOf } from "./choose";
-import { EntryTable } from "./EntryTable";
-import { Unnamed } from "./Unnamed";
-import { distinctName, howSentence, listName, rateCells } from "./words";
-import "../compare/compare.css";
+import "../answer/answer.css";
 import "./matches.css";
 
-/** Other people's lists beside the run: which of their entries it shows, and which weak concepts none of them names. */
+/** Other people's lists beside the run: which entries are weak here, which slices go with them, and chance. */
 export function Matches() {
   const run = useRun();
-  const { params } = useRoute();
   const file = useMatches(run.key);
+  const place = useNumberParam("list") ?? 0;
   if (file.error) return <Failed error={file.error} />;
   if (!file.data) return <Loading what="the lists" />;
   const { lists } = file.data;
-  const asked = params.get("list") ?? "0";
-  const place = /^\d{1,6}$/.test(asked) ? Number(asked) : -1;
   const list = lists[place];
-  if (!list)
-    return <Failed error={new Error(`There is no list ${shorten(asked, 40)}: this run has ${lists.length}.`)} />;
+  if (!list) return <Failed error={new Error(`There is no list ${place}: this run has ${lists.length}.`)} />;
   return (
-    <div className="matches" data-testid="matches">
+    <div className="answer matches" data-testid="matches">
       <h1>Known weaknesses</h1>
-      <p className="lead">
-        Weaknesses, qualities or probes that others have listed, compared with this run by <code>cgaps match</code>:
-        which <Term term="entry">entries</Term> does the run show as weak, which does the suite not test, and which weak
-        concepts does no entry name?
-      </p>
-      <Picker lists={lists} place={place} />
-      <p className="soft" data-testid="list-how">
-        {howSentence(list)}
-        {list.where && ` Only entries where ${visible(list.where)}.`}
-      </p>
+      {lists.length === 1 ? (
+        <h2 className="first">
+          <bdi>{visible(list.list)}</bdi>
+        </h2>
+      ) : (
+        <Select
+          aria-label="List"
+          size="sm"
+          maw={560}
+          mb="sm"
+          value={String(place)}
+          allowDeselect={false}
+          data-testid="list-picker"
+          data={lists.map(({ list }, i) => ({ value: String(i), label: shorten(visible(list), 80) }))}
+          onChange={(chosen) => go({ params: { list: chosen === "0" ? null : chosen } })}
+        />
+      )}
+      <p className="soft">{HOW[list.how]}</p>
       <Rates list={list} />
-      <EntryTable key={place} list={list} first={firstOf(lists, place)} />
-      <Unnamed list={list} />
+      <Entries key={place} entries={list.entries} />
+      <Lacks list={list} />
     </div>
   );
 }
 
-function Picker({ lists, place }: { lists: MatchedList[]; place: number }) {
-  if (lists.length === 1)
-    return (
-      <h2 className="first">
-        <bdi>{listName(lists[0]!)}</bdi>
-      </h2>
-    );
-  return (
-    <Select
-      aria-label="List"
-      size="sm"
-      maw={560}
-      mb="sm"
-      value={String(place)}
-      allowDeselect={false}
-      data-testid="list-picker"
-      data={lists.map((list, i) => ({ value: String(i), label: distinctName(list, lists) }))}
-      onChange={(chosen) => go({ params: { list: chosen === "0" ? null : chosen, outcome: null, q: null } })}
-    />
-  );
-}
+const HOW: Record<Matching["how"], string> = {
+  items: "Its entries are shown by items of this run, so each is weak or not by its own items.",
+  examples:
+    "Its entries are shown by examples, which were read for it: slices go with an entry that tell its examples from others.",
+  text: "Its entries have no examples, so they are compared by their names alone, which is a guess.",
+};
 
 /** How many entries have an outcome, beside what chance gives. */
-function Rates({ list }: { list: MatchedList }) {
+function Rates({ list }: { list: Matching }) {
   return (
     <Rows
       label="Rates beside chance"
       testId="list-rates"
-      rows={list.rates.map(rateCells)}
+      rows={list.rates}
       columns={[
-        { name: `of ${plural(list.rates[0]!.of, "entry", "entries")} compared`, cell: ({ name }) => name },
-        { name: "entries [95% interval]", cell: ({ share }) => share },
-        { name: "by chance", cell: ({ chance }) => chance },
-        { name: "p", cell: ({ p }) => p },
+        { name: "entries", cell: ({ what }) => what },
+        { name: "how many", cell: ({ count, of }) => `${integer(count)} of ${integer(of)}` },
+        {
+          name: "by chance",
+          hint: "Mean over draws in which nothing goes with anything",
+          cell: ({ chance }) => decimal(chance, 1),
+        },
+        { name: "at most", hint: "95% of these draws stay at or below", cell: ({ most }) => decimal(most, 1) },
       ]}
     />
+  );
+}
+
+function Entries({ entries }: { entries: Matched[] }) {
+  return (
+    <Rows
+      label="Entries"
+      testId="entries"
+      first={40}
+      rows={entries}
+      columns={[
+        {
+          name: "entry",
+          cell: ({ name, domain }) => (
+            <>
+              <bdi>{shorten(visible(name), 200)}</bdi>
+              {domain && (
+                <div className="soft">
+                  <bdi>{visible(domain)}</bdi>
+                </div>
+              )}
+            </>
+          ),
+        },
+        { name: "outcome", words: true, cell: ({ outcome, weak }) => `${OUTCOMES[outcome]}${weak ? ", weak" : ""}` },
+        {
+          name: "points",
+          hint: "Its own items against comparable ones, in points of 100",
+          cell: ({ gap, low, high }) => (gap === null ? "" : `${points(gap)} (${points(low)} to ${points(high)})`),
+        },
+        { name: "items", cell: ({ items, examples }) => integer(items || examples) },
+        { name: "goes with", words: true, cell: ({ ties }) => <Ties ties={ties} /> },
+        {
+          name: "such as",
+          words: true,
+          cell: ({ rows }) =>
+            rows.map((row) => (
+              <button key={row} type="button" className="link" onClick={() => go({ params: { item: row } })}>
+                item {row}
+              </button>
+            )),
+        },
+      ]}
+    />
+  );
+}
+
+const OUTCOMES: Record<Matched["outcome"], string> = {
+  recovered: "recovered",
+  untested: "not tested by these items",
+  matched: "matched",
+  none: "nothing goes with it",
+  few: "too few examples",
+};
+
+/** The slices that go with an entry. */
+function Ties({ ties }: { ties: Tie[] }) {
+  const route = useRoute();
+  return (
+    <ul className="evidence">
+      {ties.slice(0, 3).map(({ slice, name, auc, status }) => (
+        <li key={slice}>
+          <a href={address(route, { view: "slice", rest: slice })}>
+            <bdi>{shorten(visible(name), 70)}</bdi>
+          </a>
+          {status && <Status status={status === "thin" ? "under" : status} />}
+          {auc !== null && <span className="soft">AUC {decimal(auc)}</span>}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** What the answer lists and no entry goes with. */
+function Lacks({ list: { lacks } }: { list: Matching }) {
+  const route = useRoute();
+  if (lacks.length === 0) return null;
+  return (
+    <section aria-label="What the list lacks">
+      <h2>{plural(lacks.length, "finding")} that no entry goes with</h2>
+      <ul className="evidence">
+        {lacks.map(({ slice, name, gap }) => (
+          <li key={slice}>
+            <a href={address(route, { view: "slice", rest: slice })}>
+              <bdi>{shorten(visible(name), 90)}</bdi>
+            </a>
+            <span className={gap < 0 ? "points weak" : "points strong"}>{points(gap, 0)}</span>
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }

@@ -25,7 +25,7 @@ from competency_gaps.explorer.parts import Context, Parts, as_json
 from competency_gaps.explorer.parts.answers import against, paired_runs
 from competency_gaps.explorer.parts.concept import concept_details
 from competency_gaps.explorer.parts.context import EXPORTED, ONE_FILE
-from competency_gaps.explorer.parts.item import entry_examples, item_details
+from competency_gaps.explorer.parts.item import item_details
 from competency_gaps.explorer.parts.records.details import RunList
 from competency_gaps.files import no_space_left, write_atomic, write_json
 from competency_gaps.progress import Progress
@@ -39,7 +39,7 @@ MARK = "cgaps-export.json"
 BEGUN = "cgaps-export.begun"
 """Written first and removed last: marks an export that is being written or was interrupted."""
 DATA = "data"
-CONCEPTS, ITEMS, ENTRIES = 256, 128, 32
+CONCEPTS, ITEMS = 256, 128
 """Details in a part of a folder."""
 LARGEST = 5_000_000
 """Bytes of one file, at most; a page of a suite with very many concepts or items alone may take more [ours]."""
@@ -47,7 +47,7 @@ FILE_CONCEPTS = 400
 """Concepts whose details one file holds, at most [ours]."""
 FILE_ITEMS = 3_000
 """Items whose texts it holds, at most: those of findings and of these concepts, then others [ours]."""
-_DETAILS = ("concept", "item", "entry")
+_DETAILS = ("concept", "item")
 """Kinds of details that one file holds in one part each, by their numbers."""
 _BOOT = """\
 (async()=>{const read=async n=>{const t=atob(document.getElementById(n).textContent);\
@@ -177,7 +177,7 @@ def write_report(run: RunFolder, file: Path, *, progress: Progress | None = None
 
 def _blocks_of(run: Opened, room: int, *, texts: bool) -> Iterator[str]:
     """The parts of a run that one file has room for, what matters most first."""
-    context = replace(_context(run, texts=texts), concepts_per_part=1, items_per_part=1, entries_per_part=1)
+    context = replace(_context(run, texts=texts), concepts_per_part=1, items_per_part=1)
     parts = Parts(replace(context, amounts=ONE_FILE))
     whole = [name for name in parts.names() if "/" not in name]
     for name in whole:
@@ -199,7 +199,7 @@ def _blocks_of(run: Opened, room: int, *, texts: bool) -> Iterator[str]:
 
 
 def _chosen_details(context: Context) -> dict[str, dict[str, Any]]:
-    """Details of the concepts that matter most, of the items that show them, and of entries of lists, by number."""
+    """Details of the concepts that matter most, of the items that show them."""
     evidence = [number - CONCEPT_SLICES for number in sorted(context.named_slices) if number >= CONCEPT_SLICES]
     ranked = context.concepts.filter("ranked").sort(["q_value", "support"], descending=[False, True], nulls_last=True)
     concepts = list(dict.fromkeys([*evidence, *ranked["concept"].to_list()]))[:FILE_CONCEPTS]
@@ -214,9 +214,7 @@ def _chosen_details(context: Context) -> dict[str, dict[str, Any]]:
         block = item_details(context, range(first, min(first + ITEMS, context.items.height)))
         items |= {str(detail.item): detail for detail in block if detail.item in rows}
     items = {str(row): items[str(row)] for row in rows}
-    count = sum(len(kept.entries) for kept in context.lists)
-    entries = {str(entry.number): entry for entry in entry_examples(context, range(count))}
-    return dict(zip(_DETAILS, (details, items, entries), strict=True))
+    return dict(zip(_DETAILS, (details, items), strict=True))
 
 
 def _shown_items(context: Context) -> Iterator[int]:
@@ -271,7 +269,6 @@ def _context(run: Opened, *, texts: bool) -> Context:
         texts=texts,
         concepts_per_part=CONCEPTS,
         items_per_part=ITEMS,
-        entries_per_part=ENTRIES,
         amounts=EXPORTED,
     )
 

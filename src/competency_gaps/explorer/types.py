@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
-import json
 import re
 import sys
 import textwrap
@@ -24,7 +23,6 @@ from competency_gaps.explorer.parts.records.details import (
     ChatEvent,
     ChatRequest,
     ConceptDetail,
-    EntryExamples,
     ItemConcepts,
     ItemDetail,
     MatchesFile,
@@ -34,7 +32,6 @@ from competency_gaps.explorer.parts.records.details import (
 )
 from competency_gaps.explorer.parts.records.run import RunInfo
 from competency_gaps.findings.coverage import Coverage
-from competency_gaps.matching.outcomes import NOT_COMPARED_WORDS, OUTCOME_WORDS, RATE_WORDS
 from competency_gaps.slices import CONCEPTS
 from competency_gaps.text import HIDDEN
 
@@ -45,7 +42,6 @@ ROOTS = (
         ItemDetail,
         ItemConcepts,
         MatchesFile,
-        EntryExamples,
         Pairing,
         SearchResult,
         ChatRequest,
@@ -82,30 +78,10 @@ def _constants() -> str:
         ("Characters of an item's own text in `items.parquet`.", f"EXCERPT = {EXCERPT};"),
         ("Characters of its response, expected answer and choices there.", f"ANSWER_EXCERPT = {ANSWER_EXCERPT};"),
         ("Number of the slice of concept 0.", f"CONCEPTS = {CONCEPTS};"),
-        (
-            "Outcomes of entries of lists in words, in the order in which they matter.",
-            "OUTCOME_WORDS = {",
-            *_members(OUTCOME_WORDS),
-            "};",
-        ),
-        (
-            "Why entries were not compared by examples, in words.",
-            "NOT_COMPARED_WORDS = {",
-            *_members(NOT_COMPARED_WORDS),
-            "};",
-        ),
-        ("The same of the outcomes that stand beside chance.", "RATE_WORDS = {", *_members(RATE_WORDS), "};"),
     ]
     return "\n".join(
         line for comment, first, *rest in parts for line in (f"/** {comment} */", f"export const {first}", *rest, "")
     )
-
-
-def _members(words: Mapping[Any, str]) -> list[str]:
-    """Words by names, as the members of an object."""
-    return [
-        f"  {name if name.isidentifier() else json.dumps(name)}: {json.dumps(word)}," for name, word in words.items()
-    ]
 
 
 def _write(record: type, written: dict[type, str]) -> None:

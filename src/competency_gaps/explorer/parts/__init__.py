@@ -8,8 +8,7 @@ the concepts that are active in the items of ``item/N.json``.
 Of a run with scores ``answers/K.json`` says what was found of the model at place K, ``slices.json`` and
 ``slice_items.parquet`` on which slices, and ``scores.parquet`` has all scores. With the scores of several models there
 are also ``models.json``, and from a server ``pairs/N.json``, one of them against another: 21 models make 420 pairs,
-each of which takes a second. A run that was compared with other people's lists has ``matches.json``, and
-``entry/N.json``, the examples of some of their entries.
+each of which takes a second. A run that was compared with other people's lists has ``matches.json``.
 What the JSON holds is written down in ``records/``, the columns of the tables in ``tables.py`` and ``answers.py``.
 """
 
@@ -23,21 +22,21 @@ from typing import Any
 from competency_gaps.explorer.parts import answers, tables
 from competency_gaps.explorer.parts.concept import concept_details
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.item import entry_examples, item_concepts, item_details, matches_file
+from competency_gaps.explorer.parts.item import item_concepts, item_details
 from competency_gaps.explorer.parts.names import last_names
 from competency_gaps.explorer.parts.records import as_json, plain
+from competency_gaps.explorer.parts.records.details import MatchesFile
 from competency_gaps.explorer.parts.run_info import run_info
 
 __all__ = ["Context", "NoSuchPartError", "Parts", "as_json"]
 
 _DETAIL = re.compile(
-    r"(answers|coverage|concepts|concept|item|active|entry|pairs)/(0|[1-9][0-9]{0,8})(\.parquet|\.json)", re.ASCII
+    r"(answers|coverage|concepts|concept|item|active|pairs)/(0|[1-9][0-9]{0,8})(\.parquet|\.json)", re.ASCII
 )
 _DETAILS: dict[str, Callable[[Context, range], Any]] = {
     "concept": concept_details,
     "item": item_details,
     "active": item_concepts,
-    "entry": entry_examples,
 }
 
 
@@ -108,7 +107,7 @@ class Parts:
             whole |= {"scores.parquet": answers.scores_table}
         if self._models > 1:
             whole |= {"models.json": answers.models_file}
-        return whole | ({"matches.json": matches_file} if self.context.lists else {})
+        return whole | ({"matches.json": lambda context: MatchesFile(context.lists)} if self.context.lists else {})
 
     @cached_property
     def _models(self) -> int:
@@ -119,8 +118,6 @@ class Parts:
         context = self.context
         if kind == "concept":
             return context.concepts_per_part, context.width
-        if kind == "entry":
-            return context.entries_per_part, sum(len(kept.entries) for kept in context.lists)
         return context.items_per_part, context.items.height
 
     def _count(self, kind: str) -> int:

@@ -82,11 +82,15 @@ def _renamed(context: Context, finding: Finding) -> Finding:
     )
 
 
+LARGEST = 2_000_000
+"""Weights of concepts that a server gives whole; of more, and in an export, only those that an answer names [ours]."""
+
+
 def _kept(context: Context) -> Iterator[tuple[Family, np.ndarray]]:
-    """The families with the rows of them that a page has: all, but of concepts only those that an answer names."""
+    """The families with the rows of them that a page has."""
     for family in context.families:
         rows = np.arange(len(family.names))
-        if family.name == "concepts":
+        if family.name == "concepts" and (context.portable or family.weights.nnz > LARGEST):
             rows = rows[np.isin(family.number, [*context.named_slices])]
         if len(rows):
             yield family, rows
@@ -150,14 +154,14 @@ def models_file(context: Context) -> ModelsFile:
     made = model_slices(context.itself)
     order = [known.index(model) for model in made.cells["model"].unique(maintain_order=True)]
     cells = {(row["slice"], row["model"]): row for row in made.cells.iter_rows(named=True)}
-    slices = made.slices["slice"].to_list()
-    gaps = [[cells[number, known[place]]["gap"] or 0.0 for number in slices] for place in order]
+    slices = made.slices.select("slice", "name").rows()
+    gaps = [[cells[number, known[place]]["gap"] or 0.0 for number, _ in slices] for place in order]
     columns = [order[place] for place in similar_order(np.array(gaps))]
     return ModelsFile(
         models,
         columns,
-        [(number, context.slice_names.get(number, name)) for number, name in made.slices.select("slice", "name").rows()],
-        [[from_row(ModelCell, cells[number, known[place]]) for place in columns] for number in slices],
+        [(number, context.slice_names.get(number, name)) for number, name in slices],
+        [[from_row(ModelCell, cells[number, known[place]]) for place in columns] for number, _ in slices],
     )
 
 

@@ -60,7 +60,6 @@ def concept_details(context: Context, concepts: range) -> list[ConceptDetail]:
             marks=marks_of(row),
             **{name: None if known is None else known[number] for name, known in directions.items()},
             coactive=partners[number],
-            matched=context.matched.get(concept, []),
             benchmarks=_in_benchmarks(context, concept),
             histogram=histograms[number],
             items=items[number],

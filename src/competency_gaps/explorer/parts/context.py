@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -18,18 +18,16 @@ from competency_gaps.dictionary.labels import empty_labels
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.excerpts import excerpts
 from competency_gaps.explorer.parts.names import command_line, display_names, last_names
-from competency_gaps.explorer.parts.records.details import MatchedEntry, SearchResult
+from competency_gaps.explorer.parts.records.details import SearchResult
 from competency_gaps.findings.answer import answer as find_answer
 from competency_gaps.findings.answer import slices_of
 from competency_gaps.findings.finding import Answer
-from competency_gaps.matching.kept_lists import open_examples, read_lists
-from competency_gaps.matching.kept_records import KeptList
+from competency_gaps.matching.match import Matching, read_matchings
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.scores import NAME as SCORES
 from competency_gaps.runs.scores import ModelScores, model_scores, scan_scores
 from competency_gaps.slices import Family
-from competency_gaps.text import shorten
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,6 @@ class Amounts:
     """Windows of text."""
     exemplar_tokens: int | None = None
     """Tokens of a window, around its strongest; None: all."""
-    entry_examples: int = 30
-    """Examples of an entry of somebody's list."""
     active_tokens: int | None = None
     """Tokens of an item on which a concept is active, the strongest; None: all."""
     benchmarks: bool = True
@@ -73,12 +69,11 @@ EXPORTED = Amounts(
     exemplar_tokens=24,
     active_tokens=8,
     benchmarks=False,
-    entry_examples=6,
     salient=12,
     text=6_000,
 )
 """[ours] For a folder."""
-ONE_FILE = replace(EXPORTED, benchmarks=True, salient=0, entry_examples=3, text=3_000)
+ONE_FILE = replace(EXPORTED, benchmarks=True, salient=0, text=3_000)
 """[ours] For one file: a few hundred concepts and their examples in a few megabytes."""
 ITEM_COLUMNS = (
     *("benchmark", "item_id", "group", "score", "policy", "n_tokens", "n_span_tokens", "cluster", "cluster_kind"),
@@ -100,8 +95,6 @@ IN_BENCHMARK = {
     "performance_status": pl.Categorical,
 }
 """What a concept's detail says of each benchmark, in the types in which a hundred thousand concepts take least room."""
-_ENTRY_LIMIT = 200
-"""Characters of a list's entry beside a concept."""
 _PRIVATE = {"judge": ("base_url", "key_env", "extra")}
 """Settings that go into no export: where the judge is, where its key, and what else its server is sent."""
 
@@ -132,7 +125,6 @@ class Context:
     """Whether prompts, responses, expected answers and what quotes them are in the parts."""
     concepts_per_part: int = 1
     items_per_part: int = 1
-    entries_per_part: int = 1
     amounts: Amounts = SERVED
     """How much details hold."""
 
@@ -440,29 +432,9 @@ class Context:
         return table.select(LABEL).to_dicts(), start
 
     @cached_property
-    def lists(self) -> list[KeptList]:
+    def lists(self) -> list[Matching]:
         """Other people's lists that were compared with the run."""
-        return read_lists(self.run)
-
-    @cached_property
-    def matched(self) -> dict[int, list[MatchedEntry]]:
-        """Per concept the entries of these lists that match it."""
-        matches: dict[int, list[MatchedEntry]] = {}
-        every = [(kept, entry) for kept in self.lists for entry in kept.entries]
-        for number, (kept, entry) in enumerate(every):
-            title = shorten(entry.title, _ENTRY_LIMIT)
-            for pair in entry.pairs:
-                if pair.concept is not None:
-                    match = MatchedEntry(kept.taxonomy, kept.by, number, title, pair.strength, pair.verdict)
-                    matches.setdefault(pair.concept, []).append(match)
-        return matches
-
-    @cached_property
-    def example_holders(self) -> list[Context | Literal["gone", "changed"]]:
-        """Per list that was compared with the run, what holds its entries' examples, or why nothing does."""
-        opened = [open_examples(kept) for kept in self.lists]
-        runs = [replace(self, run=held, dictionary=None) if isinstance(held, RunFolder) else held for held in opened]
-        return [self if run is None else run for run in runs]
+        return read_matchings(self.itself)
 
     @cached_property
     def windows(self) -> Windows:

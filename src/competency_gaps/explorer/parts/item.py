@@ -5,28 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from competency_gaps.activations.by_item import ItemTokens
-from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.context import Context, significant
 from competency_gaps.explorer.parts.names import last_names
 from competency_gaps.explorer.parts.records import from_row
 from competency_gaps.explorer.parts.records.details import (
     ActiveConcept,
     Cut,
-    EntryExample,
-    EntryExamples,
     ItemConcepts,
     ItemDetail,
-    ListedEntry,
-    MatchedList,
-    MatchesFile,
     ModelAnswer,
 )
-from competency_gaps.matching.kept_records import KeptEntry, KeptList
 from competency_gaps.metrics.suite import saliency
 from competency_gaps.text import shorten
 
@@ -290,75 +283,3 @@ def token_lists(
     triples = zip(*ranges[held].T.tolist(), significant(activation[held]).tolist(), strict=True)
     every, ends = list(triples), np.searchsorted(owner[held], np.arange(len(item) + 1)).tolist()
     return [every[a:b] if kept else None for kept, (a, b) in zip(known.tolist(), pairwise(ends), strict=True)]
-
-
-def matches_file(context: Context) -> MatchesFile:
-    """Give every list that was compared with the run."""
-    return MatchesFile([_list(context, kept) for kept in context.lists])
-
-
-def _list(context: Context, kept: KeptList) -> MatchedList:
-    where = kept.where
-    return from_row(
-        MatchedList,
-        vars(kept),
-        name=kept.taxonomy,
-        where=last_names(where) if where and context.portable else where,
-        entries=[from_row(ListedEntry, vars(entry)) for entry in kept.entries],
-    )
-
-
-def entry_examples(context: Context, numbers: range) -> list[EntryExamples]:
-    """Show the examples of entries, as far as they are there.
-
-    Parameters
-    ----------
-    context
-        The run, and how much of it is shown; redacted, no example is.
-    numbers : range
-        Places among the entries of all lists, in steps of one.
-
-    Returns
-    -------
-    list of EntryExamples
-        One per entry.
-    """
-    every = [(place, entry) for place, kept in enumerate(context.lists) for entry in kept.entries]
-    return [_examples(context, number, *every[number]) for number in numbers]
-
-
-def _examples(context: Context, number: int, place: int, entry: KeptEntry) -> EntryExamples:
-    kept = context.lists[place]
-    absent = _absent(context, kept, entry)
-    if absent is not None:
-        return EntryExamples(number, absent, tokens=False, examples=[])
-    holder = context.example_holders[place]
-    if not isinstance(holder, Context):
-        return EntryExamples(number, holder, tokens=False, examples=[])
-    rows = (entry.example_rows or [])[: context.amounts.entry_examples]
-    if any(row >= holder.items.height for row in rows):
-        raise UserError(
-            f"the entry {entry.entry!r} of {kept.taxonomy} has examples that its run does not have: run 'cgaps match' "
-            "again."
-        )
-    concepts = [pair.concept for pair in entry.pairs if pair.concept is not None]
-    own = kept.examples_run is None
-    shown = [_example(holder, row, concepts, own=own) for row in rows]
-    return EntryExamples(number, None, holder.run.has_token_activations, shown)
-
-
-def _absent(context: Context, kept: KeptList, entry: KeptEntry) -> Literal["labels", "none", "redacted"] | None:
-    if kept.by == "labels":
-        return "labels"
-    if not entry.examples:
-        return "none"
-    return "redacted" if not context.texts else None
-
-
-def _example(holder: Context, row: int, concepts: Sequence[int], *, own: bool) -> EntryExample:
-    held = holder.item_texts(row, 1).row(0, named=True)
-    return EntryExample(
-        item=row if own else None,
-        **read_text(holder, row, {**held, "text": held["text"] or ""}),
-        concepts=active_concepts(holder, [row], of=concepts)[0],
-    )

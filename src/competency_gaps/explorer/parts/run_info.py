@@ -32,7 +32,6 @@ from competency_gaps.explorer.parts.records.run import (
 )
 from competency_gaps.explorer.parts.tables import BENCHMARK
 from competency_gaps.findings.words import alike
-from competency_gaps.matching.kept_lists import has_lists
 from competency_gaps.presentation import columns, facts
 from competency_gaps.presentation.columns import Column, Term
 from competency_gaps.runs.assessment import read_assessment
@@ -68,7 +67,7 @@ def run_info(context: Context) -> RunInfo:
         sae_sha256=manifest["sae"].get("weights_sha256"),
         width=context.run.width,
         items=context.items.height,
-        shards=Shards(context.concepts_per_part, context.items_per_part, context.entries_per_part),
+        shards=Shards(context.concepts_per_part, context.items_per_part),
         redacted=not context.texts,
         cut_items=context.cut_items,
         has=_has(context),
@@ -118,7 +117,7 @@ def _has(context: Context) -> Has:
         lift=lift.null_count() < lift.len(),
         promoted=folder is not None and has_table(folder, LOGITS),
         similar=folder is not None and has_table(folder, SIMILAR),
-        matches=has_lists(context.run.path),
+        matches=bool(context.lists),
     )
 
 
@@ -284,7 +283,7 @@ def glossary(context: Context) -> list[Term]:
     labelled = context.concepts["label"].null_count() < context.concepts.height
     # All but a concept's name, which needs no explanation.
     shown = [spec.column for spec in _shown(context) if spec.column is not LABEL]
-    speaks = {"themes": context.themes is not None, "labelled": labelled, "lists": has_lists(context.run.path)}
+    speaks = {"themes": context.themes is not None, "labelled": labelled, "lists": bool(context.lists)}
     terms = columns.glossary(shown, context.manifest["evidence"], **speaks)
     keys = {column.key for column in shown}
     general = [term for term in terms if term.key not in keys]

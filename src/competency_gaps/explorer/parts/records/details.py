@@ -11,8 +11,7 @@ from pydantic import ConfigDict, Field
 
 from competency_gaps.explorer.parts.records.answers import ListedAnswer
 from competency_gaps.explorer.parts.records.run import Range, Scored
-from competency_gaps.matching.kept_records import MatchPair, OutcomeRate
-from competency_gaps.matching.outcomes import NotCompared, Outcome
+from competency_gaps.matching.match import Matching
 
 
 @dataclass(frozen=True)
@@ -26,22 +25,6 @@ class ConceptLabel:
     scored_by: str | None
     placeholder: bool
     date: str | None
-
-
-@dataclass(frozen=True)
-class MatchedEntry:
-    """An entry of somebody's list (``cgaps match``)."""
-
-    taxonomy: str
-    by: Literal["examples", "labels"]
-    """What matches it: what the entry's examples excite, or the concept's label."""
-    number: int
-    """The entry's number on the page, as of ``ListedEntry``."""
-    entry: str
-    strength: float
-    """By labels the cosine of the texts, by examples the AUROC at equal length."""
-    verdict: str | None
-    """A model's; None: not asked."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +106,6 @@ class ConceptDetail:
     """Concepts with the cosine of decoder directions; None: never computed."""
     coactive: Sequence[tuple[int, float]]
     """Concepts with the Jaccard index of the sets of items in which they are active, highest first."""
-    matched: Sequence[MatchedEntry]
     benchmarks: Sequence[ConceptInBenchmark] | None
     """In the order of ``RunInfo.benchmarks``; None in an exported explorer: ``concepts/K.parquet`` says it."""
     histogram: Histogram
@@ -221,86 +203,10 @@ class ItemConcepts:
 
 
 @dataclass(frozen=True)
-class ListedEntry:
-    """An entry of a list. Its number on the page is its place among the entries of all lists."""
-
-    entry: str
-    """Its id; redacted, its number in the list, from 1."""
-    description: str
-    """The same where redacted."""
-    domain: str | None
-    category: str | None
-    score: float | None
-    """The list's own, on its own scale."""
-    outcome: Outcome
-    not_compared: NotCompared | None
-    """Why it was not compared by examples; None: it was, or by labels."""
-    examples: int | None
-    """Examples that were read and count, one of a cluster; None: by labels."""
-    pairs: Sequence[MatchPair]
-    """Concepts before themes, the strongest first."""
-
-
-@dataclass(frozen=True)
-class MatchedList:
-    """A list that was compared with the run."""
-
-    name: str
-    """Of its file or folder."""
-    by: Literal["examples", "labels"]
-    """What its entries' examples excite, or its texts against concepts' labels."""
-    created: str
-    where: str | None
-    """Condition on its entries; None: all, or redacted."""
-    level: float
-    """By labels, the chance that an entry which no label fits matches something; by examples, the share of the matched
-    entries that may be matched by accident."""
-    rates: Sequence[OutcomeRate]
-    """Matched, weak, untested."""
-    entries: Sequence[ListedEntry]
-    unnamed: Sequence[int]
-    """Weak concepts that match no entry, the most important first."""
-    weak_concepts: int
-    """Weak concepts of the run; by labels, those with a label."""
-    left_out: int
-    """Examples that could not be read."""
-
-
-@dataclass(frozen=True)
 class MatchesFile:
-    """``data/KEY/matches.json``: of a run that was compared with lists."""
+    """``data/KEY/matches.json``: of a run that was compared with other people's lists."""
 
-    lists: Sequence[MatchedList]
-
-
-@dataclass(frozen=True)
-class EntryExample:
-    """An example of an entry."""
-
-    item: int | None
-    """Row of the run's item that it is; None: a prompt of the list."""
-    text: str
-    """All that the model read."""
-    cut: Cut | None
-    """As of ``ItemDetail``."""
-    own: Range | None
-    """Range of the example's own text in ``text``."""
-    concepts: Sequence[ActiveConcept]
-    """Those of the entry's concepts that are active in it."""
-
-
-@dataclass(frozen=True)
-class EntryExamples:
-    """An entry of ``data/KEY/entry/N.json``, which holds entries N * shards.entries onwards."""
-
-    number: int
-    absent: Literal["labels", "none", "redacted", "gone", "changed"] | None
-    """Why no example is shown: the list was compared by labels; none was read; they are withheld; the
-    run that read them is not there any more, or is another now. None: they are shown."""
-    tokens: bool
-    """Whether activations of single tokens are known; else only the strongest token is."""
-    examples: Sequence[EntryExample]
-    """Where a concept is matched, those in which the strongest is most active come first."""
+    lists: Sequence[Matching]
 
 
 Change = Literal["better", "worse", "same"]

@@ -39,7 +39,6 @@ class Shards:
 
     concepts: int
     items: int
-    entries: int
 
 
 @dataclass(frozen=True)

@@ -217,6 +217,8 @@ def assert_same_run(a, b) -> None:
     """Tables equal value for value, shards byte for byte."""
     for name in TABLES:
         assert getattr(a, name).equals(getattr(b, name), null_equal=True), name
+    first, second = (run.scan("slices").collect() for run in (a, b))
+    assert first.equals(second, null_equal=True)
     assert shard_bytes(a.path) == shard_bytes(b.path)
 
 

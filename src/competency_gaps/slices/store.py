@@ -11,8 +11,9 @@ import polars as pl
 import scipy.sparse as sp
 
 from competency_gaps.config import SlicesConfig
+from competency_gaps.registry import SLICES
 from competency_gaps.runs.manifest import changing_run
-from competency_gaps.runs.schemas import SLICES
+from competency_gaps.runs.schemas import SLICES as SCHEMA
 from competency_gaps.slices.concepts import concepts, themes
 from competency_gaps.slices.family import Family
 from competency_gaps.slices.make import Source, make_families, renamed
@@ -74,7 +75,8 @@ def renamed_slices(
     if members is not None and names is not None:
         made = themes(members, names, table, run.by_concept, run.items.height)
         families += [] if made is None else [made]
-    return _stored(families)
+    order = list(SLICES)
+    return _stored(sorted(families, key=lambda f: order.index(f.name) if f.name in order else len(order)))
 
 
 def _stored(families: Sequence[Family]) -> tuple[pl.DataFrame, dict[str, Any]]:
@@ -107,11 +109,11 @@ def _table(families: Sequence[Family]) -> pl.DataFrame:
                     "words": family.words,
                     "typical": family.typical,
                 },
-                schema=SLICES,
+                schema=SCHEMA,
             )
         )
         first += len(family.names)
-    return pl.concat(tables) if tables else pl.DataFrame(schema=SLICES)
+    return pl.concat(tables) if tables else pl.DataFrame(schema=SCHEMA)
 
 
 def _family(table: pl.DataFrame, items: int) -> Family:

@@ -1,0 +1,257 @@
+"""Slices against brute force and planted truth; they survive storage, new labels and machines without scikit-learn."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import polars as pl
+import pytest
+import scipy.sparse as sp
+
+import competency_gaps as cg
+from competency_gaps.config import LLMConfig, SlicesConfig
+from competency_gaps.errors import UserError
+from competency_gaps.registry import SLICES
+from competency_gaps.runs.open import open_folder
+from competency_gaps.slices import LEAST, Source, read_slices, write_slices
+from competency_gaps.slices.columns import columns
+from competency_gaps.slices.concepts import concepts, themes
+from competency_gaps.slices.features import features
+from competency_gaps.slices.names import LIMIT, with_names
+from competency_gaps.slices.skills import phrases
+from competency_gaps.slices.tree import concept_profiles, concept_space, tree_of
+
+
+def rows_of(family, name: str) -> list[int]:
+    place = family.names.index(name)
+    return sorted(family.weights[[place]].indices.tolist())
+
+
+def test_columns_are_the_categories_of_kept_items():
+    rng = np.random.default_rng(0)
+    size = 240
+    frame = pl.DataFrame(
+        {
+            "benchmark": np.repeat(["a", "b"], size // 2),
+            "group": ["rare"] * 9 + rng.choice(["x", "y", None], size - 9).tolist(),
+            "covariates": [json.dumps({"year": float(v), "hard": bool(v % 2)}) for v in rng.integers(0, 50, size)],
+            "excluded": [{"code": "empty"} if i % 40 == 0 else None for i in range(size)],
+        }
+    )
+    family = columns(frame)
+    kept = frame.with_row_index().filter(pl.col("excluded").is_null())
+    for name, where in (
+        ("group: x", pl.col("group") == "x"),
+        ("group: y (b)", (pl.col("group") == "y") & (pl.col("benchmark") == "b")),
+        ("a", pl.col("benchmark") == "a"),
+    ):
+        assert rows_of(family, name) == kept.filter(where)["index"].to_list()
+    assert not any("rare" in name for name in family.names)
+    asked = dict(zip(family.names, family.question, strict=True))
+    assert (asked["group: x"], asked["group: y (b)"], asked["a"]) == ("group", "group in b", "benchmark")
+    bins = [k for k, question in enumerate(family.question) if question == "year"]
+    assert len(bins) == 4 and family.weights[bins].sum(axis=0).max() == 1 and family.weights[bins].sum() == len(kept)
+    one = columns(frame.filter(pl.col("benchmark") == "a"))
+    assert rows_of(one, "group: x") == [i for i in rows_of(family, "group: x") if i < size // 2]
+
+
+def planted(rng, topics: int = 6, each: int = 60, d: int = 12):
+    """Unit vectors of items in groups that are far apart, and each item's group."""
+    centres = np.linalg.qr(rng.normal(size=(d, topics)))[0].T
+    group = np.repeat(np.arange(topics), each)
+    space = centres[group] + 0.08 * rng.normal(size=(len(group), d))
+    return (space / np.linalg.norm(space, axis=1, keepdims=True)).astype(np.float32), group
+
+
+def test_the_tree_finds_planted_groups_and_is_the_same_each_time():
+    space, group = planted(np.random.default_rng(1))
+    rows = np.arange(len(group)) + 5
+    tree = tree_of("profiles", space, rows, 400)
+    nodes = [set(tree.weights[[k]].indices.tolist()) for k in range(len(tree.names))]
+    for number in range(6):
+        wanted = set(rows[group == number].tolist())
+        assert max(len(wanted & node) / len(wanted | node) for node in nodes) > 0.95
+    below = [(k, parent) for k, parent in enumerate(tree.parent) if parent >= 0]
+    assert below and all(len(nodes[k] & nodes[parent]) > len(nodes[k]) / 2 for k, parent in below)
+    assert all(set(own) <= node for own, node in zip(tree.typical, nodes, strict=True))
+    again = tree_of("profiles", space, rows, 400)
+    assert (again.weights != tree.weights).nnz == 0 and min(map(len, nodes)) >= LEAST
+
+
+class Activations:
+    """CAS in memory, as ``ByConcept`` gives them."""
+
+    def __init__(self, cas: np.ndarray) -> None:
+        self._cas = sp.csr_array(cas.astype(np.float32))
+        self.support = np.diff(self._cas.indptr)
+        self.rows = cas.shape[1]
+
+    def cas(self, numbers, items):
+        return self._cas[np.asarray(numbers)]
+
+
+def test_profiles_equal_the_formula():
+    rng = np.random.default_rng(2)
+    cas = rng.random((15, 90)) * (rng.random((15, 90)) < 0.5)
+    cas[3] = 0
+    root = np.sqrt(np.delete(cas, 3, axis=0).T)
+    share = (root > 0).mean(axis=0)
+    wanted = root / np.sqrt((root**2).mean(axis=0)) * np.log(1 / share)
+    wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
+    held = Activations(cas)
+    assert concept_profiles(held, np.arange(90)).toarray() == pytest.approx(wanted, abs=1e-5)
+    u, s, _ = np.linalg.svd(wanted, full_matrices=False)
+    reduced = u[:, :13] * s[:13]
+    reduced /= np.linalg.norm(reduced, axis=1, keepdims=True)
+    space = concept_space(held, np.arange(90))
+    assert space @ space.T == pytest.approx(reduced @ reduced.T, abs=1e-3)
+
+
+SUBJECTS = [
+    ("cells", "enzyme"),
+    ("court", "verdict"),
+    ("orbit", "planet"),
+    ("tax", "invoice"),
+    ("verb", "poem"),
+    ("goal", "team"),
+]
+
+
+def test_nodes_are_named_by_what_marks_them():
+    rng = np.random.default_rng(3)
+    space, group = planted(rng)
+    tree = tree_of("profiles", space, np.arange(len(group)), len(group))
+    texts = [f"The {SUBJECTS[g][0]} and the {SUBJECTS[g][1]} of number {i}, because" for i, g in enumerate(group)]
+    items = pl.DataFrame({"prompt": texts})
+    strong = (group[None, :] == np.arange(6)[:, None]) * (1 + rng.random((6, len(group))))
+    labels = [
+        "cells and enzymes in biology",
+        "violent thrillers",
+        "asking about a planet in a prompt",
+        None,
+        None,
+        None,
+    ]
+    table = pl.DataFrame(
+        {"concept": range(6), "label": labels, "label_kind": "explained", "ranked": True, "tau": 1.5},
+        schema_overrides={"label": pl.String, "concept": pl.Int32},
+    )
+    named = with_names(tree, items, table, Activations(strong))
+    plain = with_names(tree, items, table.with_columns(label=pl.lit(None, pl.String)), Activations(strong))
+    for family in (named, plain):
+        assert len(set(family.names)) == len(family.names) and max(map(len, family.names)) <= LIMIT
+    for node, number in enumerate(group[tree.weights[[k]].indices[0]] for k in range(6)):
+        assert set(SUBJECTS[number]) <= set(plain.names[node].split(", "))
+        expected = "cells and enzymes in biology" if number == 0 else SUBJECTS[number][0]
+        assert expected in named.names[node]
+    assert not any("violent" in name or "prompt" in name for name in named.names)
+
+
+def test_concepts_and_themes_are_the_items_where_they_are_strongest():
+    rng = np.random.default_rng(4)
+    cas = rng.random((4, 200)) * (rng.random((4, 200)) < [[0.3], [0.9], [0.05], [0.4]])
+    held = Activations(cas)
+    table = pl.DataFrame(
+        {"concept": range(4), "label": ["a", None, "c", "d"], "ranked": [True] * 3 + [False], "tau": 0.5}
+    )
+    family = concepts(table, held, 200)
+    assert family.names == ["a", "concept 1"] and family.number.tolist() == [1_000_000, 1_000_001]
+    few = cas[0][cas[0] > 0]
+    assert rows_of(family, "a") == np.flatnonzero(cas[0] >= np.quantile(few, 0.25)).tolist()
+    assert len(rows_of(family, "concept 1")) == 50
+    members = pl.DataFrame({"concept": range(4), "theme": [0, 0, 0, 0], "subtheme": [0, 1, 1, 1]})
+    names = pl.DataFrame(
+        {"level": ["theme", *["subtheme"] * 2], "id": [0, 0, 1], "parent": [None, 0, 0], "name": ["all", "one", "two"]}
+    )
+    made = themes(members, names, table, held, 200)
+    summed = np.tanh(cas[:3]).sum(axis=0)
+    assert rows_of(made, "all") == np.sort(np.argsort(-summed)[:50]).tolist()
+    assert made.parent.tolist() == [-1, 0, 0]
+
+
+def test_features_are_read_off_items():
+    texts = ["Is it not so?", "What is 3 + 4 of 12 and 5?", "Привет, как дела сегодня", "The sky is ____ today."]
+    answers = ["yes", "7", "a word", None]
+    frame = pl.DataFrame(
+        {
+            "prompt": [texts[i % 4] for i in range(48)],
+            "answer": [answers[i % 4] for i in range(48)],
+            "choices": [["a word", "no"] if i % 4 == 2 else None for i in range(48)],
+            "answer_index": [0 if i % 4 == 2 else None for i in range(48)],
+            "excluded": [None] * 48,
+        },
+        schema_overrides={"choices": pl.List(pl.String), "answer_index": pl.Int32},
+    )
+    family = features(frame)
+    has = {name: sorted({i % 4 for i in rows_of(family, name)}) for name in family.names}
+    assert has["a negation in the question"] == [0] and has["answer: yes or no"] == [0]
+    assert has["answer: a number"] == has["three numbers or more"] == [1]
+    assert has["in Cyrillic script"] == has["2 options"] == has["right answer is the longest option"] == [2]
+    assert has["a blank to fill in"] == [3] and not any("length" in name for name in has)
+
+
+@pytest.fixture
+def run(tiny_run, tmp_path):
+    """A copy of the tiny run that may be changed."""
+    return open_folder(shutil.copytree(tiny_run.path, tmp_path / "run"))
+
+
+def test_families_are_read_as_they_were_made_without_scikit_learn(run, monkeypatch):
+    half = np.arange(run.items.height) % 2
+
+    @cg.slice_family("halves")
+    def halves(held):
+        return {"even": 1 - half, "some": half * 0.25}
+
+    try:
+        write_slices(run, Source(run, SlicesConfig(families=["columns", "halves"])))
+        with pytest.raises(UserError, match=r"expected .* from 0 to 1"):
+            SLICES.forget("halves")
+            cg.slice_family("halves")(lambda held: {"two": 2 * half})
+            write_slices(run, Source(run, SlicesConfig(families=["halves"])))
+    finally:
+        SLICES.forget("halves")
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    families = {family.name: family for family in read_slices(open_folder(run.path))}
+    added = families["halves"]
+    assert added.weights.toarray().tolist() == [(1 - half).tolist(), (half * 0.25).tolist()]
+    assert added.number[0] == len(families["columns"].names if "columns" in families else []) and added.made_with
+    assert open_folder(run.path).manifest["slices"]["halves"]["slices"] == 2
+    with pytest.raises(UserError, match=r"there is no 'profile'.*'profiles'"):
+        write_slices(run, Source(run, SlicesConfig(families=["profile"])))
+
+
+def test_skills_are_asked_once(run, tmp_path):
+    rows = np.arange(4)
+    answers = tmp_path / "answers.jsonl"
+    lines = [{"custom_id": f"skill-{row}", "content": {"skill": f" adding {row}. "}} for row in (0, 1, 2)]
+    answers.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    quiet = cg.Progress(quiet=True)
+    assert phrases(run, rows, None, quiet) == {}
+    named = phrases(run, rows, LLMConfig(answers=[answers], model="m"), quiet)
+    assert named == {0: "adding 0", 1: "adding 1", 2: "adding 2"}
+    assert phrases(run, rows, None, quiet) == named
+
+
+def test_clusters_and_skills_of_vectors(run, monkeypatch):
+    """The same tree of another space; the embedding itself is tested with the model."""
+    from competency_gaps.slices import make
+
+    space, group = planted(np.random.default_rng(5))
+    frame = pl.DataFrame({"prompt": [f"{SUBJECTS[g][0]} {i}" for i, g in enumerate(group)], "excluded": None})
+    held = SimpleNamespace(
+        items=frame, concepts=run.concepts.head(0), by_concept=Activations(np.zeros((1, len(group))))
+    )
+    held.manifest = {"evidence": {"seed": 0}}
+    source = SimpleNamespace(run=held, kept=np.arange(len(group)), config=SlicesConfig(skills=True), llm=None, seed=0)
+    source.progress = None
+    monkeypatch.setattr(make, "embed_texts", lambda texts, model: space[: len(texts)])
+    monkeypatch.setattr(make, "has_default_model", lambda: True)
+    monkeypatch.setattr(make.by_skill, "phrases", lambda *_: {i: f"skill {g}" for i, g in enumerate(group)})
+    made = make.clusters(source)
+    assert {name.split(", ")[0] for name in made.names[:6]} == {subject for subject, _ in SUBJECTS}
+    assert set(make.skills(source).names[:6]) == {f"skill {number}" for number in range(6)}

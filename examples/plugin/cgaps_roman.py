@@ -1,4 +1,4 @@
-"""A plug-in: items about Roman numerals, scored by the first number in the answer."""
+"""A plug-in: items about Roman numerals, scored by the first number in the answer, and slices by their letters."""
 
 from __future__ import annotations
 
@@ -45,3 +45,9 @@ class FirstNumber(cg.Policy):
         if found is None:
             return cg.Score(None, output.text, cg.Reason("other", "no number in the answer"))
         return cg.Score(float(found[0] == item.answer), output.text)
+
+
+def numerals(run: cg.Run) -> dict[str, list[float]]:
+    """Items whose numeral has a letter: each slice's weights, from 0 to 1, for all rows of ``run.items``."""
+    found = [re.search(r"What number is ([A-Z]+)", prompt) for prompt in run.items["prompt"]]
+    return {f"numerals with {letter}": [float(bool(n) and letter in n[1]) for n in found] for letter in "MDCLXVI"}

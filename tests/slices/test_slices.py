@@ -98,11 +98,12 @@ def test_profiles_equal_the_formula():
     rng = np.random.default_rng(2)
     cas = rng.random((15, 90)) * (rng.random((15, 90)) < 0.5)
     cas[3] = 0
-    root = np.sqrt(np.delete(cas, 3, axis=0).T)
-    share = (root > 0).mean(axis=0)
-    wanted = root / np.sqrt((root**2).mean(axis=0)) * np.log(1 / share)
-    wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
     held = Activations(cas)
+    cas = np.delete(cas, 3, axis=0).T
+    share = (cas > 0).mean(axis=0)
+    grown = np.log1p(cas * share / cas.mean(axis=0))
+    wanted = grown / np.sqrt((grown**2).mean(axis=0)) * np.log(1 / share)
+    wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
     assert concept_profiles(held, np.arange(90)).toarray() == pytest.approx(wanted, abs=1e-5)
     u, s, _ = np.linalg.svd(wanted, full_matrices=False)
     reduced = u[:, :13] * s[:13]

@@ -13,8 +13,10 @@ from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.errors import MissingExtraError
 from competency_gaps.slices.family import LEAST, Family, family_of
 
-SCALES = (6, 14, 44, 150)
-"""Numbers of clusters, from coarse to fine."""
+SCALES = (6, 14, 44)
+"""Numbers of clusters, from coarse to fine. Chosen with the profiles' form on the scores of fourteen models on 12,032
+questions, by the correlation of held-out outcomes with what a list of slices foretells: finer scales, recursive k-means
+and Ward's trees foretell less, more singular vectors as well."""
 LEAST_ITEMS = 120
 """Fewest items of which a tree is made: twenty for each of the coarsest clusters."""
 SIZE = 100
@@ -85,8 +87,9 @@ def tree_of(name: str, space: np.ndarray, rows: np.ndarray, items: int, seed: in
 def concept_space(by_concept: ByConcept, rows: np.ndarray, seed: int = 0) -> np.ndarray:
     """Unit vectors of items in the space of their concepts.
 
-    The square root of the CAS, each concept divided by its root mean square and weighted by log(1 / share of the items
-    that have it), to unit length, reduced by a truncated singular value decomposition, to unit length again [ours].
+    log(1 + CAS / its mean where it is not 0), each concept divided by its root mean square and weighted by log(1 / share
+    of the items that have it), to unit length, reduced by a truncated singular value decomposition, to unit length again
+    [ours].
 
     Parameters
     ----------
@@ -118,11 +121,13 @@ def concept_profiles(by_concept: ByConcept, rows: np.ndarray) -> sp.csr_array:
     concepts = np.flatnonzero(by_concept.support >= FEWEST)
     count = max(by_concept.rows, int(rows.max(initial=-1)) + 1)
     scores = by_concept.cas(concepts, count)[:, rows]
-    np.sqrt(scores.data, out=scores.data)
-    share = np.diff(scores.indptr) / max(1, len(rows))
+    support = np.diff(scores.indptr)
+    typical = np.asarray(scores.sum(axis=1)).ravel() / np.maximum(1, support)
+    scores.data = np.log1p(scores.data / np.repeat(typical, support)).astype(np.float32)
+    share = support / max(1, len(rows))
     square = np.asarray(scores.multiply(scores).sum(axis=1)).ravel() / max(1, len(rows))
     weight = np.log(1 / np.clip(share, 1e-4, 1)) / np.sqrt(np.maximum(square, 1e-18))
-    scores.data *= np.repeat(weight, np.diff(scores.indptr)).astype(np.float32)
+    scores.data *= np.repeat(weight, support).astype(np.float32)
     profiles = sp.csr_array(scores.T.tocsr())
     length = np.sqrt(np.asarray(profiles.multiply(profiles).sum(axis=1)).ravel())
     profiles.data /= np.repeat(np.maximum(length, 1e-9), np.diff(profiles.indptr)).astype(np.float32)

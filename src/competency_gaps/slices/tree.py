@@ -87,9 +87,9 @@ def tree_of(name: str, space: np.ndarray, rows: np.ndarray, items: int, seed: in
 def concept_space(by_concept: ByConcept, rows: np.ndarray, seed: int = 0) -> np.ndarray:
     """Unit vectors of items in the space of their concepts.
 
-    log(1 + CAS / its mean where it is not 0), each concept divided by its root mean square and weighted by log(1 / share
-    of the items that have it), to unit length, reduced by a truncated singular value decomposition, to unit length again
-    [ours].
+    log(1 + CAS / its mean where it is not 0), each concept divided by its root mean square and weighted by
+    log(1 / share of the items that have it), to unit length, reduced by a truncated singular value decomposition, to
+    unit length again [ours].
 
     Parameters
     ----------

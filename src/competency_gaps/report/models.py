@@ -101,8 +101,8 @@ def models_page(table: pl.DataFrame, found: ModelSlices, width: int, limit: int 
     for number, name in apart.select("slice", "name").iter_rows():
         own = found.cells.filter(pl.col("slice") == number, pl.col("gap").is_not_null()).sort("gap")
         ends = (own.row(place, named=True) for place in (0, -1))
-        texts = (f"{words.signed_points(end['gap']):>4} {short_name(end['model'])}" for end in ends)
-        styled = (Text(cut(text, wide + 5), style) for text, style in zip(texts, VERDICT_STYLES.values(), strict=True))
+        texts = (f"{words.signed_points(end['gap']):>4} {cut(short_name(end['model']), wide)}" for end in ends)
+        styled = (Text(text, style) for text, style in zip(texts, VERDICT_STYLES.values(), strict=True))
         named.add_row(words.cut_at_word(visible(name), max((width - 2 * (wide + 6)) - 4, 16)), *styled)
     left = found.slices.height - apart.height
     more = f" {left} more: {argument('limit')} {found.slices.height}." if left > 0 else ""

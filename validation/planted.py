@@ -6,9 +6,9 @@ RUN is a finished run, whose activations, lengths and repeats are used and whose
 depend on a confounder that is no concept (``CONFOUNDERS``). In the first worlds nothing is planted; in the others an
 item's chance is multiplied by d where one of ten planted concepts is at or above the median of its activations. A
 listed concept is a false discovery if the planted part of the chances gives it no negative gap against other clusters
-of its benchmark and length. The evidence as shipped ("net") is compared with other controls and with alternatives: the
-raw chi_model ranking, SliceLine, and a tree of clustered sentence embeddings, which need the packages of
-validation/requirements.txt.
+of its benchmark and length. The evidence as shipped ("net") is compared with less control and with alternatives: the raw
+chi_model ranking, SliceLine, and a tree of clustered sentence embeddings, which need the packages of
+validation/requirements.txt. Settings that FILE holds already are not run again.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ import numpy as np
 import rivals
 import scipy.sparse as sp
 from confounders import Confounder, Draw, direction, draw, model_means
-from controls import CONFIG, FREEDOM, judge, judge_by_spline, net_gap, samples
 from worlds import World, ranks, within, world_of
 
-from competency_gaps.evidence import Evidence
+from competency_gaps.config import EvidenceConfig
+from competency_gaps.evidence import Evidence, ItemSample, evidence, units_of
 from competency_gaps.metrics.suite import chi_model, suite_chi_model
 from competency_gaps.metrics.sums import sums_by_benchmark
 
@@ -47,6 +47,7 @@ CONFOUNDERS = (
     Confounder("all, clusters", slope="linear", luck="drawn", difficulty="beta"),
     Confounder("difficulty, known", difficulty="beta", with_concepts=True),
 )
+CONFIG = EvidenceConfig()
 PLANTED = 10
 FACTORS = (0.4, 0.7)
 MODELS = Path(__file__).parents[2] / "shared/results/mmlu_pro/scores.csv"
@@ -76,6 +77,33 @@ class Outcome:
     """The same of the net gap."""
 
 
+def samples(sample: ItemSample) -> dict[str, ItemSample]:
+    """The sample for each control; lengths are the first covariate."""
+    made = {
+        "net": replace(sample, covariates=sample.covariates[:1]),
+        "clusters only": replace(sample, covariates=()),
+        "no control": replace(sample, covariates=(), cluster=None, repeats=None),
+    }
+    return made if len(sample.covariates) == 1 else {**made, "net of all": sample}
+
+
+def net_gap(sample: ItemSample, rows: sp.csr_array, values: np.ndarray) -> np.ndarray:
+    """Gap in arbitrary values of the items, net of the sample's clusters and strata: float64 of shape (len(rows),).
+
+    Parameters
+    ----------
+    rows : csr_array of shape (asked, items)
+        Weights: CAS of concepts, or 1 for the items that a rival selects.
+    """
+    units = units_of(sample)
+    kept = np.flatnonzero(units.unit >= 0)
+    mean = np.bincount(units.unit[kept], values[kept]) / np.bincount(units.unit[kept])
+    mean -= (np.bincount(units.block, mean) / np.bincount(units.block))[units.block]
+    weights = units.rows(rows)
+    total = np.asarray(weights.sum(axis=1)).ravel()
+    return np.divide(np.asarray(weights @ mean), total, out=np.zeros(len(total)), where=total > 0)
+
+
 def outcomes(world: World, drawn: Draw, *, others: bool, texts: bool) -> Iterator[Outcome]:
     """Apply every method to a drawn world; ``others``: also the raw ranking, ``texts``: also the other rivals."""
     given = samples(drawn.sample)
@@ -96,13 +124,8 @@ def outcomes(world: World, drawn: Draw, *, others: bool, texts: bool) -> Iterato
         )
 
     for name, sample in given.items():
-        found = judge(sample, world.eligible, whole=name == "net")
-        weak = np.flatnonzero(found.status == "weak")
-        yield of_concepts(name, weak, found if name == "net" else None)
-        if name == "net":
-            yield of_concepts("net, leaders", np.unique(found.leader[weak]))
-    for freedom in FREEDOM:
-        yield of_concepts(f"spline, {freedom}", judge_by_spline(world.cas, net, world.eligible, freedom))
+        found = evidence(sample, CONFIG, eligible=world.eligible, draw=name.startswith("net"))
+        yield of_concepts(name, np.flatnonzero(found.status == "weak"), found if name == "net" else None)
     if not others:
         return
     scores = drawn.sample.scores
@@ -175,7 +198,6 @@ def main() -> None:
     parser.add_argument("--other-worlds", type=int, default=5, help="of these, worlds to which the rivals are applied")
     parser.add_argument("--only", nargs="+", help="only confounders whose names begin with one of these")
     parser.add_argument("--d", type=float, nargs="+", help="only these factors; 1: nothing planted")
-    parser.add_argument("--concepts", type=int, help="number of ranked concepts, drawn at random; by default all")
     parser.add_argument("--no-texts", action="store_true", help="without SliceLine and tree")
     parser.add_argument("--quick", action="store_true", help="a few worlds, --no-texts")
     parser.add_argument("--jobs", type=int, default=2)
@@ -184,19 +206,18 @@ def main() -> None:
     if args.quick:
         args.null_worlds, args.worlds, args.other_worlds, args.no_texts = 2, 1, 1, True
     world = world_of(args.run)
-    if args.concepts:
-        ranked = np.flatnonzero(world.eligible)
-        size = min(args.concepts, len(ranked))
-        world = world.of_concepts(np.sort(np.random.default_rng(0).choice(ranked, size, replace=False)))
     _WORLD["world"] = world
     means = model_means(MODELS)
     describe(world)
     if not args.no_texts:
         rivals.embedding_tree(world.texts, np.ones(len(world.texts)))  # embeds the texts before workers are forked
     read = functools.partial(one_world, means=means, axis=direction(world), texts=not args.no_texts)
-    everything = []
+    everything = json.loads(args.json.read_text(encoding="utf-8")) if args.json and args.json.is_file() else []
+    done = {(known["confounder"]["name"], known["d"]) for known in everything}
     with multiprocessing.get_context("fork").Pool(args.jobs) as pool:
         for setting in settings(args, means):
+            if (setting.confounder.name, setting.d) in done:
+                continue
             began = time.perf_counter()
             tasks = [(setting, seed) for seed in range(setting.worlds)]
             found = pool.map(read, tasks, chunksize=1)
@@ -230,16 +251,15 @@ def describe(world: World) -> None:
     """Print how many concepts correlate with length, and how many are common in repeats."""
     length = within(world.length, world.benchmark, ranks)
     plain = replace(samples(world.sample)["clusters only"], scores=length)
-    found = judge(plain, world.eligible, whole=False)
+    found = evidence(plain, CONFIG, eligible=world.eligible, draw=False)
     tested = ~np.isnan(found.p_value)
     shorter, longer = ((found.q_value <= CONFIG.q) & (sign * found.gap > 0) for sign in (-1, 1))
-    repeated = tested & (found.design_effect > 1.2)
     assert world.sample.cluster is not None
     print(
         f"{len(world.texts):,} items in {len(np.unique(world.sample.cluster)):,} clusters; {tested.sum():,} concepts "
         f"tested, {world.plantable.sum():,} can be planted\n"
         f"{(shorter | longer).sum():,} of these go with length (q <= 0.05): {shorter.sum():,} with short items, "
-        f"{longer.sum():,} with long ones; {repeated.sum():,} have a design effect above 1.2",
+        f"{longer.sum():,} with long ones",
         flush=True,
     )
 

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from scipy.stats import rankdata
 
 import competency_gaps
-from competency_gaps.evidence import Covariate, ItemSample, sample_of
+from competency_gaps.evidence import Covariate, ItemSample
 from competency_gaps.robustness.draws import run_data
 from competency_gaps.runs.covariates import repeats
 
@@ -56,28 +56,6 @@ class World:
         covariance = np.asarray(self.saliency.T @ column) / len(column) - mean * mean[concept]
         scale = spread * spread[concept]
         return np.divide(covariance, scale, out=np.zeros(len(mean)), where=scale > 0) >= ALIKE
-
-    def of_concepts(self, chosen: np.ndarray) -> World:
-        """The same items with only some concepts."""
-        cas, known = sp.csr_array(self.cas[:, chosen]), self.sample
-        sample = sample_of(
-            cas,
-            known.scores,
-            known.benchmark,
-            cluster=known.cluster,
-            repeats=known.repeats,
-            covariates=known.covariates,
-        )
-        return replace(
-            self,
-            sample=sample,
-            cas=cas,
-            saliency=sp.csc_array(self.saliency[:, chosen]),
-            eligible=self.eligible[chosen],
-            plantable=self.plantable[chosen],
-            on=sp.csc_array(self.on[:, chosen]),
-            norms=self.norms[:, chosen],
-        )
 
     def any_on(self, concepts: np.ndarray) -> np.ndarray:
         """Items in which one of the concepts is on: bool of shape (items,)."""

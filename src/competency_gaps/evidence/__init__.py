@@ -7,17 +7,15 @@ within blocks.
 
 from competency_gaps.evidence.flips import Paired, paired_differences
 from competency_gaps.evidence.interval import adjusted_gap, gap_interval
-from competency_gaps.evidence.judge import Evidence
 from competency_gaps.evidence.permutation import drawn_tails, permutation_tails
 from competency_gaps.evidence.sample import Covariate, ItemSample, Units, sample_of, shares, units_of
-from competency_gaps.evidence.suite import evidence, evidence_by_benchmark, evidence_of_each, measure_evidence, untested
-from competency_gaps.evidence.sums import Outcomes, block_sums, effective_sample
+from competency_gaps.evidence.suite import Evidence, evidence, evidence_by_benchmark, measure_evidence, untested
+from competency_gaps.evidence.sums import block_sums, effective_sample
 
 __all__ = [
     "Covariate",
     "Evidence",
     "ItemSample",
-    "Outcomes",
     "Paired",
     "Units",
     "adjusted_gap",
@@ -26,7 +24,6 @@ __all__ = [
     "effective_sample",
     "evidence",
     "evidence_by_benchmark",
-    "evidence_of_each",
     "gap_interval",
     "measure_evidence",
     "paired_differences",

@@ -46,12 +46,12 @@ def gradedness(units: np.ndarray, outcome: np.ndarray) -> np.ndarray:
     ----------
     units : ndarray of float of shape (B,)
         Number of units.
-    outcome : ndarray of float of shape (2 or more, ..., B)
+    outcome : ndarray of float of shape (2 or more, B)
         ``sum o`` and ``sum o^2``.
 
     Returns
     -------
-    ndarray of float64 of shape (..., B), in (0, 1]
+    ndarray of float64 of shape (B,), in (0, 1]
         1 for outcomes of 0 and 1, less for graded ones; shrunk towards 1 by one pseudo-unit.
     """
     n = np.maximum(units, 1)
@@ -121,14 +121,14 @@ def mean_interval(
 
     Parameters
     ----------
-    values, variances : ndarray of float of shape (benchmarks, ..., concepts)
+    values, variances : ndarray of float of shape (benchmarks, concepts)
         The single means and their variances as :func:`ratio_variance` gives them; NaN where undefined.
     trials : ndarray of float of shape (benchmarks, concepts)
         Their effective samples; NaN where undefined.
 
     Returns
     -------
-    low, high : ndarray of float64 of shape (..., concepts), in [0, 1]; NaN where all values are undefined.
+    low, high : ndarray of float64 of shape (concepts,), in [0, 1]; NaN where all values are undefined.
     """
     count = (~np.isnan(values)).sum(axis=0).astype(np.float64)
     count[count == 0] = np.nan
@@ -141,9 +141,6 @@ def together(trials: np.ndarray) -> np.ndarray:
     """Effective sample of an unweighted mean over benchmarks: ``B^2 / sum_b 1 / n_b``, of shape (concepts,)."""
     count = (~np.isnan(trials)).sum(axis=0).astype(np.float64)
     return np.divide(count**2, np.nansum(1 / trials, axis=0), out=np.full(len(count), np.nan), where=count > 0)
-
-
-DRAWS = 1000
 
 
 class Estimate(NamedTuple):
@@ -159,12 +156,6 @@ class Estimate(NamedTuple):
     def scaled(self, factor: float, shift: float) -> Estimate:
         """``factor`` times this plus ``shift``; the factor is positive."""
         return Estimate(*(factor * value + shift for value in self))
-
-
-def drawn(items: int, draws: int, seed: int) -> np.ndarray:
-    """How often each item is drawn: int64 of shape (draws, items), each row adding up to ``items``."""
-    rng = np.random.default_rng(seed)
-    return rng.multinomial(items, np.full(items, 1 / items), size=draws)
 
 
 def mean(values: np.ndarray, weights: np.ndarray | None = None, *, level: float = 0.95) -> Estimate | None:
@@ -213,7 +204,7 @@ def adjusted_gap(sums: BlockSums) -> np.ndarray:
 
     Returns
     -------
-    ndarray of float64 of shape (..., concepts)
+    ndarray of float64 of shape (concepts,)
         In [-1, 1]; negative = weaker than the same blocks' average. NaN where no scored item has the concept.
     """
     weight, t = sums.total(sums.weight), statistic(sums)
@@ -230,7 +221,7 @@ def gap_interval(sums: BlockSums, level: float = 0.95) -> tuple[np.ndarray, np.n
 
     Returns
     -------
-    low, high : ndarray of float64 of shape (..., concepts), in [-1, 1]; NaN where the gap is.
+    low, high : ndarray of float64 of shape (concepts,), in [-1, 1]; NaN where the gap is.
     """
     total, total2 = sums.total(sums.weight), sums.total(sums.weight2)
     weighted = sums.total(sums.weight_outcome)
@@ -240,40 +231,40 @@ def gap_interval(sums: BlockSums, level: float = 0.95) -> tuple[np.ndarray, np.n
         return low, high
     weight = total[known]
     n = weight**2 / total2[known]
-    chi = np.clip(weighted[..., known] / weight, 0.0, 1.0)
-    expected = sums.total(sums.weight, sums.mean)[..., known] / weight
-    gap[..., known] = chi - expected
+    chi = np.clip(weighted[known] / weight, 0.0, 1.0)
+    expected = sums.total(sums.weight, sums.mean)[known] / weight
+    gap[known] = chi - expected
     whole = binomial_variance(chi, n, level)
-    of_pair, spread = gap.take(sums.concept, axis=-1), _spread(sums)
-    observed = sums.total(_residual_squares(sums, of_pair))[..., known]
-    assumed = sums.total(spread * _binomial(sums, of_pair, level))[..., known]
-    unseen = unseen_variance(whole, chi, 1.0) * sums.total(spread)[..., known]
+    of_pair, spread = gap[sums.concept], _spread(sums)
+    observed = sums.total(_residual_squares(sums, of_pair))[known]
+    assumed = sums.total(spread * _binomial(sums, of_pair, level))[known]
+    unseen = unseen_variance(whole, chi, 1.0) * sums.total(spread)[known]
     variance = (n * (observed + unseen) + GAP_PRIOR * assumed) / (n + GAP_PRIOR) / weight**2
     with np.errstate(divide="ignore"):
         below, above = wilson(chi, whole / variance, level)
-    low[..., known], high[..., known] = below - expected, above - expected
+    low[known], high[known] = below - expected, above - expected
     return low, high
 
 
 def _residual_squares(s: BlockSums, gap: np.ndarray) -> np.ndarray:
     """``sum e_k^2`` of each pair, with the small-sample factor n / (n - 1)."""
     factor = np.where(s.units > 1, s.units / np.maximum(s.units - 1, 1), 0.0)
-    mean, scatter = s.of_block(s.mean), s.of_block(s.outcome[1] - s.units * s.mean**2)
-    level, share = mean + gap, s.weight / s.of_block(s.units)
+    mean, scatter = s.mean[s.block], (s.outcome[1] - s.units * s.mean**2)[s.block]
+    level, share = mean + gap, s.weight / s.units[s.block]
     own = s.weight2_outcome2 + level * (level * s.weight2 - 2 * s.weight2_outcome)
     cross = s.weight_outcome2 - (level + mean) * s.weight_outcome + level * mean * s.weight
     squares = own + share * (share * scatter - 2 * cross)
-    return np.maximum(0.0, squares) * s.of_block(factor)
+    return np.maximum(0.0, squares) * factor[s.block]
 
 
 def _binomial(s: BlockSums, gap: np.ndarray, level: float) -> np.ndarray:
     """Variance of a right-or-wrong outcome with the mean of the pair's block, shifted by the gap."""
     trials = s.weight**2 / s.weight2
-    return binomial_variance(np.clip(s.of_block(s.mean) + gap, 0.0, 1.0), trials + 1, level)
+    return binomial_variance(np.clip(s.mean[s.block] + gap, 0.0, 1.0), trials + 1, level)
 
 
 def _spread(s: BlockSums) -> np.ndarray:
     """What each pair multiplies the variance of a right-or-wrong outcome by: 0 where all units weigh the same."""
     factor = gradedness(s.units, s.outcome) * s.units / np.maximum(s.units - 1, 1)
-    squares = s.weight2 - s.weight**2 / s.of_block(s.units)
-    return np.maximum(0.0, squares) * s.of_block(factor)
+    squares = s.weight2 - s.weight**2 / s.units[s.block]
+    return np.maximum(0.0, squares) * factor[s.block]

@@ -16,11 +16,9 @@ too early, while a gamma is conservative; so below ``FAR`` the larger of the two
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -44,7 +42,7 @@ EXTREME = 0.05
 
 @dataclass(frozen=True)
 class PermutationTails:
-    """Where each concept stands among permutations of the outcomes. Arrays of shape (..., concepts)."""
+    """Where each concept stands among permutations of the outcomes. Arrays of shape (concepts,)."""
 
     low: np.ndarray
     """float64: chance of a T as low or lower, in [0, 1]; NaN where outcomes or weights do not vary."""
@@ -54,17 +52,15 @@ class PermutationTails:
     """float64: skewness of T under permutation; its sign says which tail is the long one."""
     z: np.ndarray
     """float64: T in standard deviations, with a continuity correction where it moves in steps."""
-    deviation: np.ndarray
-    """float64: standard deviation of T under permutation; 0 where it cannot vary."""
 
 
 def statistic(sums: BlockSums) -> np.ndarray:
-    """``T``: float64 of shape (..., concepts)."""
+    """``T``: float64 of shape (concepts,)."""
     return sums.total(sums.weight_outcome) - sums.total(sums.weight, sums.mean)
 
 
 def permutation_cumulants(sums: BlockSums) -> np.ndarray:
-    """Second, third and fourth cumulant of T: float64 of shape (3, ..., concepts)."""
+    """Second, third and fourth cumulant of T: float64 of shape (3, concepts)."""
     inverse = 1 / np.maximum(sums.units, 1)
     second, third, fourth = _central((sums.weight, sums.weight2, sums.weight3, sums.weight4), inverse[sums.block])
     of_second, of_third, of_squares, of_fourth = moment_factors(sums.units, _central(tuple(sums.outcome), inverse))
@@ -78,7 +74,7 @@ def permutation_cumulants(sums: BlockSums) -> np.ndarray:
 
 
 def moment_factors(n: np.ndarray, outcomes: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-    """Factors of the weights' ``A_2``, ``A_3``, ``A_2^2`` and ``A_4`` in each block: four arrays of shape (..., B).
+    """Factors of the weights' ``A_2``, ``A_3``, ``A_2^2`` and ``A_4`` in each block: four arrays of shape (B,).
 
     The first gives the second cumulant, the next the third, and the last two together the fourth. Blocks of fewer than
     four units contribute to the second only.
@@ -132,7 +128,7 @@ def permutation_tails(sums: BlockSums) -> PermutationTails:
     low[near], high[near] = np.maximum(low[near], all_low), np.maximum(high[near], all_high)
     skewness[known] = skew
     standing[known] = np.sign(z) * np.maximum(0.0, np.abs(z) - half)
-    return PermutationTails(low, high, skewness, standing, np.sqrt(second))
+    return PermutationTails(low, high, skewness, standing)
 
 
 def _useful_tail(z: np.ndarray, skew: np.ndarray, excess: np.ndarray) -> np.ndarray:
@@ -207,8 +203,8 @@ def _extremes(sums: BlockSums, near: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
     Parameters
     ----------
-    near : ndarray of bool of shape (..., concepts)
-        For which outcomes and concepts.
+    near : ndarray of bool of shape (concepts,)
+        For which concepts.
 
     Returns
     -------
@@ -216,37 +212,23 @@ def _extremes(sums: BlockSums, near: np.ndarray) -> tuple[np.ndarray, np.ndarray
     """
     if not near.any():
         return np.zeros(0), np.zeros(0)
-    *outcome, pair = np.nonzero(near[..., sums.concept])
-    block = (*outcome, sums.block[pair])
-    asked = np.cumsum(near.ravel()) - 1
-    cell = asked[np.ravel_multi_index((*outcome, sums.concept[pair]), near.shape)]
+    pair = np.flatnonzero(near[sums.concept])
+    block, place = sums.block[pair], (np.cumsum(near) - 1)[sums.concept[pair]]
     graded = np.abs(sums.outcome[0] - sums.outcome[1]) > 1e-9 * np.maximum(sums.units, 1)
+    right, drawn = np.clip(np.round(sums.outcome[0]), 0, sums.units)[block], sums.support[pair]
+    count = sums.units[block]
     impossible = np.where(graded, -np.inf, 0.0)[block]
-    right, drawn = np.clip(np.round(sums.outcome[0]), 0, sums.units), sums.support[pair]
-    chances = []
-    for marked in (right, sums.units - right):
-        log = _log_none(sums.units, marked, block, drawn) + impossible
-        chances.append(np.exp(np.bincount(cell, log, int(near.sum()))))
-    return chances[0], chances[1]
+    of_none, of_every = (_log_none(count, marked, drawn) + impossible for marked in (right, count - right))
+    places = int(near.sum())
+    return np.exp(np.bincount(place, of_none, places)), np.exp(np.bincount(place, of_every, places))
 
 
-def _log_none(n: np.ndarray, marked: np.ndarray, block: tuple[np.ndarray, ...], drawn: np.ndarray) -> np.ndarray:
-    """Log of the chance that ``drawn`` units of a block hold none of its ``marked``; -inf if it is impossible.
-
-    Parameters
-    ----------
-    n : ndarray of float of shape (B,)
-        Units of each block.
-    marked : ndarray of float of shape (..., B)
-    block : tuple of ndarray of int of shape (asked,)
-        Places in ``marked``.
-    drawn : ndarray of float of shape (asked,)
-    """
+def _log_none(n: np.ndarray, marked: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Log of the chance that ``drawn`` of n units hold none of the ``marked`` ones; -inf if it is impossible."""
     n, marked, drawn = n.astype(np.int64), marked.astype(np.int64), drawn.astype(np.int64)
-    log = _log_factorials(2 ** int(n.max()).bit_length())
-    left = (n - marked)[block] - drawn
-    chances = (log[n - marked] - log[n])[block] - log[np.maximum(left, 0)] + log[n[block[-1]] - drawn]
-    return np.where(left >= 0, chances, -np.inf)
+    log = _log_factorials(2 ** int(n.max(initial=1)).bit_length())
+    left = n - marked - drawn
+    return np.where(left >= 0, log[n - marked] - log[n] - log[np.maximum(left, 0)] + log[n - drawn], -np.inf)
 
 
 @lru_cache(maxsize=1)
@@ -289,80 +271,33 @@ def drawn_tails(
     draws : int
         Permutations drawn.
     """
-    return shared_tails([weights], [outcome], block, seed)[0]
-
-
-def shared_tails(
-    weights: Sequence[sp.csr_array], outcomes: Sequence[np.ndarray], block: np.ndarray, seed: int
-) -> list[tuple[np.ndarray, np.ndarray, int]]:
-    """Tails of T for several outcomes of the same units, which share their permutations.
-
-    Parameters
-    ----------
-    weights, outcomes
-        For each outcome: the weights of its concepts in the units, and its values. At least one.
-    block, seed
-        As of :func:`drawn_tails`.
-
-    Returns
-    -------
-    list of tuple
-        For each outcome, as :func:`drawn_tails` gives it.
-    """
     order = np.argsort(block, kind="stable")
     places = [p for p in np.split(order, np.flatnonzero(np.diff(block[order])) + 1) if len(p) > 1]
-    units = sum(len(place) for place in places)
-    numbers = np.split(np.arange(units), np.cumsum([len(place) for place in places])[:-1]) if places else []
-    tested = [_tested(own, outcome, places) for own, outcome in zip(weights, outcomes, strict=True)]
-    draws = int(np.clip(WORK // max(1, units), FEWEST, DRAWS))
-    size = max(1, BATCH // max(1, units))  # of the units alone, so that outcomes do not change each other's draws
+    used = np.concatenate(places) if places else np.zeros(0, np.int64)
+    parts = np.split(np.arange(len(used)), np.cumsum([len(place) for place in places])[:-1]) if places else []
+    rows = sp.csr_array(weights[:, used], dtype=np.float64)
+    values = _centred(outcome, block)[used]
+    observed = rows @ values
+    # Sums in another order differ by rounding; equal values of T must count as equal.
+    slack = 1e-9 * np.asarray(rows.sum(axis=1)).ravel()
+    draws = int(np.clip(WORK // max(1, len(used)), FEWEST, DRAWS))
+    size = max(1, BATCH // max(1, len(used), len(observed)))
 
-    def batch(start: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        count = min(size, draws - start)
+    def extreme(start: int) -> tuple[np.ndarray, np.ndarray]:
+        """Count the draws of a batch that are as low, and as high."""
+        drawn = min(size, draws - start)
         rng = np.random.Generator(np.random.SFC64((seed, start)))  # a quarter faster than the default
-        moved = [rng.permuted(np.broadcast_to(own, (count, len(own))), axis=1).T for own in numbers]
-        place = np.concatenate(moved) if moved else np.zeros((0, count), np.int64)
-        return [own.extreme(place) for own in tested]
+        moved = [rng.permuted(np.broadcast_to(part, (drawn, len(part))), axis=1).T for part in parts]
+        place = np.concatenate(moved) if moved else np.zeros((0, drawn), np.int64)
+        t = rows @ values[place]
+        return (t <= (observed + slack)[:, None]).sum(axis=1), (t >= (observed - slack)[:, None]).sum(axis=1)
 
     with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:
-        counts = list(pool.map(batch, range(0, draws, size)))
-    tails = []
-    for of_outcome in zip(*counts, strict=True):
-        lower, higher = (np.sum(side, axis=0) for side in zip(*of_outcome, strict=True))
-        tails.append(((1 + lower) / (1 + draws), (1 + higher) / (1 + draws), draws))
-    return tails
+        counts = list(pool.map(extreme, range(0, draws, size)))
+    lower, higher = (np.sum(side, axis=0) for side in zip(*counts, strict=True))
+    return (1 + lower) / (1 + draws), (1 + higher) / (1 + draws), draws
 
 
-class _Tested(NamedTuple):
-    """Concepts whose T is compared with that of permuted outcomes. Units of blocks of at least two, block by block."""
-
-    weights: sp.csr_array
-    """Shape (asked, units)."""
-    values: np.ndarray
-    """float64 of shape (units,): outcomes about their block's mean."""
-    observed: np.ndarray
-    """float64 of shape (asked,): T."""
-    slack: np.ndarray
-    """float64 of shape (asked,): sums in another order differ by rounding; equal values of T must count as equal."""
-
-    def extreme(self, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Count the draws that are as low, and as high; ``place``: int of shape (units, draws)."""
-        values = self.values.take(place)
-        count = max(1, BATCH // max(1, values.shape[1]))
-        low, high = (np.zeros(len(self.observed), np.int64) for _ in range(2))
-        for first in range(0, len(self.observed), count):
-            part = slice(first, first + count)
-            t, observed, slack = self.weights[part] @ values, self.observed[part], self.slack[part]
-            low[part] = (t <= (observed + slack)[:, None]).sum(axis=1)
-            high[part] = (t >= (observed - slack)[:, None]).sum(axis=1)
-        return low, high
-
-
-def _tested(weights: sp.csr_array, outcome: np.ndarray, places: list[np.ndarray]) -> _Tested:
-    parts = [sp.csr_array(weights[:, place], dtype=np.float64) for place in places]
-    values = [outcome[place] - outcome[place].mean() for place in places]
-    asked = weights.shape[0]
-    observed = sum((part @ o for part, o in zip(parts, values, strict=True)), np.zeros(asked))
-    slack = 1e-9 * sum((np.asarray(abs(part).sum(axis=1)).ravel() for part in parts), np.zeros(asked))
-    joined = sp.csr_array(sp.hstack(parts, format="csr")) if parts else sp.csr_array((asked, 0))
-    return _Tested(joined, np.concatenate(values) if values else np.zeros(0), observed, slack)
+def _centred(outcome: np.ndarray, block: np.ndarray) -> np.ndarray:
+    """Outcomes about their block's mean."""
+    return np.asarray(outcome - (np.bincount(block, outcome) / np.maximum(1, np.bincount(block)))[block])

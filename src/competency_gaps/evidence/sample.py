@@ -16,13 +16,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.evidence.sums import Outcomes
+from competency_gaps.evidence.sums import BlockSums, block_sums
 
 LEAST = 15
 """About how many clusters a stratum has: with fewer, estimating the strata's means costs too much power."""
@@ -282,77 +282,21 @@ class Units:
     """Whether every unit is a single item."""
 
     @cached_property
-    def shared(self) -> np.ndarray:
-        """bool of shape (N,): whether another scored item is in the item's unit."""
-        scored = self.unit >= 0
-        size = np.bincount(self.unit[scored], minlength=len(self.outcome))
-        out = np.zeros(len(self.unit), bool)
-        out[scored] = size[self.unit[scored]] > 1
-        return out
+    def member(self) -> sp.csr_array:
+        """csr_array of shape (N, K): the part of each scored item's CAS that counts in its unit."""
+        kept = np.flatnonzero(self.unit >= 0)
+        places = (self.share[kept], (kept, self.unit[kept]))
+        return sp.csr_array(sp.coo_array(places, shape=(len(self.unit), len(self.outcome))))
 
-    @cached_property
-    def outcomes(self) -> Outcomes:
-        """The outcomes by block, gathered once."""
-        return Outcomes.of(self.outcome, self.block, len(self.block_benchmark))
-
-    def rows(
-        self, cas: sp.csr_array, *, whole: bool = False, joint: tuple[np.ndarray, np.ndarray] | None = None
-    ) -> sp.csr_array:
-        """Sum CAS over the items of each unit.
-
-        Parameters
-        ----------
-        cas : csr_array of shape (asked, N)
-        whole
-            Count every item in full, repeats too.
-        joint
-            As :meth:`joint` gives it for ``cas``; None: it is made.
-
-        Returns
-        -------
-        csr_array of float64 of shape (asked, K)
-        """
+    def rows(self, cas: sp.csr_array) -> sp.csr_array:
+        """Sum CAS, csr_array of shape (asked, N), over the items of each unit: float64 of shape (asked, K)."""
         if self.alone and np.array_equal(self.unit, np.arange(len(self.unit))):
             return sp.csr_array(cas, dtype=np.float64)
-        unit, value = self.unit.take(cas.indices), cas.data.astype(np.float64)
-        # Only units of several items need adding up: the sum replaces the value of the first item.
-        place, first = self.joint(cas) if joint is None else joint
-        counted = value[place] if whole else value[place] * self.share[cas.indices[place]]
-        value[place] = 0.0
-        value[place[first]] = np.add.reduceat(counted, first) if len(first) else 0.0
-        value[unit < 0] = 0.0
-        rows = sp.csr_array((value, np.maximum(unit, 0), cas.indptr.copy()), shape=(cas.shape[0], len(self.outcome)))
-        rows.eliminate_zeros()
-        return rows
+        return sp.csr_array(sp.csr_array(cas, dtype=np.float64) @ self.member)
 
-    def with_scores(self, sample: ItemSample) -> Units:
-        """Give the same units with the outcomes of a sample of the same items, of which the same are scored."""
-        kept = np.flatnonzero(self.unit >= 0)
-        numbers, place = np.unique(sample.benchmark[kept], return_inverse=True)
-        home = np.searchsorted(numbers, self.benchmark)
-        return replace(self, outcome=_outcomes(sample.scores[kept], place, self.unit[kept], home))
-
-    def joint(self, cas: sp.csr_array) -> tuple[np.ndarray, np.ndarray]:
-        """Find the non-zeros that lie in units of several items.
-
-        Parameters
-        ----------
-        cas : csr_array of shape (asked, N)
-
-        Returns
-        -------
-        place : ndarray of int64 of shape (joint non-zeros,)
-            Places in ``cas.data``, by concept and then by unit.
-        first : ndarray of int64 of shape (groups,)
-            Where in ``place`` each pair of a concept and a unit begins.
-        """
-        if self.alone:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        place = np.flatnonzero(self.shared.take(cas.indices))
-        concept = np.repeat(np.arange(cas.shape[0]), np.diff(cas.indptr)).take(place)
-        key = concept * len(self.outcome) + self.unit[cas.indices[place]]
-        order = np.argsort(key, kind="stable")
-        return place[order], np.flatnonzero(np.diff(key[order], prepend=-1))
+    def sums(self, rows: sp.csr_array) -> BlockSums:
+        """Sum weights of the units, csr_array of shape (asked, K), and their outcomes over each block."""
+        return block_sums(rows, self.outcome, self.block, len(self.block_benchmark))
 
 
 def units_of(sample: ItemSample, *, across: bool = True) -> Units:

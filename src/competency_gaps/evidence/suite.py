@@ -1,26 +1,62 @@
-"""All evidence of a suite and of its benchmarks: which gaps are real."""
+"""Which gaps are real: all evidence of a suite and of its benchmarks.
+
+Every tested concept is asked twice, whether it is weak and whether it is strong, and the rate of false discoveries is
+controlled in each of the two lists (Benjamini and Hochberg, JRSS B 57, 1995). p-values are weighted by the effective
+sample, because a concept of few items has little chance of passing (Genovese, Roeder and Wasserman, Biometrika 93,
+2006): the weights depend on activations alone, so that the rate holds.
+"""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.special import ndtr
 
 from competency_gaps.config import EvidenceConfig
-from competency_gaps.evidence.judge import Evidence, closed_forms, judge, refined
-from competency_gaps.evidence.measure import Measures, layout_of, measure
-from competency_gaps.evidence.sample import Covariate, ItemSample, Units, sample_of, units_of
+from competency_gaps.evidence.measure import Measures, measure
+from competency_gaps.evidence.permutation import drawn_tails
+from competency_gaps.evidence.sample import Covariate, ItemSample, Units, sample_of
 from competency_gaps.metrics.sums import check_rows
 
-AT_ONCE = 64
-"""Most outcomes for which rows are read once."""
-HELD = 600_000_000
-"""Bytes that outcomes may take together, so that large suites read rows for fewer of them at once."""
-OF_ITEM, OF_CONCEPT = 32, 256
-"""Bytes that an outcome takes for each item and concept; an item some 130 where each outcome lacks other items."""
+STATUSES = ("weak", "strong", "negligible", "typical", "insufficient")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Intervals, tests and verdicts of each concept's performance. Arrays of shape (concepts,); NaN = undefined.
+
+    Values are in units of the outcome: of scores as stated below, of differences from -1 to 1 and gaps from -2 to 2.
+    """
+
+    n_eff: np.ndarray
+    """float64, >= 0: effective sample size over the clusters of scored items, in equally weighted clusters."""
+    chi_model: np.ndarray
+    """float64 in [0, 1]: mean outcome of the items that the concept is active in, weighted by CAS."""
+    low: np.ndarray
+    """float64 in [0, 1]: lower end of chi_model's interval."""
+    high: np.ndarray
+    gap: np.ndarray
+    """float64 in [-1, 1]: the gap net of strata, clusters counted once."""
+    gap_low: np.ndarray
+    gap_high: np.ndarray
+    plain_gap: np.ndarray
+    """float64 in [-1, 1]: the items against their benchmarks' means."""
+    p_value: np.ndarray
+    """float64 in [0, 1], two-sided, of the gap; NaN = not tested."""
+    q_value: np.ndarray
+    """float64 in [0, 1]: the rate of false discoveries of the list, of weak or of strong concepts, that ends with the
+    concept; NaN = not tested."""
+    status: np.ndarray
+    """object (str): weak, strong, negligible (there is a gap, smaller than ``min_gap``), typical, insufficient,
+    untested."""
+
+    def counts(self) -> dict[str, int]:
+        """How many concepts were tested, and how many have each status."""
+        statuses = {name: int((self.status == name).sum()) for name in STATUSES}
+        return {"tested": int((~np.isnan(self.p_value)).sum()), **statuses}
 
 
 def evidence(
@@ -29,7 +65,7 @@ def evidence(
     *,
     eligible: np.ndarray | None = None,
     pooled: bool = False,
-    groups: bool = True,
+    draw: bool = True,
 ) -> Evidence:
     """Gather the evidence of every concept over the benchmarks of a sample.
 
@@ -42,58 +78,11 @@ def evidence(
         Concepts that may be tested, those without a flag; None: all.
     pooled
         Interval of the pooled chi_model instead of the mean over benchmarks.
-    groups
-        Whether to sample p-values whose closed form is poor, and to find leaders; False is faster, for resamples.
+    draw
+        Whether to draw p-values whose closed form is poor; False is faster, for resamples.
     """
-    return next(evidence_of_each([sample], config, eligible=eligible, pooled=pooled, groups=groups))
-
-
-def evidence_of_each(
-    samples: Iterable[ItemSample],
-    config: EvidenceConfig,
-    *,
-    eligible: np.ndarray | None = None,
-    pooled: bool = False,
-    groups: bool = True,
-) -> Iterator[Evidence]:
-    """Gather the evidence of several outcomes of the same items, as :func:`evidence` does for each.
-
-    Rows are read once for ``AT_ONCE`` outcomes, for fewer if items are many, and again for concepts whose tails are
-    drawn or that may lead. Outcomes of the same scored items share their units, the sums of the concepts' weights and
-    drawn permutations.
-
-    Parameters
-    ----------
-    samples
-        Alike but for their ``scores`` and ``limits``.
-    eligible, pooled, groups
-        As of :func:`evidence`.
-    """
-    left = iter(samples)
-    for first in left:
-        size = OF_ITEM * len(first.scores) + OF_CONCEPT * first.concepts
-        count = min(AT_ONCE, max(1, HELD // max(1, size)))
-        yield from _evidence_at_once(
-            [first, *itertools.islice(left, count - 1)], config, eligible=eligible, pooled=pooled, groups=groups
-        )
-
-
-def _evidence_at_once(
-    samples: Sequence[ItemSample], config: EvidenceConfig, *, eligible: np.ndarray | None, pooled: bool, groups: bool
-) -> list[Evidence]:
-    """Gather the evidence of some outcomes, for which rows are read once."""
-    alike: dict[bytes, list[int]] = {}
-    for number, sample in enumerate(samples):
-        alike.setdefault(np.packbits(np.isnan(sample.scores)).tobytes(), []).append(number)
-    layouts = [layout_of([samples[number] for number in numbers]) for numbers in alike.values()]
-    measured = measure(samples[0], layouts, config.level, pooled=pooled, single=False)
-    judged = {}
-    for numbers, layout, own in zip(alike.values(), layouts, measured, strict=True):
-        suite = [measures for measures, _ in own]
-        tails = refined(samples[0], layout.suite, suite, config, eligible) if groups else closed_forms(suite)
-        for number, unit, tail in zip(numbers, layout.suite, tails, strict=True):
-            judged[number] = judge(tail, samples[number], unit, config, eligible, groups=groups)
-    return [judged[number] for number in range(len(samples))]
+    units, measures, _, _ = measure(sample, config.level, pooled=pooled, single=False)
+    return judge(measures, sample, config, eligible, units if draw else None)
 
 
 def evidence_by_benchmark(
@@ -108,35 +97,107 @@ def evidence_by_benchmark(
     single : dict of int to Evidence
         By number of the benchmark, those without a scored item included.
     """
-    layout = layout_of([sample])
-    (((suite_measures, single),),) = measure(sample, [layout], config.level, pooled=pooled, single=True)
-
-    def judged(measures: Measures, units: Units, chosen: np.ndarray | None = None) -> Evidence:
-        (tails,) = refined(sample, [units], [measures], config, eligible, chosen)
-        return judge(tails, sample, units, config, eligible, groups=True, chosen=chosen)
-
-    suite = judged(suite_measures, layout.suite[0])
+    units, whole, within, single = measure(sample, config.level, pooled=pooled, single=True)
     own = {}
     for number in np.unique(sample.benchmark).tolist():
-        of_it = layout.within.benchmark == number
-        measures = single[number] if number in single else _nothing(sample.concepts)
-        own[number] = judged(measures, layout.within, of_it)
-    return suite, own
+        if number in single:
+            own[number] = judge(single[number], sample, config, eligible, within, within.benchmark == number)
+        else:
+            own[number] = untested(sample.concepts, eligible)
+    return judge(whole, sample, config, eligible, units), own
 
 
-def untested(concepts: int) -> Evidence:
-    """Give the evidence of a benchmark without items."""
-    nothing, silent = np.zeros(0), np.zeros(concepts, np.int64)
-    sample = ItemSample(nothing, nothing.astype(np.int64), lambda asked: sp.csr_array((len(asked), 0)), silent)
-    (nothing_drawn,) = closed_forms([_nothing(concepts)])
-    return judge(nothing_drawn, sample, units_of(sample), EvidenceConfig(), None, groups=False)
-
-
-def _nothing(concepts: int) -> Measures:
-    """Measures of a benchmark without a scored item."""
+def untested(concepts: int, eligible: np.ndarray | None = None) -> Evidence:
+    """Give the evidence of a benchmark without a scored item."""
     blank = {field.name: np.full(concepts, np.nan) for field in fields(Measures)}
     nothing = np.zeros(concepts)
-    return Measures(**{**blank, "n_eff": nothing, "weight": nothing, "active": nothing > 0})
+    measures = Measures(**{**blank, "n_eff": nothing, "active": nothing > 0})
+    return judge(measures, None, EvidenceConfig(), eligible, None)
+
+
+def judge(
+    m: Measures,
+    sample: ItemSample | None,
+    config: EvidenceConfig,
+    eligible: np.ndarray | None,
+    units: Units | None,
+    chosen: np.ndarray | None = None,
+) -> Evidence:
+    """Give p-values, q-values and verdicts.
+
+    Parameters
+    ----------
+    sample
+        None: there is no scored item.
+    units
+        From which p-values are drawn where the closed form is poor; None: none is drawn.
+    chosen : ndarray of bool of shape (K,), optional
+        Units that take part; None: all.
+    """
+    lowest, scale = (0.0, 1.0) if sample is None else (sample.limits[0], sample.scale)
+    able = np.ones(len(m.gap), bool) if eligible is None else eligible
+    tested = able & (m.n_eff >= config.min_n_eff) & ~np.isnan(m.low)
+    if units is not None and sample is not None:
+        m = _refined(m, tested, sample, units, config.seed, chosen)
+    p_value = np.where(tested, np.minimum(1.0, 2 * np.fmin(m.low, m.high)), np.nan)
+    q_value = np.full(len(m.gap), np.nan)
+    q_value[tested] = _q_values(m.low[tested], m.high[tested], m.gap[tested], m.n_eff[tested])
+    status = np.full(len(m.gap), "untested", dtype=object)
+    status[able & m.active & (m.n_eff < config.min_n_eff)] = "insufficient"
+    status[tested] = "typical"
+    with np.errstate(invalid="ignore"):
+        real, sizeable = tested & (q_value <= config.q), scale * np.abs(m.gap) >= config.min_gap
+        status[real & ~sizeable] = "negligible"
+        status[real & sizeable] = np.where(m.gap[real & sizeable] < 0, "weak", "strong")
+    chi = (lowest + scale * own for own in (m.chi_model, m.chi_low, m.chi_high))
+    gaps = (scale * own for own in (m.gap, m.gap_low, m.gap_high, m.plain_gap))
+    return Evidence(m.n_eff, *chi, *gaps, p_value, q_value, status)
+
+
+def _q_values(low: np.ndarray, high: np.ndarray, gap: np.ndarray, n_eff: np.ndarray) -> np.ndarray:
+    """Benjamini and Hochberg's q-values of each concept's own side, p-values divided by weights of mean 1."""
+    from scipy.stats import false_discovery_control
+
+    if not len(gap):
+        return np.zeros(0)
+    weight = n_eff / n_eff.mean()
+    weak, strong = (false_discovery_control(np.minimum(1.0, tail / weight)) for tail in (low, high))
+    return np.where(gap < 0, weak, strong)
+
+
+SKEWED = 0.25
+"""Skewness of T above which the closed form is poor in the shorter tail."""
+CANDIDATE = 0.1
+"""Shorter tails above this are not refined by drawing."""
+REACHED = 10
+"""Fewest draws as extreme as T for their share to be used as the tail."""
+
+
+def _refined(
+    m: Measures, tested: np.ndarray, sample: ItemSample, units: Units, seed: int, chosen: np.ndarray | None
+) -> Measures:
+    """Draw the tails of tested concepts whose T is skewed: a Pearson curve ends before the true shorter tail does.
+
+    Where hardly any draw is as extreme as T, the larger of the normal and the closed-form tail counts: the normal one
+    is conservative on the side of the shorter tail.
+    """
+    with np.errstate(invalid="ignore"):
+        shorter = np.where(m.skewness > 0, m.low, m.high)
+        asked = np.flatnonzero(tested & (np.abs(m.skewness) > SKEWED) & (shorter < CANDIDATE))
+    if not len(asked):
+        return m
+    part = np.arange(len(units.outcome)) if chosen is None else np.flatnonzero(chosen)
+    weights = sp.csr_array(units.rows(sample.rows(asked))[:, part])
+    *drawn, draws = drawn_tails(weights, units.outcome[part], units.block[part], seed)
+    low, high = m.low.copy(), m.high.copy()
+    short_is_low = m.skewness[asked] > 0
+    for tail, of_draws, z, short in (
+        (low, drawn[0], m.z[asked], short_is_low),
+        (high, drawn[1], -m.z[asked], ~short_is_low),
+    ):
+        safe = np.minimum(of_draws, np.maximum(tail[asked], ndtr(z)))
+        tail[asked] = np.where(short & (of_draws < REACHED / (1 + draws)), safe, of_draws)
+    return replace(m, low=low, high=high)
 
 
 def measure_evidence(

@@ -99,7 +99,6 @@ def measure(folder: Path, width: int, *, peer: bool) -> dict[str, Any]:
         "evidence_s": seconds,
         "subsample_s": drawing,
         "tested": int(tested.sum()),
-        "drawn": int(found.drawn.sum()),
         "rows_gib": rows,
         "made_gib": made - base,
         "evidence_gib": after - base,

@@ -1,21 +1,18 @@
 """Measure metrics and evidence that are streamed from a run's shards on disk: time and memory by number of non-zeros.
 
     python perf/evidence_from_disk.py                            # 20 and 100 million non-zeros
-    python perf/evidence_from_disk.py --millions 1000 --models 30 --folder /tmp    # 16 bytes of disk for each non-zero
+    python perf/evidence_from_disk.py --millions 1000 --folder /tmp    # 16 bytes of disk for each non-zero
 
 Shards are made in one process and measured in another, which does what a run does after reading: the copy by concept,
-the sums of all metrics, and the evidence of the suite and of each benchmark. Then the gaps of ``--models`` models'
-scores are measured at once, as a table of models against concepts needs them, and those of a single model. Items lie in
-strata of length, one in twenty repeats another. Prints milliseconds of processor time (of all threads) a million
-non-zeros for each step, peak memory of that process (pages of mapped files included), how much longer the larger sizes
-take for each non-zero than the smallest one, and how much longer all models take than one: their gaps alone, and
-with everything that a run does.
+the sums of all metrics, and the evidence of the suite and of each benchmark. Items lie in strata of length, one in
+twenty repeats another. Prints milliseconds of processor time (of all threads) a million non-zeros for each step, peak
+memory of that process (pages of mapped files included), and how much longer the larger sizes take for each non-zero
+than the smallest one.
 """
 
 from __future__ import annotations
 
 import argparse
-import collections
 import json
 import subprocess
 import sys
@@ -30,9 +27,8 @@ import numpy as np
 from competency_gaps.activations.by_concept import ByConcept, write_by_concept
 from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.config import EvidenceConfig, MetricsConfig
-from competency_gaps.evidence import Covariate, ItemSample, evidence_by_benchmark, evidence_of_each
+from competency_gaps.evidence import Covariate, ItemSample, evidence_by_benchmark
 from competency_gaps.metrics.suite import combine
-from competency_gaps.runs.sample import Outcomes, with_outcomes
 from competency_gaps.stages.extraction import SHARD_ITEMS
 from competency_gaps.stages.results import collect
 from evidence import BENCHMARKS, LEVELS, PER_ITEM, drawn_rows, peak_memory
@@ -42,18 +38,15 @@ TOKENS = 100
 EFFECT = 0.03
 """By how much one of the concepts with an effect moves the score; half of them lower it."""
 EFFECTIVE = slice(1000, 2000)
-"""Concepts with an effect: each is active in a few items of a hundred, so that many are weak or strong, and lead."""
+"""Concepts with an effect: each is active in a few items of a hundred, so that many are weak or strong."""
 STEPS = ("by_concept", "metrics", "evidence")
 """What a run does."""
-BESIDE = ("one_model", "all_models")
-"""What is measured besides."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--millions", type=float, nargs="+", default=[20, 100])
     parser.add_argument("--width", type=int, default=65_536)
-    parser.add_argument("--models", type=int, default=30)
     parser.add_argument("--folder", type=Path, help="where the shards are made; they are removed again")
     parser.add_argument("--target", type=float, default=1000, help="millions to which time is extrapolated")
     parser.add_argument("--make", type=Path, help=argparse.SUPPRESS)
@@ -61,7 +54,7 @@ def main() -> None:
     args = parser.parse_args()
     items = int(args.millions[0] * 1e6 / PER_ITEM) // BENCHMARKS * BENCHMARKS
     if args.make:
-        make(args.make, items, args.width, args.models)
+        make(args.make, items, args.width)
         return
     if args.measure:
         print(json.dumps(measure(args.measure, items, args.width)))
@@ -69,18 +62,18 @@ def main() -> None:
     measured = []
     for millions in sorted(args.millions):
         with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-            size = ["--width", str(args.width), "--millions", str(millions), "--models", str(args.models)]
+            size = ["--width", str(args.width), "--millions", str(millions)]
             command = [sys.executable, __file__, *size]
             subprocess.run([*command, "--make", folder], check=True)
             done = subprocess.run([*command, "--measure", folder], stdout=subprocess.PIPE, text=True, check=True)
         measured.append(json.loads(done.stdout))
-        report(measured[-1], measured[0], args.width, args.models)
+        report(measured[-1], measured[0], args.width)
     seconds = args.target * sum(measured[-1][step] for step in STEPS) / measured[-1]["millions"]
     print(f"{args.target:,.0f} million at the speed of the largest: {seconds / 60:.0f} minutes of one core")
 
 
-def make(folder: Path, items: int, width: int, models: int) -> None:
-    """Write the shards of a run, and the scores of models."""
+def make(folder: Path, items: int, width: int) -> None:
+    """Write the shards of a run, and the items' scores."""
     store, rng = CasStore(folder, width), np.random.default_rng(2)
     per, number, scores = items // BENCHMARKS, 0, []
     effect = np.zeros(width)
@@ -96,9 +89,9 @@ def make(folder: Path, items: int, width: int, models: int) -> None:
         )
         store.write(f"b{number // per:03d}-{first // SHARD_ITEMS:05d}", block)
         chance = np.clip(LEVELS[number // per] + (cas > 0) @ effect, 0, 1)
-        scores.append(rng.random((models, count)) < chance)
+        scores.append(rng.random(count) < chance)
         number += count
-    np.save(folder / "scores.npy", np.concatenate(scores, axis=1))
+    np.save(folder / "scores.npy", np.concatenate(scores))
 
 
 def measure(folder: Path, items: int, width: int) -> dict[str, Any]:
@@ -115,8 +108,7 @@ def measure(folder: Path, items: int, width: int) -> dict[str, Any]:
     clock = Clock(result)
     write_by_concept(folder, blocks, width)
     clock.lap("by_concept")
-    of_models = np.load(folder / "scores.npy")
-    sample = sample_of_items(ByConcept(folder), of_models[0].astype(float))
+    sample = sample_of_items(ByConcept(folder), np.load(folder / "scores.npy").astype(float))
     scores = {str(b): sample.scores[b * per : (b + 1) * per] for b in range(BENCHMARKS)}
     rows = {name: store.blocks(own) for name, own in shards.items()}
     collected = collect(rows, scores, width, {token: f"word {token}" for token in range(4000)})
@@ -124,15 +116,11 @@ def measure(folder: Path, items: int, width: int) -> dict[str, Any]:
     clock.lap("metrics")
     suite, _ = evidence_by_benchmark(sample, EvidenceConfig())
     clock.lap("evidence")
-    for step, models in zip(BESIDE, (of_models[:1], of_models), strict=True):
-        samples = (with_outcomes(sample, Outcomes(own.astype(float))) for own in models)
-        collections.deque(evidence_of_each(samples, EvidenceConfig(), groups=False), maxlen=0)
-        clock.lap(step)
     counts = suite.counts()
     return {
         **result,
         "millions": float(sample.support.sum()) / 1e6,
-        "counts": {name: counts[name] for name in ("tested", "drawn", "weak", "strong")},
+        "counts": {name: counts[name] for name in ("tested", "weak", "strong")},
     }
 
 
@@ -168,10 +156,10 @@ def sample_of_items(by_concept: ByConcept, scores: np.ndarray) -> ItemSample:
     )
 
 
-def report(size: dict[str, Any], smallest: dict[str, Any], width: int, models: int) -> None:
+def report(size: dict[str, Any], smallest: dict[str, Any], width: int) -> None:
     """Print the figures of one size."""
     print(f"{size['millions']:.0f} million non-zeros, {size['items']:,} items x {width:,} concepts; {size['counts']}")
-    for step in (*STEPS, "all", *BESIDE):
+    for step in (*STEPS, "all"):
         per, first = (
             1000 * sum(one[name] for name in (STEPS if step == "all" else (step,))) / one["millions"]
             for one in (size, smallest)
@@ -181,11 +169,6 @@ def report(size: dict[str, Any], smallest: dict[str, Any], width: int, models: i
             f"  {step.replace('_', ' '):<11} {per:7.0f} ms a million ({per / first:.2f} of the smallest), "
             f"peak memory so far {peak:.2f} GiB"
         )
-    (one, all_models), run = (size[step] for step in BESIDE), sum(size[step] for step in STEPS)
-    print(
-        f"  gaps of {models} models take {all_models / one:.1f} times as long as those of one; with everything that a"
-    )
-    print(f"  run does, {models} models take {(run + all_models) / (run + one):.2f} times as long as one")
 
 
 if __name__ == "__main__":

@@ -180,7 +180,7 @@ def plain_manifest(width: int, **own) -> dict:
 PRESENT = {
     *("benchmark", "item_id", "prompt", "text", "epochs", "policy", "cluster", "n_span_tokens", "n_tokens"),
     *("own_start", "own_end", "concept", "alive", "missing", "ranked", "chi_bench", "n_benchmarks", "support"),
-    *("n_eff", "drawn", "performance_status", "vanishes"),
+    *("n_eff", "performance_status"),
 }
 """Columns without nulls."""
 

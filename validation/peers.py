@@ -25,8 +25,7 @@ from scipy.special import expit, logit
 
 import competency_gaps as cg
 from competency_gaps.config import EvidenceConfig
-from competency_gaps.evidence import ItemSample, adjusted_gap, block_sums, evidence, units_of
-from competency_gaps.evidence.sums import Outcomes as UnitOutcomes
+from competency_gaps.evidence import ItemSample, adjusted_gap, evidence, units_of
 from competency_gaps.outcomes import choose_peers, expected_scores
 from competency_gaps.runs.sample import Outcomes, run_sample, with_outcomes
 from competency_gaps.runs.scores import model_scores
@@ -137,11 +136,7 @@ def true_gaps(sample: ItemSample, change: np.ndarray, unscored: np.ndarray) -> n
     """The gap that the planted change of the chances gives each concept."""
     scored = with_outcomes(sample, Outcomes(np.where(unscored, np.nan, change), (-1.0, 1.0)))
     units = units_of(scored)
-    sums = block_sums(
-        units.rows(sample.rows(np.arange(sample.concepts))),
-        UnitOutcomes.of(units.outcome, units.block, len(units.block_benchmark)),
-    )
-    return np.nan_to_num(2 * adjusted_gap(sums))
+    return np.nan_to_num(2 * adjusted_gap(units.sums(units.rows(sample.rows(np.arange(sample.concepts))))))
 
 
 def main() -> None:

@@ -6,8 +6,8 @@ RUN is a finished run, whose activations, lengths and repeats are used and whose
 depend on a confounder that is no concept (``CONFOUNDERS``). In the first worlds nothing is planted; in the others an
 item's chance is multiplied by d where one of ten planted concepts is at or above the median of its activations. A
 listed concept is a false discovery if the planted part of the chances gives it no negative gap against other clusters
-of its benchmark and length. The evidence as shipped ("net") is compared with less control and with alternatives: the raw
-chi_model ranking, SliceLine, and a tree of clustered sentence embeddings, which need the packages of
+of its benchmark and length. The evidence as shipped ("net") is compared with less control and with alternatives: the
+raw chi_model ranking, SliceLine, and a tree of clustered sentence embeddings, which need the packages of
 validation/requirements.txt. Settings that FILE holds already are not run again.
 """
 

@@ -30,7 +30,7 @@ def counts(run: cg.Run, models: list[str]) -> None:
     sample, least = run_sample(run, config.strata), config.min_gap
     ways = {"score": "benchmark", "peers": "peers"}
     slices = {kind: run.model_slices(against=way, models=models).cells for kind, way in ways.items()}
-    columns = ("weak : strong", "in groups", "slices", "smallest: concept", "slice")
+    columns = ("weak : strong", "slices", "smallest: concept", "slice")
     both = " | ".join([*columns, "against peers", *columns[1:]])
     print(f"| model | scored | mean | {both} | slope |\n| --- | ---: | ---: |{' ---: |' * 11}")
     for model in models:
@@ -46,7 +46,6 @@ def counts(run: cg.Run, models: list[str]) -> None:
             theme_widths = (of_themes["high"] - of_themes["low"]).drop_nulls().to_numpy()
             cells += [
                 f"{listed['weak']} : {listed['strong']}",
-                f"{listed['weak_groups']} : {listed['strong_groups']}",
                 f"{int((status == 'weak').sum())} : {int((status == 'strong').sum())}",
                 f"{100 * smallest(widths, len(widths), least):.1f}",
                 f"{100 * smallest(theme_widths, slices[kind].height, least):.1f}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from scipy.stats import rankdata
 
 import competency_gaps
-from competency_gaps.evidence import Covariate, ItemSample
+from competency_gaps.evidence import Covariate, ItemSample, sample_of
 from competency_gaps.robustness.draws import run_data
 from competency_gaps.runs.covariates import repeats
 

@@ -34,11 +34,10 @@ def test_a_relative_path_survives_a_change_of_directory(run, monkeypatch, tmp_pa
 def test_verdicts_are_those_of_the_tables(tiny_run, run):
     concepts = run.concepts.with_columns(
         performance_status=pl.Series(["weak", "weak", "strong"] + ["typical"] * (run.width - 3)),
-        leader=pl.Series([1, 1, 2] + [None] * (run.width - 3), dtype=pl.Int32),
         gap=pl.Series([-0.1, -0.3, 0.2] + [0.0] * (run.width - 3)),
     )
     object.__setattr__(run, "concepts", concepts)
-    assert run.weak()["concept"].to_list() == [1, 0] and run.weak(leaders=True)["concept"].to_list() == [1]
+    assert run.weak()["concept"].to_list() == [1, 0]
     assert run.strong()["concept"].to_list() == [2]
     for name in run.benchmarks["benchmark"]:
         table = tiny_run.concept_benchmarks.filter(pl.col("benchmark") == name)

@@ -27,7 +27,6 @@ def named(tiny_run, tmp_path_factory):
         alive=True,
         ranked=number != 0,
         performance_status=pl.when(number > 3).then(pl.lit("weak")).otherwise(pl.col("performance_status")),
-        leader=pl.when(number > 3).then(number % 4 + 4).otherwise(pl.col("leader")),
         q_value=pl.when(number > 3).then(pl.lit(0.01)).otherwise(pl.col("q_value")),
     )
     table.write_parquet(folder / "concepts.parquet")

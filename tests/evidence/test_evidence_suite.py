@@ -47,9 +47,13 @@ def test_false_discovery_rates_against_statsmodels():
     cas, scores, benchmark = drawn(1)
     found = measure_evidence(cas, scores, benchmark)
     tested = ~np.isnan(found.p_value)
-    sizeable = (found.gap_high < -0.01) | (found.gap_low > 0.01)
-    by_hand = np.where(sizeable, found.p_value, 1.0)[tested]
-    assert found.q_value[tested] == pytest.approx(multipletests(by_hand, method="fdr_bh")[1])
+    # Each side is a list of its own: one-sided p-values over all that is tested, weighted by n_eff.
+    weight = found.n_eff[tested] / found.n_eff[tested].mean()
+    for weak in (True, False):
+        own = (found.gap[tested] < 0) == weak
+        one_sided = np.where(own, found.p_value[tested] / 2, 1 - found.p_value[tested] / 2)
+        by_hand = multipletests(np.minimum(1, one_sided / weight), method="fdr_bh")[1]
+        assert found.q_value[tested][own] == pytest.approx(by_hand[own], rel=0.05, abs=2e-3)
     assert np.isnan(found.q_value[~tested]).all()
 
 
@@ -85,8 +89,7 @@ def test_the_order_of_items_changes_nothing_but_what_is_drawn(seed):
     cas, scores, benchmark = drawn(seed, items=150)
     order = np.random.default_rng(seed).permutation(150)
     one, other = (measure_evidence(cas[o], scores[o], benchmark[o]) for o in (np.arange(150), order))
-    closed = ~(one.drawn | other.drawn)
-    assert one.p_value[closed] == pytest.approx(other.p_value[closed], rel=1e-7, nan_ok=True)
+    assert one.p_value == pytest.approx(other.p_value, rel=0.2, abs=0.01, nan_ok=True)
     for field in ("low", "high", "gap", "gap_low", "gap_high", "plain_gap", "n_eff"):
         assert getattr(one, field) == pytest.approx(getattr(other, field), rel=1e-7, abs=1e-9, nan_ok=True), field
 

@@ -41,7 +41,6 @@ def test_counts_are_those_of_the_table(hostile, found):
         "weak": weak.height,
         "strong": strong.height,
         "negligible": ranked.filter(pl.col("performance_status") == "negligible").height,
-        "vanishes": ranked["vanishes"].sum(),
         "insufficient": ranked.filter(pl.col("performance_status") == "insufficient").height,
     }
     assert found["counts"]["weak"] == 3 and found["counts"]["missing"] == 4

@@ -35,7 +35,7 @@ def same(found: pl.Series, expected: pl.Series) -> None:
 def test_concepts_are_the_runs(parts, hostile):
     run, found = open_folder(hostile.run), read(parts, "concepts.parquet")
     assert found.height == run.width
-    for name in set(found.columns) - {"followers", "finding", *tables.THEMES}:
+    for name in set(found.columns) - {*tables.THEMES}:
         same(found[name], run.concepts[name])
     for name in tables.THEMES:
         same(found[name], run.themes.sort("concept")[name])

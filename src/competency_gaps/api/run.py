@@ -116,15 +116,13 @@ class Run(RunFolder):
             for family in slices_of(self.run_itself())
         )
 
-    def weak(self, *, benchmark: str | None = None, leaders: bool = False) -> pl.DataFrame:
+    def weak(self, *, benchmark: str | None = None) -> pl.DataFrame:
         """Concepts on which the model does worse than on other items of the same benchmarks, lowest gap first.
 
         Parameters
         ----------
         benchmark
             By one benchmark's items alone; None: the whole suite.
-        leaders
-            Only the concept that leads each group of concepts with the same items.
 
         Returns
         -------
@@ -136,11 +134,11 @@ class Run(RunFolder):
         UserError
             If there is no such benchmark.
         """
-        return judged(self._concept_rows(benchmark), "weak", leaders=leaders)
+        return judged(self._concept_rows(benchmark), "weak")
 
-    def strong(self, *, benchmark: str | None = None, leaders: bool = False) -> pl.DataFrame:
+    def strong(self, *, benchmark: str | None = None) -> pl.DataFrame:
         """Concepts on which the model does better, highest gap first; parameters as of :meth:`weak`."""
-        return judged(self._concept_rows(benchmark), "strong", leaders=leaders)
+        return judged(self._concept_rows(benchmark), "strong")
 
     def missing(self, *, benchmark: str | None = None) -> pl.DataFrame:
         """Ranked concepts that no item exercises.

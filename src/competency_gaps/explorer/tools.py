@@ -144,7 +144,7 @@ def concepts(
     status = pl.col("performance_status").cast(pl.String).fill_null("untested")
     tested = pl.when(status == "untested").then(2).when(status == "insufficient").then(1).otherwise(0)
     chosen = table.filter(*wanted).sort(tested, "gap", "concept", nulls_last=True)
-    columns = ("concept", "label", "kind", *_STATISTICS, "plain_gap", "vanishes", "density")
+    columns = ("concept", "label", "kind", *_STATISTICS, "plain_gap", "density")
     return _listed(chosen.select(columns), limit)
 
 

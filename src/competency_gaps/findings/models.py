@@ -123,7 +123,7 @@ def _gaps(
     config = evidence_config(run).model_copy(update={"strata": held_equal(run, families)})
     sample = slice_sample(run.items, weights, config.strata)
     samples = (with_outcomes(sample, Outcomes(own.values, own.limits)) for own in outcomes)
-    measured = [evidence(own, config, groups=False) for own in samples]
+    measured = [evidence(own, config, draw=False) for own in samples]
     fields = {"gap": "gap", "low": "gap_low", "high": "gap_high", "p_value": "p_value"}
     return {name: np.stack([getattr(own, field) for own in measured]) for name, field in fields.items()}
 

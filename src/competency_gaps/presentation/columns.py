@@ -11,7 +11,6 @@ import polars as pl
 from competency_gaps import text
 from competency_gaps.findings.words import alike
 
-VANISHES = "vanishes"
 """Written instead of a verdict: the plain gap is real, and the net gap is not."""
 
 
@@ -36,8 +35,6 @@ class Column:
     def cell(self, row: Mapping[str, Any]) -> str:
         """Write a row's value, with its interval where it has one."""
         value = row[self.key]
-        if self.key == "performance_status" and row.get("vanishes"):
-            return VANISHES
         if value is None or not self.interval or row.get(f"{self.key}_low") is None:
             return self.show(value)
         return f"{self.show(value)} [{self.show(row[f'{self.key}_low'])}, {self.show(row[f'{self.key}_high'])}]"
@@ -85,16 +82,15 @@ PLAIN_GAP = Column(
 Q_VALUE = Column(
     "q_value",
     "q",
-    "False-discovery rate of a list that ends with this concept (Benjamini-Hochberg); N/A = not tested",
+    "False-discovery rate of the list, of weak or of strong concepts, that ends with this one; N/A = not tested",
     _probability,
 )
 PERFORMANCE_STATUS = Column(
     "performance_status",
     "verdict",
-    "weak or strong: the net gap is larger than the run's least gap, at its false-discovery rate; negligible: "
-    "there is a gap, smaller than that; vanishes: the plain gap is real, but net of the strata none is left; typical: "
-    "no such evidence; insufficient: too small an n_eff to test; untested: of a kind that is not ranked, "
-    "missing, or scores that do not vary",
+    "weak or strong: there is a net gap, at the run's false-discovery rate; negligible: there is one, smaller than the "
+    "run's least gap; typical: no such evidence; insufficient: too small an n_eff to test; untested: of a kind that is "
+    "not ranked, missing, or scores that do not vary",
     _status,
     words=True,
 )
@@ -231,8 +227,7 @@ GENERAL = (
         "stratum, net",
         "Items of one benchmark that are compared with each other: in this run {strata}. A net gap compares "
         "items within "
-        "their stratum only, so that neither a hard benchmark nor what is held equal makes a slice weak. Where it "
-        "vanishes, the plain gap is real and no net gap is left: what is held equal is the likelier reason.",
+        "their stratum only, so that neither a hard benchmark nor what is held equal makes a slice weak.",
     ),
     Term(
         "cluster",

@@ -70,19 +70,13 @@ _GAPS: Schema = {
     "plain_gap": pl.Float64,
     "p_value": pl.Float64,
     "q_value": pl.Float64,
-    "plain_q": pl.Float64,
-    "detectable": pl.Float64,
 }
 _EVIDENCE: Schema = {
     "n_eff": pl.Float64,
-    "design_effect": pl.Float64,
     "chi_model_low": pl.Float64,
     "chi_model_high": pl.Float64,
     **_GAPS,
-    "drawn": pl.Boolean,
     "performance_status": pl.String,
-    "vanishes": pl.Boolean,
-    "leader": pl.Int32,
 }
 CONCEPTS: Schema = {
     "concept": pl.Int32,

@@ -108,21 +108,17 @@ def _corrected(term: str, known: set[str]) -> str:
     return next(iter(difflib.get_close_matches(term, sorted(known), n=1, cutoff=0.7)), term)
 
 
-def judged(concepts: pl.DataFrame, verdict: str, *, leaders: bool = False, surest: bool = False) -> pl.DataFrame:
+def judged(concepts: pl.DataFrame, verdict: str, *, surest: bool = False) -> pl.DataFrame:
     """Give the weak (strong) concepts, the lowest (highest) gap first; of equal gaps the one with more items behind it.
 
     Parameters
     ----------
     concepts
         ``run.concepts``, or the rows of one benchmark.
-    leaders
-        Only those that lead a group of concepts with the same items.
     surest
-        By p-value instead, those that lead a group before the others.
+        By p-value instead.
     """
-    leads = (pl.col("leader") == pl.col("concept")).fill_null(value=False)
     chosen = concepts.filter(pl.col("performance_status") == verdict)
-    chosen = chosen.filter(leads) if leaders else chosen
     if surest:
-        return chosen.sort(~leads, "p_value", "concept")
+        return chosen.sort("p_value", "concept")
     return chosen.sort("gap", "n_eff", "concept", descending=[verdict == "strong", True, False])

@@ -481,10 +481,8 @@ def _with_gaps(basis: Basis, sample: ItemSample, table: pl.DataFrame, candidate:
         f"{name}_mean": (weights @ np.where(paired, side.scores, 0.0)) / count
         for name, side in (("baseline", baseline), ("candidate", candidate))
     }
-    apart = evidence(sample, basis.config, groups=False)
-    own = evidence(
-        with_outcomes(sample, Outcomes(np.where(paired, baseline.scores, np.nan))), basis.config, groups=False
-    )
+    apart = evidence(sample, basis.config, draw=False)
+    own = evidence(with_outcomes(sample, Outcomes(np.where(paired, baseline.scores, np.nan))), basis.config, draw=False)
     gaps = {"gap": apart.gap, "gap_low": apart.gap_low, "gap_high": apart.gap_high, "gap_q": apart.q_value}
     columns = {**means, **{name: values[place] for name, values in gaps.items()}, "baseline_gap": own.gap[place]}
     added = table.with_columns(pl.Series(name, values).fill_nan(None) for name, values in columns.items())

@@ -308,7 +308,6 @@ def evidence_columns(evidence: Evidence) -> dict[str, Any]:
     """The columns of the evidence on concepts or themes."""
     return {
         "n_eff": evidence.n_eff,
-        "design_effect": _null(evidence.design_effect),
         "chi_model_low": _null(evidence.low),
         "chi_model_high": _null(evidence.high),
         "gap": _null(evidence.gap),
@@ -317,12 +316,7 @@ def evidence_columns(evidence: Evidence) -> dict[str, Any]:
         "plain_gap": _null(evidence.plain_gap),
         "p_value": _null(evidence.p_value),
         "q_value": _null(evidence.q_value),
-        "plain_q": _null(evidence.plain_q),
-        "detectable": _null(evidence.detectable),
-        "drawn": evidence.drawn,
         "performance_status": pl.Series(evidence.status.tolist(), dtype=pl.String),
-        "vanishes": evidence.vanishes,
-        "leader": pl.Series([int(c) if c >= 0 else None for c in evidence.leader], dtype=pl.Int32),
     }
 
 

@@ -379,8 +379,8 @@ def add_scores(dictionary: Dictionary, scores: Sequence[tuple[int, str, float]])
 def important(runs: Sequence[RunFolder], count: int) -> list[int]:
     """The concepts that matter most in some runs.
 
-    Concepts are taken in turn from several lists: weak concepts and strong ones (leaders of groups first, then by
-    p-value), those that the suite exercises most, those nearest to being weak or strong, those that are missing
+    Concepts are taken in turn from several lists: weak concepts and strong ones (by p-value), those that the
+    suite exercises most, those nearest to being weak or strong, those that are missing
     although a text of that size should show them, and per benchmark those that it exercises far more than ordinary text
     does. Concepts that are not ranked are left out.
 

@@ -78,7 +78,7 @@ class EvidenceConfig(Config):
     level: Annotated[float, Field(gt=0, lt=1)] = 0.95
     """Coverage of the intervals."""
     min_gap: Annotated[float, Field(ge=0, lt=1)] = 0.01
-    """A gap counts as real only if its whole interval lies beyond this. The default, one point of a hundred, is the
+    """A real gap smaller than this is ``negligible``. The default, one point of a hundred, is the
     standard error of the mean of a benchmark of 2,500 items; a smaller gap is nothing to act on."""
     strata: list[str] = ["length"]
     """Covariates to control for: items are compared with items of their benchmark that have equal values of ``length``

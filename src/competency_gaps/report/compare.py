@@ -65,9 +65,10 @@ def sentences(made: Comparison) -> list[str]:
     if lost.height:
         named = ", ".join(f"{row['benchmark']}: {row['item_id']}" for row in lost.head(NAMED).iter_rows(named=True))
         lines.append(f"{plural(lost.height, 'item')} got worse, such as {named}; {argument('json')} lists them all.")
-    for name, only in ((candidate, made.only_candidate), (baseline, made.only_baseline)):
-        if only:
-            lines.append(f"{plural(len(only), 'item')} scored for {name} alone, such as {only[0]}: not compared.")
+    sides = ((candidate, made.only_candidate), (baseline, made.only_baseline))
+    alone = [f"{plural(len(only), 'item')} scored for {name} alone, such as {only[0]}" for name, only in sides if only]
+    if alone:
+        lines.append(f"Not compared: {'; '.join(alone)}.")
     for row in made.missing.iter_rows(named=True):
         lines += _missing_scores(
             row, short_name(row["model"]), baseline if row["model"] == made.candidate else candidate
@@ -76,18 +77,13 @@ def sentences(made: Comparison) -> list[str]:
 
 
 def _missing_scores(row: dict[str, Any], name: str, other: str) -> list[str]:
-    """Say on which items a model's scores are missing, where that depends on difficulty or concepts."""
-    parts = []
-    if row["p_value"] is not None and row["p_value"] <= ALPHA:
-        parts.append(
-            f"{other} scores {_points(row['gap'])} points there ({_points(row['low'])} to {_points(row['high'])}) "
-            "against other items of the same benchmarks and about equal length"
-        )
-    if not parts:
+    """Say that a model's scores are missing on harder, or easier, items than elsewhere."""
+    if row["p_value"] is None or row["p_value"] > ALPHA:
         return []
+    spread = f"{_points(row['gap'])} points ({_points(row['low'])} to {_points(row['high'])})"
     return [
-        f"The {row['share']:.1%} of items that {name} has no score of are not like the others: {'; '.join(parts)}. The "
-        "differences are those on the items scored for both."
+        f"On the {row['share']:.1%} of items that {name} has no score of, {other} scores {spread} against comparable "
+        "ones: what is missing is not like the rest."
     ]
 
 
@@ -160,7 +156,8 @@ def _lists(made: Comparison, limit: int) -> list[tuple[str, pl.DataFrame, Callab
         ("By columns of the items", made.slices, lambda row: str(row["name"]) + _star(row)),
         ("Benchmarks", made.benchmarks, lambda row: str(row["benchmark"])),
     ]
-    return [(title, _extreme(frame, limit), name) for title, frame, name in lists if frame.height]
+    single = made.benchmarks.height < 2  # it is the whole
+    return [(title, _extreme(frame, limit), name) for title, frame, name in lists[: 1 if single else 2] if frame.height]
 
 
 def _extreme(frame: pl.DataFrame, limit: int) -> pl.DataFrame:

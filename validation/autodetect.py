@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from competency_gaps.slices.profiles import concept_space
+from competency_gaps.slices.tree import concept_space
 from rivals import sentence_embeddings
 from scipy.stats import spearmanr
 from sklearn.linear_model import Ridge

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from competency_gaps.slices.tree import concept_space
 from rivals import sentence_embeddings
 from scipy.stats import spearmanr
 from sklearn.linear_model import Ridge
@@ -34,6 +33,7 @@ import competency_gaps as cg
 from competency_gaps.findings.answer import Asked, ask
 from competency_gaps.matching.match import evidence_in, slices_beside
 from competency_gaps.matching.ranks import Examples, strata, tell
+from competency_gaps.slices.tree import concept_space
 
 WEAK = 5
 """Mean grade, of 1 to 10, below which a point is weak."""

@@ -260,17 +260,14 @@ def _by_examples(
     rates = [_rate("matched", told, compared, chance)]
     inside = source is base
     by_domain: dict[int, _Evidence] = {}
-    own = None
+    own: list[_Evidence] | None = None
     if asked is not None:
         with progress.stage("testing slices"):
-            for number in range(len(names)) if inside else [0]:
-                items = rows[of_row == number] if inside else np.arange(base.items.height)
-                by_domain[number] = evidence_in(asked, slices.here, slices.family, items)
+            every = np.arange(base.items.height)
+            homes = [_home(base, rows[of_row == number]) for number in range(len(names))] if inside else [every]
+            by_domain = {n: evidence_in(asked, slices.here, slices.family, home) for n, home in enumerate(homes)}
             if inside:
-                own = [
-                    evidence_in(asked, member, np.full(len(entries), "lists"), rows[of_row == number])
-                    for number in range(len(names))
-                ]
+                own = [evidence_in(asked, member, np.full(len(entries), "lists"), home) for home in homes]
     evidence = [by_domain.get(int(number) if inside else 0) for number in domain]
     status = {number: _weak(found, level) for number, found in by_domain.items()}
     recovered = _recovered(ties, [status.get(int(number) if inside else 0) for number in domain], len(entries))
@@ -347,6 +344,12 @@ def _taking_part(
     _, first = np.unique(items["cluster"].to_numpy()[drawn], return_index=True)
     rows = np.sort(drawn[first])
     return rows, of_item[rows]
+
+
+def _home(run: RunFolder, rows: np.ndarray) -> np.ndarray:
+    """All items of the benchmarks in which some items lie: what an entry and its slices are compared with."""
+    benchmark = run.items["benchmark"].to_numpy()
+    return np.flatnonzero(np.isin(benchmark, np.unique(benchmark[rows])))
 
 
 def _others(ties: Ties, examples: Examples, slices: _Slices) -> tuple[Ties, set[int]]:

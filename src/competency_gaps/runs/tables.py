@@ -16,7 +16,7 @@ from competency_gaps.outcomes import Kind
 from competency_gaps.runs.files import RunFiles
 
 _MADE_BY = {
-    **{"matches": "match", "example-matches": "match", "scopes": "scope"},
+    **{"lists": "match", "matches": "match", "example-matches": "match"},
     "robustness.json": "check",
 }
 """Commands that put a document, or a folder of documents, into a run."""

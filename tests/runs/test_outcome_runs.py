@@ -126,7 +126,7 @@ def test_reading_a_run_as_other_models_changes_nothing_in_it(run, tmp_path, monk
     monkeypatch.setenv("CGAPS_CACHE", str(tmp_path / "cache"))
     run.add_scores(table(run))
     before = contents(run.path)
-    for command in (["show", "--model", "c"], ["show", "--model", "a", "--against", "peers"], ["show", "--all-kinds"]):
+    for command in (["show", "c"], ["show", "a", "--against", "peers"]):
         done = CliRunner().invoke(app, [command[0], str(run.path), *command[1:]])
         assert done.exit_code == 0, done.exception
     assert run.as_model("a", parsed=True).kind == "parsed"

@@ -43,7 +43,7 @@ def config(tiny_config, tmp_path_factory):
                 "name": "arena",
                 "source": source,
                 "policy": "arena",
-                "options": {"max_new_tokens": 6, "baseline": str(baseline_file(folder)), "style": True},
+                "options": {"max_new_tokens": 6, "baseline": str(baseline_file(folder))},
             },
         ],
     }
@@ -220,7 +220,7 @@ def test_unreadable_answers_of_the_judge_are_unscored_and_counted(config, perfec
     assert told["graded"]["failed"] == ITEMS and told["graded"]["scored"] == 0
     assert told["arena"]["failed"] == ITEMS and told["arena"]["scored"] == 0
     figures = run.manifest["benchmarks"][1]["figures"]["arena"]
-    assert figures["failure_rate"] == 0.5 and figures["both_games"] == 0 and figures["tie_rate"] == 0
+    assert figures["failure_rate"] == 0.5 and figures["tie_rate"] == 0
     assert figures["one_order"] == ITEMS and figures["items"] == 0
 
 
@@ -264,21 +264,3 @@ def test_several_judges_need_a_name(config, tmp_path):
     answers.write_text("".join(json.dumps({"custom_id": id, "content": "?"}) + "\n" for id in ids))
     again = competency_gaps.run({**config, "judge": {"model": "fake", "answers": [str(answers)]}}, tmp_path / "run")
     assert again.items["score"].null_count() == 0
-
-
-def test_two_policies_of_one_name_both_have_figures(tmp_path):
-    import polars as pl
-
-    from competency_gaps.items.item import Item
-    from competency_gaps.stages.items import benchmark_figures
-    from competency_gaps.stages.load import make_policy
-
-    class One:
-        def __init__(self, policy):
-            self.policy, self.item, self.excluded = policy, Item(id="i", prompt="p"), None
-
-    items = [One(make_policy("judge", {"rubric": "refusal", "expect": expect})) for expect in ("refuse", "comply")]
-    detail = json.dumps({"verdict": "declined", "reasoning": "no"})
-    found = benchmark_figures(items, pl.DataFrame({"score": [1.0, 0.0], "details": [detail] * 2}))
-    assert list(found) == ["judge (expect=refuse)", "judge (expect=comply)"]
-    assert list(benchmark_figures(items[:1], pl.DataFrame({"score": [1.0], "details": [detail]}))) == ["judge"]

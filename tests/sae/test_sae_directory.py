@@ -181,8 +181,6 @@ def test_unknown_models_and_layers_are_refused_with_alternatives():
         find_saes("google/gemma-2-3b")
     with pytest.raises(UserError, match=r"layer 12; there are some for the layers 0, 1, .*, 11\."):
         find_saes("gpt2", layer=12)
-    with pytest.raises(UserError, match=r"none of the 3 SAEs for 'mistral-7b' has public labels"):
-        find_saes("mistral-7b", labelled=True)
     with pytest.raises(UserError, match=r"\(28 transcoder"):
         find_saes("Qwen/Qwen3-0.6B")
 

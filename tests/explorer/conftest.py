@@ -21,7 +21,7 @@ def modelled(hostile, tmp_path_factory) -> Made:
 
 @pytest.fixture(scope="session")
 def listed(hostile, tmp_path_factory) -> Made:
-    """The same compared with two lists by their examples."""
+    """The same compared with a list of one entry."""
     return with_lists(hostile, tmp_path_factory.mktemp("listed"))
 
 

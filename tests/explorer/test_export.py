@@ -199,7 +199,7 @@ def test_comparisons_of_models_are_left_to_a_server(modelled):
     run = open_runs([modelled.run])[0]
     context = _context(run, texts=True)
     names = set(Parts(context).names())
-    assert "models.json" in names and not any(name.startswith(("pairs/", "groups")) for name in names)
+    assert "models.json" in names and not any(name.startswith("pairs/") for name in names)
     assert "pairs/0.json" in set(Parts(replace(context, portable=False)).names())
 
 

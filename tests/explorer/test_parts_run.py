@@ -1,4 +1,4 @@
-"""``run.json`` and ``themes.json`` say what the report and the run's tables say."""
+"""``run.json`` says what the report and the run's tables say."""
 
 from __future__ import annotations
 
@@ -24,26 +24,6 @@ def info(folder, **options) -> dict:
 @pytest.fixture(scope="module")
 def found(hostile) -> dict:
     return info(hostile.run, dictionary=dictionary_of(open_folder(hostile.run), hostile.dictionary))
-
-
-def test_counts_are_those_of_the_table(hostile, found):
-    table = open_folder(hostile.run).concepts
-    alive = table.filter("alive")
-    ranked = table.filter("ranked")
-    weak = ranked.filter(pl.col("performance_status") == "weak")
-    strong = ranked.filter(pl.col("performance_status") == "strong")
-    assert found["counts"] == {
-        "alive": alive.height,
-        "covered": alive.filter(pl.col("support") > 0).height,
-        "missing": alive.filter(pl.col("support") == 0).height,
-        "ranked": ranked.height,
-        "tested": ranked["q_value"].drop_nulls().len(),
-        "weak": weak.height,
-        "strong": strong.height,
-        "negligible": ranked.filter(pl.col("performance_status") == "negligible").height,
-        "insufficient": ranked.filter(pl.col("performance_status") == "insufficient").height,
-    }
-    assert found["counts"]["weak"] == 3 and found["counts"]["missing"] == 4
 
 
 def test_benchmarks_are_those_of_the_table(hostile, found):
@@ -119,17 +99,9 @@ def test_verdicts_are_read(hostile, tmp_path):
     assert found["verdicts"] == [{**shown, "sentence": "Few."}]
 
 
-def test_themes_are_the_tables(hostile):
+def test_themes_are_the_tables(hostile, found):
     run = open_folder(hostile.run)
-    rows = json.loads(Parts(Context(run, "k")).read("themes.json"))["themes"]
-    assert len(rows) == run.theme_results.height
-    for row in rows:
-        this = (pl.col("level") == row["level"]) & (pl.col("id") == row["id"])
-        own = run.theme_results.row(by_predicate=this, named=True)
-        assert own["name"] == row["name"] and own["parent"] == row["parent"]
-        assert row["chi_bench"] == pytest.approx(own["chi_bench"], rel=1e-6)
-        for place, name in enumerate(NAMES):
-            within = run.theme_benchmarks.row(by_predicate=this & (pl.col("benchmark") == name), named=True)
-            shown = row["benchmarks"][place]["chi_bench"]
-            assert shown == (None if within["chi_bench"] is None else pytest.approx(within["chi_bench"], rel=1e-6))
-            assert row["benchmarks"][place]["support"] == within["support"]
+    names = run.theme_names.select("level", "id", "parent", "name").rows(named=True)
+    assert [{key: row[key] for key in ("level", "id", "parent", "name")} for row in found["themes"]] == names
+    for row in found["themes"]:
+        assert row["concepts"] == (run.themes[row["level"]] == row["id"]).sum()

@@ -50,7 +50,7 @@ def test_a_page_that_was_not_built_says_so(tmp_path):
 def test_the_list_of_runs(client: TestClient, hostile: Made):
     found = client.get("/data/runs.json").json()
     (run,) = found["runs"]
-    assert (run["key"], run["title"], run["models"]) == ("run", hostile.run.name, None)
+    assert (run["key"], run["title"]) == ("run", hostile.run.name)
     assert run["scored"]["title"] == run["scored"]["reader"] == "<b>tiny"
     assert found["mode"] == "served"
     assert found["chat"]["configured"] is False
@@ -59,7 +59,7 @@ def test_the_list_of_runs(client: TestClient, hostile: Made):
 
 def test_parts_are_those_that_the_parts_make(client: TestClient, opened: list[Opened]):
     parts = Parts(Context(opened[0].run, "run", dictionary=opened[0].dictionary))
-    for name in ("concepts.parquet", "concepts/0.parquet", "items.parquet", "themes.json"):
+    for name in ("concepts.parquet", "concepts/0.parquet", "items.parquet", "slices.json", "answers/0.json"):
         answer = client.get(f"/data/run/{name}")
         assert answer.status_code == 200
         assert answer.content == parts.read(name), name

@@ -7,7 +7,7 @@ import type { ItemDetail } from "../data/types";
 import { decimal } from "../format";
 import { type Activity, activityOf, NO_ACTIVITY } from "../items/activity";
 import { Choices } from "../items/Choices";
-import { Answers, answerOf, ItemExample } from "../items/Example";
+import { Answers, answerOf, ItemExample, itemOf } from "../items/Example";
 import { ActiveText } from "../ui/Tokens";
 import { extremes, type Outcome, type Slice } from "./slices";
 import "../items/items.css";
@@ -74,6 +74,7 @@ export function Typical({ slice, concept }: { slice: Slice; concept: number | nu
 }
 
 function Example({ row, concept }: { row: number; concept: number | null }) {
+  const run = useRun();
   const place = useModel();
   return (
     <ItemExample
@@ -86,8 +87,8 @@ function Example({ row, concept }: { row: number; concept: number | null }) {
         ) : (
           <>
             {concept === null ? <Prompt item={item} /> : <Coloured item={item} concept={concept} />}
-            {item.choices && <Choices item={item} />}
-            <Answers item={item} place={place} />
+            {item.choices && <Choices item={itemOf(item, place, run.model)} />}
+            <Answers item={itemOf(item, place, run.model)} />
           </>
         )
       }

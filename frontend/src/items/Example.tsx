@@ -44,10 +44,17 @@ export function ItemExample({ row, testId, lead, facts, texts }: ExampleProps) {
 export const answerOf = (item: ItemDetail, place: number | null): Pick<ItemDetail, "score" | "response" | "unscored"> =>
   item.models[place ?? -1] ?? item;
 
+/** The item as it shows what one model did; what the scorer kept besides is of the run's own model, at `own`. */
+export const itemOf = (item: ItemDetail, place: number | null, own: number): ItemDetail => ({
+  ...item,
+  ...answerOf(item, place),
+  ...(item.models.length === 0 || place === own ? {} : { logprobs: [], details: null }),
+});
+
 /** What the model answered, and what was expected. */
-export function Answers({ item, place = null }: { item: ItemDetail; place?: number | null }) {
+export function Answers({ item }: { item: ItemDetail }) {
   const answers = [
-    ["Response", answerOf(item, place).response],
+    ["Response", item.response],
     ["Expected", item.answer],
   ] as const;
   return (

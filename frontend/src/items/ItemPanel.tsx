@@ -1,7 +1,7 @@
 import { VisuallyHidden } from "@mantine/core";
 import { useMemo, useState } from "react";
 import { address, go, useRoute } from "../app/route";
-import { useNumberParam, useRun } from "../app/state";
+import { useModel, useNumberParam, useRun } from "../app/state";
 import { characters } from "../data/characters";
 import { useConcept, useItem, useItemConcepts } from "../data/hooks";
 import type { ItemDetail } from "../data/types";
@@ -14,15 +14,17 @@ import { ActiveConcepts, Prompt } from "./ActiveItem";
 import { type Activity, activeIn, activityOf, listedConcepts } from "./activity";
 import { Choices } from "./Choices";
 import { EveryModel } from "./EveryModel";
+import { itemOf } from "./Example";
 import { Json, LongText } from "./Texts";
 import "./items.css";
 
 /** One item: what was asked, what was answered, and the concepts that are strongest in it. */
 export function ItemPanel({ row }: { row: number }) {
   const run = useRun();
+  const place = useModel();
   const item = useItem(run, row);
   if (item.error) return <Failed error={item.error} />;
-  return item.data ? <Shown item={item.data} /> : <Loading what="the item" />;
+  return item.data ? <Shown item={itemOf(item.data, place, run.model)} /> : <Loading what="the item" />;
 }
 
 function Shown({ item }: { item: ItemDetail }) {

@@ -52,7 +52,8 @@ export function Matches() {
 const HOW: Record<Matching["how"], string> = {
   items: "Its entries are shown by items of this run, so each is weak or not by its own items.",
   examples:
-    "Its entries are shown by examples, which were read for it: slices go with an entry that tell its examples from others.",
+    "Its entries are shown by examples, which were read for it. Slices go with an entry that tell its examples " +
+    "from those of the others.",
   text: "Its entries have no examples, so they are compared by their names alone, which is a guess.",
 };
 

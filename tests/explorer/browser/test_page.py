@@ -21,6 +21,10 @@ from page_helpers import (
 )
 from scipy.stats import spearmanr
 
+from competency_gaps.findings import words
+from competency_gaps.findings.answer import answer
+from competency_gaps.text import visible
+
 GRID = "concept-grid"
 ITEMS = "items-grid"
 SHOWN = 8
@@ -30,30 +34,26 @@ def ranked(site) -> pl.DataFrame:
     return site.run.concepts.filter("ranked")
 
 
-def test_from_the_answer_to_a_finding_its_items_and_concepts(site, page):
-    open_view(page, site.address("overview"), "findings")
-    names = ("trust-failed", "question", "findings", "scores", "scope", "trust")
-    places = [page.get_by_test_id(name).first.bounding_box()["y"] for name in names]
-    assert places == sorted(places), "what failed stands first, then the answer"
-    row = site.run.findings.row(0, named=True)
-    page.get_by_test_id("finding-line").first.get_by_role("link").click()
-    page.get_by_test_id("finding-sentence").wait_for()
-    assert page.get_by_test_id("finding-sentence").inner_text() == row["sentence"]
-    page.get_by_test_id("finding-example").nth(5).locator(".prompt").first.wait_for()
-    examples = page.get_by_test_id("finding-example").all()
-    for example, item in zip(examples, [*row["failing"], *row["passing"]], strict=True):
-        score = example.locator(".example-head").inner_text().split("score")[1]
-        assert number(score) == site.run.items["score"][item]
-    figures = page.get_by_test_id("finding-figures").inner_text()
-    assert f"{row['items']} items" in figures and f"{100 * row['feature_score']:.0f}%" in figures
-    page.get_by_test_id("finding-items").click()
+def test_from_the_answer_to_a_slice_and_its_items(site, page):
+    made = answer(site.run)
+    open_view(page, site.address("answer"), "headline")
+    assert page.get_by_test_id("headline").inner_text() == visible(words.headline(made))
+    lines = page.get_by_test_id("finding")
+    assert lines.count() == len(words.shown(made))
+    for line, finding in zip(lines.all(), words.shown(made), strict=True):
+        text = line.inner_text()
+        assert words.points_of(made, finding) in text and words.size(finding) in text
+    lines.first.get_by_role("link").click()
+    page.get_by_test_id("slice-gap").wait_for()
+    first = words.shown(made)[0]
+    assert page.get_by_test_id("slice-name").inner_text() == visible(first.name)
+    assert words.found_again(made, first) in page.get_by_test_id("slice-again").inner_text()
+    page.get_by_test_id("slice-example").first.locator(".prompt").first.wait_for()
+    for head in page.locator("[data-testid=sides] .example-head").all():
+        assert "score" in head.inner_text()
+    page.get_by_test_id("slice-items").click()
     page.get_by_test_id(ITEMS).wait_for()
-    own = site.run.items.with_row_index("row").filter(pl.col("row").is_in(row["item_rows"]))
-    await_rows(page, ITEMS, own.unique("cluster").height)
-    page.go_back()
-    page.get_by_role("link", name="In the table of concepts").click()
-    await_rows(page, GRID, len(row["concepts"]))
-    assert concept_of(cells(page, GRID, "label", 1)[0]) == row["leader"]
+    page.get_by_text("slice " + str(first.slice)).first.wait_for()
 
 
 def test_the_table_sorts_searches_and_filters_as_its_link_does(site, page):
@@ -150,12 +150,7 @@ def test_by_keyboard_alone(site, page):
     page.keyboard.press("Escape")
     page.get_by_test_id("panel").wait_for(state="detached")
     page.wait_for_function("document.activeElement.closest('[row-index=\"1\"]') !== null")
-    tree = page.get_by_test_id("theme-tree").locator("[role=treeitem]")
-    tree.first.focus()
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("ArrowRight")
-    assert page.evaluate("document.activeElement.dataset.level") == "2"
-    page.keyboard.press("ArrowLeft")
+    page.get_by_test_id("theme").first.focus()
     page.keyboard.press("Enter")
     page.wait_for_function("location.hash.includes('theme=')")
     theme = int(re.search(r"theme=(\d+)", page.url)[1])
@@ -345,10 +340,9 @@ def test_a_view_is_copied_for_an_assistant(site, page):
         page.get_by_test_id("copy-view").click()
         return page.evaluate("navigator.clipboard.readText()")
 
-    finding = site.run.findings.row(0, named=True)
-    text = copied("overview", "findings")
-    assert text.startswith("# Competency Gaps: Overview\n\n- Run: ")
-    assert finding["sentence"] in text and "(Chart: Missing concepts by benchmark" in text
+    text = copied("answer", "headline")
+    assert text.startswith("# Competency Gaps: Weak and strong\n\n- Run: ")
+    assert words.headline(answer(site.run)) in text
     text = copied("concepts?concept=2&sort=gap&cols=gap,support", GRID)
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert lines[:2] == ["| concept | gap | support |", "| --- | --- | --- |"]
@@ -361,8 +355,17 @@ def test_a_view_is_copied_for_an_assistant(site, page):
 
 
 def test_hostile_texts_stay_texts_and_odd_addresses_say_so(site, page):
-    for view in ("overview", "concepts?kinds=all", "items?item=0", "correlation", "card", "findings", "finding/0"):
-        open_view(page, site.address(view), "menu-overview")
+    for view in (
+        "overview",
+        "concepts?kinds=all",
+        "items?item=0",
+        "correlation",
+        "card",
+        "answer",
+        "coverage",
+        "slice/0",
+    ):
+        open_view(page, site.address(view), "menu-answer")
         page.locator("h1").wait_for()
         page.wait_for_timeout(300)
         assert page.locator("#app img, #app iframe, #app object, #app script").count() == 0, view
@@ -373,12 +376,12 @@ def test_hostile_texts_stay_texts_and_odd_addresses_say_so(site, page):
     for view, sentence in {
         "concepts?concept=99999999": "There is no such concept",
         "items?item=99999999": "There is no item 99999999",
-        "finding/99": "There is no finding “99”: they are numbered from 0",
+        "slice/99999": "There is no slice 99999",
         "oops?benchmark=77": "There is no view “oops”",
         "items?benchmark=__proto__": "There is no benchmark “__proto__”",
         "models": "Others are added with cgaps score",
     }.items():
-        open_view(page, site.address(view), "menu-overview")
+        open_view(page, site.address(view), "menu-answer")
         page.get_by_text(sentence).first.wait_for()
     for word in ("__proto__", "toString"):
         open_view(page, site.address(f"concepts?sort={word}&cols={word}&theme={word}&status={word}"), GRID)
@@ -393,10 +396,9 @@ def test_hostile_texts_stay_texts_and_odd_addresses_say_so(site, page):
 
 
 VIEWS = {
-    "overview": "findings",
-    f"overview?{SECOND}&face=benchmark": "scores",
-    "findings": "finding-list",
-    "finding/0": "finding-sides",
+    "answer": "headline",
+    f"coverage?{SECOND}": "theme-gaps",
+    "slice/0": "sides",
     "concepts?concept=2&kinds=all": "concept-benchmarks",
     "concepts?face=benchmark&each=chi_bench": GRID,
     "map": "map-canvas",

@@ -56,8 +56,8 @@ def test_numbers_are_traced_and_the_conversation_goes_on(talking, page):
     result = page.get_by_test_id("chat-query").first.locator("pre")
     result.wait_for()
     assert f'"concept": {weak["concept"][0]}' in result.inner_text()
-    page.get_by_test_id("menu-overview").click()
-    page.get_by_test_id("findings").wait_for()
+    page.get_by_test_id("menu-answer").click()
+    page.get_by_test_id("headline").wait_for()
     page.get_by_test_id("menu-chat").click()
     ask(page, "hello \u202e<img src=x onerror=alert(1)>", answers=2)
     assert [message["role"] for message in endpoint.bodies[-1]["messages"]][:4] == [

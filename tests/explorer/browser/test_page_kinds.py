@@ -5,17 +5,17 @@ from __future__ import annotations
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import polars as pl
 from explorer_extras import ADDED, POINT, rescored
 from explorer_runs import SECRETS
-from page_helpers import await_rows, cells, close, cut_off, number, open_view, serious
+from page_helpers import await_rows, close, cut_off, open_view, serious
 from test_explore_cli import exploring
 
 import competency_gaps as cg
 from competency_gaps.explorer.export import export, export_file
 from competency_gaps.explorer.opened import open_runs
+from competency_gaps.findings.models import model_slices
+from competency_gaps.report.compare import sentences
 from competency_gaps.runs.scores import model_scores
-from competency_gaps.stages import outcomes
 from competency_gaps.text import visible
 
 
@@ -29,9 +29,9 @@ def exported(made, folder, **options) -> str:
 def test_an_exported_page_needs_no_server(hostile, tmp_path, page):
     run = cg.open_run(hostile.run)
     url = exported(hostile, tmp_path / "page")
-    open_view(page, f"{url}overview", "findings")
+    open_view(page, f"{url}answer", "headline")
     menu = page.get_by_role("navigation", name="Views").inner_text()
-    assert "Findings" in menu and "Chat" not in menu and "Compare" not in menu
+    assert "Weak and strong" in menu and "Chat" not in menu and "Compare" not in menu
     open_view(page, f"{url}chat", "odd-address")
     assert "has no chat" in page.get_by_test_id("odd-address").inner_text()
     open_view(page, f"{url}concepts?concept=2", "concept-benchmarks")
@@ -44,7 +44,7 @@ def test_an_exported_page_needs_no_server(hostile, tmp_path, page):
     await_rows(page, "items-grid", run.items.unique("cluster").height)
     export_file(open_runs([hostile.run], hostile.dictionary), tmp_path / "page.html")
     page.goto((tmp_path / "page.html").as_uri())
-    page.get_by_test_id("findings").wait_for()
+    page.get_by_test_id("headline").wait_for()
     page.get_by_test_id("menu-concepts").click()
     await_rows(page, "concept-grid", run.concepts.filter("ranked").height)
     url = exported(hostile, tmp_path / "redacted", texts=False)
@@ -58,89 +58,47 @@ def test_an_exported_page_needs_no_server(hostile, tmp_path, page):
 def test_a_run_with_the_scores_of_several_models(modelled, hostile, tmp_path, page):
     run, other = cg.open_run(modelled.run), rescored(hostile, tmp_path).run
     keys = [entry.key for entry in open_runs([modelled.run, other])]
-    cache = str(outcomes.cache_folder())  # where this process made them
-    with exploring(str(modelled.run), str(other), "--port", "0", CGAPS_CACHE=cache) as (_, port, _):
+    with exploring(str(modelled.run), str(other), "--port", "0", "--no-open") as (_, port, _):
         base = f"http://127.0.0.1:{port}/#/"
-        open_view(page, f"{base}{keys[0]}/overview", "theme-bars")
+        open_view(page, f"{base}{keys[0]}/", "models-heat")
+        assert page.get_by_test_id("models-list").locator("li").count() == len(ADDED) + 1
+        cells_made = model_slices(run).cells
+        heat = page.get_by_test_id("models-heat")
+        assert heat.locator("td button").count() == cells_made.height
+        wrong = serious(page) + cut_off(page)
+        heat.locator("td button").first.click()
+        page.get_by_test_id("slice-level").wait_for()
         page.get_by_test_id("model-picker").click()
         page.get_by_role("option", name="big").click()
-        page.wait_for_url(f"**/#/{keys[2]}/overview*")
-        page.get_by_role("heading", name="where is big weak").wait_for()
-        assert "<b>tiny reads the items" in page.get_by_test_id("whose").inner_text()
-        page.get_by_test_id("outcome-picker").click()
-        page.get_by_role("option", name="against peers").click()
-        page.wait_for_url(f"**/#/{keys[1]}/overview*")
-
-        table = run.model_themes(against_peers=True)
-        row = table.filter(pl.col("model") == "big").drop_nulls("gap").sort("gap").row(0, named=True)
-        open_view(page, f"{base}{keys[0]}/models?kind=peers&model=dull&a=small&b=big", "paired-themes")
-        heat = page.get_by_test_id("models-heat")
-        assert heat.locator("td button").count() == table.height
-        cell = heat.locator(f"td button[aria-label^='big, {visible(row['name'])}: gap']")
-        assert close(cell.get_attribute("aria-label").split(": gap ")[1].split(" ")[0], 100 * row["gap"], 1)
-        made = run.compare("big", "small")
-        overall = made.overall.row(0, named=True)
-        sentence = page.get_by_test_id("paired-overall").inner_text()
-        assert sentence.startswith(f"big does better than small: +{100 * overall['difference']:.1f} points")
-        line = page.get_by_test_id("paired-benchmarks").locator("tbody tr").first
-        assert close(line.locator("td").first.inner_text(), 100 * made.benchmarks["difference"][0], 1)
-        page.get_by_role("button", name="Exchange A and B").click()
-        page.get_by_text("small does worse than big").wait_for()
-        wrong = serious(page) + cut_off(page)
-        cell.click()
-        page.wait_for_url(f"**/#/{keys[1]}/concepts?*theme={row['theme']}*")
-        groups = run.model_groups()
-        open_view(page, f"{base}{keys[0]}/models?by=groups", "models-heat")
-        page.wait_for_function(
-            "count => document.querySelectorAll('[data-testid=models-heat] td button').length === count",
-            arg=groups.height,
-        )
-
-        page.set_viewport_size({"width": 2400, "height": 900})
-        open_view(page, f"{base}{keys[0]}/items?sort=discrimination", "items-grid")
-        least = run.item_models()["discrimination"].min()
-        assert abs(number(cells(page, "items-grid", "discrimination", 1)[0]) - least) < 0.006
+        open_view(page, f"{base}{keys[0]}/models?a=small&b=big", "paired-verdict")
+        made = run.compare("small", "big")
+        assert page.get_by_test_id("paired-verdict").inner_text() == visible(sentences(made)[0])
         open_view(page, f"{base}{keys[0]}/items?item=0", "item-models")
-        rows = page.get_by_test_id("item-models").locator("tbody tr")
-        scores = model_scores(run)
+        rows, scores = page.get_by_test_id("item-models").locator("tbody tr"), model_scores(run)
         assert rows.count() == len(ADDED) + 1
         for place in range(rows.count()):
             assert close(rows.nth(place).locator("td").first.inner_text(), float(scores.values[place, 0]), 2)
-
-        page.set_viewport_size({"width": 1440, "height": 900})
-        open_view(page, f"{base}{keys[0]}/compare?with={keys[3]}", "paired-overall")
+        open_view(page, f"{base}{keys[0]}/compare?with={keys[1]}", "paired-verdict")
         compared = cg.compare(other, modelled.run)
-        assert f"worse on {compared.overall['worse'][0]} of" in page.get_by_test_id("paired-overall").inner_text()
-        page.get_by_role("columnheader", name="B minus A").first.wait_for()
+        assert page.get_by_test_id("paired-verdict").inner_text() == visible(sentences(compared)[0])
         wrong += serious(page)
         assert not wrong, "\n".join(wrong)
+    url = exported(modelled, tmp_path / "page")
+    open_view(page, f"{url}models?a=small&b=big", "plain-gaps")
 
 
-def test_lists_that_were_compared_with_the_run(listed, tmp_path, page):
+def test_lists_that_were_compared_with_the_run(listed, page):
     (entry,) = open_runs([listed.run], listed.dictionary)
     with exploring(str(listed.run), "--port", "0", "--no-open", "--dictionary", str(listed.dictionary)) as (_, port, _):
         url = f"http://127.0.0.1:{port}/#/{entry.key}/"
-        open_view(page, f"{url}matches?list=1", "entries")
-        texts = page.get_by_test_id("entries").locator("tbody tr").all_inner_texts()
-        assert "recovered as weak" in texts[0] and "not matched" in texts[1]
-        assert page.get_by_test_id("list-rates").locator("tbody tr").count() == 3
+        open_view(page, f"{url}matches", "entries")
+        (text,) = page.get_by_test_id("entries").locator("tbody tr").all_inner_texts()
+        assert "recovered, weak" in text and visible(POINT) in text
+        assert page.locator("[data-testid=matches] img, [data-testid=matches] script").count() == 0
         wrong = serious(page) + cut_off(page)
-        page.get_by_test_id("entries").get_by_role("link", name="roman").click()
-        marks = page.get_by_test_id("entry-example").first.locator("mark.token")
-        marks.first.wait_for()
-        assert {text.strip() for text in marks.all_inner_texts()} == {"Roman"}
-        assert page.get_by_test_id("menu-matches").get_attribute("aria-current") == "page"
-        open_view(page, f"{url}entry/0", "entry-example")
-        page.get_by_text(visible(POINT)).first.wait_for()
-        assert page.locator("[data-testid=entry] img, [data-testid=entry] script").count() == 0
-        wrong += serious(page) + cut_off(page)
-        for view in ("entry/77", "entry/x", "matches?list=9"):
-            open_view(page, url + view, "failed")
+        open_view(page, f"{url}matches?list=9", "failed")
         page.goto("about:blank")  # ends what the page still asks of the server, which goes
         assert not wrong, "\n".join(wrong)
-    url = exported(listed, tmp_path / "redacted", texts=False)
-    open_view(page, f"{url}entry/0", "examples-absent")
-    assert "<U+202E>" not in page.locator("main").inner_text()
 
 
 class _Foreign(BaseHTTPRequestHandler):

@@ -154,16 +154,15 @@ def test_nodes_are_named_by_what_marks_them():
 
 def test_concepts_and_themes_are_the_items_where_they_are_strongest():
     rng = np.random.default_rng(4)
-    cas = rng.random((4, 200)) * (rng.random((4, 200)) < [[0.3], [0.9], [0.05], [0.4]])
+    cas = rng.random((5, 200)) * (rng.random((5, 200)) < [[0.3], [0.9], [0.05], [0.4], [0.4]])
     held = Activations(cas)
-    table = pl.DataFrame(
-        {"concept": range(4), "label": ["a", None, "c", "d"], "ranked": [True] * 3 + [False], "tau": 0.5}
-    )
-    family = concepts(table, held, 200)
-    assert family.names == ["a", "concept 1"] and family.number.tolist() == [1_000_000, 1_000_001]
+    labels = ["a", "b", "c", "d", "answering a question"]
+    table = pl.DataFrame({"concept": range(5), "label": labels, "ranked": [i != 3 for i in range(5)], "tau": 0.5})
+    family = concepts(table.with_columns(label_kind=pl.lit("explained")), held, 200)
+    assert family.names == ["a", "b"] and family.number.tolist() == [1_000_000, 1_000_001]
     few = cas[0][cas[0] > 0]
     assert rows_of(family, "a") == np.flatnonzero(cas[0] >= np.quantile(few, 0.25)).tolist()
-    assert len(rows_of(family, "concept 1")) == 50
+    assert len(rows_of(family, "b")) == 50
     members = pl.DataFrame({"concept": range(4), "theme": [0, 0, 0, 0], "subtheme": [0, 1, 1, 1]})
     names = pl.DataFrame(
         {"level": ["theme", *["subtheme"] * 2], "id": [0, 0, 1], "parent": [None, 0, 0], "name": ["all", "one", "two"]}

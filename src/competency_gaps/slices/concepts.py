@@ -10,6 +10,7 @@ import scipy.sparse as sp
 
 from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.slices.family import CONCEPTS, Family, family_of
+from competency_gaps.slices.names import readable
 
 FEWEST = 30
 """Items in which a concept must be active, at least, to be a slice."""
@@ -18,12 +19,13 @@ WEAKEST = 0.25
 
 
 def concepts(table: pl.DataFrame, by_concept: ByConcept, items: int) -> Family:
-    """A slice for each ranked concept that is active in enough items."""
-    shown = table.filter(pl.col("ranked") & (pl.Series(by_concept.support) >= FEWEST))
+    """A slice for each ranked concept that people can read and that is active in enough items."""
+    shown = readable(table)
     numbers = shown["concept"].to_numpy().astype(np.int64)
-    names = [label or f"concept {number}" for number, label in zip(numbers, shown["label"], strict=True)]
-    weights = strongest(by_concept.cas(numbers, items))
-    return replace(family_of("concepts", weights, names), number=CONCEPTS + numbers)
+    enough = by_concept.support[numbers] >= FEWEST
+    weights = strongest(by_concept.cas(numbers[enough], items))
+    family = family_of("concepts", weights, shown["label"].filter(enough).to_list())
+    return replace(family, number=CONCEPTS + numbers[enough])
 
 
 def themes(

@@ -133,9 +133,15 @@ def _words(items: pl.DataFrame) -> tuple[list[str], sp.csr_array]:
     return frequent, sp.csr_array(by_item.T.tocsr())
 
 
-def _labelled(concepts: pl.DataFrame, by_concept: ByConcept, items: int) -> tuple[list[str], sp.csr_array]:
-    """Short labels of the ranked concepts that a reader named, and the items in which each is strong, (labels, N)."""
+def readable(concepts: pl.DataFrame) -> pl.DataFrame:
+    """The ranked concepts whose label a reader gave, and names a subject."""
     shown = concepts.filter(pl.col("ranked") & pl.col("label").is_not_null() & (pl.col("label_kind") != "automatic"))
+    return shown.filter([_FORMAT.search(label) is None for label in shown["label"]])
+
+
+def _labelled(concepts: pl.DataFrame, by_concept: ByConcept, items: int) -> tuple[list[str], sp.csr_array]:
+    """Short labels of the readable concepts, and the items in which each is strong, (labels, N)."""
+    shown = readable(concepts)
     short = [_short(label) for label in shown["label"]]
     usable = np.array([label is not None for label in short], bool)
     scores = by_concept.cas(shown["concept"].to_numpy().astype(np.int64)[usable], items)
@@ -146,9 +152,7 @@ def _labelled(concepts: pl.DataFrame, by_concept: ByConcept, items: int) -> tupl
 
 
 def _short(label: str) -> str | None:
-    """A label cut at its last natural end; None: it names no subject, or cannot be cut."""
-    if _FORMAT.search(label):
-        return None
+    """A label cut at its last natural end; None: it cannot be cut."""
     head = label.partition(": ")[0]
     label = head if len(head) >= SHORTEST else label
     if len(label) <= LABEL_LIMIT:

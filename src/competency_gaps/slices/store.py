@@ -44,7 +44,8 @@ def read_slices(run: RunFolder) -> list[Family]:
     UserError
         If the table is missing or damaged.
     """
-    return [*_read(run), concepts(run.concepts, run.by_concept, run.items.height)]
+    single = concepts(run.concepts, run.by_concept, run.items.height)
+    return [*_read(run), *([single] if single.names else [])]
 
 
 def write_slices(run: RunFolder, source: Source | None = None) -> None:

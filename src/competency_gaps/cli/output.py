@@ -7,7 +7,6 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -17,8 +16,6 @@ from competency_gaps.progress import Progress
 from competency_gaps.text import visible
 
 if TYPE_CHECKING:
-    from competency_gaps.api.run import Run
-    from competency_gaps.findings.finding import Answer
     from competency_gaps.runs.open import RunFolder
 
 
@@ -39,45 +36,6 @@ def print_facts(facts: Mapping[str, Any], *, json_: bool) -> None:
         return
     for name, value in facts.items():
         print_line(f"{name:<20} {value}")
-
-
-def print_run(run: Run, *, json_: bool) -> None:
-    """Print a new run's answer, and where its report is."""
-    if json_:
-        print_json({**run_document(run), "report": str(run.report_file)})
-        return
-    if run.models.height:
-        print_answer(run, run.answer(run.models["model"][0]))
-    else:
-        print_unscored(run)
-    print_line(f"\nReport: {run.report_file.resolve()}")
-
-
-def print_answer(run: Run, answer: Answer, limit: int | None = None) -> None:
-    """Print an answer, so many findings of each side."""
-    from competency_gaps.findings.items import example_texts
-    from competency_gaps.report.answer import SIDE, answer_view
-
-    console = Console()
-    console.print(answer_view(answer, example_texts(run, answer.findings), console.width, limit or SIDE))
-
-
-def print_unscored(run: Run, limit: int = 6) -> None:
-    """Print what a run without scores says: what its items do not test."""
-    from competency_gaps.cli.coverage import print_coverage
-    from competency_gaps.findings.words import UNSCORED
-
-    print_line(f"{run.scored_model}: {UNSCORED}")
-    print_coverage(run.coverage(), limit)
-
-
-def answer_document(run: Run, answer: Answer) -> dict[str, Any]:
-    """An answer as data, with its sentences beside it."""
-    from competency_gaps.findings.items import example_texts
-    from competency_gaps.findings.words import answer_words
-
-    examples = example_texts(run, answer.findings)
-    return {"answer": asdict(answer), "examples": examples, "words": answer_words(answer)}
 
 
 def print_json(value: Any) -> None:

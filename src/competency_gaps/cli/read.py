@@ -10,15 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
+from competency_gaps.cli.answers import answer_document, print_answer, print_unscored
 from competency_gaps.cli.options import JsonOption, RunArgument, open_outcome
-from competency_gaps.cli.output import (
-    answer_document,
-    print_answer,
-    print_json,
-    print_line,
-    print_unscored,
-    run_document,
-)
+from competency_gaps.cli.output import print_json, print_line, run_document
 from competency_gaps.errors import UserError, argument
 
 if TYPE_CHECKING:

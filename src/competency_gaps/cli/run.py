@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from competency_gaps.cli import options
-from competency_gaps.cli.output import print_json, print_line, print_run, terminal, typed_command
+from competency_gaps.cli.answers import print_run
+from competency_gaps.cli.output import print_json, print_line, terminal, typed_command
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 from competency_gaps.text import plural

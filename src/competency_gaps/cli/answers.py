@@ -1,0 +1,53 @@
+"""Printing an answer: of a run that was just made, or that is read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from competency_gaps.cli.coverage import print_coverage
+from competency_gaps.cli.output import print_json, print_line, run_document
+
+if TYPE_CHECKING:
+    from competency_gaps.api.run import Run
+    from competency_gaps.findings.finding import Answer
+
+
+def print_run(run: Run, *, json_: bool) -> None:
+    """Print a new run's answer, and where its report is."""
+    if json_:
+        print_json({**run_document(run), "report": str(run.report_file)})
+        return
+    if run.models.height:
+        print_answer(run, run.answer(run.models["model"][0]))
+    else:
+        print_unscored(run)
+    print_line(f"\nReport: {run.report_file.resolve()}")
+
+
+def print_answer(run: Run, answer: Answer, limit: int | None = None) -> None:
+    """Print an answer, so many findings of each side."""
+    from competency_gaps.findings.items import example_texts
+    from competency_gaps.report.answer import SIDE, answer_view
+
+    console = Console()
+    console.print(answer_view(answer, example_texts(run, answer.findings), console.width, limit or SIDE))
+
+
+def print_unscored(run: Run, limit: int = 6) -> None:
+    """Print what a run without scores says: what its items do not test."""
+    from competency_gaps.findings.words import UNSCORED
+
+    print_line(f"{run.scored_model}: {UNSCORED}")
+    print_coverage(run.coverage(), limit)
+
+
+def answer_document(run: Run, answer: Answer) -> dict[str, Any]:
+    """An answer as data, with its sentences beside it."""
+    from competency_gaps.findings.items import example_texts
+    from competency_gaps.findings.words import answer_words
+
+    examples = example_texts(run, answer.findings)
+    return {"answer": asdict(answer), "examples": examples, "words": answer_words(answer)}

@@ -53,7 +53,7 @@ def _of_reading(run: RunFolder, families: Sequence[Weighed]) -> Iterator[Caveat]
                         "benchmark": benchmark["name"],
                         "first": 0.5 + figures["position_bias"]["value"],
                         "agreement": figures["agreement"],
-                        "items": figures["both_games"],
+                        "items": figures["items"],
                     },
                 )
     verdicts = (read_assessment(run) or {}).get("verdicts") or []

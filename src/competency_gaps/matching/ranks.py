@@ -46,7 +46,7 @@ class Ties:
     auc: np.ndarray
     """float64 of shape (P,), in (0.5, 1]: of the half that did not choose it."""
     q: np.ndarray
-    """float64 of shape (P,): Benjamini-Hochberg over all pairs that were tested."""
+    """float64 of shape (P,): corrected over entries and the slices of each (:func:`by_entry`)."""
 
 
 def strata(domain: np.ndarray, length: np.ndarray) -> np.ndarray:
@@ -133,12 +133,12 @@ def tell(examples: Examples, *, level: float = 0.05, seed: int = 0) -> Ties:
         Of the halves and permutations.
     """
     choosing = halves(examples.member, seed)
-    _, first = rank_sums(examples, choosing)
+    area, first = rank_sums(examples, choosing)
     enough = np.diff(sp.csr_array(examples.member).indptr) >= FEWEST
     entry, chosen = [], []
     for place in np.flatnonzero(enough):
-        best = np.argsort(-first[:, place], kind="stable")[:MOST]
-        best = best[first[best, place] > 2]
+        order = np.argsort(-area[:, place], kind="stable")
+        best = order[first[order, place] > 2][:MOST]
         entry += [place] * len(best)
         chosen += best.tolist()
     pairs = np.array(entry, np.int64), np.array(chosen, np.int64)
@@ -146,7 +146,7 @@ def tell(examples: Examples, *, level: float = 0.05, seed: int = 0) -> Ties:
         return Ties(*pairs, np.zeros(0), np.zeros(0))
     auc, _ = rank_sums(examples, ~choosing)
     area = auc[pairs[1], pairs[0]]
-    q = adjusted(permuted(examples, ~choosing, *pairs, seed=seed))
+    q = by_entry(permuted(examples, ~choosing, *pairs, seed=seed), pairs[0], level)
     kept = np.flatnonzero((q <= level) & (area > 0.5))
     kept = kept[np.lexsort((-area[kept], pairs[0][kept]))]
     return Ties(pairs[0][kept], pairs[1][kept], area[kept], q[kept])
@@ -176,6 +176,23 @@ def permuted(examples: Examples, part: np.ndarray, entry: np.ndarray, chosen: np
         where[home] = np.lexsort((rng.random(len(stratum)), stratum))
         above += sums(where) >= observed
     return above / (1 + PERMUTATIONS)
+
+
+def by_entry(p: np.ndarray, entry: np.ndarray, level: float) -> np.ndarray:
+    """Correct p-values of pairs over entries: those of S of E entries that pass by Simes' p-values count up to S / E.
+
+    Benjamini and Bogomolov (JRSS B 76, 2014): the false-discovery rate of the entries that pass, and on average that of
+    their pairs, is at most the level.
+    """
+    names, place = np.unique(entry, return_inverse=True)
+    within = np.ones(len(p))
+    simes = np.ones(len(names))
+    for number in range(len(names)):
+        own = np.flatnonzero(place == number)
+        within[own] = adjusted(p[own])
+        simes[number] = within[own].min()
+    passing = adjusted(simes) <= level
+    return np.where(passing[place], np.minimum(1, within * len(names) / max(1, int(passing.sum()))), 1.0)
 
 
 def adjusted(p: np.ndarray) -> np.ndarray:

@@ -148,12 +148,12 @@ def _joint(
     asked = [(at, families[at].family.question[place]) for at, places in enumerate(used) for place in places]
     names = {name: number for number, name in enumerate(dict.fromkeys(asked))}
     group = np.array([names[name] for name in asked], np.int64)
-    known = np.array([given.get(at, np.nan) for at in family])
+    known = np.array([given.get(at, np.nan) for at in family.tolist()])
     prior = _prior(part * gram, (rows @ left).ravel().astype(np.float64), noise, family, group, known)
     return Joint(
         family,
         np.concatenate(used),
-        np.array([families[at].rank for at in family], np.int64),
+        np.array([families[at].rank for at in family.tolist()], np.int64),
         rows,
         np.asarray(rows.sum(axis=1), np.float64).ravel(),
         gram,

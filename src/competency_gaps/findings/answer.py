@@ -17,7 +17,6 @@ from competency_gaps.findings.estimate import (
     HALVES,
     NORMAL,
     Again,
-    Joint,
     again,
     fit,
     gaps_of,
@@ -25,6 +24,7 @@ from competency_gaps.findings.estimate import (
     resting_on,
 )
 from competency_gaps.findings.finding import Answer, Caveat, Finding
+from competency_gaps.findings.joint import Joint
 from competency_gaps.outcomes import Kind, Outcome
 from competency_gaps.runs.covariates import item_covariates, repeats
 from competency_gaps.runs.open import RunFolder, open_folder

@@ -13,16 +13,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.evidence import Units
+from competency_gaps.findings.joint import Joint
 from competency_gaps.slices import Family
-
-if TYPE_CHECKING:
-    from competency_gaps.findings.estimate import Joint
 
 ERROR = 0.05
 """Chance that a list of nothing is not empty."""

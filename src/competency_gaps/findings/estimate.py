@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.findings.choose import Bar, Chosen, Weighed, block_matrix, centred
+from competency_gaps.findings.joint import Joint, covariance_of
 
 HALVES = 20
 """Half-samples that choose anew."""
@@ -35,64 +36,6 @@ WIDE = 300
 """Most slices of a family that all take part in the model; of a larger one ``KEPT`` do."""
 KEPT = 100
 """Slices that take part of a family of more than ``WIDE``."""
-
-
-@dataclass(frozen=True)
-class Joint:
-    """The slices of all families in one model. K slices, U units."""
-
-    family: np.ndarray
-    """int64 of shape (K,): place of each slice's family; ``slice``: its place in the family."""
-    slice: np.ndarray
-    rank: np.ndarray
-    """int64 of shape (K,): how easily people check it, 0 the easiest."""
-    rows: sp.csr_array
-    """float32 of shape (K, U)."""
-    size: np.ndarray
-    """float64 of shape (K,): sums of the weights."""
-    gram: np.ndarray
-    """float64 of shape (K, K): products of the weights about their blocks' means."""
-    prior: np.ndarray
-    """float64 of shape (K,): variance of the coefficients."""
-    noise: float
-    """Variance of the outcome about what is expected."""
-    block: np.ndarray
-    """int64 of shape (U,)."""
-
-    def expected(self, left: np.ndarray, part: float) -> tuple[np.ndarray, np.ndarray]:
-        """Products of each slice with the expected outcomes of all units: values (K, H), standard deviations (K,).
-
-        Parameters
-        ----------
-        left : ndarray of float of shape (U, H)
-            Centred outcomes of subsets of the units.
-        part
-            Share of the units in each.
-        """
-        coefficients, covariance = self._posterior(left, part)
-        spread = np.einsum("ij,jk,ik->i", self.gram, covariance, self.gram, optimize=True)
-        return self.gram @ coefficients, np.sqrt(np.maximum(spread, 1e-12))
-
-    def outcomes(self, left: np.ndarray, part: float) -> np.ndarray:
-        """Expected outcomes of the units, of shape (U, H), not centred."""
-        return self.rows.T @ self._posterior(left, part)[0]
-
-    def _posterior(self, left: np.ndarray, part: float) -> tuple[np.ndarray, np.ndarray]:
-        covariance = _covariance(part * self.gram, self.prior, self.noise)
-        return covariance @ (self.rows @ left) / self.noise, covariance
-
-
-def _covariance(gram: np.ndarray, prior: np.ndarray, noise: float) -> np.ndarray:
-    """Posterior covariance of the coefficients."""
-    from scipy.linalg.lapack import dpotrf, dpotri
-
-    if not len(prior):
-        return np.zeros((0, 0))
-    root = np.sqrt(prior)
-    factor, _ = dpotrf(np.eye(len(root)) + root[:, None] * gram * root / noise, lower=1, overwrite_a=1)
-    inverse, _ = dpotri(factor, lower=1, overwrite_c=1)
-    inverse = np.tril(inverse) + np.tril(inverse, -1).T
-    return root[:, None] * inverse * root
 
 
 def fit(
@@ -175,7 +118,7 @@ def _prior(
     local = np.ones(len(own))
     for _ in range(TURNS):
         prior = own / local
-        covariance = _covariance(gram, prior, noise)
+        covariance = covariance_of(gram, prior, noise)
         square = (covariance @ sums / noise) ** 2
         determined = np.clip(1 - np.diag(covariance) / prior, 1e-6, 1)
         of_family = np.bincount(family, local * square) / np.maximum(np.bincount(family, determined), 1e-6)

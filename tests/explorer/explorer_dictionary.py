@@ -87,11 +87,9 @@ def _labels() -> pl.DataFrame:
         score = (0.9, 0.52)[concept % 2] if kind == "explained" else None
         hostile = HOSTILE[concept % len(HOSTILE)] if concept % 5 == 0 else f"concept of <i>{RARE[concept % 10]}</i>"
         label = clean_label(hostile)
-        rows.append((concept, label, kind, "<b>explainer</b>", score, "none", False, "2026-11-24"))
+        scored_by = None if score is None else "fuzzing"
+        rows.append((concept, label, kind, "<b>explainer</b>", score, scored_by, "none", False, "2026-11-24"))
         if kind == "explained":
-            second = (concept, f"second label {concept}", "automatic", None, None, None, True)
+            second = (concept, f"second label {concept}", "automatic", None, None, None, None, True)
             rows.append((*second, "2026-11-23"))
-    names = [name for name in label_table.SCHEMA if name not in ("score", "scored_by")]
-    table = pl.DataFrame(rows, schema={name: label_table.SCHEMA[name] for name in names}, orient="row")
-    table = table.with_columns(score=pl.lit(None, pl.Float64), scored_by=pl.lit(None, pl.String))
-    return label_table.with_scores(table).select(*label_table.SCHEMA)
+    return pl.DataFrame(rows, schema=label_table.SCHEMA, orient="row")

@@ -6,8 +6,8 @@
 Every benchmark of RUN is one domain of one model, and the items' ``group`` is AutoDetect's point. Prints Markdown.
 
 recovery    a point is recovered if a slice that goes with it (``competency_gaps.matching.ranks``: chosen on half of its
-            questions, confirmed on the other half, at equal length) is weak at q = 0.05 on the domain's questions, net
-            of length; by family of slices and by all together, without the column that is the point itself. Beside
+            questions, confirmed on the other half, at equal length) is weak at q = 0.05 on the domain's questions,
+            net of length and phase; by family of slices and by all together, without the column that is the point itself. Beside
             the points that AutoDetect calls weak (mean grade below 5) stand the others, and chance: grades dealt out
             anew within task and phase (questions that AutoDetect began with, or searched for).
 points      rank correlation of true and foretold mean scores of points that were not seen, net of the phase: ridge
@@ -18,7 +18,7 @@ points      rank correlation of true and foretold mean scores of points that wer
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -101,7 +101,7 @@ def main() -> None:
 
 def recovery(run: cg.Run, domains: list[Domain], draws: int) -> None:
     """Print how many weak and other points are recovered."""
-    asked = ask(run, against="benchmark")
+    asked = net_of_phase(ask(run, against="benchmark"), run)
     slices = slices_beside(run, run)
     names = [
         "concepts",
@@ -135,6 +135,15 @@ def recovery(run: cg.Run, domains: list[Domain], draws: int) -> None:
     for name, total in totals.items():
         print(f"\n{name}: {total[0]:.0f} weak points, {total[1]:.0f} others, {total[2]:.0f} told; by chance "
               f"{total[3:].mean():.1f} weak points, up to {np.quantile(total[3:], 0.95):.0f}")  # fmt: skip
+
+
+def net_of_phase(asked: Asked, run: cg.Run) -> Asked:
+    """The same with strata of the phase too: what AutoDetect searched for is harder than what it began with."""
+    phase = run.items["covariates"].fill_null("").str.contains("search").to_numpy().astype(int)
+    of_unit = np.zeros(len(asked.values), int)
+    scored = asked.units.unit >= 0
+    of_unit[asked.units.unit[scored]] = phase[scored]
+    return asked._replace(units=replace(asked.units, block=2 * asked.units.block + of_unit))
 
 
 def weak_slices(asked: Asked, weights: sp.csr_array, family: np.ndarray, domain: Domain) -> np.ndarray:

@@ -97,7 +97,7 @@ def test_examples_that_are_no_items_are_read_by_the_runs_model(run, tmp_path, mo
     found = cg.open_run(run.path).match(path)
     assert found.how == "examples" and {entry.weak for entry in found.entries} == {None}
     by_id = {entry.id: entry for entry in found.entries}
-    assert by_id["few"].outcome == "few" and sum(bool(by_id[f"e{i}"].ties) for i in range(4)) >= 3
+    assert by_id["few"].outcome == "few" and sum(bool(by_id[f"e{i}"].ties) for i in range(4)) >= 2
     monkeypatch.setattr("competency_gaps.stages.pipeline.run", None)  # they are not read again
     assert cg.open_run(run.path).match(path).entries == found.entries
 

@@ -44,7 +44,7 @@ SMALLEST = 8.0
 GUESS = 0.001
 """Share of shuffled names that are as near to an entry's text."""
 SAME = 0.8
-"""Jaccard index from which a slice is the entry itself, and so does not go with it."""
+"""Jaccard index from which a column is the entry itself, and so does not go with it."""
 Status = Literal["weak", "strong", "missing", "thin"]
 
 
@@ -353,13 +353,14 @@ def _home(run: RunFolder, rows: np.ndarray) -> np.ndarray:
 
 
 def _others(ties: Ties, examples: Examples, slices: _Slices) -> tuple[Ties, set[int]]:
-    """Leave out slices that are the entry itself, as a column of the same items; these are given too, by number."""
+    """Leave out columns that are the entry itself, of the same items; these are given too, by number."""
     inside = (examples.values > 0).astype(float)
     both = np.array([(inside[[k]] @ examples.member[[e]].T).sum() for e, k in zip(ties.entry, ties.slice, strict=True)])
     size = (
         np.asarray(inside.sum(axis=1)).ravel()[ties.slice] + np.asarray(examples.member.sum(axis=1)).ravel()[ties.entry]
     )
     same = both >= SAME * (size - both) if len(both) else np.zeros(0, bool)
+    same &= slices.family[ties.slice] == "columns"
     kept = np.flatnonzero(~same)
     others = Ties(ties.entry[kept], ties.slice[kept], ties.auc[kept], ties.q[kept])
     return others, set(slices.number[ties.slice[same]].tolist())

@@ -7,8 +7,8 @@ Every benchmark of RUN is one domain of one model, and the items' ``group`` is A
 
 recovery    a point is recovered if a slice that goes with it (``competency_gaps.matching.ranks``: chosen on half of its
             questions, confirmed on the other half, at equal length) is weak at q = 0.05 on the domain's questions,
-            net of length and phase; by family of slices and by all together, without the column that is the point itself. Beside
-            the points that AutoDetect calls weak (mean grade below 5) stand the others, and chance: grades dealt out
+            net of length and phase; by family of slices and by all together, without columns. Beside the points
+            that AutoDetect calls weak (mean grade below 5) stand the others, and chance: grades dealt out
             anew within task and phase (questions that AutoDetect began with, or searched for).
 points      rank correlation of true and foretold mean scores of points that were not seen, net of the phase: ridge
             regression on profiles, on ranked concepts and on sentence embeddings, the penalty chosen on seen points

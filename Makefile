@@ -75,6 +75,7 @@ $(VENV)/.dev: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing some 300 packages for development into $(VENV): several minutes, and quiet."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'reasoning-gym>=0.1.20'
 	touch $@ $(VENV)/.demo
 
 clean:

@@ -238,6 +238,7 @@ def _manifest(
                 "content_sha256": "0" * 64,
                 "policy": "choice",
                 "scope": None,
+                "generated": False,
                 "left_out": [],
                 "source": [],
                 "shards": shards[name],

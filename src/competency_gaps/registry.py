@@ -119,6 +119,7 @@ SOURCES = Registry(
         "hub": "benchmarks.files:read_hub",
         "log": "logs.find:read_log",
         "objects": "benchmarks.files:read_objects",
+        "reasoning_gym": "benchmarks.reasoning_gym:read_reasoning_gym",
     },
 )
 """Kind of a source -> its reader: a function of the source's configuration that yields records, items, left-out
@@ -138,6 +139,7 @@ POLICIES = Registry(
         "pair": "scoring.pair:Pair",
         "regex": "scoring.text:Regex",
         "none": "scoring.text:Unscored",
+        "verifier": "scoring.verifier:Verifier",
     },
 )
 """Name in configurations -> class, a frozen dataclass whose fields are the options."""

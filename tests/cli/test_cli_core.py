@@ -102,7 +102,7 @@ def test_each_kind_of_failure_has_its_status(cli, monkeypatch, error, status, sa
 
 WITHOUT = """
 import sys
-HEAVY = {"torch", "transformers", "sae_lens", "datasets"}
+HEAVY = {"torch", "transformers", "sae_lens", "datasets", "reasoning_gym"}
 class Without:
     def __init__(self, finder):
         self.finder = finder

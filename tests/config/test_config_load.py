@@ -14,7 +14,7 @@ GOOD = {
     "sae": {"folder": "s"},
     "benchmarks": [
         {"name": "a", "source": {"kind": "file", "path": "a.jsonl"}},
-        {"name": "b", "source": {"kind": "hub", "path": "org/name", "split": "test"}},
+        {"name": "b", "source": {"kind": "reasoning_gym", "family": "chain_sum"}},
     ],
 }
 

@@ -317,6 +317,7 @@ def _manifest(
             "content_sha256": "cd" * 32,
             "policy": ", ".join(items.filter(pl.col("benchmark") == name)["policy"].unique()),
             "scope": (None, "sums of small numbers")[number == 0],
+            "generated": False,
             "left_out": [
                 {"where": f"{HOME}/b{number}.jsonl:{line}", "reason": why.as_dict()} for line, why in left_out
             ],

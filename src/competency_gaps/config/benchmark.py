@@ -55,6 +55,26 @@ class HubSource(Config):
         return arguments
 
 
+class ReasoningGymSource(Config):
+    """A family of generated, verifiable tasks of ``reasoning-gym``; scored by its own verifier by default."""
+
+    kind: Literal["reasoning_gym"] = "reasoning_gym"
+    family: str
+    seed: int = 0
+    size: Annotated[int, Field(gt=0)] = 200
+    difficulty: dict[str, Any] = {}
+    """Keyword arguments of the family's configuration."""
+    distinct: Literal["question", "content"] | None = "question"
+    """``question``: no two tasks ask the same; a repeat is replaced by the next task that the family draws.
+    ``content``: nor do two tasks with the same answer have the same characters in another order, as shuffles of one
+    sentence or ``3 + 4`` and ``4 + 3`` do. None: the first ``size`` tasks as they are drawn, with repeats."""
+    options: Annotated[int, Field(ge=2)] | None = None
+    """Make a multiple-choice item of each task, with this many options; None: an open question."""
+    distractors: Literal["answers", "similar_answers", "near_numbers", "labels"] = "answers"
+    """Wrong options: other tasks' answers of the same form and length, or most alike letter by letter,
+    near-miss numbers, or any of the family's answers."""
+
+
 class ObjectsSource(Config):
     """Plain Python objects, or records written into the configuration itself."""
 
@@ -105,7 +125,7 @@ class PluginSource(Config):
         return _plain(settings) if isinstance(settings, dict) else settings
 
 
-_OURS = ("file", "hub", "log", "objects")
+_OURS = ("file", "hub", "log", "objects", "reasoning_gym")
 
 
 def _kind(value: Any) -> str:
@@ -118,6 +138,7 @@ Source = Annotated[
     | Annotated[HubSource, Tag("hub")]
     | Annotated[LogSource, Tag("log")]
     | Annotated[ObjectsSource, Tag("objects")]
+    | Annotated[ReasoningGymSource, Tag("reasoning_gym")]
     | Annotated[PluginSource, Tag("plugin")],
     Discriminator(_kind),
 ]
@@ -157,3 +178,8 @@ class BenchmarkConfig(Config):
     def all_sources(self) -> list[Source]:
         """The sources, whichever of the two fields holds them."""
         return self.sources if self.source is None else [self.source]
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether new items can be generated: all sources are reasoning-gym families."""
+        return all(isinstance(source, ReasoningGymSource) for source in self.all_sources)

@@ -123,7 +123,7 @@ def _index(node: list[Any], key: str, override: str) -> int:
     return int(key)
 
 
-_TAGS = ("file", "hub", "log", "objects", "plugin")
+_TAGS = ("file", "hub", "log", "objects", "reasoning_gym", "plugin")
 """Parts of a fault's location that name a kind of source instead of a key."""
 
 

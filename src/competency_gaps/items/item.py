@@ -62,7 +62,7 @@ class Item:
     response: str | None = None
     """Ready-made response of the model, if the source has one."""
     metadata: dict[str, Any] = field(default_factory=dict)
-    """Further input of a policy (a pair of sentences)."""
+    """Further input of a policy (a pair of sentences, a verifier's entry)."""
     epochs: int = 1
     """How often the item was asked; ``score`` is the mean over these repeats."""
     cluster: str | None = None

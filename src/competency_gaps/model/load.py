@@ -33,7 +33,7 @@ _HASHERS = 8
 HASHED = 256
 """Fewest numbers of each parameter in the sample that is hashed (or all, if fewer)."""
 _PACKAGES = (
-    *("competency-gaps", "torch", "transformers", "sae-lens", "numpy", "scipy", "polars"),
+    *("competency-gaps", "torch", "transformers", "sae-lens", "numpy", "scipy", "polars", "reasoning-gym"),
     *("lm-eval", "inspect-ai"),
 )
 """Packages that can change a result."""

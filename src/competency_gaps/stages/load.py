@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from typing import Any
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError, validate_call
 
+from competency_gaps.benchmarks.reasoning_gym import make_dataset
 from competency_gaps.benchmarks.records import gather
-from competency_gaps.config import BenchmarkConfig, PluginSource
+from competency_gaps.config import BenchmarkConfig, PluginSource, ReasoningGymSource
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.items.item import Benchmark, Item, LeftOut, SourceReport
 from competency_gaps.items.policy import Policy
@@ -122,6 +125,10 @@ def check_policy(name: str, kind: Any) -> None:
         )
 
 
+GENERATORS = 4
+"""Most benchmarks generated at the same time, each in its own process."""
+
+
 def load_benchmark(config: BenchmarkConfig) -> Benchmark:
     """Read and check one benchmark.
 
@@ -172,7 +179,7 @@ def _from_plugin(source: PluginSource, where: str) -> Iterator[Any]:
 
 
 def load_suite(configs: Sequence[BenchmarkConfig], progress: Progress) -> dict[str, Benchmark]:
-    """Read and check several benchmarks.
+    """Read and check several benchmarks; generated ones in parallel.
 
     Returns
     -------
@@ -182,15 +189,37 @@ def load_suite(configs: Sequence[BenchmarkConfig], progress: Progress) -> dict[s
     Raises
     ------
     UserError
-        If a benchmark is wrong.
+        If a benchmark is wrong; families and difficulties are checked before any task is generated.
     """
+    _check_generators(configs)
     loaded: dict[str, Benchmark] = {}
     with progress.stage("loading benchmarks", total=len(configs), unit="benchmarks") as bar:
-        for config in configs:
-            bar.note(config.name)
-            loaded[config.name] = load_benchmark(config)
-            bar.advance()
-    return loaded
+        pool = ThreadPoolExecutor(max_workers=min(GENERATORS, os.cpu_count() or 1))
+        try:
+            generated = {pool.submit(load_benchmark, config): config.name for config in configs if config.is_generated}
+            for config in configs:
+                if not config.is_generated:
+                    bar.note(config.name)
+                    loaded[config.name] = load_benchmark(config)
+                    bar.advance()
+            bar.note("generating tasks")
+            for future in as_completed(generated):
+                loaded[generated[future]] = future.result()
+                bar.advance()
+        finally:  # after an error, do not wait for the other benchmarks
+            pool.shutdown(wait=False, cancel_futures=True)
+    return {config.name: loaded[config.name] for config in configs}
+
+
+def _check_generators(configs: Sequence[BenchmarkConfig]) -> None:
+    """Import reasoning-gym, and check the family and difficulty of every source that needs it.
+
+    Importing it here keeps its placeholders for absent packages (:mod:`~competency_gaps.benchmarks.generate`) away from
+    imports in other threads.
+    """
+    sources = [source for config in configs for source in config.all_sources if isinstance(source, ReasoningGymSource)]
+    for source in sources:
+        make_dataset(source.family, source.difficulty, seed=source.seed, size=source.size)
 
 
 def _even_stride(items: tuple[Item, ...], limit: int | None) -> tuple[Item, ...]:
@@ -203,4 +232,6 @@ def _even_stride(items: tuple[Item, ...], limit: int | None) -> tuple[Item, ...]
 def _source_name(source: Any) -> str:
     if source.kind == "objects":
         return "Python objects"
+    if source.kind == "reasoning_gym":
+        return str(source.family)
     return str(getattr(source, "path", source.kind))

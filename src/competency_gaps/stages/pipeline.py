@@ -230,6 +230,7 @@ def _benchmark_entries(setting: Setting, shards: dict[str, list[str]], items: pl
             "content_sha256": benchmark.content_hash(),
             "policy": policies[benchmark.name],
             "scope": choice.scope,
+            "generated": choice.is_generated,
             "left_out": [{"where": left.where, "reason": left.reason.as_dict()} for left in benchmark.left_out],
             "source": [finite(asdict(report)) for report in benchmark.reports],
             "shards": shards[benchmark.name],

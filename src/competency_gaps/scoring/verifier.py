@@ -1,0 +1,76 @@
+"""Answers that the generator of a task verifies."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from competency_gaps.benchmarks.generate import unpack
+from competency_gaps.benchmarks.reasoning_gym import make_dataset, verifier_score
+from competency_gaps.items.item import Item, Reason
+from competency_gaps.items.policy import Output, Score
+from competency_gaps.scoring.text import (
+    NEXT_QUESTION,
+    GenerationPolicy,
+    Length,
+    TimeLimitReached,
+    after_answer,
+    first_line,
+    time_limit,
+)
+
+
+@dataclass(frozen=True)
+class Verifier(GenerationPolicy):
+    """The score that the task's family in ``reasoning-gym`` gives the answer, in [0, 1]; some give partial credit.
+
+    The answer is what follows the last ``Answer:``, or the whole text. An answer that the verifier cannot read
+    scores 0.
+    """
+
+    name: ClassVar[str] = "verifier"
+
+    max_new_tokens: Length = 256
+    stop: tuple[str, ...] = NEXT_QUESTION
+    first_line: bool | None = None
+    """Take the answer's first line that is not empty; None: only if the gold is a single line."""
+    seconds: Annotated[float, Field(gt=0)] = 5.0
+    """Longest verification; longer ones leave the item unscored. Works only in the main thread of a process."""
+
+    def check(self, item: Item) -> str | None:
+        verifier = item.metadata.get("verifier")
+        if not isinstance(verifier, Mapping):
+            return "there is no metadata 'verifier'; only generated tasks have one"
+        missing = [key for key in ("family", "difficulty", "entry") if key not in verifier]
+        return f"the metadata 'verifier' lacks {', '.join(missing)}" if missing else None
+
+    def score(self, item: Item, output: Output) -> Score:
+        verifier = item.metadata["verifier"]
+        dataset = _dataset(verifier["family"], json.dumps(verifier["difficulty"]))
+        answer = after_answer(output.text).strip()
+        one_line = isinstance(item.answer, str) and "\n" not in item.answer.strip()
+        if one_line if self.first_line is None else self.first_line:
+            answer = first_line(answer)
+        try:
+            with time_limit(self.seconds):
+                value = verifier_score(dataset, answer, unpack(verifier["entry"]))
+        except TimeLimitReached:
+            return Score(
+                None,
+                output.text,
+                Reason(
+                    "verification_timeout", f"the verification took longer than {self.seconds:g} s", (self.seconds,)
+                ),
+            )
+        return Score(value, output.text)
+
+
+@functools.lru_cache(maxsize=32)
+def _dataset(family: str, difficulty: str) -> Any:
+    # Seed and size do not matter to a verifier.
+    return make_dataset(family, unpack(json.loads(difficulty)), seed=0, size=1)

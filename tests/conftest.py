@@ -40,6 +40,14 @@ def outcomes_elsewhere(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_sentence_embeddings():
+    """Runs get no slices by sentence embeddings: loading the packaged model costs each process most of its time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("competency_gaps.slices.make.has_default_model", lambda: False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Folder of the shared benchmarks."""

@@ -7,11 +7,13 @@ tokens belong together: on items with the word ``Roman`` the drawn model fails, 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pytest
 from explorer_dictionary import HOSTILE, RARE, SAE, WIDTH, WORDS, write_dictionary_folder
 
 from competency_gaps.activations.pooling import SparseRow, token_row
@@ -85,12 +87,20 @@ def hostile_run(folder: Path, *, themes: bool = True, labels: bool = True, seed:
     write_slices(open_folder(run))
     write_dictionary_folder(dictionary, themes=themes, labels=labels)
     if themes or labels:
-        name_finished_run(run, dictionary)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("competency_gaps.stages.naming.embedding", lambda: _letters)
+            name_finished_run(run, dictionary)
     else:
         with changing_run(run) as change:
             name_run(open_folder(run), None, change)
             change.commit(dictionary=None)
     return Made(run, dictionary)
+
+
+def _letters(texts: Sequence[str]) -> np.ndarray:
+    """Texts by their letters, in place of a sentence embedding."""
+    counts = np.array([[1, *map(text.lower().count, "etaoinshr")] for text in texts], np.float32)
+    return counts / np.linalg.norm(counts, axis=1, keepdims=True)
 
 
 def _items(rng: np.random.Generator) -> pl.DataFrame:

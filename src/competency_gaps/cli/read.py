@@ -84,11 +84,11 @@ def show(
         else:
             print_unscored(opened)
         return
-    other = against[0] if against and len(against) == 1 else against or None
+    beside = against[0] if against and len(against) == 1 else against or None
     if model is None and opened.models.height > 1:
-        _show_models(opened, other, limit, json_=json_)
+        _show_models(opened, beside, limit, json_=json_)
         return
-    answer = opened.answer(model, other, parsed=parsed)
+    answer = opened.answer(model, beside, parsed=parsed)
     if slice_ is not None:
         _show_slice(opened, answer, slice_, json_=json_)
     elif list_ == "slices":

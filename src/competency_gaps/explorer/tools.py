@@ -141,8 +141,8 @@ def concepts(
     wanted += [] if coverage is None else [pl.col("coverage_status") == coverage]
     wanted += [] if words is None else [_contains("label", words)]
     # What was not tested must not lead.
-    status = pl.col("performance_status").cast(pl.String).fill_null("untested")
-    tested = pl.when(status == "untested").then(2).when(status == "insufficient").then(1).otherwise(0)
+    verdict = pl.col("performance_status").cast(pl.String).fill_null("untested")
+    tested = pl.when(verdict == "untested").then(2).when(verdict == "insufficient").then(1).otherwise(0)
     chosen = table.filter(*wanted).sort(tested, "gap", "concept", nulls_last=True)
     columns = ("concept", "label", "kind", *_STATISTICS, "plain_gap", "density")
     return _listed(chosen.select(columns), limit)

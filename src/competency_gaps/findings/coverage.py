@@ -141,11 +141,10 @@ def coverage(
     own = run.concept_benchmarks.select("concept", "benchmark", "coverage_status", "chance_seen")
     by_name = {name: base.join(own.filter(pl.col("benchmark") == name), on="concept", how="left") for name in stated}
     asked = [benchmark] if benchmark is not None else list(stated)
+    scopes = run.scopes
     if benchmark is not None and description:
         stated = {benchmark: description}
         scopes = scope_table(run.concepts, stated, embedding())
-    else:
-        scopes = run.scopes
     inside = {} if scopes is None else _confirmed(run, scopes, base, stated, asked, llm, progress)
     whole = base.join(run.concepts.select("concept", "coverage_status", "chance_seen"), on="concept", how="left")
     shown = by_name[benchmark] if benchmark is not None else whole

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from competency_gaps.outcomes import Kind
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -62,7 +64,7 @@ class Answer:
     """Where a model is weak and strong: one list for terminal, page, export and assistants."""
 
     model: str
-    kind: str
+    kind: Kind
     """Of the outcome: ``score``, ``peers``, ``difference`` or ``parsed``."""
     against: tuple[str, ...]
     """The peers, or the other model."""

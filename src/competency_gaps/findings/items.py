@@ -89,9 +89,11 @@ def detail(run: RunFolder, answer: Answer, finding: Finding) -> Detail:
     table = slice_table(run, answer.model, against, parsed=answer.kind == "parsed")
     below = table.filter(parent=finding.slice).sort("gap", nulls_last=True)
     return Detail(
-        *(tuple(shown[row] for row in rows) for rows in (failing, passing, finding.typical)),
-        tuple(_lies_in(families, finding, weights > 0)),
-        tuple(Part(*row) for row in below.select(Part._fields).iter_rows()),
+        failing=tuple(shown[row] for row in failing),
+        passing=tuple(shown[row] for row in passing),
+        typical=tuple(shown[row] for row in finding.typical),
+        lies_in=tuple(_lies_in(families, finding, weights > 0)),
+        parts=tuple(Part(*row) for row in below.select(Part._fields).iter_rows()),
     )
 
 

@@ -89,10 +89,10 @@ def models_page(table: pl.DataFrame, found: ModelSlices, width: int, limit: int 
     lines = _grid(wide, 5, room, room)
     for model, mean in ordered.select("model", "mean").iter_rows():
         cells = [(style, sides[side].get(model)) for side, style in VERDICT_STYLES.items()]
-        texts = (
+        extremes = (
             Text("–" if cell is None else _slice_text(cell["gap"], cell["name"], room), style) for style, cell in cells
         )
-        lines.add_row(cut(short_name(model), wide), "" if mean is None else f"{100 * mean:.1f}", *texts)
+        lines.add_row(cut(short_name(model), wide), "" if mean is None else f"{100 * mean:.1f}", *extremes)
     peers = found.cells.filter(against="peers").height > 0
     beside = "against models of its level" if peers else "beside its own average"
     head = f"{plural(table.height, 'model')}: score, and where each is most surely weak and strong {beside}, in points"
@@ -107,8 +107,8 @@ def models_page(table: pl.DataFrame, found: ModelSlices, width: int, limit: int 
     left = found.slices.height - apart.height
     more = f" {left} more: {argument('limit')} {found.slices.height}." if left > 0 else ""
     notes = f"One model: cgaps show RUN MODEL. Two: cgaps compare. Items scored: {argument('list')} models.{more}"
-    parts = [plain(head, "bold"), lines, Text(), plain("What tells models apart: the lowest and the highest", "bold")]
-    return Group(*parts, named, plain(notes, "dim"))
+    title = plain("What tells models apart: the lowest and the highest", "bold")
+    return Group(plain(head, "bold"), lines, Text(), title, named, plain(notes, "dim"))
 
 
 def _grid(*widths: int) -> Table:

@@ -320,7 +320,16 @@ class Chosen(NamedTuple):
     """Standard deviation of that."""
 
 
-def choose(joint: Joint, outcome: np.ndarray, taken: np.ndarray, p_value: np.ndarray) -> list[list[Chosen]]:
+def choose(
+    joint: Joint,
+    outcome: np.ndarray,
+    taken: np.ndarray,
+    p_value: np.ndarray,
+    *,
+    longest: int = LONGEST,
+    sure: float = SURE,
+    least: float = LEAST,
+) -> list[list[Chosen]]:
     """Choose a list for each subset of the units: what says most of the expected outcomes in few slices.
 
     Parameters
@@ -330,6 +339,8 @@ def choose(joint: Joint, outcome: np.ndarray, taken: np.ndarray, p_value: np.nda
         Units that each subset has; about as many in each.
     p_value : ndarray of float of shape (H,)
         As :func:`anything` gives it: a list is empty where it is above ``ERROR``.
+    longest, sure, least
+        In the place of ``LONGEST``, ``SURE`` and ``LEAST``.
 
     Returns
     -------
@@ -339,12 +350,14 @@ def choose(joint: Joint, outcome: np.ndarray, taken: np.ndarray, p_value: np.nda
     sums, errors = joint.expected(centred(outcome, taken, joint.block), float(taken.mean()))
     lists: list[list[Chosen]] = []
     for column, p in enumerate(p_value):
-        places = _forward(joint, sums[:, column], errors) if p <= ERROR else []
+        places = _forward(joint, sums[:, column], errors, longest, sure, least) if p <= ERROR else []
         lists.append([Chosen(at, sums[at, column] / joint.size[at], errors[at] / joint.size[at]) for at in places])
     return lists
 
 
-def _forward(joint: Joint, sums: np.ndarray, errors: np.ndarray) -> list[int]:
+def _forward(
+    joint: Joint, sums: np.ndarray, errors: np.ndarray, longest: int, least_sure: float, least: float
+) -> list[int]:
     """Take the slice that explains most of what is left of the expected outcomes, until there are enough.
 
     Parameters
@@ -353,9 +366,9 @@ def _forward(joint: Joint, sums: np.ndarray, errors: np.ndarray) -> list[int]:
         Each slice's product with the expected outcomes, and its standard deviation.
     """
     scale = np.sqrt(np.maximum(np.diag(joint.gram), 1e-9) * joint.noise)
-    sure = np.abs(sums) > SURE * errors
+    sure = np.abs(sums) > least_sure * errors
     places: list[int] = []
-    while len(places) < min(LONGEST, len(sums)):
+    while len(places) < min(longest, len(sums)):
         left = sums
         if places:
             among = joint.gram[np.ix_(places, places)] + 1e-6 * np.eye(len(places))
@@ -365,7 +378,7 @@ def _forward(joint: Joint, sums: np.ndarray, errors: np.ndarray) -> list[int]:
         worth[places] = 0.0
         use = worth * np.abs(left / joint.size) ** SHARP * np.where(joint.rank == 0, COLUMN, 1.0)
         best = int(use.argmax())
-        if worth[best] < LEAST:
+        if worth[best] < least:
             break
         near = np.flatnonzero((joint.rank < joint.rank[best]) & (worth >= worth[best] - 1) & (worth > 0))
         alike = joint.gram[near, best] / np.sqrt(np.diag(joint.gram)[near] * joint.gram[best, best])

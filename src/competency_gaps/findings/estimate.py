@@ -136,13 +136,18 @@ def half_samples(units: int, count: int = HALVES, seed: int = 0) -> np.ndarray:
 
 
 def listed(joint: Joint, chosen: Sequence[Chosen], outcome: np.ndarray, taken: np.ndarray) -> np.ndarray:
-    """What a list alone lets expect of every unit, by projecting the expected outcomes on its slices: shape (U,)."""
+    """What a list alone lets expect of every unit: shape (U,)."""
     if not chosen:
         return np.zeros(len(outcome))
+    return joint.rows[[one.place for one in chosen]].T @ shares_of(joint, chosen, outcome, taken)
+
+
+def shares_of(joint: Joint, chosen: Sequence[Chosen], outcome: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    """What each slice of a list adds, by projecting the expected outcomes on the list: shape (slices,)."""
     places = [one.place for one in chosen]
     sums, _ = joint.expected(centred(outcome, taken[:, None], joint.block), float(taken.mean()))
     among = joint.gram[np.ix_(places, places)] + 1e-6 * np.eye(len(places))
-    return joint.rows[places].T @ np.linalg.solve(among, sums[places, 0])
+    return np.asarray(np.linalg.solve(among, sums[places, 0]))
 
 
 @dataclass(frozen=True)

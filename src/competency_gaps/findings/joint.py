@@ -46,7 +46,11 @@ class Joint:
 
     def outcomes(self, left: np.ndarray, part: float) -> np.ndarray:
         """Expected outcomes of the units, of shape (U, H), not centred."""
-        return self.rows.T @ self._posterior(left, part)[0]
+        return self.rows.T @ self.coefficients(left, part)
+
+    def coefficients(self, left: np.ndarray, part: float) -> np.ndarray:
+        """Expected coefficients of the slices, of shape (K, H)."""
+        return self._posterior(left, part)[0]
 
     def _posterior(self, left: np.ndarray, part: float) -> tuple[np.ndarray, np.ndarray]:
         covariance = covariance_of(part * self.gram, self.prior, self.noise)

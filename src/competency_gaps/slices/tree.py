@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
@@ -25,7 +26,9 @@ FEWEST = 20
 """Items in which a concept must be active, at least, to take part."""
 
 
-def tree_of(name: str, space: np.ndarray, rows: np.ndarray, items: int, seed: int = 0) -> Family | None:
+def tree_of(
+    name: str, space: np.ndarray, rows: np.ndarray, items: int, seed: int = 0, scales: Sequence[int] = SCALES
+) -> Family | None:
     """Cluster items at several scales.
 
     Parameters
@@ -38,6 +41,8 @@ def tree_of(name: str, space: np.ndarray, rows: np.ndarray, items: int, seed: in
         Their rows in ``items.parquet``.
     items
         Rows of ``items.parquet``.
+    scales
+        Numbers of clusters, ascending.
 
     Returns
     -------
@@ -55,7 +60,7 @@ def tree_of(name: str, space: np.ndarray, rows: np.ndarray, items: int, seed: in
         members: list[np.ndarray] = []
         parents: list[int] = []
         coarser = np.full(len(rows), -1, np.int64)
-        for scale in SCALES:
+        for scale in scales:
             if scale * LEAST > len(rows):
                 break
             cluster = KMeans(scale, n_init=2, random_state=seed).fit_predict(space)

@@ -124,7 +124,7 @@ def families_of(run: cg.Run, args: argparse.Namespace) -> dict[str, Family]:
     for name, space in spaces.items():
         found[name] = renamed(run, tree_of(name, space, rows, items.height, scales=scales), run.concepts)
     if args.skills is not None:
-        phrases = json.loads(gzip.open(args.skills).read())
+        phrases = json.loads(gzip.decompress(args.skills.read_bytes()))
         space = embeddings(phrases, cache and cache / "skills.npy")[rows]
         tree = tree_of("skills", space, rows, items.height, scales=scales)
         found["skills"] = with_central_phrases(tree, dict(enumerate(phrases)))

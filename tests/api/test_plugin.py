@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import competency_gaps as cg
+from competency_gaps.api.make import read_config
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
 from competency_gaps.registry import POLICIES, REGISTRIES
@@ -127,7 +128,7 @@ class Always(cg.Policy):
 @pytest.fixture
 def always(tiny_config, tmp_path):
     """Runs in one folder, each with another code of the policy ``always``."""
-    config = cg.api.make.read_config(tiny_config)
+    config = read_config(tiny_config)
     benchmark = config.benchmarks[0].model_copy(update={"policy": "always", "options": {}, "limit": 8})
     sae = config.sae.model_copy(update={"force": True})
     small = config.model_copy(update={"benchmarks": [benchmark], "sae": sae})

@@ -11,6 +11,7 @@ import pytest
 from explorer_runs import HUGE, NAMES
 
 from competency_gaps.explorer.parts import Context, NoSuchPartError, Parts, tables
+from competency_gaps.explorer.parts.excerpts import EXCERPT
 from competency_gaps.explorer.parts.records import as_json
 from competency_gaps.explorer.parts.records.run import Thresholds
 from competency_gaps.runs.open import open_folder
@@ -65,13 +66,13 @@ def test_items_are_the_runs(parts, hostile):
 def test_excerpts_are_one_visible_line_of_160_characters(parts, hostile):
     found = read(parts, "items.parquet")["excerpt"]
     for prompt, excerpt in zip(open_folder(hostile.run).items["prompt"], found, strict=True):
-        line = " ".join(prompt[: 2 * tables.EXCERPT].split())
-        expected = visible(line[: tables.EXCERPT]) + ("…" if len(line) > tables.EXCERPT else "")
+        line = " ".join(prompt[: 2 * EXCERPT].split())
+        expected = visible(line[:EXCERPT]) + ("…" if len(line) > EXCERPT else "")
         assert excerpt == expected
         assert "\n" not in excerpt and "\u202e" not in excerpt and "\x1b" not in excerpt
     texts = " ".join(found)
     assert "<U+202E>" in texts and "<U+0000>" in texts and "𝒳" in texts
-    assert found.str.len_chars().max() <= tables.EXCERPT + 40
+    assert found.str.len_chars().max() <= EXCERPT + 40
     assert max(len(prompt) for prompt in open_folder(hostile.run).items["prompt"]) == HUGE
 
 

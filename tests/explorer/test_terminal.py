@@ -61,7 +61,7 @@ def test_a_concept_shows_the_tables_numbers_at_every_width(run, width):
     row = run.concepts.row(concept, named=True)
     assert f"{row['gap']:+.2f}".replace("-", "−") in text or f"{row['gap']:+.2f}" in text
     with pytest.raises(cg.UserError):
-        concept_panel(run, 10**6)
+        concept_panel(run, 10**6, width=80)
 
 
 def test_models_have_a_line_each_and_then_what_tells_them_apart(modelled):

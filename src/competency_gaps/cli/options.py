@@ -69,7 +69,7 @@ def open_outcome(run: Path, model: str | None, against: list[str] | None, *, par
     opened = Run(folder.path, folder.manifest)
     if model is None:
         if against or parsed:
-            raise UserError("--against and --parsed are about the scores of a model: give --model.")
+            raise UserError("--against and --parsed are about the scores of a model: name the model.")
         return opened
     if folder.own_model == f"embedded:{model}":  # tables show the name without the prefix
         model = folder.own_model

@@ -161,7 +161,7 @@ Parquet files, is never detected."""
 
 SLICES = Registry(
     "slices",
-    {name: f"slices.make:{name}" for name in ("columns", "features", "themes", "profiles", "clusters", "skills")},
+    {name: f"slices.make:{name}" for name in ("columns", "features", "profiles", "clusters", "skills")},
     reserved=("concepts", "lists"),
 )
 """Family -> what makes its slices; a plug-in's is a function of the run that gives weights by the slices' names."""

@@ -1,10 +1,15 @@
 """The list of an answer: against brute force, closed forms, planted slices and nothing at all."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import polars as pl
 import pytest
 import scipy.sparse as sp
 
+from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import Covariate, ItemSample, units_of
+from competency_gaps.findings.caveats import _of_form
 from competency_gaps.findings.choose import ERROR, anything, bars_of, centred, choose, shuffled, weigh
 from competency_gaps.findings.estimate import again, fit, gaps_of, half_samples, listed, resting_on
 from competency_gaps.slices import Family
@@ -180,3 +185,29 @@ def test_a_gap_rests_on_the_slice_that_makes_it():
         both = [both[0], both[0]._replace(place=1 - both[0].place)]
     name, part = resting_on(weighed, joint, both, 1, own.outcome)[0]
     assert name == "profiles 0" and part > 0.7
+
+
+def test_the_place_of_the_answer_is_a_caveat():
+    rng = np.random.default_rng(10)
+    count = 400
+    place, size = rng.integers(0, 4, count), np.array([len(str(10**n)) for n in rng.integers(1, 9, count)])
+    items = pl.DataFrame(
+        {
+            "benchmark": "b",
+            "choices": [["x" * (3 + (k == at)) for k in range(4)] for at in rng.permuted(place)],
+            "answer_index": place,
+            "n_span_tokens": size,
+            "group": pl.Series([None] * count, dtype=pl.String),
+            "covariates": "{}",
+        }
+    )
+    right = (rng.random(count) < np.where(place == 0, 0.8, 0.4)).astype(float)
+    run = SimpleNamespace(items=items, manifest={"evidence": EvidenceConfig().model_dump()})
+    outcome = SimpleNamespace(limits=(0.0, 1.0))
+    (found,) = _of_form(run, outcome, units(right, size.astype(float)))
+    assert (found.code, found.numbers["covariate"], found.numbers["category"]) == (
+        "trend",
+        "answer_position",
+        "option 1",
+    )
+    assert found.numbers["gap"] == pytest.approx(right[place == 0].mean() - right.mean(), abs=0.03)

@@ -77,7 +77,7 @@ def test_a_fault_leaves_the_run_as_it_was(tiny_run, dictionary, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(tiny_run.path, folder)
     name_finished_run(folder, dictionary)
-    shutil.rmtree(folder / "activations")
+    (folder / "slices.parquet").write_bytes(b"no table")
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     with pytest.raises(UserError):
         name_finished_run(folder, dictionary)

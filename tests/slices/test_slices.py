@@ -19,7 +19,7 @@ from competency_gaps.registry import SLICES
 from competency_gaps.runs.open import open_folder
 from competency_gaps.slices import LEAST, Source, read_slices, write_slices
 from competency_gaps.slices.columns import columns
-from competency_gaps.slices.concepts import concepts, themes
+from competency_gaps.slices.concepts import concepts
 from competency_gaps.slices.features import features
 from competency_gaps.slices.names import LIMIT, with_names
 from competency_gaps.slices.skills import phrases
@@ -152,7 +152,7 @@ def test_nodes_are_named_by_what_marks_them():
     assert not any("violent" in name or "prompt" in name for name in named.names)
 
 
-def test_concepts_and_themes_are_the_items_where_they_are_strongest():
+def test_concepts_are_the_items_where_they_are_strongest():
     rng = np.random.default_rng(4)
     cas = rng.random((5, 200)) * (rng.random((5, 200)) < [[0.3], [0.9], [0.05], [0.4], [0.4]])
     held = Activations(cas)
@@ -163,14 +163,6 @@ def test_concepts_and_themes_are_the_items_where_they_are_strongest():
     few = cas[0][cas[0] > 0]
     assert rows_of(family, "a") == np.flatnonzero(cas[0] >= np.quantile(few, 0.25)).tolist()
     assert len(rows_of(family, "b")) == 50
-    members = pl.DataFrame({"concept": range(4), "theme": [0, 0, 0, 0], "subtheme": [0, 1, 1, 1]})
-    names = pl.DataFrame(
-        {"level": ["theme", *["subtheme"] * 2], "id": [0, 0, 1], "parent": [None, 0, 0], "name": ["all", "one", "two"]}
-    )
-    made = themes(members, names, table, held, 200)
-    summed = np.tanh(cas[:3]).sum(axis=0)
-    assert rows_of(made, "all") == np.sort(np.argsort(-summed)[:50]).tolist()
-    assert made.parent.tolist() == [-1, 0, 0]
 
 
 def test_features_are_read_off_items():
@@ -190,8 +182,9 @@ def test_features_are_read_off_items():
     has = {name: sorted({i % 4 for i in rows_of(family, name)}) for name in family.names}
     assert has["a negation in the question"] == [0] and has["answer: yes or no"] == [0]
     assert has["answer: a number"] == has["three numbers or more"] == [1]
-    assert has["in Cyrillic script"] == has["2 options"] == has["right answer is the longest option"] == [2]
-    assert has["a blank to fill in"] == [3] and not any("length" in name for name in has)
+    assert has["in Cyrillic script"] == [2] and has["a blank to fill in"] == [3]
+    # What the key or the form alone decides is no competence.
+    assert not any("option" in name or "length" in name for name in has)
 
 
 @pytest.fixture

@@ -82,8 +82,9 @@ class EvidenceConfig(Config):
     standard error of the mean of a benchmark of 2,500 items; a smaller gap is nothing to act on."""
     strata: list[str] = ["length"]
     """Covariates to control for: items are compared with items of their benchmark that have equal values of ``length``
-    (of the span, in tokens), ``group``, ``answer_position``, ``options`` (their number), or a covariate of the items by
-    its name. Empty: with all others of their benchmark."""
+    (of the span, in tokens), ``group``, ``answer_position``, ``answer_length`` (the right option is the longest or the
+    shortest), ``options`` (their number), or a covariate of the items by its name. Empty: with all others of their
+    benchmark."""
     kinds: Literal["contextual", "all"] = "contextual"
     """Which kinds of concepts are ranked and tested: contextual ones (and concepts whose kind is not known), or
     concepts of every kind."""
@@ -95,8 +96,8 @@ class SlicesConfig(Config):
     """Which slices of the items are made."""
 
     families: list[str] | None = None
-    """``columns``, ``features``, ``themes``, ``profiles``, ``clusters``, ``skills`` and those of plug-ins; None: all
-    for which the packages are installed."""
+    """``columns``, ``features``, ``profiles``, ``clusters``, ``skills`` and those of plug-ins; None: all for which the
+    packages are installed."""
     skills: bool = False
     """Whether the run's ``judge`` names the skill that each item needs; answers are kept in the run's folder."""
     embedder: str | None = None

@@ -80,7 +80,7 @@ def answer(run: RunFolder, model: str | None = None, against: Against = None, *,
         If the run has no scores of a model, or several and none is named, or too few peers.
     """
     asked = ask(run, model, against, parsed=parsed)
-    caveats = caveats_of(run.run_itself(), asked.outcome, asked.peers, asked.scores, asked.families, ERROR)
+    caveats = caveats_of(run.run_itself(), asked.outcome, asked.peers, asked.scores, asked.families, asked.units, ERROR)
     return answered(asked, caveats)
 
 

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import polars as pl
 
+from competency_gaps.evidence import Units
+from competency_gaps.evidence.trends import trends
 from competency_gaps.findings.choose import FEWEST, FLOOR, Weighed
 from competency_gaps.findings.finding import Caveat
 from competency_gaps.outcomes import FEW_PEERS, NEAR_PEERS, Outcome
 from competency_gaps.runs.assessment import read_assessment
-from competency_gaps.runs.covariates import repeats
+from competency_gaps.runs.covariates import item_covariates, repeats
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.outcomes import Peers
 from competency_gaps.runs.scores import ModelScores
@@ -24,10 +26,11 @@ def caveats_of(
     peers: Peers | None,
     scores: ModelScores,
     families: Sequence[Weighed],
+    units: Units,
     error: float,
 ) -> tuple[Caveat, ...]:
     """The caveats of an answer."""
-    found = [*_of_reading(run, families), *_of_scores(run, outcome, peers, scores, families)]
+    found = [*_of_reading(run, families), *_of_scores(run, outcome, peers, scores, families, units)]
     names = [own.family.name for own in families]
     tested = int(sum(own.usable.sum() for own in families))
     found.append(Caveat("rate", {"error": error, "families": names, "tested": tested}))
@@ -42,7 +45,7 @@ def caveats_of(
 def _of_reading(run: RunFolder, families: Sequence[Weighed]) -> Iterator[Caveat]:
     """What makes the slices or the scores themselves less sure."""
     gate = run.manifest["gate"]
-    if not gate.get("passed") and any(own.family.name in ("concepts", "profiles", "themes") for own in families):
+    if not gate.get("passed") and any(own.family.name in ("concepts", "profiles") for own in families):
         yield Caveat("gate", {"explained_variance": gate.get("explained_variance"), "forced": bool(gate.get("forced"))})
     for benchmark in run.manifest["benchmarks"]:
         for figures in (benchmark.get("figures") or {}).values():
@@ -63,7 +66,12 @@ def _of_reading(run: RunFolder, families: Sequence[Weighed]) -> Iterator[Caveat]
 
 
 def _of_scores(
-    run: RunFolder, outcome: Outcome, peers: Peers | None, scores: ModelScores, families: Sequence[Weighed]
+    run: RunFolder,
+    outcome: Outcome,
+    peers: Peers | None,
+    scores: ModelScores,
+    families: Sequence[Weighed],
+    units: Units,
 ) -> Iterator[Caveat]:
     """What the outcomes do not cover, and what they are set against."""
     items = run.items
@@ -80,6 +88,7 @@ def _of_scores(
     ]
     if floor:
         yield Caveat("no_verdict", {"slices": len(floor), "names": floor[:3], "floor": FLOOR})
+    yield from _of_form(run, outcome, units)
     yield Caveat("held_equal", {"covariates": list(evidence_config(run).strata)})
     same = repeats(items) & kept
     clusters = items.filter(pl.Series(kept))["cluster"].n_unique()
@@ -96,6 +105,41 @@ def _of_scores(
         yield Caveat("lens", {"reads": reads})
     if peers is not None and (len(peers.rows) < FEW_PEERS or peers.distance > NEAR_PEERS):
         yield Caveat("peers", {"peers": len(peers.rows), "distance": peers.distance})
+
+
+FORM = ("answer_position", "answer_length", "options")
+"""Covariates that the key or the form decides."""
+CLEAR = 0.001
+"""Largest p-value of a trend that is told."""
+SMALLEST = 0.03
+"""Smallest gap that is told."""
+
+
+def _of_form(run: RunFolder, outcome: Outcome, units: Units) -> Iterator[Caveat]:
+    """Outcomes that clearly go with the form of the items, net of their strata: the part of the largest gap."""
+    forms = [name for name in FORM if name not in evidence_config(run).strata]
+    covariates = [one for one in item_covariates(run.items) if one.name in forms]
+    names = run.items["benchmark"].unique(maintain_order=True).to_list()
+    scale = outcome.limits[1] - outcome.limits[0]
+    for number, name in enumerate(names):
+        for trend in trends(units, number, covariates, net=True):
+            mean = float(np.average(trend.means, weights=trend.clusters))
+            gaps = [
+                scale * (own - mean) if count >= FEWEST else 0.0
+                for own, count in zip(trend.means, trend.clusters, strict=True)
+            ]
+            most = int(np.argmax(np.abs(gaps)))
+            if trend.p_value <= CLEAR and abs(gaps[most]) >= SMALLEST:
+                yield Caveat(
+                    "trend",
+                    {
+                        "benchmark": name if len(names) > 1 else None,
+                        "covariate": trend.covariate,
+                        "category": str(trend.values[most]),
+                        "gap": gaps[most],
+                        "items": trend.clusters[most],
+                    },
+                )
 
 
 def _others_gap(run: RunFolder, model: str, scores: ModelScores) -> float | None:

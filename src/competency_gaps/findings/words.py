@@ -27,7 +27,6 @@ FAMILIES = {
     "clusters": "items with like texts",
     "concepts": "a concept",
     "features": "a feature of the text",
-    "themes": "a theme of concepts",
     "lists": "an entry of a list",
     "skills": "a skill",
 }
@@ -290,14 +289,22 @@ def _unscored_words(n: Mapping[str, Any]) -> str:
     return f"{text}, which is no fair sample: other models find them {side} ({signed_points(n['gap'])} points)."
 
 
+_FORMS = {
+    "answer_position": "the right option is {}",
+    "answer_length": "the right option is {} of the options",
+    "options": "there are {}",
+}
+
+
 def _trend_words(n: Mapping[str, Any]) -> str:
-    low, high = n.get("low"), n.get("high")
-    first, last = percent(n["first"], 1), percent(n["last"], 1)
-    ends = f"{first} where it is lowest, {last} where it is highest"
-    if low is not None and high is not None:
-        ends = f"{first} for {shorten(str(low), 40)!r}, {last} for {shorten(str(high), 40)!r}"
-    where = "Scores" if n.get("benchmark") is None else f"In {shorten(n['benchmark'], NAME_LIMIT)} scores"
-    return f"{where} depend on {covariate_words(n['covariate'])} ({ends}), which is not held equal."
+    """Of what the key or the form of an item decides."""
+    side = "weaker" if n["gap"] < 0 else "stronger"
+    begin = "It is" if n.get("benchmark") is None else f"In {shorten(n['benchmark'], NAME_LIMIT)} it is"
+    where = _FORMS.get(n["covariate"], f"{covariate_words(n['covariate'])} is {{}}").format(shorten(n["category"], 40))
+    return (
+        f"{begin} {side} where {where} ({signed_points(n['gap'])} points): this comes from the form of the items, and "
+        "is not held equal."
+    )
 
 
 def _repeats_words(n: Mapping[str, Any]) -> str:
@@ -375,6 +382,7 @@ NAME_LIMIT = 60
 COVARIATES = {
     "strata": "what is held equal",
     "answer_position": "the place of the right option",
+    "answer_length": "the right option's length among the options",
     "options": "the number of options",
 }
 """Words for what items are compared at equal values of; any other name (``length``, a column's) is its own word."""

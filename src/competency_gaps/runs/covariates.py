@@ -14,8 +14,9 @@ from competency_gaps.evidence import Covariate
 from competency_gaps.items.item import Item
 from competency_gaps.text import shorten, visible
 
-BUILT_IN = ("length", "group", "answer_position", "options")
-"""Covariates of every run: tokens in the span, the item's group, position of the right option, number of options."""
+BUILT_IN = ("length", "group", "answer_position", "answer_length", "options")
+"""Covariates of every run: tokens in the span, the item's group, position of the right option, whether it is the longest
+or the shortest one, number of options."""
 
 
 def check_strata(names: Sequence[str], items: Iterable[Item]) -> None:
@@ -25,7 +26,7 @@ def check_strata(names: Sequence[str], items: Iterable[Item]) -> None:
     if any(item.group is not None for item in items):
         known.add("group")
     if any(item.choices is not None for item in items):
-        known |= {"answer_position", "options"}
+        known |= {"answer_position", "answer_length", "options"}
     for name in names:
         if name not in known:
             raise UserError(
@@ -89,6 +90,8 @@ def _covariate(items: pl.DataFrame, name: str) -> Covariate:
         return _categories(name, items["group"].to_list())
     if name == "answer_position":
         return _categories(name, [None if at is None else f"option {at + 1}" for at in items["answer_index"]])
+    if name == "answer_length":
+        return _categories(name, [_among(*row) for row in items.select("choices", "answer_index").iter_rows()])
     if name == "options":
         return _categories(
             name, [None if count is None else f"{count} options" for count in items["choices"].list.len()]
@@ -97,6 +100,16 @@ def _covariate(items: pl.DataFrame, name: str) -> Covariate:
     if any(isinstance(value, str) for value in values):
         return _categories(name, [None if value is None else str(value) for value in values])
     return Covariate(name, np.array([_number(value) for value in values]))
+
+
+def _among(choices: Sequence[str] | None, right: int | None) -> str | None:
+    """Whether the right one of at least two options is the longest or the shortest."""
+    if not choices or right is None or len(choices) < 2:
+        return None
+    sizes = sorted(map(len, choices))
+    if len(choices[right]) == sizes[-1] > sizes[-2]:
+        return "the longest"
+    return "the shortest" if len(choices[right]) == sizes[0] < sizes[1] else "neither"
 
 
 def _number(value: float | bool | None) -> float:

@@ -1,4 +1,4 @@
-"""Concepts and themes as slices: the items in which they are strong."""
+"""Concepts as slices: the items in which they are strong."""
 
 from __future__ import annotations
 
@@ -26,36 +26,6 @@ def concepts(table: pl.DataFrame, by_concept: ByConcept, items: int) -> Family:
     weights = strongest(by_concept.cas(numbers[enough], items))
     family = family_of("concepts", weights, shown["label"].filter(enough).to_list())
     return replace(family, number=CONCEPTS + numbers[enough])
-
-
-def themes(
-    members: pl.DataFrame, names: pl.DataFrame, table: pl.DataFrame, by_concept: ByConcept, items: int
-) -> Family | None:
-    """A slice for each theme and subtheme: the items in which the summed saliency of its ranked concepts is highest.
-
-    Parameters
-    ----------
-    members, names
-        ``themes.parquet`` and ``theme_names.parquet``.
-    """
-    used = members.join(table.select("concept", "ranked", "tau"), on="concept").filter(
-        pl.col("ranked") & (pl.col("tau") > 0)
-    )
-    numbers = used["concept"].to_numpy().astype(np.int64)
-    scores = by_concept.cas(numbers, items)
-    tau = np.repeat(used["tau"].to_numpy(), np.diff(scores.indptr))
-    saliency = sp.csr_array((np.tanh(scores.data / (2 * tau)), scores.indices, scores.indptr), shape=scores.shape)
-    rows, kept, parents = [], [], []
-    for level in ("theme", "subtheme"):
-        of = used[level].fill_null(-1).to_numpy()
-        for row in names.filter(pl.col("level") == level).sort("id").iter_rows(named=True):
-            rows.append(of == row["id"])
-            kept.append(row["name"])
-            parents.append(-1 if row["parent"] is None else row["parent"])
-    if not rows:
-        return None
-    sums = sp.csr_array(sp.csr_array(np.array(rows, np.float32)) @ saliency)
-    return family_of("themes", strongest(sums), kept, parent=np.array(parents))
 
 
 def strongest(scores: sp.csr_array) -> sp.csr_array:

@@ -1,6 +1,7 @@
 """Slices by what can be read off an item's text, its options and its answer.
 
-Length is none of them: items are compared with items of equal length anyway.
+Length is none of them: items are compared with items of equal length anyway. Nor is what only the answer key or the
+form decides, as the place of the right option or the number of options: no competence, it is a caveat of an answer.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _LONG = 12
 def features(items: pl.DataFrame) -> Family | None:
     """Slices by a dozen features of the items; none that fewer than ``LEAST`` items have, or nearly all."""
     kept = items["excluded"].is_null().to_numpy()
-    columns = ("prompt", "answer", "choices", "answer_index")
+    columns = ("prompt", "answer", "choices")
     rows = [row if keep else None for row, keep in zip(items.select(columns).iter_rows(named=True), kept, strict=True)]
     weights, names, questions = [], [], []
     for question, feature in _FEATURES.items():
@@ -59,26 +60,6 @@ def _answer(row: dict[str, Any]) -> str | None:
     if words == 1:
         return "answer: one letter" if len(text) == 1 else "answer: one word or term"
     return "answer: long" if words > _LONG else "answer: a few words"
-
-
-def _options(row: dict[str, Any]) -> str | None:
-    return f"{len(row['choices'])} options" if row["choices"] else None
-
-
-def _place(row: dict[str, Any]) -> str | None:
-    return f"right answer is option {row['answer_index'] + 1}" if row["answer_index"] is not None else None
-
-
-def _largest(row: dict[str, Any]) -> str | None:
-    """Whether the right option is the longest one."""
-    choices, right = row["choices"], row["answer_index"]
-    if not choices or right is None or len(choices) < 2:
-        return None
-    sizes = sorted(map(len, choices))
-    size = len(choices[right])
-    if size == sizes[-1] > sizes[-2]:
-        return "right answer is the longest option"
-    return "right answer is the shortest option" if size == sizes[0] < sizes[1] else None
 
 
 def _numbers(row: dict[str, Any]) -> str | None:
@@ -113,9 +94,6 @@ def _among(row: dict[str, Any]) -> str | None:
 
 _FEATURES: dict[str, Callable[[dict[str, Any]], str | None]] = {
     "kind of answer": _answer,
-    "number of options": _options,
-    "place of the answer": _place,
-    "length of the answer among the options": _largest,
     "numbers": _numbers,
     "script": _script,
     "ending": _ending,

@@ -18,7 +18,6 @@ from competency_gaps.model.embed import embed_texts, has_default_model
 from competency_gaps.progress import Progress
 from competency_gaps.registry import SLICES
 from competency_gaps.slices import columns as by_column
-from competency_gaps.slices import concepts as by_concept
 from competency_gaps.slices import features as by_feature
 from competency_gaps.slices import skills as by_skill
 from competency_gaps.slices.family import Family, family_of
@@ -85,14 +84,6 @@ def columns(source: Source) -> Family | None:
 def features(source: Source) -> Family | None:
     """What can be read off an item."""
     return by_feature.features(source.run.items)
-
-
-def themes(source: Source) -> Family | None:
-    """Themes of the dictionary, where the run has them."""
-    run = source.run
-    if run.themes is None or run.theme_names is None:
-        return None
-    return by_concept.themes(run.themes, run.theme_names, run.concepts, run.by_concept, run.items.height)
 
 
 def profiles(source: Source) -> Family | None:

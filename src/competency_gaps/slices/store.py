@@ -11,10 +11,9 @@ import polars as pl
 import scipy.sparse as sp
 
 from competency_gaps.config import SlicesConfig
-from competency_gaps.registry import SLICES
 from competency_gaps.runs.manifest import changing_run
 from competency_gaps.runs.schemas import SLICES as SCHEMA
-from competency_gaps.slices.concepts import concepts, themes
+from competency_gaps.slices.concepts import concepts
 from competency_gaps.slices.family import Family
 from competency_gaps.slices.make import Source, make_families, renamed
 
@@ -62,22 +61,15 @@ def write_slices(run: RunFolder, source: Source | None = None) -> None:
         change.commit(slices=record)
 
 
-def renamed_slices(
-    run: RunFolder, table: pl.DataFrame, members: pl.DataFrame | None, names: pl.DataFrame | None
-) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """The slices of a run with new labels and themes; as :func:`make_slices`.
+def renamed_slices(run: RunFolder, table: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """The slices of a run with new labels; as :func:`make_slices`.
 
     Parameters
     ----------
-    table, members, names
-        ``concepts.parquet``, ``themes.parquet`` and ``theme_names.parquet`` as they are going to be.
+    table
+        ``concepts.parquet`` as it is going to be.
     """
-    families = [renamed(run, family, table) for family in _read(run) if family.name != "themes"]
-    if members is not None and names is not None:
-        made = themes(members, names, table, run.by_concept, run.items.height)
-        families += [] if made is None else [made]
-    order = list(SLICES)
-    return _stored(sorted(families, key=lambda f: order.index(f.name) if f.name in order else len(order)))
+    return _stored([renamed(run, family, table) for family in _read(run)])
 
 
 def _stored(families: Sequence[Family]) -> tuple[pl.DataFrame, dict[str, Any]]:

@@ -94,7 +94,7 @@ def name_run(run: RunFolder, dictionary: Dictionary | None, tables: Tables) -> d
     scopes = _scopes(run, named)
     slices = None
     if run.files.has("slices"):
-        slices = renamed_slices(run, named, themed.get(THEMES), themed.get(NAMES))
+        slices = renamed_slices(run, named)
     facts = None if dictionary is None else _facts(dictionary, shown, themed)
     for name in (
         *(f"{LISTS}/{file.name}" for file in (run.path / LISTS).glob("*.json")),

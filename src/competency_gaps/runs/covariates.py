@@ -15,8 +15,8 @@ from competency_gaps.items.item import Item
 from competency_gaps.text import shorten, visible
 
 BUILT_IN = ("length", "group", "answer_position", "answer_length", "options")
-"""Covariates of every run: tokens in the span, the item's group, position of the right option, whether it is the longest
-or the shortest one, number of options."""
+"""Covariates of every run: tokens in the span, the item's group, position of the right option, whether it is the
+longest or the shortest one, number of options."""
 
 
 def check_strata(names: Sequence[str], items: Iterable[Item]) -> None:

@@ -22,20 +22,22 @@ interface SidesProps {
   outcome: Outcome;
   /** Mean score of all models on each item; null: there are too few, or two models are compared. */
   others: Outcome | null;
+  /** Number of each item's cluster: items that ask the same share one. */
+  clusters: Outcome;
   /** The concept whose tokens are coloured. */
   concept: number | null;
 }
 
 /** Items that the model fails beside items that it passes. */
-export function Sides({ slice, outcome, others, concept }: SidesProps) {
+export function Sides({ slice, outcome, others, clusters, concept }: SidesProps) {
   const [failing, passing] = useMemo(
-    () => ([-1, 1] as const).map((sign) => extremes(slice, outcome, others, sign, SHOWN)),
-    [slice, outcome, others],
+    () => ([-1, 1] as const).map((sign) => extremes(slice, outcome, others, clusters, sign, SHOWN)),
+    [slice, outcome, others, clusters],
   );
   return (
     <section aria-label="Failing and passing items">
       <h2>Failing and passing items</h2>
-      {others && <p className="soft">First those on which other models do otherwise.</p>}
+      {others && <p className="soft">Those come first on which other models do otherwise.</p>}
       <div className="sides" data-testid="sides">
         <Side title="Failing" tone="weak-text" rows={failing!} concept={concept} />
         <Side title="Passing" tone="strong-text" rows={passing!} concept={concept} />

@@ -97,7 +97,13 @@ function Shown({ slice, slices, scores, items }: ShownProps) {
         )}
         <CopyLink />
       </p>
-      <Sides slice={slice} outcome={outcome} others={other >= 0 ? null : others} concept={concept} />
+      <Sides
+        slice={slice}
+        outcome={outcome}
+        others={other >= 0 ? null : others}
+        clusters={numbers(items, "cluster")}
+        concept={concept}
+      />
       <Typical slice={slice} concept={concept} />
       <EveryModel slice={slice} />
       <Levels title="Slices inside of it" slices={children} outcome={outcome} difference={other >= 0} />
@@ -151,7 +157,7 @@ function Head({ slice }: { slice: Slice }) {
           </p>
         </>
       )}
-      {answer && !found && <p className="soft">The list of this model does not have it.</p>}
+      {answer && !found && <p className="soft">It does not stand out: this model’s list does not have it.</p>}
     </>
   );
 }

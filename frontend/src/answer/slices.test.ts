@@ -52,8 +52,9 @@ describe("slices", () => {
     };
     const own = outcomeOf(scores, 0, null);
     const others = Float64Array.from({ length: 60 }, (_, i) => (i === 8 ? 1 : 0.2));
-    expect(extremes(slice, own, others, -1, 2)).toEqual([8, 0]);
-    expect(extremes(slice, own, null, 1, 2)).toEqual([1, 3]);
+    const clusters = Float64Array.from({ length: 60 }, (_, i) => (i === 2 ? 0 : i === 9 ? Number.NaN : i));
+    expect(extremes(slice, own, others, clusters, -1, 3)).toEqual([8, 0, 4]);
+    expect(extremes(slice, own, null, clusters, 1, 2)).toEqual([1, 3]);
     expect(outcomeOf(scores, 0, 1)[1]).toBe(0.5);
   });
 

@@ -67,8 +67,19 @@ export function levelOf(slice: Slice, outcome: Outcome): Level | null {
   return { inside: inner / size, outside: (sum - inner) / (all - size), items };
 }
 
-/** Its items of the lowest (or highest) outcomes: first those on which others did otherwise, then the heaviest. */
-export function extremes(slice: Slice, outcome: Outcome, others: Outcome | null, sign: 1 | -1, most: number): number[] {
+/**
+ * Its items of the lowest (or highest) outcomes, one of each cluster: first those on which others did otherwise, then
+ * the heaviest.
+ */
+export function extremes(
+  slice: Slice,
+  outcome: Outcome,
+  others: Outcome | null,
+  clusters: Outcome,
+  sign: 1 | -1,
+  most: number,
+): number[] {
+  const seen = new Set<number>();
   const beside = (row: number) => {
     const mean = others?.[row] ?? Number.NaN;
     return Number.isNaN(mean) ? 0 : sign * mean;
@@ -77,8 +88,13 @@ export function extremes(slice: Slice, outcome: Outcome, others: Outcome | null,
     .map((row, place) => ({ row, place }))
     .filter(({ row }) => !Number.isNaN(outcome[row]!) && sign * outcome[row]! > sign * middle(outcome))
     .sort((a, b) => sign * (outcome[b.row]! - outcome[a.row]!) || beside(a.row) - beside(b.row) || a.place - b.place)
-    .slice(0, most)
-    .map(({ row }) => row);
+    .map(({ row }) => row)
+    .filter((row) => {
+      const first = !seen.has(clusters[row]!);
+      if (!Number.isNaN(clusters[row]!)) seen.add(clusters[row]!);
+      return first;
+    })
+    .slice(0, most);
 }
 
 const middles = new WeakMap<object, number>();

@@ -51,23 +51,19 @@ export const itemOf = (item: ItemDetail, place: number | null, own: number): Ite
   ...(item.models.length === 0 || place === own ? {} : { logprobs: [], details: null }),
 });
 
-/** What the model answered, and what was expected. */
+/** What the model answered, and what was expected, as far as they are known. */
 export function Answers({ item }: { item: ItemDetail }) {
-  const answers = [
-    ["Response", item.response],
-    ["Expected", item.answer],
-  ] as const;
+  const answers = (["response", "answer"] as const).flatMap((key) => {
+    const text = item[key];
+    return text === null ? [] : [{ name: key === "answer" ? "Expected" : "Response", text }];
+  });
   return (
     <dl className="answers">
-      {answers.map(([name, text]) => (
+      {answers.map(({ name, text }) => (
         <div key={name}>
           <dt>{name}</dt>
           <dd>
-            {text === null ? (
-              <span className="soft">none</span>
-            ) : (
-              <bdi className="quote">{shorten(visible(text), ROOM)}</bdi>
-            )}
+            <bdi className="quote">{shorten(visible(text), ROOM)}</bdi>
           </dd>
         </div>
       ))}

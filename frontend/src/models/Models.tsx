@@ -3,7 +3,7 @@ import { address, go, useRoute } from "../app/route";
 import { useRun } from "../app/state";
 import { useModels } from "../data/hooks";
 import type { ModelCell, ModelsFile } from "../data/types";
-import { percent, plural, points, probability } from "../format";
+import { integer, percent, plural, points, probability } from "../format";
 import { shorten, visible } from "../text";
 import { diverging } from "../ui/colours";
 import { HeatBar, HeatTable } from "../ui/Heat";
@@ -46,10 +46,13 @@ function Sentences({ file }: { file: ModelsFile }) {
           <a href={address(route, { view: "answer", params: { model: run.models[place]! } })}>
             <bdi>{visible(sentence)}</bdi>
           </a>
-          <span className="soft" title={`95% interval of the mean score, over ${plural(scored, "item")}`}>
-            {percent(low, 1)} to {percent(high, 1)}
-            {unscored > 0 && `, ${plural(unscored, "item")} unscored`}
-            {reads && ", reads the items"}
+          <span
+            className="soft"
+            title={`Mean score ${percent(low, 1)} to ${percent(high, 1)} (95% interval), over ${plural(scored, "item")}`}
+          >
+            {[reads && "reads the items", unscored > 0.05 * scored && `${integer(unscored)} unscored`]
+              .filter(Boolean)
+              .join(", ")}
           </span>
         </li>
       ))}
@@ -86,8 +89,8 @@ function Heat({ file: { slices, columns, cells } }: { file: ModelsFile }) {
     <section aria-label="Slices that tell the models apart">
       <h2>What tells them apart</h2>
       <p className="soft">
-        Points of 100 against models of each one’s level. Outlined: passes the false-discovery rate over all cells.
-        Grey: too few scored items.
+        Points of 100 against models of each one’s level; a cell leads to its items. Outlined: stands out among all
+        cells (false-discovery rate). Hatched: too few scored items.
       </p>
       <p className="heat-scale" data-testid="models-scale">
         <HeatBar
@@ -103,7 +106,7 @@ function Heat({ file: { slices, columns, cells } }: { file: ModelsFile }) {
         corner="slice"
         rows={slices.map(([number], i) => (
           <a key={number} href={address(route, { view: "slice", rest: number })} title={names[i]}>
-            <bdi>{shorten(names[i]!, 44)}</bdi>
+            <bdi>{shorten(names[i]!, 70)}</bdi>
           </a>
         ))}
         columns={models.map((model) => ({

@@ -1,7 +1,7 @@
 import { ActionIcon, Select } from "@mantine/core";
 import { IconArrowsLeftRight } from "@tabler/icons-react";
-import { useMemo } from "react";
-import { gapOf, outcomeOf, widest } from "../answer/slices";
+import { useEffect, useMemo, useRef } from "react";
+import { gapOf, outcomeOf, type Slice, widest } from "../answer/slices";
 import { address, go, useRoute } from "../app/route";
 import { useModel, useRun } from "../app/state";
 import { PairedAnswer } from "../compare/PairedAnswer";
@@ -21,6 +21,11 @@ export function Pair() {
   const second = run.models.indexOf(params.get("b") ?? "");
   const b = second >= 0 && second !== a ? second : a === 0 ? 1 : 0;
   const asked = params.has("a") || params.has("b");
+  const place = useRef<HTMLElement>(null);
+  // A link to two models leads to them, past the list of all.
+  useEffect(() => {
+    if (asked) place.current?.scrollIntoView();
+  }, [asked]);
   const picker = (side: "a" | "b", chosen: number, other: number, label: string) => (
     <Select
       size="xs"
@@ -35,7 +40,7 @@ export function Pair() {
     />
   );
   return (
-    <section aria-label="Two models side by side">
+    <section aria-label="Two models side by side" ref={place}>
       <h2>Two models side by side</h2>
       <div className="compare-runs">
         {picker("a", a, b, "Model")}
@@ -69,6 +74,9 @@ function Difference({ a, b }: { a: number; b: number }) {
   );
 }
 
+/** What an item is about; the form of its text and options tells little without a test. */
+const ofSubjects = (slices: Map<number, Slice>) => [...slices.values()].filter(({ family }) => family !== "features");
+
 /** Gaps alone: slices on which the difference is furthest from what it is elsewhere. */
 function PlainGaps({ a, b }: { a: number; b: number }) {
   const run = useRun();
@@ -76,7 +84,7 @@ function PlainGaps({ a, b }: { a: number; b: number }) {
   const slices = useSlices(run.key);
   const scores = useTable(run.key, "scores.parquet");
   const rows = useMemo(
-    () => (slices.data && scores.data ? widest(slices.data.values(), outcomeOf(scores.data, a, b), 6) : null),
+    () => (slices.data && scores.data ? widest(ofSubjects(slices.data), outcomeOf(scores.data, a, b), 6) : null),
     [slices.data, scores.data, a, b],
   );
   const error = slices.error ?? scores.error;
@@ -85,9 +93,8 @@ function PlainGaps({ a, b }: { a: number; b: number }) {
   return (
     <>
       <p className="soft" data-testid="plain-gaps">
-        An export has gaps only, without tests: the difference of both on a slice’s items less that on the others, in
-        points of 100. The list that holds on new items comes from a server (cgaps explore), or in a terminal (cgaps
-        compare).
+        The difference of both in points of 100, where it is least like that on the other items. An exported page does
+        not test these lists: small slices may be chance.
       </p>
       <ol className="levels">
         {rows.map(({ slice, level }) => (
@@ -101,8 +108,8 @@ function PlainGaps({ a, b }: { a: number; b: number }) {
             >
               <bdi>{shorten(visible(slice.name), 90)}</bdi>
             </a>
-            <span />
-            <span className={gapOf(level) < 0 ? "points weak" : "points strong"}>{points(gapOf(level), 0)}</span>
+            <span className="soft">{points(level.outside, 0)} on the others</span>
+            <span className={gapOf(level) < 0 ? "points weak" : "points strong"}>{points(level.inside, 0)}</span>
             <span className="soft">{plural(level.items, "item")}</span>
           </li>
         ))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -233,7 +234,10 @@ class Context:
     def found(self) -> list[Answer]:
         """All answers that a page shows of every model: against peers, and by its scores."""
         places = range(len(self.model_scores.models))
-        found = [self.answer(place, against) for place in places for against in (None, "benchmark")]
+        wanted = [(place, against) for place in places for against in (None, "benchmark")]
+        len(self.families)  # read once, before the threads ask for them
+        with ThreadPoolExecutor(2) as pool:
+            found = list(pool.map(lambda of: self.answer(*of), wanted))
         return [answer for answer in found if answer is not None]
 
     @cached_property

@@ -24,9 +24,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import polars as pl
 import scipy.sparse as sp
 
 import competency_gaps as cg
+from competency_gaps.evidence import Units
 from competency_gaps.findings.answer import ask
 from competency_gaps.findings.choose import ERROR, Bar, Weighed, anything, bars_of, centred, choose, shuffled, weigh
 from competency_gaps.findings.estimate import fit, gaps_of, half_samples, listed
@@ -149,15 +151,19 @@ def world(run: cg.Run, model: str, splits: int, made: dict[str, Family]) -> tupl
     if made:
         others = of_others(asked.scores.values, asked.scores.row(model))
         families |= {name: weigh(own, asked.units, kept) for name, own in {**made, "others' answers": others}.items()}
-    block, values = asked.units.block, asked.values
-    bars = bars_of(list(families.values()), values, block)
+    return world_of(run.items, asked.units, asked.values, families, splits), asked
+
+
+def world_of(items: pl.DataFrame, units: Units, values: np.ndarray, families: dict[str, Weighed], splits: int) -> World:
+    """An outcome of the units, and the families that may explain it."""
+    bars = bars_of(list(families.values()), values, units.block)
     whole = np.ones((len(values), 1), bool)
-    scored = np.flatnonzero(asked.units.unit >= 0)
+    scored = np.flatnonzero(units.unit >= 0)
     cluster = np.zeros(len(values), np.int64)
-    cluster[asked.units.unit[scored]] = run.items["cluster"].to_numpy()[scored]
+    cluster[units.unit[scored]] = items["cluster"].to_numpy()[scored]
     tried = {name: (own, bar) for (name, own), bar in zip(families.items(), bars, strict=True)}
-    net = centred(values, whole, block).ravel().astype(np.float64)
-    return World(values, net, block, cluster, half_samples(len(values), splits, seed=1), tried), asked
+    net = centred(values, whole, units.block).ravel().astype(np.float64)
+    return World(values, net, units.block, cluster, half_samples(len(values), splits, seed=1), tried)
 
 
 class Told(NamedTuple):

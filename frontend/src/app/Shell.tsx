@@ -216,7 +216,8 @@ function Top() {
             const params = { face: chosen === "model" ? null : chosen };
             if (chosen === "benchmark" && ["home", "models", "answer", "slice"].includes(route.view))
               go({ view: "coverage", params });
-            else if (chosen === "model" && route.view === "coverage") go({ view: "home", params });
+            else if (chosen === "model" && (route.view === "coverage" || !run.scored.scored))
+              go({ view: "home", params });
             else go({ params });
           }}
         />
@@ -237,6 +238,7 @@ function ModelPicker() {
   const place = useModel();
   const { view } = useRoute();
   if (place === null || models.length < 2) return null;
+  const chosen = ["answer", "slice", "items"].includes(view);
   return (
     <Select
       aria-label="Model whose scores are shown"
@@ -244,14 +246,12 @@ function ModelPicker() {
       size="xs"
       w={200}
       searchable={models.length > 8}
-      value={view === "models" || view === "home" ? null : models[place]!}
+      value={chosen ? models[place]! : null}
       placeholder={`One of ${models.length} models`}
       allowDeselect={false}
       data-testid="model-picker"
       data={models.map((name) => ({ value: name, label: visible(name) }))}
-      onChange={(model) =>
-        go({ params: { model }, ...(["home", "models", "coverage"].includes(view) ? { view: "answer" } : {}) })
-      }
+      onChange={(model) => go({ params: { model }, ...(chosen ? {} : { view: "answer" }) })}
     />
   );
 }

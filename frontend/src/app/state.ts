@@ -26,8 +26,11 @@ function useShown() {
 
 /** Whether one asks about the model's gaps or about the benchmarks'. */
 export function useFace(): Face {
+  const { scored } = useRun();
   const { view, params } = useRoute();
-  return view === "coverage" || params.get("face") === "benchmark" ? "benchmark" : "model";
+  // Without scores of the run's own model, no concept has a verdict.
+  const unscored = !scored.scored && ["concepts", "map", "correlation"].includes(view);
+  return view === "coverage" || unscored || params.get("face") === "benchmark" ? "benchmark" : "model";
 }
 
 /** Place of the model that is looked at: the one that the address names, else the run's own; null: none has scores. */

@@ -86,8 +86,9 @@ function Part({ part: { name, number, concepts, missing, thin, by_chance, lackin
       <details>
         <summary>
           <span>
-            <bdi>{visible(name)}</bdi>: {integer(missing)} of {plural(concepts, "concept")} in no item
-            {thin > 0 && `, ${integer(thin)} thin`}
+            <bdi>{visible(name)}</bdi>: {integer(missing || thin)} of {plural(concepts, "concept")}{" "}
+            {missing === 0 && thin > 0 ? "thin" : "in no item"}
+            {missing > 0 && thin > 0 && `, ${integer(thin)} thin`}
           </span>
           <span className="share-bar" aria-hidden="true">
             <span style={{ width: `${(100 * missing) / Math.max(1, concepts)}%` }} />

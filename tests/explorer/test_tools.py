@@ -81,7 +81,8 @@ def test_items_are_found_by_words_scores_and_concepts(run):
 def test_benchmarks_lists_and_models_are_told(run, listed, several):
     assert len(ask(run, "overview", {})["benchmarks"]) == run.benchmarks.height
     matched = ask(open_run(listed.run), "lists", {})
-    assert matched["total"] == len(matched["entries"]) == 2 and matched["rates"][0]["outcome"] == "matched"
+    assert matched["total"] == len(matched["entries"]) == 1 and matched["rates"][0]["what"] == "recovered"
+    assert matched["entries"][0]["ties"][0]["status"] == "weak" and matched["lacks"][0]["name"] == "odd"
     assert {row["model"] for row in ask(several, "models", {})["rows"]} == set(several.models["model"])
     pair = ask(several, "answer", {"model": "big", "against": "sharp"})
     means = dict(several.models.select("model", "mean").iter_rows())

@@ -21,7 +21,7 @@ from competency_gaps.errors import UserError, nearest
 from competency_gaps.findings import words as in_words
 from competency_gaps.findings.answer import answer, slice_table, slices_of
 from competency_gaps.findings.items import ShownItem, detail, example_texts, slice_weights
-from competency_gaps.matching.kept_lists import read_lists
+from competency_gaps.matching import read_matchings
 from competency_gaps.presentation.facts import marks_of, run_card
 from competency_gaps.runs.assessment import read_assessment
 from competency_gaps.runs.open import RunFolder
@@ -221,25 +221,22 @@ def models(run: RunFolder, limit: Rows = 30) -> dict[str, Any]:
 def lists(
     run: RunFolder,
     number: Annotated[Number, Field(description="Number of the list, from 0.")] = 0,
-    outcome: Annotated[Text | None, Field(description="Only entries with this outcome, as weak or untested.")] = None,
+    outcome: Annotated[Text | None, Field(description="Only entries so matched: recovered, untested, ...")] = None,
     limit: Rows = 20,
 ) -> dict[str, Any]:
-    """Weaknesses, qualities or probes that others listed, compared with the run: how many of their entries are
-    recovered as weak or untested, beside chance, and what matches each."""
-    kept = read_lists(run)
+    """Weaknesses, qualities or probes that others listed, compared with the run: how many of their entries are weak by
+    their own items, recovered (a weak slice goes with them) or untested, beside chance, and which slices go with each;
+    'lacks': findings that go with no entry."""
+    kept = read_matchings(run.run_itself())
     if number >= len(kept):
         raise UserError(f"there is no list {number}: {len(kept)} were compared with the run ('cgaps match').")
-    chosen = kept[number]
-    entries = [entry for entry in chosen.entries if outcome in (None, entry.outcome)]
+    chosen = asdict(kept[number])
+    entries = [entry for entry in chosen["entries"] if outcome in (None, entry["outcome"])]
     return {
-        "lists": [f"{each.taxonomy}, by {each.by}" for each in kept],
-        "rates": [vars(rate) for rate in chosen.rates],
-        "unnamed_weak_concepts": list(chosen.unnamed),
+        **chosen,
+        "lists": [f"{each.list}, by {each.how}" for each in kept],
         "total": len(entries),
-        "entries": [
-            {**vars(entry), "example_rows": None, "pairs": [vars(pair) for pair in entry.pairs[:5]]}
-            for entry in entries[:limit]
-        ],
+        "entries": [{**entry, "ties": entry["ties"][:5]} for entry in entries[:limit]],
     }
 
 

@@ -6,10 +6,11 @@
 Every benchmark of RUN is one domain of one model, and the items' ``group`` is AutoDetect's point. Prints Markdown.
 
 recovery    a point is recovered if a slice that goes with it (``competency_gaps.matching.ranks``: chosen on half of its
-            questions, confirmed on the other half, at equal length) is weak at q = 0.05 on the domain's questions,
-            net of length and phase; by family of slices and by all together, without columns. Beside the points
-            that AutoDetect calls weak (mean grade below 5) stand the others, and chance: grades dealt out
-            anew within task and phase (questions that AutoDetect began with, or searched for).
+            questions, confirmed on the other half, at equal length) is weak on the domain's questions: against others
+            of the same task and phase (questions that AutoDetect began with, or searched for), net of length, false
+            discoveries controlled over the slices of a family that go with a point. By family and by any, without
+            columns, which hold the points themselves. Beside the points that AutoDetect calls weak (mean grade below 5)
+            stand the others, and chance: grades dealt out anew within task and phase.
 points      rank correlation of true and foretold mean scores of points that were not seen, net of the phase: ridge
             regression on profiles, on ranked concepts and on sentence embeddings, the penalty chosen on seen points
             that are left out; mean over halves of the points. The last column is net of length too.
@@ -24,9 +25,7 @@ import numpy as np
 import scipy.sparse as sp
 from rivals import sentence_embeddings
 from scipy.stats import spearmanr
-from sklearn.linear_model import Ridge
-from sklearn.model_selection import GridSearchCV, GroupKFold
-from sklearn.pipeline import make_pipeline
+from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
 
 import competency_gaps as cg
@@ -37,7 +36,9 @@ from competency_gaps.slices.tree import concept_space
 
 WEAK = 5
 """Mean grade, of 1 to 10, below which a point is weak."""
-LEVEL = 0.05
+LEVELS = (0.05, 0.1, 0.2)
+"""False-discovery rates of weak slices."""
+PENALTIES = np.geomspace(1, 1e6, 7)
 
 
 @dataclass(frozen=True)
@@ -101,63 +102,74 @@ def main() -> None:
 
 def recovery(run: cg.Run, domains: list[Domain], draws: int) -> None:
     """Print how many weak and other points are recovered."""
-    asked = net_of_phase(ask(run, against="benchmark"), run)
+    asked = ask(run, against="benchmark")
     slices = slices_beside(run, run)
-    names = [
-        "concepts",
-        *(name for name in dict.fromkeys(slices.family.tolist()) if name not in ("concepts", "columns")),
-    ]
-    groups = {**{name: slices.family == name for name in names}, "all": slices.family != "columns"}
-    totals = {name: np.zeros(3 + draws) for name in groups}
-    print("| domain, model | weak points | " + " | ".join(groups) + " |\n|" + " --- |" * (2 + len(groups)))
+    used = np.flatnonzero(slices.family != "columns")
+    family, weights = slices.family[used], slices.here[used]
+    names = [*dict.fromkeys(family.tolist()), "any"]
+    counts: dict[tuple[float, str], list[np.ndarray]] = {}
+    told: dict[str, int] = dict.fromkeys(names, 0)
+    head = "".join(f" at {level:g} |" for level in LEVELS)
+    print(f"| domain, model | weak points |{head}\n| --- | --- | --- | --- | --- |")
     for domain in domains:
-        weights = sp.csr_array(slices.here[:, domain.rows])
         member = sp.csr_array((np.ones(len(domain.rows)), (domain.point, np.arange(len(domain.rows)))))
         stratum = strata(np.zeros(len(domain.rows), np.int64), domain.length)
+        ties = tell(Examples(weights[:, domain.rows], member, stratum, family))
         rng = np.random.default_rng(0)
-        outcomes = [asked, *(dealt_grades(asked, domain, rng) for _ in range(draws))]
-        weak = np.stack([weak_slices(one, slices.here, slices.family, domain) for one in outcomes], axis=1)
-        cells = []
-        for name, which in groups.items():
-            numbers = np.flatnonzero(which)
-            ties = tell(Examples(weights[numbers], member, stratum), level=LEVEL)
-            found = np.zeros((member.shape[0], 1 + draws), bool)
-            np.logical_or.at(found, ties.entry, weak[numbers[ties.slice]])
-            counts = found[domain.weak].sum(axis=0)
-            others = int(found[~domain.weak, 0].sum())
-            told = len(np.unique(ties.entry))
-            chance = counts[1:]
-            cells.append(
-                f"{counts[0]} ({chance.mean():.1f}, up to {np.quantile(chance, 0.95):.0f}); {others}; told {told}"
-            )
-            totals[name] += [counts[0], others, told, *chance]
-        print(f"| {domain.name} | {domain.weak.sum()} of {len(domain.weak)} | " + " | ".join(cells) + " |", flush=True)
-    for name, total in totals.items():
-        print(f"\n{name}: {total[0]:.0f} weak points, {total[1]:.0f} others, {total[2]:.0f} told; by chance "
-              f"{total[3:].mean():.1f} weak points, up to {np.quantile(total[3:], 0.95):.0f}")  # fmt: skip
+        within = within_tasks(asked, domain)
+        outcomes = [within, *(dealt_grades(within, rng) for _ in range(draws))]
+        tied = np.isin(np.arange(len(used)), ties.slice)
+        found = [
+            evidence_in(net_of_length(own, domain), weights, family, domain.rows, tested=tied, draws=0)
+            for own in outcomes
+        ]
+        for level in LEVELS:
+            weak = np.stack([(own.q[:, 0] <= level) & (own.z[:, 0] < 0) for own in found], axis=1)
+            for name in names:
+                own = np.flatnonzero((family[ties.slice] == name) | (name == "any"))
+                which = np.zeros((member.shape[0], 1 + draws), bool)
+                np.logical_or.at(which, ties.entry[own], weak[ties.slice[own]])
+                row = np.r_[which[domain.weak].sum(axis=0), which[~domain.weak, 0].sum()]
+                counts.setdefault((level, name), []).append(row)
+                told[name] += len(np.unique(ties.entry[own])) if level == LEVELS[0] else 0
+        cells = " | ".join(told_of(counts[level, "any"][-1]) for level in LEVELS)
+        print(f"| {domain.name} | {domain.weak.sum()} of {len(domain.weak)} | {cells} |", flush=True)
+    print(f"\n| slices | something goes with |{head}\n| --- | --- | --- | --- | --- |")
+    for name in names:
+        cells = " | ".join(told_of(np.sum(counts[level, name], axis=0)) for level in LEVELS)
+        print(f"| {name} | {told[name]} | {cells} |")
 
 
-def net_of_phase(asked: Asked, run: cg.Run) -> Asked:
-    """The same with strata of the phase too: what AutoDetect searched for is harder than what it began with."""
-    phase = run.items["covariates"].fill_null("").str.contains("search").to_numpy().astype(int)
-    of_unit = np.zeros(len(asked.values), int)
-    scored = asked.units.unit >= 0
-    of_unit[asked.units.unit[scored]] = phase[scored]
-    return asked._replace(units=replace(asked.units, block=2 * asked.units.block + of_unit))
+def told_of(row: np.ndarray) -> str:
+    """Weak points recovered, by chance, and others."""
+    return f"{row[0]} ({row[1:-1].mean():.1f}, up to {np.quantile(row[1:-1], 0.95):.0f}), others {row[-1]}"
 
 
-def weak_slices(asked: Asked, weights: sp.csr_array, family: np.ndarray, domain: Domain) -> np.ndarray:
-    """Which slices are weak on a domain's questions: bool of shape (K,)."""
-    found = evidence_in(asked, weights, family, domain.rows, draws=0)
-    return np.asarray((found.q[:, 0] <= LEVEL) & (found.z[:, 0] < 0))
-
-
-def dealt_grades(asked: Asked, domain: Domain, rng: np.random.Generator) -> Asked:
-    """The same with the domain's grades dealt out anew within task and phase; questions that repeat keep their own."""
+def within_tasks(asked: Asked, domain: Domain) -> Asked:
+    """The same with a domain's tasks and phases as strata: what AutoDetect searched for is harder than what it began
+    with, and so are whole tasks."""
     unit = asked.units.unit[domain.rows]
+    block = np.full(len(asked.values), -1)
+    block[unit] = domain.cell
+    return asked._replace(units=replace(asked.units, block=block))
+
+
+def net_of_length(asked: Asked, domain: Domain) -> Asked:
+    """The same with outcomes net of the logarithm of the length, by a line within strata."""
+    unit, place = np.unique(asked.units.unit[domain.rows], return_inverse=True)
+    block = np.unique(asked.units.block[unit], return_inverse=True)[1]
+    length = np.bincount(place, np.log(domain.length)) / np.bincount(place)
+    length, left = (own - (np.bincount(block, own) / np.bincount(block))[block] for own in (length, asked.values[unit]))
     values = asked.values.copy()
-    for cell in np.unique(domain.cell):
-        own = np.unique(unit[(domain.cell == cell) & (unit >= 0)])
+    values[unit] = left - length * (length @ left) / (length @ length)
+    return asked._replace(values=values)
+
+
+def dealt_grades(asked: Asked, rng: np.random.Generator) -> Asked:
+    """The same with grades dealt out anew within strata; questions that repeat keep one grade."""
+    values = asked.values.copy()
+    for number in range(asked.units.block.max() + 1):
+        own = np.flatnonzero(asked.units.block == number)
         values[own] = values[rng.permutation(own)]
     return asked._replace(values=values)
 
@@ -175,7 +187,8 @@ def unseen(run: cg.Run, domains: list[Domain], halves: int) -> None:
             "sentence embeddings": sentence_embeddings(tuple(domain.texts)),
         }
         for name, values in spaces.items():
-            table = np.array([foretold(domain, values, half) for half in range(halves)])
+            values = StandardScaler().fit_transform(values)
+            table = np.array([foretold(domain, values @ values.T, half) for half in range(halves)])
             rows.setdefault(name, []).append(table.mean(axis=0))
             print(
                 f"| {domain.name} | {name} | " + " | ".join(f"{v:.2f}" for v in table.mean(axis=0)) + " |", flush=True
@@ -184,21 +197,30 @@ def unseen(run: cg.Run, domains: list[Domain], halves: int) -> None:
         print(f"\n{name}: {np.mean(means, axis=0)[0]:.2f}, net of length {np.mean(means, axis=0)[1]:.2f}")
 
 
-def foretold(domain: Domain, values: np.ndarray, seed: int) -> tuple[float, float]:
+def foretold(domain: Domain, products: np.ndarray, seed: int) -> tuple[float, float]:
     """Rank correlation of a random half of the points, and net of length."""
     points = len(np.bincount(domain.point))
     chosen = np.random.default_rng(seed).permutation(points)[: points // 2]
     seen = ~np.isin(domain.point, chosen)
     phase = domain.phase[:, None]
     scores = net(domain.scores, phase, seen)
-    search = GridSearchCV(
-        make_pipeline(StandardScaler(), Ridge()), {"ridge__alpha": np.geomspace(1, 1e6, 7)}, cv=GroupKFold(5)
-    )
-    fitted = search.fit(values[seen], scores[seen], groups=domain.point[seen])
-    guess = net(fitted.predict(values), phase, seen)
+    rows = np.flatnonzero(seen)
+    wrong = np.zeros(len(PENALTIES))
+    for train, test in GroupKFold(5).split(rows, groups=domain.point[rows]):
+        guesses = ridge(products, scores, rows[train])[rows[test]]
+        wrong += ((guesses - scores[rows[test], None]) ** 2).mean(axis=0)
+    guess = net(ridge(products, scores, rows)[:, np.argmin(wrong)], phase, seen)
     length = np.log(domain.length)[:, None]
     pairs = [(scores, guess), tuple(net(own, length, seen) for own in (scores, guess))]
     return tuple(float(spearmanr(*(domain.means(own)[chosen] for own in pair)).statistic) for pair in pairs)  # type: ignore[return-value]
+
+
+def ridge(products: np.ndarray, scores: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Ridge regressions on some rows, one per penalty, from scalar products of all: float of shape (n, penalties)."""
+    value, vector = np.linalg.eigh(products[np.ix_(rows, rows)])
+    mean = scores[rows].mean()
+    turned = vector.T @ (scores[rows] - mean)
+    return mean + products[:, rows] @ (vector @ (turned[:, None] / (np.maximum(value, 0)[:, None] + PENALTIES)))
 
 
 def net(values: np.ndarray, covariates: np.ndarray, seen: np.ndarray) -> np.ndarray:

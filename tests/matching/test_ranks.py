@@ -16,7 +16,7 @@ def made(rng, *, entries=20, each=14, slices=120, strata_count=3):
     count = entries * each
     values = rng.poisson(0.4, (slices, count)) * rng.random((slices, count)).round(1)
     member = np.kron(np.eye(entries), np.ones(each))
-    return Examples(sp.csr_array(values), sp.csr_array(member), rng.integers(0, strata_count, count))
+    return Examples(sp.csr_array(values), sp.csr_array(member), rng.integers(0, strata_count, count), np.zeros(slices))
 
 
 def test_areas_and_scores_are_those_of_scipy_in_one_stratum():
@@ -57,7 +57,7 @@ def test_a_planted_slice_is_found_and_others_are_not():
     values = examples.values.toarray()
     for entry in range(8):
         values[40 + entry, entry * 14 : entry * 14 + 12] += 0.7
-    ties = tell(Examples(sp.csr_array(values), examples.member, examples.stratum))
+    ties = tell(Examples(sp.csr_array(values), examples.member, examples.stratum, examples.family))
     best = {int(e): int(k) for e, k in zip(ties.entry[::-1], ties.slice[::-1], strict=True)}
     assert sum(best.get(entry) == 40 + entry for entry in range(8)) >= 7
     assert sum(k != 40 + e for e, k in zip(ties.entry, ties.slice, strict=True)) <= 2

@@ -7,9 +7,16 @@ within blocks.
 
 from competency_gaps.evidence.flips import Paired, paired_differences
 from competency_gaps.evidence.interval import adjusted_gap, gap_interval
-from competency_gaps.evidence.permutation import drawn_tails, permutation_tails
+from competency_gaps.evidence.permutation import drawn_tails, pearson_tail, permutation_cumulants, permutation_tails
 from competency_gaps.evidence.sample import Covariate, ItemSample, Units, sample_of, shares, units_of
-from competency_gaps.evidence.suite import Evidence, evidence, evidence_by_benchmark, measure_evidence, untested
+from competency_gaps.evidence.suite import (
+    Evidence,
+    evidence,
+    evidence_by_benchmark,
+    measure_evidence,
+    q_values,
+    untested,
+)
 from competency_gaps.evidence.sums import block_sums, effective_sample
 
 __all__ = [
@@ -27,7 +34,10 @@ __all__ = [
     "gap_interval",
     "measure_evidence",
     "paired_differences",
+    "pearson_tail",
+    "permutation_cumulants",
     "permutation_tails",
+    "q_values",
     "sample_of",
     "shares",
     "units_of",

@@ -141,7 +141,7 @@ def judge(
         m = _refined(m, tested, sample, units, config.seed, chosen)
     p_value = np.where(tested, np.minimum(1.0, 2 * np.fmin(m.low, m.high)), np.nan)
     q_value = np.full(len(m.gap), np.nan)
-    q_value[tested] = _q_values(m.low[tested], m.high[tested], m.gap[tested], m.n_eff[tested])
+    q_value[tested] = q_values(m.low[tested], m.high[tested], m.gap[tested], m.n_eff[tested])
     status = np.full(len(m.gap), "untested", dtype=object)
     status[able & m.active & (m.n_eff < config.min_n_eff)] = "insufficient"
     status[tested] = "typical"
@@ -164,8 +164,18 @@ def judge(
     )
 
 
-def _q_values(low: np.ndarray, high: np.ndarray, gap: np.ndarray, n_eff: np.ndarray) -> np.ndarray:
-    """Benjamini and Hochberg's q-values of each concept's own side, p-values divided by weights of mean 1."""
+def q_values(low: np.ndarray, high: np.ndarray, gap: np.ndarray, n_eff: np.ndarray) -> np.ndarray:
+    """Benjamini and Hochberg's q-values of each concept's own side, p-values divided by weights of mean 1.
+
+    Parameters
+    ----------
+    low, high, gap, n_eff : ndarray of float64 of shape (K,)
+        Both tails, the gap, of which the sign counts, and the effective sample.
+
+    Returns
+    -------
+    ndarray of float64 of shape (K,), in [0, 1]
+    """
     from scipy.stats import false_discovery_control
 
     if not len(gap):

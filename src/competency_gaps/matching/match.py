@@ -23,13 +23,14 @@ import scipy.sparse as sp
 from competency_gaps.checked import write_document
 from competency_gaps.config import LLMConfig
 from competency_gaps.errors import UserError, argument
+from competency_gaps.evidence import block_sums, effective_sample, pearson_tail, permutation_cumulants, q_values
 from competency_gaps.files import finite
 from competency_gaps.findings.answer import Against, Asked, answer, ask, slices_of
 from competency_gaps.findings.choose import centred, shuffled
 from competency_gaps.findings.texts import Embed, clauses, embedding, judge, near
 from competency_gaps.matching.examples import ReadRun, members_of, read_examples
 from competency_gaps.matching.lists import Entry, read_list, tagged
-from competency_gaps.matching.ranks import FEWEST, Examples, Ties, adjusted, dealt, strata, tell
+from competency_gaps.matching.ranks import FEWEST, Examples, Ties, dealt, strata, tell
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import adding_to_run
 from competency_gaps.runs.open import RunFolder
@@ -44,7 +45,7 @@ SMALLEST = 8.0
 GUESS = 0.001
 """Share of shuffled names that are as near to an entry's text."""
 SAME = 0.8
-"""Jaccard index from which a column is the entry itself, and so does not go with it."""
+"""Jaccard index from which a column's category is an entry itself: the column then says what the list says."""
 Status = Literal["weak", "strong", "missing", "thin"]
 
 
@@ -137,6 +138,8 @@ class _Slices(NamedTuple):
     number: np.ndarray
     family: np.ndarray
     name: list[str]
+    question: list[str | None]
+    """The column of a category; None: another family."""
     here: sp.csr_array
     """float of shape (K, items of the run)."""
     there: sp.csr_array
@@ -243,14 +246,14 @@ def _by_examples(
     seed: int,
     progress: Progress,
 ) -> tuple[list[Matched], list[Rate], set[int]]:
-    slices = slices_beside(base, source)
+    slices, same = _without(slices_beside(base, source), member)
     names = list(dict.fromkeys(entry.domain for entry in entries))
     domain = np.array([names.index(entry.domain) for entry in entries])
     rows, of_row = _taking_part(source, member, domain, part)
     length = source.items["n_span_tokens"].fill_null(0).to_numpy().astype(float)[rows]
-    examples = Examples(slices.there[:, rows], member[:, rows], strata(of_row, length))
+    examples = Examples(slices.there[:, rows], member[:, rows], strata(of_row, length), slices.family)
     with progress.stage("comparing examples"):
-        ties, same = _others(tell(examples, level=level, seed=seed), examples, slices)
+        ties = tell(examples, level=level, seed=seed)
         compared = np.diff(examples.member.indptr) >= FEWEST
         chance = [
             len(np.unique(tell(dealt(examples, np.random.default_rng([seed, draw])), level=level, seed=seed).entry))
@@ -265,9 +268,15 @@ def _by_examples(
         with progress.stage("testing slices"):
             every = np.arange(base.items.height)
             homes = [_home(base, rows[of_row == number]) for number in range(len(names))] if inside else [every]
-            by_domain = {n: evidence_in(asked, slices.here, slices.family, home) for n, home in enumerate(homes)}
+            for number, home in enumerate(homes):
+                tied = np.isin(np.arange(len(slices.name)), ties.slice[(domain[ties.entry] == number) | (not inside)])
+                by_domain[number] = evidence_in(asked, slices.here, slices.family, home, tested=tied)
             if inside:
-                own = [evidence_in(asked, member, np.full(len(entries), "lists"), home) for home in homes]
+                lists = np.full(len(entries), "lists")
+                own = [
+                    evidence_in(asked, member, lists, home, tested=domain == number)
+                    for number, home in enumerate(homes)
+                ]
     evidence = [by_domain.get(int(number) if inside else 0) for number in domain]
     status = {number: _weak(found, level) for number, found in by_domain.items()}
     recovered = _recovered(ties, [status.get(int(number) if inside else 0) for number in domain], len(entries))
@@ -309,17 +318,19 @@ def slices_beside(base: RunFolder, source: RunFolder) -> _Slices:
         [base.by_concept.cas(numbers, base.items.height)],
     )
     name = [label or f"concept {n}" for n, label in zip(numbers, shown["label"], strict=True)]
+    question: list[str | None] = [None] * len(name)
     if source is not base:
         there = source.by_concept.cas(numbers, source.items.height)
-        return _Slices(number[0], np.array(family), name, here[0], there)
+        return _Slices(number[0], np.array(family), name, question, here[0], there)
     for own in slices_of(base):
         if own.name != "concepts":
             number.append(own.number)
             family += [own.name] * len(own.names)
             name += own.names
+            question += own.question
             here.append(own.weights)
     weights = sp.csr_array(sp.vstack(here, format="csr"))
-    return _Slices(np.concatenate(number), np.array(family), name, weights, weights)
+    return _Slices(np.concatenate(number), np.array(family), name, question, weights, weights)
 
 
 def _taking_part(
@@ -352,22 +363,42 @@ def _home(run: RunFolder, rows: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.isin(benchmark, np.unique(benchmark[rows])))
 
 
-def _others(ties: Ties, examples: Examples, slices: _Slices) -> tuple[Ties, set[int]]:
-    """Leave out columns that are the entry itself, of the same items; these are given too, by number."""
-    inside = (examples.values > 0).astype(float)
-    both = np.array([(inside[[k]] @ examples.member[[e]].T).sum() for e, k in zip(ties.entry, ties.slice, strict=True)])
-    size = (
-        np.asarray(inside.sum(axis=1)).ravel()[ties.slice] + np.asarray(examples.member.sum(axis=1)).ravel()[ties.entry]
+def _without(slices: _Slices, member: sp.csr_array) -> tuple[_Slices, set[int]]:
+    """Leave out columns that have an entry as a category; the categories that are entries are given too, by number."""
+    columns = np.flatnonzero(slices.family == "columns")
+    if not len(columns):
+        return slices, set()
+    inside = slices.there[columns].astype(bool).astype(float)
+    both = (inside @ member.T).toarray()
+    either = np.asarray(inside.sum(axis=1)).reshape(-1, 1) + np.asarray(member.sum(axis=1)).reshape(1, -1) - both
+    same = columns[(both >= SAME * np.maximum(either, 1)).any(axis=1)]
+    asked = {slices.question[k] for k in same}
+    kept = np.array(
+        [
+            family != "columns" or question not in asked
+            for family, question in zip(slices.family, slices.question, strict=True)
+        ]
     )
-    same = both >= SAME * (size - both) if len(both) else np.zeros(0, bool)
-    same &= slices.family[ties.slice] == "columns"
-    kept = np.flatnonzero(~same)
-    others = Ties(ties.entry[kept], ties.slice[kept], ties.auc[kept], ties.q[kept])
-    return others, set(slices.number[ties.slice[same]].tolist())
+    rows = np.flatnonzero(kept)
+    left = _Slices(
+        slices.number[rows],
+        slices.family[rows],
+        [slices.name[k] for k in rows],
+        [slices.question[k] for k in rows],
+        slices.here[rows],
+        slices.there[rows],
+    )
+    return left, set(slices.number[same].tolist())
 
 
 def evidence_in(
-    asked: Asked, weights: sp.csr_array, family: np.ndarray, items: np.ndarray, draws: int = DRAWS
+    asked: Asked,
+    weights: sp.csr_array,
+    family: np.ndarray,
+    items: np.ndarray,
+    *,
+    tested: np.ndarray,
+    draws: int = DRAWS,
 ) -> _Evidence:
     """Test slices on some items: net of strata, clusters whole, beside outcomes that are shuffled within strata.
 
@@ -379,43 +410,46 @@ def evidence_in(
         False discoveries are controlled in each.
     items
         Rows that count.
+    tested : ndarray of bool of shape (K,)
+        Slices that are tested. Which ones go with an entry is known without outcomes, so these alone need share the
+        error.
     draws
-        Shuffles.
+        Shuffles: all have the cumulants of the outcome itself.
     """
+    count = weights.shape[0]
+    gap, error, q, z = (
+        np.full(count, np.nan),
+        np.full(count, np.nan),
+        np.ones((count, 1 + draws)),
+        np.zeros((count, 1 + draws)),
+    )
     chosen = np.unique(asked.units.unit[items])
     chosen = chosen[chosen >= 0]
+    places = np.flatnonzero(tested)
+    if not len(chosen) or not len(places):
+        return _Evidence(gap, error, q, z)
     block = np.unique(asked.units.block[chosen], return_inverse=True)[1]
-    rows = sp.csr_array(asked.units.rows(sp.csr_array(weights)), dtype=np.float64)[:, chosen]
-    if not len(chosen):
-        none = np.full(len(family), np.nan)
-        return _Evidence(none, none, np.ones((len(family), 1 + draws)), np.zeros((len(family), 1 + draws)))
+    rows = sp.csr_array(asked.units.rows(weights[places]))[:, chosen]
     outcome = asked.values[chosen]
     every = np.column_stack([outcome, shuffled(outcome, block, draws)])
-    left = centred(every, np.ones(every.shape, bool), block).astype(np.float64)
-    count = np.bincount(block)
-    of_block = sp.csr_array((np.ones(len(chosen)), (np.arange(len(chosen)), block)), shape=(len(chosen), len(count)))
-    size, square = np.asarray(rows.sum(axis=1)).ravel(), np.asarray(rows.power(2).sum(axis=1)).ravel()
-    squares = np.maximum(square - (rows @ of_block).power(2) @ (1 / count), 0)
-    variance = (left**2).sum(axis=0) / max(1, len(chosen) - len(count))
-    n_eff = np.divide(size**2, square, out=np.zeros(len(size)), where=square > 0)
-    usable = (n_eff >= SMALLEST) & (n_eff * squares >= SMALLEST * square / 2) & (squares > 1e-12)
-    total = rows @ left
-    error = np.sqrt(squares[:, None] * variance)
-    z = np.divide(total, error, out=np.zeros(total.shape), where=usable[:, None] & (error > 0))
-    q = np.ones(z.shape)
-    for name in np.unique(family):
-        own = np.flatnonzero(usable & (family == name))
-        if len(own):
-            q[own] = np.stack([adjusted(_two_sided(z[own, column])) for column in range(z.shape[1])], axis=1)
-    size = np.where(size > 0, size, np.nan)
-    gap = np.where(usable, total[:, 0] / size, np.nan)
-    return _Evidence(gap, error[:, 0] / size, q, z)
-
-
-def _two_sided(z: np.ndarray) -> np.ndarray:
-    from scipy.special import ndtr
-
-    return np.asarray(2 * ndtr(-np.abs(z)))
+    total = rows @ centred(every, np.ones(every.shape, bool), block).astype(np.float64)
+    sums = block_sums(rows, outcome, block, int(block.max()) + 1)
+    sums = sums.of_pairs(sums.units[sums.block] > 1)
+    size = sums.total(sums.weight)
+    n_eff = effective_sample(size, sums.total(sums.weight2))
+    cumulants = permutation_cumulants(sums)
+    usable = np.flatnonzero((n_eff >= SMALLEST) & (cumulants[0] > 1e-12))
+    own, total, n_eff = places[usable], total[usable], n_eff[usable]
+    second, third, fourth = cumulants[:, usable]
+    spread = np.sqrt(second)
+    gap[own], error[own], z[own] = total[:, 0] / size[usable], spread / size[usable], total / spread[:, None]
+    for column in range(1 + draws):
+        low = pearson_tail(-z[own, column], -third / spread**3, fourth / second**2)
+        high = pearson_tail(z[own, column], third / spread**3, fourth / second**2)
+        for name in np.unique(family[own]):
+            part = family[own] == name
+            q[own[part], column] = q_values(low[part], high[part], total[part, column], n_eff[part])
+    return _Evidence(gap, error, q, z)
 
 
 def _weak(found: _Evidence, level: float) -> np.ndarray:
@@ -523,18 +557,19 @@ def _by_text(
     """Match by names: those of slices that are nearer to an entry than nearly all shuffled names."""
     slices = slices_beside(base, base)
     every = np.arange(base.items.height)
-    found = None if asked is None else evidence_in(asked, slices.here, slices.family, every)
     queries = {entry.id: clauses(entry.name)[:1] for entry in entries}
     inside = near(queries, slices.name, embed, GUESS)
     pairs = [(entry.name, slices.name[k]) for entry in entries for k in inside[entry.id][:5]]
     verdicts = dict(zip(pairs, judge(pairs, "match", llm, base.path, progress), strict=True))
+    near_any = np.isin(np.arange(len(slices.name)), [k for own in inside.values() for k in own[:5]])
+    found = None if asked is None else evidence_in(asked, slices.here, slices.family, every, tested=near_any, draws=0)
     coverage = dict(base.concepts.select("concept", "coverage_status").iter_rows())
     matched = []
-    none = Examples(slices.here[:, :0], sp.csr_array((len(entries), 0)), np.zeros(0, np.int64))
+    none = Examples(slices.here[:, :0], sp.csr_array((len(entries), 0)), np.zeros(0, np.int64), slices.family)
     for row, entry in enumerate(entries):
         ties = []
         for k in inside[entry.id][:5]:
-            if verdicts[entry.name, slices.name[k]] in (None, "same"):
+            if llm is None or verdicts[entry.name, slices.name[k]] == "same":
                 tie = _tie(slices, k, 0.0, 0.0, found, level, coverage)
                 ties.append(Tie(tie.slice, tie.family, tie.name, None, None, tie.gap, tie.status))
         own = _matched(asked, entry, row, none, None, tuple(ties), None, False)

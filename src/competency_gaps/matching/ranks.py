@@ -1,8 +1,8 @@
 """Which slices tell an entry's examples from the others: rank sums on one half of them, and again on the other [ours].
 
 An example's rank is taken among the examples of its stratum (domain or benchmark, and class of length), so that neither
-a domain nor length makes a match. Half of an entry's examples chooses the slices that tell it best; the other half
-tests these with membership permuted within the strata, and false discoveries are controlled over all pairs.
+a domain nor length makes a match. Half of an entry's examples chooses the slices of each family that tell it best; the
+other half tests these with membership permuted within the strata, and false discoveries are controlled over all pairs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FEWEST = 6
 LENGTHS = 4
 """Classes of length in a domain, each with as many examples."""
 MOST = 5
-"""Slices that an entry's first half chooses, at most."""
+"""Slices of each family that an entry's first half chooses, at most."""
 PERMUTATIONS = 1_999
 _BLOCK = 128
 """Slices that are ranked at a time."""
@@ -33,6 +33,8 @@ class Examples:
     """float64 of shape (E, n): 1 where an example is of an entry; it may be of several."""
     stratum: np.ndarray
     """int64 of shape (n,), from 0."""
+    family: np.ndarray
+    """Of shape (K,): each slice's."""
 
 
 @dataclass(frozen=True)
@@ -136,11 +138,13 @@ def tell(examples: Examples, *, level: float = 0.05, seed: int = 0) -> Ties:
     area, first = rank_sums(examples, choosing)
     enough = np.diff(sp.csr_array(examples.member).indptr) >= FEWEST
     entry, chosen = [], []
+    families = [np.flatnonzero(examples.family == name) for name in np.unique(examples.family)]
     for place in np.flatnonzero(enough):
-        order = np.argsort(-area[:, place], kind="stable")
-        best = order[first[order, place] > 2][:MOST]
-        entry += [place] * len(best)
-        chosen += best.tolist()
+        for own in families:
+            order = own[np.argsort(-area[own, place], kind="stable")]
+            best = order[first[order, place] > 2][:MOST]
+            entry += [place] * len(best)
+            chosen += best.tolist()
     pairs = np.array(entry, np.int64), np.array(chosen, np.int64)
     if not len(entry):
         return Ties(*pairs, np.zeros(0), np.zeros(0))
@@ -209,4 +213,4 @@ def dealt(examples: Examples, rng: np.random.Generator) -> Examples:
     where[home] = np.lexsort((rng.random(len(home)), examples.stratum))
     own = sp.csr_array(examples.member)
     member = sp.csr_array((own.data, where[own.indices], own.indptr), shape=own.shape)
-    return Examples(examples.values, member, examples.stratum)
+    return Examples(examples.values, member, examples.stratum, examples.family)

@@ -19,11 +19,12 @@ from competency_gaps.slices.family import LEAST, Family, family_of
 _NUMBER = re.compile(r"(?<![\w.])[-−$€£]?\d[\d,]*(?:\.\d+)?(?:\s?%)?(?!\w)")
 _NEGATION = re.compile(r"\b(?:not|no|never|none|nor|neither|without|except|cannot|incorrect|false)\b|n['’]t\b", re.I)
 _FORMULA = re.compile(r"\\[a-zA-Z]+\b|\$[^$]+\$|\b\w\s?[=<>≤≥]\s?[-\w(]|[∫∑√π∞]|\b\w\^|\w\s?[+*/]\s?\w\s?=")
+# Patterns are bounded, so that a prompt of a million letters takes no longer than others of its length.
 _CODE = re.compile(
-    r"```|\bdef \w+\(|\bimport \w+\n|\breturn \w|#include|;\s*\n|\bSELECT .+ FROM\b|</\w+>|\w+\(\w*\)[;:{]"
+    r"```|\bdef \w+\(|\bimport \w+\n|\breturn \w|#include|;\s*\n|\bSELECT .{1,200} FROM\b|</\w+>|\w\(\w*\)[;:{]"
 )
 _BLANK = re.compile(r"_{2,}|\[blank\]|\.{4,}")
-_STATEMENTS = re.compile(r"\bstatement [12I]\b|\b(?:I|1)[.)]\s.+\b(?:II|2)[.)]\s.+", re.I | re.S)
+_STATEMENTS = re.compile(r"\bstatement [12I]\b|\b(?:I|1)[.)]\s.{1,2000}\b(?:II|2)[.)]\s", re.I | re.S)
 _OF_THE_OPTIONS = re.compile(r"\b(?:all|none|both|neither) of (?:the|these)\b|\bboth [a-d]\b", re.I)
 _YES_NO = frozenset(("yes", "no", "true", "false"))
 _LONG = 12

@@ -193,7 +193,7 @@ def test_a_missing_package_is_named(hostile: Made, monkeypatch):
 def test_the_address_is_opened_only_if_asked(monkeypatch):
     opened: list[str] = []
     monkeypatch.setattr(explore.webbrowser, "open", opened.append)
-    monkeypatch.setattr(explore, "serve", lambda runs, on_start, **options: on_start(1))
+    monkeypatch.setattr("competency_gaps.explorer.server.serve", lambda runs, on_start, **options: on_start(1))
     shown = CliRunner().invoke(cli.app, ["explore", "run"])
     assert "1 run at http://127.0.0.1:1/" in shown.output and opened == []
     CliRunner().invoke(cli.app, ["explore", "run", "--open"])

@@ -165,6 +165,10 @@ def test_concepts_are_the_items_where_they_are_strongest():
     assert len(rows_of(family, "b")) == 50
 
 
+LONG = ("x", "1", "_", "1. ", "SELECT a ", "a(a", "; ", "statement ")
+"""What patterns may begin to match at every place."""
+
+
 def test_features_are_read_off_items():
     texts = ["Is it not so?", "What is 3 + 4 of 12 and 5?", "Привет, как дела сегодня", "The sky is ____ today."]
     answers = ["yes", "7", "a word", None]
@@ -183,6 +187,9 @@ def test_features_are_read_off_items():
     assert has["a negation in the question"] == [0] and has["answer: yes or no"] == [0]
     assert has["answer: a number"] == has["three numbers or more"] == [1]
     assert has["in Cyrillic script"] == [2] and has["a blank to fill in"] == [3]
+    # Long prompts are read in time that grows with its length alone.
+    long = frame.with_columns(prompt=pl.Series([part * (100_000 // len(part)) for part in LONG] + texts * 10)[:48])
+    assert features(long).names
     # What the key or the form alone decides is no competence.
     assert not any("option" in name or "length" in name for name in has)
 

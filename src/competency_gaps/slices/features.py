@@ -24,7 +24,8 @@ _CODE = re.compile(
     r"```|\bdef \w+\(|\bimport \w+\n|\breturn \w|#include|;\s*\n|\bSELECT .{1,200} FROM\b|</\w+>|\w\(\w*\)[;:{]"
 )
 _BLANK = re.compile(r"_{2,}|\[blank\]|\.{4,}")
-_STATEMENTS = re.compile(r"\bstatement [12I]\b|\b(?:I|1)[.)]\s.{1,2000}\b(?:II|2)[.)]\s", re.I | re.S)
+_STATEMENT = re.compile(r"\bstatement [12I]\b", re.I)
+_FIRST, _SECOND = re.compile(r"\b(?:I|1)[.)]\s", re.I), re.compile(r"\b(?:II|2)[.)]\s", re.I)
 _OF_THE_OPTIONS = re.compile(r"\b(?:all|none|both|neither) of (?:the|these)\b|\bboth [a-d]\b", re.I)
 _YES_NO = frozenset(("yes", "no", "true", "false"))
 _LONG = 12
@@ -88,6 +89,13 @@ def _holds(name: str, pattern: re.Pattern[str]) -> Callable[[dict[str, Any]], st
     return lambda row: name if pattern.search(row["prompt"]) else None
 
 
+def _statements(row: dict[str, Any]) -> str | None:
+    """Whether it numbers statements, or speaks of them."""
+    first = _FIRST.search(row["prompt"])
+    numbered = first is not None and _SECOND.search(row["prompt"], first.end()) is not None
+    return "several statements to judge" if numbered or _STATEMENT.search(row["prompt"]) else None
+
+
 def _among(row: dict[str, Any]) -> str | None:
     choices: Sequence[str] = row["choices"] or ()
     return "options such as “all of the above”" if any(map(_OF_THE_OPTIONS.search, choices)) else None
@@ -101,7 +109,7 @@ _FEATURES: dict[str, Callable[[dict[str, Any]], str | None]] = {
     "negation": _holds("a negation in the question", _NEGATION),
     "formulas": _holds("formulas", _FORMULA),
     "code": _holds("code", _CODE),
-    "statements": _holds("several statements to judge", _STATEMENTS),
+    "statements": _statements,
     "options of options": _among,
 }
 """Question -> what gives an item's category, or None."""

@@ -247,7 +247,7 @@ class Run(RunFolder):
         -------
         Run
             With the same items and concepts; the figures of concepts are the model's, for drilling down below its
-            :meth:`answer`. Tables are kept in the run's folder, and made again when the scores they rest on change.
+            :meth:`answer`. Tables are kept in the cache folder, and made again when the scores they rest on change.
 
         Raises
         ------
@@ -423,7 +423,7 @@ class Run(RunFolder):
     def check(
         self, *, against: RunFolder | Path | str | None = None, seed: int = 0, progress: Progress | None = None
     ) -> dict[str, Any]:
-        """Test the run as a whole: subsampling, ablation, held-out items. Outcome and report go into its folder.
+        """Test the run as a whole: subsampling, ablation, halves. Outcome and report go into its folder.
 
         Parameters
         ----------

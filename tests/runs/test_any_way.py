@@ -132,7 +132,6 @@ def test_any_number_of_parts_is_the_run(config, straight, tmp_path_factory, seed
     joined = in_parts(config, suite(seed), tmp_path_factory.mktemp("parts"), parts, order)
     whole, _ = straight(seed)
     assert_same_run(joined, whole)
-    assert joined.scan("slices").collect().equals(whole.scan("slices").collect(), null_equal=True)
 
 
 @drawn(2)
@@ -229,7 +228,6 @@ def test_any_number_of_workers_is_the_run(config, straight, tmp_path_factory, se
         made = by_workers(config, suite(seed), folder, workers)
     assert where is not None or here.started >= workers
     assert_same_run(made, whole)
-    assert made.scan("slices").collect().equals(whole.scan("slices").collect(), null_equal=True)
     assert {path.name for path in folder.iterdir()} == {path.name for path in whole.path.iterdir()}
     assert not list(folder.rglob(".*draft*"))
 

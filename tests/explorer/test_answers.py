@@ -55,9 +55,9 @@ def test_every_models_answers_are_the_runs(modelled, parts):
             assert len(held[kind]["findings"]) == len(made.findings)
             for line, finding in zip(held[kind]["findings"], made.findings, strict=True):
                 found += 1
-                assert (line["slice"], line["name"], line["items"]) == (finding.slice, finding.name, finding.items)
+                assert (line["slice"], line["name"], line["size"]) == (finding.slice, finding.name, words.size(finding))
                 assert line["gap"] == pytest.approx(finding.gap, rel=1e-6)
-                assert line["points"] == words.signed_points(finding.gap)
+                assert line["points"] == words.points_of(made, finding)
                 assert (line["quote"] is None) == (finding.example is None)
     assert found
     with pytest.raises(NoSuchPartError):
@@ -69,8 +69,10 @@ def test_slices_have_the_weights_of_the_families(modelled, parts):
     families = slices_of(run)
     listed, weights = read(parts, "slices.json")["slices"], table(parts, "slice_items.parquet")
     numbers = [entry["number"] for entry in listed]
-    stored = [int(number) for family in families if family.name != "concepts" for number in family.number]
-    assert [number for number in numbers if number < CONCEPTS] == stored
+    assert numbers == [int(number) for family in families for number in family.number]
+    portable = read(Parts(Context(run, "k", portable=True)), "slices.json")["slices"]
+    kept = [entry["number"] for entry in portable]
+    assert [number for number in kept if number < CONCEPTS] == [number for number in numbers if number < CONCEPTS]
     named = {
         line["slice"]
         for place in range(6)
@@ -78,7 +80,7 @@ def test_slices_have_the_weights_of_the_families(modelled, parts):
         if kind
         for line in kind["findings"]
     }
-    assert named <= set(numbers) and {number for number in numbers if number >= CONCEPTS} <= named
+    assert named <= set(kept) and {number for number in kept if number >= CONCEPTS} <= named
     rows = {
         int(number): family.weights[[k]].toarray().ravel()
         for family in families

@@ -44,7 +44,7 @@ def test_a_question_is_answered_from_tools_with_traced_numbers(opened, hostile):
     places = {text[number["start"] : number["end"]]: number["query"] for number in answer["numbers"]}
     assert places["4,711"] is None and places["−0.9137"] is None
     assert places[str(queries[0]["result"]["total"])] == 1
-    assert {tool["function"]["name"] for tool in bodies[0]["tools"]} >= {"findings", "concept"}
+    assert {tool["function"]["name"] for tool in bodies[0]["tools"]} >= {"answer", "concept"}
 
 
 def test_bad_arguments_are_told_to_the_model(opened):

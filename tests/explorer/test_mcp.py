@@ -24,13 +24,13 @@ def talk(paths, questions):
 
 
 def test_tools_answer_as_they_do_in_python(hostile):
-    questions = [("findings", {}), ("concept", {"number": 3}), ("concept", {"number": -1})]
+    questions = [("answer", {}), ("answer", {"number": 1}), ("concept", {"number": 3}), ("concept", {"number": -1})]
     tools, answers = talk([hostile.run], questions)
     assert {tool.name for tool in tools} == set(TOOLS) and all(tool.annotations.read_only_hint for tool in tools)
     run = open_run(hostile.run)
     for (name, given), answer in zip(questions, answers, strict=True):
         assert answer.structured_content == json.loads(answer.content[0].text) == ask(run, name, given)
-    assert [answer.is_error for answer in answers] == [False, False, True]
+    assert [answer.is_error for answer in answers] == [False, False, False, True]
 
 
 def test_several_runs_are_asked_by_their_keys(hostile, bare):

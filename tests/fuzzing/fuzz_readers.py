@@ -115,7 +115,7 @@ def read_run(path: Path) -> None:
 
 
 def _tables(run: Any) -> None:
-    for name in ("items", "concepts", "concept_benchmarks", "benchmarks", "overlap", "findings"):
+    for name in ("items", "concepts", "concept_benchmarks", "benchmarks", "overlap", "slices"):
         with refusing():
             getattr(run, name)
     for name in ("themes", "theme_names"):
@@ -156,7 +156,13 @@ def _explorer(run: Any) -> None:
         if "/" not in name or name.split("/")[1].startswith(("0.", "3.")):
             with refusing():
                 parts.read(name)
-    for query, arguments in (("overview", {}), ("concept", {"concept": 1}), ("top_concepts", {"order": "weakest"})):
+    for query, arguments in (
+        ("overview", {}),
+        ("answer", {}),
+        ("slices", {}),
+        ("concept", {"number": 1}),
+        ("concepts", {}),
+    ):
         shown.ask(query, arguments)
 
 

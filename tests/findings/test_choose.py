@@ -204,7 +204,7 @@ def test_the_place_of_the_answer_is_a_caveat():
     right = (rng.random(count) < np.where(place == 0, 0.8, 0.4)).astype(float)
     run = SimpleNamespace(items=items, manifest={"evidence": EvidenceConfig().model_dump()})
     outcome = SimpleNamespace(limits=(0.0, 1.0))
-    (found,) = _of_form(run, outcome, units(right, size.astype(float)))
+    (found,) = _of_form(run, outcome, units(right, size.astype(float)), ["length"])
     assert (found.code, found.numbers["covariate"], found.numbers["category"]) == (
         "trend",
         "answer_position",

@@ -59,6 +59,19 @@ def test_columns_are_the_categories_of_kept_items():
     assert rows_of(one, "group: x") == [i for i in rows_of(family, "group: x") if i < size // 2]
 
 
+def test_a_category_has_a_name_of_its_own():
+    """Numbers that agree in their first digits, categories that are numbers in a column of texts."""
+    size = 200
+    held = [{"day": 20190100 + i, "big": 10**7 + i % 5, "mixed": "x" if i % 2 else 1.0} for i in range(size)]
+    frame = pl.DataFrame(
+        {"benchmark": ["a"] * size, "group": [None] * size, "covariates": list(map(json.dumps, held))},
+        schema_overrides={"group": pl.String},
+    ).with_columns(excluded=pl.lit(None, pl.String))
+    names = columns(frame).names
+    assert len(set(names)) == len(names) == 4 + 5 + 2
+    assert {"day 20190100 to 20190148", "big 10000004", "mixed: 1.0", "mixed: x"} <= set(names)
+
+
 def planted(rng, topics: int = 6, each: int = 60, d: int = 12):
     """Unit vectors of items in groups that are far apart, and each item's group."""
     centres = np.linalg.qr(rng.normal(size=(d, topics)))[0].T

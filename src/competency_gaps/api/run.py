@@ -102,7 +102,9 @@ class Run(RunFolder):
         """
         from competency_gaps.findings.answer import slices_of
 
-        return pl.concat(
+        columns = {"slice": pl.Int64, "family": pl.String, "name": pl.String, "question": pl.String, "parent": pl.Int64}
+        none = pl.DataFrame(schema={**columns, "items": pl.Int64})
+        families = (
             pl.DataFrame(
                 {
                     "slice": family.number,
@@ -115,6 +117,7 @@ class Run(RunFolder):
             )
             for family in slices_of(self.run_itself())
         )
+        return pl.concat([none, *families])
 
     def weak(self, *, benchmark: str | None = None) -> pl.DataFrame:
         """Concepts on which the model does worse than on other items of the same benchmarks, lowest gap first.

@@ -38,9 +38,9 @@ def print_answer(run: Run, answer: Answer, limit: int | None = None) -> None:
 
 def print_unscored(run: Run, limit: int = 6) -> None:
     """Print what a run without scores says: what its items do not test."""
-    from competency_gaps.findings.words import UNSCORED
+    from competency_gaps.findings.words import UNSCORED, short_name
 
-    print_line(f"{run.scored_model}: {UNSCORED}")
+    print_line(f"{short_name(run.scored_model)}: {UNSCORED}")
     print_coverage(run.coverage(), limit)
 
 

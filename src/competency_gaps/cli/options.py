@@ -71,8 +71,6 @@ def open_outcome(run: Path, model: str | None, against: list[str] | None, *, par
         if against or parsed:
             raise UserError("--against and --parsed are about the scores of a model: name the model.")
         return opened
-    if folder.own_model == f"embedded:{model}":  # tables show the name without the prefix
-        model = folder.own_model
     other = against[0] if against and len(against) == 1 else against or None
     return opened.as_model(model, other, parsed=parsed, progress=terminal(quiet=False))
 

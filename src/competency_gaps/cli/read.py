@@ -86,6 +86,9 @@ def show(
         return
     beside = against[0] if against and len(against) == 1 else against or None
     if model is None and opened.models.height > 1:
+        if slice_ is not None or list_ == "slices" or caveats or parsed:
+            asked_of = "--parsed" if parsed else given[0]
+            raise UserError(f"{asked_of} is about the answer of one model: name one, as 'cgaps show {run} MODEL'.")
         _show_models(opened, beside, limit, json_=json_)
         return
     answer = opened.answer(model, beside, parsed=parsed)

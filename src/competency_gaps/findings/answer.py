@@ -12,7 +12,7 @@ import polars as pl
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import ItemSample, Units, shares, units_of
 from competency_gaps.findings.caveats import caveats_of
-from competency_gaps.findings.choose import ERROR, Bar, Chosen, Weighed, anything, bars_of, choose, weigh
+from competency_gaps.findings.choose import ERROR, Bar, Chosen, Weighed, anything, bars_of, centred, choose, weigh
 from competency_gaps.findings.estimate import (
     HALVES,
     NORMAL,
@@ -80,7 +80,9 @@ def answer(run: RunFolder, model: str | None = None, against: Against = None, *,
         If the run has no scores of a model, or several and none is named, or too few peers.
     """
     asked = ask(run, model, against, parsed=parsed)
-    caveats = caveats_of(run.run_itself(), asked.outcome, asked.peers, asked.scores, asked.families, asked.units, ERROR)
+    base = run.run_itself()
+    strata = held_equal(base, [own.family for own in asked.families])
+    caveats = caveats_of(base, asked.outcome, asked.peers, asked.scores, asked.families, asked.units, strata, ERROR)
     return answered(asked, caveats)
 
 
@@ -98,9 +100,9 @@ def answers(run: RunFolder, models: Sequence[str] | None = None, against: Agains
 def answered(asked: Asked, caveats: tuple[Caveat, ...] = ()) -> Answer:
     """Choose the slices that explain an outcome, and estimate their gaps."""
     families, values, block = asked.families, asked.values, asked.units.block
-    bars = bars_of(families, values, block)
+    bars = bars_of(families, values, block) if _varies(values, block) else []
     findings: list[Finding] = []
-    if len(values) and any(own.usable.any() for own in families):
+    if _varies(values, block) and any(own.usable.any() for own in families):
         halves = half_samples(len(values))
         whole = np.ones((len(values), 1), bool)
         p, *p_again = anything(families, bars, values, np.concatenate([whole, halves], axis=1), block)
@@ -125,10 +127,16 @@ def answered(asked: Asked, caveats: tuple[Caveat, ...] = ()) -> Answer:
         scored=int(scored.sum()),
         findings=tuple(findings),
         families=tuple(own.family.name for own in families),
-        tested=int(sum(own.usable.sum() for own in families)),
-        detectable=_detectable(families, bars, values),
+        tested=int(sum(own.usable.sum() for own in families)) if _varies(values, block) else 0,
+        detectable=_detectable(families, bars, values) if _varies(values, block) else None,
         caveats=caveats,
     )
+
+
+def _varies(values: np.ndarray, block: np.ndarray) -> bool:
+    """Whether outcomes differ within some block; else there is nothing that slices could explain."""
+    whole = np.ones((len(values), 1), bool)
+    return bool(len(values)) and bool((np.abs(centred(values, whole, block)) > 1e-6).any())
 
 
 def ask(run: RunFolder, model: str | None = None, against: Against = None, *, parsed: bool = False) -> Asked:
@@ -159,12 +167,13 @@ def outcome_asked(
     if against == "peers":
         return outcome_of(run, scores, name, "peers")
     kind: Kind = "difference" if isinstance(against, str) else "peers"
-    return outcome_of(run, scores, name, kind, (against,) if isinstance(against, str) else tuple(against))
+    others = (against,) if isinstance(against, str) else against
+    return outcome_of(run, scores, name, kind, tuple(map(scores.named, others)))
 
 
 def _model(run: RunFolder, scores: ModelScores, model: str | None) -> str:
     if model is not None:
-        return model
+        return scores.named(model)
     if run.own_model is not None:
         return run.own_model
     if len(scores.models) != 1:
@@ -216,8 +225,11 @@ def units_asked(items: pl.DataFrame, outcome: Outcome, strata: Sequence[str]) ->
 
 def held_equal(run: RunFolder, families: Sequence[Family]) -> list[str]:
     """The covariates within whose strata items are compared: a column that is a slice is not held equal as well."""
-    questions = {question for family in families for question in family.question}
-    return [name for name in evidence_config(run).strata if name not in questions]
+    questions = {question for family in families for question in family.question if question is not None}
+    names = [str(entry["name"]) for entry in run.manifest["benchmarks"]]
+    inside = {f"{name} in {benchmark}": name for name in evidence_config(run).strata for benchmark in names}
+    sliced = questions | {inside[question] for question in questions if question in inside}
+    return [name for name in evidence_config(run).strata if name not in sliced]
 
 
 def _ordered(findings: list[Finding], kind: Kind) -> list[Finding]:
@@ -278,7 +290,8 @@ def _example(
         return None
     weight = family.weights[[number]].toarray().ravel()[rows]
     outcome = asked.outcome.values[rows] * (1 if weak else -1)
-    extreme = outcome <= np.quantile(outcome, 0.1)
+    level = float(np.quantile(outcome, 0.1))
+    extreme = outcome <= (level if level < outcome.max() else outcome.min())  # fewer than a tenth may fail
     order = np.lexsort((rows, -weight, ~np.isin(rows, typical), ~extreme))
     return int(rows[order[0]])
 
@@ -289,6 +302,14 @@ def _detectable(families: Sequence[Weighed], bars: Sequence[Bar], values: np.nda
         return None
     threshold = min(bar.threshold(ERROR / len(families)) for bar in bars)
     return float((threshold + POWER) * values.std() / np.sqrt(max(1.0, ORDINARY * len(values))))
+
+
+TABLE = {
+    **{"slice": pl.Int64, "family": pl.String, "name": pl.String, "question": pl.String, "parent": pl.Int64},
+    **{"items": pl.Int64, "of_items": pl.Int64},
+    **{"mean": pl.Float64, "gap": pl.Float64, "gap_low": pl.Float64, "gap_high": pl.Float64},
+}
+"""Columns of :func:`slice_table`."""
 
 
 def slice_table(
@@ -333,4 +354,4 @@ def slice_table(
                 }
             )
         )
-    return pl.concat(tables)
+    return pl.concat(tables) if tables else pl.DataFrame(schema=TABLE)

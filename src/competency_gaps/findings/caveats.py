@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -17,7 +18,6 @@ from competency_gaps.runs.covariates import item_covariates, repeats
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.outcomes import Peers
 from competency_gaps.runs.scores import ModelScores
-from competency_gaps.runs.settings import evidence_config
 
 
 def caveats_of(
@@ -27,22 +27,30 @@ def caveats_of(
     scores: ModelScores,
     families: Sequence[Weighed],
     units: Units,
+    strata: Sequence[str],
     error: float,
 ) -> tuple[Caveat, ...]:
-    """The caveats of an answer."""
-    found = [*_of_reading(run, families), *_of_scores(run, outcome, peers, scores, families, units)]
+    """The caveats of an answer; ``strata``: the covariates that its items are equal in."""
+    # Robustness is that of the run's own scores.
+    own = outcome.kind == "score" and outcome.model == run.own_model
+    assessment = read_assessment(run) if own else None
+    found = [
+        *_of_reading(run, families, assessment),
+        *_of_scores(run, outcome, peers, scores, families, units, strata),
+    ]
     names = [own.family.name for own in families]
     tested = int(sum(own.usable.sum() for own in families))
-    found.append(Caveat("rate", {"error": error, "families": names, "tested": tested}))
+    if tested:
+        found.append(Caveat("rate", {"error": error, "families": names, "tested": tested}))
     small = sum(int((~own.usable & (own.items >= FLOOR * np.maximum(own.of_items, 1))).sum()) for own in families)
     if small:
         found.append(Caveat("too_small", {"slices": small, "floor": FEWEST}))
-    if read_assessment(run) is None:
+    if own and assessment is None:
         found.append(Caveat("unchecked"))
     return tuple(found)
 
 
-def _of_reading(run: RunFolder, families: Sequence[Weighed]) -> Iterator[Caveat]:
+def _of_reading(run: RunFolder, families: Sequence[Weighed], assessment: Mapping[str, Any] | None) -> Iterator[Caveat]:
     """What makes the slices or the scores themselves less sure."""
     gate = run.manifest["gate"]
     if not gate.get("passed") and any(own.family.name in ("concepts", "profiles") for own in families):
@@ -59,7 +67,7 @@ def _of_reading(run: RunFolder, families: Sequence[Weighed]) -> Iterator[Caveat]
                         "items": figures["items"],
                     },
                 )
-    verdicts = (read_assessment(run) or {}).get("verdicts") or []
+    verdicts = (assessment or {}).get("verdicts") or []
     failed = [verdict["code"] for verdict in verdicts if verdict["tone"] == "bad"]
     if failed:
         yield Caveat("robustness", {"failed": failed, "tests": len(verdicts)})
@@ -72,6 +80,7 @@ def _of_scores(
     scores: ModelScores,
     families: Sequence[Weighed],
     units: Units,
+    strata: Sequence[str],
 ) -> Iterator[Caveat]:
     """What the outcomes do not cover, and what they are set against."""
     items = run.items
@@ -88,8 +97,9 @@ def _of_scores(
     ]
     if floor:
         yield Caveat("no_verdict", {"slices": len(floor), "names": floor[:3], "floor": FLOOR})
-    yield from _of_form(run, outcome, units)
-    yield Caveat("held_equal", {"covariates": list(evidence_config(run).strata)})
+    yield from _of_form(run, outcome, units, strata)
+    if strata:
+        yield Caveat("held_equal", {"covariates": list(strata)})
     same = repeats(items) & kept
     clusters = items.filter(pl.Series(kept))["cluster"].n_unique()
     if clusters < kept.sum():
@@ -115,9 +125,9 @@ SMALLEST = 0.03
 """Smallest gap that is told."""
 
 
-def _of_form(run: RunFolder, outcome: Outcome, units: Units) -> Iterator[Caveat]:
+def _of_form(run: RunFolder, outcome: Outcome, units: Units, strata: Sequence[str]) -> Iterator[Caveat]:
     """Outcomes that clearly go with the form of the items, net of their strata: the part of the largest gap."""
-    forms = [name for name in FORM if name not in evidence_config(run).strata]
+    forms = [name for name in FORM if name not in strata]
     covariates = [one for one in item_covariates(run.items) if one.name in forms]
     names = run.items["benchmark"].unique(maintain_order=True).to_list()
     scale = outcome.limits[1] - outcome.limits[0]

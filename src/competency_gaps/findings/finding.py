@@ -22,7 +22,8 @@ class Finding:
     family: str
     name: str
     gap: float
-    """Expected on new items: the slice's own gap on items that did not choose it, shrunk."""
+    """Expected on new items: the slice's own gap, shrunk by the joint model of all slices, which makes up for its
+    having been chosen; ``again_gap`` is the plain one, on items that did not choose it."""
     low: float
     """Lower end of its interval of 95%."""
     high: float

@@ -29,6 +29,18 @@ ALIKE = 0.5
 """Correlation of two slices' weights from which the later one is not shown: it says the same."""
 
 
+_SLICES = {
+    **{"slice": pl.Int64, "family": pl.String, "name": pl.String, "items": pl.Int64},
+    **dict.fromkeys(("spread", "spread_low", "p_value", "q_value"), pl.Float64),
+}
+_CELLS = {
+    **{"model": pl.String, "against": pl.String, "slice": pl.Int64, "family": pl.String, "name": pl.String},
+    **{"items": pl.Int64, "of_items": pl.Int64},
+    **dict.fromkeys(("mean", "gap", "low", "high", "p_value", "q_value"), pl.Float64),
+    "status": pl.String,
+}
+
+
 class ModelSlices(NamedTuple):
     """Models against the slices that tell them apart."""
 
@@ -72,8 +84,8 @@ def model_slices(
     scores = model_scores(base)
     families = [family for family in slices_of(base) if family.name != "concepts"]  # those are for drilling down
     outcomes = _outcomes(base, scores, against, scores.models if models is None else models)
-    if not families:
-        raise UserError(f"the run {base.path} has no slices. 'cgaps score' makes them, with the scores that it adds.")
+    if not families:  # the run has hardly an item
+        return ModelSlices(pl.DataFrame(schema=_SLICES), pl.DataFrame(schema=_CELLS))
     weights = sp.csr_array(sp.vstack([family.weights for family in families], format="csr"), dtype=np.float32)
     member = weights.copy()
     member.data = (member.data >= np.repeat(weights.max(axis=1).toarray() / 2, np.diff(weights.indptr))) * 1.0

@@ -59,10 +59,10 @@ def level(mean: float, answer: Answer) -> str:
 
 def headline(answer: Answer) -> str:
     """Say whose answer it is, how good the model is, and what its slices are compared with."""
-    name = model_name(answer)
-    if answer.mean is None:
+    name, mean = model_name(answer), _mean(answer)
+    if mean is None:
         return f"{name}: {UNSCORED}"
-    start = f"{name}: {level(answer.mean, answer)}"
+    start = f"{name}: {level(mean, answer)}"
     if answer.kind == "difference" and answer.outcome is not None:
         start += f", {signed(100 * answer.outcome, 1)} against {short_name(answer.against[0])}"
     against = _beside(answer)
@@ -71,6 +71,11 @@ def headline(answer: Answer) -> str:
     if answer.kind == "difference":
         return f"{start}. Difference expected on new items, in points, where it is not like that of all items:"
     return f"{start}. {against[0].upper()}{against[1:]}, in points expected on new items:"
+
+
+def _mean(answer: Answer) -> float | None:
+    """Mean of what the answer is about: of scores, or of whether they could be read."""
+    return answer.outcome if answer.kind == "parsed" else answer.mean
 
 
 def model_name(answer: Answer) -> str:
@@ -190,7 +195,8 @@ def _score_words(answer: Answer, score: float) -> str:
 
 def model_sentence(answer: Answer) -> str:
     """A model in one sentence: its score, its worst and its best slice."""
-    if answer.mean is None:
+    mean = _mean(answer)
+    if mean is None:
         return headline(answer)
     parts = [
         f"{word} on {side[0].name} ({points_of(answer, side[0])})"
@@ -198,7 +204,7 @@ def model_sentence(answer: Answer) -> str:
         if side
     ]
     told = ", ".join(parts) or "nothing stands out"
-    return f"{model_name(answer)}: {level(answer.mean, answer)}; {_beside(answer)} {told}."
+    return f"{model_name(answer)}: {level(mean, answer)}; {_beside(answer)} {told}."
 
 
 def coverage_of_scores(answer: Answer) -> str:

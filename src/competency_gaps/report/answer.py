@@ -54,7 +54,7 @@ def answer_view(answer: Answer, examples: Sequence[str | None], width: int, most
     if chosen:
         texts = {finding.number: text for finding, text in zip(answer.findings, examples, strict=True)}
         parts.append(findings_table(answer, chosen, [texts[finding.number] for finding in chosen], width))
-    if answer.mean is not None:
+    if answer.mean is not None or answer.kind == "parsed":
         parts.append(plain(words.closing(answer, most), "dim"))
     return Group(*parts)
 

@@ -107,8 +107,8 @@ def models_page(table: pl.DataFrame, found: ModelSlices, width: int, limit: int 
     left = found.slices.height - apart.height
     more = f" {left} more: {argument('limit')} {found.slices.height}." if left > 0 else ""
     notes = f"One model: cgaps show RUN MODEL. Two: cgaps compare. Items scored: {argument('list')} models.{more}"
-    title = plain("What tells models apart: the lowest and the highest", "bold")
-    return Group(plain(head, "bold"), lines, Text(), title, named, plain(notes, "dim"))
+    title = "What tells models apart: the lowest and the highest" if apart.height else "No slice tells them apart."
+    return Group(plain(head, "bold"), lines, Text(), plain(title, "bold"), named, plain(notes, "dim"))
 
 
 def _grid(*widths: int) -> Table:

@@ -160,6 +160,10 @@ def _name(row: dict[str, Any]) -> Text:
     return Text.assemble(name, (f" [{', '.join(marks)}]", "dim italic")) if marks else name
 
 
+LONGEST_NAME = 100
+"""Characters of a slice's name."""
+
+
 def slices_view(table: pl.DataFrame, count: int, width: int) -> Group:
     """Lay out the first slices of a table, and say how many there are.
 
@@ -169,7 +173,7 @@ def slices_view(table: pl.DataFrame, count: int, width: int) -> Group:
         As of :func:`competency_gaps.findings.answer.slice_table`, in the order in which they are shown.
     """
     frame = table.head(count)
-    names = Cells("slice", [plain(name) for name in frame["name"]], words=True)
+    names = Cells("slice", [plain(words.cut_at_word(name, LONGEST_NAME)) for name in frame["name"]], words=True)
     gaps = (words.signed_points(gap) if gap is not None else NOT_DEFINED for gap in frame["gap"])
     shown = (
         Cells("gap", [Text(gap) for gap in gaps]),

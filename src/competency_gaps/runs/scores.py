@@ -47,6 +47,11 @@ class ModelScores:
         """
         return np.asarray(self.values[self.row(model)])
 
+    def named(self, model: str) -> str:
+        """The name of a model; a packaged one may be given as screens show it, without ``embedded:``."""
+        packaged = f"embedded:{model}"
+        return packaged if packaged in self.models and model not in self.models else model
+
     def row(self, model: str) -> int:
         """The number of a model; raises UserError if the run has no scores of it."""
         if model not in self.models:

@@ -79,21 +79,29 @@ def _categories(column: str, values: list[Any], kept: np.ndarray) -> dict[str, n
     numbers = np.array([np.nan if value is None else _float(value) for value in values])
     different = np.unique(numbers[kept & np.isfinite(numbers)])
     if len(different) <= FEW:
-        return {f"{column} {value:g}": numbers == value for value in different}
+        return {f"{column} {_number(value, 12)}": numbers == value for value in different}
     edges = np.unique(np.quantile(numbers[kept & np.isfinite(numbers)], np.linspace(0, 1, BINS + 1), method="lower"))
     categories = {}
     for i, (low, high) in enumerate(pairwise(edges)):
         last = i == len(edges) - 2
         has = (numbers >= low) & ((numbers <= high) if last else (numbers < high))
         if has.any():
-            categories[f"{column} {numbers[has].min():.4g} to {numbers[has].max():.4g}"] = has
+            ends = (numbers[has].min(), numbers[has].max())
+            short, exact = (f"{column} {_number(ends[0], n)} to {_number(ends[1], n)}" for n in (4, 12))
+            categories[exact if short in categories else short] = has
     return categories
 
 
 def _telling(column: str, category: str) -> str:
     """A category with its column if it says nothing by itself."""
-    says_nothing = len(category) < 3 or category.casefold() in _SAYS_NOTHING or category.isdigit()
+    letters = any(map(str.isalpha, category))
+    says_nothing = len(category) < 3 or category.casefold() in _SAYS_NOTHING or not letters
     return f"{column}: {category}" if says_nothing else category
+
+
+def _number(value: float, digits: int) -> str:
+    """Write a number with so many digits, a whole one with all of its own: ``20190131`` rather than ``2.019e+07``."""
+    return f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.{digits}g}"
 
 
 def _float(value: float) -> float:

@@ -18,8 +18,11 @@ from competency_gaps.slices.family import LEAST, Family, family_of
 
 _NUMBER = re.compile(r"(?<![\w.])[-−$€£]?\d[\d,]*(?:\.\d+)?(?:\s?%)?(?!\w)")
 _NEGATION = re.compile(r"\b(?:not|no|never|none|nor|neither|without|except|cannot|incorrect|false)\b|n['’]t\b", re.I)
-_FORMULA = re.compile(r"\\[a-zA-Z]+\b|\$[^$]+\$|\b\w\s?[=<>≤≥]\s?[-\w(]|[∫∑√π∞]|\b\w\^|\w\s?[+*/]\s?\w\s?=")
 # Patterns are bounded, so that a prompt of a million letters takes no longer than others of its length.
+_FORMULA = re.compile(
+    r"\\[a-zA-Z]+\b|\$[^$\n]{0,200}[\\^_=+<>][^$\n]{0,200}\$|\$[a-zA-Z]\$|"  # no prices, as in $5 and $6
+    r"\b\w\s?[=<>≤≥]\s?[-\w(]|[∫∑√π∞]|\b\w\^|\w\s?[+*/]\s?\w\s?="
+)
 _CODE = re.compile(
     r"```|\bdef \w+\(|\bimport \w+\n|\breturn \w|#include|;\s*\n|\bSELECT .{1,200} FROM\b|</\w+>|\w\(\w*\)[;:{]"
 )

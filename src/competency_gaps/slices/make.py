@@ -133,9 +133,11 @@ def renamed(run: RunFolder, family: Family, concepts: pl.DataFrame) -> Family:
     return with_names(family, run.items, concepts, run.by_concept)
 
 
-def _added(run: RunFolder, name: str, version: str) -> Family:
-    """The family of a plug-in: a function of the run that gives weights by the slices' names."""
+def _added(run: RunFolder, name: str, version: str) -> Family | None:
+    """The family of a plug-in: a function of the run that gives weights by the slices' names; None: it gives none."""
     given: Mapping[str, Sequence[float]] = SLICES[name](run)
+    if not given:
+        return None
     rows = [np.nan_to_num(np.asarray(row, np.float32)) for row in given.values()]
     for label, row in zip(given, rows, strict=True):
         if row.shape != (run.items.height,) or row.min(initial=0) < 0 or row.max(initial=0) > 1:

@@ -153,7 +153,8 @@ def compare_models(
         If the run has no scores of a model, or no item is scored for both.
     """
     scores = model_scores(run)
-    after, before = (Side(name, scores.of(name), scores.asked[scores.row(name)]) for name in (candidate, baseline))
+    names = (scores.named(candidate), scores.named(baseline))
+    after, before = (Side(name, scores.of(name), scores.asked[scores.row(name)]) for name in names)
     return compare_scores(basis_of(run), after, before, min_effect, answer=answer)
 
 

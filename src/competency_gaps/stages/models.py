@@ -51,8 +51,8 @@ def models_table(run: RunFolder) -> pl.DataFrame:
                 "high": estimate and estimate.high,
             }
         )
-    kinds = {"mean": pl.Float64, "low": pl.Float64, "high": pl.Float64}
-    return pl.DataFrame(rows, schema_overrides=kinds)
+    kinds = {"model": pl.String, "reads": pl.Boolean, "scored": pl.Int64, "unscored": pl.Int64}
+    return pl.DataFrame(rows, schema={**kinds, "mean": pl.Float64, "low": pl.Float64, "high": pl.Float64})
 
 
 def item_models(run: RunFolder) -> pl.DataFrame:

@@ -79,6 +79,7 @@ def outcome_run(
     """
     base = run.run_itself()
     scores = model_scores(base)
+    model, against = scores.named(model), tuple(map(scores.named, against))
     scores.row(model)
     if kind == "score" and model == base.own_model:
         return base

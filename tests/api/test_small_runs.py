@@ -1,0 +1,61 @@
+"""Runs that have hardly anything: one item, no scores, scores that do not vary, nothing held equal."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+
+import pytest
+
+import competency_gaps as cg
+from competency_gaps.explorer.parts import Context, Parts
+from competency_gaps.findings import words
+from competency_gaps.findings.answer import slice_table
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory, tiny_config):
+    def made(count, score=None, **settings):
+        folder = tmp_path_factory.mktemp("small")
+        rows = [
+            {"id": f"a{i}", "prompt": f"What is the sum of 3 and {i}?", **({} if score is None else {"score": score})}
+            for i in range(count)
+        ]
+        (folder / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        config = copy.deepcopy(tiny_config) | settings
+        source = {"kind": "file", "path": str(folder / "b.jsonl")}
+        config["benchmarks"] = [{"name": "b", "source": source, "policy": "none" if score is None else "imported"}]
+        config["sae"] |= {"force": True}
+        return cg.run(config, folder / "run")
+
+    return made
+
+
+def test_one_item_is_answered(make):
+    run = make(1, 1.0, evidence={"strata": []})
+    answer = run.answer()
+    assert (answer.items, answer.scored, answer.findings, answer.tested) == (1, 1, (), 0)
+    assert "could be tested" in words.headline(answer) and words.caveats(answer)
+    assert not {"held_equal", "rate"} & {caveat.code for caveat in answer.caveats}
+    assert run.slices.is_empty() and slice_table(run).is_empty()
+    parts = Parts(Context(run, "run"))
+    assert all(parts.read(name) for name in parts.names())
+
+
+def test_without_scores_and_then_with_those_of_two_models(make):
+    run = make(25)
+    assert run.models.is_empty() and "no model" not in repr(run)
+    run.add_scores({name: {f"a{i}": float(i > 3 or name == "good") for i in range(25)} for name in ("good", "other")})
+    run = cg.open_run(run.path)
+    assert run.model_slices().cells.is_empty()
+    parts = Parts(Context(run, "run"))
+    assert json.loads(parts.read("models.json"))["slices"] == []
+    read = run.answer("good", parsed=True)
+    assert read.outcome == 1 and read.tested == 0 and "100.0% of answers could be read" in words.headline(read)
+    command = "from competency_gaps.cli.app import main; main()"
+    shown = subprocess.run(
+        [sys.executable, "-c", command, "show", str(run.path), "--caveats"], capture_output=True, text=True, check=False
+    )
+    assert shown.returncode == 2 and "name one" in shown.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -12,10 +13,13 @@ from typer.testing import CliRunner
 
 import competency_gaps as cg
 from competency_gaps.cli.app import app
+from competency_gaps.config import LLMConfig
 from competency_gaps.errors import UserError
+from competency_gaps.findings.answer import slices_of
 from competency_gaps.matching import match, read_matchings
 from competency_gaps.matching.lists import read_list
 from competency_gaps.slices import CONCEPTS
+from fake_endpoint import question_of, serve, usage_of
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +75,12 @@ def test_a_planted_weakness_is_recovered_and_a_random_tag_is_not(run, tags):
     assert found in read_matchings(run)
 
 
+def test_a_column_that_holds_the_entries_goes_with_none(run):
+    columns = next(family for family in slices_of(run) if family.name == "columns")
+    found = match(run, tags="group" if "group" in columns.question else "benchmark", model="failing")
+    assert not {tie.family for entry in found.entries for tie in entry.ties} & {"columns"}
+
+
 def test_the_gap_of_an_entry_is_that_of_its_items(run, tags):
     """Net of the strata that the run holds equal, here the benchmark: with one stratum each, the plain difference."""
     (planted,) = (
@@ -100,6 +110,41 @@ def test_examples_that_are_no_items_are_read_by_the_runs_model(run, tmp_path, mo
     assert by_id["few"].outcome == "few" and sum(bool(by_id[f"e{i}"].ties) for i in range(4)) >= 2
     monkeypatch.setattr("competency_gaps.stages.pipeline.run", None)  # they are not read again
     assert cg.open_run(run.path).match(path).entries == found.entries
+
+
+def embed_letters(texts):
+    """Unit vectors of the pairs of letters of each text."""
+    rows = np.full((len(texts), 1024), 1e-6, np.float32)
+    for row, text in zip(rows, texts, strict=True):
+        for one, other in pairwise(text):
+            row[(31 * ord(one) + ord(other)) % 1024] += 1
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_entries_without_examples_are_matched_by_names_that_a_model_confirms(run, tmp_path):
+    names = [name for family in slices_of(run) if family.name != "concepts" for name in family.names]
+    wanted = sorted(set(names), key=len)[-2:]
+    path = tmp_path / "names.json"
+    entries = [*wanted, "zqx wvj kkzz"]
+    path.write_text(json.dumps([{"id": str(n), "description": name} for n, name in enumerate(entries)]))
+    asked = {"model": "failing", "against": "benchmark", "embed": embed_letters}
+    found = {entry.id: entry for entry in match(run, path, **asked).entries}
+    for number, name in enumerate(wanted):
+        assert name in {tie.name for tie in found[str(number)].ties}
+    assert (found["2"].outcome, found["2"].ties, found["2"].weak) == ("none", (), None)
+
+    def verdict(body, attempt):
+        same = question_of(body).count(wanted[0]) == 2
+        answer = json.dumps({"verdict": "same" if same else "related"})
+        return "message", {"role": "assistant", "content": answer}, "stop", usage_of(body)
+
+    with serve(verdict) as endpoint:
+        llm = LLMConfig(base_url=endpoint.url, model="judge", timeout=5)
+        judged = match(run, path, llm=llm, **asked)
+        again = match(run, path, llm=llm, **asked)
+    assert judged.how == "text" and again == judged and set(endpoint.attempts.values()) == {1}
+    confirmed = {entry.id: {tie.name for tie in entry.ties} for entry in judged.entries}
+    assert confirmed == {"0": {wanted[0]}, "1": set(), "2": set()}
 
 
 def test_lists_are_read_from_several_formats(tmp_path):

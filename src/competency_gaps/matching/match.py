@@ -27,7 +27,7 @@ from competency_gaps.evidence import block_sums, effective_sample, pearson_tail,
 from competency_gaps.files import finite
 from competency_gaps.findings.answer import Against, Asked, answer, ask, slices_of
 from competency_gaps.findings.choose import centred, shuffled
-from competency_gaps.findings.texts import Embed, clauses, embedding, judge, near
+from competency_gaps.findings.texts import Embed, embedding, judge, near
 from competency_gaps.matching.examples import ReadRun, members_of, read_examples
 from competency_gaps.matching.lists import Entry, read_list, tagged
 from competency_gaps.matching.ranks import FEWEST, Examples, Ties, dealt, strata, tell
@@ -557,8 +557,11 @@ def _by_text(
     """Match by names: those of slices that are nearer to an entry than nearly all shuffled names."""
     slices = slices_beside(base, base)
     every = np.arange(base.items.height)
-    queries = {entry.id: clauses(entry.name)[:1] for entry in entries}
-    inside = near(queries, slices.name, embed, GUESS)
+    queries = {entry.id: [entry.name] for entry in entries}
+    # A concept without a label has no name to compare.
+    places = zip(slices.number.tolist(), slices.name, strict=True)
+    named = ["" if name == f"concept {number - CONCEPTS}" else name for number, name in places]
+    inside = near(queries, named, embed, GUESS)
     pairs = [(entry.name, slices.name[k]) for entry in entries for k in inside[entry.id][:5]]
     verdicts = dict(zip(pairs, judge(pairs, "match", llm, base.path, progress), strict=True))
     near_any = np.isin(np.arange(len(slices.name)), [k for own in inside.values() for k in own[:5]])

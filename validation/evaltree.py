@@ -122,11 +122,14 @@ def families_of(run: cg.Run, args: argparse.Namespace) -> dict[str, Family]:
     if cache is not None:
         spaces["clusters"] = embeddings(items["prompt"].to_list(), cache / "items.npy")[rows]
     for name, space in spaces.items():
-        found[name] = renamed(run, tree_of(name, space, rows, items.height, scales=scales), run.concepts)
+        tree = tree_of(name, space, rows, items.height, scales=scales)
+        assert tree is not None, "too few items for a tree"
+        found[name] = renamed(run, tree, run.concepts)
     if args.skills is not None:
         phrases = json.loads(gzip.decompress(args.skills.read_bytes()))
         space = embeddings(phrases, cache and cache / "skills.npy")[rows]
         tree = tree_of("skills", space, rows, items.height, scales=scales)
+        assert tree is not None, "too few items for a tree"
         found["skills"] = with_central_phrases(tree, dict(enumerate(phrases)))
     return found
 

@@ -180,7 +180,7 @@ class Told(NamedTuple):
 
 def tell(own: World, names: Sequence[str]) -> Told:
     """Choose on each half."""
-    families, bars = ([own.tried[name][i] for name in names] for i in (0, 1))
+    families, bars = [own.tried[name][0] for name in names], [own.tried[name][1] for name in names]
     p = anything(families, bars, own.outcome, own.halves, own.block)
     whole = np.ones((len(own.outcome), 1), bool)
     expected, every = np.zeros(own.halves.shape), np.zeros(own.halves.shape)
@@ -196,14 +196,14 @@ def tell(own: World, names: Sequence[str]) -> Told:
         every[:, split] = centred(joint.outcomes(left, float(taken.mean())), whole, own.block).ravel()
         expected[:, split] = centred(listed(joint, chosen, own.outcome, taken), whole, own.block).ravel()
         for one in chosen:
-            there = gaps_of(
+            there, error = gaps_of(
                 families[joint.family[one.place]],
                 joint.slice[[one.place]],
                 own.outcome,
                 ~taken[:, None],
                 own.block,
             )
-            gaps.append((one.gap, one.error, *(float(values[0, 0]) for values in there)))
+            gaps.append((one.gap, one.error, float(there[0, 0]), float(error[0, 0])))
     return Told(expected, every, lengths, gaps)
 
 
@@ -256,7 +256,7 @@ def sets_of(names: Sequence[str], embedded: str | None) -> dict[str, list[str]]:
 
 def nothing_listed(own: World, names: Sequence[str], count: int) -> float:
     """Share of shuffled outcomes whose list would not be empty."""
-    families, bars = ([own.tried[name][i] for name in names] for i in (0, 1))
+    families, bars = [own.tried[name][0] for name in names], [own.tried[name][1] for name in names]
     opened = 0
     for start in range(0, count, 250):
         many = min(250, count - start)
@@ -281,7 +281,7 @@ def main() -> None:
     made = rivals(run, {name: own.family for name, (own, _) in first.tried.items()}, args.cache) if args.rivals else {}
     space = space_of(run)
     rng = np.random.default_rng(0)
-    clusters = int(run.items["cluster"].max()) + 1
+    clusters = int(run.items["cluster"].to_numpy().max()) + 1
     drawn = rng.multinomial(clusters, np.full(clusters, 1 / clusters), BOOTSTRAPS).T.astype(np.float64)
     profile: dict[str, list[float]] = {}
     boots: dict[str, np.ndarray] = {}
@@ -338,7 +338,8 @@ def gaps_and_difficulty(own: World, asked: Any) -> tuple[np.ndarray, np.ndarray]
     hard = np.zeros(len(own.net))
     hard[asked.units.unit[scored]] = np.nan_to_num(others[scored], nan=float(np.nanmean(others)))
     whole = np.ones((len(hard), 1), bool)
-    gaps, difficulties = [], []
+    gaps: list[np.ndarray] = []
+    difficulties: list[np.ndarray] = []
     for name in ("columns", "profiles"):
         if name in own.tried:
             weighed = own.tried[name][0]
@@ -364,7 +365,7 @@ def table(
         found = np.array(gaps[name]).reshape(-1, 4)
         away = np.abs(found[:, 0] - found[:, 2]) <= 1.96 * np.hypot(found[:, 1], found[:, 3])
         slope = float(slopes[name][0] / max(slopes[name][1], 1e-12))
-        row = {
+        row: dict[str, Any] = {
             "profile": float(np.mean(profile[name])),
             "all_slices": float(np.mean(every[name])),
             "slope": slope,

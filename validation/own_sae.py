@@ -42,7 +42,7 @@ def ridge(own: World, space: np.ndarray) -> np.ndarray:
     space : ndarray of float of shape (U, d)
     """
     whole = np.ones((len(space), 1), bool)
-    told = np.zeros(own.halves.shape)
+    told: np.ndarray = np.zeros(own.halves.shape)
     for split in range(told.shape[1]):
         taken = own.halves[:, split]
         left = centred(own.outcome, taken[:, None], own.block).ravel().astype(np.float64)[taken]
@@ -122,6 +122,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     halves = rng.random((int(cluster.max()) + 1, args.splits)) < 0.5
     group = rng.permutation(len(halves))[cluster] % GROUPS
+    assert run.own_model is not None, "the run's own model has no scores"
     own = scores_of(run).of(run.own_model)
     models = {f"{run.own_model}, all items": own}
     if args.scores is not None:

@@ -1,6 +1,6 @@
 """Held-out weakest: how a model does on the unseen items that a list of named slices calls its weakest.
 
-    python validation/evaltree.py RUN --train FILE [--skills FILE] [--vectors FOLDER] [--models A,B] [--folds 5]
+    python validation/evaltree.py RUN --train FILE [--skills FILE] [--embed] [--vectors FOLDER] [--models A,B] [--folds 5]
 
 RUN is a finished run with scores; FILE a JSON list of the rows of its items from which everything is chosen (EvalTree's
 split of MMLU; ``--train .7`` draws a share of them instead). A list of at most ``--longest`` slices is chosen on these,
@@ -13,8 +13,9 @@ counts as independent there.
 
 ``--folds K`` never looks at the test items: it judges by K folds of the training ones, to choose settings by.
 ``--against peers`` asks for outcomes against the other models. ``--skills`` is a JSON list (.gz) of a phrase per item
-that a language model wrote. Slices are made without scores, of all items. Vectors of sentences are kept in
-``--vectors``; they need sentence-transformers.
+that a language model wrote. Slices are made without scores, of all items; the features of an item know its right
+answer, and which option that is. Vectors of sentences (``--skills``, ``--embed``) are kept in ``--vectors``; they need
+sentence-transformers.
 """
 
 from __future__ import annotations
@@ -119,8 +120,8 @@ def families_of(run: cg.Run, args: argparse.Namespace) -> dict[str, Family]:
     if "profiles" in found and scales != SCALES:
         spaces["profiles"] = concept_space(run.by_concept, rows)
     cache = args.vectors
-    if cache is not None:
-        spaces["clusters"] = embeddings(items["prompt"].to_list(), cache / "items.npy")[rows]
+    if args.embed:
+        spaces["clusters"] = embeddings(items["prompt"].to_list(), cache and cache / "items.npy")[rows]
     for name, space in spaces.items():
         tree = tree_of(name, space, rows, items.height, scales=scales)
         assert tree is not None, "too few items for a tree"
@@ -141,8 +142,9 @@ def sets_of(names: Sequence[str]) -> dict[str, list[str]]:
     for more in (["profiles"], ["clusters"], ["profiles", "clusters"], ["skills"]):
         if all(name in names for name in more):
             found[" + ".join(["columns", *more])] = ["columns", *more]
-    found["all of the run"] = [name for name in names if name != "skills"]
+    found["all but features"] = [name for name in names if name not in ("skills", "features")]
     found["all without the SAE"] = [name for name in names if name in ("columns", "clusters", "features")]
+    found["all"] = [name for name in names if name != "skills"]
     if "skills" in names:
         found["all and skills"] = list(names)
     return found
@@ -168,6 +170,7 @@ def main() -> None:
     parser.add_argument("--train", required=True)
     parser.add_argument("--skills", type=Path)
     parser.add_argument("--vectors", type=Path)
+    parser.add_argument("--embed", action="store_true", help="add clusters of sentence embeddings")
     parser.add_argument("--models")
     parser.add_argument("--folds", type=int, default=0)
     parser.add_argument("--against", choices=("benchmark", "peers"), default="benchmark")

@@ -7,11 +7,11 @@ another model on some of the items. What the items' concepts foretell of scores,
 of the items that were not fitted, is set beside what sentence embeddings foretell. If concepts held what goes on in
 their own model, beyond what the items are about, they would be ahead of the embeddings by more for their own model than
 for the other one: the difference of differences. Intervals are by a jackknife over twenty groups of clusters of items,
-with everything made and fitted anew.
+with everything fitted anew.
 
-Compared are lists of slices (profiles beside clusters of embeddings; empty where nothing stands out), all slices of a
-family, and ridge regression on the spaces in which both are clustered. Embeddings need sentence-transformers, and are
-kept in ``--vectors``.
+Compared are slices (profiles beside clusters of embeddings, all of them fitted together, and lists of ten, which are
+empty where nothing stands out) and ridge regression on the spaces in which both are clustered. Embeddings need
+sentence-transformers, and are kept in ``--vectors``.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ from own_profile import World, correlations, embeddings, tell, world_of
 import competency_gaps as cg
 from competency_gaps.findings.answer import held_equal, scores_of, units_asked
 from competency_gaps.findings.choose import centred, weigh
+from competency_gaps.findings.estimate import fit
 from competency_gaps.outcomes import Outcome
+from competency_gaps.slices import Family
 from competency_gaps.slices.tree import concept_space, tree_of
 
 PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 GROUPS = 20
-MEASURES = ("lists", "all slices", "ridge regression")
+MEASURES = ("slices", "ridge regression")
 
 
 def ridge(own: World, space: np.ndarray) -> np.ndarray:
@@ -59,6 +61,17 @@ def ridge(own: World, space: np.ndarray) -> np.ndarray:
     return centred(told, np.repeat(whole, told.shape[1], axis=1), own.block).astype(np.float64)
 
 
+def slices(own: World, name: str) -> np.ndarray:
+    """What all slices of a family foretell of the units, for each half: shape (U, S)."""
+    family, bar = own.tried[name]
+    told = []
+    for taken in own.halves.T:
+        joint = fit([family], [bar], own.outcome, taken, own.block)
+        told.append(joint.outcomes(centred(own.outcome, taken[:, None], own.block), float(taken.mean())))
+    expected = np.concatenate(told, axis=1)
+    return centred(expected, np.ones(expected.shape, bool), own.block).astype(np.float64)
+
+
 def others_scores(run: cg.Run, path: Path) -> np.ndarray:
     """Scores of the other model, NaN where there are none: shape (N,)."""
     table = pl.read_csv(path, has_header=False, new_columns=["benchmark", "item_id", "other"], infer_schema=False)
@@ -68,7 +81,7 @@ def others_scores(run: cg.Run, path: Path) -> np.ndarray:
 
 
 def correlations_of(
-    run: cg.Run, values: np.ndarray, spaces: dict[str, np.ndarray], halves: np.ndarray
+    run: cg.Run, values: np.ndarray, spaces: dict[str, np.ndarray], families: dict[str, Family], halves: np.ndarray
 ) -> tuple[dict[tuple[str, str], float], str]:
     """Own profile of a model by measure and space, and a line on it.
 
@@ -82,10 +95,9 @@ def correlations_of(
     items = run.items
     kept = items["excluded"].is_null().to_numpy() & ~np.isnan(values)
     rows = np.flatnonzero(kept)
-    families = {name: tree_of(name, space[rows], rows, items.height) for name, space in spaces.items()}
     outcome = Outcome("score", "", np.where(kept, values, np.nan))
     units, means = units_asked(items, outcome, held_equal(run, []))
-    weighed = {name: weigh(family, units, kept) for name, family in families.items() if family is not None}
+    weighed = {name: weigh(family, units, kept) for name, family in families.items()}
     own = world_of(items, units, means, weighed, 1)
     own = own._replace(halves=halves[own.cluster])
     first = np.zeros(len(means), np.int64)
@@ -93,10 +105,14 @@ def correlations_of(
     found, listed = {}, []
     for name, space in spaces.items():
         told = tell(own, [name])
-        expected = (told.expected, told.every, ridge(own, space[first].astype(np.float64)))
+        expected = (slices(own, name), ridge(own, space[first].astype(np.float64)))
         for measure, values_told in zip(MEASURES, expected, strict=True):
             found[measure, name] = float(correlations(own, values_told)[0])
-        listed.append(f"{sum(length > 0 for length in told.lengths)} of {halves.shape[1]} lists by {name} not empty")
+        some = sum(length > 0 for length in told.lengths)
+        listed.append(
+            f"{some} of {len(told.lengths)} lists by {name} not empty, correlation "
+            f"{float(correlations(own, told.expected)[0]):+.3f}"
+        )
     return found, f"{len(means)} units, mean {means.mean():.3f}; {'; '.join(listed)}"
 
 
@@ -118,6 +134,8 @@ def main() -> None:
     items = run.items
     space = concept_space(run.by_concept, np.arange(items.height))
     spaces = {"profiles": space, "MiniLM": embeddings(items["prompt"].to_list(), args.vectors)}
+    rows = np.flatnonzero(items["excluded"].is_null().to_numpy())
+    families = {name: tree_of(name, space[rows], rows, items.height) for name, space in spaces.items()}
     cluster = items["cluster"].to_numpy()
     rng = np.random.default_rng(0)
     halves = rng.random((int(cluster.max()) + 1, args.splits)) < 0.5
@@ -131,10 +149,10 @@ def main() -> None:
         models |= {"own": np.where(both, own, np.nan), "other": np.where(both, other, np.nan)}
     found: dict[str, dict[tuple[str, str], np.ndarray]] = {}
     for name, values in models.items():
-        made, line = correlations_of(run, values, spaces, halves)
+        made, line = correlations_of(run, values, spaces, families, halves)
         print(f"{name}: {line}", flush=True)
         without = [
-            correlations_of(run, np.where(group == number, np.nan, values), spaces, halves)[0]
+            correlations_of(run, np.where(group == number, np.nan, values), spaces, families, halves)[0]
             for number in range(GROUPS)
         ]
         found[name] = {key: np.array([one[key] for one in (made, *without)]) for key in made}

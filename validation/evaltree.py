@@ -1,6 +1,6 @@
 """Held-out weakest: how a model does on the unseen items that a list of named slices calls its weakest.
 
-    python validation/evaltree.py RUN --train FILE [--skills FILE] [--embed] [--vectors FOLDER] [--models A,B] [--folds 5]
+    python validation/evaltree.py RUN --train FILE [--skills FILE] [--embed] [--vectors FOLDER] [--folds 5]
 
 RUN is a finished run with scores; FILE a JSON list of the rows of its items from which everything is chosen (EvalTree's
 split of MMLU; ``--train .7`` draws a share of them instead). A list of at most ``--longest`` slices is chosen on these,
@@ -13,8 +13,8 @@ counts as independent there.
 
 ``--folds K`` never looks at the test items: it judges by K folds of the training ones, to choose settings by.
 ``--against peers`` asks for outcomes against the other models. ``--skills`` is a JSON list (.gz) of a phrase per item
-that a language model wrote. Slices are made without scores, of all items; the features of an item know its right
-answer, and which option that is. Vectors of sentences (``--skills``, ``--embed``) are kept in ``--vectors``; they need
+that a language model wrote. Slices are made without scores, of all items; of an item's features some know which
+option is right, so there is a row without these. Vectors of sentences (``--skills``, ``--embed``) are kept in ``--vectors``; they need
 sentence-transformers.
 """
 
@@ -132,7 +132,17 @@ def families_of(run: cg.Run, args: argparse.Namespace) -> dict[str, Family]:
         tree = tree_of("skills", space, rows, items.height, scales=scales)
         assert tree is not None, "too few items for a tree"
         found["skills"] = with_central_phrases(tree, dict(enumerate(phrases)))
+    if "features" in found:
+        found["text features"] = without_key(found["features"])
     return found
+
+
+def without_key(family: Family) -> Family:
+    """The features that do not know where the right option stands."""
+    places = [at for at, name in enumerate(family.names) if not name.startswith("right answer")]
+    texts = {field: [getattr(family, field)[at] for at in places] for field in ("names", "question")}
+    arrays = {field: getattr(family, field)[places] for field in ("parent", "number")}
+    return replace(family, weights=sp.csr_array(family.weights)[places], words=[], typical=[], **texts, **arrays)
 
 
 def sets_of(names: Sequence[str]) -> dict[str, list[str]]:
@@ -142,11 +152,14 @@ def sets_of(names: Sequence[str]) -> dict[str, list[str]]:
     for more in (["profiles"], ["clusters"], ["profiles", "clusters"], ["skills"]):
         if all(name in names for name in more):
             found[" + ".join(["columns", *more])] = ["columns", *more]
-    found["all but features"] = [name for name in names if name not in ("skills", "features")]
-    found["all without the SAE"] = [name for name in names if name in ("columns", "clusters", "features")]
-    found["all"] = [name for name in names if name != "skills"]
+    every = [name for name in names if name not in ("skills", "text features")]
+    plain = ["text features" if name == "features" else name for name in every]
+    found["all but features"] = [name for name in every if name != "features"]
+    for name, used in {"all": every, "all but the right option's place": plain}.items():
+        found[name] = used
+        found[f"{name}, without the SAE"] = [own for own in used if own not in ("profiles", "concepts", "themes")]
     if "skills" in names:
-        found["all and skills"] = list(names)
+        found["all and skills"] = [*every, "skills"]
     return found
 
 
@@ -241,7 +254,7 @@ def report(
         f"\n{model}: {overall:.3f} on test items{f', {args.folds} folds of the training items' if args.folds else ''}"
     )
     heads = [f"{n:4d} weakest;  less subjects" + " " * 12 + "less EvalTree" for n in counts]
-    print(f"{'families':38s} slices ", "     ".join(heads))
+    print(f"{'families':52s} slices ", "     ".join(heads))
     for name, own in means.items():
         cells = []
         for at, count in enumerate(counts):
@@ -253,7 +266,7 @@ def report(
                 cell += f"  {interval(own[at, 0] - published, own[at, 1:] - published + error)}"
             cells.append(cell)
         length = f"{np.mean(lengths[name]):5.1f}" if name in lengths else ""
-        print(f"{name:38s} {length:6s} ", "     ".join(cells), flush=True)
+        print(f"{name:52s} {length:6s} ", "     ".join(cells), flush=True)
 
 
 def interval(value: float, draws: np.ndarray) -> str:

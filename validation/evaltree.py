@@ -14,8 +14,8 @@ counts as independent there.
 ``--folds K`` never looks at the test items: it judges by K folds of the training ones, to choose settings by.
 ``--against peers`` asks for outcomes against the other models. ``--skills`` is a JSON list (.gz) of a phrase per item
 that a language model wrote. Slices are made without scores, of all items; of an item's features some know which
-option is right, so there is a row without these. Vectors of sentences (``--skills``, ``--embed``) are kept in ``--vectors``; they need
-sentence-transformers.
+option is right, so there is a row without these. Vectors of sentences (``--skills``, ``--embed``) are kept in
+``--vectors``; they need sentence-transformers.
 """
 
 from __future__ import annotations
@@ -267,6 +267,13 @@ def report(
             cells.append(cell)
         length = f"{np.mean(lengths[name]):5.1f}" if name in lengths else ""
         print(f"{name:52s} {length:6s} ", "     ".join(cells), flush=True)
+
+    bare = ", without the SAE"
+    for name, own in means.items():
+        without = name.replace(":", f"{bare}:") if ":" in name else name + bare
+        if without in means:
+            less = own - means[without]
+            print(f"{name:50s} less without the SAE  ", "   ".join(interval(one[0], one[1:]) for one in less))
 
 
 def interval(value: float, draws: np.ndarray) -> str:

@@ -41,8 +41,7 @@ def main(folders: list[str]) -> None:
 
     run = open_run(folders[0])
     finding = run.answer().findings[0]
-    weakest = run.concepts.filter("ranked").sort("q_value", "chi_model").row(0, named=True)
-    facts = {"slice": finding.slice, "item": finding.example, "concept": weakest["concept"]}
+    facts = {"slice": finding.slice, "item": finding.example, "concept": run.weak()["concept"][0]}
     with sync_playwright() as playwright:
         args = ["--no-sandbox", "--disable-background-networking"]
         browser = playwright.chromium.launch(

@@ -5,7 +5,7 @@ import { useAnswers, useModels, useSlices, useTable } from "../data/hooks";
 import { columnNamed, numbers, type Table } from "../data/table";
 import { CONCEPTS, type ListedFinding } from "../data/types";
 import { integer, percent, plural, points, probability } from "../format";
-import { shorten, visible } from "../text";
+import { capital, shorten, visible } from "../text";
 import { CopyLink } from "../ui/Copied";
 import { Rows } from "../ui/Rows";
 import { Failed, Loading } from "../ui/State";
@@ -153,7 +153,7 @@ function Head({ slice }: { slice: Slice }) {
             on new items ({found.spread}), {found.size}
           </p>
           <p data-testid="slice-again">
-            {visible(found.again)}.{found.rests_on && ` ${visible(found.rests_on)}`}
+            {capital(visible(found.again))}.{found.rests_on && ` ${visible(found.rests_on)}`}
           </p>
         </>
       )}

@@ -20,8 +20,8 @@ export function Coverage() {
   return (
     <div className="coverage" data-testid="coverage">
       <h1 className="headline" data-testid="coverage-headline">
-        {integer(found.all.missing)} of {plural(found.all.concepts, "concept")} are in none of{" "}
-        {plural(found.items, "item")}
+        {integer(found.all.missing)} of {plural(found.all.concepts, "concept")} {found.all.missing === 1 ? "is" : "are"}{" "}
+        in none of {plural(found.items, "item")}
         {found.reference && `, and ${integer(found.all.thin)} are thin`}
       </h1>
       <Notes found={found} />

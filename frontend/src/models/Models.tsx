@@ -83,7 +83,7 @@ function Heat({ file: { slices, columns, cells } }: { file: ModelsFile }) {
     `${visible(models[j]!)}, ${names[i]}: ` +
     (gap === null
       ? "too few scored items"
-      : `${points(gap)} points (${points(low)} to ${points(high)}), q ${probability(q_value)}, ` +
+      : `${points(gap, 0)} points (${points(low)} to ${points(high)}), q ${probability(q_value)}, ` +
         plural(items, "item"));
   return (
     <section aria-label="Slices that tell the models apart">

@@ -185,7 +185,7 @@ def _blocks_of(run: Opened, room: int, *, texts: bool) -> Iterator[str]:
     """The parts of a run that one file has room for, what matters most first."""
     context = replace(_context(run, texts=texts), concepts_per_part=1, items_per_part=1)
     parts = Parts(replace(context, amounts=ONE_FILE))
-    whole = [name for name in parts.names() if "/" not in name]
+    whole = [name for name in parts.names() if name.startswith(("answers/", "coverage/")) or "/" not in name]
     for name in whole:
         block = _block(f"{context.key}/{name}", parts.read(name))
         room -= len(block)

@@ -17,6 +17,7 @@ from competency_gaps import llm
 from competency_gaps.errors import UserError
 from competency_gaps.judging.verdicts import score_of_games
 from competency_gaps.presentation.facts import benchmark_lines
+from competency_gaps.findings.words import headline
 from competency_gaps.report.answer import answer_view
 from core_helpers import ROOT, assert_same_run
 from fake_endpoint import question_of, serve, usage_of
@@ -119,7 +120,7 @@ def test_a_judge_that_goes_by_place_precedes_all_findings(config, tmp_path, caps
     Console(width=1000).print(answer_view(given, [None] * len(given.findings), 1000))
     said = capsys.readouterr().out
     assert "what it reads first gets 100% of the points" in said
-    assert said.index("The judge of arena goes by the place") < said.index("Against its own average")
+    assert said.index("The judge of arena goes by the place") < said.index(headline(given))
 
 
 def test_a_judge_that_often_fails_gives_the_same_run(config, perfect, tmp_path):

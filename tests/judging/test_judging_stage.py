@@ -15,9 +15,9 @@ from judge_helpers import answering, baseline_file, liking, open_file, ruled
 import competency_gaps
 from competency_gaps import llm
 from competency_gaps.errors import UserError
+from competency_gaps.findings.words import headline
 from competency_gaps.judging.verdicts import score_of_games
 from competency_gaps.presentation.facts import benchmark_lines
-from competency_gaps.findings.words import headline
 from competency_gaps.report.answer import answer_view
 from core_helpers import ROOT, assert_same_run
 from fake_endpoint import question_of, serve, usage_of

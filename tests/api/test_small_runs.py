@@ -28,6 +28,7 @@ def make(tmp_path_factory, tiny_config):
         source = {"kind": "file", "path": str(folder / "b.jsonl")}
         config["benchmarks"] = [{"name": "b", "source": source, "policy": "none" if score is None else "imported"}]
         config["sae"] |= {"force": True}
+        made.config = config
         return cg.run(config, folder / "run")
 
     return made
@@ -42,6 +43,13 @@ def test_one_item_is_answered(make):
     assert run.slices.is_empty() and slice_table(run).is_empty()
     parts = Parts(Context(run, "run"))
     assert all(parts.read(name) for name in parts.names())
+
+
+def test_a_run_that_is_made_again_keeps_no_list_of_its_former_slices(make):
+    run = make(3)
+    (run.path / "lists").mkdir()
+    (run.path / "lists" / "old.json").write_text("{}")
+    assert not list((cg.run(make.config, run.path).path / "lists").iterdir())
 
 
 def test_without_scores_and_then_with_those_of_two_models(make):

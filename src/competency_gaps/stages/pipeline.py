@@ -21,6 +21,7 @@ from competency_gaps.files import finite, sha256, write_atomic
 from competency_gaps.lock import hold
 from competency_gaps.logs.reader import NONE
 from competency_gaps.logs.scores import configured_scores
+from competency_gaps.matching.match import FOLDER as LISTS
 from competency_gaps.model.load import versions
 from competency_gaps.progress import Progress
 from competency_gaps.runs.assessment import FILE as ROBUSTNESS_FILE
@@ -164,8 +165,8 @@ def _make_tables(
     """Write all tables but the slices; return the items and the manifest's record of the evidence."""
     # The run is unfinished until all tables are written, and what was derived from the old tables is out of date.
     set_aside(folder)
-    for stale in (ROBUSTNESS_FILE, SLICES_FILE):
-        (folder / stale).unlink(missing_ok=True)
+    for stale in (folder / ROBUSTNESS_FILE, folder / SLICES_FILE, *(folder / LISTS).glob("*.json")):
+        stale.unlink(missing_ok=True)  # lists name slices by their numbers
     prepared = {name: extraction.items for name, extraction in read.items()}
     inputs = {name: extraction.inputs for name, extraction in read.items()}
     items = items_table(prepared, inputs, judged.responses, setting.repeats)

@@ -5,10 +5,11 @@
 RUN is a finished run with scores of several models. A list is chosen on half of the clusters of items, by the same
 procedure for every family of slices; its profile is the correlation, on the other half, of the model's outcome against
 its peers (net of length) with what the list lets expect. Printed are means over models and splits, the slope of
-held-out on expected outcomes (pooled over lists), differences to columns and to columns with sentence embeddings,
-paired and bootstrapped by clusters of items, what all slices together say (the ceiling of lists), ridge regression on a
-space of the items (the ceiling of slices), the share of the intervals that hold on the other half, the correlation of
-gaps, averaged over models, with difficulty, and how many lists of shuffled outcomes are not empty.
+held-out on expected outcomes (pooled over lists) and of held-out gaps on those that lists show, differences to columns
+and to columns with sentence embeddings, paired and bootstrapped by clusters of items, what all slices together say (the
+ceiling of lists), ridge regression on a space of the items (the ceiling of slices), the share of the intervals that
+hold on the other half, the correlation of gaps, averaged over models, with difficulty, and how many lists of shuffled
+outcomes are not empty.
 
 ``--rivals`` adds slices of others: clusters of sentence embeddings by a recursive k-means as in EvalTree's stage 3
 (Zeng et al., 2025), words, pairs of features (SliceLine's lattice of two levels), and clusters of the other models'
@@ -38,6 +39,8 @@ FEWEST = 20
 """Items of a rival's slice."""
 RIDGES = (30.0, 100.0, 300.0, 1000.0, 3000.0)
 BOOTSTRAPS = 500
+LARGE = 0.08
+"""Shown gap that is large."""
 
 
 class World(NamedTuple):
@@ -350,6 +353,14 @@ def gaps_and_difficulty(own: World, asked: Any) -> tuple[np.ndarray, np.ndarray]
     return np.concatenate(gaps), np.concatenate(difficulties)
 
 
+def rise(gaps: np.ndarray) -> float:
+    """Slope of the gaps on the other halves on those that a list shows, weighted by precision."""
+    if not len(gaps):
+        return float("nan")
+    weight = gaps[:, 3] ** -2
+    return float((weight * gaps[:, 0] * gaps[:, 2]).sum() / (weight * gaps[:, 0] ** 2).sum())
+
+
 def table(
     profile: dict[str, list[float]],
     every: dict[str, list[float]],
@@ -360,16 +371,23 @@ def table(
     """Print and return one row per set of families."""
     bases = [name for name in ("columns", "columns + MiniLM") if name in boots]
     report: dict[str, dict[str, Any]] = {}
-    print(f"\n{'families':42s} profile   all slices  slope  covered", *(f"  less {name:24s}" for name in bases))
+    print(
+        f"\n{'families':42s} profile   all slices  slope  gaps  large gaps  covered",
+        *(f"  less {name:24s}" for name in bases),
+    )
     for name in sorted(profile, key=lambda key: -float(np.mean(profile[key]))):
         found = np.array(gaps[name]).reshape(-1, 4)
         away = np.abs(found[:, 0] - found[:, 2]) <= 1.96 * np.hypot(found[:, 1], found[:, 3])
         slope = float(slopes[name][0] / max(slopes[name][1], 1e-12))
+        large = found[np.abs(found[:, 0]) >= LARGE]
         row: dict[str, Any] = {
             "profile": float(np.mean(profile[name])),
             "all_slices": float(np.mean(every[name])),
             "slope": slope,
             "covered": float(away.mean()) if len(away) else None,
+            "shown": rise(found),
+            "shown_large": rise(large),
+            "large": len(large),
         }
         parts = []
         for base in bases:
@@ -381,7 +399,11 @@ def table(
             parts.append(f"{difference:+.3f} ({low:+.3f} to {high:+.3f})")
         report[name] = row
         covered = "" if row["covered"] is None else f"{100 * row['covered']:.1f}%"
-        print(f"{name:42s} {row['profile']:.4f}    {row['all_slices']:.4f}     {slope:.2f}   {covered:7s}", *parts)
+        shown = f"{row['shown']:.2f}  {row['shown_large']:.2f} ({len(large)})"
+        print(
+            f"{name:42s} {row['profile']:.4f}    {row['all_slices']:.4f}     {slope:.2f}   {shown:16s} {covered:7s}",
+            *parts,
+        )
     return report
 
 

@@ -127,8 +127,7 @@ SMALLEST = 0.03
 
 def _of_form(run: RunFolder, outcome: Outcome, units: Units, strata: Sequence[str]) -> Iterator[Caveat]:
     """Outcomes that clearly go with the form of the items, net of their strata: the part of the largest gap."""
-    forms = [name for name in FORM if name not in strata]
-    covariates = [one for one in item_covariates(run.items) if one.name in forms]
+    covariates = item_covariates(run.items, [name for name in FORM if name not in strata])
     names = run.items["benchmark"].unique(maintain_order=True).to_list()
     scale = outcome.limits[1] - outcome.limits[0]
     for number, name in enumerate(names):

@@ -24,8 +24,11 @@ from competency_gaps.slices import Family
 
 ERROR = 0.05
 """Chance that a list of nothing is not empty."""
-SURE = 1.28
-"""Standard errors that a slice's shrunk gap must lie off 0: nine of ten such gaps are on the side that they seem."""
+SURE = 1.96
+"""Standard errors that a slice's shrunk gap must lie off 0, so that its interval of 95% does not hold it."""
+LIKELY = 1.28
+"""The same for a category of a column that stands out as a whole: nine of ten such gaps are on the side that they
+seem."""
 LONGEST = 10
 """Most slices of a list."""
 FEWEST = 20

@@ -1,8 +1,9 @@
 """What the slices let expect of an outcome: one normal model of all slices, and the gaps of the chosen ones [ours].
 
-``y = sum_k w_k b_k + e`` with ``b_k`` normal about 0, their variance by family (a column has its own) by maximum
-likelihood. The expected gap of a slice is then ``E[gap | data]``: shrunk, the more so the smaller the slice, towards
-what the slices that share its items say. Being expected values, the gaps are not too large for having been chosen.
+``y = sum_k w_k b_k + e`` with ``b_k`` normal about 0, their variance by family and size (a column has its own) by
+maximum likelihood. The expected gap of a slice is then ``E[gap | data]``: shrunk, the more so the smaller the slice,
+towards what the slices that share its items say. Being expected values, the gaps are not too large for having been
+chosen.
 """
 
 from __future__ import annotations
@@ -27,9 +28,13 @@ OUTLIER = 2.5
 a single strong slice among many weak ones is not shrunk like these."""
 START = 0.01
 """Variance of the coefficients, in variances of the outcome, from which they start."""
-CAUTION = 0.8
-"""Part of the likeliest variances that is taken: lists are read where something was found, which is where these happen
-to be large. With it held-out outcomes of real models rise by 0.9 to 1 for each expected one."""
+CAUTION = 0.6
+"""Part of the likeliest variances that is taken, but for the few categories of a column: lists are read where something
+was found, which is where variances happen to be large. With it held-out gaps of real models rise by 0.9 to 1 for each
+expected one."""
+SIZES = 4.0
+"""Ratio of sizes within which slices of a family have one variance: small and sharp ones are not shrunk like wide ones,
+which are weaker."""
 FAMILY = 3.0
 """Categories that the family counts for where the variance of a column is estimated."""
 WIDE = 300
@@ -88,15 +93,18 @@ def _joint(
     rows = sp.csr_array(sp.vstack([own.weights[places] for own, places in zip(families, used, strict=True)]))
     by_block = (rows @ block_matrix(block)).toarray().astype(np.float64)
     gram = (rows @ rows.T).toarray().astype(np.float64) - (by_block / np.bincount(block)) @ by_block.T
-    asked = [(at, families[at].family.question[place]) for at, places in enumerate(used) for place in places]
+    asked = [_group(families[at], place, at) for at, places in enumerate(used) for place in places]
     names = {name: number for number, name in enumerate(dict.fromkeys(asked))}
     group = np.array([names[name] for name in asked], np.int64)
+    questions = np.array([isinstance(name[1], str) for name in asked], bool)
     known = np.array([given.get(at, np.nan) for at in family.tolist()])
     prior = _prior(part * gram, (rows @ left).ravel().astype(np.float64), noise, family, group, known)
+    prior *= np.where(questions | ~np.isnan(known), 1.0, CAUTION)
     return Joint(
         family,
         np.concatenate(used),
         np.array([families[at].rank for at in family.tolist()], np.int64),
+        questions,
         rows,
         np.asarray(rows.sum(axis=1), np.float64).ravel(),
         gram,
@@ -104,6 +112,12 @@ def _joint(
         noise,
         block,
     )
+
+
+def _group(own: Weighed, place: int, at: int) -> tuple[int, str | int]:
+    """The slices whose coefficients have one variance: categories of a question, else those of about its size."""
+    question = own.family.question[place]
+    return at, int(np.log(own.size[place]) / np.log(SIZES)) if question is None else question
 
 
 def _prior(
@@ -126,7 +140,7 @@ def _prior(
         fitted /= np.bincount(group, determined)[group] + FAMILY
         own = np.where(np.isnan(known), np.clip(fitted, 1e-6 * noise, noise), known)
         local = np.minimum(1.0, OUTLIER**2 * own / (square + np.diag(covariance)))
-    return np.where(np.isnan(known), CAUTION, 1.0) * own / local
+    return own / local
 
 
 def half_samples(units: int, count: int = HALVES, seed: int = 0) -> np.ndarray:
@@ -181,21 +195,25 @@ def again(
         Those of the half-samples.
     halves : ndarray of bool of shape (U, half-samples)
     """
-    diagonal = np.sqrt(np.diag(joint.gram))
+    places = [one.place for one in chosen]
+    diagonal = np.sqrt(np.maximum(np.diag(joint.gram), 1e-9))
+    alike = joint.gram[places] / (diagonal * diagonal[places][:, None])
+    there, error = np.zeros((len(chosen), halves.shape[1])), np.zeros(len(chosen))
     whole = np.ones((len(outcome), 1), bool)
+    for family in sorted(set(joint.family[places].tolist())):
+        rows = np.flatnonzero(joint.family[places] == family)
+        slices = joint.slice[places][rows]
+        there[rows] = gaps_of(families[family], slices, outcome, ~halves, joint.block)[0]
+        error[rows] = gaps_of(families[family], slices, outcome, whole, joint.block)[1][:, 0]
     found = []
-    for one in chosen:
-        alike = joint.gram[one.place] / np.maximum(diagonal * diagonal[one.place], 1e-9)
-        same = [any(alike[other.place] > SAME and other.gap * one.gap > 0 for other in own) for own in lists]
+    for number, one in enumerate(chosen):
+        same = [any(alike[number, other.place] > SAME and other.gap * one.gap > 0 for other in own) for own in lists]
         if not any(same):
             found.append(Again(0, None, None, None))
             continue
-        own, place = families[joint.family[one.place]], joint.slice[[one.place]]
-        there, _ = gaps_of(own, place, outcome, ~halves[:, same], joint.block)
-        _, error = gaps_of(own, place, outcome, whole, joint.block)
         # The means of halves vary about the whole one as much as that does about the truth.
-        reach = NORMAL * float(error[0, 0]) * float(np.sqrt(1 + 1 / sum(same)))
-        gap = float(there.mean())
+        reach = NORMAL * float(error[number]) * float(np.sqrt(1 + 1 / sum(same)))
+        gap = float(there[number, same].mean())
         found.append(Again(sum(same), gap, gap - reach, gap + reach))
     return found
 

@@ -17,6 +17,8 @@ class Joint:
     slice: np.ndarray
     rank: np.ndarray
     """int64 of shape (K,): how easily people check it, 0 the easiest."""
+    asked: np.ndarray
+    """bool of shape (K,): whether it is a category of a question, which was tested as a whole."""
     rows: sp.csr_array
     """float32 of shape (K, U)."""
     size: np.ndarray

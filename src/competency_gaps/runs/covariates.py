@@ -88,28 +88,30 @@ def _covariate(items: pl.DataFrame, name: str) -> Covariate:
         return Covariate(name, items["n_span_tokens"].cast(pl.Float64).to_numpy())
     if name == "group":
         return _categories(name, items["group"].to_list())
-    if name == "answer_position":
-        return _categories(name, [None if at is None else f"option {at + 1}" for at in items["answer_index"]])
-    if name == "answer_length":
-        return _categories(name, [_among(*row) for row in items.select("choices", "answer_index").iter_rows()])
-    if name == "options":
-        return _categories(
-            name, [None if count is None else f"{count} options" for count in items["choices"].list.len()]
-        )
+    if name in _OF_OPTIONS:
+        return _categories(name, items.select(_OF_OPTIONS[name])["right"].to_list())
     values = [read_covariates(text).get(name) for text in items["covariates"]]
     if any(isinstance(value, str) for value in values):
         return _categories(name, [None if value is None else str(value) for value in values])
     return Covariate(name, np.array([_number(value) for value in values]))
 
 
-def _among(choices: Sequence[str] | None, right: int | None) -> str | None:
-    """Whether the right one of at least two options is the longest or the shortest."""
-    if not choices or right is None or len(choices) < 2:
-        return None
-    sizes = sorted(map(len, choices))
-    if len(choices[right]) == sizes[-1] > sizes[-2]:
-        return "the longest"
-    return "the shortest" if len(choices[right]) == sizes[0] < sizes[1] else "neither"
+_SIZES = pl.col("choices").list.eval(pl.element().str.len_chars())
+_SIZE = _SIZES.list.get(pl.col("answer_index"), null_on_oob=True)
+_SORTED = _SIZES.list.sort()
+_OF_OPTIONS = {
+    "answer_position": pl.format("option {}", pl.col("answer_index") + 1).alias("right"),
+    "options": pl.format("{} options", pl.col("choices").list.len()).alias("right"),
+    "answer_length": pl.when(_SIZE.is_null() | (_SIZES.list.len() < 2))
+    .then(None)
+    .when((_SORTED.list.last() == _SIZE) & (_SORTED.list.get(-2, null_on_oob=True) < _SIZE))
+    .then(pl.lit("the longest"))
+    .when((_SORTED.list.first() == _SIZE) & (_SORTED.list.get(1, null_on_oob=True) > _SIZE))
+    .then(pl.lit("the shortest"))
+    .otherwise(pl.lit("neither"))
+    .alias("right"),
+}
+"""Covariates of items with options."""
 
 
 def _number(value: float | bool | None) -> float:

@@ -147,9 +147,9 @@ def found_again(answer: Answer, finding: Finding) -> str:
 
 
 def rests_on(finding: Finding) -> str | None:
-    """Say what explains part of its gap: ``Of its gap goes with length 40%, with math 20%.``; None: nothing does."""
-    parts = [f"with {covariate_words(name)} {percent(share, 1)}" for name, share in finding.rests_on]
-    return f"Of its gap goes {', '.join(parts)}." if parts else None
+    """Say what explains part of a gap: ``Part of its gap goes with length (40%), with math (20%).``; None: nothing."""
+    parts = [f"with {covariate_words(name)} ({percent(share, 1)})" for name, share in finding.rests_on]
+    return f"Part of its gap goes {', '.join(parts)}." if parts else None
 
 
 def finding_headline(answer: Answer, finding: Finding) -> str:
@@ -170,8 +170,8 @@ def background(answer: Answer, finding: Finding, lies_in: Sequence[tuple[str, fl
     again = found_again(answer, finding)
     lines = [f"{again[0].upper()}{again[1:]}.", rests_on(finding)]
     if lies_in:
-        places = (f"{percent(share, 1)} in “{cut_at_word(name, NAME_LIMIT)}”" for name, share in lies_in)
-        lines.append(f"Of its items lie {', '.join(places)}.")
+        places = (f"in “{cut_at_word(name, NAME_LIMIT)}” ({percent(share, 1)})" for name, share in lies_in)
+        lines.append(f"Many of its items lie {', '.join(places)}.")
     return [line for line in lines if line]
 
 
@@ -336,8 +336,8 @@ def _verdict_words(n: Mapping[str, Any]) -> str:
 def _rate_words(n: Mapping[str, Any]) -> str:
     kinds = ", ".join(n["families"])
     return (
-        f"Of {plural(n['tested'], 'slice')} ({kinds}) those were chosen that explain what no earlier one does; where "
-        f"nothing is to be found, {percent(n['error'], 1)} of such lists name something."
+        f"Of {plural(n['tested'], 'slice')} ({kinds}) the list names those that explain what no earlier one does. "
+        f"Where there is nothing to find, {percent(n['error'], 1)} of lists still name something."
     )
 
 
@@ -351,7 +351,7 @@ _CAVEATS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "held_equal": lambda n: f"Gaps are taken {equal_words(n['covariates'])}.",
     "repeats": _repeats_words,
     "excluded": lambda n: f"{share_of(n['excluded'], n['items'])} items were left out when the run was made.",
-    "lens": lambda n: f"Concepts are those by which {shorten(short_name(n['reads']), 80)} reads the items.",
+    "lens": lambda n: f"Concepts are those of {shorten(short_name(n['reads']), 80)}, which read the items.",
     "remark": lambda n: f"{n['text'][:1].upper()}{n['text'][1:].rstrip('.')}.",
     "peers": _peers_words,
     "rate": _rate_words,

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from competency_gaps.cli.options import JsonOption, LLMOption, QuietOption, RunArgument, llm_config
 from competency_gaps.cli.output import print_json, print_line, terminal
-from competency_gaps.text import integer, plural, shorten, visible
+from competency_gaps.text import integer, plural, visible
 
 if TYPE_CHECKING:
     from competency_gaps.matching import Matched, Matching, Rate
@@ -76,14 +76,18 @@ def print_matching(found: Matching, limit: int) -> None:
         table.add_column("gap", justify="right", no_wrap=True)
         table.add_column("items", justify="right", no_wrap=True)
     table.add_column("goes with", overflow="fold", ratio=3)
-    for entry in found.entries[:limit]:
+    shown = [entry for entry in found.entries if entry.outcome != "few" or entry.gap is not None]
+    for entry in shown[:limit]:
         table.add_row(*_cells(entry, measured))
-    print_line("")
-    Console().print(table, markup=False)
-    if len(found.entries) > limit:
-        print_line(f"{integer(len(found.entries) - limit)} more: --limit {len(found.entries)}")
+    if shown:
+        print_line("")
+        Console().print(table, markup=False)
+    if len(shown) > limit:
+        print_line(f"{integer(len(shown) - limit)} more: --limit {len(shown)}")
+    if len(shown) < len(found.entries):
+        print_line(f"Not compared, as they have fewer than 6 examples: {integer(len(found.entries) - len(shown))}.")
     if found.lacks:
-        names = "; ".join(f"{shorten(own.name, _NAME)} ({_points(own.gap)})" for own in found.lacks)
+        names = "; ".join(f"{_cut(own.name, _NAME)} ({_points(own.gap)})" for own in found.lacks)
         print_line(f"\nIn the model's answer, but with no entry of the list: {names}.")
 
 
@@ -95,7 +99,7 @@ def _rate(rate: Rate) -> str:
 
 
 def _cells(entry: Matched, measured: bool) -> Sequence[str]:
-    name = visible(shorten(entry.name, _NAME))
+    name = visible(_cut(entry.name, _NAME))
     if entry.outcome == "few":
         ties = "too few examples to compare"
     else:
@@ -109,8 +113,12 @@ def _cells(entry: Matched, measured: bool) -> Sequence[str]:
 
 def _tie(name: str, auc: float | None, status: str | None) -> str:
     facts = ", ".join(part for part in (status, None if auc is None else f"{auc:.2f}") if part)
-    return f"{shorten(name, _TIE)} ({facts})" if facts else shorten(name, _TIE)
+    return f"{_cut(name, _TIE)} ({facts})" if facts else _cut(name, _TIE)
 
 
 def _points(gap: float) -> str:
     return f"{100 * gap:+.0f}".replace("-", "−")
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"

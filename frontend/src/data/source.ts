@@ -90,15 +90,12 @@ function exported(): Source {
       };
       element.onerror = () => {
         element.remove();
-        failed(new Error(`${path} is missing from the exported folder.`));
+        const missing = new Error(`${path} is missing from the exported folder.`);
+        failed(SERVED.test(path) ? new LeftOut(LEFT_OUT) : missing);
       };
       document.head.append(element);
     });
-  const read = async (path: string) => {
-    if (SERVED.test(path)) throw new LeftOut(LEFT_OUT);
-    return unzipped(await script(path));
-  };
-  return { mode: "static", read, search: null, chat: null };
+  return { mode: "static", read: async (path) => unzipped(await script(path)), search: null, chat: null };
 }
 
 async function unzipped(content: string): Promise<Uint8Array> {

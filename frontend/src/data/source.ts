@@ -90,12 +90,15 @@ function exported(): Source {
       };
       element.onerror = () => {
         element.remove();
-        const missing = new Error(`${path} is missing from the exported folder.`);
-        failed(SERVED.test(path) ? new LeftOut(LEFT_OUT) : missing);
+        failed(new Error(`${path} is missing from the exported folder.`));
       };
       document.head.append(element);
     });
-  return { mode: "static", read: async (path) => unzipped(await script(path)), search: null, chat: null };
+  const read = async (path: string) => {
+    if (SERVED.test(path)) throw new LeftOut(LEFT_OUT);
+    return unzipped(await script(path));
+  };
+  return { mode: "static", read, search: null, chat: null };
 }
 
 async function unzipped(content: string): Promise<Uint8Array> {

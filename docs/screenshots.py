@@ -2,7 +2,7 @@
 
 python docs/screenshots.py demo-run [MODELS-RUN]
 
-The second run has the scores of several models; without it the picture of the view Models stays as it is.
+With a second run, which has the scores of several models, there is a picture of the view Models too.
 """
 
 from __future__ import annotations

@@ -66,9 +66,9 @@ def test_a_concept_shows_the_tables_numbers_at_every_width(run, width):
 
 def test_models_have_a_line_each_and_then_what_tells_them_apart(modelled):
     run = cg.open_run(modelled.run)
-    found = run.model_slices()
+    found, answers = run.model_slices(), run.answers()
     for width in (80, 160):
-        text = printed(lambda console, width=width: console.print(models.models_page(run.models, found, width)), width)
+        text = printed(lambda console, width=width: console.print(models.models_page(answers, found, width)), width)
         assert max(map(cell_len, text.splitlines())) <= width
     places = [text.index(name) for name in run.models.sort("mean", descending=True)["model"] if name in text]
     assert len(places) >= 5 and places == sorted(places)

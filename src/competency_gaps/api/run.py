@@ -93,6 +93,12 @@ class Run(RunFolder):
 
         return answer(self.run_itself(), model, against, parsed=parsed)
 
+    def answers(self, against: Against = None) -> dict[str, Answer]:
+        """The answers of all models that the run has scores of, by name; ``against`` as of :meth:`answer`."""
+        from competency_gaps.findings.answer import answers
+
+        return answers(self.run_itself(), against=against)
+
     @property
     def slices(self) -> pl.DataFrame:
         """The slices from which answers are chosen, those of single concepts too.

@@ -108,13 +108,16 @@ def _show_models(run: Run, against: Against, limit: int | None, *, json_: bool) 
     """Print the models of a run with their extreme slices, and the slices that tell models apart."""
     from competency_gaps.report.models import models_page
 
-    found = run.model_slices(against=against)
+    found, answers = run.model_slices(against=against), run.answers(against)
     if json_:
         tables = {"models": run.models, "slices": found.slices, "cells": found.cells}
-        print_json({"run": str(run.path), **{name: table.to_dicts() for name, table in tables.items()}})
+        lists = {model: asdict(answer) for model, answer in answers.items()}
+        print_json(
+            {"run": str(run.path), **{name: table.to_dicts() for name, table in tables.items()}, "answers": lists}
+        )
     else:
         console = Console()
-        console.print(models_page(run.models, found, console.width, limit))
+        console.print(models_page(answers, found, console.width, limit))
 
 
 def _list_models(run: Run, what: str, *, json_: bool) -> None:

@@ -24,8 +24,9 @@ from competency_gaps.slices import Family
 
 ERROR = 0.05
 """Chance that a list of nothing is not empty."""
-SURE = 1.96
-"""Standard errors that a slice's shrunk gap must lie off 0, so that its interval of 95% does not hold it."""
+SURE = 1.64
+"""Standard errors that a slice's shrunk gap must lie off 0: 19 of 20 such gaps are on the side that they seem. With
+1.96, at which no interval of 95% holds 0, lists foretell less."""
 LIKELY = 1.28
 """The same for a category of a column that stands out as a whole: nine of ten such gaps are on the side that they
 seem."""
@@ -38,7 +39,7 @@ FLOOR = 0.5
 SHARP = 0.5
 """Power of a slice's gap by which its worth is multiplied: of slices that explain as much, the smaller and sharper one
 is of more use, and lists foretell no less (``validation/own_profile.py``)."""
-COLUMN = 1.5
+COLUMN = 2.0
 """What the worth of a column's category is multiplied by: people can check it, and lists foretell no less."""
 LEAST = 0.5
 """Standard errors that a slice must add to what earlier ones explain."""

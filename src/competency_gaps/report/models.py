@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import polars as pl
 from rich import box
@@ -11,6 +13,7 @@ from rich.text import Text
 
 from competency_gaps.errors import argument
 from competency_gaps.findings import words
+from competency_gaps.findings.finding import Answer
 from competency_gaps.findings.models import ModelSlices
 from competency_gaps.findings.words import short_name
 from competency_gaps.report.tables import VERDICT_STYLES, cut, plain
@@ -66,36 +69,34 @@ APART = 8
 """Slices that are listed."""
 
 
-def models_page(table: pl.DataFrame, found: ModelSlices, width: int, limit: int | None = None) -> RenderableType:
-    """Lay out the models of a run, a line each with its surest weak and strong slice; then what tells models apart.
+def models_page(
+    answers: Mapping[str, Answer], found: ModelSlices, width: int, limit: int | None = None
+) -> RenderableType:
+    """Lay out the models of a run, a line each with the first slice of both sides; then what tells models apart.
 
     Parameters
     ----------
-    table : DataFrame
-        As :func:`competency_gaps.stages.models.models_table` gives it.
+    answers
+        By model.
     width : int
         Characters of a line.
     limit : int, optional
         Slices.
     """
-    ordered = table.sort("mean", descending=True, nulls_last=True)
-    sides = {
-        side: {row["model"]: row for row in cells.sort("p_value", descending=True).iter_rows(named=True)}
-        for side in VERDICT_STYLES
-        for cells in (found.cells.filter(status=side),)
-    }
-    wide = min(max(map(len, map(short_name, ordered["model"]))), MODEL)
+    ordered = sorted(answers.values(), key=lambda answer: -1.0 if answer.mean is None else answer.mean, reverse=True)
+    wide = min(max(len(short_name(answer.model)) for answer in ordered), MODEL)
     room = max((width - wide - 12) // 2, 12)
     lines = _grid(wide, 5, room, room)
-    for model, mean in ordered.select("model", "mean").iter_rows():
-        cells = [(style, sides[side].get(model)) for side, style in VERDICT_STYLES.items()]
+    for answer in ordered:
         extremes = (
-            Text("–" if cell is None else _slice_text(cell["gap"], cell["name"], room), style) for style, cell in cells
+            Text(_slice_text(words.points_of(answer, side[0]), side[0].name, room), style) if side else Text("–", style)
+            for side, style in zip(words.sides(answer), VERDICT_STYLES.values(), strict=True)
         )
-        lines.add_row(cut(short_name(model), wide), "" if mean is None else f"{100 * mean:.1f}", *extremes)
-    peers = found.cells.filter(against="peers").height > 0
+        mean = "" if answer.mean is None else f"{100 * answer.mean:.1f}"
+        lines.add_row(cut(short_name(answer.model), wide), mean, *extremes)
+    peers = any(answer.kind == "peers" for answer in ordered)
     beside = "against models of its level" if peers else "beside its own average"
-    head = f"{plural(table.height, 'model')}: score, and where each is most surely weak and strong {beside}, in points"
+    head = f"{plural(len(ordered), 'model')}: score, and where each is weakest and strongest {beside}, in points"
     apart = found.slices.head(limit or APART)
     named = _grid(max((width - 2 * (wide + 6)) - 4, 16), wide + 6, wide + 6)
     for number, name in apart.select("slice", "name").iter_rows():
@@ -118,9 +119,8 @@ def _grid(*widths: int) -> Table:
     return table
 
 
-def _slice_text(gap: float, name: str, room: int) -> str:
-    points = f"{words.signed_points(gap):>4}"
-    return f"{points} {words.cut_at_word(visible(name), room - len(points) - 1)}"
+def _slice_text(points: str, name: str, room: int) -> str:
+    return f"{points:>4} {words.cut_at_word(visible(name), room - 5)}"
 
 
 def items_of_models(facts: pl.DataFrame) -> RenderableType:

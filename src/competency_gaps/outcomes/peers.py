@@ -51,6 +51,8 @@ SHARED = 100
 """Items that a peer must share with the model; half of the model's, where it has fewer than twice as many."""
 NEAREST = 3
 """Models that are taken where fewer lie within."""
+MOST = 8
+"""Most peers: farther models of another kind blur what is the model's own."""
 FEWEST = 2
 """Fewest peers: with a single one its noise cannot be told from the items' difficulty."""
 STEEPEST = 3.0
@@ -84,12 +86,12 @@ def choose_peers(scores: np.ndarray, model: int) -> np.ndarray:
     -------
     ndarray of int64 of shape (peers,)
         Rows of those whose mean over the items scored for both lies within ``WITHIN`` of the model's, the nearest
-        first; the ``NEAREST`` nearest where fewer do. Models that share fewer than ``SHARED`` items are none.
+        first and at most ``MOST``; the ``NEAREST`` nearest where fewer do. Models that share fewer than ``SHARED`` items are none.
     """
     away = distances(scores, model)
     order = np.argsort(away, kind="stable")[: int(np.isfinite(away).sum())]
     near = order[away[order] <= WITHIN]
-    return np.asarray(near if len(near) >= NEAREST else order[:NEAREST], np.int64)
+    return np.asarray(near[:MOST] if len(near) >= NEAREST else order[:NEAREST], np.int64)
 
 
 def distances(scores: np.ndarray, model: int) -> np.ndarray:

@@ -51,7 +51,7 @@ def outcome_of(
     model, kind
         Which model's, and what: ``score``, ``peers``, ``difference`` or ``parsed``.
     against
-        For ``peers`` their names, at least two (empty: models whose mean lies within 12 points); for ``difference`` the
+        For ``peers`` their names, at least two (empty: the eight nearest within 12 points); for ``difference`` the
         other model.
 
     Returns

@@ -64,7 +64,7 @@ def outcome_run(
         ``score``, ``peers`` (the score less what models of its level make of the item), ``difference``, or ``parsed``
         (1 where an answer got a score, 0 where none could be read from it).
     against
-        For ``peers`` their names, at least two (empty: models whose mean lies within 12 points); for ``difference`` the
+        For ``peers`` their names, at least two (empty: the eight nearest within 12 points); for ``difference`` the
         other model.
 
     Returns

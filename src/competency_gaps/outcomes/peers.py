@@ -86,7 +86,8 @@ def choose_peers(scores: np.ndarray, model: int) -> np.ndarray:
     -------
     ndarray of int64 of shape (peers,)
         Rows of those whose mean over the items scored for both lies within ``WITHIN`` of the model's, the nearest
-        first and at most ``MOST``; the ``NEAREST`` nearest where fewer do. Models that share fewer than ``SHARED`` items are none.
+        first and at most ``MOST``; the ``NEAREST`` nearest where fewer do. Models that share fewer than ``SHARED``
+        items are none.
     """
     away = distances(scores, model)
     order = np.argsort(away, kind="stable")[: int(np.isfinite(away).sum())]

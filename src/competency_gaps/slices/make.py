@@ -68,7 +68,7 @@ def make_families(source: Source) -> list[Family]:
             version = SLICES.version(name)
             made = SLICES[name](source) if version is None else _added(source.run, name, version)
         except MissingExtraError:
-            if wanted is not None:
+            if wanted is not None or (name == "skills" and source.config.skills):
                 raise
             continue
         if made is not None and made.names:
@@ -106,6 +106,8 @@ def clusters(source: Source) -> Family | None:
 
 def skills(source: Source) -> Family | None:
     """A tree of the skills that a language model names, one for each item; named only where that is configured."""
+    if source.config.skills:
+        embed_texts([], source.config.embedder)  # else the model is asked in vain
     phrases = by_skill.phrases(source.run, source.kept, source.llm if source.config.skills else None, source.progress)
     rows = np.array(sorted(phrases), np.int64)
     if len(rows) < LEAST_ITEMS:

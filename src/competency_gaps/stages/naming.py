@@ -5,7 +5,6 @@ Only tables are read, so a finished run can be named again without model or torc
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +21,7 @@ from competency_gaps.files import sha256, write_atomic
 from competency_gaps.findings.coverage import scope_table
 from competency_gaps.findings.texts import embedding
 from competency_gaps.matching.match import FOLDER as LISTS
+from competency_gaps.model.embed import has_default_model
 from competency_gaps.runs.manifest import changing_run
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.schemas import LABELS
@@ -124,7 +124,7 @@ def _themed(run: RunFolder, dictionary: Dictionary) -> dict[str, pl.DataFrame]:
 def _scopes(run: RunFolder, named: pl.DataFrame) -> pl.DataFrame | None:
     """The concepts of the benchmarks' scopes; None: none is stated, or labels cannot be compared here."""
     stated = {str(entry["name"]): entry.get("scope") for entry in run.manifest["benchmarks"]}
-    if not any(stated.values()) or importlib.util.find_spec("sentence_transformers") is None:
+    if not any(stated.values()) or not has_default_model():
         return None
     table = scope_table(named, stated, embedding())
     return table if table.height else None

@@ -132,17 +132,7 @@ def families_of(run: cg.Run, args: argparse.Namespace) -> dict[str, Family]:
         tree = tree_of("skills", space, rows, items.height, scales=scales)
         assert tree is not None, "too few items for a tree"
         found["skills"] = with_central_phrases(tree, dict(enumerate(phrases)))
-    if "features" in found:
-        found["text features"] = without_key(found["features"])
     return found
-
-
-def without_key(family: Family) -> Family:
-    """The features that do not know where the right option stands."""
-    places = [at for at, name in enumerate(family.names) if not name.startswith("right answer")]
-    texts = {field: [getattr(family, field)[at] for at in places] for field in ("names", "question")}
-    arrays = {field: getattr(family, field)[places] for field in ("parent", "number")}
-    return replace(family, weights=sp.csr_array(family.weights)[places], words=[], typical=[], **texts, **arrays)
 
 
 def sets_of(names: Sequence[str]) -> dict[str, list[str]]:
@@ -152,12 +142,9 @@ def sets_of(names: Sequence[str]) -> dict[str, list[str]]:
     for more in (["profiles"], ["clusters"], ["profiles", "clusters"], ["skills"]):
         if all(name in names for name in more):
             found[" + ".join(["columns", *more])] = ["columns", *more]
-    every = [name for name in names if name not in ("skills", "text features")]
-    plain = ["text features" if name == "features" else name for name in every]
-    found["all but features"] = [name for name in every if name != "features"]
-    for name, used in {"all": every, "all but the right option's place": plain}.items():
-        found[name] = used
-        found[f"{name}, without the SAE"] = [own for own in used if own not in ("profiles", "concepts", "themes")]
+    every = [name for name in names if name != "skills"]
+    found["all"] = every
+    found["all, without the SAE"] = [name for name in every if name not in ("profiles", "concepts")]
     if "skills" in names:
         found["all and skills"] = [*every, "skills"]
     return found

@@ -135,7 +135,8 @@ def main() -> None:
     space = concept_space(run.by_concept, np.arange(items.height))
     spaces = {"profiles": space, "MiniLM": embeddings(items["prompt"].to_list(), args.vectors)}
     rows = np.flatnonzero(items["excluded"].is_null().to_numpy())
-    families = {name: tree_of(name, space[rows], rows, items.height) for name, space in spaces.items()}
+    trees = {name: tree_of(name, space[rows], rows, items.height) for name, space in spaces.items()}
+    families = {name: tree for name, tree in trees.items() if tree is not None}
     cluster = items["cluster"].to_numpy()
     rng = np.random.default_rng(0)
     halves = rng.random((int(cluster.max()) + 1, args.splits)) < 0.5

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 import competency_gaps as cg
+from competency_gaps.api.make import read_config
 from competency_gaps.errors import UserError
 
 
@@ -92,7 +93,7 @@ def test_what_is_not_there_is_refused(run):
 
 
 def test_a_loaded_model_and_sae_serve_several_runs(tiny_config, tiny_run, tmp_path):
-    config = cg.api.make.read_config(tiny_config)
+    config = read_config(tiny_config)
     model = cg.load_model(**config.model.model_dump(exclude_defaults=True))
     sae = cg.load_sae(**config.sae.model_dump(exclude_defaults=True, exclude={"force", "gate_tokens"}))
     made = cg.run(tiny_config, tmp_path / "run", model=model, sae=sae)
@@ -103,7 +104,7 @@ def test_a_loaded_model_and_sae_serve_several_runs(tiny_config, tiny_run, tmp_pa
 
 
 def test_without_a_folder_the_run_lies_in_a_temporary_one(tiny_config):
-    config = cg.api.make.read_config({**tiny_config, "out": None})
+    config = read_config({**tiny_config, "out": None})
     benchmark = config.benchmarks[0].model_copy(update={"limit": 8})
     sae = config.sae.model_copy(update={"force": True})  # so few items are no test of it
     small = config.model_copy(update={"benchmarks": [benchmark], "sae": sae})

@@ -157,12 +157,18 @@ def finding_headline(answer: Answer, finding: Finding) -> str:
     return f"{model_name(answer)}, {_beside(answer)}, in points expected on new items: {sentence_of(answer, finding)}."
 
 
+def side(answer: Answer, finding: Finding) -> str:
+    """The side of a finding; a difference of two models is lower or higher than that on all items."""
+    if answer.kind == "difference":
+        return "lower" if finding.gap < 0 else "higher"
+    return "weaker" if finding.gap < 0 else "stronger"
+
+
 def sentence_of(answer: Answer, finding: Finding) -> str:
     """A finding as one sentence, without its model."""
-    side = "weaker" if finding.gap < 0 else "stronger"
     gap = f"{points_of(answer, finding)} points ({spread_of(answer, finding)})"
     mean = "" if finding.mean is None else f", {level(finding.mean, answer)}"
-    return f"{side} on {finding.name}: {gap}, {size(finding)}{mean}"
+    return f"{side(answer, finding)} on {finding.name}: {gap}, {size(finding)}{mean}"
 
 
 def background(answer: Answer, finding: Finding, lies_in: Sequence[tuple[str, float]]) -> list[str]:

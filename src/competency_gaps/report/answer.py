@@ -28,7 +28,6 @@ SHORT_CONSTANT = 24
 MOST_PARTS = 6
 """Parts of a slice that are listed at either end."""
 _GAP = 2
-_STYLES = {"weaker": VERDICT_STYLES["weak"], "stronger": VERDICT_STYLES["strong"]}
 
 
 def answer_view(answer: Answer, examples: Sequence[str | None], width: int, most: int = words.SIDE) -> Group:
@@ -64,7 +63,7 @@ def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequen
     rows = [
         (
             str(finding.number),
-            "weaker" if finding.gap < 0 else "stronger",
+            words.side(answer, finding),
             words.points_of(answer, finding),
             f"({words.spread_of(answer, finding)})",
             _size(answer, finding, width),
@@ -89,13 +88,13 @@ def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequen
     if has_examples:
         table.add_column(no_wrap=True, overflow="ellipsis")
     last = ""
-    for (number, side, gap, spread, items), name, example in zip(rows, cut, examples, strict=True):
+    for finding, (number, side, gap, spread, items), name, example in zip(findings, rows, cut, examples, strict=True):
         text = words.item_text(visible(example or ""), room - wide - _GAP - 2) if has_examples and example else ""
         cells = (
             Text(number, style="dim"),
-            Text("" if side == last else side, style=_STYLES[side]),
+            Text("" if side == last else side, style=_style(finding)),
             Text(name),
-            Text(gap, style=f"bold {_STYLES[side]}"),
+            Text(gap, style=f"bold {_style(finding)}"),
             Text(spread),
             Text(items),
             *([Text(f"“{text}”" if text else "", style="dim")] if has_examples else []),
@@ -103,6 +102,10 @@ def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequen
         table.add_row(*cells)
         last = side
     return table
+
+
+def _style(finding: Finding) -> str:
+    return VERDICT_STYLES["weak" if finding.gap < 0 else "strong"]
 
 
 def _size(answer: Answer, finding: Finding, width: int) -> str:
@@ -121,8 +124,7 @@ def caveats_view(answer: Answer) -> Group:
 
 def finding_view(answer: Answer, finding: Finding, detail: Detail) -> Group:
     """Lay out one finding: what it says and rests on, typical items, failing beside passing ones, and its parts."""
-    side = "weaker" if finding.gap < 0 else "stronger"
-    parts: list[RenderableType] = [plain(words.finding_headline(answer, finding), f"bold {_STYLES[side]}")]
+    parts: list[RenderableType] = [plain(words.finding_headline(answer, finding), f"bold {_style(finding)}")]
     parts += [plain(line) for line in words.background(answer, finding, detail.lies_in)]
     for item in detail.typical:
         text = words.item_text("".join(piece.text for piece in item.prompt), 2 * PROMPT_LIMIT // 5)

@@ -17,11 +17,12 @@ export function Coverage() {
   if (error) return <Failed error={error} />;
   if (!found) return <Loading what="what the benchmarks leave out" />;
   const scopes = found.benchmarks.filter(({ scope }) => scope?.concepts);
+  const be = found.all.missing === 1 ? "is" : "are";
   return (
     <div className="coverage" data-testid="coverage">
       <h1 className="headline" data-testid="coverage-headline">
-        {integer(found.all.missing)} of {plural(found.all.concepts, "concept")} {found.all.missing === 1 ? "is" : "are"}{" "}
-        in none of {plural(found.items, "item")}
+        {integer(found.all.missing)} of {plural(found.all.concepts, "concept")} {be} in none of{" "}
+        {plural(found.items, "item")}
         {found.reference && `, and ${integer(found.all.thin)} are thin`}
       </h1>
       <Notes found={found} />

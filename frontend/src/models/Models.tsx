@@ -48,7 +48,7 @@ function Sentences({ file }: { file: ModelsFile }) {
           </a>
           <span
             className="soft"
-            title={`Mean score ${percent(low, 1)} to ${percent(high, 1)} (95% interval), over ${plural(scored, "item")}`}
+            title={`Mean score ${percent(low, 1)} to ${percent(high, 1)} (95%), over ${plural(scored, "item")}`}
           >
             {[reads && "reads the items", unscored > 0.05 * scored && `${integer(unscored)} unscored`]
               .filter(Boolean)

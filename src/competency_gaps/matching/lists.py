@@ -108,18 +108,23 @@ def _entry(record: Any, path: Path) -> Entry:
         visible(str(key))[:_NAME],
         visible(" ".join(text.split()))[:_DESCRIPTION],
         visible(domain)[:_NAME],
-        _examples(record.get("examples")),
+        _examples(record.get("examples"), path),
         _number(record.get("score")),
     )
 
 
-def _examples(given: Any) -> tuple[str, ...]:
+def _examples(given: Any, path: Path) -> tuple[str, ...]:
     """Different prompts of a list (in a table, of a JSON list) of texts, or of objects with a ``prompt``."""
-    if isinstance(given, str) and given.lstrip().startswith("["):
+    if isinstance(given, str):
         try:
-            given = json.loads(given)
+            given = json.loads(given) if given.lstrip().startswith("[") else [given]
         except (ValueError, RecursionError):
             return ()
+    if given is not None and not isinstance(given, (list, tuple)):
+        raise UserError(
+            f"the list {path}: the examples {shorten(visible(str(given)), 60)}, expected a list of texts, or of objects "
+            "with a prompt."
+        )
     prompts = [part.get("prompt") if isinstance(part, Mapping) else part for part in given or ()]
     return tuple(dict.fromkeys(text for text in prompts if isinstance(text, str) and text.strip()))
 

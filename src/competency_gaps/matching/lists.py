@@ -122,8 +122,8 @@ def _examples(given: Any, path: Path) -> tuple[str, ...]:
             return ()
     if given is not None and not isinstance(given, (list, tuple)):
         raise UserError(
-            f"the list {path}: the examples {shorten(visible(str(given)), 60)}, expected a list of texts, or of objects "
-            "with a prompt."
+            f"the list {path}: the examples {shorten(visible(str(given)), 60)}, expected a list of texts, or of "
+            "objects with a prompt."
         )
     prompts = [part.get("prompt") if isinstance(part, Mapping) else part for part in given or ()]
     return tuple(dict.fromkeys(text for text in prompts if isinstance(text, str) and text.strip()))

@@ -152,6 +152,16 @@ def test_slices_of_a_comparison_are_those_of_their_items(run):
     assert made.answer.kind == "difference" and made.answer.outcome == pytest.approx((after - before)[kept].mean())
 
 
+def test_a_category_of_which_little_pairs_gets_no_verdict(run):
+    with_groups(run.path, ("first", "second", "second", "second"))
+    run = cg.open_run(run.path)
+    after, before = models(run)
+    own = np.flatnonzero((run.items["group"] == "second").to_numpy() & run.items["excluded"].is_null().to_numpy())
+    after[own[: int(0.54 * len(own))]] = np.nan
+    assert np.isfinite(after[own]).sum() > 20, "enough pairs for a test, but less than half of the category"
+    assert "second" not in scored(run, after, before).compare("after", "before").slices["name"]
+
+
 def test_two_logs_are_compared_by_the_columns_of_their_items(tmp_path):
     """Two logs of lm-eval; one subject is lost, and one item is asked in one log only."""
     rng = np.random.default_rng(0)

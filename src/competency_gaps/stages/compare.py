@@ -25,7 +25,7 @@ from competency_gaps.evidence import ItemSample, Paired, Units, evidence, paired
 from competency_gaps.evidence.interval import quantile
 from competency_gaps.evidence.sums import effective_sample
 from competency_gaps.findings.answer import Asked, answered, held_equal, slices_of, units_asked
-from competency_gaps.findings.choose import weigh
+from competency_gaps.findings.choose import FLOOR, weigh
 from competency_gaps.findings.finding import Answer
 from competency_gaps.logs.find import find_parts, log_entries
 from competency_gaps.logs.scores import read_score_log
@@ -118,7 +118,7 @@ class Comparison:
     """Differences count from here on."""
     verdict: GateVerdict
     reasons: tuple[str, ...]
-    """What the candidate lost on (``overall``, ``the mean over benchmarks``, ``benchmark NAME``, ``slice NAME``), or
+    """What the candidate lost on (``overall``, ``the mean over benchmarks``, ``benchmark NAME``, or a slice's name), or
     why nothing can be told."""
 
     @property
@@ -461,8 +461,12 @@ def _slices(basis: Basis, units: Units, differences: np.ndarray, min_effect: flo
         return pl.concat([pl.DataFrame(schema=schema), _frame(None, min_effect, "bh")], how="horizontal")
     rows = units.rows(sp.csr_array(family.weights))
     total, squares = (np.asarray(rows.power(power).sum(axis=1)).ravel() for power in (1, 2))
+    member = (family.weights > 0).astype(np.float64)
+    kept = basis.items["excluded"].is_null().to_numpy()
+    # Scores are seldom missing by chance: a category of which little pairs gets no verdict, as in the answer.
+    pairs = member @ (units.unit >= 0) >= FLOOR * (member @ kept)
     # Chosen first: where few clusters carry a slice, its p-value is drawn, which takes most of the time.
-    enough = np.flatnonzero(effective_sample(total, squares) >= basis.config.min_n_eff)
+    enough = np.flatnonzero((effective_sample(total, squares) >= basis.config.min_n_eff) & pairs)
     named = pl.DataFrame({"slice": family.number[enough], "name": [family.names[at] for at in enough]}, schema=schema)
     frame = _frame(paired_differences(rows[enough], differences, seed=basis.config.seed), min_effect, "bh")
     return pl.concat([named, frame], how="horizontal")
@@ -590,5 +594,7 @@ def lost_on(tests: Families, min_effect: float) -> tuple[str, ...]:
         if family == "overall":
             reasons += [WEIGHTINGS[weighting] for weighting in lost["weighting"]]
         else:
-            reasons += [f"{family} {name}" for name in lost["benchmark" if family == "benchmark" else "name"]]
+            reasons += (
+                [f"benchmark {name}" for name in lost["benchmark"]] if family == "benchmark" else lost["name"].to_list()
+            )
     return tuple(reasons)

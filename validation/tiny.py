@@ -140,13 +140,9 @@ JOBS: dict[str, Callable[[Path], Job]] = {
         folders=["run"],
         needs=["run", "exemplars", "label"],
     ),
-    "match": _job(
-        *("match", "match", "WORK/run", "--taxonomy", "WORK/list/list.jsonl", "--by", "examples"),
-        folders=["run", "list"],
-        needs=["run"],
-    ),
+    "match": _job("match", "match", "WORK/run", "WORK/list/list.jsonl", folders=["run", "list"], needs=["run"]),
     "check": _job("check", "check", "WORK/run", folders=["run"], needs=["run"]),
-    "show": _job("show", "show", "WORK/run", "--model", "big", folders=["run"], needs=["run", "score"]),
+    "show": _job("show", "show", "WORK/run", "big", folders=["run"], needs=["run", "score"]),
     "part": _job("part", "run", "WORK/config.yaml", "--shard", "1/1", "--out", "WORK/part", folders=["part"]),
     "merge": _job("merge", "merge", "WORK/part", "--out", "WORK/joined", folders=["joined"], needs=["part"]),
     "ray": _job(

@@ -67,7 +67,7 @@ def test_help_alone_exits_with_status_0(cli):
         (["run", "--model", "m", "--sae", "s/i", "--benchmark", "b"], "no run folder is given"),
         (["score", "RUN"], "give --scores"),
         (["compare", "RUN"], "give two runs or logs"),
-        (["match", "RUN"], "give either a list or --tags"),
+        (["match", "RUN", "nowhere.json"], "does not exist"),
         (["sae", "google/gemma-2-3b"], "gemma-2-2b"),
     ],
 )

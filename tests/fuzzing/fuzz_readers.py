@@ -18,9 +18,9 @@ from competency_gaps.errors import CompetencyGapsError
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.logs.find import find_parts
 from competency_gaps.logs.scores import read_score_log, read_score_table
-from competency_gaps.matching import lists
 from competency_gaps.progress import Progress
 from competency_gaps.runs.scores import read_scores
+from competency_gaps.slices import lists
 from competency_gaps.stages.load import load_benchmark
 
 Made = Callable[[Path], Sequence[Path]]

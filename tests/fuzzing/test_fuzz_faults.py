@@ -16,8 +16,8 @@ from competency_gaps.config import BenchmarkConfig
 from competency_gaps.config.load import read_yaml
 from competency_gaps.errors import UserError
 from competency_gaps.logs.find import find_parts
-from competency_gaps.matching.lists import read_list
 from competency_gaps.sae.reference import read_reference
+from competency_gaps.slices.lists import read_list
 from competency_gaps.stages.load import load_benchmark
 from sae_helpers import LATENTS
 

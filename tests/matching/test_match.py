@@ -13,13 +13,13 @@ from typer.testing import CliRunner
 
 import competency_gaps as cg
 from competency_gaps.cli.app import app
-from competency_gaps.config import LLMConfig
+from competency_gaps.config import SlicesConfig
 from competency_gaps.errors import UserError
 from competency_gaps.findings.answer import slices_of
 from competency_gaps.matching import match, read_matchings
-from competency_gaps.matching.lists import read_list
-from competency_gaps.slices import CONCEPTS
-from fake_endpoint import question_of, serve, usage_of
+from competency_gaps.runs.open import open_folder
+from competency_gaps.slices import CONCEPTS, Source, write_slices
+from competency_gaps.slices.lists import read_list
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def tags(run, tmp_path_factory):
 
 
 def test_a_planted_weakness_is_recovered_and_a_random_tag_is_not(run, tags):
-    found = match(run, tags=str(tags), model="failing", against="benchmark")
+    found = match(run, tags, model="failing", against="benchmark")
     planted, random = found.entries
     assert (planted.name, planted.weak, planted.outcome) == ("planted", True, "recovered")
     assert planted.gap < -0.1 and planted.low < planted.gap < planted.high < 0
@@ -75,17 +75,51 @@ def test_a_planted_weakness_is_recovered_and_a_random_tag_is_not(run, tags):
     assert found in read_matchings(run)
 
 
+def test_an_entry_is_a_slice_that_may_be_chosen(run, tags, tmp_path):
+    """By ids, by prompts and by a category of a column; entries of a few items, or none, give no slice."""
+    own = open_folder(shutil.copytree(run.path, tmp_path / "run"))
+    items, strong = own.items, items_of(own, planted_concept(own))
+    other = np.flatnonzero(~strong)[::3]
+    benchmark = items["benchmark"][0]
+    rows = [
+        {"id": "p", "description": "planted", "examples": items["item_id"].filter(pl.Series(strong)).to_list()},
+        {
+            "id": "o",
+            "description": "other ones",
+            "examples": [{"prompt": text} for text in items["prompt"].gather(other)],
+        },
+        {"tag": benchmark, "label": "by its tag", "id": benchmark, "description": "by its tag"},
+        {"id": "few", "description": "a few", "examples": items["prompt"].head(3).to_list()},
+        {"id": "none", "description": "nowhere", "examples": ["no item"]},
+    ]
+    (tmp_path / "list.json").write_text(json.dumps(rows))
+    config = SlicesConfig(families=["lists"], lists=[tmp_path / "list.json", tags])
+    write_slices(own, Source(own, config))
+    own = cg.open_run(own.path)
+    family = slices_of(own)[0]
+    assert family.name == "lists" and family.names == ["planted", "other ones", "by its tag", "planted", "random"]
+    has = family.weights.toarray() > 0
+    same = {text: set(np.flatnonzero((items["prompt"] == text).to_numpy())) for text in items["prompt"].gather(other)}
+    assert (
+        (has[0] == strong).all()
+        and (has[3] == strong).all()
+        and (has[2] == (items["benchmark"] == benchmark).to_numpy()).all()
+    )
+    assert all(rows & set(np.flatnonzero(has[1])) for rows in same.values())
+    worst = own.answer("failing", "benchmark").findings[0]
+    assert (worst.family, worst.name) == ("lists", "planted") and worst.low < worst.gap < worst.high < 0
+    assert match(own, tmp_path / "list.json", model="failing", against="benchmark").how == "items"
+
+
 def test_a_column_that_holds_the_entries_goes_with_none(run):
     columns = next(family for family in slices_of(run) if family.name == "columns")
-    found = match(run, tags="group" if "group" in columns.question else "benchmark", model="failing")
+    found = match(run, "group" if "group" in columns.question else "benchmark", model="failing")
     assert not {tie.family for entry in found.entries for tie in entry.ties} & {"columns"}
 
 
 def test_the_gap_of_an_entry_is_that_of_its_items(run, tags):
     """Net of the strata that the run holds equal, here the benchmark: with one stratum each, the plain difference."""
-    (planted,) = (
-        e for e in match(run, tags=str(tags), model="failing", against="benchmark").entries if e.id == "planted"
-    )
+    (planted,) = (e for e in match(run, tags, model="failing", against="benchmark").entries if e.id == "planted")
     from competency_gaps.findings.answer import ask
 
     asked = ask(run, "failing", "benchmark")
@@ -121,30 +155,17 @@ def embed_letters(texts):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def test_entries_without_examples_are_matched_by_names_that_a_model_confirms(run, tmp_path):
+def test_entries_without_examples_are_matched_by_names(run, tmp_path):
     names = [name for family in slices_of(run) if family.name != "concepts" for name in family.names]
     wanted = sorted(set(names), key=len)[-2:]
     path = tmp_path / "names.json"
-    entries = [*wanted, "zqx wvj kkzz"]
+    entries = [*wanted, "zqx wvj kkzz"]  # no category of a column is called so
     path.write_text(json.dumps([{"id": str(n), "description": name} for n, name in enumerate(entries)]))
     asked = {"model": "failing", "against": "benchmark", "embed": embed_letters}
     found = {entry.id: entry for entry in match(run, path, **asked).entries}
     for number, name in enumerate(wanted):
         assert name in {tie.name for tie in found[str(number)].ties}
     assert (found["2"].outcome, found["2"].ties, found["2"].weak) == ("none", (), None)
-
-    def verdict(body, attempt):
-        same = question_of(body).count(wanted[0]) == 2
-        answer = json.dumps({"verdict": "same" if same else "related"})
-        return "message", {"role": "assistant", "content": answer}, "stop", usage_of(body)
-
-    with serve(verdict) as endpoint:
-        llm = LLMConfig(base_url=endpoint.url, model="judge", timeout=5)
-        judged = match(run, path, llm=llm, **asked)
-        again = match(run, path, llm=llm, **asked)
-    assert judged.how == "text" and again == judged and set(endpoint.attempts.values()) == {1}
-    confirmed = {entry.id: {tie.name for tie in entry.ties} for entry in judged.entries}
-    assert confirmed == {"0": {wanted[0]}, "1": set(), "2": set()}
 
 
 def test_lists_are_read_from_several_formats(tmp_path):
@@ -193,7 +214,7 @@ def test_logs_are_lists_of_their_groups(tmp_path):
 
 
 def test_the_command_prints_and_gives_json(run, tags):
-    arguments = ["match", str(run.path), "--tags", str(tags), "--model", "failing", "--against", "benchmark", "--quiet"]
+    arguments = ["match", str(run.path), str(tags), "--model", "failing", "--against", "benchmark", "--quiet"]
     shown = CliRunner().invoke(app, arguments)
     assert shown.exit_code == 0 and "planted" in shown.stdout
     given = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)

@@ -490,13 +490,11 @@ class Run(RunFolder):
 
     def match(
         self,
-        list: Path | str | None = None,
+        list: Path | str,
         *,
-        tags: str | None = None,
         model: str | None = None,
         against: Against = None,
         level: float = 0.05,
-        llm: LLMConfig | None = None,
         progress: Progress | None = None,
     ) -> Matching:
         """Put a list of weaknesses, qualities or attacks beside the run; the outcome goes into its folder.
@@ -505,17 +503,13 @@ class Run(RunFolder):
         ----------
         list
             JSON, JSONL, CSV or YAML of records with ``id``, ``description`` and, where they have them, ``examples``
-            (prompts); or a log of AutoDetect, garak or another tool, whose groups of items are the entries. Examples
-            that are no items of the run are read by its model and SAE once.
-        tags
-            Instead, tags of the run's items: a table of ``id`` and a column of 0 and 1 per tag, or a column of the
-            items, each value of which is a tag.
+            (prompts, or ids of items); a log of AutoDetect, garak or another tool, whose groups of items are the
+            entries; tags of the run's items, as a table of ``id`` and a column of 0 and 1 per tag, or the name of a
+            column of the items. Examples that are no items of the run are read by its model and SAE once.
         model, against
             Whose outcomes; as of :meth:`answer`.
         level
             False-discovery rate, in (0, 1).
-        llm
-            A language model that confirms matches by text alone; None: none is asked.
         progress
             None: quiet.
 
@@ -527,7 +521,7 @@ class Run(RunFolder):
         Raises
         ------
         UserError
-            If the list or the tags cannot be read.
+            If the list cannot be read.
         """
         from competency_gaps.matching import match
 
@@ -536,9 +530,7 @@ class Run(RunFolder):
 
             return pipeline.run(config, folder, progress)
 
-        return match(
-            self, list, tags=tags, model=model, against=against, level=level, llm=llm, read=read, progress=progress
-        )
+        return match(self, list, model=model, against=against, level=level, read=read, progress=progress)
 
     def coverage(
         self,

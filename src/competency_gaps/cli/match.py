@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from competency_gaps.cli.options import JsonOption, LLMOption, QuietOption, RunArgument, llm_config
+from competency_gaps.cli.options import JsonOption, QuietOption, RunArgument
 from competency_gaps.cli.output import print_json, print_line, terminal
 from competency_gaps.text import integer, plural, visible
 
@@ -37,27 +36,25 @@ _HOW = {
 def match(
     run: RunArgument,
     list_: Annotated[
-        Path | None,
-        typer.Argument(metavar="LIST", help="Entries as JSON, JSONL, CSV or YAML, or a log of AutoDetect, garak, ..."),
-    ] = None,
-    tags: Annotated[
-        str | None, typer.Option(help="Instead, tags of the items: a table ('id', a column per tag), or a column.")
-    ] = None,
+        str,
+        typer.Argument(
+            metavar="LIST",
+            help="Entries as JSON, JSONL, CSV or YAML; a log of AutoDetect, garak, ...; tags of the items, as a table "
+            "('id', a column per tag) or a column.",
+        ),
+    ],
     model: Annotated[str | None, typer.Option(help="Whose scores; by default the run's own model.")] = None,
     against: Annotated[
         str | None, typer.Option(metavar="MODEL|peers|benchmark", help="What they are compared with.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Entries.")] = 15,
-    llm: LLMOption = None,
     quiet: QuietOption = False,
     json_: JsonOption = False,
 ) -> None:
     """Put others' lists of weaknesses beside a run: what does it recover, what do they lack?"""
     from competency_gaps import open_run
 
-    found = open_run(run).match(
-        list_, tags=tags, model=model, against=against, llm=llm_config(llm), progress=terminal(quiet)
-    )
+    found = open_run(run).match(list_, model=model, against=against, progress=terminal(quiet))
     if json_:
         print_json({"run": str(run), **asdict(found)})
     else:

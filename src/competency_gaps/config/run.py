@@ -96,8 +96,11 @@ class SlicesConfig(Config):
     """Which slices of the items are made."""
 
     families: list[str] | None = None
-    """``columns``, ``features``, ``profiles``, ``clusters``, ``skills`` and those of plug-ins; None: all for which the
-    packages are installed."""
+    """``columns``, ``features``, ``lists``, ``profiles``, ``clusters``, ``skills`` and those of plug-ins; None: all for
+    which the packages are installed."""
+    lists: list[Path] = []
+    """Lists of weaknesses, qualities or attacks, or tags of items, as ``cgaps match`` reads them: each entry is a slice
+    of the items that are its examples or carry its tag."""
     skills: bool = False
     """Whether the run's ``judge`` names the skill that each item needs; answers are kept in the run's folder."""
     embedder: str | None = None

@@ -201,9 +201,11 @@ def _confirmed(
 ) -> dict[str, pl.DataFrame]:
     """The concepts of each benchmark's scope, the nearest first, without those that a language model puts outside."""
     own = scopes.filter(pl.col("benchmark").is_in(asked)).join(base, on="concept", maintain_order="left")
-    pairs = [(str(stated[row["benchmark"]]), row["label"] or "") for row in own.iter_rows(named=True)]
-    verdicts = pl.Series(judge(pairs, "scope", llm, run.path, progress), dtype=pl.String)
-    inside = own.filter((verdicts != "outside").fill_null(True))
+    inside = own
+    if llm is not None:
+        pairs = [(str(stated[row["benchmark"]]), row["label"] or "") for row in own.iter_rows(named=True)]
+        verdicts = pl.Series(judge(pairs, llm, run.path, progress), dtype=pl.String)
+        inside = own.filter((verdicts != "outside").fill_null(True))
     return {
         name: inside.filter(pl.col("benchmark") == name).select("concept").with_row_index("nearness")
         for name in own["benchmark"].unique()

@@ -30,8 +30,6 @@ from competency_gaps.text import visible
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 """Maps texts to float32 of shape (texts, dimensions), rows of length 1."""
-Question = Literal["match", "scope"]
-"""What a model is asked of a pair: the name of its prompts."""
 SHUFFLED = 3_000
 """Shuffled names at least, unless ten draws have fewer."""
 CLAUSES = 40
@@ -127,13 +125,6 @@ def shuffle(names: Sequence[str], rng: np.random.Generator) -> list[str]:
     return [" ".join(flat[next(order)] for _ in name.split()) for name in names]
 
 
-class MatchVerdict(pydantic.BaseModel):
-    """Verdict on an entry of a list and a name."""
-
-    model_config = pydantic.ConfigDict(extra="forbid")
-    verdict: Literal["same", "related", "unrelated"]
-
-
 class ScopeVerdict(pydantic.BaseModel):
     """Verdict on a benchmark's scope and a name."""
 
@@ -142,22 +133,16 @@ class ScopeVerdict(pydantic.BaseModel):
 
 
 def judge(
-    pairs: Sequence[tuple[str, str]],
-    question: Question,
-    llm: LLMConfig | None,
-    folder: Path,
-    progress: Progress | None = None,
+    pairs: Sequence[tuple[str, str]], llm: LLMConfig, folder: Path, progress: Progress | None = None
 ) -> list[str | None]:
-    """Ask a language model whether a name belongs to a text.
+    """Ask a language model whether a name belongs to a benchmark's scope.
 
     The texts come from elsewhere: the prompt holds them as JSON and declares them to be data.
 
     Parameters
     ----------
     pairs
-        A text (an entry, a scope) and a name.
-    llm
-        How it is asked; None: it is not.
+        A scope and a name.
     folder
         The run folder, in which answers are kept and are not asked again.
 
@@ -166,25 +151,21 @@ def judge(
     list of str or None
         A verdict for each pair; None: not asked, or the answer cannot be read.
     """
-    if llm is None:
-        return [None] * len(pairs)
-    model: type[MatchVerdict | ScopeVerdict] = MatchVerdict if question == "match" else ScopeVerdict
-    first = "weakness" if question == "match" else "scope"
     prompts = files("competency_gaps.findings") / "prompts"
-    system, user = ((prompts / f"{question}.{part}.txt").read_text("utf-8").strip() for part in ("system", "user"))
+    system, user = ((prompts / f"scope.{part}.txt").read_text("utf-8").strip() for part in ("system", "user"))
     requests = {}
     for pair in dict.fromkeys(pairs):
-        data = json.dumps({first: visible(pair[0]), "concept": visible(pair[1])}, ensure_ascii=False)
-        identity = f"{question}-{hashlib.sha256(json.dumps(pair).encode('ascii')).hexdigest()[:24]}"
-        prompt = Template(user).substitute(data=data)
-        requests[pair] = Request(identity, system, prompt, model.model_json_schema(), f"{question}_verdict", MAX_TOKENS)
+        data = json.dumps({"scope": visible(pair[0]), "concept": visible(pair[1])}, ensure_ascii=False)
+        identity = f"scope-{hashlib.sha256(json.dumps(pair).encode('ascii')).hexdigest()[:24]}"
+        prompt, schema = Template(user).substitute(data=data), ScopeVerdict.model_json_schema()
+        requests[pair] = Request(identity, system, prompt, schema, "scope_verdict", MAX_TOKENS)
     answers = ask(
         requests.values(),
         llm,
         folder / "answers",
         progress or Progress(quiet=True),
-        lambda answer: not isinstance(parse(answer, model), Failure),
+        lambda answer: not isinstance(parse(answer, ScopeVerdict), Failure),
     )
-    read = {name: parse(answer, model) for name, answer in (answers or {}).items()}
+    read = {name: parse(answer, ScopeVerdict) for name, answer in (answers or {}).items()}
     verdicts = (read.get(requests[pair].id) for pair in pairs)
-    return [None if verdict is None or isinstance(verdict, Failure) else str(verdict.verdict) for verdict in verdicts]
+    return [None if verdict is None or isinstance(verdict, Failure) else verdict.verdict for verdict in verdicts]

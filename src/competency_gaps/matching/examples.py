@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import scipy.sparse as sp
 
 from competency_gaps.config import RunConfig, parse_config
@@ -16,10 +15,10 @@ from competency_gaps.embedded.weights import cache_folder
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.lock import hold
-from competency_gaps.matching.lists import Entry
 from competency_gaps.runs.manifest import FILE as MANIFEST
 from competency_gaps.runs.manifest import SCHEMA_VERSION
 from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.slices.lists import Entry
 
 ReadRun = Callable[[RunConfig, Path], RunFolder]
 """Makes the run of a configuration in a folder."""
@@ -75,25 +74,3 @@ def _config(run: RunFolder, settings: dict[str, object], texts: Sequence[str], f
     sae = {**run.manifest["settings"]["sae"], "dictionary": None, "force": True}
     data = {**settings, "ask": False, "sae": sae, "benchmarks": [benchmark]}
     return parse_config(RunConfig, data, f"the settings in {run.path}")
-
-
-def members_of(items: pl.DataFrame, entries: Sequence[Entry]) -> sp.csr_array:
-    """Which items of a run are examples of which entry, by their prompts: shape (entries, items).
-
-    Of a prompt that several items have, the one counts that lies in the benchmark of most of the entry's examples.
-    """
-    place: dict[str, list[int]] = {}
-    for row, text in enumerate(items["prompt"]):
-        place.setdefault((text or "").strip(), []).append(row)
-    benchmark = items["benchmark"].to_numpy()
-    rows, columns = [], []
-    for number, entry in enumerate(entries):
-        found = [place.get(text.strip(), []) for text in entry.examples]
-        names, counts = np.unique(benchmark[[row for own in found for row in own]], return_counts=True)
-        for own in found:
-            if own:
-                rows.append(number)
-                columns.append(max(own, key=lambda row: (counts[names == benchmark[row]][0], -row)))
-    pairs = sp.csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(entries), items.height))
-    pairs.data[:] = 1.0
-    return pairs

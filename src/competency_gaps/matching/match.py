@@ -1,10 +1,10 @@
 """A list beside a run: which entries are weak, which slices go with them, and how much of that is chance.
 
-An entry is a slice: its examples. If they are items of the run, it is weak or not by its own items, like any slice. If
-not, the run's model and SAE read them. Either way slices *go with* an entry that tell its examples from those of the
-other entries (:mod:`competency_gaps.matching.ranks`). An entry is *recovered* if a slice that goes with it is weak, by
-the items of its domain or by the run; *untested* if all of them are missing or thin there. Entries without examples are
-matched by their text, which is a guess.
+An entry is a slice (:mod:`competency_gaps.slices.lists`). If its examples are items of the run, it is weak or not by
+its own items, like any slice. If not, the run's model and SAE read them. Either way slices *go with* an entry that tell
+its examples from those of the other entries (:mod:`competency_gaps.matching.ranks`). An entry is *recovered* if a slice
+that goes with it is weak, by the items of its domain or by the run; *untested* if all of them are missing or thin
+there. Entries without examples are matched by their names, which is a guess.
 """
 
 from __future__ import annotations
@@ -21,31 +21,33 @@ import pydantic
 import scipy.sparse as sp
 
 from competency_gaps.checked import write_document
-from competency_gaps.config import LLMConfig
-from competency_gaps.errors import UserError, argument
+from competency_gaps.errors import UserError
 from competency_gaps.evidence import block_sums, effective_sample, pearson_tail, permutation_cumulants, q_values
 from competency_gaps.files import finite
 from competency_gaps.findings.answer import Against, Asked, answer, ask, slices_of
 from competency_gaps.findings.choose import centred, shuffled
-from competency_gaps.findings.texts import Embed, embedding, judge, near
-from competency_gaps.matching.examples import ReadRun, members_of, read_examples
-from competency_gaps.matching.lists import Entry, read_list, tagged
+from competency_gaps.findings.estimate import NORMAL
+from competency_gaps.findings.texts import Embed, embedding, near
+from competency_gaps.matching.examples import ReadRun, read_examples
 from competency_gaps.matching.ranks import FEWEST, Examples, Ties, dealt, strata, tell
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import adding_to_run
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices import CONCEPTS
+from competency_gaps.slices.lists import Entry, entries_in
 
 FOLDER = "lists"
 DRAWS = 20
-"""Shuffled outcomes, and deals of the examples, that say what chance does."""
+"""Shuffled outcomes, and four times the deals of the examples, that say what chance does."""
 SMALLEST = 8.0
 """Effective units of a slice that is tested in a domain: an entry has about 15 examples."""
 GUESS = 0.001
-"""Share of shuffled names that are as near to an entry's text."""
+"""Share of shuffled names that are as near to an entry's name."""
+GUESSES = 5
+"""Slices that go with an entry by its name, at most."""
 SAME = 0.8
-"""Jaccard index from which a column's category is an entry itself: the column then says what the list says."""
+"""Jaccard index from which a category is an entry itself: its column, or list, then says what the list says."""
 Status = Literal["weak", "strong", "missing", "thin"]
 
 
@@ -137,13 +139,29 @@ class _Slices(NamedTuple):
 
     number: np.ndarray
     family: np.ndarray
-    name: list[str]
-    question: list[str | None]
-    """The column of a category; None: another family."""
+    name: np.ndarray
+    question: np.ndarray
+    """The column, or list, of a category; None: it is none."""
     here: sp.csr_array
     """float of shape (K, items of the run)."""
     there: sp.csr_array
     """float of shape (K, items of the run that read the examples)."""
+
+
+class _Told(NamedTuple):
+    """Slices that go with E entries."""
+
+    ties: Ties
+    compared: np.ndarray
+    """bool of shape (E,): entries with enough examples."""
+    chance: list[int] | None
+    """Entries with such slices when the examples are dealt out anew; None: not drawn."""
+    count: np.ndarray
+    """int of shape (E,): examples."""
+    home: np.ndarray
+    """int64 of shape (E,): place in ``homes``."""
+    homes: list[np.ndarray]
+    """Rows of the run on which an entry and its slices are tested."""
 
 
 class _Evidence(NamedTuple):
@@ -156,16 +174,18 @@ class _Evidence(NamedTuple):
     """float64 of shape (K, 1 + R), by family; 1 where too few units count. The first column is the outcome itself."""
     z: np.ndarray
 
+    def weak(self, level: float) -> np.ndarray:
+        """Which slices are weak, by each outcome: bool of shape (K, 1 + R)."""
+        return np.asarray((self.q <= level) & (self.z < 0))
+
 
 def match(
     run: RunFolder,
-    given: Path | str | None = None,
+    given: Path | str,
     *,
-    tags: str | None = None,
     model: str | None = None,
     against: Against = None,
     level: float = 0.05,
-    llm: LLMConfig | None = None,
     read: ReadRun | None = None,
     embed: Embed | None = None,
     seed: int = 0,
@@ -176,58 +196,50 @@ def match(
     Parameters
     ----------
     given
-        A list, as :func:`competency_gaps.matching.lists.read_list` reads it; None: ``tags``.
-    tags
-        Instead, tags of the run's items, as :func:`competency_gaps.matching.lists.tagged` reads them.
+        A file or a column of the items, as of :func:`competency_gaps.slices.lists.entries_in`.
     model, against
         Whose outcomes, as of :func:`competency_gaps.findings.answer.answer`.
     level
         False-discovery rate, in (0, 1).
-    llm
-        Confirms matches by text; None: none is asked.
     read
         Makes the run that reads examples which are no items of the run.
     embed
-        Embeds texts; None: the packaged all-MiniLM-L6-v2.
+        Embeds names; None: the packaged all-MiniLM-L6-v2.
 
     Raises
     ------
     UserError
-        If the list or the tags cannot be read.
+        If the list cannot be read.
     """
     base, progress = run.run_itself(), progress or Progress(quiet=True)
-    if (given is None) == (tags is None):
-        raise UserError(f"give either a list or {argument('tags')}.")
+    entries, member, part = entries_in(base.items, given)
     asked = ask(base, model, against) if model_scores(base).models else None
-    part = None
-    if tags is not None:
-        entries, member, part = tagged(base, tags)
-    else:
-        entries = read_list(Path(str(given)))
-        member = members_of(base.items, entries)
-    wanted = sum(len(entry.examples) for entry in entries)
-    source, how = base, "items"
-    same: set[int] = set()
-    if (tags is None and member.nnz < wanted / 2) or (not member.nnz and not wanted):
-        how = "examples" if wanted and read is not None else "text"
+    source, how, same = base, "items", set[int]()
+    wanted = np.array([len(entry.examples) for entry in entries])
+    if part is None and (np.diff(member.indptr) >= np.maximum(1, wanted / 2)).mean() < 0.5:
+        how = "examples" if wanted.any() and read is not None else "text"
+    if how == "examples" and read is not None:
+        source, member = read_examples(base, entries, read)
+    slices = slices_beside(base, source)
     if how == "text":
-        matched, rates = _by_text(base, asked, entries, embed or embedding(), level, llm, progress)
+        told = _by_names(base, entries, slices, embed or embedding())
     else:
-        if how == "examples" and read is not None:
-            source, member = read_examples(base, entries, read)
-        matched, rates, same = _by_examples(base, source, asked, entries, member, part, level, seed, progress)
+        slices, same = _without(slices, member)
+        with progress.stage("comparing examples"):
+            told = _by_examples(base, source, entries, slices, member, part, level, seed)
+    with progress.stage("testing slices"):
+        matched, rates = _tested(base, asked, entries, slices, member, told, level, how)
     lacks: list[Lacked] = []
     if asked is not None:
         tied = same | {tie.slice for entry in matched for tie in entry.ties}
         findings = answer(base, model, against).findings
         lacks = [Lacked(f.slice, f.family, f.name, f.gap) for f in findings if f.slice not in tied]
-    order = sorted(matched, key=lambda own: (not own.weak, own.outcome != "recovered", own.gap or 0.0))
     matching = Matching(
-        str(given if given is not None else tags),
+        str(given),
         how,  # type: ignore[arg-type]
         None if asked is None else asked.outcome.model,
         () if asked is None else asked.outcome.against,
-        tuple(order),
+        tuple(sorted(matched, key=lambda own: (not own.weak, own.outcome != "recovered", own.gap or 0.0))),
         tuple(rates),
         tuple(lacks),
     )
@@ -235,102 +247,84 @@ def match(
     return matching
 
 
-def _by_examples(
-    base: RunFolder,
-    source: RunFolder,
-    asked: Asked | None,
-    entries: Sequence[Entry],
-    member: sp.csr_array,
-    part: np.ndarray | None,
-    level: float,
-    seed: int,
-    progress: Progress,
-) -> tuple[list[Matched], list[Rate], set[int]]:
-    slices, same = _without(slices_beside(base, source), member)
-    names = list(dict.fromkeys(entry.domain for entry in entries))
-    domain = np.array([names.index(entry.domain) for entry in entries])
-    rows, of_row = _taking_part(source, member, domain, part)
-    length = source.items["n_span_tokens"].fill_null(0).to_numpy().astype(float)[rows]
-    examples = Examples(slices.there[:, rows], member[:, rows], strata(of_row, length), slices.family)
-    with progress.stage("comparing examples"):
-        ties = tell(examples, level=level, seed=seed)
-        compared = np.diff(examples.member.indptr) >= FEWEST
-        chance = [
-            len(np.unique(tell(dealt(examples, np.random.default_rng([seed, draw])), level=level, seed=seed).entry))
-            for draw in range(DRAWS // 4)
-        ]
-    told = np.bincount(ties.entry, minlength=len(entries)) > 0
-    rates = [_rate("matched", told, compared, chance)]
-    inside = source is base
-    by_domain: dict[int, _Evidence] = {}
-    own: list[_Evidence] | None = None
-    if asked is not None:
-        with progress.stage("testing slices"):
-            every = np.arange(base.items.height)
-            homes = [_home(base, rows[of_row == number]) for number in range(len(names))] if inside else [every]
-            for number, home in enumerate(homes):
-                tied = np.isin(np.arange(len(slices.name)), ties.slice[(domain[ties.entry] == number) | (not inside)])
-                by_domain[number] = evidence_in(asked, slices.here, slices.family, home, tested=tied)
-            if inside:
-                lists = np.full(len(entries), "lists")
-                own = [
-                    evidence_in(asked, member, lists, home, tested=domain == number)
-                    for number, home in enumerate(homes)
-                ]
-    evidence = [by_domain.get(int(number) if inside else 0) for number in domain]
-    status = {number: _weak(found, level) for number, found in by_domain.items()}
-    recovered = _recovered(ties, [status.get(int(number) if inside else 0) for number in domain], len(entries))
-    weak = np.zeros(len(entries), bool)
-    if own is not None:
-        weak = np.array([_weak(own[number], level)[row, 0] for row, number in enumerate(domain)])
-        rates.insert(0, _rate("weak", weak, compared, None))
-    if asked is not None:
-        rates.append(_rate("recovered", recovered[:, 0], compared, (recovered[:, 1:] & compared[:, None]).sum(axis=0)))
-    if own is not None:
-        rates.append(_rate("weak recovered", recovered[:, 0], weak, (recovered[:, 1:] & weak[:, None]).sum(axis=0)))
-    coverage = dict(base.concepts.select("concept", "coverage_status").iter_rows())
-    matched = []
-    for row, entry in enumerate(entries):
-        found = evidence[row]
-        mine = tuple(
-            _tie(slices, int(k), float(auc), float(q), found, level, coverage)
-            for k, auc, q in zip(
-                ties.slice[ties.entry == row], ties.auc[ties.entry == row], ties.q[ties.entry == row], strict=True
-            )
-        )
-        measured = own[domain[row]] if own is not None else None
-        matched.append(
-            _matched(asked, entry, row, examples, member if inside else None, mine, measured, bool(weak[row]))
-        )
-    untested = np.array([entry.outcome == "untested" for entry in matched])
-    if not inside:
-        rates.append(_rate("untested", untested, compared, None))
-    return matched, rates, same
-
-
 def slices_beside(base: RunFolder, source: RunFolder) -> _Slices:
     """The ranked concepts by their activation; on the run's own items the slices of all other families too."""
     shown = base.concepts.filter(base.concepts["ranked"] & base.concepts["alive"])
     numbers = shown["concept"].to_numpy().astype(np.int64)
-    number, family, here = (
-        [CONCEPTS + numbers],
-        ["concepts"] * len(numbers),
-        [base.by_concept.cas(numbers, base.items.height)],
-    )
+    here = [base.by_concept.cas(numbers, base.items.height)]
+    number, family = [CONCEPTS + numbers], ["concepts"] * len(numbers)
     name = [label or f"concept {n}" for n, label in zip(numbers, shown["label"], strict=True)]
     question: list[str | None] = [None] * len(name)
-    if source is not base:
-        there = source.by_concept.cas(numbers, source.items.height)
-        return _Slices(number[0], np.array(family), name, question, here[0], there)
-    for own in slices_of(base):
-        if own.name != "concepts":
-            number.append(own.number)
-            family += [own.name] * len(own.names)
-            name += own.names
-            question += own.question
-            here.append(own.weights)
+    if source is base:
+        for own in slices_of(base):
+            if own.name != "concepts":
+                number.append(own.number)
+                family += [own.name] * len(own.names)
+                name += own.names
+                question += own.question
+                here.append(own.weights)
     weights = sp.csr_array(sp.vstack(here, format="csr"))
-    return _Slices(np.concatenate(number), np.array(family), name, question, weights, weights)
+    there = weights if source is base else source.by_concept.cas(numbers, source.items.height)
+    texts = (np.array(own, object) for own in (family, name, question))
+    return _Slices(np.concatenate(number), *texts, weights, there)
+
+
+def _without(slices: _Slices, member: sp.csr_array) -> tuple[_Slices, set[int]]:
+    """Leave out questions of which a category is an entry; the categories that are entries are given too, by number."""
+    inside = slices.there.astype(bool).astype(float)
+    both = (inside @ member.T).toarray()
+    either = np.asarray(inside.sum(axis=1)).reshape(-1, 1) + np.asarray(member.sum(axis=1)).reshape(1, -1) - both
+    in_question = np.array([question is not None for question in slices.question])
+    same = (both >= SAME * np.maximum(either, 1)).any(axis=1) & in_question
+    asked = set(slices.question[same])
+    rows = np.flatnonzero([question not in asked for question in slices.question])
+    return _Slices(*(own[rows] for own in slices)), set(slices.number[same].tolist())
+
+
+def _by_examples(
+    base: RunFolder,
+    source: RunFolder,
+    entries: Sequence[Entry],
+    slices: _Slices,
+    member: sp.csr_array,
+    part: np.ndarray | None,
+    level: float,
+    seed: int,
+) -> _Told:
+    """Slices that tell an entry's examples from others of its domain."""
+    domain = np.unique([entry.domain for entry in entries], return_inverse=True)[1]
+    rows, of_row = _taking_part(source, member, domain, part)
+    length = source.items["n_span_tokens"].fill_null(0).to_numpy().astype(float)[rows]
+    examples = Examples(slices.there[:, rows], member[:, rows], strata(of_row, length), slices.family)
+    count = np.diff(examples.member.indptr)
+    chance = []
+    for draw in range(DRAWS // 4):
+        by_chance = tell(dealt(examples, np.random.default_rng([seed, draw])), level=level, seed=seed)
+        chance.append(len(np.unique(by_chance.entry)))
+    homes = [np.arange(base.items.height)]
+    if source is base:
+        # All items of the benchmarks in which a domain's examples lie.
+        benchmark = base.items["benchmark"].to_numpy()
+        inside = [np.unique(benchmark[rows[of_row == number]]) for number in range(domain.max() + 1)]
+        homes = [np.flatnonzero(np.isin(benchmark, own)) for own in inside]
+    home = domain if source is base else np.zeros_like(domain)
+    return _Told(tell(examples, level=level, seed=seed), count >= FEWEST, chance, count, home, homes)
+
+
+def _by_names(base: RunFolder, entries: Sequence[Entry], slices: _Slices, embed: Embed) -> _Told:
+    """Slices whose names are nearer to an entry's than nearly all shuffled names."""
+    # A concept without a label has no name to compare.
+    names = [
+        "" if name == f"concept {number - CONCEPTS}" else name
+        for number, name in zip(slices.number, slices.name, strict=True)
+    ]
+    inside = near({entry.id: [entry.name] for entry in entries}, names, embed, GUESS)
+    pairs = [(row, k) for row, entry in enumerate(entries) for k in inside[entry.id][:GUESSES]]
+    row, k = np.array(pairs, np.int64).reshape(-1, 2).T
+    none = np.full(len(row), np.nan)
+    home = np.zeros(len(entries), np.int64)
+    every = [np.arange(base.items.height)]
+    return _Told(Ties(row, k, none, none), np.ones(len(entries), bool), None, home, home, every)
 
 
 def _taking_part(
@@ -357,38 +351,68 @@ def _taking_part(
     return rows, of_item[rows]
 
 
-def _home(run: RunFolder, rows: np.ndarray) -> np.ndarray:
-    """All items of the benchmarks in which some items lie: what an entry and its slices are compared with."""
-    benchmark = run.items["benchmark"].to_numpy()
-    return np.flatnonzero(np.isin(benchmark, np.unique(benchmark[rows])))
+def _tested(
+    base: RunFolder,
+    asked: Asked | None,
+    entries: Sequence[Entry],
+    slices: _Slices,
+    member: sp.csr_array,
+    told: _Told,
+    level: float,
+    how: str,
+) -> tuple[list[Matched], list[Rate]]:
+    """The entries with what outcomes do on their items and on the slices that go with them; beside chance."""
+    ties, compared, count = told.ties, told.compared, len(entries)
+    weak, recovered = np.zeros(count, bool), np.zeros((count, 1 + DRAWS), bool)
+    found: list[_Evidence] = []
+    own: list[_Evidence] = []
+    if asked is not None:
+        for number, rows in enumerate(told.homes):
+            tied = np.isin(np.arange(len(slices.name)), ties.slice[told.home[ties.entry] == number])
+            found.append(evidence_in(asked, slices.here, slices.family, rows, tested=tied))
+            if how == "items":
+                mine, lists = told.home == number, np.full(count, "lists")
+                own.append(evidence_in(asked, member, lists, rows, tested=mine))
+                weak[mine] = own[-1].weak(level)[mine, 0]
+        for entry, k in zip(ties.entry, ties.slice, strict=True):
+            recovered[entry] |= found[told.home[entry]].weak(level)[k]
+    coverage = dict(base.concepts.select("concept", "coverage_status").iter_rows())
+    matched = []
+    for row, entry in enumerate(entries):
+        evidence = found[told.home[row]] if found else None
+        goes = tuple(_tie(slices, ties, at, evidence, level, coverage) for at in np.flatnonzero(ties.entry == row))
+        outcome: Any = "none" if compared[row] else "few"
+        if goes:
+            gone = all(tie.status in ("missing", "thin") for tie in goes)
+            outcome = "recovered" if recovered[row, 0] else "untested" if gone else "matched"
+        fields = {"outcome": outcome, "ties": goes, "rows": (), "items": 0}
+        fields |= dict.fromkeys(("gap", "low", "high", "weak"))
+        if own and asked is not None:
+            fields |= _own(asked, own[told.home[row]], member, row, bool(weak[row]))
+        of_list = {"domain": entry.domain or None, "examples": int(told.count[row]), "score": entry.score}
+        matched.append(Matched(id=entry.id, name=entry.name, **of_list, **fields))
+    rates = [_rate("matched", np.bincount(ties.entry, minlength=count) > 0, compared, told.chance)]
+    if own:
+        rates.insert(0, _rate("weak", weak, compared, None))
+    if found:
+        rates.append(_rate("recovered", recovered[:, 0], compared, (recovered[:, 1:] & compared[:, None]).sum(axis=0)))
+    if own:
+        rates.append(_rate("weak recovered", recovered[:, 0], weak, (recovered[:, 1:] & weak[:, None]).sum(axis=0)))
+    else:
+        rates.append(_rate("untested", np.array([entry.outcome == "untested" for entry in matched]), compared, None))
+    return matched, rates
 
 
-def _without(slices: _Slices, member: sp.csr_array) -> tuple[_Slices, set[int]]:
-    """Leave out columns that have an entry as a category; the categories that are entries are given too, by number."""
-    columns = np.flatnonzero(slices.family == "columns")
-    if not len(columns):
-        return slices, set()
-    inside = slices.there[columns].astype(bool).astype(float)
-    both = (inside @ member.T).toarray()
-    either = np.asarray(inside.sum(axis=1)).reshape(-1, 1) + np.asarray(member.sum(axis=1)).reshape(1, -1) - both
-    same = columns[(both >= SAME * np.maximum(either, 1)).any(axis=1)]
-    asked = {slices.question[k] for k in same}
-    kept = np.array(
-        [
-            family != "columns" or question not in asked
-            for family, question in zip(slices.family, slices.question, strict=True)
-        ]
-    )
-    rows = np.flatnonzero(kept)
-    left = _Slices(
-        slices.number[rows],
-        slices.family[rows],
-        [slices.name[k] for k in rows],
-        [slices.question[k] for k in rows],
-        slices.here[rows],
-        slices.there[rows],
-    )
-    return left, set(slices.number[same].tolist())
+def _own(asked: Asked, evidence: _Evidence, member: sp.csr_array, row: int, weak: bool) -> dict[str, Any]:
+    """What an entry's own items say of it."""
+    rows = member.indices[member.indptr[row] : member.indptr[row + 1]]
+    rows = rows[~np.isnan(asked.outcome.values[rows])]
+    worst = rows[np.argsort(asked.outcome.values[rows], kind="stable")]
+    held = {"items": len(rows), "rows": tuple(worst[:3].tolist())}
+    gap, half = float(evidence.gap[row]), NORMAL * float(evidence.error[row])
+    if np.isnan(gap):
+        return held
+    return {**held, "gap": gap, "low": gap - half, "high": gap + half, "weak": weak}
 
 
 def evidence_in(
@@ -452,21 +476,6 @@ def evidence_in(
     return _Evidence(gap, error, q, z)
 
 
-def _weak(found: _Evidence, level: float) -> np.ndarray:
-    """Which slices are weak, by each outcome: bool of shape (K, 1 + R)."""
-    return np.asarray((found.q <= level) & (found.z < 0))
-
-
-def _recovered(ties: Ties, weak: Sequence[np.ndarray | None], entries: int) -> np.ndarray:
-    """Which entries go with a weak slice, by each outcome: bool of shape (entries, 1 + R)."""
-    found = np.zeros((entries, 1 + DRAWS), bool)
-    for entry, number in zip(ties.entry, ties.slice, strict=True):
-        own = weak[entry]
-        if own is not None:
-            found[entry] |= own[number]
-    return found
-
-
 def _rate(what: Any, which: np.ndarray, of: np.ndarray, chance: Any) -> Rate:
     draws = None if chance is None else np.asarray(chance, float)
     return Rate(
@@ -479,14 +488,9 @@ def _rate(what: Any, which: np.ndarray, of: np.ndarray, chance: Any) -> Rate:
 
 
 def _tie(
-    slices: _Slices,
-    k: int,
-    auc: float,
-    q: float,
-    found: _Evidence | None,
-    level: float,
-    coverage: dict[int, str | None],
+    slices: _Slices, ties: Ties, at: int, found: _Evidence | None, level: float, coverage: dict[int, str | None]
 ) -> Tie:
+    k = int(ties.slice[at])
     status: Status | None = None
     gap = None
     if found is not None:
@@ -497,94 +501,8 @@ def _tie(
     if status is None and number >= CONCEPTS:
         held = coverage.get(number - CONCEPTS)
         status = "missing" if held == "missing" else "thin" if held == "under" else None
-    return Tie(number, str(slices.family[k]), slices.name[k], auc, q, gap, status)
-
-
-def _matched(
-    asked: Asked | None,
-    entry: Entry,
-    row: int,
-    examples: Examples,
-    member: sp.csr_array | None,
-    ties: tuple[Tie, ...],
-    own: _Evidence | None,
-    weak: bool,
-) -> Matched:
-    count = int(examples.member.indptr[row + 1] - examples.member.indptr[row])
-    scored = np.zeros(0, np.int64)
-    if asked is not None and member is not None:
-        rows = member.indices[member.indptr[row] : member.indptr[row + 1]]
-        scored = rows[~np.isnan(asked.outcome.values[rows])]
-        scored = scored[np.argsort(asked.outcome.values[scored], kind="stable")]
-    gap = error = None
-    if own is not None and not np.isnan(own.gap[row]):
-        gap, error = float(own.gap[row]), float(own.error[row])
-    outcome: Any = "none"
-    if count < FEWEST:
-        outcome = "few"
-    elif any(tie.status == "weak" for tie in ties):
-        outcome = "recovered"
-    elif ties and all(tie.status in ("missing", "thin") for tie in ties):
-        outcome = "untested"
-    elif ties:
-        outcome = "matched"
-    return Matched(
-        entry.id,
-        entry.name,
-        entry.domain or None,
-        count,
-        entry.score,
-        len(scored),
-        gap,
-        None if gap is None or error is None else gap - 1.96 * error,
-        None if gap is None or error is None else gap + 1.96 * error,
-        weak if gap is not None else None,
-        outcome,
-        ties,
-        tuple(int(item) for item in scored[:3]),
-    )
-
-
-def _by_text(
-    base: RunFolder,
-    asked: Asked | None,
-    entries: Sequence[Entry],
-    embed: Embed,
-    level: float,
-    llm: LLMConfig | None,
-    progress: Progress,
-) -> tuple[list[Matched], list[Rate]]:
-    """Match by names: those of slices that are nearer to an entry than nearly all shuffled names."""
-    slices = slices_beside(base, base)
-    every = np.arange(base.items.height)
-    queries = {entry.id: [entry.name] for entry in entries}
-    # A concept without a label has no name to compare.
-    places = zip(slices.number.tolist(), slices.name, strict=True)
-    named = ["" if name == f"concept {number - CONCEPTS}" else name for number, name in places]
-    inside = near(queries, named, embed, GUESS)
-    pairs = [(entry.name, slices.name[k]) for entry in entries for k in inside[entry.id][:5]]
-    verdicts = dict(zip(pairs, judge(pairs, "match", llm, base.path, progress), strict=True))
-    near_any = np.isin(np.arange(len(slices.name)), [k for own in inside.values() for k in own[:5]])
-    found = None if asked is None else evidence_in(asked, slices.here, slices.family, every, tested=near_any, draws=0)
-    coverage = dict(base.concepts.select("concept", "coverage_status").iter_rows())
-    matched = []
-    none = Examples(slices.here[:, :0], sp.csr_array((len(entries), 0)), np.zeros(0, np.int64), slices.family)
-    for row, entry in enumerate(entries):
-        ties = []
-        for k in inside[entry.id][:5]:
-            if llm is None or verdicts[entry.name, slices.name[k]] == "same":
-                tie = _tie(slices, k, 0.0, 0.0, found, level, coverage)
-                ties.append(Tie(tie.slice, tie.family, tie.name, None, None, tie.gap, tie.status))
-        own = _matched(asked, entry, row, none, None, tuple(ties), None, False)
-        weak = any(tie.status == "weak" for tie in ties)
-        gone = bool(ties) and all(tie.status in ("missing", "thin") for tie in ties)
-        outcome: Any = "recovered" if weak else "untested" if gone else "matched" if ties else "none"
-        matched.append(Matched(**{**asdict(own), "ties": tuple(ties), "outcome": outcome, "rows": ()}))
-    of = np.ones(len(entries), bool)
-    rates = [_rate("matched", np.array([bool(entry.ties) for entry in matched]), of, None)]
-    for what in ("recovered", "untested"):
-        rates.append(_rate(what, np.array([entry.outcome == what for entry in matched]), of, None))
-    return matched, rates
+    auc, q = (None if np.isnan(own[at]) else float(own[at]) for own in (ties.auc, ties.q))
+    return Tie(number, str(slices.family[k]), str(slices.name[k]), auc, q, gap, status)
 
 
 def _keep(run: RunFolder, matching: Matching) -> None:

@@ -48,7 +48,7 @@ def columns(items: pl.DataFrame) -> Family | None:
     order = list(dict.fromkeys(benchmark))
     if several:
         add("benchmark", {name: benchmark == name for name in order}, everywhere)
-    for column, values in _columns(items):
+    for column, values in item_columns(items):
         categories = _categories(column, values, kept)
         if not several:
             add(column, categories, everywhere)
@@ -61,8 +61,8 @@ def columns(items: pl.DataFrame) -> Family | None:
     return family_of("columns", rows, names, questions) if rows else None
 
 
-def _columns(items: pl.DataFrame) -> Iterator[tuple[str, list[Any]]]:
-    """The items' columns, with a value or None for each item."""
+def item_columns(items: pl.DataFrame) -> Iterator[tuple[str, list[Any]]]:
+    """The columns ``group`` and all covariates, with a value or None for each item."""
     yield "group", [value or None for value in items["group"]]
     held = [read_covariates(text) for text in items["covariates"]]
     for name in sorted({name for covariates in held for name in covariates}):

@@ -19,6 +19,7 @@ from competency_gaps.progress import Progress
 from competency_gaps.registry import SLICES
 from competency_gaps.slices import columns as by_column
 from competency_gaps.slices import features as by_feature
+from competency_gaps.slices import lists as by_list
 from competency_gaps.slices import skills as by_skill
 from competency_gaps.slices.family import Family, family_of
 from competency_gaps.slices.names import with_names
@@ -84,6 +85,11 @@ def columns(source: Source) -> Family | None:
 def features(source: Source) -> Family | None:
     """What can be read off an item."""
     return by_feature.features(source.run.items)
+
+
+def lists(source: Source) -> Family | None:
+    """Entries of the lists that the configuration names."""
+    return by_list.lists(source.run.items, source.config.lists, source.progress)
 
 
 def profiles(source: Source) -> Family | None:

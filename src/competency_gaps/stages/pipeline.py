@@ -36,6 +36,7 @@ from competency_gaps.sae.gate import GateFigures
 from competency_gaps.sae.load import LoadedPair
 from competency_gaps.slices import FILE as SLICES_FILE
 from competency_gaps.slices import Source, make_slices
+from competency_gaps.slices.lists import read_list
 from competency_gaps.stages.engines import Engine, read_here, read_suite, share
 from competency_gaps.stages.extraction import Extraction, ShardFiles
 from competency_gaps.stages.gate import pass_gate
@@ -95,6 +96,8 @@ def _run(
     clock = _Clock()
     judge = check_judge(config.judge, folder)
     # Read and matched before hours of work: a wrong cell shows now, wrong ids once the items are there.
+    for path in config.slices.lists:
+        read_list(path)
     rows = list(chain.from_iterable(configured_scores(scores) for scores in config.scores))
     setting = set_up(config, progress, pair, folder)
     scores = _match_scores(setting, rows, progress) if rows else None

@@ -1,4 +1,4 @@
-"""Read a list: entries of weaknesses, qualities or attacks with example prompts, or tags of a run's own items."""
+"""Slices by people's lists of weaknesses, qualities or attacks: an entry's items are its examples, or carry its tag."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from competency_gaps.errors import UserError, nearest
 from competency_gaps.items.item import Item
 from competency_gaps.jsonl import json_lines
 from competency_gaps.logs.find import log_entries, read_log
-from competency_gaps.runs.covariates import read_covariates
-from competency_gaps.runs.open import RunFolder
+from competency_gaps.progress import Progress
+from competency_gaps.slices.columns import item_columns
+from competency_gaps.slices.family import LEAST, Family, family_of
 from competency_gaps.table_files import read_csv, read_parquet
 from competency_gaps.text import plural, shorten, visible
 
@@ -39,24 +40,88 @@ class Entry:
     id: str
     name: str
     """What people read, and what is compared with names of slices where there are no examples."""
-    domain: str
+    domain: str = ""
     """Entries of one domain are compared with one another; may be empty."""
     examples: tuple[str, ...] = ()
-    """Different prompts."""
+    """Different prompts, or ids of a run's items."""
     score: float | None = None
     """The list's own mean score, on its own scale; None: it has none."""
 
 
-def read_list(path: Path) -> list[Entry]:
+def lists(items: pl.DataFrame, paths: Sequence[Path], progress: Progress) -> Family | None:
+    """Slices of lists; entries of one list and domain answer one question.
+
+    Entries of fewer than ``LEAST`` items give none.
+    """
+    kept = items["excluded"].is_null().to_numpy()
+    rows: list[sp.csr_array] = []
+    names: list[str] = []
+    questions: list[str | None] = []
+    for path in paths:
+        entries, member, _ = entries_in(items, path)
+        member = sp.csr_array(member.multiply(kept[None]))
+        count = np.asarray(member.sum(axis=1)).ravel()
+        large = np.flatnonzero((count >= LEAST) & (count < kept.sum()))
+        progress.say(f"{path.name}: {len(large)} of {len(entries)} entries have the {LEAST} items of a slice")
+        rows.append(member[large])
+        all_names = [entry.name for entry in entries]
+        for entry in (entries[at] for at in large):
+            twice = all_names.count(entry.name) > 1 and entry.domain
+            names.append(f"{entry.name} ({entry.domain})" if twice else entry.name)
+            questions.append(f"{path.name}, {entry.domain}" if entry.domain else path.name)
+    return family_of("lists", sp.csr_array(sp.vstack(rows)), names, questions) if names else None
+
+
+def entries_in(items: pl.DataFrame, given: str | Path) -> tuple[list[Entry], sp.csr_array, np.ndarray | None]:
+    """Read a list and find its entries' items.
+
+    Parameters
+    ----------
+    items
+        ``items.parquet``.
+    given
+        A file as :func:`read_list` reads it; else a column of the items (``benchmark``, ``group``, ``policy``, a
+        covariate), each value of which is an entry.
+
+    Returns
+    -------
+    tuple
+        The entries; their items, 1.0 in an array of shape (entries, items); which items take part, as they have an
+        entry or might have one: bool of shape (items,), None: all.
+
+    Raises
+    ------
+    UserError
+        If there is no such file or column, or it cannot be read, or names items that the run does not have.
+    """
+    path = Path(given)
+    columns = {name: items[name].to_list() for name in ("benchmark", "policy")} | dict(item_columns(items))
+    if not path.exists() and str(given) in columns:
+        return _of_tags(items, *_by_column(str(given), columns[str(given)]))
+    found = read_list(path, columns)
+    if isinstance(found, pl.DataFrame):
+        return _of_tags(items, *_by_table(items, found, path))
+    return found, _members(items, found, columns), None
+
+
+def read_list(path: Path, columns: Mapping[str, Any] = {}) -> list[Entry] | pl.DataFrame:
     """Read a list.
 
     Parameters
     ----------
     path
         JSON, JSONL, CSV or YAML of records with ``id`` and ``description`` (or ``tag`` and ``label``), and ``domain``,
-        ``score`` and ``examples`` where they have them (prompts, or objects with a ``prompt``). Or a log that ``cgaps
-        run`` reads (of AutoDetect, garak, ...): each group of its items is an entry, as AutoDetect's points and
-        garak's probes, and so is each of several benchmarks.
+        ``score`` and ``examples`` where they have them (prompts, objects with a ``prompt``, or ids of items). A log
+        that ``cgaps run`` reads (of AutoDetect, garak, ...): each group of its items is an entry, as AutoDetect's
+        points and garak's probes, and so is each of several benchmarks. Or tags of items: CSV or Parquet with ``id``,
+        ``benchmark`` where ids are not unique, and a column of 0 and 1 per tag.
+    columns
+        Names that may have been meant in the place of a missing file.
+
+    Returns
+    -------
+    list of Entry or DataFrame
+        Entries; or the table of tags as it is.
 
     Raises
     ------
@@ -64,9 +129,12 @@ def read_list(path: Path) -> list[Entry]:
         If it is missing, malformed, or has no entry.
     """
     if not path.exists():
-        siblings = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise UserError(f"the list {path} does not exist.{nearest(path.name, siblings)}")
+        near = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
+        names = f" and is no column of the items, which are {', '.join(map(visible, columns))}" if columns else ""
+        raise UserError(f"the list {visible(str(path))} does not exist{names}.{nearest(path.name, [*near, *columns])}")
     records = _records(path)
+    if isinstance(records, pl.DataFrame):
+        return records
     entries = [_entry(record, path) for record in records] if records is not None else _of_log(path)
     repeated = [entry.id for entry in entries if [other.id for other in entries].count(entry.id) > 1]
     if not entries or repeated:
@@ -75,13 +143,16 @@ def read_list(path: Path) -> list[Entry]:
     return entries
 
 
-def _records(path: Path) -> list[Any] | None:
-    """The records of a list; None: the file, or folder, is a log."""
-    if path.is_dir() or path.suffix not in (".json", ".jsonl", ".csv", ".yaml", ".yml"):
+def _records(path: Path) -> list[Any] | pl.DataFrame | None:
+    """The records of a list, or a table of tags; None: the file, or folder, is a log."""
+    if path.is_dir() or path.suffix not in (".json", ".jsonl", ".csv", ".parquet", ".yaml", ".yml"):
         return None
     try:
-        if path.suffix == ".csv":
-            content: Any = read_csv(path).to_dicts()
+        if path.suffix in (".csv", ".parquet"):
+            table = read_csv(path) if path.suffix == ".csv" else read_parquet(path)
+            if "id" in table.columns and "description" not in table.columns:
+                return table
+            content: Any = table.to_dicts()
         elif path.suffix == ".jsonl":
             with path.open("rb") as file:
                 content = [line.value for line in json_lines(file)]
@@ -102,8 +173,7 @@ def _entry(record: Any, path: Path) -> Entry:
     key, text = (record.get(name) for name in names)
     if key in (None, "") or not isinstance(text, str) or not text.strip():
         raise UserError(f"the list {path}: {shorten(visible(str(record)), 100)} has no {names[0]} or no {names[1]}.")
-    model = record.get("model")
-    domain = ", ".join(str(part) for part in (record.get("domain"), model) if isinstance(part, str) and part)
+    domain = ", ".join(part for part in map(record.get, ("domain", "model")) if isinstance(part, str) and part)
     return Entry(
         visible(str(key))[:_NAME],
         visible(" ".join(text.split()))[:_DESCRIPTION],
@@ -172,50 +242,54 @@ def _group(key: str, name: str, domain: str, items: Sequence[Item]) -> Entry:
     return Entry(visible(key)[:_NAME], visible(name.replace("_", " "))[:_NAME], visible(domain), prompts, mean)
 
 
-def tagged(run: RunFolder, given: str) -> tuple[list[Entry], sp.csr_array, np.ndarray]:
-    """Read tags of a run's items.
+def _members(items: pl.DataFrame, entries: Sequence[Entry], columns: Mapping[str, Sequence[Any]]) -> sp.csr_array:
+    """Which items are an entry's examples, by text or id, or if it has none carry its tag or name in a column.
 
-    Parameters
-    ----------
-    given
-        CSV or Parquet with ``id``, ``benchmark`` where ids are not unique in the run, and a column of 0 and 1 per tag;
-        else a column of the items (``benchmark``, ``group``, ``policy``, a covariate), each value of which is a tag.
-
-    Returns
-    -------
-    tuple
-        The tags as entries, their domain the benchmark where each lies in a single one; their items, of shape (tags,
-        items); which items take part: bool of shape (items,).
-
-    Raises
-    ------
-    UserError
-        If there is no such file or column, or the table names items that the run does not have.
+    Of a prompt that several items have, the one counts that lies in the benchmark of most of the entry's examples.
     """
-    path = Path(given)
-    names, member, part = _by_table(run, path) if path.is_file() else _by_column(run, given)
-    benchmark = run.items["benchmark"].to_numpy()
+    place: dict[str, list[int]] = {}
+    for name in ("prompt", "item_id"):
+        for row, text in enumerate(items[name]):
+            place.setdefault((text or "").strip(), []).append(row)
+    wanted = {text.casefold() for entry in entries if not entry.examples for text in (entry.id, entry.name)}
+    carried: dict[str, set[int]] = {text: set() for text in wanted if any(map(str.isalpha, text))}
+    for column, values in columns.items():
+        for row, value in enumerate(values):
+            # A column of the tag's name holds truth values, any other one texts.
+            key = value if isinstance(value, str) else column if value in (1, True) else ""
+            if key.casefold() in carried:
+                carried[key.casefold()].add(row)
+    benchmark = items["benchmark"].to_numpy()
+    member = sp.lil_array((len(entries), items.height))
+    for number, entry in enumerate(entries):
+        found = [place.get(text.strip(), []) for text in entry.examples]
+        names, counts = np.unique(benchmark[[row for own in found for row in own]], return_counts=True)
+        rows = {max(own, key=lambda row: (counts[names == benchmark[row]][0], -row)) for own in found if own}
+        if not entry.examples:
+            rows = carried.get(entry.id.casefold(), set()) | carried.get(entry.name.casefold(), set())
+        member[number, sorted(rows)] = 1.0
+    return sp.csr_array(member)
+
+
+def _of_tags(
+    items: pl.DataFrame, names: Sequence[str], member: np.ndarray, part: np.ndarray
+) -> tuple[list[Entry], sp.csr_array, np.ndarray]:
+    """Tags as entries, their domain the benchmark where each lies in a single one."""
+    benchmark = items["benchmark"].to_numpy()
     homes = [np.unique(benchmark[own]) for own in member]
     alone = all(len(home) <= 1 for home in homes) and len({str(home) for home in homes}) < len(homes)
-    entries = [
-        Entry(
-            visible(name)[:_NAME], visible(name.replace("_", " "))[:_NAME], str(home[0]) if alone and len(home) else ""
-        )
-        for name, home in zip(names, homes, strict=True)
-    ]
+    shown = [visible(name)[:_NAME] for name in names]
+    domains = [str(home[0]) if alone and len(home) else "" for home in homes]
+    entries = [Entry(name, name.replace("_", " "), domain) for name, domain in zip(shown, domains, strict=True)]
     return entries, sp.csr_array(member.astype(float)), part
 
 
-def _by_table(run: RunFolder, path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
-    try:
-        table = read_parquet(path) if path.suffix == ".parquet" else read_csv(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise UserError(f"the tags {str(path)!r} cannot be read: {shorten(str(error), 200)}.") from error
+def _by_table(items: pl.DataFrame, table: pl.DataFrame, path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
     names = [name for name in table.columns if name not in _KEYS]
     text = table.with_columns(pl.all().cast(pl.String).fill_null("").str.strip_chars())
-    if "id" not in table.columns or not names:
+    if not names:
         raise UserError(f"the tags {str(path)!r}: expected a column 'id' and a column per tag, found {table.columns}.")
-    known = run.items.select("benchmark", id="item_id").with_row_index("row")
+    known = items.select("benchmark", id="item_id").with_row_index("row")
     keys = [name for name in _KEYS if name in table.columns]
     joined = text.join(known, on=keys, how="left", maintain_order="left")
     wrong = joined.filter(pl.col("row").is_null() | joined.select(keys).is_duplicated())
@@ -225,9 +299,9 @@ def _by_table(run: RunFolder, path: Path) -> tuple[list[str], np.ndarray, np.nda
             f"the run.{nearest(wrong['id'][0], known['id'].to_list())}"
         )
     rows = joined["row"].to_numpy()
-    part = np.zeros(run.items.height, bool)
+    part = np.zeros(items.height, bool)
     part[rows] = True
-    member = np.zeros((len(names), run.items.height), bool)
+    member = np.zeros((len(names), items.height), bool)
     for place, name in enumerate(names):
         values = [_TAG.get(value.lower()) for value in joined[name]]
         if None in values:
@@ -236,20 +310,7 @@ def _by_table(run: RunFolder, path: Path) -> tuple[list[str], np.ndarray, np.nda
     return names, member, part
 
 
-def _by_column(run: RunFolder, name: str) -> tuple[list[str], np.ndarray, np.ndarray]:
-    items = run.items
-    covariates = [read_covariates(text) for text in items["covariates"]]
-    further = {key for values in covariates for key in values}
-    if name in ("benchmark", "group", "policy"):
-        values = items[name].to_list()
-    elif name in further:
-        values = [own.get(name) for own in covariates]
-    else:
-        known = ["benchmark", "group", "policy", *sorted(further)]
-        raise UserError(
-            f"the tags {visible(name)!r} are neither a file nor a column of the run's items, which are "
-            f"{', '.join(map(visible, known))}.{nearest(name, known)}"
-        )
+def _by_column(name: str, values: Sequence[Any]) -> tuple[list[str], np.ndarray, np.ndarray]:
     text = np.array(["" if value is None else str(value) for value in values], object)
     tags = [value for value in dict.fromkeys(text.tolist()) if value]
     if not 1 < len(tags) <= MOST_TAGS:

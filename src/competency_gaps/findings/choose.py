@@ -36,17 +36,17 @@ FEWEST = 20
 """Fewest units, in effect, of a slice; half of them for a category of a column, which need not stand alone."""
 FLOOR = 0.5
 """Least share of its items that must be scored: scores are seldom missing by chance."""
-SHARP = 0.5
+SHARP = 0.75
 """Power of a slice's gap by which its worth is multiplied: of slices that explain as much, the smaller and sharper one
-is of more use, and lists foretell no less (``validation/own_profile.py``)."""
-COLUMN = 2.0
-"""What the worth of a column's category is multiplied by: people can check it, and lists foretell no less."""
+is of more use, and up to this power lists foretell no less (``validation/own_profile.py``)."""
 LEAST = 0.5
 """Standard errors that a slice must add to what earlier ones explain."""
 DRAWS = 256
 """Shuffled outcomes that show what a family is like where there is nothing."""
 ALIKE = 0.5
 """Correlation from which two slices can stand for each other."""
+WORSE = 2.0
+"""Standard errors up to which the one of two slices that people can check better stands for the other."""
 SHARES = {"columns": 4.0, "profiles": 2.0, "clusters": 2.0, "concepts": 1.0, "features": 0.5}
 """How the error rate is divided between families; 1 for all others."""
 CHECKED = ("columns", "profiles", "lists", "skills", "concepts", "clusters", "features")
@@ -380,13 +380,13 @@ def _forward(
         # What says the opposite of its own gap only mends what earlier slices said too coarsely.
         worth = np.where(sure & (left * sums > 0), np.abs(left) / scale, 0.0)
         worth[places] = 0.0
-        use = worth * np.abs(left / joint.size) ** SHARP * np.where(joint.rank == 0, COLUMN, 1.0)
+        use = worth * np.abs(left / joint.size) ** SHARP
         best = int(use.argmax())
         if worth[best] < least:
             break
-        near = np.flatnonzero((joint.rank < joint.rank[best]) & (worth >= worth[best] - 1) & (worth > 0))
+        near = np.flatnonzero((joint.rank < joint.rank[best]) & (worth > 0))
         alike = joint.gram[near, best] / np.sqrt(np.diag(joint.gram)[near] * joint.gram[best, best])
-        # Within sampling error as good: the one that people can check wins.
-        good = near[(alike >= ALIKE) & (worth[best] - worth[near] <= np.sqrt(2 * (1 - np.minimum(alike, 1))))]
+        error = np.sqrt(2 * (1 - np.minimum(alike, 1)))
+        good = near[(alike >= ALIKE) & (worth[best] - worth[near] <= WORSE * error)]
         places.append(int(min(good, key=lambda at: (joint.rank[at], -worth[at]), default=best)))
     return places

@@ -26,6 +26,7 @@ import numpy as np
 import competency_gaps as cg
 from competency_gaps.findings.answer import Asked, answered, ask, held_equal, scores_of, units_asked
 from competency_gaps.findings.choose import Weighed, centred, weigh
+from competency_gaps.findings.finding import Finding
 from competency_gaps.outcomes import Outcome
 
 FAMILIES = ("columns", "profiles", "clusters", "any")
@@ -121,8 +122,13 @@ def one_world(
         "true": true,
         "low": [one.low for one in said],
         "high": [one.high for one in said],
-        "again": [float(one.again_low <= gap <= one.again_high) for one, gap in zip(said, true) if one.again],
+        "again": [float(held_by(one, gap)) for one, gap in zip(said, true, strict=True) if one.again],
     }
+
+
+def held_by(one: Finding, gap: float) -> bool:
+    """Whether the interval by half-samples holds a gap."""
+    return one.again_low is not None and one.again_high is not None and one.again_low <= gap <= one.again_high
 
 
 def line(worlds: Sequence[dict[str, list[float]]]) -> str:

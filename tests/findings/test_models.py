@@ -11,7 +11,8 @@ import pytest
 from scipy.stats import chi2, false_discovery_control
 
 import competency_gaps as cg
-from competency_gaps.findings.models import corrected, spread
+from competency_gaps.evidence import corrected
+from competency_gaps.findings.models import spread
 from competency_gaps.slices import read_slices
 from core_helpers import with_groups
 

@@ -7,7 +7,13 @@ within blocks.
 
 from competency_gaps.evidence.flips import Paired, paired_differences
 from competency_gaps.evidence.interval import adjusted_gap, gap_interval
-from competency_gaps.evidence.permutation import drawn_tails, pearson_tail, permutation_cumulants, permutation_tails
+from competency_gaps.evidence.permutation import (
+    corrected,
+    drawn_tails,
+    pearson_tail,
+    permutation_cumulants,
+    permutation_tails,
+)
 from competency_gaps.evidence.sample import Covariate, ItemSample, Units, sample_of, shares, units_of
 from competency_gaps.evidence.suite import (
     Evidence,
@@ -27,6 +33,7 @@ __all__ = [
     "Units",
     "adjusted_gap",
     "block_sums",
+    "corrected",
     "drawn_tails",
     "effective_sample",
     "evidence",

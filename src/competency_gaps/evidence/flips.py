@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.special import ndtri
+from scipy.special import bdtr, ndtri
 
 from competency_gaps.evidence.interval import gradedness, ratio_interval
 from competency_gaps.evidence.permutation import pearson_tail
@@ -109,8 +109,6 @@ def flip_p_values(terms: sp.csr_array, *, seed: int = 0) -> np.ndarray:
     -------
     ndarray of float64 of shape (groups,), in (0, 1]; 1 where there are no terms.
     """
-    from scipy.stats import binom
-
     count = np.diff(terms.indptr)
     statistic = np.abs(_sum(terms))
     second, fourth = _sum(terms.power(2)), _sum(terms.power(4))
@@ -123,7 +121,7 @@ def flip_p_values(terms: sp.csr_array, *, seed: int = 0) -> np.ndarray:
         largest[some], smallest[some] = np.maximum.reduceat(sizes, starts), np.minimum.reduceat(sizes, starts)
     equal = some & (largest - smallest <= 1e-9 * largest)
     fewer = np.round((count[equal] - statistic[equal] / largest[equal]) / 2)
-    out[equal] = np.minimum(1.0, 2 * binom.cdf(fewer, count[equal], 0.5))
+    out[equal] = np.minimum(1.0, 2 * bdtr(fewer, count[equal], 0.5))
     curve = some & ~equal
     scale = np.sqrt(second[curve])
     tail = pearson_tail(statistic[curve] / scale, np.zeros(len(scale)), -2 * fourth[curve] / second[curve] ** 2)

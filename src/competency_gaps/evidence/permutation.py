@@ -54,6 +54,15 @@ class PermutationTails:
     """float64: T in standard deviations, with a continuity correction where it moves in steps."""
 
 
+def corrected(p_value: np.ndarray) -> np.ndarray:
+    """Benjamini and Hochberg's q-values over all p-values of an array of any shape; NaN = not tested."""
+    order = np.argsort(p_value, axis=None)
+    raised = p_value.ravel()[order] * np.count_nonzero(~np.isnan(p_value)) / np.arange(1, len(order) + 1)
+    q_value = np.empty(p_value.shape)
+    q_value.flat[order] = np.fmin.accumulate(raised[::-1])[::-1]
+    return q_value
+
+
 def statistic(sums: BlockSums) -> np.ndarray:
     """``T``: float64 of shape (concepts,)."""
     return sums.total(sums.weight_outcome) - sums.total(sums.weight, sums.mean)

@@ -17,7 +17,7 @@ from scipy.special import ndtr
 
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence.measure import Measures, measure
-from competency_gaps.evidence.permutation import drawn_tails
+from competency_gaps.evidence.permutation import corrected, drawn_tails
 from competency_gaps.evidence.sample import Covariate, ItemSample, Units, sample_of
 from competency_gaps.metrics.sums import check_rows
 
@@ -176,12 +176,10 @@ def q_values(low: np.ndarray, high: np.ndarray, gap: np.ndarray, n_eff: np.ndarr
     -------
     ndarray of float64 of shape (K,), in [0, 1]
     """
-    from scipy.stats import false_discovery_control
-
     if not len(gap):
         return np.zeros(0)
     weight = n_eff / n_eff.mean()
-    weak, strong = (false_discovery_control(np.minimum(1.0, tail / weight)) for tail in (low, high))
+    weak, strong = (corrected(np.minimum(1.0, tail / weight)) for tail in (low, high))
     return np.where(gap < 0, weak, strong)
 
 

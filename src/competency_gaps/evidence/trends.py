@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import fdtrc
 
 from competency_gaps.evidence.sample import Covariate, Units
 
@@ -63,8 +64,6 @@ def trends(units: Units, benchmark: int, covariates: Sequence[Covariate], *, net
 
 def _trend(covariate: Covariate, outcome: np.ndarray) -> Trend | None:
     """Compare the parts of one covariate; None with fewer than two parts or too few clusters."""
-    from scipy.stats import f as f_law
-
     known = ~np.isnan(covariate.values)
     values, outcome = covariate.values[known], outcome[known]
     if covariate.categories is None:
@@ -96,5 +95,5 @@ def _trend(covariate: Covariate, outcome: np.ndarray) -> Trend | None:
         tuple(means.tolist()),
         tuple(count.tolist()),
         float(share),
-        float(f_law.sf(ratio, *freedom)),
+        float(fdtrc(*freedom, ratio)),
     )

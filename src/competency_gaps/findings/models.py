@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
+from scipy.special import chdtrc, chdtri
 
 from competency_gaps.errors import UserError
-from competency_gaps.evidence import evidence
+from competency_gaps.evidence import corrected, evidence
 from competency_gaps.evidence.interval import quantile
 from competency_gaps.findings.answer import Against, held_equal, outcome_asked, slices_of
 from competency_gaps.findings.choose import FLOOR
@@ -153,8 +154,6 @@ def spread(gap: np.ndarray, width: np.ndarray) -> dict[str, np.ndarray]:
     dict of ndarray of float64 of shape (K,)
         The columns of :attr:`ModelSlices.slices`; NaN = fewer than two models.
     """
-    from scipy.stats import chi2
-
     known = ~np.isnan(gap)
     error = np.where(known, np.maximum(width, 1e-9) / (2 * quantile(0.95)), 1.0)
     gap, count = np.where(known, gap, 0.0), known.sum(axis=0)
@@ -164,21 +163,11 @@ def spread(gap: np.ndarray, width: np.ndarray) -> dict[str, np.ndarray]:
     noise = (known * error**2).sum(axis=0) / np.maximum(count, 1)
     weighted = known / error**2
     pooled = (weighted * gap).sum(axis=0) / np.maximum(weighted.sum(axis=0), 1e-300)
-    p_value = chi2.sf((weighted * (gap - pooled) ** 2).sum(axis=0), np.maximum(count - 1, 1))
+    p_value = chdtrc(np.maximum(count - 1, 1), (weighted * (gap - pooled) ** 2).sum(axis=0))
     p_value = np.where(enough, p_value, np.nan)
-    least = between * np.maximum(count - 1, 1) / chi2.isf(0.025, np.maximum(count - 1, 1)) - noise
+    least = between * np.maximum(count - 1, 1) / chdtri(np.maximum(count - 1, 1), 0.025) - noise
     deviation, least = (np.where(enough, np.sqrt(np.maximum(own, 0.0)), np.nan) for own in (between - noise, least))
     return {"spread": deviation, "spread_low": least, "p_value": p_value, "q_value": corrected(p_value)}
-
-
-def corrected(p_value: np.ndarray) -> np.ndarray:
-    """Benjamini-Hochberg over all p-values of an array of any shape; NaN = not tested."""
-    from scipy.stats import false_discovery_control
-
-    q_value, known = np.full(p_value.shape, np.nan), ~np.isnan(p_value)
-    if known.any():
-        q_value[known] = false_discovery_control(p_value[known])
-    return q_value
 
 
 def _chosen(apart: pl.DataFrame, weights: sp.csr_array, most: int) -> list[int]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from competency_gaps.evidence import corrected
+
 FEWEST = 6
 """Fewest examples of an entry that is compared: three choose, three confirm."""
 LENGTHS = 4
@@ -193,17 +195,10 @@ def by_entry(p: np.ndarray, entry: np.ndarray, level: float) -> np.ndarray:
     simes = np.ones(len(names))
     for number in range(len(names)):
         own = np.flatnonzero(place == number)
-        within[own] = adjusted(p[own])
+        within[own] = corrected(p[own])
         simes[number] = within[own].min()
-    passing = adjusted(simes) <= level
+    passing = corrected(simes) <= level
     return np.where(passing[place], np.minimum(1, within * len(names) / max(1, int(passing.sum()))), 1.0)
-
-
-def adjusted(p: np.ndarray) -> np.ndarray:
-    """Benjamini and Hochberg's q-values."""
-    from scipy.stats import false_discovery_control
-
-    return np.asarray(false_discovery_control(p)) if len(p) else p
 
 
 def dealt(examples: Examples, rng: np.random.Generator) -> Examples:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import bdtrc
 
-from competency_gaps.evidence.permutation import moment_factors, pearson_tail
+from competency_gaps.evidence.permutation import corrected, moment_factors, pearson_tail
 
 FEWEST_MODELS = 6
 """Models with a score that an item must have: with five, no order of them is rarer than 1 in 10."""
@@ -46,8 +47,6 @@ def item_facts(scores: np.ndarray, group: np.ndarray) -> ItemFacts:
     group : ndarray of int64 of shape (N,)
         Number of each item's benchmark.
     """
-    from scipy.stats import false_discovery_control
-
     known = ~np.isnan(scores)
     count = known.sum(axis=0)
     filled = np.where(known, scores, 0.0)
@@ -56,11 +55,7 @@ def item_facts(scores: np.ndarray, group: np.ndarray) -> ItemFacts:
     for number in np.unique(group).tolist():
         place = np.flatnonzero(group == number)
         correlation[place], p_value[place] = _item_rest(filled[:, place], known[:, place])
-    q_value = np.full(len(count), np.nan)
-    tested = ~np.isnan(p_value)
-    if tested.any():
-        q_value[tested] = false_discovery_control(p_value[tested])
-    return ItemFacts(count.astype(np.int64), mean, correlation, p_value, q_value)
+    return ItemFacts(count.astype(np.int64), mean, correlation, p_value, corrected(p_value))
 
 
 @dataclass(frozen=True)
@@ -90,8 +85,6 @@ def wrong_alike(scores: np.ndarray, answers: np.ndarray) -> WrongAlike:
     answers : ndarray of int64 of shape (models, N)
         Number of the model's answer among all answers; -1 = unknown.
     """
-    from scipy.stats import binom, false_discovery_control
-
     known = (answers >= 0) & (np.nan_to_num(scores, nan=1.0) < 0.5)
     models, item = np.nonzero(known)
     pair, count = np.unique(np.stack([item, answers[models, item]]), axis=1, return_counts=True)
@@ -99,13 +92,12 @@ def wrong_alike(scores: np.ndarray, answers: np.ndarray) -> WrongAlike:
     alike = np.zeros(scores.shape[1], np.int64)
     np.maximum.at(alike, pair[0], count)
     agreeing, pairs = float((count * (count - 1)).sum()), float((wrong * (wrong - 1)).sum())
-    p_value, q_value = np.full(len(wrong), np.nan), np.full(len(wrong), np.nan)
+    p_value = np.full(len(wrong), np.nan)
     tested = wrong > 1
     if tested.any():
         chance = max(agreeing / pairs, 1 / pairs)
-        p_value[tested] = np.minimum(1.0, binom.sf(alike[tested] - 1, wrong[tested], chance) / chance)
-        q_value[tested] = false_discovery_control(p_value[tested])
-    return WrongAlike(wrong.astype(np.int64), alike, p_value, q_value)
+        p_value[tested] = np.minimum(1.0, bdtrc(alike[tested] - 1, wrong[tested], chance) / chance)
+    return WrongAlike(wrong.astype(np.int64), alike, p_value, corrected(p_value))
 
 
 def _item_rest(filled: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -21,7 +21,7 @@ from scipy.special import ndtr
 from competency_gaps.benchmarks.repeats import find_clusters
 from competency_gaps.config import BenchmarkConfig, EvidenceConfig, parse_config
 from competency_gaps.errors import UserError
-from competency_gaps.evidence import ItemSample, Paired, Units, evidence, paired_differences, units_of
+from competency_gaps.evidence import ItemSample, Paired, Units, corrected, evidence, paired_differences, units_of
 from competency_gaps.evidence.interval import quantile
 from competency_gaps.evidence.sums import effective_sample
 from competency_gaps.findings.answer import Asked, answered, held_equal, slices_of, units_asked
@@ -495,12 +495,9 @@ def _with_gaps(basis: Basis, sample: ItemSample, table: pl.DataFrame, candidate:
 
 
 def _frame(paired: Paired | None, min_effect: float, correction: Literal["none", "holm", "bh"]) -> pl.DataFrame:
-    from scipy.stats import false_discovery_control
-
     paired = paired or paired_differences(sp.csr_array((0, 1)), np.zeros(1))
     p_value = np.maximum(paired.p_value, _beyond(paired, min_effect)) if min_effect else paired.p_value
-    corrected = {"none": lambda p: p, "holm": holm, "bh": false_discovery_control}[correction]
-    q_value = corrected(p_value) if len(p_value) else p_value
+    q_value = {"none": lambda p: p, "holm": holm, "bh": corrected}[correction](p_value)
     real = q_value <= ALPHA
     threshold = ALPHA * max(1, int(real.sum())) / max(1, len(p_value)) if correction != "none" else ALPHA
     status = np.where(

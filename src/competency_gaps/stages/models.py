@@ -9,7 +9,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from competency_gaps.config import EvidenceConfig
-from competency_gaps.evidence import ItemSample, evidence
+from competency_gaps.evidence import ItemSample, corrected, evidence
 from competency_gaps.evidence.interval import mean
 from competency_gaps.outcomes import item_facts, wrong_alike
 from competency_gaps.runs.open import RunFolder, open_folder
@@ -155,8 +155,6 @@ def missing_of_models(run: RunFolder) -> dict[str, Missing]:
 
     The p-values are corrected over the models by Benjamini and Hochberg's method.
     """
-    from scipy.stats import false_discovery_control
-
     base = open_folder(run.base)
     scores, config = model_scores(base), evidence_config(base)
     sample = item_sample(base.by_concept, base.items, config.strata)
@@ -172,8 +170,8 @@ def missing_of_models(run: RunFolder) -> dict[str, Missing]:
         of_model = missing_scores(sample, lacking, np.ma.filled(others, np.nan), config)
         if of_model is not None:
             measured[model] = of_model
-    tested = [model for model, own in measured.items() if not np.isnan(own.p_value)]
-    corrected = false_discovery_control([measured[model].p_value for model in tested]) if tested else []
-    return measured | {
-        model: replace(measured[model], p_value=float(value)) for model, value in zip(tested, corrected, strict=True)
+    q_value = corrected(np.array([own.p_value for own in measured.values()]))
+    return {
+        model: replace(own, p_value=value)
+        for (model, own), value in zip(measured.items(), q_value.tolist(), strict=True)
     }

@@ -36,7 +36,7 @@ from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.sample import item_sample, item_strata
 from competency_gaps.sae.reference import SURFACE, Reference
-from competency_gaps.slices import write_slices
+from competency_gaps.slices.make import write_slices
 from competency_gaps.stages.naming import InPlace, name_run
 from competency_gaps.stages.results import Collected, make_tables, write_items
 

@@ -25,7 +25,7 @@ from competency_gaps.runs.manifest import changing_run, write_manifest
 from competency_gaps.runs.open import open_folder
 from competency_gaps.runs.schemas import SLICES
 from competency_gaps.sae.reference import SURFACE, Reference
-from competency_gaps.slices import write_slices
+from competency_gaps.slices.make import write_slices
 from competency_gaps.stages.naming import name_finished_run, name_run
 from competency_gaps.stages.results import write_results
 

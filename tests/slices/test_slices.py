@@ -17,10 +17,11 @@ from competency_gaps.config import LLMConfig, SlicesConfig
 from competency_gaps.errors import UserError
 from competency_gaps.registry import SLICES
 from competency_gaps.runs.open import open_folder
-from competency_gaps.slices import LEAST, Source, read_slices, write_slices
+from competency_gaps.slices import LEAST, read_slices
 from competency_gaps.slices.columns import columns
 from competency_gaps.slices.concepts import concepts
 from competency_gaps.slices.features import features
+from competency_gaps.slices.make import Source, write_slices
 from competency_gaps.slices.names import LIMIT, with_names
 from competency_gaps.slices.skills import phrases
 from competency_gaps.slices.tree import concept_profiles, concept_space, tree_of

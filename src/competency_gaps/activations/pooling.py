@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from competency_gaps.sae.load import SparseAutoencoder
-
 if TYPE_CHECKING:
     import torch
+
+    from competency_gaps.sae.load import SparseAutoencoder
 
 CHUNK_ELEMENTS = 2_000_000
 """Most latents (tokens x SAE width) in memory as a dense array, where these are at least ``LEAST_TOKENS`` tokens."""

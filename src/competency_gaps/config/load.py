@@ -16,7 +16,7 @@ C = TypeVar("C", bound=BaseModel)
 class Config(BaseModel):
     """Base of all configuration: unknown keys are errors, fields do not change afterwards."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), defer_build=True)
 
 
 def as_dict(config: BaseModel) -> dict[str, Any]:

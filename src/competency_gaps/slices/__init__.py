@@ -5,18 +5,13 @@ of sentence embeddings, concepts, features of the text, entries of somebody's li
 """
 
 from competency_gaps.slices.family import CONCEPTS, LEAST, Family, family_of
-from competency_gaps.slices.make import Source
-from competency_gaps.slices.store import FILE, make_slices, read_slices, renamed_slices, write_slices
+from competency_gaps.slices.store import FILE, read_slices
 
 __all__ = [
     "CONCEPTS",
     "FILE",
     "LEAST",
     "Family",
-    "Source",
     "family_of",
-    "make_slices",
     "read_slices",
-    "renamed_slices",
-    "write_slices",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -10,12 +12,18 @@ import scipy.sparse as sp
 
 from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.slices.family import CONCEPTS, Family, family_of
-from competency_gaps.slices.names import readable
 
 FEWEST = 30
 """Items in which a concept must be active, at least, to be a slice."""
 WEAKEST = 0.25
 """Share of its items, those where it is weakest, that are not in a concept's slice; at most a quarter of all are."""
+_FORMAT = re.compile(
+    r"\b(?:questions?|prompts?|answer\w*|options?|instruct\w*|assistants?|users?|request\w*|texts?|repl(?:y|ies)|"
+    r"responses?|scenarios?|word problem|role-?play|dialogues?|tokeni\w+|lowercase|messages?|sentences?|paragraphs?|"
+    r"placeholder\w*)\b",
+    re.IGNORECASE,
+)
+"""Labels that name how an item is put and not what it is about."""
 
 
 def concepts(table: pl.DataFrame, by_concept: ByConcept, items: int) -> Family:
@@ -28,6 +36,12 @@ def concepts(table: pl.DataFrame, by_concept: ByConcept, items: int) -> Family:
     return replace(family, number=CONCEPTS + numbers[enough])
 
 
+def readable(concepts: pl.DataFrame) -> pl.DataFrame:
+    """The ranked concepts whose label a reader gave, and names a subject."""
+    shown = concepts.filter(pl.col("ranked") & pl.col("label").is_not_null() & (pl.col("label_kind") != "automatic"))
+    return shown.filter([_FORMAT.search(label) is None for label in shown["label"]])
+
+
 def strongest(scores: sp.csr_array) -> sp.csr_array:
     """Mark, for each row, the items with the highest values: float32 of shape (K, N), 0 or 1."""
     items = scores.shape[1]
@@ -35,7 +49,8 @@ def strongest(scores: sp.csr_array) -> sp.csr_array:
     for a, b in zip(scores.indptr[:-1], scores.indptr[1:], strict=True):
         values = scores.data[a:b]
         share = max(WEAKEST, 1 - items / 4 / max(1, b - a))
-        rows.append(scores.indices[a:b][values >= np.quantile(values, share)] if b > a else scores.indices[:0])
+        least = math.ceil(share * (len(values) - 1))
+        rows.append(scores.indices[a:b][values >= np.partition(values, least)[least]] if b > a else scores.indices[:0])
     start = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
     index = np.concatenate([scores.indices[:0], *rows])
     return sp.csr_array((np.ones(len(index), np.float32), index, start), shape=(len(rows), items))

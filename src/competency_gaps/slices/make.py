@@ -1,4 +1,4 @@
-"""Make the slices of a run, one family after another."""
+"""Make the slices of a run, one family after another, and name them anew."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from competency_gaps.model.embed import HUB as PACKAGED
 from competency_gaps.model.embed import embed_texts, has_default_model
 from competency_gaps.progress import Progress
 from competency_gaps.registry import SLICES
+from competency_gaps.runs.manifest import changing_run
 from competency_gaps.slices import columns as by_column
 from competency_gaps.slices import features as by_feature
 from competency_gaps.slices import lists as by_list
 from competency_gaps.slices import skills as by_skill
 from competency_gaps.slices.family import Family, family_of
 from competency_gaps.slices.names import with_names
+from competency_gaps.slices.store import FILE, stored, stored_families
 from competency_gaps.slices.tree import LEAST_ITEMS, concept_space, tree_of
 
 if TYPE_CHECKING:
@@ -48,6 +50,43 @@ class Source:
     def seed(self) -> int:
         """Of the trees: that of the run's evidence."""
         return int(self.run.manifest["evidence"]["seed"])
+
+
+def make_slices(source: Source) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Make the slices of a run from its items and rows of activations.
+
+    Returns
+    -------
+    tuple of DataFrame and dict
+        The columns of :data:`~competency_gaps.runs.schemas.SLICES`, and the manifest's record: for each family its
+        number of ``slices`` and what it was ``made_with``.
+    """
+    return stored(make_families(source))
+
+
+def write_slices(run: RunFolder, source: Source | None = None) -> None:
+    """Make the slices of a finished run anew.
+
+    Parameters
+    ----------
+    source
+        None: as the run's configuration says.
+    """
+    with changing_run(run.path) as change:
+        table, record = make_slices(source or Source(run, SlicesConfig(**run.manifest["settings"].get("slices", {}))))
+        change.write(FILE, table.write_parquet)
+        change.commit(slices=record)
+
+
+def renamed_slices(run: RunFolder, table: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """The slices of a run with new labels; as :func:`make_slices`.
+
+    Parameters
+    ----------
+    table
+        ``concepts.parquet`` as it is going to be.
+    """
+    return stored([renamed(run, family, table) for family in stored_families(run)])
 
 
 def make_families(source: Source) -> list[Family]:

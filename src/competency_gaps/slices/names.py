@@ -14,6 +14,7 @@ import scipy.sparse as sp
 
 from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.dictionary.labelling.automatic import LABEL_STOP_WORDS, words_of
+from competency_gaps.slices.concepts import readable
 from competency_gaps.slices.family import Family
 
 LIMIT = 60
@@ -54,13 +55,6 @@ class _Bar(NamedTuple):
 
 
 _WORD, _LABEL = _Bar(0.015, 1.3, 1.1), _Bar(0.4, 2.5, 1.4)
-_FORMAT = re.compile(
-    r"\b(?:questions?|prompts?|answer\w*|options?|instruct\w*|assistants?|users?|request\w*|texts?|repl(?:y|ies)|"
-    r"responses?|scenarios?|word problem|role-?play|dialogues?|tokeni\w+|lowercase|messages?|sentences?|paragraphs?|"
-    r"placeholder\w*)\b",
-    re.IGNORECASE,
-)
-"""Labels that name how an item is put and not what it is about."""
 _COMMAND = re.compile(r"\\[a-zA-Z]+|<[^>]+>")
 """Of LaTeX, and markup."""
 _CUTS = ("; ", ", ", " (", " and ", " or ", " such as ", " with ", " in ", " for ", " from ", " by ", " on ")
@@ -131,12 +125,6 @@ def _words(items: pl.DataFrame) -> tuple[list[str], sp.csr_array]:
     index = np.array([word for place in places for word in place], np.int64)
     by_item = sp.csr_array((np.ones(len(index), np.float32), index, start), shape=(items.height, len(frequent)))
     return frequent, sp.csr_array(by_item.T.tocsr())
-
-
-def readable(concepts: pl.DataFrame) -> pl.DataFrame:
-    """The ranked concepts whose label a reader gave, and names a subject."""
-    shown = concepts.filter(pl.col("ranked") & pl.col("label").is_not_null() & (pl.col("label_kind") != "automatic"))
-    return shown.filter([_FORMAT.search(label) is None for label in shown["label"]])
 
 
 def _labelled(concepts: pl.DataFrame, by_concept: ByConcept, items: int) -> tuple[list[str], sp.csr_array]:

@@ -1,4 +1,4 @@
-"""Make the slices of a run, keep them in its folder, and read them."""
+"""Keep the slices of a run in its folder, and read them."""
 
 from __future__ import annotations
 
@@ -10,29 +10,14 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from competency_gaps.config import SlicesConfig
-from competency_gaps.runs.manifest import changing_run
 from competency_gaps.runs.schemas import SLICES as SCHEMA
 from competency_gaps.slices.concepts import concepts
 from competency_gaps.slices.family import Family
-from competency_gaps.slices.make import Source, make_families, renamed
 
 if TYPE_CHECKING:
     from competency_gaps.runs.open import RunFolder
 
 FILE = "slices.parquet"
-
-
-def make_slices(source: Source) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """Make the slices of a run from its items and rows of activations.
-
-    Returns
-    -------
-    tuple of DataFrame and dict
-        The columns of :data:`~competency_gaps.runs.schemas.SLICES`, and the manifest's record: for each family its
-        number of ``slices`` and what it was ``made_with``.
-    """
-    return _stored(make_families(source))
 
 
 def read_slices(run: RunFolder) -> list[Family]:
@@ -44,39 +29,16 @@ def read_slices(run: RunFolder) -> list[Family]:
         If the table is missing or damaged.
     """
     single = concepts(run.concepts, run.by_concept, run.items.height)
-    return [*_read(run), *([single] if single.names else [])]
+    return [*stored_families(run), *([single] if single.names else [])]
 
 
-def write_slices(run: RunFolder, source: Source | None = None) -> None:
-    """Make the slices of a finished run anew.
-
-    Parameters
-    ----------
-    source
-        None: as the run's configuration says.
-    """
-    with changing_run(run.path) as change:
-        table, record = make_slices(source or Source(run, SlicesConfig(**run.manifest["settings"].get("slices", {}))))
-        change.write(FILE, table.write_parquet)
-        change.commit(slices=record)
-
-
-def renamed_slices(run: RunFolder, table: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """The slices of a run with new labels; as :func:`make_slices`.
-
-    Parameters
-    ----------
-    table
-        ``concepts.parquet`` as it is going to be.
-    """
-    return _stored([renamed(run, family, table) for family in _read(run)])
-
-
-def _stored(families: Sequence[Family]) -> tuple[pl.DataFrame, dict[str, Any]]:
+def stored(families: Sequence[Family]) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """The table of slices, and the manifest's record: for each family its ``slices`` and what it was ``made_with``."""
     return _table(families), {f.name: {"slices": len(f.names), "made_with": f.made_with} for f in families}
 
 
-def _read(run: RunFolder) -> list[Family]:
+def stored_families(run: RunFolder) -> list[Family]:
+    """All but the concepts."""
     table = run.files.collect("slices", run.scan("slices"))
     made = {name: entry.get("made_with", {}) for name, entry in run.manifest["slices"].items()}
     parts = table.partition_by("family", maintain_order=True)

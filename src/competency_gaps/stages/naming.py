@@ -26,7 +26,7 @@ from competency_gaps.runs.manifest import changing_run
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.schemas import LABELS
 from competency_gaps.slices import FILE as SLICES
-from competency_gaps.slices import renamed_slices
+from competency_gaps.slices.make import renamed_slices
 
 SCOPES = "scopes.parquet"
 THEME_FILES = (THEMES, NAMES)

@@ -35,8 +35,8 @@ from competency_gaps.runs.store import RunStore
 from competency_gaps.sae.gate import GateFigures
 from competency_gaps.sae.load import LoadedPair
 from competency_gaps.slices import FILE as SLICES_FILE
-from competency_gaps.slices import Source, make_slices
 from competency_gaps.slices.lists import read_list
+from competency_gaps.slices.make import Source, make_slices
 from competency_gaps.stages.engines import Engine, read_here, read_suite, share
 from competency_gaps.stages.extraction import Extraction, ShardFiles
 from competency_gaps.stages.gate import pass_gate

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+import scipy.sparse as sp
 
 from competency_gaps.errors import UserError
-from competency_gaps.evidence import ItemSample, Units, shares, units_of
+from competency_gaps.evidence import Units, units_of
 from competency_gaps.findings.caveats import caveats_of
 from competency_gaps.findings.choose import ERROR, Bar, Chosen, Weighed, anything, bars_of, centred, choose, weigh
 from competency_gaps.findings.estimate import (
@@ -26,9 +27,9 @@ from competency_gaps.findings.estimate import (
 from competency_gaps.findings.finding import Answer, Caveat, Finding
 from competency_gaps.findings.joint import Joint
 from competency_gaps.outcomes import Kind, Outcome
-from competency_gaps.runs.covariates import item_covariates, repeats
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.outcomes import Peers, outcome_of
+from competency_gaps.runs.sample import Outcomes, slice_sample
 from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.runs.settings import evidence_config
 from competency_gaps.slices import Family
@@ -208,17 +209,8 @@ def scores_of(run: RunFolder) -> ModelScores:
 
 def units_asked(items: pl.DataFrame, outcome: Outcome, strata: Sequence[str]) -> tuple[Units, np.ndarray]:
     """The clusters of scored items with their strata, and their outcomes."""
-    order = {name: i for i, name in enumerate(items["benchmark"].unique(maintain_order=True))}
-    sample = ItemSample(
-        shares(outcome.values, outcome.limits),
-        items["benchmark"].replace_strict(order, return_dtype=pl.Int64).to_numpy(),
-        lambda _: None,  # type: ignore[arg-type,return-value]
-        np.zeros(0, np.int64),
-        items["cluster"].cast(pl.Int64).to_numpy(),
-        item_covariates(items, strata),
-        repeats(items),
-        outcome.limits,
-    )
+    nothing = sp.csr_array((0, items.height))
+    sample = slice_sample(items, nothing, strata, Outcomes(outcome.values, outcome.limits))
     units = units_of(sample)
     return units, sample.limits[0] + sample.scale * units.outcome
 

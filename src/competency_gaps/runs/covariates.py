@@ -79,34 +79,33 @@ def read_covariates(text: str | None) -> dict[str, Any]:
 
 def repeats(items: pl.DataFrame) -> np.ndarray:
     """Mark the items that repeat a text: bool of shape (items,). Clusters named by a source hold different texts."""
-    given = (pl.col("cluster_kind") == "given").fill_null(False).any().over("cluster")
-    return items.select((pl.col("cluster_kind").is_not_null() & ~given).alias("repeats"))["repeats"].to_numpy()
+    given = items.filter(pl.col("cluster_kind") == "given")["cluster"]
+    return (items["cluster_kind"].is_not_null() & ~items["cluster"].is_in(given.implode())).to_numpy()
 
 
 def _covariate(items: pl.DataFrame, name: str) -> Covariate:
     if name == "length":
         return Covariate(name, items["n_span_tokens"].cast(pl.Float64).to_numpy())
     if name == "group":
-        return _categories(name, items["group"].to_list())
+        return _categories(name, items["group"])
     if name in _OF_OPTIONS:
-        return _categories(name, items.select(_OF_OPTIONS[name])["right"].to_list())
+        return _categories(name, items.select(_OF_OPTIONS[name])["right"])
     values = [read_covariates(text).get(name) for text in items["covariates"]]
     if any(isinstance(value, str) for value in values):
-        return _categories(name, [None if value is None else str(value) for value in values])
+        return _categories(name, pl.Series([None if value is None else str(value) for value in values]))
     return Covariate(name, np.array([_number(value) for value in values]))
 
 
-_SIZES = pl.col("choices").list.eval(pl.element().str.len_chars())
+_SIZES = pl.col("choices").list.eval(pl.element().str.len_chars().cast(pl.Int64))
 _SIZE = _SIZES.list.get(pl.col("answer_index"), null_on_oob=True)
-_SORTED = _SIZES.list.sort()
 _OF_OPTIONS = {
     "answer_position": pl.format("option {}", pl.col("answer_index") + 1).alias("right"),
     "options": pl.format("{} options", pl.col("choices").list.len()).alias("right"),
     "answer_length": pl.when(_SIZE.is_null() | (_SIZES.list.len() < 2))
     .then(None)
-    .when((_SORTED.list.last() == _SIZE) & (_SORTED.list.get(-2, null_on_oob=True) < _SIZE))
+    .when((_SIZES - _SIZE).list.eval(pl.element() >= 0).list.sum() == 1)
     .then(pl.lit("the longest"))
-    .when((_SORTED.list.first() == _SIZE) & (_SORTED.list.get(1, null_on_oob=True) > _SIZE))
+    .when((_SIZES - _SIZE).list.eval(pl.element() <= 0).list.sum() == 1)
     .then(pl.lit("the shortest"))
     .otherwise(pl.lit("neither"))
     .alias("right"),
@@ -122,7 +121,7 @@ def _number(value: float | bool | None) -> float:
         return np.nan
 
 
-def _categories(name: str, values: Sequence[Any]) -> Covariate:
-    categories = tuple(sorted({value for value in values if value is not None}))
-    number = {value: float(i) for i, value in enumerate(categories)}
-    return Covariate(name, np.array([number.get(value, np.nan) for value in values], np.float64), categories)
+def _categories(name: str, values: pl.Series) -> Covariate:
+    known = values.drop_nulls().unique().sort()
+    number = values.replace_strict(known, np.arange(len(known)), default=None, return_dtype=pl.Float64)
+    return Covariate(name, number.fill_null(np.nan).to_numpy(), tuple(known))

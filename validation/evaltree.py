@@ -35,9 +35,10 @@ from own_profile import embeddings
 
 import competency_gaps as cg
 from competency_gaps.errors import UserError
-from competency_gaps.findings.answer import outcome_asked, scores_of, slices_of, units_asked
+from competency_gaps.findings.answer import outcome_asked, slices_of, units_asked
 from competency_gaps.findings.choose import LEAST, SURE, anything, bars_of, centred, choose, weigh
 from competency_gaps.findings.estimate import fit, shares_of
+from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices import Family
 from competency_gaps.slices.make import renamed
 from competency_gaps.slices.skills import with_central_phrases
@@ -182,7 +183,7 @@ def main() -> None:
     parser.add_argument("--show", help="print the list of this set of families")
     args = parser.parse_args()
     run = cg.open_run(args.run)
-    items, scores, families = run.items, scores_of(run), families_of(run, args)
+    items, scores, families = run.items, model_scores(run), families_of(run, args)
     splits = splits_of(args, items.height)
     counts = [int(count) for count in args.counts.split(",")]
     cluster = np.unique(items["cluster"].to_numpy(), return_inverse=True)[1]

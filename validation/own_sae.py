@@ -24,10 +24,11 @@ import polars as pl
 from own_profile import World, correlations, embeddings, tell, world_of
 
 import competency_gaps as cg
-from competency_gaps.findings.answer import held_equal, scores_of, units_asked
+from competency_gaps.findings.answer import held_equal, units_asked
 from competency_gaps.findings.choose import centred, weigh
 from competency_gaps.findings.estimate import fit
 from competency_gaps.outcomes import Outcome
+from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices import Family
 from competency_gaps.slices.tree import concept_space, tree_of
 
@@ -142,7 +143,7 @@ def main() -> None:
     halves = rng.random((int(cluster.max()) + 1, args.splits)) < 0.5
     group = rng.permutation(len(halves))[cluster] % GROUPS
     assert run.own_model is not None, "the run's own model has no scores"
-    own = scores_of(run).of(run.own_model)
+    own = model_scores(run).of(run.own_model)
     models = {f"{run.own_model}, all items": own}
     if args.scores is not None:
         other = others_scores(run, args.scores)

@@ -64,6 +64,7 @@ def show(
     """Show where a model is weak and strong: one list of slices, worst first."""
     from competency_gaps.api.run import open_run
     from competency_gaps.report.answer import caveats_view
+    from competency_gaps.runs.scores import model_scores
 
     asked = {"--slice": slice_, "--concept": concept, "--list": list_, "--caveats": caveats or None}
     given = [name for name, value in asked.items() if value is not None]
@@ -78,14 +79,15 @@ def show(
     if list_ in ("models", "items"):
         _list_models(opened, str(list_), json_=json_)
         return
-    if not opened.models.height:
+    several = len(model_scores(opened).models)
+    if not several:
         if json_:
             print_json({"run": str(opened.path), "answer": None, "coverage": asdict(opened.coverage())})
         else:
             print_unscored(opened)
         return
     beside = against[0] if against and len(against) == 1 else against or None
-    if model is None and opened.models.height > 1:
+    if model is None and several > 1:
         if slice_ is not None or list_ == "slices" or caveats or parsed:
             asked_of = "--parsed" if parsed else given[0]
             raise UserError(f"{asked_of} is about the answer of one model: name one, as 'cgaps show {run} MODEL'.")

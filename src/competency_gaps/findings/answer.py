@@ -92,7 +92,7 @@ def answers(run: RunFolder, models: Sequence[str] | None = None, against: Agains
     from concurrent.futures import ThreadPoolExecutor
 
     base = run.run_itself()
-    names = list(scores_of(base).models if models is None else models)
+    names = list(model_scores(base).models if models is None else models)
     slices_of(base)  # read once, before the threads ask for them
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(names, pool.map(lambda name: answer(base, name, against), names), strict=True))
@@ -143,7 +143,7 @@ def _varies(values: np.ndarray, block: np.ndarray) -> bool:
 def ask(run: RunFolder, model: str | None = None, against: Against = None, *, parsed: bool = False) -> Asked:
     """Make the outcome of a model and the families over its units; parameters as of :func:`answer`."""
     base = run.run_itself()
-    scores = scores_of(base)
+    scores = model_scores(base)
     outcome, peers = outcome_asked(base, scores, model, against, parsed=parsed)
     families = slices_of(base)
     units, values = units_asked(base.items, outcome, held_equal(base, families))
@@ -195,16 +195,6 @@ def slices_of(run: RunFolder) -> list[Family]:
     """The families of a run, read once."""
     manifest = run.path / "manifest.json"
     return _read(str(run.path.resolve()), manifest.stat().st_mtime)
-
-
-@lru_cache(maxsize=4)
-def _scores(path: str, written: float) -> ModelScores:
-    return model_scores(open_folder(path))
-
-
-def scores_of(run: RunFolder) -> ModelScores:
-    """The scores of a run's models, read once."""
-    return _scores(str(run.path.resolve()), (run.path / "manifest.json").stat().st_mtime)
 
 
 def units_asked(items: pl.DataFrame, outcome: Outcome, strata: Sequence[str]) -> tuple[Units, np.ndarray]:
@@ -323,8 +313,8 @@ def slice_table(
     for own in asked.families:
         every = np.arange(len(own.family.names))
         gap, error = (values[:, 0] for values in gaps_of(own, every, asked.values, whole, asked.units.block))
-        count = own.member @ known.astype(np.float64)
-        total = own.member @ np.where(known, scores, 0.0)
+        count = own.family.member @ known.astype(np.float64)
+        total = own.family.member @ np.where(known, scores, 0.0)
         some = own.items > 1
         columns = {
             "mean": np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0),

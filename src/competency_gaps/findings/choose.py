@@ -64,8 +64,6 @@ class Weighed:
     """float64 of shape (K,): sum of the weights."""
     by_block: np.ndarray
     """float32 of shape (K, B): sum of squares of the weights about the block's mean, within each block."""
-    member: sp.csr_array
-    """float32 of shape (K, N): 1 for the items that belong to a slice, as their weight is half of the largest."""
     items: np.ndarray
     """int64 of shape (K,): scored items that belong to it; ``of_items``: items, scored or not."""
     of_items: np.ndarray
@@ -82,7 +80,7 @@ class Weighed:
 
     def belongs(self, number: int) -> np.ndarray:
         """The items of a slice: bool of shape (N,)."""
-        return self.member[[number]].toarray().ravel() > 0
+        return self.family.member[[number]].toarray().ravel() > 0
 
     @cached_property
     def squares(self) -> np.ndarray:
@@ -128,29 +126,21 @@ def weigh(family: Family, units: Units, kept: np.ndarray) -> Weighed:
     kept : ndarray of bool of shape (N,)
         Items that were not left out of the run.
     """
-    rows = sp.csr_array(family.weights)
-    weights = sp.csr_array(units.rows(rows), dtype=np.float32)
+    weights = sp.csr_array(units.rows(family.weights), dtype=np.float32)
     size = np.asarray(weights.sum(axis=1), np.float64).ravel()
     square = np.asarray(weights.power(2).sum(axis=1), np.float64).ravel()
     of_block = block_matrix(units.block)
     sums = (weights @ of_block).toarray()
     by_block = np.maximum((weights.power(2) @ of_block).toarray() - sums**2 / np.bincount(units.block), 0.0)
     scored = units.unit >= 0
-    member = rows.copy()
-    member.data = (member.data >= np.repeat(_half_of_largest(rows), np.diff(rows.indptr))).astype(np.float32)
-    items, of_items = (np.asarray(member @ own.astype(np.float32)).round().astype(int) for own in (scored, kept))
+    items, of_items = (np.asarray(family.member @ own.astype(np.float32)).round().astype(int) for own in (scored, kept))
     most = np.divide(size**2, square, out=np.zeros(len(size)), where=square > 0)
     distinct = np.divide(by_block.sum(axis=1), square, out=np.zeros(len(size)), where=square > 0)
     # A slice of nearly all items differs from its blocks' means in few.
     fewest = np.where([question is None for question in family.question], FEWEST, FEWEST / 2)
     usable = (most >= fewest) & (most * distinct >= fewest / 2) & (distinct > 0.1)
     usable &= items >= FLOOR * np.maximum(of_items, 1)
-    return Weighed(family, weights, size, by_block, member, items, of_items, usable)
-
-
-def _half_of_largest(rows: sp.csr_array) -> np.ndarray:
-    """Weight from which an item belongs to a slice: half of the slice's largest."""
-    return np.asarray(rows.max(axis=1).toarray() / 2).ravel()
+    return Weighed(family, weights, size, by_block, items, of_items, usable)
 
 
 def block_matrix(block: np.ndarray) -> sp.csr_array:

@@ -88,8 +88,7 @@ def model_slices(
     if not families:  # the run has hardly an item
         return ModelSlices(pl.DataFrame(schema=_SLICES), pl.DataFrame(schema=_CELLS))
     weights = sp.csr_array(sp.vstack([family.weights for family in families], format="csr"), dtype=np.float32)
-    member = weights.copy()
-    member.data = (member.data >= np.repeat(weights.max(axis=1).toarray() / 2, np.diff(weights.indptr))) * 1.0
+    member = sp.csr_array(sp.vstack([family.member for family in families], format="csr"), dtype=np.float64)
     known = ~np.isnan(np.stack([own.values for own in outcomes]))
     items = np.round(member @ known.T).astype(np.int64).T
     of_items = np.round(member @ base.items["excluded"].is_null().to_numpy().astype(float)).astype(np.int64)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from competency_gaps.runs.files import RunFiles
 from competency_gaps.runs.manifest import FILE as MANIFEST
 from competency_gaps.runs.manifest import files_of_former, read_manifest, write_table
 from competency_gaps.runs.matched_scores import Added, Scored, match_scores
-from competency_gaps.runs.open import RunFolder
+from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.schemas import SCORES
 
 NAME = "scores"
@@ -63,41 +64,41 @@ class ModelScores:
 
 
 def model_scores(run: RunFolder) -> ModelScores:
-    """Read the scores of all models, the run's own first if it has any.
+    """Read the scores of all models, the run's own first if it has any; once, until the run changes.
 
     The scores of ``items.parquet`` belong to the lens, or to the model of the logs that the items came from.
     """
+    return _model_scores(str(run.base.resolve()), (run.base / MANIFEST).stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _model_scores(path: str, written: int) -> ModelScores:
+    run = open_folder(path)
     items = run.files.collect("items", run.scan("items").select("score", "policy", "excluded"))
-    kept = items["excluded"].is_null().to_numpy()
-    columns: dict[str, np.ndarray] = {}
-    asked: list[np.ndarray] = []
+    table = read_scores(run.path, "model", "item", "score")
+    added = table["model"].unique(maintain_order=True).to_list()
+    models = [*added] if run.own_model is None else [run.own_model, *added]
+    values = np.full((len(models), items.height), np.nan)
+    asked = np.zeros(values.shape, bool)
     if run.own_model is not None:
-        columns[run.own_model] = items["score"].fill_null(float("nan")).to_numpy().copy()
-        asked.append(kept & (items["policy"] != "none").to_numpy())
-    table = read_scores(run.path)
-    for model in table["model"].unique(maintain_order=True):
-        own = table.filter(pl.col("model") == model)
-        values = np.full(items.height, np.nan)
-        values[own["item"].to_numpy()] = own["score"].fill_null(float("nan")).to_numpy()
-        columns[str(model)] = values
-        listed = np.zeros(items.height, bool)
-        listed[own["item"].to_numpy()] = True
-        asked.append(kept & listed)
-    matrix = np.stack([*columns.values()]) if columns else np.zeros((0, items.height))
-    matrix[:, ~kept] = np.nan
-    return ModelScores(tuple(columns), matrix, np.array(asked, bool).reshape(matrix.shape))
+        values[0], asked[0] = items["score"].fill_null(np.nan), items["policy"] != "none"
+    row = table["model"].replace_strict(models, range(len(models)), return_dtype=pl.Int64)
+    place = row.to_numpy(), table["item"].to_numpy()
+    values[place], asked[place] = table["score"].fill_null(np.nan), True
+    kept = items["excluded"].is_null().to_numpy()
+    values[:, ~kept] = np.nan
+    return ModelScores(tuple(models), values, asked & kept)
 
 
-def read_scores(folder: Path) -> pl.DataFrame:
-    """Read ``scores.parquet`` as it is on disk now; empty where no model was added.
+def read_scores(folder: Path, *columns: str) -> pl.DataFrame:
+    """Read ``scores.parquet`` as it is on disk now, or some columns; empty where no model was added.
 
     Raises
     ------
     UserError
         If it is missing or damaged.
     """
-    files = _files(folder)
-    return files.collect(NAME, files.scan(NAME)) if files.has(NAME) else pl.DataFrame(schema=SCORES)
+    return _files(folder).collect(NAME, scan_scores(folder).select(columns or pl.all()))
 
 
 def scan_scores(folder: Path) -> pl.LazyFrame:

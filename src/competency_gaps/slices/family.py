@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,14 @@ class Family:
     """Of shape (K,): the rows of its two most typical items."""
     made_with: dict[str, Any] = field(default_factory=dict)
     """What the slices depend on beside the run's items, labels and activations: versions of packages, a seed."""
+
+    @cached_property
+    def member(self) -> sp.csr_array:
+        """float32 of shape (K, N): 1 for the items that belong to a slice, as their weight is half of the largest."""
+        half = self.weights.max(axis=1).toarray().ravel() / 2
+        belongs = self.weights.data >= np.repeat(half, np.diff(self.weights.indptr))
+        places = (self.weights.indices, self.weights.indptr)
+        return sp.csr_array((belongs.astype(np.float32), *places), shape=self.weights.shape)
 
 
 def family_of(

@@ -18,8 +18,9 @@ from competency_gaps.errors import UserError
 from competency_gaps.findings.answer import slices_of
 from competency_gaps.matching import match, read_matchings
 from competency_gaps.runs.open import open_folder
-from competency_gaps.slices import CONCEPTS, Source, write_slices
+from competency_gaps.slices import CONCEPTS
 from competency_gaps.slices.lists import read_list
+from competency_gaps.slices.make import Source, write_slices
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,7 @@ lint: $(VENV)/.dev | frontend/node_modules
 	$(BIN)/mypy
 	$(BIN)/mypy perf/*.py
 	MYPYPATH=perf:tests:tests/fuzzing $(BIN)/mypy validation/*.py
-	$(BIN)/python -m competency_gaps.explorer.types --check
+	$(BIN)/python recipes/page_types.py --check
 	cd frontend && npm run --silent check && npm run --silent test
 
 # The explorer's page again, after its sources changed. Installing the package builds it, with Node.js from its wheel

@@ -18,7 +18,7 @@ HIDDEN = "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u180e\u200b\u2028-\u202e\u2060-\u206f\
 """Ranges of a regular expression: controls, separators of lines, directional overrides, what has no width, and tags.
 
 What scripts and emoji need stays: joiners (U+200C, U+200D), plain marks of direction (U+061C, U+200E, U+200F) and
-variation selectors. ``explorer/types.py`` writes the list for the page.
+variation selectors. ``recipes/page_types.py`` writes the list for the page.
 """
 # A lone surrogate is no character: texts of tables and files hold none.
 _HIDDEN = re.compile(f"[{HIDDEN}\ud800-\udfff]")

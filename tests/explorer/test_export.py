@@ -8,8 +8,10 @@ import hashlib
 import io
 import json
 import re
+import runpy
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -25,7 +27,6 @@ from competency_gaps.explorer import page_files as page_module
 from competency_gaps.explorer.export import BEGUN, LARGEST, MARK, _context, export, export_file, read_part
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts import Parts
-from competency_gaps.explorer.types import FILE, types_file
 from core_helpers import seal
 
 INDEX = '<!doctype html>\n<html lang="en">\n  <head>\n    <meta charset="utf-8" />\n  </head>\n</html>\n'
@@ -212,4 +213,5 @@ def test_the_command_line_exports_either_way(hostile, tmp_path):
 
 
 def test_types_of_the_page_are_the_records():
-    assert FILE.read_text(encoding="utf-8") == types_file()
+    recipe = runpy.run_path(str(Path(__file__).parents[2] / "recipes" / "page_types.py"))
+    assert recipe["FILE"].read_text(encoding="utf-8") == recipe["types_file"]()

@@ -1,5 +1,5 @@
 /**
- * What the explorer reads. Written by `python -m competency_gaps.explorer.types`; change it there
+ * What the explorer reads. Written by `python recipes/page_types.py`; change it there
  * (`explorer/parts/records/`). null: undefined or not known.
  */
 

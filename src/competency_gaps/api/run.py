@@ -22,7 +22,7 @@ from competency_gaps.runs.search import find_concepts, judged
 from competency_gaps.text import plural
 
 if TYPE_CHECKING:
-    from competency_gaps.config import LLMConfig, RunConfig
+    from competency_gaps.config import LLMConfig
     from competency_gaps.findings.coverage import Coverage
     from competency_gaps.findings.finding import Answer
     from competency_gaps.findings.models import ModelSlices
@@ -525,12 +525,7 @@ class Run(RunFolder):
         """
         from competency_gaps.matching import match
 
-        def read(config: RunConfig, folder: Path) -> RunFolder:
-            from competency_gaps.stages import pipeline
-
-            return pipeline.run(config, folder, progress)
-
-        return match(self, list, model=model, against=against, level=level, read=read, progress=progress)
+        return match(self, list, model=model, against=against, level=level, progress=progress)
 
     def coverage(
         self,
@@ -547,7 +542,8 @@ class Run(RunFolder):
         benchmark
             One of the run's benchmarks; None: all items together, and each benchmark.
         description
-            What the benchmark claims to test; None: its ``scope`` in the run's configuration.
+            What the benchmark claims to test, judged by the packaged sentence embedding; None: its ``scope`` in the
+            run's configuration, which was judged when the run's concepts were named.
         llm
             A language model that confirms what belongs to a scope; None: none is asked.
 
@@ -560,6 +556,8 @@ class Run(RunFolder):
         ------
         UserError
             If there is no such benchmark, or a description is given without one.
+        MissingExtraError
+            If there is a description and sentence-transformers is not installed.
         """
         from competency_gaps.findings.coverage import coverage
 

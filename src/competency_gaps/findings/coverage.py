@@ -109,27 +109,7 @@ def coverage(
     llm: LLMConfig | None = None,
     progress: Progress | None = None,
 ) -> Coverage:
-    """Say what a run's items do not test.
-
-    Parameters
-    ----------
-    benchmark
-        One of the run's benchmarks; None: all items together, and each benchmark.
-    description
-        What the benchmark claims to test, judged by the packaged sentence embedding; None: the ``scope`` of its
-        configuration, which was judged when the run's concepts were named.
-    llm
-        A language model that confirms which concepts belong to a scope; None: none is asked.
-    progress
-        Shows what is asked; None: quiet.
-
-    Raises
-    ------
-    UserError
-        If there is no such benchmark, or a description is given without one.
-    MissingExtraError
-        If there is a description and sentence-transformers is not installed.
-    """
+    """Say what a run's items do not test, as :meth:`competency_gaps.Run.coverage` describes."""
     stated = {str(entry["name"]): entry.get("scope") for entry in run.manifest["benchmarks"]}
     if benchmark is not None and benchmark not in stated:
         raise UserError(

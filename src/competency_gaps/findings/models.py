@@ -66,20 +66,7 @@ def model_slices(
     noise is ``mean((g - mean g)^2) - mean(se^2)``. The categories of columns that do come first, because anybody can
     check them; then other slices, the surest spread first, unless they hold the items of one that is shown already.
 
-    Parameters
-    ----------
-    against
-        None: a model's peers where it has any, else its own scores beside the benchmark's average. ``"benchmark"``:
-        its own scores. ``"peers"``: models without peers of their level are left out.
-    models
-        None: all that have scores.
-    most
-        Slices that are shown.
-
-    Raises
-    ------
-    UserError
-        If the run has no scores of a model, or none has what it is set against.
+    Parameters and errors as of :meth:`competency_gaps.Run.model_slices`.
     """
     base = run.run_itself()
     scores = model_scores(base)

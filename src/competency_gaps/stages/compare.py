@@ -136,21 +136,12 @@ class Comparison:
 def compare_models(
     run: RunFolder, candidate: str, baseline: str, *, min_effect: float = 0.0, answer: bool = True
 ) -> Comparison:
-    """Compare two models of one run.
+    """Compare two models of one run, as :meth:`competency_gaps.Run.compare` describes.
 
     Parameters
     ----------
-    candidate, baseline
-        Names of models that the run has scores of.
-    min_effect
-        Differences count if their whole interval lies beyond this, in [0, 1).
     answer
         Whether the list of slices is made too, which takes most of the time.
-
-    Raises
-    ------
-    UserError
-        If the run has no scores of a model, or no item is scored for both.
     """
     scores = model_scores(run)
     names = (scores.named(candidate), scores.named(baseline))

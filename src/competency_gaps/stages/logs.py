@@ -68,9 +68,8 @@ def model_warnings(reports: Sequence[SourceReport], model: str, revision: str | 
         if theirs and revision and _COMMIT.fullmatch(revision) and theirs != revision:
             yield Reason(
                 "other_revision",
-                f"the log is of the model's revision {theirs[:12]}, the activations come from "
-                f"{revision[:12]}. If the weights differ, scores and concepts belong to different "
-                "models.",
+                f"the log is of the model's revision {theirs[:12]}, the activations come from {revision[:12]}. If the "
+                "weights differ, scores and concepts belong to different models.",
             )
 
 

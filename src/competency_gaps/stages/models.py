@@ -56,16 +56,7 @@ def models_table(run: RunFolder) -> pl.DataFrame:
 
 
 def item_models(run: RunFolder) -> pl.DataFrame:
-    """What all models' scores say of each item.
-
-    Returns
-    -------
-    polars.DataFrame
-        One row per item: ``benchmark``, ``item_id``, ``models`` (scored on it), ``mean``, ``discrimination``,
-        ``p_value`` and ``q_value`` as :func:`competency_gaps.outcomes.item_facts` gives them; null: too few models, or
-        all score alike. ``wrong`` (models whose answer is known and wrong), ``alike`` (of these, those that give the
-        most common answer) and ``alike_q`` as of :func:`competency_gaps.outcomes.wrong_alike`; null: fewer than two.
-    """
+    """What all models' scores say of each item, as :meth:`competency_gaps.Run.item_models` describes."""
     base = open_folder(run.base)
     items = base.files.collect("items", base.scan("items").select("benchmark", "item_id", "response"))
     names = items["benchmark"].unique(maintain_order=True).to_list()

@@ -20,8 +20,8 @@ from competency_gaps.errors import UserError
 from competency_gaps.files import sha256, write_atomic
 from competency_gaps.findings.coverage import scope_table
 from competency_gaps.findings.texts import embedding
-from competency_gaps.matching.match import FOLDER as LISTS
 from competency_gaps.model.embed import has_default_model
+from competency_gaps.runs.files import LISTS
 from competency_gaps.runs.manifest import changing_run
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.schemas import LABELS

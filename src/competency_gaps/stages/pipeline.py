@@ -21,10 +21,10 @@ from competency_gaps.files import finite, sha256, write_atomic
 from competency_gaps.lock import hold
 from competency_gaps.logs.reader import NONE
 from competency_gaps.logs.scores import configured_scores
-from competency_gaps.matching.match import FOLDER as LISTS
 from competency_gaps.model.load import versions
 from competency_gaps.progress import Progress
 from competency_gaps.runs.assessment import FILE as ROBUSTNESS_FILE
+from competency_gaps.runs.files import LISTS
 from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
 from competency_gaps.runs.manifest import set_aside, write_manifest
 from competency_gaps.runs.matched_scores import Scored, match_scores

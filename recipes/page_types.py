@@ -1,6 +1,6 @@
 """Write ``frontend/src/data/types.ts`` from the records that the page reads.
 
-``python -m competency_gaps.explorer.types`` writes it. With ``--check`` nothing is written, and the command fails where
+``python recipes/page_types.py`` writes it. With ``--check`` nothing is written, and the command fails where
 the file is not what would be written.
 """
 
@@ -35,7 +35,7 @@ from competency_gaps.findings.coverage import Coverage
 from competency_gaps.slices import CONCEPTS
 from competency_gaps.text import HIDDEN
 
-FILE = Path(__file__).resolve().parents[3] / "frontend" / "src" / "data" / "types.ts"
+FILE = Path(__file__).resolve().parents[1] / "frontend" / "src" / "data" / "types.ts"
 ROOTS = (
     *(RunList, RunInfo, ModelAnswers, SlicesFile, ModelsFile, Coverage, ConceptDetail),
     *(
@@ -51,7 +51,7 @@ ROOTS = (
 """What is read as a whole, or in lists, in the order in which the file has it."""
 _HEAD = """\
 /**
- * What the explorer reads. Written by `python -m competency_gaps.explorer.types`; change it there
+ * What the explorer reads. Written by `python recipes/page_types.py`; change it there
  * (`explorer/parts/records/`). null: undefined or not known.
  */
 """

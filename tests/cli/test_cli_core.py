@@ -52,7 +52,7 @@ def test_help_alone_exits_with_status_0(cli):
         (["show"], "Missing argument"),
         (["show", "nowhere"], "nowhere' does not exist"),
         (["show", "RUN", "--jsn"], "No such option"),
-        (["show", "RUN", "--benchmark", "quizz"], "Did you mean 'quiz'?"),
+        (["show", "RUN", "--list", "models", "--against", "peers"], "leave out --against"),
         (["show", "RUN", "--list", "slices", "--caveats"], "show different things"),
         (["show", "RUN", "nobody"], "nobody"),
         (["show", "RUN", "--against", "peers"], "at least 2 other models"),

@@ -60,13 +60,10 @@ def test_concepts_are_those_of_the_tables(cli, tiny_run, named):
     listed = rows(cli, "show", str(tiny_run.path), "--list", "concepts")
     assert [row["concept"] for row in listed] == tested["concept"].to_list()
     assert rows(cli, "show", str(tiny_run.path), "--list", "concepts", "--limit", "3") == listed[:3]
-    own = rows(cli, "show", str(tiny_run.path), "--benchmark", "sums")
-    known = tiny_run.concept_benchmarks.filter(benchmark="sums")
-    assert {row["gap"] for row in own} <= set(known["gap"].to_list())
 
 
 def test_a_screen_is_filled_and_never_more(cli, named, monkeypatch):
-    for more in ([], ["--list", "concepts"], ["--benchmark", "quiz"]):
+    for more in ([], ["--list", "concepts"]):
         lines = cli("show", str(named.path), *more)[1].splitlines()
         assert len(lines) <= 23 and max(map(len, lines)) <= 80
     monkeypatch.setenv("LINES", "40")

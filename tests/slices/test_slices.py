@@ -140,8 +140,8 @@ def test_nodes_are_named_by_what_marks_them():
     rng = np.random.default_rng(3)
     space, group = planted(rng)
     tree = tree_of("profiles", space, np.arange(len(group)), len(group))
-    texts = [f"The {SUBJECTS[g][0]} and the {SUBJECTS[g][1]} of number {i}, because" for i, g in enumerate(group)]
-    items = pl.DataFrame({"prompt": texts})
+    texts = [f"{i} times: the {SUBJECTS[g][0]} and the {SUBJECTS[g][1]} were seen" for i, g in enumerate(group)]
+    items = pl.DataFrame({"prompt": texts, "group": None})
     strong = (group[None, :] == np.arange(6)[:, None]) * (1 + rng.random((6, len(group))))
     labels = [
         "cells and enzymes in biology",
@@ -256,7 +256,9 @@ def test_clusters_and_skills_of_vectors(run, monkeypatch):
     from competency_gaps.slices import make
 
     space, group = planted(np.random.default_rng(5))
-    frame = pl.DataFrame({"prompt": [f"{SUBJECTS[g][0]} {i}" for i, g in enumerate(group)], "excluded": None})
+    frame = pl.DataFrame(
+        {"prompt": [f"{SUBJECTS[g][0]} {i}" for i, g in enumerate(group)], "group": None, "excluded": None}
+    )
     held = SimpleNamespace(
         items=frame, concepts=run.concepts.head(0), by_concept=Activations(np.zeros((1, len(group))))
     )

@@ -10,8 +10,8 @@ import { visible } from "../text";
 /** Findings of each side that are shown at first. */
 const SIDE = 5;
 const SIDES = [
-  { name: "Weaker", tone: "weak", has: ({ gap }: ListedFinding) => gap < 0 },
-  { name: "Stronger", tone: "strong", has: ({ gap }: ListedFinding) => gap >= 0 },
+  { tone: "weak", has: ({ gap }: ListedFinding) => gap < 0 },
+  { tone: "strong", has: ({ gap }: ListedFinding) => gap >= 0 },
 ];
 
 interface FindingsProps {
@@ -34,10 +34,10 @@ export function Findings({ answer: { findings }, model, against }: FindingsProps
   return (
     <>
       {sides.map(
-        ({ name, tone, own }) =>
+        ({ tone, own }) =>
           own.length > 0 && (
-            <section key={name} aria-label={name}>
-              <h2 className={`side ${tone}`}>{name}</h2>
+            <section key={tone} aria-label={own[0]!.side}>
+              <h2 className={`side ${tone}`}>{own[0]!.side}</h2>
               <ol className="findings" start={own[0]!.number}>
                 {own.slice(0, all ? own.length : SIDE).map((finding) => (
                   <Line key={finding.number} finding={finding} tone={tone} scale={scale} params={params} />

@@ -243,6 +243,8 @@ export interface ListedFinding {
   gap: number;
   low: number;
   high: number;
+  /** `weaker` or `stronger`; of two models `lower` or `higher` than on all items. */
+  side: string;
   /** The gap in points of 100, as it is written everywhere. */
   points: string;
   /** Its interval, likewise. */

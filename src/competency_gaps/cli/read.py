@@ -50,7 +50,6 @@ def show(
     concept: Annotated[
         str | None, typer.Option(metavar="N|WORDS", help="Show a concept, or find concepts by words of their labels.")
     ] = None,
-    benchmark: Annotated[str | None, typer.Option(help="List the concepts of this benchmark.")] = None,
     list_: Annotated[
         What | None,
         typer.Option("--list", metavar="WHAT", help="slices, concepts, models, or items (that look broken)."),
@@ -70,13 +69,16 @@ def show(
     given = [name for name, value in asked.items() if value is not None]
     if len(given) > 1:
         raise UserError(f"{' and '.join(given)} show different things: give one of them.")
-    if concept is not None or list_ == "concepts" or (benchmark is not None and not given):
+    if concept is not None or list_ == "concepts":
         other = [name for name in against or () if name != "benchmark"]
         opened = open_outcome(run, model, other, parsed=parsed)
-        _show_concepts(opened, concept, benchmark, limit, json_=json_)
+        _show_concepts(opened, concept, limit, json_=json_)
         return
     opened = open_run(run)
     if list_ in ("models", "items"):
+        of_one = {"MODEL": model, "--against": against, "--parsed": parsed}
+        if ignored := [name for name, value in of_one.items() if value]:
+            raise UserError(f"--list {list_} is about the scores of all models: leave out {' and '.join(ignored)}.")
         _list_models(opened, str(list_), json_=json_)
         return
     several = len(model_scores(opened).models)
@@ -169,7 +171,7 @@ def _list_slices(run: Run, answer: Answer, limit: int | None, *, json_: bool) ->
     console.print(slices_view(chosen, count, console.width))
 
 
-def _show_concepts(run: Run, asked: str | None, benchmark: str | None, limit: int | None, *, json_: bool) -> None:
+def _show_concepts(run: Run, asked: str | None, limit: int | None, *, json_: bool) -> None:
     """Print one concept with its items, or list concepts: those with some words, or those that stand out."""
     from competency_gaps.presentation.rankings import list_concepts
     from competency_gaps.report.tables import print_listing
@@ -177,12 +179,12 @@ def _show_concepts(run: Run, asked: str | None, benchmark: str | None, limit: in
     if asked is not None and re.fullmatch(r"[0-9]{1,18}", asked):
         _show_concept(run, int(asked), limit or 3, json_=json_)
         return
-    listing = list_concepts(run, benchmark=benchmark, words=asked)
+    listing = list_concepts(run, words=asked)
     if asked is not None and listing.concepts.height == 1:
         _show_concept(run, int(listing.concepts["concept"][0]), limit or 3, json_=json_)
     elif json_:
         rows = (listing.concepts if limit is None else listing.concepts.head(limit)).to_dicts()
-        print_json({**run_document(run), "benchmark": benchmark, "find": asked, "rows": rows})
+        print_json({**run_document(run), "find": asked, "rows": rows})
     else:
         if not listing.concepts.height:
             print_line("no concept stands out: --json has them all", error=True)

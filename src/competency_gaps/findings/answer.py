@@ -24,7 +24,7 @@ from competency_gaps.findings.estimate import (
     half_samples,
     resting_on,
 )
-from competency_gaps.findings.finding import Answer, Caveat, Finding
+from competency_gaps.findings.finding import STRATA, Answer, Caveat, Finding
 from competency_gaps.findings.joint import Joint
 from competency_gaps.outcomes import Kind, Outcome
 from competency_gaps.runs.open import RunFolder, open_folder
@@ -130,8 +130,18 @@ def answered(asked: Asked, caveats: tuple[Caveat, ...] = ()) -> Answer:
         families=tuple(own.family.name for own in families),
         tested=int(sum(own.usable.sum() for own in families)) if _varies(values, block) else 0,
         detectable=_detectable(families, bars, values) if _varies(values, block) else None,
-        caveats=caveats,
+        caveats=(*_resting(findings), *caveats),
     )
+
+
+def _resting(findings: Sequence[Finding]) -> list[Caveat]:
+    """The columns on which gaps rest, with the lines that do."""
+    slices, lines = {finding.name for finding in findings}, dict[str, list[int]]()
+    for finding in findings:
+        for name, _ in finding.rests_on:
+            if name not in slices and name != STRATA:
+                lines.setdefault(name, []).append(finding.number)
+    return [Caveat("rests_on", {"lines": lines})] if lines else []
 
 
 def _varies(values: np.ndarray, block: np.ndarray) -> bool:

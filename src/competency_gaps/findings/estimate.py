@@ -242,8 +242,10 @@ def gaps_of(
     return gap, np.sqrt(spread * outside / count)
 
 
-PART = 0.3
+PART = 1 / 3
 """Least part of a gap that is said to rest on something else."""
+APART = 0.2
+"""Least part of a slice's own variance that another leaves, if its part is to be told."""
 
 
 def resting_on(
@@ -251,28 +253,32 @@ def resting_on(
 ) -> tuple[tuple[str, float], ...]:
     """What explains part of a chosen slice's gap: slices chosen before it, other columns, and what is held equal.
 
-    The part is what is lost of the gap when the other is held equal too.
+    The part is what is lost of the gap when the other, or every category of the column, is held equal too.
 
     Returns
     -------
     tuple of (str, float)
         Names and parts in [0, 1], the largest part first.
     """
-    place, block = chosen[number].place, joint.block
-    own, at = families[joint.family[place]], joint.slice[place]
-    row, whole = own.row(at), np.ones((len(outcome), 1), bool)
-    left = centred(outcome, whole, block).ravel().astype(np.float64)
+    place = chosen[number].place
+    row = joint.rows[[place]].toarray().ravel()
+    left = centred(outcome, np.ones((len(outcome), 1), bool), joint.block).ravel().astype(np.float64)
+    named = [(families[family].family, at) for family, at in zip(joint.family, joint.slice, strict=True)]
+    questions = [family.question[at] for family, at in named]
+    before = [one.place for one in chosen[:number] if questions[one.place] is None]
+    held = {named[at][0].names[named[at][1]]: [at] for at in before}
+    for at in np.flatnonzero(joint.asked).tolist():
+        held.setdefault(str(questions[at]), []).append(at)
+    sums, own = joint.rows @ left, joint.gram[place, place]
     parts: dict[str, float] = {}
-    question = own.family.question[at]
-    for other in chosen[:number]:
-        family, other_at = families[joint.family[other.place]].family, joint.slice[other.place]
-        if question is not None and family.question[other_at] == question:
+    for name, others in held.items():
+        if name == questions[place]:
             continue  # categories exclude each other
-        shared, itself = joint.gram[place, other.place], joint.gram[other.place, other.place]
-        other_row = families[joint.family[other.place]].row(other_at)
-        slope = (row @ left) / joint.gram[place, place]
-        net = (row - shared / itself * other_row) @ left / (joint.gram[place, place] - shared**2 / itself + 1e-9)
-        parts[family.names[other_at]] = float(np.clip(1 - net / slope, 0, 1)) if slope else 0.0
+        among = joint.gram[np.ix_(others, others)] + 1e-6 * np.eye(len(others))
+        shared = np.linalg.solve(among, joint.gram[others, place])
+        rest = own - joint.gram[others, place] @ shared
+        if rest > APART * own and sums[place]:
+            parts[name] = float(np.clip(1 - (sums[place] - sums[others] @ shared) / rest / (sums[place] / own), 0, 1))
     gap, plain = (float(row @ values) / joint.size[place] for values in (left, outcome - outcome.mean()))
     if plain * gap > 0 and abs(plain) > abs(gap):
         parts["strata"] = float(1 - gap / plain)

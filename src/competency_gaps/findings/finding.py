@@ -7,6 +7,9 @@ from typing import Any
 
 from competency_gaps.outcomes import Kind
 
+STRATA = "strata"
+"""What stands for all that is held equal, among what a gap rests on."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -45,7 +48,8 @@ class Finding:
     again_low: float | None
     again_high: float | None
     rests_on: tuple[tuple[str, float], ...]
-    """Names of earlier slices and covariates that explain part of its gap, with that part in [0, 1]."""
+    """Names of earlier slices and of columns that explain part of its gap, with that part in [0, 1]; ``STRATA``: the
+    part of what it would be that is taken away because comparable items are alike."""
     example: int | None
     """Row of a typical item with a low outcome (a high one for a gap above 0); None: none is scored."""
     typical: tuple[int, ...]

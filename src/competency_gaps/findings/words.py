@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from competency_gaps.errors import argument
-from competency_gaps.findings.finding import Answer, Caveat, Finding
+from competency_gaps.findings.finding import STRATA, Answer, Caveat, Finding
 from competency_gaps.text import listing, percent, plural, share_of, shorten, signed
 
 UNSCORED = "no item is scored, so this run says only what its items test."
@@ -146,10 +146,14 @@ def found_again(answer: Answer, finding: Finding) -> str:
     return f"{text}; there {signed_points(finding.again_gap + shift)} ({spread})"
 
 
-def rests_on(finding: Finding) -> str | None:
-    """Say what explains part of a gap: ``Part of its gap goes with length (40%), with math (20%).``; None: nothing."""
-    parts = [f"with {covariate_words(name)} ({percent(share, 1)})" for name, share in finding.rests_on]
-    return f"Part of its gap goes {', '.join(parts)}." if parts else None
+def rests_on(answer: Answer, finding: Finding) -> str | None:
+    """Say what explains part of a gap: ``Part of its gap goes with numbers (40%), with math (35%).``; None: nothing."""
+    parts = [f"with {covariate_words(name)} ({percent(part, 1)})" for name, part in finding.rests_on if name != STRATA]
+    lines = [f"Part of its gap goes {', '.join(parts)}."] if parts else []
+    for part in (part for name, part in finding.rests_on if name == STRATA):
+        whole = finding.gap / (1 - part) + _shift(answer, finding)
+        lines.append(f"Against all items, not only comparable ones, it would be {signed_points(whole)}.")
+    return " ".join(lines) or None
 
 
 def finding_headline(answer: Answer, finding: Finding) -> str:
@@ -174,7 +178,7 @@ def sentence_of(answer: Answer, finding: Finding) -> str:
 def background(answer: Answer, finding: Finding, lies_in: Sequence[tuple[str, float]]) -> list[str]:
     """What stands behind a finding, a sentence each: half-samples, what its gap rests on, what it is, where it lies."""
     again = found_again(answer, finding)
-    lines = [f"{again[0].upper()}{again[1:]}.", rests_on(finding)]
+    lines = [f"{again[0].upper()}{again[1:]}.", rests_on(answer, finding)]
     if lies_in:
         places = (f"in “{cut_at_word(name, NAME_LIMIT)}” ({percent(share, 1)})" for name, share in lies_in)
         lines.append(f"Many of its items lie {', '.join(places)}.")
@@ -301,6 +305,16 @@ def _unscored_words(n: Mapping[str, Any]) -> str:
     return f"{text}, which is no fair sample: other models find them {side} ({signed_points(n['gap'])} points)."
 
 
+def _rests_words(n: Mapping[str, Any]) -> str:
+    parts = (f"with {covariate_words(name)} in {_lines(lines)}" for name, lines in n["lines"].items())
+    return f"A third of the gap or more goes {'; '.join(parts)}."
+
+
+def _lines(numbers: Sequence[int]) -> str:
+    *most, last = map(str, numbers)
+    return f"lines {', '.join(most)} and {last}" if most else f"line {last}"
+
+
 _FORMS = {
     "answer_position": "the right option is {}",
     "answer_length": "the right option is {} of the options",
@@ -351,6 +365,7 @@ _CAVEATS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "gate": _gate_words,
     "judge_by_place": _judge_words,
     "robustness": _robustness_words,
+    "rests_on": _rests_words,
     "unscored": _unscored_words,
     "no_verdict": _verdict_words,
     "trend": _trend_words,
@@ -392,7 +407,8 @@ def answer_words(answer: Answer) -> dict[str, Any]:
 NAME_LIMIT = 60
 """Letters after which a name is cut in a sentence."""
 COVARIATES = {
-    "strata": "what is held equal",
+    "group": "the items' group",
+    "ending": "how the text ends",
     "answer_position": "the place of the right option",
     "answer_length": "the right option's length among the options",
     "options": "the number of options",

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.dictionary.kinds import CONTEXTUAL
-from competency_gaps.errors import UserError, nearest
+from competency_gaps.errors import UserError
 from competency_gaps.presentation import columns
 from competency_gaps.presentation.columns import Column
 from competency_gaps.runs.open import RunFolder
@@ -49,7 +49,7 @@ class Listing:
     """Selected concepts and how to show them."""
 
     concepts: pl.DataFrame
-    """All of them, in order: rows of ``run.concepts`` without ``tau``, or of one benchmark with labels and kinds."""
+    """All of them, in order: rows of ``run.concepts`` without ``tau``."""
     columns: tuple[Column, ...]
     """Columns to show, the most important first."""
     keep: int
@@ -58,14 +58,12 @@ class Listing:
     """Search words and number of matching labels, in a sentence; None: no search."""
 
 
-def list_concepts(run: RunFolder, *, benchmark: str | None = None, words: str | None = None) -> Listing:
+def list_concepts(run: RunFolder, *, words: str | None = None) -> Listing:
     """List concepts.
 
     Parameters
     ----------
     run : RunFolder
-    benchmark : str, optional
-        One benchmark's figures instead of the whole suite's.
     words : str, optional
         Only concepts whose labels have these words, the best match first, those that are not tested too. None: the
         tested ones, the lowest gap first; where there are none, the ranked ones that are covered, the least first.
@@ -73,9 +71,9 @@ def list_concepts(run: RunFolder, *, benchmark: str | None = None, words: str | 
     Raises
     ------
     UserError
-        If there is no such benchmark, or no label has the words; near labels are named.
+        If no label has the words; near labels are named.
     """
-    table = _table(run, benchmark)
+    table = run.concepts.drop("tau", strict=False)
     if words is not None:
         matches = _matches(run.concepts, words)
         table = matches.select("concept").join(table, on="concept", how="left", maintain_order="left")
@@ -96,17 +94,3 @@ def _matches(concepts: pl.DataFrame, words: str) -> pl.DataFrame:
     near = near_labels(concepts, words, _NEAR)
     named = "; ".join(f"{row['concept']} {shorten(row['label'], 80)!r}" for row in near.iter_rows(named=True))
     raise UserError(f"no concept's label has the words {shorten(words, 80)!r}." + (f" Near: {named}." if named else ""))
-
-
-def _table(run: RunFolder, benchmark: str | None) -> pl.DataFrame:
-    if benchmark is None:
-        return run.concepts.drop("tau", strict=False)
-    known: list[Any] = run.benchmarks["benchmark"].to_list()
-    if benchmark not in known:
-        raise UserError(
-            f"the run has no benchmark {benchmark!r}; it has {', '.join(known)}.{nearest(benchmark, known)}"
-        )
-    own = run.concept_benchmarks.filter(pl.col("benchmark") == benchmark).drop("benchmark")
-    marks = [name for name in ("label_kind", "label_score", "label_scored_by") if name in run.concepts.columns]
-    facts = run.concepts.select("concept", "label", *marks, "alive", "kind", "ranked", "peak_token")
-    return facts.join(own, on="concept", how="left", maintain_order="left")

@@ -75,7 +75,7 @@ def _categories(column: str, values: list[Any], kept: np.ndarray) -> dict[str, n
     numeric = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in known)
     if not numeric:
         texts = np.array(["" if value is None else str(value) for value in values])
-        return {_telling(column, text): texts == text for text in sorted(set(texts)) if text}
+        return {telling(column, text): texts == text for text in sorted(set(texts)) if text}
     numbers = np.array([np.nan if value is None else _float(value) for value in values])
     different = np.unique(numbers[kept & np.isfinite(numbers)])
     if len(different) <= FEW:
@@ -92,7 +92,7 @@ def _categories(column: str, values: list[Any], kept: np.ndarray) -> dict[str, n
     return categories
 
 
-def _telling(column: str, category: str) -> str:
+def telling(column: str, category: str) -> str:
     """A category with its column if it says nothing by itself."""
     letters = any(map(str.isalpha, category))
     says_nothing = len(category) < 3 or category.casefold() in _SAYS_NOTHING or not letters

@@ -1,11 +1,12 @@
-"""Names of the nodes of a tree of items: a labelled concept and the words that mark a node against its siblings."""
+"""Names of the nodes of a tree of items: a labelled concept, or how they begin, and the words that mark a node."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import count, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -14,19 +15,26 @@ import scipy.sparse as sp
 
 from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.dictionary.labelling.automatic import LABEL_STOP_WORDS, words_of
+from competency_gaps.slices.columns import telling
 from competency_gaps.slices.concepts import readable
 from competency_gaps.slices.family import Family
 
-LIMIT = 60
+LIMIT = 45
 """Characters of a name."""
-LABEL_LIMIT = 44
+LABEL_LIMIT = 40
 """Characters of a label in it."""
-SHORTEST = 12
+SHORTEST = 16
 """Characters that are left of a label that is cut, at least."""
 WORDS = 6
 """Words that are kept for a node."""
 MARKS = 60
 """Words, and concepts, that are looked at."""
+SPOKEN = 12
+"""Of a node's words, those that its label is held against."""
+SHARED = 0.4
+"""Share of a label's words that must be among them."""
+MOST = 6
+"""Words of an opening."""
 STEM = 5
 """Letters from which two words count as forms of one."""
 _ASKING = """
@@ -37,6 +45,8 @@ suggests suppose true type value word words write
 """
 ASKING = frozenset(_ASKING.split())
 """Words that ask, and name no subject."""
+CLEAR = 8.0
+"""How clear a mark must be: see :func:`_marking`."""
 RARE = 5
 """Items that have a word, at least, if it is to mark a node."""
 PRIOR = 10.0
@@ -54,7 +64,18 @@ class _Bar(NamedTuple):
     """Times as frequent as in the items of its siblings."""
 
 
-_WORD, _LABEL = _Bar(0.015, 1.3, 1.1), _Bar(0.4, 2.5, 1.4)
+_WORD, _OPENING, _LABEL = _Bar(0.03, 1.3, 1.1), _Bar(0.25, 2.5, 0.9), _Bar(0.4, 2.5, 1.4)
+_BEFORE = """
+a about an any at between by each every for from her his in its my no of on our per some that the their these this those
+three two with your
+"""
+BEFORE = frozenset(_BEFORE.split())
+"""Words after which a noun stands."""
+NOUN, PAIR = 0.1, 0.2
+"""Share of the places of a word, and of a pair of words, where it stands as a noun, at least."""
+FEW_NOUNS = 0.02
+"""Share of all words below which nouns cannot be told."""
+_TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|\d+|[^\w\s]")
 _COMMAND = re.compile(r"\\[a-zA-Z]+|<[^>]+>")
 """Of LaTeX, and markup."""
 _CUTS = ("; ", ", ", " (", " and ", " or ", " such as ", " with ", " in ", " for ", " from ", " by ", " on ")
@@ -65,49 +86,54 @@ def with_names(family: Family, items: pl.DataFrame, concepts: pl.DataFrame, by_c
     members = sp.csr_array((family.weights > 0).astype(np.float32))
     parent = np.where(family.parent >= 0, np.searchsorted(family.number, family.parent), -1)
     vocabulary, having = _words(items)
+    openings, begins = _openings(items)
     labels, strong = _labelled(concepts, by_concept, items.height)
-    words = _marking(members, parent, having, _WORD)
-    marked = _marking(members, parent, strong, _LABEL)
+    words, begun, marked = (
+        _marking(members, parent, *own) for own in ((having, _WORD), (begins, _OPENING), (strong, _LABEL))
+    )
     names: list[str] = []
     kept: list[list[str]] = []
-    for own, concept in zip(words, marked, strict=True):
-        spoken = [vocabulary[word] for word in own]
-        label = next((labels[number] for number in concept if _speaks_of(labels[number], spoken)), None)
-        subject = [word for word in spoken if word not in ASKING]
-        kept.append(_different(subject or spoken))
-        names.append(_name(label, kept[-1], set(names)))
+    for own, beginning, concept in zip(words, begun, marked, strict=True):
+        spoken = [vocabulary[word] for word in own if vocabulary[word] not in ASKING]
+        kept.append(_different(spoken))
+        share, head = max(((_shared(labels[at], spoken[:SPOKEN]), labels[at]) for at in concept), default=(0.0, ""))
+        if share < SHARED:
+            head = max((openings[at] for at in beginning), key=len, default="")
+            kept[-1] = [*([head] if head else []), *kept[-1]]
+        names.append(_name(head, kept[-1], set(names)))
     return replace(family, names=names, words=kept)
 
 
-def _speaks_of(label: str, words: list[str]) -> bool:
-    """Whether a node's words have one of the label's, up to its ending: what a concept meant where it was labelled may
-    be something else here.
+def _shared(label: str, words: Iterable[str]) -> float:
+    """Share of a label's words that others have too, up to their endings: what a concept meant where it was labelled
+    may be something else here.
     """
-    return any(a[:STEM] == b[:STEM] for a in words_of(label) - LABEL_STOP_WORDS for b in words if len(a) >= STEM - 1)
+    own, others = (
+        {word.rstrip("s")[:STEM] for word in words_of(text) - LABEL_STOP_WORDS} for text in (label, " ".join(words))
+    )
+    return len(own & others) / max(1, len(own))
 
 
-def _name(label: str | None, words: list[str], taken: set[str]) -> str:
-    """At most ``LIMIT`` characters that no other node has: ``label: word, word`` or ``word, word, word``."""
-    for first in range(max(1, len(words))):
-        name, separator = label or "", ": "
-        for word in [word for word in words[first:] if not label or not _speaks_of(label, [word])][: 2 if label else 4]:
+def _name(head: str, words: list[str], taken: set[str]) -> str:
+    """At most ``LIMIT`` characters that no other node has: ``head: word, word`` or ``word, word, word``."""
+    words = [word for word in words if not _shared(word, [head])]
+    for skipped in range(max(1, len(words))):
+        name, separator = head, ": "
+        for word in (words[:1] + words[1 + skipped :])[: 2 if head else 4]:
             longer = f"{name}{separator}{word}" if name else word
             if len(longer) <= LIMIT:
                 name, separator = longer, ", "
         if name and name not in taken:
             return name
-    number = 2
-    base = label or "items of no common subject"
-    while f"{base} ({number})" in taken:
-        number += 1
-    return f"{base} ({number})" if base in taken else base
+    base = head or "items of no common subject"
+    return base if base not in taken else next(name for i in count(2) if (name := f"{base} ({i})") not in taken)
 
 
 def _different(words: Iterable[str]) -> list[str]:
     """The first words, without forms of those before: plurals and other endings."""
     kept: list[str] = []
     for word in words:
-        if not any(word.startswith(other[:-1]) or other.startswith(word[:-1]) for other in kept):
+        if not _shared(word, kept):
             kept.append(word)
         if len(kept) == WORDS:
             break
@@ -115,16 +141,53 @@ def _different(words: Iterable[str]) -> list[str]:
 
 
 def _words(items: pl.DataFrame) -> tuple[list[str], sp.csr_array]:
-    """Words of the items' texts, and which items have them: csr_array of shape (words, N)."""
-    own = [words_of(_COMMAND.sub(" ", prompt or "")) - LABEL_STOP_WORDS for prompt in items["prompt"]]
-    counts = Counter(word for words in own for word in words if len(word) > 2 and word.isalpha())
-    frequent = sorted(word for word, count in counts.items() if RARE <= count <= items.height / 2)
+    """What may mark items: nouns of their texts, pairs of words that end in one, and their groups; and which items have
+    it: csr_array of shape (words, N).
+
+    A noun is what often stands between an article or a preposition and a word that names nothing; where hardly any word
+    does, as in other languages, all count.
+    """
+    seen, nouns, own = Counter[str](), Counter[str](), list[set[str]]()
+    for prompt in items["prompt"]:
+        phrase, before, words = list[str](), "", set[str]()
+        for token in [*_TOKEN.findall(_COMMAND.sub(" ", prompt or "").casefold()), "."]:
+            if len(token) > 2 and token.isalpha() and token not in LABEL_STOP_WORDS:
+                phrase.append(token)
+                continue
+            told = [*phrase, *map(" ".join, pairwise(phrase))]
+            words.update(told)
+            seen.update(told)
+            if before in BEFORE and 0 < len(phrase) < 3:
+                nouns[" ".join(phrase)] += 1
+            phrase, before = [], token
+        own.append(words)
+    if nouns.total() < FEW_NOUNS * seen.total():
+        nouns = seen
+    is_noun = {word: nouns[word] >= (PAIR if " " in word else NOUN) * times for word, times in seen.items()}
+    groups = [
+        {group.replace("_", " ")} if group and telling("group", group) == group else set() for group in items["group"]
+    ]
+    told = [{word for word in words if is_noun[word] and is_noun[word.split()[-1]]} for words in own]
+    return _having([words | group for words, group in zip(told, groups, strict=True)], RARE)
+
+
+def _having(own: Sequence[set[str]], least: int) -> tuple[list[str], sp.csr_array]:
+    """The words that at least so many items have, and at most half of them, and which items have them."""
+    counts = Counter(word for words in own for word in words)
+    frequent = sorted(word for word, count in counts.items() if least <= count <= len(own) / 2)
     number = {word: i for i, word in enumerate(frequent)}
     places = [[number[word] for word in words if word in number] for words in own]
     start = np.concatenate([[0], np.cumsum([len(place) for place in places])]).astype(np.int64)
     index = np.array([word for place in places for word in place], np.int64)
-    by_item = sp.csr_array((np.ones(len(index), np.float32), index, start), shape=(items.height, len(frequent)))
+    by_item = sp.csr_array((np.ones(len(index), np.float32), index, start), shape=(len(own), len(frequent)))
     return frequent, sp.csr_array(by_item.T.tocsr())
+
+
+def _openings(items: pl.DataFrame) -> tuple[list[str], sp.csr_array]:
+    """How texts begin, in two to six words; and which items do: csr_array of shape (openings, N)."""
+    begins = [(prompt or "").casefold().split()[:MOST] for prompt in items["prompt"]]
+    own = [{f"“{' '.join(words[:n]).capitalize()} …”" for n in range(2, len(words) + 1)} for words in begins]
+    return _having([{text for text in texts if len(text) <= LABEL_LIMIT} for texts in own], max(RARE, len(own) // 1000))
 
 
 def _labelled(concepts: pl.DataFrame, by_concept: ByConcept, items: int) -> tuple[list[str], sp.csr_array]:
@@ -152,14 +215,15 @@ def _short(label: str) -> str | None:
 def _marking(members: sp.csr_array, parent: np.ndarray, having: sp.csr_array, bar: _Bar) -> list[list[int]]:
     """For each node, the rows of ``having`` (M, N) that mark it, the clearest first.
 
-    Clear is what has high log-odds with a Dirichlet prior, in units of their error, against the node's siblings and
-    against all other items (Monroe, Colaresi and Quinn, Political Analysis 16, 2008, equations 16 and 22, with presence
-    in place of counts), times the logarithm of how many times as frequent it is, so that general words stand behind.
+    Clear is what has high log-odds with a Dirichlet prior, in units of their error (Monroe, Colaresi and Quinn,
+    Political Analysis 16, 2008, equations 16 and 22, with presence in place of counts), times the logarithm of how many
+    times as frequent it is, so that general words stand behind: the sum of that against the node's siblings and of that
+    against all other items.
     """
     everything = sp.csr_array((members.sum(axis=0) > 0).astype(np.float32).reshape(1, -1))
     inside = (members @ having.T).toarray()
     size = np.asarray(members.sum(axis=1)).ravel()[:, None]
-    clear = np.full(inside.shape, np.inf)
+    clear = np.zeros(inside.shape)
     above = sp.csr_array(sp.vstack([members, everything], format="csr"))
     for rest, lift in (
         (above[np.where(parent >= 0, parent, -1)], bar.sibling_lift),
@@ -171,10 +235,10 @@ def _marking(members: sp.csr_array, parent: np.ndarray, having: sp.csr_array, ba
         score = _log_odds(inside, size, out, count) * np.log(times)
         score[times < lift] = -np.inf
         # Nearly all of a parent's items are the child's: nothing tells them apart.
-        clear = np.where(count >= 0.1 * size, np.minimum(clear, score), clear)
+        clear = np.where(count >= 0.1 * size, clear + score, clear)
     clear[inside < bar.share * size] = -np.inf
     best = np.argsort(-clear, axis=1, kind="stable")[:, :MARKS]
-    return [[int(j) for j in row if 2 < clear[k, j] < np.inf] for k, row in enumerate(best)]
+    return [[int(j) for j in row if clear[k, j] > CLEAR] for k, row in enumerate(best)]
 
 
 def _log_odds(inside: np.ndarray, size: np.ndarray, out: np.ndarray, count: np.ndarray) -> np.ndarray:

@@ -64,11 +64,12 @@ def _line(context: Context, answer: Answer, finding: Finding) -> ListedFinding:
     return from_row(
         ListedFinding,
         vars(finding),
+        side=words.side(answer, finding),
         points=words.points_of(answer, finding),
         spread=words.spread_of(answer, finding),
         size=words.size(finding),
         again=words.found_again(answer, finding),
-        rests_on=words.rests_on(finding),
+        rests_on=words.rests_on(answer, finding),
         quote=None if finding.example is None else context.excerpts["excerpt"][finding.example],
     )
 

@@ -22,6 +22,8 @@ class ListedFinding:
     """Expected on new items."""
     low: float
     high: float
+    side: str
+    """``weaker`` or ``stronger``; of two models ``lower`` or ``higher`` than on all items."""
     points: str
     """The gap in points of 100, as it is written everywhere."""
     spread: str

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -216,9 +217,8 @@ def _chosen_details(context: Context) -> dict[str, dict[str, Any]]:
     rows |= dict.fromkeys(range(max(0, min(context.items.height, FILE_ITEMS - len(rows)))))
     items: dict[str, Any] = {}
     # Neighbours are read together.
-    for first in sorted({row // ITEMS * ITEMS for row in rows}):
-        block = item_details(context, range(first, min(first + ITEMS, context.items.height)))
-        items |= {str(detail.item): detail for detail in block if detail.item in rows}
+    for _, near in groupby(sorted(rows), lambda row: row // ITEMS):
+        items |= {str(detail.item): detail for detail in item_details(context, [*near])}
     items = {str(row): items[str(row)] for row in rows}
     return dict(zip(_DETAILS, (details, items), strict=True))
 

@@ -301,15 +301,13 @@ class Context:
             shown = shown.with_columns(pl.lit(None, schema[name]).alias(name) for name in TEXTS if name not in kept)
         return self.run.files.collect("items", shown)
 
-    def answers(self, rows: range) -> pl.DataFrame:
+    def answers(self, rows: Sequence[int]) -> pl.DataFrame:
         """What other models answered to items, as ``scores.parquet`` has it; responses cut at ``amounts.text``."""
+        of_rows = pl.col("item").is_in(list(rows))
         if self.portable:
-            table = self._answers
-            first, last = table["item"].search_sorted(
-                pl.Series([rows.start, rows.stop], dtype=table.schema["item"]), side="left"
-            )
-            return table[int(first) : int(last)]
-        of_rows = pl.col("item").is_between(rows.start, rows.stop, closed="left")
+            ends = pl.Series([rows[0], rows[-1] + 1], dtype=self._answers.schema["item"])
+            first, last = self._answers["item"].search_sorted(ends, side="left")
+            return self._answers[int(first) : int(last)].filter(of_rows)
         return self.itself.files.collect("scores", scan_scores(self.itself.path).filter(of_rows))
 
     @cached_property

@@ -24,7 +24,7 @@ from competency_gaps.metrics.suite import saliency
 from competency_gaps.text import shorten
 
 
-def item_details(context: Context, rows: range) -> list[ItemDetail]:
+def item_details(context: Context, rows: Sequence[int]) -> list[ItemDetail]:
     """Describe items.
 
     Parameters
@@ -32,42 +32,41 @@ def item_details(context: Context, rows: range) -> list[ItemDetail]:
     context
         The run, and how much of it is shown: redacted, texts and what is made of them are null or empty; with a limit,
         longer texts are cut, the item's own text being kept if it fits.
-    rows : range
-        Rows of ``items.parquet``, in steps of one.
+    rows : sequence of int
+        Rows of ``items.parquet``, ascending; those between are read too.
 
     Returns
     -------
     list of ItemDetail
         One per item.
     """
-    facts = context.items[rows.start : rows.stop].iter_rows(named=True)
-    answers = _answers(context, rows)
-    held = context.item_texts(rows.start, len(rows))
+    first, count = rows[0], rows[-1] + 1 - rows[0]
+    facts = context.items[list(rows)].iter_rows(named=True)
+    held = context.item_texts(first, count)
     return [
         from_row(
             ItemDetail,
             fact,
             item=row,
             benchmark=context.place[fact["benchmark"]],
-            models=answers[row - rows.start],
+            models=answers,
             together=len(context.clusters.get(fact["cluster"], [row])),
             repeats=len(context.repeated.get(fact["cluster"], [row])),
             epochs=fact["epochs"],
-            **_texts(context, row, held.row(row - rows.start, named=True)),
+            **_texts(context, row, held.row(row - first, named=True)),
         )
-        for row, fact in zip(rows, facts, strict=True)
+        for row, fact, answers in zip(rows, facts, _answers(context, rows, first, count), strict=True)
     ]
 
 
-def _answers(context: Context, rows: range) -> list[list[ModelAnswer]]:
+def _answers(context: Context, rows: Sequence[int], first: int, count: int) -> list[list[ModelAnswer]]:
     """What each model did on items: one list per item, in the order of ``Context.model_names``."""
     if len(context.model_names) < 2:
         return [[] for _ in rows]
     run, scores = context.itself, context.model_scores
     held = {(row["item"], row["model"]): row for row in context.answers(rows).iter_rows(named=True)}
-    chosen = run.scan("items").slice(rows.start, len(rows)).select("response", "unscored")
-    own = run.files.collect("items", chosen)
-    held |= {(row, run.own_model): kept for row, kept in zip(rows, own.iter_rows(named=True), strict=True)}
+    own = run.files.collect("items", run.scan("items").slice(first, count).select("response", "unscored"))
+    held |= {(row, run.own_model): own.row(row - first, named=True) for row in rows}
     return [
         [
             _answer(context, float(scores.values[number, row]), held.get((row, model), {}))

@@ -199,13 +199,7 @@ def tell(own: World, names: Sequence[str]) -> Told:
         every[:, split] = centred(joint.outcomes(left, float(taken.mean())), whole, own.block).ravel()
         expected[:, split] = centred(listed(joint, chosen, own.outcome, taken), whole, own.block).ravel()
         for one in chosen:
-            there, error = gaps_of(
-                families[joint.family[one.place]],
-                joint.slice[[one.place]],
-                own.outcome,
-                ~taken[:, None],
-                own.block,
-            )
+            there, error = gaps_of(joint.rows[[one.place]], own.outcome, ~taken[:, None], own.block)
             gaps.append((one.gap, one.error, float(there[0, 0]), float(error[0, 0])))
     return Told(expected, every, lengths, gaps)
 
@@ -346,9 +340,8 @@ def gaps_and_difficulty(own: World, asked: Any) -> tuple[np.ndarray, np.ndarray]
     for name in ("columns", "profiles"):
         if name in own.tried:
             weighed = own.tried[name][0]
-            every = np.arange(len(weighed.family.names))
             for values, into in ((own.outcome, gaps), (hard, difficulties)):
-                gap = gaps_of(weighed, every, values, whole, own.block)[0][:, 0]
+                gap = gaps_of(weighed.weights, values, whole, own.block)[0][:, 0]
                 into.append(np.where(weighed.usable, gap, np.nan))
     return np.concatenate(gaps), np.concatenate(difficulties)
 

@@ -69,13 +69,18 @@ def plantable(asked: Asked, name: str) -> list[tuple[Weighed, int]]:
     return found
 
 
+def row_of(own: Weighed, at: int) -> np.ndarray:
+    """The weights of a slice in the units."""
+    return own.weights[[at]].toarray().ravel().astype(np.float64)
+
+
 def plant(asked: Asked, slices: Sequence[tuple[Weighed, int]], count: int, rng: np.random.Generator) -> np.ndarray:
     """Places of slices none of which stands for another."""
     taken: list[int] = []
     rows = np.zeros((0, len(asked.values)))
     for place in rng.permutation(len(slices)):
         own, at = slices[place]
-        row = net(asked, own.row(at)[None])
+        row = net(asked, row_of(own, at)[None])
         if len(taken) < count and not (np.abs(rows @ row.T) >= ALIKE).any():
             taken.append(int(place))
             rows = np.concatenate([rows, row])
@@ -108,8 +113,8 @@ def one_world(
     for one in said:
         own = by_name[one.family]
         listed.append((own, int(np.flatnonzero(own.family.number == one.slice)[0])))
-    rows = [np.stack([own.row(at) for own, at in part]) if part else None for part in (planted, listed)]
-    true = [float(own.row(at) @ left / own.size[at]) for own, at in listed]
+    rows = [np.stack([row_of(own, at) for own, at in part]) if part else None for part in (planted, listed)]
+    true = [float(row_of(own, at) @ left / own.size[at]) for own, at in listed]
     found = np.zeros(len(planted), bool)
     if rows[0] is not None and rows[1] is not None:
         alike = net(asked, rows[0]) @ net(asked, rows[1]).T
@@ -117,7 +122,7 @@ def one_world(
         found = same.any(axis=1)
     return {
         "found": found.astype(float).tolist(),
-        "gaps": [abs(float(own.row(at) @ left / own.size[at])) for own, at in planted],
+        "gaps": [abs(float(row_of(own, at) @ left / own.size[at])) for own, at in planted],
         "shown": [one.gap for one in said],
         "true": true,
         "low": [one.low for one in said],

@@ -125,7 +125,7 @@ def test_a_planted_slice_is_found_and_found_again(nested):
     assert (joint.family[chosen[0].place], joint.slice[chosen[0].place]) == (1, 7)
     halves = half_samples(ITEMS)
     lists = choose(joint, own.outcome, halves, anything(weighed, bars, own.outcome, halves, own.block))
-    held = again(weighed, joint, chosen[:1], lists, halves, own.outcome)[0]
+    held = again(joint, chosen[:1], lists, halves, own.outcome)[0]
     assert held.again >= 15
     truth = -0.4 * (1 - inside.mean())
     assert held.low < truth < held.high
@@ -143,7 +143,7 @@ def test_a_column_is_tested_as_a_whole():
     together, alone = (world([family("columns", members, name)], scores) for name in ("subject", None))
     own = together[2]
     assert anything(*together[:2], own.outcome, whole, own.block)[0] < 0.01
-    gap, error = gaps_of(alone[0][0], np.arange(20), own.outcome, whole, own.block)
+    gap, error = gaps_of(alone[0][0].weights, own.outcome, whole, own.block)
     assert (np.abs(gap / error) < alone[1][0].threshold(0.01)).all()
     assert len(list_of(*together)[1]) >= 3
 
@@ -183,7 +183,7 @@ def test_a_gap_rests_on_the_slice_that_makes_it():
     both = sorted(chosen, key=lambda one: joint.slice[one.place])
     if len(both) < 2:
         both = [both[0], both[0]._replace(place=1 - both[0].place)]
-    name, part = resting_on(weighed, joint, both, 1, own.outcome)[0]
+    ((name, part),) = resting_on(weighed, joint, both, own.outcome)[1]
     assert name == "profiles 0" and part > 0.7
 
 

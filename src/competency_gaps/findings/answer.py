@@ -110,10 +110,11 @@ def answered(asked: Asked, caveats: tuple[Caveat, ...] = ()) -> Answer:
         joint = fit(families, bars, values, whole[:, 0], block)
         (chosen,) = choose(joint, values, whole, np.array([p]))
         lists = choose(joint, values, halves, np.array(p_again))
-        held = again(families, joint, chosen, lists, halves, values)
-        findings = _ordered(
-            [_finding(asked, joint, chosen, place, own) for place, own in enumerate(held)], asked.outcome.kind
-        )
+        held = again(joint, chosen, lists, halves, values)
+        rests_on = resting_on(families, joint, chosen, values)
+        comparable = _comparable(asked, joint, chosen)
+        made = [_finding(asked, joint, *own) for own in zip(chosen, held, rests_on, comparable, strict=True)]
+        findings = _ordered(made, asked.outcome.kind)
     own = asked.scores.of(asked.outcome.model)
     known = own[~np.isnan(own)]
     scored = ~np.isnan(asked.outcome.values)
@@ -236,22 +237,23 @@ def _ordered(findings: list[Finding], kind: Kind) -> list[Finding]:
     return [replace(one, number=number) for number, one in enumerate(order, 1)]
 
 
-def _finding(asked: Asked, joint: Joint, chosen: Sequence[Chosen], number: int, held: Again) -> Finding:
-    one = chosen[number]
+def _finding(
+    asked: Asked, joint: Joint, one: Chosen, held: Again, rests_on: tuple[tuple[str, float], ...], comparable: float
+) -> Finding:
     weighed, at = asked.families[joint.family[one.place]], int(joint.slice[one.place])
     family = weighed.family
     scored = weighed.belongs(at) & ~np.isnan(asked.outcome.values)
     score = asked.scores.of(asked.outcome.model)[scored]
     typical = tuple(family.typical[at]) if family.typical else ()
     return Finding(
-        number=number + 1,
+        number=0,  # of its place in the list
         slice=int(family.number[at]),
         family=family.name,
         name=family.names[at],
         gap=float(one.gap),
         low=float(one.gap - NORMAL * one.error),
         high=float(one.gap + NORMAL * one.error),
-        comparable=_comparable(asked, joint, one.place),
+        comparable=comparable,
         items=int(weighed.items[at]),
         of_items=int(weighed.of_items[at]),
         mean=None if asked.outcome.kind == "parsed" or not len(score) else float(np.nanmean(score)),
@@ -260,17 +262,17 @@ def _finding(asked: Asked, joint: Joint, chosen: Sequence[Chosen], number: int, 
         again_gap=held.gap,
         again_low=held.low,
         again_high=held.high,
-        rests_on=resting_on(asked.families, joint, chosen, number, asked.values),
+        rests_on=rests_on,
         example=_example(asked, family, at, scored, typical, weak=one.gap < 0),
         typical=typical[:2],
     )
 
 
-def _comparable(asked: Asked, joint: Joint, place: int) -> float:
-    """Mean outcome of the strata of a slice's units, weighted as these are."""
-    block, weight = asked.units.block, joint.rows[[place]].toarray().ravel()
+def _comparable(asked: Asked, joint: Joint, chosen: Sequence[Chosen]) -> list[float]:
+    """Mean outcome of the strata of each slice's units, weighted as these are."""
+    block, places = asked.units.block, [one.place for one in chosen]
     means = np.bincount(block, asked.values) / np.maximum(np.bincount(block), 1)
-    return float(weight @ means[block] / max(float(weight.sum()), 1e-9))
+    return ((joint.rows[places] @ means[block]) / np.maximum(joint.size[places], 1e-9)).tolist()
 
 
 def _example(
@@ -321,8 +323,7 @@ def slice_table(
     whole = np.ones((len(asked.values), 1), bool)
     tables = []
     for own in asked.families:
-        every = np.arange(len(own.family.names))
-        gap, error = (values[:, 0] for values in gaps_of(own, every, asked.values, whole, asked.units.block))
+        gap, error = (values[:, 0] for values in gaps_of(own.weights, asked.values, whole, asked.units.block))
         count = own.family.member @ known.astype(np.float64)
         total = own.family.member @ np.where(known, scores, 0.0)
         some = own.items > 1

@@ -104,13 +104,6 @@ class Weighed:
         """bool of shape (K,): usable slices that belong to no question."""
         return self.usable & np.array([question is None for question in self.family.question])
 
-    def row(self, number: int) -> np.ndarray:
-        """The weights of a slice in the units: float64 of shape (U,)."""
-        row = np.zeros(self.weights.shape[1])
-        start, end = self.weights.indptr[number : number + 2]
-        row[self.weights.indices[start:end]] = self.weights.data[start:end]
-        return row
-
     @property
     def rank(self) -> int:
         """Place among the families by how easily people check it."""

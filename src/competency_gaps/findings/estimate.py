@@ -178,7 +178,6 @@ class Again:
 
 
 def again(
-    families: Sequence[Weighed],
     joint: Joint,
     chosen: Sequence[Chosen],
     lists: Sequence[Sequence[Chosen]],
@@ -198,13 +197,9 @@ def again(
     places = [one.place for one in chosen]
     diagonal = np.sqrt(np.maximum(np.diag(joint.gram), 1e-9))
     alike = joint.gram[places] / (diagonal * diagonal[places][:, None])
-    there, error = np.zeros((len(chosen), halves.shape[1])), np.zeros(len(chosen))
-    whole = np.ones((len(outcome), 1), bool)
-    for family in sorted(set(joint.family[places].tolist())):
-        rows = np.flatnonzero(joint.family[places] == family)
-        slices = joint.slice[places][rows]
-        there[rows] = gaps_of(families[family], slices, outcome, ~halves, joint.block)[0]
-        error[rows] = gaps_of(families[family], slices, outcome, whole, joint.block)[1][:, 0]
+    rows, whole = joint.rows[places], np.ones((len(outcome), 1), bool)
+    there, _ = gaps_of(rows, outcome, ~halves, joint.block)
+    _, error = gaps_of(rows, outcome, whole, joint.block)
     found = []
     for number, one in enumerate(chosen):
         same = [any(alike[number, other.place] > SAME and other.gap * one.gap > 0 for other in own) for own in lists]
@@ -212,7 +207,7 @@ def again(
             found.append(Again(0, None, None, None))
             continue
         # The means of halves vary about the whole one as much as that does about the truth.
-        reach = NORMAL * float(error[number]) * float(np.sqrt(1 + 1 / sum(same)))
+        reach = NORMAL * float(error[number, 0]) * float(np.sqrt(1 + 1 / sum(same)))
         gap = float(there[number, same].mean())
         found.append(Again(sum(same), gap, gap - reach, gap + reach))
     return found
@@ -223,21 +218,25 @@ SAME = 0.7
 
 
 def gaps_of(
-    own: Weighed, slices: np.ndarray, outcome: np.ndarray, taken: np.ndarray, block: np.ndarray
+    weights: sp.csr_array, outcome: np.ndarray, taken: np.ndarray, block: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gaps of slices on subsets of the units, and their standard errors: two arrays of shape (slices, H)."""
-    left = centred(outcome, taken, block)
-    rows = own.weights[slices].astype(np.float64)
-    size = np.maximum(rows @ taken.astype(np.float64), 1e-9)
+    """Gaps of slices on subsets of the units, and their standard errors: two arrays of shape (slices, H).
+
+    Parameters
+    ----------
+    weights : csr_array of shape (slices, U)
+    """
+    left = centred(outcome, taken, block).astype(np.float64)
+    rows, inside = weights.astype(np.float64), taken.astype(np.float64)
+    size = np.maximum(rows @ inside, 1e-9)
     gap = (rows @ left) / size
     squared = rows.power(2)
-    inside = squared @ left.astype(np.float64) ** 2 - 2 * gap * (squared @ left) + gap**2 * (squared @ taken)
-    count = np.maximum(size**2 / np.maximum(squared @ taken.astype(np.float64), 1e-9), 2)
-    overall = (left.astype(np.float64) ** 2).sum(axis=0) / np.maximum(taken.sum(axis=0), 1)
+    weight = np.maximum(squared @ inside, 1e-9)
+    about = squared @ left**2 - 2 * gap * (squared @ left) + gap**2 * (squared @ inside)
+    count = np.maximum(size**2 / weight, 2)
+    overall = (left**2).sum(axis=0) / np.maximum(taken.sum(axis=0), 1)
     # A small slice's own spread is not well known: the whole sample's counts like ten units of it.
-    spread = (np.maximum(inside, 0) / np.maximum(squared @ taken.astype(np.float64), 1e-9) * count + 10 * overall) / (
-        count + 9
-    )
+    spread = (np.maximum(about, 0) / weight * count + 10 * overall) / (count + 9)
     outside = np.clip(1 - size / np.maximum(taken.sum(axis=0), 1), 0.05, 1)
     return gap, np.sqrt(spread * outside / count)
 
@@ -249,38 +248,42 @@ APART = 0.2
 
 
 def resting_on(
-    families: Sequence[Weighed], joint: Joint, chosen: Sequence[Chosen], number: int, outcome: np.ndarray
-) -> tuple[tuple[str, float], ...]:
-    """What explains part of a chosen slice's gap: slices chosen before it, other columns, and what is held equal.
+    families: Sequence[Weighed], joint: Joint, chosen: Sequence[Chosen], outcome: np.ndarray
+) -> list[tuple[tuple[str, float], ...]]:
+    """What explains part of each chosen slice's gap: slices chosen before it, other columns, and what is held equal.
 
     The part is what is lost of the gap when the other, or every category of the column, is held equal too.
 
     Returns
     -------
-    tuple of (str, float)
+    list of tuple of (str, float), one per slice
         Names and parts in [0, 1], the largest part first.
     """
-    place = chosen[number].place
-    row = joint.rows[[place]].toarray().ravel()
     left = centred(outcome, np.ones((len(outcome), 1), bool), joint.block).ravel().astype(np.float64)
+    sums, plain = joint.rows @ left, joint.rows @ (outcome - outcome.mean())
     named = [(families[family].family, at) for family, at in zip(joint.family, joint.slice, strict=True)]
     questions = [family.question[at] for family, at in named]
-    before = [one.place for one in chosen[:number] if questions[one.place] is None]
-    held = {named[at][0].names[named[at][1]]: [at] for at in before}
+    columns: dict[str, list[int]] = {}
     for at in np.flatnonzero(joint.asked).tolist():
-        held.setdefault(str(questions[at]), []).append(at)
-    sums, own = joint.rows @ left, joint.gram[place, place]
-    parts: dict[str, float] = {}
-    for name, others in held.items():
-        if name == questions[place]:
-            continue  # categories exclude each other
-        among = joint.gram[np.ix_(others, others)] + 1e-6 * np.eye(len(others))
-        shared = np.linalg.solve(among, joint.gram[others, place])
-        rest = own - joint.gram[others, place] @ shared
-        if rest > APART * own and sums[place]:
-            parts[name] = float(np.clip(1 - (sums[place] - sums[others] @ shared) / rest / (sums[place] / own), 0, 1))
-    gap, plain = (float(row @ values) / joint.size[place] for values in (left, outcome - outcome.mean()))
-    if plain * gap > 0 and abs(plain) > abs(gap):
-        parts["strata"] = float(1 - gap / plain)
-    found = sorted(((name, part) for name, part in parts.items() if part >= PART), key=lambda pair: -pair[1])
-    return tuple(found[:3])
+        columns.setdefault(str(questions[at]), []).append(at)
+    before: dict[str, list[int]] = {}
+    found = []
+    for place in (one.place for one in chosen):
+        own = joint.gram[place, place]
+        parts: dict[str, float] = {}
+        for name, others in (before | columns).items():
+            if name == questions[place]:
+                continue  # categories exclude each other
+            among = joint.gram[np.ix_(others, others)] + 1e-6 * np.eye(len(others))
+            shared = np.linalg.solve(among, joint.gram[others, place])
+            rest = own - joint.gram[others, place] @ shared
+            if rest > APART * own and sums[place]:
+                net = (sums[place] - sums[others] @ shared) / rest
+                parts[name] = float(np.clip(1 - net / (sums[place] / own), 0, 1))
+        if plain[place] * sums[place] > 0 and abs(plain[place]) > abs(sums[place]):
+            parts["strata"] = float(1 - sums[place] / plain[place])
+        kept = [pair for pair in parts.items() if pair[1] >= PART]
+        found.append(tuple(sorted(kept, key=lambda pair: -pair[1])[:3]))
+        if questions[place] is None:
+            before[named[place][0].names[named[place][1]]] = [place]
+    return found

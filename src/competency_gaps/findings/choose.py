@@ -41,7 +41,7 @@ SHARP = 0.75
 is of more use, and up to this power lists foretell no less (``validation/own_profile.py``)."""
 LEAST = 0.5
 """Standard errors that a slice must add to what earlier ones explain."""
-DRAWS = 256
+DRAWS = 128
 """Shuffled outcomes that show what a family is like where there is nothing."""
 ALIKE = 0.5
 """Correlation from which two slices can stand for each other."""

@@ -24,10 +24,11 @@ from pathlib import Path
 import numpy as np
 
 import competency_gaps as cg
-from competency_gaps.findings.answer import Asked, answered, ask, held_equal, scores_of, units_asked
+from competency_gaps.findings.answer import Asked, answered, ask, held_equal, units_asked
 from competency_gaps.findings.choose import Weighed, centred, weigh
 from competency_gaps.findings.finding import Finding
 from competency_gaps.outcomes import Outcome
+from competency_gaps.runs.scores import model_scores
 
 FAMILIES = ("columns", "profiles", "clusters", "any")
 FEWEST, MOST = 50, 0.2
@@ -42,7 +43,7 @@ SMALL = 0.01
 def started(run: cg.Run) -> Asked:
     """All kept items with the run's families, scored by nobody yet."""
     kept = run.items["excluded"].is_null().to_numpy()
-    asked = ask(run, scores_of(run).models[0], "benchmark")
+    asked = ask(run, model_scores(run).models[0], "benchmark")
     families = [own.family for own in asked.families]
     outcome = Outcome("score", asked.outcome.model, np.where(kept, 0.5, np.nan))
     units, values = units_asked(run.items, outcome, held_equal(run, families))

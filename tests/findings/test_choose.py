@@ -137,7 +137,7 @@ def test_a_column_is_tested_as_a_whole():
     # Twenty categories, each too weak to stand out among so many, together are no noise.
     rng = np.random.default_rng(6)
     members = partition(rng, 20)
-    chance = 0.5 + np.array(members).T @ (0.11 * rng.choice([-1, 1], 20))
+    chance = 0.5 + np.array(members).T @ (0.09 * rng.choice([-1, 1], 20))
     scores = (rng.random(ITEMS) < chance).astype(float)
     whole = np.ones((ITEMS, 1), bool)
     together, alone = (world([family("columns", members, name)], scores) for name in ("subject", None))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import zipfile
-from contextlib import contextmanager
 from pathlib import Path
 
 from competency_gaps.embedded.weights import PinnedWeights
@@ -47,18 +46,9 @@ class Recorder:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.stages: list[tuple[str, float, list[float]]] = []
 
     def say(self, text: str) -> None:
         self.lines.append(text)
-
-    @contextmanager
-    def stage(self, name, *, total=None, unit=""):
-        self.stages.append((name, total, []))
-        yield self
-
-    def advance(self, amount=1):
-        self.stages[-1][2].append(amount)
 
 
 def slow_pip(file: Path, seconds: float, chunks: int = 6) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from competency_gaps.runs.search import find_concepts, near_labels
+from competency_gaps.runs.search import find_concepts
 
 LABELS = {
     0: ("Prime numbers", 5),
@@ -56,12 +56,3 @@ def concepts():
 )
 def test_all_words_occur_and_the_best_match_comes_first(concepts, words, expected):
     assert find_concepts(concepts, words)["concept"].to_list() == expected
-
-
-@pytest.mark.parametrize(
-    ("words", "first"),
-    [("prime zebra bounds", 4), ("brakcet", 8), ("the clases of it", 9), ("nothing like it", None)],
-)
-def test_near_labels_share_words_or_spellings(concepts, words, first):
-    found = near_labels(concepts, words, 3)
-    assert found.height <= 3 and (found["concept"].to_list() or [None])[0] == first

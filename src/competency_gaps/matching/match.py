@@ -157,8 +157,8 @@ class _Told(NamedTuple):
     """bool of shape (E,): entries with enough examples."""
     chance: list[int] | None
     """Entries with such slices when the examples are dealt out anew; None: not drawn."""
-    count: np.ndarray
-    """int of shape (E,): examples."""
+    examples: np.ndarray
+    """int of shape (E,): how many count."""
     home: np.ndarray
     """int64 of shape (E,): place in ``homes``."""
     homes: list[np.ndarray]
@@ -252,8 +252,8 @@ def slices_beside(base: RunFolder, source: RunFolder) -> _Slices:
                 here.append(own.weights)
     weights = sp.csr_array(sp.vstack(here, format="csr"))
     there = weights if source is base else source.by_concept.cas(numbers, source.items.height)
-    texts = (np.array(own, object) for own in (family, name, question))
-    return _Slices(np.concatenate(number), *texts, weights, there)
+    families, names, questions = (np.array(own, object) for own in (family, name, question))
+    return _Slices(np.concatenate(number), families, names, questions, weights, there)
 
 
 def _without(slices: _Slices, member: sp.csr_array, items: pl.DataFrame) -> tuple[_Slices, set[int]]:
@@ -270,7 +270,7 @@ def _without(slices: _Slices, member: sp.csr_array, items: pl.DataFrame) -> tupl
     same = (both >= SAME * np.maximum(either, 1)).any(axis=1) & in_question
     asked = set(slices.question[same])
     rows = np.flatnonzero([question not in asked for question in slices.question])
-    return _Slices(*(own[rows] for own in slices)), set(slices.number[same].tolist())
+    return _Slices._make(own[rows] for own in slices), set(slices.number[same].tolist())
 
 
 def _by_examples(
@@ -372,17 +372,19 @@ def _tested(
     matched = []
     for row, entry in enumerate(entries):
         evidence = found[told.home[row]] if found else None
-        goes = tuple(_tie(slices, ties, at, evidence, level, coverage) for at in np.flatnonzero(ties.entry == row))
+        goes = tuple(
+            _tie(slices, ties, at, evidence, level, coverage) for at in np.flatnonzero(ties.entry == row).tolist()
+        )
         outcome: Any = "none" if compared[row] else "few"
         if goes:
             gone = all(tie.status in ("missing", "thin") for tie in goes)
             outcome = "recovered" if recovered[row, 0] else "untested" if gone else "matched"
-        fields = {"outcome": outcome, "ties": goes, "rows": (), "items": 0}
+        fields: dict[str, Any] = {"outcome": outcome, "ties": goes, "rows": (), "items": 0}
         fields |= dict.fromkeys(("gap", "low", "high", "weak"))
+        fields |= {"domain": entry.domain or None, "examples": int(told.examples[row]), "score": entry.score}
         if own and asked is not None:
             fields |= _own(asked, own[told.home[row]], member, row, bool(weak[row]))
-        of_list = {"domain": entry.domain or None, "examples": int(told.count[row]), "score": entry.score}
-        matched.append(Matched(id=entry.id, name=entry.name, **of_list, **fields))
+        matched.append(Matched(id=entry.id, name=entry.name, **fields))
     rates = [_rate("matched", np.bincount(ties.entry, minlength=count) > 0, compared, told.chance)]
     if own:
         rates.insert(0, _rate("weak", weak, compared, None))

@@ -12,7 +12,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.presentation import columns
 from competency_gaps.presentation.columns import Column
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.runs.search import find_concepts, near_labels
+from competency_gaps.runs.search import find_concepts
 from competency_gaps.text import plural, shorten
 
 LABEL_LIMIT = 140
@@ -38,10 +38,6 @@ def concept_name(row: dict[str, Any]) -> str:
     """Give the label, or ``concept 123`` where the dictionary abstains."""
     label = row["label"]
     return shorten(label, LABEL_LIMIT) if label else f"concept {row['concept']}"
-
-
-_NEAR = 5
-"""Near labels that a search without a match names."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +67,14 @@ def list_concepts(run: RunFolder, *, words: str | None = None) -> Listing:
     Raises
     ------
     UserError
-        If no label has the words; near labels are named.
+        If no label has the words; the nearest one is named.
     """
     table = run.concepts.drop("tau", strict=False)
     if words is not None:
-        matches = _matches(run.concepts, words)
+        matches = find_concepts(run.concepts, words)
+        if not matches.height:
+            known = run.concepts["label"].drop_nulls().to_list()
+            raise UserError(f"no concept's label has the words {shorten(words, 80)!r}.{nearest(words, known)}")
         table = matches.select("concept").join(table, on="concept", how="left", maintain_order="left")
         have = "has" if matches.height == 1 else "have"
         sentence = f"{plural(matches.height, 'label')} {have} the words {shorten(words, 80)!r}."
@@ -85,12 +84,3 @@ def list_concepts(run: RunFolder, *, words: str | None = None) -> Listing:
         return Listing(tested.sort("gap", "concept"), columns.LISTED, keep=3)
     covered = table.filter(pl.col("ranked") & (pl.col("chi_bench") > 0))
     return Listing(covered.sort("chi_bench", "concept"), columns.LEAST_COVERED, keep=2)
-
-
-def _matches(concepts: pl.DataFrame, words: str) -> pl.DataFrame:
-    matches = find_concepts(concepts, words)
-    if matches.height:
-        return matches
-    near = near_labels(concepts, words, _NEAR)
-    named = "; ".join(f"{row['concept']} {shorten(row['label'], 80)!r}" for row in near.iter_rows(named=True))
-    raise UserError(f"no concept's label has the words {shorten(words, 80)!r}." + (f" Near: {named}." if named else ""))

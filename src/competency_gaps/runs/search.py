@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 
 import polars as pl
 
 from competency_gaps.errors import UserError
-
-_SHORT = 3
-"""Words of at most this many letters (of, the) count for near labels only if there are no longer words."""
 
 
 def find_concepts(concepts: pl.DataFrame, words: str) -> pl.DataFrame:
@@ -55,31 +51,6 @@ def find_concepts(concepts: pl.DataFrame, words: str) -> pl.DataFrame:
     return matches.sort("_rank", "support", "concept", descending=[False, True, False]).drop("_rank", "_label")
 
 
-def near_labels(concepts: pl.DataFrame, words: str, limit: int) -> pl.DataFrame:
-    """Give the concepts whose labels contain the most of the given words; a misspelt word counts as the nearest one.
-
-    Parameters
-    ----------
-    concepts : DataFrame
-        ``run.concepts``.
-    words : str
-    limit : int
-        Most rows.
-
-    Returns
-    -------
-    DataFrame
-        Empty if no label has any of the words.
-    """
-    labelled = _labelled(concepts)
-    known = {word for label in labelled["_label"].unique().to_list() for word in re.findall(r"\w+", label)}
-    terms = words.lower().split()
-    terms = [_corrected(term, known) for term in terms if len(term) > _SHORT] or terms
-    matches = labelled.with_columns(_count=pl.sum_horizontal(_has(term).cast(pl.Int32) for term in terms))
-    matches = matches.filter(pl.col("_count") > 0).sort("_count", "support", "concept", descending=[True, True, False])
-    return matches.head(limit).drop("_count", "_label")
-
-
 def _labelled(concepts: pl.DataFrame) -> pl.DataFrame:
     """The labelled concepts, with ``_label``: the label in lower case with single blanks."""
     text = pl.col("label").fill_null("").str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
@@ -100,12 +71,6 @@ def _has(term: str) -> pl.Expr:
 def _start(term: str) -> str:
     """Pattern before a term: a word boundary if the term begins with a letter or digit."""
     return r"\b" if re.match(r"\w", term) else ""
-
-
-def _corrected(term: str, known: set[str]) -> str:
-    if any(word.startswith(term) for word in known):
-        return term
-    return next(iter(difflib.get_close_matches(term, sorted(known), n=1, cutoff=0.7)), term)
 
 
 def judged(concepts: pl.DataFrame, verdict: str, *, surest: bool = False) -> pl.DataFrame:

@@ -115,8 +115,6 @@ def scored_of(run: RunFolder) -> Scored:
         sentence = f"Whether a score could be read from each answer of {model}, not the scores."
     else:
         title, sentence = model, f"Scores of {model}."
-    if manifest.get("outcome", {}).get("all_kinds"):
-        title, sentence = f"{title}, all kinds of concepts", f"{sentence} Concepts of all kinds are ranked."
     if model == reader and run.kind == "score":
         return Scored(model, reader, run.kind, against, title, f"{sentence} It also reads the items.", scored=True)
     title = f"{title}, items read by {reader}"

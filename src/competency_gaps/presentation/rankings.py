@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.dictionary.kinds import CONTEXTUAL
-from competency_gaps.errors import UserError
+from competency_gaps.errors import UserError, nearest
 from competency_gaps.presentation import columns
 from competency_gaps.presentation.columns import Column
 from competency_gaps.runs.open import RunFolder

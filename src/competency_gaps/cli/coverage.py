@@ -98,11 +98,13 @@ def _print_parts(title: str, parts: Sequence[Covered], limit: int, reference: bo
     table.add_column(title, overflow="fold", ratio=2)
     for head in ("of", "in no item", *(["thin"] if reference else [])):
         table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("such as", overflow="fold", ratio=3)
+    labelled = any(lack.label for part in parts[:limit] for lack in part.lacking[:2])
+    if labelled:
+        table.add_column("such as", overflow="fold", ratio=3)
     for part in parts[:limit]:
         named = "; ".join(_cut(lack.label) for lack in part.lacking[:2] if lack.label)
         counts = (integer(part.concepts), integer(part.missing), *([integer(part.thin)] if reference else []))
-        table.add_row(visible(shorten(part.name, _NAME)), *counts, visible(named))
+        table.add_row(visible(shorten(part.name, _NAME)), *counts, *([visible(named)] if labelled else []))
     print_line("")
     Console().print(table, markup=False)
     if len(parts) > limit:

@@ -15,7 +15,7 @@ from competency_gaps.report.tables import VERDICT_STYLES, plain
 from competency_gaps.text import integer, plural, shorten, visible
 
 SIDE = words.SIDE
-NAME = 44
+NAME = 45
 """Characters of a name that no example may take."""
 WIDE = 100
 """Width from which scores stand beside gaps."""

@@ -68,5 +68,5 @@ def covariance_of(gram: np.ndarray, prior: np.ndarray, noise: float) -> np.ndarr
     root = np.sqrt(prior)
     factor, _ = dpotrf(np.eye(len(root)) + root[:, None] * gram * root / noise, lower=1, overwrite_a=1)
     inverse, _ = dpotri(factor, lower=1, overwrite_c=1)
-    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    inverse += np.tril(inverse, -1).T  # above the diagonal are zeros
     return root[:, None] * inverse * root

@@ -180,8 +180,8 @@ def background(answer: Answer, finding: Finding, lies_in: Sequence[tuple[str, fl
     again = found_again(answer, finding)
     lines = [f"{again[0].upper()}{again[1:]}.", rests_on(answer, finding)]
     if lies_in:
-        places = (f"in “{cut_at_word(name, NAME_LIMIT)}” ({percent(share, 1)})" for name, share in lies_in)
-        lines.append(f"Many of its items lie {', '.join(places)}.")
+        places = (f"{percent(share, 1)} lie in “{cut_at_word(name, NAME_LIMIT)}”" for name, share in lies_in)
+        lines.append(f"Of its items {', '.join(places)}.")
     return [line for line in lines if line]
 
 

@@ -30,7 +30,9 @@ MOST_PARTS = 6
 _GAP = 2
 
 
-def answer_view(answer: Answer, examples: Sequence[str | None], width: int, most: int = words.SIDE) -> Group:
+def answer_view(
+    answer: Answer, examples: Sequence[str | None], width: int, most: int = words.SIDE, *, options: bool = True
+) -> Group:
     """Lay out an answer: its headline, a line per finding, and one line on what is not shown.
 
     Parameters
@@ -42,6 +44,8 @@ def answer_view(answer: Answer, examples: Sequence[str | None], width: int, most
         Characters of a line. What has no room is cut at a word, the examples first.
     most : int
         Findings of each side.
+    options : bool
+        Whether the last line names the options that show more.
     """
     bad = [
         plain(words.caveat_words(caveat), f"bold {VERDICT_STYLES['weak']}")
@@ -54,7 +58,8 @@ def answer_view(answer: Answer, examples: Sequence[str | None], width: int, most
         texts = {finding.number: text for finding, text in zip(answer.findings, examples, strict=True)}
         parts.append(findings_table(answer, chosen, [texts[finding.number] for finding in chosen], width))
     if answer.mean is not None or answer.kind == "parsed":
-        parts.append(plain(words.closing(answer, most), "dim"))
+        line = words.closing(answer, most) if options else f"{words.coverage_of_scores(answer)}."
+        parts.append(plain(line, "dim"))
     return Group(*parts)
 
 
@@ -164,7 +169,8 @@ def _cell(answer: Answer, item: ShownItem) -> Group:
             prompt.append(shorten(text, left))
             left -= len(text)
     did = words.outcome_words(answer, item.score, item.outcome)
-    lines = [plain(f"{item.benchmark} {item.item_id}: {did}", "dim"), prompt]
+    where = "" if item.item_id.startswith(item.benchmark) else f"{item.benchmark} "
+    lines = [plain(f"{where}{item.item_id}: {did}", "dim"), prompt]
     if item.choices is not None:
         lines.append(plain("options: " + shorten(" | ".join(item.choices), ANSWER_LIMIT)))
     for name, value in (("expected", item.answer), ("response", item.response)):

@@ -51,16 +51,17 @@ def sentences(made: Comparison) -> list[str]:
             f"{100 * row['detectable']:.1f} points could have been seen. {argument('fail_on')} regression tests both, "
             "and each benchmark by itself."
         )
-    for word, rows in (("Unchanged", made.unchanged), ("Narrower: where the baseline is weak", made.narrower)):
+    narrower = "Narrower beside other items, where the baseline is weak"
+    for word, rows in (("Unchanged", made.unchanged), (narrower, made.narrower)):
         if rows.height:
-            column, what = ("difference", "") if word == "Unchanged" else ("gap", " beside other items")
+            column = "difference" if word == "Unchanged" else "gap"
             ends = ("low", "high") if word == "Unchanged" else ("gap_low", "gap_high")
             listed = (
                 f"{row['name']} {_points(row[column])} ({_points(row[ends[0]])} to {_points(row[ends[1]])})"
                 for row in rows.head(FEW).iter_rows(named=True)
             )
             more = f" and {rows.height - FEW} more" if rows.height > FEW else ""
-            lines.append(f"{word}{what}: {', '.join(listed)}{more}.")
+            lines.append(f"{word}: {', '.join(listed)}{more}.")
     lost = made.items.filter(pl.col("difference") < 0)
     if lost.height:
         named = ", ".join(f"{row['benchmark']}: {row['item_id']}" for row in lost.head(NAMED).iter_rows(named=True))
@@ -100,10 +101,10 @@ def _verdict(made: Comparison, candidate: str, baseline: str) -> str:
 
 def comparison_view(made: Comparison, *, width: int, limit: int) -> RenderableType:
     """Lay out a comparison: the verdict, the list of slices, then columns and benchmarks, the greatest loss first."""
-    verdict, whole, *rest = sentences(made)
-    parts: list[RenderableType] = [plain(verdict, "bold"), plain(whole), Text()]
+    verdict, *rest = sentences(made)
+    parts: list[RenderableType] = [plain(verdict, "bold"), Text()]
     if made.answer is not None:
-        parts += [answer_view(made.answer, made.examples, width), Text()]
+        parts += [answer_view(made.answer, made.examples, width, options=False), Text()]
     for title, frame, name in _lists(made, limit):
         table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, header_style="dim")
         table.add_column("")

@@ -64,7 +64,7 @@ class _Bar(NamedTuple):
     """Times as frequent as in the items of its siblings."""
 
 
-_WORD, _OPENING, _LABEL = _Bar(0.03, 1.3, 1.1), _Bar(0.25, 2.5, 0.9), _Bar(0.4, 2.5, 1.4)
+_WORD, _OPENING, _LABEL = _Bar(0.03, 1.3, 0.95), _Bar(0.25, 2.5, 1.2), _Bar(0.4, 2.5, 1.4)
 _BEFORE = """
 a about an any at between by each every for from her his in its my no of on our per some that the their these this those
 three two with your
@@ -99,7 +99,7 @@ def with_names(family: Family, items: pl.DataFrame, concepts: pl.DataFrame, by_c
         share, head = max(((_shared(labels[at], spoken[:SPOKEN]), labels[at]) for at in concept), default=(0.0, ""))
         if share < SHARED:
             head = max((openings[at] for at in beginning), key=len, default="")
-            kept[-1] = [*([head] if head else []), *kept[-1]]
+            kept[-1] += [head] if head else []  # it quotes the items, as words do
         names.append(_name(head, kept[-1], set(names)))
     return replace(family, names=names, words=kept)
 
@@ -116,15 +116,16 @@ def _shared(label: str, words: Iterable[str]) -> float:
 
 def _name(head: str, words: list[str], taken: set[str]) -> str:
     """At most ``LIMIT`` characters that no other node has: ``head: word, word`` or ``word, word, word``."""
-    words = [word for word in words if not _shared(word, [head])]
-    for skipped in range(max(1, len(words))):
-        name, separator = head, ": "
-        for word in (words[:1] + words[1 + skipped :])[: 2 if head else 4]:
-            longer = f"{name}{separator}{word}" if name else word
-            if len(longer) <= LIMIT:
-                name, separator = longer, ", "
-        if name and name not in taken:
-            return name
+    for start in dict.fromkeys((head, "")):
+        own = [word for word in words if word != start and not _shared(word, [start])]
+        for skipped in range(max(1, len(own))):
+            name, separator = start, ": "
+            for word in (own[:1] + own[1 + skipped :])[: 2 if start else 4]:
+                longer = f"{name}{separator}{word}" if name else word
+                if len(longer) <= LIMIT:
+                    name, separator = longer, ", "
+            if name and name not in taken:
+                return name
     base = head or "items of no common subject"
     return base if base not in taken else next(name for i in count(2) if (name := f"{base} ({i})") not in taken)
 

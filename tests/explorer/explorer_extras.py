@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -30,7 +29,6 @@ def with_extras(made: Made, folder: Path) -> Made:
     add_exemplars(dictionary)
     verdict = {"code": "split_halves", "outcome": "few", "tone": "open", "test": "halves", "sentence": "Few."}
     write_document(run / "robustness.json", {"seed": 0, "verdicts": [verdict]})
-    add_words(run)
     return Made(run, dictionary)
 
 
@@ -75,16 +73,6 @@ def rescored(made: Made, folder: Path) -> Made:
     items.with_columns(score=score).write_parquet(run / "items.parquet")
     seal(run)
     return Made(run, made.dictionary)
-
-
-def add_words(run: Path) -> None:
-    """Say that scores of the first benchmark fall with length."""
-    manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
-    within = next(iter(manifest["evidence"]["benchmarks"].values()))
-    trend = {"covariate": "length", "first": 0.9, "last": 0.1, "categories": None, "share": 0.3, "p": 0.001}
-    within["trends"] = [{**trend, "controlled": True}]
-    (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    seal(run)
 
 
 POINT = '<img src=x onerror="alert(1)"> \u202e & sums'

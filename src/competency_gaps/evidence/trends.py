@@ -31,8 +31,8 @@ class Trend:
     """Of the F test over the parts, in [0, 1]."""
 
 
-def trends(units: Units, benchmark: int, covariates: Sequence[Covariate], *, net: bool) -> list[Trend]:
-    """Compare outcomes over the parts of each covariate, the largest share first.
+def trends(units: Units, benchmark: int, covariates: Sequence[Covariate]) -> list[Trend]:
+    """Compare outcomes, less their block's mean, over the parts of each covariate, the largest share first.
 
     Parameters
     ----------
@@ -42,14 +42,10 @@ def trends(units: Units, benchmark: int, covariates: Sequence[Covariate], *, net
         Number of the benchmark.
     covariates
         Of the sample's items.
-    net
-        Take outcomes less their block's mean, so that what the strata hold equal explains nothing.
     """
     chosen = units.benchmark == benchmark
-    outcome = units.outcome.copy()
-    if net:
-        count = np.bincount(units.block)
-        outcome -= (np.bincount(units.block, outcome) / np.maximum(count, 1))[units.block]
+    count = np.bincount(units.block)
+    outcome = units.outcome - (np.bincount(units.block, units.outcome) / np.maximum(count, 1))[units.block]
     kept = np.flatnonzero(units.unit >= 0)
     _, first = np.unique(units.unit[kept], return_index=True)
     size = np.bincount(units.unit[kept], minlength=len(units.outcome))

@@ -131,7 +131,7 @@ def _of_form(run: RunFolder, outcome: Outcome, units: Units, strata: Sequence[st
     names = run.items["benchmark"].unique(maintain_order=True).to_list()
     scale = outcome.limits[1] - outcome.limits[0]
     for number, name in enumerate(names):
-        for trend in trends(units, number, covariates, net=True):
+        for trend in trends(units, number, covariates):
             mean = float(np.average(trend.means, weights=trend.clusters))
             gaps = [
                 scale * (own - mean) if count >= FEWEST else 0.0

@@ -35,7 +35,7 @@ from competency_gaps.runs.outcomes import outcome_of
 from competency_gaps.runs.sample import Outcomes, item_sample, item_strata
 from competency_gaps.runs.scores import ModelScores, model_scores, read_scores
 from competency_gaps.runs.settings import evidence_config, run_config
-from competency_gaps.stages.results import benchmark_facts, evidence_columns, overlaps
+from competency_gaps.stages.results import evidence_columns, overlaps
 
 FOLDER = "outcomes"
 ANSWERS = "answers"
@@ -193,7 +193,7 @@ def write_tables(base: RunFolder, folder: Path, outcome: Outcome, record: dict[s
         "evidence": {
             **config.model_dump(mode="json"),
             **suite.counts(),
-            "benchmarks": benchmark_facts(sample, base.items, single, config),
+            "benchmarks": {name: own.counts() for name, own in single.items()},
         },
     }
     write_manifest(folder, manifest)

@@ -43,8 +43,8 @@ def main() -> None:
     for benchmark in benchmarks(args.folder):
         if args.only and benchmark.name not in args.only:
             continue
-        counts = [find_clusters([benchmark], threshold).total for threshold in thresholds]
-        row = [len(benchmark.items), counts[0].equal, *(total_at.near for total_at in counts)]
+        kinds = [find_clusters([benchmark], threshold).kinds[benchmark.name] for threshold in thresholds]
+        row = [len(benchmark.items), kinds[0].count("equal"), *(own.count("near") for own in kinds)]
         total += row
         print(line(benchmark.name, row))
         for text in examples(benchmark, thresholds[0], args.below, args.examples):

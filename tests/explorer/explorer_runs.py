@@ -327,7 +327,6 @@ def _manifest(
             "content_sha256": "cd" * 32,
             "policy": ", ".join(items.filter(pl.col("benchmark") == name)["policy"].unique()),
             "scope": (None, "sums of small numbers")[number == 0],
-            "generated": False,
             "left_out": [
                 {"where": f"{HOME}/b{number}.jsonl:{line}", "reason": why.as_dict()} for line, why in left_out
             ],
@@ -356,7 +355,6 @@ def _manifest(
         "pooling": config.pooling,
         "paper": config.paper,
         "bos_id": 0,
-        "seeds": {"generation": 0},
         "gate": {
             "tokens": 512,
             "l0": 6.0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -28,36 +28,6 @@ _REFERS = re.compile(r"\b(?:above|below|these|those|both|neither|none|all of|opt
 
 
 @dataclass(frozen=True)
-class RepeatCounts:
-    """Counts of the repeats in a benchmark or in the suite."""
-
-    items: int
-    clusters: int
-    """Clusters of one or more items. Of a benchmark: those of its own items, joined by repeats elsewhere too."""
-    in_clusters: int
-    """Items that share their cluster with another item of the suite."""
-    equal: int
-    """Items whose question another item asks too."""
-    given: int
-    """Further items that share a cluster named by their source."""
-    near: int
-    """Items that share a cluster only through near-repeats."""
-    prompts: int
-    """Different questions: equal ones count once."""
-    across: int
-    """Different questions that stand in two or more benchmarks."""
-
-    @property
-    def repeated(self) -> int:
-        """Items minus clusters: the number of items that add no evidence."""
-        return self.items - self.clusters
-
-    def as_dict(self) -> dict[str, int]:
-        """For the manifest."""
-        return {**asdict(self), "repeated": self.repeated}
-
-
-@dataclass(frozen=True)
 class Repeats:
     """The clusters of a suite."""
 
@@ -65,38 +35,22 @@ class Repeats:
     """Benchmark -> int32 of shape (items,): cluster of each item, numbered from 0 over the whole suite."""
     kinds: dict[str, tuple[Kind | None, ...]]
     """Benchmark -> what binds each item to its cluster; None: it is alone."""
-    counts: dict[str, RepeatCounts]
-    total: RepeatCounts
-    near_repeats: float | None
-    """Least similarity of near-repeats; None: they were not searched for."""
 
     def columns(self, names: Iterable[str]) -> tuple[list[int], list[Kind | None]]:
         """Cluster and kind of every item, benchmark after benchmark."""
         names = list(names)
         return [c for name in names for c in self.clusters[name].tolist()], [k for n in names for k in self.kinds[n]]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Counts, for the manifest."""
-        return {
-            "near_repeats": self.near_repeats,
-            "total": self.total.as_dict(),
-            "benchmarks": {name: counts.as_dict() for name, counts in self.counts.items()},
-        }
-
     def lines(self) -> list[str]:
-        """Lines for people: the benchmarks with the most repeats, and the total. Empty: nothing repeats."""
-        repeating = sorted(
-            (name for name, counts in self.counts.items() if counts.repeated),
-            key=lambda name: -self.counts[name].repeated,
-        )
-        lines = [f"{name}: {_sentence(self.counts[name])}" for name in repeating[:_LINES]]
-        if len(repeating) > _LINES:
-            lines.append(f"{plural(len(repeating) - _LINES, 'more benchmark')} with repeats")
-        if len(self.counts) > 1 and self.total.repeated:
-            across = self.total.across
-            elsewhere = f"; {plural(across, 'question')} in more than one benchmark" if across else ""
-            lines.append(f"all benchmarks: {_sentence(self.total)}{elsewhere}")
-        return lines
+        """Lines for people: the benchmarks with the most items that add no evidence. Empty: nothing repeats."""
+        sizes = {name: (len(own), len(np.unique(own))) for name, own in self.clusters.items()}
+        most = sorted((name for name, (n, c) in sizes.items() if c < n), key=lambda name: -np.subtract(*sizes[name]))
+        lines = []
+        for name in most[:_LINES]:
+            items, clusters = sizes[name]
+            counted = f"{plural(items, 'item')} in {plural(clusters, 'cluster')} of repeats"
+            lines.append(f"{name}: {counted}; each counts once as evidence")
+        return lines + [f"{plural(len(most) - _LINES, 'more benchmark')} with repeats"] * (len(most) > _LINES)
 
 
 def find_clusters(suite: Sequence[Benchmark], near_repeats: float | None = DEFAULT) -> Repeats:
@@ -135,18 +89,10 @@ def find_clusters(suite: Sequence[Benchmark], near_repeats: float | None = DEFAU
     kinds = np.select(shared, ["equal", "given", "near"], default="").astype(object)
     kinds[kinds == ""] = None
     ends = np.cumsum([len(benchmark.items) for benchmark in suite])[:-1]
-    spread = np.bincount(np.unique(np.stack([equal, home], axis=1), axis=0)[:, 0], minlength=len(first))[equal] > 1
-    counts = [
-        _counts(*parts)
-        for parts in zip(*(np.split(numbers, ends) for numbers in (equal, cluster, kinds, spread)), strict=True)
-    ]
     names = [benchmark.name for benchmark in suite]
     return Repeats(
         dict(zip(names, np.split(cluster, ends), strict=True)),
         dict(zip(names, (tuple(part.tolist()) for part in np.split(kinds, ends)), strict=True)),
-        dict(zip(names, counts, strict=True)),
-        _counts(equal, cluster, kinds, spread),
-        near_repeats,
     )
 
 
@@ -210,30 +156,3 @@ def _connected(count: int, *groups: NDArray[np.int64], pairs: NDArray[np.int64] 
     row, column = np.concatenate(rows), np.concatenate(columns)
     graph = sp.coo_array((np.ones(len(row), bool), (row, column)), shape=(nodes, nodes))
     return np.unique(connected_components(graph, directed=False)[1][:count], return_inverse=True)[1]
-
-
-def _counts(
-    equal: NDArray[np.int64], cluster: NDArray[np.int32], kinds: NDArray[np.object_], spread: NDArray[np.bool_]
-) -> RepeatCounts:
-    return RepeatCounts(
-        items=len(cluster),
-        clusters=len(np.unique(cluster)),
-        in_clusters=int((kinds != None).sum()),  # noqa: E711 - element by element
-        equal=int((kinds == "equal").sum()),
-        given=int((kinds == "given").sum()),
-        near=int((kinds == "near").sum()),
-        prompts=len(np.unique(equal)),
-        across=len(np.unique(equal[spread])),
-    )
-
-
-def _sentence(counts: RepeatCounts) -> str:
-    """``150 items are 66 different questions in 60 clusters; each cluster counts once as evidence``."""
-    different = f"{plural(counts.items, 'item')} are {plural(counts.prompts, 'different question')}"
-    if counts.prompts == counts.items:
-        bound = f"{plural(counts.items, 'item')} are in {plural(counts.clusters, 'cluster')}"
-    elif counts.prompts == counts.clusters:
-        bound = f"{different} ({counts.repeated:,} repeat another)"
-    else:
-        bound = f"{different} in {plural(counts.clusters, 'cluster')}"
-    return f"{bound}; counted once each as evidence"

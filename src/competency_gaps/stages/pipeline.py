@@ -207,7 +207,6 @@ def _manifest(
         "pooling": config.pooling,
         "paper": config.paper,
         "bos_id": setting.bos_id,
-        "seeds": {"generation": config.generation.seed},
         "gate": gate.as_dict(),
         "reference": None
         if setting.reference_file is None
@@ -217,7 +216,6 @@ def _manifest(
             "lift": has_lift(config),
         },
         "evidence": evidence,
-        "repeats": setting.repeats.as_dict(),
         "benchmarks": _benchmark_entries(setting, shards, items),
         "settings": as_dict(config),
     }
@@ -234,7 +232,6 @@ def _benchmark_entries(setting: Setting, shards: dict[str, list[str]], items: pl
             "content_sha256": benchmark.content_hash(),
             "policy": policies[benchmark.name],
             "scope": choice.scope,
-            "generated": choice.is_generated,
             "left_out": [{"where": left.where, "reason": left.reason.as_dict()} for left in benchmark.left_out],
             "source": [finite(asdict(report)) for report in benchmark.reports],
             "shards": shards[benchmark.name],

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 _NAME, _LABEL = 60, 70
 """Characters of a name, and of a label."""
+_WIDE = 110
+"""Width from which two labels are shown."""
 _COUNTED = {
     "labelled": "concepts of topics and skills that a label describes",
     "automatic": "concepts of topics and skills that have words of exemplars for a label",
-    "unlabelled": "concepts of topics and skills; the run has no labels",
+    "unlabelled": "concepts of topics and skills; none has a label: ‘cgaps concepts label’ makes them",
 }
 _JUDGED = {
     "embedding": "by the likeness of its label to the scope, which is a guess: --llm has it judged",
@@ -88,25 +90,25 @@ def _print_scope(description: str, scope: Covered, limit: int) -> None:
 
 
 def _print_lacking(part: Covered, limit: int) -> None:
-    for lack in part.lacking[:limit]:
-        label = f"concept {lack.concept}" if lack.label is None else shorten(lack.label, 120)
-        print_line(f"  {lack.status:7}  {label}")
+    for lack in [lack for lack in part.lacking if lack.label][:limit]:
+        print_line(f"  {lack.status:7}  {shorten(str(lack.label), 120)}")
 
 
 def _print_parts(title: str, parts: Sequence[Covered], limit: int, reference: bool) -> None:
+    console = Console()
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(title, overflow="fold", ratio=2)
     for head in ("of", "in no item", *(["thin"] if reference else [])):
         table.add_column(head, justify="right", no_wrap=True)
-    labelled = any(lack.label for part in parts[:limit] for lack in part.lacking[:2])
-    if labelled:
+    most = 2 if console.width >= _WIDE else 1
+    examples = ["; ".join(_cut(lack.label) for lack in part.lacking[:most] if lack.label) for part in parts[:limit]]
+    if any(examples):
         table.add_column("such as", overflow="fold", ratio=3)
-    for part in parts[:limit]:
-        named = "; ".join(_cut(lack.label) for lack in part.lacking[:2] if lack.label)
+    for part, named in zip(parts[:limit], examples, strict=True):
         counts = (integer(part.concepts), integer(part.missing), *([integer(part.thin)] if reference else []))
-        table.add_row(visible(shorten(part.name, _NAME)), *counts, *([visible(named)] if labelled else []))
+        table.add_row(visible(shorten(part.name, _NAME)), *counts, *([visible(named)] if any(examples) else []))
     print_line("")
-    Console().print(table, markup=False)
+    console.print(table, markup=False)
     if len(parts) > limit:
         print_line(f"{integer(len(parts) - limit)} more: --limit {len(parts)}")
 

@@ -185,6 +185,12 @@ def test_a_gap_rests_on_the_slice_that_makes_it():
         both = [both[0], both[0]._replace(place=1 - both[0].place)]
     ((name, part),) = resting_on(weighed, joint, both, own.outcome)[1]
     assert name == "profiles 0" and part > 0.7
+    families = [family("columns", [cause, ~cause], "subject"), family("profiles", [follows])]
+    weighed, bars, own = world(families, own.outcome)
+    joint, chosen = list_of(weighed, bars, own)
+    node = chosen[0]._replace(place=int(np.flatnonzero(joint.family == 1)[0]))
+    (((name, part),),) = resting_on(weighed, joint, [node], own.outcome)
+    assert name == "subject" and part > 0.7
 
 
 def test_the_place_of_the_answer_is_a_caveat():

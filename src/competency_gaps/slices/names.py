@@ -96,8 +96,8 @@ def with_names(family: Family, items: pl.DataFrame, concepts: pl.DataFrame, by_c
     for own, beginning, concept in zip(words, begun, marked, strict=True):
         spoken = [vocabulary[word] for word in own if vocabulary[word] not in ASKING]
         kept.append(_different(spoken))
-        share, head = max(((_shared(labels[at], spoken[:SPOKEN]), labels[at]) for at in concept), default=(0.0, ""))
-        if share < SHARED:
+        head = max((labels[at] for at in concept), key=lambda label: _shared(label, spoken[:SPOKEN]), default="")
+        if _shared(head, spoken[:SPOKEN]) < SHARED:
             head = max((openings[at] for at in beginning), key=len, default="")
             kept[-1] += [head] if head else []  # it quotes the items, as words do
         names.append(_name(head, kept[-1], set(names)))

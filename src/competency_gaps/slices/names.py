@@ -168,8 +168,8 @@ def _words(items: pl.DataFrame) -> tuple[list[str], sp.csr_array]:
     groups = [
         {group.replace("_", " ")} if group and telling("group", group) == group else set() for group in items["group"]
     ]
-    told = [{word for word in words if is_noun[word] and is_noun[word.split()[-1]]} for words in own]
-    return _having([words | group for words, group in zip(told, groups, strict=True)], RARE)
+    kept = [{word for word in words if is_noun[word] and is_noun[word.split()[-1]]} for words in own]
+    return _having([words | group for words, group in zip(kept, groups, strict=True)], RARE)
 
 
 def _having(own: Sequence[set[str]], least: int) -> tuple[list[str], sp.csr_array]:

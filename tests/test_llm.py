@@ -17,9 +17,10 @@ import pytest
 from rich.console import Console
 
 from competency_gaps import llm
+from competency_gaps.answer_json import Failure, after_thinking, parse
 from competency_gaps.config import LLMConfig, parse_config, read_yaml
 from competency_gaps.errors import MachineError, MissingExtraError, UserError
-from competency_gaps.llm import Answer, AnswerStore, Failure, Request, after_thinking, ask, parse, read_answers
+from competency_gaps.llm import Answer, AnswerStore, Request, ask, read_answers
 from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
 from fake_endpoint import question_of, serve

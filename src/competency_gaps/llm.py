@@ -1,7 +1,7 @@
 """Ask a language model, over an OpenAI-compatible endpoint or through files in OpenAI's batch form.
 
 :func:`ask` sends :class:`Request` objects and keeps each :class:`Answer` on disk as it comes, so that a killed command
-goes on without paying twice; :func:`parse` reads an answer.
+goes on without paying twice; :func:`competency_gaps.answer_json.parse` reads an answer.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import hashlib
 import importlib.util
 import json
 import os
-import re
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -18,7 +17,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import pydantic
@@ -29,8 +28,6 @@ from competency_gaps.files import no_space_left, write_atomic
 from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
 from competency_gaps.text import plural, shorten, visible
-
-T = TypeVar("T", bound=pydantic.BaseModel)
 
 FILE = "answers.jsonl"
 """In the folder given to :func:`ask`."""
@@ -145,7 +142,7 @@ def read_completion(body: Any, id: str) -> Answer:
     try:
         read = _Completion.model_validate(body)
     except pydantic.ValidationError:
-        return Answer(id, error=f"no chat completion: {_line(body)}")
+        return Answer(id, error=f"no chat completion: {one_line(body)}")
     message, finish, usage = read.choices[0].message, read.choices[0].finish_reason, read.usage or _Usage()
     refusal = message.refusal or ("content_filter" if finish == "content_filter" and not message.content else None)
     return Answer(
@@ -164,7 +161,7 @@ def whole(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _line(text: object) -> str:
+def one_line(text: object) -> str:
     """Foreign text on one line, short and harmless."""
     return shorten(visible(" ".join(str(text)[:10_000].split())), 300)
 
@@ -393,7 +390,7 @@ def _answered(
         answer = retrying(send)
     except (openai.OpenAIError, ValueError) as error:
         cause = "" if isinstance(error, openai.APIStatusError) else error.__cause__ or ""
-        reason = hide_key(_line(f"{error} {cause}"), config)
+        reason = hide_key(one_line(f"{error} {cause}"), config)
         if _what_follows(error) == "end":
             raise UserError(
                 f"{config.base_url} refuses ({reason}). Check base_url, the model {config.model!r}, and the key in "
@@ -546,7 +543,7 @@ def read_answers(path: Path) -> Iterator[Answer]:
             yield Answer(id, whole(text), model=str(model)[:200] if model else None)
             continue
         if value.get("error") or response.get("status_code") != 200:
-            yield Answer(id, error=_line(value.get("error") or response or "no response"))
+            yield Answer(id, error=one_line(value.get("error") or response or "no response"))
         else:
             yield read_completion(response.get("body"), id)
 
@@ -572,79 +569,3 @@ def _import(
     if missing := len(by_id.keys() - known.keys() - kept.keys()):
         progress.say(f"{missing:,} of {plural(len(by_id), 'request')} are not answered in the files.")
     return {id: answer for id, answer in known.items() if answer.error is not None}
-
-
-# Reading an answer
-
-_THINKS = re.compile(r"\s*<think(?:ing)?>")
-_THOUGHT = re.compile(r"</think(?:ing)?>")
-_BEGINS = re.compile(r'\{(?=\s*(?:["}]|$))')
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose keys all differ: of two verdicts under one key, neither is the answer."""
-    known = dict(pairs)
-    if len(known) < len(pairs):
-        raise ValueError("one key twice in an object")
-    return known
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_once)
-
-
-class Failure(NamedTuple):
-    """An answer that cannot be used."""
-
-    reason: str
-    """Why, short enough to show; the model's own words in it are made harmless."""
-
-
-def parse(answer: Answer, model: type[T]) -> T | Failure:
-    """Take the JSON object out of an answer and check it.
-
-    The object may stand alone, in a fence, beside prose or after the model's thinking. Broken JSON is neither repaired
-    nor searched for valid parts. Several objects of the expected form must be equal except for their ``reasoning``, as
-    a judge may quote a verdict from the text that it judges.
-    """
-    if answer.error is not None or answer.refusal is not None:
-        return Failure(_line(f"refused: {answer.refusal}" if answer.error is None else f"no answer: {answer.error}"))
-    cut = " (cut off at max_tokens)" if answer.finish == "length" else ""
-    text = after_thinking(answer.text or "")
-    try:
-        objects, rest = _objects(text or "")
-    except ValueError as error:
-        return Failure(_line(f"{error}{cut}"))
-    if objects and cut and rest.strip():
-        return Failure(_line(f"another answer may have followed{cut}"))
-    fitting, fault = [], "no JSON object in the answer" if text is not None else "the model's thinking does not end"
-    for value in objects:
-        try:
-            fitting.append(model.model_validate_json(value))
-        except pydantic.ValidationError as error:
-            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            fault = f"JSON of another form: {'.'.join(map(str, first['loc'])) or 'object'}: {first['msg']}"
-    if not fitting:
-        return Failure(_line(fault + cut))
-    different = len({value.model_dump_json(exclude={"reasoning"}) for value in fitting})
-    return fitting[-1] if different == 1 else Failure(f"{different} different answers, expected one")
-
-
-def after_thinking(text: str) -> str | None:
-    """What a model says after its thinking, which ends with the last ``</think>``; None: its thinking never ends.
-
-    A text without such marks is all answer.
-    """
-    rest = text[max((mark.end() for mark in _THOUGHT.finditer(text)), default=0) :]
-    return None if _THINKS.match(rest) else rest
-
-
-def _objects(text: str) -> tuple[list[str], str]:
-    """The whole JSON objects of a text, and what follows the last one; ValueError: one is broken."""
-    objects, end = [], 0
-    while (begins := _BEGINS.search(text, end)) is not None:
-        try:
-            end = _DECODER.raw_decode(text, begins.start())[1]
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"broken JSON: {error}") from None
-        objects.append(text[begins.start() : end])
-    return objects, text[end:]

@@ -10,6 +10,7 @@ import pytest
 from labelling_helpers import WORDS, hand_made
 from typer.testing import CliRunner
 
+from competency_gaps.answer_json import Failure
 from competency_gaps.cli.app import app
 from competency_gaps.cli.options import parse_concepts
 from competency_gaps.dictionary.exemplars import Exemplar, Exemplars
@@ -30,7 +31,7 @@ from competency_gaps.dictionary.labelling.labeller import (
     take_answers,
 )
 from competency_gaps.errors import UserError
-from competency_gaps.llm import Answer, Failure
+from competency_gaps.llm import Answer
 from fake_endpoint import question_of, serve
 
 

@@ -21,9 +21,10 @@ from typing import Literal
 import numpy as np
 import pydantic
 
+from competency_gaps.answer_json import Failure, parse
 from competency_gaps.config import LLMConfig
 from competency_gaps.errors import UserError
-from competency_gaps.llm import Failure, Request, ask, parse
+from competency_gaps.llm import Request, ask
 from competency_gaps.model.embed import embed_texts
 from competency_gaps.progress import Progress
 from competency_gaps.text import visible

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import pydantic
 
+from competency_gaps.answer_json import Failure, after_thinking, parse
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Score
@@ -26,7 +27,7 @@ from competency_gaps.judging.judge import (
     shown_response,
 )
 from competency_gaps.judging.verdicts import VERDICTS, canonical, score_of_games
-from competency_gaps.llm import Answer, Failure, Request, after_thinking, parse
+from competency_gaps.llm import Answer, Request
 from competency_gaps.scoring.text import Length
 from competency_gaps.text import shorten, visible
 

@@ -16,12 +16,13 @@ import numpy as np
 import pydantic
 import yaml
 
+from competency_gaps.answer_json import Failure, parse
 from competency_gaps.errors import UserError
 from competency_gaps.evidence.interval import mean
 from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Generation, Output, Policy, Score
 from competency_gaps.items.policy import Request as ModelRequest
-from competency_gaps.llm import Answer, Failure, Request, parse
+from competency_gaps.llm import Answer, Request
 from competency_gaps.scoring.text import Length, accepted
 from competency_gaps.text import plural, shorten, visible
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pydantic
 
+from competency_gaps.answer_json import Failure, parse
 from competency_gaps.config import LLMConfig
-from competency_gaps.llm import FILE, Answer, AnswerStore, Failure, Request, ask, parse
+from competency_gaps.llm import FILE, Answer, AnswerStore, Request, ask
 from competency_gaps.progress import Progress
 from competency_gaps.slices.family import Family
 from competency_gaps.text import visible

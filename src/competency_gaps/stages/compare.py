@@ -133,25 +133,15 @@ class Comparison:
         return self.slices.filter(closed).sort("gap", descending=True, maintain_order=True)
 
 
-def compare_models(
-    run: RunFolder, candidate: str, baseline: str, *, min_effect: float = 0.0, answer: bool = True
-) -> Comparison:
-    """Compare two models of one run, as :meth:`competency_gaps.Run.compare` describes.
-
-    Parameters
-    ----------
-    answer
-        Whether the list of slices is made too, which takes most of the time.
-    """
+def compare_models(run: RunFolder, candidate: str, baseline: str, *, min_effect: float = 0.0) -> Comparison:
+    """Compare two models of one run, as :meth:`competency_gaps.Run.compare` describes."""
     scores = model_scores(run)
     names = (scores.named(candidate), scores.named(baseline))
     after, before = (Side(name, scores.of(name), scores.asked[scores.row(name)]) for name in names)
-    return compare_scores(basis_of(run), after, before, min_effect, answer=answer)
+    return compare_scores(basis_of(run), after, before, min_effect)
 
 
-def compare_runs(
-    candidate: RunFolder | Path, baseline: RunFolder | Path, *, min_effect: float = 0.0, answer: bool = True
-) -> Comparison:
+def compare_runs(candidate: RunFolder | Path, baseline: RunFolder | Path, *, min_effect: float = 0.0) -> Comparison:
     """Compare two runs, outcomes of runs, or logs of other tools, on the items that both hold.
 
     Items pair by benchmark and id, if they ask the same. They, and their slices, are those of the baseline, unless it
@@ -175,8 +165,8 @@ def compare_runs(
             replace(side, name=f"{side.name} ({_folder(source)})") for side, source in ((own, home), (other, guest))
         )
     if turned:
-        return compare_scores(basis, own, other, min_effect, only_baseline=lost, answer=answer)
-    return compare_scores(basis, other, own, min_effect, only_candidate=lost, answer=answer)
+        return compare_scores(basis, own, other, min_effect, only_baseline=lost)
+    return compare_scores(basis, other, own, min_effect, only_candidate=lost)
 
 
 def _folder(source: RunFolder | Path) -> str:

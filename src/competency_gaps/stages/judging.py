@@ -16,12 +16,13 @@ from typing import Any
 
 import polars as pl
 
+from competency_gaps.answer_json import Failure, after_thinking
 from competency_gaps.config import LLMConfig
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import Reason
 from competency_gaps.items.policy import Score
 from competency_gaps.judging.judge import JudgedPolicy
-from competency_gaps.llm import FILE, Answer, AnswerStore, Failure, Request, after_thinking, ask, check_installed
+from competency_gaps.llm import FILE, Answer, AnswerStore, Request, ask, check_installed
 from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.progress import Progress
 from competency_gaps.stages.items import benchmark_figures, why_unscored

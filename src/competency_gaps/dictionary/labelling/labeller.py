@@ -17,12 +17,13 @@ import numpy as np
 import polars as pl
 import pydantic
 
+from competency_gaps.answer_json import Failure, parse
 from competency_gaps.config import LLMConfig
 from competency_gaps.dictionary.exemplars import Exemplar, ExemplarKind
 from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.labels import SCHEMA, clean_label, is_placeholder, today
 from competency_gaps.errors import UserError
-from competency_gaps.llm import Answer, Failure, Request, ask, parse
+from competency_gaps.llm import Answer, Request, ask
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.search import judged

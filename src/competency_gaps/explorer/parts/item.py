@@ -1,4 +1,4 @@
-"""Items with the concepts that are active in them; and other people's lists, whose examples are shown alike."""
+"""Items with the concepts that are active in them."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _answer(context: Context, score: float, held: Mapping[str, Any]) -> ModelAns
 def _texts(context: Context, row: int, held: dict[str, Any]) -> dict[str, Any]:
     """Prompt, response, and what is made of them; ``held``: the item's texts."""
     return {
-        **read_text(context, row, held),
+        **_shown_text(context, row, held),
         "response": _cut(held["response"], context.amounts.text),
         "answer": _cut(held["answer"], context.amounts.text),
         "choices": _choices(held["choices"], context.amounts.text),
@@ -102,24 +102,19 @@ def _texts(context: Context, row: int, held: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def read_text(context: Context, row: int, held: Mapping[str, Any]) -> dict[str, Any]:
+def _shown_text(context: Context, row: int, held: Mapping[str, Any]) -> dict[str, Any]:
     """What the model read of an item: ``text``, ``cut`` and ``own`` as :class:`ItemDetail` has them."""
     text = held["text"]
     start, end, length = (int(values[row]) for values in context.windows)
     if context.amounts.text is None:
         end = length = len(text or "")
-    own, inside = moved(np.array([[held["own_start"] or 0, held["own_end"] or 0]]), np.array(start), np.array(end))
+    # Of its own text the part that is kept, if it is too long to be kept whole.
+    first, last = (min(max((held[name] or 0) - start, 0), end - start) for name in ("own_start", "own_end"))
     return {
         "text": None if text is None else text[start:end],
         "cut": Cut(start, length - end) if end - start < length else None,
-        "own": tuple(own[0].tolist()) if inside[0] else _partly(own[0], end - start),
+        "own": (first, last) if last > first else None,
     }
-
-
-def _partly(own: np.ndarray, length: int) -> tuple[int, int] | None:
-    """The part of the item's own text that is kept if it is too long to be kept whole."""
-    first, last = np.clip(own, 0, length).tolist()
-    return (first, last) if last > first else None
 
 
 def _cut(text: str | None, limit: int | None) -> str | None:
@@ -158,23 +153,7 @@ def item_concepts(context: Context, rows: range) -> list[ItemConcepts]:
         One per item.
     """
     counts = context.run.item_rows.counts
-    active = active_concepts(context, rows, limit=context.amounts.salient)
-    return [ItemConcepts(row, int(counts[row]), own) for row, own in zip(rows, active, strict=True)]
-
-
-def active_concepts(
-    context: Context, rows: Sequence[int], *, of: Sequence[int] | None = None, limit: int | None = None
-) -> list[list[ActiveConcept]]:
-    """The concepts that are active in items, the most salient first.
-
-    Parameters
-    ----------
-    of
-        Only these concepts; None: all.
-    limit
-        Most concepts; None: all.
-    """
-    held = [_most_salient(context, row, of, limit) for row in rows]
+    held = [_most_salient(context, row, context.amounts.salient) for row in rows]
     size = [len(concepts) for concepts, *_ in held]
     item = np.repeat(np.array(rows, np.int64), size)
     concepts, cas, values, peaks = (np.concatenate(parts) for parts in zip(*held, strict=True))
@@ -191,17 +170,14 @@ def active_concepts(
             *(column.tolist() for column in columns), tokens, strict=True
         )
     ]
-    return [active[a:b] for a, b in pairwise(first)]
+    bounds = zip(rows, pairwise(first), strict=True)
+    return [ItemConcepts(row, int(counts[row]), active[a:b]) for row, (a, b) in bounds]
 
 
-def _most_salient(context: Context, row: int, of: Sequence[int] | None, limit: int | None) -> tuple[np.ndarray, ...]:
+def _most_salient(context: Context, row: int, limit: int | None) -> tuple[np.ndarray, ...]:
     """Of an item its concepts, their CAS, saliency and peaks."""
     held = context.run.item_rows.row(row)
     values = saliency(held.cas, context.tau[held.concepts])
-    if of is not None:
-        chosen = np.flatnonzero(np.isin(held.concepts, of))
-        values[~np.isin(held.concepts, of)] = -1
-        limit = min(limit or len(chosen), len(chosen))
     order = leading((-values, -held.cas, held.concepts), len(values) if limit is None else limit)
     return held.concepts[order], held.cas[order], values[order], held.peak[order]
 

@@ -24,12 +24,19 @@ from competency_gaps.cli.app import app
 from competency_gaps.errors import UserError
 from competency_gaps.explorer import export as export_module
 from competency_gaps.explorer import page_files as page_module
-from competency_gaps.explorer.export import BEGUN, LARGEST, MARK, _context, export, export_file, read_part
+from competency_gaps.explorer.export import BEGUN, LARGEST, MARK, _context, export, export_file
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts import Parts
 from core_helpers import seal
 
 INDEX = '<!doctype html>\n<html lang="en">\n  <head>\n    <meta charset="utf-8" />\n  </head>\n</html>\n'
+
+
+def read_part(folder, name):
+    """A part of an exported folder, read as the page reads it."""
+    text = (folder / "data" / f"{name}.js").read_text(encoding="utf-8")
+    content = text.removeprefix(f'cgapsPart({json.dumps(name)},"').removesuffix('");\n')
+    return gzip.decompress(base64.b64decode(content, validate=True))
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -9,7 +9,6 @@ import hashlib
 import json
 import logging
 import shutil
-import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -229,30 +228,6 @@ def _shown_items(context: Context) -> Iterator[int]:
         yield from (finding.example for finding in answer.findings if finding.example is not None)
     for family in context.families:
         yield from (row for rows in family.typical for row in rows)
-
-
-def read_part(folder: Path, name: str) -> bytes:
-    """Read a part of an exported folder as the page does.
-
-    Parameters
-    ----------
-    folder
-        The explorer.
-    name
-        ``runs.json``, or ``KEY/NAME`` as :meth:`Parts.names` lists them.
-
-    Raises
-    ------
-    UserError
-        If it is not there or damaged.
-    """
-    path = folder / DATA / f"{name}.js"
-    try:
-        text = path.read_bytes().decode("utf-8")
-        content = text.removeprefix(f'cgapsPart({json.dumps(name)},"').removesuffix('");\n')
-        return gzip.decompress(base64.b64decode(content, validate=True))
-    except (OSError, ValueError, EOFError, zlib.error) as error:
-        raise UserError(f"{path} is missing or damaged: {error}. Export the run again.") from error
 
 
 def _run_list(opened: Sequence[Opened]) -> RunList:

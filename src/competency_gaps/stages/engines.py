@@ -124,18 +124,16 @@ class Work:
 Engine = Callable[[Work], None]
 
 
-class Reading(NamedTuple):
-    """What was read of a suite."""
-
-    extractions: dict[str, Extraction]
-    """By benchmark."""
-    store: CasStore
-    record: dict[str, Any]
-    """For the manifest: ``items`` that this command read ``of`` all, and ``by`` whom."""
-
-
-def read_suite(setting: Setting, folder: Path, engine: Engine, progress: Progress) -> Reading:
+def read_suite(
+    setting: Setting, folder: Path, engine: Engine, progress: Progress
+) -> tuple[dict[str, Extraction], CasStore, dict[str, Any]]:
     """Ask the model and read its concepts.
+
+    Returns
+    -------
+    tuple
+        What was read, by benchmark; the rows; and for the manifest ``items`` that this command read ``of`` all, and
+        ``by`` whom.
 
     Raises
     ------
@@ -156,7 +154,7 @@ def read_suite(setting: Setting, folder: Path, engine: Engine, progress: Progres
         if lost:
             progress.say(excluded_line(name, lost, len(extraction.items)))
     items = sum(len(task.shard.members) for task in work.missing)
-    return Reading(read, files.store, {"items": items, "of": work.to_read, "by": work.by})
+    return read, files.store, {"items": items, "of": work.to_read, "by": work.by}
 
 
 def read_missing(setting: Setting, folder: Path, engine: Engine, progress: Progress) -> Work:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -54,7 +53,7 @@ def run_title(run: RunFolder) -> str:
 
 def run_info(context: Context) -> RunInfo:
     """Gather what a page shows first."""
-    manifest, suite = context.manifest, Suite(context)
+    manifest = context.manifest
     return RunInfo(
         schema=1,
         key=context.key,
@@ -83,8 +82,8 @@ def run_info(context: Context) -> RunInfo:
         settings=facts.listing(manifest["settings"]),
         benchmarks=_benchmarks(context),
         columns=column_specs(context),
-        overlap=suite.overlap,
-        redundancy=suite.order,
+        overlap=_overlap(context),
+        redundancy=redundancy(_covered(context), context.names),
     )
 
 
@@ -307,39 +306,27 @@ def theme_names(run: RunFolder) -> list[ThemeName]:
     ]
 
 
-class Suite:
-    """What is compared between benchmarks."""
+def _covered(context: Context) -> np.ndarray:
+    """bool of shape (benchmarks, concepts): ranked concepts that each benchmark covers."""
+    ranked = context.concepts["ranked"].to_numpy()
+    rows = [
+        (context.benchmark_concepts(place, ["chi_bench"])["chi_bench"].fill_null(0.0) > 0).to_numpy() & ranked
+        for place in range(len(context.names))
+    ]
+    return np.stack(rows) if rows else np.zeros((0, len(ranked)), bool)
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
 
-    @cached_property
-    def covered(self) -> np.ndarray:
-        """bool of shape (benchmarks, concepts): ranked concepts that each benchmark covers."""
-        ranked = self._context.concepts["ranked"].to_numpy()
-        rows = [
-            (self._context.benchmark_concepts(place, ["chi_bench"])["chi_bench"].fill_null(0.0) > 0).to_numpy() & ranked
-            for place in range(len(self._context.names))
-        ]
-        return np.stack(rows) if rows else np.zeros((0, len(ranked)), bool)
-
-    @cached_property
-    def order(self) -> list[Added]:
-        """Benchmarks in the order of what they add."""
-        return redundancy(self.covered, self._context.names)
-
-    @cached_property
-    def overlap(self) -> Overlap:
-        """How far two benchmarks cover the same concepts."""
-        place, size = self._context.place, len(self._context.names)
-        jaccard, cosine, spearman = ([[None] * size for _ in range(size)] for _ in range(3))
-        matrices = Overlap(jaccard, cosine, spearman, [[0] * size for _ in range(size)])
-        # A pair may be listed once or in both orders.
-        for row in self._context.run.overlap.iter_rows(named=True):
-            a, b = place[row["benchmark_a"]], place[row["benchmark_b"]]
-            for name, matrix in vars(matrices).items():
-                matrix[a][b] = matrix[b][a] = row[name]
-        return matrices
+def _overlap(context: Context) -> Overlap:
+    """How far two benchmarks cover the same concepts."""
+    place, size = context.place, len(context.names)
+    jaccard, cosine, spearman = ([[None] * size for _ in range(size)] for _ in range(3))
+    matrices = Overlap(jaccard, cosine, spearman, [[0] * size for _ in range(size)])
+    # A pair may be listed once or in both orders.
+    for row in context.run.overlap.iter_rows(named=True):
+        a, b = place[row["benchmark_a"]], place[row["benchmark_b"]]
+        for name, matrix in vars(matrices).items():
+            matrix[a][b] = matrix[b][a] = row[name]
+    return matrices
 
 
 def redundancy(covered: np.ndarray, names: list[str]) -> list[Added]:

@@ -1,4 +1,4 @@
-"""Association of scores with covariates [ours]: length, group, position of the answer."""
+"""Association of scores with what the form of an item decides [ours]: position of the answer, number of options."""
 
 from __future__ import annotations
 
@@ -10,29 +10,26 @@ from scipy.special import fdtrc
 
 from competency_gaps.evidence.sample import Covariate, Units
 
-PARTS = 5
-"""Parts into which a number is cut."""
-
 
 @dataclass(frozen=True)
 class Trend:
     """Association of a benchmark's outcomes with one covariate."""
 
     covariate: str
-    values: tuple[str | float, ...]
-    """Per part: the name of the category, or the mean of the number."""
+    values: tuple[str, ...]
+    """Names of the categories."""
     means: tuple[float, ...]
-    """Mean outcome of each part, in the order of ``values`` (numbers ascending)."""
+    """Mean outcome of each, in the order of ``values``."""
     clusters: tuple[int, ...]
-    """Clusters of each part."""
+    """Clusters of each."""
     share: float
-    """Omega squared: share of the outcomes' variance between the parts, corrected for chance; in [0, 1]."""
+    """Omega squared: share of the outcomes' variance between the categories, corrected for chance; in [0, 1]."""
     p_value: float
-    """Of the F test over the parts, in [0, 1]."""
+    """Of the F test over the categories, in [0, 1]."""
 
 
 def trends(units: Units, benchmark: int, covariates: Sequence[Covariate]) -> list[Trend]:
-    """Compare outcomes, less their block's mean, over the parts of each covariate, the largest share first.
+    """Compare outcomes, less their block's mean, over the categories of each covariate, the largest share first.
 
     Parameters
     ----------
@@ -59,17 +56,11 @@ def trends(units: Units, benchmark: int, covariates: Sequence[Covariate]) -> lis
 
 
 def _trend(covariate: Covariate, outcome: np.ndarray) -> Trend | None:
-    """Compare the parts of one covariate; None with fewer than two parts or too few clusters."""
+    """Compare the categories of one covariate; None with fewer than two or too few clusters."""
     known = ~np.isnan(covariate.values)
-    values, outcome = covariate.values[known], outcome[known]
-    if covariate.categories is None:
-        edges = np.unique(np.quantile(values, np.arange(1, PARTS) / PARTS)) if len(values) else np.zeros(0)
-        part = np.searchsorted(edges, values, side="left")
-    else:
-        part = values.astype(np.int64)
-    numbers, part = np.unique(part, return_inverse=True)
-    count = np.bincount(part)
-    if len(numbers) < 2 or len(outcome) <= len(numbers) + 1:
+    numbers, part = np.unique(covariate.values[known].astype(np.int64), return_inverse=True)
+    outcome, count = outcome[known], np.bincount(part)
+    if covariate.categories is None or len(numbers) < 2 or len(outcome) <= len(numbers) + 1:
         return None
     means = np.bincount(part, outcome) / count
     whole = float(((outcome - outcome.mean()) ** 2).sum())
@@ -80,16 +71,6 @@ def _trend(covariate: Covariate, outcome: np.ndarray) -> Trend | None:
     unexplained = within / freedom[1]
     ratio = (whole - within) / freedom[0] / max(unexplained, 1e-12)
     share = max(0.0, (whole - within - freedom[0] * unexplained) / (whole + unexplained))
-    names = (
-        tuple(covariate.categories[int(n)] for n in numbers)
-        if covariate.categories is not None
-        else tuple((np.bincount(part, values) / count).tolist())
-    )
-    return Trend(
-        covariate.name,
-        names,
-        tuple(means.tolist()),
-        tuple(count.tolist()),
-        float(share),
-        float(fdtrc(*freedom, ratio)),
-    )
+    names = tuple(covariate.categories[int(n)] for n in numbers)
+    p_value = float(fdtrc(*freedom, ratio))
+    return Trend(covariate.name, names, tuple(means.tolist()), tuple(count.tolist()), float(share), p_value)

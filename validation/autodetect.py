@@ -9,8 +9,8 @@ recovery    a point is recovered if a slice that goes with it (``competency_gaps
             questions, confirmed on the other half, at equal length) is weak on the domain's questions: against others
             of the same task and phase (questions that AutoDetect began with, or searched for), net of length, false
             discoveries controlled over the slices of a family that go with a point. By family and by any, without
-            columns, which hold the points themselves. Beside the points that AutoDetect calls weak (mean grade below 5)
-            stand the others, and chance: grades dealt out anew within task and phase.
+            columns and lists, which hold the points themselves. Beside the points that AutoDetect calls weak (mean
+            grade below 5) stand the others, and chance: grades dealt out anew within task and phase.
 points      rank correlation of true and foretold mean scores of points that were not seen, net of the phase: ridge
             regression on profiles, on ranked concepts and on sentence embeddings, the penalty chosen on seen points
             that are left out; mean over halves of the points. The last column is net of length too.
@@ -104,7 +104,7 @@ def recovery(run: cg.Run, domains: list[Domain], draws: int) -> None:
     """Print how many weak and other points are recovered."""
     asked = ask(run, against="benchmark")
     slices = slices_beside(run, run)
-    used = np.flatnonzero(slices.family != "columns")
+    used = np.flatnonzero(~np.isin(slices.family, ("columns", "lists")))
     family, weights = slices.family[used], slices.here[used]
     names = [*dict.fromkeys(family.tolist()), "any"]
     counts: dict[tuple[float, str], list[np.ndarray]] = {}

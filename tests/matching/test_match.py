@@ -112,6 +112,16 @@ def test_an_entry_is_a_slice_that_may_be_chosen(run, tags, tmp_path):
     assert match(own, tmp_path / "list.json", model="failing", against="benchmark").how == "items"
 
 
+def test_a_run_makes_slices_of_the_lists_that_it_is_given(tiny_run, tiny_config, tmp_path):
+    folder, path = shutil.copytree(tiny_run.path, tmp_path / "run"), tmp_path / "list.json"
+    ids = tiny_run.items.filter(benchmark="sums")["item_id"].head(15).to_list()
+    path.write_text(json.dumps([{"id": "some", "description": "some sums", "examples": ids}]))
+    made = cg.run({**tiny_config, "slices": {"lists": [str(path)], "families": ["lists"]}}, folder)
+    assert made.slices.filter(family="lists").select("name", "items").rows() == [("some sums", 15)]
+    with pytest.raises(UserError, match="does not exist"):
+        cg.run({**tiny_config, "slices": {"lists": [str(tmp_path / "lost.json")]}}, folder)
+
+
 def test_a_column_that_holds_the_entries_goes_with_none(run):
     columns = next(family for family in slices_of(run) if family.name == "columns")
     found = match(run, "group" if "group" in columns.question else "benchmark", model="failing")

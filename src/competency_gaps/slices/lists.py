@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,9 +65,9 @@ def lists(items: pl.DataFrame, paths: Sequence[Path], progress: Progress) -> Fam
         large = np.flatnonzero((count >= LEAST) & (count < kept.sum()))
         progress.say(f"{path.name}: {len(large)} of {len(entries)} entries have the {LEAST} items of a slice")
         rows.append(member[large])
-        all_names = [entry.name for entry in entries]
+        named = Counter(entry.name for entry in entries)
         for entry in (entries[at] for at in large):
-            twice = all_names.count(entry.name) > 1 and entry.domain
+            twice = named[entry.name] > 1 and entry.domain
             names.append(f"{entry.name} ({entry.domain})" if twice else entry.name)
             questions.append(f"{path.name}, {entry.domain}" if entry.domain else path.name)
     return family_of("lists", sp.csr_array(sp.vstack(rows)), names, questions) if names else None
@@ -136,7 +137,7 @@ def read_list(path: Path, columns: Mapping[str, Any] = {}) -> list[Entry] | pl.D
     if isinstance(records, pl.DataFrame):
         return records
     entries = [_entry(record, path) for record in records] if records is not None else _of_log(path)
-    repeated = [entry.id for entry in entries if [other.id for other in entries].count(entry.id) > 1]
+    repeated = [name for name, count in Counter(entry.id for entry in entries).items() if count > 1]
     if not entries or repeated:
         why = f"the id {repeated[0]!r} occurs twice" if repeated else "it has no entry"
         raise UserError(f"the list {path}: {why}. Expected records with different ids and descriptions.")

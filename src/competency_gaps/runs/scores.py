@@ -82,9 +82,10 @@ def _model_scores(path: str, written: int) -> ModelScores:
     asked = np.zeros(values.shape, bool)
     if run.own_model is not None:
         values[0], asked[0] = items["score"].fill_null(np.nan), items["policy"] != "none"
-    row = table["model"].replace_strict(models, range(len(models)), return_dtype=pl.Int64)
-    place = row.to_numpy(), table["item"].to_numpy()
-    values[place], asked[place] = table["score"].fill_null(np.nan), True
+    if added:
+        row = table["model"].replace_strict(models, range(len(models)), return_dtype=pl.Int64)
+        place = row.to_numpy(), table["item"].to_numpy()
+        values[place], asked[place] = table["score"].fill_null(np.nan), True
     kept = items["excluded"].is_null().to_numpy()
     values[:, ~kept] = np.nan
     return ModelScores(tuple(models), values, asked & kept)

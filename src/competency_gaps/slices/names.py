@@ -93,6 +93,7 @@ def with_names(family: Family, items: pl.DataFrame, concepts: pl.DataFrame, by_c
     )
     names: list[str] = []
     kept: list[list[str]] = []
+    groups = {group.replace("_", " ") for group in items["group"] if group}
     for own, beginning, concept in zip(words, begun, marked, strict=True):
         spoken = [vocabulary[word] for word in own if vocabulary[word] not in ASKING]
         kept.append(_different(spoken))
@@ -100,7 +101,7 @@ def with_names(family: Family, items: pl.DataFrame, concepts: pl.DataFrame, by_c
         if _shared(head, spoken[:SPOKEN]) < SHARED:
             head = max((openings[at] for at in beginning), key=len, default="")
             kept[-1] += [head] if head else []  # it quotes the items, as words do
-        names.append(_name(head, kept[-1], set(names)))
+        names.append(_name(head, kept[-1], groups.union(names)))
     return replace(family, names=names, words=kept)
 
 
@@ -115,7 +116,7 @@ def _shared(label: str, words: Iterable[str]) -> float:
 
 
 def _name(head: str, words: list[str], taken: set[str]) -> str:
-    """At most ``LIMIT`` characters that no other node has: ``head: word, word`` or ``word, word, word``."""
+    """At most ``LIMIT`` characters that no other node and no group has: ``head: word, word`` or ``word, word, word``."""
     for start in dict.fromkeys((head, "")):
         own = [word for word in words if word != start and not _shared(word, [start])]
         for skipped in range(max(1, len(own))):

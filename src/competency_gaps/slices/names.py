@@ -116,7 +116,7 @@ def _shared(label: str, words: Iterable[str]) -> float:
 
 
 def _name(head: str, words: list[str], taken: set[str]) -> str:
-    """At most ``LIMIT`` characters that no other node and no group has: ``head: word, word`` or ``word, word, word``."""
+    """At most ``LIMIT`` characters that no node or group has yet: ``head: word, word`` or ``word, word, word``."""
     for start in dict.fromkeys((head, "")):
         own = [word for word in words if word != start and not _shared(word, [start])]
         for skipped in range(max(1, len(own))):

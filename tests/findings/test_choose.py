@@ -89,6 +89,7 @@ def test_expected_gaps_are_those_of_the_normal_model():
     joint = fit(weighed, bars, own.outcome, whole[:, 0], own.block)
     rows = joint.rows.toarray() - joint.rows.toarray().mean(axis=1, keepdims=True)
     left = own.outcome - own.outcome.mean()
+    joint = joint.anew()
     signal = rows.T @ (joint.prior[:, None] * rows)
     kept = signal @ np.linalg.inv(signal + joint.noise * np.eye(200))
     sums, errors = joint.expected(centred(own.outcome, whole, own.block), 1.0)
@@ -117,6 +118,27 @@ def test_planted_gaps_lie_in_their_intervals_although_they_were_chosen(nested):
     assert (expected @ true) / (expected @ expected) == pytest.approx(1, abs=0.2)
 
 
+@pytest.mark.parametrize("effects", ["few", "many"])
+def test_intervals_hold_among_hundreds_of_concepts(effects):
+    # A family too wide for its variances to be found one by one, of which a few or a quarter matter.
+    rng = np.random.default_rng(11)
+    gaps = []
+    for _ in range(6):
+        concepts = rng.random((400, ITEMS)) < 0.05
+        own = np.zeros(400)
+        count, size = (8, 0.2) if effects == "few" else (100, 0.07)
+        own[:count] = rng.normal(0, size, count)
+        chance = np.clip(0.5 + own @ concepts, 0.02, 0.98)
+        weighed, bars, units = world([family("concepts", concepts)], (rng.random(ITEMS) < chance).astype(float))
+        joint, chosen = list_of(weighed, bars, units)
+        true = joint.rows @ (chance - chance.mean()) / joint.size
+        gaps += [(one.gap, one.error, true[one.place]) for one in chosen]
+    expected, errors, true = np.array(gaps).T
+    assert len(true) >= 10
+    assert (np.abs(true - expected) <= 1.96 * errors).mean() >= 0.8
+    assert (expected @ true) / (expected @ expected) == pytest.approx(1, abs=0.25)
+
+
 def test_a_planted_slice_is_found_and_found_again(nested):
     rng = np.random.default_rng(5)
     inside = nested[1].weights[[7]].toarray().ravel() > 0
@@ -124,7 +146,7 @@ def test_a_planted_slice_is_found_and_found_again(nested):
     joint, chosen = list_of(weighed, bars, own)
     assert (joint.family[chosen[0].place], joint.slice[chosen[0].place]) == (1, 7)
     halves = half_samples(ITEMS)
-    lists = choose(joint, own.outcome, halves, anything(weighed, bars, own.outcome, halves, own.block))
+    lists = choose(joint.anew(), own.outcome, halves, anything(weighed, bars, own.outcome, halves, own.block))
     held = again(joint, chosen[:1], lists, halves, own.outcome)[0]
     assert held.again >= 15
     truth = -0.4 * (1 - inside.mean())

@@ -109,7 +109,7 @@ def answered(asked: Asked, caveats: tuple[Caveat, ...] = ()) -> Answer:
         p, *p_again = anything(families, bars, values, np.concatenate([whole, halves], axis=1), block)
         joint = fit(families, bars, values, whole[:, 0], block)
         (chosen,) = choose(joint, values, whole, np.array([p]))
-        lists = choose(joint, values, halves, np.array(p_again))
+        lists = choose(joint.anew(), values, halves, np.array(p_again))
         held = again(joint, chosen, lists, halves, values)
         rests_on = resting_on(families, joint, chosen, values)
         comparable = _comparable(asked, joint, chosen)

@@ -1,13 +1,14 @@
 """What the slices let expect of an outcome: one normal model of all slices, and the gaps of the chosen ones [ours].
 
-``y = sum_k w_k b_k + e`` with ``b_k`` normal about 0, their variance by family and size (a column has its own) by
-maximum likelihood. The expected gap of a slice is then ``E[gap | data]``: shrunk, the more so the smaller the slice,
-towards what the slices that share its items say. Being expected values, the gaps are not too large for having been
-chosen.
+``y = sum_k w_k b_k + e`` with ``b_k`` about 0, their variance by family and size (a column has its own) by maximum
+likelihood, in a part of each family only if that is likelier. The expected gap of a slice is then ``E[gap | data]``:
+shrunk, the more so the smaller the slice, towards what the slices that share its items say. Being expected values, the
+gaps are not too large for having been chosen.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.findings.choose import Bar, Chosen, Weighed, block_matrix, centred
-from competency_gaps.findings.joint import Joint, covariance_of
+from competency_gaps.findings.joint import Joint, half_covariance
 
 HALVES = 20
 """Half-samples that choose anew."""
@@ -23,11 +24,22 @@ NORMAL = 1.959964
 """Half width of an interval of 95%, in standard errors."""
 TURNS = 7
 """Turns in which the variances of the coefficients are fitted."""
-OUTLIER = 2.5
-"""Standard deviations from which a coefficient is taken for an outlier: its own variance grows with its square, so that
-a single strong slice among many weak ones is not shrunk like these."""
+SITES = 4
+"""Turns in which the curves of single coefficients are fitted."""
+DAMPING = 0.7
+"""Part of the way that such a curve goes in a turn."""
+PARTS = (1.0, 0.5, 0.25, 0.125, 0.06, 0.03, 0.015)
+"""Parts of a family's slices that may have all of the variance of its coefficients, so that few strong ones among many
+are not shrunk like these."""
+SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""What that variance may be times, as it is not well known."""
+ALL, FITTED = 3.0, 1.0
+"""Log likelihood by which another part than all, and another scale than 1, must be better to weigh as much, where the
+variance was found by maximum likelihood."""
 START = 0.01
 """Variance of the coefficients, in variances of the outcome, from which they start."""
+BESIDE = 1.0
+"""Slices of that variance that a family has beside its own: of a few, the likeliest variance is often 0."""
 CAUTION = 0.6
 """Part of the likeliest variances that is taken, but for the few categories of a column: lists are read where something
 was found, which is where variances happen to be large. With it held-out gaps of real models rise by 0.9 to 1 for each
@@ -38,18 +50,14 @@ which are weaker."""
 FAMILY = 3.0
 """Categories that the family counts for where the variance of a column is estimated."""
 WIDE = 300
-"""Most slices of a family that all take part in the model; of a larger one ``KEPT`` do."""
-KEPT = 100
-"""Slices that take part of a family of more than ``WIDE``."""
+"""Most slices of a family whose variances are found by maximum likelihood; those of a larger one have the same, by the
+method of moments, and none where the family explains nothing beyond the others."""
 
 
 def fit(
     families: Sequence[Weighed], bars: Sequence[Bar], outcome: np.ndarray, taken: np.ndarray, block: np.ndarray
 ) -> Joint:
     """Fit the model to some units.
-
-    Of a family of more than ``WIDE`` slices, those that stand out most beyond the other families take part. As they
-    were sought out, their variance is that of the whole family, by the method of moments.
 
     Parameters
     ----------
@@ -60,23 +68,23 @@ def fit(
     part = float(taken.mean())
     noise = float((left.astype(np.float64) ** 2).sum() / max(1, taken.sum()))
     used = [np.flatnonzero(own.usable) for own in families]
-    wide = [len(places) > WIDE for places in used]
-    narrow = [places[:0] if is_wide else places for places, is_wide in zip(used, wide, strict=True)]
-    joint = _joint(families, narrow, left, part, noise, block, {})
-    if not any(wide):
+    wide = [at for at, places in enumerate(used) if len(places) > WIDE]
+    taking = [places[:0] if at in wide else places for at, places in enumerate(used)]
+    joint = _joint(families, taking, left, part, noise, block, {})
+    if not wide:
         return joint
     rest = centred(left.ravel() - joint.outcomes(left, part).ravel(), taken[:, None], block)
-    given: dict[int, float] = {}
-    for at, (own, bar) in enumerate(zip(families, bars, strict=True)):
-        if not wide[at]:
-            continue
-        squares = own.squares[used[at]] * part
-        z2 = (own.weights[used[at]] @ rest).ravel() ** 2 / (squares * noise)
-        alone = own.alone[used[at]]
-        null = bar.total
-        given[at] = max(1e-9, float(2 * (z2[alone].sum() - null.mean) / null.variance) * noise / float(squares.mean()))
-        narrow[at] = np.sort(used[at][np.argsort(-z2)[:KEPT]]) if given[at] > 1e-9 else used[at][:0]
-    return _joint(families, narrow, left, part, noise, block, given)
+    given = {at: joint.prior[joint.family == at] for at in range(len(families))}
+    for at in wide:
+        own, null = families[at], bars[at].total
+        squares = own.squares[own.alone] * part
+        z2 = (own.weights[own.alone] @ rest).ravel() ** 2 / (squares * noise)
+        # What they explain is in the noise too, and makes the sum smaller.
+        spread = max(null.mean, null.variance / 2 - null.mean**2 / len(outcome))
+        variance = float((z2.sum() - null.mean) / spread * noise / squares.mean())
+        if variance > 1e-6 * noise:
+            taking[at], given[at] = used[at], np.full(len(used[at]), variance)
+    return _joint(families, taking, left, part, noise, block, given)
 
 
 def _joint(
@@ -86,9 +94,9 @@ def _joint(
     part: float,
     noise: float,
     block: np.ndarray,
-    given: Mapping[int, float],
+    given: Mapping[int, np.ndarray],
 ) -> Joint:
-    """The model of some slices of each family; ``given``: the variance of a family's coefficients, if it is known."""
+    """The model of some slices of each family; ``given``: the variances of their coefficients, if these are known."""
     family = np.repeat(np.arange(len(families)), [len(places) for places in used])
     rows = sp.csr_array(sp.vstack([own.weights[places] for own, places in zip(families, used, strict=True)]))
     by_block = (rows @ block_matrix(block)).toarray().astype(np.float64)
@@ -97,9 +105,12 @@ def _joint(
     names = {name: number for number, name in enumerate(dict.fromkeys(asked))}
     group = np.array([names[name] for name in asked], np.int64)
     questions = np.array([isinstance(name[1], str) for name in asked], bool)
-    known = np.array([given.get(at, np.nan) for at in family.tolist()])
-    prior = _prior(part * gram, (rows @ left).ravel().astype(np.float64), noise, family, group, known)
-    prior *= np.where(questions | ~np.isnan(known), 1.0, CAUTION)
+    sums = (rows @ left).ravel().astype(np.float64)
+    if given:
+        prior = np.concatenate([given[at] for at in range(len(families))])
+    else:
+        prior = _prior(part * gram, sums, noise, family, group) * np.where(questions, 1.0, CAUTION)
+    noise = max(noise / 2, noise - float(prior @ np.diag(gram)) / len(block))
     return Joint(
         family,
         np.concatenate(used),
@@ -109,6 +120,7 @@ def _joint(
         np.asarray(rows.sum(axis=1), np.float64).ravel(),
         gram,
         prior,
+        *_sites(part * gram, sums, noise, prior, family),
         noise,
         block,
     )
@@ -120,27 +132,69 @@ def _group(own: Weighed, place: int, at: int) -> tuple[int, str | int]:
     return at, int(np.log(own.size[place]) / np.log(SIZES)) if question is None else question
 
 
-def _prior(
-    gram: np.ndarray, sums: np.ndarray, noise: float, family: np.ndarray, group: np.ndarray, known: np.ndarray
-) -> np.ndarray:
+def _prior(gram: np.ndarray, sums: np.ndarray, noise: float, family: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Variances of the coefficients by maximum likelihood: shape (K,).
 
     By MacKay's fixed point (Neural Computation 4, 1992): the squares of what is expected over the number of
     coefficients that the data determine.
     """
-    own = np.where(np.isnan(known), START * noise, known)
-    local = np.ones(len(own))
+    prior = np.full(len(sums), START * noise)
     for _ in range(TURNS):
-        prior = own / local
-        covariance = covariance_of(gram, prior, noise)
-        square = (covariance @ sums / noise) ** 2
-        determined = np.clip(1 - np.diag(covariance) / prior, 1e-6, 1)
-        of_family = np.bincount(family, local * square) / np.maximum(np.bincount(family, determined), 1e-6)
-        fitted = np.bincount(group, local * square)[group] + FAMILY * of_family[family]
+        half = half_covariance(gram, 1 / prior, noise)
+        square = (half.T @ (half @ sums) / noise) ** 2
+        determined = np.clip(1 - (half**2).sum(axis=0) / prior, 1e-6, 1)
+        of_family = np.bincount(family, square) + BESIDE * START * noise
+        of_family /= np.bincount(family, determined) + BESIDE
+        fitted = np.bincount(group, square)[group] + FAMILY * of_family[family]
         fitted /= np.bincount(group, determined)[group] + FAMILY
-        own = np.where(np.isnan(known), np.clip(fitted, 1e-6 * noise, noise), known)
-        local = np.minimum(1.0, OUTLIER**2 * own / (square + np.diag(covariance)))
-    return own / local
+        prior = np.clip(fitted, 1e-6 * noise, noise)
+    return prior
+
+
+def _sites(
+    gram: np.ndarray, sums: np.ndarray, noise: float, prior: np.ndarray, family: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Precisions and shifts of the coefficients' own curves: shape (K,) each.
+
+    By expectation propagation (Minka, UAI 2001): together with what the other coefficients leave to be seen of it, a
+    coefficient's curve has the mean and variance that it has if few of its family are large.
+    """
+    precision, shift = 1 / prior, np.zeros(len(prior))
+    for _ in range(SITES if len(prior) else 0):
+        half = half_covariance(gram, precision, noise)
+        variance = (half**2).sum(axis=0)
+        mean = half.T @ (half @ (sums / noise + shift))
+        known = np.maximum(1 / variance - precision, 1e-9)
+        seen = (mean / variance - shift) / known
+        mean, variance = _few_large(seen, known, prior, family)
+        site = np.maximum(1 / variance - known, 1e-3 / prior)
+        shift += DAMPING * ((site + known) * mean - known * seen - shift)
+        precision += DAMPING * (site - precision)
+    return precision, shift
+
+
+def _few_large(
+    seen: np.ndarray, known: np.ndarray, prior: np.ndarray, family: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Means and variances of coefficients that are seen with a precision of ``known``: shape (K,) each.
+
+    A part of each family's are normal about 0 and all others 0; parts and variances weigh as much as they make likely
+    what is seen of the family.
+    """
+    fitted = np.where(np.bincount(family) > WIDE, 0.0, 1.0)
+    likely, moments = [], []
+    for part, scale in itertools.product(PARTS, SCALES):
+        slab = prior * scale / part
+        kept = slab * known / (1 + slab * known)
+        odds = part * np.exp(np.minimum(0.5 * (seen**2 * known * kept + np.log1p(-kept)), 500.0))
+        sure = odds / (odds + 1 - part)
+        before = fitted * (ALL * (part == 1) + FITTED * (scale == 1))
+        likely.append(np.bincount(family, np.log(odds + 1 - part)) + before)
+        moments.append([sure * kept * seen, sure * (kept / known + (kept * seen) ** 2)])
+    weight = np.exp(np.array(likely) - np.max(likely, axis=0))
+    weight /= weight.sum(axis=0)
+    mean, square = np.einsum("tmk,tk->mk", np.array(moments), weight[:, family])
+    return mean, np.maximum(square - mean**2, 1e-9 * prior)
 
 
 def half_samples(units: int, count: int = HALVES, seed: int = 0) -> np.ndarray:

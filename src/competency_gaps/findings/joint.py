@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -26,7 +26,12 @@ class Joint:
     gram: np.ndarray
     """float64 of shape (K, K): products of the weights about their blocks' means."""
     prior: np.ndarray
-    """float64 of shape (K,): variance of the coefficients."""
+    """float64 of shape (K,): variance of the coefficients, by family and size alone."""
+    precision: np.ndarray
+    """float64 of shape (K,): with ``shift``, the normal curve that stands for what is expected of each coefficient
+    before the others' outcomes are seen: its precision, and its mean times that. Large coefficients are rare, so it
+    learns from the slice's own outcomes."""
+    shift: np.ndarray
     noise: float
     """Variance of the outcome about what is expected."""
     block: np.ndarray
@@ -42,9 +47,13 @@ class Joint:
         part
             Share of the units in each.
         """
-        coefficients, covariance = self._posterior(left, part)
-        spread = np.einsum("ij,jk,ik->i", self.gram, covariance, self.gram, optimize=True)
+        coefficients, half = self._posterior(left, part)
+        spread = ((half @ self.gram) ** 2).sum(axis=0)
         return self.gram @ coefficients, np.sqrt(np.maximum(spread, 1e-12))
+
+    def anew(self) -> Joint:
+        """The model before any slice's own outcomes are seen, for subsets of the units that choose for themselves."""
+        return replace(self, precision=1 / self.prior, shift=np.zeros(len(self.prior)))
 
     def outcomes(self, left: np.ndarray, part: float) -> np.ndarray:
         """Expected outcomes of the units, of shape (U, H), not centred."""
@@ -55,18 +64,17 @@ class Joint:
         return self._posterior(left, part)[0]
 
     def _posterior(self, left: np.ndarray, part: float) -> tuple[np.ndarray, np.ndarray]:
-        covariance = covariance_of(part * self.gram, self.prior, self.noise)
-        return covariance @ (self.rows @ left) / self.noise, covariance
+        half = half_covariance(part * self.gram, self.precision, self.noise)
+        return half.T @ (half @ (self.rows @ left / self.noise + self.shift[:, None])), half
 
 
-def covariance_of(gram: np.ndarray, prior: np.ndarray, noise: float) -> np.ndarray:
-    """Posterior covariance of the coefficients."""
-    from scipy.linalg.lapack import dpotrf, dpotri
+def half_covariance(gram: np.ndarray, precision: np.ndarray, noise: float) -> np.ndarray:
+    """Square root of the posterior covariance of the coefficients, which is its transpose times itself."""
+    from scipy.linalg.lapack import dpotrf, dtrtri
 
-    if not len(prior):
+    if not len(precision):
         return np.zeros((0, 0))
-    root = np.sqrt(prior)
+    root = 1 / np.sqrt(precision)
     factor, _ = dpotrf(np.eye(len(root)) + root[:, None] * gram * root / noise, lower=1, overwrite_a=1)
-    inverse, _ = dpotri(factor, lower=1, overwrite_c=1)
-    inverse += np.tril(inverse, -1).T  # above the diagonal are zeros
-    return root[:, None] * inverse * root
+    inverse, _ = dtrtri(factor, lower=1, overwrite_c=1)
+    return inverse * root  # above the diagonal are zeros

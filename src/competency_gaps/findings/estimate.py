@@ -33,7 +33,7 @@ PARTS = (1.0, 0.5, 0.25, 0.125, 0.06, 0.03, 0.015)
 are not shrunk like these."""
 SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
 """What that variance may be times, as it is not well known."""
-ALL, FITTED = 3.0, 1.0
+ALL, FITTED = 6.0, 1.0
 """Log likelihood by which another part than all, and another scale than 1, must be better to weigh as much, where the
 variance was found by maximum likelihood."""
 START = 0.01

@@ -123,11 +123,13 @@ def test_intervals_hold_among_hundreds_of_concepts(effects):
     # A family too wide for its variances to be found one by one, of which a few or a quarter matter.
     rng = np.random.default_rng(11)
     gaps = []
-    for _ in range(6):
+    for _ in range(8):
         concepts = rng.random((400, ITEMS)) < 0.05
         own = np.zeros(400)
-        count, size = (8, 0.2) if effects == "few" else (100, 0.07)
-        own[:count] = rng.normal(0, size, count)
+        if effects == "few":
+            own[:12] = rng.choice([-0.25, 0.25], 12)
+        else:
+            own[:100] = rng.normal(0, 0.07, 100)
         chance = np.clip(0.5 + own @ concepts, 0.02, 0.98)
         weighed, bars, units = world([family("concepts", concepts)], (rng.random(ITEMS) < chance).astype(float))
         joint, chosen = list_of(weighed, bars, units)

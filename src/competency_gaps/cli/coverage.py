@@ -21,6 +21,11 @@ _NAME, _LABEL = 60, 70
 """Characters of a name, and of a label."""
 _WIDE = 110
 """Width from which two labels are shown."""
+_THIN = "Thin: a quarter or less of its part of ordinary text."
+_NO_REFERENCE = (
+    "The SAE has no reference statistics, so concepts that no item has at all are not counted: ‘cgaps concepts "
+    "reference’ makes them."
+)
 _COUNTED = {
     "labelled": "concepts of topics and skills that a label describes",
     "automatic": "concepts of topics and skills that have words of exemplars for a label",
@@ -116,11 +121,10 @@ def _print_parts(title: str, parts: Sequence[Covered], limit: int, reference: bo
 def _notes(found: Coverage, scopes: bool) -> list[str]:
     left = ", ".join(f"{integer(count)} {kind}" for kind, count in found.left_out)
     lines = [f"\nCounted: {_COUNTED[found.counted]}. Left out of {integer(found.width)}: {left or 'none'}."]
-    if found.reference:
-        lines.append("Thin: a quarter or less of its part of ordinary text.")
+    lines.append(_THIN if found.reference else _NO_REFERENCE)
     if scopes and found.judged is not None:
         lines.append(f"What belongs to a scope: {_JUDGED[found.judged]}.")
-    elif not any(part.description for part in found.benchmarks):
+    elif found.reference and not any(part.description for part in found.benchmarks):
         lines.append(
             "No benchmark states its scope, so this is what ordinary text has and these items have not; whether they "
             "should, you know: --benchmark NAME --describe TEXT."

@@ -23,8 +23,8 @@ from competency_gaps.report.tables import cut, plain
 from competency_gaps.stages.compare import ALPHA, Comparison
 from competency_gaps.text import plural, shorten, visible
 
-NAME = 36
-"""Characters of a name, at most."""
+NAME, _FIGURES = 36, 50
+"""Characters of a name, at least where it is longer, and of the figures beside it."""
 FEW = 5
 """Slices that a sentence names, at most."""
 
@@ -112,7 +112,9 @@ def comparison_view(made: Comparison, *, width: int, limit: int) -> RenderableTy
             table.add_column(column, justify="right", no_wrap=True)
         for row in frame.iter_rows(named=True):
             style = {"worse": "red", "better": "green"}.get(row["status"], "")
-            table.add_row(Text(cut(name(row), NAME)), *(Text(cell, style) for cell in _cells(row)))
+            table.add_row(
+                Text(cut(name(row), max(NAME, width - _FIGURES))), *(Text(cell, style) for cell in _cells(row))
+            )
         parts += [table, Text()]
     note = "Points of 100, 95% intervals; visible: found with a power of 0.8; *: differs from the other items."
     return Group(*parts, *(plain(sentence) for sentence in rest), plain(note, "dim"))

@@ -248,6 +248,7 @@ def sets_of(names: Sequence[str], embedded: str | None) -> dict[str, list[str]]:
         found["columns + profiles"] = ["columns", "profiles"]
     found["all of the run"] = own
     found["all without the SAE"] = [name for name in own if name not in ("profiles", "concepts")]
+    found["all without MiniLM"] = [name for name in own if name != "clusters"]
     return found
 
 

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from competency_gaps.activations import pooling
 from competency_gaps.activations.pooling import pool
 from competency_gaps.config import SAEConfig
-from competency_gaps.sae.load import load_sae
+from competency_gaps.sae.load import SparseAutoencoder, load_sae
 from sae_helpers import INFERENCE, LATENTS, WIDTH, build, trained
 
 CASES = [
@@ -68,8 +67,8 @@ def test_chunks_change_nothing(architecture, tokens, tmp_path, monkeypatch):
     """Spans shorter and longer than a chunk, exact multiples of it, and many in one."""
     folder = build(architecture, tmp_path)
     largest: list[int] = []
-    encode = pooling.SparseAutoencoder.encode
-    monkeypatch.setattr(pooling.SparseAutoencoder, "encode", lambda self, x: largest.append(len(x)) or encode(self, x))
+    encode = SparseAutoencoder.encode
+    monkeypatch.setattr(SparseAutoencoder, "encode", lambda self, x: largest.append(len(x)) or encode(self, x))
     check(folder, spans(lengths=(1, 2, 7, 40, 3, 16, 8, 1, 1)), chunk=tokens)
     assert max(largest) <= tokens
 

@@ -68,11 +68,12 @@ def model_scores(run: RunFolder) -> ModelScores:
 
     The scores of ``items.parquet`` belong to the lens, or to the model of the logs that the items came from.
     """
-    return _model_scores(str(run.base.resolve()), (run.base / MANIFEST).stat().st_mtime_ns)
+    written = tuple(path.stat().st_mtime_ns for name in (MANIFEST, FILE) if (path := run.base / name).is_file())
+    return _model_scores(str(run.base.resolve()), written)
 
 
 @lru_cache(maxsize=4)
-def _model_scores(path: str, written: int) -> ModelScores:
+def _model_scores(path: str, written: tuple[int, ...]) -> ModelScores:
     run = open_folder(path)
     items = run.files.collect("items", run.scan("items").select("score", "policy", "excluded"))
     table = read_scores(run.path, "model", "item", "score")

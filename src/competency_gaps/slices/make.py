@@ -144,8 +144,9 @@ def clusters(source: Source) -> Family | None:
     named = source.config.families is not None or source.config.embedder is not None
     if len(source.kept) < LEAST_ITEMS or not (named or has_default_model()):
         return None
-    prompts = source.run.items["prompt"].gather(source.kept).to_list()
-    space = embed_texts(prompts, source.config.embedder)
+    items = source.run.items.select("prompt", "choices")[source.kept]
+    texts = ["\n".join((prompt, *(choices or ()))) for prompt, choices in items.iter_rows()]
+    space = embed_texts(texts, source.config.embedder)
     return _tree(source, "clusters", space, {"embedder": source.config.embedder or PACKAGED})
 
 

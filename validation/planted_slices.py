@@ -154,7 +154,8 @@ def line(worlds: Sequence[dict[str, list[float]]]) -> str:
         same = np.sign(shown) * true
         text += (
             f"; small {np.mean(same < SMALL):.3f}; covered {np.mean((low <= true) & (true <= high)):.3f}"
-            f", by half-samples {again.mean():.3f}; slope {shown @ true / (shown @ shown):.2f}"
+            f", by half-samples {again.mean() if len(again) else float('nan'):.3f}"
+            f"; slope {shown @ true / (shown @ shown):.2f}"
         )
     return text
 
@@ -180,7 +181,9 @@ def main() -> None:
                 worlds.append(one_world(run, asked, slices, gap, args.planted, seed))
                 if args.json:
                     args.json.write_text(json.dumps(held))
-            print(f"{name} ({len(slices)}), gap {gap:g}, {len(worlds)} worlds: {line(worlds)}", flush=True)
+            size = np.median([own.size[at] for own, at in slices]) if slices else 0
+            of = f"{name} ({len(slices)} of {size:.0f} units in the middle)"
+            print(f"{of}, gap {gap:g}, {len(worlds)} worlds: {line(worlds)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
-from own_profile import embeddings
+from own_profile import embeddings, questions
 
 import competency_gaps as cg
 from competency_gaps.errors import UserError
@@ -122,7 +122,7 @@ def families_of(run: cg.Run, args: argparse.Namespace) -> dict[str, Family]:
         spaces["profiles"] = concept_space(run.by_concept, rows)
     cache = args.vectors
     if args.embed:
-        spaces["clusters"] = embeddings(items["prompt"].to_list(), cache and cache / "items.npy")[rows]
+        spaces["clusters"] = embeddings(questions(items), cache and cache / "items.npy")[rows]
     for name, space in spaces.items():
         tree = tree_of(name, space, rows, items.height, scales=scales)
         assert tree is not None, "too few items for a tree"

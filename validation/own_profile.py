@@ -102,6 +102,12 @@ def k_means(space: np.ndarray, scales: Sequence[int] = (6, 14, 44, 150)) -> list
     return found
 
 
+def questions(items: pl.DataFrame) -> list[str]:
+    """The items with their options, as a run's clusters embed them."""
+    rows = items.select("prompt", "choices").iter_rows()
+    return ["\n".join((prompt, *(choices or ()))) for prompt, choices in rows]
+
+
 def embeddings(texts: list[str], cache: Path | None) -> np.ndarray:
     """Sentence embeddings of the items, from the cache where there are any."""
     from competency_gaps.model.embed import embed_texts
@@ -119,7 +125,7 @@ def rivals(run: cg.Run, families: dict[str, Family], cache: Path | None) -> dict
     from sklearn.feature_extraction.text import CountVectorizer
 
     texts = run.items["prompt"].to_list()
-    space = embeddings(texts, cache)
+    space = embeddings(questions(run.items), cache)
     nodes = tree(space, np.arange(len(texts)))
     members = np.zeros((len(nodes), len(texts)), bool)
     for member, node in zip(members, nodes, strict=True):

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from own_profile import World, correlations, embeddings, tell, world_of
+from own_profile import World, correlations, embeddings, questions, tell, world_of
 
 import competency_gaps as cg
 from competency_gaps.findings.answer import held_equal, units_asked
@@ -134,7 +134,7 @@ def main() -> None:
     run = cg.open_run(args.run)
     items = run.items
     space = concept_space(run.by_concept, np.arange(items.height))
-    spaces = {"profiles": space, "MiniLM": embeddings(items["prompt"].to_list(), args.vectors)}
+    spaces = {"profiles": space, "MiniLM": embeddings(questions(items), args.vectors)}
     rows = np.flatnonzero(items["excluded"].is_null().to_numpy())
     trees = {name: tree_of(name, space[rows], rows, items.height) for name, space in spaces.items()}
     families = {name: tree for name, tree in trees.items() if tree is not None}

@@ -35,6 +35,8 @@ def entry(name: str, value: Any, level: int) -> list[str]:
 
 def signature(value: Any) -> str:
     """The signature without types, which the docstring has."""
+    if hasattr(value, "model_rebuild"):
+        value.model_rebuild()  # a configuration knows its own signature only when it is built
     try:
         parameters = inspect.signature(value).parameters.values()
     except (TypeError, ValueError):

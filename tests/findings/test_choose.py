@@ -141,6 +141,18 @@ def test_intervals_hold_among_hundreds_of_concepts(effects):
     assert (expected @ true) / (expected @ expected) == pytest.approx(1, abs=0.25)
 
 
+def test_hundreds_of_categories_are_listed():
+    # Of a list of hundreds of entries each has a coefficient of its own, though none stands by itself.
+    rng = np.random.default_rng(13)
+    members = np.array(partition(rng, 320, 5000))
+    chance = 0.5 + rng.choice([-0.3, 0.3], 320) @ members
+    joint, chosen = list_of(*world([family("lists", members, "entry")], (rng.random(5000) < chance).astype(float)))
+    true = np.array([(joint.rows[[one.place]] @ (chance - chance.mean()))[0] / joint.size[one.place] for one in chosen])
+    assert (joint.family == 0).sum() > 300
+    assert len(chosen) == 10
+    assert (np.sign(true) == np.sign([one.gap for one in chosen])).all()
+
+
 def test_a_planted_slice_is_found_and_found_again(nested):
     rng = np.random.default_rng(5)
     inside = nested[1].weights[[7]].toarray().ravel() > 0

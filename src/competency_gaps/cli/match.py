@@ -12,7 +12,7 @@ from rich.table import Table
 
 from competency_gaps.cli.options import JsonOption, QuietOption, RunArgument
 from competency_gaps.cli.output import print_json, print_line, terminal
-from competency_gaps.text import integer, plural, visible
+from competency_gaps.text import integer, plural, signed, visible
 
 if TYPE_CHECKING:
     from competency_gaps.matching import Matched, Matching, Rate
@@ -84,7 +84,7 @@ def print_matching(found: Matching, limit: int) -> None:
     if len(shown) < len(found.entries):
         print_line(f"Not compared, as they have fewer than 6 examples: {integer(len(found.entries) - len(shown))}.")
     if found.lacks:
-        names = "; ".join(f"{_cut(own.name, _NAME)} ({_points(own.gap)})" for own in found.lacks)
+        names = "; ".join(f"{_cut(own.name, _NAME)} ({signed(100 * own.gap, 0)})" for own in found.lacks)
         print_line(f"\nIn the model's answer, but with no entry of the list: {names}.")
 
 
@@ -104,17 +104,13 @@ def _cells(entry: Matched, measured: bool) -> Sequence[str]:
         ties = visible("; ".join(shown)) or "nothing that was found"
     if not measured:
         return (name, ties)
-    gap = "" if entry.gap is None else _points(entry.gap)
+    gap = "" if entry.gap is None else signed(100 * entry.gap, 0)
     return (name, f"{gap}{' weak' if entry.weak else ''}", integer(entry.items), ties)
 
 
 def _tie(name: str, auc: float | None, status: str | None) -> str:
     facts = ", ".join(part for part in (status, None if auc is None else f"{auc:.2f}") if part)
     return f"{_cut(name, _TIE)} ({facts})" if facts else _cut(name, _TIE)
-
-
-def _points(gap: float) -> str:
-    return f"{100 * gap:+.0f}".replace("-", "−")
 
 
 def _cut(text: str, limit: int) -> str:

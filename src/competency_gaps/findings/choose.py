@@ -27,9 +27,6 @@ ERROR = 0.05
 SURE = 1.64
 """Standard errors that a slice's shrunk gap must lie off 0: 19 of 20 such gaps are on the side that they seem. With
 1.96, at which no interval of 95% holds 0, lists are shorter and foretell no more."""
-LIKELY = 1.28
-"""The same for a category of a column that stands out as a whole: nine of ten such gaps are on the side that they
-seem."""
 LONGEST = 10
 """Most slices of a list."""
 FEWEST = 20

@@ -50,8 +50,8 @@ which are weaker."""
 FAMILY = 3.0
 """Categories that the family counts for where the variance of a column is estimated."""
 WIDE = 300
-"""Most slices of a family whose variances are found by maximum likelihood; those of a larger one have the same, by the
-method of moments, and none where the family explains nothing beyond the others."""
+"""Most slices of a family, beside the categories of questions, whose variances are found by maximum likelihood; those
+of a larger one have the same, by the method of moments, and none where it explains nothing beyond the others."""
 
 
 def fit(
@@ -68,7 +68,7 @@ def fit(
     part = float(taken.mean())
     noise = float((left.astype(np.float64) ** 2).sum() / max(1, taken.sum()))
     used = [np.flatnonzero(own.usable) for own in families]
-    wide = [at for at, places in enumerate(used) if len(places) > WIDE]
+    wide = [at for at, own in enumerate(families) if own.alone.sum() > WIDE]
     taking = [places[:0] if at in wide else places for at, places in enumerate(used)]
     joint = _joint(families, taking, left, part, noise, block, {})
     if not wide:
@@ -120,7 +120,7 @@ def _joint(
         np.asarray(rows.sum(axis=1), np.float64).ravel(),
         gram,
         prior,
-        *_sites(part * gram, sums, noise, prior, family),
+        *_sites(part * gram, sums, noise, prior, family, np.bincount(family, ~questions) <= WIDE),
         noise,
         block,
     )
@@ -152,7 +152,7 @@ def _prior(gram: np.ndarray, sums: np.ndarray, noise: float, family: np.ndarray,
 
 
 def _sites(
-    gram: np.ndarray, sums: np.ndarray, noise: float, prior: np.ndarray, family: np.ndarray
+    gram: np.ndarray, sums: np.ndarray, noise: float, prior: np.ndarray, family: np.ndarray, fitted: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Precisions and shifts of the coefficients' own curves: shape (K,) each.
 
@@ -166,7 +166,7 @@ def _sites(
         mean = half.T @ (half @ (sums / noise + shift))
         known = np.maximum(1 / variance - precision, 1e-9)
         seen = (mean / variance - shift) / known
-        mean, variance = _few_large(seen, known, prior, family)
+        mean, variance = _few_large(seen, known, prior, family, fitted)
         site = np.maximum(1 / variance - known, 1e-3 / prior)
         shift += DAMPING * ((site + known) * mean - known * seen - shift)
         precision += DAMPING * (site - precision)
@@ -174,14 +174,13 @@ def _sites(
 
 
 def _few_large(
-    seen: np.ndarray, known: np.ndarray, prior: np.ndarray, family: np.ndarray
+    seen: np.ndarray, known: np.ndarray, prior: np.ndarray, family: np.ndarray, fitted: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Means and variances of coefficients that are seen with a precision of ``known``: shape (K,) each.
 
     A part of each family's are normal about 0 and all others 0; parts and variances weigh as much as they make likely
     what is seen of the family.
     """
-    fitted = np.where(np.bincount(family) > WIDE, 0.0, 1.0)
     likely, moments = [], []
     for part, scale in itertools.product(PARTS, SCALES):
         slab = prior * scale / part

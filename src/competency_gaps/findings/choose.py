@@ -301,7 +301,7 @@ class Chosen(NamedTuple):
     gap: float
     """Its own expected gap."""
     error: float
-    """Standard deviation of that."""
+    """Standard deviation of that, at least the standard error of what the slice's own items say."""
 
 
 def choose(
@@ -331,11 +331,14 @@ def choose(
     list of list of Chosen, of length H
         In the order in which they were chosen.
     """
-    sums, errors = joint.expected(centred(outcome, taken, joint.block), float(taken.mean()))
+    part = float(taken.mean())
+    sums, errors = joint.expected(centred(outcome, taken, joint.block), part)
+    # No interval is narrower than the slice's own items allow: what other slices add counts on a model of them.
+    shown = np.maximum(errors, np.sqrt(joint.noise * np.diag(joint.gram) / part))
     lists: list[list[Chosen]] = []
     for column, p in enumerate(p_value):
         places = _forward(joint, sums[:, column], errors, longest, sure, least) if p <= ERROR else []
-        lists.append([Chosen(at, sums[at, column] / joint.size[at], errors[at] / joint.size[at]) for at in places])
+        lists.append([Chosen(at, sums[at, column] / joint.size[at], shown[at] / joint.size[at]) for at in places])
     return lists
 
 

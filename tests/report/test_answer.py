@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from competency_gaps.findings import words
-from competency_gaps.findings.finding import Answer, Caveat, Finding
+from competency_gaps.findings.finding import STRATA, Answer, Caveat, Finding
 from competency_gaps.report.answer import answer_view, caveats_view
 
 GAPS = (-0.3, -0.2, -0.15, -0.12, -0.1, -0.08, -0.07, 0.4, 0.2, 0.006)
@@ -70,6 +70,14 @@ def test_nothing_found_is_said_with_the_gap_that_could_have_been_seen(answer):
     assert "42.7%" in shown and "300 slices" in shown and " 5 points" in shown
     unscored = lines(answer_view(replace(answer, findings=(), mean=None, scored=0), [], 100), 100)
     assert len(unscored) == 1 and words.UNSCORED in unscored[0]
+
+
+def test_what_is_held_equal_changes_no_difference_of_two_models(answer):
+    one = replace(answer.findings[0], rests_on=((STRATA, 0.5),))
+    assert words.rests_on(answer, one) == "Against all items, not only comparable ones, it would be −60."
+    other = replace(answer, kind="difference", against=("b",))
+    assert words.rests_on(other, one) is None
+    assert words.finding_headline(other, one).startswith("a-model, against b, in points")
 
 
 @pytest.mark.parametrize("kind", ["score", "peers", "difference", "parsed"])

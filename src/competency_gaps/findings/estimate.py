@@ -16,6 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.findings.choose import Bar, Chosen, Weighed, block_matrix, centred
+from competency_gaps.findings.finding import STRATA
 from competency_gaps.findings.joint import Joint, half_covariance
 
 HALVES = 20
@@ -334,7 +335,7 @@ def resting_on(
                 net = (sums[place] - sums[others] @ shared) / rest
                 parts[name] = float(np.clip(1 - net / (sums[place] / own), 0, 1))
         if plain[place] * sums[place] > 0 and abs(plain[place]) > abs(sums[place]):
-            parts["strata"] = float(1 - sums[place] / plain[place])
+            parts[STRATA] = float(1 - sums[place] / plain[place])
         kept = [pair for pair in parts.items() if pair[1] >= PART]
         found.append(tuple(sorted(kept, key=lambda pair: -pair[1])[:3]))
         if questions[place] is None:

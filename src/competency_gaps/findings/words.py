@@ -69,7 +69,7 @@ def headline(answer: Answer) -> str:
     if not answer.findings:
         return f"{start}. {nothing(answer)}"
     if answer.kind == "difference":
-        return f"{start}. Difference expected on new items, in points, where it is not like that of all items:"
+        return f"{start}. Where the two differ more or less than overall, in points expected on new items:"
     return f"{start}. {against[0].upper()}{against[1:]}, in points expected on new items:"
 
 
@@ -150,15 +150,17 @@ def rests_on(answer: Answer, finding: Finding) -> str | None:
     """Say what explains part of a gap: ``Part of its gap goes with numbers (40%), with math (35%).``; None: nothing."""
     parts = [f"with {covariate_words(name)} ({percent(part, 1)})" for name, part in finding.rests_on if name != STRATA]
     lines = [f"Part of its gap goes {', '.join(parts)}."] if parts else []
-    for part in (part for name, part in finding.rests_on if name == STRATA):
-        whole = finding.gap / (1 - part) + _shift(answer, finding)
-        lines.append(f"Against all items, not only comparable ones, it would be {signed_points(whole)}.")
+    # A difference of two models is shown whole, whatever it is compared with.
+    for part in (part for name, part in finding.rests_on if name == STRATA and answer.kind != "difference"):
+        whole = signed_points(finding.gap / (1 - part))
+        lines.append(f"Against all items, not only comparable ones, it would be {whole}.")
     return " ".join(lines) or None
 
 
 def finding_headline(answer: Answer, finding: Finding) -> str:
     """A finding as one sentence, with its model and what it is compared with."""
-    return f"{model_name(answer)}, {_beside(answer)}, in points expected on new items: {sentence_of(answer, finding)}."
+    beside = f"against {short_name(answer.against[0])}" if answer.kind == "difference" else _beside(answer)
+    return f"{model_name(answer)}, {beside}, in points expected on new items: {sentence_of(answer, finding)}."
 
 
 def side(answer: Answer, finding: Finding) -> str:
@@ -302,7 +304,8 @@ def _unscored_words(n: Mapping[str, Any]) -> str:
     if n.get("gap") is None or abs(n["gap"]) < WHOLE:
         return f"{text}."
     side = "harder" if n["gap"] < 0 else "easier"
-    return f"{text}, which is no fair sample: other models find them {side} ({signed_points(n['gap'])} points)."
+    found = f"other models find the unscored ones {side} ({signed_points(n['gap'])} points)"
+    return f"{text}, which are no fair sample: {found}."
 
 
 def _rests_words(n: Mapping[str, Any]) -> str:

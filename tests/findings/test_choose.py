@@ -184,6 +184,17 @@ def test_a_column_is_tested_as_a_whole():
     assert len(list_of(*together)[1]) >= 3
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scores", [np.arange(ITEMS) > 0, np.full(ITEMS, np.nan)], ids=["one failure", "no score"])
+def test_hardly_any_outcome_makes_no_list(nested, scores):
+    equal = family("clusters", (np.arange(ITEMS) - 1) // 109 == np.arange(11)[:, None])  # all but the first
+    weighed, bars, own = world([*nested, equal], np.asarray(scores, float))
+    if len(own.outcome):
+        assert list_of(weighed, bars, own)[1] == []
+    else:
+        assert not any(one.usable.any() for one in weighed)
+
+
 def test_a_slice_of_which_few_items_are_scored_has_no_verdict():
     rng = np.random.default_rng(7)
     members = partition(rng, 6)

@@ -135,7 +135,8 @@ def weigh(family: Family, units: Units, kept: np.ndarray) -> Weighed:
 
 def block_matrix(block: np.ndarray) -> sp.csr_array:
     """Which block each unit lies in: shape (U, B)."""
-    return sp.csr_array((np.ones(len(block), np.float32), block, np.arange(len(block) + 1)))
+    shape = len(block), int(block.max(initial=-1)) + 1
+    return sp.csr_array((np.ones(len(block), np.float32), block, np.arange(len(block) + 1)), shape=shape)
 
 
 def centred(values: np.ndarray, taken: np.ndarray, block: np.ndarray) -> np.ndarray:
@@ -198,7 +199,7 @@ class Bar:
     def beyond(self, largest: np.ndarray) -> np.ndarray:
         """Chance of a largest standing as large or larger."""
         place, scale = self.largest
-        return -np.expm1(-np.exp(-(largest - place) / scale))
+        return -np.expm1(-np.exp(np.minimum((place - largest) / scale, 700.0)))
 
     def threshold(self, error: float) -> float:
         """Standing that the largest one exceeds with a chance of ``error``."""
@@ -225,7 +226,7 @@ def bars_of(families: Sequence[Weighed], outcome: np.ndarray, block: np.ndarray)
 def _bar(own: Weighed, z: np.ndarray) -> Bar:
     """The bar of a family from its standings on shuffled outcomes, of shape (K, draws)."""
     largest = np.abs(z[own.alone]).max(axis=0) if own.alone.any() else np.array([1.5, 2.5])
-    spread = float(largest.std(ddof=1)) * np.sqrt(6) / np.pi
+    spread = max(float(largest.std(ddof=1)) * np.sqrt(6) / np.pi, 1e-6)  # one failure may be the same wherever it is
     place = float(largest.mean()) - np.euler_gamma * spread
     return Bar((place, spread), _cumulants(z[own.alone]), [_cumulants(z[places]) for places in own.questions])
 

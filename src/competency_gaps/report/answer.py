@@ -15,10 +15,8 @@ from competency_gaps.report.tables import VERDICT_STYLES, plain
 from competency_gaps.text import integer, plural, shorten, visible
 
 SIDE = words.SIDE
-NAME = 45
+NAME = 34
 """Characters of a name that no example may take."""
-WIDE = 100
-"""Width from which scores stand beside gaps."""
 EXAMPLE = 16
 """Fewest characters with which an example is worth its place."""
 PROMPT_LIMIT = 400
@@ -71,7 +69,7 @@ def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequen
             words.side(answer, finding),
             words.points_of(answer, finding),
             f"({words.spread_of(answer, finding)})",
-            _size(answer, finding, width),
+            _size(answer, finding),
         )
         for finding in findings
     ]
@@ -113,10 +111,10 @@ def _style(finding: Finding) -> str:
     return VERDICT_STYLES["weak" if finding.gap < 0 else "strong"]
 
 
-def _size(answer: Answer, finding: Finding, width: int) -> str:
-    """Its items; where gaps are those of scores themselves and there is room, how many are right."""
+def _size(answer: Answer, finding: Finding) -> str:
+    """Its items; where gaps are those of scores themselves, how many are right."""
     told = words.size(finding)
-    if answer.kind != "score" or not answer.right or finding.mean is None or width < WIDE:
+    if answer.kind != "score" or not answer.right or finding.mean is None:
         return told
     return f"{100 * finding.mean:.0f}% of {told}"
 

@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
-from own_profile import embeddings, questions
+from own_profile import embeddings
 
 import competency_gaps as cg
 from competency_gaps.errors import UserError
@@ -40,7 +40,7 @@ from competency_gaps.findings.choose import LEAST, SURE, anything, bars_of, cent
 from competency_gaps.findings.estimate import fit, shares_of
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices import Family
-from competency_gaps.slices.make import renamed
+from competency_gaps.slices.make import questions, renamed
 from competency_gaps.slices.skills import with_central_phrases
 from competency_gaps.slices.tree import SCALES, concept_space, tree_of
 

@@ -34,6 +34,7 @@ from competency_gaps.findings.answer import ask
 from competency_gaps.findings.choose import ERROR, Bar, Weighed, anything, bars_of, centred, choose, shuffled, weigh
 from competency_gaps.findings.estimate import fit, gaps_of, half_samples, listed
 from competency_gaps.slices import Family
+from competency_gaps.slices.make import questions
 
 FEWEST = 20
 """Items of a rival's slice."""
@@ -100,12 +101,6 @@ def k_means(space: np.ndarray, scales: Sequence[int] = (6, 14, 44, 150)) -> list
         member = KMeans(k, n_init=2, random_state=0).fit_predict(space)
         found += [member == j for j in range(k) if (member == j).sum() >= FEWEST]
     return found
-
-
-def questions(items: pl.DataFrame) -> list[str]:
-    """The items with their options, as a run's clusters embed them."""
-    rows = items.select("prompt", "choices").iter_rows()
-    return ["\n".join((prompt, *(choices or ()))) for prompt, choices in rows]
 
 
 def embeddings(texts: list[str], cache: Path | None) -> np.ndarray:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from own_profile import World, correlations, embeddings, questions, tell, world_of
+from own_profile import World, correlations, embeddings, tell, world_of
 
 import competency_gaps as cg
 from competency_gaps.findings.answer import held_equal, units_asked
@@ -30,6 +30,7 @@ from competency_gaps.findings.estimate import fit
 from competency_gaps.outcomes import Outcome
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices import Family
+from competency_gaps.slices.make import questions
 from competency_gaps.slices.tree import concept_space, tree_of
 
 PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)

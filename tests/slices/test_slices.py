@@ -21,7 +21,7 @@ from competency_gaps.slices import LEAST, read_slices
 from competency_gaps.slices.columns import columns
 from competency_gaps.slices.concepts import concepts
 from competency_gaps.slices.features import features
-from competency_gaps.slices.make import Source, write_slices
+from competency_gaps.slices.make import Source, questions, write_slices
 from competency_gaps.slices.names import LIMIT, with_names
 from competency_gaps.slices.skills import phrases
 from competency_gaps.slices.tree import concept_profiles, concept_space, tree_of
@@ -30,6 +30,12 @@ from competency_gaps.slices.tree import concept_profiles, concept_space, tree_of
 def rows_of(family, name: str) -> list[int]:
     place = family.names.index(name)
     return sorted(family.weights[[place]].indices.tolist())
+
+
+def test_questions_hold_their_options_once():
+    prompts = ["Which?", "Which?\n\nA. one\nB. two", "Say so."]
+    items = pl.DataFrame({"prompt": prompts, "choices": [["one", "two"], ["one", "two"], None]})
+    assert questions(items) == ["Which?\none\ntwo", *prompts[1:]]
 
 
 def test_columns_are_the_categories_of_kept_items():
@@ -257,7 +263,12 @@ def test_clusters_and_skills_of_vectors(run, monkeypatch):
 
     space, group = planted(np.random.default_rng(5))
     frame = pl.DataFrame(
-        {"prompt": [f"{SUBJECTS[g][0]} {i}" for i, g in enumerate(group)], "group": None, "excluded": None}
+        {
+            "prompt": [f"{SUBJECTS[g][0]} {i}" for i, g in enumerate(group)],
+            "choices": None,
+            "group": None,
+            "excluded": None,
+        }
     )
     held = SimpleNamespace(
         items=frame, concepts=run.concepts.head(0), by_concept=Activations(np.zeros((1, len(group))))

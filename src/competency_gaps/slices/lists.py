@@ -131,7 +131,7 @@ def read_list(path: Path, columns: Mapping[str, Any] = {}) -> list[Entry] | pl.D
     """
     if not path.exists():
         near = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
-        names = f" and is no column of the items, which are {', '.join(map(visible, columns))}" if columns else ""
+        names = f" and is no column of the items ({', '.join(map(visible, columns))})" if columns else ""
         raise UserError(f"the list {visible(str(path))} does not exist{names}.{nearest(path.name, [*near, *columns])}")
     records = _records(path)
     if isinstance(records, pl.DataFrame):

@@ -139,14 +139,20 @@ def profiles(source: Source) -> Family | None:
     return _tree(source, "profiles", space, {"scikit-learn": importlib.metadata.version("scikit-learn")})
 
 
+def questions(items: pl.DataFrame) -> list[str]:
+    """The items' own texts with their options, which lettered ones hold already."""
+    return [
+        prompt if not choices or prompt.endswith(f". {choices[-1]}") else "\n".join((prompt, *choices))
+        for prompt, choices in items.select("prompt", "choices").iter_rows()
+    ]
+
+
 def clusters(source: Source) -> Family | None:
     """A tree of the items in the space of a sentence-embedding model, which a run does not fetch by itself."""
     named = source.config.families is not None or source.config.embedder is not None
     if len(source.kept) < LEAST_ITEMS or not (named or has_default_model()):
         return None
-    items = source.run.items.select("prompt", "choices")[source.kept]
-    texts = ["\n".join((prompt, *(choices or ()))) for prompt, choices in items.iter_rows()]
-    space = embed_texts(texts, source.config.embedder)
+    space = embed_texts(questions(source.run.items[source.kept]), source.config.embedder)
     return _tree(source, "clusters", space, {"embedder": source.config.embedder or PACKAGED})
 
 

@@ -56,11 +56,13 @@ def test_without_scores_and_then_with_those_of_two_models(make):
     run = make(25)
     assert run.models.is_empty() and "no model" not in repr(run)
     run.add_scores({name: {f"a{i}": float(i > 3 or name == "good") for i in range(25)} for name in ("good", "other")})
+    run.add_scores({"part": {f"a{i}": None if i % 2 else 1.0 for i in range(25)}})
     run = cg.open_run(run.path)
     assert run.model_slices().cells.is_empty()
     parts = Parts(Context(run, "run"))
     assert json.loads(parts.read("models.json"))["slices"] == []
     read = run.answer("good", parsed=True)
+    assert "unscored" not in {caveat.code for caveat in run.answer("part", parsed=True).caveats}
     assert read.outcome == 1 and read.tested == 0 and "100.0% of answers could be read" in words.headline(read)
     command = "from competency_gaps.cli.app import main; main()"
     shown = subprocess.run(

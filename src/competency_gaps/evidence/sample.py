@@ -213,10 +213,6 @@ class ItemSample:
         """By how much an outcome changes where ``scores`` rises by 1."""
         return self.limits[1] - self.limits[0]
 
-    def natural(self, share: float) -> float:
-        """The outcome that a value of ``scores`` stands for."""
-        return self.limits[0] + self.scale * share
-
     @property
     def concepts(self) -> int:
         """Number of concepts."""

@@ -86,7 +86,7 @@ def _of_scores(
     items = run.items
     kept = items["excluded"].is_null().to_numpy()
     missing = int((kept & np.isnan(scores.of(outcome.model))).sum())
-    if missing:
+    if missing and outcome.kind != "parsed":  # what is missing is then what it is about
         yield Caveat(
             "unscored", {"items": int(kept.sum()), "missing": missing, "gap": _others_gap(run, outcome.model, scores)}
         )

@@ -21,7 +21,7 @@ from competency_gaps.findings.words import sentence_of, short_name
 from competency_gaps.report.answer import answer_view
 from competency_gaps.report.tables import cut, plain
 from competency_gaps.stages.compare import ALPHA, Comparison
-from competency_gaps.text import plural, shorten, visible
+from competency_gaps.text import plural, shorten, signed, visible
 
 NAME, _FIGURES = 36, 50
 """Characters of a name, at least where it is longer, and of the figures beside it."""
@@ -187,7 +187,7 @@ def _interval(row: dict[str, Any]) -> str:
 
 
 def _points(difference: float) -> str:
-    return f"{100 * difference:+.1f}"
+    return signed(100 * difference, 1)
 
 
 def _safe(text: str) -> str:

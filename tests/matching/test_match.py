@@ -188,6 +188,10 @@ def test_lists_are_read_from_several_formats(tmp_path):
         (entry,) = read_list(tmp_path / name)
         assert (entry.id, entry.name, entry.domain, entry.score, entry.examples) == ("a", "x y", "d", 3.5, ("p", "q"))
     assert read_list(tmp_path / "tags.json")[0].name == "x y"
+    for name, text in (("none.json", "[]"), ("none.jsonl", ""), ("none.csv", "id,description\n")):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(UserError, match="has no entry"):
+            read_list(tmp_path / name)
     (tmp_path / "twice.json").write_text(json.dumps(records * 2))
     with pytest.raises(UserError, match="occurs twice"):
         read_list(tmp_path / "twice.json")

@@ -164,7 +164,7 @@ def _records(path: Path) -> list[Any] | pl.DataFrame | None:
         raise UserError(f"the list {path} cannot be read: {shorten(visible(str(error)), 200)}.") from error
     first = content[0] if isinstance(content, list) and content else None
     is_list = isinstance(first, Mapping) and ({"id", "description"} <= set(first) or {"tag", "label"} <= set(first))
-    return content if is_list else None
+    return content if is_list or content in ([], {}) else None
 
 
 def _entry(record: Any, path: Path) -> Entry:

@@ -29,7 +29,7 @@ export function Coverage() {
       {scopes.map(({ scope, description }) => (
         <section key={scope!.name} aria-label={`Stated scope of ${scope!.name}`}>
           <h2>
-            What <bdi>{visible(scope!.name)}</bdi> states to test
+            What <bdi>{visible(scope!.name)}</bdi> says it tests
           </h2>
           <p className="soft">
             <bdi>{visible(shorten(description ?? "", 400))}</bdi>

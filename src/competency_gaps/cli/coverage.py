@@ -21,7 +21,7 @@ _NAME, _LABEL = 60, 70
 """Characters of a name, and of a label."""
 _WIDE = 110
 """Width from which two labels are shown."""
-_THIN = "Thin: a quarter or less of its part of ordinary text."
+_THIN = "Thin: at most a quarter as common as in ordinary text."
 _NO_REFERENCE = (
     "The SAE has no reference statistics, so concepts that no item has at all are not counted: ‘cgaps concepts "
     "reference’ makes them."
@@ -32,7 +32,7 @@ _COUNTED = {
     "unlabelled": "concepts of topics and skills; none has a label: ‘cgaps concepts label’ makes them",
 }
 _JUDGED = {
-    "embedding": "by the likeness of its label to the scope, which is a guess: --llm has it judged",
+    "embedding": "by the likeness of its label to the scope, which is a guess: with --llm a language model judges",
     "model": "as a language model judges of those whose label is like the scope",
 }
 
@@ -61,7 +61,7 @@ def coverage(
 def print_coverage(found: Coverage, limit: int) -> None:
     """Print what is missing and thin: as a whole, of the benchmarks' scopes, by theme; then what was counted."""
     whole = found.all
-    chance = "" if whole.by_chance is None else f" ({_chance(whole.by_chance)} in as much ordinary text)"
+    chance = "" if whole.by_chance is None else f" (in as much ordinary text: {_chance(whole.by_chance)})"
     thin = f"; thin: {integer(whole.thin)} more" if found.reference else ""
     print_line(
         f"In none of {plural(found.items, 'item')}: {integer(whole.missing)} of {plural(whole.concepts, 'concept')}"
@@ -73,9 +73,9 @@ def print_coverage(found: Coverage, limit: int) -> None:
     elif scopes:
         own = [part.scope for part in scopes if part.scope is not None]
         own.sort(key=lambda part: (part.by_chance or 0) - part.missing)
-        _print_parts("Of what each benchmark states to test", own, limit, found.reference)
+        _print_parts("What each benchmark says it tests", own, limit, found.reference)
     if found.themes and not (scopes and len(found.benchmarks) == 1):
-        _print_parts("Themes that lack most", found.themes, limit, found.reference)
+        _print_parts("Themes that are covered least", found.themes, limit, found.reference)
     elif not scopes:
         _print_lacking(whole, limit)
     if len(found.benchmarks) > 1 and not scopes:
@@ -85,7 +85,7 @@ def print_coverage(found: Coverage, limit: int) -> None:
 
 
 def _print_scope(description: str, scope: Covered, limit: int) -> None:
-    print_line(f"\nIt states to test: {shorten(description, 300)}.")
+    print_line(f"\nIt says that it tests: {shorten(description, 300)}.")
     print_line(
         f"Of {plural(scope.concepts, 'concept')} of this, {integer(scope.missing)} are in no item"
         + (f" ({_chance(scope.by_chance)} by chance)" if scope.by_chance is not None else "")
@@ -103,7 +103,7 @@ def _print_parts(title: str, parts: Sequence[Covered], limit: int, reference: bo
     console = Console()
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(title, overflow="fold", ratio=2)
-    for head in ("of", "in no item", *(["thin"] if reference else [])):
+    for head in ("concepts", "in no item", *(["thin"] if reference else [])):
         table.add_column(head, justify="right", no_wrap=True)
     most = 2 if console.width >= _WIDE else 1
     examples = ["; ".join(_cut(lack.label) for lack in part.lacking[:most] if lack.label) for part in parts[:limit]]

@@ -234,7 +234,8 @@ def closing(answer: Answer, most: int = SIDE) -> str:
         parts.append(f"one with its items: {argument('slice')} N")
     if answer.caveats:
         parts.append(f"{plural(len(answer.caveats), 'caveat')}: {argument('caveats')}")
-    return "; ".join(parts) + "."
+    unsure = answer.kind != "difference" and any(one.low < 0 < one.high for one in shown(answer, most))
+    return "; ".join(parts) + "." + (" Where the interval holds 0, the side is likely, not sure." if unsure else "")
 
 
 def family_name(family: str) -> str:
@@ -296,7 +297,8 @@ def _judge_words(n: Mapping[str, Any]) -> str:
 
 def _robustness_words(n: Mapping[str, Any]) -> str:
     failures = "; ".join(_FAILED.get(code, code) for code in n["failed"])
-    return f"{len(n['failed'])} of {plural(n['tests'], 'test')} of robustness failed: {failures}."
+    failed = f"{len(n['failed'])} of {plural(n['tests'], 'test')} of robustness failed"
+    return f"{failed}: {failures}, so take the list as a hint."
 
 
 def _unscored_words(n: Mapping[str, Any]) -> str:

@@ -41,21 +41,21 @@ def sentences(made: Comparison) -> list[str]:
     row = made.overall.row(by_predicate=pl.col("weighting") == "items", named=True)
     lines = [_verdict(made, candidate, baseline)]
     lines.append(
-        f"Over all {plural(made.paired, 'item')} that both are scored on, {candidate} differs by {_interval(row)}: "
-        f"better on {row['better']:,} and worse on {row['worse']:,} of {plural(row['clusters'], 'cluster')}. A "
-        f"difference of {100 * row['detectable']:.1f} points could have been seen."
+        f"Over all {plural(made.paired, 'item')} that both have scores for, {candidate} differs by {_interval(row)}: "
+        f"better on {row['better']:,} and worse on {row['worse']:,} of {plural(row['clusters'], 'cluster')}. "
+        f"Differences of {100 * row['detectable']:.1f} points or more would have been seen."
     )
     for row in made.overall.filter(weighting="benchmarks").iter_rows(named=True):
         lines.append(
             f"If each of the {made.benchmarks.height:,} benchmarks counts the same, it differs by {_interval(row)}; "
-            f"{100 * row['detectable']:.1f} points could have been seen. {argument('fail_on')} regression tests both, "
-            "and each benchmark by itself."
+            f"{100 * row['detectable']:.1f} points or more would have been seen. {argument('fail_on')} regression "
+            "tests both, and each benchmark by itself."
         )
-    narrower = "Narrower beside other items, where the baseline is weak"
-    for word, rows in (("Unchanged", made.unchanged), (narrower, made.narrower)):
+    narrower = "Gained more than other items, where the baseline is weak"
+    for word, rows in (("No clear change", made.unchanged), (narrower, made.narrower)):
         if rows.height:
-            column = "difference" if word == "Unchanged" else "gap"
-            ends = ("low", "high") if word == "Unchanged" else ("gap_low", "gap_high")
+            column = "difference" if word == "No clear change" else "gap"
+            ends = ("low", "high") if word == "No clear change" else ("gap_low", "gap_high")
             listed = (
                 f"{row['name']} {_points(row[column])} ({_points(row[ends[0]])} to {_points(row[ends[1]])})"
                 for row in rows.head(FEW).iter_rows(named=True)
@@ -83,8 +83,8 @@ def _missing_scores(row: dict[str, Any], name: str, other: str) -> list[str]:
         return []
     spread = f"{_points(row['gap'])} points ({_points(row['low'])} to {_points(row['high'])})"
     return [
-        f"On the {row['share']:.1%} of items that {name} has no score of, {other} scores {spread} against comparable "
-        "ones: what is missing is not like the rest."
+        f"On the {row['share']:.1%} of items that {name} has no score for, {other} scores {spread} against comparable "
+        "ones, so the items compared are no fair sample."
     ]
 
 
@@ -96,7 +96,10 @@ def _verdict(made: Comparison, candidate: str, baseline: str) -> str:
         more = len(made.reasons) - NAMED
         named = ", ".join(made.reasons[:NAMED]) + (f" and {more} more" if more > 0 else "")
         return f"{candidate} has lost against {baseline}{beyond}: {named}."
-    return f"No loss{beyond} of {candidate} against {baseline} is shown."
+    row = made.overall.row(by_predicate=pl.col("weighting") == "items", named=True)
+    if row["low"] > 0:
+        return f"{candidate} is better than {baseline} overall; no loss{beyond} is found."
+    return f"No loss{beyond} of {candidate} against {baseline} is found."
 
 
 def comparison_view(made: Comparison, *, width: int, limit: int) -> RenderableType:
@@ -156,7 +159,7 @@ def _write(path: Path, text: str) -> None:
 def _lists(made: Comparison, limit: int) -> list[tuple[str, pl.DataFrame, Callable[[dict[str, Any]], str]]]:
     """Title, rows and name of a row of each list that has rows."""
     lists: list[tuple[str, pl.DataFrame, Callable[[dict[str, Any]], str]]] = [
-        ("By columns of the items", made.slices, lambda row: str(row["name"]) + _star(row)),
+        ("By column", made.slices, lambda row: str(row["name"]) + _star(row)),
         ("Benchmarks", made.benchmarks, lambda row: str(row["benchmark"])),
     ]
     single = made.benchmarks.height < 2  # it is the whole

@@ -60,7 +60,7 @@ def _missing(run: RunFolder) -> list[str]:
         for model, own in apart.items()
     )
     return [
-        "Some models' scores are not missing by chance. On the items that the model named has no score of, the others "
+        "Some models' scores are not missing by chance. On the items that the model named has no score for, the others "
         f"score more (+) or less (-) than on other items of the same benchmarks, in points of 100: {named}."
     ]
 
@@ -108,7 +108,7 @@ def models_page(
     left = found.slices.height - apart.height
     more = f" {left} more: {argument('limit')} {found.slices.height}." if left > 0 else ""
     notes = f"One model: cgaps show RUN MODEL. Two: cgaps compare. Items scored: {argument('list')} models.{more}"
-    title = "What tells models apart: the lowest and the highest" if apart.height else "No slice tells them apart."
+    title = "Where models differ most: the lowest and the highest" if apart.height else "No slice tells them apart."
     return Group(plain(head, "bold"), lines, Text(), plain(title, "bold"), named, plain(notes, "dim"))
 
 

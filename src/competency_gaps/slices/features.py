@@ -69,7 +69,7 @@ def _answer(row: dict[str, Any]) -> str | None:
 
 def _numbers(row: dict[str, Any]) -> str | None:
     count = len(_NUMBER.findall(row["prompt"]))
-    return "no numbers" if not count else "one or two numbers" if count < 3 else "three numbers or more"
+    return "items without numbers" if not count else "one or two numbers" if count < 3 else "three numbers or more"
 
 
 def _script(row: dict[str, Any]) -> str | None:

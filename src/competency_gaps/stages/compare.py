@@ -123,7 +123,7 @@ class Comparison:
 
     @property
     def unchanged(self) -> pl.DataFrame:
-        """Rows of ``slices`` on which no difference is shown, the smallest first."""
+        """Rows of ``slices`` on which no difference is found, the smallest first."""
         return self.slices.filter(status="same").sort(pl.col("difference").abs(), maintain_order=True)
 
     @property

@@ -134,6 +134,13 @@ def size(finding: Finding) -> str:
     return f"{finding.items:,} of {plural(finding.of_items, 'item')}"
 
 
+def size_and_level(answer: Answer, finding: Finding) -> str:
+    """Its items and, where gaps are those of scores themselves, how many are right: ``20 items, 15% right``."""
+    if answer.kind != "score" or not answer.right or finding.mean is None:
+        return size(finding)
+    return f"{size(finding)}, {100 * finding.mean:.0f}% right"
+
+
 def found_again(answer: Answer, finding: Finding) -> str:
     """Say how often half of the items finds it again, and its gap on the others (ends of its intervals, averaged)."""
     if not finding.again:

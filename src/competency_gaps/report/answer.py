@@ -69,7 +69,7 @@ def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequen
             words.side(answer, finding),
             words.points_of(answer, finding),
             f"({words.spread_of(answer, finding)})",
-            _size(answer, finding),
+            words.size_and_level(answer, finding),
         )
         for finding in findings
     ]
@@ -109,14 +109,6 @@ def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequen
 
 def _style(finding: Finding) -> str:
     return VERDICT_STYLES["weak" if finding.gap < 0 else "strong"]
-
-
-def _size(answer: Answer, finding: Finding) -> str:
-    """Its items; where gaps are those of scores themselves, how many are right."""
-    told = words.size(finding)
-    if answer.kind != "score" or not answer.right or finding.mean is None:
-        return told
-    return f"{100 * finding.mean:.0f}% of {told}"
 
 
 def caveats_view(answer: Answer) -> Group:

@@ -67,7 +67,7 @@ def _line(context: Context, answer: Answer, finding: Finding) -> ListedFinding:
         side=words.side(answer, finding),
         points=words.points_of(answer, finding),
         spread=words.spread_of(answer, finding),
-        size=words.size(finding),
+        size=words.size_and_level(answer, finding),
         again=words.found_again(answer, finding),
         rests_on=words.rests_on(answer, finding),
         quote=None if finding.example is None else context.excerpts["excerpt"][finding.example],

@@ -10,7 +10,6 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from html import escape
@@ -29,6 +28,7 @@ from competency_gaps.explorer.parts.context import EXPORTED, ONE_FILE
 from competency_gaps.explorer.parts.item import item_details
 from competency_gaps.explorer.parts.records.details import RunList
 from competency_gaps.files import no_space_left, write_atomic, write_json
+from competency_gaps.findings.answer import two_at_a_time
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.slices import CONCEPTS as CONCEPT_SLICES
@@ -115,9 +115,8 @@ def export(opened: Sequence[Opened], folder: Path, *, texts: bool = True, progre
                     _write(part / DATA, f"{parts.context.key}/{name}", parts.read(name))
 
                 # Half of the time goes to compression and arithmetic, which two threads do at once.
-                with ThreadPoolExecutor(2) as pool:
-                    for _ in pool.map(make, names):
-                        bar.advance()
+                for _ in two_at_a_time(make, names):
+                    bar.advance()
         for baseline, candidate in comparable(opened):
             made = paired_runs(contexts[candidate.key], contexts[baseline.key])
             _write(part / DATA, f"{baseline.key}/{against(candidate.key)}", as_json(made, digits=4))

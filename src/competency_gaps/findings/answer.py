@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
@@ -35,6 +35,8 @@ from competency_gaps.runs.settings import evidence_config
 from competency_gaps.slices import Family
 
 Against = str | Sequence[str] | None
+Thing = TypeVar("Thing")
+Made = TypeVar("Made")
 POWER = 0.84
 """Standard errors by which an effect must exceed its threshold to be found with a power of 0.8."""
 ORDINARY = 0.05
@@ -89,13 +91,21 @@ def answer(run: RunFolder, model: str | None = None, against: Against = None, *,
 
 def answers(run: RunFolder, models: Sequence[str] | None = None, against: Against = None) -> dict[str, Answer]:
     """The answers of several models, two at a time; ``models`` None: all that have scores."""
-    from concurrent.futures import ThreadPoolExecutor
-
     base = run.run_itself()
     names = list(model_scores(base).models if models is None else models)
     slices_of(base)  # read once, before the threads ask for them
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip(names, pool.map(lambda name: answer(base, name, against), names), strict=True))
+    return dict(zip(names, two_at_a_time(lambda name: answer(base, name, against), names), strict=True))
+
+
+def two_at_a_time(function: Callable[[Thing], Made], things: Iterable[Thing]) -> Iterator[Made]:
+    """Apply a function in two threads, each with one for its linear algebra: four on two cores take twice as long."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import scipy.linalg.lapack  # noqa: F401  what is loaded later is not limited
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1), ThreadPoolExecutor(2) as pool:
+        yield from pool.map(function, things)
 
 
 def answered(asked: Asked, caveats: tuple[Caveat, ...] = ()) -> Answer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +20,7 @@ from competency_gaps.explorer.parts.excerpts import excerpts
 from competency_gaps.explorer.parts.names import command_line, display_names, last_names
 from competency_gaps.explorer.parts.records.details import SearchResult
 from competency_gaps.findings.answer import answer as find_answer
-from competency_gaps.findings.answer import slices_of
+from competency_gaps.findings.answer import slices_of, two_at_a_time
 from competency_gaps.findings.finding import Answer
 from competency_gaps.matching.match import Matching, read_matchings
 from competency_gaps.runs.covariates import repeats
@@ -236,9 +235,7 @@ class Context:
         places = range(len(self.model_scores.models))
         wanted = [(place, against) for place in places for against in (None, "benchmark")]
         len(self.families)  # read once, before the threads ask for them
-        with ThreadPoolExecutor(2) as pool:
-            found = list(pool.map(lambda of: self.answer(*of), wanted))
-        return [answer for answer in found if answer is not None]
+        return [answer for answer in two_at_a_time(lambda of: self.answer(*of), wanted) if answer is not None]
 
     @cached_property
     def named_slices(self) -> set[int]:

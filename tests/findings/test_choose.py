@@ -112,6 +112,8 @@ def test_planted_gaps_lie_in_their_intervals_although_they_were_chosen(nested):
             true.append(row @ (chance - chance.mean()) / row.sum())
             expected.append(one.gap)
             errors.append(one.error)
+            # The standard error of the mean of its own items less that of all.
+            assert one.error >= np.sqrt(joint.noise * (1 / row.sum() - 1 / ITEMS)) * (1 - 1e-5)
     expected, errors, true = map(np.array, (expected, errors, true))
     assert len(true) > 50
     assert 0.88 <= (np.abs(true - expected) <= 1.96 * errors).mean() <= 1

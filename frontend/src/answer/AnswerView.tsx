@@ -52,7 +52,7 @@ export function AnswerView() {
   );
 }
 
-/** An answer: what may overturn it, its headline, its list, and what one should know besides. */
+/** An answer: what may overturn it, its headline, its list, and its caveats. */
 export function ShownAnswer({ answer, ...of }: { answer: ListedAnswer; model: number | null; against: string | null }) {
   return (
     <>
@@ -70,7 +70,7 @@ export function ShownAnswer({ answer, ...of }: { answer: ListedAnswer; model: nu
       </p>
       {answer.caveats.length > 0 && (
         <details className="listing" data-testid="caveats">
-          <summary>What one should know besides ({answer.caveats.length})</summary>
+          <summary>Caveats ({answer.caveats.length})</summary>
           <ul>
             {answer.caveats.map((caveat) => (
               <li key={caveat}>

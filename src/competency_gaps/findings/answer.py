@@ -256,7 +256,7 @@ def _finding(
     score = asked.scores.of(asked.outcome.model)[scored]
     typical = tuple(family.typical[at]) if family.typical else ()
     return Finding(
-        number=0,  # of its place in the list
+        number=0,  # given when the list is ordered
         slice=int(family.number[at]),
         family=family.name,
         name=family.names[at],

@@ -25,8 +25,8 @@ from competency_gaps.slices import Family
 ERROR = 0.05
 """Chance that a list of nothing is not empty."""
 SURE = 1.64
-"""Standard errors that a slice's shrunk gap must lie off 0: 19 of 20 such gaps are on the side that they seem. With
-1.96, at which no interval of 95% holds 0, lists are shorter and foretell no more."""
+"""Standard errors that a slice's shrunk gap must lie off 0: by the model, 19 of 20 such gaps are on the side that they
+seem. A shown interval, which may be wider, can still hold 0."""
 LONGEST = 10
 """Most slices of a list."""
 FEWEST = 20
@@ -35,7 +35,7 @@ FLOOR = 0.5
 """Least share of its items that must be scored: scores are seldom missing by chance."""
 SHARP = 0.75
 """Power of a slice's gap by which its worth is multiplied: of slices that explain as much, the smaller and sharper one
-is of more use, and up to this power lists foretell no less (``validation/own_profile.py``)."""
+is of more use. Lists foretell a little less with it than with 0.5, and show larger gaps that hold as well."""
 LEAST = 0.5
 """Standard errors that a slice must add to what earlier ones explain."""
 DRAWS = 128

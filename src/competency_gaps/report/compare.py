@@ -52,13 +52,12 @@ def sentences(made: Comparison) -> list[str]:
             "tests both, and each benchmark by itself."
         )
     narrower = "Gained more than other items, where the baseline is weak"
-    for word, rows in (("No clear change", made.unchanged), (narrower, made.narrower)):
+    whole, beside = ("difference", "low", "high"), ("gap", "gap_low", "gap_high")
+    for word, rows, columns in (("No clear change", made.unchanged, whole), (narrower, made.narrower, beside)):
         if rows.height:
-            column = "difference" if word == "No clear change" else "gap"
-            ends = ("low", "high") if word == "No clear change" else ("gap_low", "gap_high")
             listed = (
-                f"{row['name']} {_points(row[column])} ({_points(row[ends[0]])} to {_points(row[ends[1]])})"
-                for row in rows.head(FEW).iter_rows(named=True)
+                f"{name} {_points(value)} ({_points(low)} to {_points(high)})"
+                for name, value, low, high in rows.head(FEW).select("name", *columns).iter_rows()
             )
             more = f" and {rows.height - FEW} more" if rows.height > FEW else ""
             lines.append(f"{word}: {', '.join(listed)}{more}.")

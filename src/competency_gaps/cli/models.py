@@ -82,7 +82,6 @@ def compare(
         typer.Option(metavar="regression", help="Exit with 3 if a loss is shown, with 4 if the data cannot tell."),
     ] = None,
     markdown: Annotated[Path | None, typer.Option(help="Also write a one-screen summary to this file.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Rows of each list.")] = 8,
     json_: JsonOption = False,
 ) -> None:
     """Compare two models item by item: what got better, what got worse?"""
@@ -98,11 +97,11 @@ def compare(
     else:
         made = cg.compare(what[0], what[1], min_effect=min_effect)
     if markdown is not None:
-        view.write_markdown(made, markdown, limit=limit)
+        view.write_markdown(made, markdown)
     if json_:
         print_json(view.document(made))
     else:
         console = Console()
-        console.print(view.comparison_view(made, width=console.width, limit=limit))
+        console.print(view.comparison_view(made, width=console.width))
     if fail_on and made.verdict != "no regression":
         raise typer.Exit(REGRESSION if made.verdict == "regression" else NOT_COMPARABLE)

@@ -135,6 +135,7 @@ def answered(asked: Asked, caveats: tuple[Caveat, ...] = ()) -> Answer:
         mean=float(known.mean()) if len(known) else None,
         right=bool(np.isin(known, (0.0, 1.0)).all()),
         outcome=float(asked.outcome.values[scored].mean()) if scored.any() else None,
+        chance=_chance(asked, ~np.isnan(own)),
         items=int(asked.items["excluded"].is_null().sum()),
         scored=int(scored.sum()),
         findings=tuple(findings),
@@ -275,7 +276,19 @@ def _finding(
         rests_on=rests_on,
         example=_example(asked, family, at, scored, typical, weak=one.gap < 0),
         typical=typical[:2],
+        chance=_chance(asked, scored),
     )
+
+
+def _chance(asked: Asked, scored: np.ndarray) -> float | None:
+    """The share of scored items that guessing one of their options gets right."""
+    known = asked.scores.of(asked.outcome.model)
+    chosen = asked.items.filter(pl.Series(scored))
+    if asked.outcome.kind == "parsed" or not np.isin(known[~np.isnan(known)], (0.0, 1.0)).all() or not scored.any():
+        return None
+    if "answer_index" not in chosen.columns or chosen["answer_index"].has_nulls():
+        return None
+    return float((1 / chosen["choices"].list.len()).mean())
 
 
 def _comparable(asked: Asked, joint: Joint, chosen: Sequence[Chosen]) -> list[float]:

@@ -54,6 +54,8 @@ class Finding:
     """Row of a typical item with a low outcome (a high one for a gap above 0); None: none is scored."""
     typical: tuple[int, ...]
     """Rows of its most typical items of this run, at most two."""
+    chance: float | None = None
+    """Share of the scored items that guessing gets right; None: not all are multiple choice, scored right or wrong."""
 
 
 @dataclass(frozen=True)
@@ -93,3 +95,5 @@ class Answer:
     """Whether every score is 0 or 1, so that a mean score is a share of right answers."""
     outcome: float | None = None
     """Mean outcome over the items that have one, as the whole difference of two models; None: no item has."""
+    chance: float | None = None
+    """As :attr:`Finding.chance`, over all scored items."""

@@ -62,7 +62,7 @@ def headline(answer: Answer) -> str:
     name, mean = model_name(answer), _mean(answer)
     if mean is None:
         return f"{name}: {UNSCORED}"
-    start = f"{name}: {level(mean, answer)}"
+    start = f"{name}: {level(mean, answer)}{_by_chance(answer.chance)}"
     if answer.kind == "difference" and answer.outcome is not None:
         start += f", {signed(100 * answer.outcome, 1)} against {short_name(answer.against[0])}"
     against = _beside(answer)
@@ -127,18 +127,32 @@ def _shift(answer: Answer, finding: Finding) -> float:
     return finding.comparable if answer.kind == "difference" else 0.0
 
 
+def count(finding: Finding) -> str:
+    """Count a finding's scored items: ``84``, or ``71 of 84`` where more than a tenth has no score."""
+    return f"{finding.items:,}" + ("" if finding.items >= MOSTLY * finding.of_items else f" of {finding.of_items:,}")
+
+
 def size(finding: Finding) -> str:
-    """Count a finding's scored items: ``84 items``, or ``71 of 84 items`` where more than a tenth has no score."""
-    if finding.items >= MOSTLY * finding.of_items:
-        return plural(finding.items, "item")
-    return f"{finding.items:,} of {plural(finding.of_items, 'item')}"
+    """Count a finding's scored items: ``84 items``, ``71 of 84 items``."""
+    return f"{count(finding)} item" + ("" if finding.of_items == 1 else "s")
+
+
+def share_right(answer: Answer, finding: Finding) -> str:
+    """How many are right where gaps are those of scores themselves, and by chance where that differs from the whole."""
+    if answer.kind != "score" or not answer.right or finding.mean is None:
+        return ""
+    other = finding.chance is not None and percent(finding.chance, 1) != percent(answer.chance or 0, 1)
+    return f"{100 * finding.mean:.0f}%" + (_by_chance(finding.chance) if other else "")
+
+
+def _by_chance(chance: float | None) -> str:
+    return "" if chance is None else f" ({percent(chance, 1)} by chance)"
 
 
 def size_and_level(answer: Answer, finding: Finding) -> str:
     """Its items and, where gaps are those of scores themselves, how many are right: ``20 items, 15% right``."""
-    if answer.kind != "score" or not answer.right or finding.mean is None:
-        return size(finding)
-    return f"{size(finding)}, {100 * finding.mean:.0f}% right"
+    share = share_right(answer, finding)
+    return size(finding) + (f", {share} right" if share else "")
 
 
 def found_again(answer: Answer, finding: Finding) -> str:
@@ -180,7 +194,7 @@ def side(answer: Answer, finding: Finding) -> str:
 def sentence_of(answer: Answer, finding: Finding) -> str:
     """A finding as one sentence, without its model."""
     gap = f"{points_of(answer, finding)} points ({spread_of(answer, finding)})"
-    mean = "" if finding.mean is None else f", {level(finding.mean, answer)}"
+    mean = "" if finding.mean is None else f", {level(finding.mean, answer)}{_by_chance(finding.chance)}"
     return f"{side(answer, finding)} on {finding.name}: {gap}, {size(finding)}{mean}"
 
 
@@ -235,10 +249,10 @@ def closing(answer: Answer, most: int = SIDE) -> str:
     """The line below a list: how many items are scored, what is not shown, and how to see more."""
     left = len(answer.findings) - len(shown(answer, most))
     parts = [coverage_of_scores(answer)]
+    if answer.findings:
+        parts.append(f"items of line N: {argument('slice')} N")
     if left:
         parts.append(f"{left} more: {argument('limit')} {max(map(len, sides(answer)))}")
-    if answer.findings:
-        parts.append(f"one with its items: {argument('slice')} N")
     if answer.caveats:
         parts.append(f"{plural(len(answer.caveats), 'caveat')}: {argument('caveats')}")
     unsure = answer.kind != "difference" and any(one.low < 0 < one.high for one in shown(answer, most))

@@ -29,7 +29,7 @@ _GAP = 2
 
 
 def answer_view(
-    answer: Answer, examples: Sequence[str | None], width: int, most: int = words.SIDE, *, options: bool = True
+    answer: Answer, examples: Sequence[str | None], width: int, most: int = words.SIDE, *, closing: bool = True
 ) -> Group:
     """Lay out an answer: its headline, a line per finding, and one line on what is not shown.
 
@@ -42,8 +42,8 @@ def answer_view(
         Characters of a line. What has no room is cut at a word, the examples first.
     most : int
         Findings of each side.
-    options : bool
-        Whether the last line names the options that show more.
+    closing : bool
+        Whether a last line says how many items are scored and which options show more.
     """
     bad = [
         plain(words.caveat_words(caveat), f"bold {VERDICT_STYLES['weak']}")
@@ -55,9 +55,8 @@ def answer_view(
     if chosen:
         texts = {finding.number: text for finding, text in zip(answer.findings, examples, strict=True)}
         parts.append(findings_table(answer, chosen, [texts[finding.number] for finding in chosen], width))
-    if answer.mean is not None or answer.kind == "parsed":
-        line = words.closing(answer, most) if options else f"{words.coverage_of_scores(answer)}."
-        parts.append(plain(line, "dim"))
+    if closing and (answer.mean is not None or answer.kind == "parsed"):
+        parts.append(plain(words.closing(answer, most), "dim"))
     return Group(*parts)
 
 
@@ -69,15 +68,18 @@ def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequen
             words.side(answer, finding),
             words.points_of(answer, finding),
             f"({words.spread_of(answer, finding)})",
-            words.size_and_level(answer, finding),
+            words.count(finding),
+            words.share_right(answer, finding),
         )
         for finding in findings
     ]
-    names = [visible(" ".join(finding.name.split())) for finding in findings]
-    fixed = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    room = width - sum(fixed) - len(fixed) * _GAP
+    heads = ("", "", "gap", "interval", "items", "right")
+    fixed = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    counted = 2 if any(row[-1] for row in rows) else 1
+    room = width - sum(fixed[: 4 + counted]) - (4 + counted) * _GAP
     if room < EXAMPLE:  # a narrow terminal has no room to count items
-        rows, room, fixed[-1] = [(*row[:-1], "") for row in rows], room + fixed[-1], 0
+        room, counted = room + sum(fixed[4 : 4 + counted]) + counted * _GAP, 0
+    names = [visible(" ".join(finding.name.split())) for finding in findings]
     cut = [words.cut_at_word(name, max(min(room, NAME), room - 2 * NAME)) for name in names]
     wide = max(map(len, cut))
     has_examples = any(examples) and room - wide >= EXAMPLE + _GAP
@@ -85,24 +87,21 @@ def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequen
         cut = [words.cut_at_word(name, max(room, EXAMPLE)) for name in names]
         wide = max(map(len, cut))
     table = Table.grid(padding=(0, _GAP, 0, 0))
-    widths = (*fixed[:2], wide, *fixed[2:])
-    for justify, characters in zip(("right", "left", "left", "right", "right", "right"), widths, strict=True):
-        table.add_column(justify=justify, no_wrap=True, overflow="ellipsis", width=characters)  # type: ignore[arg-type]
-    if has_examples:
-        table.add_column(no_wrap=True, overflow="ellipsis")
+    for place, characters in enumerate((*fixed[:2], wide, *fixed[2 : 4 + counted])):
+        table.add_column(justify="left" if place in (1, 2) else "right", no_wrap=True, width=characters)
+    table.add_column(no_wrap=True, overflow="ellipsis")
+    table.add_row("", "", "", *(Text(head, style="dim") for head in heads[2 : 4 + counted]))
     last = ""
-    for finding, (number, side, gap, spread, items), name, example in zip(findings, rows, cut, examples, strict=True):
+    for finding, (number, side, gap, *figures), name, example in zip(findings, rows, cut, examples, strict=True):
         text = words.item_text(visible(example or ""), room - wide - _GAP - 2) if has_examples and example else ""
-        cells = (
+        table.add_row(
             Text(number, style="dim"),
             Text("" if side == last else side, style=_style(finding)),
             Text(name),
             Text(gap, style=f"bold {_style(finding)}"),
-            Text(spread),
-            Text(items),
-            *([Text(f"“{text}”" if text else "", style="dim")] if has_examples else []),
+            *map(Text, figures[: 1 + counted]),
+            Text(f"“{text}”" if text else "", style="dim"),
         )
-        table.add_row(*cells)
         last = side
     return table
 

@@ -3,123 +3,102 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from competency_gaps.errors import argument
 from competency_gaps.files import write_atomic
-from competency_gaps.findings.words import sentence_of, short_name
+from competency_gaps.findings.words import interval, sentence_of, short_name, signed_points
 from competency_gaps.report.answer import answer_view
-from competency_gaps.report.tables import cut, plain
-from competency_gaps.stages.compare import ALPHA, Comparison
-from competency_gaps.text import plural, shorten, signed, visible
-
-NAME, _FIGURES = 36, 50
-"""Characters of a name, at least where it is longer, and of the figures beside it."""
-FEW = 5
-"""Slices that a sentence names, at most."""
-
-
-_COLUMNS = ("change (interval)", "better:worse", "p", "visible")
+from competency_gaps.report.tables import plain
+from competency_gaps.stages.compare import ALPHA, WEIGHTINGS, Comparison
+from competency_gaps.text import listing, magnitude, percent, plural, shorten, signed, visible
 
 NAMED = 4
-"""Losses that the verdict names, at most."""
+"""Names in a sentence, at most."""
 
 
 def sentences(made: Comparison) -> list[str]:
-    """Say what the comparison shows: the verdict, the whole, what got worse and better, and what did not pair."""
+    """Say what the comparison shows: the verdict, the whole, what stayed, what narrowed, what was not compared."""
     candidate, baseline = short_name(made.candidate), short_name(made.baseline)
-    row = made.overall.row(by_predicate=pl.col("weighting") == "items", named=True)
-    lines = [_verdict(made, candidate, baseline)]
-    lines.append(
-        f"Over all {plural(made.paired, 'item')} that both have scores for, {candidate} differs by {_interval(row)}: "
-        f"better on {row['better']:,} and worse on {row['worse']:,} of {plural(row['clusters'], 'cluster')}. "
-        f"Differences of {100 * row['detectable']:.1f} points or more would have been seen."
+    overall, *equal = made.overall.iter_rows(named=True)
+    whole = (
+        f"Overall {_spread(overall)} points of 100 on {plural(made.paired, 'item')}: better on {overall['better']:,}, "
+        f"worse on {overall['worse']:,} of {plural(overall['clusters'], 'cluster')}."
     )
-    for row in made.overall.filter(weighting="benchmarks").iter_rows(named=True):
-        lines.append(
-            f"If each of the {made.benchmarks.height:,} benchmarks counts the same, it differs by {_interval(row)}; "
-            f"{100 * row['detectable']:.1f} points or more would have been seen. {argument('fail_on')} regression "
-            "tests both, and each benchmark by itself."
-        )
-    narrower = "Gained more than other items, where the baseline is weak"
-    whole, beside = ("difference", "low", "high"), ("gap", "gap_low", "gap_high")
-    for word, rows, columns in (("No clear change", made.unchanged, whole), (narrower, made.narrower, beside)):
-        if rows.height:
-            listed = (
-                f"{name} {_points(value)} ({_points(low)} to {_points(high)})"
-                for name, value, low, high in rows.head(FEW).select("name", *columns).iter_rows()
-            )
-            more = f" and {rows.height - FEW} more" if rows.height > FEW else ""
-            lines.append(f"{word}: {', '.join(listed)}{more}.")
-    lost = made.items.filter(pl.col("difference") < 0)
-    if lost.height:
-        named = ", ".join(f"{row['benchmark']}: {row['item_id']}" for row in lost.head(NAMED).iter_rows(named=True))
-        lines.append(f"{plural(lost.height, 'item')} got worse, such as {named}; {argument('json')} lists them all.")
-    sides = ((candidate, made.only_candidate), (baseline, made.only_baseline))
-    alone = [f"{plural(len(only), 'item')} scored for {name} alone, such as {only[0]}" for name, only in sides if only]
-    if alone:
-        lines.append(f"Not compared: {'; '.join(alone)}.")
-    for row in made.missing.iter_rows(named=True):
-        lines += _missing_scores(
-            row, short_name(row["model"]), baseline if row["model"] == made.candidate else candidate
-        )
-    return lines
+    whole += "".join(f" If each benchmark counts the same, {_spread(row)}." for row in equal)
+    tested = f"{made.slices.height + (made.benchmarks.height if equal else 0):,} categories and benchmarks"
+    p_values = " and ".join(magnitude(row["p_value"]) for row in (overall, *equal))
+    gate = (
+        f"Gate: p {p_values} overall, where {100 * overall['detectable']:.1f} points would have been seen; {tested} "
+        f"tested; {percent(ALPHA, 1)} false alarms over all."
+    )
+    kept = _named("No clear change", made.unchanged, ("difference", "low", "high"))
+    narrower = _named(
+        f"Weak in {baseline} and less so in {candidate}, beside other items",
+        made.narrower,
+        ("gap", "gap_low", "gap_high"),
+    )
+    return [_verdict(made, candidate, baseline), whole, *kept, *narrower, *_not_compared(made), gate]
 
 
-def _missing_scores(row: dict[str, Any], name: str, other: str) -> list[str]:
-    """Say that a model's scores are missing on harder, or easier, items than elsewhere."""
-    if row["p_value"] is None or row["p_value"] > ALPHA:
-        return []
-    spread = f"{_points(row['gap'])} points ({_points(row['low'])} to {_points(row['high'])})"
-    return [
-        f"On the {row['share']:.1%} of items that {name} has no score for, {other} scores {spread} against comparable "
-        "ones, so the items compared are no fair sample."
+def _named(start: str, rows: pl.DataFrame, columns: tuple[str, str, str]) -> list[str]:
+    """A sentence on slices with their points; none where there are none."""
+    told = (
+        f"{name} {signed_points(gap)} ({interval(low, high)})"
+        for name, gap, low, high in rows.select("name", *columns).iter_rows()
+    )
+    return [f"{start}: {listing(told, rows.height, NAMED)}."] if rows.height else []
+
+
+def _not_compared(made: Comparison) -> list[str]:
+    """Say how many items only one has a score for, and whether they are harder, or easier, than others."""
+    other = {made.candidate: made.baseline, made.baseline: made.candidate}
+    unfair = {
+        row["model"]: f", where {short_name(other[row['model']])} scores {signed_points(row['gap'])} beside like items"
+        for row in made.missing.iter_rows(named=True)
+        if row["p_value"] is not None and row["p_value"] <= ALPHA
+    }
+    sides = ((made.candidate, made.only_baseline), (made.baseline, made.only_candidate))
+    parts = [
+        f"{plural(len(lacks), 'item')} without a score of {short_name(model)}{unfair.get(model, '')}"
+        for model, lacks in sides
+        if lacks
     ]
+    end = ", so what is compared is no fair sample" if unfair else ""
+    return [f"Not compared: {'; '.join(parts)}{end}."] if parts else []
 
 
 def _verdict(made: Comparison, candidate: str, baseline: str) -> str:
     if made.verdict == "not comparable":
         return f"Cannot tell: {'; '.join(made.reasons)}."
     beyond = f" of more than {100 * made.min_effect:g} points" if made.min_effect else ""
+    wholes = made.overall.with_columns(name=pl.col("weighting").replace(WEIGHTINGS))
+    own = made.benchmarks.with_columns(name="benchmark " + pl.col("benchmark"))
+    rows = pl.concat([frame.select("name", "difference", "status") for frame in (wholes, own, made.slices)])
+    points = dict(rows.select("name", "difference").iter_rows())
     if made.verdict == "regression":
-        more = len(made.reasons) - NAMED
-        named = ", ".join(made.reasons[:NAMED]) + (f" and {more} more" if more > 0 else "")
-        return f"{candidate} has lost against {baseline}{beyond}: {named}."
-    row = made.overall.row(by_predicate=pl.col("weighting") == "items", named=True)
-    if row["low"] > 0:
-        return f"{candidate} is better than {baseline} overall; no loss{beyond} is found."
-    return f"No loss{beyond} of {candidate} against {baseline} is found."
+        named = [f"{name} {signed_points(points[name])}" for name in made.reasons]
+        return f"{candidate} has lost against {baseline}{beyond}: {listing(named, len(named), NAMED)}."
+    gained = [f"{name} {signed_points(points[name])}" for name in rows.filter(status="better")["name"]]
+    better = f"; better: {listing(gained, len(gained), NAMED)}" if gained else ""
+    return f"No loss{beyond} of {candidate} against {baseline} is found{better}."
 
 
-def comparison_view(made: Comparison, *, width: int, limit: int) -> RenderableType:
-    """Lay out a comparison: the verdict, the list of slices, then columns and benchmarks, the greatest loss first."""
-    verdict, *rest = sentences(made)
-    parts: list[RenderableType] = [plain(verdict, "bold"), Text()]
+def comparison_view(made: Comparison, *, width: int) -> RenderableType:
+    """Lay out a comparison: the verdict and the whole, the list of slices, then what else a reader must know."""
+    verdict, whole, *rest = sentences(made)
+    parts: list[RenderableType] = [plain(verdict, "bold"), plain(whole)]
     if made.answer is not None:
-        parts += [answer_view(made.answer, made.examples, width, options=False), Text()]
-    for title, frame, name in _lists(made, limit):
-        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, header_style="dim")
-        table.add_column("")
-        for column in _COLUMNS:
-            table.add_column(column, justify="right", no_wrap=True)
-        for row in frame.iter_rows(named=True):
-            style = {"worse": "red", "better": "green"}.get(row["status"], "")
-            table.add_row(
-                Text(cut(name(row), max(NAME, width - _FIGURES))), *(Text(cell, style) for cell in _cells(row))
-            )
-        parts += [table, Text()]
-    note = "Points of 100, 95% intervals; visible: found with a power of 0.8; *: differs from the other items."
-    return Group(*parts, *(plain(sentence) for sentence in rest), plain(note, "dim"))
+        parts += [Text(), answer_view(made.answer, made.examples, width, closing=False), Text()]
+    note = f"Whole differences, 95% intervals. All categories and all items that changed: {argument('json')}."
+    return Group(*parts, *map(plain, rest), plain(note, "dim"))
 
 
 def document(made: Comparison) -> dict[str, Any]:
@@ -134,20 +113,13 @@ def document(made: Comparison) -> dict[str, Any]:
     return {**plain_values, "answer": answer}
 
 
-def write_markdown(made: Comparison, path: Path, *, limit: int) -> None:
+def write_markdown(made: Comparison, path: Path) -> None:
     """Write a comparison as Markdown of about one screen."""
-    lines = [f"## {_safe(short_name(made.candidate))} against {_safe(short_name(made.baseline))}", ""]
-    lines += [line for sentence in sentences(made) for line in (_safe(sentence), "")]
-    if made.answer is not None and made.answer.findings:
-        lines += [f"- {_safe(sentence_of(made.answer, finding))}" for finding in made.answer.findings]
-        lines.append("")
-    for title, frame, name in _lists(made, limit):
-        lines += [f"| {title} | {' | '.join(_COLUMNS)} |", f"| --- |{' ---: |' * len(_COLUMNS)}"]
-        for row in frame.iter_rows(named=True):
-            mark = {"worse": "▼ ", "better": "▲ "}.get(row["status"], "")
-            lines.append(f"| {mark}{_safe(name(row))} | {' | '.join(_cells(row))} |")
-        lines.append("")
-    text = "\n".join(lines)
+    told = [] if made.answer is None else [sentence_of(made.answer, finding) for finding in made.answer.findings]
+    verdict, whole, *rest = map(_safe, sentences(made))
+    title = f"## {_safe(short_name(made.candidate))} against {_safe(short_name(made.baseline))}"
+    lists = ["\n".join(f"- {_safe(line)}" for line in told)] if told else []
+    text = "\n\n".join((title, f"**{verdict}**", whole, *lists, *rest)) + "\n"
     write_atomic(path, lambda part: _write(part, text))
 
 
@@ -155,41 +127,10 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _lists(made: Comparison, limit: int) -> list[tuple[str, pl.DataFrame, Callable[[dict[str, Any]], str]]]:
-    """Title, rows and name of a row of each list that has rows."""
-    lists: list[tuple[str, pl.DataFrame, Callable[[dict[str, Any]], str]]] = [
-        ("By column", made.slices, lambda row: str(row["name"]) + _star(row)),
-        ("Benchmarks", made.benchmarks, lambda row: str(row["benchmark"])),
-    ]
-    single = made.benchmarks.height < 2  # it is the whole
-    return [(title, _extreme(frame, limit), name) for title, frame, name in lists[: 1 if single else 2] if frame.height]
-
-
-def _extreme(frame: pl.DataFrame, limit: int) -> pl.DataFrame:
-    """The rows with the greatest differences, the greatest loss first."""
-    return frame.sort(pl.col("difference").abs(), descending=True).head(limit).sort("difference")
-
-
-def _star(row: dict[str, Any]) -> str:
-    return " *" if row["gap_q"] is not None and row["gap_q"] <= ALPHA else ""
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    return [
-        f"{_points(row['difference'])} ({_points(row['low'])}, {_points(row['high'])})",
-        f"{row['better']:,}:{row['worse']:,}",
-        f"{row['p_value']:.2g}",
-        f"{100 * row['detectable']:.1f}",
-    ]
-
-
-def _interval(row: dict[str, Any]) -> str:
-    ends = f"{_points(row['low'])} to {_points(row['high'])}"
-    return f"{_points(row['difference'])} points of 100 (95% interval {ends}, p {row['p_value']:.2g})"
-
-
-def _points(difference: float) -> str:
-    return signed(100 * difference, 1)
+def _spread(row: dict[str, Any]) -> str:
+    """A whole difference with its interval, in points with a decimal."""
+    points, low, high = (signed(100 * row[name], 1) for name in ("difference", "low", "high"))
+    return f"{points} ({low} to {high})"
 
 
 def _safe(text: str) -> str:

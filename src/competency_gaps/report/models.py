@@ -56,12 +56,12 @@ def _missing(run: RunFolder) -> list[str]:
     if not apart:
         return []
     named = "; ".join(
-        f"{short_name(model)} {100 * own.gap:+.1f} ({100 * own.low:+.1f} to {100 * own.high:+.1f})"
+        f"{short_name(model)} {words.signed_points(own.gap)} ({words.interval(own.low, own.high)})"
         for model, own in apart.items()
     )
     return [
         "Some models' scores are not missing by chance. On the items that the model named has no score for, the others "
-        f"score more (+) or less (-) than on other items of the same benchmarks, in points of 100: {named}."
+        f"score more (+) or less (−) than on other items of the same benchmarks, in points of 100: {named}."
     ]
 
 

@@ -568,7 +568,7 @@ def lost_on(tests: Families, min_effect: float) -> tuple[str, ...]:
     reasons = []
     for family, frame in families.items():
         counts = pl.Series(holm(frame["p_value"].to_numpy()) <= ALPHA / len(families))
-        lost = frame.filter(counts & (pl.col("high") < -min_effect))
+        lost = frame.filter(counts & (pl.col("high") < -min_effect)).sort("difference", maintain_order=True)
         if family == "overall":
             reasons += [WEIGHTINGS[weighting] for weighting in lost["weighting"]]
         else:

@@ -46,7 +46,9 @@ def setup(request, tmp_path_factory, tokenizer):
     sae = save_sae(folder / "sae", model, layer, architecture, TEXT)
     overrides = redirected(read_yaml(CONFIGS / f"{name}.yaml"), model, sae, folder / "data", ROWS)
     config = parse_config(RunConfig, read_yaml(CONFIGS / f"{name}.yaml", overrides), name)
-    return name, config, pipeline.run(config, folder / "run"), sae
+    with pytest.MonkeyPatch.context() as patch:  # the user's cache knows a data set by its folder's name alone
+        patch.setattr("datasets.config.HF_DATASETS_CACHE", folder / "cache")
+        return name, config, pipeline.run(config, folder / "run"), sae
 
 
 def test_every_benchmark_is_read_and_scored(setup):

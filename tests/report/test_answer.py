@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
+import polars as pl
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
 from competency_gaps.findings import words
+from competency_gaps.findings.answer import _chance
 from competency_gaps.findings.finding import STRATA, Answer, Caveat, Finding
 from competency_gaps.report.answer import answer_view, caveats_view
 
@@ -41,7 +45,7 @@ def lines(view, width):
     return capture.get().splitlines()
 
 
-@pytest.mark.parametrize("width", [60, 80, 100, 140, 200])
+@pytest.mark.parametrize("width", [50, 80, 100, 140, 200])
 def test_a_finding_is_one_line_and_at_most_five_of_each_side_are_shown(answer, width):
     shown = lines(answer_view(answer, ["an item that fails"] * len(GAPS), width), width)
     assert max(map(cell_len, shown)) <= width and "\x1b" not in "".join(shown)
@@ -51,7 +55,7 @@ def test_a_finding_is_one_line_and_at_most_five_of_each_side_are_shown(answer, w
     for line, number in zip(numbered, (1, 2, 3, 4, 5, 8, 9, 10), strict=True):
         gap = GAPS[number - 1]
         assert words.signed_points(gap) in line and words.interval(gap - 0.05, gap + 0.05) in line
-        assert ("1,200" in line) == (width > 60)
+        assert ("1,200" in line) == (width > 50)
     assert ("an item" in shown[3]) == (width >= 100) and "2 more" in "".join(shown)
     whole = lines(answer_view(answer, [None] * len(GAPS), width, 10), width)
     assert sum(line.split()[0].isdigit() for line in whole if line.split()) == len(GAPS)
@@ -96,3 +100,15 @@ def test_every_kind_of_outcome_has_its_words(answer, kind):
 def test_a_name_is_cut_after_a_word_or_a_part(text, most):
     cut = words.cut_at_word(text, most)
     assert len(cut) <= most and text.startswith(cut.rstrip("…")) and words.cut_at_word(text, 60) == text
+
+
+def test_chance_is_one_of_the_options_of_scored_items_and_none_where_some_have_none():
+    choices, scores = [["a", "b"], ["a", "b", "c", "d"], ["a", "b"], None], np.array([1.0, 0.0, np.nan, 1.0])
+    items = pl.DataFrame({"choices": choices, "answer_index": [0, 1, 1, None]})
+    asked = SimpleNamespace(
+        items=items, scores=SimpleNamespace(of=lambda _: scores), outcome=SimpleNamespace(kind="score", model="m")
+    )
+    assert _chance(asked, np.array([True, True, False, False])) == pytest.approx((1 / 2 + 1 / 4) / 2)
+    assert _chance(asked, ~np.isnan(scores)) is None
+    scores[0] = 0.5
+    assert _chance(asked, np.array([True, True, False, False])) is None

@@ -24,7 +24,8 @@ def print_run(run: Run, *, json_: bool) -> None:
         print_answer(run, run.answer(run.models["model"][0]))
     else:
         print_unscored(run)
-    print_line(f"\nReport: {run.report_file.resolve()}")
+    if run.report_file.is_file():  # a checkout whose page was not built has none
+        print_line(f"\nReport: {run.report_file.resolve()}")
 
 
 def print_answer(run: Run, answer: Answer, limit: int | None = None) -> None:

@@ -89,7 +89,8 @@ def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequen
     table = Table.grid(padding=(0, _GAP, 0, 0))
     for place, characters in enumerate((*fixed[:2], wide, *fixed[2 : 4 + counted])):
         table.add_column(justify="left" if place in (1, 2) else "right", no_wrap=True, width=characters)
-    table.add_column(no_wrap=True, overflow="ellipsis")
+    if has_examples:
+        table.add_column(no_wrap=True, overflow="ellipsis")
     table.add_row("", "", "", *(Text(head, style="dim") for head in heads[2 : 4 + counted]))
     last = ""
     for finding, (number, side, gap, *figures), name, example in zip(findings, rows, cut, examples, strict=True):
@@ -100,7 +101,7 @@ def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequen
             Text(name),
             Text(gap, style=f"bold {_style(finding)}"),
             *map(Text, figures[: 1 + counted]),
-            Text(f"“{text}”" if text else "", style="dim"),
+            *([Text(f"“{text}”" if text else "", style="dim")] if has_examples else []),
         )
         last = side
     return table

@@ -41,9 +41,7 @@ def sentences(made: Comparison) -> list[str]:
     )
     kept = _named("No clear change", made.unchanged, ("difference", "low", "high"))
     narrower = _named(
-        f"Weak in {baseline} and less so in {candidate}, beside other items",
-        made.narrower,
-        ("gap", "gap_low", "gap_high"),
+        f"Gaps of {baseline} that narrowed, beside other items", made.narrower, ("gap", "gap_low", "gap_high")
     )
     return [_verdict(made, candidate, baseline), whole, *kept, *narrower, *_not_compared(made), gate]
 
@@ -61,7 +59,9 @@ def _not_compared(made: Comparison) -> list[str]:
     """Say how many items only one has a score for, and whether they are harder, or easier, than others."""
     other = {made.candidate: made.baseline, made.baseline: made.candidate}
     unfair = {
-        row["model"]: f", where {short_name(other[row['model']])} scores {signed_points(row['gap'])} beside like items"
+        row[
+            "model"
+        ]: f", on which {short_name(other[row['model']])} scores {signed_points(row['gap'])} beside like items"
         for row in made.missing.iter_rows(named=True)
         if row["p_value"] is not None and row["p_value"] <= ALPHA
     }
@@ -81,14 +81,15 @@ def _verdict(made: Comparison, candidate: str, baseline: str) -> str:
     beyond = f" of more than {100 * made.min_effect:g} points" if made.min_effect else ""
     wholes = made.overall.with_columns(name=pl.col("weighting").replace(WEIGHTINGS))
     own = made.benchmarks.with_columns(name="benchmark " + pl.col("benchmark"))
-    rows = pl.concat([frame.select("name", "difference", "status") for frame in (wholes, own, made.slices)])
-    points = dict(rows.select("name", "difference").iter_rows())
+    parts = [frame.select("name", "difference", "status") for frame in (wholes, own, made.slices)]
+    points = dict(pl.concat(parts).select("name", "difference").iter_rows())
     if made.verdict == "regression":
         named = [f"{name} {signed_points(points[name])}" for name in made.reasons]
         return f"{candidate} has lost against {baseline}{beyond}: {listing(named, len(named), NAMED)}."
-    gained = [f"{name} {signed_points(points[name])}" for name in rows.filter(status="better")["name"]]
-    better = f"; better: {listing(gained, len(gained), NAMED)}" if gained else ""
-    return f"No loss{beyond} of {candidate} against {baseline} is found{better}."
+    better = pl.concat([parts[0], parts[2].sort("difference", descending=True)]).filter(status="better")
+    gained = [f"{name} {signed_points(gap)}" for name, gap in better.select("name", "difference").iter_rows()]
+    end = f"; better: {listing(gained, len(gained), NAMED)}" if gained else ""
+    return f"No loss{beyond} of {candidate} against {baseline} is found{end}."
 
 
 def comparison_view(made: Comparison, *, width: int) -> RenderableType:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -86,7 +86,7 @@ def models_page(
     ordered = sorted(answers.values(), key=lambda answer: -1.0 if answer.mean is None else answer.mean, reverse=True)
     wide = min(max(len(short_name(answer.model)) for answer in ordered), MODEL)
     room = max((width - wide - 12) // 2, 12)
-    lines = _grid(wide, 5, room, room)
+    lines = _grid(("", "score", "weakest", "strongest"), wide, 5, room, room)
     for answer in ordered:
         extremes = (
             Text(_slice_text(words.points_of(answer, side[0]), side[0].name, room), style) if side else Text("–", style)
@@ -95,27 +95,29 @@ def models_page(
         mean = "" if answer.mean is None else f"{100 * answer.mean:.1f}"
         lines.add_row(cut(short_name(answer.model), wide), mean, *extremes)
     peers = any(answer.kind == "peers" for answer in ordered)
-    beside = "against models of its level" if peers else "beside its own average"
-    head = f"{plural(len(ordered), 'model')}: score, and where each is weakest and strongest {beside}, in points"
+    beside = "models of its level" if peers else "its own average"
+    head = f"{plural(len(ordered), 'model')}, each in points against {beside}:"
     apart = found.slices.head(limit or APART)
-    named = _grid(max((width - 2 * (wide + 6)) - 4, 16), wide + 6, wide + 6)
+    heads = ("differ most on", "lowest", "highest") if apart.height else ("no slice tells them apart", "", "")
+    first = max(width - 2 * (wide + 6) - 6, 16)
+    named = _grid(heads, first, wide + 6, wide + 6)
     for number, name in apart.select("slice", "name").iter_rows():
         own = found.cells.filter(pl.col("slice") == number, pl.col("gap").is_not_null()).sort("gap")
         ends = (own.row(place, named=True) for place in (0, -1))
         texts = (f"{words.signed_points(end['gap']):>4} {cut(short_name(end['model']), wide)}" for end in ends)
         styled = (Text(text, style) for text, style in zip(texts, VERDICT_STYLES.values(), strict=True))
-        named.add_row(words.cut_at_word(visible(name), max((width - 2 * (wide + 6)) - 4, 16)), *styled)
+        named.add_row(words.cut_at_word(visible(name), first), *styled)
     left = found.slices.height - apart.height
     more = f" {left} more: {argument('limit')} {found.slices.height}." if left > 0 else ""
     notes = f"One model: cgaps show RUN MODEL. Two: cgaps compare. Items scored: {argument('list')} models.{more}"
-    title = "Where models differ most: the lowest and the highest" if apart.height else "No slice tells them apart."
-    return Group(plain(head, "bold"), lines, Text(), plain(title, "bold"), named, plain(notes, "dim"))
+    return Group(plain(head, "bold"), lines, Text(), named, plain(notes, "dim"))
 
 
-def _grid(*widths: int) -> Table:
+def _grid(heads: Sequence[str], *widths: int) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     for characters in widths:
         table.add_column(no_wrap=True, overflow="ellipsis", width=characters)
+    table.add_row(*(Text(head, style="dim") for head in heads))
     return table
 
 

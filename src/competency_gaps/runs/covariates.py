@@ -107,7 +107,7 @@ _OF_OPTIONS = {
     .then(pl.lit("the longest"))
     .when((_SIZES - _SIZE).list.eval(pl.element() <= 0).list.sum() == 1)
     .then(pl.lit("the shortest"))
-    .otherwise(pl.lit("neither"))
+    .otherwise(pl.lit("neither the longest nor the shortest"))
     .alias("right"),
 }
 """Covariates of items with options."""

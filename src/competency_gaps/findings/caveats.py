@@ -14,7 +14,7 @@ from competency_gaps.findings.choose import FEWEST, FLOOR, Weighed
 from competency_gaps.findings.finding import Caveat
 from competency_gaps.outcomes import FEW_PEERS, NEAR_PEERS, Outcome
 from competency_gaps.runs.assessment import read_assessment
-from competency_gaps.runs.covariates import item_covariates, repeats
+from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.outcomes import Peers
 from competency_gaps.runs.scores import ModelScores
@@ -117,8 +117,6 @@ def _of_scores(
         yield Caveat("peers", {"peers": len(peers.rows), "distance": peers.distance})
 
 
-FORM = ("answer_position", "answer_length", "options")
-"""Covariates that the key or the form decides."""
 CLEAR = 0.001
 """Largest p-value of a trend that is told."""
 SMALLEST = 0.03
@@ -127,7 +125,7 @@ SMALLEST = 0.03
 
 def _of_form(run: RunFolder, outcome: Outcome, units: Units, strata: Sequence[str]) -> Iterator[Caveat]:
     """Outcomes that clearly go with the form of the items, net of their strata: the part of the largest gap."""
-    covariates = item_covariates(run.items, [name for name in FORM if name not in strata])
+    covariates = [covariate for covariate in run.form if covariate.name not in strata]
     names = run.items["benchmark"].unique(maintain_order=True).to_list()
     scale = outcome.limits[1] - outcome.limits[0]
     for number, name in enumerate(names):

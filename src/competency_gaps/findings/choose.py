@@ -118,10 +118,11 @@ def weigh(family: Family, units: Units, kept: np.ndarray) -> Weighed:
     """
     weights = sp.csr_array(units.rows(family.weights), dtype=np.float32)
     size = np.asarray(weights.sum(axis=1), np.float64).ravel()
-    square = np.asarray(weights.power(2).sum(axis=1), np.float64).ravel()
+    squared = weights.power(2)
+    square = np.asarray(squared.sum(axis=1), np.float64).ravel()
     of_block = block_matrix(units.block)
     sums = (weights @ of_block).toarray()
-    by_block = np.maximum((weights.power(2) @ of_block).toarray() - sums**2 / np.bincount(units.block), 0.0)
+    by_block = np.maximum((squared @ of_block).toarray() - sums**2 / np.bincount(units.block), 0.0)
     scored = units.unit >= 0
     items, of_items = (np.asarray(family.member @ own.astype(np.float32)).round().astype(int) for own in (scored, kept))
     most = np.divide(size**2, square, out=np.zeros(len(size)), where=square > 0)
@@ -353,14 +354,14 @@ def _forward(
     sums, errors : ndarray of float of shape (K,)
         Each slice's product with the expected outcomes, and its standard deviation.
     """
-    scale = np.sqrt(np.maximum(np.diag(joint.gram), 1e-9) * joint.noise)
-    sure = np.abs(sums) > least_sure * errors
+    own = np.maximum(np.diag(joint.gram), 1e-9)
+    scale, sure = np.sqrt(own * joint.noise), np.abs(sums) > least_sure * errors
     places: list[int] = []
     while len(places) < min(longest, len(sums)):
         left = sums
         if places:
             among = joint.gram[np.ix_(places, places)] + 1e-6 * np.eye(len(places))
-            left = sums - joint.gram[:, places] @ np.linalg.solve(among, sums[places])
+            left = sums - np.linalg.solve(among, sums[places]) @ joint.gram[places]
         # What says the opposite of its own gap only mends what earlier slices said too coarsely.
         worth = np.where(sure & (left * sums > 0), np.abs(left) / scale, 0.0)
         worth[places] = 0.0
@@ -369,7 +370,7 @@ def _forward(
         if worth[best] < least:
             break
         near = np.flatnonzero((joint.rank < joint.rank[best]) & (worth > 0))
-        alike = joint.gram[near, best] / np.sqrt(np.diag(joint.gram)[near] * joint.gram[best, best])
+        alike = joint.gram[near, best] / np.sqrt(own[near] * own[best])
         error = np.sqrt(2 * (1 - np.minimum(alike, 1)))
         good = near[(alike >= ALIKE) & (worth[best] - worth[near] <= WORSE * error)]
         places.append(int(min(good, key=lambda at: (joint.rank[at], -worth[at]), default=best)))

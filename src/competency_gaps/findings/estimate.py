@@ -85,7 +85,7 @@ def fit(
         variance = float((z2.sum() - null.mean) / spread * noise / squares.mean())
         if variance > 1e-6 * noise:
             taking[at], given[at] = used[at], np.full(len(used[at]), variance)
-    return _joint(families, taking, left, part, noise, block, given)
+    return _joint(families, taking, left, part, noise, block, given) if any(len(taking[at]) for at in wide) else joint
 
 
 def _joint(
@@ -115,7 +115,7 @@ def _joint(
     return Joint(
         family,
         np.concatenate(used),
-        np.array([families[at].rank for at in family.tolist()], np.int64),
+        np.array([own.rank for own in families], np.int64)[family],
         questions,
         rows,
         np.asarray(rows.sum(axis=1), np.float64).ravel(),
@@ -141,9 +141,9 @@ def _prior(gram: np.ndarray, sums: np.ndarray, noise: float, family: np.ndarray,
     """
     prior = np.full(len(sums), START * noise)
     for _ in range(TURNS):
-        half = half_covariance(gram, 1 / prior, noise)
+        half, _ = half_covariance(gram, 1 / prior, noise)
         square = (half.T @ (half @ sums) / noise) ** 2
-        determined = np.clip(1 - (half**2).sum(axis=0) / prior, 1e-6, 1)
+        determined = np.clip(1 - np.einsum("jk,jk->k", half, half) / prior, 1e-6, 1)
         of_family = np.bincount(family, square) + BESIDE * START * noise
         of_family /= np.bincount(family, determined) + BESIDE
         fitted = np.bincount(group, square)[group] + FAMILY * of_family[family]
@@ -162,8 +162,8 @@ def _sites(
     """
     precision, shift = 1 / prior, np.zeros(len(prior))
     for _ in range(SITES if len(prior) else 0):
-        half = half_covariance(gram, precision, noise)
-        variance = (half**2).sum(axis=0)
+        half, _ = half_covariance(gram, precision, noise)
+        variance = np.einsum("jk,jk->k", half, half)
         mean = half.T @ (half @ (sums / noise + shift))
         known = np.maximum(1 / variance - precision, 1e-9)
         seen = (mean / variance - shift) / known
@@ -317,19 +317,25 @@ def resting_on(
     sums, plain = joint.rows @ left, joint.rows @ (outcome - outcome.mean())
     named = [(families[family].family, at) for family, at in zip(joint.family, joint.slice, strict=True)]
     questions = [family.question[at] for family, at in named]
-    columns: dict[str, list[int]] = {}
+    categories: dict[str, list[int]] = {}
     for at in np.flatnonzero(joint.asked).tolist():
-        columns.setdefault(str(questions[at]), []).append(at)
-    before: dict[str, list[int]] = {}
+        categories.setdefault(str(questions[at]), []).append(at)
+    places = [one.place for one in chosen]
+
+    def beside(others: list[int]) -> tuple[list[int], np.ndarray]:
+        among = joint.gram[np.ix_(others, others)] + 1e-6 * np.eye(len(others))
+        return others, np.linalg.solve(among, joint.gram[np.ix_(others, places)])
+
+    columns = {name: beside(others) for name, others in categories.items()}
+    before: dict[str, tuple[list[int], np.ndarray]] = {}
     found = []
-    for place in (one.place for one in chosen):
+    for number, place in enumerate(places):
         own = joint.gram[place, place]
         parts: dict[str, float] = {}
-        for name, others in (before | columns).items():
+        for name, (others, shares) in (before | columns).items():
             if name == questions[place]:
                 continue  # categories exclude each other
-            among = joint.gram[np.ix_(others, others)] + 1e-6 * np.eye(len(others))
-            shared = np.linalg.solve(among, joint.gram[others, place])
+            shared = shares[:, number]
             rest = own - joint.gram[others, place] @ shared
             if rest > APART * own and sums[place]:
                 net = (sums[place] - sums[others] @ shared) / rest
@@ -339,5 +345,5 @@ def resting_on(
         kept = [pair for pair in parts.items() if pair[1] >= PART]
         found.append(tuple(sorted(kept, key=lambda pair: -pair[1])[:3]))
         if questions[place] is None:
-            before[named[place][0].names[named[place][1]]] = [place]
+            before[named[place][0].names[named[place][1]]] = beside([place])
     return found

@@ -47,8 +47,8 @@ class Joint:
         part
             Share of the units in each.
         """
-        coefficients, half = self._posterior(left, part)
-        spread = ((half @ self.gram) ** 2).sum(axis=0)
+        coefficients, half, factor = self._posterior(left, part)
+        spread = ((self.noise / part * (factor.T - half * self.precision)) ** 2).sum(axis=0)  # that is half @ gram
         return self.gram @ coefficients, np.sqrt(np.maximum(spread, 1e-12))
 
     def anew(self) -> Joint:
@@ -63,18 +63,19 @@ class Joint:
         """Expected coefficients of the slices, of shape (K, H)."""
         return self._posterior(left, part)[0]
 
-    def _posterior(self, left: np.ndarray, part: float) -> tuple[np.ndarray, np.ndarray]:
-        half = half_covariance(part * self.gram, self.precision, self.noise)
-        return half.T @ (half @ (self.rows @ left / self.noise + self.shift[:, None])), half
+    def _posterior(self, left: np.ndarray, part: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        half, factor = half_covariance(part * self.gram, self.precision, self.noise)
+        return half.T @ (half @ (self.rows @ left / self.noise + self.shift[:, None])), half, factor
 
 
-def half_covariance(gram: np.ndarray, precision: np.ndarray, noise: float) -> np.ndarray:
-    """Square root of the posterior covariance of the coefficients, which is its transpose times itself."""
+def half_covariance(gram: np.ndarray, precision: np.ndarray, noise: float) -> tuple[np.ndarray, np.ndarray]:
+    """Square root of the posterior covariance of the coefficients, which is its transpose times itself; its inverse."""
     from scipy.linalg.lapack import dpotrf, dtrtri
 
     if not len(precision):
-        return np.zeros((0, 0))
-    root = 1 / np.sqrt(precision)
-    factor, _ = dpotrf(np.eye(len(root)) + root[:, None] * gram * root / noise, lower=1, overwrite_a=1)
-    inverse, _ = dtrtri(factor, lower=1, overwrite_c=1)
-    return inverse * root  # above the diagonal are zeros
+        return np.zeros((0, 0)), np.zeros((0, 0))
+    inverse = gram / noise
+    np.fill_diagonal(inverse, inverse.diagonal() + precision)
+    factor, _ = dpotrf(inverse.T, lower=1, overwrite_a=1)  # transposed, it is not copied
+    half, _ = dtrtri(factor, lower=1)
+    return half, factor  # above the diagonals are zeros

@@ -16,8 +16,9 @@ from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.activations.by_item import ItemRows, ItemTokens, ShardIndex, TokenActivations, TokenReader
 from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.errors import UserError, nearest
+from competency_gaps.evidence import Covariate
 from competency_gaps.metrics.suite import saliency
-from competency_gaps.runs.covariates import repeats
+from competency_gaps.runs.covariates import item_covariates, repeats
 from competency_gaps.runs.manifest import read_whole_manifest, shard_names
 from competency_gaps.runs.tables import RunTables
 
@@ -186,6 +187,11 @@ class RunFolder(RunTables):
             raise UserError(f"concept {concept!r}: expected its number, an int from 0 to {self.width - 1}.")
         if not 0 <= concept < self.width:
             raise UserError(f"concept {concept} does not exist: the SAE has concepts 0 to {self.width - 1}.")
+
+    @cached_property
+    def form(self) -> tuple[Covariate, ...]:
+        """What the key or the form of the items decides: where the right option is, how long it is, and of how many."""
+        return item_covariates(self.items, ("answer_position", "answer_length", "options"))
 
     @cached_property
     def by_concept(self) -> ByConcept:

@@ -271,8 +271,8 @@ def _read_item(shard: ShardFile, place: int, concepts: np.ndarray) -> ItemTokens
     index = np.searchsorted(active, concepts)
     known = np.flatnonzero(index < len(active))
     known = known[active[index[known]] == concepts[known]]
-    ends = np.cumsum(shard.part("act_counts", first, last), dtype=np.int64)[index[known]]
-    counts = shard.part("act_counts", first, last)[index[known]].astype(np.int64)
+    counts = shard.part("act_counts", first, last)
+    ends, counts = np.cumsum(counts, dtype=np.int64)[index[known]], counts[index[known]].astype(np.int64)
     # Places of the wanted tokens among the item's: from ends - counts to ends, for each concept.
     wanted = np.arange(counts.sum()) + np.repeat(ends - np.cumsum(counts), counts)
     wanted += shard.part("act_ptr", place, place + 1)[0]

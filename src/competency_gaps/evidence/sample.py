@@ -118,8 +118,9 @@ def cut(benchmark: np.ndarray, covariates: Sequence[Covariate]) -> np.ndarray:
 
 def _split(cell: np.ndarray, value: np.ndarray) -> np.ndarray:
     """Number the pairs of cell and value, in the order of the cells."""
-    _, number = np.unique(np.stack([cell.astype(np.float64), value]), axis=1, return_inverse=True)
-    return np.asarray(number, np.int64).ravel()
+    _, rank = np.unique(value, return_inverse=True)
+    _, number = np.unique(cell * (rank.max(initial=0) + 1) + rank, return_inverse=True)
+    return np.asarray(number, np.int64)
 
 
 def _quantiles(values: np.ndarray, cell: np.ndarray, parts: np.ndarray) -> np.ndarray:

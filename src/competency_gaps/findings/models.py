@@ -160,13 +160,14 @@ def _chosen(apart: pl.DataFrame, weights: sp.csr_array, most: int) -> list[int]:
     """Places of the slices that are shown, in order."""
     sure = apart.with_row_index("place").filter(pl.col("q_value") <= SURE)
     order = sure.sort(pl.col("family") != "columns", -pl.col("spread_low"), "place")["place"].to_list()
-    length = np.sqrt(np.maximum(np.asarray(weights.power(2).sum(axis=1)).ravel(), 1e-9))
+    product = (weights[order] @ weights[order].T).toarray()
+    length = np.sqrt(np.maximum(product.diagonal(), 1e-9))
+    alike = product / length / length[:, None] >= ALIKE
     shown: list[int] = []
-    for place in order:
-        alike = (weights[shown] @ weights[[place]].T).toarray().ravel() / length[shown] / length[place]
-        if len(shown) < most and not (alike >= ALIKE).any():
-            shown.append(place)
-    return shown
+    for row in range(len(order)):
+        if len(shown) < most and not alike[row, shown].any():
+            shown.append(row)
+    return [order[row] for row in shown]
 
 
 def _cells(outcome: Outcome, slices: pl.DataFrame, numbers: dict[str, np.ndarray]) -> pl.DataFrame:

@@ -313,12 +313,13 @@ def coactive(context: Context, concepts: Sequence[int], strongest: Sequence[np.n
         active = context.active(rows)
     ones = np.ones(len(items), np.int32)
     shared = sp.csr_array((ones, places, indptr), shape=(len(concepts), active.shape[0])) @ active
+    shared.data[(shared.data < LEAST_SHARED) | context.dense[shared.indices]] = 0
+    shared.eliminate_zeros()
     partners: list[Partners] = []
     for number, concept in enumerate(concepts):
         part = slice(*shared.indptr[number : number + 2])
         others, both = shared.indices[part], shared.data[part]
-        kept = (both >= LEAST_SHARED) & (others != concept) & ~context.dense[others]
-        others, both = others[kept], both[kept]
+        others, both = others[others != concept], both[others != concept]
         own, size = int(context.support[concept]), context.support[others]
         likely = np.minimum(both * (own / max(1, len(strongest[number]))), size)
         index = likely / (own + size - likely)

@@ -65,28 +65,29 @@ def _answers(context: Context, rows: Sequence[int], first: int, count: int) -> l
         return [[] for _ in rows]
     run, scores = context.itself, context.model_scores
     held = {(row["item"], row["model"]): row for row in context.answers(rows).iter_rows(named=True)}
-    own = run.files.collect("items", run.scan("items").slice(first, count).select("response", "unscored"))
-    held |= {(row, run.own_model): own.row(row - first, named=True) for row in rows}
+    if run.own_model is not None:
+        own = run.files.collect("items", run.scan("items").slice(first, count).select("response", "unscored"))
+        held |= {(row, run.own_model): own.row(row - first, named=True) for row in rows}
     return [
         [
-            _answer(context, float(scores.values[number, row]), held.get((row, model), {}))
-            for number, model in enumerate(scores.models)
+            _answer(context, score, held.get((row, model)))
+            for model, score in zip(scores.models, scores.values[:, row].tolist(), strict=True)
         ]
         for row in rows
     ]
 
 
-def _answer(context: Context, score: float, held: Mapping[str, Any]) -> ModelAnswer:
-    """One model's answer; ``held``: its response and why it is unscored, empty where its scores lack the item."""
+def _answer(context: Context, score: float, held: Mapping[str, Any] | None) -> ModelAnswer:
+    """One model's answer; ``held``: its response and why it is unscored, None where it says no more than its score."""
+    known = None if score != score else score
+    if held is None:
+        return ModelAnswer(known, None, None)
     why = None
-    if np.isnan(score) and held.get("unscored") is not None:
+    if known is None and held["unscored"] is not None:
         # A reason's text may quote; its code does not.
         why = str(held["unscored"]["text" if context.texts else "code"])
-    return ModelAnswer(
-        None if np.isnan(score) else score,
-        _cut(held.get("response"), context.amounts.text) if context.texts else None,
-        last_names(why) if context.portable else why,
-    )
+    response = _cut(held["response"], context.amounts.text) if context.texts else None
+    return ModelAnswer(known, response, last_names(why) if context.portable else why)
 
 
 def _texts(context: Context, row: int, held: dict[str, Any]) -> dict[str, Any]:

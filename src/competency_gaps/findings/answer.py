@@ -288,7 +288,7 @@ def _chance(asked: Asked, scored: np.ndarray) -> float | None:
         return None
     if "answer_index" not in chosen.columns or chosen["answer_index"].has_nulls():
         return None
-    return float((1 / chosen["choices"].list.len()).mean())
+    return float((1 / chosen["choices"].list.len().to_numpy()).mean())
 
 
 def _comparable(asked: Asked, joint: Joint, chosen: Sequence[Chosen]) -> list[float]:

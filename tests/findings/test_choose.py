@@ -12,6 +12,7 @@ from competency_gaps.evidence import Covariate, ItemSample, units_of
 from competency_gaps.findings.caveats import _of_form
 from competency_gaps.findings.choose import ERROR, anything, bars_of, centred, choose, shuffled, weigh
 from competency_gaps.findings.estimate import again, fit, gaps_of, half_samples, listed, resting_on
+from competency_gaps.runs.covariates import item_covariates
 from competency_gaps.slices import Family
 
 ITEMS = 1200
@@ -257,7 +258,8 @@ def test_the_place_of_the_answer_is_a_caveat():
         }
     )
     right = (rng.random(count) < np.where(place == 0, 0.8, 0.4)).astype(float)
-    run = SimpleNamespace(items=items, manifest={"evidence": EvidenceConfig().model_dump()})
+    form = item_covariates(items, ("answer_position", "answer_length", "options"))
+    run = SimpleNamespace(items=items, form=form, manifest={"evidence": EvidenceConfig().model_dump()})
     outcome = SimpleNamespace(limits=(0.0, 1.0))
     (found,) = _of_form(run, outcome, units(right, size.astype(float)), ["length"])
     assert (found.code, found.numbers["covariate"], found.numbers["category"]) == (

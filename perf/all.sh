@@ -22,7 +22,6 @@ measure memory.py --small 20 --large 160
 measure evidence.py --millions 5
 measure evidence_from_disk.py --millions 2 8
 measure models.py --models 10 --items 2000
-measure themes.py --concepts 4096 --windows 2048
 measure workers.py --rounds 1 --limit 12
 measure synthetic_run.py "$runs/run" --concepts 16384 --benchmarks 6 --items 5000 --nonzeros 2000000
 measure explorer.py "$runs/run" --rounds 2

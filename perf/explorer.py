@@ -137,7 +137,7 @@ def measure(browser: Browser, address: str, asked: Asked, rounds: int, figures: 
         "status=insufficient",
         "kinds=all&n_eff=20",
         "kinds=all&liftmin=2",
-        "kinds=all&theme=3",
+        "kinds=all&region=3",
     )
     figures.append(Timed("filter the table", [visit(f"concepts?{query}") for query in filters], 0.3))
     visit("concepts?kinds=all")

@@ -1,4 +1,4 @@
-"""The dictionary of a synthetic run: labels of every kind, some hostile; themes with names; neighbours."""
+"""The dictionary of a synthetic run: labels of every kind, some hostile; an atlas; neighbours."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 import polars as pl
 from synthetic_rows import HOSTILE, World
 
+from competency_gaps.activations.profiles import Scale, unit
 from competency_gaps.dictionary import labels as label_table
+from competency_gaps.dictionary.atlas import Atlas, write_atlas
 from competency_gaps.dictionary.document import write_tables
 from competency_gaps.dictionary.folder import write_dictionary
-from competency_gaps.dictionary.theme_tables import write_themes
-from competency_gaps.runs.schemas import THEME_NAMES, THEMES
+from competency_gaps.runs.schemas import REGION_COUNTS, REGIONS
 
 DATE = "2026-01-01"
 
@@ -24,25 +25,14 @@ def write_synthetic_dictionary(
     """Write a dictionary folder."""
     write_dictionary(folder, sae)
     label_table.write_label_table(folder, _labels(world, words, rng))
-    themes = pl.DataFrame(
-        {
-            "concept": np.arange(len(world.theme)),
-            "theme": world.theme,
-            "subtheme": world.subtheme,
-            "x": world.xy[:, 0],
-            "y": world.xy[:, 1],
-        }
-    )
-    named = pl.col("theme") >= 0
-    themes = themes.with_columns(pl.when(named).then(pl.col(c)) for c in ("theme", "subtheme", "x", "y"))
-    write_themes(folder, themes.cast(pl.Schema(THEMES)), _names(themes, words, rng))
-    tokens, similar = _tokens(len(world.theme), words, rng), _similar(world, rng)
+    write_atlas(folder, _atlas(world, words, rng))
+    tokens, similar = _tokens(len(world.subject), words, rng), _similar(world, rng)
     write_tables(folder, {"logits.parquet": tokens.write_parquet, "similar.parquet": similar.write_parquet})
 
 
 def _labels(world: World, words: np.ndarray, rng: np.random.Generator) -> pl.DataFrame:
     """Nine concepts in ten have a label, one in five a second one."""
-    width = len(world.theme)
+    width = len(world.subject)
     first = np.flatnonzero(rng.random(width) < 0.9)
     second = rng.choice(first, len(first) // 5, replace=False)
     rows = [_rows(first, rng.choice([0, 1, 2], len(first), p=[0.6, 0.1, 0.3]), words, rng)]
@@ -83,16 +73,35 @@ def _where(mask: np.ndarray, word: str) -> pl.Series:
     return pl.Series([word if chosen else None for chosen in mask], dtype=pl.String)
 
 
-def _names(themes: pl.DataFrame, words: np.ndarray, rng: np.random.Generator) -> pl.DataFrame:
-    pairs = themes.select("theme", "subtheme").drop_nulls().unique().sort("theme", "subtheme")
-    rows = [("theme", theme, None) for theme in pairs["theme"].unique().sort()]
-    rows += [("subtheme", child, above) for above, child in pairs.iter_rows()]
-    names = [", ".join(rng.choice(words, 3)) for _ in rows]
+def _atlas(world: World, words: np.ndarray, rng: np.random.Generator) -> Atlas:
+    """Fields are the finest regions, subjects those above, and four subjects make a coarse one."""
+    known = np.flatnonzero(world.field >= 0)
+    fields, first = np.unique(world.field[known], return_index=True)
+    subject = world.subject[known][first]
+    coarse, subjects = int(subject.max()) // 4 + 1, int(subject.max()) + 1
+    above = [*[None] * coarse, *(i // 4 for i in range(subjects)), *(coarse + subject).tolist()]
+    names = [", ".join(rng.choice(words, 3)) for _ in above]
     names[3] = HOSTILE[0]
-    return pl.DataFrame(
-        [(*row, name, "automatic", None, DATE) for row, name in zip(rows, names, strict=True)],
-        schema=THEME_NAMES,
-        orient="row",
+    regions = {
+        "region": range(len(above)),
+        "level": [1] * coarse + [2] * subjects + [3] * len(fields),
+        "parent": above,
+        "name": names,
+        "kind": ["written"] * len(above),
+        **dict(zip("xy", rng.normal(0, 6, (2, len(above))), strict=True)),
+        "items": rng.integers(1, 99, len(above)),
+    }
+    finest = coarse + subjects + np.arange(len(fields))
+    counts = {"benchmark": ["a public one"] * len(fields), "region": finest, "items": rng.integers(1, 99, len(fields))}
+    centres = unit(rng.normal(0, 1, (len(fields), 64))).astype(np.float32)
+    return Atlas(
+        scale=Scale(known.astype(np.int32), world.scale[known], np.ones(len(known), np.float32)),
+        projection=centres[world.field[known]],
+        centres=centres,
+        reach=0.2,
+        concept_region=np.where(world.field >= 0, finest[0] + world.field, -1).astype(np.int32),
+        regions=pl.DataFrame(regions, schema=REGIONS),
+        counts=pl.DataFrame(counts, schema=REGION_COUNTS),
     )
 
 
@@ -108,9 +117,9 @@ def _tokens(width: int, words: np.ndarray, rng: np.random.Generator) -> pl.DataF
 
 
 def _similar(world: World, rng: np.random.Generator) -> pl.DataFrame:
-    """Ten other concepts each, out of the own theme."""
-    width = len(world.theme)
-    order = np.argsort(world.subtheme, kind="stable")
+    """Ten other concepts each, of the own subject."""
+    width = len(world.subject)
+    order = np.argsort(world.field, kind="stable")
     place = np.empty(width, np.int64)
     place[order] = np.arange(width)
     steps = rng.permuted(np.tile(np.arange(1, 31), (width, 1)), axis=1)[:, :10]

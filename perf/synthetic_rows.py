@@ -16,9 +16,9 @@ from competency_gaps.items.item import DTYPE, Reason
 
 SHARD = 256
 TOPICS = 5
-"""Topics of a benchmark; each is one theme of concepts."""
+"""Topics of a benchmark; each is one subject of concepts."""
 EFFECTS = {0: -0.3, 1: -0.25, 2: -0.2, 3: -0.2, 4: -0.15, 5: 0.2, 6: 0.2, 7: 0.15}
-"""By how much the score of an item about a theme is moved; the others are not."""
+"""By how much the score of an item about a subject is moved; the others are not."""
 DENSE = 6
 WORDS = 4000
 HEAD, TAIL = "Question: ", "\nAnswer:"
@@ -40,33 +40,27 @@ class World(NamedTuple):
     """float64, sums to 1: how often each is drawn for an item about nothing in particular; 0: never in this run."""
     scale: np.ndarray
     """float32, > 0: a typical CAS."""
-    theme: np.ndarray
-    """int32; -1: in none."""
-    subtheme: np.ndarray
-    """int32, numbered over all themes; -1: in none."""
-    xy: np.ndarray
-    """float32 of shape (concepts, 2): places on the map."""
+    subject: np.ndarray
+    """int32, numbered from 0 without a gap; -1: of none."""
+    field: np.ndarray
+    """int32, numbered over all subjects; -1: of none."""
     dense: np.ndarray
     """int64: concepts that are active nearly everywhere."""
 
 
-def make_world(concepts: int, themes: int, rng: np.random.Generator) -> World:
-    """Draw the concepts: a tenth is silent, an eighth lies in no theme."""
+def make_world(concepts: int, subjects: int, rng: np.random.Generator) -> World:
+    """Draw the concepts: a tenth is silent, an eighth is of no subject."""
     frequency = rng.lognormal(0, 1.5, concepts) * (rng.random(concepts) > 0.1)
     frequency /= frequency.sum()
-    theme = rng.choice(themes, concepts, p=rng.dirichlet(np.full(themes, 4.0))).astype(np.int32)
+    drawn = rng.choice(subjects, concepts, p=rng.dirichlet(np.full(subjects, 4.0)))
     part = rng.integers(0, 8, concepts)
     named = rng.random(concepts) > 0.125
+    subject, field = np.full((2, concepts), -1, np.int32)
     # Numbered without a gap, whatever was drawn.
-    _, theme[named] = np.unique(theme[named], return_inverse=True)
-    _, subtheme = np.unique((theme * 8 + part)[named], return_inverse=True)
-    sub = np.full(concepts, -1, np.int32)
-    sub[named] = subtheme
-    centre = rng.normal(0, 6, (themes, 2))[theme] + rng.normal(0, 1.2, (themes * 8, 2))[theme * 8 + part]
-    xy = (centre + rng.normal(0, 0.45, (concepts, 2))).astype(np.float32)
-    theme[~named] = -1
+    _, subject[named] = np.unique(drawn[named], return_inverse=True)
+    _, field[named] = np.unique((subject * 8 + part)[named], return_inverse=True)
     dense = rng.choice(concepts, DENSE, replace=False)
-    return World(frequency, rng.lognormal(0, 0.5, concepts).astype(np.float32), theme, sub, xy, dense)
+    return World(frequency, rng.lognormal(0, 0.5, concepts).astype(np.float32), subject, field, dense)
 
 
 def make_words(rng: np.random.Generator) -> np.ndarray:
@@ -84,11 +78,11 @@ class Drawing:
     world: World
     words: np.ndarray
     topics: np.ndarray
-    """int: themes that its items are about."""
+    """int: subjects that its items are about."""
     per_item: float
     """Active concepts of an item, on average."""
     level: float
-    """Mean score of an item about a theme without effect."""
+    """Mean score of an item about a subject without effect."""
     graded: bool
     """Scores in quarters instead of 0 and 1."""
     hostile: tuple[str, ...]
@@ -98,7 +92,7 @@ class Drawing:
     def __post_init__(self) -> None:
         keep = self.rng.random(len(self.world.frequency)) > 0.3
         weights = [
-            self.world.frequency * keep * np.where(self.world.theme == topic, 20.0, 1.0) for topic in self.topics
+            self.world.frequency * keep * np.where(self.world.subject == topic, 20.0, 1.0) for topic in self.topics
         ]
         self._shares = [weight / weight.sum() for weight in weights]
         self._bounds = [np.cumsum(share) for share in self._shares]
@@ -145,7 +139,7 @@ class Drawing:
 
     def _scores(self, topic: np.ndarray) -> np.ndarray:
         """float64 of shape (items,), in [0, 1]; NaN: unscored."""
-        effect = np.array([EFFECTS.get(int(theme), 0.0) for theme in self.topics])[topic]
+        effect = np.array([EFFECTS.get(int(subject), 0.0) for subject in self.topics])[topic]
         chance = np.clip(self.level + effect, 0.02, 0.98)
         drawn = self.rng.binomial(4, chance) / 4 if self.graded else (self.rng.random(len(topic)) < chance) * 1.0
         return np.where(self.rng.random(len(topic)) < 0.02, np.nan, drawn)

@@ -3,7 +3,7 @@
     python perf/synthetic_run.py /tmp/synth --concepts 131072 --benchmarks 12 --items 100000 --nonzeros 100000000
     python perf/synthetic_run.py /tmp/synth --concepts 65536 --benchmarks 10 --items 20000 --nonzeros 8000000
 
-The folder has all tables, shards, the concept-major copy, and a dictionary with labels, themes, promoted tokens and
+The folder has all tables, shards, the concept-major copy, and a dictionary with labels, an atlas, promoted tokens and
 similar concepts, written by the package's own writers. Concepts are drawn with heavy-tailed frequencies, items about
 themes, a few of which are weak. Some texts and labels are hostile. Memory is bounded by a shard and a few tables.
 """
@@ -40,7 +40,7 @@ from competency_gaps.slices.make import write_slices
 from competency_gaps.stages.naming import InPlace, name_run
 from competency_gaps.stages.results import Collected, make_tables, write_items
 
-THEMES = 40
+SUBJECTS = 40
 REPEATED = 20
 """One of so many items repeats another."""
 
@@ -72,7 +72,7 @@ def make(
 ) -> int:
     """Write a run; gives the number of its non-zeros."""
     rng = np.random.default_rng(seed)
-    world, words = make_world(concepts, THEMES, rng), make_words(rng)
+    world, words = make_world(concepts, SUBJECTS, rng), make_words(rng)
     names = [f"synthetic-{b:02d}" for b in range(benchmarks)]
     config = _config(folder, names)
     store = CasStore(folder / "activations", concepts)
@@ -81,9 +81,9 @@ def make(
     for b, name in enumerate(names):
         count = items // benchmarks + (b < items % benchmarks)
         hostile = (*HOSTILE, "long " * 200_000) if b == 0 else HOSTILE
-        themes = rng.choice(THEMES, TOPICS, replace=False)
+        topics = rng.choice(SUBJECTS, TOPICS, replace=False)
         level = float(rng.uniform(0.45, 0.8))
-        drawing = Drawing(world, words, themes, nonzeros / items, level, b % 4 == 3, hostile, rng)
+        drawing = Drawing(world, words, topics, nonzeros / items, level, b % 4 == 3, hostile, rng)
         sums[name], shards[name] = Sums.zeros(concepts), []
         for table, block in drawing.blocks(name, count):
             shards[name].append(f"b{b:03d}-{len(shards[name]):04d}")
@@ -140,8 +140,8 @@ def _write_tables(
     write_synthetic_dictionary(folder / "dictionary", sae, world, words, rng)
     manifest = _manifest(config, sae, items, shards, tables.evidence)
     dictionary = open_dictionary(folder / "dictionary")
-    manifest["dictionary"] = name_run(RunFolder(folder, manifest), dictionary, InPlace(folder))
-    _say("labels and themes")
+    manifest |= name_run(RunFolder(folder, manifest), dictionary, InPlace(folder))
+    _say("labels and regions")
     write_manifest(folder, manifest)
     write_slices(open_folder(folder))
     _say("slices")

@@ -17,6 +17,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from competency_gaps.activations.profiles import Scale
+from competency_gaps.dictionary.atlas import Atlas
+from competency_gaps.runs.schemas import REGION_COUNTS, REGIONS
+
 KINDS = ("llama", "qwen2", "gemma2", "gpt2")
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (
@@ -211,6 +215,37 @@ def seal_dictionary(folder: Path) -> None:
 STORED = 1.01 * 2.0**-10
 """Relative distance of stored CAS that belong to nearly equal ones: they may be neighbours in float16."""
 TABLES = ("items", "concepts", "concept_benchmarks", "benchmarks", "overlap")
+
+
+def hand_atlas(width: int, names: Sequence[str] = ()) -> Atlas:
+    """Each eighth of the concepts, in their order, makes a finest region; two of these a middle one, four a coarse one.
+
+    Names are those given, then ``region N``.
+    """
+    own = np.arange(width) * 8 // width
+    regions = pl.DataFrame(
+        {
+            "region": range(14),
+            "level": [1] * 2 + [2] * 4 + [3] * 8,
+            "parent": [None, None, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5],
+            "name": [*names, *(f"region {number}" for number in range(len(names), 14))],
+            "kind": ["written"] * 14,
+            "x": [4, 12, 2, 6, 10, 14, *range(1, 16, 2)],
+            "y": [number % 3 for number in range(14)],
+            "items": [40, 40, *[20] * 4, *[10] * 8],
+        },
+        schema=REGIONS,
+        strict=False,
+    )
+    return Atlas(
+        scale=Scale(np.arange(width, dtype=np.int32), *np.ones((2, width), np.float32)),
+        projection=np.eye(8, dtype=np.float32)[own],
+        centres=np.eye(8, dtype=np.float32),
+        reach=0.5,
+        concept_region=np.where(np.arange(width) < width - 4, 6 + own, -1).astype(np.int32),
+        regions=regions,
+        counts=pl.DataFrame({"benchmark": ["b", "a"], "region": [6, 13], "items": [7, 3]}, schema=REGION_COUNTS),
+    )
 
 
 def assert_same_run(a, b) -> None:

@@ -39,16 +39,16 @@ def counts(run: cg.Run, models: list[str]) -> None:
         for kind in ("score", "peers"):
             outcome = outcome_of(run, scores, model, kind)[0]
             of_concepts = judged(run, sample, outcome.values, outcome.limits)
-            of_themes = slices[kind].filter(pl.col("model") == model)
-            listed, status = of_concepts.counts(), of_themes["status"]
+            of_slices = slices[kind].filter(pl.col("model") == model)
+            listed, status = of_concepts.counts(), of_slices["status"]
             tested = ~np.isnan(of_concepts.p_value)
             widths = of_concepts.gap_high[tested] - of_concepts.gap_low[tested]
-            theme_widths = (of_themes["high"] - of_themes["low"]).drop_nulls().to_numpy()
+            slice_widths = (of_slices["high"] - of_slices["low"]).drop_nulls().to_numpy()
             cells += [
                 f"{listed['weak']} : {listed['strong']}",
                 f"{int((status == 'weak').sum())} : {int((status == 'strong').sum())}",
                 f"{100 * smallest(widths, len(widths), least):.1f}",
-                f"{100 * smallest(theme_widths, slices[kind].height, least):.1f}",
+                f"{100 * smallest(slice_widths, slices[kind].height, least):.1f}",
             ]
         print(f"| {' | '.join(cells)} | {', '.join(slopes(run, scores, model))} |", flush=True)
 

@@ -7,9 +7,7 @@ import polars as pl
 
 import competency_gaps as cg
 from competency_gaps.runs.outcomes import outcome_of
-from competency_gaps.runs.sample import run_sample
 from competency_gaps.runs.scores import model_scores
-from competency_gaps.runs.settings import evidence_config
 
 LISTED = 40
 """Most ids that are printed of items that look broken."""
@@ -93,20 +91,3 @@ def missed_by_stronger(scores: np.ndarray) -> np.ndarray:
     stronger = known[level > np.median(level)]
     counted = (~np.isnan(stronger)).sum(axis=0)
     return np.flatnonzero((counted >= 6) & (np.nansum(stronger, axis=0) <= 0.1 * counted))
-
-
-def where(run: cg.Run) -> None:
-    """Print in which of the items' own groups a theme is active: shares of the activation of its ranked concepts."""
-    if run.themes is None or run.theme_names is None:
-        raise SystemExit(f"{run.path}: its dictionary has no themes")
-    sample, groups = run_sample(run, evidence_config(run).strata), run.items.select("benchmark", "group")
-    names = dict(run.theme_names.filter(pl.col("level") == "theme").select("id", "name").iter_rows())
-    ranked = run.themes.filter(pl.col("concept").is_in(run.concepts.filter("ranked")["concept"].to_list()))
-    for (theme,), rows in ranked.drop_nulls("theme").sort("theme").group_by("theme", maintain_order=True):
-        active = np.asarray(sample.rows(rows["concept"].to_numpy()).sum(axis=0)).ravel()
-        held = groups.with_columns(active=active).group_by("benchmark", "group").agg(pl.col("active").sum())
-        held = held.with_columns(share=pl.col("active") / pl.col("active").sum().over("benchmark")).fill_nan(0)
-        held = held.sort("benchmark", "share", descending=[False, True])
-        for (benchmark,), own in held.group_by("benchmark", maintain_order=True):
-            most = [f"{group} {share:.0%}" for group, share in own.select("group", "share").head(4).iter_rows()]
-            print(f"{names[theme]} ({benchmark}): {', '.join(most)}")

@@ -4,13 +4,12 @@
 
 RUN is a finished run with scores of several models (``cgaps run --no-ask --scores``, ``cgaps score``). Prints Markdown.
 
-counts   weak and strong concepts and themes of each model, by its scores and against its peers, and the gap that the
-         median concept and theme would need to be found
+counts   weak and strong concepts and slices of each model, by its scores and against its peers, and the gap that the
+         median concept and slice would need to be found
 nulls    the same with outcomes shuffled within benchmarks and lengths, 20 draws: what is listed by chance
 halves   what one half of the items lists, looked up on the other half
 carry    what one set of scores lists, looked up in another set (pairs NAME=NAME of --pair), without the items whose
          question both sets ask (--shared keeps them)
-where    which groups of items (their own column) hold most of each theme's activation
 subjects each model's mean score against its peers by the items' own group, which no concept knows of
 sizes    the same by the size of the item's numeric answer
 items    items on which strong models are wrong and weak ones right, and items on which models agree against the key
@@ -23,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from real_concepts import carry, counts, halves, nulls
-from real_items import items, sizes, subjects, where
+from real_items import items, sizes, subjects
 
 import competency_gaps as cg
 
@@ -44,7 +43,6 @@ def main() -> None:
         "nulls": lambda: nulls(run, models),
         "halves": lambda: halves(run, models),
         "carry": lambda: carry(run, given.pair, shared=given.shared),
-        "where": lambda: where(run),
         "subjects": lambda: subjects(run, models),
         "sizes": lambda: sizes(run, models),
         "items": lambda: items(run),

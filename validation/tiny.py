@@ -125,8 +125,8 @@ JOBS: dict[str, Callable[[Path], Job]] = {
         folders=["dictionary"],
         needs=["run"],
     ),
-    "themes": _job(
-        *("themes", "concepts", "themes", "WORK/dictionary"),
+    "atlas": _job(
+        *("atlas", "concepts", "atlas", "WORK/dictionary", "WORK/run"),
         folders=["dictionary"],
         needs=["run", "exemplars"],
     ),

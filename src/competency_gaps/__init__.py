@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from competency_gaps.api.concept import Concept
-    from competency_gaps.api.dictionary import import_labels, label_concepts, make_exemplars, make_themes
+    from competency_gaps.api.dictionary import import_labels, label_concepts, make_atlas, make_exemplars
     from competency_gaps.api.extend import log, policy, slice_family, source
     from competency_gaps.api.load import load_model, load_sae, measure_reference
     from competency_gaps.api.make import compare, export, make_part, merge, run
@@ -56,9 +56,9 @@ __all__ = [
     "load_model",
     "load_sae",
     "log",
+    "make_atlas",
     "make_exemplars",
     "make_part",
-    "make_themes",
     "measure_evidence",
     "measure_reference",
     "merge",
@@ -71,7 +71,7 @@ __all__ = [
 
 _FROM = {
     "api.concept": "Concept",
-    "api.dictionary": "import_labels label_concepts make_exemplars make_themes",
+    "api.dictionary": "import_labels label_concepts make_atlas make_exemplars",
     "api.extend": "log policy slice_family source",
     "api.load": "load_model load_sae measure_reference",
     "api.make": "compare export make_part merge run",

@@ -161,7 +161,10 @@ Parquet files, is never detected."""
 
 SLICES = Registry(
     "slices",
-    {name: f"slices.make:{name}" for name in ("columns", "features", "lists", "profiles", "clusters", "skills")},
+    {
+        name: f"slices.make:{name}"
+        for name in ("columns", "features", "lists", "regions", "profiles", "clusters", "skills")
+    },
     reserved=("concepts",),
 )
 """Family -> what makes its slices; a plug-in's is a function of the run that gives weights by the slices' names."""

@@ -10,30 +10,25 @@ from labelling_helpers import hand_made
 
 import competency_gaps as cg
 from competency_gaps import change
+from competency_gaps.dictionary.atlas import read_atlas, write_atlas
 from competency_gaps.dictionary.document import FILE, files_of, write_tables
 from competency_gaps.dictionary.folder import open_dictionary, read_dictionary, write_dictionary
-from competency_gaps.dictionary.theme_tables import NAMES, THEMES, read_themes
 from competency_gaps.errors import UserError
-from core_helpers import held_elsewhere
+from core_helpers import hand_atlas, held_elsewhere
 
-TABLES = ("exemplars.parquet", "windows.parquet", "logits.parquet", "labels.parquet", THEMES, NAMES)
+ATLAS = ("atlas.safetensors", "regions.parquet", "region_counts.parquet")
+TABLES = ("exemplars.parquet", "windows.parquet", "logits.parquet", "labels.parquet", *ATLAS)
 NO_SUCH = "no such model or file"
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """A dictionary with labels and themes, all of whose tables have checksums."""
+    """A dictionary with labels and an atlas, all of whose tables have checksums."""
     made = hand_made(tmp_path / "dictionary")
     cg.label_concepts(made.folder, "automatic")
-    width = made.width
-    nothing = pl.lit(None, pl.Int32)
-    themes = pl.DataFrame({"concept": pl.Series(range(width), dtype=pl.Int32)}).with_columns(
-        theme=nothing, subtheme=nothing, x=pl.lit(None, pl.Float32), y=pl.lit(None, pl.Float32)
-    )
-    text = dict.fromkeys(("level", "name", "kind", "explainer", "date"), pl.String)
-    names = pl.DataFrame(schema={**text, "id": pl.Int32, "parent": pl.Int32})
     by_hand = {path.name: pl.read_parquet(path).write_parquet for path in made.folder.glob("*.parquet")}
-    write_tables(made.folder, {**by_hand, THEMES: themes.write_parquet, NAMES: names.write_parquet})
+    write_tables(made.folder, by_hand)
+    write_atlas(made.folder, hand_atlas(made.width))
     assert set(files_of(made.folder)) == set(TABLES)
     return made.folder
 
@@ -41,7 +36,7 @@ def folder(tmp_path):
 def read_all(folder) -> None:
     opened = open_dictionary(folder)
     _ = opened.labels(), opened.logits, opened.exemplars.table, opened.exemplars.windows
-    read_themes(folder, opened.width)
+    read_atlas(folder, opened.width)
 
 
 def test_every_command_that_writes_is_refused_while_another_does(folder, tmp_path):
@@ -50,7 +45,7 @@ def test_every_command_that_writes_is_refused_while_another_does(folder, tmp_pat
     commands = {
         "label": lambda: cg.label_concepts(folder, "automatic"),
         "import-labels": lambda: cg.import_labels(folder, str(source)),
-        "themes": lambda: cg.make_themes(folder),
+        "atlas": lambda: cg.make_atlas(folder, NO_SUCH),
         "exemplars": lambda: cg.make_exemplars(folder, model=NO_SUCH, sae=NO_SUCH),
     }
     before = {path.name: path.read_bytes() for path in folder.iterdir()}

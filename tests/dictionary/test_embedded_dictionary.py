@@ -9,7 +9,6 @@ from competency_gaps.config import MetricsConfig, SAEConfig
 from competency_gaps.dictionary.folder import check_same_sae, open_dictionary
 from competency_gaps.dictionary.kinds import LatentFacts, kinds_of
 from competency_gaps.dictionary.labels import SUBJECTS
-from competency_gaps.dictionary.theme_tables import read_themes
 from competency_gaps.embedded import embedded_sae
 from competency_gaps.sae.load import load_sae
 from competency_gaps.sae.reference import FILE, read_reference
@@ -59,9 +58,3 @@ def test_a_poor_label_gives_way_to_words_not_subjects():
     assert ((shown["label_kind"] == "automatic").fill_null(False) == expected).all() and SUBJECTS not in shown[
         "explainer"
     ]
-
-
-def test_its_themes_are_a_readable_number():
-    _, names = read_themes(embedded_sae(NAME), 8192)
-    themes = names.filter(pl.col("level") == "theme")
-    assert 20 <= themes.height <= 60 and themes["name"].n_unique() == themes.height

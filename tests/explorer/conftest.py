@@ -9,7 +9,7 @@ from explorer_runs import Made, hostile_run
 
 @pytest.fixture(scope="session")
 def hostile(tmp_path_factory) -> Made:
-    """A run with labels, themes and activations of tokens, and its dictionary; nothing may be written into it."""
+    """A run with labels, an atlas and activations of tokens, and its dictionary; nothing may be written into it."""
     return hostile_run(tmp_path_factory.mktemp("hostile"))
 
 
@@ -27,5 +27,5 @@ def listed(hostile, tmp_path_factory) -> Made:
 
 @pytest.fixture(scope="session")
 def bare(tmp_path_factory) -> Made:
-    """The same without labels and themes."""
-    return hostile_run(tmp_path_factory.mktemp("bare"), themes=False, labels=False)
+    """The same without labels and atlas."""
+    return hostile_run(tmp_path_factory.mktemp("bare"), atlas=False, labels=False)

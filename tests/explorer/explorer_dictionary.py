@@ -1,18 +1,16 @@
-"""Hostile texts, and a dictionary of the SAE of drawn runs: labels, themes, promoted tokens, similar concepts."""
+"""Hostile texts, and a dictionary of the SAE of drawn runs: labels, an atlas, promoted tokens, similar concepts."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from competency_gaps.dictionary import labels as label_table
+from competency_gaps.dictionary.atlas import write_atlas
 from competency_gaps.dictionary.folder import write_dictionary
 from competency_gaps.dictionary.labels import clean_label
-from competency_gaps.dictionary.theme_tables import ThemeNames, name_table, theme_table, write_themes
-from competency_gaps.dictionary.themes import ThemeTree
-from core_helpers import seal_dictionary
+from core_helpers import hand_atlas, seal_dictionary
 
 WIDTH = 96
 HOSTILE = (
@@ -44,20 +42,13 @@ SAE = {
 }
 
 
-def write_dictionary_folder(folder: Path, *, themes: bool, labels: bool) -> None:
+def write_dictionary_folder(folder: Path, *, atlas: bool, labels: bool) -> None:
     """Write a dictionary of the drawn SAE, with promoted tokens and similar concepts."""
     write_dictionary(folder, SAE, {"name": "tiny/<b>model</b>"})
     if labels:
         label_table.write_label_table(folder, _labels())
-    if themes:
-        used = np.arange(WIDTH) < WIDTH - 4
-        theme = (np.arange(WIDTH) // 24).astype(np.int32)[used]
-        subtheme = (np.arange(WIDTH) // 8).astype(np.int32)[used]
-        angle = np.arange(WIDTH)[used] * 2.4
-        xy = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32) * np.sqrt(angle)[:, None]
-        names = ThemeNames(["<b>numbers</b>", "=1+1", "words", "time"], [f"part {i}" for i in range(12)])
-        table = theme_table(ThemeTree(theme, subtheme, xy), used)
-        write_themes(folder, table, name_table(names, table))
+    if atlas:
+        write_atlas(folder, hand_atlas(WIDTH, ["<b>numbers</b>", "=1+1", "words", "time"]))
     pl.DataFrame(
         {
             "concept": pl.Series(range(WIDTH), dtype=pl.Int32),

@@ -53,14 +53,14 @@ class Made:
     dictionary: Path
 
 
-def hostile_run(folder: Path, *, themes: bool = True, labels: bool = True, seed: int = 0) -> Made:
+def hostile_run(folder: Path, *, atlas: bool = True, labels: bool = True, seed: int = 0) -> Made:
     """Write a run and its dictionary.
 
     Parameters
     ----------
     folder
         Gets ``run`` and ``dictionary``.
-    themes, labels
+    atlas, labels
         Whether the dictionary has them; the run is named with it where it has any.
     seed
         Another one gives other items' scores, and so a run to compare with.
@@ -85,8 +85,8 @@ def hostile_run(folder: Path, *, themes: bool = True, labels: bool = True, seed:
     pl.DataFrame(schema=SLICES).write_parquet(run / "slices.parquet")
     write_manifest(run, {**_manifest(items, shards, config, evidence), "slices": {}})
     write_slices(open_folder(run))
-    write_dictionary_folder(dictionary, themes=themes, labels=labels)
-    if themes or labels:
+    write_dictionary_folder(dictionary, atlas=atlas, labels=labels)
+    if atlas or labels:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("competency_gaps.stages.naming.embedding", lambda: _letters)
             name_finished_run(run, dictionary)

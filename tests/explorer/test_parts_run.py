@@ -99,9 +99,17 @@ def test_verdicts_are_read(hostile, tmp_path):
     assert found["verdicts"] == [{**shown, "sentence": "Few."}]
 
 
-def test_themes_are_the_tables(hostile, found):
+def test_regions_are_the_tables_with_what_lies_in_each_and_below_it(hostile, found):
     run = open_folder(hostile.run)
-    names = run.theme_names.select("level", "id", "parent", "name").rows(named=True)
-    assert [{key: row[key] for key in ("level", "id", "parent", "name")} for row in found["themes"]] == names
-    for row in found["themes"]:
-        assert row["concepts"] == (run.themes[row["level"]] == row["id"]).sum()
+    assert [{key: row[key] for key in run.regions.columns} for row in found["regions"]] == run.regions.to_dicts()
+    slices = dict(run.scan("slices").filter(family="regions").select("slice", "name").collect().iter_rows())
+    assert {row["slice"] for row in found["regions"]} - {None} == slices.keys() != set()
+    located, concepts = run.item_regions.filter(~pl.col("unlike"))["region"], run.concepts["region"]
+    for row in found["regions"]:
+        inside = [row["region"]]
+        for _ in range(2):
+            inside += [other["region"] for other in found["regions"] if other["parent"] in inside]
+        if row["slice"] is not None:
+            assert row["name"] == slices[row["slice"]]
+        assert row["own"] == located.is_in(inside).sum() and row["concepts"] == concepts.is_in(inside).sum()
+    assert sum(row["own"] for row in found["regions"][:2]) == len(located) > 0

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from explorer_runs import HUGE, NAMES
 
-from competency_gaps.explorer.parts import Context, NoSuchPartError, Parts, tables
+from competency_gaps.explorer.parts import Context, NoSuchPartError, Parts
 from competency_gaps.explorer.parts.excerpts import EXCERPT
 from competency_gaps.explorer.parts.records import as_json
 from competency_gaps.explorer.parts.records.run import Thresholds
@@ -36,10 +36,8 @@ def same(found: pl.Series, expected: pl.Series) -> None:
 def test_concepts_are_the_runs(parts, hostile):
     run, found = open_folder(hostile.run), read(parts, "concepts.parquet")
     assert found.height == run.width
-    for name in set(found.columns) - {*tables.THEMES}:
+    for name in found.columns:
         same(found[name], run.concepts[name])
-    for name in tables.THEMES:
-        same(found[name], run.themes.sort("concept")[name])
     assert found["chi_model"].dtype == pl.Float32 and found["chi_model"].null_count() > 0
 
 
@@ -61,6 +59,15 @@ def test_items_are_the_runs(parts, hostile):
         same(found[name], run.items[name])
     for name in ("excluded", "unscored"):
         same(found[name], run.items[name].struct.field("text"))
+
+
+def test_the_atlas_is_the_runs(parts, hostile, bare):
+    run, found = open_folder(hostile.run), read(parts, "item_regions.parquet")
+    assert found.equals(run.item_regions) and found["region"].is_null().equals(run.items["excluded"].is_not_null())
+    assert read(parts, "region_counts.parquet").rows() == [("a", 13, 3), ("b", 6, 7)]
+    without = Parts(Context(open_folder(bare.run), "a"))
+    assert not {"item_regions.parquet", "region_counts.parquet"} & set(without.names())
+    assert read(without, "concepts.parquet")["region"].null_count() == run.width
 
 
 def test_excerpts_are_one_visible_line_of_160_characters(parts, hostile):

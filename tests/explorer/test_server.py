@@ -183,7 +183,7 @@ def test_what_is_added_to_a_run_is_shown(hostile: Made, tmp_path: Path):
         assert client.get("/data/run/concept/1.json").status_code == 200
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "concepts.parquet", "theme_names.parquet"])
+@pytest.mark.parametrize("name", ["manifest.json", "concepts.parquet", "regions.parquet"])
 @pytest.mark.parametrize("how", ["written", "removed"])
 def test_a_run_that_was_made_anew_is_not_shown(hostile: Made, tmp_path: Path, name: str, how: str):
     run = Path(shutil.copytree(hostile.run, tmp_path / "run"))

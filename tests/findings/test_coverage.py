@@ -52,14 +52,16 @@ def run():
         )
         for name in NAMES
     )
-    theme = rng.integers(0, 5, COUNT)
+    region = rng.integers(5, 15, COUNT)
     scope = ", ".join(WORDS[:20])
     return SimpleNamespace(
-        concepts=concepts,
+        concepts=concepts.with_columns(region=pl.Series(region, dtype=pl.Int32)),
         concept_benchmarks=own,
         benchmarks=pl.DataFrame({"benchmark": NAMES, "kept": [30, 12]}),
-        themes=pl.DataFrame({"concept": concepts["concept"], "theme": pl.Series(theme, dtype=pl.Int32)}),
-        theme_names=pl.DataFrame({"level": ["theme"] * 5, "id": range(5), "name": list("abcde")}),
+        regions=pl.DataFrame(
+            {"region": range(15), "parent": [None] * 5 + [i // 2 for i in range(10)], "name": list("abcdefghijklmno")},
+            schema_overrides={"region": pl.Int32, "parent": pl.Int32},
+        ),
         scopes=scope_table(concepts, {"quiz": scope, "code": None}, embed_words),
         manifest={
             "benchmarks": [{"name": "quiz", "scope": scope}, {"name": "code", "scope": None}],
@@ -85,11 +87,11 @@ def test_counts_are_those_of_loops_over_the_tables(run):
     base = [row for row in run.concepts.to_dicts() if row["alive"] and row["ranked"] and row["label"]]
     assert of(found.all) == counts(base) and found.items == 42
     assert found.all.concepts + sum(count for _, count in found.left_out) == COUNT
-    of_theme = dict(run.themes.iter_rows())
-    assert sorted(part.number for part in found.themes) == list(range(5))
-    for part in found.themes:
-        assert of(part) == counts([row for row in base if of_theme[row["concept"]] == part.number])
-        assert all(of_theme[lack.concept] == part.number for lack in part.lacking)
+    above = {row["concept"]: (row["region"] - 5) // 2 for row in base}
+    assert sorted(part.number for part in found.regions) == list(range(5))
+    for part in found.regions:
+        assert of(part) == counts([row for row in base if above[row["concept"]] == part.number])
+        assert all(above[lack.concept] == part.number for lack in part.lacking)
     numbers = {row["concept"] for row in base}
     for part in found.benchmarks:
         own = run.concept_benchmarks.filter(benchmark=part.all.name).to_dicts()

@@ -12,6 +12,7 @@ import fuzz_samples as samples
 import competency_gaps as cg
 from competency_gaps.config import BenchmarkConfig, FileSource, LogSource, RunConfig, SAEConfig
 from competency_gaps.config.load import parse_config, read_yaml
+from competency_gaps.dictionary.atlas import read_atlas
 from competency_gaps.dictionary.folder import open_dictionary
 from competency_gaps.dictionary.imports import import_labels
 from competency_gaps.errors import CompetencyGapsError
@@ -118,7 +119,7 @@ def _tables(run: Any) -> None:
     for name in ("items", "concepts", "concept_benchmarks", "benchmarks", "overlap", "slices"):
         with refusing():
             getattr(run, name)
-    for name in ("themes", "theme_names"):
+    for name in ("regions", "region_counts", "item_regions"):
         with refusing():
             getattr(run, name)
 
@@ -175,9 +176,7 @@ def read_dictionary(path: Path) -> None:
             _ = value() if callable(value) else value
     with refusing():
         opened.exemplars.table, opened.exemplars.windows  # noqa: B018 - they are read when asked for
-    from competency_gaps.dictionary.theme_tables import read_themes
-
-    read_themes(path, opened.width)
+    read_atlas(path, opened.width)
 
 
 READERS: dict[str, Reader] = {

@@ -262,6 +262,6 @@ def run(folder: Path) -> list[Path]:
 
 
 def dictionary(folder: Path) -> list[Path]:
-    """A dictionary with labels, themes, exemplars, promoted tokens and similar concepts."""
+    """A dictionary with labels, an atlas, exemplars, promoted tokens and similar concepts."""
     run(folder)
     return [folder / "dictionary"]

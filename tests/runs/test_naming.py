@@ -9,13 +9,14 @@ import polars as pl
 import pytest
 
 import competency_gaps
+from competency_gaps.dictionary.atlas import write_atlas
 from competency_gaps.dictionary.folder import write_dictionary
 from competency_gaps.dictionary.labels import SCHEMA, write_label_table
-from competency_gaps.dictionary.theme_tables import ThemeNames, name_table, theme_table, write_themes
-from competency_gaps.dictionary.themes import ThemeTree
 from competency_gaps.errors import UserError
 from competency_gaps.runs.open import open_folder
-from competency_gaps.stages.naming import THEME_FILES, name_finished_run
+from competency_gaps.slices import LEAST, read_slices
+from competency_gaps.stages.naming import COUNTS, ITEMS, REGIONS, name_finished_run
+from core_helpers import hand_atlas
 
 
 @pytest.fixture
@@ -27,9 +28,7 @@ def dictionary(tmp_path, tiny_run):
         {**row, "concept": c, "label": f"label {c}", "score": 0.6 + c / 100, "scored_by": "detection"} for c in range(5)
     ]
     write_label_table(folder, pl.DataFrame([*labels, {**row, "concept": 7}], schema=SCHEMA))
-    number = np.arange(width) // (width // 2)
-    themes = theme_table(ThemeTree(number, number, np.zeros((width, 2), np.float32)), np.ones(width, bool))
-    write_themes(folder, themes, name_table(ThemeNames(["low", "high"], ["a", "b"]), themes))
+    write_atlas(folder, hand_atlas(width))
     return folder
 
 
@@ -42,12 +41,39 @@ def test_a_finished_run_is_named(tiny_run, dictionary, tmp_path):
     assert concepts["label"].to_list()[:6] == [*(f"label {c}" for c in range(5)), None]
     assert concepts["label_state"].to_list()[:8] == ["labelled"] * 5 + ["never", "never", "none"]
     assert concepts["label_score"][4] == 0.64 and concepts["label_scored_by"][4] == "detection"
-    labels = [name for name in concepts.columns if name.startswith("label") or name == "explainer"]
+    labels = [name for name in concepts.columns if name.startswith("label") or name in ("explainer", "region")]
     assert concepts.drop(labels).equals(before.drop(labels), null_equal=True), "nothing else changes"
-    names = named.theme_names
-    assert names.filter(pl.col("level") == "theme")["name"].to_list() == ["low", "high"]
-    assert named.themes["theme"].n_unique() == 2
-    assert named.manifest["dictionary"]["labelled"] == 5 and named.manifest["dictionary"]["themes"] == 2
+    assert named.manifest["dictionary"]["labelled"] == 5 and named.manifest["dictionary"]["regions"] == 8
+
+
+def test_items_lie_where_the_atlas_has_their_concepts(tiny_run, dictionary, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run.path, folder)
+    run, atlas = name_finished_run(folder, dictionary), hand_atlas(tiny_run.width)
+    assert run.regions.equals(atlas.regions) and run.region_counts.equals(atlas.counts)
+    assert run.concepts["region"].fill_null(-1).to_list() == atlas.concept_region.tolist()
+    # Of this atlas the space has a direction for each eighth of the concepts, which is a region's centroid.
+    rows = np.concatenate([run.cas(name).toarray() for name in run.benchmarks["benchmark"]])
+    space = np.log1p(rows) @ atlas.projection.astype(float)
+    space /= np.maximum(np.linalg.norm(space, axis=1, keepdims=True), 1e-9)
+    kept = run.items["excluded"].is_null().to_numpy()
+    located = run.item_regions
+    assert located.filter(pl.Series(~kept)).null_count().row(0) == ((~kept).sum(),) * 5
+    found = located.filter(pl.Series(kept))
+    assert (found["region"] == 6 + space[kept].argmax(axis=1)).all()
+    assert np.allclose(found["likeness"], space[kept].max(axis=1), atol=0.01)
+    assert (found["unlike"].to_numpy() == (found["likeness"].to_numpy() < atlas.reach)).all()
+    (family,) = (family for family in read_slices(run) if family.name == "regions")
+    above = dict(run.regions.select("region", "parent").iter_rows())
+    paths = [
+        {at, above[at], above[above[at]]} if unlike is False else set()
+        for at, unlike in located.select("region", "unlike").iter_rows()
+    ]
+    inside = {region: [region in path for path in paths] for region in above}
+    told = {above[region] for region in above if inside[region] == inside.get(above[region])}  # by a finer name
+    expected = [region for region in above if sum(inside[region]) >= LEAST and region not in told]
+    assert family.names == [f"region {region}" for region in expected] != []
+    assert (family.weights.toarray() > 0).tolist() == [inside[region] for region in expected]
 
 
 def test_a_run_takes_the_dictionary_that_is_configured(tiny_config, tiny_run, dictionary, tmp_path):
@@ -55,10 +81,15 @@ def test_a_run_takes_the_dictionary_that_is_configured(tiny_config, tiny_run, di
     folder = tmp_path / "configured"
     shutil.copytree(tiny_run.path, folder)
     run = competency_gaps.run(config, folder)
-    assert run.concepts["label"][3] == "label 3" and run.theme_names.height == 4
+    assert run.concepts["label"][3] == "label 3"
+    other = tmp_path / "named"
+    shutil.copytree(tiny_run.path, other)
+    assert run.scan("slices").collect().equals(name_finished_run(other, dictionary).scan("slices").collect())
+    assert run.item_regions.equals(open_folder(other).item_regions)
     again = competency_gaps.run(tiny_config, folder)
-    assert again.concepts["label"].null_count() == again.width and again.theme_names is None
-    assert not any((folder / name).exists() for name in THEME_FILES)
+    assert again.concepts["label"].null_count() == again.width and again.regions is None
+    assert not any((folder / name).exists() for name in (REGIONS, COUNTS, ITEMS))
+    assert "regions" not in again.manifest["slices"]
 
 
 def test_another_saes_dictionary_is_refused(tiny_config, tiny_run, dictionary, tmp_path):

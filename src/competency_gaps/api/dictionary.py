@@ -1,9 +1,9 @@
-"""A dictionary of an SAE's concepts: exemplars, imported and made labels, and themes."""
+"""A dictionary of an SAE's concepts: exemplars, imported and made labels, and an atlas."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -173,50 +173,69 @@ def _begin(folder: Path, sae: str | None, run: Path | str | None, progress: Prog
         raise UserError(f"{str(folder)!r} is no dictionary yet: give {either} to begin one.")
 
 
-def make_themes(
+def make_atlas(
     dictionary: Path | str,
+    run: Path | str,
     *,
-    sae: str | None = None,
-    fewest: int = 20,
-    most: int = 60,
-    seed: int = 0,
+    llm: LLMConfig | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Group a dictionary's concepts into themes and subthemes, and lay out their map.
+    """Map what a run's items are about: regions of the space of their concepts, on three levels.
+
+    Every run that the dictionary is put on is then located on this map. Take texts of as many kinds as questions may
+    ask about, as the benchmarks of one run; ``ordinary text`` is the name for what no benchmark asks.
 
     Parameters
     ----------
-    sae
-        Folder, ``RELEASE/ID`` or ``embedded:NAME``; None: as the dictionary names it.
-    fewest, most
-        Bounds of the number of themes.
-    seed
-        Seed of the layout.
+    dictionary
+        The folder that gets the atlas, in the place of another.
+    run
+        A run with the dictionary's SAE.
+    llm
+        Names the regions by reading their items; what was answered once is not asked again. None: labels and words that
+        mark the items name them.
     progress
         None: quiet.
 
     Returns
     -------
     dict
-        Counts, and what the concepts were compared by.
+        Number of ``items`` and ``benchmarks``, of ``regions`` by level, and of names by ``kinds``.
 
     Raises
     ------
     UserError
-        If the folder is no dictionary, the SAE is another, or another process writes to the dictionary.
+        If a folder is not what it should be, they belong to different SAEs, there are too few items, or another process
+        writes to the dictionary.
+    MissingExtraError
+        If scikit-learn is missing.
     """
-    from competency_gaps.dictionary import theme_tables as make
-    from competency_gaps.dictionary.folder import check_same_sae, open_dictionary
-    from competency_gaps.sae.load import load_sae
+    from competency_gaps.dictionary import atlas as atlases
+    from competency_gaps.dictionary.folder import open_dictionary
+    from competency_gaps.slices.regions import located, named_by_model, named_by_words
 
     progress, folder = progress or Progress(quiet=True), Path(dictionary)
     with hold(folder):
-        opened = open_dictionary(folder)
-        with progress.stage("loading the SAE"):
-            loaded = load_sae(SAEConfig(**sae_place(sae or str(opened.identity.sae["name"]))), "cpu")
-        check_same_sae(opened.identity, loaded.identity)
-        decoder = loaded.sae.W_dec.detach().float().cpu().numpy()
-        return make.make_themes(opened, decoder, progress, fewest=fewest, most=most, seed=seed)
+        texts = open_folder(Path(run))
+        opened = open_dictionary(folder, texts.manifest["sae"])
+        kept = texts.items["excluded"].is_null()
+        names, seed = texts.items["benchmark"].filter(kept), int(texts.manifest["evidence"]["seed"])
+        rows = kept.arg_true().to_numpy()
+        with progress.stage("making the atlas"):
+            made = atlases.make_atlas(texts.by_concept, rows, names.to_list(), opened.width, seed=seed)
+        with progress.stage("naming its regions"):
+            places = located(made, texts.by_concept, kept.to_numpy())
+            made = replace(made, regions=named_by_words(made.regions, places, texts))
+        if llm is not None:
+            made = replace(made, regions=named_by_model(made, texts, rows, llm, folder / "answers", progress))
+        atlases.write_atlas(folder, made)
+    regions = made.regions
+    return {
+        "items": len(rows),
+        "benchmarks": names.n_unique(),
+        "regions": regions["level"].value_counts().sort("level")["count"].to_list(),
+        "kinds": dict(regions["kind"].value_counts().sort("kind").iter_rows()),
+    }
 
 
 def label_concepts(

@@ -461,7 +461,7 @@ class Run(RunFolder):
         return figures
 
     def name(self, dictionary: Path | str, *, progress: Progress | None = None) -> Self:
-        """Put a dictionary's labels and themes on the run, and write its report again.
+        """Put a dictionary's labels and atlas on the run, and write its report again.
 
         Returns
         -------
@@ -535,7 +535,7 @@ class Run(RunFolder):
         llm: LLMConfig | None = None,
         progress: Progress | None = None,
     ) -> Coverage:
-        """What the items do not test: concepts in no item, or few, by theme and by what benchmarks claim to test.
+        """What the items do not test: concepts in no item, or few, by region and by what benchmarks claim to test.
 
         Parameters
         ----------
@@ -550,7 +550,7 @@ class Run(RunFolder):
         Returns
         -------
         Coverage
-            ``all``, ``themes`` and ``benchmarks`` with counts of concepts, and what was left out.
+            ``all``, ``regions`` and ``benchmarks`` with counts of concepts, and what was left out.
 
         Raises
         ------

@@ -87,7 +87,7 @@ for question, commands in COMMANDS.items():
     for command in commands:
         app.command(rich_help_panel=question)(command)
 DICTIONARY: tuple[Callable[..., None], ...] = (
-    *(concepts.exemplars, concepts.label, concepts.import_, concepts.themes, concepts.name),
+    *(concepts.exemplars, concepts.label, concepts.import_, concepts.atlas, concepts.name),
     *(concepts.reference, concepts.train_sae),
 )
 for command in DICTIONARY:

@@ -130,16 +130,17 @@ def import_(
     print_facts(facts, json_=json_)
 
 
-def themes(
+def atlas(
     dictionary: options.DictionaryArgument,
-    sae: Annotated[str | None, typer.Option(help=f"{options.SAE_HELP} By default the dictionary's.")] = None,
+    run: options.RunArgument,
+    llm: options.LLMOption = None,
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
 ) -> None:
-    """Group concepts into themes and subthemes, and lay out their map."""
-    from competency_gaps import make_themes
+    """Map what a run's items are about, for all runs that the dictionary names; --llm names the regions."""
+    from competency_gaps import make_atlas
 
-    facts = make_themes(dictionary, sae=sae, progress=terminal(quiet))
+    facts = make_atlas(dictionary, run, llm=options.llm_config(llm), progress=terminal(quiet))
     print_facts({"dictionary": str(dictionary), **facts}, json_=json_)
 
 
@@ -148,7 +149,7 @@ def name(
     dictionary: options.DictionaryArgument,
     json_: options.JsonOption = False,
 ) -> None:
-    """Put a dictionary's labels and themes on a finished run; needs no torch."""
+    """Put a dictionary's labels and atlas on a finished run; needs no torch."""
     from competency_gaps import open_run
 
     named = open_run(run).name(dictionary, progress=terminal(quiet=json_))

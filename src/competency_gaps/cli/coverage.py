@@ -47,7 +47,7 @@ def coverage(
     llm: LLMOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Show what the items do not test, by theme and by what each benchmark claims to test."""
+    """Show what the items do not test, by region of the atlas and by what each benchmark claims to test."""
     from competency_gaps import open_run
 
     progress = terminal(quiet=json_)
@@ -59,7 +59,7 @@ def coverage(
 
 
 def print_coverage(found: Coverage, limit: int) -> None:
-    """Print what is missing and thin: as a whole, of the benchmarks' scopes, by theme; then what was counted."""
+    """Print what is missing and thin: as a whole, of the benchmarks' scopes, by region; then what was counted."""
     whole = found.all
     chance = "" if whole.by_chance is None else f" (in as much ordinary text: {_chance(whole.by_chance)})"
     thin = f"; thin: {integer(whole.thin)} more" if found.reference else ""
@@ -74,8 +74,8 @@ def print_coverage(found: Coverage, limit: int) -> None:
         own = [part.scope for part in scopes if part.scope is not None]
         own.sort(key=lambda part: (part.by_chance or 0) - part.missing)
         _print_parts("What each benchmark says it tests", own, limit, found.reference)
-    if found.themes and not (scopes and len(found.benchmarks) == 1):
-        _print_parts("Themes that are covered least", found.themes, limit, found.reference)
+    if found.regions and not (scopes and len(found.benchmarks) == 1):
+        _print_parts("Regions that are covered least", found.regions, limit, found.reference)
     elif not scopes:
         _print_lacking(whole, limit)
     if len(found.benchmarks) > 1 and not scopes:

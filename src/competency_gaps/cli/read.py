@@ -194,7 +194,7 @@ def _show_concepts(run: Run, asked: str | None, limit: int | None, *, json_: boo
 
 def _show_concept(run: Run, number: int, limit: int, *, json_: bool) -> None:
     """Print a concept's rows and items."""
-    from competency_gaps.report.concept import concept_panel, theme_path
+    from competency_gaps.report.concept import concept_panel, region_path
 
     run.check_concept(number)
     if not json_:
@@ -205,7 +205,7 @@ def _show_concept(run: Run, number: int, limit: int, *, json_: bool) -> None:
     print_json(
         {
             **run.concepts.row(number, named=True),
-            "themes": theme_path(run, number),
+            "regions": region_path(run, number),
             "benchmarks": run.concept_benchmarks.filter(concept=number).drop("concept").to_dicts(),
             "items": {order: run.concept_items(number, order=order, limit=limit).to_dicts() for order in orders},
         }

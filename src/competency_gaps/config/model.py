@@ -63,7 +63,7 @@ class SAEConfig(Config):
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Precision of the encoder."""
     dictionary: Path | None = None
-    """Folder with labels and themes of its concepts; None: the SAE's own folder, if it holds any."""
+    """Folder with labels of its concepts and an atlas; None: the SAE's own folder, if it holds any."""
     force: bool = False
     """Run even if the sanity gate finds that the SAE does not fit the activations."""
     gate_tokens: Annotated[int, Field(ge=256)] = 16384

@@ -96,8 +96,8 @@ class SlicesConfig(Config):
     """Which slices of the items are made."""
 
     families: list[str] | None = None
-    """``columns``, ``features``, ``lists``, ``profiles``, ``clusters``, ``skills`` and those of plug-ins; None: all for
-    which the packages are installed."""
+    """``columns``, ``features``, ``lists``, ``regions`` (of the dictionary's atlas), ``profiles``, ``clusters``,
+    ``skills`` and those of plug-ins; None: all for which there is what they need."""
     lists: list[Path] = []
     """Lists of weaknesses, qualities or attacks, or tags of items, as ``cgaps match`` reads them: each entry is a slice
     of the items that are its examples or carry its tag."""

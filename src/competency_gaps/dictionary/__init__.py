@@ -1,1 +1,1 @@
-"""Concepts: their kinds, labels and themes."""
+"""Concepts: their kinds and labels, and the atlas of what texts are about."""

@@ -64,7 +64,7 @@ def paired_differences(weights: sp.csr_array, outcome: np.ndarray, *, level: flo
     Parameters
     ----------
     weights : csr_array of shape (groups, K)
-        Weight of each cluster in each group, >= 0: a concept's, a theme's, or 1 for the items of a benchmark.
+        Weight of each cluster in each group, >= 0: a concept's, or 1 for the items of a benchmark.
     outcome : ndarray of float64 of shape (K,), in [-1, 1]
         Differences of clusters.
     level

@@ -109,7 +109,7 @@ def slices(
     run: RunFolder,
     model: Text | None = None,
     against: Text | None = None,
-    family: Annotated[Text | None, Field(description="As columns, profiles, clusters, concepts, features.")] = None,
+    family: Annotated[Text | None, Field(description="columns, regions, profiles, clusters, concepts, ...")] = None,
     words: Annotated[Text | None, Field(description="Only names that contain this.")] = None,
     limit: Rows = 20,
 ) -> dict[str, Any]:

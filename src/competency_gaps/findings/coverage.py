@@ -1,4 +1,4 @@
-"""What the items of a run do not test: concepts that no item exercises, or few, by theme and by benchmark.
+"""What the items of a run do not test: concepts that no item exercises, or few, by region and by benchmark.
 
 Counted are concepts that a label describes: ranked (contextual) ones that are active somewhere. *Missing* and *thin*
 are ``coverage_status`` of ``concepts.parquet`` and ``concept_benchmarks.parquet`` (``missing`` and ``under``). Beside a
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LEVEL = 0.03
 """Share of shuffled labels that would belong to a scope."""
 NAMED = 12
-"""Concepts that are named of what a theme or a scope lacks, at most."""
+"""Concepts that are named of what a region or a scope lacks, at most."""
 _READ_BY_PEOPLE = ("explained", "imported")
 """Kinds of labels that somebody wrote; others are words of exemplars."""
 
@@ -47,12 +47,12 @@ class Lack:
 
 @dataclass(frozen=True)
 class Covered:
-    """How far the concepts of a theme, a benchmark or a scope are tested."""
+    """How far the concepts of a region, a benchmark or a scope are tested."""
 
     name: str
-    """Of the theme or benchmark."""
+    """Of the region or benchmark."""
     number: int | None
-    """Of the theme; None: it is none."""
+    """Of the region; None: it is none."""
     concepts: int
     """Counted concepts that belong to it."""
     missing: int
@@ -83,8 +83,8 @@ class Coverage:
     items: int
     """Kept items."""
     all: Covered
-    themes: tuple[Covered, ...]
-    """Those that lack most first; empty: the run has no themes."""
+    regions: tuple[Covered, ...]
+    """Those of the atlas' second level that lack most first; empty: the run has no atlas."""
     benchmarks: tuple[BenchmarkCoverage, ...]
     """In the run's order; only the one that was asked for."""
     counted: Literal["labelled", "automatic", "unlabelled"]
@@ -131,7 +131,7 @@ def coverage(
     return Coverage(
         items=int(run.benchmarks.filter(pl.col("benchmark").is_in(asked))["kept"].sum()),
         all=_covered(shown, benchmark or "all benchmarks"),
-        themes=_themes(run, shown),
+        regions=_regions(run, shown),
         benchmarks=tuple(
             BenchmarkCoverage(
                 _covered(by_name[name], name),
@@ -212,21 +212,21 @@ def _counted(
     return counted, concepts.filter(chosen).select("concept", "label", "density"), left_out
 
 
-def _themes(run: RunFolder, concepts: pl.DataFrame) -> tuple[Covered, ...]:
-    """The themes of the run: those first that surely lack the largest part of their concepts."""
-    if run.themes is None or run.theme_names is None:
+def _regions(run: RunFolder, concepts: pl.DataFrame) -> tuple[Covered, ...]:
+    """The regions of the second level: those first that surely lack the largest part of their concepts."""
+    if run.regions is None:
         return ()
-    names = dict(run.theme_names.filter(pl.col("level") == "theme").select("id", "name").iter_rows())
-    joined = concepts.join(run.themes.select("concept", "theme"), on="concept").filter(pl.col("theme").is_not_null())
+    names = dict(run.regions.select("region", "name").iter_rows())
+    finest = run.concepts.select("concept", "region").join(run.regions.select("region", "parent"), on="region")
+    joined = concepts.join(finest, on="concept")
     parts = [
-        _covered(own, names.get(number) or f"theme {number}", int(number))
-        for (number,), own in joined.group_by("theme", maintain_order=True)
+        _covered(own, names[number], int(number)) for (number,), own in joined.group_by("parent", maintain_order=True)
     ]
     return tuple(sorted(parts, key=lambda part: (-_surely(part), part.number)))
 
 
 def _surely(part: Covered) -> float:
-    """Lower end of Wilson's interval for the part of its concepts that a theme lacks; a thin one counts half."""
+    """Lower end of Wilson's interval for the part of its concepts that a region lacks; a thin one counts half."""
     n, p, z = part.concepts, (part.missing + part.thin / 2) / part.concepts, 1.96
     return (p + z * z / (2 * n) - z * ((p * (1 - p) + z * z / (4 * n)) / n) ** 0.5) / (1 + z * z / n)
 

@@ -157,7 +157,7 @@ def _benchmark_means(items: pl.DataFrame, values: np.ndarray) -> np.ndarray:
 def _lies_in(families: Sequence[Family], finding: Finding, own: np.ndarray) -> list[tuple[str, float]]:
     places: list[tuple[str, float]] = []
     for family in families:
-        if family.name == finding.family or family.name not in ("columns", "profiles", "clusters"):
+        if family.name == finding.family or family.name not in ("columns", "regions", "profiles", "clusters"):
             continue
         member = (family.weights > 0).astype(np.float64)
         share = np.asarray(member @ own) / max(1, own.sum())

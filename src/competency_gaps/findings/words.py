@@ -23,6 +23,7 @@ SEEN = 0.8
 """Power at which the smallest gap is told that would have been found."""
 FAMILIES = {
     "columns": "a column of the items",
+    "regions": "a region of the atlas",
     "profiles": "items with like concepts",
     "clusters": "items with like texts",
     "concepts": "a concept",

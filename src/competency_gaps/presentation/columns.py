@@ -249,7 +249,12 @@ GENERAL = (
         "tenth of the tokens. Only contextual concepts, and those whose kind is not known, are ranked.",
     ),
 )
-THEME = Term("theme", "theme", "Concepts that the dictionary puts together.")
+REGION = Term(
+    "region",
+    "region",
+    "A part of the atlas, the map of what questions ask that comes with the dictionary: items whose concepts are alike "
+    "lie in one region, and a concept hangs in the region where it is most active.",
+)
 ENTRY = Term(
     "entry",
     "entry",
@@ -261,7 +266,7 @@ UNDEFINED = Term("na", "N/A", "Not defined, which is not zero.")
 
 
 def glossary(
-    columns: Iterable[Column], evidence: Mapping[str, Any], *, themes: bool, labelled: bool, lists: bool
+    columns: Iterable[Column], evidence: Mapping[str, Any], *, regions: bool, labelled: bool, lists: bool
 ) -> list[Term]:
     """Explain the words of a page: general ones first, then its columns.
 
@@ -271,11 +276,11 @@ def glossary(
         Each is explained once.
     evidence : mapping
         The manifest's ``evidence``, for what items are compared at equal values of.
-    themes, labelled, lists : bool
-        Whether the page speaks of themes, of labels, and of other people's lists.
+    regions, labelled, lists : bool
+        Whether the page speaks of regions, of labels, and of other people's lists.
     """
     shown = {column.key: Term(column.key, column.title, f"{column.hint}.") for column in columns}
     strata = {"strata": alike(evidence) or "all of them"}
     general = [Term(term.key, term.title, term.meaning.format(**strata)) for term in GENERAL]
-    more = [*([THEME] if themes else []), *([ENTRY] if lists else []), *([MARKS] if labelled else [])]
+    more = [*([REGION] if regions else []), *([ENTRY] if lists else []), *([MARKS] if labelled else [])]
     return [*general, *more, UNDEFINED, *shown.values()]

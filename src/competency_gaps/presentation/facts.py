@@ -239,6 +239,6 @@ def dictionary_fact(manifest: Mapping[str, Any], concepts: pl.DataFrame) -> Fact
     if "label_kind" in labelled.columns:
         counts = dict(labelled.group_by("label_kind").len().iter_rows())
         notes.insert(0, ", ".join(f"{integer(counts[kind])} {kind}" for kind in KINDS if kind in counts) or "none")
-    themes = facts.get("themes")
-    notes.append("no themes" if themes is None else f"{integer(themes)} themes")
+    regions = facts.get("regions")
+    notes.append("no atlas" if regions is None else f"an atlas of {plural(regions, 'region')}")
     return Fact("Labels", f"{share_of(labelled.height, alive.height)} alive concepts", "; ".join(notes))

@@ -1,1 +1,1 @@
-"""A run for people at a terminal: its answer, lists of concepts and themes, one concept, models and comparisons."""
+"""A run for people at a terminal: its answer, lists of concepts, one concept, models and comparisons."""

@@ -103,20 +103,23 @@ def _facts(run: RunFolder, rows: pl.DataFrame, width: int) -> Group:
         grid.add_row(Text(column.title, style="dim"), Text(cell, style="bold"), Text(hint, style="dim"))
     lower = Table.grid(padding=(0, 2))
     lower.add_row(Text("peak token", style="dim"), plain(show_token(row["peak_token"]) or "N/A", "cyan"))
-    path = " › ".join(theme_path(run, row["concept"]))
-    for name, value in (("label", facts.provenance(row)), ("theme", path)):
+    path = " › ".join(region_path(run, row["concept"]))
+    for name, value in (("label", facts.provenance(row)), ("region", path)):
         if value:
             lower.add_row(Text(name, style="dim"), plain(value))
     return Group(grid, lower)
 
 
-def theme_path(run: RunFolder, concept: int) -> list[str]:
-    """Name a concept's theme and subtheme; empty where it is in none."""
-    if run.themes is None or run.theme_names is None:
+def region_path(run: RunFolder, concept: int) -> list[str]:
+    """Name the regions of the atlas in which a concept hangs, the coarsest first; empty where it is in none."""
+    if run.regions is None:
         return []
-    names = {(level, number): name for level, number, name in run.theme_names.select("level", "id", "name").iter_rows()}
-    row = run.themes.filter(pl.col("concept") == concept).select("theme", "subtheme").row(0, named=True)
-    return [names[level, number] or f"{level} {number}" for level, number in row.items() if (level, number) in names]
+    known = {number: above for number, *above in run.regions.select("region", "parent", "name").iter_rows()}
+    region, path = run.concepts["region"][concept], list[str]()
+    while region in known:
+        region, name = known.pop(region)
+        path.insert(0, name)
+    return path
 
 
 def _per_benchmark(run: RunFolder, within: list[dict[str, Any]], width: int) -> Group:

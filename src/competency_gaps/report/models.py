@@ -22,7 +22,7 @@ from competency_gaps.stages.models import missing_of_models, models_table
 from competency_gaps.text import integer, percent, plural, visible
 
 NAME = 36
-"""Characters of a theme's name, at most."""
+"""Characters of a slice's name, at most."""
 SURE = 0.05
 """False-discovery rate at which an item is listed."""
 MOST_ITEMS = 10

@@ -60,6 +60,7 @@ LABELS: Schema = {
     "label_scored_by": pl.String,
     "explainer": pl.String,
     "label_state": pl.String,
+    "region": pl.Int32,
 }
 """Columns of ``concepts.parquet`` that the last step of a run adds, and that ``cgaps concepts name`` replaces; before
 that they are read as null."""
@@ -130,21 +131,27 @@ OVERLAP: Schema = {
     "spearman": pl.Float64,
     "n_concepts": pl.Int64,
 }
-THEMES: Schema = {
-    "concept": pl.Int32,
-    "theme": pl.Int32,
-    "subtheme": pl.Int32,
-    "x": pl.Float32,
-    "y": pl.Float32,
-}
-THEME_NAMES: Schema = {
-    "level": pl.String,
-    "id": pl.Int32,
+REGIONS: Schema = {
+    "region": pl.Int32,
+    "level": pl.Int32,
     "parent": pl.Int32,
     "name": pl.String,
     "kind": pl.String,
-    "explainer": pl.String,
-    "date": pl.String,
+    "x": pl.Float32,
+    "y": pl.Float32,
+    "items": pl.Float32,
+}
+REGION_COUNTS: Schema = {
+    "benchmark": pl.String,
+    "region": pl.Int32,
+    "items": pl.Int32,
+}
+ITEM_REGIONS: Schema = {
+    "region": pl.Int32,
+    "likeness": pl.Float32,
+    "unlike": pl.Boolean,
+    "x": pl.Float32,
+    "y": pl.Float32,
 }
 SCOPES: Schema = {
     "benchmark": pl.String,
@@ -176,8 +183,9 @@ SCHEMAS: Mapping[str, Schema] = {
     "concept_benchmarks": CONCEPT_BENCHMARKS,
     "benchmarks": BENCHMARKS,
     "overlap": OVERLAP,
-    "themes": THEMES,
-    "theme_names": THEME_NAMES,
+    "regions": REGIONS,
+    "region_counts": REGION_COUNTS,
+    "item_regions": ITEM_REGIONS,
     "scopes": SCOPES,
     "scores": SCORES,
     "slices": SLICES,

@@ -99,14 +99,19 @@ class RunTables:
         return self._table("overlap")
 
     @cached_property
-    def themes(self) -> pl.DataFrame | None:
-        """One row per concept: theme, subtheme, x, y (null: in none); None without a dictionary's themes."""
-        return self._optional("themes")
+    def regions(self) -> pl.DataFrame | None:
+        """One row per region of the atlas: region, level, parent, name, kind, x, y, items; None without an atlas."""
+        return self._optional("regions")
 
     @cached_property
-    def theme_names(self) -> pl.DataFrame | None:
-        """One row per theme and subtheme: level, id, parent, name, kind; None without a dictionary's themes."""
-        return self._optional("theme_names")
+    def region_counts(self) -> pl.DataFrame | None:
+        """Items of the benchmarks that the atlas was made from, by region: benchmark, region, items; None likewise."""
+        return self._optional("region_counts")
+
+    @cached_property
+    def item_regions(self) -> pl.DataFrame | None:
+        """One row per item: region, likeness, unlike, x, y (null: excluded); None without an atlas."""
+        return self._optional("item_regions")
 
     @cached_property
     def scopes(self) -> pl.DataFrame | None:

@@ -21,8 +21,8 @@ class Family:
     """Slices of one provenance. K slices, N items of ``items.parquet``."""
 
     name: str
-    """Of the provider: ``columns``, ``profiles``, ``clusters``, ``concepts``, ``features``, ``lists``, ``skills``, or
-    a plug-in's."""
+    """Of the provider: ``columns``, ``regions``, ``profiles``, ``clusters``, ``concepts``, ``features``, ``lists``,
+    ``skills``, or a plug-in's."""
     weights: sp.csr_array
     """float32 of shape (K, N), in [0, 1]."""
     names: list[str]

@@ -21,6 +21,7 @@ from competency_gaps.runs.manifest import changing_run
 from competency_gaps.slices import columns as by_column
 from competency_gaps.slices import features as by_feature
 from competency_gaps.slices import lists as by_list
+from competency_gaps.slices import regions as by_region
 from competency_gaps.slices import skills as by_skill
 from competency_gaps.slices.family import Family, family_of
 from competency_gaps.slices.names import with_names
@@ -78,15 +79,25 @@ def write_slices(run: RunFolder, source: Source | None = None) -> None:
         change.commit(slices=record)
 
 
-def renamed_slices(run: RunFolder, table: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """The slices of a run with new labels; as :func:`make_slices`.
+def renamed_slices(
+    run: RunFolder, table: pl.DataFrame, regions: tuple[pl.DataFrame, pl.DataFrame] | None
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """The slices of a run with new labels and regions; as :func:`make_slices`.
 
     Parameters
     ----------
     table
         ``concepts.parquet`` as it is going to be.
+    regions
+        ``regions.parquet`` and ``item_regions.parquet`` as they are going to be; None: there are none.
     """
-    return stored([renamed(run, family, table) for family in stored_families(run)])
+    made = {family.name: renamed(run, family, table) for family in stored_families(run) if family.name != "regions"}
+    wanted = run.manifest["settings"].get("slices", {}).get("families")
+    if regions is not None and (wanted is None or "regions" in wanted):
+        made["regions"] = by_region.regions_of(*regions)
+    order = list(SLICES if wanted is None else wanted)
+    names = sorted(made, key=lambda name: order.index(name) if name in order else len(order))
+    return stored([made[name] for name in names if made[name].names])
 
 
 def make_families(source: Source) -> list[Family]:
@@ -129,6 +140,12 @@ def features(source: Source) -> Family | None:
 def lists(source: Source) -> Family | None:
     """Entries of the lists that the configuration names."""
     return by_list.lists(source.run.items, source.config.lists, source.progress)
+
+
+def regions(source: Source) -> Family | None:
+    """Where the items lie on the atlas that the run has."""
+    table, items = source.run.regions, source.run.item_regions
+    return None if table is None or items is None else by_region.regions_of(table, items)
 
 
 def profiles(source: Source) -> Family | None:

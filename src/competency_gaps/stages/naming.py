@@ -1,4 +1,4 @@
-"""Add a dictionary to a run: the displayed label of each concept, and the dictionary's themes.
+"""Add a dictionary to a run: the displayed label of each concept, and where the items lie on its atlas.
 
 Only tables are read, so a finished run can be named again without model or torch.
 """
@@ -9,13 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import polars as pl
 
-from competency_gaps.dictionary.document import files_of, has_table
+from competency_gaps.dictionary.atlas import Atlas, read_atlas
+from competency_gaps.dictionary.document import files_of
 from competency_gaps.dictionary.folder import Dictionary, open_dictionary
 from competency_gaps.dictionary.labels import FILE as LABELS_FILE
 from competency_gaps.dictionary.labels import empty_labels, shown_labels
-from competency_gaps.dictionary.theme_tables import NAMES, THEMES, read_themes
 from competency_gaps.errors import UserError
 from competency_gaps.files import sha256, write_atomic
 from competency_gaps.findings.coverage import scope_table
@@ -27,9 +28,11 @@ from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.schemas import LABELS
 from competency_gaps.slices import FILE as SLICES
 from competency_gaps.slices.make import renamed_slices
+from competency_gaps.slices.regions import located
 
 SCOPES = "scopes.parquet"
-THEME_FILES = (THEMES, NAMES)
+REGIONS, COUNTS, ITEMS = "regions.parquet", "region_counts.parquet", "item_regions.parquet"
+"""Tables of a run that has an atlas."""
 
 
 def check_dictionary(folder: Path, sae_identity: dict[str, Any]) -> Dictionary:
@@ -42,8 +45,7 @@ def check_dictionary(folder: Path, sae_identity: dict[str, Any]) -> Dictionary:
     """
     dictionary = open_dictionary(folder, sae_identity)
     dictionary.labels()
-    if has_table(folder, THEMES):
-        read_themes(folder, dictionary.width)
+    read_atlas(folder, dictionary.width)
     return dictionary
 
 
@@ -73,12 +75,12 @@ class InPlace:
 
 
 def name_run(run: RunFolder, dictionary: Dictionary | None, tables: Tables) -> dict[str, Any]:
-    """Write labels into a run's table of concepts, its themes, and names of its slices where it has these.
+    """Write labels and regions into a run's table of concepts, and tables and slices that go with them.
 
     Parameters
     ----------
     dictionary
-        None removes labels and themes.
+        None removes labels and regions.
     tables
         Where to. Everything is computed before anything is written, so that an error leaves the run unchanged.
 
@@ -89,20 +91,22 @@ def name_run(run: RunFolder, dictionary: Dictionary | None, tables: Tables) -> d
     """
     table = dictionary.labels() if dictionary is not None else empty_labels()
     shown = shown_labels(table, run.width)
-    themed = _themed(run, dictionary) if dictionary is not None else {}
-    named = _named(run, shown)
+    atlas = read_atlas(dictionary.folder, run.width) if dictionary is not None else None
+    mapped = {} if atlas is None else _mapped(run, atlas)
+    hung = np.full(run.width, -1) if atlas is None else atlas.concept_region
+    named = _named(run, shown.with_columns(region=pl.Series(hung, dtype=pl.Int32).replace(-1, None)))
     scopes = _scopes(run, named)
     slices = None
     if run.files.has("slices"):
-        slices = renamed_slices(run, named)
-    facts = None if dictionary is None else _facts(dictionary, shown, themed)
+        slices = renamed_slices(run, named, (mapped[REGIONS], mapped[ITEMS]) if mapped else None)
+    facts = None if dictionary is None else _facts(dictionary, shown, mapped)
     for name in (
         *(f"{LISTS}/{file.name}" for file in (run.path / LISTS).glob("*.json")),
         SCOPES,
-        *(name for name in THEME_FILES if name not in themed),
+        *(name for name in (REGIONS, COUNTS, ITEMS) if name not in mapped),
     ):
         tables.remove(name)
-    for name, frame in themed.items():
+    for name, frame in mapped.items():
         tables.write(name, frame.write_parquet)
     if scopes is not None:
         tables.write(SCOPES, scopes.write_parquet)
@@ -113,12 +117,10 @@ def name_run(run: RunFolder, dictionary: Dictionary | None, tables: Tables) -> d
     return {"dictionary": facts, "slices": slices[1]}
 
 
-def _themed(run: RunFolder, dictionary: Dictionary) -> dict[str, pl.DataFrame]:
-    """A run's tables of themes, by file; none if the dictionary has none."""
-    if not has_table(dictionary.folder, THEMES):
-        return {}
-    themes, names = read_themes(dictionary.folder, run.width)
-    return {THEMES: themes, NAMES: names}
+def _mapped(run: RunFolder, atlas: Atlas) -> dict[str, pl.DataFrame]:
+    """A run's tables of regions, by file."""
+    kept = run.files.collect("items", run.scan("items").select(pl.col("excluded").is_null()))["excluded"]
+    return {REGIONS: atlas.regions, COUNTS: atlas.counts, ITEMS: located(atlas, run.by_concept, kept.to_numpy())}
 
 
 def _scopes(run: RunFolder, named: pl.DataFrame) -> pl.DataFrame | None:
@@ -131,20 +133,20 @@ def _scopes(run: RunFolder, named: pl.DataFrame) -> pl.DataFrame | None:
 
 
 def _named(run: RunFolder, shown: pl.DataFrame) -> pl.DataFrame:
-    """The run's table of concepts with these labels."""
+    """The run's table of concepts with these labels and regions."""
     concepts = run.files.collect("concepts", run.scan("concepts")).drop(*LABELS, strict=False)
     first, rest = concepts.columns[:1], concepts.columns[1:]
     named = concepts.join(shown, on="concept", how="left", maintain_order="left")
     return named.select(*first, *LABELS, *rest)
 
 
-def _facts(dictionary: Dictionary, shown: pl.DataFrame, themed: dict[str, pl.DataFrame]) -> dict[str, Any]:
+def _facts(dictionary: Dictionary, shown: pl.DataFrame, mapped: dict[str, pl.DataFrame]) -> dict[str, Any]:
     labels = dictionary.folder / LABELS_FILE
     return {
         "name": dictionary.folder.name,
         "labelled": int(shown["label"].is_not_null().sum()),
         "kinds": dict(shown["label_kind"].drop_nulls().value_counts().sort("label_kind").iter_rows()),
-        "themes": themed[NAMES].filter(pl.col("level") == "theme").height if themed else None,
+        "regions": mapped[REGIONS].filter(pl.col("level") == 3).height if mapped else None,
         "labels_sha256": sha256(labels) if labels.is_file() else None,
     }
 

@@ -19,7 +19,6 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.checked import FILES, digest
-from competency_gaps.dictionary.theme_tables import NAMES, THEMES
 from competency_gaps.embedded.weights import CACHE_VARIABLE, cache_folder
 from competency_gaps.errors import CompetencyGapsError, MachineError
 from competency_gaps.evidence import Evidence, evidence_by_benchmark
@@ -40,8 +39,8 @@ from competency_gaps.stages.results import evidence_columns, overlaps
 FOLDER = "outcomes"
 ANSWERS = "answers"
 """Folder of a run with the answers of language models, kept by what they were asked."""
-_NAMED = ("concepts.parquet", THEMES, NAMES)
-"""Tables that hold labels and themes, which ``cgaps concepts name`` replaces."""
+_NAMED = ("concepts.parquet", "regions.parquet")
+"""Tables that hold labels and names, which ``cgaps concepts name`` replaces."""
 
 
 def outcome_run(
@@ -147,7 +146,7 @@ def _folder_name(outcome: Outcome, *, chosen: bool) -> str:
 
 
 def _digest(run: RunFolder, scores: ModelScores, outcome: Outcome) -> str:
-    """What the tables of an outcome rest on: the run with its labels and themes, scores, answers, what was asked."""
+    """What the tables of an outcome rest on: the run with its labels and regions, scores, answers, what was asked."""
     kept = {key: value for key, value in run.manifest.items() if key not in ("command", "read", "timings", FILES)}
     named = [digest(file) for file in map(run.path.joinpath, _NAMED) if file.is_file()]
     known = hashlib.sha256(json.dumps([VERSION, kept, named], sort_keys=True, default=str).encode())

@@ -231,7 +231,7 @@ def _identity(
 
 
 def evidence_columns(evidence: Evidence) -> dict[str, Any]:
-    """The columns of the evidence on concepts or themes."""
+    """The columns of the evidence on concepts."""
     return {
         "n_eff": evidence.n_eff,
         "chi_model_low": _null(evidence.low),

@@ -103,7 +103,7 @@ class Setting:
     reference: Reference | None
     reference_file: Path | None
     dictionary: Dictionary | None
-    """Labels and themes of the SAE's concepts; None: it has none."""
+    """Labels of the SAE's concepts, and its atlas; None: it has none."""
 
 
 def set_up(

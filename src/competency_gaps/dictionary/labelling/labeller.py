@@ -160,7 +160,7 @@ def _held_out(exemplars: Sequence[Exemplar], count: int) -> list[Exemplar]:
 def make_request(
     step: str, number: int, content: dict[str, Any], answer: type[pydantic.BaseModel], max_tokens: int
 ) -> Request:
-    """Request for a concept or theme by number; its id depends on the content, so an answer to other content fails."""
+    """Request for a concept or region by number; its id depends on the content, so an answer to other content fails."""
     text = json.dumps(content, ensure_ascii=False)
     digest = hashlib.sha256((prompt(step) + text).encode()).hexdigest()[:8]
     schema = answer.model_json_schema()
@@ -210,7 +210,7 @@ class Taken:
     """Labels, or scores, that were stored."""
     abstained: int = 0
     failed: list[tuple[int, str]] = field(default_factory=list)
-    """Concepts (or themes) whose answer could not be used, by number, with the reason; nothing of these answers is
+    """Concepts whose answer could not be used, by number, with the reason; nothing of these answers is
     stored."""
 
     def as_dict(self) -> dict[str, Any]:

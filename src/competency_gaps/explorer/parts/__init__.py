@@ -1,7 +1,8 @@
 """A run in parts: named byte strings, made when they are asked for.
 
 ``run.json`` all that is small; ``concepts.parquet`` and, for the benchmark at place K, ``concepts/K.parquet``;
-``items.parquet``; ``coverage/0.json``, what the suite leaves out, and of several benchmarks ``coverage/K.json``, what
+``items.parquet``; with an atlas ``item_regions.parquet`` and ``region_counts.parquet``;
+``coverage/0.json``, what the suite leaves out, and of several benchmarks ``coverage/K.json``, what
 the one before place K does; ``concept/N.json`` and ``item/N.json``, the details of some of them; ``active/N.json``,
 the concepts that are active in the items of ``item/N.json``.
 
@@ -102,6 +103,8 @@ class Parts:
             "concepts.parquet": tables.concepts_table,
             "items.parquet": tables.items_table,
         }
+        if self.context.run.regions is not None:
+            whole |= {"item_regions.parquet": tables.item_regions, "region_counts.parquet": tables.region_counts}
         if self._models:
             whole |= {"slices.json": answers.slices_file, "slice_items.parquet": answers.slice_items}
             whole |= {"scores.parquet": answers.scores_table}

@@ -460,11 +460,6 @@ class Context:
         counted = self.run.scan("items").select(pl.any_horizontal(*longer).sum())
         return int(self.run.files.collect("items", counted).item())
 
-    @property
-    def themes(self) -> pl.DataFrame | None:
-        """Theme and subtheme of each concept, and its place on the map; None: the run has none."""
-        return self.run.themes
-
 
 def significant(values: np.ndarray, digits: int = 4) -> np.ndarray:
     """Round to so many significant digits."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -22,9 +23,9 @@ from competency_gaps.explorer.parts.records.run import (
     Has,
     Kind,
     Overlap,
+    Region,
     RunInfo,
     Shards,
-    ThemeName,
     Thresholds,
     UnreadRecords,
     Verdict,
@@ -43,7 +44,7 @@ _WARNINGS = 6
 """Warnings of logs among the cautions; all stand at their benchmarks."""
 _NAME_LIMIT = 120
 NAME_LIMIT = 100
-"""Characters of a theme's name."""
+"""Characters of a region's name."""
 
 
 def run_title(run: RunFolder) -> str:
@@ -72,7 +73,7 @@ def run_info(context: Context) -> RunInfo:
         has=_has(context),
         evidence=_thresholds(manifest["evidence"]),
         unit=facts.unit(manifest),
-        themes=theme_names(context.run),
+        regions=regions_of(context),
         glossary=glossary(context),
         cautions=_cautions(context),
         verdicts=_verdicts(context.run),
@@ -106,12 +107,11 @@ def _verdicts(run: RunFolder) -> list[Verdict] | None:
 
 
 def _has(context: Context) -> Has:
-    dictionary, themes = context.dictionary, context.themes
+    dictionary = context.dictionary
     folder = None if dictionary is None else dictionary.folder
     lift = context.concepts["lift"]
     return Has(
-        themes=themes is not None,
-        map=themes is not None and themes["x"].null_count() < themes.height,
+        regions=context.run.regions is not None,
         tokens=context.run.has_token_activations,
         lift=lift.null_count() < lift.len(),
         promoted=folder is not None and has_table(folder, LOGITS),
@@ -282,7 +282,7 @@ def glossary(context: Context) -> list[Term]:
     labelled = context.concepts["label"].null_count() < context.concepts.height
     # All but a concept's name, which needs no explanation.
     shown = [spec.column for spec in _shown(context) if spec.column is not LABEL]
-    speaks = {"themes": context.themes is not None, "labelled": labelled, "lists": bool(context.lists)}
+    speaks = {"regions": context.run.regions is not None, "labelled": labelled, "lists": bool(context.lists)}
     terms = columns.glossary(shown, context.manifest["evidence"], **speaks)
     keys = {column.key for column in shown}
     general = [term for term in terms if term.key not in keys]
@@ -295,14 +295,38 @@ def _shown(context: Context) -> list[_Spec]:
     return [spec for spec in _SPECS if spec.column.key in shown]
 
 
-def theme_names(run: RunFolder) -> list[ThemeName]:
-    """Names of the themes and subthemes, in their order."""
-    if run.theme_names is None or run.themes is None:
+def regions_of(context: Context) -> list[Region]:
+    """The regions of the atlas, in their order, with what of the run lies in each and below it."""
+    run = context.run
+    if run.regions is None or run.item_regions is None:
         return []
-    sizes = {level: dict(run.themes[level].drop_nulls().value_counts().iter_rows()) for level in ("theme", "subtheme")}
+    rows = run.regions.to_dicts()
+    own, concepts = (
+        Counter(dict(places.value_counts().iter_rows()))
+        for places in (run.item_regions.filter(~pl.col("unlike"))["region"], run.concepts["region"].drop_nulls())
+    )
+    names = run.regions["name"].to_list()
+    slices = {
+        name: int(number)
+        for family in context.families
+        if family.name == "regions"
+        for name, number in zip(family.names, family.number, strict=True)
+    }
+    for row in reversed(rows):
+        own[row["parent"]] += own[row["region"]]
+        concepts[row["parent"]] += concepts[row["region"]]
+        if row["kind"] == "words" and not context.texts:  # the map's texts may be those of the run
+            row["name"] = f"region {row['region']}"
     return [
-        ThemeName(level, own, parent, name and shorten(name, NAME_LIMIT), sizes[level].get(own, 0))
-        for level, own, parent, name in run.theme_names.select("level", "id", "parent", "name").iter_rows()
+        from_row(
+            Region,
+            row,
+            name=shorten(row["name"], NAME_LIMIT),
+            own=own[row["region"]],
+            concepts=concepts[row["region"]],
+            slice=slices.get(names[row["region"]]),
+        )
+        for row in rows
     ]
 
 

@@ -14,6 +14,7 @@ from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.excerpts import EXCERPTS
 from competency_gaps.outcomes import FEWEST_MODELS
 from competency_gaps.runs import covariates
+from competency_gaps.runs.schemas import ITEM_REGIONS, REGION_COUNTS
 from competency_gaps.stages.models import item_models
 
 LABEL_LIMIT = 200
@@ -32,6 +33,7 @@ CONCEPTS: Mapping[str, Kind] = {
     "label_kind": pl.String,
     "label_score": pl.Float32,
     "label_scored_by": pl.String,
+    "region": pl.Int32,
     **dict.fromkeys(("alive", "missing", "ranked"), pl.Boolean),
     "kind": pl.String,
     **dict.fromkeys(("lexical_share", "coherence"), pl.Float32),
@@ -47,13 +49,6 @@ CONCEPTS: Mapping[str, Kind] = {
     "chance_seen": pl.Float32,
 }
 """Columns of ``concepts.parquet``; null: undefined or not known."""
-THEMES: Mapping[str, Kind] = {
-    "theme": pl.Int32,
-    "subtheme": pl.Int32,
-    "x": pl.Float32,
-    "y": pl.Float32,
-}
-"""Further columns of a run that has themes."""
 BENCHMARK: Mapping[str, Kind] = {
     **dict.fromkeys((*_MEASURES, "q_value"), pl.Float32),
     "performance_status": pl.String,
@@ -92,13 +87,7 @@ is known, how many of them give the same, and q of so many."""
 
 def concepts_table(context: Context) -> bytes:
     """``concepts.parquet``: one row per concept, in order."""
-    frame = context.concepts
-    columns = CONCEPTS
-    if context.themes is not None:
-        own = context.themes.select("concept", *THEMES)
-        frame = frame.join(own, on="concept", how="left", maintain_order="left")
-        columns = {**CONCEPTS, **THEMES}
-    table = _cast(frame, columns)
+    table = _cast(context.concepts, CONCEPTS)
     peak = _cut("peak_token", LABEL_LIMIT) if context.texts else pl.lit(None, pl.String).alias("peak_token")
     return parquet(table.with_columns(_cut("label", LABEL_LIMIT), peak))
 
@@ -120,6 +109,19 @@ def items_table(context: Context) -> bytes:
         frame = frame.with_columns(pl.Series(name, facts[own]) for name, own in zip(MODELS, facts.columns, strict=True))
         columns = {**ITEMS, **MODELS}
     return parquet(_cast(frame.with_columns(context.excerpts), columns))
+
+
+def item_regions(context: Context) -> bytes:
+    """``item_regions.parquet``: where each item lies on the atlas."""
+    located = context.run.item_regions
+    return parquet(pl.DataFrame(schema=ITEM_REGIONS) if located is None else located.select(*ITEM_REGIONS))
+
+
+def region_counts(context: Context) -> bytes:
+    """``region_counts.parquet``: how many items of the benchmarks that the atlas was made from lie in each region."""
+    counts = context.run.region_counts
+    shown = pl.DataFrame(schema=REGION_COUNTS) if counts is None else counts.select(*REGION_COUNTS)
+    return parquet(shown.filter(pl.col("items") > 0).sort("benchmark", "region"))
 
 
 def repeats(items: pl.DataFrame) -> pl.Series:

@@ -45,8 +45,8 @@ class Shards:
 class Has:
     """What a run and its dictionary have beside tables."""
 
-    themes: bool
-    map: bool
+    regions: bool
+    """Whether the run has an atlas."""
     tokens: bool
     lift: bool
     promoted: bool
@@ -160,14 +160,29 @@ class Added:
 
 
 @dataclass(frozen=True)
-class ThemeName:
-    """A theme or subtheme of concepts."""
+class Region:
+    """A region of the atlas."""
 
-    level: Literal["theme", "subtheme"]
-    id: int
+    region: int
+    """Its place in ``RunInfo.regions``."""
+    level: int
+    """1 coarse, 2, 3 finest."""
     parent: int | None
-    name: str | None
+    """The region of the level above that holds it; None at level 1."""
+    name: str
+    kind: str
+    """``written``: by readers or a language model; ``words``: made of labels and words; ``unclear``: written, but
+    readers could not tell it from its siblings."""
+    x: float
+    y: float
+    items: float
+    """Weighted items of the map in it."""
+    own: int
+    """Kept items of this run in it, but for those that are unlike anything on the map."""
     concepts: int
+    """Concepts that hang in it."""
+    slice: int | None
+    """Its number among the slices; None: it is none, as too few of the run's items are in it."""
 
 
 @dataclass(frozen=True)
@@ -199,8 +214,8 @@ class RunInfo:
     evidence: Thresholds
     unit: str
     """What chi_bench is measured in."""
-    themes: Sequence[ThemeName]
-    """Empty in a run that has none."""
+    regions: Sequence[Region]
+    """By level; empty in a run that has no atlas."""
     glossary: Sequence[Term]
     """What words mean; ``key`` is a column's, or a general word's."""
     cautions: Sequence[Caution]

@@ -1,0 +1,168 @@
+"""Regions of the atlas as slices: where a run's items lie on it; and names of the regions of a new atlas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pydantic
+import scipy.sparse as sp
+
+from competency_gaps.activations.by_concept import ByConcept
+from competency_gaps.answer_json import Failure, parse
+from competency_gaps.dictionary.atlas import SIZES, Atlas, examples_of, locate, space_of
+from competency_gaps.dictionary.labelling.labeller import make_request, plain
+from competency_gaps.dictionary.labels import clean_label
+from competency_gaps.llm import Answer, ask
+from competency_gaps.runs.schemas import ITEM_REGIONS
+from competency_gaps.slices.family import LEAST, Family, family_of
+from competency_gaps.slices.names import with_names
+from competency_gaps.text import shorten
+
+if TYPE_CHECKING:
+    from competency_gaps.config import LLMConfig
+    from competency_gaps.progress import Progress
+    from competency_gaps.runs.open import RunFolder
+
+MOST_TEXT = 600
+"""Characters of an item that whoever names its region reads."""
+WORDS = 5
+"""Words of a name, at most."""
+
+
+def located(atlas: Atlas, by_concept: ByConcept, kept: np.ndarray) -> pl.DataFrame:
+    """Where items lie: the columns of ``schemas.ITEM_REGIONS``.
+
+    Parameters
+    ----------
+    kept : ndarray of bool of shape (N,)
+        Items that are not excluded; the others are nowhere.
+    """
+    rows = np.flatnonzero(kept)
+    places = pl.DataFrame(locate(atlas, by_concept, rows)._asdict()).cast(pl.Schema(ITEM_REGIONS))
+    everywhere = pl.DataFrame({"row": np.arange(len(kept))})
+    found = everywhere.join(places.with_columns(row=rows), on="row", how="left", maintain_order="left")
+    return found.select(*ITEM_REGIONS)
+
+
+def regions_of(regions: pl.DataFrame, items: pl.DataFrame) -> Family:
+    """A slice for each region in which enough items of a run lie, but for those that are unlike anything on the map.
+
+    A region all of whose items are in one region below it is none: the finer name says more.
+
+    Parameters
+    ----------
+    regions
+        Columns of ``schemas.REGIONS``.
+    items
+        Columns of ``schemas.ITEM_REGIONS``.
+    """
+    above = regions["parent"].fill_null(-1).to_numpy()
+    members = _members(above, items)
+    whole = {int(above[region]) for region, own in members.items() if len(own) == len(members.get(above[region], ()))}
+    kept = [region for region, own in sorted(members.items()) if len(own) >= LEAST and region not in whole]
+    family = _family(kept, members, above, items)
+    names, kinds = regions["name"].to_list(), regions["kind"].to_list()
+    # A name that is made of words quotes the texts of the map, which may be these.
+    words = [[names[region]] if kinds[region] == "words" else [] for region in kept]
+    return replace(family, names=[names[region] for region in kept], words=words)
+
+
+def named_by_words(regions: pl.DataFrame, places: pl.DataFrame, run: RunFolder) -> pl.DataFrame:
+    """Name the regions of a new atlas by labels of concepts and words that mark its items.
+
+    Parameters
+    ----------
+    regions, places
+        Columns of ``schemas.REGIONS`` and ``schemas.ITEM_REGIONS``.
+    run
+        That the atlas was made from.
+    """
+    above = regions["parent"].fill_null(-1).to_numpy()
+    members = _members(above, places)
+    family = with_names(_family(sorted(members), members, above, places), run.items, run.concepts, run.by_concept)
+    names = dict(zip(sorted(members), family.names, strict=True))
+    return _with_names(regions, [names.get(number, f"region {number}") for number in regions["region"]], "words")
+
+
+class _Name(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid")
+    name: str
+
+
+def named_by_model(
+    atlas: Atlas, run: RunFolder, rows: np.ndarray, llm: LLMConfig, folder: Path, progress: Progress
+) -> pl.DataFrame:
+    """Name regions by a language model that reads their items; those without a usable answer keep their names.
+
+    Parameters
+    ----------
+    atlas
+        With names by words, which tell the model what a region's siblings are about.
+    rows
+        Rows of the run's items that the atlas was made from.
+    folder
+        Keeps the model's answers.
+    """
+    above, names, texts = (*(atlas.regions[column].to_list() for column in ("parent", "name")), run.items["prompt"])
+    requests = []
+    for region, shown in enumerate(examples_of(atlas, space_of(atlas, run.by_concept, rows))):
+        content = {
+            kind: [shorten(plain(texts[int(rows[place])]), MOST_TEXT) for place in places]
+            for kind, places in zip(("typical", "borderline"), shown, strict=True)
+        }
+        content["siblings"] = [
+            name for other, name in enumerate(names) if above[other] == above[region] and other != region
+        ]
+        requests.append(make_request("region", region, content, _Name, 60))
+    answers = ask(requests, llm, folder, progress, lambda answer: _name(answer) is not None) or {}
+    new: list[str | None] = []
+    for request in requests:
+        name = _name(answers[request.id]) if request.id in answers else None
+        new.append(None if name is None or name.casefold() in {(other or "").casefold() for other in new} else name)
+    return _with_names(atlas.regions, new, "written")
+
+
+def _name(answer: Answer) -> str | None:
+    read = parse(answer, _Name)
+    name = None if isinstance(read, Failure) else clean_label(read.name.strip(" .\"'"))
+    return name if name is not None and len(name.split()) <= WORDS else None
+
+
+def _with_names(regions: pl.DataFrame, names: Sequence[str | None], kind: str) -> pl.DataFrame:
+    """Give regions names, and say of what kind these are; where there is None the old ones stay."""
+    new = pl.Series(names, dtype=pl.String)
+    return regions.with_columns(
+        name=pl.coalesce(new, "name"), kind=pl.when(new.is_not_null()).then(pl.lit(kind)).otherwise("kind")
+    )
+
+
+def _members(above: np.ndarray, located: pl.DataFrame) -> dict[int, np.ndarray]:
+    """The rows of the items of each region of every level, but for those that are unlike anything."""
+    at = located.select(pl.when(~pl.col("unlike")).then("region").fill_null(-1)).to_series().to_numpy()
+    members = {}
+    for _ in SIZES:
+        for region in np.unique(at[at >= 0]).tolist():
+            members[region] = np.flatnonzero(at == region)
+        at = np.where(at >= 0, above[at], -1)
+    return members
+
+
+def _family(kept: list[int], members: Mapping[int, np.ndarray], above: np.ndarray, located: pl.DataFrame) -> Family:
+    """The regions as slices, without names, with their most typical items."""
+    place = {region: number for number, region in enumerate(kept)}
+    parent = []
+    for region in kept:
+        while (region := int(above[region])) >= 0 and region not in place:
+            pass
+        parent.append(place.get(region, -1))
+    likeness = located["likeness"].fill_null(-1).to_numpy()
+    start = np.concatenate([[0], np.cumsum([len(members[region]) for region in kept])]).astype(np.int64)
+    index = np.concatenate([np.zeros(0, np.int64), *(members[region] for region in kept)])
+    weights = sp.csr_array((np.ones(len(index), np.float32), index, start), shape=(len(kept), located.height))
+    typical = [own[np.argsort(-likeness[own], kind="stable")[:2]].tolist() for own in map(members.__getitem__, kept)]
+    return replace(family_of("regions", weights, [""] * len(kept), parent=np.array(parent)), typical=typical)

@@ -13,6 +13,7 @@ import pytest
 import scipy.sparse as sp
 
 import competency_gaps as cg
+from competency_gaps.activations.profiles import cas_of, profiles_of, scale_of
 from competency_gaps.config import LLMConfig, SlicesConfig
 from competency_gaps.errors import UserError
 from competency_gaps.registry import SLICES
@@ -24,7 +25,7 @@ from competency_gaps.slices.features import features
 from competency_gaps.slices.make import Source, questions, write_slices
 from competency_gaps.slices.names import LIMIT, with_names
 from competency_gaps.slices.skills import phrases
-from competency_gaps.slices.tree import concept_profiles, concept_space, tree_of
+from competency_gaps.slices.tree import concept_space, tree_of
 
 
 def rows_of(family, name: str) -> list[int]:
@@ -124,7 +125,13 @@ def test_profiles_equal_the_formula():
     grown = np.log1p(cas * share / cas.mean(axis=0))
     wanted = grown / np.sqrt((grown**2).mean(axis=0)) * np.log(1 / share)
     wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
-    assert concept_profiles(held, np.arange(90)).toarray() == pytest.approx(wanted, abs=1e-5)
+    concepts = np.delete(np.arange(15), 3)
+    scores = cas_of(held, np.arange(90), concepts)
+    assert profiles_of(scores, scale_of(scores, concepts)).toarray() == pytest.approx(wanted, abs=1e-5)
+    counts = 1.0 + np.arange(90) % 3  # an item of weight 3 counts as three
+    more = np.repeat(np.arange(90), counts.astype(int))
+    for one, other in zip(scale_of(scores, concepts, counts), scale_of(scores[:, more], concepts), strict=True):
+        assert one == pytest.approx(other, rel=1e-5)
     u, s, _ = np.linalg.svd(wanted, full_matrices=False)
     reduced = u[:, :13] * s[:13]
     reduced /= np.linalg.norm(reduced, axis=1, keepdims=True)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.activations.by_concept import ByConcept
-from competency_gaps.errors import MissingExtraError
+from competency_gaps.activations.profiles import FEWEST, SIZE, cas_of, one_thread, profiles_of, scale_of, unit
 from competency_gaps.slices.family import LEAST, Family, family_of
 
 SCALES = (6, 14, 44, 150)
@@ -20,10 +18,6 @@ questions, by the correlation of held-out outcomes with what a list of slices fo
 trees foretell less, more singular vectors as well. The finest scale adds nothing to that, but sharper slices."""
 LEAST_ITEMS = 120
 """Fewest items of which a tree is made: twenty for each of the coarsest clusters."""
-SIZE = 100
-"""Singular vectors of the space of concepts."""
-FEWEST = 20
-"""Items in which a concept must be active, at least, to take part."""
 
 
 def tree_of(
@@ -92,9 +86,7 @@ def tree_of(
 def concept_space(by_concept: ByConcept, rows: np.ndarray, seed: int = 0) -> np.ndarray:
     """Unit vectors of items in the space of their concepts.
 
-    log(1 + CAS / its mean where it is not 0), each concept divided by its root mean square and weighted by
-    log(1 / share of the items that have it), to unit length, reduced by a truncated singular value decomposition, to
-    unit length again [ours].
+    Their profiles, reduced by a truncated singular value decomposition, to unit length [ours].
 
     Parameters
     ----------
@@ -114,42 +106,10 @@ def concept_space(by_concept: ByConcept, rows: np.ndarray, seed: int = 0) -> np.
     with one_thread():
         from sklearn.decomposition import TruncatedSVD
 
-        profiles = concept_profiles(by_concept, rows)
+        concepts = np.flatnonzero(by_concept.support >= FEWEST)
+        cas = cas_of(by_concept, rows, concepts)
+        profiles = profiles_of(cas, scale_of(cas, concepts))
         size = min(SIZE, min(profiles.shape) - 1)
         if size < 1:
             return np.zeros((len(rows), 1), np.float32)
         return unit(TruncatedSVD(size, random_state=seed).fit_transform(profiles)).astype(np.float32)
-
-
-def concept_profiles(by_concept: ByConcept, rows: np.ndarray) -> sp.csr_array:
-    """The items' profiles before they are reduced: csr_array of float32 of shape (n, concepts that take part)."""
-    concepts = np.flatnonzero(by_concept.support >= FEWEST)
-    count = max(by_concept.rows, int(rows.max(initial=-1)) + 1)
-    scores = by_concept.cas(concepts, count)[:, rows]
-    support = np.diff(scores.indptr)
-    typical = np.asarray(scores.sum(axis=1)).ravel() / np.maximum(1, support)
-    scores.data = np.log1p(scores.data / np.repeat(typical, support)).astype(np.float32)
-    share = support / max(1, len(rows))
-    square = np.asarray(scores.multiply(scores).sum(axis=1)).ravel() / max(1, len(rows))
-    weight = np.log(1 / np.clip(share, 1e-4, 1)) / np.sqrt(np.maximum(square, 1e-18))
-    scores.data *= np.repeat(weight, support).astype(np.float32)
-    profiles = sp.csr_array(scores.T.tocsr())
-    length = np.sqrt(np.asarray(profiles.multiply(profiles).sum(axis=1)).ravel())
-    profiles.data /= np.repeat(np.maximum(length, 1e-9), np.diff(profiles.indptr)).astype(np.float32)
-    return profiles
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Rows of length 1; rows of zeros stay."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-
-
-def one_thread() -> AbstractContextManager[Any]:
-    """Keep linear algebra to one thread: another order of summation would change rounding, and so clusters."""
-    try:
-        import sklearn  # noqa: F401
-        from threadpoolctl import threadpool_limits
-    except ImportError as error:
-        raise MissingExtraError("scikit-learn", "run", "Clustering items") from error
-    limits: AbstractContextManager[Any] = threadpool_limits(1)
-    return limits

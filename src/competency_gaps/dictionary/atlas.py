@@ -1,0 +1,366 @@
+"""The atlas: a map of what questions ask, in regions of the space of an SAE's concepts, on which any item is located.
+
+Regions are three levels deep. Items that repeat each other, as those of a template do, count once together. What is
+kept of the items that made it is numbers: how concepts are scaled, singular vectors, centres of regions, and counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+
+from competency_gaps.activations.by_concept import ByConcept
+from competency_gaps.activations.profiles import FEWEST, SIZE, Scale, cas_of, one_thread, profiles_of, scale_of, unit
+from competency_gaps.dictionary.document import has_table, read_table, write_tables
+from competency_gaps.errors import UserError
+from competency_gaps.runs.schemas import REGION_COUNTS, REGIONS
+
+FILE, REGIONS_FILE, COUNTS_FILE = "atlas.safetensors", "regions.parquet", "region_counts.parquet"
+SIZES = (12, 50, 250)
+"""Regions of each level, about."""
+ALIKE = 0.8
+"""Cosine from which one of two items is not shown beside the other."""
+UNLIKE = 0.01
+"""Share of the map's own items that lie further from their region than the atlas reaches."""
+LEVELS = len(SIZES)
+MOST = 60
+"""Items that a benchmark counts for, at most."""
+REPEAT = 0.95
+"""Cosine in the atlas's space from which two items repeat each other."""
+NEAR = 3
+"""Nearest centres between which an item is drawn."""
+SPREAD = 0.05
+"""Difference of cosines by which a centre draws an item e times as much."""
+STARTS = 20
+_AGAIN = "‘cgaps concepts atlas’ makes it again."
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """Regions of the space of an SAE's concepts. C concepts take part; D singular vectors; K regions of all levels."""
+
+    scale: Scale
+    projection: np.ndarray
+    """float32 of shape (C, D)."""
+    centres: np.ndarray
+    """float32 of shape (K, D), of unit length, in the order of ``regions``."""
+    reach: float
+    """Cosine to its region's centre below which an item is unlike anything on the map."""
+    concept_region: np.ndarray
+    """int32 of shape (width,): the finest region in which a concept is most active; -1: none."""
+    regions: pl.DataFrame
+    """Columns of ``schemas.REGIONS``: one row per region, numbered from 0, coarse ones first."""
+    counts: pl.DataFrame
+    """Columns of ``schemas.REGION_COUNTS``: items of the benchmarks that the map was made from."""
+
+    def level(self, level: int) -> np.ndarray:
+        """Numbers of the regions of a level, from 1: int64."""
+        return np.flatnonzero(self.regions["level"].to_numpy() == level)
+
+    @property
+    def parent(self) -> np.ndarray:
+        """int64 of shape (K,): the region above; -1: none."""
+        return self.regions["parent"].fill_null(-1).to_numpy().astype(np.int64)
+
+
+class Places(NamedTuple):
+    """Where n items lie."""
+
+    region: np.ndarray
+    """int32 of shape (n,): the finest region."""
+    likeness: np.ndarray
+    """float32 of shape (n,): cosine to its centre, in [-1, 1]."""
+    unlike: np.ndarray
+    """bool of shape (n,): it is unlike anything on the map."""
+    x: np.ndarray
+    """float32 of shape (n,): place on the picture."""
+    y: np.ndarray
+
+
+def locate(atlas: Atlas, by_concept: ByConcept, rows: np.ndarray) -> Places:
+    """Locate items on an atlas: in the nearest coarse region, there in the nearest of the next level, and so on.
+
+    Parameters
+    ----------
+    by_concept
+        Of a run through the atlas's SAE.
+    rows : ndarray of int of shape (n,)
+        Rows of ``items.parquet``.
+    """
+    return places_of(atlas, space_of(atlas, by_concept, rows))
+
+
+def space_of(atlas: Atlas, by_concept: ByConcept, rows: np.ndarray) -> np.ndarray:
+    """Unit vectors of items in the atlas's space: float32 of shape (n, D)."""
+    cas = cas_of(by_concept, rows, atlas.scale.concepts)
+    return np.asarray(unit(profiles_of(cas, atlas.scale) @ atlas.projection), np.float32)
+
+
+def places_of(atlas: Atlas, space: np.ndarray) -> Places:
+    """Where items lie, from their vectors: float32 of shape (n, D)."""
+    likeness = space @ atlas.centres.T
+    region = np.full(len(space), -1, np.int64)
+    for level in range(1, LEVELS + 1):
+        own = atlas.level(level)
+        allowed = np.where(atlas.parent[own] == region[:, None], likeness[:, own], -np.inf)
+        region = own[allowed.argmax(axis=1)]
+    highest = np.take_along_axis(likeness, region[:, None], axis=1).ravel()
+    own = atlas.level(LEVELS)
+    near = np.argsort(-likeness[:, own], axis=1, kind="stable")[:, : NEAR - 1]
+    near = np.column_stack([region, own[near]])  # an item stands with its own region
+    pull = np.exp((np.take_along_axis(likeness, near, axis=1) - highest[:, None]) / SPREAD)
+    pull /= pull.sum(axis=1, keepdims=True)
+    xy = (atlas.regions.select("x", "y").to_numpy()[near] * pull[:, :, None]).sum(axis=1).astype(np.float32)
+    return Places(region.astype(np.int32), highest, highest < atlas.reach, xy[:, 0], xy[:, 1])
+
+
+def below(atlas: Atlas, finest: np.ndarray) -> np.ndarray:
+    """Which items lie in each region: bool of shape (K, n), from their finest regions (-1: in none)."""
+    inside = np.zeros((len(atlas.centres), len(finest)), bool)
+    region = finest.astype(np.int64)
+    for _ in range(LEVELS):
+        known = np.flatnonzero(region >= 0)
+        inside[region[known], known] = True
+        region = np.where(region >= 0, atlas.parent[region], -1)
+    return inside
+
+
+def examples_of(
+    atlas: Atlas, space: np.ndarray, typical: int = 12, borderline: int = 4
+) -> list[tuple[list[int], list[int]]]:
+    """Items that show what a region holds: those nearest to the centres of its finest regions, in turn, of which none
+    repeats another; and those that nearly lie in one of its siblings.
+
+    Parameters
+    ----------
+    space : ndarray of float32 of shape (n, D)
+        From :func:`space_of`.
+
+    Returns
+    -------
+    list of tuple of list of int
+        For each region, places in ``space``.
+    """
+    finest = places_of(atlas, space).region
+    likeness, found = space @ atlas.centres.T, []
+    for region, members in enumerate(below(atlas, finest)):
+        inside = np.flatnonzero(members)
+        own = [inside[finest[inside] == j] for j in np.unique(finest[inside])]
+        queues = [list(items[np.argsort(-likeness[items, finest[items[0]]], kind="stable")]) for items in own]
+        queues.sort(key=len, reverse=True)
+        chosen: list[int] = []
+        while any(queues) and len(chosen) < typical:
+            for queue in queues:
+                while queue and len(chosen) < typical:
+                    item = int(queue.pop(0))
+                    if not chosen or (space[chosen] @ space[item]).max() < ALIKE:
+                        chosen.append(item)
+                        break
+        siblings = np.flatnonzero((atlas.parent == atlas.parent[region]) & (np.arange(len(atlas.parent)) != region))
+        siblings = siblings[atlas.regions["level"].to_numpy()[siblings] == atlas.regions["level"][region]]
+        margin = likeness[inside, region] - likeness[inside][:, siblings].max(axis=1, initial=-1)
+        edge = [int(item) for item in inside[np.argsort(margin, kind="stable")] if item not in chosen]
+        found.append((chosen, edge[:borderline]))
+    return found
+
+
+def make_atlas(
+    by_concept: ByConcept, rows: np.ndarray, benchmarks: Sequence[str], width: int, *, seed: int = 0
+) -> Atlas:
+    """Make an atlas from the items of a run; its regions have no names yet.
+
+    Items with repeats count for less, and no benchmark for more than :data:`MOST` items. Regions come from k-means of
+    unit vectors, level by level inside those above [ours].
+
+    Parameters
+    ----------
+    by_concept
+        Of the run.
+    rows : ndarray of int of shape (n,)
+        Rows of ``items.parquet``.
+    benchmarks : sequence of str of length n
+        Of each item.
+    width
+        Concepts of the SAE.
+
+    Raises
+    ------
+    UserError
+        If there are too few items.
+    MissingExtraError
+        If scikit-learn is missing.
+    """
+    if len(rows) < FEWEST * SIZES[-1]:
+        raise UserError(f"an atlas needs at least {FEWEST * SIZES[-1]:,} items; the run has {len(rows):,}.")
+    concepts = np.flatnonzero(by_concept.support >= FEWEST)
+    cas = cas_of(by_concept, rows, concepts)
+    numbers = np.unique(np.asarray(benchmarks, object), return_inverse=True)[1]
+    weights = np.ones(len(rows))
+    with one_thread():
+        for _ in range(2):  # which items repeat each other is seen once common concepts weigh little
+            weights = _capped(weights, numbers)
+            scale = scale_of(cas, concepts, weights)
+            projection, space = _reduced(profiles_of(cas, scale), weights, seed)
+            weights = 1 / _repeats(space)
+        weights = _capped(weights, numbers)
+        centres, parent, level = _regions(space, weights, seed)
+    K = len(centres)
+    regions = pl.DataFrame(
+        {
+            "region": np.arange(K),
+            "level": level,
+            "parent": pl.Series(parent).replace(-1, None),
+            "name": [f"region {number}" for number in range(K)],
+            "kind": ["words"] * K,
+            "x": np.zeros(K),
+            "y": np.zeros(K),
+            "items": np.zeros(K),
+        },
+        schema=REGIONS,
+    )
+    nothing = np.full(width, -1, np.int32)
+    atlas = Atlas(scale, projection, centres, -1.0, nothing, regions, pl.DataFrame(schema=REGION_COUNTS))
+    places = places_of(atlas, space)
+    finest = below(atlas, places.region)[atlas.level(LEVELS)]
+    active = cas @ (finest * weights).T / np.maximum(1e-9, finest @ weights)
+    most = nothing.copy()
+    most[concepts] = atlas.level(LEVELS)[active.argmax(axis=1)]
+    counts = pl.DataFrame({"benchmark": list(benchmarks), "region": places.region})
+    xy = _laid_out(atlas, seed)
+    return replace(
+        atlas,
+        reach=float(np.quantile(places.likeness, UNLIKE)),
+        concept_region=most,
+        regions=regions.with_columns(
+            x=pl.Series(xy[:, 0], dtype=pl.Float32),
+            y=pl.Series(xy[:, 1], dtype=pl.Float32),
+            items=pl.Series(below(atlas, places.region) @ weights, dtype=pl.Float32),
+        ),
+        counts=counts.group_by("benchmark", "region")
+        .len("items")
+        .sort("benchmark", "region")
+        .cast(dict(REGION_COUNTS)),
+    )
+
+
+def _capped(weights: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    total = np.bincount(numbers, weights)
+    return weights * np.minimum(1, MOST / total)[numbers]
+
+
+def _reduced(profiles: sp.csr_array, weights: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Singular vectors of weighted profiles, and the profiles along them, to unit length."""
+    from sklearn.decomposition import TruncatedSVD
+
+    weighted = sp.csr_array(sp.diags_array(np.sqrt(weights).astype(np.float32)) @ profiles)
+    vectors = TruncatedSVD(SIZE, random_state=seed).fit(weighted).components_.T
+    vectors = vectors.astype(np.float16).astype(np.float32)  # as it is kept
+    return vectors, np.asarray(unit(profiles @ vectors), np.float32)
+
+
+def _repeats(space: np.ndarray) -> np.ndarray:
+    """How many items repeat each, itself among them: float64 of shape (n,)."""
+    return (
+        np.concatenate([(space[i : i + 2000] @ space.T > REPEAT).sum(axis=1) for i in range(0, len(space), 2000)]) * 1.0
+    )
+
+
+def _regions(space: np.ndarray, weights: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Centres, regions above (-1: none) and levels."""
+    from sklearn.cluster import KMeans
+
+    centres, parents, levels = list[np.ndarray](), list[int](), list[int]()
+    member, above = np.full(len(space), -1), [-1]
+    for level, size in enumerate(SIZES, 1):
+        finer, begun = member.copy(), list[int]()
+        for region in above:
+            inside = np.flatnonzero(member == region)
+            count = max(1, round(size * weights[inside].sum() / weights.sum()))
+            found = KMeans(min(count, len(inside)), n_init=STARTS, random_state=seed)
+            found.fit(space[inside], sample_weight=weights[inside])
+            own = range(len(parents), len(parents) + found.n_clusters)
+            finer[inside] = own.start + found.labels_
+            centres.append(found.cluster_centers_)
+            parents += [region] * len(own)
+            levels += [level] * len(own)
+            begun += own
+        member, above = finer, begun
+    kept = unit(np.concatenate(centres)).astype(np.float16).astype(np.float32)
+    return kept, np.array(parents), np.array(levels)
+
+
+def _laid_out(atlas: Atlas, seed: int) -> np.ndarray:
+    """Places of the regions on the picture, from the finest ones' likeness: float32 of shape (K, 2)."""
+    from sklearn.manifold import TSNE
+
+    finest = atlas.level(LEVELS)
+    layout = TSNE(2, perplexity=min(15, len(finest) / 4), metric="cosine", init="random", random_state=seed)
+    inside = below(atlas, finest)
+    xy = layout.fit_transform(atlas.centres[finest])
+    return np.asarray(inside @ xy / inside.sum(axis=1, keepdims=True), np.float32)
+
+
+def read_atlas(folder: Path, width: int) -> Atlas | None:
+    """The atlas of a dictionary; None: it has none.
+
+    Raises
+    ------
+    UserError
+        If it is damaged, or is of an SAE of another width.
+    """
+    if not has_table(folder, FILE):
+        return None
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        held = {
+            name: array if array.dtype == np.int32 else array.astype(np.float32)
+            for name, array in load_file(folder / FILE).items()
+        }
+        scale = Scale(*(held[name] for name in Scale._fields))
+        regions, counts = (read_table(folder / name, _AGAIN) for name in (REGIONS_FILE, COUNTS_FILE))
+        atlas = Atlas(
+            scale,
+            held["projection"],
+            held["centres"],
+            float(held["reach"][0]),
+            held["concept_region"],
+            regions.select(pl.col(name).cast(kind) for name, kind in REGIONS.items()),
+            counts.select(pl.col(name).cast(kind) for name, kind in REGION_COUNTS.items()),
+        )
+    except (SafetensorError, OSError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+        raise UserError(f"{folder / FILE} is missing or damaged: {error}. {_AGAIN}") from error
+    if len(atlas.concept_region) != width or len(atlas.centres) != regions.height:
+        raise UserError(
+            f"{folder / FILE} is of {len(atlas.concept_region):,} concepts and {len(atlas.centres)} regions, expected "
+            f"{width:,} and {regions.height}. {_AGAIN}"
+        )
+    return atlas
+
+
+def write_atlas(folder: Path, atlas: Atlas) -> None:
+    """Write the atlas of a dictionary: its three files, all or none."""
+    from safetensors.numpy import save_file
+
+    arrays = {
+        **atlas.scale._asdict(),
+        "projection": atlas.projection.astype(np.float16),
+        "centres": atlas.centres.astype(np.float16),
+        "reach": np.array([atlas.reach], np.float32),
+        "concept_region": atlas.concept_region,
+    }
+    write_tables(
+        folder,
+        {
+            FILE: lambda path: save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path),
+            REGIONS_FILE: atlas.regions.write_parquet,
+            COUNTS_FILE: atlas.counts.write_parquet,
+        },
+    )

@@ -1,0 +1,145 @@
+"""Do the names of the atlas's regions say what is in them? Sheets for readers, and what their answers say.
+
+    python validation/atlas_reading.py naming RUN DICTIONARY FOLDER      # items by region, for whoever writes the names
+    python validation/atlas_reading.py apply DICTIONARY names.csv        # region,name
+    python validation/atlas_reading.py questions RUN DICTIONARY FOLDER   # once the regions have names
+    python validation/atlas_reading.py score FOLDER first.csv second.csv
+    python validation/atlas_reading.py verdicts DICTIONARY FOLDER first.csv second.csv
+
+RUN is the run that the map was made from. A writer sees of each region its twelve most typical items and four that
+nearly lie outside. A judge sees ten items that no writer saw, and puts each into one of the region's siblings by their
+names alone. A judge writes lines ``number,region``. ``verdicts`` calls regions unclear into which the judges put fewer
+than half of their items.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+import competency_gaps as cg
+from competency_gaps.dictionary.atlas import Atlas, below, examples_of, read_atlas, space_of, write_atlas
+from competency_gaps.dictionary.folder import open_dictionary
+
+EACH = 10
+"""Items of a region that judges see."""
+SHOWN = 280
+"""Characters of an item."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, arguments in {
+        "naming": ("run", "dictionary", "folder"),
+        "apply": ("dictionary", "names"),
+        "questions": ("run", "dictionary", "folder"),
+        "score": ("folder", "first", "second"),
+        "verdicts": ("dictionary", "folder", "first", "second"),
+    }.items():
+        command = commands.add_parser(name)
+        for argument in arguments:
+            command.add_argument(argument, type=Path)
+    given = parser.parse_args()
+    if given.command in ("naming", "questions"):
+        run, atlas = cg.open_run(given.run), _atlas(given.dictionary)
+        rows = np.flatnonzero(run.items["excluded"].is_null().to_numpy())
+        space = space_of(atlas, run.by_concept, rows)
+        texts = [" ".join(text.split())[:SHOWN] for text in run.items["prompt"].gather(rows)]
+        given.folder.mkdir(parents=True, exist_ok=True)
+        (naming if given.command == "naming" else questions)(atlas, space, texts, given.folder)
+    elif given.command == "apply":
+        names = dict(pl.read_csv(given.names).select("region", "name").iter_rows())
+        atlas = _atlas(given.dictionary)
+        named = [names.get(region, name) for region, name in atlas.regions.select("region", "name").iter_rows()]
+        kinds = ["written" if region in names else "words" for region in atlas.regions["region"]]
+        regions = atlas.regions.with_columns(name=pl.Series(named), kind=pl.Series(kinds))
+        write_atlas(given.dictionary, replace(atlas, regions=regions))
+    else:
+        right = answers(given.folder, given.first, given.second)
+        if given.command == "score":
+            score(right)
+        else:
+            atlas = _atlas(given.dictionary)
+            told = right.group_by("wanted").agg(pl.col("right").mean())
+            unclear = told.filter(pl.col("right") < 0.5)["wanted"].implode()
+            kind = pl.when(pl.col("region").is_in(unclear)).then(pl.lit("unclear")).otherwise(pl.col("kind"))
+            write_atlas(given.dictionary, replace(atlas, regions=atlas.regions.with_columns(kind=kind)))
+
+
+def _atlas(dictionary: Path) -> Atlas:
+    atlas = read_atlas(dictionary, open_dictionary(dictionary).width)
+    assert atlas is not None, f"{dictionary} has no atlas"
+    return atlas
+
+
+def naming(atlas: Atlas, space: np.ndarray, texts: list[str], folder: Path) -> None:
+    """One sheet for each level, and a last one by the finest regions' parents."""
+    examples = examples_of(atlas, space)
+    for level in (1, 2, 3):
+        lines = []
+        for region, parent in atlas.regions.filter(pl.col("level") == level).select("region", "parent").iter_rows():
+            typical, edge = examples[region]
+            lines += [f"# {region} (in {parent})", *(f"- {texts[i]}" for i in typical)]
+            lines += ["nearly outside:", *(f"- {texts[i]}" for i in edge), ""]
+        (folder / f"naming-{level}.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def questions(atlas: Atlas, space: np.ndarray, texts: list[str], folder: Path, seed: int = 0) -> None:
+    """Items for judges with the names of all siblings; and the key."""
+    rng = np.random.default_rng(seed)
+    best = (space @ atlas.centres.T).argmax(axis=1)
+    repeats = np.array([((space @ space[i]) > 0.8).sum() for i in range(len(space))])
+    inside, key = below(atlas), []
+    siblings: dict[tuple[int, int | None], list[tuple[int, str]]] = {}
+    for region, level, parent, name in atlas.regions.select("region", "level", "parent", "name").iter_rows():
+        siblings.setdefault((level, parent), []).append((region, name))
+    shown = {i for typical, edge in examples_of(atlas, space) for i in (*typical, *edge)}
+    sheets: dict[int, list[str]] = {1: [], 2: [], 3: []}
+    number = 0
+    for (level, parent), own in siblings.items():
+        if len(own) < 2:
+            continue
+        asked = []
+        for region, _ in own:
+            members = np.array([i for i in np.flatnonzero(np.isin(best, inside[region])) if i not in shown])
+            if len(members):
+                chance = 1 / repeats[members]
+                drawn = rng.choice(members, min(EACH, len(members)), replace=False, p=chance / chance.sum())
+                asked += [(int(i), region) for i in drawn]
+        rng.shuffle(asked)
+        sheets[level] += [f"# one of these ({len(own)})", *(f"{region}: {name}" for region, name in own), ""]
+        for item, region in asked:
+            number += 1
+            sheets[level].append(f"{number}. {texts[int(item)]}")
+            key.append((number, level, parent, int(region), len(own)))
+        sheets[level].append("")
+    for level, lines in sheets.items():
+        (folder / f"questions-{level}.md").write_text("\n".join(lines), encoding="utf-8")
+    columns = ["number", "level", "parent", "region", "siblings"]
+    pl.DataFrame(key, schema=columns, orient="row").write_csv(folder / "key.csv")
+
+
+def answers(folder: Path, *files: Path) -> pl.DataFrame:
+    """One row per verdict: level, wanted region, siblings, reader, and whether it is right."""
+    key = pl.read_csv(folder / "key.csv").rename({"region": "wanted"})
+    read = [pl.read_csv(file).with_columns(reader=pl.lit(file.stem)) for file in files]
+    return key.join(pl.concat(read), on="number").with_columns(right=pl.col("wanted") == pl.col("region"))
+
+
+def score(right: pl.DataFrame) -> None:
+    for (level, reader), own in sorted(right.group_by("level", "reader")):
+        chance = (1 / own["siblings"]).mean()
+        by_region = own.group_by("wanted").agg(pl.col("right").mean())["right"]
+        print(
+            f"level {level}, {reader}: {own['right'].mean():.1%} of {own.height} items right, by chance {chance:.1%}; "
+            f"{(by_region >= 0.5).sum()} of {len(by_region)} regions with at least half"
+        )
+
+
+if __name__ == "__main__":
+    main()

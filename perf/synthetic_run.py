@@ -5,7 +5,7 @@
 
 The folder has all tables, shards, the concept-major copy, and a dictionary with labels, an atlas, promoted tokens and
 similar concepts, written by the package's own writers. Concepts are drawn with heavy-tailed frequencies, items about
-themes, a few of which are weak. Some texts and labels are hostile. Memory is bounded by a shard and a few tables.
+subjects, a few of which are weak. Some texts and labels are hostile. Memory is bounded by a shard and a few tables.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+import polars as pl
+
 from competency_gaps.config import LLMConfig, ModelConfig, RunConfig, SAEConfig, parse_config, sae_place
 from competency_gaps.dictionary.labelling import WITHOUT_MODEL, Step
 from competency_gaps.errors import UserError, argument
@@ -220,7 +222,7 @@ def make_atlas(
         opened = open_dictionary(folder, texts.manifest["sae"])
         kept = texts.items["excluded"].is_null()
         names, seed = texts.items["benchmark"].filter(kept), int(texts.manifest["evidence"]["seed"])
-        rows = kept.arg_true().to_numpy()
+        rows = kept.arg_true().cast(pl.Int64).to_numpy()
         with progress.stage("making the atlas"):
             made = atlases.make_atlas(texts.by_concept, rows, names.to_list(), opened.width, seed=seed)
         with progress.stage("naming its regions"):

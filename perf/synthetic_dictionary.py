@@ -93,10 +93,13 @@ def _atlas(world: World, words: np.ndarray, rng: np.random.Generator) -> Atlas:
     }
     finest = coarse + subjects + np.arange(len(fields))
     counts = {"benchmark": ["a public one"] * len(fields), "region": finest, "items": rng.integers(1, 99, len(fields))}
-    centres = unit(rng.normal(0, 1, (len(fields), 64))).astype(np.float32)
+    drawn = rng.normal(0, 1, (len(above), 64))
+    for number in range(coarse, len(above)):
+        drawn[number] += 2 * drawn[int(above[number] or 0)]
+    centres = unit(drawn).astype(np.float32)
     return Atlas(
         scale=Scale(known.astype(np.int32), world.scale[known], np.ones(len(known), np.float32)),
-        projection=centres[world.field[known]],
+        projection=centres[finest[world.field[known]]],
         centres=centres,
         reach=0.2,
         concept_region=np.where(world.field >= 0, finest[0] + world.field, -1).astype(np.int32),

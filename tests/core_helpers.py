@@ -223,6 +223,8 @@ def hand_atlas(width: int, names: Sequence[str] = ()) -> Atlas:
     Names are those given, then ``region N``.
     """
     own = np.arange(width) * 8 // width
+    finest = np.eye(8, dtype=np.float32)
+    middle, coarse = (np.kron(np.eye(8 // n), np.full(n, n**-0.5)).astype(np.float32) for n in (2, 4))
     regions = pl.DataFrame(
         {
             "region": range(14),
@@ -239,8 +241,8 @@ def hand_atlas(width: int, names: Sequence[str] = ()) -> Atlas:
     )
     return Atlas(
         scale=Scale(np.arange(width, dtype=np.int32), *np.ones((2, width), np.float32)),
-        projection=np.eye(8, dtype=np.float32)[own],
-        centres=np.eye(8, dtype=np.float32),
+        projection=finest[own],
+        centres=np.concatenate([coarse, middle, finest]),
         reach=0.5,
         concept_region=np.where(np.arange(width) < width - 4, 6 + own, -1).astype(np.int32),
         regions=regions,

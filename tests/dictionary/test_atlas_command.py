@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 
+from competency_gaps.dictionary import atlas
 from competency_gaps.dictionary.atlas import read_atlas
 from competency_gaps.dictionary.folder import write_dictionary
 from competency_gaps.runs.open import open_folder
@@ -16,8 +17,10 @@ from fake_endpoint import question_of, serve
 
 
 @pytest.fixture
-def folders(tiny_run, tmp_path):
-    """A dictionary without labels, and a copy of a run."""
+def folders(tiny_run, tmp_path, monkeypatch):
+    """A dictionary without labels, and a copy of a run, which is large enough for a small map."""
+    for name, value in {"SIZES": (2, 4, 8), "FEWEST": 2, "SIZE": 8}.items():
+        monkeypatch.setattr(atlas, name, value)
     write_dictionary(tmp_path / "dictionary", tiny_run.manifest["sae"])
     shutil.copytree(tiny_run.path, tmp_path / "run")
     return str(tmp_path / "dictionary"), str(tmp_path / "run")

@@ -52,7 +52,7 @@ def test_items_lie_where_the_atlas_has_their_concepts(tiny_run, dictionary, tmp_
     run, atlas = name_finished_run(folder, dictionary), hand_atlas(tiny_run.width)
     assert run.regions.equals(atlas.regions) and run.region_counts.equals(atlas.counts)
     assert run.concepts["region"].fill_null(-1).to_list() == atlas.concept_region.tolist()
-    # Of this atlas the space has a direction for each eighth of the concepts, which is a region's centroid.
+    # Of this atlas the space has a direction for each eighth of the concepts, which is a finest region's centre.
     rows = np.concatenate([run.cas(name).toarray() for name in run.benchmarks["benchmark"]])
     space = np.log1p(rows) @ atlas.projection.astype(float)
     space /= np.maximum(np.linalg.norm(space, axis=1, keepdims=True), 1e-9)
@@ -60,8 +60,11 @@ def test_items_lie_where_the_atlas_has_their_concepts(tiny_run, dictionary, tmp_
     located = run.item_regions
     assert located.filter(pl.Series(~kept)).null_count().row(0) == ((~kept).sum(),) * 5
     found = located.filter(pl.Series(kept))
-    assert (found["region"] == 6 + space[kept].argmax(axis=1)).all()
-    assert np.allclose(found["likeness"], space[kept].max(axis=1), atol=0.01)
+    for row, own in zip(found.iter_rows(named=True), space[kept], strict=True):
+        half = own.reshape(2, 4).sum(axis=1).argmax()
+        pair = 2 * half + own.reshape(4, 2).sum(axis=1)[2 * half : 2 * half + 2].argmax()
+        best = 2 * pair + own[2 * pair : 2 * pair + 2].argmax()
+        assert row["region"] == 6 + best and row["likeness"] == pytest.approx(own[best], abs=0.01)
     assert (found["unlike"].to_numpy() == (found["likeness"].to_numpy() < atlas.reach)).all()
     (family,) = (family for family in read_slices(run) if family.name == "regions")
     above = dict(run.regions.select("region", "parent").iter_rows())

@@ -18,6 +18,7 @@ import scipy.sparse as sp
 from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.activations.profiles import FEWEST, SIZE, Scale, cas_of, one_thread, profiles_of, scale_of, unit
 from competency_gaps.dictionary.document import has_table, read_table, write_tables
+from competency_gaps.dictionary.labels import clean_name
 from competency_gaps.errors import UserError
 from competency_gaps.runs.schemas import REGION_COUNTS, REGIONS
 
@@ -342,7 +343,21 @@ def read_atlas(folder: Path, width: int) -> Atlas | None:
             f"{folder / FILE} is of {len(atlas.concept_region):,} concepts and {len(atlas.centres)} regions, expected "
             f"{width:,} and {regions.height}. {_AGAIN}"
         )
-    return atlas
+    names = [clean_name(name) for name in atlas.regions["name"]]  # the file may come from anyone
+    if None in names or not _is_tree(atlas):
+        raise UserError(f"{folder / REGIONS_FILE} is damaged: its regions are no named tree. {_AGAIN}")
+    return replace(atlas, regions=atlas.regions.with_columns(name=pl.Series(names, dtype=pl.String)))
+
+
+def _is_tree(atlas: Atlas) -> bool:
+    """Whether regions are numbered level by level, each lies in one of the level above, and others in finest ones."""
+    level = atlas.regions["level"].fill_null(0).to_numpy()
+    numbered = atlas.regions["region"].to_list() == list(range(len(level)))
+    if not numbered or set(level) != {*range(1, LEVELS + 1)} or (np.diff(level) < 0).any():
+        return False
+    above = np.where((atlas.parent >= 0) & (atlas.parent < len(level)), level[atlas.parent % len(level)], 0)
+    places = np.concatenate([atlas.concept_region[atlas.concept_region != -1], atlas.counts["region"].to_numpy()])
+    return bool((above == level - 1).all() and np.isin(places, atlas.level(LEVELS)).all())
 
 
 def write_atlas(folder: Path, atlas: Atlas) -> None:

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 
 from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.answer_json import Failure, parse
-from competency_gaps.dictionary.atlas import SIZES, Atlas, examples_of, locate, space_of
+from competency_gaps.dictionary.atlas import LEVELS, Atlas, examples_of, locate, space_of
 from competency_gaps.dictionary.labelling.labeller import make_request, plain
 from competency_gaps.dictionary.labels import clean_label
 from competency_gaps.llm import Answer, ask
@@ -145,7 +145,7 @@ def _members(above: np.ndarray, located: pl.DataFrame) -> dict[int, np.ndarray]:
     """The rows of the items of each region of every level, but for those that are unlike anything."""
     at = located.select(pl.when(~pl.col("unlike")).then("region").fill_null(-1)).to_series().to_numpy()
     members = {}
-    for _ in SIZES:
+    for _ in range(LEVELS):
         for region in np.unique(at[at >= 0]).tolist():
             members[region] = np.flatnonzero(at == region)
         at = np.where(at >= 0, above[at], -1)

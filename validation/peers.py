@@ -3,9 +3,10 @@
     python validation/peers.py RUN [--model NAME ...] [--worlds 20] [--only METHOD ...] [--json FILE]
 
 RUN is a finished run with scores of several models (``cgaps score``). Its activations, lengths, repeats, unscored items
-and the models' difficulty of the items are real. In every world the model's own scores are drawn anew: its chance on an
-item is what a logistic curve of the other models' mean score gives, so that nothing but difficulty makes a concept look
-weak; then ten concepts are planted, whose items' chances are multiplied by d. A listed concept is a false discovery if
+and the items' difficulty are real. In every world the scores of all models are drawn anew: a model's chance on an item
+is what its own logistic curve of the others' mean score gives, so that nothing but difficulty makes a concept look weak
+(the real scores of its peers have weaknesses of their own, beside which it would be strong); then ten concepts are
+planted, whose items' chances are multiplied by d for the model alone. A listed concept is a false discovery if
 the planted part gives it no negative gap against other clusters of its benchmark and length. Compared are the score
 (``score``), the score less the peers' mean (``mean``), less a logistic curve of a shrunk difficulty (``logistic``), and
 as shipped (``peers``).
@@ -16,7 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -98,12 +99,15 @@ def worlds(run: cg.Run, model: str, count: int, only: list[str] | None) -> list[
     config = EvidenceConfig()
     real = model_scores(run)
     row, sample = real.row(model), run_sample(run, config.strata)
-    others = np.delete(real.values, row, axis=0)
+    ranked = np.flatnonzero(run.concepts["ranked"].to_numpy())
+    cas = sp.csr_array(sample.rows(ranked))  # read once
+    sample = replace(sample, rows=lambda asked: sp.csr_array(cas[asked]), support=sample.support[ranked])
     unscored = np.isnan(real.values[row])
-    curve = calibrated(np.nan_to_num(shrunk(others)), real.values[row])
-    chance = FLOOR + (1 - FLOOR) * np.clip((curve - FLOOR) / (1 - FLOOR), 0.02, 0.98)
-    ranked = run.concepts["ranked"].to_numpy()
-    common = np.flatnonzero(ranked & (sample.support >= 60) & (sample.support <= 0.3 * len(unscored)))
+    difficulty = np.nan_to_num(shrunk(np.delete(real.values, row, axis=0)))
+    curves = np.stack([calibrated(difficulty, own) for own in real.values])
+    chances = FLOOR + (1 - FLOOR) * np.clip((curves - FLOOR) / (1 - FLOOR), 0.02, 0.98)
+    chance = chances[row]
+    common = np.flatnonzero((sample.support >= 60) & (sample.support <= 0.3 * len(unscored)))
     results = []
     for number in range(count):
         rng = np.random.default_rng(number)
@@ -115,8 +119,8 @@ def worlds(run: cg.Run, model: str, count: int, only: list[str] | None) -> list[
                 active = rows.indices[rows.indptr[concept] : rows.indptr[concept + 1]]
                 weight = rows.data[rows.indptr[concept] : rows.indptr[concept + 1]]
                 own[active[weight >= np.median(weight)]] *= factor or 1.0
-            scores = real.values.copy()
-            scores[row] = np.where(unscored, np.nan, (rng.random(len(own)) < own).astype(float))
+            drawn = np.where(np.arange(len(chances))[:, None] == row, own, chances)
+            scores = np.where(np.isnan(real.values), np.nan, rng.random(drawn.shape) < drawn)
             truth = true_gaps(sample, own - chance, unscored)
             for method, make in outcomes(scores, row, sample.benchmark).items():
                 if only and method not in only:
@@ -124,7 +128,7 @@ def worlds(run: cg.Run, model: str, count: int, only: list[str] | None) -> list[
                 values = make()
                 largest = max(1.0, float(np.nanmax(np.abs(values))))
                 limits = (0.0, 1.0) if method == "score" else (-largest, largest)
-                found = evidence(with_outcomes(sample, Outcomes(values, limits)), config, eligible=ranked)
+                found = evidence(with_outcomes(sample, Outcomes(values, limits)), config)
                 weak, strong = (np.flatnonzero(found.status == status) for status in ("weak", "strong"))
                 false = int((truth[weak] >= -1e-9).sum() + (truth[strong] <= 1e-9).sum())
                 hit = int(np.isin(planted, weak).sum())

@@ -306,8 +306,8 @@ class Chosen(NamedTuple):
     gap: float
     """Its own expected gap."""
     error: float
-    """Standard deviation of that, at least the standard error of what the slice's own items say, and more where they say
-    something else."""
+    """Standard deviation of that, at least the standard error of what the slice's own items say, and more where that
+    is something else."""
 
 
 def choose(

@@ -224,7 +224,7 @@ def make_atlas(
         names, seed = texts.items["benchmark"].filter(kept), int(texts.manifest["evidence"]["seed"])
         rows = kept.arg_true().cast(pl.Int64).to_numpy()
         with progress.stage("making the atlas"):
-            made = atlases.make_atlas(texts.by_concept, rows, names.to_list(), opened.width, seed=seed)
+            made = atlases.make_atlas(texts.by_concept, rows, names.to_list(), texts.concepts, seed=seed)
         with progress.stage("naming its regions"):
             places = located(made, texts.by_concept, kept.to_numpy())
             made = replace(made, regions=named_by_words(made.regions, places, texts))

@@ -23,15 +23,17 @@ from competency_gaps.errors import UserError
 from competency_gaps.runs.schemas import REGION_COUNTS, REGIONS
 
 FILE, REGIONS_FILE, COUNTS_FILE = "atlas.safetensors", "regions.parquet", "region_counts.parquet"
-SIZES = (12, 50, 250)
+SIZES = (10, 50, 250)
 """Regions of each level, about."""
 ALIKE = 0.8
 """Cosine from which one of two items is not shown beside the other."""
 UNLIKE = 0.01
 """Share of the map's own items that lie further from their region than the atlas reaches."""
 LEVELS = len(SIZES)
+ORDINARY = "ordinary text"
+"""The benchmark of stretches of text that no benchmark asks about; it has as much weight as it has items."""
 MOST = 60
-"""Items that a benchmark counts for, at most."""
+"""Items that another benchmark counts for, at most."""
 REPEAT = 0.95
 """Cosine in the atlas's space from which two items repeat each other."""
 NEAR = 3
@@ -172,11 +174,11 @@ def examples_of(
 
 
 def make_atlas(
-    by_concept: ByConcept, rows: np.ndarray, benchmarks: Sequence[str], width: int, *, seed: int = 0
+    by_concept: ByConcept, rows: np.ndarray, benchmarks: Sequence[str], concepts: pl.DataFrame, *, seed: int = 0
 ) -> Atlas:
     """Make an atlas from the items of a run; its regions have no names yet.
 
-    Items with repeats count for less, and no benchmark for more than :data:`MOST` items. Regions come from k-means of
+    Items with repeats count for less, and no benchmark but :data:`ORDINARY` text for more than :data:`MOST`. Regions come from k-means of
     unit vectors, level by level inside those above [ours].
 
     Parameters
@@ -187,8 +189,8 @@ def make_atlas(
         Rows of ``items.parquet``.
     benchmarks : sequence of str of length n
         Of each item.
-    width
-        Concepts of the SAE.
+    concepts
+        ``concepts.parquet``. Only ranked ones make the map: it is of subjects, not of tokens and forms.
 
     Raises
     ------
@@ -199,17 +201,18 @@ def make_atlas(
     """
     if len(rows) < FEWEST * SIZES[-1]:
         raise UserError(f"an atlas needs at least {FEWEST * SIZES[-1]:,} items; the run has {len(rows):,}.")
-    concepts = np.flatnonzero(by_concept.support >= FEWEST)
-    cas = cas_of(by_concept, rows, concepts)
-    numbers = np.unique(np.asarray(benchmarks, object), return_inverse=True)[1]
+    usable = np.flatnonzero(concepts["ranked"].to_numpy() & (by_concept.support >= FEWEST))
+    cas = cas_of(by_concept, rows, usable)
+    names = np.asarray(benchmarks, object)
     weights = np.ones(len(rows))
     with one_thread():
         for _ in range(2):  # which items repeat each other is seen once common concepts weigh little
-            weights = _capped(weights, numbers)
-            scale = scale_of(cas, concepts, weights)
+            weights = _capped(weights, names)
+            scale = scale_of(cas, usable, weights)
+            scale = scale._replace(weight=(scale.weight * _within(cas, scale, names) ** 2).astype(np.float32))
             projection, space = _reduced(profiles_of(cas, scale), weights, seed)
             weights = 1 / _repeats(space)
-        weights = _capped(weights, numbers)
+        weights = _capped(weights, names)
         centres, parent, level = _regions(space, weights, seed)
     K = len(centres)
     regions = pl.DataFrame(
@@ -225,13 +228,13 @@ def make_atlas(
         },
         schema=REGIONS,
     )
-    nothing = np.full(width, -1, np.int32)
+    nothing = np.full(concepts.height, -1, np.int32)
     atlas = Atlas(scale, projection, centres, -1.0, nothing, regions, pl.DataFrame(schema=REGION_COUNTS))
     places = places_of(atlas, space)
     finest = below(atlas, places.region)[atlas.level(LEVELS)]
     active = cas @ (finest * weights).T / np.maximum(1e-9, finest @ weights)
     most = nothing.copy()
-    most[concepts] = atlas.level(LEVELS)[active.argmax(axis=1)]
+    most[usable] = atlas.level(LEVELS)[active.argmax(axis=1)]
     counts = pl.DataFrame({"benchmark": list(benchmarks), "region": places.region})
     xy = _laid_out(atlas, seed)
     return replace(
@@ -250,9 +253,24 @@ def make_atlas(
     )
 
 
-def _capped(weights: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    total = np.bincount(numbers, weights)
-    return weights * np.minimum(1, MOST / total)[numbers]
+def _capped(weights: np.ndarray, names: np.ndarray) -> np.ndarray:
+    capped = weights.copy()
+    for name in set(names) - {ORDINARY}:
+        capped[names == name] *= min(1, MOST / weights[names == name].sum())
+    return capped
+
+
+def _within(cas: sp.csr_array, scale: Scale, names: np.ndarray) -> np.ndarray:
+    """Share of each concept's variance that lies within benchmarks: little of it where a form makes it active."""
+    logs = cas.copy()
+    logs.data = np.log1p(cas.data / np.repeat(scale.typical, np.diff(cas.indptr))).astype(np.float64)
+    inside = np.unique(names.astype(str), return_inverse=True)[1]
+    benchmark = sp.csr_array((np.ones(len(names)), (np.arange(len(names)), inside)))
+    count = np.asarray(benchmark.sum(axis=0)).ravel()
+    mean = np.asarray(logs.sum(axis=1)).ravel() / len(names)
+    whole = np.asarray(logs.multiply(logs).sum(axis=1)).ravel() - len(names) * mean**2
+    between = ((((logs @ benchmark).toarray() / count) - mean[:, None]) ** 2 * count).sum(axis=1)
+    return np.clip(1 - between / np.maximum(whole, 1e-12), 0, 1)
 
 
 def _reduced(profiles: sp.csr_array, weights: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -30,7 +30,7 @@ class Scale(NamedTuple):
 
 def cas_of(by_concept: ByConcept, rows: np.ndarray, concepts: np.ndarray) -> sp.csr_array:
     """CAS of some concepts on some items: csr_array of float32 of shape (concepts, n)."""
-    count = max(by_concept.rows, int(rows.max(initial=-1)) + 1)
+    count = max(by_concept.rows, int(rows.max()) + 1 if len(rows) else 0)
     return sp.csr_array(by_concept.cas(concepts, count)[:, rows])
 
 

@@ -22,8 +22,18 @@ import numpy as np
 import polars as pl
 
 import competency_gaps as cg
-from competency_gaps.dictionary.atlas import Atlas, below, examples_of, read_atlas, space_of, write_atlas
+from competency_gaps.dictionary.atlas import (
+    ALIKE,
+    Atlas,
+    examples_of,
+    members_of,
+    places_of,
+    read_atlas,
+    space_of,
+    write_atlas,
+)
 from competency_gaps.dictionary.folder import open_dictionary
+from competency_gaps.text import shorten
 
 EACH = 10
 """Items of a region that judges see."""
@@ -49,7 +59,7 @@ def main() -> None:
         run, atlas = cg.open_run(given.run), _atlas(given.dictionary)
         rows = np.flatnonzero(run.items["excluded"].is_null().to_numpy())
         space = space_of(atlas, run.by_concept, rows)
-        texts = [" ".join(text.split())[:SHOWN] for text in run.items["prompt"].gather(rows)]
+        texts = [shorten(" ".join(text.split()), SHOWN) for text in run.items["prompt"].gather(rows)]
         given.folder.mkdir(parents=True, exist_ok=True)
         (naming if given.command == "naming" else questions)(atlas, space, texts, given.folder)
     elif given.command == "apply":
@@ -92,9 +102,8 @@ def naming(atlas: Atlas, space: np.ndarray, texts: list[str], folder: Path) -> N
 def questions(atlas: Atlas, space: np.ndarray, texts: list[str], folder: Path, seed: int = 0) -> None:
     """Items for judges with the names of all siblings; and the key."""
     rng = np.random.default_rng(seed)
-    best = (space @ atlas.centres.T).argmax(axis=1)
-    repeats = np.array([((space @ space[i]) > 0.8).sum() for i in range(len(space))])
-    inside, key = below(atlas), []
+    repeats = np.array([((space @ space[i]) > ALIKE).sum() for i in range(len(space))])
+    inside, key = members_of(atlas.parent, places_of(atlas, space).region), []
     siblings: dict[tuple[int, int | None], list[tuple[int, str]]] = {}
     for region, level, parent, name in atlas.regions.select("region", "level", "parent", "name").iter_rows():
         siblings.setdefault((level, parent), []).append((region, name))
@@ -106,7 +115,7 @@ def questions(atlas: Atlas, space: np.ndarray, texts: list[str], folder: Path, s
             continue
         asked = []
         for region, _ in own:
-            members = np.array([i for i in np.flatnonzero(np.isin(best, inside[region])) if i not in shown])
+            members = np.array([i for i in np.flatnonzero(inside[region]) if i not in shown])
             if len(members):
                 chance = 1 / repeats[members]
                 drawn = rng.choice(members, min(EACH, len(members)), replace=False, p=chance / chance.sum())
@@ -121,7 +130,7 @@ def questions(atlas: Atlas, space: np.ndarray, texts: list[str], folder: Path, s
     for level, lines in sheets.items():
         (folder / f"questions-{level}.md").write_text("\n".join(lines), encoding="utf-8")
     columns = ["number", "level", "parent", "region", "siblings"]
-    pl.DataFrame(key, schema=columns, orient="row").write_csv(folder / "key.csv")
+    pl.DataFrame(key, schema=columns, orient="row", infer_schema_length=None).write_csv(folder / "key.csv")
 
 
 def answers(folder: Path, *files: Path) -> pl.DataFrame:

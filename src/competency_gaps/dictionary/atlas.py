@@ -123,14 +123,25 @@ def places_of(atlas: Atlas, space: np.ndarray) -> Places:
     return Places(region.astype(np.int32), highest, highest < atlas.reach, xy[:, 0], xy[:, 1])
 
 
-def below(atlas: Atlas, finest: np.ndarray) -> np.ndarray:
-    """Which items lie in each region: bool of shape (K, n), from their finest regions (-1: in none)."""
-    inside = np.zeros((len(atlas.centres), len(finest)), bool)
+def members_of(parent: np.ndarray, finest: np.ndarray) -> np.ndarray:
+    """Which items lie in each region.
+
+    Parameters
+    ----------
+    parent : ndarray of int of shape (K,)
+        The region above each; -1: none.
+    finest : ndarray of int of shape (n,)
+        The finest region of each item; -1: in none.
+
+    Returns
+    -------
+    ndarray of bool of shape (K, n)
+    """
+    inside = np.zeros((len(parent), len(finest)), bool)
     region = finest.astype(np.int64)
-    for _ in range(LEVELS):
-        known = np.flatnonzero(region >= 0)
+    while (known := np.flatnonzero(region >= 0)).size:
         inside[region[known], known] = True
-        region = np.where(region >= 0, atlas.parent[region], -1)
+        region[known] = parent[region[known]]
     return inside
 
 
@@ -152,7 +163,7 @@ def examples_of(
     """
     finest = places_of(atlas, space).region
     likeness, found = space @ atlas.centres.T, []
-    for region, members in enumerate(below(atlas, finest)):
+    for region, members in enumerate(members_of(atlas.parent, finest)):
         inside = np.flatnonzero(members)
         own = [inside[finest[inside] == j] for j in np.unique(finest[inside])]
         queues = [list(items[np.argsort(-likeness[items, finest[items[0]]], kind="stable")]) for items in own]
@@ -231,7 +242,7 @@ def make_atlas(
     nothing = np.full(concepts.height, -1, np.int32)
     atlas = Atlas(scale, projection, centres, -1.0, nothing, regions, pl.DataFrame(schema=REGION_COUNTS))
     places = places_of(atlas, space)
-    finest = below(atlas, places.region)[atlas.level(LEVELS)]
+    finest = members_of(atlas.parent, places.region)[atlas.level(LEVELS)]
     active = cas @ (finest * weights).T / np.maximum(1e-9, finest @ weights)
     most = nothing.copy()
     most[usable] = atlas.level(LEVELS)[active.argmax(axis=1)]
@@ -244,7 +255,7 @@ def make_atlas(
         regions=regions.with_columns(
             x=pl.Series(xy[:, 0], dtype=pl.Float32),
             y=pl.Series(xy[:, 1], dtype=pl.Float32),
-            items=pl.Series(below(atlas, places.region) @ weights, dtype=pl.Float32),
+            items=pl.Series(members_of(atlas.parent, places.region) @ weights, dtype=pl.Float32),
         ),
         counts=counts.group_by("benchmark", "region")
         .len("items")
@@ -320,7 +331,7 @@ def _laid_out(atlas: Atlas, seed: int) -> np.ndarray:
 
     finest = atlas.level(LEVELS)
     layout = TSNE(2, perplexity=min(15, len(finest) / 4), metric="cosine", init="random", random_state=seed)
-    inside = below(atlas, finest)
+    inside = members_of(atlas.parent, finest)
     xy = layout.fit_transform(atlas.centres[finest])
     return np.asarray(inside @ xy / inside.sum(axis=1, keepdims=True), np.float32)
 

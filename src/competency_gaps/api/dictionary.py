@@ -219,7 +219,7 @@ def make_atlas(
     progress, folder = progress or Progress(quiet=True), Path(dictionary)
     with hold(folder):
         texts = open_folder(Path(run))
-        opened = open_dictionary(folder, texts.manifest["sae"])
+        open_dictionary(folder, texts.manifest["sae"])
         kept = texts.items["excluded"].is_null()
         names, seed = texts.items["benchmark"].filter(kept), int(texts.manifest["evidence"]["seed"])
         rows = kept.arg_true().cast(pl.Int64).to_numpy()

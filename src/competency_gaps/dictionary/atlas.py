@@ -189,8 +189,9 @@ def make_atlas(
 ) -> Atlas:
     """Make an atlas from the items of a run; its regions have no names yet.
 
-    Items with repeats count for less, and no benchmark but :data:`ORDINARY` text for more than :data:`MOST`. Regions come from k-means of
-    unit vectors, level by level inside those above [ours].
+    A concept weighs as in profiles, times the square of the share of its variance that lies within benchmarks: what
+    a form makes active is no subject. Items that repeat each other count for one, and no benchmark but ordinary text
+    for more than :data:`MOST`. Regions come from k-means of unit vectors, level by level inside those above [ours].
 
     Parameters
     ----------

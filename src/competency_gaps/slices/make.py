@@ -91,8 +91,8 @@ def renamed_slices(
     regions
         ``regions.parquet`` and ``item_regions.parquet`` as they are going to be; None: there are none.
     """
-    stored = [family for family in stored_families(run) if family.name != "regions"]
-    made = {family.name: renamed(run, family, table, regions) for family in stored}
+    before = [family for family in stored_families(run) if family.name != "regions"]
+    made = {family.name: renamed(run, family, table, regions) for family in before}
     wanted = run.manifest["settings"].get("slices", {}).get("families")
     if regions is not None and (wanted is None or "regions" in wanted):
         made["regions"] = by_region.regions_of(*regions)

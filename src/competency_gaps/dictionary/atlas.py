@@ -261,7 +261,7 @@ def make_atlas(
         counts=counts.group_by("benchmark", "region")
         .len("items")
         .sort("benchmark", "region")
-        .cast(dict(REGION_COUNTS)),
+        .cast(pl.Schema(REGION_COUNTS)),
     )
 
 

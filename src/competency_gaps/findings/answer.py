@@ -162,12 +162,16 @@ def _varies(values: np.ndarray, block: np.ndarray) -> bool:
     return bool(len(values)) and bool((np.abs(centred(values, whole, block)) > 1e-6).any())
 
 
-def ask(run: RunFolder, model: str | None = None, against: Against = None, *, parsed: bool = False) -> Asked:
-    """Make the outcome of a model and the families over its units; parameters as of :func:`answer`."""
+def ask(
+    run: RunFolder, model: str | None = None, against: Against = None, *, parsed: bool = False, drilling: bool = False
+) -> Asked:
+    """Make the outcome of a model and the families over its units: those from which lists choose, or for drilling down
+    all; parameters as of :func:`answer`.
+    """
     base = run.run_itself()
     scores = model_scores(base)
     outcome, peers = outcome_asked(base, scores, model, against, parsed=parsed)
-    families = slices_of(base)
+    families = slices_of(base) if drilling else candidates(base)
     units, values = units_asked(base.items, outcome, held_equal(base, families))
     kept = base.items["excluded"].is_null().to_numpy()
     return Asked(base.items, scores, outcome, peers, units, values, [weigh(family, units, kept) for family in families])
@@ -219,6 +223,13 @@ def slices_of(run: RunFolder) -> list[Family]:
     return _read(str(run.path.resolve()), manifest.stat().st_mtime)
 
 
+def candidates(run: RunFolder) -> list[Family]:
+    """The families from which lists choose: regions of the atlas are for drilling down, as the tree of the run's own
+    items foretells more (``validation/own_profile.py``).
+    """
+    return [family for family in slices_of(run) if family.name != "regions"]
+
+
 def units_asked(items: pl.DataFrame, outcome: Outcome, strata: Sequence[str]) -> tuple[Units, np.ndarray]:
     """The clusters of scored items with their strata, and their outcomes."""
     nothing = sp.csr_array((0, items.height))
@@ -237,12 +248,14 @@ def held_equal(run: RunFolder, families: Sequence[Family]) -> list[str]:
 
 
 def _ordered(findings: list[Finding], kind: Kind) -> list[Finding]:
-    """Number the findings, worst first on each side, by what is shown: of two models, by their difference."""
+    """Number the findings, worst first on each side, by what is shown: of two models, by their difference. Those of which
+    the side is not sure come last.
+    """
     from dataclasses import replace
 
-    def key(one: Finding) -> tuple[bool, float]:
+    def key(one: Finding) -> tuple[bool, bool, float]:
         shown = one.gap + (one.comparable if kind == "difference" else 0.0)
-        return one.gap > 0, -shown if one.gap > 0 else shown
+        return one.gap > 0, one.low <= 0 <= one.high, -shown if one.gap > 0 else shown
 
     order = sorted(findings, key=key)
     return [replace(one, number=number) for number, one in enumerate(order, 1)]
@@ -340,7 +353,7 @@ def slice_table(
         One row per slice: ``slice``, ``family``, ``name``, ``question``, ``parent``, ``items`` (scored ones that belong
         to it), ``of_items``, ``mean`` (score of these), ``gap`` against comparable items, ``gap_low``, ``gap_high``.
     """
-    asked = ask(run, model, against, parsed=parsed)
+    asked = ask(run, model, against, parsed=parsed, drilling=True)
     scores = asked.scores.of(asked.outcome.model)
     known = ~np.isnan(scores) & ~np.isnan(asked.outcome.values)
     whole = np.ones((len(asked.values), 1), bool)

@@ -64,9 +64,7 @@ def main() -> None:
                 by_level(one, places_of(one, space_of(one, source.by_concept, kept(source))).region) for one in maps
             ]
             rand = [adjusted_rand_score(*levels) for levels in zip(*pair, strict=True)]
-            print(
-                f"split {seed}, {source.path.name}: adjusted Rand index {' / '.join(f'{value:.2f}' for value in rand)}"
-            )
+            print(f"split {seed}, {source.path.name}: Rand index {' / '.join(f'{value:.2f}' for value in rand)}")
     space = space_of(atlas, run.by_concept, rows)
     once = np.concatenate([1 / (space[i : i + 2000] @ space.T > 0.95).sum(axis=1) for i in range(0, len(space), 2000)])
     inside = members_of(atlas.parent, places_of(atlas, space).region)
@@ -75,7 +73,7 @@ def main() -> None:
     for level in range(1, LEVELS + 1):
         own = most[atlas.level(level)]
         print(
-            f"level {level}: {len(own)} regions; largest share of one benchmark {own.max():.2f}, {(own > 0.8).sum()} > .8"
+            f"level {level}: {len(own)} regions; largest share of a benchmark {own.max():.2f}, {(own > 0.8).sum()} > .8"
         )
     for source in others:
         told(atlas, source)
@@ -102,7 +100,7 @@ def told(atlas: Atlas, run: cg.Run) -> None:
     group = run.items["group"].to_numpy()[rows]
     common = pl.Series(group).value_counts(sort=True)["count"][0] / len(group)
     print(
-        f"{run.path.name}: {places.unlike.mean():.1%} unlike anything; groups: {len(set(group))}, commonest {common:.1%}"
+        f"{run.path.name}: {places.unlike.mean():.1%} unlike anything; {len(set(group))} groups, commonest {common:.1%}"
     )
     for name, values in spaces.items():
         model = LogisticRegression(C=10, max_iter=300)

@@ -248,8 +248,8 @@ def held_equal(run: RunFolder, families: Sequence[Family]) -> list[str]:
 
 
 def _ordered(findings: list[Finding], kind: Kind) -> list[Finding]:
-    """Number the findings, worst first on each side, by what is shown: of two models, by their difference. Those of which
-    the side is not sure come last.
+    """Number the findings, worst first on each side, by what is shown: of two models, by their difference. Those whose
+    interval holds 0 come last.
     """
     from dataclasses import replace
 

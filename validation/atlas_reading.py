@@ -4,12 +4,16 @@
     python validation/atlas_reading.py apply DICTIONARY names.csv        # region,name
     python validation/atlas_reading.py questions RUN DICTIONARY FOLDER   # once the regions have names
     python validation/atlas_reading.py score FOLDER first.csv second.csv
+    python validation/atlas_reading.py located RUN DICTIONARY FOLDER     # items of a run that did not make the map
+    python validation/atlas_reading.py pictures DICTIONARY FOLDER        # which of two benchmarks is this?
     python validation/atlas_reading.py verdicts DICTIONARY FOLDER first.csv second.csv
 
 RUN is the run that the map was made from. A writer sees of each region its twelve most typical items and four that
 nearly lie outside. A judge sees ten items that no writer saw, and puts each into one of the region's siblings by their
-names alone. A judge writes lines ``number,region``. ``verdicts`` calls regions unclear into which the judges put fewer
-than half of their items.
+names alone. ``located`` asks the same of a hundred items of another run, with the names of the coarse regions.
+``pictures`` shows how a benchmark's items spread over the regions, with two names of benchmarks: the answer is 0 or 1.
+A judge writes lines ``number,region``. ``verdicts`` calls regions unclear into which the judges put fewer than half of
+their items.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ import polars as pl
 import competency_gaps as cg
 from competency_gaps.dictionary.atlas import (
     ALIKE,
+    ORDINARY,
     Atlas,
     examples_of,
     members_of,
@@ -48,6 +53,8 @@ def main() -> None:
         "naming": ("run", "dictionary", "folder"),
         "apply": ("dictionary", "names"),
         "questions": ("run", "dictionary", "folder"),
+        "located": ("run", "dictionary", "folder"),
+        "pictures": ("dictionary", "folder"),
         "score": ("folder", "first", "second"),
         "verdicts": ("dictionary", "folder", "first", "second"),
     }.items():
@@ -55,13 +62,17 @@ def main() -> None:
         for argument in arguments:
             command.add_argument(argument, type=Path)
     given = parser.parse_args()
-    if given.command in ("naming", "questions"):
+    if given.command == "pictures":
+        given.folder.mkdir(parents=True, exist_ok=True)
+        pictures(_atlas(given.dictionary), given.folder)
+    elif given.command in ("naming", "questions", "located"):
         run, atlas = cg.open_run(given.run), _atlas(given.dictionary)
         rows = np.flatnonzero(run.items["excluded"].is_null().to_numpy())
         space = space_of(atlas, run.by_concept, rows)
         texts = [shorten(" ".join(text.split()), SHOWN) for text in run.items["prompt"].gather(rows)]
         given.folder.mkdir(parents=True, exist_ok=True)
-        (naming if given.command == "naming" else questions)(atlas, space, texts, given.folder)
+        make = {"naming": naming, "questions": questions, "located": located}[given.command]
+        make(atlas, space, texts, given.folder)
     elif given.command == "apply":
         names = dict(pl.read_csv(given.names).select("region", "name").iter_rows())
         atlas = _atlas(given.dictionary)
@@ -129,6 +140,43 @@ def questions(atlas: Atlas, space: np.ndarray, texts: list[str], folder: Path, s
         sheets[level].append("")
     for level, lines in sheets.items():
         (folder / f"questions-{level}.md").write_text("\n".join(lines), encoding="utf-8")
+    _key(key, folder)
+
+
+def located(atlas: Atlas, space: np.ndarray, texts: list[str], folder: Path, seed: int = 0) -> None:
+    """A hundred items, to be put into the coarse regions."""
+    coarse = atlas.regions.filter(level=1).select("region", "name").rows()
+    inside = members_of(atlas.parent, places_of(atlas, space).region)[: len(coarse)].argmax(axis=0)
+    drawn = np.random.default_rng(seed).choice(len(texts), 100, replace=False)
+    lines = [f"# one of these ({len(coarse)})", *(f"{region}: {name}" for region, name in coarse), ""]
+    lines += [f"{number}. {texts[i]}" for number, i in enumerate(drawn, 1)]
+    (folder / "questions-1.md").write_text("\n".join(lines), encoding="utf-8")
+    _key([(number, 1, None, int(inside[i]), len(coarse)) for number, i in enumerate(drawn, 1)], folder)
+
+
+def pictures(atlas: Atlas, folder: Path, pairs: int = 20, seed: int = 0) -> None:
+    """How a benchmark's items spread, beside two names."""
+    rng = np.random.default_rng(seed)
+    names = sorted(set(atlas.counts["benchmark"]) - {ORDINARY})
+    called = atlas.regions["name"].to_list()
+    lines, key = [], []
+    for number in range(1, pairs + 1):
+        two = rng.choice(len(names), 2, replace=False)
+        right = int(rng.integers(2))
+        own = atlas.counts.filter(benchmark=names[two[right]])
+        share = np.zeros(len(called))
+        np.add.at(share, atlas.parent[own["region"].to_numpy()], own["items"].to_numpy() / own["items"].sum())
+        lines.append(f"# {number}: 0 = {names[two[0]]}, 1 = {names[two[1]]}")
+        for region in np.argsort(-share)[:10]:
+            if share[region] >= 0.01:
+                lines.append(f"{share[region]:4.0%} {'█' * round(40 * share[region])} {called[region]}")
+        lines.append("")
+        key.append((number, 1, None, right, 2))
+    (folder / "pictures.md").write_text("\n".join(lines), encoding="utf-8")
+    _key(key, folder)
+
+
+def _key(key: list[tuple[int, int, int | None, int, int]], folder: Path) -> None:
     columns = ["number", "level", "parent", "region", "siblings"]
     pl.DataFrame(key, schema=columns, orient="row", infer_schema_length=None).write_csv(folder / "key.csv")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ import scipy.sparse as sp
 
 from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.answer_json import Failure, parse
-from competency_gaps.dictionary.atlas import LEVELS, Atlas, examples_of, locate, space_of
+from competency_gaps.dictionary.atlas import Atlas, examples_of, locate, members_of, space_of
 from competency_gaps.dictionary.labelling.labeller import make_request, plain
 from competency_gaps.dictionary.labels import clean_label
 from competency_gaps.llm import Answer, ask
@@ -62,10 +62,11 @@ def regions_of(regions: pl.DataFrame, items: pl.DataFrame) -> Family:
         Columns of ``schemas.ITEM_REGIONS``.
     """
     above = regions["parent"].fill_null(-1).to_numpy()
-    members = _members(above, items)
-    whole = {int(above[region]) for region, own in members.items() if len(own) == len(members.get(above[region], ()))}
-    kept = [region for region, own in sorted(members.items()) if len(own) >= LEAST and region not in whole]
-    family = _family(kept, members, above, items)
+    inside = _inside(above, items)
+    size = inside.sum(axis=1)
+    told = above[(above >= 0) & (size == size[above])]
+    kept = np.setdiff1d(np.flatnonzero(size >= LEAST), told)
+    family = _family(kept, inside, above, items)
     names, kinds = regions["name"].to_list(), regions["kind"].to_list()
     # A name that is made of words quotes the texts of the map, which may be these.
     words = [[names[region]] if kinds[region] == "words" else [] for region in kept]
@@ -83,10 +84,8 @@ def named_by_words(regions: pl.DataFrame, places: pl.DataFrame, run: RunFolder) 
         That the atlas was made from.
     """
     above = regions["parent"].fill_null(-1).to_numpy()
-    members = _members(above, places)
-    family = with_names(_family(sorted(members), members, above, places), run.items, run.concepts, run.by_concept)
-    names = dict(zip(sorted(members), family.names, strict=True))
-    return _with_names(regions, [names.get(number, f"region {number}") for number in regions["region"]], "words")
+    family = _family(np.arange(len(above)), _inside(above, places), above, places)
+    return _with_names(regions, with_names(family, run.items, run.concepts, run.by_concept).names, "words")
 
 
 class _Name(pydantic.BaseModel):
@@ -141,28 +140,20 @@ def _with_names(regions: pl.DataFrame, names: Sequence[str | None], kind: str) -
     )
 
 
-def _members(above: np.ndarray, located: pl.DataFrame) -> dict[int, np.ndarray]:
-    """The rows of the items of each region of every level, but for those that are unlike anything."""
-    at = located.select(pl.when(~pl.col("unlike")).then("region").fill_null(-1)).to_series().to_numpy()
-    members = {}
-    for _ in range(LEVELS):
-        for region in np.unique(at[at >= 0]).tolist():
-            members[region] = np.flatnonzero(at == region)
-        at = np.where(at >= 0, above[at], -1)
-    return members
+def _inside(above: np.ndarray, places: pl.DataFrame) -> np.ndarray:
+    """Which items lie in each region: bool of shape (K, N); those that are unlike anything lie in none."""
+    return members_of(
+        above, places.select(pl.when(~pl.col("unlike")).then("region").fill_null(-1)).to_series().to_numpy()
+    )
 
 
-def _family(kept: list[int], members: Mapping[int, np.ndarray], above: np.ndarray, located: pl.DataFrame) -> Family:
-    """The regions as slices, without names, with their most typical items."""
-    place = {region: number for number, region in enumerate(kept)}
-    parent = []
-    for region in kept:
-        while (region := int(above[region])) >= 0 and region not in place:
-            pass
-        parent.append(place.get(region, -1))
-    likeness = located["likeness"].fill_null(-1).to_numpy()
-    start = np.concatenate([[0], np.cumsum([len(members[region]) for region in kept])]).astype(np.int64)
-    index = np.concatenate([np.zeros(0, np.int64), *(members[region] for region in kept)])
-    weights = sp.csr_array((np.ones(len(index), np.float32), index, start), shape=(len(kept), located.height))
-    typical = [own[np.argsort(-likeness[own], kind="stable")[:2]].tolist() for own in map(members.__getitem__, kept)]
-    return replace(family_of("regions", weights, [""] * len(kept), parent=np.array(parent)), typical=typical)
+def _family(kept: np.ndarray, inside: np.ndarray, above: np.ndarray, places: pl.DataFrame) -> Family:
+    """Regions, in ascending order, as slices without names, with their most typical items."""
+    parent = above[kept]
+    while (left_out := (parent >= 0) & ~np.isin(parent, kept)).any():
+        parent[left_out] = above[parent[left_out]]
+    order = np.argsort(-places["likeness"].fill_null(-1).to_numpy(), kind="stable")
+    typical = [order[own[order]][:2].tolist() for own in inside[kept]]
+    weights, place = sp.csr_array(inside[kept], dtype=np.float32), np.searchsorted(kept, parent)
+    family = family_of("regions", weights, [""] * len(kept), parent=np.where(parent >= 0, place, -1))
+    return replace(family, typical=typical)

@@ -58,7 +58,7 @@ function Shown({ slice, slices, scores, items }: ShownProps) {
   const against = route.params.get("against");
   const other = run.models.indexOf(against ?? "");
   const outcome = useMemo(
-    () => outcomeOf(scores, place, other >= 0 && other !== place ? other : null),
+    () => outcomeOf(scores, place, other >= 0 && other !== place ? [other] : []),
     [scores, place, other],
   );
   const others = columnNamed(items, "models_mean") ? numbers(items, "models_mean") : null;

@@ -50,12 +50,13 @@ describe("slices", () => {
         "1": column(new Array(60).fill(0.5)),
       },
     };
-    const own = outcomeOf(scores, 0, null);
+    const own = outcomeOf(scores, 0, []);
     const others = Float64Array.from({ length: 60 }, (_, i) => (i === 8 ? 1 : 0.2));
     const clusters = Float64Array.from({ length: 60 }, (_, i) => (i === 2 ? 0 : i === 9 ? Number.NaN : i));
     expect(extremes(slice, own, others, clusters, -1, 3)).toEqual([8, 0, 4]);
     expect(extremes(slice, own, null, clusters, 1, 2)).toEqual([1, 3]);
-    expect(outcomeOf(scores, 0, 1)[1]).toBe(0.5);
+    expect(outcomeOf(scores, 0, [1])[1]).toBe(0.5);
+    expect(outcomeOf(scores, 0, [0, 1])[1]).toBe(0.25);
   });
 
   it("that differ most come first, weaker before stronger", () => {

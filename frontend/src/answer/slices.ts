@@ -31,12 +31,15 @@ export function slicesOf({ slices }: SlicesFile, table: Table): Map<number, Slic
 /** One number per item; NaN: none. */
 export type Outcome = ArrayLike<number>;
 
-/** Scores of a model, or these less another model's. */
-export function outcomeOf(scores: Table, model: number, less: number | null): Outcome {
+/** Scores of a model, or these less the mean of others' on the same item. */
+export function outcomeOf(scores: Table, model: number, others: number[]): Outcome {
   const own = numbers(scores, String(model));
-  if (less === null) return own;
-  const other = numbers(scores, String(less));
-  return Float64Array.from(own, (score, row) => score - other[row]!);
+  const beside = others.map((other) => numbers(scores, String(other)));
+  if (beside.length === 0) return own;
+  return Float64Array.from(own, (score, row) => {
+    const known = beside.map((other) => other[row]!).filter((value) => !Number.isNaN(value));
+    return score - known.reduce((sum, value) => sum + value, 0) / known.length;
+  });
 }
 
 export interface Level {

@@ -65,7 +65,7 @@ export function Shell({ unknown }: { unknown: string | null }) {
 }
 
 /** Views that show the scores of the model that the picker names; the others show the run's own tables. */
-const BY_MODEL: View[] = ["home", "models", "answer", "slice", "items", "coverage"];
+const BY_MODEL: View[] = ["home", "models", "answer", "slice", "atlas", "items", "coverage"];
 
 /** Whose scores are shown and by which model the items are read, wherever these may be different models. */
 function Whose() {
@@ -238,7 +238,7 @@ function ModelPicker() {
   const place = useModel();
   const { view } = useRoute();
   if (place === null || models.length < 2) return null;
-  const chosen = ["answer", "slice", "items"].includes(view);
+  const chosen = ["answer", "slice", "atlas", "items"].includes(view);
   return (
     <Select
       aria-label="Model whose scores are shown"

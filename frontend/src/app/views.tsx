@@ -1,12 +1,12 @@
 /** The views, in the order of the menu. */
 import {
   IconArrowsLeftRight,
-  IconChartDots3,
   IconFileText,
   IconGitCompare,
   IconIdBadge2,
   IconLayoutDashboard,
   IconListCheck,
+  IconMap2,
   IconMessageCircle,
   IconTable,
   IconTarget,
@@ -15,6 +15,7 @@ import {
 import type { ComponentType } from "react";
 import { AnswerView } from "../answer/AnswerView";
 import { SliceView } from "../answer/SliceView";
+import { Atlas } from "../atlas/Atlas";
 import { Card } from "../card/Card";
 import { Chat } from "../chat/Chat";
 import { Compare } from "../compare/Compare";
@@ -23,7 +24,6 @@ import { Correlation } from "../correlation/Correlation";
 import { Coverage } from "../coverage/Coverage";
 import type { RunInfo, RunList } from "../data/types";
 import { Items } from "../items/Items";
-import { ConceptMap } from "../map/ConceptMap";
 import { Matches } from "../matches/Matches";
 import { Models } from "../models/Models";
 import type { View } from "./route";
@@ -38,9 +38,9 @@ interface Entry {
 const ENTRIES: Entry[] = [
   { view: "models", title: "Models", icon: IconUsersGroup, show: Models },
   { view: "answer", title: "Weak and strong", icon: IconTarget, show: AnswerView },
+  { view: "atlas", title: "Atlas", icon: IconMap2, show: Atlas },
   { view: "coverage", title: "Benchmark gaps", icon: IconLayoutDashboard, show: Coverage },
-  { view: "concepts", title: "Concepts", icon: IconTable, show: Concepts },
-  { view: "map", title: "Concept map", icon: IconChartDots3, show: ConceptMap },
+  { view: "concepts", title: "Regions and concepts", icon: IconTable, show: Concepts },
   { view: "items", title: "Items", icon: IconFileText, show: Items },
   { view: "matches", title: "Known weaknesses", icon: IconListCheck, show: Matches },
   { view: "correlation", title: "Correlation", icon: IconArrowsLeftRight, show: Correlation },
@@ -62,6 +62,8 @@ export function absent(
 ): string | null {
   if (view === "matches" && !has.matches)
     return "This run was compared with no list of known weaknesses. cgaps match does that.";
+  if (view === "atlas" && !has.regions)
+    return "This run has no atlas: its dictionary brings none. cgaps concepts atlas makes one.";
   if (view === "models" && models.length < 2)
     return "This run has the scores of one model only. Others are added with cgaps score.";
   if (view === "answer" && models.length === 0)

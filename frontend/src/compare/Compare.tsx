@@ -1,21 +1,20 @@
 import { Select } from "@mantine/core";
-import { placeOf } from "../app/benchmarks";
+import { useMemo } from "react";
 import { go, useRoute } from "../app/route";
 import { runName } from "../app/runName";
-import { useBenchmark, useRun, useRunList } from "../app/state";
-import { useConceptTable } from "../concepts/useConceptTable";
-import { useAgainst, useRunInfo } from "../data/hooks";
+import { useRun, useRunList } from "../app/state";
+import { pathOf, tallies } from "../atlas/regions";
+import { useAgainst, useRunInfo, useTable } from "../data/hooks";
 import type { BenchmarkSummary, Pairing, RunInfo } from "../data/types";
-import { integer, meanScore, plural } from "../format";
+import { integer, meanScore, percent, plural, points } from "../format";
 import { shorten, visible } from "../text";
 import { Copied } from "../ui/Copied";
 import { Heading } from "../ui/Heading";
 import { Rows } from "../ui/Rows";
 import { Failed, Loading } from "../ui/State";
-import { ByConcept } from "./ByConcept";
 import { differenceColumns } from "./differences";
-import { settingsThatDiffer } from "./joined";
 import { PairedAnswer } from "./PairedAnswer";
+import { settingsThatDiffer } from "./settings";
 import "./compare.css";
 
 /** Two runs side by side. */
@@ -83,31 +82,60 @@ function With({ other }: { other: string }) {
         {!pair.data && !pair.error && <Loading what="the scores of both runs" />}
         {pair.data && <PairedAnswer pair={pair.data} model={null} against={null} />}
       </section>
-      {same && <Concepts second={second.data} />}
+      {run.has.regions && sameAtlas(run, second.data) && <Regions second={second.data} />}
       <Benchmarks first={run} second={second.data} pair={pair.data} />
     </>
   );
 }
 
-function Concepts({ second }: { second: RunInfo }) {
+const sameAtlas = (a: RunInfo, b: RunInfo) =>
+  a.regions.length === b.regions.length && a.regions.every(({ name }, region) => name === b.regions[region]!.name);
+
+/** How the items of both runs spread over the regions of one atlas: where the shares differ most comes first. */
+function Regions({ second }: { second: RunInfo }) {
   const run = useRun();
-  const bench = useBenchmark();
-  const place = bench === null ? null : placeOf(run.benchmarks[bench]!.name, second.benchmarks);
-  const within = bench !== null && place !== null;
-  const a = useConceptTable(run, within ? bench : null);
-  const b = useConceptTable(second, within ? place : null);
+  const { regions } = run;
+  const [a, b] = [useTable(run.key, "item_regions.parquet"), useTable(second.key, "item_regions.parquet")];
   const error = a.error ?? b.error;
+  const rows = useMemo(() => {
+    if (!a.data || !b.data) return null;
+    const [ofA, ofB] = [a.data, b.data].map((places) => {
+      const { items, of } = tallies(regions, places, () => true, null);
+      return of.map((tally) => tally.items / Math.max(1, items));
+    });
+    return regions
+      .filter(({ level }) => level < 3)
+      .map((region) => ({ region, a: ofA![region.region]!, b: ofB![region.region]! }))
+      .sort((left, right) => Math.abs(right.b - right.a) - Math.abs(left.b - left.a));
+  }, [regions, a.data, b.data]);
   if (error) return <Failed error={error} />;
-  if (!a.table || !b.table) return <Loading what="the concepts of both runs" />;
+  if (!rows) return <Loading what="the regions of both runs" />;
   return (
-    <>
-      {bench !== null && !within && (
-        <p className="compare-caution">
-          Run B has no benchmark named {visible(run.benchmarks[bench]!.name)}: the whole suites are compared.
-        </p>
-      )}
-      <ByConcept first={a.table} second={b.table} within={within ? run.benchmarks[bench]!.name : null} />
-    </>
+    <section aria-label="Regions of both runs">
+      <h2>What they ask</h2>
+      <p className="soft">Shares of the items by coarse and middle region of the atlas.</p>
+      <Rows
+        label="Table of regions"
+        testId="compare-regions"
+        first={12}
+        rows={rows}
+        columns={[
+          {
+            name: "region",
+            cell: ({ region }) => (
+              <bdi>
+                {pathOf(regions, region.region)
+                  .map(({ name }) => visible(name))
+                  .join(" › ")}
+              </bdi>
+            ),
+          },
+          { name: "share A", cell: ({ a }) => percent(a, 1) },
+          { name: "share B", cell: ({ b }) => percent(b, 1) },
+          { name: "B less A, points", cell: ({ a, b }) => points(b - a) },
+        ]}
+      />
+    </section>
   );
 }
 

@@ -1,70 +1,50 @@
-import { useMemo } from "react";
 import type { ConceptDetail } from "../data/types";
 import { integer, magnitude, meanScore } from "../format";
-import { Chart, Plot } from "../ui/Plot";
+
+/** Of the picture, in its own units: bars between these heights, with room for words around them. */
+const [WIDTH, TOP, BOTTOM, LEFT, RIGHT] = [520, 14, 150, 44, 476];
 
 /** How strongly it is active in its items, and how the model scores at each strength. */
 export function Activation({ detail }: { detail: ConceptDetail }) {
-  const { max, counts } = detail.histogram;
-  const options = useMemo<Plot.PlotOptions>(() => {
-    const { max, counts, score } = detail.histogram;
-    const width = max / Math.max(1, counts.length);
-    const most = Math.max(1, ...counts);
-    // The line has the scale of the counts, and a gap where no item is scored.
-    const bins = counts.map((count, i) => ({
-      low: i * width,
-      middle: (i + 0.5) * width,
-      high: (i + 1) * width,
-      count,
-      line: score[i] == null || count === 0 ? NaN : score[i] * most,
-    }));
-    const scored = bins.filter((bin) => !Number.isNaN(bin.line));
-    return {
-      marginLeft: 44,
-      marginRight: 44,
-      marginBottom: 36,
-      x: { label: "Concept activation score (CAS) →", tickFormat: (tick: number) => magnitude(tick) },
-      y: { label: "↑ Items", ticks: 4 },
-      marks: [
-        Plot.rect(bins, {
-          x1: "low",
-          x2: "high",
-          y1: 0,
-          y2: "count",
-          fill: "var(--accent)",
-          fillOpacity: 0.55,
-          inset: 0.5,
-        }),
-        Plot.lineY(bins, { x: "middle", y: "line", stroke: "var(--weak)", strokeWidth: 1.5, curve: "linear" }),
-        Plot.dot(scored, { x: "middle", y: "line", fill: "var(--weak)", r: 2.6 }),
-        Plot.axisY(
-          [0, 0.5, 1].map((share) => share * most),
-          {
-            anchor: "right",
-            label: "Mean score",
-            color: "var(--weak)",
-            tickFormat: (tick: number) => meanScore(tick / most),
-          },
-        ),
-        Plot.axisY({ anchor: "left", ticks: 4 }),
-        Plot.ruleY([0], { stroke: "var(--faint)" }),
-      ],
-    };
-  }, [detail.histogram]);
+  const { max, counts, score } = detail.histogram;
   if (max === 0) return null;
   const items = counts.reduce((sum, count) => sum + count, 0);
+  const most = Math.max(1, ...counts);
+  const step = (RIGHT - LEFT) / counts.length;
+  const height = (share: number) => (BOTTOM - TOP) * share;
+  const word = (x: number, y: number, text: string, anchor: "start" | "end", className = "") => (
+    <text key={`${x} ${y}`} x={x} y={y} textAnchor={anchor} className={className}>
+      {text}
+    </text>
+  );
   return (
     <section>
       <h3>Activation and score</h3>
       <p className="soft">
-        Bars: {integer(items)} items by how strongly the concept is active. Line: mean score, with gaps where no item is
+        Bars: {integer(items)} items by how strongly the concept is active (CAS). Dots: mean score, where items are
         scored.
       </p>
-      <Chart
-        options={options}
-        height={190}
-        label={`Histogram of the concept's activation in ${items} items, with the mean score of each bin.`}
-      />
+      <svg
+        className="histogram"
+        viewBox={`0 0 ${WIDTH} 172`}
+        role="img"
+        aria-label={`Histogram of the concept's activation in ${items} items, with the mean score of each bin.`}
+      >
+        {counts.map((count, i) => {
+          const [x, tall, mean] = [LEFT + i * step, height(count / most), score[i]];
+          return (
+            <g key={i}>
+              <rect x={x + 0.5} y={BOTTOM - tall} width={step - 1} height={tall} />
+              {mean != null && count > 0 && <circle cx={x + step / 2} cy={BOTTOM - height(mean)} r={3} />}
+            </g>
+          );
+        })}
+        {word(LEFT - 6, TOP + 4, integer(most), "end")}
+        {word(LEFT - 6, BOTTOM, "0", "end")}
+        {[0, 0.5, 1].map((mean) => word(RIGHT + 6, BOTTOM - height(mean) + 4, meanScore(mean), "start", "weak"))}
+        {word(LEFT, BOTTOM + 16, "0", "start")}
+        {word(RIGHT, BOTTOM + 16, `CAS ${magnitude(max)}`, "end")}
+      </svg>
     </section>
   );
 }

@@ -1,10 +1,11 @@
 import { address, useRoute } from "../app/route";
 import { useBenchmark, useRun } from "../app/state";
+import { pathOf } from "../atlas/regions";
 import { kindOf } from "../concepts/kinds";
 import { useConceptTable } from "../concepts/useConceptTable";
 import { useConcept, useTable } from "../data/hooks";
 import { number, type Table, text } from "../data/table";
-import type { ConceptDetail, ThemeName } from "../data/types";
+import type { ConceptDetail } from "../data/types";
 import { decimal, integer, magnitude, percent, plural, probability, shownOr, signed, tenths } from "../format";
 import { shownToken, visible } from "../text";
 import { CopyLink } from "../ui/Copied";
@@ -94,7 +95,7 @@ function Head({ concept, table, detail }: { concept: number; table: Table; detai
   return (
     <header>
       <p className="eyebrow">
-        Concept {concept} <ThemePath concept={concept} table={table} />
+        Concept {concept} <RegionPath concept={concept} table={table} />
       </p>
       <h2 data-testid="concept-title">
         <LabelName label={label} token={text(table, "peak_token", concept)} limit={Infinity} />
@@ -140,24 +141,19 @@ function origin(label: ConceptDetail["labels"][number]): string {
     .join(", ");
 }
 
-function ThemePath({ concept, table }: { concept: number; table: Table }) {
-  const run = useRun();
+/** The regions of the atlas in which it hangs. */
+function RegionPath({ concept, table }: { concept: number; table: Table }) {
+  const { regions } = useRun();
   const route = useRoute();
-  const of = (level: ThemeName["level"]) =>
-    run.themes.find((theme) => theme.level === level && theme.id === number(table, level, concept));
-  const link = ({ level, id }: ThemeName) =>
-    address(route, { view: "concepts", params: { theme: null, subtheme: null, [level]: id } });
-  return [of("theme"), of("subtheme")]
-    .filter((entry) => entry !== undefined)
-    .map((theme) => (
-      <span key={theme.level}>
-        {" "}
-        ›{" "}
-        <a href={link(theme)}>
-          <bdi>{theme.name ? visible(theme.name) : `${theme.level} ${theme.id}`}</bdi>
-        </a>
-      </span>
-    ));
+  return pathOf(regions, number(table, "region", concept)).map(({ region, name }) => (
+    <span key={region}>
+      {" "}
+      ›{" "}
+      <a href={address(route, { view: "atlas", params: { region } })}>
+        <bdi>{visible(name)}</bdi>
+      </a>
+    </span>
+  ));
 }
 
 function Numbers({ concept, table }: { concept: number; table: Table }) {

@@ -1,15 +1,11 @@
 import { Button, Select, Switch } from "@mantine/core";
 import { go, useRoute } from "../app/route";
-import { useRun } from "../app/state";
-import { shorten, visible } from "../text";
 import { statusWord } from "../ui/Marks";
 import { SearchField } from "../ui/SearchField";
 import { COVERAGE, FILTERS, PERFORMANCE } from "./filters";
-import { themeName } from "./ThemeList";
 
-/** Search and filters of concepts, in the table and on the map. All of them lie in the address. */
+/** Search and filters of concepts, beside the tree of regions. All of them lie in the address. */
 export function ConceptFilters() {
-  const { themes } = useRun();
   const { params } = useRoute();
   const word = (param: string, label: string, words: string[]) => (
     <Select
@@ -24,27 +20,11 @@ export function ConceptFilters() {
       onChange={(value) => go({ params: { [param]: value } })}
     />
   );
-  const top = themes.filter((theme) => theme.level === (params.has("subtheme") ? "subtheme" : "theme"));
-  const level = params.has("subtheme") ? "subtheme" : "theme";
   return (
     <>
       <SearchField label="Search concepts by label or number" placeholder="Label or number" testId="concept-search" />
       {word("status", "Verdict", PERFORMANCE)}
       {word("coverage", "Coverage", COVERAGE)}
-      {top.length > 0 && (
-        <Select
-          size="xs"
-          w={190}
-          aria-label="Theme"
-          placeholder="Any theme"
-          clearable
-          searchable
-          data-testid="filter-theme"
-          data={top.map((theme) => ({ value: String(theme.id), label: shorten(visible(themeName(theme)), 60) }))}
-          value={params.get(level)}
-          onChange={(id) => go({ params: { subtheme: null, [level]: id } })}
-        />
-      )}
       <Switch
         size="xs"
         label="Unranked too"

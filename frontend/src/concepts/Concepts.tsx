@@ -18,7 +18,7 @@ import { allColumns, defaultColumns, gridColumns, sharedMeasures, sortKeys } fro
 import "./concepts.css";
 import { FILTERS, ofRanked, searchedId, tests, withFirst } from "./filters";
 import { heatOf } from "./heat";
-import { ThemeList } from "./ThemeList";
+import { RegionList } from "./RegionList";
 import { download, orderOf, orderWords, widened } from "./table";
 import { type ShownTable, useConceptTable, useParts } from "./useConceptTable";
 
@@ -31,13 +31,13 @@ export function Concepts() {
   const where = shown.benchmark === null ? "the whole suite" : visible(run.benchmarks[shown.benchmark]!.name);
   return (
     <>
-      <Heading>Concepts</Heading>
+      <Heading>{run.has.regions ? "Regions and concepts" : "Concepts"}</Heading>
       <p className="lead">
         {face === "model"
           ? `Which concepts the model does worse or better on, in ${where}.`
           : `Which concepts ${where} exercises, and which it leaves out.`}
       </p>
-      {run.themes.length > 0 && <ThemeList {...shown} />}
+      {run.has.regions && <RegionList {...shown} />}
       <TableOfConcepts {...shown} />
     </>
   );
@@ -54,7 +54,7 @@ function TableOfConcepts({ table, benchmark }: ShownTable) {
   const { parts, error } = useParts(run, each !== null);
   const names = run.benchmarks.map((benchmark) => benchmark.name);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the names are the run's.
-  const all = useMemo(() => widened(table, run.themes, each?.key ?? null, parts, names), [table, each, parts, run]);
+  const all = useMemo(() => widened(table, run.regions, each?.key ?? null, parts, names), [table, each, parts, run]);
   const chosen = params.get("cols");
   const defaults = useMemo(() => defaultColumns(run, face, benchmark), [run, face, benchmark]);
   const specs = useMemo(
@@ -148,6 +148,7 @@ function TableOfConcepts({ table, benchmark }: ShownTable) {
  */
 function useRows(all: Table, table: Table, sort: Sort | null): { rows: Uint32Array; beside: number | null } {
   const face = useFace();
+  const { regions } = useRun();
   const { params } = useRoute();
   const filterKey = FILTERS.map((name) => params.get(name) ?? "").join("\n");
   // biome-ignore lint/correctness/useExhaustiveDependencies: other parameters choose no rows.
@@ -157,8 +158,8 @@ function useRows(all: Table, table: Table, sort: Sort | null): { rows: Uint32Arr
   // biome-ignore lint/correctness/useExhaustiveDependencies: further columns of `all` change no order but their own.
   const order = useMemo(() => orderOf(all, wanted, face), [table, column, wanted, face]);
   return useMemo(() => {
-    const rows = among(order, tests(filters, table));
+    const rows = among(order, tests(filters, table, regions));
     const id = searchedId(filters, table.rows);
     return { rows: withFirst(rows, id), beside: id === null || rows.includes(id) ? null : id };
-  }, [order, filters, table]);
+  }, [order, filters, table, regions]);
 }

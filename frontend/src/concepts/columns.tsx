@@ -14,10 +14,15 @@ import { LabelCell, labelText } from "./LabelCell";
 import { within } from "./table";
 
 const PLAIN = { interval: false, per_benchmark: false } as const;
-const THEME = { ...PLAIN, kind: "text", face: "both" } as const;
 const OWN: ColumnSpec[] = [
-  { key: "theme_name", title: "theme", hint: "The theme that the concept belongs to", ...THEME },
-  { key: "subtheme_name", title: "subtheme", hint: "The subtheme that the concept belongs to", ...THEME },
+  {
+    key: "region_name",
+    title: "region",
+    hint: "The region of the atlas in which the concept is most active",
+    kind: "text",
+    face: "both",
+    ...PLAIN,
+  },
   {
     key: "p_value",
     title: "p",
@@ -28,15 +33,12 @@ const OWN: ColumnSpec[] = [
   },
 ];
 // Seen in the cell of the label, or seldom wanted.
-const HIDDEN = [
-  ...["label_score", "peak_token", "subtheme_name", "p_value"],
-  ...["kind", "lexical_share", "coherence"],
-];
+const HIDDEN = [...["label_score", "peak_token", "p_value"], ...["kind", "lexical_share", "coherence"]];
 /** Seldom wanted beside the verdicts, for which the window has not more room. */
-const HIDDEN_OF: Record<Face, string[]> = { model: ["n_eff", "n_benchmarks", "theme_name"], benchmark: ["density"] };
+const HIDDEN_OF: Record<Face, string[]> = { model: ["n_eff", "n_benchmarks", "region_name"], benchmark: ["density"] };
 /** Facts of a concept that are the same in every benchmark. */
 const OF_CONCEPT = [
-  ...["label_score", "peak_token", "theme_name", "subtheme_name", "density", "n_benchmarks"],
+  ...["label_score", "peak_token", "region_name", "density", "n_benchmarks"],
   ...["kind", "lexical_share", "coherence"],
 ];
 const WIDTHS: Record<ColumnSpec["kind"], number> = {
@@ -56,7 +58,7 @@ const WIDTHS: Record<ColumnSpec["kind"], number> = {
 export function allColumns(run: RunInfo, benchmark: number | null): ColumnSpec[] {
   const all = [
     ...run.columns.filter((spec) => spec.key !== "label"),
-    ...OWN.filter((spec) => run.has.themes || spec.key === "p_value"),
+    ...OWN.filter((spec) => run.has.regions || spec.key === "p_value"),
   ];
   if (benchmark === null) return all;
   return all.map((spec) =>

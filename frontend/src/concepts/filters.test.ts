@@ -6,6 +6,11 @@ import { orderOf } from "./table";
 
 const ROWS = 400;
 const next = random(11);
+// Two coarse ones, and in each two finest ones.
+const regions = [null, null, 0, 0, 1, 1].map((parent, region) => ({
+  ...{ region, parent, level: parent === null ? 1 : 2, name: `r${region}`, kind: "written" },
+  ...{ x: 0, y: 0, items: 1, own: 1, concepts: 1 },
+}));
 const sample = <T>(values: T[]): T => values[Math.floor(next() * values.length)]!;
 const maybe = (value: number) => (next() < 0.3 ? NaN : value);
 const concepts = Array.from({ length: ROWS }, () => ({
@@ -14,8 +19,7 @@ const concepts = Array.from({ length: ROWS }, () => ({
   ranked: next() < 0.7 ? 1 : 0,
   performance_status: sample(PERFORMANCE),
   coverage_status: sample([...COVERAGE, null]),
-  theme: maybe(Math.floor(4 * next())),
-  subtheme: maybe(Math.floor(9 * next())),
+  region: maybe(2 + Math.floor(4 * next())),
   lift: next() < 0.1 ? Infinity : maybe(8 * next() - 4),
   gap: maybe(next() - 0.5),
 }));
@@ -40,12 +44,14 @@ it.each<[string, (concept: Concept, row: number) => boolean]>([
   ["kinds=all&q=12", ({ label }, row) => row === 12 || (label ?? "").includes("12")],
   ["status=weak,strong", (concept) => concept.ranked === 1 && /weak|strong/.test(concept.performance_status)],
   ["coverage=missing&kinds=all", (concept) => concept.coverage_status === "missing"],
-  ["theme=2&subtheme=5&kinds=all", (concept) => concept.theme === 2 && concept.subtheme === 5],
-  ["theme=x&kinds=all", () => true],
+  ["region=1&kinds=all", ({ region }) => region >= 4],
+  ["region=3&kinds=all", ({ region }) => region === 3],
+  ["region=x&kinds=all", () => true],
+  ["region=6&kinds=all", () => true],
 ])('chooses by "%s"', (query, test) => {
   const expected = [...concepts.keys()].filter((row) => test(concepts[row]!, row));
   expect(expected.length).toBeGreaterThan(0);
-  expect([...select(ROWS, tests(new URLSearchParams(query), table))]).toEqual(expected);
+  expect([...select(ROWS, tests(new URLSearchParams(query), table, regions))]).toEqual(expected);
 });
 
 it("a number that is searched for is a concept of the table, and comes first", () => {

@@ -1,11 +1,13 @@
-/** Which concepts are shown, as the address says it. The map reads the same settings. */
-import { type Column, columnNamed, numbers, type Table, type Test, texts } from "../data/table";
+/** Which concepts are shown, as the address says it. */
+import { liesIn } from "../atlas/regions";
+import { type Column, numbers, type Table, type Test, texts } from "../data/table";
+import type { Region } from "../data/types";
 
 export const PERFORMANCE = ["weak", "strong", "negligible", "typical", "insufficient", "untested"];
 export const COVERAGE = ["missing", "under", "typical", "over"];
 
 /** Parameters that choose concepts; a link that clears the filters takes all of them away. */
-export const FILTERS = ["q", "status", "coverage", "kinds", "theme", "subtheme"] as const;
+export const FILTERS = ["q", "status", "coverage", "kinds", "region"] as const;
 
 /** The concept whose number is searched for, `12` or `#12`; null: no number, or no concept of the table. */
 export function searchedId(params: URLSearchParams, rows: number): number | null {
@@ -24,14 +26,13 @@ export function withFirst(rows: Uint32Array, first: number | null): Uint32Array 
  *
  * `table` has all columns of `concepts.parquet`; those of a benchmark's part may stand in their place.
  */
-export function tests(params: URLSearchParams, table: Table): Test[] {
+export function tests(params: URLSearchParams, table: Table, regions: Region[]): Test[] {
   return [
     params.get("kinds") === "all" ? null : ofRanked(table),
     ofSearch(params.get("q") ?? "", table),
     ofWord(params.get("status"), "performance_status", table),
     ofWord(params.get("coverage"), "coverage_status", table),
-    ofNumber(params.get("theme"), "theme", table),
-    ofNumber(params.get("subtheme"), "subtheme", table),
+    ofRegion(params.get("region"), table, regions),
   ].filter((test) => test !== null);
 }
 
@@ -70,9 +71,8 @@ function ofWord(param: string | null, key: string, table: Table): Test | null {
   return (row) => wanted.has(values[row] ?? "");
 }
 
-function ofNumber(param: string | null, key: string, table: Table): Test | null {
-  if (param === null || !/^\d{1,9}$/.test(param) || !columnNamed(table, key)) return null;
-  const values = numbers(table, key);
-  const wanted = Number(param);
-  return (row) => values[row] === wanted;
+function ofRegion(param: string | null, table: Table, regions: Region[]): Test | null {
+  if (param === null || !/^\d{1,9}$/.test(param) || !regions[Number(param)]) return null;
+  const [finest, inside] = [numbers(table, "region"), liesIn(regions, Number(param))];
+  return (row) => inside(finest[row]!);
 }

@@ -1,4 +1,4 @@
-/** Colours of quantities: of cells, for reading across benchmarks, and of the map's points. */
+/** Colours of quantities in cells, for reading across benchmarks. */
 import type { Table } from "../data/table";
 import { diverging, sequential } from "../ui/colours";
 import { largest } from "./IntervalBar";

@@ -2,31 +2,28 @@
 import type { Face } from "../app/state";
 import { csvFile, save } from "../data/download";
 import { columnNamed, everyRow, numbers, type Sort, sorted, sortedBy, type Table, texts } from "../data/table";
-import type { ColumnSpec, RunInfo, ThemeName } from "../data/types";
+import type { ColumnSpec, Region, RunInfo } from "../data/types";
 
 /** Name of the column that holds a measure within a benchmark. */
 export const within = (measure: string, benchmark: string) => `${measure}@${benchmark}`;
 
 /**
- * The table with further columns: names of themes, and a measure of each benchmark read so far (`parts`, in the order
+ * The table with further columns: names of regions, and a measure of each benchmark read so far (`parts`, in the order
  * of `names`).
  */
 export function widened(
   table: Table,
-  themes: ThemeName[],
+  regions: Region[],
   measure: string | null,
   parts: (Table | null)[],
   names: string[],
 ): Table {
   const columns = { ...table.columns };
-  for (const level of themes.length ? (["theme", "subtheme"] as const) : []) {
-    const names = new Map(themes.filter((theme) => theme.level === level).map((theme) => [theme.id, theme.name]));
-    const ids = numbers(table, level);
-    columns[`${level}_name`] = {
+  if (regions.length)
+    columns.region_name = {
       kind: "text",
-      values: Array.from(ids, (id) => (Number.isNaN(id) ? null : (names.get(id) ?? `${level} ${id}`))),
+      values: Array.from(numbers(table, "region"), (region) => regions[region]?.name ?? null),
     };
-  }
   parts.forEach((part, place) => {
     const column = measure && part ? columnNamed(part, measure) : undefined;
     if (measure && column) columns[within(measure, names[place]!)] = column;

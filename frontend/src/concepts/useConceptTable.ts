@@ -16,7 +16,7 @@ export interface ShownTable {
 export function useConceptTable(
   run: RunInfo,
   benchmark: number | null,
-): { table: Table | null; shown: ShownTable | null; error: Error | null } {
+): { shown: ShownTable | null; error: Error | null } {
   const suite = useTable(run.key, "concepts.parquet");
   const part = useTable(benchmark === null ? null : run.key, `concepts/${benchmark ?? 0}.parquet`);
   const made = useMemo(() => {
@@ -27,7 +27,7 @@ export function useConceptTable(
   }, [suite.data, part.data, benchmark]);
   const [last, setLast] = useState(made);
   if (made && made !== last) setLast(made);
-  return { table: made?.table ?? null, shown: made ?? last, error: suite.error ?? part.error };
+  return { shown: made ?? last, error: suite.error ?? part.error };
 }
 
 /** The tables of all benchmarks as they arrive, once they are wanted. */

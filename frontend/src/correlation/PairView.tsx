@@ -1,4 +1,4 @@
-import { ActionIcon, SegmentedControl, Select, useComputedColorScheme } from "@mantine/core";
+import { ActionIcon, SegmentedControl, Select } from "@mantine/core";
 import { IconArrowsExchange } from "@tabler/icons-react";
 import { useMemo } from "react";
 import { go, useRoute } from "../app/route";
@@ -7,9 +7,8 @@ import { useTable } from "../data/hooks";
 import { number, numbers, type Table, text, texts } from "../data/table";
 import type { BenchmarkSummary } from "../data/types";
 import { decimal, integer, magnitude, signed, tenths } from "../format";
-import { radii, verdictColours } from "../map/colouring";
-import type { Axis } from "../map/draw";
-import { Scatter } from "../map/Scatter";
+import { type Axis, radii } from "../scatter/draw";
+import { Scatter } from "../scatter/Scatter";
 import { shorten, visible } from "../text";
 import { ConceptName, Measured } from "../ui/Marks";
 import { Empty, Failed, Loading } from "../ui/State";
@@ -145,7 +144,6 @@ interface ShownProps {
 
 function Shown({ x, y, measure, floor, concepts, first, second }: ShownProps) {
   const run = useRun();
-  const dark = useComputedColorScheme("light") === "dark";
   const pair = useMemo(
     () => joined(concepts, first, second, measure, floor),
     [concepts, first, second, measure, floor],
@@ -156,7 +154,6 @@ function Shown({ x, y, measure, floor, concepts, first, second }: ShownProps) {
     const status = texts(concepts, "performance_status");
     const [across, upwards] = [numbers(first, measure), numbers(second, measure)];
     const radius = radii(numbers(concepts, "support"), pair.rows.length);
-    const { weak, strong, typical } = verdictColours(dark);
     const layer = (row: number) => (status[row] === "weak" ? 2 : status[row] === "strong" ? 1 : 0);
     return [...pair.rows]
       .sort((a, b) => layer(a) - layer(b))
@@ -165,10 +162,10 @@ function Shown({ x, y, measure, floor, concepts, first, second }: ShownProps) {
         x: across[id]!,
         y: upwards[id]!,
         radius: radius(id),
-        colour: [typical, strong, weak][layer(id)]!,
+        colour: ["faint", "accent", "weak"][layer(id)]!,
         opacity: layer(id) ? 0.9 : 0.5,
       }));
-  }, [concepts, first, second, measure, pair, dark]);
+  }, [concepts, first, second, measure, pair]);
   const axes = useMemo(() => ({ x: axis(measure, a), y: axis(measure, b) }), [measure, a, b]);
   return (
     <>
@@ -180,7 +177,6 @@ function Shown({ x, y, measure, floor, concepts, first, second }: ShownProps) {
           <Scatter
             points={points}
             axes={axes}
-            diagonal
             testId="correlation-scatter"
             label={`${NAMES[measure]} of ${integer(pair.rows.length)} concepts in ${names}.`}
             tip={(concept) => (

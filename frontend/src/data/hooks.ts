@@ -23,6 +23,8 @@ export type TableName =
   | "concepts.parquet"
   | `concepts/${number}.parquet`
   | "items.parquet"
+  | "item_regions.parquet"
+  | "region_counts.parquet"
   | "slice_items.parquet"
   | "scores.parquet";
 

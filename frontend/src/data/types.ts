@@ -53,8 +53,8 @@ export interface Shards {
 
 /** What a run and its dictionary have beside tables. */
 export interface Has {
-  themes: boolean;
-  map: boolean;
+  /** Whether the run has an atlas. */
+  regions: boolean;
   tokens: boolean;
   lift: boolean;
   promoted: boolean;
@@ -73,12 +73,27 @@ export interface Thresholds {
   alike: string;
 }
 
-/** A theme or subtheme of concepts. */
-export interface ThemeName {
-  level: "theme" | "subtheme";
-  id: number;
+/** A region of the atlas. */
+export interface Region {
+  /** Its place in `RunInfo.regions`. */
+  region: number;
+  /** 1 coarse, 2, 3 finest. */
+  level: number;
+  /** The region of the level above that holds it; null at level 1. */
   parent: number | null;
-  name: string | null;
+  name: string;
+  /**
+   * `written`: by readers or a language model; `words`: made of labels and words; `unclear`: written, but readers could
+   * not tell it from its siblings.
+   */
+  kind: string;
+  x: number;
+  y: number;
+  /** Weighted items of the map in it. */
+  items: number;
+  /** Kept items of this run in it, but for those that are unlike anything on the map. */
+  own: number;
+  /** Concepts that hang in it. */
   concepts: number;
 }
 
@@ -213,8 +228,8 @@ export interface RunInfo {
   evidence: Thresholds;
   /** What chi_bench is measured in. */
   unit: string;
-  /** Empty in a run that has none. */
-  themes: ThemeName[];
+  /** By level; empty in a run that has no atlas. */
+  regions: Region[];
   /** What words mean; `key` is a column's, or a general word's. */
   glossary: Term[];
   cautions: Caution[];
@@ -390,8 +405,8 @@ export interface Coverage {
   /** Kept items. */
   items: number;
   all: Covered;
-  /** Those that lack most first; empty: the run has no themes. */
-  themes: Covered[];
+  /** Those of the atlas' second level that lack most first; empty: the run has no atlas. */
+  regions: Covered[];
   /** In the run's order; only the one that was asked for. */
   benchmarks: BenchmarkCoverage[];
   /**

@@ -84,7 +84,7 @@ function PlainGaps({ a, b }: { a: number; b: number }) {
   const slices = useSlices(run.key);
   const scores = useTable(run.key, "scores.parquet");
   const rows = useMemo(
-    () => (slices.data && scores.data ? widest(ofSubjects(slices.data), outcomeOf(scores.data, a, b), 6) : null),
+    () => (slices.data && scores.data ? widest(ofSubjects(slices.data), outcomeOf(scores.data, a, [b]), 6) : null),
     [slices.data, scores.data, a, b],
   );
   const error = slices.error ?? scores.error;

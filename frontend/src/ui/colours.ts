@@ -15,7 +15,7 @@ const DIVERGING = {
   dark: ["#ff9d52", "#a35a22", "#4a515c", "#33659f", "#7fb8ff"],
 };
 
-/** Twenty kinds in lightness and hue, for themes; more than twenty repeat. */
+/** Twenty kinds in lightness and hue, for regions; more than twenty repeat. */
 export const KINDS = [
   "#2b62b8",
   "#e07b39",

@@ -3,40 +3,50 @@ import { useElementSize } from "@mantine/hooks";
 import { IconFocusCentered, IconMinus, IconPlus } from "@tabler/icons-react";
 import { select } from "d3-selection";
 import { type D3ZoomEvent, type ZoomBehavior, type ZoomTransform, zoom, zoomIdentity } from "d3-zoom";
-import { type MouseEvent, type ReactNode, useEffect, useMemo, useRef, useState } from "react";
-import { go } from "../app/route";
-import { useNumberParam } from "../app/state";
-import { type Axes, draw, type Name, nearest, type Point, scales } from "./draw";
+import { type MouseEvent, type ReactNode, useEffect, useRef, useState } from "react";
 import "./scatter.css";
 
-interface ScatterProps {
-  /** In the order in which they are drawn, the last on top. */
-  points: Point[];
-  /** Null: a plane without axes. */
-  axes: Axes | null;
-  /** A line along which both coordinates are equal. */
-  diagonal?: boolean;
-  names?: Name[];
+/** How a picture is looked at: its size in CSS pixels, and how it was panned and zoomed. */
+export interface Look {
+  view: ZoomTransform;
+  width: number;
+  height: number;
+}
+
+/** Something that can be pointed at, and where it is on the screen. */
+export interface Spot {
+  x: number;
+  y: number;
+}
+
+interface PlaneProps<At extends Spot> {
+  /** Draws the picture; another function draws it anew. */
+  draw: (canvas: HTMLCanvasElement, look: Look) => void;
+  /** What is at a place of the screen; null: nothing. */
+  at: (look: Look, x: number, y: number) => At | null;
+  /** Null: nothing is said. */
+  tip: (at: At) => ReactNode;
+  onOpen: (at: At) => void;
+  /** How many points can be pointed at. */
+  points: number;
   /** What it shows, for those who cannot see it. */
   label: string;
   testId: string;
-  /** What is said of the concept that is pointed at. */
-  tip: (id: number) => ReactNode;
   /** The wheel zooms at once; else only after a click, so that the page can be scrolled past the picture. */
   wheel?: boolean;
 }
 
 const STEP = 60;
 
-/** Concepts as points that can be panned, zoomed, pointed at and opened. */
-export function Scatter({ points, axes, diagonal = false, names, label, testId, tip, wheel = false }: ScatterProps) {
+/** A picture that can be panned, zoomed and pointed at. */
+export function Plane<At extends Spot>(props: PlaneProps<At>) {
+  const { draw, at, tip, onOpen, points, label, testId, wheel = false } = props;
   const dark = useComputedColorScheme("light") === "dark";
-  const opened = useNumberParam("concept");
   const { ref: sizeRef, width, height } = useElementSize();
   const place = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const [view, setView] = useState<ZoomTransform>(zoomIdentity);
-  const [pointed, setPointed] = useState<Point | null>(null);
+  const [pointed, setPointed] = useState<At | null>(null);
   const zoomer = useRef<ZoomBehavior<HTMLCanvasElement, unknown>>(null);
   useEffect(() => {
     if (!canvas.current) return;
@@ -57,16 +67,13 @@ export function Scatter({ points, axes, diagonal = false, names, label, testId, 
       });
     select(canvas.current).call(zoomer.current).on("dblclick.zoom", null);
   }, [wheel]);
-  const fitted = useMemo(() => scales(points, axes, width, height), [points, axes, width, height]);
-  const [x, y] = [view.rescaleX(fitted.x), view.rescaleY(fitted.y)];
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the colours of the page are read when it is drawn.
+  // The colours of the page, light or dark, are read when it is drawn.
   useEffect(() => {
-    if (canvas.current && width > 20)
-      draw(canvas.current, { points, x, y, zoom: view.k, axes, diagonal, names: names ?? [], opened, width, height });
-  }, [points, axes, diagonal, names, opened, width, height, view, dark]);
-  const at = (event: MouseEvent) => {
+    if (canvas.current && width > 20) draw(canvas.current, { view, width, height });
+  }, [draw, view, width, height, dark]);
+  const under = (event: MouseEvent) => {
     const box = event.currentTarget.getBoundingClientRect();
-    return nearest(points, x, y, view.k, event.clientX - box.left, event.clientY - box.top);
+    return at({ view, width, height }, event.clientX - box.left, event.clientY - box.top);
   };
   const on = () => select(canvas.current!);
   const scaleBy = (factor: number) => zoomer.current && on().call(zoomer.current.scaleBy, factor);
@@ -82,8 +89,9 @@ export function Scatter({ points, axes, diagonal = false, names, label, testId, 
     "-": () => scaleBy(1 / 1.4),
     "0": reset,
   };
+  const said = pointed && tip(pointed);
   return (
-    <div className="scatter" data-testid={testId} data-points={points.filter((point) => !point.backdrop).length}>
+    <div className="scatter" data-testid={testId} data-points={points}>
       <div
         ref={place}
         className="scatter-place"
@@ -101,19 +109,19 @@ export function Scatter({ points, axes, diagonal = false, names, label, testId, 
           <canvas
             ref={canvas}
             className={pointed ? "pointing" : undefined}
-            onPointerMove={(event) => setPointed(event.buttons ? null : at(event))}
+            onPointerMove={(event) => setPointed(event.buttons ? null : under(event))}
             onPointerLeave={() => setPointed(null)}
             onClick={(event) => {
               place.current?.focus({ preventScroll: true });
-              const point = at(event);
-              if (point) go({ params: { concept: point.id, item: null } });
+              const found = under(event);
+              if (found) onOpen(found);
             }}
           />
         </div>
-        {pointed && (
-          <Tip left={x(pointed.x)} top={y(pointed.y)} width={width} height={height}>
-            {tip(pointed.id)}
-          </Tip>
+        {said && (
+          <div className="scatter-tip" style={beside(pointed, width, height)}>
+            {said}
+          </div>
         )}
       </div>
       <div className="scatter-buttons">
@@ -131,22 +139,7 @@ export function Scatter({ points, axes, diagonal = false, names, label, testId, 
   );
 }
 
-interface TipProps {
-  left: number;
-  top: number;
-  width: number;
-  height: number;
-  children: ReactNode;
-}
-
-function Tip({ left, top, width, height, children }: TipProps) {
-  const style = {
-    ...(left > width / 2 ? { right: width - left + 12 } : { left: left + 12 }),
-    ...(top > height / 2 ? { bottom: height - top + 10 } : { top: top + 10 }),
-  };
-  return (
-    <div className="scatter-tip" style={style}>
-      {children}
-    </div>
-  );
-}
+const beside = ({ x, y }: Spot, width: number, height: number) => ({
+  ...(x > width / 2 ? { right: width - x + 12 } : { left: x + 12 }),
+  ...(y > height / 2 ? { bottom: height - y + 10 } : { top: y + 10 }),
+});

@@ -1,0 +1,129 @@
+import { Select, useComputedColorScheme } from "@mantine/core";
+import { useMemo } from "react";
+import { chosenAnswer } from "../answer/AnswerView";
+import { outcomeOf } from "../answer/slices";
+import { go, useRoute } from "../app/route";
+import { useFace, useModel, useRun } from "../app/state";
+import { useAnswers, useTable } from "../data/hooks";
+import type { ListedAnswer } from "../data/types";
+import { integer, plural } from "../format";
+import { diverging } from "../ui/colours";
+import { Heading } from "../ui/Heading";
+import { HeatBar } from "../ui/Heat";
+import { Failed, Loading } from "../ui/State";
+import { COLOURINGS, type Colouring } from "./colouring";
+import { Picture } from "./Picture";
+import { RegionPanel } from "./RegionPanel";
+import { type Atlas as Known, useAtlas } from "./useAtlas";
+import "./atlas.css";
+
+/** Where the items lie on the map of what can be asked, and where the model falls. */
+export function Atlas() {
+  const run = useRun();
+  const place = useModel();
+  const { params } = useRoute();
+  const answers = useAnswers(run.key, place);
+  const scores = useTable(place === null ? null : run.key, "scores.parquet");
+  const answer = answers.data && chosenAnswer(answers.data, params.get("against"));
+  const peers = answer?.kind === "peers" ? answer.against.join("\n") : "";
+  const outcome = useMemo(() => {
+    if (!scores.data || place === null) return null;
+    const others = peers.split("\n").map((name) => run.models.indexOf(name));
+    return outcomeOf(
+      scores.data,
+      place,
+      others.filter((other) => other >= 0),
+    );
+  }, [scores.data, place, peers, run]);
+  const { atlas, error } = useAtlas(outcome);
+  const failed = error ?? answers.error ?? scores.error;
+  return (
+    <div className="atlas-view">
+      <Heading within="of">Atlas</Heading>
+      {failed ? (
+        <Failed error={failed} />
+      ) : !atlas || (place !== null && !(scores.data && answers.data)) ? (
+        <Loading what="the atlas" />
+      ) : (
+        <Shown atlas={atlas} answer={answer} outcome={outcome} />
+      )}
+    </div>
+  );
+}
+
+interface ShownProps {
+  atlas: Known;
+  answer: ListedAnswer | null;
+  outcome: ArrayLike<number> | null;
+}
+
+function Shown({ atlas, answer, outcome }: ShownProps) {
+  const { tally, known } = atlas;
+  const face = useFace();
+  const { params } = useRoute();
+  const offered = (Object.keys(COLOURINGS) as Colouring[]).filter((by) => by !== "outcome" || outcome);
+  const usual = face === "model" && outcome ? "outcome" : "coverage";
+  const by = offered.find((colouring) => colouring === params.get("colour")) ?? usual;
+  return (
+    <>
+      <p className="lead" data-testid="atlas-lead">
+        What can be asked, as a map: items lie close together that activate the same concepts.{" "}
+        {plural(tally.items, "item")}
+        {tally.unlike > 0 && `, ${integer(tally.unlike)} of them unlike anything on the map`}
+        {known.benchmarks > 0 && `; beside them ${plural(known.benchmarks, "public benchmark")}`}.
+      </p>
+      <div className="tools">
+        <Select
+          size="xs"
+          w={190}
+          aria-label="Colour by"
+          data-testid="atlas-colour"
+          value={by}
+          allowDeselect={false}
+          data={offered.map((value) => ({ value, label: `Colour: ${COLOURINGS[value]}` }))}
+          onChange={(colour) => go({ params: { colour } })}
+        />
+        <Legend by={by} answer={answer} benchmarks={known.benchmarks} />
+      </div>
+      <div className="atlas-place">
+        <Picture atlas={atlas} answer={answer} outcome={outcome} by={by} />
+        <RegionPanel atlas={atlas} answer={answer} outcome={outcome} />
+      </div>
+    </>
+  );
+}
+
+function Legend({ by, answer, benchmarks }: { by: Colouring; answer: ListedAnswer | null; benchmarks: number }) {
+  const dark = useComputedColorScheme("light") === "dark";
+  const scale = diverging(dark);
+  const dot = (colour: string, name: string) => (
+    <li>
+      <span className="legend-dot" style={{ background: `var(--${colour})` }} /> {name}
+    </li>
+  );
+  const ends = answer?.kind === "peers" ? ["fails, peers pass", "passes, peers fail"] : ["fails", "passes"];
+  return (
+    <ul className="legend" data-testid="atlas-legend">
+      {by === "outcome" && (
+        <>
+          <li>
+            <HeatBar low={ends[0]!} stops={[0, 0.25, 0.5, 0.75, 1].map(scale)} high={ends[1]!} />
+          </li>
+          <li>
+            Numbers, in points: <b className="weak-text">in its list</b>{" "}
+            <span className="soft">or a plain difference, not tested</span>
+          </li>
+        </>
+      )}
+      {by === "region" && <li>A colour for each coarse region; grey: unlike anything on the map</li>}
+      {by === "coverage" && (
+        <>
+          {benchmarks > 0 && <li>Ring: mean share of {plural(benchmarks, "public benchmark")}. Disc: share here</li>}
+          {dot("accent", "more than twice as much")}
+          {dot("faint", "about as much")}
+          {dot("weak", "less than half, or none")}
+        </>
+      )}
+    </ul>
+  );
+}

@@ -1,0 +1,93 @@
+/** What of the atlas is drawn in which colour. */
+import { numbers } from "../data/table";
+import type { ListedAnswer, Region } from "../data/types";
+import { integer, percent, points } from "../format";
+import { shorten, visible } from "../text";
+import { diverging, KINDS } from "../ui/colours";
+import type { Disc, Dots, Name } from "./draw";
+import { foundIn, heldBy, liesIn } from "./regions";
+import type { Atlas } from "./useAtlas";
+
+export const COLOURINGS = { outcome: "outcome", region: "region", coverage: "share of items" } as const;
+export type Colouring = keyof typeof COLOURINGS;
+
+/** Scored items from which a difference is written at a region's name. */
+const FEWEST = 20;
+/** Steps of the scale of outcomes, in the order in which they are drawn: what differs most comes on top. */
+const STEPS = [4, 3, 5, 2, 6, 1, 7, 0, 8];
+
+/** The kept items as points; those outside of the chosen region are faint, and lie below. */
+export function dotsOf(
+  regions: Region[],
+  { places, kept }: Atlas,
+  outcome: ArrayLike<number> | null,
+  by: Colouring,
+  dark: boolean,
+  chosen: number | null,
+): Dots {
+  const [x, y, finest, unlike] = ["x", "y", "region", "unlike"].map((key) => numbers(places, key));
+  const faint = dark ? "#343b44" : "#dfe2e6";
+  const unknown = dark ? "#59626d" : "#b9bec5";
+  const scale = diverging(dark);
+  const coarse = heldBy(regions, 1);
+  const colours = [faint, unknown, ...(by === "region" ? KINDS : STEPS.map((step) => scale(step / 8)))];
+  const low = outcome && Array.prototype.some.call(outcome, (value: number) => value < 0) ? -1 : 0;
+  const stepOf = (value: number) =>
+    STEPS.indexOf(Math.round((8 * (Math.min(1, Math.max(low, value)) - low)) / (1 - low)));
+  const inside = chosen === null ? () => true : liesIn(regions, chosen);
+  const tone = new Uint8Array(places.rows);
+  const rows: number[][] = colours.map(() => []);
+  for (let row = 0; row < places.rows; row++) {
+    if (Number.isNaN(finest![row]!) || !kept(row)) continue;
+    if (inside(finest![row]!)) {
+      const value = by === "region" ? coarse[finest![row]!]! % KINDS.length : stepOf(outcome?.[row] ?? NaN);
+      const known = by === "region" ? unlike![row] !== 1 : !Number.isNaN(outcome?.[row] ?? NaN);
+      tone[row] = known ? 2 + value : 1;
+    }
+    rows[tone[row]!]!.push(row);
+  }
+  return { x: x!, y: y!, order: Uint32Array.from(rows.flat()), tone, colours };
+}
+
+/** The share of each region: in orange where it is less than half of the public one, in blue where it is twice as much. */
+export function discsOf(regions: Region[], { tally, known }: Atlas): Disc[] {
+  return regions.map(({ region, x, y }) => {
+    const share = tally.of[region]!.items / Math.max(1, tally.items);
+    const usual = known.of[region]?.mean ?? 0;
+    return { region, x, y, share, usual, colour: share > 2 * usual ? "accent" : share < usual / 2 ? "weak" : "faint" };
+  });
+}
+
+/** Names of regions, the chosen one's first, then the coarser and the larger ones; those without items are faint. */
+export function namesOf(
+  regions: Region[],
+  { tally }: Atlas,
+  answer: ListedAnswer | null,
+  by: Colouring,
+  chosen: number | null,
+): (Name & { always: boolean })[] {
+  const size = ({ region, level }: Region) => Number(region === chosen) * 1e12 - level * 1e9 + tally.of[region]!.items;
+  return regions
+    .toSorted((a, b) => size(b) - size(a))
+    .map(({ region, level, name, x, y }) => {
+      const { items, scored, mean, elsewhere } = tally.of[region]!;
+      const found = by === "outcome" ? foundIn(answer, name) : undefined;
+      const plain = scored >= FEWEST && level < 3 ? points(mean - elsewhere, 0) : "";
+      const note = {
+        outcome: found?.points ?? plain,
+        region: integer(items),
+        coverage: items ? percent(items / tally.items) : "none here",
+      }[by];
+      return {
+        region,
+        level,
+        text: shorten(visible(name), 44),
+        note,
+        ink: items ? "ink" : by === "coverage" ? "weak" : "soft",
+        tone: found ? (found.gap < 0 ? "weak" : "accent") : "soft",
+        x,
+        y,
+        always: by === "coverage" && level === 2 && items === 0,
+      };
+    });
+}

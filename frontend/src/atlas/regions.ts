@@ -1,0 +1,118 @@
+/** Regions of the atlas: which holds which, what of a run lies in each, and what of the public benchmarks. */
+import { numbers, type Table, texts } from "../data/table";
+import type { ListedAnswer, Region } from "../data/types";
+
+/** A region and all that hold it, the coarsest first. */
+export function pathOf(regions: Region[], region: number | null): Region[] {
+  const own = region === null ? undefined : regions[region];
+  return own ? [...pathOf(regions, own.parent), own] : [];
+}
+
+/** For each region the one of a level that holds it, itself at its own level; NaN: it is coarser. */
+export function heldBy(regions: Region[], level: number): Float64Array {
+  return Float64Array.from(regions, ({ region }) => pathOf(regions, region)[level - 1]?.region ?? NaN);
+}
+
+/** Whether a region of the finest level lies in a region. */
+export function liesIn(regions: Region[], region: number): (finest: number) => boolean {
+  const level = regions[region]?.level ?? 1;
+  const held = heldBy(regions, level);
+  return (finest) => held[finest] === region;
+}
+
+/** What of some items lies in a region. */
+export interface Tally {
+  items: number;
+  /** Those with an outcome, and their mean outcome; NaN: there are none. */
+  scored: number;
+  mean: number;
+  /** Mean outcome of the items elsewhere. */
+  elsewhere: number;
+}
+
+/**
+ * Counts the items of each region, of every level. `finest` is NaN, and `unlike` not 0, for items that lie nowhere.
+ *
+ * `items` is how many items there are, those among them that lie nowhere.
+ */
+export function tallies(
+  regions: Region[],
+  places: Table,
+  kept: (row: number) => boolean,
+  outcome: ArrayLike<number> | null,
+): { items: number; unlike: number; of: Tally[] } {
+  const [finest, unlike] = [numbers(places, "region"), numbers(places, "unlike")];
+  const [items, scored, sums] = [0, 1, 2].map(() => new Float64Array(regions.length)) as [
+    Float64Array,
+    Float64Array,
+    Float64Array,
+  ];
+  let [all, off, known, sum] = [0, 0, 0, 0];
+  for (let row = 0; row < places.rows; row++) {
+    if (Number.isNaN(finest[row]!) || !kept(row)) continue;
+    all++;
+    const value = outcome?.[row] ?? NaN;
+    const has = Number(!Number.isNaN(value));
+    known += has;
+    sum += has && value;
+    if (unlike[row] === 1) {
+      off++;
+      continue;
+    }
+    items[finest[row]!]!++;
+    scored[finest[row]!]! += has;
+    sums[finest[row]!]! += has && value;
+  }
+  // Coarser regions have smaller numbers, so each is complete before it is added to the one that holds it.
+  for (const { region, parent } of regions.toReversed())
+    for (const count of parent === null ? [] : [items, scored, sums]) count[parent!]! += count[region]!;
+  const of = regions.map(({ region }) => ({
+    items: items[region]!,
+    scored: scored[region]!,
+    mean: sums[region]! / scored[region]!,
+    elsewhere: (sum - sums[region]!) / (known - scored[region]!),
+  }));
+  return { items: all, unlike: off, of };
+}
+
+/** What the map was made from beside benchmarks. */
+const TEXT = "ordinary text";
+
+/** The public benchmarks' shares of a region. */
+export interface Public {
+  median: number;
+  mean: number;
+  /** The benchmark with the largest share, and this share. */
+  most: [string, number];
+}
+
+/** Shares of the public benchmarks of each region, of every level; empty: there are none. */
+export function publicShares(regions: Region[], counts: Table): { benchmarks: number; of: Public[] } {
+  const [name, region, items] = [texts(counts, "benchmark"), numbers(counts, "region"), numbers(counts, "items")];
+  const names = [...new Set(name)].filter((name): name is string => name !== null && name !== TEXT);
+  const place = new Map(names.map((name, i) => [name, i]));
+  const shares = regions.map(() => new Float64Array(names.length));
+  const totals = new Float64Array(names.length);
+  for (let row = 0; row < counts.rows; row++) {
+    const benchmark = place.get(name[row] ?? "");
+    if (benchmark === undefined) continue;
+    totals[benchmark]! += items[row]!;
+    for (const { region: held } of pathOf(regions, region[row]!)) shares[held]![benchmark]! += items[row]!;
+  }
+  const of = shares.map((own) => {
+    const share = own.map((count, benchmark) => count / totals[benchmark]!);
+    const most = share.reduce((best, value, i) => (value > share[best]! ? i : best), 0);
+    const sorted = share.toSorted();
+    const middle = (sorted.length - 1) / 2;
+    return {
+      median: (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle)]!) / 2,
+      mean: share.reduce((sum, value) => sum + value, 0) / share.length,
+      most: [names[most]!, share[most]!] as [string, number],
+    };
+  });
+  return { benchmarks: names.length, of: names.length ? of : [] };
+}
+
+/** The finding of an answer about a region. */
+export const foundIn = (answer: ListedAnswer | null, name: string) =>
+  answer?.findings.find((finding) => finding.family === "regions" && finding.name === name);

@@ -1,0 +1,71 @@
+import { type ReactNode, useMemo } from "react";
+import { go, useRoute } from "../app/route";
+import { type Face, useFace, useNumberParam, useRun } from "../app/state";
+import { pathOf } from "../atlas/regions";
+import { numbers, type Table, texts } from "../data/table";
+import type { Region } from "../data/types";
+import { integer, percent } from "../format";
+import { shorten, visible } from "../text";
+import type { ShownTable } from "./useConceptTable";
+
+/** Ranked concepts that hang in each region, and those of them that the model is weak on, or that no item activates. */
+export function countsOf(regions: Region[], table: Table, face: Face): { ranked: number; bad: number }[] {
+  const [key, word] = face === "model" ? ["performance_status", "weak"] : ["coverage_status", "missing"];
+  const [of, ranked, status] = [numbers(table, "region"), numbers(table, "ranked"), texts(table, key!)];
+  const counts = regions.map(() => ({ ranked: 0, bad: 0 }));
+  for (let row = 0; row < table.rows; row++) {
+    if (ranked[row] !== 1 || Number.isNaN(of[row]!)) continue;
+    for (const { region } of pathOf(regions, of[row]!)) {
+      counts[region]!.ranked++;
+      counts[region]!.bad += Number(status[row] === word);
+    }
+  }
+  return counts;
+}
+
+/** The tree of regions, those with the largest bad share first; choosing one selects its concepts in the table. */
+export function RegionList({ table }: ShownTable) {
+  const { regions } = useRun();
+  const face = useFace();
+  const { params } = useRoute();
+  const chosen = useNumberParam("region");
+  const counts = useMemo(() => countsOf(regions, table, face), [regions, table, face]);
+  const path = pathOf(regions, chosen);
+  const share = ({ region }: Region) => counts[region]!.bad / counts[region]!.ranked;
+  const below = (parent: number | null): ReactNode => {
+    const own = regions.filter((region) => region.parent === parent && counts[region.region]!.ranked > 0);
+    own.sort((a, b) => share(b) - share(a) || counts[b.region]!.ranked - counts[a.region]!.ranked);
+    return (
+      own.length > 0 && (
+        <ul>
+          {own.map((region) => (
+            <li key={region.region}>
+              <button
+                type="button"
+                className="region-line"
+                aria-pressed={region.region === chosen}
+                aria-expanded={region.level < 3 ? path.includes(region) : undefined}
+                data-testid="region"
+                onClick={() => go({ params: { region: region.region === chosen ? region.parent : region.region } })}
+              >
+                <bdi>{shorten(visible(region.name), 70)}</bdi>
+                <span className="soft">
+                  {integer(counts[region.region]!.bad)} of {integer(counts[region.region]!.ranked)}{" "}
+                  {face === "model" ? "weak" : "missing"} ({percent(share(region))})
+                </span>
+              </button>
+              {path.includes(region) && below(region.region)}
+            </li>
+          ))}
+        </ul>
+      )
+    );
+  };
+  return (
+    // In a narrow window the table comes first, unless a region was chosen.
+    <details className="regions" data-testid="region-list" open={innerWidth > 900 || params.has("region")}>
+      <summary>Regions</summary>
+      {below(null)}
+    </details>
+  );
+}

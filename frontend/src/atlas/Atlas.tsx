@@ -27,14 +27,15 @@ export function Atlas() {
   const answer = answers.data && chosenAnswer(answers.data, params.get("against"));
   const peers = answer?.kind === "peers" ? answer.against.join("\n") : "";
   const outcome = useMemo(() => {
-    if (!scores.data || place === null) return null;
+    // Until the answer is there it is not known what scores are set against.
+    if (!scores.data || !answers.data || place === null) return null;
     const others = peers.split("\n").map((name) => run.models.indexOf(name));
     return outcomeOf(
       scores.data,
       place,
       others.filter((other) => other >= 0),
     );
-  }, [scores.data, place, peers, run]);
+  }, [scores.data, answers.data, place, peers, run]);
   const { atlas, error } = useAtlas(outcome);
   const failed = error ?? answers.error ?? scores.error;
   return (
@@ -42,7 +43,7 @@ export function Atlas() {
       <Heading within="of">Atlas</Heading>
       {failed ? (
         <Failed error={failed} />
-      ) : !atlas || (place !== null && !(scores.data && answers.data)) ? (
+      ) : !atlas ? (
         <Loading what="the atlas" />
       ) : (
         <Shown atlas={atlas} answer={answer} outcome={outcome} />
@@ -61,8 +62,9 @@ function Shown({ atlas, answer, outcome }: ShownProps) {
   const { tally, known } = atlas;
   const face = useFace();
   const { params } = useRoute();
-  const offered = (Object.keys(COLOURINGS) as Colouring[]).filter((by) => by !== "outcome" || outcome);
-  const usual = face === "model" && outcome ? "outcome" : "coverage";
+  const scored = useModel() !== null;
+  const offered = (Object.keys(COLOURINGS) as Colouring[]).filter((by) => by !== "outcome" || scored);
+  const usual = face === "model" && scored ? "outcome" : "coverage";
   const by = offered.find((colouring) => colouring === params.get("colour")) ?? usual;
   return (
     <>
@@ -83,7 +85,11 @@ function Shown({ atlas, answer, outcome }: ShownProps) {
           data={offered.map((value) => ({ value, label: `Colour: ${COLOURINGS[value]}` }))}
           onChange={(colour) => go({ params: { colour } })}
         />
-        <Legend by={by} answer={answer} benchmarks={known.benchmarks} />
+        {by === "outcome" && !outcome ? (
+          <span className="soft">Reading the outcomes …</span>
+        ) : (
+          <Legend by={by} answer={answer} benchmarks={known.benchmarks} />
+        )}
       </div>
       <div className="atlas-place">
         <Picture atlas={atlas} answer={answer} outcome={outcome} by={by} />

@@ -8,7 +8,7 @@ import { decimal, percent, plural, signed } from "../format";
 import { type Look, Plane, type Spot } from "../scatter/Plane";
 import { shorten, visible } from "../text";
 import { COLOURINGS, type Colouring, discsOf, dotsOf, namesOf } from "./colouring";
-import { type Dots, dotAt, drawDiscs, drawDots, drawNames, frameOf, type Label } from "./draw";
+import { type Dots, discAt, dotAt, drawDiscs, drawDots, drawNames, frameOf, type Label } from "./draw";
 import { heldBy, liesIn, pathOf } from "./regions";
 import type { Atlas } from "./useAtlas";
 
@@ -51,6 +51,10 @@ export function Picture({ atlas, answer, outcome, by }: PictureProps) {
   );
   const discs = useMemo(() => discsOf(regions, atlas), [regions, atlas]);
   const names = useMemo(() => namesOf(regions, atlas, answer, by, chosen), [regions, atlas, answer, by, chosen]);
+  const discsAt = useCallback(
+    ({ view }: Look) => discs.filter(({ region }) => regions[region]!.level === Math.max(2, levelAt(view.k))),
+    [discs, regions],
+  );
   const draw = useCallback(
     (canvas: HTMLCanvasElement, look: Look) => {
       const context = canvas.getContext("2d")!;
@@ -62,21 +66,22 @@ export function Picture({ atlas, answer, outcome, by }: PictureProps) {
       drawDots(canvas, by === "coverage" ? NO_DOTS : dots, frame, look);
       context.setTransform(ratio, 0, 0, ratio, 0, 0);
       const level = levelAt(look.view.k);
-      if (by === "coverage") {
-        const shown = discs.filter(({ region }) => regions[region]!.level === Math.max(2, level));
-        drawDiscs(context, shown, frame, look, colour);
-      }
+      if (by === "coverage") drawDiscs(context, discsAt(look), frame, look, colour);
       const shown = names.filter((name) => name.level <= level || name.region === chosen || name.always);
       labels.current = drawNames(context, shown, frame, look, colour);
     },
-    [by, dots, discs, names, frame, regions, chosen],
+    [by, dots, discsAt, names, frame, chosen],
   );
   const at = (look: Look, px: number, py: number): Pointed | null => {
     const over = labels.current.find(
       (label) => Math.abs(label.x - px) < label.halfWidth && Math.abs(label.y - py) < label.halfHeight,
     );
     if (over) return { region: over.region, item: null, x: px, y: py };
-    const item = by === "coverage" ? -1 : dotAt(dots, frame, look, px, py);
+    if (by === "coverage") {
+      const disc = discAt(discsAt(look), frame, look, px, py);
+      return disc ? { region: disc.region, item: null, x: px, y: py } : null;
+    }
+    const item = dotAt(dots, frame, look, px, py);
     if (item < 0) return null;
     const held = heldBy(regions, levelAt(look.view.k))[finest![item]!]!;
     return { region: held, item, x: px, y: py };
@@ -107,7 +112,7 @@ export function Picture({ atlas, answer, outcome, by }: PictureProps) {
           </strong>
           <span className="soft">
             {item === null ? (
-              `${plural(atlas.tally.of[region]!.items, "item")} here, ${percent(atlas.tally.of[region]!.items / atlas.tally.items, 1)}`
+              tallyWords(atlas, region)
             ) : (
               <bdi>
                 {outcome && `${outcomeWords(outcome[item]!, answer)} · `}
@@ -122,6 +127,12 @@ export function Picture({ atlas, answer, outcome, by }: PictureProps) {
       )}
     />
   );
+}
+
+function tallyWords({ tally, known }: Atlas, region: number): string {
+  const { items } = tally.of[region]!;
+  const usual = known.of[region] ? `; public ${percent(known.of[region].mean, 1)}` : "";
+  return `${plural(items, "item")}, ${percent(items / Math.max(1, tally.items), 1)}${usual}`;
 }
 
 const outcomeWords = (value: number, answer: ListedAnswer | null) => {

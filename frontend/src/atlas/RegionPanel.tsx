@@ -4,7 +4,7 @@ import { useModel, useNumberParam, useRun } from "../app/state";
 import { useSlices } from "../data/hooks";
 import { numbers, text } from "../data/table";
 import type { ListedAnswer, Region } from "../data/types";
-import { decimal, integer, percent, plural, points } from "../format";
+import { integer, percent, plural, points, signed } from "../format";
 import { capital, shorten, visible } from "../text";
 import { Rows } from "../ui/Rows";
 import { foundIn, liesIn, pathOf } from "./regions";
@@ -58,7 +58,7 @@ export function RegionPanel({ atlas, answer, outcome }: RegionPanelProps) {
           testId="region-parts"
           rows={parts.toSorted((a, b) => at(b).items - at(a).items)}
           columns={[
-            { name: chosen ? "inside of it" : "region", cell: (region) => link(region, visible(region.name)) },
+            { name: chosen ? "part" : "region", cell: (region) => link(region, visible(region.name)) },
             { name: "items", cell: (region) => integer(at(region).items) },
             { name: "share", cell: (region) => percent(at(region).items / tally.items) },
             {
@@ -74,7 +74,7 @@ export function RegionPanel({ atlas, answer, outcome }: RegionPanelProps) {
           ]}
         />
       )}
-      {chosen && <Inside region={chosen} atlas={atlas} outcome={outcome} />}
+      {chosen && <Inside region={chosen} atlas={atlas} outcome={outcome} peers={answer?.kind === "peers"} />}
     </section>
   );
 }
@@ -129,8 +129,14 @@ function Sentence({ region: { region, name }, atlas, answer }: Omit<RegionPanelP
 
 const SHOWN = 8;
 
+interface InsideProps extends Omit<RegionPanelProps, "answer"> {
+  region: Region;
+  /** Whether outcomes are against peers. */
+  peers: boolean;
+}
+
 /** Where to go on: its slice, its concepts, and items, those with the lowest outcomes first. */
-function Inside({ region, atlas, outcome }: { region: Region; atlas: Atlas; outcome: ArrayLike<number> | null }) {
+function Inside({ region, atlas, outcome, peers }: InsideProps) {
   const run = useRun();
   const route = useRoute();
   const slices = useSlices(run.models.length ? run.key : null);
@@ -169,11 +175,17 @@ function Inside({ region, atlas, outcome }: { region: Region; atlas: Atlas; outc
       </p>
       {rows.length > 0 && (
         <>
-          <h3>{outcome ? "Items, the lowest outcomes first" : "Its most typical items"}</h3>
+          <h3>
+            {!outcome
+              ? "Its most typical items"
+              : peers
+                ? "Items, with the score less that of its peers"
+                : "Items, with the score"}
+          </h3>
           <ol className="region-items" data-testid="region-items">
             {rows.map((row) => (
               <li key={row}>
-                {outcome && <span className="number-of">{decimal(outcome[row]!, 1)}</span>}
+                {outcome && <span className="number-of">{signed(outcome[row]!, 1)}</span>}
                 <button type="button" className="link" onClick={() => go({ params: { item: row } })}>
                   <bdi>{shorten(visible(text(atlas.items, "excerpt", row) ?? `item ${row}`), 110)}</bdi>
                 </button>

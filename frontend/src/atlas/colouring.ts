@@ -31,9 +31,10 @@ export function dotsOf(
   const scale = diverging(dark);
   const coarse = heldBy(regions, 1);
   const colours = [faint, unknown, ...(by === "region" ? KINDS : STEPS.map((step) => scale(step / 8)))];
-  const low = outcome && Array.prototype.some.call(outcome, (value: number) => value < 0) ? -1 : 0;
-  const stepOf = (value: number) =>
-    STEPS.indexOf(Math.round((8 * (Math.min(1, Math.max(low, value)) - low)) / (1 - low)));
+  const known = Array.prototype.filter.call(outcome ?? [], (value: number) => !Number.isNaN(value)) as number[];
+  const mean = known.reduce((sum, value) => sum + value, 0) / known.length;
+  // From the model's mean, which is grey: against stronger peers all would be orange.
+  const stepOf = (value: number) => STEPS.indexOf(Math.round(4 + 4 * Math.min(1, Math.max(-1, value - mean))));
   const inside = chosen === null ? () => true : liesIn(regions, chosen);
   const tone = new Uint8Array(places.rows);
   const rows: number[][] = colours.map(() => []);
@@ -41,8 +42,8 @@ export function dotsOf(
     if (Number.isNaN(finest![row]!) || !kept(row)) continue;
     if (inside(finest![row]!)) {
       const value = by === "region" ? coarse[finest![row]!]! % KINDS.length : stepOf(outcome?.[row] ?? NaN);
-      const known = by === "region" ? unlike![row] !== 1 : !Number.isNaN(outcome?.[row] ?? NaN);
-      tone[row] = known ? 2 + value : 1;
+      const has = by === "region" ? unlike![row] !== 1 : !Number.isNaN(outcome?.[row] ?? NaN);
+      tone[row] = has ? 2 + value : 1;
     }
     rows[tone[row]!]!.push(row);
   }
@@ -76,7 +77,7 @@ export function namesOf(
       const note = {
         outcome: found?.points ?? plain,
         region: integer(items),
-        coverage: items ? percent(items / tally.items) : "none here",
+        coverage: items === 0 ? "none here" : items < tally.items / 200 ? "<1%" : percent(items / tally.items),
       }[by];
       return {
         region,

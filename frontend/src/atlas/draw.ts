@@ -39,11 +39,16 @@ export interface Name {
   y: number;
 }
 
-/** Where a name was drawn, by its middle. */
-export interface Label extends Name {
+/** A part of the screen, by its middle. */
+interface Box {
+  x: number;
+  y: number;
   halfWidth: number;
   halfHeight: number;
 }
+
+/** Where a name was drawn. */
+export type Label = Name & Box;
 
 /** Ends of the coordinates. */
 export interface Frame {
@@ -155,14 +160,24 @@ type Colour = (name: string) => string;
 /** Part of the picture that all discs together would cover, were they apart. */
 const COVERED = 0.2;
 
+const radiusOfDisc = (share: number, { view, width, height }: Look) =>
+  Math.sqrt((share * COVERED * width * height * Math.max(1, view.k ** 1.4)) / Math.PI);
+
+/** The smallest disc or ring at a place of the screen; undefined: there is none. */
+export function discAt(discs: Disc[], frame: Frame, look: Look, px: number, py: number): Disc | undefined {
+  const { kx, bx, ky, by } = placing(frame, look);
+  const size = (disc: Disc) => radiusOfDisc(Math.max(disc.share, disc.usual), look);
+  return discs
+    .filter((disc) => Math.hypot(kx * disc.x + bx - px, ky * disc.y + by - py) <= size(disc) + 2)
+    .sort((a, b) => size(a) - size(b))[0];
+}
+
 /** Draws regions: a ring as large as the public benchmarks' mean share, in it a disc as large as the run's own. */
 export function drawDiscs(context: Context, discs: Disc[], frame: Frame, look: Look, colour: Colour): void {
   const { kx, bx, ky, by } = placing(frame, look);
-  const area = COVERED * look.width * look.height * Math.max(1, look.view.k ** 1.4);
-  const radius = (share: number) => Math.sqrt((share * area) / Math.PI);
   const circle = (disc: Disc, share: number) => {
     context.beginPath();
-    context.arc(kx * disc.x + bx, ky * disc.y + by, radius(share), 0, 2 * Math.PI);
+    context.arc(kx * disc.x + bx, ky * disc.y + by, radiusOfDisc(share, look), 0, 2 * Math.PI);
   };
   for (const disc of discs.toSorted((a, b) => b.share - a.share)) {
     circle(disc, disc.share);
@@ -193,13 +208,14 @@ export function linesOf(name: string): string[] {
 }
 
 /**
- * Draws the names that have room, the first ones first, a little aside where their place is taken, with a halo so that
+ * Draws the names that have room beside the buttons, the first ones first, a little aside where their place is taken, with a halo so that
  * they can be read over points.
  */
 export function drawNames(context: Context, names: Name[], frame: Frame, look: Look, colour: Colour): Label[] {
   const { kx, bx, ky, by } = placing(frame, look);
   const { width, height } = look;
   const labels: Label[] = [];
+  const taken: Box[] = [{ x: width - 26, y: 64, halfWidth: 26, halfHeight: 64 }];
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.lineJoin = "round";
@@ -215,9 +231,11 @@ export function drawNames(context: Context, names: Name[], frame: Frame, look: L
     const [px, py] = [kx * name.x + bx, ky * name.y + by];
     if (px < 0 || px > width || py < 0 || py > height) continue;
     const x = Math.max(halfWidth, Math.min(width - halfWidth, px));
-    const y = free(labels, x, Math.max(halfHeight, Math.min(height - halfHeight, py)), halfWidth, halfHeight, height);
+    const y = free(taken, x, Math.max(halfHeight, Math.min(height - halfHeight, py)), halfWidth, halfHeight, height);
     if (y === null) continue;
-    labels.push({ ...name, x, y, halfWidth, halfHeight });
+    const label = { ...name, x, y, halfWidth, halfHeight };
+    labels.push(label);
+    taken.push(label);
     shown.forEach((line, i) => {
       const at = y + (i - (shown.length - 1) / 2) * size * 1.15;
       context.strokeText(line, x, at);
@@ -229,11 +247,11 @@ export function drawNames(context: Context, names: Name[], frame: Frame, look: L
 }
 
 /** The nearest height at which a name lies over no other; null: all near ones are taken. */
-function free(labels: Label[], x: number, y: number, halfWidth: number, halfHeight: number, height: number) {
+function free(taken: Box[], x: number, y: number, halfWidth: number, halfHeight: number, height: number) {
   for (const step of [0, -0.5, 0.5, -1, 1, -1.5, 1.5]) {
     const at = y + step * 2 * halfHeight;
     if (at < halfHeight || at > height - halfHeight) continue;
-    const hit = labels.some(
+    const hit = taken.some(
       (other) =>
         Math.abs(other.x - x) < other.halfWidth + halfWidth && Math.abs(other.y - at) < other.halfHeight + halfHeight,
     );

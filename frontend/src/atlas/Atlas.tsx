@@ -4,7 +4,7 @@ import { chosenAnswer } from "../answer/AnswerView";
 import { outcomeOf } from "../answer/slices";
 import { go, useRoute } from "../app/route";
 import { useFace, useModel, useRun } from "../app/state";
-import { useAnswers, useTable } from "../data/hooks";
+import { useAnswers, useSlices, useTable } from "../data/hooks";
 import type { ListedAnswer } from "../data/types";
 import { integer, plural } from "../format";
 import { diverging } from "../ui/colours";
@@ -14,6 +14,7 @@ import { Failed, Loading } from "../ui/State";
 import { COLOURINGS, type Colouring } from "./colouring";
 import { Picture } from "./Picture";
 import { RegionPanel } from "./RegionPanel";
+import { findingsIn } from "./regions";
 import { type Atlas as Known, useAtlas } from "./useAtlas";
 import "./atlas.css";
 
@@ -59,9 +60,16 @@ interface ShownProps {
 }
 
 function Shown({ atlas, answer, outcome }: ShownProps) {
-  const { tally, known } = atlas;
+  const { tally, known, places } = atlas;
+  const { key, regions } = useRun();
+  const slices = useSlices(answer ? key : null).data;
+  const findings = useMemo(
+    () => findingsIn(regions, places, answer?.findings ?? [], slices ?? new Map()),
+    [regions, places, answer, slices],
+  );
   const face = useFace();
   const { params } = useRoute();
+  const peers = answer?.kind === "peers";
   const scored = useModel() !== null;
   const offered = (Object.keys(COLOURINGS) as Colouring[]).filter((by) => by !== "outcome" || scored);
   const usual = face === "model" && scored ? "outcome" : "coverage";
@@ -88,18 +96,18 @@ function Shown({ atlas, answer, outcome }: ShownProps) {
         {by === "outcome" && !outcome ? (
           <span className="soft">Reading the outcomes …</span>
         ) : (
-          <Legend by={by} answer={answer} benchmarks={known.benchmarks} />
+          <Legend by={by} peers={peers} benchmarks={known.benchmarks} />
         )}
       </div>
       <div className="atlas-place">
-        <Picture atlas={atlas} answer={answer} outcome={outcome} by={by} />
-        <RegionPanel atlas={atlas} answer={answer} outcome={outcome} />
+        <Picture atlas={atlas} peers={peers} findings={findings} outcome={outcome} by={by} />
+        <RegionPanel atlas={atlas} peers={peers} findings={findings} outcome={outcome} />
       </div>
     </>
   );
 }
 
-function Legend({ by, answer, benchmarks }: { by: Colouring; answer: ListedAnswer | null; benchmarks: number }) {
+function Legend({ by, peers, benchmarks }: { by: Colouring; peers: boolean; benchmarks: number }) {
   const dark = useComputedColorScheme("light") === "dark";
   const scale = diverging(dark);
   const dot = (colour: string, name: string) => (
@@ -107,7 +115,7 @@ function Legend({ by, answer, benchmarks }: { by: Colouring; answer: ListedAnswe
       <span className="legend-dot" style={{ background: `var(--${colour})` }} /> {name}
     </li>
   );
-  const ends = answer?.kind === "peers" ? ["fails, peers pass", "passes, peers fail"] : ["fails", "passes"];
+  const ends = peers ? ["fails, peers pass", "passes, peers fail"] : ["fails", "passes"];
   return (
     <ul className="legend" data-testid="atlas-legend">
       {by === "outcome" && (
@@ -116,8 +124,8 @@ function Legend({ by, answer, benchmarks }: { by: Colouring; answer: ListedAnswe
             <HeatBar low={ends[0]!} stops={[0, 0.25, 0.5, 0.75, 1].map(scale)} high={ends[1]!} />
           </li>
           <li>
-            Numbers, in points: <b className="weak-text">in its list</b>{" "}
-            <span className="soft">or a plain difference, not tested</span>
+            Numbers: points from the rest, not tested; <b className="weak-text">coloured</b> where a line of its list
+            lies
           </li>
         </>
       )}

@@ -3,7 +3,7 @@ import { useCallback, useMemo, useRef } from "react";
 import { go } from "../app/route";
 import { useBenchmark, useNumberParam, useRun } from "../app/state";
 import { number, numbers, text } from "../data/table";
-import type { ListedAnswer } from "../data/types";
+import type { ListedFinding } from "../data/types";
 import { decimal, percent, plural, signed } from "../format";
 import { type Look, Plane, type Spot } from "../scatter/Plane";
 import { shorten, visible } from "../text";
@@ -18,7 +18,9 @@ const levelAt = (zoom: number) => FROM.filter((least) => zoom >= least).length |
 
 interface PictureProps {
   atlas: Atlas;
-  answer: ListedAnswer | null;
+  /** Whether outcomes are against peers. */
+  peers: boolean;
+  findings: Map<number, ListedFinding[]>;
   outcome: ArrayLike<number> | null;
   by: Colouring;
 }
@@ -27,7 +29,7 @@ interface PictureProps {
 type Pointed = Spot & { region: number; item: number | null };
 
 /** Regions with their names, and the items as points or as a disc per region. A click chooses a region, then an item. */
-export function Picture({ atlas, answer, outcome, by }: PictureProps) {
+export function Picture({ atlas, peers, findings, outcome, by }: PictureProps) {
   const run = useRun();
   const { regions } = run;
   const chosen = useNumberParam("region");
@@ -50,7 +52,7 @@ export function Picture({ atlas, answer, outcome, by }: PictureProps) {
     [regions, atlas, outcome, by, dark, chosen],
   );
   const discs = useMemo(() => discsOf(regions, atlas), [regions, atlas]);
-  const names = useMemo(() => namesOf(regions, atlas, answer, by, chosen), [regions, atlas, answer, by, chosen]);
+  const names = useMemo(() => namesOf(regions, atlas, findings, by, chosen), [regions, atlas, findings, by, chosen]);
   const discsAt = useCallback(
     ({ view }: Look) => discs.filter(({ region }) => regions[region]!.level === Math.max(2, levelAt(view.k))),
     [discs, regions],
@@ -115,7 +117,7 @@ export function Picture({ atlas, answer, outcome, by }: PictureProps) {
               tallyWords(atlas, region)
             ) : (
               <bdi>
-                {outcome && `${outcomeWords(outcome[item]!, answer)} · `}
+                {outcome && `${outcomeWords(outcome[item]!, peers)} · `}
                 {pathOf(regions, finest![item]!)
                   .map(({ name }) => visible(name))
                   .join(" › ")}
@@ -135,9 +137,9 @@ function tallyWords({ tally, known }: Atlas, region: number): string {
   return `${plural(items, "item")}, ${percent(items / Math.max(1, tally.items), 1)}${usual}`;
 }
 
-const outcomeWords = (value: number, answer: ListedAnswer | null) => {
+const outcomeWords = (value: number, peers: boolean) => {
   if (Number.isNaN(value)) return "no score";
-  return answer?.kind === "peers" ? `${signed(value)} against peers` : `score ${decimal(value)}`;
+  return peers ? `${signed(value)} against peers` : `score ${decimal(value)}`;
 };
 
 const NO_DOTS: Dots = { x: [], y: [], order: new Uint32Array(), tone: new Uint8Array(), colours: [] };

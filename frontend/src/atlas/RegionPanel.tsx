@@ -1,23 +1,24 @@
 import { useMemo } from "react";
 import { address, go, useRoute } from "../app/route";
-import { useModel, useNumberParam, useRun } from "../app/state";
-import { useSlices } from "../data/hooks";
+import { useNumberParam, useRun } from "../app/state";
 import { numbers, text } from "../data/table";
-import type { ListedAnswer, Region } from "../data/types";
+import type { ListedFinding, Region } from "../data/types";
 import { integer, percent, plural, points, signed } from "../format";
-import { capital, shorten, visible } from "../text";
+import { shorten, visible } from "../text";
 import { Rows } from "../ui/Rows";
-import { foundIn, liesIn, pathOf } from "./regions";
+import { pathOf, rowsIn } from "./regions";
 import type { Atlas } from "./useAtlas";
 
 interface RegionPanelProps {
   atlas: Atlas;
-  answer: ListedAnswer | null;
+  /** Whether outcomes are against peers. */
+  peers: boolean;
+  findings: Map<number, ListedFinding[]>;
   outcome: ArrayLike<number> | null;
 }
 
 /** What is known of the chosen region, or of all: how much of the run is there, how the model does, and its parts. */
-export function RegionPanel({ atlas, answer, outcome }: RegionPanelProps) {
+export function RegionPanel({ atlas, peers, findings, outcome }: RegionPanelProps) {
   const { regions } = useRun();
   const asked = useNumberParam("region");
   const chosen = asked === null ? null : (regions[asked] ?? null);
@@ -49,7 +50,7 @@ export function RegionPanel({ atlas, answer, outcome }: RegionPanelProps) {
                 : "Readers could not tell this name from those beside it."}
             </p>
           )}
-          <Sentence region={chosen} atlas={atlas} answer={answer} />
+          <Sentence region={chosen} atlas={atlas} peers={peers} findings={findings} />
         </>
       )}
       {parts.length > 0 && (
@@ -74,20 +75,20 @@ export function RegionPanel({ atlas, answer, outcome }: RegionPanelProps) {
           ]}
         />
       )}
-      {chosen && <Inside region={chosen} atlas={atlas} outcome={outcome} peers={answer?.kind === "peers"} />}
+      {chosen && <Inside region={chosen} atlas={atlas} outcome={outcome} peers={peers} />}
     </section>
   );
 }
 
-function Sentence({ region: { region, name }, atlas, answer }: Omit<RegionPanelProps, "outcome"> & { region: Region }) {
-  const run = useRun();
+type Of<Key extends keyof RegionPanelProps> = Pick<RegionPanelProps, "atlas" | "peers" | Key> & { region: Region };
+
+/** How much is there, how the model does there, and which lines of its list lie there. */
+function Sentence({ region: { region }, atlas, peers, findings }: Of<"findings">) {
   const route = useRoute();
-  const place = useModel();
   const { tally, known } = atlas;
   const { items, scored, mean, elsewhere } = tally.of[region]!;
   const usual = known.of[region];
-  const found = foundIn(answer, name);
-  const peers = answer?.kind === "peers";
+  const found = findings.get(region) ?? [];
   const write = (value: number) => (peers ? `${points(value)} points` : percent(value));
   return (
     <>
@@ -108,64 +109,59 @@ function Sentence({ region: { region, name }, atlas, answer }: Omit<RegionPanelP
         )}
         .
       </p>
-      {found && (
-        <p data-testid="region-found">
-          <a href={address(route, { view: "slice", rest: found.slice })}>In the list</a> of{" "}
-          <bdi>{visible(run.models[place ?? -1] ?? "the model")}</bdi>:{" "}
-          <strong className={found.gap < 0 ? "points weak" : "points strong"}>{found.points}</strong> points expected on
-          new items ({found.spread}), {found.size}. {capital(visible(found.again))}.
-        </p>
-      )}
       {scored > 0 && (
-        <p className={found ? "soft" : undefined}>
+        <p>
           {peers ? "Mean score less that of its peers" : "Mean score"}: {write(mean)} here
-          {!Number.isNaN(elsewhere) && `, ${write(elsewhere)} elsewhere`}
-          {!found && answer && ". Not in its list, so this may be chance"}.
+          {!Number.isNaN(elsewhere) && `, ${write(elsewhere)} elsewhere`}.{" "}
+          {found.length > 0
+            ? "Of the model’s list there lie here, with at least half of their items:"
+            : "No line of the model’s list lies here, so this may be chance."}
         </p>
       )}
+      <ol className="region-items" data-testid="region-findings">
+        {found.map(({ slice, name, points, spread, size, gap }) => (
+          <li key={slice}>
+            <b className={gap < 0 ? "weak-text" : "strong-text"}>{points}</b>
+            <span>
+              <a href={address(route, { view: "slice", rest: slice })}>
+                <bdi>{visible(name)}</bdi>
+              </a>{" "}
+              <span className="soft">
+                {spread}; {size}
+              </span>
+            </span>
+          </li>
+        ))}
+      </ol>
     </>
   );
 }
 
 const SHOWN = 8;
 
-interface InsideProps extends Omit<RegionPanelProps, "answer"> {
-  region: Region;
-  /** Whether outcomes are against peers. */
-  peers: boolean;
-}
-
-/** Where to go on: its slice, its concepts, and items, those with the lowest outcomes first. */
-function Inside({ region, atlas, outcome, peers }: InsideProps) {
+/** Where to go on: its items and concepts, and some items, those with the lowest outcomes first. */
+function Inside({ region, atlas, outcome, peers }: Of<"outcome">) {
   const run = useRun();
   const route = useRoute();
-  const slices = useSlices(run.models.length ? run.key : null);
-  const slice = [...(slices.data?.values() ?? [])].find(
-    ({ family, name }) => family === "regions" && name === region.name,
-  );
   const rows = useMemo(() => {
     const { places, kept, items } = atlas;
-    const [finest, likeness, unlike] = ["region", "likeness", "unlike"].map((key) => numbers(places, key));
-    const inside = liesIn(run.regions, region.region);
+    const likeness = numbers(places, "likeness");
     const value = (row: number) => outcome?.[row] ?? NaN;
     const seen = new Set<number>();
     const clusters = numbers(items, "cluster");
-    return [...finest!.keys()]
-      .filter((row) => inside(finest![row]!) && unlike![row] !== 1 && kept(row))
-      .sort((a, b) => value(a) - value(b) || likeness![b]! - likeness![a]!)
+    return rowsIn(run.regions, region.region, places)
+      .filter(kept)
+      .sort((a, b) => value(a) - value(b) || likeness[b]! - likeness[a]!)
       .filter((row) => Number.isNaN(clusters[row]!) || (!seen.has(clusters[row]!) && seen.add(clusters[row]!)))
       .slice(0, SHOWN);
   }, [run, region, atlas, outcome]);
   return (
     <>
       <p className="actions">
-        {slice && (
-          <>
-            <a href={address(route, { view: "slice", rest: slice.number })}>The slice</a>
-            <a href={address(route, { view: "items", params: { slice: slice.number } })}>
-              All {plural(slice.members.length, "item")} of it
-            </a>
-          </>
+        {rows.length > 0 && (
+          <a href={address(route, { view: "items", params: { region: region.region } })}>
+            All {plural(atlas.tally.of[region.region]!.items, "item")}
+          </a>
         )}
         {region.concepts > 0 && (
           <a href={address(route, { view: "concepts", params: { region: region.region } })}>

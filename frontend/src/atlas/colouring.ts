@@ -1,11 +1,11 @@
 /** What of the atlas is drawn in which colour. */
 import { numbers } from "../data/table";
-import type { ListedAnswer, Region } from "../data/types";
+import type { ListedFinding, Region } from "../data/types";
 import { integer, percent, points } from "../format";
 import { shorten, visible } from "../text";
 import { diverging, KINDS } from "../ui/colours";
 import type { Disc, Dots, Name } from "./draw";
-import { foundIn, heldBy, liesIn } from "./regions";
+import { heldBy, liesIn } from "./regions";
 import type { Atlas } from "./useAtlas";
 
 export const COLOURINGS = { outcome: "outcome", region: "region", coverage: "share of items" } as const;
@@ -63,7 +63,7 @@ export function discsOf(regions: Region[], { tally, known }: Atlas): Disc[] {
 export function namesOf(
   regions: Region[],
   { tally }: Atlas,
-  answer: ListedAnswer | null,
+  findings: Map<number, ListedFinding[]>,
   by: Colouring,
   chosen: number | null,
 ): (Name & { always: boolean })[] {
@@ -72,10 +72,11 @@ export function namesOf(
     .toSorted((a, b) => size(b) - size(a))
     .map(({ region, level, name, x, y }) => {
       const { items, scored, mean, elsewhere } = tally.of[region]!;
-      const found = by === "outcome" ? foundIn(answer, name) : undefined;
-      const plain = scored >= FEWEST && level < 3 ? points(mean - elsewhere, 0) : "";
+      const gap = mean - elsewhere;
+      // A line of the list that says the other thing would not explain the number.
+      const found = by === "outcome" && findings.get(region)?.some((finding) => finding.gap * gap > 0);
       const note = {
-        outcome: found?.points ?? plain,
+        outcome: scored >= FEWEST ? points(gap, 0) : "",
         region: integer(items),
         coverage: items === 0 ? "none here" : items < tally.items / 200 ? "<1%" : percent(items / tally.items),
       }[by];
@@ -85,7 +86,7 @@ export function namesOf(
         text: shorten(visible(name), 44),
         note,
         ink: items ? "ink" : by === "coverage" ? "weak" : "soft",
-        tone: found ? (found.gap < 0 ? "weak" : "accent") : "soft",
+        tone: found ? (gap < 0 ? "weak" : "accent") : "soft",
         x,
         y,
         always: by === "coverage" && level === 2 && items === 0,

@@ -1,6 +1,8 @@
 /** Regions of the atlas: which holds which, what of a run lies in each, and what of the public benchmarks. */
+
+import type { Slice } from "../answer/slices";
 import { numbers, type Table, texts } from "../data/table";
-import type { ListedAnswer, Region } from "../data/types";
+import type { ListedFinding, Region } from "../data/types";
 
 /** A region and all that hold it, the coarsest first. */
 export function pathOf(regions: Region[], region: number | null): Region[] {
@@ -18,6 +20,13 @@ export function liesIn(regions: Region[], region: number): (finest: number) => b
   const level = regions[region]?.level ?? 1;
   const held = heldBy(regions, level);
   return (finest) => held[finest] === region;
+}
+
+/** Rows of the items that lie in a region. */
+export function rowsIn(regions: Region[], region: number, places: Table): number[] {
+  const [finest, unlike] = [numbers(places, "region"), numbers(places, "unlike")];
+  const inside = liesIn(regions, region);
+  return [...finest.keys()].filter((row) => unlike[row] !== 1 && inside(finest[row]!));
 }
 
 /** What of some items lies in a region. */
@@ -113,6 +122,23 @@ export function publicShares(regions: Region[], counts: Table): { benchmarks: nu
   return { benchmarks: names.length, of: names.length ? of : [] };
 }
 
-/** The finding of an answer about a region. */
-export const foundIn = (answer: ListedAnswer | null, name: string) =>
-  answer?.findings.find((finding) => finding.family === "regions" && finding.name === name);
+/** Findings by the regions that hold at least half of their items. */
+export function findingsIn(
+  regions: Region[],
+  places: Table,
+  findings: ListedFinding[],
+  slices: Map<number, Pick<Slice, "members">>,
+): Map<number, ListedFinding[]> {
+  const finest = numbers(places, "region");
+  const found = new Map<number, ListedFinding[]>();
+  for (const finding of findings) {
+    const members = slices.get(finding.slice)?.members ?? [];
+    const counts = new Map<number, number>();
+    for (const row of members)
+      for (const { region } of pathOf(regions, Number.isNaN(finest[row]!) ? null : finest[row]!))
+        counts.set(region, (counts.get(region) ?? 0) + 1);
+    for (const [region, count] of counts)
+      if (count >= members.length / 2) found.set(region, [...(found.get(region) ?? []), finding]);
+  }
+  return found;
+}

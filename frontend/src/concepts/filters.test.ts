@@ -9,7 +9,7 @@ const next = random(11);
 // Two coarse ones, and in each two finest ones.
 const regions = [null, null, 0, 0, 1, 1].map((parent, region) => ({
   ...{ region, parent, level: parent === null ? 1 : 2, name: `r${region}`, kind: "written" },
-  ...{ x: 0, y: 0, items: 1, own: 1, concepts: 1 },
+  ...{ x: 0, y: 0, items: 1, own: 1, concepts: 1, slice: null },
 }));
 const sample = <T>(values: T[]): T => values[Math.floor(next() * values.length)]!;
 const maybe = (value: number) => (next() < 0.3 ? NaN : value);

@@ -95,6 +95,8 @@ export interface Region {
   own: number;
   /** Concepts that hang in it. */
   concepts: number;
+  /** Its number among the slices; null: it is none, as too few of the run's items are in it. */
+  slice: number | null;
 }
 
 /** One word and its meaning. */
@@ -373,11 +375,11 @@ export interface Lack {
   chance_seen: number | null;
 }
 
-/** How far the concepts of a theme, a benchmark or a scope are tested. */
+/** How far the concepts of a region, a benchmark or a scope are tested. */
 export interface Covered {
-  /** Of the theme or benchmark. */
+  /** Of the region or benchmark. */
   name: string;
-  /** Of the theme; null: it is none. */
+  /** Of the region; null: it is none. */
   number: number | null;
   /** Counted concepts that belong to it. */
   concepts: number;

@@ -5,11 +5,12 @@ import { useMemo } from "react";
 import { go, useRoute } from "../app/route";
 import { writeSort } from "../app/sort";
 import { useBenchmark, useModel, useNumberParam, useRun } from "../app/state";
+import { rowsIn } from "../atlas/regions";
 import { useSlices, useTable } from "../data/hooks";
 import { columnNamed, number, numbers, type Table, text } from "../data/table";
 import { ANSWER_EXCERPT, EXCERPT } from "../data/types";
 import { decimal, integer, NOT_DEFINED, percent, plural, probability, shownOr, signed } from "../format";
-import { visible } from "../text";
+import { shorten, visible } from "../text";
 import { Grid } from "../ui/Grid";
 import type { GridColumn } from "../ui/gridColumn";
 import { Heading } from "../ui/Heading";
@@ -162,18 +163,26 @@ function ItemTable({ table }: { table: Table }) {
   );
 }
 
-/** The slice that the address asks for; null: none is asked for, or it is still read. */
-function useSlice() {
+/** The slice or region that the address asks for; null: none is asked for, or it is still read. */
+function useSlice(): { name: string; members: ArrayLike<number> } | null {
   const run = useRun();
-  const asked = useNumberParam("slice");
-  const slices = useSlices(asked === null ? null : run.key);
-  return (asked !== null && slices.data?.get(asked)) || null;
+  const [slice, region] = [useNumberParam("slice"), useNumberParam("region")];
+  const slices = useSlices(slice === null ? null : run.key);
+  const held = region === null ? undefined : run.regions[region];
+  const places = useTable(held ? run.key : null, "item_regions.parquet");
+  const inside = useMemo(
+    () => held && places.data && { name: held.name, members: rowsIn(run.regions, held.region, places.data) },
+    [held, places.data, run],
+  );
+  return (slice === null ? inside : slices.data?.get(slice)) ?? null;
 }
 
 /** Filters that another view has set. */
 function Chosen() {
   const { params } = useRoute();
+  const { regions } = useRun();
   const slice = useNumberParam("slice");
+  const region = useNumberParam("region");
   const cluster = useNumberParam("cluster");
   const chip = (text: string, param: string) => (
     <button
@@ -188,6 +197,7 @@ function Chosen() {
   return (
     <>
       {params.has("slice") && chip(`slice ${slice ?? "?"}`, "slice")}
+      {params.has("region") && chip(`region ${shorten(visible(regions[region ?? -1]?.name ?? "?"), 40)}`, "region")}
       {params.has("cluster") && chip(`items of one cluster (${cluster ?? "?"})`, "cluster")}
     </>
   );

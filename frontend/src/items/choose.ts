@@ -9,14 +9,14 @@ export const OUTCOMES = [
   { value: "excluded", label: "Excluded" },
 ] as const;
 /** Filters of the address beside the benchmark and a search. */
-export const FILTERS = ["group", "outcome", "cluster", "slice"] as const;
+export const FILTERS = ["group", "outcome", "cluster", "slice", "region"] as const;
 
 export interface Choice {
   params: URLSearchParams;
   benchmark: number | null;
   /** Rows that a search found; null: none was made. */
   hits: Uint32Array | null;
-  /** Rows of the slice that is asked for; null: none is. */
+  /** Rows of the slice or region that is asked for; null: none is. */
   slice: ArrayLike<number> | null;
 }
 

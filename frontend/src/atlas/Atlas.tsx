@@ -124,8 +124,10 @@ function Legend({ by, peers, benchmarks }: { by: Colouring; peers: boolean; benc
             <HeatBar low={ends[0]!} stops={[0, 0.25, 0.5, 0.75, 1].map(scale)} high={ends[1]!} />
           </li>
           <li>
-            Numbers: points from the rest, not tested; <b className="weak-text">coloured</b> where a line of its list
-            lies
+            <span>
+              Numbers: points from the other items, not tested; <b className="weak-text">coloured</b> where a line of
+              the model’s list lies
+            </span>
           </li>
         </>
       )}

@@ -64,8 +64,8 @@ export function RegionPanel({ atlas, peers, findings, outcome }: RegionPanelProp
             { name: "share", cell: (region) => percent(at(region).items / tally.items) },
             {
               name: "public",
-              hint: `Median share of ${plural(known.benchmarks, "public benchmark")}`,
-              cell: known.benchmarks ? ({ region }) => percent(known.of[region]!.median) : null,
+              hint: `Mean share of ${plural(known.benchmarks, "public benchmark")}`,
+              cell: known.benchmarks ? ({ region }) => percent(known.of[region]!.mean) : null,
             },
             {
               name: "points",
@@ -103,7 +103,8 @@ function Sentence({ region: { region }, atlas, peers, findings }: Of<"findings">
         )}
         {usual && usual.mean > 0 && (
           <>
-            ; half of {plural(known.benchmarks, "public benchmark")} have {percent(usual.median, 1)} or less, and{" "}
+            ; {integer(usual.shares.filter((share) => share < items / tally.items).length)} of{" "}
+            {plural(known.benchmarks, "public benchmark")} have less. Their mean is {percent(usual.mean, 1)}, and{" "}
             <bdi>{visible(usual.most[0])}</bdi> has most ({percent(usual.most[1])})
           </>
         )}
@@ -146,12 +147,12 @@ function Inside({ region, atlas, outcome, peers }: Of<"outcome">) {
   const rows = useMemo(() => {
     const { places, kept, items } = atlas;
     const likeness = numbers(places, "likeness");
-    const value = (row: number) => outcome?.[row] ?? NaN;
+    const value = (row: number) => (Number.isNaN(outcome?.[row] ?? NaN) ? Infinity : outcome![row]!);
     const seen = new Set<number>();
     const clusters = numbers(items, "cluster");
     return rowsIn(run.regions, region.region, places)
       .filter(kept)
-      .sort((a, b) => value(a) - value(b) || likeness[b]! - likeness[a]!)
+      .sort((a, b) => Number(value(a) > value(b)) - Number(value(a) < value(b)) || likeness[b]! - likeness[a]!)
       .filter((row) => Number.isNaN(clusters[row]!) || (!seen.has(clusters[row]!) && seen.add(clusters[row]!)))
       .slice(0, SHOWN);
   }, [run, region, atlas, outcome]);

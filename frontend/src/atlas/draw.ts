@@ -222,7 +222,7 @@ export function drawNames(context: Context, names: Name[], frame: Frame, look: L
   context.lineWidth = 4;
   context.strokeStyle = colour("card");
   for (const name of names) {
-    const size = SIZES[name.level - 1]!;
+    const size = SIZES[name.level - 1]! - (width < 480 ? 1.5 : 0);
     const lines = linesOf(name.text);
     const shown = name.note ? [...lines, name.note] : lines;
     context.font = `${name.level === 1 ? 680 : 560} ${size}px ${colour("sans")}`;
@@ -248,7 +248,7 @@ export function drawNames(context: Context, names: Name[], frame: Frame, look: L
 
 /** The nearest height at which a name lies over no other; null: all near ones are taken. */
 function free(taken: Box[], x: number, y: number, halfWidth: number, halfHeight: number, height: number) {
-  for (const step of [0, -0.5, 0.5, -1, 1, -1.5, 1.5]) {
+  for (const step of [0, -0.4, 0.4, -0.8, 0.8, -1.2, 1.2, -1.6, 1.6, -2, 2]) {
     const at = y + step * 2 * halfHeight;
     if (at < halfHeight || at > height - halfHeight) continue;
     const hit = taken.some(

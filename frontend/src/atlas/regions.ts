@@ -89,7 +89,7 @@ const TEXT = "ordinary text";
 
 /** The public benchmarks' shares of a region. */
 export interface Public {
-  median: number;
+  shares: Float64Array;
   mean: number;
   /** The benchmark with the largest share, and this share. */
   most: [string, number];
@@ -111,10 +111,8 @@ export function publicShares(regions: Region[], counts: Table): { benchmarks: nu
   const of = shares.map((own) => {
     const share = own.map((count, benchmark) => count / totals[benchmark]!);
     const most = share.reduce((best, value, i) => (value > share[best]! ? i : best), 0);
-    const sorted = share.toSorted();
-    const middle = (sorted.length - 1) / 2;
     return {
-      median: (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle)]!) / 2,
+      shares: share,
       mean: share.reduce((sum, value) => sum + value, 0) / share.length,
       most: [names[most]!, share[most]!] as [string, number],
     };

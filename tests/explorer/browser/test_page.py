@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 
 import polars as pl
 from explorer_runs import HUGE, NAMES, REPEATED
@@ -151,12 +152,17 @@ def test_by_keyboard_alone(site, page):
     page.keyboard.press("Escape")
     page.get_by_test_id("panel").wait_for(state="detached")
     page.wait_for_function("document.activeElement.closest('[row-index=\"1\"]') !== null")
-    page.get_by_test_id("theme").first.focus()
+    page.get_by_test_id("region").first.focus()
     page.keyboard.press("Enter")
-    page.wait_for_function("location.hash.includes('theme=')")
-    theme = int(re.search(r"theme=(\d+)", page.url)[1])
-    own = site.run.themes.join(ranked(site), on="concept", how="semi").filter(pl.col("theme") == theme)
-    await_rows(page, GRID, own.height)
+    page.wait_for_function("location.hash.includes('region=')")
+    region = int(re.search(r"region=(\d+)", page.url)[1])
+    inside = [row for row in ranked(site)["region"] if row is not None and region in path_of(site.run, row)]
+    await_rows(page, GRID, len(inside))
+
+
+def path_of(run, region: int | None) -> list[int]:
+    """A region and those that hold it."""
+    return [] if region is None else [region, *path_of(run, run.regions["parent"][region])]
 
 
 def test_a_concept_in_full_and_back_from_an_item(site, page):
@@ -253,29 +259,38 @@ def test_each_concept_of_an_item_colours_its_tokens(site, page):
     page.wait_for_function(coloured, arg=words(second))
 
 
-def test_the_map_is_pointed_at_zoomed_and_filtered(site, page):
-    placed = site.run.themes.filter(pl.col("x").is_not_null()).join(ranked(site), on="concept", how="semi")
-    open_view(page, site.address("map"), "map-canvas")
-    shown = "count => document.querySelector('[data-testid=map-canvas]').dataset.points === String(count)"
-    page.wait_for_function(shown, arg=placed.height)
+def test_the_atlas_counts_leads_on_and_zooms(site, page):
+    located = site.run.item_regions
+    inside = located.filter(~pl.col("unlike"))["region"].drop_nulls().to_list()
+    counts = Counter(held for region in inside for held in path_of(site.run, region))
+    kept = located["region"].count()
+    open_view(page, site.address("atlas?colour=region"), "atlas-legend")
+    shown = "count => document.querySelector('[data-testid=atlas-canvas]').dataset.points === String(count)"
+    page.wait_for_function(shown, arg=kept)
+    rows = page.get_by_test_id("region-parts").locator("tbody tr")
+    coarse = site.run.regions.filter(pl.col("level") == 1)
+    assert rows.count() == coarse.height
+    for row in rows.all():
+        region = coarse["name"].to_list().index(row.locator("th").inner_text())
+        assert number(row.locator("td").first.inner_text()) == counts[region]
+    largest = max(range(coarse.height), key=counts.__getitem__)
+    rows.first.get_by_role("button").click()
+    page.get_by_test_id("region-name").wait_for()
+    assert page.get_by_test_id("region-name").inner_text() == coarse["name"][largest]
+    assert f"({counts[largest]:,} of {kept:,})" in page.get_by_test_id("region-sentence").inner_text()
     canvas = page.locator("canvas")
     box = canvas.bounding_box()
-    margin = 26
-    target = placed.row(placed.height // 2, named=True)
-    known = site.run.themes.drop_nulls("x")
-    across = (target["x"] - known["x"].min()) / (known["x"].max() - known["x"].min())
-    upwards = (target["y"] - known["y"].min()) / (known["y"].max() - known["y"].min())
-    at = {
-        "x": margin + across * (box["width"] - 2 * margin),
-        "y": box["height"] - margin - upwards * (box["height"] - 2 * margin),
-    }
-    canvas.hover(position=at)
+    # A point of the region that is chosen opens its item; the name of a region chooses it.
+    known = located.filter(pl.col("x").is_not_null())
+    across, upwards = ([*known[axis], *site.run.regions[axis]] for axis in ("x", "y"))
+    row = next(row for row, region in enumerate(located["region"]) if region and largest in path_of(site.run, region))
+    ends = [(min(values), max(values)) for values in (across, upwards)]
+    x, y = (
+        34 + (located[axis][row] - low) / (high - low) * (box[size] - 68)
+        for axis, size, (low, high) in zip("xy", ("width", "height"), ends, strict=True)
+    )
+    canvas.hover(position={"x": x, "y": box["height"] - y})
     page.locator(".scatter-tip").wait_for()
-    assert concept_of(page.locator(".scatter-tip").inner_text()) == target["concept"]
-    canvas.click(position=at)
-    page.wait_for_url(f"**concept={target['concept']}*")
-    page.keyboard.press("Escape")
-    page.get_by_test_id("panel").wait_for(state="detached")
     pixels = "document.querySelector('canvas').toDataURL()"
     page.wait_for_timeout(200)
     before = page.evaluate(pixels)
@@ -283,14 +298,14 @@ def test_the_map_is_pointed_at_zoomed_and_filtered(site, page):
     page.wait_for_function(f"before => {pixels} !== before", arg=before)
     page.get_by_role("button", name="Show all").click()
     page.wait_for_function(f"before => {pixels} === before", arg=before)
-    page.get_by_test_id("filter-status").click()
-    page.get_by_role("option", name="weak", exact=True).click()
-    weak = placed.join(site.run.concepts.filter(pl.col("performance_status") == "weak"), on="concept", how="semi")
-    page.wait_for_function(shown, arg=weak.height)
-    page.get_by_role("link", name="The same concepts as a table").click()
-    await_rows(page, GRID, ranked(site).filter(pl.col("performance_status") == "weak").height)
-    for setting in ("colour=gap", "colour=coverage&layout=gaps", "colour=theme"):
-        open_view(page, site.address(f"map?{setting}"), "map-legend")
+    page.get_by_test_id("region-items").get_by_role("button").first.click()
+    page.get_by_test_id("item-title").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name=re.compile(r"^All .* items?$")).click()
+    page.get_by_test_id(ITEMS).wait_for()
+    page.get_by_text("region " + coarse["name"][largest]).wait_for()
+    for colour in ("outcome", "coverage"):
+        open_view(page, site.address(f"atlas?colour={colour}&region={largest}"), "atlas-legend")
 
 
 def test_correlation_equals_scipy(site, page):
@@ -319,17 +334,15 @@ def test_correlation_equals_scipy(site, page):
 
 
 def test_two_runs_side_by_side(site, page):
-    open_view(page, site.address(f"compare?with={site.keys[1]}"), "compare-table")
-    a, b = site.run.concepts, site.other.concepts
-    either = a["ranked"] | b["ranked"]
-    await_rows(page, "compare-table", int(either.sum()))
-    tests = [table["performance_status"].is_in(["weak", "negligible", "typical", "strong"]) for table in (a, b)]
-    both, other = tests[0] & tests[1] & either, a["performance_status"] != b["performance_status"]
-    sentence = page.get_by_test_id("compare-sentence").inner_text()
-    assert sentence.startswith(f"{int((both & other).sum()):,} of {int(both.sum()):,} concepts tested in both runs")
-    assert f"{int((either & tests[1] & ~tests[0]).sum())} in B only" in sentence
-    page.get_by_test_id("compare-changed").click(force=True)
-    await_rows(page, "compare-table", int((either & other).sum()))
+    open_view(page, site.address(f"compare?with={site.keys[1]}"), "compare-regions")
+    rows = page.get_by_test_id("compare-regions").locator("tbody tr")
+    for row in rows.all():
+        *_, name = row.locator("th").inner_text().split(" › ")
+        region = site.run.regions["name"].to_list().index(name)
+        for cell, run in zip(row.locator("td").all(), (site.run, site.other), strict=False):
+            located = run.item_regions.filter(~pl.col("unlike"))["region"].drop_nulls()
+            inside = sum(region in path_of(run, own) for own in located)
+            assert close(cell.inner_text(), 100 * inside / run.item_regions["region"].count(), 1)
     assert "made with the same settings" in page.get_by_test_id("compare-settings").inner_text()
     assert page.get_by_test_id("compare-benchmarks").locator("tbody tr").count() == len(NAMES)
 
@@ -385,7 +398,7 @@ def test_hostile_texts_stay_texts_and_odd_addresses_say_so(site, page):
         open_view(page, site.address(view), "menu-answer")
         page.get_by_text(sentence).first.wait_for()
     for word in ("__proto__", "toString"):
-        open_view(page, site.address(f"concepts?sort={word}&cols={word}&theme={word}&status={word}"), GRID)
+        open_view(page, site.address(f"concepts?sort={word}&cols={word}&region={word}&status={word}"), GRID)
     page.goto(f"{site.url}#/no-such-run/concepts?status=%E0%A4%A")
     page.get_by_text("There is no run “no-such-run”").wait_for()
     concept = ranked(site)["concept"][0]
@@ -398,11 +411,12 @@ def test_hostile_texts_stay_texts_and_odd_addresses_say_so(site, page):
 
 VIEWS = {
     "answer": "headline",
-    f"coverage?{SECOND}": "theme-gaps",
+    f"coverage?{SECOND}": "region-gaps",
     "slice/0": "sides",
     "concepts?concept=2&kinds=all": "concept-benchmarks",
     "concepts?face=benchmark&each=chi_bench": GRID,
-    "map": "map-canvas",
+    "atlas?region=0": "region-sentence",
+    "atlas?colour=coverage": "atlas-legend",
     "items?item=1": "item-title",
     "correlation": "correlation-sentence",
     "card": "run-card",
@@ -411,7 +425,7 @@ VIEWS = {
 
 def test_everybody_can_use_it_in_any_window(site, page):
     wrong = []
-    for view, wait_for in {**VIEWS, f"compare?with={site.keys[1]}": "compare-table"}.items():
+    for view, wait_for in {**VIEWS, f"compare?with={site.keys[1]}": "compare-regions"}.items():
         open_view(page, site.address(view), wait_for)
         page.wait_for_timeout(300)
         wrong += serious(page) + cut_off(page)

@@ -28,7 +28,7 @@ interface PictureProps {
 /** What is pointed at: a name, or an item. */
 type Pointed = Spot & { region: number; item: number | null };
 
-/** Regions with their names, and the items as points or as a disc per region. A click chooses a region, then an item. */
+/** Regions with their names, and items as points or as a disc per region. A click chooses a region, then an item. */
 export function Picture({ atlas, peers, findings, outcome, by }: PictureProps) {
   const run = useRun();
   const { regions } = run;

@@ -50,7 +50,7 @@ export function dotsOf(
   return { x: x!, y: y!, order: Uint32Array.from(rows.flat()), tone, colours };
 }
 
-/** The share of each region: in orange where it is less than half of the public one, in blue where it is twice as much. */
+/** The share of each region: orange where it is less than half of the public one, blue where it is twice as much. */
 export function discsOf(regions: Region[], { tally, known }: Atlas): Disc[] {
   return regions.map(({ region, x, y }) => {
     const share = tally.of[region]!.items / Math.max(1, tally.items);

@@ -208,8 +208,8 @@ export function linesOf(name: string): string[] {
 }
 
 /**
- * Draws the names that have room beside the buttons, the first ones first, a little aside where their place is taken, with a halo so that
- * they can be read over points.
+ * Draws the names that have room beside the buttons, the first ones first, a little aside where their place is taken,
+ * with a halo so that they can be read over points.
  */
 export function drawNames(context: Context, names: Name[], frame: Frame, look: Look, colour: Colour): Label[] {
   const { kx, bx, ky, by } = placing(frame, look);

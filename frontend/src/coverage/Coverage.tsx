@@ -172,7 +172,7 @@ function Lacking({ part }: { part: Covered }) {
       <p className="soft">
         {number !== null && `${lackWords(part)}. `}
         {by_chance !== null &&
-          `Of as much ordinary text ${by_chance < 1 ? "fewer than 1" : `about ${integer(by_chance)}`} would be missing.`}
+          `As much ordinary text would lack ${by_chance < 1 ? "fewer than 1" : `about ${integer(by_chance)}`}.`}
       </p>
       <ul className="evidence">
         {lacking.map(({ concept, label, status, chance_seen }) => (

@@ -1,4 +1,4 @@
-"""What items do not test: counts against loops over the tables, and scopes with planted members."""
+"""What items are about and do not test: against loops over the tables, and a planted benchmark."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from competency_gaps.errors import UserError
-from competency_gaps.findings.coverage import coverage, scope_table
+from competency_gaps.findings.coverage import coverage, lacks, scope_table
 from competency_gaps.findings.texts import near
 
 COUNT, NAMES = 400, ("quiz", "code")
@@ -29,40 +29,74 @@ def embed_words(texts):
 def run():
     rng = np.random.default_rng(0)
     statuses = np.array([None, "missing", "under", "typical", "over"], dtype=object)
-    label = [" ".join(rng.choice(WORDS[20:], 5, replace=False)) for _ in range(COUNT)]
-    for number in range(10):  # what a scope names
-        label[number] = " ".join(rng.choice(WORDS[:20], 5, replace=False))
     concepts = pl.DataFrame(
         {
             "concept": pl.Series(range(COUNT), dtype=pl.Int32),
-            "label": [text if rng.random() < 0.9 or i < 10 else None for i, text in enumerate(label)],
-            "alive": [i < 10 or rng.random() < 0.9 for i in range(COUNT)],
-            "ranked": [i < 10 or rng.random() < 0.8 for i in range(COUNT)],
+            "label": [f"label {i}" if rng.random() < 0.9 else None for i in range(COUNT)],
+            "alive": rng.random(COUNT) < 0.9,
+            "ranked": rng.random(COUNT) < 0.8,
             "kind": rng.choice(["contextual", "token", "format"], COUNT),
             "density": rng.random(COUNT),
-            "coverage_status": rng.choice(statuses, COUNT),
+            "coverage_status": pl.Series(rng.choice(statuses, COUNT).tolist(), dtype=pl.String),
             "chance_seen": rng.random(COUNT),
+            "region": pl.Series(rng.integers(24, 72, COUNT), dtype=pl.Int32).replace(30, None),
         }
     ).with_columns(label_kind=pl.when(pl.col("label").is_not_null()).then(pl.lit("explained")))
     own = pl.concat(
         concepts.select("concept").with_columns(
             benchmark=pl.lit(name),
-            coverage_status=pl.Series(rng.choice(statuses, COUNT), dtype=pl.String),
+            coverage_status=pl.Series(rng.choice(statuses, COUNT).tolist(), dtype=pl.String),
             chance_seen=pl.Series(rng.random(COUNT)),
         )
         for name in NAMES
     )
-    region = rng.integers(5, 15, COUNT)
-    scope = ", ".join(WORDS[:20])
+    # 4 regions, 5 in each, and the 20 as their only children and others: numbers 0-3, 4-23, 24-71.
+    parents = [None] * 4 + [i // 5 for i in range(20)] + [4 + i % 20 for i in range(48)]
+    named = [" ".join(rng.choice(WORDS[20:], 4, replace=False)) for _ in parents]
+    for number in (4, 9, 14):  # what the scope of quiz names
+        named[number] = " ".join(rng.choice(WORDS[:20], 4, replace=False))
+    level = [1] * 4 + [2] * 20 + [3] * 48
+    regions = pl.DataFrame(
+        {"region": range(72), "level": level, "parent": parents, "name": named}, schema_overrides={"parent": pl.Int32}
+    )
+    # quiz: a third in region 4 (24, 44, 64), the rest evenly, but nothing in 9 (29, 49, 69); code: anywhere.
+    away = [place for place in range(24, 72) if parents[place] != 9]
+    place = np.concatenate([rng.choice([24, 44, 64], 200), rng.choice(away, 400), rng.integers(24, 72, 60)])
+    benchmark = ["quiz"] * 600 + ["code"] * 60
+    cluster = np.arange(660)
+    cluster[580:600] = 580  # twenty repeats of one question
+    cluster[:10] = 0  # ten questions on one passage
+    kind = np.array([None] * 660, object)
+    kind[580:600], kind[:10] = "equal", "given"
+    place[580:600] = 71
+    items = pl.DataFrame(
+        {
+            "benchmark": benchmark,
+            "excluded": ["no text" if i in (100, 630) else None for i in range(660)],
+            "cluster": cluster,
+            "cluster_kind": pl.Series(kind.tolist(), dtype=pl.String),
+        }
+    )
+    places = pl.DataFrame({"region": place, "unlike": [50 <= i < 70 for i in range(660)]}).with_columns(
+        pl.when(items["excluded"].is_null()).then(pl.all()).name.keep()
+    )
+    rows = [(name, region, 10) for name in ("even", "ordinary text") for region in range(24, 72)]
+    rows += [
+        ("like quiz", 24, 300),
+        *(("like quiz", region, 10) for region in away),
+        ("other", 29, 80),
+        ("other", 30, 40),
+    ]
+    scope = " ".join(WORDS[:20])
     return SimpleNamespace(
-        concepts=concepts.with_columns(region=pl.Series(region, dtype=pl.Int32)),
+        concepts=concepts,
         concept_benchmarks=own,
-        benchmarks=pl.DataFrame({"benchmark": NAMES, "kept": [30, 12]}),
-        regions=pl.DataFrame(
-            {"region": range(15), "parent": [None] * 5 + [i // 2 for i in range(10)], "name": list("abcdefghijklmno")},
-            schema_overrides={"region": pl.Int32, "parent": pl.Int32},
-        ),
-        scopes=scope_table(concepts, {"quiz": scope, "code": None}, embed_words),
+        benchmarks=pl.DataFrame({"benchmark": NAMES, "kept": [599, 59]}),
+        items=items,
+        regions=regions,
+        item_regions=places,
+        region_counts=pl.DataFrame(rows, schema=["benchmark", "region", "items"], orient="row"),
+        scopes=scope_table(regions, {"quiz": scope, "code": None}, embed_words),
         manifest={
             "benchmarks": [{"name": "quiz", "scope": scope}, {"name": "code", "scope": None}],
             "reference": {"lift": True},
@@ -82,36 +116,78 @@ def of(part):
     return part.concepts, part.missing, part.thin, part.by_chance
 
 
-def test_counts_are_those_of_loops_over_the_tables(run):
+def below(run, region):
+    """All regions in a region, itself among them."""
+    parent = dict(run.regions.select("region", "parent").iter_rows())
+
+    def up(one):
+        return one is not None and (one == region or up(parent[one]))
+
+    return {one for one in parent if up(one)}
+
+
+def test_concepts_are_counted_as_loops_over_the_tables_do(run):
     found = coverage(run)
     base = [row for row in run.concepts.to_dicts() if row["alive"] and row["ranked"] and row["label"]]
-    assert of(found.all) == counts(base) and found.items == 42
+    assert of(found.all) == counts(base) and found.whole.items == 658
     assert found.all.concepts + sum(count for _, count in found.left_out) == COUNT
-    above = {row["concept"]: (row["region"] - 5) // 2 for row in base}
-    assert sorted(part.number for part in found.regions) == list(range(5))
-    for part in found.regions:
-        assert of(part) == counts([row for row in base if above[row["concept"]] == part.number])
-        assert all(above[lack.concept] == part.number for lack in part.lacking)
+    for part in filter(lambda part: part.concepts, found.regions):
+        assert of(part) == counts([row for row in base if row["region"] in below(run, part.region)])
     numbers = {row["concept"] for row in base}
-    for part in found.benchmarks:
-        own = run.concept_benchmarks.filter(benchmark=part.all.name).to_dicts()
-        assert of(part.all) == counts([row for row in own if row["concept"] in numbers])
-        only = coverage(run, part.all.name)
-        assert of(only.all) == of(part.all) and only.benchmarks == (part,)
+    for name in NAMES:
+        own = run.concept_benchmarks.filter(benchmark=name).to_dicts()
+        assert of(coverage(run, name).all) == counts([row for row in own if row["concept"] in numbers])
 
 
-def test_a_scope_has_the_concepts_that_it_names(run):
-    quiz, code = coverage(run).benchmarks
-    assert code.scope is None and quiz.scope is not None
-    inside = set(run.scopes["concept"])
-    assert set(range(10)) <= inside and len(inside) <= 10 + 0.06 * COUNT
-    own = run.concept_benchmarks.filter(pl.col("benchmark") == "quiz", pl.col("concept").is_in(inside)).to_dicts()
-    assert of(quiz.scope) == counts(own)
-    assert [lack.status for lack in quiz.scope.lacking] == sorted(lack.status for lack in quiz.scope.lacking)
+def test_shares_are_those_of_loops_over_the_items(run):
+    found = coverage(run, "quiz")
+    rows = [
+        (place["region"], place["unlike"], 1 / 20 if row["cluster_kind"] == "equal" else 1.0)
+        for row, place in zip(run.items.to_dicts(), run.item_regions.to_dicts(), strict=True)
+        if row["benchmark"] == "quiz" and row["excluded"] is None
+    ]
+    whole = sum(weight for *_, weight in rows)
+    assert whole == pytest.approx(580) and (found.whole.items, found.whole.unlike) == (599, 20)
+    assert found.whole.units == pytest.approx(
+        580**2 / (10**2 + 570)
+    )  # the passage holds ten items, the repeats are one
+    shares = {name: {} for name in ("even", "like quiz", "other")}
+    for name, region, count in run.region_counts.iter_rows():
+        if name in shares:
+            shares[name][region] = count
+    for part in found.regions:
+        inside = below(run, part.region)
+        own = [weight for region, unlike, weight in rows if region in inside and not unlike]
+        assert (part.items, part.share) == (len(own), pytest.approx(sum(own) / whole))
+        assert part.low <= part.share <= part.high
+        public = [sum(held.get(region, 0) for region in inside) / sum(held.values()) for held in shares.values()]
+        assert part.public == pytest.approx(np.mean(public)) and part.typical == pytest.approx(np.median(public))
+    assert [name for name, _ in found.whole.nearest] == ["like quiz", "even", "other"]
 
 
-def test_an_unrelated_text_is_near_to_as_many_names_as_shuffled_ones(run):
-    names = run.concepts["label"].drop_nulls().to_list()
+def test_a_planted_benchmark_has_what_was_planted(run):
+    found = coverage(run, "quiz")
+    assert found.regions[4].status == "crowded" and found.regions[9].status == "missing"
+    assert set(found.whole.inside) >= {4, 9, 14} and len(found.whole.inside) <= 6
+    assert [part.region for part in lacks(found) if part.region in (4, 9, 14)] == [9]
+    assert found.regions[9].name in found.words[1]
+    alone = coverage(run, "code")
+    assert alone.whole.inside is None and alone.benchmarks == (alone.whole,)
+    assert {part.status for part in alone.regions} <= {None, "missing"}  # 59 items show hardly anything
+
+
+def test_a_run_without_an_atlas_says_what_concepts_are_missing(run):
+    bare = SimpleNamespace(
+        **{**vars(run), "regions": None, "region_counts": None, "item_regions": None, "scopes": None}
+    )
+    found = coverage(bare)
+    assert found.regions == () and of(found.all) == of(coverage(run).all) and len(found.words) == 1
+    with pytest.raises(UserError, match="no atlas"):
+        coverage(bare, "quiz", "sums")
+
+
+def test_an_unrelated_text_is_near_to_as_many_names_as_shuffled_ones():
+    names = [" ".join(np.random.default_rng(i).choice(WORDS, 5, replace=False)) for i in range(COUNT)]
     rng = np.random.default_rng(1)
     texts = {str(i): [" ".join(rng.choice(WORDS, 4))] for i in range(60)}
     share = np.mean([len(rows) for rows in near(texts, names, embed_words, 0.03).values()]) / len(names)

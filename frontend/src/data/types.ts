@@ -365,6 +365,27 @@ export interface ModelsFile {
   cells: ModelCell[][];
 }
 
+/** How a benchmark, or all of a run, spreads over the map. */
+export interface BenchmarkCoverage {
+  name: string;
+  /** Kept items. */
+  items: number;
+  /** How many independent items these are: (sum W)^2 / sum W^2 over clusters, W a cluster's items or, of repeats, 1. */
+  units: number;
+  /** Items that are unlike anything on the map. */
+  unlike: number;
+  /** What it states to test; null: nothing. */
+  scope: string | null;
+  /** Of each region, in the order of the regions. */
+  shares: number[];
+  /** Benchmarks of the map that are most alike, and their likeness in [0, 1]. */
+  nearest: [string, number][];
+  /** Regions that belong to its scope, the nearest first; null: it states none, or names cannot be compared. */
+  inside: number[] | null;
+  /** Those of them whose share is below `EXERCISED`. */
+  lacks: number[];
+}
+
 /** A concept that items do not test, or hardly. */
 export interface Lack {
   concept: number;
@@ -375,13 +396,42 @@ export interface Lack {
   chance_seen: number | null;
 }
 
-/** How far the concepts of a region, a benchmark or a scope are tested. */
-export interface Covered {
-  /** Of the region or benchmark. */
+/** How far a region of the atlas is tested. Shares are of items, in [0, 1]. */
+export interface RegionCoverage {
+  concepts: number;
+  missing: number;
+  thin: number;
+  by_chance: number | null;
+  lacking: Lack[];
+  region: number;
+  /** 1 coarse, 2, 3 finest. */
+  level: number;
+  parent: number | null;
   name: string;
-  /** Of the region; null: it is none. */
-  number: number | null;
-  /** Counted concepts that belong to it. */
+  /** Kept items in it, but for those that are unlike anything on the map. */
+  items: number;
+  /** Of all kept items; repeats count once. */
+  share: number;
+  /** Lower end of its interval of 95%. */
+  low: number;
+  high: number;
+  /** Share in the mean benchmark of the map. */
+  public: number;
+  /** In the median one. */
+  typical: number;
+  /** In the mean of its `NEAREST` nearest ones. */
+  near: number;
+  /** In ordinary text; null: the map has none. */
+  text: number | null;
+  /** Thin: surely below half of `public`; missing: and in no item; crowded: surely above twice. */
+  status: "missing" | "thin" | "crowded" | null;
+  /** Whether it belongs to the scope that the benchmark states; null: it states none, or is not asked at this level. */
+  inside: boolean | null;
+}
+
+/** How far concepts are tested. */
+export interface Covered {
+  /** Counted ones. */
   concepts: number;
   missing: number;
   /** 0 as well where the run has no reference statistics. */
@@ -392,37 +442,32 @@ export interface Covered {
   lacking: Lack[];
 }
 
-/** What a benchmark lacks. */
-export interface BenchmarkCoverage {
-  /** Among all counted concepts. */
-  all: Covered;
-  /** What it states to test; null: nothing. */
-  description: string | null;
-  /** Among the concepts that belong to what it states; null: it states nothing, or labels cannot be compared. */
-  scope: Covered | null;
-}
-
-/** What the items of a run, or of one of its benchmarks, do not test. */
+/** What the items of a run, or of one of its benchmarks, are about and do not test. */
 export interface Coverage {
-  /** Kept items. */
-  items: number;
-  all: Covered;
-  /** Those of the atlas' second level that lack most first; empty: the run has no atlas. */
-  regions: Covered[];
-  /** In the run's order; only the one that was asked for. */
+  /** In sentences. */
+  words: string[];
+  /** Of all items that are asked about. */
+  whole: BenchmarkCoverage;
+  /** All of all levels, in the atlas's order; empty: the run has no atlas. */
+  regions: RegionCoverage[];
+  /** In the run's order; only the one that was asked for. Empty: the run has no atlas. */
   benchmarks: BenchmarkCoverage[];
+  /** Benchmarks that the map was made from. */
+  public: number;
+  /** All counted concepts. */
+  all: Covered;
   /**
-   * What is counted: concepts with a label that somebody wrote; where there is none, with words of exemplars; where the
-   * run has no labels, all ranked ones.
+   * What concepts are counted: those with a label that somebody wrote; where there is none, with words of exemplars;
+   * where the run has no labels, all ranked ones.
    */
   counted: "labelled" | "automatic" | "unlabelled";
   /** What stands for nothing: kinds of concepts (`dead`, `token`, `format`, `unlabelled`, ...), and how many. */
   left_out: [string, number][];
   /** Concepts of the SAE. */
   width: number;
-  /** Whether the SAE has reference statistics; without them nothing is known to be thin. */
+  /** Whether the SAE has reference statistics; without them no concept is known to be thin. */
   reference: boolean;
-  /** By what concepts belong to a scope: embedded labels, confirmed by a language model or not; null: no scope. */
+  /** By what regions belong to a scope: embedded names, confirmed by a language model or not; null: no scope. */
   judged: "embedding" | "model" | null;
 }
 

@@ -535,7 +535,7 @@ class Run(RunFolder):
         llm: LLMConfig | None = None,
         progress: Progress | None = None,
     ) -> Coverage:
-        """What the items do not test: concepts in no item, or few, by region and by what benchmarks claim to test.
+        """What the items are about and do not test, by region of the atlas and by what benchmarks claim to test.
 
         Parameters
         ----------
@@ -543,19 +543,20 @@ class Run(RunFolder):
             One of the run's benchmarks; None: all items together, and each benchmark.
         description
             What the benchmark claims to test, judged by the packaged sentence embedding; None: its ``scope`` in the
-            run's configuration, which was judged when the run's concepts were named.
+            run's configuration, which was judged when the run got its atlas.
         llm
             A language model that confirms what belongs to a scope; None: none is asked.
 
         Returns
         -------
         Coverage
-            ``all``, ``regions`` and ``benchmarks`` with counts of concepts, and what was left out.
+            ``words``, ``regions`` with shares of items and counts of concepts, ``whole`` and ``benchmarks``. A run
+            without an atlas has counts of concepts alone.
 
         Raises
         ------
         UserError
-            If there is no such benchmark, or a description is given without one.
+            If there is no such benchmark, or a description is given without one, or without an atlas.
         MissingExtraError
             If there is a description and sentence-transformers is not installed.
         """

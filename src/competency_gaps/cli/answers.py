@@ -42,7 +42,7 @@ def print_unscored(run: Run, limit: int = 6) -> None:
     from competency_gaps.findings.words import UNSCORED, short_name
 
     print_line(f"{short_name(run.scored_model)}: {UNSCORED}")
-    print_coverage(run.coverage(), limit)
+    print_coverage([run.coverage()], [run.path], limit)
 
 
 def answer_document(run: Run, answer: Answer) -> dict[str, Any]:

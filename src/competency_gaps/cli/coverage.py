@@ -1,140 +1,188 @@
-"""``cgaps coverage``: what a run's items do not test."""
+"""``cgaps coverage``: what the items of runs are about, and what they do not test."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
+from string import ascii_uppercase
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from competency_gaps.cli.options import JsonOption, LLMOption, RunArgument, llm_config
-from competency_gaps.cli.output import print_json, print_line, terminal
-from competency_gaps.text import integer, plural, shorten, visible
+from competency_gaps.cli.options import JsonOption, LLMOption, RunsArgument, llm_config
+from competency_gaps.cli.output import print_json, terminal
+from competency_gaps.errors import UserError
+from competency_gaps.text import integer, plural, visible
 
 if TYPE_CHECKING:
-    from competency_gaps.findings.coverage import Coverage, Covered
+    from competency_gaps.findings.coverage import Coverage, RegionCoverage
 
-_NAME, _LABEL = 60, 70
-"""Characters of a name, and of a label."""
-_WIDE = 110
-"""Width from which two labels are shown."""
-_THIN = "Thin: at most a quarter as common as in ordinary text."
-_NO_REFERENCE = (
-    "The SAE has no reference statistics, so concepts that no item has at all are not counted: ‘cgaps concepts "
-    "reference’ makes them."
+_NAME, _LONG, _SHORT, _WIDE = 36, 60, 28, 110
+"""Characters of a region's name, from a width on, and beside many benchmarks."""
+_MARKS = {"crowded": ("▲", "green"), "thin": ("▽", "red"), "missing": ("○", "red")}
+_LEGEND = (
+    "Of 100 items, with intervals of 95%. near: in the mean of the 3 benchmarks most alike; mean: of all of the map's; "
+    "text: in ordinary text. ▲ crowded: surely above twice the mean (│), ▽ thin: surely below half, ○ missing: and no "
+    "item."
 )
-_COUNTED = {
-    "labelled": "concepts of topics and skills that a label describes",
-    "automatic": "concepts of topics and skills that have words of exemplars for a label",
-    "unlabelled": "concepts of topics and skills; none has a label: ‘cgaps concepts label’ makes them",
-}
-_JUDGED = {
-    "embedding": "by the likeness of its label to the scope, which is a guess: with --llm a language model judges",
-    "model": "as a language model judges of those whose label is like the scope",
-}
+_BESIDE = "Of 100 items. mean: in the mean benchmark of the map; text: in ordinary text."
+_NO_REFERENCE = "The SAE has no reference statistics (‘cgaps concepts reference’): dead concepts are not counted."
 
 
 def coverage(
-    run: RunArgument,
+    runs: RunsArgument,
     benchmark: Annotated[str | None, typer.Option(help="What this benchmark lacks.")] = None,
     describe: Annotated[
         str | None, typer.Option(help="What it claims to test; by default its 'scope' in the configuration.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Rows of each table.")] = 6,
+    limit: Annotated[int, typer.Option(min=1, help="Rows of each list.")] = 6,
     llm: LLMOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Show what the items do not test, by region of the atlas and by what each benchmark claims to test."""
+    """Show what the items are about and do not test, by region of the atlas; several runs side by side."""
     from competency_gaps import open_run
 
+    opened = [open_run(run) for run in runs]
+    if len(opened) > 1:
+        if benchmark is not None:
+            raise UserError("--benchmark is of one run: leave out the others.")
+        first, *others = [run.regions for run in opened]
+        if first is None or any(own is None or not own.equals(first) for own in others):
+            raise UserError(
+                "the runs do not lie on one atlas, so their regions are not the same: put one dictionary on each "
+                "(‘cgaps concepts name’)."
+            )
     progress = terminal(quiet=json_)
-    found = open_run(run).coverage(benchmark, describe, llm=llm_config(llm), progress=progress)
+    found = [run.coverage(benchmark, describe, llm=llm_config(llm), progress=progress) for run in opened]
     if json_:
-        print_json({"run": str(run), **asdict(found)})
+        documents = [{"run": str(run), **asdict(own)} for run, own in zip(runs, found, strict=True)]
+        print_json(documents[0] if len(documents) == 1 else {"runs": documents})
     else:
-        print_coverage(found, limit)
+        print_coverage(found, [run.path for run in opened], limit)
 
 
-def print_coverage(found: Coverage, limit: int) -> None:
-    """Print what is missing and thin: as a whole, of the benchmarks' scopes, by region; then what was counted."""
-    whole = found.all
-    chance = "" if whole.by_chance is None else f" (in as much ordinary text: {_chance(whole.by_chance)})"
-    thin = f"; thin: {integer(whole.thin)} more" if found.reference else ""
-    print_line(
-        f"In none of {plural(found.items, 'item')}: {integer(whole.missing)} of {plural(whole.concepts, 'concept')}"
-        f"{chance}{thin}."
-    )
-    scopes = [part for part in found.benchmarks if part.scope is not None and part.scope.concepts]
-    if len(found.benchmarks) == 1 and scopes and scopes[0].scope is not None:
-        _print_scope(str(scopes[0].description), scopes[0].scope, limit)
-    elif scopes:
-        own = [part.scope for part in scopes if part.scope is not None]
-        own.sort(key=lambda part: (part.by_chance or 0) - part.missing)
-        _print_parts("What each benchmark says it tests", own, limit, found.reference)
-    if found.regions and not (scopes and len(found.benchmarks) == 1):
-        _print_parts("Regions that are covered least", found.regions, limit, found.reference)
-    elif not scopes:
-        _print_lacking(whole, limit)
-    if len(found.benchmarks) > 1 and not scopes:
-        _print_parts("Benchmarks", [part.all for part in found.benchmarks], limit, found.reference)
-    for line in _notes(found, bool(scopes)):
-        print_line(line)
-
-
-def _print_scope(description: str, scope: Covered, limit: int) -> None:
-    print_line(f"\nIt says that it tests: {shorten(description, 300)}.")
-    print_line(
-        f"Of {plural(scope.concepts, 'concept')} of this, {integer(scope.missing)} are in no item"
-        + (f" ({_chance(scope.by_chance)} by chance)" if scope.by_chance is not None else "")
-        + (f", {integer(scope.thin)} are thin." if scope.by_chance is not None else ".")
-    )
-    _print_lacking(scope, limit)
-
-
-def _print_lacking(part: Covered, limit: int) -> None:
-    for lack in [lack for lack in part.lacking if lack.label][:limit]:
-        print_line(f"  {lack.status:7}  {shorten(str(lack.label), 120)}")
-
-
-def _print_parts(title: str, parts: Sequence[Covered], limit: int, reference: bool) -> None:
+def print_coverage(found: Sequence[Coverage], runs: Sequence[Path], limit: int) -> None:
+    """Print what the items of runs are about and lack: of one benchmark with a picture, of several side by side."""
     console = Console()
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(title, overflow="fold", ratio=2)
-    for head in ("concepts", "in no item", *(["thin"] if reference else [])):
-        table.add_column(head, justify="right", no_wrap=True)
-    most = 2 if console.width >= _WIDE else 1
-    examples = ["; ".join(_cut(lack.label) for lack in part.lacking[:most] if lack.label) for part in parts[:limit]]
-    if any(examples):
-        table.add_column("such as", overflow="fold", ratio=3)
-    for part, named in zip(parts[:limit], examples, strict=True):
-        counts = (integer(part.concepts), integer(part.missing), *([integer(part.thin)] if reference else []))
-        table.add_row(visible(shorten(part.name, _NAME)), *counts, *([visible(named)] if any(examples) else []))
-    print_line("")
-    console.print(table, markup=False)
-    if len(parts) > limit:
-        print_line(f"{integer(len(parts) - limit)} more: --limit {len(parts)}")
+    several = sum(len(own.benchmarks) for own in found) > 1
+    lines = [*found[0].words] if len(found) == 1 else []
+    if found[0].regions:
+        if lines:
+            console.print(Text(visible(lines.pop(0)), "bold"), highlight=False)
+        (_print_beside if several else _print_regions)(found, runs, limit, console)
+        lines.append(_BESIDE if several else _LEGEND)
+    if found[0].regions and not several and found[0].whole.scope is None:
+        lines.append("It states no scope: --benchmark NAME --describe TEXT says what of it is lacking.")
+    for line in lines if found[0].reference else [*lines, _NO_REFERENCE]:
+        console.print()
+        console.print(Text(visible(line)))
 
 
-def _notes(found: Coverage, scopes: bool) -> list[str]:
-    left = ", ".join(f"{integer(count)} {kind}" for kind, count in found.left_out)
-    lines = [f"\nCounted: {_COUNTED[found.counted]}. Left out of {integer(found.width)}: {left or 'none'}."]
-    lines.append(_THIN if found.reference else _NO_REFERENCE)
-    if scopes and found.judged is not None:
-        lines.append(f"What belongs to a scope: {_JUDGED[found.judged]}.")
-    elif found.reference and not any(part.description for part in found.benchmarks):
-        lines.append(
-            "No benchmark states its scope, so this is what ordinary text has and these items have not; whether they "
-            "should, you know: --benchmark NAME --describe TEXT."
-        )
-    return lines
+def _print_regions(runs: Sequence[Coverage], _: Sequence[Path], limit: int, console: Console) -> None:
+    """Print the coarse regions with a bar each, then finer ones that are crowded, and that are lacking."""
+    from competency_gaps.findings.coverage import LEVEL, lacks
+
+    found = runs[0]
+    by_share = sorted(found.regions, key=lambda part: -part.share)
+    top = [part for part in by_share if part.level == 1]
+    scope = found.whole.inside is not None
+    lists = (
+        ("", top),
+        (
+            "crowded, finer",
+            [part for part in by_share if (part.level, part.status) == (LEVEL, "crowded")][: limit // 2],
+        ),
+        ("lacking of its scope" if scope else "lacking beside those most alike", lacks(found)[:limit]),
+    )
+    most = _NAME if console.width < _WIDE else _LONG
+    rows = [(title, [_cells(part, most) for part in parts], parts) for title, parts in lists if parts]
+    used = [max(len(cells[k].plain) for _, own, _ in rows for cells in own) for k in range(6)]
+    room = console.width - sum(max(4, width) for width in used[:5]) - used[5] - 7
+    table = _table(("", "here", "near", "mean", "text", "", ""), (0, 5, 6), gap=1)
+    for title, own, parts in rows:
+        if title:
+            table.add_row(Text(title, "dim"))
+        for cells, part in zip(own, parts, strict=True):
+            table.add_row(*cells, _bar(part, max(part.high for part in top), room) if room > 5 else "")
+    console.print()
+    console.print(table)
 
 
-def _cut(label: str) -> str:
-    return label if len(label) <= _LABEL else f"{label[:_LABEL].rsplit(' ', 1)[0]} …"
+def _cells(part: RegionCoverage, most: int) -> list[Text]:
+    share = f"{_share(part.share)} ({_share(part.low, least='')}–{_share(part.high)})"
+    numbers = (share, _share(part.near), _share(part.public), "" if part.text is None else _share(part.text))
+    return [
+        _cut(part.name, most),
+        *(Text(number) for number in numbers),
+        Text(*_MARKS.get(str(part.status), (" ", ""))),
+    ]
 
 
-def _chance(count: float) -> str:
-    return "fewer than 1" if count < 1 else f"about {count:,.0f}"
+def _bar(part: RegionCoverage, most: float, room: int) -> str:
+    """A bar for the region's share, with a mark at that of the mean benchmark."""
+    own, mean = (round(min(value / most, 1) * (room - 1)) for value in (part.share, part.public))
+    return "".join("│" if place == mean else "█" if place < own else " " for place in range(room))
+
+
+def _print_beside(found: Sequence[Coverage], runs: Sequence[Path], limit: int, console: Console) -> None:
+    """Print benchmarks with their nearest ones and what they lack, then the shares of all of them by region."""
+    from competency_gaps.findings.coverage import LEVEL, alike
+
+    parts = [(part, run.name) for own, run in zip(found, runs, strict=True) for part in own.benchmarks]
+    names = [part.name for part, _ in parts]
+    wide = 4 if any(max(part.shares, default=0) > 0.99 for part, _ in parts) else 3
+    letters = ascii_uppercase[: max(2, (console.width - _SHORT - 11) // wide)]
+    shown, regions = parts[: len(letters)], found[0].regions
+    table = _table(("", "benchmark", "items", "most alike", "lacks of its scope"), (0, 1, 3, 4))
+    for letter, (part, run) in zip(letters, shown, strict=False):
+        lacking = "nothing" if part.inside else "" if part.inside is None else "no region is called like that"
+        lacking = "; ".join(regions[region].name for region in part.lacks) or lacking
+        (near, likeness), own = part.nearest[0], f"{part.name} ({run})" if names.count(part.name) > 1 else part.name
+        cells = (own, integer(part.items), f"{near} {100 * likeness:.0f}", lacking)
+        table.add_row(letter, *(Text(visible(cell)) for cell in cells))
+    console.print()
+    console.print(table)
+    table = _table(("", *letters[: len(shown)], "mean", "text"), (0,), gap=1)
+    apart = [max(own) - min(own) for own in zip(*(part.shares for part, _ in shown), strict=True)]
+    finer = sorted((part for part in regions if part.level == LEVEL), key=lambda part: -apart[part.region])[:limit]
+    for title, rows in (("", [part for part in regions if part.level == 1]), ("furthest apart, finer", finer)):
+        if title:
+            table.add_row(Text(title, "dim"))
+        for row in rows:
+            shares = [part.shares[row.region] for part, _ in shown]
+            values = [*shares, row.public, *([] if row.text is None else [row.text])]
+            table.add_row(_cut(row.name, _SHORT), *(_share(value, 0) for value in values))
+    console.print()
+    console.print(table)
+    if len(parts) == 2:
+        likeness = alike(regions, parts[0][0], parts[1][0])
+        console.print(f"\nA and B are alike by {100 * likeness:.0f} of 100.")
+    if len(parts) > len(shown):
+        console.print(f"{plural(len(parts) - len(shown), 'benchmark')} more: --benchmark NAME, or --json.")
+
+
+def _table(heads: Sequence[str], left: Sequence[int], gap: int = 2) -> Table:
+    """A table whose last column wraps if it has a head."""
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, gap, 0, 0))
+    for place, head in enumerate(heads):
+        wraps = bool(head) and place == len(heads) - 1
+        table.add_column(head, justify="left" if place in left else "right", no_wrap=not wraps)
+    return table
+
+
+def _share(share: float, digits: int = 1, least: str = "<") -> str:
+    """So many of 100; below 1 with so many decimals."""
+    if share == 0 or share >= 0.0095:
+        return f"{100 * share:.0f}"
+    text = f"{100 * share:.{digits}f}"
+    return text if float(text) else f"{least}{10.0**-digits:g}" if least else "0"
+
+
+def _cut(name: str, most: int) -> Text:
+    from competency_gaps.findings.words import cut_at_word
+
+    return Text(cut_at_word(visible(name), most))

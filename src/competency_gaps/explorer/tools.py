@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.findings import words as in_words
 from competency_gaps.findings.answer import answer, slice_table, slices_of
+from competency_gaps.findings.coverage import coverage
 from competency_gaps.findings.items import ShownItem, detail, example_texts, slice_weights
 from competency_gaps.matching import read_matchings
 from competency_gaps.presentation.facts import marks_of, run_card
@@ -91,7 +92,8 @@ def answer_(
 
 
 def overview(run: RunFolder) -> dict[str, Any]:
-    """The run's benchmarks and models, how far to trust it, and how it was made. Ask 'answer' first."""
+    """The run's benchmarks and models, what they are about and lack, how far to trust it, and how it was made. Ask
+    'answer' first."""
     assessment = read_assessment(run) or {}
     return {
         "read_by": run.manifest["model"]["name"],
@@ -99,6 +101,7 @@ def overview(run: RunFolder) -> dict[str, Any]:
         "outcome": run.kind,
         "evidence": {name: run.manifest["evidence"].get(name) for name in ("min_n_eff", "q", "level", "strata")},
         "benchmarks": run.benchmarks.to_dicts(),
+        "coverage": coverage(run.run_itself()).words,
         "overlap": run.overlap.filter(pl.col("benchmark_a") < pl.col("benchmark_b")).to_dicts(),
         "robustness": [f"{verdict['test']}: {verdict['sentence']}" for verdict in assessment.get("verdicts") or ()],
         "card": [f"{fact.name}: {fact.value} {fact.note}" for fact in run_card(run.manifest)],

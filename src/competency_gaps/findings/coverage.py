@@ -1,34 +1,50 @@
-"""What the items of a run do not test: concepts that no item exercises, or few, by region and by benchmark.
+"""What the items of a run are about and what they do not test: by region of the atlas, and below it by concept.
 
-Counted are concepts that a label describes: ranked (contextual) ones that are active somewhere. *Missing* and *thin*
-are ``coverage_status`` of ``concepts.parquet`` and ``concept_benchmarks.parquet`` (``missing`` and ``under``). Beside a
-count of missing concepts stands how many would be missing from as much ordinary text.
+A region's share is that of the items that lie in it, where repeats of a text count once; its interval is Wilson's, with
+as many trials as there are independent items. Beside it stand the benchmarks that the map was made from, each of which
+counts the same. *Likeness* of two benchmarks is Bhattacharyya's coefficient (1943) of their shares at level 2. A
+benchmark need not test everything: where it states its scope, regions are judged that belong to it, whose names are
+nearer to the scope, or one of its clauses, than all but :data:`NEAR` of shuffled names [ours].
 
-A benchmark need not test everything. Where it states its scope, the concepts are judged that belong to it: whose labels
-are nearer to the scope, or one of its clauses, than all but :data:`LEVEL` of shuffled labels [ours].
+Counted concepts are those that a label describes: ranked (contextual) ones that are active somewhere. *Missing* and
+*thin* ones are ``coverage_status`` of ``concepts.parquet`` and ``concept_benchmarks.parquet``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import polars as pl
 
 from competency_gaps.errors import UserError, nearest
+from competency_gaps.evidence.interval import wilson
+from competency_gaps.evidence.sums import effective_sample
 from competency_gaps.findings.texts import Embed, clauses, embedding, judge, near
+from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.schemas import SCOPES
+from competency_gaps.text import integer, percent, plural, shorten
 
 if TYPE_CHECKING:
     from competency_gaps.config import LLMConfig
     from competency_gaps.progress import Progress
 
-LEVEL = 0.03
-"""Share of shuffled labels that would belong to a scope."""
+TEXT = "ordinary text"
+"""What is counted beside benchmarks in ``region_counts.parquet``."""
+LEVEL = 2
+"""Of the regions that benchmarks are compared by, and scopes."""
+NEAR = 0.03
+"""Share of shuffled names that would belong to a scope."""
+FACTOR = 2
+"""A region is thin where its share is surely below the benchmarks' mean by this factor; crowded: surely above."""
+NEAREST = 3
+EXERCISED = 0.01
+"""Share from which a region is exercised: a scope lacks those below."""
 NAMED = 12
-"""Concepts that are named of what a region or a scope lacks, at most."""
+"""Concepts that are named of what a region lacks, at most."""
 _READ_BY_PEOPLE = ("explained", "imported")
 """Kinds of labels that somebody wrote; others are words of exemplars."""
 
@@ -47,14 +63,10 @@ class Lack:
 
 @dataclass(frozen=True)
 class Covered:
-    """How far the concepts of a region, a benchmark or a scope are tested."""
+    """How far concepts are tested."""
 
-    name: str
-    """Of the region or benchmark."""
-    number: int | None
-    """Of the region; None: it is none."""
     concepts: int
-    """Counted concepts that belong to it."""
+    """Counted ones."""
     missing: int
     thin: int
     """0 as well where the run has no reference statistics."""
@@ -65,40 +77,144 @@ class Covered:
 
 
 @dataclass(frozen=True)
-class BenchmarkCoverage:
-    """What a benchmark lacks."""
+class RegionCoverage(Covered):
+    """How far a region of the atlas is tested. Shares are of items, in [0, 1]."""
 
-    all: Covered
-    """Among all counted concepts."""
-    description: str | None
+    region: int
+    level: int
+    """1 coarse, 2, 3 finest."""
+    parent: int | None
+    name: str
+    items: int
+    """Kept items in it, but for those that are unlike anything on the map."""
+    share: float
+    """Of all kept items; repeats count once."""
+    low: float
+    """Lower end of its interval of 95%."""
+    high: float
+    public: float
+    """Share in the mean benchmark of the map."""
+    typical: float
+    """In the median one."""
+    near: float
+    """In the mean of its :data:`NEAREST` nearest ones."""
+    text: float | None
+    """In ordinary text; None: the map has none."""
+    status: Literal["missing", "thin", "crowded"] | None
+    """Thin: surely below half of ``public``; missing: and in no item; crowded: surely above twice."""
+    inside: bool | None
+    """Whether it belongs to the scope that the benchmark states; None: it states none, or is not asked at this
+    level."""
+
+
+@dataclass(frozen=True)
+class BenchmarkCoverage:
+    """How a benchmark, or all of a run, spreads over the map."""
+
+    name: str
+    items: int
+    """Kept items."""
+    units: float
+    """How many independent items these are: (sum W)^2 / sum W^2 over clusters, W a cluster's items or, of repeats,
+    1."""
+    unlike: int
+    """Items that are unlike anything on the map."""
+    scope: str | None
     """What it states to test; None: nothing."""
-    scope: Covered | None
-    """Among the concepts that belong to what it states; None: it states nothing, or labels cannot be compared."""
+    shares: tuple[float, ...]
+    """Of each region, in the order of the regions."""
+    nearest: tuple[tuple[str, float], ...]
+    """Benchmarks of the map that are most alike, and their likeness in [0, 1]."""
+    inside: tuple[int, ...] | None
+    """Regions that belong to its scope, the nearest first; None: it states none, or names cannot be compared."""
+    lacks: tuple[int, ...]
+    """Those of them whose share is below :data:`EXERCISED`."""
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """What the items of a run, or of one of its benchmarks, do not test."""
+    """What the items of a run, or of one of its benchmarks, are about and do not test."""
 
-    items: int
-    """Kept items."""
-    all: Covered
-    regions: tuple[Covered, ...]
-    """Those of the atlas' second level that lack most first; empty: the run has no atlas."""
+    words: tuple[str, ...]
+    """In sentences."""
+    whole: BenchmarkCoverage
+    """Of all items that are asked about."""
+    regions: tuple[RegionCoverage, ...]
+    """All of all levels, in the atlas's order; empty: the run has no atlas."""
     benchmarks: tuple[BenchmarkCoverage, ...]
-    """In the run's order; only the one that was asked for."""
+    """In the run's order; only the one that was asked for. Empty: the run has no atlas."""
+    public: int
+    """Benchmarks that the map was made from."""
+    all: Covered
+    """All counted concepts."""
     counted: Literal["labelled", "automatic", "unlabelled"]
-    """What is counted: concepts with a label that somebody wrote; where there is none, with words of exemplars; where
-    the run has no labels, all ranked ones."""
+    """What concepts are counted: those with a label that somebody wrote; where there is none, with words of exemplars;
+    where the run has no labels, all ranked ones."""
     left_out: tuple[tuple[str, int], ...]
     """What stands for nothing: kinds of concepts (``dead``, ``token``, ``format``, ``unlabelled``, ...), and how
     many."""
     width: int
     """Concepts of the SAE."""
     reference: bool
-    """Whether the SAE has reference statistics; without them nothing is known to be thin."""
+    """Whether the SAE has reference statistics; without them no concept is known to be thin."""
     judged: Literal["embedding", "model"] | None
-    """By what concepts belong to a scope: embedded labels, confirmed by a language model or not; None: no scope."""
+    """By what regions belong to a scope: embedded names, confirmed by a language model or not; None: no scope."""
+
+
+class _Map:
+    """The atlas and its benchmarks. R regions, B benchmarks."""
+
+    def __init__(self, regions: pl.DataFrame, counts: pl.DataFrame) -> None:
+        self.regions = regions
+        self.level = regions["level"].to_numpy()
+        below = np.eye(regions.height, dtype=bool)
+        for region, parent in reversed(regions.select("region", "parent").rows()):
+            if parent is not None:
+                below[parent] |= below[region]
+        self.below = below
+        """bool of shape (R, R): row r holds region r and all below it."""
+        names = counts["benchmark"].unique().sort().to_list()
+        held = np.zeros((len(names), regions.height))
+        for name, region, items in counts.select("benchmark", "region", "items").iter_rows():
+            held[names.index(name), region] = items
+        shares = held @ below.T / held.sum(axis=1, keepdims=True)
+        self.text = shares[names.index(TEXT)] if TEXT in names else None
+        """float64 of shape (R,): shares of ordinary text."""
+        self.names = [name for name in names if name != TEXT]
+        self.public = shares[[name != TEXT for name in names]]
+        """float64 of shape (B, R): shares of the map's benchmarks."""
+
+
+def _likeness(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Of shares (n, R) and (m, R): float64 of shape (n, m)."""
+    a, b = (np.sqrt(x / np.maximum(x.sum(axis=1, keepdims=True), 1e-9)) for x in (a, b))
+    return np.asarray(a @ b.T)
+
+
+class _Spread:
+    """How some benchmarks of a run spread over the map. R regions."""
+
+    def __init__(self, run: RunFolder, map_: _Map, names: Sequence[str]) -> None:
+        places = run.item_regions
+        assert places is not None
+        kept = (run.items["excluded"].is_null() & run.items["benchmark"].is_in(names)).to_numpy()
+        _, cluster, size = np.unique(run.items["cluster"].to_numpy()[kept], return_inverse=True, return_counts=True)
+        weight = np.where(repeats(run.items)[kept], 1 / size[cluster], 1.0)
+        whole = np.bincount(cluster, weight)
+        self.total, self.units = int(kept.sum()), float(effective_sample(whole.sum(), (whole**2).sum()))
+        unlike = places["unlike"].to_numpy()[kept].astype(bool)
+        self.unlike = int(unlike.sum())
+        region = places["region"].to_numpy()[kept][~unlike].astype(int)
+        count = len(map_.level)
+        self.items = np.bincount(region, minlength=count) @ map_.below.T
+        self.share = np.bincount(region, weight[~unlike], count) @ map_.below.T / max(whole.sum(), 1e-9)
+        self.low, self.high = wilson(self.share, np.full(count, max(self.units, 1e-9)), 0.95)
+        mean = map_.public.mean(axis=0)
+        thin = self.high < mean / FACTOR
+        status = np.select(
+            [thin & (self.items == 0), thin, self.low > mean * FACTOR], ["missing", "thin", "crowded"], ""
+        )
+        self.status = status.tolist()
 
 
 def coverage(
@@ -109,7 +225,7 @@ def coverage(
     llm: LLMConfig | None = None,
     progress: Progress | None = None,
 ) -> Coverage:
-    """Say what a run's items do not test, as :meth:`competency_gaps.Run.coverage` describes."""
+    """Say what a run's items are about and do not test, as :meth:`competency_gaps.Run.coverage` describes."""
     stated = {str(entry["name"]): entry.get("scope") for entry in run.manifest["benchmarks"]}
     if benchmark is not None and benchmark not in stated:
         raise UserError(
@@ -117,79 +233,133 @@ def coverage(
         )
     if description and benchmark is None:
         raise UserError("a description is of one benchmark: name it.")
-    counted, base, left_out = _counted(run.concepts)
-    own = run.concept_benchmarks.select("concept", "benchmark", "coverage_status", "chance_seen")
-    by_name = {name: base.join(own.filter(pl.col("benchmark") == name), on="concept", how="left") for name in stated}
     asked = [benchmark] if benchmark is not None else list(stated)
+    map_ = None if run.regions is None or run.region_counts is None else _Map(run.regions, run.region_counts)
+    if description and map_ is None:
+        raise UserError("the run has no atlas to find a description on: ‘cgaps concepts name’ puts a dictionary on it.")
     scopes = run.scopes
-    if benchmark is not None and description:
+    if map_ is not None and benchmark is not None and description:
         stated = {benchmark: description}
-        scopes = scope_table(run.concepts, stated, embedding())
-    inside = {} if scopes is None else _confirmed(run, scopes, base, stated, asked, llm, progress)
-    whole = base.join(run.concepts.select("concept", "coverage_status", "chance_seen"), on="concept", how="left")
-    shown = by_name[benchmark] if benchmark is not None else whole
-    return Coverage(
-        items=int(run.benchmarks.filter(pl.col("benchmark").is_in(asked))["kept"].sum()),
-        all=_covered(shown, benchmark or "all benchmarks"),
-        regions=_regions(run, shown),
-        benchmarks=tuple(
-            BenchmarkCoverage(
-                _covered(by_name[name], name),
-                stated[name],
-                _covered(inside[name].join(by_name[name], on="concept"), name) if name in inside else None,
-            )
-            for name in asked
-        ),
-        counted=counted,
-        left_out=left_out,
-        width=run.width,
-        reference=bool(run.manifest.get("reference")),
-        judged=None if not inside else "embedding" if llm is None else "model",
+        scopes = scope_table(map_.regions, stated, embedding())
+    inside = {} if scopes is None else _confirmed(run, scopes, stated, asked, llm, progress)
+    counted, base, left_out = _counted(run.concepts)
+    table = run.concepts if benchmark is None else run.concept_benchmarks.filter(pl.col("benchmark") == benchmark)
+    concepts = base.join(table.select("concept", "coverage_status", "chance_seen"), on="concept", how="left")
+    only = asked[0] if len(asked) == 1 else None
+    name = only or f"All {len(asked)} benchmarks"
+    parts: tuple[BenchmarkCoverage, ...] = ()
+    regions: tuple[RegionCoverage, ...] = ()
+    if map_ is None:
+        items = int(run.benchmarks.filter(pl.col("benchmark").is_in(asked))["kept"].sum())
+        whole = BenchmarkCoverage(name, items, float(items), 0, only and stated[only], (), (), None, ())
+    else:
+        spread = _Spread(run, map_, asked)
+        parts = tuple(_part(_Spread(run, map_, [own]), map_, own, stated[own], inside.get(own)) for own in asked)
+        whole = parts[0] if only else _part(spread, map_, name, None, None)
+        regions = _regions(map_, spread, whole, concepts)
+    found = Coverage(
+        (),
+        whole,
+        regions,
+        parts,
+        0 if map_ is None else len(map_.names),
+        _covered(concepts, _lacking(concepts)),
+        counted,
+        left_out,
+        run.width,
+        bool(run.manifest.get("reference")),
+        None if not inside else "embedding" if llm is None else "model",
     )
+    return replace(found, words=tuple(sentences(found)))
 
 
-def scope_table(concepts: pl.DataFrame, stated: Mapping[str, str | None], embed: Embed) -> pl.DataFrame:
-    """Tell by their labels which concepts belong to the scopes that benchmarks state.
+def scope_table(regions: pl.DataFrame, stated: Mapping[str, str | None], embed: Embed) -> pl.DataFrame:
+    """Tell by their names which regions of level 2 belong to the scopes that benchmarks state.
 
     Parameters
     ----------
-    concepts
-        The run's table of concepts.
+    regions
+        Columns of ``schemas.REGIONS``.
     stated
         What each benchmark claims to test; None: nothing.
 
     Returns
     -------
     polars.DataFrame
-        Columns of ``schemas.SCOPES``: benchmark, concept; the nearest first. Empty without labels or scopes.
+        Columns of ``schemas.SCOPES``: benchmark, region; the nearest first. Empty without scopes.
     """
-    base = _counted(concepts)[1].filter(pl.col("label").is_not_null())
     queries = {name: clauses(text) for name, text in stated.items() if text}
-    inside = near(queries, base["label"].to_list(), embed, LEVEL) if queries and base.height else {}
-    rows = [(name, int(base["concept"][row])) for name, own in inside.items() for row in own]
+    inside = near(queries, regions["name"].to_list(), embed, NEAR) if queries else {}
+    level = regions["level"].to_list()
+    rows = [(name, row) for name, own in inside.items() for row in own if level[row] == LEVEL]
     return pl.DataFrame(rows, schema=SCOPES, orient="row")
 
 
 def _confirmed(
     run: RunFolder,
     scopes: pl.DataFrame,
-    base: pl.DataFrame,
     stated: Mapping[str, str | None],
     asked: Sequence[str],
     llm: LLMConfig | None,
     progress: Progress | None,
-) -> dict[str, pl.DataFrame]:
-    """The concepts of each benchmark's scope, the nearest first, without those that a language model puts outside."""
-    own = scopes.filter(pl.col("benchmark").is_in(asked)).join(base, on="concept", maintain_order="left")
-    inside = own
-    if llm is not None:
-        pairs = [(str(stated[row["benchmark"]]), row["label"] or "") for row in own.iter_rows(named=True)]
-        verdicts = pl.Series(judge(pairs, llm, run.path, progress), dtype=pl.String)
-        inside = own.filter((verdicts != "outside").fill_null(True))
-    return {
-        name: inside.filter(pl.col("benchmark") == name).select("concept").with_row_index("nearness")
-        for name in own["benchmark"].unique()
-    }
+) -> dict[str, tuple[int, ...]]:
+    """The regions of each benchmark's scope, the nearest first, without those that a language model puts outside."""
+    own = [(name, region) for name, region in scopes.iter_rows() if name in asked]
+    if llm is not None and run.regions is not None:
+        names = run.regions["name"].to_list()
+        verdicts = judge([(str(stated[name]), names[region]) for name, region in own], llm, run.path, progress)
+        own = [pair for pair, verdict in zip(own, verdicts, strict=True) if verdict != "outside"]
+    return {asked_: tuple(region for name, region in own if name == asked_) for asked_ in asked if stated[asked_]}
+
+
+def _part(
+    spread: _Spread, map_: _Map, name: str, scope: str | None, inside: tuple[int, ...] | None
+) -> BenchmarkCoverage:
+    middle = map_.level == LEVEL
+    likeness = _likeness(spread.share[None, middle], map_.public[:, middle])[0]
+    best = [place for place in np.argsort(-likeness, kind="stable") if map_.names[place] != name][:NEAREST]
+    return BenchmarkCoverage(
+        name,
+        spread.total,
+        spread.units,
+        spread.unlike,
+        scope,
+        tuple(spread.share.tolist()),
+        tuple((map_.names[place], float(likeness[place])) for place in best),
+        inside,
+        tuple(region for region in inside or () if spread.share[region] < EXERCISED),
+    )
+
+
+def _regions(
+    map_: _Map, spread: _Spread, whole: BenchmarkCoverage, concepts: pl.DataFrame
+) -> tuple[RegionCoverage, ...]:
+    nearest_ = map_.public[[map_.names.index(name) for name, _ in whole.nearest]]
+    lacking = _lacking(concepts)
+    found = []
+    for row in map_.regions.iter_rows(named=True):
+        at = row["region"]
+        below = np.flatnonzero(map_.below[at])
+        own = (part.filter(pl.col("region").is_in(below)) for part in (concepts, lacking))
+        covered = _covered(*own)
+        asked = whole.inside is not None and row["level"] == LEVEL
+        found.append(
+            RegionCoverage(
+                **vars(covered),
+                **{key: row[key] for key in ("region", "level", "parent", "name")},
+                items=int(spread.items[at]),
+                share=float(spread.share[at]),
+                low=float(spread.low[at]),
+                high=float(spread.high[at]),
+                public=float(map_.public[:, at].mean()),
+                typical=float(np.median(map_.public[:, at])),
+                near=float(nearest_[:, at].mean()),
+                text=None if map_.text is None else float(map_.text[at]),
+                status=spread.status[at] or None,
+                inside=at in (whole.inside or ()) if asked else None,
+            )
+        )
+    return tuple(found)
 
 
 def _counted(
@@ -209,46 +379,102 @@ def _counted(
     )
     rest = concepts.filter(~chosen).group_by(why.fill_null("other").alias("why")).len()
     left_out = tuple((str(name), int(n)) for name, n in rest.sort("len", descending=True).iter_rows())
-    return counted, concepts.filter(chosen).select("concept", "label", "density"), left_out
+    return counted, concepts.filter(chosen).select("concept", "label", "density", "region"), left_out
 
 
-def _regions(run: RunFolder, concepts: pl.DataFrame) -> tuple[Covered, ...]:
-    """The regions of the second level: those first that surely lack the largest part of their concepts."""
-    if run.regions is None:
-        return ()
-    names = dict(run.regions.select("region", "name").iter_rows())
-    finest = run.concepts.select("concept", "region").join(run.regions.select("region", "parent"), on="region")
-    joined = concepts.join(finest, on="concept")
-    parts = [
-        _covered(own, names[number], int(number)) for (number,), own in joined.group_by("parent", maintain_order=True)
-    ]
-    return tuple(sorted(parts, key=lambda part: (-_surely(part), part.number)))
+def _lacking(concepts: pl.DataFrame) -> pl.DataFrame:
+    """Missing concepts, those first that ordinary text shows most surely, then thin ones."""
+    order = pl.col("coverage_status").replace_strict({"missing": 0, "under": 1}, default=None)
+    lacking = concepts.filter(pl.col("coverage_status").is_in(["missing", "under"]))
+    return lacking.sort(order, -pl.col("chance_seen"), -pl.col("density"), "concept", nulls_last=True)
 
 
-def _surely(part: Covered) -> float:
-    """Lower end of Wilson's interval for the part of its concepts that a region lacks; a thin one counts half."""
-    n, p, z = part.concepts, (part.missing + part.thin / 2) / part.concepts, 1.96
-    return (p + z * z / (2 * n) - z * ((p * (1 - p) + z * z / (4 * n)) / n) ** 0.5) / (1 + z * z / n)
-
-
-def _covered(concepts: pl.DataFrame, name: str, number: int | None = None) -> Covered:
-    """Count; missing concepts are named first: the nearest to a scope, else those that ordinary text shows most."""
-    missing, thin = (concepts.filter(pl.col("coverage_status") == status) for status in ("missing", "under"))
-    near_first = [(pl.col("nearness"), False)] if "nearness" in concepts.columns else []
-    keys, down = zip(*near_first, ("chance_seen", True), ("density", True), ("concept", False), strict=True)
-    lacking = pl.concat([own.sort(*keys, descending=list(down), nulls_last=True) for own in (missing, thin)])
+def _covered(concepts: pl.DataFrame, lacking: pl.DataFrame) -> Covered:
     chance = concepts["chance_seen"].drop_nulls()
+    missing = int((lacking["coverage_status"] == "missing").sum())
+    named = lacking.select("concept", "label", "coverage_status", "chance_seen").head(NAMED)
     return Covered(
-        name,
-        number,
         concepts.height,
-        missing.height,
-        thin.height,
+        missing,
+        lacking.height - missing,
         float((1 - chance).sum()) if len(chance) else None,
         tuple(
             Lack(number, label, "missing" if status == "missing" else "thin", chance)
-            for number, label, status, chance in lacking.select("concept", "label", "coverage_status", "chance_seen")
-            .head(NAMED)
-            .iter_rows()
+            for number, label, status, chance in named.iter_rows()
         ),
     )
+
+
+def lacks(found: Coverage) -> list[RegionCoverage]:
+    """Regions that are lacking: of the scope that is stated, the nearest to it first; without one, what the nearest
+    benchmarks of the map have and it surely has less than half as often, the largest first."""
+    if found.whole.inside is not None:
+        return [found.regions[region] for region in found.whole.lacks]
+    own = [part for part in found.regions if part.level == LEVEL and part.high < part.near / FACTOR]
+    return sorted(own, key=lambda part: -part.near)
+
+
+def alike(regions: Sequence[RegionCoverage], a: BenchmarkCoverage, b: BenchmarkCoverage) -> float:
+    """Likeness of two benchmarks on one atlas, in [0, 1]."""
+    shares = np.array([a.shares, b.shares])[:, [part.level == LEVEL for part in regions]]
+    return float(_likeness(shares[:1], shares[1:])[0, 0])
+
+
+def sentences(found: Coverage) -> list[str]:
+    """What it is about, how far its scope is tested, and what concepts are in no item."""
+    return [*([_headline(found)] if found.regions else []), *_scope(found), _concepts(found)]
+
+
+def _headline(found: Coverage) -> str:
+    whole, top = found.whole, [part for part in found.regions if part.level == 1]
+    largest = sorted(top, key=lambda part: -part.share)
+    enough = next((k for k in (1, 2) if sum(part.share for part in largest[:k]) >= 0.5), 3)
+    about = _and([f"{part.name} ({percent(part.share, 1)})" for part in largest[:enough]])
+    exercised = sum(part.share >= EXERCISED for part in top)
+    (first, likeness), *others = whole.nearest
+    near_ = [f"{first} ({100 * likeness:.0f} of 100)", *(f"{name} ({100 * own:.0f})" for name, own in others)]
+    unlike = f"{percent(whole.unlike, whole.items)} of the items are" if whole.unlike else "None of the items is"
+    return (
+        f"{whole.name}: {plural(whole.items, 'item')}, mostly {about}. It reaches {exercised} of the map's {len(top)} "
+        f"regions (1% or more). Most alike of the map's {plural(found.public, 'benchmark')}: {_and(near_)}. {unlike} "
+        "unlike anything on the map."
+    )
+
+
+def _scope(found: Coverage) -> list[str]:
+    whole = found.whole
+    if whole.inside is None:
+        return []
+    says = f"It says that it tests “{shorten(str(whole.scope), 200)}”."
+    if not whole.inside:
+        return [f"{says} No region of the map is called like that."]
+    how = "a language model" if found.judged == "model" else "their names, a guess"
+    tested = [found.regions[region] for region in whole.inside if region not in whole.lacks]
+    few = [found.regions[region] for region in whole.lacks]
+    told = [
+        f"{word}: {_and([f'{part.name} ({percent(part.share, 1) if part.share else 0})' for part in own])}."
+        for word, own in (("In fewer than 1% of its items", few), ("Tested", tested))
+        if own
+    ]
+    return [f"{says} {plural(len(whole.inside), 'region')} of the map belong to that, by {how}. {' '.join(told)}"]
+
+
+def _concepts(found: Coverage) -> str:
+    whole = found.all
+    labelled = {"labelled": " with a label", "automatic": " with words for a label", "unlabelled": ""}[found.counted]
+    said = f"Of {plural(whole.concepts, 'concept')}{labelled} {integer(whole.missing)} are in no item"
+    if whole.by_chance is not None:
+        chance = "fewer than 1" if whole.by_chance < 1 else f"about {whole.by_chance:,.0f}"
+        said += f" ({chance} would be missing from as much ordinary text)"
+    said += f", {integer(whole.thin)} more are thin." if found.reference else "."
+    most = [part for part in found.regions if part.level == LEVEL and part.missing > (part.by_chance or 0) + 1]
+    most.sort(key=lambda part: (part.by_chance or 0) - part.missing)
+    own = [(f" of {part.name} {part.missing} of {part.concepts}", part.lacking) for part in most[:2]]
+    for of, lacking in own or [("", whole.lacking)]:
+        labels = [f"“{lack.label}”" for lack in lacking if lack.status == "missing" and lack.label][:2]
+        said += f" Missing{of}, such as {_and(labels)}." if labels else ""
+    return said
+
+
+def _and(names: Sequence[str]) -> str:
+    return ", ".join(names[:-1]) + (" and " if names[1:] else "") + "".join(names[-1:])

@@ -156,7 +156,7 @@ def judge(
     system, user = ((prompts / f"scope.{part}.txt").read_text("utf-8").strip() for part in ("system", "user"))
     requests = {}
     for pair in dict.fromkeys(pairs):
-        data = json.dumps({"scope": visible(pair[0]), "concept": visible(pair[1])}, ensure_ascii=False)
+        data = json.dumps({"scope": visible(pair[0]), "region": visible(pair[1])}, ensure_ascii=False)
         identity = f"scope-{hashlib.sha256(json.dumps(pair).encode('ascii')).hexdigest()[:24]}"
         prompt, schema = Template(user).substitute(data=data), ScopeVerdict.model_json_schema()
         requests[pair] = Request(identity, system, prompt, schema, "scope_verdict", MAX_TOKENS)

@@ -155,7 +155,7 @@ ITEM_REGIONS: Schema = {
 }
 SCOPES: Schema = {
     "benchmark": pl.String,
-    "concept": pl.Int32,
+    "region": pl.Int32,
 }
 SCORES: Schema = {
     "item": pl.Int32,

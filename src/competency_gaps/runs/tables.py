@@ -115,9 +115,9 @@ class RunTables:
 
     @cached_property
     def scopes(self) -> pl.DataFrame | None:
-        """One row per benchmark and concept that belongs to the scope that it states, the nearest first.
+        """One row per benchmark and region of the atlas that belongs to the scope that it states, the nearest first.
 
-        None where no benchmark states a scope, or concepts have no labels.
+        None where no benchmark states a scope, or the run has no atlas.
         """
         return self._optional("scopes")
 

@@ -95,7 +95,7 @@ def name_run(run: RunFolder, dictionary: Dictionary | None, tables: Tables) -> d
     mapped = {} if atlas is None else _mapped(run, atlas)
     hung = np.full(run.width, -1) if atlas is None else atlas.concept_region
     named = _named(run, shown.with_columns(region=pl.Series(hung, dtype=pl.Int32).replace(-1, None)))
-    scopes = _scopes(run, named)
+    scopes = None if atlas is None else _scopes(run, atlas.regions)
     slices = None
     if run.files.has("slices"):
         slices = renamed_slices(run, named, (mapped[REGIONS], mapped[ITEMS]) if mapped else None)
@@ -123,13 +123,12 @@ def _mapped(run: RunFolder, atlas: Atlas) -> dict[str, pl.DataFrame]:
     return {REGIONS: atlas.regions, COUNTS: atlas.counts, ITEMS: located(atlas, run.by_concept, kept.to_numpy())}
 
 
-def _scopes(run: RunFolder, named: pl.DataFrame) -> pl.DataFrame | None:
-    """The concepts of the benchmarks' scopes; None: none is stated, or labels cannot be compared here."""
+def _scopes(run: RunFolder, regions: pl.DataFrame) -> pl.DataFrame | None:
+    """The regions of the benchmarks' scopes; None: none is stated, or names cannot be compared here."""
     stated = {str(entry["name"]): entry.get("scope") for entry in run.manifest["benchmarks"]}
     if not any(stated.values()) or not has_default_model():
         return None
-    table = scope_table(named, stated, embedding())
-    return table if table.height else None
+    return scope_table(regions, stated, embedding())
 
 
 def _named(run: RunFolder, shown: pl.DataFrame) -> pl.DataFrame:

@@ -1,50 +1,47 @@
 import { address, useRoute } from "../app/route";
 import { useBenchmark, useRun } from "../app/state";
-import { type Atlas, useAtlas } from "../atlas/useAtlas";
 import { useCoverage } from "../data/hooks";
-import type { Covered, Coverage as Found, Region } from "../data/types";
+import type { Covered, Coverage as Found, RegionCoverage } from "../data/types";
 import { integer, percent, plural } from "../format";
-import { shorten, visible } from "../text";
+import { visible } from "../text";
 import { ConceptLink, Status } from "../ui/Marks";
 import { Failed, Loading } from "../ui/State";
 import "./coverage.css";
 
-/** What the benchmarks leave out: in words by region, then the concepts. */
+/** What the benchmarks are about and leave out: in words, by region, then the concepts. */
 export function Coverage() {
   const run = useRun();
   const place = useBenchmark();
   const { data: found, error } = useCoverage(run, place);
   if (error) return <Failed error={error} />;
   if (!found) return <Loading what="what the benchmarks leave out" />;
-  const scopes = found.benchmarks.filter(({ scope }) => scope?.concepts);
-  const be = found.all.missing === 1 ? "is" : "are";
+  const [headline, ...rest] = found.words;
   return (
     <div className="coverage" data-testid="coverage">
       <h1 className="headline" data-testid="coverage-headline">
-        {integer(found.all.missing)} of {plural(found.all.concepts, "concept")} {be} in none of{" "}
-        {plural(found.items, "item")}
-        {found.reference && `, and ${integer(found.all.thin)} are thin`}
+        <bdi>{visible(headline ?? "")}</bdi>
       </h1>
+      {rest.map((sentence) => (
+        <p key={sentence}>
+          <bdi>{visible(sentence)}</bdi>
+        </p>
+      ))}
       <Notes found={found} />
-      {scopes.map(({ scope, description }) => (
-        <section key={scope!.name} aria-label={`Stated scope of ${scope!.name}`}>
-          <h2>
-            What <bdi>{visible(scope!.name)}</bdi> says it tests
-          </h2>
+      {found.regions.length > 0 ? (
+        <section aria-label="Regions of the atlas">
+          <h2>Where its items are</h2>
           <p className="soft">
-            <bdi>{visible(shorten(description ?? "", 400))}</bdi>
+            Share of the items in each region of the atlas, with its interval of 95%; line: the mean share of{" "}
+            {plural(found.public, "benchmark")} of the map.
           </p>
-          <ol className="region-gaps" data-testid="scope">
-            <Part part={scope!} />
+          <ol className="region-gaps" data-testid="region-gaps">
+            <Lines of={found.regions.filter(({ level }) => level === 1)} all={found.regions} />
           </ol>
         </section>
-      ))}
-      {run.has.regions ? (
-        <Regions covered={found.regions} />
       ) : (
-        <ol className="region-gaps" data-testid="region-gaps">
-          <Part part={found.all} />
-        </ol>
+        <div data-testid="region-gaps">
+          <Lacking part={found.all} region={null} />
+        </div>
       )}
     </div>
   );
@@ -57,78 +54,51 @@ const COUNTED: Record<Found["counted"], string> = {
 };
 
 /** What was counted, and what it is beside ordinary text. */
-function Notes({ found: { all, counted, left_out, width, reference } }: { found: Found }) {
+function Notes({ found: { counted, left_out, width, reference } }: { found: Found }) {
   const left = left_out.map(([kind, count]) => `${integer(count)} ${kind}`).join(", ");
   return (
     <p className="soft">
-      {all.by_chance !== null &&
-        `As much ordinary text would lack ${all.by_chance < 1 ? "fewer than 1" : `about ${integer(all.by_chance)}`}. `}
       {reference && "Thin: a quarter or less of its part of ordinary text. "}
       Counted: {COUNTED[counted]}. Left out of {integer(width)}: {visible(left) || "none"}.
     </p>
   );
 }
 
-/** How the items spread over the regions beside the public benchmarks: those first where most is lacking. */
-function Regions({ covered }: { covered: Covered[] }) {
-  const { regions } = useRun();
-  const { atlas, error } = useAtlas(null);
-  if (error) return <Failed error={error} />;
-  if (!atlas) return <Loading what="the atlas" />;
-  const { tally, known } = atlas;
-  return (
-    <section aria-label="Regions of the atlas">
-      <h2>Where its items are</h2>
-      <p className="soft">
-        Share of the items in each region of the atlas
-        {known.benchmarks > 0 && `; line: the mean share of ${plural(known.benchmarks, "public benchmark")}`}. Those
-        come first where most is lacking.
-        {tally.unlike > 0 &&
-          ` ${percent(tally.unlike / tally.items, 1)} of the items are unlike anything on the atlas.`}
-      </p>
-      <ol className="region-gaps" data-testid="region-gaps">
-        <Lines of={regions.filter(({ level }) => level === 1)} atlas={atlas} covered={covered} />
-      </ol>
-    </section>
-  );
-}
-
-function Lines({ of, atlas, covered }: { of: Region[]; atlas: Atlas; covered: Covered[] }) {
-  const { tally, known } = atlas;
-  const run = useRun();
+/** Regions with a bar each, the largest first; opened, one shows the finer ones and the concepts that it lacks. */
+function Lines({ of, all }: { of: RegionCoverage[]; all: RegionCoverage[] }) {
   const route = useRoute();
-  const own = ({ region }: Region) => tally.of[region]!.items / Math.max(1, tally.items);
-  const usual = ({ region }: Region) => known.of[region]?.mean ?? 0;
-  const most = Math.max(...of.flatMap((region) => [own(region), usual(region)]));
-  const lack = (region: Region) => usual(region) - own(region);
+  const most = Math.max(...of.flatMap((part) => [part.share, part.public]));
   return of
-    .toSorted((a, b) => lack(b) - lack(a))
-    .map((region) => {
-      const inside = run.regions.filter(({ parent, level }) => parent === region.region && level < 3);
-      const part = covered.find(({ number }) => number === region.region);
+    .toSorted((a, b) => b.share - a.share)
+    .map((part) => {
+      const inside = all.filter(({ parent, level }) => parent === part.region && level < 3);
       return (
-        <li key={region.region}>
+        <li key={part.region}>
           <details>
             <summary>
               <span>
-                <bdi>{visible(region.name)}</bdi>: {own(region) ? percent(own(region), 1) : "none"}
-                {known.benchmarks > 0 && <span className="soft"> (public {percent(usual(region), 1)})</span>}
+                <bdi>{visible(part.name)}</bdi>: {part.items ? percent(part.share, 1) : "none"}
+                {part.status && ` ${part.status}`}
+                <span className="soft">
+                  {` ${percent(part.low, 1)} to ${percent(part.high, 1)}; mean ${percent(part.public, 1)}`}
+                  {part.text !== null && `, text ${percent(part.text, 1)}`}
+                </span>
               </span>
               <span className="share-bar" aria-hidden="true">
                 <span
-                  className={own(region) < usual(region) / 2 ? "" : "ample"}
-                  style={{ width: `${(100 * own(region)) / most}%` }}
+                  className={part.status === "thin" ? "" : "ample"}
+                  style={{ width: `${(100 * part.share) / most}%` }}
                 />
-                <span className="usual" style={{ left: `${(100 * usual(region)) / most}%` }} />
+                <span className="usual" style={{ left: `${(100 * part.public) / most}%` }} />
               </span>
             </summary>
             <p>
-              <a href={address(route, { view: "atlas", params: { region: region.region } })}>On the atlas</a>
+              <a href={address(route, { view: "atlas", params: { region: part.region } })}>On the atlas</a>
             </p>
-            {part && <Lacking part={part} />}
+            <Lacking part={part} region={part.region} />
             {inside.length > 0 && (
               <ol className="region-gaps">
-                <Lines of={inside} atlas={atlas} covered={covered} />
+                <Lines of={inside} all={all} />
               </ol>
             )}
           </details>
@@ -137,40 +107,18 @@ function Lines({ of, atlas, covered }: { of: Region[]; atlas: Atlas; covered: Co
     });
 }
 
-/** A stated scope, or all, in words; opened, it lists the concepts. */
-function Part({ part }: { part: Covered }) {
-  const { name, concepts, missing, thin } = part;
-  const width = (count: number) => ({ width: `${(100 * count) / Math.max(1, concepts)}%` });
-  return (
-    <li>
-      <details>
-        <summary>
-          <span>
-            <bdi>{visible(name)}</bdi>: {lackWords(part)}
-          </span>
-          <span className="share-bar" aria-hidden="true">
-            <span style={width(missing)} />
-            <span className="thin" style={width(thin)} />
-          </span>
-        </summary>
-        <Lacking part={part} />
-      </details>
-    </li>
-  );
-}
-
 const lackWords = ({ concepts, missing, thin }: Covered) =>
   `${integer(missing || thin)} of ${plural(concepts, "concept")} ` +
   `${missing === 0 && thin > 0 ? "thin" : "in no item"}${missing > 0 && thin > 0 ? `, ${integer(thin)} thin` : ""}`;
 
-function Lacking({ part }: { part: Covered }) {
-  const { number, missing, thin, by_chance, lacking } = part;
+function Lacking({ part, region }: { part: Covered; region: number | null }) {
+  const { missing, thin, by_chance, lacking } = part;
   const route = useRoute();
-  const params = { region: number, coverage: "missing,under", face: "benchmark" };
+  const params = { region, coverage: "missing,under", face: "benchmark" };
   return (
     <>
       <p className="soft">
-        {number !== null && `${lackWords(part)}. `}
+        {region !== null && `${lackWords(part)}. `}
         {by_chance !== null &&
           `As much ordinary text would lack ${by_chance < 1 ? "fewer than 1" : `about ${integer(by_chance)}`}.`}
       </p>
@@ -185,7 +133,7 @@ function Lacking({ part }: { part: Covered }) {
           </li>
         ))}
       </ul>
-      {number !== null && missing + thin > lacking.length && (
+      {region !== null && missing + thin > lacking.length && (
         <p>
           <a href={address(route, { view: "concepts", params })}>
             All {integer(missing + thin)} in the table of concepts

@@ -24,10 +24,10 @@ from competency_gaps.explorer.parts.records.answers import (
 from competency_gaps.explorer.parts.records.details import BenchmarkDifference, Pairing
 from competency_gaps.explorer.parts.tables import parquet
 from competency_gaps.findings import words
-from competency_gaps.findings.coverage import Coverage, coverage
+from competency_gaps.findings.coverage import Coverage, coverage, sentences
 from competency_gaps.findings.finding import Answer, Finding
 from competency_gaps.findings.models import model_slices
-from competency_gaps.report.compare import sentences
+from competency_gaps.report.compare import sentences as comparison_words
 from competency_gaps.slices import Family
 from competency_gaps.stages.compare import Comparison, compare_models, compare_runs
 from competency_gaps.stages.models import models_table
@@ -132,7 +132,16 @@ def slice_items(context: Context) -> bytes:
 
 def coverage_part(context: Context, number: int) -> Coverage:
     """``coverage/K.json``: what the suite leaves out (0), or the benchmark at place K - 1."""
-    return coverage(context.itself, context.names[number - 1] if number else None)
+    run = context.itself
+    found = coverage(run, context.names[number - 1] if number else None)
+    if context.texts or run.regions is None:
+        return found
+    kinds = run.regions["kind"].to_list()
+    hidden = (
+        replace(part, name=f"region {part.region}") if kinds[part.region] == "words" else part for part in found.regions
+    )
+    found = replace(found, regions=tuple(hidden))
+    return replace(found, words=tuple(sentences(found)))
 
 
 def scores_table(context: Context) -> bytes:
@@ -205,7 +214,7 @@ def paired_runs(candidate: Context, baseline: Context) -> Pairing:
 def _pairing(context: Context, made: Comparison) -> Pairing:
     return Pairing(
         None,
-        sentences(made),
+        comparison_words(made),
         [from_row(BenchmarkDifference, row) for row in made.benchmarks.iter_rows(named=True)],
         None if made.answer is None else listed(context, made.answer),
     )

@@ -65,7 +65,8 @@ def test_a_language_model_names_regions_and_is_paid_once(folders, tiny_run, tmp_
         made = printed("atlas", *folders, "--llm", str(llm))
         regions = read_atlas(tmp_path / "dictionary", tiny_run.width).regions
         assert made["kinds"] == {"words": 2, "written": len(asked) - 2} and len(asked) == sum(made["regions"])
-        assert regions["name"].str.to_lowercase().is_unique().all() and "Sums" in regions["name"]
+        names = regions["name"].str.to_lowercase().to_list()  # requests go out together: either "sums" may be first
+        assert len(set(names)) == len(names) and "sums" in names
         again = printed("atlas", *folders, "--llm", str(llm))
         assert again == made and sum(server.paid.values()) == len(asked) + 1, "only what cannot be used is paid again"
     assert regions.equals(read_atlas(tmp_path / "dictionary", tiny_run.width).regions)

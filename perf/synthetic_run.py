@@ -142,7 +142,7 @@ def _write_tables(
     dictionary = open_dictionary(folder / "dictionary")
     manifest |= name_run(RunFolder(folder, manifest), dictionary, InPlace(folder))
     _say("labels and regions")
-    write_manifest(folder, manifest)
+    write_manifest(folder, {**manifest, "slices": {}})
     write_slices(open_folder(folder))
     _say("slices")
 

@@ -60,6 +60,7 @@ def test_help_alone_exits_with_status_0(cli):
         (["show", "RUN", "--concept", "64"], "concepts 0 to 63"),
         (["show", "RUN", "--concept", "prime"], "cgaps concepts name RUN DICTIONARY"),
         (["coverage", "RUN", "--benchmark", "quizz"], "Did you mean 'quiz'?"),
+        (["coverage", "RUN", "RUN"], "do not lie on one atlas"),
         (["run"], "missing: --model, --sae, --benchmark"),
         (["run", "none.yaml"], "there is no such file"),
         (["run", "--model", "m", "--sae", "s/i", "--benchmark", "b", "--set", "span"], "expected KEY=VALUE"),

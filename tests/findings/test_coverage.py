@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
 
+from competency_gaps.cli.coverage import print_coverage
 from competency_gaps.errors import UserError
-from competency_gaps.findings.coverage import coverage, lacks, scope_table
+from competency_gaps.findings.coverage import alike, coverage, lacks, scope_table
 from competency_gaps.findings.texts import near
 
 COUNT, NAMES = 400, ("quiz", "code")
@@ -162,7 +164,13 @@ def test_shares_are_those_of_loops_over_the_items(run):
         assert part.low <= part.share <= part.high
         public = [sum(held.get(region, 0) for region in inside) / sum(held.values()) for held in shares.values()]
         assert part.public == pytest.approx(np.mean(public)) and part.typical == pytest.approx(np.median(public))
+    middle = range(4, 24)
+    own = np.array([found.regions[region].share for region in middle])
+    for name, likeness in found.whole.nearest:
+        held = [sum(shares[name].get(region, 0) for region in below(run, one)) for one in middle]
+        assert likeness == pytest.approx(sum(np.sqrt(own / own.sum() * np.array(held) / sum(held))))
     assert [name for name, _ in found.whole.nearest] == ["like quiz", "even", "other"]
+    assert alike(found.regions, found.whole, found.whole) == pytest.approx(1)
 
 
 def test_a_planted_benchmark_has_what_was_planted(run):
@@ -174,6 +182,17 @@ def test_a_planted_benchmark_has_what_was_planted(run):
     alone = coverage(run, "code")
     assert alone.whole.inside is None and alone.benchmarks == (alone.whole,)
     assert {part.status for part in alone.regions} <= {None, "missing"}  # 59 items show hardly anything
+
+
+@pytest.mark.parametrize("width", [40, 80, 140])
+def test_a_screen_names_every_coarse_region_in_any_width(run, width, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(width))
+    for found in ([coverage(run, "quiz")], [coverage(run)], [coverage(run), coverage(run)]):
+        print_coverage(found, [Path("a"), Path("b")][: len(found)], 6)
+        lines = capsys.readouterr().out.splitlines()
+        assert max(map(len, lines)) <= width
+        words = [run.regions["name"][region].split()[0] for region in range(4)]
+        assert width == 40 or all(any(line.startswith(word) for line in lines) for word in words)
 
 
 def test_a_run_without_an_atlas_says_what_concepts_are_missing(run):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -21,8 +22,8 @@ from competency_gaps.text import integer, plural, visible
 if TYPE_CHECKING:
     from competency_gaps.findings.coverage import Coverage, RegionCoverage
 
-_NAME, _LONG, _SHORT, _WIDE = 36, 60, 28, 110
-"""Characters of a region's name, from a width on, and beside many benchmarks."""
+_NAME, _SHORT = 36, 28
+"""Characters of a region's name on a narrow screen, and beside many benchmarks."""
 _MARKS = {"crowded": ("▲", "green"), "thin": ("▽", "red"), "missing": ("○", "red")}
 _LEGEND = (
     "Of 100 items, with intervals of 95%. near: in the mean of the 3 benchmarks most alike; mean: of all of the map's; "
@@ -78,8 +79,7 @@ def print_coverage(found: Sequence[Coverage], runs: Sequence[Path], limit: int) 
     if found[0].regions and not several and found[0].whole.scope is None:
         lines.append("It states no scope: --benchmark NAME --describe TEXT says what of it is lacking.")
     for line in lines if found[0].reference else [*lines, _NO_REFERENCE]:
-        console.print()
-        console.print(Text(visible(line)))
+        console.print(Padding(Text(visible(line)), (1, 0, 0, 0), expand=False))
 
 
 def _print_regions(runs: Sequence[Coverage], _: Sequence[Path], limit: int, console: Console) -> None:
@@ -90,15 +90,13 @@ def _print_regions(runs: Sequence[Coverage], _: Sequence[Path], limit: int, cons
     by_share = sorted(found.regions, key=lambda part: -part.share)
     top = [part for part in by_share if part.level == 1]
     scope = found.whole.inside is not None
+    crowded = [part for part in by_share if (part.level, part.status) == (LEVEL, "crowded")]
     lists = (
         ("", top),
-        (
-            "crowded, finer",
-            [part for part in by_share if (part.level, part.status) == (LEVEL, "crowded")][: limit // 2],
-        ),
+        ("crowded, finer", crowded[: limit // 2]),
         ("lacking of its scope" if scope else "lacking beside those most alike", lacks(found)[:limit]),
     )
-    most = _NAME if console.width < _WIDE else _LONG
+    most = max(_NAME, console.width // 3)
     rows = [(title, [_cells(part, most) for part in parts], parts) for title, parts in lists if parts]
     used = [max(len(cells[k].plain) for _, own, _ in rows for cells in own) for k in range(6)]
     room = console.width - sum(max(4, width) for width in used[:5]) - used[5] - 7
@@ -108,18 +106,14 @@ def _print_regions(runs: Sequence[Coverage], _: Sequence[Path], limit: int, cons
             table.add_row(Text(title, "dim"))
         for cells, part in zip(own, parts, strict=True):
             table.add_row(*cells, _bar(part, max(part.high for part in top), room) if room > 5 else "")
-    console.print()
-    console.print(table)
+    console.print(Padding(table, (1, 0, 0, 0), expand=False))
 
 
 def _cells(part: RegionCoverage, most: int) -> list[Text]:
     share = f"{_share(part.share)} ({_share(part.low, least='')}–{_share(part.high)})"
     numbers = (share, _share(part.near), _share(part.public), "" if part.text is None else _share(part.text))
-    return [
-        _cut(part.name, most),
-        *(Text(number) for number in numbers),
-        Text(*_MARKS.get(str(part.status), (" ", ""))),
-    ]
+    mark, style = _MARKS.get(str(part.status), (" ", ""))
+    return [_cut(part.name, most), *(Text(number) for number in numbers), Text(mark, style)]
 
 
 def _bar(part: RegionCoverage, most: float, room: int) -> str:
@@ -144,8 +138,7 @@ def _print_beside(found: Sequence[Coverage], runs: Sequence[Path], limit: int, c
         (near, likeness), own = part.nearest[0], f"{part.name} ({run})" if names.count(part.name) > 1 else part.name
         cells = (own, integer(part.items), f"{near} {100 * likeness:.0f}", lacking)
         table.add_row(letter, *(Text(visible(cell)) for cell in cells))
-    console.print()
-    console.print(table)
+    console.print(Padding(table, (1, 0, 0, 0), expand=False))
     table = _table(("", *letters[: len(shown)], "mean", "text"), (0,), gap=1)
     apart = [max(own) - min(own) for own in zip(*(part.shares for part, _ in shown), strict=True)]
     finer = sorted((part for part in regions if part.level == LEVEL), key=lambda part: -apart[part.region])[:limit]
@@ -156,8 +149,7 @@ def _print_beside(found: Sequence[Coverage], runs: Sequence[Path], limit: int, c
             shares = [part.shares[row.region] for part, _ in shown]
             values = [*shares, row.public, *([] if row.text is None else [row.text])]
             table.add_row(_cut(row.name, _SHORT), *(_share(value, 0) for value in values))
-    console.print()
-    console.print(table)
+    console.print(Padding(table, (1, 0, 0, 0), expand=False))
     if len(parts) == 2:
         likeness = alike(regions, parts[0][0], parts[1][0])
         console.print(f"\nA and B are alike by {100 * likeness:.0f} of 100.")

@@ -178,10 +178,10 @@ class _Map:
         for name, region, items in counts.select("benchmark", "region", "items").iter_rows():
             held[names.index(name), region] = items
         shares = held @ below.T / held.sum(axis=1, keepdims=True)
-        self.text = shares[names.index(TEXT)] if TEXT in names else None
-        """float64 of shape (R,): shares of ordinary text."""
-        self.names = [name for name in names if name != TEXT]
-        self.public = shares[[name != TEXT for name in names]]
+        self.text = shares[names.index(TEXT)].tolist() if TEXT in names else [None] * regions.height
+        """Shares of ordinary text; None: not known."""
+        self.names = [name for name in names if name != TEXT] or names
+        self.public = shares[[name in self.names for name in names]]
         """float64 of shape (B, R): shares of the map's benchmarks."""
 
 
@@ -245,17 +245,16 @@ def coverage(
     counted, base, left_out = _counted(run.concepts)
     table = run.concepts if benchmark is None else run.concept_benchmarks.filter(pl.col("benchmark") == benchmark)
     concepts = base.join(table.select("concept", "coverage_status", "chance_seen"), on="concept", how="left")
-    only = asked[0] if len(asked) == 1 else None
-    name = only or f"All {len(asked)} benchmarks"
+    name = asked[0] if len(asked) == 1 else f"All {len(asked)} benchmarks"
     parts: tuple[BenchmarkCoverage, ...] = ()
     regions: tuple[RegionCoverage, ...] = ()
     if map_ is None:
         items = int(run.benchmarks.filter(pl.col("benchmark").is_in(asked))["kept"].sum())
-        whole = BenchmarkCoverage(name, items, float(items), 0, only and stated[only], (), (), None, ())
+        whole = BenchmarkCoverage(name, items, float(items), 0, stated.get(name), (), (), None, ())
     else:
         spread = _Spread(run, map_, asked)
         parts = tuple(_part(_Spread(run, map_, [own]), map_, own, stated[own], inside.get(own)) for own in asked)
-        whole = parts[0] if only else _part(spread, map_, name, None, None)
+        whole = _part(spread, map_, name, stated.get(name), inside.get(name))
         regions = _regions(map_, spread, whole, concepts)
     found = Coverage(
         (),
@@ -317,7 +316,7 @@ def _part(
 ) -> BenchmarkCoverage:
     middle = map_.level == LEVEL
     likeness = _likeness(spread.share[None, middle], map_.public[:, middle])[0]
-    best = [place for place in np.argsort(-likeness, kind="stable") if map_.names[place] != name][:NEAREST]
+    best = np.argsort(-likeness, kind="stable")[:NEAREST]
     return BenchmarkCoverage(
         name,
         spread.total,
@@ -335,26 +334,24 @@ def _regions(
     map_: _Map, spread: _Spread, whole: BenchmarkCoverage, concepts: pl.DataFrame
 ) -> tuple[RegionCoverage, ...]:
     nearest_ = map_.public[[map_.names.index(name) for name, _ in whole.nearest]]
-    lacking = _lacking(concepts)
-    found = []
-    for row in map_.regions.iter_rows(named=True):
+    beside = {
+        "public": map_.public.mean(axis=0),
+        "typical": np.median(map_.public, axis=0),
+        "near": nearest_.mean(axis=0),
+    }
+    values = {"share": spread.share, "low": spread.low, "high": spread.high, **beside}
+    lacking, found = _lacking(concepts), []
+    for row in map_.regions.select("region", "level", "parent", "name").iter_rows(named=True):
         at = row["region"]
-        below = np.flatnonzero(map_.below[at])
-        own = (part.filter(pl.col("region").is_in(below)) for part in (concepts, lacking))
-        covered = _covered(*own)
+        below = pl.col("region").is_in(np.flatnonzero(map_.below[at]))
         asked = whole.inside is not None and row["level"] == LEVEL
         found.append(
             RegionCoverage(
-                **vars(covered),
-                **{key: row[key] for key in ("region", "level", "parent", "name")},
+                **vars(_covered(concepts.filter(below), lacking.filter(below))),
+                **row,
+                **{key: float(own[at]) for key, own in values.items()},
                 items=int(spread.items[at]),
-                share=float(spread.share[at]),
-                low=float(spread.low[at]),
-                high=float(spread.high[at]),
-                public=float(map_.public[:, at].mean()),
-                typical=float(np.median(map_.public[:, at])),
-                near=float(nearest_[:, at].mean()),
-                text=None if map_.text is None else float(map_.text[at]),
+                text=map_.text[at],
                 status=spread.status[at] or None,
                 inside=at in (whole.inside or ()) if asked else None,
             )

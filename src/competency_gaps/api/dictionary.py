@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+import numpy as np
 import polars as pl
 
 from competency_gaps.config import LLMConfig, ModelConfig, RunConfig, SAEConfig, parse_config, sae_place
@@ -210,10 +211,13 @@ def make_atlas(
         If a folder is not what it should be, they belong to different SAEs, there are too few items, or another process
         writes to the dictionary.
     MissingExtraError
-        If scikit-learn is missing.
+        If scikit-learn or sentence-transformers is missing.
     """
+    from competency_gaps.activations.profiles import cas_of
     from competency_gaps.dictionary import atlas as atlases
     from competency_gaps.dictionary.folder import open_dictionary
+    from competency_gaps.model.embed import embed_texts
+    from competency_gaps.slices.make import questions
     from competency_gaps.slices.regions import located, named_by_model, named_by_words
 
     progress, folder = progress or Progress(quiet=True), Path(dictionary)
@@ -224,7 +228,9 @@ def make_atlas(
         names, seed = texts.items["benchmark"].filter(kept), int(texts.manifest["evidence"]["seed"])
         rows = kept.arg_true().cast(pl.Int64).to_numpy()
         with progress.stage("making the atlas"):
-            made = atlases.make_atlas(texts.by_concept, rows, names.to_list(), texts.concepts, seed=seed)
+            cas = cas_of(texts.by_concept, rows, np.arange(texts.width))
+            embeddings = embed_texts(questions(texts.items[rows]))
+            made = atlases.make_atlas(cas, embeddings, names.to_list(), seed=seed)
         with progress.stage("naming its regions"):
             places = located(made, texts.by_concept, kept.to_numpy())
             made = replace(made, regions=named_by_words(made.regions, places, texts))

@@ -23,7 +23,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.runs.schemas import REGION_COUNTS, REGIONS
 
 FILE, REGIONS_FILE, COUNTS_FILE = "atlas.safetensors", "regions.parquet", "region_counts.parquet"
-SIZES = (10, 50, 250)
+SIZES = (12, 50, 250)
 """Regions of each level, about."""
 ALIKE = 0.8
 """Cosine from which one of two items is not shown beside the other."""
@@ -31,11 +31,13 @@ UNLIKE = 0.01
 """Share of the map's own items that lie further from their region than the atlas reaches."""
 LEVELS = len(SIZES)
 ORDINARY = "ordinary text"
-"""The benchmark of stretches of text that no benchmark asks about; it has as much weight as it has items."""
-MOST = 60
-"""Items that another benchmark counts for, at most."""
-REPEAT = 0.95
-"""Cosine in the atlas's space from which two items repeat each other."""
+"""The benchmark of stretches of text that no benchmark asks about."""
+MOST, MOST_ORDINARY = 60, 1500
+"""Items that a benchmark counts for, at most; and ordinary text."""
+REPEAT = 0.75
+"""Cosine of embeddings from which two items repeat each other."""
+VECTORS = 200
+"""Singular vectors of profiles from which embeddings are foretold."""
 NEAR = 3
 """Nearest centres between which an item is drawn."""
 SPREAD = 0.05
@@ -184,25 +186,22 @@ def examples_of(
     return found
 
 
-def make_atlas(
-    by_concept: ByConcept, rows: np.ndarray, benchmarks: Sequence[str], concepts: pl.DataFrame, *, seed: int = 0
-) -> Atlas:
-    """Make an atlas from the items of a run; its regions have no names yet.
+def make_atlas(cas: sp.csr_array, embeddings: np.ndarray, benchmarks: Sequence[str], *, seed: int = 0) -> Atlas:
+    """Make an atlas from items; its regions have no names yet.
 
-    A concept weighs as in profiles, times the square of the share of its variance that lies within benchmarks: what
-    a form makes active is no subject. Items that repeat each other count for one, and no benchmark but ordinary text
-    for more than :data:`MOST`. Regions come from k-means of unit vectors, level by level inside those above [ours].
+    The space is that of the items' profiles, turned towards what their texts mean: the part of their sentence
+    embeddings that ridge regression foretells from the profiles. So an item is located by its concepts alone, and a
+    form weighs little. Items that repeat each other count for one, and no benchmark for more than :data:`MOST`. Regions
+    come from k-means of unit vectors, level by level inside those above [ours].
 
     Parameters
     ----------
-    by_concept
-        Of the run.
-    rows : ndarray of int of shape (n,)
-        Rows of ``items.parquet``.
+    cas : csr_array of float32 of shape (width, n)
+        Of all concepts on the items.
+    embeddings : ndarray of float32 of shape (n, E)
+        Of the items' texts, of unit length.
     benchmarks : sequence of str of length n
         Of each item.
-    concepts
-        ``concepts.parquet``. Only ranked ones make the map: it is of subjects, not of tokens and forms.
 
     Raises
     ------
@@ -211,20 +210,14 @@ def make_atlas(
     MissingExtraError
         If scikit-learn is missing.
     """
-    if len(rows) < FEWEST * SIZES[-1]:
-        raise UserError(f"an atlas needs at least {FEWEST * SIZES[-1]:,} items; the run has {len(rows):,}.")
-    usable = np.flatnonzero(concepts["ranked"].to_numpy() & (by_concept.support >= FEWEST))
-    cas = cas_of(by_concept, rows, usable)
-    names = np.asarray(benchmarks, object)
-    weights = np.ones(len(rows))
+    if cas.shape[1] < FEWEST * SIZES[-1]:
+        raise UserError(f"an atlas needs at least {FEWEST * SIZES[-1]:,} items; the run has {cas.shape[1]:,}.")
+    usable = np.flatnonzero(np.diff(cas.indptr) >= FEWEST)
+    width, cas = cas.shape[0], sp.csr_array(cas[usable])
     with one_thread():
-        for _ in range(2):  # which items repeat each other is seen once common concepts weigh little
-            weights = _capped(weights, names)
-            scale = scale_of(cas, usable, weights)
-            scale = scale._replace(weight=(scale.weight * _within(cas, scale, names) ** 2).astype(np.float32))
-            projection, space = _reduced(profiles_of(cas, scale), weights, seed)
-            weights = 1 / _repeats(space)
-        weights = _capped(weights, names)
+        weights = _capped(1 / _repeats(embeddings), np.asarray(benchmarks, object))
+        scale = scale_of(cas, usable, weights)
+        projection, space = _turned(profiles_of(cas, scale), embeddings, weights, seed)
         centres, parent, level = _regions(space, weights, seed)
     K = len(centres)
     regions = pl.DataFrame(
@@ -240,7 +233,7 @@ def make_atlas(
         },
         schema=REGIONS,
     )
-    nothing = np.full(concepts.height, -1, np.int32)
+    nothing = np.full(width, -1, np.int32)
     atlas = Atlas(scale, projection, centres, -1.0, nothing, regions, pl.DataFrame(schema=REGION_COUNTS))
     places = places_of(atlas, space)
     finest = members_of(atlas.parent, places.region)[atlas.level(LEVELS)]
@@ -267,32 +260,27 @@ def make_atlas(
 
 def _capped(weights: np.ndarray, names: np.ndarray) -> np.ndarray:
     capped = weights.copy()
-    for name in set(names) - {ORDINARY}:
-        capped[names == name] *= min(1, MOST / weights[names == name].sum())
+    for name in set(names):
+        most = MOST_ORDINARY if name == ORDINARY else MOST
+        capped[names == name] *= min(1, most / weights[names == name].sum())
     return capped
 
 
-def _within(cas: sp.csr_array, scale: Scale, names: np.ndarray) -> np.ndarray:
-    """Share of each concept's variance that lies within benchmarks: little of it where a form makes it active."""
-    logs = cas.copy()
-    logs.data = np.log1p(cas.data / np.repeat(scale.typical, np.diff(cas.indptr))).astype(np.float64)
-    inside = np.unique(names.astype(str), return_inverse=True)[1]
-    benchmark = sp.csr_array((np.ones(len(names)), (np.arange(len(names)), inside)))
-    count = np.asarray(benchmark.sum(axis=0)).ravel()
-    mean = np.asarray(logs.sum(axis=1)).ravel() / len(names)
-    whole = np.asarray(logs.multiply(logs).sum(axis=1)).ravel() - len(names) * mean**2
-    between = ((((logs @ benchmark).toarray() / count) - mean[:, None]) ** 2 * count).sum(axis=1)
-    return np.clip(1 - between / np.maximum(whole, 1e-12), 0, 1)
-
-
-def _reduced(profiles: sp.csr_array, weights: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Singular vectors of weighted profiles, and the profiles along them, to unit length."""
+def _turned(
+    profiles: sp.csr_array, embeddings: np.ndarray, weights: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """From profiles to the part of the embeddings that they foretell: a projection, and the items' unit vectors."""
     from sklearn.decomposition import TruncatedSVD
 
     weighted = sp.csr_array(sp.diags_array(np.sqrt(weights).astype(np.float32)) @ profiles)
-    vectors = TruncatedSVD(SIZE, random_state=seed).fit(weighted).components_.T
-    vectors = vectors.astype(np.float16).astype(np.float32)  # as it is kept
-    return vectors, np.asarray(unit(profiles @ vectors), np.float32)
+    vectors = TruncatedSVD(VECTORS, random_state=seed).fit(weighted).components_.T
+    reduced = np.asarray(profiles @ vectors)
+    target = embeddings - weights @ embeddings / weights.sum()
+    gram = (reduced.T * weights) @ reduced + weights.mean() * np.eye(VECTORS)
+    foretold = np.linalg.solve(gram, (reduced.T * weights) @ target)
+    axes = np.linalg.svd(np.sqrt(weights)[:, None] * (reduced @ foretold), full_matrices=False)[2][:SIZE]
+    projection = (vectors @ foretold @ axes.T).astype(np.float16).astype(np.float32)  # as it is kept
+    return projection, np.asarray(unit(profiles @ projection), np.float32)
 
 
 def _repeats(space: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@
 Times within the page are taken with the page's own clock, from the event to the second frame after the page shows the
 result; medians over rounds and the slowest round are printed. Memory is the server's at the end: resident (RSS, which
 includes reclaimable pages of mapped files), proportional (PSS), and peak resident. Chromium's software renderer draws
-the frames of the map: a machine with a graphics card is faster.
+the frames of the atlas: a machine with a graphics card is faster.
 """
 
 from __future__ import annotations
@@ -147,9 +147,9 @@ def measure(browser: Browser, address: str, asked: Asked, rounds: int, figures: 
     figures.append(Timed("a concept's detail, the busiest concept first", details, 0.5))
     figures.append(Timed("table of items, first time", [visit("items")], 1.5))
     figures.append(Timed("search the items' texts", _searches(page, asked.words), 0.3))
-    figures.append(Timed("map, first time", [visit("map")], 1.5))
+    figures.append(Timed("atlas, first time", [visit("atlas")], 1.5))
     for name, move in (("pan", _pan), ("zoom", _zoom)):
-        figures.append(Timed(f"a frame of the map under {name}", frames(page, move), 1 / 20))
+        figures.append(Timed(f"a frame of the atlas under {name}", frames(page, move), 1 / 60))
 
 
 def first_view(browser: Browser, address: str) -> float:
@@ -184,7 +184,7 @@ def _searches(page: Page, words: list[str]) -> list[float]:
 
 
 def frames(page: Page, move: Callable[[Page], None]) -> list[float]:
-    """Seconds between the frames that Chromium drew while the map was moved."""
+    """Seconds between the frames that Chromium drew while the atlas was moved."""
     page.evaluate("cgapsMeasure.startFrames()")
     move(page)
     return [float(gap) / 1000 for gap in page.evaluate("cgapsMeasure.stopFrames()")]

@@ -33,7 +33,7 @@
 
   const viewOf = (hash) => hash.split("/")[2]?.split("?")[0];
   const shows = {
-    map: () => Number(one("main .scatter")?.dataset.points) > 0,
+    atlas: () => Number(one("main .scatter")?.dataset.points) > 0,
     // Its items and its benchmarks come last.
     concept: (id) => one('[data-testid="panel"] .eyebrow')?.innerText.trim().split(/\s+/)[1] === id
       && one('[data-testid="panel"] [data-testid="concept-benchmarks"]') !== null

@@ -60,7 +60,7 @@ interface ShownProps {
 }
 
 function Shown({ atlas, answer, outcome }: ShownProps) {
-  const { tally, known, places } = atlas;
+  const { tally, benchmarks, places } = atlas;
   const { key, regions } = useRun();
   const slices = useSlices(answer ? key : null).data;
   const findings = useMemo(
@@ -80,7 +80,7 @@ function Shown({ atlas, answer, outcome }: ShownProps) {
         What can be asked, as a map: items lie close together that activate the same concepts.{" "}
         {plural(tally.items, "item")}
         {tally.unlike > 0 && `, ${integer(tally.unlike)} of them unlike anything on the map`}
-        {known.benchmarks > 0 && `; beside them ${plural(known.benchmarks, "public benchmark")}`}.
+        {benchmarks > 0 && `; beside them ${plural(benchmarks, "public benchmark")}`}.
       </p>
       <div className="tools">
         <Select
@@ -96,7 +96,7 @@ function Shown({ atlas, answer, outcome }: ShownProps) {
         {by === "outcome" && !outcome ? (
           <span className="soft">Reading the outcomes …</span>
         ) : (
-          <Legend by={by} peers={peers} benchmarks={known.benchmarks} />
+          <Legend by={by} peers={peers} benchmarks={benchmarks} />
         )}
       </div>
       <div className="atlas-place">

@@ -131,10 +131,9 @@ export function Picture({ atlas, peers, findings, outcome, by }: PictureProps) {
   );
 }
 
-function tallyWords({ tally, known }: Atlas, region: number): string {
-  const { items } = tally.of[region]!;
-  const usual = known.of[region] ? `; public ${percent(known.of[region].mean, 1)}` : "";
-  return `${plural(items, "item")}, ${percent(items / Math.max(1, tally.items), 1)}${usual}`;
+function tallyWords({ shares, benchmarks }: Atlas, region: number): string {
+  const { items, share, public: usual } = shares[region]!;
+  return `${plural(items, "item")}, ${percent(share, 1)}${benchmarks ? `; public ${percent(usual, 1)}` : ""}`;
 }
 
 const outcomeWords = (value: number, peers: boolean) => {

@@ -23,7 +23,7 @@ export function RegionPanel({ atlas, peers, findings, outcome }: RegionPanelProp
   const asked = useNumberParam("region");
   const chosen = asked === null ? null : (regions[asked] ?? null);
   const parts = regions.filter(({ parent, level }) => (chosen ? parent === chosen.region : level === 1));
-  const { tally, known } = atlas;
+  const { tally, benchmarks, shares } = atlas;
   const at = ({ region }: Region) => tally.of[region]!;
   const link = (region: Region | null, name: string) => (
     <button type="button" className="link" onClick={() => go({ params: { region: region?.region ?? null } })}>
@@ -61,11 +61,11 @@ export function RegionPanel({ atlas, peers, findings, outcome }: RegionPanelProp
           columns={[
             { name: chosen ? "part" : "region", cell: (region) => link(region, visible(region.name)) },
             { name: "items", cell: (region) => integer(at(region).items) },
-            { name: "share", cell: (region) => percent(at(region).items / tally.items) },
+            { name: "share", cell: (region) => percent(shares[region.region]!.share) },
             {
               name: "public",
-              hint: `Mean share of ${plural(known.benchmarks, "public benchmark")}`,
-              cell: known.benchmarks ? ({ region }) => percent(known.of[region]!.mean) : null,
+              hint: `Mean share of ${plural(benchmarks, "public benchmark")}`,
+              cell: benchmarks ? ({ region }) => percent(shares[region]!.public) : null,
             },
             {
               name: "points",
@@ -85,9 +85,8 @@ type Of<Key extends keyof RegionPanelProps> = Pick<RegionPanelProps, "atlas" | "
 /** How much is there, how the model does there, and which lines of its list lie there. */
 function Sentence({ region: { region }, atlas, peers, findings }: Of<"findings">) {
   const route = useRoute();
-  const { tally, known } = atlas;
-  const { items, scored, mean, elsewhere } = tally.of[region]!;
-  const usual = known.of[region];
+  const { scored, mean, elsewhere } = atlas.tally.of[region]!;
+  const { items, share, low, high, near, public: usual } = atlas.shares[region]!;
   const found = findings.get(region) ?? [];
   const write = (value: number) => (peers ? `${points(value)} points` : percent(value));
   return (
@@ -95,17 +94,16 @@ function Sentence({ region: { region }, atlas, peers, findings }: Of<"findings">
       <p data-testid="region-sentence">
         {items > 0 ? (
           <>
-            <strong>{percent(items / tally.items, 1)}</strong> of the items are here ({integer(items)} of{" "}
-            {integer(tally.items)})
+            <strong>{percent(share, 1)}</strong> of the items are here ({percent(low, 1)} to {percent(high, 1)};{" "}
+            {plural(items, "item")})
           </>
         ) : (
           <strong>None of the items are here</strong>
         )}
-        {usual && usual.mean > 0 && (
+        {atlas.benchmarks > 0 && (
           <>
-            ; {integer(usual.shares.filter((share) => share < items / tally.items).length)} of{" "}
-            {plural(known.benchmarks, "public benchmark")} have less. Their mean is {percent(usual.mean, 1)}, and{" "}
-            <bdi>{visible(usual.most[0])}</bdi> has most ({percent(usual.most[1])})
+            ; of {plural(atlas.benchmarks, "public benchmark")} {percent(usual, 1)} on average, of the nearest ones{" "}
+            {percent(near, 1)}
           </>
         )}
         .

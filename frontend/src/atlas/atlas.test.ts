@@ -4,7 +4,7 @@ import type { Table } from "../data/table";
 import type { Region } from "../data/types";
 import { random } from "../random";
 import { dotAt, frameOf, placing, stamp } from "./draw";
-import { liesIn, pathOf, publicShares, tallies } from "./regions";
+import { liesIn, pathOf, tallies } from "./regions";
 
 const next = random(5);
 const below = (most: number) => Math.floor(most * next());
@@ -43,31 +43,6 @@ it("counts items and outcomes in regions of every level", () => {
     expect([...regions.keys()].slice(9).filter(liesIn(regions, region))).toEqual(
       [...regions.keys()].slice(9).filter((row) => holds(region, row)),
     );
-  }
-});
-
-it("shares are those of each public benchmark, without ordinary text", () => {
-  const names = ["a", "b", "c", "ordinary text"];
-  const rows = names.flatMap((name) => Array.from({ length: 12 }, (_, i) => [name, 9 + i, 1 + below(30)] as const));
-  const counts: Table = {
-    rows: rows.length,
-    columns: {
-      benchmark: { kind: "text", values: rows.map(([name]) => name) },
-      region: { kind: "number", values: Float64Array.from(rows, ([, region]) => region) },
-      items: { kind: "number", values: Float64Array.from(rows, ([, , items]) => items) },
-    },
-  };
-  const { benchmarks, of } = publicShares(regions, counts);
-  expect(benchmarks).toBe(3);
-  for (const { region } of regions) {
-    const shares = names.slice(0, 3).map((wanted) => {
-      const own = rows.filter(([name]) => name === wanted);
-      const sum = (list: typeof own) => list.reduce((total, [, , items]) => total + items, 0);
-      return sum(own.filter(([, finest]) => holds(region, finest))) / sum(own);
-    });
-    expect([...of[region]!.shares]).toEqual(shares);
-    expect(of[region]!.mean).toBeCloseTo((shares[0]! + shares[1]! + shares[2]!) / 3);
-    expect(of[region]!.most[1]).toBeCloseTo(Math.max(...shares));
   }
 });
 

@@ -51,10 +51,9 @@ export function dotsOf(
 }
 
 /** The share of each region: orange where it is less than half of the public one, blue where it is twice as much. */
-export function discsOf(regions: Region[], { tally, known }: Atlas): Disc[] {
+export function discsOf(regions: Region[], { shares }: Atlas): Disc[] {
   return regions.map(({ region, x, y }) => {
-    const share = tally.of[region]!.items / Math.max(1, tally.items);
-    const usual = known.of[region]?.mean ?? 0;
+    const { share, public: usual } = shares[region]!;
     return { region, x, y, share, usual, colour: share > 2 * usual ? "accent" : share < usual / 2 ? "weak" : "faint" };
   });
 }
@@ -62,7 +61,7 @@ export function discsOf(regions: Region[], { tally, known }: Atlas): Disc[] {
 /** Names of regions, the chosen one's first, then the coarser and the larger ones; those without items are faint. */
 export function namesOf(
   regions: Region[],
-  { tally }: Atlas,
+  { tally, shares }: Atlas,
   findings: Map<number, ListedFinding[]>,
   by: Colouring,
   chosen: number | null,
@@ -78,7 +77,7 @@ export function namesOf(
       const note = {
         outcome: scored >= FEWEST ? points(gap, 0) : "",
         region: integer(items),
-        coverage: items === 0 ? "none here" : items < tally.items / 200 ? "<1%" : percent(items / tally.items),
+        coverage: items === 0 ? "none here" : shares[region]!.share < 0.005 ? "<1%" : percent(shares[region]!.share),
       }[by];
       return {
         region,

@@ -1,7 +1,7 @@
-/** Regions of the atlas: which holds which, what of a run lies in each, and what of the public benchmarks. */
+/** Regions of the atlas: which holds which, and what of a run lies in each. */
 
 import type { Slice } from "../answer/slices";
-import { numbers, type Table, texts } from "../data/table";
+import { numbers, type Table } from "../data/table";
 import type { ListedFinding, Region } from "../data/types";
 
 /** A region and all that hold it, the coarsest first. */
@@ -82,42 +82,6 @@ export function tallies(
     elsewhere: (sum - sums[region]!) / (known - scored[region]!),
   }));
   return { items: all, unlike: off, of };
-}
-
-/** What the map was made from beside benchmarks. */
-const TEXT = "ordinary text";
-
-/** The public benchmarks' shares of a region. */
-export interface Public {
-  shares: Float64Array;
-  mean: number;
-  /** The benchmark with the largest share, and this share. */
-  most: [string, number];
-}
-
-/** Shares of the public benchmarks of each region, of every level; empty: there are none. */
-export function publicShares(regions: Region[], counts: Table): { benchmarks: number; of: Public[] } {
-  const [name, region, items] = [texts(counts, "benchmark"), numbers(counts, "region"), numbers(counts, "items")];
-  const names = [...new Set(name)].filter((name): name is string => name !== null && name !== TEXT);
-  const place = new Map(names.map((name, i) => [name, i]));
-  const shares = regions.map(() => new Float64Array(names.length));
-  const totals = new Float64Array(names.length);
-  for (let row = 0; row < counts.rows; row++) {
-    const benchmark = place.get(name[row] ?? "");
-    if (benchmark === undefined) continue;
-    totals[benchmark]! += items[row]!;
-    for (const { region: held } of pathOf(regions, region[row]!)) shares[held]![benchmark]! += items[row]!;
-  }
-  const of = shares.map((own) => {
-    const share = own.map((count, benchmark) => count / totals[benchmark]!);
-    const most = share.reduce((best, value, i) => (value > share[best]! ? i : best), 0);
-    return {
-      shares: share,
-      mean: share.reduce((sum, value) => sum + value, 0) / share.length,
-      most: [names[most]!, share[most]!] as [string, number],
-    };
-  });
-  return { benchmarks: names.length, of: names.length ? of : [] };
 }
 
 /** Findings by the regions that hold at least half of their items. */

@@ -1,27 +1,25 @@
 import { useMemo } from "react";
 import { useBenchmark, useRun } from "../app/state";
-import { useTable } from "../data/hooks";
+import { useCoverage, useTable } from "../data/hooks";
 import { numbers, type Table } from "../data/table";
-import { publicShares, tallies } from "./regions";
+import { tallies } from "./regions";
 
 /** The run's items on the atlas, those of the selected benchmark counted, beside the public benchmarks. */
 export function useAtlas(outcome: ArrayLike<number> | null) {
-  const { key, has, regions } = useRun();
+  const run = useRun();
+  const { key, has, regions } = run;
   const wanted = has.regions ? key : null;
-  const [places, counts, items] = [
-    useTable(wanted, "item_regions.parquet"),
-    useTable(wanted, "region_counts.parquet"),
-    useTable(wanted, "items.parquet"),
-  ];
+  const [places, items] = [useTable(wanted, "item_regions.parquet"), useTable(wanted, "items.parquet")];
   const benchmark = useBenchmark();
-  const known = useMemo(() => counts.data && publicShares(regions, counts.data), [regions, counts.data]);
+  const coverage = useCoverage(run, benchmark);
   const counted = useMemo(() => {
     if (!places.data || !items.data) return null;
     const kept = keptOf(items.data, benchmark);
     return { places: places.data, items: items.data, kept, tally: tallies(regions, places.data, kept, outcome) };
   }, [regions, places.data, items.data, benchmark, outcome]);
-  const error = places.error ?? counts.error ?? items.error;
-  return { atlas: known && counted ? { ...counted, known } : null, error };
+  const error = places.error ?? items.error ?? coverage.error;
+  const { data } = coverage;
+  return { atlas: data && counted ? { ...counted, benchmarks: data.public, shares: data.regions } : null, error };
 }
 
 export type Atlas = NonNullable<ReturnType<typeof useAtlas>["atlas"]>;

@@ -3,8 +3,8 @@ import { useMemo } from "react";
 import { go, useRoute } from "../app/route";
 import { runName } from "../app/runName";
 import { useRun, useRunList } from "../app/state";
-import { pathOf, tallies } from "../atlas/regions";
-import { useAgainst, useRunInfo, useTable } from "../data/hooks";
+import { pathOf } from "../atlas/regions";
+import { useAgainst, useCoverage, useRunInfo } from "../data/hooks";
 import type { BenchmarkSummary, Pairing, RunInfo } from "../data/types";
 import { integer, meanScore, percent, plural, points } from "../format";
 import { shorten, visible } from "../text";
@@ -95,17 +95,14 @@ const sameAtlas = (a: RunInfo, b: RunInfo) =>
 function Regions({ second }: { second: RunInfo }) {
   const run = useRun();
   const { regions } = run;
-  const [a, b] = [useTable(run.key, "item_regions.parquet"), useTable(second.key, "item_regions.parquet")];
+  const [a, b] = [useCoverage(run, null), useCoverage(second, null)];
   const error = a.error ?? b.error;
   const rows = useMemo(() => {
     if (!a.data || !b.data) return null;
-    const [ofA, ofB] = [a.data, b.data].map((places) => {
-      const { items, of } = tallies(regions, places, () => true, null);
-      return of.map((tally) => tally.items / Math.max(1, items));
-    });
+    const [ofA, ofB] = [a.data.whole.shares, b.data.whole.shares];
     return regions
       .filter(({ level }) => level < 3)
-      .map((region) => ({ region, a: ofA![region.region]!, b: ofB![region.region]! }))
+      .map((region) => ({ region, a: ofA[region.region]!, b: ofB[region.region]! }))
       .sort((left, right) => Math.abs(right.b - right.a) - Math.abs(left.b - left.a));
   }, [regions, a.data, b.data]);
   if (error) return <Failed error={error} />;

@@ -8,41 +8,39 @@ import { ConceptLink, Status } from "../ui/Marks";
 import { Failed, Loading } from "../ui/State";
 import "./coverage.css";
 
-/** What the benchmarks are about and leave out: in words, by region, then the concepts. */
+/** What the benchmarks are about and leave out: in sentences, then by region, then the concepts. */
 export function Coverage() {
   const run = useRun();
   const place = useBenchmark();
   const { data: found, error } = useCoverage(run, place);
   if (error) return <Failed error={error} />;
   if (!found) return <Loading what="what the benchmarks leave out" />;
-  const [headline, ...rest] = found.words;
+  const [headline, ...sentences] = found.words;
   return (
     <div className="coverage" data-testid="coverage">
       <h1 className="headline" data-testid="coverage-headline">
         <bdi>{visible(headline ?? "")}</bdi>
       </h1>
-      {rest.map((sentence) => (
+      {sentences.map((sentence) => (
         <p key={sentence}>
           <bdi>{visible(sentence)}</bdi>
         </p>
       ))}
-      <Notes found={found} />
-      {found.regions.length > 0 ? (
+      {found.regions.length > 0 && (
         <section aria-label="Regions of the atlas">
           <h2>Where its items are</h2>
           <p className="soft">
-            Share of the items in each region of the atlas, with its interval of 95%; line: the mean share of{" "}
-            {plural(found.public, "benchmark")} of the map.
+            Share of the items in each region of the atlas, with its 95% interval; line: the mean share of{" "}
+            {plural(found.public, "public benchmark")}. Those come first where most is lacking.
           </p>
           <ol className="region-gaps" data-testid="region-gaps">
-            <Lines of={found.regions.filter(({ level }) => level === 1)} all={found.regions} />
+            <Lines parent={null} regions={found.regions} />
           </ol>
         </section>
-      ) : (
-        <div data-testid="region-gaps">
-          <Lacking part={found.all} region={null} />
-        </div>
       )}
+      <h2>Concepts</h2>
+      <Notes found={found} />
+      <Lacking part={found.all} region={null} />
     </div>
   );
 }
@@ -53,7 +51,7 @@ const COUNTED: Record<Found["counted"], string> = {
   unlabelled: "concepts that stand for a topic; this run has no labels",
 };
 
-/** What was counted, and what it is beside ordinary text. */
+/** What was counted. */
 function Notes({ found: { counted, left_out, width, reference } }: { found: Found }) {
   const left = left_out.map(([kind, count]) => `${integer(count)} ${kind}`).join(", ");
   return (
@@ -64,63 +62,56 @@ function Notes({ found: { counted, left_out, width, reference } }: { found: Foun
   );
 }
 
-/** Regions with a bar each, the largest first; opened, one shows the finer ones and the concepts that it lacks. */
-function Lines({ of, all }: { of: RegionCoverage[]; all: RegionCoverage[] }) {
+/** The regions inside of one; opened, each lists those inside of it, and concepts that it lacks. */
+function Lines({ parent, regions }: { parent: number | null; regions: RegionCoverage[] }) {
   const route = useRoute();
-  const most = Math.max(...of.flatMap((part) => [part.share, part.public]));
-  return of
-    .toSorted((a, b) => b.share - a.share)
-    .map((part) => {
-      const inside = all.filter(({ parent, level }) => parent === part.region && level < 3);
-      return (
-        <li key={part.region}>
-          <details>
-            <summary>
-              <span>
-                <bdi>{visible(part.name)}</bdi>: {part.items ? percent(part.share, 1) : "none"}
-                {part.status && ` ${part.status}`}
-                <span className="soft">
-                  {` ${percent(part.low, 1)} to ${percent(part.high, 1)}; mean ${percent(part.public, 1)}`}
-                  {part.text !== null && `, text ${percent(part.text, 1)}`}
-                </span>
-              </span>
-              <span className="share-bar" aria-hidden="true">
-                <span
-                  className={part.status === "thin" ? "" : "ample"}
-                  style={{ width: `${(100 * part.share) / most}%` }}
-                />
-                <span className="usual" style={{ left: `${(100 * part.public) / most}%` }} />
-              </span>
-            </summary>
-            <p>
-              <a href={address(route, { view: "atlas", params: { region: part.region } })}>On the atlas</a>
-            </p>
-            <Lacking part={part} region={part.region} />
-            {inside.length > 0 && (
-              <ol className="region-gaps">
-                <Lines of={inside} all={all} />
-              </ol>
-            )}
-          </details>
-        </li>
-      );
-    });
+  const own = regions.filter((region) => region.parent === parent);
+  const most = Math.max(...own.flatMap(({ share, public: usual }) => [share, usual]));
+  const place = (share: number) => `${(100 * share) / most}%`;
+  return own
+    .sort((a, b) => b.public - b.share - (a.public - a.share))
+    .map(({ region, name, level, share, low, high, status, public: usual, text, ...part }) => (
+      <li key={region}>
+        <details>
+          <summary>
+            <span>
+              <bdi>{visible(name)}</bdi>: {share ? percent(share, 1) : "none"}{" "}
+              <span className="soft">
+                ({percent(low, 1)} to {percent(high, 1)}; public {percent(usual, 1)}
+                {text !== null && `, ordinary text ${percent(text, 1)}`})
+              </span>{" "}
+              {status && <span className={status === "crowded" ? "badge" : "badge weak-text"}>{status}</span>}
+            </span>
+            <span className="share-bar" aria-hidden="true">
+              <span className={status && status !== "crowded" ? "" : "ample"} style={{ width: place(share) }} />
+              <span className="usual" style={{ left: place(usual) }} />
+            </span>
+          </summary>
+          <p>
+            <a href={address(route, { view: "atlas", params: { region } })}>On the atlas</a>
+          </p>
+          {level < 3 && (
+            <ol className="region-gaps">
+              <Lines parent={region} regions={regions} />
+            </ol>
+          )}
+          {part.concepts > 0 && <Lacking part={part} region={region} />}
+        </details>
+      </li>
+    ));
 }
 
-const lackWords = ({ concepts, missing, thin }: Covered) =>
-  `${integer(missing || thin)} of ${plural(concepts, "concept")} ` +
-  `${missing === 0 && thin > 0 ? "thin" : "in no item"}${missing > 0 && thin > 0 ? `, ${integer(thin)} thin` : ""}`;
-
+/** How many concepts of a region, or of all, are lacking, and some of them. */
 function Lacking({ part, region }: { part: Covered; region: number | null }) {
-  const { missing, thin, by_chance, lacking } = part;
+  const { concepts, missing, thin, by_chance, lacking } = part;
   const route = useRoute();
   const params = { region, coverage: "missing,under", face: "benchmark" };
   return (
     <>
-      <p className="soft">
-        {region !== null && `${lackWords(part)}. `}
+      <p>
+        {integer(missing)} of {plural(concepts, "concept")} in no item{thin > 0 && `, ${integer(thin)} thin`}.
         {by_chance !== null &&
-          `As much ordinary text would lack ${by_chance < 1 ? "fewer than 1" : `about ${integer(by_chance)}`}.`}
+          ` As much ordinary text would lack ${by_chance < 1 ? "fewer than 1" : `about ${integer(by_chance)}`}.`}
       </p>
       <ul className="evidence">
         {lacking.map(({ concept, label, status, chance_seen }) => (
@@ -133,7 +124,7 @@ function Lacking({ part, region }: { part: Covered; region: number | null }) {
           </li>
         ))}
       </ul>
-      {region !== null && missing + thin > lacking.length && (
+      {missing + thin > lacking.length && (
         <p>
           <a href={address(route, { view: "concepts", params })}>
             All {integer(missing + thin)} in the table of concepts

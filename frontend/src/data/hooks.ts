@@ -24,7 +24,6 @@ export type TableName =
   | `concepts/${number}.parquet`
   | "items.parquet"
   | "item_regions.parquet"
-  | "region_counts.parquet"
   | "slice_items.parquet"
   | "scores.parquet";
 

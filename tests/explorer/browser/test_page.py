@@ -24,6 +24,7 @@ from scipy.stats import spearmanr
 
 from competency_gaps.findings import words
 from competency_gaps.findings.answer import answer
+from competency_gaps.findings.coverage import coverage
 from competency_gaps.text import visible
 
 GRID = "concept-grid"
@@ -277,7 +278,7 @@ def test_the_atlas_counts_leads_on_and_zooms(site, page):
     rows.first.get_by_role("button").click()
     page.get_by_test_id("region-name").wait_for()
     assert page.get_by_test_id("region-name").inner_text() == coarse["name"][largest]
-    assert f"({counts[largest]:,} of {kept:,})" in page.get_by_test_id("region-sentence").inner_text()
+    assert f"; {counts[largest]:,} items)" in page.get_by_test_id("region-sentence").inner_text()
     canvas = page.locator("canvas")
     box = canvas.bounding_box()
     # A point of the region that is chosen opens its item; the name of a region chooses it.
@@ -340,9 +341,7 @@ def test_two_runs_side_by_side(site, page):
         *_, name = row.locator("th").inner_text().split(" › ")
         region = site.run.regions["name"].to_list().index(name)
         for cell, run in zip(row.locator("td").all(), (site.run, site.other), strict=False):
-            located = run.item_regions.filter(~pl.col("unlike"))["region"].drop_nulls()
-            inside = sum(region in path_of(run, own) for own in located)
-            assert close(cell.inner_text(), 100 * inside / run.item_regions["region"].count(), 1)
+            assert close(cell.inner_text(), 100 * coverage(run).whole.shares[region], 1)
     assert "made with the same settings" in page.get_by_test_id("compare-settings").inner_text()
     assert page.get_by_test_id("compare-benchmarks").locator("tbody tr").count() == len(NAMES)
 

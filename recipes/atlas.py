@@ -3,7 +3,8 @@
     python recipes/atlas.py DICTIONARY RUN [RUN ...] [--names names.csv]
 
 The embedded one: a run of 43 public benchmarks (at most 400 items each) with 6,304 stretches of the SAE's corpus as the
-benchmark ``ordinary text``, and the run of the suite that comes along; names by readers (``validation/atlas_reading.py``).
+benchmark ``ordinary text``, and the run of the suite that comes along; names by readers
+(``validation/atlas_reading.py``).
 Without ``--names`` regions are called by their number.
 """
 

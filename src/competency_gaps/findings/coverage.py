@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
@@ -191,30 +191,37 @@ def _likeness(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.asarray(a @ b.T)
 
 
-class _Spread:
-    """How some benchmarks of a run spread over the map. R regions."""
-
-    def __init__(self, run: RunFolder, map_: _Map, names: Sequence[str]) -> None:
-        places = run.item_regions
-        assert places is not None
-        kept = (run.items["excluded"].is_null() & run.items["benchmark"].is_in(names)).to_numpy()
-        _, cluster, size = np.unique(run.items["cluster"].to_numpy()[kept], return_inverse=True, return_counts=True)
-        weight = np.where(repeats(run.items)[kept], 1 / size[cluster], 1.0)
-        whole = np.bincount(cluster, weight)
-        self.total, self.units = int(kept.sum()), float(effective_sample(whole.sum(), (whole**2).sum()))
-        unlike = places["unlike"].to_numpy()[kept].astype(bool)
-        self.unlike = int(unlike.sum())
-        region = places["region"].to_numpy()[kept][~unlike].astype(int)
-        count = len(map_.level)
-        self.items = np.bincount(region, minlength=count) @ map_.below.T
-        self.share = np.bincount(region, weight[~unlike], count) @ map_.below.T / max(whole.sum(), 1e-9)
-        self.low, self.high = wilson(self.share, np.full(count, max(self.units, 1e-9)), 0.95)
-        mean = map_.public.mean(axis=0)
-        thin = self.high < mean / FACTOR
-        status = np.select(
-            [thin & (self.items == 0), thin, self.low > mean * FACTOR], ["missing", "thin", "crowded"], ""
-        )
-        self.status = status.tolist()
+def _spread(
+    run: RunFolder, map_: _Map, asked: Sequence[str], name: str, scope: str | None, inside: tuple[int, ...] | None
+) -> tuple[BenchmarkCoverage, dict[str, np.ndarray]]:
+    """How some benchmarks together spread over the map; and of each region its items, share and interval."""
+    places = run.item_regions
+    assert places is not None
+    kept = (run.items["excluded"].is_null() & run.items["benchmark"].is_in(asked)).to_numpy()
+    _, cluster, size = np.unique(run.items["cluster"].to_numpy()[kept], return_inverse=True, return_counts=True)
+    weight = np.where(repeats(run.items)[kept], 1 / size[cluster], 1.0)
+    whole = np.bincount(cluster, weight)
+    units = float(effective_sample(whole.sum(), (whole**2).sum()))
+    unlike = places["unlike"].to_numpy()[kept].astype(bool)
+    region, count = places["region"].to_numpy()[kept][~unlike].astype(int), len(map_.level)
+    items = np.bincount(region, minlength=count) @ map_.below.T
+    share = np.bincount(region, weight[~unlike], count) @ map_.below.T / max(whole.sum(), 1e-9)
+    low, high = wilson(share, np.full(count, max(units, 1e-9)), 0.95)
+    middle = map_.level == LEVEL
+    likeness = _likeness(share[None, middle], map_.public[:, middle])[0]
+    best = np.argsort(-likeness, kind="stable")[:NEAREST]
+    made = BenchmarkCoverage(
+        name,
+        int(kept.sum()),
+        units,
+        int(unlike.sum()),
+        scope,
+        tuple(share.tolist()),
+        tuple((map_.names[place], float(likeness[place])) for place in best),
+        inside,
+        tuple(own for own in inside or () if share[own] < EXERCISED),
+    )
+    return made, {"items": items, "share": share, "low": low, "high": high}
 
 
 def coverage(
@@ -252,10 +259,9 @@ def coverage(
         items = int(run.benchmarks.filter(pl.col("benchmark").is_in(asked))["kept"].sum())
         whole = BenchmarkCoverage(name, items, float(items), 0, stated.get(name), (), (), None, ())
     else:
-        spread = _Spread(run, map_, asked)
-        parts = tuple(_part(_Spread(run, map_, [own]), map_, own, stated[own], inside.get(own)) for own in asked)
-        whole = _part(spread, map_, name, stated.get(name), inside.get(name))
-        regions = _regions(map_, spread, whole, concepts)
+        parts = tuple(_spread(run, map_, [own], own, stated[own], inside.get(own))[0] for own in asked)
+        whole, own_ = _spread(run, map_, asked, name, stated.get(name), inside.get(name))
+        regions = _regions(map_, whole, own_, concepts)
     found = Coverage(
         (),
         whole,
@@ -311,48 +317,28 @@ def _confirmed(
     return {asked_: tuple(region for name, region in own if name == asked_) for asked_ in asked if stated[asked_]}
 
 
-def _part(
-    spread: _Spread, map_: _Map, name: str, scope: str | None, inside: tuple[int, ...] | None
-) -> BenchmarkCoverage:
-    middle = map_.level == LEVEL
-    likeness = _likeness(spread.share[None, middle], map_.public[:, middle])[0]
-    best = np.argsort(-likeness, kind="stable")[:NEAREST]
-    return BenchmarkCoverage(
-        name,
-        spread.total,
-        spread.units,
-        spread.unlike,
-        scope,
-        tuple(spread.share.tolist()),
-        tuple((map_.names[place], float(likeness[place])) for place in best),
-        inside,
-        tuple(region for region in inside or () if spread.share[region] < EXERCISED),
-    )
-
-
 def _regions(
-    map_: _Map, spread: _Spread, whole: BenchmarkCoverage, concepts: pl.DataFrame
+    map_: _Map, whole: BenchmarkCoverage, own: dict[str, np.ndarray], concepts: pl.DataFrame
 ) -> tuple[RegionCoverage, ...]:
-    nearest_ = map_.public[[map_.names.index(name) for name, _ in whole.nearest]]
-    beside = {
-        "public": map_.public.mean(axis=0),
-        "typical": np.median(map_.public, axis=0),
-        "near": nearest_.mean(axis=0),
-    }
-    values = {"share": spread.share, "low": spread.low, "high": spread.high, **beside}
+    mean, thin = map_.public.mean(axis=0), own["high"] < map_.public.mean(axis=0) / FACTOR
+    status = np.select(
+        [thin & (own["items"] == 0), thin, own["low"] > mean * FACTOR], ["missing", "thin", "crowded"], ""
+    )
+    near_ = map_.public[[map_.names.index(name) for name, _ in whole.nearest]].mean(axis=0)
+    beside = {"public": mean, "typical": np.median(map_.public, axis=0), "near": near_}
     lacking, found = _lacking(concepts), []
     for row in map_.regions.select("region", "level", "parent", "name").iter_rows(named=True):
         at = row["region"]
         below = pl.col("region").is_in(np.flatnonzero(map_.below[at]))
+        values: dict[str, Any] = {key: array[at].item() for key, array in {**own, **beside}.items()}
         asked = whole.inside is not None and row["level"] == LEVEL
         found.append(
             RegionCoverage(
                 **vars(_covered(concepts.filter(below), lacking.filter(below))),
                 **row,
-                **{key: float(own[at]) for key, own in values.items()},
-                items=int(spread.items[at]),
+                **values,
                 text=map_.text[at],
-                status=spread.status[at] or None,
+                status=status[at].item() or None,
                 inside=at in (whole.inside or ()) if asked else None,
             )
         )

@@ -431,7 +431,7 @@ def _scope(found: Coverage) -> list[str]:
     says = f"It says that it tests “{shorten(str(whole.scope), 200)}”."
     if not whole.inside:
         return [f"{says} No region of the map is called like that."]
-    how = "a language model" if found.judged == "model" else "their names, a guess"
+    how = "as a language model judges" if found.judged == "model" else "by their names, a guess"
     tested = [found.regions[region] for region in whole.inside if region not in whole.lacks]
     few = [found.regions[region] for region in whole.lacks]
     told = [
@@ -439,7 +439,7 @@ def _scope(found: Coverage) -> list[str]:
         for word, own in (("In fewer than 1% of its items", few), ("Tested", tested))
         if own
     ]
-    return [f"{says} {plural(len(whole.inside), 'region')} of the map belong to that, by {how}. {' '.join(told)}"]
+    return [f"{says} The map has {plural(len(whole.inside), 'region')} of that, {how}. {' '.join(told)}"]
 
 
 def _concepts(found: Coverage) -> str:

@@ -215,7 +215,7 @@ def make_atlas(cas: sp.csr_array, embeddings: np.ndarray, benchmarks: Sequence[s
     usable = np.flatnonzero(np.diff(cas.indptr) >= FEWEST)
     width, cas = cas.shape[0], sp.csr_array(cas[usable])
     with one_thread():
-        weights = _capped(1 / _repeats(embeddings), np.asarray(benchmarks, object))
+        weights = _capped(1 / repeats(embeddings), np.asarray(benchmarks, object))
         scale = scale_of(cas, usable, weights)
         projection, space = _turned(profiles_of(cas, scale), embeddings, weights, seed)
         centres, parent, level = _regions(space, weights, seed)
@@ -283,7 +283,7 @@ def _turned(
     return projection, np.asarray(unit(profiles @ projection), np.float32)
 
 
-def _repeats(space: np.ndarray) -> np.ndarray:
+def repeats(space: np.ndarray) -> np.ndarray:
     """How many items repeat each, itself among them: float64 of shape (n,)."""
     return (
         np.concatenate([(space[i : i + 2000] @ space.T > REPEAT).sum(axis=1) for i in range(0, len(space), 2000)]) * 1.0

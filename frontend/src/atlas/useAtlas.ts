@@ -7,9 +7,8 @@ import { tallies } from "./regions";
 /** The run's items on the atlas, those of the selected benchmark counted, beside the public benchmarks. */
 export function useAtlas(outcome: ArrayLike<number> | null) {
   const run = useRun();
-  const { key, has, regions } = run;
-  const wanted = has.regions ? key : null;
-  const [places, items] = [useTable(wanted, "item_regions.parquet"), useTable(wanted, "items.parquet")];
+  const { key, regions } = run;
+  const [places, items] = [useTable(key, "item_regions.parquet"), useTable(key, "items.parquet")];
   const benchmark = useBenchmark();
   const coverage = useCoverage(run, benchmark);
   const counted = useMemo(() => {

@@ -5,7 +5,7 @@ import { runName } from "../app/runName";
 import { useRun, useRunList } from "../app/state";
 import { pathOf } from "../atlas/regions";
 import { useAgainst, useCoverage, useRunInfo } from "../data/hooks";
-import type { BenchmarkSummary, Pairing, RunInfo } from "../data/types";
+import type { Pairing, RunInfo } from "../data/types";
 import { integer, meanScore, percent, plural, points } from "../format";
 import { shorten, visible } from "../text";
 import { Copied } from "../ui/Copied";
@@ -149,8 +149,6 @@ function Benchmarks({ first, second, pair }: Both) {
   const lines = names.map((name) => ({ name, a: named(first, name), b: named(second, name) }));
   const shared = lines.filter(({ a, b }) => a && b).length;
   const differences = new Map(pair?.benchmarks.map((row) => [row.benchmark, row]));
-  // A benchmark of which no item is kept says nothing of any concept.
-  const kept = (benchmark: BenchmarkSummary | undefined) => (benchmark?.kept ? benchmark : undefined);
   return (
     <section aria-label="Benchmarks of both runs">
       <h2>Benchmarks</h2>
@@ -171,10 +169,6 @@ function Benchmarks({ first, second, pair }: Both) {
           ...(pair ? differenceColumns<(typeof lines)[number]>(({ name }) => differences.get(name) ?? null) : []),
           { name: "scored A", cell: ({ a }) => integer(a?.scored) },
           { name: "scored B", cell: ({ b }) => integer(b?.scored) },
-          { name: "weak A", cell: ({ a }) => integer(kept(a)?.weak) },
-          { name: "weak B", cell: ({ b }) => integer(kept(b)?.weak) },
-          { name: "missing A", cell: ({ a }) => integer(kept(a)?.missing) },
-          { name: "missing B", cell: ({ b }) => integer(kept(b)?.missing) },
         ]}
       />
     </section>

@@ -36,13 +36,9 @@ export function heatOf(measure: string, dark: boolean, table: Table): Heat {
   };
 }
 
-const STEPS = 64;
-
 function heat(scale: (at: number) => string, place: (value: number) => number, low: string, high: string): Heat {
-  // Asking the scale for each of 131,072 points would take too long.
-  const list = Array.from({ length: STEPS + 1 }, (_, i) => scale(i / STEPS));
   return {
-    colour: (value) => list[Math.round(STEPS * Math.min(1, Math.max(0, place(value))))]!,
+    colour: (value) => scale(Math.min(1, Math.max(0, place(value)))),
     stops: [0, 0.25, 0.5, 0.75, 1].map(scale),
     low,
     high,

@@ -22,8 +22,10 @@ from competency_gaps.text import integer, plural, visible
 if TYPE_CHECKING:
     from competency_gaps.findings.coverage import Coverage, RegionCoverage
 
-_NAME, _SHORT = 36, 28
-"""Characters of a region's name on a narrow screen, and beside many benchmarks."""
+_NAME, _SHORT = 49, 34
+"""Characters of a region's name on a narrow screen, and beside many benchmarks, at least."""
+_BAR = 8
+"""Characters of a bar, at least."""
 _MARKS = {"crowded": ("▲", "green"), "thin": ("▽", "red"), "missing": ("○", "red")}
 _LEGEND = (
     "Of 100 items, with intervals of 95%. near: in the mean of the 3 benchmarks most alike; mean: of all of the map's; "
@@ -96,24 +98,24 @@ def _print_regions(runs: Sequence[Coverage], _: Sequence[Path], limit: int, cons
         ("crowded, finer", crowded[: limit // 2]),
         ("lacking of its scope" if scope else "lacking beside those most alike", lacks(found)[:limit]),
     )
-    most = max(_NAME, console.width // 3)
+    most = max(_NAME, console.width // 2)
     rows = [(title, [_cells(part, most) for part in parts], parts) for title, parts in lists if parts]
-    used = [max(len(cells[k].plain) for _, own, _ in rows for cells in own) for k in range(6)]
-    room = console.width - sum(max(4, width) for width in used[:5]) - used[5] - 7
-    table = _table(("", "here", "near", "mean", "text", "", ""), (0, 5, 6), gap=1)
+    used = [max(len(cells[k].plain) for _, own, _ in rows for cells in own) for k in range(7)]
+    room = console.width - sum(max(4, width) for width in used[:5]) - sum(used[5:]) - 7
+    table = _table(("here", "95%", "near", "mean", "text", "", "", ""), (5, 6, 7))
     for title, own, parts in rows:
         if title:
-            table.add_row(Text(title, "dim"))
+            table.add_row(*[""] * 6, Text(title, "dim"))
         for cells, part in zip(own, parts, strict=True):
-            table.add_row(*cells, _bar(part, max(part.high for part in top), room) if room > 5 else "")
+            table.add_row(*cells, _bar(part, max(part.high for part in top), room) if room > _BAR else "")
     console.print(Padding(table, (1, 0, 0, 0), expand=False))
 
 
 def _cells(part: RegionCoverage, most: int) -> list[Text]:
-    share = f"{_share(part.share)} ({_share(part.low, least='')}–{_share(part.high)})"
-    numbers = (share, _share(part.near), _share(part.public), "" if part.text is None else _share(part.text))
+    low, text = _share(part.low, least=""), "" if part.text is None else _share(part.text)
+    numbers = (_share(part.share), f"{low}–{_share(part.high)}", _share(part.near), _share(part.public), text)
     mark, style = _MARKS.get(str(part.status), (" ", ""))
-    return [_cut(part.name, most), *(Text(number) for number in numbers), Text(mark, style)]
+    return [*(Text(number) for number in numbers), Text(mark, style), _cut(part.name, most)]
 
 
 def _bar(part: RegionCoverage, most: float, room: int) -> str:
@@ -131,38 +133,41 @@ def _print_beside(found: Sequence[Coverage], runs: Sequence[Path], limit: int, c
     wide = 4 if any(max(part.shares, default=0) > 0.99 for part, _ in parts) else 3
     letters = ascii_uppercase[: max(2, (console.width - _SHORT - 11) // wide)]
     shown, regions = parts[: len(letters)], found[0].regions
-    table = _table(("", "benchmark", "items", "most alike", "lacks of its scope"), (0, 1, 3, 4))
-    for letter, (part, run) in zip(letters, shown, strict=False):
-        lacking = "nothing" if part.inside else "" if part.inside is None else "no region is called like that"
-        lacking = "; ".join(regions[region].name for region in part.lacks) or lacking
-        (near, likeness), own = part.nearest[0], f"{part.name} ({run})" if names.count(part.name) > 1 else part.name
-        cells = (own, integer(part.items), f"{near} {100 * likeness:.0f}", lacking)
+    listed = [f"{part.name} ({run})" if names.count(part.name) > 1 else part.name for part, run in shown]
+    table = _table(("", "benchmark", "items", "most alike"), (0, 1, 3), gap=2)
+    for letter, name, (part, _) in zip(letters, listed, shown, strict=False):
+        near, likeness = part.nearest[0]
+        cells = (name, integer(part.items), f"{near} ({100 * likeness:.0f} of 100)")
         table.add_row(letter, *(Text(visible(cell)) for cell in cells))
     console.print(Padding(table, (1, 0, 0, 0), expand=False))
-    table = _table(("", *letters[: len(shown)], "mean", "text"), (0,), gap=1)
+    table = _table((*letters[: len(shown)], "mean", "text", ""), (len(shown) + 2,))
     apart = [max(own) - min(own) for own in zip(*(part.shares for part, _ in shown), strict=True)]
     finer = sorted((part for part in regions if part.level == LEVEL), key=lambda part: -apart[part.region])[:limit]
+    room = max(_SHORT, console.width - wide * len(shown) - 11)
     for title, rows in (("", [part for part in regions if part.level == 1]), ("furthest apart, finer", finer)):
         if title:
-            table.add_row(Text(title, "dim"))
+            table.add_row(*[""] * (len(shown) + 2), Text(title, "dim"))
         for row in rows:
-            shares = [part.shares[row.region] for part, _ in shown]
-            values = [*shares, row.public, *([] if row.text is None else [row.text])]
-            table.add_row(_cut(row.name, _SHORT), *(_share(value, 0) for value in values))
+            shares = [_share(part.shares[row.region], 0) for part, _ in shown]
+            text = "" if row.text is None else _share(row.text, 0)
+            table.add_row(*shares, _share(row.public, 0), text, _cut(row.name, room))
     console.print(Padding(table, (1, 0, 0, 0), expand=False))
+    console.print()
+    for letter, (part, _) in zip(letters, shown, strict=False):
+        if part.lacks:
+            lacking = "; ".join(regions[region].name for region in part.lacks)
+            console.print(Text(visible(f"{letter} lacks of its scope: {lacking}.")))
     if len(parts) == 2:
         likeness = alike(regions, parts[0][0], parts[1][0])
-        console.print(f"\nA and B are alike by {100 * likeness:.0f} of 100.")
+        console.print(f"A and B are alike by {100 * likeness:.0f} of 100.")
     if len(parts) > len(shown):
         console.print(f"{plural(len(parts) - len(shown), 'benchmark')} more: --benchmark NAME, or --json.")
 
 
-def _table(heads: Sequence[str], left: Sequence[int], gap: int = 2) -> Table:
-    """A table whose last column wraps if it has a head."""
+def _table(heads: Sequence[str], left: Sequence[int], gap: int = 1) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, gap, 0, 0))
     for place, head in enumerate(heads):
-        wraps = bool(head) and place == len(heads) - 1
-        table.add_column(head, justify="left" if place in left else "right", no_wrap=not wraps)
+        table.add_column(head, justify="left" if place in left else "right", no_wrap=True)
     return table
 
 

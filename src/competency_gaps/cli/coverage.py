@@ -78,6 +78,10 @@ def print_coverage(found: Sequence[Coverage], runs: Sequence[Path], limit: int) 
             console.print(Text(visible(lines.pop(0)), "bold"), highlight=False)
         (_print_beside if several else _print_regions)(found, runs, limit, console)
         lines.append(_BESIDE if several else _LEGEND)
+    else:
+        lines.append(
+            "The run has no atlas (‘cgaps concepts name’ puts a dictionary on it): concepts alone are counted."
+        )
     if found[0].regions and not several and found[0].whole.scope is None:
         lines.append("It states no scope: --benchmark NAME --describe TEXT says what of it is lacking.")
     for line in lines if found[0].reference else [*lines, _NO_REFERENCE]:

@@ -138,14 +138,18 @@ def families_of(run: cg.Run, args: argparse.Namespace) -> dict[str, Family]:
 
 def sets_of(names: Sequence[str]) -> dict[str, list[str]]:
     """Sets of families that are compared."""
-    alone = [name for name in ("columns", "profiles", "clusters", "skills", "concepts", "features") if name in names]
+    alone = [
+        name
+        for name in ("columns", "regions", "profiles", "clusters", "skills", "concepts", "features")
+        if name in names
+    ]
     found = {name: [name] for name in alone}
     for more in (["profiles"], ["clusters"], ["profiles", "clusters"], ["skills"]):
         if all(name in names for name in more):
             found[" + ".join(["columns", *more])] = ["columns", *more]
     every = [name for name in names if name != "skills"]
     found["all"] = every
-    found["all, without the SAE"] = [name for name in every if name not in ("profiles", "concepts")]
+    found["all, without the SAE"] = [name for name in every if name not in ("regions", "profiles", "concepts")]
     if "skills" in names:
         found["all and skills"] = [*every, "skills"]
     return found

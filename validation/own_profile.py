@@ -149,7 +149,7 @@ def of_others(values: np.ndarray, model: int) -> Family:
 
 def world(run: cg.Run, model: str, splits: int, made: dict[str, Family]) -> tuple[World, Any]:
     """The outcome of a model and the families that may explain it."""
-    asked = ask(run, model, drilling=True)
+    asked = ask(run, model)
     kept = run.items["excluded"].is_null().to_numpy()
     families = {own.family.name: own for own in asked.families}
     if made:
@@ -239,7 +239,7 @@ def ridge(own: World, space: np.ndarray, units: np.ndarray) -> float:
 
 def sets_of(names: Sequence[str], embedded: str | None) -> dict[str, list[str]]:
     """Sets of families that are compared."""
-    own = [name for name in ("columns", "profiles", "clusters", "concepts", "features") if name in names]
+    own = [name for name in ("columns", "regions", "profiles", "clusters", "concepts", "features") if name in names]
     found = {name: [name] for name in names}
     if embedded is not None and "columns" in names:
         found["columns + MiniLM"] = ["columns", embedded]
@@ -248,9 +248,8 @@ def sets_of(names: Sequence[str], embedded: str | None) -> dict[str, list[str]]:
     if "columns" in names and "profiles" in names:
         found["columns + profiles"] = ["columns", "profiles"]
     found["all of the run"] = own
-    if "regions" in names:
-        found["all with regions"] = [*own, "regions"]
-    found["all without the SAE"] = [name for name in own if name not in ("profiles", "concepts")]
+    found["all without regions"] = [name for name in own if name != "regions"]
+    found["all without the SAE"] = [name for name in own if name not in ("regions", "profiles", "concepts")]
     found["all without MiniLM"] = [name for name in own if name != "clusters"]
     return found
 

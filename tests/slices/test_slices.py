@@ -280,7 +280,7 @@ def test_clusters_and_skills_of_vectors(run, monkeypatch):
     held = SimpleNamespace(
         items=frame, concepts=run.concepts.head(0), by_concept=Activations(np.zeros((1, len(group))))
     )
-    held.manifest, held.regions, held.item_regions = {"evidence": {"seed": 0}}, None, None
+    held.manifest = {"evidence": {"seed": 0}}
     source = SimpleNamespace(run=held, kept=np.arange(len(group)), config=SlicesConfig(skills=True), llm=None, seed=0)
     source.progress = None
     monkeypatch.setattr(make, "embed_texts", lambda texts, model: space[: len(texts)])
@@ -289,14 +289,3 @@ def test_clusters_and_skills_of_vectors(run, monkeypatch):
     made = make.clusters(source)
     assert {name.split(", ")[0] for name in made.names[:6]} == {subject for subject, _ in SUBJECTS}
     assert set(make.skills(source).names[:6]) == {f"skill {number}" for number in range(6)}
-    held.regions = pl.DataFrame(
-        {"parent": [None, 0, None], "name": ["law", "trials", "sums"], "kind": ["written", "unclear", "written"]}
-    )
-    at = np.arange(len(group)) % 10
-    region = np.select([group == 1, group == 2, group == 4, group == 5], [1, np.where(at < 7, 2, 1), 2, at % 2 + 1], -1)
-    held.item_regions = pl.DataFrame({"region": region, "unlike": group == 4}).with_columns(
-        region=pl.col("region").replace(-1, None)
-    )
-    heads = {name.split(": ")[0].split(", ")[0] for name in make.clusters(source).names[:6]}
-    named = {1: "law", 2: "sums"}  # not by a name that readers could not tell, by half of the items, by unlike ones
-    assert heads == {named.get(number, subject) for number, (subject, _) in enumerate(SUBJECTS)}

@@ -273,10 +273,11 @@ def _turned(
     from sklearn.decomposition import TruncatedSVD
 
     weighted = sp.csr_array(sp.diags_array(np.sqrt(weights).astype(np.float32)) @ profiles)
-    vectors = TruncatedSVD(VECTORS, random_state=seed).fit(weighted).components_.T
+    count = min(VECTORS, min(profiles.shape) - 1)
+    vectors = TruncatedSVD(count, random_state=seed).fit(weighted).components_.T
     reduced = np.asarray(profiles @ vectors)
     target = embeddings - weights @ embeddings / weights.sum()
-    gram = (reduced.T * weights) @ reduced + weights.mean() * np.eye(VECTORS)
+    gram = (reduced.T * weights) @ reduced + weights.mean() * np.eye(count)
     foretold = np.linalg.solve(gram, (reduced.T * weights) @ target)
     axes = np.linalg.svd(np.sqrt(weights)[:, None] * (reduced @ foretold), full_matrices=False)[2][:SIZE]
     projection = (vectors @ foretold @ axes.T).astype(np.float16).astype(np.float32)  # as it is kept

@@ -162,16 +162,12 @@ def _varies(values: np.ndarray, block: np.ndarray) -> bool:
     return bool(len(values)) and bool((np.abs(centred(values, whole, block)) > 1e-6).any())
 
 
-def ask(
-    run: RunFolder, model: str | None = None, against: Against = None, *, parsed: bool = False, drilling: bool = False
-) -> Asked:
-    """Make the outcome of a model and the families over its units: those from which lists choose, or for drilling down
-    all; parameters as of :func:`answer`.
-    """
+def ask(run: RunFolder, model: str | None = None, against: Against = None, *, parsed: bool = False) -> Asked:
+    """Make the outcome of a model and the families over its units; parameters as of :func:`answer`."""
     base = run.run_itself()
     scores = model_scores(base)
     outcome, peers = outcome_asked(base, scores, model, against, parsed=parsed)
-    families = slices_of(base) if drilling else candidates(base)
+    families = slices_of(base)
     units, values = units_asked(base.items, outcome, held_equal(base, families))
     kept = base.items["excluded"].is_null().to_numpy()
     return Asked(base.items, scores, outcome, peers, units, values, [weigh(family, units, kept) for family in families])
@@ -221,13 +217,6 @@ def slices_of(run: RunFolder) -> list[Family]:
     """The families of a run, read once."""
     manifest = run.path / "manifest.json"
     return _read(str(run.path.resolve()), manifest.stat().st_mtime)
-
-
-def candidates(run: RunFolder) -> list[Family]:
-    """The families from which lists choose: regions of the atlas are for drilling down, as the tree of the run's own
-    items foretells more (``validation/own_profile.py``).
-    """
-    return [family for family in slices_of(run) if family.name != "regions"]
 
 
 def units_asked(items: pl.DataFrame, outcome: Outcome, strata: Sequence[str]) -> tuple[Units, np.ndarray]:
@@ -353,7 +342,7 @@ def slice_table(
         One row per slice: ``slice``, ``family``, ``name``, ``question``, ``parent``, ``items`` (scored ones that belong
         to it), ``of_items``, ``mean`` (score of these), ``gap`` against comparable items, ``gap_low``, ``gap_high``.
     """
-    asked = ask(run, model, against, parsed=parsed, drilling=True)
+    asked = ask(run, model, against, parsed=parsed)
     scores = asked.scores.of(asked.outcome.model)
     known = ~np.isnan(scores) & ~np.isnan(asked.outcome.values)
     whole = np.ones((len(asked.values), 1), bool)

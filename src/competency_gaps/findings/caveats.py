@@ -53,7 +53,7 @@ def caveats_of(
 def _of_reading(run: RunFolder, families: Sequence[Weighed], assessment: Mapping[str, Any] | None) -> Iterator[Caveat]:
     """What makes the slices or the scores themselves less sure."""
     gate = run.manifest["gate"]
-    if not gate.get("passed") and any(own.family.name in ("concepts", "profiles") for own in families):
+    if not gate.get("passed") and any(own.family.name in ("concepts", "regions", "profiles") for own in families):
         yield Caveat("gate", {"explained_variance": gate.get("explained_variance"), "forced": bool(gate.get("forced"))})
     for benchmark in run.manifest["benchmarks"]:
         for figures in (benchmark.get("figures") or {}).values():

@@ -47,9 +47,9 @@ ALIKE = 0.5
 """Correlation from which two slices can stand for each other."""
 WORSE = 2.0
 """Standard errors up to which the one of two slices that people can check better stands for the other."""
-SHARES = {"columns": 4.0, "profiles": 2.0, "clusters": 2.0, "concepts": 1.0, "features": 0.5}
+SHARES = {"columns": 4.0, "regions": 2.0, "profiles": 2.0, "clusters": 2.0, "concepts": 1.0, "features": 0.5}
 """How the error rate is divided between families; 1 for all others."""
-CHECKED = ("columns", "profiles", "lists", "skills", "concepts", "clusters", "features")
+CHECKED = ("columns", "regions", "profiles", "lists", "skills", "concepts", "clusters", "features")
 """Families by how easily people check them; others come before ``features``."""
 
 

@@ -41,6 +41,8 @@ NEAR = 0.03
 FACTOR = 2
 """A region is thin where its share is surely below the benchmarks' mean by this factor; crowded: surely above."""
 NEAREST = 3
+SEEN = 0.8
+"""Share of a benchmark's items that must lie in the regions of its scope, if the map is to say what is lacking."""
 EXERCISED = 0.01
 """Share from which a region is exercised: a scope lacks those below."""
 NAMED = 12
@@ -128,7 +130,9 @@ class BenchmarkCoverage:
     inside: tuple[int, ...] | None
     """Regions that belong to its scope, the nearest first; None: it states none, or names cannot be compared."""
     lacks: tuple[int, ...]
-    """Those of them whose share is below :data:`EXERCISED`."""
+    """Those of them whose share is below :data:`EXERCISED`; empty as well where the scope is not seen."""
+    seen: bool
+    """Whether nearly all of its items lie in the regions of its scope, so that the map can tell what is lacking."""
 
 
 @dataclass(frozen=True)
@@ -210,6 +214,7 @@ def _spread(
     middle = map_.level == LEVEL
     likeness = _likeness(share[None, middle], map_.public[:, middle])[0]
     best = np.argsort(-likeness, kind="stable")[:NEAREST]
+    seen = bool(share[list(inside or ())].sum() >= SEEN)
     made = BenchmarkCoverage(
         name,
         int(kept.sum()),
@@ -219,7 +224,8 @@ def _spread(
         tuple(share.tolist()),
         tuple((map_.names[place], float(likeness[place])) for place in best),
         inside,
-        tuple(own for own in inside or () if share[own] < EXERCISED),
+        tuple(own for own in inside or () if share[own] < EXERCISED) if seen else (),
+        seen,
     )
     return made, {"items": items, "share": share, "low": low, "high": high}
 
@@ -257,7 +263,7 @@ def coverage(
     regions: tuple[RegionCoverage, ...] = ()
     if map_ is None:
         items = int(run.benchmarks.filter(pl.col("benchmark").is_in(asked))["kept"].sum())
-        whole = BenchmarkCoverage(name, items, float(items), 0, stated.get(name), (), (), None, ())
+        whole = BenchmarkCoverage(name, items, float(items), 0, stated.get(name), (), (), None, (), False)
     else:
         parts = tuple(_spread(run, map_, [own], own, stated[own], inside.get(own))[0] for own in asked)
         whole, own_ = _spread(run, map_, asked, name, stated.get(name), inside.get(name))
@@ -432,6 +438,10 @@ def _scope(found: Coverage) -> list[str]:
     if not whole.inside:
         return [f"{says} No region of the map is called like that."]
     how = "as a language model judges" if found.judged == "model" else "by their names, a guess"
+    if not whole.seen:
+        within = sum(whole.shares[region] for region in whole.inside)
+        lie = f"{percent(within, 1) if within else 'none'} of its items lie there"
+        return [f"{says} The map has {plural(len(whole.inside), 'region')} of that, {how}, but {lie}: it cannot tell."]
     tested = [found.regions[region] for region in whole.inside if region not in whole.lacks]
     few = [found.regions[region] for region in whole.lacks]
     told = [

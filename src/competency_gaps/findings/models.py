@@ -13,7 +13,7 @@ from scipy.special import chdtrc, chdtri
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import corrected, evidence
 from competency_gaps.evidence.interval import quantile
-from competency_gaps.findings.answer import Against, candidates, held_equal, outcome_asked
+from competency_gaps.findings.answer import Against, held_equal, outcome_asked, slices_of
 from competency_gaps.findings.choose import FLOOR
 from competency_gaps.outcomes import Outcome
 from competency_gaps.runs.open import RunFolder
@@ -70,7 +70,7 @@ def model_slices(
     """
     base = run.run_itself()
     scores = model_scores(base)
-    families = [family for family in candidates(base) if family.name != "concepts"]  # those are for drilling down
+    families = [family for family in slices_of(base) if family.name != "concepts"]  # those are for drilling down
     outcomes = _outcomes(base, scores, against, scores.models if models is None else models)
     if not families:  # the run has hardly an item
         return ModelSlices(pl.DataFrame(schema=_SLICES), pl.DataFrame(schema=_CELLS))

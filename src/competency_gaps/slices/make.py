@@ -92,7 +92,7 @@ def renamed_slices(
         ``regions.parquet`` and ``item_regions.parquet`` as they are going to be; None: there are none.
     """
     before = [family for family in stored_families(run) if family.name != "regions"]
-    made = {family.name: renamed(run, family, table, regions) for family in before}
+    made = {family.name: renamed(run, family, table) for family in before}
     wanted = run.manifest["settings"].get("slices", {}).get("families")
     if regions is not None and (wanted is None or "regions" in wanted):
         made["regions"] = by_region.regions_of(*regions)
@@ -195,18 +195,14 @@ def _tree(source: Source, name: str, space: np.ndarray, made_with: Mapping[str, 
     if tree is None:
         return None
     made = {**made_with, "seed": source.seed}
-    regions, places = source.run.regions, source.run.item_regions
-    mapped = None if regions is None or places is None else (regions, places)
-    return replace(renamed(source.run, tree, source.run.concepts, mapped), made_with=made)
+    return replace(renamed(source.run, tree, source.run.concepts), made_with=made)
 
 
-def renamed(
-    run: RunFolder, family: Family, concepts: pl.DataFrame, regions: tuple[pl.DataFrame, pl.DataFrame] | None
-) -> Family:
-    """Name a tree's nodes by a run's texts, labels and regions as given; other families keep their names."""
+def renamed(run: RunFolder, family: Family, concepts: pl.DataFrame) -> Family:
+    """Name a tree's nodes by a run's texts and the labels in a table of its concepts; other families keep theirs."""
     if family.name not in ("profiles", "clusters"):
         return family
-    return with_names(family, run.items, concepts, run.by_concept, regions)
+    return with_names(family, run.items, concepts, run.by_concept)
 
 
 def _added(run: RunFolder, name: str, version: str) -> Family | None:

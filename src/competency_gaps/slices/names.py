@@ -14,7 +14,6 @@ import polars as pl
 import scipy.sparse as sp
 
 from competency_gaps.activations.by_concept import ByConcept
-from competency_gaps.dictionary.atlas import members_of
 from competency_gaps.dictionary.labelling.automatic import LABEL_STOP_WORDS, words_of
 from competency_gaps.slices.columns import telling
 from competency_gaps.slices.concepts import readable
@@ -36,8 +35,6 @@ SHARED = 0.4
 """Share of a label's words that must be among them."""
 MOST = 6
 """Words of an opening."""
-MAPPED = 0.6
-"""Share of a node's items that must lie in the region that names it."""
 STEM = 5
 """Letters from which two words count as forms of one."""
 _ASKING = """
@@ -84,21 +81,8 @@ _COMMAND = re.compile(r"\\[a-zA-Z]+|<[^>]+>")
 _CUTS = ("; ", ", ", " (", " and ", " or ", " such as ", " with ", " in ", " for ", " from ", " by ", " on ")
 
 
-def with_names(
-    family: Family,
-    items: pl.DataFrame,
-    concepts: pl.DataFrame,
-    by_concept: ByConcept,
-    regions: tuple[pl.DataFrame, pl.DataFrame] | None = None,
-) -> Family:
-    """Name the nodes of a tree, and give the words that mark each against its siblings and all other items.
-
-    Parameters
-    ----------
-    regions
-        ``regions.parquet`` and ``item_regions.parquet``: a node is called like the region in which most of its items
-        lie. None: the run has no atlas.
-    """
+def with_names(family: Family, items: pl.DataFrame, concepts: pl.DataFrame, by_concept: ByConcept) -> Family:
+    """Name the nodes of a tree, and give the words that mark each against its siblings and all other items."""
     members = sp.csr_array((family.weights > 0).astype(np.float32))
     parent = np.where(family.parent >= 0, np.searchsorted(family.number, family.parent), -1)
     vocabulary, having = _words(items)
@@ -107,31 +91,18 @@ def with_names(
     words, begun, marked = (
         _marking(members, parent, *own) for own in ((having, _WORD), (begins, _OPENING), (strong, _LABEL))
     )
-    mapped = [""] * len(family.names) if regions is None else _mapped(members, *regions)
     names: list[str] = []
     kept: list[list[str]] = []
     groups = {group.replace("_", " ") for group in items["group"] if group}
-    for own, beginning, concept, region in zip(words, begun, marked, mapped, strict=True):
+    for own, beginning, concept in zip(words, begun, marked, strict=True):
         spoken = [vocabulary[word] for word in own if vocabulary[word] not in ASKING]
         kept.append(_different(spoken))
         head = max((labels[at] for at in concept), key=lambda label: _shared(label, spoken[:SPOKEN]), default="")
-        if region:
-            head = region
-        elif _shared(head, spoken[:SPOKEN]) < SHARED:
+        if _shared(head, spoken[:SPOKEN]) < SHARED:
             head = max((openings[at] for at in beginning), key=len, default="")
             kept[-1] += [head] if head else []  # it quotes the items, as words do
         names.append(_name(head, kept[-1], groups.union(names)))
     return replace(family, names=names, words=kept)
-
-
-def _mapped(members: sp.csr_array, regions: pl.DataFrame, places: pl.DataFrame) -> list[str]:
-    """The name that people gave to the finest region in which at least :data:`MAPPED` of a node's items lie, or ""."""
-    finest = places.select(pl.when(~pl.col("unlike")).then("region").fill_null(-1)).to_series().to_numpy()
-    inside = members_of(regions["parent"].fill_null(-1).to_numpy(), finest).astype(np.float32)
-    share = (members @ inside.T) / np.maximum(1, np.asarray(members.sum(axis=1)).reshape(-1, 1))
-    read = (regions["kind"] == "written").to_numpy()
-    named = ["", *regions["name"]]
-    return [named[1 + max(np.flatnonzero(read & (row >= MAPPED)), default=-1)] for row in share]
 
 
 def _shared(label: str, words: Iterable[str]) -> float:

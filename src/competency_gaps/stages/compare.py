@@ -24,7 +24,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.evidence import ItemSample, Paired, Units, corrected, evidence, paired_differences, units_of
 from competency_gaps.evidence.interval import quantile
 from competency_gaps.evidence.sums import effective_sample
-from competency_gaps.findings.answer import Asked, answered, candidates, held_equal, units_asked
+from competency_gaps.findings.answer import Asked, answered, held_equal, slices_of, units_asked
 from competency_gaps.findings.choose import FLOOR, weigh
 from competency_gaps.findings.finding import Answer
 from competency_gaps.logs.find import find_parts, log_entries
@@ -176,7 +176,7 @@ def _folder(source: RunFolder | Path) -> str:
 def basis_of(run: RunFolder) -> Basis:
     """The items of a run and its slices."""
     base = open_folder(run.base)
-    families = candidates(base)
+    families = slices_of(base)
     config = evidence_config(base).model_copy(update={"strata": held_equal(base, families)})
     return Basis(base.items, families, config)
 

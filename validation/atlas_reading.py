@@ -88,8 +88,12 @@ def main() -> None:
             atlas = _atlas(given.dictionary)
             told = right.group_by("wanted").agg(pl.col("right").mean())
             unclear = told.filter(pl.col("right") < 0.5)["wanted"].implode()
-            kind = pl.when(pl.col("region").is_in(unclear)).then(pl.lit("unclear")).otherwise(pl.col("kind"))
-            write_atlas(given.dictionary, replace(atlas, regions=atlas.regions.with_columns(kind=kind)))
+            failed = pl.col("region").is_in(unclear)
+            regions = atlas.regions.with_columns(
+                name=pl.when(failed).then(pl.col("name") + " (unclear)").otherwise("name"),
+                kind=pl.when(failed).then(pl.lit("unclear")).otherwise("kind"),
+            )
+            write_atlas(given.dictionary, replace(atlas, regions=regions))
 
 
 def _atlas(dictionary: Path) -> Atlas:

@@ -106,7 +106,7 @@ def _print_regions(runs: Sequence[Coverage], _: Sequence[Path], limit: int, cons
     rows = [(title, [_cells(part, most) for part in parts], parts) for title, parts in lists if parts]
     used = [max(len(cells[k].plain) for _, own, _ in rows for cells in own) for k in range(7)]
     room = console.width - sum(max(4, width) for width in used[:5]) - sum(used[5:]) - 7
-    table = _table(("here", "95%", "near", "mean", "text", "", "", ""), (5, 6, 7))
+    table = _table(("here", "interval", "near", "mean", "text", "", "", ""), (5, 6, 7))
     for title, own, parts in rows:
         if title:
             table.add_row(*[""] * 6, Text(title, "dim"))

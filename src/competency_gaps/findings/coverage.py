@@ -41,6 +41,8 @@ NEAR = 0.03
 FACTOR = 2
 """A region is thin where its share is surely below the benchmarks' mean by this factor; crowded: surely above."""
 NEAREST = 3
+FITS = 0.5
+"""Likeness to the nearest benchmark of the map below which the map is of little use."""
 SEEN = 0.8
 """Share of a benchmark's items that must lie in the regions of its scope, if the map is to say what is lacking."""
 EXERCISED = 0.01
@@ -421,11 +423,12 @@ def _headline(found: Coverage) -> str:
     about = _and([f"{part.name} ({percent(part.share, 1)})" for part in largest[:enough]])
     exercised = sum(part.share >= EXERCISED for part in top)
     (first, likeness), *others = whole.nearest
-    near_ = [f"{first} ({100 * likeness:.0f} of 100)", *(f"{name} ({100 * own:.0f})" for name, own in others)]
+    near_ = _and([f"{first} ({100 * likeness:.0f} of 100)", *(f"{name} ({100 * own:.0f})" for name, own in others)])
     unlike = f"{percent(whole.unlike, whole.items)} of the items are" if whole.unlike else "None of the items is"
+    fits = "" if likeness >= FITS else " None spreads much like this: take what the map says of it with care."
     return (
         f"{whole.name}: {plural(whole.items, 'item')}, mostly {about}. It reaches {exercised} of the map's {len(top)} "
-        f"regions (1% or more). Most alike of the map's {plural(found.public, 'benchmark')}: {_and(near_)}. {unlike} "
+        f"regions (1% or more). Most alike of the map's {plural(found.public, 'benchmark')}: {near_}.{fits} {unlike} "
         "unlike anything on the map."
     )
 
@@ -460,10 +463,12 @@ def _concepts(found: Coverage) -> str:
         chance = "fewer than 1" if whole.by_chance < 1 else f"about {whole.by_chance:,.0f}"
         said += f" ({chance} would be missing from as much ordinary text)"
     said += f", {integer(whole.thin)} more are thin." if found.reference else "."
-    most = [part for part in found.regions if part.level == LEVEL and part.missing > (part.by_chance or 0) + 1]
+    asked = found.whole.inside  # where a scope is stated, what lies outside is no lack
+    own = [part for part in found.regions if part.level == LEVEL and (not asked or part.region in asked)]
+    most = [part for part in own if part.missing > (part.by_chance or 0) + 1]
     most.sort(key=lambda part: (part.by_chance or 0) - part.missing)
-    own = [(f" of {part.name} {part.missing} of {part.concepts}", part.lacking) for part in most[:2]]
-    for of, lacking in own or [("", whole.lacking)]:
+    named = [(f" of {part.name} {part.missing} of {part.concepts}", part.lacking) for part in most[:2]]
+    for of, lacking in named or ([] if asked else [("", whole.lacking)]):
         labels = [f"“{lack.label}”" for lack in lacking if lack.status == "missing" and lack.label][:2]
         said += f" Missing{of}, such as {_and(labels)}." if labels else ""
     return said

@@ -186,21 +186,23 @@ def finding_headline(answer: Answer, finding: Finding) -> str:
 
 
 def side(answer: Answer, finding: Finding) -> str:
-    """The side of a finding, with a question mark where the interval holds 0; a difference of two models is lower or
-    higher than that on all items.
-    """
+    """The side of a finding; a difference of two models is lower or higher than that on all items."""
     if answer.kind == "difference":
         return "lower" if finding.gap < 0 else "higher"
-    return ("weaker" if finding.gap < 0 else "stronger") + ("?" if finding.low <= 0 <= finding.high else "")
+    return "weaker" if finding.gap < 0 else "stronger"
+
+
+def unsure(answer: Answer, finding: Finding) -> bool:
+    """Whether the interval of a finding holds 0."""
+    return answer.kind != "difference" and finding.low <= 0 <= finding.high
 
 
 def sentence_of(answer: Answer, finding: Finding) -> str:
     """A finding as one sentence, without its model."""
     gap = f"{points_of(answer, finding)} points ({spread_of(answer, finding)})"
     mean = "" if finding.mean is None else f", {level(finding.mean, answer)}{_by_chance(finding.chance)}"
-    told = side(answer, finding)
-    told = f"perhaps {told[:-1]}" if told.endswith("?") else told
-    return f"{told} on {finding.name}: {gap}, {size(finding)}{mean}"
+    told = "perhaps " if unsure(answer, finding) else ""
+    return f"{told}{side(answer, finding)} on {finding.name}: {gap}, {size(finding)}{mean}"
 
 
 def background(answer: Answer, finding: Finding, lies_in: Sequence[tuple[str, float]]) -> list[str]:
@@ -260,8 +262,8 @@ def closing(answer: Answer, most: int = SIDE) -> str:
         parts.append(f"{left} more: {argument('limit')} {max(map(len, sides(answer)))}")
     if answer.caveats:
         parts.append(f"{plural(len(answer.caveats), 'caveat')}: {argument('caveats')}")
-    unsure = answer.kind != "difference" and any(one.low < 0 < one.high for one in shown(answer, most))
-    return "; ".join(parts) + "." + (" ?: the interval holds 0." if unsure else "")
+    doubtful = any(unsure(answer, one) for one in shown(answer, most))
+    return "; ".join(parts) + "." + (" Perhaps: the interval holds 0." if doubtful else "")
 
 
 def family_name(family: str) -> str:

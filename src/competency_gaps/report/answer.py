@@ -65,7 +65,7 @@ def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequen
     rows = [
         (
             str(finding.number),
-            words.side(answer, finding),
+            "perhaps" if words.unsure(answer, finding) else words.side(answer, finding),
             words.points_of(answer, finding),
             f"({words.spread_of(answer, finding)})",
             words.count(finding),

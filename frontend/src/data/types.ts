@@ -370,8 +370,6 @@ export interface BenchmarkCoverage {
   name: string;
   /** Kept items. */
   items: number;
-  /** How many independent items these are: (sum W)^2 / sum W^2 over clusters, W a cluster's items or, of repeats, 1. */
-  units: number;
   /** Items that are unlike anything on the map. */
   unlike: number;
   /** What it states to test; null: nothing. */
@@ -382,8 +380,11 @@ export interface BenchmarkCoverage {
   nearest: [string, number][];
   /** Regions that belong to its scope, the nearest first; null: it states none, or names cannot be compared. */
   inside: number[] | null;
-  /** Those of them whose share is below `EXERCISED`. */
-  lacks: number[];
+  /**
+   * Those of them whose share is below `EXERCISED`; null: too few of its items lie in the regions of its scope (`SEEN`)
+   * for the map to tell.
+   */
+  lacks: number[] | null;
 }
 
 /** A concept that items do not test, or hardly. */
@@ -417,16 +418,12 @@ export interface RegionCoverage {
   high: number;
   /** Share in the mean benchmark of the map. */
   public: number;
-  /** In the median one. */
-  typical: number;
   /** In the mean of its `NEAREST` nearest ones. */
   near: number;
   /** In ordinary text; null: the map has none. */
   text: number | null;
   /** Thin: surely below half of `public`; missing: and in no item; crowded: surely above twice. */
   status: "missing" | "thin" | "crowded" | null;
-  /** Whether it belongs to the scope that the benchmark states; null: it states none, or is not asked at this level. */
-  inside: boolean | null;
 }
 
 /** How far concepts are tested. */
@@ -446,8 +443,8 @@ export interface Covered {
 export interface Coverage {
   /** In sentences. */
   words: string[];
-  /** Of all items that are asked about. */
-  whole: BenchmarkCoverage;
+  /** Of all items that are asked about; null: the run has no atlas. */
+  whole: BenchmarkCoverage | null;
   /** All of all levels, in the atlas's order; empty: the run has no atlas. */
   regions: RegionCoverage[];
   /** In the run's order; only the one that was asked for. Empty: the run has no atlas. */

@@ -8,6 +8,7 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.padding import Padding
@@ -20,12 +21,14 @@ from competency_gaps.errors import UserError
 from competency_gaps.text import integer, plural, visible
 
 if TYPE_CHECKING:
-    from competency_gaps.findings.coverage import Coverage, RegionCoverage
+    from competency_gaps.findings.coverage import BenchmarkCoverage, Coverage, RegionCoverage
 
-_NAME, _SHORT = 49, 34
-"""Characters of a region's name on a narrow screen, and beside many benchmarks, at least."""
-_BAR = 8
-"""Characters of a bar, at least."""
+_NUMBERS = 31
+"""Characters of a row before its name."""
+_SHORT = 34
+"""Characters of a region's name beside many benchmarks, at least."""
+_BAR, _WIDE = 24, 100
+"""Characters of a bar, and of a screen that has room for it."""
 _MARKS = {"crowded": ("▲", "green"), "thin": ("▽", "red"), "missing": ("○", "red")}
 _LEGEND = (
     "Of 100 items, with intervals of 95%. near: in the mean of the 3 benchmarks most alike; mean: of all of the map's; "
@@ -34,6 +37,8 @@ _LEGEND = (
 )
 _BESIDE = "Of 100 items. mean: in the mean benchmark of the map; text: in ordinary text."
 _NO_REFERENCE = "The SAE has no reference statistics (‘cgaps concepts reference’): dead concepts are not counted."
+_NO_ATLAS = "The run has no atlas (‘cgaps concepts name’ puts a dictionary on it): concepts alone are counted."
+_NO_SCOPE = "It states no scope: --benchmark NAME --describe TEXT says what of it is lacking."
 
 
 def coverage(
@@ -71,55 +76,46 @@ def coverage(
 def print_coverage(found: Sequence[Coverage], runs: Sequence[Path], limit: int) -> None:
     """Print what the items of runs are about and lack: of one benchmark with a picture, of several side by side."""
     console = Console()
-    several = sum(len(own.benchmarks) for own in found) > 1
-    lines = [*found[0].words] if len(found) == 1 else []
-    if found[0].regions:
-        if lines:
-            console.print(Text(visible(lines.pop(0)), "bold"), highlight=False)
-        (_print_beside if several else _print_regions)(found, runs, limit, console)
-        lines.append(_BESIDE if several else _LEGEND)
+    parts = [(part, run.name) for own, run in zip(found, runs, strict=True) for part in own.benchmarks]
+    words = list(found[0].words) if len(found) == 1 else []
+    if not parts:
+        notes = [_NO_ATLAS]
     else:
-        lines.append(
-            "The run has no atlas (‘cgaps concepts name’ puts a dictionary on it): concepts alone are counted."
-        )
-    if found[0].regions and not several and found[0].whole.scope is None:
-        lines.append("It states no scope: --benchmark NAME --describe TEXT says what of it is lacking.")
-    for line in lines if found[0].reference else [*lines, _NO_REFERENCE]:
+        if words:
+            console.print(Text(visible(words.pop(0)), "bold"), highlight=False)
+        if len(parts) > 1:
+            _print_beside(parts, found[0].regions, limit, console)
+            notes = [_BESIDE]
+        else:
+            _print_regions(found[0], limit, console)
+            notes = [_LEGEND] if parts[0][0].scope else [_LEGEND, _NO_SCOPE]
+    if words and not found[0].reference:
+        notes.append(_NO_REFERENCE)
+    for line in (*words, *notes):
         console.print(Padding(Text(visible(line)), (1, 0, 0, 0), expand=False))
 
 
-def _print_regions(runs: Sequence[Coverage], _: Sequence[Path], limit: int, console: Console) -> None:
+def _print_regions(found: Coverage, limit: int, console: Console) -> None:
     """Print the coarse regions with a bar each, then finer ones that are crowded, and that are lacking."""
     from competency_gaps.findings.coverage import LEVEL, lacks
 
-    found = runs[0]
     by_share = sorted(found.regions, key=lambda part: -part.share)
     top = [part for part in by_share if part.level == 1]
-    scope = found.whole.inside is not None
     crowded = [part for part in by_share if (part.level, part.status) == (LEVEL, "crowded")]
-    lists = (
-        ("", top),
-        ("crowded, finer", crowded[: limit // 2]),
-        ("lacking of its scope" if scope else "lacking beside those most alike", lacks(found)[:limit]),
-    )
-    most = max(_NAME, console.width // 2)
-    rows = [(title, [_cells(part, most) for part in parts], parts) for title, parts in lists if parts]
-    used = [max(len(cells[k].plain) for _, own, _ in rows for cells in own) for k in range(7)]
-    room = console.width - sum(max(4, width) for width in used[:5]) - sum(used[5:]) - 7
+    lacking = "lacking beside those most alike" if found.benchmarks[0].scope is None else "lacking of its scope"
+    bar = _BAR if console.width >= _WIDE else 0
+    most = max(part.high for part in top)
     table = _table(("here", "interval", "near", "mean", "text", "", "", ""), (5, 6, 7))
-    for title, own, parts in rows:
-        if title:
+    for title, parts in (("", top), ("crowded, finer", crowded[: limit // 2]), (lacking, lacks(found)[:limit])):
+        if title and parts:
             table.add_row(*[""] * 6, Text(title, "dim"))
-        for cells, part in zip(own, parts, strict=True):
-            table.add_row(*cells, _bar(part, max(part.high for part in top), room) if room > _BAR else "")
+        for part in parts:
+            interval = f"{_share(part.low, least='')}–{_share(part.high)}"
+            numbers = (_share(part.share), interval, *map(_share, (part.near, part.public, part.text)))
+            mark, style = _MARKS.get(str(part.status), ("", ""))
+            name = _cut(part.name, max(console.width - _NUMBERS - bar - 2, _SHORT))
+            table.add_row(*numbers, Text(mark, style), name, _bar(part, most, bar))
     console.print(Padding(table, (1, 0, 0, 0), expand=False))
-
-
-def _cells(part: RegionCoverage, most: int) -> list[Text]:
-    low, text = _share(part.low, least=""), "" if part.text is None else _share(part.text)
-    numbers = (_share(part.share), f"{low}–{_share(part.high)}", _share(part.near), _share(part.public), text)
-    mark, style = _MARKS.get(str(part.status), (" ", ""))
-    return [*(Text(number) for number in numbers), Text(mark, style), _cut(part.name, most)]
 
 
 def _bar(part: RegionCoverage, most: float, room: int) -> str:
@@ -128,44 +124,41 @@ def _bar(part: RegionCoverage, most: float, room: int) -> str:
     return "".join("│" if place == mean else "█" if place < own else " " for place in range(room))
 
 
-def _print_beside(found: Sequence[Coverage], runs: Sequence[Path], limit: int, console: Console) -> None:
-    """Print benchmarks with their nearest ones and what they lack, then the shares of all of them by region."""
-    from competency_gaps.findings.coverage import LEVEL, alike
+def _print_beside(
+    parts: Sequence[tuple[BenchmarkCoverage, str]], regions: Sequence[RegionCoverage], limit: int, console: Console
+) -> None:
+    """Print benchmarks, each with its run, with their nearest ones and what they lack, and their shares by region."""
+    from competency_gaps.findings.coverage import LEVEL, likeness
 
-    parts = [(part, run.name) for own, run in zip(found, runs, strict=True) for part in own.benchmarks]
     names = [part.name for part, _ in parts]
-    wide = 4 if any(max(part.shares, default=0) > 0.99 for part, _ in parts) else 3
-    letters = ascii_uppercase[: max(2, (console.width - _SHORT - 11) // wide)]
-    shown, regions = parts[: len(letters)], found[0].regions
-    listed = [f"{part.name} ({run})" if names.count(part.name) > 1 else part.name for part, run in shown]
-    table = _table(("", "benchmark", "items", "most alike"), (0, 1, 3), gap=2)
-    for letter, name, (part, _) in zip(letters, listed, shown, strict=False):
-        near, likeness = part.nearest[0]
-        cells = (name, integer(part.items), f"{near} ({100 * likeness:.0f} of 100)")
+    shown = list(zip(ascii_uppercase[: max(2, (console.width - _SHORT - 11) // 3)], parts, strict=False))
+    table, lacking = _table(("", "benchmark", "items", "most alike"), (0, 1, 3), gap=2), list[str]()
+    for letter, (part, run) in shown:
+        name = f"{part.name} ({run})" if names.count(part.name) > 1 else part.name
+        near, like = part.nearest[0]
+        cells = (name, integer(part.items), f"{near} ({100 * like:.0f} of 100)")
         table.add_row(letter, *(Text(visible(cell)) for cell in cells))
+        if part.lacks:
+            lacking.append(f"{letter} lacks of its scope: {'; '.join(regions[own].name for own in part.lacks)}.")
     console.print(Padding(table, (1, 0, 0, 0), expand=False))
-    table = _table((*letters[: len(shown)], "mean", "text", ""), (len(shown) + 2,))
-    apart = [max(own) - min(own) for own in zip(*(part.shares for part, _ in shown), strict=True)]
+    shares = np.array([part.shares for _, (part, _) in shown])
+    apart = shares.max(axis=0) - shares.min(axis=0)
     finer = sorted((part for part in regions if part.level == LEVEL), key=lambda part: -apart[part.region])[:limit]
-    room = max(_SHORT, console.width - wide * len(shown) - 11)
+    table = _table((*(letter for letter, _ in shown), "mean", "text", ""), (len(shown) + 2,))
     for title, rows in (("", [part for part in regions if part.level == 1]), ("furthest apart, finer", finer)):
         if title:
             table.add_row(*[""] * (len(shown) + 2), Text(title, "dim"))
         for row in rows:
-            shares = [_share(part.shares[row.region], 0) for part, _ in shown]
-            text = "" if row.text is None else _share(row.text, 0)
-            table.add_row(*shares, _share(row.public, 0), text, _cut(row.name, room))
+            cells = (_share(share, 0) for share in (*shares[:, row.region], row.public, row.text))
+            table.add_row(*cells, _cut(row.name, max(_SHORT, console.width - 3 * len(shown) - 11)))
     console.print(Padding(table, (1, 0, 0, 0), expand=False))
-    console.print()
-    for letter, (part, _) in zip(letters, shown, strict=False):
-        if part.lacks:
-            lacking = "; ".join(regions[region].name for region in part.lacks)
-            console.print(Text(visible(f"{letter} lacks of its scope: {lacking}.")))
     if len(parts) == 2:
-        likeness = alike(regions, parts[0][0], parts[1][0])
-        console.print(f"A and B are alike by {100 * likeness:.0f} of 100.")
+        like = likeness([part.level for part in regions], *shares)
+        lacking.append(f"A and B are alike by {100 * like:.0f} of 100.")
     if len(parts) > len(shown):
-        console.print(f"{plural(len(parts) - len(shown), 'benchmark')} more: --benchmark NAME, or --json.")
+        lacking.append(f"{plural(len(parts) - len(shown), 'benchmark')} more: --benchmark NAME, or --json.")
+    if lacking:
+        console.print(*map(visible, ["", *lacking]), sep="\n", markup=False, highlight=False)
 
 
 def _table(heads: Sequence[str], left: Sequence[int], gap: int = 1) -> Table:
@@ -175,8 +168,10 @@ def _table(heads: Sequence[str], left: Sequence[int], gap: int = 1) -> Table:
     return table
 
 
-def _share(share: float, digits: int = 1, least: str = "<") -> str:
+def _share(share: float | None, digits: int = 1, least: str = "<") -> str:
     """So many of 100; below 1 with so many decimals."""
+    if share is None:
+        return ""
     if share == 0 or share >= 0.0095:
         return f"{100 * share:.0f}"
     text = f"{100 * share:.{digits}f}"

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
+from numpy.typing import ArrayLike
 
+from competency_gaps.dictionary.atlas import ORDINARY, members_of
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.evidence.interval import wilson
 from competency_gaps.evidence.sums import effective_sample
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
     from competency_gaps.config import LLMConfig
     from competency_gaps.progress import Progress
 
-TEXT = "ordinary text"
-"""What is counted beside benchmarks in ``region_counts.parquet``."""
 LEVEL = 2
 """Of the regions that benchmarks are compared by, and scopes."""
 NEAR = 0.03
@@ -98,17 +98,12 @@ class RegionCoverage(Covered):
     high: float
     public: float
     """Share in the mean benchmark of the map."""
-    typical: float
-    """In the median one."""
     near: float
     """In the mean of its :data:`NEAREST` nearest ones."""
     text: float | None
     """In ordinary text; None: the map has none."""
     status: Literal["missing", "thin", "crowded"] | None
     """Thin: surely below half of ``public``; missing: and in no item; crowded: surely above twice."""
-    inside: bool | None
-    """Whether it belongs to the scope that the benchmark states; None: it states none, or is not asked at this
-    level."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +113,6 @@ class BenchmarkCoverage:
     name: str
     items: int
     """Kept items."""
-    units: float
-    """How many independent items these are: (sum W)^2 / sum W^2 over clusters, W a cluster's items or, of repeats,
-    1."""
     unlike: int
     """Items that are unlike anything on the map."""
     scope: str | None
@@ -131,10 +123,9 @@ class BenchmarkCoverage:
     """Benchmarks of the map that are most alike, and their likeness in [0, 1]."""
     inside: tuple[int, ...] | None
     """Regions that belong to its scope, the nearest first; None: it states none, or names cannot be compared."""
-    lacks: tuple[int, ...]
-    """Those of them whose share is below :data:`EXERCISED`; empty as well where the scope is not seen."""
-    seen: bool
-    """Whether nearly all of its items lie in the regions of its scope, so that the map can tell what is lacking."""
+    lacks: tuple[int, ...] | None
+    """Those of them whose share is below :data:`EXERCISED`; None: too few of its items lie in the regions of its scope
+    (:data:`SEEN`) for the map to tell."""
 
 
 @dataclass(frozen=True)
@@ -143,8 +134,8 @@ class Coverage:
 
     words: tuple[str, ...]
     """In sentences."""
-    whole: BenchmarkCoverage
-    """Of all items that are asked about."""
+    whole: BenchmarkCoverage | None
+    """Of all items that are asked about; None: the run has no atlas."""
     regions: tuple[RegionCoverage, ...]
     """All of all levels, in the atlas's order; empty: the run has no atlas."""
     benchmarks: tuple[BenchmarkCoverage, ...]
@@ -173,61 +164,53 @@ class _Map:
     def __init__(self, regions: pl.DataFrame, counts: pl.DataFrame) -> None:
         self.regions = regions
         self.level = regions["level"].to_numpy()
-        below = np.eye(regions.height, dtype=bool)
-        for region, parent in reversed(regions.select("region", "parent").rows()):
-            if parent is not None:
-                below[parent] |= below[region]
-        self.below = below
+        self.below = members_of(regions["parent"].fill_null(-1).to_numpy(), np.arange(regions.height))
         """bool of shape (R, R): row r holds region r and all below it."""
         names = counts["benchmark"].unique().sort().to_list()
         held = np.zeros((len(names), regions.height))
         for name, region, items in counts.select("benchmark", "region", "items").iter_rows():
             held[names.index(name), region] = items
-        shares = held @ below.T / held.sum(axis=1, keepdims=True)
-        self.text = shares[names.index(TEXT)].tolist() if TEXT in names else [None] * regions.height
+        shares = held @ self.below.T / held.sum(axis=1, keepdims=True)
+        self.text = shares[names.index(ORDINARY)].tolist() if ORDINARY in names else [None] * regions.height
         """Shares of ordinary text; None: not known."""
-        self.names = [name for name in names if name != TEXT] or names
+        self.names = [name for name in names if name != ORDINARY] or names
         self.public = shares[[name in self.names for name in names]]
         """float64 of shape (B, R): shares of the map's benchmarks."""
 
 
-def _likeness(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Of shares (n, R) and (m, R): float64 of shape (n, m)."""
-    a, b = (np.sqrt(x / np.maximum(x.sum(axis=1, keepdims=True), 1e-9)) for x in (a, b))
-    return np.asarray(a @ b.T)
+def likeness(level: ArrayLike, shares: ArrayLike, others: ArrayLike) -> np.ndarray:
+    """Likeness of a benchmark to one or more others, in [0, 1], from shares of shape (R,) and (..., R)."""
+    middle = np.asarray(level) == LEVEL
+    own, other = (np.sqrt(np.asarray(held)[..., middle]) for held in (shares, others))
+    return np.asarray(other @ own / np.maximum(np.linalg.norm(other, axis=-1) * np.linalg.norm(own), 1e-9))
 
 
 def _spread(
     run: RunFolder, map_: _Map, asked: Sequence[str], name: str, scope: str | None, inside: tuple[int, ...] | None
 ) -> tuple[BenchmarkCoverage, dict[str, np.ndarray]]:
-    """How some benchmarks together spread over the map; and of each region its items, share and interval."""
+    """How some benchmarks together spread over the map; and of each region its items, share and interval.
+
+    Independent items are (sum W)^2 / sum W^2 over clusters, W a cluster's items or, of repeats, 1.
+    """
     places = run.item_regions
     assert places is not None
     kept = (run.items["excluded"].is_null() & run.items["benchmark"].is_in(asked)).to_numpy()
     _, cluster, size = np.unique(run.items["cluster"].to_numpy()[kept], return_inverse=True, return_counts=True)
     weight = np.where(repeats(run.items)[kept], 1 / size[cluster], 1.0)
     whole = np.bincount(cluster, weight)
-    units = float(effective_sample(whole.sum(), (whole**2).sum()))
-    unlike = places["unlike"].to_numpy()[kept].astype(bool)
-    region, count = places["region"].to_numpy()[kept][~unlike].astype(int), len(map_.level)
+    located = ~places["unlike"].to_numpy()[kept].astype(bool)
+    region, count = places["region"].to_numpy()[kept][located].astype(int), len(map_.level)
     items = np.bincount(region, minlength=count) @ map_.below.T
-    share = np.bincount(region, weight[~unlike], count) @ map_.below.T / max(whole.sum(), 1e-9)
-    low, high = wilson(share, np.full(count, max(units, 1e-9)), 0.95)
-    middle = map_.level == LEVEL
-    likeness = _likeness(share[None, middle], map_.public[:, middle])[0]
-    best = np.argsort(-likeness, kind="stable")[:NEAREST]
-    seen = bool(share[list(inside or ())].sum() >= SEEN)
+    share = np.bincount(region, weight[located], count) @ map_.below.T / max(whole.sum(), 1e-9)
+    units = max(float(effective_sample(whole.sum(), (whole**2).sum())), 1e-9)
+    low, high = wilson(share, np.full(count, units), 0.95)
+    like_ = likeness(map_.level, share, map_.public)
+    nearest_ = [(map_.names[at], float(like_[at])) for at in np.argsort(-like_, kind="stable")[:NEAREST]]
+    lacks = None
+    if inside and share[list(inside)].sum() >= SEEN:
+        lacks = tuple(own for own in inside if share[own] < EXERCISED)
     made = BenchmarkCoverage(
-        name,
-        int(kept.sum()),
-        units,
-        int(unlike.sum()),
-        scope,
-        tuple(share.tolist()),
-        tuple((map_.names[place], float(likeness[place])) for place in best),
-        inside,
-        tuple(own for own in inside or () if share[own] < EXERCISED) if seen else (),
-        seen,
+        name, int(kept.sum()), int((~located).sum()), scope, tuple(share.tolist()), tuple(nearest_), inside, lacks
     )
     return made, {"items": items, "share": share, "low": low, "high": high}
 
@@ -260,21 +243,19 @@ def coverage(
     counted, base, left_out = _counted(run.concepts)
     table = run.concepts if benchmark is None else run.concept_benchmarks.filter(pl.col("benchmark") == benchmark)
     concepts = base.join(table.select("concept", "coverage_status", "chance_seen"), on="concept", how="left")
-    name = asked[0] if len(asked) == 1 else f"All {len(asked)} benchmarks"
-    parts: tuple[BenchmarkCoverage, ...] = ()
-    regions: tuple[RegionCoverage, ...] = ()
-    if map_ is None:
-        items = int(run.benchmarks.filter(pl.col("benchmark").is_in(asked))["kept"].sum())
-        whole = BenchmarkCoverage(name, items, float(items), 0, stated.get(name), (), (), None, (), False)
-    else:
-        parts = tuple(_spread(run, map_, [own], own, stated[own], inside.get(own))[0] for own in asked)
-        whole, own_ = _spread(run, map_, asked, name, stated.get(name), inside.get(name))
-        regions = _regions(map_, whole, own_, concepts)
+    whole, parts, regions = None, list[BenchmarkCoverage](), tuple[RegionCoverage, ...]()
+    if map_ is not None:
+        spread = [_spread(run, map_, [own], own, stated[own], inside.get(own)) for own in asked]
+        parts = [part for part, _ in spread]
+        if len(asked) > 1:
+            spread = [_spread(run, map_, asked, f"All {len(asked)} benchmarks", None, None)]
+        whole, own_shares = spread[0]
+        regions = _regions(map_, whole, own_shares, concepts)
     found = Coverage(
         (),
         whole,
         regions,
-        parts,
+        tuple(parts),
         0 if map_ is None else len(map_.names),
         _covered(concepts, _lacking(concepts)),
         counted,
@@ -332,14 +313,13 @@ def _regions(
     status = np.select(
         [thin & (own["items"] == 0), thin, own["low"] > mean * FACTOR], ["missing", "thin", "crowded"], ""
     )
-    near_ = map_.public[[map_.names.index(name) for name, _ in whole.nearest]].mean(axis=0)
-    beside = {"public": mean, "typical": np.median(map_.public, axis=0), "near": near_}
+    nearest_ = map_.public[[map_.names.index(name) for name, _ in whole.nearest]].mean(axis=0)
+    beside = {**own, "public": mean, "near": nearest_}
     lacking, found = _lacking(concepts), []
     for row in map_.regions.select("region", "level", "parent", "name").iter_rows(named=True):
         at = row["region"]
         below = pl.col("region").is_in(np.flatnonzero(map_.below[at]))
-        values: dict[str, Any] = {key: array[at].item() for key, array in {**own, **beside}.items()}
-        asked = whole.inside is not None and row["level"] == LEVEL
+        values: dict[str, Any] = {key: held[at].item() for key, held in beside.items()}
         found.append(
             RegionCoverage(
                 **vars(_covered(concepts.filter(below), lacking.filter(below))),
@@ -347,7 +327,6 @@ def _regions(
                 **values,
                 text=map_.text[at],
                 status=status[at].item() or None,
-                inside=at in (whole.inside or ()) if asked else None,
             )
         )
     return tuple(found)
@@ -399,33 +378,28 @@ def _covered(concepts: pl.DataFrame, lacking: pl.DataFrame) -> Covered:
 def lacks(found: Coverage) -> list[RegionCoverage]:
     """Regions that are lacking: of the scope that is stated, the nearest to it first; without one, what the nearest
     benchmarks of the map have and it surely has less than half as often, the largest first."""
-    if found.whole.inside is not None:
-        return [found.regions[region] for region in found.whole.lacks]
+    if found.whole is not None and found.whole.inside is not None:
+        return [found.regions[region] for region in found.whole.lacks or ()]
     own = [part for part in found.regions if part.level == LEVEL and part.high < part.near / FACTOR]
     return sorted(own, key=lambda part: -part.near)
 
 
-def alike(regions: Sequence[RegionCoverage], a: BenchmarkCoverage, b: BenchmarkCoverage) -> float:
-    """Likeness of two benchmarks on one atlas, in [0, 1]."""
-    shares = np.array([a.shares, b.shares])[:, [part.level == LEVEL for part in regions]]
-    return float(_likeness(shares[:1], shares[1:])[0, 0])
-
-
 def sentences(found: Coverage) -> list[str]:
     """What it is about, how far its scope is tested, and what concepts are in no item."""
-    return [*([_headline(found)] if found.regions else []), *_scope(found), _concepts(found)]
+    located = [] if found.whole is None else [_headline(found, found.whole), *_scope(found, found.whole)]
+    return [*located, _concepts(found)]
 
 
-def _headline(found: Coverage) -> str:
-    whole, top = found.whole, [part for part in found.regions if part.level == 1]
+def _headline(found: Coverage, whole: BenchmarkCoverage) -> str:
+    top = [part for part in found.regions if part.level == 1]
     largest = sorted(top, key=lambda part: -part.share)
     enough = next((k for k in (1, 2) if sum(part.share for part in largest[:k]) >= 0.5), 3)
     about = _and([f"{part.name} ({percent(part.share, 1)})" for part in largest[:enough]])
     exercised = sum(part.share >= EXERCISED for part in top)
-    (first, likeness), *others = whole.nearest
-    near_ = _and([f"{first} ({100 * likeness:.0f} of 100)", *(f"{name} ({100 * own:.0f})" for name, own in others)])
+    (first, like), *others = whole.nearest
+    near_ = _and([f"{first} ({100 * like:.0f} of 100)", *(f"{name} ({100 * own:.0f})" for name, own in others)])
     unlike = f"{percent(whole.unlike, whole.items)} of the items are" if whole.unlike else "None of the items is"
-    fits = "" if likeness >= FITS else " None spreads much like this: take what the map says of it with care."
+    fits = "" if like >= FITS else " None spreads much like this: take what the map says of it with care."
     return (
         f"{whole.name}: {plural(whole.items, 'item')}, mostly {about}. It reaches {exercised} of the map's {len(top)} "
         f"regions (1% or more). Most alike of the map's {plural(found.public, 'benchmark')}: {near_}.{fits} {unlike} "
@@ -433,15 +407,14 @@ def _headline(found: Coverage) -> str:
     )
 
 
-def _scope(found: Coverage) -> list[str]:
-    whole = found.whole
+def _scope(found: Coverage, whole: BenchmarkCoverage) -> list[str]:
     if whole.inside is None:
         return []
     says = f"It says that it tests “{shorten(str(whole.scope), 200)}”."
     if not whole.inside:
         return [f"{says} No region of the map is called like that."]
     how = "as a language model judges" if found.judged == "model" else "by their names, a guess"
-    if not whole.seen:
+    if whole.lacks is None:
         within = sum(whole.shares[region] for region in whole.inside)
         lie = f"{percent(within, 1) if within else 'none'} of its items lie there"
         return [f"{says} The map has {plural(len(whole.inside), 'region')} of that, {how}, but {lie}: it cannot tell."]
@@ -458,12 +431,12 @@ def _scope(found: Coverage) -> list[str]:
 def _concepts(found: Coverage) -> str:
     whole = found.all
     labelled = {"labelled": " with a label", "automatic": " with words for a label", "unlabelled": ""}[found.counted]
-    said = f"Of {plural(whole.concepts, 'concept')}{labelled} {integer(whole.missing)} are in no item"
+    said = f"Of {plural(whole.concepts, 'concept')}{labelled} {integer(whole.missing)} {_are(whole.missing)} in no item"
     if whole.by_chance is not None:
         chance = "fewer than 1" if whole.by_chance < 1 else f"about {whole.by_chance:,.0f}"
         said += f" ({chance} would be missing from as much ordinary text)"
-    said += f", {integer(whole.thin)} more are thin." if found.reference else "."
-    asked = found.whole.inside  # where a scope is stated, what lies outside is no lack
+    said += f", {integer(whole.thin)} more {_are(whole.thin)} thin." if found.reference else "."
+    asked = found.whole and found.whole.inside  # where a scope is stated, what lies outside is no lack
     own = [part for part in found.regions if part.level == LEVEL and (not asked or part.region in asked)]
     most = [part for part in own if part.missing > (part.by_chance or 0) + 1]
     most.sort(key=lambda part: (part.by_chance or 0) - part.missing)
@@ -476,3 +449,7 @@ def _concepts(found: Coverage) -> str:
 
 def _and(names: Sequence[str]) -> str:
     return ", ".join(names[:-1]) + (" and " if names[1:] else "") + "".join(names[-1:])
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"

@@ -205,13 +205,9 @@ def make_atlas(cas: sp.csr_array, embeddings: np.ndarray, benchmarks: Sequence[s
 
     Raises
     ------
-    UserError
-        If there are too few items.
     MissingExtraError
         If scikit-learn is missing.
     """
-    if cas.shape[1] < FEWEST * SIZES[-1]:
-        raise UserError(f"an atlas needs at least {FEWEST * SIZES[-1]:,} items; the run has {cas.shape[1]:,}.")
     usable = np.flatnonzero(np.diff(cas.indptr) >= FEWEST)
     width, cas = cas.shape[0], sp.csr_array(cas[usable])
     with one_thread():

@@ -208,7 +208,7 @@ def seal_dictionary(folder: Path) -> None:
     from competency_gaps.checked import entry_of, write_document
 
     held = json.loads((folder / "dictionary.json").read_text(encoding="utf-8"))
-    tables = [*folder.glob("*.parquet"), *folder.glob("pool.safetensors")]
+    tables = folder.glob("*.parquet")
     write_document(folder / "dictionary.json", {**held, "files": {path.name: entry_of(path) for path in tables}})
 
 

@@ -122,7 +122,7 @@ def collect_exemplars(
     settings: ExemplarSettings,
     progress: Progress,
 ) -> PassCounts:
-    """Collect each concept's exemplars and write ``exemplars``, ``windows`` and ``pool`` into a dictionary's folder,
+    """Collect each concept's exemplars and write ``exemplars`` and ``windows`` into a dictionary's folder,
     together with what ``dictionary.json`` says of them, if there is one.
 
     Parameters
@@ -163,7 +163,7 @@ def _finish(
             ConceptWindows.join([top, spread]), pool, tokens, _embedding(lm), settings.negatives, bar.advance
         )
     with progress.stage("writing exemplars"):
-        write_exemplars(folder, top, spread, negatives, pool, tokens, lm.tokenizer, progress, facts)
+        write_exemplars(folder, top, spread, negatives, tokens, lm.tokenizer, progress, facts)
     return replace(gathered.done, concepts=len(np.unique(top.concept)))
 
 

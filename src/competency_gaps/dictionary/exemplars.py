@@ -1,22 +1,19 @@
-"""Exemplars on disk: two tables and the pool; reading them needs no torch and no tokenizer."""
+"""Exemplars on disk: two tables; reading them needs no torch and no tokenizer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
-import scipy.sparse as sp
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from competency_gaps.change import Write
 from competency_gaps.dictionary.document import read_table, write_tables
-from competency_gaps.dictionary.windows import ConceptWindows, Negatives, PoolRows
+from competency_gaps.dictionary.windows import ConceptWindows, Negatives
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 
@@ -24,7 +21,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-EXEMPLARS, WINDOWS, POOL = "exemplars.parquet", "windows.parquet", "pool.safetensors"
+EXEMPLARS, WINDOWS = "exemplars.parquet", "windows.parquet"
 _AGAIN = "Run 'cgaps concepts exemplars' again."
 DECODE = 4096
 ExemplarKind = Literal["top", "spread", "negative"]
@@ -120,7 +117,6 @@ def write_exemplars(
     top: ConceptWindows,
     spread: ConceptWindows,
     negatives: Negatives,
-    pool: PoolRows,
     tokens: np.ndarray,
     tokenizer: PreTrainedTokenizerBase,
     progress: Progress,
@@ -137,7 +133,7 @@ def write_exemplars(
     facts
         What a dictionary says of the pass.
     """
-    used = np.unique(np.concatenate([top.window, spread.window, negatives.window, pool.window]))
+    used = np.unique(np.concatenate([top.window, spread.window, negatives.window]))
     sizes = (tokens[used] >= 0).sum(axis=1)
     parts = [
         _rows(kind, rows, used, sizes) for kind, rows in (("top", top), ("spread", spread), ("negative", negatives))
@@ -150,36 +146,8 @@ def write_exemplars(
     )
     table = table.select(columns).with_columns(pl.col("kind").cast(pl.String))
     windows = _windows(tokens[used], tokenizer, progress)
-    peaks = sp.csr_array(pool.peaks)
-    arrays = {
-        "window": np.searchsorted(used, pool.window).astype(np.int32),
-        "indptr": np.asarray(peaks.indptr, np.int64),
-        "concept": np.asarray(peaks.indices, np.int32),
-        "peak": np.asarray(peaks.data, np.float32),
-        "width": np.asarray([peaks.shape[1]], np.int64),
-    }
-    tables: dict[str, Write] = {
-        POOL: partial(save_file, arrays),
-        WINDOWS: windows.write_parquet,
-        EXEMPLARS: table.write_parquet,
-    }
+    tables: dict[str, Write] = {WINDOWS: windows.write_parquet, EXEMPLARS: table.write_parquet}
     write_tables(folder, tables, exemplars=facts)
-
-
-def read_pool(folder: Path) -> tuple[np.ndarray, sp.csr_array]:
-    """Rows of ``windows.parquet`` (int32), and the highest activation of each concept in each of them (csr).
-
-    Raises
-    ------
-    UserError
-        If the file is missing or damaged.
-    """
-    try:
-        held = load_file(folder / POOL)
-        shape = (len(held["window"]), int(held["width"][0]))
-        return held["window"], sp.csr_array((held["peak"], held["concept"], held["indptr"]), shape=shape)
-    except (OSError, SafetensorError, KeyError, ValueError, IndexError) as error:
-        raise UserError(f"{folder / POOL} is missing or damaged: {error}. {_AGAIN}") from error
 
 
 def _pairs(rows: ConceptWindows) -> np.ndarray:

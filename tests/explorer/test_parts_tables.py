@@ -64,9 +64,8 @@ def test_items_are_the_runs(parts, hostile):
 def test_the_atlas_is_the_runs(parts, hostile, bare):
     run, found = open_folder(hostile.run), read(parts, "item_regions.parquet")
     assert found.equals(run.item_regions) and found["region"].is_null().equals(run.items["excluded"].is_not_null())
-    assert read(parts, "region_counts.parquet").rows() == [("a", 13, 3), ("b", 6, 7)]
     without = Parts(Context(open_folder(bare.run), "a"))
-    assert not {"item_regions.parquet", "region_counts.parquet"} & set(without.names())
+    assert "item_regions.parquet" not in without.names()
     assert read(without, "concepts.parquet")["region"].null_count() == run.width
 
 

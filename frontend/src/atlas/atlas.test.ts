@@ -12,7 +12,7 @@ const below = (most: number) => Math.floor(most * next());
 const parents = [...[null, null, null], ...[0, 0, 1, 1, 1, 2], ...Array.from({ length: 20 }, () => 3 + below(6))];
 const regions: Region[] = parents.map((parent, region) => ({
   ...{ region, parent, level: region < 3 ? 1 : region < 9 ? 2 : 3, name: `r${region}`, kind: "written" },
-  ...{ x: next(), y: next(), items: 1, own: 1, concepts: 1, slice: null },
+  ...{ x: next(), y: next(), concepts: 1 },
 }));
 const holds = (region: number, finest: number) => pathOf(regions, finest).some((held) => held.region === region);
 const column = (of: () => number) => ({ kind: "number" as const, values: Float64Array.from({ length: 300 }, of) });

@@ -99,10 +99,10 @@ function Regions({ second }: { second: RunInfo }) {
   const error = a.error ?? b.error;
   const rows = useMemo(() => {
     if (!a.data || !b.data) return null;
-    const [ofA, ofB] = [a.data.whole.shares, b.data.whole.shares];
+    const [ofA, ofB] = [a.data.regions, b.data.regions];
     return regions
       .filter(({ level }) => level < 3)
-      .map((region) => ({ region, a: ofA[region.region]!, b: ofB[region.region]! }))
+      .map((region) => ({ region, a: ofA[region.region]!.share, b: ofB[region.region]!.share }))
       .sort((left, right) => Math.abs(right.b - right.a) - Math.abs(left.b - left.a));
   }, [regions, a.data, b.data]);
   if (error) return <Failed error={error} />;

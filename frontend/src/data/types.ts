@@ -89,14 +89,8 @@ export interface Region {
   kind: string;
   x: number;
   y: number;
-  /** Weighted items of the map in it. */
-  items: number;
-  /** Kept items of this run in it, but for those that are unlike anything on the map. */
-  own: number;
   /** Concepts that hang in it. */
   concepts: number;
-  /** Its number among the slices; null: it is none, as too few of the run's items are in it. */
-  slice: number | null;
 }
 
 /** One word and its meaning. */

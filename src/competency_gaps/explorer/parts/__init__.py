@@ -1,10 +1,9 @@
 """A run in parts: named byte strings, made when they are asked for.
 
 ``run.json`` all that is small; ``concepts.parquet`` and, for the benchmark at place K, ``concepts/K.parquet``;
-``items.parquet``; with an atlas ``item_regions.parquet`` and ``region_counts.parquet``;
-``coverage/0.json``, what the suite leaves out, and of several benchmarks ``coverage/K.json``, what
-the one before place K does; ``concept/N.json`` and ``item/N.json``, the details of some of them; ``active/N.json``,
-the concepts that are active in the items of ``item/N.json``.
+``items.parquet``; with an atlas ``item_regions.parquet``; ``coverage/0.json``, what the suite leaves out, and of
+several benchmarks ``coverage/K.json``, what the one before place K does; ``concept/N.json`` and ``item/N.json``, the
+details of some of them; ``active/N.json``, the concepts that are active in the items of ``item/N.json``.
 
 Of a run with scores ``answers/K.json`` says what was found of the model at place K, ``slices.json`` and
 ``slice_items.parquet`` on which slices, and ``scores.parquet`` has all scores. With the scores of several models there
@@ -104,7 +103,7 @@ class Parts:
             "items.parquet": tables.items_table,
         }
         if self.context.run.regions is not None:
-            whole |= {"item_regions.parquet": tables.item_regions, "region_counts.parquet": tables.region_counts}
+            whole["item_regions.parquet"] = tables.item_regions
         if self._models:
             whole |= {"slices.json": answers.slices_file, "slice_items.parquet": answers.slice_items}
             whole |= {"scores.parquet": answers.scores_table}

@@ -296,37 +296,18 @@ def _shown(context: Context) -> list[_Spec]:
 
 
 def regions_of(context: Context) -> list[Region]:
-    """The regions of the atlas, in their order, with what of the run lies in each and below it."""
+    """The regions of the atlas, in their order, with how many concepts hang in each and below it."""
     run = context.run
-    if run.regions is None or run.item_regions is None:
+    if run.regions is None:
         return []
-    rows = run.regions.to_dicts()
-    own, concepts = (
-        Counter(dict(places.value_counts().iter_rows()))
-        for places in (run.item_regions.filter(~pl.col("unlike"))["region"], run.concepts["region"].drop_nulls())
-    )
-    names = run.regions["name"].to_list()
-    slices = {
-        name: int(number)
-        for family in context.families
-        if family.name == "regions"
-        for name, number in zip(family.names, family.number, strict=True)
-    }
+    rows = run.regions.select("region", "level", "parent", "name", "kind", "x", "y").to_dicts()
+    concepts = Counter(run.concepts["region"].drop_nulls().to_list())
     for row in reversed(rows):
-        own[row["parent"]] += own[row["region"]]
         concepts[row["parent"]] += concepts[row["region"]]
         if row["kind"] == "words" and not context.texts:  # the map's texts may be those of the run
             row["name"] = f"region {row['region']}"
     return [
-        from_row(
-            Region,
-            row,
-            name=shorten(row["name"], NAME_LIMIT),
-            own=own[row["region"]],
-            concepts=concepts[row["region"]],
-            slice=slices.get(names[row["region"]]),
-        )
-        for row in rows
+        from_row(Region, row, name=shorten(row["name"], NAME_LIMIT), concepts=concepts[row["region"]]) for row in rows
     ]
 
 

@@ -14,7 +14,7 @@ from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.excerpts import EXCERPTS
 from competency_gaps.outcomes import FEWEST_MODELS
 from competency_gaps.runs import covariates
-from competency_gaps.runs.schemas import ITEM_REGIONS, REGION_COUNTS
+from competency_gaps.runs.schemas import ITEM_REGIONS
 from competency_gaps.stages.models import item_models
 
 LABEL_LIMIT = 200
@@ -114,14 +114,8 @@ def items_table(context: Context) -> bytes:
 def item_regions(context: Context) -> bytes:
     """``item_regions.parquet``: where each item lies on the atlas."""
     located = context.run.item_regions
-    return parquet(pl.DataFrame(schema=ITEM_REGIONS) if located is None else located.select(*ITEM_REGIONS))
-
-
-def region_counts(context: Context) -> bytes:
-    """``region_counts.parquet``: how many items of the benchmarks that the atlas was made from lie in each region."""
-    counts = context.run.region_counts
-    shown = pl.DataFrame(schema=REGION_COUNTS) if counts is None else counts.select(*REGION_COUNTS)
-    return parquet(shown.filter(pl.col("items") > 0).sort("benchmark", "region"))
+    assert located is not None
+    return parquet(located.select(*ITEM_REGIONS))
 
 
 def repeats(items: pl.DataFrame) -> pl.Series:

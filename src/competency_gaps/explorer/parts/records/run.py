@@ -175,14 +175,8 @@ class Region:
     readers could not tell it from its siblings."""
     x: float
     y: float
-    items: float
-    """Weighted items of the map in it."""
-    own: int
-    """Kept items of this run in it, but for those that are unlike anything on the map."""
     concepts: int
     """Concepts that hang in it."""
-    slice: int | None
-    """Its number among the slices; None: it is none, as too few of the run's items are in it."""
 
 
 @dataclass(frozen=True)

@@ -119,9 +119,9 @@ def check(
     }
     for seed in range(splits):
         order = np.random.default_rng(seed).permutation(cas.shape[1])
-        maps = [make_atlas(cas[:, half], embeddings[half], names[half]) for half in (order[::2], order[1::2])]
-        for source, own in sources.items():
-            pair = [by_level(one, places_of(one, spaced(one, own)).region) for one in maps]
+        maps = [make_atlas(cas[:, half], embeddings[half], names[half].tolist()) for half in (order[::2], order[1::2])]
+        for source, held in sources.items():
+            pair = [by_level(one, places_of(one, spaced(one, held)).region) for one in maps]
             rand = [adjusted_rand_score(*levels) for levels in zip(*pair, strict=True)]
             print(f"split {seed}, {source}: Rand index {' / '.join(f'{value:.2f}' for value in rand)}", flush=True)
     space = spaced(atlas, cas)
@@ -134,8 +134,8 @@ def check(
         print(
             f"level {level}: {len(own)} regions; largest share of a benchmark {own.max():.2f}, {(own > 0.8).sum()} > .8"
         )
-    for source in others:
-        told(atlas, source)
+    for run in others:
+        told(atlas, run)
 
 
 def told(atlas: Atlas, run: cg.Run) -> None:

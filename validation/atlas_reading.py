@@ -19,6 +19,7 @@ their items.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -180,7 +181,7 @@ def pictures(atlas: Atlas, folder: Path, pairs: int = 20, seed: int = 0) -> None
     _key(key, folder)
 
 
-def _key(key: list[tuple[int, int, int | None, int, int]], folder: Path) -> None:
+def _key(key: Sequence[tuple[int, int, int | None, int, int]], folder: Path) -> None:
     columns = ["number", "level", "parent", "region", "siblings"]
     pl.DataFrame(key, schema=columns, orient="row", infer_schema_length=None).write_csv(folder / "key.csv")
 
@@ -194,10 +195,10 @@ def answers(folder: Path, *files: Path) -> pl.DataFrame:
 
 def score(right: pl.DataFrame) -> None:
     for (level, reader), own in sorted(right.group_by("level", "reader")):
-        chance = (1 / own["siblings"]).mean()
+        chance, told = (1 / own["siblings"].to_numpy()).mean(), own["right"].to_numpy().mean()
         by_region = own.group_by("wanted").agg(pl.col("right").mean())["right"]
         print(
-            f"level {level}, {reader}: {own['right'].mean():.1%} of {own.height} items right, by chance {chance:.1%}; "
+            f"level {level}, {reader}: {told:.1%} of {own.height} items right, by chance {chance:.1%}; "
             f"{(by_region >= 0.5).sum()} of {len(by_region)} regions with at least half"
         )
 

@@ -1,7 +1,7 @@
 """The atlas: a map of what questions ask, in regions of the space of an SAE's concepts, on which any item is located.
 
 Regions are three levels deep. Items that repeat each other, as those of a template do, count once together. What is
-kept of the items that made it is numbers: how concepts are scaled, singular vectors, centres of regions, and counts.
+kept of the items that made it is numbers: how concepts are scaled, a projection, centres of regions, and counts.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _AGAIN = "‘cgaps concepts atlas’ makes it again."
 
 @dataclass(frozen=True)
 class Atlas:
-    """Regions of the space of an SAE's concepts. C concepts take part; D singular vectors; K regions of all levels."""
+    """Regions of the space of an SAE's concepts. C concepts take part; D dimensions; K regions of all levels."""
 
     scale: Scale
     projection: np.ndarray
@@ -184,6 +184,11 @@ def examples_of(
         edge = [int(item) for item in inside[np.argsort(margin, kind="stable")] if item not in chosen]
         found.append((chosen, edge[:borderline]))
     return found
+
+
+def least_items() -> int:
+    """Fewest items of which a map is made."""
+    return FEWEST * SIZES[-1]
 
 
 def make_atlas(cas: sp.csr_array, embeddings: np.ndarray, benchmarks: Sequence[str], *, seed: int = 0) -> Atlas:

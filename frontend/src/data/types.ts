@@ -458,8 +458,6 @@ export interface Coverage {
   width: number;
   /** Whether the SAE has reference statistics; without them no concept is known to be thin. */
   reference: boolean;
-  /** By what regions belong to a scope: embedded names, confirmed by a language model or not; null: no scope. */
-  judged: "embedding" | "model" | null;
 }
 
 /** A label of a concept. */

@@ -22,7 +22,6 @@ from competency_gaps.runs.search import find_concepts, judged
 from competency_gaps.text import plural
 
 if TYPE_CHECKING:
-    from competency_gaps.config import LLMConfig
     from competency_gaps.findings.coverage import Coverage
     from competency_gaps.findings.finding import Answer
     from competency_gaps.findings.models import ModelSlices
@@ -527,14 +526,7 @@ class Run(RunFolder):
 
         return match(self, list, model=model, against=against, level=level, progress=progress)
 
-    def coverage(
-        self,
-        benchmark: str | None = None,
-        description: str | None = None,
-        *,
-        llm: LLMConfig | None = None,
-        progress: Progress | None = None,
-    ) -> Coverage:
+    def coverage(self, benchmark: str | None = None, description: str | None = None) -> Coverage:
         """What the items are about and do not test, by region of the atlas and by what benchmarks claim to test.
 
         Parameters
@@ -544,8 +536,6 @@ class Run(RunFolder):
         description
             What the benchmark claims to test, judged by the packaged sentence embedding; None: its ``scope`` in the
             run's configuration, which was judged when the run got its atlas.
-        llm
-            A language model that confirms what belongs to a scope; None: none is asked.
 
         Returns
         -------
@@ -562,7 +552,7 @@ class Run(RunFolder):
         """
         from competency_gaps.findings.coverage import coverage
 
-        return coverage(self, benchmark, description, llm=llm, progress=progress)
+        return coverage(self, benchmark, description)
 
     def _concept_rows(self, benchmark: str | None) -> pl.DataFrame:
         """Rows of ``concepts``, or of one benchmark's ``concept_benchmarks`` with labels."""

@@ -15,8 +15,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from competency_gaps.cli.options import JsonOption, LLMOption, RunsArgument, llm_config
-from competency_gaps.cli.output import print_json, terminal
+from competency_gaps.cli.options import JsonOption, RunsArgument
+from competency_gaps.cli.output import print_json
 from competency_gaps.errors import UserError
 from competency_gaps.text import integer, plural, visible
 
@@ -48,7 +48,6 @@ def coverage(
         str | None, typer.Option(help="What it claims to test; by default its 'scope' in the configuration.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Rows of each list.")] = 6,
-    llm: LLMOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Show what the items are about and do not test, by region of the atlas; several runs side by side."""
@@ -64,8 +63,7 @@ def coverage(
                 "the runs do not lie on one atlas, so their regions are not the same: put one dictionary on each "
                 "(‘cgaps concepts name’)."
             )
-    progress = terminal(quiet=json_)
-    found = [run.coverage(benchmark, describe, llm=llm_config(llm), progress=progress) for run in opened]
+    found = [run.coverage(benchmark, describe) for run in opened]
     if json_:
         documents = [{"run": str(run), **asdict(own)} for run, own in zip(runs, found, strict=True)]
         print_json(documents[0] if len(documents) == 1 else {"runs": documents})

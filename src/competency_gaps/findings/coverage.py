@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -24,15 +24,11 @@ from competency_gaps.dictionary.atlas import ORDINARY, members_of
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.evidence.interval import wilson
 from competency_gaps.evidence.sums import effective_sample
-from competency_gaps.findings.texts import Embed, clauses, embedding, judge, near
+from competency_gaps.findings.texts import Embed, clauses, embedding, near
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.schemas import SCOPES
 from competency_gaps.text import integer, percent, plural, shorten
-
-if TYPE_CHECKING:
-    from competency_gaps.config import LLMConfig
-    from competency_gaps.progress import Progress
 
 LEVEL = 2
 """Of the regions that benchmarks are compared by, and scopes."""
@@ -154,8 +150,6 @@ class Coverage:
     """Concepts of the SAE."""
     reference: bool
     """Whether the SAE has reference statistics; without them no concept is known to be thin."""
-    judged: Literal["embedding", "model"] | None
-    """By what regions belong to a scope: embedded names, confirmed by a language model or not; None: no scope."""
 
 
 class _Map:
@@ -215,14 +209,7 @@ def _spread(
     return made, {"items": items, "share": share, "low": low, "high": high}
 
 
-def coverage(
-    run: RunFolder,
-    benchmark: str | None = None,
-    description: str | None = None,
-    *,
-    llm: LLMConfig | None = None,
-    progress: Progress | None = None,
-) -> Coverage:
+def coverage(run: RunFolder, benchmark: str | None = None, description: str | None = None) -> Coverage:
     """Say what a run's items are about and do not test, as :meth:`competency_gaps.Run.coverage` describes."""
     stated = {str(entry["name"]): entry.get("scope") for entry in run.manifest["benchmarks"]}
     if benchmark is not None and benchmark not in stated:
@@ -239,7 +226,9 @@ def coverage(
     if map_ is not None and benchmark is not None and description:
         stated = {benchmark: description}
         scopes = scope_table(map_.regions, stated, embedding())
-    inside = {} if scopes is None else _confirmed(run, scopes, stated, asked, llm, progress)
+    inside = (
+        {} if scopes is None else {own: tuple(scopes.filter(benchmark=own)["region"]) for own in asked if stated[own]}
+    )
     counted, base, left_out = _counted(run.concepts)
     table = run.concepts if benchmark is None else run.concept_benchmarks.filter(pl.col("benchmark") == benchmark)
     concepts = base.join(table.select("concept", "coverage_status", "chance_seen"), on="concept", how="left")
@@ -262,7 +251,6 @@ def coverage(
         left_out,
         run.width,
         bool(run.manifest.get("reference")),
-        None if not inside else "embedding" if llm is None else "model",
     )
     return replace(found, words=tuple(sentences(found)))
 
@@ -287,23 +275,6 @@ def scope_table(regions: pl.DataFrame, stated: Mapping[str, str | None], embed: 
     level = regions["level"].to_list()
     rows = [(name, row) for name, own in inside.items() for row in own if level[row] == LEVEL]
     return pl.DataFrame(rows, schema=SCOPES, orient="row")
-
-
-def _confirmed(
-    run: RunFolder,
-    scopes: pl.DataFrame,
-    stated: Mapping[str, str | None],
-    asked: Sequence[str],
-    llm: LLMConfig | None,
-    progress: Progress | None,
-) -> dict[str, tuple[int, ...]]:
-    """The regions of each benchmark's scope, the nearest first, without those that a language model puts outside."""
-    own = [(name, region) for name, region in scopes.iter_rows() if name in asked]
-    if llm is not None and run.regions is not None:
-        names = run.regions["name"].to_list()
-        verdicts = judge([(str(stated[name]), names[region]) for name, region in own], llm, run.path, progress)
-        own = [pair for pair, verdict in zip(own, verdicts, strict=True) if verdict != "outside"]
-    return {asked_: tuple(region for name, region in own if name == asked_) for asked_ in asked if stated[asked_]}
 
 
 def _regions(
@@ -413,11 +384,10 @@ def _scope(found: Coverage, whole: BenchmarkCoverage) -> list[str]:
     says = f"It says that it tests “{shorten(str(whole.scope), 200)}”."
     if not whole.inside:
         return [f"{says} No region of the map is called like that."]
-    how = "as a language model judges" if found.judged == "model" else "by their names, a guess"
+    says += f" The map has {plural(len(whole.inside), 'region')} of that (a guess by their names)"
     if whole.lacks is None:
         within = sum(whole.shares[region] for region in whole.inside)
-        lie = f"{percent(within, 1) if within else 'none'} of its items lie there"
-        return [f"{says} The map has {plural(len(whole.inside), 'region')} of that, {how}, but {lie}: it cannot tell."]
+        return [f"{says}, but {percent(within, 1) if within else 'none'} of its items lie there: it cannot tell."]
     tested = [found.regions[region] for region in whole.inside if region not in whole.lacks]
     few = [found.regions[region] for region in whole.lacks]
     told = [
@@ -425,7 +395,7 @@ def _scope(found: Coverage, whole: BenchmarkCoverage) -> list[str]:
         for word, own in (("In fewer than 1% of its items", few), ("Tested", tested))
         if own
     ]
-    return [f"{says} The map has {plural(len(whole.inside), 'region')} of that, {how}. {' '.join(told)}"]
+    return [f"{says}. {' '.join(told)}"]
 
 
 def _concepts(found: Coverage) -> str:

@@ -1,32 +1,21 @@
-"""Which names belong to a text: by their embeddings, beside names whose words are shuffled; by a language model.
+"""Which names belong to a text: by their embeddings, beside names whose words are shuffled.
 
 The similarity of two embedded texts means little by itself, as a general text is similar to everything. So names are
 compared with *shuffled names* [ours]: the words of all names, dealt out to names of the same lengths, function words
 among function words. These have the words and their number but no meaning as a whole. Single words say much, so the
-comparison is strict for short names. A match by text is a guess, whose verdict a language model can give.
+comparison is strict for short names. A match by text is a guess.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from importlib.resources import files
-from pathlib import Path
-from string import Template
-from typing import Literal
 
 import numpy as np
-import pydantic
 
-from competency_gaps.answer_json import Failure, parse
-from competency_gaps.config import LLMConfig
 from competency_gaps.errors import UserError
-from competency_gaps.llm import Request, ask
 from competency_gaps.model.embed import embed_texts
-from competency_gaps.progress import Progress
 from competency_gaps.text import visible
 
 Embed = Callable[[Sequence[str]], np.ndarray]
@@ -36,8 +25,6 @@ SHUFFLED = 3_000
 CLAUSES = 40
 LONGEST = 4_000
 """Most clauses, and most characters, of a description."""
-MAX_TOKENS = 200
-"""Room for a verdict and a little prose around it."""
 _BREAK = re.compile(r"[.!?](?=\s|$)|[;:,()]|\s[-–—]\s")
 _WORD = re.compile(r"\w{3,}")
 _FUNCTION_WORDS = """
@@ -124,49 +111,3 @@ def shuffle(names: Sequence[str], rng: np.random.Generator) -> list[str]:
         source[places] = rng.permutation(places)
     order = iter(source.tolist())
     return [" ".join(flat[next(order)] for _ in name.split()) for name in names]
-
-
-class ScopeVerdict(pydantic.BaseModel):
-    """Verdict on a benchmark's scope and a name."""
-
-    model_config = pydantic.ConfigDict(extra="forbid")
-    verdict: Literal["belongs", "borderline", "outside"]
-
-
-def judge(
-    pairs: Sequence[tuple[str, str]], llm: LLMConfig, folder: Path, progress: Progress | None = None
-) -> list[str | None]:
-    """Ask a language model whether a name belongs to a benchmark's scope.
-
-    The texts come from elsewhere: the prompt holds them as JSON and declares them to be data.
-
-    Parameters
-    ----------
-    pairs
-        A scope and a name.
-    folder
-        The run folder, in which answers are kept and are not asked again.
-
-    Returns
-    -------
-    list of str or None
-        A verdict for each pair; None: not asked, or the answer cannot be read.
-    """
-    prompts = files("competency_gaps.findings") / "prompts"
-    system, user = ((prompts / f"scope.{part}.txt").read_text("utf-8").strip() for part in ("system", "user"))
-    requests = {}
-    for pair in dict.fromkeys(pairs):
-        data = json.dumps({"scope": visible(pair[0]), "region": visible(pair[1])}, ensure_ascii=False)
-        identity = f"scope-{hashlib.sha256(json.dumps(pair).encode('ascii')).hexdigest()[:24]}"
-        prompt, schema = Template(user).substitute(data=data), ScopeVerdict.model_json_schema()
-        requests[pair] = Request(identity, system, prompt, schema, "scope_verdict", MAX_TOKENS)
-    answers = ask(
-        requests.values(),
-        llm,
-        folder / "answers",
-        progress or Progress(quiet=True),
-        lambda answer: not isinstance(parse(answer, ScopeVerdict), Failure),
-    )
-    read = {name: parse(answer, ScopeVerdict) for name, answer in (answers or {}).items()}
-    verdicts = (read.get(requests[pair].id) for pair in pairs)
-    return [None if verdict is None or isinstance(verdict, Failure) else verdict.verdict for verdict in verdicts]

@@ -125,11 +125,6 @@ JOBS: dict[str, Callable[[Path], Job]] = {
         folders=["dictionary"],
         needs=["run"],
     ),
-    "atlas": _job(
-        *("atlas", "concepts", "atlas", "WORK/dictionary", "WORK/run"),
-        folders=["dictionary"],
-        needs=["run", "exemplars"],
-    ),
     "label": _job(
         *("label", "concepts", "label", "WORK/dictionary", "--step", "automatic"),
         folders=["dictionary"],

@@ -88,7 +88,7 @@ def hostile_run(folder: Path, *, atlas: bool = True, labels: bool = True, seed: 
     write_dictionary_folder(dictionary, atlas=atlas, labels=labels)
     if atlas or labels:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("competency_gaps.stages.naming.embedding", lambda: _letters)
+            patch.setattr("competency_gaps.stages.naming.embed_texts", _letters)
             name_finished_run(run, dictionary)
     else:
         with changing_run(run) as change:

@@ -24,7 +24,8 @@ from competency_gaps.dictionary.atlas import ORDINARY, members_of
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.evidence.interval import wilson
 from competency_gaps.evidence.sums import effective_sample
-from competency_gaps.findings.texts import Embed, clauses, embedding, near
+from competency_gaps.findings.texts import Embed, clauses, near
+from competency_gaps.model.embed import embed_texts
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.schemas import SCOPES
@@ -225,7 +226,7 @@ def coverage(run: RunFolder, benchmark: str | None = None, description: str | No
     scopes = run.scopes
     if map_ is not None and benchmark is not None and description:
         stated = {benchmark: description}
-        scopes = scope_table(map_.regions, stated, embedding())
+        scopes = scope_table(map_.regions, stated, embed_texts)
     inside = (
         {} if scopes is None else {own: tuple(scopes.filter(benchmark=own)["region"]) for own in asked if stated[own]}
     )

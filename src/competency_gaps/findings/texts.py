@@ -8,14 +8,12 @@ comparison is strict for short names. A match by text is a guess.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from competency_gaps.errors import UserError
-from competency_gaps.model.embed import embed_texts
 from competency_gaps.text import visible
 
 Embed = Callable[[Sequence[str]], np.ndarray]
@@ -33,17 +31,6 @@ into is it its like not of off on onto one or other out over per so such than th
 those through to too under until up was were what when where which while who whose why with within without
 """
 _FUNCTION = frozenset(_FUNCTION_WORDS.split())
-
-
-def embedding(model: str | None = None) -> Embed:
-    """The embedding of a sentence-transformers model, which is loaded at the first text.
-
-    Parameters
-    ----------
-    model
-        A hub id or a folder; None: the packaged all-MiniLM-L6-v2.
-    """
-    return functools.partial(embed_texts, model=model)
 
 
 def clauses(description: str) -> list[str]:

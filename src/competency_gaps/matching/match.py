@@ -28,9 +28,10 @@ from competency_gaps.files import finite
 from competency_gaps.findings.answer import Against, Asked, answer, ask, slices_of
 from competency_gaps.findings.choose import centred, shuffled
 from competency_gaps.findings.estimate import NORMAL
-from competency_gaps.findings.texts import Embed, embedding, near
+from competency_gaps.findings.texts import Embed, near
 from competency_gaps.matching.examples import read_examples
 from competency_gaps.matching.ranks import FEWEST, Examples, Ties, dealt, strata, tell
+from competency_gaps.model.embed import embed_texts
 from competency_gaps.progress import Progress
 from competency_gaps.runs.files import LISTS
 from competency_gaps.runs.manifest import adding_to_run
@@ -209,7 +210,7 @@ def match(
         source, member = read_examples(base, entries, progress)
     slices = slices_beside(base, source)
     if how == "text":
-        told = _by_names(base, entries, slices, embed or embedding())
+        told = _by_names(base, entries, slices, embed or embed_texts)
     else:
         slices, same = _without(slices, member, source.items)
         with progress.stage("comparing examples"):

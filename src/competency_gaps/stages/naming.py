@@ -20,8 +20,7 @@ from competency_gaps.dictionary.labels import empty_labels, shown_labels
 from competency_gaps.errors import UserError
 from competency_gaps.files import sha256, write_atomic
 from competency_gaps.findings.coverage import scope_table
-from competency_gaps.findings.texts import embedding
-from competency_gaps.model.embed import has_default_model
+from competency_gaps.model.embed import embed_texts, has_default_model
 from competency_gaps.runs.files import LISTS
 from competency_gaps.runs.manifest import changing_run
 from competency_gaps.runs.open import RunFolder, open_folder
@@ -128,7 +127,7 @@ def _scopes(run: RunFolder, regions: pl.DataFrame) -> pl.DataFrame | None:
     stated = {str(entry["name"]): entry.get("scope") for entry in run.manifest["benchmarks"]}
     if not any(stated.values()) or not has_default_model():
         return None
-    return scope_table(regions, stated, embedding())
+    return scope_table(regions, stated, embed_texts)
 
 
 def _named(run: RunFolder, shown: pl.DataFrame) -> pl.DataFrame:

@@ -132,15 +132,9 @@ def slice_items(context: Context) -> bytes:
 
 def coverage_part(context: Context, number: int) -> Coverage:
     """``coverage/K.json``: what the suite leaves out (0), or the benchmark at place K - 1."""
-    run = context.itself
-    found = coverage(run, context.names[number - 1] if number else None)
-    if context.texts or run.regions is None:
-        return found
-    kinds = run.regions["kind"].to_list()
-    hidden = (
-        replace(part, name=f"region {part.region}") if kinds[part.region] == "words" else part for part in found.regions
-    )
-    found = replace(found, regions=tuple(hidden))
+    found = coverage(context.itself, context.names[number - 1] if number else None)
+    regions = tuple(replace(part, name=context.region_names[part.region]) for part in found.regions)
+    found = replace(found, regions=regions)
     return replace(found, words=tuple(sentences(found)))
 
 

@@ -436,6 +436,14 @@ class Context:
         return read_matchings(self.itself)
 
     @cached_property
+    def region_names(self) -> list[str]:
+        """Names of the atlas's regions; without texts no words, as the map's texts may be those of the run."""
+        if self.run.regions is None:
+            return []
+        told = self.run.regions.select("region", "name", "kind").iter_rows()
+        return [name if self.texts or kind != "words" else f"region {number}" for number, name, kind in told]
+
+    @cached_property
     def windows(self) -> Windows:
         """Which part of each item's text is kept: at most ``amounts.text`` characters around its own text."""
         limit = self.amounts.text

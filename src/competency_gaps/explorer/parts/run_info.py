@@ -73,7 +73,7 @@ def run_info(context: Context) -> RunInfo:
         has=_has(context),
         evidence=_thresholds(manifest["evidence"]),
         unit=facts.unit(manifest),
-        regions=regions_of(context),
+        regions=_regions(context),
         glossary=glossary(context),
         cautions=_cautions(context),
         verdicts=_verdicts(context.run),
@@ -295,7 +295,7 @@ def _shown(context: Context) -> list[_Spec]:
     return [spec for spec in _SPECS if spec.column.key in shown]
 
 
-def regions_of(context: Context) -> list[Region]:
+def _regions(context: Context) -> list[Region]:
     """The regions of the atlas, in their order, with how many concepts hang in each and below it."""
     run = context.run
     if run.regions is None:
@@ -304,10 +304,9 @@ def regions_of(context: Context) -> list[Region]:
     concepts = Counter(run.concepts["region"].drop_nulls().to_list())
     for row in reversed(rows):
         concepts[row["parent"]] += concepts[row["region"]]
-        if row["kind"] == "words" and not context.texts:  # the map's texts may be those of the run
-            row["name"] = f"region {row['region']}"
     return [
-        from_row(Region, row, name=shorten(row["name"], NAME_LIMIT), concepts=concepts[row["region"]]) for row in rows
+        from_row(Region, row, name=shorten(name, NAME_LIMIT), concepts=concepts[row["region"]])
+        for row, name in zip(rows, context.region_names, strict=True)
     ]
 
 

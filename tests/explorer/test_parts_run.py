@@ -110,3 +110,15 @@ def test_regions_are_the_tables_with_what_lies_in_each_and_below_it(hostile, fou
             inside += [other["region"] for other in found["regions"] if other["parent"] in inside]
         assert row["concepts"] == concepts.is_in(inside).sum()
     assert sum(row["concepts"] for row in found["regions"][:2]) == concepts.count() > 0
+
+
+def test_names_made_of_words_are_hidden_without_texts(hostile, monkeypatch):
+    made_of_words = pl.when(pl.col("region") < 2).then(pl.lit("words")).otherwise("kind")
+    regions = open_folder(hostile.run).regions.with_columns(kind=made_of_words)
+    monkeypatch.setattr("competency_gaps.runs.tables.RunTables.regions", regions)
+    for texts, first in ((True, regions["name"][:2].to_list()), (False, ["region 0", "region 1"])):
+        parts = Parts(Context(open_folder(hostile.run), "key", texts=texts))
+        for name in ("run.json", "coverage/0.json"):
+            found = json.loads(parts.read(name))
+            assert [row["name"] for row in found["regions"]] == [*first, *regions["name"][2:]]
+        assert any(first[0] in sentence for sentence in found["words"])

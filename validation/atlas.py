@@ -34,7 +34,7 @@ from competency_gaps.dictionary.atlas import (
     members_of,
     places_of,
     read_atlas,
-    repeats,
+    repeated,
     space_of,
     write_atlas,
 )
@@ -125,7 +125,7 @@ def check(
             rand = [adjusted_rand_score(*levels) for levels in zip(*pair, strict=True)]
             print(f"split {seed}, {source}: Rand index {' / '.join(f'{value:.2f}' for value in rand)}", flush=True)
     space = spaced(atlas, cas)
-    once = 1 / repeats(embeddings)
+    once = 1 / repeated(embeddings)
     inside = members_of(atlas.parent, places_of(atlas, space).region)
     share = np.stack([inside @ (once * (names == name)) for name in set(names) - {ORDINARY}])
     most = share.max(axis=0) / np.maximum(inside @ once, 1e-9)

@@ -39,7 +39,8 @@ REPEAT = 0.75
 VECTORS = 200
 """Singular vectors of profiles from which embeddings are foretold."""
 NEAR = 3
-"""Nearest centres between which an item is drawn."""
+"""Centres between which an item is drawn: its own region's, and the nearest ones, of which its own mostly is one and so
+counts twice."""
 SPREAD = 0.05
 """Difference of cosines by which a centre draws an item e times as much."""
 STARTS = 20
@@ -216,46 +217,39 @@ def make_atlas(cas: sp.csr_array, embeddings: np.ndarray, benchmarks: Sequence[s
     usable = np.flatnonzero(np.diff(cas.indptr) >= FEWEST)
     width, cas = cas.shape[0], sp.csr_array(cas[usable])
     with one_thread():
-        weights = _capped(1 / repeats(embeddings), np.asarray(benchmarks, object))
+        weights = _capped(1 / repeated(embeddings), np.asarray(benchmarks, object))
         scale = scale_of(cas, usable, weights)
         projection, space = _turned(profiles_of(cas, scale), embeddings, weights, seed)
         centres, parent, level = _regions(space, weights, seed)
-    K = len(centres)
+        xy = _laid_out(centres, parent, level, seed)
     regions = pl.DataFrame(
         {
-            "region": np.arange(K),
+            "region": np.arange(len(level)),
             "level": level,
             "parent": pl.Series(parent).replace(-1, None),
-            "name": [f"region {number}" for number in range(K)],
-            "kind": ["words"] * K,
-            "x": np.zeros(K),
-            "y": np.zeros(K),
-            "items": np.zeros(K),
+            "name": [f"region {number}" for number in range(len(level))],
+            "kind": "words",
+            "x": xy[:, 0],
+            "y": xy[:, 1],
+            "items": 0.0,
         },
         schema=REGIONS,
     )
-    nothing = np.full(width, -1, np.int32)
-    atlas = Atlas(scale, projection, centres, -1.0, nothing, regions, pl.DataFrame(schema=REGION_COUNTS))
-    places = places_of(atlas, space)
-    finest = members_of(atlas.parent, places.region)[atlas.level(LEVELS)]
+    none = np.full(width, -1, np.int32)
+    atlas = Atlas(scale, projection, centres, -1.0, none, regions, pl.DataFrame(schema=REGION_COUNTS))
+    places, level = places_of(atlas, space), atlas.level(LEVELS)
+    inside = members_of(parent, places.region)
+    finest = inside[level]
     active = cas @ (finest * weights).T / np.maximum(1e-9, finest @ weights)
-    most = nothing.copy()
-    most[usable] = atlas.level(LEVELS)[active.argmax(axis=1)]
-    counts = pl.DataFrame({"benchmark": list(benchmarks), "region": places.region})
-    xy = _laid_out(atlas, seed)
+    concept_region = none.copy()
+    concept_region[usable] = level[active.argmax(axis=1)]
+    counts = pl.DataFrame({"benchmark": list(benchmarks), "region": places.region}).group_by("benchmark", "region")
     return replace(
         atlas,
         reach=float(np.quantile(places.likeness, UNLIKE)),
-        concept_region=most,
-        regions=regions.with_columns(
-            x=pl.Series(xy[:, 0], dtype=pl.Float32),
-            y=pl.Series(xy[:, 1], dtype=pl.Float32),
-            items=pl.Series(members_of(atlas.parent, places.region) @ weights, dtype=pl.Float32),
-        ),
-        counts=counts.group_by("benchmark", "region")
-        .len("items")
-        .sort("benchmark", "region")
-        .cast(pl.Schema(REGION_COUNTS)),
+        concept_region=concept_region,
+        regions=regions.with_columns(items=pl.Series(inside @ weights, dtype=pl.Float32)),
+        counts=counts.len("items").sort("benchmark", "region").cast(pl.Schema(REGION_COUNTS)),
     )
 
 
@@ -285,11 +279,9 @@ def _turned(
     return projection, np.asarray(unit(profiles @ projection), np.float32)
 
 
-def repeats(space: np.ndarray) -> np.ndarray:
-    """How many items repeat each, itself among them: float64 of shape (n,)."""
-    return (
-        np.concatenate([(space[i : i + 2000] @ space.T > REPEAT).sum(axis=1) for i in range(0, len(space), 2000)]) * 1.0
-    )
+def repeated(space: np.ndarray) -> np.ndarray:
+    """How many items repeat each, itself among them: int64 of shape (n,)."""
+    return np.concatenate([(space[i : i + 2000] @ space.T > REPEAT).sum(axis=1) for i in range(0, len(space), 2000)])
 
 
 def _regions(space: np.ndarray, weights: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -316,14 +308,14 @@ def _regions(space: np.ndarray, weights: np.ndarray, seed: int) -> tuple[np.ndar
     return kept, np.array(parents), np.array(levels)
 
 
-def _laid_out(atlas: Atlas, seed: int) -> np.ndarray:
+def _laid_out(centres: np.ndarray, parent: np.ndarray, level: np.ndarray, seed: int) -> np.ndarray:
     """Places of the regions on the picture, from the finest ones' likeness: float32 of shape (K, 2)."""
     from sklearn.manifold import TSNE
 
-    finest = atlas.level(LEVELS)
+    finest = np.flatnonzero(level == LEVELS)
     layout = TSNE(2, perplexity=min(15, len(finest) / 4), metric="cosine", init="random", random_state=seed)
-    inside = members_of(atlas.parent, finest)
-    xy = layout.fit_transform(atlas.centres[finest])
+    inside = members_of(parent, finest)
+    xy = layout.fit_transform(centres[finest])
     return np.asarray(inside @ xy / inside.sum(axis=1, keepdims=True), np.float32)
 
 

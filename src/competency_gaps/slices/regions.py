@@ -42,11 +42,9 @@ def located(atlas: Atlas, by_concept: ByConcept, kept: np.ndarray) -> pl.DataFra
     kept : ndarray of bool of shape (N,)
         Items that are not excluded; the others are nowhere.
     """
-    rows = np.flatnonzero(kept)
-    places = pl.DataFrame(locate(atlas, by_concept, rows)._asdict()).cast(pl.Schema(ITEM_REGIONS))
-    everywhere = pl.DataFrame({"row": np.arange(len(kept))})
-    found = everywhere.join(places.with_columns(row=rows), on="row", how="left", maintain_order="left")
-    return found.select(*ITEM_REGIONS)
+    places = pl.DataFrame(locate(atlas, by_concept, np.flatnonzero(kept))._asdict()).cast(pl.Schema(ITEM_REGIONS))
+    place = pl.Series(np.where(kept, np.cumsum(kept) - 1, -1)).replace(-1, None)
+    return places.select(pl.all().gather(place))
 
 
 def regions_of(regions: pl.DataFrame, items: pl.DataFrame) -> Family:
@@ -149,11 +147,11 @@ def _inside(above: np.ndarray, places: pl.DataFrame) -> np.ndarray:
 
 def _family(kept: np.ndarray, inside: np.ndarray, above: np.ndarray, places: pl.DataFrame) -> Family:
     """Regions, in ascending order, as slices without names, with their most typical items."""
-    parent = above[kept]
-    while (left_out := (parent >= 0) & ~np.isin(parent, kept)).any():
-        parent[left_out] = above[parent[left_out]]
+    place = np.full(len(above) + 1, -1)  # of each among those that are kept, or of what is above it; the last: none
+    for region, over in enumerate(above):
+        place[region] = np.searchsorted(kept, region) if region in kept else place[over]
     order = np.argsort(-places["likeness"].fill_null(-1).to_numpy(), kind="stable")
     typical = [order[own[order]][:2].tolist() for own in inside[kept]]
-    weights, place = sp.csr_array(inside[kept], dtype=np.float32), np.searchsorted(kept, parent)
-    family = family_of("regions", weights, [""] * len(kept), parent=np.where(parent >= 0, place, -1))
+    weights = sp.csr_array(inside[kept], dtype=np.float32)
+    family = family_of("regions", weights, [""] * len(kept), parent=place[above[kept]])
     return replace(family, typical=typical)

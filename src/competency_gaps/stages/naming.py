@@ -5,13 +5,13 @@ Only tables are read, so a finished run can be named again without model or torc
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import polars as pl
 
+from competency_gaps.change import Write
 from competency_gaps.dictionary.atlas import Atlas, read_atlas
 from competency_gaps.dictionary.document import files_of
 from competency_gaps.dictionary.folder import Dictionary, open_dictionary
@@ -22,7 +22,7 @@ from competency_gaps.files import sha256, write_atomic
 from competency_gaps.findings.coverage import scope_table
 from competency_gaps.model.embed import embed_texts, has_default_model
 from competency_gaps.runs.files import LISTS
-from competency_gaps.runs.manifest import changing_run
+from competency_gaps.runs.manifest import RunChange, changing_run
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.schemas import LABELS
 from competency_gaps.slices import FILE as SLICES
@@ -48,23 +48,13 @@ def check_dictionary(folder: Path, sae_identity: dict[str, Any]) -> Dictionary:
     return dictionary
 
 
-class Tables(Protocol):
-    """Where tables of a run are written: its folder, or a change of it."""
-
-    def write(self, name: str, write: Callable[[Path], Any]) -> None:
-        """Write a table."""
-
-    def remove(self, name: str) -> None:
-        """Remove a table, if it is there."""
-
-
 class InPlace:
-    """The folder of a run that is not finished."""
+    """The folder of a run that is not finished: it is written to as a change of a finished one is."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def write(self, name: str, write: Callable[[Path], Any]) -> None:
+    def write(self, name: str, write: Write) -> None:
         """Write a table."""
         write_atomic(self._folder / name, write)
 
@@ -73,7 +63,7 @@ class InPlace:
         (self._folder / name).unlink(missing_ok=True)
 
 
-def name_run(run: RunFolder, dictionary: Dictionary | None, tables: Tables) -> dict[str, Any]:
+def name_run(run: RunFolder, dictionary: Dictionary | None, tables: RunChange | InPlace) -> dict[str, Any]:
     """Write labels and regions into a run's table of concepts, and tables and slices that go with them.
 
     Parameters
